@@ -1,0 +1,178 @@
+//! One call, taken apart: what handlers get instead of an HTTP request.
+
+use crate::auth::{User, not_authenticated};
+use crate::cluster::Cluster;
+use crate::engine::Target;
+use crate::engine::document::{check_id_size, parse_json};
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use actix_web::http::header::{self, HeaderMap};
+use bytes::Bytes;
+use jettra_driver::{DocumentId, ReadLevel};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// What all calls share.
+pub struct App {
+    /// This node.
+    pub cluster: Arc<Cluster>,
+    /// Checks credentials.
+    pub passwords: crate::auth::password::Passwords,
+}
+
+/// One call.
+#[derive(Clone)]
+pub struct Call {
+    /// What all calls share.
+    pub app: Arc<App>,
+    /// Who calls; none on open routes and between nodes.
+    pub user: Option<User>,
+    /// The token of the session, when a cookie proved who calls.
+    pub session: Option<String>,
+    /// Parameters of the path.
+    pub path: Vec<(String, String)>,
+    /// Parameters of the query.
+    pub query: Vec<(String, String)>,
+    /// Headers of the request.
+    pub headers: HeaderMap,
+    /// Path and query as they came.
+    pub target: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// The node's own view of the cluster.
+    pub fn cluster(&self) -> &Arc<Cluster> {
+        &self.app.cluster
+    }
+
+    /// The system group.
+    pub fn group(&self) -> Result<&Arc<Group>> {
+        self.app.cluster.group()
+    }
+
+    /// Who calls.
+    pub fn user(&self) -> Result<&User> {
+        self.user.as_ref().ok_or_else(not_authenticated)
+    }
+
+    /// A parameter under any of its names; from the path, else from the query.
+    pub fn parameter(&self, names: &[&str]) -> Option<&str> {
+        let of = |list: &'_ [(String, String)]| {
+            list.iter().position(|(name, _)| names.contains(&name.as_str()))
+        };
+        if let Some(at) = of(&self.path) {
+            return Some(&self.path[at].1);
+        }
+        of(&self.query).map(|at| self.query[at].1.as_str())
+    }
+
+    /// A parameter that must be there.
+    ///
+    /// # Errors
+    /// `invalid_parameter` naming it.
+    pub fn required(&self, names: &[&str]) -> Result<&str> {
+        self.parameter(names).ok_or_else(|| {
+            Error::new(Kind::InvalidParameter, format!("the parameter {:?} is missing", names[0]))
+                .hint(format!("add ?{}=… to the address", names[0]))
+        })
+    }
+
+    /// A parameter that is a whole number.
+    pub fn number(&self, name: &str, default: u64, max: u64) -> Result<u64> {
+        let Some(text) = self.parameter(&[name]) else { return Ok(default) };
+        let bad = || {
+            Error::new(Kind::InvalidParameter, format!("{name}={text} is out of range"))
+                .hint(format!("use a whole number from 0 to {max}"))
+        };
+        text.parse().ok().filter(|number| *number <= max).ok_or_else(bad)
+    }
+
+    /// Database and collection.
+    pub fn place(&self) -> Result<(&str, &str)> {
+        Ok((self.required(&["db", "database"])?, self.required(&["col", "collection"])?))
+    }
+
+    /// The document that the call names. A text that could be a number as well means either,
+    /// unless `id_type` says which.
+    pub fn target_document(&self) -> Result<Target> {
+        let text = self.required(&["id"])?;
+        let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+        let string = DocumentId::String(text.to_owned());
+        let target = match (self.parameter(&["id_type"]), number) {
+            (Some("string"), _) | (None, None) => string.into(),
+            (Some("int"), Some(number)) => DocumentId::Int(number).into(),
+            (None, Some(number)) => Target { id: DocumentId::Int(number), or: Some(string) },
+            (Some("int"), None) => {
+                let message = format!("the id {text:?} is not an integer, as id_type=int says");
+                return Err(Error::new(Kind::InvalidParameter, message)
+                    .hint("leave id_type out, or use id_type=string"));
+            }
+            (Some(other), _) => {
+                return Err(Error::new(Kind::InvalidParameter, format!("id_type={other} is unknown"))
+                    .hint("use int or string"));
+            }
+        };
+        check_id_size(&target.id, &self.cluster().config.limits())?;
+        Ok(target)
+    }
+
+    /// The revision in `If-Match`, if there is one.
+    pub fn if_match(&self) -> Result<Option<u64>> {
+        let Some(value) = self.headers.get(header::IF_MATCH) else { return Ok(None) };
+        let text = value.to_str().unwrap_or_default();
+        let parsed = text.trim().trim_start_matches("W/").trim_matches('"').parse();
+        parsed.map(Some).map_err(|_| {
+            Error::new(Kind::InvalidParameter, format!("If-Match: {text} is not a revision"))
+                .hint("send the ETag of an earlier answer, for example If-Match: \"17\"")
+        })
+    }
+
+    /// The read level asked for.
+    ///
+    /// # Errors
+    /// `invalid_parameter` for an unknown one.
+    pub fn level(&self) -> Result<ReadLevel> {
+        let Some(name) = self.parameter(&["level"]) else { return Ok(ReadLevel::default()) };
+        ReadLevel::parse(name).ok_or_else(|| {
+            Error::new(Kind::InvalidParameter, format!("level={name} is unknown"))
+                .hint("use linearizable (the default) or local")
+        })
+    }
+
+    /// Waits until this node may answer at the level asked for.
+    pub async fn wait_for_level(&self) -> Result<()> {
+        match self.level()? {
+            ReadLevel::Local => Ok(()),
+            ReadLevel::Linearizable => self.group()?.wait_linearizable().await.map(drop),
+        }
+    }
+
+    /// The body as `T`, strictly parsed.
+    ///
+    /// # Errors
+    /// `invalid_body` that names the field.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        let value = parse_json(&self.body, &self.cluster().config.limits())?;
+        serde_json::from_value(value).map_err(|error| {
+            Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
+                .hint("see the description of this call")
+        })
+    }
+
+    /// As [`Call::json`]; an empty body is an empty object.
+    pub fn json_or_empty<T: DeserializeOwned>(&self) -> Result<T> {
+        if self.body.is_empty() {
+            let empty = Call { body: Bytes::from_static(b"{}"), ..self.clone() };
+            return empty.json();
+        }
+        self.json()
+    }
+
+    /// Whether the caller prefers JSON over the ancestor's plain text.
+    pub fn wants_json(&self) -> bool {
+        let accept = self.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        accept.is_some_and(|accept| accept.contains("application/json"))
+    }
+}

@@ -1,0 +1,128 @@
+//! Databases and collections, with JettraDBVM's shapes.
+
+use super::call::Call;
+use super::reply::Reply;
+use crate::engine::apply::database_not_found;
+use crate::engine::catalog;
+use crate::engine::command::Command;
+use crate::engine::system::{self, check_name};
+use crate::error::Result;
+use jettra_driver::wire::DatabaseInfo;
+use serde::Deserialize;
+
+/// A database in a body.
+#[derive(Deserialize)]
+struct NewDatabase {
+    name: String,
+    #[serde(default)]
+    engine: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DatabaseRename {
+    old_name: String,
+    new_name: String,
+}
+
+#[derive(Deserialize)]
+struct NewCollection {
+    #[serde(alias = "db")]
+    database: String,
+    #[serde(alias = "col")]
+    collection: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CollectionRename {
+    #[serde(alias = "db")]
+    database: String,
+    old_name: String,
+    new_name: String,
+}
+
+/// Checks a name from a call.
+fn checked<'n>(call: &Call, field: &str, name: &'n str) -> Result<&'n str> {
+    check_name(field, name, call.cluster().config.name_bytes_max).map(|()| name)
+}
+
+async fn run(call: &Call, command: Command, status: &str) -> Result<Reply> {
+    let applied = call.group()?.propose(command).await?;
+    Ok(Reply::status(status).at(applied.index))
+}
+
+fn is_admin(call: &Call) -> bool {
+    call.user.as_ref().is_some_and(|user| user.role == "admin")
+}
+
+/// `GET /api/dbs`
+pub async fn databases(call: Call) -> Result<Reply> {
+    call.wait_for_level().await?;
+    let all = catalog::databases(&call.group()?.read()?)?;
+    let seen = all.into_iter().filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
+    let list: Vec<_> = seen.map(|(name, entry)| DatabaseInfo { name, engine: entry.engine }).collect();
+    Ok(Reply::json(&list))
+}
+
+/// `POST /api/dbs`
+pub async fn create_database(call: Call) -> Result<Reply> {
+    let new: NewDatabase = call.json()?;
+    let name = checked(&call, "name", &new.name)?.to_owned();
+    let engine = new.engine.unwrap_or_else(|| catalog::ENGINE_DEFAULT.into());
+    checked(&call, "engine", &engine)?;
+    run(&call, Command::CreateDatabase { name, engine }, "created").await
+}
+
+/// `DELETE /api/dbs?name=`
+pub async fn drop_database(call: Call) -> Result<Reply> {
+    let name = checked(&call, "name", call.required(&["name", "db", "database"])?)?.to_owned();
+    run(&call, Command::DropDatabase { name }, "deleted").await
+}
+
+/// `POST /api/dbs/rename`
+pub async fn rename_database(call: Call) -> Result<Reply> {
+    let names: DatabaseRename = call.json()?;
+    let from = checked(&call, "oldName", &names.old_name)?.to_owned();
+    let to = checked(&call, "newName", &names.new_name)?.to_owned();
+    run(&call, Command::RenameDatabase { from, to }, "renamed").await
+}
+
+/// `GET /api/dbs/{db}/cols`
+pub async fn collections(call: Call) -> Result<Reply> {
+    call.wait_for_level().await?;
+    let database = call.required(&["db"])?;
+    let read = call.group()?.read()?;
+    let hidden = database == system::DATABASE && !is_admin(&call);
+    if hidden || catalog::database(&read, database)?.is_none() {
+        return Err(database_not_found(database));
+    }
+    let all = catalog::collections(&read, database)?;
+    let names: Vec<_> = all.into_iter().map(|(name, _)| name).collect();
+    Ok(Reply::json(&names))
+}
+
+/// `POST /api/cols`
+pub async fn create_collection(call: Call) -> Result<Reply> {
+    let new: NewCollection = call.json()?;
+    let database = checked(&call, "database", &new.database)?.to_owned();
+    let collection = checked(&call, "collection", &new.collection)?.to_owned();
+    run(&call, Command::CreateCollection { database, collection }, "created").await
+}
+
+/// `DELETE /api/cols?database=&collection=`
+pub async fn drop_collection(call: Call) -> Result<Reply> {
+    let (database, collection) = call.place()?;
+    let database = checked(&call, "database", database)?.to_owned();
+    let collection = checked(&call, "collection", collection)?.to_owned();
+    run(&call, Command::DropCollection { database, collection }, "deleted").await
+}
+
+/// `POST /api/cols/rename`
+pub async fn rename_collection(call: Call) -> Result<Reply> {
+    let names: CollectionRename = call.json()?;
+    let database = checked(&call, "database", &names.database)?.to_owned();
+    let from = checked(&call, "oldName", &names.old_name)?.to_owned();
+    let to = checked(&call, "newName", &names.new_name)?.to_owned();
+    run(&call, Command::RenameCollection { database, from, to }, "renamed").await
+}

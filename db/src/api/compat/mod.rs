@@ -1,0 +1,3 @@
+//! The interfaces of other documents; each file only renames.
+
+pub mod jettra;

@@ -1,0 +1,169 @@
+//! The HTTP interface. This file is the route table: method, path, who may call it, where it
+//! runs, and by which driver method and shell command a person reaches it.
+
+pub mod auth;
+pub mod call;
+pub mod catalog;
+pub mod cluster;
+pub mod compat;
+pub mod dispatch;
+pub mod document;
+pub mod peer;
+pub mod reply;
+pub mod server;
+pub mod web;
+
+use crate::auth::Access::{self, Node, Open, User};
+use crate::auth::Permission::{Admin, Login, Read, Write};
+use call::Call;
+use reply::Reply;
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a handler returns.
+pub type Handled = Pin<Box<dyn Future<Output = crate::error::Result<Reply>>>>;
+
+/// Where a call is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the node that was called.
+    Here,
+    /// On the leader; other nodes forward it.
+    Leader,
+}
+
+/// One row of the table.
+pub struct Route {
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path; parts in braces are parameters.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Where it runs.
+    pub place: Place,
+    /// What it does.
+    pub handler: fn(Call) -> Handled,
+    /// The driver method that calls it; empty for calls that no program makes.
+    pub driver: &'static str,
+    /// The shell command that leads to it; empty likewise.
+    pub shell: &'static str,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $access:expr, $place:ident, $($handler:ident)::+, $driver:literal, $shell:literal;)*) => {
+        &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            access: $access,
+            place: Place::$place,
+            handler: |call| Box::pin($($handler)::+(call)),
+            driver: $driver,
+            shell: $shell,
+        },)*]
+    };
+}
+
+/// Every route but the page's files and the append stream and snapshots of `peer`.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = routes! {
+    // Session
+    POST   "/api/login"                          Open,         Leader, auth::login,            "login",              "login";
+    POST   "/api/logout"                         User(Login),  Leader, auth::logout,           "logout",             "logout";
+    GET    "/api/v1/session"                     User(Login),  Here,   auth::session,          "session",            "whoami";
+    POST   "/api/change-password"                User(Login),  Leader, auth::change_password,  "change_password",    "password";
+    // Catalog
+    GET    "/api/dbs"                            User(Read),   Here,   catalog::databases,          "list_databases",     "show dbs";
+    POST   "/api/dbs"                            User(Write),  Leader, catalog::create_database,    "create_database",    "create db";
+    DELETE "/api/dbs"                            User(Write),  Leader, catalog::drop_database,      "drop_database",      "drop db";
+    POST   "/api/dbs/rename"                     User(Write),  Leader, catalog::rename_database,    "rename_database",    "rename db";
+    GET    "/api/dbs/{db}/cols"                  User(Read),   Here,   catalog::collections,        "list_collections",   "show collections";
+    POST   "/api/cols"                           User(Write),  Leader, catalog::create_collection,  "create_collection",  "create col";
+    DELETE "/api/cols"                           User(Write),  Leader, catalog::drop_collection,    "drop_collection",    "drop col";
+    POST   "/api/cols/rename"                    User(Write),  Leader, catalog::rename_collection,  "rename_collection",  "rename col";
+    // Documents, as JettraDBVM has them
+    POST   "/api/doc"                            User(Write),  Leader, compat::jettra::save,    "insert",   "insert";
+    GET    "/api/doc"                            User(Read),   Here,   compat::jettra::get,     "get",      "get";
+    PUT    "/api/doc"                            User(Write),  Leader, compat::jettra::replace, "save",     "update";
+    DELETE "/api/doc"                            User(Write),  Leader, compat::jettra::delete,  "delete",   "delete";
+    GET    "/api/query"                          User(Read),   Here,   compat::jettra::query,   "list",     "find";
+    GET    "/api/count"                          User(Read),   Here,   document::count,         "count",    "count";
+    // Documents, as REST
+    GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here,   document::list,    "list",     "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents"       User(Write), Leader, document::insert,  "insert",   "insert";
+    GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   document::count,   "count",    "count";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Read),  Here,   document::get,     "get",      "get";
+    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::put,     "save",     "update";
+    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::delete,  "delete",   "delete";
+    // Cluster
+    GET    "/health"                             Open,         Here,   cluster::health,     "health",             "health";
+    GET    "/api/cluster"                        User(Login),  Here,   cluster::status,     "cluster_status",     "status";
+    POST   "/api/cluster/register"               User(Admin),  Leader, cluster::register,   "cluster_register",   "cluster add";
+    POST   "/api/cluster/deregister"             User(Admin),  Leader, cluster::deregister, "cluster_deregister", "cluster remove";
+    POST   "/api/cluster/stop"                   User(Admin),  Leader, cluster::stop,       "cluster_stop",       "cluster stop";
+    POST   "/api/cluster/pause"                  User(Admin),  Leader, cluster::pause,      "cluster_pause",      "cluster pause";
+    POST   "/api/cluster/resume"                 User(Admin),  Leader, cluster::resume,     "cluster_resume",     "cluster resume";
+    POST   "/api/cluster/promote"                User(Admin),  Leader, cluster::promote,    "cluster_promote",    "cluster promote";
+    POST   "/api/cluster/restart"                User(Admin),  Leader, cluster::restart,    "cluster_restart",    "cluster restart";
+    GET    "/raft/rpc/status"                    User(Login),  Here,   cluster::nodes,      "cluster_nodes",      "cluster nodes";
+    // Between nodes
+    GET    "/raft/rpc/identity"                  Node,         Here,   peer::identity,        "", "";
+    POST   "/raft/rpc/invite"                    Node,         Here,   peer::invite,          "", "";
+    POST   "/raft/rpc/join"                      Node,         Leader, cluster::register,     "", "";
+    POST   "/raft/rpc/hello"                     Node,         Here,   peer::hello,           "", "";
+    POST   "/raft/rpc/vote"                      Node,         Here,   peer::vote,            "", "";
+    POST   "/raft/rpc/pre-vote"                  Node,         Here,   peer::pre_vote,        "", "";
+    POST   "/raft/rpc/transfer-leader"           Node,         Here,   peer::transfer_leader, "", "";
+    POST   "/raft/rpc/read-index"                Node,         Here,   peer::read_index,      "", "";
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn only_login_and_health_are_open() {
+        let open: BTreeSet<_> =
+            ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
+        assert_eq!(open, ["/api/login", "/health"].into());
+    }
+
+    #[test]
+    fn what_nodes_say_to_each_other_is_for_nodes_only() {
+        for route in ROUTES.iter().filter(|route| route.path.starts_with("/raft/")) {
+            let status = route.path == "/raft/rpc/status";
+            assert_eq!(route.access == Node, !status, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn no_route_stands_twice() {
+        let all: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
+        assert_eq!(all.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn what_changes_something_runs_on_the_leader() {
+        for route in ROUTES.iter().filter(|route| matches!(route.access, User(Write | Admin))) {
+            assert_eq!(route.place, Place::Leader, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn every_route_for_users_has_its_driver_method_and_shell_command() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let source = |dir: &str| -> String {
+            let files = std::fs::read_dir(format!("{root}/{dir}")).unwrap();
+            files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+        };
+        let (driver, shell) = (source("driver/src"), source("shell/src"));
+        for route in ROUTES.iter().filter(|route| route.access != Node) {
+            let method = format!("pub async fn {}(", route.driver);
+            assert!(driver.contains(&method), "{}: the driver lacks {}", route.path, route.driver);
+            assert!(shell.contains(&format!(".{}(", route.driver)), "{}: the shell never calls {}", route.path, route.driver);
+            let command = format!("\"{}", route.shell);
+            assert!(shell.contains(&command), "{}: the shell lacks {:?}", route.path, route.shell);
+        }
+    }
+}

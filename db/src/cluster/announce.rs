@@ -1,0 +1,158 @@
+//! What a node says by itself: "let me in" while it is no member, "I am back" while its own
+//! applied document says that it is not there.
+
+use super::Cluster;
+use crate::engine::Command;
+use crate::error::{Error, Kind, Result};
+use crate::raft::network::RpcResult;
+use crate::raft::node_key::PEER_HEADER;
+use crate::raft::RaftId;
+use jettra_driver::wire::NodeStatus;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+const INTERVAL: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Path of "I am back".
+pub const HELLO_PATH: &str = "/raft/rpc/hello";
+/// Path of "let me in".
+pub const JOIN_PATH: &str = "/raft/rpc/join";
+
+/// "I am back", from a member.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hello {
+    /// The cluster it belongs to.
+    pub cluster_id: String,
+    /// Its name.
+    pub node_id: String,
+    /// Its number.
+    pub raft_id: RaftId,
+}
+
+/// The answer to [`Hello`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Welcome {
+    /// The member is, or will be, shown as active.
+    Known,
+    /// The asked node does not lead, or cannot tell yet.
+    AskAgain,
+    /// The cluster has removed this member.
+    Removed,
+}
+
+/// Asks the configured peers for admission until one has invited this node.
+pub async fn ask_peers(cluster: Arc<Cluster>) {
+    let mut told = String::new();
+    while cluster.group().is_err() && !cluster.is_ending() {
+        for peer in &cluster.config.peers {
+            if let Err(error) = ask(&cluster, peer).await
+                && told != error.message
+            {
+                tracing::warn!("waiting for admission by {peer}: {error}");
+                told = error.message;
+            }
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn ask(cluster: &Cluster, peer: &str) -> Result<()> {
+    let failed = |error: String| Error::new(Kind::NodeUnreachable, error);
+    let request = cluster
+        .http
+        .post(format!("{}{JOIN_PATH}", peer.trim_end_matches('/')))
+        .header(PEER_HEADER, cluster.key.sign("POST", JOIN_PATH))
+        .json(&serde_json::json!({"url": cluster.config.url()}))
+        .timeout(Duration::from_secs(15));
+    let answer = request.send().await.map_err(|error| failed(error.without_url().to_string()))?;
+    if answer.status().is_success() {
+        return Ok(());
+    }
+    Err(failed(answer.text().await.unwrap_or_default()))
+}
+
+/// Says hello while this node's own document says that it is gone, or when no leader has
+/// been heard of for a while, which a removed node would otherwise never learn.
+pub async fn run(cluster: Arc<Cluster>) {
+    let mut rounds_alone = 0;
+    while !cluster.is_ending() {
+        tokio::time::sleep(INTERVAL).await;
+        let Ok(group) = cluster.group() else { return };
+        let status = group.status();
+        rounds_alone = if status.leader.is_some() { 0 } else { rounds_alone + 1 };
+        let mine = cluster.nodes.by_raft_id(group.raft_id());
+        let shown_gone = mine.as_ref().is_some_and(|node| node.status == NodeStatus::Inactive);
+        if !status.is_leader() && (shown_gone || rounds_alone > 5) {
+            say_hello(&cluster, status.leader).await;
+        }
+    }
+}
+
+async fn say_hello(cluster: &Arc<Cluster>, leader: Option<RaftId>) {
+    let Ok(group) = cluster.group() else { return };
+    let members = cluster.nodes.all();
+    let others = members.iter().filter(|node| node.raft_id != group.raft_id());
+    for node in others.filter(|node| leader.is_none_or(|leader| leader == node.raft_id)) {
+        match hello(cluster, &node.url).await {
+            Ok(Welcome::Removed) => return cluster.set_removed(),
+            Ok(Welcome::Known) => return,
+            Ok(Welcome::AskAgain) => {}
+            Err(error) => tracing::debug!(node = node.id, %error, "hello was not heard"),
+        }
+    }
+}
+
+async fn hello(cluster: &Cluster, url: &str) -> Result<Welcome> {
+    let identity = cluster.identity();
+    let hello = Hello {
+        cluster_id: identity.cluster_id.unwrap_or_default(),
+        node_id: identity.node_id,
+        raft_id: identity.raft_id.unwrap_or_default(),
+    };
+    let request = cluster
+        .http
+        .post(format!("{url}{HELLO_PATH}"))
+        .header(PEER_HEADER, cluster.key.sign("POST", HELLO_PATH))
+        .json(&hello)
+        .timeout(TIMEOUT);
+    let failed = |error: reqwest::Error| Error::new(Kind::NodeUnreachable, error.to_string());
+    let answer = request.send().await.map_err(failed)?;
+    let result: RpcResult<Welcome> = answer.json().await.map_err(failed)?;
+    result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
+}
+
+/// Answers a hello. Only a confirmed leader decides.
+pub async fn welcome(cluster: &Cluster, hello: Hello) -> Result<Welcome> {
+    let group = cluster.group()?;
+    if cluster.identity().cluster_id.as_deref() != Some(&hello.cluster_id) {
+        return Err(Error::new(Kind::ForeignCluster, "the clusters differ"));
+    }
+    if !group.status().is_leader() {
+        return Ok(Welcome::AskAgain);
+    }
+    group.wait_linearizable().await?;
+    if !group.status().is_leader() {
+        return Ok(Welcome::AskAgain);
+    }
+    cluster.nodes.refresh(group)?;
+    let Some(node) = cluster.nodes.by_raft_id(hello.raft_id) else { return Ok(Welcome::Removed) };
+    if node.status != NodeStatus::Inactive {
+        return Ok(Welcome::Known);
+    }
+    let heard = group.status().silent.get(&hello.raft_id).copied().flatten();
+    let fresh = Duration::from_millis(cluster.config.inactive_after_ms) / 2;
+    if heard.is_none_or(|silence| silence > fresh) {
+        // It speaks, but the log does not reach it yet; showing it active would be a lie.
+        return Ok(Welcome::AskAgain);
+    }
+    let update = Command::ClusterUpdate {
+        node: node.id,
+        raft_id: node.raft_id,
+        role: None,
+        status: Some(NodeStatus::Active),
+        url: None,
+    };
+    group.propose(update).await?;
+    Ok(Welcome::Known)
+}

@@ -1,0 +1,173 @@
+//! What this node truthfully says about the cluster: the collection of members, corrected by
+//! what Raft knows at this moment.
+
+use super::{Cluster, membership};
+use crate::engine::system::NodeDocument;
+use crate::raft::{GroupStatus, RaftId};
+use jettra_driver::wire::{ClusterReply, HealthReply, NodeInfo, NodeRole, NodeStatus};
+use std::time::Duration;
+
+impl Cluster {
+    /// `GET /api/cluster`.
+    pub fn report(&self) -> ClusterReply {
+        let identity = self.identity();
+        let status = self.group().map(|group| group.status()).unwrap_or_default();
+        let nodes = self.report_nodes();
+        let leader = status.leader.and_then(|id| self.nodes.by_raft_id(id)).map(|node| node.id);
+        let quorum = status.configs.iter().map(|config| config.len() / 2 + 1).max().unwrap_or(0);
+        ClusterReply {
+            enabled: self.config.distributed,
+            node_id: identity.node_id,
+            state: status.role.unwrap_or(NodeRole::Learner),
+            health: health_sentence(self.group().is_ok(), self.is_removed(), leader.as_deref(), &nodes, &status),
+            leader_id: leader,
+            term: status.term,
+            cluster_id: identity.cluster_id,
+            applied_index: self.group().map_or(0, |group| group.visible_index()),
+            quorum,
+            nodes,
+        }
+    }
+
+    /// The members with their roles and states as they are now.
+    pub fn report_nodes(&self) -> Vec<NodeInfo> {
+        let Ok(group) = self.group() else { return Vec::new() };
+        let (status, me) = (group.status(), group.raft_id());
+        let limit = Duration::from_millis(self.config.inactive_after_ms);
+        self.nodes.all().iter().map(|node| describe(node, &status, me, limit)).collect()
+    }
+
+    /// `GET /health`.
+    pub fn health(&self) -> HealthReply {
+        let status = self.group().map(|group| group.status()).unwrap_or_default();
+        let me = self.group().map(|group| group.raft_id()).ok();
+        let paused = me.and_then(|me| self.nodes.by_raft_id(me))
+            .is_some_and(|node| node.status == NodeStatus::Paused);
+        let word = if self.is_removed() {
+            "removed"
+        } else if me.is_none() {
+            "waiting"
+        } else if status.failure.is_some() {
+            "failed"
+        } else if status.leader.is_none() {
+            "no_leader"
+        } else if paused {
+            "paused"
+        } else {
+            "ok"
+        };
+        let state = match status.role {
+            Some(NodeRole::Leader) => "Leader",
+            Some(NodeRole::Follower) => "Follower",
+            Some(NodeRole::Candidate) => "Candidate",
+            Some(NodeRole::Learner) => "Learner",
+            None => "Shutdown",
+        };
+        HealthReply {
+            status: word.into(),
+            node_id: self.node_id(),
+            is_leader: status.is_leader(),
+            current_leader: status.leader,
+            current_term: status.term,
+            state: if me.is_none() { "Learner".into() } else { state.into() },
+        }
+    }
+}
+
+/// One member: what its document says, corrected by what this node sees of it.
+fn describe(node: &NodeDocument, status: &GroupStatus, me: RaftId, limit: Duration) -> NodeInfo {
+    let leading = status.is_leader();
+    let role = match status.leader {
+        Some(leader) if leader == node.raft_id => NodeRole::Leader,
+        _ if node.raft_id == me => status.role.unwrap_or(node.role),
+        _ if status.voters().contains(&node.raft_id) => NodeRole::Follower,
+        _ => NodeRole::Learner,
+    };
+    let silence = match (leading, node.raft_id == me) {
+        (true, true) => Some(Duration::ZERO),
+        (true, false) => status.silent.get(&node.raft_id).copied().flatten(),
+        _ => None,
+    };
+    let silent = silence.is_some_and(|silence| silence > limit);
+    let state = if node.status == NodeStatus::Active && silent { NodeStatus::Inactive } else { node.status };
+    let matched = status.matched.get(&node.raft_id).copied();
+    let lag = match (leading, node.raft_id == me) {
+        (true, true) => Some(0),
+        (true, false) => matched.map(|at| status.last_log.saturating_sub(at)),
+        _ => None,
+    };
+    NodeInfo {
+        key: node.id.clone(),
+        id: node.id.clone(),
+        raft_id: node.raft_id,
+        url: node.url.clone(),
+        role,
+        status: state,
+        description: node.description.clone(),
+        lag,
+        last_seen_ms: silence.map(|silence| silence.as_millis().try_into().unwrap_or(u64::MAX)),
+    }
+}
+
+fn health_sentence(
+    member: bool,
+    removed: bool,
+    leader: Option<&str>,
+    nodes: &[NodeInfo],
+    status: &GroupStatus,
+) -> String {
+    if removed {
+        return "This node was removed from its cluster.".into();
+    }
+    if !member {
+        return "This node waits to be registered by a member of a cluster.".into();
+    }
+    if leader.is_none() {
+        return "There is no leader, so nothing can be written. Check that a majority of the nodes runs.".into();
+    }
+    let voters = status.voters();
+    let live = |node: &&NodeInfo| matches!(node.status, NodeStatus::Active | NodeStatus::Paused);
+    let live_voters = nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
+    let spare = membership::spare_voters(voters.len(), live_voters);
+    let away: Vec<_> = nodes.iter().filter(|node| !live(node)).map(|node| format!("{} is {}", node.id, node.status)).collect();
+    let state = match nodes.len() {
+        1 => "The one node is active".to_owned(),
+        n if away.is_empty() => format!("All {n} nodes are active"),
+        _ => away.join(", "),
+    };
+    let tolerance = match spare {
+        0 => "the failure of one more voter would stop writes".to_owned(),
+        1 => "the cluster tolerates 1 failure".to_owned(),
+        n => format!("the cluster tolerates {n} failures"),
+    };
+    format!("{state}; {tolerance}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u64, role: NodeRole, status: NodeStatus) -> NodeDocument {
+        NodeDocument { id: format!("n{id}"), raft_id: id, url: String::new(), role, status, description: None }
+    }
+
+    #[test]
+    fn roles_come_from_raft_and_a_silent_node_is_not_called_active() {
+        let status = GroupStatus {
+            role: Some(NodeRole::Leader),
+            leader: Some(1),
+            configs: vec![[1, 2].into()],
+            last_log: 10,
+            matched: [(2, 7)].into(),
+            silent: [(2, Some(Duration::from_secs(9)))].into(),
+            ..GroupStatus::default()
+        };
+        let limit = Duration::from_secs(2);
+        let old_leader = node(2, NodeRole::Leader, NodeStatus::Active);
+        let shown = describe(&old_leader, &status, 1, limit);
+        assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
+        assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
+        let me = describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit);
+        assert_eq!((me.role, me.status, me.lag), (NodeRole::Leader, NodeStatus::Active, Some(0)));
+    }
+}

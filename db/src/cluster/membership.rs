@@ -1,0 +1,481 @@
+//! The reconciler: the collection of members is the intent, openraft's membership is who
+//! votes; one task on the leader takes the next safe step from one to the other.
+//!
+//! [`next_step`] is pure and idempotent: it looks at documents, membership and progress and
+//! names one step. A leader that dies in the middle of any step leaves a state from which the
+//! next leader goes on.
+
+use super::bootstrap::Identity;
+use super::{Cluster, Exit};
+use crate::engine::Command;
+use crate::engine::system::NodeDocument;
+use crate::error::{Error, Kind, Result};
+use crate::raft::{Group, GroupStatus, RaftId};
+use jettra_driver::wire::{NodeRole, NodeStatus};
+use openraft::{BasicNode, ChangeMembers};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const INTERVAL: Duration = Duration::from_millis(150);
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Entries a learner may lack when it becomes a voter.
+const CAUGHT_UP: u64 = 100;
+
+/// What the decision is made from.
+pub struct View<'a> {
+    /// This node, the leader.
+    pub me: RaftId,
+    /// The members as they should be.
+    pub documents: &'a [NodeDocument],
+    /// Membership and progress as they are.
+    pub status: &'a GroupStatus,
+    /// How long this node has led.
+    pub leading_for: Duration,
+    /// Most voters.
+    pub max_voters: usize,
+    /// Silence after which a node is inactive.
+    pub inactive_after: Duration,
+}
+
+/// One change that brings the cluster closer to its documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Completes a change of the voters that a former leader left half done.
+    FinishJoint(BTreeSet<RaftId>),
+    /// Invites a registered node and lets it receive the log.
+    AddLearner(RaftId),
+    /// Lets a node vote that has caught up.
+    AddVoter(RaftId),
+    /// Takes the vote from a node.
+    RemoveVoter(RaftId),
+    /// Stops sending the log to a node.
+    RemoveLearner(RaftId),
+    /// Removes the document of a node that is out.
+    Deregister(RaftId),
+    /// Hands leadership to another node, before this one leaves or pauses.
+    HandOver(RaftId),
+    /// Corrects what a document says.
+    Update(RaftId, NodeRole, NodeStatus),
+}
+
+/// The next step, or none when all is as it should be.
+pub fn next_step(view: &View<'_>) -> Option<Step> {
+    finish_joint(view)
+        .or_else(|| remove_strangers(view))
+        .or_else(|| view.documents.iter().find_map(|node| step_for(view, node)))
+}
+
+fn finish_joint(view: &View<'_>) -> Option<Step> {
+    match view.status.configs.as_slice() {
+        [_, .., last] => Some(Step::FinishJoint(last.clone())),
+        _ => None,
+    }
+}
+
+/// Members of the Raft group without a document are leftovers of a removal.
+fn remove_strangers(view: &View<'_>) -> Option<Step> {
+    let known = |id: &RaftId| view.documents.iter().any(|node| node.raft_id == *id);
+    if view.documents.is_empty() {
+        return None;
+    }
+    let stranger = *view.status.members.iter().find(|id| !known(id))?;
+    Some(removal(view, stranger))
+}
+
+fn removal(view: &View<'_>, id: RaftId) -> Step {
+    if view.status.voters().contains(&id) {
+        Step::RemoveVoter(id)
+    } else if view.status.members.contains(&id) {
+        Step::RemoveLearner(id)
+    } else {
+        Step::Deregister(id)
+    }
+}
+
+fn step_for(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
+    let id = node.raft_id;
+    let mine = id == view.me;
+    match node.status {
+        NodeStatus::Leaving | NodeStatus::Paused if mine => {
+            successor(view).map(Step::HandOver).or_else(|| correct(view, node))
+        }
+        NodeStatus::Leaving => Some(removal(view, id)),
+        NodeStatus::Joining if !view.status.members.contains(&id) => Some(Step::AddLearner(id)),
+        _ if may_vote(view, node) => Some(Step::AddVoter(id)),
+        NodeStatus::Joining => {
+            let admitted = view.status.voters().contains(&id) || (full(view) && caught_up(view, id));
+            admitted.then(|| Step::Update(id, true_role(view, id), NodeStatus::Active))
+        }
+        _ => correct(view, node),
+    }
+}
+
+fn full(view: &View<'_>) -> bool {
+    view.status.voters().len() >= view.max_voters
+}
+
+fn may_vote(view: &View<'_>, node: &NodeDocument) -> bool {
+    let id = node.raft_id;
+    let learner = view.status.members.contains(&id) && !view.status.voters().contains(&id);
+    let wanted = matches!(node.status, NodeStatus::Joining | NodeStatus::Active);
+    wanted && learner && !full(view) && caught_up(view, id)
+}
+
+fn caught_up(view: &View<'_>, id: RaftId) -> bool {
+    let matched = view.status.matched.get(&id).copied().unwrap_or(0);
+    matched > 0 && matched + CAUGHT_UP >= view.status.last_log
+}
+
+fn true_role(view: &View<'_>, id: RaftId) -> NodeRole {
+    if id == view.me {
+        NodeRole::Leader
+    } else if view.status.voters().contains(&id) {
+        NodeRole::Follower
+    } else {
+        NodeRole::Learner
+    }
+}
+
+/// Corrects role and status. Only a node that is shown active is found to be silent here;
+/// that it is back it says itself (`cluster/announce.rs`), except this one, which leads.
+fn correct(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
+    let id = node.raft_id;
+    let role = true_role(view, id);
+    let status = match node.status {
+        NodeStatus::Inactive if id == view.me => NodeStatus::Active,
+        NodeStatus::Active if id != view.me && is_silent(view, id) => NodeStatus::Inactive,
+        other => other,
+    };
+    (role != node.role || status != node.status).then_some(Step::Update(id, role, status))
+}
+
+fn is_silent(view: &View<'_>, id: RaftId) -> bool {
+    match view.status.silent.get(&id).copied().flatten() {
+        Some(silence) => silence > view.inactive_after,
+        None => view.leading_for > view.inactive_after,
+    }
+}
+
+/// The voter to hand leadership to: active, answering, with the longest log.
+fn successor(view: &View<'_>) -> Option<RaftId> {
+    let fit = |node: &&NodeDocument| {
+        node.raft_id != view.me
+            && node.status == NodeStatus::Active
+            && view.status.voters().contains(&node.raft_id)
+            && !is_silent(view, node.raft_id)
+    };
+    let log = |node: &&NodeDocument| view.status.matched.get(&node.raft_id).copied();
+    view.documents.iter().filter(fit).max_by_key(log).map(|node| node.raft_id)
+}
+
+/// How many of `live` voters may fail before fewer than a majority of `voters` is left.
+pub fn spare_voters(voters: usize, live: usize) -> usize {
+    live.saturating_sub(voters / 2 + 1)
+}
+
+/// Runs the reconciler on this node; it acts only while the node leads.
+pub async fn run(cluster: Arc<Cluster>) {
+    let mut leading_since: Option<Instant> = None;
+    while !cluster.is_ending() {
+        let Ok(group) = cluster.group() else { return };
+        let status = group.status();
+        if let Some(failure) = status.failure {
+            return cluster.end(Exit::Failed(failure));
+        }
+        if !status.is_leader() {
+            leading_since = None;
+            tokio::time::sleep(INTERVAL).await;
+            continue;
+        }
+        let since = *leading_since.get_or_insert_with(Instant::now);
+        match reconcile_once(&cluster, since).await {
+            Ok(true) => {}
+            Ok(false) => tokio::time::sleep(INTERVAL).await,
+            Err(error) => {
+                tracing::debug!(%error, "a membership step did not succeed yet");
+                tokio::time::sleep(INTERVAL).await;
+            }
+        }
+    }
+}
+
+/// Takes one step; tells whether there was one.
+async fn reconcile_once(cluster: &Arc<Cluster>, leading_since: Instant) -> Result<bool> {
+    let group = cluster.group()?;
+    // A new leader may not have applied all that its predecessor committed.
+    group.wait_linearizable().await?;
+    cluster.nodes.refresh(group)?;
+    let (documents, status) = (cluster.nodes.all(), group.status());
+    if !status.is_leader() {
+        return Ok(false);
+    }
+    let view = View {
+        me: group.raft_id(),
+        documents: &documents,
+        status: &status,
+        leading_for: leading_since.elapsed(),
+        max_voters: cluster.config.max_voters,
+        inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
+    };
+    let Some(step) = next_step(&view) else { return Ok(false) };
+    tracing::debug!(?step, "membership");
+    take(cluster, group, &documents, &step).await?;
+    crash_point(&step);
+    Ok(true)
+}
+
+async fn take(
+    cluster: &Arc<Cluster>,
+    group: &Arc<Group>,
+    documents: &[NodeDocument],
+    step: &Step,
+) -> Result<()> {
+    let document = |id: &RaftId| {
+        let found = documents.iter().find(|node| node.raft_id == *id);
+        found.ok_or_else(|| Error::new(Kind::NodeNotFound, format!("member {id} has no document")))
+    };
+    match step {
+        Step::FinishJoint(voters) => change(group, ChangeMembers::ReplaceAllVoters(voters.clone())).await,
+        Step::AddLearner(id) => add_learner(cluster, group, document(id)?).await,
+        Step::AddVoter(id) => change(group, ChangeMembers::AddVoterIds([*id].into())).await,
+        Step::RemoveVoter(id) => change(group, ChangeMembers::RemoveVoters([*id].into())).await,
+        Step::RemoveLearner(id) => change(group, ChangeMembers::RemoveNodes([*id].into())).await,
+        Step::Deregister(id) => {
+            let node = document(id)?.id.clone();
+            group.propose(Command::ClusterDeregister { node, raft_id: *id }).await.map(drop)
+        }
+        Step::HandOver(id) => hand_over(cluster, Some(*id)).await,
+        Step::Update(id, role, status) => {
+            let node = document(id)?.id.clone();
+            let (role, status) = (Some(*role), Some(*status));
+            let update = Command::ClusterUpdate { node, raft_id: *id, role, status, url: None };
+            group.propose(update).await.map(drop)
+        }
+    }
+}
+
+async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> Result<()> {
+    let identity = Identity {
+        node_id: node.id.clone(),
+        cluster_id: cluster.identity().cluster_id,
+        raft_id: Some(node.raft_id),
+    };
+    cluster.invite(&node.url, &identity).await?;
+    let learner = BTreeMap::from([(node.raft_id, BasicNode::new(&node.url))]);
+    change(group, ChangeMembers::AddNodes(learner)).await
+}
+
+/// Changes the membership and checks the outcome, which openraft's answer alone does not
+/// prove when changes overlap.
+async fn change(group: &Group, change: ChangeMembers<RaftId, BasicNode>) -> Result<()> {
+    let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("membership: {error}"));
+    // Removed voters stay as learners until the step that removes them.
+    let changing = group.raft.change_membership(change, true);
+    match tokio::time::timeout(CHANGE_TIMEOUT, changing).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed("no majority agreed in time".into())),
+    }
+}
+
+/// Hands leadership to a member, or to the best one, and waits until it leads.
+///
+/// # Errors
+/// `not_possible_now` when there is nobody to take over, or it did not happen in time.
+pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
+    let group = cluster.group()?;
+    let (documents, status) = (cluster.nodes.all(), group.status());
+    let view = View {
+        me: group.raft_id(),
+        documents: &documents,
+        status: &status,
+        leading_for: Duration::ZERO,
+        max_voters: cluster.config.max_voters,
+        inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
+    };
+    let nobody = || {
+        Error::new(Kind::NotPossibleNow, "no other active voter could take over leadership")
+            .hint("wait until another node is ACTIVE, or add one")
+    };
+    let to = to.or_else(|| successor(&view)).ok_or_else(nobody)?;
+    let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("leadership: {error}"));
+    group.raft.trigger().transfer_leader(to).await.map_err(|error| failed(error.to_string()))?;
+    let leads = |status: &GroupStatus| status.leader == Some(to);
+    if group.wait_until(Duration::from_secs(5), leads).await {
+        Ok(())
+    } else {
+        Err(failed(format!("member {to} did not take over in time")))
+    }
+}
+
+/// Takes a new address over when this node is the only member: nobody else has to agree.
+pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String) -> Result<()> {
+    let group = cluster.group()?;
+    group.wait_until(Duration::from_secs(10), GroupStatus::is_leader).await;
+    let nodes = BTreeMap::from([(node.raft_id, BasicNode::new(&url))]);
+    change(group, ChangeMembers::SetNodes(nodes)).await?;
+    let update = Command::ClusterUpdate {
+        node: node.id.clone(),
+        raft_id: node.raft_id,
+        role: None,
+        status: None,
+        url: Some(url),
+    };
+    let applied = group.propose(update).await?;
+    group.wait_visible(applied.index).await
+}
+
+/// Lets a test end the process right after a step (`JETTRA_CRASH_AFTER=AddVoter`), to see
+/// the next leader finish the change. Only in builds with debug assertions.
+fn crash_point(step: &Step) {
+    if cfg!(debug_assertions)
+        && let Ok(name) = std::env::var("JETTRA_CRASH_AFTER")
+        && format!("{step:?}").starts_with(&name)
+    {
+        std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn node(id: u64, role: NodeRole, status: NodeStatus) -> NodeDocument {
+        NodeDocument { id: format!("n{id}"), raft_id: id, url: format!("http://n{id}"), role, status, description: None }
+    }
+
+    fn status(voters: &[u64], members: &[u64]) -> GroupStatus {
+        GroupStatus {
+            role: Some(NodeRole::Leader),
+            leader: Some(1),
+            configs: vec![voters.iter().copied().collect()],
+            members: members.iter().copied().collect(),
+            last_log: 1000,
+            matched: members.iter().map(|id| (*id, 1000)).collect(),
+            silent: members.iter().map(|id| (*id, Some(Duration::ZERO))).collect(),
+            ..GroupStatus::default()
+        }
+    }
+
+    fn step(documents: &[NodeDocument], status: &GroupStatus) -> Option<Step> {
+        next_step(&View {
+            me: 1,
+            documents,
+            status,
+            leading_for: Duration::from_secs(60),
+            max_voters: 3,
+            inactive_after: Duration::from_secs(2),
+        })
+    }
+
+    use NodeRole::{Follower, Leader, Learner};
+    use NodeStatus::{Active, Inactive, Joining, Leaving, Paused};
+
+    #[test]
+    fn a_node_joins_step_by_step() {
+        let me = node(1, Leader, Active);
+        let joining = [me.clone(), node(5, Learner, Joining)];
+        assert_eq!(step(&joining, &status(&[1], &[1])), Some(Step::AddLearner(5)));
+        let mut behind = status(&[1], &[1, 5]);
+        behind.matched.insert(5, 100);
+        assert_eq!(step(&joining, &behind), None, "it waits until the learner has caught up");
+        assert_eq!(step(&joining, &status(&[1], &[1, 5])), Some(Step::AddVoter(5)));
+        let voting = status(&[1, 5], &[1, 5]);
+        assert_eq!(step(&joining, &voting), Some(Step::Update(5, Follower, Active)));
+        assert_eq!(step(&[me, node(5, Follower, Active)], &voting), None);
+    }
+
+    #[test]
+    fn a_node_leaves_step_by_step_and_the_leader_hands_over_first() {
+        let leaving = [node(1, Leader, Active), node(5, Follower, Leaving)];
+        assert_eq!(step(&leaving, &status(&[1, 5], &[1, 5])), Some(Step::RemoveVoter(5)));
+        assert_eq!(step(&leaving, &status(&[1], &[1, 5])), Some(Step::RemoveLearner(5)));
+        assert_eq!(step(&leaving, &status(&[1], &[1])), Some(Step::Deregister(5)));
+        let myself = [node(1, Leader, Leaving), node(5, Follower, Active)];
+        assert_eq!(step(&myself, &status(&[1, 5], &[1, 5])), Some(Step::HandOver(5)));
+        let paused = [node(1, Leader, Paused), node(5, Follower, Active)];
+        assert_eq!(step(&paused, &status(&[1, 5], &[1, 5])), Some(Step::HandOver(5)));
+        let alone = [node(1, Leader, Paused), node(5, Follower, Inactive)];
+        assert_eq!(step(&alone, &status(&[1, 5], &[1, 5])), None);
+    }
+
+    #[test]
+    fn what_a_crashed_leader_left_is_finished() {
+        let nodes = [node(1, Leader, Active), node(5, Learner, Joining)];
+        let mut joint = status(&[1], &[1, 5]);
+        joint.configs.push([1, 5].into());
+        assert_eq!(step(&nodes, &joint), Some(Step::FinishJoint([1, 5].into())));
+        let leftover = status(&[1], &[1, 9]);
+        assert_eq!(step(&[node(1, Leader, Active)], &leftover), Some(Step::RemoveLearner(9)));
+    }
+
+    #[test]
+    fn no_more_voters_than_allowed_and_a_learner_moves_up() {
+        let mut nodes: Vec<_> = (1..=3).map(|id| node(id, Follower, Active)).collect();
+        nodes[0].role = Leader;
+        nodes.push(node(4, Learner, Joining));
+        let full = status(&[1, 2, 3], &[1, 2, 3, 4]);
+        assert_eq!(step(&nodes, &full), Some(Step::Update(4, Learner, Active)));
+        nodes[3].status = Active;
+        assert_eq!(step(&nodes, &full), None);
+        nodes.remove(2);
+        let room = status(&[1, 2], &[1, 2, 4]);
+        assert_eq!(step(&nodes, &room), Some(Step::AddVoter(4)));
+    }
+
+    #[test]
+    fn a_silent_node_becomes_inactive_and_roles_are_corrected() {
+        let nodes = [node(1, Follower, Inactive), node(5, Leader, Active)];
+        let mut after = status(&[1, 5], &[1, 5]);
+        assert_eq!(step(&nodes, &after), Some(Step::Update(1, Leader, Active)));
+        let nodes = [node(1, Leader, Active), node(5, Leader, Active)];
+        after.silent.insert(5, None);
+        assert_eq!(step(&nodes, &after), Some(Step::Update(5, Follower, Inactive)));
+    }
+
+    fn any_status() -> impl Strategy<Value = NodeStatus> {
+        prop_oneof![Just(Active), Just(Inactive), Just(Joining), Just(Leaving), Just(Paused)]
+    }
+
+    proptest! {
+        /// Carrying out the named steps one after the other always comes to an end, and in
+        /// between at least a majority of voters stays.
+        #[test]
+        fn the_steps_come_to_rest(
+            states in proptest::collection::vec((any_status(), any::<bool>(), any::<bool>()), 1..6),
+        ) {
+            let mut nodes = vec![node(1, Leader, Active)];
+            let (mut voters, mut members) = (BTreeSet::from([1]), BTreeSet::from([1]));
+            for (at, (state, member, voter)) in states.into_iter().enumerate() {
+                let id = at as u64 + 2;
+                nodes.push(node(id, Follower, state));
+                if member { members.insert(id); }
+                if member && voter { voters.insert(id); }
+            }
+            for _ in 0..100 {
+                let group = status(
+                    &voters.iter().copied().collect::<Vec<_>>(),
+                    &members.iter().copied().collect::<Vec<_>>(),
+                );
+                let Some(step) = step(&nodes, &group) else { return Ok(()) };
+                match step {
+                    Step::AddLearner(id) => { members.insert(id); }
+                    Step::AddVoter(id) => { prop_assert!(members.contains(&id)); voters.insert(id); }
+                    Step::RemoveVoter(id) => { prop_assert_ne!(id, 1); voters.remove(&id); }
+                    Step::RemoveLearner(id) => { prop_assert!(!voters.contains(&id)); members.remove(&id); }
+                    Step::Deregister(id) => {
+                        prop_assert!(!members.contains(&id));
+                        nodes.retain(|node| node.raft_id != id);
+                    }
+                    Step::Update(id, role, state) => for node in &mut nodes {
+                        if node.raft_id == id { (node.role, node.status) = (role, state); }
+                    },
+                    Step::FinishJoint(_) | Step::HandOver(_) => prop_assert!(false, "{step:?}"),
+                }
+            }
+            prop_assert!(false, "the steps go on for ever: {nodes:?}");
+        }
+    }
+}

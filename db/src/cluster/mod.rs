@@ -1,0 +1,238 @@
+//! This node as a member: its identity, the other members, and what to do about changes.
+
+pub mod admin;
+pub mod announce;
+pub mod bootstrap;
+pub mod forward;
+pub mod health;
+pub mod membership;
+pub mod nodes;
+pub mod probe;
+
+use crate::config::Config;
+use crate::engine::Effect;
+use crate::error::{Error, Kind, Result};
+use crate::raft::network::Peers;
+use crate::raft::node_key::NodeKey;
+use crate::raft::proposer::ProposerLimits;
+use crate::raft::state_machine::StateEvents;
+use crate::raft::types::SYSTEM_GROUP;
+use crate::raft::{Group, GroupConfig};
+use bootstrap::Identity;
+use nodes::Nodes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Why the process ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It was told to stop.
+    Stop,
+    /// It was told to start again.
+    Restart,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// A node as a member of its cluster, or on the way to become one.
+pub struct Cluster {
+    /// The settings.
+    pub config: Config,
+    /// Signs and checks calls between nodes.
+    pub key: NodeKey,
+    /// Identity of this process, new at every start.
+    pub boot: String,
+    /// HTTP connections to other nodes.
+    pub http: reqwest::Client,
+    /// The members, as this node has applied them.
+    pub nodes: Arc<Nodes>,
+    identity: Mutex<Identity>,
+    group: OnceLock<Arc<Group>>,
+    exit: watch::Sender<Option<Exit>>,
+    removed: AtomicBool,
+    /// Everything that outlives a request runs here, not on a thread that serves HTTP.
+    runtime: tokio::runtime::Handle,
+    opening: tokio::sync::Mutex<()>,
+}
+
+impl Cluster {
+    /// A node with this identity; its group is opened by [`Cluster::open`].
+    pub fn new(config: Config, secret: &str, identity: Identity) -> Result<Arc<Self>> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tcp_nodelay(true)
+            .connect_timeout(Duration::from_secs(1))
+            .build()
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        Ok(Arc::new(Cluster {
+            key: NodeKey::new(secret),
+            boot: uuid::Uuid::now_v7().to_string(),
+            http,
+            nodes: Arc::default(),
+            identity: Mutex::new(identity),
+            group: OnceLock::new(),
+            exit: watch::Sender::new(None),
+            removed: AtomicBool::new(false),
+            runtime: tokio::runtime::Handle::current(),
+            opening: tokio::sync::Mutex::new(()),
+            config,
+        }))
+    }
+
+    /// Who this node is.
+    pub fn identity(&self) -> Identity {
+        self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// This node's name.
+    pub fn node_id(&self) -> String {
+        self.identity().node_id
+    }
+
+    /// The system group.
+    ///
+    /// # Errors
+    /// `not_registered` while the node waits for admission.
+    pub fn group(&self) -> Result<&Arc<Group>> {
+        self.group.get().ok_or_else(|| {
+            Error::new(Kind::NotRegistered, "this node is not part of a cluster yet").hint(format!(
+                "register it on a member: POST /api/cluster/register {{\"url\": \"{}\"}}",
+                self.config.url()
+            ))
+        })
+    }
+
+    /// Whether the cluster has removed this node.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    /// Notes that the cluster has removed this node.
+    pub fn set_removed(&self) {
+        if !self.removed.swap(true, Ordering::AcqRel) {
+            tracing::warn!(
+                "the cluster has removed this node; to use it again, stop it, give it an empty \
+                 DataDir and register it"
+            );
+        }
+    }
+
+    /// Asks the process to end.
+    pub fn end(&self, exit: Exit) {
+        self.exit.send_if_modified(|current| {
+            let first = current.is_none();
+            if first {
+                *current = Some(exit);
+            }
+            first
+        });
+    }
+
+    /// Whether the process is about to end.
+    pub fn is_ending(&self) -> bool {
+        self.exit.borrow().is_some()
+    }
+
+    /// Waits until the process is to end.
+    pub async fn ended(&self) -> Exit {
+        let mut exit = self.exit.subscribe();
+        let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
+        ended.unwrap_or(Exit::Stop)
+    }
+
+    /// Opens the group with the identity given, after storing that. Does nothing when it is
+    /// open with the same identity.
+    ///
+    /// # Errors
+    /// `foreign_cluster` when the node belongs to another cluster or has another Raft id.
+    pub async fn open(self: &Arc<Self>, identity: Identity) -> Result<()> {
+        let cluster = self.clone();
+        let opening = self.runtime.spawn(async move { cluster.open_here(identity).await });
+        opening.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    }
+
+    async fn open_here(self: Arc<Self>, identity: Identity) -> Result<()> {
+        let _one_at_a_time = self.opening.lock().await;
+        let (Some(cluster_id), Some(raft_id)) = (identity.cluster_id.clone(), identity.raft_id)
+        else {
+            return Err(Error::new(Kind::Internal, "the identity names no cluster"));
+        };
+        if self.group.get().is_some() {
+            return self.identity().check_same(&identity);
+        }
+        identity.save(&self.config.data_dir)?;
+        *self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+        let peers = Peers {
+            http: self.http.clone(),
+            key: self.key.clone(),
+            cluster_id: cluster_id.into(),
+            group: SYSTEM_GROUP,
+            from: raft_id,
+            urls: self.nodes.clone(),
+        };
+        let (group, events) = Group::open(self.group_config(peers)).await?;
+        self.nodes.refresh(&group)?;
+        let _ = self.group.set(group);
+        tokio::spawn(self.clone().follow_events(events));
+        tokio::spawn(membership::run(self.clone()));
+        tokio::spawn(announce::run(self.clone()));
+        Ok(())
+    }
+
+    fn group_config(&self, peers: Peers) -> GroupConfig {
+        let config = &self.config;
+        GroupConfig {
+            dir: config.data_dir.join("groups").join(peers.group.to_string()),
+            peers,
+            heartbeat_ms: config.heartbeat_ms,
+            election_ms: (config.election_min_ms, config.election_max_ms),
+            snapshot_every: config.snapshot_every,
+            log_chunk_bytes: config.log_chunk_mb << 20,
+            map_bytes: config.map_size_gb << 30,
+            commit_after: Duration::from_millis(config.commit_ms),
+            request_timeout: Duration::from_millis(config.request_timeout_ms),
+            proposer: ProposerLimits {
+                queue_max: config.queue_max,
+                batch_max: config.batch_max,
+                batch_bytes_max: 1 << 20,
+                reserve_bytes: config.disk_reserve_mb << 20,
+            },
+        }
+    }
+
+    /// Carries out what applied entries ask for, until the group ends.
+    async fn follow_events(self: Arc<Self>, mut events: StateEvents) {
+        while let Some(effect) = events.effects.recv().await {
+            let Ok(group) = self.group() else { return };
+            match effect {
+                Effect::NodesChanged => {
+                    if let Err(error) = self.nodes.refresh(group) {
+                        tracing::error!(%error, "the members could not be read");
+                    }
+                }
+                Effect::Stop { boot, restart } if boot == self.boot => {
+                    tracing::info!(restart, "told to stop by the cluster");
+                    self.end(if restart { Exit::Restart } else { Exit::Stop });
+                }
+                Effect::Stop { .. } => {}
+            }
+        }
+        if !self.is_ending() {
+            self.end(Exit::Failed("the state can no longer be written".into()));
+        }
+    }
+
+    /// Leaves in good order: hands leadership over, then closes the group.
+    pub async fn shutdown(&self) {
+        let Ok(group) = self.group() else { return };
+        if group.status().is_leader()
+            && let Err(error) = membership::hand_over(self, None).await
+        {
+            tracing::debug!(%error, "leadership was not handed over");
+        }
+        group.shutdown().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! The members, derived from this node's own applied copy of `_system._clusternodes`.
+
+use crate::engine::apply;
+use crate::engine::system::NodeDocument;
+use crate::error::Result;
+use crate::raft::network::PeerUrls;
+use crate::raft::{Group, RaftId};
+use std::sync::{Arc, RwLock};
+
+/// The applied members. Refreshed whenever an entry changed the collection.
+#[derive(Default)]
+pub struct Nodes {
+    documents: RwLock<Arc<Vec<NodeDocument>>>,
+}
+
+impl Nodes {
+    /// Reads the collection again.
+    pub fn refresh(&self, group: &Group) -> Result<()> {
+        let documents = apply::nodes(&group.read()?)?;
+        *self.documents.write().unwrap_or_else(|poisoned| poisoned.into_inner()) =
+            Arc::new(documents);
+        Ok(())
+    }
+
+    /// All members.
+    pub fn all(&self) -> Arc<Vec<NodeDocument>> {
+        self.documents.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// The member with this Raft id.
+    pub fn by_raft_id(&self, raft_id: RaftId) -> Option<NodeDocument> {
+        self.all().iter().find(|node| node.raft_id == raft_id).cloned()
+    }
+
+    /// The member that a person means by a name or an address.
+    pub fn named(&self, name: &str) -> Option<NodeDocument> {
+        let address = crate::config::check_url(name).ok();
+        let means = |node: &&NodeDocument| {
+            node.id == name || address.as_ref().is_some_and(|url| same_address(url, &node.url))
+        };
+        self.all().iter().find(means).cloned()
+    }
+}
+
+impl PeerUrls for Nodes {
+    fn url(&self, raft_id: RaftId) -> Option<String> {
+        self.by_raft_id(raft_id).map(|node| node.url)
+    }
+}
+
+/// Whether two checked addresses mean the same place; `localhost` is `127.0.0.1`.
+pub fn same_address(a: &str, b: &str) -> bool {
+    let plain = |url: &str| url.replace("//localhost:", "//127.0.0.1:").replace("//[::1]:", "//127.0.0.1:");
+    plain(a) == plain(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_has_several_names() {
+        assert!(same_address("http://localhost:1", "http://127.0.0.1:1"));
+        assert!(!same_address("http://localhost:1", "http://127.0.0.1:2"));
+        assert!(!same_address("http://a:1", "http://b:1"));
+    }
+}

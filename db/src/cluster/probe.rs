@@ -1,0 +1,124 @@
+//! Asking an address which node stands there, and making it a member.
+//!
+//! The caller sends a signature, never the secret; the answer is signed too, over the
+//! caller's question, so that an address cannot pass for a node by repeating old answers.
+
+use super::Cluster;
+use super::bootstrap::Identity;
+use crate::error::{Error, Kind, Result};
+use crate::raft::node_key::{NodeKey, PEER_HEADER, hex};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Path of the question.
+pub const IDENTITY_PATH: &str = "/raft/rpc/identity";
+/// Path of the invitation.
+pub const INVITE_PATH: &str = "/raft/rpc/invite";
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+const INVITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a node says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Introduction {
+    /// Its name, cluster and number.
+    pub identity: Identity,
+    /// Where it wants to be reached.
+    pub url: String,
+    /// Identity of its process.
+    pub boot: String,
+    /// Whether it is meant to be a member (`distributed: true`).
+    pub distributed: bool,
+}
+
+impl Cluster {
+    /// What this node says of itself.
+    pub fn introduce(&self) -> Introduction {
+        Introduction {
+            identity: self.identity(),
+            url: self.config.url(),
+            boot: self.boot.clone(),
+            distributed: self.config.distributed,
+        }
+    }
+
+    /// Asks the node at `url` who it is.
+    ///
+    /// # Errors
+    /// `node_unreachable`, `not_a_node`, `secret_mismatch`.
+    pub async fn probe(&self, url: &str) -> Result<Introduction> {
+        let mut nonce = [0; 16];
+        let _ = getrandom::fill(&mut nonce);
+        let target = format!("{IDENTITY_PATH}?nonce={}", hex(&nonce));
+        let request = self
+            .http
+            .get(format!("{url}{target}"))
+            .header(PEER_HEADER, self.key.sign("GET", &target))
+            .timeout(PROBE_TIMEOUT);
+        let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+        let status = answer.status();
+        let signature = answer.headers().get(PEER_HEADER).and_then(|value| value.to_str().ok());
+        let signature = signature.map(str::to_owned);
+        let body = answer.text().await.map_err(|error| unreachable(url, &error))?;
+        if status == 401 && body.contains(Kind::BadClusterSecret.code()) {
+            return Err(secret_mismatch(url));
+        }
+        let introduction = serde_json::from_str(&body).ok().filter(|_| status.is_success());
+        let introduction: Introduction = introduction.ok_or_else(|| not_a_node(url))?;
+        let signature = signature.ok_or_else(|| not_a_node(url))?;
+        if !verify_answer(&self.key, &signature, &target, &body) {
+            return Err(secret_mismatch(url));
+        }
+        Ok(introduction)
+    }
+
+    /// Tells the node at `url` that it is a member with this identity.
+    ///
+    /// # Errors
+    /// As [`Cluster::probe`]; `foreign_cluster` when it belongs to another one.
+    pub async fn invite(&self, url: &str, identity: &Identity) -> Result<()> {
+        let request = self
+            .http
+            .post(format!("{url}{INVITE_PATH}"))
+            .header(PEER_HEADER, self.key.sign("POST", INVITE_PATH))
+            .json(identity)
+            .timeout(INVITE_TIMEOUT);
+        let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let body = answer.text().await.unwrap_or_default();
+        Err(Error::new(Kind::ForeignCluster, format!("{url} refused the invitation: {body}"))
+            .hint("a node joins with an empty DataDir"))
+    }
+}
+
+/// Signs an answer to the question `target`.
+pub fn sign_answer(key: &NodeKey, target: &str, body: &str) -> String {
+    key.sign("ANSWER", &format!("{target}\n{body}"))
+}
+
+fn verify_answer(key: &NodeKey, signature: &str, target: &str, body: &str) -> bool {
+    key.verify(signature, "ANSWER", &format!("{target}\n{body}"))
+}
+
+fn unreachable(url: &str, error: &reqwest::Error) -> Error {
+    let why = if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection broke"
+    };
+    Error::new(Kind::NodeUnreachable, format!("{url} cannot be reached: {why}"))
+        .hint("start the node first, and check address, port and firewall")
+}
+
+fn not_a_node(url: &str) -> Error {
+    Error::new(Kind::NotANode, format!("{url} answers, but is not a Jettra node"))
+        .hint("check host and port")
+}
+
+fn secret_mismatch(url: &str) -> Error {
+    Error::new(Kind::SecretMismatch, format!("the node at {url} has another cluster secret"))
+        .hint("give all nodes the same ClusterSecret or ClusterSecretFile and restart it")
+}

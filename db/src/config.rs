@@ -1,0 +1,466 @@
+//! Settings of a node: every key, limit and default in one table.
+//!
+//! A value comes from a flag, else from the environment (`JETTRA_…`), else from the file,
+//! else from the default. Keys keep the spelling of JettraDBVM's `config.json`; a key that
+//! begins with `//` is a comment.
+
+use crate::error::{Error, Kind, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use url::Url;
+
+/// What a value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// A text.
+    Text,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Bool,
+    /// A list of texts; in flags and environment separated by commas.
+    List,
+}
+
+/// One key of the configuration.
+pub struct Key {
+    /// Its spelling in the file.
+    pub name: &'static str,
+    /// What its value must be.
+    pub kind: Type,
+    /// Its default, as JSON; `null` when it has none.
+    pub default: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, kind: Type, default: &'static str, help: &'static str) -> Key {
+    Key { name, kind, default, help }
+}
+
+/// Every key there is.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on; other than loopback needs a cluster secret and AdvertiseUrl"),
+    key("Port", Type::Number, "8080", "port for clients and other nodes"),
+    key("AdvertiseUrl", Type::Text, "null", "where other nodes and clients reach this node; default http://Host:Port; never 0.0.0.0"),
+    key("DataDir", Type::Text, "\"data\"", "directory of everything this node keeps"),
+    key("distributed", Type::Bool, "false", "true: member of a cluster; false: a node of its own, which can become distributed later"),
+    key("NodeID", Type::Text, "null", "unique name of this node; default: made at the first start and kept"),
+    key("Bootstrap", Type::Bool, "false", "true on the first node of a new cluster only: it makes the cluster"),
+    key("Peers", Type::List, "[]", "nodes to ask for admission, as http://host:port; used until this node is a member"),
+    key("ClusterSecret", Type::Text, "null", "secret shared by the nodes of a cluster; better in the environment or in a file"),
+    key("ClusterSecretFile", Type::Text, "null", "file with the cluster secret; default ~/.jettra/cluster-secret, made at the first start"),
+    key("AdminPassword", Type::Text, "null", "password of the user admin when the cluster is made; better in the environment or in a file"),
+    key("AdminPasswordFile", Type::Text, "null", "file with that password; default: a random one, written to DataDir/admin-password"),
+    key("MaxVoters", Type::Number, "5", "nodes that vote; further ones only receive the log (odd numbers make sense)"),
+    key("HeartbeatMs", Type::Number, "100", "interval of the leader's heartbeats"),
+    key("ElectionMinMs", Type::Number, "400", "shortest silence after which a node stands for election; at least three heartbeats"),
+    key("ElectionMaxMs", Type::Number, "600", "longest such silence"),
+    key("InactiveAfterMs", Type::Number, "2000", "silence after which the leader marks a node INACTIVE"),
+    key("SnapshotEvery", Type::Number, "20000", "log entries between two snapshots; older entries are removed from the log"),
+    key("LogChunkMb", Type::Number, "8", "size of a log file; the newest one is kept in memory too"),
+    key("MapSizeGb", Type::Number, "64", "largest size of the stored state; only address space until it is used"),
+    key("CommitMs", Type::Number, "5", "time after which applied writes become visible to level=local; other readers do not wait for it"),
+    key("DiskReserveMb", Type::Number, "64", "free disk space below which writes are refused with 507"),
+    key("HttpWorkers", Type::Number, "2", "threads that serve HTTP"),
+    key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
+    key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
+    key("BatchMax", Type::Number, "512", "writes in one log entry"),
+    key("DocumentBytesMax", Type::Number, "16777216", "largest document in bytes"),
+    key("DepthMax", Type::Number, "64", "deepest nesting of a document"),
+    key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 500"),
+    key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes"),
+    key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
+    key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
+    key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
+];
+
+/// The settings of a node, checked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs)] // KEYS describes each of them.
+pub struct Config {
+    pub host: IpAddr,
+    pub port: u16,
+    pub advertise_url: Option<String>,
+    pub data_dir: PathBuf,
+    #[serde(rename = "distributed")]
+    pub distributed: bool,
+    #[serde(rename = "NodeID")]
+    pub node_id: Option<String>,
+    pub bootstrap: bool,
+    pub peers: Vec<String>,
+    pub cluster_secret: Option<String>,
+    pub cluster_secret_file: Option<PathBuf>,
+    pub admin_password: Option<String>,
+    pub admin_password_file: Option<PathBuf>,
+    pub max_voters: usize,
+    pub heartbeat_ms: u64,
+    pub election_min_ms: u64,
+    pub election_max_ms: u64,
+    pub inactive_after_ms: u64,
+    pub snapshot_every: u64,
+    pub log_chunk_mb: usize,
+    pub map_size_gb: usize,
+    pub commit_ms: u64,
+    pub disk_reserve_mb: u64,
+    pub http_workers: usize,
+    pub request_timeout_ms: u64,
+    pub queue_max: usize,
+    pub batch_max: usize,
+    pub document_bytes_max: usize,
+    pub depth_max: usize,
+    pub id_bytes_max: usize,
+    pub name_bytes_max: usize,
+    pub page_max: usize,
+    pub session_hours: u64,
+    pub log_level: String,
+}
+
+/// Bounds for what a client may store.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest body in bytes.
+    pub document_bytes_max: usize,
+    /// Deepest nesting of objects and arrays.
+    pub depth_max: usize,
+    /// Longest `_id` in bytes.
+    pub id_bytes_max: usize,
+}
+
+fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Error {
+    Error::new(Kind::InvalidParameter, message).hint(hint)
+}
+
+impl Key {
+    /// The name of the environment variable.
+    pub fn variable(&self) -> String {
+        format!("JETTRA_{}", self.words("_").to_uppercase())
+    }
+
+    /// The name of the flag, without dashes in front.
+    pub fn flag(&self) -> String {
+        self.words("-")
+    }
+
+    /// `AdvertiseUrl` as `advertise-url`, `NodeID` as `node-id`.
+    fn words(&self, separator: &str) -> String {
+        let mut words = String::new();
+        let mut lower_before = false;
+        for letter in self.name.chars() {
+            if letter.is_uppercase() && lower_before {
+                words.push_str(separator);
+            }
+            lower_before = letter.is_lowercase();
+            words.extend(letter.to_lowercase());
+        }
+        words
+    }
+
+    /// Reads a value from the text of a flag or variable.
+    fn from_text(&self, text: &str, origin: &str) -> Result<Value> {
+        let value = match self.kind {
+            Type::Text => Some(json!(text)),
+            Type::Number => text.parse::<u64>().ok().map(Value::from),
+            Type::Bool => text.parse::<bool>().ok().map(Value::from),
+            Type::List => Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).collect()),
+        };
+        value.ok_or_else(|| self.wrong_type(text, origin))
+    }
+
+    fn check_type(&self, value: &Value, origin: &str) -> Result<()> {
+        let fits = match self.kind {
+            _ if value.is_null() => self.default == "null",
+            Type::Text => value.is_string(),
+            Type::Number => value.is_u64(),
+            Type::Bool => value.is_boolean(),
+            Type::List => {
+                value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
+            }
+        };
+        if fits { Ok(()) } else { Err(self.wrong_type(&value.to_string(), origin)) }
+    }
+
+    fn wrong_type(&self, value: &str, origin: &str) -> Error {
+        let wanted = match self.kind {
+            Type::Text => "a text",
+            Type::Number => "a whole number",
+            Type::Bool => "true or false",
+            Type::List => "a list of texts",
+        };
+        let message = format!("{}: {value} ({origin}) is not {wanted}", self.name);
+        wrong(message, format!("the default is {}", self.default))
+    }
+}
+
+fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+fn unknown_key(name: &str) -> Error {
+    let distance = |key: &&Key| strsim::damerau_levenshtein(&key.name.to_lowercase(), &name.to_lowercase());
+    let nearest = KEYS.iter().min_by_key(distance).map_or("", |key| key.name);
+    wrong(format!("the configuration has an unknown key {name:?}"), format!("did you mean {nearest:?}?"))
+}
+
+impl Config {
+    /// Joins defaults, file, environment and flags, and checks the result.
+    ///
+    /// `file` is the text of the configuration file, `environment` looks a variable up,
+    /// `flags` holds what the command line gave, by key name.
+    ///
+    /// # Errors
+    /// `invalid_parameter` that names the key and what would be right.
+    pub fn load(
+        file: Option<&str>,
+        environment: impl Fn(&str) -> Option<String>,
+        flags: &BTreeMap<&'static str, String>,
+    ) -> Result<Config> {
+        let mut values = Map::new();
+        let from_file = file.map(parse_file).transpose()?.unwrap_or_default();
+        for key in KEYS {
+            let flag = flags.get(key.name).map(|text| key.from_text(text, "flag")).transpose()?;
+            let variable = environment(&key.variable());
+            let variable = variable.map(|text| key.from_text(&text, "environment")).transpose()?;
+            let default = serde_json::from_str(key.default).unwrap_or(Value::Null);
+            let value = flag.or(variable).or_else(|| from_file.get(key.name).cloned());
+            values.insert(key.name.to_owned(), value.unwrap_or(default));
+        }
+        let config: Config = serde_json::from_value(Value::Object(values))
+            .map_err(|error| wrong(format!("the configuration cannot be used: {error}"), "Host is an IP address, Port at most 65535"))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.advertise_host().is_none_or(|host| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified())) {
+            return Err(wrong(
+                format!("AdvertiseUrl: {} is not an address that others can reach", self.url()),
+                "set AdvertiseUrl to http://<name or address of this machine>:<port>",
+            ));
+        }
+        if !self.host.is_loopback() && self.cluster_secret.is_none() && self.cluster_secret_file.is_none() {
+            return Err(wrong(
+                format!("Host: {} can be reached from other machines, but there is no cluster secret", self.host),
+                "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), or listen on 127.0.0.1",
+            ));
+        }
+        if !self.distributed && !self.peers.is_empty() {
+            return Err(wrong("Peers is set, but distributed is false", "set distributed to true, or leave Peers empty"));
+        }
+        if self.bootstrap && !self.peers.is_empty() {
+            return Err(wrong(
+                "Bootstrap and Peers contradict each other: a node makes a cluster or joins one",
+                "leave Peers empty on the first node, and Bootstrap false on the others",
+            ));
+        }
+        if self.cluster_secret.is_some() && self.cluster_secret_file.is_some() {
+            return Err(wrong("ClusterSecret and ClusterSecretFile are both set", "give one of them"));
+        }
+        if self.admin_password.is_some() && self.admin_password_file.is_some() {
+            return Err(wrong("AdminPassword and AdminPasswordFile are both set", "give one of them"));
+        }
+        if self.cluster_secret.as_ref().is_some_and(|secret| secret.len() < 16) {
+            return Err(wrong("ClusterSecret is shorter than 16 characters", "make one with: openssl rand -hex 32"));
+        }
+        for peer in &self.peers {
+            check_url(peer).map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
+        }
+        if let Some(name) = &self.node_id {
+            check_node_id(name)?;
+        }
+        self.validate_numbers()
+    }
+
+    fn validate_numbers(&self) -> Result<()> {
+        let bounds: [(&str, u64, u64, u64); 17] = [
+            ("Port", self.port.into(), 1, 65535),
+            ("MaxVoters", self.max_voters as u64, 1, 9),
+            ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
+            ("ElectionMinMs", self.election_min_ms, self.heartbeat_ms * 3, 60_000),
+            ("ElectionMaxMs", self.election_max_ms, self.election_min_ms + 1, 120_000),
+            ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
+            ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
+            ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),
+            ("MapSizeGb", self.map_size_gb as u64, 1, 64 * 1024),
+            ("HttpWorkers", self.http_workers as u64, 1, 64),
+            ("RequestTimeoutMs", self.request_timeout_ms, 100, 600_000),
+            ("QueueMax", self.queue_max as u64, 1, 1_000_000),
+            ("BatchMax", self.batch_max as u64, 1, 4096),
+            ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
+            ("DepthMax", self.depth_max as u64, 1, 100),
+            ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
+            ("PageMax", self.page_max as u64, 1, 10_000),
+        ];
+        for (name, value, min, max) in bounds {
+            if value < min || value > max {
+                return Err(wrong(
+                    format!("{name}: {value} is out of range"),
+                    format!("use {min} to {max}; the default is {}", find(name).map_or("", |key| key.default)),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where other nodes and clients reach this node, without a slash at the end.
+    pub fn url(&self) -> String {
+        match &self.advertise_url {
+            Some(url) => check_url(url).unwrap_or_else(|_| url.clone()),
+            None if self.host.is_ipv6() => format!("http://[{}]:{}", self.host, self.port),
+            None => format!("http://{}:{}", self.host, self.port),
+        }
+    }
+
+    fn advertise_host(&self) -> Option<String> {
+        let url = check_url(&self.url()).ok()?;
+        let host = Url::parse(&url).ok()?.host_str()?.to_owned();
+        Some(host.trim_matches(['[', ']']).to_owned())
+    }
+
+    /// Bounds for what clients may store.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            document_bytes_max: self.document_bytes_max,
+            depth_max: self.depth_max,
+            id_bytes_max: self.id_bytes_max,
+        }
+    }
+}
+
+fn parse_file(text: &str) -> Result<Map<String, Value>> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| wrong(format!("the configuration file is not JSON: {error}"), "see config.json.example"))?;
+    let Value::Object(mut object) = value else {
+        return Err(wrong("the configuration file must hold one JSON object", "see config.json.example"));
+    };
+    object.retain(|name, _| !name.starts_with("//"));
+    for (name, value) in &object {
+        find(name).ok_or_else(|| unknown_key(name))?.check_type(value, "file")?;
+    }
+    Ok(object)
+}
+
+/// Brings the address of a node into one form: scheme, host and port, no slash at the end.
+///
+/// # Errors
+/// `invalid_url` with the reason.
+pub fn check_url(text: &str) -> Result<String> {
+    let bad = |why: &str| {
+        Error::new(Kind::InvalidUrl, format!("{text:?} is not the address of a node: {why}"))
+            .hint("write http://host:port")
+    };
+    let url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
+    if url.scheme() != "http" {
+        return Err(bad("only http:// is supported"));
+    }
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("it holds a user name or password"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("it holds more than host and port"));
+    }
+    let port = url.port_or_known_default().unwrap_or(80);
+    Ok(format!("http://{host}:{port}"))
+}
+
+/// Checks the name of a node.
+///
+/// # Errors
+/// `invalid_parameter` with the rule.
+pub fn check_node_id(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        return Err(wrong(
+            format!("NodeID: {name:?} cannot be used"),
+            "use 1 to 64 ASCII letters, digits, '-', '_' and '.'",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str) -> Result<Config> {
+        Config::load(Some(file), |_| None, &BTreeMap::new())
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+        let file = r#"{"Port": 1000, "HeartbeatMs": 60, "MaxVoters": 3}"#;
+        let environment = |name: &str| match name {
+            "JETTRA_PORT" => Some("2000".to_owned()),
+            "JETTRA_HEARTBEAT_MS" => Some("70".to_owned()),
+            _ => None,
+        };
+        let flags = BTreeMap::from([("Port", "3000".to_owned())]);
+        let config = Config::load(Some(file), environment, &flags).unwrap();
+        assert_eq!(
+            (config.port, config.heartbeat_ms, config.max_voters, config.page_max),
+            (3000, 70, 3, 1000)
+        );
+    }
+
+    #[test]
+    fn a_wrong_setting_names_the_key_and_what_would_be_right() {
+        for (file, message, hint) in [
+            (r#"{"port": 1}"#, "\"port\"", "\"Port\""),
+            (r#"{"Advertiseurl": ""}"#, "Advertiseurl", "\"AdvertiseUrl\""),
+            (r#"{"Port": "x"}"#, "Port", "8080"),
+            (r#"{"Port": 70000}"#, "cannot be used", "Port"),
+            (r#"{"Peers": "http://a"}"#, "Peers", "[]"),
+            (r#"{"Host": "0.0.0.0"}"#, "AdvertiseUrl", "http://"),
+            (r#"{"AdvertiseUrl": "http://0.0.0.0:1"}"#, "AdvertiseUrl", "http://"),
+            (r#"{"Host": "0.0.0.0", "AdvertiseUrl": "http://a:1"}"#, "secret", "ClusterSecretFile"),
+            (r#"{"Peers": ["http://a:1"]}"#, "distributed", "true"),
+            (r#"{"distributed": true, "Bootstrap": true, "Peers": ["http://a:1"]}"#, "Bootstrap", "Peers"),
+            (r#"{"distributed": true, "Peers": ["a:1"]}"#, "Peers", "http://"),
+            (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
+            (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
+            (r#"[]"#, "object", "config.json.example"),
+            (r#"{"#, "JSON", "config.json.example"),
+        ] {
+            let error = load(file).unwrap_err();
+            assert!(error.message.contains(message), "{file}: {error}");
+            assert!(error.hint.as_deref().unwrap_or("").contains(hint), "{file}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_example_documents_every_key_with_its_default() {
+        let text = include_str!("../../config.json.example");
+        let example: Map<String, Value> = serde_json::from_str(text).unwrap();
+        for key in KEYS {
+            let default: Value = serde_json::from_str(key.default).unwrap();
+            assert_eq!(example.get(key.name), Some(&default), "{}", key.name);
+            let comment = example.get(&format!("//{}", key.name));
+            assert_eq!(comment, Some(&json!(key.help)), "{}", key.name);
+        }
+        assert_eq!(example.len(), KEYS.len() * 2);
+        load(text).unwrap();
+    }
+
+    #[test]
+    fn flags_and_variables_have_the_usual_spelling() {
+        let spelled = |name: &str| find(name).map(|key| (key.flag(), key.variable())).unwrap();
+        assert_eq!(spelled("NodeID"), ("node-id".into(), "JETTRA_NODE_ID".into()));
+        assert_eq!(spelled("AdvertiseUrl").0, "advertise-url");
+        assert_eq!(spelled("distributed").1, "JETTRA_DISTRIBUTED");
+    }
+
+    #[test]
+    fn addresses_are_brought_into_one_form() {
+        assert_eq!(check_url("http://Host:80/").unwrap(), "http://host:80");
+        assert_eq!(check_url("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081");
+        for bad in ["x", "ftp://a", "https://a", "http://", "http://u:p@a", "http://a/b", "http://a?x"] {
+            assert!(check_url(bad).is_err(), "{bad}");
+        }
+    }
+}

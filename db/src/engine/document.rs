@@ -1,0 +1,259 @@
+//! Documents as JSON text: strict parsing of what clients send, and the stored form.
+//!
+//! Stored: the revision (8 bytes, big endian) and the document as compact JSON with `_id`
+//! first. The revision is a counter of the group, raised by every write of a document.
+
+use crate::config::Limits;
+use crate::error::{Error, Kind, Result};
+use jettra_driver::DocumentId;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use std::fmt;
+
+/// Number of a write inside its group; grows with every written document.
+pub type Revision = u64;
+
+/// Parses a JSON text, refusing duplicate keys and nesting deeper than `limits` allow.
+///
+/// # Errors
+/// `too_large`, `invalid_json` (with line and column), `duplicate_key`, `too_deep`.
+pub fn parse_json(text: &[u8], limits: &Limits) -> Result<Value> {
+    if text.len() > limits.document_bytes_max {
+        return Err(too_large(text.len(), limits.document_bytes_max));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let strict = Strict { depth: 0, depth_max: limits.depth_max };
+    let value = strict.deserialize(&mut reader).map_err(|error| json_error(&error, limits))?;
+    reader.end().map_err(|error| json_error(&error, limits))?;
+    Ok(value)
+}
+
+/// The error for a body of `size` bytes where `max` are allowed.
+pub fn too_large(size: usize, max: usize) -> Error {
+    Error::new(Kind::TooLarge, format!("the body has {size} bytes, {max} are allowed"))
+        .hint("split the data over several documents")
+}
+
+const DUPLICATE: &str = "duplicate key";
+const TOO_DEEP: &str = "nested too deep";
+
+fn json_error(error: &serde_json::Error, limits: &Limits) -> Error {
+    let text = error.to_string();
+    if text.contains(DUPLICATE) {
+        return Error::new(Kind::DuplicateKey, text).hint("give each key of an object once");
+    }
+    if text.contains(TOO_DEEP) || text.contains("recursion limit") {
+        let message = format!("the document is nested deeper than {} levels", limits.depth_max);
+        return Error::new(Kind::TooDeep, message).hint("flatten the document");
+    }
+    Error::new(Kind::InvalidJson, format!("the body is not JSON: {text}"))
+        .hint("send one JSON object in UTF-8")
+}
+
+/// Builds a [`Value`] like serde_json does, but counts levels and refuses duplicate keys.
+/// serde_json keeps the last duplicate silently (CVE-2017-12635 in CouchDB came of such a
+/// difference between two readers).
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+    depth_max: usize,
+}
+
+impl Strict {
+    fn deeper<E: serde::de::Error>(self) -> std::result::Result<Self, E> {
+        if self.depth >= self.depth_max {
+            return Err(E::custom(TOO_DEEP));
+        }
+        Ok(Strict { depth: self.depth + 1, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> std::result::Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> std::result::Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut object = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(inner)?;
+            if object.contains_key(&key) {
+                return Err(serde::de::Error::custom(format!("{DUPLICATE} {key:?}")));
+            }
+            object.insert(key, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+/// A client's document, taken apart: its `_id` if it has one, and the rest as compact JSON.
+#[derive(Debug, PartialEq)]
+pub struct NewDocument {
+    /// The `_id` of the document.
+    pub id: Option<DocumentId>,
+    /// The document without `_id`.
+    pub body: String,
+}
+
+/// Parses and checks a document that a client wants to store.
+///
+/// # Errors
+/// Those of [`parse_json`], `invalid_body` when it is no object, `invalid_id`.
+pub fn parse_document(text: &[u8], limits: &Limits) -> Result<NewDocument> {
+    let Value::Object(mut object) = parse_json(text, limits)? else {
+        return Err(Error::new(Kind::InvalidBody, "a document must be a JSON object")
+            .hint("wrap the value: {\"value\": …}"));
+    };
+    let id = object.shift_remove("_id").map(|id| check_id(id, limits)).transpose()?;
+    let body = serde_json::to_string(&object)
+        .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
+    Ok(NewDocument { id, body })
+}
+
+fn check_id(id: Value, limits: &Limits) -> Result<DocumentId> {
+    let id = match id {
+        Value::String(text) => DocumentId::String(text),
+        Value::Number(number) if number.is_i64() => DocumentId::Int(number.as_i64().unwrap_or(0)),
+        other => {
+            let message = format!("_id must be a string or an integer, not {other}");
+            return Err(Error::new(Kind::InvalidId, message).hint("leave it out to get one made"));
+        }
+    };
+    check_id_size(&id, limits)?;
+    Ok(id)
+}
+
+/// Refuses an empty or overlong string `_id`.
+pub fn check_id_size(id: &DocumentId, limits: &Limits) -> Result<()> {
+    let DocumentId::String(text) = id else { return Ok(()) };
+    if text.is_empty() || text.len() > limits.id_bytes_max {
+        let size = text.len();
+        let message = format!("_id has {size} bytes; 1 to {} are allowed", limits.id_bytes_max);
+        return Err(Error::new(Kind::InvalidId, message).hint("use a shorter identifier"));
+    }
+    Ok(())
+}
+
+/// The stored form of a document.
+pub fn encode(revision: Revision, id: &DocumentId, body: &str) -> Vec<u8> {
+    let id = serde_json::to_string(id).unwrap_or_default();
+    let rest = body.strip_prefix('{').unwrap_or("}");
+    let comma = if rest == "}" { "" } else { "," };
+    let mut stored = Vec::with_capacity(8 + 8 + id.len() + body.len());
+    stored.extend_from_slice(&revision.to_be_bytes());
+    for part in ["{\"_id\":", &id, comma, rest] {
+        stored.extend_from_slice(part.as_bytes());
+    }
+    stored
+}
+
+/// Takes a stored document apart into revision and JSON text; `None` when it is too short.
+pub fn decode(stored: &[u8]) -> Option<(Revision, &[u8])> {
+    let (revision, json) = stored.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*revision), json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { document_bytes_max: 1000, depth_max: 4, id_bytes_max: 10 };
+
+    fn kind(text: &str) -> Kind {
+        parse_document(text.as_bytes(), &LIMITS).unwrap_err().kind
+    }
+
+    #[test]
+    fn bad_documents_are_refused_each_for_its_reason() {
+        for (text, expected) in [
+            ("{", Kind::InvalidJson),
+            ("", Kind::InvalidJson),
+            ("{} x", Kind::InvalidJson),
+            ("[1]", Kind::InvalidBody),
+            ("{\"a\":1,\"a\":2}", Kind::DuplicateKey),
+            ("{\"a\":{\"b\":1,\"b\":1}}", Kind::DuplicateKey),
+            ("{\"a\":[[[1]]]}", Kind::InvalidBody),
+            ("{\"a\":[[[[1]]]]}", Kind::TooDeep),
+            ("{\"_id\":1.5}", Kind::InvalidId),
+            ("{\"_id\":null}", Kind::InvalidId),
+            ("{\"_id\":\"\"}", Kind::InvalidId),
+            ("{\"_id\":\"12345678901\"}", Kind::InvalidId),
+        ] {
+            if expected == Kind::InvalidBody && text.starts_with('{') {
+                assert!(parse_document(text.as_bytes(), &LIMITS).is_ok(), "{text}");
+            } else {
+                assert_eq!(kind(text), expected, "{text}");
+            }
+        }
+        assert_eq!(kind(&format!("{{\"a\":\"{}\"}}", "x".repeat(1000))), Kind::TooLarge);
+    }
+
+    #[test]
+    fn the_id_comes_first_and_numbers_keep_their_value() {
+        let text = br#"{"n":9007199254740993,"_id":"x","f":0.1}"#;
+        let document = parse_document(text, &LIMITS).unwrap();
+        let stored = encode(7, document.id.as_ref().unwrap(), &document.body);
+        let (revision, json) = decode(&stored).unwrap();
+        assert_eq!(revision, 7);
+        assert_eq!(json, br#"{"_id":"x","n":9007199254740993,"f":0.1}"#);
+        assert_eq!(&encode(0, &DocumentId::Int(-1), "{}")[8..], br#"{"_id":-1}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_or_refused_like_serde_json(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let ours = parse_json(&bytes, &LIMITS).is_ok();
+            let theirs = serde_json::from_slice::<Value>(&bytes).is_ok();
+            prop_assert!(!ours || theirs);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The deterministic core: what a command does to the tables.
+//!
+//! Synchronous, without clock, randomness, network or files of its own: ids, times and
+//! hashes arrive inside the [`Command`]. Every replica that applies the same commands in
+//! the same order holds the same bytes.
+
+pub mod apply;
+pub mod catalog;
+pub mod command;
+pub mod document;
+pub mod system;
+
+pub use apply::{Applier, Effect};
+pub use command::{Command, Outcome, PutMode, Target};

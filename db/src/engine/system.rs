@@ -1,0 +1,114 @@
+//! The documents of the `_system` database: members, users, sessions, the cluster itself.
+
+use crate::error::{Error, Kind, Result};
+use jettra_driver::wire::{NodeRole, NodeStatus};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The database that holds what the cluster knows about itself.
+pub const DATABASE: &str = "_system";
+/// Members of the cluster; the peer list of every node comes from here.
+pub const NODES: &str = "_clusternodes";
+/// Users and their password hashes.
+pub const USERS: &str = "_users";
+/// Sessions, under the hash of their token.
+pub const SESSIONS: &str = "_sessions";
+/// One document: the identity of the cluster.
+pub const CLUSTER: &str = "_cluster";
+
+/// A document of [`NODES`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDocument {
+    /// The node's name (`NodeID`).
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The log index of the entry that admitted it; never used twice.
+    pub raft_id: u64,
+    /// Where other nodes and clients reach it.
+    pub url: String,
+    /// What it does.
+    pub role: NodeRole,
+    /// How it is.
+    pub status: NodeStatus,
+    /// Free text given at registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A document of [`USERS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDocument {
+    /// The user's name.
+    #[serde(rename = "_id")]
+    pub name: String,
+    /// Argon2id hash in PHC form.
+    pub password_hash: String,
+    /// `admin`, `owner`, `writereader` or `reader`.
+    pub role: String,
+}
+
+/// A document of [`SESSIONS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDocument {
+    /// SHA-256 of the token, in hexadecimal.
+    #[serde(rename = "_id")]
+    pub token_hash: String,
+    /// Whose session it is.
+    pub user: String,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: u64,
+}
+
+/// The one document of [`CLUSTER`], with `_id` `cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterDocument {
+    /// Always `cluster`.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Random identity of the cluster.
+    pub cluster_id: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+/// Reads a system document from its JSON text.
+pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    serde_json::from_slice(json).ok()
+}
+
+/// Checks the name of a database or collection that a client gives.
+///
+/// # Errors
+/// `invalid_name`, saying which rule it breaks.
+pub fn check_name(field: &str, name: &str, bytes_max: usize) -> Result<()> {
+    let rule = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > bytes_max {
+        "it is too long"
+    } else if name.starts_with('_') {
+        "names with a leading underscore belong to the system"
+    } else if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+        "only letters, digits, '_', '-' and '.' are allowed"
+    } else if name.starts_with('.') {
+        "it starts with a dot"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::InvalidName, format!("{field} {name:?} cannot be used: {rule}"))
+        .hint(format!("use 1 to {bytes_max} bytes of letters, digits, '_', '-' and '.'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        for good in ["shop", "a", "Größe", "a.b-c_9", "名前"] {
+            assert!(check_name("collection", good, 64).is_ok(), "{good}");
+        }
+        for bad in ["", "_users", "a/b", "..", "a b", "a\0b", "a\"b", &"x".repeat(65)] {
+            assert!(check_name("collection", bad, 64).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The one error type of a node: a stable code, a status, a message and the next step.
+//!
+//! Errors made in `engine/` are deterministic: every replica makes the same one for the same
+//! log entry. Errors that are not (storage, network) never come out of `engine::apply`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// Result of anything that may fail with an [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $kind:ident $code:literal $status:literal;)*) => {
+        /// Every error a node can answer with. The code and status are part of the interface.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum Kind { $($(#[$doc])* $kind,)* }
+
+        impl Kind {
+            /// The stable, machine-readable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Kind::$kind => $code,)* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Kind::$kind => $status,)* }
+            }
+
+            /// All kinds, for the documentation and its test.
+            pub const ALL: &'static [Kind] = &[$(Kind::$kind,)*];
+        }
+    };
+}
+
+error_kinds! {
+    /// The body is not JSON.
+    InvalidJson "invalid_json" 400;
+    /// An object has the same key twice.
+    DuplicateKey "duplicate_key" 400;
+    /// The document or body has the wrong shape.
+    InvalidBody "invalid_body" 400;
+    /// The document is nested too deep.
+    TooDeep "too_deep" 400;
+    /// The `_id` cannot be used.
+    InvalidId "invalid_id" 400;
+    /// The name of a database or collection cannot be used.
+    InvalidName "invalid_name" 400;
+    /// A query parameter is missing or has a wrong value.
+    InvalidParameter "invalid_parameter" 400;
+    /// The address of a node cannot be used.
+    InvalidUrl "invalid_url" 400;
+    /// No credentials, or an ended session.
+    NotAuthenticated "not_authenticated" 401;
+    /// Wrong user name or password.
+    BadCredentials "bad_credentials" 401;
+    /// The calling node does not know this cluster's secret.
+    BadClusterSecret "bad_cluster_secret" 401;
+    /// The user may not do this.
+    Forbidden "forbidden" 403;
+    /// A change authenticated by cookie without the header that a foreign page cannot send.
+    CrossSite "cross_site_request" 403;
+    /// Nothing at this path.
+    RouteNotFound "route_not_found" 404;
+    /// The path exists, the method does not.
+    MethodNotAllowed "method_not_allowed" 405;
+    /// No such database.
+    DatabaseNotFound "database_not_found" 404;
+    /// No such collection.
+    CollectionNotFound "collection_not_found" 404;
+    /// No such document.
+    DocumentNotFound "document_not_found" 404;
+    /// No such node.
+    NodeNotFound "node_not_found" 404;
+    /// The `_id` is taken.
+    DuplicateId "duplicate_id" 409;
+    /// A database or collection of this name exists.
+    NameTaken "name_taken" 409;
+    /// The node id or URL is registered otherwise.
+    NodeConflict "node_conflict" 409;
+    /// The node belongs to another cluster.
+    ForeignCluster "foreign_cluster" 409;
+    /// The node was removed, or its disk was emptied.
+    StaleNode "stale_node" 409;
+    /// The operation would leave the cluster without a quorum.
+    WouldLoseQuorum "would_lose_quorum" 409;
+    /// The cluster is not in a state that allows the operation.
+    NotPossibleNow "not_possible_now" 409;
+    /// This node runs alone (`distributed: false`).
+    NotDistributed "not_distributed" 409;
+    /// The document has another revision.
+    RevisionMismatch "revision_mismatch" 412;
+    /// The body is too large.
+    TooLarge "too_large" 413;
+    /// The request cannot be served here; it names another node, group or cluster.
+    Misdirected "misdirected" 421;
+    /// The probed address does not answer as a node.
+    NotANode "not_a_node" 422;
+    /// The probed address cannot be reached.
+    NodeUnreachable "node_unreachable" 422;
+    /// The probed node has another cluster secret.
+    SecretMismatch "secret_mismatch" 422;
+    /// Too many calls at once.
+    Overloaded "overloaded" 429;
+    /// A stored value is damaged, or the node failed.
+    Internal "internal" 500;
+    /// No leader at the moment.
+    NoLeader "no_leader" 503;
+    /// This node is not part of a cluster yet.
+    NotRegistered "not_registered" 503;
+    /// This node was removed from its cluster.
+    Removed "removed" 503;
+    /// This node is paused.
+    Paused "paused" 503;
+    /// The node is stopping.
+    Stopping "stopping" 503;
+    /// The write was proposed and its outcome is not known.
+    OutcomeUnknown "outcome_unknown" 504;
+    /// No confirmation from a quorum in time.
+    Timeout "timeout" 503;
+    /// The disk or the storage's address space is full.
+    StorageFull "storage_full" 507;
+}
+
+/// What went wrong and what to do about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Error {
+    /// Which error it is.
+    pub kind: Kind,
+    /// One sentence that names the value that was wrong.
+    pub message: String,
+    /// The next step for the person who reads it.
+    pub hint: Option<String>,
+    /// Values that belong to the code, for programs.
+    pub details: Option<Value>,
+}
+
+impl Error {
+    /// An error without hint and details.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error { kind, message: message.into(), hint: None, details: None }
+    }
+
+    /// Adds the next step.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds values for programs.
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_used_once_and_every_status_is_an_error() {
+        let mut codes: Vec<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Kind::ALL.len());
+        assert!(Kind::ALL.iter().all(|kind| (400..600).contains(&kind.status())));
+    }
+}

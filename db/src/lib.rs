@@ -1,0 +1,16 @@
+//! A node of Jettra, layer by layer. Each layer uses only those below it in this list;
+//! `error` and `config` use none.
+
+pub mod config;
+pub mod error;
+
+pub mod node;
+
+pub mod api;
+
+pub mod auth;
+pub mod cluster;
+pub mod raft;
+
+pub mod engine;
+pub mod storage;

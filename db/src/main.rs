@@ -1,0 +1,101 @@
+//! `jettradb`: flags, logging, exit.
+
+use clap::{Arg, Command};
+use jettra_db::cluster::Exit;
+use jettra_db::config::{Config, KEYS, Type};
+use jettra_db::error::{Error, Kind, Result};
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(Exit::Stop) => ExitCode::SUCCESS,
+        Ok(Exit::Restart) => restart(),
+        Ok(Exit::Failed(reason)) => fail(&reason),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("jettradb: {reason}");
+    ExitCode::FAILURE
+}
+
+/// Becomes a new process image under the same number, with the same arguments.
+fn restart() -> ExitCode {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return fail(&format!("cannot start again: {error}")),
+    };
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    fail(&format!("cannot start again: {error}"))
+}
+
+fn start() -> Result<Exit> {
+    let config = read_config()?;
+    init_logging(&config.log_level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    runtime.block_on(jettra_db::node::run(config))
+}
+
+fn command() -> Command {
+    let file = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .help("configuration file (JSON); may also be given without --config");
+    let place = Arg::new("file").value_name("FILE").hide(true);
+    let mut command = Command::new("jettradb")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("One node of Jettra, a replicated JSON document database")
+        .after_help("Every option is also a key of the file (--data-dir: DataDir) and an environment variable (JETTRA_DATA_DIR).")
+        .arg(file)
+        .arg(place.conflicts_with("config"));
+    for key in KEYS {
+        let mut arg = Arg::new(key.name).long(key.flag()).value_name(key.name).help(key.help);
+        if key.kind == Type::Bool {
+            arg = arg.num_args(0..=1).default_missing_value("true").require_equals(false);
+        }
+        command = command.arg(arg);
+    }
+    command
+}
+
+fn read_config() -> Result<Config> {
+    let matches = command().get_matches();
+    let flags: BTreeMap<&'static str, String> = KEYS
+        .iter()
+        .filter_map(|key| Some((key.name, matches.get_one::<String>(key.name)?.clone())))
+        .collect();
+    let path = matches.get_one::<String>("config").or_else(|| matches.get_one("file"));
+    let file = path.map(|path| {
+        std::fs::read_to_string(path).map_err(|error| {
+            Error::new(Kind::InvalidParameter, format!("the configuration file {path} cannot be read: {error}"))
+                .hint("copy config.json.example, or start without a file")
+        })
+    });
+    Config::load(file.transpose()?.as_deref(), |name| std::env::var(name).ok(), &flags)
+}
+
+fn init_logging(level: &str) -> Result<()> {
+    let filter = if level.contains(['=', ',']) {
+        level.to_owned()
+    } else {
+        format!("warn,jettra_db={level},openraft=error")
+    };
+    let filter = tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| {
+        Error::new(Kind::InvalidParameter, format!("LogLevel: {error}"))
+            .hint("use error, warn, info or debug")
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+    Ok(())
+}

@@ -1,0 +1,348 @@
+//! One Raft group on this node: log, state, consensus, and the two queues in front of it.
+
+use super::log_store::LogStore;
+use super::network::{NetworkFactory, Peers};
+use super::proposer::{self, Proposer, ProposerLimits};
+use super::read_index::ReadIndex;
+use super::state_machine::{StateEvents, StateMachine, Writer};
+use super::types::{Metrics, Raft, RaftId};
+use crate::engine::Command;
+use crate::error::{Error, Kind, Result};
+use crate::storage::{ReadTxn, StorageError, Store};
+use jettra_driver::wire::NodeRole;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{BasicNode, Instant, ReadPolicy, ServerState, SnapshotPolicy};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub use super::proposer::Applied;
+
+/// What a group is made from.
+pub struct GroupConfig {
+    /// Directory of the group; `log` and `state` lie in it.
+    pub dir: PathBuf,
+    /// The calls to the other members; names group, cluster and this node.
+    pub peers: Peers,
+    /// Interval of heartbeats, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// Shortest and longest wait before an election, in milliseconds.
+    pub election_ms: (u64, u64),
+    /// Log entries between two snapshots, after which the log is cut.
+    pub snapshot_every: u64,
+    /// Size of a log file in bytes.
+    pub log_chunk_bytes: usize,
+    /// Address space of the state, in bytes.
+    pub map_bytes: usize,
+    /// Time after which applied commands are committed.
+    pub commit_after: Duration,
+    /// Longest time for a write or a confirmation.
+    pub request_timeout: Duration,
+    /// Bounds of the proposing queue.
+    pub proposer: ProposerLimits,
+}
+
+/// One group on this node. Shared by everything that reads or writes it.
+pub struct Group {
+    /// The consensus itself; used by `cluster/membership.rs` and `api/peer.rs`.
+    pub raft: Raft,
+    /// Where received snapshots are put before they are installed.
+    pub dir: PathBuf,
+    store: Arc<Store>,
+    writer: Writer,
+    proposer: Proposer,
+    read_index: ReadIndex,
+    request_timeout: Duration,
+    raft_id: RaftId,
+    threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
+}
+
+/// What is known of a group at one moment, in plain values.
+#[derive(Debug, Clone, Default)]
+pub struct GroupStatus {
+    /// What this node does.
+    pub role: Option<NodeRole>,
+    /// Who leads, as far as this node knows.
+    pub leader: Option<RaftId>,
+    /// This node's term.
+    pub term: u64,
+    /// Who votes; two sets while the membership changes.
+    pub configs: Vec<BTreeSet<RaftId>>,
+    /// Who receives the log: voters and learners.
+    pub members: BTreeSet<RaftId>,
+    /// Index of the last entry in this node's log.
+    pub last_log: u64,
+    /// Index up to which each member has the log; on the leader only.
+    pub matched: BTreeMap<RaftId, u64>,
+    /// Time since each member answered; on the leader only.
+    pub silent: BTreeMap<RaftId, Option<Duration>>,
+    /// Why the group has stopped working, if it has.
+    pub failure: Option<String>,
+}
+
+impl GroupStatus {
+    fn from_metrics(metrics: &Metrics) -> Self {
+        let membership = metrics.membership_config.membership();
+        let configs = membership.get_joint_config().clone();
+        let voter = configs.iter().any(|config| config.contains(&metrics.id));
+        let role = match metrics.state {
+            ServerState::Leader => Some(NodeRole::Leader),
+            ServerState::Candidate => Some(NodeRole::Candidate),
+            ServerState::Learner => Some(NodeRole::Learner),
+            // A follower that hears no leader is asking for votes, or about to.
+            ServerState::Follower if voter && metrics.current_leader.is_none() => {
+                Some(NodeRole::Candidate)
+            }
+            ServerState::Follower => Some(NodeRole::Follower),
+            ServerState::Shutdown => None,
+        };
+        let index = |id: &Option<super::types::LogId>| id.map_or(0, |id| id.index);
+        GroupStatus {
+            role,
+            leader: metrics.current_leader,
+            term: metrics.current_term,
+            configs,
+            members: membership.nodes().map(|(id, _)| *id).collect(),
+            last_log: metrics.last_log_index.unwrap_or(0),
+            matched: metrics.replication.iter().flatten().map(|(id, at)| (*id, index(at))).collect(),
+            silent: metrics
+                .heartbeat
+                .iter()
+                .flatten()
+                .map(|(id, at)| (*id, at.as_ref().map(|at| at.elapsed())))
+                .collect(),
+            failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+        }
+    }
+
+    /// Whether this node leads.
+    pub fn is_leader(&self) -> bool {
+        self.role == Some(NodeRole::Leader)
+    }
+
+    /// All who vote, in either set.
+    pub fn voters(&self) -> BTreeSet<RaftId> {
+        self.configs.iter().flatten().copied().collect()
+    }
+}
+
+impl Group {
+    /// Opens the group and joins the others.
+    ///
+    /// # Errors
+    /// When log or state cannot be opened, with the reason.
+    pub async fn open(config: GroupConfig) -> Result<(Arc<Group>, StateEvents)> {
+        let log = LogStore::open(&config.dir.join("log"), config.log_chunk_bytes)
+            .map_err(|error| Error::new(Kind::Internal, format!("the log cannot be opened: {error}")))?;
+        clear_leftovers(&config.dir);
+        let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
+        let (writer, events, thread) = Writer::start(store.clone(), config.commit_after)?;
+        let network = NetworkFactory {
+            peers: config.peers.clone(),
+            store: store.clone(),
+            dir: config.dir.clone(),
+        };
+        let raft_config = Arc::new(raft_config(&config)?);
+        let machine = StateMachine::new(writer.clone(), store.clone());
+        let raft_id = config.peers.from;
+        let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
+            .await
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let round = {
+            let (raft, peers, limit) = (raft.clone(), config.peers.clone(), config.request_timeout);
+            move || read_index_round(raft.clone(), peers.clone(), limit)
+        };
+        let group = Group {
+            proposer: Proposer::start(
+                raft.clone(),
+                store.clone(),
+                config.dir.clone(),
+                config.proposer,
+            ),
+            read_index: ReadIndex::start(round),
+            dir: config.dir,
+            request_timeout: config.request_timeout,
+            raft,
+            store,
+            writer,
+            raft_id,
+            threads: Mutex::new(Some((log, thread))),
+        };
+        Ok((Arc::new(group), events))
+    }
+
+    /// This node's number.
+    pub fn raft_id(&self) -> RaftId {
+        self.raft_id
+    }
+
+    /// Makes this node the first and only member of the group. Does nothing when the group
+    /// has members already.
+    pub async fn initialize(&self, url: &str) -> Result<()> {
+        if self.raft.is_initialized().await.map_err(internal)? {
+            return Ok(());
+        }
+        let members = BTreeMap::from([(self.raft_id, BasicNode::new(url))]);
+        self.raft.initialize(members).await.map_err(internal)
+    }
+
+    /// What is known of the group now.
+    pub fn status(&self) -> GroupStatus {
+        GroupStatus::from_metrics(&self.raft.metrics().borrow_watched())
+    }
+
+    /// Waits until `condition` holds, or the time is up; tells which.
+    pub async fn wait_until(
+        &self,
+        limit: Duration,
+        condition: impl Fn(&GroupStatus) -> bool + Send + Sync,
+    ) -> bool {
+        let holds = |metrics: &Metrics| condition(&GroupStatus::from_metrics(metrics));
+        self.raft.wait(Some(limit)).metrics(holds, "a condition of the node").await.is_ok()
+    }
+
+    /// Proposes a command and waits until it is applied.
+    ///
+    /// # Errors
+    /// Those of [`Proposer::propose`]; `outcome_unknown` when the time is up.
+    pub async fn propose(&self, command: Command) -> Result<Applied> {
+        tokio::time::timeout(self.request_timeout, self.proposer.propose(command))
+            .await
+            .unwrap_or_else(|_| Err(proposer::outcome_unknown()))
+    }
+
+    /// Waits until this node sees everything acknowledged before now; gives the log index.
+    pub async fn wait_linearizable(&self) -> Result<u64> {
+        let index = tokio::time::timeout(self.request_timeout, self.read_index.get())
+            .await
+            .unwrap_or_else(|_| Err(no_quorum()))?;
+        self.wait_visible(index).await?;
+        Ok(index)
+    }
+
+    /// The log index that a read beginning now must see; for a leader asked by a follower.
+    pub async fn read_index(&self) -> Result<u64> {
+        self.read_index.get().await
+    }
+
+    /// Waits until readers on this node see the log index.
+    pub async fn wait_visible(&self, index: u64) -> Result<()> {
+        match tokio::time::timeout(self.request_timeout, self.writer.wait_visible(index)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(internal(error)),
+            Err(_) => Err(Error::new(Kind::Timeout, "this node is too far behind the leader")
+                .hint("try again, read from another node, or read with level=local")),
+        }
+    }
+
+    /// Log index up to which readers on this node see the state.
+    pub fn visible_index(&self) -> u64 {
+        self.writer.visible_index()
+    }
+
+    /// A view of the state for reading. Not for holding across an `.await`.
+    pub fn read(&self) -> Result<ReadTxn<'_>> {
+        Ok(self.store.read()?)
+    }
+
+    /// Leaves the consensus and closes log and state, in that order.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::warn!(%error, "the consensus did not end cleanly");
+        }
+        self.store.close();
+        let threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some((log, _writer)) = threads {
+            let durable = self.writer.make_durable().await;
+            if let Err(error) = durable.and_then(|_| log.wait_idle().map(drop)) {
+                tracing::warn!(%error, "the last writes are in the log only");
+            }
+        }
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Internal, error.to_string())
+}
+
+fn no_quorum() -> Error {
+    Error::new(Kind::Timeout, "no majority of the nodes confirmed the read in time")
+        .hint("check that a majority runs, or read with level=local")
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        let kind = match &error {
+            StorageError::Full(_) => Kind::StorageFull,
+            _ => Kind::Internal,
+        };
+        Error::new(kind, error.to_string())
+    }
+}
+
+/// Copies that an interrupted snapshot left behind.
+fn clear_leftovers(dir: &std::path::Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("outgoing-") {
+            let _ = std::fs::remove_file(entry.path());
+        } else if name.starts_with("incoming-") {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
+    openraft::Config {
+        cluster_name: config.peers.cluster_id.to_string(),
+        heartbeat_interval: config.heartbeat_ms,
+        election_timeout_min: config.election_ms.0,
+        election_timeout_max: config.election_ms.1,
+        enable_pre_vote: Some(true),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
+        max_in_snapshot_log_to_keep: config.snapshot_every,
+        replication_lag_threshold: config.snapshot_every * 2,
+        ..openraft::Config::default()
+    }
+    .validate()
+    .map_err(internal)
+}
+
+/// One round of the read index: asks the quorum as leader, or the leader as follower. While
+/// there is no leader it waits for one.
+async fn read_index_round(raft: Raft, peers: Peers, limit: Duration) -> Result<u64> {
+    let deadline = tokio::time::Instant::now() + limit;
+    let mut metrics = raft.metrics();
+    loop {
+        let leader = metrics.borrow_watched().current_leader;
+        let asked = match leader {
+            Some(id) if id == peers.from => as_leader(&raft).await,
+            Some(id) => peers.read_index(id, limit).await,
+            None => Err(proposer::not_leader()),
+        };
+        let error = match asked {
+            Ok(index) => return Ok(index),
+            Err(error) => error,
+        };
+        // Whatever went wrong, a new leader or a confirmed lease mends it.
+        let changed = tokio::time::timeout(Duration::from_millis(20), metrics.changed());
+        if changed.await.is_ok_and(|changed| changed.is_err()) || tokio::time::Instant::now() >= deadline
+        {
+            return Err(error);
+        }
+    }
+}
+
+async fn as_leader(raft: &Raft) -> Result<u64> {
+    let asked = tokio::time::timeout(
+        Duration::from_secs(1),
+        raft.get_read_linearizer(ReadPolicy::ReadIndex),
+    );
+    match asked.await {
+        Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
+        Ok(Err(_)) => Err(proposer::not_leader()),
+        Err(_) => Err(no_quorum()),
+    }
+}

@@ -1,0 +1,16 @@
+//! Agreement: openraft with our log, our state machine and our network.
+//!
+//! openraft is named only here, in `cluster/membership.rs` and in `api/peer.rs`.
+
+pub mod groups;
+pub mod log_store;
+pub mod network;
+pub mod node_key;
+pub mod proposer;
+pub mod read_index;
+pub mod snapshot;
+pub mod state_machine;
+pub mod types;
+
+pub use groups::{Applied, Group, GroupConfig, GroupStatus};
+pub use types::{GroupId, RaftId};

@@ -1,0 +1,351 @@
+//! How a group's members talk: HTTP calls under `/raft/rpc/`, and one WebSocket per peer for
+//! the append stream.
+//!
+//! Every call names cluster, group, sender and receiver, and is refused on a mismatch, so a
+//! message can never reach a node that stands where another one stood. An address is looked
+//! up in the node's own applied copy of `_system._clusternodes`; the one in openraft's
+//! membership is the net below, for entries that vote before they are applied.
+
+use super::node_key::{NodeKey, PEER_HEADER};
+use super::snapshot::{SnapshotData, StateSnapshot};
+use super::types::{GroupId, RaftId, TypeConfig, Vote};
+use crate::error::{Error, Kind, Result};
+use crate::storage::Store;
+use futures_util::{SinkExt, StreamExt};
+use openraft::BasicNode;
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+/// Largest message of the append stream: one batch of the largest documents, and some room.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Longest time for sending a snapshot before it is begun again.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Looks up where a member is reached. Implemented by `cluster::nodes`.
+pub trait PeerUrls: Send + Sync {
+    /// The address in the node's own applied copy of the members, if it is there.
+    fn url(&self, raft_id: RaftId) -> Option<String>;
+}
+
+/// What a Raft call returns: postcard of this, so that a refusal is not a transport fault.
+pub type RpcResult<T> = std::result::Result<T, String>;
+
+/// The caller's side of the calls between members of one group.
+#[derive(Clone)]
+pub struct Peers {
+    /// HTTP connections, shared by all groups.
+    pub http: reqwest::Client,
+    /// Signs the calls.
+    pub key: NodeKey,
+    /// The cluster that both sides must belong to.
+    pub cluster_id: Arc<str>,
+    /// The group.
+    pub group: GroupId,
+    /// This node.
+    pub from: RaftId,
+    /// Where the others are.
+    pub urls: Arc<dyn PeerUrls>,
+}
+
+impl Peers {
+    /// Path and query of a call to a member.
+    fn target(&self, call: &str, to: RaftId) -> String {
+        let Peers { cluster_id, group, from, .. } = self;
+        format!("/raft/rpc/{call}?cluster={cluster_id}&group={group}&from={from}&to={to}")
+    }
+
+    fn base_url(&self, to: RaftId) -> Result<String> {
+        self.urls.url(to).ok_or_else(|| {
+            Error::new(Kind::NodeUnreachable, format!("the address of member {to} is not known"))
+        })
+    }
+
+    /// Calls a member with a body in postcard and reads its answer.
+    ///
+    /// # Errors
+    /// `node_unreachable` when there is no connection, `timeout`, or the member's refusal.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        base: &str,
+        call: &str,
+        to: RaftId,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T> {
+        let bytes = postcard::to_stdvec(body).map_err(internal)?;
+        self.call_with(base, call, to, bytes.into(), timeout).await
+    }
+
+    async fn call_with<T: DeserializeOwned>(
+        &self,
+        base: &str,
+        call: &str,
+        to: RaftId,
+        body: reqwest::Body,
+        timeout: Duration,
+    ) -> Result<T> {
+        let target = self.target(call, to);
+        let request = self
+            .http
+            .post(format!("{}{target}", base.trim_end_matches('/')))
+            .header(PEER_HEADER, self.key.sign("POST", &target))
+            .timeout(timeout)
+            .body(body);
+        let answer = request.send().await.map_err(|error| transport(base, &error))?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(|error| transport(base, &error))?;
+        if !status.is_success() {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            return Err(Error::new(Kind::Misdirected, format!("{base} answered {status}: {text}")));
+        }
+        let result: RpcResult<T> = postcard::from_bytes(&bytes).map_err(internal)?;
+        result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
+    }
+
+    /// Asks the leader which log index a read must wait for.
+    pub async fn read_index(&self, leader: RaftId, timeout: Duration) -> Result<u64> {
+        let base = self.base_url(leader)?;
+        self.call(&base, "read-index", leader, &(), timeout).await
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Internal, error.to_string())
+}
+
+fn transport(base: &str, error: &reqwest::Error) -> Error {
+    let kind = if error.is_connect() { Kind::NodeUnreachable } else { Kind::Timeout };
+    Error::new(kind, format!("{base} cannot be reached: {error}"))
+}
+
+/// Makes the connections of one group.
+pub struct NetworkFactory {
+    /// The calls to members.
+    pub peers: Peers,
+    /// The environment that snapshots are copied from.
+    pub store: Arc<Store>,
+    /// Where copies are made.
+    pub dir: PathBuf,
+}
+
+impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
+    type Network = Connection;
+
+    async fn new_client(&mut self, target: RaftId, node: &BasicNode) -> Connection {
+        Connection {
+            peers: self.peers.clone(),
+            store: self.store.clone(),
+            dir: self.dir.clone(),
+            to: target,
+            fallback: node.addr.clone(),
+            stream: None,
+        }
+    }
+}
+
+/// The way to one member, for one purpose.
+pub struct Connection {
+    peers: Peers,
+    store: Arc<Store>,
+    dir: PathBuf,
+    to: RaftId,
+    fallback: String,
+    /// The append stream; taken out during an exchange, so that an aborted one closes it.
+    stream: Option<WebSocketStream<TcpStream>>,
+}
+
+type RpcError = RPCError<TypeConfig>;
+
+fn unreachable(error: impl std::fmt::Display) -> RpcError {
+    RPCError::Unreachable(Unreachable::from_string(error))
+}
+
+fn broken(error: impl std::fmt::Display) -> RpcError {
+    RPCError::Network(NetworkError::from_string(error))
+}
+
+fn rpc_error(error: Error) -> RpcError {
+    match error.kind {
+        Kind::NodeUnreachable => unreachable(error),
+        _ => broken(error),
+    }
+}
+
+impl Connection {
+    fn url(&self) -> String {
+        self.peers.urls.url(self.to).unwrap_or_else(|| self.fallback.clone())
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        call: &str,
+        body: &impl Serialize,
+        option: &RPCOption,
+    ) -> std::result::Result<T, RpcError> {
+        let url = self.url();
+        self.peers.call(&url, call, self.to, body, option.hard_ttl()).await.map_err(rpc_error)
+    }
+
+    async fn connect(&self) -> std::result::Result<WebSocketStream<TcpStream>, RpcError> {
+        let url = url::Url::parse(&self.url()).map_err(unreachable)?;
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let tcp = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        tcp.set_nodelay(true).map_err(unreachable)?;
+        let target = self.peers.target("stream", self.to);
+        let mut request =
+            format!("ws://{host}:{port}{target}").into_client_request().map_err(broken)?;
+        let signature = self.peers.key.sign("GET", &target);
+        request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(broken)?);
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_BYTES_MAX))
+            .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        let upgraded =
+            tokio_tungstenite::client_async_with_config(request, tcp, Some(config)).await;
+        upgraded.map(|(stream, _)| stream).map_err(unreachable)
+    }
+
+    async fn exchange(
+        &mut self,
+        request: &AppendEntriesRequest<TypeConfig>,
+    ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.connect().await?,
+        };
+        let bytes = postcard::to_stdvec(request).map_err(broken)?;
+        stream.send(Message::binary(bytes)).await.map_err(broken)?;
+        loop {
+            match stream.next().await {
+                Some(Ok(Message::Binary(answer))) => {
+                    let answer: RpcResult<_> = postcard::from_bytes(&answer).map_err(broken)?;
+                    self.stream = Some(stream);
+                    return answer.map_err(broken);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(broken(error)),
+                None => return Err(broken("the peer closed the append stream")),
+            }
+        }
+    }
+
+    async fn send_snapshot(
+        &self,
+        vote: Vote,
+        copy: PathBuf,
+    ) -> Result<SnapshotResponse<TypeConfig>> {
+        let store = self.store.clone();
+        let path = copy.clone();
+        let file = tokio::task::spawn_blocking(move || {
+            store.copy_to(&path).map_err(internal)?;
+            std::fs::File::open(&path).map_err(internal)
+        });
+        let file = file.await.map_err(internal)??;
+        let vote = postcard::to_stdvec(&vote).map_err(internal)?;
+        let head = futures_util::stream::iter([
+            Ok((vote.len() as u32).to_be_bytes().to_vec()),
+            Ok::<_, std::io::Error>(vote),
+        ]);
+        let body = reqwest::Body::wrap_stream(head.chain(file_chunks(file)));
+        self.peers.call_with(&self.url(), "snapshot", self.to, body, SNAPSHOT_TIMEOUT).await
+    }
+}
+
+/// The content of a file, read on the blocking pool.
+fn file_chunks(
+    file: std::fs::File,
+) -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send {
+    futures_util::stream::try_unfold(file, |mut file| async move {
+        let read = tokio::task::spawn_blocking(move || {
+            use std::io::Read;
+            let mut chunk = vec![0; 256 << 10];
+            let length = file.read(&mut chunk)?;
+            chunk.truncate(length);
+            Ok::<_, std::io::Error>((chunk, file))
+        });
+        let (chunk, file) = read.await.map_err(std::io::Error::other)??;
+        Ok((!chunk.is_empty()).then_some((chunk, file)))
+    })
+}
+
+static COPIES: AtomicU64 = AtomicU64::new(0);
+
+impl RaftNetworkV2<TypeConfig> for Connection {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+        // Entries may take the follower's disk a while; a heartbeat may not.
+        let limit = if rpc.entries.is_empty() { option.hard_ttl() } else { Duration::from_secs(5) };
+        match tokio::time::timeout(limit, self.exchange(&rpc)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(broken("the peer did not answer in time")),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> std::result::Result<VoteResponse<TypeConfig>, RpcError> {
+        self.call("vote", &rpc, &option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> std::result::Result<VoteResponse<TypeConfig>, RpcError> {
+        self.call("pre-vote", &rpc, &option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        _snapshot: StateSnapshot,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        _option: RPCOption,
+    ) -> std::result::Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let copy = self.dir.join(format!("outgoing-{number}.mdb"));
+        let sent = tokio::select! {
+            sent = self.send_snapshot(vote, copy.clone()) => sent,
+            closed = cancel => {
+                let _ = std::fs::remove_file(&copy);
+                return Err(StreamingError::Closed(closed));
+            }
+        };
+        let _ = std::fs::remove_file(&copy);
+        sent.map_err(|error| match error.kind {
+            Kind::NodeUnreachable => StreamingError::Unreachable(Unreachable::from_string(error)),
+            _ => StreamingError::Network(NetworkError::from_string(error)),
+        })
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> std::result::Result<TransferLeaderResponse<TypeConfig>, RpcError> {
+        self.call("transfer-leader", &request, &option).await
+    }
+}

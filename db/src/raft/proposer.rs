@@ -1,0 +1,234 @@
+//! From many concurrent commands to few log entries.
+//!
+//! Commands that arrive while a proposal is in flight are joined into the next one, so one
+//! flush serves many writers (group commit). The queue is bounded; past it the caller is
+//! told to come back.
+
+use super::types::{Payload, Raft, TypeConfig};
+use crate::engine::{Command, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::storage::Store;
+use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// A command that took effect: where in the log, and what it did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// Log index of the entry that carried it.
+    pub index: u64,
+    /// What it did.
+    pub outcome: Outcome,
+}
+
+/// Bounds of the queue and of a batch.
+#[derive(Debug, Clone)]
+pub struct ProposerLimits {
+    /// Commands that may wait.
+    pub queue_max: usize,
+    /// Commands in one log entry.
+    pub batch_max: usize,
+    /// Bytes of documents after which a batch takes no more commands.
+    pub batch_bytes_max: usize,
+    /// Free bytes of disk and address space below which writes are refused.
+    pub reserve_bytes: u64,
+}
+
+/// Time to wait for a leader's lease to be confirmed after an election.
+const LEASE_WAIT: Duration = Duration::from_secs(1);
+const LEASE_PAUSE: Duration = Duration::from_millis(5);
+
+struct Waiting {
+    command: Command,
+    reply: oneshot::Sender<Result<Applied>>,
+}
+
+/// Handle of a group's proposing task.
+#[derive(Clone)]
+pub struct Proposer {
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl Proposer {
+    /// Starts the proposing task of a group.
+    pub fn start(raft: Raft, store: Arc<Store>, dir: PathBuf, limits: ProposerLimits) -> Self {
+        let (queue, receiver) = mpsc::channel(limits.queue_max);
+        let task = Task { raft, store, dir, limits, next: None };
+        tokio::spawn(task.run(receiver));
+        Proposer { queue }
+    }
+
+    /// Proposes a command and waits for its outcome.
+    ///
+    /// A caller that goes away before its command is proposed takes it back.
+    ///
+    /// # Errors
+    /// The refusal of the command itself; `no_leader` when nothing was proposed because this
+    /// node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
+    pub async fn propose(&self, command: Command) -> Result<Applied> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Waiting { command, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(Kind::Overloaded, "too many writes are waiting on this node")
+                    .hint("try again after a pause, and with fewer writers at once")
+            }
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
+        answer.await.map_err(|_| stopping())?
+    }
+}
+
+fn stopping() -> Error {
+    Error::new(Kind::Stopping, "this node is stopping").hint("use another node")
+}
+
+struct Task {
+    raft: Raft,
+    store: Arc<Store>,
+    dir: PathBuf,
+    limits: ProposerLimits,
+    /// A command that did not fit into the batch before.
+    next: Option<Waiting>,
+}
+
+impl Task {
+    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+        loop {
+            let first = match self.next.take() {
+                Some(waiting) => waiting,
+                None => match queue.recv().await {
+                    Some(waiting) => waiting,
+                    None => return,
+                },
+            };
+            let (commands, replies) = self.gather(first, &mut queue);
+            if !commands.is_empty() {
+                self.propose(commands, replies).await;
+            }
+        }
+    }
+
+    fn gather(
+        &mut self,
+        first: Waiting,
+        queue: &mut mpsc::Receiver<Waiting>,
+    ) -> (Vec<Command>, Vec<oneshot::Sender<Result<Applied>>>) {
+        let (mut commands, mut replies) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
+        let mut waiting = Some(first);
+        while let Some(Waiting { command, reply }) = waiting.take() {
+            let alone = command.alone();
+            if alone && !commands.is_empty() {
+                self.next = Some(Waiting { command, reply });
+                break;
+            }
+            if !reply.is_closed() {
+                bytes += size(&command);
+                commands.push(command);
+                replies.push(reply);
+            }
+            let full = commands.len() >= self.limits.batch_max || bytes >= self.limits.batch_bytes_max;
+            if alone || full {
+                break;
+            }
+            waiting = queue.try_recv().ok();
+        }
+        (commands, replies)
+    }
+
+    async fn propose(&self, commands: Vec<Command>, replies: Vec<oneshot::Sender<Result<Applied>>>) {
+        let outcome = match self.check_space(&commands) {
+            Ok(()) => self.write(&commands).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok((index, results)) => {
+                for (reply, result) in replies.into_iter().zip(results) {
+                    let _ = reply.send(result.map(|outcome| Applied { index, outcome }));
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Refuses to propose what could fill the disk; membership and deletion go through.
+    fn check_space(&self, commands: &[Command]) -> Result<()> {
+        if !commands.iter().any(|command| matches!(command, Command::Put { .. })) {
+            return Ok(());
+        }
+        let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
+        let map = self.store.free_map_bytes() as u64;
+        if disk.min(map) >= self.limits.reserve_bytes {
+            return Ok(());
+        }
+        let what = if disk < map { "disk" } else { "storage map (MapSizeGb)" };
+        Err(Error::new(Kind::StorageFull, format!("the {what} of this node is nearly full"))
+            .hint("free space or enlarge it; reading and deleting still work"))
+    }
+
+    async fn write(
+        &self,
+        commands: &[Command],
+    ) -> Result<(u64, Vec<crate::engine::command::CommandResult>)> {
+        let bytes = postcard::to_stdvec(commands)
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let payload = Payload(bytes.into());
+        let started = Instant::now();
+        loop {
+            match self.raft.client_write(payload.clone()).await {
+                Ok(response) => return Ok((response.log_id.index, response.data)),
+                Err(error) if lease_expired(&error) && started.elapsed() < LEASE_WAIT => {
+                    tokio::time::sleep(LEASE_PAUSE).await;
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+    }
+}
+
+fn size(command: &Command) -> usize {
+    match command {
+        Command::Put { body, .. } => body.len(),
+        _ => 64,
+    }
+}
+
+type WriteError = RaftError<TypeConfig, ClientWriteError<TypeConfig>>;
+
+/// Right after an election the leader refuses for a moment, until a quorum has answered.
+fn lease_expired(error: &WriteError) -> bool {
+    matches!(error, RaftError::APIError(ClientWriteError::ForwardToLeader(forward))
+        if forward.reason == ForwardReason::LeaseExpired)
+}
+
+/// The error for a write that this node cannot order.
+pub fn not_leader() -> Error {
+    Error::new(Kind::NoLeader, "the cluster has no leader at the moment")
+        .hint("an election takes about a second; if it lasts, check that a majority of nodes runs")
+}
+
+fn refused(error: WriteError) -> Error {
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => not_leader(),
+        RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => outcome_unknown(),
+        RaftError::APIError(error) => Error::new(Kind::Internal, error.to_string()),
+        RaftError::Fatal(error) => {
+            // The entry may be in the log of others already.
+            tracing::error!(%error, "a proposal ended with a fatal error");
+            outcome_unknown()
+        }
+    }
+}
+
+/// The error for a write of which nobody knows whether it happened.
+pub fn outcome_unknown() -> Error {
+    Error::new(Kind::OutcomeUnknown, "the write was sent to the log, its outcome is not known")
+        .hint("read the document to see whether it happened before you try again")
+}

@@ -1,0 +1,78 @@
+//! Snapshots: a name for the state that is already durable, and a copy only when sent.
+//!
+//! The applied state is a durable LMDB environment, so building a snapshot makes it durable
+//! and notes up to where; there are no periodic copies. A follower that needs one gets a hot
+//! copy of the environment, which tells by itself up to where it goes.
+
+use super::state_machine::Writer;
+use super::types::{LogId, Membership, TypeConfig};
+use crate::storage::{Read, StorageError, Table};
+use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::PathBuf;
+
+/// Where the content of a snapshot is.
+#[derive(Debug, Clone)]
+pub enum SnapshotData {
+    /// In this node's own environment.
+    Live,
+    /// In an environment that was received into this directory.
+    Received(PathBuf),
+}
+
+/// A snapshot, as openraft hands it around.
+pub type StateSnapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotData>;
+/// What a snapshot covers.
+pub type StateSnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+
+const APPLIED_KEY: &[u8] = b"applied";
+
+/// How far the log is applied; stored in the same transaction as the effects.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct AppliedState {
+    /// The last applied entry.
+    pub log_id: Option<LogId>,
+    /// The last applied membership.
+    pub membership: Membership,
+}
+
+impl AppliedState {
+    /// Reads the state stored with the tables; the default when they are new.
+    pub fn load(read: &impl Read) -> Result<Self, StorageError> {
+        match read.get(Table::Meta, APPLIED_KEY)? {
+            None => Ok(AppliedState::default()),
+            Some(bytes) => postcard::from_bytes(bytes)
+                .map_err(|error| StorageError::Failed(format!("the applied state: {error}"))),
+        }
+    }
+
+    /// Stores the state in the transaction that carries its effects.
+    pub fn save(&self, txn: &mut crate::storage::WriteTxn<'_>) -> Result<(), StorageError> {
+        let bytes =
+            postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
+        txn.put(Table::Meta, APPLIED_KEY, &bytes)
+    }
+
+    /// Index of the last applied entry, 0 before the first.
+    pub fn index(&self) -> u64 {
+        self.log_id.map_or(0, |id| id.index)
+    }
+
+    /// The same as the description of a snapshot.
+    pub fn into_meta(self) -> StateSnapshotMeta {
+        SnapshotMeta { last_log_id: self.log_id, last_membership: self.membership }
+    }
+}
+
+/// Builds a snapshot by making the applied state durable.
+pub struct SnapshotBuilder(pub(super) Writer);
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    type SnapshotData = SnapshotData;
+
+    async fn build_snapshot(&mut self) -> io::Result<StateSnapshot> {
+        let meta = self.0.make_durable().await?.into_meta();
+        Ok(Snapshot { meta, snapshot: SnapshotData::Live })
+    }
+}

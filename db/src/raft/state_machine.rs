@@ -1,0 +1,341 @@
+//! Applying committed entries: one writer thread per group, commit behind the answer.
+//!
+//! openraft hands committed entries to [`StateMachine::apply`], which passes them to the
+//! writer thread and returns. The writer executes them in an open LMDB transaction, answers
+//! each waiting client as soon as its outcome is known (the log is flushed on a majority, so
+//! the answer is durable), and commits the transaction behind: after a few milliseconds, a
+//! few hundred commands, or at once when a reader asks. The *visible index* tells readers up
+//! to where the committed transactions go.
+
+use super::snapshot::{AppliedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta};
+use super::types::{Entry, EntryPayload, TypeConfig};
+use crate::engine::{Applier, Command, Effect};
+use crate::storage::{StorageError, Store, WriteTxn};
+use futures_util::{Stream, StreamExt};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// Commands after which the open transaction is committed in any case.
+const COMMIT_COMMANDS: usize = 2048;
+/// Batches of committed entries that may wait for the writer.
+const QUEUE: usize = 256;
+
+/// What the state machine tells the rest of the node.
+#[derive(Debug)]
+pub struct StateEvents {
+    /// Log index up to which readers see the state.
+    pub visible: watch::Receiver<u64>,
+    /// What must happen because of entries that became visible.
+    pub effects: mpsc::UnboundedReceiver<Effect>,
+}
+
+enum Job {
+    Apply(Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>),
+    Commit,
+    MakeDurable(oneshot::Sender<AppliedState>),
+    Install(PathBuf, oneshot::Sender<AppliedState>),
+}
+
+/// Handle of the writer thread. The thread ends when the last handle is dropped.
+#[derive(Clone)]
+pub struct Writer {
+    jobs: mpsc::Sender<Job>,
+    wanted: Arc<AtomicU64>,
+    visible: watch::Receiver<u64>,
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the writer thread has stopped; see the log for the storage error")
+}
+
+impl Writer {
+    /// Starts the writer thread of the group stored in `store`.
+    pub fn start(
+        store: Arc<Store>,
+        commit_after: Duration,
+    ) -> Result<(Writer, StateEvents, std::thread::JoinHandle<()>), StorageError> {
+        let applied = AppliedState::load(&store.read()?)?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (visible_sender, visible) = watch::channel(applied.index());
+        let (effects, effects_receiver) = mpsc::unbounded_channel();
+        let wanted = Arc::new(AtomicU64::new(0));
+        let mut thread = WriterThread {
+            store,
+            queue,
+            visible: visible_sender,
+            effects,
+            wanted: wanted.clone(),
+            applied,
+            commit_after,
+        };
+        let handle = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || {
+                if let Err(error) = thread.run() {
+                    tracing::error!(%error, "the state could not be written; the node stops");
+                }
+            })
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        let events = StateEvents { visible: visible.clone(), effects: effects_receiver };
+        Ok((Writer { jobs, wanted, visible }, events, handle))
+    }
+
+    /// Log index up to which readers see the state.
+    pub fn visible_index(&self) -> u64 {
+        *self.visible.borrow()
+    }
+
+    /// Waits until readers see the state at `index` or later.
+    ///
+    /// # Errors
+    /// When the writer has stopped.
+    pub async fn wait_visible(&self, index: u64) -> io::Result<()> {
+        let mut visible = self.visible.clone();
+        if *visible.borrow() >= index {
+            return Ok(());
+        }
+        self.wanted.fetch_max(index, Ordering::AcqRel);
+        // A full queue holds an apply, after which the writer looks at `wanted` anyway.
+        let _ = self.jobs.try_send(Job::Commit);
+        visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
+    }
+
+    /// Commits and flushes what is applied, and tells up to where that is.
+    pub async fn make_durable(&self) -> io::Result<AppliedState> {
+        self.ask(Job::MakeDurable).await
+    }
+
+    async fn install(&self, from: PathBuf) -> io::Result<AppliedState> {
+        self.ask(|reply| Job::Install(from, reply)).await
+    }
+
+    async fn ask(
+        &self,
+        job: impl FnOnce(oneshot::Sender<AppliedState>) -> Job,
+    ) -> io::Result<AppliedState> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
+    }
+}
+
+struct WriterThread {
+    store: Arc<Store>,
+    queue: mpsc::Receiver<Job>,
+    visible: watch::Sender<u64>,
+    effects: mpsc::UnboundedSender<Effect>,
+    wanted: Arc<AtomicU64>,
+    applied: AppliedState,
+    commit_after: Duration,
+}
+
+/// How the work on one transaction ended.
+enum Next {
+    /// Commit, then go on.
+    Committed,
+    /// Commit, tell what is durable.
+    Durable(oneshot::Sender<AppliedState>),
+    /// Replace the content by what lies in the directory.
+    Install(PathBuf, oneshot::Sender<AppliedState>),
+    /// Commit and end.
+    End,
+}
+
+impl WriterThread {
+    fn run(&mut self) -> Result<(), StorageError> {
+        // The clock for "commit after" needs a runtime; it lives on this thread only, so the
+        // transaction, which may not change threads, can stay open while it waits.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        loop {
+            let Some(first) = self.queue.blocking_recv() else { return Ok(()) };
+            let next = runtime.block_on(self.one_transaction(first))?;
+            match next {
+                Next::Committed => {}
+                Next::Durable(reply) => {
+                    self.store.sync()?;
+                    let _ = reply.send(self.applied.clone());
+                }
+                Next::Install(from, reply) => {
+                    self.install(&from)?;
+                    let _ = reply.send(self.applied.clone());
+                }
+                Next::End => return Ok(()),
+            }
+        }
+    }
+
+    async fn one_transaction(&mut self, first: Job) -> Result<Next, StorageError> {
+        let store = self.store.clone();
+        let mut txn = store.write()?;
+        let mut applier = Applier::load(&txn)?;
+        let mut commands = 0;
+        let deadline = Instant::now() + self.commit_after;
+        let mut job = Some(first);
+        let next = loop {
+            match job {
+                Some(Job::Apply(entries)) => {
+                    commands += self.apply(&mut txn, &mut applier, entries)?;
+                    let wanted = self.wanted.load(Ordering::Acquire);
+                    let reader_waits = *self.visible.borrow() < wanted && wanted <= self.applied.index();
+                    if commands >= COMMIT_COMMANDS || reader_waits {
+                        break Next::Committed;
+                    }
+                }
+                Some(Job::Commit) => break Next::Committed,
+                Some(Job::MakeDurable(reply)) => break Next::Durable(reply),
+                Some(Job::Install(from, reply)) => break Next::Install(from, reply),
+                None => break Next::End,
+            }
+            match tokio::time::timeout_at(deadline, self.queue.recv()).await {
+                Ok(received) => job = received,
+                Err(_) => break Next::Committed,
+            }
+        };
+        if self.applied.index() > *self.visible.borrow() {
+            applier.flush(&mut txn)?;
+            self.applied.save(&mut txn)?;
+            txn.commit()?;
+            self.announce(applier.take_effects());
+        }
+        Ok(next)
+    }
+
+    fn announce(&mut self, effects: Vec<Effect>) {
+        self.visible.send_replace(self.applied.index());
+        for effect in effects {
+            let _ = self.effects.send(effect);
+        }
+    }
+
+    /// Executes entries and answers who waits for them; tells how many commands it were.
+    fn apply(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        applier: &mut Applier,
+        entries: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
+    ) -> Result<usize, StorageError> {
+        let mut commands = 0;
+        for (entry, responder) in entries {
+            let results = self.apply_entry(txn, applier, entry)?;
+            commands += results.len();
+            if let Some(responder) = responder {
+                responder.send(results);
+            }
+        }
+        Ok(commands)
+    }
+
+    fn apply_entry(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        applier: &mut Applier,
+        entry: Entry,
+    ) -> Result<Vec<crate::engine::command::CommandResult>, StorageError> {
+        let log_id = entry.log_id;
+        if log_id.index <= self.applied.index() && self.applied.log_id.is_some() {
+            // A received snapshot may go further than openraft was told.
+            return Ok(Vec::new());
+        }
+        let mut results = Vec::new();
+        match entry.payload {
+            EntryPayload::Blank => {}
+            EntryPayload::Normal(payload) => {
+                let batch: Vec<Command> = postcard::from_bytes(&payload.0).map_err(|error| {
+                    StorageError::Failed(format!("log entry {log_id} cannot be read: {error}"))
+                })?;
+                for command in batch {
+                    results.push(applier.apply(txn, log_id.index, command)?);
+                }
+            }
+            EntryPayload::Membership(membership) => {
+                self.applied.membership = openraft::StoredMembership::new(Some(log_id), membership);
+            }
+        }
+        self.applied.log_id = Some(log_id);
+        Ok(results)
+    }
+
+    fn install(&mut self, from: &std::path::Path) -> Result<(), StorageError> {
+        let received = Store::open(from, self.store.map_bytes())?;
+        let mut txn = self.store.write()?;
+        txn.replace_all(&received)?;
+        txn.commit()?;
+        self.store.sync()?;
+        drop(received);
+        let _ = std::fs::remove_dir_all(from);
+        self.applied = AppliedState::load(&self.store.read()?)?;
+        self.announce(vec![Effect::NodesChanged]);
+        Ok(())
+    }
+}
+
+/// openraft's view of the writer thread.
+pub struct StateMachine {
+    writer: Writer,
+    store: Arc<Store>,
+}
+
+impl StateMachine {
+    /// The state machine that applies through `writer`.
+    pub fn new(writer: Writer, store: Arc<Store>) -> Self {
+        StateMachine { writer, store }
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(
+        &mut self,
+    ) -> io::Result<(Option<super::types::LogId>, super::types::Membership)> {
+        let applied = AppliedState::load(&self.store.read()?)?;
+        Ok((applied.log_id, applied.membership))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
+    {
+        let mut batch = Vec::new();
+        while let Some(entry) = entries.next().await {
+            batch.push(entry?);
+        }
+        self.writer.jobs.send(Job::Apply(batch)).await.map_err(|_| gone())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder(self.writer.clone())
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &StateSnapshotMeta,
+        snapshot: SnapshotData,
+    ) -> io::Result<()> {
+        match snapshot {
+            SnapshotData::Received(dir) => {
+                let applied = self.writer.install(dir).await?;
+                tracing::info!(index = applied.index(), "installed a snapshot");
+                debug_assert!(applied.log_id >= meta.last_log_id);
+                Ok(())
+            }
+            SnapshotData::Live => Ok(()),
+        }
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<StateSnapshot>> {
+        let meta = self.writer.make_durable().await?.into_meta();
+        let some = meta.last_log_id.is_some();
+        Ok(some.then_some(Snapshot { meta, snapshot: SnapshotData::Live }))
+    }
+}

@@ -1,0 +1,250 @@
+//! Typed documents of one collection.
+
+use crate::client::{Call, Client};
+use crate::error::{Error, Result};
+use crate::wire::{CountReply, DocumentId, ListReply, ReadLevel, WriteReply};
+use reqwest::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::marker::PhantomData;
+
+/// One collection whose documents are read and written as `T`.
+///
+/// `T` must serialise to a JSON object. Use [`serde_json::Value`] for free documents.
+pub struct Collection<T> {
+    client: Client,
+    database: String,
+    name: String,
+    level: ReadLevel,
+    documents: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Collection<T> {
+    fn clone(&self) -> Self {
+        Collection {
+            client: self.client.clone(),
+            database: self.database.clone(),
+            name: self.name.clone(),
+            level: self.level,
+            documents: PhantomData,
+        }
+    }
+}
+
+/// A document with the revision it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document<T> {
+    /// The document.
+    pub value: T,
+    /// Its revision; pass it to [`Collection::replace`] to write only if nobody else did.
+    pub revision: u64,
+}
+
+/// Result of a write to one document.
+pub type Written = WriteReply;
+
+/// One page of a listing.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// The documents, in `_id` order (integers before strings).
+    pub documents: Vec<T>,
+    /// Where the next page begins; `None` on the last one.
+    pub cursor: Option<String>,
+}
+
+impl<T: Serialize + DeserializeOwned> Collection<T> {
+    pub(crate) fn new(client: Client, database: &str, name: &str) -> Self {
+        Collection {
+            client,
+            database: database.to_owned(),
+            name: name.to_owned(),
+            level: ReadLevel::default(),
+            documents: PhantomData,
+        }
+    }
+
+    /// The same collection with another read level for its reads.
+    pub fn with_level(mut self, level: ReadLevel) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Adds a document. Without an `_id` the driver makes one (UUIDv7).
+    ///
+    /// # Errors
+    /// `duplicate_id` (409) when the `_id` is taken. A document whose `_id` the driver made
+    /// is retried after an interruption, since a second arrival is recognised by its id.
+    pub async fn insert(&self, document: &T) -> Result<Written> {
+        let mut value =
+            serde_json::to_value(document).map_err(|error| Error::Invalid(error.to_string()))?;
+        let object = value
+            .as_object_mut()
+            .ok_or_else(|| Error::Invalid("a document must be a JSON object".into()))?;
+        let made_here = !object.contains_key("_id");
+        if made_here {
+            object.shift_insert(
+                0,
+                "_id".into(),
+                Value::from(uuid::Uuid::now_v7().to_string()),
+            );
+        }
+        let mut call = self.call(Method::POST, "documents").body(&value);
+        if made_here {
+            call = call.safe_to_repeat();
+        }
+        match self.client.send(call).await {
+            Ok(reply) => reply.json(),
+            Err(Error::Api {
+                status: 409,
+                detail,
+            }) if made_here && detail.code == "duplicate_id" => {
+                // Nobody else knows this id: the earlier attempt went through after all.
+                let id: DocumentId = serde_json::from_value(value["_id"].clone())
+                    .map_err(|error| Error::Decode(error.to_string()))?;
+                let revision = self.get(&id).await?.map_or(0, |document| document.revision);
+                Ok(Written { id, revision })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads one document; `None` when there is none with this `_id`.
+    pub async fn get(&self, id: &DocumentId) -> Result<Option<Document<T>>> {
+        let call = self
+            .document_call(Method::GET, id)
+            .query("level", self.level.name());
+        match self.client.send(call).await {
+            Ok(reply) => {
+                let revision = reply.revision().unwrap_or(0);
+                Ok(Some(Document {
+                    value: reply.json()?,
+                    revision,
+                }))
+            }
+            Err(error) if error.code() == Some("document_not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a document at this `_id`, whether or not there was one.
+    pub async fn save(&self, id: &DocumentId, document: &T) -> Result<Written> {
+        self.client
+            .send(self.document_call(Method::PUT, id).body(document))
+            .await?
+            .json()
+    }
+
+    /// Puts a document at this `_id` only if it still has `revision`.
+    ///
+    /// # Errors
+    /// `revision_mismatch` (412) when it was changed or deleted since.
+    pub async fn replace(&self, id: &DocumentId, document: &T, revision: u64) -> Result<Written> {
+        let call = self
+            .document_call(Method::PUT, id)
+            .body(document)
+            .if_match(revision);
+        self.client.send(call).await?.json()
+    }
+
+    /// Deletes a document; `false` when there was none.
+    pub async fn delete(&self, id: &DocumentId) -> Result<bool> {
+        self.deleted(self.document_call(Method::DELETE, id)).await
+    }
+
+    /// Deletes a document only if it still has `revision`; `false` when there was none.
+    ///
+    /// # Errors
+    /// `revision_mismatch` (412) when it was changed since.
+    pub async fn delete_revision(&self, id: &DocumentId, revision: u64) -> Result<bool> {
+        self.deleted(self.document_call(Method::DELETE, id).if_match(revision))
+            .await
+    }
+
+    async fn deleted(&self, call: Call) -> Result<bool> {
+        match self.client.send(call).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("document_not_found") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Number of documents.
+    pub async fn count(&self) -> Result<u64> {
+        let call = self
+            .call(Method::GET, "count")
+            .query("level", self.level.name());
+        Ok(self.client.send(call).await?.json::<CountReply>()?.count)
+    }
+
+    /// One page of at most `limit` documents, from the start or behind `cursor`.
+    pub async fn list(&self, limit: usize, cursor: Option<&str>) -> Result<Page<T>> {
+        let mut call = self
+            .call(Method::GET, "documents")
+            .query("level", self.level.name())
+            .query("limit", &limit.to_string());
+        if let Some(cursor) = cursor {
+            call = call.query("cursor", cursor);
+        }
+        self.page(call).await
+    }
+
+    /// One page of at most `limit` documents behind the first `offset`.
+    pub async fn list_from(&self, limit: usize, offset: u64) -> Result<Page<T>> {
+        let call = self
+            .call(Method::GET, "documents")
+            .query("level", self.level.name())
+            .query("limit", &limit.to_string())
+            .query("offset", &offset.to_string());
+        self.page(call).await
+    }
+
+    async fn page(&self, call: Call) -> Result<Page<T>> {
+        let reply: ListReply = self.client.send(call).await?.json()?;
+        let documents = reply
+            .documents
+            .into_iter()
+            .map(|value| {
+                serde_json::from_value(value).map_err(|error| Error::Decode(error.to_string()))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Page {
+            documents,
+            cursor: reply.cursor,
+        })
+    }
+
+    fn call(&self, method: Method, last: &str) -> Call {
+        Call::new(
+            method,
+            &[
+                "api",
+                "v1",
+                "databases",
+                &self.database,
+                "collections",
+                &self.name,
+                last,
+            ],
+        )
+    }
+
+    fn document_call(&self, method: Method, id: &DocumentId) -> Call {
+        let text = id.to_string();
+        let segments = [
+            "api",
+            "v1",
+            "databases",
+            &self.database,
+            "collections",
+            &self.name,
+            "documents",
+            &text,
+        ];
+        let kind = match id {
+            DocumentId::Int(_) => "int",
+            DocumentId::String(_) => "string",
+        };
+        Call::new(method, &segments).query("id_type", kind)
+    }
+}

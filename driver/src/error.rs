@@ -1,0 +1,60 @@
+//! What can go wrong in a call.
+
+use crate::wire::ErrorDetail;
+use std::time::Duration;
+
+/// Result of a driver call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a call failed. The variant tells whether a write may have happened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster answered with an error; nothing was changed.
+    #[error("{}{}", detail.message, detail.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+    Api {
+        /// HTTP status, 400 to 599.
+        status: u16,
+        /// The stable code, message and hint of the answer.
+        detail: Box<ErrorDetail>,
+    },
+    /// A write was sent and its outcome is not known: it may or may not have happened.
+    #[error("the outcome is unknown: {reason}; read the document before you try again")]
+    Unknown {
+        /// What interrupted the call.
+        reason: String,
+    },
+    /// No node answered before the deadline; nothing was changed.
+    #[error("no answer from {nodes} within {deadline:?}: {reason}")]
+    Unavailable {
+        /// The nodes that were tried.
+        nodes: String,
+        /// The deadline of the call.
+        deadline: Duration,
+        /// The last failure.
+        reason: String,
+    },
+    /// An answer did not have the shape that was due.
+    #[error("could not read the answer: {0}")]
+    Decode(String),
+    /// A value given to the driver cannot be used.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// The stable error code of the answer, if the cluster gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Error::Api { detail, .. } => Some(&detail.code),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Error::Api { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The Rust client of Jettra.
+//!
+//! [`Client`] knows a list of seed nodes, follows the leader, keeps a deadline for every
+//! call and retries what is safe to retry. [`Collection`] gives typed documents, the
+//! `cluster_*` methods administer the members. [`wire`] is the one home of the types that
+//! travel between a node and its clients.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), jettra_driver::Error> {
+//! use jettra_driver::Client;
+//! use serde_json::json;
+//!
+//! let client = Client::builder()
+//!     .seeds(["http://127.0.0.1:8080", "http://127.0.0.1:8081"])
+//!     .credentials("admin", "the-password")
+//!     .build()?;
+//! let people = client.collection::<serde_json::Value>("shop", "people");
+//! let written = people.insert(&json!({"name": "Ada"})).await?;
+//! let back = people.get(&written.id).await?.expect("just written");
+//! assert_eq!(back.value["name"], "Ada");
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+mod client;
+mod collection;
+mod error;
+pub mod wire;
+
+pub use client::{Client, ClientBuilder};
+pub use collection::{Collection, Document, Page, Written};
+pub use error::{Error, Result};
+pub use wire::{DocumentId, ReadLevel};

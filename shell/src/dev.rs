@@ -1,0 +1,400 @@
+//! A cluster on this machine for development: real `jettradb` processes that go on when
+//! the shell ends.
+
+mod check;
+mod files;
+mod process;
+
+use crate::failure::{Failure, exit};
+use crate::print::{Format, Mode, Output, render, say};
+use clap::{Args, Subcommand};
+use files::{Cluster, Node};
+use jettra_driver::wire::{ClusterReply, HealthReply, NodeStatus};
+use jettra_driver::{Client, Error};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+const NODES_DEFAULT: u16 = 3;
+const PORT_DEFAULT: u16 = 8080;
+const NODES_MAX: i64 = 9;
+/// Longest time from the start of the processes until every node is active.
+const UP_MAX: Duration = Duration::from_secs(60);
+/// Longest time that nodes may take to end.
+const DOWN_MAX: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(100);
+/// Longest time that one node may take to answer.
+const PROBE_MAX: Duration = Duration::from_secs(1);
+
+/// Options of `jettra dev`. It needs `/proc` to recognise its processes, so Linux.
+#[derive(Debug, Args)]
+pub(crate) struct DevOptions {
+    /// The cluster's folder
+    #[arg(long, default_value = "dev-cluster", global = true)]
+    dir: PathBuf,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Start a cluster, or the nodes of an existing one
+    Up {
+        /// Number of nodes of a new cluster [default: 3]
+        #[arg(value_parser = clap::value_parser!(u16).range(1..=NODES_MAX))]
+        nodes: Option<u16>,
+        /// Port of the first node of a new cluster; the others take the next ones
+        /// [default: 8080]
+        #[arg(long)]
+        port: Option<u16>,
+        /// The jettradb program [default: beside jettra, else in PATH]
+        #[arg(long, value_name = "FILE")]
+        server: Option<PathBuf>,
+    },
+    /// Show the nodes
+    Ps,
+    /// Show the end of a node's log
+    Logs {
+        /// The node, for example node1
+        node: String,
+        /// Go on with what is added
+        #[arg(short, long)]
+        follow: bool,
+        /// Lines to begin with
+        #[arg(short = 'n', long, default_value_t = 100)]
+        lines: usize,
+    },
+    /// Stop all nodes
+    Down,
+    /// Stop all nodes and start them again
+    Restart {
+        /// The jettradb program [default: beside jettra, else in PATH]
+        #[arg(long, value_name = "FILE")]
+        server: Option<PathBuf>,
+    },
+    /// Write through each node, read from all, and check their health
+    Test,
+    /// Remove the folder of a stopped cluster
+    Clean,
+}
+
+/// Runs one action; the exit code.
+pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure> {
+    let dir = &options.dir;
+    match &options.action {
+        Action::Up {
+            nodes,
+            port,
+            server,
+        } => {
+            let server = process::find_server(server.as_deref())?;
+            up(&open_or_create(dir, *nodes, *port)?, &server, runtime)
+        }
+        Action::Ps => runtime.block_on(show(&need(dir)?)),
+        Action::Logs {
+            node,
+            follow,
+            lines,
+        } => logs(&need(dir)?, node, *lines, *follow),
+        Action::Down => down(&need(dir)?),
+        Action::Restart { server } => {
+            let server = process::find_server(server.as_deref())?;
+            let cluster = need(dir)?;
+            down(&cluster)?;
+            up(&cluster, &server, runtime)
+        }
+        Action::Test => runtime.block_on(check::run(&need(dir)?)),
+        Action::Clean => clean(&need(dir)?),
+    }
+}
+
+fn need(dir: &Path) -> Result<Cluster, Failure> {
+    Cluster::open(dir)?.ok_or_else(|| {
+        let dir = dir.display();
+        Failure::Usage(format!(
+            "there is no cluster in {dir}; start one with: jettra dev up 3 --dir {dir}"
+        ))
+    })
+}
+
+/// Opens a cluster, which keeps its size and its ports, or makes a new one.
+fn open_or_create(dir: &Path, nodes: Option<u16>, port: Option<u16>) -> Result<Cluster, Failure> {
+    let Some(cluster) = Cluster::open(dir)? else {
+        let nodes = nodes.unwrap_or(NODES_DEFAULT);
+        return Cluster::create(dir, nodes, port.unwrap_or(PORT_DEFAULT));
+    };
+    let (count, first) = (cluster.nodes.len(), cluster.nodes[0].port);
+    let fits = nodes.is_none_or(|nodes| usize::from(nodes) == count)
+        && port.is_none_or(|port| port == first);
+    if fits {
+        return Ok(cluster);
+    }
+    Err(Failure::Usage(format!(
+        "the cluster in {} has {count} nodes from port {first} on; start it with: jettra dev up, \
+         or name another folder with --dir",
+        dir.display()
+    )))
+}
+
+fn up(cluster: &Cluster, server: &Path, runtime: &Runtime) -> Result<u8, Failure> {
+    cluster.prepare()?;
+    for node in &cluster.nodes {
+        if process::running(cluster, node).is_none() {
+            process::start(server, cluster, node)?;
+        }
+    }
+    runtime.block_on(async {
+        let deadline = Instant::now() + UP_MAX;
+        wait_for_answers(cluster, deadline).await?;
+        register_waiting(cluster).await?;
+        wait_until_active(cluster, deadline).await?;
+        show(cluster).await
+    })?;
+    say(&next_steps(cluster));
+    Ok(exit::OK)
+}
+
+fn next_steps(cluster: &Cluster) -> String {
+    let urls: Vec<String> = cluster.nodes.iter().map(Node::url).collect();
+    let password = process::quoted(&cluster.shown(files::PASSWORD));
+    let dir = process::quoted(&cluster.shown(""));
+    format!(
+        "Page:  {}/\nLogin: admin, with the password in {password}\n\
+         Shell: jettra --url {} --password-file {password}\nStop:  jettra dev down --dir {dir}\n",
+        urls[0],
+        urls.join(",")
+    )
+}
+
+/// Waits until every process listens.
+async fn wait_for_answers(cluster: &Cluster, deadline: Instant) -> Result<(), Failure> {
+    for node in &cluster.nodes {
+        while health(node).await.is_none() {
+            if process::running(cluster, node).is_none() {
+                return Err(ended(cluster, node));
+            }
+            pause(deadline, || format!("{} does not answer", node.name)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn ended(cluster: &Cluster, node: &Node) -> Failure {
+    let log = cluster.log(node);
+    let tail = process::tail(&log, 10).unwrap_or_default();
+    Failure::Refused(format!(
+        "{} ended after its start; the last lines of {}:\n{tail}",
+        node.name,
+        log.display()
+    ))
+}
+
+/// Registers the nodes that belong to no cluster yet.
+async fn register_waiting(cluster: &Cluster) -> Result<(), Failure> {
+    let client = cluster.client()?;
+    for node in &cluster.nodes {
+        if matches!(health(node).await, Some(health) if health.status == "waiting") {
+            client.cluster_register(&node.url(), None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn wait_until_active(cluster: &Cluster, deadline: Instant) -> Result<(), Failure> {
+    let client = cluster.client()?;
+    loop {
+        let laggard = match client.cluster_status().await {
+            Ok(reply) => not_active(cluster, &reply).await,
+            Err(error @ Error::Api { status: 401, .. }) => return Err(error.into()),
+            Err(error) => Some(error.to_string()),
+        };
+        match laggard {
+            Some(reason) => pause(deadline, || reason).await?,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The first node that does not serve yet, with the reason.
+///
+/// A node that was removed from the cluster, or paused, is as it should be.
+async fn not_active(cluster: &Cluster, reply: &ClusterReply) -> Option<String> {
+    for node in &cluster.nodes {
+        let health = health(node).await.map(|health| health.status);
+        let member = reply.nodes.iter().find(|member| member.key == node.name);
+        let serves = match (health.as_deref(), member.map(|member| member.status)) {
+            (Some("ok"), Some(status)) => status == NodeStatus::Active,
+            (Some("paused" | "removed"), _) => true,
+            _ => false,
+        };
+        if !serves {
+            let health = health.unwrap_or("no answer".into());
+            let status = member.map_or("no member".into(), |member| member.status.to_string());
+            return Some(format!(
+                "{} is {status}, its health is: {health}",
+                node.name
+            ));
+        }
+    }
+    None
+}
+
+async fn pause(deadline: Instant, reason: impl FnOnce() -> String) -> Result<(), Failure> {
+    if Instant::now() >= deadline {
+        return Err(Failure::Refused(format!(
+            "the cluster is not ready after {} s: {}; see: jettra dev logs",
+            UP_MAX.as_secs(),
+            reason()
+        )));
+    }
+    tokio::time::sleep(POLL).await;
+    Ok(())
+}
+
+/// What one node says about itself, if it answers.
+async fn health(node: &Node) -> Option<HealthReply> {
+    let client = Client::builder()
+        .seeds([node.url()])
+        .stay_on_seed()
+        .attempt_timeout(PROBE_MAX)
+        .deadline(PROBE_MAX)
+        .build()
+        .ok()?;
+    tokio::time::timeout(PROBE_MAX, client.health())
+        .await
+        .ok()?
+        .ok()
+}
+
+async fn show(cluster: &Cluster) -> Result<u8, Failure> {
+    let asked = tokio::time::timeout(PROBE_MAX, cluster.client()?.cluster_status()).await;
+    let members = asked.ok().and_then(Result::ok).map(|reply| reply.nodes);
+    let mut rows = Vec::new();
+    for node in &cluster.nodes {
+        let pid = process::running(cluster, node);
+        let health = match pid {
+            Some(_) => health(node).await,
+            None => None,
+        };
+        let member = members
+            .iter()
+            .flatten()
+            .find(|member| member.key == node.name);
+        rows.push(row(node, pid, health, member.map(|member| member.status)));
+    }
+    let format = Format {
+        mode: Mode::Table,
+        width: None,
+        quiet: false,
+    };
+    say(&render(&Output::Rows(rows), format));
+    Ok(exit::OK)
+}
+
+fn row(
+    node: &Node,
+    pid: Option<u32>,
+    health: Option<HealthReply>,
+    status: Option<NodeStatus>,
+) -> Value {
+    let (role, health) = match health {
+        Some(health) => (health.state.to_uppercase(), health.status),
+        None => ("-".into(), "-".into()),
+    };
+    json!({
+        "node": node.name,
+        "state": if pid.is_some() { "running" } else { "stopped" },
+        "pid": pid.map_or("-".into(), |pid| pid.to_string()),
+        "url": node.url(),
+        "role": role,
+        "health": health,
+        "status": status.map_or("unknown".into(), |status| status.to_string()),
+    })
+}
+
+fn logs(cluster: &Cluster, name: &str, lines: usize, follow: bool) -> Result<u8, Failure> {
+    let node = cluster.nodes.iter().find(|node| node.name == name);
+    let node = node.ok_or_else(|| {
+        let names: Vec<&str> = cluster
+            .nodes
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect();
+        Failure::Usage(format!(
+            "there is no node {name}; choose {}",
+            names.join(", ")
+        ))
+    })?;
+    process::print_log(&cluster.log(node), lines, follow)?;
+    Ok(exit::OK)
+}
+
+fn down(cluster: &Cluster) -> Result<u8, Failure> {
+    let running = || {
+        let find = |node| process::running(cluster, node).map(|pid| (node, pid));
+        cluster.nodes.iter().filter_map(find).collect::<Vec<_>>()
+    };
+    let deadline = Instant::now() + DOWN_MAX;
+    for (node, pid) in running() {
+        process::terminate(pid)?;
+        say(&format!("Stopping {} (pid {pid})\n", node.name));
+    }
+    while let Some((node, pid)) = running().first() {
+        if Instant::now() >= deadline {
+            return Err(Failure::Refused(format!(
+                "{} (pid {pid}) has not ended after {} s; see its log, then: kill -9 {pid}",
+                node.name,
+                DOWN_MAX.as_secs()
+            )));
+        }
+        std::thread::sleep(POLL);
+    }
+    cluster.forget_pids();
+    say("All nodes are stopped.\n");
+    Ok(exit::OK)
+}
+
+fn clean(cluster: &Cluster) -> Result<u8, Failure> {
+    if let Some(node) = cluster
+        .nodes
+        .iter()
+        .find(|node| process::running(cluster, node).is_some())
+    {
+        return Err(Failure::Refused(format!(
+            "{} is running; stop the cluster first with: jettra dev down",
+            node.name
+        )));
+    }
+    cluster.remove()?;
+    say(&format!("Removed {}.\n", cluster.root.display()));
+    Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_node_has_no_role() {
+        let node = Node {
+            name: "node2".into(),
+            port: 8081,
+        };
+        let row = row(&node, None, None, Some(NodeStatus::Inactive));
+        assert_eq!(row["state"], "stopped");
+        assert_eq!(row["role"], "-");
+        assert_eq!(row["status"], "INACTIVE");
+    }
+
+    #[test]
+    fn an_existing_cluster_keeps_its_size() {
+        let dir = std::env::temp_dir().join(format!("jettra-dev-{}", std::process::id()));
+        open_or_create(&dir, Some(2), Some(18_080)).unwrap();
+        let opened = open_or_create(&dir, None, None).unwrap();
+        assert_eq!(opened.nodes[1].port, 18_081);
+        assert!(open_or_create(&dir, Some(3), None).is_err());
+        assert!(open_or_create(&dir, Some(2), Some(9_000)).is_err());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,106 @@
+//! `jettra`: the interactive shell and the operators' command line of Jettra.
+//!
+//! It talks to nodes through the driver only. `main` reads the command line, [`shell`]
+//! runs statements, [`repl`] is the interactive part, [`dev`] starts a cluster on this
+//! machine and [`mod@bench`] measures one.
+
+mod ask;
+mod bench;
+mod complete;
+mod dev;
+mod failure;
+mod lookup;
+mod options;
+mod parse;
+mod print;
+mod repl;
+mod run;
+mod script;
+mod shell;
+mod statement;
+mod words;
+
+use clap::Parser;
+use failure::{Failure, exit};
+use options::{Options, Task};
+use shell::{Flow, Shell};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads of the runtime: enough for the driver, few enough to leave the machine to the
+/// nodes that a benchmark measures.
+const WORKER_THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let ended = runtime().and_then(|runtime| start(options, runtime));
+    ExitCode::from(ended.unwrap_or_else(|failure| {
+        shell::complain(&failure, "");
+        failure.exit_code()
+    }))
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Refused(format!("cannot start the runtime: {error}")))
+}
+
+fn start(options: Options, runtime: Runtime) -> Result<u8, Failure> {
+    match &options.task {
+        Some(Task::Dev(dev)) => dev::run(dev, &runtime),
+        Some(Task::Bench(settings)) => {
+            runtime.block_on(bench::run(settings, &options.connection()?, options.level))
+        }
+        None => start_shell(&options, runtime),
+    }
+}
+
+fn start_shell(options: &Options, runtime: Runtime) -> Result<u8, Failure> {
+    let scripted = !options.execute.is_empty() || !options.file.is_empty();
+    let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let interactive = !scripted && at_terminal;
+    let session = run::Session::new(options.connection()?, options.settings(interactive))?;
+    let mut shell = Shell::new(session, runtime, options.stop_on_error);
+    if interactive {
+        let refused = |error| Failure::Refused(format!("the terminal failed: {error}"));
+        return repl::run(shell).map_err(refused);
+    }
+    if scripted {
+        return Ok(run_scripts(&mut shell, options));
+    }
+    Ok(code(script::run(
+        &mut shell,
+        std::io::stdin().lock(),
+        "stdin",
+    )))
+}
+
+/// Runs the statements of `-e`, then the files of `-f`.
+fn run_scripts(shell: &mut Shell, options: &Options) -> u8 {
+    let mut worst = exit::OK;
+    let texts = options.execute.iter().map(|text| (text, true));
+    for (source, is_text) in texts.chain(options.file.iter().map(|path| (path, false))) {
+        let flow = match is_text {
+            true => script::run(shell, source.as_bytes(), ""),
+            false => script::run_file(shell, source),
+        };
+        if worst == exit::OK {
+            worst = code(flow);
+        }
+        if flow == Flow::Leave || script::ends_with(shell, code(flow)) {
+            break;
+        }
+    }
+    worst
+}
+
+fn code(flow: Flow) -> u8 {
+    match flow {
+        Flow::Next(code) => code,
+        Flow::Leave => exit::OK,
+    }
+}

@@ -1,0 +1,274 @@
+//! Turns results into text: tables, JSON, lines.
+
+use comfy_table::{Table, presets};
+use jettra_driver::Written;
+use jettra_driver::wire::{ClusterReply, DatabaseInfo, NodeInfo};
+use serde_json::{Value, json};
+use std::io::{IsTerminal, Write};
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// A table with lines; one `field = value` per line when it would be too wide.
+    Table,
+    /// Indented JSON; a list is one array.
+    Json,
+    /// One JSON value a line.
+    Ndjson,
+    /// One `field = value` a line.
+    Line,
+    /// A table without lines.
+    Compact,
+}
+
+impl Mode {
+    /// Parses the name of a mode.
+    pub(crate) fn parse(name: &str) -> Option<Mode> {
+        <Mode as clap::ValueEnum>::from_str(name, true).ok()
+    }
+
+    fn is_json(self) -> bool {
+        matches!(self, Mode::Json | Mode::Ndjson)
+    }
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Format {
+    /// The form.
+    pub(crate) mode: Mode,
+    /// Columns of the terminal; `None` when the output is not a terminal.
+    pub(crate) width: Option<usize>,
+    /// Leave out what only says that a change was made.
+    pub(crate) quiet: bool,
+}
+
+/// The result of a statement.
+#[derive(Debug, Clone)]
+pub(crate) enum Output {
+    /// Nothing to show.
+    Nothing,
+    /// A text for people, the same in every mode.
+    Text(String),
+    /// A change was made.
+    Done(String),
+    /// A document was written.
+    Written {
+        /// `Inserted`, for example.
+        verb: &'static str,
+        /// The `_id` and the new revision.
+        written: Written,
+    },
+    /// Number of documents.
+    Count(u64),
+    /// One object.
+    Record(Value),
+    /// Objects.
+    Rows(Vec<Value>),
+    /// The cluster and its members.
+    Cluster(Box<ClusterReply>),
+}
+
+/// The text of a result, with a line break at its end unless it is empty.
+pub(crate) fn render(output: &Output, format: Format) -> String {
+    let mut text = match output {
+        Output::Nothing => String::new(),
+        Output::Text(text) => text.clone(),
+        Output::Done(text) => done(text, format),
+        Output::Written { verb, written } => write_result(verb, written, format),
+        Output::Count(count) if format.mode.is_json() => value(&json!({"count": count}), format),
+        Output::Count(count) if format.quiet => count.to_string(),
+        Output::Count(count) => format!("Count: {count}"),
+        Output::Record(record) if format.mode.is_json() => value(record, format),
+        Output::Record(record) => fields(record),
+        Output::Rows(list) => rows(list, format),
+        Output::Cluster(reply) => cluster(reply, format),
+    };
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+fn done(text: &str, format: Format) -> String {
+    match format.mode {
+        _ if format.quiet => String::new(),
+        mode if mode.is_json() => value(&json!({"status": text}), format),
+        _ => text.to_owned(),
+    }
+}
+
+fn write_result(verb: &str, written: &Written, format: Format) -> String {
+    match format.mode {
+        mode if mode.is_json() => value(&json!(written), format),
+        _ if format.quiet => written.id.to_string(),
+        _ => format!("{verb} {} (revision {})", written.id, written.revision),
+    }
+}
+
+fn value(value: &Value, format: Format) -> String {
+    if format.mode == Mode::Ndjson {
+        value.to_string()
+    } else {
+        format!("{value:#}")
+    }
+}
+
+fn rows(rows: &[Value], format: Format) -> String {
+    match format.mode {
+        Mode::Json => format!("{:#}", Value::from(rows.to_vec())),
+        Mode::Ndjson => rows.iter().map(|row| format!("{row}\n")).collect(),
+        _ if rows.is_empty() => String::new(),
+        Mode::Line => lines(rows),
+        Mode::Table => fitting_table(rows, format.width),
+        Mode::Compact => table(rows, presets::NOTHING).trim_fmt(),
+    }
+}
+
+fn lines(rows: &[Value]) -> String {
+    rows.iter().map(fields).collect::<Vec<_>>().join("\n")
+}
+
+/// One `field = value` a line, the values below each other.
+fn fields(record: &Value) -> String {
+    let Some(object) = record.as_object() else {
+        return format!("{}\n", cell(record));
+    };
+    let width = object.keys().map(|key| key.chars().count()).max();
+    let width = width.unwrap_or(0);
+    object
+        .iter()
+        .map(|(key, value)| format!("{:width$} = {}\n", printable(key), cell(value)))
+        .collect()
+}
+
+/// A table, or [`lines`] when it has more columns than the terminal.
+fn fitting_table(rows: &[Value], width: Option<usize>) -> String {
+    let table = table(rows, presets::UTF8_FULL_CONDENSED);
+    let widths = table.column_max_content_widths();
+    let needed = widths
+        .iter()
+        .map(|width| usize::from(*width) + 3)
+        .sum::<usize>()
+        + 1;
+    match width {
+        Some(width) if needed > width => lines(rows),
+        _ => table.to_string(),
+    }
+}
+
+fn table(rows: &[Value], style: comfy_table::TableStyle) -> Table {
+    let columns = columns(rows);
+    let mut table = Table::new();
+    table
+        .load_style(style)
+        .set_header(columns.iter().map(|name| printable(name)));
+    for row in rows {
+        table.add_row(
+            columns
+                .iter()
+                .map(|column| row.get(column).map(cell).unwrap_or_default()),
+        );
+    }
+    table
+}
+
+/// The fields of all rows, in the order in which they are first seen.
+fn columns(rows: &[Value]) -> Vec<String> {
+    let mut columns = serde_json::Map::new();
+    for key in rows
+        .iter()
+        .filter_map(Value::as_object)
+        .flat_map(|row| row.keys())
+    {
+        columns.entry(key).or_insert(Value::Null);
+    }
+    columns.into_iter().map(|(key, _)| key).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    }
+}
+
+/// Writes control characters as escapes, so that no document can steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+fn cluster(reply: &ClusterReply, format: Format) -> String {
+    if format.mode.is_json() {
+        return value(&json!(reply), format);
+    }
+    let leader = reply.leader_id.as_deref().unwrap_or("none");
+    format!(
+        "{}\nLeader: {leader}, term {}, as {} knows it\n{}",
+        reply.health,
+        reply.term,
+        reply.node_id,
+        rows(&node_rows(&reply.nodes), format)
+    )
+}
+
+/// The members as rows, without the fields that only repeat others.
+pub(crate) fn node_rows(nodes: &[NodeInfo]) -> Vec<Value> {
+    nodes.iter().map(node_row).collect()
+}
+
+fn node_row(node: &NodeInfo) -> Value {
+    let mut row = json!({
+        "node": node.key, "url": node.url, "role": node.role, "status": node.status,
+        "lag": node.lag, "last_seen_ms": node.last_seen_ms, "description": node.description,
+    });
+    if let Some(object) = row.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+    }
+    row
+}
+
+/// The cluster's state as the answering node knows it, without the members.
+pub(crate) fn status_record(reply: &ClusterReply) -> Value {
+    json!({
+        "health": reply.health, "node": reply.node_id, "role": reply.state,
+        "leader": reply.leader_id, "term": reply.term, "members": reply.nodes.len(),
+        "quorum": reply.quorum, "applied_index": reply.applied_index,
+        "cluster": reply.cluster_id, "distributed": reply.enabled,
+    })
+}
+
+/// The databases as rows.
+pub(crate) fn database_rows(databases: &[DatabaseInfo]) -> Vec<Value> {
+    databases.iter().map(|database| json!(database)).collect()
+}
+
+/// Whether colours are wanted: on a terminal, unless `NO_COLOR` is set.
+pub(crate) fn colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !refused && std::io::stdout().is_terminal()
+}
+
+/// Writes to the standard output; ends the program when nobody reads it any more.
+pub(crate) fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_err()
+    {
+        std::process::exit(0);
+    }
+}
+
+#[cfg(test)]
+#[path = "print_tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+//! The interactive shell: prompt, history, greeting.
+
+use crate::complete::LineHelper;
+use crate::failure::exit;
+use crate::lookup::lookup;
+use crate::print::{colours, printable, say};
+use crate::shell::{Flow, Shell};
+use jettra_driver::wire::HealthReply;
+use rustyline::error::ReadlineError;
+use rustyline::history::FileHistory;
+use rustyline::{CompletionType, Config, Editor};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest time the prompt waits for the node's health.
+const PROMPT_MAX: Duration = Duration::from_millis(400);
+const HISTORY_FILE: &str = ".jettra_history";
+const HISTORY_MAX: usize = 2_000;
+
+type LineEditor = Editor<LineHelper, FileHistory>;
+
+/// Reads and runs statements until the person leaves; the exit code.
+pub(crate) fn run(mut shell: Shell) -> rustyline::Result<u8> {
+    let mut editor = editor(&shell)?;
+    let history = history_path();
+    if let Some(path) = &history {
+        protect(path);
+        // A first start has no history yet.
+        let _ = editor.load_history(path);
+    }
+    greet(&mut shell);
+    loop {
+        let size = editor.dimensions();
+        shell.session.settings.width = size.map(|(columns, _)| columns.into());
+        let (plain, styled) = prompt(&shell);
+        match editor.readline(&(plain, styled)) {
+            Ok(line) if line.trim().is_empty() => {}
+            Ok(line) => {
+                remember(&mut editor, history.as_ref(), &line);
+                if shell.execute(&line, "") == Flow::Leave {
+                    break;
+                }
+                renew(&mut editor, &shell);
+            }
+            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    say("Goodbye!\n");
+    Ok(exit::OK)
+}
+
+fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
+    let config = Config::builder()
+        .max_history_size(HISTORY_MAX)?
+        .history_ignore_space(true)
+        .completion_type(CompletionType::List)
+        .build();
+    let mut editor = Editor::with_config(config)?;
+    let client = shell.session.client().clone();
+    let helper = LineHelper::new(client, shell.runtime.handle().clone(), colours());
+    editor.set_helper(Some(helper));
+    Ok(editor)
+}
+
+/// Gives the completion what the last statement may have changed.
+fn renew(editor: &mut LineEditor, shell: &Shell) {
+    if let Some(helper) = editor.helper_mut() {
+        helper.client = shell.session.client().clone();
+        helper.database = shell.session.database().map(str::to_owned);
+        helper.forget();
+    }
+}
+
+fn greet(shell: &mut Shell) {
+    if shell.session.settings.quiet {
+        return;
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    say(&format!(
+        "Jettra shell {version}. Type help for commands, Tab completes.\n"
+    ));
+    match shell.session.user() {
+        Some(_) => {
+            shell.execute("whoami", "");
+        }
+        None => say("Not logged in. Type: login admin\n"),
+    }
+}
+
+/// The prompt without and with colours: database, node and the node's role.
+fn prompt(shell: &Shell) -> (String, String) {
+    let database = shell.session.database().map(printable);
+    let database = database.map_or(String::new(), |name| format!(":{name}"));
+    let place = place(health(shell).as_ref());
+    let plain = format!("jettra{database}{place}> ");
+    let styled = match colours() {
+        true => format!("\x1b[1mjettra{database}\x1b[0m\x1b[90m{place}\x1b[0m> "),
+        false => plain.clone(),
+    };
+    (plain, styled)
+}
+
+fn health(shell: &Shell) -> Option<HealthReply> {
+    let client = shell.session.client();
+    let health = async { tokio::time::timeout(PROMPT_MAX, client.health()).await };
+    shell.runtime.block_on(health).ok()?.ok()
+}
+
+/// The node and the letter of its role, or what keeps it from serving.
+fn place(health: Option<&HealthReply>) -> String {
+    let Some(health) = health else {
+        return "@no answer".to_owned();
+    };
+    let node = printable(&health.node_id);
+    let letter = match health.state.as_str() {
+        "Leader" => "L",
+        "Follower" => "F",
+        "Candidate" => "C",
+        other => other,
+    };
+    match health.status.as_str() {
+        "ok" => format!("@{node}[{letter}]"),
+        status => format!(
+            "@{node}[{letter}, {}]",
+            printable(&status.replace('_', " "))
+        ),
+    }
+}
+
+fn history_path() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(HISTORY_FILE))
+}
+
+/// Makes a history that others could read private again.
+fn protect(path: &PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+    if path.exists() {
+        // Somebody else's file is no reason to refuse the shell.
+        let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
+    }
+}
+
+fn remember(editor: &mut LineEditor, path: Option<&PathBuf>, line: &str) {
+    if holds_secret(line) {
+        return;
+    }
+    // The statement matters more than its place in the history.
+    let _ = editor.add_history_entry(line.trim_end());
+    if let Some(path) = path {
+        let _ = editor.append_history(path);
+    }
+}
+
+/// Whether a line may hold a password.
+fn holds_secret(line: &str) -> bool {
+    let first = line.split_whitespace().next().unwrap_or("").to_lowercase();
+    let words = line.split_whitespace().count();
+    match lookup(line).map(|(command, _)| command.names[0]) {
+        Some("login") => words > 2,
+        Some("password") => words > 1,
+        Some("connect" | "connect node") => line.contains('@'),
+        Some(_) => false,
+        None => first.starts_with("log") || first.starts_with("pass"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_with_passwords_are_not_remembered() {
+        let secret = [
+            "login admin hunter2",
+            "LOGIN a b",
+            "password a b",
+            "logn admin x",
+        ];
+        for line in secret.into_iter().chain(["connect http://a:b@h:1"]) {
+            assert!(holds_secret(line), "{line}");
+        }
+        for line in [
+            "login admin",
+            "password",
+            "find users",
+            "connect http://h:1",
+        ] {
+            assert!(!holds_secret(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_prompt_shows_the_truth() {
+        let mut health = HealthReply {
+            status: "ok".into(),
+            node_id: "node2".into(),
+            is_leader: true,
+            current_leader: Some(2),
+            current_term: 3,
+            state: "Leader".into(),
+        };
+        assert_eq!(place(Some(&health)), "@node2[L]");
+        health.state = "Follower".into();
+        health.status = "no_leader".into();
+        assert_eq!(place(Some(&health)), "@node2[F, no leader]");
+        assert_eq!(place(None), "@no answer");
+    }
+}

@@ -1,0 +1,344 @@
+//! Runs statements against the cluster.
+
+mod account;
+mod cluster;
+mod documents;
+
+use crate::ask;
+use crate::failure::Failure;
+use crate::lookup::lookup;
+use crate::parse::COMMANDS;
+use crate::print::{Format, Mode, Output, database_rows};
+use crate::statement::{CatalogAction, ShellAction, Statement};
+use jettra_driver::{Client, Collection, ReadLevel};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Result of a statement.
+pub(crate) type Ran = Result<Output, Failure>;
+
+/// Where the shell is connected, and as whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    /// Nodes to begin with.
+    pub(crate) seeds: Vec<String>,
+    /// Talk to one node only.
+    pub(crate) stay: bool,
+    /// User and password.
+    pub(crate) credentials: Option<(String, String)>,
+    /// Longest time of one call.
+    pub(crate) deadline: Duration,
+}
+
+impl Connection {
+    /// A client with these settings; it connects with its first call.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let builder = Client::builder()
+            .seeds(self.seeds.clone())
+            .deadline(self.deadline);
+        let builder = match &self.credentials {
+            Some((user, password)) => builder.credentials(user, password),
+            None => builder,
+        };
+        let builder = if self.stay {
+            builder.stay_on_seed()
+        } else {
+            builder
+        };
+        Ok(builder.build()?)
+    }
+}
+
+/// What a person can switch while the shell runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The form of the output.
+    pub(crate) mode: Mode,
+    /// Show how long a statement took.
+    pub(crate) timer: bool,
+    /// Leave out what only says that a change was made.
+    pub(crate) quiet: bool,
+    /// Do not ask before dangerous changes.
+    pub(crate) yes: bool,
+    /// A person sits at the terminal and can be asked.
+    pub(crate) interactive: bool,
+    /// Columns of the terminal, when the output is one.
+    pub(crate) width: Option<usize>,
+    /// How fresh reads are.
+    pub(crate) level: ReadLevel,
+}
+
+/// One person's or one script's work with a cluster.
+pub(crate) struct Session {
+    connection: Connection,
+    client: Client,
+    database: Option<String>,
+    /// Addresses of this cluster's nodes, as far as they are known.
+    members: Vec<String>,
+    /// What can be switched.
+    pub(crate) settings: Settings,
+}
+
+impl Session {
+    /// Starts without a database.
+    pub(crate) fn new(connection: Connection, settings: Settings) -> Result<Session, Failure> {
+        Ok(Session {
+            client: connection.client()?,
+            members: connection.seeds.clone(),
+            connection,
+            database: None,
+            settings,
+        })
+    }
+
+    /// The client in use.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The current database.
+    pub(crate) fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
+    /// The user this session logs in as.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let (user, _) = self.connection.credentials.as_ref()?;
+        Some(user)
+    }
+
+    /// How to print.
+    pub(crate) fn format(&self) -> Format {
+        Format {
+            mode: self.settings.mode,
+            width: self.settings.width,
+            quiet: self.settings.quiet,
+        }
+    }
+
+    /// Runs one statement.
+    pub(crate) async fn run(&mut self, statement: Statement) -> Ran {
+        match statement {
+            Statement::Connect { url, stay } => self.connect(url, stay).await,
+            Statement::Login { user, password } => self.login(user, password).await,
+            Statement::Logout => self.logout().await,
+            Statement::Password(pair) => self.change_password(pair).await,
+            Statement::Session => Ok(record(&self.client.session().await?)),
+            Statement::Health => self.health().await,
+            Statement::Cluster(action) => self.cluster(action).await,
+            Statement::Documents { collection, action } => {
+                self.documents(&collection, action).await
+            }
+            Statement::Shell(action) => self.shell(action),
+            Statement::Catalog(action) => self.catalog(action).await,
+        }
+    }
+
+    async fn catalog(&mut self, action: CatalogAction) -> Ran {
+        match action {
+            CatalogAction::Use(name) => self.use_database(name).await,
+            CatalogAction::ShowDatabases => {
+                let databases = self.client.list_databases().await?;
+                Ok(Output::Rows(database_rows(&databases)))
+            }
+            CatalogAction::ShowCollections => self.show_collections().await,
+            CatalogAction::CreateDatabase(name) => {
+                self.client.create_database(&name).await?;
+                done(format!("Created database {name}."))
+            }
+            CatalogAction::CreateCollection(name) => {
+                let database = self.need_database()?;
+                self.client.create_collection(database, &name).await?;
+                done(format!("Created collection {database}.{name}."))
+            }
+            CatalogAction::DropDatabase(name) => self.drop_database(&name).await,
+            CatalogAction::DropCollection(name) => self.drop_collection(&name).await,
+            CatalogAction::RenameDatabase { from, to } => self.rename_database(&from, to).await,
+            CatalogAction::RenameCollection { from, to } => {
+                let database = self.need_database()?;
+                self.client.rename_collection(database, &from, &to).await?;
+                done(format!("Renamed collection {from} to {to}."))
+            }
+        }
+    }
+
+    fn need_database(&self) -> Result<&str, Failure> {
+        self.database.as_deref().ok_or_else(|| {
+            Failure::Refused("no database is in use; choose one with: use <database>".into())
+        })
+    }
+
+    fn collection(&self, name: &str) -> Result<Collection<Value>, Failure> {
+        let collection = self.client.collection(self.need_database()?, name);
+        Ok(collection.with_level(self.settings.level))
+    }
+
+    async fn use_database(&mut self, name: String) -> Ran {
+        let databases = self.client.list_databases().await?;
+        if !databases.iter().any(|database| database.name == name) {
+            return refused(format!(
+                "there is no database {name:?}; create it with: create db {name}"
+            ));
+        }
+        self.database = Some(name.clone());
+        done(format!("Using database {name}."))
+    }
+
+    async fn show_collections(&self) -> Ran {
+        let names = self.client.list_collections(self.need_database()?).await?;
+        let rows = names.iter().map(|name| json!({"collection": name}));
+        Ok(Output::Rows(rows.collect()))
+    }
+
+    async fn drop_database(&mut self, name: &str) -> Ran {
+        self.confirm_name(
+            &format!("Drops database {name} with all its documents."),
+            name,
+        )?;
+        self.client.drop_database(name).await?;
+        if self.database.as_deref() == Some(name) {
+            self.database = None;
+        }
+        done(format!("Dropped database {name}."))
+    }
+
+    async fn drop_collection(&self, name: &str) -> Ran {
+        let database = self.need_database()?;
+        let warning = format!("Drops collection {database}.{name} with all its documents.");
+        self.confirm_name(&warning, name)?;
+        self.client.drop_collection(database, name).await?;
+        done(format!("Dropped collection {database}.{name}."))
+    }
+
+    async fn rename_database(&mut self, from: &str, to: String) -> Ran {
+        self.client.rename_database(from, &to).await?;
+        let text = format!("Renamed database {from} to {to}.");
+        if self.database.as_deref() == Some(from) {
+            self.database = Some(to);
+        }
+        done(text)
+    }
+
+    async fn health(&self) -> Ran {
+        let mut record = json!(self.client.health().await?);
+        record["url"] = self.client.target().into();
+        Ok(Output::Record(record))
+    }
+
+    fn shell(&mut self, action: ShellAction) -> Ran {
+        match action {
+            ShellAction::Mode(mode) => self.settings.mode = mode,
+            ShellAction::Timer(on) => self.settings.timer = on,
+            ShellAction::Level(level) => self.settings.level = level,
+            ShellAction::Help(about) => return help(about.as_deref()),
+            ShellAction::Clear if self.settings.interactive => {
+                return Ok(Output::Text("\x1b[H\x1b[2J\x1b[3J\r".into()));
+            }
+            ShellAction::Clear | ShellAction::Exit | ShellAction::Read(_) => {}
+        }
+        Ok(Output::Nothing)
+    }
+
+    /// Lets the person type `name` before what `warning` says is done.
+    fn confirm_name(&self, warning: &str, name: &str) -> Result<(), Failure> {
+        let question = format!("{warning}\nType {name} to go on: ");
+        self.confirm(&question, |answer| answer == name)
+    }
+
+    /// Lets the person say yes before what `warning` says is done.
+    fn confirm_yes(&self, warning: &str) -> Result<(), Failure> {
+        let question = format!("{warning} Go on? (y/n) ");
+        self.confirm(&question, |answer| matches!(answer, "y" | "Y" | "yes"))
+    }
+
+    fn confirm(&self, question: &str, agrees: impl Fn(&str) -> bool) -> Result<(), Failure> {
+        if self.settings.yes {
+            return Ok(());
+        }
+        if !self.settings.interactive {
+            let text = "this needs a confirmation; a script gives it with --yes";
+            return Err(Failure::Refused(text.into()));
+        }
+        match ask::line(question) {
+            Some(answer) if agrees(answer.trim()) => Ok(()),
+            _ => Err(Failure::Refused(
+                "not confirmed; nothing was changed".into(),
+            )),
+        }
+    }
+}
+
+fn record(value: &impl serde::Serialize) -> Output {
+    Output::Record(json!(value))
+}
+
+fn done(text: String) -> Ran {
+    Ok(Output::Done(text))
+}
+
+fn refused(text: String) -> Ran {
+    Err(Failure::Refused(text))
+}
+
+/// The commands with what they do, or one command in detail.
+fn help(about: Option<&str>) -> Ran {
+    let Some(about) = about else {
+        return Ok(Output::Text(help_all()));
+    };
+    let Some((command, _)) = lookup(about) else {
+        return refused(format!(
+            "{about:?} is not a command; type help for the list"
+        ));
+    };
+    let mut text = format!("{}\n  {}.\n", command.usage(), command.help);
+    if command.names.len() > 1 {
+        text += &format!("  Also: {}\n", command.names[1..].join(", "));
+    }
+    if !command.driver.is_empty() {
+        text += &format!("  In the driver: {}\n", command.driver.join(", "));
+    }
+    Ok(Output::Text(text))
+}
+
+fn help_all() -> String {
+    let line = |command: &crate::parse::Command| match command.usage() {
+        usage if usage.len() > 38 => format!("  {usage}\n  {:38} {}\n", "", command.help),
+        usage => format!("  {usage:38} {}\n", command.help),
+    };
+    let mut text: String = COMMANDS.iter().map(line).collect();
+    text += "A bare whole number as id is a number; in quotes it is a text.\n\
+             A statement goes on in the next line until its brackets are closed.\n";
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn help_explains_every_command() {
+        let all = help_all();
+        for command in COMMANDS {
+            assert!(all.contains(&command.usage()), "{}", command.usage());
+            assert!(all.contains(command.help), "{}", command.help);
+        }
+        assert!(all.lines().all(|line| line.len() <= 110), "{all}");
+    }
+
+    #[test]
+    fn help_on_another_spelling_shows_the_command() {
+        let Ok(Output::Text(text)) = help(Some("federated node-leader")) else {
+            panic!("no help");
+        };
+        assert!(text.starts_with("cluster leader\n"), "{text}");
+        assert!(text.contains("cluster_status"), "{text}");
+        assert!(help(Some("nonsense")).is_err());
+    }
+
+    #[test]
+    fn what_a_command_does_is_said_once() {
+        let texts: HashSet<&str> = COMMANDS.iter().map(|command| command.help).collect();
+        assert_eq!(texts.len(), COMMANDS.len());
+    }
+}

@@ -1,0 +1,134 @@
+//! What a person can ask of the shell, after it was understood.
+
+use crate::print::Mode;
+use jettra_driver::{DocumentId, ReadLevel};
+use serde_json::Value;
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Statement {
+    /// Talk to another cluster, or with `stay` to one node only.
+    Connect { url: String, stay: bool },
+    /// Take another user; asks for the password when there is none.
+    Login {
+        user: String,
+        password: Option<String>,
+    },
+    /// Forget the user.
+    Logout,
+    /// Change one's own password from the first to the second; asks when there are none.
+    Password(Option<(String, String)>),
+    /// Who am I.
+    Session,
+    /// The health of the node that answers.
+    Health,
+    /// Something about databases and collections.
+    Catalog(CatalogAction),
+    /// Something about the documents of one collection.
+    Documents {
+        collection: String,
+        action: DocumentAction,
+    },
+    /// Something about the members of the cluster.
+    Cluster(ClusterAction),
+    /// Something the shell does by itself.
+    Shell(ShellAction),
+}
+
+/// What to do with databases and collections.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum CatalogAction {
+    /// Make a database the current one.
+    Use(String),
+    /// List databases.
+    ShowDatabases,
+    /// List the collections of the current database.
+    ShowCollections,
+    /// Create a database.
+    CreateDatabase(String),
+    /// Create a collection.
+    CreateCollection(String),
+    /// Drop a database.
+    DropDatabase(String),
+    /// Drop a collection.
+    DropCollection(String),
+    /// Rename a database.
+    RenameDatabase { from: String, to: String },
+    /// Rename a collection.
+    RenameCollection { from: String, to: String },
+}
+
+/// What to do with documents.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum DocumentAction {
+    /// Add one.
+    Insert(Value),
+    /// List all.
+    Find,
+    /// Read one.
+    Get(DocumentId),
+    /// Count all.
+    Count,
+    /// Replace one that exists, if it still has the revision given.
+    Update {
+        id: DocumentId,
+        document: Value,
+        revision: Option<u64>,
+    },
+    /// Write one, whether or not it exists.
+    Save { id: DocumentId, document: Value },
+    /// Delete one, if it still has the revision given.
+    Delete {
+        id: DocumentId,
+        revision: Option<u64>,
+    },
+}
+
+/// What to do with the members.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ClusterAction {
+    /// Health, leader and members.
+    Show,
+    /// The answering node's view in figures.
+    Status,
+    /// The members.
+    Nodes,
+    /// The leader.
+    Leader,
+    /// Admit a node.
+    Register {
+        url: String,
+        description: Option<String>,
+    },
+    /// Remove a node.
+    Deregister { node: String, force: bool },
+    /// Stop a node's process.
+    Stop { node: String, force: bool },
+    /// Take client calls and leadership from a node.
+    Pause(String),
+    /// End a pause.
+    Resume(String),
+    /// Hand leadership over.
+    Promote(Option<String>),
+    /// Restart a node's process.
+    Restart(Option<String>),
+}
+
+/// What the shell does by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ShellAction {
+    /// Explain all commands, or those that begin with these words.
+    Help(Option<String>),
+    /// Clear the screen.
+    Clear,
+    /// Leave.
+    Exit,
+    /// Choose the form of the output.
+    Mode(Mode),
+    /// Show or hide the time a statement took.
+    Timer(bool),
+    /// Choose how fresh reads are.
+    Level(ReadLevel),
+    /// Run the statements of a file.
+    Read(String),
+}

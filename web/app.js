@@ -1,0 +1,162 @@
+/** The shell of the page: session, routes, theme. Pages draw themselves through `app.update`. */
+import { html, nothing, render } from './vendor/lit-html.js';
+import { onSignedOut, session } from './api.js';
+import { icon, iconButton, errorBox, toastDone, toastError } from './components/ui.js';
+import { openDialog } from './components/dialog.js';
+import { loginPage } from './pages/login.js';
+import { clusterPage } from './pages/cluster.js';
+import { browsePage } from './pages/browse.js';
+
+const RETRY_MS = 2_000;
+const root = document.getElementById('app');
+
+const app = {
+  /** `{username, role}`; null when nobody is logged in, undefined until that is known. */
+  session: undefined,
+  bootError: null,
+  route: { page: 'cluster', path: [], query: new URLSearchParams() },
+  update() {
+    if (updating) return;
+    updating = true;
+    queueMicrotask(() => {
+      updating = false;
+      render(view(), root);
+    });
+  },
+  go(page, path = [], query = {}) {
+    const text = new URLSearchParams(query).toString();
+    location.hash = `#/${[page, ...path].map(encodeURIComponent).join('/')}${text ? `?${text}` : ''}`;
+  },
+  canWrite: () => app.session?.role !== 'reader',
+  signIn(who) {
+    app.session = who;
+    app.bootError = null;
+    current?.stop?.();
+    current = null;
+    pages = who ? newPages() : {}; // nobody sees what the one before saw
+    follow();
+  },
+};
+
+let updating = false;
+const newPages = () => ({ cluster: clusterPage(app), browse: browsePage(app) });
+let pages = {};
+const login = loginPage(app);
+let current = null;
+
+function parseRoute() {
+  const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
+  let parts;
+  try {
+    parts = path.split('/').filter(Boolean).map(decodeURIComponent);
+  } catch {
+    parts = []; // not an address this page made
+  }
+  const [page, ...rest] = parts;
+  return { page: Object.hasOwn(pages, page) ? page : 'cluster', path: rest, query: new URLSearchParams(query) };
+}
+
+/** Makes the page of the address the current one. */
+function follow() {
+  app.route = parseRoute();
+  const next = app.session ? pages[app.route.page] : app.session === null ? login : null;
+  if (next !== current) {
+    current?.stop?.();
+    current = next;
+    current?.start?.();
+  }
+  current?.routed?.();
+  document.title = `${current?.title() ?? 'Jettra'} · Jettra`;
+  app.update();
+}
+
+async function boot() {
+  try {
+    app.signIn(await session.get());
+  } catch (error) {
+    if (error.status === 401) return app.signIn(null);
+    app.bootError = error;
+    app.update();
+    setTimeout(boot, RETRY_MS);
+  }
+}
+
+async function logOut() {
+  try {
+    await session.logout();
+    app.signIn(null);
+  } catch (error) {
+    toastError(error);
+  }
+}
+
+async function changePassword() {
+  const field = (name, label, autocomplete) => html`<label>${label}
+    <input type="password" name=${name} required autocomplete=${autocomplete} data-testid="password-${name}"></label>`;
+  const done = await openDialog({
+    title: 'Change password',
+    submitLabel: 'Change password',
+    body: () => [
+      field('old', 'Current password', 'current-password'),
+      field('new', 'New password', 'new-password'),
+      field('again', 'New password again', 'new-password'),
+    ],
+    submit(fields) {
+      if (fields.new !== fields.again) throw new Error('The two new passwords differ.');
+      return session.changePassword(fields.old, fields.new);
+    },
+  });
+  if (!done) return;
+  toastDone('Password changed. Log in with the new one.'); // it has ended every session
+  app.signIn(null);
+}
+
+/** Turns to the other theme; going back to the system's own means following it again. */
+function toggleTheme() {
+  const system = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+  const { dataset } = document.documentElement;
+  const theme = (dataset.theme ?? system) === 'dark' ? 'light' : 'dark';
+  if (theme === system) delete dataset.theme;
+  else dataset.theme = theme;
+  try {
+    if (theme === system) localStorage.removeItem('jettra-theme');
+    else localStorage.setItem('jettra-theme', theme);
+  } catch {
+    // Storage is blocked: the choice lasts until the page is closed.
+  }
+}
+
+const themeButton = () =>
+  iconButton('theme', 'Switch between light and dark', toggleTheme, { testid: 'theme-toggle' });
+
+const navLink = (page, label) => html`
+  <a href="#/${page}" data-testid="nav-${page}"
+    aria-current=${app.route.page === page ? 'page' : nothing}>${label}</a>`;
+
+const topBar = () => html`
+  <header class="top">
+    <a class="brand" href="#/cluster"><img src="favicon.svg" alt="" width="24" height="24"><span>Jettra</span></a>
+    <nav aria-label="Pages">${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}</nav>
+    <span class="who" data-testid="session-user">${app.session.username}
+      ${app.session.role ? html`<span class="tag">${app.session.role}</span>` : nothing}</span>
+    ${themeButton()}
+    ${iconButton('key', 'Change password', changePassword, { testid: 'change-password' })}
+    <button type="button" class="quiet" data-testid="logout" @click=${logOut} aria-label="Log out">
+      ${icon('exit')}<span class="wide-only">Log out</span></button>
+  </header>`;
+
+function view() {
+  if (app.session) return html`${topBar()}<main class="page">${current.view()}</main>`;
+  if (app.session === null) return html`<div class="corner">${themeButton()}</div>${login.view()}`;
+  return app.bootError
+    ? html`<main class="page">${errorBox(app.bootError, 'boot-error', html`<span>Trying again…</span>`)}</main>`
+    : html`<p class="loading">Loading…</p>`;
+}
+
+onSignedOut(() => {
+  if (app.session) toastError(new Error('Your session has ended. Log in again to go on.'));
+  if (app.session !== undefined) app.signIn(null);
+});
+addEventListener('hashchange', follow);
+root.replaceChildren(); // the first "Loading" is not lit's to replace
+boot();

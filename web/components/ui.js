@@ -1,0 +1,78 @@
+/** Small pieces every page uses: icons, error boxes, toasts. */
+import { html, nothing, render } from '../vendor/lit-html.js';
+
+const PATHS = {
+  plus: 'M8 3v10M3 8h10',
+  pencil: 'M11 2.5 13.5 5l-8 8-3 .5.5-3z',
+  trash: 'M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.5 9h6l.5-9',
+  refresh: 'M13 8a5 5 0 1 1-1.5-3.6M13 2.5v3h-3',
+  crown: 'M2.5 5l2.8 2.5L8 3.5l2.7 4L13.5 5l-1 7.5h-9z',
+  theme: 'M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 0 1 0 11',
+  key: 'M10.5 2.5a3 3 0 1 1-2.2 5L3 12.8v.7h2V12h1.5v-1.5l1.7-1.6',
+  exit: 'M6 2.5H3v11h3M7 8h6.5M11 5.5 13.5 8 11 10.5',
+  first: 'M12 4 8 8l4 4M4.5 4v8',
+  prev: 'M10 4 6 8l4 4',
+  next: 'M6 4l4 4-4 4',
+  last: 'M4 4l4 4-4 4M11.5 4v8',
+  lock: 'M4 7.5h8v6H4zM5.5 7.5v-2a2.5 2.5 0 0 1 5 0v2',
+  database: 'M3 4c0-1.1 2.2-2 5-2s5 .9 5 2v8c0 1.1-2.2 2-5 2s-5-.9-5-2zM3 4c0 1.1 2.2 2 5 2s5-.9 5-2M3 8c0 1.1 2.2 2 5 2s5-.9 5-2',
+  close: 'M4 4l8 8M12 4l-8 8',
+  eye: 'M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4',
+};
+
+export const icon = (name) => html`
+  <svg class="icon icon-${name}" viewBox="0 0 16 16" aria-hidden="true"><path d=${PATHS[name]}></path></svg>`;
+
+/** A button that shows only an icon; `label` is what it says to people. */
+export const iconButton = (name, label, onClick, { testid, disabled = false } = {}) => html`
+  <button type="button" class="icon-button" aria-label=${label} title=${label}
+    data-testid=${testid ?? nothing} ?disabled=${disabled} @click=${onClick}>${icon(name)}</button>`;
+
+/** An error as the server explains it: what happened, what to do, and the code to look up. */
+export const errorText = (error) => html`
+  <p class="error-message">${error.message}</p>
+  ${error.hint ? html`<p class="error-hint">${error.hint}</p>` : nothing}
+  ${error.code ? html`<p class="error-code"><code>${error.code}</code>
+    ${error.requestId ? html`<span>request ${error.requestId}</span>` : nothing}</p>` : nothing}`;
+
+export const errorBox = (error, testid, actions = nothing) => html`
+  <div class="notice bad" role="alert" data-testid=${testid}>
+    <div>${errorText(error)}</div><div class="row">${actions}</div>
+  </div>`;
+
+/** What to show where there is nothing yet, with the next step as its action. */
+export const emptyState = (title, text, action = nothing) => html`
+  <div class="empty" data-testid="empty-state"><h2>${title}</h2><p>${text}</p>${action}</div>`;
+
+const TOAST_MS = 3_500;
+let toasts = [];
+
+function show(toast) {
+  toasts = [...toasts, toast];
+  renderToasts();
+}
+
+function dismiss(toast) {
+  toasts = toasts.filter((other) => other !== toast);
+  renderToasts();
+}
+
+function renderToasts() {
+  render(toasts.map((toast) => html`
+    <div class="toast ${toast.error ? 'bad' : 'good'}" role=${toast.error ? 'alert' : 'status'}
+      data-testid=${toast.error ? 'toast-error' : 'toast-ok'}>
+      <div>${toast.error ? errorText(toast.error) : toast.text}</div>
+      ${iconButton('close', 'Dismiss', () => dismiss(toast), { testid: 'toast-dismiss' })}
+    </div>`), document.getElementById('toasts'));
+}
+
+/** Tells of a success; vanishes by itself. */
+export function toastDone(text) {
+  const toast = { text };
+  toasts = toasts.filter((other) => other.error); // one success at a time is enough
+  show(toast);
+  setTimeout(() => dismiss(toast), TOAST_MS);
+}
+
+/** Tells of a failure; stays until dismissed. */
+export function toastError(error) { show({ error }); }

@@ -1,0 +1,137 @@
+/**
+ * JSON that keeps what JSON.parse loses: the text of numbers (64-bit integers do not fit
+ * a JavaScript number), the order of keys, and where a mistake is.
+ * Objects become Map, numbers become Num; all else is as in JSON.parse.
+ */
+
+/** A number exactly as it was written. */
+export class Num {
+  constructor(text) { this.text = text; }
+  toString() { return this.text; }
+}
+
+/** A mistake in a JSON text, with its place: `line` and `column` count from 1. */
+export class JsonError extends Error {
+  constructor(problem, text, position) {
+    const before = text.slice(0, position).split('\n');
+    super(problem);
+    this.position = position;
+    this.line = before.length;
+    this.column = before.at(-1).length + 1;
+  }
+}
+
+const DEPTH_MAX = 512; // below what would overflow the stack
+const SPACE = /[ \t\n\r]*/y;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const WORD = /true|false|null/y;
+const STRING_BODY = /[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*/y;
+const WORDS = { true: true, false: false, null: null };
+
+/** Parses one JSON value; throws JsonError. Duplicate keys are refused, as the server does. */
+export function parse(text) {
+  const reader = new Reader(text);
+  const value = reader.value(0);
+  reader.space();
+  if (reader.at < text.length) reader.fail('Nothing may follow the end of the document');
+  return value;
+}
+
+class Reader {
+  constructor(text) { this.text = text; this.at = 0; }
+
+  fail(problem, at = this.at) { throw new JsonError(problem, this.text, at); }
+
+  take(pattern) {
+    pattern.lastIndex = this.at;
+    const token = pattern.exec(this.text)?.[0];
+    if (token !== undefined) this.at += token.length;
+    return token;
+  }
+
+  /** Skips white space and answers the next character, undefined at the end. */
+  space() {
+    this.take(SPACE);
+    return this.text[this.at];
+  }
+
+  value(depth) {
+    if (depth > DEPTH_MAX) this.fail(`More than ${DEPTH_MAX} levels of nesting`);
+    const next = this.space();
+    if (next === '{') return this.object(depth + 1);
+    if (next === '[') return this.array(depth + 1);
+    if (next === '"') return this.string();
+    const word = this.take(WORD);
+    if (word) return WORDS[word];
+    const number = this.take(NUMBER);
+    if (number) return new Num(number);
+    return this.fail(next === undefined ? 'The text ends where a value should be'
+      : next === "'" ? 'Strings need double quotes' : `Expected a value, not ${next}`);
+  }
+
+  string() {
+    const start = this.at++;
+    this.take(STRING_BODY);
+    const end = this.text[this.at];
+    if (end === undefined) this.fail('This string is never closed', start);
+    if (end === '\\') this.fail('Unknown escape; write \\\\ for a backslash');
+    if (end !== '"') this.fail('Line breaks and tabs in a string must be written as \\n and \\t');
+    this.at++;
+    return JSON.parse(this.text.slice(start, this.at));
+  }
+
+  array(depth) {
+    const items = [];
+    this.list(']', () => items.push(this.value(depth)));
+    return items;
+  }
+
+  object(depth) {
+    const fields = new Map();
+    this.list('}', () => this.field(fields, depth));
+    return fields;
+  }
+
+  field(fields, depth) {
+    if (this.text[this.at] !== '"') this.fail('Expected a key in double quotes');
+    const start = this.at;
+    const key = this.string();
+    if (fields.has(key)) this.fail(`The key "${key}" is used twice`, start);
+    if (this.space() !== ':') this.fail(`Expected : after the key "${key}"`);
+    this.at++;
+    fields.set(key, this.value(depth));
+  }
+
+  list(close, item) {
+    this.at++;
+    if (this.space() === close) return void this.at++;
+    for (;;) {
+      this.space();
+      item();
+      const next = this.space();
+      if (next !== ',' && next !== close) this.fail(`Expected , or ${close}`);
+      this.at++;
+      if (next === close) return;
+    }
+  }
+}
+
+/** Writes a parsed value; `indent` spaces a level, 0 for one line. */
+export function stringify(value, indent = 0, margin = '\n') {
+  if (value instanceof Num) return value.text;
+  const isMap = value instanceof Map;
+  if (!isMap && !Array.isArray(value)) return JSON.stringify(value);
+  const inner = indent ? margin + ' '.repeat(indent) : '';
+  const parts = isMap
+    ? [...value].map(([key, v]) => `${JSON.stringify(key)}:${indent ? ' ' : ''}${stringify(v, indent, inner)}`)
+    : value.map((v) => stringify(v, indent, inner));
+  const [open, close] = isMap ? '{}' : '[]';
+  if (!parts.length) return open + close;
+  return open + inner + parts.join(`,${inner}`) + (indent ? margin : '') + close;
+}
+
+/** The id of a parsed document: its text and whether it is an integer or a string. */
+export function idOf(document) {
+  const id = document.get('_id');
+  return { text: String(id), type: id instanceof Num ? 'int' : 'string' };
+}
