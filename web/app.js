@@ -159,4 +159,5 @@ onSignedOut(() => {
 });
 addEventListener('hashchange', follow);
 root.replaceChildren(); // the first "Loading" is not lit's to replace
+app.update();
 boot();

@@ -108,6 +108,8 @@ error_kinds! {
     NoLeader "no_leader" 503;
     /// This node is not part of a cluster yet.
     NotRegistered "not_registered" 503;
+    /// This node has no copy of the cluster's state yet.
+    Starting "starting" 503;
     /// This node was removed from its cluster.
     Removed "removed" 503;
     /// This node is paused.

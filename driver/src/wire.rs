@@ -306,7 +306,7 @@ pub struct ClusterReply {
 /// Answer of `GET /health`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HealthReply {
-    /// `ok`, or what is the matter: `waiting` (not registered yet), `no_leader`, `paused`,
+    /// `ok`, or what is the matter: `waiting` (not registered yet), `starting`, `no_leader`, `paused`,
     /// `removed`, `failed`.
     pub status: String,
     /// The node's name.

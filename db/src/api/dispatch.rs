@@ -122,6 +122,9 @@ pub fn returned_header(name: &str) -> bool {
 /// Proves who calls; tells whether another node does.
 async fn authenticate(route: &Route, call: &mut Call) -> Result<bool> {
     let method = route.method;
+    if matches!(route.access, Access::User(_)) || route.path == "/api/login" {
+        call.cluster().check_started()?;
+    }
     if let Some(signature) = text_header(&call.headers, PEER_HEADER).map(str::to_owned) {
         return authenticate_node(route, call, &signature, method).await;
     }

@@ -49,6 +49,8 @@ impl Cluster {
             "waiting"
         } else if status.failure.is_some() {
             "failed"
+        } else if self.check_started().is_err() {
+            "starting"
         } else if status.leader.is_none() {
             "no_leader"
         } else if paused {

@@ -105,6 +105,19 @@ impl Cluster {
         })
     }
 
+    /// Whether this node has a copy of the cluster's state, and so of its users.
+    ///
+    /// # Errors
+    /// `not_registered`, `starting`.
+    pub fn check_started(&self) -> Result<()> {
+        self.group()?;
+        if self.nodes.all().is_empty() {
+            return Err(Error::new(Kind::Starting, "this node has no copy of the cluster's state yet")
+                .hint("try again in a moment, or use another node"));
+        }
+        Ok(())
+    }
+
     /// Whether the cluster has removed this node.
     pub fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Acquire)
