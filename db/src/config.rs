@@ -38,7 +38,12 @@ pub struct Key {
 }
 
 const fn key(name: &'static str, kind: Type, default: &'static str, help: &'static str) -> Key {
-    Key { name, kind, default, help }
+    Key {
+        name,
+        kind,
+        default,
+        help,
+    }
 }
 
 /// Every key there is.
@@ -167,7 +172,12 @@ impl Key {
             Type::Text => Some(json!(text)),
             Type::Number => text.parse::<u64>().ok().map(Value::from),
             Type::Bool => text.parse::<bool>().ok().map(Value::from),
-            Type::List => Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).collect()),
+            Type::List => Some(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+                    .collect(),
+            ),
         };
         value.ok_or_else(|| self.wrong_type(text, origin))
     }
@@ -178,11 +188,15 @@ impl Key {
             Type::Text => value.is_string(),
             Type::Number => value.is_u64(),
             Type::Bool => value.is_boolean(),
-            Type::List => {
-                value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
-            }
+            Type::List => value
+                .as_array()
+                .is_some_and(|items| items.iter().all(Value::is_string)),
         };
-        if fits { Ok(()) } else { Err(self.wrong_type(&value.to_string(), origin)) }
+        if fits {
+            Ok(())
+        } else {
+            Err(self.wrong_type(&value.to_string(), origin))
+        }
     }
 
     fn wrong_type(&self, value: &str, origin: &str) -> Error {
@@ -202,9 +216,13 @@ fn find(name: &str) -> Option<&'static Key> {
 }
 
 fn unknown_key(name: &str) -> Error {
-    let distance = |key: &&Key| strsim::damerau_levenshtein(&key.name.to_lowercase(), &name.to_lowercase());
+    let distance =
+        |key: &&Key| strsim::damerau_levenshtein(&key.name.to_lowercase(), &name.to_lowercase());
     let nearest = KEYS.iter().min_by_key(distance).map_or("", |key| key.name);
-    wrong(format!("the configuration has an unknown key {name:?}"), format!("did you mean {nearest:?}?"))
+    wrong(
+        format!("the configuration has an unknown key {name:?}"),
+        format!("did you mean {nearest:?}?"),
+    )
 }
 
 impl Config {
@@ -223,34 +241,60 @@ impl Config {
         let mut values = Map::new();
         let from_file = file.map(parse_file).transpose()?.unwrap_or_default();
         for key in KEYS {
-            let flag = flags.get(key.name).map(|text| key.from_text(text, "flag")).transpose()?;
+            let flag = flags
+                .get(key.name)
+                .map(|text| key.from_text(text, "flag"))
+                .transpose()?;
             let variable = environment(&key.variable());
-            let variable = variable.map(|text| key.from_text(&text, "environment")).transpose()?;
+            let variable = variable
+                .map(|text| key.from_text(&text, "environment"))
+                .transpose()?;
             let default = serde_json::from_str(key.default).unwrap_or(Value::Null);
-            let value = flag.or(variable).or_else(|| from_file.get(key.name).cloned());
+            let value = flag
+                .or(variable)
+                .or_else(|| from_file.get(key.name).cloned());
             values.insert(key.name.to_owned(), value.unwrap_or(default));
         }
-        let config: Config = serde_json::from_value(Value::Object(values))
-            .map_err(|error| wrong(format!("the configuration cannot be used: {error}"), "Host is an IP address, Port at most 65535"))?;
+        let config: Config = serde_json::from_value(Value::Object(values)).map_err(|error| {
+            wrong(
+                format!("the configuration cannot be used: {error}"),
+                "Host is an IP address, Port at most 65535",
+            )
+        })?;
         config.validate()?;
         Ok(config)
     }
 
     fn validate(&self) -> Result<()> {
-        if self.advertise_host().is_none_or(|host| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified())) {
+        if self
+            .advertise_host()
+            .is_none_or(|host| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified()))
+        {
             return Err(wrong(
-                format!("AdvertiseUrl: {} is not an address that others can reach", self.url()),
+                format!(
+                    "AdvertiseUrl: {} is not an address that others can reach",
+                    self.url()
+                ),
                 "set AdvertiseUrl to http://<name or address of this machine>:<port>",
             ));
         }
-        if !self.host.is_loopback() && self.cluster_secret.is_none() && self.cluster_secret_file.is_none() {
+        if !self.host.is_loopback()
+            && self.cluster_secret.is_none()
+            && self.cluster_secret_file.is_none()
+        {
             return Err(wrong(
-                format!("Host: {} can be reached from other machines, but there is no cluster secret", self.host),
+                format!(
+                    "Host: {} can be reached from other machines, but there is no cluster secret",
+                    self.host
+                ),
                 "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), or listen on 127.0.0.1",
             ));
         }
         if !self.distributed && !self.peers.is_empty() {
-            return Err(wrong("Peers is set, but distributed is false", "set distributed to true, or leave Peers empty"));
+            return Err(wrong(
+                "Peers is set, but distributed is false",
+                "set distributed to true, or leave Peers empty",
+            ));
         }
         if self.bootstrap && !self.peers.is_empty() {
             return Err(wrong(
@@ -259,16 +303,30 @@ impl Config {
             ));
         }
         if self.cluster_secret.is_some() && self.cluster_secret_file.is_some() {
-            return Err(wrong("ClusterSecret and ClusterSecretFile are both set", "give one of them"));
+            return Err(wrong(
+                "ClusterSecret and ClusterSecretFile are both set",
+                "give one of them",
+            ));
         }
         if self.admin_password.is_some() && self.admin_password_file.is_some() {
-            return Err(wrong("AdminPassword and AdminPasswordFile are both set", "give one of them"));
+            return Err(wrong(
+                "AdminPassword and AdminPasswordFile are both set",
+                "give one of them",
+            ));
         }
-        if self.cluster_secret.as_ref().is_some_and(|secret| secret.len() < 16) {
-            return Err(wrong("ClusterSecret is shorter than 16 characters", "make one with: openssl rand -hex 32"));
+        if self
+            .cluster_secret
+            .as_ref()
+            .is_some_and(|secret| secret.len() < 16)
+        {
+            return Err(wrong(
+                "ClusterSecret is shorter than 16 characters",
+                "make one with: openssl rand -hex 32",
+            ));
         }
         for peer in &self.peers {
-            check_url(peer).map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
+            check_url(peer)
+                .map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
         }
         if let Some(name) = &self.node_id {
             check_node_id(name)?;
@@ -281,9 +339,24 @@ impl Config {
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
-            ("ElectionMinMs", self.election_min_ms, self.heartbeat_ms * 3, 60_000),
-            ("ElectionMaxMs", self.election_max_ms, self.election_min_ms + 1, 120_000),
-            ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
+            (
+                "ElectionMinMs",
+                self.election_min_ms,
+                self.heartbeat_ms * 3,
+                60_000,
+            ),
+            (
+                "ElectionMaxMs",
+                self.election_max_ms,
+                self.election_min_ms + 1,
+                120_000,
+            ),
+            (
+                "InactiveAfterMs",
+                self.inactive_after_ms,
+                self.heartbeat_ms * 5,
+                600_000,
+            ),
             ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
             ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),
             ("MapSizeGb", self.map_size_gb as u64, 1, 64 * 1024),
@@ -291,7 +364,12 @@ impl Config {
             ("RequestTimeoutMs", self.request_timeout_ms, 100, 600_000),
             ("QueueMax", self.queue_max as u64, 1, 1_000_000),
             ("BatchMax", self.batch_max as u64, 1, 4096),
-            ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
+            (
+                "DocumentBytesMax",
+                self.document_bytes_max as u64,
+                1024,
+                16 << 20,
+            ),
             ("DepthMax", self.depth_max as u64, 1, 100),
             ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
             ("PageMax", self.page_max as u64, 1, 10_000),
@@ -300,7 +378,10 @@ impl Config {
             if value < min || value > max {
                 return Err(wrong(
                     format!("{name}: {value} is out of range"),
-                    format!("use {min} to {max}; the default is {}", find(name).map_or("", |key| key.default)),
+                    format!(
+                        "use {min} to {max}; the default is {}",
+                        find(name).map_or("", |key| key.default)
+                    ),
                 ));
             }
         }
@@ -333,14 +414,23 @@ impl Config {
 }
 
 fn parse_file(text: &str) -> Result<Map<String, Value>> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| wrong(format!("the configuration file is not JSON: {error}"), "see config.json.example"))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        wrong(
+            format!("the configuration file is not JSON: {error}"),
+            "see config.json.example",
+        )
+    })?;
     let Value::Object(mut object) = value else {
-        return Err(wrong("the configuration file must hold one JSON object", "see config.json.example"));
+        return Err(wrong(
+            "the configuration file must hold one JSON object",
+            "see config.json.example",
+        ));
     };
     object.retain(|name, _| !name.starts_with("//"));
     for (name, value) in &object {
-        find(name).ok_or_else(|| unknown_key(name))?.check_type(value, "file")?;
+        find(name)
+            .ok_or_else(|| unknown_key(name))?
+            .check_type(value, "file")?;
     }
     Ok(object)
 }
@@ -351,14 +441,20 @@ fn parse_file(text: &str) -> Result<Map<String, Value>> {
 /// `invalid_url` with the reason.
 pub fn check_url(text: &str) -> Result<String> {
     let bad = |why: &str| {
-        Error::new(Kind::InvalidUrl, format!("{text:?} is not the address of a node: {why}"))
-            .hint("write http://host:port")
+        Error::new(
+            Kind::InvalidUrl,
+            format!("{text:?} is not the address of a node: {why}"),
+        )
+        .hint("write http://host:port")
     };
     let url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
     if url.scheme() != "http" {
         return Err(bad("only http:// is supported"));
     }
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host"))?;
+    let host = url
+        .host_str()
+        .filter(|host| !host.is_empty())
+        .ok_or_else(|| bad("it has no host"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("it holds a user name or password"));
     }
@@ -403,7 +499,12 @@ mod tests {
         let flags = BTreeMap::from([("Port", "3000".to_owned())]);
         let config = Config::load(Some(file), environment, &flags).unwrap();
         assert_eq!(
-            (config.port, config.heartbeat_ms, config.max_voters, config.page_max),
+            (
+                config.port,
+                config.heartbeat_ms,
+                config.max_voters,
+                config.page_max
+            ),
             (3000, 70, 3, 1000)
         );
     }
@@ -412,16 +513,36 @@ mod tests {
     fn a_wrong_setting_names_the_key_and_what_would_be_right() {
         for (file, message, hint) in [
             (r#"{"port": 1}"#, "\"port\"", "\"Port\""),
-            (r#"{"Advertiseurl": ""}"#, "Advertiseurl", "\"AdvertiseUrl\""),
+            (
+                r#"{"Advertiseurl": ""}"#,
+                "Advertiseurl",
+                "\"AdvertiseUrl\"",
+            ),
             (r#"{"Port": "x"}"#, "Port", "8080"),
             (r#"{"Port": 70000}"#, "cannot be used", "Port"),
             (r#"{"Peers": "http://a"}"#, "Peers", "[]"),
             (r#"{"Host": "0.0.0.0"}"#, "AdvertiseUrl", "http://"),
-            (r#"{"AdvertiseUrl": "http://0.0.0.0:1"}"#, "AdvertiseUrl", "http://"),
-            (r#"{"Host": "0.0.0.0", "AdvertiseUrl": "http://a:1"}"#, "secret", "ClusterSecretFile"),
+            (
+                r#"{"AdvertiseUrl": "http://0.0.0.0:1"}"#,
+                "AdvertiseUrl",
+                "http://",
+            ),
+            (
+                r#"{"Host": "0.0.0.0", "AdvertiseUrl": "http://a:1"}"#,
+                "secret",
+                "ClusterSecretFile",
+            ),
             (r#"{"Peers": ["http://a:1"]}"#, "distributed", "true"),
-            (r#"{"distributed": true, "Bootstrap": true, "Peers": ["http://a:1"]}"#, "Bootstrap", "Peers"),
-            (r#"{"distributed": true, "Peers": ["a:1"]}"#, "Peers", "http://"),
+            (
+                r#"{"distributed": true, "Bootstrap": true, "Peers": ["http://a:1"]}"#,
+                "Bootstrap",
+                "Peers",
+            ),
+            (
+                r#"{"distributed": true, "Peers": ["a:1"]}"#,
+                "Peers",
+                "http://",
+            ),
             (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
             (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
             (r#"[]"#, "object", "config.json.example"),
@@ -429,7 +550,10 @@ mod tests {
         ] {
             let error = load(file).unwrap_err();
             assert!(error.message.contains(message), "{file}: {error}");
-            assert!(error.hint.as_deref().unwrap_or("").contains(hint), "{file}: {error}");
+            assert!(
+                error.hint.as_deref().unwrap_or("").contains(hint),
+                "{file}: {error}"
+            );
         }
     }
 
@@ -450,7 +574,10 @@ mod tests {
     #[test]
     fn flags_and_variables_have_the_usual_spelling() {
         let spelled = |name: &str| find(name).map(|key| (key.flag(), key.variable())).unwrap();
-        assert_eq!(spelled("NodeID"), ("node-id".into(), "JETTRA_NODE_ID".into()));
+        assert_eq!(
+            spelled("NodeID"),
+            ("node-id".into(), "JETTRA_NODE_ID".into())
+        );
         assert_eq!(spelled("AdvertiseUrl").0, "advertise-url");
         assert_eq!(spelled("distributed").1, "JETTRA_DISTRIBUTED");
     }
@@ -458,8 +585,19 @@ mod tests {
     #[test]
     fn addresses_are_brought_into_one_form() {
         assert_eq!(check_url("http://Host:80/").unwrap(), "http://host:80");
-        assert_eq!(check_url("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081");
-        for bad in ["x", "ftp://a", "https://a", "http://", "http://u:p@a", "http://a/b", "http://a?x"] {
+        assert_eq!(
+            check_url("http://127.0.0.1:8081").unwrap(),
+            "http://127.0.0.1:8081"
+        );
+        for bad in [
+            "x",
+            "ftp://a",
+            "https://a",
+            "http://",
+            "http://u:p@a",
+            "http://a/b",
+            "http://a?x",
+        ] {
             assert!(check_url(bad).is_err(), "{bad}");
         }
     }

@@ -28,7 +28,9 @@ fn restart() -> ExitCode {
         Ok(program) => program,
         Err(error) => return fail(&format!("cannot start again: {error}")),
     };
-    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    let error = std::process::Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .exec();
     fail(&format!("cannot start again: {error}"))
 }
 
@@ -57,9 +59,15 @@ fn command() -> Command {
         .arg(file)
         .arg(place.conflicts_with("config"));
     for key in KEYS {
-        let mut arg = Arg::new(key.name).long(key.flag()).value_name(key.name).help(key.help);
+        let mut arg = Arg::new(key.name)
+            .long(key.flag())
+            .value_name(key.name)
+            .help(key.help);
         if key.kind == Type::Bool {
-            arg = arg.num_args(0..=1).default_missing_value("true").require_equals(false);
+            arg = arg
+                .num_args(0..=1)
+                .default_missing_value("true")
+                .require_equals(false);
         }
         command = command.arg(arg);
     }
@@ -72,14 +80,23 @@ fn read_config() -> Result<Config> {
         .iter()
         .filter_map(|key| Some((key.name, matches.get_one::<String>(key.name)?.clone())))
         .collect();
-    let path = matches.get_one::<String>("config").or_else(|| matches.get_one("file"));
+    let path = matches
+        .get_one::<String>("config")
+        .or_else(|| matches.get_one("file"));
     let file = path.map(|path| {
         std::fs::read_to_string(path).map_err(|error| {
-            Error::new(Kind::InvalidParameter, format!("the configuration file {path} cannot be read: {error}"))
-                .hint("copy config.json.example, or start without a file")
+            Error::new(
+                Kind::InvalidParameter,
+                format!("the configuration file {path} cannot be read: {error}"),
+            )
+            .hint("copy config.json.example, or start without a file")
         })
     });
-    Config::load(file.transpose()?.as_deref(), |name| std::env::var(name).ok(), &flags)
+    Config::load(
+        file.transpose()?.as_deref(),
+        |name| std::env::var(name).ok(),
+        &flags,
+    )
 }
 
 fn init_logging(level: &str) -> Result<()> {

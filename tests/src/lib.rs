@@ -1,1 +1,28 @@
-//! x
+//! Clusters of real `jettradb` processes for the scenario tests in `tests/`.
+//!
+//! A test takes a [`Bed`] (a folder and its turn on this machine), makes a [`Cluster`] or
+//! single [`Node`]s on it, and breaks them with the signals that a machine breaks processes
+//! with. Nothing here sleeps to synchronise: [`wait_until`] asks again and again until a
+//! condition holds, and names what was missing when it never does.
+
+mod bed;
+mod cluster;
+pub mod golden;
+mod http;
+pub mod load;
+mod node;
+pub mod source;
+mod wait;
+
+pub use bed::{Bed, free_port, program};
+pub use cluster::Cluster;
+pub use http::{Answer, Http, send, try_send};
+pub use node::{Node, Role, Settings};
+pub use wait::{DEADLINE, wait_until};
+
+/// The user that every cluster begins with.
+pub const ADMIN: &str = "admin";
+/// The password of [`ADMIN`] in all tests.
+pub const PASSWORD: &str = "tests-know-this-password";
+/// The cluster secret of all tests but those about wrong secrets.
+pub const SECRET: &str = "tests-share-this-cluster-secret";

@@ -9,6 +9,7 @@ import { addDocument, editDocument } from './browse-editor.js';
 const PAGE_SIZES = [10, 25, 50, 100];
 const COLUMNS_MAX = 40; // more do not help anybody read
 const CELL_CHARS_MAX = 160;
+const LOCAL_HELPS = ['no_leader', 'timeout']; // refusals of reads that must be up to date
 
 export function documentsPane(app) {
   let place = {};
@@ -130,7 +131,7 @@ export function documentsPane(app) {
 
   const errorActions = () => html`
     <button class="small" data-testid="docs-retry" @click=${load}>Try again</button>
-    ${error.code === 'no_leader' && level !== 'local' ? html`<button class="small" data-testid="read-local"
+    ${LOCAL_HELPS.includes(error.code) && level !== 'local' ? html`<button class="small" data-testid="read-local"
       @click=${readAt('local')}>Show this node's copy</button>` : nothing}`;
 
   function content() {

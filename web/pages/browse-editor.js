@@ -19,8 +19,8 @@ export function addDocument({ db, col }) {
     caret: 4, // between the braces
     async submit() {
       check(editor);
-      const { id } = JSON.parse((await documents.add(db, col, editor.text)).text);
-      toastDone(`Document ${id} added.`);
+      const answer = parse((await documents.add(db, col, editor.text)).text);
+      toastDone(`Document ${answer.get('id')} added.`);
     },
   });
 }

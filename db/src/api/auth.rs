@@ -31,19 +31,32 @@ struct NewPassword {
 pub async fn login(call: Call) -> Result<Reply> {
     let given: Credentials = call.json()?;
     let (group, config) = (call.group()?, &call.cluster().config);
-    let user = call.app.passwords.verify(group, &given.username, &given.password).await?;
+    let user = call
+        .app
+        .passwords
+        .verify(group, &given.username, &given.password)
+        .await?;
     session::remove_ended(group, now_ms()).await?;
     let token = session::create(group, &user.name, now_ms(), config.session_hours).await?;
     let pair = format!("{}:{}", given.username, given.password);
-    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+    let basic = format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(pair)
+    );
     let cookie = session_cookie(&token, config.session_hours * 3600);
-    Ok(Reply::json(&LoginReply { token: basic, role: Some(user.role) })
-        .header("set-cookie", cookie)
-        .header("cache-control", "no-store"))
+    Ok(Reply::json(&LoginReply {
+        token: basic,
+        role: Some(user.role),
+    })
+    .header("set-cookie", cookie)
+    .header("cache-control", "no-store"))
 }
 
 fn session_cookie(token: &str, seconds: u64) -> String {
-    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}", session::COOKIE)
+    format!(
+        "{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}",
+        session::COOKIE
+    )
 }
 
 /// `POST /api/logout`
@@ -57,7 +70,10 @@ pub async fn logout(call: Call) -> Result<Reply> {
 /// `GET /api/v1/session`
 pub async fn session(call: Call) -> Result<Reply> {
     let user = call.user()?;
-    Ok(Reply::json(&SessionReply { username: user.name.clone(), role: Some(user.role.clone()) }))
+    Ok(Reply::json(&SessionReply {
+        username: user.name.clone(),
+        role: Some(user.role.clone()),
+    }))
 }
 
 /// `POST /api/change-password`. A session proves less than a password, so it must give the

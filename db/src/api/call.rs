@@ -60,7 +60,8 @@ impl Call {
     /// A parameter under any of its names; from the path, else from the query.
     pub fn parameter(&self, names: &[&str]) -> Option<&str> {
         let of = |list: &'_ [(String, String)]| {
-            list.iter().position(|(name, _)| names.contains(&name.as_str()))
+            list.iter()
+                .position(|(name, _)| names.contains(&name.as_str()))
         };
         if let Some(at) = of(&self.path) {
             return Some(&self.path[at].1);
@@ -74,44 +75,67 @@ impl Call {
     /// `invalid_parameter` naming it.
     pub fn required(&self, names: &[&str]) -> Result<&str> {
         self.parameter(names).ok_or_else(|| {
-            Error::new(Kind::InvalidParameter, format!("the parameter {:?} is missing", names[0]))
-                .hint(format!("add ?{}=… to the address", names[0]))
+            Error::new(
+                Kind::InvalidParameter,
+                format!("the parameter {:?} is missing", names[0]),
+            )
+            .hint(format!("add ?{}=… to the address", names[0]))
         })
     }
 
     /// A parameter that is a whole number.
     pub fn number(&self, name: &str, default: u64, max: u64) -> Result<u64> {
-        let Some(text) = self.parameter(&[name]) else { return Ok(default) };
-        let bad = || {
-            Error::new(Kind::InvalidParameter, format!("{name}={text} is out of range"))
-                .hint(format!("use a whole number from 0 to {max}"))
+        let Some(text) = self.parameter(&[name]) else {
+            return Ok(default);
         };
-        text.parse().ok().filter(|number| *number <= max).ok_or_else(bad)
+        let bad = || {
+            Error::new(
+                Kind::InvalidParameter,
+                format!("{name}={text} is out of range"),
+            )
+            .hint(format!("use a whole number from 0 to {max}"))
+        };
+        text.parse()
+            .ok()
+            .filter(|number| *number <= max)
+            .ok_or_else(bad)
     }
 
     /// Database and collection.
     pub fn place(&self) -> Result<(&str, &str)> {
-        Ok((self.required(&["db", "database"])?, self.required(&["col", "collection"])?))
+        Ok((
+            self.required(&["db", "database"])?,
+            self.required(&["col", "collection"])?,
+        ))
     }
 
     /// The document that the call names. A text that could be a number as well means either,
     /// unless `id_type` says which.
     pub fn target_document(&self) -> Result<Target> {
         let text = self.required(&["id"])?;
-        let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+        let number = text
+            .parse::<i64>()
+            .ok()
+            .filter(|number| number.to_string() == text);
         let string = DocumentId::String(text.to_owned());
         let target = match (self.parameter(&["id_type"]), number) {
             (Some("string"), _) | (None, None) => string.into(),
             (Some("int"), Some(number)) => DocumentId::Int(number).into(),
-            (None, Some(number)) => Target { id: DocumentId::Int(number), or: Some(string) },
+            (None, Some(number)) => Target {
+                id: DocumentId::Int(number),
+                or: Some(string),
+            },
             (Some("int"), None) => {
                 let message = format!("the id {text:?} is not an integer, as id_type=int says");
                 return Err(Error::new(Kind::InvalidParameter, message)
                     .hint("leave id_type out, or use id_type=string"));
             }
             (Some(other), _) => {
-                return Err(Error::new(Kind::InvalidParameter, format!("id_type={other} is unknown"))
-                    .hint("use int or string"));
+                return Err(Error::new(
+                    Kind::InvalidParameter,
+                    format!("id_type={other} is unknown"),
+                )
+                .hint("use int or string"));
             }
         };
         check_id_size(&target.id, &self.cluster().config.limits())?;
@@ -120,12 +144,21 @@ impl Call {
 
     /// The revision in `If-Match`, if there is one.
     pub fn if_match(&self) -> Result<Option<u64>> {
-        let Some(value) = self.headers.get(header::IF_MATCH) else { return Ok(None) };
+        let Some(value) = self.headers.get(header::IF_MATCH) else {
+            return Ok(None);
+        };
         let text = value.to_str().unwrap_or_default();
-        let parsed = text.trim().trim_start_matches("W/").trim_matches('"').parse();
+        let parsed = text
+            .trim()
+            .trim_start_matches("W/")
+            .trim_matches('"')
+            .parse();
         parsed.map(Some).map_err(|_| {
-            Error::new(Kind::InvalidParameter, format!("If-Match: {text} is not a revision"))
-                .hint("send the ETag of an earlier answer, for example If-Match: \"17\"")
+            Error::new(
+                Kind::InvalidParameter,
+                format!("If-Match: {text} is not a revision"),
+            )
+            .hint("send the ETag of an earlier answer, for example If-Match: \"17\"")
         })
     }
 
@@ -134,7 +167,9 @@ impl Call {
     /// # Errors
     /// `invalid_parameter` for an unknown one.
     pub fn level(&self) -> Result<ReadLevel> {
-        let Some(name) = self.parameter(&["level"]) else { return Ok(ReadLevel::default()) };
+        let Some(name) = self.parameter(&["level"]) else {
+            return Ok(ReadLevel::default());
+        };
         ReadLevel::parse(name).ok_or_else(|| {
             Error::new(Kind::InvalidParameter, format!("level={name} is unknown"))
                 .hint("use linearizable (the default) or local")
@@ -156,15 +191,21 @@ impl Call {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let value = parse_json(&self.body, &self.cluster().config.limits())?;
         serde_json::from_value(value).map_err(|error| {
-            Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
-                .hint("see the description of this call")
+            Error::new(
+                Kind::InvalidBody,
+                format!("the body has the wrong shape: {error}"),
+            )
+            .hint("see the description of this call")
         })
     }
 
     /// As [`Call::json`]; an empty body is an empty object.
     pub fn json_or_empty<T: DeserializeOwned>(&self) -> Result<T> {
         if self.body.is_empty() {
-            let empty = Call { body: Bytes::from_static(b"{}"), ..self.clone() };
+            let empty = Call {
+                body: Bytes::from_static(b"{}"),
+                ..self.clone()
+            };
             return empty.json();
         }
         self.json()
@@ -172,7 +213,10 @@ impl Call {
 
     /// Whether the caller prefers JSON over the ancestor's plain text.
     pub fn wants_json(&self) -> bool {
-        let accept = self.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let accept = self
+            .headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
     }
 }

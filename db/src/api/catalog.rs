@@ -60,8 +60,15 @@ fn is_admin(call: &Call) -> bool {
 pub async fn databases(call: Call) -> Result<Reply> {
     call.wait_for_level().await?;
     let all = catalog::databases(&call.group()?.read()?)?;
-    let seen = all.into_iter().filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
-    let list: Vec<_> = seen.map(|(name, entry)| DatabaseInfo { name, engine: entry.engine }).collect();
+    let seen = all
+        .into_iter()
+        .filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
+    let list: Vec<_> = seen
+        .map(|(name, entry)| DatabaseInfo {
+            name,
+            engine: entry.engine,
+        })
+        .collect();
     Ok(Reply::json(&list))
 }
 
@@ -98,7 +105,12 @@ pub async fn collections(call: Call) -> Result<Reply> {
         return Err(database_not_found(database));
     }
     let all = catalog::collections(&read, database)?;
-    let names: Vec<_> = all.into_iter().map(|(name, _)| name).collect();
+    let secret = |name: &String| database == system::DATABASE && system::is_secret(name);
+    let names: Vec<_> = all
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !secret(name))
+        .collect();
     Ok(Reply::json(&names))
 }
 
@@ -107,7 +119,15 @@ pub async fn create_collection(call: Call) -> Result<Reply> {
     let new: NewCollection = call.json()?;
     let database = checked(&call, "database", &new.database)?.to_owned();
     let collection = checked(&call, "collection", &new.collection)?.to_owned();
-    run(&call, Command::CreateCollection { database, collection }, "created").await
+    run(
+        &call,
+        Command::CreateCollection {
+            database,
+            collection,
+        },
+        "created",
+    )
+    .await
 }
 
 /// `DELETE /api/cols?database=&collection=`
@@ -115,7 +135,15 @@ pub async fn drop_collection(call: Call) -> Result<Reply> {
     let (database, collection) = call.place()?;
     let database = checked(&call, "database", database)?.to_owned();
     let collection = checked(&call, "collection", collection)?.to_owned();
-    run(&call, Command::DropCollection { database, collection }, "deleted").await
+    run(
+        &call,
+        Command::DropCollection {
+            database,
+            collection,
+        },
+        "deleted",
+    )
+    .await
 }
 
 /// `POST /api/cols/rename`
@@ -124,5 +152,10 @@ pub async fn rename_collection(call: Call) -> Result<Reply> {
     let database = checked(&call, "database", &names.database)?.to_owned();
     let from = checked(&call, "oldName", &names.old_name)?.to_owned();
     let to = checked(&call, "newName", &names.new_name)?.to_owned();
-    run(&call, Command::RenameCollection { database, from, to }, "renamed").await
+    run(
+        &call,
+        Command::RenameCollection { database, from, to },
+        "renamed",
+    )
+    .await
 }

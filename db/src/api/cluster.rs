@@ -37,7 +37,11 @@ impl NodeName {
 
 /// The ancestor answers some calls in plain text; who asks for JSON gets that.
 fn said(call: &Call, text: &str) -> Reply {
-    if call.wants_json() { Reply::status(text) } else { Reply::text(text) }
+    if call.wants_json() {
+        Reply::status(text)
+    } else {
+        Reply::text(text)
+    }
 }
 
 /// `GET /health`
@@ -61,7 +65,10 @@ pub async fn nodes(call: Call) -> Result<Reply> {
 /// `POST /api/cluster/register`, and `POST /raft/rpc/join` of a node with `Peers`.
 pub async fn register(call: Call) -> Result<Reply> {
     let given: Registration = call.json()?;
-    let node = call.cluster().register(&given.url, given.description).await?;
+    let node = call
+        .cluster()
+        .register(&given.url, given.description)
+        .await?;
     tracing::info!(node, url = given.url, "registered");
     Ok(said(&call, "Node registered"))
 }
@@ -69,14 +76,18 @@ pub async fn register(call: Call) -> Result<Reply> {
 /// `POST /api/cluster/deregister`
 pub async fn deregister(call: Call) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().deregister(given.required()?, given.force()).await?;
+    call.cluster()
+        .deregister(given.required()?, given.force())
+        .await?;
     Ok(Reply::status("deregistered"))
 }
 
 /// `POST /api/cluster/stop`
 pub async fn stop(call: Call) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().stop(given.required()?, false, given.force()).await?;
+    call.cluster()
+        .stop(given.required()?, false, given.force())
+        .await?;
     Ok(Reply::status("stop_sent"))
 }
 
@@ -114,5 +125,7 @@ pub async fn promote(call: Call) -> Result<Reply> {
 /// forwarded call names in a parameter.
 fn called_node(call: &Call, named: Option<String>) -> String {
     let forwarded = call.parameter(&["called_node"]).map(str::to_owned);
-    named.or(forwarded).unwrap_or_else(|| call.cluster().node_id())
+    named
+        .or(forwarded)
+        .unwrap_or_else(|| call.cluster().node_id())
 }

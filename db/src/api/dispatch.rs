@@ -17,11 +17,17 @@ use tokio::time::Instant;
 /// Pause before a call is tried again while there is no leader.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 3] = ["if-match", "content-type", "accept"];
+const FORWARDED_HEADERS: [&str; 4] = ["if-match", "content-type", "accept", CLIENT_HEADER];
 /// Headers of the leader's answer that the caller gets.
 const RETURNED_HEADERS: [&str; 8] = [
-    "etag", "location", "set-cookie", "retry-after", "www-authenticate", "x-jettra-index",
-    "x-jettra-node", "cache-control",
+    "etag",
+    "location",
+    "set-cookie",
+    "retry-after",
+    "www-authenticate",
+    "x-jettra-index",
+    "x-jettra-node",
+    "cache-control",
 ];
 
 /// What came out of a call.
@@ -68,7 +74,11 @@ async fn find_leader(route: &'static Route, call: Call) -> Result<Answer> {
             return Err(error);
         }
         let leader = group.status().leader;
-        group.wait_until(PAUSE, |status| status.leader != leader && status.leader.is_some()).await;
+        group
+            .wait_until(PAUSE, |status| {
+                status.leader != leader && status.leader.is_some()
+            })
+            .await;
     }
 }
 
@@ -82,11 +92,16 @@ async fn attempt(route: &'static Route, call: &Call) -> Result<Answer> {
             let url = node.ok_or_else(crate::raft::proposer::not_leader)?.url;
             if call.parameter(&["redirect"]).is_some() {
                 let place = format!("{url}{}", call.target);
-                return Ok(Answer::Here(Reply::empty().with_status(307).header("location", place)));
+                return Ok(Answer::Here(
+                    Reply::empty().with_status(307).header("location", place),
+                ));
             }
             let answer = forward::send(call.cluster(), &url, &forwarded(route, call)).await?;
             let refused = answer.status == Kind::NoLeader.status()
-                && answer.body.windows(11).any(|window| window == b"\"no_leader\"");
+                && answer
+                    .body
+                    .windows(11)
+                    .any(|window| window == b"\"no_leader\"");
             if refused {
                 return Err(crate::raft::proposer::not_leader());
             }
@@ -110,7 +125,11 @@ fn forwarded(route: &Route, call: &Call) -> Forwarded {
         target: call.target.clone(),
         headers,
         body: call.body.clone(),
-        user: call.user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        user: call
+            .user
+            .as_ref()
+            .map(|user| user.name.clone())
+            .unwrap_or_default(),
     }
 }
 
@@ -139,7 +158,12 @@ async fn authenticate(route: &Route, call: &mut Call) -> Result<bool> {
     }
 }
 
-async fn authenticate_node(route: &Route, call: &mut Call, signature: &str, method: &str) -> Result<bool> {
+async fn authenticate_node(
+    route: &Route,
+    call: &mut Call,
+    signature: &str,
+    method: &str,
+) -> Result<bool> {
     let key = &call.cluster().key;
     let user = text_header(&call.headers, USER_HEADER).map(str::to_owned);
     let genuine = match &user {
@@ -153,7 +177,10 @@ async fn authenticate_node(route: &Route, call: &mut Call, signature: &str, meth
     match (route.access, user) {
         (Access::User(permission), Some(name)) => {
             let known = crate::auth::user(call.group()?, &name)?.ok_or_else(not_authenticated)?;
-            let user = User { name: known.name, role: known.role };
+            let user = User {
+                name: known.name,
+                role: known.role,
+            };
             check_permission(&user, permission)?;
             call.user = Some(user);
             Ok(true)
@@ -164,8 +191,11 @@ async fn authenticate_node(route: &Route, call: &mut Call, signature: &str, meth
 }
 
 fn bad_secret() -> Error {
-    Error::new(Kind::BadClusterSecret, "this call is for nodes that know the cluster secret")
-        .hint("give all nodes the same ClusterSecret or ClusterSecretFile")
+    Error::new(
+        Kind::BadClusterSecret,
+        "this call is for nodes that know the cluster secret",
+    )
+    .hint("give all nodes the same ClusterSecret or ClusterSecretFile")
 }
 
 async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
@@ -175,10 +205,15 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
         call.user = Some(call.app.passwords.verify(&group, &name, &password).await?);
         return Ok(());
     }
-    let Some(token) = cookie(&call.headers) else { return Err(not_authenticated()) };
+    let Some(token) = cookie(&call.headers) else {
+        return Err(not_authenticated());
+    };
     if method != "GET" && !call.headers.contains_key(CLIENT_HEADER) {
-        return Err(Error::new(Kind::CrossSite, "a change by cookie needs the header X-Jettra-Client")
-            .hint("send the header, or use HTTP Basic"));
+        return Err(Error::new(
+            Kind::CrossSite,
+            "a change by cookie needs the header X-Jettra-Client",
+        )
+        .hint("send the header, or use HTTP Basic"));
     }
     call.user = Some(session::user(call.group()?, &token, now_ms()).await?);
     call.session = Some(token);
@@ -189,7 +224,10 @@ fn check_permission(user: &User, permission: Permission) -> Result<()> {
     if policy::allows(&user.role, permission) {
         return Ok(());
     }
-    let message = format!("user {:?} with role {:?} may not do this", user.name, user.role);
+    let message = format!(
+        "user {:?} with role {:?} may not do this",
+        user.name, user.role
+    );
     Err(Error::new(Kind::Forbidden, message).hint("ask an administrator"))
 }
 
@@ -202,29 +240,47 @@ fn basic(value: &str) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded.trim())
+        .ok()?;
     let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((name.to_owned(), password.to_owned()))
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
-    let all = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
-    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == session::COOKIE).map(|(_, token)| token.to_owned()).next()
+    let all = headers
+        .get_all(header::COOKIE)
+        .filter_map(|value| value.to_str().ok());
+    let pairs = all
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .filter(|(name, _)| *name == session::COOKIE)
+        .map(|(_, token)| token.to_owned())
+        .next()
 }
 
 /// Refuses what a paused, removed or failed node must not answer.
 fn check_state(route: &Route, call: &Call) -> Result<()> {
-    let Access::User(permission) = route.access else { return Ok(()) };
+    let Access::User(permission) = route.access else {
+        return Ok(());
+    };
     if !matches!(permission, Permission::Read | Permission::Write) {
         return Ok(());
     }
     let cluster = call.cluster();
     if cluster.is_removed() {
-        return Err(Error::new(Kind::Removed, "this node was removed from its cluster").hint("use another node"));
+        return Err(
+            Error::new(Kind::Removed, "this node was removed from its cluster")
+                .hint("use another node"),
+        );
     }
     let me = cluster.group()?.raft_id();
-    if cluster.nodes.by_raft_id(me).is_some_and(|node| node.status == NodeStatus::Paused) {
+    if cluster
+        .nodes
+        .by_raft_id(me)
+        .is_some_and(|node| node.status == NodeStatus::Paused)
+    {
         return Err(Error::new(Kind::Paused, "this node is paused")
             .hint("use another node, or resume it with POST /api/cluster/resume"));
     }
@@ -246,7 +302,10 @@ mod tests {
     #[test]
     fn the_session_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, "a=1; jettra_session=abc; b=2".parse().unwrap());
+        headers.insert(
+            header::COOKIE,
+            "a=1; jettra_session=abc; b=2".parse().unwrap(),
+        );
         assert_eq!(cookie(&headers), Some("abc".into()));
     }
 }

@@ -3,10 +3,10 @@
 use super::call::Call;
 use super::reply::Reply;
 use crate::engine::apply::{collection_not_found, database_not_found, document_not_found};
+use crate::engine::catalog;
 use crate::engine::command::{Command, Outcome, PutMode, Target};
 use crate::engine::document::{self, NewDocument, Revision, parse_document};
 use crate::engine::system::{self, check_name};
-use crate::engine::catalog;
 use crate::error::{Error, Kind, Result};
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, ReadTxn, Table};
@@ -36,8 +36,16 @@ pub async fn insert(call: Call) -> Result<Reply> {
     let (written, index) = put_new(&call, new, PutMode::Insert, false).await?;
     let (database, collection) = call.place()?;
     let id = segment(&written.id.to_string());
-    let place = format!("/api/v1/databases/{}/collections/{}/documents/{id}", segment(database), segment(collection));
-    Ok(Reply::json(&written).with_status(201).etag(written.revision).header("location", place).at(index))
+    let place = format!(
+        "/api/v1/databases/{}/collections/{}/documents/{id}",
+        segment(database),
+        segment(collection)
+    );
+    Ok(Reply::json(&written)
+        .with_status(201)
+        .etag(written.revision)
+        .header("location", place)
+        .at(index))
 }
 
 /// Puts a document at the address's `_id`; tells what was written and whether it is new.
@@ -49,7 +57,9 @@ pub async fn replace(call: Call) -> Result<(WriteReply, bool, u64)> {
         && !named.contains(&Some(&id))
     {
         let message = format!("the body has _id {id}, the address names {}", target.id);
-        return Err(Error::new(Kind::InvalidId, message).hint("an _id cannot be changed; leave it out"));
+        return Err(
+            Error::new(Kind::InvalidId, message).hint("an _id cannot be changed; leave it out")
+        );
     }
     let if_match = call.if_match()?;
     let command = put_command(&call, target, new.body, PutMode::Upsert, if_match, false)?;
@@ -60,7 +70,10 @@ pub async fn replace(call: Call) -> Result<(WriteReply, bool, u64)> {
 pub async fn put(call: Call) -> Result<Reply> {
     let (written, created, index) = replace(call).await?;
     let status = if created { 201 } else { 200 };
-    Ok(Reply::json(&written).with_status(status).etag(written.revision).at(index))
+    Ok(Reply::json(&written)
+        .with_status(status)
+        .etag(written.revision)
+        .at(index))
 }
 
 /// `DELETE …/documents/{id}`
@@ -83,7 +96,10 @@ pub async fn count(call: Call) -> Result<Reply> {
     let read = call.group()?.read()?;
     let index = call.group()?.visible_index();
     let id = find_collection(&read, database, collection)?;
-    Ok(Reply::json(&CountReply { count: catalog::count(&read, id)? }).at(index))
+    Ok(Reply::json(&CountReply {
+        count: catalog::count(&read, id)?,
+    })
+    .at(index))
 }
 
 /// `GET …/documents`
@@ -122,7 +138,9 @@ pub async fn page(call: &Call) -> Result<(Page, u64)> {
         let id = find_collection(&read, &database, &collection)?;
         read_page(&read, id, limit, offset, after).map(|page| (page, index))
     });
-    reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    reading
+        .await
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
 }
 
 fn read_page(
@@ -137,7 +155,9 @@ fn read_page(
         None => keys::collection_start(collection),
     };
     let range = read.range(Table::Documents, &start, &keys::collection_end(collection))?;
-    let mut entries = range.skip(usize::try_from(offset).unwrap_or(usize::MAX)).peekable();
+    let mut entries = range
+        .skip(usize::try_from(offset).unwrap_or(usize::MAX))
+        .peekable();
     let mut documents = vec![b'['];
     let mut last = None;
     for _ in 0..limit {
@@ -151,7 +171,10 @@ fn read_page(
     }
     documents.push(b']');
     let more = entries.peek().is_some();
-    Ok(Page { documents, cursor: last.filter(|_| more).map(|id| cursor(&id)) })
+    Ok(Page {
+        documents,
+        cursor: last.filter(|_| more).map(|id| cursor(&id)),
+    })
 }
 
 fn cursor(id: &DocumentId) -> String {
@@ -160,10 +183,15 @@ fn cursor(id: &DocumentId) -> String {
 
 fn parse_cursor(text: &str) -> Result<DocumentId> {
     let decoded = CURSOR.decode(text).ok();
-    decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
-        Error::new(Kind::InvalidParameter, format!("cursor={text} was not made by this database"))
+    decoded
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| {
+            Error::new(
+                Kind::InvalidParameter,
+                format!("cursor={text} was not made by this database"),
+            )
             .hint("pass the cursor of the page before, or none for the first page")
-    })
+        })
 }
 
 /// Writes a new document and gives what was written.
@@ -174,9 +202,13 @@ pub async fn put_new(
     create_database: bool,
 ) -> Result<(WriteReply, u64)> {
     // A UUIDv7 grows with time, so new documents lie side by side in the tree.
-    let id = new.id.unwrap_or_else(|| DocumentId::String(uuid::Uuid::now_v7().to_string()));
+    let id = new
+        .id
+        .unwrap_or_else(|| DocumentId::String(uuid::Uuid::now_v7().to_string()));
     let command = put_command(call, id.into(), new.body, mode, None, create_database)?;
-    write(call, command).await.map(|(written, _, index)| (written, index))
+    write(call, command)
+        .await
+        .map(|(written, _, index)| (written, index))
 }
 
 fn put_command(
@@ -202,10 +234,15 @@ fn put_command(
 async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)> {
     let applied = call.group()?.propose(command).await?;
     match applied.outcome {
-        Outcome::Written { id, revision, created } => {
-            Ok((WriteReply { id, revision }, created, applied.index))
-        }
-        other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
+        Outcome::Written {
+            id,
+            revision,
+            created,
+        } => Ok((WriteReply { id, revision }, created, applied.index)),
+        other => Err(Error::new(
+            Kind::Internal,
+            format!("unexpected outcome {other:?}"),
+        )),
     }
 }
 
@@ -213,7 +250,11 @@ async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)>
 ///
 /// # Errors
 /// `database_not_found`, `collection_not_found`.
-pub fn find_collection(read: &ReadTxn<'_>, database: &str, collection: &str) -> Result<CollectionId> {
+pub fn find_collection(
+    read: &ReadTxn<'_>,
+    database: &str,
+    collection: &str,
+) -> Result<CollectionId> {
     if let Some(id) = catalog::collection(read, database, collection)? {
         return Ok(id);
     }
@@ -224,7 +265,11 @@ pub fn find_collection(read: &ReadTxn<'_>, database: &str, collection: &str) -> 
 }
 
 /// Revision and text of the document that is meant.
-fn find(read: &ReadTxn<'_>, collection: CollectionId, target: &Target) -> Result<(Revision, Vec<u8>)> {
+fn find(
+    read: &ReadTxn<'_>,
+    collection: CollectionId,
+    target: &Target,
+) -> Result<(Revision, Vec<u8>)> {
     for id in [Some(&target.id), target.or.as_ref()].into_iter().flatten() {
         if let Some(stored) = read.get(Table::Documents, &keys::document_key(collection, id))? {
             return decode(stored).map(|(revision, json)| (revision, json.to_vec()));
@@ -234,7 +279,8 @@ fn find(read: &ReadTxn<'_>, collection: CollectionId, target: &Target) -> Result
 }
 
 fn decode(stored: &[u8]) -> Result<(Revision, &[u8])> {
-    document::decode(stored).ok_or_else(|| Error::new(Kind::Internal, "a stored document is too short"))
+    document::decode(stored)
+        .ok_or_else(|| Error::new(Kind::Internal, "a stored document is too short"))
 }
 
 /// Database and collection of a read. The system's own are for administrators, and what
@@ -244,8 +290,7 @@ fn readable_place(call: &Call) -> Result<(&str, &str)> {
     if database != system::DATABASE {
         return Ok((database, collection));
     }
-    let secret = collection == system::USERS || collection == system::SESSIONS;
-    if call.user()?.role != "admin" || secret {
+    if call.user()?.role != "admin" || system::is_secret(collection) {
         let message = format!("{database}.{collection} cannot be read as documents");
         return Err(Error::new(Kind::Forbidden, message).hint("it has calls of its own"));
     }
@@ -263,5 +308,7 @@ fn writable_place(call: &Call) -> Result<(&str, &str)> {
 
 /// A text as one part of a path.
 fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    url::form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
 }

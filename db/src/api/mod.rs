@@ -124,14 +124,20 @@ mod tests {
 
     #[test]
     fn only_login_and_health_are_open() {
-        let open: BTreeSet<_> =
-            ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
+        let open: BTreeSet<_> = ROUTES
+            .iter()
+            .filter(|route| route.access == Open)
+            .map(|route| route.path)
+            .collect();
         assert_eq!(open, ["/api/login", "/health"].into());
     }
 
     #[test]
     fn what_nodes_say_to_each_other_is_for_nodes_only() {
-        for route in ROUTES.iter().filter(|route| route.path.starts_with("/raft/")) {
+        for route in ROUTES
+            .iter()
+            .filter(|route| route.path.starts_with("/raft/"))
+        {
             let status = route.path == "/raft/rpc/status";
             assert_eq!(route.access == Node, !status, "{}", route.path);
         }
@@ -139,31 +145,65 @@ mod tests {
 
     #[test]
     fn no_route_stands_twice() {
-        let all: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
+        let all: BTreeSet<_> = ROUTES
+            .iter()
+            .map(|route| (route.method, route.path))
+            .collect();
         assert_eq!(all.len(), ROUTES.len());
     }
 
     #[test]
     fn what_changes_something_runs_on_the_leader() {
-        for route in ROUTES.iter().filter(|route| matches!(route.access, User(Write | Admin))) {
-            assert_eq!(route.place, Place::Leader, "{} {}", route.method, route.path);
+        for route in ROUTES
+            .iter()
+            .filter(|route| matches!(route.access, User(Write | Admin)))
+        {
+            assert_eq!(
+                route.place,
+                Place::Leader,
+                "{} {}",
+                route.method,
+                route.path
+            );
         }
     }
 
     #[test]
     fn every_route_for_users_has_its_driver_method_and_shell_command() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        let source = |dir: &str| -> String {
-            let files = std::fs::read_dir(format!("{root}/{dir}")).unwrap();
-            files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect()
-        };
-        let (driver, shell) = (source("driver/src"), source("shell/src"));
+        fn source(dir: &std::path::Path) -> String {
+            let entries = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            let text = |path: std::path::PathBuf| match path.is_dir() {
+                true => source(&path),
+                false => std::fs::read_to_string(path).unwrap(),
+            };
+            entries.map(text).collect()
+        }
+        let driver = source(format!("{root}/driver/src").as_ref());
+        let shell = source(format!("{root}/shell/src").as_ref());
         for route in ROUTES.iter().filter(|route| route.access != Node) {
             let method = format!("pub async fn {}(", route.driver);
-            assert!(driver.contains(&method), "{}: the driver lacks {}", route.path, route.driver);
-            assert!(shell.contains(&format!(".{}(", route.driver)), "{}: the shell never calls {}", route.path, route.driver);
+            assert!(
+                driver.contains(&method),
+                "{}: the driver lacks {}",
+                route.path,
+                route.driver
+            );
+            assert!(
+                shell.contains(&format!(".{}(", route.driver)),
+                "{}: the shell never calls {}",
+                route.path,
+                route.driver
+            );
             let command = format!("\"{}", route.shell);
-            assert!(shell.contains(&command), "{}: the shell lacks {:?}", route.path, route.shell);
+            assert!(
+                shell.contains(&command),
+                "{}: the shell lacks {:?}",
+                route.path,
+                route.shell
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, Session};
 use futures_util::StreamExt;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::storage::Snapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +29,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 fn check_receiver(call: &Call) -> Result<Arc<Group>> {
     let group = call.group()?;
     let mine = [
-        ("cluster", call.cluster().identity().cluster_id.unwrap_or_default()),
+        (
+            "cluster",
+            call.cluster().identity().cluster_id.unwrap_or_default(),
+        ),
         ("group", SYSTEM_GROUP.to_string()),
         ("to", group.raft_id().to_string()),
     ];
@@ -45,15 +48,24 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
 
 fn request<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     postcard::from_bytes(body).map_err(|error| {
-        Error::new(Kind::InvalidBody, format!("the message cannot be read: {error}"))
-            .hint("all nodes must run the same version")
+        Error::new(
+            Kind::InvalidBody,
+            format!("the message cannot be read: {error}"),
+        )
+        .hint("all nodes must run the same version")
     })
 }
 
 fn rpc<T: Serialize, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Result<Reply> {
     let result: RpcResult<T> = result.map_err(|error| error.to_string());
-    let bytes = postcard::to_stdvec(&result).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    Ok(Reply { status: 200, media: "application/octet-stream", body: bytes.into(), ..Reply::default() })
+    let bytes = postcard::to_stdvec(&result)
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    Ok(Reply {
+        status: 200,
+        media: "application/octet-stream",
+        body: bytes.into(),
+        ..Reply::default()
+    })
 }
 
 /// `GET /raft/rpc/identity`: who stands here, with a signature over question and answer.
@@ -71,7 +83,10 @@ pub async fn invite(call: Call) -> Result<Reply> {
     if mine.cluster_id.is_some() {
         mine.check_same(&invited)?;
     } else if mine.node_id != invited.node_id {
-        let message = format!("the invitation is for node {:?}, this is {:?}", invited.node_id, mine.node_id);
+        let message = format!(
+            "the invitation is for node {:?}, this is {:?}",
+            invited.node_id, mine.node_id
+        );
         return Err(Error::new(Kind::Misdirected, message));
     }
     call.cluster().open(invited).await?;
@@ -81,8 +96,9 @@ pub async fn invite(call: Call) -> Result<Reply> {
 /// `POST /raft/rpc/hello`: a member that was away is back.
 pub async fn hello(call: Call) -> Result<Reply> {
     let hello: Hello = call.json()?;
-    let answer: RpcResult<_> =
-        announce::welcome(call.cluster(), hello).await.map_err(|error| error.to_string());
+    let answer: RpcResult<_> = announce::welcome(call.cluster(), hello)
+        .await
+        .map_err(|error| error.to_string());
     Ok(Reply::json(&answer))
 }
 
@@ -93,12 +109,18 @@ pub async fn vote(call: Call) -> Result<Reply> {
 
 /// `POST /raft/rpc/pre-vote`
 pub async fn pre_vote(call: Call) -> Result<Reply> {
-    rpc(check_receiver(&call)?.raft.pre_vote(request(&call.body)?).await)
+    rpc(check_receiver(&call)?
+        .raft
+        .pre_vote(request(&call.body)?)
+        .await)
 }
 
 /// `POST /raft/rpc/transfer-leader`
 pub async fn transfer_leader(call: Call) -> Result<Reply> {
-    rpc(check_receiver(&call)?.raft.handle_transfer_leader(request(&call.body)?).await)
+    rpc(check_receiver(&call)?
+        .raft
+        .handle_transfer_leader(request(&call.body)?)
+        .await)
 }
 
 /// `POST /raft/rpc/read-index`: up to where a follower's read must wait.
@@ -130,14 +152,27 @@ async fn answer_stream(
     mut messages: actix_ws::AggregatedMessageStream,
 ) {
     while let Some(Ok(message)) = messages.next().await {
-        let AggregatedMessage::Binary(bytes) = message else { continue };
+        let AggregatedMessage::Binary(bytes) = message else {
+            continue;
+        };
         let Ok(append) = postcard::from_bytes::<AppendEntriesRequest<TypeConfig>>(&bytes) else {
             tracing::warn!("a member sent a message that cannot be read; do versions differ?");
             break;
         };
-        let answer: RpcResult<_> =
-            group.raft.append_entries(append).await.map_err(|error| error.to_string());
-        let Ok(bytes) = postcard::to_stdvec(&answer) else { break };
+        let answer: RpcResult<_> = group
+            .raft
+            .append_entries(append)
+            .await
+            .map_err(|error| error.to_string());
+        if matches!(
+            answer,
+            Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
+        ) {
+            group.note_leader();
+        }
+        let Ok(bytes) = postcard::to_stdvec(&answer) else {
+            break;
+        };
         if session.binary(bytes).await.is_err() {
             return;
         }
@@ -175,7 +210,9 @@ async fn receive(dir: &std::path::Path, mut payload: Payload) -> Result<Vote> {
             Some(_) => chunk,
             None => {
                 head.extend_from_slice(&chunk);
-                let Some((length, rest)) = head.split_first_chunk::<4>() else { continue };
+                let Some((length, rest)) = head.split_first_chunk::<4>() else {
+                    continue;
+                };
                 let length = u32::from_be_bytes(*length) as usize;
                 if rest.len() < length {
                     continue;
@@ -196,10 +233,18 @@ async fn append(file: Option<std::fs::File>, chunk: bytes::Bytes) -> Result<std:
     let failed = |error: String| Error::new(Kind::Internal, format!("snapshot: {error}"));
     let mut file = file.ok_or_else(|| failed("the file is closed".into()))?;
     let writing = actix_web::web::block(move || file.write_all(&chunk).map(|()| file));
-    writing.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    writing
+        .await
+        .map_err(|error| failed(error.to_string()))?
+        .map_err(|error| failed(error.to_string()))
 }
 
-async fn install(group: &Group, vote: Vote, dir: &std::path::Path, map_bytes: usize) -> Result<Reply> {
+async fn install(
+    group: &Group,
+    vote: Vote,
+    dir: &std::path::Path,
+    map_bytes: usize,
+) -> Result<Reply> {
     let place = dir.to_owned();
     // The copy may go further than the leader's note of it: it says itself how far.
     let reading = actix_web::web::block(move || -> Result<AppliedState> {
@@ -207,10 +252,14 @@ async fn install(group: &Group, vote: Vote, dir: &std::path::Path, map_bytes: us
         let applied = AppliedState::load(&store.read()?)?;
         Ok(applied)
     });
-    let applied = reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+    let applied = reading
+        .await
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
     let snapshot = Snapshot {
         meta: applied.into_meta(),
         snapshot: SnapshotData::Received(dir.to_owned()),
     };
-    rpc(group.raft.install_full_snapshot(vote, snapshot).await)
+    let installed = group.raft.install_full_snapshot(vote, snapshot).await;
+    group.note_leader();
+    rpc(installed)
 }

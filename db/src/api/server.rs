@@ -10,7 +10,7 @@ use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use jettra_driver::wire::{INDEX_HEADER, LEADER_HEADER, NODE_HEADER};
+use jettra_driver::wire::{CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +41,9 @@ pub fn mount(services: &mut ServiceConfig) {
     for path in paths {
         let mut resource = web::resource(path);
         for route in ROUTES.iter().filter(|route| route.path == path) {
-            resource = resource.route(method(route.method).to(move |app, http, payload| serve(route, app, http, payload)));
+            resource = resource.route(
+                method(route.method).to(move |app, http, payload| serve(route, app, http, payload)),
+            );
         }
         services.service(resource.default_service(web::to(wrong_method)));
     }
@@ -59,7 +61,12 @@ fn method(name: &str) -> actix_web::Route {
     }
 }
 
-async fn serve(route: &'static Route, app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
+async fn serve(
+    route: &'static Route,
+    app: web::Data<App>,
+    http: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
     let app = app.into_inner();
     let answer = match read_body(&app, &http, payload).await {
         Ok(body) => {
@@ -80,27 +87,51 @@ async fn serve(route: &'static Route, app: web::Data<App>, http: HttpRequest, pa
 
 /// A call that another node carries out still knows which node was called.
 fn note_called_node(call: &mut Call) {
-    let forwarded = call.headers.contains_key(crate::cluster::forward::USER_HEADER);
+    let forwarded = call
+        .headers
+        .contains_key(crate::cluster::forward::USER_HEADER);
     let path = call.target.split('?').next().unwrap_or_default();
     if !forwarded && matches!(path, "/api/cluster/restart" | "/api/cluster/promote") {
         let name = call.cluster().node_id();
         let separator = if call.target.contains('?') { '&' } else { '?' };
-        call.target.push_str(&format!("{separator}called_node={name}"));
+        call.target
+            .push_str(&format!("{separator}called_node={name}"));
         call.query.push(("called_node".into(), name));
     }
 }
 
 fn make_call(app: Arc<App>, http: &HttpRequest, body: Bytes) -> Call {
     let path = http.match_info();
-    let path = path.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
-    let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
-    let target = http.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    Call { app, user: None, session: None, path, query, headers: http.headers().clone(), target, body }
+    let path = path
+        .iter()
+        .map(|(name, value)| (name.to_owned(), decode(value)))
+        .collect();
+    let query = url::form_urlencoded::parse(http.query_string().as_bytes())
+        .into_owned()
+        .collect();
+    let target = http
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
+    Call {
+        app,
+        user: None,
+        session: None,
+        path,
+        query,
+        headers: http.headers().clone(),
+        target,
+        body,
+    }
 }
 
 /// actix leaves escaped slashes and percent signs in path parameters.
 fn decode(value: &str) -> String {
-    value.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")
+    value
+        .replace("%2F", "/")
+        .replace("%2f", "/")
+        .replace("%25", "%")
 }
 
 async fn read_body(app: &App, http: &HttpRequest, mut payload: Payload) -> Result<Bytes> {
@@ -109,7 +140,10 @@ async fn read_body(app: &App, http: &HttpRequest, mut payload: Payload) -> Resul
     let mut size = 0;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
-            Error::new(Kind::InvalidBody, format!("the body of {} was cut off: {error}", http.path()))
+            Error::new(
+                Kind::InvalidBody,
+                format!("the body of {} was cut off: {error}", http.path()),
+            )
         })?;
         size += chunk.len();
         if size <= max {
@@ -150,10 +184,13 @@ async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload
 }
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
-    let known = ROUTES.iter().filter(|route| Some(route.path) == http.match_pattern().as_deref());
+    let known = ROUTES
+        .iter()
+        .filter(|route| Some(route.path) == http.match_pattern().as_deref());
     let methods: Vec<_> = known.map(|route| route.method).collect();
     let message = format!("{} is not possible at {}", http.method(), http.path());
-    let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {}", methods.join(", ")));
+    let error =
+        Error::new(Kind::MethodNotAllowed, message).hint(format!("use {}", methods.join(", ")));
     respond_error(&app, &http, &error)
 }
 
@@ -165,7 +202,11 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     }
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
-    respond_error(&app, &http, &Error::new(Kind::RouteNotFound, message).hint(hint))
+    respond_error(
+        &app,
+        &http,
+        &Error::new(Kind::RouteNotFound, message).hint(hint),
+    )
 }
 
 /// What every answer tells: who served it, and who leads.
@@ -218,11 +259,22 @@ static REQUESTS: AtomicU64 = AtomicU64::new(1);
 fn respond_error(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let boot = &app.cluster.boot;
-    let id = format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot));
+    let id = format!(
+        "{}-{number}",
+        boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)
+    );
     if error.kind.status() == 500 {
         tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
     } else {
         tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
     }
-    respond(app, Reply::error(error, &id))
+    let mut reply = Reply::error(error, &id);
+    // A browser would answer this header with a password prompt of its own, before the page.
+    if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
+        reply = reply.header(
+            "www-authenticate",
+            "Basic realm=\"jettra\", charset=\"UTF-8\"",
+        );
+    }
+    respond(app, reply)
 }

@@ -16,16 +16,23 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub fn file(request: &HttpRequest) -> Option<HttpResponse> {
     let path = request.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
+    let media = media_type(path)?;
     let file = Files::get(path)?;
-    let etag = format!("\"{}\"", crate::raft::node_key::hex(&file.metadata.sha256_hash()[..8]));
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let etag = format!(
+        "\"{}\"",
+        crate::raft::node_key::hex(&file.metadata.sha256_hash()[..8])
+    );
+    let known = request
+        .headers()
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     let mut response = if known == Some(etag.as_str()) {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
     response
-        .insert_header((header::CONTENT_TYPE, media_type(path)))
+        .insert_header((header::CONTENT_TYPE, media))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::ETAG, etag.clone()))
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
@@ -38,12 +45,13 @@ pub fn file(request: &HttpRequest) -> Option<HttpResponse> {
     Some(response.body(file.data.into_owned()))
 }
 
-fn media_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        _ => "application/octet-stream",
+/// The media type of what the page consists of; none for other files that lie beside it.
+fn media_type(path: &str) -> Option<&'static str> {
+    match path.rsplit_once('.')?.1 {
+        "html" => Some("text/html; charset=utf-8"),
+        "js" => Some("text/javascript; charset=utf-8"),
+        "css" => Some("text/css; charset=utf-8"),
+        "svg" => Some("image/svg+xml"),
+        _ => None,
     }
 }

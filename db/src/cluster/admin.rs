@@ -34,8 +34,11 @@ impl Cluster {
     /// `stale_node`, `node_conflict`. The cluster is unchanged by all of them.
     pub async fn register(&self, url: &str, description: Option<String>) -> Result<String> {
         if !self.config.distributed {
-            return Err(Error::new(Kind::NotDistributed, "this node runs alone (distributed: false)")
-                .hint("set distributed to true on it and restart; its data stays"));
+            return Err(Error::new(
+                Kind::NotDistributed,
+                "this node runs alone (distributed: false)",
+            )
+            .hint("set distributed to true on it and restart; its data stays"));
         }
         let group = self.group()?;
         group.wait_linearizable().await?;
@@ -48,20 +51,37 @@ impl Cluster {
         }
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
-        let command = Command::ClusterRegister { node: node.clone(), url: advertised, description };
+        let command = Command::ClusterRegister {
+            node: node.clone(),
+            url: advertised,
+            description,
+        };
         match group.propose(command).await?.outcome {
             Outcome::Registered { .. } => Ok(node),
-            other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
+            other => Err(Error::new(
+                Kind::Internal,
+                format!("unexpected outcome {other:?}"),
+            )),
         }
     }
 
     /// The address a node gives must lead to the same node.
-    async fn check_advertised(&self, url: &str, advertised: &str, there: &Introduction) -> Result<()> {
-        let same = self.probe(advertised).await.is_ok_and(|other| other.boot == there.boot);
+    async fn check_advertised(
+        &self,
+        url: &str,
+        advertised: &str,
+        there: &Introduction,
+    ) -> Result<()> {
+        let same = self
+            .probe(advertised)
+            .await
+            .is_ok_and(|other| other.boot == there.boot);
         if same {
             return Ok(());
         }
-        let message = format!("the node at {url} gives its address as {advertised}, which does not lead to it");
+        let message = format!(
+            "the node at {url} gives its address as {advertised}, which does not lead to it"
+        );
         Err(Error::new(Kind::NodeUnreachable, message)
             .hint("set AdvertiseUrl on that node to an address that this one can reach"))
     }
@@ -69,23 +89,35 @@ impl Cluster {
     fn check_admissible(&self, there: &Introduction, url: &str) -> Result<()> {
         let name = &there.identity.node_id;
         let mine = self.identity().cluster_id;
-        let known = self.nodes.all().iter().find(|node| node.id == *name).cloned();
+        let known = self
+            .nodes
+            .all()
+            .iter()
+            .find(|node| node.id == *name)
+            .cloned();
         if !there.distributed {
-            return Err(Error::new(Kind::NotDistributed, format!("node {name:?} at {url} runs alone (distributed: false)"))
-                .hint("set distributed to true on it, give it an empty DataDir and restart it"));
+            return Err(Error::new(
+                Kind::NotDistributed,
+                format!("node {name:?} at {url} runs alone (distributed: false)"),
+            )
+            .hint("set distributed to true on it, give it an empty DataDir and restart it"));
         }
         match (&there.identity.cluster_id, known) {
             (Some(cluster), _) if Some(cluster) != mine.as_ref() => {
-                let message = format!("node {name:?} at {url} belongs to another cluster ({cluster})");
+                let message =
+                    format!("node {name:?} at {url} belongs to another cluster ({cluster})");
                 Err(Error::new(Kind::ForeignCluster, message)
                     .hint("remove it there, or give it an empty DataDir and restart it"))
             }
             (Some(_), None) => {
-                let message = format!("node {name:?} at {url} was removed from this cluster earlier");
+                let message =
+                    format!("node {name:?} at {url} was removed from this cluster earlier");
                 Err(Error::new(Kind::StaleNode, message)
                     .hint("stop it, give it an empty DataDir, start it and register it again"))
             }
-            (None, Some(known)) if known.status != NodeStatus::Joining && same_address(&known.url, url) => {
+            (None, Some(known))
+                if known.status != NodeStatus::Joining && same_address(&known.url, url) =>
+            {
                 let message = format!("node {name:?} at {url} is a member, but its disk is empty");
                 Err(Error::new(Kind::StaleNode, message)
                     .hint("deregister it first, then register it again as a new node"))
@@ -102,17 +134,24 @@ impl Cluster {
         let group = self.group()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
-        let Some(node) = self.nodes.named(name) else { return Ok(()) };
+        let Some(node) = self.nodes.named(name) else {
+            return Ok(());
+        };
         self.check_quorum(&node, force, true)?;
         if node.raft_id == group.raft_id() {
             membership::hand_over(self, None).await?;
             return Err(crate::raft::proposer::not_leader());
         }
         self.set_status(group, &node, NodeStatus::Leaving).await?;
-        self.wait_for(|nodes| nodes.iter().all(|other| other.raft_id != node.raft_id)).await.map_err(|_| {
-            Error::new(Kind::Timeout, format!("node {:?} is leaving, but is not out yet", node.id))
+        self.wait_for(|nodes| nodes.iter().all(|other| other.raft_id != node.raft_id))
+            .await
+            .map_err(|_| {
+                Error::new(
+                    Kind::Timeout,
+                    format!("node {:?} is leaving, but is not out yet", node.id),
+                )
                 .hint("it goes on by itself; look at GET /api/cluster")
-        })
+            })
     }
 
     async fn wait_for(&self, condition: impl Fn(&[NodeDocument]) -> bool) -> Result<()> {
@@ -127,7 +166,12 @@ impl Cluster {
             .map_err(|_| Error::new(Kind::Timeout, "it did not happen in time"))
     }
 
-    async fn set_status(&self, group: &Arc<Group>, node: &NodeDocument, status: NodeStatus) -> Result<()> {
+    async fn set_status(
+        &self,
+        group: &Arc<Group>,
+        node: &NodeDocument,
+        status: NodeStatus,
+    ) -> Result<()> {
         let update = Command::ClusterUpdate {
             node: node.id.clone(),
             raft_id: node.raft_id,
@@ -142,7 +186,12 @@ impl Cluster {
 
     fn known(&self, name: &str) -> Result<NodeDocument> {
         self.nodes.named(name).ok_or_else(|| {
-            let names: Vec<_> = self.nodes.all().iter().map(|node| node.id.clone()).collect();
+            let names: Vec<_> = self
+                .nodes
+                .all()
+                .iter()
+                .map(|node| node.id.clone())
+                .collect();
             Error::new(Kind::NodeNotFound, format!("there is no node {name:?}"))
                 .hint(format!("the members are: {}", names.join(", ")))
         })
@@ -170,7 +219,12 @@ impl Cluster {
             }
         }
         let boot = self.boot_of(group, &node).await;
-        let command = Command::ClusterStop { node: node.id, raft_id: node.raft_id, boot, restart };
+        let command = Command::ClusterStop {
+            node: node.id,
+            raft_id: node.raft_id,
+            boot,
+            restart,
+        };
         group.propose(command).await.map(drop)
     }
 
@@ -198,13 +252,20 @@ impl Cluster {
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         let node = self.known(name)?;
-        let from = if to == NodeStatus::Paused { NodeStatus::Active } else { NodeStatus::Paused };
+        let from = if to == NodeStatus::Paused {
+            NodeStatus::Active
+        } else {
+            NodeStatus::Paused
+        };
         if node.status == to {
             return Ok(());
         }
         if node.status != from {
-            return Err(Error::new(Kind::NotPossibleNow, format!("node {:?} is {}", node.id, node.status))
-                .hint(format!("only a node that is {from} can become {to}")));
+            return Err(Error::new(
+                Kind::NotPossibleNow,
+                format!("node {:?} is {}", node.id, node.status),
+            )
+            .hint(format!("only a node that is {from} can become {to}")));
         }
         self.set_status(group, &node, to).await
     }
@@ -221,8 +282,15 @@ impl Cluster {
         }
         let voter = group.status().voters().contains(&node.raft_id);
         if node.status != NodeStatus::Active || !voter {
-            let message = format!("node {:?} is {} and {}", node.id, node.status, if voter { "votes" } else { "does not vote" });
-            return Err(Error::new(Kind::NotPossibleNow, message).hint("only an ACTIVE voter can lead"));
+            let message = format!(
+                "node {:?} is {} and {}",
+                node.id,
+                node.status,
+                if voter { "votes" } else { "does not vote" }
+            );
+            return Err(
+                Error::new(Kind::NotPossibleNow, message).hint("only an ACTIVE voter can lead")
+            );
         }
         membership::hand_over(self, Some(node.raft_id)).await
     }
@@ -269,10 +337,18 @@ fn quorum_after(
     if !voters.contains(&node) {
         return Ok(());
     }
-    let size = if leaves { voters.len() - 1 } else { voters.len() };
+    let size = if leaves {
+        voters.len() - 1
+    } else {
+        voters.len()
+    };
     let needed = size / 2 + 1;
     let left = voters.intersection(live).filter(|id| **id != node).count();
-    if left >= needed { Ok(()) } else { Err((left, needed)) }
+    if left >= needed {
+        Ok(())
+    } else {
+        Err((left, needed))
+    }
 }
 
 #[cfg(test)]
@@ -289,10 +365,18 @@ mod tests {
         assert_eq!(after(&[1, 2, 3], &[1, 2, 3], 3, true), Ok(()));
         assert_eq!(after(&[1, 2, 3], &[1, 2], 2, false), Err((1, 2)));
         assert_eq!(after(&[1, 2, 3], &[1, 2], 2, true), Err((1, 2)));
-        assert_eq!(after(&[1, 2, 3], &[1, 2], 3, true), Ok(()), "removing the dead one helps");
+        assert_eq!(
+            after(&[1, 2, 3], &[1, 2], 3, true),
+            Ok(()),
+            "removing the dead one helps"
+        );
         assert_eq!(after(&[1, 2], &[1, 2], 2, true), Ok(()));
         assert_eq!(after(&[1, 2], &[1, 2], 2, false), Err((1, 2)));
         assert_eq!(after(&[1], &[1], 1, true), Err((0, 1)));
-        assert_eq!(after(&[1, 2, 3], &[1], 9, true), Ok(()), "a learner has no vote to lose");
+        assert_eq!(
+            after(&[1, 2, 3], &[1], 9, true),
+            Ok(()),
+            "a learner has no vote to lose"
+        );
     }
 }

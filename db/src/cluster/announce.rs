@@ -4,16 +4,19 @@
 use super::Cluster;
 use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
+use crate::raft::RaftId;
 use crate::raft::network::RpcResult;
 use crate::raft::node_key::PEER_HEADER;
-use crate::raft::RaftId;
 use jettra_driver::wire::NodeStatus;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(300);
-const TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Time without a leader after which the others are asked.
+const LEADERLESS: Duration = Duration::from_secs(1);
 /// Path of "I am back".
 pub const HELLO_PATH: &str = "/raft/rpc/hello";
 /// Path of "let me in".
@@ -65,40 +68,87 @@ async fn ask(cluster: &Cluster, peer: &str) -> Result<()> {
         .header(PEER_HEADER, cluster.key.sign("POST", JOIN_PATH))
         .json(&serde_json::json!({"url": cluster.config.url()}))
         .timeout(Duration::from_secs(15));
-    let answer = request.send().await.map_err(|error| failed(error.without_url().to_string()))?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|error| failed(error.without_url().to_string()))?;
     if answer.status().is_success() {
         return Ok(());
     }
     Err(failed(answer.text().await.unwrap_or_default()))
 }
 
+/// Who has answered this node lately, while there is no leader.
+#[derive(Debug, Default)]
+pub struct Contacts {
+    leaderless_since: Option<Instant>,
+    answered: BTreeMap<RaftId, Instant>,
+}
+
+impl Contacts {
+    fn note_leader(&mut self, known: bool) {
+        if known {
+            *self = Contacts::default();
+        } else {
+            self.leaderless_since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// How long there has been no leader.
+    fn leaderless_for(&self) -> Duration {
+        self.leaderless_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Whether a member must be taken for gone: there has been no leader to tell for a
+    /// while, and it does not answer this node.
+    pub fn is_gone(&self, raft_id: RaftId, limit: Duration) -> bool {
+        let answered = self.answered.get(&raft_id).map(Instant::elapsed);
+        self.leaderless_for() > limit && answered.is_none_or(|silence| silence > limit)
+    }
+}
+
+impl Cluster {
+    /// Who answers this node.
+    pub fn contacts(&self) -> MutexGuard<'_, Contacts> {
+        self.contacts
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
 /// Says hello while this node's own document says that it is gone, or when no leader has
-/// been heard of for a while, which a removed node would otherwise never learn.
+/// been heard of for a while: a removed node would otherwise never learn of it, and the
+/// others' answers show who is there.
 pub async fn run(cluster: Arc<Cluster>) {
-    let mut rounds_alone = 0;
     while !cluster.is_ending() {
         tokio::time::sleep(INTERVAL).await;
         let Ok(group) = cluster.group() else { return };
         let status = group.status();
-        rounds_alone = if status.leader.is_some() { 0 } else { rounds_alone + 1 };
+        cluster.contacts().note_leader(status.leader.is_some());
         let mine = cluster.nodes.by_raft_id(group.raft_id());
-        let shown_gone = mine.as_ref().is_some_and(|node| node.status == NodeStatus::Inactive);
-        if !status.is_leader() && (shown_gone || rounds_alone > 5) {
-            say_hello(&cluster, status.leader).await;
+        let shown_gone = mine
+            .as_ref()
+            .is_some_and(|node| node.status == NodeStatus::Inactive);
+        let leaderless = cluster.contacts().leaderless_for() > LEADERLESS;
+        if !status.is_leader() && (shown_gone || leaderless) {
+            say_hello(&cluster, group.raft_id(), status.leader).await;
         }
     }
 }
 
-async fn say_hello(cluster: &Arc<Cluster>, leader: Option<RaftId>) {
-    let Ok(group) = cluster.group() else { return };
+async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     let members = cluster.nodes.all();
-    let others = members.iter().filter(|node| node.raft_id != group.raft_id());
-    for node in others.filter(|node| leader.is_none_or(|leader| leader == node.raft_id)) {
-        match hello(cluster, &node.url).await {
-            Ok(Welcome::Removed) => return cluster.set_removed(),
-            Ok(Welcome::Known) => return,
-            Ok(Welcome::AskAgain) => {}
-            Err(error) => tracing::debug!(node = node.id, %error, "hello was not heard"),
+    let others = members.iter().filter(|node| node.raft_id != me);
+    let asked = others.filter(|node| leader.is_none_or(|leader| leader == node.raft_id));
+    let hellos = asked.map(|node| async { (node.raft_id, hello(cluster, &node.url).await) });
+    for (raft_id, answer) in futures_util::future::join_all(hellos).await {
+        match answer {
+            Ok(Welcome::Removed) => cluster.set_removed(),
+            Ok(Welcome::Known | Welcome::AskAgain) => {
+                cluster.contacts().answered.insert(raft_id, Instant::now());
+            }
+            Err(error) => tracing::debug!(member = raft_id, %error, "hello was not heard"),
         }
     }
 }
@@ -136,7 +186,9 @@ pub async fn welcome(cluster: &Cluster, hello: Hello) -> Result<Welcome> {
         return Ok(Welcome::AskAgain);
     }
     cluster.nodes.refresh(group)?;
-    let Some(node) = cluster.nodes.by_raft_id(hello.raft_id) else { return Ok(Welcome::Removed) };
+    let Some(node) = cluster.nodes.by_raft_id(hello.raft_id) else {
+        return Ok(Welcome::Removed);
+    };
     if node.status != NodeStatus::Inactive {
         return Ok(Welcome::Known);
     }

@@ -38,7 +38,11 @@ impl Identity {
         let path = config.data_dir.join(IDENTITY_FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
             let node_id = config.node_id.clone().map_or_else(random_name, Ok)?;
-            let identity = Identity { node_id, cluster_id: None, raft_id: None };
+            let identity = Identity {
+                node_id,
+                cluster_id: None,
+                raft_id: None,
+            };
             identity.save(&config.data_dir)?;
             return Ok(identity);
         };
@@ -120,8 +124,11 @@ pub fn lock_data_dir(dir: &Path) -> Result<std::fs::File> {
     let path = dir.join("lock");
     let file = std::fs::File::create(&path).map_err(failed)?;
     file.try_lock().map_err(|_| {
-        Error::new(Kind::InvalidParameter, format!("DataDir: {} is used by another node", dir.display()))
-            .hint("stop that node, or give this one another DataDir")
+        Error::new(
+            Kind::InvalidParameter,
+            format!("DataDir: {} is used by another node", dir.display()),
+        )
+        .hint("stop that node, or give this one another DataDir")
     })?;
     Ok(file)
 }
@@ -136,8 +143,11 @@ pub fn cluster_secret(config: &Config) -> Result<String> {
         return read_secret("ClusterSecretFile", path);
     }
     let home = std::env::var_os("HOME").map(PathBuf::from).ok_or_else(|| {
-        Error::new(Kind::InvalidParameter, "there is no home directory for the cluster secret")
-            .hint("set ClusterSecretFile, or JETTRA_CLUSTER_SECRET")
+        Error::new(
+            Kind::InvalidParameter,
+            "there is no home directory for the cluster secret",
+        )
+        .hint("set ClusterSecretFile, or JETTRA_CLUSTER_SECRET")
     })?;
     let path = home.join(".jettra").join("cluster-secret");
     if !path.exists() {
@@ -163,12 +173,17 @@ fn create_once(path: &Path, text: &str) -> Result<()> {
 
 fn read_secret(key: &str, path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Error::new(Kind::InvalidParameter, format!("{key}: {} cannot be read: {error}", path.display()))
+        Error::new(
+            Kind::InvalidParameter,
+            format!("{key}: {} cannot be read: {error}", path.display()),
+        )
     })?;
     let secret = text.trim().to_owned();
     if secret.len() < 16 {
         let message = format!("{key}: {} holds fewer than 16 characters", path.display());
-        return Err(Error::new(Kind::InvalidParameter, message).hint("make one with: openssl rand -hex 32"));
+        return Err(
+            Error::new(Kind::InvalidParameter, message).hint("make one with: openssl rand -hex 32")
+        );
     }
     Ok(secret)
 }
@@ -188,7 +203,10 @@ fn admin_password(config: &Config) -> Result<String> {
     }
     if let Some(path) = &config.admin_password_file {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("AdminPasswordFile: {} cannot be read: {error}", path.display());
+            let message = format!(
+                "AdminPasswordFile: {} cannot be read: {error}",
+                path.display()
+            );
             Error::new(Kind::InvalidParameter, message)
         })?;
         return Ok(text.trim().to_owned());
@@ -206,7 +224,9 @@ fn admin_password(config: &Config) -> Result<String> {
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     since.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
@@ -251,7 +271,9 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
         admin_hash: admin_hash.await.map_err(failed)??,
         time_ms: now_ms(),
     };
-    group.wait_until(Duration::from_secs(10), |status| status.is_leader()).await;
+    group
+        .wait_until(Duration::from_secs(10), |status| status.is_leader())
+        .await;
     let applied = group.propose(command).await?;
     group.wait_visible(applied.index).await
 }
@@ -260,14 +282,20 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
 /// takes the new address over; a member of a larger one must be removed and added.
 async fn check_url(cluster: &Arc<Cluster>) -> Result<()> {
     let url = cluster.config.url();
-    let Some(node) = cluster.nodes.by_raft_id(cluster.group()?.raft_id()) else { return Ok(()) };
+    let Some(node) = cluster.nodes.by_raft_id(cluster.group()?.raft_id()) else {
+        return Ok(());
+    };
     if node.url == url {
         return Ok(());
     }
     if cluster.nodes.all().len() > 1 {
-        let message = format!("AdvertiseUrl: the cluster knows this node at {}, not {url}", node.url);
-        return Err(Error::new(Kind::InvalidParameter, message)
-            .hint("start it at the old address, or remove it and add it again with an empty DataDir"));
+        let message = format!(
+            "AdvertiseUrl: the cluster knows this node at {}, not {url}",
+            node.url
+        );
+        return Err(Error::new(Kind::InvalidParameter, message).hint(
+            "start it at the old address, or remove it and add it again with an empty DataDir",
+        ));
     }
     super::membership::move_alone(cluster, &node, url).await
 }

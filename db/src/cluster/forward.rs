@@ -72,7 +72,9 @@ pub fn verify(key: &NodeKey, signature: &str, method: &str, target: &str, user: 
 pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answer> {
     let method = reqwest::Method::from_bytes(call.method.as_bytes())
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let signature = cluster.key.sign(&call.method, &signed_target(&call.target, &call.user));
+    let signature = cluster
+        .key
+        .sign(&call.method, &signed_target(&call.target, &call.user));
     let mut request = cluster
         .http
         .request(method, format!("{url}{}", call.target))
@@ -85,15 +87,25 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
         request = request.header(name, value);
     }
     let interrupted = |error: reqwest::Error| {
-        if error.is_connect() { crate::raft::proposer::not_leader() } else { crate::raft::proposer::outcome_unknown() }
+        if error.is_connect() {
+            crate::raft::proposer::not_leader()
+        } else {
+            crate::raft::proposer::outcome_unknown()
+        }
     };
     let answer = request.send().await.map_err(interrupted)?;
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
     let headers = headers
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
         .collect();
-    Ok(Answer { status, headers, body: answer.bytes().await.map_err(interrupted)? })
+    Ok(Answer {
+        status,
+        headers,
+        body: answer.bytes().await.map_err(interrupted)?,
+    })
 }
 
 #[cfg(test)]
@@ -103,7 +115,11 @@ mod tests {
 
     #[test]
     fn a_call_goes_to_the_leader_and_never_to_itself() {
-        let status = |role, leader| GroupStatus { role: Some(role), leader, ..Default::default() };
+        let status = |role, leader| GroupStatus {
+            role: Some(role),
+            leader,
+            ..Default::default()
+        };
         for (role, leader, expected) in [
             (NodeRole::Leader, Some(1), Destination::Here),
             (NodeRole::Follower, Some(2), Destination::There(2)),

@@ -13,13 +13,27 @@ impl Cluster {
         let identity = self.identity();
         let status = self.group().map(|group| group.status()).unwrap_or_default();
         let nodes = self.report_nodes();
-        let leader = status.leader.and_then(|id| self.nodes.by_raft_id(id)).map(|node| node.id);
-        let quorum = status.configs.iter().map(|config| config.len() / 2 + 1).max().unwrap_or(0);
+        let leader = status
+            .leader
+            .and_then(|id| self.nodes.by_raft_id(id))
+            .map(|node| node.id);
+        let quorum = status
+            .configs
+            .iter()
+            .map(|config| config.len() / 2 + 1)
+            .max()
+            .unwrap_or(0);
         ClusterReply {
             enabled: self.config.distributed,
             node_id: identity.node_id,
             state: status.role.unwrap_or(NodeRole::Learner),
-            health: health_sentence(self.group().is_ok(), self.is_removed(), leader.as_deref(), &nodes, &status),
+            health: health_sentence(
+                self.group().is_ok(),
+                self.is_removed(),
+                leader.as_deref(),
+                &nodes,
+                &status,
+            ),
             leader_id: leader,
             term: status.term,
             cluster_id: identity.cluster_id,
@@ -31,17 +45,27 @@ impl Cluster {
 
     /// The members with their roles and states as they are now.
     pub fn report_nodes(&self) -> Vec<NodeInfo> {
-        let Ok(group) = self.group() else { return Vec::new() };
+        let Ok(group) = self.group() else {
+            return Vec::new();
+        };
         let (status, me) = (group.status(), group.raft_id());
         let limit = Duration::from_millis(self.config.inactive_after_ms);
-        self.nodes.all().iter().map(|node| describe(node, &status, me, limit)).collect()
+        let contacts = self.contacts();
+        let gone =
+            |node: &NodeDocument| node.raft_id != me && contacts.is_gone(node.raft_id, limit);
+        let nodes = self.nodes.all();
+        nodes
+            .iter()
+            .map(|node| describe(node, &status, me, limit, gone(node)))
+            .collect()
     }
 
     /// `GET /health`.
     pub fn health(&self) -> HealthReply {
         let status = self.group().map(|group| group.status()).unwrap_or_default();
         let me = self.group().map(|group| group.raft_id()).ok();
-        let paused = me.and_then(|me| self.nodes.by_raft_id(me))
+        let paused = me
+            .and_then(|me| self.nodes.by_raft_id(me))
             .is_some_and(|node| node.status == NodeStatus::Paused);
         let word = if self.is_removed() {
             "removed"
@@ -71,13 +95,23 @@ impl Cluster {
             is_leader: status.is_leader(),
             current_leader: status.leader,
             current_term: status.term,
-            state: if me.is_none() { "Learner".into() } else { state.into() },
+            state: if me.is_none() {
+                "Learner".into()
+            } else {
+                state.into()
+            },
         }
     }
 }
 
 /// One member: what its document says, corrected by what this node sees of it.
-fn describe(node: &NodeDocument, status: &GroupStatus, me: RaftId, limit: Duration) -> NodeInfo {
+fn describe(
+    node: &NodeDocument,
+    status: &GroupStatus,
+    me: RaftId,
+    limit: Duration,
+    gone: bool,
+) -> NodeInfo {
     let leading = status.is_leader();
     let role = match status.leader {
         Some(leader) if leader == node.raft_id => NodeRole::Leader,
@@ -90,8 +124,12 @@ fn describe(node: &NodeDocument, status: &GroupStatus, me: RaftId, limit: Durati
         (true, false) => status.silent.get(&node.raft_id).copied().flatten(),
         _ => None,
     };
-    let silent = silence.is_some_and(|silence| silence > limit);
-    let state = if node.status == NodeStatus::Active && silent { NodeStatus::Inactive } else { node.status };
+    let silent = gone || silence.is_some_and(|silence| silence > limit);
+    let state = if node.status == NodeStatus::Active && silent {
+        NodeStatus::Inactive
+    } else {
+        node.status
+    };
     let matched = status.matched.get(&node.raft_id).copied();
     let lag = match (leading, node.raft_id == me) {
         (true, true) => Some(0),
@@ -129,9 +167,17 @@ fn health_sentence(
     }
     let voters = status.voters();
     let live = |node: &&NodeInfo| matches!(node.status, NodeStatus::Active | NodeStatus::Paused);
-    let live_voters = nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
+    let live_voters = nodes
+        .iter()
+        .filter(live)
+        .filter(|node| voters.contains(&node.raft_id))
+        .count();
     let spare = membership::spare_voters(voters.len(), live_voters);
-    let away: Vec<_> = nodes.iter().filter(|node| !live(node)).map(|node| format!("{} is {}", node.id, node.status)).collect();
+    let away: Vec<_> = nodes
+        .iter()
+        .filter(|node| !live(node))
+        .map(|node| format!("{} is {}", node.id, node.status))
+        .collect();
     let state = match nodes.len() {
         1 => "The one node is active".to_owned(),
         n if away.is_empty() => format!("All {n} nodes are active"),
@@ -150,7 +196,14 @@ mod tests {
     use super::*;
 
     fn node(id: u64, role: NodeRole, status: NodeStatus) -> NodeDocument {
-        NodeDocument { id: format!("n{id}"), raft_id: id, url: String::new(), role, status, description: None }
+        NodeDocument {
+            id: format!("n{id}"),
+            raft_id: id,
+            url: String::new(),
+            role,
+            status,
+            description: None,
+        }
     }
 
     #[test]
@@ -166,10 +219,22 @@ mod tests {
         };
         let limit = Duration::from_secs(2);
         let old_leader = node(2, NodeRole::Leader, NodeStatus::Active);
-        let shown = describe(&old_leader, &status, 1, limit);
-        assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
+        let shown = describe(&old_leader, &status, 1, limit, false);
+        assert_eq!(
+            (shown.role, shown.status),
+            (NodeRole::Follower, NodeStatus::Inactive)
+        );
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
-        let me = describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit);
-        assert_eq!((me.role, me.status, me.lag), (NodeRole::Leader, NodeStatus::Active, Some(0)));
+        let me = describe(
+            &node(1, NodeRole::Follower, NodeStatus::Active),
+            &status,
+            1,
+            limit,
+            false,
+        );
+        assert_eq!(
+            (me.role, me.status, me.lag),
+            (NodeRole::Leader, NodeStatus::Active, Some(0))
+        );
     }
 }

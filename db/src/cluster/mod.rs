@@ -48,6 +48,8 @@ pub struct Cluster {
     pub http: reqwest::Client,
     /// The members, as this node has applied them.
     pub nodes: Arc<Nodes>,
+    /// Who answers this node while there is no leader to tell.
+    contacts: Mutex<announce::Contacts>,
     identity: Mutex<Identity>,
     group: OnceLock<Arc<Group>>,
     exit: watch::Sender<Option<Exit>>,
@@ -72,6 +74,7 @@ impl Cluster {
             boot: uuid::Uuid::now_v7().to_string(),
             http,
             nodes: Arc::default(),
+            contacts: Mutex::default(),
             identity: Mutex::new(identity),
             group: OnceLock::new(),
             exit: watch::Sender::new(None),
@@ -84,7 +87,10 @@ impl Cluster {
 
     /// Who this node is.
     pub fn identity(&self) -> Identity {
-        self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.identity
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
     }
 
     /// This node's name.
@@ -98,7 +104,11 @@ impl Cluster {
     /// `not_registered` while the node waits for admission.
     pub fn group(&self) -> Result<&Arc<Group>> {
         self.group.get().ok_or_else(|| {
-            Error::new(Kind::NotRegistered, "this node is not part of a cluster yet").hint(format!(
+            Error::new(
+                Kind::NotRegistered,
+                "this node is not part of a cluster yet",
+            )
+            .hint(format!(
                 "register it on a member: POST /api/cluster/register {{\"url\": \"{}\"}}",
                 self.config.url()
             ))
@@ -112,8 +122,11 @@ impl Cluster {
     pub fn check_started(&self) -> Result<()> {
         self.group()?;
         if self.nodes.all().is_empty() {
-            return Err(Error::new(Kind::Starting, "this node has no copy of the cluster's state yet")
-                .hint("try again in a moment, or use another node"));
+            return Err(Error::new(
+                Kind::Starting,
+                "this node has no copy of the cluster's state yet",
+            )
+            .hint("try again in a moment, or use another node"));
         }
         Ok(())
     }
@@ -152,7 +165,11 @@ impl Cluster {
     /// Waits until the process is to end.
     pub async fn ended(&self) -> Exit {
         let mut exit = self.exit.subscribe();
-        let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
+        let ended = exit
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|exit| exit.clone());
         ended.unwrap_or(Exit::Stop)
     }
 
@@ -163,8 +180,12 @@ impl Cluster {
     /// `foreign_cluster` when the node belongs to another cluster or has another Raft id.
     pub async fn open(self: &Arc<Self>, identity: Identity) -> Result<()> {
         let cluster = self.clone();
-        let opening = self.runtime.spawn(async move { cluster.open_here(identity).await });
-        opening.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+        let opening = self
+            .runtime
+            .spawn(async move { cluster.open_here(identity).await });
+        opening
+            .await
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
     }
 
     async fn open_here(self: Arc<Self>, identity: Identity) -> Result<()> {
@@ -177,7 +198,10 @@ impl Cluster {
             return self.identity().check_same(&identity);
         }
         identity.save(&self.config.data_dir)?;
-        *self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+        *self
+            .identity
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
         let peers = Peers {
             http: self.http.clone(),
             key: self.key.clone(),

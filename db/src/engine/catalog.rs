@@ -42,13 +42,19 @@ pub(super) fn count_key(collection: CollectionId) -> [u8; 5] {
 }
 
 fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-    bytes.try_into().map_err(|_| StorageError::Failed("a stored number has a wrong size".into()))
+    bytes
+        .try_into()
+        .map_err(|_| StorageError::Failed("a stored number has a wrong size".into()))
 }
 
 /// The entry of a database.
 pub fn database(read: &impl Read, name: &str) -> Result<Option<DatabaseEntry>> {
-    let Some(bytes) = read.get(Table::Catalog, &database_key(name))? else { return Ok(None) };
-    postcard::from_bytes(bytes).map(Some).map_err(|error| StorageError::Failed(error.to_string()))
+    let Some(bytes) = read.get(Table::Catalog, &database_key(name))? else {
+        return Ok(None);
+    };
+    postcard::from_bytes(bytes)
+        .map(Some)
+        .map_err(|error| StorageError::Failed(error.to_string()))
 }
 
 /// The number of a collection.
@@ -58,7 +64,9 @@ pub fn collection(
     collection: &str,
 ) -> Result<Option<CollectionId>> {
     let key = collection_key(database, collection);
-    let Some(bytes) = read.get(Table::Catalog, &key)? else { return Ok(None) };
+    let Some(bytes) = read.get(Table::Catalog, &key)? else {
+        return Ok(None);
+    };
     Ok(Some(CollectionId::from_be_bytes(number(bytes)?)))
 }
 
@@ -68,9 +76,12 @@ pub fn databases(read: &impl Read) -> Result<Vec<(String, DatabaseEntry)>> {
     let mut found = Vec::new();
     for entry in read.range(Table::Catalog, &start, &end)? {
         let (key, value) = entry?;
-        let entry = postcard::from_bytes(value)
-            .map_err(|error| StorageError::Failed(error.to_string()))?;
-        found.push((String::from_utf8_lossy(&key[start.len()..]).into_owned(), entry));
+        let entry =
+            postcard::from_bytes(value).map_err(|error| StorageError::Failed(error.to_string()))?;
+        found.push((
+            String::from_utf8_lossy(&key[start.len()..]).into_owned(),
+            entry,
+        ));
     }
     Ok(found)
 }

@@ -13,6 +13,11 @@ pub const NODES: &str = "_clusternodes";
 pub const USERS: &str = "_users";
 /// Sessions, under the hash of their token.
 pub const SESSIONS: &str = "_sessions";
+/// Whether a system collection proves identities and so is never read as documents.
+pub fn is_secret(collection: &str) -> bool {
+    collection == USERS || collection == SESSIONS
+}
+
 /// One document: the identity of the cluster.
 pub const CLUSTER: &str = "_cluster";
 
@@ -87,15 +92,23 @@ pub fn check_name(field: &str, name: &str, bytes_max: usize) -> Result<()> {
         "it is too long"
     } else if name.starts_with('_') {
         "names with a leading underscore belong to the system"
-    } else if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+    } else if !name
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    {
         "only letters, digits, '_', '-' and '.' are allowed"
     } else if name.starts_with('.') {
         "it starts with a dot"
     } else {
         return Ok(());
     };
-    Err(Error::new(Kind::InvalidName, format!("{field} {name:?} cannot be used: {rule}"))
-        .hint(format!("use 1 to {bytes_max} bytes of letters, digits, '_', '-' and '.'")))
+    Err(Error::new(
+        Kind::InvalidName,
+        format!("{field} {name:?} cannot be used: {rule}"),
+    )
+    .hint(format!(
+        "use 1 to {bytes_max} bytes of letters, digits, '_', '-' and '.'"
+    )))
 }
 
 #[cfg(test)]
@@ -107,7 +120,16 @@ mod tests {
         for good in ["shop", "a", "Größe", "a.b-c_9", "名前"] {
             assert!(check_name("collection", good, 64).is_ok(), "{good}");
         }
-        for bad in ["", "_users", "a/b", "..", "a b", "a\0b", "a\"b", &"x".repeat(65)] {
+        for bad in [
+            "",
+            "_users",
+            "a/b",
+            "..",
+            "a b",
+            "a\0b",
+            "a\"b",
+            &"x".repeat(65),
+        ] {
             assert!(check_name("collection", bad, 64).is_err(), "{bad:?}");
         }
     }

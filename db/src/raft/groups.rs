@@ -56,6 +56,9 @@ pub struct Group {
     request_timeout: Duration,
     raft_id: RaftId,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
+    /// When a leader last sent something; openraft itself keeps naming a silent leader.
+    heard: Mutex<std::time::Instant>,
+    leader_silence_max: Duration,
 }
 
 /// What is known of a group at one moment, in plain values.
@@ -105,14 +108,23 @@ impl GroupStatus {
             configs,
             members: membership.nodes().map(|(id, _)| *id).collect(),
             last_log: metrics.last_log_index.unwrap_or(0),
-            matched: metrics.replication.iter().flatten().map(|(id, at)| (*id, index(at))).collect(),
+            matched: metrics
+                .replication
+                .iter()
+                .flatten()
+                .map(|(id, at)| (*id, index(at)))
+                .collect(),
             silent: metrics
                 .heartbeat
                 .iter()
                 .flatten()
                 .map(|(id, at)| (*id, at.as_ref().map(|at| at.elapsed())))
                 .collect(),
-            failure: metrics.running_state.as_ref().err().map(ToString::to_string),
+            failure: metrics
+                .running_state
+                .as_ref()
+                .err()
+                .map(ToString::to_string),
         }
     }
 
@@ -133,14 +145,15 @@ impl Group {
     /// # Errors
     /// When log or state cannot be opened, with the reason.
     pub async fn open(config: GroupConfig) -> Result<(Arc<Group>, StateEvents)> {
-        let log = LogStore::open(&config.dir.join("log"), config.log_chunk_bytes)
-            .map_err(|error| Error::new(Kind::Internal, format!("the log cannot be opened: {error}")))?;
+        let log =
+            LogStore::open(&config.dir.join("log"), config.log_chunk_bytes).map_err(|error| {
+                Error::new(Kind::Internal, format!("the log cannot be opened: {error}"))
+            })?;
         clear_leftovers(&config.dir);
         let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
         let (writer, events, thread) = Writer::start(store.clone(), config.commit_after)?;
         let network = NetworkFactory {
             peers: config.peers.clone(),
-            store: store.clone(),
             dir: config.dir.clone(),
         };
         let raft_config = Arc::new(raft_config(&config)?);
@@ -168,6 +181,8 @@ impl Group {
             writer,
             raft_id,
             threads: Mutex::new(Some((log, thread))),
+            heard: Mutex::new(std::time::Instant::now()),
+            leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
         };
         Ok((Arc::new(group), events))
     }
@@ -187,9 +202,32 @@ impl Group {
         self.raft.initialize(members).await.map_err(internal)
     }
 
-    /// What is known of the group now.
+    /// What is known of the group now. A leader that has been silent for longer than an
+    /// election takes is not named any more.
     pub fn status(&self) -> GroupStatus {
-        GroupStatus::from_metrics(&self.raft.metrics().borrow_watched())
+        let mut status = GroupStatus::from_metrics(&self.raft.metrics().borrow_watched());
+        if !status.is_leader() && self.leader_silence() > self.leader_silence_max {
+            status.leader = None;
+            if status.role == Some(NodeRole::Follower) {
+                status.role = Some(NodeRole::Candidate);
+            }
+        }
+        status
+    }
+
+    /// Notes that a leader has sent something.
+    pub fn note_leader(&self) {
+        *self
+            .heard
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = std::time::Instant::now();
+    }
+
+    fn leader_silence(&self) -> Duration {
+        self.heard
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .elapsed()
     }
 
     /// Waits until `condition` holds, or the time is up; tells which.
@@ -199,7 +237,11 @@ impl Group {
         condition: impl Fn(&GroupStatus) -> bool + Send + Sync,
     ) -> bool {
         let holds = |metrics: &Metrics| condition(&GroupStatus::from_metrics(metrics));
-        self.raft.wait(Some(limit)).metrics(holds, "a condition of the node").await.is_ok()
+        self.raft
+            .wait(Some(limit))
+            .metrics(holds, "a condition of the node")
+            .await
+            .is_ok()
     }
 
     /// Proposes a command and waits until it is applied.
@@ -231,8 +273,10 @@ impl Group {
         match tokio::time::timeout(self.request_timeout, self.writer.wait_visible(index)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(internal(error)),
-            Err(_) => Err(Error::new(Kind::Timeout, "this node is too far behind the leader")
-                .hint("try again, read from another node, or read with level=local")),
+            Err(_) => Err(
+                Error::new(Kind::Timeout, "this node is too far behind the leader")
+                    .hint("try again, read from another node, or read with level=local"),
+            ),
         }
     }
 
@@ -252,7 +296,11 @@ impl Group {
             tracing::warn!(%error, "the consensus did not end cleanly");
         }
         self.store.close();
-        let threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let threads = self
+            .threads
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
         if let Some((log, _writer)) = threads {
             let durable = self.writer.make_durable().await;
             if let Err(error) = durable.and_then(|_| log.wait_idle().map(drop)) {
@@ -267,8 +315,11 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 fn no_quorum() -> Error {
-    Error::new(Kind::Timeout, "no majority of the nodes confirmed the read in time")
-        .hint("check that a majority runs, or read with level=local")
+    Error::new(
+        Kind::Timeout,
+        "no majority of the nodes confirmed the read in time",
+    )
+    .hint("check that a majority runs, or read with level=local")
 }
 
 impl From<StorageError> for Error {
@@ -328,7 +379,8 @@ async fn read_index_round(raft: Raft, peers: Peers, limit: Duration) -> Result<u
         };
         // Whatever went wrong, a new leader or a confirmed lease mends it.
         let changed = tokio::time::timeout(Duration::from_millis(20), metrics.changed());
-        if changed.await.is_ok_and(|changed| changed.is_err()) || tokio::time::Instant::now() >= deadline
+        if changed.await.is_ok_and(|changed| changed.is_err())
+            || tokio::time::Instant::now() >= deadline
         {
             return Err(error);
         }

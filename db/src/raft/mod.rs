@@ -12,5 +12,8 @@ pub mod snapshot;
 pub mod state_machine;
 pub mod types;
 
+#[cfg(test)]
+mod conformity;
+
 pub use groups::{Applied, Group, GroupConfig, GroupStatus};
 pub use types::{GroupId, RaftId};

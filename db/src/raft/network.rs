@@ -66,13 +66,21 @@ pub struct Peers {
 impl Peers {
     /// Path and query of a call to a member.
     fn target(&self, call: &str, to: RaftId) -> String {
-        let Peers { cluster_id, group, from, .. } = self;
+        let Peers {
+            cluster_id,
+            group,
+            from,
+            ..
+        } = self;
         format!("/raft/rpc/{call}?cluster={cluster_id}&group={group}&from={from}&to={to}")
     }
 
     fn base_url(&self, to: RaftId) -> Result<String> {
         self.urls.url(to).ok_or_else(|| {
-            Error::new(Kind::NodeUnreachable, format!("the address of member {to} is not known"))
+            Error::new(
+                Kind::NodeUnreachable,
+                format!("the address of member {to} is not known"),
+            )
         })
     }
 
@@ -107,12 +115,21 @@ impl Peers {
             .header(PEER_HEADER, self.key.sign("POST", &target))
             .timeout(timeout)
             .body(body);
-        let answer = request.send().await.map_err(|error| transport(base, &error))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| transport(base, &error))?;
         let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| transport(base, &error))?;
+        let bytes = answer
+            .bytes()
+            .await
+            .map_err(|error| transport(base, &error))?;
         if !status.is_success() {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            return Err(Error::new(Kind::Misdirected, format!("{base} answered {status}: {text}")));
+            return Err(Error::new(
+                Kind::Misdirected,
+                format!("{base} answered {status}: {text}"),
+            ));
         }
         let result: RpcResult<T> = postcard::from_bytes(&bytes).map_err(internal)?;
         result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
@@ -130,7 +147,11 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 fn transport(base: &str, error: &reqwest::Error) -> Error {
-    let kind = if error.is_connect() { Kind::NodeUnreachable } else { Kind::Timeout };
+    let kind = if error.is_connect() {
+        Kind::NodeUnreachable
+    } else {
+        Kind::Timeout
+    };
     Error::new(kind, format!("{base} cannot be reached: {error}"))
 }
 
@@ -138,8 +159,6 @@ fn transport(base: &str, error: &reqwest::Error) -> Error {
 pub struct NetworkFactory {
     /// The calls to members.
     pub peers: Peers,
-    /// The environment that snapshots are copied from.
-    pub store: Arc<Store>,
     /// Where copies are made.
     pub dir: PathBuf,
 }
@@ -150,7 +169,6 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     async fn new_client(&mut self, target: RaftId, node: &BasicNode) -> Connection {
         Connection {
             peers: self.peers.clone(),
-            store: self.store.clone(),
             dir: self.dir.clone(),
             to: target,
             fallback: node.addr.clone(),
@@ -162,7 +180,6 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 /// The way to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
-    store: Arc<Store>,
     dir: PathBuf,
     to: RaftId,
     fallback: String,
@@ -189,7 +206,10 @@ fn rpc_error(error: Error) -> RpcError {
 
 impl Connection {
     fn url(&self) -> String {
-        self.peers.urls.url(self.to).unwrap_or_else(|| self.fallback.clone())
+        self.peers
+            .urls
+            .url(self.to)
+            .unwrap_or_else(|| self.fallback.clone())
     }
 
     async fn call<T: DeserializeOwned>(
@@ -199,20 +219,28 @@ impl Connection {
         option: &RPCOption,
     ) -> std::result::Result<T, RpcError> {
         let url = self.url();
-        self.peers.call(&url, call, self.to, body, option.hard_ttl()).await.map_err(rpc_error)
+        self.peers
+            .call(&url, call, self.to, body, option.hard_ttl())
+            .await
+            .map_err(rpc_error)
     }
 
     async fn connect(&self) -> std::result::Result<WebSocketStream<TcpStream>, RpcError> {
         let url = url::Url::parse(&self.url()).map_err(unreachable)?;
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
-        let tcp = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        let tcp = TcpStream::connect((host, port))
+            .await
+            .map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let target = self.peers.target("stream", self.to);
-        let mut request =
-            format!("ws://{host}:{port}{target}").into_client_request().map_err(broken)?;
+        let mut request = format!("ws://{host}:{port}{target}")
+            .into_client_request()
+            .map_err(broken)?;
         let signature = self.peers.key.sign("GET", &target);
-        request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(broken)?);
+        request
+            .headers_mut()
+            .insert(PEER_HEADER, signature.parse().map_err(broken)?);
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -248,10 +276,9 @@ impl Connection {
     async fn send_snapshot(
         &self,
         vote: Vote,
-        copy: PathBuf,
+        store: Arc<Store>,
+        path: PathBuf,
     ) -> Result<SnapshotResponse<TypeConfig>> {
-        let store = self.store.clone();
-        let path = copy.clone();
         let file = tokio::task::spawn_blocking(move || {
             store.copy_to(&path).map_err(internal)?;
             std::fs::File::open(&path).map_err(internal)
@@ -263,7 +290,9 @@ impl Connection {
             Ok::<_, std::io::Error>(vote),
         ]);
         let body = reqwest::Body::wrap_stream(head.chain(file_chunks(file)));
-        self.peers.call_with(&self.url(), "snapshot", self.to, body, SNAPSHOT_TIMEOUT).await
+        self.peers
+            .call_with(&self.url(), "snapshot", self.to, body, SNAPSHOT_TIMEOUT)
+            .await
     }
 }
 
@@ -295,7 +324,11 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         // Entries may take the follower's disk a while; a heartbeat may not.
-        let limit = if rpc.entries.is_empty() { option.hard_ttl() } else { Duration::from_secs(5) };
+        let limit = if rpc.entries.is_empty() {
+            option.hard_ttl()
+        } else {
+            Duration::from_secs(5)
+        };
         match tokio::time::timeout(limit, self.exchange(&rpc)).await {
             Ok(answer) => answer,
             Err(_) => Err(broken("the peer did not answer in time")),
@@ -321,14 +354,18 @@ impl RaftNetworkV2<TypeConfig> for Connection {
     async fn full_snapshot(
         &mut self,
         vote: Vote,
-        _snapshot: StateSnapshot,
+        snapshot: StateSnapshot,
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> std::result::Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let SnapshotData::Live(store) = snapshot.snapshot else {
+            let error = NetworkError::from_string("only this node's own state can be sent");
+            return Err(StreamingError::Network(error));
+        };
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let copy = self.dir.join(format!("outgoing-{number}.mdb"));
         let sent = tokio::select! {
-            sent = self.send_snapshot(vote, copy.clone()) => sent,
+            sent = self.send_snapshot(vote, store, copy.clone()) => sent,
             closed = cancel => {
                 let _ = std::fs::remove_file(&copy);
                 return Err(StreamingError::Closed(closed));

@@ -56,7 +56,13 @@ impl Proposer {
     /// Starts the proposing task of a group.
     pub fn start(raft: Raft, store: Arc<Store>, dir: PathBuf, limits: ProposerLimits) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
-        let task = Task { raft, store, dir, limits, next: None };
+        let task = Task {
+            raft,
+            store,
+            dir,
+            limits,
+            next: None,
+        };
         tokio::spawn(task.run(receiver));
         Proposer { queue }
     }
@@ -70,13 +76,15 @@ impl Proposer {
     /// node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
     pub async fn propose(&self, command: Command) -> Result<Applied> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Waiting { command, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                Error::new(Kind::Overloaded, "too many writes are waiting on this node")
-                    .hint("try again after a pause, and with fewer writers at once")
-            }
-            mpsc::error::TrySendError::Closed(_) => stopping(),
-        })?;
+        self.queue
+            .try_send(Waiting { command, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => {
+                    Error::new(Kind::Overloaded, "too many writes are waiting on this node")
+                        .hint("try again after a pause, and with fewer writers at once")
+                }
+                mpsc::error::TrySendError::Closed(_) => stopping(),
+            })?;
         answer.await.map_err(|_| stopping())?
     }
 }
@@ -130,7 +138,8 @@ impl Task {
                 commands.push(command);
                 replies.push(reply);
             }
-            let full = commands.len() >= self.limits.batch_max || bytes >= self.limits.batch_bytes_max;
+            let full =
+                commands.len() >= self.limits.batch_max || bytes >= self.limits.batch_bytes_max;
             if alone || full {
                 break;
             }
@@ -139,7 +148,11 @@ impl Task {
         (commands, replies)
     }
 
-    async fn propose(&self, commands: Vec<Command>, replies: Vec<oneshot::Sender<Result<Applied>>>) {
+    async fn propose(
+        &self,
+        commands: Vec<Command>,
+        replies: Vec<oneshot::Sender<Result<Applied>>>,
+    ) {
         let outcome = match self.check_space(&commands) {
             Ok(()) => self.write(&commands).await,
             Err(error) => Err(error),
@@ -160,7 +173,10 @@ impl Task {
 
     /// Refuses to propose what could fill the disk; membership and deletion go through.
     fn check_space(&self, commands: &[Command]) -> Result<()> {
-        if !commands.iter().any(|command| matches!(command, Command::Put { .. })) {
+        if !commands
+            .iter()
+            .any(|command| matches!(command, Command::Put { .. }))
+        {
             return Ok(());
         }
         let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
@@ -168,9 +184,16 @@ impl Task {
         if disk.min(map) >= self.limits.reserve_bytes {
             return Ok(());
         }
-        let what = if disk < map { "disk" } else { "storage map (MapSizeGb)" };
-        Err(Error::new(Kind::StorageFull, format!("the {what} of this node is nearly full"))
-            .hint("free space or enlarge it; reading and deleting still work"))
+        let what = if disk < map {
+            "disk"
+        } else {
+            "storage map (MapSizeGb)"
+        };
+        Err(Error::new(
+            Kind::StorageFull,
+            format!("the {what} of this node is nearly full"),
+        )
+        .hint("free space or enlarge it; reading and deleting still work"))
     }
 
     async fn write(
@@ -229,6 +252,9 @@ fn refused(error: WriteError) -> Error {
 
 /// The error for a write of which nobody knows whether it happened.
 pub fn outcome_unknown() -> Error {
-    Error::new(Kind::OutcomeUnknown, "the write was sent to the log, its outcome is not known")
-        .hint("read the document to see whether it happened before you try again")
+    Error::new(
+        Kind::OutcomeUnknown,
+        "the write was sent to the log, its outcome is not known",
+    )
+    .hint("read the document to see whether it happened before you try again")
 }

@@ -6,17 +6,18 @@
 
 use super::state_machine::Writer;
 use super::types::{LogId, Membership, TypeConfig};
-use crate::storage::{Read, StorageError, Table};
+use crate::storage::{Read, StorageError, Store, Table};
 use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where the content of a snapshot is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum SnapshotData {
-    /// In this node's own environment.
-    Live,
+    /// In an open environment: that of the node that made it.
+    Live(Arc<Store>),
     /// In an environment that was received into this directory.
     Received(PathBuf),
 }
@@ -61,18 +62,27 @@ impl AppliedState {
 
     /// The same as the description of a snapshot.
     pub fn into_meta(self) -> StateSnapshotMeta {
-        SnapshotMeta { last_log_id: self.log_id, last_membership: self.membership }
+        SnapshotMeta {
+            last_log_id: self.log_id,
+            last_membership: self.membership,
+        }
     }
 }
 
 /// Builds a snapshot by making the applied state durable.
-pub struct SnapshotBuilder(pub(super) Writer);
+pub struct SnapshotBuilder {
+    pub(super) writer: Writer,
+    pub(super) store: Arc<Store>,
+}
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> io::Result<StateSnapshot> {
-        let meta = self.0.make_durable().await?.into_meta();
-        Ok(Snapshot { meta, snapshot: SnapshotData::Live })
+        let meta = self.writer.make_durable().await?.into_meta();
+        Ok(Snapshot {
+            meta,
+            snapshot: SnapshotData::Live(self.store.clone()),
+        })
     }
 }

@@ -7,14 +7,15 @@
 //! few hundred commands, or at once when a reader asks. The *visible index* tells readers up
 //! to where the committed transactions go.
 
-use super::snapshot::{AppliedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta};
+use super::snapshot::{
+    AppliedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
+};
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::{Applier, Command, Effect};
 use crate::storage::{StorageError, Store, WriteTxn};
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +40,7 @@ enum Job {
     Apply(Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>),
     Commit,
     MakeDurable(oneshot::Sender<AppliedState>),
-    Install(PathBuf, oneshot::Sender<AppliedState>),
+    Install(Arc<Store>, oneshot::Sender<AppliedState>),
 }
 
 /// Handle of the writer thread. The thread ends when the last handle is dropped.
@@ -82,8 +83,19 @@ impl Writer {
                 }
             })
             .map_err(|error| StorageError::Failed(error.to_string()))?;
-        let events = StateEvents { visible: visible.clone(), effects: effects_receiver };
-        Ok((Writer { jobs, wanted, visible }, events, handle))
+        let events = StateEvents {
+            visible: visible.clone(),
+            effects: effects_receiver,
+        };
+        Ok((
+            Writer {
+                jobs,
+                wanted,
+                visible,
+            },
+            events,
+            handle,
+        ))
     }
 
     /// Log index up to which readers see the state.
@@ -103,7 +115,11 @@ impl Writer {
         self.wanted.fetch_max(index, Ordering::AcqRel);
         // A full queue holds an apply, after which the writer looks at `wanted` anyway.
         let _ = self.jobs.try_send(Job::Commit);
-        visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
+        visible
+            .wait_for(|visible| *visible >= index)
+            .await
+            .map(drop)
+            .map_err(|_| gone())
     }
 
     /// Commits and flushes what is applied, and tells up to where that is.
@@ -111,7 +127,7 @@ impl Writer {
         self.ask(Job::MakeDurable).await
     }
 
-    async fn install(&self, from: PathBuf) -> io::Result<AppliedState> {
+    async fn install(&self, from: Arc<Store>) -> io::Result<AppliedState> {
         self.ask(|reply| Job::Install(from, reply)).await
     }
 
@@ -141,8 +157,8 @@ enum Next {
     Committed,
     /// Commit, tell what is durable.
     Durable(oneshot::Sender<AppliedState>),
-    /// Replace the content by what lies in the directory.
-    Install(PathBuf, oneshot::Sender<AppliedState>),
+    /// Replace the content by that of another environment.
+    Install(Arc<Store>, oneshot::Sender<AppliedState>),
     /// Commit and end.
     End,
 }
@@ -156,7 +172,9 @@ impl WriterThread {
             .build()
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         loop {
-            let Some(first) = self.queue.blocking_recv() else { return Ok(()) };
+            let Some(first) = self.queue.blocking_recv() else {
+                return Ok(());
+            };
             let next = runtime.block_on(self.one_transaction(first))?;
             match next {
                 Next::Committed => {}
@@ -185,7 +203,8 @@ impl WriterThread {
                 Some(Job::Apply(entries)) => {
                     commands += self.apply(&mut txn, &mut applier, entries)?;
                     let wanted = self.wanted.load(Ordering::Acquire);
-                    let reader_waits = *self.visible.borrow() < wanted && wanted <= self.applied.index();
+                    let reader_waits =
+                        *self.visible.borrow() < wanted && wanted <= self.applied.index();
                     if commands >= COMMIT_COMMANDS || reader_waits {
                         break Next::Committed;
                     }
@@ -264,14 +283,11 @@ impl WriterThread {
         Ok(results)
     }
 
-    fn install(&mut self, from: &std::path::Path) -> Result<(), StorageError> {
-        let received = Store::open(from, self.store.map_bytes())?;
+    fn install(&mut self, from: &Store) -> Result<(), StorageError> {
         let mut txn = self.store.write()?;
-        txn.replace_all(&received)?;
+        txn.replace_all(from)?;
         txn.commit()?;
         self.store.sync()?;
-        drop(received);
-        let _ = std::fs::remove_dir_all(from);
         self.applied = AppliedState::load(&self.store.read()?)?;
         self.announce(vec![Effect::NodesChanged]);
         Ok(())
@@ -298,7 +314,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn applied_state(
         &mut self,
     ) -> io::Result<(Option<super::types::LogId>, super::types::Membership)> {
-        let applied = AppliedState::load(&self.store.read()?)?;
+        let applied = self.writer.make_durable().await?;
         Ok((applied.log_id, applied.membership))
     }
 
@@ -310,11 +326,18 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(entry) = entries.next().await {
             batch.push(entry?);
         }
-        self.writer.jobs.send(Job::Apply(batch)).await.map_err(|_| gone())
+        self.writer
+            .jobs
+            .send(Job::Apply(batch))
+            .await
+            .map_err(|_| gone())
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder(self.writer.clone())
+        SnapshotBuilder {
+            writer: self.writer.clone(),
+            store: self.store.clone(),
+        }
     }
 
     async fn install_snapshot(
@@ -322,20 +345,25 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &StateSnapshotMeta,
         snapshot: SnapshotData,
     ) -> io::Result<()> {
-        match snapshot {
+        let applied = match snapshot {
+            SnapshotData::Live(store) if Arc::ptr_eq(&store, &self.store) => return Ok(()),
+            SnapshotData::Live(store) => self.writer.install(store).await?,
             SnapshotData::Received(dir) => {
-                let applied = self.writer.install(dir).await?;
-                tracing::info!(index = applied.index(), "installed a snapshot");
-                debug_assert!(applied.log_id >= meta.last_log_id);
-                Ok(())
+                let received = Arc::new(Store::open(&dir, self.store.map_bytes())?);
+                self.writer.install(received).await?
             }
-            SnapshotData::Live => Ok(()),
-        }
+        };
+        tracing::info!(index = applied.index(), "installed a snapshot");
+        debug_assert!(applied.log_id >= meta.last_log_id);
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<StateSnapshot>> {
         let meta = self.writer.make_durable().await?.into_meta();
         let some = meta.last_log_id.is_some();
-        Ok(some.then_some(Snapshot { meta, snapshot: SnapshotData::Live }))
+        Ok(some.then_some(Snapshot {
+            meta,
+            snapshot: SnapshotData::Live(self.store.clone()),
+        }))
     }
 }

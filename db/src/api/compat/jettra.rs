@@ -13,7 +13,9 @@ use serde_json::json;
 pub async fn save(call: Call) -> Result<Reply> {
     let new = parse_document(&call.body, &call.cluster().config.limits())?;
     let (written, index) = document::put_new(&call, new, PutMode::Upsert, true).await?;
-    Ok(Reply::json(&json!({"id": written.id})).etag(written.revision).at(index))
+    Ok(Reply::json(&json!({"id": written.id}))
+        .etag(written.revision)
+        .at(index))
 }
 
 /// `GET /api/doc`
@@ -30,7 +32,10 @@ pub async fn replace(call: Call) -> Result<Reply> {
 /// `DELETE /api/doc`: a success as well when there is no such document.
 pub async fn delete(call: Call) -> Result<Reply> {
     match document::delete(call).await {
-        Ok(reply) => Ok(Reply { index: reply.index, ..Reply::status("deleted") }),
+        Ok(reply) => Ok(Reply {
+            index: reply.index,
+            ..Reply::status("deleted")
+        }),
         Err(error) if error.kind == Kind::DocumentNotFound => Ok(Reply::status("deleted")),
         Err(error) => Err(error),
     }

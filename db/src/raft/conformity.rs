@@ -1,0 +1,30 @@
+//! openraft's own storage test-suite on our log store and state machine.
+
+use super::log_store::LogStore;
+use super::state_machine::{StateMachine, Writer};
+use super::types::TypeConfig;
+use crate::storage::Store;
+use openraft::StorageError;
+use openraft::testing::log::{StoreBuilder, Suite};
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Builder;
+
+impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Builder {
+    async fn build(
+        &self,
+    ) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
+        let dir = tempfile::tempdir().unwrap();
+        let log = LogStore::open(&dir.path().join("log"), 1 << 20).unwrap();
+        let store = Arc::new(Store::open(&dir.path().join("state"), 1 << 26).unwrap());
+        let (writer, _events, _thread) =
+            Writer::start(store.clone(), Duration::from_millis(1)).unwrap();
+        Ok((dir, log, StateMachine::new(writer, store)))
+    }
+}
+
+#[tokio::test]
+async fn our_storage_keeps_openrafts_contract() {
+    Suite::test_all(Builder).await.unwrap();
+}

@@ -1,0 +1,265 @@
+//! A cluster of nodes, and what tests ask of it.
+
+use crate::bed::Bed;
+use crate::node::{Node, Role, Settings};
+use crate::wait::wait_until;
+use crate::{ADMIN, PASSWORD};
+use jettra_driver::Client;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const NODES: &str = "/api/v1/databases/_system/collections/_clusternodes/documents?level=local";
+
+/// A cluster. Node `n` is called `node<n+1>`; the first one made the cluster.
+pub struct Cluster {
+    /// The nodes, whether or not they run.
+    pub nodes: Vec<Node>,
+    /// Where they live; dropped after them.
+    pub bed: Bed,
+}
+
+impl Cluster {
+    /// Starts `size` nodes and waits until all are active.
+    pub async fn start(name: &str, size: usize) -> Cluster {
+        Cluster::start_with(name, size, |settings| settings).await
+    }
+
+    /// The same, with settings that `adjust` has changed.
+    pub async fn start_with(
+        name: &str,
+        size: usize,
+        adjust: impl Fn(Settings) -> Settings,
+    ) -> Cluster {
+        let bed = Bed::new(name).await;
+        let first = adjust(Settings::new(Role::First));
+        let mut nodes = vec![bed.node("node1", first)];
+        for number in 2..=size {
+            let settings = adjust(Settings::new(Role::Waiting));
+            nodes.push(bed.node(&format!("node{number}"), settings));
+        }
+        let mut cluster = Cluster { nodes, bed };
+        cluster.nodes.iter_mut().for_each(Node::start);
+        cluster.wait_health(0, "ok").await;
+        for index in 1..size {
+            cluster.wait_health(index, "waiting").await;
+            cluster.register(index).await;
+        }
+        cluster.wait_active(size).await;
+        cluster
+    }
+
+    /// Adds a node that waits to be registered, and starts it; its index.
+    pub async fn add_waiting(&mut self, name: &str) -> usize {
+        let node = self.bed.node(name, Settings::new(Role::Waiting));
+        self.nodes.push(node);
+        let index = self.nodes.len() - 1;
+        self.nodes[index].start();
+        self.wait_health(index, "waiting").await;
+        index
+    }
+
+    /// Registers a node through the first one.
+    pub async fn register(&self, index: usize) {
+        let body = json!({"url": self.nodes[index].url()});
+        self.nodes[0]
+            .http()
+            .post("/api/cluster/register", &body)
+            .await
+            .ok();
+    }
+
+    /// A call to `/api/cluster/<action>` of the node at `index`.
+    pub async fn act(&self, index: usize, action: &str, body: Value) -> crate::Answer {
+        self.nodes[index]
+            .http()
+            .post(&format!("/api/cluster/{action}"), &body)
+            .await
+    }
+
+    /// A client that knows all nodes and follows the leader.
+    pub fn client(&self) -> Client {
+        let builder = Client::builder().seeds(self.nodes.iter().map(Node::url));
+        let builder = builder
+            .credentials(ADMIN, PASSWORD)
+            .deadline(Duration::from_secs(20));
+        builder.build().expect("a client")
+    }
+
+    /// A client that talks to one node only.
+    pub fn client_of(&self, index: usize) -> Client {
+        let builder = Client::builder()
+            .seeds([self.nodes[index].url()])
+            .stay_on_seed();
+        let builder = builder
+            .credentials(ADMIN, PASSWORD)
+            .deadline(Duration::from_secs(20));
+        builder.build().expect("a client")
+    }
+
+    /// The index of the node with this name.
+    pub fn index_of(&self, name: &str) -> usize {
+        let found = self.nodes.iter().position(|node| node.name == name);
+        found.unwrap_or_else(|| panic!("there is no node {name}"))
+    }
+
+    /// The nodes whose process was started.
+    pub fn running(&self) -> Vec<usize> {
+        (0..self.nodes.len())
+            .filter(|index| self.nodes[*index].is_started())
+            .collect()
+    }
+
+    /// Waits until a node's `/health` says `status`.
+    pub async fn wait_health(&self, index: usize, status: &str) {
+        let node = &self.nodes[index];
+        wait_until(&format!("health of {}: {status}", node.name), async || {
+            let found = node.http().try_get("/health").await?;
+            if found.json()["status"] == status {
+                Ok(())
+            } else {
+                Err(found.text)
+            }
+        })
+        .await;
+    }
+
+    /// The members as the collection `_clusternodes` of this node's own copy has them.
+    pub async fn members(&self, index: usize) -> Result<Vec<Value>, String> {
+        let answer = self.nodes[index].http().try_get(NODES).await?;
+        let documents = answer.json()["documents"].as_array().cloned();
+        documents.ok_or_else(|| format!("{}: {}", self.nodes[index].name, answer.text))
+    }
+
+    /// Waits until the copies of all running nodes agree and satisfy `condition`.
+    pub async fn wait_members(
+        &self,
+        what: &str,
+        condition: impl Fn(&[Value]) -> bool,
+    ) -> Vec<Value> {
+        wait_until(what, async || {
+            let running = self.running();
+            let first = self.members(running[0]).await?;
+            for index in running {
+                let copy = self.members(index).await?;
+                if copy != first || !condition(&copy) {
+                    return Err(format!("{} has {copy:?}", self.nodes[index].name));
+                }
+            }
+            Ok(first)
+        })
+        .await
+    }
+
+    /// Waits until every running node's copy shows `count` active members, one of them
+    /// leading, and every node takes part.
+    pub async fn wait_active(&self, count: usize) {
+        self.wait_members(&format!("{count} active members"), |members| {
+            members.len() == count && all_active(members) && leaders(members) == 1
+        })
+        .await;
+        self.leader().await;
+    }
+
+    /// Waits until the copies show a member with this status.
+    pub async fn wait_status(&self, name: &str, status: &str) {
+        self.wait_members(&format!("{name} is {status}"), |members| {
+            members
+                .iter()
+                .any(|node| node["_id"] == name && node["status"] == status)
+        })
+        .await;
+    }
+
+    /// Waits until one running node says that it leads, and the others name it; its index.
+    pub async fn leader(&self) -> usize {
+        wait_until("one leader that all running nodes know", async || {
+            let mut leading = Vec::new();
+            let mut named = Vec::new();
+            for index in self.running() {
+                let health = self.nodes[index].http().try_get("/health").await?.json();
+                if health["is_leader"] == true {
+                    leading.push(index);
+                }
+                named.push(health["current_leader"].as_u64());
+            }
+            let agreed = named
+                .iter()
+                .all(|leader| leader.is_some() && *leader == named[0]);
+            match leading.as_slice() {
+                [leader] if agreed => Ok(*leader),
+                _ => Err(format!("leading: {leading:?}, named: {named:?}")),
+            }
+        })
+        .await
+    }
+
+    /// A running node that does not lead.
+    pub async fn follower(&self) -> usize {
+        let leader = self.leader().await;
+        let other = self.running().into_iter().find(|index| *index != leader);
+        other.expect("a second node runs")
+    }
+
+    /// Waits until every running node has applied what the furthest one has.
+    pub async fn wait_caught_up(&self) {
+        let mut furthest = 0;
+        wait_until("all nodes have applied the same", async || {
+            let mut reached = Vec::new();
+            for index in self.running() {
+                let report = self.nodes[index]
+                    .http()
+                    .try_get("/api/cluster")
+                    .await?
+                    .json();
+                reached.push(report["appliedIndex"].as_u64().unwrap_or(0));
+            }
+            furthest = reached.iter().copied().chain([furthest]).max().unwrap_or(0);
+            if reached
+                .iter()
+                .all(|index| *index == furthest && furthest > 0)
+            {
+                return Ok(());
+            }
+            Err(format!("{reached:?} of {furthest}"))
+        })
+        .await;
+    }
+
+    /// Hands leadership to a node and waits until it leads.
+    pub async fn lead_with(&self, index: usize) {
+        let name = self.nodes[index].name.clone();
+        wait_until(&format!("{name} leads"), async || {
+            let body = json!({"node": name});
+            let answer = self.act(index, "promote", body).await;
+            match self.leader().await {
+                leader if leader == index => Ok(()),
+                _ => Err(answer.text),
+            }
+        })
+        .await;
+        self.wait_members(&format!("{name} is shown as leader"), |members| {
+            leaders(members) == 1
+                && members
+                    .iter()
+                    .any(|node| node["_id"] == *name && node["role"] == "LEADER")
+        })
+        .await;
+    }
+
+    /// Kills a node and starts it again.
+    pub fn crash_and_restart(&mut self, index: usize) {
+        self.nodes[index].kill();
+        self.nodes[index].start();
+    }
+}
+
+fn all_active(members: &[Value]) -> bool {
+    members.iter().all(|node| node["status"] == "ACTIVE")
+}
+
+fn leaders(members: &[Value]) -> usize {
+    members
+        .iter()
+        .filter(|node| node["role"] == "LEADER")
+        .count()
+}

@@ -1,0 +1,183 @@
+//! Plain HTTP calls, for what the driver does not do on purpose.
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Calls to one node.
+#[derive(Clone)]
+pub struct Http {
+    client: Client,
+    base: String,
+    credentials: Option<(String, String)>,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers; of several with one name, the last.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub text: String,
+}
+
+impl Http {
+    /// Calls without credentials to the node at `base`.
+    pub fn new(base: &str) -> Http {
+        let client = Client::builder().no_proxy().timeout(TIMEOUT);
+        let client = client.redirect(reqwest::redirect::Policy::none());
+        let client = client.build().expect("an HTTP client");
+        Http {
+            client,
+            base: base.to_owned(),
+            credentials: None,
+        }
+    }
+
+    /// The same with HTTP Basic.
+    pub fn login(&self, user: &str, password: &str) -> Http {
+        Http {
+            credentials: Some((user.to_owned(), password.to_owned())),
+            ..self.clone()
+        }
+    }
+
+    /// Begins a call; for headers and bodies of one's own.
+    pub fn request(&self, method: &str, target: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let request = self
+            .client
+            .request(method, format!("{}{target}", self.base));
+        match &self.credentials {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        }
+    }
+
+    /// `GET`; the text of the failure when there is no answer.
+    pub async fn try_get(&self, target: &str) -> Result<Answer, String> {
+        try_send(self.request("GET", target)).await
+    }
+
+    /// `GET`.
+    pub async fn get(&self, target: &str) -> Answer {
+        send(self.request("GET", target)).await
+    }
+
+    /// A call with a body that is not marked as JSON, as `curl -d` sends it.
+    pub async fn curl(&self, method: &str, target: &str, body: &str) -> Answer {
+        let form = "application/x-www-form-urlencoded";
+        send(
+            self.request(method, target)
+                .header("content-type", form)
+                .body(body.to_owned()),
+        )
+        .await
+    }
+
+    /// A call with a JSON body.
+    pub async fn json(&self, method: &str, target: &str, body: &Value) -> Answer {
+        send(self.request(method, target).json(body)).await
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, target: &str, body: &Value) -> Answer {
+        self.json("POST", target, body).await
+    }
+}
+
+/// Sends a call.
+///
+/// # Panics
+/// When there is no answer.
+pub async fn send(request: RequestBuilder) -> Answer {
+    try_send(request)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Sends a call; the text of the failure when there is no answer.
+pub async fn try_send(request: RequestBuilder) -> Result<Answer, String> {
+    let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
+    let status = answer.status().as_u16();
+    let headers = answer.headers().iter();
+    let text = |value: &reqwest::header::HeaderValue| {
+        String::from_utf8_lossy(value.as_bytes()).into_owned()
+    };
+    let headers = headers
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect();
+    let text = answer.text().await.map_err(|error| format!("{error:?}"))?;
+    Ok(Answer {
+        status,
+        headers,
+        text,
+    })
+}
+
+impl Answer {
+    /// The body as JSON; `null` when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// The stable code of an error.
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// A header, empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// The answer, when it is a success.
+    ///
+    /// # Panics
+    /// When it is an error.
+    #[track_caller]
+    pub fn ok(self) -> Answer {
+        assert!(
+            (200..300).contains(&self.status),
+            "{} {}",
+            self.status,
+            self.text
+        );
+        self
+    }
+
+    /// Checks that this is an error as the interface promises: status, code, JSON, a message
+    /// and a next step.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> &Answer {
+        assert_eq!(
+            (self.status, self.code().as_str()),
+            (status, code),
+            "{}",
+            self.text
+        );
+        assert_eq!(
+            self.header("content-type"),
+            "application/json",
+            "{}",
+            self.text
+        );
+        let error = &self.json()["error"];
+        for field in ["message", "hint", "request_id"] {
+            let text = error[field].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{field} is missing: {}", self.text);
+        }
+        self
+    }
+}

@@ -1,0 +1,247 @@
+//! One node: a `jettradb` process, its configuration, data and log.
+
+use crate::bed::program;
+use crate::http::Http;
+use crate::{PASSWORD, SECRET};
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Lines of a log that a failed test prints.
+const LOG_TAIL: usize = 40;
+const EXIT_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// How a node begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It makes a cluster (`Bootstrap: true`).
+    First,
+    /// It waits to be registered.
+    Waiting,
+    /// It runs alone (`distributed: false`).
+    Alone,
+}
+
+/// What a node is started with, beside its place.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How it begins.
+    pub role: Role,
+    /// Further keys of its configuration file.
+    pub config: Map<String, Value>,
+    /// Further variables of its environment.
+    pub env: Vec<(String, String)>,
+    /// The cluster secret.
+    pub secret: String,
+}
+
+impl Settings {
+    /// The settings of a node with this role.
+    pub fn new(role: Role) -> Settings {
+        let secret = SECRET.to_owned();
+        Settings {
+            role,
+            config: Map::new(),
+            env: Vec::new(),
+            secret,
+        }
+    }
+
+    /// With a key more in the configuration file.
+    pub fn key(mut self, name: &str, value: impl Into<Value>) -> Settings {
+        self.config.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a variable more in the environment.
+    pub fn env(mut self, name: &str, value: &str) -> Settings {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// One node. Dropping it kills its process.
+pub struct Node {
+    /// Its `NodeID`.
+    pub name: String,
+    /// Its port on the loopback.
+    pub port: u16,
+    /// What the next start uses.
+    pub settings: Settings,
+    dir: PathBuf,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// A node that keeps its files in `bed/name`; it does not run yet.
+    pub(crate) fn new(bed: &Path, name: &str, port: u16, settings: Settings) -> Node {
+        let dir = bed.join(name);
+        std::fs::create_dir_all(&dir).expect("the folder of a node");
+        Node {
+            name: name.to_owned(),
+            port,
+            settings,
+            dir,
+            child: None,
+        }
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Calls to this node as the administrator.
+    pub fn http(&self) -> Http {
+        Http::new(&self.url()).login(crate::ADMIN, PASSWORD)
+    }
+
+    /// Its `DataDir`.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Writes the configuration file and starts the process.
+    pub fn start(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.name);
+        let command = self.command();
+        self.spawn(command);
+    }
+
+    /// The command line of this node, with its configuration file written.
+    pub fn command(&self) -> Command {
+        let path = self.dir.join("config.json");
+        std::fs::write(&path, format!("{:#}", self.configuration())).expect("config.json");
+        let mut command = Command::new(program("jettradb"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("JETTRA_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg(path)
+            .current_dir(&self.dir)
+            .env("HOME", &self.dir)
+            .stdin(Stdio::null());
+        command.env("JETTRA_CLUSTER_SECRET", &self.settings.secret);
+        command.env("JETTRA_ADMIN_PASSWORD", PASSWORD);
+        command.envs(self.settings.env.iter().cloned());
+        command
+    }
+
+    /// Starts a command line as this node's process; its output goes to the log.
+    pub fn spawn(&mut self, mut command: Command) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path());
+        let log = log.expect("the log of a node");
+        command
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        self.child = Some(command.spawn().expect("jettradb can be started"));
+    }
+
+    fn configuration(&self) -> Value {
+        let mut config = json!({
+            "Host": "127.0.0.1",
+            "Port": self.port,
+            "DataDir": self.data_dir(),
+            "distributed": self.settings.role != Role::Alone,
+            "Bootstrap": self.settings.role == Role::First,
+            "NodeID": self.name,
+            "Peers": [],
+        });
+        for (key, value) in &self.settings.config {
+            config[key] = value.clone();
+        }
+        config
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    /// All that the node has logged so far, over all its starts.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Whether the process was started and has not ended by itself.
+    pub fn is_running(&mut self) -> bool {
+        let child = self.child.as_mut();
+        child.is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+    }
+
+    /// Whether [`Node::start`] was called and nobody has taken the process away since.
+    pub fn is_started(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the node runs").id()
+    }
+
+    /// Kills the process as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a killed child ends");
+        }
+    }
+
+    /// Sends a signal, such as `STOP`, `CONT` or `TERM`.
+    pub fn signal(&self, name: &str) {
+        let number = self.pid().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &number])
+            .status()
+            .expect("kill runs");
+        assert!(sent.success(), "SIG{name} to {}", self.name);
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub async fn wait_exit(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("the node runs");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            if started.elapsed() > EXIT_MAX {
+                self.child = Some(child);
+                panic!("{} has not ended after {EXIT_MAX:?}", self.name);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Removes everything the node has stored, as a lost disk does.
+    pub fn wipe(&mut self) {
+        assert!(self.child.is_none(), "{} still runs", self.name);
+        std::fs::remove_dir_all(self.data_dir()).expect("the data of a node");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n");
+            eprintln!(
+                "--- the end of the log of {} ({}):\n{tail}",
+                self.name,
+                self.url()
+            );
+        }
+    }
+}

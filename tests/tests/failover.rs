@@ -1,0 +1,192 @@
+//! Nodes die under load: writers go on, and nothing that was acknowledged is lost.
+
+use jettra_driver::wire::ReadLevel;
+use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load};
+use jettra_tests::{Cluster, Settings};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The `_id`s of all documents in a node's own copy.
+async fn ids(cluster: &Cluster, index: usize, collection: &str) -> BTreeSet<String> {
+    let documents = cluster
+        .client_of(index)
+        .collection::<Value>(DATABASE, collection);
+    let documents = documents.with_level(ReadLevel::Local);
+    let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
+    loop {
+        let page = documents
+            .list(1000, cursor.as_deref())
+            .await
+            .expect("a page");
+        let ids = page
+            .documents
+            .iter()
+            .map(|document| document["_id"].as_str().expect("an _id"));
+        found.extend(ids.map(str::to_owned));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return found;
+        }
+    }
+}
+
+async fn start(name: &str, adjust: impl Fn(Settings) -> Settings) -> Cluster {
+    let cluster = Cluster::start_with(name, 3, adjust).await;
+    let client = cluster.client();
+    client
+        .create_collection(DATABASE, INSERTS)
+        .await
+        .expect("a collection");
+    client
+        .create_collection(DATABASE, COUNTER)
+        .await
+        .expect("a collection");
+    cluster
+}
+
+/// Kills the leader under load and lets the rest go on; the index of the dead node.
+async fn kill_leader(cluster: &mut Cluster, load: &Load) -> usize {
+    load.wait_successes(50).await;
+    let leader = cluster.leader().await;
+    cluster.nodes[leader].kill();
+    load.wait_successes(200).await;
+    leader
+}
+
+async fn check_inserts(cluster: &Cluster, load: Load) {
+    let told = load.finish().await;
+    cluster.wait_caught_up().await;
+    for index in 0..cluster.nodes.len() {
+        let there = ids(cluster, index, INSERTS).await;
+        told.check(&there, &cluster.nodes[index].name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_go_on_after_a_crash_of_the_leader_and_it_catches_up_by_log() {
+    let mut cluster = start("failover-log", |settings| settings).await;
+    let load = Load::inserts(&cluster.client(), 6);
+    for _ in 0..2 {
+        let dead = kill_leader(&mut cluster, &load).await;
+        cluster.nodes[dead].start();
+        cluster.wait_active(3).await;
+        assert!(!cluster.nodes[dead].log().contains("installed a snapshot"));
+    }
+    check_inserts(&cluster, load).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_missed_more_than_the_log_holds_catches_up_by_snapshot() {
+    let adjust = |settings: Settings| settings.env("JETTRA_SNAPSHOT_EVERY", "50");
+    let mut cluster = start("failover-snapshot", adjust).await;
+    let load = Load::inserts(&cluster.client(), 6);
+    let dead = kill_leader(&mut cluster, &load).await;
+    load.wait_successes(1000).await;
+    cluster.nodes[dead].start();
+    cluster.wait_active(3).await;
+    check_inserts(&cluster, load).await;
+    let log = cluster.nodes[dead].log();
+    assert!(
+        log.contains("installed a snapshot"),
+        "it caught up without a snapshot"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compare_and_set_loses_nothing_and_repeats_nothing_while_leaders_die() {
+    let mut cluster = start("failover-set", |settings| settings).await;
+    let client = cluster.client();
+    let load = Load::appends(&client, 4).await;
+    for _ in 0..3 {
+        load.wait_successes(30).await;
+        let leader = cluster.leader().await;
+        cluster.nodes[leader].kill();
+        load.wait_successes(30).await;
+        cluster.nodes[leader].start();
+        cluster.wait_active(3).await;
+    }
+    let told = load.finish().await;
+    let list = client
+        .collection::<Value>(DATABASE, COUNTER)
+        .get(&"list".into())
+        .await;
+    let list = list.expect("an answer").expect("the list").value;
+    let tokens: Vec<String> = serde_json::from_value(list["tokens"].clone()).expect("texts");
+    let there: BTreeSet<String> = tokens.iter().cloned().collect();
+    assert_eq!(tokens.len(), there.len(), "a write happened twice");
+    told.check(&there, "the list");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_when_all_nodes_die_at_once() {
+    let mut cluster = start("failover-all", |settings| settings).await;
+    for _ in 0..2 {
+        let load = Load::inserts(&cluster.client(), 6);
+        load.wait_successes(300).await;
+        cluster.nodes.iter_mut().for_each(|node| node.kill());
+        cluster.nodes.iter_mut().for_each(|node| node.start());
+        cluster.wait_active(3).await;
+        load.wait_successes(20).await;
+        check_inserts(&cluster, load).await;
+        cluster
+            .client()
+            .drop_collection(DATABASE, INSERTS)
+            .await
+            .expect("dropped");
+        cluster
+            .client()
+            .create_collection(DATABASE, INSERTS)
+            .await
+            .expect("a collection");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_leader_is_shown_inactive_everywhere_until_it_is_back() {
+    let mut cluster = Cluster::start("failover-status", 3).await;
+    let dead = cluster.leader().await;
+    let name = cluster.nodes[dead].name.clone();
+    cluster.nodes[dead].kill();
+    cluster.wait_status(&name, "INACTIVE").await;
+    let leader = cluster.leader().await;
+    let new = cluster.nodes[leader].name.clone();
+    let members = cluster
+        .wait_members("the new leader is shown", |members| {
+            role(members, &new) == "LEADER"
+        })
+        .await;
+    assert_eq!(role(&members, &name), "FOLLOWER");
+    for index in cluster.running() {
+        let report = cluster.nodes[index]
+            .http()
+            .get("/api/cluster")
+            .await
+            .ok()
+            .json();
+        assert_eq!(report["leaderId"], *new);
+        let health = report["health"].as_str().expect("a sentence");
+        assert!(health.contains(&format!("{name} is INACTIVE")), "{health}");
+    }
+    cluster.nodes[dead].start();
+    cluster.wait_active(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_follower_is_shown_inactive_and_writes_go_on() {
+    let mut cluster = start("failover-follower", |settings| settings).await;
+    let follower = cluster.follower().await;
+    let name = cluster.nodes[follower].name.clone();
+    let load = Load::inserts(&cluster.client(), 3);
+    load.wait_successes(20).await;
+    cluster.nodes[follower].kill();
+    cluster.wait_status(&name, "INACTIVE").await;
+    load.wait_successes(50).await;
+    cluster.nodes[follower].start();
+    cluster.wait_active(3).await;
+    check_inserts(&cluster, load).await;
+}
+
+fn role<'m>(members: &'m [Value], name: &str) -> &'m str {
+    let found = members.iter().find(|node| node["_id"] == name);
+    found.and_then(|node| node["role"].as_str()).unwrap_or("")
+}
