@@ -38,12 +38,7 @@ pub struct Key {
 }
 
 const fn key(name: &'static str, kind: Type, default: &'static str, help: &'static str) -> Key {
-    Key {
-        name,
-        kind,
-        default,
-        help,
-    }
+    Key { name, kind, default, help }
 }
 
 /// Every key there is.
@@ -172,12 +167,7 @@ impl Key {
             Type::Text => Some(json!(text)),
             Type::Number => text.parse::<u64>().ok().map(Value::from),
             Type::Bool => text.parse::<bool>().ok().map(Value::from),
-            Type::List => Some(
-                text.split(',')
-                    .map(str::trim)
-                    .filter(|t| !t.is_empty())
-                    .collect(),
-            ),
+            Type::List => Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).collect()),
         };
         value.ok_or_else(|| self.wrong_type(text, origin))
     }
@@ -188,15 +178,9 @@ impl Key {
             Type::Text => value.is_string(),
             Type::Number => value.is_u64(),
             Type::Bool => value.is_boolean(),
-            Type::List => value
-                .as_array()
-                .is_some_and(|items| items.iter().all(Value::is_string)),
+            Type::List => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(self.wrong_type(&value.to_string(), origin))
-        }
+        if fits { Ok(()) } else { Err(self.wrong_type(&value.to_string(), origin)) }
     }
 
     fn wrong_type(&self, value: &str, origin: &str) -> Error {
@@ -241,18 +225,11 @@ impl Config {
         let mut values = Map::new();
         let from_file = file.map(parse_file).transpose()?.unwrap_or_default();
         for key in KEYS {
-            let flag = flags
-                .get(key.name)
-                .map(|text| key.from_text(text, "flag"))
-                .transpose()?;
+            let flag = flags.get(key.name).map(|text| key.from_text(text, "flag")).transpose()?;
             let variable = environment(&key.variable());
-            let variable = variable
-                .map(|text| key.from_text(&text, "environment"))
-                .transpose()?;
+            let variable = variable.map(|text| key.from_text(&text, "environment")).transpose()?;
             let default = serde_json::from_str(key.default).unwrap_or(Value::Null);
-            let value = flag
-                .or(variable)
-                .or_else(|| from_file.get(key.name).cloned());
+            let value = flag.or(variable).or_else(|| from_file.get(key.name).cloned());
             values.insert(key.name.to_owned(), value.unwrap_or(default));
         }
         let config: Config = serde_json::from_value(Value::Object(values)).map_err(|error| {
@@ -271,10 +248,7 @@ impl Config {
             .is_none_or(|host| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified()))
         {
             return Err(wrong(
-                format!(
-                    "AdvertiseUrl: {} is not an address that others can reach",
-                    self.url()
-                ),
+                format!("AdvertiseUrl: {} is not an address that others can reach", self.url()),
                 "set AdvertiseUrl to http://<name or address of this machine>:<port>",
             ));
         }
@@ -314,11 +288,7 @@ impl Config {
                 "give one of them",
             ));
         }
-        if self
-            .cluster_secret
-            .as_ref()
-            .is_some_and(|secret| secret.len() < 16)
-        {
+        if self.cluster_secret.as_ref().is_some_and(|secret| secret.len() < 16) {
             return Err(wrong(
                 "ClusterSecret is shorter than 16 characters",
                 "make one with: openssl rand -hex 32",
@@ -339,24 +309,9 @@ impl Config {
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
-            (
-                "ElectionMinMs",
-                self.election_min_ms,
-                self.heartbeat_ms * 3,
-                60_000,
-            ),
-            (
-                "ElectionMaxMs",
-                self.election_max_ms,
-                self.election_min_ms + 1,
-                120_000,
-            ),
-            (
-                "InactiveAfterMs",
-                self.inactive_after_ms,
-                self.heartbeat_ms * 5,
-                600_000,
-            ),
+            ("ElectionMinMs", self.election_min_ms, self.heartbeat_ms * 3, 60_000),
+            ("ElectionMaxMs", self.election_max_ms, self.election_min_ms + 1, 120_000),
+            ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
             ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
             ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),
             ("MapSizeGb", self.map_size_gb as u64, 1, 64 * 1024),
@@ -364,12 +319,7 @@ impl Config {
             ("RequestTimeoutMs", self.request_timeout_ms, 100, 600_000),
             ("QueueMax", self.queue_max as u64, 1, 1_000_000),
             ("BatchMax", self.batch_max as u64, 1, 4096),
-            (
-                "DocumentBytesMax",
-                self.document_bytes_max as u64,
-                1024,
-                16 << 20,
-            ),
+            ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
             ("DepthMax", self.depth_max as u64, 1, 100),
             ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
             ("PageMax", self.page_max as u64, 1, 10_000),
@@ -415,10 +365,7 @@ impl Config {
 
 fn parse_file(text: &str) -> Result<Map<String, Value>> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        wrong(
-            format!("the configuration file is not JSON: {error}"),
-            "see config.json.example",
-        )
+        wrong(format!("the configuration file is not JSON: {error}"), "see config.json.example")
     })?;
     let Value::Object(mut object) = value else {
         return Err(wrong(
@@ -428,9 +375,7 @@ fn parse_file(text: &str) -> Result<Map<String, Value>> {
     };
     object.retain(|name, _| !name.starts_with("//"));
     for (name, value) in &object {
-        find(name)
-            .ok_or_else(|| unknown_key(name))?
-            .check_type(value, "file")?;
+        find(name).ok_or_else(|| unknown_key(name))?.check_type(value, "file")?;
     }
     Ok(object)
 }
@@ -441,20 +386,15 @@ fn parse_file(text: &str) -> Result<Map<String, Value>> {
 /// `invalid_url` with the reason.
 pub fn check_url(text: &str) -> Result<String> {
     let bad = |why: &str| {
-        Error::new(
-            Kind::InvalidUrl,
-            format!("{text:?} is not the address of a node: {why}"),
-        )
-        .hint("write http://host:port")
+        Error::new(Kind::InvalidUrl, format!("{text:?} is not the address of a node: {why}"))
+            .hint("write http://host:port")
     };
     let url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
     if url.scheme() != "http" {
         return Err(bad("only http:// is supported"));
     }
-    let host = url
-        .host_str()
-        .filter(|host| !host.is_empty())
-        .ok_or_else(|| bad("it has no host"))?;
+    let host =
+        url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(bad("it holds a user name or password"));
     }
@@ -499,12 +439,7 @@ mod tests {
         let flags = BTreeMap::from([("Port", "3000".to_owned())]);
         let config = Config::load(Some(file), environment, &flags).unwrap();
         assert_eq!(
-            (
-                config.port,
-                config.heartbeat_ms,
-                config.max_voters,
-                config.page_max
-            ),
+            (config.port, config.heartbeat_ms, config.max_voters, config.page_max),
             (3000, 70, 3, 1000)
         );
     }
@@ -513,36 +448,20 @@ mod tests {
     fn a_wrong_setting_names_the_key_and_what_would_be_right() {
         for (file, message, hint) in [
             (r#"{"port": 1}"#, "\"port\"", "\"Port\""),
-            (
-                r#"{"Advertiseurl": ""}"#,
-                "Advertiseurl",
-                "\"AdvertiseUrl\"",
-            ),
+            (r#"{"Advertiseurl": ""}"#, "Advertiseurl", "\"AdvertiseUrl\""),
             (r#"{"Port": "x"}"#, "Port", "8080"),
             (r#"{"Port": 70000}"#, "cannot be used", "Port"),
             (r#"{"Peers": "http://a"}"#, "Peers", "[]"),
             (r#"{"Host": "0.0.0.0"}"#, "AdvertiseUrl", "http://"),
-            (
-                r#"{"AdvertiseUrl": "http://0.0.0.0:1"}"#,
-                "AdvertiseUrl",
-                "http://",
-            ),
-            (
-                r#"{"Host": "0.0.0.0", "AdvertiseUrl": "http://a:1"}"#,
-                "secret",
-                "ClusterSecretFile",
-            ),
+            (r#"{"AdvertiseUrl": "http://0.0.0.0:1"}"#, "AdvertiseUrl", "http://"),
+            (r#"{"Host": "0.0.0.0", "AdvertiseUrl": "http://a:1"}"#, "secret", "ClusterSecretFile"),
             (r#"{"Peers": ["http://a:1"]}"#, "distributed", "true"),
             (
                 r#"{"distributed": true, "Bootstrap": true, "Peers": ["http://a:1"]}"#,
                 "Bootstrap",
                 "Peers",
             ),
-            (
-                r#"{"distributed": true, "Peers": ["a:1"]}"#,
-                "Peers",
-                "http://",
-            ),
+            (r#"{"distributed": true, "Peers": ["a:1"]}"#, "Peers", "http://"),
             (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
             (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
             (r#"[]"#, "object", "config.json.example"),
@@ -550,10 +469,7 @@ mod tests {
         ] {
             let error = load(file).unwrap_err();
             assert!(error.message.contains(message), "{file}: {error}");
-            assert!(
-                error.hint.as_deref().unwrap_or("").contains(hint),
-                "{file}: {error}"
-            );
+            assert!(error.hint.as_deref().unwrap_or("").contains(hint), "{file}: {error}");
         }
     }
 
@@ -574,10 +490,7 @@ mod tests {
     #[test]
     fn flags_and_variables_have_the_usual_spelling() {
         let spelled = |name: &str| find(name).map(|key| (key.flag(), key.variable())).unwrap();
-        assert_eq!(
-            spelled("NodeID"),
-            ("node-id".into(), "JETTRA_NODE_ID".into())
-        );
+        assert_eq!(spelled("NodeID"), ("node-id".into(), "JETTRA_NODE_ID".into()));
         assert_eq!(spelled("AdvertiseUrl").0, "advertise-url");
         assert_eq!(spelled("distributed").1, "JETTRA_DISTRIBUTED");
     }
@@ -585,19 +498,10 @@ mod tests {
     #[test]
     fn addresses_are_brought_into_one_form() {
         assert_eq!(check_url("http://Host:80/").unwrap(), "http://host:80");
-        assert_eq!(
-            check_url("http://127.0.0.1:8081").unwrap(),
-            "http://127.0.0.1:8081"
-        );
-        for bad in [
-            "x",
-            "ftp://a",
-            "https://a",
-            "http://",
-            "http://u:p@a",
-            "http://a/b",
-            "http://a?x",
-        ] {
+        assert_eq!(check_url("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081");
+        for bad in
+            ["x", "ftp://a", "https://a", "http://", "http://u:p@a", "http://a/b", "http://a?x"]
+        {
             assert!(check_url(bad).is_err(), "{bad}");
         }
     }

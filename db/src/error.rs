@@ -140,12 +140,7 @@ pub struct Error {
 impl Error {
     /// An error without hint and details.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error {
-            kind,
-            message: message.into(),
-            hint: None,
-            details: None,
-        }
+        Error { kind, message: message.into(), hint: None, details: None }
     }
 
     /// Adds the next step.
@@ -183,10 +178,6 @@ mod tests {
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Kind::ALL.len());
-        assert!(
-            Kind::ALL
-                .iter()
-                .all(|kind| (400..600).contains(&kind.status()))
-        );
+        assert!(Kind::ALL.iter().all(|kind| (400..600).contains(&kind.status())));
     }
 }

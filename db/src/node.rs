@@ -31,10 +31,7 @@ pub async fn run(config: Config) -> Result<Exit> {
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
     let cluster = Cluster::new(config, &secret, identity)?;
-    let app = Data::new(App {
-        cluster: cluster.clone(),
-        passwords: Passwords::new()?,
-    });
+    let app = Data::new(App { cluster: cluster.clone(), passwords: Passwords::new()? });
     let server = listen(&cluster, app)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
@@ -57,25 +54,22 @@ pub async fn run(config: Config) -> Result<Exit> {
 fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Server> {
     let config = &cluster.config;
     let (host, port) = (config.host, config.port);
-    let server = HttpServer::new(move || {
-        HttpApp::new()
-            .app_data(app.clone())
-            .configure(server::mount)
-    })
-    .workers(config.http_workers)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(REQUEST_HEAD)
-    .max_connections(CONNECTIONS_MAX)
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .disable_signals()
-    .bind((host, port))
-    .map_err(|error| {
-        Error::new(
-            Kind::InvalidParameter,
-            format!("Port: cannot listen on {host}:{port}: {error}"),
-        )
-        .hint("stop what uses the port, or choose another one with --port")
-    })?;
+    let server =
+        HttpServer::new(move || HttpApp::new().app_data(app.clone()).configure(server::mount))
+            .workers(config.http_workers)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(REQUEST_HEAD)
+            .max_connections(CONNECTIONS_MAX)
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .disable_signals()
+            .bind((host, port))
+            .map_err(|error| {
+                Error::new(
+                    Kind::InvalidParameter,
+                    format!("Port: cannot listen on {host}:{port}: {error}"),
+                )
+                .hint("stop what uses the port, or choose another one with --port")
+            })?;
     Ok(server.run())
 }
 
@@ -83,50 +77,31 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
     let config = &cluster.config;
     let url = config.url();
     let mut lines = vec![
-        format!(
-            "Jettra {} node {}",
-            env!("CARGO_PKG_VERSION"),
-            cluster.node_id()
-        ),
+        format!("Jettra {} node {}", env!("CARGO_PKG_VERSION"), cluster.node_id()),
         format!("  page      {url}/"),
     ];
     if bootstrap::makes_cluster(config) {
         let place = bootstrap::admin_password_place(config);
         lines.push(format!("  password  {place}   (user admin)"));
-        let file = config
-            .admin_password
-            .is_none()
-            .then(|| format!(" --password-file {place}"));
-        lines.push(format!(
-            "  shell     jettra --url {url}{}",
-            file.unwrap_or_default()
-        ));
+        let file = config.admin_password.is_none().then(|| format!(" --password-file {place}"));
+        lines.push(format!("  shell     jettra --url {url}{}", file.unwrap_or_default()));
     } else if fresh && config.peers.is_empty() {
         lines.push("  waiting to be registered on a member of the cluster:".into());
-        lines.push(format!(
-            "            jettra --url <member> -e 'cluster add {url}'"
-        ));
+        lines.push(format!("            jettra --url <member> -e 'cluster add {url}'"));
     } else if fresh {
-        lines.push(format!(
-            "  asking {} for admission",
-            config.peers.join(", ")
-        ));
+        lines.push(format!("  asking {} for admission", config.peers.join(", ")));
     } else {
         lines.push(format!("  shell     jettra --url {url}"));
     }
-    lines.push(format!(
-        "  data      {}   stop with Ctrl-C",
-        config.data_dir.display()
-    ));
+    lines.push(format!("  data      {}   stop with Ctrl-C", config.data_dir.display()));
     lines.join("\n")
 }
 
 async fn follow_signals(cluster: Arc<Cluster>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         tracing::warn!("signals cannot be followed; stop the node with POST /api/cluster/stop");
         return;
     };

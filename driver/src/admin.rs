@@ -16,16 +16,12 @@ impl Client {
 
     /// Ends the session that a cookie names. With Basic credentials there is none to end.
     pub async fn logout(&self) -> Result<()> {
-        self.send(Call::new(Method::POST, &["api", "logout"]))
-            .await
-            .map(drop)
+        self.send(Call::new(Method::POST, &["api", "logout"])).await.map(drop)
     }
 
     /// Who the cluster takes this client for.
     pub async fn session(&self) -> Result<SessionReply> {
-        self.send(Call::new(Method::GET, &["api", "v1", "session"]))
-            .await?
-            .json()
+        self.send(Call::new(Method::GET, &["api", "v1", "session"])).await?.json()
     }
 
     /// Changes the password of the user of this client.
@@ -37,9 +33,7 @@ impl Client {
 
     /// The databases this user may see.
     pub async fn list_databases(&self) -> Result<Vec<DatabaseInfo>> {
-        self.send(Call::new(Method::GET, &["api", "dbs"]))
-            .await?
-            .json()
+        self.send(Call::new(Method::GET, &["api", "dbs"])).await?.json()
     }
 
     /// Creates a database; a success as well when it exists.
@@ -50,24 +44,18 @@ impl Client {
 
     /// Drops a database with all its collections; a success as well when there is none.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
-        self.send(Call::new(Method::DELETE, &["api", "dbs"]).query("name", name))
-            .await
-            .map(drop)
+        self.send(Call::new(Method::DELETE, &["api", "dbs"]).query("name", name)).await.map(drop)
     }
 
     /// Gives a database another name.
     pub async fn rename_database(&self, from: &str, to: &str) -> Result<()> {
         let body = json!({"oldName": from, "newName": to});
-        self.send(Call::new(Method::POST, &["api", "dbs", "rename"]).body(&body))
-            .await
-            .map(drop)
+        self.send(Call::new(Method::POST, &["api", "dbs", "rename"]).body(&body)).await.map(drop)
     }
 
     /// The names of a database's collections.
     pub async fn list_collections(&self, database: &str) -> Result<Vec<String>> {
-        self.send(Call::new(Method::GET, &["api", "dbs", database, "cols"]))
-            .await?
-            .json()
+        self.send(Call::new(Method::GET, &["api", "dbs", database, "cols"])).await?.json()
     }
 
     /// Creates a collection, and its database when there is none.
@@ -88,23 +76,17 @@ impl Client {
     /// Gives a collection another name inside its database.
     pub async fn rename_collection(&self, database: &str, from: &str, to: &str) -> Result<()> {
         let body = json!({"database": database, "oldName": from, "newName": to});
-        self.send(Call::new(Method::POST, &["api", "cols", "rename"]).body(&body))
-            .await
-            .map(drop)
+        self.send(Call::new(Method::POST, &["api", "cols", "rename"]).body(&body)).await.map(drop)
     }
 
     /// Members, roles and states as the answering node knows them.
     pub async fn cluster_status(&self) -> Result<ClusterReply> {
-        self.send(Call::new(Method::GET, &["api", "cluster"]))
-            .await?
-            .json()
+        self.send(Call::new(Method::GET, &["api", "cluster"])).await?.json()
     }
 
     /// The members only, as `GET /raft/rpc/status` lists them.
     pub async fn cluster_nodes(&self) -> Result<Vec<NodeInfo>> {
-        self.send(Call::new(Method::GET, &["raft", "rpc", "status"]))
-            .await?
-            .json()
+        self.send(Call::new(Method::GET, &["raft", "rpc", "status"])).await?.json()
     }
 
     /// The health answer of a node; needs no credentials.
@@ -134,8 +116,7 @@ impl Client {
     ///
     /// `force` stops it even when the cluster loses its quorum by it.
     pub async fn cluster_stop(&self, node: &str, force: bool) -> Result<()> {
-        self.cluster_action("stop", json!({"node": node, "force": force}))
-            .await
+        self.cluster_action("stop", json!({"node": node, "force": force})).await
     }
 
     /// Takes client calls and leadership away from a node; it goes on voting.
@@ -159,8 +140,6 @@ impl Client {
     }
 
     async fn cluster_action(&self, action: &str, body: serde_json::Value) -> Result<()> {
-        self.send(Call::new(Method::POST, &["api", "cluster", action]).body(&body))
-            .await
-            .map(drop)
+        self.send(Call::new(Method::POST, &["api", "cluster", action]).body(&body)).await.map(drop)
     }
 }

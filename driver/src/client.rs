@@ -85,11 +85,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`Error::Invalid`] without a seed, or when one is not an `http://` address.
     pub fn build(self) -> Result<Client> {
-        let seeds = self
-            .seeds
-            .iter()
-            .map(|seed| parse_seed(seed))
-            .collect::<Result<Vec<_>>>()?;
+        let seeds = self.seeds.iter().map(|seed| parse_seed(seed)).collect::<Result<Vec<_>>>()?;
         let first = seeds
             .first()
             .cloned()
@@ -102,9 +98,7 @@ impl ClientBuilder {
             .tcp_nodelay(true)
             .build()
             .map_err(|error| Error::Invalid(error.to_string()))?;
-        let authorization = self
-            .credentials
-            .map(|(user, password)| basic(&user, &password));
+        let authorization = self.credentials.map(|(user, password)| basic(&user, &password));
         Ok(Client {
             inner: Arc::new(Inner {
                 http,
@@ -126,11 +120,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 fn parse_seed(seed: &str) -> Result<Url> {
-    let text = if seed.contains("://") {
-        seed.to_owned()
-    } else {
-        format!("http://{seed}")
-    };
+    let text = if seed.contains("://") { seed.to_owned() } else { format!("http://{seed}") };
     match Url::parse(&text) {
         Ok(url) if url.scheme() == "http" && url.has_host() => Ok(url),
         _ => Err(Error::Invalid(format!(
@@ -155,10 +145,7 @@ impl Call {
         Call {
             repeatable: method == Method::GET,
             method,
-            segments: segments
-                .iter()
-                .map(|segment| (*segment).to_owned())
-                .collect(),
+            segments: segments.iter().map(|segment| (*segment).to_owned()).collect(),
             query: Vec::new(),
             body: None,
             if_match: None,
@@ -201,13 +188,7 @@ impl Reply {
 
     /// The revision in the `ETag`.
     pub(crate) fn revision(&self) -> Option<u64> {
-        self.headers
-            .get(header::ETAG)?
-            .to_str()
-            .ok()?
-            .trim_matches('"')
-            .parse()
-            .ok()
+        self.headers.get(header::ETAG)?.to_str().ok()?.trim_matches('"').parse().ok()
     }
 }
 
@@ -242,19 +223,11 @@ impl Client {
     }
 
     fn current_target(&self) -> Url {
-        self.inner
-            .target
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        self.inner.target.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     fn set_target(&self, url: Url) {
-        *self
-            .inner
-            .target
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = url;
+        *self.inner.target.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = url;
     }
 
     /// Sends a call, again and elsewhere where that is safe, until the deadline.
@@ -276,13 +249,7 @@ impl Client {
                 Failure::Final(error) => return Err(error),
                 Failure::Refused(error) => error,
                 Failure::Interrupted(reason) if call.repeatable => Error::Unavailable {
-                    nodes: self
-                        .inner
-                        .seeds
-                        .iter()
-                        .map(Url::as_str)
-                        .collect::<Vec<_>>()
-                        .join(", "),
+                    nodes: self.inner.seeds.iter().map(Url::as_str).collect::<Vec<_>>().join(", "),
                     deadline: self.inner.deadline,
                     reason,
                 },
@@ -303,12 +270,8 @@ impl Client {
     /// Turns to another seed, unless another call has already found a better target.
     fn next_seed(&self, failed: &Url, turn: &mut usize) {
         if self.current_target() == *failed {
-            let others: Vec<&Url> = self
-                .inner
-                .seeds
-                .iter()
-                .filter(|seed| *seed != failed)
-                .collect();
+            let others: Vec<&Url> =
+                self.inner.seeds.iter().filter(|seed| *seed != failed).collect();
             if let Some(seed) = others.get(*turn % others.len().max(1)) {
                 self.set_target((*seed).clone());
             }
@@ -329,11 +292,8 @@ impl Client {
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
         }
-        let mut request = self
-            .inner
-            .http
-            .request(call.method.clone(), url)
-            .header(CLIENT_HEADER, "driver");
+        let mut request =
+            self.inner.http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
         if let Some(authorization) = &self.inner.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -341,9 +301,7 @@ impl Client {
             request = request.header(header::IF_MATCH, format!("\"{revision}\""));
         }
         if let Some(body) = body {
-            request = request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(body);
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
@@ -360,11 +318,8 @@ impl Client {
         })?;
         self.note_leader(&answer);
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|error| Failure::Interrupted(innermost(&error)))?
-            .to_vec();
+        let body =
+            answer.bytes().await.map_err(|error| Failure::Interrupted(innermost(&error)))?.to_vec();
         if status.is_success() {
             return Ok(Reply { headers, body });
         }
@@ -372,10 +327,7 @@ impl Client {
             .map(|body| body.error)
             .unwrap_or_else(|_| ErrorDetail {
                 code: "unexpected_answer".into(),
-                message: format!(
-                    "{target} answered {status}: {}",
-                    String::from_utf8_lossy(&body)
-                ),
+                message: format!("{target} answered {status}: {}", String::from_utf8_lossy(&body)),
                 hint: None,
                 details: None,
                 request_id: String::new(),
@@ -383,15 +335,9 @@ impl Client {
         Err(match status {
             _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                Failure::Refused(Error::Api {
-                    status: status.as_u16(),
-                    detail: Box::new(detail),
-                })
+                Failure::Refused(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
             }
-            _ => Failure::Final(Error::Api {
-                status: status.as_u16(),
-                detail: Box::new(detail),
-            }),
+            _ => Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) }),
         })
     }
 
@@ -399,10 +345,7 @@ impl Client {
         if !self.inner.follow_leader {
             return;
         }
-        let leader = answer
-            .headers()
-            .get(LEADER_HEADER)
-            .and_then(|value| value.to_str().ok());
+        let leader = answer.headers().get(LEADER_HEADER).and_then(|value| value.to_str().ok());
         if let Some(url) = leader.and_then(|leader| Url::parse(leader).ok())
             && self.current_target() != url
         {
@@ -427,10 +370,7 @@ mod tests {
     #[test]
     fn a_seed_needs_a_host() {
         assert!(parse_seed("http://127.0.0.1:8080").is_ok());
-        assert_eq!(
-            parse_seed("127.0.0.1:8080").unwrap().as_str(),
-            "http://127.0.0.1:8080/"
-        );
+        assert_eq!(parse_seed("127.0.0.1:8080").unwrap().as_str(), "http://127.0.0.1:8080/");
         for bad in ["", "ftp://host", "http://"] {
             assert!(parse_seed(bad).is_err(), "{bad}");
         }
@@ -443,9 +383,6 @@ mod tests {
             .deadline(Duration::from_millis(100))
             .build()
             .unwrap();
-        assert!(matches!(
-            client.health().await,
-            Err(Error::Unavailable { .. })
-        ));
+        assert!(matches!(client.health().await, Err(Error::Unavailable { .. })));
     }
 }

@@ -83,11 +83,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
             .ok_or_else(|| Error::Invalid("a document must be a JSON object".into()))?;
         let made_here = !object.contains_key("_id");
         if made_here {
-            object.shift_insert(
-                0,
-                "_id".into(),
-                Value::from(uuid::Uuid::now_v7().to_string()),
-            );
+            object.shift_insert(0, "_id".into(), Value::from(uuid::Uuid::now_v7().to_string()));
         }
         let mut call = self.call(Method::POST, "documents").body(&value);
         if made_here {
@@ -95,10 +91,9 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         }
         match self.client.send(call).await {
             Ok(reply) => reply.json(),
-            Err(Error::Api {
-                status: 409,
-                detail,
-            }) if made_here && detail.code == "duplicate_id" => {
+            Err(Error::Api { status: 409, detail })
+                if made_here && detail.code == "duplicate_id" =>
+            {
                 // Nobody else knows this id: the earlier attempt went through after all.
                 let id: DocumentId = serde_json::from_value(value["_id"].clone())
                     .map_err(|error| Error::Decode(error.to_string()))?;
@@ -111,16 +106,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// Reads one document; `None` when there is none with this `_id`.
     pub async fn get(&self, id: &DocumentId) -> Result<Option<Document<T>>> {
-        let call = self
-            .document_call(Method::GET, id)
-            .query("level", self.level.name());
+        let call = self.document_call(Method::GET, id).query("level", self.level.name());
         match self.client.send(call).await {
             Ok(reply) => {
                 let revision = reply.revision().unwrap_or(0);
-                Ok(Some(Document {
-                    value: reply.json()?,
-                    revision,
-                }))
+                Ok(Some(Document { value: reply.json()?, revision }))
             }
             Err(error) if error.code() == Some("document_not_found") => Ok(None),
             Err(error) => Err(error),
@@ -129,10 +119,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// Puts a document at this `_id`, whether or not there was one.
     pub async fn save(&self, id: &DocumentId, document: &T) -> Result<Written> {
-        self.client
-            .send(self.document_call(Method::PUT, id).body(document))
-            .await?
-            .json()
+        self.client.send(self.document_call(Method::PUT, id).body(document)).await?.json()
     }
 
     /// Puts a document at this `_id` only if it still has `revision`.
@@ -140,10 +127,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `revision_mismatch` (412) when it was changed or deleted since.
     pub async fn replace(&self, id: &DocumentId, document: &T, revision: u64) -> Result<Written> {
-        let call = self
-            .document_call(Method::PUT, id)
-            .body(document)
-            .if_match(revision);
+        let call = self.document_call(Method::PUT, id).body(document).if_match(revision);
         self.client.send(call).await?.json()
     }
 
@@ -157,8 +141,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `revision_mismatch` (412) when it was changed since.
     pub async fn delete_revision(&self, id: &DocumentId, revision: u64) -> Result<bool> {
-        self.deleted(self.document_call(Method::DELETE, id).if_match(revision))
-            .await
+        self.deleted(self.document_call(Method::DELETE, id).if_match(revision)).await
     }
 
     async fn deleted(&self, call: Call) -> Result<bool> {
@@ -171,9 +154,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// Number of documents.
     pub async fn count(&self) -> Result<u64> {
-        let call = self
-            .call(Method::GET, "count")
-            .query("level", self.level.name());
+        let call = self.call(Method::GET, "count").query("level", self.level.name());
         Ok(self.client.send(call).await?.json::<CountReply>()?.count)
     }
 
@@ -208,24 +189,13 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
                 serde_json::from_value(value).map_err(|error| Error::Decode(error.to_string()))
             })
             .collect::<Result<_>>()?;
-        Ok(Page {
-            documents,
-            cursor: reply.cursor,
-        })
+        Ok(Page { documents, cursor: reply.cursor })
     }
 
     fn call(&self, method: Method, last: &str) -> Call {
         Call::new(
             method,
-            &[
-                "api",
-                "v1",
-                "databases",
-                &self.database,
-                "collections",
-                &self.name,
-                last,
-            ],
+            &["api", "v1", "databases", &self.database, "collections", &self.name, last],
         )
     }
 

@@ -126,11 +126,7 @@ async fn clients(
         let nodes = admin.cluster_nodes().await?;
         seeds = nodes.into_iter().map(|node| node.url).collect();
     }
-    let stay = |seed: String| Connection {
-        seeds: vec![seed],
-        stay: true,
-        ..connection.clone()
-    };
+    let stay = |seed: String| Connection { seeds: vec![seed], stay: true, ..connection.clone() };
     seeds.into_iter().map(|seed| stay(seed).client()).collect()
 }
 
@@ -143,9 +139,7 @@ async fn preload(options: &BenchOptions, collection: &Collection<Value>) -> Resu
         let numbers = (first..options.documents).step_by(step);
         tasks.push(tokio::spawn(async move {
             for number in numbers.map(i64::from) {
-                collection
-                    .save(&DocumentId::Int(number), &document(number, size))
-                    .await?;
+                collection.save(&DocumentId::Int(number), &document(number, size)).await?;
             }
             Ok::<(), Error>(())
         }));
@@ -170,9 +164,8 @@ async fn work(
         random: Random::new(number),
         measured: Measured::default(),
     };
-    let tasks: Vec<_> = (0..options.clients)
-        .map(|number| tokio::spawn(worker(number).run(deadline)))
-        .collect();
+    let tasks: Vec<_> =
+        (0..options.clients).map(|number| tokio::spawn(worker(number).run(deadline))).collect();
     let mut measured = Measured::default();
     for task in tasks {
         measured.add(task.await.map_err(broken)?);

@@ -69,16 +69,11 @@ impl LineHelper {
         match (kind, &self.database) {
             (Kind::Database, _) => {
                 let databases = self.client.list_databases().await.unwrap_or_default();
-                databases
-                    .into_iter()
-                    .map(|database| database.name)
-                    .collect()
+                databases.into_iter().map(|database| database.name).collect()
             }
-            (Kind::Collection, Some(database)) => self
-                .client
-                .list_collections(database)
-                .await
-                .unwrap_or_default(),
+            (Kind::Collection, Some(database)) => {
+                self.client.list_collections(database).await.unwrap_or_default()
+            }
             (Kind::Node, _) => {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.key).collect()
@@ -129,9 +124,8 @@ fn wanted(text: &str) -> (usize, Vec<Wanted>) {
 }
 
 fn first_words() -> Vec<&'static str> {
-    let mut words: Vec<&str> = all_names()
-        .map(|name| name.split(' ').next().unwrap_or(name))
-        .collect();
+    let mut words: Vec<&str> =
+        all_names().map(|name| name.split(' ').next().unwrap_or(name)).collect();
     words.sort_unstable();
     words.dedup();
     words
@@ -259,22 +253,13 @@ mod tests {
 
     #[test]
     fn fixed_values_and_flags_are_offered() {
-        assert_eq!(
-            wanted(".level ").1,
-            [Wanted::Words(vec!["linearizable", "local"])]
-        );
-        assert_eq!(
-            wanted("cluster remove node1 ").1,
-            [Wanted::Words(vec!["--force"])]
-        );
+        assert_eq!(wanted(".level ").1, [Wanted::Words(vec!["linearizable", "local"])]);
+        assert_eq!(wanted("cluster remove node1 ").1, [Wanted::Words(vec!["--force"])]);
         assert!(wanted("count users ").1.is_empty());
     }
 
     #[test]
     fn connect_takes_a_word_or_an_address() {
-        assert_eq!(
-            wanted("connect ").1,
-            [Wanted::Words(vec!["node"]), Wanted::Names(Kind::Url)]
-        );
+        assert_eq!(wanted("connect ").1, [Wanted::Words(vec!["node"]), Wanted::Names(Kind::Url)]);
     }
 }

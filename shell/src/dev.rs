@@ -83,20 +83,12 @@ enum Action {
 pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure> {
     let dir = &options.dir;
     match &options.action {
-        Action::Up {
-            nodes,
-            port,
-            server,
-        } => {
+        Action::Up { nodes, port, server } => {
             let server = process::find_server(server.as_deref())?;
             up(&open_or_create(dir, *nodes, *port)?, &server, runtime)
         }
         Action::Ps => runtime.block_on(show(&need(dir)?)),
-        Action::Logs {
-            node,
-            follow,
-            lines,
-        } => logs(&need(dir)?, node, *lines, *follow),
+        Action::Logs { node, follow, lines } => logs(&need(dir)?, node, *lines, *follow),
         Action::Down => down(&need(dir)?),
         Action::Restart { server } => {
             let server = process::find_server(server.as_deref())?;
@@ -231,10 +223,7 @@ async fn not_active(cluster: &Cluster, reply: &ClusterReply) -> Option<String> {
         if !serves {
             let health = health.unwrap_or("no answer".into());
             let status = member.map_or("no member".into(), |member| member.status.to_string());
-            return Some(format!(
-                "{} is {status}, its health is: {health}",
-                node.name
-            ));
+            return Some(format!("{} is {status}, its health is: {health}", node.name));
         }
     }
     None
@@ -261,10 +250,7 @@ async fn health(node: &Node) -> Option<HealthReply> {
         .deadline(PROBE_MAX)
         .build()
         .ok()?;
-    tokio::time::timeout(PROBE_MAX, client.health())
-        .await
-        .ok()?
-        .ok()
+    tokio::time::timeout(PROBE_MAX, client.health()).await.ok()?.ok()
 }
 
 async fn show(cluster: &Cluster) -> Result<u8, Failure> {
@@ -277,17 +263,10 @@ async fn show(cluster: &Cluster) -> Result<u8, Failure> {
             Some(_) => health(node).await,
             None => None,
         };
-        let member = members
-            .iter()
-            .flatten()
-            .find(|member| member.key == node.name);
+        let member = members.iter().flatten().find(|member| member.key == node.name);
         rows.push(row(node, pid, health, member.map(|member| member.status)));
     }
-    let format = Format {
-        mode: Mode::Table,
-        width: None,
-        quiet: false,
-    };
+    let format = Format { mode: Mode::Table, width: None, quiet: false };
     say(&render(&Output::Rows(rows), format));
     Ok(exit::OK)
 }
@@ -316,15 +295,8 @@ fn row(
 fn logs(cluster: &Cluster, name: &str, lines: usize, follow: bool) -> Result<u8, Failure> {
     let node = cluster.nodes.iter().find(|node| node.name == name);
     let node = node.ok_or_else(|| {
-        let names: Vec<&str> = cluster
-            .nodes
-            .iter()
-            .map(|node| node.name.as_str())
-            .collect();
-        Failure::Usage(format!(
-            "there is no node {name}; choose {}",
-            names.join(", ")
-        ))
+        let names: Vec<&str> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+        Failure::Usage(format!("there is no node {name}; choose {}", names.join(", ")))
     })?;
     process::print_log(&cluster.log(node), lines, follow)?;
     Ok(exit::OK)
@@ -356,10 +328,7 @@ fn down(cluster: &Cluster) -> Result<u8, Failure> {
 }
 
 fn clean(cluster: &Cluster) -> Result<u8, Failure> {
-    if let Some(node) = cluster
-        .nodes
-        .iter()
-        .find(|node| process::running(cluster, node).is_some())
+    if let Some(node) = cluster.nodes.iter().find(|node| process::running(cluster, node).is_some())
     {
         return Err(Failure::Refused(format!(
             "{} is running; stop the cluster first with: jettra dev down",
@@ -377,10 +346,7 @@ mod tests {
 
     #[test]
     fn a_stopped_node_has_no_role() {
-        let node = Node {
-            name: "node2".into(),
-            port: 8081,
-        };
+        let node = Node { name: "node2".into(), port: 8081 };
         let row = row(&node, None, None, Some(NodeStatus::Inactive));
         assert_eq!(row["state"], "stopped");
         assert_eq!(row["role"], "-");

@@ -8,9 +8,7 @@ pub(crate) fn lookup(text: &str) -> Option<(&'static Command, &str)> {
     let first_end = text.find(char::is_whitespace).unwrap_or(text.len());
     let (first, after_first) = text.split_at(first_end);
     let after_first = after_first.trim_start();
-    let second_end = after_first
-        .find(char::is_whitespace)
-        .unwrap_or(after_first.len());
+    let second_end = after_first.find(char::is_whitespace).unwrap_or(after_first.len());
     let (second, after_second) = after_first.split_at(second_end);
     let two = format!("{} {}", first.to_lowercase(), second.to_lowercase());
     by_name(&two)
@@ -19,9 +17,7 @@ pub(crate) fn lookup(text: &str) -> Option<(&'static Command, &str)> {
 }
 
 fn by_name(name: &str) -> Option<&'static Command> {
-    COMMANDS
-        .iter()
-        .find(|command| command.names.contains(&name))
+    COMMANDS.iter().find(|command| command.names.contains(&name))
 }
 
 /// Says why a text is no command, and what it could have been.
@@ -46,9 +42,7 @@ pub(crate) fn second_words(first: &str) -> impl Iterator<Item = &'static str> {
 
 /// Every spelling of every command.
 pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
-    COMMANDS
-        .iter()
-        .flat_map(|command| command.names.iter().copied())
+    COMMANDS.iter().flat_map(|command| command.names.iter().copied())
 }
 
 fn advice(word: &str) -> String {
@@ -102,12 +96,7 @@ mod tests {
 
     #[test]
     fn distance_counts_single_letters() {
-        let table = [
-            ("", "", 0),
-            ("a", "", 1),
-            ("find", "fnid", 2),
-            ("get", "set", 1),
-        ];
+        let table = [("", "", 0), ("a", "", 1), ("find", "fnid", 2), ("get", "set", 1)];
         for (a, b, expected) in table {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }

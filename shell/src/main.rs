@@ -72,11 +72,7 @@ fn start_shell(options: &Options, runtime: Runtime) -> Result<u8, Failure> {
     if scripted {
         return Ok(run_scripts(&mut shell, options));
     }
-    Ok(code(script::run(
-        &mut shell,
-        std::io::stdin().lock(),
-        "stdin",
-    )))
+    Ok(code(script::run(&mut shell, std::io::stdin().lock(), "stdin")))
 }
 
 /// Runs the statements of `-e`, then the files of `-f`.

@@ -144,11 +144,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60_000,
         _ => return Err("write a number with ms, s or m, for example 10s".into()),
     };
-    match number
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(unit_ms))
-    {
+    match number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_ms)) {
         Some(0) | None => Err("write a number above zero, for example 10s".into()),
         Some(ms) => Ok(Duration::from_millis(ms)),
     }
@@ -166,17 +162,7 @@ mod tests {
 
     #[test]
     fn seeds_and_statements_may_be_repeated() {
-        let line = [
-            "jettra",
-            "--url",
-            "http://a,http://b",
-            "--url",
-            "c",
-            "-e",
-            "x",
-            "-e",
-            "y",
-        ];
+        let line = ["jettra", "--url", "http://a,http://b", "--url", "c", "-e", "x", "-e", "y"];
         let options = Options::parse_from(line);
         assert_eq!(options.url, ["http://a", "http://b", "c"]);
         assert_eq!(options.execute, ["x", "y"]);
@@ -184,12 +170,7 @@ mod tests {
 
     #[test]
     fn times_have_units() {
-        let table = [
-            ("10s", 10_000),
-            ("3", 3_000),
-            ("250ms", 250),
-            ("2m", 120_000),
-        ];
+        let table = [("10s", 10_000), ("3", 3_000), ("250ms", 250), ("2m", 120_000)];
         for (text, ms) in table {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }

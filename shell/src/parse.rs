@@ -110,13 +110,7 @@ const fn row(
     driver: &'static [&'static str],
     read: fn(&mut Words<'_>) -> Parsed<Statement>,
 ) -> Command {
-    Command {
-        names,
-        arguments,
-        help,
-        driver,
-        read,
-    }
+    Command { names, arguments, help, driver, read }
 }
 
 /// Every command of the shell.
@@ -222,10 +216,7 @@ fn connect(words: &mut Words<'_>, stay: bool) -> Parsed<Statement> {
 }
 
 fn login(words: &mut Words<'_>) -> Parsed<Statement> {
-    Ok(Statement::Login {
-        user: words.required("the user")?,
-        password: words.optional()?,
-    })
+    Ok(Statement::Login { user: words.required("the user")?, password: words.optional()? })
 }
 
 fn password(words: &mut Words<'_>) -> Parsed<Statement> {
@@ -276,25 +267,15 @@ fn update(words: &mut Words<'_>) -> Parsed<DocumentAction> {
     let before = words.revision()?;
     let document = words.document()?;
     let revision = before.or(words.revision()?);
-    Ok(DocumentAction::Update {
-        id,
-        document,
-        revision,
-    })
+    Ok(DocumentAction::Update { id, document, revision })
 }
 
 fn save(words: &mut Words<'_>) -> Parsed<DocumentAction> {
-    Ok(DocumentAction::Save {
-        id: words.id()?,
-        document: words.document()?,
-    })
+    Ok(DocumentAction::Save { id: words.id()?, document: words.document()? })
 }
 
 fn delete(words: &mut Words<'_>) -> Parsed<DocumentAction> {
-    Ok(DocumentAction::Delete {
-        id: words.id()?,
-        revision: words.revision()?,
-    })
+    Ok(DocumentAction::Delete { id: words.id()?, revision: words.revision()? })
 }
 
 fn cluster(action: ClusterAction) -> Parsed<Statement> {

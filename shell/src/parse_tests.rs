@@ -47,16 +47,10 @@ fn words_of_the_catalog() {
     };
     assert_eq!(catalog("show databases"), CatalogAction::ShowDatabases);
     assert_eq!(catalog("Show  DBS ;"), CatalogAction::ShowDatabases);
-    assert_eq!(
-        catalog("create database shop"),
-        CatalogAction::CreateDatabase("shop".into())
-    );
+    assert_eq!(catalog("create database shop"), CatalogAction::CreateDatabase("shop".into()));
     assert_eq!(
         catalog("rename col a b"),
-        CatalogAction::RenameCollection {
-            from: "a".into(),
-            to: "b".into()
-        }
+        CatalogAction::RenameCollection { from: "a".into(), to: "b".into() }
     );
     assert!(parse("rename col a").unwrap_err().contains("new name"));
 }
@@ -73,10 +67,7 @@ fn words_of_documents() {
     );
     assert_eq!(
         document_action("delete users x --revision 3"),
-        DocumentAction::Delete {
-            id: "x".into(),
-            revision: Some(3)
-        }
+        DocumentAction::Delete { id: "x".into(), revision: Some(3) }
     );
 }
 
@@ -92,31 +83,18 @@ fn the_revision_may_stand_before_or_behind_the_document() {
 
 #[test]
 fn federated_is_another_word_for_cluster() {
-    for action in [
-        "show",
-        "nodes",
-        "leader",
-        "stop n1",
-        "add http://h:1",
-        "resume n1",
-    ] {
+    for action in ["show", "nodes", "leader", "stop n1", "add http://h:1", "resume n1"] {
         assert_eq!(
             cluster_action(&format!("cluster {action}")),
             cluster_action(&format!("federated {action}"))
         );
     }
-    assert_eq!(
-        cluster_action("federated node-leader"),
-        ClusterAction::Leader
-    );
+    assert_eq!(cluster_action("federated node-leader"), ClusterAction::Leader);
 }
 
 #[test]
 fn force_may_stand_on_either_side_of_the_node() {
-    let forced = ClusterAction::Deregister {
-        node: "node3".into(),
-        force: true,
-    };
+    let forced = ClusterAction::Deregister { node: "node3".into(), force: true };
     assert_eq!(cluster_action("cluster remove node3 --force"), forced);
     assert_eq!(cluster_action("cluster deregister --force node3"), forced);
     assert_ne!(cluster_action("cluster remove node3"), forced);
@@ -134,15 +112,8 @@ fn a_description_is_the_rest_of_the_line() {
 
 #[test]
 fn settings_name_their_values_when_one_is_wrong() {
-    assert_eq!(
-        parse(".timer on").unwrap(),
-        Statement::Shell(ShellAction::Timer(true))
-    );
-    assert!(
-        parse(".level strong")
-            .unwrap_err()
-            .contains("linearizable|local")
-    );
+    assert_eq!(parse(".timer on").unwrap(), Statement::Shell(ShellAction::Timer(true)));
+    assert!(parse(".level strong").unwrap_err().contains("linearizable|local"));
     assert!(parse(".mode xml").unwrap_err().contains("ndjson"));
 }
 
@@ -153,10 +124,7 @@ fn errors_tell_the_next_step() {
         ("frobnicate", "type help"),
         ("cluster", "needs one word more"),
         ("cluster explode", "use cluster with"),
-        (
-            "count",
-            "the collection is missing; write: count <collection>",
-        ),
+        ("count", "the collection is missing; write: count <collection>"),
         ("count users now", "\"now\" is too much"),
         ("insert users {\"a\": }", "not JSON"),
     ];

@@ -107,11 +107,7 @@ fn write_result(verb: &str, written: &Written, format: Format) -> String {
 }
 
 fn value(value: &Value, format: Format) -> String {
-    if format.mode == Mode::Ndjson {
-        value.to_string()
-    } else {
-        format!("{value:#}")
-    }
+    if format.mode == Mode::Ndjson { value.to_string() } else { format!("{value:#}") }
 }
 
 fn rows(rows: &[Value], format: Format) -> String {
@@ -146,11 +142,7 @@ fn fields(record: &Value) -> String {
 fn fitting_table(rows: &[Value], width: Option<usize>) -> String {
     let table = table(rows, presets::UTF8_FULL_CONDENSED);
     let widths = table.column_max_content_widths();
-    let needed = widths
-        .iter()
-        .map(|width| usize::from(*width) + 3)
-        .sum::<usize>()
-        + 1;
+    let needed = widths.iter().map(|width| usize::from(*width) + 3).sum::<usize>() + 1;
     match width {
         Some(width) if needed > width => lines(rows),
         _ => table.to_string(),
@@ -160,15 +152,9 @@ fn fitting_table(rows: &[Value], width: Option<usize>) -> String {
 fn table(rows: &[Value], style: comfy_table::TableStyle) -> Table {
     let columns = columns(rows);
     let mut table = Table::new();
-    table
-        .load_style(style)
-        .set_header(columns.iter().map(|name| printable(name)));
+    table.load_style(style).set_header(columns.iter().map(|name| printable(name)));
     for row in rows {
-        table.add_row(
-            columns
-                .iter()
-                .map(|column| row.get(column).map(cell).unwrap_or_default()),
-        );
+        table.add_row(columns.iter().map(|column| row.get(column).map(cell).unwrap_or_default()));
     }
     table
 }
@@ -176,11 +162,7 @@ fn table(rows: &[Value], style: comfy_table::TableStyle) -> Table {
 /// The fields of all rows, in the order in which they are first seen.
 fn columns(rows: &[Value]) -> Vec<String> {
     let mut columns = serde_json::Map::new();
-    for key in rows
-        .iter()
-        .filter_map(Value::as_object)
-        .flat_map(|row| row.keys())
-    {
+    for key in rows.iter().filter_map(Value::as_object).flat_map(|row| row.keys()) {
         columns.entry(key).or_insert(Value::Null);
     }
     columns.into_iter().map(|(key, _)| key).collect()
@@ -260,11 +242,7 @@ pub(crate) fn colours() -> bool {
 /// Writes to the standard output; ends the program when nobody reads it any more.
 pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out
-        .write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .is_err()
-    {
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
 }

@@ -4,11 +4,7 @@ use super::*;
 use jettra_driver::DocumentId;
 
 fn format(mode: Mode) -> Format {
-    Format {
-        mode,
-        width: None,
-        quiet: false,
-    }
+    Format { mode, width: None, quiet: false }
 }
 
 fn people() -> Output {
@@ -31,10 +27,7 @@ fn a_table_has_the_fields_of_all_rows() {
 
 #[test]
 fn a_table_that_is_too_wide_becomes_lines() {
-    let width = |width| Format {
-        width: Some(width),
-        ..format(Mode::Table)
-    };
+    let width = |width| Format { width: Some(width), ..format(Mode::Table) };
     assert!(render(&people(), width(80)).starts_with('┌'));
     let narrow = render(&people(), width(20));
     assert!(narrow.starts_with("_id  = 1\nname = Ada\n"), "{narrow}");
@@ -45,10 +38,7 @@ fn a_table_is_exactly_as_wide_as_it_is_measured() {
     let table = render(&people(), format(Mode::Table));
     let needed = table.lines().next().unwrap().chars().count();
     let at = |width| {
-        let format = Format {
-            width: Some(width),
-            ..format(Mode::Table)
-        };
+        let format = Format { width: Some(width), ..format(Mode::Table) };
         render(&people(), format)
     };
     assert_eq!(at(needed), table);
@@ -63,10 +53,7 @@ fn json_modes_can_be_read_back() {
     let array: Value = serde_json::from_str(&render(&people(), format(Mode::Json))).unwrap();
     assert_eq!(array, Value::from(rows.clone()));
     let lines = render(&people(), format(Mode::Ndjson));
-    let read: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let read: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(read, rows);
 }
 
@@ -90,32 +77,17 @@ fn compact_has_no_lines() {
 fn a_write_shows_the_id() {
     let output = Output::Written {
         verb: "Inserted",
-        written: Written {
-            id: DocumentId::Int(7),
-            revision: 12,
-        },
+        written: Written { id: DocumentId::Int(7), revision: 12 },
     };
-    let quiet = Format {
-        quiet: true,
-        ..format(Mode::Table)
-    };
-    assert_eq!(
-        render(&output, format(Mode::Table)),
-        "Inserted 7 (revision 12)\n"
-    );
+    let quiet = Format { quiet: true, ..format(Mode::Table) };
+    assert_eq!(render(&output, format(Mode::Table)), "Inserted 7 (revision 12)\n");
     assert_eq!(render(&output, quiet), "7\n");
-    assert_eq!(
-        render(&output, format(Mode::Ndjson)),
-        "{\"id\":7,\"revision\":12}\n"
-    );
+    assert_eq!(render(&output, format(Mode::Ndjson)), "{\"id\":7,\"revision\":12}\n");
 }
 
 #[test]
 fn quiet_leaves_out_what_only_says_done() {
-    let quiet = Format {
-        quiet: true,
-        ..format(Mode::Table)
-    };
+    let quiet = Format { quiet: true, ..format(Mode::Table) };
     let done = Output::Done("Created database shop.".into());
     assert_eq!(render(&done, quiet), "");
     assert_eq!(render(&Output::Count(3), quiet), "3\n");
@@ -127,10 +99,7 @@ fn a_document_cannot_steer_the_terminal() {
     let rows = Output::Rows(vec![json!({"a": "\u{1b}[2J", "b": "x\ny\u{9b}"})]);
     for mode in [Mode::Table, Mode::Line, Mode::Compact] {
         let text = render(&rows, format(mode));
-        assert!(
-            !text.contains('\u{1b}') && !text.contains('\u{9b}'),
-            "{text}"
-        );
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{9b}'), "{text}");
         assert!(text.contains("x\\ny"), "{text}");
     }
 }

@@ -78,9 +78,7 @@ fn greet(shell: &mut Shell) {
         return;
     }
     let version = env!("CARGO_PKG_VERSION");
-    say(&format!(
-        "Jettra shell {version}. Type help for commands, Tab completes.\n"
-    ));
+    say(&format!("Jettra shell {version}. Type help for commands, Tab completes.\n"));
     match shell.session.user() {
         Some(_) => {
             shell.execute("whoami", "");
@@ -122,10 +120,7 @@ fn place(health: Option<&HealthReply>) -> String {
     };
     match health.status.as_str() {
         "ok" => format!("@{node}[{letter}]"),
-        status => format!(
-            "@{node}[{letter}, {}]",
-            printable(&status.replace('_', " "))
-        ),
+        status => format!("@{node}[{letter}, {}]", printable(&status.replace('_', " "))),
     }
 }
 
@@ -172,21 +167,11 @@ mod tests {
 
     #[test]
     fn lines_with_passwords_are_not_remembered() {
-        let secret = [
-            "login admin hunter2",
-            "LOGIN a b",
-            "password a b",
-            "logn admin x",
-        ];
+        let secret = ["login admin hunter2", "LOGIN a b", "password a b", "logn admin x"];
         for line in secret.into_iter().chain(["connect http://a:b@h:1"]) {
             assert!(holds_secret(line), "{line}");
         }
-        for line in [
-            "login admin",
-            "password",
-            "find users",
-            "connect http://h:1",
-        ] {
+        for line in ["login admin", "password", "find users", "connect http://h:1"] {
             assert!(!holds_secret(line), "{line}");
         }
     }

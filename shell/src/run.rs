@@ -33,18 +33,12 @@ pub(crate) struct Connection {
 impl Connection {
     /// A client with these settings; it connects with its first call.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let builder = Client::builder()
-            .seeds(self.seeds.clone())
-            .deadline(self.deadline);
+        let builder = Client::builder().seeds(self.seeds.clone()).deadline(self.deadline);
         let builder = match &self.credentials {
             Some((user, password)) => builder.credentials(user, password),
             None => builder,
         };
-        let builder = if self.stay {
-            builder.stay_on_seed()
-        } else {
-            builder
-        };
+        let builder = if self.stay { builder.stay_on_seed() } else { builder };
         Ok(builder.build()?)
     }
 }
@@ -109,11 +103,7 @@ impl Session {
 
     /// How to print.
     pub(crate) fn format(&self) -> Format {
-        Format {
-            mode: self.settings.mode,
-            width: self.settings.width,
-            quiet: self.settings.quiet,
-        }
+        Format { mode: self.settings.mode, width: self.settings.width, quiet: self.settings.quiet }
     }
 
     /// Runs one statement.
@@ -191,10 +181,7 @@ impl Session {
     }
 
     async fn drop_database(&mut self, name: &str) -> Ran {
-        self.confirm_name(
-            &format!("Drops database {name} with all its documents."),
-            name,
-        )?;
+        self.confirm_name(&format!("Drops database {name} with all its documents."), name)?;
         self.client.drop_database(name).await?;
         if self.database.as_deref() == Some(name) {
             self.database = None;
@@ -261,9 +248,7 @@ impl Session {
         }
         match ask::line(question) {
             Some(answer) if agrees(answer.trim()) => Ok(()),
-            _ => Err(Failure::Refused(
-                "not confirmed; nothing was changed".into(),
-            )),
+            _ => Err(Failure::Refused("not confirmed; nothing was changed".into())),
         }
     }
 }
@@ -286,9 +271,7 @@ fn help(about: Option<&str>) -> Ran {
         return Ok(Output::Text(help_all()));
     };
     let Some((command, _)) = lookup(about) else {
-        return refused(format!(
-            "{about:?} is not a command; type help for the list"
-        ));
+        return refused(format!("{about:?} is not a command; type help for the list"));
     };
     let mut text = format!("{}\n  {}.\n", command.usage(), command.help);
     if command.names.len() > 1 {

@@ -22,10 +22,7 @@ struct Pieces<R> {
 
 impl<R: BufRead> Pieces<R> {
     fn new(reader: R) -> Self {
-        Pieces {
-            lines: reader.lines(),
-            line: 0,
-        }
+        Pieces { lines: reader.lines(), line: 0 }
     }
 
     fn line(&mut self) -> Option<io::Result<String>> {
@@ -38,10 +35,7 @@ impl<R: BufRead> Iterator for Pieces<R> {
     type Item = io::Result<Piece>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut piece = Piece {
-            line: 0,
-            text: String::new(),
-        };
+        let mut piece = Piece { line: 0, text: String::new() };
         while let Some(line) = self.line() {
             let line = match line {
                 Ok(line) => line,

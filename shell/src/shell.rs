@@ -36,12 +36,7 @@ pub(crate) enum Flow {
 impl Shell {
     /// Puts the parts together.
     pub(crate) fn new(session: Session, runtime: Runtime, stop_on_error: bool) -> Shell {
-        Shell {
-            session,
-            runtime,
-            stop_on_error,
-            read_depth: 0,
-        }
+        Shell { session, runtime, stop_on_error, read_depth: 0 }
     }
 
     /// Runs one statement and prints its result, or its error on the error output.

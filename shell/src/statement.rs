@@ -10,10 +10,7 @@ pub(crate) enum Statement {
     /// Talk to another cluster, or with `stay` to one node only.
     Connect { url: String, stay: bool },
     /// Take another user; asks for the password when there is none.
-    Login {
-        user: String,
-        password: Option<String>,
-    },
+    Login { user: String, password: Option<String> },
     /// Forget the user.
     Logout,
     /// Change one's own password from the first to the second; asks when there are none.
@@ -25,10 +22,7 @@ pub(crate) enum Statement {
     /// Something about databases and collections.
     Catalog(CatalogAction),
     /// Something about the documents of one collection.
-    Documents {
-        collection: String,
-        action: DocumentAction,
-    },
+    Documents { collection: String, action: DocumentAction },
     /// Something about the members of the cluster.
     Cluster(ClusterAction),
     /// Something the shell does by itself.
@@ -70,18 +64,11 @@ pub(crate) enum DocumentAction {
     /// Count all.
     Count,
     /// Replace one that exists, if it still has the revision given.
-    Update {
-        id: DocumentId,
-        document: Value,
-        revision: Option<u64>,
-    },
+    Update { id: DocumentId, document: Value, revision: Option<u64> },
     /// Write one, whether or not it exists.
     Save { id: DocumentId, document: Value },
     /// Delete one, if it still has the revision given.
-    Delete {
-        id: DocumentId,
-        revision: Option<u64>,
-    },
+    Delete { id: DocumentId, revision: Option<u64> },
 }
 
 /// What to do with the members.
@@ -96,10 +83,7 @@ pub(crate) enum ClusterAction {
     /// The leader.
     Leader,
     /// Admit a node.
-    Register {
-        url: String,
-        description: Option<String>,
-    },
+    Register { url: String, description: Option<String> },
     /// Remove a node.
     Deregister { node: String, force: bool },
     /// Stop a node's process.

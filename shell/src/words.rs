@@ -53,16 +53,10 @@ impl<'a> Words<'a> {
     }
 
     fn bare(&mut self) -> Word {
-        let end = self
-            .rest
-            .find(char::is_whitespace)
-            .unwrap_or(self.rest.len());
+        let end = self.rest.find(char::is_whitespace).unwrap_or(self.rest.len());
         let (text, rest) = self.rest.split_at(end);
         self.rest = rest;
-        Word {
-            text: text.to_owned(),
-            quoted: false,
-        }
+        Word { text: text.to_owned(), quoted: false }
     }
 
     /// A word in double quotes has the escapes of a JSON text.
@@ -78,14 +72,10 @@ impl<'a> Words<'a> {
 
     fn single_quoted(&mut self) -> Parsed<Word> {
         let inside = &self.rest[1..];
-        let end = inside
-            .find('\'')
-            .ok_or_else(|| format!("the quote in {} is not closed", self.rest))?;
+        let end =
+            inside.find('\'').ok_or_else(|| format!("the quote in {} is not closed", self.rest))?;
         self.rest = &inside[end + 1..];
-        Ok(Word {
-            text: inside[..end].to_owned(),
-            quoted: true,
-        })
+        Ok(Word { text: inside[..end].to_owned(), quoted: true })
     }
 
     /// Takes a word that must be there; `what` names it in the error.
@@ -197,10 +187,7 @@ mod tests {
             ("\"42\"", DocumentId::from("42")),
             ("042", DocumentId::from("042")),
             ("4.2", DocumentId::from("4.2")),
-            (
-                "99999999999999999999",
-                DocumentId::from("99999999999999999999"),
-            ),
+            ("99999999999999999999", DocumentId::from("99999999999999999999")),
             ("abc", DocumentId::from("abc")),
         ];
         for (text, id) in table {
@@ -226,20 +213,10 @@ mod tests {
 
     #[test]
     fn a_statement_goes_on_while_a_bracket_is_open() {
-        for complete in [
-            "",
-            "find users",
-            r#"insert u {"a": "{["}"#,
-            r#"get u it"s"#,
-            "x }",
-        ] {
+        for complete in ["", "find users", r#"insert u {"a": "{["}"#, r#"get u it"s"#, "x }"] {
             assert!(is_complete(complete), "{complete}");
         }
-        for open in [
-            "insert u {",
-            r#"insert u {"a": [1, 2}"#,
-            r#"insert u {"a": "\"}"#,
-        ] {
+        for open in ["insert u {", r#"insert u {"a": [1, 2}"#, r#"insert u {"a": "\"}"#] {
             assert!(!is_complete(open), "{open}");
         }
     }

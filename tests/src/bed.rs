@@ -29,14 +29,8 @@ impl Bed {
     pub async fn new(name: &str) -> Bed {
         let turn = TURN.acquire().await.expect("the semaphore is never closed");
         let prefix = format!("jettra-test-{name}-");
-        let dir = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir()
-            .expect("a temporary folder");
-        Bed {
-            dir: Some(dir),
-            _turn: turn,
-        }
+        let dir = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder");
+        Bed { dir: Some(dir), _turn: turn }
     }
 
     /// The folder.

@@ -61,38 +61,25 @@ impl Cluster {
     /// Registers a node through the first one.
     pub async fn register(&self, index: usize) {
         let body = json!({"url": self.nodes[index].url()});
-        self.nodes[0]
-            .http()
-            .post("/api/cluster/register", &body)
-            .await
-            .ok();
+        self.nodes[0].http().post("/api/cluster/register", &body).await.ok();
     }
 
     /// A call to `/api/cluster/<action>` of the node at `index`.
     pub async fn act(&self, index: usize, action: &str, body: Value) -> crate::Answer {
-        self.nodes[index]
-            .http()
-            .post(&format!("/api/cluster/{action}"), &body)
-            .await
+        self.nodes[index].http().post(&format!("/api/cluster/{action}"), &body).await
     }
 
     /// A client that knows all nodes and follows the leader.
     pub fn client(&self) -> Client {
         let builder = Client::builder().seeds(self.nodes.iter().map(Node::url));
-        let builder = builder
-            .credentials(ADMIN, PASSWORD)
-            .deadline(Duration::from_secs(20));
+        let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(20));
         builder.build().expect("a client")
     }
 
     /// A client that talks to one node only.
     pub fn client_of(&self, index: usize) -> Client {
-        let builder = Client::builder()
-            .seeds([self.nodes[index].url()])
-            .stay_on_seed();
-        let builder = builder
-            .credentials(ADMIN, PASSWORD)
-            .deadline(Duration::from_secs(20));
+        let builder = Client::builder().seeds([self.nodes[index].url()]).stay_on_seed();
+        let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(20));
         builder.build().expect("a client")
     }
 
@@ -104,9 +91,25 @@ impl Cluster {
 
     /// The nodes whose process was started.
     pub fn running(&self) -> Vec<usize> {
-        (0..self.nodes.len())
-            .filter(|index| self.nodes[*index].is_started())
-            .collect()
+        (0..self.nodes.len()).filter(|index| self.nodes[*index].is_started()).collect()
+    }
+
+    /// The running nodes whose `/health` says one of these words. The others are no members
+    /// yet, or no more; one that is starting is an error, which ends by itself.
+    async fn with_health(&self, words: &[&str]) -> Result<Vec<usize>, String> {
+        let mut found = Vec::new();
+        for index in self.running() {
+            let health = self.nodes[index].http().try_get("/health").await?.json();
+            let word = health["status"].as_str().unwrap_or_default().to_owned();
+            match word.as_str() {
+                "starting" | "failed" | "" => {
+                    return Err(format!("{}: {health}", self.nodes[index].name));
+                }
+                word if words.contains(&word) => found.push(index),
+                _ => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Waits until a node's `/health` says `status`.
@@ -114,11 +117,7 @@ impl Cluster {
         let node = &self.nodes[index];
         wait_until(&format!("health of {}: {status}", node.name), async || {
             let found = node.http().try_get("/health").await?;
-            if found.json()["status"] == status {
-                Ok(())
-            } else {
-                Err(found.text)
-            }
+            if found.json()["status"] == status { Ok(()) } else { Err(found.text) }
         })
         .await;
     }
@@ -130,22 +129,23 @@ impl Cluster {
         documents.ok_or_else(|| format!("{}: {}", self.nodes[index].name, answer.text))
     }
 
-    /// Waits until the copies of all running nodes agree and satisfy `condition`.
+    /// Waits until the copies of all running nodes agree and satisfy `condition`. A paused
+    /// node shows its copy to nobody.
     pub async fn wait_members(
         &self,
         what: &str,
         condition: impl Fn(&[Value]) -> bool,
     ) -> Vec<Value> {
         wait_until(what, async || {
-            let running = self.running();
-            let first = self.members(running[0]).await?;
-            for index in running {
+            let mut first = None;
+            for index in self.with_health(&["ok", "no_leader"]).await? {
                 let copy = self.members(index).await?;
-                if copy != first || !condition(&copy) {
+                let expected = first.get_or_insert_with(|| copy.clone());
+                if copy != *expected || !condition(&copy) {
                     return Err(format!("{} has {copy:?}", self.nodes[index].name));
                 }
             }
-            Ok(first)
+            first.ok_or_else(|| "no node shows its copy".into())
         })
         .await
     }
@@ -163,28 +163,24 @@ impl Cluster {
     /// Waits until the copies show a member with this status.
     pub async fn wait_status(&self, name: &str, status: &str) {
         self.wait_members(&format!("{name} is {status}"), |members| {
-            members
-                .iter()
-                .any(|node| node["_id"] == name && node["status"] == status)
+            members.iter().any(|node| node["_id"] == name && node["status"] == status)
         })
         .await;
     }
 
-    /// Waits until one running node says that it leads, and the others name it; its index.
+    /// Waits until one running member says that it leads, and the others name it; its index.
     pub async fn leader(&self) -> usize {
         wait_until("one leader that all running nodes know", async || {
             let mut leading = Vec::new();
             let mut named = Vec::new();
-            for index in self.running() {
+            for index in self.with_health(&["ok", "paused", "no_leader"]).await? {
                 let health = self.nodes[index].http().try_get("/health").await?.json();
                 if health["is_leader"] == true {
                     leading.push(index);
                 }
                 named.push(health["current_leader"].as_u64());
             }
-            let agreed = named
-                .iter()
-                .all(|leader| leader.is_some() && *leader == named[0]);
+            let agreed = named.iter().all(|leader| leader.is_some() && *leader == named[0]);
             match leading.as_slice() {
                 [leader] if agreed => Ok(*leader),
                 _ => Err(format!("leading: {leading:?}, named: {named:?}")),
@@ -206,18 +202,11 @@ impl Cluster {
         wait_until("all nodes have applied the same", async || {
             let mut reached = Vec::new();
             for index in self.running() {
-                let report = self.nodes[index]
-                    .http()
-                    .try_get("/api/cluster")
-                    .await?
-                    .json();
+                let report = self.nodes[index].http().try_get("/api/cluster").await?.json();
                 reached.push(report["appliedIndex"].as_u64().unwrap_or(0));
             }
             furthest = reached.iter().copied().chain([furthest]).max().unwrap_or(0);
-            if reached
-                .iter()
-                .all(|index| *index == furthest && furthest > 0)
-            {
+            if reached.iter().all(|index| *index == furthest && furthest > 0) {
                 return Ok(());
             }
             Err(format!("{reached:?} of {furthest}"))
@@ -239,9 +228,7 @@ impl Cluster {
         .await;
         self.wait_members(&format!("{name} is shown as leader"), |members| {
             leaders(members) == 1
-                && members
-                    .iter()
-                    .any(|node| node["_id"] == *name && node["role"] == "LEADER")
+                && members.iter().any(|node| node["_id"] == *name && node["role"] == "LEADER")
         })
         .await;
     }
@@ -258,8 +245,5 @@ fn all_active(members: &[Value]) -> bool {
 }
 
 fn leaders(members: &[Value]) -> usize {
-    members
-        .iter()
-        .filter(|node| node["role"] == "LEADER")
-        .count()
+    members.iter().filter(|node| node["role"] == "LEADER").count()
 }

@@ -1,1 +1,191 @@
-//! x
+//! Golden scripts: calls and their answers, written down as a person reads them.
+//!
+//! ```text
+//! # A comment.
+//! > PUT /api/doc?db=shop&col=users&id=1
+//! If-Match: $revision
+//! {"name": "Ada"}
+//! < 200
+//! ETag: $revision
+//! {"status": "ok"}
+//! ```
+//!
+//! `> method target` begins a call, `< status` what it must answer; headers and a body may
+//! follow either. An error is written `< 404 document_not_found`, and must have a message and
+//! a hint. `$name` in an answer remembers a value the first time and must be the same later;
+//! in a call it stands for that value. `"*"` in an answer is any value.
+
+use crate::http::{Answer, Http, send};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One call and its answer.
+#[derive(Debug, Default)]
+struct Step {
+    line: usize,
+    call: Message,
+    answer: Message,
+}
+
+/// The first line without its mark, headers, and a body.
+#[derive(Debug, Default)]
+struct Message {
+    head: String,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Message {
+    fn add(&mut self, line: &str) {
+        let header = line.split_once(": ").filter(|(name, _)| {
+            let mut letters = name.chars();
+            letters.next().is_some_and(|first| first.is_ascii_uppercase())
+                && letters.all(|letter| letter.is_ascii_alphabetic() || letter == '-')
+        });
+        match header {
+            Some((name, value)) => self.headers.push((name.to_owned(), value.to_owned())),
+            None => self.body.push_str(line.trim_end()),
+        }
+    }
+}
+
+fn parse(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut answering = false;
+    for (at, line) in text.lines().enumerate() {
+        if let Some(head) = line.strip_prefix("> ") {
+            let call = Message { head: head.to_owned(), ..Message::default() };
+            steps.push(Step { line: at + 1, call, answer: Message::default() });
+            answering = false;
+        } else if let (Some(head), Some(step)) = (line.strip_prefix("< "), steps.last_mut()) {
+            step.answer.head = head.to_owned();
+            answering = true;
+        } else if !line.starts_with('#')
+            && let Some(step) = steps.last_mut()
+        {
+            let message = if answering { &mut step.answer } else { &mut step.call };
+            message.add(line);
+        }
+    }
+    steps
+}
+
+/// Runs a script, each call on the next of `nodes`; the calls as `method target`.
+///
+/// # Panics
+/// When an answer is not as written, with the line.
+pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut variables = BTreeMap::new();
+    let mut calls = Vec::new();
+    for (number, step) in parse(&text).into_iter().enumerate() {
+        let node = &nodes[number % nodes.len()];
+        let answer = call(node, &step.call, &variables).await;
+        if let Err(reason) = compare(&step.answer, &answer, &mut variables) {
+            let Step { line, call, .. } = step;
+            panic!("{}:{line}: {}\n{reason}\ngot: {} {:?}\n{}", path.display(), call.head, answer.status, answer.headers, answer.text);
+        }
+        calls.push(step.call.head);
+    }
+    assert!(!calls.is_empty(), "{} holds no calls", path.display());
+    calls
+}
+
+type Variables = BTreeMap<String, Value>;
+
+/// `text` with the values of variables in the place of their names.
+fn fill(text: &str, variables: &Variables) -> String {
+    let mut filled = text.to_owned();
+    for (name, value) in variables {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        filled = filled.replace(name, &value);
+    }
+    filled
+}
+
+async fn call(node: &Http, call: &Message, variables: &Variables) -> Answer {
+    let head = fill(&call.head, variables);
+    let (method, target) = head.split_once(' ').expect("a call is written: > METHOD /target");
+    let mut request = node.request(method, target);
+    for (name, value) in &call.headers {
+        request = request.header(name, fill(value, variables));
+    }
+    send(request.body(fill(&call.body, variables))).await
+}
+
+fn compare(expected: &Message, answer: &Answer, variables: &mut Variables) -> Result<(), String> {
+    let (status, code) = expected.head.split_once(' ').unwrap_or((&expected.head, ""));
+    if answer.status.to_string() != status {
+        return Err(format!("expected status {status}"));
+    }
+    if !code.is_empty() {
+        answer.refused(answer.status, code);
+    }
+    for (name, value) in &expected.headers {
+        let found = Value::from(answer.header(&name.to_lowercase()));
+        compare_value(&Value::from(fill(value, variables)), &found, variables)
+            .map_err(|reason| format!("header {name}: {reason}"))?;
+    }
+    match serde_json::from_str(&expected.body) {
+        Ok(body) => compare_value(&body, &answer.json(), variables),
+        Err(_) if expected.body == answer.text || !code.is_empty() => Ok(()),
+        Err(_) => Err(format!("expected {:?}", expected.body)),
+    }
+}
+
+fn compare_value(expected: &Value, found: &Value, variables: &mut Variables) -> Result<(), String> {
+    let differs = || Err(format!("expected {expected}, found {found}"));
+    match (expected, found) {
+        (Value::String(name), _) if name == "*" => Ok(()),
+        (Value::String(name), _) if name.starts_with('$') => match variables.get(name) {
+            Some(value) if value == found => Ok(()),
+            Some(value) => Err(format!("{name} was {value}, found {found}")),
+            None => {
+                variables.insert(name.clone(), found.clone());
+                Ok(())
+            }
+        },
+        (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
+            expected.iter().zip(found).try_for_each(|(a, b)| compare_value(a, b, variables))
+        }
+        (Value::Object(expected), Value::Object(found)) if expected.keys().eq(found.keys()) => {
+            expected.iter().try_for_each(|(key, value)| compare_value(value, &found[key], variables))
+        }
+        _ if expected == found => Ok(()),
+        _ => differs(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_script_is_read_into_calls_and_answers() {
+        let steps = parse("# x\n> GET /a\n< 200\nETag: $r\n{\"a\":\n 1}\n\n> DELETE /b\nIf-Match: $r\n{}\n< 404 gone\n");
+        assert_eq!(steps.len(), 2);
+        assert_eq!((steps[0].call.head.as_str(), steps[0].line), ("GET /a", 2));
+        assert_eq!(steps[0].answer.headers, [("ETag".to_owned(), "$r".to_owned())]);
+        assert_eq!(steps[0].answer.body, "{\"a\": 1}");
+        assert_eq!((steps[1].call.body.as_str(), steps[1].answer.head.as_str()), ("{}", "404 gone"));
+    }
+
+    #[test]
+    fn a_difference_is_found_and_a_variable_keeps_its_value() {
+        let mut variables = Variables::new();
+        let mut same = |a, b| compare_value(&a, &b, &mut variables).is_ok();
+        assert!(same(json!({"a": "$x", "b": ["*"]}), json!({"a": 7, "b": [null]})));
+        assert!(same(json!("$x"), json!(7)));
+        for (expected, found) in [
+            (json!("$x"), json!(8)),
+            (json!({"a": 1}), json!({"a": 1, "b": 2})),
+            (json!([1]), json!([1, 2])),
+            (json!(1), json!("1")),
+        ] {
+            assert!(!same(expected.clone(), found.clone()), "{expected} is not {found}");
+        }
+        assert_eq!(fill("/x/$x", &variables), "/x/7");
+    }
+}

@@ -32,27 +32,18 @@ impl Http {
         let client = Client::builder().no_proxy().timeout(TIMEOUT);
         let client = client.redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("an HTTP client");
-        Http {
-            client,
-            base: base.to_owned(),
-            credentials: None,
-        }
+        Http { client, base: base.to_owned(), credentials: None }
     }
 
     /// The same with HTTP Basic.
     pub fn login(&self, user: &str, password: &str) -> Http {
-        Http {
-            credentials: Some((user.to_owned(), password.to_owned())),
-            ..self.clone()
-        }
+        Http { credentials: Some((user.to_owned(), password.to_owned())), ..self.clone() }
     }
 
     /// Begins a call; for headers and bodies of one's own.
     pub fn request(&self, method: &str, target: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let request = self
-            .client
-            .request(method, format!("{}{target}", self.base));
+        let request = self.client.request(method, format!("{}{target}", self.base));
         match &self.credentials {
             Some((user, password)) => request.basic_auth(user, Some(password)),
             None => request,
@@ -72,12 +63,7 @@ impl Http {
     /// A call with a body that is not marked as JSON, as `curl -d` sends it.
     pub async fn curl(&self, method: &str, target: &str, body: &str) -> Answer {
         let form = "application/x-www-form-urlencoded";
-        send(
-            self.request(method, target)
-                .header("content-type", form)
-                .body(body.to_owned()),
-        )
-        .await
+        send(self.request(method, target).header("content-type", form).body(body.to_owned())).await
     }
 
     /// A call with a JSON body.
@@ -96,9 +82,7 @@ impl Http {
 /// # Panics
 /// When there is no answer.
 pub async fn send(request: RequestBuilder) -> Answer {
-    try_send(request)
-        .await
-        .unwrap_or_else(|error| panic!("{error}"))
+    try_send(request).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Sends a call; the text of the failure when there is no answer.
@@ -109,15 +93,9 @@ pub async fn try_send(request: RequestBuilder) -> Result<Answer, String> {
     let text = |value: &reqwest::header::HeaderValue| {
         String::from_utf8_lossy(value.as_bytes()).into_owned()
     };
-    let headers = headers
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect();
+    let headers = headers.map(|(name, value)| (name.to_string(), text(value))).collect();
     let text = answer.text().await.map_err(|error| format!("{error:?}"))?;
-    Ok(Answer {
-        status,
-        headers,
-        text,
-    })
+    Ok(Answer { status, headers, text })
 }
 
 impl Answer {
@@ -128,10 +106,7 @@ impl Answer {
 
     /// The stable code of an error.
     pub fn code(&self) -> String {
-        self.json()["error"]["code"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
     /// A header, empty when it is not there.
@@ -145,12 +120,7 @@ impl Answer {
     /// When it is an error.
     #[track_caller]
     pub fn ok(self) -> Answer {
-        assert!(
-            (200..300).contains(&self.status),
-            "{} {}",
-            self.status,
-            self.text
-        );
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text);
         self
     }
 
@@ -161,18 +131,8 @@ impl Answer {
     /// When it is not.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> &Answer {
-        assert_eq!(
-            (self.status, self.code().as_str()),
-            (status, code),
-            "{}",
-            self.text
-        );
-        assert_eq!(
-            self.header("content-type"),
-            "application/json",
-            "{}",
-            self.text
-        );
+        assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.text);
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.text);
         let error = &self.json()["error"];
         for field in ["message", "hint", "request_id"] {
             let text = error[field].as_str().unwrap_or_default();

@@ -50,16 +50,10 @@ impl Told {
         let lost: Vec<_> = self.acknowledged.difference(there).collect();
         assert!(lost.is_empty(), "{place}: acknowledged, but lost: {lost:?}");
         let refused: Vec<_> = self.refused.intersection(there).collect();
-        assert!(
-            refused.is_empty(),
-            "{place}: refused, but there: {refused:?}"
-        );
+        assert!(refused.is_empty(), "{place}: refused, but there: {refused:?}");
         let known: BTreeSet<_> = self.acknowledged.union(&self.unknown).cloned().collect();
         let invented: Vec<_> = there.difference(&known).collect();
-        assert!(
-            invented.is_empty(),
-            "{place}: written by nobody: {invented:?}"
-        );
+        assert!(invented.is_empty(), "{place}: written by nobody: {invented:?}");
     }
 }
 
@@ -76,10 +70,7 @@ impl Load {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let (stop, successes) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicUsize::new(0)),
-        );
+        let (stop, successes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let tasks = (0..count).map(|writer| {
             let (stop, successes, write) = (stop.clone(), successes.clone(), write.clone());
             tokio::spawn(async move {
@@ -97,11 +88,7 @@ impl Load {
             })
         });
         let tasks = tasks.collect();
-        Load {
-            stop,
-            successes,
-            tasks,
-        }
+        Load { stop, successes, tasks }
     }
 
     /// Writers that insert documents whose `_id` is the token.
@@ -120,10 +107,7 @@ impl Load {
     pub async fn appends(client: &Client, count: usize) -> Load {
         let documents = client.collection::<Value>(DATABASE, COUNTER);
         let id = DocumentId::from("list");
-        documents
-            .save(&id, &json!({"tokens": []}))
-            .await
-            .expect("the list is made");
+        documents.save(&id, &json!({"tokens": []})).await.expect("the list is made");
         Load::start(count, move |token| {
             let (documents, id) = (documents.clone(), id.clone());
             async move { append(&documents, &id, token).await }
@@ -135,11 +119,7 @@ impl Load {
         let goal = self.successes.load(Ordering::Acquire) + more;
         crate::wait_until(&format!("{more} more writes"), async || {
             let reached = self.successes.load(Ordering::Acquire);
-            if reached >= goal {
-                Ok(())
-            } else {
-                Err(format!("{reached} of {goal}"))
-            }
+            if reached >= goal { Ok(()) } else { Err(format!("{reached} of {goal}")) }
         })
         .await;
     }

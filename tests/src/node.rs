@@ -42,12 +42,7 @@ impl Settings {
     /// The settings of a node with this role.
     pub fn new(role: Role) -> Settings {
         let secret = SECRET.to_owned();
-        Settings {
-            role,
-            config: Map::new(),
-            env: Vec::new(),
-            secret,
-        }
+        Settings { role, config: Map::new(), env: Vec::new(), secret }
     }
 
     /// With a key more in the configuration file.
@@ -80,13 +75,7 @@ impl Node {
     pub(crate) fn new(bed: &Path, name: &str, port: u16, settings: Settings) -> Node {
         let dir = bed.join(name);
         std::fs::create_dir_all(&dir).expect("the folder of a node");
-        Node {
-            name: name.to_owned(),
-            port,
-            settings,
-            dir,
-            child: None,
-        }
+        Node { name: name.to_owned(), port, settings, dir, child: None }
     }
 
     /// Where it is reached.
@@ -121,11 +110,7 @@ impl Node {
                 command.env_remove(name);
             }
         }
-        command
-            .arg(path)
-            .current_dir(&self.dir)
-            .env("HOME", &self.dir)
-            .stdin(Stdio::null());
+        command.arg(path).current_dir(&self.dir).env("HOME", &self.dir).stdin(Stdio::null());
         command.env("JETTRA_CLUSTER_SECRET", &self.settings.secret);
         command.env("JETTRA_ADMIN_PASSWORD", PASSWORD);
         command.envs(self.settings.env.iter().cloned());
@@ -134,14 +119,9 @@ impl Node {
 
     /// Starts a command line as this node's process; its output goes to the log.
     pub fn spawn(&mut self, mut command: Command) {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log_path());
+        let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("the log of a node");
-        command
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log);
+        command.stdout(log.try_clone().expect("a second handle")).stderr(log);
         self.child = Some(command.spawn().expect("jettradb can be started"));
     }
 
@@ -197,10 +177,7 @@ impl Node {
     /// Sends a signal, such as `STOP`, `CONT` or `TERM`.
     pub fn signal(&self, name: &str) {
         let number = self.pid().to_string();
-        let sent = Command::new("kill")
-            .args(["-s", name, &number])
-            .status()
-            .expect("kill runs");
+        let sent = Command::new("kill").args(["-s", name, &number]).status().expect("kill runs");
         assert!(sent.success(), "SIG{name} to {}", self.name);
     }
 
@@ -237,11 +214,7 @@ impl Drop for Node {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n");
-            eprintln!(
-                "--- the end of the log of {} ({}):\n{tail}",
-                self.name,
-                self.url()
-            );
+            eprintln!("--- the end of the log of {} ({}):\n{tail}", self.name, self.url());
         }
     }
 }

@@ -8,20 +8,12 @@ use std::collections::BTreeSet;
 
 /// The `_id`s of all documents in a node's own copy.
 async fn ids(cluster: &Cluster, index: usize, collection: &str) -> BTreeSet<String> {
-    let documents = cluster
-        .client_of(index)
-        .collection::<Value>(DATABASE, collection);
+    let documents = cluster.client_of(index).collection::<Value>(DATABASE, collection);
     let documents = documents.with_level(ReadLevel::Local);
     let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
     loop {
-        let page = documents
-            .list(1000, cursor.as_deref())
-            .await
-            .expect("a page");
-        let ids = page
-            .documents
-            .iter()
-            .map(|document| document["_id"].as_str().expect("an _id"));
+        let page = documents.list(1000, cursor.as_deref()).await.expect("a page");
+        let ids = page.documents.iter().map(|document| document["_id"].as_str().expect("an _id"));
         found.extend(ids.map(str::to_owned));
         cursor = page.cursor;
         if cursor.is_none() {
@@ -33,14 +25,8 @@ async fn ids(cluster: &Cluster, index: usize, collection: &str) -> BTreeSet<Stri
 async fn start(name: &str, adjust: impl Fn(Settings) -> Settings) -> Cluster {
     let cluster = Cluster::start_with(name, 3, adjust).await;
     let client = cluster.client();
-    client
-        .create_collection(DATABASE, INSERTS)
-        .await
-        .expect("a collection");
-    client
-        .create_collection(DATABASE, COUNTER)
-        .await
-        .expect("a collection");
+    client.create_collection(DATABASE, INSERTS).await.expect("a collection");
+    client.create_collection(DATABASE, COUNTER).await.expect("a collection");
     cluster
 }
 
@@ -86,10 +72,7 @@ async fn a_node_that_missed_more_than_the_log_holds_catches_up_by_snapshot() {
     cluster.wait_active(3).await;
     check_inserts(&cluster, load).await;
     let log = cluster.nodes[dead].log();
-    assert!(
-        log.contains("installed a snapshot"),
-        "it caught up without a snapshot"
-    );
+    assert!(log.contains("installed a snapshot"), "it caught up without a snapshot");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,10 +89,7 @@ async fn a_compare_and_set_loses_nothing_and_repeats_nothing_while_leaders_die()
         cluster.wait_active(3).await;
     }
     let told = load.finish().await;
-    let list = client
-        .collection::<Value>(DATABASE, COUNTER)
-        .get(&"list".into())
-        .await;
+    let list = client.collection::<Value>(DATABASE, COUNTER).get(&"list".into()).await;
     let list = list.expect("an answer").expect("the list").value;
     let tokens: Vec<String> = serde_json::from_value(list["tokens"].clone()).expect("texts");
     let there: BTreeSet<String> = tokens.iter().cloned().collect();
@@ -128,16 +108,8 @@ async fn nothing_acknowledged_is_lost_when_all_nodes_die_at_once() {
         cluster.wait_active(3).await;
         load.wait_successes(20).await;
         check_inserts(&cluster, load).await;
-        cluster
-            .client()
-            .drop_collection(DATABASE, INSERTS)
-            .await
-            .expect("dropped");
-        cluster
-            .client()
-            .create_collection(DATABASE, INSERTS)
-            .await
-            .expect("a collection");
+        cluster.client().drop_collection(DATABASE, INSERTS).await.expect("dropped");
+        cluster.client().create_collection(DATABASE, INSERTS).await.expect("a collection");
     }
 }
 
@@ -151,18 +123,11 @@ async fn a_dead_leader_is_shown_inactive_everywhere_until_it_is_back() {
     let leader = cluster.leader().await;
     let new = cluster.nodes[leader].name.clone();
     let members = cluster
-        .wait_members("the new leader is shown", |members| {
-            role(members, &new) == "LEADER"
-        })
+        .wait_members("the new leader is shown", |members| role(members, &new) == "LEADER")
         .await;
     assert_eq!(role(&members, &name), "FOLLOWER");
     for index in cluster.running() {
-        let report = cluster.nodes[index]
-            .http()
-            .get("/api/cluster")
-            .await
-            .ok()
-            .json();
+        let report = cluster.nodes[index].http().get("/api/cluster").await.ok().json();
         assert_eq!(report["leaderId"], *new);
         let health = report["health"].as_str().expect("a sentence");
         assert!(health.contains(&format!("{name} is INACTIVE")), "{health}");

@@ -16,11 +16,7 @@ async fn write(http: &Http, number: u64) {
 }
 
 async fn prepare(cluster: &Cluster) {
-    cluster
-        .client()
-        .create_collection("shop", "stock")
-        .await
-        .expect("a collection");
+    cluster.client().create_collection("shop", "stock").await.expect("a collection");
     write(&cluster.nodes[0].http(), 1).await;
 }
 
@@ -29,11 +25,7 @@ async fn prepare(cluster: &Cluster) {
 async fn read_at_wake_up(node: &Node, token: &str) -> Vec<Result<Answer, String>> {
     let mut queued = Vec::new();
     for _ in 0..QUEUED {
-        queued.push(
-            queue_read(node, token)
-                .await
-                .expect("the kernel takes the request"),
-        );
+        queued.push(queue_read(node, token).await.expect("the kernel takes the request"));
     }
     node.signal("CONT");
     let mut answers = Vec::new();
@@ -58,21 +50,11 @@ async fn queue_read(node: &Node, token: &str) -> std::io::Result<TcpStream> {
 async fn read_answer(mut stream: TcpStream) -> Result<Answer, String> {
     let mut text = String::new();
     let reading = tokio::time::timeout(DEADLINE, stream.read_to_string(&mut text));
-    reading
-        .await
-        .map_err(|_| "no answer")?
-        .map_err(|error| error.to_string())?;
+    reading.await.map_err(|_| "no answer")?.map_err(|error| error.to_string())?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .ok_or("no status")?;
-    Ok(Answer {
-        status,
-        headers: Default::default(),
-        text: body.to_owned(),
-    })
+    let status =
+        head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
+    Ok(Answer { status, headers: Default::default(), text: body.to_owned() })
 }
 
 /// The value of the `Authorization` header, from the login.
@@ -134,10 +116,7 @@ async fn a_follower_that_slept_never_serves_the_old_value() {
         let (leader, follower) = (cluster.leader().await, cluster.follower().await);
         cluster.nodes[follower].signal("STOP");
         write(&cluster.nodes[leader].http(), round).await;
-        check(
-            read_at_wake_up(&cluster.nodes[follower], &token).await,
-            round,
-        );
+        check(read_at_wake_up(&cluster.nodes[follower], &token).await, round);
     }
 }
 
@@ -146,24 +125,13 @@ async fn each_write_is_seen_by_the_next_read_on_every_node() {
     let cluster = Cluster::start("reads-next", 3).await;
     prepare(&cluster).await;
     let id = DocumentId::from("apples");
-    let places: Vec<_> = (0..3)
-        .map(|index| {
-            cluster
-                .client_of(index)
-                .collection::<Value>("shop", "stock")
-        })
-        .collect();
+    let places: Vec<_> =
+        (0..3).map(|index| cluster.client_of(index).collection::<Value>("shop", "stock")).collect();
     for number in 2..60 {
         let writer = number % 3;
-        places[writer]
-            .save(&id, &json!({"number": number}))
-            .await
-            .expect("written");
+        places[writer].save(&id, &json!({"number": number})).await.expect("written");
         for reader in [1, 2, 0] {
-            let found = places[(writer + reader) % 3]
-                .get(&id)
-                .await
-                .expect("an answer");
+            let found = places[(writer + reader) % 3].get(&id).await.expect("an answer");
             assert_eq!(found.expect("a document").value["number"], number);
         }
     }
@@ -185,21 +153,12 @@ async fn without_a_quorum_only_local_reads_are_served() {
     let local = http.get(&format!("{TARGET}?level=local")).await.ok();
     assert_eq!(local.json()["number"], 1);
     let write = http.json("PUT", TARGET, &json!({"number": 2})).await;
-    assert!(
-        matches!(write.status, 503 | 504),
-        "{} {}",
-        write.status,
-        write.text
-    );
+    assert!(matches!(write.status, 503 | 504), "{} {}", write.status, write.text);
     for index in (0..3).filter(|index| *index != left) {
         cluster.nodes[index].start();
     }
     cluster.wait_active(3).await;
     let number = http.get(TARGET).await.ok().json()["number"].as_u64();
     let unknown = write.code() == "outcome_unknown";
-    assert!(
-        number == Some(1) || unknown && number == Some(2),
-        "{number:?} after {}",
-        write.text
-    );
+    assert!(number == Some(1) || unknown && number == Some(2), "{number:?} after {}", write.text);
 }

@@ -12,6 +12,7 @@ use jettra_driver::DocumentId;
 use jettra_driver::wire::{LoginReply, SessionReply};
 use serde::Deserialize;
 use serde_json::json;
+use std::rc::Rc;
 
 #[derive(Deserialize)]
 struct Credentials {
@@ -28,39 +29,26 @@ struct NewPassword {
 }
 
 /// `POST /api/login`: the ancestor's token, and a session cookie for the page.
-pub async fn login(call: Call) -> Result<Reply> {
+pub async fn login(call: Rc<Call>) -> Result<Reply> {
     let given: Credentials = call.json()?;
     let (group, config) = (call.group()?, &call.cluster().config);
-    let user = call
-        .app
-        .passwords
-        .verify(group, &given.username, &given.password)
-        .await?;
+    let user = call.app.passwords.verify(group, &given.username, &given.password).await?;
     session::remove_ended(group, now_ms()).await?;
     let token = session::create(group, &user.name, now_ms(), config.session_hours).await?;
     let pair = format!("{}:{}", given.username, given.password);
-    let basic = format!(
-        "Basic {}",
-        base64::engine::general_purpose::STANDARD.encode(pair)
-    );
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
     let cookie = session_cookie(&token, config.session_hours * 3600);
-    Ok(Reply::json(&LoginReply {
-        token: basic,
-        role: Some(user.role),
-    })
-    .header("set-cookie", cookie)
-    .header("cache-control", "no-store"))
+    Ok(Reply::json(&LoginReply { token: basic, role: Some(user.role) })
+        .header("set-cookie", cookie)
+        .header("cache-control", "no-store"))
 }
 
 fn session_cookie(token: &str, seconds: u64) -> String {
-    format!(
-        "{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}",
-        session::COOKIE
-    )
+    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}", session::COOKIE)
 }
 
 /// `POST /api/logout`
-pub async fn logout(call: Call) -> Result<Reply> {
+pub async fn logout(call: Rc<Call>) -> Result<Reply> {
     if let Some(token) = &call.session {
         session::end(call.group()?, token).await?;
     }
@@ -68,17 +56,14 @@ pub async fn logout(call: Call) -> Result<Reply> {
 }
 
 /// `GET /api/v1/session`
-pub async fn session(call: Call) -> Result<Reply> {
+pub async fn session(call: Rc<Call>) -> Result<Reply> {
     let user = call.user()?;
-    Ok(Reply::json(&SessionReply {
-        username: user.name.clone(),
-        role: Some(user.role.clone()),
-    }))
+    Ok(Reply::json(&SessionReply { username: user.name.clone(), role: Some(user.role.clone()) }))
 }
 
 /// `POST /api/change-password`. A session proves less than a password, so it must give the
 /// old one; HTTP Basic has given it already, as the ancestor's clients do.
-pub async fn change_password(call: Call) -> Result<Reply> {
+pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
     let new: NewPassword = call.json()?;
     let (group, user) = (call.group()?, call.user()?);
     match &new.old_password {

@@ -6,10 +6,12 @@ use crate::engine::Target;
 use crate::engine::document::{check_id_size, parse_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
+use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
 use jettra_driver::{DocumentId, ReadLevel};
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What all calls share.
@@ -33,15 +35,30 @@ pub struct Call {
     pub path: Vec<(String, String)>,
     /// Parameters of the query.
     pub query: Vec<(String, String)>,
-    /// Headers of the request.
-    pub headers: HeaderMap,
-    /// Path and query as they came.
-    pub target: String,
+    /// The request that it came in.
+    pub http: HttpRequest,
+    /// A parameter that this node adds to the address when it forwards the call.
+    pub added: Option<String>,
     /// The body.
     pub body: Bytes,
 }
 
 impl Call {
+    /// Headers of the request.
+    pub fn headers(&self) -> &HeaderMap {
+        self.http.headers()
+    }
+
+    /// Path and query.
+    pub fn target(&self) -> Cow<'_, str> {
+        let came = self.http.uri().path_and_query().map_or("/", |target| target.as_str());
+        match &self.added {
+            None => Cow::Borrowed(came),
+            Some(added) if came.contains('?') => Cow::Owned(format!("{came}&{added}")),
+            Some(added) => Cow::Owned(format!("{came}?{added}")),
+        }
+    }
+
     /// The node's own view of the cluster.
     pub fn cluster(&self) -> &Arc<Cluster> {
         &self.app.cluster
@@ -60,8 +77,7 @@ impl Call {
     /// A parameter under any of its names; from the path, else from the query.
     pub fn parameter(&self, names: &[&str]) -> Option<&str> {
         let of = |list: &'_ [(String, String)]| {
-            list.iter()
-                .position(|(name, _)| names.contains(&name.as_str()))
+            list.iter().position(|(name, _)| names.contains(&name.as_str()))
         };
         if let Some(at) = of(&self.path) {
             return Some(&self.path[at].1);
@@ -75,11 +91,8 @@ impl Call {
     /// `invalid_parameter` naming it.
     pub fn required(&self, names: &[&str]) -> Result<&str> {
         self.parameter(names).ok_or_else(|| {
-            Error::new(
-                Kind::InvalidParameter,
-                format!("the parameter {:?} is missing", names[0]),
-            )
-            .hint(format!("add ?{}=… to the address", names[0]))
+            Error::new(Kind::InvalidParameter, format!("the parameter {:?} is missing", names[0]))
+                .hint(format!("add ?{}=… to the address", names[0]))
         })
     }
 
@@ -89,42 +102,27 @@ impl Call {
             return Ok(default);
         };
         let bad = || {
-            Error::new(
-                Kind::InvalidParameter,
-                format!("{name}={text} is out of range"),
-            )
-            .hint(format!("use a whole number from 0 to {max}"))
+            Error::new(Kind::InvalidParameter, format!("{name}={text} is out of range"))
+                .hint(format!("use a whole number from 0 to {max}"))
         };
-        text.parse()
-            .ok()
-            .filter(|number| *number <= max)
-            .ok_or_else(bad)
+        text.parse().ok().filter(|number| *number <= max).ok_or_else(bad)
     }
 
     /// Database and collection.
     pub fn place(&self) -> Result<(&str, &str)> {
-        Ok((
-            self.required(&["db", "database"])?,
-            self.required(&["col", "collection"])?,
-        ))
+        Ok((self.required(&["db", "database"])?, self.required(&["col", "collection"])?))
     }
 
     /// The document that the call names. A text that could be a number as well means either,
     /// unless `id_type` says which.
     pub fn target_document(&self) -> Result<Target> {
         let text = self.required(&["id"])?;
-        let number = text
-            .parse::<i64>()
-            .ok()
-            .filter(|number| number.to_string() == text);
+        let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
         let string = DocumentId::String(text.to_owned());
         let target = match (self.parameter(&["id_type"]), number) {
             (Some("string"), _) | (None, None) => string.into(),
             (Some("int"), Some(number)) => DocumentId::Int(number).into(),
-            (None, Some(number)) => Target {
-                id: DocumentId::Int(number),
-                or: Some(string),
-            },
+            (None, Some(number)) => Target { id: DocumentId::Int(number), or: Some(string) },
             (Some("int"), None) => {
                 let message = format!("the id {text:?} is not an integer, as id_type=int says");
                 return Err(Error::new(Kind::InvalidParameter, message)
@@ -144,21 +142,14 @@ impl Call {
 
     /// The revision in `If-Match`, if there is one.
     pub fn if_match(&self) -> Result<Option<u64>> {
-        let Some(value) = self.headers.get(header::IF_MATCH) else {
+        let Some(value) = self.headers().get(header::IF_MATCH) else {
             return Ok(None);
         };
         let text = value.to_str().unwrap_or_default();
-        let parsed = text
-            .trim()
-            .trim_start_matches("W/")
-            .trim_matches('"')
-            .parse();
+        let parsed = text.trim().trim_start_matches("W/").trim_matches('"').parse();
         parsed.map(Some).map_err(|_| {
-            Error::new(
-                Kind::InvalidParameter,
-                format!("If-Match: {text} is not a revision"),
-            )
-            .hint("send the ETag of an earlier answer, for example If-Match: \"17\"")
+            Error::new(Kind::InvalidParameter, format!("If-Match: {text} is not a revision"))
+                .hint("send the ETag of an earlier answer, for example If-Match: \"17\"")
         })
     }
 
@@ -191,21 +182,15 @@ impl Call {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         let value = parse_json(&self.body, &self.cluster().config.limits())?;
         serde_json::from_value(value).map_err(|error| {
-            Error::new(
-                Kind::InvalidBody,
-                format!("the body has the wrong shape: {error}"),
-            )
-            .hint("see the description of this call")
+            Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
+                .hint("see the description of this call")
         })
     }
 
     /// As [`Call::json`]; an empty body is an empty object.
     pub fn json_or_empty<T: DeserializeOwned>(&self) -> Result<T> {
         if self.body.is_empty() {
-            let empty = Call {
-                body: Bytes::from_static(b"{}"),
-                ..self.clone()
-            };
+            let empty = Call { body: Bytes::from_static(b"{}"), ..self.clone() };
             return empty.json();
         }
         self.json()
@@ -213,10 +198,7 @@ impl Call {
 
     /// Whether the caller prefers JSON over the ancestor's plain text.
     pub fn wants_json(&self) -> bool {
-        let accept = self
-            .headers
-            .get(header::ACCEPT)
-            .and_then(|value| value.to_str().ok());
+        let accept = self.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::system::{self, check_name};
 use crate::error::Result;
 use jettra_driver::wire::DatabaseInfo;
 use serde::Deserialize;
+use std::rc::Rc;
 
 /// A database in a body.
 #[derive(Deserialize)]
@@ -57,23 +58,17 @@ fn is_admin(call: &Call) -> bool {
 }
 
 /// `GET /api/dbs`
-pub async fn databases(call: Call) -> Result<Reply> {
+pub async fn databases(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let all = catalog::databases(&call.group()?.read()?)?;
-    let seen = all
-        .into_iter()
-        .filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
-    let list: Vec<_> = seen
-        .map(|(name, entry)| DatabaseInfo {
-            name,
-            engine: entry.engine,
-        })
-        .collect();
+    let seen = all.into_iter().filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
+    let list: Vec<_> =
+        seen.map(|(name, entry)| DatabaseInfo { name, engine: entry.engine }).collect();
     Ok(Reply::json(&list))
 }
 
 /// `POST /api/dbs`
-pub async fn create_database(call: Call) -> Result<Reply> {
+pub async fn create_database(call: Rc<Call>) -> Result<Reply> {
     let new: NewDatabase = call.json()?;
     let name = checked(&call, "name", &new.name)?.to_owned();
     let engine = new.engine.unwrap_or_else(|| catalog::ENGINE_DEFAULT.into());
@@ -82,13 +77,13 @@ pub async fn create_database(call: Call) -> Result<Reply> {
 }
 
 /// `DELETE /api/dbs?name=`
-pub async fn drop_database(call: Call) -> Result<Reply> {
+pub async fn drop_database(call: Rc<Call>) -> Result<Reply> {
     let name = checked(&call, "name", call.required(&["name", "db", "database"])?)?.to_owned();
     run(&call, Command::DropDatabase { name }, "deleted").await
 }
 
 /// `POST /api/dbs/rename`
-pub async fn rename_database(call: Call) -> Result<Reply> {
+pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
     let names: DatabaseRename = call.json()?;
     let from = checked(&call, "oldName", &names.old_name)?.to_owned();
     let to = checked(&call, "newName", &names.new_name)?.to_owned();
@@ -96,7 +91,7 @@ pub async fn rename_database(call: Call) -> Result<Reply> {
 }
 
 /// `GET /api/dbs/{db}/cols`
-pub async fn collections(call: Call) -> Result<Reply> {
+pub async fn collections(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let database = call.required(&["db"])?;
     let read = call.group()?.read()?;
@@ -106,56 +101,32 @@ pub async fn collections(call: Call) -> Result<Reply> {
     }
     let all = catalog::collections(&read, database)?;
     let secret = |name: &String| database == system::DATABASE && system::is_secret(name);
-    let names: Vec<_> = all
-        .into_iter()
-        .map(|(name, _)| name)
-        .filter(|name| !secret(name))
-        .collect();
+    let names: Vec<_> =
+        all.into_iter().map(|(name, _)| name).filter(|name| !secret(name)).collect();
     Ok(Reply::json(&names))
 }
 
 /// `POST /api/cols`
-pub async fn create_collection(call: Call) -> Result<Reply> {
+pub async fn create_collection(call: Rc<Call>) -> Result<Reply> {
     let new: NewCollection = call.json()?;
     let database = checked(&call, "database", &new.database)?.to_owned();
     let collection = checked(&call, "collection", &new.collection)?.to_owned();
-    run(
-        &call,
-        Command::CreateCollection {
-            database,
-            collection,
-        },
-        "created",
-    )
-    .await
+    run(&call, Command::CreateCollection { database, collection }, "created").await
 }
 
 /// `DELETE /api/cols?database=&collection=`
-pub async fn drop_collection(call: Call) -> Result<Reply> {
+pub async fn drop_collection(call: Rc<Call>) -> Result<Reply> {
     let (database, collection) = call.place()?;
     let database = checked(&call, "database", database)?.to_owned();
     let collection = checked(&call, "collection", collection)?.to_owned();
-    run(
-        &call,
-        Command::DropCollection {
-            database,
-            collection,
-        },
-        "deleted",
-    )
-    .await
+    run(&call, Command::DropCollection { database, collection }, "deleted").await
 }
 
 /// `POST /api/cols/rename`
-pub async fn rename_collection(call: Call) -> Result<Reply> {
+pub async fn rename_collection(call: Rc<Call>) -> Result<Reply> {
     let names: CollectionRename = call.json()?;
     let database = checked(&call, "database", &names.database)?.to_owned();
     let from = checked(&call, "oldName", &names.old_name)?.to_owned();
     let to = checked(&call, "newName", &names.new_name)?.to_owned();
-    run(
-        &call,
-        Command::RenameCollection { database, from, to },
-        "renamed",
-    )
-    .await
+    run(&call, Command::RenameCollection { database, from, to }, "renamed").await
 }

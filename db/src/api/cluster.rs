@@ -5,6 +5,7 @@ use super::reply::Reply;
 use crate::cluster::admin::Force;
 use crate::error::{Error, Kind, Result};
 use serde::Deserialize;
+use std::rc::Rc;
 
 #[derive(Deserialize)]
 struct Registration {
@@ -37,15 +38,11 @@ impl NodeName {
 
 /// The ancestor answers some calls in plain text; who asks for JSON gets that.
 fn said(call: &Call, text: &str) -> Reply {
-    if call.wants_json() {
-        Reply::status(text)
-    } else {
-        Reply::text(text)
-    }
+    if call.wants_json() { Reply::status(text) } else { Reply::text(text) }
 }
 
 /// `GET /health`
-pub async fn health(call: Call) -> Result<Reply> {
+pub async fn health(call: Rc<Call>) -> Result<Reply> {
     let health = call.cluster().health();
     let broken = matches!(health.status.as_str(), "failed" | "removed");
     let status = if broken { 503 } else { 200 };
@@ -53,46 +50,39 @@ pub async fn health(call: Call) -> Result<Reply> {
 }
 
 /// `GET /api/cluster`
-pub async fn status(call: Call) -> Result<Reply> {
+pub async fn status(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::json(&call.cluster().report()))
 }
 
 /// `GET /raft/rpc/status`
-pub async fn nodes(call: Call) -> Result<Reply> {
+pub async fn nodes(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::json(&call.cluster().report_nodes()))
 }
 
 /// `POST /api/cluster/register`, and `POST /raft/rpc/join` of a node with `Peers`.
-pub async fn register(call: Call) -> Result<Reply> {
+pub async fn register(call: Rc<Call>) -> Result<Reply> {
     let given: Registration = call.json()?;
-    let node = call
-        .cluster()
-        .register(&given.url, given.description)
-        .await?;
+    let node = call.cluster().register(&given.url, given.description).await?;
     tracing::info!(node, url = given.url, "registered");
     Ok(said(&call, "Node registered"))
 }
 
 /// `POST /api/cluster/deregister`
-pub async fn deregister(call: Call) -> Result<Reply> {
+pub async fn deregister(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster()
-        .deregister(given.required()?, given.force())
-        .await?;
+    call.cluster().deregister(given.required()?, given.force()).await?;
     Ok(Reply::status("deregistered"))
 }
 
 /// `POST /api/cluster/stop`
-pub async fn stop(call: Call) -> Result<Reply> {
+pub async fn stop(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster()
-        .stop(given.required()?, false, given.force())
-        .await?;
+    call.cluster().stop(given.required()?, false, given.force()).await?;
     Ok(Reply::status("stop_sent"))
 }
 
 /// `POST /api/cluster/restart`: the node that is named, else the one that was called.
-pub async fn restart(call: Call) -> Result<Reply> {
+pub async fn restart(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
     let node = called_node(&call, given.node);
     call.cluster().stop(&node, true, Force::No).await?;
@@ -100,21 +90,21 @@ pub async fn restart(call: Call) -> Result<Reply> {
 }
 
 /// `POST /api/cluster/pause`
-pub async fn pause(call: Call) -> Result<Reply> {
+pub async fn pause(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
     call.cluster().pause(given.required()?).await?;
     Ok(said(&call, "Node paused"))
 }
 
 /// `POST /api/cluster/resume`
-pub async fn resume(call: Call) -> Result<Reply> {
+pub async fn resume(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
     call.cluster().resume(given.required()?).await?;
     Ok(said(&call, "Node resumed"))
 }
 
 /// `POST /api/cluster/promote`: the node that is named, else the one that was called.
-pub async fn promote(call: Call) -> Result<Reply> {
+pub async fn promote(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
     let node = called_node(&call, given.node);
     call.cluster().promote(&node).await?;
@@ -125,7 +115,5 @@ pub async fn promote(call: Call) -> Result<Reply> {
 /// forwarded call names in a parameter.
 fn called_node(call: &Call, named: Option<String>) -> String {
     let forwarded = call.parameter(&["called_node"]).map(str::to_owned);
-    named
-        .or(forwarded)
-        .unwrap_or_else(|| call.cluster().node_id())
+    named.or(forwarded).unwrap_or_else(|| call.cluster().node_id().to_owned())
 }

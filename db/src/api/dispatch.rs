@@ -6,11 +6,13 @@ use super::{Place, Route};
 use crate::auth::{Access, Permission, User, bad_credentials, not_authenticated, policy, session};
 use crate::cluster::bootstrap::now_ms;
 use crate::cluster::forward::{self, Destination, Forwarded, USER_HEADER};
+use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::PEER_HEADER;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use jettra_driver::wire::{CLIENT_HEADER, NodeStatus};
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -42,6 +44,7 @@ pub enum Answer {
 pub async fn answer(route: &'static Route, mut call: Call) -> Result<Answer> {
     let came_from_node = authenticate(route, &mut call).await?;
     check_state(route, &call)?;
+    let call = Rc::new(call);
     match route.place {
         Place::Here => (route.handler)(call).await.map(Answer::Here),
         Place::Leader if came_from_node => on_leader(route, call).await,
@@ -50,8 +53,8 @@ pub async fn answer(route: &'static Route, mut call: Call) -> Result<Answer> {
 }
 
 /// A call that another node has forwarded is not forwarded again: that node tries again.
-async fn on_leader(route: &'static Route, call: Call) -> Result<Answer> {
-    if call.group()?.status().is_leader() {
+async fn on_leader(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
+    if call.group()?.is_leader() {
         (route.handler)(call).await.map(Answer::Here)
     } else if route.access == Access::Node {
         find_leader(route, call).await
@@ -61,7 +64,7 @@ async fn on_leader(route: &'static Route, call: Call) -> Result<Answer> {
 }
 
 /// Runs the call here or on the leader; while there is none, waits for one.
-async fn find_leader(route: &'static Route, call: Call) -> Result<Answer> {
+async fn find_leader(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     let group = call.group()?;
     let limit = Duration::from_millis(call.cluster().config.request_timeout_ms);
     let deadline = Instant::now() + limit;
@@ -73,35 +76,26 @@ async fn find_leader(route: &'static Route, call: Call) -> Result<Answer> {
         if Instant::now() + PAUSE >= deadline {
             return Err(error);
         }
-        let leader = group.status().leader;
-        group
-            .wait_until(PAUSE, |status| {
-                status.leader != leader && status.leader.is_some()
-            })
-            .await;
+        let leader = group.leader();
+        group.wait_until(PAUSE, |status| status.leader != leader && status.leader.is_some()).await;
     }
 }
 
-async fn attempt(route: &'static Route, call: &Call) -> Result<Answer> {
+async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
     let group = call.group()?;
-    match forward::destination(&group.status(), group.raft_id()) {
+    match forward::destination(group.is_leader(), group.leader(), group.raft_id()) {
         Destination::Here => (route.handler)(call.clone()).await.map(Answer::Here),
         Destination::Nowhere => Err(crate::raft::proposer::not_leader()),
         Destination::There(leader) => {
             let node = call.cluster().nodes.by_raft_id(leader);
-            let url = node.ok_or_else(crate::raft::proposer::not_leader)?.url;
+            let url = &node.ok_or_else(crate::raft::proposer::not_leader)?.url;
             if call.parameter(&["redirect"]).is_some() {
-                let place = format!("{url}{}", call.target);
-                return Ok(Answer::Here(
-                    Reply::empty().with_status(307).header("location", place),
-                ));
+                let place = format!("{url}{}", call.target());
+                return Ok(Answer::Here(Reply::empty().with_status(307).header("location", place)));
             }
-            let answer = forward::send(call.cluster(), &url, &forwarded(route, call)).await?;
+            let answer = forward::send(call.cluster(), url, &forwarded(route, call)).await?;
             let refused = answer.status == Kind::NoLeader.status()
-                && answer
-                    .body
-                    .windows(11)
-                    .any(|window| window == b"\"no_leader\"");
+                && answer.body.windows(11).any(|window| window == b"\"no_leader\"");
             if refused {
                 return Err(crate::raft::proposer::not_leader());
             }
@@ -113,7 +107,7 @@ async fn attempt(route: &'static Route, call: &Call) -> Result<Answer> {
 fn forwarded(route: &Route, call: &Call) -> Forwarded {
     let mut headers = Vec::new();
     for name in FORWARDED_HEADERS {
-        if let Some(value) = call.headers.get(name).and_then(|value| value.to_str().ok()) {
+        if let Some(value) = call.headers().get(name).and_then(|value| value.to_str().ok()) {
             headers.push((name.to_owned(), value.to_owned()));
         }
     }
@@ -122,14 +116,10 @@ fn forwarded(route: &Route, call: &Call) -> Forwarded {
     }
     Forwarded {
         method: route.method.into(),
-        target: call.target.clone(),
+        target: call.target().into_owned(),
         headers,
         body: call.body.clone(),
-        user: call
-            .user
-            .as_ref()
-            .map(|user| user.name.clone())
-            .unwrap_or_default(),
+        user: call.user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
     }
 }
 
@@ -144,7 +134,7 @@ async fn authenticate(route: &Route, call: &mut Call) -> Result<bool> {
     if matches!(route.access, Access::User(_)) || route.path == "/api/login" {
         call.cluster().check_started()?;
     }
-    if let Some(signature) = text_header(&call.headers, PEER_HEADER).map(str::to_owned) {
+    if let Some(signature) = text_header(call.headers(), PEER_HEADER).map(str::to_owned) {
         return authenticate_node(route, call, &signature, method).await;
     }
     match route.access {
@@ -165,22 +155,19 @@ async fn authenticate_node(
     method: &str,
 ) -> Result<bool> {
     let key = &call.cluster().key;
-    let user = text_header(&call.headers, USER_HEADER).map(str::to_owned);
+    let user = text_header(call.headers(), USER_HEADER).map(str::to_owned);
     let genuine = match &user {
-        Some(user) => forward::verify(key, signature, method, &call.target, user),
-        None => key.verify(signature, method, &call.target),
+        Some(user) => forward::verify(key, signature, method, &call.target(), user),
+        None => key.verify(signature, method, &call.target()),
     };
     if !genuine {
         return Err(bad_secret());
     }
-    call.session = cookie(&call.headers);
+    call.session = cookie(call.headers());
     match (route.access, user) {
         (Access::User(permission), Some(name)) => {
             let known = crate::auth::user(call.group()?, &name)?.ok_or_else(not_authenticated)?;
-            let user = User {
-                name: known.name,
-                role: known.role,
-            };
+            let user = User { name: known.name, role: known.role };
             check_permission(&user, permission)?;
             call.user = Some(user);
             Ok(true)
@@ -191,24 +178,21 @@ async fn authenticate_node(
 }
 
 fn bad_secret() -> Error {
-    Error::new(
-        Kind::BadClusterSecret,
-        "this call is for nodes that know the cluster secret",
-    )
-    .hint("give all nodes the same ClusterSecret or ClusterSecretFile")
+    Error::new(Kind::BadClusterSecret, "this call is for nodes that know the cluster secret")
+        .hint("give all nodes the same ClusterSecret or ClusterSecretFile")
 }
 
 async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
-    if let Some(value) = text_header(&call.headers, header::AUTHORIZATION.as_str()) {
+    if let Some(value) = text_header(call.headers(), header::AUTHORIZATION.as_str()) {
         let (name, password) = basic(value).ok_or_else(bad_credentials)?;
         let group = call.group()?.clone();
         call.user = Some(call.app.passwords.verify(&group, &name, &password).await?);
         return Ok(());
     }
-    let Some(token) = cookie(&call.headers) else {
+    let Some(token) = cookie(call.headers()) else {
         return Err(not_authenticated());
     };
-    if method != "GET" && !call.headers.contains_key(CLIENT_HEADER) {
+    if method != "GET" && !call.headers().contains_key(CLIENT_HEADER) {
         return Err(Error::new(
             Kind::CrossSite,
             "a change by cookie needs the header X-Jettra-Client",
@@ -224,10 +208,7 @@ fn check_permission(user: &User, permission: Permission) -> Result<()> {
     if policy::allows(&user.role, permission) {
         return Ok(());
     }
-    let message = format!(
-        "user {:?} with role {:?} may not do this",
-        user.name, user.role
-    );
+    let message = format!("user {:?} with role {:?} may not do this", user.name, user.role);
     Err(Error::new(Kind::Forbidden, message).hint("ask an administrator"))
 }
 
@@ -240,24 +221,16 @@ fn basic(value: &str) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = base64::engine::general_purpose::STANDARD
-        .decode(encoded.trim())
-        .ok()?;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
     let (name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     Some((name.to_owned(), password.to_owned()))
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
-    let all = headers
-        .get_all(header::COOKIE)
-        .filter_map(|value| value.to_str().ok());
-    let pairs = all
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
-    pairs
-        .filter(|(name, _)| *name == session::COOKIE)
-        .map(|(_, token)| token.to_owned())
-        .next()
+    let all = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
+    let pairs =
+        all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(name, _)| *name == session::COOKIE).map(|(_, token)| token.to_owned()).next()
 }
 
 /// Refuses what a paused, removed or failed node must not answer.
@@ -270,17 +243,12 @@ fn check_state(route: &Route, call: &Call) -> Result<()> {
     }
     let cluster = call.cluster();
     if cluster.is_removed() {
-        return Err(
-            Error::new(Kind::Removed, "this node was removed from its cluster")
-                .hint("use another node"),
-        );
+        return Err(Error::new(Kind::Removed, "this node was removed from its cluster")
+            .hint("use another node"));
     }
     let me = cluster.group()?.raft_id();
-    if cluster
-        .nodes
-        .by_raft_id(me)
-        .is_some_and(|node| node.status == NodeStatus::Paused)
-    {
+    let paused = |node: &NodeDocument| node.raft_id == me && node.status == NodeStatus::Paused;
+    if cluster.nodes.all().iter().any(paused) {
         return Err(Error::new(Kind::Paused, "this node is paused")
             .hint("use another node, or resume it with POST /api/cluster/resume"));
     }
@@ -302,10 +270,7 @@ mod tests {
     #[test]
     fn the_session_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::COOKIE,
-            "a=1; jettra_session=abc; b=2".parse().unwrap(),
-        );
+        headers.insert(header::COOKIE, "a=1; jettra_session=abc; b=2".parse().unwrap());
         assert_eq!(cookie(&headers), Some("abc".into()));
     }
 }

@@ -13,13 +13,14 @@ use crate::storage::{Read, ReadTxn, Table};
 use base64::Engine;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{CountReply, WriteReply};
+use std::rc::Rc;
 
 /// Cursor and place of a listing.
 const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
 const PAGE_DEFAULT: u64 = 100;
 
 /// `GET …/documents/{id}`
-pub async fn get(call: Call) -> Result<Reply> {
+pub async fn get(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let target = call.target_document()?;
@@ -31,7 +32,7 @@ pub async fn get(call: Call) -> Result<Reply> {
 }
 
 /// `POST …/documents`
-pub async fn insert(call: Call) -> Result<Reply> {
+pub async fn insert(call: Rc<Call>) -> Result<Reply> {
     let new = parse_document(&call.body, &call.cluster().config.limits())?;
     let (written, index) = put_new(&call, new, PutMode::Insert, false).await?;
     let (database, collection) = call.place()?;
@@ -49,7 +50,7 @@ pub async fn insert(call: Call) -> Result<Reply> {
 }
 
 /// Puts a document at the address's `_id`; tells what was written and whether it is new.
-pub async fn replace(call: Call) -> Result<(WriteReply, bool, u64)> {
+pub async fn replace(call: Rc<Call>) -> Result<(WriteReply, bool, u64)> {
     let target = call.target_document()?;
     let mut new = parse_document(&call.body, &call.cluster().config.limits())?;
     let named = [Some(&target.id), target.or.as_ref()];
@@ -67,17 +68,14 @@ pub async fn replace(call: Call) -> Result<(WriteReply, bool, u64)> {
 }
 
 /// `PUT …/documents/{id}`
-pub async fn put(call: Call) -> Result<Reply> {
+pub async fn put(call: Rc<Call>) -> Result<Reply> {
     let (written, created, index) = replace(call).await?;
     let status = if created { 201 } else { 200 };
-    Ok(Reply::json(&written)
-        .with_status(status)
-        .etag(written.revision)
-        .at(index))
+    Ok(Reply::json(&written).with_status(status).etag(written.revision).at(index))
 }
 
 /// `DELETE …/documents/{id}`
-pub async fn delete(call: Call) -> Result<Reply> {
+pub async fn delete(call: Rc<Call>) -> Result<Reply> {
     let (database, collection) = writable_place(&call)?;
     let command = Command::Delete {
         database: database.into(),
@@ -90,20 +88,17 @@ pub async fn delete(call: Call) -> Result<Reply> {
 }
 
 /// `GET …/count`
-pub async fn count(call: Call) -> Result<Reply> {
+pub async fn count(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let read = call.group()?.read()?;
     let index = call.group()?.visible_index();
     let id = find_collection(&read, database, collection)?;
-    Ok(Reply::json(&CountReply {
-        count: catalog::count(&read, id)?,
-    })
-    .at(index))
+    Ok(Reply::json(&CountReply { count: catalog::count(&read, id)? }).at(index))
 }
 
 /// `GET …/documents`
-pub async fn list(call: Call) -> Result<Reply> {
+pub async fn list(call: Rc<Call>) -> Result<Reply> {
     let (page, index) = page(&call).await?;
     let mut body = b"{\"documents\":".to_vec();
     body.extend_from_slice(&page.documents);
@@ -138,9 +133,7 @@ pub async fn page(call: &Call) -> Result<(Page, u64)> {
         let id = find_collection(&read, &database, &collection)?;
         read_page(&read, id, limit, offset, after).map(|page| (page, index))
     });
-    reading
-        .await
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
 }
 
 fn read_page(
@@ -155,9 +148,7 @@ fn read_page(
         None => keys::collection_start(collection),
     };
     let range = read.range(Table::Documents, &start, &keys::collection_end(collection))?;
-    let mut entries = range
-        .skip(usize::try_from(offset).unwrap_or(usize::MAX))
-        .peekable();
+    let mut entries = range.skip(usize::try_from(offset).unwrap_or(usize::MAX)).peekable();
     let mut documents = vec![b'['];
     let mut last = None;
     for _ in 0..limit {
@@ -171,10 +162,7 @@ fn read_page(
     }
     documents.push(b']');
     let more = entries.peek().is_some();
-    Ok(Page {
-        documents,
-        cursor: last.filter(|_| more).map(|id| cursor(&id)),
-    })
+    Ok(Page { documents, cursor: last.filter(|_| more).map(|id| cursor(&id)) })
 }
 
 fn cursor(id: &DocumentId) -> String {
@@ -183,15 +171,10 @@ fn cursor(id: &DocumentId) -> String {
 
 fn parse_cursor(text: &str) -> Result<DocumentId> {
     let decoded = CURSOR.decode(text).ok();
-    decoded
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or_else(|| {
-            Error::new(
-                Kind::InvalidParameter,
-                format!("cursor={text} was not made by this database"),
-            )
+    decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
+        Error::new(Kind::InvalidParameter, format!("cursor={text} was not made by this database"))
             .hint("pass the cursor of the page before, or none for the first page")
-        })
+    })
 }
 
 /// Writes a new document and gives what was written.
@@ -202,13 +185,9 @@ pub async fn put_new(
     create_database: bool,
 ) -> Result<(WriteReply, u64)> {
     // A UUIDv7 grows with time, so new documents lie side by side in the tree.
-    let id = new
-        .id
-        .unwrap_or_else(|| DocumentId::String(uuid::Uuid::now_v7().to_string()));
+    let id = new.id.unwrap_or_else(|| DocumentId::String(uuid::Uuid::now_v7().to_string()));
     let command = put_command(call, id.into(), new.body, mode, None, create_database)?;
-    write(call, command)
-        .await
-        .map(|(written, _, index)| (written, index))
+    write(call, command).await.map(|(written, _, index)| (written, index))
 }
 
 fn put_command(
@@ -234,15 +213,10 @@ fn put_command(
 async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)> {
     let applied = call.group()?.propose(command).await?;
     match applied.outcome {
-        Outcome::Written {
-            id,
-            revision,
-            created,
-        } => Ok((WriteReply { id, revision }, created, applied.index)),
-        other => Err(Error::new(
-            Kind::Internal,
-            format!("unexpected outcome {other:?}"),
-        )),
+        Outcome::Written { id, revision, created } => {
+            Ok((WriteReply { id, revision }, created, applied.index))
+        }
+        other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
     }
 }
 
@@ -308,7 +282,5 @@ fn writable_place(call: &Call) -> Result<(&str, &str)> {
 
 /// A text as one part of a path.
 fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }

@@ -19,6 +19,7 @@ use call::Call;
 use reply::Reply;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 
 /// What a handler returns.
 pub type Handled = Pin<Box<dyn Future<Output = crate::error::Result<Reply>>>>;
@@ -43,7 +44,7 @@ pub struct Route {
     /// Where it runs.
     pub place: Place,
     /// What it does.
-    pub handler: fn(Call) -> Handled,
+    pub handler: fn(Rc<Call>) -> Handled,
     /// The driver method that calls it; empty for calls that no program makes.
     pub driver: &'static str,
     /// The shell command that leads to it; empty likewise.
@@ -124,20 +125,14 @@ mod tests {
 
     #[test]
     fn only_login_and_health_are_open() {
-        let open: BTreeSet<_> = ROUTES
-            .iter()
-            .filter(|route| route.access == Open)
-            .map(|route| route.path)
-            .collect();
+        let open: BTreeSet<_> =
+            ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
         assert_eq!(open, ["/api/login", "/health"].into());
     }
 
     #[test]
     fn what_nodes_say_to_each_other_is_for_nodes_only() {
-        for route in ROUTES
-            .iter()
-            .filter(|route| route.path.starts_with("/raft/"))
-        {
+        for route in ROUTES.iter().filter(|route| route.path.starts_with("/raft/")) {
             let status = route.path == "/raft/rpc/status";
             assert_eq!(route.access == Node, !status, "{}", route.path);
         }
@@ -145,26 +140,14 @@ mod tests {
 
     #[test]
     fn no_route_stands_twice() {
-        let all: BTreeSet<_> = ROUTES
-            .iter()
-            .map(|route| (route.method, route.path))
-            .collect();
+        let all: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
         assert_eq!(all.len(), ROUTES.len());
     }
 
     #[test]
     fn what_changes_something_runs_on_the_leader() {
-        for route in ROUTES
-            .iter()
-            .filter(|route| matches!(route.access, User(Write | Admin)))
-        {
-            assert_eq!(
-                route.place,
-                Place::Leader,
-                "{} {}",
-                route.method,
-                route.path
-            );
+        for route in ROUTES.iter().filter(|route| matches!(route.access, User(Write | Admin))) {
+            assert_eq!(route.place, Place::Leader, "{} {}", route.method, route.path);
         }
     }
 
@@ -172,9 +155,7 @@ mod tests {
     fn every_route_for_users_has_its_driver_method_and_shell_command() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         fn source(dir: &std::path::Path) -> String {
-            let entries = std::fs::read_dir(dir)
-                .unwrap()
-                .map(|entry| entry.unwrap().path());
+            let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
             let text = |path: std::path::PathBuf| match path.is_dir() {
                 true => source(&path),
                 false => std::fs::read_to_string(path).unwrap(),
@@ -185,12 +166,7 @@ mod tests {
         let shell = source(format!("{root}/shell/src").as_ref());
         for route in ROUTES.iter().filter(|route| route.access != Node) {
             let method = format!("pub async fn {}(", route.driver);
-            assert!(
-                driver.contains(&method),
-                "{}: the driver lacks {}",
-                route.path,
-                route.driver
-            );
+            assert!(driver.contains(&method), "{}: the driver lacks {}", route.path, route.driver);
             assert!(
                 shell.contains(&format!(".{}(", route.driver)),
                 "{}: the shell never calls {}",
@@ -198,12 +174,7 @@ mod tests {
                 route.driver
             );
             let command = format!("\"{}", route.shell);
-            assert!(
-                shell.contains(&command),
-                "{}: the shell lacks {:?}",
-                route.path,
-                route.shell
-            );
+            assert!(shell.contains(&command), "{}: the shell lacks {:?}", route.path, route.shell);
         }
     }
 }

@@ -22,6 +22,7 @@ use openraft::storage::Snapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,10 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 fn check_receiver(call: &Call) -> Result<Arc<Group>> {
     let group = call.group()?;
     let mine = [
-        (
-            "cluster",
-            call.cluster().identity().cluster_id.unwrap_or_default(),
-        ),
+        ("cluster", call.cluster().identity().cluster_id.unwrap_or_default()),
         ("group", SYSTEM_GROUP.to_string()),
         ("to", group.raft_id().to_string()),
     ];
@@ -48,11 +46,8 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
 
 fn request<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     postcard::from_bytes(body).map_err(|error| {
-        Error::new(
-            Kind::InvalidBody,
-            format!("the message cannot be read: {error}"),
-        )
-        .hint("all nodes must run the same version")
+        Error::new(Kind::InvalidBody, format!("the message cannot be read: {error}"))
+            .hint("all nodes must run the same version")
     })
 }
 
@@ -69,24 +64,22 @@ fn rpc<T: Serialize, E: std::fmt::Display>(result: std::result::Result<T, E>) ->
 }
 
 /// `GET /raft/rpc/identity`: who stands here, with a signature over question and answer.
-pub async fn identity(call: Call) -> Result<Reply> {
+pub async fn identity(call: Rc<Call>) -> Result<Reply> {
     let body = serde_json::to_string(&call.cluster().introduce())
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let signature = sign_answer(&call.cluster().key, &call.target, &body);
+    let signature = sign_answer(&call.cluster().key, &call.target(), &body);
     Ok(Reply::bytes(body).header(PEER_HEADER, signature))
 }
 
 /// `POST /raft/rpc/invite`: makes this node a member.
-pub async fn invite(call: Call) -> Result<Reply> {
+pub async fn invite(call: Rc<Call>) -> Result<Reply> {
     let invited: Identity = call.json()?;
     let mine = call.cluster().identity();
     if mine.cluster_id.is_some() {
         mine.check_same(&invited)?;
     } else if mine.node_id != invited.node_id {
-        let message = format!(
-            "the invitation is for node {:?}, this is {:?}",
-            invited.node_id, mine.node_id
-        );
+        let message =
+            format!("the invitation is for node {:?}, this is {:?}", invited.node_id, mine.node_id);
         return Err(Error::new(Kind::Misdirected, message));
     }
     call.cluster().open(invited).await?;
@@ -94,39 +87,32 @@ pub async fn invite(call: Call) -> Result<Reply> {
 }
 
 /// `POST /raft/rpc/hello`: a member that was away is back.
-pub async fn hello(call: Call) -> Result<Reply> {
+pub async fn hello(call: Rc<Call>) -> Result<Reply> {
     let hello: Hello = call.json()?;
-    let answer: RpcResult<_> = announce::welcome(call.cluster(), hello)
-        .await
-        .map_err(|error| error.to_string());
+    let answer: RpcResult<_> =
+        announce::welcome(call.cluster(), hello).await.map_err(|error| error.to_string());
     Ok(Reply::json(&answer))
 }
 
 /// `POST /raft/rpc/vote`
-pub async fn vote(call: Call) -> Result<Reply> {
+pub async fn vote(call: Rc<Call>) -> Result<Reply> {
     rpc(check_receiver(&call)?.raft.vote(request(&call.body)?).await)
 }
 
 /// `POST /raft/rpc/pre-vote`
-pub async fn pre_vote(call: Call) -> Result<Reply> {
-    rpc(check_receiver(&call)?
-        .raft
-        .pre_vote(request(&call.body)?)
-        .await)
+pub async fn pre_vote(call: Rc<Call>) -> Result<Reply> {
+    rpc(check_receiver(&call)?.raft.pre_vote(request(&call.body)?).await)
 }
 
 /// `POST /raft/rpc/transfer-leader`
-pub async fn transfer_leader(call: Call) -> Result<Reply> {
-    rpc(check_receiver(&call)?
-        .raft
-        .handle_transfer_leader(request(&call.body)?)
-        .await)
+pub async fn transfer_leader(call: Rc<Call>) -> Result<Reply> {
+    rpc(check_receiver(&call)?.raft.handle_transfer_leader(request(&call.body)?).await)
 }
 
 /// `POST /raft/rpc/read-index`: up to where a follower's read must wait.
-pub async fn read_index(call: Call) -> Result<Reply> {
+pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
     let group = check_receiver(&call)?;
-    if !group.status().is_leader() {
+    if !group.is_leader() {
         return Err(crate::raft::proposer::not_leader());
     }
     rpc(group.read_index().await)
@@ -159,11 +145,8 @@ async fn answer_stream(
             tracing::warn!("a member sent a message that cannot be read; do versions differ?");
             break;
         };
-        let answer: RpcResult<_> = group
-            .raft
-            .append_entries(append)
-            .await
-            .map_err(|error| error.to_string());
+        let answer: RpcResult<_> =
+            group.raft.append_entries(append).await.map_err(|error| error.to_string());
         if matches!(
             answer,
             Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
@@ -252,13 +235,10 @@ async fn install(
         let applied = AppliedState::load(&store.read()?)?;
         Ok(applied)
     });
-    let applied = reading
-        .await
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
-    let snapshot = Snapshot {
-        meta: applied.into_meta(),
-        snapshot: SnapshotData::Received(dir.to_owned()),
-    };
+    let applied =
+        reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
+    let snapshot =
+        Snapshot { meta: applied.into_meta(), snapshot: SnapshotData::Received(dir.to_owned()) };
     let installed = group.raft.install_full_snapshot(vote, snapshot).await;
     group.note_leader();
     rpc(installed)

@@ -34,38 +34,23 @@ impl Reply {
 
     /// 200 with JSON that is written already.
     pub fn bytes(body: impl Into<Bytes>) -> Self {
-        Reply {
-            status: 200,
-            media: JSON,
-            body: body.into(),
-            ..Reply::default()
-        }
+        Reply { status: 200, media: JSON, body: body.into(), ..Reply::default() }
     }
 
     /// 200 with a short text.
     pub fn text(text: &str) -> Self {
         let body = Bytes::from(text.to_owned());
-        Reply {
-            status: 200,
-            media: TEXT,
-            body,
-            ..Reply::default()
-        }
+        Reply { status: 200, media: TEXT, body, ..Reply::default() }
     }
 
     /// 204.
     pub fn empty() -> Self {
-        Reply {
-            status: 204,
-            ..Reply::default()
-        }
+        Reply { status: 204, ..Reply::default() }
     }
 
     /// `{"status": text}`, the ancestor's answer to most changes.
     pub fn status(text: &str) -> Self {
-        Reply::json(&jettra_driver::wire::StatusReply {
-            status: text.into(),
-        })
+        Reply::json(&jettra_driver::wire::StatusReply { status: text.into() })
     }
 
     /// With another status.

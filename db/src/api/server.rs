@@ -87,51 +87,27 @@ async fn serve(
 
 /// A call that another node carries out still knows which node was called.
 fn note_called_node(call: &mut Call) {
-    let forwarded = call
-        .headers
-        .contains_key(crate::cluster::forward::USER_HEADER);
-    let path = call.target.split('?').next().unwrap_or_default();
-    if !forwarded && matches!(path, "/api/cluster/restart" | "/api/cluster/promote") {
-        let name = call.cluster().node_id();
-        let separator = if call.target.contains('?') { '&' } else { '?' };
-        call.target
-            .push_str(&format!("{separator}called_node={name}"));
+    let forwarded = call.headers().contains_key(crate::cluster::forward::USER_HEADER);
+    if !forwarded && matches!(call.http.path(), "/api/cluster/restart" | "/api/cluster/promote") {
+        let name = call.cluster().node_id().to_owned();
+        call.added = Some(format!("called_node={name}"));
         call.query.push(("called_node".into(), name));
     }
 }
 
 fn make_call(app: Arc<App>, http: &HttpRequest, body: Bytes) -> Call {
     let path = http.match_info();
-    let path = path
-        .iter()
-        .map(|(name, value)| (name.to_owned(), decode(value)))
-        .collect();
-    let query = url::form_urlencoded::parse(http.query_string().as_bytes())
-        .into_owned()
-        .collect();
-    let target = http
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str())
-        .to_owned();
-    Call {
-        app,
-        user: None,
-        session: None,
-        path,
-        query,
-        headers: http.headers().clone(),
-        target,
-        body,
-    }
+    let path = path.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+    let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
+    Call { app, user: None, session: None, path, query, http: http.clone(), added: None, body }
 }
 
 /// actix leaves escaped slashes and percent signs in path parameters.
 fn decode(value: &str) -> String {
-    value
-        .replace("%2F", "/")
-        .replace("%2f", "/")
-        .replace("%25", "%")
+    if !value.contains('%') {
+        return value.to_owned();
+    }
+    value.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")
 }
 
 async fn read_body(app: &App, http: &HttpRequest, mut payload: Payload) -> Result<Bytes> {
@@ -184,9 +160,7 @@ async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload
 }
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
-    let known = ROUTES
-        .iter()
-        .filter(|route| Some(route.path) == http.match_pattern().as_deref());
+    let known = ROUTES.iter().filter(|route| Some(route.path) == http.match_pattern().as_deref());
     let methods: Vec<_> = known.map(|route| route.method).collect();
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error =
@@ -202,11 +176,7 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     }
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
-    respond_error(
-        &app,
-        &http,
-        &Error::new(Kind::RouteNotFound, message).hint(hint),
-    )
+    respond_error(&app, &http, &Error::new(Kind::RouteNotFound, message).hint(hint))
 }
 
 /// What every answer tells: who served it, and who leads.
@@ -215,9 +185,10 @@ fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
     if node {
         builder.insert_header((NODE_HEADER, cluster.node_id()));
     }
-    let leader = cluster.group().ok().and_then(|group| group.status().leader);
-    if let Some(leader) = leader.and_then(|leader| cluster.nodes.by_raft_id(leader)) {
-        builder.insert_header((LEADER_HEADER, leader.url));
+    let leader = cluster.group().ok().and_then(|group| group.leader());
+    let nodes = cluster.nodes.all();
+    if let Some(leader) = nodes.iter().find(|node| Some(node.raft_id) == leader) {
+        builder.insert_header((LEADER_HEADER, leader.url.as_str()));
     }
     builder.insert_header(("x-content-type-options", "nosniff"));
 }
@@ -259,10 +230,7 @@ static REQUESTS: AtomicU64 = AtomicU64::new(1);
 fn respond_error(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let boot = &app.cluster.boot;
-    let id = format!(
-        "{}-{number}",
-        boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)
-    );
+    let id = format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot));
     if error.kind.status() == 500 {
         tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
     } else {
@@ -271,10 +239,7 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     let mut reply = Reply::error(error, &id);
     // A browser would answer this header with a password prompt of its own, before the page.
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
-        reply = reply.header(
-            "www-authenticate",
-            "Basic realm=\"jettra\", charset=\"UTF-8\"",
-        );
+        reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
     }
     respond(app, reply)
 }

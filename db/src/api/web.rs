@@ -18,19 +18,10 @@ pub fn file(request: &HttpRequest) -> Option<HttpResponse> {
     let path = if path.is_empty() { "index.html" } else { path };
     let media = media_type(path)?;
     let file = Files::get(path)?;
-    let etag = format!(
-        "\"{}\"",
-        crate::raft::node_key::hex(&file.metadata.sha256_hash()[..8])
-    );
-    let known = request
-        .headers()
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    let mut response = if known == Some(etag.as_str()) {
-        HttpResponse::NotModified()
-    } else {
-        HttpResponse::Ok()
-    };
+    let etag = format!("\"{}\"", crate::raft::node_key::hex(&file.metadata.sha256_hash()[..8]));
+    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let mut response =
+        if known == Some(etag.as_str()) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header((header::CONTENT_TYPE, media))
         .insert_header((header::CACHE_CONTROL, "no-cache"))

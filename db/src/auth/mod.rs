@@ -25,20 +25,14 @@ pub struct User {
 
 /// The error for a call without credentials.
 pub fn not_authenticated() -> Error {
-    Error::new(
-        Kind::NotAuthenticated,
-        "this call needs a user name and password",
-    )
-    .hint("send HTTP Basic credentials, or log in with POST /api/login")
+    Error::new(Kind::NotAuthenticated, "this call needs a user name and password")
+        .hint("send HTTP Basic credentials, or log in with POST /api/login")
 }
 
 /// The error for credentials that are wrong; it does not say which part.
 pub fn bad_credentials() -> Error {
-    Error::new(
-        Kind::BadCredentials,
-        "the user name or the password is wrong",
-    )
-    .hint("the first password is in DataDir/admin-password of the node that made the cluster")
+    Error::new(Kind::BadCredentials, "the user name or the password is wrong")
+        .hint("the first password is in DataDir/admin-password of the node that made the cluster")
 }
 
 /// Reads a document of the `_system` database from this node's own state.
@@ -53,9 +47,7 @@ pub fn system_document<T: DeserializeOwned>(
     };
     let key = keys::document_key(collection, &DocumentId::from(id));
     let stored = read.get(Table::Documents, &key)?;
-    Ok(stored
-        .and_then(document::decode)
-        .and_then(|(_, json)| system::parse(json)))
+    Ok(stored.and_then(document::decode).and_then(|(_, json)| system::parse(json)))
 }
 
 /// The user of this name, as this node knows it.

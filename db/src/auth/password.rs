@@ -56,15 +56,9 @@ impl Passwords {
             return Err(bad_credentials());
         }
         let known = super::user(group, name)?;
-        let stored = known
-            .as_ref()
-            .map_or(&self.decoy, |user| &user.password_hash)
-            .clone();
+        let stored = known.as_ref().map_or(&self.decoy, |user| &user.password_hash).clone();
         let digest = self.digest(name, password);
-        let remembered = self
-            .memory()
-            .get(&digest)
-            .is_some_and(|hash| *hash == stored);
+        let remembered = self.memory().get(&digest).is_some_and(|hash| *hash == stored);
         if !remembered && !self.matches(stored.clone(), password.to_owned()).await? {
             return Err(bad_credentials());
         }
@@ -76,16 +70,11 @@ impl Passwords {
             }
             memory.insert(digest, stored);
         }
-        Ok(User {
-            name: user.name,
-            role: user.role,
-        })
+        Ok(User { name: user.name, role: user.role })
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], String>> {
-        self.verified
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.verified.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn digest(&self, name: &str, password: &str) -> [u8; 32] {
@@ -101,9 +90,7 @@ impl Passwords {
         let check = move || {
             let parsed = PasswordHash::new(&stored);
             parsed.is_ok_and(|parsed| {
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &parsed)
-                    .is_ok()
+                Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
             })
         };
         self.in_pool(check).await
@@ -124,14 +111,8 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let internal = |error: String| Error::new(Kind::Internal, error);
-        let _place = self
-            .pool
-            .acquire()
-            .await
-            .map_err(|error| internal(error.to_string()))?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| internal(error.to_string()))
+        let _place = self.pool.acquire().await.map_err(|error| internal(error.to_string()))?;
+        tokio::task::spawn_blocking(work).await.map_err(|error| internal(error.to_string()))
     }
 }
 
@@ -147,8 +128,7 @@ pub fn check_password(password: &str) -> Result<()> {
 /// Hashes a password with argon2id at the crate's defaults (19 MiB, 2 passes, OWASP's choice).
 pub fn hash(password: &str) -> Result<String> {
     let hash = Argon2::default().hash_password(password.as_bytes());
-    hash.map(|hash| hash.to_string())
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))
+    hash.map(|hash| hash.to_string()).map_err(|error| Error::new(Kind::Internal, error.to_string()))
 }
 
 #[cfg(test)]
@@ -160,24 +140,9 @@ mod tests {
         let passwords = Passwords::new().unwrap();
         let hash = passwords.hash("correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
-        assert!(
-            passwords
-                .matches(hash.clone(), "correct horse".into())
-                .await
-                .unwrap()
-        );
-        assert!(
-            !passwords
-                .matches(hash, "battery staple".into())
-                .await
-                .unwrap()
-        );
-        assert!(
-            !passwords
-                .matches("junk".into(), "junk".into())
-                .await
-                .unwrap()
-        );
+        assert!(passwords.matches(hash.clone(), "correct horse".into()).await.unwrap());
+        assert!(!passwords.matches(hash, "battery staple".into()).await.unwrap());
+        assert!(!passwords.matches("junk".into(), "junk".into()).await.unwrap());
         assert!(passwords.hash("short").await.is_err());
     }
 }

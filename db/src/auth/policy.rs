@@ -50,11 +50,7 @@ mod tests {
             ("Admin", vec![]),
         ] {
             for permission in [Login, Read, Write, Admin] {
-                assert_eq!(
-                    allows(role, permission),
-                    allowed.contains(&permission),
-                    "{role}"
-                );
+                assert_eq!(allows(role, permission), allowed.contains(&permission), "{role}");
             }
         }
     }

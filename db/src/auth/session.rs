@@ -48,14 +48,10 @@ pub async fn user(group: &Group, token: &str, now_ms: u64) -> Result<User> {
             find(group, token)?
         }
     };
-    let session = found
-        .filter(|session| session.expires_ms > now_ms)
-        .ok_or_else(not_authenticated)?;
+    let session =
+        found.filter(|session| session.expires_ms > now_ms).ok_or_else(not_authenticated)?;
     let user = super::user(group, &session.user)?.ok_or_else(not_authenticated)?;
-    Ok(User {
-        name: user.name,
-        role: user.role,
-    })
+    Ok(User { name: user.name, role: user.role })
 }
 
 /// Ends a session; a success as well when there is none.
@@ -68,10 +64,7 @@ pub async fn end(group: &Group, token: &str) -> Result<()> {
 
 /// Removes ended sessions, a few at a time.
 pub async fn remove_ended(group: &Group, now_ms: u64) -> Result<()> {
-    for session in all(group)?
-        .into_iter()
-        .filter(|session| session.expires_ms <= now_ms)
-        .take(100)
+    for session in all(group)?.into_iter().filter(|session| session.expires_ms <= now_ms).take(100)
     {
         delete(group, DocumentId::String(session.token_hash)).await?;
     }
@@ -80,10 +73,7 @@ pub async fn remove_ended(group: &Group, now_ms: u64) -> Result<()> {
 
 /// Ends all sessions of a user, as after a change of the password.
 pub async fn end_all(group: &Group, user: &str) -> Result<()> {
-    for session in all(group)?
-        .into_iter()
-        .filter(|session| session.user == user)
-    {
+    for session in all(group)?.into_iter().filter(|session| session.user == user) {
         delete(group, DocumentId::String(session.token_hash)).await?;
     }
     Ok(())
@@ -106,11 +96,8 @@ fn all(group: &Group) -> Result<Vec<SessionDocument>> {
     let Some(id) = catalog::collection(&read, system::DATABASE, system::SESSIONS)? else {
         return Ok(Vec::new());
     };
-    let range = read.range(
-        Table::Documents,
-        &keys::collection_start(id),
-        &keys::collection_end(id),
-    )?;
+    let range =
+        read.range(Table::Documents, &keys::collection_start(id), &keys::collection_end(id))?;
     let mut sessions = Vec::new();
     for entry in range {
         sessions.extend(document::decode(entry?.1).and_then(|(_, json)| system::parse(json)));

@@ -51,17 +51,10 @@ impl Cluster {
         }
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
-        let command = Command::ClusterRegister {
-            node: node.clone(),
-            url: advertised,
-            description,
-        };
+        let command = Command::ClusterRegister { node: node.clone(), url: advertised, description };
         match group.propose(command).await?.outcome {
             Outcome::Registered { .. } => Ok(node),
-            other => Err(Error::new(
-                Kind::Internal,
-                format!("unexpected outcome {other:?}"),
-            )),
+            other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
         }
     }
 
@@ -72,10 +65,7 @@ impl Cluster {
         advertised: &str,
         there: &Introduction,
     ) -> Result<()> {
-        let same = self
-            .probe(advertised)
-            .await
-            .is_ok_and(|other| other.boot == there.boot);
+        let same = self.probe(advertised).await.is_ok_and(|other| other.boot == there.boot);
         if same {
             return Ok(());
         }
@@ -89,12 +79,7 @@ impl Cluster {
     fn check_admissible(&self, there: &Introduction, url: &str) -> Result<()> {
         let name = &there.identity.node_id;
         let mine = self.identity().cluster_id;
-        let known = self
-            .nodes
-            .all()
-            .iter()
-            .find(|node| node.id == *name)
-            .cloned();
+        let known = self.nodes.all().iter().find(|node| node.id == *name).cloned();
         if !there.distributed {
             return Err(Error::new(
                 Kind::NotDistributed,
@@ -186,12 +171,7 @@ impl Cluster {
 
     fn known(&self, name: &str) -> Result<NodeDocument> {
         self.nodes.named(name).ok_or_else(|| {
-            let names: Vec<_> = self
-                .nodes
-                .all()
-                .iter()
-                .map(|node| node.id.clone())
-                .collect();
+            let names: Vec<_> = self.nodes.all().iter().map(|node| node.id.clone()).collect();
             Error::new(Kind::NodeNotFound, format!("there is no node {name:?}"))
                 .hint(format!("the members are: {}", names.join(", ")))
         })
@@ -219,12 +199,7 @@ impl Cluster {
             }
         }
         let boot = self.boot_of(group, &node).await;
-        let command = Command::ClusterStop {
-            node: node.id,
-            raft_id: node.raft_id,
-            boot,
-            restart,
-        };
+        let command = Command::ClusterStop { node: node.id, raft_id: node.raft_id, boot, restart };
         group.propose(command).await.map(drop)
     }
 
@@ -252,11 +227,7 @@ impl Cluster {
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         let node = self.known(name)?;
-        let from = if to == NodeStatus::Paused {
-            NodeStatus::Active
-        } else {
-            NodeStatus::Paused
-        };
+        let from = if to == NodeStatus::Paused { NodeStatus::Active } else { NodeStatus::Paused };
         if node.status == to {
             return Ok(());
         }
@@ -337,18 +308,10 @@ fn quorum_after(
     if !voters.contains(&node) {
         return Ok(());
     }
-    let size = if leaves {
-        voters.len() - 1
-    } else {
-        voters.len()
-    };
+    let size = if leaves { voters.len() - 1 } else { voters.len() };
     let needed = size / 2 + 1;
     let left = voters.intersection(live).filter(|id| **id != node).count();
-    if left >= needed {
-        Ok(())
-    } else {
-        Err((left, needed))
-    }
+    if left >= needed { Ok(()) } else { Err((left, needed)) }
 }
 
 #[cfg(test)]
@@ -365,18 +328,10 @@ mod tests {
         assert_eq!(after(&[1, 2, 3], &[1, 2, 3], 3, true), Ok(()));
         assert_eq!(after(&[1, 2, 3], &[1, 2], 2, false), Err((1, 2)));
         assert_eq!(after(&[1, 2, 3], &[1, 2], 2, true), Err((1, 2)));
-        assert_eq!(
-            after(&[1, 2, 3], &[1, 2], 3, true),
-            Ok(()),
-            "removing the dead one helps"
-        );
+        assert_eq!(after(&[1, 2, 3], &[1, 2], 3, true), Ok(()), "removing the dead one helps");
         assert_eq!(after(&[1, 2], &[1, 2], 2, true), Ok(()));
         assert_eq!(after(&[1, 2], &[1, 2], 2, false), Err((1, 2)));
         assert_eq!(after(&[1], &[1], 1, true), Err((0, 1)));
-        assert_eq!(
-            after(&[1, 2, 3], &[1], 9, true),
-            Ok(()),
-            "a learner has no vote to lose"
-        );
+        assert_eq!(after(&[1, 2, 3], &[1], 9, true), Ok(()), "a learner has no vote to lose");
     }
 }

@@ -68,10 +68,7 @@ async fn ask(cluster: &Cluster, peer: &str) -> Result<()> {
         .header(PEER_HEADER, cluster.key.sign("POST", JOIN_PATH))
         .json(&serde_json::json!({"url": cluster.config.url()}))
         .timeout(Duration::from_secs(15));
-    let answer = request
-        .send()
-        .await
-        .map_err(|error| failed(error.without_url().to_string()))?;
+    let answer = request.send().await.map_err(|error| failed(error.without_url().to_string()))?;
     if answer.status().is_success() {
         return Ok(());
     }
@@ -96,8 +93,7 @@ impl Contacts {
 
     /// How long there has been no leader.
     fn leaderless_for(&self) -> Duration {
-        self.leaderless_since
-            .map_or(Duration::ZERO, |since| since.elapsed())
+        self.leaderless_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Whether a member must be taken for gone: there has been no leader to tell for a
@@ -111,9 +107,7 @@ impl Contacts {
 impl Cluster {
     /// Who answers this node.
     pub fn contacts(&self) -> MutexGuard<'_, Contacts> {
-        self.contacts
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.contacts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -127,9 +121,7 @@ pub async fn run(cluster: Arc<Cluster>) {
         let status = group.status();
         cluster.contacts().note_leader(status.leader.is_some());
         let mine = cluster.nodes.by_raft_id(group.raft_id());
-        let shown_gone = mine
-            .as_ref()
-            .is_some_and(|node| node.status == NodeStatus::Inactive);
+        let shown_gone = mine.as_ref().is_some_and(|node| node.status == NodeStatus::Inactive);
         let leaderless = cluster.contacts().leaderless_for() > LEADERLESS;
         if !status.is_leader() && (shown_gone || leaderless) {
             say_hello(&cluster, group.raft_id(), status.leader).await;
@@ -178,11 +170,11 @@ pub async fn welcome(cluster: &Cluster, hello: Hello) -> Result<Welcome> {
     if cluster.identity().cluster_id.as_deref() != Some(&hello.cluster_id) {
         return Err(Error::new(Kind::ForeignCluster, "the clusters differ"));
     }
-    if !group.status().is_leader() {
+    if !group.is_leader() {
         return Ok(Welcome::AskAgain);
     }
     group.wait_linearizable().await?;
-    if !group.status().is_leader() {
+    if !group.is_leader() {
         return Ok(Welcome::AskAgain);
     }
     cluster.nodes.refresh(group)?;

@@ -38,11 +38,7 @@ impl Identity {
         let path = config.data_dir.join(IDENTITY_FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
             let node_id = config.node_id.clone().map_or_else(random_name, Ok)?;
-            let identity = Identity {
-                node_id,
-                cluster_id: None,
-                raft_id: None,
-            };
+            let identity = Identity { node_id, cluster_id: None, raft_id: None };
             identity.save(&config.data_dir)?;
             return Ok(identity);
         };
@@ -143,11 +139,8 @@ pub fn cluster_secret(config: &Config) -> Result<String> {
         return read_secret("ClusterSecretFile", path);
     }
     let home = std::env::var_os("HOME").map(PathBuf::from).ok_or_else(|| {
-        Error::new(
-            Kind::InvalidParameter,
-            "there is no home directory for the cluster secret",
-        )
-        .hint("set ClusterSecretFile, or JETTRA_CLUSTER_SECRET")
+        Error::new(Kind::InvalidParameter, "there is no home directory for the cluster secret")
+            .hint("set ClusterSecretFile, or JETTRA_CLUSTER_SECRET")
     })?;
     let path = home.join(".jettra").join("cluster-secret");
     if !path.exists() {
@@ -203,10 +196,7 @@ fn admin_password(config: &Config) -> Result<String> {
     }
     if let Some(path) = &config.admin_password_file {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!(
-                "AdminPasswordFile: {} cannot be read: {error}",
-                path.display()
-            );
+            let message = format!("AdminPasswordFile: {} cannot be read: {error}", path.display());
             Error::new(Kind::InvalidParameter, message)
         })?;
         return Ok(text.trim().to_owned());
@@ -224,9 +214,7 @@ fn admin_password(config: &Config) -> Result<String> {
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
@@ -271,9 +259,7 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
         admin_hash: admin_hash.await.map_err(failed)??,
         time_ms: now_ms(),
     };
-    group
-        .wait_until(Duration::from_secs(10), |status| status.is_leader())
-        .await;
+    group.wait_until(Duration::from_secs(10), |status| status.is_leader()).await;
     let applied = group.propose(command).await?;
     group.wait_visible(applied.index).await
 }
@@ -289,10 +275,8 @@ async fn check_url(cluster: &Arc<Cluster>) -> Result<()> {
         return Ok(());
     }
     if cluster.nodes.all().len() > 1 {
-        let message = format!(
-            "AdvertiseUrl: the cluster knows this node at {}, not {url}",
-            node.url
-        );
+        let message =
+            format!("AdvertiseUrl: the cluster knows this node at {}, not {url}", node.url);
         return Err(Error::new(Kind::InvalidParameter, message).hint(
             "start it at the old address, or remove it and add it again with an empty DataDir",
         ));

@@ -2,8 +2,8 @@
 
 use super::Cluster;
 use crate::error::{Error, Kind, Result};
+use crate::raft::RaftId;
 use crate::raft::node_key::{NodeKey, PEER_HEADER};
-use crate::raft::{GroupStatus, RaftId};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ pub enum Destination {
 }
 
 /// Decides where a call that needs the leader must go. Pure.
-pub fn destination(status: &GroupStatus, me: RaftId) -> Destination {
-    match status.leader {
-        _ if status.is_leader() => Destination::Here,
+pub fn destination(leading: bool, leader: Option<RaftId>, me: RaftId) -> Destination {
+    match leader {
+        _ if leading => Destination::Here,
         Some(leader) if leader != me => Destination::There(leader),
         _ => Destination::Nowhere,
     }
@@ -72,9 +72,7 @@ pub fn verify(key: &NodeKey, signature: &str, method: &str, target: &str, user: 
 pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answer> {
     let method = reqwest::Method::from_bytes(call.method.as_bytes())
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let signature = cluster
-        .key
-        .sign(&call.method, &signed_target(&call.target, &call.user));
+    let signature = cluster.key.sign(&call.method, &signed_target(&call.target, &call.user));
     let mut request = cluster
         .http
         .request(method, format!("{url}{}", call.target))
@@ -101,33 +99,23 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         })
         .collect();
-    Ok(Answer {
-        status,
-        headers,
-        body: answer.bytes().await.map_err(interrupted)?,
-    })
+    Ok(Answer { status, headers, body: answer.bytes().await.map_err(interrupted)? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jettra_driver::wire::NodeRole;
 
     #[test]
     fn a_call_goes_to_the_leader_and_never_to_itself() {
-        let status = |role, leader| GroupStatus {
-            role: Some(role),
-            leader,
-            ..Default::default()
-        };
-        for (role, leader, expected) in [
-            (NodeRole::Leader, Some(1), Destination::Here),
-            (NodeRole::Follower, Some(2), Destination::There(2)),
-            (NodeRole::Learner, Some(2), Destination::There(2)),
-            (NodeRole::Follower, Some(1), Destination::Nowhere),
-            (NodeRole::Candidate, None, Destination::Nowhere),
+        for (leading, leader, expected) in [
+            (true, Some(1), Destination::Here),
+            (true, None, Destination::Here),
+            (false, Some(2), Destination::There(2)),
+            (false, Some(1), Destination::Nowhere),
+            (false, None, Destination::Nowhere),
         ] {
-            assert_eq!(destination(&status(role, leader), 1), expected);
+            assert_eq!(destination(leading, leader, 1), expected);
         }
     }
 

@@ -13,16 +13,8 @@ impl Cluster {
         let identity = self.identity();
         let status = self.group().map(|group| group.status()).unwrap_or_default();
         let nodes = self.report_nodes();
-        let leader = status
-            .leader
-            .and_then(|id| self.nodes.by_raft_id(id))
-            .map(|node| node.id);
-        let quorum = status
-            .configs
-            .iter()
-            .map(|config| config.len() / 2 + 1)
-            .max()
-            .unwrap_or(0);
+        let leader = status.leader.and_then(|id| self.nodes.by_raft_id(id)).map(|node| node.id);
+        let quorum = status.configs.iter().map(|config| config.len() / 2 + 1).max().unwrap_or(0);
         ClusterReply {
             enabled: self.config.distributed,
             node_id: identity.node_id,
@@ -54,10 +46,7 @@ impl Cluster {
         let gone =
             |node: &NodeDocument| node.raft_id != me && contacts.is_gone(node.raft_id, limit);
         let nodes = self.nodes.all();
-        nodes
-            .iter()
-            .map(|node| describe(node, &status, me, limit, gone(node)))
-            .collect()
+        nodes.iter().map(|node| describe(node, &status, me, limit, gone(node))).collect()
     }
 
     /// `GET /health`.
@@ -91,15 +80,11 @@ impl Cluster {
         };
         HealthReply {
             status: word.into(),
-            node_id: self.node_id(),
+            node_id: self.node_id().to_owned(),
             is_leader: status.is_leader(),
             current_leader: status.leader,
             current_term: status.term,
-            state: if me.is_none() {
-                "Learner".into()
-            } else {
-                state.into()
-            },
+            state: if me.is_none() { "Learner".into() } else { state.into() },
         }
     }
 }
@@ -167,11 +152,8 @@ fn health_sentence(
     }
     let voters = status.voters();
     let live = |node: &&NodeInfo| matches!(node.status, NodeStatus::Active | NodeStatus::Paused);
-    let live_voters = nodes
-        .iter()
-        .filter(live)
-        .filter(|node| voters.contains(&node.raft_id))
-        .count();
+    let live_voters =
+        nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
     let spare = membership::spare_voters(voters.len(), live_voters);
     let away: Vec<_> = nodes
         .iter()
@@ -220,21 +202,10 @@ mod tests {
         let limit = Duration::from_secs(2);
         let old_leader = node(2, NodeRole::Leader, NodeStatus::Active);
         let shown = describe(&old_leader, &status, 1, limit, false);
-        assert_eq!(
-            (shown.role, shown.status),
-            (NodeRole::Follower, NodeStatus::Inactive)
-        );
+        assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
-        let me = describe(
-            &node(1, NodeRole::Follower, NodeStatus::Active),
-            &status,
-            1,
-            limit,
-            false,
-        );
-        assert_eq!(
-            (me.role, me.status, me.lag),
-            (NodeRole::Leader, NodeStatus::Active, Some(0))
-        );
+        let me =
+            describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit, false);
+        assert_eq!((me.role, me.status, me.lag), (NodeRole::Leader, NodeStatus::Active, Some(0)));
     }
 }

@@ -97,9 +97,9 @@ fn step_for(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
     let id = node.raft_id;
     let mine = id == view.me;
     match node.status {
-        NodeStatus::Leaving | NodeStatus::Paused if mine => successor(view)
-            .map(Step::HandOver)
-            .or_else(|| correct(view, node)),
+        NodeStatus::Leaving | NodeStatus::Paused if mine => {
+            successor(view).map(Step::HandOver).or_else(|| correct(view, node))
+        }
         NodeStatus::Leaving => Some(removal(view, id)),
         NodeStatus::Joining if !view.status.members.contains(&id) => Some(Step::AddLearner(id)),
         _ if may_vote(view, node) => Some(Step::AddVoter(id)),
@@ -167,11 +167,7 @@ fn successor(view: &View<'_>) -> Option<RaftId> {
             && !is_silent(view, node.raft_id)
     };
     let log = |node: &&NodeDocument| view.status.matched.get(&node.raft_id).copied();
-    view.documents
-        .iter()
-        .filter(fit)
-        .max_by_key(log)
-        .map(|node| node.raft_id)
+    view.documents.iter().filter(fit).max_by_key(log).map(|node| node.raft_id)
 }
 
 /// How many of `live` voters may fail before fewer than a majority of `voters` is left.
@@ -252,22 +248,13 @@ async fn take(
         Step::RemoveLearner(id) => change(group, ChangeMembers::RemoveNodes([*id].into())).await,
         Step::Deregister(id) => {
             let node = document(id)?.id.clone();
-            group
-                .propose(Command::ClusterDeregister { node, raft_id: *id })
-                .await
-                .map(drop)
+            group.propose(Command::ClusterDeregister { node, raft_id: *id }).await.map(drop)
         }
         Step::HandOver(id) => hand_over(cluster, Some(*id)).await,
         Step::Update(id, role, status) => {
             let node = document(id)?.id.clone();
             let (role, status) = (Some(*role), Some(*status));
-            let update = Command::ClusterUpdate {
-                node,
-                raft_id: *id,
-                role,
-                status,
-                url: None,
-            };
+            let update = Command::ClusterUpdate { node, raft_id: *id, role, status, url: None };
             group.propose(update).await.map(drop)
         }
     }
@@ -313,20 +300,12 @@ pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
         inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
     };
     let nobody = || {
-        Error::new(
-            Kind::NotPossibleNow,
-            "no other active voter could take over leadership",
-        )
-        .hint("wait until another node is ACTIVE, or add one")
+        Error::new(Kind::NotPossibleNow, "no other active voter could take over leadership")
+            .hint("wait until another node is ACTIVE, or add one")
     };
     let to = to.or_else(|| successor(&view)).ok_or_else(nobody)?;
     let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("leadership: {error}"));
-    group
-        .raft
-        .trigger()
-        .transfer_leader(to)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    group.raft.trigger().transfer_leader(to).await.map_err(|error| failed(error.to_string()))?;
     let leads = |status: &GroupStatus| status.leader == Some(to);
     if group.wait_until(Duration::from_secs(5), leads).await {
         Ok(())
@@ -338,9 +317,7 @@ pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
 /// Takes a new address over when this node is the only member: nobody else has to agree.
 pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String) -> Result<()> {
     let group = cluster.group()?;
-    group
-        .wait_until(Duration::from_secs(10), GroupStatus::is_leader)
-        .await;
+    group.wait_until(Duration::from_secs(10), GroupStatus::is_leader).await;
     let nodes = BTreeMap::from([(node.raft_id, BasicNode::new(&url))]);
     change(group, ChangeMembers::SetNodes(nodes)).await?;
     let update = Command::ClusterUpdate {
@@ -389,10 +366,7 @@ mod tests {
             members: members.iter().copied().collect(),
             last_log: 1000,
             matched: members.iter().map(|id| (*id, 1000)).collect(),
-            silent: members
-                .iter()
-                .map(|id| (*id, Some(Duration::ZERO)))
-                .collect(),
+            silent: members.iter().map(|id| (*id, Some(Duration::ZERO))).collect(),
             ..GroupStatus::default()
         }
     }
@@ -415,54 +389,26 @@ mod tests {
     fn a_node_joins_step_by_step() {
         let me = node(1, Leader, Active);
         let joining = [me.clone(), node(5, Learner, Joining)];
-        assert_eq!(
-            step(&joining, &status(&[1], &[1])),
-            Some(Step::AddLearner(5))
-        );
+        assert_eq!(step(&joining, &status(&[1], &[1])), Some(Step::AddLearner(5)));
         let mut behind = status(&[1], &[1, 5]);
         behind.matched.insert(5, 100);
-        assert_eq!(
-            step(&joining, &behind),
-            None,
-            "it waits until the learner has caught up"
-        );
-        assert_eq!(
-            step(&joining, &status(&[1], &[1, 5])),
-            Some(Step::AddVoter(5))
-        );
+        assert_eq!(step(&joining, &behind), None, "it waits until the learner has caught up");
+        assert_eq!(step(&joining, &status(&[1], &[1, 5])), Some(Step::AddVoter(5)));
         let voting = status(&[1, 5], &[1, 5]);
-        assert_eq!(
-            step(&joining, &voting),
-            Some(Step::Update(5, Follower, Active))
-        );
+        assert_eq!(step(&joining, &voting), Some(Step::Update(5, Follower, Active)));
         assert_eq!(step(&[me, node(5, Follower, Active)], &voting), None);
     }
 
     #[test]
     fn a_node_leaves_step_by_step_and_the_leader_hands_over_first() {
         let leaving = [node(1, Leader, Active), node(5, Follower, Leaving)];
-        assert_eq!(
-            step(&leaving, &status(&[1, 5], &[1, 5])),
-            Some(Step::RemoveVoter(5))
-        );
-        assert_eq!(
-            step(&leaving, &status(&[1], &[1, 5])),
-            Some(Step::RemoveLearner(5))
-        );
-        assert_eq!(
-            step(&leaving, &status(&[1], &[1])),
-            Some(Step::Deregister(5))
-        );
+        assert_eq!(step(&leaving, &status(&[1, 5], &[1, 5])), Some(Step::RemoveVoter(5)));
+        assert_eq!(step(&leaving, &status(&[1], &[1, 5])), Some(Step::RemoveLearner(5)));
+        assert_eq!(step(&leaving, &status(&[1], &[1])), Some(Step::Deregister(5)));
         let myself = [node(1, Leader, Leaving), node(5, Follower, Active)];
-        assert_eq!(
-            step(&myself, &status(&[1, 5], &[1, 5])),
-            Some(Step::HandOver(5))
-        );
+        assert_eq!(step(&myself, &status(&[1, 5], &[1, 5])), Some(Step::HandOver(5)));
         let paused = [node(1, Leader, Paused), node(5, Follower, Active)];
-        assert_eq!(
-            step(&paused, &status(&[1, 5], &[1, 5])),
-            Some(Step::HandOver(5))
-        );
+        assert_eq!(step(&paused, &status(&[1, 5], &[1, 5])), Some(Step::HandOver(5)));
         let alone = [node(1, Leader, Paused), node(5, Follower, Inactive)];
         assert_eq!(step(&alone, &status(&[1, 5], &[1, 5])), None);
     }
@@ -474,10 +420,7 @@ mod tests {
         joint.configs.push([1, 5].into());
         assert_eq!(step(&nodes, &joint), Some(Step::FinishJoint([1, 5].into())));
         let leftover = status(&[1], &[1, 9]);
-        assert_eq!(
-            step(&[node(1, Leader, Active)], &leftover),
-            Some(Step::RemoveLearner(9))
-        );
+        assert_eq!(step(&[node(1, Leader, Active)], &leftover), Some(Step::RemoveLearner(9)));
     }
 
     #[test]
@@ -501,20 +444,11 @@ mod tests {
         assert_eq!(step(&nodes, &after), Some(Step::Update(1, Leader, Active)));
         let nodes = [node(1, Leader, Active), node(5, Leader, Active)];
         after.silent.insert(5, None);
-        assert_eq!(
-            step(&nodes, &after),
-            Some(Step::Update(5, Follower, Inactive))
-        );
+        assert_eq!(step(&nodes, &after), Some(Step::Update(5, Follower, Inactive)));
     }
 
     fn any_status() -> impl Strategy<Value = NodeStatus> {
-        prop_oneof![
-            Just(Active),
-            Just(Inactive),
-            Just(Joining),
-            Just(Leaving),
-            Just(Paused)
-        ]
+        prop_oneof![Just(Active), Just(Inactive), Just(Joining), Just(Leaving), Just(Paused)]
     }
 
     proptest! {

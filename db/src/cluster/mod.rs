@@ -50,6 +50,7 @@ pub struct Cluster {
     pub nodes: Arc<Nodes>,
     /// Who answers this node while there is no leader to tell.
     contacts: Mutex<announce::Contacts>,
+    node_id: Arc<str>,
     identity: Mutex<Identity>,
     group: OnceLock<Arc<Group>>,
     exit: watch::Sender<Option<Exit>>,
@@ -75,6 +76,7 @@ impl Cluster {
             http,
             nodes: Arc::default(),
             contacts: Mutex::default(),
+            node_id: identity.node_id.as_str().into(),
             identity: Mutex::new(identity),
             group: OnceLock::new(),
             exit: watch::Sender::new(None),
@@ -87,15 +89,12 @@ impl Cluster {
 
     /// Who this node is.
     pub fn identity(&self) -> Identity {
-        self.identity
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// This node's name.
-    pub fn node_id(&self) -> String {
-        self.identity().node_id
+    pub fn node_id(&self) -> &str {
+        &self.node_id
     }
 
     /// The system group.
@@ -104,11 +103,7 @@ impl Cluster {
     /// `not_registered` while the node waits for admission.
     pub fn group(&self) -> Result<&Arc<Group>> {
         self.group.get().ok_or_else(|| {
-            Error::new(
-                Kind::NotRegistered,
-                "this node is not part of a cluster yet",
-            )
-            .hint(format!(
+            Error::new(Kind::NotRegistered, "this node is not part of a cluster yet").hint(format!(
                 "register it on a member: POST /api/cluster/register {{\"url\": \"{}\"}}",
                 self.config.url()
             ))
@@ -165,11 +160,7 @@ impl Cluster {
     /// Waits until the process is to end.
     pub async fn ended(&self) -> Exit {
         let mut exit = self.exit.subscribe();
-        let ended = exit
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|exit| exit.clone());
+        let ended = exit.wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
         ended.unwrap_or(Exit::Stop)
     }
 
@@ -180,12 +171,8 @@ impl Cluster {
     /// `foreign_cluster` when the node belongs to another cluster or has another Raft id.
     pub async fn open(self: &Arc<Self>, identity: Identity) -> Result<()> {
         let cluster = self.clone();
-        let opening = self
-            .runtime
-            .spawn(async move { cluster.open_here(identity).await });
-        opening
-            .await
-            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+        let opening = self.runtime.spawn(async move { cluster.open_here(identity).await });
+        opening.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
     }
 
     async fn open_here(self: Arc<Self>, identity: Identity) -> Result<()> {
@@ -198,10 +185,7 @@ impl Cluster {
             return self.identity().check_same(&identity);
         }
         identity.save(&self.config.data_dir)?;
-        *self
-            .identity
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+        *self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
         let peers = Peers {
             http: self.http.clone(),
             key: self.key.clone(),
@@ -265,7 +249,7 @@ impl Cluster {
     /// Leaves in good order: hands leadership over, then closes the group.
     pub async fn shutdown(&self) {
         let Ok(group) = self.group() else { return };
-        if group.status().is_leader()
+        if group.is_leader()
             && let Err(error) = membership::hand_over(self, None).await
         {
             tracing::debug!(%error, "leadership was not handed over");

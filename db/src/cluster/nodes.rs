@@ -17,37 +17,26 @@ impl Nodes {
     /// Reads the collection again.
     pub fn refresh(&self, group: &Group) -> Result<()> {
         let documents = apply::nodes(&group.read()?)?;
-        *self
-            .documents
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(documents);
+        *self.documents.write().unwrap_or_else(|poisoned| poisoned.into_inner()) =
+            Arc::new(documents);
         Ok(())
     }
 
     /// All members.
     pub fn all(&self) -> Arc<Vec<NodeDocument>> {
-        self.documents
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        self.documents.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// The member with this Raft id.
     pub fn by_raft_id(&self, raft_id: RaftId) -> Option<NodeDocument> {
-        self.all()
-            .iter()
-            .find(|node| node.raft_id == raft_id)
-            .cloned()
+        self.all().iter().find(|node| node.raft_id == raft_id).cloned()
     }
 
     /// The member that a person means by a name or an address.
     pub fn named(&self, name: &str) -> Option<NodeDocument> {
         let address = crate::config::check_url(name).ok();
         let means = |node: &&NodeDocument| {
-            node.id == name
-                || address
-                    .as_ref()
-                    .is_some_and(|url| same_address(url, &node.url))
+            node.id == name || address.as_ref().is_some_and(|url| same_address(url, &node.url))
         };
         self.all().iter().find(means).cloned()
     }
@@ -61,10 +50,8 @@ impl PeerUrls for Nodes {
 
 /// Whether two checked addresses mean the same place; `localhost` is `127.0.0.1`.
 pub fn same_address(a: &str, b: &str) -> bool {
-    let plain = |url: &str| {
-        url.replace("//localhost:", "//127.0.0.1:")
-            .replace("//[::1]:", "//127.0.0.1:")
-    };
+    let plain =
+        |url: &str| url.replace("//localhost:", "//127.0.0.1:").replace("//[::1]:", "//127.0.0.1:");
     plain(a) == plain(b)
 }
 

@@ -54,26 +54,15 @@ impl Cluster {
             .get(format!("{url}{target}"))
             .header(PEER_HEADER, self.key.sign("GET", &target))
             .timeout(PROBE_TIMEOUT);
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| unreachable(url, &error))?;
+        let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
         let status = answer.status();
-        let signature = answer
-            .headers()
-            .get(PEER_HEADER)
-            .and_then(|value| value.to_str().ok());
+        let signature = answer.headers().get(PEER_HEADER).and_then(|value| value.to_str().ok());
         let signature = signature.map(str::to_owned);
-        let body = answer
-            .text()
-            .await
-            .map_err(|error| unreachable(url, &error))?;
+        let body = answer.text().await.map_err(|error| unreachable(url, &error))?;
         if status == 401 && body.contains(Kind::BadClusterSecret.code()) {
             return Err(secret_mismatch(url));
         }
-        let introduction = serde_json::from_str(&body)
-            .ok()
-            .filter(|_| status.is_success());
+        let introduction = serde_json::from_str(&body).ok().filter(|_| status.is_success());
         let introduction: Introduction = introduction.ok_or_else(|| not_a_node(url))?;
         let signature = signature.ok_or_else(|| not_a_node(url))?;
         if !verify_answer(&self.key, &signature, &target, &body) {
@@ -93,19 +82,13 @@ impl Cluster {
             .header(PEER_HEADER, self.key.sign("POST", INVITE_PATH))
             .json(identity)
             .timeout(INVITE_TIMEOUT);
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| unreachable(url, &error))?;
+        let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
         if answer.status().is_success() {
             return Ok(());
         }
         let body = answer.text().await.unwrap_or_default();
-        Err(Error::new(
-            Kind::ForeignCluster,
-            format!("{url} refused the invitation: {body}"),
-        )
-        .hint("a node joins with an empty DataDir"))
+        Err(Error::new(Kind::ForeignCluster, format!("{url} refused the invitation: {body}"))
+            .hint("a node joins with an empty DataDir"))
     }
 }
 
@@ -126,25 +109,16 @@ fn unreachable(url: &str, error: &reqwest::Error) -> Error {
     } else {
         "the connection broke"
     };
-    Error::new(
-        Kind::NodeUnreachable,
-        format!("{url} cannot be reached: {why}"),
-    )
-    .hint("start the node first, and check address, port and firewall")
+    Error::new(Kind::NodeUnreachable, format!("{url} cannot be reached: {why}"))
+        .hint("start the node first, and check address, port and firewall")
 }
 
 fn not_a_node(url: &str) -> Error {
-    Error::new(
-        Kind::NotANode,
-        format!("{url} answers, but is not a Jettra node"),
-    )
-    .hint("check host and port")
+    Error::new(Kind::NotANode, format!("{url} answers, but is not a Jettra node"))
+        .hint("check host and port")
 }
 
 fn secret_mismatch(url: &str) -> Error {
-    Error::new(
-        Kind::SecretMismatch,
-        format!("the node at {url} has another cluster secret"),
-    )
-    .hint("give all nodes the same ClusterSecret or ClusterSecretFile and restart it")
+    Error::new(Kind::SecretMismatch, format!("the node at {url} has another cluster secret"))
+        .hint("give all nodes the same ClusterSecret or ClusterSecretFile and restart it")
 }

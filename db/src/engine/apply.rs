@@ -68,17 +68,9 @@ impl Applier {
     /// Stores the counters; to be called before the transaction commits.
     pub fn flush(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
         txn.put(Table::Meta, REVISION_KEY, &self.revision.to_be_bytes())?;
-        txn.put(
-            Table::Meta,
-            COLLECTION_KEY,
-            &self.last_collection.to_be_bytes(),
-        )?;
+        txn.put(Table::Meta, COLLECTION_KEY, &self.last_collection.to_be_bytes())?;
         for (collection, count) in self.counts.drain() {
-            txn.put(
-                Table::Meta,
-                &catalog::count_key(collection),
-                &count.to_be_bytes(),
-            )?;
+            txn.put(Table::Meta, &catalog::count_key(collection), &count.to_be_bytes())?;
         }
         Ok(())
     }
@@ -91,28 +83,18 @@ impl Applier {
     /// Applies the command at `index` of the log.
     pub fn apply(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
         match command {
-            Command::InitCluster {
-                cluster_id,
-                node,
-                url,
-                admin_hash,
-                time_ms,
-            } => self.init_cluster(txn, cluster_id, node, url, admin_hash, time_ms),
+            Command::InitCluster { cluster_id, node, url, admin_hash, time_ms } => {
+                self.init_cluster(txn, cluster_id, node, url, admin_hash, time_ms)
+            }
             Command::CreateDatabase { name, engine } => self.create_database(txn, &name, &engine),
             Command::DropDatabase { name } => self.drop_database(txn, &name),
             Command::RenameDatabase { from, to } => self.rename_database(txn, &from, &to),
-            Command::CreateCollection {
-                database,
-                collection,
-            } => {
+            Command::CreateCollection { database, collection } => {
                 self.ensure_database(txn, &database)?;
                 self.ensure_collection(txn, &database, &collection)?;
                 Ok(Ok(Outcome::Done))
             }
-            Command::DropCollection {
-                database,
-                collection,
-            } => {
+            Command::DropCollection { database, collection } => {
                 self.drop_collection(txn, &database, &collection)?;
                 Ok(Ok(Outcome::Done))
             }
@@ -128,46 +110,24 @@ impl Applier {
                 if_match,
                 create_database,
             } => {
-                let place = Place {
-                    database: &database,
-                    collection: &collection,
-                };
+                let place = Place { database: &database, collection: &collection };
                 self.put(txn, place, target, &body, mode, if_match, create_database)
             }
-            Command::Delete {
-                database,
-                collection,
-                target,
-                if_match,
-            } => {
-                let place = Place {
-                    database: &database,
-                    collection: &collection,
-                };
+            Command::Delete { database, collection, target, if_match } => {
+                let place = Place { database: &database, collection: &collection };
                 self.delete(txn, place, target, if_match)
             }
-            Command::ClusterRegister {
-                node,
-                url,
-                description,
-            } => self.register(txn, index, node, url, description),
-            Command::ClusterUpdate {
-                node,
-                raft_id,
-                role,
-                status,
-                url,
-            } => self.change_node(txn, &node, raft_id, |document| {
-                document.role = role.unwrap_or(document.role);
-                document.status = status.unwrap_or(document.status);
-                document.url = url.unwrap_or_else(|| std::mem::take(&mut document.url));
-            }),
-            Command::ClusterStop {
-                node,
-                raft_id,
-                boot,
-                restart,
-            } => {
+            Command::ClusterRegister { node, url, description } => {
+                self.register(txn, index, node, url, description)
+            }
+            Command::ClusterUpdate { node, raft_id, role, status, url } => {
+                self.change_node(txn, &node, raft_id, |document| {
+                    document.role = role.unwrap_or(document.role);
+                    document.status = status.unwrap_or(document.status);
+                    document.url = url.unwrap_or_else(|| std::mem::take(&mut document.url));
+                })
+            }
+            Command::ClusterStop { node, raft_id, boot, restart } => {
                 if let Some(boot) = boot {
                     self.effects.push(Effect::Stop { boot, restart });
                 }
@@ -193,17 +153,10 @@ impl Applier {
         }
         self.ensure_database(txn, system::DATABASE)?;
         self.ensure_collection(txn, system::DATABASE, system::SESSIONS)?;
-        let cluster = ClusterDocument {
-            id: "cluster".into(),
-            cluster_id,
-            created_ms: time_ms,
-        };
+        let cluster = ClusterDocument { id: "cluster".into(), cluster_id, created_ms: time_ms };
         self.put_system(txn, system::CLUSTER, "cluster", &cluster)?;
-        let admin = UserDocument {
-            name: "admin".into(),
-            password_hash: admin_hash,
-            role: "admin".into(),
-        };
+        let admin =
+            UserDocument { name: "admin".into(), password_hash: admin_hash, role: "admin".into() };
         self.put_system(txn, system::USERS, "admin", &admin)?;
         let first = NodeDocument {
             id: node.clone(),
@@ -254,11 +207,7 @@ impl Applier {
         }
         for (name, id) in catalog::collections(txn, from)? {
             txn.delete(Table::Catalog, &catalog::collection_key(from, &name))?;
-            txn.put(
-                Table::Catalog,
-                &catalog::collection_key(to, &name),
-                &id.to_be_bytes(),
-            )?;
+            txn.put(Table::Catalog, &catalog::collection_key(to, &name), &id.to_be_bytes())?;
         }
         txn.delete(Table::Catalog, &catalog::database_key(from))?;
         put_database(txn, to, &entry.engine)?;
@@ -267,10 +216,7 @@ impl Applier {
     }
 
     fn collection(&mut self, txn: &WriteTxn<'_>, place: Place<'_>) -> Result<Option<CollectionId>> {
-        let known = self
-            .collections
-            .get(place.database)
-            .and_then(|all| all.get(place.collection));
+        let known = self.collections.get(place.database).and_then(|all| all.get(place.collection));
         if let Some(id) = known {
             return Ok(Some(*id));
         }
@@ -294,10 +240,7 @@ impl Applier {
         database: &str,
         collection: &str,
     ) -> Result<CollectionId> {
-        let place = Place {
-            database,
-            collection,
-        };
+        let place = Place { database, collection };
         if let Some(id) = self.collection(txn, place)? {
             return Ok(id);
         }
@@ -315,14 +258,7 @@ impl Applier {
         database: &str,
         name: &str,
     ) -> Result<()> {
-        let Some(id) = self.collection(
-            txn,
-            Place {
-                database,
-                collection: name,
-            },
-        )?
-        else {
+        let Some(id) = self.collection(txn, Place { database, collection: name })? else {
             return Ok(());
         };
         txn.delete(Table::Catalog, &catalog::collection_key(database, name))?;
@@ -341,26 +277,10 @@ impl Applier {
         from: &str,
         to: &str,
     ) -> Applied {
-        let Some(id) = self.collection(
-            txn,
-            Place {
-                database,
-                collection: from,
-            },
-        )?
-        else {
+        let Some(id) = self.collection(txn, Place { database, collection: from })? else {
             return Ok(Err(collection_not_found(database, from)));
         };
-        if self
-            .collection(
-                txn,
-                Place {
-                    database,
-                    collection: to,
-                },
-            )?
-            .is_some()
-        {
+        if self.collection(txn, Place { database, collection: to })?.is_some() {
             return refuse(
                 Kind::NameTaken,
                 format!("a collection {to:?} exists in {database:?}"),
@@ -368,11 +288,7 @@ impl Applier {
             );
         }
         txn.delete(Table::Catalog, &catalog::collection_key(database, from))?;
-        txn.put(
-            Table::Catalog,
-            &catalog::collection_key(database, to),
-            &id.to_be_bytes(),
-        )?;
+        txn.put(Table::Catalog, &catalog::collection_key(database, to), &id.to_be_bytes())?;
         self.collections.remove(database);
         Ok(Ok(Outcome::Done))
     }
@@ -398,12 +314,9 @@ impl Applier {
             None => (target.id, None),
         };
         if mode == PutMode::Insert && current.is_some() {
-            return Ok(Err(Error::new(
-                Kind::DuplicateId,
-                format!("a document {id} exists"),
-            )
-            .hint("use another _id, or replace the document")
-            .details(json!({"id": id}))));
+            return Ok(Err(Error::new(Kind::DuplicateId, format!("a document {id} exists"))
+                .hint("use another _id, or replace the document")
+                .details(json!({"id": id}))));
         }
         if let Err(error) = check_revision(&id, if_match, current) {
             return Ok(Err(error));
@@ -413,11 +326,7 @@ impl Applier {
         }
         let collection = self.ensure_collection(txn, place.database, place.collection)?;
         let revision = self.write(txn, collection, &id, body, current.is_none())?;
-        Ok(Ok(Outcome::Written {
-            id,
-            revision,
-            created: current.is_none(),
-        }))
+        Ok(Ok(Outcome::Written { id, revision, created: current.is_none() }))
     }
 
     fn write(
@@ -430,11 +339,7 @@ impl Applier {
     ) -> Result<Revision> {
         self.revision += 1;
         let stored = document::encode(self.revision, id, body);
-        txn.put(
-            Table::Documents,
-            &keys::document_key(collection, id),
-            &stored,
-        )?;
+        txn.put(Table::Documents, &keys::document_key(collection, id), &stored)?;
         if created {
             *self.count(txn, collection)? += 1;
         }
@@ -481,9 +386,7 @@ impl Applier {
     ) -> Applied {
         for known in nodes(txn)? {
             if known.id == node && known.url == url {
-                return Ok(Ok(Outcome::Registered {
-                    raft_id: known.raft_id,
-                }));
+                return Ok(Ok(Outcome::Registered { raft_id: known.raft_id }));
             }
             if known.id == node || known.url == url {
                 let message = format!(
@@ -518,9 +421,8 @@ impl Applier {
         raft_id: u64,
         change: impl FnOnce(&mut NodeDocument),
     ) -> Applied {
-        let found = nodes(txn)?
-            .into_iter()
-            .find(|known| known.id == node && known.raft_id == raft_id);
+        let found =
+            nodes(txn)?.into_iter().find(|known| known.id == node && known.raft_id == raft_id);
         let Some(mut document) = found else {
             return refuse(
                 Kind::NodeNotFound,
@@ -535,14 +437,9 @@ impl Applier {
     }
 
     fn deregister(&mut self, txn: &mut WriteTxn<'_>, node: &str, raft_id: u64) -> Applied {
-        let known = nodes(txn)?
-            .iter()
-            .any(|known| known.id == node && known.raft_id == raft_id);
+        let known = nodes(txn)?.iter().any(|known| known.id == node && known.raft_id == raft_id);
         if known {
-            let place = Place {
-                database: system::DATABASE,
-                collection: system::NODES,
-            };
+            let place = Place { database: system::DATABASE, collection: system::NODES };
             self.effects.push(Effect::NodesChanged);
             self.delete(txn, place, DocumentId::from(node).into(), None)?
                 .map_or_else(|error| Ok(Err(error)), |_| Ok(Ok(Outcome::Done)))
@@ -579,9 +476,7 @@ struct Place<'a> {
 }
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {
-    let entry = DatabaseEntry {
-        engine: engine.to_owned(),
-    };
+    let entry = DatabaseEntry { engine: engine.to_owned() };
     let bytes =
         postcard::to_stdvec(&entry).map_err(|error| StorageError::Failed(error.to_string()))?;
     txn.put(Table::Catalog, &catalog::database_key(name), &bytes)
@@ -609,9 +504,7 @@ fn revision(
     id: &DocumentId,
 ) -> Result<Option<Revision>> {
     let stored = read.get(Table::Documents, &keys::document_key(collection, id))?;
-    Ok(stored
-        .and_then(document::decode)
-        .map(|(revision, _)| revision))
+    Ok(stored.and_then(document::decode).map(|(revision, _)| revision))
 }
 
 fn check_revision(
@@ -657,11 +550,8 @@ fn missing_place(read: &impl Read, place: Place<'_>) -> Result<Error> {
 
 /// The error for an unknown database.
 pub fn database_not_found(name: &str) -> Error {
-    Error::new(
-        Kind::DatabaseNotFound,
-        format!("there is no database {name:?}"),
-    )
-    .hint("create it with POST /api/dbs {\"name\": …}, or check the spelling")
+    Error::new(Kind::DatabaseNotFound, format!("there is no database {name:?}"))
+        .hint("create it with POST /api/dbs {\"name\": …}, or check the spelling")
 }
 
 /// The error for an unknown collection.
@@ -691,11 +581,7 @@ mod tests {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let store = Store::open(dir.path(), 1 << 26).unwrap();
-            World {
-                _dir: dir,
-                store,
-                index: 0,
-            }
+            World { _dir: dir, store, index: 0 }
         }
 
         fn run(&mut self, command: Command) -> CommandResult {
@@ -737,11 +623,7 @@ mod tests {
 
         fn register(&mut self, node: &str, url: &str) -> CommandResult {
             let (node, url) = (node.into(), url.into());
-            self.run(Command::ClusterRegister {
-                node,
-                url,
-                description: None,
-            })
+            self.run(Command::ClusterRegister { node, url, description: None })
         }
     }
 
@@ -753,10 +635,7 @@ mod tests {
     fn inserts_count_and_duplicates_are_refused() {
         let mut world = World::new();
         assert!(world.put("1", PutMode::Insert, None).is_ok());
-        assert_eq!(
-            kind(world.put("1", PutMode::Insert, None)),
-            Kind::DuplicateId
-        );
+        assert_eq!(kind(world.put("1", PutMode::Insert, None)), Kind::DuplicateId);
         assert!(world.put("1", PutMode::Upsert, None).is_ok());
         assert_eq!(world.count(), 1);
         assert_eq!(world.delete("1", None), Ok(Outcome::Deleted));
@@ -774,29 +653,17 @@ mod tests {
             kind(world.put("1", PutMode::Upsert, Some(revision + 1))),
             Kind::RevisionMismatch
         );
-        assert_eq!(
-            kind(world.delete("1", Some(revision + 1))),
-            Kind::RevisionMismatch
-        );
-        assert_eq!(
-            kind(world.put("2", PutMode::Upsert, Some(1))),
-            Kind::RevisionMismatch
-        );
+        assert_eq!(kind(world.delete("1", Some(revision + 1))), Kind::RevisionMismatch);
+        assert_eq!(kind(world.put("2", PutMode::Upsert, Some(1))), Kind::RevisionMismatch);
         assert!(world.put("1", PutMode::Upsert, Some(revision)).is_ok());
-        assert_eq!(
-            kind(world.put("1", PutMode::Upsert, Some(revision))),
-            Kind::RevisionMismatch
-        );
+        assert_eq!(kind(world.put("1", PutMode::Upsert, Some(revision))), Kind::RevisionMismatch);
     }
 
     #[test]
     fn a_text_that_could_be_a_number_finds_the_document_that_exists() {
         let mut world = World::new();
         world.put("42", PutMode::Insert, None).unwrap();
-        let target = Target {
-            id: DocumentId::Int(42),
-            or: Some("42".into()),
-        };
+        let target = Target { id: DocumentId::Int(42), or: Some("42".into()) };
         let deleted = world.run(Command::Delete {
             database: "shop".into(),
             collection: "c".into(),
@@ -810,16 +677,8 @@ mod tests {
     fn renaming_moves_everything_and_never_overwrites() {
         let mut world = World::new();
         world.put("1", PutMode::Insert, None).unwrap();
-        world
-            .run(Command::CreateDatabase {
-                name: "other".into(),
-                engine: "x".into(),
-            })
-            .unwrap();
-        let rename = |to: &str| Command::RenameDatabase {
-            from: "shop".into(),
-            to: to.into(),
-        };
+        world.run(Command::CreateDatabase { name: "other".into(), engine: "x".into() }).unwrap();
+        let rename = |to: &str| Command::RenameDatabase { from: "shop".into(), to: to.into() };
         assert_eq!(kind(world.run(rename("other"))), Kind::NameTaken);
         assert!(world.run(rename("store")).is_ok());
         assert_eq!(kind(world.run(rename("again"))), Kind::DatabaseNotFound);
@@ -833,11 +692,7 @@ mod tests {
     fn dropping_takes_the_documents_along() {
         let mut world = World::new();
         world.put("1", PutMode::Insert, None).unwrap();
-        world
-            .run(Command::DropDatabase {
-                name: "shop".into(),
-            })
-            .unwrap();
+        world.run(Command::DropDatabase { name: "shop".into() }).unwrap();
         assert!(world.put("1", PutMode::Insert, None).is_ok());
         assert_eq!(world.count(), 1);
     }
@@ -845,14 +700,8 @@ mod tests {
     #[test]
     fn registering_twice_is_one_member_and_a_clash_shows_both() {
         let mut world = World::new();
-        assert_eq!(
-            world.register("n2", "http://b"),
-            Ok(Outcome::Registered { raft_id: 1 })
-        );
-        assert_eq!(
-            world.register("n2", "http://b"),
-            Ok(Outcome::Registered { raft_id: 1 })
-        );
+        assert_eq!(world.register("n2", "http://b"), Ok(Outcome::Registered { raft_id: 1 }));
+        assert_eq!(world.register("n2", "http://b"), Ok(Outcome::Registered { raft_id: 1 }));
         let clash = world.register("n2", "http://c").unwrap_err();
         assert_eq!(clash.kind, Kind::NodeConflict);
         assert!(clash.message.contains("http://b") && clash.message.contains("http://c"));
@@ -866,10 +715,7 @@ mod tests {
         };
         assert!(world.run(update(1)).is_ok());
         assert_eq!(kind(world.run(update(9))), Kind::NodeNotFound);
-        let remove = Command::ClusterDeregister {
-            node: "n2".into(),
-            raft_id: 1,
-        };
+        let remove = Command::ClusterDeregister { node: "n2".into(), raft_id: 1 };
         assert!(world.run(remove.clone()).is_ok());
         assert!(world.run(remove).is_ok());
         assert_eq!(nodes(&world.store.read().unwrap()).unwrap(), vec![]);

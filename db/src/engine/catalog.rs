@@ -42,9 +42,7 @@ pub(super) fn count_key(collection: CollectionId) -> [u8; 5] {
 }
 
 fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-    bytes
-        .try_into()
-        .map_err(|_| StorageError::Failed("a stored number has a wrong size".into()))
+    bytes.try_into().map_err(|_| StorageError::Failed("a stored number has a wrong size".into()))
 }
 
 /// The entry of a database.
@@ -52,9 +50,7 @@ pub fn database(read: &impl Read, name: &str) -> Result<Option<DatabaseEntry>> {
     let Some(bytes) = read.get(Table::Catalog, &database_key(name))? else {
         return Ok(None);
     };
-    postcard::from_bytes(bytes)
-        .map(Some)
-        .map_err(|error| StorageError::Failed(error.to_string()))
+    postcard::from_bytes(bytes).map(Some).map_err(|error| StorageError::Failed(error.to_string()))
 }
 
 /// The number of a collection.
@@ -78,10 +74,7 @@ pub fn databases(read: &impl Read) -> Result<Vec<(String, DatabaseEntry)>> {
         let (key, value) = entry?;
         let entry =
             postcard::from_bytes(value).map_err(|error| StorageError::Failed(error.to_string()))?;
-        found.push((
-            String::from_utf8_lossy(&key[start.len()..]).into_owned(),
-            entry,
-        ));
+        found.push((String::from_utf8_lossy(&key[start.len()..]).into_owned(), entry));
     }
     Ok(found)
 }

@@ -140,10 +140,7 @@ pub enum Command {
 impl Command {
     /// Whether the command needs a log entry of its own.
     pub fn alone(&self) -> bool {
-        matches!(
-            self,
-            Command::ClusterRegister { .. } | Command::InitCluster { .. }
-        )
+        matches!(self, Command::ClusterRegister { .. } | Command::InitCluster { .. })
     }
 }
 

@@ -22,24 +22,16 @@ pub fn parse_json(text: &[u8], limits: &Limits) -> Result<Value> {
         return Err(too_large(text.len(), limits.document_bytes_max));
     }
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let strict = Strict {
-        depth: 0,
-        depth_max: limits.depth_max,
-    };
-    let value = strict
-        .deserialize(&mut reader)
-        .map_err(|error| json_error(&error, limits))?;
+    let strict = Strict { depth: 0, depth_max: limits.depth_max };
+    let value = strict.deserialize(&mut reader).map_err(|error| json_error(&error, limits))?;
     reader.end().map_err(|error| json_error(&error, limits))?;
     Ok(value)
 }
 
 /// The error for a body of `size` bytes where `max` are allowed.
 pub fn too_large(size: usize, max: usize) -> Error {
-    Error::new(
-        Kind::TooLarge,
-        format!("the body has {size} bytes, {max} are allowed"),
-    )
-    .hint("split the data over several documents")
+    Error::new(Kind::TooLarge, format!("the body has {size} bytes, {max} are allowed"))
+        .hint("split the data over several documents")
 }
 
 const DUPLICATE: &str = "duplicate key";
@@ -51,10 +43,7 @@ fn json_error(error: &serde_json::Error, limits: &Limits) -> Error {
         return Error::new(Kind::DuplicateKey, text).hint("give each key of an object once");
     }
     if text.contains(TOO_DEEP) || text.contains("recursion limit") {
-        let message = format!(
-            "the document is nested deeper than {} levels",
-            limits.depth_max
-        );
+        let message = format!("the document is nested deeper than {} levels", limits.depth_max);
         return Error::new(Kind::TooDeep, message).hint("flatten the document");
     }
     Error::new(Kind::InvalidJson, format!("the body is not JSON: {text}"))
@@ -75,10 +64,7 @@ impl Strict {
         if self.depth >= self.depth_max {
             return Err(E::custom(TOO_DEEP));
         }
-        Ok(Strict {
-            depth: self.depth + 1,
-            ..self
-        })
+        Ok(Strict { depth: self.depth + 1, ..self })
     }
 }
 
@@ -163,15 +149,10 @@ pub struct NewDocument {
 /// Those of [`parse_json`], `invalid_body` when it is no object, `invalid_id`.
 pub fn parse_document(text: &[u8], limits: &Limits) -> Result<NewDocument> {
     let Value::Object(mut object) = parse_json(text, limits)? else {
-        return Err(
-            Error::new(Kind::InvalidBody, "a document must be a JSON object")
-                .hint("wrap the value: {\"value\": …}"),
-        );
+        return Err(Error::new(Kind::InvalidBody, "a document must be a JSON object")
+            .hint("wrap the value: {\"value\": …}"));
     };
-    let id = object
-        .shift_remove("_id")
-        .map(|id| check_id(id, limits))
-        .transpose()?;
+    let id = object.shift_remove("_id").map(|id| check_id(id, limits)).transpose()?;
     let body = serde_json::to_string(&object)
         .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
     Ok(NewDocument { id, body })
@@ -201,10 +182,7 @@ pub fn check_id_size(id: &DocumentId, limits: &Limits) -> Result<()> {
     }
     if text.is_empty() || text.len() > limits.id_bytes_max {
         let size = text.len();
-        let message = format!(
-            "_id has {size} bytes; 1 to {} are allowed",
-            limits.id_bytes_max
-        );
+        let message = format!("_id has {size} bytes; 1 to {} are allowed", limits.id_bytes_max);
         return Err(Error::new(Kind::InvalidId, message).hint("use a shorter identifier"));
     }
     Ok(())
@@ -234,11 +212,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits {
-        document_bytes_max: 1000,
-        depth_max: 4,
-        id_bytes_max: 10,
-    };
+    const LIMITS: Limits = Limits { document_bytes_max: 1000, depth_max: 4, id_bytes_max: 10 };
 
     fn kind(text: &str) -> Kind {
         parse_document(text.as_bytes(), &LIMITS).unwrap_err().kind
@@ -267,10 +241,7 @@ mod tests {
                 assert_eq!(kind(text), expected, "{text}");
             }
         }
-        assert_eq!(
-            kind(&format!("{{\"a\":\"{}\"}}", "x".repeat(1000))),
-            Kind::TooLarge
-        );
+        assert_eq!(kind(&format!("{{\"a\":\"{}\"}}", "x".repeat(1000))), Kind::TooLarge);
     }
 
     #[test]
@@ -281,10 +252,7 @@ mod tests {
         let (revision, json) = decode(&stored).unwrap();
         assert_eq!(revision, 7);
         assert_eq!(json, br#"{"_id":"x","n":9007199254740993,"f":0.1}"#);
-        assert_eq!(
-            &encode(0, &DocumentId::Int(-1), "{}")[8..],
-            br#"{"_id":-1}"#
-        );
+        assert_eq!(&encode(0, &DocumentId::Int(-1), "{}")[8..], br#"{"_id":-1}"#);
     }
 
     proptest! {

@@ -92,23 +92,15 @@ pub fn check_name(field: &str, name: &str, bytes_max: usize) -> Result<()> {
         "it is too long"
     } else if name.starts_with('_') {
         "names with a leading underscore belong to the system"
-    } else if !name
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
-    {
+    } else if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
         "only letters, digits, '_', '-' and '.' are allowed"
     } else if name.starts_with('.') {
         "it starts with a dot"
     } else {
         return Ok(());
     };
-    Err(Error::new(
-        Kind::InvalidName,
-        format!("{field} {name:?} cannot be used: {rule}"),
-    )
-    .hint(format!(
-        "use 1 to {bytes_max} bytes of letters, digits, '_', '-' and '.'"
-    )))
+    Err(Error::new(Kind::InvalidName, format!("{field} {name:?} cannot be used: {rule}"))
+        .hint(format!("use 1 to {bytes_max} bytes of letters, digits, '_', '-' and '.'")))
 }
 
 #[cfg(test)]
@@ -120,16 +112,7 @@ mod tests {
         for good in ["shop", "a", "Größe", "a.b-c_9", "名前"] {
             assert!(check_name("collection", good, 64).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "_users",
-            "a/b",
-            "..",
-            "a b",
-            "a\0b",
-            "a\"b",
-            &"x".repeat(65),
-        ] {
+        for bad in ["", "_users", "a/b", "..", "a b", "a\0b", "a\"b", &"x".repeat(65)] {
             assert!(check_name("collection", bad, 64).is_err(), "{bad:?}");
         }
     }

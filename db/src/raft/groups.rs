@@ -120,11 +120,7 @@ impl GroupStatus {
                 .flatten()
                 .map(|(id, at)| (*id, at.as_ref().map(|at| at.elapsed())))
                 .collect(),
-            failure: metrics
-                .running_state
-                .as_ref()
-                .err()
-                .map(ToString::to_string),
+            failure: metrics.running_state.as_ref().err().map(ToString::to_string),
         }
     }
 
@@ -152,10 +148,7 @@ impl Group {
         clear_leftovers(&config.dir);
         let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
         let (writer, events, thread) = Writer::start(store.clone(), config.commit_after)?;
-        let network = NetworkFactory {
-            peers: config.peers.clone(),
-            dir: config.dir.clone(),
-        };
+        let network = NetworkFactory { peers: config.peers.clone(), dir: config.dir.clone() };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), store.clone());
         let raft_id = config.peers.from;
@@ -215,19 +208,32 @@ impl Group {
         status
     }
 
+    /// Who leads, as [`Group::status`] tells it, without the cost of the rest.
+    pub fn leader(&self) -> Option<RaftId> {
+        let metrics = self.raft.server_metrics();
+        let (state, leader) = {
+            let metrics = metrics.borrow_watched();
+            (metrics.state, metrics.current_leader)
+        };
+        if state == ServerState::Leader || self.leader_silence() <= self.leader_silence_max {
+            return leader;
+        }
+        None
+    }
+
+    /// Whether this node leads.
+    pub fn is_leader(&self) -> bool {
+        self.raft.server_metrics().borrow_watched().state == ServerState::Leader
+    }
+
     /// Notes that a leader has sent something.
     pub fn note_leader(&self) {
-        *self
-            .heard
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = std::time::Instant::now();
+        *self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) =
+            std::time::Instant::now();
     }
 
     fn leader_silence(&self) -> Duration {
-        self.heard
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .elapsed()
+        self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).elapsed()
     }
 
     /// Waits until `condition` holds, or the time is up; tells which.
@@ -237,11 +243,7 @@ impl Group {
         condition: impl Fn(&GroupStatus) -> bool + Send + Sync,
     ) -> bool {
         let holds = |metrics: &Metrics| condition(&GroupStatus::from_metrics(metrics));
-        self.raft
-            .wait(Some(limit))
-            .metrics(holds, "a condition of the node")
-            .await
-            .is_ok()
+        self.raft.wait(Some(limit)).metrics(holds, "a condition of the node").await.is_ok()
     }
 
     /// Proposes a command and waits until it is applied.
@@ -273,10 +275,8 @@ impl Group {
         match tokio::time::timeout(self.request_timeout, self.writer.wait_visible(index)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(internal(error)),
-            Err(_) => Err(
-                Error::new(Kind::Timeout, "this node is too far behind the leader")
-                    .hint("try again, read from another node, or read with level=local"),
-            ),
+            Err(_) => Err(Error::new(Kind::Timeout, "this node is too far behind the leader")
+                .hint("try again, read from another node, or read with level=local")),
         }
     }
 
@@ -296,11 +296,7 @@ impl Group {
             tracing::warn!(%error, "the consensus did not end cleanly");
         }
         self.store.close();
-        let threads = self
-            .threads
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .take();
+        let threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         if let Some((log, _writer)) = threads {
             let durable = self.writer.make_durable().await;
             if let Err(error) = durable.and_then(|_| log.wait_idle().map(drop)) {
@@ -315,11 +311,8 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 fn no_quorum() -> Error {
-    Error::new(
-        Kind::Timeout,
-        "no majority of the nodes confirmed the read in time",
-    )
-    .hint("check that a majority runs, or read with level=local")
+    Error::new(Kind::Timeout, "no majority of the nodes confirmed the read in time")
+        .hint("check that a majority runs, or read with level=local")
 }
 
 impl From<StorageError> for Error {

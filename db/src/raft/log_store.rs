@@ -46,9 +46,7 @@ impl<T: DeserializeOwned> Decode for Coded<T> {
         reader.read_exact(&mut length)?;
         let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
         reader.read_exact(&mut bytes)?;
-        postcard::from_bytes(&bytes)
-            .map(Coded)
-            .map_err(io::Error::other)
+        postcard::from_bytes(&bytes).map(Coded).map_err(io::Error::other)
     }
 }
 
@@ -80,10 +78,7 @@ fn payload_bytes(payload: &EntryPayload) -> usize {
 
 /// Who waits for a flush.
 enum Flushed {
-    Appends {
-        store: LogStore,
-        waiting: Vec<IOFlushed<TypeConfig>>,
-    },
+    Appends { store: LogStore, waiting: Vec<IOFlushed<TypeConfig>> },
     Vote(oneshot::Sender<io::Result<()>>),
 }
 
@@ -102,10 +97,7 @@ impl raft_log::Callback for Flushed {
 }
 
 fn copy_result(result: &io::Result<()>) -> io::Result<()> {
-    result
-        .as_ref()
-        .copied()
-        .map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    result.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()))
 }
 
 /// The log of one group. Clones share it.
@@ -122,9 +114,7 @@ struct FlushState {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl LogStore {
@@ -140,10 +130,7 @@ impl LogStore {
         config.wal.flush_batch_wait = Some(Duration::ZERO);
         config.log_cache_capacity = Some(CACHE_BYTES);
         let log = RaftLog::open(Arc::new(config))?;
-        Ok(LogStore {
-            log: Arc::new(Mutex::new(log)),
-            flush: Arc::default(),
-        })
+        Ok(LogStore { log: Arc::new(Mutex::new(log)), flush: Arc::default() })
     }
 
     /// Waits for the flushing thread; nothing is written afterwards.
@@ -165,10 +152,7 @@ impl LogStore {
     }
 
     fn flush(&self, waiting: Vec<IOFlushed<TypeConfig>>) -> io::Result<()> {
-        let callback = Flushed::Appends {
-            store: self.clone(),
-            waiting,
-        };
+        let callback = Flushed::Appends { store: self.clone(), waiting };
         lock(&self.log).flush(true, Some(callback))
     }
 
@@ -262,9 +246,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
-        let entries = entries
-            .into_iter()
-            .map(|entry| (Coded(entry.log_id), Coded(entry.payload)));
+        let entries = entries.into_iter().map(|entry| (Coded(entry.log_id), Coded(entry.payload)));
         lock(&self.log).append(entries)?;
         self.flush_for(flushed)
     }

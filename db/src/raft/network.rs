@@ -66,21 +66,13 @@ pub struct Peers {
 impl Peers {
     /// Path and query of a call to a member.
     fn target(&self, call: &str, to: RaftId) -> String {
-        let Peers {
-            cluster_id,
-            group,
-            from,
-            ..
-        } = self;
+        let Peers { cluster_id, group, from, .. } = self;
         format!("/raft/rpc/{call}?cluster={cluster_id}&group={group}&from={from}&to={to}")
     }
 
     fn base_url(&self, to: RaftId) -> Result<String> {
         self.urls.url(to).ok_or_else(|| {
-            Error::new(
-                Kind::NodeUnreachable,
-                format!("the address of member {to} is not known"),
-            )
+            Error::new(Kind::NodeUnreachable, format!("the address of member {to} is not known"))
         })
     }
 
@@ -115,21 +107,12 @@ impl Peers {
             .header(PEER_HEADER, self.key.sign("POST", &target))
             .timeout(timeout)
             .body(body);
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| transport(base, &error))?;
+        let answer = request.send().await.map_err(|error| transport(base, &error))?;
         let status = answer.status();
-        let bytes = answer
-            .bytes()
-            .await
-            .map_err(|error| transport(base, &error))?;
+        let bytes = answer.bytes().await.map_err(|error| transport(base, &error))?;
         if !status.is_success() {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            return Err(Error::new(
-                Kind::Misdirected,
-                format!("{base} answered {status}: {text}"),
-            ));
+            return Err(Error::new(Kind::Misdirected, format!("{base} answered {status}: {text}")));
         }
         let result: RpcResult<T> = postcard::from_bytes(&bytes).map_err(internal)?;
         result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
@@ -147,11 +130,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 fn transport(base: &str, error: &reqwest::Error) -> Error {
-    let kind = if error.is_connect() {
-        Kind::NodeUnreachable
-    } else {
-        Kind::Timeout
-    };
+    let kind = if error.is_connect() { Kind::NodeUnreachable } else { Kind::Timeout };
     Error::new(kind, format!("{base} cannot be reached: {error}"))
 }
 
@@ -206,10 +185,7 @@ fn rpc_error(error: Error) -> RpcError {
 
 impl Connection {
     fn url(&self) -> String {
-        self.peers
-            .urls
-            .url(self.to)
-            .unwrap_or_else(|| self.fallback.clone())
+        self.peers.urls.url(self.to).unwrap_or_else(|| self.fallback.clone())
     }
 
     async fn call<T: DeserializeOwned>(
@@ -219,28 +195,20 @@ impl Connection {
         option: &RPCOption,
     ) -> std::result::Result<T, RpcError> {
         let url = self.url();
-        self.peers
-            .call(&url, call, self.to, body, option.hard_ttl())
-            .await
-            .map_err(rpc_error)
+        self.peers.call(&url, call, self.to, body, option.hard_ttl()).await.map_err(rpc_error)
     }
 
     async fn connect(&self) -> std::result::Result<WebSocketStream<TcpStream>, RpcError> {
         let url = url::Url::parse(&self.url()).map_err(unreachable)?;
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
-        let tcp = TcpStream::connect((host, port))
-            .await
-            .map_err(unreachable)?;
+        let tcp = TcpStream::connect((host, port)).await.map_err(unreachable)?;
         tcp.set_nodelay(true).map_err(unreachable)?;
         let target = self.peers.target("stream", self.to);
-        let mut request = format!("ws://{host}:{port}{target}")
-            .into_client_request()
-            .map_err(broken)?;
+        let mut request =
+            format!("ws://{host}:{port}{target}").into_client_request().map_err(broken)?;
         let signature = self.peers.key.sign("GET", &target);
-        request
-            .headers_mut()
-            .insert(PEER_HEADER, signature.parse().map_err(broken)?);
+        request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(broken)?);
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -290,9 +258,7 @@ impl Connection {
             Ok::<_, std::io::Error>(vote),
         ]);
         let body = reqwest::Body::wrap_stream(head.chain(file_chunks(file)));
-        self.peers
-            .call_with(&self.url(), "snapshot", self.to, body, SNAPSHOT_TIMEOUT)
-            .await
+        self.peers.call_with(&self.url(), "snapshot", self.to, body, SNAPSHOT_TIMEOUT).await
     }
 }
 
@@ -324,11 +290,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         // Entries may take the follower's disk a while; a heartbeat may not.
-        let limit = if rpc.entries.is_empty() {
-            option.hard_ttl()
-        } else {
-            Duration::from_secs(5)
-        };
+        let limit = if rpc.entries.is_empty() { option.hard_ttl() } else { Duration::from_secs(5) };
         match tokio::time::timeout(limit, self.exchange(&rpc)).await {
             Ok(answer) => answer,
             Err(_) => Err(broken("the peer did not answer in time")),

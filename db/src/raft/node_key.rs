@@ -64,10 +64,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if !bytes.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
-    (0..bytes.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
+    (0..bytes.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]
@@ -83,15 +80,8 @@ mod tests {
         assert!(!key.verify(&header, "GET", "/raft/rpc/vote?to=2"));
         assert!(!NodeKey::new("other").verify(&header, "POST", "/raft/rpc/vote?to=2"));
         for forged in ["", ".", "a.b", "é.é", "00", &header[..header.len() - 2]] {
-            assert!(
-                !key.verify(forged, "POST", "/raft/rpc/vote?to=2"),
-                "{forged}"
-            );
+            assert!(!key.verify(forged, "POST", "/raft/rpc/vote?to=2"), "{forged}");
         }
-        assert_ne!(
-            header,
-            key.sign("POST", "/raft/rpc/vote?to=2"),
-            "a nonce is used once"
-        );
+        assert_ne!(header, key.sign("POST", "/raft/rpc/vote?to=2"), "a nonce is used once");
     }
 }

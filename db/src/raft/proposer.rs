@@ -56,13 +56,7 @@ impl Proposer {
     /// Starts the proposing task of a group.
     pub fn start(raft: Raft, store: Arc<Store>, dir: PathBuf, limits: ProposerLimits) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
-        let task = Task {
-            raft,
-            store,
-            dir,
-            limits,
-            next: None,
-        };
+        let task = Task { raft, store, dir, limits, next: None };
         tokio::spawn(task.run(receiver));
         Proposer { queue }
     }
@@ -76,15 +70,13 @@ impl Proposer {
     /// node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
     pub async fn propose(&self, command: Command) -> Result<Applied> {
         let (reply, answer) = oneshot::channel();
-        self.queue
-            .try_send(Waiting { command, reply })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => {
-                    Error::new(Kind::Overloaded, "too many writes are waiting on this node")
-                        .hint("try again after a pause, and with fewer writers at once")
-                }
-                mpsc::error::TrySendError::Closed(_) => stopping(),
-            })?;
+        self.queue.try_send(Waiting { command, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(Kind::Overloaded, "too many writes are waiting on this node")
+                    .hint("try again after a pause, and with fewer writers at once")
+            }
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+        })?;
         answer.await.map_err(|_| stopping())?
     }
 }
@@ -173,10 +165,7 @@ impl Task {
 
     /// Refuses to propose what could fill the disk; membership and deletion go through.
     fn check_space(&self, commands: &[Command]) -> Result<()> {
-        if !commands
-            .iter()
-            .any(|command| matches!(command, Command::Put { .. }))
-        {
+        if !commands.iter().any(|command| matches!(command, Command::Put { .. })) {
             return Ok(());
         }
         let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
@@ -184,16 +173,9 @@ impl Task {
         if disk.min(map) >= self.limits.reserve_bytes {
             return Ok(());
         }
-        let what = if disk < map {
-            "disk"
-        } else {
-            "storage map (MapSizeGb)"
-        };
-        Err(Error::new(
-            Kind::StorageFull,
-            format!("the {what} of this node is nearly full"),
-        )
-        .hint("free space or enlarge it; reading and deleting still work"))
+        let what = if disk < map { "disk" } else { "storage map (MapSizeGb)" };
+        Err(Error::new(Kind::StorageFull, format!("the {what} of this node is nearly full"))
+            .hint("free space or enlarge it; reading and deleting still work"))
     }
 
     async fn write(
@@ -252,9 +234,6 @@ fn refused(error: WriteError) -> Error {
 
 /// The error for a write of which nobody knows whether it happened.
 pub fn outcome_unknown() -> Error {
-    Error::new(
-        Kind::OutcomeUnknown,
-        "the write was sent to the log, its outcome is not known",
-    )
-    .hint("read the document to see whether it happened before you try again")
+    Error::new(Kind::OutcomeUnknown, "the write was sent to the log, its outcome is not known")
+        .hint("read the document to see whether it happened before you try again")
 }

@@ -53,9 +53,7 @@ impl ReadIndex {
             Error::new(Kind::Overloaded, "too many reads are waiting on this node")
                 .hint("try again after a pause, or read with level=local")
         })?;
-        answer
-            .await
-            .map_err(|_| Error::new(Kind::Stopping, "this node is stopping"))?
+        answer.await.map_err(|_| Error::new(Kind::Stopping, "this node is stopping"))?
     }
 }
 
@@ -99,11 +97,7 @@ mod tests {
         assert_eq!(first.await.unwrap(), Ok(0));
         begins.recv().await.unwrap().send(()).unwrap();
         for read in late {
-            assert_eq!(
-                read.await.unwrap(),
-                Ok(1),
-                "late reads share the next round"
-            );
+            assert_eq!(read.await.unwrap(), Ok(1), "late reads share the next round");
         }
     }
 }

@@ -62,10 +62,7 @@ impl AppliedState {
 
     /// The same as the description of a snapshot.
     pub fn into_meta(self) -> StateSnapshotMeta {
-        SnapshotMeta {
-            last_log_id: self.log_id,
-            last_membership: self.membership,
-        }
+        SnapshotMeta { last_log_id: self.log_id, last_membership: self.membership }
     }
 }
 
@@ -80,9 +77,6 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<StateSnapshot> {
         let meta = self.writer.make_durable().await?.into_meta();
-        Ok(Snapshot {
-            meta,
-            snapshot: SnapshotData::Live(self.store.clone()),
-        })
+        Ok(Snapshot { meta, snapshot: SnapshotData::Live(self.store.clone()) })
     }
 }

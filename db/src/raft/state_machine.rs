@@ -83,19 +83,8 @@ impl Writer {
                 }
             })
             .map_err(|error| StorageError::Failed(error.to_string()))?;
-        let events = StateEvents {
-            visible: visible.clone(),
-            effects: effects_receiver,
-        };
-        Ok((
-            Writer {
-                jobs,
-                wanted,
-                visible,
-            },
-            events,
-            handle,
-        ))
+        let events = StateEvents { visible: visible.clone(), effects: effects_receiver };
+        Ok((Writer { jobs, wanted, visible }, events, handle))
     }
 
     /// Log index up to which readers see the state.
@@ -115,11 +104,7 @@ impl Writer {
         self.wanted.fetch_max(index, Ordering::AcqRel);
         // A full queue holds an apply, after which the writer looks at `wanted` anyway.
         let _ = self.jobs.try_send(Job::Commit);
-        visible
-            .wait_for(|visible| *visible >= index)
-            .await
-            .map(drop)
-            .map_err(|_| gone())
+        visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
     }
 
     /// Commits and flushes what is applied, and tells up to where that is.
@@ -326,18 +311,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(entry) = entries.next().await {
             batch.push(entry?);
         }
-        self.writer
-            .jobs
-            .send(Job::Apply(batch))
-            .await
-            .map_err(|_| gone())
+        self.writer.jobs.send(Job::Apply(batch)).await.map_err(|_| gone())
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder {
-            writer: self.writer.clone(),
-            store: self.store.clone(),
-        }
+        SnapshotBuilder { writer: self.writer.clone(), store: self.store.clone() }
     }
 
     async fn install_snapshot(
@@ -361,9 +339,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_current_snapshot(&mut self) -> io::Result<Option<StateSnapshot>> {
         let meta = self.writer.make_durable().await?.into_meta();
         let some = meta.last_log_id.is_some();
-        Ok(some.then_some(Snapshot {
-            meta,
-            snapshot: SnapshotData::Live(self.store.clone()),
-        }))
+        Ok(some.then_some(Snapshot { meta, snapshot: SnapshotData::Live(self.store.clone()) }))
     }
 }

@@ -23,11 +23,8 @@ pub enum Table {
     Documents,
 }
 
-const TABLES: [(Table, &str); 3] = [
-    (Table::Meta, "meta"),
-    (Table::Catalog, "catalog"),
-    (Table::Documents, "documents"),
-];
+const TABLES: [(Table, &str); 3] =
+    [(Table::Meta, "meta"), (Table::Catalog, "catalog"), (Table::Documents, "documents")];
 const CHECKSUM_BYTES: usize = 8;
 /// Read transactions at once; above the number of threads that ever read.
 const READERS_MAX: u32 = 512;
@@ -86,10 +83,7 @@ impl Store {
     pub fn open(dir: &Path, map_bytes: usize) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|error| StorageError::Failed(error.to_string()))?;
         let mut options = EnvOpenOptions::new();
-        options
-            .map_size(map_bytes)
-            .max_dbs(TABLES.len() as u32)
-            .max_readers(READERS_MAX);
+        options.map_size(map_bytes).max_dbs(TABLES.len() as u32).max_readers(READERS_MAX);
         // SAFETY: the directory belongs to this process alone (the node holds a lock on its
         // data directory), and NO_META_SYNC keeps the environment consistent.
         let env = unsafe { options.flags(EnvFlags::NO_META_SYNC).open(dir) }?;
@@ -100,15 +94,8 @@ impl Store {
             tables.push(env.create_database(&mut txn, Some(name))?);
         }
         txn.commit()?;
-        let tables = tables
-            .try_into()
-            .map_err(|_| StorageError::Failed("tables".into()))?;
-        Ok(Store {
-            env,
-            tables,
-            map_bytes,
-            closed: AtomicBool::new(false),
-        })
+        let tables = tables.try_into().map_err(|_| StorageError::Failed("tables".into()))?;
+        Ok(Store { env, tables, map_bytes, closed: AtomicBool::new(false) })
     }
 
     /// Begins reading; the view does not change until it is dropped.
@@ -116,18 +103,12 @@ impl Store {
         if self.closed.load(Ordering::Acquire) {
             return Err(StorageError::Failed("the node is stopping".into()));
         }
-        Ok(ReadTxn {
-            txn: self.env.read_txn()?,
-            store: self,
-        })
+        Ok(ReadTxn { txn: self.env.read_txn()?, store: self })
     }
 
     /// Begins writing. There is one writer at a time; a second one waits.
     pub fn write(&self) -> Result<WriteTxn<'_>> {
-        Ok(WriteTxn {
-            txn: self.env.write_txn()?,
-            store: self,
-        })
+        Ok(WriteTxn { txn: self.env.write_txn()?, store: self })
     }
 
     /// Makes the last commit survive a power cut as well.
@@ -137,9 +118,7 @@ impl Store {
 
     /// Writes a consistent copy of the whole environment to the new file `to`.
     pub fn copy_to(&self, to: &Path) -> Result<std::fs::File> {
-        Ok(self
-            .env
-            .copy_to_path(to, heed::CompactionOption::Disabled)?)
+        Ok(self.env.copy_to_path(to, heed::CompactionOption::Disabled)?)
     }
 
     /// Bytes of address space the environment was opened with.
@@ -235,10 +214,7 @@ impl WriteTxn<'_> {
     /// Removes the keys from `start` (inclusive) to `end` (exclusive); tells how many.
     pub fn delete_range(&mut self, table: Table, start: &[u8], end: &[u8]) -> Result<usize> {
         let bounds = (Bound::Included(start), Bound::Excluded(end));
-        Ok(self
-            .store
-            .table(table)
-            .delete_range(&mut self.txn, &bounds)?)
+        Ok(self.store.table(table).delete_range(&mut self.txn, &bounds)?)
     }
 
     /// Replaces the content of every table by that of `other`, in this transaction.
@@ -250,9 +226,7 @@ impl WriteTxn<'_> {
                 let (key, stored) = entry?;
                 checked(table, key, stored)?;
                 let append = heed::PutFlags::APPEND;
-                self.store
-                    .table(table)
-                    .put_with_flags(&mut self.txn, append, key, stored)?;
+                self.store.table(table).put_with_flags(&mut self.txn, append, key, stored)?;
             }
         }
         Ok(())
@@ -276,12 +250,8 @@ fn checked<'t>(table: Table, key: &[u8], stored: &'t [u8]) -> Result<&'t [u8]> {
         table,
         key: key.iter().map(|byte| format!("{byte:02x}")).collect(),
     };
-    let (sum, value) = stored
-        .split_first_chunk::<CHECKSUM_BYTES>()
-        .ok_or_else(damaged)?;
-    (u64::from_be_bytes(*sum) == checksum(key, value))
-        .then_some(value)
-        .ok_or_else(damaged)
+    let (sum, value) = stored.split_first_chunk::<CHECKSUM_BYTES>().ok_or_else(damaged)?;
+    (u64::from_be_bytes(*sum) == checksum(key, value)).then_some(value).ok_or_else(damaged)
 }
 
 #[cfg(test)]
@@ -301,35 +271,19 @@ mod tests {
         let (_dir, store) = store();
         let mut txn = store.write().unwrap();
         txn.put(Table::Documents, b"k", b"v").unwrap();
-        assert_eq!(
-            store.read().unwrap().get(Table::Documents, b"k").unwrap(),
-            None
-        );
+        assert_eq!(store.read().unwrap().get(Table::Documents, b"k").unwrap(), None);
         txn.commit().unwrap();
-        assert_eq!(
-            store.read().unwrap().get(Table::Documents, b"k").unwrap(),
-            Some(&b"v"[..])
-        );
+        assert_eq!(store.read().unwrap().get(Table::Documents, b"k").unwrap(), Some(&b"v"[..]));
     }
 
     #[test]
     fn a_damaged_value_is_reported_not_served() {
         let (_dir, store) = store();
         let mut txn = store.write().unwrap();
-        store
-            .table(Table::Documents)
-            .put(&mut txn.txn, b"k", b"12345678value")
-            .unwrap();
+        store.table(Table::Documents).put(&mut txn.txn, b"k", b"12345678value").unwrap();
         txn.commit().unwrap();
-        let found = store
-            .read()
-            .unwrap()
-            .get(Table::Documents, b"k")
-            .map(|_| ());
-        assert!(
-            matches!(found, Err(StorageError::Corrupt { .. })),
-            "{found:?}"
-        );
+        let found = store.read().unwrap().get(Table::Documents, b"k").map(|_| ());
+        assert!(matches!(found, Err(StorageError::Corrupt { .. })), "{found:?}");
     }
 
     #[test]

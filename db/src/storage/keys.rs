@@ -36,9 +36,9 @@ pub fn document_key(collection: CollectionId, id: &DocumentId) -> Vec<u8> {
 /// The `_id` in a document's key; `None` when the bytes are not such a key.
 pub fn document_id(key: &[u8]) -> Option<DocumentId> {
     match key.get(4..)?.split_first()? {
-        (&INT, rest) => Some(DocumentId::Int(
-            (u64::from_be_bytes(rest.try_into().ok()?) ^ SIGN) as i64,
-        )),
+        (&INT, rest) => {
+            Some(DocumentId::Int((u64::from_be_bytes(rest.try_into().ok()?) ^ SIGN) as i64))
+        }
         (&STRING, rest) => Some(DocumentId::String(String::from_utf8(rest.to_vec()).ok()?)),
         _ => None,
     }
@@ -66,10 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_id() -> impl Strategy<Value = DocumentId> {
-        prop_oneof![
-            any::<i64>().prop_map(DocumentId::Int),
-            ".{0,40}".prop_map(DocumentId::String),
-        ]
+        prop_oneof![any::<i64>().prop_map(DocumentId::Int), ".{0,40}".prop_map(DocumentId::String),]
     }
 
     proptest! {

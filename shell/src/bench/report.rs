@@ -74,12 +74,7 @@ impl Report {
 
     /// Whether no call failed, no read missed and no document was lost.
     pub(crate) fn is_right(&self) -> bool {
-        let Measured {
-            errors,
-            misses,
-            lost,
-            ..
-        } = self.measured;
+        let Measured { errors, misses, lost, .. } = self.measured;
         (errors, misses, lost) == (0, 0, 0)
     }
 
@@ -120,11 +115,7 @@ impl Report {
             true => format!(", {} reads", self.level),
             false => String::new(),
         };
-        let place = if self.spread {
-            "spread over the nodes"
-        } else {
-            "on the leader"
-        };
+        let place = if self.spread { "spread over the nodes" } else { "on the leader" };
         let mut text = format!(
             "{}: {} clients {place}, documents of {} bytes{level}\n\
              throughput  {:.1} operations/s ({} in {:.1} s)\n\
@@ -180,10 +171,7 @@ mod tests {
         for (part, ms) in [(0.5, 500.0), (0.99, 990.0), (0.999, 999.0), (1.0, 1_000.0)] {
             assert_eq!(measured.latency_ms(part), ms, "{part}");
         }
-        let single = Measured {
-            latencies_us: vec![1_500],
-            ..Measured::default()
-        };
+        let single = Measured { latencies_us: vec![1_500], ..Measured::default() };
         assert_eq!(single.latency_ms(0.5), 1.5);
         assert_eq!(Measured::default().latency_ms(0.99), 0.0);
     }
@@ -211,11 +199,7 @@ mod tests {
     fn a_miss_or_a_loss_is_not_right() {
         assert!(report(Measured::default()).is_right());
         for (misses, lost) in [(1, 0), (0, 1)] {
-            let measured = Measured {
-                misses,
-                lost,
-                ..Measured::default()
-            };
+            let measured = Measured { misses, lost, ..Measured::default() };
             assert!(!report(measured).is_right());
         }
     }

@@ -23,11 +23,7 @@ pub(crate) async fn run(cluster: &Cluster) -> Result<u8, Failure> {
         passed &= check_writes(cluster, node).await?;
     }
     client.drop_database(DATABASE).await?;
-    say(if passed {
-        "All checks passed.\n"
-    } else {
-        "Some checks failed.\n"
-    });
+    say(if passed { "All checks passed.\n" } else { "Some checks failed.\n" });
     Ok(if passed { exit::OK } else { exit::STATEMENT })
 }
 
@@ -43,10 +39,7 @@ async fn check_writes(cluster: &Cluster, writer: &Node) -> Result<bool, Failure>
     let document = json!({"written_through": writer.name});
     let written = collection(cluster, writer)?.save(&id, &document).await;
     if let Err(error) = written {
-        return Ok(report(
-            false,
-            &format!("write through {}: {error}", writer.name),
-        ));
+        return Ok(report(false, &format!("write through {}: {error}", writer.name)));
     }
     let mut passed = true;
     for reader in &cluster.nodes {

@@ -69,13 +69,10 @@ impl Cluster {
     pub(crate) fn create(dir: &Path, count: u16, port: u16) -> Result<Cluster, Failure> {
         let last = port.checked_add(count - 1).filter(|_| port > 0);
         let last = last.ok_or_else(|| Failure::Usage(format!("port {port} is out of range")))?;
-        let nodes = (port..=last).zip(1..).map(|(port, number)| Node {
-            name: format!("node{number}"),
-            port,
-        });
-        let marker = Marker {
-            nodes: nodes.collect(),
-        };
+        let nodes = (port..=last)
+            .zip(1..)
+            .map(|(port, number)| Node { name: format!("node{number}"), port });
+        let marker = Marker { nodes: nodes.collect() };
         fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
         let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if !is_empty {
@@ -197,15 +194,9 @@ fn removed(result: io::Result<()>, path: &Path) -> Result<(), Failure> {
 
 /// Writes a file unless it is there already.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    let opened = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path);
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     match opened {
-        Ok(mut file) => file
-            .write_all(text.as_bytes())
-            .map_err(|error| failed(path, error)),
+        Ok(mut file) => file.write_all(text.as_bytes()).map_err(|error| failed(path, error)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(path, error)),
     }

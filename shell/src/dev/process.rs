@@ -22,27 +22,18 @@ pub(crate) fn find_server(given: Option<&Path>) -> Result<PathBuf, Failure> {
         let is_server = file_name(path).starts_with(SERVER) && path.is_file();
         return match fs::canonicalize(path) {
             Ok(path) if is_server => Ok(path),
-            _ => Err(Failure::Usage(format!(
-                "{} is no {SERVER} program",
-                path.display()
-            ))),
+            _ => Err(Failure::Usage(format!("{} is no {SERVER} program", path.display()))),
         };
     }
-    let beside = std::env::current_exe()
-        .ok()
-        .map(|program| program.with_file_name(SERVER));
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name(SERVER));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).map(|folder| folder.join(SERVER));
-    beside
-        .into_iter()
-        .chain(in_path)
-        .find(|file| file.is_file())
-        .ok_or_else(|| {
-            Failure::Usage(format!(
-                "{SERVER} is neither beside jettra nor in PATH; build it with \
+    beside.into_iter().chain(in_path).find(|file| file.is_file()).ok_or_else(|| {
+        Failure::Usage(format!(
+            "{SERVER} is neither beside jettra nor in PATH; build it with \
              cargo build --release --workspace, or name it with --server FILE"
-            ))
-        })
+        ))
+    })
 }
 
 /// Starts a node in a process group of its own, so that it outlives the shell.
@@ -82,56 +73,38 @@ pub(crate) fn running(cluster: &Cluster, node: &Node) -> Option<u32> {
     let is_it = |pid: &u32| command_line(*pid).is_some_and(|words| is_node(&words, &config));
     let written = fs::read_to_string(cluster.pid(node)).ok();
     let written = written.and_then(|text| text.trim().parse().ok());
-    written
-        .filter(is_it)
-        .or_else(|| all_processes().into_iter().find(is_it))
+    written.filter(is_it).or_else(|| all_processes().into_iter().find(is_it))
 }
 
 fn all_processes() -> Vec<u32> {
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
-    numbers
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn is_node(arguments: &[String], config: &Path) -> bool {
     let mut arguments = arguments.iter();
-    let is_server = arguments
-        .next()
-        .is_some_and(|program| file_name(Path::new(program)).starts_with(SERVER));
+    let is_server =
+        arguments.next().is_some_and(|program| file_name(Path::new(program)).starts_with(SERVER));
     is_server && arguments.any(|argument| Path::new(argument) == config)
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The words of a process's command line.
 fn command_line(pid: u32) -> Option<Vec<String>> {
     let text = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words = text
-        .split(|byte| *byte == 0)
-        .filter(|word| !word.is_empty());
-    Some(
-        words
-            .map(|word| String::from_utf8_lossy(word).into_owned())
-            .collect(),
-    )
+    let words = text.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
 }
 
 /// Asks a process to end (`SIGTERM`).
 pub(crate) fn terminate(pid: u32) -> Result<(), Failure> {
-    let ended = Command::new("kill")
-        .arg("-TERM")
-        .arg(pid.to_string())
-        .status();
+    let ended = Command::new("kill").arg("-TERM").arg(pid.to_string()).status();
     match ended {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(Failure::Refused(format!(
-            "process {pid} cannot be stopped by this user"
-        ))),
+        Ok(_) => Err(Failure::Refused(format!("process {pid} cannot be stopped by this user"))),
         Err(error) => Err(failed(Path::new("kill"), error)),
     }
 }

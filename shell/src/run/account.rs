@@ -44,9 +44,7 @@ impl Session {
             self.members.sort_unstable();
             self.members.dedup();
         }
-        self.members
-            .iter()
-            .any(|known| plain_url(known) == plain_url(url))
+        self.members.iter().any(|known| plain_url(known) == plain_url(url))
     }
 
     pub(super) async fn login(&mut self, user: String, password: Option<String>) -> Ran {
@@ -55,9 +53,7 @@ impl Session {
             None => self.ask_secret("Password: ")?,
         };
         let reply = self.client.login(&user, &password).await?;
-        let role = reply
-            .role
-            .map_or(String::new(), |role| format!(" ({role})"));
+        let role = reply.role.map_or(String::new(), |role| format!(" ({role})"));
         let text = format!("Logged in as {user}{role}.");
         self.take_credentials(Some((user, password)))?;
         done(text)

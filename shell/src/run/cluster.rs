@@ -51,10 +51,7 @@ impl Session {
     }
 
     async fn deregister(&self, node: &str, force: bool) -> Ran {
-        let warning = format!(
-            "Removes {node} from the cluster.{}",
-            self.preview(node).await
-        );
+        let warning = format!("Removes {node} from the cluster.{}", self.preview(node).await);
         self.confirm_name(&warning, node)?;
         self.client.cluster_deregister(node, force).await?;
         done(format!("Removed {node}."))
@@ -91,15 +88,9 @@ fn named(node: Option<&str>) -> &str {
 
 fn leader(reply: &ClusterReply) -> Ran {
     let id = reply.leader_id.as_deref();
-    let node = reply
-        .nodes
-        .iter()
-        .find(|node| Some(node.key.as_str()) == id);
+    let node = reply.nodes.iter().find(|node| Some(node.key.as_str()) == id);
     let node = node.ok_or_else(|| {
-        let text = format!(
-            "{} knows of no leader in term {}",
-            reply.node_id, reply.term
-        );
+        let text = format!("{} knows of no leader in term {}", reply.node_id, reply.term);
         Failure::Refused(format!("{text}. {}", reply.health))
     })?;
     Ok(Output::Record(json!({
@@ -179,11 +170,6 @@ mod tests {
         };
         assert_eq!(record["url"], "http://node1:8080");
         reply.leader_id = None;
-        assert!(
-            leader(&reply)
-                .unwrap_err()
-                .to_string()
-                .contains("Two of three.")
-        );
+        assert!(leader(&reply).unwrap_err().to_string().contains("Two of three."));
     }
 }

@@ -25,11 +25,9 @@ impl Session {
                 let written = collection.save(&id, &document).await?;
                 Ok(write_output("Saved", written))
             }
-            DocumentAction::Update {
-                id,
-                document,
-                revision,
-            } => update(&collection, &id, &document, revision).await,
+            DocumentAction::Update { id, document, revision } => {
+                update(&collection, &id, &document, revision).await
+            }
             DocumentAction::Delete { id, revision } => delete(&collection, &id, revision).await,
             DocumentAction::Get(id) => self.get(&collection, &id).await,
             DocumentAction::Count => Ok(Output::Count(collection.count().await?)),
@@ -91,9 +89,7 @@ impl Session {
         let mut page = 0;
         loop {
             let offset = page * PAGE_DOCUMENTS;
-            let listed = collection
-                .list_from(PAGE_DOCUMENTS as usize, offset)
-                .await?;
+            let listed = collection.list_from(PAGE_DOCUMENTS as usize, offset).await?;
             say(&render(&Output::Rows(listed.documents), self.format()));
             let pages = total.div_ceil(PAGE_DOCUMENTS).max(1);
             say(&format!(
@@ -117,13 +113,7 @@ async fn update(
 ) -> Ran {
     let revision = match revision {
         Some(revision) => revision,
-        None => {
-            collection
-                .get(id)
-                .await?
-                .ok_or_else(|| missing(id))?
-                .revision
-        }
+        None => collection.get(id).await?.ok_or_else(|| missing(id))?.revision,
     };
     let written = collection.replace(id, document, revision).await?;
     Ok(write_output("Updated", written))

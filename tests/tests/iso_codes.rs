@@ -1,0 +1,116 @@
+//! Real data: all records of Debian's `iso-codes`, loaded while the leader dies, read back
+//! through other nodes and compared one by one.
+
+use jettra_driver::{Collection, DocumentId, Error};
+use jettra_tests::{Cluster, DEADLINE};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const FOLDER: &str = "/usr/share/iso-codes/json";
+const WRITERS: usize = 24;
+const RECORDS_MIN: usize = 14_000;
+
+/// The records of each file, by the name of its collection.
+fn records() -> BTreeMap<String, Vec<Value>> {
+    let folder = std::fs::read_dir(FOLDER).unwrap_or_else(|error| {
+        panic!("{FOLDER}: {error}; install the data: apt-get install iso-codes")
+    });
+    let paths = folder.map(|entry| entry.expect("an entry").path());
+    let data = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("iso_") && name.ends_with(".json")
+    };
+    paths.filter(|path| data(path)).map(|path| read(&path)).collect()
+}
+
+/// `iso_639-3.json` holds `{"639-3": [record, …]}`.
+fn read(path: &Path) -> (String, Vec<Value>) {
+    let text = std::fs::read_to_string(path).expect("a file of iso-codes");
+    let file: BTreeMap<String, Vec<Value>> = serde_json::from_str(&text).expect("its form");
+    let (name, records) = file.into_iter().next().expect("one list");
+    (format!("iso-{name}"), records)
+}
+
+/// Writes one record, and again until it is sure: an interrupted write may have happened.
+async fn store(collection: &Collection<Value>, number: usize, record: &Value) {
+    let id = DocumentId::Int(number as i64);
+    loop {
+        match collection.save(&id, record).await {
+            Ok(_) => return,
+            Err(Error::Unknown { .. } | Error::Unavailable { .. }) => {}
+            Err(error) if error.status() == Some(503) => {}
+            Err(error) => panic!("record {number}: {error}"),
+        }
+    }
+}
+
+/// Loads all records through a few writers; `stored` counts along.
+async fn load(cluster: &Cluster, data: &BTreeMap<String, Vec<Value>>, stored: Arc<AtomicUsize>) {
+    let mut writers = tokio::task::JoinSet::new();
+    let client = cluster.client();
+    for (name, records) in data {
+        client.create_collection("iso", name).await.expect("a collection");
+        let records = Arc::new(records.clone());
+        for writer in 0..WRITERS {
+            let collection = client.collection::<Value>("iso", name);
+            let (records, stored) = (records.clone(), stored.clone());
+            writers.spawn(async move {
+                for number in (writer..records.len()).step_by(WRITERS) {
+                    store(&collection, number, &records[number]).await;
+                    stored.fetch_add(1, Ordering::AcqRel);
+                }
+            });
+        }
+        while let Some(written) = writers.join_next().await {
+            written.expect("a writer does not fail");
+        }
+    }
+}
+
+/// Reads a collection through one node and compares it with the file.
+async fn compare(cluster: &Cluster, index: usize, name: &str, records: &[Value]) {
+    let collection = cluster.client_of(index).collection::<Value>("iso", name);
+    assert_eq!(collection.count().await.expect("a count"), records.len() as u64, "{name}");
+    let (mut cursor, mut number) = (None::<String>, 0);
+    loop {
+        let page = collection.list(1000, cursor.as_deref()).await.expect("a page");
+        for mut found in page.documents {
+            let id = found.as_object_mut().and_then(|object| object.shift_remove("_id"));
+            assert_eq!(id, Some(Value::from(number)), "{name}");
+            assert_eq!(found, records[number], "{name} {number}");
+            number += 1;
+        }
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(number, records.len(), "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_iso_codes_survive_the_death_of_the_leader() {
+    let data = records();
+    let total: usize = data.values().map(Vec::len).sum();
+    assert!(data.len() == 8 && total >= RECORDS_MIN, "{} files, {total} records", data.len());
+    let mut cluster = Cluster::start("iso-codes", 3).await;
+    let stored = Arc::new(AtomicUsize::new(0));
+    let half = async |stored: &AtomicUsize| {
+        while stored.load(Ordering::Acquire) < total / 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let leader = cluster.leader().await;
+    let loading = load(&cluster, &data, stored.clone());
+    tokio::pin!(loading);
+    tokio::select! {
+        () = &mut loading => panic!("all was written before the leader died"),
+        () = tokio::time::sleep(DEADLINE * 4) => panic!("half of the data takes too long"),
+        () = half(&stored) => {}
+    }
+    todo_kill(&mut cluster, leader);
+}
+fn todo_kill(_: &mut Cluster, _: usize) {}

@@ -1,0 +1,177 @@
+//! The layers of `db/` use only what lies below them.
+
+use jettra_tests::source::{root, rust_files};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The layers, from the top: each may use those that come later. `auth`, `backup` and
+/// `cluster` lie side by side.
+const LAYERS: [(&str, u8); 9] = [
+    ("main", 0),
+    ("node", 1),
+    ("api", 2),
+    ("auth", 3),
+    ("backup", 3),
+    ("cluster", 3),
+    ("raft", 4),
+    ("engine", 5),
+    ("storage", 6),
+];
+/// What every layer may use, and what uses no layer.
+const COMMON: [&str; 2] = ["config", "error"];
+
+/// A source file of `db/src`, by its path there, without its tests and comments.
+struct File {
+    path: String,
+    code: String,
+}
+
+impl File {
+    fn module(&self) -> &str {
+        self.path.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    fn names(&self, word: &str) -> bool {
+        let edge = |letter: Option<char>| letter.is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        self.code.match_indices(word).any(|(at, _)| {
+            edge(self.code[..at].chars().next_back())
+                && edge(self.code[at + word.len()..].chars().next())
+        })
+    }
+
+    /// The modules of this crate that the file names, as `crate::…` or `jettra_db::…`.
+    fn used(&self) -> BTreeSet<String> {
+        let mut used = BTreeSet::new();
+        for start in ["crate::", "jettra_db::"] {
+            for part in self.code.split(start).skip(1) {
+                used.extend(first_names(part));
+            }
+        }
+        used
+    }
+}
+
+/// `a::b` gives `a`; `{a::b, c}` gives `a` and `c`.
+fn first_names(path: &str) -> Vec<String> {
+    let word = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let Some(list) = path.strip_prefix('{') else { return vec![word(path)] };
+    let mut depth = 0;
+    let inner: String = list
+        .chars()
+        .take_while(|letter| {
+            depth += i32::from(*letter == '{') - i32::from(*letter == '}');
+            depth >= 0
+        })
+        .collect();
+    let mut depth = 0;
+    let parts = inner.split(|letter| {
+        depth += i32::from(letter == '{') - i32::from(letter == '}');
+        letter == ',' && depth == 0
+    });
+    parts.map(word).filter(|name| !name.is_empty()).collect()
+}
+
+fn without_tests_and_comments(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let line = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
+    code.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn files() -> Vec<File> {
+    let source = root().join("db/src");
+    let relative = |path: &Path| path.strip_prefix(&source).expect("below it").display().to_string();
+    let files = rust_files(&source);
+    assert!(files.len() > 30, "the sources were not found");
+    let file = |(path, text): (std::path::PathBuf, String)| File {
+        path: relative(&path),
+        code: without_tests_and_comments(&text),
+    };
+    files.into_iter().map(file).filter(|file| file.path != "lib.rs").collect()
+}
+
+fn depth(module: &str) -> Option<u8> {
+    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, depth)| *depth)
+}
+
+/// The layers that `file` names and must not.
+fn forbidden(file: &File) -> Vec<String> {
+    let mine = depth(file.module());
+    let allowed = |used: &String| match (mine, depth(used)) {
+        _ if used == file.module() || COMMON.contains(&used.as_str()) => true,
+        (Some(mine), Some(theirs)) => theirs >= mine,
+        (_, None) => !LAYERS.iter().any(|(name, _)| name == used),
+        (None, Some(_)) => false,
+    };
+    file.used().into_iter().filter(|used| !allowed(used)).collect()
+}
+
+#[test]
+fn each_layer_uses_only_what_lies_below_it() {
+    let wrong: Vec<_> = files()
+        .iter()
+        .map(|file| (file.path.clone(), forbidden(file)))
+        .filter(|(_, forbidden)| !forbidden.is_empty())
+        .collect();
+    assert!(wrong.is_empty(), "files and what they must not use: {wrong:#?}");
+}
+
+#[test]
+fn every_module_has_its_place_in_the_table() {
+    for file in files() {
+        let module = file.module();
+        let known = depth(module).is_some() || COMMON.contains(&module);
+        assert!(known, "{} belongs to no layer", file.path);
+    }
+}
+
+/// Files that name `word` though only `allowed` may.
+fn strangers(word: &str, allowed: impl Fn(&str) -> bool) -> Vec<String> {
+    let files = files();
+    assert!(files.iter().any(|file| file.names(word)), "nobody names {word} any more");
+    let named = files.iter().filter(|file| file.names(word) && !allowed(&file.path));
+    named.map(|file| file.path.clone()).collect()
+}
+
+#[test]
+fn each_large_dependency_stays_behind_its_layer() {
+    let heed = strangers("heed", |path| path.starts_with("storage/"));
+    assert!(heed.is_empty(), "heed is for storage/: {heed:?}");
+    let openraft = strangers("openraft", |path| {
+        path.starts_with("raft/") || matches!(path, "cluster/membership.rs" | "api/peer.rs")
+    });
+    assert!(openraft.is_empty(), "openraft is for raft/: {openraft:?}");
+    for word in ["actix_web", "actix_ws"] {
+        let actix = strangers(word, |path| path.starts_with("api/") || path == "node.rs");
+        assert!(actix.is_empty(), "{word} is for api/ and node.rs: {actix:?}");
+    }
+}
+
+#[test]
+fn the_engine_is_deterministic_and_touches_no_outer_world() {
+    let words = [
+        "tokio", "SystemTime", "Instant", "getrandom", "rand", "now_v7", "new_v4", "async",
+        "await", "std::fs", "std::net", "std::env", "std::thread", "HashMap", "HashSet",
+    ];
+    for file in files().iter().filter(|file| file.module() == "engine") {
+        for word in words {
+            assert!(!file.names(word), "{} names {word}", file.path);
+        }
+    }
+}
+
+#[test]
+fn the_shell_and_the_tests_know_the_server_from_outside_only() {
+    for name in ["shell", "tests", "driver"] {
+        let manifest = root().join(name).join("Cargo.toml");
+        let text = std::fs::read_to_string(manifest).expect("a manifest");
+        assert!(!text.contains("jettra-db"), "{name} depends on the server");
+    }
+}
+
+#[test]
+fn a_list_in_a_use_names_each_of_its_modules() {
+    assert_eq!(first_names("raft::{Group, a::b}"), ["raft"]);
+    assert_eq!(first_names("{raft::{Group, types}, error::Kind, engine}"), ["raft", "error", "engine"]);
+}
