@@ -162,7 +162,7 @@ impl Key {
     }
 
     /// Reads a value from the text of a flag or variable.
-    fn from_text(&self, text: &str, origin: &str) -> Result<Value> {
+    fn parse_text(&self, text: &str, origin: &str) -> Result<Value> {
         let value = match self.kind {
             Type::Text => Some(json!(text)),
             Type::Number => text.parse::<u64>().ok().map(Value::from),
@@ -225,9 +225,9 @@ impl Config {
         let mut values = Map::new();
         let from_file = file.map(parse_file).transpose()?.unwrap_or_default();
         for key in KEYS {
-            let flag = flags.get(key.name).map(|text| key.from_text(text, "flag")).transpose()?;
+            let flag = flags.get(key.name).map(|text| key.parse_text(text, "flag")).transpose()?;
             let variable = environment(&key.variable());
-            let variable = variable.map(|text| key.from_text(&text, "environment")).transpose()?;
+            let variable = variable.map(|text| key.parse_text(&text, "environment")).transpose()?;
             let default = serde_json::from_str(key.default).unwrap_or(Value::Null);
             let value = flag.or(variable).or_else(|| from_file.get(key.name).cloned());
             values.insert(key.name.to_owned(), value.unwrap_or(default));

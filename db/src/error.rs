@@ -134,7 +134,7 @@ pub struct Error {
     /// The next step for the person who reads it.
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.
-    pub details: Option<Value>,
+    pub details: Option<Box<Value>>,
 }
 
 impl Error {
@@ -151,7 +151,7 @@ impl Error {
 
     /// Adds values for programs.
     pub fn details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 }

@@ -76,7 +76,8 @@ fn parse(text: &str) -> Vec<Step> {
 /// # Panics
 /// When an answer is not as written, with the line.
 pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
-    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut variables = BTreeMap::new();
     let mut calls = Vec::new();
     for (number, step) in parse(&text).into_iter().enumerate() {
@@ -84,7 +85,14 @@ pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
         let answer = call(node, &step.call, &variables).await;
         if let Err(reason) = compare(&step.answer, &answer, &mut variables) {
             let Step { line, call, .. } = step;
-            panic!("{}:{line}: {}\n{reason}\ngot: {} {:?}\n{}", path.display(), call.head, answer.status, answer.headers, answer.text);
+            panic!(
+                "{}:{line}: {}\n{reason}\ngot: {} {:?}\n{}",
+                path.display(),
+                call.head,
+                answer.status,
+                answer.headers,
+                answer.text
+            );
         }
         calls.push(step.call.head);
     }
@@ -150,7 +158,9 @@ fn compare_value(expected: &Value, found: &Value, variables: &mut Variables) -> 
             expected.iter().zip(found).try_for_each(|(a, b)| compare_value(a, b, variables))
         }
         (Value::Object(expected), Value::Object(found)) if expected.keys().eq(found.keys()) => {
-            expected.iter().try_for_each(|(key, value)| compare_value(value, &found[key], variables))
+            expected
+                .iter()
+                .try_for_each(|(key, value)| compare_value(value, &found[key], variables))
         }
         _ if expected == found => Ok(()),
         _ => differs(),
@@ -164,12 +174,17 @@ mod tests {
 
     #[test]
     fn a_script_is_read_into_calls_and_answers() {
-        let steps = parse("# x\n> GET /a\n< 200\nETag: $r\n{\"a\":\n 1}\n\n> DELETE /b\nIf-Match: $r\n{}\n< 404 gone\n");
+        let steps = parse(
+            "# x\n> GET /a\n< 200\nETag: $r\n{\"a\":\n 1}\n\n> DELETE /b\nIf-Match: $r\n{}\n< 404 gone\n",
+        );
         assert_eq!(steps.len(), 2);
         assert_eq!((steps[0].call.head.as_str(), steps[0].line), ("GET /a", 2));
         assert_eq!(steps[0].answer.headers, [("ETag".to_owned(), "$r".to_owned())]);
         assert_eq!(steps[0].answer.body, "{\"a\": 1}");
-        assert_eq!((steps[1].call.body.as_str(), steps[1].answer.head.as_str()), ("{}", "404 gone"));
+        assert_eq!(
+            (steps[1].call.body.as_str(), steps[1].answer.head.as_str()),
+            ("{}", "404 gone")
+        );
     }
 
     #[test]

@@ -33,7 +33,8 @@ impl Route {
     /// A call to this route with a value for each parameter.
     pub fn example(&self) -> String {
         let parts = self.path.split('/');
-        let filled: Vec<_> = parts.map(|part| if part.starts_with('{') { "x" } else { part }).collect();
+        let filled: Vec<_> =
+            parts.map(|part| if part.starts_with('{') { "x" } else { part }).collect();
         filled.join("/")
     }
 }

@@ -117,30 +117,34 @@ async fn names_and_addresses_that_mean_nothing() {
     let rest = |database: &str, collection: &str| {
         format!("/api/v1/databases/{database}/collections/{collection}/documents")
     };
-    check("bad-names", vec![
-        case("POST", &rest("shop", "a%2Fb"), "{}", 400, "invalid_name"),
-        case("POST", &rest("shop", "_hidden"), "{}", 400, "invalid_name"),
-        case("POST", &rest("_system", "_clusternodes"), "{}", 400, "invalid_name"),
-        case("POST", &rest("shop", "a%20b"), "{}", 400, "invalid_name"),
-        case("POST", &rest("nowhere", "stock"), "{}", 404, "database_not_found"),
-        case("GET", &rest("nowhere", "stock"), "", 404, "database_not_found"),
-        case("GET", &rest("shop", "nothing"), "", 404, "collection_not_found"),
-        case("GET", &format!("{DOCUMENTS}/pears"), "", 404, "document_not_found"),
-        case("DELETE", &format!("{DOCUMENTS}/pears"), "", 404, "document_not_found"),
-        case("GET", &long, "", 400, "invalid_id"),
-        case("POST", "/api/doc?db=shop", "{}", 400, "invalid_parameter"),
-        case("POST", "/api/doc?col=stock", "{}", 400, "invalid_parameter"),
-        case("GET", "/api/doc?db=shop&col=stock", "", 400, "invalid_parameter"),
-        case("DELETE", "/api/dbs", "", 400, "invalid_parameter"),
-        case("DELETE", "/api/cols?database=shop", "", 400, "invalid_parameter"),
-        case("DELETE", "/api/cols?database=_system&collection=_users", "", 400, "invalid_name"),
-        case("GET", "/api/nothing", "", 404, "route_not_found"),
-        case("POST", "/", "", 404, "route_not_found"),
-        case("GET", "/../../etc/passwd", "", 404, "route_not_found"),
-        case("PATCH", DOCUMENTS, "{}", 405, "method_not_allowed"),
-        case("DELETE", "/api/cluster", "", 405, "method_not_allowed"),
-        case("GET", "/api/login", "", 405, "method_not_allowed"),
-    ]).await;
+    check(
+        "bad-names",
+        vec![
+            case("POST", &rest("shop", "a%2Fb"), "{}", 400, "invalid_name"),
+            case("POST", &rest("shop", "_hidden"), "{}", 400, "invalid_name"),
+            case("POST", &rest("_system", "_clusternodes"), "{}", 400, "invalid_name"),
+            case("POST", &rest("shop", "a%20b"), "{}", 400, "invalid_name"),
+            case("POST", &rest("nowhere", "stock"), "{}", 404, "database_not_found"),
+            case("GET", &rest("nowhere", "stock"), "", 404, "database_not_found"),
+            case("GET", &rest("shop", "nothing"), "", 404, "collection_not_found"),
+            case("GET", &format!("{DOCUMENTS}/pears"), "", 404, "document_not_found"),
+            case("DELETE", &format!("{DOCUMENTS}/pears"), "", 404, "document_not_found"),
+            case("GET", &long, "", 400, "invalid_id"),
+            case("POST", "/api/doc?db=shop", "{}", 400, "invalid_parameter"),
+            case("POST", "/api/doc?col=stock", "{}", 400, "invalid_parameter"),
+            case("GET", "/api/doc?db=shop&col=stock", "", 400, "invalid_parameter"),
+            case("DELETE", "/api/dbs", "", 400, "invalid_parameter"),
+            case("DELETE", "/api/cols?database=shop", "", 400, "invalid_parameter"),
+            case("DELETE", "/api/cols?database=_system&collection=_users", "", 400, "invalid_name"),
+            case("GET", "/api/nothing", "", 404, "route_not_found"),
+            case("POST", "/", "", 404, "route_not_found"),
+            case("GET", "/../../etc/passwd", "", 404, "route_not_found"),
+            case("PATCH", DOCUMENTS, "{}", 405, "method_not_allowed"),
+            case("DELETE", "/api/cluster", "", 405, "method_not_allowed"),
+            case("GET", "/api/login", "", 405, "method_not_allowed"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,8 +152,16 @@ async fn parameters_and_headers_with_wrong_values() {
     let apples = format!("{DOCUMENTS}/apples");
     let mut cases = Vec::new();
     for query in [
-        "level=quick", "limit=-1", "limit=x", "limit=1001", "limit=1.5", "offset=-1", "offset=x",
-        "cursor=x", "cursor=%22", "limit=",
+        "level=quick",
+        "limit=-1",
+        "limit=x",
+        "limit=1001",
+        "limit=1.5",
+        "offset=-1",
+        "offset=x",
+        "cursor=x",
+        "cursor=%22",
+        "limit=",
     ] {
         cases.push(case("GET", &format!("{DOCUMENTS}?{query}"), "", 400, "invalid_parameter"));
         let old = format!("/api/query?db=shop&col=stock&{query}");
@@ -174,8 +186,13 @@ async fn parameters_and_headers_with_wrong_values() {
 async fn bodies_of_administration_with_wrong_shapes() {
     let mut cases = Vec::new();
     for target in [
-        "/api/dbs", "/api/dbs/rename", "/api/cols", "/api/cols/rename", "/api/login",
-        "/api/change-password", "/api/cluster/register",
+        "/api/dbs",
+        "/api/dbs/rename",
+        "/api/cols",
+        "/api/cols/rename",
+        "/api/login",
+        "/api/change-password",
+        "/api/cluster/register",
     ] {
         for body in ["{}", "[]", "7", "null"] {
             cases.push(case("POST", target, body, 400, "invalid_body"));
@@ -183,7 +200,9 @@ async fn bodies_of_administration_with_wrong_shapes() {
         cases.push(case("POST", target, "", 400, "invalid_json"));
         cases.push(case("POST", target, "url=x", 400, "invalid_json"));
     }
-    for target in ["deregister", "stop", "pause", "resume"].map(|action| format!("/api/cluster/{action}")) {
+    for target in
+        ["deregister", "stop", "pause", "resume"].map(|action| format!("/api/cluster/{action}"))
+    {
         for body in ["{}", "{\"node\":7}", "{\"node\":\"node1\",\"force\":\"yes\"}", "[]"] {
             cases.push(case("POST", &target, body, 400, "invalid_body"));
         }

@@ -15,8 +15,10 @@ async fn the_golden_scripts_give_what_they_say_on_every_node() {
     let cluster = Cluster::start("documents", 3).await;
     let nodes: Vec<_> = cluster.nodes.iter().map(Node::http).collect();
     let dir = source::root().join("tests/golden");
-    let mut scripts: Vec<_> =
-        std::fs::read_dir(dir).expect("the scripts").map(|entry| entry.expect("a script").path()).collect();
+    let mut scripts: Vec<_> = std::fs::read_dir(dir)
+        .expect("the scripts")
+        .map(|entry| entry.expect("a script").path())
+        .collect();
     scripts.sort();
     for script in scripts {
         calls.extend(golden::run(&script, &nodes).await);

@@ -81,7 +81,8 @@ fn without_tests_and_comments(text: &str) -> String {
 
 fn files() -> Vec<File> {
     let source = root().join("db/src");
-    let relative = |path: &Path| path.strip_prefix(&source).expect("below it").display().to_string();
+    let relative =
+        |path: &Path| path.strip_prefix(&source).expect("below it").display().to_string();
     let files = rust_files(&source);
     assert!(files.len() > 30, "the sources were not found");
     let file = |(path, text): (std::path::PathBuf, String)| File {
@@ -151,8 +152,21 @@ fn each_large_dependency_stays_behind_its_layer() {
 #[test]
 fn the_engine_is_deterministic_and_touches_no_outer_world() {
     let words = [
-        "tokio", "SystemTime", "Instant", "getrandom", "rand", "now_v7", "new_v4", "async",
-        "await", "std::fs", "std::net", "std::env", "std::thread", "HashMap", "HashSet",
+        "tokio",
+        "SystemTime",
+        "Instant",
+        "getrandom",
+        "rand",
+        "now_v7",
+        "new_v4",
+        "async",
+        "await",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "HashMap",
+        "HashSet",
     ];
     for file in files().iter().filter(|file| file.module() == "engine") {
         for word in words {
@@ -173,5 +187,8 @@ fn the_shell_and_the_tests_know_the_server_from_outside_only() {
 #[test]
 fn a_list_in_a_use_names_each_of_its_modules() {
     assert_eq!(first_names("raft::{Group, a::b}"), ["raft"]);
-    assert_eq!(first_names("{raft::{Group, types}, error::Kind, engine}"), ["raft", "error", "engine"]);
+    assert_eq!(
+        first_names("{raft::{Group, types}, error::Kind, engine}"),
+        ["raft", "error", "engine"]
+    );
 }

@@ -41,12 +41,15 @@ async fn check_closed(node: &Node, route: &Route) {
     refused(&plain, expected, route);
     let from_node = [("x-jettra-peer", "00.00"), ("x-jettra-user", ADMIN)];
     for count in [1, 2] {
-        let forged = from_node[..count].iter().fold(call(), |call, (name, value)| call.header(*name, *value));
+        let forged = from_node[..count]
+            .iter()
+            .fold(call(), |call, (name, value)| call.header(*name, *value));
         refused(&send(forged).await, "bad_cluster_secret", route);
     }
     refused(&send(call().header("x-jettra-user", ADMIN)).await, expected, route);
     if expected == "not_authenticated" {
-        let wrong = anonymous(node).login(ADMIN, "admin").request(&route.method, &target).body("{}");
+        let wrong =
+            anonymous(node).login(ADMIN, "admin").request(&route.method, &target).body("{}");
         refused(&send(wrong).await, "bad_credentials", route);
         let cookie = call().header("cookie", "jettra_session=00").header("x-jettra-client", "page");
         refused(&send(cookie).await, "not_authenticated", route);

@@ -83,7 +83,7 @@ impl Reply {
                 code: error.kind.code().into(),
                 message: error.message.clone(),
                 hint: error.hint.clone(),
-                details: error.details.clone(),
+                details: error.details.as_deref().cloned(),
                 request_id: request_id.to_owned(),
             },
         };

@@ -144,18 +144,16 @@ impl Store {
     }
 }
 
+/// Keys and values in key order.
+pub type Entries<'t> = Box<dyn Iterator<Item = Result<(&'t [u8], &'t [u8])>> + 't>;
+
 /// What can be read in a transaction of either kind.
 pub trait Read {
     /// The value of `key`, checked.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>>;
 
     /// The entries from `start` (inclusive) to `end` (exclusive), in key order, checked.
-    fn range<'t>(
-        &'t self,
-        table: Table,
-        start: &[u8],
-        end: &[u8],
-    ) -> Result<Box<dyn Iterator<Item = Result<(&'t [u8], &'t [u8])>> + 't>>;
+    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>>;
 }
 
 /// A consistent view for reading. Not for holding across an `.await`.
@@ -178,12 +176,7 @@ macro_rules! implement_read {
                 stored.map(|stored| checked(table, key, stored)).transpose()
             }
 
-            fn range<'t>(
-                &'t self,
-                table: Table,
-                start: &[u8],
-                end: &[u8],
-            ) -> Result<Box<dyn Iterator<Item = Result<(&'t [u8], &'t [u8])>> + 't>> {
+            fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
                 let bounds = (Bound::Included(start), Bound::Excluded(end));
                 let entries = self.store.table(table).range(&self.txn, &bounds)?;
                 Ok(Box::new(entries.map(move |entry| {

@@ -169,7 +169,9 @@ fn start_etcd(dir: &Path) -> Result<Vec<Child>, Failure> {
             .stderr(Stdio::null())
             .spawn()
     };
-    (0..3).map(|n| start(n).map_err(|error| format!("etcd (etcd-server): {error}").into())).collect()
+    (0..3)
+        .map(|n| start(n).map_err(|error| format!("etcd (etcd-server): {error}").into()))
+        .collect()
 }
 
 /// The address of etcd's leader, once it answers.
@@ -233,7 +235,9 @@ async fn main() -> Result<(), Failure> {
         for (system, figures) in systems.iter().zip(figures) {
             let Figures { per_second, p50_ms, p99_ms } = figures;
             let name = system.name();
-            println!("{work:?} {clients:>3} clients  {name:<10} {per_second:>9.0}/s  p50 {p50_ms:.2} ms  p99 {p99_ms:.2} ms");
+            println!(
+                "{work:?} {clients:>3} clients  {name:<10} {per_second:>9.0}/s  p50 {p50_ms:.2} ms  p99 {p99_ms:.2} ms"
+            );
         }
         println!("    ratio {:.2}", figures[0].per_second / figures[1].per_second);
     }

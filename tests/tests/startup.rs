@@ -1,0 +1,184 @@
+//! How a node starts, refuses to start, and stops.
+
+use jettra_tests::{Bed, Cluster, Node, Role, Settings, free_port, wait_until};
+use serde_json::{Value, json};
+use std::process::{Command, Output};
+
+async fn run_to_end(mut command: Command) -> Output {
+    let ending = tokio::task::spawn_blocking(move || command.output().expect("jettradb runs"));
+    tokio::time::timeout(jettra_tests::DEADLINE, ending).await.expect("it ends").expect("no panic")
+}
+
+async fn wait_ok(node: &Node) {
+    wait_until(&format!("{} is ok", node.name), async || {
+        let health = node.http().try_get("/health").await?;
+        if health.json()["status"] == "ok" { Ok(()) } else { Err(health.text) }
+    })
+    .await;
+}
+
+/// The process ends with 1 and says on standard error which key is wrong.
+async fn check_refused(command: Command, key: &str) {
+    let output = run_to_end(command).await;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{key}: {text}");
+    assert!(text.starts_with("jettradb: ") && text.contains(key), "{key}: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_setting_is_named_and_the_exit_code_is_1() {
+    let bed = Bed::new("start-config").await;
+    for (key, value) in [
+        ("Port", json!(70000)),
+        ("Port", json!("x")),
+        ("Host", json!("0.0.0.0")),
+        ("Peers", json!("http://127.0.0.1:1")),
+        ("Peers", json!(["node2:8081"])),
+        ("NodeID", json!("a b")),
+        ("HeartbeatMs", json!(0)),
+        ("ElectionMinMs", json!(1)),
+        ("AdvertiseUrl", json!("http://0.0.0.0:1")),
+        ("port", json!(1)),
+        ("LogLevel", json!("a=b=c")),
+    ] {
+        let settings = Settings::new(Role::Waiting).key(key, value);
+        check_refused(bed.node("wrong", settings).command(), key).await;
+    }
+    let contradiction = Settings::new(Role::First).key("Peers", json!(["http://127.0.0.1:1"]));
+    check_refused(bed.node("wrong", contradiction).command(), "Bootstrap").await;
+    let mut short = Settings::new(Role::First);
+    short.secret = "short".into();
+    check_refused(bed.node("wrong", short).command(), "ClusterSecret").await;
+    let variable = Settings::new(Role::First).env("JETTRA_PORT", "many");
+    check_refused(bed.node("wrong", variable).command(), "Port").await;
+    let password = Settings::new(Role::First).env("JETTRA_ADMIN_PASSWORD", "short");
+    check_refused(bed.node("wrong", password).command(), "password").await;
+    let mut missing = Command::new(jettra_tests::program("jettradb"));
+    missing.args(["--config", "/nowhere/config.json"]);
+    check_refused(missing, "/nowhere/config.json").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_and_a_port_belong_to_one_process() {
+    let bed = Bed::new("start-lock").await;
+    let mut first = bed.node("first", Settings::new(Role::First));
+    first.start();
+    wait_ok(&first).await;
+    let same_data = Settings::new(Role::First)
+        .key("DataDir", first.data_dir().display().to_string())
+        .key("NodeID", "first");
+    check_refused(bed.node("second", same_data).command(), "DataDir").await;
+    let same_port = Settings::new(Role::First).key("Port", first.port);
+    check_refused(bed.node("third", same_port).command(), "Port").await;
+    wait_ok(&first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_keeps_its_name_with_its_data() {
+    let bed = Bed::new("start-name").await;
+    let mut node = bed.node("one", Settings::new(Role::First));
+    node.start();
+    wait_ok(&node).await;
+    node.signal("TERM");
+    node.wait_exit().await;
+    node.settings = Settings::new(Role::First).key("NodeID", "two");
+    check_refused(node.command(), "NodeID").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_and_interrupt_end_a_node_in_good_order() {
+    let mut cluster = Cluster::start("start-term", 3).await;
+    for signal in ["TERM", "INT"] {
+        for index in [cluster.leader().await, cluster.follower().await] {
+            cluster.nodes[index].signal(signal);
+            assert_eq!(cluster.nodes[index].wait_exit().await.code(), Some(0), "SIG{signal}");
+            cluster.nodes[index].start();
+            cluster.wait_active(3).await;
+        }
+    }
+    let mut waiting = cluster.bed.node("waiting", Settings::new(Role::Waiting));
+    waiting.start();
+    wait_until("it listens", async || waiting.http().try_get("/health").await.map(drop)).await;
+    waiting.signal("TERM");
+    assert_eq!(waiting.wait_exit().await.code(), Some(0));
+}
+
+async fn write(node: &Node, id: &str) {
+    let body = json!({"_id": id});
+    node.http().post("/api/doc?db=shop&col=kept", &body).await.ok();
+}
+
+async fn count(node: &Node) -> Value {
+    node.http().get("/api/count?db=shop&col=kept").await.ok().json()["count"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_node_keeps_its_data_and_may_move_to_another_port() {
+    let bed = Bed::new("start-alone").await;
+    let mut node = bed.node("alone", Settings::new(Role::Alone));
+    for (starts, id) in ["a", "b", "c", "d"].into_iter().enumerate() {
+        node.start();
+        wait_ok(&node).await;
+        write(&node, id).await;
+        assert_eq!(count(&node).await, starts + 1);
+        let members = node.http().get("/api/cluster").await.ok().json()["nodes"].clone();
+        assert_eq!(members[0]["url"], node.url());
+        assert_eq!(members[0]["status"], "ACTIVE");
+        match starts {
+            0 => node.kill(),
+            _ => {
+                node.signal("TERM");
+                assert_eq!(node.wait_exit().await.code(), Some(0));
+            }
+        }
+        if starts > 0 {
+            node.port = free_port();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_configuration_makes_a_password_and_serves() {
+    let bed = Bed::new("start-plain").await;
+    let mut node = bed.node("plain", Settings::new(Role::Alone));
+    let mut command = Command::new(jettra_tests::program("jettradb"));
+    let port = node.port.to_string();
+    command.args(["--port", &port]).current_dir(bed.dir()).env("HOME", bed.dir());
+    for name in ["JETTRA_CLUSTER_SECRET", "JETTRA_ADMIN_PASSWORD"] {
+        command.env_remove(name);
+    }
+    node.spawn(command);
+    wait_ok(&node).await;
+    let path = bed.dir().join("data/admin-password");
+    let password = std::fs::read_to_string(&path).expect("the password");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&path.metadata().expect("its mode").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(node.log().contains("data/admin-password"), "{}", node.log());
+    assert!(!node.log().contains(password.trim()), "the password is in the log");
+    node.http().login("admin", password.trim()).get("/api/dbs").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_ran_alone_grows_into_a_cluster() {
+    let bed = Bed::new("start-grow").await;
+    let mut first = bed.node("node1", Settings::new(Role::Alone));
+    first.start();
+    wait_ok(&first).await;
+    write(&first, "before").await;
+    first.signal("TERM");
+    assert_eq!(first.wait_exit().await.code(), Some(0));
+    first.settings = Settings::new(Role::Waiting);
+    first.start();
+    wait_ok(&first).await;
+    let mut cluster = Cluster { nodes: vec![first], bed };
+    for name in ["node2", "node3"] {
+        let index = cluster.add_waiting(name).await;
+        cluster.register(index).await;
+    }
+    cluster.wait_active(3).await;
+    for node in &cluster.nodes {
+        assert_eq!(count(node).await, 1);
+        assert_eq!(node.http().get("/api/cluster").await.ok().json()["enabled"], true);
+    }
+}
