@@ -75,7 +75,7 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
 
 fn banner(cluster: &Cluster, fresh: bool) -> String {
     let config = &cluster.config;
-    let url = config.url();
+    let (url, shell) = (config.url(), shell_command());
     let mut lines = vec![
         format!("Jettra {} node {}", env!("CARGO_PKG_VERSION"), cluster.node_id()),
         format!("  page      {url}/"),
@@ -84,17 +84,29 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
         let place = bootstrap::admin_password_place(config);
         lines.push(format!("  password  {place}   (user admin)"));
         let file = config.admin_password.is_none().then(|| format!(" --password-file {place}"));
-        lines.push(format!("  shell     jettra --url {url}{}", file.unwrap_or_default()));
+        lines.push(format!("  shell     {shell} --url {url}{}", file.unwrap_or_default()));
     } else if fresh && config.peers.is_empty() {
         lines.push("  waiting to be registered on a member of the cluster:".into());
-        lines.push(format!("            jettra --url <member> -e 'cluster add {url}'"));
+        lines.push(format!("            {shell} --url <member> -e 'cluster add {url}'"));
     } else if fresh {
         lines.push(format!("  asking {} for admission", config.peers.join(", ")));
     } else {
-        lines.push(format!("  shell     jettra --url {url}"));
+        lines.push(format!("  shell     {shell} --url {url}"));
     }
     lines.push(format!("  data      {}   stop with Ctrl-C", config.data_dir.display()));
     lines.join("\n")
+}
+
+/// How the shell is started: the program beside this one, or Cargo while it is not built.
+fn shell_command() -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let program = std::env::current_exe().map(|program| program.with_file_name("jettra"));
+    match program {
+        Ok(path) if path.exists() => {
+            path.strip_prefix(&here).unwrap_or(&path).display().to_string()
+        }
+        _ => "cargo run --release -p jettra-shell --".into(),
+    }
 }
 
 async fn follow_signals(cluster: Arc<Cluster>) {

@@ -236,6 +236,8 @@ impl Client {
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
         let mut turn = 0;
+        // What a node said tells more than that another one could not be reached.
+        let mut answered = None;
         loop {
             let target = self.current_target();
             let left = self.inner.deadline.saturating_sub(started.elapsed());
@@ -260,7 +262,10 @@ impl Client {
             };
             self.next_seed(&target, &mut turn);
             if started.elapsed() + pause >= self.inner.deadline {
-                return Err(error);
+                return Err(if error.code().is_some() { error } else { answered.unwrap_or(error) });
+            }
+            if error.code().is_some() {
+                answered = Some(error);
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -1,6 +1,7 @@
 //! A cluster of nodes, and what tests ask of it.
 
 use crate::bed::Bed;
+use crate::http::{Answer, try_send};
 use crate::node::{Node, Role, Settings};
 use crate::wait::wait_until;
 use crate::{ADMIN, PASSWORD};
@@ -65,8 +66,18 @@ impl Cluster {
     }
 
     /// A call to `/api/cluster/<action>` of the node at `index`.
-    pub async fn act(&self, index: usize, action: &str, body: Value) -> crate::Answer {
-        self.nodes[index].http().post(&format!("/api/cluster/{action}"), &body).await
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn act(&self, index: usize, action: &str, body: Value) -> Answer {
+        let answer = self.try_act(index, action, body).await;
+        answer.unwrap_or_else(|error| panic!("{action} on {}: {error}", self.nodes[index].name))
+    }
+
+    /// The same of a node that may not run.
+    pub async fn try_act(&self, index: usize, action: &str, body: Value) -> Result<Answer, String> {
+        let request = self.nodes[index].http().request("POST", &format!("/api/cluster/{action}"));
+        try_send(request.json(&body)).await
     }
 
     /// A client that knows all nodes and follows the leader.

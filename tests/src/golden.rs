@@ -127,8 +127,10 @@ fn compare(expected: &Message, answer: &Answer, variables: &mut Variables) -> Re
     if answer.status.to_string() != status {
         return Err(format!("expected status {status}"));
     }
-    if !code.is_empty() {
-        answer.refused(answer.status, code);
+    if !code.is_empty()
+        && let Some(fault) = answer.fault(answer.status, code)
+    {
+        return Err(fault);
     }
     for (name, value) in &expected.headers {
         let found = Value::from(answer.header(&name.to_lowercase()));

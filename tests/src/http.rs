@@ -131,13 +131,22 @@ impl Answer {
     /// When it is not.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> &Answer {
-        assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/json", "{}", self.text);
-        let error = &self.json()["error"];
-        for field in ["message", "hint", "request_id"] {
-            let text = error[field].as_str().unwrap_or_default();
-            assert!(!text.is_empty(), "{field} is missing: {}", self.text);
-        }
+        let fault = self.fault(status, code);
+        assert!(fault.is_none(), "{}", fault.unwrap_or_default());
         self
+    }
+
+    /// What is wrong with this answer if it is to be this error.
+    pub fn fault(&self, status: u16, code: &str) -> Option<String> {
+        if (self.status, self.code().as_str()) != (status, code) {
+            return Some(format!("{} where {status} {code} is due: {}", self.status, self.text));
+        }
+        if self.header("content-type") != "application/json" {
+            return Some(format!("it is {:?}", self.header("content-type")));
+        }
+        let error = &self.json()["error"];
+        let lacks = |field: &&str| error[field].as_str().unwrap_or_default().is_empty();
+        let field = ["message", "hint", "request_id"].into_iter().find(lacks)?;
+        Some(format!("{field} is missing: {}", self.text))
     }
 }

@@ -64,14 +64,17 @@ impl Case {
 async fn check(name: &str, cases: Vec<Case>) {
     let cluster = prepared(name).await;
     let before = contents(&cluster).await;
+    let mut faults = Vec::new();
     for case in cases {
         for node in &cluster.nodes {
             let answer = case.send(&node.http()).await;
-            let shown = case.body.get(..60).unwrap_or(&case.body);
-            eprintln!("{} {} {shown} on {}", case.method, case.target, node.name);
-            answer.refused(case.status, case.code);
+            let body = case.body.get(..60).unwrap_or(&case.body);
+            let fault = answer.fault(case.status, case.code);
+            let call = format!("{} {} {:?} {body}", case.method, case.target, case.headers);
+            faults.extend(fault.map(|fault| format!("{call} on {}: {fault}", node.name)));
         }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(contents(&cluster).await, before);
 }
 

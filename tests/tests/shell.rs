@@ -77,7 +77,7 @@ async fn federated_nodes_lists_the_members_as_the_document_says() {
     for command in ["federated nodes", "cluster nodes"] {
         let nodes = statement(&cluster, command).await;
         let names: Vec<_> =
-            nodes.as_array().expect("a list").iter().map(|node| &node["_id"]).collect();
+            nodes.as_array().expect("a list").iter().map(|node| &node["node"]).collect();
         assert_eq!(names, ["node1", "node2"], "{nodes}");
     }
     let extra = cluster.bed.node("node3", jettra_tests::Settings::new(jettra_tests::Role::Waiting));

@@ -31,7 +31,7 @@ async fn a_wrong_setting_is_named_and_the_exit_code_is_1() {
     for (key, value) in [
         ("Port", json!(70000)),
         ("Port", json!("x")),
-        ("Host", json!("0.0.0.0")),
+        ("Host", json!("node1")),
         ("Peers", json!("http://127.0.0.1:1")),
         ("Peers", json!(["node2:8081"])),
         ("NodeID", json!("a b")),
@@ -44,6 +44,8 @@ async fn a_wrong_setting_is_named_and_the_exit_code_is_1() {
         let settings = Settings::new(Role::Waiting).key(key, value);
         check_refused(bed.node("wrong", settings).command(), key).await;
     }
+    let open = Settings::new(Role::First).key("Host", "0.0.0.0");
+    check_refused(bed.node("wrong", open).command(), "AdvertiseUrl").await;
     let contradiction = Settings::new(Role::First).key("Peers", json!(["http://127.0.0.1:1"]));
     check_refused(bed.node("wrong", contradiction).command(), "Bootstrap").await;
     let mut short = Settings::new(Role::First);
