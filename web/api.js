@@ -44,7 +44,8 @@ function outOfReach(cause, method, timeoutMs) {
   const late = cause.name === 'TimeoutError';
   return new ApiError(0, {
     code: late ? 'timeout' : 'unreachable',
-    message: late ? `The server did not answer within ${timeoutMs / 1000} s.` : 'The server cannot be reached.',
+    message: late ? `The server did not answer within ${timeoutMs / 1000} s.`
+      : 'The server cannot be reached.',
     hint: method === 'GET' ? 'Check that the node runs, or open the page of another node.'
       : 'The change may or may not have been made: look before you try again.',
   });
@@ -82,7 +83,8 @@ export const session = {
   get: () => get('api/v1/session'),
   login: (username, password) => post('api/login', { username, password }),
   logout: () => post('api/logout'),
-  changePassword: (oldPassword, newPassword) => post('api/change-password', { oldPassword, newPassword }),
+  changePassword: (oldPassword, newPassword) =>
+    post('api/change-password', { oldPassword, newPassword }),
 };
 
 const change = (action) => (fields) =>
@@ -100,16 +102,17 @@ export const cluster = {
 };
 
 const query = (fields) => new URLSearchParams(fields);
+const LEVEL = 'linearizable'; // of lists, unless another is asked for
 
 export const databases = {
-  list: () => get('api/dbs'),
+  list: (level = LEVEL) => get(`api/dbs?${query({ level })}`),
   create: (name) => post('api/dbs', { name }),
   rename: (oldName, newName) => post('api/dbs/rename', { oldName, newName }),
   drop: (name) => send('DELETE', `api/dbs?${query({ name })}`),
 };
 
 export const collections = {
-  list: (database) => get(`api/dbs/${segment(database)}/cols`),
+  list: (database, level = LEVEL) => get(`api/dbs/${segment(database)}/cols?${query({ level })}`),
   create: (database, collection) => post('api/cols', { database, collection }),
   rename: (database, oldName, newName) => post('api/cols/rename', { database, oldName, newName }),
   drop: (database, collection) => send('DELETE', `api/cols?${query({ database, collection })}`),
@@ -120,12 +123,12 @@ const documentsPath = (db, col) => `${collectionPath(db, col)}/documents`;
 const documentPath = (db, col, id) =>
   `${documentsPath(db, col)}/${segment(id.text)}?${query({ id_type: id.type })}`;
 
-/** Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level. */
+/**
+ * Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level, `where`
+ * `{limit, offset, level}`.
+ */
 export const documents = {
-  async page(db, col, { limit, offset, level }) {
-    const answer = await send('GET', `${documentsPath(db, col)}?${query({ limit, offset, level })}`);
-    return { text: answer.text, node: answer.headers.get('X-Jettra-Node') };
-  },
+  page: async (db, col, where) => (await send('GET', `${documentsPath(db, col)}?${query(where)}`)).text,
   count: async (db, col, level) =>
     (await get(`${collectionPath(db, col)}/count?${query({ level })}`)).count,
   async get(db, col, id) {

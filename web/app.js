@@ -1,7 +1,7 @@
 /** The shell of the page: session, routes, theme. Pages draw themselves through `app.update`. */
 import { html, nothing, render } from './vendor/lit-html.js';
 import { onSignedOut, session } from './api.js';
-import { icon, iconButton, errorBox, toastDone, toastError } from './components/ui.js';
+import { address, icon, iconButton, errorBox, toastDone, toastError } from './components/ui.js';
 import { openDialog } from './components/dialog.js';
 import { loginPage } from './pages/login.js';
 import { clusterPage } from './pages/cluster.js';
@@ -25,7 +25,7 @@ const app = {
   },
   go(page, path = [], query = {}) {
     const text = new URLSearchParams(query).toString();
-    location.hash = `#/${[page, ...path].map(encodeURIComponent).join('/')}${text ? `?${text}` : ''}`;
+    location.hash = address(page, ...path) + (text && `?${text}`);
   },
   canWrite: () => app.session?.role !== 'reader',
   signIn(who) {
@@ -53,7 +53,8 @@ function parseRoute() {
     parts = []; // not an address this page made
   }
   const [page, ...rest] = parts;
-  return { page: Object.hasOwn(pages, page) ? page : 'cluster', path: rest, query: new URLSearchParams(query) };
+  const known = Object.hasOwn(pages, page) ? page : 'cluster';
+  return { page: known, path: rest, query: new URLSearchParams(query) };
 }
 
 /** Makes the page of the address the current one. */
@@ -92,7 +93,8 @@ async function logOut() {
 
 async function changePassword() {
   const field = (name, label, autocomplete) => html`<label>${label}
-    <input type="password" name=${name} required autocomplete=${autocomplete} data-testid="password-${name}"></label>`;
+    <input type="password" name=${name} required autocomplete=${autocomplete}
+      data-testid="password-${name}"></label>`;
   const done = await openDialog({
     title: 'Change password',
     submitLabel: 'Change password',
@@ -127,7 +129,7 @@ function toggleTheme() {
 }
 
 const themeButton = () =>
-  iconButton('theme', 'Switch between light and dark', toggleTheme, { testid: 'theme-toggle' });
+  iconButton('theme', 'Switch between light and dark', 'theme-toggle', toggleTheme);
 
 const navLink = (page, label) => html`
   <a href="#/${page}" data-testid="nav-${page}"
@@ -135,12 +137,13 @@ const navLink = (page, label) => html`
 
 const topBar = () => html`
   <header class="top">
-    <a class="brand" href="#/cluster"><img src="favicon.svg" alt="" width="24" height="24"><span>Jettra</span></a>
+    <a class="brand" href="#/cluster">
+      <img src="favicon.svg" alt="" width="24" height="24"><span>Jettra</span></a>
     <nav aria-label="Pages">${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}</nav>
     <span class="who" data-testid="session-user">${app.session.username}
       ${app.session.role ? html`<span class="tag">${app.session.role}</span>` : nothing}</span>
     ${themeButton()}
-    ${iconButton('key', 'Change password', changePassword, { testid: 'change-password' })}
+    ${iconButton('key', 'Change password', 'change-password', changePassword)}
     <button type="button" class="quiet" data-testid="logout" @click=${logOut} aria-label="Log out">
       ${icon('exit')}<span class="wide-only">Log out</span></button>
   </header>`;
@@ -149,7 +152,7 @@ function view() {
   if (app.session) return html`${topBar()}<main class="page">${current.view()}</main>`;
   if (app.session === null) return html`<div class="corner">${themeButton()}</div>${login.view()}`;
   return app.bootError
-    ? html`<main class="page">${errorBox(app.bootError, 'boot-error', html`<span>Trying again…</span>`)}</main>`
+    ? html`<main class="page">${errorBox(app.bootError, 'boot-error', 'Trying again…')}</main>`
     : html`<p class="loading">Loading…</p>`;
 }
 

@@ -121,9 +121,10 @@ export function stringify(value, indent = 0, margin = '\n') {
   if (value instanceof Num) return value.text;
   const isMap = value instanceof Map;
   if (!isMap && !Array.isArray(value)) return JSON.stringify(value);
+  const colon = indent ? ': ' : ':';
   const inner = indent ? margin + ' '.repeat(indent) : '';
   const parts = isMap
-    ? [...value].map(([key, v]) => `${JSON.stringify(key)}:${indent ? ' ' : ''}${stringify(v, indent, inner)}`)
+    ? [...value].map(([key, v]) => JSON.stringify(key) + colon + stringify(v, indent, inner))
     : value.map((v) => stringify(v, indent, inner));
   const [open, close] = isMap ? '{}' : '[]';
   if (!parts.length) return open + close;

@@ -236,8 +236,9 @@ impl Client {
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
         let mut turn = 0;
-        // What a node said tells more than that another one could not be reached.
-        let mut answered = None;
+        // What is said in the end: that a write may have happened, else what a node answered,
+        // else why none could be reached.
+        let (mut doubt, mut answered) = (None, None);
         loop {
             let target = self.current_target();
             let left = self.inner.deadline.saturating_sub(started.elapsed());
@@ -247,29 +248,35 @@ impl Client {
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Interrupted("the deadline has passed".into()),
             };
-            let error = match failure {
+            let mut last = None;
+            match failure {
                 Failure::Final(error) => return Err(error),
-                Failure::Refused(error) => error,
-                Failure::Interrupted(reason) if call.repeatable => Error::Unavailable {
-                    nodes: self.inner.seeds.iter().map(Url::as_str).collect::<Vec<_>>().join(", "),
-                    deadline: self.inner.deadline,
-                    reason,
-                },
-                Failure::Interrupted(reason) => {
-                    self.next_seed(&target, &mut turn);
-                    return Err(Error::Unknown { reason });
+                Failure::Refused(error) if error.code().is_some() => answered = Some(error),
+                Failure::Refused(error) => last = Some(error),
+                Failure::Interrupted(reason) if call.method == Method::GET => {
+                    last = Some(self.unavailable(&self.seed_list(), reason));
                 }
-            };
-            self.next_seed(&target, &mut turn);
-            if started.elapsed() + pause >= self.inner.deadline {
-                return Err(if error.code().is_some() { error } else { answered.unwrap_or(error) });
+                Failure::Interrupted(reason) => doubt = Some(Error::Unknown { reason }),
             }
-            if error.code().is_some() {
-                answered = Some(error);
+            self.next_seed(&target, &mut turn);
+            let repeat = doubt.is_none() || call.repeatable;
+            if !repeat || started.elapsed() + pause >= self.inner.deadline {
+                let error = doubt.or(answered).or(last);
+                return Err(error.unwrap_or_else(|| {
+                    self.unavailable(&self.seed_list(), "the deadline has passed".into())
+                }));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    fn seed_list(&self) -> String {
+        self.inner.seeds.iter().map(Url::as_str).collect::<Vec<_>>().join(", ")
+    }
+
+    fn unavailable(&self, nodes: &str, reason: String) -> Error {
+        Error::Unavailable { nodes: nodes.to_owned(), deadline: self.inner.deadline, reason }
     }
 
     /// Turns to another seed, unless another call has already found a better target.
@@ -310,11 +317,7 @@ impl Client {
         }
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
-                Failure::Refused(Error::Unavailable {
-                    nodes: target.to_string(),
-                    deadline: self.inner.deadline,
-                    reason: innermost(&error),
-                })
+                Failure::Refused(self.unavailable(target.as_str(), innermost(&error)))
             } else if error.is_builder() {
                 Failure::Final(Error::Invalid(innermost(&error)))
             } else {

@@ -112,9 +112,13 @@ impl Cluster {
         for index in self.running() {
             let health = self.nodes[index].http().try_get("/health").await?.json();
             let word = health["status"].as_str().unwrap_or_default().to_owned();
+            let early = word == "waiting" && self.nodes[index].has_joined();
             match word.as_str() {
                 "starting" | "failed" | "" => {
                     return Err(format!("{}: {health}", self.nodes[index].name));
+                }
+                _ if early => {
+                    return Err(format!("{} has not opened its data", self.nodes[index].name));
                 }
                 word if words.contains(&word) => found.push(index),
                 _ => {}
@@ -207,22 +211,17 @@ impl Cluster {
         other.expect("a second node runs")
     }
 
-    /// Waits until every running node has applied what the furthest one has.
+    /// Waits until every running node shows all that was acknowledged before this call, also
+    /// to readers with `level=local`. A read of the default level waits for that.
     pub async fn wait_caught_up(&self) {
-        let mut furthest = 0;
-        wait_until("all nodes have applied the same", async || {
-            let mut reached = Vec::new();
-            for index in self.running() {
-                let report = self.nodes[index].http().try_get("/api/cluster").await?.json();
-                reached.push(report["appliedIndex"].as_u64().unwrap_or(0));
-            }
-            furthest = reached.iter().copied().chain([furthest]).max().unwrap_or(0);
-            if reached.iter().all(|index| *index == furthest && furthest > 0) {
-                return Ok(());
-            }
-            Err(format!("{reached:?} of {furthest}"))
-        })
-        .await;
+        for index in self.running() {
+            let node = &self.nodes[index];
+            wait_until(&format!("{} has caught up", node.name), async || {
+                let answer = node.http().try_get("/api/dbs").await?;
+                if answer.status == 200 { Ok(()) } else { Err(answer.text) }
+            })
+            .await;
+        }
     }
 
     /// Hands leadership to a node and waits until it leads.

@@ -6,11 +6,13 @@
 //! condition holds, and names what was missing when it never does.
 
 mod bed;
+pub mod browser;
 mod cluster;
 pub mod golden;
 mod http;
 pub mod load;
 mod node;
+pub mod raw;
 pub mod source;
 mod wait;
 

@@ -34,7 +34,8 @@ impl Told {
         };
     }
 
-    fn join(&mut self, other: Told) {
+    /// Takes over what other writers were told.
+    pub fn join(&mut self, other: Told) {
         self.acknowledged.extend(other.acknowledged);
         self.unknown.extend(other.unknown);
         self.refused.extend(other.refused);
@@ -57,6 +58,9 @@ impl Told {
     }
 }
 
+/// Writers are numbered throughout, so that no two have the same tokens.
+static WRITERS: AtomicUsize = AtomicUsize::new(0);
+
 /// Running writers.
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -71,7 +75,8 @@ impl Load {
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let (stop, successes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let tasks = (0..count).map(|writer| {
+        let tasks = (0..count).map(|_| {
+            let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
             let (stop, successes, write) = (stop.clone(), successes.clone(), write.clone());
             tokio::spawn(async move {
                 let mut told = Told::default();
@@ -148,5 +153,42 @@ async fn append(
             Err(error) if error.code() == Some("revision_mismatch") => {}
             other => return other.map(drop),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(tokens: &[&str]) -> BTreeSet<String> {
+        tokens.iter().map(|token| (*token).to_owned()).collect()
+    }
+
+    fn told() -> Told {
+        Told { acknowledged: set(&["a"]), unknown: set(&["b"]), refused: set(&["c"]) }
+    }
+
+    #[test]
+    fn an_unknown_write_may_be_there_or_not() {
+        told().check(&set(&["a"]), "here");
+        told().check(&set(&["a", "b"]), "here");
+    }
+
+    #[test]
+    #[should_panic(expected = "lost")]
+    fn a_lost_write_is_found() {
+        told().check(&set(&["b"]), "here");
+    }
+
+    #[test]
+    #[should_panic(expected = "refused, but there")]
+    fn a_refused_write_that_happened_is_found() {
+        told().check(&set(&["a", "c"]), "here");
+    }
+
+    #[test]
+    #[should_panic(expected = "written by nobody")]
+    fn an_invented_write_is_found() {
+        told().check(&set(&["a", "d"]), "here");
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Lines of a log that a failed test prints.
 const LOG_TAIL: usize = 40;
+/// Variable of the tests' own environment with the `LogLevel` of all nodes, for hunting.
+const LOG_VARIABLE: &str = "TEST_LOG_LEVEL";
 const EXIT_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -114,6 +116,9 @@ impl Node {
         command.env("JETTRA_CLUSTER_SECRET", &self.settings.secret);
         command.env("JETTRA_ADMIN_PASSWORD", PASSWORD);
         command.envs(self.settings.env.iter().cloned());
+        if let Ok(level) = std::env::var(LOG_VARIABLE) {
+            command.env("JETTRA_LOG_LEVEL", level);
+        }
         command
     }
 
@@ -148,6 +153,13 @@ impl Node {
     /// All that the node has logged so far, over all its starts.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Whether the node belongs to a cluster, by what lies on its disk.
+    pub fn has_joined(&self) -> bool {
+        let text = std::fs::read_to_string(self.data_dir().join("identity.json"));
+        let identity = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        identity.is_some_and(|identity| identity["cluster_id"].is_string())
     }
 
     /// Whether the process was started and has not ended by itself.

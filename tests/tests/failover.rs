@@ -1,8 +1,8 @@
 //! Nodes die under load: writers go on, and nothing that was acknowledged is lost.
 
 use jettra_driver::wire::ReadLevel;
-use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load};
-use jettra_tests::{Cluster, Settings};
+use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, Told};
+use jettra_tests::{Cluster, Settings, raw};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -40,7 +40,10 @@ async fn kill_leader(cluster: &mut Cluster, load: &Load) -> usize {
 }
 
 async fn check_inserts(cluster: &Cluster, load: Load) {
-    let told = load.finish().await;
+    check_told(cluster, load.finish().await).await;
+}
+
+async fn check_told(cluster: &Cluster, told: Told) {
     cluster.wait_caught_up().await;
     for index in 0..cluster.nodes.len() {
         let there = ids(cluster, index, INSERTS).await;
@@ -111,6 +114,55 @@ async fn nothing_acknowledged_is_lost_when_all_nodes_die_at_once() {
         cluster.client().drop_collection(DATABASE, INSERTS).await.expect("dropped");
         cluster.client().create_collection(DATABASE, INSERTS).await.expect("a collection");
     }
+}
+
+/// Symptom: no leader for as long as clients wait for one. Cause: calls that waited for a
+/// leader spun on the threads that serve HTTP, and the votes of the nodes found none free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_leader_answers_while_many_calls_wait_for_one() {
+    let mut cluster = start("failover-spinning", |settings| settings).await;
+    let left = cluster.follower().await;
+    let token = raw::token(&cluster.nodes[left]).await;
+    for index in (0..3).filter(|index| *index != left) {
+        cluster.nodes[index].kill();
+    }
+    cluster.wait_health(left, "no_leader").await;
+    let mut waiting = Vec::new();
+    for _ in 0..24 {
+        let call = format!("POST /api/doc?db={DATABASE}&col={INSERTS}");
+        waiting.push(raw::queue(&cluster.nodes[left], &token, &call, "{}").await);
+    }
+    for _ in 0..4 {
+        cluster.nodes[left].http().get("/health").await.ok();
+    }
+    let ended = waiting.iter().filter(|call| call.is_answered()).count();
+    assert_eq!(ended, 0, "the node answered only after the waiting calls had ended");
+}
+
+/// The same between nodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_is_elected_while_many_clients_wait_for_one_at_every_node() {
+    let mut cluster = start("failover-waiting", |settings| settings).await;
+    let leader = cluster.leader().await;
+    let [left, back] = [(leader + 1) % 3, (leader + 2) % 3];
+    let loads = [left, back].map(|index| Load::inserts(&cluster.client_of(index), 24));
+    for load in &loads {
+        load.wait_successes(20).await;
+    }
+    cluster.nodes[leader].kill();
+    cluster.nodes[back].kill();
+    cluster.wait_health(left, "no_leader").await;
+    cluster.nodes[back].start();
+    for load in &loads {
+        load.wait_successes(100).await;
+    }
+    cluster.nodes[leader].start();
+    cluster.wait_active(3).await;
+    let mut told = Told::default();
+    for load in loads {
+        told.join(load.finish().await);
+    }
+    check_told(&cluster, told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

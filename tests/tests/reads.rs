@@ -1,10 +1,8 @@
 //! The default read never returns what was overwritten before it began.
 
 use jettra_driver::DocumentId;
-use jettra_tests::{ADMIN, Answer, Cluster, DEADLINE, Http, Node, PASSWORD, wait_until};
+use jettra_tests::{Answer, Cluster, Http, Node, raw, wait_until};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 const TARGET: &str = "/api/v1/databases/shop/collections/stock/documents/apples";
 /// Reads that wait in the socket of a stopped process, so that it meets them first of all.
@@ -25,43 +23,17 @@ async fn prepare(cluster: &Cluster) {
 async fn read_at_wake_up(node: &Node, token: &str) -> Vec<Result<Answer, String>> {
     let mut queued = Vec::new();
     for _ in 0..QUEUED {
-        queued.push(queue_read(node, token).await.expect("the kernel takes the request"));
+        queued.push(raw::queue(node, token, &format!("GET {TARGET}"), "").await);
     }
     node.signal("CONT");
     let mut answers = Vec::new();
     for stream in queued {
-        answers.push(read_answer(stream).await);
+        answers.push(stream.answer().await);
     }
     for _ in 0..QUEUED {
         answers.push(node.http().try_get(TARGET).await);
     }
     answers
-}
-
-async fn queue_read(node: &Node, token: &str) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(("127.0.0.1", node.port)).await?;
-    let head = format!(
-        "GET {TARGET} HTTP/1.1\r\nhost: node\r\nauthorization: {token}\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await?;
-    Ok(stream)
-}
-
-async fn read_answer(mut stream: TcpStream) -> Result<Answer, String> {
-    let mut text = String::new();
-    let reading = tokio::time::timeout(DEADLINE, stream.read_to_string(&mut text));
-    reading.await.map_err(|_| "no answer")?.map_err(|error| error.to_string())?;
-    let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
-    let status =
-        head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no status")?;
-    Ok(Answer { status, headers: Default::default(), text: body.to_owned() })
-}
-
-/// The value of the `Authorization` header, from the login.
-async fn token(cluster: &Cluster) -> String {
-    let body = json!({"username": ADMIN, "password": PASSWORD});
-    let login = cluster.nodes[0].http().post("/api/login", &body).await.ok();
-    login.json()["token"].as_str().expect("a token").to_owned()
 }
 
 /// An answer may be an error while the node finds its place again; an old value never.
@@ -96,7 +68,7 @@ async fn new_leader(cluster: &Cluster, stopped: usize) -> usize {
 async fn a_leader_that_slept_through_its_succession_never_serves_the_old_value() {
     let cluster = Cluster::start("reads-leader", 3).await;
     prepare(&cluster).await;
-    let token = token(&cluster).await;
+    let token = raw::token(&cluster.nodes[0]).await;
     for round in 2..5 {
         let old = cluster.leader().await;
         cluster.nodes[old].signal("STOP");
@@ -111,7 +83,7 @@ async fn a_leader_that_slept_through_its_succession_never_serves_the_old_value()
 async fn a_follower_that_slept_never_serves_the_old_value() {
     let cluster = Cluster::start("reads-follower", 3).await;
     prepare(&cluster).await;
-    let token = token(&cluster).await;
+    let token = raw::token(&cluster.nodes[0]).await;
     for round in 2..5 {
         let (leader, follower) = (cluster.leader().await, cluster.follower().await);
         cluster.nodes[follower].signal("STOP");

@@ -102,8 +102,9 @@ class Dialog {
   submitButton() {
     const { submitLabel, danger, force, submitTestid = 'confirm-ok', ready } = this.options;
     const off = this.busy || (this.typed && !this.matches) || ready?.() === false;
+    const label = this.forcing ? force.label : submitLabel;
     return html`<button class=${danger || this.forcing ? 'danger' : 'primary'} ?disabled=${off}
-      data-testid=${submitTestid}>${this.busy ? 'Working…' : this.forcing ? force.label : submitLabel}</button>`;
+      data-testid=${submitTestid}>${this.busy ? 'Working…' : label}</button>`;
   }
 
   typedField() {
@@ -119,14 +120,12 @@ class Dialog {
 /** What a `submit` returns to keep its dialog open without an error. */
 export const STAY = (Dialog.STAY = Symbol('stay'));
 
-/** A dialog with one text field; `submit` gets its value. */
-export function askName({ title, label, value = '', submitLabel, submit }) {
-  return openDialog({
-    title,
-    submitLabel,
-    body: () => html`<label>${label}
-      <input name="name" .value=${value} required autofocus autocomplete="off" spellcheck="false"
-        data-testid="name-input"></label>`,
-    submit: (fields) => submit(fields.name.trim()),
-  });
-}
+/** Asks for a name, at first `value`; `submit` gets what was typed. */
+export const askName = (title, submitLabel, value, submit) => openDialog({
+  title,
+  submitLabel,
+  body: () => html`<label>Name
+    <input name="name" .value=${value} required autofocus autocomplete="off" spellcheck="false"
+      data-testid="name-input"></label>`,
+  submit: (fields) => submit(fields.name.trim()),
+});

@@ -15,7 +15,8 @@ const PATHS = {
   next: 'M6 4l4 4-4 4',
   last: 'M4 4l4 4-4 4M11.5 4v8',
   lock: 'M4 7.5h8v6H4zM5.5 7.5v-2a2.5 2.5 0 0 1 5 0v2',
-  database: 'M3 4c0-1.1 2.2-2 5-2s5 .9 5 2v8c0 1.1-2.2 2-5 2s-5-.9-5-2zM3 4c0 1.1 2.2 2 5 2s5-.9 5-2M3 8c0 1.1 2.2 2 5 2s5-.9 5-2',
+  database: 'M3 4c0-1.1 2.2-2 5-2s5 .9 5 2v8c0 1.1-2.2 2-5 2s-5-.9-5-2z'
+    + 'M3 4c0 1.1 2.2 2 5 2s5-.9 5-2M3 8c0 1.1 2.2 2 5 2s5-.9 5-2',
   close: 'M4 4l8 8M12 4l-8 8',
   eye: 'M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6a2 2 0 1 0 0 4 2 2 0 0 0 0-4',
 };
@@ -24,14 +25,21 @@ export const icon = (name) => html`
   <svg class="icon icon-${name}" viewBox="0 0 16 16" aria-hidden="true"><path d=${PATHS[name]}></path></svg>`;
 
 /** A button that shows only an icon; `label` is what it says to people. */
-export const iconButton = (name, label, onClick, { testid, disabled = false } = {}) => html`
+export const iconButton = (name, label, testid, onClick, disabled = false) => html`
   <button type="button" class="icon-button" aria-label=${label} title=${label}
-    data-testid=${testid ?? nothing} ?disabled=${disabled} @click=${onClick}>${icon(name)}</button>`;
+    data-testid=${testid} ?disabled=${disabled} @click=${onClick}>${icon(name)}</button>`;
+
+/** The button that makes something new. */
+export const addButton = (testid, text, onClick, disabled = false) => html`
+  <button type="button" class="primary" data-testid=${testid} ?disabled=${disabled}
+    @click=${onClick}>${icon('plus')}${text}</button>`;
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** An error as the server explains it: what happened, what to do, and the code to look up. */
 export const errorText = (error) => html`
-  <p class="error-message">${error.message}</p>
-  ${error.hint ? html`<p class="error-hint">${error.hint}</p>` : nothing}
+  <p class="error-message">${sentence(error.message)}</p>
+  ${error.hint ? html`<p class="error-hint">${sentence(error.hint)}</p>` : nothing}
   ${error.code ? html`<p class="error-code"><code>${error.code}</code>
     ${error.requestId ? html`<span>request ${error.requestId}</span>` : nothing}</p>` : nothing}`;
 
@@ -40,9 +48,12 @@ export const errorBox = (error, testid, actions = nothing) => html`
     <div>${errorText(error)}</div><div class="row">${actions}</div>
   </div>`;
 
+/** The address of a page of this application. */
+export const address = (...path) => `#/${path.map(encodeURIComponent).join('/')}`;
+
 /** What to show where there is nothing yet, with the next step as its action. */
-export const emptyState = (title, text, action = nothing) => html`
-  <div class="empty" data-testid="empty-state"><h2>${title}</h2><p>${text}</p>${action}</div>`;
+export const emptyState = (title, text, action) => html`
+  <div class="empty" data-testid="empty-state"><h2>${title}</h2><p>${text}</p>${action || nothing}</div>`;
 
 const TOAST_MS = 3_500;
 let toasts = [];
@@ -62,7 +73,7 @@ function renderToasts() {
     <div class="toast ${toast.error ? 'bad' : 'good'}" role=${toast.error ? 'alert' : 'status'}
       data-testid=${toast.error ? 'toast-error' : 'toast-ok'}>
       <div>${toast.error ? errorText(toast.error) : toast.text}</div>
-      ${iconButton('close', 'Dismiss', () => dismiss(toast), { testid: 'toast-dismiss' })}
+      ${iconButton('close', 'Dismiss', 'toast-dismiss', () => dismiss(toast))}
     </div>`), document.getElementById('toasts'));
 }
 

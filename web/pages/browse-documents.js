@@ -1,203 +1,188 @@
-/** The documents of one collection, a page at a time, as a table or as JSON. */
+/** The documents of one collection, a page at a time. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { SYSTEM, documents } from '../api.js';
 import { openDialog } from '../components/dialog.js';
-import { emptyState, errorBox, icon, iconButton, toastDone, toastError } from '../components/ui.js';
-import { Num, idOf, parse, stringify } from '../json.js';
+import { addButton, address, emptyState, icon, iconButton, toastDone, toastError } from '../components/ui.js';
+import { idOf, parse } from '../json.js';
 import { addDocument, editDocument } from './browse-editor.js';
+import { documentList, documentTable } from './browse-table.js';
 
 const PAGE_SIZES = [10, 25, 50, 100];
-const COLUMNS_MAX = 40; // more do not help anybody read
-const CELL_CHARS_MAX = 160;
-const LOCAL_HELPS = ['no_leader', 'timeout']; // refusals of reads that must be up to date
 
-export function documentsPane(app) {
-  let place = {};
-  let limit = PAGE_SIZES[0];
-  let offset = 0;
-  let layout = 'table';
-  let level = 'linearizable';
-  let rows = null; // parsed documents of this page, null until known
-  let total, node, error;
-  let wanted = ''; // the text of "Go to id"
-  let loading = 0; // number of the newest load; answers to older ones are dropped
+export class DocumentsPane {
+  place = {};
+  limit = PAGE_SIZES[0];
+  offset = 0;
+  layout = 'table';
+  rows = null; // parsed documents of this page, null until known
+  total = 0;
+  error = null;
+  wanted = ''; // the text of "Go to id"
+  loading = 0; // number of the newest load; answers to older ones are dropped
 
-  function open(next, query) {
-    const moved = next.db !== place.db || next.col !== place.col;
-    place = next;
-    limit = PAGE_SIZES.find((size) => size === Number(query.get('limit'))) ?? PAGE_SIZES[0];
-    offset = Math.max(0, Math.trunc(Number(query.get('offset'))) || 0);
-    if (moved) [rows, error, wanted, level] = [null, null, '', 'linearizable'];
-    if (place.col) load();
+  constructor(app, reads) { Object.assign(this, { app, reads }); }
+
+  open(place, query) {
+    const moved = place.db !== this.place.db || place.col !== this.place.col;
+    this.place = place;
+    this.limit = PAGE_SIZES.find((size) => size === Number(query.get('limit'))) ?? PAGE_SIZES[0];
+    this.offset = Math.max(0, Math.trunc(Number(query.get('offset'))) || 0);
+    if (moved) Object.assign(this, { rows: null, error: null, wanted: '' });
+    this.load();
   }
 
-  async function load() {
-    const turn = ++loading;
-    const { db, col } = place;
+  load = async () => {
+    const turn = ++this.loading;
+    const { place: { db, col }, limit, offset, reads: { level } } = this;
+    if (!col) return;
+    let fresh;
     try {
-      const [page, count] = await Promise.all([
+      const [text, total] = await Promise.all([
         documents.page(db, col, { limit, offset, level }), documents.count(db, col, level)]);
-      if (turn !== loading) return;
-      rows = parse(page.text).get('documents');
-      [total, node, error] = [count, page.node, null];
-      if (!rows.length && offset > 0 && total > 0) goTo(lastOffset()); // the page was emptied
-    } catch (cause) {
-      if (turn !== loading) return;
-      error = cause;
+      fresh = { rows: parse(text).get('documents'), total, error: null };
+    } catch (error) {
+      fresh = { error };
     }
-    app.update();
-  }
-
-  const lastOffset = () => Math.max(0, Math.ceil(total / limit) - 1) * limit;
-  const goTo = (to, size = limit) => app.go('browse', [place.db, place.col], { limit: size, offset: to });
-  const canWrite = () => place.db !== SYSTEM && app.canWrite();
-  const readAt = (other) => () => {
-    level = other;
-    load();
+    if (turn !== this.loading) return;
+    Object.assign(this, fresh);
+    const emptied = !fresh.error && !this.rows.length && offset > 0 && this.total > 0;
+    if (emptied) this.#goTo(this.#lastOffset());
+    this.app.update();
   };
 
-  async function edit(id) {
+  #lastOffset() { return Math.max(0, Math.ceil(this.total / this.limit) - 1) * this.limit; }
+
+  #goTo(offset, limit = this.limit) {
+    this.app.go('browse', [this.place.db, this.place.col], { limit, offset });
+  }
+
+  #canWrite() { return this.place.db !== SYSTEM && this.app.canWrite(); }
+
+  #add = async () => {
+    if (await addDocument(this.place)) await this.load();
+  };
+
+  async #edit(id) {
     try {
-      const saved = await editDocument(place, id, canWrite());
-      if (saved) await load();
-    } catch (cause) {
-      toastError(cause);
+      if (await editDocument(this.place, id, this.#canWrite())) await this.load();
+    } catch (error) {
+      toastError(error);
     }
   }
 
-  async function add() {
-    if (await addDocument(place)) await load();
-  }
-
-  async function remove(id) {
-    const { db, col } = place;
+  async #remove(id) {
+    const { db, col } = this.place;
     const done = await openDialog({
       title: 'Delete this document?',
       submitLabel: 'Delete',
       danger: true,
-      body: () => html`<p>The document <code>${id.text}</code> of ${db}.${col} is deleted on every node.</p>`,
+      body: () => html`<p>The document <code>${id.text}</code> of ${db}.${col}
+        is deleted on every node.</p>`,
       submit: () => documents.remove(db, col, id),
     });
     if (!done) return;
     toastDone(`Document ${id.text} deleted.`);
-    await load();
+    await this.load();
   }
 
-  /** Whole numbers are tried as integer ids first; quotes make any id a string. */
-  async function find(event) {
+  #find = async (event) => {
     event.preventDefault();
-    const text = wanted.trim();
-    const quoted = /^"(.*)"$/.exec(text);
-    const tries = [{ text: quoted ? quoted[1] : text, type: 'string' }];
-    if (/^-?\d+$/.test(text)) tries.unshift({ text, type: 'int' });
-    for (const id of tries) {
+    const { db, col } = this.place;
+    const ids = idsMeant(this.wanted.trim());
+    for (const id of ids) {
       try {
-        await documents.get(place.db, place.col, id);
-        return edit(id);
-      } catch (cause) {
-        if (cause.status === 404 && id !== tries.at(-1)) continue;
-        return toastError(cause);
+        await documents.get(db, col, id);
+        return this.#edit(id);
+      } catch (error) {
+        if (error.status === 404 && id !== ids.at(-1)) continue;
+        return toastError(error);
       }
     }
+  };
+
+  view() {
+    return html`${this.#heading()}${this.#toolbar()}
+      ${this.error ? this.reads.errorBox(this.error, 'docs', this.load) : this.#content()}`;
   }
 
-  function view() {
-    return html`
-      <div class="heading">
-        <h1><a class="back" href="#/browse/${encodeURIComponent(place.db)}" aria-label="Back to the collections">${icon('prev')}</a>
-          <span class="muted">${place.db} /</span> ${place.col}</h1>
-        ${canWrite() ? html`<button class="primary" data-testid="doc-add" @click=${add}>${icon('plus')}Add document</button>`
-          : html`<span class="tag">read-only</span>`}
-      </div>
-      <div class="toolbar">
-        <form class="row find" role="search" @submit=${find}>
-          <input .value=${wanted} required placeholder="Go to id" aria-label="Document id" autocomplete="off" spellcheck="false"
-            @input=${(event) => { wanted = event.target.value; }}
+  #heading() {
+    const { db, col } = this.place;
+    return html`<div class="heading">
+      <h1><a class="back" href=${address('browse', db)}
+        aria-label="Back to the collections">${icon('prev')}</a>
+        <span class="muted">${db} /</span> ${col}</h1>
+      ${this.#canWrite() ? addButton('doc-add', 'Add document', this.#add)
+        : html`<span class="tag">read-only</span>`}
+    </div>`;
+  }
+
+  #toolbar() {
+    const onInput = (event) => { this.wanted = event.target.value; };
+    return html`<div class="toolbar">
+      <form class="row find" role="search" @submit=${this.#find}>
+        <input .value=${this.wanted} required placeholder="Go to id" aria-label="Document id"
           title='Whole numbers are looked up as integer ids first; "42" in quotes means the string'
-            data-testid="find-id"><button data-testid="find-submit">Open</button></form>
-        <div class="segmented" role="group" aria-label="Layout">${layoutButton('table', 'Table')}${layoutButton('json', 'JSON')}</div>
-        ${iconButton('refresh', 'Reload', load, { testid: 'docs-reload' })}
-      </div>
-      ${level === 'local' && !error ? localNotice() : nothing}
-      ${error ? errorBox(error, 'docs-error', errorActions()) : content()}`;
+          autocomplete="off" spellcheck="false" data-testid="find-id" @input=${onInput}>
+        <button data-testid="find-submit">Open</button></form>
+      <div class="segmented" role="group" aria-label="Layout">
+        ${this.#layoutButton('table', 'Table')}${this.#layoutButton('json', 'JSON')}</div>
+      ${iconButton('refresh', 'Reload', 'docs-reload', this.load)}
+    </div>`;
   }
 
-  const layoutButton = (name, text) => html`<button type="button" aria-pressed=${layout === name}
-    data-testid="view-${name}" @click=${() => { layout = name; app.update(); }}>${text}</button>`;
+  #layoutButton(layout, text) {
+    const onClick = () => {
+      this.layout = layout;
+      this.app.update();
+    };
+    return html`<button type="button" aria-pressed=${this.layout === layout}
+      data-testid="view-${layout}" @click=${onClick}>${text}</button>`;
+  }
 
-  const localNotice = () => html`<div class="notice warn" role="status" data-testid="local-notice">
-    <div>This is the copy of ${node ?? 'this node'}; it may be behind the cluster.</div>
-    <button class="small" @click=${readAt('linearizable')}>Read up to date</button></div>`;
-
-  const errorActions = () => html`
-    <button class="small" data-testid="docs-retry" @click=${load}>Try again</button>
-    ${LOCAL_HELPS.includes(error.code) && level !== 'local' ? html`<button class="small" data-testid="read-local"
-      @click=${readAt('local')}>Show this node's copy</button>` : nothing}`;
-
-  function content() {
-    if (!rows) return html`<p class="loading">Loading documents…</p>`;
-    if (!total && !rows.length) {
-      return emptyState('No documents yet', html`<code>${place.col}</code> is empty.`, canWrite()
-        ? html`<button class="primary" data-testid="empty-doc-add" @click=${add}>${icon('plus')}Add the first document</button>` : nothing);
+  #content() {
+    if (!this.rows) return html`<p class="loading">Loading documents…</p>`;
+    if (!this.total && !this.rows.length) {
+      return emptyState('No documents yet', html`<code>${this.place.col}</code> is empty.`,
+        this.#canWrite() && addButton('empty-doc-add', 'Add the first document', this.#add));
     }
-    return html`${layout === 'table' ? table() : list()}${pager()}`;
+    const draw = this.layout === 'table' ? documentTable : documentList;
+    return html`${draw(this.rows, (document) => this.#actions(idOf(document)))}${this.#pager()}`;
   }
 
-  function table() {
-    const columns = columnsOf(rows);
-    const shown = columns.slice(0, COLUMNS_MAX);
-    return html`<div class="table-box" tabindex="0" role="region" aria-label="Documents table"><table class="docs" data-testid="doc-table">
-      <thead><tr>${shown.map((name) => html`<th scope="col">${name}</th>`)}<th><span class="hidden">Actions</span></th></tr></thead>
-      <tbody>${rows.map((row) => html`<tr data-testid="doc-row" data-id=${idOf(row).text}>
-        ${shown.map((name) => cell(row.get(name), row.has(name)))}<td class="row-actions">${rowActions(row)}</td></tr>`)}</tbody>
-      </table></div>
-      ${columns.length > COLUMNS_MAX ? html`<p class="muted">${columns.length - COLUMNS_MAX} more fields are in the JSON view.</p>` : nothing}`;
+  #actions(id) {
+    const edit = () => this.#edit(id);
+    if (!this.#canWrite()) return iconButton('eye', `View ${id.text}`, 'doc-view', edit);
+    return [iconButton('pencil', `Edit ${id.text}`, 'doc-edit', edit),
+      iconButton('trash', `Delete ${id.text}`, 'doc-delete', () => this.#remove(id))];
   }
 
-  const list = () => html`<ul class="json-list">${rows.map((row) => html`
-    <li class="card" data-testid="doc-row" data-id=${idOf(row).text}>
-      <div class="json-head"><code>${idOf(row).text}</code><span>${rowActions(row)}</span></div>
-      <pre tabindex="0">${stringify(row, 2)}</pre></li>`)}</ul>`;
-
-  function rowActions(row) {
-    const id = idOf(row);
-    if (!canWrite()) return iconButton('eye', `View ${id.text}`, () => edit(id), { testid: 'doc-view' });
-    return [iconButton('pencil', `Edit ${id.text}`, () => edit(id), { testid: 'doc-edit' }),
-      iconButton('trash', `Delete ${id.text}`, () => remove(id), { testid: 'doc-delete' })];
-  }
-
-  function pager() {
-    const from = total ? offset + 1 : 0;
-    const step = (name, text, to, off) => iconButton(name, text, () => goTo(to), { testid: `page-${name}`, disabled: off });
+  #pager() {
+    const { offset, limit, total, rows } = this;
+    const step = (name, text, to, disabled) =>
+      iconButton(name, text, `page-${name}`, () => this.#goTo(to), disabled);
+    const atStart = offset === 0;
     const atEnd = offset + limit >= total;
     return html`<nav class="pager" aria-label="Pages of documents">
-      <span data-testid="page-info">${number(from)}–${number(offset + rows.length)} of ${number(total)}</span>
-      <label class="row">Per page <select data-testid="page-size" @change=${(event) => goTo(0, event.target.value)}>
-        ${PAGE_SIZES.map((size) => html`<option value=${size} ?selected=${size === limit}>${size}</option>`)}</select></label>
-      <span class="row">${step('first', 'First page', 0, offset === 0)}
-        ${step('prev', 'Previous page', Math.max(0, offset - limit), offset === 0)}
-        ${step('next', 'Next page', offset + limit, atEnd)}${step('last', 'Last page', lastOffset(), atEnd)}</span>
+      <span data-testid="page-info">
+        ${number(total ? offset + 1 : 0)}–${number(offset + rows.length)} of ${number(total)}</span>
+      <label class="row">Per page
+        <select data-testid="page-size" @change=${(event) => this.#goTo(0, event.target.value)}>
+          ${PAGE_SIZES.map((size) => html`
+            <option value=${size} ?selected=${size === limit}>${size}</option>`)}</select></label>
+      <span class="row">${step('first', 'First page', 0, atStart)}
+        ${step('prev', 'Previous page', Math.max(0, offset - limit), atStart)}
+        ${step('next', 'Next page', offset + limit, atEnd)}
+        ${step('last', 'Last page', this.#lastOffset(), atEnd)}</span>
     </nav>`;
   }
-
-  return { open, view };
 }
 
 const number = (n) => n.toLocaleString('en');
 
-/** The fields of the documents in order of appearance, `_id` first. */
-function columnsOf(rows) {
-  const names = new Set(['_id']);
-  for (const row of rows) for (const name of row.keys()) names.add(name);
-  return [...names];
-}
-
-/** A table cell; nested values as one line of JSON, an absent field as an empty cell. */
-function cell(value, present) {
-  if (!present) return html`<td></td>`;
-  const nested = value instanceof Map || Array.isArray(value);
-  const kind = value instanceof Num ? 'num' : nested ? 'nested' : typeof value === 'string' ? 'text' : 'word';
-  const text = nested ? stringify(value) : String(value);
-  const short = text.length > CELL_CHARS_MAX ? `${text.slice(0, CELL_CHARS_MAX)}…` : text;
-  return html`<td class=${kind} title=${short}><span>${short}</span></td>`;
+/** Whole numbers are tried as integer ids first; quotes make any id a string. */
+function idsMeant(text) {
+  const quoted = /^"(.*)"$/.exec(text);
+  const ids = [{ text: quoted ? quoted[1] : text, type: 'string' }];
+  if (/^-?\d+$/.test(text)) ids.unshift({ text, type: 'int' });
+  return ids;
 }

@@ -71,12 +71,14 @@ function check(editor, id) {
   } catch (error) {
     throw new Error(`The text is not JSON. ${placed(error)}`);
   }
-  if (!(document instanceof Map)) throw new Error('A document is a JSON object: it starts with { and ends with }.');
+  if (!(document instanceof Map)) {
+    throw new Error('A document is a JSON object: it starts with { and ends with }.');
+  }
   if (!id || !document.has('_id')) return;
   const written = idOf(document);
-  if (written.text !== id.text || written.type !== id.type) {
-    throw new Error(`The _id of a document cannot change. Put ${id.type === 'int' ? id.text : `"${id.text}"`} back, or add a new document.`);
-  }
+  if (written.text === id.text && written.type === id.type) return;
+  const kept = id.type === 'int' ? id.text : JSON.stringify(id.text);
+  throw new Error(`The _id of a document cannot change. Put ${kept} back, or add a new document.`);
 }
 
 const placed = (error) => `Line ${error.line}, column ${error.column}: ${error.message}.`;
@@ -91,8 +93,9 @@ function editorDialog(editor, title) {
     ready: () => !editor.conflict,
     body: (dialog) => html`
       ${editor.conflict ? conflictPanel(editor, dialog) : nothing}
-      <textarea class="editor" .value=${editor.text} ?readonly=${editor.readOnly} autofocus spellcheck="false"
-        autocapitalize="none" aria-label="Document as JSON" aria-describedby="editor-status" data-testid="doc-editor"
+      <textarea class="editor" .value=${editor.text} ?readonly=${editor.readOnly} autofocus
+        spellcheck="false" autocapitalize="none" aria-label="Document as JSON"
+        aria-describedby="editor-status" data-testid="doc-editor"
         @input=${(event) => edited(editor, event.target.value, dialog)}
         @keydown=${submitOnCtrlEnter}></textarea>
       ${editor.readOnly ? nothing : statusLine(editor, dialog)}`,

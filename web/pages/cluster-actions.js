@@ -9,10 +9,11 @@ const LOST_QUORUM = 'would_lose_quorum';
 const up = (node) => node.status === 'ACTIVE';
 const leads = (node, data) => node.id === data.leaderId;
 const here = (node, data) => (node.id === data.nodeId
-  ? html`<p>This page is served by ${node.id}: it will lose touch until the node is back, or you open another node.</p>`
-  : nothing);
+  ? html`<p>This page is served by ${node.id}: it will lose touch until the node is back,
+    or you open another node.</p>` : nothing);
 const handsOver = (node, data) => (leads(node, data)
-  ? html`<p>${node.id} is the leader. Another node takes over first; writes wait for a moment.</p>` : nothing);
+  ? html`<p>${node.id} is the leader. Another node takes over first;
+    writes wait for a moment.</p>` : nothing);
 
 const ACTIONS = [
   {
@@ -35,15 +36,16 @@ const ACTIONS = [
     name: 'pause',
     label: 'Pause',
     when: up,
-    text: (node, data) => html`<p>${node.id} refuses clients until you resume it. It keeps its data and goes on voting.</p>${handsOver(node, data)}`,
+    text: (node, data) => html`<p>${node.id} refuses clients until you resume it.
+      It keeps its data and goes on voting.</p>${handsOver(node, data)}`,
     done: (node) => `${node.id} paused.`,
   },
   {
     name: 'restart',
     label: 'Restart',
     when: up,
-    text: (node, data) => html`<p>The process of ${node.id} ends and starts again. It catches up by itself.</p>
-      ${handsOver(node, data)}${here(node, data)}`,
+    text: (node, data) => html`<p>The process of ${node.id} ends and starts again.
+      It catches up by itself.</p>${handsOver(node, data)}${here(node, data)}`,
     done: (node) => `${node.id} restarts.`,
   },
   {
@@ -53,7 +55,8 @@ const ACTIONS = [
     force: true,
     when: (node) => up(node) || node.status === 'PAUSED',
     preview: true,
-    text: (node, data) => html`<p>The process of ${node.id} ends. It stays a member and must be started on its own machine.</p>
+    text: (node, data) => html`<p>The process of ${node.id} ends.
+      It stays a member and must be started on its own machine.</p>
       ${handsOver(node, data)}${here(node, data)}`,
     done: (node) => `${node.id} stops.`,
   },
@@ -66,8 +69,8 @@ const ACTIONS = [
     when: (node, data) => node.status !== 'LEAVING' && data.nodes.length > 1,
     preview: true,
     call: cluster.deregister,
-    text: (node, data) => html`<p>${node.id} leaves the cluster for good. Its data stays on its disk but no longer counts.</p>
-      ${handsOver(node, data)}`,
+    text: (node, data) => html`<p>${node.id} leaves the cluster for good.
+      Its data stays on its disk but no longer counts.</p>${handsOver(node, data)}`,
     done: (node) => `${node.id} leaves the cluster.`,
   },
 ];
@@ -84,7 +87,7 @@ export async function act(action, node, data) {
     danger: action.danger,
     typed: action.typed ? node.id : undefined,
     force: action.force && { code: LOST_QUORUM, label: `${action.label} by force`, typed: node.id },
-    body: () => html`${action.text(node, data)}${action.preview ? preview(data, action.name, node) : nothing}`,
+    body: () => [action.text(node, data), action.preview ? preview(data, action.name, node) : nothing],
     submit: ({ force }) => call(force ? { node: node.id, force } : { node: node.id }),
   });
   if (done) toastDone(action.done(node));
@@ -114,7 +117,8 @@ function preview(data, action, node) {
   const { before, after } = impact(data.nodes, action, node);
   const row = (name, key) => html`<tr><th scope="row">${name}</th>
     <td data-testid="preview-${key}-before">${before[key]}</td>
-    <td data-testid="preview-${key}-after" class=${before[key] === after[key] ? '' : 'changed'}>${after[key]}</td></tr>`;
+    <td data-testid="preview-${key}-after"
+      class=${before[key] === after[key] ? '' : 'changed'}>${after[key]}</td></tr>`;
   const { tone, text } = verdict(after);
   return html`
     <table class="preview" data-testid="quorum-preview">

@@ -4,7 +4,7 @@ import { health, session } from '../api.js';
 import { errorBox } from '../components/ui.js';
 
 const TROUBLE = {
-  waiting: 'This node waits to be registered by a cluster. Register it from the page of a node that is a member.',
+  waiting: 'This node waits to be registered by a cluster. Register it from the page of a member.',
   no_leader: 'The cluster has no leader at the moment; logging in may fail until one is elected.',
   paused: 'This node is paused. Resume it from the page of another node.',
   removed: 'This node was removed from its cluster. Use the page of another node.',
@@ -46,14 +46,17 @@ export function loginPage(app) {
       <form class="card" @submit=${submit}>
         <img src="favicon.svg" alt="" width="44" height="44">
         <h1>Log in to Jettra</h1>
-        <p class="muted">${node?.node_id ? html`You are at node <b>${node.node_id}</b>` : 'Replicated JSON documents'}</p>
-        ${TROUBLE[node?.status] ? html`<div class="notice warn" data-testid="login-notice"><div>${TROUBLE[node.status]}</div></div>` : nothing}
+        <p class="muted">
+          ${node ? html`You are at node <b>${node.node_id}</b>` : 'Replicated JSON documents'}</p>
+        ${TROUBLE[node?.status] ? html`<div class="notice warn" data-testid="login-notice">
+          <div>${TROUBLE[node.status]}</div></div>` : nothing}
         <label>User name <input name="username" required autofocus autocomplete="username"
           autocapitalize="none" spellcheck="false" data-testid="login-username"></label>
         <label>Password <input name="password" type="password" required
           autocomplete="current-password" data-testid="login-password"></label>
         ${error ? errorBox(error, 'login-error') : nothing}
-        <button class="primary" ?disabled=${busy} data-testid="login-submit">${busy ? 'Logging in…' : 'Log in'}</button>
+        <button class="primary" ?disabled=${busy} data-testid="login-submit">
+          ${busy ? 'Logging in…' : 'Log in'}</button>
       </form>
     </main>`;
 

@@ -67,7 +67,13 @@ pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
     let new: NewPassword = call.json()?;
     let (group, user) = (call.group()?, call.user()?);
     match &new.old_password {
-        Some(old) => drop(call.app.passwords.verify(group, &user.name, old).await?),
+        Some(old) => {
+            let verified = call.app.passwords.verify(group, &user.name, old).await;
+            verified.map_err(|error| match error.kind {
+                Kind::BadCredentials => Error::new(error.kind, "the current password is wrong"),
+                _ => error,
+            })?;
+        }
         None if call.session.is_some() => {
             return Err(Error::new(Kind::InvalidBody, "oldPassword is missing")
                 .hint("send {\"oldPassword\": …, \"newPassword\": …}"));

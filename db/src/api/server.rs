@@ -169,7 +169,7 @@ async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
 }
 
 async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
-    if http.method() == "GET"
+    if (http.method() == "GET" || http.method() == "HEAD")
         && let Some(file) = page::file(&http)
     {
         return file;

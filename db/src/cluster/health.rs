@@ -1,7 +1,7 @@
 //! What this node truthfully says about the cluster: the collection of members, corrected by
 //! what Raft knows at this moment.
 
-use super::{Cluster, membership};
+use super::Cluster;
 use crate::engine::system::NodeDocument;
 use crate::raft::{GroupStatus, RaftId};
 use jettra_driver::wire::{ClusterReply, HealthReply, NodeInfo, NodeRole, NodeStatus};
@@ -154,7 +154,6 @@ fn health_sentence(
     let live = |node: &&NodeInfo| matches!(node.status, NodeStatus::Active | NodeStatus::Paused);
     let live_voters =
         nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
-    let spare = membership::spare_voters(voters.len(), live_voters);
     let away: Vec<_> = nodes
         .iter()
         .filter(|node| !live(node))
@@ -165,10 +164,15 @@ fn health_sentence(
         n if away.is_empty() => format!("All {n} nodes are active"),
         _ => away.join(", "),
     };
-    let tolerance = match spare {
-        0 => "the failure of one more voter would stop writes".to_owned(),
-        1 => "the cluster tolerates 1 failure".to_owned(),
-        n => format!("the cluster tolerates {n} failures"),
+    let needed = voters.len() / 2 + 1;
+    let tolerance = match live_voters.checked_sub(needed) {
+        None => format!(
+            "only {live_voters} of the {needed} needed voters are live, so nothing can be written"
+        ),
+        Some(0) if voters.len() == 1 => "it has no replica".to_owned(),
+        Some(0) => "the failure of one more voter would stop writes".to_owned(),
+        Some(1) => "the cluster tolerates 1 failure".to_owned(),
+        Some(spare) => format!("the cluster tolerates {spare} failures"),
     };
     format!("{state}; {tolerance}.")
 }

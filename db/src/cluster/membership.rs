@@ -170,11 +170,6 @@ fn successor(view: &View<'_>) -> Option<RaftId> {
     view.documents.iter().filter(fit).max_by_key(log).map(|node| node.raft_id)
 }
 
-/// How many of `live` voters may fail before fewer than a majority of `voters` is left.
-pub fn spare_voters(voters: usize, live: usize) -> usize {
-    live.saturating_sub(voters / 2 + 1)
-}
-
 /// Runs the reconciler on this node; it acts only while the node leads.
 pub async fn run(cluster: Arc<Cluster>) {
     let mut leading_since: Option<Instant> = None;

@@ -195,13 +195,15 @@ impl Group {
         self.raft.initialize(members).await.map_err(internal)
     }
 
-    /// What is known of the group now. A leader that has been silent for longer than an
-    /// election takes is not named any more.
+    /// What is known of the group now. Neither a leader that has been silent for longer than
+    /// an election takes nor a leader that no quorum has answered for so long is called one.
     pub fn status(&self) -> GroupStatus {
-        let mut status = GroupStatus::from_metrics(&self.raft.metrics().borrow_watched());
-        if !status.is_leader() && self.leader_silence() > self.leader_silence_max {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let mut status = GroupStatus::from_metrics(&metrics);
+        if !self.leadership_is_fresh(&metrics) {
             status.leader = None;
-            if status.role == Some(NodeRole::Follower) {
+            if matches!(status.role, Some(NodeRole::Leader | NodeRole::Follower)) {
                 status.role = Some(NodeRole::Candidate);
             }
         }
@@ -210,20 +212,26 @@ impl Group {
 
     /// Who leads, as [`Group::status`] tells it, without the cost of the rest.
     pub fn leader(&self) -> Option<RaftId> {
-        let metrics = self.raft.server_metrics();
-        let (state, leader) = {
-            let metrics = metrics.borrow_watched();
-            (metrics.state, metrics.current_leader)
-        };
-        if state == ServerState::Leader || self.leader_silence() <= self.leader_silence_max {
-            return leader;
-        }
-        None
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.current_leader.filter(|_| self.leadership_is_fresh(&metrics))
     }
 
-    /// Whether this node leads.
+    /// Whether this node leads, and a quorum has answered it lately.
     pub fn is_leader(&self) -> bool {
-        self.raft.server_metrics().borrow_watched().state == ServerState::Leader
+        self.leader() == Some(self.raft_id)
+    }
+
+    /// openraft goes on naming a leader that is silent, and a leader that is cut off.
+    fn leadership_is_fresh(&self, metrics: &Metrics) -> bool {
+        let silence = if metrics.state != ServerState::Leader {
+            self.leader_silence()
+        } else if metrics.membership_config.voter_ids().count() == 1 {
+            Duration::ZERO
+        } else {
+            metrics.last_quorum_acked.as_ref().map_or(Duration::ZERO, |at| at.elapsed())
+        };
+        silence <= self.leader_silence_max
     }
 
     /// Notes that a leader has sent something.

@@ -1,0 +1,55 @@
+//! Calls in two halves: the request goes to the kernel now, the answer is read later.
+
+use crate::{ADMIN, Answer, DEADLINE, Node, PASSWORD};
+use serde_json::json;
+use std::io::ErrorKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A call whose answer has not been read.
+pub struct Queued(TcpStream);
+
+/// The value of the `Authorization` header, from the login at a node.
+pub async fn token(node: &Node) -> String {
+    let body = json!({"username": ADMIN, "password": PASSWORD});
+    let login = node.http().post("/api/login", &body).await.ok();
+    login.json()["token"].as_str().expect("a token").to_owned()
+}
+
+/// Sends a call, also to a process that sleeps.
+///
+/// # Panics
+/// When nobody listens.
+pub async fn queue(node: &Node, token: &str, call: &str, body: &str) -> Queued {
+    let stream = TcpStream::connect(("127.0.0.1", node.port)).await;
+    let mut stream = stream.expect("the kernel takes the connection");
+    let length = body.len();
+    let request = format!(
+        "{call} HTTP/1.1\r\nhost: node\r\nauthorization: {token}\r\nconnection: close\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.expect("the kernel takes the request");
+    Queued(stream)
+}
+
+impl Queued {
+    /// Whether the answer has begun, or the connection has ended.
+    pub fn is_answered(&self) -> bool {
+        let read = self.0.try_read(&mut [0]);
+        !matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// When none comes, as a text.
+    pub async fn answer(mut self) -> Result<Answer, String> {
+        let mut text = String::new();
+        let reading = tokio::time::timeout(DEADLINE, self.0.read_to_string(&mut text));
+        reading.await.map_err(|_| "no answer")?.map_err(|error| error.to_string())?;
+        let (head, body) = text.split_once("\r\n\r\n").ok_or("no head")?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or("no status")?;
+        Ok(Answer { status, headers: Default::default(), text: body.to_owned() })
+    }
+}

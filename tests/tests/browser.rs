@@ -1,0 +1,166 @@
+//! A person at the page of a real cluster, from the first wrong password to logging out.
+
+use jettra_tests::browser::Browser;
+use jettra_tests::{ADMIN, Cluster, PASSWORD};
+use serde_json::{Value, json};
+
+/// Does not fit the 53 bits of a JavaScript number.
+const BIG: &str = "9223372036854775807";
+const NAME: &str = "Zoë 李小龙 🦀";
+/// Markup that sets a flag if anything ever takes it for more than text.
+const IMAGE: &str = "<img src=x onerror=window.broken=1>";
+const SCRIPT: &str = "<script>window.broken=1</script>";
+const DOCUMENTS: &str = "/api/v1/databases/shop/collections/people/documents";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_uses_the_page() {
+    let mut cluster = Cluster::start("browser", 3).await;
+    let browser = Browser::start().await;
+    browser.open(&cluster.nodes[0].url()).await;
+    browser.run("window.never_reloaded = true", vec![]).await;
+
+    logs_in(&browser).await;
+    sees_a_healthy_cluster(&browser).await;
+    makes_a_collection(&browser).await;
+    adds_a_document(&browser).await;
+    edits_it(&browser).await;
+    overwrites_what_another_saved(&browser, &cluster).await;
+    deletes_it(&browser).await;
+    turns_pages(&browser, &cluster).await;
+    sees_a_node_die_and_come_back(&browser, &mut cluster).await;
+    makes_another_node_lead(&browser, &cluster).await;
+    logs_out(&browser).await;
+
+    assert_eq!(browser.run("return window.never_reloaded", vec![]).await, true);
+    assert_eq!(browser.run("return window.broken ?? null", vec![]).await, Value::Null);
+    let complaints = browser.complaints().await;
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    browser.close().await;
+}
+
+async fn logs_in(browser: &Browser) {
+    browser.fill("@login-username", ADMIN).await;
+    browser.fill("@login-password", "not the password").await;
+    browser.click("@login-submit").await;
+    browser.see_text("@login-error", "bad_credentials").await;
+    browser.fill("@login-password", PASSWORD).await;
+    browser.click("@login-submit").await;
+    browser.see_text("@session-user", ADMIN).await;
+}
+
+async fn sees_a_healthy_cluster(browser: &Browser) {
+    browser.see_count("@node-card[data-status=ACTIVE]", 3).await;
+    browser.see_count("@node-card[data-role=LEADER]", 1).await;
+    browser.see_count("@leader-crown", 1).await;
+    browser.see("@node-card[data-node=node1][data-role=LEADER] @leader-crown").await;
+    browser.see_text("@health-sentence", "All 3 nodes are active").await;
+}
+
+async fn makes_a_collection(browser: &Browser) {
+    browser.click("@nav-browse").await;
+    browser.click("@empty-db-add").await;
+    browser.fill("@name-input", "shop").await;
+    browser.click("@confirm-ok").await;
+    browser.click("@empty-col-add").await;
+    browser.fill("@name-input", "people").await;
+    browser.click("@confirm-ok").await;
+    browser.see("@col-item[data-name=people]").await;
+}
+
+/// The document as a person writes it; in the table, markup is text and numbers are exact.
+async fn adds_a_document(browser: &Browser) {
+    let text = format!(
+        r#"{{"_id": "p1", "n": {BIG}, "name": "{NAME}", "a": "{IMAGE}", "b": "{SCRIPT}"}}"#
+    );
+    browser.click("@empty-doc-add").await;
+    browser.fill("@doc-editor", &text).await;
+    browser.click("@doc-save").await;
+    for part in [BIG, NAME, IMAGE, SCRIPT] {
+        browser.see_text("@doc-row[data-id=p1]", part).await;
+    }
+    browser.see_no("#app main img, #app script").await;
+    browser.click("@view-json").await;
+    browser.see_text("li@doc-row[data-id=p1]", IMAGE).await;
+    browser.see_no("#app main img, #app script").await;
+    browser.click("@view-table").await;
+}
+
+async fn edits_it(browser: &Browser) {
+    browser.click("[data-id=p1] @doc-edit").await;
+    let text = browser.value("@doc-editor").await;
+    assert!(text.contains(BIG), "{text}");
+    browser.fill("@doc-editor", &text.replace(NAME, "edited")).await;
+    browser.click("@doc-save").await;
+    browser.see_text("@doc-row[data-id=p1]", "edited").await;
+    browser.see_text("@doc-row[data-id=p1]", BIG).await;
+}
+
+async fn overwrites_what_another_saved(browser: &Browser, cluster: &Cluster) {
+    browser.click("[data-id=p1] @doc-edit").await;
+    let text = browser.value("@doc-editor").await;
+    let theirs = json!({"_id": "p1", "name": "theirs"});
+    let path = format!("{DOCUMENTS}/p1");
+    cluster.nodes[1].http().json("PUT", &path, &theirs).await.ok();
+    browser.fill("@doc-editor", &text.replace("edited", "mine")).await;
+    browser.click("@doc-save").await;
+    browser.see_text("@doc-conflict", "was changed while you were editing").await;
+    browser.see_text("@conflict-theirs", "theirs").await;
+    browser.click("@conflict-overwrite").await;
+    browser.see_no("@doc-dialog").await;
+    browser.see_text("@doc-row[data-id=p1]", "mine").await;
+    let saved = cluster.nodes[2].http().get(&path).await.ok();
+    assert!(saved.text.contains("mine") && saved.text.contains(BIG), "{}", saved.text);
+}
+
+async fn deletes_it(browser: &Browser) {
+    browser.click("[data-id=p1] @doc-delete").await;
+    browser.click("@confirm-ok").await;
+    browser.see("@empty-doc-add").await;
+    browser.see_no("@doc-row").await;
+}
+
+async fn turns_pages(browser: &Browser, cluster: &Cluster) {
+    for number in 1..=25 {
+        let document = json!({"_id": number});
+        cluster.nodes[0].http().post(DOCUMENTS, &document).await.ok();
+    }
+    browser.click("@docs-reload").await;
+    browser.see_text("@page-info", "1–10 of 25").await;
+    browser.see_count("@doc-row", 10).await;
+    browser.click("@page-next").await;
+    browser.see_text("@page-info", "11–20 of 25").await;
+    browser.click("@page-last").await;
+    browser.see_text("@page-info", "21–25 of 25").await;
+    browser.see_count("@doc-row", 5).await;
+    browser.see("@doc-row[data-id='25']").await;
+    browser.click("@page-first").await;
+    browser.see("@doc-row[data-id='1']").await;
+}
+
+async fn sees_a_node_die_and_come_back(browser: &Browser, cluster: &mut Cluster) {
+    browser.click("@nav-cluster").await;
+    browser.see("@node-card[data-node=node3][data-status=ACTIVE]").await;
+    cluster.nodes[2].kill();
+    browser.see("@node-card[data-node=node3][data-status=INACTIVE]").await;
+    browser.see_text("@health-sentence", "node3 is INACTIVE").await;
+    cluster.nodes[2].start();
+    browser.see("@node-card[data-node=node3][data-status=ACTIVE]").await;
+    browser.see_text("@health-sentence", "All 3 nodes are active").await;
+}
+
+/// Afterwards a follower serves the page.
+async fn makes_another_node_lead(browser: &Browser, cluster: &Cluster) {
+    browser.click("[data-node=node2] @node-promote").await;
+    browser.click("@confirm-ok").await;
+    browser.see("@node-card[data-node=node2][data-role=LEADER] @leader-crown").await;
+    browser.see_count("@leader-crown", 1).await;
+    browser.see_text("@fact-self", "node1 (follower)").await;
+    assert_eq!(cluster.leader().await, 1);
+}
+
+async fn logs_out(browser: &Browser) {
+    browser.click("@logout").await;
+    browser.see("@login-username").await;
+    browser.see_no("@node-card").await;
+    browser.see_no("@toast-error").await;
+}
