@@ -58,7 +58,7 @@ impl Cluster {
             .is_some_and(|node| node.status == NodeStatus::Paused);
         let word = if self.is_removed() {
             "removed"
-        } else if me.is_none() {
+        } else if self.identity().cluster_id.is_none() {
             "waiting"
         } else if status.failure.is_some() {
             "failed"

@@ -100,13 +100,16 @@ impl Cluster {
     /// The system group.
     ///
     /// # Errors
-    /// `not_registered` while the node waits for admission.
+    /// `not_registered` while the node waits for admission, `starting` while a member opens it.
     pub fn group(&self) -> Result<&Arc<Group>> {
-        self.group.get().ok_or_else(|| {
-            Error::new(Kind::NotRegistered, "this node is not part of a cluster yet").hint(format!(
-                "register it on a member: POST /api/cluster/register {{\"url\": \"{}\"}}",
-                self.config.url()
-            ))
+        self.group.get().ok_or_else(|| match self.identity().cluster_id {
+            Some(_) => starting(),
+            None => Error::new(Kind::NotRegistered, "this node is not part of a cluster yet").hint(
+                format!(
+                    "register it on a member: POST /api/cluster/register {{\"url\": \"{}\"}}",
+                    self.config.url()
+                ),
+            ),
         })
     }
 
@@ -117,11 +120,7 @@ impl Cluster {
     pub fn check_started(&self) -> Result<()> {
         self.group()?;
         if self.nodes.all().is_empty() {
-            return Err(Error::new(
-                Kind::Starting,
-                "this node has no copy of the cluster's state yet",
-            )
-            .hint("try again in a moment, or use another node"));
+            return Err(starting());
         }
         Ok(())
     }
@@ -256,4 +255,9 @@ impl Cluster {
         }
         group.shutdown().await;
     }
+}
+
+fn starting() -> Error {
+    Error::new(Kind::Starting, "this node has no copy of the cluster's state at hand yet")
+        .hint("try again in a moment, or use another node")
 }

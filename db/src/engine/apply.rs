@@ -563,7 +563,9 @@ pub fn collection_not_found(database: &str, collection: &str) -> Error {
 
 /// The error for an unknown document.
 pub fn document_not_found(id: &DocumentId) -> Error {
-    Error::new(Kind::DocumentNotFound, format!("there is no document {id}"))
+    Error::new(Kind::DocumentNotFound, format!("there is no document {id}")).hint(
+        "check the _id; \"42\" and 42 are two, which id_type=string and id_type=int tell apart",
+    )
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ use std::time::Duration;
 
 pub use super::proposer::Applied;
 
+/// Longest time between two looks at the status while something is waited for.
+const STATUS_PAUSE: Duration = Duration::from_millis(50);
+/// Longest time that a leader may take to give a read index before it is asked again.
+const READ_INDEX_MAX: Duration = Duration::from_secs(1);
+
 /// What a group is made from.
 pub struct GroupConfig {
     /// Directory of the group; `log` and `state` lie in it.
@@ -244,14 +249,24 @@ impl Group {
         self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).elapsed()
     }
 
-    /// Waits until `condition` holds, or the time is up; tells which.
+    /// Waits until `condition` holds of [`Group::status`], or the time is up; tells which.
     pub async fn wait_until(
         &self,
         limit: Duration,
-        condition: impl Fn(&GroupStatus) -> bool + Send + Sync,
+        condition: impl Fn(&GroupStatus) -> bool,
     ) -> bool {
-        let holds = |metrics: &Metrics| condition(&GroupStatus::from_metrics(metrics));
-        self.raft.wait(Some(limit)).metrics(holds, "a condition of the node").await.is_ok()
+        let mut metrics = self.raft.metrics();
+        let waiting = async {
+            while !condition(&self.status()) {
+                // Silence changes the status without a word from openraft.
+                let changed = tokio::time::timeout(STATUS_PAUSE, metrics.changed()).await;
+                if changed.is_ok_and(|changed| changed.is_err()) {
+                    return false;
+                }
+            }
+            true
+        };
+        tokio::time::timeout(limit, waiting).await.unwrap_or(false)
     }
 
     /// Proposes a command and waits until it is applied.
@@ -371,7 +386,7 @@ async fn read_index_round(raft: Raft, peers: Peers, limit: Duration) -> Result<u
         let leader = metrics.borrow_watched().current_leader;
         let asked = match leader {
             Some(id) if id == peers.from => as_leader(&raft).await,
-            Some(id) => peers.read_index(id, limit).await,
+            Some(id) => peers.read_index(id, READ_INDEX_MAX).await,
             None => Err(proposer::not_leader()),
         };
         let error = match asked {
@@ -389,10 +404,8 @@ async fn read_index_round(raft: Raft, peers: Peers, limit: Duration) -> Result<u
 }
 
 async fn as_leader(raft: &Raft) -> Result<u64> {
-    let asked = tokio::time::timeout(
-        Duration::from_secs(1),
-        raft.get_read_linearizer(ReadPolicy::ReadIndex),
-    );
+    let asked =
+        tokio::time::timeout(READ_INDEX_MAX, raft.get_read_linearizer(ReadPolicy::ReadIndex));
     match asked.await {
         Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
         Ok(Err(_)) => Err(proposer::not_leader()),
