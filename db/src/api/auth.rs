@@ -70,7 +70,8 @@ pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
         Some(old) => {
             let verified = call.app.passwords.verify(group, &user.name, old).await;
             verified.map_err(|error| match error.kind {
-                Kind::BadCredentials => Error::new(error.kind, "the current password is wrong"),
+                Kind::BadCredentials => Error::new(error.kind, "the current password is wrong")
+                    .hint("give the one that you logged in with"),
                 _ => error,
             })?;
         }
