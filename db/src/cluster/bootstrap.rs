@@ -3,7 +3,7 @@
 use super::Cluster;
 use crate::auth::password;
 use crate::config::Config;
-use crate::engine::apply::FIRST_RAFT_ID;
+use crate::engine::members::FIRST_RAFT_ID;
 use crate::engine::{Command, catalog, system};
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::hex;

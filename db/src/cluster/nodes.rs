@@ -1,6 +1,6 @@
 //! The members, derived from this node's own applied copy of `_system._clusternodes`.
 
-use crate::engine::apply;
+use crate::engine::members;
 use crate::engine::system::NodeDocument;
 use crate::error::Result;
 use crate::raft::network::PeerUrls;
@@ -16,7 +16,7 @@ pub struct Nodes {
 impl Nodes {
     /// Reads the collection again.
     pub fn refresh(&self, group: &Group) -> Result<()> {
-        let documents = apply::nodes(&group.read()?)?;
+        let documents = members::nodes(&group.read()?)?;
         *self.documents.write().unwrap_or_else(|poisoned| poisoned.into_inner()) =
             Arc::new(documents);
         Ok(())

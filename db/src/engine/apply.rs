@@ -7,22 +7,17 @@
 use super::catalog::{self, DatabaseEntry, ENGINE_DEFAULT};
 use super::command::{Command, CommandResult, Outcome, PutMode, Target};
 use super::document::{self, Revision};
-use super::system::{self, ClusterDocument, NodeDocument, UserDocument};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
 use jettra_driver::DocumentId;
-use jettra_driver::wire::{NodeRole, NodeStatus};
-use serde::Serialize;
+use jettra_driver::wire::NodeStatus;
 use serde_json::json;
 use std::collections::HashMap;
 
 const REVISION_KEY: &[u8] = b"revision";
 const COLLECTION_KEY: &[u8] = b"last_collection";
-/// Raft id of the node that makes the cluster.
-pub const FIRST_RAFT_ID: u64 = 1;
-
 /// What must happen on this node because a command was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -44,14 +39,14 @@ pub struct Applier {
     last_collection: u64,
     collections: HashMap<String, HashMap<String, CollectionId>>,
     counts: HashMap<CollectionId, u64>,
-    effects: Vec<Effect>,
+    pub(super) effects: Vec<Effect>,
 }
 
 /// A refusal is `Ok(Err(_))`; a storage failure is `Err(_)` and stops the node.
-type Applied = Result<CommandResult>;
+pub(super) type Applied = Result<CommandResult>;
 
 /// Ends a command with a refusal.
-fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> Applied {
+pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> Applied {
     Ok(Err(Error::new(kind, message).hint(hint)))
 }
 
@@ -139,38 +134,6 @@ impl Applier {
         }
     }
 
-    fn init_cluster(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        cluster_id: String,
-        node: String,
-        url: String,
-        admin_hash: String,
-        time_ms: u64,
-    ) -> Applied {
-        if catalog::database(txn, system::DATABASE)?.is_some() {
-            return Ok(Ok(Outcome::Done));
-        }
-        self.ensure_database(txn, system::DATABASE)?;
-        self.ensure_collection(txn, system::DATABASE, system::SESSIONS)?;
-        let cluster = ClusterDocument { id: "cluster".into(), cluster_id, created_ms: time_ms };
-        self.put_system(txn, system::CLUSTER, "cluster", &cluster)?;
-        let admin =
-            UserDocument { name: "admin".into(), password_hash: admin_hash, role: "admin".into() };
-        self.put_system(txn, system::USERS, "admin", &admin)?;
-        let first = NodeDocument {
-            id: node.clone(),
-            raft_id: FIRST_RAFT_ID,
-            url,
-            role: NodeRole::Leader,
-            status: NodeStatus::Active,
-            description: None,
-        };
-        self.put_system(txn, system::NODES, &node, &first)?;
-        self.effects.push(Effect::NodesChanged);
-        Ok(Ok(Outcome::Done))
-    }
-
     fn create_database(&mut self, txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Applied {
         if catalog::database(txn, name)?.is_none() {
             put_database(txn, name, engine)?;
@@ -178,7 +141,7 @@ impl Applier {
         Ok(Ok(Outcome::Done))
     }
 
-    fn ensure_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Result<()> {
+    pub(super) fn ensure_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Result<()> {
         if self.collections.contains_key(name) || catalog::database(txn, name)?.is_some() {
             return Ok(());
         }
@@ -234,7 +197,7 @@ impl Applier {
             .insert(place.collection.to_owned(), id);
     }
 
-    fn ensure_collection(
+    pub(super) fn ensure_collection(
         &mut self,
         txn: &mut WriteTxn<'_>,
         database: &str,
@@ -329,7 +292,7 @@ impl Applier {
         Ok(Ok(Outcome::Written { id, revision, created: current.is_none() }))
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         txn: &mut WriteTxn<'_>,
         collection: CollectionId,
@@ -354,7 +317,7 @@ impl Applier {
         })
     }
 
-    fn delete(
+    pub(super) fn delete(
         &mut self,
         txn: &mut WriteTxn<'_>,
         place: Place<'_>,
@@ -375,104 +338,13 @@ impl Applier {
         *self.count(txn, collection)? -= 1;
         Ok(Ok(Outcome::Deleted))
     }
-
-    fn register(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        index: u64,
-        node: String,
-        url: String,
-        description: Option<String>,
-    ) -> Applied {
-        for known in nodes(txn)? {
-            if known.id == node && known.url == url {
-                return Ok(Ok(Outcome::Registered { raft_id: known.raft_id }));
-            }
-            if known.id == node || known.url == url {
-                let message = format!(
-                    "node {node:?} at {url} clashes with the member {:?} at {}",
-                    known.id, known.url
-                );
-                return Ok(Err(Error::new(Kind::NodeConflict, message)
-                    .hint("deregister the member first, or give the new node another NodeID or address")
-                    .details(json!({
-                        "registered": {"node": known.id, "url": known.url},
-                        "requested": {"node": node, "url": url},
-                    }))));
-            }
-        }
-        let document = NodeDocument {
-            id: node.clone(),
-            raft_id: index,
-            url,
-            role: NodeRole::Learner,
-            status: NodeStatus::Joining,
-            description,
-        };
-        self.put_system(txn, system::NODES, &node, &document)?;
-        self.effects.push(Effect::NodesChanged);
-        Ok(Ok(Outcome::Registered { raft_id: index }))
-    }
-
-    fn change_node(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        node: &str,
-        raft_id: u64,
-        change: impl FnOnce(&mut NodeDocument),
-    ) -> Applied {
-        let found =
-            nodes(txn)?.into_iter().find(|known| known.id == node && known.raft_id == raft_id);
-        let Some(mut document) = found else {
-            return refuse(
-                Kind::NodeNotFound,
-                format!("there is no node {node:?} with Raft id {raft_id}"),
-                "list the members with GET /api/cluster",
-            );
-        };
-        change(&mut document);
-        self.put_system(txn, system::NODES, node, &document)?;
-        self.effects.push(Effect::NodesChanged);
-        Ok(Ok(Outcome::Done))
-    }
-
-    fn deregister(&mut self, txn: &mut WriteTxn<'_>, node: &str, raft_id: u64) -> Applied {
-        let known = nodes(txn)?.iter().any(|known| known.id == node && known.raft_id == raft_id);
-        if known {
-            let place = Place { database: system::DATABASE, collection: system::NODES };
-            self.effects.push(Effect::NodesChanged);
-            self.delete(txn, place, DocumentId::from(node).into(), None)?
-                .map_or_else(|error| Ok(Err(error)), |_| Ok(Ok(Outcome::Done)))
-        } else {
-            Ok(Ok(Outcome::Done))
-        }
-    }
-
-    fn put_system(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        collection: &str,
-        id: &str,
-        document: &impl Serialize,
-    ) -> Result<()> {
-        let failed = |error: serde_json::Error| StorageError::Failed(error.to_string());
-        let mut value = serde_json::to_value(document).map_err(failed)?;
-        if let Some(object) = value.as_object_mut() {
-            object.shift_remove("_id");
-        }
-        let body = value.to_string();
-        let collection = self.ensure_collection(txn, system::DATABASE, collection)?;
-        let (id, current) = resolve(txn, collection, DocumentId::from(id).into())?;
-        self.write(txn, collection, &id, &body, current.is_none())?;
-        Ok(())
-    }
 }
 
 /// A collection by its names.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    database: &'a str,
-    collection: &'a str,
+pub(super) struct Place<'a> {
+    pub(super) database: &'a str,
+    pub(super) collection: &'a str,
 }
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {
@@ -483,7 +355,7 @@ fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> 
 }
 
 /// Which document a target means, and the revision it has.
-fn resolve(
+pub(super) fn resolve(
     read: &impl Read,
     collection: CollectionId,
     target: Target,
@@ -524,23 +396,6 @@ fn check_revision(
         .details(json!({"wanted": wanted, "current": current})))
 }
 
-/// All members, read from `_system._clusternodes`.
-pub fn nodes(read: &impl Read) -> Result<Vec<NodeDocument>> {
-    let Some(id) = catalog::collection(read, system::DATABASE, system::NODES)? else {
-        return Ok(Vec::new());
-    };
-    let (start, end) = (keys::collection_start(id), keys::collection_end(id));
-    let mut nodes = Vec::new();
-    for entry in read.range(Table::Documents, &start, &end)? {
-        let (_, stored) = entry?;
-        let node = document::decode(stored).and_then(|(_, json)| system::parse(json));
-        nodes.push(
-            node.ok_or_else(|| StorageError::Failed("a member's document is unreadable".into()))?,
-        );
-    }
-    Ok(nodes)
-}
-
 fn missing_place(read: &impl Read, place: Place<'_>) -> Result<Error> {
     Ok(match catalog::database(read, place.database)? {
         None => database_not_found(place.database),
@@ -569,157 +424,5 @@ pub fn document_not_found(id: &DocumentId) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::storage::Store;
-
-    struct World {
-        _dir: tempfile::TempDir,
-        store: Store,
-        index: u64,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let store = Store::open(dir.path(), 1 << 26).unwrap();
-            World { _dir: dir, store, index: 0 }
-        }
-
-        fn run(&mut self, command: Command) -> CommandResult {
-            self.index += 1;
-            let mut txn = self.store.write().unwrap();
-            let mut applier = Applier::load(&txn).unwrap();
-            let result = applier.apply(&mut txn, self.index, command).unwrap();
-            applier.flush(&mut txn).unwrap();
-            txn.commit().unwrap();
-            result
-        }
-
-        fn put(&mut self, id: &str, mode: PutMode, if_match: Option<u64>) -> CommandResult {
-            self.run(Command::Put {
-                database: "shop".into(),
-                collection: "c".into(),
-                target: DocumentId::from(id).into(),
-                body: "{\"a\":1}".into(),
-                mode,
-                if_match,
-                create_database: true,
-            })
-        }
-
-        fn delete(&mut self, id: &str, if_match: Option<u64>) -> CommandResult {
-            self.run(Command::Delete {
-                database: "shop".into(),
-                collection: "c".into(),
-                target: DocumentId::from(id).into(),
-                if_match,
-            })
-        }
-
-        fn count(&self) -> u64 {
-            let read = self.store.read().unwrap();
-            let id = catalog::collection(&read, "shop", "c").unwrap().unwrap();
-            catalog::count(&read, id).unwrap()
-        }
-
-        fn register(&mut self, node: &str, url: &str) -> CommandResult {
-            let (node, url) = (node.into(), url.into());
-            self.run(Command::ClusterRegister { node, url, description: None })
-        }
-    }
-
-    fn kind(result: CommandResult) -> Kind {
-        result.unwrap_err().kind
-    }
-
-    #[test]
-    fn inserts_count_and_duplicates_are_refused() {
-        let mut world = World::new();
-        assert!(world.put("1", PutMode::Insert, None).is_ok());
-        assert_eq!(kind(world.put("1", PutMode::Insert, None)), Kind::DuplicateId);
-        assert!(world.put("1", PutMode::Upsert, None).is_ok());
-        assert_eq!(world.count(), 1);
-        assert_eq!(world.delete("1", None), Ok(Outcome::Deleted));
-        assert_eq!(kind(world.delete("1", None)), Kind::DocumentNotFound);
-        assert_eq!(world.count(), 0);
-    }
-
-    #[test]
-    fn a_revision_is_compared_before_anything_changes() {
-        let mut world = World::new();
-        let Ok(Outcome::Written { revision, .. }) = world.put("1", PutMode::Insert, None) else {
-            panic!("not written");
-        };
-        assert_eq!(
-            kind(world.put("1", PutMode::Upsert, Some(revision + 1))),
-            Kind::RevisionMismatch
-        );
-        assert_eq!(kind(world.delete("1", Some(revision + 1))), Kind::RevisionMismatch);
-        assert_eq!(kind(world.put("2", PutMode::Upsert, Some(1))), Kind::RevisionMismatch);
-        assert!(world.put("1", PutMode::Upsert, Some(revision)).is_ok());
-        assert_eq!(kind(world.put("1", PutMode::Upsert, Some(revision))), Kind::RevisionMismatch);
-    }
-
-    #[test]
-    fn a_text_that_could_be_a_number_finds_the_document_that_exists() {
-        let mut world = World::new();
-        world.put("42", PutMode::Insert, None).unwrap();
-        let target = Target { id: DocumentId::Int(42), or: Some("42".into()) };
-        let deleted = world.run(Command::Delete {
-            database: "shop".into(),
-            collection: "c".into(),
-            target,
-            if_match: None,
-        });
-        assert_eq!(deleted, Ok(Outcome::Deleted));
-    }
-
-    #[test]
-    fn renaming_moves_everything_and_never_overwrites() {
-        let mut world = World::new();
-        world.put("1", PutMode::Insert, None).unwrap();
-        world.run(Command::CreateDatabase { name: "other".into(), engine: "x".into() }).unwrap();
-        let rename = |to: &str| Command::RenameDatabase { from: "shop".into(), to: to.into() };
-        assert_eq!(kind(world.run(rename("other"))), Kind::NameTaken);
-        assert!(world.run(rename("store")).is_ok());
-        assert_eq!(kind(world.run(rename("again"))), Kind::DatabaseNotFound);
-        let read = world.store.read().unwrap();
-        let id = catalog::collection(&read, "store", "c").unwrap().unwrap();
-        assert_eq!(catalog::count(&read, id).unwrap(), 1);
-        assert_eq!(catalog::collections(&read, "shop").unwrap(), vec![]);
-    }
-
-    #[test]
-    fn dropping_takes_the_documents_along() {
-        let mut world = World::new();
-        world.put("1", PutMode::Insert, None).unwrap();
-        world.run(Command::DropDatabase { name: "shop".into() }).unwrap();
-        assert!(world.put("1", PutMode::Insert, None).is_ok());
-        assert_eq!(world.count(), 1);
-    }
-
-    #[test]
-    fn registering_twice_is_one_member_and_a_clash_shows_both() {
-        let mut world = World::new();
-        assert_eq!(world.register("n2", "http://b"), Ok(Outcome::Registered { raft_id: 1 }));
-        assert_eq!(world.register("n2", "http://b"), Ok(Outcome::Registered { raft_id: 1 }));
-        let clash = world.register("n2", "http://c").unwrap_err();
-        assert_eq!(clash.kind, Kind::NodeConflict);
-        assert!(clash.message.contains("http://b") && clash.message.contains("http://c"));
-        assert_eq!(kind(world.register("n3", "http://b")), Kind::NodeConflict);
-        let update = |raft_id| Command::ClusterUpdate {
-            node: "n2".into(),
-            raft_id,
-            role: None,
-            status: Some(NodeStatus::Active),
-            url: None,
-        };
-        assert!(world.run(update(1)).is_ok());
-        assert_eq!(kind(world.run(update(9))), Kind::NodeNotFound);
-        let remove = Command::ClusterDeregister { node: "n2".into(), raft_id: 1 };
-        assert!(world.run(remove.clone()).is_ok());
-        assert!(world.run(remove).is_ok());
-        assert_eq!(nodes(&world.store.read().unwrap()).unwrap(), vec![]);
-    }
-}
+#[path = "apply_tests.rs"]
+mod tests;

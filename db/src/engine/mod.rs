@@ -8,6 +8,7 @@ pub mod apply;
 pub mod catalog;
 pub mod command;
 pub mod document;
+pub mod members;
 pub mod system;
 
 pub use apply::{Applier, Effect};

@@ -77,7 +77,8 @@ impl Proposer {
             }
             mpsc::error::TrySendError::Closed(_) => stopping(),
         })?;
-        answer.await.map_err(|_| stopping())?
+        // The task may have ended with the command in flight.
+        answer.await.map_err(|_| outcome_unknown())?
     }
 }
 
