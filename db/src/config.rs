@@ -75,6 +75,9 @@ pub const KEYS: &[Key] = &[
     key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 500"),
     key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes"),
     key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
+    key("QueryMemoryMb", Type::Number, "64", "memory that one query may keep, for sorting, grouping and its result"),
+    key("QueryTimeoutMs", Type::Number, "30000", "longest time a query may run on a node"),
+    key("WriteDocumentsMax", Type::Number, "100000", "most documents that one update or delete by filter may change"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
@@ -117,6 +120,9 @@ pub struct Config {
     pub id_bytes_max: usize,
     pub name_bytes_max: usize,
     pub page_max: usize,
+    pub query_memory_mb: usize,
+    pub query_timeout_ms: u64,
+    pub write_documents_max: u64,
     pub session_hours: u64,
     pub log_level: String,
 }
@@ -305,7 +311,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 17] = [
+        let bounds: [(&str, u64, u64, u64); 20] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -323,6 +329,9 @@ impl Config {
             ("DepthMax", self.depth_max as u64, 1, 100),
             ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
             ("PageMax", self.page_max as u64, 1, 10_000),
+            ("QueryMemoryMb", self.query_memory_mb as u64, 1, 16 * 1024),
+            ("QueryTimeoutMs", self.query_timeout_ms, 10, 86_400_000),
+            ("WriteDocumentsMax", self.write_documents_max, 1, 10_000_000),
         ];
         for (name, value, min, max) in bounds {
             if value < min || value > max {

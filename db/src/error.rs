@@ -46,6 +46,10 @@ error_kinds! {
     InvalidId "invalid_id" 400;
     /// The name of a database or collection cannot be used.
     InvalidName "invalid_name" 400;
+    /// A filter, update, pipeline, index or schema has a part that cannot be.
+    InvalidQuery "invalid_query" 400;
+    /// A text in one of the query languages does not parse.
+    SyntaxError "syntax_error" 400;
     /// A query parameter is missing or has a wrong value.
     InvalidParameter "invalid_parameter" 400;
     /// The address of a node cannot be used.
@@ -70,10 +74,16 @@ error_kinds! {
     CollectionNotFound "collection_not_found" 404;
     /// No such document.
     DocumentNotFound "document_not_found" 404;
+    /// No such index.
+    IndexNotFound "index_not_found" 404;
     /// No such node.
     NodeNotFound "node_not_found" 404;
     /// The `_id` is taken.
     DuplicateId "duplicate_id" 409;
+    /// Another document has the same value in a unique index.
+    UniqueViolation "unique_violation" 409;
+    /// An index of this name or with these fields exists and is defined otherwise.
+    IndexConflict "index_conflict" 409;
     /// A database or collection of this name exists.
     NameTaken "name_taken" 409;
     /// The node id or URL is registered otherwise.
@@ -92,8 +102,20 @@ error_kinds! {
     RevisionMismatch "revision_mismatch" 412;
     /// The body is too large.
     TooLarge "too_large" 413;
+    /// The query would keep more in memory than it may, or write more than one command may.
+    QueryTooLarge "query_too_large" 413;
     /// The request cannot be served here; it names another node, group or cluster.
     Misdirected "misdirected" 421;
+    /// A document breaks a rule or the schema of its collection.
+    ValidationFailed "validation_failed" 422;
+    /// A document is referenced by others.
+    Referenced "referenced" 422;
+    /// An update or expression cannot be carried out on this document.
+    NotApplicable "not_applicable" 422;
+    /// A value is too long for an index, or two arrays meet in one compound index.
+    NotIndexable "not_indexable" 422;
+    /// The query took longer than it may.
+    TimeLimit "time_limit" 422;
     /// The probed address does not answer as a node.
     NotANode "not_a_node" 422;
     /// The probed address cannot be reached.

@@ -98,7 +98,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
                 let id: DocumentId = serde_json::from_value(value["_id"].clone())
                     .map_err(|error| Error::Decode(error.to_string()))?;
                 let revision = self.get(&id).await?.map_or(0, |document| document.revision);
-                Ok(Written { id, revision })
+                Ok(Written { id, revision, warnings: Vec::new() })
             }
             Err(error) => Err(error),
         }

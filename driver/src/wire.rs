@@ -2,6 +2,10 @@
 //!
 //! A node serialises these, the driver reads them; nobody else defines a wire shape.
 
+mod query;
+
+pub use query::*;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -139,7 +143,7 @@ pub struct ErrorBody {
 }
 
 /// What went wrong and what to do about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorDetail {
     /// Stable, machine-readable code, for example `document_not_found`.
     pub code: String,
@@ -190,6 +194,9 @@ pub struct WriteReply {
     pub id: DocumentId,
     /// The revision that the write made; also the `ETag`.
     pub revision: u64,
+    /// What a schema in warn mode found: path, rule, expected, found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Value>,
 }
 
 /// Answer of a paged listing through the REST interface.

@@ -113,6 +113,14 @@ impl Call {
         Ok((self.required(&["db", "database"])?, self.required(&["col", "collection"])?))
     }
 
+    /// The same call for another collection.
+    pub fn with_collection(&self, collection: &str) -> Call {
+        let mut call = self.clone();
+        call.path.retain(|(name, _)| name != "col" && name != "collection");
+        call.path.push(("col".into(), collection.to_owned()));
+        call
+    }
+
     /// The document that the call names. A text that could be a number as well means either,
     /// unless `id_type` says which.
     pub fn target_document(&self) -> Result<Target> {

@@ -47,8 +47,11 @@ pub async fn answer(route: &'static Route, mut call: Call) -> Result<Answer> {
     let call = Rc::new(call);
     match route.place {
         Place::Here => (route.handler)(call).await.map(Answer::Here),
-        Place::Leader if came_from_node => on_leader(route, call).await,
-        Place::Leader => find_leader(route, call).await,
+        Place::Depends(on_the_leader) if !on_the_leader(&call)? => {
+            (route.handler)(call).await.map(Answer::Here)
+        }
+        _ if came_from_node => on_leader(route, call).await,
+        _ => find_leader(route, call).await,
     }
 }
 
@@ -202,7 +205,8 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_permission(user: &User, permission: Permission) -> Result<()> {
+/// Refuses a user whose role does not include the permission.
+pub(super) fn check_permission(user: &User, permission: Permission) -> Result<()> {
     if policy::allows(&user.role, permission) {
         return Ok(());
     }

@@ -10,22 +10,18 @@ use crate::engine::system::{self, check_name};
 use crate::error::{Error, Kind, Result};
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, ReadTxn, Table};
-use base64::Engine;
 use jettra_driver::DocumentId;
-use jettra_driver::wire::{CountReply, WriteReply};
+use jettra_driver::wire::WriteReply;
 use std::rc::Rc;
-
-/// Cursor and place of a listing.
-const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-const PAGE_DEFAULT: u64 = 100;
 
 /// `GET …/documents/{id}`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let target = call.target_document()?;
-    let read = call.group()?.read()?;
+    // The index first: what is read afterwards is at least as new.
     let index = call.group()?.visible_index();
+    let read = call.group()?.read()?;
     let id = find_collection(&read, database, collection)?;
     let (revision, json) = find(&read, id, &target)?;
     Ok(Reply::bytes(json).etag(revision).at(index))
@@ -87,96 +83,6 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::empty().at(applied.index))
 }
 
-/// `GET …/count`
-pub async fn count(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
-    let (database, collection) = readable_place(&call)?;
-    let read = call.group()?.read()?;
-    let index = call.group()?.visible_index();
-    let id = find_collection(&read, database, collection)?;
-    Ok(Reply::json(&CountReply { count: catalog::count(&read, id)? }).at(index))
-}
-
-/// `GET …/documents`
-pub async fn list(call: Rc<Call>) -> Result<Reply> {
-    let (page, index) = page(&call).await?;
-    let mut body = b"{\"documents\":".to_vec();
-    body.extend_from_slice(&page.documents);
-    if let Some(cursor) = page.cursor {
-        body.extend_from_slice(format!(",\"cursor\":\"{cursor}\"").as_bytes());
-    }
-    body.push(b'}');
-    Ok(Reply::bytes(body).at(index))
-}
-
-/// A page of documents.
-pub struct Page {
-    /// A JSON array.
-    pub documents: Vec<u8>,
-    /// Where the next page begins.
-    pub cursor: Option<String>,
-}
-
-/// Reads the page that a call asks for, on the pool for longer reads.
-pub async fn page(call: &Call) -> Result<(Page, u64)> {
-    call.wait_for_level().await?;
-    let (database, collection) = readable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    let max = call.cluster().config.page_max as u64;
-    let limit = call.number("limit", PAGE_DEFAULT.min(max), max)? as usize;
-    let offset = call.number("offset", 0, u64::MAX)?;
-    let after = call.parameter(&["cursor"]).map(parse_cursor).transpose()?;
-    let group = call.group()?.clone();
-    let reading = actix_web::web::block(move || {
-        let read = group.read()?;
-        let index = group.visible_index();
-        let id = find_collection(&read, &database, &collection)?;
-        read_page(&read, id, limit, offset, after).map(|page| (page, index))
-    });
-    reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
-}
-
-fn read_page(
-    read: &ReadTxn<'_>,
-    collection: CollectionId,
-    limit: usize,
-    offset: u64,
-    after: Option<DocumentId>,
-) -> Result<Page> {
-    let start = match &after {
-        Some(id) => keys::successor(keys::document_key(collection, id)),
-        None => keys::collection_start(collection),
-    };
-    let range = read.range(Table::Documents, &start, &keys::collection_end(collection))?;
-    let mut entries = range.skip(usize::try_from(offset).unwrap_or(usize::MAX)).peekable();
-    let mut documents = vec![b'['];
-    let mut last = None;
-    for _ in 0..limit {
-        let Some(entry) = entries.next() else { break };
-        let (key, stored) = entry?;
-        if documents.len() > 1 {
-            documents.push(b',');
-        }
-        documents.extend_from_slice(decode(stored)?.1);
-        last = keys::document_id(key);
-    }
-    documents.push(b']');
-    let more = entries.peek().is_some();
-    Ok(Page { documents, cursor: last.filter(|_| more).map(|id| cursor(&id)) })
-}
-
-fn cursor(id: &DocumentId) -> String {
-    CURSOR.encode(serde_json::to_string(id).unwrap_or_default())
-}
-
-fn parse_cursor(text: &str) -> Result<DocumentId> {
-    let decoded = CURSOR.decode(text).ok();
-    decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(|| {
-        Error::new(Kind::InvalidParameter, format!("cursor={text} was not made by this database"))
-            .hint("pass the cursor of the page before, or none for the first page")
-    })
-}
-
 /// Writes a new document and gives what was written.
 pub async fn put_new(
     call: &Call,
@@ -212,9 +118,14 @@ fn put_command(
 
 async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)> {
     let applied = call.group()?.propose(command).await?;
-    match applied.outcome {
+    let (outcome, warnings) = match applied.outcome {
+        Outcome::Warned { outcome, warnings } => (*outcome, warnings),
+        outcome => (outcome, Vec::new()),
+    };
+    match outcome {
         Outcome::Written { id, revision, created } => {
-            Ok((WriteReply { id, revision }, created, applied.index))
+            let warnings = super::update::warnings(warnings);
+            Ok((WriteReply { id, revision, warnings }, created, applied.index))
         }
         other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
     }
@@ -259,25 +170,35 @@ fn decode(stored: &[u8]) -> Result<(Revision, &[u8])> {
 
 /// Database and collection of a read. The system's own are for administrators, and what
 /// proves identities is for nobody.
-fn readable_place(call: &Call) -> Result<(&str, &str)> {
+pub(super) fn readable_place(call: &Call) -> Result<(&str, &str)> {
     let (database, collection) = call.place()?;
-    if database != system::DATABASE {
-        return Ok((database, collection));
-    }
-    if call.user()?.role != "admin" || system::is_secret(collection) {
-        let message = format!("{database}.{collection} cannot be read as documents");
-        return Err(Error::new(Kind::Forbidden, message).hint("it has calls of its own"));
+    let system = database == system::DATABASE;
+    if system && (call.user()?.role != "admin" || system::is_secret(collection)) {
+        return Err(secret(database, collection));
     }
     Ok((database, collection))
 }
 
+/// The error for a collection that holds what nobody may read.
+pub(super) fn secret(database: &str, collection: &str) -> Error {
+    let message = format!("{database}.{collection} cannot be read as documents");
+    Error::new(Kind::Forbidden, message).hint("it has calls of its own")
+}
+
 /// Database and collection of a write, with names that are allowed.
-fn writable_place(call: &Call) -> Result<(&str, &str)> {
+pub(super) fn writable_place(call: &Call) -> Result<(&str, &str)> {
     let (database, collection) = call.place()?;
-    let max = call.cluster().config.name_bytes_max;
-    check_name("database", database, max)?;
-    check_name("collection", collection, max)?;
+    check_name("database", database, call.cluster().config.name_bytes_max)?;
+    check_collection(call, collection)?;
     Ok((database, collection))
+}
+
+/// Checks the name of a collection that is to be written.
+pub(super) fn check_collection(call: &Call, collection: &str) -> Result<()> {
+    if system::USER_WRITABLE.contains(&collection) {
+        return Ok(());
+    }
+    check_name("collection", collection, call.cluster().config.name_bytes_max)
 }
 
 /// A text as one part of a path.

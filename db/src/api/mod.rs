@@ -5,16 +5,22 @@ pub mod auth;
 pub mod call;
 pub mod catalog;
 pub mod cluster;
+pub mod command;
 pub mod compat;
 pub mod dispatch;
 pub mod document;
+pub mod index;
 pub mod peer;
+pub mod query;
 pub mod reply;
+pub mod schema;
 pub mod server;
+pub mod update;
 pub mod web;
 
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{Admin, Login, Read, Write};
+use Place::{Depends, Here, Leader};
 use call::Call;
 use reply::Reply;
 use std::future::Future;
@@ -25,12 +31,14 @@ use std::rc::Rc;
 pub type Handled = Pin<Box<dyn Future<Output = crate::error::Result<Reply>>>>;
 
 /// Where a call is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Place {
     /// On the node that was called.
     Here,
     /// On the leader; other nodes forward it.
     Leader,
+    /// On the leader when the function says so of the call.
+    Depends(fn(&Call) -> crate::error::Result<bool>),
 }
 
 /// One row of the table.
@@ -52,12 +60,12 @@ pub struct Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $access:expr, $place:ident, $($handler:ident)::+, $driver:literal, $shell:literal;)*) => {
+    ($($method:ident $path:literal $access:expr, $place:expr, $($handler:ident)::+, $driver:literal, $shell:literal;)*) => {
         &[$(Route {
             method: stringify!($method),
             path: $path,
             access: $access,
-            place: Place::$place,
+            place: $place,
             handler: |call| Box::pin($($handler)::+(call)),
             driver: $driver,
             shell: $shell,
@@ -88,14 +96,39 @@ pub const ROUTES: &[Route] = routes! {
     PUT    "/api/doc"                            User(Write),  Leader, compat::jettra::replace, "save",     "update";
     DELETE "/api/doc"                            User(Write),  Leader, compat::jettra::delete,  "delete",   "delete";
     GET    "/api/query"                          User(Read),   Here,   compat::jettra::query,   "list",     "find";
-    GET    "/api/count"                          User(Read),   Here,   document::count,         "count",    "count";
+    GET    "/api/count"                          User(Read),   Here,   query::count,            "count",    "count";
+    POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "command",  "sql";
+    GET    "/api/index"                          User(Read),   Here,   compat::jettra::list_indexes,  "list_indexes", "indexes";
+    POST   "/api/index"                          User(Write),  Leader, compat::jettra::create_index,  "create_index", "create index";
+    DELETE "/api/index"                          User(Write),  Leader, compat::jettra::drop_index,    "drop_index",   "drop index";
     // Documents, as REST
-    GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here,   document::list,    "list",     "find";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here,   query::list,       "list",     "find";
     POST   "/api/v1/databases/{db}/collections/{col}/documents"       User(Write), Leader, document::insert,  "insert",   "insert";
-    GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   document::count,   "count",    "count";
     GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Read),  Here,   document::get,     "get",      "get";
     PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::put,     "save",     "update";
+    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, update::patch,     "patch",    "patch";
     DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::delete,  "delete",   "delete";
+    // Queries
+    POST   "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here,   query::find,               "find",            "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  Depends(query::pipeline_writes), query::aggregate, "aggregate", "aggregate";
+    GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   query::count,              "count",           "count";
+    POST   "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   query::count,              "count_matching",  "count";
+    POST   "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here,   query::distinct,           "distinct",        "distinct";
+    POST   "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader, update::update_documents,  "update_one",      "update";
+    POST   "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader, update::replace_document,  "replace_one",     "replace";
+    POST   "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader, update::delete_documents,  "delete_many",     "delete";
+    POST   "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader, update::find_and_modify,   "find_and_modify", "modify";
+    POST   "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader, update::bulk,              "bulk",            "bulk";
+    // Indexes, schemas, statistics
+    GET    "/api/v1/databases/{db}/collections/{col}/indexes"         User(Read),  Here,   index::list,      "list_indexes", "indexes";
+    POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Write), Leader, index::create,    "create_index", "create index";
+    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}"  User(Write), Leader, index::drop,      "drop_index",   "drop index";
+    GET    "/api/v1/databases/{db}/collections/{col}/schema"          User(Read),  Here,   schema::get,      "schema",       "schema";
+    PUT    "/api/v1/databases/{db}/collections/{col}/schema"          User(Write), Leader, schema::put,      "set_schema",   "schema set";
+    DELETE "/api/v1/databases/{db}/collections/{col}/schema"          User(Write), Leader, schema::remove,   "drop_schema",  "schema drop";
+    POST   "/api/v1/databases/{db}/collections/{col}/validate"        User(Read),  Here,   schema::validate, "validate",     "validate";
+    GET    "/api/v1/databases/{db}/collections/{col}/stats"           User(Read),  Here,   index::stats,     "stats",        "stats";
+    GET    "/api/v1/databases/{db}/hash"                              User(Admin), Here,   index::hash,      "hash",         "hash";
     // Cluster
     GET    "/health"                             Open,         Here,   cluster::health,     "health",             "health";
     GET    "/api/cluster"                        User(Login),  Here,   cluster::status,     "cluster_status",     "status";
@@ -147,7 +180,9 @@ mod tests {
     #[test]
     fn what_changes_something_runs_on_the_leader() {
         for route in ROUTES.iter().filter(|route| matches!(route.access, User(Write | Admin))) {
-            assert_eq!(route.place, Place::Leader, "{} {}", route.method, route.path);
+            let reads = route.method == "GET";
+            let leader = matches!(route.place, Place::Leader);
+            assert_ne!(leader, reads, "{} {}", route.method, route.path);
         }
     }
 

@@ -57,6 +57,7 @@ fn method(name: &str) -> actix_web::Route {
         "GET" => web::get(),
         "POST" => web::post(),
         "PUT" => web::put(),
+        "PATCH" => web::patch(),
         _ => web::delete(),
     }
 }
@@ -71,7 +72,7 @@ async fn serve(
     let answer = match read_body(&app, &http, payload).await {
         Ok(body) => {
             let mut call = make_call(app.clone(), &http, body);
-            if route.place == Place::Leader && route.access != Access::Node {
+            if !matches!(route.place, Place::Here) && route.access != Access::Node {
                 note_called_node(&mut call);
             }
             dispatch::answer(route, call).await

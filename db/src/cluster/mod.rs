@@ -8,6 +8,7 @@ pub mod health;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
+pub mod upkeep;
 
 use crate::config::Config;
 use crate::engine::Effect;
@@ -58,6 +59,8 @@ pub struct Cluster {
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
     runtime: tokio::runtime::Handle,
     opening: tokio::sync::Mutex<()>,
+    /// Told when there is an index to build or something dropped to clear away.
+    upkeep: tokio::sync::Notify,
 }
 
 impl Cluster {
@@ -83,6 +86,7 @@ impl Cluster {
             removed: AtomicBool::new(false),
             runtime: tokio::runtime::Handle::current(),
             opening: tokio::sync::Mutex::new(()),
+            upkeep: tokio::sync::Notify::new(),
             config,
         }))
     }
@@ -199,6 +203,7 @@ impl Cluster {
         tokio::spawn(self.clone().follow_events(events));
         tokio::spawn(membership::run(self.clone()));
         tokio::spawn(announce::run(self.clone()));
+        tokio::spawn(upkeep::run(self.clone()));
         Ok(())
     }
 
@@ -238,6 +243,7 @@ impl Cluster {
                     self.end(if restart { Exit::Restart } else { Exit::Stop });
                 }
                 Effect::Stop { .. } => {}
+                Effect::Upkeep => self.upkeep.notify_one(),
             }
         }
         if !self.is_ending() {

@@ -1,28 +1,37 @@
-//! Applying commands: the one place that changes the tables.
+//! Applying commands: the one place that changes the tables. Databases and collections are
+//! here, documents in `write`, indexes and upkeep in `upkeep`, members in `members`.
 //!
 //! Every command checks first and writes afterwards, so a refused one leaves no trace. The
 //! counters (documents per collection, last revision) are kept in memory while the writing
 //! transaction is open and stored by [`Applier::flush`] before it commits.
 
-use super::catalog::{self, DatabaseEntry, ENGINE_DEFAULT};
-use super::command::{Command, CommandResult, Outcome, PutMode, Target};
-use super::document::{self, Revision};
+use super::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage, Totals};
+use super::command::{Command, CommandResult, Outcome};
+use super::document::Revision;
+use super::index::IndexId;
+use super::index::stats::IndexStats;
+use super::rules::Rules;
+use super::write::Schemas;
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
-use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Read, StorageError, Table, WriteTxn};
+use crate::storage::keys::CollectionId;
+use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::NodeStatus;
-use serde_json::json;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 const REVISION_KEY: &[u8] = b"revision";
 const COLLECTION_KEY: &[u8] = b"last_collection";
+const INDEX_KEY: &[u8] = b"last_index";
+
 /// What must happen on this node because a command was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// The collection of members changed.
     NodesChanged,
+    /// There is an index to build or something dropped to clear away.
+    Upkeep,
     /// The process with this identity is to end.
     Stop {
         /// Identity of the process.
@@ -32,14 +41,24 @@ pub enum Effect {
     },
 }
 
-/// Carries the counters and the memory of collection numbers over an open transaction.
+/// Carries the counters and what was read of the catalog over an open transaction.
 #[derive(Default)]
 pub struct Applier {
-    revision: Revision,
-    last_collection: u64,
-    collections: HashMap<String, HashMap<String, CollectionId>>,
-    counts: HashMap<CollectionId, u64>,
+    pub(super) numbers: Numbers,
+    collections: HashMap<String, HashMap<String, Arc<Collection>>>,
+    pub(super) rules: HashMap<String, Arc<Rules>>,
+    pub(super) schemas: Schemas,
     pub(super) effects: Vec<Effect>,
+}
+
+/// Counters that are stored when the transaction commits.
+#[derive(Clone, Default)]
+pub(super) struct Numbers {
+    pub(super) revision: Revision,
+    last_collection: u64,
+    pub(super) last_index: u64,
+    pub(super) totals: HashMap<CollectionId, Totals>,
+    pub(super) stats: HashMap<IndexId, IndexStats>,
 }
 
 /// A refusal is `Ok(Err(_))`; a storage failure is `Err(_)` and stops the node.
@@ -51,21 +70,36 @@ pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> Appl
 }
 
 impl Applier {
-    /// Reads the counters as they are stored.
-    pub fn load(read: &impl Read) -> Result<Self> {
-        Ok(Applier {
+    /// Begins a transaction: reads the counters as they are stored, and forgets what it knows
+    /// of the catalog.
+    pub fn begin(&mut self, read: &impl Read) -> Result<()> {
+        self.numbers = Numbers {
             revision: catalog::counter(read, REVISION_KEY)?,
             last_collection: catalog::counter(read, COLLECTION_KEY)?,
-            ..Applier::default()
-        })
+            last_index: catalog::counter(read, INDEX_KEY)?,
+            ..Numbers::default()
+        };
+        self.forget();
+        Ok(())
+    }
+
+    /// Forgets what was read of the catalog.
+    pub(super) fn forget(&mut self) {
+        self.collections.clear();
+        self.rules.clear();
     }
 
     /// Stores the counters; to be called before the transaction commits.
     pub fn flush(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
-        txn.put(Table::Meta, REVISION_KEY, &self.revision.to_be_bytes())?;
-        txn.put(Table::Meta, COLLECTION_KEY, &self.last_collection.to_be_bytes())?;
-        for (collection, count) in self.counts.drain() {
-            txn.put(Table::Meta, &catalog::count_key(collection), &count.to_be_bytes())?;
+        let numbers = &mut self.numbers;
+        txn.put(Table::Meta, REVISION_KEY, &numbers.revision.to_be_bytes())?;
+        txn.put(Table::Meta, COLLECTION_KEY, &numbers.last_collection.to_be_bytes())?;
+        txn.put(Table::Meta, INDEX_KEY, &numbers.last_index.to_be_bytes())?;
+        for (collection, totals) in numbers.totals.drain() {
+            txn.put(Table::Meta, &catalog::count_key(collection), &catalog::encode(&totals)?)?;
+        }
+        for (index, stats) in numbers.stats.drain() {
+            txn.put(Table::Meta, &catalog::stats_key(index), &catalog::encode(&stats)?)?;
         }
         Ok(())
     }
@@ -131,6 +165,35 @@ impl Applier {
                 })
             }
             Command::ClusterDeregister { node, raft_id } => self.deregister(txn, &node, raft_id),
+            Command::Write(write) => self.write_many(txn, *write),
+            Command::CreateIndex { database, collection, spec } => {
+                let place = Place { database: &database, collection: &collection };
+                self.create_index(txn, place, spec)
+            }
+            Command::DropIndex { database, collection, name } => {
+                let place = Place { database: &database, collection: &collection };
+                self.drop_index(txn, place, &name)
+            }
+            Command::BuildIndex { database, collection, index, documents } => {
+                let place = Place { database: &database, collection: &collection };
+                self.build_index(txn, place, index, documents as usize)
+            }
+            Command::Expire { database, collection, index, time_ms, documents } => {
+                let place = Place { database: &database, collection: &collection };
+                self.expire(txn, place, index, time_ms as i64, documents as usize)
+            }
+            Command::ClearGarbage { rows } => self.clear_garbage(txn, rows as usize),
+            Command::SetSchema { database, collection, schema, warns } => {
+                let place = Place { database: &database, collection: &collection };
+                self.set_schema(txn, place, schema, warns)
+            }
+            Command::ReplaceCollection { database, from, to } => {
+                if self.collection(txn, Place { database: &database, collection: &from })?.is_some()
+                {
+                    self.drop_collection(txn, &database, &to)?;
+                }
+                self.rename_collection(txn, &database, &from, &to)
+            }
         }
     }
 
@@ -153,7 +216,7 @@ impl Applier {
             self.drop_collection(txn, name, &collection)?;
         }
         txn.delete(Table::Catalog, &catalog::database_key(name))?;
-        self.collections.remove(name);
+        self.forget();
         Ok(Ok(Outcome::Done))
     }
 
@@ -174,27 +237,32 @@ impl Applier {
         }
         txn.delete(Table::Catalog, &catalog::database_key(from))?;
         put_database(txn, to, &entry.engine)?;
-        self.collections.remove(from);
+        self.forget();
         Ok(Ok(Outcome::Done))
     }
 
-    fn collection(&mut self, txn: &WriteTxn<'_>, place: Place<'_>) -> Result<Option<CollectionId>> {
+    pub(super) fn collection(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        place: Place<'_>,
+    ) -> Result<Option<Arc<Collection>>> {
         let known = self.collections.get(place.database).and_then(|all| all.get(place.collection));
-        if let Some(id) = known {
-            return Ok(Some(*id));
+        if let Some(known) = known {
+            return Ok(Some(known.clone()));
         }
-        let found = catalog::collection(txn, place.database, place.collection)?;
-        if let Some(id) = found {
-            self.remember(place, id);
-        }
-        Ok(found)
+        let Some(id) = catalog::collection(txn, place.database, place.collection)? else {
+            return Ok(None);
+        };
+        let found = Arc::new(Collection::load(txn, id)?);
+        self.remember(place, found.clone());
+        Ok(Some(found))
     }
 
-    fn remember(&mut self, place: Place<'_>, id: CollectionId) {
+    fn remember(&mut self, place: Place<'_>, collection: Arc<Collection>) {
         self.collections
             .entry(place.database.to_owned())
             .or_default()
-            .insert(place.collection.to_owned(), id);
+            .insert(place.collection.to_owned(), collection);
     }
 
     pub(super) fn ensure_collection(
@@ -202,34 +270,40 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         database: &str,
         collection: &str,
-    ) -> Result<CollectionId> {
+    ) -> Result<Arc<Collection>> {
         let place = Place { database, collection };
-        if let Some(id) = self.collection(txn, place)? {
-            return Ok(id);
+        if let Some(found) = self.collection(txn, place)? {
+            return Ok(found);
         }
-        self.last_collection += 1;
-        let id = self.last_collection as CollectionId;
+        self.numbers.last_collection += 1;
+        let id = self.numbers.last_collection as CollectionId;
         let key = catalog::collection_key(database, collection);
         txn.put(Table::Catalog, &key, &id.to_be_bytes())?;
-        self.remember(place, id);
-        Ok(id)
+        let made = Arc::new(Collection::load(txn, id)?);
+        self.remember(place, made.clone());
+        Ok(made)
     }
 
+    /// Takes the collection out of the catalog. Its rows are cleared away later, a few at a
+    /// time: a large one must not keep every other write waiting.
     fn drop_collection(
         &mut self,
         txn: &mut WriteTxn<'_>,
         database: &str,
         name: &str,
     ) -> Result<()> {
-        let Some(id) = self.collection(txn, Place { database, collection: name })? else {
+        let Some(found) = self.collection(txn, Place { database, collection: name })? else {
             return Ok(());
         };
         txn.delete(Table::Catalog, &catalog::collection_key(database, name))?;
-        let (start, end) = (keys::collection_start(id), keys::collection_end(id));
-        txn.delete_range(Table::Documents, &start, &end)?;
-        txn.delete(Table::Meta, &catalog::count_key(id))?;
-        self.counts.remove(&id);
-        self.collections.remove(database);
+        txn.delete(Table::Catalog, &catalog::options_key(found.id))?;
+        txn.delete(Table::Meta, &catalog::count_key(found.id))?;
+        self.numbers.totals.remove(&found.id);
+        for index in &found.indexes {
+            self.discard_index(txn, found.id, index.entry.id)?;
+        }
+        self.discard(txn, Garbage::Collection(found.id))?;
+        self.forget();
         Ok(())
     }
 
@@ -240,7 +314,7 @@ impl Applier {
         from: &str,
         to: &str,
     ) -> Applied {
-        let Some(id) = self.collection(txn, Place { database, collection: from })? else {
+        let Some(found) = self.collection(txn, Place { database, collection: from })? else {
             return Ok(Err(collection_not_found(database, from)));
         };
         if self.collection(txn, Place { database, collection: to })?.is_some() {
@@ -251,92 +325,21 @@ impl Applier {
             );
         }
         txn.delete(Table::Catalog, &catalog::collection_key(database, from))?;
-        txn.put(Table::Catalog, &catalog::collection_key(database, to), &id.to_be_bytes())?;
-        self.collections.remove(database);
+        txn.put(Table::Catalog, &catalog::collection_key(database, to), &found.id.to_be_bytes())?;
+        self.forget();
         Ok(Ok(Outcome::Done))
     }
 
-    #[allow(clippy::too_many_arguments)] // the fields of one command, unpacked once
-    fn put(
+    pub(super) fn totals(
         &mut self,
-        txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
-        target: Target,
-        body: &str,
-        mode: PutMode,
-        if_match: Option<Revision>,
-        create_database: bool,
-    ) -> Applied {
-        let known = self.collection(txn, place)?;
-        if known.is_none() && !create_database && catalog::database(txn, place.database)?.is_none()
-        {
-            return Ok(Err(database_not_found(place.database)));
-        }
-        let (id, current) = match known {
-            Some(collection) => resolve(txn, collection, target)?,
-            None => (target.id, None),
-        };
-        if mode == PutMode::Insert && current.is_some() {
-            return Ok(Err(Error::new(Kind::DuplicateId, format!("a document {id} exists"))
-                .hint("use another _id, or replace the document")
-                .details(json!({"id": id}))));
-        }
-        if let Err(error) = check_revision(&id, if_match, current) {
-            return Ok(Err(error));
-        }
-        if known.is_none() {
-            self.ensure_database(txn, place.database)?;
-        }
-        let collection = self.ensure_collection(txn, place.database, place.collection)?;
-        let revision = self.write(txn, collection, &id, body, current.is_none())?;
-        Ok(Ok(Outcome::Written { id, revision, created: current.is_none() }))
-    }
-
-    pub(super) fn write(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
+        txn: &WriteTxn<'_>,
         collection: CollectionId,
-        id: &DocumentId,
-        body: &str,
-        created: bool,
-    ) -> Result<Revision> {
-        self.revision += 1;
-        let stored = document::encode(self.revision, id, body);
-        txn.put(Table::Documents, &keys::document_key(collection, id), &stored)?;
-        if created {
-            *self.count(txn, collection)? += 1;
-        }
-        Ok(self.revision)
-    }
-
-    fn count(&mut self, txn: &WriteTxn<'_>, collection: CollectionId) -> Result<&mut u64> {
+    ) -> Result<&mut Totals> {
         use std::collections::hash_map::Entry;
-        Ok(match self.counts.entry(collection) {
+        Ok(match self.numbers.totals.entry(collection) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(catalog::count(txn, collection)?),
+            Entry::Vacant(entry) => entry.insert(catalog::totals(txn, collection)?),
         })
-    }
-
-    pub(super) fn delete(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
-        target: Target,
-        if_match: Option<Revision>,
-    ) -> Applied {
-        let Some(collection) = self.collection(txn, place)? else {
-            return Ok(Err(missing_place(txn, place)?));
-        };
-        let (id, current) = resolve(txn, collection, target)?;
-        if let Err(error) = check_revision(&id, if_match, current) {
-            return Ok(Err(error));
-        }
-        if current.is_none() {
-            return Ok(Err(document_not_found(&id)));
-        }
-        txn.delete(Table::Documents, &keys::document_key(collection, &id))?;
-        *self.count(txn, collection)? -= 1;
-        Ok(Ok(Outcome::Deleted))
     }
 }
 
@@ -349,58 +352,7 @@ pub(super) struct Place<'a> {
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {
     let entry = DatabaseEntry { engine: engine.to_owned() };
-    let bytes =
-        postcard::to_stdvec(&entry).map_err(|error| StorageError::Failed(error.to_string()))?;
-    txn.put(Table::Catalog, &catalog::database_key(name), &bytes)
-}
-
-/// Which document a target means, and the revision it has.
-pub(super) fn resolve(
-    read: &impl Read,
-    collection: CollectionId,
-    target: Target,
-) -> Result<(DocumentId, Option<Revision>)> {
-    let current = revision(read, collection, &target.id)?;
-    if current.is_none()
-        && let Some(other) = target.or
-        && let Some(found) = revision(read, collection, &other)?
-    {
-        return Ok((other, Some(found)));
-    }
-    Ok((target.id, current))
-}
-
-fn revision(
-    read: &impl Read,
-    collection: CollectionId,
-    id: &DocumentId,
-) -> Result<Option<Revision>> {
-    let stored = read.get(Table::Documents, &keys::document_key(collection, id))?;
-    Ok(stored.and_then(document::decode).map(|(revision, _)| revision))
-}
-
-fn check_revision(
-    id: &DocumentId,
-    wanted: Option<Revision>,
-    current: Option<Revision>,
-) -> crate::error::Result<()> {
-    if wanted.is_none() || wanted == current {
-        return Ok(());
-    }
-    let message = match current {
-        Some(revision) => format!("document {id} has revision {revision}"),
-        None => format!("there is no document {id}"),
-    };
-    Err(Error::new(Kind::RevisionMismatch, message)
-        .hint("read the document again and repeat the change on what it holds now")
-        .details(json!({"wanted": wanted, "current": current})))
-}
-
-fn missing_place(read: &impl Read, place: Place<'_>) -> Result<Error> {
-    Ok(match catalog::database(read, place.database)? {
-        None => database_not_found(place.database),
-        Some(_) => collection_not_found(place.database, place.collection),
-    })
+    txn.put(Table::Catalog, &catalog::database_key(name), &catalog::encode(&entry)?)
 }
 
 /// The error for an unknown database.

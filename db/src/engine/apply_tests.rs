@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::command::{PutMode, Target};
 use crate::storage::Store;
 
 struct World {
@@ -17,7 +18,8 @@ impl World {
     fn run(&mut self, command: Command) -> CommandResult {
         self.index += 1;
         let mut txn = self.store.write().unwrap();
-        let mut applier = Applier::load(&txn).unwrap();
+        let mut applier = Applier::default();
+        applier.begin(&txn).unwrap();
         let result = applier.apply(&mut txn, self.index, command).unwrap();
         applier.flush(&mut txn).unwrap();
         txn.commit().unwrap();
@@ -48,7 +50,7 @@ impl World {
     fn count(&self) -> u64 {
         let read = self.store.read().unwrap();
         let id = catalog::collection(&read, "shop", "c").unwrap().unwrap();
-        catalog::count(&read, id).unwrap()
+        catalog::totals(&read, id).unwrap().documents
     }
 
     fn register(&mut self, node: &str, url: &str) -> CommandResult {
@@ -111,7 +113,7 @@ fn renaming_moves_everything_and_never_overwrites() {
     assert_eq!(kind(world.run(rename("again"))), Kind::DatabaseNotFound);
     let read = world.store.read().unwrap();
     let id = catalog::collection(&read, "store", "c").unwrap().unwrap();
-    assert_eq!(catalog::count(&read, id).unwrap(), 1);
+    assert_eq!(catalog::totals(&read, id).unwrap().documents, 1);
     assert_eq!(catalog::collections(&read, "shop").unwrap(), vec![]);
 }
 

@@ -1,13 +1,19 @@
 //! Databases and collections: what exists, under which number, with how many documents.
 //!
 //! Keys of the catalog table: `d/<database>` and `c/<database>/<collection>`. Names hold no
-//! slash, so the two cannot be confused. Counts lie in the meta table under `n<collection id>`,
-//! so that counting does not rewrite the catalog.
+//! slash, so the two cannot be confused. Behind a collection's number lie its indexes (`i/`)
+//! and its options (`o/`); `g/` lists what was dropped and is not cleared away yet. Counters
+//! lie in the meta table under `n<collection id>` and `x<index id>`, so that counting does not
+//! rewrite the catalog.
 
+use super::index::stats::IndexStats;
+use super::index::{Index, IndexEntry, IndexId};
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
 use crate::storage::{Read, StorageError, Table};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A database, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +53,7 @@ fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 
 /// The entry of a database.
 pub fn database(read: &impl Read, name: &str) -> Result<Option<DatabaseEntry>> {
-    let Some(bytes) = read.get(Table::Catalog, &database_key(name))? else {
-        return Ok(None);
-    };
-    postcard::from_bytes(bytes).map(Some).map_err(|error| StorageError::Failed(error.to_string()))
+    stored(read, Table::Catalog, &database_key(name))
 }
 
 /// The number of a collection.
@@ -72,9 +75,7 @@ pub fn databases(read: &impl Read) -> Result<Vec<(String, DatabaseEntry)>> {
     let mut found = Vec::new();
     for entry in read.range(Table::Catalog, &start, &end)? {
         let (key, value) = entry?;
-        let entry =
-            postcard::from_bytes(value).map_err(|error| StorageError::Failed(error.to_string()))?;
-        found.push((String::from_utf8_lossy(&key[start.len()..]).into_owned(), entry));
+        found.push((String::from_utf8_lossy(&key[start.len()..]).into_owned(), decode(value)?));
     }
     Ok(found)
 }
@@ -91,12 +92,127 @@ pub fn collections(read: &impl Read, database: &str) -> Result<Vec<(String, Coll
     Ok(found)
 }
 
-/// Number of documents in a collection.
-pub fn count(read: &impl Read, collection: CollectionId) -> Result<u64> {
-    match read.get(Table::Meta, &count_key(collection))? {
-        Some(bytes) => Ok(u64::from_be_bytes(number(bytes)?)),
-        None => Ok(0),
+/// How much a collection holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of their JSON text.
+    pub bytes: u64,
+}
+
+/// How much a collection holds.
+pub fn totals(read: &impl Read, collection: CollectionId) -> Result<Totals> {
+    stored(read, Table::Meta, &count_key(collection)).map(Option::unwrap_or_default)
+}
+
+/// What is set for a collection beside its indexes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// JSON Schema of its documents, as JSON text.
+    pub schema: Option<String>,
+    /// Whether a document that breaks the schema is accepted with a warning.
+    pub schema_warns: bool,
+}
+
+/// A collection with all that a query or a write needs to know of it.
+#[derive(Debug, Clone)]
+pub struct Collection {
+    /// Its number.
+    pub id: CollectionId,
+    /// Its indexes, in the order in which they were created; those that are being built too.
+    pub indexes: Vec<Arc<Index>>,
+    /// What is set for it.
+    pub options: Options,
+}
+
+impl Collection {
+    /// Reads what the catalog has of a collection.
+    pub fn load(read: &impl Read, id: CollectionId) -> Result<Collection> {
+        let options = stored(read, Table::Catalog, &options_key(id))?.unwrap_or_default();
+        let (start, end) = index_range(id);
+        let mut indexes = Vec::new();
+        for row in read.range(Table::Catalog, &start, &end)? {
+            let entry: IndexEntry = decode(row?.1)?;
+            let index =
+                Index::new(entry).map_err(|error| StorageError::Failed(error.to_string()))?;
+            indexes.push(Arc::new(index));
+        }
+        Ok(Collection { id, indexes, options })
     }
+
+    /// How many documents it has.
+    pub fn documents(&self, read: &impl Read) -> Result<u64> {
+        Ok(totals(read, self.id)?.documents)
+    }
+
+    /// Statistics of one of its indexes.
+    pub fn stats(&self, read: &impl Read, index: IndexId) -> Result<IndexStats> {
+        stored(read, Table::Meta, &stats_key(index)).map(Option::unwrap_or_default)
+    }
+
+    /// The index of this name.
+    pub fn index(&self, name: &str) -> Option<&Arc<Index>> {
+        self.indexes.iter().find(|index| index.entry.spec.name == name)
+    }
+}
+
+/// What is dropped and still has rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Garbage {
+    /// Documents of this collection.
+    Collection(CollectionId),
+    /// Entries of this index.
+    Index(IndexId),
+}
+
+/// The first of what is dropped and still has rows.
+pub fn garbage(read: &impl Read) -> Result<Option<Garbage>> {
+    let (start, end) = prefix_range("g/");
+    let Some(row) = read.range(Table::Catalog, &start, &end)?.next() else {
+        return Ok(None);
+    };
+    let (key, _) = row?;
+    let (kind, id) = key.split_last_chunk::<4>().unwrap_or((&[], &[0; 4]));
+    let id = u32::from_be_bytes(*id);
+    Ok(Some(if kind.ends_with(b"d") { Garbage::Collection(id) } else { Garbage::Index(id) }))
+}
+
+pub(super) fn garbage_key(garbage: Garbage) -> Vec<u8> {
+    let (kind, id) = match garbage {
+        Garbage::Collection(id) => (b"g/d", id),
+        Garbage::Index(id) => (b"g/i", id),
+    };
+    [&kind[..], &id.to_be_bytes()].concat()
+}
+
+pub(super) fn index_key(collection: CollectionId, index: IndexId) -> Vec<u8> {
+    [b"i/", &collection.to_be_bytes()[..], &index.to_be_bytes()].concat()
+}
+
+pub(super) fn index_range(collection: CollectionId) -> (Vec<u8>, Vec<u8>) {
+    (index_key(collection, 0), index_key(collection + 1, 0))
+}
+
+pub(super) fn options_key(collection: CollectionId) -> Vec<u8> {
+    [b"o/", &collection.to_be_bytes()[..]].concat()
+}
+
+pub(super) fn stats_key(index: IndexId) -> Vec<u8> {
+    [b"x", &index.to_be_bytes()[..]].concat()
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| StorageError::Failed(error.to_string()))
+}
+
+fn stored<T: DeserializeOwned>(read: &impl Read, table: Table, key: &[u8]) -> Result<Option<T>> {
+    read.get(table, key)?.map(decode).transpose()
+}
+
+/// The stored form of an entry of the catalog.
+pub(super) fn encode(entry: &impl Serialize) -> Result<Vec<u8>> {
+    postcard::to_stdvec(entry).map_err(|error| StorageError::Failed(error.to_string()))
 }
 
 /// A counter of the meta table; 0 when it was never written.

@@ -3,6 +3,7 @@
 //! This is the log's format, not a wire type: it is written with postcard, so variants and
 //! fields are only ever added at the end.
 
+use super::index::{IndexId, IndexSpec};
 use crate::error::Error;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{NodeRole, NodeStatus};
@@ -135,12 +136,264 @@ pub enum Command {
         /// Its Raft id.
         raft_id: u64,
     },
+    /// Writes documents of one collection: what `insertMany`, `updateMany`, `bulkWrite` and
+    /// their like are made of.
+    Write(Box<Write>),
+    /// Creates an index; nothing happens when the same exists.
+    CreateIndex {
+        /// The database.
+        database: String,
+        /// The collection; created when missing.
+        collection: String,
+        /// What is asked for.
+        spec: IndexSpec,
+    },
+    /// Drops an index by its name, or by its fields when no name fits.
+    DropIndex {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Its name, or its fields with commas between them.
+        name: String,
+    },
+    /// Adds the next documents to an index that is being built.
+    BuildIndex {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Number of the index.
+        index: IndexId,
+        /// How many documents.
+        documents: u32,
+    },
+    /// Deletes documents whose time in a TTL index has passed.
+    Expire {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Number of the index.
+        index: IndexId,
+        /// Wall-clock time of the proposal, in milliseconds since 1970.
+        time_ms: u64,
+        /// How many documents at most.
+        documents: u32,
+    },
+    /// Removes rows of what was dropped.
+    ClearGarbage {
+        /// How many rows at most.
+        rows: u32,
+    },
+    /// Sets the JSON Schema of a collection, or takes it away.
+    SetSchema {
+        /// The database.
+        database: String,
+        /// The collection; created when missing.
+        collection: String,
+        /// The schema as JSON text.
+        schema: Option<String>,
+        /// Whether documents that break it are accepted with a warning.
+        warns: bool,
+    },
+    /// Puts a collection in the place of another, which is dropped.
+    ReplaceCollection {
+        /// The database.
+        database: String,
+        /// The collection that is to have the name.
+        from: String,
+        /// The name.
+        to: String,
+    },
+}
+
+/// The content of [`Command::Write`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Write {
+    /// The database.
+    pub database: String,
+    /// The collection; created when missing and something is inserted.
+    pub collection: String,
+    /// Create the database too when it is missing.
+    pub create_database: bool,
+    /// What is to be done, one after the other.
+    pub operations: Vec<Operation>,
+    /// End at the first operation that fails; those before it stay.
+    pub ordered: bool,
+    /// Wall-clock time of the proposal, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Bounds that the proposer sets, so that every replica has the same.
+    pub limits: WriteLimits,
+}
+
+/// Bounds of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteLimits {
+    /// Documents that one operation may change.
+    pub documents_max: u64,
+    /// Bytes of a document's text.
+    pub document_bytes_max: u64,
+    /// Deepest nesting of a document.
+    pub depth_max: u32,
+    /// Bytes that one operation may keep in memory.
+    pub memory_max: u64,
+}
+
+/// One operation of a [`Write`]. Filters, updates and documents are JSON text, checked before
+/// the proposal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Operation {
+    /// Inserts a document that must not exist.
+    Insert {
+        /// Its `_id`.
+        id: DocumentId,
+        /// The document without `_id`.
+        body: String,
+    },
+    /// Changes documents.
+    Change {
+        /// Which.
+        select: Select,
+        /// How.
+        change: Change,
+        /// All that match, not only the first.
+        multi: bool,
+        /// The `_id` for a new document when none matches; none: nothing is inserted.
+        upsert: Option<DocumentId>,
+        /// Which form of the document is wanted back.
+        returning: Returning,
+    },
+    /// Deletes documents.
+    Delete {
+        /// Which.
+        select: Select,
+        /// All that match, not only the first.
+        multi: bool,
+        /// Whether the deleted document is wanted back.
+        returning: Returning,
+    },
+}
+
+/// Which documents an operation is for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Select {
+    /// One document by its `_id`; it must exist.
+    Id {
+        /// Which.
+        target: Target,
+        /// Only if it has this revision.
+        if_match: Option<u64>,
+    },
+    /// Those that match.
+    Filter {
+        /// The filter.
+        filter: String,
+        /// Which comes first; the smallest `_id` when there is no sort.
+        sort: Option<String>,
+        /// The index to use.
+        hint: Option<String>,
+    },
+}
+
+/// How a document is changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// By update operators or a pipeline.
+    Update {
+        /// The update.
+        update: String,
+        /// An array of filters for `$[name]`.
+        array_filters: Option<String>,
+    },
+    /// By JSON Merge Patch (RFC 7396).
+    Merge(String),
+    /// By another document, given without `_id`.
+    Replace(String),
+}
+
+/// Which form of a document is wanted back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Returning {
+    /// None.
+    Nothing,
+    /// As it was.
+    Before,
+    /// As it is now.
+    After,
+}
+
+/// What one operation did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wrote {
+    /// Documents that matched.
+    pub matched: u64,
+    /// Documents that were changed.
+    pub modified: u64,
+    /// Documents that were deleted.
+    pub deleted: u64,
+    /// The `_id` of the document that was inserted.
+    pub inserted: Option<DocumentId>,
+    /// Whether the inserted document is an upsert.
+    pub upserted: bool,
+    /// Revision of the last document that was written.
+    pub revision: Option<u64>,
+    /// The document that was wanted back, as JSON text.
+    pub document: Option<String>,
+    /// What a schema that only warns found, as JSON text.
+    pub warnings: Vec<String>,
 }
 
 impl Command {
     /// Whether the command needs a log entry of its own.
     pub fn alone(&self) -> bool {
         matches!(self, Command::ClusterRegister { .. } | Command::InitCluster { .. })
+    }
+}
+
+impl Command {
+    /// Whether applying it may need more space on the disk.
+    pub fn grows(&self) -> bool {
+        match self {
+            Command::Put { .. } | Command::CreateIndex { .. } | Command::BuildIndex { .. } => true,
+            Command::Write(write) => {
+                let deletes = |operation: &Operation| matches!(operation, Operation::Delete { .. });
+                !write.operations.iter().all(deletes)
+            }
+            _ => false,
+        }
+    }
+
+    /// Its size in the log, roughly, in bytes.
+    pub fn bytes(&self) -> usize {
+        const FRAME: usize = 64;
+        FRAME
+            + match self {
+                Command::Put { body, .. } => body.len(),
+                Command::Write(write) => write.operations.iter().map(Operation::bytes).sum(),
+                Command::SetSchema { schema, .. } => schema.as_ref().map_or(0, String::len),
+                _ => 0,
+            }
+    }
+}
+
+impl Operation {
+    fn bytes(&self) -> usize {
+        let select = |select: &Select| match select {
+            Select::Id { .. } => 0,
+            Select::Filter { filter, .. } => filter.len(),
+        };
+        match self {
+            Operation::Insert { body, .. } => body.len(),
+            Operation::Delete { select: which, .. } => select(which),
+            Operation::Change { select: which, change, .. } => {
+                select(which)
+                    + match change {
+                        Change::Update { update, .. } => update.len(),
+                        Change::Merge(text) | Change::Replace(text) => text.len(),
+                    }
+            }
+        }
     }
 }
 
@@ -189,6 +442,24 @@ pub enum Outcome {
     Registered {
         /// Its Raft id.
         raft_id: u64,
+    },
+    /// Each operation of a [`Write`] that was tried, and what came of it.
+    Wrote(Vec<crate::error::Result<Wrote>>),
+    /// An index exists now.
+    Index {
+        /// Its name.
+        name: String,
+        /// Whether it is new.
+        created: bool,
+    },
+    /// How many documents or rows a step of upkeep worked off.
+    Worked(u64),
+    /// It was carried out, with warnings of a schema that only warns, each as JSON text.
+    Warned {
+        /// What was done.
+        outcome: Box<Outcome>,
+        /// The warnings.
+        warnings: Vec<String>,
     },
 }
 

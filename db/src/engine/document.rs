@@ -3,11 +3,13 @@
 //! Stored: the revision (8 bytes, big endian) and the document as compact JSON with `_id`
 //! first. The revision is a counter of the group, raised by every write of a document.
 
+use super::query::context::At;
+use super::value::{self, Value};
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
 use jettra_driver::DocumentId;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value as Json};
 use std::fmt;
 
 /// Number of a write inside its group; grows with every written document.
@@ -17,7 +19,7 @@ pub type Revision = u64;
 ///
 /// # Errors
 /// `too_large`, `invalid_json` (with line and column), `duplicate_key`, `too_deep`.
-pub fn parse_json(text: &[u8], limits: &Limits) -> Result<Value> {
+pub fn parse_json(text: &[u8], limits: &Limits) -> Result<Json> {
     if text.len() > limits.document_bytes_max {
         return Err(too_large(text.len(), limits.document_bytes_max));
     }
@@ -50,7 +52,7 @@ fn json_error(error: &serde_json::Error, limits: &Limits) -> Error {
         .hint("send one JSON object in UTF-8")
 }
 
-/// Builds a [`Value`] like serde_json does, but counts levels and refuses duplicate keys.
+/// Builds a [`Json`] like serde_json does, but counts levels and refuses duplicate keys.
 /// serde_json keeps the last duplicate silently (CVE-2017-12635 in CouchDB came of such a
 /// difference between two readers).
 #[derive(Clone, Copy)]
@@ -69,58 +71,58 @@ impl Strict {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
+    type Value = Json;
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> std::result::Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> std::result::Result<Json, D::Error> {
         reader.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
+    type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> std::result::Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> std::result::Result<Json, E> {
+        Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> std::result::Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> std::result::Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Json, E> {
+        Ok(Json::from(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> std::result::Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Json, E> {
+        Ok(Json::from(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> std::result::Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Json, E> {
+        Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
     }
 
-    fn visit_str<E>(self, value: &str) -> std::result::Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_str<E>(self, value: &str) -> std::result::Result<Json, E> {
+        Ok(Json::from(value))
     }
 
-    fn visit_string<E>(self, value: String) -> std::result::Result<Value, E> {
-        Ok(Value::from(value))
+    fn visit_string<E>(self, value: String) -> std::result::Result<Json, E> {
+        Ok(Json::from(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Json, A::Error> {
         let inner = self.deeper()?;
         let mut items = Vec::new();
         while let Some(item) = seq.next_element_seed(inner)? {
             items.push(item);
         }
-        Ok(Value::Array(items))
+        Ok(Json::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Json, A::Error> {
         let inner = self.deeper()?;
         let mut object = Map::new();
         while let Some(key) = map.next_key::<String>()? {
@@ -130,7 +132,7 @@ impl<'de> Visitor<'de> for Strict {
             }
             object.insert(key, value);
         }
-        Ok(Value::Object(object))
+        Ok(Json::Object(object))
     }
 }
 
@@ -146,23 +148,49 @@ pub struct NewDocument {
 /// Parses and checks a document that a client wants to store.
 ///
 /// # Errors
-/// Those of [`parse_json`], `invalid_body` when it is no object, `invalid_id`.
+/// Those of [`parse_json`] and [`check_document`].
 pub fn parse_document(text: &[u8], limits: &Limits) -> Result<NewDocument> {
-    let Value::Object(mut object) = parse_json(text, limits)? else {
+    let value = value::from_json(parse_json(text, limits)?, At::root("document"))?;
+    check_document(value, limits)
+}
+
+/// Checks a document that a client wants to store.
+///
+/// # Errors
+/// `invalid_body` when it is no object, `invalid_id`, `too_large`, `too_deep`.
+pub fn check_document(document: Value, limits: &Limits) -> Result<NewDocument> {
+    let Value::Object(mut object) = document else {
         return Err(Error::new(Kind::InvalidBody, "a document must be a JSON object")
             .hint("wrap the value: {\"value\": …}"));
     };
-    let id = object.shift_remove("_id").map(|id| check_id(id, limits)).transpose()?;
-    let body = serde_json::to_string(&object)
-        .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
+    let id = object.shift_remove("_id").map(|id| check_id(&id, limits)).transpose()?;
+    let rest = Value::Object(object);
+    check_names(&rest)?;
+    let body = rest.to_json();
+    // Written out, a number such as 1e15 is longer than it came.
+    if body.len() > limits.document_bytes_max {
+        return Err(too_large(body.len(), limits.document_bytes_max));
+    }
     Ok(NewDocument { id, body })
 }
 
-fn check_id(id: Value, limits: &Limits) -> Result<DocumentId> {
+/// Refuses names of fields that would be read back as Extended JSON.
+pub fn check_names(document: &Value) -> Result<()> {
+    match value::reserved_name(document) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("a field cannot have the name {name:?}: Extended JSON has it");
+            Err(Error::new(Kind::InvalidBody, message).hint("use a name without the dollar sign"))
+        }
+    }
+}
+
+fn check_id(id: &Value, limits: &Limits) -> Result<DocumentId> {
     let id = match id {
-        Value::String(text) => DocumentId::String(text),
-        Value::Number(number) if number.is_i64() => DocumentId::Int(number.as_i64().unwrap_or(0)),
+        Value::String(text) => DocumentId::String(text.clone()),
+        Value::Int(number) => DocumentId::Int(*number),
         other => {
+            let other = other.to_json();
             let message = format!("_id must be a string or an integer, not {other}");
             return Err(Error::new(Kind::InvalidId, message).hint("leave it out to get one made"));
         }
@@ -259,7 +287,7 @@ mod tests {
         #[test]
         fn any_bytes_are_parsed_or_refused_like_serde_json(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let ours = parse_json(&bytes, &LIMITS).is_ok();
-            let theirs = serde_json::from_slice::<Value>(&bytes).is_ok();
+            let theirs = serde_json::from_slice::<Json>(&bytes).is_ok();
             prop_assert!(!ours || theirs);
         }
     }

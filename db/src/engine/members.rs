@@ -1,8 +1,8 @@
 //! Applying what concerns the cluster itself: its beginning and its members.
 
-use super::apply::{Applied, Applier, Effect, Place, refuse, resolve};
+use super::apply::{Applied, Applier, Effect, Place, refuse};
 use super::catalog;
-use super::command::Outcome;
+use super::command::{Outcome, PutMode};
 use super::document;
 use super::system::{self, ClusterDocument, NodeDocument, UserDocument};
 use crate::error::{Error, Kind};
@@ -140,10 +140,12 @@ impl Applier {
             object.shift_remove("_id");
         }
         let body = value.to_string();
-        let collection = self.ensure_collection(txn, system::DATABASE, collection)?;
-        let (id, current) = resolve(txn, collection, DocumentId::from(id).into())?;
-        self.write(txn, collection, &id, &body, current.is_none())?;
-        Ok(())
+        let place = Place { database: system::DATABASE, collection };
+        let target = DocumentId::from(id).into();
+        match self.put(txn, place, target, &body, PutMode::Upsert, None, true)? {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StorageError::Failed(error.to_string())),
+        }
     }
 }
 

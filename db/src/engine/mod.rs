@@ -8,8 +8,15 @@ pub mod apply;
 pub mod catalog;
 pub mod command;
 pub mod document;
+pub mod index;
 pub mod members;
+pub mod query;
+pub mod rules;
+pub mod schema;
 pub mod system;
+pub mod upkeep;
+pub mod value;
+pub mod write;
 
 pub use apply::{Applier, Effect};
 pub use command::{Command, Outcome, PutMode, Target};

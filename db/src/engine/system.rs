@@ -13,6 +13,11 @@ pub const NODES: &str = "_clusternodes";
 pub const USERS: &str = "_users";
 /// Sessions, under the hash of their token.
 pub const SESSIONS: &str = "_sessions";
+/// In every database: its rules, as the ancestor has them.
+pub const RULES: &str = "_rules";
+/// Collections of a database that users may write although their names are the system's.
+pub const USER_WRITABLE: [&str; 3] = [RULES, "_info", "_engine"];
+
 /// Whether a system collection proves identities and so is never read as documents.
 pub fn is_secret(collection: &str) -> bool {
     collection == USERS || collection == SESSIONS

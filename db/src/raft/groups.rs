@@ -4,11 +4,12 @@ use super::log_store::LogStore;
 use super::network::{NetworkFactory, Peers};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
+use super::snapshot::AppliedState;
 use super::state_machine::{StateEvents, StateMachine, Writer};
 use super::types::{Metrics, Raft, RaftId};
 use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
-use crate::storage::{ReadTxn, StorageError, Store};
+use crate::storage::{Read, ReadTxn, StorageError, Store};
 use jettra_driver::wire::NodeRole;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{BasicNode, Instant, ReadPolicy, ServerState, SnapshotPolicy};
@@ -327,6 +328,14 @@ impl Group {
             }
         }
     }
+}
+
+/// Log index of the last entry whose effects a transaction sees.
+///
+/// # Errors
+/// When the tables cannot be read.
+pub fn applied_index(read: &impl Read) -> Result<u64> {
+    Ok(AppliedState::load(read)?.index())
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {

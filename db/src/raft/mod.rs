@@ -15,5 +15,5 @@ pub mod types;
 #[cfg(test)]
 mod conformity;
 
-pub use groups::{Applied, Group, GroupConfig, GroupStatus};
+pub use groups::{Applied, Group, GroupConfig, GroupStatus, applied_index};
 pub use types::{GroupId, RaftId};

@@ -127,7 +127,7 @@ impl Task {
                 break;
             }
             if !reply.is_closed() {
-                bytes += size(&command);
+                bytes += command.bytes();
                 commands.push(command);
                 replies.push(reply);
             }
@@ -166,7 +166,7 @@ impl Task {
 
     /// Refuses to propose what could fill the disk; membership and deletion go through.
     fn check_space(&self, commands: &[Command]) -> Result<()> {
-        if !commands.iter().any(|command| matches!(command, Command::Put { .. })) {
+        if !commands.iter().any(Command::grows) {
             return Ok(());
         }
         let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
@@ -196,13 +196,6 @@ impl Task {
                 Err(error) => return Err(refused(error)),
             }
         }
-    }
-}
-
-fn size(command: &Command) -> usize {
-    match command {
-        Command::Put { body, .. } => body.len(),
-        _ => 64,
     }
 }
 

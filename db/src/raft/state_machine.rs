@@ -73,6 +73,7 @@ impl Writer {
             effects,
             wanted: wanted.clone(),
             applied,
+            applier: Applier::default(),
             commit_after,
         };
         let handle = std::thread::Builder::new()
@@ -133,6 +134,7 @@ struct WriterThread {
     effects: mpsc::UnboundedSender<Effect>,
     wanted: Arc<AtomicU64>,
     applied: AppliedState,
+    applier: Applier,
     commit_after: Duration,
 }
 
@@ -179,14 +181,14 @@ impl WriterThread {
     async fn one_transaction(&mut self, first: Job) -> Result<Next, StorageError> {
         let store = self.store.clone();
         let mut txn = store.write()?;
-        let mut applier = Applier::load(&txn)?;
+        self.applier.begin(&txn)?;
         let mut commands = 0;
         let deadline = Instant::now() + self.commit_after;
         let mut job = Some(first);
         let next = loop {
             match job {
                 Some(Job::Apply(entries)) => {
-                    commands += self.apply(&mut txn, &mut applier, entries)?;
+                    commands += self.apply(&mut txn, entries)?;
                     let wanted = self.wanted.load(Ordering::Acquire);
                     let reader_waits =
                         *self.visible.borrow() < wanted && wanted <= self.applied.index();
@@ -205,10 +207,11 @@ impl WriterThread {
             }
         };
         if self.applied.index() > *self.visible.borrow() {
-            applier.flush(&mut txn)?;
+            self.applier.flush(&mut txn)?;
             self.applied.save(&mut txn)?;
             txn.commit()?;
-            self.announce(applier.take_effects());
+            let effects = self.applier.take_effects();
+            self.announce(effects);
         }
         Ok(next)
     }
@@ -224,12 +227,11 @@ impl WriterThread {
     fn apply(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        applier: &mut Applier,
         entries: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
     ) -> Result<usize, StorageError> {
         let mut commands = 0;
         for (entry, responder) in entries {
-            let results = self.apply_entry(txn, applier, entry)?;
+            let results = self.apply_entry(txn, entry)?;
             commands += results.len();
             if let Some(responder) = responder {
                 responder.send(results);
@@ -241,7 +243,6 @@ impl WriterThread {
     fn apply_entry(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        applier: &mut Applier,
         entry: Entry,
     ) -> Result<Vec<crate::engine::command::CommandResult>, StorageError> {
         let log_id = entry.log_id;
@@ -257,7 +258,7 @@ impl WriterThread {
                     StorageError::Failed(format!("log entry {log_id} cannot be read: {error}"))
                 })?;
                 for command in batch {
-                    results.push(applier.apply(txn, log_id.index, command)?);
+                    results.push(self.applier.apply(txn, log_id.index, command)?);
                 }
             }
             EntryPayload::Membership(membership) => {

@@ -21,10 +21,16 @@ pub enum Table {
     Catalog,
     /// Documents of all collections.
     Documents,
+    /// Entries of all secondary indexes.
+    Indexes,
 }
 
-const TABLES: [(Table, &str); 3] =
-    [(Table::Meta, "meta"), (Table::Catalog, "catalog"), (Table::Documents, "documents")];
+const TABLES: [(Table, &str); 4] = [
+    (Table::Meta, "meta"),
+    (Table::Catalog, "catalog"),
+    (Table::Documents, "documents"),
+    (Table::Indexes, "indexes"),
+];
 const CHECKSUM_BYTES: usize = 8;
 /// Read transactions at once; above the number of threads that ever read.
 const READERS_MAX: u32 = 512;
@@ -154,6 +160,9 @@ pub trait Read {
 
     /// The entries from `start` (inclusive) to `end` (exclusive), in key order, checked.
     fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>>;
+
+    /// As [`Read::range`], from the last to the first.
+    fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>>;
 }
 
 /// A consistent view for reading. Not for holding across an `.await`.
@@ -179,6 +188,20 @@ macro_rules! implement_read {
             fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
                 let bounds = (Bound::Included(start), Bound::Excluded(end));
                 let entries = self.store.table(table).range(&self.txn, &bounds)?;
+                Ok(Box::new(entries.map(move |entry| {
+                    let (key, stored) = entry?;
+                    Ok((key, checked(table, key, stored)?))
+                })))
+            }
+
+            fn range_back<'t>(
+                &'t self,
+                table: Table,
+                start: &[u8],
+                end: &[u8],
+            ) -> Result<Entries<'t>> {
+                let bounds = (Bound::Included(start), Bound::Excluded(end));
+                let entries = self.store.table(table).rev_range(&self.txn, &bounds)?;
                 Ok(Box::new(entries.map(move |entry| {
                     let (key, stored) = entry?;
                     Ok((key, checked(table, key, stored)?))
@@ -223,6 +246,13 @@ impl WriteTxn<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Begins a transaction inside this one: dropped, it leaves no trace; committed, its
+    /// changes become part of this one.
+    pub fn nested(&mut self) -> Result<WriteTxn<'_>> {
+        let txn = self.store.env.nested_write_txn(&mut self.txn)?;
+        Ok(WriteTxn { txn, store: self.store })
     }
 
     /// Makes the changes visible and durable.

@@ -20,6 +20,12 @@ const SIGN: u64 = 1 << 63;
 /// The key of a document.
 pub fn document_key(collection: CollectionId, id: &DocumentId) -> Vec<u8> {
     let mut key = collection.to_be_bytes().to_vec();
+    push_id(&mut key, id);
+    key
+}
+
+/// Appends an encoded `_id`.
+pub fn push_id(key: &mut Vec<u8>, id: &DocumentId) {
     match id {
         DocumentId::Int(number) => {
             key.push(INT);
@@ -30,7 +36,24 @@ pub fn document_key(collection: CollectionId, id: &DocumentId) -> Vec<u8> {
             key.extend_from_slice(text.as_bytes());
         }
     }
-    key
+}
+
+/// Keys of the documents whose `_id` is an integer between two, both included.
+pub fn int_id_range(collection: CollectionId, low: i64, high: i64) -> (Vec<u8>, Vec<u8>) {
+    let key = |id| document_key(collection, &DocumentId::Int(id));
+    (key(low), successor(key(high)))
+}
+
+/// Keys of the documents whose `_id` is a text between two, both included; without `high` up
+/// to the last.
+pub fn string_id_range(
+    collection: CollectionId,
+    low: &str,
+    high: Option<&str>,
+) -> (Vec<u8>, Vec<u8>) {
+    let key = |id: &str| document_key(collection, &DocumentId::String(id.to_owned()));
+    let end = || [&collection.to_be_bytes()[..], &[STRING + 1]].concat();
+    (key(low), high.map_or_else(end, |high| successor(key(high))))
 }
 
 /// The `_id` in a document's key; `None` when the bytes are not such a key.

@@ -2,12 +2,15 @@
 //! `api/document.rs`.
 
 use crate::api::call::Call;
-use crate::api::document;
 use crate::api::reply::Reply;
+use crate::api::{document, index, query};
 use crate::engine::command::PutMode;
 use crate::engine::document::parse_document;
+use crate::engine::system::check_name;
 use crate::error::{Kind, Result};
-use serde_json::json;
+use jettra_driver::wire::IndexBody;
+use serde::Deserialize;
+use serde_json::{Map, json};
 use std::rc::Rc;
 
 /// `POST /api/doc`: saves a document, over one of the same `_id`; makes what is missing.
@@ -37,8 +40,63 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
     }
 }
 
-/// `GET /api/query`: a page as a bare array.
+/// `GET /api/query`: a page as a bare array; takes `filter`, `sort` and `fields` too.
 pub async fn query(call: Rc<Call>) -> Result<Reply> {
-    let (page, index) = document::page(&call).await?;
-    Ok(Reply::bytes(page.documents).at(index))
+    let find = query::find_from_parameters(&call)?;
+    call.wait_for_level().await?;
+    let (page, index) = query::find_page(&call, find).await?;
+    let reply = match page.explained {
+        Some(explained) => Reply::json(&json!({"explain": explained})),
+        None => Reply::bytes(page.documents),
+    };
+    Ok(reply.at(index))
+}
+
+/// `GET /api/index`: field, unique and sequential of each index.
+pub async fn list_indexes(call: Rc<Call>) -> Result<Reply> {
+    let (indexes, at) = index::indexes(&call).await?;
+    let list = indexes.iter().map(|one| {
+        json!({
+            "field": index::field_list(one),
+            "unique": one.unique,
+            "sequential": one.sequential,
+            "name": one.name,
+            "state": one.state,
+        })
+    });
+    Ok(Reply::json(&list.collect::<Vec<_>>()).at(at))
+}
+
+#[derive(Deserialize)]
+struct NewIndex {
+    #[serde(alias = "db")]
+    database: String,
+    #[serde(alias = "col")]
+    collection: String,
+    field: String,
+    #[serde(default)]
+    unique: bool,
+    #[serde(default)]
+    sequential: bool,
+}
+
+/// `POST /api/index`
+pub async fn create_index(call: Rc<Call>) -> Result<Reply> {
+    let NewIndex { database, collection, field, unique, sequential } = call.json()?;
+    check_name("database", &database, call.cluster().config.name_bytes_max)?;
+    let options = [("unique", unique), ("sequential", sequential)];
+    let options = options.map(|(name, value)| (name.to_owned(), json!(value)));
+    let body = IndexBody { keys: json!(field), wait: true, options: Map::from_iter(options) };
+    let (_, _, at) = index::create_at(&call, &database, &collection, body).await?;
+    Ok(Reply::status("created").at(at))
+}
+
+/// `DELETE /api/index`: a success as well when there is no such index.
+pub async fn drop_index(call: Rc<Call>) -> Result<Reply> {
+    let field = call.required(&["field", "name"])?.to_owned();
+    match index::run_drop(&call, &field).await {
+        Ok(at) => Ok(Reply::status("deleted").at(at)),
+        Err(error) if error.kind == Kind::IndexNotFound => Ok(Reply::status("deleted")),
+        Err(error) => Err(error),
+    }
 }

@@ -1,0 +1,808 @@
+//! Reading by query: find, aggregate, count, distinct, and how they are explained.
+
+use super::call::Call;
+use super::document::{find_collection, readable_place, secret};
+use super::reply::Reply;
+use crate::cluster::bootstrap::now_ms;
+use crate::engine::catalog::{self, Collection};
+use crate::engine::query::aggregate::{Documents, Output, Pipeline, Source};
+use crate::engine::query::context::{At, Context, Fields};
+use crate::engine::query::exec::{Counters, Execution, Found, Position, position};
+use crate::engine::query::filter::Filter;
+use crate::engine::query::path::Path;
+use crate::engine::query::plan::{self, Hint, Plan, Wanted};
+use crate::engine::query::project::Projection;
+use crate::engine::query::sort::Sort;
+use crate::engine::system;
+use crate::engine::value::{Value, from_json};
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::storage::ReadTxn;
+use base64::Engine;
+use jettra_driver::DocumentId;
+use jettra_driver::wire::{
+    AggregateBody, CountBody, CountReply, DistinctBody, ExplainLevel, FindBody,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use xxhash_rust::xxh3::xxh3_64;
+
+const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+/// Documents in an answer when the caller names no limit.
+const PAGE_DEFAULT: u64 = 100;
+/// Bytes after which a page ends, with a cursor for the rest.
+const PAGE_BYTES: usize = 4 << 20;
+/// Estimated cost, in microseconds, up to which a query runs without changing threads.
+const INLINE_COST: f64 = 150.0;
+
+/// A query that was checked.
+#[derive(Debug, Clone)]
+pub struct Find {
+    /// Which documents.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Option<Sort>,
+    /// What of them.
+    pub projection: Option<Projection>,
+    /// How many to leave out.
+    pub skip: u64,
+    /// How many at most.
+    pub limit: u64,
+    /// The index to use.
+    pub hint: Option<Hint>,
+    /// Behind which document the answer begins.
+    pub after: Option<Position>,
+    /// Whether the plan is wanted instead of the documents.
+    pub explain: Option<ExplainLevel>,
+    /// What a cursor is bound to: filter and sort.
+    fingerprint: u64,
+}
+
+/// The answer to a query.
+pub struct Page {
+    /// A JSON array.
+    pub documents: Vec<u8>,
+    /// Where the next page begins.
+    pub cursor: Option<String>,
+    /// The plan, as JSON, when it was asked for.
+    pub explained: Option<serde_json::Value>,
+}
+
+impl Page {
+    /// As the REST interface answers.
+    pub fn reply(self) -> Reply {
+        if let Some(explained) = self.explained {
+            return Reply::json(&json!({"explain": explained}));
+        }
+        let mut body = b"{\"documents\":".to_vec();
+        body.extend_from_slice(&self.documents);
+        if let Some(cursor) = self.cursor {
+            body.extend_from_slice(format!(",\"cursor\":\"{cursor}\"").as_bytes());
+        }
+        body.push(b'}');
+        Reply::bytes(body)
+    }
+}
+
+/// A value of a body as the engine sees it.
+///
+/// # Errors
+/// `invalid_query` for what only looks like Extended JSON.
+pub fn value(json: serde_json::Value, name: &str) -> Result<Value> {
+    from_json(json, At::root(name))
+}
+
+/// A filter of a body; without one everything matches.
+pub fn filter(json: Option<serde_json::Value>) -> Result<Filter> {
+    match json {
+        None => Ok(Filter::And(Vec::new())),
+        Some(json) => Filter::parse(&value(json, "filter")?, At::root("filter")),
+    }
+}
+
+impl Find {
+    /// Checks a query. `limit_max` bounds a page.
+    ///
+    /// # Errors
+    /// `invalid_query` naming the part that cannot be; `invalid_parameter` for a limit that is
+    /// too large or a foreign cursor.
+    pub fn parse(body: FindBody, limit_max: u64) -> Result<Find> {
+        let limit = body.limit.unwrap_or(PAGE_DEFAULT.min(limit_max));
+        if limit > limit_max {
+            let message = format!("limit={limit} is out of range");
+            return Err(Error::new(Kind::InvalidParameter, message)
+                .hint(format!("use 0 to {limit_max}, and the cursor for what comes behind")));
+        }
+        let sort = match body.sort {
+            None => None,
+            Some(serde_json::Value::String(names)) => {
+                Some(Sort::from_names(&names, At::root("sort"))?)
+            }
+            Some(json) => Some(Sort::parse(&value(json, "sort")?, At::root("sort"))?),
+        };
+        let projection = match body.projection {
+            None => None,
+            Some(serde_json::Value::String(names)) => {
+                Some(Projection::from_names(&names, At::root("projection"))?)
+            }
+            Some(json) => {
+                Some(Projection::parse(&value(json, "projection")?, At::root("projection"))?)
+            }
+        };
+        let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
+        let filter = filter(body.filter)?;
+        let sorted = sort.as_ref().map_or(Value::Null, Sort::to_value);
+        let fingerprint =
+            xxh3_64(format!("{}{}", filter.to_value().to_json(), sorted.to_json()).as_bytes());
+        let after = body.cursor.map(|text| parse_cursor(&text, fingerprint)).transpose()?;
+        let sort = sort.filter(|sort| !sort.keys.is_empty());
+        Ok(Find {
+            filter,
+            sort,
+            projection,
+            skip: if after.is_some() { 0 } else { body.skip.unwrap_or(0) },
+            limit,
+            hint: hint.transpose()?,
+            after,
+            explain: body.explain,
+            fingerprint,
+        })
+    }
+
+    /// The outermost fields that the answer needs; none when it is the stored text itself.
+    fn needed(&self) -> Option<Fields> {
+        let projection = self.projection.as_ref()?;
+        let mut fields = Fields::default();
+        projection.fields(&mut fields);
+        Some(fields)
+    }
+
+    fn plan(&self, read: &ReadTxn<'_>, collection: &Collection) -> Result<(Plan, Vec<Plan>)> {
+        let names = self.covering_names();
+        let wanted = self.wanted(names.as_deref());
+        plan::choose(read, collection, wanted, self.hint.as_ref())
+    }
+
+    /// The fields from which an index could answer alone.
+    fn covering_names(&self) -> Option<Vec<String>> {
+        let mut fields = Fields::default();
+        self.projection.as_ref()?.plain_names()?.iter().for_each(|name| fields.add(name));
+        self.filter.fields(&mut fields);
+        self.sort.iter().for_each(|sort| sort.fields(&mut fields));
+        match fields {
+            Fields::All => None,
+            Fields::Some(names) => Some(names.into_iter().collect()),
+        }
+    }
+
+    fn wanted<'q>(&'q self, fields: Option<&'q [String]>) -> Wanted<'q> {
+        Wanted {
+            filter: &self.filter,
+            sort: self.sort.as_ref(),
+            ordered: true,
+            // One more tells whether there is another page.
+            limit: Some(self.skip.saturating_add(self.limit).saturating_add(1)),
+            fields,
+        }
+    }
+
+    /// Carries the query out.
+    pub fn run(
+        &self,
+        read: &ReadTxn<'_>,
+        collection: &Collection,
+        plan: &Plan,
+        rejected: &[Plan],
+        ctx: &Context<'_>,
+    ) -> Result<Page> {
+        let started = Instant::now();
+        let fields = self.needed().unwrap_or_default();
+        let counters = Counters::default();
+        let execution = Execution {
+            read,
+            collection,
+            wanted: self.wanted(None),
+            fields: &fields,
+            after: self.after.as_ref(),
+            ctx,
+            counters: &counters,
+        };
+        let mut page = Page { documents: vec![b'['], cursor: None, explained: None };
+        let mut returned = 0;
+        if self.explain != Some(ExplainLevel::QueryPlanner) {
+            let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
+            let mut found = execution.run(plan)?.skip(skip).peekable();
+            while returned < self.limit {
+                let Some(next) = found.next() else { break };
+                let next = next?;
+                if returned > 0 {
+                    page.documents.push(b',');
+                }
+                self.write(&next, &mut page.documents, ctx)?;
+                returned += 1;
+                let full = returned == self.limit || page.documents.len() >= PAGE_BYTES;
+                if full && found.peek().is_some() {
+                    page.cursor = self.cursor(&next);
+                    break;
+                }
+            }
+        }
+        page.documents.push(b']');
+        if let Some(level) = self.explain {
+            let planned = Planned { plan, rejected, counters: &counters };
+            page.explained =
+                Some(explained(&self.filter, &planned, collection, level, returned, started));
+        }
+        Ok(page)
+    }
+
+    fn write(&self, found: &Found<'_>, out: &mut Vec<u8>, ctx: &Context<'_>) -> Result<()> {
+        match (&self.projection, found.stored) {
+            (None, Some((_, json))) => out.extend_from_slice(json),
+            (None, None) => out.extend_from_slice(found.fields.to_json().as_bytes()),
+            (Some(projection), _) => {
+                let projected = projection.apply(&found.fields, ctx)?;
+                out.extend_from_slice(projected.to_json().as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn cursor(&self, last: &Found<'_>) -> Option<String> {
+        let Position { values, id } = position(last, self.sort.as_ref())?;
+        let token = Token { query: self.fingerprint, id, values };
+        Some(CURSOR.encode(serde_json::to_vec(&token).ok()?))
+    }
+}
+
+/// What a cursor holds.
+#[derive(Serialize)]
+struct Token {
+    query: u64,
+    id: DocumentId,
+    values: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct TokenText {
+    query: u64,
+    id: DocumentId,
+    values: Vec<serde_json::Value>,
+}
+
+fn parse_cursor(text: &str, fingerprint: u64) -> Result<Position> {
+    let decoded = CURSOR.decode(text).ok();
+    let token: Option<TokenText> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let Some(token) = token else {
+        let message = format!("cursor={text} was not made by this database");
+        return Err(Error::new(Kind::InvalidParameter, message)
+            .hint("pass the cursor of the page before, or none for the first page"));
+    };
+    if token.query != fingerprint {
+        return Err(Error::new(Kind::InvalidParameter, "the cursor belongs to another query")
+            .hint("pass the filter and sort of the page before, or no cursor"));
+    }
+    let values = token.values.into_iter().map(|json| value(json, "cursor"));
+    Ok(Position { values: values.collect::<Result<_>>()?, id: token.id })
+}
+
+/// Ends a query when its time is up or its caller has gone.
+struct Watch {
+    gone: Arc<AtomicBool>,
+    deadline: Instant,
+    limit: Duration,
+}
+
+impl Watch {
+    fn check(&self) -> Result<()> {
+        if self.gone.load(Ordering::Relaxed) {
+            return Err(Error::new(Kind::TimeLimit, "the caller has gone"));
+        }
+        if Instant::now() > self.deadline {
+            let message = format!("the query took longer than {} ms", self.limit.as_millis());
+            return Err(Error::new(Kind::TimeLimit, message)
+                .hint("add an index or a narrower filter; explain shows what is read"));
+        }
+        Ok(())
+    }
+}
+
+/// Tells a running query that nobody waits for it any more.
+struct Caller(Arc<AtomicBool>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` on the pool for longer reads, within the bounds of a query.
+///
+/// # Errors
+/// `time_limit`, `query_too_large`, and those of `work`.
+pub async fn in_background<T: Send + 'static>(
+    call: &Call,
+    work: impl FnOnce(&ReadTxn<'_>, &Context<'_>) -> Result<T> + Send + 'static,
+) -> Result<(T, u64)> {
+    let config = &call.cluster().config;
+    let limit = Duration::from_millis(config.query_timeout_ms);
+    let memory = config.query_memory_mb << 20;
+    let group = call.group()?.clone();
+    let gone = Arc::new(AtomicBool::new(false));
+    let _caller = Caller(gone.clone());
+    let watch = Watch { gone, deadline: Instant::now() + limit, limit };
+    let reading = actix_web::web::block(move || {
+        // The index first: what is read afterwards is at least as new.
+        let index = group.visible_index();
+        let read = group.read()?;
+        let interrupt = || watch.check();
+        let ctx = Context::new(now_ms() as i64, memory, &interrupt);
+        work(&read, &ctx).map(|done| (done, index))
+    });
+    reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+}
+
+/// A collection with its indexes.
+///
+/// # Errors
+/// `database_not_found`, `collection_not_found`.
+pub fn open(read: &ReadTxn<'_>, database: &str, collection: &str) -> Result<Collection> {
+    Ok(Collection::load(read, find_collection(read, database, collection)?)?)
+}
+
+/// Carries a query out: at once when it is short, else on the pool for longer reads.
+pub async fn find_page(call: &Call, find: Find) -> Result<(Page, u64)> {
+    let (database, collection) = readable_place(call)?;
+    if let Some(done) = find_at_once(call.group()?, call, database, collection, &find)? {
+        return Ok(done);
+    }
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    in_background(call, move |read, ctx| {
+        let collection = open(read, &database, &collection)?;
+        let (plan, rejected) = find.plan(read, &collection)?;
+        find.run(read, &collection, &plan, &rejected, ctx)
+    })
+    .await
+}
+
+fn find_at_once(
+    group: &Group,
+    call: &Call,
+    database: &str,
+    collection: &str,
+    find: &Find,
+) -> Result<Option<(Page, u64)>> {
+    let index = group.visible_index();
+    let read = group.read()?;
+    let collection = open(&read, database, collection)?;
+    let (plan, rejected) = find.plan(&read, &collection)?;
+    if plan.cost > INLINE_COST {
+        return Ok(None);
+    }
+    let config = &call.cluster().config;
+    let limit = Duration::from_millis(config.query_timeout_ms);
+    let watch = Watch { gone: Arc::default(), deadline: Instant::now() + limit, limit };
+    let interrupt = || watch.check();
+    let ctx = Context::new(now_ms() as i64, config.query_memory_mb << 20, &interrupt);
+    find.run(&read, &collection, &plan, &rejected, &ctx).map(|page| Some((page, index)))
+}
+
+/// `POST …/find`
+pub async fn find(call: Rc<Call>) -> Result<Reply> {
+    let find = Find::parse(call.json_or_empty()?, call.cluster().config.page_max as u64)?;
+    call.wait_for_level().await?;
+    let (page, index) = find_page(&call, find).await?;
+    Ok(page.reply().at(index))
+}
+
+/// The query in the parameters of an address: `filter`, `sort`, `fields` (or `projection`),
+/// `skip` (or `offset`), `limit`, `cursor`, `hint`, `explain`.
+///
+/// # Errors
+/// `invalid_parameter` for text that is not JSON where JSON is due; those of [`Find::parse`].
+pub fn find_from_parameters(call: &Call) -> Result<Find> {
+    let max = call.cluster().config.page_max as u64;
+    let json = |name: &str, plain: bool| -> Result<Option<serde_json::Value>> {
+        let Some(text) = call.parameter(&[name]) else { return Ok(None) };
+        if plain && !text.trim_start().starts_with('{') {
+            return Ok(Some(text.into()));
+        }
+        serde_json::from_str(text).map(Some).map_err(|error| {
+            Error::new(Kind::InvalidParameter, format!("the parameter {name} is not JSON: {error}"))
+                .hint("encode the JSON text for an address, or send it as the body of POST …/find")
+        })
+    };
+    let explain = match call.parameter(&["explain"]) {
+        None => None,
+        Some(text) => Some(serde_json::from_value(text.into()).map_err(|_| {
+            Error::new(Kind::InvalidParameter, format!("explain={text} is unknown"))
+                .hint("use queryPlanner or executionStats")
+        })?),
+    };
+    let projection = match json("fields", true)? {
+        None => json("projection", true)?,
+        some => some,
+    };
+    let skip = call.number("skip", call.number("offset", 0, u64::MAX)?, u64::MAX)?;
+    let body = FindBody {
+        filter: json("filter", false)?,
+        sort: json("sort", true)?,
+        projection,
+        skip: Some(skip),
+        limit: Some(call.number("limit", PAGE_DEFAULT.min(max), max)?),
+        cursor: call.parameter(&["cursor"]).map(str::to_owned),
+        hint: json("hint", true)?,
+        explain,
+    };
+    Find::parse(body, max)
+}
+
+/// `GET …/documents`
+pub async fn list(call: Rc<Call>) -> Result<Reply> {
+    let find = find_from_parameters(&call)?;
+    call.wait_for_level().await?;
+    let (page, index) = find_page(&call, find).await?;
+    Ok(page.reply().at(index))
+}
+
+/// `GET …/count`, `POST …/count`
+pub async fn count(call: Rc<Call>) -> Result<Reply> {
+    let body = match call.parameter(&["filter"]) {
+        Some(text) => CountBody {
+            filter: Some(serde_json::from_str(text).map_err(|error| {
+                Error::new(
+                    Kind::InvalidParameter,
+                    format!("the parameter filter is not JSON: {error}"),
+                )
+                .hint("encode the JSON text for an address, or send it as the body of POST …/count")
+            })?),
+            hint: None,
+        },
+        None => call.json_or_empty()?,
+    };
+    let filter = filter(body.filter)?;
+    let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
+    let hint = hint.transpose()?;
+    call.wait_for_level().await?;
+    let (count, index) = count_matching(&call, filter, hint).await?;
+    Ok(Reply::json(&CountReply { count }).at(index))
+}
+
+/// Counts the documents that match.
+pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> Result<(u64, u64)> {
+    let (database, collection) = readable_place(call)?;
+    if filter.always() {
+        let index = call.group()?.visible_index();
+        let read = call.group()?.read()?;
+        let id = find_collection(&read, database, collection)?;
+        return Ok((catalog::totals(&read, id)?.documents, index));
+    }
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    in_background(call, move |read, ctx| {
+        let collection = open(read, &database, &collection)?;
+        let mut fields = Fields::default();
+        filter.fields(&mut fields);
+        let names: Option<Vec<String>> = match fields {
+            Fields::All => None,
+            Fields::Some(names) => Some(names.into_iter().collect()),
+        };
+        let wanted = Wanted {
+            filter: &filter,
+            sort: None,
+            ordered: false,
+            limit: None,
+            fields: names.as_deref(),
+        };
+        let (plan, _) = plan::choose(read, &collection, wanted, hint.as_ref())?;
+        let (none, counters) = (Fields::default(), Counters::default());
+        let execution = Execution {
+            read,
+            collection: &collection,
+            wanted,
+            fields: &none,
+            after: None,
+            ctx,
+            counters: &counters,
+        };
+        execution.run(&plan)?.try_fold(0, |count, found| found.map(|_| count + 1))
+    })
+    .await
+}
+
+/// `POST …/distinct`
+pub async fn distinct(call: Rc<Call>) -> Result<Reply> {
+    let body: DistinctBody = call.json()?;
+    let filter = filter(body.filter)?;
+    call.wait_for_level().await?;
+    let (values, index) = distinct_values(&call, body.field, filter).await?;
+    Ok(Reply::json(&json!({"values": values})).at(index))
+}
+
+/// The different values of a field, those inside arrays one by one, in their order.
+pub async fn distinct_values(
+    call: &Call,
+    field: String,
+    filter: Filter,
+) -> Result<(Vec<Value>, u64)> {
+    let path = Path::parse(&field, At::root("field"))?;
+    let (database, collection) = readable_place(call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    in_background(call, move |read, ctx| {
+        let collection = open(read, &database, &collection)?;
+        let mut fields = Fields::default();
+        fields.add(path.as_str());
+        let request = Request { filter: &filter, sort: None, limit: None, fields, hint: None };
+        let mut values = BTreeSet::new();
+        scan(read, &collection, request, ctx, |documents, _| {
+            for document in documents {
+                let document = document?;
+                let mut found = Vec::new();
+                path.any(&document, |value| {
+                    match value {
+                        Some(Value::Array(items)) => found.extend(items),
+                        Some(value) => found.push(value),
+                        None => {}
+                    }
+                    false
+                });
+                for value in found {
+                    if !values.contains(value) {
+                        ctx.charge(value.bytes(), "the set of different values")?;
+                        values.insert(value.clone());
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(values.into_iter().collect())
+    })
+    .await
+}
+
+/// The collections of a database, as pipelines read them.
+struct Collections<'t> {
+    read: &'t ReadTxn<'t>,
+    database: &'t str,
+    opened: RefCell<HashMap<String, Rc<Collection>>>,
+}
+
+impl<'t> Collections<'t> {
+    fn new(read: &'t ReadTxn<'t>, database: &'t str) -> Self {
+        Collections { read, database, opened: RefCell::default() }
+    }
+
+    fn open(&self, name: &str) -> Result<Rc<Collection>> {
+        if let Some(known) = self.opened.borrow().get(name) {
+            return Ok(known.clone());
+        }
+        let opened = Rc::new(open(self.read, self.database, name)?);
+        self.opened.borrow_mut().insert(name.to_owned(), opened.clone());
+        Ok(opened)
+    }
+}
+
+impl Source for Collections<'_> {
+    fn find<'s>(
+        &'s self,
+        collection: &str,
+        filter: Filter,
+        ctx: &'s Context<'s>,
+    ) -> Result<Documents<'s>> {
+        if self.database == system::DATABASE && system::is_secret(collection) {
+            return Err(secret(self.database, collection));
+        }
+        // As in MongoDB a collection that does not exist is an empty one here.
+        let Ok(collection) = self.open(collection) else {
+            return Ok(Box::new(std::iter::empty()));
+        };
+        let mut kept = Vec::new();
+        let request =
+            Request { filter: &filter, sort: None, limit: None, fields: Fields::All, hint: None };
+        scan(self.read, &collection, request, ctx, |documents, _| {
+            for document in documents {
+                let document = document?;
+                ctx.charge(document.bytes(), "reading another collection")?;
+                kept.push(document);
+            }
+            Ok(())
+        })?;
+        Ok(Box::new(kept.into_iter().map(move |document| {
+            ctx.release(document.bytes());
+            Ok(document)
+        })))
+    }
+}
+
+/// What [`scan`] reads.
+struct Request<'q> {
+    filter: &'q Filter,
+    sort: Option<&'q Sort>,
+    limit: Option<u64>,
+    fields: Fields,
+    hint: Option<&'q Hint>,
+}
+
+/// Hands the parsed documents that match to `work`, in order, with what reading them counts.
+fn scan<T>(
+    read: &ReadTxn<'_>,
+    collection: &Collection,
+    request: Request<'_>,
+    ctx: &Context<'_>,
+    work: impl FnOnce(Documents<'_>, &Planned<'_>) -> Result<T>,
+) -> Result<T> {
+    let Request { filter, sort, limit, fields, hint } = request;
+    let wanted = Wanted { filter, sort, ordered: true, limit, fields: None };
+    let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
+    let counters = Counters::default();
+    let execution = Execution {
+        read,
+        collection,
+        wanted,
+        fields: &fields,
+        after: None,
+        ctx,
+        counters: &counters,
+    };
+    let documents = execution.run(&plan)?.map(|found| found.map(|found| found.fields));
+    let planned = Planned { plan: &plan, rejected: &rejected, counters: &counters };
+    work(Box::new(documents), &planned)
+}
+
+/// How a scan is done, for `explain`.
+struct Planned<'p> {
+    plan: &'p Plan,
+    rejected: &'p [Plan],
+    counters: &'p Counters,
+}
+
+/// A pipeline that was checked.
+pub struct Aggregate {
+    pipeline: Pipeline,
+    hint: Option<Hint>,
+    explain: Option<ExplainLevel>,
+}
+
+impl Aggregate {
+    /// Checks a pipeline.
+    ///
+    /// # Errors
+    /// `invalid_query` naming the stage and what is wrong with it.
+    pub fn parse(body: AggregateBody) -> Result<Aggregate> {
+        let pipeline = Pipeline::parse(&value(body.pipeline, "pipeline")?, At::root("pipeline"))?;
+        let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
+        Ok(Aggregate { pipeline, hint: hint.transpose()?, explain: body.explain })
+    }
+
+    /// Where the result is written, when it is.
+    pub fn output(&self) -> Option<&Output> {
+        self.pipeline.output()
+    }
+
+    /// Carries the pipeline out; `each` gets every document of the result. Gives the plan when
+    /// it was asked for.
+    fn run(
+        mut self,
+        read: &ReadTxn<'_>,
+        place: (&str, &str),
+        ctx: &Context<'_>,
+        mut each: impl FnMut(Value) -> Result<()>,
+    ) -> Result<Option<serde_json::Value>> {
+        let (database, collection) = place;
+        let started = Instant::now();
+        let source = Collections::new(read, database);
+        let collection = source.open(collection)?;
+        let pushdown = self.pipeline.pushdown();
+        let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
+        let request = Request {
+            filter: &filter,
+            sort: pushdown.sort.as_ref(),
+            limit: pushdown.limit.map(|limit| limit.saturating_add(pushdown.skip)),
+            fields: self.pipeline.fields(),
+            hint: self.hint.as_ref(),
+        };
+        let explain = self.explain;
+        scan(read, &collection, request, ctx, |documents, planned| {
+            let skip = usize::try_from(pushdown.skip).unwrap_or(usize::MAX);
+            let limit =
+                pushdown.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
+            let input = Box::new(documents.skip(skip).take(limit));
+            let mut returned = 0;
+            if explain != Some(ExplainLevel::QueryPlanner) {
+                for document in self.pipeline.run(input, &source, ctx) {
+                    let document = document?;
+                    returned += 1;
+                    if explain.is_none() {
+                        each(document)?;
+                    }
+                }
+            }
+            Ok(explain
+                .map(|level| explained(&filter, planned, &collection, level, returned, started)))
+        })
+    }
+}
+
+fn explained(
+    filter: &Filter,
+    planned: &Planned<'_>,
+    collection: &Collection,
+    level: ExplainLevel,
+    returned: u64,
+    started: Instant,
+) -> serde_json::Value {
+    let rejected: Vec<_> = planned.rejected.iter().map(|plan| plan.explain(collection)).collect();
+    let mut explained = json!({"queryPlanner": {
+        "parsedQuery": filter.to_value(),
+        "winningPlan": planned.plan.explain(collection),
+        "rejectedPlans": rejected,
+    }});
+    if level == ExplainLevel::ExecutionStats {
+        explained["executionStats"] = json!({
+            "nReturned": returned,
+            "totalKeysExamined": planned.counters.keys.get(),
+            "totalDocsExamined": planned.counters.documents.get(),
+            "executionTimeMillis": started.elapsed().as_secs_f64() * 1000.0,
+        });
+    }
+    explained
+}
+
+/// Carries out a pipeline whose result goes to the caller.
+pub async fn aggregate_page(call: &Call, aggregate: Aggregate) -> Result<(Page, u64)> {
+    let (database, collection) = readable_place(call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    in_background(call, move |read, ctx| {
+        let mut documents = vec![b'['];
+        let explained = aggregate.run(read, (&database, &collection), ctx, |document| {
+            let text = document.to_json();
+            ctx.charge(text.len(), "the result")?;
+            if documents.len() > 1 {
+                documents.push(b',');
+            }
+            documents.extend_from_slice(text.as_bytes());
+            Ok(())
+        })?;
+        documents.push(b']');
+        Ok(Page { documents, cursor: None, explained })
+    })
+    .await
+}
+
+/// The documents that a pipeline gives, for writing them.
+pub async fn aggregate_documents(call: &Call, aggregate: Aggregate) -> Result<Vec<Value>> {
+    let (database, collection) = readable_place(call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let (documents, _) = in_background(call, move |read, ctx| {
+        let mut documents = Vec::new();
+        aggregate.run(read, (&database, &collection), ctx, |document| {
+            ctx.charge(document.bytes(), "the result")?;
+            documents.push(document);
+            Ok(())
+        })?;
+        Ok(documents)
+    })
+    .await?;
+    Ok(documents)
+}
+
+/// Whether a pipeline writes its result, so that it must run on the leader.
+pub fn pipeline_writes(call: &Call) -> Result<bool> {
+    Ok(Aggregate::parse(call.json()?)?.output().is_some())
+}
+
+/// `POST …/aggregate`
+pub async fn aggregate(call: Rc<Call>) -> Result<Reply> {
+    let aggregate = Aggregate::parse(call.json()?)?;
+    call.wait_for_level().await?;
+    if aggregate.output().is_some() && aggregate.explain.is_none() {
+        return super::update::write_output(&call, aggregate).await;
+    }
+    let (page, index) = aggregate_page(&call, aggregate).await?;
+    Ok(page.reply().at(index))
+}

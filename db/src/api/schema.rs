@@ -1,0 +1,121 @@
+//! The JSON Schema of a collection, and dry runs of schema and rules.
+
+use super::call::Call;
+use super::document::{readable_place, writable_place};
+use super::query::{self, in_background, open};
+use super::reply::Reply;
+use crate::engine::command::Command;
+use crate::engine::document::decode;
+use crate::engine::schema::{Schema, definition_to_schema};
+use crate::engine::upkeep::stored_rules;
+use crate::engine::write::dry_run;
+use crate::error::{Error, Kind, Result};
+use crate::storage::{Read, Table, keys};
+use jettra_driver::wire::{
+    InvalidDocument, SchemaBody, SchemaMode, SchemaReply, ValidateBody, ValidateReply,
+};
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+/// Documents with violations that an answer lists.
+const INVALID_MAX: usize = 100;
+
+/// `GET …/schema`
+pub async fn get(call: Rc<Call>) -> Result<Reply> {
+    call.wait_for_level().await?;
+    let (database, collection) = readable_place(&call)?;
+    let index = call.group()?.visible_index();
+    let read = call.group()?.read()?;
+    let options = open(&read, database, collection)?.options;
+    let schema = options.schema.and_then(|text| serde_json::from_str(&text).ok());
+    let mode = if options.schema_warns { SchemaMode::Warn } else { SchemaMode::Error };
+    Ok(Reply::json(&SchemaReply { schema, mode }).at(index))
+}
+
+/// `PUT …/schema`
+pub async fn put(call: Rc<Call>) -> Result<Reply> {
+    let body: SchemaBody = call.json()?;
+    let schema = match (body.schema, body.definition) {
+        (Some(schema), None) => schema,
+        (None, Some(definition)) => definition_to_schema(&query::value(definition, "definition")?)?,
+        _ => {
+            return Err(Error::new(Kind::InvalidBody, "either schema or definition must be given")
+                .hint("{\"schema\": {…}} is JSON Schema, {\"definition\": {\"age\": \"int\"}} its short form"));
+        }
+    };
+    Schema::compile(&schema)?;
+    set(&call, Some(schema.to_string()), body.mode == SchemaMode::Warn).await
+}
+
+/// `DELETE …/schema`
+pub async fn remove(call: Rc<Call>) -> Result<Reply> {
+    set(&call, None, false).await
+}
+
+async fn set(call: &Call, schema: Option<String>, warns: bool) -> Result<Reply> {
+    let (database, collection) = writable_place(call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let command = Command::SetSchema { database, collection, schema, warns };
+    let applied = call.group()?.propose(command).await?;
+    Ok(Reply::empty().at(applied.index))
+}
+
+/// `POST …/validate`
+pub async fn validate(call: Rc<Call>) -> Result<Reply> {
+    let body: ValidateBody = call.json_or_empty()?;
+    call.wait_for_level().await?;
+    let (database, name) = readable_place(&call)?;
+    let (database, name) = (database.to_owned(), name.to_owned());
+    let trial = body.schema.map(|schema| Schema::compile(&schema)).transpose()?;
+    let (reply, index) = in_background(&call, move |read, ctx| {
+        let collection = open(read, &database, &name)?;
+        let schema = match (trial, &collection.options.schema) {
+            (Some(trial), _) => Some(trial),
+            (None, Some(text)) => {
+                let schema = serde_json::from_str(text)
+                    .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+                Some(Schema::compile(&schema)?)
+            }
+            (None, None) => None,
+        };
+        let rules = stored_rules(read, &database)?;
+        let mut reply = ValidateReply { checked: 0, invalid: Vec::new(), invalid_count: 0 };
+        let mut check = |place: Value, document: Value| -> Result<()> {
+            ctx.step()?;
+            let value = query::value(document.clone(), "document")?;
+            let mut violations = dry_run(read, &database, &name, &rules, &value)?;
+            violations.extend(schema.iter().flat_map(|schema| schema.check(&document)));
+            reply.checked += 1;
+            if violations.is_empty() {
+                return Ok(());
+            }
+            reply.invalid_count += 1;
+            if reply.invalid.len() < INVALID_MAX {
+                let violations = violations.iter().map(|violation| json!(violation)).collect();
+                reply.invalid.push(InvalidDocument { document: place, violations });
+            }
+            Ok(())
+        };
+        match body.documents {
+            Some(documents) => {
+                for (at, document) in documents.into_iter().enumerate() {
+                    check(json!(at), document)?;
+                }
+            }
+            None => {
+                let (start, end) =
+                    (keys::collection_start(collection.id), keys::collection_end(collection.id));
+                for row in read.range(Table::Documents, &start, &end)? {
+                    let (_, stored) = row?;
+                    let json = decode(stored).map(|(_, json)| json).unwrap_or_default();
+                    let document: Value = serde_json::from_slice(json)
+                        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+                    check(document.get("_id").cloned().unwrap_or_default(), document)?;
+                }
+            }
+        }
+        Ok(reply)
+    })
+    .await?;
+    Ok(Reply::json(&reply).at(index))
+}

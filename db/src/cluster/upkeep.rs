@@ -1,0 +1,106 @@
+//! Work that grows with the data: building indexes, deleting what has expired, clearing away
+//! what was dropped. The leader proposes it in small steps; where it stands is replicated, so
+//! the next leader goes on from there.
+
+use super::Cluster;
+use super::bootstrap::now_ms;
+use crate::engine::catalog::{self, Collection};
+use crate::engine::command::{Command, Outcome};
+use crate::engine::index::IndexState;
+use crate::engine::upkeep::expired;
+use crate::error::{Kind, Result};
+use crate::raft::Group;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two looks for documents that have expired.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Documents that one command adds to an index.
+const BUILD_STEP: u32 = 2_000;
+/// Documents that one command deletes because they have expired.
+const EXPIRE_STEP: u32 = 1_000;
+/// Rows that one command clears away.
+const CLEAR_STEP: u32 = 10_000;
+
+/// Runs until the node ends.
+pub async fn run(cluster: Arc<Cluster>) {
+    while !cluster.is_ending() {
+        let _ = tokio::time::timeout(INTERVAL, cluster.upkeep.notified()).await;
+        let Ok(group) = cluster.group() else { return };
+        if !group.is_leader() {
+            continue;
+        }
+        if let Err(error) = round(group).await {
+            match error.kind {
+                // Another leader goes on, or this one a little later.
+                Kind::NoLeader | Kind::Overloaded | Kind::OutcomeUnknown | Kind::Stopping => {
+                    tracing::debug!(%error, "upkeep is interrupted");
+                }
+                _ => tracing::warn!(%error, "upkeep cannot go on"),
+            }
+        }
+    }
+}
+
+/// Does what is to be done now, each thing a step at a time in turn.
+async fn round(group: &Arc<Group>) -> Result<()> {
+    let reader = group.clone();
+    let due = tokio::task::spawn_blocking(move || due(&reader));
+    let mut due = match due.await {
+        Ok(due) => due?,
+        Err(_) => return Ok(()),
+    };
+    while !due.is_empty() {
+        let mut unfinished = Vec::new();
+        for (command, step) in due {
+            let applied = group.propose(command.clone()).await?;
+            if matches!(applied.outcome, Outcome::Worked(worked) if worked >= u64::from(step)) {
+                unfinished.push((command, step));
+            }
+        }
+        due = unfinished;
+    }
+    Ok(())
+}
+
+/// The commands that are due, each with the number of documents or rows it works off.
+fn due(group: &Group) -> Result<Vec<(Command, u32)>> {
+    let read = group.read()?;
+    let mut due = Vec::new();
+    if catalog::garbage(&read)?.is_some() {
+        due.push((Command::ClearGarbage { rows: CLEAR_STEP }, CLEAR_STEP));
+    }
+    for (database, _) in catalog::databases(&read)? {
+        for (collection, id) in catalog::collections(&read, &database)? {
+            for index in Collection::load(&read, id)?.indexes {
+                let (database, collection) = (database.clone(), collection.clone());
+                let (time_ms, number) = (now_ms(), index.entry.id);
+                match index.entry.state {
+                    IndexState::Building { .. } => {
+                        let build = Command::BuildIndex {
+                            database,
+                            collection,
+                            index: number,
+                            documents: BUILD_STEP,
+                        };
+                        due.push((build, BUILD_STEP));
+                    }
+                    IndexState::Ready
+                        if !expired(&read, id, &index, time_ms as i64, 1)?.is_empty() =>
+                    {
+                        let expire = Command::Expire {
+                            database,
+                            collection,
+                            index: number,
+                            time_ms,
+                            documents: EXPIRE_STEP,
+                        };
+                        due.push((expire, EXPIRE_STEP));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(due)
+}

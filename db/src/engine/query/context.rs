@@ -1,0 +1,153 @@
+//! What every part of a query needs: its place for error messages, bounds, and which fields
+//! it reads.
+
+use crate::error::{Error, Kind, Result};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Where a part of a query stands, for error messages: `filter.$and[0].age`.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    parent: Option<&'a At<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> At<'a> {
+    /// The whole of something: `filter`, `update`, `pipeline`.
+    pub fn root(name: &'a str) -> At<'a> {
+        At { parent: None, step: Step::Key(name) }
+    }
+
+    /// A field of it.
+    pub fn key<'b>(&'b self, name: &'b str) -> At<'b> {
+        At { parent: Some(self), step: Step::Key(name) }
+    }
+
+    /// An item of it.
+    pub fn index(&self, index: usize) -> At<'_> {
+        At { parent: Some(self), step: Step::Index(index) }
+    }
+
+    /// The error for what stands here; the message goes on after the place:
+    /// `at.invalid("must be a number")`.
+    pub fn invalid(&self, message: impl fmt::Display) -> Error {
+        self.error(Kind::InvalidQuery, message)
+    }
+
+    /// An error of another kind for what stands here.
+    pub fn error(&self, kind: Kind, message: impl fmt::Display) -> Error {
+        let place = self.to_string();
+        Error::new(kind, format!("{place} {message}")).details(serde_json::json!({"path": place}))
+    }
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match (self.step, self.parent) {
+            (Step::Key(name), None) => f.write_str(name),
+            (Step::Key(name), Some(_)) => write!(f, ".{name}"),
+            (Step::Index(index), _) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// What an execution may use, and when it must end.
+pub struct Context<'a> {
+    /// The time that the query sees as now, in milliseconds since 1970.
+    pub now_ms: i64,
+    memory_max: usize,
+    memory_used: Cell<usize>,
+    steps: Cell<u32>,
+    interrupt: &'a dyn Fn() -> Result<()>,
+}
+
+/// Steps between two looks at the interrupt.
+const STEPS: u32 = 256;
+
+impl<'a> Context<'a> {
+    /// Bounds of an execution; `interrupt` is asked now and then, and its error ends the query.
+    pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
+        let (memory_used, steps) = (Cell::new(0), Cell::new(0));
+        Context { now_ms, memory_max, memory_used, steps, interrupt }
+    }
+
+    /// Counts one document or item of work.
+    ///
+    /// # Errors
+    /// When the time is up or the caller has gone.
+    pub fn step(&self) -> Result<()> {
+        let steps = self.steps.get().wrapping_add(1);
+        self.steps.set(steps);
+        if steps.is_multiple_of(STEPS) { (self.interrupt)() } else { Ok(()) }
+    }
+
+    /// Counts `bytes` that are kept until [`Context::release`]; `what` keeps them.
+    ///
+    /// # Errors
+    /// `query_too_large` when the bound is passed.
+    pub fn charge(&self, bytes: usize, what: &str) -> Result<()> {
+        let used = self.memory_used.get().saturating_add(bytes);
+        if used > self.memory_max {
+            let message = format!("{what} needs more than {} bytes of memory", self.memory_max);
+            return Err(Error::new(Kind::QueryTooLarge, message)
+                .hint("let the query keep less: filter earlier, set a limit, or add an index"));
+        }
+        self.memory_used.set(used);
+        Ok(())
+    }
+
+    /// Gives back what was counted.
+    pub fn release(&self, bytes: usize) {
+        self.memory_used.set(self.memory_used.get().saturating_sub(bytes));
+    }
+}
+
+/// The outermost fields that a query reads; the others need not be parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fields {
+    /// Whole documents.
+    All,
+    /// These only.
+    Some(BTreeSet<String>),
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields::Some(BTreeSet::new())
+    }
+}
+
+impl Fields {
+    /// Adds the outermost field of a path such as `a.b`.
+    pub fn add(&mut self, path: &str) {
+        if let Fields::Some(names) = self {
+            let first = path.split('.').next().unwrap_or(path);
+            if !names.contains(first) {
+                names.insert(first.to_owned());
+            }
+        }
+    }
+
+    /// Adds every field.
+    pub fn add_all(&mut self) {
+        *self = Fields::All;
+    }
+
+    /// Whether the field is read.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Fields::All => true,
+            Fields::Some(names) => names.contains(name),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Arrays: their items, parts, order, and what is made of them.
+
+use super::call::{
+    ANY, Args, Call, Form, ONE, Operator, Parts, Shape, TWO, named_fields, null, operator, owned,
+};
+use super::{Answer, Expr, Node, Scope, follow, parse};
+use crate::engine::query::context::At;
+use crate::engine::query::path::Path;
+use crate::engine::value::{Object, Value, compare};
+use crate::error::Result;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    operator("$arrayElemAt", TWO, |args| {
+        let (Some(items), Some(index)) = (args.array(0)?, args.int(1)?) else { return null() };
+        Ok(item(items, index))
+    }),
+    operator("$first", ONE, |args| args.array(0)?.map_or_else(null, |items| Ok(item(items, 0)))),
+    operator("$last", ONE, |args| args.array(0)?.map_or_else(null, |items| Ok(item(items, -1)))),
+    operator("$size", ONE, |args| owned(args.list(0)?.len() as i64)),
+    operator("$slice", Shape::List(2, 3), slice),
+    operator("$concatArrays", ANY, concat),
+    operator("$in", TWO, |args| {
+        let (value, items) = (args.get(0)?, args.list(1)?);
+        owned(value.is_some_and(|value| items.contains(&value)))
+    }),
+    operator("$indexOfArray", Shape::List(2, 4), index_of),
+    operator("$isArray", ONE, |args| {
+        owned(matches!(args.get(0)?.as_deref(), Some(Value::Array(_))))
+    }),
+    operator("$range", Shape::List(2, 3), range),
+    operator("$reverseArray", ONE, |args| {
+        let Some(items) = args.array(0)? else { return null() };
+        let mut items = items.into_owned();
+        items.reverse();
+        owned(Value::Array(items))
+    }),
+    operator("$sortArray", Shape::Special(&SORT), sort),
+    operator("$zip", Shape::Named(&["inputs", "useLongestLength", "defaults"], 1), zip),
+    operator("$arrayToObject", ONE, array_to_object),
+    operator("$objectToArray", ONE, object_to_array),
+];
+
+/// An item by its index, from the end when that is negative.
+fn item<'v>(items: Cow<'v, [Value]>, index: i64) -> Option<Cow<'v, Value>> {
+    let index = match index {
+        0.. => usize::try_from(index).ok()?,
+        _ => items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+    };
+    match items {
+        Cow::Borrowed(items) => items.get(index).map(Cow::Borrowed),
+        Cow::Owned(items) => items.into_iter().nth(index).map(Cow::Owned),
+    }
+}
+
+/// A number of items as an index, at most `len`.
+fn clamp(number: u64, len: usize) -> usize {
+    usize::try_from(number).unwrap_or(len).min(len)
+}
+
+fn slice<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let (Some(items), Some(first)) = (args.array(0)?, args.int(1)?) else { return null() };
+    let len = items.len();
+    let from_end = |number: i64| len - clamp(number.unsigned_abs(), len);
+    let (start, end) = match args.given(2) {
+        false if first < 0 => (from_end(first), len),
+        false => (0, clamp(first.unsigned_abs(), len)),
+        true => {
+            let Some(count) = args.int(2)? else { return null() };
+            if count <= 0 {
+                return Err(args.wrong("a count of 1 or more after a position", &count.into()));
+            }
+            let start = if first < 0 { from_end(first) } else { clamp(first.unsigned_abs(), len) };
+            (start, start + clamp(count.unsigned_abs(), len - start))
+        }
+    };
+    owned(Value::Array(items.get(start..end).unwrap_or_default().to_vec()))
+}
+
+fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let mut all = Vec::new();
+    for index in 0..args.len() {
+        match args.array(index)? {
+            None => return null(),
+            Some(Cow::Owned(items)) => all.extend(items),
+            Some(Cow::Borrowed(items)) => {
+                for item in items {
+                    args.item(item, all.len() + 1)?;
+                    all.push(item.clone());
+                }
+            }
+        }
+        args.check_len(all.len())?;
+    }
+    owned(Value::Array(all))
+}
+
+/// The part of something of length `len` that optional arguments choose, from the one at
+/// `first` on; an end before the start chooses nothing.
+pub(super) fn bounds(args: &Args<'_, '_>, first: usize, len: usize) -> Result<(usize, usize)> {
+    let bound = |index: usize, default: usize| {
+        if !args.given(index) {
+            return Ok(default);
+        }
+        match args.required_int(index)? {
+            number @ 0.. => Ok(clamp(number.unsigned_abs(), len)),
+            number => Err(args.wrong("bounds of 0 or more", &number.into())),
+        }
+    };
+    let (start, end) = (bound(first, 0)?, bound(first + 1, len)?);
+    Ok((start, end.max(start)))
+}
+
+fn index_of<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(items) = args.array(0)? else { return null() };
+    let value = args.get(1)?;
+    let (start, end) = bounds(args, 2, items.len())?;
+    let part = items.get(start..end).unwrap_or_default();
+    let found = part.iter().position(|item| Some(item) == value.as_deref());
+    owned(found.map_or(-1, |index| (start + index) as i64))
+}
+
+fn range<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let (start, end) = (args.required_int(0)?, args.required_int(1)?);
+    let step = if args.given(2) { args.required_int(2)? } else { 1 };
+    if step == 0 {
+        return Err(args.error("needs a step other than 0"));
+    }
+    let distance = if step > 0 {
+        i128::from(end) - i128::from(start)
+    } else {
+        i128::from(start) - i128::from(end)
+    };
+    let len =
+        (distance.max(0) + i128::from(step.unsigned_abs()) - 1) / i128::from(step.unsigned_abs());
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    args.check_len(len)?;
+    args.hold(len * size_of::<Value>())?;
+    let next = |number: &i64| number.checked_add(step);
+    let numbers = std::iter::successors(Some(start), next).take(len);
+    owned(Value::Array(numbers.map(Value::Int).collect()))
+}
+
+/// How `$sortArray` is written: what it sorts by is not an expression.
+static SORT: Form = Form { parse: parse_sort, to_value: sort_to_value };
+const SORT_FIELDS: &[&str] = &["input", "sortBy"];
+
+fn parse_sort(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Parts> {
+    let fields = named_fields(value, at, SORT_FIELDS, 2)?;
+    let (Some(input), Some(by)) = (fields.get("input"), fields.get("sortBy")) else {
+        return Err(at.invalid("must have input and sortBy"));
+    };
+    let at_by = at.key("sortBy");
+    let direction = |value: &Value, at: At<'_>| match value.as_int() {
+        Some(1 | -1) => Ok(()),
+        _ => Err(at.invalid("must be 1 (ascending) or -1 (descending)")),
+    };
+    match by {
+        Value::Object(fields) if fields.is_empty() => {
+            return Err(at_by.invalid("must name at least one field"));
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                Path::parse(name, at_by)?;
+                direction(value, at_by.key(name))?;
+            }
+        }
+        other => direction(other, at_by)?,
+    }
+    let input = parse(input, at.key("input"), scope)?;
+    Ok((Vec::new(), vec![Some(input), Some(Expr(Node::Literal(by.clone())))]))
+}
+
+fn sort_to_value(call: &Call) -> Value {
+    let value = |(name, expr): (&&str, &Expr)| match expr.as_literal() {
+        Some(by) if *name == "sortBy" => ((*name).to_owned(), by.clone()),
+        _ => ((*name).to_owned(), expr.to_value()),
+    };
+    Value::Object(SORT_FIELDS.iter().zip(call.args.iter().flatten()).map(value).collect())
+}
+
+fn sort<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(items) = args.array(0)? else { return null() };
+    let mut items = items.into_owned();
+    let directed = |order: Ordering, direction: &Value| match direction.as_int() {
+        Some(1) => order,
+        _ => order.reverse(),
+    };
+    match args.get(1)?.as_deref() {
+        Some(Value::Object(fields)) => {
+            let at = At::root("sortBy");
+            let keys = fields.iter().map(|(name, value)| Ok((Path::parse(name, at)?, value)));
+            let keys = keys.collect::<Result<Vec<_>>>()?;
+            items.sort_by(|a, b| {
+                let orders = keys.iter().map(|(path, direction)| {
+                    let of = |item| follow(item, path.steps()).unwrap_or_default();
+                    directed(compare(&of(a), &of(b)), direction)
+                });
+                orders.fold(Ordering::Equal, Ordering::then)
+            });
+        }
+        direction => {
+            let direction = direction.cloned().unwrap_or_default();
+            items.sort_by(|a, b| directed(compare(a, b), &direction));
+        }
+    }
+    owned(Value::Array(items))
+}
+
+fn zip<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let inputs = args.list(0)?;
+    let longest = match args.get(1)?.as_deref() {
+        None => false,
+        Some(Value::Bool(longest)) => *longest,
+        Some(other) => return Err(args.wrong("useLongestLength to be true or false", other)),
+    };
+    let defaults = args.array(2)?.unwrap_or_default();
+    if !defaults.is_empty() && (!longest || defaults.len() != inputs.len()) {
+        let rule = "needs as many defaults as inputs, and useLongestLength: true with them";
+        return Err(args.error(rule));
+    }
+    let mut lists = Vec::with_capacity(inputs.len());
+    for input in inputs.iter() {
+        match input {
+            Value::Array(items) => lists.push(items),
+            Value::Null => return null(),
+            other => return Err(args.wrong("arrays", other)),
+        }
+    }
+    let lens = lists.iter().map(|items| items.len());
+    let len = if longest { lens.max() } else { lens.min() };
+    let mut rows = Vec::new();
+    for index in 0..len.unwrap_or(0) {
+        let cells = lists.iter().enumerate().map(|(list, items)| {
+            let cell = items.get(index).or_else(|| defaults.get(list));
+            cell.cloned().unwrap_or_default()
+        });
+        let row = Value::Array(cells.collect());
+        args.item(&row, rows.len() + 1)?;
+        rows.push(row);
+    }
+    owned(Value::Array(rows))
+}
+
+fn array_to_object<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(items) = args.array(0)? else { return null() };
+    let mut object = Object::new();
+    for item in items.iter() {
+        let pair = match item {
+            Value::Array(pair) => match pair.as_slice() {
+                [Value::String(name), value] => Some((name, value)),
+                _ => None,
+            },
+            Value::Object(fields) if fields.len() == 2 => {
+                match (fields.get("k"), fields.get("v")) {
+                    (Some(Value::String(name)), Some(value)) => Some((name, value)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let Some((name, value)) = pair else {
+            return Err(args.wrong("items [name, value] or {\"k\": name, \"v\": value}", item));
+        };
+        args.ctx.step()?;
+        args.hold(name.len() + value.bytes())?;
+        object.insert(name.clone(), value.clone());
+    }
+    owned(Value::Object(object))
+}
+
+fn object_to_array<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let object = match args.present(0)? {
+        None => return null(),
+        Some(value) => value,
+    };
+    let Some(fields) = object.as_object() else {
+        return Err(args.wrong("an object", &object));
+    };
+    let mut pairs = Vec::with_capacity(fields.len());
+    for (name, value) in fields {
+        let pair = [("k", Value::from(name.as_str())), ("v", value.clone())];
+        let pair = Value::Object(pair.map(|(name, value)| (name.to_owned(), value)).into());
+        args.item(&pair, pairs.len() + 1)?;
+        pairs.push(pair);
+    }
+    owned(Value::Array(pairs))
+}

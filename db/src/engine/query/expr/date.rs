@@ -1,0 +1,286 @@
+//! Dates: their parts, and their texts.
+
+use super::Answer;
+use super::call::{Args, Operator, Shape, null, operator, owned};
+use super::zone::{date, instant, out_of_range, zone, zoned};
+use crate::engine::value::{Object, Value};
+use crate::error::Result;
+use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+use std::borrow::Cow;
+use std::fmt::Write;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    operator("$year", DATE, |args| part(args, |date| date.year().into())),
+    operator("$month", DATE, |args| part(args, |date| date.month().into())),
+    operator("$dayOfMonth", DATE, |args| part(args, |date| date.day().into())),
+    operator("$hour", DATE, |args| part(args, |date| date.hour().into())),
+    operator("$minute", DATE, |args| part(args, |date| date.minute().into())),
+    operator("$second", DATE, |args| part(args, |date| date.second().into())),
+    operator("$millisecond", DATE, |args| part(args, |date| date.millisecond().into())),
+    operator("$dayOfYear", DATE, |args| part(args, |date| date.day_of_year().into())),
+    operator("$dayOfWeek", DATE, |args| part(args, day_of_week)),
+    operator("$week", DATE, |args| part(args, week)),
+    operator("$isoWeek", DATE, |args| part(args, |date| iso(date).week().into())),
+    operator("$isoWeekYear", DATE, |args| part(args, |date| iso(date).year().into())),
+    operator("$isoDayOfWeek", DATE, |args| part(args, |date| iso_day(iso(date)))),
+    operator("$dateToParts", Shape::Named(&["date", "timezone", "iso8601"], 1), to_parts),
+    operator("$dateFromParts", Shape::Named(PARTS, 0), from_parts),
+    operator(
+        "$dateToString",
+        Shape::Named(&["date", "format", "timezone", "onNull"], 1),
+        to_string,
+    ),
+    operator("$dateFromString", Shape::Named(FROM_STRING, 1), from_string),
+];
+
+const DATE: Shape = Shape::Either(&["date", "timezone"], 1);
+const FROM_STRING: &[&str] = &["dateString", "format", "timezone", "onError", "onNull"];
+const PARTS: &[&str] = &[
+    "year",
+    "month",
+    "day",
+    "isoWeekYear",
+    "isoWeek",
+    "isoDayOfWeek",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "timezone",
+];
+
+fn iso(date: &Zoned) -> ISOWeekDate {
+    date.date().iso_week_date()
+}
+
+fn iso_day(date: ISOWeekDate) -> i64 {
+    date.weekday().to_monday_one_offset().into()
+}
+
+/// 1 is Sunday.
+fn day_of_week(date: &Zoned) -> i64 {
+    date.weekday().to_sunday_one_offset().into()
+}
+
+/// Weeks begin on Sunday; days before the first Sunday of the year are in week 0.
+fn week(date: &Zoned) -> i64 {
+    (i64::from(date.day_of_year()) + 7 - day_of_week(date)) / 7
+}
+
+fn part<'v>(args: &Args<'_, 'v>, part: fn(&Zoned) -> i64) -> Answer<'v> {
+    let (Some(ms), Some(zone)) = (date(args, 0)?, zone(args, 1)?) else { return null() };
+    owned(part(&zoned(args, ms, &zone)?))
+}
+
+fn to_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let (Some(ms), Some(zone)) = (date(args, 0)?, zone(args, 1)?) else { return null() };
+    let date = zoned(args, ms, &zone)?;
+    let week = iso(&date);
+    let days: [(&str, i64); 3] = match args.get(2)?.as_deref() {
+        Some(Value::Bool(true)) => [
+            ("isoWeekYear", week.year().into()),
+            ("isoWeek", week.week().into()),
+            ("isoDayOfWeek", iso_day(week)),
+        ],
+        None | Some(Value::Bool(false)) => [
+            ("year", date.year().into()),
+            ("month", date.month().into()),
+            ("day", date.day().into()),
+        ],
+        Some(Value::Null) => return null(),
+        Some(other) => return Err(args.wrong("iso8601 to be true or false", other)),
+    };
+    let times: [(&str, i64); 4] = [
+        ("hour", date.hour().into()),
+        ("minute", date.minute().into()),
+        ("second", date.second().into()),
+        ("millisecond", date.millisecond().into()),
+    ];
+    let parts = days.into_iter().chain(times);
+    let parts = parts.map(|(name, number)| (name.to_owned(), Value::Int(number)));
+    owned(Value::Object(parts.collect::<Object>()))
+}
+
+/// Parts may be beyond their range: month 14 is February of the next year.
+fn from_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let number = |index: usize, default: i64| match args.given(index) {
+        false => Ok(Some(default)),
+        true => match args.int(index)? {
+            Some(number) if number.unsigned_abs() >= 1 << 40 => Err(out_of_range(args)),
+            number => Ok(number),
+        },
+    };
+    let is_iso = args.given(3);
+    if is_iso == args.given(0) {
+        return Err(args.error("needs either year or isoWeekYear"));
+    }
+    let first = if is_iso { 3 } else { 0 };
+    let (Some(year), Some(middle), Some(day)) =
+        (number(first, 0)?, number(first + 1, 1)?, number(first + 2, 1)?)
+    else {
+        return null();
+    };
+    let (Some(hour), Some(minute), Some(second), Some(ms), Some(zone)) =
+        (number(6, 0)?, number(7, 0)?, number(8, 0)?, number(9, 0)?, zone(args, 10)?)
+    else {
+        return null();
+    };
+    let start = if is_iso {
+        let monday = i16::try_from(year).ok();
+        let monday = monday.and_then(|year| ISOWeekDate::new(year, 1, Weekday::Monday).ok());
+        monday.map(|monday| (monday.date(), (middle - 1) * 7))
+    } else {
+        let months = year * 12 + middle - 1;
+        let year = i16::try_from(months.div_euclid(12)).ok();
+        let month = i8::try_from(months.rem_euclid(12) + 1).ok();
+        year.zip(month)
+            .and_then(|(year, month)| Date::new(year, month, 1).ok())
+            .map(|date| (date, 0))
+    };
+    let civil = start.and_then(|(date, days)| {
+        let days = Span::new().try_days(days + day - 1).ok()?;
+        let ms = hour * 3_600_000 + minute * 60_000 + second * 1000 + ms;
+        let date = date.checked_add(days).ok()?.to_datetime(jiff::civil::Time::midnight());
+        date.checked_add(jiff::SignedDuration::from_millis(ms)).ok()
+    });
+    let civil = civil.ok_or_else(|| out_of_range(args))?;
+    owned(Value::Date(instant(args, civil, &zone)?))
+}
+
+fn to_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(ms) = date(args, 0)? else {
+        return if args.given(3) { args.get(3) } else { null() };
+    };
+    let Some(zone) = zone(args, 2)? else { return null() };
+    let format = match (args.given(1), args.given(2)) {
+        (true, _) => args.text(1)?,
+        (false, true) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%L")),
+        (false, false) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%LZ")),
+    };
+    let Some(format) = format else { return null() };
+    owned(formatted(args, &zoned(args, ms, &zone)?, &format)?)
+}
+
+fn formatted(args: &Args<'_, '_>, date: &Zoned, format: &str) -> Result<String> {
+    let mut text = String::new();
+    let mut chars = format.chars();
+    while let Some(char) = chars.next() {
+        if char != '%' {
+            text.push(char);
+            continue;
+        }
+        let minutes = date.offset().seconds() / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let minutes = minutes.abs();
+        let written = match chars.next() {
+            Some('Y') => write!(text, "{:04}", date.year()),
+            Some('m') => write!(text, "{:02}", date.month()),
+            Some('d') => write!(text, "{:02}", date.day()),
+            Some('H') => write!(text, "{:02}", date.hour()),
+            Some('M') => write!(text, "{:02}", date.minute()),
+            Some('S') => write!(text, "{:02}", date.second()),
+            Some('L') => write!(text, "{:03}", date.millisecond()),
+            Some('j') => write!(text, "{:03}", date.day_of_year()),
+            Some('w') => write!(text, "{}", day_of_week(date)),
+            Some('u') => write!(text, "{}", iso_day(iso(date))),
+            Some('U') => write!(text, "{:02}", week(date)),
+            Some('V') => write!(text, "{:02}", iso(date).week()),
+            Some('G') => write!(text, "{:04}", iso(date).year()),
+            Some('b') => write!(text, "{}", date.strftime("%b")),
+            Some('B') => write!(text, "{}", date.strftime("%B")),
+            Some('z') => write!(text, "{sign}{:02}{:02}", minutes / 60, minutes % 60),
+            Some('Z') => write!(text, "{sign}{minutes:03}"),
+            Some('%') => write!(text, "%"),
+            Some(other) => return Err(unknown(args, other)),
+            None => return Err(args.error("has a format that ends with a single %")),
+        };
+        // Writing to memory does not fail.
+        debug_assert!(written.is_ok());
+        args.check_text(text.len())?;
+    }
+    Ok(text)
+}
+
+fn unknown(args: &Args<'_, '_>, specifier: char) -> crate::error::Error {
+    args.error(format_args!("does not know %{specifier} in a format"))
+}
+
+fn from_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(value) = args.present(0)? else {
+        return if args.given(4) { args.get(4) } else { null() };
+    };
+    let Some(zone) = zone(args, 2)? else { return null() };
+    let format = args.text(1)?;
+    if args.given(1) && format.is_none() {
+        return null();
+    }
+    let format = format.map(|format| jiff_format(args, &format)).transpose()?;
+    let parsed = value.as_str().and_then(|text| match &format {
+        Some(format) => parse_format(text, format),
+        None => parse_iso(text),
+    });
+    let ms = parsed.and_then(|parsed| match parsed {
+        Parsed::Instant(ms) if !args.given(2) => Some(ms),
+        // A text with an offset of its own and a time zone contradict each other.
+        Parsed::Instant(_) => None,
+        Parsed::Civil(civil) => Some(zone.to_zoned(civil).ok()?.timestamp().as_millisecond()),
+    });
+    match ms {
+        Some(ms) => owned(Value::Date(ms)),
+        None if args.given(3) => args.get(3),
+        None => Err(args.wrong("a text with a date in the expected format", &value)),
+    }
+}
+
+enum Parsed {
+    Instant(i64),
+    Civil(DateTime),
+}
+
+fn parse_iso(text: &str) -> Option<Parsed> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(Parsed::Instant(time.as_millisecond()));
+    }
+    text.parse().ok().map(Parsed::Civil)
+}
+
+/// MongoDB's format in the words of the library.
+fn jiff_format(args: &Args<'_, '_>, format: &str) -> Result<String> {
+    let mut text = String::new();
+    let mut chars = format.chars();
+    while let Some(char) = chars.next() {
+        text.push(char);
+        if char == '%' {
+            match chars.next() {
+                Some('L') => text.push('f'),
+                Some(
+                    known @ ('Y' | 'm' | 'd' | 'H' | 'M' | 'S' | 'j' | 'z' | 'b' | 'B' | 'G' | 'V'
+                    | 'u' | '%'),
+                ) => text.push(known),
+                Some(other) => return Err(unknown(args, other)),
+                None => return Err(args.error("has a format that ends with a single %")),
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn parse_format(text: &str, format: &str) -> Option<Parsed> {
+    let parsed = BrokenDownTime::parse(format, text).ok()?;
+    let date = parsed.to_date().ok()?;
+    let time = match parsed.hour() {
+        Some(_) => parsed.to_time().ok()?,
+        None => jiff::civil::Time::midnight(),
+    };
+    let civil = date.to_datetime(time);
+    Some(match parsed.offset() {
+        Some(offset) => {
+            let zone = TimeZone::fixed(offset);
+            Parsed::Instant(zone.to_zoned(civil).ok()?.timestamp().as_millisecond())
+        }
+        None => Parsed::Civil(civil),
+    })
+}

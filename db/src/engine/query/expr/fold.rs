@@ -1,0 +1,105 @@
+//! Operators that make one value of many: of their arguments, or of the items of a single one.
+
+use super::Answer;
+use super::call::{ANY, Args, List, Operator, Shape, null, operator, owned};
+use crate::engine::value::{Value, compare, number};
+use crate::error::Result;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    operator("$sum", ANY, |args| owned(total(args)?.0)),
+    operator("$avg", ANY, |args| match total(args)? {
+        (sum, count) if count > 0 => Ok(number::divide(&sum, &Value::Int(count)).map(Cow::Owned)),
+        _ => null(),
+    }),
+    operator("$min", ANY, |args| extreme(args, Ordering::Less)),
+    operator("$max", ANY, |args| extreme(args, Ordering::Greater)),
+    operator("$stdDevPop", ANY, |args| deviation(args, 0)),
+    operator("$stdDevSamp", ANY, |args| deviation(args, 1)),
+    operator("$minN", N, |args| extremes(args, compare)),
+    operator("$maxN", N, |args| extremes(args, |a, b| compare(b, a))),
+    operator("$firstN", N, |args| {
+        let (items, n) = counted(args)?;
+        owned(Value::Array(items.iter().take(n).cloned().collect()))
+    }),
+    operator("$lastN", N, |args| {
+        let (items, n) = counted(args)?;
+        owned(Value::Array(items.iter().skip(items.len().saturating_sub(n)).cloned().collect()))
+    }),
+];
+
+const N: Shape = Shape::Named(&["n", "input"], 2);
+
+/// Calls `visit` with what is to be folded, without nulls.
+fn each(args: &Args<'_, '_>, mut visit: impl FnMut(&Value)) -> Result<()> {
+    let mut present = |value: &Value| {
+        if !matches!(value, Value::Null) {
+            visit(value);
+        }
+    };
+    for index in 0..args.len() {
+        match args.get(index)?.as_deref() {
+            Some(Value::Array(items)) if args.len() == 1 => items.iter().for_each(&mut present),
+            Some(value) => present(value),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The sum and the count of the numbers.
+fn total(args: &Args<'_, '_>) -> Result<(Value, i64)> {
+    let (mut sum, mut count) = (Value::Int(0), 0);
+    each(args, |value| {
+        if value.is_number() {
+            sum = number::add(&sum, value);
+            count += 1;
+        }
+    })?;
+    Ok((sum, count))
+}
+
+fn extreme<'v>(args: &Args<'_, 'v>, wanted: Ordering) -> Answer<'v> {
+    let mut best: Option<Value> = None;
+    each(args, |value| {
+        if best.as_ref().is_none_or(|best| compare(value, best) == wanted) {
+            best = Some(value.clone());
+        }
+    })?;
+    owned(best.unwrap_or_default())
+}
+
+/// The standard deviation of all numbers (`less` is 0) or of a sample (1), by Welford's method,
+/// which loses no digits when the numbers are large and close together.
+fn deviation<'v>(args: &Args<'_, 'v>, less: u32) -> Answer<'v> {
+    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    each(args, |value| {
+        if value.is_number() {
+            let number = number::nearest(value);
+            count += 1.0;
+            let difference = number - mean;
+            mean += difference / count;
+            squares += difference * (number - mean);
+        }
+    })?;
+    let divisor = count - f64::from(less);
+    if divisor > 0.0 { owned((squares / divisor).sqrt()) } else { null() }
+}
+
+/// The array and how many of its items are wanted.
+fn counted<'v>(args: &Args<'_, 'v>) -> Result<(List<'v>, usize)> {
+    match args.required_int(0)? {
+        n if n > 0 => Ok((args.list(1)?, usize::try_from(n).unwrap_or(usize::MAX))),
+        n => Err(args.wrong("n to be 1 or more", &Value::Int(n))),
+    }
+}
+
+fn extremes<'v>(args: &Args<'_, 'v>, order: fn(&Value, &Value) -> Ordering) -> Answer<'v> {
+    let (items, n) = counted(args)?;
+    let mut items: Vec<Value> =
+        items.iter().filter(|item| !matches!(item, Value::Null)).cloned().collect();
+    items.sort_by(order);
+    items.truncate(n);
+    owned(Value::Array(items))
+}

@@ -1,0 +1,70 @@
+//! Arrays taken as sets: items count once, and their order does not matter.
+
+use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
+use super::{Answer, truthy};
+use crate::engine::value::Value;
+use crate::error::Result;
+use std::collections::HashSet;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    operator("$setUnion", ANY, union),
+    operator("$setIntersection", ANY, intersection),
+    operator("$setDifference", TWO, difference),
+    operator("$setEquals", Shape::List(2, usize::MAX), equals),
+    operator("$setIsSubset", TWO, |args| {
+        let (part, whole) = (args.list(0)?, args.list(1)?);
+        let whole: HashSet<&Value> = whole.iter().collect();
+        owned(part.iter().all(|item| whole.contains(item)))
+    }),
+    operator("$anyElementTrue", ONE, |args| {
+        owned(args.list(0)?.iter().any(|item| truthy(Some(item))))
+    }),
+    operator("$allElementsTrue", ONE, |args| {
+        owned(args.list(0)?.iter().all(|item| truthy(Some(item))))
+    }),
+];
+
+fn union<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let mut lists = Vec::with_capacity(args.len());
+    for index in 0..args.len() {
+        let Some(list) = args.array(index)? else { return null() };
+        lists.push(list);
+    }
+    let mut seen = HashSet::new();
+    let mut items = Vec::new();
+    for item in lists.iter().flat_map(|list| list.iter()) {
+        if seen.insert(item) {
+            args.item(item, seen.len())?;
+            items.push(item.clone());
+        }
+    }
+    owned(Value::Array(items))
+}
+
+fn intersection<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(first) = (if args.len() == 0 { None } else { args.array(0)? }) else {
+        return if args.len() == 0 { owned(Value::Array(Vec::new())) } else { null() };
+    };
+    let mut seen = HashSet::new();
+    let mut items: Vec<&Value> = first.iter().filter(|item| seen.insert(*item)).collect();
+    for index in 1..args.len() {
+        let Some(list) = args.array(index)? else { return null() };
+        let others: HashSet<&Value> = list.iter().collect();
+        items.retain(|item| others.contains(item));
+    }
+    owned(Value::Array(items.into_iter().cloned().collect()))
+}
+
+fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let (Some(items), Some(without)) = (args.array(0)?, args.array(1)?) else { return null() };
+    let mut seen: HashSet<&Value> = without.iter().collect();
+    let left = items.iter().filter(|item| seen.insert(item));
+    owned(Value::Array(left.cloned().collect()))
+}
+
+fn equals<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let lists = (0..args.len()).map(|index| args.list(index)).collect::<Result<Vec<_>>>()?;
+    let mut sets = lists.iter().map(|list| list.iter().collect::<HashSet<&Value>>());
+    let first = sets.next();
+    owned(sets.all(|set| Some(&set) == first.as_ref()))
+}

@@ -1,0 +1,186 @@
+//! Texts. Positions count bytes (`…Bytes`) or code points (`…CP`).
+
+use super::Answer;
+use super::array::bounds;
+use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
+use super::convert::iso_text;
+use crate::engine::value::{Value, number};
+use crate::error::Result;
+use std::borrow::Cow;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    operator("$concat", ANY, concat),
+    operator("$toUpper", ONE, |args| owned(coerced(args, 0)?.to_uppercase())),
+    operator("$toLower", ONE, |args| owned(coerced(args, 0)?.to_lowercase())),
+    operator("$strcasecmp", TWO, |args| {
+        let (a, b) = (coerced(args, 0)?.to_uppercase(), coerced(args, 1)?.to_uppercase());
+        owned(a.cmp(&b) as i64)
+    }),
+    operator("$substr", Shape::List(3, 3), substr_bytes),
+    operator("$substrBytes", Shape::List(3, 3), substr_bytes),
+    operator("$substrCP", Shape::List(3, 3), substr_points),
+    operator("$strLenBytes", ONE, |args| owned(required(args, 0)?.len() as i64)),
+    operator("$strLenCP", ONE, |args| owned(required(args, 0)?.chars().count() as i64)),
+    operator("$split", TWO, split),
+    operator("$trim", TRIM, |args| trim(args, true, true)),
+    operator("$ltrim", TRIM, |args| trim(args, true, false)),
+    operator("$rtrim", TRIM, |args| trim(args, false, true)),
+    operator("$indexOfBytes", Shape::List(2, 4), |args| {
+        index_of(args, str::len, |text, position| {
+            if text.is_char_boundary(position) { Some(position) } else { None }
+        })
+    }),
+    operator("$indexOfCP", Shape::List(2, 4), |args| {
+        index_of(
+            args,
+            |text| text.chars().count(),
+            |text, position| {
+                Some(text.char_indices().nth(position).map_or(text.len(), |(at, _)| at))
+            },
+        )
+    }),
+    operator("$replaceOne", REPLACE, |args| replace(args, 1)),
+    operator("$replaceAll", REPLACE, |args| replace(args, usize::MAX)),
+];
+
+const TRIM: Shape = Shape::Named(&["input", "chars"], 1);
+const REPLACE: Shape = Shape::Named(&["input", "find", "replacement"], 3);
+
+/// What `$trim` takes away when it is not told, as MongoDB lists it.
+const BLANK: &[char] = &[
+    '\0', ' ', '\t', '\n', '\u{b}', '\u{c}', '\r', '\u{a0}', '\u{1680}', '\u{2000}', '\u{2001}',
+    '\u{2002}', '\u{2003}', '\u{2004}', '\u{2005}', '\u{2006}', '\u{2007}', '\u{2008}', '\u{2009}',
+    '\u{200a}',
+];
+
+/// An argument as a text, where MongoDB takes numbers and dates as well, and null for "".
+fn coerced<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
+    Ok(match args.present(index)? {
+        None => Cow::Borrowed(""),
+        Some(Cow::Borrowed(Value::String(text))) => Cow::Borrowed(text),
+        Some(Cow::Owned(Value::String(text))) => Cow::Owned(text),
+        Some(value) => match &*value {
+            Value::Date(ms) => Cow::Owned(iso_text(args, *ms)?),
+            value if value.is_number() => Cow::Owned(super::convert::number_text(value)),
+            value => return Err(args.wrong("a text", value)),
+        },
+    })
+}
+
+/// A text that must be one; null is an error.
+fn required<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
+    args.text(index)?.ok_or_else(|| args.error("needs a text, not null or nothing"))
+}
+
+fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let mut all = String::new();
+    for index in 0..args.len() {
+        let Some(text) = args.text(index)? else { return null() };
+        args.check_text(all.len() + text.len())?;
+        args.hold(text.len())?;
+        all.push_str(&text);
+    }
+    owned(all)
+}
+
+/// A position or length that must be a number.
+fn position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
+    match args.number(index)? {
+        Some(value) => Ok(number::nearest(&value).trunc() as i64),
+        None => Err(args.error("needs numbers for the start and the length")),
+    }
+}
+
+fn substr_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let text = coerced(args, 0)?;
+    let (start, len) = (position(args, 1)?, position(args, 2)?);
+    let Ok(start) = usize::try_from(start) else {
+        return Err(args.error("needs a start of 0 or more"));
+    };
+    if start >= text.len() {
+        return owned("");
+    }
+    // A negative length means all the rest.
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    match text.get(start..start.saturating_add(len).min(text.len())) {
+        Some(part) => owned(part),
+        None => Err(args.error("would cut a character of several bytes; use $substrCP")),
+    }
+}
+
+fn substr_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let text = coerced(args, 0)?;
+    let start = usize::try_from(position(args, 1)?);
+    let (Ok(start), Ok(len)) = (start, usize::try_from(position(args, 2)?)) else {
+        return Err(args.error("needs a start and a length of 0 or more"));
+    };
+    owned(text.chars().skip(start).take(len).collect::<String>())
+}
+
+fn split<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let (Some(text), Some(separator)) = (args.text(0)?, args.text(1)?) else { return null() };
+    if separator.is_empty() {
+        return Err(args.error("needs a separator that is not empty"));
+    }
+    let mut parts = Vec::new();
+    for part in text.split(&*separator) {
+        let part = Value::from(part);
+        args.item(&part, parts.len() + 1)?;
+        parts.push(part);
+    }
+    owned(Value::Array(parts))
+}
+
+fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> Answer<'v> {
+    let Some(text) = args.text(0)? else { return null() };
+    let chars: Vec<char> = match args.given(1) {
+        false => BLANK.to_vec(),
+        true => match args.text(1)? {
+            Some(chars) => chars.chars().collect(),
+            None => return null(),
+        },
+    };
+    let mut trimmed = &*text;
+    if left {
+        trimmed = trimmed.trim_start_matches(chars.as_slice());
+    }
+    if right {
+        trimmed = trimmed.trim_end_matches(chars.as_slice());
+    }
+    owned(trimmed)
+}
+
+/// Where one text is in another, -1 when it is not; `offset` turns a position into bytes.
+fn index_of<'v>(
+    args: &Args<'_, 'v>,
+    len: fn(&str) -> usize,
+    offset: fn(&str, usize) -> Option<usize>,
+) -> Answer<'v> {
+    let Some(text) = args.text(0)? else { return null() };
+    let sought = required(args, 1)?;
+    let total = len(&text);
+    if args.given(2) && args.int(2)?.is_some_and(|start| start > total as i64) {
+        return owned(-1);
+    }
+    let (start, end) = bounds(args, 2, total)?;
+    let (Some(start), Some(end)) = (offset(&text, start), offset(&text, end)) else {
+        return Err(args.error("has a bound inside a character of several bytes"));
+    };
+    let found = text.get(start..end).and_then(|part| part.find(&*sought));
+    owned(match found {
+        Some(at) => len(text.get(..start + at).unwrap_or_default()) as i64,
+        None => -1,
+    })
+}
+
+fn replace<'v>(args: &Args<'_, 'v>, times: usize) -> Answer<'v> {
+    let (Some(text), Some(find), Some(replacement)) = (args.text(0)?, args.text(1)?, args.text(2)?)
+    else {
+        return null();
+    };
+    let found = text.matches(&*find).take(times).count();
+    let len = text.len() - found * find.len() + found.saturating_mul(replacement.len());
+    args.check_text(len)?;
+    args.hold(len)?;
+    owned(text.replacen(&*find, &replacement, times))
+}

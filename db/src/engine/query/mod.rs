@@ -1,0 +1,16 @@
+//! Queries: MongoDB's filters, updates and aggregation over [`Value`](super::value::Value)s,
+//! the planner that chooses indexes for them, and the text languages.
+
+pub mod aggregate;
+pub mod bounds;
+pub mod context;
+pub mod exec;
+pub mod expr;
+pub mod filter;
+pub mod merge_patch;
+pub mod path;
+pub mod plan;
+pub mod project;
+pub mod sort;
+pub mod text;
+pub mod update;

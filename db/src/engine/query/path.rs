@@ -1,0 +1,167 @@
+//! Paths such as `a.b.0.c` and how MongoDB follows them through objects and arrays.
+
+use super::context::At;
+use crate::engine::value::{Object, Value};
+use crate::error::Result;
+
+/// Steps of a path; more would only cost stack.
+const STEPS_MAX: usize = 100;
+
+/// A parsed path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Path {
+    text: String,
+    steps: Vec<PathStep>,
+}
+
+/// One step: a name, which may also be the number of an array's item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PathStep {
+    /// The name.
+    pub name: String,
+    /// The same as a number, if it is one.
+    pub index: Option<usize>,
+}
+
+impl Path {
+    /// Parses a path.
+    ///
+    /// # Errors
+    /// `invalid_query` at `at` for an empty step or a name that begins with `$`.
+    pub fn parse(text: &str, at: At<'_>) -> Result<Path> {
+        let steps: Vec<PathStep> = text.split('.').map(PathStep::new).collect();
+        if steps.iter().any(|step| step.name.is_empty()) {
+            return Err(at.invalid(format!("has the path {text:?} with an empty part")));
+        }
+        if steps.iter().any(|step| step.name.starts_with('$')) {
+            return Err(at.invalid(format!("has {text:?} where the name of a field belongs")));
+        }
+        if steps.len() > STEPS_MAX {
+            return Err(at.invalid(format!("has a path of more than {STEPS_MAX} parts")));
+        }
+        Ok(Path { text: text.to_owned(), steps })
+    }
+
+    /// The path of one field that is known to be a plain name.
+    pub fn field(name: &str) -> Path {
+        Path { text: name.to_owned(), steps: vec![PathStep::new(name)] }
+    }
+
+    /// The path as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its steps; at least one.
+    pub fn steps(&self) -> &[PathStep] {
+        &self.steps
+    }
+
+    /// Name of the outermost field.
+    pub fn first(&self) -> &str {
+        &self.steps[0].name
+    }
+
+    /// Calls `visit` with every value that the path leads to, as a filter sees them: arrays on
+    /// the way are entered, an array at the end is given as a whole. `None` stands for a place
+    /// where the last step is missing. Ends early, with true, when `visit` returns true.
+    pub fn any<'v>(
+        &self,
+        root: &'v Value,
+        mut visit: impl FnMut(Option<&'v Value>) -> bool,
+    ) -> bool {
+        any(root, &self.steps, &mut visit)
+    }
+
+    /// The value at the path through objects only.
+    pub fn get<'v>(&self, root: &'v Value) -> Option<&'v Value> {
+        self.steps.iter().try_fold(root, |value, step| value.as_object()?.get(&step.name))
+    }
+
+    /// As [`Path::get`], in an object.
+    pub fn get_in<'v>(&self, root: &'v Object) -> Option<&'v Value> {
+        let first = root.get(self.first())?;
+        self.steps[1..].iter().try_fold(first, |value, step| value.as_object()?.get(&step.name))
+    }
+}
+
+impl PathStep {
+    fn new(name: &str) -> Self {
+        let index = match name.bytes().all(|byte| byte.is_ascii_digit()) {
+            // A leading zero makes a name, not a number, as in MongoDB.
+            true if name.len() == 1 || !name.starts_with('0') => name.parse().ok(),
+            _ => None,
+        };
+        PathStep { name: name.to_owned(), index }
+    }
+}
+
+fn any<'v>(
+    value: &'v Value,
+    steps: &[PathStep],
+    visit: &mut dyn FnMut(Option<&'v Value>) -> bool,
+) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        return visit(Some(value));
+    };
+    match value {
+        Value::Object(fields) => match fields.get(&step.name) {
+            Some(inner) => any(inner, rest, visit),
+            None => visit(None),
+        },
+        Value::Array(items) => {
+            if let Some(item) = step.index.and_then(|index| items.get(index))
+                && any(item, rest, visit)
+            {
+                return true;
+            }
+            // Only objects inside the array can have the field; other items say nothing.
+            let mut objects = items.iter().filter(|item| matches!(item, Value::Object(_)));
+            objects.any(|item| any(item, steps, visit))
+        }
+        _ => visit(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::value::parse_stored;
+
+    fn found(document: &str, path: &str) -> String {
+        let root = parse_stored(document.as_bytes()).unwrap();
+        let path = Path::parse(path, At::root("filter")).unwrap();
+        let mut all = Vec::new();
+        path.any(&root, |value| {
+            all.push(value.map_or("missing".to_owned(), Value::to_json));
+            false
+        });
+        all.join(" ")
+    }
+
+    #[test]
+    fn paths_go_through_objects_and_arrays() {
+        for (document, path, expected) in [
+            (r#"{"a":1}"#, "a", "1"),
+            (r#"{"a":1}"#, "b", "missing"),
+            (r#"{"a":1}"#, "a.b", "missing"),
+            (r#"{"a":{"b":[1,2]}}"#, "a.b", "[1,2]"),
+            (r#"{"a":[{"b":1},{"c":2},3]}"#, "a.b", "1 missing"),
+            (r#"{"a":[5,[6]]}"#, "a.0", "5"),
+            (r#"{"a":[5,[6]]}"#, "a.1.0", "6"),
+            (r#"{"a":[{"0":7}]}"#, "a.0", r#"{"0":7} 7"#),
+            (r#"{"a":[]}"#, "a.b", ""),
+            (r#"{"a":[[{"b":1}]]}"#, "a.b", ""),
+        ] {
+            assert_eq!(found(document, path), expected, "{path} of {document}");
+        }
+    }
+
+    #[test]
+    fn bad_paths_are_refused() {
+        for text in ["", "a.", ".a", "a..b", "$a", "a.$b"] {
+            let error = Path::parse(text, At::root("filter")).unwrap_err();
+            assert!(error.message.starts_with("filter "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! Values of SQL as expressions of MongoDB.
+
+use super::Scope;
+use super::logic::not_null;
+use crate::engine::query::context::At;
+use crate::engine::query::text::one;
+use crate::engine::query::text::scan::DEPTH_MAX;
+use crate::engine::value::{Object, Value, from_json, number, parse_date};
+use crate::error::Result;
+use sqlparser::ast::{
+    self, BinaryOperator, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, UnaryOperator,
+};
+use std::fmt::Write;
+
+/// A value in a condition or among the columns.
+#[derive(Clone)]
+pub(super) enum Operand {
+    /// A field.
+    Path(String),
+    /// A value that stands in the text.
+    Constant(Value),
+    /// An expression of MongoDB.
+    Computed(Value),
+}
+
+impl Operand {
+    /// It as an expression.
+    pub(super) fn expression(self) -> Value {
+        match self {
+            Operand::Path(path) => format!("${path}").into(),
+            Operand::Constant(value) => match &value {
+                Value::String(text) if text.starts_with('$') => one("$literal", value),
+                Value::Object(_) | Value::Array(_) => one("$literal", value),
+                _ => value,
+            },
+            Operand::Computed(expression) => expression,
+        }
+    }
+}
+
+/// Functions that are one operator: name, operator, fewest and most arguments.
+const FUNCTIONS: [(&str, &str, usize, usize); 25] = [
+    ("ABS", "$abs", 1, 1),
+    ("CEILING", "$ceil", 1, 1),
+    ("COALESCE", "$ifNull", 2, 100),
+    ("IFNULL", "$ifNull", 2, 2),
+    ("EXP", "$exp", 1, 1),
+    ("GREATEST", "$max", 2, 100),
+    ("LEAST", "$min", 2, 100),
+    ("LN", "$ln", 1, 1),
+    ("LOG10", "$log10", 1, 1),
+    ("MOD", "$mod", 2, 2),
+    ("POWER", "$pow", 2, 2),
+    ("POW", "$pow", 2, 2),
+    ("ROUND", "$round", 1, 2),
+    ("SQRT", "$sqrt", 1, 1),
+    ("TRUNC", "$trunc", 1, 2),
+    ("YEAR", "$year", 1, 1),
+    ("MONTH", "$month", 1, 1),
+    ("DAY", "$dayOfMonth", 1, 1),
+    ("HOUR", "$hour", 1, 1),
+    ("MINUTE", "$minute", 1, 1),
+    ("SECOND", "$second", 1, 1),
+    ("ARRAY_LENGTH", "$size", 1, 1),
+    ("LOWER", "$toLower", 1, 1),
+    ("UPPER", "$toUpper", 1, 1),
+    ("LENGTH", "$strLenCP", 1, 1),
+];
+/// Operators that give a text or an error for null, where SQL has `NULL`.
+const NOT_FOR_NULL: [&str; 5] = ["$toLower", "$toUpper", "$strLenCP", "$size", "$substrCP"];
+/// Functions of groups.
+pub(super) const AGGREGATES: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
+
+impl Scope<'_> {
+    /// A value; a name in double quotes is a field.
+    pub(super) fn operand(&self, expr: &Expr) -> Result<Operand> {
+        self.deeper(expr, || match self.grouped(expr)? {
+            Some(operand) => Ok(operand),
+            None => self.operand_inside(expr),
+        })
+    }
+
+    /// A value; a name in double quotes is a text.
+    pub(super) fn right_operand(&self, expr: &Expr) -> Result<Operand> {
+        match expr {
+            Expr::Identifier(name) if name.quote_style == Some('"') => {
+                Ok(Operand::Constant(name.value.as_str().into()))
+            }
+            other => self.operand(other),
+        }
+    }
+
+    /// Translates one level deeper.
+    pub(super) fn deeper<T>(&self, expr: &Expr, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+        let depth = self.depth.get();
+        if depth >= DEPTH_MAX {
+            return Err(self
+                .place(expr)
+                .error(format!("nested more than {DEPTH_MAX} levels"), &[]));
+        }
+        self.depth.set(depth + 1);
+        let result = inside();
+        self.depth.set(depth);
+        result
+    }
+
+    fn expression(&self, expr: &Expr) -> Result<Value> {
+        self.operand(expr).map(Operand::expression)
+    }
+
+    fn operand_inside(&self, expr: &Expr) -> Result<Operand> {
+        Ok(Operand::Computed(match expr {
+            Expr::Nested(inner) => return self.operand(inner),
+            Expr::Identifier(name) => return self.column(expr, std::slice::from_ref(name)),
+            Expr::CompoundIdentifier(names) => return self.column(expr, names),
+            Expr::Value(value) => return self.constant(expr, &value.value).map(Operand::Constant),
+            Expr::TypedString(typed) => return self.typed(expr, typed).map(Operand::Constant),
+            Expr::Array(array) => return self.array(&array.elem),
+            Expr::Dictionary(fields) => return self.object(fields),
+            Expr::UnaryOp { op: UnaryOperator::Plus, expr } => return self.operand(expr),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match self.operand(expr)? {
+                Operand::Constant(value) if value.is_number() => {
+                    return Ok(Operand::Constant(number::subtract(&Value::Int(0), &value)));
+                }
+                operand => call("$subtract", [Value::Int(0), operand.expression()]),
+            },
+            Expr::BinaryOp { op, .. } if arithmetic(op).is_some() => self.arithmetic(expr)?,
+            Expr::BinaryOp { op, .. } if !is_condition(op) => {
+                return Err(self.unsupported(expr, &format!("the operator {op}")));
+            }
+            Expr::BinaryOp { .. }
+            | Expr::UnaryOp { op: UnaryOperator::Not, .. }
+            | Expr::Between { .. }
+            | Expr::InList { .. }
+            | Expr::Like { any: false, .. }
+            | Expr::ILike { any: false, .. }
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsNotFalse(_) => self.condition(expr)?,
+            Expr::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref())?
+            }
+            Expr::Function(function) => self.function(expr, function)?,
+            Expr::Cast { expr, data_type, format: None, .. } => self.cast(expr, data_type)?,
+            Expr::Ceil { expr: inner, field } | Expr::Floor { expr: inner, field } => {
+                let whole = CeilFloorKind::DateTimeField(DateTimeField::NoDateTime);
+                if *field != whole {
+                    return Err(self.unsupported(expr, "the second argument"));
+                }
+                let operator = if matches!(expr, Expr::Ceil { .. }) { "$ceil" } else { "$floor" };
+                one(operator, self.expression(inner)?)
+            }
+            Expr::Substring { expr: text, substring_from, substring_for, .. } => {
+                self.substring(text, substring_from.as_deref(), substring_for.as_deref())?
+            }
+            Expr::Trim { trim_where: None, trim_what: None, expr, trim_characters: None } => {
+                one("$trim", one("input", self.expression(expr)?))
+            }
+            Expr::Extract { field, expr: date, .. } => {
+                let name = field.to_string().to_uppercase();
+                let known = FUNCTIONS.iter().find(|(function, ..)| *function == name);
+                match known.filter(|_| is_part_of_date(&name)) {
+                    Some((_, operator, ..)) => one(*operator, self.expression(date)?),
+                    None => return Err(self.unsupported(expr, &format!("EXTRACT of {name}"))),
+                }
+            }
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                return Err(self.unsupported(expr, "a subquery"));
+            }
+            other => {
+                let mut kind = FirstWord(String::new());
+                // It fails where the first word ends, on purpose.
+                let _ = write!(kind, "{other:?}");
+                return Err(self.unsupported(expr, &format!("{} in an expression", kind.0)));
+            }
+        }))
+    }
+
+    fn column(&self, expr: &Expr, names: &[ast::Ident]) -> Result<Operand> {
+        let path = self.path(names)?;
+        if self.group.borrow().is_some() {
+            let message =
+                format!("{path:?} must be in GROUP BY, or inside COUNT, SUM, AVG, MIN, MAX");
+            return Err(self.place(expr).error(message, &["GROUP BY"]));
+        }
+        Ok(Operand::Path(path))
+    }
+
+    fn constant(&self, expr: &Expr, value: &ast::Value) -> Result<Value> {
+        Ok(match value {
+            ast::Value::Number(digits, _) => {
+                // Leading zeros and a dot at an end are SQL's, not JSON's.
+                let plain = digits.trim_start_matches('0');
+                let zero =
+                    if plain.starts_with(|next: char| next.is_ascii_digit()) { "" } else { "0" };
+                let plain = format!("{zero}{plain}").replace(".e", ".0e").replace(".E", ".0e");
+                let end = if plain.ends_with('.') { "0" } else { "" };
+                let number = serde_json::from_str::<serde_json::Number>(&format!("{plain}{end}"));
+                match number {
+                    Ok(number) => from_json(serde_json::Value::Number(number), At::root("value"))?,
+                    Err(_) => return Err(self.place(expr).expected(&["a number"])),
+                }
+            }
+            ast::Value::Boolean(truth) => (*truth).into(),
+            ast::Value::Null => Value::Null,
+            ast::Value::SingleQuotedString(text)
+            | ast::Value::DoubleQuotedString(text)
+            | ast::Value::EscapedStringLiteral(text)
+            | ast::Value::UnicodeStringLiteral(text)
+            | ast::Value::NationalStringLiteral(text) => text.as_str().into(),
+            ast::Value::Placeholder(_) => return Err(self.unsupported(expr, "a parameter")),
+            _ => return Err(self.unsupported(expr, "this kind of text")),
+        })
+    }
+
+    /// `DATE '2026-01-31'`.
+    fn typed(&self, expr: &Expr, typed: &ast::TypedString) -> Result<Value> {
+        let is_date = ["DATE", "TIMESTAMP", "DATETIME"]
+            .iter()
+            .any(|name| typed.data_type.to_string().to_uppercase().starts_with(name));
+        let date = match &typed.value.value {
+            ast::Value::SingleQuotedString(text) if is_date => parse_date(text),
+            _ => return Err(self.unsupported(expr, "this kind of constant")),
+        };
+        date.map(Value::Date).ok_or_else(|| self.place(expr).expected(&["a date of ISO 8601"]))
+    }
+
+    fn array(&self, items: &[Expr]) -> Result<Operand> {
+        let items: Vec<Operand> =
+            items.iter().map(|item| self.right_operand(item)).collect::<Result<_>>()?;
+        let constants: Option<Vec<Value>> = items.iter().map(constant).collect();
+        Ok(match constants {
+            Some(constants) => Operand::Constant(Value::Array(constants)),
+            None => Operand::Computed(Value::Array(
+                items.into_iter().map(Operand::expression).collect(),
+            )),
+        })
+    }
+
+    fn object(&self, fields: &[ast::DictionaryField]) -> Result<Operand> {
+        let mut object = Object::new();
+        for field in fields {
+            let value = self.right_operand(&field.value)?;
+            let Some(value) = constant(&value) else {
+                return Err(self.unsupported(&field.value, "an expression inside an object"));
+            };
+            if object.insert(field.key.value.clone(), value).is_some() {
+                let message = format!("the key {:?} is there twice", field.key.value);
+                return Err(self.place(&field.value).error(message, &[]));
+            }
+        }
+        Ok(Operand::Constant(Value::Object(object)))
+    }
+
+    /// A chain such as `a + b * c - d`, without recursion along the chain.
+    fn arithmetic(&self, expr: &Expr) -> Result<Value> {
+        let mut operations = Vec::new();
+        let mut rest = expr;
+        while let Expr::BinaryOp { left, op, right } = rest {
+            let Some(operator) = arithmetic(op) else { break };
+            operations.push((operator, &**right));
+            rest = left;
+        }
+        let mut result = self.text_for(operations.last().map(|(operator, _)| *operator), rest)?;
+        let mut levels = 0;
+        for (operator, right) in operations.into_iter().rev() {
+            let right = self.text_for(Some(operator), right)?;
+            // a + b + c is one sum of three.
+            let joinable = ["$add", "$multiply", "$concat"].contains(&operator);
+            if joinable
+                && let Value::Object(fields) = &mut result
+                && let Some(Value::Array(terms)) = fields.get_mut(operator)
+            {
+                terms.push(right);
+                continue;
+            }
+            levels += 1;
+            if levels > DEPTH_MAX {
+                return Err(self.scan.error(format!("more than {DEPTH_MAX} operators"), &[]));
+            }
+            result = call(operator, [result, right]);
+        }
+        Ok(result)
+    }
+
+    /// An operand; for `||` and `CONCAT` anything becomes a text.
+    fn text_for(&self, operator: Option<&str>, expr: &Expr) -> Result<Value> {
+        let operand = self.operand(expr)?;
+        Ok(match (&operand, operator) {
+            (Operand::Constant(Value::String(_)), _) | (_, None) => operand.expression(),
+            (Operand::Computed(Value::Object(inner)), Some("$concat"))
+                if inner.contains_key("$concat") =>
+            {
+                operand.expression()
+            }
+            (_, Some("$concat")) => one("$toString", operand.expression()),
+            _ => operand.expression(),
+        })
+    }
+
+    fn case(
+        &self,
+        operand: Option<&Expr>,
+        conditions: &[ast::CaseWhen],
+        otherwise: Option<&Expr>,
+    ) -> Result<Value> {
+        let mut branches = Vec::with_capacity(conditions.len());
+        for branch in conditions {
+            let case = match operand {
+                None => self.condition(&branch.condition)?,
+                Some(operand) => {
+                    call("$eq", [self.expression(operand)?, self.expression(&branch.condition)?])
+                }
+            };
+            let fields = [("case", case), ("then", self.expression(&branch.result)?)];
+            let fields = fields.map(|(name, value)| (name.to_owned(), value));
+            branches.push(Value::Object(Object::from(fields)));
+        }
+        let otherwise = otherwise.map_or(Ok(Value::Null), |value| self.expression(value))?;
+        Ok(one(
+            "$switch",
+            Value::Object(Object::from([
+                ("branches".to_owned(), Value::Array(branches)),
+                ("default".to_owned(), otherwise),
+            ])),
+        ))
+    }
+
+    fn cast(&self, expr: &Expr, data_type: &DataType) -> Result<Value> {
+        let name = data_type.to_string().to_uppercase();
+        let name = name.split([' ', '(']).next().unwrap_or_default();
+        let operator = match name {
+            "INT" | "INTEGER" | "SMALLINT" | "BIGINT" | "SIGNED" => "$toLong",
+            "DOUBLE" | "FLOAT" | "REAL" => "$toDouble",
+            "DECIMAL" | "NUMERIC" => "$toDecimal",
+            "TEXT" | "VARCHAR" | "CHAR" | "STRING" => "$toString",
+            "BOOL" | "BOOLEAN" => "$toBool",
+            "DATE" | "TIMESTAMP" | "DATETIME" => "$toDate",
+            other => return Err(self.unsupported(expr, &format!("CAST to {other}"))),
+        };
+        Ok(one(operator, self.expression(expr)?))
+    }
+
+    /// SQL counts characters from 1, MongoDB from 0.
+    fn substring(&self, text: &Expr, from: Option<&Expr>, length: Option<&Expr>) -> Result<Value> {
+        let text = self.operand(text)?;
+        let from = match from.map(|from| self.operand(from)).transpose()? {
+            None => Value::Int(0),
+            Some(Operand::Constant(from)) if from.as_int().is_some_and(|from| from > 0) => {
+                number::subtract(&from, &Value::Int(1))
+            }
+            Some(from) => call("$subtract", [from.expression(), Value::Int(1)]),
+        };
+        let length = length.map_or(Ok(Value::Int(i64::from(i32::MAX))), |n| self.expression(n))?;
+        let part = call("$substrCP", [text.clone().expression(), from, length]);
+        Ok(null_for_null(text, part))
+    }
+
+    fn function(&self, expr: &Expr, function: &Function) -> Result<Value> {
+        let name = function.name.to_string().to_uppercase();
+        self.check_function(expr, function)?;
+        if AGGREGATES.contains(&name.as_str()) {
+            return Err(self.place(expr).error(format!("{name} cannot stand here"), &["HAVING"]));
+        }
+        let arguments = self.arguments(expr, function)?;
+        let takes = |count: &str| self.place(expr).error(format!("{name} takes {count}"), &[]);
+        match name.as_str() {
+            "NOW" | "CURRENT_TIMESTAMP" if arguments.is_empty() => return Ok("$$NOW".into()),
+            "CONCAT" if !arguments.is_empty() => {
+                let texts = arguments.iter().map(|text| self.text_for(Some("$concat"), text));
+                return Ok(one("$concat", Value::Array(texts.collect::<Result<_>>()?)));
+            }
+            "NULLIF" => {
+                let [a, b] = arguments.as_slice() else { return Err(takes("two arguments")) };
+                let (a, b) = (self.expression(a)?, self.expression(b)?);
+                return Ok(call("$cond", [call("$eq", [a.clone(), b]), Value::Null, a]));
+            }
+            _ => {}
+        }
+        let name = match name.as_str() {
+            "CHAR_LENGTH" | "CHARACTER_LENGTH" | "LEN" => "LENGTH",
+            "LCASE" => "LOWER",
+            "UCASE" => "UPPER",
+            "CEIL" => "CEILING",
+            other => other,
+        };
+        let Some((_, operator, least, most)) = FUNCTIONS.iter().find(|known| known.0 == name)
+        else {
+            let mut known: Vec<&str> = FUNCTIONS.iter().map(|known| known.0).collect();
+            known.extend(["CONCAT", "NULLIF", "NOW", "CASE", "CAST", "FLOOR", "SUBSTRING", "TRIM"]);
+            known.extend(AGGREGATES);
+            return Err(self.place(expr).unknown("function", name, &known));
+        };
+        if !(*least..=*most).contains(&arguments.len()) {
+            let count =
+                if least == most { format!("{least}") } else { format!("{least} to {most}") };
+            let plural = if *most == 1 { "" } else { "s" };
+            return Err(takes(&format!("{count} argument{plural}")));
+        }
+        let operands: Vec<Operand> =
+            arguments.iter().map(|item| self.operand(item)).collect::<Result<_>>()?;
+        let first = operands.first().cloned();
+        let mut expressions: Vec<Value> = operands.into_iter().map(Operand::expression).collect();
+        let value = match expressions.len() {
+            1 => one(*operator, expressions.pop().unwrap_or_default()),
+            _ => one(*operator, Value::Array(expressions)),
+        };
+        Ok(match first.filter(|_| NOT_FOR_NULL.contains(operator)) {
+            Some(operand) => null_for_null(operand, value),
+            None => value,
+        })
+    }
+
+    /// Refuses what may stand around the arguments of a function.
+    pub(super) fn check_function(&self, expr: &Expr, function: &Function) -> Result<()> {
+        let clauses = match &function.args {
+            FunctionArguments::List(list) => !list.clauses.is_empty(),
+            FunctionArguments::None => false,
+            FunctionArguments::Subquery(_) => return Err(self.unsupported(expr, "a subquery")),
+        };
+        let what = [
+            (function.over.is_some(), "a window function (OVER)"),
+            (function.filter.is_some(), "FILTER"),
+            (!function.within_group.is_empty(), "WITHIN GROUP"),
+            (function.null_treatment.is_some(), "IGNORE NULLS"),
+            (function.parameters != FunctionArguments::None, "a function with parameters"),
+            (clauses, "a clause inside the arguments of a function"),
+        ];
+        match what.iter().find(|(there, _)| *there) {
+            Some((_, what)) => Err(self.unsupported(expr, what)),
+            None => Ok(()),
+        }
+    }
+
+    /// The arguments of a function that has no `*` and no names among them.
+    pub(super) fn arguments<'e>(
+        &self,
+        expr: &Expr,
+        function: &'e Function,
+    ) -> Result<Vec<&'e Expr>> {
+        let FunctionArguments::List(list) = &function.args else { return Ok(Vec::new()) };
+        let plain = list.args.iter().map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => Ok(argument),
+            _ => Err(self.place(expr).expected(&["a function of values"])),
+        });
+        plain.collect()
+    }
+}
+
+/// Keeps the first word of what is written to it, so that a deep tree is not written at all.
+struct FirstWord(String);
+
+impl Write for FirstWord {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = text.find(|next: char| !next.is_alphanumeric());
+        self.0.push_str(&text[..end.unwrap_or(text.len())]);
+        if end.is_some() { Err(std::fmt::Error) } else { Ok(()) }
+    }
+}
+
+fn constant(operand: &Operand) -> Option<Value> {
+    match operand {
+        Operand::Constant(value) => Some(value.clone()),
+        _ => None,
+    }
+}
+
+fn is_part_of_date(name: &str) -> bool {
+    ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"].contains(&name)
+}
+
+fn arithmetic(operator: &BinaryOperator) -> Option<&'static str> {
+    Some(match operator {
+        BinaryOperator::Plus => "$add",
+        BinaryOperator::Minus => "$subtract",
+        BinaryOperator::Multiply => "$multiply",
+        BinaryOperator::Divide => "$divide",
+        BinaryOperator::Modulo => "$mod",
+        BinaryOperator::StringConcat => "$concat",
+        _ => return None,
+    })
+}
+
+fn is_condition(operator: &BinaryOperator) -> bool {
+    use BinaryOperator::*;
+    matches!(operator, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
+fn call<const N: usize>(operator: &str, arguments: [Value; N]) -> Value {
+    one(operator, Value::Array(arguments.to_vec()))
+}
+
+fn null_for_null(operand: Operand, value: Value) -> Value {
+    match operand {
+        Operand::Constant(_) => value,
+        operand => call("$cond", [not_null(operand), value, Value::Null]),
+    }
+}

@@ -1,0 +1,391 @@
+//! Conditions of SQL, with `NOT` moved down to the single tests. There it meets SQL's `NULL`:
+//! neither a test nor its opposite holds for it.
+
+use super::Scope;
+use super::expression::Operand;
+use crate::engine::query::text::{one, where_clause};
+use crate::engine::value::{Object, Value};
+use crate::error::Result;
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use std::cmp::Ordering;
+
+/// A condition.
+pub(super) enum Logic {
+    And(Vec<Logic>),
+    Or(Vec<Logic>),
+    Test(Test),
+}
+
+/// What a condition asks of operands.
+pub(super) enum Test {
+    Compare(Comparison, Operand, Operand),
+    In {
+        operand: Operand,
+        items: Vec<Operand>,
+        negated: bool,
+    },
+    Null {
+        operand: Operand,
+        negated: bool,
+    },
+    /// A regular expression of MongoDB.
+    Like {
+        operand: Operand,
+        regex: Object,
+        negated: bool,
+    },
+    Truth(Operand, bool),
+    Known(bool),
+}
+
+/// A comparison.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Comparison {
+    Eq,
+    Ne,
+    Lt,
+    Lte,
+    Gt,
+    Gte,
+}
+
+use Comparison::*;
+
+impl Comparison {
+    fn of(operator: &BinaryOperator) -> Option<Comparison> {
+        Some(match operator {
+            BinaryOperator::Eq => Eq,
+            BinaryOperator::NotEq => Ne,
+            BinaryOperator::Lt => Lt,
+            BinaryOperator::LtEq => Lte,
+            BinaryOperator::Gt => Gt,
+            BinaryOperator::GtEq => Gte,
+            _ => return None,
+        })
+    }
+
+    fn negated(self) -> Comparison {
+        match self {
+            Eq => Ne,
+            Ne => Eq,
+            Lt => Gte,
+            Gte => Lt,
+            Gt => Lte,
+            Lte => Gt,
+        }
+    }
+
+    /// The comparison with its sides exchanged.
+    fn flipped(self) -> Comparison {
+        match self {
+            Lt => Gt,
+            Gt => Lt,
+            Lte => Gte,
+            Gte => Lte,
+            same => same,
+        }
+    }
+
+    fn operator(self) -> &'static str {
+        match self {
+            Eq => "$eq",
+            Ne => "$ne",
+            Lt => "$lt",
+            Lte => "$lte",
+            Gt => "$gt",
+            Gte => "$gte",
+        }
+    }
+
+    fn holds(self, order: Ordering) -> bool {
+        match self {
+            Eq => order.is_eq(),
+            Ne => order.is_ne(),
+            Lt => order.is_lt(),
+            Lte => order.is_le(),
+            Gt => order.is_gt(),
+            Gte => order.is_ge(),
+        }
+    }
+}
+
+impl Scope<'_> {
+    /// The filter of a condition.
+    pub(super) fn filter(&self, condition: Option<&Expr>) -> Result<Value> {
+        match condition {
+            None => Ok(Value::Object(Object::new())),
+            Some(condition) => Ok(filter(self.logic(condition, false)?)),
+        }
+    }
+
+    /// The expression of a condition; true or false.
+    pub(super) fn condition(&self, condition: &Expr) -> Result<Value> {
+        Ok(expression(self.logic(condition, false)?))
+    }
+
+    fn logic(&self, condition: &Expr, negated: bool) -> Result<Logic> {
+        self.deeper(condition, || self.logic_inside(condition, negated))
+    }
+
+    fn logic_inside(&self, condition: &Expr, negated: bool) -> Result<Logic> {
+        use BinaryOperator::{And, Or};
+        Ok(match condition {
+            Expr::Nested(inner) => self.logic(inner, negated)?,
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.logic(expr, !negated)?,
+            Expr::BinaryOp { op: op @ (And | Or), .. } => {
+                let mut terms = Vec::new();
+                for term in chain(condition, op) {
+                    terms.push(self.logic(term, negated)?);
+                }
+                // De Morgan: not (a and b) is (not a) or (not b).
+                if (*op == And) != negated { Logic::And(terms) } else { Logic::Or(terms) }
+            }
+            Expr::BinaryOp { left, op, right } => match Comparison::of(op) {
+                Some(comparison) => {
+                    let comparison = if negated { comparison.negated() } else { comparison };
+                    self.compare(comparison, left, right)?
+                }
+                None => self.truth(condition, !negated)?,
+            },
+            Expr::Between { expr, negated: not, low, high } => {
+                let inside = *not == negated;
+                let (from, to) = if inside { (Gte, Lte) } else { (Lt, Gt) };
+                let ends = vec![self.compare(from, expr, low)?, self.compare(to, expr, high)?];
+                if inside { Logic::And(ends) } else { Logic::Or(ends) }
+            }
+            Expr::InList { expr, list, negated: not } => {
+                let operand = self.operand(expr)?;
+                let mut items = Vec::with_capacity(list.len());
+                for item in list {
+                    items.push(self.not_null(item)?);
+                }
+                Logic::Test(Test::In { operand, items, negated: *not != negated })
+            }
+            Expr::Like { negated: not, any: false, expr, pattern, escape_char } => {
+                let regex = self.like(pattern, escape_char.as_deref(), false)?;
+                let operand = self.operand(expr)?;
+                Logic::Test(Test::Like { operand, regex, negated: *not != negated })
+            }
+            Expr::ILike { negated: not, any: false, expr, pattern, escape_char } => {
+                let regex = self.like(pattern, escape_char.as_deref(), true)?;
+                let operand = self.operand(expr)?;
+                Logic::Test(Test::Like { operand, regex, negated: *not != negated })
+            }
+            Expr::IsNull(inner) | Expr::IsUnknown(inner) => self.null(inner, negated)?,
+            Expr::IsNotNull(inner) | Expr::IsNotUnknown(inner) => self.null(inner, !negated)?,
+            Expr::IsTrue(inner) => self.is(inner, true, negated)?,
+            Expr::IsFalse(inner) => self.is(inner, false, negated)?,
+            Expr::IsNotTrue(inner) => self.is(inner, true, !negated)?,
+            Expr::IsNotFalse(inner) => self.is(inner, false, !negated)?,
+            other => self.truth(other, !negated)?,
+        })
+    }
+
+    fn compare(&self, comparison: Comparison, left: &Expr, right: &Expr) -> Result<Logic> {
+        let (left, right) = (self.operand_or_null(left)?, self.not_null(right)?);
+        Ok(Logic::Test(match (left, right) {
+            (Operand::Constant(left), Operand::Constant(right)) => {
+                Test::Known(comparison.holds(left.cmp(&right)))
+            }
+            (left @ Operand::Constant(_), right) => {
+                Test::Compare(comparison.flipped(), right, left)
+            }
+            (left, right) => Test::Compare(comparison, left, right),
+        }))
+    }
+
+    /// The left side of a comparison; a field may stand there in double quotes.
+    fn operand_or_null(&self, operand: &Expr) -> Result<Operand> {
+        self.refuse_null(operand, self.operand(operand)?)
+    }
+
+    /// A value that something is compared with.
+    fn not_null(&self, operand: &Expr) -> Result<Operand> {
+        self.refuse_null(operand, self.right_operand(operand)?)
+    }
+
+    fn refuse_null(&self, written: &Expr, operand: Operand) -> Result<Operand> {
+        if matches!(operand, Operand::Constant(Value::Null)) {
+            let message = "nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL";
+            return Err(self.place(written).error(message, &["IS NULL", "IS NOT NULL"]));
+        }
+        Ok(operand)
+    }
+
+    fn like(&self, pattern: &Expr, escape: Option<&Expr>, insensitive: bool) -> Result<Object> {
+        let text = |expr: &Expr, what: &str| match self.right_operand(expr)? {
+            Operand::Constant(Value::String(text)) => Ok(text),
+            _ => Err(self.place(expr).expected(&[what])),
+        };
+        let pattern = text(pattern, "a pattern in quotes")?;
+        let escape = match escape {
+            None => Some('\\'),
+            Some(escape) => text(escape, "one character in quotes")?.chars().next(),
+        };
+        match where_clause::like(&pattern, escape, insensitive) {
+            Value::Object(regex) => Ok(regex),
+            _ => Ok(Object::new()),
+        }
+    }
+
+    fn null(&self, operand: &Expr, negated: bool) -> Result<Logic> {
+        Ok(Logic::Test(match self.operand(operand)? {
+            Operand::Constant(value) => Test::Known((value == Value::Null) != negated),
+            operand => Test::Null { operand, negated },
+        }))
+    }
+
+    /// `IS TRUE` and `IS FALSE`; the opposite holds for `NULL` too.
+    fn is(&self, operand: &Expr, truth: bool, negated: bool) -> Result<Logic> {
+        if !negated {
+            return self.truth(operand, truth);
+        }
+        Ok(Logic::Or(vec![self.truth(operand, !truth)?, self.null(operand, false)?]))
+    }
+
+    /// A field or expression that is itself true or false.
+    fn truth(&self, operand: &Expr, truth: bool) -> Result<Logic> {
+        Ok(Logic::Test(match self.operand(operand)? {
+            Operand::Constant(value) => Test::Known(value == Value::Bool(truth)),
+            operand => Test::Truth(operand, truth),
+        }))
+    }
+}
+
+/// The terms of `a AND b AND c`, found without recursion: the parser nests them to the left.
+fn chain<'e>(expr: &'e Expr, operator: &BinaryOperator) -> Vec<&'e Expr> {
+    let mut terms = Vec::new();
+    let mut rest = expr;
+    while let Expr::BinaryOp { left, op, right } = rest {
+        if op != operator {
+            break;
+        }
+        terms.push(&**right);
+        rest = left;
+    }
+    terms.push(rest);
+    terms.reverse();
+    terms
+}
+
+fn filter(logic: Logic) -> Value {
+    match logic {
+        Logic::And(terms) => where_clause::and(terms.into_iter().map(filter).collect()),
+        Logic::Or(terms) => where_clause::or(terms.into_iter().map(filter).collect()),
+        Logic::Test(test) => match plain(&test) {
+            Some(filter) => filter,
+            None => one("$expr", test_expression(test)),
+        },
+    }
+}
+
+/// The filter of a test of one field with constants.
+fn plain(test: &Test) -> Option<Value> {
+    let path = |operand: &Operand| match operand {
+        Operand::Path(path) => Some(path.clone()),
+        _ => None,
+    };
+    Some(match test {
+        Test::Known(true) => Value::Object(Object::new()),
+        Test::Known(false) => one("$expr", false),
+        Test::Truth(operand, truth) => one(path(operand)?, *truth),
+        Test::Null { operand, negated: false } => one(path(operand)?, Value::Null),
+        Test::Null { operand, negated: true } => one(path(operand)?, one("$ne", Value::Null)),
+        Test::Compare(comparison, operand, Operand::Constant(value)) => {
+            let condition = match (comparison, value) {
+                (Eq, Value::Object(_)) => one("$eq", value.clone()),
+                (Eq, _) => value.clone(),
+                (Ne, _) => one("$nin", Value::Array(vec![value.clone(), Value::Null])),
+                _ => one(comparison.operator(), value.clone()),
+            };
+            one(path(operand)?, condition)
+        }
+        Test::Compare(..) => return None,
+        Test::In { operand, items, negated } => {
+            let constant = |item: &Operand| match item {
+                Operand::Constant(value) => Some(value.clone()),
+                _ => None,
+            };
+            let mut items: Vec<Value> = items.iter().map(constant).collect::<Option<_>>()?;
+            items.extend(negated.then_some(Value::Null));
+            one(path(operand)?, one(if *negated { "$nin" } else { "$in" }, Value::Array(items)))
+        }
+        Test::Like { operand, regex, negated: false } => {
+            one(path(operand)?, Value::Object(regex.clone()))
+        }
+        Test::Like { operand, regex, negated: true } => {
+            let unlike = [("$not", Value::Object(regex.clone())), ("$ne", Value::Null)];
+            let unlike = unlike.map(|(operator, value)| (operator.to_owned(), value));
+            one(path(operand)?, Value::Object(Object::from(unlike)))
+        }
+    })
+}
+
+fn expression(logic: Logic) -> Value {
+    let all = |terms: Vec<Logic>| Value::Array(terms.into_iter().map(expression).collect());
+    match logic {
+        Logic::And(terms) => one("$and", all(terms)),
+        Logic::Or(terms) => one("$or", all(terms)),
+        Logic::Test(test) => test_expression(test),
+    }
+}
+
+fn test_expression(test: Test) -> Value {
+    match test {
+        Test::Known(truth) => truth.into(),
+        Test::Truth(operand, truth) => binary("$eq", operand.expression(), truth.into()),
+        Test::Null { operand, negated } => {
+            binary(if negated { "$gt" } else { "$lte" }, operand.expression(), Value::Null)
+        }
+        Test::Compare(comparison, left, right) => {
+            // In MongoDB null is less than everything else, and equal to itself.
+            let guarded = match comparison {
+                Eq if matches!(right, Operand::Constant(_)) => vec![],
+                Eq | Lt | Lte => vec![&left],
+                Gt | Gte => vec![&right],
+                Ne => vec![&left, &right],
+            };
+            let guards = guarded.into_iter().filter(|side| !matches!(side, Operand::Constant(_)));
+            let guards: Vec<Value> = guards.map(|side| not_null(side.clone())).collect();
+            let sides = binary(comparison.operator(), left.expression(), right.expression());
+            guard(guards, sides)
+        }
+        Test::In { operand, items, negated } => {
+            let items = Value::Array(items.into_iter().map(Operand::expression).collect());
+            let inside = binary("$in", operand.clone().expression(), items);
+            guard(vec![not_null(operand)], if negated { not(inside) } else { inside })
+        }
+        Test::Like { operand, mut regex, negated } => {
+            let mut spec = Object::from([("input".to_owned(), operand.clone().expression())]);
+            for (name, key) in [("$regex", "regex"), ("$options", "options")] {
+                spec.extend(regex.shift_remove(name).map(|value| {
+                    let value = Operand::Constant(value).expression();
+                    (key.to_owned(), value)
+                }));
+            }
+            let matches = one("$regexMatch", Value::Object(spec));
+            if negated { guard(vec![not_null(operand)], not(matches)) } else { matches }
+        }
+    }
+}
+
+fn binary(operator: &str, left: Value, right: Value) -> Value {
+    one(operator, Value::Array(vec![left, right]))
+}
+
+fn not(condition: Value) -> Value {
+    one("$not", Value::Array(vec![condition]))
+}
+
+/// Whether an operand is there and not null: everything else is greater than null.
+pub(super) fn not_null(operand: Operand) -> Value {
+    binary("$gt", operand.expression(), Value::Null)
+}
+
+fn guard(mut guards: Vec<Value>, condition: Value) -> Value {
+    if guards.is_empty() {
+        return condition;
+    }
+    guards.push(condition);
+    one("$and", Value::Array(guards))
+}

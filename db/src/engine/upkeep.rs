@@ -1,0 +1,440 @@
+//! Applying what concerns indexes, schemas, expiry and what is left of dropped things.
+//!
+//! Work that grows with the data is cut into commands of bounded size, which the leader
+//! proposes one after the other; where it stands is part of the state, so another leader goes
+//! on from there and every replica does the same.
+
+use super::apply::{
+    Applied, Applier, Effect, Place, collection_not_found, database_not_found, refuse,
+};
+use super::catalog::{self, Collection, Garbage};
+use super::command::Outcome;
+use super::document;
+use super::index::keys::DocumentKeys;
+use super::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
+use super::query::context::{Context, Fields};
+use super::rules::Rules;
+use super::schema::Schema;
+use super::system;
+use super::value::{Class, Value, parse_fields, parse_stored};
+use super::write::{Stop, check_unique, settle};
+use crate::error::{Error, Kind};
+use crate::storage::env::Result;
+use crate::storage::keys::{self, CollectionId};
+use crate::storage::{Read, StorageError, Table, WriteTxn};
+use std::sync::Arc;
+
+/// Documents up to which an index is built by the command that creates it.
+const BUILD_AT_ONCE: u64 = 1_000;
+
+impl Applier {
+    pub(super) fn create_index(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        spec: IndexSpec,
+    ) -> Applied {
+        if catalog::database(txn, place.database)?.is_none() {
+            return Ok(Err(database_not_found(place.database)));
+        }
+        let collection = self.ensure_collection(txn, place.database, place.collection)?;
+        for index in &collection.indexes {
+            let known = &index.entry.spec;
+            if known.same_definition(&spec) && !matches!(index.entry.state, IndexState::Failed(_)) {
+                return Ok(Ok(Outcome::Index { name: known.name.clone(), created: false }));
+            }
+            if known.name == spec.name || known.fields == spec.fields {
+                return refuse(
+                    Kind::IndexConflict,
+                    format!(
+                        "the index {:?} has this name or these fields, and is not the same",
+                        known.name
+                    ),
+                    "drop it first, or give the new one another name and other fields",
+                );
+            }
+        }
+        if collection.indexes.len() >= INDEXES_MAX {
+            return refuse(
+                Kind::IndexConflict,
+                format!("a collection can have {INDEXES_MAX} indexes"),
+                "drop one that is not used",
+            );
+        }
+        self.numbers.last_index += 1;
+        let id = self.numbers.last_index as IndexId;
+        let name = spec.name.clone();
+        let state = IndexState::Building { after: None, done: 0 };
+        let entry = IndexEntry { id, spec, state, multikey: false };
+        self.put_index(txn, collection.id, &entry)?;
+        if self.totals(txn, collection.id)?.documents > BUILD_AT_ONCE {
+            self.effects.push(Effect::Upkeep);
+            return Ok(Ok(Outcome::Index { name, created: true }));
+        }
+        self.build_index(txn, place, id, usize::MAX)?.ok();
+        let built = self.collection(txn, place)?;
+        let built = built.as_ref().and_then(|collection| collection.index(&name));
+        if let Some(IndexState::Failed(error)) = built.map(|index| &index.entry.state) {
+            self.discard_index(txn, collection.id, id)?;
+            return Ok(Err(error.clone()));
+        }
+        Ok(Ok(Outcome::Index { name, created: true }))
+    }
+
+    pub(super) fn drop_index(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        name: &str,
+    ) -> Applied {
+        let Some(collection) = self.collection(txn, place)? else {
+            return Ok(Err(collection_not_found(place.database, place.collection)));
+        };
+        let fields: Vec<&str> = name.split(',').map(str::trim).collect();
+        let by_fields =
+            |index: &&Arc<Index>| index.names().map(|(name, _)| name).eq(fields.iter().copied());
+        let found = collection.index(name).or_else(|| collection.indexes.iter().find(by_fields));
+        let Some(found) = found else {
+            return refuse(
+                Kind::IndexNotFound,
+                format!("there is no index {name:?} on {}.{}", place.database, place.collection),
+                "list the indexes to see their names",
+            );
+        };
+        self.discard_index(txn, collection.id, found.entry.id)?;
+        Ok(Ok(Outcome::Done))
+    }
+
+    /// Takes an index out of the catalog; its entries are cleared away later.
+    pub(super) fn discard_index(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: CollectionId,
+        index: IndexId,
+    ) -> Result<()> {
+        txn.delete(Table::Catalog, &catalog::index_key(collection, index))?;
+        txn.delete(Table::Meta, &catalog::stats_key(index))?;
+        self.numbers.stats.remove(&index);
+        self.discard(txn, Garbage::Index(index))?;
+        self.forget();
+        Ok(())
+    }
+
+    /// Notes that rows are to be cleared away.
+    pub(super) fn discard(&mut self, txn: &mut WriteTxn<'_>, garbage: Garbage) -> Result<()> {
+        txn.put(Table::Catalog, &catalog::garbage_key(garbage), &[])?;
+        self.effects.push(Effect::Upkeep);
+        Ok(())
+    }
+
+    fn put_index(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: CollectionId,
+        entry: &IndexEntry,
+    ) -> Result<()> {
+        let key = catalog::index_key(collection, entry.id);
+        txn.put(Table::Catalog, &key, &catalog::encode(entry)?)?;
+        self.forget();
+        Ok(())
+    }
+
+    pub(super) fn set_multikey(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: CollectionId,
+        index: &Index,
+    ) -> Result<()> {
+        // The stored entry may be further than the one at hand.
+        let stored = Collection::load(txn, collection)?;
+        match stored.indexes.iter().find(|stored| stored.entry.id == index.entry.id) {
+            Some(stored) if !stored.entry.multikey => {
+                let entry = IndexEntry { multikey: true, ..stored.entry.clone() };
+                self.put_index(txn, collection, &entry)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds the next documents to an index. One that cannot be indexed ends it.
+    pub(super) fn build_index(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        id: IndexId,
+        documents: usize,
+    ) -> Applied {
+        let collection = self.collection(txn, place)?;
+        let building = collection.as_ref().and_then(|collection| {
+            let index = collection.indexes.iter().find(|index| index.entry.id == id)?;
+            match &index.entry.state {
+                IndexState::Building { after, done } => {
+                    Some((collection.clone(), index.clone(), after.clone(), *done))
+                }
+                _ => None,
+            }
+        });
+        let Some((collection, index, after, done)) = building else {
+            return Ok(Ok(Outcome::Worked(0)));
+        };
+        let start = match &after {
+            Some(id) => keys::successor(keys::document_key(collection.id, id)),
+            None => keys::collection_start(collection.id),
+        };
+        let mut wanted = Fields::default();
+        index.fields(&mut wanted);
+        let interrupt = || Ok(());
+        let ctx = Context::new(0, usize::MAX, &interrupt);
+        let mut found = Vec::new();
+        let range = txn.range(Table::Documents, &start, &keys::collection_end(collection.id))?;
+        for row in range.take(documents) {
+            let (key, stored) = row?;
+            let document = document::decode(stored)
+                .and_then(|(_, json)| parse_wanted(json, &wanted))
+                .zip(keys::document_id(key));
+            let Some((document, id)) = document else {
+                return Err(StorageError::Failed("a stored document cannot be read".into()));
+            };
+            found.push((id, index.document_keys(&document, &ctx)));
+        }
+        let worked = found.len() as u64;
+        let last = found.last().map(|(id, _)| id.clone());
+        let ended = found.len() < documents;
+        // In key order the pages of the index are written one after the other.
+        found.sort_by(|(_, a), (_, b)| match (a, b) {
+            (Ok(a), Ok(b)) => a.entries.keys().next().cmp(&b.entries.keys().next()),
+            (a, b) => b.is_err().cmp(&a.is_err()),
+        });
+        let none = DocumentKeys::default();
+        let step = found.into_iter().try_for_each(|(id, keys)| {
+            let keys = keys?;
+            for key in keys.entries.keys() {
+                index.entry_key(key, &id)?;
+                check_unique(txn, &index, key, &id)?;
+            }
+            self.write_entries(txn, &collection, &index, &id, &none, &keys)
+        });
+        let failed = settle(step.map_err(|stop: Stop| stop))?.err();
+        let state = match failed {
+            Some(error) => IndexState::Failed(error),
+            None if ended => IndexState::Ready,
+            None => IndexState::Building { after: last.or(after), done: done + worked },
+        };
+        let stored = Collection::load(txn, collection.id)?;
+        if let Some(stored) = stored.indexes.iter().find(|stored| stored.entry.id == id) {
+            self.put_index(txn, collection.id, &IndexEntry { state, ..stored.entry.clone() })?;
+        }
+        if index.entry.spec.sequential {
+            self.start_numbers(txn, &collection, &index)?;
+        }
+        Ok(Ok(Outcome::Worked(worked)))
+    }
+
+    /// Lets a sequential index go on behind the largest number that is there.
+    fn start_numbers(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Collection,
+        index: &Index,
+    ) -> Result<()> {
+        let mut start = index.start();
+        start.push(Class::Number as u8);
+        let mut end = index.start();
+        end.push(Class::Number as u8 + 1);
+        let (start, end, back) = match index.descending[0] {
+            false => (start, end, true),
+            true => {
+                encode::reverse(&mut start[4..]);
+                encode::reverse(&mut end[4..]);
+                end.pop();
+                end.push(!(Class::Number as u8));
+                (end, [&index.start()[..], &[!(Class::Number as u8) + 1]].concat(), false)
+            }
+        };
+        let mut rows = match back {
+            true => txn.range_back(Table::Indexes, &start, &end)?,
+            false => txn.range(Table::Indexes, &start, &end)?,
+        };
+        let largest = rows.next().transpose()?;
+        let largest = largest.and_then(|(key, value)| {
+            Entry::new(key, value).field(0, index.descending[0]).flatten()?.as_int()
+        });
+        drop(rows);
+        let stats = self.stats(txn, collection, index)?;
+        stats.last_number = stats.last_number.max(largest.unwrap_or(0));
+        Ok(())
+    }
+
+    /// Deletes documents whose date in the index lies far enough back.
+    pub(super) fn expire(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        id: IndexId,
+        time_ms: i64,
+        documents: usize,
+    ) -> Applied {
+        let Some(collection) = self.collection(txn, place)? else {
+            return Ok(Ok(Outcome::Worked(0)));
+        };
+        let index = collection.indexes.iter().find(|index| index.entry.id == id);
+        let Some(index) = index.filter(|index| index.is_ready()) else {
+            return Ok(Ok(Outcome::Worked(0)));
+        };
+        let mut deleted = 0;
+        for key in expired(txn, collection.id, index, time_ms, documents)? {
+            let Some(id) = keys::document_id(&key) else { continue };
+            if let Ok(true) = settle(self.expire_document(txn, place, &collection, &id))? {
+                deleted += 1;
+            }
+        }
+        Ok(Ok(Outcome::Worked(deleted)))
+    }
+
+    pub(super) fn clear_garbage(&mut self, txn: &mut WriteTxn<'_>, rows: usize) -> Applied {
+        let Some(garbage) = catalog::garbage(txn)? else {
+            return Ok(Ok(Outcome::Worked(0)));
+        };
+        let (table, id) = match garbage {
+            Garbage::Collection(id) => (Table::Documents, id),
+            Garbage::Index(id) => (Table::Indexes, id),
+        };
+        let (start, end) = (keys::collection_start(id), keys::collection_end(id));
+        let mut last = None;
+        for row in txn.range(table, &start, &end)?.take(rows) {
+            last = Some(row?.0.to_vec());
+        }
+        let worked = match last {
+            Some(last) => txn.delete_range(table, &start, &keys::successor(last))?,
+            None => 0,
+        };
+        if worked < rows {
+            txn.delete(Table::Catalog, &catalog::garbage_key(garbage))?;
+        }
+        Ok(Ok(Outcome::Worked(worked as u64)))
+    }
+
+    pub(super) fn set_schema(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        schema: Option<String>,
+        warns: bool,
+    ) -> Applied {
+        if catalog::database(txn, place.database)?.is_none() {
+            return Ok(Err(database_not_found(place.database)));
+        }
+        if let Some(text) = &schema {
+            let parsed = serde_json::from_str(text)
+                .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))
+                .and_then(|schema| Schema::compile(&schema));
+            if let Err(error) = parsed {
+                return Ok(Err(error));
+            }
+        }
+        let collection = self.ensure_collection(txn, place.database, place.collection)?;
+        let options = catalog::Options { schema, schema_warns: warns };
+        txn.put(Table::Catalog, &catalog::options_key(collection.id), &catalog::encode(&options)?)?;
+        self.forget();
+        Ok(Ok(Outcome::Done))
+    }
+
+    /// The rules of a database.
+    pub(super) fn rules(&mut self, txn: &WriteTxn<'_>, database: &str) -> Result<Arc<Rules>> {
+        if let Some(rules) = self.rules.get(database) {
+            return Ok(rules.clone());
+        }
+        let rules = Arc::new(stored_rules(txn, database)?);
+        self.rules.insert(database.to_owned(), rules.clone());
+        Ok(rules)
+    }
+
+    /// Reads the rules again, and gives both sides of every reference an index: each write to
+    /// either side looks the other one up.
+    pub(super) fn rules_changed(&mut self, txn: &mut WriteTxn<'_>, database: &str) -> Result<()> {
+        self.rules.remove(database);
+        let rules = self.rules(txn, database)?;
+        for reference in rules.referenced() {
+            let sides = [
+                (&reference.collection, &reference.field),
+                (&reference.collection, &reference.inner_field),
+                (&reference.target, &reference.target_field),
+            ];
+            for (collection, field) in sides {
+                if field.as_str() == "_id"
+                    || system::check_name("", collection, usize::MAX).is_err()
+                {
+                    continue;
+                }
+                let spec = IndexSpec::parse(&Value::from(field.as_str()), &Default::default());
+                if let Ok(spec) = spec {
+                    let place = Place { database, collection };
+                    // One that exists with these fields serves as well.
+                    let _ = self.create_index(txn, place, spec)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rules that the documents of a database's `_rules` make.
+pub fn stored_rules(read: &impl Read, database: &str) -> Result<Rules> {
+    let Some(id) = catalog::collection(read, database, system::RULES)? else {
+        return Ok(Rules::default());
+    };
+    let mut documents = Vec::new();
+    let (start, end) = (keys::collection_start(id), keys::collection_end(id));
+    for row in read.range(Table::Documents, &start, &end)? {
+        let (_, stored) = row?;
+        documents.extend(document::decode(stored).and_then(|(_, json)| parse_stored(json)));
+    }
+    Ok(Rules::stored(&documents))
+}
+
+/// Keys of documents whose date in a TTL index lies at least its seconds before `time_ms`.
+pub fn expired(
+    read: &impl Read,
+    collection: CollectionId,
+    index: &Index,
+    time_ms: i64,
+    documents: usize,
+) -> Result<Vec<Vec<u8>>> {
+    let Some(seconds) = index.entry.spec.expire_after else {
+        return Ok(Vec::new());
+    };
+    let latest = time_ms.saturating_sub_unsigned(seconds.saturating_mul(1000));
+    let encoded = |date: i64| {
+        let mut bytes = Vec::new();
+        encode::encode(&Value::Date(date), &mut bytes);
+        bytes
+    };
+    let (first, last) = (encoded(i64::MIN), [&encoded(latest)[..], &[0xff]].concat());
+    let (mut start, mut end) = match index.descending[0] {
+        false => (first, last),
+        true => {
+            let (mut from, mut to) = (encoded(latest), encoded(i64::MIN));
+            encode::reverse(&mut from);
+            encode::reverse(&mut to);
+            to.push(0xff);
+            (from, to)
+        }
+    };
+    start.splice(0..0, index.start());
+    end.splice(0..0, index.start());
+    let mut found = Vec::new();
+    for row in read.range(Table::Indexes, &start, &end)?.take(documents) {
+        let (key, value) = row?;
+        found.push(Entry::new(key, value).document_key(collection, index.id_descending()));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+fn parse_wanted(json: &[u8], wanted: &Fields) -> Option<Value> {
+    match wanted {
+        Fields::All => parse_stored(json),
+        some => parse_fields(json, |name| some.contains(name)),
+    }
+}

@@ -1,0 +1,283 @@
+//! The values that documents hold and queries compute with: JSON's, and the few more that
+//! Extended JSON writes (`$date`, `$numberDecimal`, `$oid`, `$binary`).
+//!
+//! Order and equality are MongoDB's: null, numbers, strings, objects, arrays, binary data,
+//! object ids, booleans, dates; numbers compare exactly, whatever their types.
+
+mod extended;
+pub mod number;
+
+pub use extended::{from_json, iso_date, parse_date, parse_fields, parse_stored, reserved_name};
+pub use number::Decimal;
+
+use indexmap::IndexMap;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
+/// Fields in the order in which they were written.
+pub type Object = IndexMap<String, Value>;
+
+/// One value.
+#[derive(Debug, Clone, Default)]
+pub enum Value {
+    /// `null`.
+    #[default]
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A binary floating point number.
+    Double(f64),
+    /// A decimal number, at most 34 digits.
+    Decimal(Box<Decimal>),
+    /// A text.
+    String(String),
+    /// Named fields.
+    Object(Object),
+    /// A list.
+    Array(Vec<Value>),
+    /// Bytes, with MongoDB's sub type.
+    Binary(u8, Vec<u8>),
+    /// A 12-byte identifier of MongoDB.
+    ObjectId([u8; 12]),
+    /// Milliseconds since 1970.
+    Date(i64),
+}
+
+/// The place of a type in the order of types; numbers share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Class {
+    /// `null`, and what is missing.
+    Null = 0x10,
+    /// Numbers of every kind.
+    Number = 0x20,
+    /// Texts.
+    String = 0x30,
+    /// Objects.
+    Object = 0x40,
+    /// Arrays.
+    Array = 0x50,
+    /// Binary data.
+    Binary = 0x60,
+    /// Object ids.
+    ObjectId = 0x70,
+    /// Truth values.
+    Bool = 0x80,
+    /// Dates.
+    Date = 0x90,
+}
+
+impl Value {
+    /// The place of its type in the order of types.
+    pub fn class(&self) -> Class {
+        match self {
+            Value::Null => Class::Null,
+            Value::Bool(_) => Class::Bool,
+            Value::Int(_) | Value::Double(_) | Value::Decimal(_) => Class::Number,
+            Value::String(_) => Class::String,
+            Value::Object(_) => Class::Object,
+            Value::Array(_) => Class::Array,
+            Value::Binary(..) => Class::Binary,
+            Value::ObjectId(_) => Class::ObjectId,
+            Value::Date(_) => Class::Date,
+        }
+    }
+
+    /// MongoDB's name of its type, as `$type` has it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Int(number) if i32::try_from(*number).is_ok() => "int",
+            Value::Int(_) => "long",
+            Value::Double(_) => "double",
+            Value::Decimal(_) => "decimal",
+            Value::String(_) => "string",
+            Value::Object(_) => "object",
+            Value::Array(_) => "array",
+            Value::Binary(..) => "binData",
+            Value::ObjectId(_) => "objectId",
+            Value::Date(_) => "date",
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The fields, if it is an object.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
+    /// The items, if it is an array.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        match self {
+            Value::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// A whole number, from any number that is one and fits.
+    pub fn as_int(&self) -> Option<i64> {
+        number::to_int(self)
+    }
+
+    /// Whether it is a number.
+    pub fn is_number(&self) -> bool {
+        self.class() == Class::Number
+    }
+
+    /// What it takes in memory, roughly, in bytes.
+    pub fn bytes(&self) -> usize {
+        let inside = match self {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(Value::bytes).sum(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| 48 + name.len() + value.bytes()).sum()
+            }
+            Value::Binary(_, bytes) => bytes.len(),
+            Value::Decimal(_) => 64,
+            _ => 0,
+        };
+        size_of::<Value>() + inside
+    }
+
+    /// Levels of objects and arrays in it; 0 for a plain value.
+    pub fn depth(&self) -> usize {
+        match self {
+            Value::Object(fields) => 1 + fields.values().map(Value::depth).max().unwrap_or(0),
+            Value::Array(items) => 1 + items.iter().map(Value::depth).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Compact relaxed Extended JSON.
+    pub fn to_json(&self) -> String {
+        // Writing to memory cannot fail, and every key is a string.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Compares two values of the same or different types.
+pub fn compare(a: &Value, b: &Value) -> Ordering {
+    use Value::*;
+    match (a, b) {
+        (Null, Null) => Ordering::Equal,
+        (Bool(a), Bool(b)) => a.cmp(b),
+        (String(a), String(b)) => a.cmp(b),
+        (Date(a), Date(b)) => a.cmp(b),
+        (ObjectId(a), ObjectId(b)) => a.cmp(b),
+        (Array(a), Array(b)) => compare_lists(a.iter(), b.iter(), compare),
+        (Object(a), Object(b)) => compare_lists(a.iter(), b.iter(), |a, b| {
+            let class = a.1.class().cmp(&b.1.class());
+            class.then_with(|| a.0.cmp(b.0)).then_with(|| compare(a.1, b.1))
+        }),
+        (Binary(a_type, a), Binary(b_type, b)) => {
+            a.len().cmp(&b.len()).then(a_type.cmp(b_type)).then_with(|| a.cmp(b))
+        }
+        _ if a.is_number() && b.is_number() => number::compare(a, b),
+        _ => a.class().cmp(&b.class()),
+    }
+}
+
+fn compare_lists<T>(
+    mut a: impl Iterator<Item = T>,
+    mut b: impl Iterator<Item = T>,
+    compare: impl Fn(T, T) -> Ordering,
+) -> Ordering {
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(a), Some(b)) => match compare(a, b) {
+                Ordering::Equal => {}
+                other => return other,
+            },
+        }
+    }
+}
+
+/// Equal as MongoDB has it: `5`, `5.0` and the decimal `5` are one value.
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        compare(self, other) == Ordering::Equal
+    }
+}
+
+impl Eq for Value {}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Value) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Value {
+    fn cmp(&self, other: &Value) -> Ordering {
+        compare(self, other)
+    }
+}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.class() as u8).hash(state);
+        match self {
+            Value::Null => {}
+            Value::Bool(truth) => truth.hash(state),
+            Value::Int(_) | Value::Double(_) | Value::Decimal(_) => {
+                number::nearest(self).to_bits().hash(state);
+            }
+            Value::String(text) => text.hash(state),
+            Value::Object(fields) => fields.iter().for_each(|field| field.hash(state)),
+            Value::Array(items) => items.hash(state),
+            Value::Binary(kind, bytes) => (kind, bytes).hash(state),
+            Value::ObjectId(bytes) => bytes.hash(state),
+            Value::Date(ms) => ms.hash(state),
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::String(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Value::Int(number)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Value::Double(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Value::Bool(truth)
+    }
+}
+
+#[cfg(test)]
+#[path = "value_tests.rs"]
+pub(crate) mod tests;
