@@ -5,18 +5,21 @@
 
 /** A refusal by the server (`status` 4xx/5xx) or a server out of reach (`status` 0). */
 export class ApiError extends Error {
-  constructor(status, { message, code, hint, request_id: requestId }) {
+  constructor(status, { message, code, hint, details, request_id: requestId }) {
     super(message);
-    Object.assign(this, { status, code, hint, requestId });
+    Object.assign(this, { status, code, hint, details, requestId });
   }
 }
 
 /** The database of the cluster itself: readable here, changed only by the server. */
 export const SYSTEM = '_system';
+/** The collection of each database whose documents are the rules of the others. */
+export const RULES = '_rules';
 
 const TIMEOUT_MS = 15_000;
 const TIMEOUT_POLL_MS = 3_000;
 const TIMEOUT_CLUSTER_MS = 60_000; // a change of members waits for the cluster to agree
+const TIMEOUT_QUERY_MS = 120_000; // the server ends long queries itself, and says why
 
 let signedOut = () => {};
 /** Calls `listener` when the server no longer accepts the session. */
@@ -123,20 +126,42 @@ const documentsPath = (db, col) => `${collectionPath(db, col)}/documents`;
 const documentPath = (db, col, id) =>
   `${documentsPath(db, col)}/${segment(id.text)}?${query({ id_type: id.type })}`;
 
-/**
- * Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level, `where`
- * `{limit, offset, level}`.
- */
+/** Sends a query, as text, to a part of a collection; answers with text. */
+const ask = async (db, col, part, level, body) => (await send('POST',
+  `${collectionPath(db, col)}/${part}?${query({ level })}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
+
+/** Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level. */
 export const documents = {
-  page: async (db, col, where) => (await send('GET', `${documentsPath(db, col)}?${query(where)}`)).text,
-  count: async (db, col, level) =>
-    (await get(`${collectionPath(db, col)}/count?${query({ level })}`)).count,
+  /** `body` is that of a find, as text; so is the answer: `documents`, and `cursor` if there are more. */
+  find: (db, col, level, body) => ask(db, col, 'find', level, body),
+  /** How many match; `filter` is its text, empty for all. */
+  async count(db, col, level, filter) {
+    const body = filter ? `{"filter":${filter}}` : '{}';
+    return JSON.parse(await ask(db, col, 'count', level, body)).count;
+  },
   async get(db, col, id) {
     const answer = await send('GET', documentPath(db, col, id));
     return { text: answer.text, etag: answer.headers.get('ETag') };
   },
-  add: (db, col, text) => send('POST', documentsPath(db, col), { body: text }),
+  add: async (db, col, text) => (await send('POST', documentsPath(db, col), { body: text })).text,
   /** Replaces the document; with `etag` only if that is still its revision (else 412). */
-  put: (db, col, id, text, etag) => send('PUT', documentPath(db, col, id), { body: text, etag }),
-  remove: (db, col, id) => send('DELETE', documentPath(db, col, id)),
+  put: async (db, col, id, text, etag) =>
+    (await send('PUT', documentPath(db, col, id), { body: text, etag })).text,
+  remove: (db, col, id, etag) => send('DELETE', documentPath(db, col, id), { etag }),
 };
+
+/** What belongs to a collection beside its documents. Answers and bodies are text where they hold values. */
+export const collection = {
+  stats: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/stats?${query({ level })}`)).text,
+  createIndex: (db, col, text) => send('POST', `${collectionPath(db, col)}/indexes`, { body: text }),
+  dropIndex: (db, col, name) => send('DELETE', `${collectionPath(db, col)}/indexes/${segment(name)}`),
+  schema: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/schema?${query({ level })}`)).text,
+  setSchema: (db, col, text) => send('PUT', `${collectionPath(db, col)}/schema`, { body: text }),
+  removeSchema: (db, col) => send('DELETE', `${collectionPath(db, col)}/schema`),
+  /** Checks what is stored against rules and schema. */
+  validate: (db, col, level) => ask(db, col, 'validate', level, '{}'),
+};
+
+/** Carries out a statement in JQL, SQL or Mongo's shell language; answers with text. */
+export const command = async (db, statement) => (await send('POST', `api/command?${query(db ? { db } : {})}`,
+  { body: JSON.stringify({ command: statement }), timeoutMs: TIMEOUT_QUERY_MS })).text;

@@ -6,6 +6,8 @@ import { openDialog } from './components/dialog.js';
 import { loginPage } from './pages/login.js';
 import { clusterPage } from './pages/cluster.js';
 import { browsePage } from './pages/browse.js';
+import { consolePage } from './pages/console.js';
+import { forget } from './pages/console-history.js';
 
 const RETRY_MS = 2_000;
 const root = document.getElementById('app');
@@ -15,6 +17,8 @@ const app = {
   session: undefined,
   bootError: null,
   route: { page: 'cluster', path: [], query: new URLSearchParams() },
+  /** The database that was looked at last. */
+  database: undefined,
   update() {
     if (updating) return;
     updating = true;
@@ -33,13 +37,15 @@ const app = {
     app.bootError = null;
     current?.stop?.();
     current = null;
+    app.database = undefined;
+    if (!who) forget();
     pages = who ? newPages() : {}; // nobody sees what the one before saw
     follow();
   },
 };
 
 let updating = false;
-const newPages = () => ({ cluster: clusterPage(app), browse: browsePage(app) });
+const newPages = () => ({ cluster: clusterPage(app), browse: browsePage(app), console: consolePage(app) });
 let pages = {};
 const login = loginPage(app);
 let current = null;
@@ -139,7 +145,8 @@ const topBar = () => html`
   <header class="top">
     <a class="brand" href="#/cluster">
       <img src="favicon.svg" alt="" width="24" height="24"><span>Jettra</span></a>
-    <nav aria-label="Pages">${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}</nav>
+    <nav aria-label="Pages">
+      ${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}${navLink('console', 'Console')}</nav>
     <span class="who" data-testid="session-user">${app.session.username}
       ${app.session.role ? html`<span class="tag">${app.session.role}</span>` : nothing}</span>
     ${themeButton()}

@@ -77,6 +77,7 @@ pub const KEYS: &[Key] = &[
     key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
     key("QueryMemoryMb", Type::Number, "64", "memory that one query may keep, for sorting, grouping and its result"),
     key("QueryTimeoutMs", Type::Number, "30000", "longest time a query may run on a node"),
+    key("QueriesMax", Type::Number, "16", "longer queries that run at once; further ones wait"),
     key("WriteDocumentsMax", Type::Number, "100000", "most documents that one update or delete by filter may change"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
@@ -122,6 +123,7 @@ pub struct Config {
     pub page_max: usize,
     pub query_memory_mb: usize,
     pub query_timeout_ms: u64,
+    pub queries_max: usize,
     pub write_documents_max: u64,
     pub session_hours: u64,
     pub log_level: String,
@@ -311,7 +313,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 20] = [
+        let bounds: [(&str, u64, u64, u64); 21] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -331,6 +333,7 @@ impl Config {
             ("PageMax", self.page_max as u64, 1, 10_000),
             ("QueryMemoryMb", self.query_memory_mb as u64, 1, 16 * 1024),
             ("QueryTimeoutMs", self.query_timeout_ms, 10, 86_400_000),
+            ("QueriesMax", self.queries_max as u64, 1, 256),
             ("WriteDocumentsMax", self.write_documents_max, 1, 10_000_000),
         ];
         for (name, value, min, max) in bounds {

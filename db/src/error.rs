@@ -146,6 +146,25 @@ error_kinds! {
     StorageFull "storage_full" 507;
 }
 
+impl Kind {
+    /// The next step where an error names none of its own: for errors that already say what is
+    /// wrong, where, and what would be right.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Kind::InvalidQuery => {
+                Some("correct the part of the query that is named, and send it again")
+            }
+            Kind::NotApplicable => {
+                Some("change the update or expression, or leave such documents out with the filter")
+            }
+            Kind::ValidationFailed => {
+                Some("correct the fields that are named, and send the document again")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What went wrong and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Error {

@@ -31,7 +31,9 @@ pub async fn run(config: Config) -> Result<Exit> {
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
     let cluster = Cluster::new(config, &secret, identity)?;
-    let app = Data::new(App { cluster: cluster.clone(), passwords: Passwords::new()? });
+    let queries = tokio::sync::Semaphore::new(cluster.config.queries_max);
+    let passwords = Passwords::new()?;
+    let app = Data::new(App { cluster: cluster.clone(), passwords, queries });
     let server = listen(&cluster, app)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);

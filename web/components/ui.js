@@ -1,5 +1,6 @@
 /** Small pieces every page uses: icons, error boxes, toasts. */
 import { html, nothing, render } from '../vendor/lit-html.js';
+import { violationList } from './violations.js';
 
 const PATHS = {
   plus: 'M8 3v10M3 8h10',
@@ -36,10 +37,24 @@ export const addButton = (testid, text, onClick, disabled = false) => html`
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** What to do about an error; of a syntax error the line with a caret under the place. */
+function hintText({ code, hint, details }) {
+  if (!hint || details?.violations) return nothing; // the list of violations says it all
+  return code === 'syntax_error' ? html`<pre class="caret" data-testid="error-caret">${hint}</pre>`
+    : html`<p class="error-hint">${sentence(hint)}</p>`;
+}
+
+/** What happened. A message that begins with a path keeps it; one of violations is in their list. */
+function messageOf({ message, details }) {
+  if (details?.violations) return 'The document is not as its collection demands:';
+  return details?.path ? message : sentence(message);
+}
+
 /** An error as the server explains it: what happened, what to do, and the code to look up. */
 export const errorText = (error) => html`
-  <p class="error-message">${sentence(error.message)}</p>
-  ${error.hint ? html`<p class="error-hint">${sentence(error.hint)}</p>` : nothing}
+  <p class="error-message">${messageOf(error)}</p>
+  ${hintText(error)}
+  ${error.details?.violations ? violationList(error.details.violations) : nothing}
   ${error.code ? html`<p class="error-code"><code>${error.code}</code>
     ${error.requestId ? html`<span>request ${error.requestId}</span>` : nothing}</p>` : nothing}`;
 
@@ -47,6 +62,34 @@ export const errorBox = (error, testid, actions = nothing) => html`
   <div class="notice bad" role="alert" data-testid=${testid}>
     <div>${errorText(error)}</div><div class="row">${actions}</div>
   </div>`;
+
+/** A figure with its name, for a `<dl class="facts">`. */
+export const fact = (name, value, testid) => html`
+  <div><dt>${name}</dt><dd data-testid=${testid}>${value ?? '–'}</dd></div>`;
+
+/** The box that tables scroll in. */
+export const tableBox = (label, table) => html`
+  <div class="table-box" tabindex="0" role="region" aria-label=${label}>${table}</div>`;
+
+/** A choice of a few, shown side by side: `[[value, text]…]`. */
+export const segmented = (label, name, options, chosen, choose) => html`
+  <div class="segmented" role="group" aria-label=${label}>${options.map(([value, text]) => html`
+    <button type="button" aria-pressed=${value === chosen} data-testid="${name}-${value}"
+      @click=${() => choose(value)}>${text}</button>`)}</div>`;
+
+export const count = (n) => Number(n).toLocaleString('en');
+/** A number of things: `1 index`, `1,200 indexes`. */
+export const plural = (n, one, many = `${one}s`) => `${count(n)} ${Number(n) === 1 ? one : many}`;
+
+/** Bytes as people say them. */
+export function bytes(n) {
+  const unit = Math.min(3, Math.floor(Math.log10(Math.max(n, 1)) / 3));
+  const digits = unit && n / 1000 ** unit < 10 ? 1 : 0;
+  return `${(n / 1000 ** unit).toFixed(digits)} ${['B', 'kB', 'MB', 'GB'][unit]}`;
+}
+
+export const milliseconds = (ms) => (ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
+  : `${(ms / 1000).toFixed(1)} s`);
 
 /** The address of a page of this application. */
 export const address = (...path) => `#/${path.map(encodeURIComponent).join('/')}`;
@@ -72,17 +115,19 @@ function renderToasts() {
   render(toasts.map((toast) => html`
     <div class="toast ${toast.error ? 'bad' : 'good'}" role=${toast.error ? 'alert' : 'status'}
       data-testid=${toast.error ? 'toast-error' : 'toast-ok'}>
-      <div>${toast.error ? errorText(toast.error) : toast.text}</div>
+      <div>${toast.error ? errorText(toast.error) : toast.text}
+        ${toast.warnings?.length ? html`<p class="warn">With warnings:</p>
+          ${violationList(toast.warnings)}` : nothing}</div>
       ${iconButton('close', 'Dismiss', 'toast-dismiss', () => dismiss(toast))}
     </div>`), document.getElementById('toasts'));
 }
 
-/** Tells of a success; vanishes by itself. */
-export function toastDone(text) {
-  const toast = { text };
+/** Tells of a success; vanishes by itself unless it comes with warnings, a list of violations. */
+export function toastDone(text, warnings = []) {
+  const toast = { text, warnings };
   toasts = toasts.filter((other) => other.error); // one success at a time is enough
   show(toast);
-  setTimeout(() => dismiss(toast), TOAST_MS);
+  if (!warnings.length) setTimeout(() => dismiss(toast), TOAST_MS);
 }
 
 /** Tells of a failure; stays until dismissed. */

@@ -1,70 +1,96 @@
-/** The documents of one collection, a page at a time. */
+/** The documents of one collection that a query finds, a page at a time. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { SYSTEM, documents } from '../api.js';
+import { documents } from '../api.js';
 import { openDialog } from '../components/dialog.js';
-import { addButton, address, emptyState, icon, iconButton, toastDone, toastError } from '../components/ui.js';
+import { documentRows, layoutChoice } from '../components/documents.js';
+import { Loader } from '../components/loader.js';
+import { showPlan } from '../components/plan.js';
+import { addButton, emptyState, iconButton, milliseconds, plural, toastDone, toastError }
+  from '../components/ui.js';
 import { idOf, parse } from '../json.js';
 import { addDocument, editDocument } from './browse-editor.js';
-import { documentList, documentTable } from './browse-table.js';
-
-const PAGE_SIZES = [10, 25, 50, 100];
+import { Pages, offsetWithin, pager, whereOf } from './browse-pages.js';
+import { QueryBar, fieldOf, findBody, queryOf } from './browse-query.js';
 
 export class DocumentsPane {
   place = {};
-  limit = PAGE_SIZES[0];
-  offset = 0;
+  query = {};
+  where = {}; // limit and offset
   layout = 'table';
-  rows = null; // parsed documents of this page, null until known
-  total = 0;
+  page = null; // what was fetched, null until known
   error = null;
   wanted = ''; // the text of "Go to id"
-  loading = 0; // number of the newest load; answers to older ones are dropped
+  #loader = new Loader();
+  #pages = new Pages();
 
-  constructor(app, reads) { Object.assign(this, { app, reads }); }
+  /** `changed` is called after documents were written. */
+  constructor(app, reads, changed) {
+    Object.assign(this, { app, reads, changed });
+    this.bar = new QueryBar((query) => this.#goTo(0, this.where.limit, query), this.#explain);
+  }
 
-  open(place, query) {
+  open(place, parameters) {
     const moved = place.db !== this.place.db || place.col !== this.place.col;
     this.place = place;
-    this.limit = PAGE_SIZES.find((size) => size === Number(query.get('limit'))) ?? PAGE_SIZES[0];
-    this.offset = Math.max(0, Math.trunc(Number(query.get('offset'))) || 0);
-    if (moved) Object.assign(this, { rows: null, error: null, wanted: '' });
-    this.load();
+    this.query = queryOf(parameters);
+    this.where = whereOf(parameters);
+    if (moved) Object.assign(this, { page: null, error: null, wanted: '' });
+    this.bar.open(this.query, moved);
+    this.#load();
   }
 
-  load = async () => {
-    const turn = ++this.loading;
-    const { place: { db, col }, limit, offset, reads: { level } } = this;
-    if (!col) return;
-    let fresh;
-    try {
-      const [text, total] = await Promise.all([
-        documents.page(db, col, { limit, offset, level }), documents.count(db, col, level)]);
-      fresh = { rows: parse(text).get('documents'), total, error: null };
-    } catch (error) {
-      fresh = { error };
-    }
-    if (turn !== this.loading) return;
-    Object.assign(this, fresh);
-    const emptied = !fresh.error && !this.rows.length && offset > 0 && this.total > 0;
-    if (emptied) this.#goTo(this.#lastOffset());
-    this.app.update();
+  /** Reads the page again, counted from the first document. */
+  load = () => {
+    this.#pages.restart();
+    return this.#load();
   };
 
-  #lastOffset() { return Math.max(0, Math.ceil(this.total / this.limit) - 1) * this.limit; }
-
-  #goTo(offset, limit = this.limit) {
-    this.app.go('browse', [this.place.db, this.place.col], { limit, offset });
+  async #load() {
+    const { place, query, where, reads: { level } } = this;
+    const outcome = await this.#loader.run(() => this.#pages.fetch(place, query, where, level));
+    if (!outcome) return;
+    this.error = outcome.error;
+    if (outcome.value) this.page = outcome.value;
+    if (!this.error && !this.page.rows.length && where.offset) this.#goTo(offsetWithin(this.page, where));
+    this.app.update();
   }
 
-  #canWrite() { return this.place.db !== SYSTEM && this.app.canWrite(); }
+  /** What the address says after the `?` while this is shown; nothing for another place. */
+  parametersOf({ db, col }) {
+    const here = db === this.place.db && col === this.place.col;
+    return new URLSearchParams(here ? { ...this.query, ...this.where } : {});
+  }
+
+  /** Shows another page, or the first of another query; the one that is shown is read again. */
+  #goTo(offset, limit = this.where.limit, query = this.query) {
+    const before = location.hash;
+    this.app.go('browse', [this.place.db, this.place.col], { ...query, limit, offset });
+    if (location.hash === before) this.load();
+  }
+
+  #explain = async (query) => {
+    const { db, col } = this.place;
+    const { where: { limit, offset }, reads: { level } } = this;
+    try {
+      const body = findBody(query, { limit, skip: offset, explain: 'executionStats' });
+      const text = await documents.find(db, col, level, body);
+      await showPlan(JSON.parse(text).explain);
+    } catch (error) {
+      if (!fieldOf(error)) return toastError(error);
+      this.error = error;
+      this.app.update();
+    }
+  };
+
+  #written() { return Promise.all([this.load(), this.changed()]); }
 
   #add = async () => {
-    if (await addDocument(this.place)) await this.load();
+    if (await addDocument(this.place)) await this.#written();
   };
 
   async #edit(id) {
     try {
-      if (await editDocument(this.place, id, this.#canWrite())) await this.load();
+      if (await editDocument(this.place, id, this.place.canWrite)) await this.#written();
     } catch (error) {
       toastError(error);
     }
@@ -82,7 +108,7 @@ export class DocumentsPane {
     });
     if (!done) return;
     toastDone(`Document ${id.text} deleted.`);
-    await this.load();
+    await this.#written();
   }
 
   #find = async (event) => {
@@ -100,84 +126,66 @@ export class DocumentsPane {
     }
   };
 
-  view() {
-    return html`${this.#heading()}${this.#toolbar()}
-      ${this.error ? this.reads.errorBox(this.error, 'docs', this.load) : this.#content()}`;
-  }
+  action() { return this.place.canWrite ? addButton('doc-add', 'Add document', this.#add) : nothing; }
 
-  #heading() {
-    const { db, col } = this.place;
-    return html`<div class="heading">
-      <h1><a class="back" href=${address('browse', db)}
-        aria-label="Back to the collections">${icon('prev')}</a>
-        <span class="muted">${db} /</span> ${col}</h1>
-      ${this.#canWrite() ? addButton('doc-add', 'Add document', this.#add)
-        : html`<span class="tag">read-only</span>`}
-    </div>`;
+  view() {
+    const onField = fieldOf(this.error);
+    return html`${this.bar.view(this.error)}${this.#toolbar()}
+      ${this.error && !onField ? this.reads.errorBox(this.error, 'docs', this.load) : nothing}
+      ${this.error ? nothing : this.#content()}`;
   }
 
   #toolbar() {
     const onInput = (event) => { this.wanted = event.target.value; };
+    const choose = (layout) => {
+      this.layout = layout;
+      this.app.update();
+    };
     return html`<div class="toolbar">
       <form class="row find" role="search" @submit=${this.#find}>
         <input .value=${this.wanted} required placeholder="Go to id" aria-label="Document id"
           title='Whole numbers are looked up as integer ids first; "42" in quotes means the string'
           autocomplete="off" spellcheck="false" data-testid="find-id" @input=${onInput}>
         <button data-testid="find-submit">Open</button></form>
-      <div class="segmented" role="group" aria-label="Layout">
-        ${this.#layoutButton('table', 'Table')}${this.#layoutButton('json', 'JSON')}</div>
+      ${this.#found()}
+      ${layoutChoice(this.layout, choose)}
       ${iconButton('refresh', 'Reload', 'docs-reload', this.load)}
     </div>`;
   }
 
-  #layoutButton(layout, text) {
-    const onClick = () => {
-      this.layout = layout;
-      this.app.update();
-    };
-    return html`<button type="button" aria-pressed=${this.layout === layout}
-      data-testid="view-${layout}" @click=${onClick}>${text}</button>`;
+  #found() {
+    if (!this.page || this.error) return nothing;
+    const { total, ms } = this.page;
+    const verb = this.query.filter ? ` match${total === 1 ? 'es' : ''}` : '';
+    const found = total === null ? 'too many to count' : `${plural(total, 'document')}${verb}`;
+    return html`<span class="muted info" role="status"
+      data-testid="query-info">${found} · ${milliseconds(ms)}</span>`;
   }
 
   #content() {
-    if (!this.rows) return html`<p class="loading">Loading documents…</p>`;
-    if (!this.total && !this.rows.length) {
-      return emptyState('No documents yet', html`<code>${this.place.col}</code> is empty.`,
-        this.#canWrite() && addButton('empty-doc-add', 'Add the first document', this.#add));
-    }
-    const draw = this.layout === 'table' ? documentTable : documentList;
-    return html`${draw(this.rows, (document) => this.#actions(idOf(document)))}${this.#pager()}`;
+    if (!this.page) return html`<p class="loading">Loading documents…</p>`;
+    if (!this.page.rows.length && !this.where.offset) return this.#nothingFound();
+    return html`${documentRows(this.layout, this.page.rows, (document) => this.#actions(document))}
+      ${pager(this.page, this.where, (offset, limit) => this.#goTo(offset, limit))}`;
   }
 
-  #actions(id) {
+  #nothingFound() {
+    if (this.query.filter) {
+      return emptyState('No document matches', 'Change the filter, or clear it to see all documents.');
+    }
+    return emptyState('No documents yet', html`<code>${this.place.col}</code> is empty.`,
+      this.place.canWrite && addButton('empty-doc-add', 'Add the first document', this.#add));
+  }
+
+  #actions(document) {
+    if (!document.has('_id')) return nothing; // the query left it out
+    const id = idOf(document);
     const edit = () => this.#edit(id);
-    if (!this.#canWrite()) return iconButton('eye', `View ${id.text}`, 'doc-view', edit);
+    if (!this.place.canWrite) return iconButton('eye', `View ${id.text}`, 'doc-view', edit);
     return [iconButton('pencil', `Edit ${id.text}`, 'doc-edit', edit),
       iconButton('trash', `Delete ${id.text}`, 'doc-delete', () => this.#remove(id))];
   }
-
-  #pager() {
-    const { offset, limit, total, rows } = this;
-    const step = (name, text, to, disabled) =>
-      iconButton(name, text, `page-${name}`, () => this.#goTo(to), disabled);
-    const atStart = offset === 0;
-    const atEnd = offset + limit >= total;
-    return html`<nav class="pager" aria-label="Pages of documents">
-      <span data-testid="page-info">
-        ${number(total ? offset + 1 : 0)}–${number(offset + rows.length)} of ${number(total)}</span>
-      <label class="row">Per page
-        <select data-testid="page-size" @change=${(event) => this.#goTo(0, event.target.value)}>
-          ${PAGE_SIZES.map((size) => html`
-            <option value=${size} ?selected=${size === limit}>${size}</option>`)}</select></label>
-      <span class="row">${step('first', 'First page', 0, atStart)}
-        ${step('prev', 'Previous page', Math.max(0, offset - limit), atStart)}
-        ${step('next', 'Next page', offset + limit, atEnd)}
-        ${step('last', 'Last page', this.#lastOffset(), atEnd)}</span>
-    </nav>`;
-  }
 }
-
-const number = (n) => n.toLocaleString('en');
 
 /** Whole numbers are tried as integer ids first; quotes make any id a string. */
 function idsMeant(text) {

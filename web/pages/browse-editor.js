@@ -1,14 +1,10 @@
-/**
- * The document editor. It works on the text of the document and never on parsed numbers,
- * so a 64-bit integer is saved exactly as it was read.
- */
+/** The dialog that adds, shows and changes one document. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { documents } from '../api.js';
 import { STAY, openDialog } from '../components/dialog.js';
+import { edit, editorArea, newEditor, objectOf, pretty } from '../components/json-editor.js';
 import { toastDone } from '../components/ui.js';
-import { JsonError, idOf, parse, stringify } from '../json.js';
-
-const pretty = (text) => stringify(parse(text), 2);
+import { idOf, parse } from '../json.js';
 
 /** Asks for a new document; resolves to whether one was added. */
 export function addDocument({ db, col }) {
@@ -19,8 +15,8 @@ export function addDocument({ db, col }) {
     caret: 4, // between the braces
     async submit() {
       check(editor);
-      const answer = parse((await documents.add(db, col, editor.text)).text);
-      toastDone(`Document ${answer.get('id')} added.`);
+      const answer = await documents.add(db, col, editor.text);
+      toastDone(`Document ${parse(answer).get('id')} added.`, warningsIn(answer));
     },
   });
 }
@@ -28,7 +24,7 @@ export function addDocument({ db, col }) {
 /** Opens a document; resolves to whether it was changed. */
 export async function editDocument({ db, col }, id, canWrite) {
   const { text, etag } = await documents.get(db, col, id);
-  const editor = newEditor(pretty(text), etag, !canWrite);
+  const editor = { ...newEditor(pretty(text), !canWrite), etag };
   const dialog = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
   if (!canWrite) return openDialog(dialog);
   return openDialog({
@@ -36,14 +32,15 @@ export async function editDocument({ db, col }, id, canWrite) {
     submitLabel: 'Save',
     async submit() {
       check(editor, id);
+      let answer;
       try {
-        await documents.put(db, col, id, editor.text, editor.etag);
+        answer = await documents.put(db, col, id, editor.text, editor.etag);
       } catch (error) {
         if (error.status !== 412 && error.status !== 404) throw error;
         editor.conflict = await current(db, col, id);
         return STAY;
       }
-      toastDone(`Document ${id.text} saved.`);
+      toastDone(`Document ${id.text} saved.`, warningsIn(answer));
       return true;
     },
   });
@@ -60,20 +57,9 @@ async function current(db, col, id) {
   }
 }
 
-const newEditor = (text, etag = null, readOnly = false) =>
-  ({ text, start: text, etag, readOnly, problem: null, conflict: null });
-
 /** Throws when the text must not be sent. */
 function check(editor, id) {
-  let document;
-  try {
-    document = parse(editor.text);
-  } catch (error) {
-    throw new Error(`The text is not JSON. ${placed(error)}`);
-  }
-  if (!(document instanceof Map)) {
-    throw new Error('A document is a JSON object: it starts with { and ends with }.');
-  }
+  const document = objectOf(editor, 'A document');
   if (!id || !document.has('_id')) return;
   const written = idOf(document);
   if (written.text === id.text && written.type === id.type) return;
@@ -81,7 +67,8 @@ function check(editor, id) {
   throw new Error(`The _id of a document cannot change. Put ${kept} back, or add a new document.`);
 }
 
-const placed = (error) => `Line ${error.line}, column ${error.column}: ${error.message}.`;
+/** What a schema that only warns has found; the answer to a write holds it. */
+const warningsIn = (answer) => JSON.parse(answer).warnings;
 
 function editorDialog(editor, title) {
   return {
@@ -93,51 +80,8 @@ function editorDialog(editor, title) {
     ready: () => !editor.conflict,
     body: (dialog) => html`
       ${editor.conflict ? conflictPanel(editor, dialog) : nothing}
-      <textarea class="editor" .value=${editor.text} ?readonly=${editor.readOnly} autofocus
-        spellcheck="false" autocapitalize="none" aria-label="Document as JSON"
-        aria-describedby="editor-status" data-testid="doc-editor"
-        @input=${(event) => edited(editor, event.target.value, dialog)}
-        @keydown=${submitOnCtrlEnter}></textarea>
-      ${editor.readOnly ? nothing : statusLine(editor, dialog)}`,
+      ${editorArea(editor, dialog, 'doc', 'Document as JSON')}`,
   };
-}
-
-function submitOnCtrlEnter(event) {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
-}
-
-function edited(editor, text, dialog) {
-  editor.text = text;
-  editor.problem = problemOf(text);
-  dialog.error = null;
-  dialog.update();
-}
-
-function problemOf(text) {
-  try {
-    parse(text);
-    return null;
-  } catch (error) {
-    if (error instanceof JsonError) return error;
-    throw error;
-  }
-}
-
-function statusLine(editor, dialog) {
-  const { problem } = editor;
-  return html`<div class="editor-status" id="editor-status" role="status">
-    ${problem
-      ? html`<button type="button" class="link bad" data-testid="json-error" title="Go to the mistake"
-          @click=${(event) => showMistake(event, problem)}>${placed(problem)}</button>`
-      : html`<span class="good" data-testid="json-ok">Valid JSON</span>`}
-    <button type="button" class="small" ?disabled=${Boolean(problem)} data-testid="doc-format"
-      @click=${() => edited(editor, pretty(editor.text), dialog)}>Format</button></div>`;
-}
-
-function showMistake(event, { position }) {
-  const area = event.target.form.querySelector('textarea');
-  area.focus();
-  area.setSelectionRange(position, position + 1);
 }
 
 function conflictPanel(editor, dialog) {
@@ -146,7 +90,7 @@ function conflictPanel(editor, dialog) {
   const settle = (text) => {
     Object.assign(editor, { text, etag: conflict.etag, conflict: null });
     if (text === conflict.text) editor.start = text;
-    edited(editor, text, dialog);
+    edit(editor, text, dialog);
   };
   const overwrite = (event) => {
     const { form } = event.target;

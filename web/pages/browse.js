@@ -1,33 +1,40 @@
-/** Databases, collections and documents. The address says what is shown: #/browse/db/col. */
+/** Databases, collections and documents. The address says what is shown: #/browse/db/col/tab?query. */
 import { html } from '../vendor/lit-html.js';
 import { SYSTEM } from '../api.js';
 import { addButton, emptyState } from '../components/ui.js';
-import { DocumentsPane } from './browse-documents.js';
+import { CollectionPane } from './browse-collection.js';
 import { Reads } from './browse-reads.js';
 import { Sidebar } from './browse-sidebar.js';
 
 export function browsePage(app) {
-  const reads = new Reads(() => Promise.all([tree.reload(), pane.load()]));
+  const reads = new Reads(() => Promise.all([tree.reload(), place().col && pane.load()]));
   const tree = new Sidebar(app, reads);
-  const pane = new DocumentsPane(app, reads);
-  const place = () => ({ db: app.route.path[0], col: app.route.path[1] });
+  const pane = new CollectionPane(app, reads);
+
+  function place() {
+    const [db, col, tab] = app.route.path;
+    return { db, col, tab, canWrite: db !== SYSTEM && app.canWrite() };
+  }
 
   function routed() {
-    tree.open(place().db);
-    pane.open(place(), app.route.query);
+    const { db, col } = place();
+    app.database = db ?? app.database;
+    tree.open(db);
+    if (col) pane.open(place(), app.route.query);
+    else pane.stop();
   }
 
   function view() {
     const { db, col } = place();
     return html`<div class="browse ${col ? 'has-col' : ''}">
       ${tree.view(place())}
-      <section class="pane" aria-label="Documents">
+      <section class="pane" aria-label="Collection">
         ${reads.notice()}${col ? pane.view() : noCollection(tree, db, app.canWrite())}</section>
     </div>`;
   }
 
   const title = () => ['Browse', ...app.route.path].reverse().join(' · ');
-  return { title, start: tree.reload, routed, view };
+  return { title, start: tree.reload, stop: () => pane.stop(), routed, view };
 }
 
 /** What to show beside the tree while no collection is open. */

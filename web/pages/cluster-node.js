@@ -1,6 +1,6 @@
 /** The card of one node. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { icon } from '../components/ui.js';
+import { fact, icon } from '../components/ui.js';
 import { actionsFor } from './cluster-actions.js';
 
 const TONES = { ACTIVE: 'good', JOINING: 'warn', PAUSED: 'warn', LEAVING: 'warn', INACTIVE: 'bad' };
@@ -46,9 +46,6 @@ function facts(node, data, stale, leads) {
     ${fact('Last seen', lastSeen(node, data, stale), 'node-last-seen')}
   </dl>`;
 }
-
-export const fact = (name, value, testid) => html`
-  <div><dt>${name}</dt><dd data-testid=${testid}>${value ?? '–'}</dd></div>`;
 
 const label = (word) => word.charAt(0) + word.slice(1).toLowerCase();
 

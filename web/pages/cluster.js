@@ -2,9 +2,9 @@
 import { html, nothing } from '../vendor/lit-html.js';
 import { cluster } from '../api.js';
 import { figuresOf } from '../components/quorum.js';
-import { addButton, errorBox } from '../components/ui.js';
+import { addButton, errorBox, fact } from '../components/ui.js';
 import { addNode, act } from './cluster-actions.js';
-import { duration, fact, nodeCard } from './cluster-node.js';
+import { duration, nodeCard } from './cluster-node.js';
 
 const POLL_MS = 1_000;
 const FRESH_MS = 3_500; // older data is shown as old

@@ -20,6 +20,8 @@ pub struct App {
     pub cluster: Arc<Cluster>,
     /// Checks credentials.
     pub passwords: crate::auth::password::Passwords,
+    /// Places for longer queries: each may keep as much memory as one query may.
+    pub queries: tokio::sync::Semaphore,
 }
 
 /// One call.

@@ -100,9 +100,13 @@ pub async fn collections(call: Rc<Call>) -> Result<Reply> {
         return Err(database_not_found(database));
     }
     let all = catalog::collections(&read, database)?;
-    let secret = |name: &String| database == system::DATABASE && system::is_secret(name);
+    let hidden = |name: &String| {
+        let secret = database == system::DATABASE && system::is_secret(name);
+        let system = name.starts_with('_') && !is_admin(&call);
+        secret || system || name.starts_with(system::ASIDE)
+    };
     let names: Vec<_> =
-        all.into_iter().map(|(name, _)| name).filter(|name| !secret(name)).collect();
+        all.into_iter().map(|(name, _)| name).filter(|name| !hidden(name)).collect();
     Ok(Reply::json(&names))
 }
 

@@ -1,9 +1,10 @@
 //! Statements as text: JQL, SQL and Mongo's shell language, on the same functions as the REST
 //! interface.
 
+use super::aggregate::{self, Aggregate};
 use super::call::Call;
 use super::dispatch::check_permission;
-use super::query::{self, Aggregate, Find, Page};
+use super::query::{self, Find, Page};
 use super::reply::Reply;
 use super::{index, update};
 use crate::auth::Permission;
@@ -128,11 +129,11 @@ async fn execute(
         }
         Statement::Aggregate { pipeline, .. } => {
             let body = AggregateBody { pipeline: json!(pipeline), hint: None, explain };
-            let aggregate = Aggregate::parse(body)?;
-            if aggregate.output().is_some() && explain.is_none() {
-                return update::write_output(call, aggregate).await;
+            let pipeline = Aggregate::parse(body)?;
+            if pipeline.output().is_some() && explain.is_none() {
+                return update::write_output(call, pipeline).await;
             }
-            let (page, index) = query::aggregate_page(call, aggregate).await?;
+            let (page, index) = aggregate::aggregate_page(call, pipeline).await?;
             Ok(rows(page).at(index))
         }
         Statement::Count { filter, .. } => {

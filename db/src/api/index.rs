@@ -2,12 +2,13 @@
 
 use super::call::Call;
 use super::document::{check_collection, readable_place, writable_place};
-use super::query::{self, in_background, open};
+use super::query::{self, in_background};
 use super::reply::Reply;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
 use crate::engine::index::{Index, IndexSpec, IndexState};
 use crate::engine::query::context::At;
+use crate::engine::query::source::open;
 use crate::engine::system;
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
@@ -31,7 +32,9 @@ fn info(read: &ReadTxn<'_>, collection: &Collection, index: &Index) -> Result<In
     let (state, done, error) = match &index.entry.state {
         IndexState::Building { done, .. } => (IndexStateName::Building, Some(*done), None),
         IndexState::Ready => (IndexStateName::Ready, None, None),
-        IndexState::Failed(error) => (IndexStateName::Failed, None, Some(error.to_string())),
+        failed @ IndexState::Failed(_) => {
+            (IndexStateName::Failed, None, failed.error().map(|error| error.to_string()))
+        }
     };
     let keys = index
         .names()
@@ -47,6 +50,7 @@ fn info(read: &ReadTxn<'_>, collection: &Collection, index: &Index) -> Result<In
         expire_after_seconds: spec.expire_after,
         state,
         done,
+        total: done.map(|_| collection.documents(read)).transpose()?,
         error,
         entries: collection.stats(read, index.entry.id)?.entries,
         multikey: index.entry.multikey,
@@ -119,9 +123,9 @@ pub async fn create_at(
         };
         match state {
             None | Some(IndexState::Ready) => return Ok((name, created, applied.index)),
-            Some(IndexState::Failed(error)) => {
+            Some(failed @ IndexState::Failed(_)) => {
                 group.propose(Command::DropIndex { database, collection, name }).await?;
-                return Err(error);
+                return Err(failed.error().unwrap_or_else(no_index));
             }
             // It goes on being built; the list of indexes tells how far it is.
             Some(IndexState::Building { .. }) if Instant::now() > deadline => {
@@ -130,6 +134,10 @@ pub async fn create_at(
             Some(IndexState::Building { .. }) => tokio::time::sleep(BUILD_PAUSE).await,
         }
     }
+}
+
+fn no_index() -> Error {
+    Error::new(Kind::NotIndexable, "the index could not be built")
 }
 
 /// `POST …/indexes`

@@ -1,6 +1,7 @@
 //! The HTTP interface. This file is the route table: method, path, who may call it, where it
 //! runs, and by which driver method and shell command a person reaches it.
 
+pub mod aggregate;
 pub mod auth;
 pub mod call;
 pub mod catalog;
@@ -110,7 +111,7 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::delete,  "delete",   "delete";
     // Queries
     POST   "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here,   query::find,               "find",            "find";
-    POST   "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  Depends(query::pipeline_writes), query::aggregate, "aggregate", "aggregate";
+    POST   "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  Depends(aggregate::pipeline_writes), aggregate::aggregate, "aggregate", "aggregate";
     GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   query::count,              "count",           "count";
     POST   "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   query::count,              "count_matching",  "count";
     POST   "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here,   query::distinct,           "distinct",        "distinct";

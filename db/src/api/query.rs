@@ -1,11 +1,10 @@
 //! Reading by query: find, aggregate, count, distinct, and how they are explained.
 
 use super::call::Call;
-use super::document::{find_collection, readable_place, secret};
+use super::document::{find_collection, readable_place};
 use super::reply::Reply;
 use crate::cluster::bootstrap::now_ms;
 use crate::engine::catalog::{self, Collection};
-use crate::engine::query::aggregate::{Documents, Output, Pipeline, Source};
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::exec::{Counters, Execution, Found, Position, position};
 use crate::engine::query::filter::Filter;
@@ -13,20 +12,17 @@ use crate::engine::query::path::Path;
 use crate::engine::query::plan::{self, Hint, Plan, Wanted};
 use crate::engine::query::project::Projection;
 use crate::engine::query::sort::Sort;
-use crate::engine::system;
+use crate::engine::query::source::{Planned, Request, open, scan};
 use crate::engine::value::{Value, from_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::storage::ReadTxn;
 use base64::Engine;
 use jettra_driver::DocumentId;
-use jettra_driver::wire::{
-    AggregateBody, CountBody, CountReply, DistinctBody, ExplainLevel, FindBody,
-};
+use jettra_driver::wire::{CountBody, CountReply, DistinctBody, ExplainLevel, FindBody};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -227,7 +223,8 @@ impl Find {
                 self.write(&next, &mut page.documents, ctx)?;
                 returned += 1;
                 let full = returned == self.limit || page.documents.len() >= PAGE_BYTES;
-                if full && found.peek().is_some() {
+                // Explained, the query reads no more than the answer needs.
+                if full && self.explain.is_none() && found.peek().is_some() {
                     page.cursor = self.cursor(&next);
                     break;
                 }
@@ -333,6 +330,10 @@ pub async fn in_background<T: Send + 'static>(
     let config = &call.cluster().config;
     let limit = Duration::from_millis(config.query_timeout_ms);
     let memory = config.query_memory_mb << 20;
+    let _permit = tokio::time::timeout(limit, call.app.queries.acquire()).await.map_err(|_| {
+        Error::new(Kind::Overloaded, "too many queries are running on this node")
+            .hint("try again after a pause, on another node, or with fewer at once")
+    })?;
     let group = call.group()?.clone();
     let gone = Arc::new(AtomicBool::new(false));
     let _caller = Caller(gone.clone());
@@ -346,14 +347,6 @@ pub async fn in_background<T: Send + 'static>(
         work(&read, &ctx).map(|done| (done, index))
     });
     reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
-}
-
-/// A collection with its indexes.
-///
-/// # Errors
-/// `database_not_found`, `collection_not_found`.
-pub fn open(read: &ReadTxn<'_>, database: &str, collection: &str) -> Result<Collection> {
-    Ok(Collection::load(read, find_collection(read, database, collection)?)?)
 }
 
 /// Carries a query out: at once when it is short, else on the pool for longer reads.
@@ -382,7 +375,7 @@ fn find_at_once(
     let read = group.read()?;
     let collection = open(&read, database, collection)?;
     let (plan, rejected) = find.plan(&read, &collection)?;
-    if plan.cost > INLINE_COST {
+    if plan.cost_max > INLINE_COST {
         return Ok(None);
     }
     let config = &call.cluster().config;
@@ -565,170 +558,8 @@ pub async fn distinct_values(
     .await
 }
 
-/// The collections of a database, as pipelines read them.
-struct Collections<'t> {
-    read: &'t ReadTxn<'t>,
-    database: &'t str,
-    opened: RefCell<HashMap<String, Rc<Collection>>>,
-}
-
-impl<'t> Collections<'t> {
-    fn new(read: &'t ReadTxn<'t>, database: &'t str) -> Self {
-        Collections { read, database, opened: RefCell::default() }
-    }
-
-    fn open(&self, name: &str) -> Result<Rc<Collection>> {
-        if let Some(known) = self.opened.borrow().get(name) {
-            return Ok(known.clone());
-        }
-        let opened = Rc::new(open(self.read, self.database, name)?);
-        self.opened.borrow_mut().insert(name.to_owned(), opened.clone());
-        Ok(opened)
-    }
-}
-
-impl Source for Collections<'_> {
-    fn find<'s>(
-        &'s self,
-        collection: &str,
-        filter: Filter,
-        ctx: &'s Context<'s>,
-    ) -> Result<Documents<'s>> {
-        if self.database == system::DATABASE && system::is_secret(collection) {
-            return Err(secret(self.database, collection));
-        }
-        // As in MongoDB a collection that does not exist is an empty one here.
-        let Ok(collection) = self.open(collection) else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        let mut kept = Vec::new();
-        let request =
-            Request { filter: &filter, sort: None, limit: None, fields: Fields::All, hint: None };
-        scan(self.read, &collection, request, ctx, |documents, _| {
-            for document in documents {
-                let document = document?;
-                ctx.charge(document.bytes(), "reading another collection")?;
-                kept.push(document);
-            }
-            Ok(())
-        })?;
-        Ok(Box::new(kept.into_iter().map(move |document| {
-            ctx.release(document.bytes());
-            Ok(document)
-        })))
-    }
-}
-
-/// What [`scan`] reads.
-struct Request<'q> {
-    filter: &'q Filter,
-    sort: Option<&'q Sort>,
-    limit: Option<u64>,
-    fields: Fields,
-    hint: Option<&'q Hint>,
-}
-
-/// Hands the parsed documents that match to `work`, in order, with what reading them counts.
-fn scan<T>(
-    read: &ReadTxn<'_>,
-    collection: &Collection,
-    request: Request<'_>,
-    ctx: &Context<'_>,
-    work: impl FnOnce(Documents<'_>, &Planned<'_>) -> Result<T>,
-) -> Result<T> {
-    let Request { filter, sort, limit, fields, hint } = request;
-    let wanted = Wanted { filter, sort, ordered: true, limit, fields: None };
-    let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
-    let counters = Counters::default();
-    let execution = Execution {
-        read,
-        collection,
-        wanted,
-        fields: &fields,
-        after: None,
-        ctx,
-        counters: &counters,
-    };
-    let documents = execution.run(&plan)?.map(|found| found.map(|found| found.fields));
-    let planned = Planned { plan: &plan, rejected: &rejected, counters: &counters };
-    work(Box::new(documents), &planned)
-}
-
-/// How a scan is done, for `explain`.
-struct Planned<'p> {
-    plan: &'p Plan,
-    rejected: &'p [Plan],
-    counters: &'p Counters,
-}
-
-/// A pipeline that was checked.
-pub struct Aggregate {
-    pipeline: Pipeline,
-    hint: Option<Hint>,
-    explain: Option<ExplainLevel>,
-}
-
-impl Aggregate {
-    /// Checks a pipeline.
-    ///
-    /// # Errors
-    /// `invalid_query` naming the stage and what is wrong with it.
-    pub fn parse(body: AggregateBody) -> Result<Aggregate> {
-        let pipeline = Pipeline::parse(&value(body.pipeline, "pipeline")?, At::root("pipeline"))?;
-        let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
-        Ok(Aggregate { pipeline, hint: hint.transpose()?, explain: body.explain })
-    }
-
-    /// Where the result is written, when it is.
-    pub fn output(&self) -> Option<&Output> {
-        self.pipeline.output()
-    }
-
-    /// Carries the pipeline out; `each` gets every document of the result. Gives the plan when
-    /// it was asked for.
-    fn run(
-        mut self,
-        read: &ReadTxn<'_>,
-        place: (&str, &str),
-        ctx: &Context<'_>,
-        mut each: impl FnMut(Value) -> Result<()>,
-    ) -> Result<Option<serde_json::Value>> {
-        let (database, collection) = place;
-        let started = Instant::now();
-        let source = Collections::new(read, database);
-        let collection = source.open(collection)?;
-        let pushdown = self.pipeline.pushdown();
-        let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
-        let request = Request {
-            filter: &filter,
-            sort: pushdown.sort.as_ref(),
-            limit: pushdown.limit.map(|limit| limit.saturating_add(pushdown.skip)),
-            fields: self.pipeline.fields(),
-            hint: self.hint.as_ref(),
-        };
-        let explain = self.explain;
-        scan(read, &collection, request, ctx, |documents, planned| {
-            let skip = usize::try_from(pushdown.skip).unwrap_or(usize::MAX);
-            let limit =
-                pushdown.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
-            let input = Box::new(documents.skip(skip).take(limit));
-            let mut returned = 0;
-            if explain != Some(ExplainLevel::QueryPlanner) {
-                for document in self.pipeline.run(input, &source, ctx) {
-                    let document = document?;
-                    returned += 1;
-                    if explain.is_none() {
-                        each(document)?;
-                    }
-                }
-            }
-            Ok(explain
-                .map(|level| explained(&filter, planned, &collection, level, returned, started)))
-        })
-    }
-}
-
-fn explained(
+/// What `explain` answers.
+pub(super) fn explained(
     filter: &Filter,
     planned: &Planned<'_>,
     collection: &Collection,
@@ -751,58 +582,4 @@ fn explained(
         });
     }
     explained
-}
-
-/// Carries out a pipeline whose result goes to the caller.
-pub async fn aggregate_page(call: &Call, aggregate: Aggregate) -> Result<(Page, u64)> {
-    let (database, collection) = readable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    in_background(call, move |read, ctx| {
-        let mut documents = vec![b'['];
-        let explained = aggregate.run(read, (&database, &collection), ctx, |document| {
-            let text = document.to_json();
-            ctx.charge(text.len(), "the result")?;
-            if documents.len() > 1 {
-                documents.push(b',');
-            }
-            documents.extend_from_slice(text.as_bytes());
-            Ok(())
-        })?;
-        documents.push(b']');
-        Ok(Page { documents, cursor: None, explained })
-    })
-    .await
-}
-
-/// The documents that a pipeline gives, for writing them.
-pub async fn aggregate_documents(call: &Call, aggregate: Aggregate) -> Result<Vec<Value>> {
-    let (database, collection) = readable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    let (documents, _) = in_background(call, move |read, ctx| {
-        let mut documents = Vec::new();
-        aggregate.run(read, (&database, &collection), ctx, |document| {
-            ctx.charge(document.bytes(), "the result")?;
-            documents.push(document);
-            Ok(())
-        })?;
-        Ok(documents)
-    })
-    .await?;
-    Ok(documents)
-}
-
-/// Whether a pipeline writes its result, so that it must run on the leader.
-pub fn pipeline_writes(call: &Call) -> Result<bool> {
-    Ok(Aggregate::parse(call.json()?)?.output().is_some())
-}
-
-/// `POST …/aggregate`
-pub async fn aggregate(call: Rc<Call>) -> Result<Reply> {
-    let aggregate = Aggregate::parse(call.json()?)?;
-    call.wait_for_level().await?;
-    if aggregate.output().is_some() && aggregate.explain.is_none() {
-        return super::update::write_output(&call, aggregate).await;
-    }
-    let (page, index) = aggregate_page(&call, aggregate).await?;
-    Ok(page.reply().at(index))
 }

@@ -82,7 +82,7 @@ impl Reply {
             error: ErrorDetail {
                 code: error.kind.code().into(),
                 message: error.message.clone(),
-                hint: error.hint.clone(),
+                hint: error.hint.clone().or_else(|| error.kind.hint().map(str::to_owned)),
                 details: error.details.as_deref().cloned(),
                 request_id: request_id.to_owned(),
             },

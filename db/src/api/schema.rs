@@ -2,10 +2,11 @@
 
 use super::call::Call;
 use super::document::{readable_place, writable_place};
-use super::query::{self, in_background, open};
+use super::query::{self, in_background};
 use super::reply::Reply;
 use crate::engine::command::Command;
 use crate::engine::document::decode;
+use crate::engine::query::source::open;
 use crate::engine::schema::{Schema, definition_to_schema};
 use crate::engine::upkeep::stored_rules;
 use crate::engine::write::dry_run;

@@ -1,9 +1,10 @@
 //! Writing by query: update, replace, delete, find-and-modify, bulk, patch, and the result of
 //! a pipeline.
 
+use super::aggregate::{self, Aggregate};
 use super::call::Call;
 use super::document::writable_place;
-use super::query::{self, Aggregate};
+use super::query;
 use super::reply::Reply;
 use crate::cluster::bootstrap::now_ms;
 use crate::engine::command::{
@@ -18,7 +19,9 @@ use crate::engine::query::path::Path;
 use crate::engine::query::plan::Hint;
 use crate::engine::query::project::Projection;
 use crate::engine::query::sort::Sort;
+use crate::engine::query::source::open;
 use crate::engine::query::update::Update;
+use crate::engine::system;
 use crate::engine::value::{Object, Value, parse_stored};
 use crate::error::{Error, Kind, Result};
 use jettra_driver::DocumentId;
@@ -367,13 +370,13 @@ pub async fn patch(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// Writes the result of a pipeline that ends with `$out` or `$merge`.
-pub async fn write_output(call: &Call, aggregate: Aggregate) -> Result<Reply> {
+pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
     let (database, _) = writable_place(call)?;
     super::dispatch::check_permission(call.user()?, crate::auth::Permission::Write)?;
-    let Some(output) = aggregate.output().cloned() else {
+    let Some(output) = pipeline.output().cloned() else {
         return Ok(Reply::empty());
     };
-    let documents = query::aggregate_documents(call, aggregate).await?;
+    let documents = aggregate::aggregate_documents(call, pipeline).await?;
     let count = documents.len();
     let index = match output {
         Output::Out { collection } => {
@@ -416,10 +419,10 @@ async fn replace_collection(
     super::document::check_collection(call, collection)?;
     let group = call.group()?;
     // Names with an underscore are the system's: no client can meet this one.
-    let aside = format!("_out.{}", uuid::Uuid::now_v7().simple());
+    let aside = format!("{}{}", system::ASIDE, uuid::Uuid::now_v7());
     let specs: Vec<IndexSpec> = {
         let read = group.read()?;
-        match query::open(&read, database, collection) {
+        match open(&read, database, collection) {
             Ok(found) => found.indexes.iter().map(|index| index.entry.spec.clone()).collect(),
             Err(_) => Vec::new(),
         }

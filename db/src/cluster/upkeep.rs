@@ -7,6 +7,7 @@ use super::bootstrap::now_ms;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexState;
+use crate::engine::system;
 use crate::engine::upkeep::expired;
 use crate::error::{Kind, Result};
 use crate::raft::Group;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// Time between two looks for documents that have expired.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Time after which a collection that was to take another one's place is given up.
+const ASIDE_MAX: Duration = Duration::from_secs(3600);
 /// Documents that one command adds to an index.
 const BUILD_STEP: u32 = 2_000;
 /// Documents that one command deletes because they have expired.
@@ -72,6 +75,11 @@ fn due(group: &Group) -> Result<Vec<(Command, u32)>> {
     }
     for (database, _) in catalog::databases(&read)? {
         for (collection, id) in catalog::collections(&read, &database)? {
+            if is_left_behind(&collection) {
+                let (database, collection) = (database.clone(), collection.clone());
+                due.push((Command::DropCollection { database, collection }, u32::MAX));
+                continue;
+            }
             for index in Collection::load(&read, id)?.indexes {
                 let (database, collection) = (database.clone(), collection.clone());
                 let (time_ms, number) = (now_ms(), index.entry.id);
@@ -103,4 +111,13 @@ fn due(group: &Group) -> Result<Vec<(Command, u32)>> {
         }
     }
     Ok(due)
+}
+
+/// Whether a collection was to take another one's place and its caller has gone long ago.
+fn is_left_behind(collection: &str) -> bool {
+    let made = collection
+        .strip_prefix(system::ASIDE)
+        .and_then(|id| uuid::Uuid::parse_str(id).ok()?.get_timestamp())
+        .map(|made| made.to_unix().0);
+    made.is_some_and(|made| made + ASIDE_MAX.as_secs() < now_ms() / 1000)
 }

@@ -3,8 +3,10 @@
 //! This is the log's format, not a wire type: it is written with postcard, so variants and
 //! fields are only ever added at the end.
 
+use super::catalog;
 use super::index::{IndexId, IndexSpec};
 use crate::error::Error;
+use crate::storage::{Read, StorageError};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{NodeRole, NodeStatus};
 use serde::{Deserialize, Serialize};
@@ -362,6 +364,21 @@ impl Command {
             }
             _ => false,
         }
+    }
+
+    /// Bytes of free space that applying it may need at once. What rewrites many documents
+    /// writes their pages anew before the old ones become free.
+    pub fn space_needed(&self, read: &impl Read) -> Result<u64, StorageError> {
+        const COPIES: u64 = 3;
+        let Command::Write(write) = self else { return Ok(0) };
+        let many = |operation: &Operation| matches!(operation, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi);
+        if !write.operations.iter().any(many) {
+            return Ok(self.bytes() as u64 * COPIES);
+        }
+        let known = catalog::collection(read, &write.database, &write.collection)?;
+        let bytes =
+            known.map_or(Ok(0), |id| catalog::totals(read, id).map(|totals| totals.bytes))?;
+        Ok(bytes * COPIES)
     }
 
     /// Its size in the log, roughly, in bytes.

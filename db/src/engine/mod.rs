@@ -20,3 +20,6 @@ pub mod write;
 
 pub use apply::{Applier, Effect};
 pub use command::{Command, Outcome, PutMode, Target};
+
+#[cfg(test)]
+mod history_tests;

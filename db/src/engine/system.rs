@@ -15,6 +15,8 @@ pub const USERS: &str = "_users";
 pub const SESSIONS: &str = "_sessions";
 /// In every database: its rules, as the ancestor has them.
 pub const RULES: &str = "_rules";
+/// What the names of collections begin with that are filled to take another one's place.
+pub const ASIDE: &str = "_out.";
 /// Collections of a database that users may write although their names are the system's.
 pub const USER_WRITABLE: [&str; 3] = [RULES, "_info", "_engine"];
 

@@ -17,7 +17,7 @@ use super::rules::Rules;
 use super::schema::Schema;
 use super::system;
 use super::value::{Class, Value, parse_fields, parse_stored};
-use super::write::{Stop, check_unique, settle};
+use super::write::{Step, Stop, check_unique, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
@@ -37,48 +37,29 @@ impl Applier {
         if catalog::database(txn, place.database)?.is_none() {
             return Ok(Err(database_not_found(place.database)));
         }
-        let collection = self.ensure_collection(txn, place.database, place.collection)?;
-        for index in &collection.indexes {
-            let known = &index.entry.spec;
-            if known.same_definition(&spec) && !matches!(index.entry.state, IndexState::Failed(_)) {
-                return Ok(Ok(Outcome::Index { name: known.name.clone(), created: false }));
+        let step = self.all_or_nothing(txn, true, |this, txn| {
+            let collection = this.ensure_collection(txn, place.database, place.collection)?;
+            if let Some(known) = known_index(&collection, &spec)? {
+                return Ok(Outcome::Index { name: known, created: false });
             }
-            if known.name == spec.name || known.fields == spec.fields {
-                return refuse(
-                    Kind::IndexConflict,
-                    format!(
-                        "the index {:?} has this name or these fields, and is not the same",
-                        known.name
-                    ),
-                    "drop it first, or give the new one another name and other fields",
-                );
+            this.numbers.last_index += 1;
+            let id = this.numbers.last_index as IndexId;
+            let name = spec.name.clone();
+            let state = IndexState::Building { after: None, done: 0 };
+            this.put_index(txn, collection.id, &IndexEntry { id, spec, state, multikey: false })?;
+            if this.totals(txn, collection.id)?.documents > BUILD_AT_ONCE {
+                this.effects.push(Effect::Upkeep);
+                return Ok(Outcome::Index { name, created: true });
             }
-        }
-        if collection.indexes.len() >= INDEXES_MAX {
-            return refuse(
-                Kind::IndexConflict,
-                format!("a collection can have {INDEXES_MAX} indexes"),
-                "drop one that is not used",
-            );
-        }
-        self.numbers.last_index += 1;
-        let id = self.numbers.last_index as IndexId;
-        let name = spec.name.clone();
-        let state = IndexState::Building { after: None, done: 0 };
-        let entry = IndexEntry { id, spec, state, multikey: false };
-        self.put_index(txn, collection.id, &entry)?;
-        if self.totals(txn, collection.id)?.documents > BUILD_AT_ONCE {
-            self.effects.push(Effect::Upkeep);
-            return Ok(Ok(Outcome::Index { name, created: true }));
-        }
-        self.build_index(txn, place, id, usize::MAX)?.ok();
-        let built = self.collection(txn, place)?;
-        let built = built.as_ref().and_then(|collection| collection.index(&name));
-        if let Some(IndexState::Failed(error)) = built.map(|index| &index.entry.state) {
-            self.discard_index(txn, collection.id, id)?;
-            return Ok(Err(error.clone()));
-        }
-        Ok(Ok(Outcome::Index { name, created: true }))
+            this.build_index(txn, place, id, usize::MAX)?.map_err(Stop::Refused)?;
+            let built = this.collection(txn, place)?;
+            let built = built.as_ref().and_then(|collection| collection.index(&name));
+            match built.and_then(|index| index.entry.state.error()) {
+                Some(error) => Err(Stop::Refused(error)),
+                None => Ok(Outcome::Index { name, created: true }),
+            }
+        });
+        settle(step)
     }
 
     pub(super) fn drop_index(
@@ -216,7 +197,7 @@ impl Applier {
         });
         let failed = settle(step.map_err(|stop: Stop| stop))?.err();
         let state = match failed {
-            Some(error) => IndexState::Failed(error),
+            Some(error) => IndexState::failed(&error),
             None if ended => IndexState::Ready,
             None => IndexState::Building { after: last.or(after), done: done + worked },
         };
@@ -376,6 +357,35 @@ impl Applier {
         }
         Ok(())
     }
+}
+
+/// The name of an index that is the same as the one asked for; a clash is refused.
+fn known_index(collection: &Collection, spec: &IndexSpec) -> Step<Option<String>> {
+    let refused = |message: String, hint: &str| {
+        Err(Stop::Refused(Error::new(Kind::IndexConflict, message).hint(hint)))
+    };
+    for index in &collection.indexes {
+        let known = &index.entry.spec;
+        if known.same_definition(spec) && index.entry.state.error().is_none() {
+            return Ok(Some(known.name.clone()));
+        }
+        if known.name == spec.name || known.fields == spec.fields {
+            return refused(
+                format!(
+                    "the index {:?} has this name or these fields, and is not the same",
+                    known.name
+                ),
+                "drop it first, or give the new one another name and other fields",
+            );
+        }
+    }
+    if collection.indexes.len() >= INDEXES_MAX {
+        return refused(
+            format!("a collection can have {INDEXES_MAX} indexes"),
+            "drop one that is not used",
+        );
+    }
+    Ok(None)
 }
 
 /// The rules that the documents of a database's `_rules` make.

@@ -41,7 +41,7 @@ pub(super) enum Stop {
     Failed(StorageError),
 }
 
-type Step<T> = std::result::Result<T, Stop>;
+pub(super) type Step<T> = std::result::Result<T, Stop>;
 
 impl From<StorageError> for Stop {
     fn from(error: StorageError) -> Self {
@@ -238,7 +238,7 @@ impl Applier {
     }
 
     /// Runs a step so that it leaves no trace when it is refused half way.
-    fn all_or_nothing<T>(
+    pub(super) fn all_or_nothing<T>(
         &mut self,
         txn: &mut WriteTxn<'_>,
         many: bool,
@@ -293,8 +293,9 @@ impl Applier {
         ctx: &Context<'_>,
     ) -> Step<Wrote> {
         let (found, _) = select_documents(txn, collection, select, multi, limits, ctx)?;
-        let mut wrote = Wrote { matched: found.len() as u64, ..Wrote::default() };
-        for stored in found {
+        let mut wrote = Wrote::default();
+        for id in found {
+            let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
             self.remove(txn, place, collection, &stored)?;
             wrote.deleted += 1;
             if returning != Returning::Nothing {
@@ -324,7 +325,8 @@ impl Applier {
             return self.upsert(txn, place, filter, change, id, returning, limits, ctx);
         }
         let mut wrote = Wrote { matched: found.len() as u64, ..Wrote::default() };
-        for stored in found {
+        for id in found {
+            let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
             let mut document = parse_stored(&stored.json).ok_or_else(damaged)?;
             let changed = change.apply(&mut document, filter.as_ref(), false, ctx)?;
             wrote.revision = Some(stored.revision);
@@ -389,11 +391,9 @@ impl Applier {
         collection: &Arc<Collection>,
         id: &DocumentId,
         old: Option<&Stored>,
-        mut body: String,
+        body: String,
     ) -> Step<(Revision, Vec<String>)> {
-        if old.is_none() {
-            body = self.number_document(txn, collection, body)?;
-        }
+        let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;
         let revision = self.numbers.revision + 1;
         let stored = document::encode(revision, id, &body);
         let json = json_of(&stored);
@@ -403,6 +403,9 @@ impl Applier {
         }
         self.change_indexes(txn, collection, id, old.map(|old| &old.json[..]), Some(json))?;
         txn.put(Table::Documents, &keys::document_key(collection.id, id), &stored)?;
+        for (index, number) in numbers {
+            self.stats(txn, collection, &index)?.last_number = number;
+        }
         self.numbers.revision = revision;
         let totals = self.totals(txn, collection.id)?;
         totals.documents += u64::from(old.is_none());
@@ -451,31 +454,34 @@ impl Applier {
     }
 
     /// Gives a new document the next number of each sequential index whose field it lacks.
+    /// Tells the last number of each, which holds once the document is stored.
     fn number_document(
         &mut self,
         txn: &WriteTxn<'_>,
         collection: &Collection,
         mut body: String,
-    ) -> Step<String> {
+        new: bool,
+    ) -> Step<(String, Vec<(Arc<Index>, i64)>)> {
+        let mut numbers = Vec::new();
         for index in collection.indexes.iter().filter(|index| index.entry.spec.sequential) {
             let field = index.paths[0].as_str();
             let known = parse_fields(body.as_bytes(), |name| name == field).ok_or_else(damaged)?;
             let given = known.as_object().and_then(|fields| fields.get(field));
-            let stats = self.stats(txn, collection, index)?;
-            match given {
-                Some(value) => {
-                    let number = value.as_int().unwrap_or(stats.last_number);
-                    stats.last_number = stats.last_number.max(number);
-                }
+            let last = self.stats(txn, collection, index)?.last_number;
+            let number = match given {
+                Some(value) => value.as_int().unwrap_or(last).max(last),
+                None if !new => continue,
                 None => {
-                    stats.last_number = stats.last_number.saturating_add(1);
+                    let next = last.saturating_add(1);
                     let comma = if body.len() > 2 { "," } else { "" };
                     body.truncate(body.len().saturating_sub(1));
-                    body.push_str(&format!("{comma}{}:{}}}", json!(field), stats.last_number));
+                    body.push_str(&format!("{comma}{}:{next}}}", json!(field)));
+                    next
                 }
-            }
+            };
+            numbers.push((index.clone(), number));
         }
-        Ok(body)
+        Ok((body, numbers))
     }
 
     /// Checks a document against rules and schema; gives the warnings.
@@ -718,7 +724,7 @@ impl<R: Read> References for Lookup<'_, R> {
     }
 }
 
-/// The first `limit` documents that match, in the order of the sort.
+/// The `_id`s of the first `limit` documents that match, in the order of the sort.
 fn matching(
     read: &impl Read,
     collection: &Collection,
@@ -727,7 +733,7 @@ fn matching(
     hint: Option<&Hint>,
     limit: u64,
     ctx: &Context<'_>,
-) -> error::Result<Vec<Stored>> {
+) -> error::Result<Vec<DocumentId>> {
     let wanted = Wanted { filter, sort, ordered: true, limit: Some(limit), fields: None };
     let (plan, _) = plan::choose(read, collection, wanted, hint)?;
     let (fields, counters) = (Fields::default(), Counters::default());
@@ -742,16 +748,15 @@ fn matching(
     };
     let mut found = Vec::new();
     for document in execution.run(&plan)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-        let document = document?;
-        if let (Some(id), Some((revision, json))) = (document.id(), document.stored) {
-            ctx.charge(json.len() + 64, "the set of documents to change")?;
-            found.push(Stored { id, revision, json: json.to_vec() });
+        if let Some(id) = document?.id() {
+            ctx.charge(id.to_string().len() + 32, "the set of documents to change")?;
+            found.push(id);
         }
     }
     Ok(found)
 }
 
-/// The documents an operation is for, and the filter that chose them.
+/// The `_id`s of the documents an operation is for, and the filter that chose them.
 fn select_documents(
     txn: &WriteTxn<'_>,
     collection: &Collection,
@@ -759,14 +764,14 @@ fn select_documents(
     multi: bool,
     limits: &WriteLimits,
     ctx: &Context<'_>,
-) -> Step<(Vec<Stored>, Option<Filter>)> {
+) -> Step<(Vec<DocumentId>, Option<Filter>)> {
     let (filter, sort, hint) = match select {
         Select::Id { target, if_match } => {
             let (id, current) = find_target(txn, collection.id, target.clone())?;
             check_revision(&id, *if_match, current.as_ref().map(|stored| stored.revision))?;
-            let current = current.ok_or_else(|| document_not_found(&id))?;
+            current.ok_or_else(|| document_not_found(&id))?;
             let filter = Filter::Field(Path::field("_id"), Test::Eq(id_value(&id)));
-            return Ok((vec![current], Some(filter)));
+            return Ok((vec![id], Some(filter)));
         }
         Select::Filter { filter, sort, hint } => (filter, sort, hint),
     };

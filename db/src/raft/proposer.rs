@@ -7,7 +7,7 @@
 use super::types::{Payload, Raft, TypeConfig};
 use crate::engine::{Command, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::storage::Store;
+use crate::storage::{StorageError, Store};
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -169,9 +169,14 @@ impl Task {
         if !commands.iter().any(Command::grows) {
             return Ok(());
         }
+        let needed: u64 = {
+            let read = self.store.read()?;
+            let each = commands.iter().map(|command| command.space_needed(&read));
+            each.sum::<std::result::Result<u64, StorageError>>()?
+        };
         let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
         let map = self.store.free_map_bytes() as u64;
-        if disk.min(map) >= self.limits.reserve_bytes {
+        if disk.min(map) >= self.limits.reserve_bytes.saturating_add(needed) {
             return Ok(());
         }
         let what = if disk < map { "disk" } else { "storage map (MapSizeGb)" };

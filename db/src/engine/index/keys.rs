@@ -172,3 +172,7 @@ fn add(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

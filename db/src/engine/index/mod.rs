@@ -59,8 +59,21 @@ pub enum IndexState {
     },
     /// It holds every document.
     Ready,
-    /// It could not be built.
-    Failed(Error),
+    /// It could not be built; the error, as JSON text.
+    Failed(String),
+}
+
+impl IndexState {
+    /// The state of an index that could not be built.
+    pub fn failed(error: &Error) -> IndexState {
+        IndexState::Failed(serde_json::to_string(error).unwrap_or_default())
+    }
+
+    /// Why the index could not be built, if so.
+    pub fn error(&self) -> Option<Error> {
+        let IndexState::Failed(text) = self else { return None };
+        Some(serde_json::from_str(text).unwrap_or_else(|_| Error::new(Kind::NotIndexable, text)))
+    }
 }
 
 /// An index as the catalog stores it.

@@ -167,11 +167,8 @@ impl<'t, R: Read> Execution<'t, R> {
             compare_positions(&a.0, &b.0, Some(sort))
         };
         for found in matching {
-            let mut found = found?;
+            let found = found?;
             let position = position(&found, Some(sort)).ok_or_else(damaged)?;
-            if found.stored.is_some() && *self.fields == Fields::default() {
-                found.fields = Value::Null; // nobody asked for more than the text
-            }
             let values: usize = position.values.iter().map(Value::bytes).sum();
             let bytes = values + found.fields.bytes() + found.key.len() + 96;
             self.ctx.charge(bytes, "the sort")?;
@@ -483,3 +480,7 @@ fn compare_positions(a: &Position, b: &Position, sort: Option<&Sort>) -> Orderin
         false => a.id.cmp(&b.id),
     })
 }
+
+#[cfg(test)]
+#[path = "exec_tests.rs"]
+mod tests;

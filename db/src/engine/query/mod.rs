@@ -12,5 +12,6 @@ pub mod path;
 pub mod plan;
 pub mod project;
 pub mod sort;
+pub mod source;
 pub mod text;
 pub mod update;

@@ -128,6 +128,8 @@ pub struct Plan {
     pub reads: f64,
     /// Estimated cost.
     pub cost: f64,
+    /// Estimated cost when the limit does not end it early.
+    pub cost_max: f64,
 }
 
 /// The sort taken apart: the fields before `_id`, and the direction of `_id`.
@@ -295,6 +297,11 @@ impl<R: Read> Planner<'_, R> {
         }
     }
 
+    /// What a plan costs at most. Without a filter the limit ends it for certain.
+    fn worst(&self, cost: f64, all: f64) -> f64 {
+        if self.wanted.filter.always() { cost } else { all }
+    }
+
     fn by_id(&self, ranges: Option<Vec<(Vec<u8>, Vec<u8>)>>, points: bool, matching: f64) -> Plan {
         let sort = self.wanted.ordered && !self.order.fields.is_empty();
         let all = match &ranges {
@@ -304,13 +311,15 @@ impl<R: Read> Planner<'_, R> {
         };
         let reads = if sort { all } else { self.until_limit(all, matching) };
         let kept = if sort { matching.min(all) } else { 0.0 };
+        let cost = reads * READ + kept * KEEP;
         Plan {
             access: Access::Collection { ranges },
             delivery: Delivery::ById { reverse: !sort && self.order.id_descending },
             sort,
             covered: false,
             reads,
-            cost: reads * READ + kept * KEEP,
+            cost,
+            cost_max: self.worst(cost, all * (READ + KEEP)),
         }
     }
 
@@ -336,7 +345,8 @@ impl<R: Read> Planner<'_, R> {
         {
             return None;
         }
-        let reads = self.until_limit(reads, matching.min(reads));
+        let all = reads;
+        let reads = self.until_limit(all, matching.min(all));
         let each = if covered { ENTRY } else { ENTRY + FETCH };
         Some(Plan {
             access: Access::Index(scan.clone()),
@@ -345,6 +355,7 @@ impl<R: Read> Planner<'_, R> {
             covered,
             reads,
             cost: reads * each,
+            cost_max: self.worst(reads * each, all * each),
         })
     }
 
@@ -354,13 +365,15 @@ impl<R: Read> Planner<'_, R> {
         let fetched = fetched.min(reads);
         let fetches = if sort { fetched } else { self.until_limit(fetched, fetched) };
         let kept = if sort { fetched } else { 0.0 };
+        let cost = reads * ENTRY + fetches * FETCH + kept * KEEP;
         Plan {
             access,
             delivery: Delivery::ById { reverse: !sort && self.order.id_descending },
             sort,
             covered: false,
             reads,
-            cost: reads * ENTRY + fetches * FETCH + kept * KEEP,
+            cost,
+            cost_max: self.worst(cost, reads * (ENTRY + FETCH + KEEP)),
         }
     }
 

@@ -1,0 +1,138 @@
+//! Pipelines over HTTP.
+
+use super::call::Call;
+use super::document::readable_place;
+use super::query::{Page, explained, in_background, value};
+use super::reply::Reply;
+use crate::engine::query::aggregate::{Output, Pipeline};
+use crate::engine::query::context::{At, Context};
+use crate::engine::query::filter::Filter;
+use crate::engine::query::plan::Hint;
+use crate::engine::query::source::{Collections, Request, open, scan};
+use crate::engine::value::Value;
+use crate::error::Result;
+use crate::storage::ReadTxn;
+use jettra_driver::wire::{AggregateBody, ExplainLevel};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A pipeline that was checked.
+pub struct Aggregate {
+    pipeline: Pipeline,
+    hint: Option<Hint>,
+    explain: Option<ExplainLevel>,
+}
+
+impl Aggregate {
+    /// Checks a pipeline.
+    ///
+    /// # Errors
+    /// `invalid_query` naming the stage and what is wrong with it.
+    pub fn parse(body: AggregateBody) -> Result<Aggregate> {
+        let pipeline = Pipeline::parse(&value(body.pipeline, "pipeline")?, At::root("pipeline"))?;
+        let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
+        Ok(Aggregate { pipeline, hint: hint.transpose()?, explain: body.explain })
+    }
+
+    /// Where the result is written, when it is.
+    pub fn output(&self) -> Option<&Output> {
+        self.pipeline.output()
+    }
+
+    /// Carries the pipeline out; `each` gets every document of the result. Gives the plan when
+    /// it was asked for.
+    fn run(
+        mut self,
+        read: &ReadTxn<'_>,
+        place: (&str, &str),
+        ctx: &Context<'_>,
+        mut each: impl FnMut(Value) -> Result<()>,
+    ) -> Result<Option<serde_json::Value>> {
+        let (database, collection) = place;
+        let started = Instant::now();
+        let source = Collections::new(read, database);
+        let collection = open(read, database, collection)?;
+        let pushdown = self.pipeline.pushdown();
+        let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
+        let request = Request {
+            filter: &filter,
+            sort: pushdown.sort.as_ref(),
+            limit: pushdown.limit.map(|limit| limit.saturating_add(pushdown.skip)),
+            fields: self.pipeline.fields(),
+            hint: self.hint.as_ref(),
+        };
+        let explain = self.explain;
+        scan(read, &collection, request, ctx, |documents, planned| {
+            let skip = usize::try_from(pushdown.skip).unwrap_or(usize::MAX);
+            let limit =
+                pushdown.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
+            let input = Box::new(documents.skip(skip).take(limit));
+            let mut returned = 0;
+            if explain != Some(ExplainLevel::QueryPlanner) {
+                for document in self.pipeline.run(input, &source, ctx) {
+                    let document = document?;
+                    returned += 1;
+                    if explain.is_none() {
+                        each(document)?;
+                    }
+                }
+            }
+            Ok(explain
+                .map(|level| explained(&filter, planned, &collection, level, returned, started)))
+        })
+    }
+}
+
+/// Carries out a pipeline whose result goes to the caller.
+pub async fn aggregate_page(call: &Call, aggregate: Aggregate) -> Result<(Page, u64)> {
+    let (database, collection) = readable_place(call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    in_background(call, move |read, ctx| {
+        let mut documents = vec![b'['];
+        let explained = aggregate.run(read, (&database, &collection), ctx, |document| {
+            let text = document.to_json();
+            ctx.charge(text.len(), "the result")?;
+            if documents.len() > 1 {
+                documents.push(b',');
+            }
+            documents.extend_from_slice(text.as_bytes());
+            Ok(())
+        })?;
+        documents.push(b']');
+        Ok(Page { documents, cursor: None, explained })
+    })
+    .await
+}
+
+/// The documents that a pipeline gives, for writing them.
+pub async fn aggregate_documents(call: &Call, aggregate: Aggregate) -> Result<Vec<Value>> {
+    let (database, collection) = readable_place(call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let (documents, _) = in_background(call, move |read, ctx| {
+        let mut documents = Vec::new();
+        aggregate.run(read, (&database, &collection), ctx, |document| {
+            ctx.charge(document.bytes(), "the result")?;
+            documents.push(document);
+            Ok(())
+        })?;
+        Ok(documents)
+    })
+    .await?;
+    Ok(documents)
+}
+
+/// Whether a pipeline writes its result, so that it must run on the leader.
+pub fn pipeline_writes(call: &Call) -> Result<bool> {
+    Ok(Aggregate::parse(call.json()?)?.output().is_some())
+}
+
+/// `POST …/aggregate`
+pub async fn aggregate(call: Rc<Call>) -> Result<Reply> {
+    let aggregate = Aggregate::parse(call.json()?)?;
+    call.wait_for_level().await?;
+    if aggregate.output().is_some() && aggregate.explain.is_none() {
+        return super::update::write_output(&call, aggregate).await;
+    }
+    let (page, index) = aggregate_page(&call, aggregate).await?;
+    Ok(page.reply().at(index))
+}

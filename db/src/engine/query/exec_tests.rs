@@ -1,0 +1,337 @@
+//! Whatever plan is chosen or forced, the answer is that of a look at every document.
+
+use super::*;
+use crate::engine::command::{Command, PutMode};
+use crate::engine::history_tests::{
+    self as history, INDEX_PATHS, apply, document, filter, index_definition, object, scalar,
+};
+use crate::engine::index::IndexSpec;
+use crate::engine::query::context::At;
+use crate::engine::query::filter::Filter;
+use crate::engine::query::plan::{self, Hint};
+use crate::engine::query::project::Projection;
+use crate::engine::{Applier, catalog};
+use crate::storage::WriteTxn;
+use proptest::prelude::*;
+
+/// A collection, and what is asked of it; JSON throughout, so that a failure can be read.
+#[derive(Debug, Clone)]
+struct Case {
+    documents: Vec<String>,
+    /// Keys and options, and whether the index is made before the documents.
+    indexes: Vec<(String, String, bool)>,
+    queries: Vec<Query>,
+}
+
+#[derive(Debug, Clone)]
+struct Query {
+    filter: String,
+    sort: String,
+    skip: u64,
+    limit: u64,
+    page: u64,
+    projection: String,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    // Without arrays the indexes give orders and cover queries, with them they are multikey.
+    prop_oneof![4 => Just(0u32), 3 => Just(1), 3 => Just(2)].prop_flat_map(|arrays| {
+        (
+            prop::collection::vec(document(arrays).prop_map(|it| it.to_json()), 0..16),
+            prop::collection::vec((index_definition(), any::<bool>()), 0..5),
+            prop::collection::vec(query(), 1..6),
+        )
+            .prop_map(|(documents, indexes, queries)| {
+                let indexes = indexes
+                    .into_iter()
+                    .map(|((keys, options), before)| (keys.to_json(), options.to_json(), before));
+                Case { documents, indexes: indexes.collect(), queries }
+            })
+    })
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let direction = prop_oneof![Just(1i64), Just(-1)];
+    let key = (prop::sample::select(&INDEX_PATHS[..]), direction);
+    let sort = prop_oneof![
+        2 => Just(Vec::new()),
+        6 => prop::collection::vec(key, 1..4),
+    ];
+    let named = |keys: Vec<(&str, i64)>| {
+        object(keys.into_iter().map(|(name, one)| (name.to_owned(), Value::Int(one)))).to_json()
+    };
+    let projected = prop::collection::vec(prop::sample::select(&["_id", "a", "b", "c"][..]), 1..4);
+    (filter(), sort, 0u64..4, 0u64..8, 1u64..6, projected).prop_map(
+        move |(filter, sort, skip, limit, page, projected)| Query {
+            filter: filter.to_json(),
+            sort: named(sort),
+            skip,
+            limit,
+            page,
+            projection: named(projected.into_iter().map(|name| (name, 1)).collect()),
+        },
+    )
+}
+
+fn value(json: &str) -> Value {
+    parse_stored(json.as_bytes()).unwrap()
+}
+
+/// Fills a collection; documents and indexes that cannot be are left out.
+fn fill(txn: &mut WriteTxn<'_>, case: &Case) -> Collection {
+    let mut applier = Applier::default();
+    applier.begin(txn).unwrap();
+    let place = || ("d".to_owned(), "c".to_owned());
+    let (database, collection) = place();
+    apply(&mut applier, txn, Command::CreateCollection { database, collection }).unwrap();
+    for before in [true, false] {
+        for (keys, options, when) in &case.indexes {
+            if *when == before {
+                let options = value(options).as_object().cloned().unwrap_or_default();
+                let spec = IndexSpec::parse(&value(keys), &options).unwrap();
+                let (database, collection) = place();
+                let create = Command::CreateIndex { database, collection, spec };
+                let _ = apply(&mut applier, txn, create);
+            }
+        }
+        for (at, body) in case.documents.iter().enumerate().filter(|_| before) {
+            let (database, collection) = place();
+            let put = Command::Put {
+                database,
+                collection,
+                target: history::id(at as i64).into(),
+                body: body.clone(),
+                mode: PutMode::Insert,
+                if_match: None,
+                create_database: true,
+            };
+            let _ = apply(&mut applier, txn, put);
+        }
+    }
+    applier.flush(txn).unwrap();
+    let id = catalog::collection(txn, "d", "c").unwrap().unwrap();
+    Collection::load(txn, id).unwrap()
+}
+
+/// One document of an answer.
+#[derive(Debug, Clone, PartialEq)]
+struct Row {
+    id: DocumentId,
+    text: String,
+}
+
+/// What is asked, parsed.
+struct Asked<'t> {
+    read: &'t WriteTxn<'t>,
+    collection: &'t Collection,
+    filter: Filter,
+    sort: Option<Sort>,
+    projection: Projection,
+    names: Option<Vec<String>>,
+}
+
+impl<'t> Asked<'t> {
+    fn new(read: &'t WriteTxn<'t>, collection: &'t Collection, query: &Query) -> Asked<'t> {
+        let filter = Filter::parse(&value(&query.filter), At::root("filter")).unwrap();
+        let sort = Sort::parse(&value(&query.sort), At::root("sort")).unwrap();
+        let sort = Some(sort).filter(|sort| !sort.keys.is_empty());
+        let projection =
+            Projection::parse(&value(&query.projection), At::root("projection")).unwrap();
+        let mut fields = Fields::default();
+        projection.plain_names().unwrap().iter().for_each(|name| fields.add(name));
+        filter.fields(&mut fields);
+        sort.iter().for_each(|sort| sort.fields(&mut fields));
+        let names = match fields {
+            Fields::All => None,
+            Fields::Some(names) => Some(names.into_iter().collect()),
+        };
+        Asked { read, collection, filter, sort, projection, names }
+    }
+
+    fn wanted(&self, limit: Option<u64>) -> Wanted<'_> {
+        let sort = self.sort.as_ref();
+        Wanted { filter: &self.filter, sort, ordered: true, limit, fields: None }
+    }
+
+    /// Every plan that there is for something, with what it is.
+    fn plans(&self, wanted: Wanted<'_>) -> Vec<(String, Plan)> {
+        let (best, others) = plan::choose(self.read, self.collection, wanted, None).unwrap();
+        let mut plans = vec![("chosen".to_owned(), best)];
+        plans.extend(others.into_iter().map(|plan| ("not chosen".to_owned(), plan)));
+        for index in &self.collection.indexes {
+            let spec = &index.entry.spec;
+            for hint in [Hint::Name(spec.name.clone()), Hint::Keys(spec.fields.clone())] {
+                match plan::choose(self.read, self.collection, wanted, Some(&hint)) {
+                    Ok((plan, none)) => {
+                        assert_eq!(none, []);
+                        plans.push((format!("{hint:?}"), plan));
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind, Kind::InvalidQuery, "{error}");
+                        assert!(spec.sparse || spec.partial.is_some(), "{error}");
+                    }
+                }
+            }
+        }
+        let natural = plan::choose(self.read, self.collection, wanted, Some(&Hint::Natural));
+        plans.push(("natural".to_owned(), natural.unwrap().0));
+        plans
+    }
+
+    /// Carries a plan out; `projected` is what the caller makes of the documents.
+    fn run(
+        &self,
+        plan: &Plan,
+        wanted: Wanted<'_>,
+        after: Option<&Position>,
+        projected: bool,
+    ) -> Vec<(Row, Position)> {
+        let interrupt = || Ok(());
+        let ctx = Context::new(0, usize::MAX, &interrupt);
+        let counters = Counters::default();
+        let mut fields = Fields::default();
+        if projected {
+            self.projection.fields(&mut fields);
+        }
+        let execution = Execution {
+            read: self.read,
+            collection: self.collection,
+            wanted,
+            fields: &fields,
+            after,
+            ctx: &ctx,
+            counters: &counters,
+        };
+        let rows = execution.run(plan).unwrap().map(|found| {
+            let found = found.unwrap();
+            let text = match (projected, found.stored) {
+                (true, _) => self.projection.apply(&found.fields, &ctx).unwrap().to_json(),
+                (false, Some((_, json))) => String::from_utf8(json.to_vec()).unwrap(),
+                (false, None) => String::new(),
+            };
+            let position = position(&found, self.sort.as_ref()).unwrap();
+            (Row { id: found.id().unwrap(), text }, position)
+        });
+        rows.collect()
+    }
+
+    /// The answer without plan and execution.
+    fn expected(&self, projected: bool) -> Vec<Row> {
+        let interrupt = || Ok(());
+        let ctx = Context::new(0, usize::MAX, &interrupt);
+        let mut found: Vec<(Vec<Value>, DocumentId, String)> = Vec::new();
+        for (id, json) in history::documents(self.read, self.collection.id) {
+            let document = value(&json);
+            if self.filter.matches(&document, &ctx).unwrap() {
+                let text = match projected {
+                    true => self.projection.apply(&document, &ctx).unwrap().to_json(),
+                    false => json,
+                };
+                found.push((self.sort.iter().flat_map(|it| it.key(&document)).collect(), id, text));
+            }
+        }
+        let backwards = Order::of(self.sort.as_ref()).id_descending;
+        found.sort_by(|a, b| {
+            let keys = self.sort.as_ref().map_or(Ordering::Equal, |it| it.compare_keys(&a.0, &b.0));
+            keys.then_with(|| if backwards { b.1.cmp(&a.1) } else { a.1.cmp(&b.1) })
+        });
+        found.into_iter().map(|(_, id, text)| Row { id, text }).collect()
+    }
+}
+
+fn rows(found: Vec<(Row, Position)>) -> Vec<Row> {
+    found.into_iter().map(|(row, _)| row).collect()
+}
+
+/// A position as a cursor brings it back.
+fn through_json(position: &Position) -> Position {
+    let values = position.values.iter().map(|it| value(&it.to_json()));
+    Position { values: values.collect(), id: position.id.clone() }
+}
+
+fn check_answers(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), TestCaseError> {
+    let expected = asked.expected(false);
+    for (name, plan) in asked.plans(asked.wanted(None)) {
+        let found = rows(asked.run(&plan, asked.wanted(None), None, false));
+        prop_assert_eq!(found, expected.clone(), "{} {:?}", name, plan);
+    }
+    let (skip, limit) = (query.skip as usize, query.limit as usize);
+    let part: Vec<_> = expected.iter().skip(skip).take(limit).cloned().collect();
+    let wanted = asked.wanted(Some(query.skip + query.limit + 1));
+    for (name, plan) in asked.plans(wanted) {
+        let found = asked.run(&plan, wanted, None, false);
+        let found: Vec<_> = rows(found).into_iter().skip(skip).take(limit).collect();
+        prop_assert_eq!(found, part.clone(), "limited {} {:?}", name, plan);
+    }
+    let projected = asked.expected(true);
+    let wanted = Wanted { fields: asked.names.as_deref(), ..asked.wanted(None) };
+    for (name, plan) in asked.plans(wanted) {
+        let found = rows(asked.run(&plan, wanted, None, true));
+        prop_assert_eq!(found, projected.clone(), "projected {} {:?}", name, plan);
+    }
+    let mut names = Fields::default();
+    asked.filter.fields(&mut names);
+    let names: Option<Vec<String>> = match names {
+        Fields::All => None,
+        Fields::Some(names) => Some(names.into_iter().collect()),
+    };
+    let fields = names.as_deref();
+    let wanted = Wanted { sort: None, ordered: false, fields, ..asked.wanted(None) };
+    for (name, plan) in asked.plans(wanted) {
+        let mut found: Vec<_> =
+            asked.run(&plan, wanted, None, false).into_iter().map(|(row, _)| row.id).collect();
+        found.sort();
+        let mut ids: Vec<_> = expected.iter().map(|row| row.id.clone()).collect();
+        ids.sort();
+        prop_assert_eq!(found, ids, "counted {} {:?}", name, plan);
+    }
+    Ok(())
+}
+
+/// Page by page, as a caller with a cursor reads.
+fn check_pages(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), TestCaseError> {
+    let page = query.page as usize;
+    let wanted = Wanted { fields: asked.names.as_deref(), ..asked.wanted(Some(query.page + 1)) };
+    let plans = asked.plans(wanted);
+    for projected in [false, true] {
+        let expected = asked.expected(projected);
+        // Each plan alone, then another one for each page.
+        for only in (0..plans.len()).map(Some).chain([None]) {
+            let (mut all, mut after) = (Vec::new(), None);
+            for turn in 0.. {
+                let (name, plan) = &plans[only.unwrap_or(turn) % plans.len()];
+                if plan.covered && !projected {
+                    break; // it gives fields, not the text
+                }
+                let found = asked.run(plan, wanted, after.as_ref(), projected);
+                let more = found.len() > page;
+                let kept: Vec<_> = found.into_iter().take(page).collect();
+                after = kept.last().map(|(_, position)| through_json(position));
+                all.extend(rows(kept));
+                prop_assert!(all.len() <= expected.len(), "{} {:?} {:?}", name, plan, all);
+                if !more {
+                    prop_assert_eq!(&all, &expected, "pages {} {:?}", name, plan);
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(history::cases(600))]
+
+    #[test]
+    fn every_plan_gives_the_answer_of_a_full_scan(case in case()) {
+        history::in_transaction(|txn| {
+            let collection = fill(txn, &case);
+            for query in &case.queries {
+                let asked = Asked::new(txn, &collection, query);
+                check_answers(&asked, query)?;
+                check_pages(&asked, query)?;
+            }
+            Ok::<(), TestCaseError>(())
+        })?;
+    }
+}

@@ -1,0 +1,98 @@
+/** The indexes of one collection; what they are comes with its figures. */
+import { html, nothing } from '../vendor/lit-html.js';
+import { collection } from '../api.js';
+import { openDialog } from '../components/dialog.js';
+import { addButton, count, emptyState, iconButton, tableBox, toastDone } from '../components/ui.js';
+import { stringify } from '../json.js';
+import { addIndex } from './browse-index-dialog.js';
+
+const COLUMNS = ['Name', 'Fields', 'State', 'Kind', 'Entries'];
+const FLAGS = ['unique', 'sparse', 'sequential', 'multikey'];
+
+export class IndexesPane {
+  constructor(info) { this.info = info; }
+
+  open(place) { this.place = place; }
+
+  load() {} // the figures bring the indexes
+
+  action() { return addButton('index-add', 'Create index', this.#add); }
+
+  #add = async () => {
+    const name = await addIndex(this.place);
+    if (!name) return;
+    toastDone(`Index ${name} is being built.`);
+    await this.info.load();
+  };
+
+  async #drop(name) {
+    const { db, col } = this.place;
+    const done = await openDialog({
+      title: `Drop index ${name}?`,
+      submitLabel: 'Drop index',
+      danger: true,
+      body: () => html`<p>Queries of ${db}.${col} that used <code>${name}</code> read more from then on.
+        No document is lost.</p>`,
+      submit: () => collection.dropIndex(db, col, name),
+    });
+    if (!done) return;
+    toastDone(`Index ${name} dropped.`);
+    await this.info.load();
+  }
+
+  view() {
+    const { info } = this;
+    if (info.error) return info.reads.errorBox(info.error, 'indexes', info.load);
+    if (!info.stats) return html`<p class="loading">Loading indexes…</p>`;
+    const note = html`<p class="muted note">Documents can always be found by <code>_id</code>;
+      that needs no index here.</p>`;
+    if (!info.indexes.length) {
+      return emptyState('No indexes yet', html`An index lets queries find documents by their fields
+        without reading all of them. By <code>_id</code> they are found anyway.`,
+        this.place.canWrite && addButton('empty-index-add', 'Create the first index', this.#add));
+    }
+    return html`${tableBox('Indexes table', html`<table class="docs" data-testid="index-table">
+      <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
+        ${this.place.canWrite ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}
+      </tr></thead>
+      <tbody>${info.indexes.map((index) => this.#row(index))}</tbody></table>`)}${note}`;
+  }
+
+  #row(index) {
+    const name = index.get('name');
+    return html`<tr data-testid="index-row" data-name=${name} data-state=${index.get('state')}>
+      <td title=${name}><span>${name}</span></td>
+      <td><div>${fields(index.get('keys'))}</div></td>
+      <td data-testid="index-state">${state(index)}</td><td>${kind(index)}</td>
+      <td class="num">${count(index.get('entries'))}</td>
+      ${this.place.canWrite ? html`<td class="row-actions">
+        ${iconButton('trash', `Drop index ${name}`, 'index-drop', () => this.#drop(name))}</td>` : nothing}</tr>`;
+  }
+}
+
+const fields = (keys) => [...keys].map(([field, direction], at) => {
+  const down = String(direction) === '-1';
+  return html`${at ? ', ' : nothing}<code>${field}</code>&nbsp;<span
+    title=${down ? 'descending' : 'ascending'}>${down ? '↓' : '↑'}</span>`;
+});
+
+function kind(index) {
+  const seconds = index.get('expireAfterSeconds');
+  const partial = index.get('partialFilterExpression');
+  return html`<div class="row tags">
+    ${FLAGS.filter((flag) => index.get(flag)).map((flag) => html`<span class="tag">${flag}</span>`)}
+    ${seconds ? html`<span class="tag">expires after ${count(seconds)} s</span>` : nothing}
+    ${partial ? html`<span class="tag">only <code>${stringify(partial)}</code></span>` : nothing}</div>`;
+}
+
+const progress = (index) => `${count(index.get('done') ?? 0)} of ${count(index.get('total') ?? 0)}`;
+
+function state(index) {
+  const [tone, text] = {
+    building: ['warn', `Building, ${progress(index)}`],
+    ready: ['good', 'Ready'],
+    failed: ['bad', 'Failed'],
+  }[index.get('state')];
+  return html`<div class="status ${tone}"><span class="dot ${tone}"></span>${text}</div>
+    ${index.has('error') ? html`<p class="index-error">${index.get('error')}</p>` : nothing}`;
+}
