@@ -70,6 +70,9 @@ pub(super) fn settle<T>(step: Step<T>) -> Result<error::Result<T>> {
     }
 }
 
+/// Sequential indexes with the last number of each.
+type Numbered = Vec<(Arc<Index>, i64)>;
+
 /// A document as it is stored.
 struct Stored {
     id: DocumentId,
@@ -399,7 +402,7 @@ impl Applier {
         let json = json_of(&stored);
         let warnings = self.check_document(txn, place, collection, json)?;
         if let Some(old) = old {
-            self.check_still_referenced(txn, place, &old.json, Some(json))?;
+            self.check_still_referenced(txn, place, old, Some(json))?;
         }
         self.change_indexes(txn, collection, id, old.map(|old| &old.json[..]), Some(json))?;
         txn.put(Table::Documents, &keys::document_key(collection.id, id), &stored)?;
@@ -425,7 +428,7 @@ impl Applier {
         collection: &Arc<Collection>,
         old: &Stored,
     ) -> Step<()> {
-        self.check_still_referenced(txn, place, &old.json, None)?;
+        self.check_still_referenced(txn, place, old, None)?;
         self.change_indexes(txn, collection, &old.id, Some(&old.json), None)?;
         txn.delete(Table::Documents, &keys::document_key(collection.id, &old.id))?;
         let totals = self.totals(txn, collection.id)?;
@@ -461,13 +464,17 @@ impl Applier {
         collection: &Collection,
         mut body: String,
         new: bool,
-    ) -> Step<(String, Vec<(Arc<Index>, i64)>)> {
+    ) -> Step<(String, Numbered)> {
         let mut numbers = Vec::new();
         for index in collection.indexes.iter().filter(|index| index.entry.spec.sequential) {
             let field = index.paths[0].as_str();
             let known = parse_fields(body.as_bytes(), |name| name == field).ok_or_else(damaged)?;
             let given = known.as_object().and_then(|fields| fields.get(field));
-            let last = self.stats(txn, collection, index)?.last_number;
+            // Not yet among the numbers to be stored: the document may be refused.
+            let last = match self.numbers.stats.get(&index.entry.id) {
+                Some(stats) => stats.last_number,
+                None => collection.stats(txn, index.entry.id)?.last_number,
+            };
             let number = match given {
                 Some(value) => value.as_int().unwrap_or(last).max(last),
                 None if !new => continue,
@@ -516,6 +523,9 @@ impl Applier {
         let rules = self.rules(txn, place.database)?;
         let mut fields = Fields::default();
         rules.fields(place.collection).for_each(|path| fields.add(path.as_str()));
+        let to_itself = rules.referencing(place.collection);
+        let to_itself = to_itself.filter(|reference| reference.collection == place.collection);
+        to_itself.for_each(|reference| fields.add(reference.target_field.as_str()));
         if fields == Fields::default() {
             return Ok(());
         }
@@ -533,7 +543,7 @@ impl Applier {
         &mut self,
         txn: &WriteTxn<'_>,
         place: Place<'_>,
-        old: &[u8],
+        old: &Stored,
         new: Option<&[u8]>,
     ) -> Step<()> {
         let rules = self.rules(txn, place.database)?;
@@ -543,17 +553,22 @@ impl Applier {
             let value = |json: &[u8]| -> Step<Option<Value>> {
                 Ok(reference.target_field.get(&fields(json, &wanted)?).cloned())
             };
-            let Some(lost) = value(old)? else { continue };
+            let Some(lost) = value(&old.json)? else { continue };
             if let Some(new) = new
                 && value(new)?.as_ref() == Some(&lost)
             {
                 continue;
             }
             let lookup = Lookup { read: txn, database: place.database };
+            // What refers to itself goes with itself, and another document may have the value too.
+            let own = |collection: &str| Some(&old.id).filter(|_| collection == place.collection);
+            let (from, to) = (&reference.collection, &reference.target);
+            let mut referred = false;
             for field in [&reference.field, &reference.inner_field] {
-                if lookup.exists(&reference.collection, field, &lost)? {
-                    return Err(referenced_error(reference, &lost).into());
-                }
+                referred |= lookup.has(from, field, &lost, own(from))?;
+            }
+            if referred && !lookup.has(to, &reference.target_field, &lost, own(to))? {
+                return Err(referenced_error(reference, &lost).into());
             }
         }
         Ok(())
@@ -710,8 +725,15 @@ struct Lookup<'t, R> {
     database: &'t str,
 }
 
-impl<R: Read> References for Lookup<'_, R> {
-    fn exists(&self, collection: &str, field: &Path, value: &Value) -> error::Result<bool> {
+impl<R: Read> Lookup<'_, R> {
+    /// Whether a document of the collection, other than `except`, has the value in the field.
+    fn has(
+        &self,
+        collection: &str,
+        field: &Path,
+        value: &Value,
+        except: Option<&DocumentId>,
+    ) -> error::Result<bool> {
         let Some(id) = catalog::collection(self.read, self.database, collection)? else {
             return Ok(false);
         };
@@ -719,8 +741,14 @@ impl<R: Read> References for Lookup<'_, R> {
         let filter = Filter::Field(field.clone(), Test::Eq(value.clone()));
         let interrupt = || Ok(());
         let ctx = Context::new(0, usize::MAX, &interrupt);
-        let found = matching(self.read, &collection, &filter, None, None, 1, &ctx)?;
-        Ok(!found.is_empty())
+        let found = matching(self.read, &collection, &filter, None, None, 2, &ctx)?;
+        Ok(found.iter().any(|id| Some(id) != except))
+    }
+}
+
+impl<R: Read> References for Lookup<'_, R> {
+    fn exists(&self, collection: &str, field: &Path, value: &Value) -> error::Result<bool> {
+        self.has(collection, field, value, None)
     }
 }
 

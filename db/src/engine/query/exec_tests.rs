@@ -113,6 +113,13 @@ fn fill(txn: &mut WriteTxn<'_>, case: &Case) -> Collection {
     Collection::load(txn, id).unwrap()
 }
 
+/// A document with its fields sorted: an index gives them in its own order.
+fn by_name(document: Value) -> String {
+    let mut fields = document.as_object().cloned().unwrap_or_default();
+    fields.sort_keys();
+    Value::Object(fields).to_json()
+}
+
 /// One document of an answer.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
@@ -205,7 +212,7 @@ impl<'t> Asked<'t> {
         let rows = execution.run(plan).unwrap().map(|found| {
             let found = found.unwrap();
             let text = match (projected, found.stored) {
-                (true, _) => self.projection.apply(&found.fields, &ctx).unwrap().to_json(),
+                (true, _) => by_name(self.projection.apply(&found.fields, &ctx).unwrap()),
                 (false, Some((_, json))) => String::from_utf8(json.to_vec()).unwrap(),
                 (false, None) => String::new(),
             };
@@ -224,7 +231,7 @@ impl<'t> Asked<'t> {
             let document = value(&json);
             if self.filter.matches(&document, &ctx).unwrap() {
                 let text = match projected {
-                    true => self.projection.apply(&document, &ctx).unwrap().to_json(),
+                    true => by_name(self.projection.apply(&document, &ctx).unwrap()),
                     false => json,
                 };
                 found.push((self.sort.iter().flat_map(|it| it.key(&document)).collect(), id, text));
