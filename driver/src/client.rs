@@ -27,6 +27,7 @@ struct Inner {
     seeds: Vec<Url>,
     authorization: Option<String>,
     deadline: Duration,
+    attempt: Duration,
     follow_leader: bool,
     /// Where the next call goes: the leader once it is known, else a seed.
     target: Mutex<Url>,
@@ -68,7 +69,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Longest time one attempt may take. Default 5 s.
+    /// Longest time one attempt may take. Default 5 s. Calls that may look at many documents
+    /// (queries, changes by filter, indexes) get two thirds of the deadline if that is more.
     pub fn attempt_timeout(mut self, attempt: Duration) -> Self {
         self.attempt = Some(attempt);
         self
@@ -90,9 +92,10 @@ impl ClientBuilder {
             .first()
             .cloned()
             .ok_or_else(|| Error::Invalid("give at least one seed node".into()))?;
+        let attempt = self.attempt.unwrap_or(ATTEMPT_DEFAULT);
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_MAX)
-            .timeout(self.attempt.unwrap_or(ATTEMPT_DEFAULT))
+            .timeout(attempt)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .tcp_nodelay(true)
@@ -105,6 +108,7 @@ impl ClientBuilder {
                 seeds,
                 authorization,
                 deadline: self.deadline.unwrap_or(DEADLINE_DEFAULT),
+                attempt,
                 follow_leader: !self.stay,
                 target: Mutex::new(first),
             }),
@@ -129,6 +133,13 @@ fn parse_seed(seed: &str) -> Result<Url> {
     }
 }
 
+impl Inner {
+    /// Longest time of an attempt that may need long; what is left lets another node answer.
+    fn attempt_long(&self) -> Duration {
+        self.attempt.max(self.deadline * 2 / 3)
+    }
+}
+
 /// One call to the HTTP interface, before it is sent.
 pub(crate) struct Call {
     method: Method,
@@ -137,6 +148,8 @@ pub(crate) struct Call {
     body: Option<Result<Vec<u8>>>,
     if_match: Option<u64>,
     repeatable: bool,
+    reads: bool,
+    long: bool,
 }
 
 impl Call {
@@ -144,6 +157,8 @@ impl Call {
     pub(crate) fn new(method: Method, segments: &[&str]) -> Self {
         Call {
             repeatable: method == Method::GET,
+            reads: method == Method::GET,
+            long: false,
             method,
             segments: segments.iter().map(|segment| (*segment).to_owned()).collect(),
             query: Vec::new(),
@@ -171,6 +186,18 @@ impl Call {
     /// Says that a second arrival of the same call changes nothing more.
     pub(crate) fn safe_to_repeat(mut self) -> Self {
         self.repeatable = true;
+        self
+    }
+
+    /// Says that the call changes nothing, whatever its method is.
+    pub(crate) fn reads(mut self) -> Self {
+        (self.reads, self.repeatable) = (true, true);
+        self
+    }
+
+    /// Says that the node may need long for the answer, since the call looks at many documents.
+    pub(crate) fn long(mut self) -> Self {
+        self.long = true;
         self
     }
 }
@@ -253,7 +280,7 @@ impl Client {
                 Failure::Final(error) => return Err(error),
                 Failure::Refused(error) if error.code().is_some() => answered = Some(error),
                 Failure::Refused(error) => last = Some(error),
-                Failure::Interrupted(reason) if call.method == Method::GET => {
+                Failure::Interrupted(reason) if call.reads => {
                     last = Some(self.unavailable(&self.seed_list(), reason));
                 }
                 Failure::Interrupted(reason) => doubt = Some(Error::Unknown { reason }),
@@ -306,6 +333,9 @@ impl Client {
         }
         let mut request =
             self.inner.http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
+        if call.long {
+            request = request.timeout(self.inner.attempt_long());
+        }
         if let Some(authorization) = &self.inner.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }

@@ -47,7 +47,7 @@ pub type Written = WriteReply;
 /// One page of a listing.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// The documents, in `_id` order (integers before strings).
+    /// The documents; in `_id` order (integers before strings) when no other was asked for.
     pub documents: Vec<T>,
     /// Where the next page begins; `None` on the last one.
     pub cursor: Option<String>,
@@ -64,6 +64,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         }
     }
 
+    /// The same collection with its documents as `U`, for example for a projection.
+    pub fn with_type<U: Serialize + DeserializeOwned>(&self) -> Collection<U> {
+        Collection::new(self.client.clone(), &self.database, &self.name).with_level(self.level)
+    }
+
     /// The same collection with another read level for its reads.
     pub fn with_level(mut self, level: ReadLevel) -> Self {
         self.level = level;
@@ -76,15 +81,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// `duplicate_id` (409) when the `_id` is taken. A document whose `_id` the driver made
     /// is retried after an interruption, since a second arrival is recognised by its id.
     pub async fn insert(&self, document: &T) -> Result<Written> {
-        let mut value =
-            serde_json::to_value(document).map_err(|error| Error::Invalid(error.to_string()))?;
-        let object = value
-            .as_object_mut()
-            .ok_or_else(|| Error::Invalid("a document must be a JSON object".into()))?;
-        let made_here = !object.contains_key("_id");
-        if made_here {
-            object.shift_insert(0, "_id".into(), Value::from(uuid::Uuid::now_v7().to_string()));
-        }
+        let (value, made_here) = with_id(document)?;
         let mut call = self.call(Method::POST, "documents").body(&value);
         if made_here {
             call = call.safe_to_repeat();
@@ -95,8 +92,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
                 if made_here && detail.code == "duplicate_id" =>
             {
                 // Nobody else knows this id: the earlier attempt went through after all.
-                let id: DocumentId = serde_json::from_value(value["_id"].clone())
-                    .map_err(|error| Error::Decode(error.to_string()))?;
+                let id: DocumentId = decode(value["_id"].clone())?;
                 let revision = self.get(&id).await?.map_or(0, |document| document.revision);
                 Ok(Written { id, revision, warnings: Vec::new() })
             }
@@ -180,41 +176,61 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.page(call).await
     }
 
-    async fn page(&self, call: Call) -> Result<Page<T>> {
+    pub(crate) async fn page(&self, call: Call) -> Result<Page<T>> {
         let reply: ListReply = self.client.send(call).await?.json()?;
-        let documents = reply
-            .documents
-            .into_iter()
-            .map(|value| {
-                serde_json::from_value(value).map_err(|error| Error::Decode(error.to_string()))
-            })
-            .collect::<Result<_>>()?;
+        let documents = reply.documents.into_iter().map(decode).collect::<Result<_>>()?;
         Ok(Page { documents, cursor: reply.cursor })
     }
 
-    fn call(&self, method: Method, last: &str) -> Call {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The read level of calls that name no other.
+    pub(crate) fn level(&self) -> ReadLevel {
+        self.level
+    }
+
+    /// A call to a path below the collection.
+    pub(crate) fn call(&self, method: Method, last: &str) -> Call {
         Call::new(
             method,
             &["api", "v1", "databases", &self.database, "collections", &self.name, last],
         )
     }
 
-    fn document_call(&self, method: Method, id: &DocumentId) -> Call {
-        let text = id.to_string();
-        let segments = [
-            "api",
-            "v1",
-            "databases",
-            &self.database,
-            "collections",
-            &self.name,
-            "documents",
-            &text,
-        ];
+    /// A call to a named part below a path of the collection.
+    pub(crate) fn part_call(&self, method: Method, path: &str, part: &str) -> Call {
+        Call::new(
+            method,
+            &["api", "v1", "databases", &self.database, "collections", &self.name, path, part],
+        )
+    }
+
+    pub(crate) fn document_call(&self, method: Method, id: &DocumentId) -> Call {
         let kind = match id {
             DocumentId::Int(_) => "int",
             DocumentId::String(_) => "string",
         };
-        Call::new(method, &segments).query("id_type", kind)
+        self.part_call(method, "documents", &id.to_string()).query("id_type", kind)
     }
+}
+
+/// A value of an answer as `T`.
+pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| Error::Decode(error.to_string()))
+}
+
+/// The document as JSON, and whether the `_id` in it was made here (UUIDv7).
+pub(crate) fn with_id(document: &impl Serialize) -> Result<(Value, bool)> {
+    let mut value =
+        serde_json::to_value(document).map_err(|error| Error::Invalid(error.to_string()))?;
+    let object = value
+        .as_object_mut()
+        .ok_or_else(|| Error::Invalid("a document must be a JSON object".into()))?;
+    let made_here = !object.contains_key("_id");
+    if made_here {
+        object.shift_insert(0, "_id".into(), Value::from(uuid::Uuid::now_v7().to_string()));
+    }
+    Ok((value, made_here))
 }

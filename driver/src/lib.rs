@@ -1,7 +1,8 @@
 //! The Rust client of Jettra.
 //!
 //! [`Client`] knows a list of seed nodes, follows the leader, keeps a deadline for every
-//! call and retries what is safe to retry. [`Collection`] gives typed documents, the
+//! call and retries what is safe to retry. [`Collection`] gives typed documents, queries,
+//! indexes and schema; [`Client::command`] takes SQL, JQL and Mongo's shell language; the
 //! `cluster_*` methods administer the members. [`wire`] is the one home of the types that
 //! travel between a node and its clients.
 //!
@@ -18,17 +19,25 @@
 //! let written = people.insert(&json!({"name": "Ada"})).await?;
 //! let back = people.get(&written.id).await?.expect("just written");
 //! assert_eq!(back.value["name"], "Ada");
+//! let adults = people.find_all(json!({"age": {"$gte": 18}})).await?;
+//! people.update_many((json!({"city": "Lima"}), json!({"$inc": {"visits": 1}}))).await?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod admin;
+mod change;
 mod client;
 mod collection;
+mod command;
 mod error;
+mod query;
+mod structure;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder};
 pub use collection::{Collection, Document, Page, Written};
 pub use error::{Error, Result};
+pub use query::{Find, Pages};
+pub use structure::IndexOptions;
 pub use wire::{DocumentId, ReadLevel};

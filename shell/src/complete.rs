@@ -2,13 +2,14 @@
 
 use crate::lookup::{all_names, lookup, second_words};
 use crate::parse::{Argument, Kind};
-use crate::words::is_complete;
+use crate::text;
 use jettra_driver::Client;
 use rustyline::completion::Completer;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,7 +30,7 @@ pub(crate) struct LineHelper {
     /// Whether to use colours.
     pub(crate) colours: bool,
     runtime: Handle,
-    known: RefCell<HashMap<Kind, (Instant, Vec<String>)>>,
+    known: RefCell<HashMap<Names, (Instant, Vec<String>)>>,
     history: HistoryHinter,
 }
 
@@ -51,21 +52,21 @@ impl LineHelper {
         self.known.borrow_mut().clear();
     }
 
-    fn names(&self, kind: Kind) -> Vec<String> {
-        if let Some((read_at, names)) = self.known.borrow().get(&kind)
+    fn names(&self, of: &Names) -> Vec<String> {
+        if let Some((read_at, names)) = self.known.borrow().get(of)
             && read_at.elapsed() < FRESH_MAX
         {
             return names.clone();
         }
-        let fetch = async { tokio::time::timeout(FETCH_MAX, self.fetch(kind)).await };
+        let fetch = async { tokio::time::timeout(FETCH_MAX, self.fetch(of)).await };
         let names = self.runtime.block_on(fetch).unwrap_or_default();
         let entry = (Instant::now(), names.clone());
-        self.known.borrow_mut().insert(kind, entry);
+        self.known.borrow_mut().insert(of.clone(), entry);
         names
     }
 
     /// Asks the cluster; an error gives no names, because Tab is no place for messages.
-    async fn fetch(&self, kind: Kind) -> Vec<String> {
+    async fn fetch(&self, Names { kind, collection }: &Names) -> Vec<String> {
         match (kind, &self.database) {
             (Kind::Database, _) => {
                 let databases = self.client.list_databases().await.unwrap_or_default();
@@ -73,6 +74,11 @@ impl LineHelper {
             }
             (Kind::Collection, Some(database)) => {
                 self.client.list_collections(database).await.unwrap_or_default()
+            }
+            (Kind::Index, Some(database)) => {
+                let collection = self.client.collection::<Value>(database, collection);
+                let indexes = collection.list_indexes().await.unwrap_or_default();
+                indexes.into_iter().map(|index| index.name).collect()
             }
             (Kind::Node, _) => {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
@@ -89,9 +95,17 @@ impl LineHelper {
     fn candidates(&self, wanted: Wanted) -> Vec<String> {
         match wanted {
             Wanted::Words(words) => words.into_iter().map(str::to_owned).collect(),
-            Wanted::Names(kind) => self.names(kind),
+            Wanted::Names(names) => self.names(&names),
         }
     }
+}
+
+/// Names that the cluster knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Names {
+    kind: Kind,
+    /// Where indexes are looked for.
+    collection: String,
 }
 
 /// What may stand where the cursor is.
@@ -100,27 +114,88 @@ enum Wanted {
     /// One of these.
     Words(Vec<&'static str>),
     /// Something that the cluster knows.
-    Names(Kind),
+    Names(Names),
 }
+
+impl Wanted {
+    fn names(kind: Kind) -> Wanted {
+        Wanted::Names(Names { kind, collection: String::new() })
+    }
+}
+
+/// Operators of filters, updates and pipelines.
+#[rustfmt::skip]
+const OPERATORS: &[&str] = &[
+    "$addFields", "$addToSet", "$all", "$and", "$avg", "$bit", "$bucket", "$bucketAuto", "$count",
+    "$currentDate", "$each", "$elemMatch", "$eq", "$exists", "$expr", "$facet", "$first", "$group",
+    "$gt", "$gte", "$in", "$inc", "$last", "$limit", "$lookup", "$lt", "$lte", "$match", "$max",
+    "$merge", "$min", "$mod", "$mul", "$ne", "$nin", "$nor", "$not", "$options", "$or", "$out",
+    "$pop", "$position", "$project", "$pull", "$pullAll", "$push", "$regex", "$rename",
+    "$replaceRoot", "$replaceWith", "$sample", "$set", "$setOnInsert", "$size", "$skip", "$slice",
+    "$sort", "$sortByCount", "$sum", "$type", "$unionWith", "$unset", "$unwind",
+];
+
+/// What can follow `db.users.`
+#[rustfmt::skip]
+const METHODS: &[&str] = &[
+    "aggregate(", "countDocuments(", "createIndex(", "deleteMany(", "deleteOne(", "distinct(",
+    "dropIndex(", "explain(", "find(", "findOne(", "findOneAndDelete(", "findOneAndReplace(",
+    "findOneAndUpdate(", "getIndexes(", "insertMany(", "insertOne(", "replaceOne(", "updateMany(",
+    "updateOne(",
+];
+
+/// Words of the query languages that stand before a collection.
+const BEFORE_COLLECTION: [&str; 6] = ["from", "in", "into", "join", "on", "update"];
 
 /// Splits the text before the cursor into what is complete and the word being typed, and
 /// tells what that word may be.
 fn wanted(text: &str) -> (usize, Vec<Wanted>) {
+    if let Some(dollar) = operator_start(text) {
+        return (dollar, vec![Wanted::Words(OPERATORS.to_vec())]);
+    }
     let start = text.rfind(char::is_whitespace).map_or(0, |space| space + 1);
-    let before = text[..start].trim().to_lowercase();
+    let (before, typed) = (text[..start].trim(), &text[start..]);
+    if let Some(statement) = text::statement(text) {
+        return statement_wanted(statement, text.len(), start);
+    }
     if before.is_empty() {
         return (start, vec![Wanted::Words(first_words())]);
     }
     let seconds: Vec<&str> = match before.contains(' ') {
         true => Vec::new(),
-        false => second_words(&before).collect(),
+        false => second_words(&before.to_lowercase()).collect(),
     };
     let mut all = Vec::new();
     if !seconds.is_empty() {
         all.push(Wanted::Words(seconds));
     }
-    all.extend(argument_wanted(&before));
+    all.extend(argument_wanted(before, typed));
     (start, all)
+}
+
+/// Where an operator begins that is being typed: `{"age": {"$g`.
+fn operator_start(text: &str) -> Option<usize> {
+    let dollar = text.rfind('$')?;
+    let name = text[dollar + 1..].chars().all(char::is_alphanumeric);
+    let before = text[..dollar].trim_end().chars().next_back();
+    (name && matches!(before, Some('"' | '\'' | '{' | ','))).then_some(dollar)
+}
+
+/// What may stand at the end of a statement of a query language.
+fn statement_wanted(statement: &str, end: usize, start: usize) -> (usize, Vec<Wanted>) {
+    let collections = || vec![Wanted::names(Kind::Collection)];
+    if let Some(path) = statement.strip_prefix("db.").filter(|path| !path.contains('(')) {
+        return match path.rsplit_once('.') {
+            None => (end - path.len(), collections()),
+            Some((_, method)) => (end - method.len(), vec![Wanted::Words(METHODS.to_vec())]),
+        };
+    }
+    let complete = &statement[..statement.len().saturating_sub(end - start)];
+    let last = complete.split_whitespace().next_back().unwrap_or_default().to_lowercase();
+    match BEFORE_COLLECTION.contains(&last.as_str()) {
+        true => (start, collections()),
+        false => (start, Vec::new()),
+    }
 }
 
 fn first_words() -> Vec<&'static str> {
@@ -131,17 +206,38 @@ fn first_words() -> Vec<&'static str> {
     words
 }
 
-fn argument_wanted(before: &str) -> Option<Wanted> {
+fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
     let (command, rest) = lookup(before)?;
-    match command.arguments.get(rest.split_whitespace().count())? {
-        Argument::Flag(flag) => Some(Wanted::Words(vec![flag.split(' ').next()?])),
-        Argument::Must(kind) | Argument::May(kind) => Some(match kind {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let flags = || {
+        let flags = command.arguments.iter().filter_map(|argument| match argument {
+            Argument::Flag(flag) => flag.split(' ').next(),
+            _ => None,
+        });
+        Some(Wanted::Words(flags.collect())).filter(|wanted| *wanted != Wanted::Words(vec![]))
+    };
+    if typed.starts_with("--") {
+        return flags();
+    }
+    let names = |kind| {
+        let collection = words.first().map_or(String::new(), |name| (*name).to_owned());
+        let collection = if kind == Kind::Index { collection } else { String::new() };
+        Some(Wanted::Names(Names { kind, collection }))
+    };
+    match words.last() {
+        Some(&"--hint") => return names(Kind::Index),
+        Some(&"--return") => return Some(Wanted::Words(vec!["before", "after"])),
+        _ => {}
+    }
+    match command.arguments.get(words.len()) {
+        None | Some(Argument::Flag(_)) => flags(),
+        Some(Argument::Must(kind) | Argument::May(kind)) => match kind {
             Kind::OutputMode | Kind::Switch | Kind::Level => {
-                Wanted::Words(kind.label().split('|').collect())
+                Some(Wanted::Words(kind.label().split('|').collect()))
             }
-            Kind::Command => Wanted::Words(first_words()),
-            kind => Wanted::Names(*kind),
-        }),
+            Kind::Command => Some(Wanted::Words(first_words())),
+            kind => names(*kind),
+        },
     }
 }
 
@@ -162,9 +258,18 @@ impl Completer for LineHelper {
             .filter(|name| name.to_lowercase().starts_with(&typed))
             .collect();
         if let [only] = found.as_mut_slice() {
-            only.push(' ');
+            only.push_str(behind(&line[..start], &line[start..position]));
         }
         Ok((start, found))
+    }
+}
+
+/// What follows a word that was completed.
+fn behind(before: &str, typed: &str) -> &'static str {
+    match before {
+        _ if before.ends_with("db.") => ".",
+        _ if typed.starts_with('$') || before.ends_with('.') => "",
+        _ => " ",
     }
 }
 
@@ -172,13 +277,16 @@ impl Hinter for LineHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<String> {
+        if line.ends_with('\n') && text::waits_for_semicolon(line) {
+            return Some("; ends the statement".to_owned());
+        }
         self.history.hint(line, position, context)
     }
 }
 
 impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(match is_complete(context.input()) {
+        Ok(match text::is_complete(context.input()) {
             true => ValidationResult::Valid(None),
             false => ValidationResult::Incomplete,
         })
@@ -187,6 +295,11 @@ impl Validator for LineHelper {
 
 impl Highlighter for LineHelper {
     fn highlight<'l>(&self, line: &'l str, _position: usize) -> Cow<'l, str> {
+        if self.colours && text::is_statement(line) {
+            let end = line.trim_start().find(|c: char| !c.is_alphanumeric()).unwrap_or(0);
+            let (name, rest) = line.split_at(line.len() - line.trim_start().len() + end);
+            return Cow::Owned(format!("\x1b[1;36m{name}\x1b[0m{rest}"));
+        }
         match lookup(line) {
             Some((_, rest)) if self.colours => {
                 let (name, rest) = line.split_at(line.len() - rest_length(line, rest));
@@ -233,7 +346,7 @@ mod tests {
     #[test]
     fn the_second_word_belongs_to_the_first() {
         let (_, all) = wanted("Show d");
-        let expected = ["dbs", "databases", "collections", "cols"];
+        let expected = ["dbs", "databases", "collections", "cols", "tables"];
         assert_eq!(all, [Wanted::Words(expected.to_vec())]);
     }
 
@@ -247,7 +360,7 @@ mod tests {
             ("get users ", Kind::Id),
         ];
         for (text, kind) in table {
-            assert_eq!(wanted(text).1, [Wanted::Names(kind)], "{text}");
+            assert_eq!(wanted(text).1, [Wanted::names(kind)], "{text}");
         }
     }
 
@@ -255,11 +368,55 @@ mod tests {
     fn fixed_values_and_flags_are_offered() {
         assert_eq!(wanted(".level ").1, [Wanted::Words(vec!["linearizable", "local"])]);
         assert_eq!(wanted("cluster remove node1 ").1, [Wanted::Words(vec!["--force"])]);
-        assert!(wanted("count users ").1.is_empty());
+        assert!(wanted("whoami ").1.is_empty());
+        let (_, all) = wanted("find users {\"a\": 1} --l");
+        let [Wanted::Words(flags)] = all.as_slice() else {
+            panic!("{all:?}");
+        };
+        assert!(flags.contains(&"--limit") && flags.contains(&"--hint"), "{flags:?}");
+        assert_eq!(wanted("modify c {} --return ").1, [Wanted::Words(vec!["before", "after"])]);
+    }
+
+    #[test]
+    fn indexes_are_those_of_the_collection() {
+        let expected = Wanted::Names(Names { kind: Kind::Index, collection: "Users".into() });
+        assert_eq!(wanted("drop index Users ").1, [expected]);
+        let (_, all) = wanted("find users {\"a\": 1} --hint b");
+        assert_eq!(all, [Wanted::Names(Names { kind: Kind::Index, collection: "users".into() })]);
+    }
+
+    #[test]
+    fn operators_are_offered_inside_json() {
+        for text in ["find users {\"age\": {\"$g", "db.users.find({age: {$g", "update u {} {\"$g"] {
+            let (start, all) = wanted(text);
+            assert_eq!(&text[start..], "$g", "{text}");
+            assert_eq!(all, [Wanted::Words(OPERATORS.to_vec())], "{text}");
+        }
+        assert!(OPERATORS.is_sorted());
+        assert_eq!(operator_start("aggregate u [{\"$group\": "), None);
+    }
+
+    #[test]
+    fn collections_are_offered_in_the_query_languages() {
+        let table = [
+            ("SELECT * FROM us", "us"),
+            ("find in ", ""),
+            ("sql update us", "us"),
+            ("delete from us", "us"),
+            ("db.us", "us"),
+        ];
+        for (text, typed) in table {
+            let (start, all) = wanted(text);
+            assert_eq!(all, [Wanted::names(Kind::Collection)], "{text}");
+            assert_eq!(&text[start..], typed, "{text}");
+        }
+        let (start, all) = wanted("db.users.fi");
+        assert_eq!(("db.users.".len(), vec![Wanted::Words(METHODS.to_vec())]), (start, all));
+        assert!(wanted("SELECT * FROM users WHERE ").1.is_empty());
     }
 
     #[test]
     fn connect_takes_a_word_or_an_address() {
-        assert_eq!(wanted("connect ").1, [Wanted::Words(vec!["node"]), Wanted::Names(Kind::Url)]);
+        assert_eq!(wanted("connect ").1, [Wanted::Words(vec!["node"]), Wanted::names(Kind::Url)]);
     }
 }

@@ -1,6 +1,8 @@
 //! Why a statement or the program failed, and the exit code that tells a script.
 
+use crate::print::{bulk_summary, printable, text_width, violation};
 use jettra_driver::Error;
+use jettra_driver::wire::{BulkReply, ErrorDetail};
 use std::fmt;
 
 /// Exit codes of the program.
@@ -60,10 +62,73 @@ impl fmt::Display for Failure {
                 "{error}\nIn the shell type: login <user>. A script names a file with \
                  --password-file, or sets JETTRA_PASSWORD."
             ),
-            Failure::Driver(error) => error.fmt(f),
+            Failure::Driver(Error::Api { detail, .. }) if detail.code == "syntax_error" => {
+                f.write_str(&detail.message)?;
+                f.write_str(&source_line(detail))
+            }
+            Failure::Driver(error) => {
+                error.fmt(f)?;
+                f.write_str(&other_violations(error))?;
+                f.write_str(&done_all_the_same(error))
+            }
             Failure::Refused(text) | Failure::Usage(text) => f.write_str(text),
             Failure::Cancelled => f.write_str("cancelled; if it was a write, it may have happened"),
         }
+    }
+}
+
+/// The line of a statement that is wrong, and below it a caret under the place.
+///
+/// The hint has them with the caret behind as many spaces as there are characters before the
+/// place; on a terminal some of those are two columns wide.
+fn source_line(detail: &ErrorDetail) -> String {
+    let hint = detail.hint.as_deref().unwrap_or_default();
+    let Some((source, caret)) = hint.split_once('\n') else {
+        return String::new();
+    };
+    let source = printable(source);
+    let spaces = caret.chars().take_while(|next| *next == ' ').count();
+    let before: String = source.chars().take(spaces).collect();
+    // Past the end, where something is missing, the spaces count for themselves.
+    let behind = spaces.saturating_sub(source.chars().count());
+    format!("\n  {source}\n  {:1$}^", "", text_width(&before) + behind)
+}
+
+/// What else a document breaks beside what the message names.
+fn other_violations(error: &Error) -> String {
+    let Error::Api { detail, .. } = error else {
+        return String::new();
+    };
+    let mut details = detail.details.as_ref();
+    // In a bulk write they are those of the operation.
+    if let Some(inner) = details.and_then(|details| details.get("details")) {
+        details = Some(inner);
+    }
+    let violations = details.and_then(|details| details.get("violations")?.as_array());
+    let others = violations.into_iter().flatten().skip(1);
+    others.map(|other| format!("\nAlso {}", violation(other))).collect()
+}
+
+/// What the operations of a bulk write did before one failed, and which others failed.
+fn done_all_the_same(error: &Error) -> String {
+    let Error::Api { detail, .. } = error else {
+        return String::new();
+    };
+    let result = detail.details.as_ref().and_then(|details| details.get("result")).cloned();
+    let Some(reply) = result.and_then(|it| serde_json::from_value::<BulkReply>(it).ok()) else {
+        return String::new();
+    };
+    let failed = reply
+        .errors
+        .iter()
+        .skip(1)
+        .map(|(at, error)| format!("\nAlso operation {at}: {}", printable(&error.message)));
+    let failed: String = failed.collect();
+    match bulk_summary(&reply) {
+        nothing if reply == BulkReply { errors: reply.errors.clone(), ..BulkReply::default() } => {
+            format!("{failed}\n{nothing}")
+        }
+        summary => format!("{failed}\nThe other operations: {summary}"),
     }
 }
 
@@ -111,6 +176,60 @@ mod tests {
         for (failure, code) in table {
             assert_eq!(failure.exit_code(), code, "{failure}");
         }
+    }
+
+    fn syntax_error(hint: &str) -> String {
+        let Failure::Driver(Error::Api { status, mut detail }) = answer(400, "syntax_error") else {
+            unreachable!();
+        };
+        detail.hint = Some(hint.into());
+        Failure::Driver(Error::Api { status, detail }).to_string()
+    }
+
+    #[test]
+    fn the_caret_stands_under_its_column() {
+        let table = [
+            ("SELECT * FRM a\n         ^", "no\n  SELECT * FRM a\n           ^"),
+            ("SELECT *\n        ^", "no\n  SELECT *\n          ^"),
+            ("\n^", "no\n  \n  ^"),
+            // Two characters that are two columns wide each.
+            ("'日本' x\n     ^", "no\n  '日本' x\n         ^"),
+        ];
+        for (hint, expected) in table {
+            assert_eq!(syntax_error(hint), expected);
+        }
+        assert_eq!(syntax_error("no two lines"), "no");
+    }
+
+    #[test]
+    fn all_that_a_document_breaks_is_told() {
+        let Failure::Driver(Error::Api { status, mut detail }) = answer(422, "validation_failed")
+        else {
+            unreachable!();
+        };
+        let found = |path: &str| serde_json::json!({"path": path, "expected": "set", "found": "1"});
+        let details = serde_json::json!({"violations": [found("a"), found("b"), found("")]});
+        for details in [details.clone(), serde_json::json!({"details": details})] {
+            detail.details = Some(details);
+            let text = Failure::Driver(Error::Api { status, detail: detail.clone() }).to_string();
+            let others = "\nAlso b must be set, found 1\nAlso the document must be set, found 1";
+            assert_eq!(text, format!("no (try this){others}"));
+        }
+    }
+
+    #[test]
+    fn a_bulk_write_tells_what_was_done_all_the_same() {
+        let Failure::Driver(Error::Api { status, mut detail }) = answer(409, "duplicate_id") else {
+            unreachable!();
+        };
+        detail.details = Some(serde_json::json!({"operation": 1, "result": {
+            "inserted": 2, "matched": 0, "modified": 0, "deleted": 0,
+            "insertedIds": {"0": 1, "2": 3}, "upsertedIds": {},
+            "errors": {"1": {"code": "c", "message": "m"}, "3": {"code": "c", "message": "n"}},
+        }}));
+        let text = Failure::Driver(Error::Api { status, detail }).to_string();
+        let expected = "no (try this)\nAlso operation 3: n\nThe other operations: 2 inserted.";
+        assert_eq!(text, expected);
     }
 
     #[test]

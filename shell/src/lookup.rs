@@ -1,6 +1,6 @@
 //! Finds commands by name, and the nearest one when there is none.
 
-use crate::parse::{COMMANDS, Command};
+use crate::parse::{Command, commands};
 
 /// Finds the command that a text begins with, and what follows its name.
 pub(crate) fn lookup(text: &str) -> Option<(&'static Command, &str)> {
@@ -17,14 +17,26 @@ pub(crate) fn lookup(text: &str) -> Option<(&'static Command, &str)> {
 }
 
 fn by_name(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.names.contains(&name))
+    commands().find(|command| command.names.contains(&name))
 }
+
+/// Words that only stand inside a statement of a query language.
+const CLAUSES: [&str; 12] = [
+    "and", "from", "group", "having", "join", "limit", "offset", "or", "order", "set", "values",
+    "where",
+];
 
 /// Says why a text is no command, and what it could have been.
 pub(crate) fn unknown(text: &str) -> String {
     let mut words = text.split_whitespace().map(str::to_lowercase);
     let first = words.next().unwrap_or_default();
     let second: Vec<&str> = second_words(&first).collect();
+    if CLAUSES.contains(&first.as_str()) {
+        return format!(
+            "{first:?} begins no statement; when it belongs to the line before, end that \
+             statement with a semicolon and write all of it again"
+        );
+    }
     match (second.is_empty(), words.next()) {
         (false, Some(word)) => format!("{first} {word}: use {first} with {}", second.join(", ")),
         (false, None) => format!("{first} needs one word more: {}", second.join(", ")),
@@ -42,7 +54,7 @@ pub(crate) fn second_words(first: &str) -> impl Iterator<Item = &'static str> {
 
 /// Every spelling of every command.
 pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().flat_map(|command| command.names.iter().copied())
+    commands().flat_map(|command| command.names.iter().copied())
 }
 
 fn advice(word: &str) -> String {

@@ -18,6 +18,7 @@ mod run;
 mod script;
 mod shell;
 mod statement;
+mod text;
 mod words;
 
 use clap::Parser;

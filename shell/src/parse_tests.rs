@@ -1,7 +1,14 @@
 //! Tests of the command table and the parser.
 
 use super::*;
-use jettra_driver::DocumentId;
+use crate::statement::{
+    CatalogAction, ClusterAction, DocumentAction, ShellAction, StructureAction,
+};
+use jettra_driver::wire::{
+    AggregateBody, BulkBody, BulkOperation, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
+    ReplaceBody, ReturnForm, SchemaBody, SchemaMode, UpdateBody, ValidateBody,
+};
+use jettra_driver::{DocumentId, Find, IndexOptions};
 use serde_json::json;
 
 fn document_action(text: &str) -> DocumentAction {
@@ -57,7 +64,7 @@ fn words_of_the_catalog() {
 
 #[test]
 fn words_of_documents() {
-    assert_eq!(document_action("find users"), DocumentAction::Find);
+    assert_eq!(document_action("find users"), DocumentAction::Find(Box::new(Find::all())));
     let get = DocumentAction::Get(DocumentId::Int(7));
     assert_eq!(document_action("find users 7"), get);
     assert_eq!(document_action("get users 7"), get);
@@ -66,9 +73,200 @@ fn words_of_documents() {
         DocumentAction::Insert(json!({"a": [1, {"b": 2}]}))
     );
     assert_eq!(
+        document_action(r#"insert users [{"a": 1}, {}]"#),
+        DocumentAction::InsertMany(vec![json!({"a": 1}), json!({})])
+    );
+    assert_eq!(
         document_action("delete users x --revision 3"),
         DocumentAction::Delete { id: "x".into(), revision: Some(3) }
     );
+    assert_eq!(
+        document_action(r#"patch users 7 {"a": null} --revision 3"#),
+        DocumentAction::Patch { id: 7.into(), patch: json!({"a": null}), revision: Some(3) }
+    );
+}
+
+#[test]
+fn queries_with_their_flags() {
+    let find = |find: Find| DocumentAction::Find(Box::new(find));
+    let filter = || Find::new(json!({"a": 1}));
+    let explained = |level| {
+        let mut find = filter();
+        find.body.explain = Some(level);
+        find
+    };
+    let table = [
+        (r#"find u {"a": 1}"#, filter()),
+        (
+            r#"find u {"a": 1} --sort -a,b --fields a,b --skip 2 --limit 3 --hint by_a"#,
+            filter().sort("-a,b").projection("a,b").skip(2).limit(3).hint("by_a"),
+        ),
+        (r#"find u --limit 3 {"a": 1} --sort {"a": -1}"#, filter().limit(3).sort(json!({"a": -1}))),
+        ("find u --sort -age", Find::all().sort("-age")),
+        (r#"find u {"a": 1} --explain"#, explained(ExplainLevel::QueryPlanner)),
+        (r#"find u {"a": 1} --analyze"#, explained(ExplainLevel::ExecutionStats)),
+    ];
+    for (text, expected) in table {
+        assert_eq!(document_action(text), find(expected), "{text}");
+    }
+    let (filter, hint) = (Some(json!({"a": 1})), Some(json!("by_a")));
+    assert_eq!(
+        document_action(r#"count u {"a": 1} --hint by_a"#),
+        DocumentAction::Count(CountBody { filter: filter.clone(), hint: hint.clone() })
+    );
+    assert_eq!(
+        document_action(r#"distinct u city {"a": 1}"#),
+        DocumentAction::Distinct { field: "city".into(), filter }
+    );
+    let pipeline = json!([{"$match": {"a": 1}}]);
+    let explain = Some(ExplainLevel::QueryPlanner);
+    assert_eq!(
+        document_action(r#"aggregate u [{"$match": {"a": 1}}] --hint by_a --explain"#),
+        DocumentAction::Aggregate(AggregateBody { pipeline, hint, explain })
+    );
+}
+
+#[test]
+fn a_filter_in_place_of_an_id_means_what_matches() {
+    let (filter, update) = (json!({"a": 1}), json!({"$inc": {"b": 1}}));
+    let body = || UpdateBody::from((filter.clone(), update.clone()));
+    let table = [
+        ("", body()),
+        (" --multi --upsert", UpdateBody { multi: true, upsert: true, ..body() }),
+        (" --sort b,-c", UpdateBody { sort: Some(json!({"b": 1, "c": -1})), ..body() }),
+        (
+            r#" --array-filters [{"x": 1}]"#,
+            UpdateBody { array_filters: Some(json!([{"x": 1}])), ..body() },
+        ),
+    ];
+    for (flags, expected) in table {
+        let text = format!("update u {filter} {update}{flags}");
+        let expected = DocumentAction::UpdateMatching(Box::new(expected));
+        assert_eq!(document_action(&text), expected, "{text}");
+    }
+    assert_eq!(
+        document_action("update u 7 {} --revision 2"),
+        DocumentAction::Update { id: 7.into(), document: json!({}), revision: Some(2) }
+    );
+    assert_eq!(
+        document_action(r#"delete u {"a": 1} --multi"#),
+        DocumentAction::DeleteMatching(Box::new(DeleteBody {
+            multi: true,
+            ..DeleteBody::from(filter.clone())
+        }))
+    );
+    assert_eq!(
+        document_action(r#"replace u {"a": 1} {"b": 2} --upsert"#),
+        DocumentAction::Replace(Box::new(ReplaceBody {
+            upsert: true,
+            ..ReplaceBody::from((filter.clone(), json!({"b": 2})))
+        }))
+    );
+}
+
+#[test]
+fn modify_takes_an_update_a_document_or_remove() {
+    let body = || FindAndModifyBody { filter: json!({"a": 1}), ..Default::default() };
+    let table = [
+        (
+            r#"{"$inc": {"b": 1}} --return after --fields b,-_id"#,
+            FindAndModifyBody {
+                update: Some(json!({"$inc": {"b": 1}})),
+                returning: ReturnForm::After,
+                projection: Some(json!({"b": 1, "_id": 0})),
+                ..body()
+            },
+        ),
+        (r#"{"b": 1}"#, FindAndModifyBody { replacement: Some(json!({"b": 1})), ..body() }),
+        (
+            "--remove --sort b",
+            FindAndModifyBody { remove: true, sort: Some(json!({"b": 1})), ..body() },
+        ),
+    ];
+    for (rest, expected) in table {
+        let text = format!(r#"modify u {{"a": 1}} {rest}"#);
+        assert_eq!(document_action(&text), DocumentAction::Modify(Box::new(expected)), "{text}");
+    }
+    for bad in ["modify u {}", "modify u {} {} --remove", "modify u {} {} --return never"] {
+        assert!(parse(bad).unwrap_err().contains("write: modify"), "{bad}");
+    }
+}
+
+#[test]
+fn operations_of_a_bulk_are_checked_one_by_one() {
+    let text = r#"bulk u [{"insertOne": {"document": {"a": 1}}}, {"deleteMany": {"filter": {}}}]"#;
+    let operations = vec![
+        BulkOperation::InsertOne { document: json!({"a": 1}) },
+        BulkOperation::DeleteMany(DeleteBody::from(json!({}))),
+    ];
+    let ordered = BulkBody::from(operations.clone());
+    assert_eq!(document_action(text), DocumentAction::Bulk(ordered));
+    let unordered = DocumentAction::Bulk(BulkBody { operations, ordered: false });
+    assert_eq!(document_action(&format!("{text} --unordered")), unordered);
+    let error = parse(r#"bulk u [{"deleteOne": {"filter": {}}}, {"insert": {}}]"#).unwrap_err();
+    assert!(error.contains("operation 1"), "{error}");
+}
+
+#[test]
+fn words_of_indexes_and_schemas() {
+    let structure = |text: &str| match parse(text) {
+        Ok(Statement::Structure { collection, action }) if collection == "u" => action,
+        other => panic!("{text}: {other:?}"),
+    };
+    assert_eq!(structure("indexes u"), StructureAction::Indexes);
+    let options = IndexOptions {
+        sparse: true,
+        expire_after_seconds: Some(60),
+        partial_filter_expression: Some(json!({"a": 1})),
+        name: Some("x".into()),
+        ..IndexOptions::unique()
+    };
+    assert_eq!(
+        structure(
+            r#"create index u a,-b.c --unique --sparse --expire 60 --partial {"a": 1} --name x"#
+        ),
+        StructureAction::CreateIndex {
+            keys: json!({"a": 1, "b.c": -1}),
+            options: Box::new(options)
+        }
+    );
+    assert_eq!(structure("drop index u x"), StructureAction::DropIndex("x".into()));
+    let body = |schema, definition, mode| SchemaBody { schema, definition, mode };
+    assert_eq!(
+        structure("schema set u {} --warn"),
+        StructureAction::SetSchema(body(Some(json!({})), None, SchemaMode::Warn))
+    );
+    assert_eq!(
+        structure(r#"schema set u {"a": "int"} --definition"#),
+        StructureAction::SetSchema(body(None, Some(json!({"a": "int"})), SchemaMode::Error))
+    );
+    assert_eq!(structure("schema drop u"), StructureAction::DropSchema);
+    assert_eq!(structure("schema u"), StructureAction::Schema);
+    let checked = |documents, schema| StructureAction::Validate(ValidateBody { documents, schema });
+    assert_eq!(structure("validate u"), checked(None, None));
+    assert_eq!(structure("validate u [{}]"), checked(Some(vec![json!({})]), None));
+    assert_eq!(structure("validate u --schema {}"), checked(None, Some(json!({}))));
+    assert_eq!(structure("stats u"), StructureAction::Stats);
+    assert_eq!(
+        parse("hash shop").unwrap(),
+        Statement::Catalog(CatalogAction::Hash(Some("shop".into())))
+    );
+}
+
+#[test]
+fn statements_of_the_query_languages_are_passed_on_as_they_are() {
+    let table = [
+        ("select * from a;", "select * from a"),
+        (" db.a.find({a: 1}) ; ", "db.a.find({a: 1})"),
+        ("find in a where b = 'x;'", "find in a where b = 'x;'"),
+        ("sql SELECT 1", "SELECT 1"),
+        ("Jql whatever it is", "whatever it is"),
+        ("mongo show dbs", "show dbs"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(parse(text).unwrap(), Statement::Text(expected.into()), "{text}");
+    }
+    assert!(parse("sql").unwrap_err().contains("the statement is missing"));
 }
 
 #[test]
@@ -125,6 +323,10 @@ fn errors_tell_the_next_step() {
         ("cluster", "needs one word more"),
         ("cluster explode", "use cluster with"),
         ("count", "the collection is missing; write: count <collection>"),
+        ("find u --limti 3", "--limti is unknown here; write: find"),
+        ("update u {\"a\": 1}", "the update, such as"),
+        ("aggregate u {}", "must be a JSON array"),
+        ("where a = 1", "begins no statement"),
         ("count users now", "\"now\" is too much"),
         ("insert users {\"a\": }", "not JSON"),
     ];

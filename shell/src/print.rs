@@ -1,5 +1,14 @@
 //! Turns results into text: tables, JSON, lines.
 
+mod plan;
+mod report;
+
+pub(crate) use plan::plan;
+pub(crate) use report::{
+    bulk_summary, hashes, indexes, schema, stats, update_summary, validated, violation,
+    with_warnings,
+};
+
 use comfy_table::{Table, presets};
 use jettra_driver::Written;
 use jettra_driver::wire::{ClusterReply, DatabaseInfo, NodeInfo};
@@ -59,6 +68,20 @@ pub(crate) enum Output {
         /// The `_id` and the new revision.
         written: Written,
     },
+    /// What a change did: a sentence for people, the cluster's answer for programs.
+    Changed {
+        /// The sentence.
+        text: String,
+        /// The answer.
+        answer: Value,
+    },
+    /// Something with a form of its own for people, and the cluster's answer for programs.
+    Report {
+        /// The form.
+        text: String,
+        /// The answer.
+        answer: Value,
+    },
     /// Number of documents.
     Count(u64),
     /// One object.
@@ -76,6 +99,13 @@ pub(crate) fn render(output: &Output, format: Format) -> String {
         Output::Text(text) => text.clone(),
         Output::Done(text) => done(text, format),
         Output::Written { verb, written } => write_result(verb, written, format),
+        Output::Changed { answer, .. } if format.mode.is_json() => value(answer, format),
+        Output::Changed { .. } if format.quiet => String::new(),
+        Output::Report { answer: Value::Array(list), .. } if format.mode.is_json() => {
+            rows(list, format)
+        }
+        Output::Report { answer, .. } if format.mode.is_json() => value(answer, format),
+        Output::Changed { text, .. } | Output::Report { text, .. } => text.clone(),
         Output::Count(count) if format.mode.is_json() => value(&json!({"count": count}), format),
         Output::Count(count) if format.quiet => count.to_string(),
         Output::Count(count) => format!("Count: {count}"),
@@ -102,7 +132,10 @@ fn write_result(verb: &str, written: &Written, format: Format) -> String {
     match format.mode {
         mode if mode.is_json() => value(&json!(written), format),
         _ if format.quiet => written.id.to_string(),
-        _ => format!("{verb} {} (revision {})", written.id, written.revision),
+        _ => {
+            let text = format!("{verb} {} (revision {})", written.id, written.revision);
+            with_warnings(text, &written.warnings)
+        }
     }
 }
 
@@ -115,10 +148,16 @@ fn rows(rows: &[Value], format: Format) -> String {
         Mode::Json => format!("{:#}", Value::from(rows.to_vec())),
         Mode::Ndjson => rows.iter().map(|row| format!("{row}\n")).collect(),
         _ if rows.is_empty() => String::new(),
+        _ if rows.iter().any(|row| !row.is_object()) => self::rows(&named(rows), format),
         Mode::Line => lines(rows),
         Mode::Table => fitting_table(rows, format.width),
         Mode::Compact => table(rows, presets::NOTHING).trim_fmt(),
     }
+}
+
+/// Values that are no objects, as rows of one field.
+fn named(values: &[Value]) -> Vec<Value> {
+    values.iter().map(|value| json!({"value": value})).collect()
 }
 
 fn lines(rows: &[Value]) -> String {
@@ -173,6 +212,16 @@ fn cell(value: &Value) -> String {
         Value::String(text) => printable(text),
         other => printable(&other.to_string()),
     }
+}
+
+/// Columns that a text takes on a terminal.
+pub(crate) fn text_width(text: &str) -> usize {
+    if text.is_empty() {
+        return 0;
+    }
+    let mut table = Table::new();
+    table.add_row([text]);
+    table.column_max_content_widths().iter().map(|width| usize::from(*width)).sum()
 }
 
 /// Writes control characters as escapes, so that no document can steer the terminal.

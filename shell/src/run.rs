@@ -3,11 +3,14 @@
 mod account;
 mod cluster;
 mod documents;
+mod find;
+mod structure;
+mod text;
 
 use crate::ask;
 use crate::failure::Failure;
 use crate::lookup::lookup;
-use crate::parse::COMMANDS;
+use crate::parse::{Command, EXAMPLES, GROUPS};
 use crate::print::{Format, Mode, Output, database_rows};
 use crate::statement::{CatalogAction, ShellAction, Statement};
 use jettra_driver::{Client, Collection, ReadLevel};
@@ -119,6 +122,10 @@ impl Session {
             Statement::Documents { collection, action } => {
                 self.documents(&collection, action).await
             }
+            Statement::Structure { collection, action } => {
+                self.structure(&collection, action).await
+            }
+            Statement::Text(text) => self.text(&text).await,
             Statement::Shell(action) => self.shell(action),
             Statement::Catalog(action) => self.catalog(action).await,
         }
@@ -149,6 +156,7 @@ impl Session {
                 self.client.rename_collection(database, &from, &to).await?;
                 done(format!("Renamed collection {from} to {to}."))
             }
+            CatalogAction::Hash(database) => self.hash(database).await,
         }
     }
 
@@ -280,30 +288,43 @@ fn help(about: Option<&str>) -> Ran {
     if !command.driver.is_empty() {
         text += &format!("  In the driver: {}\n", command.driver.join(", "));
     }
+    let examples = EXAMPLES.iter().find(|(name, _)| *name == command.names[0]);
+    for example in examples.into_iter().flat_map(|(_, examples)| *examples) {
+        text += &format!("    {example}\n");
+    }
     Ok(Output::Text(text))
 }
 
 fn help_all() -> String {
-    let line = |command: &crate::parse::Command| match command.usage() {
+    let line = |command: &Command| match command.short_usage() {
         usage if usage.len() > 38 => format!("  {usage}\n  {:38} {}\n", "", command.help),
         usage => format!("  {usage:38} {}\n", command.help),
     };
-    let mut text: String = COMMANDS.iter().map(line).collect();
-    text += "A bare whole number as id is a number; in quotes it is a text.\n\
-             A statement goes on in the next line until its brackets are closed.\n";
+    let mut text = String::new();
+    for group in GROUPS {
+        text += &format!("{}\n", group.title);
+        text.extend(group.commands.iter().map(line));
+    }
+    text += "\
+        A bare whole number as id is a number; in quotes it is a text. A command goes on in the next\n\
+        line until its brackets are closed. Statements in SQL (SELECT, INSERT INTO, UPDATE … SET,\n\
+        DELETE FROM), JQL (FIND IN, AGGREGATE IN, CREATE INDEX ON, EXPLAIN …) and Mongo's language\n\
+        (db.…) are typed as they are; over several lines a semicolon ends them.\n\
+        help <command> shows all flags of a command, and examples.\n";
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::{commands, parse};
     use std::collections::HashSet;
 
     #[test]
     fn help_explains_every_command() {
         let all = help_all();
-        for command in COMMANDS {
-            assert!(all.contains(&command.usage()), "{}", command.usage());
+        for command in commands() {
+            assert!(all.contains(&command.short_usage()), "{}", command.usage());
             assert!(all.contains(command.help), "{}", command.help);
         }
         assert!(all.lines().all(|line| line.len() <= 110), "{all}");
@@ -321,7 +342,19 @@ mod tests {
 
     #[test]
     fn what_a_command_does_is_said_once() {
-        let texts: HashSet<&str> = COMMANDS.iter().map(|command| command.help).collect();
-        assert_eq!(texts.len(), COMMANDS.len());
+        let texts: HashSet<&str> = commands().map(|command| command.help).collect();
+        assert_eq!(texts.len(), commands().count());
+    }
+
+    #[test]
+    fn examples_are_statements_of_their_commands() {
+        for (name, examples) in EXAMPLES {
+            assert!(commands().any(|command| command.names[0] == *name), "{name}");
+            for example in *examples {
+                assert!(parse(example).is_ok(), "{example}: {:?}", parse(example));
+                let of = lookup(example).map(|(command, _)| command.names[0]);
+                assert!(*name == "sql" || of == Some(name), "{example}");
+            }
+        }
     }
 }

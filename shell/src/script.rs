@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, exit};
 use crate::shell::{Flow, Shell, complain};
-use crate::words::is_complete;
+use crate::text::is_complete;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
@@ -13,8 +13,8 @@ struct Piece {
     text: String,
 }
 
-/// Cuts lines into statements as they arrive. A statement ends with its line, unless a
-/// bracket is open; empty lines and lines that begin with `#` or `--` say nothing.
+/// Cuts lines into statements as they arrive. A statement ends with its line, unless it goes
+/// on as [`is_complete`] says; empty lines and lines that begin with `#` or `--` say nothing.
 struct Pieces<R> {
     lines: io::Lines<R>,
     line: usize,
@@ -149,6 +149,13 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].1, "insert u {\n  \"a\": 1,\n\n  \"b\": \"# }\"\n}");
         assert_eq!(found[1], (6, "count u".into()));
+    }
+
+    #[test]
+    fn a_statement_of_a_query_language_ends_with_its_line_or_a_semicolon() {
+        let text = "SELECT * FROM a\nDELETE FROM a\n-- why\nWHERE b = 1;\ndb.a.find({\n})\ncount a";
+        let lines: Vec<usize> = pieces(text).iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [1, 2, 5, 7]);
     }
 
     #[test]

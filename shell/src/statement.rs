@@ -1,7 +1,11 @@
 //! What a person can ask of the shell, after it was understood.
 
 use crate::print::Mode;
-use jettra_driver::{DocumentId, ReadLevel};
+use jettra_driver::wire::{
+    AggregateBody, BulkBody, CountBody, DeleteBody, FindAndModifyBody, ReplaceBody, SchemaBody,
+    UpdateBody, ValidateBody,
+};
+use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel};
 use serde_json::Value;
 
 /// One statement.
@@ -23,6 +27,10 @@ pub(crate) enum Statement {
     Catalog(CatalogAction),
     /// Something about the documents of one collection.
     Documents { collection: String, action: DocumentAction },
+    /// Something about the indexes or the schema of one collection.
+    Structure { collection: String, action: StructureAction },
+    /// A statement of a query language, for the cluster as it is.
+    Text(String),
     /// Something about the members of the cluster.
     Cluster(ClusterAction),
     /// Something the shell does by itself.
@@ -50,6 +58,8 @@ pub(crate) enum CatalogAction {
     RenameDatabase { from: String, to: String },
     /// Rename a collection.
     RenameCollection { from: String, to: String },
+    /// The hashes of a database, or of the current one.
+    Hash(Option<String>),
 }
 
 /// What to do with documents.
@@ -57,18 +67,57 @@ pub(crate) enum CatalogAction {
 pub(crate) enum DocumentAction {
     /// Add one.
     Insert(Value),
-    /// List all.
-    Find,
+    /// Add many in one step.
+    InsertMany(Vec<Value>),
+    /// List those that match, or show how that is done.
+    Find(Box<Find>),
     /// Read one.
     Get(DocumentId),
-    /// Count all.
-    Count,
+    /// Count those that match.
+    Count(CountBody),
+    /// List the different values of a field.
+    Distinct { field: String, filter: Option<Value> },
+    /// Run a pipeline, or show how that is done.
+    Aggregate(AggregateBody),
     /// Replace one that exists, if it still has the revision given.
     Update { id: DocumentId, document: Value, revision: Option<u64> },
+    /// Update the first that matches, or all.
+    UpdateMatching(Box<UpdateBody>),
+    /// Replace the first that matches.
+    Replace(Box<ReplaceBody>),
     /// Write one, whether or not it exists.
     Save { id: DocumentId, document: Value },
+    /// Change fields of one, if it still has the revision given.
+    Patch { id: DocumentId, patch: Value, revision: Option<u64> },
+    /// Change the first that matches and show it.
+    Modify(Box<FindAndModifyBody>),
     /// Delete one, if it still has the revision given.
     Delete { id: DocumentId, revision: Option<u64> },
+    /// Delete the first that matches, or all.
+    DeleteMatching(Box<DeleteBody>),
+    /// Many changes in one step.
+    Bulk(BulkBody),
+}
+
+/// What to do with indexes and schema.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum StructureAction {
+    /// List the indexes.
+    Indexes,
+    /// Create an index.
+    CreateIndex { keys: Value, options: Box<IndexOptions> },
+    /// Drop an index.
+    DropIndex(String),
+    /// Show the schema.
+    Schema,
+    /// Set the schema.
+    SetSchema(SchemaBody),
+    /// Take the schema away.
+    DropSchema,
+    /// Check documents.
+    Validate(ValidateBody),
+    /// Number and size of documents and indexes.
+    Stats,
 }
 
 /// What to do with the members.

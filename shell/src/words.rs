@@ -94,22 +94,67 @@ impl<'a> Words<'a> {
         Ok(document_id(&word))
     }
 
-    /// Takes one JSON object.
-    pub(crate) fn document(&mut self) -> Parsed<Value> {
-        if self.rest.is_empty() {
-            return Err("the document is missing; write it as JSON: {\"name\": \"Ada\"}".into());
-        }
+    /// Whether a JSON object comes next.
+    pub(crate) fn at_object(&self) -> bool {
+        self.rest.starts_with('{')
+    }
+
+    /// Takes one JSON value that must be there; `what` names it in the error.
+    pub(crate) fn json(&mut self, what: &str) -> Parsed<Value> {
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
         let value = match stream.next() {
             Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(format!("the document is not JSON: {error}")),
-            None => return Err("the document is missing".into()),
+            Some(Err(error)) => return Err(format!("{what} is not JSON: {error}")),
+            None => return Err(format!("{what} is missing")),
         };
-        if !value.is_object() {
-            return Err("a document must be a JSON object, in braces".into());
-        }
         self.rest = self.rest[stream.byte_offset()..].trim_start();
         Ok(value)
+    }
+
+    /// As [`Words::json`]; it must be an object.
+    pub(crate) fn object(&mut self, what: &str) -> Parsed<Value> {
+        match self.json(what)? {
+            object @ Value::Object(_) => Ok(object),
+            _ => Err(format!("{what} must be a JSON object, in braces")),
+        }
+    }
+
+    /// As [`Words::json`]; it must be an array.
+    pub(crate) fn array(&mut self, what: &str) -> Parsed<Vec<Value>> {
+        match self.json(what)? {
+            Value::Array(items) => Ok(items),
+            _ => Err(format!("{what} must be a JSON array, in brackets")),
+        }
+    }
+
+    /// Takes a word, or a JSON object where one comes next; `flag` stands before it.
+    pub(crate) fn json_or_word(&mut self, flag: &str) -> Parsed<Value> {
+        if self.at_object() {
+            return self.json(flag);
+        }
+        self.required(&format!("the value after {flag}")).map(Value::String)
+    }
+
+    /// Takes a whole number; `flag` stands before it.
+    pub(crate) fn number(&mut self, flag: &str) -> Parsed<u64> {
+        let text = self.required(&format!("the number after {flag}"))?;
+        text.parse().map_err(|_| format!("{text:?} after {flag} is not a whole number"))
+    }
+
+    /// Takes the flags that come next. `take` is given the name of each and takes its value; it
+    /// says whether it knows the name.
+    pub(crate) fn flags(
+        &mut self,
+        mut take: impl FnMut(&str, &mut Words<'a>) -> Parsed<bool>,
+    ) -> Parsed<()> {
+        while self.rest.starts_with("--") {
+            let name = self.bare().text;
+            self.rest = self.rest.trim_start();
+            if !take(&name, self)? {
+                return Err(format!("{name} is unknown here"));
+            }
+        }
+        Ok(())
     }
 
     /// Takes `name` if it is the next word.
@@ -127,11 +172,7 @@ impl<'a> Words<'a> {
         if !self.flag("--revision") {
             return Ok(None);
         }
-        let text = self.required("the number after --revision")?;
-        match text.parse() {
-            Ok(revision) => Ok(Some(revision)),
-            Err(_) => Err(format!("{text:?} is not a revision; it is a whole number")),
-        }
+        self.number("--revision").map(Some)
     }
 }
 
@@ -198,7 +239,7 @@ mod tests {
     #[test]
     fn a_document_may_be_followed_by_a_flag() {
         let mut words = Words::new(r#"{"a": "} {"} --revision 12"#);
-        assert_eq!(words.document().unwrap(), json!({"a": "} {"}));
+        assert_eq!(words.object("it").unwrap(), json!({"a": "} {"}));
         assert_eq!(words.revision().unwrap(), Some(12));
         assert_eq!(words.rest(), "");
     }
@@ -206,9 +247,33 @@ mod tests {
     #[test]
     fn a_document_must_be_an_object() {
         for bad in ["", "[1]", "1", "{a: 1}", "{\"a\": }"] {
-            assert!(Words::new(bad).document().is_err(), "{bad}");
+            assert!(Words::new(bad).object("it").is_err(), "{bad}");
         }
         assert!(Words::new("--revision x").revision().is_err());
+    }
+
+    #[test]
+    fn flags_come_in_any_order_and_must_be_known() {
+        let read = |text: &str| {
+            let (mut limit, mut sort) = (None, None);
+            let mut words = Words::new(text);
+            words.flags(|name, words| {
+                match name {
+                    "--limit" => limit = Some(words.number(name)?),
+                    "--sort" => sort = Some(words.json_or_word(name)?),
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            })?;
+            Parsed::Ok((limit, sort, words.rest().to_owned()))
+        };
+        let expected = (Some(3), Some(json!("-a")), "rest".to_owned());
+        assert_eq!(read("--limit 3 --sort -a rest"), Ok(expected.clone()));
+        assert_eq!(read("--sort -a --limit 3 rest"), Ok(expected));
+        assert_eq!(read("--sort {\"a\": -1}"), Ok((None, Some(json!({"a": -1})), String::new())));
+        assert_eq!(read("--other"), Err("--other is unknown here".into()));
+        assert!(read("--limit many").unwrap_err().contains("whole number"));
+        assert!(read("--sort").unwrap_err().contains("missing"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod bed;
 pub mod browser;
 mod cluster;
+pub mod documents;
 pub mod golden;
 mod http;
 pub mod load;
@@ -18,6 +19,7 @@ mod wait;
 
 pub use bed::{Bed, free_port, program};
 pub use cluster::Cluster;
+pub use documents::Documents;
 pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings};
 pub use wait::{DEADLINE, wait_until};

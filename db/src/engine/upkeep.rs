@@ -232,15 +232,20 @@ impl Applier {
                 (end, [&index.start()[..], &[!(Class::Number as u8) + 1]].concat(), false)
             }
         };
-        let mut rows = match back {
+        let rows = match back {
             true => txn.range_back(Table::Indexes, &start, &end)?,
             false => txn.range(Table::Indexes, &start, &end)?,
         };
-        let largest = rows.next().transpose()?;
-        let largest = largest.and_then(|(key, value)| {
-            Entry::new(key, value).field(0, index.descending[0]).flatten()?.as_int()
-        });
-        drop(rows);
+        let mut largest = None;
+        for row in rows {
+            let (key, value) = row?;
+            let value = Entry::new(key, value).field(0, index.descending[0]).flatten();
+            // Infinity and fractions are no numbers to go on behind.
+            largest = value.and_then(|value| value.as_int());
+            if largest.is_some() {
+                break;
+            }
+        }
         let stats = self.stats(txn, collection, index)?;
         stats.last_number = stats.last_number.max(largest.unwrap_or(0));
         Ok(())

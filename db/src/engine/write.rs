@@ -208,6 +208,7 @@ impl Applier {
                 let Some(collection) = self.collection(txn, place)? else {
                     return missing_for(select, place);
                 };
+                self.settle_numbers(txn, &collection, &select)?;
                 self.all_or_nothing(txn, multi, |this, txn| {
                     this.delete_matching(
                         txn,
@@ -232,12 +233,25 @@ impl Applier {
                         _ => missing_for(select, place),
                     };
                 };
+                self.settle_numbers(txn, &collection, &select)?;
                 self.all_or_nothing(txn, multi, |this, txn| {
                     let target = ChangeTarget { place, collection: &collection, returning };
                     this.change_matching(txn, target, &select, &parsed, multi, upsert, limits, ctx)
                 })
             }
         }
+    }
+
+    /// Stores the numbers that the choice of a plan reads. It decides which documents are looked
+    /// at, and so whether an operation fails: it must not depend on where a transaction began.
+    fn settle_numbers(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Collection,
+        select: &Select,
+    ) -> Result<()> {
+        let chooses = matches!(select, Select::Filter { .. }) && !collection.indexes.is_empty();
+        if chooses { self.flush(txn) } else { Ok(()) }
     }
 
     /// Runs a step so that it leaves no trace when it is refused half way.

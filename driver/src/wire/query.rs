@@ -59,6 +59,16 @@ pub struct AggregateBody {
     pub explain: Option<ExplainLevel>,
 }
 
+/// Answer of `POST …/aggregate`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AggregateReply {
+    /// The result; empty when it was written.
+    pub documents: Vec<Value>,
+    /// Documents that `$out` or `$merge` wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<u64>,
+}
+
 /// Body of `POST …/count`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -318,6 +328,13 @@ pub struct IndexBody {
     pub options: Map<String, Value>,
 }
 
+/// Answer of `GET …/indexes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexesReply {
+    /// The indexes, beside the one on `_id`.
+    pub indexes: Vec<IndexInfo>,
+}
+
 /// How far an index is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -358,6 +375,9 @@ pub struct IndexInfo {
     /// Documents that were looked at while it is being built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
+    /// Documents of the collection, while it is being built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
     /// Why it could not be built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

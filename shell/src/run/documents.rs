@@ -1,17 +1,12 @@
 //! Statements about documents.
 
-use super::{Ran, Session};
-use crate::ask;
+use super::{Ran, Session, done};
 use crate::failure::Failure;
-use crate::print::{Mode, Output, render, say};
+use crate::print::{Mode, Output, bulk_summary, plan, update_summary};
 use crate::statement::DocumentAction;
-use jettra_driver::{Collection, DocumentId};
+use jettra_driver::wire::{AggregateBody, BulkReply, FindAndModifyBody, UpdateReply};
+use jettra_driver::{Collection, Document, DocumentId};
 use serde_json::{Value, json};
-
-/// Documents on a page of the pager.
-const PAGE_DOCUMENTS: u64 = 10;
-/// Documents of one call when everything is listed.
-const BATCH_DOCUMENTS: usize = 500;
 
 impl Session {
     pub(super) async fn documents(&self, name: &str, action: DocumentAction) -> Ran {
@@ -21,6 +16,9 @@ impl Session {
                 let written = collection.insert(&document).await?;
                 Ok(write_output("Inserted", written))
             }
+            DocumentAction::InsertMany(documents) => {
+                Ok(bulk_output(&collection.insert_many(&documents).await?))
+            }
             DocumentAction::Save { id, document } => {
                 let written = collection.save(&id, &document).await?;
                 Ok(write_output("Saved", written))
@@ -28,81 +26,61 @@ impl Session {
             DocumentAction::Update { id, document, revision } => {
                 update(&collection, &id, &document, revision).await
             }
+            DocumentAction::UpdateMatching(body) => Ok(update_output(&match body.multi {
+                true => collection.update_many(*body).await?,
+                false => collection.update_one(*body).await?,
+            })),
+            DocumentAction::Replace(body) => {
+                Ok(update_output(&collection.replace_one(*body).await?))
+            }
+            DocumentAction::Patch { id, patch, revision } => {
+                Ok(self.show(collection.patch(&id, &patch, revision).await?))
+            }
+            DocumentAction::Modify(body) => modify(&collection, &body).await,
             DocumentAction::Delete { id, revision } => delete(&collection, &id, revision).await,
-            DocumentAction::Get(id) => self.get(&collection, &id).await,
-            DocumentAction::Count => Ok(Output::Count(collection.count().await?)),
-            DocumentAction::Find => self.find(&collection).await,
+            DocumentAction::DeleteMatching(body) => Ok(delete_output(match body.multi {
+                true => collection.delete_many(*body).await?,
+                false => collection.delete_one(*body).await?,
+            })),
+            DocumentAction::Bulk(body) => Ok(bulk_output(&collection.bulk(body).await?)),
+            DocumentAction::Get(id) => {
+                let document = collection.get(&id).await?.ok_or_else(|| missing(&id))?;
+                Ok(self.show(document))
+            }
+            DocumentAction::Count(body) => Ok(Output::Count(match body.filter.is_some() {
+                true => collection.count_matching(body).await?,
+                false => collection.count().await?,
+            })),
+            DocumentAction::Find(find) => self.find(&collection, *find).await,
+            DocumentAction::Distinct { field, filter } => {
+                Ok(Output::Rows(collection.distinct(&field, filter).await?))
+            }
+            DocumentAction::Aggregate(body) => aggregate(&collection, body).await,
         }
     }
 
-    async fn get(&self, collection: &Collection<Value>, id: &DocumentId) -> Ran {
-        let document = collection.get(id).await?.ok_or_else(|| missing(id))?;
+    /// A document; at a terminal its revision stands above it.
+    fn show(&self, document: Document<Value>) -> Output {
         if self.settings.interactive && self.settings.mode != Mode::Ndjson {
             eprintln!("Revision {}", document.revision);
         }
-        Ok(Output::Record(document.value))
+        Output::Record(document.value)
     }
+}
 
-    async fn find(&self, collection: &Collection<Value>) -> Ran {
-        if self.settings.interactive {
-            let total = collection.count().await?;
-            if total > PAGE_DOCUMENTS {
-                return self.browse(collection, total).await;
-            }
-        }
-        self.list_all(collection).await
+async fn aggregate(collection: &Collection<Value>, body: AggregateBody) -> Ran {
+    if let Some(level) = body.explain {
+        return Ok(plan(collection.explain_aggregate(body, level).await?));
     }
+    if body.writes() {
+        return Ok(written_output(collection.aggregate_into(body).await?));
+    }
+    Ok(Output::Rows(collection.aggregate(body).await?))
+}
 
-    /// Lists everything; the modes that need no look ahead print while they read.
-    async fn list_all(&self, collection: &Collection<Value>) -> Ran {
-        let streams = matches!(self.settings.mode, Mode::Ndjson | Mode::Line);
-        let (mut gathered, mut cursor, mut first) = (Vec::new(), None::<String>, true);
-        loop {
-            let page = collection.list(BATCH_DOCUMENTS, cursor.as_deref()).await?;
-            gathered.extend(page.documents);
-            if page.cursor.is_none() {
-                break;
-            }
-            cursor = page.cursor;
-            if streams {
-                self.say_batch(std::mem::take(&mut gathered), &mut first);
-            }
-        }
-        if streams {
-            self.say_batch(gathered, &mut first);
-            return Ok(Output::Nothing);
-        }
-        Ok(Output::Rows(gathered))
-    }
-
-    /// Prints a part of a listing; an empty line stands between records in lines.
-    fn say_batch(&self, documents: Vec<Value>, first: &mut bool) {
-        if !*first && self.settings.mode == Mode::Line && !documents.is_empty() {
-            say("\n");
-        }
-        *first = false;
-        say(&render(&Output::Rows(documents), self.format()));
-    }
-
-    /// Shows page after page as the person asks for them.
-    async fn browse(&self, collection: &Collection<Value>, mut total: u64) -> Ran {
-        let mut page = 0;
-        loop {
-            let offset = page * PAGE_DOCUMENTS;
-            let listed = collection.list_from(PAGE_DOCUMENTS as usize, offset).await?;
-            say(&render(&Output::Rows(listed.documents), self.format()));
-            let pages = total.div_ceil(PAGE_DOCUMENTS).max(1);
-            say(&format!(
-                "--- Page {} of {pages} (Offset {offset}, Total {total}) ---\n",
-                page + 1
-            ));
-            match ask_page(page, pages) {
-                Some(next) => page = next,
-                None => return Ok(Output::Nothing),
-            }
-            total = collection.count().await?;
-        }
-    }
+/// A pipeline put its result into a collection.
+pub(super) fn written_output(written: u64) -> Output {
+    Output::Changed { text: format!("{written} written."), answer: json!({"written": written}) }
 }
 
 async fn update(
@@ -125,70 +103,45 @@ async fn delete(collection: &Collection<Value>, id: &DocumentId, revision: Optio
         None => collection.delete(id).await?,
     };
     match deleted {
-        true => Ok(Output::Done(format!("Deleted {id}."))),
+        true => done(format!("Deleted {id}.")),
         false => Err(missing(id)),
     }
+}
+
+/// Shows the document that was changed; the answer to programs is the document or `null`.
+async fn modify(collection: &Collection<Value>, body: &FindAndModifyBody) -> Ran {
+    let reply = collection.find_and_modify(body).await?;
+    let text = match (&reply.document, &reply.upserted_id) {
+        (Some(_), _) => return Ok(Output::Record(reply.document.unwrap_or_default())),
+        (None, Some(id)) => format!("Inserted {id}."),
+        (None, None) => "No document matched.".to_owned(),
+    };
+    Ok(Output::Changed { text, answer: Value::Null })
 }
 
 fn write_output(verb: &'static str, written: jettra_driver::Written) -> Output {
     Output::Written { verb, written }
 }
 
+fn update_output(reply: &UpdateReply) -> Output {
+    Output::Changed { text: update_summary(reply), answer: json!(reply) }
+}
+
+fn delete_output(deleted: u64) -> Output {
+    Output::Changed { text: format!("{deleted} deleted."), answer: json!({"deleted": deleted}) }
+}
+
+fn bulk_output(reply: &BulkReply) -> Output {
+    Output::Changed { text: bulk_summary(reply), answer: json!(reply) }
+}
+
 fn missing(id: &DocumentId) -> Failure {
     Failure::Refused(format!("there is no document with _id {}", json!(id)))
-}
-
-/// Asks until the answer is a page or the wish to leave.
-fn ask_page(page: u64, pages: u64) -> Option<u64> {
-    loop {
-        let answer = ask::line("[N]ext [B]ack [F]irst [L]ast [Q]uit > ")?;
-        match turn(&answer, page, pages) {
-            Turn::To(page) => return Some(page),
-            Turn::Quit => return None,
-            Turn::Unknown => {}
-        }
-    }
-}
-
-/// Where an answer to the pager leads.
-#[derive(Debug, PartialEq)]
-enum Turn {
-    To(u64),
-    Quit,
-    Unknown,
-}
-
-fn turn(answer: &str, page: u64, pages: u64) -> Turn {
-    match answer.trim().to_lowercase().as_str() {
-        "" | "n" | "next" => Turn::To((page + 1).min(pages - 1)),
-        "b" | "back" => Turn::To(page.saturating_sub(1)),
-        "f" | "first" => Turn::To(0),
-        "l" | "last" => Turn::To(pages - 1),
-        "q" | "quit" => Turn::Quit,
-        _ => Turn::Unknown,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pages_end_at_both_ends() {
-        let table = [
-            ("n", 0, Turn::To(1)),
-            ("", 2, Turn::To(2)),
-            ("B", 0, Turn::To(0)),
-            ("b", 2, Turn::To(1)),
-            ("F", 2, Turn::To(0)),
-            (" L ", 0, Turn::To(2)),
-            ("quit", 1, Turn::Quit),
-            ("x", 1, Turn::Unknown),
-        ];
-        for (answer, page, expected) in table {
-            assert_eq!(turn(answer, page, 3), expected, "{answer:?} on {page}");
-        }
-    }
 
     #[test]
     fn a_missing_document_shows_the_kind_of_its_id() {

@@ -21,8 +21,10 @@ enum Edge {
     ClassEnd(u8),
     /// Before a value, or before all texts with a beginning.
     Before(Vec<u8>),
-    /// Behind it.
+    /// Behind a value.
     After(Vec<u8>),
+    /// Behind all texts with a beginning.
+    AfterTexts(Vec<u8>),
 }
 
 impl Edge {
@@ -32,7 +34,7 @@ impl Edge {
             Edge::ClassStart(class) => vec![*class],
             Edge::ClassEnd(class) => vec![class + 1],
             Edge::Before(value) => value.clone(),
-            Edge::After(value) => [value, &[0xff][..]].concat(),
+            Edge::After(value) | Edge::AfterTexts(value) => [value, &[0xff][..]].concat(),
         }
     }
 
@@ -43,7 +45,7 @@ impl Edge {
             Edge::ClassStart(class) => vec![!class + 1],
             Edge::ClassEnd(class) => vec![!class],
             Edge::Before(value) => [&turned(value)[..], &[0xff]].concat(),
-            Edge::After(value) => turned(value),
+            Edge::After(value) | Edge::AfterTexts(value) => turned(value),
         }
     }
 }
@@ -83,12 +85,13 @@ impl Interval {
         let low = match &self.low {
             Edge::ClassStart(_) | Edge::ClassEnd(_) => "[first".into(),
             Edge::Before(bytes) => format!("[{}", value(bytes)),
-            Edge::After(bytes) => format!("({}", value(bytes)),
+            Edge::After(bytes) | Edge::AfterTexts(bytes) => format!("({}", value(bytes)),
         };
         let high = match &self.high {
             Edge::ClassStart(_) | Edge::ClassEnd(_) => "last]".into(),
             Edge::Before(bytes) => format!("{})", value(bytes)),
             Edge::After(bytes) => format!("{}]", value(bytes)),
+            Edge::AfterTexts(bytes) => format!("{}…)", value(bytes)),
         };
         format!("{low}, {high}")
     }
@@ -144,7 +147,7 @@ fn text_interval(pattern: &Pattern) -> Option<Interval> {
     let prefix = pattern.literal_prefix()?;
     let mut start = vec![Class::String as u8];
     start.extend_from_slice(prefix.as_bytes());
-    Some(Interval { low: Edge::Before(start.clone()), high: Edge::After(start) })
+    Some(Interval { low: Edge::Before(start.clone()), high: Edge::AfterTexts(start) })
 }
 
 /// Sorted, without doubles. The intervals are points and texts, which may lie in each other.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::command::{Command, PutMode};
 use crate::engine::history_tests::{
-    self as history, INDEX_PATHS, apply, document, filter, index_definition, object, scalar,
+    self as history, apply, document, filter, index_definition, object,
 };
 use crate::engine::index::IndexSpec;
 use crate::engine::query::context::At;
@@ -35,24 +35,30 @@ struct Query {
 
 fn case() -> impl Strategy<Value = Case> {
     // Without arrays the indexes give orders and cover queries, with them they are multikey.
-    prop_oneof![4 => Just(0u32), 3 => Just(1), 3 => Just(2)].prop_flat_map(|arrays| {
-        (
-            prop::collection::vec(document(arrays).prop_map(|it| it.to_json()), 0..16),
-            prop::collection::vec((index_definition(), any::<bool>()), 0..5),
-            prop::collection::vec(query(), 1..6),
-        )
-            .prop_map(|(documents, indexes, queries)| {
-                let indexes = indexes
-                    .into_iter()
-                    .map(|((keys, options), before)| (keys.to_json(), options.to_json(), before));
-                Case { documents, indexes: indexes.collect(), queries }
-            })
-    })
+    let arrays = prop_oneof![4 => Just(0u32), 3 => Just(1), 3 => Just(2)];
+    (arrays, prop::bool::weighted(0.3), history::some_paths()).prop_flat_map(
+        |(arrays, texts, paths)| {
+            let index = (index_definition(paths.clone()), any::<bool>());
+            let index = index
+                .prop_map(|((keys, options), before)| (keys.to_json(), options.to_json(), before));
+            let document = if texts { history::text_document() } else { document(arrays) };
+            (
+                prop::collection::vec(document.prop_map(|it| it.to_json()), 0..16),
+                prop::collection::vec(index, 0..5),
+                prop::collection::vec(query(paths, texts), 1..6),
+            )
+                .prop_map(|(documents, indexes, queries)| Case {
+                    documents,
+                    indexes,
+                    queries,
+                })
+        },
+    )
 }
 
-fn query() -> impl Strategy<Value = Query> {
+fn query(paths: Vec<&'static str>, texts: bool) -> impl Strategy<Value = Query> {
     let direction = prop_oneof![Just(1i64), Just(-1)];
-    let key = (prop::sample::select(&INDEX_PATHS[..]), direction);
+    let key = (prop::sample::select(paths.clone()), direction);
     let sort = prop_oneof![
         2 => Just(Vec::new()),
         6 => prop::collection::vec(key, 1..4),
@@ -61,7 +67,8 @@ fn query() -> impl Strategy<Value = Query> {
         object(keys.into_iter().map(|(name, one)| (name.to_owned(), Value::Int(one)))).to_json()
     };
     let projected = prop::collection::vec(prop::sample::select(&["_id", "a", "b", "c"][..]), 1..4);
-    (filter(), sort, 0u64..4, 0u64..8, 1u64..6, projected).prop_map(
+    let filter = if texts { history::text_filter(paths) } else { filter(paths) };
+    (filter, sort, 0u64..4, 0u64..8, 1u64..6, projected).prop_map(
         move |(filter, sort, skip, limit, page, projected)| Query {
             filter: filter.to_json(),
             sort: named(sort),

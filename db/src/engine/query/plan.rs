@@ -234,8 +234,15 @@ impl<R: Read> Planner<'_, R> {
             Hint::Keys(keys) => self.position(|index| index.entry.spec.fields == *keys),
         };
         let Some(position) = found else {
+            let named = match hint {
+                Hint::Name(name) => name.clone(),
+                Hint::Natural => "$natural".into(),
+                Hint::Keys(keys) => format!("{keys:?}"),
+            };
             return Err(at
-                .invalid("names no index of this collection that is ready")
+                .invalid(format!(
+                    "names {named}, which is no index of this collection that is ready"
+                ))
                 .hint("list the indexes, or leave the hint out"));
         };
         let Some((scan, reads)) = self.scan(position, self.wanted.filter)? else {

@@ -1,0 +1,110 @@
+//! Statements as text, and the hash of a database.
+
+use crate::client::{Call, Client};
+use crate::error::Result;
+use crate::wire::{CommandBody, HashReply, ReadLevel};
+use reqwest::Method;
+use serde_json::Value;
+
+impl Client {
+    /// Carries out a statement in JQL, SQL or Mongo's shell language, and gives the answer as it
+    /// came: an array of documents or values, one document or `null`, `{"count": n}`,
+    /// `{"explain": …}` or `{"message": "…", …}`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
+    /// let people = client.command("shop", "SELECT * FROM people WHERE age > 30").await?;
+    /// let same = client.command("shop", "db.people.find({age: {$gt: 30}})").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `syntax_error` (400): the message has line and column, the hint is the line of the text
+    /// and below it a caret under the column. Otherwise those of the method that the statement
+    /// stands for.
+    pub async fn command(&self, database: &str, text: &str) -> Result<Value> {
+        self.command_at_level(database, text, ReadLevel::default()).await
+    }
+
+    /// As [`Client::command`], reading at another level.
+    ///
+    /// # Errors
+    /// Those of [`Client::command`].
+    pub async fn command_at_level(
+        &self,
+        database: &str,
+        text: &str,
+        level: ReadLevel,
+    ) -> Result<Value> {
+        let call = Call::new(Method::POST, &["api", "command"])
+            .query("db", database)
+            .query("level", level.name())
+            .body(&CommandBody { command: text.to_owned() })
+            .long();
+        let call = if only_reads(text) { call.reads() } else { call };
+        self.send(call).await?.json()
+    }
+
+    /// The hashes of a database's collections and indexes, and the log index of the state they
+    /// are of. Equal on all nodes at the same log index.
+    ///
+    /// # Errors
+    /// `database_not_found`, `time_limit`.
+    pub async fn hash(&self, database: &str) -> Result<HashReply> {
+        let segments = ["api", "v1", "databases", database, "hash"];
+        self.send(Call::new(Method::GET, &segments).long()).await?.json()
+    }
+}
+
+/// Statements that change nothing, by their first word.
+const READING_WORDS: [&str; 5] = ["SELECT", "FIND", "COUNT", "SHOW", "EXPLAIN"];
+/// Operations of Mongo's language that change nothing, whatever follows them.
+const READING_OPERATIONS: [&str; 7] = [
+    "find",
+    "findOne",
+    "countDocuments",
+    "estimatedDocumentCount",
+    "count",
+    "distinct",
+    "getIndexes",
+];
+
+/// Whether the beginning of a text proves that it changes nothing, so that it may be sent
+/// again. What cannot be told from there, such as a pipeline with `$out`, counts as a change.
+fn only_reads(text: &str) -> bool {
+    let text = text.trim_start();
+    if text.starts_with("db.") {
+        let first_call = text.split('(').next().unwrap_or_default().trim_end();
+        let operation = first_call.rsplit('.').next().unwrap_or_default();
+        return READING_OPERATIONS.contains(&operation.trim());
+    }
+    let first = text.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    READING_WORDS.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_sent_again_only_when_its_beginning_proves_that_it_reads() {
+        let table = [
+            ("SELECT * FROM a", true),
+            ("  find in a", true),
+            ("explain delete from a", true),
+            ("db.a.find({}).sort({a: 1})", true),
+            ("db.a.b . countDocuments ()", true),
+            ("db.a.aggregate([{$out: 'b'}])", false),
+            ("db.a.findOneAndUpdate({}, {$inc: {a: 1}})", false),
+            ("db.getCollection('a').find()", false),
+            ("AGGREGATE IN a PIPELINE []", false),
+            ("UPDATE a SET b = 1", false),
+            ("-- a comment\nSELECT * FROM a", false),
+            ("", false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(only_reads(text), expected, "{text}");
+        }
+    }
+}
