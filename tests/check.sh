@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every check of the project: formatting, clippy, docs, unit, end-to-end and browser tests.
 # Installs what it needs beyond Rust and a C compiler: Chromium and its driver for the browser
-# test, and the real data of the iso-codes package. Needs root (or sudo) for that only.
+# test, the real data of the iso-codes package, and Node.js for the differential test, which
+# fetches its one package by itself. Needs root (or sudo) for that only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,8 @@ step() { printf '\n== %s\n' "$*"; }
 
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
 [ -x /usr/bin/chromium ] || missing+=(chromium)
 [ -x /usr/bin/chromedriver ] || missing+=(chromium-driver)
 [ -d /usr/share/iso-codes/json ] || missing+=(iso-codes)

@@ -1,7 +1,7 @@
 //! Wrong input is refused with a status, a stable code, a message and a next step, by every
 //! node alike, and changes nothing.
 
-use jettra_tests::{Answer, Cluster, Http, send};
+use jettra_tests::{Answer, Bed, Cluster, Documents, Http, Role, Settings, send, wait_until};
 use serde_json::{Value, json};
 
 const DOCUMENTS: &str = "/api/v1/databases/shop/collections/stock/documents";
@@ -238,4 +238,375 @@ async fn a_document_at_the_limits_is_stored() {
         assert_eq!(found.json()["text"].as_str().map(str::len), Some(text.len()));
         node.http().get(&format!("{DOCUMENTS}/{id}")).await.ok();
     }
+}
+
+/// Queries that mean nothing: action, body, code of the error, and the part that it names.
+fn meaningless() -> Vec<(&'static str, Value, &'static str, &'static str)> {
+    let deep = (0..100).fold(json!({"a": 1}), |inner, _| json!({"$and": [inner]}));
+    let deep_not = (0..100).fold(json!({"$gt": 1}), |inner, _| json!({"$not": inner}));
+    let deep_expression = (0..100).fold(json!("$a"), |inner, _| json!({"$abs": inner}));
+    let stages = |stage: Value| json!({"pipeline": [{"$match": {}}, stage]});
+    let set = |update: Value| json!({"filter": {}, "update": update});
+    vec![
+        ("find", json!({"filter": {"a": {"$gtt": 1}}}), "invalid_query", "filter.a"),
+        ("find", json!({"filter": {"$ann": []}}), "invalid_query", "filter"),
+        (
+            "find",
+            json!({"filter": {"$and": [{}, {"a": {"$in": 7}}]}}),
+            "invalid_query",
+            "filter.$and[1].a.$in",
+        ),
+        ("find", json!({"filter": {"$or": {"a": 1}}}), "invalid_query", "filter.$or"),
+        ("find", json!({"filter": {"a": {"$exists": "x", "b": 1}}}), "invalid_query", "filter.a"),
+        ("find", json!({"filter": {"a": {"$size": -1}}}), "invalid_query", "filter.a.$size"),
+        ("find", json!({"filter": {"a": {"$mod": [0, 1]}}}), "invalid_query", "filter.a.$mod"),
+        ("find", json!({"filter": {"a": {"$type": "strng"}}}), "invalid_query", "filter.a.$type"),
+        ("find", json!({"filter": {"a": {"$regex": "("}}}), "invalid_query", "filter.a.$regex"),
+        (
+            "find",
+            json!({"filter": {"a": {"$regex": "(a)\\1"}}}),
+            "invalid_query",
+            "filter.a.$regex",
+        ),
+        (
+            "find",
+            json!({"filter": {"a": {"$regex": "a(?=b)"}}}),
+            "invalid_query",
+            "filter.a.$regex",
+        ),
+        (
+            "find",
+            json!({"filter": {"a": {"$regex": "(?<!a)b"}}}),
+            "invalid_query",
+            "filter.a.$regex",
+        ),
+        (
+            "find",
+            json!({"filter": {"a": {"$regex": "a", "$options": "q"}}}),
+            "invalid_query",
+            "filter.a",
+        ),
+        ("find", json!({"filter": {"a": {"$date": "soon"}}}), "invalid_query", "filter.a"),
+        ("find", json!({"filter": {"$expr": {"$foo": 1}}}), "invalid_query", "filter.$expr"),
+        ("find", json!({"filter": 7}), "invalid_query", "filter"),
+        ("find", json!({"filter": deep}), "too_deep", ""),
+        ("find", json!({"filter": {"a": deep_not}}), "too_deep", ""),
+        ("find", json!({"filter": {"$expr": deep_expression}}), "too_deep", ""),
+        ("find", json!({"sort": {"a": 2}}), "invalid_query", "sort.a"),
+        ("find", json!({"sort": 7}), "invalid_query", "sort"),
+        ("find", json!({"projection": {"a": 1, "b": 0}}), "invalid_query", "projection"),
+        ("find", json!({"projection": {"a": {"$slice": "x"}}}), "invalid_query", "projection.a"),
+        ("find", json!({"limit": 1001}), "invalid_parameter", ""),
+        ("find", json!({"limit": -1}), "invalid_body", ""),
+        ("find", json!({"limt": 1}), "invalid_body", ""),
+        ("find", json!({"cursor": "x"}), "invalid_parameter", ""),
+        ("find", json!({"hint": "nothing_1"}), "invalid_query", "hint"),
+        ("find", json!({"explain": "all"}), "invalid_body", ""),
+        ("count", json!({"filter": {"a": {"$gtt": 1}}}), "invalid_query", "filter.a"),
+        ("distinct", json!({"field": ""}), "invalid_query", "field"),
+        ("distinct", json!({}), "invalid_body", ""),
+        ("aggregate", json!({"pipeline": {}}), "invalid_query", "pipeline"),
+        ("aggregate", stages(json!({"$grup": {}})), "invalid_query", "pipeline[1]"),
+        (
+            "aggregate",
+            stages(json!({"$group": {"n": {"$sum": 1}}})),
+            "invalid_query",
+            "pipeline[1].$group",
+        ),
+        (
+            "aggregate",
+            stages(json!({"$group": {"_id": null, "n": {"$smu": 1}}})),
+            "invalid_query",
+            "pipeline[1].$group.n",
+        ),
+        ("aggregate", stages(json!({"$limit": 0})), "invalid_query", "pipeline[1].$limit"),
+        (
+            "aggregate",
+            stages(json!({"$set": {"a": {"$add": "x", "$b": 1}}})),
+            "invalid_query",
+            "pipeline[1].$set.a",
+        ),
+        (
+            "aggregate",
+            stages(json!({"$set": {"a": "$$nobody"}})),
+            "invalid_query",
+            "pipeline[1].$set.a",
+        ),
+        (
+            "aggregate",
+            stages(json!({"$lookup": {"from": "stock"}})),
+            "invalid_query",
+            "pipeline[1].$lookup",
+        ),
+        (
+            "aggregate",
+            json!({"pipeline": [{"$out": "x"}, {"$match": {}}]}),
+            "invalid_query",
+            "pipeline[0]",
+        ),
+        ("aggregate", stages(json!({"$out": "_rules"})), "invalid_name", ""),
+        ("update", set(json!({"$sett": {"a": 1}})), "invalid_query", "update.$sett"),
+        ("update", set(json!({"a": 1})), "invalid_query", "update"),
+        ("update", set(json!({})), "invalid_query", "update"),
+        ("update", set(json!({"$set": 7})), "invalid_query", "update.$set"),
+        ("update", set(json!({"$set": {"_id": 7}})), "invalid_id", ""),
+        ("update", set(json!({"$set": {"a": 1}, "$inc": {"a": 1}})), "invalid_query", "update"),
+        ("update", set(json!({"$set": {"a.b": 1, "a": 1}})), "invalid_query", "update"),
+        ("update", set(json!({"$inc": {"number": "x"}})), "invalid_query", "update.$inc.number"),
+        ("update", set(json!({"$push": {"l": {"$each": 7}}})), "invalid_query", "update.$push.l"),
+        ("update", set(json!({"$set": {"l.$[x]": 1}})), "invalid_query", "update"),
+        ("update", json!({"filter": {}}), "invalid_body", ""),
+        (
+            "update",
+            json!({"filter": {"a": {"$gtt": 1}}, "update": {"$set": {"b": 1}}}),
+            "invalid_query",
+            "filter.a",
+        ),
+        (
+            "replace",
+            json!({"filter": {}, "replacement": {"_id": 1}}),
+            "invalid_query",
+            "replacement",
+        ),
+        (
+            "replace",
+            json!({"filter": {}, "replacement": {"$set": {"a": 1}}}),
+            "invalid_query",
+            "replacement",
+        ),
+        ("delete", json!({"filter": {"a": {"$gtt": 1}}}), "invalid_query", "filter.a"),
+        ("delete", json!({}), "invalid_body", ""),
+        ("bulk", json!({"operations": [{"insertTwo": {}}]}), "invalid_body", ""),
+        (
+            "bulk",
+            json!({"operations": [{"deleteOne": {"filter": {"a": {"$gtt": 1}}}}]}),
+            "invalid_query",
+            "filter.a",
+        ),
+        ("indexes", json!({"keys": {}}), "invalid_query", "keys"),
+        ("indexes", json!({"keys": {"a": 2}}), "invalid_query", "keys.a"),
+        ("indexes", json!({"keys": {"a": 1}, "unique": 1}), "invalid_query", "unique"),
+        ("indexes", json!({"keys": {"a": 1}, "uniqe": true}), "invalid_query", "uniqe"),
+        (
+            "indexes",
+            json!({"keys": {"a": 1}, "partialFilterExpression": {"a": {"$gtt": 1}}}),
+            "invalid_query",
+            "partialFilterExpression.a",
+        ),
+        (
+            "indexes",
+            json!({"keys": {"a": 1}, "expireAfterSeconds": -1}),
+            "invalid_query",
+            "expireAfterSeconds",
+        ),
+        ("validate", json!({"schema": {"type": "strin"}}), "invalid_query", ""),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_that_mean_nothing_name_the_part() {
+    let cluster = prepared("bad-queries").await;
+    let before = contents(&cluster).await;
+    let mut faults = Vec::new();
+    for (action, body, code, path) in meaningless() {
+        for node in &cluster.nodes {
+            let stock = Documents::new(node.http(), "shop", "stock");
+            let answer = stock.post(action, body.clone()).await;
+            let text = body.to_string();
+            let call = format!("{action} {}", text.get(..100).unwrap_or(&text));
+            let named = answer.json()["error"]["details"]["path"].as_str().unwrap_or("").to_owned();
+            let fault = answer.fault(400, code);
+            let fault = fault.or_else(|| {
+                (!named.starts_with(path)).then(|| format!("names {named:?}, not {path:?}"))
+            });
+            faults.extend(fault.map(|fault| format!("{call}: {fault}")));
+            if fault_on_one(&faults, &call) {
+                break;
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
+    assert_eq!(contents(&cluster).await, before);
+}
+
+fn fault_on_one(faults: &[String], call: &str) -> bool {
+    faults.last().is_some_and(|fault| fault.starts_with(call))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_an_index_cannot_hold() {
+    let cluster = prepared("bad-index").await;
+    let stock = Documents::new(cluster.nodes[1].http(), "shop", "stock");
+    stock.index(json!({"a": 1}), json!({})).await;
+    stock.index(json!({"b": 1, "c": 1}), json!({})).await;
+    let before = contents(&cluster).await;
+    let long = "x".repeat(2_000);
+    let cases = [
+        stock.post("documents", json!({"a": long})).await,
+        stock.post("documents", json!({"a": ["short", long]})).await,
+        stock.post("documents", json!({"b": [1, 2], "c": [3, 4]})).await,
+        stock.call("PUT", "documents/apples", json!({"a": long})).await,
+        stock.call("PATCH", "documents/apples", json!({"b": [1], "c": []})).await,
+        stock
+            .post("update", json!({"filter": {}, "update": {"$set": {"a": long}}, "multi": true}))
+            .await,
+        stock.post("bulk", json!({"operations": [{"insertOne": {"document": {"a": long}}}]})).await,
+    ];
+    for answer in cases {
+        answer.refused(422, "not_indexable");
+    }
+    assert_eq!(contents(&cluster).await, before);
+    // And an index that cannot hold what is there is not made.
+    stock.post("documents", json!({"_id": "long", "d": long, "e": [1], "f": [2]})).await.ok();
+    let indexes = stock.get("indexes").await.ok().json();
+    for keys in [json!({"d": 1}), json!({"e": 1, "f": 1})] {
+        stock.post("indexes", json!({"keys": keys})).await.refused(422, "not_indexable");
+    }
+    assert_eq!(stock.get("indexes").await.ok().json(), indexes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_belong_to_one_query() {
+    let cluster = prepared("bad-cursor").await;
+    let stock = Documents::new(cluster.nodes[1].http(), "shop", "stock");
+    stock.insert_all((0..10).map(|number| json!({"_id": number, "number": number}))).await;
+    let query = json!({"filter": {"number": {"$gte": 0}}, "sort": {"number": -1}, "limit": 2});
+    let page = stock.ask("find", query.clone()).await;
+    let cursor = page["cursor"].clone();
+    let with = |changes: Value| {
+        let mut query = query.clone();
+        query["cursor"] = cursor.clone();
+        for (name, value) in changes.as_object().expect("changes") {
+            query[name] = value.clone();
+        }
+        query
+    };
+    for other in [
+        json!({"filter": {"number": {"$gte": 1}}}),
+        json!({"filter": null}),
+        json!({"sort": {"number": 1}}),
+        json!({"sort": {"number": -1, "x": 1}}),
+        json!({"cursor": "eyJhIjoxfQ"}),
+        json!({"cursor": ""}),
+        json!({"cursor": "%%%"}),
+    ] {
+        stock.post("find", with(other)).await.refused(400, "invalid_parameter");
+    }
+    let other_node = stock.through(cluster.nodes[2].http());
+    let next = other_node.find(with(json!({"limit": 3, "projection": {"_id": 1}}))).await;
+    assert_eq!(next, [json!({"_id": 7}), json!({"_id": 6}), json!({"_id": 5})]);
+}
+
+/// A node that runs alone with a key of its configuration set, and a collection with documents.
+async fn bounded(name: &str, key: &str, value: u64) -> (Bed, jettra_tests::Node, Documents) {
+    let bed = Bed::new(name).await;
+    let mut node = bed.node("alone", Settings::new(Role::Alone).key(key, value));
+    node.start();
+    wait_until("the node is well", async || {
+        let health = node.http().try_get("/health").await?;
+        if health.json()["status"] == "ok" { Ok(()) } else { Err(health.text) }
+    })
+    .await;
+    node.http().post("/api/dbs", &json!({"name": "shop"})).await.ok();
+    let stock = Documents::new(node.http(), "shop", "stock");
+    let padding = "x".repeat(500);
+    let documents = (0..4_000).map(|number| json!({"_id": number, "n": number, "pad": padding}));
+    stock.insert_all(documents).await;
+    (bed, node, stock)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_beyond_the_memory_bound_are_refused_and_others_go_on() {
+    let (_bed, _node, stock) = bounded("memory", "QueryMemoryMb", 1).await;
+    let pipeline = |stages: Value| json!({"pipeline": stages});
+    for (action, body) in [
+        ("aggregate", pipeline(json!([{"$group": {"_id": "$n", "pad": {"$first": "$pad"}}}]))),
+        ("aggregate", pipeline(json!([{"$group": {"_id": null, "all": {"$push": "$$ROOT"}}}]))),
+        (
+            "aggregate",
+            pipeline(json!([{"$set": {"x": {"$add": ["$n", 1]}}}, {"$sort": {"x": -1}}])),
+        ),
+        ("aggregate", pipeline(json!([{"$facet": {"all": [{"$match": {}}]}}]))),
+        ("aggregate", pipeline(json!([{"$match": {}}]))),
+        (
+            "aggregate",
+            pipeline(
+                json!([{"$lookup": {"from": "stock", "pipeline": [], "as": "all"}}, {"$limit": 1}]),
+            ),
+        ),
+        (
+            "aggregate",
+            pipeline(json!([{"$limit": 1}, {"$set": {"r": {"$range": [0, 5_000_000]}}}])),
+        ),
+        (
+            "aggregate",
+            pipeline(json!([{"$limit": 1}, {"$set": {"r": {"$reduce": {
+            "input": {"$range": [0, 40]}, "initialValue": "$pad", "in": {"$concat": ["$$value", "$$value"]}}}}}])),
+        ),
+        (
+            "distinct",
+            json!({"field": "pad2", "filter": {"$expr": {"$gt": [{"$size": {"$range": [0, 5_000_000]}}, 1]}}}),
+        ),
+        (
+            "update",
+            json!({"filter": {}, "update": {"$set": {"x": 1}}, "multi": true, "sort": {"pad": 1}}),
+        ),
+    ] {
+        let answer = stock.post(action, body.clone()).await;
+        assert!(
+            answer.fault(413, "query_too_large").is_none(),
+            "{action} {body}: {:?}",
+            answer.fault(413, "query_too_large")
+        );
+    }
+    assert_eq!(stock.count(json!({"x": 1})).await, 0, "a refused update changed something");
+    assert_eq!(stock.count(json!({})).await, 4_000);
+    let sorted = json!({"sort": {"pad": 1, "n": -1}, "limit": 3, "projection": {"n": 1, "_id": 0}});
+    assert_eq!(
+        stock.find(sorted).await,
+        [json!({"n": 3_999}), json!({"n": 3_998}), json!({"n": 3_997})]
+    );
+    let grouped = pipeline(
+        json!([{"$group": {"_id": {"$mod": ["$n", 3]}, "n": {"$sum": 1}}}, {"$sort": {"_id": 1}}]),
+    );
+    assert_eq!(
+        stock.ask("aggregate", grouped).await["documents"][0],
+        json!({"_id": 0, "n": 1_334})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_beyond_the_time_limit_end() {
+    let (_bed, _node, stock) = bounded("time", "QueryTimeoutMs", 50).await;
+    let work = json!({"$sum": {"$map": {"input": {"$range": [0, 20_000]}, "in": {"$mod": ["$$this", 7]}}}});
+    for (action, body) in [
+        ("find", json!({"filter": {"$expr": {"$lt": [work, 0]}}})),
+        ("count", json!({"filter": {"$expr": {"$lt": [work, 0]}}})),
+        ("distinct", json!({"field": "n", "filter": {"$expr": {"$lt": [work, 0]}}})),
+        ("aggregate", json!({"pipeline": [{"$set": {"w": work}}, {"$group": {"_id": "$w"}}]})),
+        (
+            "aggregate",
+            json!({"pipeline": [{"$lookup": {"from": "stock", "localField": "n", "foreignField": "pad", "as": "all"}}]}),
+        ),
+    ] {
+        stock.post(action, body).await.refused(422, "time_limit");
+    }
+    assert_eq!(
+        stock.find(json!({"filter": {"_id": 7}, "projection": {"n": 1}})).await,
+        [json!({"_id": 7, "n": 7})]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_more_documents_than_allowed_changes_nothing() {
+    let (_bed, _node, stock) = bounded("write-max", "WriteDocumentsMax", 1_000).await;
+    let all = json!({"filter": {}, "update": {"$set": {"x": 1}}, "multi": true});
+    stock.post("update", all).await.refused(413, "query_too_large");
+    stock
+        .post("delete", json!({"filter": {}, "multi": true}))
+        .await
+        .refused(413, "query_too_large");
+    assert_eq!(stock.count(json!({"x": {"$exists": false}})).await, 4_000);
+    let some = json!({"filter": {"n": {"$lt": 1_000}}, "multi": true});
+    assert_eq!(stock.ask("delete", some).await, json!({"deleted": 1_000}));
 }

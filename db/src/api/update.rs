@@ -79,7 +79,14 @@ fn document(call: &Call, json: serde_json::Value, name: &str) -> Result<NewDocum
 }
 
 fn replacement(call: &Call, json: serde_json::Value) -> Result<Change> {
+    let names = json.as_object().into_iter().flat_map(|fields| fields.keys());
+    let operator = names.cloned().find(|name| name.starts_with('$'));
     let NewDocument { id, body } = document(call, json, "replacement")?;
+    if let Some(name) = operator {
+        return Err(At::root("replacement")
+            .invalid(format!("must be a document, and {name} is an update operator"))
+            .hint("use update instead of replacement to change parts of a document"));
+    }
     if id.is_some() {
         return Err(At::root("replacement")
             .invalid("must be without _id")
@@ -416,15 +423,17 @@ async fn replace_collection(
     collection: &str,
     documents: Vec<Value>,
 ) -> Result<u64> {
-    super::document::check_collection(call, collection)?;
+    system::check_name("collection", collection, call.cluster().config.name_bytes_max)?;
     let group = call.group()?;
-    // Names with an underscore are the system's: no client can meet this one.
-    let aside = format!("{}{}", system::ASIDE, uuid::Uuid::now_v7());
-    let specs: Vec<IndexSpec> = {
+    let aside = format!("{}{}.{collection}", system::ASIDE, uuid::Uuid::now_v7());
+    let (specs, options) = {
         let read = group.read()?;
         match open(&read, database, collection) {
-            Ok(found) => found.indexes.iter().map(|index| index.entry.spec.clone()).collect(),
-            Err(_) => Vec::new(),
+            Ok(found) => {
+                let specs = found.indexes.iter().map(|index| index.entry.spec.clone());
+                (specs.collect::<Vec<IndexSpec>>(), found.options)
+            }
+            Err(_) => Default::default(),
         }
     };
     let database = database.to_owned();
@@ -433,6 +442,11 @@ async fn replace_collection(
         .propose(place(|database, collection| Command::CreateCollection { database, collection }))
         .await?;
     let filled = async {
+        if options.schema.is_some() {
+            let (database, collection) = (database.clone(), aside.clone());
+            let (schema, warns) = (options.schema, options.schema_warns);
+            group.propose(Command::SetSchema { database, collection, schema, warns }).await?;
+        }
         for spec in specs {
             let (database, collection) = (database.clone(), aside.clone());
             group.propose(Command::CreateIndex { database, collection, spec }).await?;

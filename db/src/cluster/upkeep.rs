@@ -117,7 +117,8 @@ fn due(group: &Group) -> Result<Vec<(Command, u32)>> {
 fn is_left_behind(collection: &str) -> bool {
     let made = collection
         .strip_prefix(system::ASIDE)
-        .and_then(|id| uuid::Uuid::parse_str(id).ok()?.get_timestamp())
+        .and_then(|rest| rest.split_once('.'))
+        .and_then(|(id, _)| uuid::Uuid::parse_str(id).ok()?.get_timestamp())
         .map(|made| made.to_unix().0);
     made.is_some_and(|made| made + ASIDE_MAX.as_secs() < now_ms() / 1000)
 }

@@ -23,7 +23,7 @@ pub(super) fn cases(count: u32) -> ProptestConfig {
     ProptestConfig {
         cases: given.unwrap_or(count),
         failure_persistence: None,
-        max_shrink_iters: 20_000,
+        max_shrink_iters: 3_000,
         ..ProptestConfig::default()
     }
 }

@@ -15,8 +15,16 @@ pub const USERS: &str = "_users";
 pub const SESSIONS: &str = "_sessions";
 /// In every database: its rules, as the ancestor has them.
 pub const RULES: &str = "_rules";
-/// What the names of collections begin with that are filled to take another one's place.
+/// What the names of collections begin with that are filled to take another one's place. A
+/// UUID, a dot and the other one's name follow.
 pub const ASIDE: &str = "_out.";
+
+/// The name that a collection has, or is to have when it takes another one's place.
+pub fn final_name(collection: &str) -> &str {
+    let aside = collection.strip_prefix(ASIDE).and_then(|rest| rest.split_once('.'));
+    aside.map_or(collection, |(_, name)| name)
+}
+
 /// Collections of a database that users may write although their names are the system's.
 pub const USER_WRITABLE: [&str; 3] = [RULES, "_info", "_engine"];
 

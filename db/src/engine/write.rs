@@ -535,17 +535,18 @@ impl Applier {
             return Ok(());
         }
         let rules = self.rules(txn, place.database)?;
+        let collection = system::final_name(place.collection);
         let mut fields = Fields::default();
-        rules.fields(place.collection).for_each(|path| fields.add(path.as_str()));
-        let to_itself = rules.referencing(place.collection);
-        let to_itself = to_itself.filter(|reference| reference.collection == place.collection);
+        rules.fields(collection).for_each(|path| fields.add(path.as_str()));
+        let to_itself = rules.referencing(collection);
+        let to_itself = to_itself.filter(|reference| reference.collection == collection);
         to_itself.for_each(|reference| fields.add(reference.target_field.as_str()));
         if fields == Fields::default() {
             return Ok(());
         }
         let document = self::fields(json, &fields)?;
         let lookup = Lookup { read: txn, database: place.database };
-        let violations = rules.check(place.collection, &document, &lookup)?;
+        let violations = rules.check(collection, &document, &lookup)?;
         match violations.is_empty() {
             true => Ok(()),
             false => Err(violation_error(violations).into()),

@@ -19,11 +19,16 @@ const reference = (path) => (path.startsWith("$$") ? path : `$${path}`);
 export class Expressions {
   #random;
   #fields;
+  #exact;
 
-  /** `fields`: path → type, as in BASE; `$$name` is a variable. */
-  constructor(random, fields) {
+  /**
+   * `fields`: path → type, as in BASE; `$$name` is a variable. `exact`: numbers are fractions of a
+   * power of two only, whose sum is the same in any order.
+   */
+  constructor(random, fields, exact = false) {
     this.#random = random;
     this.#fields = fields;
+    this.#exact = exact;
   }
 
   make(type, depth = 2) {
@@ -51,7 +56,7 @@ export class Expressions {
   }
 
   #with(variables) {
-    return new Expressions(this.#random, { ...this.#fields, ...variables });
+    return new Expressions(this.#random, { ...this.#fields, ...variables }, this.#exact);
   }
 
   /** A choice between values: the three ways to write one. */
@@ -73,7 +78,8 @@ export class Expressions {
 
   /** Any number; a `real` may have any digits. */
   #operand() {
-    return this.#field(["int", "number", "real"], this.#random.int(0, 9));
+    const types = this.#exact ? ["int", "number"] : ["int", "number", "real"];
+    return this.#field(types, this.#random.int(0, 9));
   }
 
   /** An integer or a multiple of a quarter, which rounding cannot surprise. */
@@ -92,23 +98,24 @@ export class Expressions {
     const ints = () => this.ints(depth - 1);
     const text = () => this.text(depth - 1);
     const when = () => this.date(depth - 1);
+    const rough = this.#exact ? 0 : 1;
     return random.weighted([
       [4, () => ({ $add: random.list(random.int(2, 3), next) })],
       [3, () => ({ $subtract: [next(), next()] })],
       [3, () => ({ $multiply: [this.#operand(), next()] })],
-      [2, () => ({ $divide: [next(), random.pick([2, 3, 4, 7, 0.5])] })],
+      [2, () => ({ $divide: [next(), random.pick(this.#exact ? [2, 4, 0.5] : [2, 3, 4, 7, 0.5])] })],
       [2, () => ({ $mod: [this.#integer(), random.int(2, 6)] })],
       [1, () => ({ $abs: next() })],
       [1, () => ({ [random.pick(["$ceil", "$floor"])]: this.#smallNumber() })],
       [1, () => ({ [random.pick(["$trunc", "$round"])]: [this.#smallNumber(), 0] })],
-      [1, () => ({ $sqrt: { $abs: this.#smallNumber() } })],
+      [rough, () => ({ $sqrt: { $abs: this.#smallNumber() } })],
       [1, () => ({ $pow: [this.#integer(), random.int(0, 3)] })],
-      [1, () => ({ $ln: { $add: [{ $abs: this.#integer() }, 1] } })],
+      [rough, () => ({ $ln: { $add: [{ $abs: this.#integer() }, 1] } })],
       [2, () => ({ $size: random.pick([ints, () => this.strings(depth - 1)])() })],
       [1, () => ({ [random.pick(["$strLenCP", "$strLenBytes"])]: text() })],
       [3, () => ({ [random.pick(DATE_PARTS)]: when() })],
       [1, () => this.#dateDifference(when)],
-      [1, () => ({ $divide: [{ $subtract: [when(), when()] }, DAY_MS] })],
+      [rough, () => ({ $divide: [{ $subtract: [when(), when()] }, DAY_MS] })],
       [2, () => this.#choice(depth - 1, next)],
       [1, () => ({ $cmp: [next(), next()] })],
       [1, () => ({ $cmp: [text(), text()] })],
@@ -119,7 +126,7 @@ export class Expressions {
       [1, () => ({ $ifNull: [{ $first: ints() }, -1] })],
       [2, () => ({ $sum: this.#numberList() })],
       [this.#fields.joined === "joined" ? 12 : 0, () => ({ $size: "$joined" })],
-      [1, () => ({ $ifNull: [{ $avg: this.#numberList() }, 0] })],
+      [rough, () => ({ $ifNull: [{ $avg: this.#numberList() }, 0] })],
       [1, () => ({ $ifNull: [{ [random.pick(["$max", "$min"])]: ints() }, 0] })],
       [1, () => ({ [random.pick(["$max", "$min", "$sum"])]: [next(), next(), random.int(0, 9)] })],
       [2, () => this.#reduceNumbers(ints)],
@@ -323,7 +330,7 @@ export class Expressions {
   /** An object of computed members. */
   object() {
     return this.#random.weighted([
-      [2, () => ({ p: this.number(1), q: this.ascii(1) })],
+      [2, () => ({ p: { $ifNull: [this.number(1), 0] }, q: this.ascii(1) })],
       [1, () => ({ $mergeObjects: [{ p: this.number(1) }, { $ifNull: ["$nested.y", {}] }] })],
       [1, () => ({ $arrayToObject: { $map: { input: this.#field(["strings"], { $literal: ["p"] }), as: "key",
         in: { k: "$$key", v: this.number(0) } } } })],

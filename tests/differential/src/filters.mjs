@@ -234,7 +234,7 @@ export class Filters {
   }
 
   #innerArray(field) {
-    return this.#random.pick(this.#whole(field));
+    return this.#random.pick([this.#whole(field)].flat());
   }
 }
 

@@ -138,6 +138,11 @@ export class Pipelines {
     return new Expressions(this.#random, shape.fields);
   }
 
+  /** For what is summed up or rounded, where the last digit could show. */
+  #exactExpressions(shape) {
+    return new Expressions(this.#random, shape.fields, true);
+  }
+
   #filters(shape, rows) {
     const intact = FIELDS.filter(({ path }) => path !== "_id" && this.#isIntact(shape, path));
     const computed = Object.entries(shape.fields)
@@ -286,7 +291,7 @@ export class Pipelines {
   /** `[expression, fields of the group key]`. */
   #groupId(shape) {
     const random = this.#random;
-    const make = this.#expressions(shape);
+    const make = this.#exactExpressions(shape);
     const stored = shape.paths(["int", "bool", "ascii"]);
     const plain = () => {
       const path = random.pick(stored);
@@ -309,9 +314,9 @@ export class Pipelines {
   /** `[accumulator, type]`: the type is `bag` for an array without order, null when not used. */
   #accumulator(shape) {
     const random = this.#random;
-    const make = this.#expressions(shape);
+    const make = this.#exactExpressions(shape);
     const number = () => make.number(1);
-    const numeric = shape.paths(["int", "number", "real"]);
+    const numeric = shape.paths(["int", "number"]);
     const raw = () => (numeric.length > 0 ? `$${random.pick(numeric)}` : number());
     return random.weighted([
       [3, () => [{ $sum: random.pick([1, raw(), number()]) }, "real"]],
@@ -320,7 +325,7 @@ export class Pipelines {
       [1, () => [{ [random.pick(["$min", "$max"])]: make.text(1) }, "text"]],
       [1, () => [{ [random.pick(["$min", "$max"])]: make.date(0) }, "date"]],
       [1, () => [{ $count: {} }, "int"]],
-      [1, () => [{ $stdDevPop: number() }, "real"]],
+      [1, () => [{ $stdDevPop: number() }, null]],
       [2, () => [{ $push: random.pick([number(), make.ascii(1), { p: make.number(0), q: make.text(0) }]) },
         shape.ordered ? null : "bag"]],
       [2, () => [{ $addToSet: random.pick([make.ascii(0), make.bool(1), { $mod: [{ $floor: make.number(0) }, 5] }]) }, "bag"]],
@@ -331,7 +336,7 @@ export class Pipelines {
 
   #sortByCount(shape) {
     const [id, idFields] = this.#groupId(shape);
-    if (id === null) return null;
+    if (!isCountable(id)) return null;
     const after = Object.assign(new Shape(), {
       fields: { ...idFields, count: "int" }, key: groupKey(idFields), intact: [],
     });
@@ -346,7 +351,7 @@ export class Pipelines {
     // below it.
     const bounds = random.sample([-20, -8, -3, 0, 2, 4, 7, 10, 13, 16, 25], random.int(2, 5));
     const boundaries = bounds.sort((x, y) => x - y).map((bound) => bound + 0.125);
-    const make = this.#expressions(shape);
+    const make = this.#exactExpressions(shape);
     const bucket = { groupBy: `$${random.pick(paths)}`, boundaries, default: random.pick(["other", -1000, 1000]) };
     bucket.output = { count: { $sum: 1 } };
     if (random.chance(0.6)) bucket.output.total = { $sum: make.number(1) };
@@ -472,7 +477,7 @@ export class Pipelines {
 
   #joinByPipeline(shape, from) {
     const random = this.#random;
-    const make = this.#expressions(shape);
+    const make = this.#exactExpressions(shape);
     const numeric = random.chance(0.6);
     const value = numeric ? { $mod: [{ $abs: { $floor: make.number(0) } }, 21] } : make.ascii(0);
     const foreign = numeric ? "$a" : { $ifNull: [random.pick(["$code", "$nested.y.z"]), "none"] };
@@ -518,7 +523,7 @@ export class Pipelines {
 
   #facetPipeline({ shape }) {
     const random = this.#random;
-    const make = this.#expressions(shape);
+    const make = this.#exactExpressions(shape);
     const [id] = this.#groupId(shape);
     const group = { $group: { _id: id, n: { $sum: 1 }, total: { $sum: make.number(1) } } };
     const sort = this.#sort(shape);
@@ -529,7 +534,7 @@ export class Pipelines {
         pipeline: [sort[0], { $limit: random.int(1, 8) }, { $project: { x: projected(make.number(1)) } }],
         ordered: true,
       })],
-      [1, () => (id === null ? null : { pipeline: [{ $sortByCount: id }], ordered: false })],
+      [1, () => (!isCountable(id) ? null : { pipeline: [{ $sortByCount: id }], ordered: false })],
     ])();
   }
 }
@@ -542,6 +547,10 @@ const projected = (value) =>
 
 const isExpression = (value) =>
   value !== null && typeof value === "object" && !(value instanceof Date) && !Array.isArray(value);
+
+/** $sortByCount takes a path or an operator, no literal and no object of expressions. */
+const isCountable = (id) =>
+  typeof id === "string" ? id.startsWith("$") : isExpression(id) && Object.keys(id)[0].startsWith("$");
 
 const groupKey = (fields) => ("_id" in fields ? ["_id"] : Object.keys(fields));
 

@@ -164,7 +164,7 @@ export class Updates {
       [1, () => ["tags", { $regex: random.pick(["^[a-d]", "e", "r$"]) }]],
       [2, () => ["items", { qty: { [random.pick(["$gte", "$lt"])]: random.int(3, 17) } }]],
       [1, () => ["items", { sku: random.pick(document.items ?? [])?.sku ?? "amber" }]],
-      [1, () => ["items", { $or: [{ qty: { $gt: 12 } }, { price: { $lt: 9 } }] }]],
+      [1, () => ["items", { qty: { $gt: 5 }, price: { $lt: 20 } }]],
     ])();
     return ["$pull", path, value];
   }

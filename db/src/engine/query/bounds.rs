@@ -4,6 +4,7 @@
 //! the whole filter again.
 
 use super::filter::{Filter, Pattern, Test};
+use super::path::Path;
 use crate::engine::index::Index;
 use crate::engine::index::encode::{self, Kept};
 use crate::engine::value::{Class, Value, number};
@@ -44,7 +45,8 @@ impl Edge {
         match self {
             Edge::ClassStart(class) => vec![!class + 1],
             Edge::ClassEnd(class) => vec![!class],
-            Edge::Before(value) => [&turned(value)[..], &[0xff]].concat(),
+            // The end of a text, turned around, is 0xff too.
+            Edge::Before(value) => [&turned(value)[..], &[0xff, 0xff]].concat(),
             Edge::After(value) | Edge::AfterTexts(value) => turned(value),
         }
     }
@@ -179,36 +181,23 @@ fn all_of<'t>(tests: impl Iterator<Item = &'t Test>) -> Option<Vec<Interval>> {
 struct Condition<'f> {
     path: String,
     test: &'f Test,
-    /// Conditions of one `$elemMatch` hold for the same item of an array.
-    item: Option<usize>,
 }
 
-fn conditions<'f>(filter: &'f Filter) -> Vec<Condition<'f>> {
-    fn collect<'f>(
-        filter: &'f Filter,
-        prefix: &str,
-        item: Option<usize>,
-        items: &mut usize,
-        found: &mut Vec<Condition<'f>>,
-    ) {
+fn conditions(filter: &Filter) -> Vec<Condition<'_>> {
+    fn collect<'f>(filter: &'f Filter, prefix: &str, found: &mut Vec<Condition<'f>>) {
         match filter {
-            Filter::And(all) => {
-                all.iter().for_each(|part| collect(part, prefix, item, items, found));
-            }
+            Filter::And(all) => all.iter().for_each(|part| collect(part, prefix, found)),
             Filter::Field(path, Test::ElemMatch(inner)) => {
-                *items += 1;
-                // Inside another $elemMatch the outer one still holds for the outer item only.
-                let item = if item.is_none() { Some(*items) } else { None };
-                collect(inner, &format!("{prefix}{}.", path.as_str()), item, items, found);
+                collect(inner, &format!("{prefix}{}.", path.as_str()), found);
             }
             Filter::Field(path, test) => {
-                found.push(Condition { path: format!("{prefix}{}", path.as_str()), test, item });
+                found.push(Condition { path: format!("{prefix}{}", path.as_str()), test });
             }
             Filter::Or(_) | Filter::Nor(_) | Filter::Expr(_) => {}
         }
     }
-    let (mut found, mut items) = (Vec::new(), 0);
-    collect(filter, "", None, &mut items, &mut found);
+    let mut found = Vec::new();
+    collect(filter, "", &mut found);
     found
 }
 
@@ -237,14 +226,14 @@ pub fn index_bounds(index: &Index, filter: &Filter) -> IndexBounds {
         points: true,
         text: Vec::new(),
     };
-    let mut used: Vec<(&str, Option<usize>)> = Vec::new();
+    let mut used: Vec<&str> = Vec::new();
     for (path, descending) in index.paths.iter().zip(&index.descending) {
-        let (found, item) = field_intervals(index, path.as_str(), path.first(), &conditions, &used);
+        let found = field_intervals(index, path, &conditions, &used);
         let Some(found) = found.filter(|found| found.len() * bounds.ranges.len() <= RANGES_MAX)
         else {
             break;
         };
-        used.push((path.first(), item));
+        used.push(path.first());
         let points = found.iter().all(Interval::is_point);
         if points && found.len() == 1 && bounds.equal_fields == bounds.bounded_fields {
             bounds.equal_fields += 1;
@@ -284,42 +273,25 @@ fn extend(ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, found: &[Interval], descending: 
     *ranges = extended;
 }
 
-/// The best intervals for one field, and the `$elemMatch` they come from.
+/// The best intervals for one field.
 fn field_intervals(
     index: &Index,
-    path: &str,
-    first: &str,
+    path: &Path,
     conditions: &[Condition<'_>],
-    used: &[(&str, Option<usize>)],
-) -> (Option<Vec<Interval>>, Option<usize>) {
-    let here = || conditions.iter().filter(|condition| condition.path == path);
+    used: &[&str],
+) -> Option<Vec<Interval>> {
+    let here = conditions.iter().filter(|condition| condition.path == path.as_str());
     if !index.entry.multikey {
-        return (all_of(here().map(|condition| condition.test)), None);
+        return all_of(here.map(|condition| condition.test));
     }
-    // In a multikey index two conditions may be met by two different items, so only those of
-    // one $elemMatch go together, and only one of several fields below the same array.
-    let shared = used.iter().find(|(name, _)| *name == first);
-    let mut candidates: Vec<(Vec<Interval>, Option<usize>)> = Vec::new();
-    for condition in here() {
-        if shared.is_some_and(|(_, item)| item.is_none() || *item != condition.item) {
-            continue;
-        }
-        let found = match condition.item {
-            None => intervals(condition.test),
-            Some(item) => {
-                let same = here().filter(|condition| condition.item == Some(item));
-                all_of(same.map(|condition| condition.test))
-            }
-        };
-        candidates.extend(found.map(|found| (found, condition.item)));
+    // In a multikey index two conditions may be met by two different items, even those of one
+    // $elemMatch, whose item may hold arrays itself. So one of them is all that counts, and one
+    // of several fields below the same array.
+    if used.contains(&path.first()) {
+        return None;
     }
-    let best = candidates
-        .into_iter()
-        .min_by_key(|(found, _)| (!found.iter().all(Interval::is_point), found.len()));
-    match best {
-        Some((found, item)) => (Some(found), item),
-        None => (None, None),
-    }
+    let candidates = here.filter_map(|condition| intervals(condition.test));
+    candidates.min_by_key(|found| (!found.iter().all(Interval::is_point), found.len()))
 }
 
 /// Whether every document that matches `filter` is in the index, although it is sparse or

@@ -68,6 +68,9 @@ pub struct Execution<'t, R> {
     pub counters: &'t Counters,
 }
 
+/// Documents that a sort with a small limit keeps beyond twice the limit.
+const SLACK: usize = 32;
+
 type Stream<'t, T> = Box<dyn Iterator<Item = Result<T>> + 't>;
 
 /// A document that may match: its key, and its fields when an index knows them.
@@ -173,7 +176,7 @@ impl<'t, R: Read> Execution<'t, R> {
             let bytes = values + found.fields.bytes() + found.key.len() + 96;
             self.ctx.charge(bytes, "the sort")?;
             kept.push((position, found, bytes));
-            if kept.len() >= limit.saturating_mul(2).max(1_000) {
+            if kept.len() >= limit.saturating_mul(2).saturating_add(SLACK) {
                 kept.sort_by(compare);
                 let dropped = kept.drain(limit.min(kept.len())..);
                 self.ctx.release(dropped.map(|(_, _, bytes)| bytes).sum());

@@ -333,6 +333,64 @@ fn check_pages(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), Test
     Ok(())
 }
 
+/// A query over a collection with one index, each plan compared with a full scan.
+fn check(documents: &[&str], index: &str, filter: &str, sort: &str) {
+    let query = Query {
+        filter: filter.to_owned(),
+        sort: sort.to_owned(),
+        skip: 0,
+        limit: 5,
+        page: 1,
+        projection: "{\"a\":1}".to_owned(),
+    };
+    let case = Case {
+        documents: documents.iter().map(|&text| text.to_owned()).collect(),
+        indexes: vec![(index.to_owned(), "{}".to_owned(), true)],
+        queries: vec![query.clone()],
+    };
+    history::in_transaction(|txn| {
+        let collection = fill(txn, &case);
+        assert_eq!(collection.indexes.len(), 1);
+        let asked = Asked::new(txn, &collection, &query);
+        assert_ne!(asked.expected(false), [], "nothing matches");
+        let checked = check_answers(&asked, &query).and_then(|()| check_pages(&asked, &query));
+        assert_eq!(checked.map_err(|error| error.to_string()), Ok(()), "{filter}");
+    });
+}
+
+/// Cause: in a descending field the end of a range of texts lay before the text that is the
+/// beginning itself, because its last byte, turned around, is the largest there is.
+#[test]
+fn a_text_that_is_only_the_beginning_is_found_in_a_descending_index() {
+    let documents = [r#"{"a":"a"}"#, r#"{"a":"ab"}"#, r#"{"a":"a\u0000b"}"#, r#"{"a":"b"}"#];
+    check(&documents, r#"{"a":-1}"#, r#"{"a":{"$regex":"^a"}}"#, "{}");
+    check(&documents, r#"{"a":-1,"b":1}"#, r#"{"a":{"$regex":"^a"}}"#, r#"{"a":1}"#);
+    check(&documents, r#"{"a":-1}"#, r#"{"a":{"$in":["b",{"$regex":"^a"}]}}"#, r#"{"a":-1}"#);
+}
+
+/// Cause: a beginning of texts was taken for one value, so that what followed it in the index
+/// was taken to be in order.
+#[test]
+fn a_beginning_of_texts_is_not_one_value() {
+    let documents = [r#"{"a":"ab","b":1}"#, r#"{"a":"aa","b":2}"#, r#"{"a":"a","b":3}"#];
+    for index in [r#"{"a":1,"b":1}"#, r#"{"a":-1,"b":-1}"#, r#"{"a":-1,"b":1}"#] {
+        check(&documents, index, r#"{"a":{"$regex":"^a"}}"#, r#"{"b":1}"#);
+        check(&documents, index, r#"{"a":{"$regex":"^a"},"b":{"$gt":1}}"#, r#"{"a":1}"#);
+    }
+}
+
+/// Cause: an item that an `$elemMatch` finds may hold arrays itself, and then two of its
+/// conditions may be met by two items of that.
+#[test]
+fn an_item_with_an_array_in_it_meets_conditions_in_several_places() {
+    let one = [r#"{"a":[{"x":[10,1]}]}"#];
+    let between = r#"{"a":{"$elemMatch":{"x":{"$gt":5,"$lt":3}}}}"#;
+    check(&one, r#"{"a.x":1}"#, between, "{}");
+    let two = [r#"{"a":[{"x":[{"b":1,"c":9},{"b":9,"c":2}]}]}"#];
+    let both = r#"{"a":{"$elemMatch":{"x.b":1,"x.c":2}}}"#;
+    check(&two, r#"{"a.x.b":1,"a.x.c":1}"#, both, "{}");
+}
+
 proptest! {
     #![proptest_config(history::cases(600))]
 

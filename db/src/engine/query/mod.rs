@@ -15,3 +15,6 @@ pub mod sort;
 pub mod source;
 pub mod text;
 pub mod update;
+
+#[cfg(test)]
+mod corpus_tests;

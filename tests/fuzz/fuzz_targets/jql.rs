@@ -1,0 +1,8 @@
+#![no_main]
+
+use jettra_db::engine;
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|text: &str| checks::jql(text));
