@@ -368,6 +368,9 @@ fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
         election_timeout_min: config.election_ms.0,
         election_timeout_max: config.election_ms.1,
         enable_pre_vote: Some(true),
+        // The state is committed behind the answer, so a restarted leader does not know how
+        // far it had acknowledged; an election tells it.
+        enable_leader_restore: Some(false),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
         max_in_snapshot_log_to_keep: config.snapshot_every,
         replication_lag_threshold: config.snapshot_every * 2,
