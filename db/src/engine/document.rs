@@ -146,7 +146,8 @@ pub struct NewDocument {
 /// Parses and checks a document that a client wants to store.
 ///
 /// # Errors
-/// Those of [`parse_json`], `invalid_body` when it is no object, `invalid_id`.
+/// Those of [`parse_json`], `invalid_body` when it is no object, `invalid_id`, `too_large` also
+/// when only the stored form is.
 pub fn parse_document(text: &[u8], limits: &Limits) -> Result<NewDocument> {
     let Value::Object(mut object) = parse_json(text, limits)? else {
         return Err(Error::new(Kind::InvalidBody, "a document must be a JSON object")
@@ -155,6 +156,10 @@ pub fn parse_document(text: &[u8], limits: &Limits) -> Result<NewDocument> {
     let id = object.shift_remove("_id").map(|id| check_id(id, limits)).transpose()?;
     let body = serde_json::to_string(&object)
         .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
+    // A number may be written longer than it came: 1e15 becomes 1000000000000000.0.
+    if body.len() > limits.document_bytes_max {
+        return Err(too_large(body.len(), limits.document_bytes_max));
+    }
     Ok(NewDocument { id, body })
 }
 
@@ -242,6 +247,9 @@ mod tests {
             }
         }
         assert_eq!(kind(&format!("{{\"a\":\"{}\"}}", "x".repeat(1000))), Kind::TooLarge);
+        let growing = format!("{{\"a\":[{}1e15]}}", "1e15,".repeat(100));
+        assert!(growing.len() < 1000);
+        assert_eq!(kind(&growing), Kind::TooLarge);
     }
 
     #[test]

@@ -34,6 +34,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// Largest message of the append stream: one batch of the largest documents, and some room.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Longest time for a small message with entries; a larger one gets more.
+const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
+/// Slowest connection over which entries of every size get through: about 1 MiB/s.
+const SLOWEST_BYTES_PER_MS: u64 = 1024;
 /// Longest time for sending a snapshot before it is begun again.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -219,14 +223,13 @@ impl Connection {
 
     async fn exchange(
         &mut self,
-        request: &AppendEntriesRequest<TypeConfig>,
+        request: Vec<u8>,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.connect().await?,
         };
-        let bytes = postcard::to_stdvec(request).map_err(broken)?;
-        stream.send(Message::binary(bytes)).await.map_err(broken)?;
+        stream.send(Message::binary(request)).await.map_err(broken)?;
         loop {
             match stream.next().await {
                 Some(Ok(Message::Binary(answer))) => {
@@ -279,6 +282,12 @@ fn file_chunks(
     })
 }
 
+/// How long a member may take for a message with entries, which may take its disk a while;
+/// a large one that never got through in time would block the log for ever.
+fn entries_limit(bytes: usize) -> Duration {
+    ENTRIES_TIMEOUT + Duration::from_millis(bytes as u64 / SLOWEST_BYTES_PER_MS)
+}
+
 static COPIES: AtomicU64 = AtomicU64::new(0);
 
 impl RaftNetworkV2<TypeConfig> for Connection {
@@ -289,9 +298,12 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        // Entries may take the follower's disk a while; a heartbeat may not.
-        let limit = if rpc.entries.is_empty() { option.hard_ttl() } else { Duration::from_secs(5) };
-        match tokio::time::timeout(limit, self.exchange(&rpc)).await {
+        let bytes = postcard::to_stdvec(&rpc).map_err(broken)?;
+        let limit = match rpc.entries.is_empty() {
+            true => option.hard_ttl(),
+            false => entries_limit(bytes.len()),
+        };
+        match tokio::time::timeout(limit, self.exchange(bytes)).await {
             Ok(answer) => answer,
             Err(_) => Err(broken("the peer did not answer in time")),
         }
@@ -346,5 +358,16 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> std::result::Result<TransferLeaderResponse<TypeConfig>, RpcError> {
         self.call("transfer-leader", &request, &option).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_message_gets_the_time_that_a_slow_connection_takes() {
+        assert_eq!(entries_limit(100), ENTRIES_TIMEOUT);
+        assert_eq!(entries_limit(16 << 20), ENTRIES_TIMEOUT + Duration::from_millis(16 << 10));
     }
 }
