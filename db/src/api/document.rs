@@ -24,8 +24,9 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let target = call.target_document()?;
-    let read = call.group()?.read()?;
+    // The index first: the view may be newer than what the answer says, never older.
     let index = call.group()?.visible_index();
+    let read = call.group()?.read()?;
     let id = find_collection(&read, database, collection)?;
     let (revision, json) = find(&read, id, &target)?;
     Ok(Reply::bytes(json).etag(revision).at(index))
@@ -91,8 +92,9 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
 pub async fn count(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
-    let read = call.group()?.read()?;
+    // The index first: the view may be newer than what the answer says, never older.
     let index = call.group()?.visible_index();
+    let read = call.group()?.read()?;
     let id = find_collection(&read, database, collection)?;
     Ok(Reply::json(&CountReply { count: catalog::count(&read, id)? }).at(index))
 }
@@ -128,8 +130,8 @@ pub async fn page(call: &Call) -> Result<(Page, u64)> {
     let after = call.parameter(&["cursor"]).map(parse_cursor).transpose()?;
     let group = call.group()?.clone();
     let reading = actix_web::web::block(move || {
-        let read = group.read()?;
         let index = group.visible_index();
+        let read = group.read()?;
         let id = find_collection(&read, &database, &collection)?;
         read_page(&read, id, limit, offset, after).map(|page| (page, index))
     });
