@@ -247,10 +247,15 @@ async fn take(
         }
         Step::HandOver(id) => hand_over(cluster, Some(*id)).await,
         Step::Update(id, role, status) => {
-            let node = document(id)?.id.clone();
-            let (role, status) = (Some(*role), Some(*status));
-            let update = Command::ClusterUpdate { node, raft_id: *id, role, status, url: None };
-            group.propose(update).await.map(drop)
+            let document = document(id)?;
+            let mark = Command::ClusterMark {
+                node: document.id.clone(),
+                raft_id: *id,
+                role: Some(*role),
+                from: document.status,
+                to: *status,
+            };
+            group.propose(mark).await.map(drop)
         }
     }
 }

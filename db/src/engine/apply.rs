@@ -116,7 +116,7 @@ impl Applier {
                 self.register(txn, index, node, url, description)
             }
             Command::ClusterUpdate { node, raft_id, role, status, url } => {
-                self.change_node(txn, &node, raft_id, |document| {
+                self.change_node(txn, &node, raft_id, None, |document| {
                     document.role = role.unwrap_or(document.role);
                     document.status = status.unwrap_or(document.status);
                     document.url = url.unwrap_or_else(|| std::mem::take(&mut document.url));
@@ -126,11 +126,19 @@ impl Applier {
                 if let Some(boot) = boot {
                     self.effects.push(Effect::Stop { boot, restart });
                 }
-                self.change_node(txn, &node, raft_id, |document| {
-                    document.status = NodeStatus::Inactive;
+                self.change_node(txn, &node, raft_id, None, |document| {
+                    if document.status != NodeStatus::Leaving {
+                        document.status = NodeStatus::Inactive;
+                    }
                 })
             }
             Command::ClusterDeregister { node, raft_id } => self.deregister(txn, &node, raft_id),
+            Command::ClusterMark { node, raft_id, role, from, to } => {
+                self.change_node(txn, &node, raft_id, Some(from), |document| {
+                    document.role = role.unwrap_or(document.role);
+                    document.status = to;
+                })
+            }
         }
     }
 

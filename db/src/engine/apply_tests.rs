@@ -1,5 +1,6 @@
 use super::*;
 use crate::storage::Store;
+use jettra_driver::wire::NodeRole;
 
 struct World {
     _dir: tempfile::TempDir,
@@ -146,4 +147,48 @@ fn registering_twice_is_one_member_and_a_clash_shows_both() {
     assert!(world.run(remove.clone()).is_ok());
     assert!(world.run(remove).is_ok());
     assert_eq!(crate::engine::members::nodes(&world.store.read().unwrap()).unwrap(), vec![]);
+}
+
+/// Symptom: a node that was told to leave, or to pause, is active again. Cause: a status was
+/// set on the ground of an older view, whatever it had become meanwhile.
+#[test]
+fn a_status_changes_only_from_the_one_it_is_believed_to_be() {
+    let mut world = World::new();
+    world.register("n2", "http://b").unwrap();
+    let mark = |from, to| Command::ClusterMark {
+        node: "n2".into(),
+        raft_id: 1,
+        role: Some(NodeRole::Follower),
+        from,
+        to,
+    };
+    let set = |status| Command::ClusterUpdate {
+        node: "n2".into(),
+        raft_id: 1,
+        role: None,
+        status: Some(status),
+        url: None,
+    };
+    let stop = || Command::ClusterStop {
+        node: "n2".into(),
+        raft_id: 1,
+        boot: Some("b".into()),
+        restart: false,
+    };
+    let status = |world: &World| {
+        let node = crate::engine::members::nodes(&world.store.read().unwrap()).unwrap().remove(0);
+        (node.role, node.status)
+    };
+    world.run(mark(NodeStatus::Joining, NodeStatus::Active)).unwrap();
+    assert_eq!(status(&world), (NodeRole::Follower, NodeStatus::Active));
+    world.run(stop()).unwrap();
+    assert_eq!(status(&world).1, NodeStatus::Inactive);
+    for ordered in [NodeStatus::Paused, NodeStatus::Leaving] {
+        world.run(set(ordered)).unwrap();
+        let late = world.run(mark(NodeStatus::Inactive, NodeStatus::Active));
+        assert_eq!(kind(late), Kind::NotPossibleNow);
+        assert_eq!(status(&world).1, ordered);
+    }
+    world.run(stop()).unwrap();
+    assert_eq!(status(&world).1, NodeStatus::Leaving, "a node that leaves goes on leaving");
 }
