@@ -12,6 +12,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use url::Url;
 
+/// Longest name of a database or collection that can be configured; the storage's keys have
+/// room for two of them.
+pub const NAME_BYTES_MAX: usize = 200;
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -73,7 +77,7 @@ pub const KEYS: &[Key] = &[
     key("DocumentBytesMax", Type::Number, "16777216", "largest document in bytes"),
     key("DepthMax", Type::Number, "64", "deepest nesting of a document"),
     key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 500"),
-    key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes"),
+    key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes, at most 200"),
     key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
@@ -305,7 +309,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 17] = [
+        let bounds: [(&str, u64, u64, u64); 18] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -322,6 +326,7 @@ impl Config {
             ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
             ("DepthMax", self.depth_max as u64, 1, 100),
             ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
+            ("NameBytesMax", self.name_bytes_max as u64, 1, NAME_BYTES_MAX as u64),
             ("PageMax", self.page_max as u64, 1, 10_000),
         ];
         for (name, value, min, max) in bounds {
@@ -463,6 +468,7 @@ mod tests {
             ),
             (r#"{"distributed": true, "Peers": ["a:1"]}"#, "Peers", "http://"),
             (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
+            (r#"{"NameBytesMax": 201}"#, "NameBytesMax", "200"),
             (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
             (r#"[]"#, "object", "config.json.example"),
             (r#"{"#, "JSON", "config.json.example"),

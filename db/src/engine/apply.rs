@@ -7,6 +7,7 @@
 use super::catalog::{self, DatabaseEntry, ENGINE_DEFAULT};
 use super::command::{Command, CommandResult, Outcome, PutMode, Target};
 use super::document::{self, Revision};
+use crate::config::NAME_BYTES_MAX;
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
@@ -77,6 +78,9 @@ impl Applier {
 
     /// Applies the command at `index` of the log.
     pub fn apply(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
+        if let Some(error) = too_long(&command) {
+            return Ok(Err(error));
+        }
         match command {
             Command::InitCluster { cluster_id, node, url, admin_hash, time_ms } => {
                 self.init_cluster(txn, cluster_id, node, url, admin_hash, time_ms)
@@ -353,6 +357,30 @@ impl Applier {
 pub(super) struct Place<'a> {
     pub(super) database: &'a str,
     pub(super) collection: &'a str,
+}
+
+/// What makes a key that the storage does not take. Calls are checked against the (smaller)
+/// limits of their node; a command that got past them must not end every node.
+fn too_long(command: &Command) -> Option<Error> {
+    let (names, id) = match command {
+        Command::CreateDatabase { name, .. } => ([name, name], None),
+        Command::RenameDatabase { to, .. } => ([to, to], None),
+        Command::CreateCollection { database, collection } => ([database, collection], None),
+        Command::RenameCollection { database, to, .. } => ([database, to], None),
+        Command::Put { database, collection, target, .. } => {
+            ([database, collection], Some(&target.id))
+        }
+        _ => return None,
+    };
+    if let Some(name) = names.into_iter().find(|name| name.len() > NAME_BYTES_MAX) {
+        let message = format!("a name has {} bytes, {NAME_BYTES_MAX} are allowed", name.len());
+        return Some(Error::new(Kind::InvalidName, message).hint("use a shorter name"));
+    }
+    let key = keys::document_key(0, id?).len();
+    (key > keys::KEY_BYTES_MAX).then(|| {
+        Error::new(Kind::InvalidId, format!("an _id that makes a key of {key} bytes is too long"))
+            .hint("use a shorter identifier")
+    })
 }
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {

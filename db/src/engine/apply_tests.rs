@@ -192,3 +192,37 @@ fn a_status_changes_only_from_the_one_it_is_believed_to_be() {
     world.run(stop()).unwrap();
     assert_eq!(status(&world).1, NodeStatus::Leaving, "a node that leaves goes on leaving");
 }
+
+/// Symptom: every node ends, and again at every start. Cause: a name made a key that LMDB
+/// does not take, which was a failure of the storage and not of the command.
+#[test]
+fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
+    let mut world = World::new();
+    let long = || "x".repeat(300);
+    let (id, database, collection) = (DocumentId::Int(1), String::from("d"), String::from("c"));
+    let put = |database: String, collection: String, id: DocumentId| Command::Put {
+        database,
+        collection,
+        target: id.into(),
+        body: "{}".into(),
+        mode: PutMode::Upsert,
+        if_match: None,
+        create_database: true,
+    };
+    world.run(put(database.clone(), collection.clone(), id.clone())).unwrap();
+    for command in [
+        Command::CreateDatabase { name: long() + &long(), engine: "e".into() },
+        Command::CreateCollection { database: long(), collection: long() },
+        Command::RenameDatabase { from: database.clone(), to: long() + &long() },
+        Command::RenameCollection {
+            database: database.clone(),
+            from: collection.clone(),
+            to: long() + &long(),
+        },
+        put(long(), long(), id),
+    ] {
+        assert_eq!(kind(world.run(command)), Kind::InvalidName);
+    }
+    let long_id = DocumentId::String(long() + &long());
+    assert_eq!(kind(world.run(put(database, collection, long_id))), Kind::InvalidId);
+}
