@@ -265,6 +265,7 @@ async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> R
         node_id: node.id.clone(),
         cluster_id: cluster.identity().cluster_id,
         raft_id: Some(node.raft_id),
+        formed: false,
     };
     cluster.invite(&node.url, &identity).await?;
     let learner = BTreeMap::from([(node.raft_id, BasicNode::new(&node.url))]);

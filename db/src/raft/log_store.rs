@@ -246,6 +246,13 @@ impl LogStore {
         lock(&self.log).wait_worker_idle()
     }
 
+    /// Whether nothing was ever written: no vote, no entry.
+    pub fn is_empty(&self) -> bool {
+        let log = lock(&self.log);
+        let state = log.log_state();
+        state.vote().is_none() && state.last().is_none() && state.purged().is_none()
+    }
+
     fn read_range(&self, range: impl RangeBounds<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
         let start = match range.start_bound() {
             Bound::Included(start) => *start,

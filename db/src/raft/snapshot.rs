@@ -5,8 +5,8 @@
 //! copy of the environment, which tells by itself up to where it goes.
 
 use super::state_machine::Writer;
-use super::types::{LogId, Membership, TypeConfig};
-use crate::storage::{Read, StorageError, Store, Table};
+use super::types::{LogId, Membership, RaftId, TypeConfig};
+use crate::storage::{Read, StorageError, Store, Table, WriteTxn};
 use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -49,7 +49,7 @@ impl AppliedState {
     }
 
     /// Stores the state in the transaction that carries its effects.
-    pub fn save(&self, txn: &mut crate::storage::WriteTxn<'_>) -> Result<(), StorageError> {
+    pub fn save(&self, txn: &mut WriteTxn<'_>) -> Result<(), StorageError> {
         let bytes =
             postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
         txn.put(Table::Meta, APPLIED_KEY, &bytes)
@@ -63,6 +63,37 @@ impl AppliedState {
     /// The same as the description of a snapshot.
     pub fn into_meta(self) -> StateSnapshotMeta {
         SnapshotMeta { last_log_id: self.log_id, last_membership: self.membership }
+    }
+}
+
+const OWNER_KEY: &[u8] = b"owner";
+
+/// Whose state an environment holds. Stored when it is made, and never taken over from
+/// another node's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The cluster.
+    pub cluster_id: String,
+    /// The member.
+    pub raft_id: RaftId,
+}
+
+impl Owner {
+    /// Reads whose state it is; none when it is new.
+    pub fn load(read: &impl Read) -> Result<Option<Self>, StorageError> {
+        let Some(bytes) = read.get(Table::Meta, OWNER_KEY)? else {
+            return Ok(None);
+        };
+        postcard::from_bytes(bytes)
+            .map(Some)
+            .map_err(|error| StorageError::Failed(format!("the owner of the state: {error}")))
+    }
+
+    /// Stores whose state it is.
+    pub fn save(&self, txn: &mut WriteTxn<'_>) -> Result<(), StorageError> {
+        let bytes =
+            postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
+        txn.put(Table::Meta, OWNER_KEY, &bytes)
     }
 }
 
