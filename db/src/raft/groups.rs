@@ -4,7 +4,7 @@ use super::log_store::LogStore;
 use super::network::{NetworkFactory, Peers};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
-use super::snapshot::{AppliedState, Owner};
+use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
 use super::types::{Metrics, Raft, RaftId};
 use crate::engine::Command;
@@ -56,7 +56,7 @@ pub struct Group {
     /// The consensus itself; used by `cluster/membership.rs` and `api/peer.rs`.
     pub raft: Raft,
     /// Where received snapshots are put before they are installed.
-    pub dir: PathBuf,
+    pub copies: CopySpace,
     store: Arc<Store>,
     writer: Writer,
     proposer: Proposer,
@@ -158,7 +158,13 @@ impl Group {
         let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
         take_possession(&config, &log, &store)?;
         let (writer, events, thread) = Writer::start(store.clone(), config.commit_after)?;
-        let network = NetworkFactory { peers: config.peers.clone(), dir: config.dir.clone() };
+        let copies =
+            CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
+        let network = NetworkFactory {
+            peers: config.peers.clone(),
+            copies: copies.clone(),
+            copying: Arc::default(),
+        };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), store.clone());
         let raft_id = config.peers.from;
@@ -170,14 +176,9 @@ impl Group {
             move || read_index_round(raft.clone(), peers.clone(), limit)
         };
         let group = Group {
-            proposer: Proposer::start(
-                raft.clone(),
-                store.clone(),
-                config.dir.clone(),
-                config.proposer,
-            ),
+            proposer: Proposer::start(raft.clone(), store.clone(), config.dir, config.proposer),
             read_index: ReadIndex::start(round),
-            dir: config.dir,
+            copies,
             request_timeout: config.request_timeout,
             raft,
             store,

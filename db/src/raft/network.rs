@@ -7,7 +7,7 @@
 //! membership is the net below, for entries that vote before they are applied.
 
 use super::node_key::{NodeKey, PEER_HEADER};
-use super::snapshot::{SnapshotData, StateSnapshot};
+use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -143,7 +144,9 @@ pub struct NetworkFactory {
     /// The calls to members.
     pub peers: Peers,
     /// Where copies are made.
-    pub dir: PathBuf,
+    pub copies: CopySpace,
+    /// Held by who makes and sends a copy: there is one at a time.
+    pub copying: Arc<Mutex<()>>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
@@ -152,7 +155,8 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     async fn new_client(&mut self, target: RaftId, node: &BasicNode) -> Connection {
         Connection {
             peers: self.peers.clone(),
-            dir: self.dir.clone(),
+            copies: self.copies.clone(),
+            copying: self.copying.clone(),
             to: target,
             fallback: node.addr.clone(),
             stream: None,
@@ -163,7 +167,8 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 /// The way to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
-    dir: PathBuf,
+    copies: CopySpace,
+    copying: Arc<Mutex<()>>,
     to: RaftId,
     fallback: String,
     /// The append stream; taken out during an exchange, so that an aborted one closes it.
@@ -248,13 +253,18 @@ impl Connection {
         &self,
         vote: Vote,
         store: Arc<Store>,
-        path: PathBuf,
     ) -> Result<SnapshotResponse<TypeConfig>> {
-        let file = tokio::task::spawn_blocking(move || {
-            store.copy_to(&path).map_err(internal)?;
-            std::fs::File::open(&path).map_err(internal)
+        let turn = self.copying.clone().lock_owned().await;
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = self.copies.dir.join(format!("outgoing-{number}.mdb"));
+        let (copy, space) = (Copy { path, _turn: turn }, self.copies.clone());
+        let copying = tokio::task::spawn_blocking(move || {
+            space.check(store.used_bytes() as u64)?;
+            store.copy_to(&copy.path)?;
+            let file = std::fs::File::open(&copy.path).map_err(internal)?;
+            Ok::<_, Error>((file, copy))
         });
-        let file = file.await.map_err(internal)??;
+        let (file, _copy) = copying.await.map_err(internal)??;
         let vote = postcard::to_stdvec(&vote).map_err(internal)?;
         let head = futures_util::stream::iter([
             Ok((vote.len() as u32).to_be_bytes().to_vec()),
@@ -286,6 +296,18 @@ fn file_chunks(
 /// a large one that never got through in time would block the log for ever.
 fn entries_limit(bytes: usize) -> Duration {
     ENTRIES_TIMEOUT + Duration::from_millis(bytes as u64 / SLOWEST_BYTES_PER_MS)
+}
+
+/// A copy on its way, removed when it has been sent, or is not to be any more.
+struct Copy {
+    path: PathBuf,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 static COPIES: AtomicU64 = AtomicU64::new(0);
@@ -336,18 +358,15 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             let error = NetworkError::from_string("only this node's own state can be sent");
             return Err(StreamingError::Network(error));
         };
-        let number = COPIES.fetch_add(1, Ordering::Relaxed);
-        let copy = self.dir.join(format!("outgoing-{number}.mdb"));
         let sent = tokio::select! {
-            sent = self.send_snapshot(vote, store, copy.clone()) => sent,
-            closed = cancel => {
-                let _ = std::fs::remove_file(&copy);
-                return Err(StreamingError::Closed(closed));
-            }
+            sent = self.send_snapshot(vote, store) => sent,
+            closed = cancel => return Err(StreamingError::Closed(closed)),
         };
-        let _ = std::fs::remove_file(&copy);
         sent.map_err(|error| match error.kind {
-            Kind::NodeUnreachable => StreamingError::Unreachable(Unreachable::from_string(error)),
+            // Both are tried again after a pause.
+            Kind::NodeUnreachable | Kind::StorageFull => {
+                StreamingError::Unreachable(Unreachable::from_string(error))
+            }
             _ => StreamingError::Network(NetworkError::from_string(error)),
         })
     }

@@ -7,7 +7,7 @@
 use super::types::{Payload, Raft, TypeConfig};
 use crate::engine::{Command, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::storage::Store;
+use crate::storage::{Store, free_disk_bytes};
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -169,7 +169,7 @@ impl Task {
         if !commands.iter().any(|command| matches!(command, Command::Put { .. })) {
             return Ok(());
         }
-        let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
+        let disk = free_disk_bytes(&self.dir);
         let map = self.store.free_map_bytes() as u64;
         if disk.min(map) >= self.limits.reserve_bytes {
             return Ok(());
