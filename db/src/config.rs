@@ -12,6 +12,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use url::Url;
 
+/// Longest name of a database or collection that can be configured; the storage's keys have
+/// room for two of them.
+pub const NAME_BYTES_MAX: usize = 200;
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -73,7 +77,7 @@ pub const KEYS: &[Key] = &[
     key("DocumentBytesMax", Type::Number, "16777216", "largest document in bytes"),
     key("DepthMax", Type::Number, "64", "deepest nesting of a document"),
     key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 500"),
-    key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes"),
+    key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes, at most 200"),
     key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
     key("QueryMemoryMb", Type::Number, "64", "memory that one query may keep, for sorting, grouping and its result"),
     key("QueryTimeoutMs", Type::Number, "30000", "longest time a query may run on a node"),
@@ -313,7 +317,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 21] = [
+        let bounds: [(&str, u64, u64, u64); 22] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -330,6 +334,7 @@ impl Config {
             ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
             ("DepthMax", self.depth_max as u64, 1, 100),
             ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
+            ("NameBytesMax", self.name_bytes_max as u64, 1, NAME_BYTES_MAX as u64),
             ("PageMax", self.page_max as u64, 1, 10_000),
             ("QueryMemoryMb", self.query_memory_mb as u64, 1, 16 * 1024),
             ("QueryTimeoutMs", self.query_timeout_ms, 10, 86_400_000),
@@ -475,6 +480,7 @@ mod tests {
             ),
             (r#"{"distributed": true, "Peers": ["a:1"]}"#, "Peers", "http://"),
             (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
+            (r#"{"NameBytesMax": 201}"#, "NameBytesMax", "200"),
             (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
             (r#"[]"#, "object", "config.json.example"),
             (r#"{"#, "JSON", "config.json.example"),

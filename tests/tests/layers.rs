@@ -94,6 +94,7 @@ fn bare_code(text: &str) -> String {
     bare
 }
 
+/// The sources without the files that hold tests only.
 fn files() -> Vec<File> {
     let source = root().join("db/src");
     let relative =
@@ -104,7 +105,8 @@ fn files() -> Vec<File> {
         path: relative(&path),
         code: bare_code(&text),
     };
-    files.into_iter().map(file).filter(|file| file.path != "lib.rs").collect()
+    let is_code = |file: &File| file.path != "lib.rs" && !file.path.ends_with("_tests.rs");
+    files.into_iter().map(file).filter(is_code).collect()
 }
 
 fn depth(module: &str) -> Option<u8> {

@@ -87,6 +87,64 @@ async fn a_node_keeps_its_name_with_its_data() {
     check_refused(node.command(), "NodeID").await;
 }
 
+/// Waits until the node has noted that it holds a part of the state.
+async fn wait_formed(node: &Node) {
+    let path = node.data_dir().join("identity.json");
+    wait_until(&format!("{} is formed", node.name), async || {
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let identity: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        if identity["formed"] == true { Ok(()) } else { Err(text) }
+    })
+    .await;
+}
+
+/// Symptom: an acknowledged write is lost, or a second cluster of the same identity appears.
+/// Cause: a member that had lost its log or state, or its identity, began anew in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_has_lost_a_part_of_its_data_does_not_start() {
+    let mut cluster = Cluster::start("start-lost", 2).await;
+    for node in &mut cluster.nodes {
+        wait_formed(node).await;
+        node.kill();
+    }
+    for node in &cluster.nodes {
+        let dir = node.data_dir();
+        for (lost, named) in [
+            ("groups", "state"),
+            ("groups/0/state", "state"),
+            ("groups/0/log", "log"),
+            ("identity.json", "identity.json"),
+        ] {
+            let (path, aside) = (dir.join(lost), dir.join("aside"));
+            std::fs::rename(&path, &aside).expect("it was there");
+            check_refused(node.command(), named).await;
+            // A second start refuses as well, although the first has left empty files.
+            check_refused(node.command(), named).await;
+            if path.is_dir() {
+                std::fs::remove_dir_all(&path).expect("what the start has made");
+            }
+            std::fs::rename(&aside, &path).expect("put back");
+        }
+        let path = dir.join("identity.json");
+        let text = std::fs::read(&path).expect("the identity");
+        for damaged in [&b"\xff\xff"[..], b"{", b""] {
+            std::fs::write(&path, damaged).expect("damaged");
+            check_refused(node.command(), "identity.json").await;
+            assert_eq!(std::fs::read(&path).expect("it stays"), damaged);
+        }
+        std::fs::write(&path, text).expect("put back");
+    }
+    let state = |index: usize| cluster.nodes[index].data_dir().join("groups");
+    let aside = state(0).with_file_name("aside");
+    std::fs::rename(state(0), &aside).expect("the state of the first");
+    std::fs::rename(state(1), state(0)).expect("the state of the second");
+    check_refused(cluster.nodes[0].command(), "belongs to member").await;
+    std::fs::rename(state(0), state(1)).expect("put back");
+    std::fs::rename(&aside, state(0)).expect("put back");
+    cluster.nodes.iter_mut().for_each(Node::start);
+    cluster.wait_active(2).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_and_interrupt_end_a_node_in_good_order() {
     let mut cluster = Cluster::start("start-term", 3).await;

@@ -60,11 +60,12 @@ fn is_admin(call: &Call) -> bool {
 /// `GET /api/dbs`
 pub async fn databases(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
+    let index = call.group()?.visible_index();
     let all = catalog::databases(&call.group()?.read()?)?;
     let seen = all.into_iter().filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
     let list: Vec<_> =
         seen.map(|(name, entry)| DatabaseInfo { name, engine: entry.engine }).collect();
-    Ok(Reply::json(&list))
+    Ok(Reply::json(&list).at(index))
 }
 
 /// `POST /api/dbs`
@@ -94,6 +95,7 @@ pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
 pub async fn collections(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let database = call.required(&["db"])?;
+    let index = call.group()?.visible_index();
     let read = call.group()?.read()?;
     let hidden = database == system::DATABASE && !is_admin(&call);
     if hidden || catalog::database(&read, database)?.is_none() {
@@ -107,7 +109,7 @@ pub async fn collections(call: Rc<Call>) -> Result<Reply> {
     };
     let names: Vec<_> =
         all.into_iter().map(|(name, _)| name).filter(|name| !hidden(name)).collect();
-    Ok(Reply::json(&names))
+    Ok(Reply::json(&names).at(index))
 }
 
 /// `POST /api/cols`

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::network::{MESSAGE_BYTES_MAX, RpcResult};
 use crate::raft::node_key::PEER_HEADER;
-use crate::raft::snapshot::{AppliedState, SnapshotData};
+use crate::raft::snapshot::{AppliedState, CopySpace, SnapshotData};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
 use crate::storage::Store;
 use actix_web::web::Payload;
@@ -170,8 +170,8 @@ static RECEIVED: AtomicU64 = AtomicU64::new(0);
 pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
     let group = check_receiver(&call)?;
     let number = RECEIVED.fetch_add(1, Ordering::Relaxed);
-    let dir = group.dir.join(format!("incoming-{number}"));
-    let received = receive(&dir, payload).await;
+    let dir = group.copies.dir.join(format!("incoming-{number}"));
+    let received = receive(&group.copies, &dir, payload).await;
     let map_bytes = call.app.cluster.config.map_size_gb << 30;
     let installed = match received {
         Ok(vote) => install(&group, vote, &dir, map_bytes).await,
@@ -181,7 +181,7 @@ pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
     installed
 }
 
-async fn receive(dir: &std::path::Path, mut payload: Payload) -> Result<Vote> {
+async fn receive(space: &CopySpace, dir: &std::path::Path, mut payload: Payload) -> Result<Vote> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("snapshot: {error}"));
     std::fs::create_dir_all(dir).map_err(failed)?;
     let mut file = Some(std::fs::File::create(dir.join("data.mdb")).map_err(failed)?);
@@ -204,22 +204,29 @@ async fn receive(dir: &std::path::Path, mut payload: Payload) -> Result<Vote> {
                 bytes::Bytes::copy_from_slice(&rest[length..])
             }
         };
-        file = Some(append(file.take(), rest).await?);
+        file = Some(append(space.clone(), file.take(), rest).await?);
     }
     if let Some(file) = file {
         file.sync_all().map_err(failed)?;
+        // Installing it writes as much again.
+        space.check(file.metadata().map_err(failed)?.len())?;
     }
     vote.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot ended before it began"))
 }
 
-async fn append(file: Option<std::fs::File>, chunk: bytes::Bytes) -> Result<std::fs::File> {
+async fn append(
+    space: CopySpace,
+    file: Option<std::fs::File>,
+    chunk: bytes::Bytes,
+) -> Result<std::fs::File> {
     let failed = |error: String| Error::new(Kind::Internal, format!("snapshot: {error}"));
     let mut file = file.ok_or_else(|| failed("the file is closed".into()))?;
-    let writing = actix_web::web::block(move || file.write_all(&chunk).map(|()| file));
-    writing
-        .await
-        .map_err(|error| failed(error.to_string()))?
-        .map_err(|error| failed(error.to_string()))
+    let writing = actix_web::web::block(move || {
+        space.check(chunk.len() as u64)?;
+        file.write_all(&chunk).map_err(|error| failed(error.to_string()))?;
+        Ok(file)
+    });
+    writing.await.map_err(|error| failed(error.to_string()))?
 }
 
 async fn install(

@@ -21,7 +21,7 @@ pub struct Reply {
     pub body: Bytes,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// Log index that the answer reflects; the visible index when none.
+    /// Log index that the answer reflects; the visible index before the call when none.
     pub index: Option<u64>,
 }
 

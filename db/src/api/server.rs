@@ -69,6 +69,7 @@ async fn serve(
     payload: Payload,
 ) -> HttpResponse {
     let app = app.into_inner();
+    let index = visible_index(&app);
     let answer = match read_body(&app, &http, payload).await {
         Ok(body) => {
             let mut call = make_call(app.clone(), &http, body);
@@ -80,10 +81,16 @@ async fn serve(
         Err(error) => Err(error),
     };
     match answer {
-        Ok(Answer::Here(reply)) => respond(&app, reply),
+        Ok(Answer::Here(reply)) => respond(&app, reply, index),
         Ok(Answer::Forwarded(answer)) => pass_on(&app, answer),
-        Err(error) => respond_error(&app, &http, &error),
+        Err(error) => respond_error(&app, &http, &error, index),
     }
+}
+
+/// The index that an answer may name which does not say what it reflects. It is looked up
+/// before the call is carried out: later it could be newer than what the answer tells.
+fn visible_index(app: &App) -> u64 {
+    app.cluster.group().map_or(0, |group| group.visible_index())
 }
 
 /// A call that another node carries out still knows which node was called.
@@ -139,24 +146,26 @@ async fn read_body(app: &App, http: &HttpRequest, mut payload: Payload) -> Resul
 
 async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
+    let index = visible_index(&app);
     let call = make_call(app.clone(), &http, Bytes::new());
     let answer = match dispatch::answer(&STREAM, call.clone()).await {
         Ok(_) => peer::stream(call, &http, payload).await,
         Err(error) => Err(error),
     };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &error))
+    answer.unwrap_or_else(|error| respond_error(&app, &http, &error, index))
 }
 
 async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
+    let index = visible_index(&app);
     let call = make_call(app.clone(), &http, Bytes::new());
     let answer = match dispatch::answer(&SNAPSHOT, call.clone()).await {
         Ok(_) => peer::snapshot(call, payload).await,
         Err(error) => Err(error),
     };
     match answer {
-        Ok(reply) => respond(&app, reply),
-        Err(error) => respond_error(&app, &http, &error),
+        Ok(reply) => respond(&app, reply, index),
+        Err(error) => respond_error(&app, &http, &error, index),
     }
 }
 
@@ -166,7 +175,7 @@ async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error =
         Error::new(Kind::MethodNotAllowed, message).hint(format!("use {}", methods.join(", ")));
-    respond_error(&app, &http, &error)
+    respond_error(&app, &http, &error, visible_index(&app))
 }
 
 async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
@@ -177,7 +186,8 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     }
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
-    respond_error(&app, &http, &Error::new(Kind::RouteNotFound, message).hint(hint))
+    let error = Error::new(Kind::RouteNotFound, message).hint(hint);
+    respond_error(&app, &http, &error, visible_index(&app))
 }
 
 /// What every answer tells: who served it, and who leads.
@@ -199,11 +209,10 @@ fn builder(status: u16) -> HttpResponseBuilder {
     HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap_or_default())
 }
 
-fn respond(app: &App, reply: Reply) -> HttpResponse {
+fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
     let mut builder = builder(reply.status);
     with_origin(app, &mut builder, true);
-    let visible = || app.cluster.group().map_or(0, |group| group.visible_index());
-    builder.insert_header((INDEX_HEADER, reply.index.unwrap_or_else(visible)));
+    builder.insert_header((INDEX_HEADER, reply.index.unwrap_or(index)));
     for (name, value) in reply.headers {
         builder.append_header((name, value));
     }
@@ -228,7 +237,7 @@ fn pass_on(app: &App, answer: crate::cluster::forward::Answer) -> HttpResponse {
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
-fn respond_error(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
+fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> HttpResponse {
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let boot = &app.cluster.boot;
     let id = format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot));
@@ -242,5 +251,5 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
         reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
     }
-    respond(app, reply)
+    respond(app, reply, index)
 }

@@ -127,7 +127,15 @@ impl Cluster {
             membership::hand_over(self, None).await?;
             return Err(crate::raft::proposer::not_leader());
         }
-        self.set_status(group, &node, NodeStatus::Leaving).await?;
+        // Whatever it is meanwhile, it is to leave.
+        let leaving = Command::ClusterUpdate {
+            node: node.id.clone(),
+            raft_id: node.raft_id,
+            role: None,
+            status: Some(NodeStatus::Leaving),
+            url: None,
+        };
+        self.change_node(group, leaving).await?;
         self.wait_for(|nodes| nodes.iter().all(|other| other.raft_id != node.raft_id))
             .await
             .map_err(|_| {
@@ -151,20 +159,9 @@ impl Cluster {
             .map_err(|_| Error::new(Kind::Timeout, "it did not happen in time"))
     }
 
-    async fn set_status(
-        &self,
-        group: &Arc<Group>,
-        node: &NodeDocument,
-        status: NodeStatus,
-    ) -> Result<()> {
-        let update = Command::ClusterUpdate {
-            node: node.id.clone(),
-            raft_id: node.raft_id,
-            role: None,
-            status: Some(status),
-            url: None,
-        };
-        let applied = group.propose(update).await?;
+    /// Proposes a change of a member and waits until this node sees it.
+    async fn change_node(&self, group: &Arc<Group>, command: Command) -> Result<()> {
+        let applied = group.propose(command).await?;
         group.wait_visible(applied.index).await?;
         self.nodes.refresh(group)
     }
@@ -238,7 +235,9 @@ impl Cluster {
             )
             .hint(format!("only a node that is {from} can become {to}")));
         }
-        self.set_status(group, &node, to).await
+        let mark =
+            Command::ClusterMark { node: node.id, raft_id: node.raft_id, role: None, from, to };
+        self.change_node(group, mark).await
     }
 
     /// Hands leadership to a node.

@@ -190,13 +190,13 @@ pub async fn welcome(cluster: &Cluster, hello: Hello) -> Result<Welcome> {
         // It speaks, but the log does not reach it yet; showing it active would be a lie.
         return Ok(Welcome::AskAgain);
     }
-    let update = Command::ClusterUpdate {
+    let mark = Command::ClusterMark {
         node: node.id,
         raft_id: node.raft_id,
         role: None,
-        status: Some(NodeStatus::Active),
-        url: None,
+        from: NodeStatus::Inactive,
+        to: NodeStatus::Active,
     };
-    group.propose(update).await?;
+    group.propose(mark).await?;
     Ok(Welcome::Known)
 }

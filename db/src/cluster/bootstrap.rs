@@ -16,6 +16,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const IDENTITY_FILE: &str = "identity.json";
+/// Directory of the groups' logs and states in the data directory.
+pub const GROUPS: &str = "groups";
+const RESTORE: &str = "restore it from a copy of the data directory, or remove this node from its \
+                       cluster, give it an empty DataDir and register it again";
 const PASSWORD_FILE: &str = "admin-password";
 
 /// Who a node is; kept in `DataDir/identity.json`, apart from the state it could lose.
@@ -27,24 +31,32 @@ pub struct Identity {
     pub cluster_id: Option<String>,
     /// Its number in Raft, once it has one.
     pub raft_id: Option<RaftId>,
+    /// Whether it holds a part of the cluster's state; without that it must not vote.
+    #[serde(default)]
+    pub formed: bool,
 }
 
 impl Identity {
     /// Reads the identity of the data directory, or makes a new one.
     ///
     /// # Errors
-    /// When the configured `NodeID` is not the one the data belongs to.
+    /// When the configured `NodeID` is not the one the data belongs to, when the identity cannot
+    /// be read, or is missing although there is data.
     pub fn load(config: &Config) -> Result<Self> {
         let path = config.data_dir.join(IDENTITY_FILE);
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            let node_id = config.node_id.clone().map_or_else(random_name, Ok)?;
-            let identity = Identity { node_id, cluster_id: None, raft_id: None };
-            identity.save(&config.data_dir)?;
-            return Ok(identity);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Identity::make(config);
+            }
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", path.display());
+                return Err(Error::new(Kind::Internal, message).hint(RESTORE));
+            }
         };
         let identity: Identity = serde_json::from_str(&text).map_err(|error| {
             let message = format!("{} cannot be read: {error}", path.display());
-            Error::new(Kind::Internal, message).hint("restore it from a copy of the data directory")
+            Error::new(Kind::Internal, message).hint(RESTORE)
         })?;
         match &config.node_id {
             Some(wanted) if *wanted != identity.node_id => {
@@ -60,15 +72,36 @@ impl Identity {
         }
     }
 
+    /// Makes the identity of a new node.
+    fn make(config: &Config) -> Result<Self> {
+        if config.data_dir.join(GROUPS).exists() {
+            let dir = config.data_dir.display();
+            let message = format!("{dir} holds the state of a member, but no {IDENTITY_FILE}");
+            return Err(Error::new(Kind::StaleNode, message).hint(RESTORE));
+        }
+        let node_id = config.node_id.clone().map_or_else(random_name, Ok)?;
+        let identity = Identity { node_id, cluster_id: None, raft_id: None, formed: false };
+        identity.save(&config.data_dir)?;
+        Ok(identity)
+    }
+
     /// Stores the identity so that it survives a power cut.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).map_err(failed)?;
         write_private(&dir.join(IDENTITY_FILE), &text)
     }
 
+    /// Whether both are the same member of the same cluster.
+    pub fn names_same(&self, other: &Identity) -> bool {
+        let names = |identity: &Identity| {
+            (identity.node_id.clone(), identity.cluster_id.clone(), identity.raft_id)
+        };
+        names(self) == names(other)
+    }
+
     /// Checks that an invitation fits what this node is already.
     pub fn check_same(&self, other: &Identity) -> Result<()> {
-        if self == other {
+        if self.names_same(other) {
             return Ok(());
         }
         let message = format!(

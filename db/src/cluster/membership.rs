@@ -247,10 +247,15 @@ async fn take(
         }
         Step::HandOver(id) => hand_over(cluster, Some(*id)).await,
         Step::Update(id, role, status) => {
-            let node = document(id)?.id.clone();
-            let (role, status) = (Some(*role), Some(*status));
-            let update = Command::ClusterUpdate { node, raft_id: *id, role, status, url: None };
-            group.propose(update).await.map(drop)
+            let document = document(id)?;
+            let mark = Command::ClusterMark {
+                node: document.id.clone(),
+                raft_id: *id,
+                role: Some(*role),
+                from: document.status,
+                to: *status,
+            };
+            group.propose(mark).await.map(drop)
         }
     }
 }
@@ -260,6 +265,7 @@ async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> R
         node_id: node.id.clone(),
         cluster_id: cluster.identity().cluster_id,
         raft_id: Some(node.raft_id),
+        formed: false,
     };
     cluster.invite(&node.url, &identity).await?;
     let learner = BTreeMap::from([(node.raft_id, BasicNode::new(&node.url))]);

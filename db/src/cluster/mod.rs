@@ -187,8 +187,9 @@ impl Cluster {
         if self.group.get().is_some() {
             return self.identity().check_same(&identity);
         }
-        identity.save(&self.config.data_dir)?;
-        *self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+        let mine = self.identity();
+        let formed = mine.formed && mine.names_same(&identity);
+        self.set_identity(Identity { formed, ..identity })?;
         let peers = Peers {
             http: self.http.clone(),
             key: self.key.clone(),
@@ -197,9 +198,12 @@ impl Cluster {
             from: raft_id,
             urls: self.nodes.clone(),
         };
-        let (group, events) = Group::open(self.group_config(peers)).await?;
+        let (group, events) = Group::open(self.group_config(peers, formed)).await?;
         self.nodes.refresh(&group)?;
-        let _ = self.group.set(group);
+        let _ = self.group.set(group.clone());
+        if !formed {
+            tokio::spawn(self.clone().note_formed(group));
+        }
         tokio::spawn(self.clone().follow_events(events));
         tokio::spawn(membership::run(self.clone()));
         tokio::spawn(announce::run(self.clone()));
@@ -207,10 +211,32 @@ impl Cluster {
         Ok(())
     }
 
-    fn group_config(&self, peers: Peers) -> GroupConfig {
+    /// Stores who this node is.
+    fn set_identity(&self, identity: Identity) -> Result<()> {
+        identity.save(&self.config.data_dir)?;
+        *self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+        Ok(())
+    }
+
+    /// Notes, once this node holds a part of the cluster's state, that it must never start
+    /// without it: it may have voted, and what it acknowledged may count.
+    async fn note_formed(self: Arc<Self>, group: Arc<Group>) {
+        let noted = match group.wait_formed().await {
+            Ok(()) => self.set_identity(Identity { formed: true, ..self.identity() }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted
+            && !self.is_ending()
+        {
+            self.end(Exit::Failed(error.to_string()));
+        }
+    }
+
+    fn group_config(&self, peers: Peers, formed: bool) -> GroupConfig {
         let config = &self.config;
         GroupConfig {
-            dir: config.data_dir.join("groups").join(peers.group.to_string()),
+            formed,
+            dir: config.data_dir.join(bootstrap::GROUPS).join(peers.group.to_string()),
             peers,
             heartbeat_ms: config.heartbeat_ms,
             election_ms: (config.election_min_ms, config.election_max_ms),

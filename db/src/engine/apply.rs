@@ -11,10 +11,12 @@ use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
 use super::rules::Rules;
+use super::system;
 use super::write::Schemas;
+use crate::config::NAME_BYTES_MAX;
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
-use crate::storage::keys::CollectionId;
+use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::NodeStatus;
@@ -111,6 +113,9 @@ impl Applier {
 
     /// Applies the command at `index` of the log.
     pub fn apply(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
+        if let Some(error) = too_long(&command) {
+            return Ok(Err(error));
+        }
         match command {
             Command::InitCluster { cluster_id, node, url, admin_hash, time_ms } => {
                 self.init_cluster(txn, cluster_id, node, url, admin_hash, time_ms)
@@ -150,7 +155,7 @@ impl Applier {
                 self.register(txn, index, node, url, description)
             }
             Command::ClusterUpdate { node, raft_id, role, status, url } => {
-                self.change_node(txn, &node, raft_id, |document| {
+                self.change_node(txn, &node, raft_id, None, |document| {
                     document.role = role.unwrap_or(document.role);
                     document.status = status.unwrap_or(document.status);
                     document.url = url.unwrap_or_else(|| std::mem::take(&mut document.url));
@@ -160,8 +165,10 @@ impl Applier {
                 if let Some(boot) = boot {
                     self.effects.push(Effect::Stop { boot, restart });
                 }
-                self.change_node(txn, &node, raft_id, |document| {
-                    document.status = NodeStatus::Inactive;
+                self.change_node(txn, &node, raft_id, None, |document| {
+                    if document.status != NodeStatus::Leaving {
+                        document.status = NodeStatus::Inactive;
+                    }
                 })
             }
             Command::ClusterDeregister { node, raft_id } => self.deregister(txn, &node, raft_id),
@@ -193,6 +200,12 @@ impl Applier {
                     self.drop_collection(txn, &database, &to)?;
                 }
                 self.rename_collection(txn, &database, &from, &to)
+            }
+            Command::ClusterMark { node, raft_id, role, from, to } => {
+                self.change_node(txn, &node, raft_id, Some(from), |document| {
+                    document.role = role.unwrap_or(document.role);
+                    document.status = to;
+                })
             }
         }
     }
@@ -348,6 +361,35 @@ impl Applier {
 pub(super) struct Place<'a> {
     pub(super) database: &'a str,
     pub(super) collection: &'a str,
+}
+
+/// What makes a key that the storage does not take. Calls are checked against the (smaller)
+/// limits of their node; a command that got past them must not end every node.
+fn too_long(command: &Command) -> Option<Error> {
+    let (names, id) = match command {
+        Command::CreateDatabase { name, .. } => ([name, name], None),
+        Command::RenameDatabase { to, .. } => ([to, to], None),
+        Command::CreateCollection { database, collection } => ([database, collection], None),
+        Command::RenameCollection { database, to, .. }
+        | Command::ReplaceCollection { database, to, .. } => ([database, to], None),
+        Command::Write(write) => ([&write.database, &write.collection], None),
+        Command::CreateIndex { database, collection, .. }
+        | Command::SetSchema { database, collection, .. } => ([database, collection], None),
+        Command::Put { database, collection, target, .. } => {
+            ([database, collection], Some(&target.id))
+        }
+        _ => return None,
+    };
+    let long = |name: &&String| system::final_name(name).len() > NAME_BYTES_MAX;
+    if let Some(name) = names.into_iter().find(long) {
+        let message = format!("a name has {} bytes, {NAME_BYTES_MAX} are allowed", name.len());
+        return Some(Error::new(Kind::InvalidName, message).hint("use a shorter name"));
+    }
+    let key = keys::document_key(0, id?).len();
+    (key > keys::KEY_BYTES_MAX).then(|| {
+        Error::new(Kind::InvalidId, format!("an _id that makes a key of {key} bytes is too long"))
+            .hint("use a shorter identifier")
+    })
 }
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::command::{PutMode, Target};
 use crate::storage::Store;
+use jettra_driver::wire::NodeRole;
 
 struct World {
     _dir: tempfile::TempDir,
@@ -148,4 +149,82 @@ fn registering_twice_is_one_member_and_a_clash_shows_both() {
     assert!(world.run(remove.clone()).is_ok());
     assert!(world.run(remove).is_ok());
     assert_eq!(crate::engine::members::nodes(&world.store.read().unwrap()).unwrap(), vec![]);
+}
+
+/// Symptom: a node that was told to leave, or to pause, is active again. Cause: a status was
+/// set on the ground of an older view, whatever it had become meanwhile.
+#[test]
+fn a_status_changes_only_from_the_one_it_is_believed_to_be() {
+    let mut world = World::new();
+    world.register("n2", "http://b").unwrap();
+    let mark = |from, to| Command::ClusterMark {
+        node: "n2".into(),
+        raft_id: 1,
+        role: Some(NodeRole::Follower),
+        from,
+        to,
+    };
+    let set = |status| Command::ClusterUpdate {
+        node: "n2".into(),
+        raft_id: 1,
+        role: None,
+        status: Some(status),
+        url: None,
+    };
+    let stop = || Command::ClusterStop {
+        node: "n2".into(),
+        raft_id: 1,
+        boot: Some("b".into()),
+        restart: false,
+    };
+    let status = |world: &World| {
+        let node = crate::engine::members::nodes(&world.store.read().unwrap()).unwrap().remove(0);
+        (node.role, node.status)
+    };
+    world.run(mark(NodeStatus::Joining, NodeStatus::Active)).unwrap();
+    assert_eq!(status(&world), (NodeRole::Follower, NodeStatus::Active));
+    world.run(stop()).unwrap();
+    assert_eq!(status(&world).1, NodeStatus::Inactive);
+    for ordered in [NodeStatus::Paused, NodeStatus::Leaving] {
+        world.run(set(ordered)).unwrap();
+        let late = world.run(mark(NodeStatus::Inactive, NodeStatus::Active));
+        assert_eq!(kind(late), Kind::NotPossibleNow);
+        assert_eq!(status(&world).1, ordered);
+    }
+    world.run(stop()).unwrap();
+    assert_eq!(status(&world).1, NodeStatus::Leaving, "a node that leaves goes on leaving");
+}
+
+/// Symptom: every node ends, and again at every start. Cause: a name made a key that LMDB
+/// does not take, which was a failure of the storage and not of the command.
+#[test]
+fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
+    let mut world = World::new();
+    let long = || "x".repeat(300);
+    let (id, database, collection) = (DocumentId::Int(1), String::from("d"), String::from("c"));
+    let put = |database: String, collection: String, id: DocumentId| Command::Put {
+        database,
+        collection,
+        target: id.into(),
+        body: "{}".into(),
+        mode: PutMode::Upsert,
+        if_match: None,
+        create_database: true,
+    };
+    world.run(put(database.clone(), collection.clone(), id.clone())).unwrap();
+    for command in [
+        Command::CreateDatabase { name: long() + &long(), engine: "e".into() },
+        Command::CreateCollection { database: long(), collection: long() },
+        Command::RenameDatabase { from: database.clone(), to: long() + &long() },
+        Command::RenameCollection {
+            database: database.clone(),
+            from: collection.clone(),
+            to: long() + &long(),
+        },
+        put(long(), long(), id),
+    ] {
+        assert_eq!(kind(world.run(command)), Kind::InvalidName);
+    }
+    let long_id = DocumentId::String(long() + &long());
+    assert_eq!(kind(world.run(put(database, collection, long_id))), Kind::InvalidId);
 }

@@ -120,7 +120,7 @@ pub enum Command {
         /// Its address now; only a cluster of one changes it.
         url: Option<String>,
     },
-    /// Marks a node `INACTIVE` and ends the process that runs it.
+    /// Marks a node `INACTIVE`, unless it is leaving, and ends the process that runs it.
     ClusterStop {
         /// Name of the node.
         node: String,
@@ -207,6 +207,20 @@ pub enum Command {
         from: String,
         /// The name.
         to: String,
+    },
+    /// Changes the status of a node that still has the one it is believed to have, so that a
+    /// decision made on an older view does not undo what was ordered meanwhile.
+    ClusterMark {
+        /// Name of the node.
+        node: String,
+        /// Its Raft id.
+        raft_id: u64,
+        /// Its role now.
+        role: Option<NodeRole>,
+        /// Its status before.
+        from: NodeStatus,
+        /// Its status now.
+        to: NodeStatus,
     },
 }
 

@@ -270,6 +270,9 @@ mod tests {
             }
         }
         assert_eq!(kind(&format!("{{\"a\":\"{}\"}}", "x".repeat(1000))), Kind::TooLarge);
+        let growing = format!("{{\"a\":[{}1e15]}}", "1e15,".repeat(100));
+        assert!(growing.len() < 1000);
+        assert_eq!(kind(&growing), Kind::TooLarge);
     }
 
     #[test]

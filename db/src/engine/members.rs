@@ -93,6 +93,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         node: &str,
         raft_id: u64,
+        from: Option<NodeStatus>,
         change: impl FnOnce(&mut NodeDocument),
     ) -> Applied {
         let found =
@@ -104,6 +105,13 @@ impl Applier {
                 "list the members with GET /api/cluster",
             );
         };
+        if from.is_some_and(|from| from != document.status) {
+            return refuse(
+                Kind::NotPossibleNow,
+                format!("node {node:?} has become {} meanwhile", document.status),
+                "look at GET /api/cluster and repeat what still makes sense",
+            );
+        }
         change(&mut document);
         self.put_system(txn, system::NODES, node, &document)?;
         self.effects.push(Effect::NodesChanged);

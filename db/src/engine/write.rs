@@ -285,6 +285,14 @@ impl Applier {
         body: String,
         upserted: bool,
     ) -> Step<Wrote> {
+        // An upsert takes the _id from a filter, which nobody has checked for its length.
+        let key = keys::document_key(0, &id).len();
+        if key > keys::KEY_BYTES_MAX {
+            let message = format!("an _id that makes a key of {key} bytes is too long");
+            return Err(Error::new(Kind::InvalidId, message)
+                .hint("use a shorter identifier")
+                .into());
+        }
         let collection = match self.collection(txn, place)? {
             Some(collection) => collection,
             None => self.create_for_write(txn, place, &id, &body)?,

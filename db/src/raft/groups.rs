@@ -4,7 +4,7 @@ use super::log_store::LogStore;
 use super::network::{NetworkFactory, Peers};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
-use super::snapshot::AppliedState;
+use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
 use super::types::{Metrics, Raft, RaftId};
 use crate::engine::Command;
@@ -29,6 +29,8 @@ const READ_INDEX_MAX: Duration = Duration::from_secs(1);
 pub struct GroupConfig {
     /// Directory of the group; `log` and `state` lie in it.
     pub dir: PathBuf,
+    /// Whether this member holds a part of the state already, and so must not begin anew.
+    pub formed: bool,
     /// The calls to the other members; names group, cluster and this node.
     pub peers: Peers,
     /// Interval of heartbeats, in milliseconds.
@@ -54,7 +56,7 @@ pub struct Group {
     /// The consensus itself; used by `cluster/membership.rs` and `api/peer.rs`.
     pub raft: Raft,
     /// Where received snapshots are put before they are installed.
-    pub dir: PathBuf,
+    pub copies: CopySpace,
     store: Arc<Store>,
     writer: Writer,
     proposer: Proposer,
@@ -145,7 +147,8 @@ impl Group {
     /// Opens the group and joins the others.
     ///
     /// # Errors
-    /// When log or state cannot be opened, with the reason.
+    /// When log or state cannot be opened, with the reason; when one of them is missing that was
+    /// there, or the state belongs to another member.
     pub async fn open(config: GroupConfig) -> Result<(Arc<Group>, StateEvents)> {
         let log =
             LogStore::open(&config.dir.join("log"), config.log_chunk_bytes).map_err(|error| {
@@ -153,8 +156,15 @@ impl Group {
             })?;
         clear_leftovers(&config.dir);
         let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
+        take_possession(&config, &log, &store)?;
         let (writer, events, thread) = Writer::start(store.clone(), config.commit_after)?;
-        let network = NetworkFactory { peers: config.peers.clone(), dir: config.dir.clone() };
+        let copies =
+            CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
+        let network = NetworkFactory {
+            peers: config.peers.clone(),
+            copies: copies.clone(),
+            copying: Arc::default(),
+        };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), store.clone());
         let raft_id = config.peers.from;
@@ -166,14 +176,9 @@ impl Group {
             move || read_index_round(raft.clone(), peers.clone(), limit)
         };
         let group = Group {
-            proposer: Proposer::start(
-                raft.clone(),
-                store.clone(),
-                config.dir.clone(),
-                config.proposer,
-            ),
+            proposer: Proposer::start(raft.clone(), store.clone(), config.dir, config.proposer),
             read_index: ReadIndex::start(round),
-            dir: config.dir,
+            copies,
             request_timeout: config.request_timeout,
             raft,
             store,
@@ -184,6 +189,13 @@ impl Group {
             leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
         };
         Ok((Arc::new(group), events))
+    }
+
+    /// Waits until the first members are applied and the state is durable, the first entry of
+    /// every group being its members.
+    pub async fn wait_formed(&self) -> Result<()> {
+        self.writer.wait_visible(1).await.map_err(internal)?;
+        self.writer.make_durable().await.map(drop).map_err(internal)
     }
 
     /// This node's number.
@@ -357,6 +369,43 @@ impl From<StorageError> for Error {
     }
 }
 
+/// Makes a new state this member's own. A member that has lost its log or its state must not
+/// go on: it would vote again, and take part in majorities for entries that it has forgotten.
+fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Result<()> {
+    let me = Owner { cluster_id: config.peers.cluster_id.to_string(), raft_id: config.peers.from };
+    let (owner, empty) = {
+        let read = store.read()?;
+        (Owner::load(&read)?, AppliedState::load(&read)?.log_id.is_none())
+    };
+    let dir = config.dir.display();
+    let lost = |message| {
+        Err(Error::new(Kind::StaleNode, message).hint(
+            "put back what is missing (is the disk mounted?), or remove this node from the \
+             cluster, give it an empty DataDir and register it again",
+        ))
+    };
+    if let Some(other) = owner.as_ref().filter(|owner| **owner != me) {
+        return lost(format!(
+            "the state in {dir} belongs to member {} of cluster {}, and this node is member {} of \
+             cluster {}",
+            other.raft_id, other.cluster_id, me.raft_id, me.cluster_id
+        ));
+    }
+    if config.formed && empty {
+        return lost(format!("the state of this member in {dir}/state is lost"));
+    }
+    if config.formed && log.is_empty() {
+        return lost(format!("the log of this member in {dir}/log is lost"));
+    }
+    if owner.is_none() {
+        let mut txn = store.write()?;
+        me.save(&mut txn)?;
+        txn.commit()?;
+        store.sync()?;
+    }
+    Ok(())
+}
+
 /// Copies that an interrupted snapshot left behind.
 fn clear_leftovers(dir: &std::path::Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -377,6 +426,9 @@ fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
         election_timeout_min: config.election_ms.0,
         election_timeout_max: config.election_ms.1,
         enable_pre_vote: Some(true),
+        // The state is committed behind the answer, so a restarted leader does not know how
+        // far it had acknowledged; an election tells it.
+        enable_leader_restore: Some(false),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
         max_in_snapshot_log_to_keep: config.snapshot_every,
         replication_lag_threshold: config.snapshot_every * 2,

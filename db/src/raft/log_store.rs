@@ -1,8 +1,12 @@
 //! The Raft log on disk: an adaptor of the `raft-log` crate to openraft's storage trait.
 //!
-//! raft-log keeps checksummed chunks and one flushing thread, but gives each flush request
+//! raft-log keeps checksummed chunks and one writing thread, but gives each flush request
 //! its own fdatasync. So at most one flush is outstanding here; appends that come meanwhile
 //! wait together for the next one.
+//!
+//! Handing anything to the writing thread may block until that thread has written what it
+//! holds. So its callback only tells who waited, and a thread of our own asks for the next
+//! flush: the writing thread never waits for itself, nor for the lock of who waits for it.
 
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
 use openraft::entry::RaftEntry;
@@ -16,7 +20,8 @@ use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -24,6 +29,9 @@ use tokio::sync::oneshot;
 const REPLICATION_BYTES_MAX: usize = 2 << 20;
 /// Bytes of entries kept in memory beside the open chunk.
 const CACHE_BYTES: usize = 8 << 20;
+/// Bytes that may wait for the writing thread; past them an append blocks until it has
+/// written some. One message of the append stream fits.
+const UNWRITTEN_BYTES_MAX: usize = 64 << 20;
 /// Buffer for replaying a chunk at start.
 const REPLAY_BYTES: usize = 1 << 20;
 
@@ -78,39 +86,128 @@ fn payload_bytes(payload: &EntryPayload) -> usize {
 
 /// Who waits for a flush.
 enum Flushed {
-    Appends { store: LogStore, waiting: Vec<IOFlushed<TypeConfig>> },
+    Appends(AppendsFlushed),
     Vote(oneshot::Sender<io::Result<()>>),
 }
 
 impl raft_log::Callback for Flushed {
     fn send(self, result: io::Result<()>) {
         match self {
-            Flushed::Appends { store, waiting } => {
-                for flushed in waiting {
-                    flushed.io_completed(copy_result(&result));
-                }
-                store.flush_next();
-            }
+            Flushed::Appends(mut appends) => appends.end(result),
             Flushed::Vote(waiting) => drop(waiting.send(result)),
         }
     }
 }
 
+/// Ends the outstanding flush, once; with an error when it is dropped unsent, because the
+/// writing thread has ended.
+struct AppendsFlushed(Option<Arc<Flushes>>);
+
+impl AppendsFlushed {
+    fn end(&mut self, result: io::Result<()>) {
+        if let Some(flushes) = self.0.take() {
+            flushes.end(result);
+        }
+    }
+}
+
+impl Drop for AppendsFlushed {
+    fn drop(&mut self) {
+        self.end(Err(io::Error::other("the log is not written any more")));
+    }
+}
+
+fn copy(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
+}
+
 fn copy_result(result: &io::Result<()>) -> io::Result<()> {
-    result.as_ref().copied().map_err(|error| io::Error::new(error.kind(), error.to_string()))
+    result.as_ref().copied().map_err(copy)
 }
 
 /// The log of one group. Clones share it.
 #[derive(Clone)]
 pub struct LogStore {
     log: Arc<Mutex<RaftLog<LogTypes>>>,
-    flush: Arc<Mutex<FlushState>>,
+    flushes: Arc<Flushes>,
+}
+
+type Waiting = Vec<IOFlushed<TypeConfig>>;
+
+/// The flush that is outstanding, and who waits for the next one.
+struct Flushes {
+    state: Mutex<FlushState>,
+    /// Wakes the thread that asks for the next flush.
+    next: Sender<()>,
 }
 
 #[derive(Default)]
 struct FlushState {
-    outstanding: bool,
-    waiting: Vec<IOFlushed<TypeConfig>>,
+    outstanding: Option<Waiting>,
+    waiting: Waiting,
+    /// Why nothing can be flushed any more.
+    failure: Option<io::Error>,
+}
+
+impl Flushes {
+    /// Lets `flushed` wait; tells whether a flush must be asked for.
+    fn wait(&self, flushed: IOFlushed<TypeConfig>) -> io::Result<bool> {
+        let mut state = lock(&self.state);
+        if let Some(failure) = &state.failure {
+            return Err(copy(failure));
+        }
+        state.waiting.push(flushed);
+        Ok(state.outstanding.is_none() && state.begin())
+    }
+
+    /// Tells who waited for the outstanding flush; after a failure, everybody. Called on the
+    /// writing thread: takes no other lock, and asks that thread for nothing.
+    fn end(&self, result: io::Result<()>) {
+        let mut state = lock(&self.state);
+        let mut waited = state.outstanding.take().unwrap_or_default();
+        if let Err(error) = &result {
+            tracing::error!(%error, "the log could not be flushed");
+            state.failure = Some(copy(error));
+            waited.append(&mut state.waiting);
+        }
+        let next = state.begin();
+        drop(state);
+        for flushed in waited {
+            flushed.io_completed(copy_result(&result));
+        }
+        if next {
+            let _ = self.next.send(());
+        }
+    }
+}
+
+impl FlushState {
+    /// Makes those who wait the ones of the outstanding flush; tells whether there are any.
+    fn begin(&mut self) -> bool {
+        if !self.waiting.is_empty() {
+            self.outstanding = Some(std::mem::take(&mut self.waiting));
+        }
+        self.outstanding.is_some()
+    }
+}
+
+/// Asks the writing thread for a flush. May block until that thread has written something.
+fn flush(log: &Mutex<RaftLog<LogTypes>>, flushes: &Arc<Flushes>) -> io::Result<()> {
+    let callback = Flushed::Appends(AppendsFlushed(Some(flushes.clone())));
+    lock(log).flush(true, Some(callback))
+}
+
+/// Asks for one flush after the other, until the log is closed.
+fn run_flushes(ended: Receiver<()>, log: Weak<Mutex<RaftLog<LogTypes>>>, flushes: Weak<Flushes>) {
+    while ended.recv().is_ok() {
+        let (Some(log), Some(flushes)) = (log.upgrade(), flushes.upgrade()) else {
+            return;
+        };
+        if let Err(error) = flush(&log, &flushes) {
+            // Those who waited got it when the callback was dropped.
+            tracing::error!(%error, "the log cannot be flushed");
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -123,52 +220,37 @@ impl LogStore {
     /// # Errors
     /// When the directory cannot be used, or a chunk other than the last one is damaged.
     pub fn open(dir: &Path, chunk_bytes: usize) -> io::Result<Self> {
+        LogStore::open_with(dir, chunk_bytes, UNWRITTEN_BYTES_MAX)
+    }
+
+    fn open_with(dir: &Path, chunk_bytes: usize, unwritten_max: usize) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let mut config = Config::new(dir.display());
         config.wal.chunk_max_size = Some(chunk_bytes);
         config.wal.read_buffer_size = Some(REPLAY_BYTES);
         config.wal.flush_batch_wait = Some(Duration::ZERO);
+        config.wal.flush_queue_max_bytes = Some(unwritten_max);
         config.log_cache_capacity = Some(CACHE_BYTES);
-        let log = RaftLog::open(Arc::new(config))?;
-        Ok(LogStore { log: Arc::new(Mutex::new(log)), flush: Arc::default() })
+        let log = Arc::new(Mutex::new(RaftLog::open(Arc::new(config))?));
+        let (next, ended) = mpsc::channel();
+        let flushes = Arc::new(Flushes { state: Mutex::default(), next });
+        let (weak_log, weak_flushes) = (Arc::downgrade(&log), Arc::downgrade(&flushes));
+        std::thread::Builder::new()
+            .name("log-flush".into())
+            .spawn(move || run_flushes(ended, weak_log, weak_flushes))?;
+        Ok(LogStore { log, flushes })
     }
 
-    /// Waits for the flushing thread; nothing is written afterwards.
+    /// Waits for the writing thread; nothing is written afterwards.
     pub fn wait_idle(&self) -> io::Result<()> {
         lock(&self.log).wait_worker_idle()
     }
 
-    /// Begins a flush for `flushed`, or lets it wait for the next one.
-    fn flush_for(&self, flushed: IOFlushed<TypeConfig>) -> io::Result<()> {
-        let mut state = lock(&self.flush);
-        state.waiting.push(flushed);
-        if state.outstanding {
-            return Ok(());
-        }
-        state.outstanding = true;
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        self.flush(waiting)
-    }
-
-    fn flush(&self, waiting: Vec<IOFlushed<TypeConfig>>) -> io::Result<()> {
-        let callback = Flushed::Appends { store: self.clone(), waiting };
-        lock(&self.log).flush(true, Some(callback))
-    }
-
-    /// Called when a flush has ended: begins the next one if appends came meanwhile.
-    fn flush_next(&self) {
-        let mut state = lock(&self.flush);
-        let waiting = std::mem::take(&mut state.waiting);
-        state.outstanding = !waiting.is_empty();
-        drop(state);
-        if !waiting.is_empty()
-            && let Err(error) = self.flush(waiting)
-        {
-            // The waiting callbacks were dropped with the request; openraft notices the
-            // missing confirmation, and the next append reports the error itself.
-            tracing::error!(%error, "the log could not be flushed");
-        }
+    /// Whether nothing was ever written: no vote, no entry.
+    pub fn is_empty(&self) -> bool {
+        let log = lock(&self.log);
+        let state = log.log_state();
+        state.vote().is_none() && state.last().is_none() && state.purged().is_none()
     }
 
     fn read_range(&self, range: impl RangeBounds<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
@@ -248,7 +330,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     {
         let entries = entries.into_iter().map(|entry| (Coded(entry.log_id), Coded(entry.payload)));
         lock(&self.log).append(entries)?;
-        self.flush_for(flushed)
+        match self.flushes.wait(flushed)? {
+            true => flush(&self.log, &self.flushes),
+            false => Ok(()),
+        }
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
@@ -263,5 +348,61 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         lock(&self.log).purge(Coded(upto)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openraft::type_config::TypeConfigExt;
+    use openraft::vote::RaftLeaderId;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn entry(index: u64, bytes: usize) -> Entry {
+        let leader = openraft::alias::LeaderIdOf::<TypeConfig>::new(1, 1);
+        let log_id = LogId::new(leader.to_committed(), index);
+        let payload = crate::raft::types::Payload(vec![0; bytes].into());
+        Entry::new(log_id, openraft::EntryPayload::Normal(payload))
+    }
+
+    /// Symptom: the node stops answering for ever. Cause: the writing thread's callback asked
+    /// for the next flush, and so waited for a lock whose holder waited for that thread.
+    #[test]
+    fn appends_end_when_they_come_faster_than_the_disk_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = LogStore::open_with(dir.path(), 4096, 1).unwrap();
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let mut waiting = Vec::new();
+            for index in 0..400 {
+                let (flushed, wait) = TypeConfig::oneshot();
+                let append = log.append([entry(index, 1000)], IOFlushed::signal(flushed));
+                runtime.block_on(append).unwrap();
+                waiting.push(wait);
+            }
+            for wait in waiting {
+                runtime.block_on(wait).unwrap().unwrap();
+            }
+            done.send(log).unwrap();
+        });
+        let log = ended.recv_timeout(LIMIT).expect("the appends wait for ever");
+        assert_eq!(log.read_range(0..400, usize::MAX).unwrap().len(), 400);
+    }
+
+    #[test]
+    fn after_a_failed_flush_those_who_wait_and_all_later_appends_get_the_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = LogStore::open(dir.path(), 1 << 20).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (first, first_told) = TypeConfig::oneshot();
+        let (second, second_told) = TypeConfig::oneshot();
+        assert!(log.flushes.wait(IOFlushed::signal(first)).unwrap());
+        assert!(!log.flushes.wait(IOFlushed::signal(second)).unwrap());
+        drop(AppendsFlushed(Some(log.flushes.clone())));
+        assert!(runtime.block_on(first_told).unwrap().is_err());
+        assert!(runtime.block_on(second_told).unwrap().is_err());
+        assert!(runtime.block_on(log.append([entry(0, 1)], IOFlushed::noop())).is_err());
     }
 }

@@ -7,7 +7,7 @@
 //! membership is the net below, for entries that vote before they are applied.
 
 use super::node_key::{NodeKey, PEER_HEADER};
-use super::snapshot::{SnapshotData, StateSnapshot};
+use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -34,6 +35,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// Largest message of the append stream: one batch of the largest documents, and some room.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// Longest time for a small message with entries; a larger one gets more.
+const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
+/// Slowest connection over which entries of every size get through: about 1 MiB/s.
+const SLOWEST_BYTES_PER_MS: u64 = 1024;
 /// Longest time for sending a snapshot before it is begun again.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -139,7 +144,9 @@ pub struct NetworkFactory {
     /// The calls to members.
     pub peers: Peers,
     /// Where copies are made.
-    pub dir: PathBuf,
+    pub copies: CopySpace,
+    /// Held by who makes and sends a copy: there is one at a time.
+    pub copying: Arc<Mutex<()>>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
@@ -148,7 +155,8 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     async fn new_client(&mut self, target: RaftId, node: &BasicNode) -> Connection {
         Connection {
             peers: self.peers.clone(),
-            dir: self.dir.clone(),
+            copies: self.copies.clone(),
+            copying: self.copying.clone(),
             to: target,
             fallback: node.addr.clone(),
             stream: None,
@@ -159,7 +167,8 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 /// The way to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
-    dir: PathBuf,
+    copies: CopySpace,
+    copying: Arc<Mutex<()>>,
     to: RaftId,
     fallback: String,
     /// The append stream; taken out during an exchange, so that an aborted one closes it.
@@ -219,14 +228,13 @@ impl Connection {
 
     async fn exchange(
         &mut self,
-        request: &AppendEntriesRequest<TypeConfig>,
+        request: Vec<u8>,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.connect().await?,
         };
-        let bytes = postcard::to_stdvec(request).map_err(broken)?;
-        stream.send(Message::binary(bytes)).await.map_err(broken)?;
+        stream.send(Message::binary(request)).await.map_err(broken)?;
         loop {
             match stream.next().await {
                 Some(Ok(Message::Binary(answer))) => {
@@ -245,13 +253,18 @@ impl Connection {
         &self,
         vote: Vote,
         store: Arc<Store>,
-        path: PathBuf,
     ) -> Result<SnapshotResponse<TypeConfig>> {
-        let file = tokio::task::spawn_blocking(move || {
-            store.copy_to(&path).map_err(internal)?;
-            std::fs::File::open(&path).map_err(internal)
+        let turn = self.copying.clone().lock_owned().await;
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = self.copies.dir.join(format!("outgoing-{number}.mdb"));
+        let (copy, space) = (Copy { path, _turn: turn }, self.copies.clone());
+        let copying = tokio::task::spawn_blocking(move || {
+            space.check(store.used_bytes() as u64)?;
+            store.copy_to(&copy.path)?;
+            let file = std::fs::File::open(&copy.path).map_err(internal)?;
+            Ok::<_, Error>((file, copy))
         });
-        let file = file.await.map_err(internal)??;
+        let (file, _copy) = copying.await.map_err(internal)??;
         let vote = postcard::to_stdvec(&vote).map_err(internal)?;
         let head = futures_util::stream::iter([
             Ok((vote.len() as u32).to_be_bytes().to_vec()),
@@ -279,6 +292,24 @@ fn file_chunks(
     })
 }
 
+/// How long a member may take for a message with entries, which may take its disk a while;
+/// a large one that never got through in time would block the log for ever.
+fn entries_limit(bytes: usize) -> Duration {
+    ENTRIES_TIMEOUT + Duration::from_millis(bytes as u64 / SLOWEST_BYTES_PER_MS)
+}
+
+/// A copy on its way, removed when it has been sent, or is not to be any more.
+struct Copy {
+    path: PathBuf,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 static COPIES: AtomicU64 = AtomicU64::new(0);
 
 impl RaftNetworkV2<TypeConfig> for Connection {
@@ -289,9 +320,12 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        // Entries may take the follower's disk a while; a heartbeat may not.
-        let limit = if rpc.entries.is_empty() { option.hard_ttl() } else { Duration::from_secs(5) };
-        match tokio::time::timeout(limit, self.exchange(&rpc)).await {
+        let bytes = postcard::to_stdvec(&rpc).map_err(broken)?;
+        let limit = match rpc.entries.is_empty() {
+            true => option.hard_ttl(),
+            false => entries_limit(bytes.len()),
+        };
+        match tokio::time::timeout(limit, self.exchange(bytes)).await {
             Ok(answer) => answer,
             Err(_) => Err(broken("the peer did not answer in time")),
         }
@@ -324,18 +358,15 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             let error = NetworkError::from_string("only this node's own state can be sent");
             return Err(StreamingError::Network(error));
         };
-        let number = COPIES.fetch_add(1, Ordering::Relaxed);
-        let copy = self.dir.join(format!("outgoing-{number}.mdb"));
         let sent = tokio::select! {
-            sent = self.send_snapshot(vote, store, copy.clone()) => sent,
-            closed = cancel => {
-                let _ = std::fs::remove_file(&copy);
-                return Err(StreamingError::Closed(closed));
-            }
+            sent = self.send_snapshot(vote, store) => sent,
+            closed = cancel => return Err(StreamingError::Closed(closed)),
         };
-        let _ = std::fs::remove_file(&copy);
         sent.map_err(|error| match error.kind {
-            Kind::NodeUnreachable => StreamingError::Unreachable(Unreachable::from_string(error)),
+            // Both are tried again after a pause.
+            Kind::NodeUnreachable | Kind::StorageFull => {
+                StreamingError::Unreachable(Unreachable::from_string(error))
+            }
             _ => StreamingError::Network(NetworkError::from_string(error)),
         })
     }
@@ -346,5 +377,16 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> std::result::Result<TransferLeaderResponse<TypeConfig>, RpcError> {
         self.call("transfer-leader", &request, &option).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_message_gets_the_time_that_a_slow_connection_takes() {
+        assert_eq!(entries_limit(100), ENTRIES_TIMEOUT);
+        assert_eq!(entries_limit(16 << 20), ENTRIES_TIMEOUT + Duration::from_millis(16 << 10));
     }
 }

@@ -7,7 +7,7 @@
 use super::types::{Payload, Raft, TypeConfig};
 use crate::engine::{Command, Outcome};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{StorageError, Store};
+use crate::storage::{StorageError, Store, free_disk_bytes};
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl Task {
             let each = commands.iter().map(|command| command.space_needed(&read));
             each.sum::<std::result::Result<u64, StorageError>>()?
         };
-        let disk = rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |fs| fs.f_bavail * fs.f_frsize);
+        let disk = free_disk_bytes(&self.dir);
         let map = self.store.free_map_bytes() as u64;
         if disk.min(map) >= self.limits.reserve_bytes.saturating_add(needed) {
             return Ok(());

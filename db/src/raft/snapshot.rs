@@ -5,8 +5,9 @@
 //! copy of the environment, which tells by itself up to where it goes.
 
 use super::state_machine::Writer;
-use super::types::{LogId, Membership, TypeConfig};
-use crate::storage::{Read, StorageError, Store, Table};
+use super::types::{LogId, Membership, RaftId, TypeConfig};
+use crate::error::{Error, Kind, Result};
+use crate::storage::{Read, StorageError, Store, Table, WriteTxn, free_disk_bytes};
 use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -40,7 +41,7 @@ pub struct AppliedState {
 
 impl AppliedState {
     /// Reads the state stored with the tables; the default when they are new.
-    pub fn load(read: &impl Read) -> Result<Self, StorageError> {
+    pub fn load(read: &impl Read) -> std::result::Result<Self, StorageError> {
         match read.get(Table::Meta, APPLIED_KEY)? {
             None => Ok(AppliedState::default()),
             Some(bytes) => postcard::from_bytes(bytes)
@@ -49,7 +50,7 @@ impl AppliedState {
     }
 
     /// Stores the state in the transaction that carries its effects.
-    pub fn save(&self, txn: &mut crate::storage::WriteTxn<'_>) -> Result<(), StorageError> {
+    pub fn save(&self, txn: &mut WriteTxn<'_>) -> std::result::Result<(), StorageError> {
         let bytes =
             postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
         txn.put(Table::Meta, APPLIED_KEY, &bytes)
@@ -66,6 +67,64 @@ impl AppliedState {
     }
 }
 
+/// Where copies of the state are put, sent and received ones, and what they must leave free.
+/// A full disk ends the node at its next flush; a copy can wait.
+#[derive(Debug, Clone)]
+pub struct CopySpace {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Bytes of disk that stay free.
+    pub reserve_bytes: u64,
+}
+
+impl CopySpace {
+    /// Checks that there is room for so many bytes more.
+    ///
+    /// # Errors
+    /// `storage_full`.
+    pub fn check(&self, bytes: u64) -> Result<()> {
+        let free = free_disk_bytes(&self.dir);
+        if free >= bytes.saturating_add(self.reserve_bytes) {
+            return Ok(());
+        }
+        let dir = self.dir.display();
+        let message = format!("{dir} has {free} bytes free, too few for a snapshot of {bytes}");
+        Err(Error::new(Kind::StorageFull, message)
+            .hint("free space; the snapshot is tried again by itself"))
+    }
+}
+
+const OWNER_KEY: &[u8] = b"owner";
+
+/// Whose state an environment holds. Stored when it is made, and never taken over from
+/// another node's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The cluster.
+    pub cluster_id: String,
+    /// The member.
+    pub raft_id: RaftId,
+}
+
+impl Owner {
+    /// Reads whose state it is; none when it is new.
+    pub fn load(read: &impl Read) -> std::result::Result<Option<Self>, StorageError> {
+        let Some(bytes) = read.get(Table::Meta, OWNER_KEY)? else {
+            return Ok(None);
+        };
+        postcard::from_bytes(bytes)
+            .map(Some)
+            .map_err(|error| StorageError::Failed(format!("the owner of the state: {error}")))
+    }
+
+    /// Stores whose state it is.
+    pub fn save(&self, txn: &mut WriteTxn<'_>) -> std::result::Result<(), StorageError> {
+        let bytes =
+            postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
+        txn.put(Table::Meta, OWNER_KEY, &bytes)
+    }
+}
+
 /// Builds a snapshot by making the applied state durable.
 pub struct SnapshotBuilder {
     pub(super) writer: Writer,
@@ -78,5 +137,21 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     async fn build_snapshot(&mut self) -> io::Result<StateSnapshot> {
         let meta = self.writer.make_durable().await?.into_meta();
         Ok(Snapshot { meta, snapshot: SnapshotData::Live(self.store.clone()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_leaves_the_reserve_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let space = |reserve_bytes| CopySpace { dir: dir.path().to_owned(), reserve_bytes };
+        let free = free_disk_bytes(dir.path());
+        assert_eq!(space(0).check(1), Ok(()));
+        assert_eq!(space(0).check(u64::MAX).unwrap_err().kind, Kind::StorageFull);
+        assert_eq!(space(free).check(1 << 40).unwrap_err().kind, Kind::StorageFull);
+        assert_eq!(space(u64::MAX).check(1).unwrap_err().kind, Kind::StorageFull);
     }
 }

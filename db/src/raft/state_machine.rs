@@ -8,7 +8,7 @@
 //! to where the committed transactions go.
 
 use super::snapshot::{
-    AppliedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
+    AppliedState, Owner, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::{Applier, Command, Effect};
@@ -271,7 +271,11 @@ impl WriterThread {
 
     fn install(&mut self, from: &Store) -> Result<(), StorageError> {
         let mut txn = self.store.write()?;
+        let owner = Owner::load(&txn)?;
         txn.replace_all(from)?;
+        if let Some(owner) = owner {
+            owner.save(&mut txn)?;
+        }
         txn.commit()?;
         self.store.sync()?;
         self.applied = AppliedState::load(&self.store.read()?)?;

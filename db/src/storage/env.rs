@@ -136,8 +136,12 @@ impl Store {
     pub fn free_map_bytes(&self) -> usize {
         // The last page number counts pages that were freed too, so this errs on the safe side
         // only after large deletions; the free list is used before the file grows.
-        let used = (self.env.info().last_page_number + 1) * self.env.stat().page_size as usize;
-        self.map_bytes.saturating_sub(used)
+        self.map_bytes.saturating_sub(self.used_bytes())
+    }
+
+    /// Bytes that the environment has taken so far; as many as a copy of it takes.
+    pub fn used_bytes(&self) -> usize {
+        (self.env.info().last_page_number + 1) * self.env.stat().page_size as usize
     }
 
     /// Refuses reads from now on; called when the node stops.
@@ -259,6 +263,11 @@ impl WriteTxn<'_> {
     pub fn commit(self) -> Result<()> {
         Ok(self.txn.commit()?)
     }
+}
+
+/// Free bytes of the disk that `dir` lies on; as many as there can be when nobody knows.
+pub fn free_disk_bytes(dir: &Path) -> u64 {
+    rustix::fs::statvfs(dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
 }
 
 fn checksum(key: &[u8], value: &[u8]) -> u64 {

@@ -3,4 +3,4 @@
 pub mod env;
 pub mod keys;
 
-pub use env::{Read, ReadTxn, StorageError, Store, Table, WriteTxn};
+pub use env::{Read, ReadTxn, StorageError, Store, Table, WriteTxn, free_disk_bytes};
