@@ -18,6 +18,10 @@ use std::rc::Rc;
 /// Cursor and place of a listing.
 const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
 const PAGE_DEFAULT: u64 = 100;
+/// Bytes after which a page ends, whatever the limit; the cursor leads on.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+/// Bytes past which a page is refused that must be whole, because no cursor leads on.
+const WHOLE_PAGE_BYTES_MAX: usize = 64 << 20;
 
 /// `GET …/documents/{id}`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
@@ -101,7 +105,9 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET …/documents`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
-    let (page, index) = page(&call).await?;
+    // Who counts documents would miss those that were cut off.
+    let whole = call.parameter(&["offset"]).is_some();
+    let (page, index) = page(&call, whole).await?;
     let mut body = b"{\"documents\":".to_vec();
     body.extend_from_slice(&page.documents);
     if let Some(cursor) = page.cursor {
@@ -120,7 +126,10 @@ pub struct Page {
 }
 
 /// Reads the page that a call asks for, on the pool for longer reads.
-pub async fn page(call: &Call) -> Result<(Page, u64)> {
+///
+/// # Errors
+/// `too_large` for a `whole` page past the bound; others end there.
+pub async fn page(call: &Call, whole: bool) -> Result<(Page, u64)> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(call)?;
     let (database, collection) = (database.to_owned(), collection.to_owned());
@@ -133,7 +142,12 @@ pub async fn page(call: &Call) -> Result<(Page, u64)> {
         let index = group.visible_index();
         let read = group.read()?;
         let id = find_collection(&read, &database, &collection)?;
-        read_page(&read, id, limit, offset, after).map(|page| (page, index))
+        let bytes_max = if whole { WHOLE_PAGE_BYTES_MAX } else { PAGE_BYTES_MAX };
+        let page = read_page(&read, id, limit, offset, after, bytes_max)?;
+        if whole && page.documents.len() > bytes_max {
+            return Err(page_too_large());
+        }
+        Ok((page, index))
     });
     reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
 }
@@ -144,6 +158,7 @@ fn read_page(
     limit: usize,
     offset: u64,
     after: Option<DocumentId>,
+    bytes_max: usize,
 ) -> Result<Page> {
     let start = match &after {
         Some(id) => keys::successor(keys::document_key(collection, id)),
@@ -161,10 +176,19 @@ fn read_page(
         }
         documents.extend_from_slice(decode(stored)?.1);
         last = keys::document_id(key);
+        if documents.len() >= bytes_max {
+            break;
+        }
     }
     documents.push(b']');
     let more = entries.peek().is_some();
     Ok(Page { documents, cursor: last.filter(|_| more).map(|id| cursor(&id)) })
+}
+
+fn page_too_large() -> Error {
+    let message = format!("the page has more than {WHOLE_PAGE_BYTES_MAX} bytes");
+    Error::new(Kind::TooLarge, message)
+        .hint("ask for fewer documents with limit=, or read /api/v1/… without offset, by cursor")
 }
 
 fn cursor(id: &DocumentId) -> String {

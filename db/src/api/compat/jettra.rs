@@ -37,8 +37,8 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
     }
 }
 
-/// `GET /api/query`: a page as a bare array.
+/// `GET /api/query`: a page as a bare array, which has no place for a cursor.
 pub async fn query(call: Rc<Call>) -> Result<Reply> {
-    let (page, index) = document::page(&call).await?;
+    let (page, index) = document::page(&call, true).await?;
     Ok(Reply::bytes(page.documents).at(index))
 }
