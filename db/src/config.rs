@@ -73,6 +73,8 @@ pub const KEYS: &[Key] = &[
     key("HttpWorkers", Type::Number, "2", "threads that serve HTTP"),
     key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
     key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
+    key("BodyMemoryMb", Type::Number, "256", "memory for bodies of calls and writes that wait, all together, before callers get 429"),
+    key("BodyTimeoutMs", Type::Number, "30000", "longest time that the body of a call may take to arrive"),
     key("BatchMax", Type::Number, "512", "writes in one log entry"),
     key("DocumentBytesMax", Type::Number, "16777216", "largest document in bytes"),
     key("DepthMax", Type::Number, "64", "deepest nesting of a document"),
@@ -119,6 +121,8 @@ pub struct Config {
     pub http_workers: usize,
     pub request_timeout_ms: u64,
     pub queue_max: usize,
+    pub body_memory_mb: usize,
+    pub body_timeout_ms: u64,
     pub batch_max: usize,
     pub document_bytes_max: usize,
     pub depth_max: usize,
@@ -317,7 +321,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 22] = [
+        let bounds: [(&str, u64, u64, u64); 24] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -330,6 +334,8 @@ impl Config {
             ("HttpWorkers", self.http_workers as u64, 1, 64),
             ("RequestTimeoutMs", self.request_timeout_ms, 100, 600_000),
             ("QueueMax", self.queue_max as u64, 1, 1_000_000),
+            ("BodyMemoryMb", self.body_memory_mb as u64, 64, 1024 * 1024),
+            ("BodyTimeoutMs", self.body_timeout_ms, 100, 600_000),
             ("BatchMax", self.batch_max as u64, 1, 4096),
             ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
             ("DepthMax", self.depth_max as u64, 1, 100),

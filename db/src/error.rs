@@ -176,12 +176,15 @@ pub struct Error {
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.
     pub details: Option<Box<Value>>,
+    /// Log index of what was done all the same, when something was.
+    #[serde(skip)]
+    pub index: Option<u64>,
 }
 
 impl Error {
     /// An error without hint and details.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), hint: None, details: None }
+        Error { kind, message: message.into(), hint: None, details: None, index: None }
     }
 
     /// Adds the next step.

@@ -21,14 +21,22 @@ pub async fn token(node: &Node) -> String {
 /// # Panics
 /// When nobody listens.
 pub async fn queue(node: &Node, token: &str, call: &str, body: &str) -> Queued {
+    begin(node, token, call, body.len(), body.as_bytes()).await
+}
+
+/// Sends a call of whose body, which is to have `length` bytes, only the beginning comes.
+///
+/// # Panics
+/// When nobody listens.
+pub async fn begin(node: &Node, token: &str, call: &str, length: usize, body: &[u8]) -> Queued {
     let stream = TcpStream::connect(("127.0.0.1", node.port)).await;
     let mut stream = stream.expect("the kernel takes the connection");
-    let length = body.len();
-    let request = format!(
+    let head = format!(
         "{call} HTTP/1.1\r\nhost: node\r\nauthorization: {token}\r\nconnection: close\r\n\
-         content-length: {length}\r\n\r\n{body}"
+         content-length: {length}\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).await.expect("the kernel takes the request");
+    let request = [head.as_bytes(), body].concat();
+    stream.write_all(&request).await.expect("the kernel takes the request");
     Queued(stream)
 }
 

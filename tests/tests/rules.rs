@@ -242,11 +242,7 @@ async fn a_schema_refuses_or_warns() {
         assert!(violation["expected"].is_string() && violation["found"].is_string(), "{violation}");
     }
     let dry = documents.ask("validate", json!({})).await;
-    assert_eq!(
-        (&dry["checked"], &dry["invalidCount"], &dry["invalid_count"]),
-        (&json!(2), &json!(null), &json!(1)),
-        "{dry}"
-    );
+    assert_eq!((&dry["checked"], &dry["invalidCount"]), (&json!(2), &json!(1)), "{dry}");
     assert_eq!(dry["invalid"][0]["document"], "old", "{dry}");
     let dry = documents
         .ask(
@@ -254,7 +250,7 @@ async fn a_schema_refuses_or_warns() {
             json!({"documents": [{"name": "Bob"}, {"name": "B", "n": 11}], "schema": schema}),
         )
         .await;
-    assert_eq!((&dry["checked"], &dry["invalid_count"]), (&json!(2), &json!(1)), "{dry}");
+    assert_eq!((&dry["checked"], &dry["invalidCount"]), (&json!(2), &json!(1)), "{dry}");
     let rules: Vec<_> = dry["invalid"][0]["violations"]
         .as_array()
         .expect("a list")

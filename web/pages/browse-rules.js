@@ -129,7 +129,7 @@ export class RulesPane {
 
   #result(result) {
     const invalid = result.get('invalid');
-    const total = Number(result.get('invalid_count'));
+    const total = Number(result.get('invalidCount'));
     const checked = plural(result.get('checked'), 'document');
     if (!total) return html`<p class="good" data-testid="validate-result">All is well: ${checked} checked.</p>`;
     return html`<p class="bad" data-testid="validate-result">

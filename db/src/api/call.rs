@@ -6,6 +6,7 @@ use crate::engine::Target;
 use crate::engine::document::{check_id_size, parse_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
+use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
@@ -43,6 +44,8 @@ pub struct Call {
     pub added: Option<String>,
     /// The body.
     pub body: Bytes,
+    /// The room that the body takes.
+    pub share: Arc<Share>,
 }
 
 impl Call {

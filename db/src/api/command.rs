@@ -118,7 +118,8 @@ async fn execute(
                 hint: hint.map(|hint| json!(hint)),
                 explain,
             };
-            let (page, index) = query::find_page(call, Find::parse(body, max)?).await?;
+            let find = Find { whole: true, ..Find::parse(body, max)? };
+            let (page, index) = query::find_page(call, find).await?;
             if !one || page.explained.is_some() {
                 return Ok(rows(page).at(index));
             }

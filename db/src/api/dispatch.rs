@@ -40,17 +40,27 @@ pub enum Answer {
     Forwarded(forward::Answer),
 }
 
-/// Carries out a call.
-pub async fn answer(route: &'static Route, mut call: Call) -> Result<Answer> {
-    let came_from_node = authenticate(route, &mut call).await?;
-    check_state(route, &call)?;
+/// Who a call comes from; proof that it was admitted.
+pub struct Admitted {
+    from_node: bool,
+}
+
+/// Decides by the head of a call whether it is carried out; nobody's body is read before.
+pub async fn admit(route: &Route, call: &mut Call) -> Result<Admitted> {
+    let from_node = authenticate(route, call).await?;
+    check_state(route, call)?;
+    Ok(Admitted { from_node })
+}
+
+/// Carries out a call that was admitted.
+pub async fn answer(route: &'static Route, call: Call, admitted: Admitted) -> Result<Answer> {
     let call = Rc::new(call);
     match route.place {
         Place::Here => (route.handler)(call).await.map(Answer::Here),
         Place::Depends(on_the_leader) if !on_the_leader(&call)? => {
             (route.handler)(call).await.map(Answer::Here)
         }
-        _ if came_from_node => on_leader(route, call).await,
+        _ if admitted.from_node => on_leader(route, call).await,
         _ => find_leader(route, call).await,
     }
 }

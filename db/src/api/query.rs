@@ -34,6 +34,8 @@ const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::
 const PAGE_DEFAULT: u64 = 100;
 /// Bytes after which a page ends, with a cursor for the rest.
 const PAGE_BYTES: usize = 4 << 20;
+/// Bytes past which an answer is refused that must be whole, because no cursor leads on.
+const WHOLE_BYTES_MAX: usize = 64 << 20;
 /// Estimated cost, in microseconds, up to which a query runs without changing threads.
 const INLINE_COST: f64 = 150.0;
 
@@ -56,8 +58,10 @@ pub struct Find {
     pub after: Option<Position>,
     /// Whether the plan is wanted instead of the documents.
     pub explain: Option<ExplainLevel>,
+    /// Whether the answer has no place for a cursor, so that it must not be cut at its size.
+    pub whole: bool,
     /// What a cursor is bound to: filter and sort.
-    fingerprint: u64,
+    pub fingerprint: u64,
 }
 
 /// The answer to a query.
@@ -147,6 +151,7 @@ impl Find {
             hint: hint.transpose()?,
             after,
             explain: body.explain,
+            whole: false,
             fingerprint,
         })
     }
@@ -222,7 +227,17 @@ impl Find {
                 }
                 self.write(&next, &mut page.documents, ctx)?;
                 returned += 1;
-                let full = returned == self.limit || page.documents.len() >= PAGE_BYTES;
+                let bytes = page.documents.len();
+                if self.whole && bytes > WHOLE_BYTES_MAX {
+                    return Err(Error::new(
+                        Kind::TooLarge,
+                        format!("the answer has more than {WHOLE_BYTES_MAX} bytes"),
+                    )
+                    .hint(
+                        "ask for fewer documents or fields, or read page by page with a cursor",
+                    ));
+                }
+                let full = returned == self.limit || bytes >= PAGE_BYTES && !self.whole;
                 // Explained, the query reads no more than the answer needs.
                 if full && self.explain.is_none() && found.peek().is_some() {
                     page.cursor = self.cursor(&next);
@@ -433,7 +448,9 @@ pub fn find_from_parameters(call: &Call) -> Result<Find> {
         hint: json("hint", true)?,
         explain,
     };
-    Find::parse(body, max)
+    // Who counts documents himself would miss those that were cut off.
+    let whole = call.parameter(&["offset"]).is_some();
+    Ok(Find { whole, ..Find::parse(body, max)? })
 }
 
 /// `GET …/documents`

@@ -6,6 +6,8 @@ use super::reply::Reply;
 use super::{Place, ROUTES, Route, peer, web as page};
 use crate::auth::Access;
 use crate::error::{Error, Kind, Result};
+use crate::raft::room::{Room, Share};
+use actix_web::http::header;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
@@ -13,10 +15,16 @@ use futures_util::StreamExt;
 use jettra_driver::wire::{CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// Bytes of a body that is refused which are still read, so that the client gets the answer
-/// instead of a broken connection.
+/// Bytes of a refused body that are still read, and thrown away.
 const DRAIN_BYTES_MAX: usize = 64 << 20;
+/// Longest time for that.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Pause of the client after which nothing more of it is read.
+const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(200);
+/// Largest body of a call that needs no credentials.
+const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
 static STREAM: Route = node_route("GET", "/raft/rpc/stream");
 static SNAPSHOT: Route = node_route("POST", "/raft/rpc/snapshot");
@@ -66,25 +74,48 @@ async fn serve(
     route: &'static Route,
     app: web::Data<App>,
     http: HttpRequest,
-    payload: Payload,
+    mut payload: Payload,
 ) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
-    let answer = match read_body(&app, &http, payload).await {
-        Ok(body) => {
-            let mut call = make_call(app.clone(), &http, body);
-            if !matches!(route.place, Place::Here) && route.access != Access::Node {
-                note_called_node(&mut call);
-            }
-            dispatch::answer(route, call).await
-        }
-        Err(error) => Err(error),
-    };
-    match answer {
+    match serve_call(route, app.clone(), &http, &mut payload).await {
         Ok(Answer::Here(reply)) => respond(&app, reply, index),
         Ok(Answer::Forwarded(answer)) => pass_on(&app, answer),
-        Err(error) => respond_error(&app, &http, &error, index),
+        Err(error) => {
+            drain(&mut payload).await;
+            respond_error(&app, &http, &error, index)
+        }
     }
+}
+
+async fn serve_call(
+    route: &'static Route,
+    app: Arc<App>,
+    http: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<Answer> {
+    let mut call = make_call(app.clone(), http);
+    if !matches!(route.place, Place::Here) && route.access != Access::Node {
+        note_called_node(&mut call);
+    }
+    let admitted = dispatch::admit(route, &mut call).await?;
+    let config = &app.cluster.config;
+    let limit = Duration::from_millis(config.body_timeout_ms);
+    let max = match route.access {
+        Access::Open => OPEN_BODY_BYTES_MAX.min(config.document_bytes_max),
+        _ => config.document_bytes_max,
+    };
+    // What nodes say to each other is small, and must not wait for clients.
+    let room = (route.access != Access::Node).then_some(&app.cluster.room);
+    let reading = tokio::time::timeout(limit, read_body(http, payload, max, room));
+    let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
+    (call.body, call.share) = (body, share.into());
+    dispatch::answer(route, call, admitted).await
+}
+
+fn too_slow(http: &HttpRequest, limit: Duration) -> Error {
+    let message = format!("the body of {} did not arrive within {limit:?}", http.path());
+    Error::new(Kind::InvalidBody, message).hint("send it faster, or in smaller parts")
 }
 
 /// The index that an answer may name which does not say what it reflects. It is looked up
@@ -103,11 +134,22 @@ fn note_called_node(call: &mut Call) {
     }
 }
 
-fn make_call(app: Arc<App>, http: &HttpRequest, body: Bytes) -> Call {
+/// A call without its body.
+fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
     let path = http.match_info();
     let path = path.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
     let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
-    Call { app, user: None, session: None, path, query, http: http.clone(), added: None, body }
+    Call {
+        app,
+        user: None,
+        session: None,
+        path,
+        query,
+        http: http.clone(),
+        added: None,
+        body: Bytes::new(),
+        share: Arc::default(),
+    }
 }
 
 /// actix leaves escaped slashes and percent signs in path parameters.
@@ -118,10 +160,15 @@ fn decode(value: &str) -> String {
     value.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")
 }
 
-async fn read_body(app: &App, http: &HttpRequest, mut payload: Payload) -> Result<Bytes> {
-    let max = app.cluster.config.document_bytes_max;
+/// Reads a body of at most `max` bytes, taking room for it as it comes.
+async fn read_body(
+    http: &HttpRequest,
+    payload: &mut Payload,
+    max: usize,
+    room: Option<&Room>,
+) -> Result<(Bytes, Share)> {
+    let mut share = Share::default();
     let mut body = BytesMut::new();
-    let mut size = 0;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Error::new(
@@ -129,26 +176,43 @@ async fn read_body(app: &App, http: &HttpRequest, mut payload: Payload) -> Resul
                 format!("the body of {} was cut off: {error}", http.path()),
             )
         })?;
-        size += chunk.len();
-        if size <= max {
-            body.extend_from_slice(&chunk);
-        } else if size > DRAIN_BYTES_MAX {
-            break;
-        } else {
-            body = BytesMut::new();
+        let size = body.len() + chunk.len();
+        if size > max {
+            return Err(crate::engine::document::too_large(said_length(http).max(size), max));
+        }
+        if let Some(room) = room {
+            share.join(room.take(chunk.len())?);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body.freeze(), share))
+}
+
+/// How long the body is, as the client says.
+fn said_length(http: &HttpRequest) -> usize {
+    let length = http.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
+}
+
+/// Reads what is still coming of a refused call, so that the client gets the answer instead
+/// of a broken connection.
+async fn drain(payload: &mut Payload) {
+    let deadline = Instant::now() + DRAIN_MAX;
+    let mut size = 0;
+    while size <= DRAIN_BYTES_MAX && Instant::now() < deadline {
+        match tokio::time::timeout(DRAIN_PAUSE_MAX, payload.next()).await {
+            Ok(Some(Ok(chunk))) => size += chunk.len(),
+            _ => return,
         }
     }
-    if size > max {
-        return Err(crate::engine::document::too_large(size, max));
-    }
-    Ok(body.freeze())
 }
 
 async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
-    let call = make_call(app.clone(), &http, Bytes::new());
-    let answer = match dispatch::answer(&STREAM, call.clone()).await {
+    let mut call = make_call(app.clone(), &http);
+    let answer = match dispatch::admit(&STREAM, &mut call).await {
         Ok(_) => peer::stream(call, &http, payload).await,
         Err(error) => Err(error),
     };
@@ -158,8 +222,8 @@ async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) 
 async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
-    let call = make_call(app.clone(), &http, Bytes::new());
-    let answer = match dispatch::answer(&SNAPSHOT, call.clone()).await {
+    let mut call = make_call(app.clone(), &http);
+    let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
         Ok(_) => peer::snapshot(call, payload).await,
         Err(error) => Err(error),
     };
@@ -251,5 +315,5 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> Ht
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
         reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
     }
-    respond(app, reply, index)
+    respond(app, reply, error.index.unwrap_or(index))
 }

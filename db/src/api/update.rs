@@ -300,7 +300,7 @@ pub async fn run_bulk(
         Some((at, error)) => {
             let message = format!("operation {at}: {}", error.message);
             let details = json!({"operation": at, "details": error.details, "result": reply});
-            Err(Error { message, ..error }.details(details))
+            Err(Error { message, index: Some(index), ..error }.details(details))
         }
     }
 }

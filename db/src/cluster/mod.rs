@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::network::Peers;
 use crate::raft::node_key::NodeKey;
 use crate::raft::proposer::ProposerLimits;
+use crate::raft::room::Room;
 use crate::raft::state_machine::StateEvents;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupConfig};
@@ -45,6 +46,8 @@ pub struct Cluster {
     pub key: NodeKey,
     /// Identity of this process, new at every start.
     pub boot: String,
+    /// Room for the bodies of calls and the writes that wait.
+    pub room: Room,
     /// HTTP connections to other nodes.
     pub http: reqwest::Client,
     /// The members, as this node has applied them.
@@ -76,6 +79,7 @@ impl Cluster {
         Ok(Arc::new(Cluster {
             key: NodeKey::new(secret),
             boot: uuid::Uuid::now_v7().to_string(),
+            room: Room::new(config.body_memory_mb << 20),
             http,
             nodes: Arc::default(),
             contacts: Mutex::default(),
@@ -247,6 +251,7 @@ impl Cluster {
             request_timeout: Duration::from_millis(config.request_timeout_ms),
             proposer: ProposerLimits {
                 queue_max: config.queue_max,
+                room: self.room.clone(),
                 batch_max: config.batch_max,
                 batch_bytes_max: 1 << 20,
                 reserve_bytes: config.disk_reserve_mb << 20,

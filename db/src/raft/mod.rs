@@ -8,6 +8,7 @@ pub mod network;
 pub mod node_key;
 pub mod proposer;
 pub mod read_index;
+pub mod room;
 pub mod snapshot;
 pub mod state_machine;
 pub mod types;

@@ -4,6 +4,7 @@
 //! flush serves many writers (group commit). The queue is bounded; past it the caller is
 //! told to come back.
 
+use super::room::{Room, Share};
 use super::types::{Payload, Raft, TypeConfig};
 use crate::engine::{Command, Outcome};
 use crate::error::{Error, Kind, Result};
@@ -29,6 +30,8 @@ pub struct Applied {
 pub struct ProposerLimits {
     /// Commands that may wait.
     pub queue_max: usize,
+    /// Room for the documents in them.
+    pub room: Room,
     /// Commands in one log entry.
     pub batch_max: usize,
     /// Bytes of documents after which a batch takes no more commands.
@@ -43,22 +46,30 @@ const LEASE_PAUSE: Duration = Duration::from_millis(5);
 
 struct Waiting {
     command: Command,
-    reply: oneshot::Sender<Result<Applied>>,
+    reply: Reply,
+}
+
+/// Who waits for a command, and the room that it takes until its outcome is known.
+struct Reply {
+    to: oneshot::Sender<Result<Applied>>,
+    _share: Share,
 }
 
 /// Handle of a group's proposing task.
 #[derive(Clone)]
 pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
+    room: Room,
 }
 
 impl Proposer {
     /// Starts the proposing task of a group.
     pub fn start(raft: Raft, store: Arc<Store>, dir: PathBuf, limits: ProposerLimits) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
+        let room = limits.room.clone();
         let task = Task { raft, store, dir, limits, next: None };
         tokio::spawn(task.run(receiver));
-        Proposer { queue }
+        Proposer { queue, room }
     }
 
     /// Proposes a command and waits for its outcome.
@@ -69,7 +80,12 @@ impl Proposer {
     /// The refusal of the command itself; `no_leader` when nothing was proposed because this
     /// node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
     pub async fn propose(&self, command: Command) -> Result<Applied> {
-        let (reply, answer) = oneshot::channel();
+        let (to, answer) = oneshot::channel();
+        let share = match &command {
+            Command::Put { body, .. } => self.room.take(body.len())?,
+            _ => Share::default(),
+        };
+        let reply = Reply { to, _share: share };
         self.queue.try_send(Waiting { command, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Error::new(Kind::Overloaded, "too many writes are waiting on this node")
@@ -116,7 +132,7 @@ impl Task {
         &mut self,
         first: Waiting,
         queue: &mut mpsc::Receiver<Waiting>,
-    ) -> (Vec<Command>, Vec<oneshot::Sender<Result<Applied>>>) {
+    ) -> (Vec<Command>, Vec<Reply>) {
         let (mut commands, mut replies) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         let mut waiting = Some(first);
@@ -126,7 +142,7 @@ impl Task {
                 self.next = Some(Waiting { command, reply });
                 break;
             }
-            if !reply.is_closed() {
+            if !reply.to.is_closed() {
                 bytes += command.bytes();
                 commands.push(command);
                 replies.push(reply);
@@ -141,11 +157,7 @@ impl Task {
         (commands, replies)
     }
 
-    async fn propose(
-        &self,
-        commands: Vec<Command>,
-        replies: Vec<oneshot::Sender<Result<Applied>>>,
-    ) {
+    async fn propose(&self, commands: Vec<Command>, replies: Vec<Reply>) {
         let outcome = match self.check_space(&commands) {
             Ok(()) => self.write(&commands).await,
             Err(error) => Err(error),
@@ -153,12 +165,12 @@ impl Task {
         match outcome {
             Ok((index, results)) => {
                 for (reply, result) in replies.into_iter().zip(results) {
-                    let _ = reply.send(result.map(|outcome| Applied { index, outcome }));
+                    let _ = reply.to.send(result.map(|outcome| Applied { index, outcome }));
                 }
             }
             Err(error) => {
                 for reply in replies {
-                    let _ = reply.send(Err(error.clone()));
+                    let _ = reply.to.send(Err(error.clone()));
                 }
             }
         }

@@ -436,6 +436,7 @@ pub struct ValidateBody {
 
 /// Answer of `POST …/validate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ValidateReply {
     /// Documents that were looked at.
     pub checked: u64,

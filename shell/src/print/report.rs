@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn violations_are_rows() {
         let reply: ValidateReply = serde_json::from_value(json!({
-            "checked": 2, "invalid_count": 1,
+            "checked": 2, "invalidCount": 1,
             "invalid": [{"document": 0, "violations": [
                 {"path": "age", "rule": "type", "expected": "of type integer", "found": "\"x\""},
             ]}],

@@ -2,6 +2,7 @@
 //! `api/document.rs`.
 
 use crate::api::call::Call;
+use crate::api::query::Find;
 use crate::api::reply::Reply;
 use crate::api::{document, index, query};
 use crate::engine::command::PutMode;
@@ -42,7 +43,7 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/query`: a page as a bare array; takes `filter`, `sort` and `fields` too.
 pub async fn query(call: Rc<Call>) -> Result<Reply> {
-    let find = query::find_from_parameters(&call)?;
+    let find = Find { whole: true, ..query::find_from_parameters(&call)? };
     call.wait_for_level().await?;
     let (page, index) = query::find_page(&call, find).await?;
     let reply = match page.explained {

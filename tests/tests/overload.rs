@@ -1,0 +1,107 @@
+//! What callers send takes bounded memory and time, whoever they are.
+
+use jettra_tests::{Answer, Bed, Http, Node, Role, Settings, raw, wait_until};
+use serde_json::json;
+
+const TARGET: &str = "/api/v1/databases/shop/collections/stock/documents/apples";
+const MIB: usize = 1 << 20;
+
+async fn start(bed: &Bed, settings: Settings) -> Node {
+    let mut node = bed.node("alone", settings);
+    node.start();
+    wait_until("it is ok", async || {
+        let health = node.http().try_get("/health").await?;
+        if health.json()["status"] == "ok" { Ok(()) } else { Err(health.text) }
+    })
+    .await;
+    node
+}
+
+async fn create_collection(http: &Http) {
+    let names = json!({"database": "shop", "collection": "stock"});
+    http.post("/api/cols", &names).await.ok();
+}
+
+async fn put(http: &Http, bytes: usize) -> Answer {
+    http.json("PUT", TARGET, &json!({"text": "x".repeat(bytes)})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_without_credentials_is_refused_before_its_body_comes() {
+    let bed = Bed::new("overload-anonymous").await;
+    let node = start(&bed, Settings::new(Role::Alone)).await;
+    for (call, status) in [(format!("PUT {TARGET}"), 401), ("POST /raft/rpc/vote".into(), 401)] {
+        let queued = raw::begin(&node, "none", &call, 10 * MIB, b"{").await;
+        let answer = queued.answer().await.expect("an answer");
+        assert_eq!(answer.status, status, "{call}: {}", answer.text);
+    }
+    let large = json!({"username": "x".repeat(MIB), "password": "x"});
+    node.http().post("/api/login", &large).await.refused(413, "too_large");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let bed = Bed::new("overload-slow").await;
+    let node = start(&bed, Settings::new(Role::Alone).key("BodyTimeoutMs", 100)).await;
+    let token = raw::token(&node).await;
+    let queued = raw::begin(&node, &token, &format!("PUT {TARGET}"), 100, b"{").await;
+    let answer = queued.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_body"), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_take_no_more_memory_together_than_is_allowed() {
+    let bed = Bed::new("overload-memory").await;
+    let settings = Settings::new(Role::Alone).key("BodyMemoryMb", 64).key("BodyTimeoutMs", 600_000);
+    let node = start(&bed, settings).await;
+    let (http, token) = (node.http(), raw::token(&node).await);
+    create_collection(&http).await;
+    put(&http, 1).await.ok();
+    let (begun, part) = (format!("PUT {TARGET}"), vec![b' '; 15 * MIB]);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(raw::begin(&node, &token, &begun, 16 * MIB, &part).await);
+    }
+    wait_until("a large body is refused", async || {
+        let answer = put(&http, 8 * MIB).await;
+        answer.fault(429, "overloaded").map_or(Ok(()), Err)
+    })
+    .await;
+    put(&http, 2).await.ok();
+    assert_eq!(http.get(TARGET).await.ok().json()["text"], "xx");
+    drop(held);
+    wait_until("there is room again", async || {
+        let answer = put(&http, 8 * MIB).await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_large_documents_ends_early_and_its_cursor_leads_on() {
+    let bed = Bed::new("overload-page").await;
+    let node = start(&bed, Settings::new(Role::Alone)).await;
+    let http = node.http();
+    create_collection(&http).await;
+    let documents = "/api/v1/databases/shop/collections/stock/documents";
+    for id in 0..6 {
+        http.post(documents, &json!({"_id": id, "text": "x".repeat(MIB)})).await.ok();
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = http.get(&format!("{documents}?limit=100{cursor}")).await.ok();
+        assert!(page.text.len() < 6 * MIB, "a page of {} bytes", page.text.len());
+        let page = page.json();
+        let ids = page["documents"].as_array().expect("a list").iter();
+        seen.extend(ids.map(|document| document["_id"].as_i64().expect("a number")));
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+    // Without a cursor the page is whole.
+    for target in ["/api/query?db=shop&col=stock", &format!("{documents}?limit=100&offset=0")] {
+        assert!(http.get(target).await.ok().text.len() > 6 * MIB, "{target}");
+    }
+}
