@@ -1,6 +1,6 @@
 //! What must hold for any text at all. The fuzz targets run it on what they invent,
 //! `db/src/engine/query/corpus_tests.rs` on the texts kept in `corpus/`.
-#![allow(dead_code)] // each target uses one function
+#![allow(dead_code, unreachable_pub)] // each target uses one function, from its own crate
 
 use super::engine::index::{Index, IndexEntry, IndexSpec, IndexState};
 use super::engine::query::bounds::{index_bounds, index_is_complete};

@@ -79,8 +79,8 @@ fn document(call: &Call, json: serde_json::Value, name: &str) -> Result<NewDocum
 }
 
 fn replacement(call: &Call, json: serde_json::Value) -> Result<Change> {
-    let names = json.as_object().into_iter().flat_map(|fields| fields.keys());
-    let operator = names.cloned().find(|name| name.starts_with('$'));
+    let mut names = json.as_object().into_iter().flat_map(|fields| fields.keys());
+    let operator = names.find(|name| name.starts_with('$')).cloned();
     let NewDocument { id, body } = document(call, json, "replacement")?;
     if let Some(name) = operator {
         return Err(At::root("replacement")

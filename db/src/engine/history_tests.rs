@@ -23,7 +23,7 @@ pub(super) fn cases(count: u32) -> ProptestConfig {
     ProptestConfig {
         cases: given.unwrap_or(count),
         failure_persistence: None,
-        max_shrink_iters: 3_000,
+        max_shrink_iters: 1_000,
         ..ProptestConfig::default()
     }
 }
@@ -77,8 +77,8 @@ fn one(name: &str, value: impl Into<Value>) -> Value {
 }
 
 /// Texts of which some begin others.
-fn text() -> impl Strategy<Value = Value> {
-    prop::sample::select(&["", "a", "ab", "a\0", "b", "A"][..]).prop_map(Value::from)
+pub(super) fn text() -> impl Strategy<Value = Value> {
+    prop::sample::select(&["", "a", "ab", "a\0", "a\u{1}", "b", "A"][..]).prop_map(Value::from)
 }
 
 /// Values of which many are equal, or equal across types.
@@ -167,6 +167,26 @@ pub(super) fn text_filter(paths: Vec<&'static str>) -> BoxedStrategy<Value> {
     prop::collection::vec(single, 1..4).prop_map(|all| one("$and", Value::Array(all))).boxed()
 }
 
+/// What in a filter is no value to compare with.
+const FIXED: [&str; 7] = ["_id", "$size", "$exists", "$type", "$mod", "$regex", "$expr"];
+
+/// Puts one of a few values in the place of each, so that documents and filters have them in
+/// common.
+pub(super) fn paint(value: &mut Value, palette: &[Value]) {
+    match value {
+        Value::Object(fields) => fields
+            .iter_mut()
+            .filter(|(name, _)| !FIXED.contains(&name.as_str()))
+            .for_each(|(_, value)| paint(value, palette)),
+        Value::Array(items) => items.iter_mut().for_each(|item| paint(item, palette)),
+        scalar if !palette.is_empty() => {
+            let hash = xxhash_rust::xxh3::xxh3_64(scalar.to_json().as_bytes());
+            *scalar = palette[hash as usize % palette.len()].clone();
+        }
+        _ => {}
+    }
+}
+
 /// Paths that an index or a filter may have.
 const PATHS: [&str; 11] =
     ["a", "b", "c", "a.b", "tags", "o.x", "_id", "a.0", "a.x", "tags.b", "a.x.b"];
@@ -222,7 +242,7 @@ fn operand() -> impl Strategy<Value = Value> {
 }
 
 fn pattern() -> impl Strategy<Value = Value> {
-    prop::sample::select(&["^a", "^ab", "^", "^a\\.", "b$", "^(a|b)", "^a?b"][..])
+    prop::sample::select(&["^a", "^ab", "^", "^a\\.", "b$", "^(a|b)", "^a?b", "^a\u{1}"][..])
         .prop_map(|source| one("$regex", source))
 }
 
@@ -825,7 +845,7 @@ proptest! {
         let create = Command::CreateIndex { database, collection, spec };
         let begin = |txn: &mut WriteTxn<'_>| -> Applier {
             let mut world = World::new(txn);
-            let first: Vec<_> = steps.iter().cloned().collect();
+            let first: Vec<_> = steps.to_vec();
             for command in [Command::CreateDatabase { name: "d".into(), engine: "x".into() }, create.clone()].into_iter().chain(first) {
                 let _ = world.run(command);
             }

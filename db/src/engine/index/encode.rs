@@ -1,11 +1,11 @@
 //! Values as bytes whose order is the order of the values.
 //!
 //! One byte for the class, then the content, so written that no encoding is the beginning of
-//! another: texts end with a zero byte (a zero inside is `00 FF`), lists with a zero byte
-//! where a class would stand. A number is the largest double that is not above it, and, when
-//! it lies between two doubles, its decimal digits behind that. The idea is FoundationDB's
-//! tuple layer; no crate on crates.io orders all of these types, and numbers across types, as
-//! MongoDB does.
+//! another: texts end with a zero byte (inside them 0 is `01 01` and 1 is `01 02`), lists with
+//! a zero byte where a class would stand. A number is the largest double that is not above it,
+//! and, when it lies between two doubles, its decimal digits behind that. The idea is
+//! FoundationDB's tuple layer; no crate on crates.io orders all of these types, and numbers
+//! across types, as MongoDB does.
 
 use crate::engine::value::{Class, Decimal, Value, number};
 use std::cmp::Ordering;
@@ -18,6 +18,8 @@ const SIGN: u64 = 1 << 63;
 const EXACT: u8 = 0;
 const BETWEEN: u8 = 1;
 const LIST_END: u8 = 0;
+/// Stands in texts before the bytes 0 and 1, each raised by one, so that 0 is the end only.
+const ESCAPE: u8 = 1;
 
 /// Appends the encoding of `value`.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
@@ -56,9 +58,9 @@ pub fn reverse(bytes: &mut [u8]) {
 
 fn encode_text(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
-        out.push(*byte);
-        if *byte == 0 {
-            out.push(0xff);
+        match *byte {
+            small @ ..=ESCAPE => out.extend([ESCAPE, small + 1]),
+            other => out.push(other),
         }
     }
     out.push(0);
@@ -157,10 +159,11 @@ pub fn decode(bytes: &[u8], kept: Kept) -> Option<Value> {
         let mut text = Vec::with_capacity(content.len());
         let mut bytes = content.iter();
         while let Some(byte) = bytes.next() {
-            if *byte == 0 && bytes.next().is_none() {
-                break;
-            }
-            text.push(*byte);
+            text.push(match *byte {
+                0 => break,
+                ESCAPE => bytes.next()?.checked_sub(1)?,
+                other => other,
+            });
         }
         String::from_utf8(text).ok().map(Value::String)
     } else if class == Class::Date as u8 {
@@ -221,6 +224,14 @@ mod tests {
         #[test]
         fn no_encoding_begins_another(a in any_value(), b in any_value()) {
             prop_assert!(a == b || !encoded(&a).starts_with(&encoded(&b)));
+        }
+
+        #[test]
+        fn no_text_begins_another(a in "[\\x00-\\x02a]{0,3}", b in "[\\x00-\\x02a]{0,3}") {
+            let (a, b) = (Value::String(a), Value::String(b));
+            prop_assert!(a == b || !encoded(&a).starts_with(&encoded(&b)));
+            prop_assert_eq!(encoded(&a).cmp(&encoded(&b)), a.cmp(&b));
+            prop_assert_eq!(decode(&encoded(&a), Kept::Value), Some(a));
         }
 
         #[test]

@@ -7,7 +7,7 @@ use super::filter::{Filter, Pattern, Test};
 use super::path::Path;
 use crate::engine::index::Index;
 use crate::engine::index::encode::{self, Kept};
-use crate::engine::value::{Class, Value, number};
+use crate::engine::value::{Value, number};
 use crate::storage::keys::{self, CollectionId};
 
 /// Ranges that one scan may be cut into; more fields are not used then.
@@ -147,8 +147,8 @@ fn intervals(test: &Test) -> Option<Vec<Interval>> {
 
 fn text_interval(pattern: &Pattern) -> Option<Interval> {
     let prefix = pattern.literal_prefix()?;
-    let mut start = vec![Class::String as u8];
-    start.extend_from_slice(prefix.as_bytes());
+    let mut start = encoded(&Value::String(prefix));
+    start.pop(); // the end of the text
     Some(Interval { low: Edge::Before(start.clone()), high: Edge::AfterTexts(start) })
 }
 
