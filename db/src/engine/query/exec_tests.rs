@@ -43,59 +43,106 @@ fn case() -> impl Strategy<Value = Case> {
     ];
     let kind = (arrays, prop::bool::weighted(0.3), history::some_paths(), palette);
     kind.prop_flat_map(|(arrays, texts, paths, palette)| {
-        let index = (index_definition(paths.clone()), any::<bool>());
         let document = if texts { history::text_document() } else { document(arrays) };
         let painted = move |mut value: Value| {
             history::paint(&mut value, &palette);
             value.to_json()
         };
-        let index = index.prop_map({
+        let index = index_definition(paths.clone()).prop_map({
             let painted = painted.clone();
-            move |((keys, mut options), before)| {
-                if let Some(filter) = options.as_object().and_then(|it| it.get(PARTIAL)) {
-                    let filter = value(&painted(filter.clone()));
-                    let mut fields = options.as_object().cloned().unwrap_or_default();
-                    fields.insert(PARTIAL.to_owned(), filter);
-                    options = Value::Object(fields);
+            move |(keys, options)| {
+                let mut options = options.as_object().cloned().unwrap_or_default();
+                if let Some(filter) = options.get_mut(PARTIAL) {
+                    *filter = value(&painted(filter.clone()));
                 }
-                (keys.to_json(), options.to_json(), before)
+                (keys, Value::Object(options))
             }
         });
-        (
-            prop::collection::vec(document.prop_map(painted.clone()), 0..16),
-            prop::collection::vec(index, 0..5),
-            prop::collection::vec(query(paths, texts, painted), 1..6),
-        )
-            .prop_map(|(documents, indexes, queries)| Case { documents, indexes, queries })
+        let document = document.prop_map(painted.clone());
+        prop::collection::vec((index, any::<bool>()), 0..5).prop_flat_map(move |indexes| {
+            let keys = indexes.iter().map(|((keys, _), _)| keys.as_object().cloned().unwrap());
+            let query = query(paths.clone(), texts, keys.collect(), painted.clone());
+            let indexes: Vec<_> = indexes
+                .iter()
+                .map(|((keys, options), before)| (keys.to_json(), options.to_json(), *before))
+                .collect();
+            (
+                prop::collection::vec(document.clone(), 0..16),
+                Just(indexes),
+                prop::collection::vec(query, 1..6),
+            )
+                .prop_map(|(documents, indexes, queries)| Case {
+                    documents,
+                    indexes,
+                    queries,
+                })
+        })
     })
 }
 
 const PARTIAL: &str = "partialFilterExpression";
 
+/// Filter and sort: any, or such as one of the indexes is made for.
 fn query(
     paths: Vec<&'static str>,
     texts: bool,
+    indexes: Vec<Object>,
     painted: impl Fn(Value) -> String,
 ) -> impl Strategy<Value = Query> {
-    let direction = prop_oneof![Just(1i64), Just(-1)];
-    let key = (prop::sample::select(paths.clone()), direction);
+    let key = (prop::sample::select(paths.clone()), prop::sample::select(&[1, -1][..]));
     let sort = prop_oneof![
         2 => Just(Vec::new()),
         6 => prop::collection::vec(key, 1..4),
     ];
-    let named = |keys: Vec<(&str, i64)>| {
-        object(keys.into_iter().map(|(name, one)| (name.to_owned(), Value::Int(one)))).to_json()
+    let sort = sort.prop_map(|keys| keys.into_iter().map(|(name, one)| (name.into(), one.into())));
+    let any_filter = if texts { history::text_filter(paths) } else { filter(paths) };
+    let asked = (any_filter, sort.prop_map(|keys| keys.collect::<Object>()));
+    let asked = match indexes.is_empty() {
+        true => asked.boxed(),
+        false => {
+            let fitting = prop::sample::select(indexes).prop_flat_map(fitting);
+            prop_oneof![asked, fitting].boxed()
+        }
     };
     let projected = prop::collection::vec(prop::sample::select(&["_id", "a", "b", "c"][..]), 1..4);
-    let filter = if texts { history::text_filter(paths) } else { filter(paths) };
-    (filter, sort, 0u64..4, 0u64..8, 1u64..6, projected).prop_map(
-        move |(filter, sort, skip, limit, page, projected)| Query {
-            filter: painted(filter),
-            sort: named(sort),
-            skip,
-            limit,
-            page,
-            projection: named(projected.into_iter().map(|name| (name, 1)).collect()),
+    (asked, 0u64..4, 0u64..8, 1u64..6, projected).prop_map(
+        move |((filter, sort), skip, limit, page, projected)| {
+            let projected = projected.iter().map(|name| ((*name).to_owned(), Value::Int(1)));
+            Query {
+                filter: painted(filter),
+                sort: Value::Object(sort).to_json(),
+                skip,
+                limit,
+                page,
+                projection: object(projected).to_json(),
+            }
+        },
+    )
+}
+
+/// Leading fields of an index equal to something, the next one in a range, and a sort by those
+/// behind, along the index or against it.
+fn fitting(keys: Object) -> impl Strategy<Value = (Value, Object)> {
+    let compare = || prop::sample::select(&["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"][..]);
+    let range = prop::collection::vec((compare(), scalar()), 0..3);
+    let equal = prop::collection::vec(scalar(), 0..=keys.len());
+    let last = prop::sample::select(&[0i64, 1, -1][..]);
+    (equal, range, 0..=keys.len(), any::<bool>(), last).prop_map(
+        move |(equal, range, sorted, turned, last)| {
+            let equal_tests = keys.keys().cloned().zip(equal.iter().cloned());
+            let mut filter: Object = equal_tests.collect();
+            if let Some((path, _)) = keys.get_index(equal.len()).filter(|_| !range.is_empty()) {
+                let tests = range.iter().map(|(name, bound)| ((*name).to_owned(), bound.clone()));
+                filter.insert(path.clone(), object(tests));
+            }
+            let turn =
+                |one: &Value| Value::Int(one.as_int().unwrap_or(1) * if turned { -1 } else { 1 });
+            let behind = keys.iter().skip(equal.len()).take(sorted);
+            let mut sort: Object = behind.map(|(path, one)| (path.clone(), turn(one))).collect();
+            if last != 0 {
+                sort.entry("_id".to_owned()).or_insert(Value::Int(last));
+            }
+            (Value::Object(filter), sort)
         },
     )
 }

@@ -1,0 +1,547 @@
+//! Applying writes of documents. What depends on a document (rules, schema, indexes) is kept in
+//! `store`; `select` finds the documents that an operation is for.
+//!
+//! A document is checked against everything before anything is written, so one that is refused
+//! leaves no trace; what writes many documents does so in a nested transaction.
+
+mod select;
+mod store;
+
+pub(super) use store::check_unique;
+pub use store::{Schemas, dry_run};
+
+use crate::engine::apply::{
+    Applied, Applier, Place, collection_not_found, database_not_found, document_not_found,
+};
+use crate::engine::catalog::{self, Collection};
+use crate::engine::command::{
+    Change, Operation, Outcome, PutMode, Returning, Select, Target, Write, WriteLimits, Wrote,
+};
+use crate::engine::document::{self, Revision};
+use crate::engine::index::{self};
+use crate::engine::query::context::{At, Context, Fields};
+use crate::engine::query::filter::Filter;
+use crate::engine::query::merge_patch::merge_patch;
+use crate::engine::query::update::{Update, upsert_base};
+use crate::engine::value::{Object, Value, parse_fields, parse_stored};
+use crate::error::{self, Error, Kind};
+use crate::storage::env::Result;
+use crate::storage::keys::{self};
+use crate::storage::{Read, StorageError, WriteTxn};
+use jettra_driver::DocumentId;
+use select::{find, find_target, parse_filter, select_documents};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Why a step of a write ended: a refusal, or a storage failure that stops the node.
+pub(super) enum Stop {
+    Refused(Error),
+    Failed(StorageError),
+}
+
+pub(super) type Step<T> = std::result::Result<T, Stop>;
+
+impl From<StorageError> for Stop {
+    fn from(error: StorageError) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error.kind {
+            // Queries report what the storage says as these two; other replicas may be well.
+            Kind::Internal | Kind::StorageFull => {
+                Stop::Failed(StorageError::Failed(error.to_string()))
+            }
+            _ => Stop::Refused(error),
+        }
+    }
+}
+
+/// The result of a step as apply gives it.
+pub(super) fn settle<T>(step: Step<T>) -> Result<error::Result<T>> {
+    match step {
+        Ok(done) => Ok(Ok(done)),
+        Err(Stop::Refused(error)) => Ok(Err(error)),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+impl Applier {
+    /// [`Command::Put`](super::Command::Put)
+    #[allow(clippy::too_many_arguments)] // the fields of one command, unpacked once
+    pub(super) fn put(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        target: Target,
+        body: &str,
+        mode: PutMode,
+        if_match: Option<Revision>,
+        create_database: bool,
+    ) -> Applied {
+        let step = self.put_step(txn, place, target, body, mode, if_match, create_database);
+        settle(step)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn put_step(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        target: Target,
+        body: &str,
+        mode: PutMode,
+        if_match: Option<Revision>,
+        create_database: bool,
+    ) -> Step<Outcome> {
+        let known = self.collection(txn, place)?;
+        if known.is_none() && !create_database && catalog::database(txn, place.database)?.is_none()
+        {
+            return Err(database_not_found(place.database).into());
+        }
+        let (id, current) = match &known {
+            Some(collection) => find_target(txn, collection.id, target)?,
+            None => (target.id, None),
+        };
+        if mode == PutMode::Insert && current.is_some() {
+            return Err(duplicate(&id).into());
+        }
+        check_revision(&id, if_match, current.as_ref().map(|stored| stored.revision))?;
+        let collection = match known {
+            Some(collection) => collection,
+            None => self.create_for_write(txn, place, &id, body)?,
+        };
+        let created = current.is_none();
+        let (revision, warnings) =
+            self.store(txn, place, &collection, &id, current.as_ref(), body.to_owned())?;
+        let outcome = Outcome::Written { id, revision, created };
+        Ok(match warnings.is_empty() {
+            true => outcome,
+            false => Outcome::Warned { outcome: Box::new(outcome), warnings },
+        })
+    }
+
+    /// Makes the collection that a first document is for, unless that will be refused.
+    fn create_for_write(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        id: &DocumentId,
+        body: &str,
+    ) -> Step<Arc<Collection>> {
+        // A collection that does not exist has no indexes and no schema, only rules.
+        let document = document::encode(0, id, body);
+        self.check_rules(txn, place, json_of(&document))?;
+        self.ensure_database(txn, place.database)?;
+        Ok(self.ensure_collection(txn, place.database, place.collection)?)
+    }
+
+    /// [`Command::Delete`](super::Command::Delete)
+    pub(super) fn delete(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        target: Target,
+        if_match: Option<Revision>,
+    ) -> Applied {
+        let Some(collection) = self.collection(txn, place)? else {
+            return Ok(Err(missing_place(txn, place)?));
+        };
+        let step = (|| {
+            let (id, current) = find_target(txn, collection.id, target)?;
+            check_revision(&id, if_match, current.as_ref().map(|stored| stored.revision))?;
+            let Some(current) = current else {
+                return Err(document_not_found(&id).into());
+            };
+            self.remove(txn, place, &collection, &current)?;
+            Ok(Outcome::Deleted)
+        })();
+        settle(step)
+    }
+
+    /// [`Command::Write`](super::Command::Write)
+    pub(super) fn write_many(&mut self, txn: &mut WriteTxn<'_>, write: Write) -> Applied {
+        let place = Place { database: &write.database, collection: &write.collection };
+        if !write.create_database && catalog::database(txn, place.database)?.is_none() {
+            return Ok(Err(database_not_found(place.database)));
+        }
+        let interrupt = || Ok(());
+        let mut results = Vec::with_capacity(write.operations.len());
+        for operation in write.operations {
+            let memory = usize::try_from(write.limits.memory_max).unwrap_or(usize::MAX);
+            let ctx = Context::new(write.time_ms as i64, memory, &interrupt);
+            let result = settle(self.operation(txn, place, operation, &write.limits, &ctx))?;
+            let failed = result.is_err();
+            results.push(result);
+            if failed && write.ordered {
+                break;
+            }
+        }
+        Ok(Ok(Outcome::Wrote(results)))
+    }
+
+    fn operation(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        operation: Operation,
+        limits: &WriteLimits,
+        ctx: &Context<'_>,
+    ) -> Step<Wrote> {
+        match operation {
+            Operation::Insert { id, body } => self.insert(txn, place, id, body, false),
+            Operation::Delete { select, multi, returning } => {
+                let Some(collection) = self.collection(txn, place)? else {
+                    return missing_for(select, place);
+                };
+                self.settle_numbers(txn, &collection, &select)?;
+                self.all_or_nothing(txn, multi, |this, txn| {
+                    this.delete_matching(
+                        txn,
+                        place,
+                        &collection,
+                        &select,
+                        multi,
+                        returning,
+                        limits,
+                        ctx,
+                    )
+                })
+            }
+            Operation::Change { select, change, multi, upsert, returning } => {
+                let parsed = ParsedChange::parse(&change)?;
+                let Some(collection) = self.collection(txn, place)? else {
+                    return match (&select, upsert) {
+                        (Select::Filter { filter, .. }, Some(id)) => {
+                            let filter = parse_filter(filter)?;
+                            self.upsert(txn, place, &filter, &parsed, id, returning, limits, ctx)
+                        }
+                        _ => missing_for(select, place),
+                    };
+                };
+                self.settle_numbers(txn, &collection, &select)?;
+                self.all_or_nothing(txn, multi, |this, txn| {
+                    let target = ChangeTarget { place, collection: &collection, returning };
+                    this.change_matching(txn, target, &select, &parsed, multi, upsert, limits, ctx)
+                })
+            }
+        }
+    }
+
+    /// Stores the numbers that the choice of a plan reads. It decides which documents are looked
+    /// at, and so whether an operation fails: it must not depend on where a transaction began.
+    fn settle_numbers(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Collection,
+        select: &Select,
+    ) -> Result<()> {
+        let chooses = matches!(select, Select::Filter { .. }) && !collection.indexes.is_empty();
+        if chooses { self.flush(txn) } else { Ok(()) }
+    }
+
+    /// Runs a step so that it leaves no trace when it is refused half way.
+    pub(super) fn all_or_nothing<T>(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        many: bool,
+        step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> Step<T>,
+    ) -> Step<T> {
+        if !many {
+            return step(self, txn);
+        }
+        let numbers = self.numbers.clone();
+        let mut nested = txn.nested()?;
+        let done = step(self, &mut nested);
+        if done.is_ok() {
+            nested.commit()?;
+        } else {
+            drop(nested);
+            self.numbers = numbers;
+            self.forget();
+        }
+        done
+    }
+
+    fn insert(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        id: DocumentId,
+        body: String,
+        upserted: bool,
+    ) -> Step<Wrote> {
+        // An upsert takes the _id from a filter, which nobody has checked for its length.
+        let key = keys::document_key(0, &id).len();
+        if key > keys::KEY_BYTES_MAX {
+            let message = format!("an _id that makes a key of {key} bytes is too long");
+            return Err(Error::new(Kind::InvalidId, message)
+                .hint("use a shorter identifier")
+                .into());
+        }
+        let collection = match self.collection(txn, place)? {
+            Some(collection) => collection,
+            None => self.create_for_write(txn, place, &id, &body)?,
+        };
+        if find(txn, collection.id, &id)?.is_some() {
+            return Err(duplicate(&id).into());
+        }
+        let (revision, warnings) = self.store(txn, place, &collection, &id, None, body)?;
+        let (inserted, revision) = (Some(id), Some(revision));
+        Ok(Wrote { inserted, upserted, revision, warnings, ..Wrote::default() })
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn delete_matching(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        collection: &Arc<Collection>,
+        select: &Select,
+        multi: bool,
+        returning: Returning,
+        limits: &WriteLimits,
+        ctx: &Context<'_>,
+    ) -> Step<Wrote> {
+        let (found, _) = select_documents(txn, collection, select, multi, limits, ctx)?;
+        let mut wrote = Wrote::default();
+        for id in found {
+            let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
+            self.remove(txn, place, collection, &stored)?;
+            wrote.deleted += 1;
+            if returning != Returning::Nothing {
+                wrote.document = Some(text(stored.json));
+            }
+        }
+        Ok(wrote)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn change_matching(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        target: ChangeTarget<'_>,
+        select: &Select,
+        change: &ParsedChange,
+        multi: bool,
+        upsert: Option<DocumentId>,
+        limits: &WriteLimits,
+        ctx: &Context<'_>,
+    ) -> Step<Wrote> {
+        let ChangeTarget { place, collection, returning } = target;
+        let (found, filter) = select_documents(txn, collection, select, multi, limits, ctx)?;
+        if found.is_empty()
+            && let (Some(id), Some(filter)) = (upsert, &filter)
+        {
+            return self.upsert(txn, place, filter, change, id, returning, limits, ctx);
+        }
+        let mut wrote = Wrote { matched: found.len() as u64, ..Wrote::default() };
+        for id in found {
+            let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
+            let mut document = parse_stored(&stored.json).ok_or_else(damaged)?;
+            let changed = change.apply(&mut document, filter.as_ref(), false, ctx)?;
+            wrote.revision = Some(stored.revision);
+            if changed {
+                let body = body_of(document, &stored.id, limits)?;
+                let (revision, warnings) =
+                    self.store(txn, place, collection, &stored.id, Some(&stored), body)?;
+                wrote.modified += 1;
+                wrote.revision = Some(revision);
+                wrote.warnings.extend(warnings);
+            }
+            wrote.document = match returning {
+                Returning::Nothing => None,
+                Returning::Before => Some(text(stored.json)),
+                Returning::After => {
+                    find(txn, collection.id, &stored.id)?.map(|stored| text(stored.json))
+                }
+            };
+        }
+        Ok(wrote)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn upsert(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        filter: &Filter,
+        change: &ParsedChange,
+        made: DocumentId,
+        returning: Returning,
+        limits: &WriteLimits,
+        ctx: &Context<'_>,
+    ) -> Step<Wrote> {
+        let mut document = upsert_base(filter, At::root("filter"))?;
+        change.apply(&mut document, Some(filter), true, ctx)?;
+        let id = match document.as_object().and_then(|fields| fields.get("_id")) {
+            None => made,
+            Some(id) => index::document_id(id).ok_or_else(|| {
+                Error::new(
+                    Kind::InvalidId,
+                    format!("_id must be a string or an integer, not {}", id.to_json()),
+                )
+                .hint("name another _id in the filter, or leave it out")
+            })?,
+        };
+        let body = body_of(document, &id, limits)?;
+        let mut wrote = self.insert(txn, place, id.clone(), body, true)?;
+        if returning == Returning::After
+            && let Some(collection) = self.collection(txn, place)?
+        {
+            wrote.document = find(txn, collection.id, &id)?.map(|stored| text(stored.json));
+        }
+        Ok(wrote)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ChangeTarget<'a> {
+    place: Place<'a>,
+    collection: &'a Arc<Collection>,
+    returning: Returning,
+}
+
+/// A change, parsed once for all documents.
+enum ParsedChange {
+    Update(Box<Update>),
+    Merge(Object),
+    Replace(Object),
+}
+
+impl ParsedChange {
+    fn parse(change: &Change) -> Step<ParsedChange> {
+        let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
+        let object = |text: &String| match value(text)? {
+            Value::Object(fields) => Ok(fields),
+            _ => Err(damaged()),
+        };
+        Ok(match change {
+            Change::Update { update, array_filters } => {
+                let filters = array_filters.as_ref().map(value).transpose()?;
+                let update = Update::parse(&value(update)?, filters.as_ref(), At::root("update"))?;
+                ParsedChange::Update(Box::new(update))
+            }
+            Change::Merge(patch) => ParsedChange::Merge(object(patch)?),
+            Change::Replace(body) => ParsedChange::Replace(object(body)?),
+        })
+    }
+
+    /// Changes the document; tells whether it is another one now.
+    fn apply(
+        &self,
+        document: &mut Value,
+        filter: Option<&Filter>,
+        inserting: bool,
+        ctx: &Context<'_>,
+    ) -> Step<bool> {
+        match (self, document) {
+            (ParsedChange::Update(update), document) => {
+                Ok(update.apply(document, filter, inserting, ctx)?)
+            }
+            (ParsedChange::Merge(patch), Value::Object(fields)) => Ok(merge_patch(fields, patch)?),
+            (ParsedChange::Replace(body), Value::Object(fields)) => {
+                let mut replaced: Object = fields
+                    .get_key_value("_id")
+                    .into_iter()
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect();
+                replaced.extend(body.iter().map(|(name, value)| (name.clone(), value.clone())));
+                // Whatever the values are equal to: their texts may differ.
+                let before = Value::Object(std::mem::take(fields)).to_json();
+                *fields = replaced;
+                Ok(inserting || before != serde_json::to_string(&*fields).unwrap_or_default())
+            }
+            _ => Err(damaged()),
+        }
+    }
+}
+
+/// What an operation on a collection that does not exist comes to.
+fn missing_for(select: Select, place: Place<'_>) -> Step<Wrote> {
+    match select {
+        Select::Filter { .. } => Ok(Wrote::default()),
+        Select::Id { .. } => Err(collection_not_found(place.database, place.collection).into()),
+    }
+}
+
+fn damaged() -> Stop {
+    Stop::Failed(StorageError::Failed("a document or command cannot be read".into()))
+}
+
+fn json_of(stored: &[u8]) -> &[u8] {
+    stored.get(8..).unwrap_or_default()
+}
+
+fn text(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_default()
+}
+
+fn as_json(json: &[u8]) -> Step<serde_json::Value> {
+    serde_json::from_slice(json).map_err(|_| damaged())
+}
+
+fn fields(json: &[u8], wanted: &Fields) -> Step<Value> {
+    let parsed = match wanted {
+        Fields::All => parse_stored(json),
+        some => parse_fields(json, |name| some.contains(name)),
+    };
+    parsed.ok_or_else(damaged)
+}
+
+/// The text of a document without its `_id`.
+fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> Step<String> {
+    let Value::Object(mut fields) = document else { return Err(damaged()) };
+    fields.shift_remove("_id");
+    let document = Value::Object(fields);
+    document::check_names(&document)?;
+    if document.depth() > limits.depth_max as usize {
+        let message =
+            format!("the document {id} would be nested deeper than {} levels", limits.depth_max);
+        return Err(Error::new(Kind::TooDeep, message).hint("flatten the document").into());
+    }
+    let body = document.to_json();
+    if body.len() as u64 > limits.document_bytes_max {
+        let message = format!(
+            "the document {id} would have {} bytes, {} are allowed",
+            body.len(),
+            limits.document_bytes_max
+        );
+        return Err(Error::new(Kind::TooLarge, message)
+            .hint("split the data over several documents")
+            .into());
+    }
+    Ok(body)
+}
+
+fn duplicate(id: &DocumentId) -> Error {
+    Error::new(Kind::DuplicateId, format!("a document {id} exists"))
+        .hint("use another _id, or replace the document")
+        .details(json!({"id": id}))
+}
+
+fn check_revision(
+    id: &DocumentId,
+    wanted: Option<Revision>,
+    current: Option<Revision>,
+) -> error::Result<()> {
+    if wanted.is_none() || wanted == current {
+        return Ok(());
+    }
+    let message = match current {
+        Some(revision) => format!("document {id} has revision {revision}"),
+        None => format!("there is no document {id}"),
+    };
+    Err(Error::new(Kind::RevisionMismatch, message)
+        .hint("read the document again and repeat the change on what it holds now")
+        .details(json!({"wanted": wanted, "current": current})))
+}
+
+fn missing_place(read: &impl Read, place: Place<'_>) -> Result<Error> {
+    Ok(match catalog::database(read, place.database)? {
+        None => database_not_found(place.database),
+        Some(_) => collection_not_found(place.database, place.collection),
+    })
+}

@@ -1,0 +1,132 @@
+//! Which documents an operation is for.
+
+use super::{Step, check_revision, damaged};
+use crate::engine::apply::document_not_found;
+use crate::engine::catalog::Collection;
+use crate::engine::command::{Select, Target, WriteLimits};
+use crate::engine::document::{self, Revision};
+use crate::engine::index::id_value;
+use crate::engine::query::context::{At, Context, Fields};
+use crate::engine::query::exec::{Counters, Execution};
+use crate::engine::query::filter::{Filter, Test};
+use crate::engine::query::path::Path;
+use crate::engine::query::plan::{self, Hint, Wanted};
+use crate::engine::query::sort::Sort;
+use crate::engine::value::parse_stored;
+use crate::error::{self, Error, Kind};
+use crate::storage::env::Result;
+use crate::storage::keys::{self, CollectionId};
+use crate::storage::{Read, Table, WriteTxn};
+use jettra_driver::DocumentId;
+
+/// A document as it is stored.
+pub(super) struct Stored {
+    pub(super) id: DocumentId,
+    pub(super) revision: Revision,
+    pub(super) json: Vec<u8>,
+}
+
+/// The `_id`s of the first `limit` documents that match, in the order of the sort.
+pub(super) fn matching(
+    read: &impl Read,
+    collection: &Collection,
+    filter: &Filter,
+    sort: Option<&Sort>,
+    hint: Option<&Hint>,
+    limit: u64,
+    ctx: &Context<'_>,
+) -> error::Result<Vec<DocumentId>> {
+    let wanted = Wanted { filter, sort, ordered: true, limit: Some(limit), fields: None };
+    let (plan, _) = plan::choose(read, collection, wanted, hint)?;
+    let (fields, counters) = (Fields::default(), Counters::default());
+    let execution = Execution {
+        read,
+        collection,
+        wanted,
+        fields: &fields,
+        after: None,
+        ctx,
+        counters: &counters,
+    };
+    let mut found = Vec::new();
+    for document in execution.run(&plan)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        if let Some(id) = document?.id() {
+            ctx.charge(id.to_string().len() + 32, "the set of documents to change")?;
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
+/// The `_id`s of the documents an operation is for, and the filter that chose them.
+pub(super) fn select_documents(
+    txn: &WriteTxn<'_>,
+    collection: &Collection,
+    select: &Select,
+    multi: bool,
+    limits: &WriteLimits,
+    ctx: &Context<'_>,
+) -> Step<(Vec<DocumentId>, Option<Filter>)> {
+    let (filter, sort, hint) = match select {
+        Select::Id { target, if_match } => {
+            let (id, current) = find_target(txn, collection.id, target.clone())?;
+            check_revision(&id, *if_match, current.as_ref().map(|stored| stored.revision))?;
+            current.ok_or_else(|| document_not_found(&id))?;
+            let filter = Filter::Field(Path::field("_id"), Test::Eq(id_value(&id)));
+            return Ok((vec![id], Some(filter)));
+        }
+        Select::Filter { filter, sort, hint } => (filter, sort, hint),
+    };
+    let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
+    let filter = parse_filter(filter)?;
+    let sort = sort
+        .as_ref()
+        .map(|text| -> Step<Sort> { Ok(Sort::parse(&value(text)?, At::root("sort"))?) });
+    let hint = hint
+        .as_ref()
+        .map(|text| -> Step<Hint> { Ok(Hint::parse(&value(text)?, At::root("hint"))?) });
+    let (sort, hint) = (sort.transpose()?, hint.transpose()?);
+    let limit = if multi { limits.documents_max.saturating_add(1) } else { 1 };
+    let found = matching(txn, collection, &filter, sort.as_ref(), hint.as_ref(), limit, ctx)?;
+    if found.len() as u64 > limits.documents_max {
+        let message = format!("the operation is for more than {} documents", limits.documents_max);
+        return Err(Error::new(Kind::QueryTooLarge, message)
+            .hint("do it in parts, with a narrower filter")
+            .into());
+    }
+    Ok((found, Some(filter)))
+}
+
+pub(super) fn parse_filter(text: &str) -> Step<Filter> {
+    let value = parse_stored(text.as_bytes()).ok_or_else(damaged)?;
+    Ok(Filter::parse(&value, At::root("filter"))?)
+}
+
+pub(super) fn find(
+    read: &impl Read,
+    collection: CollectionId,
+    id: &DocumentId,
+) -> Result<Option<Stored>> {
+    let stored = read.get(Table::Documents, &keys::document_key(collection, id))?;
+    Ok(stored.and_then(document::decode).map(|(revision, json)| Stored {
+        id: id.clone(),
+        revision,
+        json: json.to_vec(),
+    }))
+}
+
+/// Which document a target means, and what is stored of it.
+pub(super) fn find_target(
+    read: &impl Read,
+    collection: CollectionId,
+    target: Target,
+) -> Result<(DocumentId, Option<Stored>)> {
+    let current = find(read, collection, &target.id)?;
+    if current.is_none()
+        && let Some(other) = target.or
+        && let Some(found) = find(read, collection, &other)?
+    {
+        return Ok((other, Some(found)));
+    }
+    Ok((target.id, current))
+}
