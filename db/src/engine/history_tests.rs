@@ -117,6 +117,13 @@ fn value(arrays: u32) -> BoxedStrategy<Value> {
     .boxed()
 }
 
+/// An array of objects with the same fields.
+fn objects() -> impl Strategy<Value = Value> {
+    let item = (field("b", scalar()), field("x", prop_oneof![3 => scalar(), 1 => value(1)]));
+    let item = item.prop_map(|(b, x)| object(b.into_iter().chain(x)));
+    prop::collection::vec(item, 1..4).prop_map(Value::Array)
+}
+
 /// A document without `_id`: no arrays (0), arrays in `tags` and few elsewhere (1), anywhere (2).
 pub(super) fn document(arrays: u32) -> BoxedStrategy<Value> {
     let plain = || prop_oneof![4 => scalar(), 1 => value(0)].boxed();
@@ -125,7 +132,7 @@ pub(super) fn document(arrays: u32) -> BoxedStrategy<Value> {
     let mixed = || match arrays {
         0 => plain(),
         1 => prop_oneof![12 => plain(), 1 => value(1)].boxed(),
-        _ => prop_oneof![1 => scalar(), 2 => value(2)].boxed(),
+        _ => prop_oneof![1 => scalar(), 2 => value(2), 2 => objects()].boxed(),
     };
     let tags = if arrays == 0 { plain() } else { list };
     let o = prop_oneof![3 => mixed().prop_map(|inner| one("x", inner)), 1 => mixed()];
@@ -198,6 +205,7 @@ pub(super) fn some_paths() -> impl Strategy<Value = Vec<&'static str>> {
         1 => Just(PATHS.to_vec()),
         1 => Just(vec!["a", "b", "c"]),
         1 => Just(vec!["a", "a.b", "a.x"]),
+        1 => Just(vec!["a.b", "a.x"]),
     ]
 }
 

@@ -38,8 +38,8 @@ fn case() -> impl Strategy<Value = Case> {
     let arrays = prop_oneof![4 => Just(0u32), 3 => Just(1), 3 => Just(2)];
     let palette = prop_oneof![
         2 => Just(Vec::new()),
-        5 => prop::collection::vec(scalar(), 2..5),
-        3 => prop::collection::vec(history::text(), 2..5),
+        5 => prop::collection::vec(scalar(), 1..4),
+        3 => prop::collection::vec(history::text(), 1..4),
     ];
     let kind = (arrays, prop::bool::weighted(0.3), history::some_paths(), palette);
     kind.prop_flat_map(|(arrays, texts, paths, palette)| {
@@ -67,7 +67,7 @@ fn case() -> impl Strategy<Value = Case> {
                 .map(|((keys, options), before)| (keys.to_json(), options.to_json(), *before))
                 .collect();
             (
-                prop::collection::vec(document.clone(), 0..16),
+                prop::collection::vec(document.clone(), 0..24),
                 Just(indexes),
                 prop::collection::vec(query, 1..6),
             )
@@ -105,7 +105,7 @@ fn query(
         }
     };
     let projected = prop::collection::vec(prop::sample::select(&["_id", "a", "b", "c"][..]), 1..4);
-    (asked, 0u64..4, 0u64..8, 1u64..6, projected).prop_map(
+    (asked, 0u64..4, 0u64..8, 1u64..5, projected).prop_map(
         move |((filter, sort), skip, limit, page, projected)| {
             let projected = projected.iter().map(|name| ((*name).to_owned(), Value::Int(1)));
             Query {
