@@ -12,6 +12,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use url::Url;
 
+/// Documents in an answer when the caller names no limit, as in the ancestor.
+pub const PAGE_DEFAULT: u64 = 100;
+/// Bytes after which a page ends, with a cursor for the rest.
+pub const PAGE_BYTES: usize = 4 << 20;
+/// Bytes past which an answer is refused that must be whole, because no cursor leads on.
+pub const WHOLE_BYTES_MAX: usize = 64 << 20;
 /// Longest name of a database or collection that can be configured; the storage's keys have
 /// room for two of them.
 pub const NAME_BYTES_MAX: usize = 200;

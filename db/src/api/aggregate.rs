@@ -7,7 +7,7 @@ use super::reply::Reply;
 use crate::engine::query::aggregate::{Output, Pipeline};
 use crate::engine::query::context::{At, Context};
 use crate::engine::query::filter::Filter;
-use crate::engine::query::plan::Hint;
+use crate::engine::query::plan::{Hint, Wanted};
 use crate::engine::query::source::{Collections, Request, open, scan};
 use crate::engine::value::Value;
 use crate::error::Result;
@@ -54,18 +54,19 @@ impl Aggregate {
         let collection = open(read, database, collection)?;
         let pushdown = self.pipeline.pushdown();
         let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
-        let request = Request {
-            filter: &filter,
+        let wanted = Wanted {
             sort: pushdown.sort.as_ref(),
             limit: pushdown.limit.map(|limit| limit.saturating_add(pushdown.skip)),
-            fields: self.pipeline.fields(),
-            hint: self.hint.as_ref(),
+            ..Wanted::all(&filter)
         };
+        let (fields, hint) = (self.pipeline.fields(), self.hint.as_ref());
+        let request = Request { wanted, fields, hint };
         let explain = self.explain;
-        scan(read, &collection, request, ctx, |documents, planned| {
+        scan(read, &collection, request, ctx, |found, planned| {
             let skip = usize::try_from(pushdown.skip).unwrap_or(usize::MAX);
             let limit =
                 pushdown.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
+            let documents = found.map(|found| found.map(|found| found.fields));
             let input = Box::new(documents.skip(skip).take(limit));
             let mut returned = 0;
             if explain != Some(ExplainLevel::QueryPlanner) {

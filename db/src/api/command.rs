@@ -8,6 +8,7 @@ use super::query::{self, Find, Page};
 use super::reply::Reply;
 use super::{index, update};
 use crate::auth::Permission;
+use crate::config::PAGE_DEFAULT;
 use crate::engine::command::Command;
 use crate::engine::query::text::{self, Change, Statement};
 use crate::engine::system;
@@ -18,9 +19,6 @@ use jettra_driver::wire::{
 };
 use serde_json::{Value, json};
 use std::rc::Rc;
-
-/// Documents in an answer when the statement names no limit, as in the ancestor.
-const ROWS_DEFAULT: u64 = 100;
 
 /// Whether the statement must run on the leader.
 pub fn writes(call: &Call) -> Result<bool> {
@@ -113,7 +111,7 @@ async fn execute(
                 sort: sort.map(|sort| json!(sort)),
                 projection: projection.map(|projection| json!(projection)),
                 skip: Some(skip),
-                limit: Some(limit.unwrap_or(ROWS_DEFAULT.min(max))),
+                limit: Some(limit.unwrap_or(PAGE_DEFAULT.min(max))),
                 cursor: None,
                 hint: hint.map(|hint| json!(hint)),
                 explain,

@@ -4,6 +4,7 @@ use super::call::Call;
 use super::document::{find_collection, readable_place};
 use super::reply::Reply;
 use crate::cluster::bootstrap::now_ms;
+use crate::config::{PAGE_BYTES, PAGE_DEFAULT, WHOLE_BYTES_MAX};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::exec::{Counters, Execution, Found, Position, position};
@@ -30,12 +31,6 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-/// Documents in an answer when the caller names no limit.
-const PAGE_DEFAULT: u64 = 100;
-/// Bytes after which a page ends, with a cursor for the rest.
-const PAGE_BYTES: usize = 4 << 20;
-/// Bytes past which an answer is refused that must be whole, because no cursor leads on.
-const WHOLE_BYTES_MAX: usize = 64 << 20;
 /// Estimated cost, in microseconds, up to which a query runs without changing threads.
 const INLINE_COST: f64 = 150.0;
 
@@ -176,10 +171,7 @@ impl Find {
         self.projection.as_ref()?.plain_names()?.iter().for_each(|name| fields.add(name));
         self.filter.fields(&mut fields);
         self.sort.iter().for_each(|sort| sort.fields(&mut fields));
-        match fields {
-            Fields::All => None,
-            Fields::Some(names) => Some(names.into_iter().collect()),
-        }
+        fields.names()
     }
 
     fn wanted<'q>(&'q self, fields: Option<&'q [String]>) -> Wanted<'q> {
@@ -409,6 +401,19 @@ pub async fn find(call: Rc<Call>) -> Result<Reply> {
     Ok(page.reply().at(index))
 }
 
+/// A parameter with JSON text in it; with `plain` other text stands for itself.
+fn json_parameter(call: &Call, name: &str, plain: bool) -> Result<Option<serde_json::Value>> {
+    let Some(text) = call.parameter(&[name]) else { return Ok(None) };
+    if plain && !text.trim_start().starts_with('{') {
+        return Ok(Some(text.into()));
+    }
+    serde_json::from_str(text).map(Some).map_err(|error| {
+        let message = format!("the parameter {name} is not JSON: {error}");
+        Error::new(Kind::InvalidParameter, message)
+            .hint("encode the JSON text for an address, or send it as the body of a POST")
+    })
+}
+
 /// The query in the parameters of an address: `filter`, `sort`, `fields` (or `projection`),
 /// `skip` (or `offset`), `limit`, `cursor`, `hint`, `explain`.
 ///
@@ -416,16 +421,7 @@ pub async fn find(call: Rc<Call>) -> Result<Reply> {
 /// `invalid_parameter` for text that is not JSON where JSON is due; those of [`Find::parse`].
 pub fn find_from_parameters(call: &Call) -> Result<Find> {
     let max = call.cluster().config.page_max as u64;
-    let json = |name: &str, plain: bool| -> Result<Option<serde_json::Value>> {
-        let Some(text) = call.parameter(&[name]) else { return Ok(None) };
-        if plain && !text.trim_start().starts_with('{') {
-            return Ok(Some(text.into()));
-        }
-        serde_json::from_str(text).map(Some).map_err(|error| {
-            Error::new(Kind::InvalidParameter, format!("the parameter {name} is not JSON: {error}"))
-                .hint("encode the JSON text for an address, or send it as the body of POST …/find")
-        })
-    };
+    let json = |name, plain| json_parameter(call, name, plain);
     let explain = match call.parameter(&["explain"]) {
         None => None,
         Some(text) => Some(serde_json::from_value(text.into()).map_err(|_| {
@@ -463,17 +459,8 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET …/count`, `POST …/count`
 pub async fn count(call: Rc<Call>) -> Result<Reply> {
-    let body = match call.parameter(&["filter"]) {
-        Some(text) => CountBody {
-            filter: Some(serde_json::from_str(text).map_err(|error| {
-                Error::new(
-                    Kind::InvalidParameter,
-                    format!("the parameter filter is not JSON: {error}"),
-                )
-                .hint("encode the JSON text for an address, or send it as the body of POST …/count")
-            })?),
-            hint: None,
-        },
+    let body = match json_parameter(&call, "filter", false)? {
+        Some(filter) => CountBody { filter: Some(filter), hint: None },
         None => call.json_or_empty()?,
     };
     let filter = filter(body.filter)?;
@@ -498,29 +485,13 @@ pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> 
         let collection = open(read, &database, &collection)?;
         let mut fields = Fields::default();
         filter.fields(&mut fields);
-        let names: Option<Vec<String>> = match fields {
-            Fields::All => None,
-            Fields::Some(names) => Some(names.into_iter().collect()),
-        };
-        let wanted = Wanted {
-            filter: &filter,
-            sort: None,
-            ordered: false,
-            limit: None,
-            fields: names.as_deref(),
-        };
-        let (plan, _) = plan::choose(read, &collection, wanted, hint.as_ref())?;
-        let (none, counters) = (Fields::default(), Counters::default());
-        let execution = Execution {
-            read,
-            collection: &collection,
-            wanted,
-            fields: &none,
-            after: None,
-            ctx,
-            counters: &counters,
-        };
-        execution.run(&plan)?.try_fold(0, |count, found| found.map(|_| count + 1))
+        let names = fields.names();
+        let fields = names.as_deref();
+        let wanted = Wanted { ordered: false, fields, ..Wanted::all(&filter) };
+        let request = Request { wanted, fields: Fields::default(), hint: hint.as_ref() };
+        scan(read, &collection, request, ctx, |mut found, _| {
+            found.try_fold(0, |count, found| found.map(|_| count + 1))
+        })
     })
     .await
 }
@@ -547,11 +518,11 @@ pub async fn distinct_values(
         let collection = open(read, &database, &collection)?;
         let mut fields = Fields::default();
         fields.add(path.as_str());
-        let request = Request { filter: &filter, sort: None, limit: None, fields, hint: None };
+        let request = Request { wanted: Wanted::all(&filter), fields, hint: None };
         let mut values = BTreeSet::new();
-        scan(read, &collection, request, ctx, |documents, _| {
-            for document in documents {
-                let document = document?;
+        scan(read, &collection, request, ctx, |found, _| {
+            for found in found {
+                let document = found?.fields;
                 let mut found = Vec::new();
                 path.any(&document, |value| {
                     match value {

@@ -195,8 +195,8 @@ impl Applier {
                 self.set_schema(txn, place, schema, warns)
             }
             Command::ReplaceCollection { database, from, to } => {
-                if self.collection(txn, Place { database: &database, collection: &from })?.is_some()
-                {
+                let place = Place { database: &database, collection: &from };
+                if from != to && self.collection(txn, place)?.is_some() {
                     self.drop_collection(txn, &database, &to)?;
                 }
                 self.rename_collection(txn, &database, &from, &to)

@@ -3,8 +3,8 @@
 //! Stored: the revision (8 bytes, big endian) and the document as compact JSON with `_id`
 //! first. The revision is a counter of the group, raised by every write of a document.
 
-use super::query::context::At;
-use super::value::{self, Value};
+use super::query::context::{At, Fields};
+use super::value::{self, Object, Value};
 use crate::config::Limits;
 use crate::error::{Error, Kind, Result};
 use jettra_driver::DocumentId;
@@ -227,6 +227,15 @@ pub fn encode(revision: Revision, id: &DocumentId, body: &str) -> Vec<u8> {
         stored.extend_from_slice(part.as_bytes());
     }
     stored
+}
+
+/// The fields of a stored document that are wanted; `None` when the text is damaged.
+pub fn parse_wanted(json: &[u8], wanted: &Fields) -> Option<Value> {
+    match wanted {
+        Fields::All => value::parse_stored(json),
+        Fields::Some(names) if names.is_empty() => Some(Value::Object(Object::new())),
+        some => value::parse_fields(json, |name| some.contains(name)),
+    }
 }
 
 /// Takes a stored document apart into revision and JSON text; `None` when it is too short.

@@ -16,7 +16,7 @@ use super::query::context::{Context, Fields};
 use super::rules::Rules;
 use super::schema::Schema;
 use super::system;
-use super::value::{Class, Value, parse_fields, parse_stored};
+use super::value::{Class, Value, parse_stored};
 use super::write::{Step, Stop, check_unique, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
@@ -171,7 +171,7 @@ impl Applier {
         for row in range.take(documents) {
             let (key, stored) = row?;
             let document = document::decode(stored)
-                .and_then(|(_, json)| parse_wanted(json, &wanted))
+                .and_then(|(_, json)| document::parse_wanted(json, &wanted))
                 .zip(keys::document_id(key));
             let Some((document, id)) = document else {
                 return Err(StorageError::Failed("a stored document cannot be read".into()));
@@ -445,11 +445,4 @@ pub fn expired(
     found.sort_unstable();
     found.dedup();
     Ok(found)
-}
-
-fn parse_wanted(json: &[u8], wanted: &Fields) -> Option<Value> {
-    match wanted {
-        Fields::All => parse_stored(json),
-        some => parse_fields(json, |name| some.contains(name)),
-    }
 }

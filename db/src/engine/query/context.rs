@@ -143,6 +143,14 @@ impl Fields {
         *self = Fields::All;
     }
 
+    /// The names, when these are all.
+    pub fn names(self) -> Option<Vec<String>> {
+        match self {
+            Fields::All => None,
+            Fields::Some(names) => Some(names.into_iter().collect()),
+        }
+    }
+
     /// Whether the field is read.
     pub fn contains(&self, name: &str) -> bool {
         match self {

@@ -7,7 +7,7 @@ use super::sort::Sort;
 use crate::engine::catalog::Collection;
 use crate::engine::document::{self, Revision};
 use crate::engine::index::{Entry, Index, id_value};
-use crate::engine::value::{Object, Value, parse_fields, parse_stored};
+use crate::engine::value::{Object, Value};
 use crate::error::{Error, Kind, Result};
 use crate::storage::env::Entries;
 use crate::storage::{Read, Table, keys};
@@ -71,7 +71,8 @@ pub struct Execution<'t, R> {
 /// Documents that a sort with a small limit keeps beyond twice the limit.
 const SLACK: usize = 32;
 
-type Stream<'t, T> = Box<dyn Iterator<Item = Result<T>> + 't>;
+/// Results that are made as they are asked for.
+pub type Stream<'t, T> = Box<dyn Iterator<Item = Result<T>> + 't>;
 
 /// A document that may match: its key, and its fields when an index knows them.
 struct Candidate {
@@ -417,12 +418,7 @@ fn parse<'t>(
 ) -> Result<Found<'t>> {
     counters.documents.set(counters.documents.get() + 1);
     let (revision, json) = document::decode(stored).ok_or_else(damaged)?;
-    let fields = match wanted {
-        Fields::All => parse_stored(json),
-        Fields::Some(names) if names.is_empty() => Some(Value::Object(Object::new())),
-        some => parse_fields(json, |name| some.contains(name)),
-    };
-    let fields = fields.ok_or_else(damaged)?;
+    let fields = document::parse_wanted(json, wanted).ok_or_else(damaged)?;
     Ok(Found { key, stored: Some((revision, json)), fields })
 }
 

@@ -10,6 +10,7 @@ use crate::engine::query::context::At;
 use crate::engine::query::filter::Filter;
 use crate::engine::query::plan::{self, Hint};
 use crate::engine::query::project::Projection;
+use crate::engine::value::parse_stored;
 use crate::engine::{Applier, catalog};
 use crate::storage::WriteTxn;
 use proptest::prelude::*;

@@ -40,6 +40,13 @@ pub struct Wanted<'q> {
     pub fields: Option<&'q [String]>,
 }
 
+impl<'q> Wanted<'q> {
+    /// All documents that match, in the order of `_id`.
+    pub fn all(filter: &'q Filter) -> Wanted<'q> {
+        Wanted { filter, sort: None, ordered: true, limit: None, fields: None }
+    }
+}
+
 /// Which index somebody insists on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Hint {

@@ -2,11 +2,10 @@
 
 use super::aggregate::{Documents, Source};
 use super::context::{Context, Fields};
-use super::exec::{Counters, Execution};
+use super::exec::{Counters, Execution, Found, Stream};
 use super::filter::{Filter, Test};
 use super::path::Path;
 use super::plan::{self, Hint, Plan, Wanted};
-use super::sort::Sort;
 use crate::engine::apply::{collection_not_found, database_not_found};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::system;
@@ -35,13 +34,9 @@ pub fn open(read: &impl Read, database: &str, collection: &str) -> Result<Collec
 
 /// What [`scan`] reads.
 pub struct Request<'q> {
-    /// Which documents.
-    pub filter: &'q Filter,
-    /// In which order; that of `_id` when none.
-    pub sort: Option<&'q Sort>,
-    /// How many at most; the plan reckons with it, cutting is the caller's.
-    pub limit: Option<u64>,
-    /// Which of their outermost fields.
+    /// Which documents, in which order. The plan reckons with the limit, cutting is the caller's.
+    pub wanted: Wanted<'q>,
+    /// Which of their outermost fields are parsed, beside those of filter and sort.
     pub fields: Fields,
     /// The index to use.
     pub hint: Option<&'q Hint>,
@@ -57,7 +52,7 @@ pub struct Planned<'p> {
     pub counters: &'p Counters,
 }
 
-/// Hands the parsed documents that match to `work`, in order, with what reading them counts.
+/// Hands the documents that match to `work`, in order, with what reading them counts.
 ///
 /// # Errors
 /// Those of the plan, of the execution and of `work`.
@@ -66,10 +61,9 @@ pub fn scan<T>(
     collection: &Collection,
     request: Request<'_>,
     ctx: &Context<'_>,
-    work: impl FnOnce(Documents<'_>, &Planned<'_>) -> Result<T>,
+    work: impl FnOnce(Stream<'_, Found<'_>>, &Planned<'_>) -> Result<T>,
 ) -> Result<T> {
-    let Request { filter, sort, limit, fields, hint } = request;
-    let wanted = Wanted { filter, sort, ordered: true, limit, fields: None };
+    let Request { wanted, fields, hint } = request;
     let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
     let counters = Counters::default();
     let execution = Execution {
@@ -81,9 +75,8 @@ pub fn scan<T>(
         ctx,
         counters: &counters,
     };
-    let documents = execution.run(&plan)?.map(|found| found.map(|found| found.fields));
-    let planned = Planned { plan: &plan, rejected: &rejected, counters: &counters };
-    work(Box::new(documents), &planned)
+    let found = execution.run(&plan)?;
+    work(found, &Planned { plan: &plan, rejected: &rejected, counters: &counters })
 }
 
 /// The collections of one database in one transaction.
@@ -130,12 +123,12 @@ impl<'t, R: Read> Collections<'t, R> {
     }
 
     fn all(&self, opened: &Opened, filter: &Filter, ctx: &Context<'_>) -> Result<Vec<Value>> {
-        let request = Request { filter, sort: None, limit: None, fields: Fields::All, hint: None };
+        let request = Request { wanted: Wanted::all(filter), fields: Fields::All, hint: None };
         let mut kept = Vec::new();
         let mut charged = 0;
-        let read = scan(self.read, &opened.collection, request, ctx, |documents, _| {
-            for document in documents {
-                let document = document?;
+        let read = scan(self.read, &opened.collection, request, ctx, |found, _| {
+            for found in found {
+                let document = found?.fields;
                 let bytes = document.bytes();
                 ctx.charge(bytes, "reading another collection")?;
                 charged += bytes;

@@ -18,15 +18,15 @@ use crate::engine::command::{
     Change, Operation, Outcome, PutMode, Returning, Select, Target, Write, WriteLimits, Wrote,
 };
 use crate::engine::document::{self, Revision};
-use crate::engine::index::{self};
+use crate::engine::index;
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::merge_patch::merge_patch;
 use crate::engine::query::update::{Update, upsert_base};
-use crate::engine::value::{Object, Value, parse_fields, parse_stored};
+use crate::engine::value::{Object, Value, parse_stored};
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
-use crate::storage::keys::{self};
+use crate::storage::keys;
 use crate::storage::{Read, StorageError, WriteTxn};
 use jettra_driver::DocumentId;
 use select::{find, find_target, parse_filter, select_documents};
@@ -484,11 +484,7 @@ fn as_json(json: &[u8]) -> Step<serde_json::Value> {
 }
 
 fn fields(json: &[u8], wanted: &Fields) -> Step<Value> {
-    let parsed = match wanted {
-        Fields::All => parse_stored(json),
-        some => parse_fields(json, |name| some.contains(name)),
-    };
-    parsed.ok_or_else(damaged)
+    document::parse_wanted(json, wanted).ok_or_else(damaged)
 }
 
 /// The text of a document without its `_id`.

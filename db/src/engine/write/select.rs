@@ -7,11 +7,11 @@ use crate::engine::command::{Select, Target, WriteLimits};
 use crate::engine::document::{self, Revision};
 use crate::engine::index::id_value;
 use crate::engine::query::context::{At, Context, Fields};
-use crate::engine::query::exec::{Counters, Execution};
 use crate::engine::query::filter::{Filter, Test};
 use crate::engine::query::path::Path;
-use crate::engine::query::plan::{self, Hint, Wanted};
+use crate::engine::query::plan::{Hint, Wanted};
 use crate::engine::query::sort::Sort;
+use crate::engine::query::source::{Request, scan};
 use crate::engine::value::parse_stored;
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
@@ -36,26 +36,18 @@ pub(super) fn matching(
     limit: u64,
     ctx: &Context<'_>,
 ) -> error::Result<Vec<DocumentId>> {
-    let wanted = Wanted { filter, sort, ordered: true, limit: Some(limit), fields: None };
-    let (plan, _) = plan::choose(read, collection, wanted, hint)?;
-    let (fields, counters) = (Fields::default(), Counters::default());
-    let execution = Execution {
-        read,
-        collection,
-        wanted,
-        fields: &fields,
-        after: None,
-        ctx,
-        counters: &counters,
-    };
-    let mut found = Vec::new();
-    for document in execution.run(&plan)?.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-        if let Some(id) = document?.id() {
-            ctx.charge(id.to_string().len() + 32, "the set of documents to change")?;
-            found.push(id);
+    let wanted = Wanted { sort, limit: Some(limit), ..Wanted::all(filter) };
+    let request = Request { wanted, fields: Fields::default(), hint };
+    scan(read, collection, request, ctx, |found, _| {
+        let mut ids = Vec::new();
+        for document in found.take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+            if let Some(id) = document?.id() {
+                ctx.charge(id.to_string().len() + 32, "the set of documents to change")?;
+                ids.push(id);
+            }
         }
-    }
-    Ok(found)
+        Ok(ids)
+    })
 }
 
 /// The `_id`s of the documents an operation is for, and the filter that chose them.

@@ -17,7 +17,7 @@ use crate::engine::system;
 use crate::engine::value::{Value, parse_fields, parse_stored};
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
-use crate::storage::keys::{self};
+use crate::storage::keys;
 use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
 use serde_json::json;
