@@ -2,9 +2,13 @@
 //!
 //! A node serialises these, the driver reads them; nobody else defines a wire shape.
 
+mod history;
 mod query;
+mod transaction;
 
+pub use history::*;
 pub use query::*;
+pub use transaction::*;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

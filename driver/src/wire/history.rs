@@ -1,0 +1,187 @@
+//! Bodies and answers of versions, and the events of a change feed.
+
+use super::DocumentId;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Header of a call that resumes a change feed: the last token that was received.
+pub const LAST_EVENT_HEADER: &str = "last-event-id";
+
+/// What was done to a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It was added.
+    Insert,
+    /// It was changed or replaced.
+    Update,
+    /// It was deleted.
+    Delete,
+    /// Its collection was dropped; the event names no document.
+    Drop,
+    /// Its collection has another name now; the event names no document.
+    Rename,
+}
+
+/// Body of `PUT …/collections/{col}/versions`: former documents are kept from now on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionsBody {
+    /// Changes that are kept of each document; all when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u64>,
+    /// Seconds for which a change is kept; for ever when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_seconds: Option<u64>,
+}
+
+/// Answer of `GET` and `PUT …/collections/{col}/versions`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionsReply {
+    /// Whether former documents are kept.
+    pub enabled: bool,
+    /// Changes that are kept of each document; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u64>,
+    /// Seconds for which a change is kept; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_seconds: Option<u64>,
+    /// Log index back to which the collection can be read as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_index: Option<u64>,
+    /// Changes that are kept now.
+    #[serde(default)]
+    pub changes: u64,
+    /// Bytes of them.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// Answer of `GET …/documents/{id}/versions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryReply {
+    /// What became of the document, the newest first.
+    pub versions: Vec<VersionInfo>,
+}
+
+/// One version of a document: what it was from one change to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionInfo {
+    /// Its number: the log index of the change that made it; with `.1`, `.2` behind it when
+    /// that log entry changed the document more than once.
+    pub version: String,
+    /// What was done; absent for the oldest version when nobody kept what made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<ChangeKind>,
+    /// When, as ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// By whom; absent for what the database did itself, such as expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Revision of the document in this version; absent when it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// Bytes of its JSON text.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Whether this is what the document is now.
+    #[serde(default)]
+    pub current: bool,
+}
+
+/// What differs between two forms of a document, as MongoDB's change streams tell it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Delta {
+    /// Fields with another value, by their dotted path. Arrays are replaced as a whole.
+    #[serde(default)]
+    pub updated: Map<String, Value>,
+    /// Fields that are no longer there.
+    #[serde(default)]
+    pub removed: Vec<String>,
+}
+
+/// Answer of `GET …/documents/{id}/versions/{version}/diff`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DiffReply {
+    /// The version that is compared.
+    pub from: String,
+    /// The version that it is compared with.
+    pub to: String,
+    /// What leads from the one to the other.
+    pub delta: Delta,
+}
+
+/// Body of the ancestor's `POST /api/restore-version`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RestoreVersionBody {
+    /// The database.
+    #[serde(alias = "database")]
+    pub db: String,
+    /// The collection.
+    #[serde(alias = "collection")]
+    pub col: String,
+    /// The document.
+    pub id: DocumentId,
+    /// The version; a number or a text.
+    pub version: Value,
+}
+
+/// How much of a change an event of a feed tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeContent {
+    /// The document as it is after the change.
+    #[default]
+    Document,
+    /// What the change did to it.
+    Delta,
+    /// Both.
+    Both,
+}
+
+/// One event of a change feed (`event: change`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeEvent {
+    /// Where the feed goes on behind this event; the `id` of the server-sent event too.
+    pub token: String,
+    /// Log index of the change.
+    pub index: u64,
+    /// What was done.
+    pub operation: ChangeKind,
+    /// The database.
+    pub database: String,
+    /// The collection.
+    pub collection: String,
+    /// The document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<DocumentId>,
+    /// Its revision after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// When, as ISO 8601.
+    pub time: String,
+    /// By whom; absent for what the database did itself, such as expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The document after the change; of a deleted one, what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+    /// What the change did to the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Delta>,
+    /// With a filter: whether the document matches it after the change. An update by which a
+    /// document ceases to match is told too, with `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<bool>,
+    /// The name that the collection has now, after it was renamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<String>,
+}
+
+/// An event that only tells where the feed stands (`event: progress`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressEvent {
+    /// Where the feed goes on.
+    pub token: String,
+}

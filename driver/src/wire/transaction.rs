@@ -1,0 +1,185 @@
+//! Bodies and answers of transactions and batches.
+
+use super::{DocumentId, UpdateBody};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Header with which a write is made exactly once: a second call with the same key gets the
+/// answer of the first. 1 to 200 visible ASCII characters.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+/// Header of an answer that was given before, to an earlier call with the same key.
+pub const REPLAYED_HEADER: &str = "idempotent-replayed";
+
+/// Answer of `POST /api/v1/transactions`: an open transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionReply {
+    /// Pass it as `tx=` to the calls that belong to the transaction.
+    pub id: String,
+    /// Log index of the state that it reads.
+    pub index: u64,
+    /// Milliseconds without a call after which it ends by itself.
+    pub idle_ms: u64,
+    /// Milliseconds after which it ends in any case.
+    pub max_ms: u64,
+}
+
+/// Answer of `POST /api/v1/transactions/{tx}/commit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitReply {
+    /// `committed`.
+    pub status: String,
+    /// Documents that were written or deleted.
+    pub writes: u64,
+}
+
+/// Answer of `GET /api/v1/transactions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionsReply {
+    /// The open transactions that the caller may see, the oldest first.
+    pub transactions: Vec<TransactionInfo>,
+}
+
+/// One open transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionInfo {
+    /// Its id.
+    pub id: String,
+    /// Who began it.
+    pub user: String,
+    /// Log index of the state that it reads.
+    pub index: u64,
+    /// Milliseconds since it was begun.
+    pub age_ms: u64,
+    /// Milliseconds since its last call.
+    pub idle_ms: u64,
+    /// Rows that it has read and that must not change before it commits.
+    pub reads: u64,
+    /// Documents that it will write or delete.
+    pub writes: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+}
+
+/// Body of `POST /api/v1/batch`: operations that are carried out together or not at all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchBody {
+    /// What must hold for `then`; all of them. Without conditions `then` is carried out.
+    #[serde(rename = "if", default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Carried out when the conditions hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<BatchOperation>,
+    /// Carried out when one of them does not.
+    #[serde(rename = "else", default, skip_serializing_if = "Vec::is_empty")]
+    pub otherwise: Vec<BatchOperation>,
+}
+
+/// One condition of a batch, on the document with an `_id` or on those that match a filter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// The database.
+    pub database: String,
+    /// The collection.
+    pub collection: String,
+    /// The document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<DocumentId>,
+    /// With `id`: the revision it must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// What the document must match; without `id`, what some document must match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Value>,
+    /// `false`: there must be no such document. Default `true`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+}
+
+/// One operation of a batch. Each names its database and collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum BatchOperation {
+    /// Adds a document that must not exist.
+    Insert {
+        /// The database.
+        database: String,
+        /// The collection; made when it is missing.
+        collection: String,
+        /// The document; gets an `_id` when it has none.
+        document: Value,
+    },
+    /// Puts a document at its `_id`, whether or not there was one.
+    Save {
+        /// The database.
+        database: String,
+        /// The collection; made when it is missing.
+        collection: String,
+        /// The document with its `_id`.
+        document: Value,
+    },
+    /// Changes documents: `filter`, `update` and the rest as in `POST …/update`.
+    Update {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// The rest.
+        #[serde(flatten)]
+        body: UpdateBody,
+    },
+    /// Deletes documents.
+    Delete {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Which.
+        filter: Value,
+        /// All that match, not only the first.
+        #[serde(default)]
+        multi: bool,
+    },
+    /// Reads a document as it is at this place among the operations.
+    Get {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Which.
+        id: DocumentId,
+    },
+}
+
+/// Answer of `POST /api/v1/batch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchReply {
+    /// Whether the conditions held, so that `then` was carried out, not `else`.
+    pub succeeded: bool,
+    /// What each operation did.
+    pub results: Vec<BatchResult>,
+}
+
+/// What one operation of a batch did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BatchResult {
+    /// Documents that matched.
+    #[serde(default)]
+    pub matched: u64,
+    /// Documents that were changed.
+    #[serde(default)]
+    pub modified: u64,
+    /// Documents that were deleted.
+    #[serde(default)]
+    pub deleted: u64,
+    /// The `_id` of the document that was inserted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inserted_id: Option<DocumentId>,
+    /// Revision of the last document that was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// The document that was read; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Value>,
+}
