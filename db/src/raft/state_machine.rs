@@ -98,10 +98,10 @@ impl Writer {
     /// # Errors
     /// When the writer has stopped.
     pub async fn wait_visible(&self, index: u64) -> io::Result<()> {
-        let mut visible = self.visible.clone();
-        if *visible.borrow() >= index {
+        if self.visible_index() >= index {
             return Ok(());
         }
+        let mut visible = self.visible.clone();
         self.wanted.fetch_max(index, Ordering::AcqRel);
         // A full queue holds an apply, after which the writer looks at `wanted` anyway.
         let _ = self.jobs.try_send(Job::Commit);
