@@ -102,9 +102,11 @@ impl Writer {
             return Ok(());
         }
         let mut visible = self.visible.clone();
-        self.wanted.fetch_max(index, Ordering::AcqRel);
-        // A full queue holds an apply, after which the writer looks at `wanted` anyway.
-        let _ = self.jobs.try_send(Job::Commit);
+        // Readers that share an index need one commit; the first of them has asked for it.
+        if self.wanted.fetch_max(index, Ordering::AcqRel) != index {
+            // A full queue holds an apply, after which the writer looks at `wanted` anyway.
+            let _ = self.jobs.try_send(Job::Commit);
+        }
         visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
     }
 
