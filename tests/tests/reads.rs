@@ -135,6 +135,10 @@ async fn every_node_serves_every_level_under_each_of_its_names() {
     }
     // A node that has shown the last value once shows it to all.
     for node in &cluster.nodes {
+        let target = "/api/v1/databases/shop/collections/stock/aggregate?level=session";
+        let request = node.http().request("POST", target).header("x-jettra-index", "1");
+        let pipeline = json!({"pipeline": [{"$out": "copy"}]});
+        send(request.json(&pipeline)).await.ok();
         node.http().get(TARGET).await.ok();
         for level in ["local", "none", "serializable", "stale", "bounded&freshness=1m"] {
             let answer = node.http().get(&at(level)).await.ok();

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::PEER_HEADER;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
-use jettra_driver::wire::{CLIENT_HEADER, NodeStatus};
+use jettra_driver::wire::{CLIENT_HEADER, INDEX_HEADER, NodeStatus};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,7 +19,8 @@ use tokio::time::Instant;
 /// Pause before a call is tried again while there is no leader.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 4] = ["if-match", "content-type", "accept", CLIENT_HEADER];
+const FORWARDED_HEADERS: [&str; 5] =
+    ["if-match", "content-type", "accept", CLIENT_HEADER, INDEX_HEADER];
 /// Headers of the leader's answer that the caller gets.
 const RETURNED_HEADERS: [&str; 8] = [
     "etag",
