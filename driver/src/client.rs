@@ -7,11 +7,12 @@
 
 use crate::collection::Collection;
 use crate::error::{Error, Result};
-use crate::wire::{CLIENT_HEADER, ErrorBody, ErrorDetail, LEADER_HEADER};
+use crate::wire::{CLIENT_HEADER, ErrorBody, ErrorDetail, INDEX_HEADER, LEADER_HEADER, ReadLevel};
 use base64::Engine;
 use reqwest::{Method, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
@@ -31,6 +32,8 @@ struct Inner {
     follow_leader: bool,
     /// Where the next call goes: the leader once it is known, else a seed.
     target: Mutex<Url>,
+    /// Highest log index that an answer has named.
+    last_index: AtomicU64,
 }
 
 /// Collects the settings of a [`Client`].
@@ -111,6 +114,7 @@ impl ClientBuilder {
                 attempt,
                 follow_leader: !self.stay,
                 target: Mutex::new(first),
+                last_index: AtomicU64::new(0),
             }),
         })
     }
@@ -145,6 +149,7 @@ pub(crate) struct Call {
     method: Method,
     segments: Vec<String>,
     query: Vec<(&'static str, String)>,
+    level: Option<ReadLevel>,
     body: Option<Result<Vec<u8>>>,
     if_match: Option<u64>,
     repeatable: bool,
@@ -162,6 +167,7 @@ impl Call {
             method,
             segments: segments.iter().map(|segment| (*segment).to_owned()).collect(),
             query: Vec::new(),
+            level: None,
             body: None,
             if_match: None,
         }
@@ -169,6 +175,12 @@ impl Call {
 
     pub(crate) fn query(mut self, key: &'static str, value: &str) -> Self {
         self.query.push((key, value.to_owned()));
+        self
+    }
+
+    /// Says how fresh the answer must be.
+    pub(crate) fn level(mut self, level: ReadLevel) -> Self {
+        self.level = Some(level);
         self
     }
 
@@ -247,6 +259,13 @@ impl Client {
     /// The node that the next call goes to.
     pub fn target(&self) -> String {
         self.current_target().to_string()
+    }
+
+    /// The highest log index that an answer to this client or a clone of it has named; 0 before
+    /// the first. Another client that reads with [`ReadLevel::Session`] of this number sees what
+    /// this one has written.
+    pub fn last_index(&self) -> u64 {
+        self.inner.last_index.load(Ordering::Relaxed)
     }
 
     fn current_target(&self) -> Url {
@@ -331,6 +350,9 @@ impl Client {
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
         }
+        if let Some(level) = call.level {
+            url.query_pairs_mut().extend_pairs(level.parameters(self.last_index()));
+        }
         let mut request =
             self.inner.http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
         if call.long {
@@ -355,6 +377,7 @@ impl Client {
             }
         })?;
         self.note_leader(&answer);
+        self.note_index(&answer);
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body =
             answer.bytes().await.map_err(|error| Failure::Interrupted(innermost(&error)))?.to_vec();
@@ -388,6 +411,13 @@ impl Client {
             && self.current_target() != url
         {
             self.set_target(url);
+        }
+    }
+
+    fn note_index(&self, answer: &reqwest::Response) {
+        let index = answer.headers().get(INDEX_HEADER).and_then(|value| value.to_str().ok());
+        if let Some(index) = index.and_then(|index| index.parse().ok()) {
+            self.inner.last_index.fetch_max(index, Ordering::Relaxed);
         }
     }
 }

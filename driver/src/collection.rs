@@ -70,6 +70,16 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     /// The same collection with another read level for its reads.
+    ///
+    /// ```no_run
+    /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
+    /// use jettra_driver::ReadLevel;
+    /// let people = client.collection::<serde_json::Value>("shop", "people");
+    /// // What this client has written, from whichever node answers.
+    /// let mine = people.clone().with_level(ReadLevel::Session(0)).count().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_level(mut self, level: ReadLevel) -> Self {
         self.level = level;
         self
@@ -102,7 +112,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// Reads one document; `None` when there is none with this `_id`.
     pub async fn get(&self, id: &DocumentId) -> Result<Option<Document<T>>> {
-        let call = self.document_call(Method::GET, id).query("level", self.level.name());
+        let call = self.document_call(Method::GET, id).level(self.level);
         match self.client.send(call).await {
             Ok(reply) => {
                 let revision = reply.revision().unwrap_or(0);
@@ -150,7 +160,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// Number of documents.
     pub async fn count(&self) -> Result<u64> {
-        let call = self.call(Method::GET, "count").query("level", self.level.name());
+        let call = self.call(Method::GET, "count").level(self.level);
         Ok(self.client.send(call).await?.json::<CountReply>()?.count)
     }
 
@@ -158,7 +168,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     pub async fn list(&self, limit: usize, cursor: Option<&str>) -> Result<Page<T>> {
         let mut call = self
             .call(Method::GET, "documents")
-            .query("level", self.level.name())
+            .level(self.level)
             .query("limit", &limit.to_string());
         if let Some(cursor) = cursor {
             call = call.query("cursor", cursor);
@@ -170,7 +180,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     pub async fn list_from(&self, limit: usize, offset: u64) -> Result<Page<T>> {
         let call = self
             .call(Method::GET, "documents")
-            .query("level", self.level.name())
+            .level(self.level)
             .query("limit", &limit.to_string())
             .query("offset", &offset.to_string());
         self.page(call).await

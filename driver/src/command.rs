@@ -39,7 +39,7 @@ impl Client {
     ) -> Result<Value> {
         let call = Call::new(Method::POST, &["api", "command"])
             .query("db", database)
-            .query("level", level.name())
+            .level(level)
             .body(&CommandBody { command: text.to_owned() })
             .long();
         let call = if only_reads(text) { call.reads() } else { call };

@@ -331,6 +331,7 @@ impl Helper for LineHelper {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jettra_driver::ReadLevel;
 
     #[test]
     fn the_first_word_is_a_command() {
@@ -366,7 +367,7 @@ mod tests {
 
     #[test]
     fn fixed_values_and_flags_are_offered() {
-        assert_eq!(wanted(".level ").1, [Wanted::Words(vec!["linearizable", "local"])]);
+        assert_eq!(wanted(".level ").1, [Wanted::Words(ReadLevel::NAMES.to_vec())]);
         assert_eq!(wanted("cluster remove node1 ").1, [Wanted::Words(vec!["--force"])]);
         assert!(wanted("whoami ").1.is_empty());
         let (_, all) = wanted("find users {\"a\": 1} --l");

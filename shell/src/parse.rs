@@ -104,6 +104,8 @@ pub(crate) enum Kind {
     Switch,
     /// A read level.
     Level,
+    /// The time of a bounded level, or the log index of a session.
+    LevelValue,
     /// A path.
     File,
     /// A command's name.
@@ -139,7 +141,8 @@ impl Kind {
             Description => "description",
             OutputMode => "table|json|ndjson|line|compact",
             Switch => "on|off",
-            Level => "linearizable|local",
+            Level => "linearizable|leader|session|bounded|local|auto",
+            LevelValue => "time|index",
             File => "file",
             Kind::Command => "command",
         }

@@ -8,7 +8,7 @@ use jettra_driver::wire::{
     AggregateBody, BulkBody, BulkOperation, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
     ReplaceBody, ReturnForm, SchemaBody, SchemaMode, UpdateBody, ValidateBody,
 };
-use jettra_driver::{DocumentId, Find, IndexOptions};
+use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel};
 use serde_json::json;
 
 fn document_action(text: &str) -> DocumentAction {
@@ -311,7 +311,14 @@ fn a_description_is_the_rest_of_the_line() {
 #[test]
 fn settings_name_their_values_when_one_is_wrong() {
     assert_eq!(parse(".timer on").unwrap(), Statement::Shell(ShellAction::Timer(true)));
-    assert!(parse(".level strong").unwrap_err().contains("linearizable|local"));
+    let level = |level| Statement::Shell(ShellAction::Level(level));
+    assert_eq!(parse(".level strong").unwrap(), level(ReadLevel::Linearizable));
+    assert_eq!(parse(".level session").unwrap(), level(ReadLevel::Session(0)));
+    let half = std::time::Duration::from_millis(500);
+    assert_eq!(parse(".level bounded 500ms").unwrap(), level(ReadLevel::Bounded(half)));
+    assert!(parse(".level quick").unwrap_err().contains("linearizable|leader"));
+    assert!(parse(".level bounded").unwrap_err().contains("needs a time"));
+    assert!(parse(".level session x").unwrap_err().contains("needs a log index"));
     assert!(parse(".mode xml").unwrap_err().contains("ndjson"));
 }
 

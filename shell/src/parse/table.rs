@@ -9,7 +9,6 @@ use crate::print::Mode;
 use crate::statement::{
     CatalogAction, ClusterAction, DocumentAction, ShellAction, Statement, StructureAction,
 };
-use jettra_driver::ReadLevel;
 
 const REVISION: super::Argument = Flag("--revision N");
 const FORCE: super::Argument = Flag("--force");
@@ -181,8 +180,8 @@ pub(crate) static GROUPS: &[Group] = &[
             |w| choose(w, Kind::OutputMode, |name| Mode::parse(name).map(ShellAction::Mode))),
         row(&[".timer"], &[Must(Switch)], "Show how long a statement took", &[],
             |w| choose(w, Kind::Switch, switch)),
-        row(&[".level"], &[Must(Level)], "Choose how fresh reads are", &["with_level"],
-            |w| choose(w, Kind::Level, |name| ReadLevel::parse(name).map(ShellAction::Level))),
+        row(&[".level"], &[Must(Level), May(LevelValue)], "Choose how fresh reads are",
+            &["with_level"], read_level),
         row(&[".read"], &[Must(File)], "Run the statements of a file", &[],
             |w| shell(ShellAction::Read(w.required("the file")?))),
         row(&["help", ".help", "?"], &[May(Kind::Command)], "Explain all commands, or one", &[],
@@ -234,6 +233,7 @@ pub(crate) static EXAMPLES: &[(&str, &[&str])] = &[
         "create index users email --unique --sparse",
         "create index sessions seen --expire 3600",
     ]),
+    (".level", &[".level bounded 2s", ".level session"]),
     ("schema set", &[
         r#"schema set users {"type": "object", "required": ["name"]} --warn"#,
         r#"schema set users {"name": "string", "age": "int"} --definition"#,
