@@ -50,6 +50,13 @@ impl Error {
         }
     }
 
+    /// Whether a transaction has ended without effect and can be begun again with success:
+    /// another one changed what it read (`transaction_conflict`), or the leader that held it is
+    /// gone or waited too long (`transaction_lost`).
+    pub fn wants_new_transaction(&self) -> bool {
+        matches!(self.code(), Some("transaction_conflict" | "transaction_lost"))
+    }
+
     /// The HTTP status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {
