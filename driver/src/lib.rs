@@ -29,6 +29,7 @@
 //! ```
 
 mod admin;
+mod batch;
 mod call;
 mod change;
 mod client;
@@ -39,6 +40,7 @@ mod error;
 mod fake;
 mod query;
 mod structure;
+mod transaction;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder};
@@ -46,4 +48,5 @@ pub use collection::{Collection, Document, Page, Written};
 pub use error::{Error, Result};
 pub use query::{Find, Pages};
 pub use structure::IndexOptions;
+pub use transaction::Transaction;
 pub use wire::{DocumentId, ReadLevel};
