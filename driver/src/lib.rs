@@ -41,6 +41,7 @@ mod fake;
 mod query;
 mod structure;
 mod transaction;
+mod version;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder};
