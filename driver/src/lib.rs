@@ -42,6 +42,7 @@ mod query;
 mod structure;
 mod transaction;
 mod version;
+mod watch;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder};
@@ -50,4 +51,5 @@ pub use error::{Error, Result};
 pub use query::{Find, Pages};
 pub use structure::IndexOptions;
 pub use transaction::Transaction;
+pub use watch::{Changes, Watch};
 pub use wire::{DocumentId, ReadLevel};
