@@ -180,10 +180,18 @@ impl Transaction {
         let path = [&PATH[..], &[self.id(), "commit"]].concat();
         let reply =
             self.state.outside.send(Call::plain(Method::POST, &path).safe_to_repeat()).await;
-        if matches!(reply, Ok(_) | Err(Error::Api { .. })) {
-            self.state.ended.store(true, Ordering::Relaxed);
-        }
+        let ended = match &reply {
+            Ok(_) => true,
+            // Too busy, or without a leader: then it was not even tried.
+            Err(error) => error.status().is_some_and(|status| !matches!(status, 429 | 503)),
+        };
+        self.state.ended.fetch_or(ended, Ordering::Relaxed);
         reply?.json()
+    }
+
+    /// Whether it was committed or rolled back, or its commit was refused.
+    pub fn is_ended(&self) -> bool {
+        self.state.ended.load(Ordering::Relaxed)
     }
 
     /// Gives all writes up.
@@ -313,6 +321,17 @@ mod tests {
         let transaction = client.begin().await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(lines(&heard)[1..], ["POST transactions/t1/commit"; 2]);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_was_not_tried_leaves_it_open() {
+        let table = [(503, "no_leader", false), (409, "unique_violation", true)];
+        for (status, code, ended) in table {
+            let (client, _) = node(vec![begun("t1"), Answer::error(status, code)]);
+            let transaction = client.begin().await.unwrap();
+            assert_eq!(transaction.commit().await.unwrap_err().code(), Some(code));
+            assert_eq!(transaction.is_ended(), ended, "{code}");
+        }
     }
 
     #[tokio::test]
