@@ -198,6 +198,8 @@ impl Client {
     /// by itself for each. With it a write can be repeated even by another process: it is
     /// carried out once, and each call with the same key gets the same answer.
     ///
+    /// Inside a transaction it says nothing, since its commit happens once anyway.
+    ///
     /// A key is for one write: another one with it is refused as `idempotency_key_reused` (422).
     /// It is 1 to 200 visible ASCII characters, and remembered for minutes
     /// (`IdempotencyMinutes` of the nodes).

@@ -57,6 +57,11 @@ impl Error {
         matches!(self.code(), Some("transaction_conflict" | "transaction_lost"))
     }
 
+    /// Whether nothing was carried out only because no node could do it just now.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Error::Unavailable { .. } | Error::Api { status: 429 | 503, .. })
+    }
+
     /// The HTTP status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {

@@ -107,7 +107,8 @@ impl Client {
                 },
                 Err(error) => {
                     // Its own error says more than that of a rollback, which time does as well.
-                    let _ = transaction.rollback().await;
+                    let left = self.deadline().saturating_sub(started.elapsed());
+                    let _ = tokio::time::timeout(left, transaction.rollback()).await;
                     if !transaction.state.open.is_broken() {
                         return Err(error);
                     }
@@ -182,8 +183,8 @@ impl Transaction {
             self.state.outside.send(Call::plain(Method::POST, &path).safe_to_repeat()).await;
         let ended = match &reply {
             Ok(_) => true,
-            // Too busy, or without a leader: then it was not even tried.
-            Err(error) => error.status().is_some_and(|status| !matches!(status, 429 | 503)),
+            Err(Error::Unknown { .. }) => false,
+            Err(error) => !error.may_pass(),
         };
         self.state.ended.fetch_or(ended, Ordering::Relaxed);
         reply?.json()

@@ -155,22 +155,25 @@ impl Changes {
     /// The next change. It waits as long as it takes; it may be dropped while it waits, and
     /// called again.
     ///
-    /// `None` after the end, which is an error of the cluster.
+    /// `None` after the end, which is always an error.
     ///
     /// # Errors
-    /// [`Error::Api`] when the cluster ended the feed, as with `too_old` (410) after a long
-    /// break. Another error when no node could be reached until the deadline of the client; the
-    /// next call tries to go on behind the last event.
+    /// [`Error::Unavailable`], or `no_leader` and `overloaded`, when no node served the feed
+    /// until the deadline of the client: the next call tries to go on behind the last event.
+    /// Every other error is the end, such as `too_old` (410) after a long break.
     pub async fn next(&mut self) -> Option<Result<ChangeEvent>> {
         while !self.ended {
             match self.said().await {
                 Ok(Said::Change(change)) => return Some(Ok(*change)),
                 Ok(Said::Progress) => {}
-                Ok(Said::End(error)) | Err(error @ Error::Api { .. }) => {
+                Ok(Said::End(error)) => {
                     self.ended = true;
                     return Some(Err(error));
                 }
-                Err(error) => return Some(Err(error)),
+                Err(error) => {
+                    self.ended = !error.may_pass();
+                    return Some(Err(error));
+                }
             }
         }
         None
@@ -360,6 +363,12 @@ mod tests {
             let error = changes.next().await.unwrap().unwrap_err();
             assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
             assert_eq!(changes.token(), "a");
+        }
+        for (status, code, ended) in [(503, "no_leader", false), (410, "too_old", true)] {
+            let (client, _) = node(vec![begin.clone(), Answer::error(status, code)]);
+            let mut changes = client.watch_database("d", Watch::new()).await.unwrap();
+            assert_eq!(changes.next().await.unwrap().unwrap_err().code(), Some(code));
+            assert_eq!(changes.ended, ended, "{code}");
         }
     }
 }
