@@ -1,6 +1,7 @@
 //! Statements as text, and the hash of a database.
 
-use crate::client::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{CommandBody, HashReply, ReadLevel};
 use reqwest::Method;

@@ -2,7 +2,7 @@
 //!
 //! Filters, projections and pipelines are MongoDB's.
 
-use crate::client::Call;
+use crate::call::Call;
 use crate::collection::{Collection, Page, decode};
 use crate::error::{Error, Result};
 use crate::wire::{

@@ -81,7 +81,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         options: &IndexOptions,
     ) -> Result<IndexInfo> {
         let call = self.call(Method::POST, "indexes").body(&options.body(keys.into())?);
-        self.client().send(call.safe_to_repeat().long()).await?.json()
+        self.client().send(call.long()).await?.json()
     }
 
     /// Drops an index by its name, or by its fields as in `city,age`.

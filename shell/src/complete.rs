@@ -84,6 +84,10 @@ impl LineHelper {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.key).collect()
             }
+            (Kind::Transaction, _) => {
+                let open = self.client.list_transactions().await.unwrap_or_default();
+                open.into_iter().map(|transaction| transaction.id).collect()
+            }
             (Kind::Url, _) => {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.url).collect()
@@ -227,6 +231,7 @@ fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
     match words.last() {
         Some(&"--hint") => return names(Kind::Index),
         Some(&"--return") => return Some(Wanted::Words(vec!["before", "after"])),
+        Some(&"--content") => return Some(Wanted::Words(vec!["document", "delta", "both"])),
         _ => {}
     }
     match command.arguments.get(words.len()) {
@@ -347,7 +352,8 @@ mod tests {
     #[test]
     fn the_second_word_belongs_to_the_first() {
         let (_, all) = wanted("Show d");
-        let expected = ["dbs", "databases", "collections", "cols", "tables"];
+        let expected =
+            ["dbs", "databases", "collections", "cols", "tables", "transactions", "version"];
         assert_eq!(all, [Wanted::Words(expected.to_vec())]);
     }
 
@@ -358,6 +364,9 @@ mod tests {
             ("find us", Kind::Collection),
             ("drop db ", Kind::Database),
             ("cluster remove no", Kind::Node),
+            ("end transaction 01", Kind::Transaction),
+            ("versions on us", Kind::Collection),
+            ("watch us", Kind::Collection),
             ("get users ", Kind::Id),
         ];
         for (text, kind) in table {
@@ -375,6 +384,8 @@ mod tests {
             panic!("{all:?}");
         };
         assert!(flags.contains(&"--limit") && flags.contains(&"--hint"), "{flags:?}");
+        let contents = Wanted::Words(vec!["document", "delta", "both"]);
+        assert_eq!(wanted("watch c --content d").1, [contents]);
         assert_eq!(wanted("modify c {} --return ").1, [Wanted::Words(vec!["before", "after"])]);
     }
 
