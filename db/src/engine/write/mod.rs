@@ -249,8 +249,8 @@ impl Applier {
         if !many {
             return step(self, txn);
         }
-        let numbers = self.numbers.clone();
         let mark = self.mark_changes(txn)?;
+        let numbers = self.numbers.clone();
         let mut nested = txn.nested()?;
         let done = step(self, &mut nested);
         if done.is_ok() {
