@@ -138,11 +138,11 @@ impl Call {
         self
     }
 
-    /// Puts what `scope` says into the call, and gives its idempotency key and its body.
-    pub(crate) fn prepare(&mut self, scope: &Scope) -> Result<(Option<String>, Option<Vec<u8>>)> {
+    /// Puts what `scope` says into the call, and gives its body.
+    pub(crate) fn prepare(&mut self, scope: &Scope) -> Result<Option<Vec<u8>>> {
         let body = self.body.take().transpose()?;
         if !self.scoped {
-            return Ok((None, body));
+            return Ok(body);
         }
         if let Some((name, moment)) = &scope.moment {
             if self.repeat != Repeat::Reads {
@@ -154,8 +154,6 @@ impl Call {
         if let Some(open) = &scope.transaction {
             self.query.push(("tx", open.id.clone()));
         }
-        let new = || uuid::Uuid::now_v7().to_string();
-        let key = (self.repeat == Repeat::Keyed).then(|| scope.key.clone().unwrap_or_else(new));
-        Ok((key, body))
+        Ok(body)
     }
 }

@@ -41,6 +41,8 @@ struct Inner {
     target: Mutex<Url>,
     /// Highest log index that an answer has named.
     last_index: AtomicU64,
+    /// Milliseconds that this machine's clock is behind the cluster's, when that matters.
+    clock_behind: AtomicU64,
 }
 
 /// Collects the settings of a [`Client`].
@@ -121,6 +123,7 @@ impl ClientBuilder {
                 follow_leader: !self.stay,
                 target: Mutex::new(first),
                 last_index: AtomicU64::new(0),
+                clock_behind: AtomicU64::new(0),
             }),
         })
     }
@@ -254,9 +257,40 @@ impl Client {
 
     /// Sends a call, again and elsewhere where that is safe, until the deadline.
     pub(crate) async fn send(&self, mut call: Call) -> Result<Reply> {
-        let (key, body) = call.prepare(&self.scope)?;
+        let body = call.prepare(&self.scope)?;
+        let reply = self.send_prepared(&call, &body).await;
+        match reply.as_ref().err().and_then(|error| self.learn_clock(error)) {
+            // Nothing was changed: to the cluster a new key looked like an old one.
+            Some(()) if self.scope.key.is_none() => self.send_prepared(&call, &body).await,
+            _ => reply,
+        }
+    }
+
+    /// Takes over the cluster's clock when it has refused a key as too old.
+    fn learn_clock(&self, error: &Error) -> Option<()> {
+        let Error::Api { detail, .. } = error else { return None };
+        let expired = detail.code == "idempotency_key_expired";
+        let cluster = detail.details.as_ref().filter(|_| expired)?.get("now_ms")?.as_u64()?;
+        let here = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+        let behind = cluster.checked_sub(here.as_millis() as u64)?;
+        self.inner.clock_behind.store(behind, Ordering::Relaxed);
+        Some(())
+    }
+
+    /// A new idempotency key: it tells the node when it was made.
+    fn new_key(&self) -> String {
+        let behind = Duration::from_millis(self.inner.clock_behind.load(Ordering::Relaxed));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.unwrap_or_default() + behind;
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, now.as_secs(), now.subsec_nanos());
+        uuid::Uuid::new_v7(time).to_string()
+    }
+
+    async fn send_prepared(&self, call: &Call, body: &Option<Vec<u8>>) -> Result<Reply> {
+        let keyed = call.scoped && call.repeat == Repeat::Keyed;
+        let key = keyed.then(|| self.scope.key.clone().unwrap_or_else(|| self.new_key()));
         let attempt = async |target: Url| {
-            let request = self.request(&self.inner.http, &target, &call, key.as_deref(), &body);
+            let request = self.request(&self.inner.http, &target, call, key.as_deref(), body);
             let answer = self.attempt(&target, request).await?;
             let headers = answer.headers().clone();
             let body = answer.bytes().await;

@@ -22,6 +22,7 @@ async fn a_call_without_nodes_ends_at_its_deadline() {
         .unwrap();
     assert!(matches!(client.health().await, Err(Error::Unavailable { .. })));
 }
+
 fn keys(heard: &Heard) -> Vec<Option<String>> {
     let heard = heard.lock().unwrap();
     heard.iter().map(|call| call.header("idempotency-key").map(str::to_owned)).collect()
@@ -44,6 +45,20 @@ async fn a_write_that_was_interrupted_is_sent_again_with_the_same_key() {
     assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[2] != keys[3], "{keys:?}");
     let heard = heard.lock().unwrap();
     assert_eq!(heard[0].body, heard[1].body);
+}
+
+#[tokio::test]
+async fn a_client_whose_clock_is_behind_takes_over_that_of_the_cluster() {
+    let cluster_ms = 0x0200_0000_0000_u64;
+    let error = json!({"error": {
+        "code": "idempotency_key_expired", "message": "m", "details": {"now_ms": cluster_ms},
+    }});
+    let (client, heard) = node(vec![Answer::With(409, error.to_string()), written()]);
+    client.collection::<Value>("d", "c").insert(&json!({"name": "Ada"})).await.unwrap();
+    let keys: Vec<String> = keys(&heard).into_iter().flatten().collect();
+    assert_eq!(keys.len(), 2);
+    assert!(keys[0] < keys[1], "{keys:?}");
+    assert!(keys[1].starts_with("0200000"), "{keys:?}");
 }
 
 #[tokio::test]

@@ -249,7 +249,7 @@ mod tests {
     const INSERT: &str = "POST databases/d/collections/c/documents?tx=";
 
     #[tokio::test]
-    async fn calls_inside_name_the_transaction_and_carry_no_key() {
+    async fn calls_inside_name_the_transaction() {
         let (client, heard) = node(vec![begun("t1"), written(), committed()]);
         let transaction = client.begin().await.unwrap();
         insert(&transaction).await.unwrap();
@@ -258,8 +258,9 @@ mod tests {
         let insert = format!("{INSERT}t1");
         let expected = ["POST transactions", &insert, "POST transactions/t1/commit"];
         assert_eq!(lines(&heard), expected);
-        let heard = heard.lock().unwrap();
-        assert!(heard.iter().all(|call| call.header("idempotency-key").is_none()));
+        let keyed = |call: &crate::fake::Asked| call.header("idempotency-key").is_some();
+        let keyed: Vec<bool> = heard.lock().unwrap().iter().map(keyed).collect();
+        assert_eq!(keyed, [false, true, false]);
     }
 
     #[tokio::test]

@@ -136,7 +136,7 @@ impl Call {
             command,
         };
         let applied = match self.transaction()? {
-            Some(open) => open.execute(proposal).await,
+            Some(open) => open.execute(proposal, self.app.transactions.room.clone()).await,
             None => self.group()?.propose(proposal).await,
         };
         let repeated = match &applied {

@@ -18,6 +18,7 @@ use crate::engine::{Answer, Command, Outcome, Proposal, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::{Applied, now_ms};
+use crate::raft::room::{Room, Share};
 use crate::raft::types::GroupId;
 use jettra_driver::wire::{
     BatchBody, BatchOperation, BatchReply, BatchResult, CommitReply, Condition, TransactionInfo,
@@ -26,17 +27,24 @@ use jettra_driver::wire::{
 use serde_json::json;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Time between two looks for transactions that nobody uses any more.
 const SWEEP: Duration = Duration::from_millis(500);
+/// Transactions of the largest size that there is memory for.
+const LARGE_MAX: usize = 16;
+/// Time for which the outcome of a commit can be asked for after the transaction's own time.
+const COMMIT_MAX: Duration = Duration::from_secs(60);
 
 /// The open transactions of this node.
 pub struct Transactions {
     open: Mutex<HashMap<String, Arc<Open>>>,
     max: usize,
     bytes_max: usize,
+    /// Memory for what all of them write.
+    pub room: Room,
     idle_max: Duration,
     age_max: Duration,
 }
@@ -48,6 +56,10 @@ pub struct Open {
     group: GroupId,
     begun: Instant,
     used: Mutex<Instant>,
+    /// Whether its commit was proposed: what came of it must be told then.
+    committing: AtomicBool,
+    /// The memory that its writes take.
+    share: Mutex<Share>,
     /// None once it has ended.
     state: Mutex<Option<Transaction>>,
 }
@@ -73,13 +85,26 @@ impl Open {
         done
     }
 
-    /// Carries a command out inside.
-    pub async fn execute(self: Arc<Self>, proposal: Proposal) -> Result<Applied> {
+    /// Carries a command out inside. When there is no room for what it writes, the transaction
+    /// is over.
+    pub async fn execute(self: Arc<Self>, proposal: Proposal, room: Room) -> Result<Applied> {
         let executing = actix_web::web::block(move || {
-            self.with(|transaction| {
-                let outcome = transaction.execute(proposal)??;
-                Ok(Applied { index: transaction.index(), outcome, repeated: false })
-            })
+            let roomy = self.with(|transaction| {
+                let Answer { result, repeats } = transaction.execute(proposal)?;
+                let mut share = lock(&self.share);
+                let more = transaction.bytes().saturating_sub(share.bytes());
+                let roomy = room.take(more).map(|taken| share.join(taken));
+                let applied = result.map(|outcome| Applied {
+                    index: transaction.index(),
+                    outcome,
+                    repeated: repeats.is_some(),
+                });
+                Ok(roomy.and(applied))
+            })?;
+            if matches!(&roomy, Err(error) if error.kind == Kind::Overloaded) {
+                lock(&self.state).take();
+            }
+            roomy
         });
         executing.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
     }
@@ -107,6 +132,7 @@ impl Transactions {
             open: Mutex::default(),
             max: config.transactions_max,
             bytes_max: config.transaction_mb << 20,
+            room: Room::new((config.transaction_mb << 20) * LARGE_MAX),
             idle_max: Duration::from_millis(config.transaction_idle_ms),
             age_max: Duration::from_millis(config.transaction_max_ms),
         }
@@ -126,6 +152,8 @@ impl Transactions {
             group: group.number(),
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
+            committing: AtomicBool::new(false),
+            share: Mutex::default(),
             state: Mutex::new(Some(state)),
         });
         all.insert(open.id.clone(), open.clone());
@@ -157,9 +185,13 @@ impl Transactions {
             tokio::time::sleep(SWEEP).await;
             let Some(this) = this.upgrade() else { return };
             let over = |open: &Arc<Open>| {
+                let age = open.begun.elapsed();
+                if open.committing.load(Ordering::Relaxed) {
+                    return age >= this.age_max + COMMIT_MAX;
+                }
                 let idle = lock(&open.used).elapsed() >= this.idle_max;
                 // Whoever is working with it is not idle.
-                idle && open.state.try_lock().is_ok() || open.begun.elapsed() >= this.age_max
+                idle && open.state.try_lock().is_ok() || age >= this.age_max
             };
             let ended: Vec<String> =
                 lock(&this.open).values().filter(|open| over(open)).map(|o| o.id.clone()).collect();
@@ -222,6 +254,7 @@ async fn commit_one(call: &Call) -> Result<(u64, u64)> {
         }
         Err(error) => return Err(error),
     };
+    open.committing.store(true, Ordering::Relaxed);
     let working = open.clone();
     let prepared = actix_web::web::block(move || {
         working.with(|transaction| Ok((transaction.commit()?, transaction.index())))
@@ -446,6 +479,8 @@ mod tests {
             group: 0,
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
+            committing: AtomicBool::new(false),
+            share: Mutex::default(),
             state: Mutex::new(None),
         };
         assert!(open.check_group(0).is_ok());

@@ -457,6 +457,11 @@ async fn replace_collection(
             let (schema, warns) = (options.schema, options.schema_warns);
             call.propose(Command::SetSchema { database, collection, schema, warns }).await?;
         }
+        if let Some(versions) = options.versions {
+            let (database, collection) = (database.clone(), aside.clone());
+            let keep = Some(versions.retention);
+            call.propose(Command::SetVersions { database, collection, keep }).await?;
+        }
         for spec in specs {
             let (database, collection) = (database.clone(), aside.clone());
             call.propose(Command::CreateIndex { database, collection, spec }).await?;

@@ -7,7 +7,6 @@
 use super::call::Call;
 use super::query::{Watch, filter, json_parameter};
 use super::reply::{Events, Reply};
-use crate::config::PAGE_BYTES;
 use crate::engine::catalog;
 use crate::engine::change::{Change, Interest, Token, Told, changes_behind, delta};
 use crate::engine::query::context::Context;
@@ -27,6 +26,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// Longest silence of a feed.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Shortest time between two looks at the history: many feeds must not wake for every commit.
+const LOOK_PAUSE: Duration = Duration::from_millis(15);
+/// Bytes of changes that a feed takes at once, and a row more.
+const FEED_BYTES: usize = 1 << 20;
 
 /// `GET …/collections/{col}/watch`
 pub async fn collection(call: Rc<Call>) -> Result<Reply> {
@@ -80,9 +83,12 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     let interest = Arc::new(Interest { database, collection, filter });
     let (call, index) = (call.clone(), group.visible_index());
     let mut feed = Feed { call, group, interest, content, token, ended: false, _permit: permit };
-    // What is wrong with the token is told as the answer.
-    let first = feed.changes().await?;
-    let first = feed.text(&first, true)?;
+    // Where it begins comes first; what is wrong with the token is told as the answer.
+    let mut first = Vec::new();
+    push_progress(&mut first, token);
+    let told = feed.changes().await?;
+    feed.push_changes(&mut first, &told)?;
+    let first = Bytes::from(first);
     let later = futures_util::stream::unfold(feed, |mut feed| async move {
         let next = feed.next().await?;
         Some((Ok(next), feed))
@@ -113,7 +119,7 @@ impl Feed {
             let interrupt = || watch.check();
             let ctx = Context::new(now_ms() as i64, usize::MAX, &interrupt);
             let (read, upto) = group.read_with_index()?;
-            changes_behind(&read, token, upto, &interest, PAGE_BYTES, &ctx)
+            changes_behind(&read, token, upto, &interest, FEED_BYTES, &ctx)
         });
         let read = reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let (told, token) = read?;
@@ -133,9 +139,15 @@ impl Feed {
                     Ok(more) => more.map(|()| true),
                     Err(_) => Ok(false),
                 }?;
+                tokio::time::sleep(LOOK_PAUSE).await;
                 let told = self.changes().await?;
-                if !told.is_empty() || !more {
-                    return self.text(&told, !more);
+                let mut text = Vec::new();
+                self.push_changes(&mut text, &told)?;
+                if !more {
+                    push_progress(&mut text, self.token);
+                }
+                if !text.is_empty() {
+                    return Ok(Bytes::from(text));
                 }
             }
         };
@@ -149,18 +161,12 @@ impl Feed {
         }
     }
 
-    /// Changes as events; with `progress` where the feed stands, too.
-    fn text(&self, told: &[Told], progress: bool) -> Result<Bytes> {
-        let mut text = Vec::new();
+    fn push_changes(&self, text: &mut Vec<u8>, told: &[Told]) -> Result<()> {
         for (change, matches) in told {
             let event = self.event(change, *matches)?;
-            push(&mut text, "change", &event.token, &event);
+            push(text, "change", &event.token, &event);
         }
-        if progress {
-            let token = self.token.to_string();
-            push(&mut text, "progress", &token.clone(), &ProgressEvent { token });
-        }
-        Ok(text.into())
+        Ok(())
     }
 
     fn event(&self, change: &Change, matches: Option<bool>) -> Result<ChangeEvent> {
@@ -203,6 +209,12 @@ impl Feed {
 
 fn unreadable(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::Internal, format!("a stored change cannot be read {error}"))
+}
+
+/// Appends where a feed stands.
+fn push_progress(text: &mut Vec<u8>, token: Token) {
+    let token = token.to_string();
+    push(text, "progress", &token.clone(), &ProgressEvent { token });
 }
 
 /// Appends an event as the HTML standard has it.

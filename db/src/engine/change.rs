@@ -11,6 +11,7 @@ use super::command::Outcome;
 use super::document::Revision;
 use super::query::context::Context;
 use super::query::filter::Filter;
+use super::system::ASIDE;
 use super::value::{Value, parse_stored};
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
@@ -334,7 +335,10 @@ impl Interest {
     fn in_change(&self, change: &Change, ctx: &Context<'_>) -> error::Result<Option<Option<bool>>> {
         let named =
             |name: &String| *name == change.collection || Some(name) == change.renamed_to.as_ref();
-        if self.database != change.database || !self.collection.as_ref().is_none_or(named) {
+        // A collection that is being filled to take another one's place is nobody's business.
+        let aside = change.collection.starts_with(ASIDE) && change.kind != ChangeKind::Rename;
+        if aside || self.database != change.database || !self.collection.as_ref().is_none_or(named)
+        {
             return Ok(None);
         }
         let (Some(filter), Some(_)) = (&self.filter, &change.id) else { return Ok(Some(None)) };

@@ -9,9 +9,9 @@
 
 use super::apply::{Applied, Applier, Place};
 use super::catalog::{self, Collection};
-use super::command::{Command, CommandResult, Outcome, Proposal};
+use super::command::{Answer, Command, Outcome, Proposal};
 use super::document;
-use super::index::Entry;
+use super::index::{Entry, IndexId};
 use super::write::{Step, damaged, find, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
@@ -25,7 +25,7 @@ use std::collections::HashMap;
 
 /// Rows of one collection or index that a transaction notes one by one; beyond that the whole
 /// collection must not change.
-const ROWS_MAX: usize = 5_000;
+const ROWS_MAX: usize = 2_000;
 
 /// The content of [`Command::Commit`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Commit {
     pub reads: Reads,
     /// Collections that must not have changed at all since this log index.
     pub unchanged: Vec<(CollectionId, u64)>,
+    /// Indexes that were read, with their collections: one that was dropped tells nothing any
+    /// more of what was written since.
+    pub indexes: Vec<(CollectionId, IndexId)>,
     /// Where is written: database and collection.
     pub places: Vec<(String, String)>,
     /// What is written, each with the number of its place; deletions first.
@@ -89,6 +92,11 @@ impl Transaction {
         self.overlay.reads_len()
     }
 
+    /// Bytes of what it writes.
+    pub fn bytes(&self) -> usize {
+        self.overlay.bytes(Table::Documents)
+    }
+
     /// Documents that it writes or deletes, and their bytes.
     pub fn writes(&self) -> (u64, u64) {
         let documents = self.overlay.changes(Table::Documents);
@@ -102,7 +110,8 @@ impl Transaction {
     /// # Errors
     /// The command's refusal; `not_in_transaction` for what is not about documents;
     /// `transaction_too_large`. Then nothing of it stays.
-    pub fn execute(&mut self, proposal: Proposal) -> Result<CommandResult> {
+    pub fn execute(&mut self, proposal: Proposal) -> Result<Answer> {
+        let refused = |error| Ok(Answer { result: Err(error), repeats: None });
         let command = &proposal.command;
         let documents = matches!(
             command,
@@ -111,7 +120,7 @@ impl Transaction {
         if !documents {
             let error = Error::new(Kind::NotInTransaction, "this is not possible in a transaction")
                 .hint("only documents can be read and written in it; do the rest outside");
-            return Ok(Err(error));
+            return refused(error);
         }
         let numbers = self.applier.numbers.clone();
         let mut txn = self.overlay.write();
@@ -126,12 +135,11 @@ impl Transaction {
                 "the transaction would write {written} bytes, {} are allowed",
                 self.bytes_max
             );
-            return Ok(Err(
-                Error::new(Kind::TransactionTooLarge, message).hint("commit in smaller parts")
-            ));
+            let error = Error::new(Kind::TransactionTooLarge, message);
+            return refused(error.hint("commit in smaller parts"));
         }
         txn.commit()?;
-        Ok(answer.result)
+        Ok(answer)
     }
 
     /// What is to be proposed to commit it; none when it has written nothing, since what it has
@@ -169,20 +177,25 @@ impl Transaction {
         }
         writes.sort_by_key(|(_, write)| write.body.is_some());
         let reads = self.overlay.reads();
-        let mut unchanged = Vec::new();
-        for (table, space) in &reads.whole {
-            let number = u32::from_be_bytes(*space);
+        let (mut unchanged, mut indexes) = (Vec::new(), Vec::new());
+        for (table, space) in reads.spaces() {
+            let number = u32::from_be_bytes(space);
+            let whole = reads.whole.contains(&(table, space));
             let collection = match table {
                 Table::Indexes => catalog::collection_of_index(base, number)?,
                 _ => Some(number),
             };
-            if let Some(collection) = collection {
-                unchanged.push((collection, catalog::totals(base, collection)?.changed));
+            match collection {
+                Some(collection) if whole => {
+                    unchanged.push((collection, catalog::totals(base, collection)?.changed));
+                }
+                Some(collection) if table == Table::Indexes => indexes.push((collection, number)),
+                _ => {}
             }
         }
         unchanged.sort_unstable();
         unchanged.dedup();
-        Ok(Some(Commit { reads, unchanged, places, writes }))
+        Ok(Some(Commit { reads, unchanged, indexes, places, writes }))
     }
 }
 
@@ -271,6 +284,11 @@ impl Applier {
                     let key = key.unwrap_or_default().to_vec();
                     return Ok(Some(Changed::Row(*table, key)));
                 }
+            }
+        }
+        for (collection, index) in &commit.indexes {
+            if txn.get(Table::Catalog, &catalog::index_key(*collection, *index))?.is_none() {
+                return Ok(Some(Changed::Collection(*collection)));
             }
         }
         for (collection, index) in &commit.unchanged {

@@ -36,6 +36,11 @@ impl Room {
 }
 
 impl Share {
+    /// How many bytes it is.
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+    }
+
     /// Makes one share of two.
     pub fn join(&mut self, other: Share) {
         match (&mut self.0, other.0) {

@@ -78,6 +78,13 @@ impl Reads {
         self.points.is_empty() && self.ranges.is_empty() && self.whole.is_empty()
     }
 
+    /// The collections and indexes that were read.
+    pub fn spaces(&self) -> BTreeSet<(Table, Space)> {
+        let points = self.points.keys().filter(|(table, _)| *table != Table::Catalog);
+        let points = points.map(|(table, key)| (*table, space(key)));
+        points.chain(self.ranges.keys().copied()).chain(self.whole.iter().copied()).collect()
+    }
+
     /// Counters and statistics are not noted: they change with every write, and no answer
     /// depends on them.
     fn notes(&self, table: Table, key: &[u8]) -> bool {

@@ -1,0 +1,270 @@
+//! Change feeds and versions, while leaders die: a feed tells every change once, and what it has
+//! told is what the documents are, were, and what every replica keeps of them.
+
+use jettra_driver::wire::{ChangeContent, ChangeEvent, ChangeKind, VersionsBody};
+use jettra_driver::{Collection, DocumentId, ReadLevel, Watch};
+use jettra_tests::{Cluster, wait_until};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+const DATABASE: &str = "shop";
+const COLLECTION: &str = "items";
+const IDS: usize = 20;
+const HASH: &str = "/api/v1/databases/shop/hash?level=local";
+
+type Model = BTreeMap<DocumentId, Value>;
+
+fn items(cluster: &Cluster) -> Collection<Value> {
+    cluster.client().collection(DATABASE, COLLECTION)
+}
+
+/// Changes, adds and deletes documents until told to end; how many writes succeeded.
+async fn write(
+    items: Collection<Value>,
+    writer: usize,
+    done: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
+) {
+    for turn in writer.. {
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        let id = json!(format!("item{}", (turn * 7 + writer) % IDS));
+        let filter = json!({"_id": id});
+        let wrote = match turn % 5 {
+            0 => items.delete_one(filter).await.map(drop),
+            1 => items
+                .update_many((
+                    json!({"n": {"$gt": 3}}),
+                    json!({"$inc": {"n": -1}, "$unset": {"w": 1}}),
+                ))
+                .await
+                .map(drop),
+            _ => {
+                let update = json!({"$inc": {"n": 1}, "$set": {"w": writer, "deep.turn": turn}});
+                let body =
+                    jettra_driver::wire::UpdateBody { upsert: true, ..(filter, update).into() };
+                items.update_one(body).await.map(drop)
+            }
+        };
+        if wrote.is_ok() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Lets a change act on a model, and checks that it fits: nothing is missing, nothing comes twice.
+fn follow(model: &mut Model, change: &ChangeEvent) {
+    let id = change.id.clone().expect("a document");
+    let before = model.get(&id);
+    match change.operation {
+        ChangeKind::Insert => assert_eq!(before, None, "{change:?}"),
+        ChangeKind::Update => {
+            let mut after = before.cloned().unwrap_or_else(|| panic!("{change:?}"));
+            let delta = change.delta.as_ref().expect("a delta");
+            delta.removed.iter().for_each(|path| remove(&mut after, path));
+            delta.updated.iter().for_each(|(path, value)| set(&mut after, path, value.clone()));
+            assert_eq!(Some(&after), change.document.as_ref(), "{change:?}");
+        }
+        ChangeKind::Delete => {
+            assert_eq!(before, change.document.as_ref(), "{change:?}");
+            model.remove(&id);
+            return;
+        }
+        other => panic!("{other:?}"),
+    }
+    model.insert(id, change.document.clone().expect("a document"));
+}
+
+fn parent<'v>(value: &'v mut Value, path: &str) -> (&'v mut Map<String, Value>, String) {
+    let mut names: Vec<&str> = path.split('.').collect();
+    let last = names.pop().unwrap_or_default().to_owned();
+    let mut at = value;
+    for name in names {
+        at = &mut at[name];
+    }
+    (at.as_object_mut().expect("an object"), last)
+}
+
+fn set(value: &mut Value, path: &str, new: Value) {
+    let (object, name) = parent(value, path);
+    object.insert(name, new);
+}
+
+fn remove(value: &mut Value, path: &str) {
+    let (object, name) = parent(value, path);
+    object.shift_remove(&name);
+}
+
+async fn all(items: &Collection<Value>) -> Model {
+    let found = items.list(1000, None).await.expect("the documents");
+    let id = |document: &Value| serde_json::from_value(document["_id"].clone()).expect("an _id");
+    found.documents.into_iter().map(|document| (id(&document), document)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
+    let mut cluster = Cluster::start("history", 3).await;
+    let client = cluster.client();
+    client.create_database(DATABASE).await.expect("a database");
+    items(&cluster).keep_versions(&VersionsBody::default()).await.expect("versions");
+    let watch = || Watch::new().content(ChangeContent::Both);
+    let mut feed = items(&cluster).watch(watch()).await.expect("a feed");
+    let (done, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| tokio::spawn(write(items(&cluster), writer, done.clone(), count.clone())))
+        .collect();
+    let last = json!("the last one");
+    let end = last.clone();
+    let reading = tokio::spawn(async move {
+        let mut told = Vec::new();
+        loop {
+            match feed.next().await.expect("a change") {
+                Ok(change) => told.push(change),
+                // No node answered for a while: it goes on behind the last event.
+                Err(error) if error.code() != Some("too_old") => continue,
+                Err(error) => panic!("{error}"),
+            }
+            if told.last().and_then(|change| change.document.as_ref()).map(|d| &d["_id"])
+                == Some(&end)
+            {
+                return told;
+            }
+        }
+    });
+    for round in 0..3 {
+        let before = count.load(Ordering::Relaxed);
+        wait_until("more writes", async || {
+            let now = count.load(Ordering::Relaxed);
+            if now >= before + 60 { Ok(()) } else { Err(format!("{now} of {before}")) }
+        })
+        .await;
+        let victim = match round {
+            1 => cluster.follower().await,
+            _ => cluster.leader().await,
+        };
+        cluster.nodes[victim].kill();
+        cluster.nodes[victim].start();
+    }
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("a writer");
+    }
+    items(&cluster).insert(&json!({"_id": last})).await.expect("the last one");
+    let told = reading.await.expect("the feed");
+
+    let mut model = Model::new();
+    let mut moments = Vec::new();
+    for (at, change) in told.iter().enumerate() {
+        follow(&mut model, change);
+        if told.get(at + 1).is_none_or(|next| next.index != change.index) && at % 9 == 0 {
+            moments.push((change.index, model.clone()));
+        }
+    }
+    assert_eq!(all(&items(&cluster)).await, model);
+    assert!(told.len() > 150 && moments.len() > 5, "{} changes", told.len());
+
+    // From any token on, and at any node, the rest is the same.
+    let middle = told.len() / 2;
+    for index in 0..3 {
+        let items = cluster.client_of(index).collection::<Value>(DATABASE, COLLECTION);
+        let mut again = items.watch(watch().after(&told[middle].token)).await.expect("a feed");
+        for expected in &told[middle + 1..] {
+            assert_eq!(again.next().await.expect("a change").expect("a change"), *expected);
+        }
+        cluster.wait_caught_up().await;
+        let past = items.with_level(ReadLevel::Local);
+        for (index, model) in &moments {
+            assert_eq!(all(&past.clone().at(*index)).await, *model, "as of {index}");
+        }
+    }
+
+    // Every version can be read, and all replicas keep the same.
+    let (id, current) = model.iter().next().expect("a document");
+    let own = told.iter().filter(|change| change.id.as_ref() == Some(id));
+    let own: Vec<&ChangeEvent> = own.collect();
+    let versions = items(&cluster).history(id).await.expect("versions");
+    assert_eq!(versions.len(), own.len());
+    for (version, change) in versions.iter().rev().zip(&own) {
+        assert_eq!(version.operation, Some(change.operation));
+        assert_eq!(version.revision, change.revision);
+        assert_eq!(version.version.split('.').next(), Some(change.index.to_string().as_str()));
+        let kept = items(&cluster).version(id, &version.version).await.expect("an answer");
+        let expected = change.document.as_ref().filter(|_| change.operation != ChangeKind::Delete);
+        assert_eq!(kept.map(|document| document.value).as_ref(), expected);
+    }
+    assert_eq!(own.last().and_then(|change| change.document.as_ref()), Some(current));
+    wait_until("equal replicas", async || {
+        let mut hashes = Vec::new();
+        for node in &cluster.nodes {
+            hashes.push(node.http().try_get(HASH).await?.json());
+        }
+        if hashes.iter().any(|hash| hash["index"] != hashes[0]["index"]) {
+            return Err("at different log indexes".into());
+        }
+        assert!(hashes[0]["collections"][COLLECTION]["versions"].is_string(), "{hashes:?}");
+        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{hashes:?}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_bounded_and_says_so() {
+    let mut cluster =
+        Cluster::start_with("history-bounds", 1, |settings| settings.key("ChangesMb", 1)).await;
+    let client = cluster.client();
+    client.create_database(DATABASE).await.expect("a database");
+    let items = items(&cluster);
+    let keep = VersionsBody { keep: Some(3), keep_seconds: None };
+    items.keep_versions(&keep).await.expect("versions");
+    let feed = items.watch(Watch::new()).await.expect("a feed");
+    let begin = feed.token().to_owned();
+    drop(feed);
+    let id = DocumentId::from("a");
+    items.save(&id, &json!({"n": 0})).await.expect("a write");
+    let mut feed = items.watch(Watch::new().after(&begin)).await.expect("a feed");
+    let first = feed.next().await.expect("a change").expect("a change");
+    assert_eq!(first.operation, ChangeKind::Insert);
+    for n in 1..=12 {
+        items.save(&id, &json!({"n": n, "text": "x".repeat(200_000)})).await.expect("a write");
+    }
+    wait_until("the history is cut", async || {
+        match items.watch(Watch::new().after(&first.token)).await {
+            Err(error) if error.code() == Some("too_old") => Ok(()),
+            Err(error) => panic!("{error}"),
+            Ok(_) => Err("all of it is there".into()),
+        }
+    })
+    .await;
+    let versions = items.versions().await.expect("settings");
+    assert_eq!((versions.changes, versions.keep), (3, Some(3)));
+    let kept = items.history(&id).await.expect("versions");
+    assert_eq!(kept.len(), 4, "three changes are kept, and the oldest former document: {kept:?}");
+    let past = items.clone().at(first.index).get(&id).await.unwrap_err();
+    assert_eq!(past.code(), Some("too_old"));
+
+    // A feed goes on where it stood when its node comes back.
+    let mut feed = items.watch(Watch::new()).await.expect("a feed");
+    let token = feed.token().to_owned();
+    cluster.nodes[0].kill();
+    cluster.nodes[0].start();
+    items.save(&id, &json!({"n": 13})).await.expect("a write");
+    let change = feed.next().await.expect("a change").expect("a change");
+    assert_eq!(change.document, Some(json!({"_id": "a", "n": 13})));
+    let mut again = items.watch(Watch::new().after(token)).await.expect("a feed");
+    assert_eq!(again.next().await.expect("a change").expect("a change"), change);
+
+    let short = VersionsBody { keep: None, keep_seconds: Some(1) };
+    items.keep_versions(&short).await.expect("versions");
+    wait_until("old versions are removed", async || match items.versions().await {
+        Ok(versions) if versions.changes == 0 && versions.bytes == 0 => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    items.forget_versions().await.expect("no versions");
+    let refused = items.clone().at(change.index).get(&id).await.unwrap_err();
+    assert_eq!(refused.code(), Some("versions_off"));
+}
