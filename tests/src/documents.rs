@@ -13,23 +13,36 @@ const PAGES_MAX: usize = 1_000;
 pub struct Documents {
     http: Http,
     base: String,
+    parameters: String,
 }
 
 impl Documents {
     /// A collection that may not exist yet; its database must.
     pub fn new(http: Http, database: &str, collection: &str) -> Documents {
         let base = format!("/api/v1/databases/{database}/collections/{collection}");
-        Documents { http, base }
+        Documents { http, base, parameters: String::new() }
     }
 
     /// The same collection through another node.
     pub fn through(&self, http: Http) -> Documents {
-        Documents { http, base: self.base.clone() }
+        Documents { http, ..self.clone() }
+    }
+
+    /// The same collection with a parameter for every call, such as `level=local` or `tx=…`.
+    pub fn with(&self, parameter: &str) -> Documents {
+        let separator = if self.parameters.is_empty() { "" } else { "&" };
+        let parameters = format!("{}{separator}{parameter}", self.parameters);
+        Documents { parameters, ..self.clone() }
     }
 
     /// The target of something below the collection.
     pub fn target(&self, tail: &str) -> String {
-        format!("{}/{tail}", self.base)
+        let separator = match (self.parameters.is_empty(), tail.contains('?')) {
+            (true, _) => "",
+            (false, false) => "?",
+            (false, true) => "&",
+        };
+        format!("{}/{tail}{separator}{}", self.base, self.parameters)
     }
 
     /// `POST …/<action>`.

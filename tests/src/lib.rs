@@ -10,9 +10,12 @@ pub mod browser;
 mod cluster;
 pub mod documents;
 pub mod golden;
+pub mod history;
 mod http;
 pub mod load;
 mod node;
+pub mod proxy;
+mod random;
 pub mod raw;
 pub mod source;
 mod wait;
@@ -22,6 +25,8 @@ pub use cluster::Cluster;
 pub use documents::Documents;
 pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings};
+pub use proxy::{Fault, Links, Place};
+pub use random::Random;
 pub use wait::{DEADLINE, wait_until};
 
 /// The user that every cluster begins with.
