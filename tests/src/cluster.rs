@@ -253,6 +253,25 @@ impl Cluster {
         }
     }
 
+    /// Waits until all running nodes are at one log index, and checks that their copies of a
+    /// database are equal there; the answer of the route `hash`.
+    pub async fn wait_equal(&self, database: &str, what: &str) -> Value {
+        let target = format!("/api/v1/databases/{database}/hash?level=local");
+        wait_until(&format!("{what}: all nodes at one log index"), async || {
+            let mut hashes = Vec::new();
+            for index in self.running() {
+                hashes.push(self.nodes[index].http().try_get(&target).await?.json());
+            }
+            let first = hashes[0]["index"].clone();
+            if first.is_null() || hashes.iter().any(|hash| hash["index"] != first) {
+                return Err(format!("{hashes:?}"));
+            }
+            assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{what}: {hashes:#?}");
+            Ok(hashes.swap_remove(0))
+        })
+        .await
+    }
+
     /// Hands leadership to a node and waits until it leads.
     pub async fn lead_with(&self, index: usize) {
         let name = self.nodes[index].name.clone();

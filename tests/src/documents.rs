@@ -52,7 +52,18 @@ impl Documents {
 
     /// `POST …/<action>`; the text of the failure when there is no answer.
     pub async fn try_post(&self, action: &str, body: Value) -> Result<Answer, String> {
-        try_send(self.http.request("POST", &self.target(action)).json(&body)).await
+        self.try_call("POST", action, body).await
+    }
+
+    /// A call of another method with a JSON body; the text of the failure when there is no
+    /// answer.
+    pub async fn try_call(&self, method: &str, tail: &str, body: Value) -> Result<Answer, String> {
+        try_send(self.http.request(method, &self.target(tail)).json(&body)).await
+    }
+
+    /// `GET …/<tail>`; the text of the failure when there is no answer.
+    pub async fn try_get(&self, tail: &str) -> Result<Answer, String> {
+        self.http.try_get(&self.target(tail)).await
     }
 
     /// `GET …/<tail>`.

@@ -4,16 +4,15 @@
 //! Toxiproxy is a service of its own and sees only where a connection goes; its faults would
 //! meet all senders alike. Network namespaces need privileges. So this proxy is written here:
 //! all reach node B at B's one address, and the proxy asks the kernel which process a connection
-//! comes from (`/proc/net/tcp` has the inode of the socket, `/proc/<pid>/fd` its owner).
+//! comes from.
 //!
 //! What it cannot imitate: a connection over a broken link is made all the same, and then ends
 //! or stays silent.
 
 use crate::node::Node;
+use crate::owner;
 use std::collections::BTreeMap;
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,9 +27,6 @@ use tokio::time::Instant;
 const CHUNK: usize = 16 << 10;
 /// Chunks on their way over a slow or silent link; further ones wait at the sender.
 const CHUNKS_MAX: usize = 64;
-/// How often the kernel is asked for the owner of a socket: its table may change while it is
-/// read, and a row can be missed.
-const LOOKS: usize = 5;
 
 /// One end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -179,7 +175,8 @@ impl Network {
     /// Carries one connection until an end closes it or a fault ends it. Whose owner is gone
     /// already has nothing more to say.
     async fn serve(self: Arc<Self>, near: TcpStream, peer: SocketAddr, to: usize, at: SocketAddr) {
-        let Some(from) = self.place_of(peer) else { return };
+        let Ok(local) = near.local_addr() else { return };
+        let Some(from) = self.place_of(peer, local) else { return };
         let (there, back) = ((from, Place::Node(to)), (Place::Node(to), from));
         if self.faults.borrow().get(&there) == Some(&Fault::Cut) {
             self.hit();
@@ -278,17 +275,15 @@ impl Network {
         self.faults.borrow().get(&link).copied()
     }
 
-    /// Where a connection comes from: the test's own process or a node's; `None` when its
-    /// owner has ended.
-    fn place_of(&self, peer: SocketAddr) -> Option<Place> {
+    /// Where the connection from `peer` to `local` comes from: the test's own process or a
+    /// node's; `None` when its owner has ended.
+    fn place_of(&self, peer: SocketAddr, local: SocketAddr) -> Option<Place> {
+        let inode = owner::inode(peer, local)?;
         let nodes = self.processes.iter().map(|process| process.load(Ordering::Acquire));
         let nodes = nodes.enumerate().map(|(index, process)| (Place::Node(index), process));
-        let places: Vec<_> = nodes.chain([(Place::Client, std::process::id())]).collect();
-        (0..LOOKS).find_map(|_| {
-            let inode = inode_of(peer)?;
-            let owns = |(_, process): &&(Place, u32)| owns(*process, &inode);
-            places.iter().find(owns).map(|(place, _)| *place)
-        })
+        let mut places = nodes.chain([(Place::Client, std::process::id())]);
+        let found = places.find(|(_, process)| *process != 0 && owner::owns(*process, inode));
+        found.map(|(place, _)| place)
     }
 }
 
@@ -307,25 +302,6 @@ async fn read(
             return Ok(());
         }
     }
-}
-
-/// The inode of the socket that is bound to an address, from the kernel's table of connections.
-fn inode_of(local: SocketAddr) -> Option<String> {
-    let SocketAddr::V4(local) = local else { return None };
-    // The address stands there as the machine has it in memory, the port as a number.
-    let address = u32::from_ne_bytes(local.ip().octets());
-    let wanted = format!("{address:08X}:{:04X}", local.port());
-    let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
-    let row = rows.into_iter().find(|row| row.get(1) == Some(&wanted.as_str()))?;
-    row.get(9).map(|inode| (*inode).to_owned())
-}
-
-fn owns(process: u32, inode: &str) -> bool {
-    let socket = format!("socket:[{inode}]");
-    let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
-    let mut targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
-    process != 0 && targets.any(|target| target == Path::new(&socket))
 }
 
 #[cfg(test)]
@@ -440,9 +416,8 @@ mod tests {
         let (links, address) = echo().await;
         let stream = TcpStream::connect(address).await.unwrap();
         let local = stream.local_addr().unwrap();
-        assert_eq!(links.network.place_of(local), Some(Place::Client));
+        assert_eq!(links.network.place_of(local, address), Some(Place::Client));
         links.network.processes[0].store(std::process::id(), Ordering::Release);
-        assert_eq!(links.network.place_of(local), Some(Place::Node(0)));
-        drop(stream);
+        assert_eq!(links.network.place_of(local, address), Some(Place::Node(0)));
     }
 }
