@@ -84,13 +84,20 @@ pub const KEYS: &[Key] = &[
     key("BatchMax", Type::Number, "512", "writes in one log entry"),
     key("DocumentBytesMax", Type::Number, "16777216", "largest document in bytes"),
     key("DepthMax", Type::Number, "64", "deepest nesting of a document"),
-    key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 500"),
+    key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 490"),
     key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes, at most 200"),
     key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
     key("QueryMemoryMb", Type::Number, "64", "memory that one query may keep, for sorting, grouping and its result"),
     key("QueryTimeoutMs", Type::Number, "30000", "longest time a query may run on a node"),
     key("QueriesMax", Type::Number, "16", "longer queries that run at once; further ones wait"),
     key("WriteDocumentsMax", Type::Number, "100000", "most documents that one update or delete by filter may change"),
+    key("TransactionsMax", Type::Number, "256", "transactions that may be open on the leader"),
+    key("TransactionMb", Type::Number, "16", "documents that one transaction may write"),
+    key("TransactionIdleMs", Type::Number, "30000", "time without a call after which a transaction is rolled back"),
+    key("TransactionMaxMs", Type::Number, "120000", "time after which a transaction is rolled back in any case"),
+    key("IdempotencyMinutes", Type::Number, "10", "time for which answers to calls with an Idempotency-Key are remembered"),
+    key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),
+    key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
@@ -139,6 +146,13 @@ pub struct Config {
     pub query_timeout_ms: u64,
     pub queries_max: usize,
     pub write_documents_max: u64,
+    pub transactions_max: usize,
+    pub transaction_mb: usize,
+    pub transaction_idle_ms: u64,
+    pub transaction_max_ms: u64,
+    pub idempotency_minutes: u64,
+    pub changes_mb: u64,
+    pub feeds_max: usize,
     pub session_hours: u64,
     pub log_level: String,
 }
@@ -327,7 +341,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 24] = [
+        let bounds: [(&str, u64, u64, u64); 31] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -345,13 +359,20 @@ impl Config {
             ("BatchMax", self.batch_max as u64, 1, 4096),
             ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
             ("DepthMax", self.depth_max as u64, 1, 100),
-            ("IdBytesMax", self.id_bytes_max as u64, 36, 500),
+            ("IdBytesMax", self.id_bytes_max as u64, 36, 490),
             ("NameBytesMax", self.name_bytes_max as u64, 1, NAME_BYTES_MAX as u64),
             ("PageMax", self.page_max as u64, 1, 10_000),
             ("QueryMemoryMb", self.query_memory_mb as u64, 1, 16 * 1024),
             ("QueryTimeoutMs", self.query_timeout_ms, 10, 86_400_000),
             ("QueriesMax", self.queries_max as u64, 1, 256),
             ("WriteDocumentsMax", self.write_documents_max, 1, 10_000_000),
+            ("TransactionsMax", self.transactions_max as u64, 1, 1024),
+            ("TransactionMb", self.transaction_mb as u64, 1, 32),
+            ("TransactionIdleMs", self.transaction_idle_ms, 100, 3_600_000),
+            ("TransactionMaxMs", self.transaction_max_ms, 100, 3_600_000),
+            ("IdempotencyMinutes", self.idempotency_minutes, 1, 10_080),
+            ("ChangesMb", self.changes_mb, 1, 1024 * 1024),
+            ("FeedsMax", self.feeds_max as u64, 1, 100_000),
         ];
         for (name, value, min, max) in bounds {
             if value < min || value > max {

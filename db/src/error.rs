@@ -74,6 +74,8 @@ error_kinds! {
     CollectionNotFound "collection_not_found" 404;
     /// No such document.
     DocumentNotFound "document_not_found" 404;
+    /// No such version of the document.
+    VersionNotFound "version_not_found" 404;
     /// No such index.
     IndexNotFound "index_not_found" 404;
     /// No such node.
@@ -98,12 +100,24 @@ error_kinds! {
     NotPossibleNow "not_possible_now" 409;
     /// This node runs alone (`distributed: false`).
     NotDistributed "not_distributed" 409;
+    /// Something that the transaction has read was changed by somebody else.
+    TransactionConflict "transaction_conflict" 409;
+    /// No such open transaction: it has ended, or the leader that held it is gone.
+    TransactionLost "transaction_lost" 409;
+    /// The key of a repeated call is so old that its call may be forgotten.
+    IdempotencyKeyExpired "idempotency_key_expired" 409;
+    /// The collection keeps no versions.
+    VersionsOff "versions_off" 409;
+    /// What is asked for was kept once and is kept no longer.
+    TooOld "too_old" 410;
     /// The document has another revision.
     RevisionMismatch "revision_mismatch" 412;
     /// The body is too large.
     TooLarge "too_large" 413;
     /// The query would keep more in memory than it may, or write more than one command may.
     QueryTooLarge "query_too_large" 413;
+    /// The transaction writes more than it may.
+    TransactionTooLarge "transaction_too_large" 413;
     /// The request cannot be served here; it names another node, group or cluster.
     Misdirected "misdirected" 421;
     /// A document breaks a rule or the schema of its collection.
@@ -114,6 +128,12 @@ error_kinds! {
     NotApplicable "not_applicable" 422;
     /// A value is too long for an index, or two arrays meet in one compound index.
     NotIndexable "not_indexable" 422;
+    /// The key of a repeated call was used for another one.
+    IdempotencyKeyReused "idempotency_key_reused" 422;
+    /// The call cannot be made inside a transaction.
+    NotInTransaction "not_in_transaction" 422;
+    /// A transaction would span groups of nodes that decide independently.
+    CrossGroup "cross_group_transaction" 422;
     /// The query took longer than it may.
     TimeLimit "time_limit" 422;
     /// The probed address does not answer as a node.
@@ -175,16 +195,43 @@ pub struct Error {
     /// The next step for the person who reads it.
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.
+    #[serde(with = "as_text")]
     pub details: Option<Box<Value>>,
     /// Log index of what was done all the same, when something was.
     #[serde(skip)]
     pub index: Option<u64>,
+    /// Whether it was the answer before, to an earlier call with the same key.
+    #[serde(skip)]
+    pub repeated: bool,
+}
+
+/// Free JSON as text: binary forms that do not say what comes next cannot hold it otherwise.
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    pub fn serialize<S: Serializer>(value: &Option<Box<Value>>, to: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(ToString::to_string).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<Value>>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let parse = |text: String| serde_json::from_str(&text).map_err(serde::de::Error::custom);
+        text.map(parse).transpose()
+    }
 }
 
 impl Error {
     /// An error without hint and details.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), hint: None, details: None, index: None }
+        Error {
+            kind,
+            message: message.into(),
+            hint: None,
+            details: None,
+            index: None,
+            repeated: false,
+        }
     }
 
     /// Adds the next step.
@@ -215,6 +262,13 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_keeps_its_details_in_a_binary_form() {
+        let error = Error::new(Kind::DuplicateId, "m").details(serde_json::json!({"id": [1, "a"]}));
+        let bytes = postcard::to_stdvec(&error).unwrap();
+        assert_eq!(postcard::from_bytes::<Error>(&bytes).unwrap(), error);
+    }
 
     #[test]
     fn every_code_is_used_once_and_every_status_is_an_error() {

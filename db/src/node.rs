@@ -2,6 +2,7 @@
 
 use crate::api::call::App;
 use crate::api::server;
+use crate::api::transaction::Transactions;
 use crate::auth::password::Passwords;
 use crate::cluster::bootstrap::{self, Identity};
 use crate::cluster::{Cluster, Exit};
@@ -32,8 +33,17 @@ pub async fn run(config: Config) -> Result<Exit> {
     let fresh = identity.cluster_id.is_none();
     let cluster = Cluster::new(config, &secret, identity)?;
     let queries = tokio::sync::Semaphore::new(cluster.config.queries_max);
+    let feeds = Arc::new(tokio::sync::Semaphore::new(cluster.config.feeds_max));
+    let transactions = Arc::new(Transactions::new(&cluster.config));
+    tokio::spawn(Transactions::sweep(Arc::downgrade(&transactions)));
     let passwords = Passwords::new()?;
-    let app = Data::new(App { cluster: cluster.clone(), passwords, queries });
+    let app = Data::new(App {
+        cluster: cluster.clone(),
+        passwords,
+        queries,
+        feeds,
+        transactions: transactions.clone(),
+    });
     let server = listen(&cluster, app)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
@@ -47,6 +57,7 @@ pub async fn run(config: Config) -> Result<Exit> {
     tokio::spawn(follow_signals(cluster.clone()));
     let exit = cluster.ended().await;
     tracing::info!("stopping");
+    transactions.end_all();
     cluster.shutdown().await;
     handle.stop(true).await;
     let _ = serving.await;

@@ -2,16 +2,17 @@
 
 use super::call::Call;
 use super::document::readable_place;
-use super::query::{Page, explained, in_background, value};
+use super::query::{Page, explained, value};
 use super::reply::Reply;
+use super::view::{View, reading};
+use crate::engine::catalog::Collection;
 use crate::engine::query::aggregate::{Output, Pipeline};
 use crate::engine::query::context::{At, Context};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::plan::{Hint, Wanted};
-use crate::engine::query::source::{Collections, Request, open, scan};
+use crate::engine::query::source::{Collections, Request, scan};
 use crate::engine::value::Value;
 use crate::error::Result;
-use crate::storage::ReadTxn;
 use jettra_driver::wire::{AggregateBody, ExplainLevel};
 use std::rc::Rc;
 use std::time::Instant;
@@ -43,15 +44,14 @@ impl Aggregate {
     /// it was asked for.
     fn run(
         mut self,
-        read: &ReadTxn<'_>,
-        place: (&str, &str),
+        read: &View<'_>,
+        database: &str,
+        collection: &Collection,
         ctx: &Context<'_>,
         mut each: impl FnMut(Value) -> Result<()>,
     ) -> Result<Option<serde_json::Value>> {
-        let (database, collection) = place;
         let started = Instant::now();
         let source = Collections::new(read, database);
-        let collection = open(read, database, collection)?;
         let pushdown = self.pipeline.pushdown();
         let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
         let wanted = Wanted {
@@ -62,7 +62,7 @@ impl Aggregate {
         let (fields, hint) = (self.pipeline.fields(), self.hint.as_ref());
         let request = Request { wanted, fields, hint };
         let explain = self.explain;
-        scan(read, &collection, request, ctx, |found, planned| {
+        scan(read, collection, request, ctx, |found, planned| {
             let skip = usize::try_from(pushdown.skip).unwrap_or(usize::MAX);
             let limit =
                 pushdown.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
@@ -79,18 +79,18 @@ impl Aggregate {
                 }
             }
             Ok(explain
-                .map(|level| explained(&filter, planned, &collection, level, returned, started)))
+                .map(|level| explained(&filter, planned, collection, level, returned, started)))
         })
     }
 }
 
 /// Carries out a pipeline whose result goes to the caller.
 pub async fn aggregate_page(call: &Call, aggregate: Aggregate) -> Result<(Page, u64)> {
-    let (database, collection) = readable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    in_background(call, move |read, ctx| {
+    let (database, _) = readable_place(call)?;
+    let database = database.to_owned();
+    reading(call, move |read, collection, ctx| {
         let mut documents = vec![b'['];
-        let explained = aggregate.run(read, (&database, &collection), ctx, |document| {
+        let explained = aggregate.run(read, &database, collection, ctx, |document| {
             let text = document.to_json();
             ctx.charge(text.len(), "the result")?;
             if documents.len() > 1 {
@@ -107,11 +107,11 @@ pub async fn aggregate_page(call: &Call, aggregate: Aggregate) -> Result<(Page, 
 
 /// The documents that a pipeline gives, for writing them.
 pub async fn aggregate_documents(call: &Call, aggregate: Aggregate) -> Result<Vec<Value>> {
-    let (database, collection) = readable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    let (documents, _) = in_background(call, move |read, ctx| {
+    let (database, _) = readable_place(call)?;
+    let database = database.to_owned();
+    let (documents, _) = reading(call, move |read, collection, ctx| {
         let mut documents = Vec::new();
-        aggregate.run(read, (&database, &collection), ctx, |document| {
+        aggregate.run(read, &database, collection, ctx, |document| {
             ctx.charge(document.bytes(), "the result")?;
             documents.push(document);
             Ok(())

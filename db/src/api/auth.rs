@@ -3,10 +3,10 @@
 use super::call::Call;
 use super::reply::Reply;
 use crate::auth::{bad_credentials, session};
-use crate::cluster::bootstrap::now_ms;
 use crate::engine::command::{Command, PutMode};
 use crate::engine::system;
 use crate::error::{Error, Kind, Result};
+use crate::raft::groups::now_ms;
 use base64::Engine;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{LoginReply, SessionReply};

@@ -1,19 +1,29 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
+use super::transaction::{Open, Transactions};
 use crate::auth::{User, not_authenticated};
 use crate::cluster::Cluster;
-use crate::engine::Target;
+use crate::engine::command::RetryKey;
 use crate::engine::document::{check_id_size, parse_json};
+use crate::engine::{Command, Proposal, Target};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
+use crate::raft::groups::{Applied, now_ms};
 use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
+use jettra_driver::wire::IDEMPOTENCY_HEADER;
 use jettra_driver::{DocumentId, ReadLevel};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Longest `Idempotency-Key`.
+const KEY_BYTES_MAX: usize = 200;
 
 /// What all calls share.
 pub struct App {
@@ -23,6 +33,10 @@ pub struct App {
     pub passwords: crate::auth::password::Passwords,
     /// Places for longer queries: each may keep as much memory as one query may.
     pub queries: tokio::sync::Semaphore,
+    /// Places for change feeds.
+    pub feeds: Arc<tokio::sync::Semaphore>,
+    /// The open transactions.
+    pub transactions: Arc<Transactions>,
 }
 
 /// One call.
@@ -46,6 +60,25 @@ pub struct Call {
     pub body: Bytes,
     /// The room that the body takes.
     pub share: Arc<Share>,
+    /// What it has proposed.
+    pub proposed: Rc<Proposed>,
+}
+
+/// What a call has proposed.
+#[derive(Default)]
+pub struct Proposed {
+    /// How many commands. Each has a key of its own when the call has one.
+    steps: Cell<u32>,
+    /// Whether one of them was a repetition.
+    pub repeated: Cell<bool>,
+}
+
+impl Proposed {
+    /// Begins anew: a call that found no leader is tried again, with the same keys.
+    pub fn begin(&self) {
+        self.steps.set(0);
+        self.repeated.set(false);
+    }
 }
 
 impl Call {
@@ -77,6 +110,61 @@ impl Call {
     /// Who calls.
     pub fn user(&self) -> Result<&User> {
         self.user.as_ref().ok_or_else(not_authenticated)
+    }
+
+    /// The open transaction that the call belongs to.
+    ///
+    /// # Errors
+    /// `transaction_lost`, `forbidden`.
+    pub fn transaction(&self) -> Result<Option<Arc<Open>>> {
+        let Some(id) = self.parameter(&["tx", "txID"]) else { return Ok(None) };
+        let open = self.app.transactions.get(id, &self.user()?.name)?;
+        open.check_group(self.group()?.number())?;
+        Ok(Some(open))
+    }
+
+    /// Carries a command out on behalf of the caller: through the log, or in the transaction
+    /// that the call belongs to. With an `Idempotency-Key` it is carried out once.
+    ///
+    /// # Errors
+    /// Those of [`Group::propose`] and of the command.
+    pub async fn propose(&self, command: Command) -> Result<Applied> {
+        let proposal = Proposal {
+            time_ms: now_ms(),
+            user: Some(self.user()?.name.clone()),
+            retry: self.retry_key()?,
+            command,
+        };
+        let applied = match self.transaction()? {
+            Some(open) => open.execute(proposal).await,
+            None => self.group()?.propose(proposal).await,
+        };
+        let repeated = match &applied {
+            Ok(applied) => applied.repeated,
+            Err(error) => error.repeated,
+        };
+        self.proposed.repeated.set(repeated || self.proposed.repeated.get());
+        applied
+    }
+
+    /// The key of the next command that the call proposes.
+    fn retry_key(&self) -> Result<Option<RetryKey>> {
+        let Some(given) = self.headers().get(IDEMPOTENCY_HEADER) else { return Ok(None) };
+        let key = given.to_str().ok().filter(|key| {
+            (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte > b' ')
+        });
+        let key = key.ok_or_else(|| {
+            Error::new(Kind::InvalidParameter, "the Idempotency-Key cannot be used")
+                .hint(format!("use 1 to {KEY_BYTES_MAX} visible ASCII characters, such as a UUID"))
+        })?;
+        let step = self.proposed.steps.replace(self.proposed.steps.get() + 1);
+        let mut hash = Xxh3::new();
+        for part in [self.http.method().as_str().as_bytes(), self.target().as_bytes(), &self.body] {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let key = if step == 0 { key.to_owned() } else { format!("{key}/{step}") };
+        Ok(Some(RetryKey { key, fingerprint: hash.digest() }))
     }
 
     /// A parameter under any of its names; from the path, else from the query.

@@ -49,7 +49,7 @@ fn checked<'n>(call: &Call, field: &str, name: &'n str) -> Result<&'n str> {
 }
 
 async fn run(call: &Call, command: Command, status: &str) -> Result<Reply> {
-    let applied = call.group()?.propose(command).await?;
+    let applied = call.propose(command).await?;
     Ok(Reply::status(status).at(applied.index))
 }
 

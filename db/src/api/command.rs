@@ -285,7 +285,7 @@ fn place(call: &Call) -> Result<(String, String)> {
 
 async fn change(call: &Call, command: Command, what: &str) -> Result<Reply> {
     let (_, collection) = call.place()?;
-    let applied = call.group()?.propose(command).await?;
+    let applied = call.propose(command).await?;
     Ok(message(format!("collection {collection} {what}"), json!({})).at(applied.index))
 }
 

@@ -4,14 +4,14 @@ use super::call::Call;
 use super::reply::Reply;
 use super::{Place, Route};
 use crate::auth::{Access, Permission, User, bad_credentials, not_authenticated, policy, session};
-use crate::cluster::bootstrap::now_ms;
 use crate::cluster::forward::{self, Destination, Forwarded, USER_HEADER};
 use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
+use crate::raft::groups::now_ms;
 use crate::raft::node_key::PEER_HEADER;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
-use jettra_driver::wire::{CLIENT_HEADER, NodeStatus};
+use jettra_driver::wire::{CLIENT_HEADER, IDEMPOTENCY_HEADER, NodeStatus, REPLAYED_HEADER};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,9 +19,10 @@ use tokio::time::Instant;
 /// Pause before a call is tried again while there is no leader.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 4] = ["if-match", "content-type", "accept", CLIENT_HEADER];
+const FORWARDED_HEADERS: [&str; 5] =
+    ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER];
 /// Headers of the leader's answer that the caller gets.
-const RETURNED_HEADERS: [&str; 8] = [
+const RETURNED_HEADERS: [&str; 9] = [
     "etag",
     "location",
     "set-cookie",
@@ -30,6 +31,7 @@ const RETURNED_HEADERS: [&str; 8] = [
     "x-jettra-index",
     "x-jettra-node",
     "cache-control",
+    REPLAYED_HEADER,
 ];
 
 /// What came out of a call.
@@ -55,20 +57,34 @@ pub async fn admit(route: &Route, call: &mut Call) -> Result<Admitted> {
 /// Carries out a call that was admitted.
 pub async fn answer(route: &'static Route, call: Call, admitted: Admitted) -> Result<Answer> {
     let call = Rc::new(call);
+    // The leader holds the open transactions.
+    let transaction = call.parameter(&["tx", "txID"]).is_some();
     match route.place {
-        Place::Here => (route.handler)(call).await.map(Answer::Here),
-        Place::Depends(on_the_leader) if !on_the_leader(&call)? => {
-            (route.handler)(call).await.map(Answer::Here)
+        Place::Here if !transaction => carry_out(route, call).await,
+        Place::Depends(on_the_leader) if !transaction && !on_the_leader(&call)? => {
+            carry_out(route, call).await
         }
         _ if admitted.from_node => on_leader(route, call).await,
         _ => find_leader(route, call).await,
     }
 }
 
+/// Runs the call here, and says when its answer was given before.
+async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
+    let proposed = call.proposed.clone();
+    proposed.begin();
+    match (route.handler)(call).await {
+        Ok(reply) if proposed.repeated.get() => {
+            Ok(Answer::Here(reply.header(REPLAYED_HEADER, "true")))
+        }
+        done => done.map(Answer::Here),
+    }
+}
+
 /// A call that another node has forwarded is not forwarded again: that node tries again.
 async fn on_leader(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     if call.group()?.is_leader() {
-        (route.handler)(call).await.map(Answer::Here)
+        carry_out(route, call).await
     } else if route.access == Access::Node {
         find_leader(route, call).await
     } else {
@@ -95,7 +111,7 @@ async fn find_leader(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
 async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
     let group = call.group()?;
     match forward::destination(group.is_leader(), group.leader(), group.raft_id()) {
-        Destination::Here => (route.handler)(call.clone()).await.map(Answer::Here),
+        Destination::Here => carry_out(route, call.clone()).await,
         Destination::Nowhere => Err(crate::raft::proposer::not_leader()),
         Destination::There(leader) => {
             let node = call.cluster().nodes.by_raft_id(leader);

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::reply::Reply;
+use super::view::{Source, reading};
 use crate::engine::apply::{collection_not_found, database_not_found, document_not_found};
 use crate::engine::catalog;
 use crate::engine::command::{Command, Outcome, PutMode, Target};
@@ -9,7 +10,7 @@ use crate::engine::document::{self, NewDocument, Revision, parse_document};
 use crate::engine::system::{self, check_name};
 use crate::error::{Error, Kind, Result};
 use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Read, ReadTxn, Table};
+use crate::storage::{Read, Table};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::WriteReply;
 use std::rc::Rc;
@@ -19,6 +20,11 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let target = call.target_document()?;
+    if !matches!(Source::of(&call)?, Source::Now) {
+        let ((revision, json), index) =
+            reading(&call, move |read, collection, _| find(read, collection.id, &target)).await?;
+        return Ok(Reply::bytes(json).etag(revision).at(index));
+    }
     // The index first: what is read afterwards is at least as new.
     let index = call.group()?.visible_index();
     let read = call.group()?.read()?;
@@ -79,7 +85,7 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
         target: call.target_document()?,
         if_match: call.if_match()?,
     };
-    let applied = call.group()?.propose(command).await?;
+    let applied = call.propose(command).await?;
     Ok(Reply::empty().at(applied.index))
 }
 
@@ -116,12 +122,10 @@ fn put_command(
     })
 }
 
-async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)> {
-    let applied = call.group()?.propose(command).await?;
-    let (outcome, warnings) = match applied.outcome {
-        Outcome::Warned { outcome, warnings } => (*outcome, warnings),
-        outcome => (outcome, Vec::new()),
-    };
+/// Proposes a write of one document; gives what was written, whether it is new, and where.
+pub(super) async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)> {
+    let applied = call.propose(command).await?;
+    let (outcome, warnings) = applied.outcome.without_warnings();
     match outcome {
         Outcome::Written { id, revision, created } => {
             let warnings = super::update::warnings(warnings);
@@ -135,11 +139,7 @@ async fn write(call: &Call, command: Command) -> Result<(WriteReply, bool, u64)>
 ///
 /// # Errors
 /// `database_not_found`, `collection_not_found`.
-pub fn find_collection(
-    read: &ReadTxn<'_>,
-    database: &str,
-    collection: &str,
-) -> Result<CollectionId> {
+pub fn find_collection(read: &impl Read, database: &str, collection: &str) -> Result<CollectionId> {
     if let Some(id) = catalog::collection(read, database, collection)? {
         return Ok(id);
     }
@@ -151,7 +151,7 @@ pub fn find_collection(
 
 /// Revision and text of the document that is meant.
 fn find(
-    read: &ReadTxn<'_>,
+    read: &impl Read,
     collection: CollectionId,
     target: &Target,
 ) -> Result<(Revision, Vec<u8>)> {

@@ -106,7 +106,7 @@ pub async fn create_at(
     let (database, collection) = (database.to_owned(), collection.to_owned());
     let command =
         Command::CreateIndex { database: database.clone(), collection: collection.clone(), spec };
-    let applied = group.propose(command).await?;
+    let applied = call.propose(command).await?;
     let Outcome::Index { name, created } = applied.outcome else {
         return Err(Error::new(Kind::Internal, "unexpected outcome"));
     };
@@ -160,7 +160,7 @@ pub async fn run_drop(call: &Call, name: &str) -> Result<u64> {
         collection: collection.to_owned(),
         name: name.to_owned(),
     };
-    Ok(call.group()?.propose(command).await?.index)
+    Ok(call.propose(command).await?.index)
 }
 
 /// `DELETE …/indexes/{name}`
@@ -224,6 +224,12 @@ pub async fn hash(call: Rc<Call>) -> Result<Reply> {
             }
             let hashes = CollectionHash {
                 documents: format!("{documents:016x}"),
+                versions: match collection.options.versions {
+                    None => None,
+                    Some(versions) => {
+                        Some(format!("{:016x}", table(Table::Versions, versions.space)?.digest()))
+                    }
+                },
                 indexes: format!("{:016x}", indexes.digest()),
             };
             collections.insert(name, hashes);

@@ -16,7 +16,11 @@ pub mod query;
 pub mod reply;
 pub mod schema;
 pub mod server;
+pub mod transaction;
 pub mod update;
+pub mod version;
+pub mod view;
+pub mod watch;
 pub mod web;
 
 use crate::auth::Access::{self, Node, Open, User};
@@ -120,6 +124,29 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader, update::delete_documents,  "delete_many",     "delete";
     POST   "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader, update::find_and_modify,   "find_and_modify", "modify";
     POST   "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader, update::bulk,              "bulk",            "bulk";
+    // Transactions
+    POST   "/api/tx/begin"                                            User(Write), Leader, transaction::begin_ancestor,    "begin",             "begin";
+    POST   "/api/tx/commit"                                           User(Write), Leader, transaction::commit_ancestor,   "commit",            "commit";
+    POST   "/api/tx/rollback"                                         User(Write), Leader, transaction::rollback_ancestor, "rollback",          "rollback";
+    GET    "/api/v1/transactions"                                     User(Read),  Leader, transaction::list,              "list_transactions", "show transactions";
+    POST   "/api/v1/transactions"                                     User(Write), Leader, transaction::begin,             "begin",             "begin";
+    POST   "/api/v1/transactions/{tx}/commit"                         User(Write), Leader, transaction::commit,            "commit",            "commit";
+    DELETE "/api/v1/transactions/{tx}"                                User(Write), Leader, transaction::end,               "end_transaction",   "end transaction";
+    POST   "/api/v1/batch"                                            User(Write), Leader, transaction::batch,             "batch",             "batch";
+    // Versions and changes
+    GET    "/api/versions"                                            User(Read),  Here,   version::list_ancestor,    "history",         "history";
+    GET    "/api/version"                                             User(Read),  Here,   version::get,              "version",         "show version";
+    POST   "/api/restore-version"                                     User(Write), Leader, version::restore_ancestor, "restore",         "revert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here,   version::list,     "history",  "history";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here,   version::get,      "version",  "show version";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here,   version::diff,     "diff",     "diff";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader, version::restore,  "restore",  "revert";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader, version::undelete, "undelete", "undelete";
+    GET    "/api/v1/databases/{db}/collections/{col}/versions"        User(Read),  Here,   version::settings, "versions",        "versions";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"        User(Write), Leader, version::keep,     "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"        User(Write), Leader, version::forget,   "forget_versions", "versions off";
+    GET    "/api/v1/databases/{db}/collections/{col}/watch"           User(Read),  Here,   watch::collection, "watch",           "watch";
+    GET    "/api/v1/databases/{db}/watch"                             User(Read),  Here,   watch::database,   "watch_database",  "watch";
     // Indexes, schemas, statistics
     GET    "/api/v1/databases/{db}/collections/{col}/indexes"         User(Read),  Here,   index::list,      "list_indexes", "indexes";
     POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Write), Leader, index::create,    "create_index", "create index";

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::document::{find_collection, readable_place};
 use super::reply::Reply;
-use crate::cluster::bootstrap::now_ms;
+use super::view::{Source, reading};
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, WHOLE_BYTES_MAX};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::query::context::{At, Context, Fields};
@@ -17,7 +17,8 @@ use crate::engine::query::source::{Planned, Request, open, scan};
 use crate::engine::value::{Value, from_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::storage::ReadTxn;
+use crate::raft::groups::now_ms;
+use crate::storage::{Read, ReadTxn};
 use base64::Engine;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{CountBody, CountReply, DistinctBody, ExplainLevel, FindBody};
@@ -28,6 +29,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::SemaphorePermit;
 use xxhash_rust::xxh3::xxh3_64;
 
 const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -159,7 +161,7 @@ impl Find {
         Some(fields)
     }
 
-    fn plan(&self, read: &ReadTxn<'_>, collection: &Collection) -> Result<(Plan, Vec<Plan>)> {
+    fn plan(&self, read: &impl Read, collection: &Collection) -> Result<(Plan, Vec<Plan>)> {
         let names = self.covering_names();
         let wanted = self.wanted(names.as_deref());
         plan::choose(read, collection, wanted, self.hint.as_ref())
@@ -188,7 +190,7 @@ impl Find {
     /// Carries the query out.
     pub fn run(
         &self,
-        read: &ReadTxn<'_>,
+        read: &impl Read,
         collection: &Collection,
         plan: &Plan,
         rejected: &[Plan],
@@ -297,14 +299,26 @@ fn parse_cursor(text: &str, fingerprint: u64) -> Result<Position> {
 }
 
 /// Ends a query when its time is up or its caller has gone.
-struct Watch {
+pub struct Watch {
     gone: Arc<AtomicBool>,
     deadline: Instant,
     limit: Duration,
 }
 
 impl Watch {
-    fn check(&self) -> Result<()> {
+    /// The bounds of a query that begins now, and the guard that says its caller is there.
+    pub fn new(call: &Call) -> (Watch, Caller) {
+        let limit = Duration::from_millis(call.cluster().config.query_timeout_ms);
+        let gone = Arc::new(AtomicBool::new(false));
+        let watch = Watch { gone: gone.clone(), deadline: Instant::now() + limit, limit };
+        (watch, Caller(gone))
+    }
+
+    /// Whether the query may go on.
+    ///
+    /// # Errors
+    /// `time_limit`.
+    pub fn check(&self) -> Result<()> {
         if self.gone.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::TimeLimit, "the caller has gone"));
         }
@@ -318,12 +332,25 @@ impl Watch {
 }
 
 /// Tells a running query that nobody waits for it any more.
-struct Caller(Arc<AtomicBool>);
+pub struct Caller(Arc<AtomicBool>);
 
 impl Drop for Caller {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// A place for a longer query; waits for one, but not for ever.
+///
+/// # Errors
+/// `overloaded`.
+pub async fn permit(call: &Call) -> Result<SemaphorePermit<'_>> {
+    let limit = Duration::from_millis(call.cluster().config.query_timeout_ms);
+    let permit = tokio::time::timeout(limit, call.app.queries.acquire()).await;
+    permit.ok().and_then(std::result::Result::ok).ok_or_else(|| {
+        Error::new(Kind::Overloaded, "too many queries are running on this node")
+            .hint("try again after a pause, on another node, or with fewer at once")
+    })
 }
 
 /// Runs `work` on the pool for longer reads, within the bounds of a query.
@@ -334,17 +361,10 @@ pub async fn in_background<T: Send + 'static>(
     call: &Call,
     work: impl FnOnce(&ReadTxn<'_>, &Context<'_>) -> Result<T> + Send + 'static,
 ) -> Result<(T, u64)> {
-    let config = &call.cluster().config;
-    let limit = Duration::from_millis(config.query_timeout_ms);
-    let memory = config.query_memory_mb << 20;
-    let _permit = tokio::time::timeout(limit, call.app.queries.acquire()).await.map_err(|_| {
-        Error::new(Kind::Overloaded, "too many queries are running on this node")
-            .hint("try again after a pause, on another node, or with fewer at once")
-    })?;
+    let memory = call.cluster().config.query_memory_mb << 20;
+    let _permit = permit(call).await?;
     let group = call.group()?.clone();
-    let gone = Arc::new(AtomicBool::new(false));
-    let _caller = Caller(gone.clone());
-    let watch = Watch { gone, deadline: Instant::now() + limit, limit };
+    let (watch, _caller) = Watch::new(call);
     let reading = actix_web::web::block(move || {
         // The index first: what is read afterwards is at least as new.
         let index = group.visible_index();
@@ -359,14 +379,14 @@ pub async fn in_background<T: Send + 'static>(
 /// Carries a query out: at once when it is short, else on the pool for longer reads.
 pub async fn find_page(call: &Call, find: Find) -> Result<(Page, u64)> {
     let (database, collection) = readable_place(call)?;
-    if let Some(done) = find_at_once(call.group()?, call, database, collection, &find)? {
+    if matches!(Source::of(call)?, Source::Now)
+        && let Some(done) = find_at_once(call.group()?, call, database, collection, &find)?
+    {
         return Ok(done);
     }
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    in_background(call, move |read, ctx| {
-        let collection = open(read, &database, &collection)?;
-        let (plan, rejected) = find.plan(read, &collection)?;
-        find.run(read, &collection, &plan, &rejected, ctx)
+    reading(call, move |read, collection, ctx| {
+        let (plan, rejected) = find.plan(read, collection)?;
+        find.run(read, collection, &plan, &rejected, ctx)
     })
     .await
 }
@@ -386,8 +406,7 @@ fn find_at_once(
         return Ok(None);
     }
     let config = &call.cluster().config;
-    let limit = Duration::from_millis(config.query_timeout_ms);
-    let watch = Watch { gone: Arc::default(), deadline: Instant::now() + limit, limit };
+    let (watch, _caller) = Watch::new(call);
     let interrupt = || watch.check();
     let ctx = Context::new(now_ms() as i64, config.query_memory_mb << 20, &interrupt);
     find.run(&read, &collection, &plan, &rejected, &ctx).map(|page| Some((page, index)))
@@ -402,7 +421,11 @@ pub async fn find(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// A parameter with JSON text in it; with `plain` other text stands for itself.
-fn json_parameter(call: &Call, name: &str, plain: bool) -> Result<Option<serde_json::Value>> {
+pub(super) fn json_parameter(
+    call: &Call,
+    name: &str,
+    plain: bool,
+) -> Result<Option<serde_json::Value>> {
     let Some(text) = call.parameter(&[name]) else { return Ok(None) };
     if plain && !text.trim_start().starts_with('{') {
         return Ok(Some(text.into()));
@@ -473,23 +496,21 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
 
 /// Counts the documents that match.
 pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> Result<(u64, u64)> {
-    let (database, collection) = readable_place(call)?;
-    if filter.always() {
+    if filter.always() && matches!(Source::of(call)?, Source::Now) {
+        let (database, collection) = readable_place(call)?;
         let index = call.group()?.visible_index();
         let read = call.group()?.read()?;
         let id = find_collection(&read, database, collection)?;
         return Ok((catalog::totals(&read, id)?.documents, index));
     }
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    in_background(call, move |read, ctx| {
-        let collection = open(read, &database, &collection)?;
+    reading(call, move |read, collection, ctx| {
         let mut fields = Fields::default();
         filter.fields(&mut fields);
         let names = fields.names();
         let fields = names.as_deref();
         let wanted = Wanted { ordered: false, fields, ..Wanted::all(&filter) };
         let request = Request { wanted, fields: Fields::default(), hint: hint.as_ref() };
-        scan(read, &collection, request, ctx, |mut found, _| {
+        scan(read, collection, request, ctx, |mut found, _| {
             found.try_fold(0, |count, found| found.map(|_| count + 1))
         })
     })
@@ -512,15 +533,12 @@ pub async fn distinct_values(
     filter: Filter,
 ) -> Result<(Vec<Value>, u64)> {
     let path = Path::parse(&field, At::root("field"))?;
-    let (database, collection) = readable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    in_background(call, move |read, ctx| {
-        let collection = open(read, &database, &collection)?;
+    reading(call, move |read, collection, ctx| {
         let mut fields = Fields::default();
         fields.add(path.as_str());
         let request = Request { wanted: Wanted::all(&filter), fields, hint: None };
         let mut values = BTreeSet::new();
-        scan(read, &collection, request, ctx, |found, _| {
+        scan(read, collection, request, ctx, |found, _| {
             for found in found {
                 let document = found?.fields;
                 let mut found = Vec::new();

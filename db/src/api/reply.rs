@@ -2,13 +2,24 @@
 
 use crate::error::Error;
 use bytes::Bytes;
+use futures_util::Stream;
 use jettra_driver::wire::{ErrorBody, ErrorDetail};
 use serde::Serialize;
+use std::pin::Pin;
 
 /// Media type of nearly every answer.
 pub const JSON: &str = "application/json";
 /// Media type of the ancestor's short answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The body of an answer that goes on and on.
+pub struct Events(pub Pin<Box<dyn Stream<Item = std::io::Result<Bytes>>>>);
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
 
 /// An answer before it becomes an HTTP response.
 #[derive(Debug, Default)]
@@ -19,6 +30,8 @@ pub struct Reply {
     pub media: &'static str,
     /// The body.
     pub body: Bytes,
+    /// The body, when it is a stream.
+    pub events: Option<Events>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
     /// Log index that the answer reflects; the visible index before the call when none.

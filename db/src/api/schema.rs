@@ -57,7 +57,7 @@ async fn set(call: &Call, schema: Option<String>, warns: bool) -> Result<Reply> 
     let (database, collection) = writable_place(call)?;
     let (database, collection) = (database.to_owned(), collection.to_owned());
     let command = Command::SetSchema { database, collection, schema, warns };
-    let applied = call.group()?.propose(command).await?;
+    let applied = call.propose(command).await?;
     Ok(Reply::empty().at(applied.index))
 }
 

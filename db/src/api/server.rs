@@ -12,7 +12,10 @@ use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use jettra_driver::wire::{CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER};
+use jettra_driver::wire::{
+    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, REPLAYED_HEADER,
+};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -149,6 +152,7 @@ fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
         added: None,
         body: Bytes::new(),
         share: Arc::default(),
+        proposed: Rc::default(),
     }
 }
 
@@ -283,7 +287,10 @@ fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
     if !reply.media.is_empty() {
         builder.content_type(reply.media);
     }
-    builder.body(reply.body)
+    match reply.events {
+        Some(events) => builder.streaming(events.0),
+        None => builder.body(reply.body),
+    }
 }
 
 fn pass_on(app: &App, answer: crate::cluster::forward::Answer) -> HttpResponse {
@@ -311,6 +318,9 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> Ht
         tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
     }
     let mut reply = Reply::error(error, &id);
+    if error.repeated {
+        reply = reply.header(REPLAYED_HEADER, "true");
+    }
     // A browser would answer this header with a password prompt of its own, before the page.
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
         reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");

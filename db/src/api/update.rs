@@ -6,7 +6,6 @@ use super::call::Call;
 use super::document::writable_place;
 use super::query;
 use super::reply::Reply;
-use crate::cluster::bootstrap::now_ms;
 use crate::engine::command::{
     Change, Command, Operation, Outcome, Returning, Select, Write, WriteLimits, Wrote,
 };
@@ -24,6 +23,7 @@ use crate::engine::query::update::Update;
 use crate::engine::system;
 use crate::engine::value::{Object, Value, parse_stored};
 use crate::error::{Error, Kind, Result};
+use crate::raft::groups::now_ms;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{
     BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ErrorDetail, FindAndModifyBody,
@@ -40,14 +40,20 @@ fn new_id() -> DocumentId {
     DocumentId::String(uuid::Uuid::now_v7().to_string())
 }
 
+/// The text of a filter, checked.
+pub(super) fn checked_filter(filter: serde_json::Value) -> Result<String> {
+    let filter = query::value(filter, "filter")?;
+    Filter::parse(&filter, At::root("filter"))?;
+    Ok(filter.to_json())
+}
+
 /// The filter, sort and hint of an operation, checked.
 fn select(
     filter: serde_json::Value,
     sort: Option<serde_json::Value>,
     hint: Option<serde_json::Value>,
 ) -> Result<Select> {
-    let filter = query::value(filter, "filter")?;
-    Filter::parse(&filter, At::root("filter"))?;
+    let filter = checked_filter(filter)?;
     let sort = sort.map(|sort| query::value(sort, "sort")).transpose()?;
     if let Some(sort) = &sort {
         Sort::parse(sort, At::root("sort"))?;
@@ -57,7 +63,7 @@ fn select(
         Hint::parse(hint, At::root("hint"))?;
     }
     Ok(Select::Filter {
-        filter: filter.to_json(),
+        filter,
         sort: sort.map(|sort| sort.to_json()),
         hint: hint.map(|hint| hint.to_json()),
     })
@@ -95,7 +101,7 @@ fn replacement(call: &Call, json: serde_json::Value) -> Result<Change> {
     Ok(Change::Replace(body))
 }
 
-fn update_operation(body: UpdateBody, multi: bool) -> Result<Operation> {
+pub(super) fn update_operation(body: UpdateBody, multi: bool) -> Result<Operation> {
     Ok(Operation::Change {
         select: select(body.filter, body.sort, body.hint)?,
         change: update(body.update, body.array_filters)?,
@@ -115,7 +121,7 @@ fn replace_operation(call: &Call, body: ReplaceBody) -> Result<Operation> {
     })
 }
 
-fn delete_operation(body: DeleteBody, multi: bool) -> Result<Operation> {
+pub(super) fn delete_operation(body: DeleteBody, multi: bool) -> Result<Operation> {
     Ok(Operation::Delete {
         select: select(body.filter, body.sort, body.hint)?,
         multi,
@@ -127,6 +133,17 @@ fn delete_operation(body: DeleteBody, multi: bool) -> Result<Operation> {
 pub fn insert_operation(call: &Call, json: serde_json::Value) -> Result<Operation> {
     let NewDocument { id, body } = document(call, json, "document")?;
     Ok(Operation::Insert { id: id.unwrap_or_else(new_id), body })
+}
+
+/// The bounds of a write.
+pub(super) fn write_limits(call: &Call) -> WriteLimits {
+    let config = &call.cluster().config;
+    WriteLimits {
+        documents_max: config.write_documents_max,
+        document_bytes_max: config.document_bytes_max as u64,
+        depth_max: config.depth_max as u32,
+        memory_max: (config.query_memory_mb as u64) << 20,
+    }
 }
 
 /// Proposes operations as one log entry.
@@ -146,7 +163,6 @@ async fn write_to(
     operations: Vec<Operation>,
     ordered: bool,
 ) -> Result<(Vec<Result<Wrote>>, u64)> {
-    let config = &call.cluster().config;
     let write = Write {
         database: database.to_owned(),
         collection: collection.to_owned(),
@@ -154,14 +170,9 @@ async fn write_to(
         operations,
         ordered,
         time_ms: now_ms(),
-        limits: WriteLimits {
-            documents_max: config.write_documents_max,
-            document_bytes_max: config.document_bytes_max as u64,
-            depth_max: config.depth_max as u32,
-            memory_max: (config.query_memory_mb as u64) << 20,
-        },
+        limits: write_limits(call),
     };
-    let applied = call.group()?.propose(Command::Write(Box::new(write))).await?;
+    let applied = call.propose(Command::Write(Box::new(write))).await?;
     match applied.outcome {
         Outcome::Wrote(results) => Ok((results, applied.index)),
         other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
@@ -438,18 +449,17 @@ async fn replace_collection(
     };
     let database = database.to_owned();
     let place = |command: fn(String, String) -> Command| command(database.clone(), aside.clone());
-    group
-        .propose(place(|database, collection| Command::CreateCollection { database, collection }))
+    call.propose(place(|database, collection| Command::CreateCollection { database, collection }))
         .await?;
     let filled = async {
         if options.schema.is_some() {
             let (database, collection) = (database.clone(), aside.clone());
             let (schema, warns) = (options.schema, options.schema_warns);
-            group.propose(Command::SetSchema { database, collection, schema, warns }).await?;
+            call.propose(Command::SetSchema { database, collection, schema, warns }).await?;
         }
         for spec in specs {
             let (database, collection) = (database.clone(), aside.clone());
-            group.propose(Command::CreateIndex { database, collection, spec }).await?;
+            call.propose(Command::CreateIndex { database, collection, spec }).await?;
         }
         for batch in documents.chunks(OUTPUT_BATCH) {
             let operations = batch.iter().map(|document| insert_value(call, document.clone()));
@@ -458,14 +468,14 @@ async fn replace_collection(
             results.into_iter().collect::<Result<Vec<_>>>()?;
         }
         let (from, to) = (aside.clone(), collection.to_owned());
-        group.propose(Command::ReplaceCollection { database: database.clone(), from, to }).await
+        call.propose(Command::ReplaceCollection { database: database.clone(), from, to }).await
     };
     match filled.await {
         Ok(applied) => Ok(applied.index),
         Err(error) => {
             let drop =
                 place(|database, collection| Command::DropCollection { database, collection });
-            group.propose(drop).await?;
+            call.propose(drop).await?;
             Err(error)
         }
     }

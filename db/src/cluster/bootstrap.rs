@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::engine::members::FIRST_RAFT_ID;
 use crate::engine::{Command, catalog, system};
 use crate::error::{Error, Kind, Result};
+use crate::raft::groups::now_ms;
 use crate::raft::node_key::hex;
 use crate::raft::types::RaftId;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const IDENTITY_FILE: &str = "identity.json";
 /// Directory of the groups' logs and states in the data directory.
@@ -243,12 +244,6 @@ fn admin_password(config: &Config) -> Result<String> {
     let password = hex(&bytes);
     write_private(&path, &password)?;
     Ok(password)
-}
-
-/// Milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// Whether this node makes a cluster when it belongs to none.

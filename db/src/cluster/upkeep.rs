@@ -3,15 +3,19 @@
 //! the next leader goes on from there.
 
 use super::Cluster;
-use super::bootstrap::now_ms;
+use crate::config::Config;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexState;
-use crate::engine::system;
 use crate::engine::upkeep::expired;
+use crate::engine::version::older_than;
+use crate::engine::{change, retry, system};
 use crate::error::{Kind, Result};
 use crate::raft::Group;
-use std::sync::Arc;
+use crate::raft::groups::now_ms;
+use crate::storage::keys::CollectionId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Time between two looks for documents that have expired.
@@ -25,15 +29,24 @@ const EXPIRE_STEP: u32 = 1_000;
 /// Rows that one command clears away.
 const CLEAR_STEP: u32 = 10_000;
 
+/// Rows of the history of changes that one command removes.
+const TRIM_STEP: u32 = 256;
+/// Former documents that are looked at for their age in one round.
+const AGE_STEP: usize = 20_000;
+
+/// How far the look for former documents that are old has come, by their number.
+type Sweep = HashMap<CollectionId, Option<Vec<u8>>>;
+
 /// Runs until the node ends.
 pub async fn run(cluster: Arc<Cluster>) {
+    let sweep = Arc::new(Mutex::new(Sweep::new()));
     while !cluster.is_ending() {
         let _ = tokio::time::timeout(INTERVAL, cluster.upkeep.notified()).await;
         let Ok(group) = cluster.group() else { return };
         if !group.is_leader() {
             continue;
         }
-        if let Err(error) = round(group).await {
+        if let Err(error) = round(&cluster, group, &sweep).await {
             match error.kind {
                 // Another leader goes on, or this one a little later.
                 Kind::NoLeader | Kind::Overloaded | Kind::OutcomeUnknown | Kind::Stopping => {
@@ -46,9 +59,16 @@ pub async fn run(cluster: Arc<Cluster>) {
 }
 
 /// Does what is to be done now, each thing a step at a time in turn.
-async fn round(group: &Arc<Group>) -> Result<()> {
-    let reader = group.clone();
-    let due = tokio::task::spawn_blocking(move || due(&reader));
+async fn round(
+    cluster: &Arc<Cluster>,
+    group: &Arc<Group>,
+    sweep: &Arc<Mutex<Sweep>>,
+) -> Result<()> {
+    let (config, reader, sweep) = (cluster.clone(), group.clone(), sweep.clone());
+    let due = tokio::task::spawn_blocking(move || {
+        let mut sweep = sweep.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        due(&reader, &config.config, &mut sweep)
+    });
     let mut due = match due.await {
         Ok(due) => due?,
         Err(_) => return Ok(()),
@@ -67,9 +87,18 @@ async fn round(group: &Arc<Group>) -> Result<()> {
 }
 
 /// The commands that are due, each with the number of documents or rows it works off.
-fn due(group: &Group) -> Result<Vec<(Command, u32)>> {
+fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command, u32)>> {
     let read = group.read()?;
     let mut due = Vec::new();
+    let now = now_ms();
+    let before_ms = now.saturating_sub(config.idempotency_minutes * 60_000);
+    if retry::oldest_ms(&read)?.is_some_and(|oldest| oldest < before_ms) {
+        due.push((Command::ForgetRetries { before_ms, rows: TRIM_STEP }, TRIM_STEP));
+    }
+    let bytes_max = config.changes_mb << 20;
+    if change::totals(&read)?.bytes > bytes_max {
+        due.push((Command::TrimChanges { bytes_max, rows: TRIM_STEP }, TRIM_STEP));
+    }
     if catalog::garbage(&read)?.is_some() {
         due.push((Command::ClearGarbage { rows: CLEAR_STEP }, CLEAR_STEP));
     }
@@ -80,9 +109,22 @@ fn due(group: &Group) -> Result<Vec<(Command, u32)>> {
                 due.push((Command::DropCollection { database, collection }, u32::MAX));
                 continue;
             }
-            for index in Collection::load(&read, id)?.indexes {
+            let loaded = Collection::load(&read, id)?;
+            if let Some(versions) = loaded.options.versions
+                && let Some(ms) = versions.retention.ms
+            {
+                let from = sweep.remove(&versions.space).flatten();
+                let before_ms = now.saturating_sub(ms);
+                let (keys, next) = older_than(&read, &versions, before_ms, from, AGE_STEP)?;
+                sweep.insert(versions.space, next);
+                if !keys.is_empty() {
+                    let (database, collection) = (database.clone(), collection.clone());
+                    due.push((Command::TrimVersions { database, collection, keys }, u32::MAX));
+                }
+            }
+            for index in loaded.indexes {
                 let (database, collection) = (database.clone(), collection.clone());
-                let (time_ms, number) = (now_ms(), index.entry.id);
+                let (time_ms, number) = (now, index.entry.id);
                 match index.entry.state {
                     IndexState::Building { .. } => {
                         let build = Command::BuildIndex {

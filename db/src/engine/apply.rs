@@ -6,7 +6,8 @@
 //! transaction is open and stored by [`Applier::flush`] before it commits.
 
 use super::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage, Totals};
-use super::command::{Command, CommandResult, Outcome};
+use super::change;
+use super::command::{Answer, Command, CommandResult, Outcome, Proposal};
 use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
@@ -19,11 +20,12 @@ use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
-use jettra_driver::wire::NodeStatus;
+use jettra_driver::wire::{ChangeKind, NodeStatus};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 const REVISION_KEY: &[u8] = b"revision";
+const TIME_KEY: &[u8] = b"time";
 const COLLECTION_KEY: &[u8] = b"last_collection";
 const INDEX_KEY: &[u8] = b"last_index";
 
@@ -47,16 +49,32 @@ pub enum Effect {
 #[derive(Default)]
 pub struct Applier {
     pub(super) numbers: Numbers,
+    pub(super) now: Now,
+    pub(super) changes: change::Pending,
+    /// Keys of the calls of this log entry.
+    pub(super) calls: Vec<Vec<u8>>,
+    /// Whether nothing of it is applied: no history is written.
+    pub(super) provisional: bool,
     collections: HashMap<String, HashMap<String, Arc<Collection>>>,
     pub(super) rules: HashMap<String, Arc<Rules>>,
     pub(super) schemas: Schemas,
     pub(super) effects: Vec<Effect>,
 }
 
+/// Which proposal is being applied.
+#[derive(Default)]
+pub(super) struct Now {
+    pub(super) index: u64,
+    pub(super) user: Option<String>,
+}
+
 /// Counters that are stored when the transaction commits.
 #[derive(Clone, Default)]
 pub(super) struct Numbers {
     pub(super) revision: Revision,
+    /// Time of the log: that of its latest proposal, in milliseconds since 1970.
+    pub(super) time_ms: u64,
+    pub(super) changes: change::Totals,
     last_collection: u64,
     pub(super) last_index: u64,
     pub(super) totals: HashMap<CollectionId, Totals>,
@@ -72,11 +90,18 @@ pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> Appl
 }
 
 impl Applier {
+    /// One that only tries out: for a transaction that is not committed yet.
+    pub fn provisional() -> Self {
+        Applier { provisional: true, ..Applier::default() }
+    }
+
     /// Begins a transaction: reads the counters as they are stored, and forgets what it knows
     /// of the catalog.
     pub fn begin(&mut self, read: &impl Read) -> Result<()> {
         self.numbers = Numbers {
             revision: catalog::counter(read, REVISION_KEY)?,
+            time_ms: catalog::counter(read, TIME_KEY)?,
+            changes: change::totals(read)?,
             last_collection: catalog::counter(read, COLLECTION_KEY)?,
             last_index: catalog::counter(read, INDEX_KEY)?,
             ..Numbers::default()
@@ -95,6 +120,8 @@ impl Applier {
     pub fn flush(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
         let numbers = &mut self.numbers;
         txn.put(Table::Meta, REVISION_KEY, &numbers.revision.to_be_bytes())?;
+        txn.put(Table::Meta, TIME_KEY, &numbers.time_ms.to_be_bytes())?;
+        change::save(txn, &numbers.changes)?;
         txn.put(Table::Meta, COLLECTION_KEY, &numbers.last_collection.to_be_bytes())?;
         txn.put(Table::Meta, INDEX_KEY, &numbers.last_index.to_be_bytes())?;
         for (collection, totals) in numbers.totals.drain() {
@@ -111,8 +138,35 @@ impl Applier {
         std::mem::take(&mut self.effects)
     }
 
-    /// Applies the command at `index` of the log.
-    pub fn apply(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
+    /// Applies a proposal of the log entry at `index`, unless it was applied before.
+    pub fn apply(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        index: u64,
+        proposal: Proposal,
+    ) -> Result<Answer> {
+        let Proposal { time_ms, user, retry, command } = proposal;
+        self.numbers.time_ms = self.numbers.time_ms.max(time_ms);
+        if let Some(retry) = &retry
+            && let Some(answer) = self.repeated(txn, user.as_deref(), retry)?
+        {
+            return Ok(answer);
+        }
+        self.now = Now { index, user };
+        let result = self.carry_out(txn, index, command)?;
+        if let Some(retry) = retry {
+            self.remember_answer(txn, retry, &result)?;
+        }
+        Ok(Answer { result, repeats: None })
+    }
+
+    /// Ends a log entry; to be called behind its last proposal.
+    pub fn end_entry(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
+        self.end_changes(txn)?;
+        self.end_calls(txn)
+    }
+
+    fn carry_out(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
         if let Some(error) = too_long(&command) {
             return Ok(Err(error));
         }
@@ -207,6 +261,26 @@ impl Applier {
                     document.status = to;
                 })
             }
+            Command::Commit(commit) => self.commit(txn, *commit),
+            Command::Batch(batch) => self.batch(txn, *batch),
+            Command::SetVersions { database, collection, keep } => {
+                let place = Place { database: &database, collection: &collection };
+                self.set_versions(txn, place, keep)
+            }
+            Command::Restore { database, collection, target, version } => {
+                let place = Place { database: &database, collection: &collection };
+                self.restore(txn, place, target, version)
+            }
+            Command::TrimVersions { database, collection, keys } => {
+                let place = Place { database: &database, collection: &collection };
+                self.trim_versions(txn, place, keys)
+            }
+            Command::TrimChanges { bytes_max, rows } => {
+                self.trim_changes(txn, bytes_max, rows as usize)
+            }
+            Command::ForgetRetries { before_ms, rows } => {
+                self.forget_retries(txn, before_ms, rows as usize)
+            }
         }
     }
 
@@ -288,13 +362,18 @@ impl Applier {
         if let Some(found) = self.collection(txn, place)? {
             return Ok(found);
         }
-        self.numbers.last_collection += 1;
-        let id = self.numbers.last_collection as CollectionId;
+        let id = self.next_collection();
         let key = catalog::collection_key(database, collection);
         txn.put(Table::Catalog, &key, &id.to_be_bytes())?;
         let made = Arc::new(Collection::load(txn, id)?);
         self.remember(place, made.clone());
         Ok(made)
+    }
+
+    /// A number that no collection and no history has.
+    pub(super) fn next_collection(&mut self) -> CollectionId {
+        self.numbers.last_collection += 1;
+        self.numbers.last_collection as CollectionId
     }
 
     /// Takes the collection out of the catalog. Its rows are cleared away later, a few at a
@@ -305,9 +384,12 @@ impl Applier {
         database: &str,
         name: &str,
     ) -> Result<()> {
-        let Some(found) = self.collection(txn, Place { database, collection: name })? else {
+        let place = Place { database, collection: name };
+        let Some(found) = self.collection(txn, place)? else {
             return Ok(());
         };
+        self.discard_versions(txn, &found)?;
+        self.note_collection(txn, place, ChangeKind::Drop, None)?;
         txn.delete(Table::Catalog, &catalog::collection_key(database, name))?;
         txn.delete(Table::Catalog, &catalog::options_key(found.id))?;
         txn.delete(Table::Meta, &catalog::count_key(found.id))?;
@@ -339,6 +421,8 @@ impl Applier {
         }
         txn.delete(Table::Catalog, &catalog::collection_key(database, from))?;
         txn.put(Table::Catalog, &catalog::collection_key(database, to), &found.id.to_be_bytes())?;
+        let place = Place { database, collection: from };
+        self.note_collection(txn, place, ChangeKind::Rename, Some(to))?;
         self.forget();
         Ok(Ok(Outcome::Done))
     }

@@ -21,7 +21,8 @@ impl World {
         let mut txn = self.store.write().unwrap();
         let mut applier = Applier::default();
         applier.begin(&txn).unwrap();
-        let result = applier.apply(&mut txn, self.index, command).unwrap();
+        let result = applier.apply(&mut txn, self.index, command.into()).unwrap().result;
+        applier.end_entry(&mut txn).unwrap();
         applier.flush(&mut txn).unwrap();
         txn.commit().unwrap();
         result

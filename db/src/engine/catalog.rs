@@ -8,6 +8,7 @@
 
 use super::index::stats::IndexStats;
 use super::index::{Index, IndexEntry, IndexId};
+use super::version::Retention;
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
 use crate::storage::{Read, StorageError, Table};
@@ -80,6 +81,22 @@ pub fn databases(read: &impl Read) -> Result<Vec<(String, DatabaseEntry)>> {
     Ok(found)
 }
 
+/// The collection that an index belongs to.
+pub fn collection_of_index(read: &impl Read, index: IndexId) -> Result<Option<CollectionId>> {
+    let (start, end) = prefix_range("i/");
+    for entry in read.range(Table::Catalog, &start, &end)? {
+        let (key, _) = entry?;
+        if let Some((kind, numbers)) = key.split_first_chunk::<2>()
+            && kind == b"i/"
+            && let Some((collection, number)) = numbers.split_first_chunk::<4>()
+            && number == index.to_be_bytes()
+        {
+            return Ok(Some(CollectionId::from_be_bytes(*collection)));
+        }
+    }
+    Ok(None)
+}
+
 /// The collections of a database, in the order of their names.
 pub fn collections(read: &impl Read, database: &str) -> Result<Vec<(String, CollectionId)>> {
     let (start, end) = prefix_range(&format!("c/{database}/"));
@@ -99,6 +116,16 @@ pub struct Totals {
     pub documents: u64,
     /// Bytes of their JSON text.
     pub bytes: u64,
+    /// Log index of the last change of a document.
+    pub changed: u64,
+    /// Changes of documents that are kept as versions.
+    pub versions: u64,
+    /// Bytes of them.
+    pub version_bytes: u64,
+    /// Log index of the newest of those that are kept no longer.
+    pub forgotten: u64,
+    /// Its time, in milliseconds since 1970.
+    pub forgotten_ms: u64,
 }
 
 /// How much a collection holds.
@@ -113,6 +140,30 @@ pub struct Options {
     pub schema: Option<String>,
     /// Whether a document that breaks the schema is accepted with a warning.
     pub schema_warns: bool,
+    /// How former documents are kept, when they are.
+    pub versions: Option<Versions>,
+}
+
+/// How former documents of a collection are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// What their keys begin with: a number from the same counter as those of collections, so
+    /// that a history that was given up is never mixed with a later one.
+    pub space: CollectionId,
+    /// For how long.
+    pub retention: Retention,
+    /// Log index from which on they are kept.
+    pub since: u64,
+    /// Its time, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+/// Bytes of the documents of a collection; 0 when there is none.
+pub fn bytes_of(read: &impl Read, database: &str, name: &str) -> Result<u64> {
+    match collection(read, database, name)? {
+        Some(id) => Ok(totals(read, id)?.bytes),
+        None => Ok(0),
+    }
 }
 
 /// A collection with all that a query or a write needs to know of it.
@@ -164,6 +215,8 @@ pub enum Garbage {
     Collection(CollectionId),
     /// Entries of this index.
     Index(IndexId),
+    /// Former documents under this number.
+    Versions(CollectionId),
 }
 
 /// The first of what is dropped and still has rows.
@@ -175,13 +228,18 @@ pub fn garbage(read: &impl Read) -> Result<Option<Garbage>> {
     let (key, _) = row?;
     let (kind, id) = key.split_last_chunk::<4>().unwrap_or((&[], &[0; 4]));
     let id = u32::from_be_bytes(*id);
-    Ok(Some(if kind.ends_with(b"d") { Garbage::Collection(id) } else { Garbage::Index(id) }))
+    Ok(Some(match kind {
+        b"g/d" => Garbage::Collection(id),
+        b"g/v" => Garbage::Versions(id),
+        _ => Garbage::Index(id),
+    }))
 }
 
 pub(super) fn garbage_key(garbage: Garbage) -> Vec<u8> {
     let (kind, id) = match garbage {
         Garbage::Collection(id) => (b"g/d", id),
         Garbage::Index(id) => (b"g/i", id),
+        Garbage::Versions(id) => (b"g/v", id),
     };
     [&kind[..], &id.to_be_bytes()].concat()
 }
@@ -202,11 +260,17 @@ pub(super) fn stats_key(index: IndexId) -> Vec<u8> {
     [b"x", &index.to_be_bytes()[..]].concat()
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+/// An entry from its stored form.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     postcard::from_bytes(bytes).map_err(|error| StorageError::Failed(error.to_string()))
 }
 
-fn stored<T: DeserializeOwned>(read: &impl Read, table: Table, key: &[u8]) -> Result<Option<T>> {
+/// The entry under a key.
+pub(super) fn stored<T: DeserializeOwned>(
+    read: &impl Read,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<T>> {
     read.get(table, key)?.map(decode).transpose()
 }
 

@@ -3,13 +3,47 @@
 //! This is the log's format, not a wire type: it is written with postcard, so variants and
 //! fields are only ever added at the end.
 
+use super::batch::Batch;
 use super::catalog;
 use super::index::{IndexId, IndexSpec};
+use super::transaction::Commit;
+use super::version::{Retention, Version};
 use crate::error::Error;
 use crate::storage::{Read, StorageError};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{NodeRole, NodeStatus};
 use serde::{Deserialize, Serialize};
+
+/// A command as it stands in the log, with what its proposer knew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Wall-clock time of the proposal, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// On whose behalf; none when the database itself proposes it.
+    pub user: Option<String>,
+    /// With what a repeated call is recognised.
+    pub retry: Option<RetryKey>,
+    /// The command.
+    pub command: Command,
+}
+
+/// With what a repeated call is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryKey {
+    /// The key that the client chose.
+    pub key: String,
+    /// Hash of the call, which must be the same.
+    pub fingerprint: u64,
+}
+
+/// What a proposal came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What its command did, or why it was refused.
+    pub result: CommandResult,
+    /// Log index of the proposal that was carried out, when this one repeats it.
+    pub repeats: Option<u64>,
+}
 
 /// One change to the replicated state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -222,6 +256,54 @@ pub enum Command {
         /// Its status now.
         to: NodeStatus,
     },
+    /// Commits a transaction of a client: carried out when nothing of what it has read has
+    /// changed.
+    Commit(Box<Commit>),
+    /// Carries out operations together or not at all.
+    Batch(Box<Batch>),
+    /// Keeps former documents of a collection from now on, or no longer.
+    SetVersions {
+        /// The database.
+        database: String,
+        /// The collection; created when missing.
+        collection: String,
+        /// For how long they are kept; none: those that are there are removed.
+        keep: Option<Retention>,
+    },
+    /// Puts a former document in its place again.
+    Restore {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Which document.
+        target: Target,
+        /// Which version; none: the last one of a document that is deleted.
+        version: Option<Version>,
+    },
+    /// Removes former documents that are kept for long enough.
+    TrimVersions {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// Their keys in the table.
+        keys: Vec<Vec<u8>>,
+    },
+    /// Removes the oldest changes from the history that feeds are served from.
+    TrimChanges {
+        /// Bytes that stay at most.
+        bytes_max: u64,
+        /// Rows that are removed at most.
+        rows: u32,
+    },
+    /// Forgets the answers to calls that were made long ago.
+    ForgetRetries {
+        /// Those of before this time, in milliseconds since 1970.
+        before_ms: u64,
+        /// Log entries whose calls are forgotten at most.
+        rows: u32,
+    },
 }
 
 /// The content of [`Command::Write`].
@@ -371,7 +453,12 @@ impl Command {
     /// Whether applying it may need more space on the disk.
     pub fn grows(&self) -> bool {
         match self {
-            Command::Put { .. } | Command::CreateIndex { .. } | Command::BuildIndex { .. } => true,
+            Command::Put { .. }
+            | Command::CreateIndex { .. }
+            | Command::BuildIndex { .. }
+            | Command::Commit(_)
+            | Command::Batch(_)
+            | Command::Restore { .. } => true,
             Command::Write(write) => {
                 let deletes = |operation: &Operation| matches!(operation, Operation::Delete { .. });
                 !write.operations.iter().all(deletes)
@@ -383,16 +470,24 @@ impl Command {
     /// Bytes of free space that applying it may need at once. What rewrites many documents
     /// writes their pages anew before the old ones become free.
     pub fn space_needed(&self, read: &impl Read) -> Result<u64, StorageError> {
-        const COPIES: u64 = 3;
-        let Command::Write(write) = self else { return Ok(0) };
+        // Beside the documents themselves their former forms are written, twice at most.
+        const COPIES: u64 = 5;
         let many = |operation: &Operation| matches!(operation, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi);
-        if !write.operations.iter().any(many) {
-            return Ok(self.bytes() as u64 * COPIES);
-        }
-        let known = catalog::collection(read, &write.database, &write.collection)?;
-        let bytes =
-            known.map_or(Ok(0), |id| catalog::totals(read, id).map(|totals| totals.bytes))?;
-        Ok(bytes * COPIES)
+        let own = self.bytes() as u64;
+        let written = match self {
+            Command::Write(write) if write.operations.iter().any(many) => {
+                catalog::bytes_of(read, &write.database, &write.collection)?
+            }
+            Command::Batch(batch) => {
+                let steps = batch.operations().filter(|(_, operation)| many(operation));
+                let bytes = steps
+                    .map(|(place, _)| catalog::bytes_of(read, &place.database, &place.collection));
+                own + bytes.sum::<Result<u64, StorageError>>()?
+            }
+            Command::Write(_) | Command::Commit(_) => own,
+            _ => 0,
+        };
+        Ok(written * COPIES)
     }
 
     /// Its size in the log, roughly, in bytes.
@@ -403,13 +498,16 @@ impl Command {
                 Command::Put { body, .. } => body.len(),
                 Command::Write(write) => write.operations.iter().map(Operation::bytes).sum(),
                 Command::SetSchema { schema, .. } => schema.as_ref().map_or(0, String::len),
+                Command::Commit(commit) => commit.bytes(),
+                Command::Batch(batch) => batch.bytes(),
+                Command::TrimVersions { keys, .. } => keys.iter().map(Vec::len).sum(),
                 _ => 0,
             }
     }
 }
 
 impl Operation {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let select = |select: &Select| match select {
             Select::Id { .. } => 0,
             Select::Filter { filter, .. } => filter.len(),
@@ -485,6 +583,15 @@ pub enum Outcome {
     },
     /// How many documents or rows a step of upkeep worked off.
     Worked(u64),
+    /// A transaction was committed, with so many documents written or deleted.
+    Committed(u64),
+    /// Whether the conditions of a [`Batch`] held, and what each step did.
+    Batched {
+        /// Whether they held.
+        succeeded: bool,
+        /// What each step did.
+        results: Vec<Wrote>,
+    },
     /// It was carried out, with warnings of a schema that only warns, each as JSON text.
     Warned {
         /// What was done.
@@ -492,6 +599,31 @@ pub enum Outcome {
         /// The warnings.
         warnings: Vec<String>,
     },
+}
+
+impl Outcome {
+    /// With what a schema that only warns has found.
+    pub(super) fn with_warnings(self, warnings: Vec<String>) -> Outcome {
+        match warnings.is_empty() {
+            true => self,
+            false => Outcome::Warned { outcome: Box::new(self), warnings },
+        }
+    }
+
+    /// The outcome itself, and the warnings.
+    pub fn without_warnings(self) -> (Outcome, Vec<String>) {
+        match self {
+            Outcome::Warned { outcome, warnings } => (*outcome, warnings),
+            outcome => (outcome, Vec::new()),
+        }
+    }
+}
+
+impl From<Command> for Proposal {
+    /// A command of the database itself, without a time of its own.
+    fn from(command: Command) -> Self {
+        Proposal { time_ms: 0, user: None, retry: None, command }
+    }
 }
 
 /// The outcome of one command, or why it was refused. A refused command changed nothing.

@@ -229,6 +229,14 @@ pub fn encode(revision: Revision, id: &DocumentId, body: &str) -> Vec<u8> {
     stored
 }
 
+/// The text of a stored document without its `_id`, which stands first.
+pub fn without_id(json: &[u8], id: &DocumentId) -> Option<String> {
+    let json = std::str::from_utf8(json).ok()?;
+    let rest = json.strip_prefix("{\"_id\":")?;
+    let rest = rest.strip_prefix(&serde_json::to_string(id).ok()?)?;
+    Some(format!("{{{}", rest.strip_prefix(',').unwrap_or(rest)))
+}
+
 /// The fields of a stored document that are wanted; `None` when the text is damaged.
 pub fn parse_wanted(json: &[u8], wanted: &Fields) -> Option<Value> {
     match wanted {

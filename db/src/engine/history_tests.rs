@@ -45,7 +45,9 @@ pub(super) fn apply(
     txn: &mut WriteTxn<'_>,
     command: Command,
 ) -> CommandResult {
-    applier.apply(txn, 1, command).unwrap()
+    let answer = applier.apply(txn, 1, command.into()).unwrap();
+    applier.store_changes(txn).unwrap();
+    answer.result
 }
 
 /// The `_id` with a number: integers and texts in turn, some of which begin others.

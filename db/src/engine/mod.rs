@@ -5,21 +5,26 @@
 //! the same order holds the same bytes.
 
 pub mod apply;
+pub mod batch;
 pub mod catalog;
+pub mod change;
 pub mod command;
 pub mod document;
 pub mod index;
 pub mod members;
 pub mod query;
+pub mod retry;
 pub mod rules;
 pub mod schema;
 pub mod system;
+pub mod transaction;
 pub mod upkeep;
 pub mod value;
+pub mod version;
 pub mod write;
 
 pub use apply::{Applier, Effect};
-pub use command::{Command, Outcome, PutMode, Target};
+pub use command::{Answer, Command, Outcome, Proposal, PutMode, Target};
 
 #[cfg(test)]
 mod history_tests;

@@ -284,6 +284,7 @@ impl Applier {
         let (table, id) = match garbage {
             Garbage::Collection(id) => (Table::Documents, id),
             Garbage::Index(id) => (Table::Indexes, id),
+            Garbage::Versions(id) => (Table::Versions, id),
         };
         let (start, end) = (keys::collection_start(id), keys::collection_end(id));
         let mut last = None;
@@ -319,10 +320,21 @@ impl Applier {
             }
         }
         let collection = self.ensure_collection(txn, place.database, place.collection)?;
-        let options = catalog::Options { schema, schema_warns: warns };
-        txn.put(Table::Catalog, &catalog::options_key(collection.id), &catalog::encode(&options)?)?;
-        self.forget();
+        let versions = collection.options.versions;
+        let options = catalog::Options { schema, schema_warns: warns, versions };
+        self.put_options(txn, collection.id, &options)?;
         Ok(Ok(Outcome::Done))
+    }
+
+    pub(super) fn put_options(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: CollectionId,
+        options: &catalog::Options,
+    ) -> Result<()> {
+        txn.put(Table::Catalog, &catalog::options_key(collection), &catalog::encode(options)?)?;
+        self.forget();
+        Ok(())
     }
 
     /// The rules of a database.

@@ -6,8 +6,8 @@ use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
-use super::types::{Metrics, Raft, RaftId};
-use crate::engine::Command;
+use super::types::{GroupId, Metrics, Raft, RaftId};
+use crate::engine::Proposal;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, ReadTxn, StorageError, Store};
 use jettra_driver::wire::NodeRole;
@@ -62,6 +62,7 @@ pub struct Group {
     proposer: Proposer,
     read_index: ReadIndex,
     request_timeout: Duration,
+    number: GroupId,
     raft_id: RaftId,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
     /// When a leader last sent something; openraft itself keeps naming a silent leader.
@@ -183,6 +184,7 @@ impl Group {
             raft,
             store,
             writer,
+            number: config.peers.group,
             raft_id,
             threads: Mutex::new(Some((log, thread))),
             heard: Mutex::new(std::time::Instant::now()),
@@ -196,6 +198,11 @@ impl Group {
     pub async fn wait_formed(&self) -> Result<()> {
         self.writer.wait_visible(1).await.map_err(internal)?;
         self.writer.make_durable().await.map(drop).map_err(internal)
+    }
+
+    /// The group's number.
+    pub fn number(&self) -> GroupId {
+        self.number
     }
 
     /// This node's number.
@@ -282,12 +289,14 @@ impl Group {
         tokio::time::timeout(limit, waiting).await.unwrap_or(false)
     }
 
-    /// Proposes a command and waits until it is applied.
+    /// Proposes a command, of the database itself or on behalf of somebody, and waits until it
+    /// is applied. The proposal gets its time here.
     ///
     /// # Errors
     /// Those of [`Proposer::propose`]; `outcome_unknown` when the time is up.
-    pub async fn propose(&self, command: Command) -> Result<Applied> {
-        tokio::time::timeout(self.request_timeout, self.proposer.propose(command))
+    pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<Applied> {
+        let proposal = Proposal { time_ms: now_ms(), ..proposal.into() };
+        tokio::time::timeout(self.request_timeout, self.proposer.propose(proposal))
             .await
             .unwrap_or_else(|_| Err(proposer::outcome_unknown()))
     }
@@ -321,6 +330,16 @@ impl Group {
         self.writer.visible_index()
     }
 
+    /// A view of the state that is kept for longer.
+    pub fn snapshot(&self) -> Result<ReadTxn<'static>> {
+        Ok(self.store.snapshot()?)
+    }
+
+    /// Waits until readers on this node see more than the log index.
+    pub async fn wait_beyond(&self, index: u64) -> Result<()> {
+        self.writer.wait_beyond(index).await.map_err(internal)
+    }
+
     /// A view of the state for reading. Not for holding across an `.await`.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
         Ok(self.store.read()?)
@@ -348,6 +367,12 @@ impl Group {
 /// When the tables cannot be read.
 pub fn applied_index(read: &impl Read) -> Result<u64> {
     Ok(AppliedState::load(read)?.index())
+}
+
+/// The wall clock, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {

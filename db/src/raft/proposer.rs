@@ -6,7 +6,7 @@
 
 use super::room::{Room, Share};
 use super::types::{Payload, Raft, TypeConfig};
-use crate::engine::{Command, Outcome};
+use crate::engine::{Answer, Command, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{StorageError, Store, free_disk_bytes};
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
@@ -23,6 +23,8 @@ pub struct Applied {
     pub index: u64,
     /// What it did.
     pub outcome: Outcome,
+    /// Whether it was done before, for an earlier call with the same key.
+    pub repeated: bool,
 }
 
 /// Bounds of the queue and of a batch.
@@ -45,7 +47,7 @@ const LEASE_WAIT: Duration = Duration::from_secs(1);
 const LEASE_PAUSE: Duration = Duration::from_millis(5);
 
 struct Waiting {
-    command: Command,
+    proposal: Proposal,
     reply: Reply,
 }
 
@@ -79,14 +81,14 @@ impl Proposer {
     /// # Errors
     /// The refusal of the command itself; `no_leader` when nothing was proposed because this
     /// node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
-    pub async fn propose(&self, command: Command) -> Result<Applied> {
+    pub async fn propose(&self, proposal: Proposal) -> Result<Applied> {
         let (to, answer) = oneshot::channel();
-        let share = match &command {
+        let share = match &proposal.command {
             Command::Put { body, .. } => self.room.take(body.len())?,
             _ => Share::default(),
         };
         let reply = Reply { to, _share: share };
-        self.queue.try_send(Waiting { command, reply }).map_err(|error| match error {
+        self.queue.try_send(Waiting { proposal, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Error::new(Kind::Overloaded, "too many writes are waiting on this node")
                     .hint("try again after a pause, and with fewer writers at once")
@@ -121,9 +123,9 @@ impl Task {
                     None => return,
                 },
             };
-            let (commands, replies) = self.gather(first, &mut queue);
-            if !commands.is_empty() {
-                self.propose(commands, replies).await;
+            let (proposals, replies) = self.gather(first, &mut queue);
+            if !proposals.is_empty() {
+                self.propose(proposals, replies).await;
             }
         }
     }
@@ -132,40 +134,42 @@ impl Task {
         &mut self,
         first: Waiting,
         queue: &mut mpsc::Receiver<Waiting>,
-    ) -> (Vec<Command>, Vec<Reply>) {
-        let (mut commands, mut replies) = (Vec::new(), Vec::new());
+    ) -> (Vec<Proposal>, Vec<Reply>) {
+        let (mut proposals, mut replies) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         let mut waiting = Some(first);
-        while let Some(Waiting { command, reply }) = waiting.take() {
-            let alone = command.alone();
-            if alone && !commands.is_empty() {
-                self.next = Some(Waiting { command, reply });
+        while let Some(Waiting { proposal, reply }) = waiting.take() {
+            let alone = proposal.command.alone();
+            if alone && !proposals.is_empty() {
+                self.next = Some(Waiting { proposal, reply });
                 break;
             }
             if !reply.to.is_closed() {
-                bytes += command.bytes();
-                commands.push(command);
+                bytes += proposal.command.bytes();
+                proposals.push(proposal);
                 replies.push(reply);
             }
             let full =
-                commands.len() >= self.limits.batch_max || bytes >= self.limits.batch_bytes_max;
+                proposals.len() >= self.limits.batch_max || bytes >= self.limits.batch_bytes_max;
             if alone || full {
                 break;
             }
             waiting = queue.try_recv().ok();
         }
-        (commands, replies)
+        (proposals, replies)
     }
 
-    async fn propose(&self, commands: Vec<Command>, replies: Vec<Reply>) {
-        let outcome = match self.check_space(&commands) {
-            Ok(()) => self.write(&commands).await,
+    async fn propose(&self, proposals: Vec<Proposal>, replies: Vec<Reply>) {
+        let outcome = match self.check_space(&proposals) {
+            Ok(()) => self.write(&proposals).await,
             Err(error) => Err(error),
         };
         match outcome {
-            Ok((index, results)) => {
-                for (reply, result) in replies.into_iter().zip(results) {
-                    let _ = reply.to.send(result.map(|outcome| Applied { index, outcome }));
+            Ok((at, answers)) => {
+                for (reply, Answer { result, repeats }) in replies.into_iter().zip(answers) {
+                    let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
+                    let applied = result.map(|outcome| Applied { index, outcome, repeated });
+                    let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
                 }
             }
             Err(error) => {
@@ -177,13 +181,14 @@ impl Task {
     }
 
     /// Refuses to propose what could fill the disk; membership and deletion go through.
-    fn check_space(&self, commands: &[Command]) -> Result<()> {
-        if !commands.iter().any(Command::grows) {
+    fn check_space(&self, proposals: &[Proposal]) -> Result<()> {
+        let commands = || proposals.iter().map(|proposal| &proposal.command);
+        if !commands().any(Command::grows) {
             return Ok(());
         }
         let needed: u64 = {
             let read = self.store.read()?;
-            let each = commands.iter().map(|command| command.space_needed(&read));
+            let each = commands().map(|command| command.space_needed(&read));
             each.sum::<std::result::Result<u64, StorageError>>()?
         };
         let disk = free_disk_bytes(&self.dir);
@@ -196,11 +201,8 @@ impl Task {
             .hint("free space or enlarge it; reading and deleting still work"))
     }
 
-    async fn write(
-        &self,
-        commands: &[Command],
-    ) -> Result<(u64, Vec<crate::engine::command::CommandResult>)> {
-        let bytes = postcard::to_stdvec(commands)
+    async fn write(&self, proposals: &[Proposal]) -> Result<(u64, Vec<Answer>)> {
+        let bytes = postcard::to_stdvec(proposals)
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let payload = Payload(bytes.into());
         let started = Instant::now();

@@ -11,7 +11,7 @@ use super::snapshot::{
     AppliedState, Owner, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
-use crate::engine::{Applier, Command, Effect};
+use crate::engine::{Answer, Applier, Effect, Proposal};
 use crate::storage::{StorageError, Store, WriteTxn};
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
@@ -106,6 +106,15 @@ impl Writer {
         // A full queue holds an apply, after which the writer looks at `wanted` anyway.
         let _ = self.jobs.try_send(Job::Commit);
         visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
+    }
+
+    /// Waits until readers see more than `index`, whenever that is.
+    ///
+    /// # Errors
+    /// When the writer has stopped.
+    pub async fn wait_beyond(&self, index: u64) -> io::Result<()> {
+        let mut visible = self.visible.clone();
+        visible.wait_for(|visible| *visible > index).await.map(drop).map_err(|_| gone())
     }
 
     /// Commits and flushes what is applied, and tells up to where that is.
@@ -244,7 +253,7 @@ impl WriterThread {
         &mut self,
         txn: &mut WriteTxn<'_>,
         entry: Entry,
-    ) -> Result<Vec<crate::engine::command::CommandResult>, StorageError> {
+    ) -> Result<Vec<Answer>, StorageError> {
         let log_id = entry.log_id;
         if log_id.index <= self.applied.index() && self.applied.log_id.is_some() {
             // A received snapshot may go further than openraft was told.
@@ -254,12 +263,13 @@ impl WriterThread {
         match entry.payload {
             EntryPayload::Blank => {}
             EntryPayload::Normal(payload) => {
-                let batch: Vec<Command> = postcard::from_bytes(&payload.0).map_err(|error| {
+                let batch: Vec<Proposal> = postcard::from_bytes(&payload.0).map_err(|error| {
                     StorageError::Failed(format!("log entry {log_id} cannot be read: {error}"))
                 })?;
-                for command in batch {
-                    results.push(self.applier.apply(txn, log_id.index, command)?);
+                for proposal in batch {
+                    results.push(self.applier.apply(txn, log_id.index, proposal)?);
                 }
+                self.applier.end_entry(txn)?;
             }
             EntryPayload::Membership(membership) => {
                 self.applied.membership = openraft::StoredMembership::new(Some(log_id), membership);

@@ -5,15 +5,17 @@
 //! The environment is opened with `NO_META_SYNC`: a commit is one flush, and a power cut can
 //! undo at most the last commit, which the Raft log replays.
 
+use super::overlay::{Overlay, Savepoint};
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithTls};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::Xxh3;
 
 /// The tables of a group's environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Table {
     /// Single values: applied log id, counters.
     Meta,
@@ -23,17 +25,29 @@ pub enum Table {
     Documents,
     /// Entries of all secondary indexes.
     Indexes,
+    /// Former documents.
+    Versions,
+    /// Changes of documents, in the order of the log.
+    Changes,
+    /// Answers to calls that may be repeated.
+    Retries,
 }
 
-const TABLES: [(Table, &str); 4] = [
+/// How many tables there are.
+pub(super) const TABLES_LEN: usize = 7;
+const TABLES: [(Table, &str); TABLES_LEN] = [
     (Table::Meta, "meta"),
     (Table::Catalog, "catalog"),
     (Table::Documents, "documents"),
     (Table::Indexes, "indexes"),
+    (Table::Versions, "versions"),
+    (Table::Changes, "changes"),
+    (Table::Retries, "retries"),
 ];
 const CHECKSUM_BYTES: usize = 8;
-/// Read transactions at once; above the number of threads that ever read.
-const READERS_MAX: u32 = 512;
+/// Read transactions at once: one for each thread that reads, and one for each open
+/// transaction of a client.
+const READERS_MAX: u32 = 2048;
 
 /// What can go wrong with bytes on disk.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +89,13 @@ impl From<StorageError> for std::io::Error {
 /// Result of a storage call.
 pub type Result<T> = std::result::Result<T, StorageError>;
 
+type Tables = [Database<Bytes, Bytes>; TABLES_LEN];
+
 /// One environment. Cheap to share; safe to read from many threads.
 pub struct Store {
-    env: Env,
-    tables: [Database<Bytes, Bytes>; TABLES.len()],
+    /// Without thread-local readers, so that a view can move from thread to thread.
+    env: Env<WithoutTls>,
+    tables: Tables,
     map_bytes: usize,
     closed: AtomicBool,
 }
@@ -88,7 +105,7 @@ impl Store {
     #[allow(unsafe_code)]
     pub fn open(dir: &Path, map_bytes: usize) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|error| StorageError::Failed(error.to_string()))?;
-        let mut options = EnvOpenOptions::new();
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(map_bytes).max_dbs(TABLES.len() as u32).max_readers(READERS_MAX);
         // SAFETY: the directory belongs to this process alone (the node holds a lock on its
         // data directory), and NO_META_SYNC keeps the environment consistent.
@@ -106,15 +123,27 @@ impl Store {
 
     /// Begins reading; the view does not change until it is dropped.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(StorageError::Failed("the node is stopping".into()));
+        self.check_open()?;
+        Ok(ReadTxn { txn: self.env.read_txn()?, tables: self.tables })
+    }
+
+    /// As [`Store::read`], for a view that is kept for longer. While it lives, the pages that it
+    /// sees are not used again and the environment grows.
+    pub fn snapshot(&self) -> Result<ReadTxn<'static>> {
+        self.check_open()?;
+        Ok(ReadTxn { txn: self.env.clone().static_read_txn()?, tables: self.tables })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(StorageError::Failed("the node is stopping".into())),
+            false => Ok(()),
         }
-        Ok(ReadTxn { txn: self.env.read_txn()?, store: self })
     }
 
     /// Begins writing. There is one writer at a time; a second one waits.
     pub fn write(&self) -> Result<WriteTxn<'_>> {
-        Ok(WriteTxn { txn: self.env.write_txn()?, store: self })
+        Ok(WriteTxn { target: Target::Stored { txn: self.env.write_txn()?, store: self } })
     }
 
     /// Makes the last commit survive a power cut as well.
@@ -171,82 +200,162 @@ pub trait Read {
 
 /// A consistent view for reading. Not for holding across an `.await`.
 pub struct ReadTxn<'e> {
-    txn: RoTxn<'e, WithTls>,
-    store: &'e Store,
+    txn: RoTxn<'e, WithoutTls>,
+    tables: Tables,
 }
 
-/// The one writing transaction; nothing is visible to readers until it commits.
+/// A transaction that writes: the one writing transaction of the environment, of which nothing
+/// is visible to readers until it commits, or changes laid over a view.
 pub struct WriteTxn<'e> {
-    txn: RwTxn<'e>,
-    store: &'e Store,
+    target: Target<'e>,
 }
 
-macro_rules! implement_read {
-    ($kind:ident) => {
-        impl Read for $kind<'_> {
-            fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
-                let stored = self.store.table(table).get(&self.txn, key)?;
-                stored.map(|stored| checked(table, key, stored)).transpose()
-            }
+enum Target<'e> {
+    Stored { txn: RwTxn<'e>, store: &'e Store },
+    Overlaid(Savepoint<'e>),
+}
 
-            fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
-                let bounds = (Bound::Included(start), Bound::Excluded(end));
-                let entries = self.store.table(table).range(&self.txn, &bounds)?;
-                Ok(Box::new(entries.map(move |entry| {
-                    let (key, stored) = entry?;
-                    Ok((key, checked(table, key, stored)?))
-                })))
-            }
+fn get<'t>(
+    tables: &Tables,
+    txn: &'t RoTxn<'_>,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<&'t [u8]>> {
+    let stored = tables[table as usize].get(txn, key)?;
+    stored.map(|stored| checked(table, key, stored)).transpose()
+}
 
-            fn range_back<'t>(
-                &'t self,
-                table: Table,
-                start: &[u8],
-                end: &[u8],
-            ) -> Result<Entries<'t>> {
-                let bounds = (Bound::Included(start), Bound::Excluded(end));
-                let entries = self.store.table(table).rev_range(&self.txn, &bounds)?;
-                Ok(Box::new(entries.map(move |entry| {
-                    let (key, stored) = entry?;
-                    Ok((key, checked(table, key, stored)?))
-                })))
-            }
+fn range<'t>(
+    tables: &Tables,
+    txn: &'t RoTxn<'_>,
+    table: Table,
+    bounds: (&[u8], &[u8]),
+) -> Result<Entries<'t>> {
+    let bounds = (Bound::Included(bounds.0), Bound::Excluded(bounds.1));
+    let entries = tables[table as usize].range(txn, &bounds)?;
+    Ok(Box::new(entries.map(move |entry| checked_entry(table, entry))))
+}
+
+fn range_back<'t>(
+    tables: &Tables,
+    txn: &'t RoTxn<'_>,
+    table: Table,
+    bounds: (&[u8], &[u8]),
+) -> Result<Entries<'t>> {
+    let bounds = (Bound::Included(bounds.0), Bound::Excluded(bounds.1));
+    let entries = tables[table as usize].rev_range(txn, &bounds)?;
+    Ok(Box::new(entries.map(move |entry| checked_entry(table, entry))))
+}
+
+fn checked_entry<'t>(
+    table: Table,
+    entry: heed::Result<(&'t [u8], &'t [u8])>,
+) -> Result<(&'t [u8], &'t [u8])> {
+    let (key, stored) = entry?;
+    Ok((key, checked(table, key, stored)?))
+}
+
+impl Read for ReadTxn<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
+        get(&self.tables, &self.txn, table, key)
+    }
+
+    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
+        range(&self.tables, &self.txn, table, (start, end))
+    }
+
+    fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
+        range_back(&self.tables, &self.txn, table, (start, end))
+    }
+}
+
+impl Read for WriteTxn<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
+        match &self.target {
+            Target::Stored { txn, store } => get(&store.tables, txn, table, key),
+            Target::Overlaid(over) => over.overlay().get(table, key),
         }
-    };
-}
-implement_read!(ReadTxn);
-implement_read!(WriteTxn);
+    }
 
-impl WriteTxn<'_> {
+    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
+        match &self.target {
+            Target::Stored { txn, store } => range(&store.tables, txn, table, (start, end)),
+            Target::Overlaid(over) => over.overlay().range(table, start, end),
+        }
+    }
+
+    fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
+        match &self.target {
+            Target::Stored { txn, store } => range_back(&store.tables, txn, table, (start, end)),
+            Target::Overlaid(over) => over.overlay().range_back(table, start, end),
+        }
+    }
+}
+
+impl<'e> WriteTxn<'e> {
+    /// Writes into an overlay instead of the environment.
+    pub fn over(overlay: &'e mut Overlay) -> Self {
+        WriteTxn { target: Target::Overlaid(Savepoint::new(overlay)) }
+    }
+
     /// Stores `value` under `key`, over what was there.
     pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
-        let mut stored = Vec::with_capacity(CHECKSUM_BYTES + value.len());
-        stored.extend_from_slice(&checksum(key, value).to_be_bytes());
-        stored.extend_from_slice(value);
-        Ok(self.store.table(table).put(&mut self.txn, key, &stored)?)
+        match &mut self.target {
+            Target::Stored { txn, store } => {
+                let mut stored = Vec::with_capacity(CHECKSUM_BYTES + value.len());
+                stored.extend_from_slice(&checksum(key, value).to_be_bytes());
+                stored.extend_from_slice(value);
+                Ok(store.table(table).put(txn, key, &stored)?)
+            }
+            Target::Overlaid(over) => {
+                over.change(table, key, Some(value));
+                Ok(())
+            }
+        }
     }
 
     /// Removes `key`; tells whether it was there.
     pub fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool> {
-        Ok(self.store.table(table).delete(&mut self.txn, key)?)
+        match &mut self.target {
+            Target::Stored { txn, store } => Ok(store.table(table).delete(txn, key)?),
+            Target::Overlaid(over) => {
+                let there = over.overlay().get(table, key)?.is_some();
+                over.change(table, key, None);
+                Ok(there)
+            }
+        }
     }
 
     /// Removes the keys from `start` (inclusive) to `end` (exclusive); tells how many.
     pub fn delete_range(&mut self, table: Table, start: &[u8], end: &[u8]) -> Result<usize> {
-        let bounds = (Bound::Included(start), Bound::Excluded(end));
-        Ok(self.store.table(table).delete_range(&mut self.txn, &bounds)?)
+        match &mut self.target {
+            Target::Stored { txn, store } => {
+                let bounds = (Bound::Included(start), Bound::Excluded(end));
+                Ok(store.table(table).delete_range(txn, &bounds)?)
+            }
+            Target::Overlaid(over) => {
+                let rows = over.overlay().range(table, start, end)?;
+                let keys = rows.map(|row| row.map(|(key, _)| key.to_vec()));
+                let keys = keys.collect::<Result<Vec<_>>>()?;
+                keys.iter().for_each(|key| over.change(table, key, None));
+                Ok(keys.len())
+            }
+        }
     }
 
     /// Replaces the content of every table by that of `other`, in this transaction.
     pub fn replace_all(&mut self, other: &Store) -> Result<()> {
+        let Target::Stored { txn, store } = &mut self.target else {
+            return Err(StorageError::Failed("an overlay cannot be replaced".into()));
+        };
         let from = other.env.read_txn()?;
         for (table, _) in TABLES {
-            self.store.table(table).clear(&mut self.txn)?;
+            store.table(table).clear(txn)?;
             for entry in other.table(table).iter(&from)? {
                 let (key, stored) = entry?;
                 checked(table, key, stored)?;
                 let append = heed::PutFlags::APPEND;
-                self.store.table(table).put_with_flags(&mut self.txn, append, key, stored)?;
+                store.table(table).put_with_flags(txn, append, key, stored)?;
             }
         }
         Ok(())
@@ -255,13 +364,32 @@ impl WriteTxn<'_> {
     /// Begins a transaction inside this one: dropped, it leaves no trace; committed, its
     /// changes become part of this one.
     pub fn nested(&mut self) -> Result<WriteTxn<'_>> {
-        let txn = self.store.env.nested_write_txn(&mut self.txn)?;
-        Ok(WriteTxn { txn, store: self.store })
+        let target = match &mut self.target {
+            Target::Stored { txn, store } => {
+                Target::Stored { txn: store.env.nested_write_txn(txn)?, store }
+            }
+            Target::Overlaid(over) => Target::Overlaid(over.nested()),
+        };
+        Ok(WriteTxn { target })
     }
 
-    /// Makes the changes visible and durable.
+    /// Bytes that an overlay holds of a table in its changes, at most; 0 without an overlay.
+    pub fn overlaid(&self, table: Table) -> usize {
+        match &self.target {
+            Target::Stored { .. } => 0,
+            Target::Overlaid(over) => over.overlay().bytes(table),
+        }
+    }
+
+    /// Makes the changes visible and durable; those of an overlay stay in it.
     pub fn commit(self) -> Result<()> {
-        Ok(self.txn.commit()?)
+        match self.target {
+            Target::Stored { txn, .. } => Ok(txn.commit()?),
+            Target::Overlaid(over) => {
+                over.keep();
+                Ok(())
+            }
+        }
     }
 }
 
@@ -312,7 +440,8 @@ mod tests {
     fn a_damaged_value_is_reported_not_served() {
         let (_dir, store) = store();
         let mut txn = store.write().unwrap();
-        store.table(Table::Documents).put(&mut txn.txn, b"k", b"12345678value").unwrap();
+        let Target::Stored { txn: raw, .. } = &mut txn.target else { unreachable!() };
+        store.table(Table::Documents).put(raw, b"k", b"12345678value").unwrap();
         txn.commit().unwrap();
         let found = store.read().unwrap().get(Table::Documents, b"k").map(|_| ());
         assert!(matches!(found, Err(StorageError::Corrupt { .. })), "{found:?}");

@@ -67,6 +67,29 @@ pub fn document_id(key: &[u8]) -> Option<DocumentId> {
     }
 }
 
+/// What the keys of a document's versions begin with, in a history that has a number of its
+/// own. Zero bytes behind the tag are followed by a one and the whole ends in two zeros, so
+/// that the order is that of the documents' keys, whatever comes behind.
+pub fn version_prefix(space: CollectionId, document_key: &[u8]) -> Vec<u8> {
+    let mut key = version_bound(space, document_key);
+    key.extend_from_slice(&[0, 0]);
+    key
+}
+
+/// The place in a history that belongs to a place among the keys of documents.
+pub fn version_bound(space: CollectionId, document_key: &[u8]) -> Vec<u8> {
+    let mut key = space.to_be_bytes().to_vec();
+    let mut rest = document_key.get(4..).unwrap_or_default().iter();
+    key.extend(rest.next());
+    for byte in rest {
+        key.push(*byte);
+        if *byte == 0 {
+            key.push(1);
+        }
+    }
+    key
+}
+
 /// First key at or behind every key of the collection's predecessor.
 pub fn collection_start(collection: CollectionId) -> Vec<u8> {
     collection.to_be_bytes().to_vec()
@@ -108,6 +131,19 @@ mod tests {
             let key = document_key(collection, &id);
             prop_assert!(collection_start(collection) <= key && key < collection_end(collection));
             prop_assert!(successor(key.clone()) > key);
+        }
+
+        #[test]
+        fn versions_lie_in_the_order_of_their_documents(a in any_id(), b in any_id(), tail: u64, other: u64) {
+            let key = |id: &DocumentId, tail: u64| {
+                [version_prefix(7, &document_key(3, id)), tail.to_be_bytes().to_vec()].concat()
+            };
+            if a != b {
+                prop_assert_eq!(key(&a, tail).cmp(&key(&b, other)), a.cmp(&b));
+            }
+            let (start, row) = (document_key(3, &a), key(&b, tail));
+            prop_assert_eq!(row >= version_bound(7, &start), b >= a);
+            prop_assert_eq!(row >= version_bound(7, &successor(start)), b > a);
         }
 
         #[test]

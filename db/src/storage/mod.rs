@@ -2,5 +2,7 @@
 
 pub mod env;
 pub mod keys;
+pub mod overlay;
 
-pub use env::{Read, ReadTxn, StorageError, Store, Table, WriteTxn, free_disk_bytes};
+pub use env::{Entries, Read, ReadTxn, StorageError, Store, Table, WriteTxn, free_disk_bytes};
+pub use overlay::{Merged, Overlay, Reads};

@@ -487,6 +487,9 @@ pub struct CollectionHash {
     pub documents: String,
     /// XXH3 of the entries of its indexes, in hexadecimal.
     pub indexes: String,
+    /// XXH3 of its versions, in hexadecimal, when it keeps some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<String>,
 }
 
 /// Body of `POST /api/command`.

@@ -7,6 +7,7 @@
 mod select;
 mod store;
 
+pub(super) use select::{Stored, find, find_target, matching, parse_filter};
 pub(super) use store::check_unique;
 pub use store::{Schemas, dry_run};
 
@@ -29,7 +30,7 @@ use crate::storage::env::Result;
 use crate::storage::keys;
 use crate::storage::{Read, StorageError, WriteTxn};
 use jettra_driver::DocumentId;
-use select::{find, find_target, parse_filter, select_documents};
+use select::select_documents;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ impl Applier {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn put_step(
+    pub(super) fn put_step(
         &mut self,
         txn: &mut WriteTxn<'_>,
         place: Place<'_>,
@@ -116,15 +117,11 @@ impl Applier {
         let created = current.is_none();
         let (revision, warnings) =
             self.store(txn, place, &collection, &id, current.as_ref(), body.to_owned())?;
-        let outcome = Outcome::Written { id, revision, created };
-        Ok(match warnings.is_empty() {
-            true => outcome,
-            false => Outcome::Warned { outcome: Box::new(outcome), warnings },
-        })
+        Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
     }
 
     /// Makes the collection that a first document is for, unless that will be refused.
-    fn create_for_write(
+    pub(super) fn create_for_write(
         &mut self,
         txn: &mut WriteTxn<'_>,
         place: Place<'_>,
@@ -182,7 +179,7 @@ impl Applier {
         Ok(Ok(Outcome::Wrote(results)))
     }
 
-    fn operation(
+    pub(super) fn operation(
         &mut self,
         txn: &mut WriteTxn<'_>,
         place: Place<'_>,
@@ -253,6 +250,7 @@ impl Applier {
             return step(self, txn);
         }
         let numbers = self.numbers.clone();
+        let mark = self.mark_changes(txn)?;
         let mut nested = txn.nested()?;
         let done = step(self, &mut nested);
         if done.is_ok() {
@@ -260,6 +258,7 @@ impl Applier {
         } else {
             drop(nested);
             self.numbers = numbers;
+            self.take_back_changes(mark);
             self.forget();
         }
         done
@@ -467,7 +466,7 @@ fn missing_for(select: Select, place: Place<'_>) -> Step<Wrote> {
     }
 }
 
-fn damaged() -> Stop {
+pub(super) fn damaged() -> Stop {
     Stop::Failed(StorageError::Failed("a document or command cannot be read".into()))
 }
 
@@ -475,7 +474,7 @@ fn json_of(stored: &[u8]) -> &[u8] {
     stored.get(8..).unwrap_or_default()
 }
 
-fn text(json: Vec<u8>) -> String {
+pub(super) fn text(json: Vec<u8>) -> String {
     String::from_utf8(json).unwrap_or_default()
 }
 
@@ -512,7 +511,7 @@ fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> Step<Strin
     Ok(body)
 }
 
-fn duplicate(id: &DocumentId) -> Error {
+pub(super) fn duplicate(id: &DocumentId) -> Error {
     Error::new(Kind::DuplicateId, format!("a document {id} exists"))
         .hint("use another _id, or replace the document")
         .details(json!({"id": id}))

@@ -20,14 +20,28 @@ use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
 
 /// A document as it is stored.
-pub(super) struct Stored {
-    pub(super) id: DocumentId,
-    pub(super) revision: Revision,
-    pub(super) json: Vec<u8>,
+pub(in crate::engine) struct Stored {
+    pub(in crate::engine) id: DocumentId,
+    pub(in crate::engine) revision: Revision,
+    pub(in crate::engine) json: Vec<u8>,
+    /// Whether it is in the indexes.
+    pub(in crate::engine) indexed: bool,
+}
+
+impl Stored {
+    /// As it lies in the table.
+    pub(in crate::engine) fn bytes(&self) -> Vec<u8> {
+        [&self.revision.to_be_bytes()[..], &self.json].concat()
+    }
+
+    /// Its text, as far as the indexes have it.
+    pub(super) fn in_indexes(&self) -> Option<&[u8]> {
+        self.indexed.then_some(&self.json)
+    }
 }
 
 /// The `_id`s of the first `limit` documents that match, in the order of the sort.
-pub(super) fn matching(
+pub(in crate::engine) fn matching(
     read: &impl Read,
     collection: &Collection,
     filter: &Filter,
@@ -89,12 +103,12 @@ pub(super) fn select_documents(
     Ok((found, Some(filter)))
 }
 
-pub(super) fn parse_filter(text: &str) -> Step<Filter> {
+pub(in crate::engine) fn parse_filter(text: &str) -> Step<Filter> {
     let value = parse_stored(text.as_bytes()).ok_or_else(damaged)?;
     Ok(Filter::parse(&value, At::root("filter"))?)
 }
 
-pub(super) fn find(
+pub(in crate::engine) fn find(
     read: &impl Read,
     collection: CollectionId,
     id: &DocumentId,
@@ -104,11 +118,12 @@ pub(super) fn find(
         id: id.clone(),
         revision,
         json: json.to_vec(),
+        indexed: true,
     }))
 }
 
 /// Which document a target means, and what is stored of it.
-pub(super) fn find_target(
+pub(in crate::engine) fn find_target(
     read: &impl Read,
     collection: CollectionId,
     target: Target,

@@ -4,6 +4,7 @@ use super::select::{Stored, find, matching};
 use super::{Step, Stop, as_json, damaged, fields, json_of};
 use crate::engine::apply::{Applier, Place};
 use crate::engine::catalog::{self, Collection};
+use crate::engine::change::Changed;
 use crate::engine::document::{self, Revision};
 use crate::engine::index::keys::DocumentKeys;
 use crate::engine::index::stats::IndexStats;
@@ -20,6 +21,7 @@ use crate::storage::env::Result;
 use crate::storage::keys;
 use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
+use jettra_driver::wire::ChangeKind;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ type Numbered = Vec<(Arc<Index>, i64)>;
 
 impl Applier {
     /// Writes a document over what is there, with all that depends on it.
-    pub(super) fn store(
+    pub(in crate::engine) fn store(
         &mut self,
         txn: &mut WriteTxn<'_>,
         place: Place<'_>,
@@ -46,13 +48,27 @@ impl Applier {
         if let Some(old) = old {
             self.check_still_referenced(txn, place, old, Some(json))?;
         }
-        self.change_indexes(txn, collection, id, old.map(|old| &old.json[..]), Some(json))?;
+        self.change_indexes(txn, collection, id, old.and_then(Stored::in_indexes), Some(json))?;
+        let kind = if old.is_none() { ChangeKind::Insert } else { ChangeKind::Update };
+        self.keep_version(txn, collection, id, old, kind)?;
         txn.put(Table::Documents, &keys::document_key(collection.id, id), &stored)?;
+        let (before, after) = (old.map(|old| &old.json[..]), Some(json));
+        let changed = Changed {
+            kind,
+            id: Some(id),
+            revision: Some(revision),
+            before,
+            after,
+            renamed_to: None,
+        };
+        self.note_change(txn, place, changed)?;
         for (index, number) in numbers {
             self.stats(txn, collection, &index)?.last_number = number;
         }
         self.numbers.revision = revision;
+        let index = self.now.index;
         let totals = self.totals(txn, collection.id)?;
+        totals.changed = index;
         totals.documents += u64::from(old.is_none());
         totals.bytes += json.len() as u64;
         totals.bytes = totals.bytes.saturating_sub(old.map_or(0, |old| old.json.len() as u64));
@@ -63,7 +79,7 @@ impl Applier {
     }
 
     /// Deletes a document with all that depends on it.
-    pub(super) fn remove(
+    pub(in crate::engine) fn remove(
         &mut self,
         txn: &mut WriteTxn<'_>,
         place: Place<'_>,
@@ -71,9 +87,23 @@ impl Applier {
         old: &Stored,
     ) -> Step<()> {
         self.check_still_referenced(txn, place, old, None)?;
-        self.change_indexes(txn, collection, &old.id, Some(&old.json), None)?;
+        self.change_indexes(txn, collection, &old.id, old.in_indexes(), None)?;
+        let kind = ChangeKind::Delete;
+        self.keep_version(txn, collection, &old.id, Some(old), kind)?;
         txn.delete(Table::Documents, &keys::document_key(collection.id, &old.id))?;
+        let before = Some(&old.json[..]);
+        let changed = Changed {
+            kind,
+            id: Some(&old.id),
+            revision: None,
+            before,
+            after: None,
+            renamed_to: None,
+        };
+        self.note_change(txn, place, changed)?;
+        let index = self.now.index;
         let totals = self.totals(txn, collection.id)?;
+        totals.changed = index;
         totals.documents = totals.documents.saturating_sub(1);
         totals.bytes = totals.bytes.saturating_sub(old.json.len() as u64);
         if place.collection == system::RULES {
@@ -220,6 +250,16 @@ impl Applier {
             }
         }
         Ok(())
+    }
+
+    /// Takes a document out of the indexes.
+    pub(in crate::engine) fn unindex(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Arc<Collection>,
+        old: &Stored,
+    ) -> Step<()> {
+        self.change_indexes(txn, collection, &old.id, Some(&old.json), None)
     }
 
     /// Brings the indexes from one form of a document to the other.

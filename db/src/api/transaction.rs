@@ -1,0 +1,457 @@
+//! Open transactions, and the calls that begin and end them.
+//!
+//! A transaction lives on the leader that began it, in memory, with a view of the state as it
+//! was then. Nothing of it is replicated before it is committed, so when that node dies or
+//! another one leads, the client is told that it is lost and begins anew; nothing is half
+//! applied. A commit is proposed under a key made from the transaction's id, so repeating it is
+//! safe, also at another leader.
+
+use super::call::Call;
+use super::reply::Reply;
+use super::update;
+use crate::auth::{Permission, policy};
+use crate::config::Config;
+use crate::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
+use crate::engine::command::{Operation, RetryKey};
+use crate::engine::transaction::Transaction;
+use crate::engine::{Answer, Command, Outcome, Proposal, retry};
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::raft::groups::{Applied, now_ms};
+use crate::raft::types::GroupId;
+use jettra_driver::wire::{
+    BatchBody, BatchOperation, BatchReply, BatchResult, CommitReply, Condition, TransactionInfo,
+    TransactionReply, TransactionsReply, UpdateBody,
+};
+use serde_json::json;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Time between two looks for transactions that nobody uses any more.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// The open transactions of this node.
+pub struct Transactions {
+    open: Mutex<HashMap<String, Arc<Open>>>,
+    max: usize,
+    bytes_max: usize,
+    idle_max: Duration,
+    age_max: Duration,
+}
+
+/// An open transaction.
+pub struct Open {
+    id: String,
+    user: String,
+    group: GroupId,
+    begun: Instant,
+    used: Mutex<Instant>,
+    /// None once it has ended.
+    state: Mutex<Option<Transaction>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn lost(id: &str) -> Error {
+    Error::new(Kind::TransactionLost, format!("there is no open transaction {id}"))
+        .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
+}
+
+impl Open {
+    /// Works with the transaction while nobody else does.
+    ///
+    /// # Errors
+    /// `transaction_lost` when it has ended; those of `work`.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        let mut state = lock(&self.state);
+        let done = work(state.as_mut().ok_or_else(|| lost(&self.id))?);
+        *lock(&self.used) = Instant::now();
+        done
+    }
+
+    /// Carries a command out inside.
+    pub async fn execute(self: Arc<Self>, proposal: Proposal) -> Result<Applied> {
+        let executing = actix_web::web::block(move || {
+            self.with(|transaction| {
+                let outcome = transaction.execute(proposal)??;
+                Ok(Applied { index: transaction.index(), outcome, repeated: false })
+            })
+        });
+        executing.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    }
+
+    /// Refuses what belongs to another group of nodes.
+    pub fn check_group(&self, group: GroupId) -> Result<()> {
+        if self.group == group {
+            return Ok(());
+        }
+        let message = format!(
+            "the transaction began in group {}, and this document is in group {group}",
+            self.group
+        );
+        Err(Error::new(Kind::CrossGroup, message).hint(
+            "groups decide independently, so nothing is atomic across them: use one transaction \
+             for each, or keep what belongs together in one database",
+        ))
+    }
+}
+
+impl Transactions {
+    /// None yet, within the bounds of the configuration.
+    pub fn new(config: &Config) -> Self {
+        Transactions {
+            open: Mutex::default(),
+            max: config.transactions_max,
+            bytes_max: config.transaction_mb << 20,
+            idle_max: Duration::from_millis(config.transaction_idle_ms),
+            age_max: Duration::from_millis(config.transaction_max_ms),
+        }
+    }
+
+    fn begin(&self, group: &Group, user: &str) -> Result<Arc<Open>> {
+        // The index first: what is read afterwards is at least as new.
+        let index = group.visible_index();
+        let mut all = lock(&self.open);
+        if all.len() >= self.max {
+            return Err(Error::new(Kind::Overloaded, "too many transactions are open")
+                .hint("end some, or try again after a pause"));
+        }
+        let state = Transaction::begin(group.snapshot()?, index, self.bytes_max)?;
+        let open = Arc::new(Open {
+            id: uuid::Uuid::new_v4().to_string(),
+            user: user.to_owned(),
+            group: group.number(),
+            begun: Instant::now(),
+            used: Mutex::new(Instant::now()),
+            state: Mutex::new(Some(state)),
+        });
+        all.insert(open.id.clone(), open.clone());
+        Ok(open)
+    }
+
+    /// The open transaction with an id, for its user.
+    ///
+    /// # Errors
+    /// `transaction_lost`; `forbidden` for that of another user.
+    pub fn get(&self, id: &str, user: &str) -> Result<Arc<Open>> {
+        let open = lock(&self.open).get(id).cloned().ok_or_else(|| lost(id))?;
+        if open.user != user {
+            return Err(foreign());
+        }
+        Ok(open)
+    }
+
+    fn end(&self, id: &str) {
+        if let Some(open) = lock(&self.open).remove(id) {
+            // A call that is still working with it ends first.
+            actix_web::rt::task::spawn_blocking(move || lock(&open.state).take());
+        }
+    }
+
+    /// Ends transactions that nobody uses any more, as long as somebody holds this.
+    pub async fn sweep(this: std::sync::Weak<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let Some(this) = this.upgrade() else { return };
+            let over = |open: &Arc<Open>| {
+                let idle = lock(&open.used).elapsed() >= this.idle_max;
+                // Whoever is working with it is not idle.
+                idle && open.state.try_lock().is_ok() || open.begun.elapsed() >= this.age_max
+            };
+            let ended: Vec<String> =
+                lock(&this.open).values().filter(|open| over(open)).map(|o| o.id.clone()).collect();
+            for id in ended {
+                tracing::debug!(id, "a transaction was not used any more and is rolled back");
+                this.end(&id);
+            }
+        }
+    }
+
+    /// Ends all of them; called when the node stops.
+    pub fn end_all(&self) {
+        lock(&self.open).clear();
+    }
+}
+
+fn foreign() -> Error {
+    Error::new(Kind::Forbidden, "this transaction belongs to another user")
+        .hint("use a transaction of your own")
+}
+
+fn id(call: &Call) -> Result<&str> {
+    call.required(&["tx", "txID"])
+}
+
+async fn begin_one(call: &Call) -> Result<Arc<Open>> {
+    // It must see everything that was acknowledged before.
+    call.group()?.wait_linearizable().await?;
+    call.app.transactions.begin(call.group()?, &call.user()?.name)
+}
+
+/// `POST /api/v1/transactions`
+pub async fn begin(call: Rc<Call>) -> Result<Reply> {
+    let open = begin_one(&call).await?;
+    let config = &call.cluster().config;
+    let index = open.with(|transaction| Ok(transaction.index()))?;
+    let reply = TransactionReply {
+        id: open.id.clone(),
+        index,
+        idle_ms: config.transaction_idle_ms,
+        max_ms: config.transaction_max_ms,
+    };
+    Ok(Reply::json(&reply).with_status(201).at(index))
+}
+
+/// `POST /api/tx/begin`
+pub async fn begin_ancestor(call: Rc<Call>) -> Result<Reply> {
+    Ok(Reply::json(&json!({"txID": begin_one(&call).await?.id})))
+}
+
+/// Commits; gives how many documents were written and the log index.
+async fn commit_one(call: &Call) -> Result<(u64, u64)> {
+    let (id, user) = (id(call)?, &call.user()?.name);
+    let group = call.group()?;
+    let key = format!("tx:{id}");
+    let open = match call.app.transactions.get(id, user) {
+        Ok(open) => open,
+        Err(error) if error.kind == Kind::TransactionLost => {
+            return committed_before(group, user, &key).await?.ok_or(error);
+        }
+        Err(error) => return Err(error),
+    };
+    let working = open.clone();
+    let prepared = actix_web::web::block(move || {
+        working.with(|transaction| Ok((transaction.commit()?, transaction.index())))
+    });
+    let prepared = prepared.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let done = match prepared? {
+        (None, index) => Ok((0, index)),
+        (Some(commit), _) => {
+            let proposal = Proposal {
+                time_ms: 0,
+                user: Some(user.clone()),
+                retry: Some(RetryKey { key, fingerprint: 0 }),
+                command: Command::Commit(Box::new(commit)),
+            };
+            group.propose(proposal).await.map(|applied| (written(&applied.outcome), applied.index))
+        }
+    };
+    // Whatever was not decided can be tried again, under the same key.
+    let undecided = |kind| {
+        matches!(
+            kind,
+            Kind::OutcomeUnknown
+                | Kind::NoLeader
+                | Kind::Overloaded
+                | Kind::StorageFull
+                | Kind::Stopping
+        )
+    };
+    if !matches!(&done, Err(error) if undecided(error.kind)) {
+        call.app.transactions.end(&open.id);
+    }
+    done
+}
+
+fn written(outcome: &Outcome) -> u64 {
+    match outcome {
+        Outcome::Committed(writes) => *writes,
+        _ => 0,
+    }
+}
+
+/// What became of a transaction that was to be committed before.
+async fn committed_before(group: &Group, user: &str, key: &str) -> Result<Option<(u64, u64)>> {
+    group.wait_linearizable().await?;
+    let Some(Answer { result, repeats }) = retry::answer(&group.read()?, Some(user), key)? else {
+        return Ok(None);
+    };
+    Ok(Some((written(&result?), repeats.unwrap_or_default())))
+}
+
+/// `POST /api/v1/transactions/{tx}/commit`
+pub async fn commit(call: Rc<Call>) -> Result<Reply> {
+    let (writes, index) = commit_one(&call).await?;
+    Ok(Reply::json(&CommitReply { status: "committed".into(), writes }).at(index))
+}
+
+/// `POST /api/tx/commit`
+pub async fn commit_ancestor(call: Rc<Call>) -> Result<Reply> {
+    let (_, index) = commit_one(&call).await?;
+    Ok(Reply::status("committed").at(index))
+}
+
+fn roll_back(call: &Call) -> Result<()> {
+    let (id, user) = (id(call)?, call.user()?);
+    match call.app.transactions.get(id, &user.name) {
+        Err(error) if error.kind == Kind::Forbidden => {
+            if !policy::allows(&user.role, Permission::Admin) {
+                return Err(error);
+            }
+        }
+        _ => {}
+    }
+    call.app.transactions.end(id);
+    Ok(())
+}
+
+/// `DELETE /api/v1/transactions/{tx}`: a success as well when there is no such transaction.
+pub async fn end(call: Rc<Call>) -> Result<Reply> {
+    roll_back(&call)?;
+    Ok(Reply::empty())
+}
+
+/// `POST /api/tx/rollback`
+pub async fn rollback_ancestor(call: Rc<Call>) -> Result<Reply> {
+    roll_back(&call)?;
+    Ok(Reply::status("rolledback"))
+}
+
+/// `GET /api/v1/transactions`
+pub async fn list(call: Rc<Call>) -> Result<Reply> {
+    let user = call.user()?;
+    let all = policy::allows(&user.role, Permission::Admin);
+    let mut open: Vec<Arc<Open>> = lock(&call.app.transactions.open).values().cloned().collect();
+    open.retain(|open| all || open.user == user.name);
+    open.sort_by_key(|open| open.begun);
+    let listing = actix_web::web::block(move || {
+        let infos = open.iter().filter_map(|open| {
+            let state = lock(&open.state);
+            let transaction = state.as_ref()?;
+            let (writes, bytes) = transaction.writes();
+            Some(TransactionInfo {
+                id: open.id.clone(),
+                user: open.user.clone(),
+                index: transaction.index(),
+                age_ms: open.begun.elapsed().as_millis() as u64,
+                idle_ms: lock(&open.used).elapsed().as_millis() as u64,
+                reads: transaction.reads() as u64,
+                writes,
+                bytes,
+            })
+        });
+        infos.collect()
+    });
+    let transactions =
+        listing.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    Ok(Reply::json(&TransactionsReply { transactions }))
+}
+
+/// A place that a batch names, checked for writing.
+fn place(call: &Call, database: String, collection: String) -> Result<Namespace> {
+    let bytes_max = call.cluster().config.name_bytes_max;
+    crate::engine::system::check_name("database", &database, bytes_max)?;
+    super::document::check_collection(call, &collection)?;
+    Ok(Namespace { database, collection })
+}
+
+fn condition(call: &Call, condition: Condition) -> Result<(Namespace, BatchCondition)> {
+    let Condition { database, collection, id, revision, filter, exists } = condition;
+    let bad = |message: &str| Error::new(Kind::InvalidBody, message.to_owned());
+    if id.is_none() && filter.is_none() {
+        return Err(bad("a condition needs id or filter")
+            .hint("id names one document, filter those that match"));
+    }
+    if id.is_none() && revision.is_some() {
+        return Err(
+            bad("a condition with revision needs id").hint("a revision belongs to one document")
+        );
+    }
+    let filter = filter.map(|filter| update::checked_filter(filter)).transpose()?;
+    let exists = exists.unwrap_or(true);
+    let place = place(call, database, collection)?;
+    Ok((place, BatchCondition { id, revision, filter, exists }))
+}
+
+fn step(call: &Call, operation: BatchOperation) -> Result<(Namespace, BatchStep)> {
+    Ok(match operation {
+        BatchOperation::Insert { database, collection, document } => {
+            let operation = update::insert_operation(call, document)?;
+            (place(call, database, collection)?, BatchStep::Operation(operation))
+        }
+        BatchOperation::Save { database, collection, document } => {
+            let Operation::Insert { id, body } = update::insert_operation(call, document)? else {
+                return Err(Error::new(Kind::Internal, "an insert is no insert"));
+            };
+            (place(call, database, collection)?, BatchStep::Save { id, body })
+        }
+        BatchOperation::Update { database, collection, body } => {
+            let multi = UpdateBody::clone(&body).multi;
+            let operation = update::update_operation(body, multi)?;
+            (place(call, database, collection)?, BatchStep::Operation(operation))
+        }
+        BatchOperation::Delete { database, collection, filter, multi } => {
+            let body = jettra_driver::wire::DeleteBody { filter, multi, ..Default::default() };
+            let operation = update::delete_operation(body, multi)?;
+            (place(call, database, collection)?, BatchStep::Operation(operation))
+        }
+        BatchOperation::Get { database, collection, id } => {
+            (place(call, database, collection)?, BatchStep::Get(id))
+        }
+    })
+}
+
+/// The parts of a batch, each checked and named when it is wrong.
+fn checked<T, U>(part: &str, all: Vec<T>, check: impl Fn(T) -> Result<U>) -> Result<Vec<U>> {
+    let named = |at: usize, error: Error| Error {
+        message: format!("{part}[{at}]: {}", error.message),
+        ..error
+    };
+    let all = all.into_iter().enumerate();
+    all.map(|(at, one)| check(one).map_err(|error| named(at, error))).collect()
+}
+
+/// `POST /api/v1/batch`
+pub async fn batch(call: Rc<Call>) -> Result<Reply> {
+    let body: BatchBody = call.json()?;
+    if body.then.is_empty() && body.otherwise.is_empty() {
+        return Err(Error::new(Kind::InvalidBody, "then and else are both empty")
+            .hint("list the operations in then"));
+    }
+    let batch = Batch {
+        conditions: checked("if", body.conditions, |one| condition(&call, one))?,
+        then: checked("then", body.then, |one| step(&call, one))?,
+        otherwise: checked("else", body.otherwise, |one| step(&call, one))?,
+        time_ms: now_ms(),
+        limits: update::write_limits(&call),
+    };
+    let applied = call.propose(Command::Batch(Box::new(batch))).await?;
+    let Outcome::Batched { succeeded, results } = applied.outcome else {
+        return Err(Error::new(Kind::Internal, "unexpected outcome"));
+    };
+    let result = |wrote: crate::engine::command::Wrote| BatchResult {
+        matched: wrote.matched,
+        modified: wrote.modified,
+        deleted: wrote.deleted,
+        inserted_id: wrote.inserted,
+        revision: wrote.revision,
+        document: wrote.document.and_then(|text| serde_json::from_str(&text).ok()),
+    };
+    let results = results.into_iter().map(result).collect();
+    Ok(Reply::json(&BatchReply { succeeded, results }).at(applied.index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_stays_in_its_group() {
+        let open = Open {
+            id: "t".into(),
+            user: "u".into(),
+            group: 0,
+            begun: Instant::now(),
+            used: Mutex::new(Instant::now()),
+            state: Mutex::new(None),
+        };
+        assert!(open.check_group(0).is_ok());
+        let refused = open.check_group(3).unwrap_err();
+        assert_eq!(refused.kind, Kind::CrossGroup);
+        assert!(refused.message.contains("group 3"), "{refused}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Change feeds as server-sent events.
+//!
+//! A feed keeps no more than the changes it is sending: it reads the replicated history behind
+//! its token when the client takes more. So a slow client costs no memory, and a feed goes on
+//! at another node behind the token that it was told last.
+
+use super::call::Call;
+use super::query::{Watch, filter, json_parameter};
+use super::reply::{Events, Reply};
+use crate::config::PAGE_BYTES;
+use crate::engine::catalog;
+use crate::engine::change::{Change, Interest, Token, Told, changes_behind, delta};
+use crate::engine::query::context::Context;
+use crate::engine::system;
+use crate::engine::value::{Value, iso_date, parse_stored};
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::raft::groups::now_ms;
+use bytes::Bytes;
+use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, ProgressEvent};
+use serde::Serialize;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Longest silence of a feed.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// `GET …/collections/{col}/watch`
+pub async fn collection(call: Rc<Call>) -> Result<Reply> {
+    let (database, collection) = super::document::readable_place(&call)?;
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    watch(&call, database, Some(collection)).await
+}
+
+/// `GET /api/v1/databases/{db}/watch`
+pub async fn database(call: Rc<Call>) -> Result<Reply> {
+    let database = call.required(&["db"])?.to_owned();
+    if database == system::DATABASE {
+        return Err(super::document::secret(&database, "*"));
+    }
+    watch(&call, database, None).await
+}
+
+async fn watch(call: &Call, database: String, collection: Option<String>) -> Result<Reply> {
+    let filter = match json_parameter(call, "filter", false)? {
+        None => None,
+        some => Some(filter(some)?),
+    };
+    let content = match call.parameter(&["content"]) {
+        None => ChangeContent::default(),
+        Some(text) => serde_json::from_value(text.into()).map_err(|_| {
+            Error::new(Kind::InvalidParameter, format!("content={text} is unknown"))
+                .hint("use document, delta or both")
+        })?,
+    };
+    let header = call.headers().get(LAST_EVENT_HEADER).and_then(|value| value.to_str().ok());
+    let after: Option<Token> = match call.parameter(&["after"]).or(header) {
+        None => None,
+        Some(text) => Some(text.parse()?),
+    };
+    call.wait_for_level().await?;
+    let group = call.group()?.clone();
+    let token = match after {
+        None => Token::behind(group.visible_index()),
+        Some(token) => {
+            group.wait_visible(token.index).await?;
+            token
+        }
+    };
+    if catalog::database(&group.read()?, &database)?.is_none() {
+        return Err(crate::engine::apply::database_not_found(&database));
+    }
+    let permit = call.app.feeds.clone().try_acquire_owned().map_err(|_| {
+        Error::new(Kind::Overloaded, "too many change feeds are open on this node")
+            .hint("use another node, or end some")
+    })?;
+    let interest = Arc::new(Interest { database, collection, filter });
+    let (call, index) = (call.clone(), group.visible_index());
+    let mut feed = Feed { call, group, interest, content, token, ended: false, _permit: permit };
+    // What is wrong with the token is told as the answer.
+    let first = feed.changes().await?;
+    let first = feed.text(&first, true)?;
+    let later = futures_util::stream::unfold(feed, |mut feed| async move {
+        let next = feed.next().await?;
+        Some((Ok(next), feed))
+    });
+    let first = futures_util::stream::once(std::future::ready(Ok(first)));
+    let events = Events(Box::pin(futures_util::StreamExt::chain(first, later)));
+    let reply = Reply { events: Some(events), media: "text/event-stream", ..Reply::default() };
+    Ok(reply.header("cache-control", "no-store").at(index))
+}
+
+/// A feed that a client takes from.
+struct Feed {
+    call: Call,
+    group: Arc<Group>,
+    interest: Arc<Interest>,
+    content: ChangeContent,
+    token: Token,
+    ended: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Feed {
+    /// The next changes, perhaps none; moves the token behind them.
+    async fn changes(&mut self) -> Result<Vec<Told>> {
+        let (group, interest, token) = (self.group.clone(), self.interest.clone(), self.token);
+        let (watch, _caller) = Watch::new(&self.call);
+        let reading = actix_web::web::block(move || {
+            let interrupt = || watch.check();
+            let ctx = Context::new(now_ms() as i64, usize::MAX, &interrupt);
+            let upto = group.visible_index();
+            changes_behind(&group.read()?, token, upto, &interest, PAGE_BYTES, &ctx)
+        });
+        let read = reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let (told, token) = read?;
+        self.token = token;
+        Ok(told)
+    }
+
+    /// The next piece of the answer; none when the feed has ended.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        let next = async {
+            loop {
+                let waiting = self.group.wait_beyond(self.token.index);
+                let more = match tokio::time::timeout(SILENCE_MAX, waiting).await {
+                    Ok(more) => more.map(|()| true),
+                    Err(_) => Ok(false),
+                }?;
+                let told = self.changes().await?;
+                if !told.is_empty() || !more {
+                    return self.text(&told, !more);
+                }
+            }
+        };
+        match next.await {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.ended = true;
+                let body = Reply::error(&error, "").body;
+                Some(Bytes::from([&b"event: error\ndata: "[..], &body, b"\n\n"].concat()))
+            }
+        }
+    }
+
+    /// Changes as events; with `progress` where the feed stands, too.
+    fn text(&self, told: &[Told], progress: bool) -> Result<Bytes> {
+        let mut text = Vec::new();
+        for (change, matches) in told {
+            let event = self.event(change, *matches)?;
+            push(&mut text, "change", &event.token, &event);
+        }
+        if progress {
+            let token = self.token.to_string();
+            push(&mut text, "progress", &token.clone(), &ProgressEvent { token });
+        }
+        Ok(text.into())
+    }
+
+    fn event(&self, change: &Change, matches: Option<bool>) -> Result<ChangeEvent> {
+        let parsed = |text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => serde_json::from_str(text).map(Some).map_err(unreadable),
+        };
+        let content = self.content;
+        let document = match content {
+            ChangeContent::Delta => None,
+            _ => parsed(if change.after.is_some() { &change.after } else { &change.before })?,
+        };
+        let delta = match (content, &change.before, &change.after) {
+            (ChangeContent::Document, ..) | (_, _, None) => None,
+            (_, before, Some(after)) => {
+                let value =
+                    |text: &str| parse_stored(text.as_bytes()).ok_or_else(|| unreadable(""));
+                let empty = || Ok(Value::Object(Default::default()));
+                let before = before.as_deref().map_or_else(empty, value)?;
+                Some(delta(&before, &value(after)?))
+            }
+        };
+        Ok(ChangeEvent {
+            token: change.token.to_string(),
+            index: change.token.index,
+            operation: change.kind,
+            database: change.database.clone(),
+            collection: change.collection.clone(),
+            id: change.id.clone(),
+            revision: change.revision,
+            time: iso_date(change.time_ms as i64).unwrap_or_default(),
+            user: change.user.clone(),
+            document,
+            delta,
+            matches,
+            renamed_to: change.renamed_to.clone(),
+        })
+    }
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Internal, format!("a stored change cannot be read {error}"))
+}
+
+/// Appends an event as the HTML standard has it.
+fn push(text: &mut Vec<u8>, name: &str, token: &str, data: &impl Serialize) {
+    // JSON has no line breaks of its own.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    text.extend_from_slice(format!("event: {name}\nid: {token}\ndata: {data}\n\n").as_bytes());
+}

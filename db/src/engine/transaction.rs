@@ -1,0 +1,338 @@
+//! Transactions of several calls: optimistic, with snapshot reads.
+//!
+//! An open transaction is a view with changes laid over it, on which the engine runs as it does
+//! in apply; nobody else sees them. To commit, one log entry carries what the transaction has
+//! read of the view and what it makes of each document. Apply carries it out when nothing of
+//! what was read has changed, as if all its calls were made at that point of the log (strict
+//! serializability), and refuses it otherwise. (Kung and Robinson, *On optimistic methods for
+//! concurrency control*, 1981: backward validation.)
+
+use super::apply::{Applied, Applier, Place};
+use super::catalog::{self, Collection};
+use super::command::{Command, CommandResult, Outcome, Proposal};
+use super::document;
+use super::index::Entry;
+use super::write::{Step, damaged, find, settle};
+use crate::error::{Error, Kind};
+use crate::storage::env::Result;
+use crate::storage::keys::{self, CollectionId};
+use crate::storage::overlay::stamp;
+use crate::storage::{Overlay, Read, ReadTxn, Reads, StorageError, Table, WriteTxn};
+use jettra_driver::DocumentId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::HashMap;
+
+/// Rows of one collection or index that a transaction notes one by one; beyond that the whole
+/// collection must not change.
+const ROWS_MAX: usize = 5_000;
+
+/// The content of [`Command::Commit`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// What was read, and must still be the same.
+    pub reads: Reads,
+    /// Collections that must not have changed at all since this log index.
+    pub unchanged: Vec<(CollectionId, u64)>,
+    /// Where is written: database and collection.
+    pub places: Vec<(String, String)>,
+    /// What is written, each with the number of its place; deletions first.
+    pub writes: Vec<(u32, FinalWrite)>,
+}
+
+/// What a transaction makes of one document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinalWrite {
+    /// Its `_id`.
+    pub id: DocumentId,
+    /// The document without `_id`; none when it is deleted.
+    pub body: Option<String>,
+}
+
+impl Commit {
+    pub(super) fn bytes(&self) -> usize {
+        let body = |write: &FinalWrite| write.body.as_ref().map_or(0, String::len);
+        let writes: usize = self.writes.iter().map(|(_, write)| 64 + body(write)).sum();
+        writes + self.reads.len() * 64
+    }
+}
+
+/// An open transaction.
+pub struct Transaction {
+    overlay: Overlay,
+    applier: Applier,
+    index: u64,
+    bytes_max: usize,
+}
+
+impl Transaction {
+    /// Begins a transaction that reads `base`, the state at a log index, and may write
+    /// documents of `bytes_max` altogether.
+    pub fn begin(base: ReadTxn<'static>, index: u64, bytes_max: usize) -> Result<Self> {
+        let mut applier = Applier::provisional();
+        applier.begin(&base)?;
+        Ok(Transaction { overlay: Overlay::new(base, ROWS_MAX), applier, index, bytes_max })
+    }
+
+    /// What its calls see.
+    pub fn view(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// Log index of the state that it reads.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// Rows that must not change before it commits.
+    pub fn reads(&self) -> usize {
+        self.overlay.reads_len()
+    }
+
+    /// Documents that it writes or deletes, and their bytes.
+    pub fn writes(&self) -> (u64, u64) {
+        let documents = self.overlay.changes(Table::Documents);
+        documents.fold((0, 0), |(count, bytes), (key, value)| {
+            (count + 1, bytes + (key.len() + value.map_or(0, <[u8]>::len)) as u64)
+        })
+    }
+
+    /// Carries a command out inside.
+    ///
+    /// # Errors
+    /// The command's refusal; `not_in_transaction` for what is not about documents;
+    /// `transaction_too_large`. Then nothing of it stays.
+    pub fn execute(&mut self, proposal: Proposal) -> Result<CommandResult> {
+        let command = &proposal.command;
+        let documents = matches!(
+            command,
+            Command::Put { .. } | Command::Delete { .. } | Command::Write(_) | Command::Batch(_)
+        );
+        if !documents {
+            let error = Error::new(Kind::NotInTransaction, "this is not possible in a transaction")
+                .hint("only documents can be read and written in it; do the rest outside");
+            return Ok(Err(error));
+        }
+        let numbers = self.applier.numbers.clone();
+        let mut txn = self.overlay.write();
+        let answer = self.applier.apply(&mut txn, self.index, proposal)?;
+        self.applier.flush(&mut txn)?;
+        let written = txn.overlaid(Table::Documents);
+        if written > self.bytes_max {
+            drop(txn);
+            self.applier.numbers = numbers;
+            self.applier.forget();
+            let message = format!(
+                "the transaction would write {written} bytes, {} are allowed",
+                self.bytes_max
+            );
+            return Ok(Err(
+                Error::new(Kind::TransactionTooLarge, message).hint("commit in smaller parts")
+            ));
+        }
+        txn.commit()?;
+        Ok(answer.result)
+    }
+
+    /// What is to be proposed to commit it; none when it has written nothing, since what it has
+    /// read was all there at the moment it began.
+    pub fn commit(&self) -> Result<Option<Commit>> {
+        if self.overlay.changes(Table::Documents).next().is_none() {
+            return Ok(None);
+        }
+        let base = self.overlay.base();
+        let names = names(&self.overlay)?;
+        let (mut places, mut numbers) = (Vec::new(), HashMap::new());
+        let mut writes = Vec::new();
+        for (key, stored) in self.overlay.changes(Table::Documents) {
+            if stored.is_none() && base.get(Table::Documents, key)?.is_none() {
+                continue;
+            }
+            let collection = collection_of(key);
+            let (Some(id), Some(name)) = (keys::document_id(key), names.get(&collection)) else {
+                return Err(StorageError::Failed("a written document has no place".into()));
+            };
+            let place = *numbers.entry(collection).or_insert_with(|| {
+                places.push(name.clone());
+                places.len() as u32 - 1
+            });
+            let body = match stored {
+                None => None,
+                Some(stored) => {
+                    let json = document::decode(stored).map(|(_, json)| json);
+                    let body = json.and_then(|json| document::without_id(json, &id));
+                    let lost = || StorageError::Failed("a written document is damaged".into());
+                    Some(body.ok_or_else(lost)?)
+                }
+            };
+            writes.push((place, FinalWrite { id, body }));
+        }
+        writes.sort_by_key(|(_, write)| write.body.is_some());
+        let reads = self.overlay.reads();
+        let mut unchanged = Vec::new();
+        for (table, space) in &reads.whole {
+            let number = u32::from_be_bytes(*space);
+            let collection = match table {
+                Table::Indexes => catalog::collection_of_index(base, number)?,
+                _ => Some(number),
+            };
+            if let Some(collection) = collection {
+                unchanged.push((collection, catalog::totals(base, collection)?.changed));
+            }
+        }
+        unchanged.sort_unstable();
+        unchanged.dedup();
+        Ok(Some(Commit { reads, unchanged, places, writes }))
+    }
+}
+
+fn collection_of(key: &[u8]) -> CollectionId {
+    key.first_chunk().map_or(0, |number| u32::from_be_bytes(*number))
+}
+
+/// Database and name of every collection.
+fn names(read: &impl Read) -> Result<HashMap<CollectionId, (String, String)>> {
+    let mut names = HashMap::new();
+    for (database, _) in catalog::databases(read)? {
+        for (collection, id) in catalog::collections(read, &database)? {
+            names.insert(id, (database.clone(), collection));
+        }
+    }
+    Ok(names)
+}
+
+impl Applier {
+    /// [`Command::Commit`]
+    pub(super) fn commit(&mut self, txn: &mut WriteTxn<'_>, commit: Commit) -> Applied {
+        if let Some(changed) = self.first_change(txn, &commit)? {
+            return Ok(Err(conflict(txn, changed)?));
+        }
+        let step = self.all_or_nothing(txn, true, |this, txn| this.write_final(txn, &commit));
+        settle(step)
+    }
+
+    fn write_final(&mut self, txn: &mut WriteTxn<'_>, commit: &Commit) -> Step<Outcome> {
+        let place = |number: u32| {
+            let (database, collection) = commit.places.get(number as usize).ok_or_else(damaged)?;
+            Step::Ok(Place { database, collection })
+        };
+        // A unique value may go from one document of the transaction to another: none of them
+        // has one until all are written.
+        for (number, write) in &commit.writes {
+            if let Some(collection) = self.collection(txn, place(*number)?)?
+                && collection.indexes.iter().any(|index| index.entry.spec.unique)
+                && let Some(old) = find(txn, collection.id, &write.id)?
+            {
+                self.unindex(txn, &collection, &old)?;
+            }
+        }
+        for (number, write) in &commit.writes {
+            let place = place(*number)?;
+            let collection = match (self.collection(txn, place)?, &write.body) {
+                (Some(found), _) => found,
+                (None, None) => continue,
+                (None, Some(body)) => self.create_for_write(txn, place, &write.id, body)?,
+            };
+            let unindexed = collection.indexes.iter().any(|index| index.entry.spec.unique);
+            let old = find(txn, collection.id, &write.id)?;
+            let old = old.map(|old| super::write::Stored { indexed: !unindexed, ..old });
+            match (&write.body, old) {
+                (Some(body), old) => {
+                    self.store(txn, place, &collection, &write.id, old.as_ref(), body.clone())?;
+                }
+                (None, Some(old)) => self.remove(txn, place, &collection, &old)?,
+                (None, None) => {}
+            }
+        }
+        Ok(Outcome::Committed(commit.writes.len() as u64))
+    }
+
+    /// The first of what a transaction has read that is another now.
+    fn first_change(&mut self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Changed>> {
+        for ((table, key), seen) in &commit.reads.points {
+            let now = txn.get(*table, key)?.map(stamp);
+            if now != *seen {
+                return Ok(Some(Changed::Row(*table, key.clone())));
+            }
+        }
+        for ((table, _), ranges) in &commit.reads.ranges {
+            for range in ranges {
+                let mut seen = range.rows.iter();
+                let rows = txn.range(*table, &range.start, &range.end)?;
+                for row in rows.map(Some).chain([None]) {
+                    let now = row.transpose()?.map(|(key, value)| (key, stamp(value)));
+                    let seen = seen.next();
+                    let seen = seen.map(|(key, stamp)| (&key[..], *stamp));
+                    if now == seen {
+                        continue;
+                    }
+                    // Of two rows the one that comes first is missing on the other side.
+                    let key = [now, seen].into_iter().flatten().map(|(key, _)| key).min();
+                    let key = key.unwrap_or_default().to_vec();
+                    return Ok(Some(Changed::Row(*table, key)));
+                }
+            }
+        }
+        for (collection, index) in &commit.unchanged {
+            if self.totals(txn, *collection)?.changed > *index {
+                return Ok(Some(Changed::Collection(*collection)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What has changed since a transaction has read it.
+enum Changed {
+    Row(Table, Vec<u8>),
+    Collection(CollectionId),
+}
+
+/// The error of a transaction that cannot be committed.
+fn conflict(read: &impl Read, changed: Changed) -> Result<Error> {
+    let (collection, id) = match changed {
+        Changed::Collection(collection) => (Some(collection), None),
+        Changed::Row(Table::Documents, key) => (Some(collection_of(&key)), keys::document_id(&key)),
+        Changed::Row(Table::Indexes, key) => {
+            let collection = catalog::collection_of_index(read, collection_of(&key))?;
+            (collection, collection.map_or(Ok(None), |id| document_of_entry(read, id, &key))?)
+        }
+        Changed::Row(..) => (None, None),
+    };
+    let name = match collection {
+        Some(collection) => names(read)?.remove(&collection),
+        None => None,
+    };
+    let (message, details) = match (name, id) {
+        (Some((database, collection)), Some(id)) => (
+            format!("the document {id} of {database}.{collection} was changed by somebody else"),
+            json!({"database": database, "collection": collection, "id": id}),
+        ),
+        (Some((database, collection)), None) => (
+            format!("{database}.{collection} was changed by somebody else"),
+            json!({"database": database, "collection": collection}),
+        ),
+        (None, _) => {
+            ("a collection that the transaction has used is gone or another".into(), json!({}))
+        }
+    };
+    Ok(Error::new(Kind::TransactionConflict, message)
+        .hint("nothing was written; begin the transaction again")
+        .details(details))
+}
+
+/// The document that an index entry stands for.
+fn document_of_entry(
+    read: &impl Read,
+    collection: CollectionId,
+    key: &[u8],
+) -> Result<Option<DocumentId>> {
+    let number = collection_of(key);
+    let known = Collection::load(read, collection)?;
+    let Some(index) = known.indexes.iter().find(|index| index.entry.id == number) else {
+        return Ok(None);
+    };
+    let Some(value) = read.get(Table::Indexes, key)? else { return Ok(None) };
+    let entry = Entry::new(key, value);
+    Ok(keys::document_id(&entry.document_key(collection, index.id_descending())))
+}
