@@ -120,7 +120,7 @@ async fn one_operation_that_fails_undoes_all() {
     let before = documents.find(json!({})).await;
     let failing = [
         (insert(json!({"_id": "a"})), 409, "duplicate_id"),
-        (insert(json!({"_id": "d", "code": 1})), 400, "duplicate_key"),
+        (insert(json!({"_id": "d", "code": 1})), 409, "unique_violation"),
     ];
     for (operation, status, code) in failing {
         let body =

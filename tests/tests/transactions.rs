@@ -227,7 +227,7 @@ async fn of_two_inserts_of_one_id_or_unique_value_one_is_refused() {
     let known = inside.post("documents", json!({"_id": 1})).await;
     known.refused(409, "duplicate_id");
     let known = inside.post("documents", json!({"_id": 9, "mail": "m"})).await;
-    known.refused(400, "duplicate_key");
+    known.refused(409, "unique_violation");
     transaction.roll_back().await.ok();
 }
 
