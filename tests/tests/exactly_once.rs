@@ -227,7 +227,7 @@ async fn the_same_call_sent_twice_at_once_happens_once() {
 /// The answers are part of the state, so a node has them that got the state as a whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_came_back_by_a_snapshot_knows_the_answers() {
-    let adjust = |settings: Settings| settings.key("SnapshotEvery", 20);
+    let adjust = |settings: Settings| settings.key("SnapshotEvery", 10);
     let (mut cluster, documents) = start("snapshot", adjust).await;
     let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
     let away = cluster.follower().await;
@@ -243,6 +243,7 @@ async fn a_node_that_came_back_by_a_snapshot_knows_the_answers() {
     }
     cluster.nodes[away].start();
     cluster.wait_active(3).await;
+    cluster.wait_caught_up().await;
     let log = cluster.nodes[away].log();
     assert!(log.contains("installed a snapshot"), "it came back without a snapshot");
     cluster.lead_with(away).await;
