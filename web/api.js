@@ -21,6 +21,13 @@ const TIMEOUT_POLL_MS = 3_000;
 const TIMEOUT_CLUSTER_MS = 60_000; // a change of members waits for the cluster to agree
 const TIMEOUT_QUERY_MS = 120_000; // the server ends long queries itself, and says why
 
+/** The level of lists, unless another is asked for. */
+export const UP_TO_DATE = 'linearizable';
+/** How old an answer of the level `bounded` may be. */
+export const FRESHNESS = '2s';
+
+let lastIndex = 0; // the highest log index that an answer has named
+
 let signedOut = () => {};
 /** Calls `listener` when the server no longer accepts the session. */
 export function onSignedOut(listener) { signedOut = listener; }
@@ -37,6 +44,7 @@ async function send(method, path, { body, etag, anyStatus = false, timeoutMs = T
   } catch (cause) {
     throw outOfReach(cause, method, timeoutMs);
   }
+  lastIndex = Math.max(lastIndex, Number(response.headers.get('X-Jettra-Index')));
   if (response.ok || anyStatus) return { text, headers: response.headers };
   const error = refusal(response, text);
   if (error.code === 'not_authenticated') signedOut();
@@ -105,17 +113,20 @@ export const cluster = {
 };
 
 const query = (fields) => new URLSearchParams(fields);
-const LEVEL = 'linearizable'; // of lists, unless another is asked for
+/** The parameters of a read level. */
+const at = (level) => query({ level,
+  ...(level === 'session' && { index: lastIndex }),
+  ...(level === 'bounded' && { freshness: FRESHNESS }) });
 
 export const databases = {
-  list: (level = LEVEL) => get(`api/dbs?${query({ level })}`),
+  list: (level = UP_TO_DATE) => get(`api/dbs?${at(level)}`),
   create: (name) => post('api/dbs', { name }),
   rename: (oldName, newName) => post('api/dbs/rename', { oldName, newName }),
   drop: (name) => send('DELETE', `api/dbs?${query({ name })}`),
 };
 
 export const collections = {
-  list: (database, level = LEVEL) => get(`api/dbs/${segment(database)}/cols?${query({ level })}`),
+  list: (database, level = UP_TO_DATE) => get(`api/dbs/${segment(database)}/cols?${at(level)}`),
   create: (database, collection) => post('api/cols', { database, collection }),
   rename: (database, oldName, newName) => post('api/cols/rename', { database, oldName, newName }),
   drop: (database, collection) => send('DELETE', `api/cols?${query({ database, collection })}`),
@@ -128,7 +139,7 @@ const documentPath = (db, col, id) =>
 
 /** Sends a query, as text, to a part of a collection; answers with text. */
 const ask = async (db, col, part, level, body) => (await send('POST',
-  `${collectionPath(db, col)}/${part}?${query({ level })}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
+  `${collectionPath(db, col)}/${part}?${at(level)}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
 
 /** Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level. */
 export const documents = {
@@ -152,10 +163,10 @@ export const documents = {
 
 /** What belongs to a collection beside its documents. Answers and bodies are text where they hold values. */
 export const collection = {
-  stats: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/stats?${query({ level })}`)).text,
+  stats: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/stats?${at(level)}`)).text,
   createIndex: (db, col, text) => send('POST', `${collectionPath(db, col)}/indexes`, { body: text }),
   dropIndex: (db, col, name) => send('DELETE', `${collectionPath(db, col)}/indexes/${segment(name)}`),
-  schema: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/schema?${query({ level })}`)).text,
+  schema: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/schema?${at(level)}`)).text,
   setSchema: (db, col, text) => send('PUT', `${collectionPath(db, col)}/schema`, { body: text }),
   removeSchema: (db, col) => send('DELETE', `${collectionPath(db, col)}/schema`),
   /** Checks what is stored against rules and schema. */

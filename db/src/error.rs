@@ -210,11 +210,16 @@ mod as_text {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::Value;
 
-    pub fn serialize<S: Serializer>(value: &Option<Box<Value>>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Box<Value>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         value.as_ref().map(ToString::to_string).serialize(to)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<Value>>, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Box<Value>>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
         let parse = |text: String| serde_json::from_str(&text).map_err(serde::de::Error::custom);
         text.map(parse).transpose()

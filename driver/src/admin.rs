@@ -1,6 +1,7 @@
 //! Sessions, the catalog of databases and collections, and the cluster's members.
 
-use crate::client::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{ClusterReply, DatabaseInfo, HealthReply, LoginReply, NodeInfo, SessionReply};
 use reqwest::Method;
@@ -9,24 +10,24 @@ use serde_json::json;
 impl Client {
     /// Checks the credentials and tells the role.
     pub async fn login(&self, username: &str, password: &str) -> Result<LoginReply> {
-        let call = Call::new(Method::POST, &["api", "login"])
+        let call = Call::plain(Method::POST, &["api", "login"])
             .body(&json!({"username": username, "password": password}));
         self.send(call).await?.json()
     }
 
     /// Ends the session that a cookie names. With Basic credentials there is none to end.
     pub async fn logout(&self) -> Result<()> {
-        self.send(Call::new(Method::POST, &["api", "logout"])).await.map(drop)
+        self.send(Call::plain(Method::POST, &["api", "logout"])).await.map(drop)
     }
 
     /// Who the cluster takes this client for.
     pub async fn session(&self) -> Result<SessionReply> {
-        self.send(Call::new(Method::GET, &["api", "v1", "session"])).await?.json()
+        self.send(Call::plain(Method::GET, &["api", "v1", "session"])).await?.json()
     }
 
     /// Changes the password of the user of this client.
     pub async fn change_password(&self, old_password: &str, new_password: &str) -> Result<()> {
-        let call = Call::new(Method::POST, &["api", "change-password"])
+        let call = Call::plain(Method::POST, &["api", "change-password"])
             .body(&json!({"oldPassword": old_password, "newPassword": new_password}));
         self.send(call).await.map(drop)
     }
@@ -39,7 +40,7 @@ impl Client {
     /// Creates a database; a success as well when it exists.
     pub async fn create_database(&self, name: &str) -> Result<()> {
         let call = Call::new(Method::POST, &["api", "dbs"]).body(&json!({"name": name}));
-        self.send(call.safe_to_repeat()).await.map(drop)
+        self.send(call).await.map(drop)
     }
 
     /// Drops a database with all its collections; a success as well when there is none.
@@ -62,7 +63,7 @@ impl Client {
     pub async fn create_collection(&self, database: &str, collection: &str) -> Result<()> {
         let body = json!({"database": database, "collection": collection});
         let call = Call::new(Method::POST, &["api", "cols"]).body(&body);
-        self.send(call.safe_to_repeat()).await.map(drop)
+        self.send(call).await.map(drop)
     }
 
     /// Drops a collection with its documents; a success as well when there is none.
@@ -81,17 +82,17 @@ impl Client {
 
     /// Members, roles and states as the answering node knows them.
     pub async fn cluster_status(&self) -> Result<ClusterReply> {
-        self.send(Call::new(Method::GET, &["api", "cluster"])).await?.json()
+        self.send(Call::plain(Method::GET, &["api", "cluster"])).await?.json()
     }
 
     /// The members only, as `GET /raft/rpc/status` lists them.
     pub async fn cluster_nodes(&self) -> Result<Vec<NodeInfo>> {
-        self.send(Call::new(Method::GET, &["raft", "rpc", "status"])).await?.json()
+        self.send(Call::plain(Method::GET, &["raft", "rpc", "status"])).await?.json()
     }
 
     /// The health answer of a node; needs no credentials.
     pub async fn health(&self) -> Result<HealthReply> {
-        self.send(Call::new(Method::GET, &["health"])).await?.json()
+        self.send(Call::plain(Method::GET, &["health"])).await?.json()
     }
 
     /// Admits the node at `url`. Registering the same node again is a success.
@@ -99,7 +100,7 @@ impl Client {
     /// Returns when the node is admitted; it becomes `ACTIVE` once it has caught up.
     pub async fn cluster_register(&self, url: &str, description: Option<&str>) -> Result<()> {
         let body = json!({"url": url, "description": description});
-        let call = Call::new(Method::POST, &["api", "cluster", "register"]).body(&body);
+        let call = Call::plain(Method::POST, &["api", "cluster", "register"]).body(&body);
         self.send(call.safe_to_repeat()).await.map(drop)
     }
 
@@ -108,7 +109,7 @@ impl Client {
     /// `force` removes it even when the remaining voters would have no live quorum.
     pub async fn cluster_deregister(&self, node: &str, force: bool) -> Result<()> {
         let body = json!({"node": node, "force": force});
-        let call = Call::new(Method::POST, &["api", "cluster", "deregister"]).body(&body);
+        let call = Call::plain(Method::POST, &["api", "cluster", "deregister"]).body(&body);
         self.send(call.safe_to_repeat()).await.map(drop)
     }
 
@@ -140,6 +141,8 @@ impl Client {
     }
 
     async fn cluster_action(&self, action: &str, body: serde_json::Value) -> Result<()> {
-        self.send(Call::new(Method::POST, &["api", "cluster", action]).body(&body)).await.map(drop)
+        self.send(Call::plain(Method::POST, &["api", "cluster", action]).body(&body))
+            .await
+            .map(drop)
     }
 }

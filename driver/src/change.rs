@@ -1,12 +1,10 @@
 //! Writing by query: update, replace, delete, find-and-modify, bulk and patch.
 //!
-//! None of these is tried again after an interruption, since a second arrival could change
-//! more: the outcome is [`Error::Unknown`](crate::Error::Unknown) then. A document that breaks a
-//! rule, the schema or a unique index changes nothing, and the error's details say what it
-//! breaks.
+//! A document that breaks a rule, the schema or a unique index changes nothing, and the error's
+//! details say what it breaks.
 
 use crate::collection::{Collection, Document, decode, with_id};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::wire::{
     BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, DocumentId, FindAndModifyBody,
     FindAndModifyReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
@@ -14,7 +12,7 @@ use crate::wire::{
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Filter and update operators, or a pipeline.
 impl From<(Value, Value)> for UpdateBody {
@@ -155,6 +153,22 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.modified(FindAndModifyBody { filter, remove: true, ..Default::default() }).await
     }
 
+    /// Puts a document at this `_id` and gives back the one that was there; `None` when there was
+    /// none.
+    ///
+    /// # Errors
+    /// Those of [`Collection::replace_one`].
+    pub async fn get_and_set(&self, id: &DocumentId, document: &T) -> Result<Option<T>> {
+        let replacement = serde_json::to_value(document);
+        self.modified(FindAndModifyBody {
+            filter: json!({"_id": id}),
+            replacement: Some(replacement.map_err(|error| Error::Invalid(error.to_string()))?),
+            upsert: true,
+            ..Default::default()
+        })
+        .await
+    }
+
     async fn modified(&self, body: FindAndModifyBody) -> Result<Option<T>> {
         self.find_and_modify(&body).await?.document.map(decode).transpose()
     }
@@ -176,7 +190,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// Those of [`Collection::bulk`], such as `duplicate_id`.
     pub async fn insert_many(&self, documents: &[T]) -> Result<BulkReply> {
         let operation =
-            |document| with_id(document).map(|(document, _)| BulkOperation::InsertOne { document });
+            |document| with_id(document).map(|document| BulkOperation::InsertOne { document });
         self.bulk(documents.iter().map(operation).collect::<Result<Vec<_>>>()?).await
     }
 

@@ -1,17 +1,22 @@
 //! The connection to a cluster: seeds, leader, deadline and retries.
 //!
-//! This is the one place that decides what is tried again. A call is repeated when it only
-//! reads, when it is marked safe to repeat, or when it cannot have reached the log: no
-//! connection, or an answer that says so (`503`, `429`). Everything else that is
-//! interrupted comes back as [`Error::Unknown`].
+//! This is the one place that decides what is tried again. A call that cannot have reached the
+//! log (no connection, or an answer that says so: `503`, `429`) always is. One that was
+//! interrupted is repeated as [`Repeat`] tells: a write of documents or of the catalog carries
+//! an idempotency key, the same in all its attempts, so that it happens once. What remains in
+//! doubt at the deadline comes back as [`Error::Unknown`].
 
+use crate::call::{Call, Open, Repeat, Scope};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
-use crate::wire::{CLIENT_HEADER, ErrorBody, ErrorDetail, LEADER_HEADER};
+use crate::wire::{
+    CLIENT_HEADER, ErrorBody, ErrorDetail, IDEMPOTENCY_HEADER, INDEX_HEADER, LEADER_HEADER,
+};
 use base64::Engine;
-use reqwest::{Method, StatusCode, header};
+use reqwest::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
@@ -20,10 +25,13 @@ use url::Url;
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    scope: Scope,
 }
 
 struct Inner {
     http: reqwest::Client,
+    /// For change feeds, whose answers have no end.
+    feeds: reqwest::Client,
     seeds: Vec<Url>,
     authorization: Option<String>,
     deadline: Duration,
@@ -31,6 +39,8 @@ struct Inner {
     follow_leader: bool,
     /// Where the next call goes: the leader once it is known, else a seed.
     target: Mutex<Url>,
+    /// Highest log index that an answer has named.
+    last_index: AtomicU64,
 }
 
 /// Collects the settings of a [`Client`].
@@ -49,6 +59,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);
 const ATTEMPT_DEFAULT: Duration = Duration::from_secs(5);
 const CONNECT_MAX: Duration = Duration::from_secs(1);
+/// Longest silence of a change feed; a node sends a comment every 10 s.
+const FEED_SILENCE_MAX: Duration = Duration::from_secs(60);
 
 impl ClientBuilder {
     /// Nodes to begin with, as `http://host:port`; the port alone is no address.
@@ -93,27 +105,33 @@ impl ClientBuilder {
             .cloned()
             .ok_or_else(|| Error::Invalid("give at least one seed node".into()))?;
         let attempt = self.attempt.unwrap_or(ATTEMPT_DEFAULT);
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_MAX)
-            .timeout(attempt)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .tcp_nodelay(true)
-            .build()
-            .map_err(|error| Error::Invalid(error.to_string()))?;
+        let build = |http: reqwest::ClientBuilder| {
+            http.build().map_err(|error| Error::Invalid(error.to_string()))
+        };
         let authorization = self.credentials.map(|(user, password)| basic(&user, &password));
         Ok(Client {
+            scope: Scope::default(),
             inner: Arc::new(Inner {
-                http,
+                http: build(http().timeout(attempt))?,
+                feeds: build(http().read_timeout(FEED_SILENCE_MAX))?,
                 seeds,
                 authorization,
                 deadline: self.deadline.unwrap_or(DEADLINE_DEFAULT),
                 attempt,
                 follow_leader: !self.stay,
                 target: Mutex::new(first),
+                last_index: AtomicU64::new(0),
             }),
         })
     }
+}
+
+fn http() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_MAX)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -137,68 +155,6 @@ impl Inner {
     /// Longest time of an attempt that may need long; what is left lets another node answer.
     fn attempt_long(&self) -> Duration {
         self.attempt.max(self.deadline * 2 / 3)
-    }
-}
-
-/// One call to the HTTP interface, before it is sent.
-pub(crate) struct Call {
-    method: Method,
-    segments: Vec<String>,
-    query: Vec<(&'static str, String)>,
-    body: Option<Result<Vec<u8>>>,
-    if_match: Option<u64>,
-    repeatable: bool,
-    reads: bool,
-    long: bool,
-}
-
-impl Call {
-    /// A call to the path made of `segments`, each escaped as one path part.
-    pub(crate) fn new(method: Method, segments: &[&str]) -> Self {
-        Call {
-            repeatable: method == Method::GET,
-            reads: method == Method::GET,
-            long: false,
-            method,
-            segments: segments.iter().map(|segment| (*segment).to_owned()).collect(),
-            query: Vec::new(),
-            body: None,
-            if_match: None,
-        }
-    }
-
-    pub(crate) fn query(mut self, key: &'static str, value: &str) -> Self {
-        self.query.push((key, value.to_owned()));
-        self
-    }
-
-    pub(crate) fn body(mut self, body: &impl Serialize) -> Self {
-        self.body =
-            Some(serde_json::to_vec(body).map_err(|error| Error::Invalid(error.to_string())));
-        self
-    }
-
-    pub(crate) fn if_match(mut self, revision: u64) -> Self {
-        self.if_match = Some(revision);
-        self
-    }
-
-    /// Says that a second arrival of the same call changes nothing more.
-    pub(crate) fn safe_to_repeat(mut self) -> Self {
-        self.repeatable = true;
-        self
-    }
-
-    /// Says that the call changes nothing, whatever its method is.
-    pub(crate) fn reads(mut self) -> Self {
-        (self.reads, self.repeatable) = (true, true);
-        self
-    }
-
-    /// Says that the node may need long for the answer, since the call looks at many documents.
-    pub(crate) fn long(mut self) -> Self {
-        self.long = true;
-        self
     }
 }
 
@@ -244,9 +200,48 @@ impl Client {
         Collection::new(self.clone(), database, name)
     }
 
+    /// The same client with this idempotency key for its next write, instead of one that it makes
+    /// by itself for each. With it a write can be repeated even by another process: it is
+    /// carried out once, and each call with the same key gets the same answer.
+    ///
+    /// Inside a transaction it says nothing, since its commit happens once anyway.
+    ///
+    /// A key is for one write: another one with it is refused as `idempotency_key_reused` (422).
+    /// It is 1 to 200 visible ASCII characters, and remembered for minutes
+    /// (`IdempotencyMinutes` of the nodes).
+    pub fn with_idempotency_key(mut self, key: &str) -> Client {
+        self.scope.key = Some(key.to_owned());
+        self
+    }
+
+    /// The same client, its calls about documents belonging to a transaction.
+    pub(crate) fn in_transaction(&self, id: &str) -> (Client, Arc<Open>) {
+        let open = Arc::new(Open::new(id));
+        let scope = Scope { transaction: Some(open.clone()), ..Scope::default() };
+        (Client { inner: self.inner.clone(), scope }, open)
+    }
+
+    /// The same client, reading at the moment that `parameter` names.
+    pub(crate) fn at_moment(mut self, parameter: &'static str, moment: String) -> Client {
+        self.scope.moment = Some((parameter, moment));
+        self
+    }
+
+    /// Longest time that a call may take with all its retries.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.inner.deadline
+    }
+
     /// The node that the next call goes to.
     pub fn target(&self) -> String {
         self.current_target().to_string()
+    }
+
+    /// The highest log index that an answer to this client or a clone of it has named; 0 before
+    /// the first. Another client that reads with [`ReadLevel::Session`] of this number sees what
+    /// this one has written.
+    pub fn last_index(&self) -> u64 {
+        self.inner.last_index.load(Ordering::Relaxed)
     }
 
     fn current_target(&self) -> Url {
@@ -259,7 +254,41 @@ impl Client {
 
     /// Sends a call, again and elsewhere where that is safe, until the deadline.
     pub(crate) async fn send(&self, mut call: Call) -> Result<Reply> {
-        let body = call.body.take().transpose()?;
+        let (key, body) = call.prepare(&self.scope)?;
+        let attempt = async |target: Url| {
+            let request = self.request(&self.inner.http, &target, &call, key.as_deref(), &body);
+            let answer = self.attempt(&target, request).await?;
+            let headers = answer.headers().clone();
+            let body = answer.bytes().await;
+            let body = body.map_err(|error| Failure::Interrupted(innermost(&error)))?.to_vec();
+            Ok(Reply { headers, body })
+        };
+        let reply = self.repeat(call.repeat, attempt).await;
+        if let (true, Some(open), Err(error)) = (call.scoped, &self.scope.transaction, &reply)
+            && (error.wants_new_transaction() || matches!(error, Error::Unknown { .. }))
+        {
+            open.set_broken();
+        }
+        reply
+    }
+
+    /// Sends a call whose answer is a stream of events. It has no body.
+    pub(crate) async fn open(&self, call: &Call) -> Result<reqwest::Response> {
+        let attempt = async |target: Url| {
+            let request = self.request(&self.inner.feeds, &target, call, None, &None);
+            let late = |_| Failure::Interrupted("the node did not answer in time".into());
+            let attempt = self.attempt(&target, request);
+            tokio::time::timeout(self.inner.attempt, attempt).await.map_err(late)?
+        };
+        self.repeat(Repeat::Reads, attempt).await
+    }
+
+    /// Makes attempts until one succeeds, another would not help, or the deadline has passed.
+    async fn repeat<R, F: Future<Output = std::result::Result<R, Failure>>>(
+        &self,
+        repeat: Repeat,
+        attempt: impl Fn(Url) -> F,
+    ) -> Result<R> {
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
         let mut turn = 0;
@@ -269,25 +298,27 @@ impl Client {
         loop {
             let target = self.current_target();
             let left = self.inner.deadline.saturating_sub(started.elapsed());
-            let attempt = tokio::time::timeout(left, self.attempt(&target, &call, body.clone()));
-            let failure = match attempt.await {
+            let failure = match tokio::time::timeout(left, attempt(target.clone())).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Interrupted("the deadline has passed".into()),
             };
             let mut last = None;
             match failure {
+                Failure::Final(error) if says_nothing_of_others(&error) => {
+                    return Err(doubt.unwrap_or(error));
+                }
                 Failure::Final(error) => return Err(error),
                 Failure::Refused(error) if error.code().is_some() => answered = Some(error),
                 Failure::Refused(error) => last = Some(error),
-                Failure::Interrupted(reason) if call.reads => {
+                Failure::Interrupted(reason) if repeat == Repeat::Reads => {
                     last = Some(self.unavailable(&self.seed_list(), reason));
                 }
                 Failure::Interrupted(reason) => doubt = Some(Error::Unknown { reason }),
             }
             self.next_seed(&target, &mut turn);
-            let repeat = doubt.is_none() || call.repeatable;
-            if !repeat || started.elapsed() + pause >= self.inner.deadline {
+            let again = doubt.is_none() || repeat != Repeat::Counts;
+            if !again || started.elapsed() + pause >= self.inner.deadline {
                 let error = doubt.or(answered).or(last);
                 return Err(error.unwrap_or_else(|| {
                     self.unavailable(&self.seed_list(), "the deadline has passed".into())
@@ -302,7 +333,7 @@ impl Client {
         self.inner.seeds.iter().map(Url::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    fn unavailable(&self, nodes: &str, reason: String) -> Error {
+    pub(crate) fn unavailable(&self, nodes: &str, reason: String) -> Error {
         Error::Unavailable { nodes: nodes.to_owned(), deadline: self.inner.deadline, reason }
     }
 
@@ -318,12 +349,14 @@ impl Client {
         }
     }
 
-    async fn attempt(
+    fn request(
         &self,
+        http: &reqwest::Client,
         target: &Url,
         call: &Call,
-        body: Option<Vec<u8>>,
-    ) -> std::result::Result<Reply, Failure> {
+        key: Option<&str>,
+        body: &Option<Vec<u8>>,
+    ) -> reqwest::RequestBuilder {
         let mut url = target.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.clear().extend(&call.segments);
@@ -331,20 +364,34 @@ impl Client {
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
         }
-        let mut request =
-            self.inner.http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
+        if let Some(level) = call.level {
+            url.query_pairs_mut().extend_pairs(level.parameters(self.last_index()));
+        }
+        let mut request = http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
         if call.long {
             request = request.timeout(self.inner.attempt_long());
         }
         if let Some(authorization) = &self.inner.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_HEADER, key);
+        }
         if let Some(revision) = call.if_match {
             request = request.header(header::IF_MATCH, format!("\"{revision}\""));
         }
         if let Some(body) = body {
-            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body.clone());
         }
+        request
+    }
+
+    /// One attempt, up to the headers of a successful answer.
+    async fn attempt(
+        &self,
+        target: &Url,
+        request: reqwest::RequestBuilder,
+    ) -> std::result::Result<reqwest::Response, Failure> {
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
                 Failure::Refused(self.unavailable(target.as_str(), innermost(&error)))
@@ -355,28 +402,13 @@ impl Client {
             }
         })?;
         self.note_leader(&answer);
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body =
-            answer.bytes().await.map_err(|error| Failure::Interrupted(innermost(&error)))?.to_vec();
+        self.note_index(&answer);
+        let status = answer.status();
         if status.is_success() {
-            return Ok(Reply { headers, body });
+            return Ok(answer);
         }
-        let detail = serde_json::from_slice::<ErrorBody>(&body)
-            .map(|body| body.error)
-            .unwrap_or_else(|_| ErrorDetail {
-                code: "unexpected_answer".into(),
-                message: format!("{target} answered {status}: {}", String::from_utf8_lossy(&body)),
-                hint: None,
-                details: None,
-                request_id: String::new(),
-            });
-        Err(match status {
-            _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                Failure::Refused(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
-            }
-            _ => Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) }),
-        })
+        let body = answer.bytes().await.map_err(|error| Failure::Interrupted(innermost(&error)))?;
+        Err(refusal(target, status, &body))
     }
 
     fn note_leader(&self, answer: &reqwest::Response) {
@@ -390,6 +422,47 @@ impl Client {
             self.set_target(url);
         }
     }
+
+    fn note_index(&self, answer: &reqwest::Response) {
+        let index = answer.headers().get(INDEX_HEADER).and_then(|value| value.to_str().ok());
+        if let Some(index) = index.and_then(|index| index.parse().ok()) {
+            self.inner.last_index.fetch_max(index, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether this end of an attempt leaves open what became of one before it, that was
+/// interrupted: its key is forgotten, or the call did not get as far as to be compared with it.
+fn says_nothing_of_others(error: &Error) -> bool {
+    error.code() == Some("idempotency_key_expired")
+        || error.status().is_some_and(|status| matches!(status, 401 | 403 | 500..))
+}
+
+/// The pause before something is tried again for the `attempt`-th time, the first being 0. It
+/// grows, and differs from that of others who try the same.
+pub(crate) fn pause_between(attempt: u32) -> Duration {
+    let longest = (PAUSE_MIN * 2_u32.pow(attempt.min(8))).min(PAUSE_MAX);
+    let random = uuid::Uuid::now_v7().as_u64_pair().1 as u32;
+    longest / 2 + (longest / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// What an answer that tells an error means for the call.
+fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
+    let detail = serde_json::from_slice::<ErrorBody>(body).map(|body| body.error);
+    let detail = detail.unwrap_or_else(|_| ErrorDetail {
+        code: "unexpected_answer".into(),
+        message: format!("{target} answered {status}: {}", String::from_utf8_lossy(body)),
+        hint: None,
+        details: None,
+        request_id: String::new(),
+    });
+    match status {
+        _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            Failure::Refused(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
+        }
+        _ => Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) }),
+    }
 }
 
 /// The cause at the end of the chain, which says more than `error sending request`.
@@ -402,25 +475,5 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_needs_a_host() {
-        assert!(parse_seed("http://127.0.0.1:8080").is_ok());
-        assert_eq!(parse_seed("127.0.0.1:8080").unwrap().as_str(), "http://127.0.0.1:8080/");
-        for bad in ["", "ftp://host", "http://"] {
-            assert!(parse_seed(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_call_without_nodes_ends_at_its_deadline() {
-        let client = Client::builder()
-            .seeds(["http://127.0.0.1:1"])
-            .deadline(Duration::from_millis(100))
-            .build()
-            .unwrap();
-        assert!(matches!(client.health().await, Err(Error::Unavailable { .. })));
-    }
-}
+#[path = "client_tests.rs"]
+mod tests;

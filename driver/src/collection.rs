@@ -1,6 +1,7 @@
 //! Typed documents of one collection.
 
-use crate::client::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::wire::{CountReply, DocumentId, ListReply, ReadLevel, WriteReply};
 use reqwest::Method;
@@ -70,39 +71,66 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     /// The same collection with another read level for its reads.
+    ///
+    /// ```no_run
+    /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
+    /// use jettra_driver::ReadLevel;
+    /// let people = client.collection::<serde_json::Value>("shop", "people");
+    /// // What this client has written, from whichever node answers.
+    /// let mine = people.clone().with_level(ReadLevel::Session(0)).count().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_level(mut self, level: ReadLevel) -> Self {
         self.level = level;
+        self
+    }
+
+    /// The same collection with this idempotency key for its next write; see
+    /// [`Client::with_idempotency_key`].
+    pub fn with_idempotency_key(mut self, key: &str) -> Self {
+        self.client = self.client.with_idempotency_key(key);
+        self
+    }
+
+    /// The same collection, its reads telling what it was after the log entry `index`. Its
+    /// collection must [keep versions](Collection::keep_versions), and it cannot be written to
+    /// ([`Error::Invalid`]).
+    ///
+    /// ```no_run
+    /// # async fn example(people: jettra_driver::Collection<serde_json::Value>)
+    /// # -> Result<(), jettra_driver::Error> {
+    /// let before = people.clone().at(1200).find_all(serde_json::json!({"city": "Lima"})).await?;
+    /// let yesterday = people.as_of("2026-03-01T12:00:00Z").count().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Its reads can fail with `too_old` (410) when that is no longer kept, `versions_off` (409)
+    /// when the collection keeps no versions, and `invalid_parameter` (400) for the future.
+    pub fn at(mut self, index: u64) -> Self {
+        self.client = self.client.at_moment("at", index.to_string());
+        self
+    }
+
+    /// As [`Collection::at`], at a time: ISO 8601, or milliseconds since 1970.
+    pub fn as_of(mut self, time: &str) -> Self {
+        self.client = self.client.at_moment("asOf", time.to_owned());
         self
     }
 
     /// Adds a document. Without an `_id` the driver makes one (UUIDv7).
     ///
     /// # Errors
-    /// `duplicate_id` (409) when the `_id` is taken. A document whose `_id` the driver made
-    /// is retried after an interruption, since a second arrival is recognised by its id.
+    /// `duplicate_id` (409) when the `_id` is taken.
     pub async fn insert(&self, document: &T) -> Result<Written> {
-        let (value, made_here) = with_id(document)?;
-        let mut call = self.call(Method::POST, "documents").body(&value);
-        if made_here {
-            call = call.safe_to_repeat();
-        }
-        match self.client.send(call).await {
-            Ok(reply) => reply.json(),
-            Err(Error::Api { status: 409, detail })
-                if made_here && detail.code == "duplicate_id" =>
-            {
-                // Nobody else knows this id: the earlier attempt went through after all.
-                let id: DocumentId = decode(value["_id"].clone())?;
-                let revision = self.get(&id).await?.map_or(0, |document| document.revision);
-                Ok(Written { id, revision, warnings: Vec::new() })
-            }
-            Err(error) => Err(error),
-        }
+        let call = self.call(Method::POST, "documents").body(&with_id(document)?);
+        self.client.send(call).await?.json()
     }
 
     /// Reads one document; `None` when there is none with this `_id`.
     pub async fn get(&self, id: &DocumentId) -> Result<Option<Document<T>>> {
-        let call = self.document_call(Method::GET, id).query("level", self.level.name());
+        let call = self.document_call(Method::GET, id).level(self.level);
         match self.client.send(call).await {
             Ok(reply) => {
                 let revision = reply.revision().unwrap_or(0);
@@ -150,7 +178,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// Number of documents.
     pub async fn count(&self) -> Result<u64> {
-        let call = self.call(Method::GET, "count").query("level", self.level.name());
+        let call = self.call(Method::GET, "count").level(self.level);
         Ok(self.client.send(call).await?.json::<CountReply>()?.count)
     }
 
@@ -158,7 +186,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     pub async fn list(&self, limit: usize, cursor: Option<&str>) -> Result<Page<T>> {
         let mut call = self
             .call(Method::GET, "documents")
-            .query("level", self.level.name())
+            .level(self.level)
             .query("limit", &limit.to_string());
         if let Some(cursor) = cursor {
             call = call.query("cursor", cursor);
@@ -170,7 +198,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     pub async fn list_from(&self, limit: usize, offset: u64) -> Result<Page<T>> {
         let call = self
             .call(Method::GET, "documents")
-            .query("level", self.level.name())
+            .level(self.level)
             .query("limit", &limit.to_string())
             .query("offset", &offset.to_string());
         self.page(call).await
@@ -184,6 +212,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Names of the database and of the collection.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        (&self.database, &self.name)
     }
 
     /// The read level of calls that name no other.
@@ -208,11 +241,24 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     pub(crate) fn document_call(&self, method: Method, id: &DocumentId) -> Call {
+        self.document_part_call(method, id, &[])
+    }
+
+    /// A call to a path below a document.
+    pub(crate) fn document_part_call(
+        &self,
+        method: Method,
+        id: &DocumentId,
+        parts: &[&str],
+    ) -> Call {
         let kind = match id {
             DocumentId::Int(_) => "int",
             DocumentId::String(_) => "string",
         };
-        self.part_call(method, "documents", &id.to_string()).query("id_type", kind)
+        let id = id.to_string();
+        let collection = [self.database.as_str(), "collections", &self.name, "documents", &id];
+        let path = [&["api", "v1", "databases"], &collection[..], parts].concat();
+        Call::new(method, &path).query("id_type", kind)
     }
 }
 
@@ -221,16 +267,15 @@ pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|error| Error::Decode(error.to_string()))
 }
 
-/// The document as JSON, and whether the `_id` in it was made here (UUIDv7).
-pub(crate) fn with_id(document: &impl Serialize) -> Result<(Value, bool)> {
+/// The document as JSON, with an `_id` (UUIDv7) when it has none.
+pub(crate) fn with_id(document: &impl Serialize) -> Result<Value> {
     let mut value =
         serde_json::to_value(document).map_err(|error| Error::Invalid(error.to_string()))?;
     let object = value
         .as_object_mut()
         .ok_or_else(|| Error::Invalid("a document must be a JSON object".into()))?;
-    let made_here = !object.contains_key("_id");
-    if made_here {
+    if !object.contains_key("_id") {
         object.shift_insert(0, "_id".into(), Value::from(uuid::Uuid::now_v7().to_string()));
     }
-    Ok((value, made_here))
+    Ok(value)
 }

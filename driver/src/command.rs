@@ -1,6 +1,7 @@
 //! Statements as text, and the hash of a database.
 
-use crate::client::{Call, Client};
+use crate::call::Call;
+use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{CommandBody, HashReply, ReadLevel};
 use reqwest::Method;
@@ -39,7 +40,7 @@ impl Client {
     ) -> Result<Value> {
         let call = Call::new(Method::POST, &["api", "command"])
             .query("db", database)
-            .query("level", level.name())
+            .level(level)
             .body(&CommandBody { command: text.to_owned() })
             .long();
         let call = if only_reads(text) { call.reads() } else { call };

@@ -50,6 +50,18 @@ impl Error {
         }
     }
 
+    /// Whether a transaction has ended without effect and can be begun again with success:
+    /// another one changed what it read (`transaction_conflict`), or the leader that held it is
+    /// gone or waited too long (`transaction_lost`).
+    pub fn wants_new_transaction(&self) -> bool {
+        matches!(self.code(), Some("transaction_conflict" | "transaction_lost"))
+    }
+
+    /// Whether nothing was carried out only because no node could do it just now.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Error::Unavailable { .. } | Error::Api { status: 429 | 503, .. })
+    }
+
     /// The HTTP status of the answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         match self {

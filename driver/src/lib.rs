@@ -2,8 +2,11 @@
 //!
 //! [`Client`] knows a list of seed nodes, follows the leader, keeps a deadline for every
 //! call and retries what is safe to retry. [`Collection`] gives typed documents, queries,
-//! indexes and schema; [`Client::command`] takes SQL, JQL and Mongo's shell language; the
-//! `cluster_*` methods administer the members. [`wire`] is the one home of the types that
+//! indexes and schema, versions ([`Collection::history`], [`Collection::at`]) and change feeds
+//! ([`Collection::watch`]). [`Client::command`] takes SQL, JQL and Mongo's shell language;
+//! [`Client::transaction`] and [`Client::batch`] make several writes one; the `cluster_*`
+//! methods administer the members. Every write carries an idempotency key, so that it happens
+//! once however often it is sent. [`wire`] is the one home of the types that
 //! travel between a node and its clients.
 //!
 //! ```no_run
@@ -26,13 +29,20 @@
 //! ```
 
 mod admin;
+mod batch;
+mod call;
 mod change;
 mod client;
 mod collection;
 mod command;
 mod error;
+#[cfg(test)]
+mod fake;
 mod query;
 mod structure;
+mod transaction;
+mod version;
+mod watch;
 pub mod wire;
 
 pub use client::{Client, ClientBuilder};
@@ -40,4 +50,6 @@ pub use collection::{Collection, Document, Page, Written};
 pub use error::{Error, Result};
 pub use query::{Find, Pages};
 pub use structure::IndexOptions;
+pub use transaction::Transaction;
+pub use watch::{Changes, Watch};
 pub use wire::{DocumentId, ReadLevel};

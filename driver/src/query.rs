@@ -2,7 +2,7 @@
 //!
 //! Filters, projections and pipelines are MongoDB's.
 
-use crate::client::Call;
+use crate::call::Call;
 use crate::collection::{Collection, Page, decode};
 use crate::error::{Error, Result};
 use crate::wire::{
@@ -289,12 +289,12 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     fn find_call(&self, find: &Find) -> Call {
         let level = find.level.unwrap_or(self.level());
-        let call = self.call(Method::POST, "find").query("level", level.name());
+        let call = self.call(Method::POST, "find").level(level);
         call.body(&find.body).reads().long()
     }
 
     fn query_call(&self, name: &str) -> Call {
-        self.call(Method::POST, name).query("level", self.level().name()).long()
+        self.call(Method::POST, name).level(self.level()).long()
     }
 }
 

@@ -63,7 +63,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `database_not_found`, `collection_not_found`.
     pub async fn list_indexes(&self) -> Result<Vec<IndexInfo>> {
-        let call = self.call(Method::GET, "indexes").query("level", self.level().name());
+        let call = self.call(Method::GET, "indexes").level(self.level());
         Ok(self.client().send(call).await?.json::<IndexesReply>()?.indexes)
     }
 
@@ -81,7 +81,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         options: &IndexOptions,
     ) -> Result<IndexInfo> {
         let call = self.call(Method::POST, "indexes").body(&options.body(keys.into())?);
-        self.client().send(call.safe_to_repeat().long()).await?.json()
+        self.client().send(call.long()).await?.json()
     }
 
     /// Drops an index by its name, or by its fields as in `city,age`.
@@ -97,7 +97,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `database_not_found`, `collection_not_found`.
     pub async fn schema(&self) -> Result<SchemaReply> {
-        let call = self.call(Method::GET, "schema").query("level", self.level().name());
+        let call = self.call(Method::GET, "schema").level(self.level());
         self.client().send(call).await?.json()
     }
 
@@ -125,7 +125,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `invalid_query` for a schema to try, `time_limit`.
     pub async fn validate(&self, validate: &ValidateBody) -> Result<ValidateReply> {
-        let call = self.call(Method::POST, "validate").query("level", self.level().name());
+        let call = self.call(Method::POST, "validate").level(self.level());
         self.client().send(call.body(validate).reads().long()).await?.json()
     }
 
@@ -134,7 +134,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `database_not_found`, `collection_not_found`.
     pub async fn stats(&self) -> Result<StatsReply> {
-        let call = self.call(Method::GET, "stats").query("level", self.level().name());
+        let call = self.call(Method::GET, "stats").level(self.level());
         self.client().send(call).await?.json()
     }
 }

@@ -3,10 +3,12 @@
 //! A node serialises these, the driver reads them; nobody else defines a wire shape.
 
 mod history;
+mod level;
 mod query;
 mod transaction;
 
 pub use history::*;
+pub use level::*;
 pub use query::*;
 pub use transaction::*;
 
@@ -106,36 +108,6 @@ impl From<String> for DocumentId {
 impl From<i64> for DocumentId {
     fn from(number: i64) -> Self {
         DocumentId::Int(number)
-    }
-}
-
-/// How fresh a read must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReadLevel {
-    /// Sees every write that was acknowledged before the read began, on every node.
-    #[default]
-    Linearizable,
-    /// The answering node's own state, possibly behind.
-    Local,
-}
-
-impl ReadLevel {
-    /// The name used in `level=`.
-    pub fn name(self) -> &'static str {
-        match self {
-            ReadLevel::Linearizable => "linearizable",
-            ReadLevel::Local => "local",
-        }
-    }
-
-    /// Parses the value of `level=`; `None` for an unknown name.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "linearizable" => Some(ReadLevel::Linearizable),
-            "local" => Some(ReadLevel::Local),
-            _ => None,
-        }
     }
 }
 

@@ -84,6 +84,10 @@ impl LineHelper {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.key).collect()
             }
+            (Kind::Transaction, _) => {
+                let open = self.client.list_transactions().await.unwrap_or_default();
+                open.into_iter().map(|transaction| transaction.id).collect()
+            }
             (Kind::Url, _) => {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.url).collect()
@@ -227,6 +231,7 @@ fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
     match words.last() {
         Some(&"--hint") => return names(Kind::Index),
         Some(&"--return") => return Some(Wanted::Words(vec!["before", "after"])),
+        Some(&"--content") => return Some(Wanted::Words(vec!["document", "delta", "both"])),
         _ => {}
     }
     match command.arguments.get(words.len()) {
@@ -331,6 +336,7 @@ impl Helper for LineHelper {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jettra_driver::ReadLevel;
 
     #[test]
     fn the_first_word_is_a_command() {
@@ -346,7 +352,8 @@ mod tests {
     #[test]
     fn the_second_word_belongs_to_the_first() {
         let (_, all) = wanted("Show d");
-        let expected = ["dbs", "databases", "collections", "cols", "tables"];
+        let expected =
+            ["dbs", "databases", "collections", "cols", "tables", "transactions", "version"];
         assert_eq!(all, [Wanted::Words(expected.to_vec())]);
     }
 
@@ -357,6 +364,9 @@ mod tests {
             ("find us", Kind::Collection),
             ("drop db ", Kind::Database),
             ("cluster remove no", Kind::Node),
+            ("end transaction 01", Kind::Transaction),
+            ("versions on us", Kind::Collection),
+            ("watch us", Kind::Collection),
             ("get users ", Kind::Id),
         ];
         for (text, kind) in table {
@@ -366,7 +376,7 @@ mod tests {
 
     #[test]
     fn fixed_values_and_flags_are_offered() {
-        assert_eq!(wanted(".level ").1, [Wanted::Words(vec!["linearizable", "local"])]);
+        assert_eq!(wanted(".level ").1, [Wanted::Words(ReadLevel::NAMES.to_vec())]);
         assert_eq!(wanted("cluster remove node1 ").1, [Wanted::Words(vec!["--force"])]);
         assert!(wanted("whoami ").1.is_empty());
         let (_, all) = wanted("find users {\"a\": 1} --l");
@@ -374,6 +384,8 @@ mod tests {
             panic!("{all:?}");
         };
         assert!(flags.contains(&"--limit") && flags.contains(&"--hint"), "{flags:?}");
+        let contents = Wanted::Words(vec!["document", "delta", "both"]);
+        assert_eq!(wanted("watch c --content d").1, [contents]);
         assert_eq!(wanted("modify c {} --return ").1, [Wanted::Words(vec!["before", "after"])]);
     }
 

@@ -57,11 +57,6 @@ fn driver_exit_code(error: &Error) -> u8 {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Driver(error) if error.code() == Some("not_authenticated") => write!(
-                f,
-                "{error}\nIn the shell type: login <user>. A script names a file with \
-                 --password-file, or sets JETTRA_PASSWORD."
-            ),
             Failure::Driver(Error::Api { detail, .. }) if detail.code == "syntax_error" => {
                 f.write_str(&detail.message)?;
                 f.write_str(&source_line(detail))
@@ -69,12 +64,33 @@ impl fmt::Display for Failure {
             Failure::Driver(error) => {
                 error.fmt(f)?;
                 f.write_str(&other_violations(error))?;
-                f.write_str(&done_all_the_same(error))
+                f.write_str(&done_all_the_same(error))?;
+                f.write_str(&next_step(error))
             }
             Failure::Refused(text) | Failure::Usage(text) => f.write_str(text),
             Failure::Cancelled => f.write_str("cancelled; if it was a write, it may have happened"),
         }
     }
+}
+
+/// What a person types next after an error with this code.
+#[rustfmt::skip]
+const NEXT_STEPS: &[(&str, &str)] = &[
+    ("not_authenticated", "In the shell type: login <user>. A script names a file with \
+        --password-file, or sets JETTRA_PASSWORD."),
+    ("transaction_conflict", "Nothing of the transaction was written. Type begin, and do it again."),
+    ("transaction_lost", "Nothing of the transaction was written. Type rollback, then begin, and \
+        do it again."),
+    ("transaction_too_large", "Type rollback, and divide it into smaller transactions."),
+    ("not_in_transaction", "Type commit or rollback first."),
+    ("versions_off", "Turn them on with: versions on <collection>"),
+    ("version_not_found", "See which there are with: history <collection> <id>"),
+    ("too_old", "See what is kept with: versions <collection>"),
+];
+
+fn next_step(error: &Error) -> String {
+    let step = NEXT_STEPS.iter().find(|(code, _)| error.code() == Some(code));
+    step.map_or(String::new(), |(_, text)| format!("\n{text}"))
 }
 
 /// The line of a statement that is wrong, and below it a caret under the place.
@@ -233,8 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_login_names_the_next_step() {
+    fn errors_name_the_next_step() {
         let text = answer(401, "not_authenticated").to_string();
         assert!(text.contains("try this") && text.contains("login <user>"));
+        let text = answer(409, "transaction_conflict").to_string();
+        assert!(text.ends_with("Type begin, and do it again."), "{text}");
     }
 }

@@ -70,10 +70,12 @@ fn start_shell(options: &Options, runtime: Runtime) -> Result<u8, Failure> {
         let refused = |error| Failure::Refused(format!("the terminal failed: {error}"));
         return repl::run(shell).map_err(refused);
     }
-    if scripted {
-        return Ok(run_scripts(&mut shell, options));
-    }
-    Ok(code(script::run(&mut shell, std::io::stdin().lock(), "stdin")))
+    let code = match scripted {
+        true => run_scripts(&mut shell, options),
+        false => code(script::run(&mut shell, std::io::stdin().lock(), "stdin")),
+    };
+    shell.close();
+    Ok(code)
 }
 
 /// Runs the statements of `-e`, then the files of `-f`.

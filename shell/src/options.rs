@@ -8,6 +8,7 @@ use crate::print::Mode;
 use crate::run::{Connection, Settings};
 use clap::{Parser, Subcommand};
 use jettra_driver::ReadLevel;
+use jettra_driver::wire::{BadLevel, parse_time};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,8 +62,8 @@ pub(crate) struct Options {
     /// Form of the output; a table on a terminal, else json
     #[arg(short, long, value_name = "MODE")]
     pub(crate) mode: Option<Mode>,
-    /// How fresh reads are: linearizable or local
-    #[arg(long, value_parser = read_level, default_value = "linearizable", global = true)]
+    /// How fresh reads are: linearizable, leader, session, bounded=2s, local or auto
+    #[arg(long, value_parser = level_option, default_value = "linearizable", global = true)]
     pub(crate) level: ReadLevel,
     /// Longest time of one call, for example 500ms, 15s or 2m
     #[arg(long, value_parser = duration, default_value = "15s", global = true)]
@@ -128,26 +129,27 @@ pub(crate) fn read_password(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn read_level(name: &str) -> Result<ReadLevel, String> {
-    ReadLevel::parse(name).ok_or_else(|| "write linearizable or local".into())
+fn level_option(text: &str) -> Result<ReadLevel, String> {
+    match text.split_once(['=', ' ']) {
+        Some((name, value)) => level(name, Some(value)),
+        None => level(text, None),
+    }
+}
+
+/// A read level by its name; a session without a log index is that of the shell.
+pub(crate) fn level(name: &str, value: Option<&str>) -> Result<ReadLevel, String> {
+    let value = value.or((name == "session").then_some("0"));
+    ReadLevel::parse(name, value).map_err(|bad| match bad {
+        BadLevel::Name => format!("{name:?} is no read level; {bad}"),
+        _ => bad.to_string(),
+    })
 }
 
 /// Reads a time with its unit: `ms`, `s` or `m`; a number alone counts seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(end) => text.split_at(end),
-        None => (text, "s"),
-    };
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        _ => return Err("write a number with ms, s or m, for example 10s".into()),
-    };
-    match number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_ms)) {
-        Some(0) | None => Err("write a number above zero, for example 10s".into()),
-        Some(ms) => Ok(Duration::from_millis(ms)),
-    }
+    let seconds = text.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = if seconds { parse_time(&format!("{text}s")) } else { parse_time(text) };
+    parsed.ok_or_else(|| "write a number above zero with ms, s or m, for example 10s".into())
 }
 
 #[cfg(test)]
@@ -166,6 +168,24 @@ mod tests {
         let options = Options::parse_from(line);
         assert_eq!(options.url, ["http://a", "http://b", "c"]);
         assert_eq!(options.execute, ["x", "y"]);
+    }
+
+    #[test]
+    fn levels_come_with_what_they_need() {
+        let level = |text| Options::try_parse_from(["jettra", "--level", text]).map(|o| o.level);
+        let two = ReadLevel::Bounded(Duration::from_secs(2));
+        let table = [
+            ("bounded=2s", two),
+            ("bounded 2s", two),
+            ("session", ReadLevel::Session(0)),
+            ("session=17", ReadLevel::Session(17)),
+            ("weak", ReadLevel::Leader),
+        ];
+        for (text, expected) in table {
+            assert_eq!(level(text).unwrap(), expected, "{text}");
+        }
+        assert!(level("quick").unwrap_err().to_string().contains("\"quick\" is no read level"));
+        assert!(level("bounded").unwrap_err().to_string().contains("needs a time"));
     }
 
     #[test]

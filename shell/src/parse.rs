@@ -3,6 +3,7 @@
 //! Help and completion are made from the same table, so a command cannot be in one and
 //! not in the other.
 
+mod changes;
 mod documents;
 mod read;
 mod table;
@@ -92,6 +93,10 @@ pub(crate) enum Kind {
     Operations,
     /// An index of the collection.
     Index,
+    /// A version of a document.
+    Version,
+    /// An open transaction.
+    Transaction,
     /// A statement of a query language.
     Text,
     /// A member of the cluster.
@@ -104,6 +109,8 @@ pub(crate) enum Kind {
     Switch,
     /// A read level.
     Level,
+    /// The time of a bounded level, or the log index of a session.
+    LevelValue,
     /// A path.
     File,
     /// A command's name.
@@ -134,12 +141,15 @@ impl Kind {
             Pipeline => "pipeline",
             Operations => "operations",
             Index => "index",
+            Version => "version",
+            Transaction => "transaction",
             Text => "statement",
             Node => "node",
             Description => "description",
             OutputMode => "table|json|ndjson|line|compact",
             Switch => "on|off",
-            Level => "linearizable|local",
+            Level => "linearizable|leader|session|bounded|local|auto",
+            LevelValue => "time|index",
             File => "file",
             Kind::Command => "command",
         }

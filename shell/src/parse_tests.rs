@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::statement::{
-    CatalogAction, ClusterAction, DocumentAction, ShellAction, StructureAction,
+    CatalogAction, ClusterAction, DocumentAction, Moment, ShellAction, StructureAction,
+    TransactionAction, VersionAction, WatchAction,
 };
 use jettra_driver::wire::{
-    AggregateBody, BulkBody, BulkOperation, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
-    ReplaceBody, ReturnForm, SchemaBody, SchemaMode, UpdateBody, ValidateBody,
+    AggregateBody, BatchBody, BatchOperation, BulkBody, BulkOperation, ChangeContent, Condition,
+    CountBody, DeleteBody, ExplainLevel, FindAndModifyBody, ReplaceBody, ReturnForm, SchemaBody,
+    SchemaMode, UpdateBody, ValidateBody, VersionsBody,
 };
-use jettra_driver::{DocumentId, Find, IndexOptions};
+use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel, Watch};
 use serde_json::json;
 
 fn document_action(text: &str) -> DocumentAction {
@@ -254,6 +256,105 @@ fn words_of_indexes_and_schemas() {
 }
 
 #[test]
+fn the_moment_that_is_read_stands_among_the_flags() {
+    let moment = |text: &str| match parse(text) {
+        Ok(Statement::Documents { moment, .. }) => moment,
+        other => panic!("{text}: {other:?}"),
+    };
+    let time = || Some(Moment::Time("2026-03-01T12:00:00Z".into()));
+    let table = [
+        ("find u", None),
+        ("find u --at 12", Some(Moment::Index(12))),
+        (r#"find u --limit 3 {"a": 1} --as-of 2026-03-01T12:00:00Z --sort a"#, time()),
+        ("find u 7 --at 12", Some(Moment::Index(12))),
+        ("get u --as-of 2026-03-01T12:00:00Z 7", time()),
+        (r#"count u {"a": 1} --at 12 --hint by_a"#, Some(Moment::Index(12))),
+    ];
+    for (text, expected) in table {
+        assert_eq!(moment(text), expected, "{text}");
+    }
+    assert_eq!(document_action("find u --at 12 7"), DocumentAction::Get(7.into()));
+    assert!(parse("find u --at 1 --as-of 2").unwrap_err().contains("only one of"));
+    assert!(parse("get u 7 --at now").unwrap_err().contains("whole number"));
+}
+
+#[test]
+fn words_of_transactions() {
+    let table = [
+        ("begin", TransactionAction::Begin),
+        ("BEGIN TRANSACTION;", TransactionAction::Begin),
+        ("start transaction", TransactionAction::Begin),
+        ("commit;", TransactionAction::Commit),
+        ("rollback", TransactionAction::Rollback),
+        ("show transactions", TransactionAction::Show),
+        ("end transaction t1", TransactionAction::End("t1".into())),
+    ];
+    for (text, expected) in table {
+        assert_eq!(parse(text), Ok(Statement::Transaction(expected)), "{text}");
+    }
+    assert!(parse("end transaction").unwrap_err().contains("the transaction is missing"));
+    let text = r#"batch {"if": [{"database": "d", "collection": "c", "id": 7, "exists": false}],
+        "then": [{"delete": {"database": "d", "collection": "c", "filter": {}, "multi": true}}]}"#;
+    let expected = BatchBody::default()
+        .when(Condition::absent("d", "c", 7))
+        .then(BatchOperation::delete("d", "c", json!({}), true));
+    assert_eq!(parse(text), Ok(Statement::Batch(expected)));
+    let error = parse(r#"batch {"then": [{"explode": {}}]}"#).unwrap_err();
+    assert!(error.contains("explode") && error.contains("for example"), "{error}");
+}
+
+#[test]
+fn words_of_versions() {
+    let id = || DocumentId::Int(7);
+    let table = [
+        ("history u 7", VersionAction::History(id())),
+        ("show version u 7 42.1", VersionAction::Show { id: id(), version: "42.1".into() }),
+        ("diff u 7 42", VersionAction::Diff { id: id(), from: "42".into(), to: None }),
+        (
+            "diff u 7 42 50",
+            VersionAction::Diff { id: id(), from: "42".into(), to: Some("50".into()) },
+        ),
+        ("revert u 7 42", VersionAction::Revert { id: id(), version: "42".into() }),
+        ("undelete u 7", VersionAction::Undelete(id())),
+        ("versions u", VersionAction::Settings),
+        ("versions on u", VersionAction::Keep(VersionsBody::default())),
+        (
+            "versions on u --keep 20 --days 30",
+            VersionAction::Keep(VersionsBody { keep: Some(20), keep_seconds: Some(2_592_000) }),
+        ),
+        ("versions off u", VersionAction::Forget { force: false }),
+        ("versions off u --force", VersionAction::Forget { force: true }),
+    ];
+    for (text, expected) in table {
+        let expected = Statement::Versions { collection: "u".into(), action: expected };
+        assert_eq!(parse(text), Ok(expected), "{text}");
+    }
+    assert!(parse("revert u 7").unwrap_err().contains("the version, such as 42"));
+}
+
+#[test]
+fn what_is_watched() {
+    let table = [
+        ("watch", None, Watch::new(), None),
+        ("watch u", Some("u"), Watch::new(), None),
+        ("watch --count 2", None, Watch::new(), Some(2)),
+        (
+            r#"watch u {"a": 1} --content delta --after x.1 --count 5"#,
+            Some("u"),
+            Watch::new().filter(json!({"a": 1})).content(ChangeContent::Delta).after("x.1"),
+            Some(5),
+        ),
+        (r#"watch --count 1 {"a": 1}"#, None, Watch::new().filter(json!({"a": 1})), Some(1)),
+    ];
+    for (text, collection, watch, count) in table {
+        let collection = collection.map(str::to_owned);
+        let expected = Statement::Watch(WatchAction { collection, watch, count });
+        assert_eq!(parse(text), Ok(expected), "{text}");
+    }
+    assert!(parse("watch u --content all").unwrap_err().contains("not one of document, delta"));
+}
+
+#[test]
 fn statements_of_the_query_languages_are_passed_on_as_they_are() {
     let table = [
         ("select * from a;", "select * from a"),
@@ -311,7 +412,14 @@ fn a_description_is_the_rest_of_the_line() {
 #[test]
 fn settings_name_their_values_when_one_is_wrong() {
     assert_eq!(parse(".timer on").unwrap(), Statement::Shell(ShellAction::Timer(true)));
-    assert!(parse(".level strong").unwrap_err().contains("linearizable|local"));
+    let level = |level| Statement::Shell(ShellAction::Level(level));
+    assert_eq!(parse(".level strong").unwrap(), level(ReadLevel::Linearizable));
+    assert_eq!(parse(".level session").unwrap(), level(ReadLevel::Session(0)));
+    let half = std::time::Duration::from_millis(500);
+    assert_eq!(parse(".level bounded 500ms").unwrap(), level(ReadLevel::Bounded(half)));
+    assert!(parse(".level quick").unwrap_err().contains("linearizable|leader"));
+    assert!(parse(".level bounded").unwrap_err().contains("needs a time"));
+    assert!(parse(".level session x").unwrap_err().contains("needs a log index"));
     assert!(parse(".mode xml").unwrap_err().contains("ndjson"));
 }
 

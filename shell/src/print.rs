@@ -1,8 +1,10 @@
 //! Turns results into text: tables, JSON, lines.
 
+mod changes;
 mod plan;
 mod report;
 
+pub(crate) use changes::{batch, diff, event_line, history, transactions, versions, versions_text};
 pub(crate) use plan::plan;
 pub(crate) use report::{
     bulk_summary, hashes, indexes, schema, stats, update_summary, validated, violation,

@@ -47,6 +47,7 @@ pub(crate) fn run(mut shell: Shell) -> rustyline::Result<u8> {
             Err(error) => return Err(error),
         }
     }
+    shell.close();
     say("Goodbye!\n");
     Ok(exit::OK)
 }
@@ -87,17 +88,31 @@ fn greet(shell: &mut Shell) {
     }
 }
 
-/// The prompt without and with colours: database, node and the node's role.
+/// The prompt without and with colours: database, node and the node's role, open transaction.
 fn prompt(shell: &Shell) -> (String, String) {
     let database = shell.session.database().map(printable);
     let database = database.map_or(String::new(), |name| format!(":{name}"));
     let place = place(health(shell).as_ref());
-    let plain = format!("jettra{database}{place}> ");
+    let transaction = marker(shell.session.transaction_id());
+    let plain = format!("jettra{database}{place}> {transaction}");
     let styled = match colours() {
-        true => format!("\x1b[1mjettra{database}\x1b[0m\x1b[90m{place}\x1b[0m> "),
+        true => {
+            format!(
+                "\x1b[1mjettra{database}\x1b[0m\x1b[90m{place}\x1b[0m> \x1b[33m{transaction}\x1b[0m"
+            )
+        }
         false => plain.clone(),
     };
     (plain, styled)
+}
+
+/// The beginning of the id of the open transaction.
+fn marker(id: Option<&str>) -> String {
+    let Some(id) = id else {
+        return String::new();
+    };
+    let beginning: String = id.chars().take(4).collect();
+    format!("(TX:{}) ", printable(&beginning))
 }
 
 fn health(shell: &Shell) -> Option<HealthReply> {
@@ -191,5 +206,7 @@ mod tests {
         health.status = "no_leader".into();
         assert_eq!(place(Some(&health)), "@node2[F, no leader]");
         assert_eq!(place(None), "@no answer");
+        assert_eq!(marker(Some("0197f3c0-1")), "(TX:0197) ");
+        assert_eq!(marker(None), "");
     }
 }

@@ -1,19 +1,23 @@
 //! Runs statements against the cluster.
 
 mod account;
+mod catalog;
 mod cluster;
 mod documents;
 mod find;
 mod structure;
 mod text;
+mod transaction;
+mod version;
+mod watch;
 
 use crate::ask;
 use crate::failure::Failure;
 use crate::lookup::lookup;
 use crate::parse::{Command, EXAMPLES, GROUPS};
-use crate::print::{Format, Mode, Output, database_rows};
-use crate::statement::{CatalogAction, ShellAction, Statement};
-use jettra_driver::{Client, Collection, ReadLevel};
+use crate::print::{Format, Mode, Output};
+use crate::statement::{CatalogAction, ShellAction, Statement, StructureAction, VersionAction};
+use jettra_driver::{Client, Collection, ReadLevel, Transaction};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -72,6 +76,9 @@ pub(crate) struct Session {
     database: Option<String>,
     /// Addresses of this cluster's nodes, as far as they are known.
     members: Vec<String>,
+    /// One that the cluster has lost stays here until `commit` or `rollback`, so that no
+    /// statement that was meant for it is carried out by itself.
+    transaction: Option<Transaction>,
     /// What can be switched.
     pub(crate) settings: Settings,
 }
@@ -84,6 +91,7 @@ impl Session {
             members: connection.seeds.clone(),
             connection,
             database: None,
+            transaction: None,
             settings,
         })
     }
@@ -111,6 +119,10 @@ impl Session {
 
     /// Runs one statement.
     pub(crate) async fn run(&mut self, statement: Statement) -> Ran {
+        if self.transaction.is_some() && !may_stand_in_transaction(&statement) {
+            let text = "this does not belong to a transaction; type commit or rollback first";
+            return refused(text.into());
+        }
         match statement {
             Statement::Connect { url, stay } => self.connect(url, stay).await,
             Statement::Login { user, password } => self.login(user, password).await,
@@ -119,44 +131,19 @@ impl Session {
             Statement::Session => Ok(record(&self.client.session().await?)),
             Statement::Health => self.health().await,
             Statement::Cluster(action) => self.cluster(action).await,
-            Statement::Documents { collection, action } => {
-                self.documents(&collection, action).await
+            Statement::Documents { collection, moment, action } => {
+                self.documents(&collection, moment, action).await
             }
             Statement::Structure { collection, action } => {
                 self.structure(&collection, action).await
             }
+            Statement::Versions { collection, action } => self.version(&collection, action).await,
+            Statement::Watch(action) => self.watch(action).await,
+            Statement::Transaction(action) => self.transaction(action).await,
+            Statement::Batch(batch) => self.batch(&batch).await,
             Statement::Text(text) => self.text(&text).await,
             Statement::Shell(action) => self.shell(action),
             Statement::Catalog(action) => self.catalog(action).await,
-        }
-    }
-
-    async fn catalog(&mut self, action: CatalogAction) -> Ran {
-        match action {
-            CatalogAction::Use(name) => self.use_database(name).await,
-            CatalogAction::ShowDatabases => {
-                let databases = self.client.list_databases().await?;
-                Ok(Output::Rows(database_rows(&databases)))
-            }
-            CatalogAction::ShowCollections => self.show_collections().await,
-            CatalogAction::CreateDatabase(name) => {
-                self.client.create_database(&name).await?;
-                done(format!("Created database {name}."))
-            }
-            CatalogAction::CreateCollection(name) => {
-                let database = self.need_database()?;
-                self.client.create_collection(database, &name).await?;
-                done(format!("Created collection {database}.{name}."))
-            }
-            CatalogAction::DropDatabase(name) => self.drop_database(&name).await,
-            CatalogAction::DropCollection(name) => self.drop_collection(&name).await,
-            CatalogAction::RenameDatabase { from, to } => self.rename_database(&from, to).await,
-            CatalogAction::RenameCollection { from, to } => {
-                let database = self.need_database()?;
-                self.client.rename_collection(database, &from, &to).await?;
-                done(format!("Renamed collection {from} to {to}."))
-            }
-            CatalogAction::Hash(database) => self.hash(database).await,
         }
     }
 
@@ -166,52 +153,16 @@ impl Session {
         })
     }
 
+    /// A collection as the open transaction sees it, if there is one.
     fn collection(&self, name: &str) -> Result<Collection<Value>, Failure> {
-        let collection = self.client.collection(self.need_database()?, name);
+        let collection = self.inside().collection(self.need_database()?, name);
         Ok(collection.with_level(self.settings.level))
     }
 
-    async fn use_database(&mut self, name: String) -> Ran {
-        let databases = self.client.list_databases().await?;
-        if !databases.iter().any(|database| database.name == name) {
-            return refused(format!(
-                "there is no database {name:?}; create it with: create db {name}"
-            ));
-        }
-        self.database = Some(name.clone());
-        done(format!("Using database {name}."))
-    }
-
-    async fn show_collections(&self) -> Ran {
-        let names = self.client.list_collections(self.need_database()?).await?;
-        let rows = names.iter().map(|name| json!({"collection": name}));
-        Ok(Output::Rows(rows.collect()))
-    }
-
-    async fn drop_database(&mut self, name: &str) -> Ran {
-        self.confirm_name(&format!("Drops database {name} with all its documents."), name)?;
-        self.client.drop_database(name).await?;
-        if self.database.as_deref() == Some(name) {
-            self.database = None;
-        }
-        done(format!("Dropped database {name}."))
-    }
-
-    async fn drop_collection(&self, name: &str) -> Ran {
-        let database = self.need_database()?;
-        let warning = format!("Drops collection {database}.{name} with all its documents.");
-        self.confirm_name(&warning, name)?;
-        self.client.drop_collection(database, name).await?;
-        done(format!("Dropped collection {database}.{name}."))
-    }
-
-    async fn rename_database(&mut self, from: &str, to: String) -> Ran {
-        self.client.rename_database(from, &to).await?;
-        let text = format!("Renamed database {from} to {to}.");
-        if self.database.as_deref() == Some(from) {
-            self.database = Some(to);
-        }
-        done(text)
+    /// A collection as everybody sees it.
+    fn outside(&self, name: &str) -> Result<Collection<Value>, Failure> {
+        let collection = self.client.collection(self.need_database()?, name);
+        Ok(collection.with_level(self.settings.level))
     }
 
     async fn health(&self) -> Ran {
@@ -258,6 +209,31 @@ impl Session {
             Some(answer) if agrees(answer.trim()) => Ok(()),
             _ => Err(Failure::Refused("not confirmed; nothing was changed".into())),
         }
+    }
+}
+
+/// Whether a statement can be run while a transaction is open. What changes the catalog, or who
+/// is connected to what, cannot.
+fn may_stand_in_transaction(statement: &Statement) -> bool {
+    use CatalogAction::{Hash, ShowCollections, ShowDatabases, Use};
+    use StructureAction::{Indexes, Schema, Stats, Validate};
+    use VersionAction::{Diff, History, Settings, Show};
+    match statement {
+        Statement::Connect { .. }
+        | Statement::Login { .. }
+        | Statement::Logout
+        | Statement::Password(_)
+        | Statement::Batch(_) => false,
+        Statement::Catalog(action) => {
+            matches!(action, Use(_) | ShowDatabases | ShowCollections | Hash(_))
+        }
+        Statement::Structure { action, .. } => {
+            matches!(action, Indexes | Schema | Stats | Validate(_))
+        }
+        Statement::Versions { action, .. } => {
+            matches!(action, History(_) | Show { .. } | Diff { .. } | Settings)
+        }
+        _ => true,
     }
 }
 
@@ -344,6 +320,44 @@ mod tests {
     fn what_a_command_does_is_said_once() {
         let texts: HashSet<&str> = commands().map(|command| command.help).collect();
         assert_eq!(texts.len(), commands().count());
+    }
+
+    #[test]
+    fn what_changes_the_catalog_does_not_belong_to_a_transaction() {
+        let inside = [
+            "insert u {}",
+            "SELECT * FROM u",
+            "find u",
+            "commit",
+            "show dbs",
+            "indexes u",
+            "history u 7",
+            "versions u",
+            "watch u",
+            "status",
+            "health",
+            "use d",
+            ".timer on",
+        ];
+        let outside = [
+            "create index u a",
+            "drop db d",
+            "create col c",
+            "schema drop u",
+            "versions on u",
+            "versions off u",
+            "revert u 7 1",
+            "undelete u 7",
+            "batch {}",
+            "login ada",
+            "logout",
+            "connect http://h:1",
+        ];
+        let table = inside.map(|text| (text, true));
+        for (text, expected) in table.into_iter().chain(outside.map(|text| (text, false))) {
+            let statement = parse(text).unwrap();
+            assert_eq!(may_stand_in_transaction(&statement), expected, "{text}");
+        }
     }
 
     #[test]

@@ -63,10 +63,18 @@ impl Shell {
         }
     }
 
-    /// Runs until the end or, when a person is there, until Ctrl-C.
+    /// Ends the session: what was not committed is given up, and the person is told so.
+    pub(crate) fn close(&mut self) {
+        if self.runtime.block_on(self.session.close()) {
+            eprintln!("The transaction was still open; it was rolled back.");
+        }
+    }
+
+    /// Runs until the end or, when a person is there, until Ctrl-C. A change feed has no other
+    /// end, and sees to Ctrl-C itself.
     fn run(&mut self, statement: Statement) -> Ran {
         let session = &mut self.session;
-        if !session.settings.interactive {
+        if !session.settings.interactive || matches!(statement, Statement::Watch(_)) {
             return self.runtime.block_on(session.run(statement));
         }
         self.runtime.block_on(async {

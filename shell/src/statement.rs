@@ -2,10 +2,10 @@
 
 use crate::print::Mode;
 use jettra_driver::wire::{
-    AggregateBody, BulkBody, CountBody, DeleteBody, FindAndModifyBody, ReplaceBody, SchemaBody,
-    UpdateBody, ValidateBody,
+    AggregateBody, BatchBody, BulkBody, CountBody, DeleteBody, FindAndModifyBody, ReplaceBody,
+    SchemaBody, UpdateBody, ValidateBody, VersionsBody,
 };
-use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel};
+use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel, Watch};
 use serde_json::Value;
 
 /// One statement.
@@ -25,10 +25,18 @@ pub(crate) enum Statement {
     Health,
     /// Something about databases and collections.
     Catalog(CatalogAction),
-    /// Something about the documents of one collection.
-    Documents { collection: String, action: DocumentAction },
+    /// Something about the documents of one collection, as it is or as it was.
+    Documents { collection: String, moment: Option<Moment>, action: DocumentAction },
     /// Something about the indexes or the schema of one collection.
     Structure { collection: String, action: StructureAction },
+    /// Something about the versions of documents of one collection.
+    Versions { collection: String, action: VersionAction },
+    /// Print changes as they happen.
+    Watch(WatchAction),
+    /// Something about transactions.
+    Transaction(TransactionAction),
+    /// Operations that are carried out together.
+    Batch(BatchBody),
     /// A statement of a query language, for the cluster as it is.
     Text(String),
     /// Something about the members of the cluster.
@@ -97,6 +105,62 @@ pub(crate) enum DocumentAction {
     DeleteMatching(Box<DeleteBody>),
     /// Many changes in one step.
     Bulk(BulkBody),
+}
+
+/// When a collection was what is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Moment {
+    /// After this log index.
+    Index(u64),
+    /// At this time.
+    Time(String),
+}
+
+/// What to do with transactions.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TransactionAction {
+    /// Begin one.
+    Begin,
+    /// Make its writes take effect.
+    Commit,
+    /// Give its writes up.
+    Rollback,
+    /// List those that are open.
+    Show,
+    /// Roll back that with this id.
+    End(String),
+}
+
+/// What to do with versions of documents.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum VersionAction {
+    /// List those of a document.
+    History(DocumentId),
+    /// Show a document as it was.
+    Show { id: DocumentId, version: String },
+    /// Compare a version with another, or with the document as it is.
+    Diff { id: DocumentId, from: String, to: Option<String> },
+    /// Make a document what it was.
+    Revert { id: DocumentId, version: String },
+    /// Put a deleted document back.
+    Undelete(DocumentId),
+    /// Show whether versions are kept.
+    Settings,
+    /// Keep versions from now on.
+    Keep(VersionsBody),
+    /// Drop them and keep none; without `force` the person is asked.
+    Forget { force: bool },
+}
+
+/// Which changes to print.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WatchAction {
+    /// Those of this collection, or of the whole database.
+    pub(crate) collection: Option<String>,
+    /// Which of them, and how much of each.
+    pub(crate) watch: Watch,
+    /// So many; without end when not given.
+    pub(crate) count: Option<u64>,
 }
 
 /// What to do with indexes and schema.

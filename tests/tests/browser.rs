@@ -1,7 +1,7 @@
 //! A person at the page of a real cluster, from the first wrong password to logging out.
 
 use jettra_tests::browser::Browser;
-use jettra_tests::{ADMIN, Cluster, PASSWORD};
+use jettra_tests::{ADMIN, Cluster, PASSWORD, wait_until};
 use serde_json::{Value, json};
 
 /// Does not fit the 53 bits of a JavaScript number.
@@ -27,6 +27,7 @@ async fn a_person_uses_the_page() {
     overwrites_what_another_saved(&browser, &cluster).await;
     deletes_it(&browser).await;
     turns_pages(&browser, &cluster).await;
+    chooses_how_fresh_reads_are(&browser).await;
     sees_a_node_die_and_come_back(&browser, &mut cluster).await;
     makes_another_node_lead(&browser, &cluster).await;
     logs_out(&browser).await;
@@ -117,6 +118,30 @@ async fn deletes_it(browser: &Browser) {
     browser.click("@confirm-ok").await;
     browser.see("@empty-doc-add").await;
     browser.see_no("@doc-row").await;
+}
+
+/// Each level is asked for with what it needs, and answered.
+async fn chooses_how_fresh_reads_are(browser: &Browser) {
+    let asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)
+        .some((name) => new RegExp(arguments[0]).test(name))";
+    for (level, parameters) in [
+        ("session", "find[?]level=session&index=[1-9]"),
+        ("bounded", "find[?]level=bounded&freshness=2s"),
+        ("leader", "find[?]level=leader"),
+        ("auto", "find[?]level=auto"),
+        ("local", "find[?]level=local"),
+        ("linearizable", "find[?]level=linearizable"),
+    ] {
+        browser.click(&format!("@read-level option[value={level}]")).await;
+        wait_until(&format!("documents are read at {level}"), async || {
+            let found = browser.run(asked, vec![json!(parameters)]).await;
+            if found == true { Ok(()) } else { Err(found.to_string()) }
+        })
+        .await;
+        browser.see_count("@local-notice", usize::from(level == "local")).await;
+        browser.see_no("@docs-error").await;
+        browser.see_count("@doc-row", 10).await;
+    }
 }
 
 async fn turns_pages(browser: &Browser, cluster: &Cluster) {

@@ -1,16 +1,25 @@
-//! The default read never returns what was overwritten before it began.
+//! What each read level promises: the default never returns what was overwritten before the read
+//! began, and the others as little as they say.
 
-use jettra_driver::DocumentId;
-use jettra_tests::{Answer, Cluster, Http, Node, Settings, raw, wait_until};
+use jettra_driver::{DocumentId, ReadLevel};
+use jettra_tests::{Answer, Cluster, Http, Node, Settings, raw, send, wait_until};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const TARGET: &str = "/api/v1/databases/shop/collections/stock/documents/apples";
 /// Reads that wait in the socket of a stopped process, so that it meets them first of all.
 const QUEUED: usize = 20;
 
-async fn write(http: &Http, number: u64) {
+/// Writes and gives the log index of the write.
+async fn write(http: &Http, number: u64) -> u64 {
     let body = json!({"number": number});
-    http.json("PUT", TARGET, &body).await.ok();
+    let written = http.json("PUT", TARGET, &body).await.ok();
+    written.header("x-jettra-index").parse().expect("a log index")
+}
+
+/// The address of a read at a level, with what the level needs.
+fn at(level: &str) -> String {
+    format!("{TARGET}?level={level}")
 }
 
 async fn prepare(cluster: &Cluster) {
@@ -20,10 +29,11 @@ async fn prepare(cluster: &Cluster) {
 
 /// Sends reads to a stopped process, wakes it and collects what it answers. The reads are
 /// in the kernel's hands before the process wakes.
-async fn read_at_wake_up(node: &Node, token: &str) -> Vec<Result<Answer, String>> {
+async fn read_at_wake_up(node: &Node, token: &str, level: &str) -> Vec<Result<Answer, String>> {
+    let target = at(level);
     let mut queued = Vec::new();
     for _ in 0..QUEUED {
-        queued.push(raw::queue(node, token, &format!("GET {TARGET}"), "").await);
+        queued.push(raw::queue(node, token, &format!("GET {target}"), "").await);
     }
     node.signal("CONT");
     let mut answers = Vec::new();
@@ -31,7 +41,7 @@ async fn read_at_wake_up(node: &Node, token: &str) -> Vec<Result<Answer, String>
         answers.push(stream.answer().await);
     }
     for _ in 0..QUEUED {
-        answers.push(node.http().try_get(TARGET).await);
+        answers.push(node.http().try_get(&target).await);
     }
     answers
 }
@@ -66,7 +76,17 @@ async fn new_leader(cluster: &Cluster, stopped: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_slept_through_its_succession_never_serves_the_old_value() {
-    let cluster = Cluster::start("reads-leader", 3).await;
+    sleeps_through_its_succession("reads-leader", "linearizable").await;
+}
+
+/// Its lease has ended while it slept, though it does not know of its successor yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_slept_longer_than_its_lease_does_not_rely_on_it() {
+    sleeps_through_its_succession("reads-lease", "leader").await;
+}
+
+async fn sleeps_through_its_succession(name: &str, level: &str) {
+    let cluster = Cluster::start(name, 3).await;
     prepare(&cluster).await;
     let token = raw::token(&cluster.nodes[0]).await;
     for round in 2..5 {
@@ -74,7 +94,7 @@ async fn a_leader_that_slept_through_its_succession_never_serves_the_old_value()
         cluster.nodes[old].signal("STOP");
         let new = new_leader(&cluster, old).await;
         write(&cluster.nodes[new].http(), round).await;
-        check(read_at_wake_up(&cluster.nodes[old], &token).await, round);
+        check(read_at_wake_up(&cluster.nodes[old], &token, level).await, round);
         cluster.wait_active(3).await;
     }
 }
@@ -84,12 +104,154 @@ async fn a_follower_that_slept_never_serves_the_old_value() {
     let cluster = Cluster::start("reads-follower", 3).await;
     prepare(&cluster).await;
     let token = raw::token(&cluster.nodes[0]).await;
-    for round in 2..5 {
+    for (round, level) in (2..).zip(["linearizable", "leader", "session", "session"]) {
         let (leader, follower) = (cluster.leader().await, cluster.follower().await);
         cluster.nodes[follower].signal("STOP");
-        write(&cluster.nodes[leader].http(), round).await;
-        check(read_at_wake_up(&cluster.nodes[follower], &token).await, round);
+        let index = write(&cluster.nodes[leader].http(), round).await;
+        let level = match level {
+            "session" => format!("session&index={index}"),
+            other => other.to_owned(),
+        };
+        check(read_at_wake_up(&cluster.nodes[follower], &token, &level).await, round);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_serves_every_level_under_each_of_its_names() {
+    let cluster = Cluster::start("reads-levels", 3).await;
+    prepare(&cluster).await;
+    let mut number = 1;
+    for level in ["linearizable", "strong", "leader", "weak", "auto", "session"] {
+        for (reader, node) in cluster.nodes.iter().enumerate() {
+            number += 1;
+            let index = write(&cluster.nodes[(reader + 1) % 3].http(), number).await;
+            let request = node.http().request("GET", &at(level));
+            let answer = send(request.header("x-jettra-index", index)).await.ok();
+            assert_eq!(answer.json()["number"], number, "{level} on {}", node.name);
+            assert_eq!(answer.header("x-jettra-node"), node.name);
+            let reflected: u64 = answer.header("x-jettra-index").parse().expect("a log index");
+            assert!(reflected >= index, "{level} on {}: {reflected} of {index}", node.name);
+        }
+    }
+    // A node that has shown the last value once shows it to all.
+    for node in &cluster.nodes {
+        let target = "/api/v1/databases/shop/collections/stock/aggregate?level=session";
+        let request = node.http().request("POST", target).header("x-jettra-index", "1");
+        let pipeline = json!({"pipeline": [{"$out": "copy"}]});
+        send(request.json(&pipeline)).await.ok();
+        node.http().get(TARGET).await.ok();
+        for level in ["local", "none", "serializable", "stale", "bounded&freshness=1m"] {
+            let answer = node.http().get(&at(level)).await.ok();
+            assert_eq!(answer.json()["number"], number, "{level} on {}", node.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn levels_with_wrong_or_missing_parameters_are_refused_by_name() {
+    let cluster = Cluster::start("reads-parameters", 1).await;
+    prepare(&cluster).await;
+    let http = cluster.nodes[0].http();
+    let table = [
+        ("quick", "quick"),
+        ("", "level="),
+        ("session", "index"),
+        ("session&index=", "index="),
+        ("session&index=x", "index=x"),
+        ("session&index=-1", "index=-1"),
+        ("session&index=99999999999999999999", "index="),
+        ("session&freshness=2s", "index"),
+        ("bounded", "freshness"),
+        ("bounded&freshness=2", "freshness=2"),
+        ("bounded&freshness=0s", "freshness=0s"),
+        ("bounded&freshness=-1s", "freshness=-1s"),
+        ("bounded&freshness=2h", "freshness=2h"),
+        ("bounded&index=3", "freshness"),
+    ];
+    for (level, named) in table {
+        let answer = http.get(&at(level)).await;
+        let refused = answer.refused(400, "invalid_parameter").json();
+        let message = refused["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(named), "{level}: {message}");
+    }
+    let request = http.request("GET", &at("session")).header("x-jettra-index", "x");
+    send(request).await.refused(400, "invalid_parameter");
+    http.get(&at("session&index=0")).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_reads_what_it_wrote_on_every_node() {
+    let cluster = Cluster::start("reads-session", 3).await;
+    prepare(&cluster).await;
+    let id = DocumentId::from("apples");
+    let clients: Vec<_> = (0..3).map(|index| cluster.client_of(index)).collect();
+    for number in 2..20 {
+        let (writer, reader) = (&clients[number % 3], &clients[(number + 1) % 3]);
+        let mine = writer.collection::<Value>("shop", "stock").with_level(ReadLevel::Session(0));
+        mine.save(&id, &json!({"number": number})).await.expect("written");
+        let found = mine.get(&id).await.expect("an answer").expect("a document");
+        assert_eq!(found.value["number"], number, "its own write");
+        let level = ReadLevel::Session(writer.last_index());
+        let theirs = reader.collection::<Value>("shop", "stock").with_level(level);
+        let found = theirs.get(&id).await.expect("an answer").expect("a document");
+        assert_eq!(found.value["number"], number, "another client's write");
+    }
+}
+
+/// What a node still answers when it hears of no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_serves_a_bounded_read_as_long_as_it_is_fresh() {
+    let adjust = |settings: Settings| settings.key("RequestTimeoutMs", 1000);
+    let cluster = Cluster::start_with("reads-bounded", 3, adjust).await;
+    prepare(&cluster).await;
+    let index = write(&cluster.nodes[0].http(), 2).await;
+    let left = cluster.follower().await;
+    let http = cluster.nodes[left].http();
+    http.get(TARGET).await.ok();
+    for index in (0..3).filter(|index| *index != left) {
+        cluster.nodes[index].signal("STOP");
+    }
+    for level in ["bounded&freshness=1m", "local", &format!("session&index={index}")] {
+        let answer = http.get(&at(level)).await.ok();
+        assert_eq!(answer.json()["number"], 2, "{level}");
+    }
+    wait_until("an answer is older than 2 s", async || {
+        let answer = http.try_get(&at("bounded&freshness=2s")).await?;
+        if answer.status == 503 { Ok(()) } else { Err(answer.text) }
+    })
+    .await;
+    http.get(&at("bounded&freshness=1m")).await.ok();
+    for level in ["linearizable", "leader", "auto", &format!("session&index={}", u64::MAX)] {
+        assert_eq!(http.get(&at(level)).await.status, 503, "{level}");
+    }
+    for index in (0..3).filter(|index| *index != left) {
+        cluster.nodes[index].signal("CONT");
+    }
+    wait_until("bounded reads are served again", async || {
+        let answer = http.try_get(&at("bounded&freshness=1ms")).await?;
+        if answer.status == 200 { Ok(()) } else { Err(answer.text) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_is_local_on_a_node_without_a_vote() {
+    let adjust = |settings: Settings| settings.key("RequestTimeoutMs", 1000).key("MaxVoters", 1);
+    let mut cluster = Cluster::start_with("reads-auto", 2, adjust).await;
+    prepare(&cluster).await;
+    cluster.wait_caught_up().await;
+    cluster.nodes[0].signal("STOP");
+    let http = cluster.nodes[1].http();
+    assert_eq!(http.get(&at("auto")).await.ok().json()["number"], 1);
+    assert_eq!(http.get(&at("leader")).await.status, 503);
+    cluster.nodes[0].signal("CONT");
+    let young = ReadLevel::Bounded(Duration::from_millis(1));
+    let stock = cluster.client_of(1).collection::<Value>("shop", "stock").with_level(young);
+    let found = stock.get(&DocumentId::from("apples")).await.expect("an answer");
+    assert_eq!(found.expect("a document").value["number"], 1);
+    cluster.nodes[0].kill();
+    assert_eq!(http.get(&at("auto")).await.ok().json()["number"], 1);
+    http.get(TARGET).await.refused(503, "no_leader");
 }
 
 #[tokio::test(flavor = "multi_thread")]

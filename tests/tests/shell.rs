@@ -51,7 +51,7 @@ async fn statements_give_json_and_a_script_runs_from_the_input() {
     let url = cluster.nodes[1].url();
     let script = "create db shop\nuse shop\ncreate col users\n\
                   insert users {\"_id\": \"ada\", \"born\": 1815}\ninsert users {\"_id\": 7}\n\
-                  count users\n";
+                  .level session\ncount users\n";
     let arguments = ["--url", url.as_str(), "-m", "ndjson"];
     let ended = jettra(cluster.bed.dir(), Some(PASSWORD), &arguments, script).await;
     assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);

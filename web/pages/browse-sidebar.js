@@ -88,6 +88,7 @@ export class Sidebar {
       <div class="side-head"><h2>Databases</h2>
         ${canWrite ? iconButton('plus', 'New database', 'db-add', this.addDatabase) : nothing}
         ${iconButton('refresh', 'Reload the list', 'tree-reload', this.reload)}</div>
+      ${this.reads.chooser()}
       ${this.error ? this.reads.errorBox(this.error, 'tree', this.reload) : nothing}
       ${this.databases || this.error ? nothing : html`<p class="muted">Loading…</p>`}
       <ul class="tree">${this.databases?.map(({ name }) => this.#databaseItem(name, place, canWrite))}</ul>

@@ -13,7 +13,7 @@ use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::Bytes;
-use jettra_driver::wire::IDEMPOTENCY_HEADER;
+use jettra_driver::wire::{BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use jettra_driver::{DocumentId, ReadLevel};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -257,23 +257,27 @@ impl Call {
     /// The read level asked for.
     ///
     /// # Errors
-    /// `invalid_parameter` for an unknown one.
+    /// `invalid_parameter` for an unknown one, and when what it needs is missing or wrong.
     pub fn level(&self) -> Result<ReadLevel> {
         let Some(name) = self.parameter(&["level"]) else {
             return Ok(ReadLevel::default());
         };
-        ReadLevel::parse(name).ok_or_else(|| {
-            Error::new(Kind::InvalidParameter, format!("level={name} is unknown"))
-                .hint("use linearizable (the default) or local")
-        })
+        let (field, value) = match name {
+            "session" => ("index", self.parameter(&["index"]).or_else(|| self.seen_index())),
+            "bounded" => ("freshness", self.parameter(&["freshness"])),
+            _ => ("", None),
+        };
+        ReadLevel::parse(name, value).map_err(|bad| bad_level(name, field, value, bad))
+    }
+
+    /// The header with the log index that the client has seen.
+    fn seen_index(&self) -> Option<&str> {
+        self.headers().get(INDEX_HEADER).map(|value| value.to_str().unwrap_or("unreadable"))
     }
 
     /// Waits until this node may answer at the level asked for.
     pub async fn wait_for_level(&self) -> Result<()> {
-        match self.level()? {
-            ReadLevel::Local => Ok(()),
-            ReadLevel::Linearizable => self.group()?.wait_linearizable().await.map(drop),
-        }
+        self.group()?.wait_for_level(self.level()?).await
     }
 
     /// The body as `T`, strictly parsed.
@@ -302,4 +306,22 @@ impl Call {
         let accept = self.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
     }
+}
+
+fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Error {
+    let message = match (bad, value) {
+        (BadLevel::Name, _) => format!("level={name} is unknown"),
+        (_, None) => format!("level={name} needs the parameter {field:?}"),
+        (_, Some(value)) => format!("{field}={value} is wrong"),
+    };
+    let hint = match bad {
+        BadLevel::Index => {
+            "send the X-Jettra-Index of an earlier answer, as that header or as index=17".to_owned()
+        }
+        BadLevel::Freshness => {
+            "say how old the answer may be, for example freshness=500ms, 2s or 1m".to_owned()
+        }
+        BadLevel::Name => bad.to_string(),
+    };
+    Error::new(Kind::InvalidParameter, message).hint(hint)
 }

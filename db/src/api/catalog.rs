@@ -95,8 +95,7 @@ pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
 pub async fn collections(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let database = call.required(&["db"])?;
-    let index = call.group()?.visible_index();
-    let read = call.group()?.read()?;
+    let (read, index) = call.group()?.read_with_index()?;
     let hidden = database == system::DATABASE && !is_admin(&call);
     if hidden || catalog::database(&read, database)?.is_none() {
         return Err(database_not_found(database));

@@ -11,7 +11,9 @@ use crate::raft::groups::now_ms;
 use crate::raft::node_key::PEER_HEADER;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
-use jettra_driver::wire::{CLIENT_HEADER, IDEMPOTENCY_HEADER, NodeStatus, REPLAYED_HEADER};
+use jettra_driver::wire::{
+    CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus, REPLAYED_HEADER,
+};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -19,8 +21,8 @@ use tokio::time::Instant;
 /// Pause before a call is tried again while there is no leader.
 const PAUSE: Duration = Duration::from_millis(25);
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 5] =
-    ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER];
+const FORWARDED_HEADERS: [&str; 6] =
+    ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER];
 /// Headers of the leader's answer that the caller gets.
 const RETURNED_HEADERS: [&str; 9] = [
     "etag",

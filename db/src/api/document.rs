@@ -25,9 +25,7 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
             reading(&call, move |read, collection, _| find(read, collection.id, &target)).await?;
         return Ok(Reply::bytes(json).etag(revision).at(index));
     }
-    // The index first: what is read afterwards is at least as new.
-    let index = call.group()?.visible_index();
-    let read = call.group()?.read()?;
+    let (read, index) = call.group()?.read_with_index()?;
     let id = find_collection(&read, database, collection)?;
     let (revision, json) = find(&read, id, &target)?;
     Ok(Reply::bytes(json).etag(revision).at(index))

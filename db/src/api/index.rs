@@ -65,8 +65,7 @@ fn infos(read: &ReadTxn<'_>, collection: &Collection) -> Result<Vec<IndexInfo>> 
 pub async fn indexes(call: &Call) -> Result<(Vec<IndexInfo>, u64)> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(call)?;
-    let index = call.group()?.visible_index();
-    let read = call.group()?.read()?;
+    let (read, index) = call.group()?.read_with_index()?;
     let collection = open(&read, database, collection)?;
     Ok((infos(&read, &collection)?, index))
 }
@@ -173,8 +172,7 @@ pub async fn drop(call: Rc<Call>) -> Result<Reply> {
 pub async fn stats(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
-    let index = call.group()?.visible_index();
-    let read = call.group()?.read()?;
+    let (read, index) = call.group()?.read_with_index()?;
     let collection = open(&read, database, collection)?;
     let totals = catalog::totals(&read, collection.id)?;
     let reply = StatsReply {
@@ -191,8 +189,7 @@ pub async fn stats(call: Rc<Call>) -> Result<Reply> {
 pub async fn hash(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let database = call.required(&["db"])?.to_owned();
-    let (reply, index) = in_background(&call, move |read, ctx| {
-        let index = crate::raft::applied_index(read)?;
+    let (mut reply, index) = in_background(&call, move |read, ctx| {
         if catalog::database(read, &database)?.is_none() {
             return Err(crate::engine::apply::database_not_found(&database));
         }
@@ -234,9 +231,10 @@ pub async fn hash(call: Rc<Call>) -> Result<Reply> {
             };
             collections.insert(name, hashes);
         }
-        Ok(HashReply { index, collections })
+        Ok(HashReply { index: 0, collections })
     })
     .await?;
+    reply.index = index;
     Ok(Reply::json(&reply).at(index))
 }
 

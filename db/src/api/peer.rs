@@ -96,12 +96,16 @@ pub async fn hello(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST /raft/rpc/vote`
 pub async fn vote(call: Rc<Call>) -> Result<Reply> {
-    rpc(check_receiver(&call)?.raft.vote(request(&call.body)?).await)
+    let group = check_receiver(&call)?;
+    group.wait_out_lease().await;
+    rpc(group.raft.vote(request(&call.body)?).await)
 }
 
 /// `POST /raft/rpc/pre-vote`
 pub async fn pre_vote(call: Rc<Call>) -> Result<Reply> {
-    rpc(check_receiver(&call)?.raft.pre_vote(request(&call.body)?).await)
+    let group = check_receiver(&call)?;
+    group.wait_out_lease().await;
+    rpc(group.raft.pre_vote(request(&call.body)?).await)
 }
 
 /// `POST /raft/rpc/transfer-leader`
@@ -115,7 +119,7 @@ pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
     if !group.is_leader() {
         return Err(crate::raft::proposer::not_leader());
     }
-    rpc(group.read_index().await)
+    rpc(group.read_index(request(&call.body)?).await)
 }
 
 /// `GET /raft/rpc/stream`: the append stream, over a WebSocket. Each message is answered in

@@ -366,9 +366,7 @@ pub async fn in_background<T: Send + 'static>(
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
     let reading = actix_web::web::block(move || {
-        // The index first: what is read afterwards is at least as new.
-        let index = group.visible_index();
-        let read = group.read()?;
+        let (read, index) = group.read_with_index()?;
         let interrupt = || watch.check();
         let ctx = Context::new(now_ms() as i64, memory, &interrupt);
         work(&read, &ctx).map(|done| (done, index))
@@ -398,8 +396,7 @@ fn find_at_once(
     collection: &str,
     find: &Find,
 ) -> Result<Option<(Page, u64)>> {
-    let index = group.visible_index();
-    let read = group.read()?;
+    let (read, index) = group.read_with_index()?;
     let collection = open(&read, database, collection)?;
     let (plan, rejected) = find.plan(&read, &collection)?;
     if plan.cost_max > INLINE_COST {
@@ -498,8 +495,7 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
 pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> Result<(u64, u64)> {
     if filter.always() && matches!(Source::of(call)?, Source::Now) {
         let (database, collection) = readable_place(call)?;
-        let index = call.group()?.visible_index();
-        let read = call.group()?.read()?;
+        let (read, index) = call.group()?.read_with_index()?;
         let id = find_collection(&read, database, collection)?;
         return Ok((catalog::totals(&read, id)?.documents, index));
     }

@@ -25,8 +25,7 @@ const INVALID_MAX: usize = 100;
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
-    let index = call.group()?.visible_index();
-    let read = call.group()?.read()?;
+    let (read, index) = call.group()?.read_with_index()?;
     let options = open(&read, database, collection)?.options;
     let schema = options.schema.and_then(|text| serde_json::from_str(&text).ok());
     let mode = if options.schema_warns { SchemaMode::Warn } else { SchemaMode::Error };

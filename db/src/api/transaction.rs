@@ -113,14 +113,13 @@ impl Transactions {
     }
 
     fn begin(&self, group: &Group, user: &str) -> Result<Arc<Open>> {
-        // The index first: what is read afterwards is at least as new.
-        let index = group.visible_index();
         let mut all = lock(&self.open);
         if all.len() >= self.max {
             return Err(Error::new(Kind::Overloaded, "too many transactions are open")
                 .hint("end some, or try again after a pause"));
         }
-        let state = Transaction::begin(group.snapshot()?, index, self.bytes_max)?;
+        let (base, index) = group.snapshot()?;
+        let state = Transaction::begin(base, index, self.bytes_max)?;
         let open = Arc::new(Open {
             id: uuid::Uuid::new_v4().to_string(),
             user: user.to_owned(),

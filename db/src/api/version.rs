@@ -164,8 +164,7 @@ pub async fn restore_ancestor(call: Rc<Call>) -> Result<Reply> {
 pub async fn settings(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
-    let index = call.group()?.visible_index();
-    let read = call.group()?.read()?;
+    let (read, index) = call.group()?.read_with_index()?;
     let collection = open(&read, database, collection)?;
     let totals = catalog::totals(&read, collection.id)?;
     let reply = match collection.options.versions {

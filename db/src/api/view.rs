@@ -135,16 +135,15 @@ pub async fn reading<T: Send + 'static>(
     let reading = actix_web::web::block(move || {
         let interrupt = || watch.check();
         let ctx = Context::new(now_ms() as i64, memory, &interrupt);
-        // The index first: what is read afterwards is at least as new.
-        let index = group.visible_index();
         match source {
             Source::Now => {
-                let view = View::Now(group.read()?);
+                let (read, index) = group.read_with_index()?;
+                let view = View::Now(read);
                 let collection = open(&view, &database, &collection)?;
                 work(&view, &collection, &ctx).map(|done| (done, index))
             }
             Source::Past(moment) => {
-                let read = group.read()?;
+                let (read, index) = group.read_with_index()?;
                 let collection = open(&read, &database, &collection)?;
                 let (past, collection) = Past::open(&read, &collection, moment)?;
                 work(&View::Past(past), &collection, &ctx).map(|done| (done, index))

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::now_ms;
 use bytes::Bytes;
+use jettra_driver::ReadLevel;
 use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, ProgressEvent};
 use serde::Serialize;
 use std::rc::Rc;
@@ -65,7 +66,7 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     let token = match after {
         None => Token::behind(group.visible_index()),
         Some(token) => {
-            group.wait_visible(token.index).await?;
+            group.wait_for_level(ReadLevel::Session(token.index)).await?;
             token
         }
     };
@@ -111,8 +112,8 @@ impl Feed {
         let reading = actix_web::web::block(move || {
             let interrupt = || watch.check();
             let ctx = Context::new(now_ms() as i64, usize::MAX, &interrupt);
-            let upto = group.visible_index();
-            changes_behind(&group.read()?, token, upto, &interest, PAGE_BYTES, &ctx)
+            let (read, upto) = group.read_with_index()?;
+            changes_behind(&read, token, upto, &interest, PAGE_BYTES, &ctx)
         });
         let read = reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let (told, token) = read?;

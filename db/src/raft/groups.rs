@@ -1,18 +1,21 @@
-//! One Raft group on this node: log, state, consensus, and the two queues in front of it.
+//! One Raft group on this node: log, state, consensus, and the queues in front of it.
+
+mod reads;
 
 use super::log_store::LogStore;
 use super::network::{NetworkFactory, Peers};
 use super::proposer::{self, Proposer, ProposerLimits};
-use super::read_index::ReadIndex;
+use super::read_index::{Proof, ReadIndex};
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
 use super::types::{GroupId, Metrics, Raft, RaftId};
 use crate::engine::Proposal;
 use crate::error::{Error, Kind, Result};
-use crate::storage::{Read, ReadTxn, StorageError, Store};
+use crate::storage::{ReadTxn, StorageError, Store};
 use jettra_driver::wire::NodeRole;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{BasicNode, Instant, ReadPolicy, ServerState, SnapshotPolicy};
+use openraft::{BasicNode, Instant, ServerState, SnapshotPolicy};
+use reads::Lease;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -22,8 +25,6 @@ pub use super::proposer::Applied;
 
 /// Longest time between two looks at the status while something is waited for.
 const STATUS_PAUSE: Duration = Duration::from_millis(50);
-/// Longest time that a leader may take to give a read index before it is asked again.
-const READ_INDEX_MAX: Duration = Duration::from_secs(1);
 
 /// What a group is made from.
 pub struct GroupConfig {
@@ -60,7 +61,11 @@ pub struct Group {
     store: Arc<Store>,
     writer: Writer,
     proposer: Proposer,
-    read_index: ReadIndex,
+    /// Read indexes that a majority has confirmed.
+    confirmed: ReadIndex,
+    /// Read indexes by the leader's lease.
+    leased: ReadIndex,
+    lease: Lease,
     request_timeout: Duration,
     number: GroupId,
     raft_id: RaftId,
@@ -172,13 +177,20 @@ impl Group {
         let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
             .await
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-        let round = {
-            let (raft, peers, limit) = (raft.clone(), config.peers.clone(), config.request_timeout);
-            move || read_index_round(raft.clone(), peers.clone(), limit)
+        let length = Duration::from_millis(config.election_ms.0);
+        let given = if config.formed { length } else { Duration::ZERO };
+        let lease = Lease { length, given_until: tokio::time::Instant::now() + given };
+        let read_index = |proof| {
+            let (raft, peers, lease) = (raft.clone(), config.peers.clone(), lease.length);
+            ReadIndex::start(config.request_timeout, move |within| {
+                reads::ask(raft.clone(), peers.clone(), proof, lease, within)
+            })
         };
         let group = Group {
             proposer: Proposer::start(raft.clone(), store.clone(), config.dir, config.proposer),
-            read_index: ReadIndex::start(round),
+            confirmed: read_index(Proof::Quorum),
+            leased: read_index(Proof::Lease),
+            lease,
             copies,
             request_timeout: config.request_timeout,
             raft,
@@ -301,38 +313,18 @@ impl Group {
             .unwrap_or_else(|_| Err(proposer::outcome_unknown()))
     }
 
-    /// Waits until this node sees everything acknowledged before now; gives the log index.
-    pub async fn wait_linearizable(&self) -> Result<u64> {
-        let index = tokio::time::timeout(self.request_timeout, self.read_index.get())
-            .await
-            .unwrap_or_else(|_| Err(no_quorum()))?;
-        self.wait_visible(index).await?;
-        Ok(index)
+    /// As [`Group::read`], with the log index of the state that it shows.
+    pub fn read_with_index(&self) -> Result<(ReadTxn<'_>, u64)> {
+        let read = self.store.read()?;
+        let index = AppliedState::stored_index(&read)?;
+        Ok((read, index))
     }
 
-    /// The log index that a read beginning now must see; for a leader asked by a follower.
-    pub async fn read_index(&self) -> Result<u64> {
-        self.read_index.get().await
-    }
-
-    /// Waits until readers on this node see the log index.
-    pub async fn wait_visible(&self, index: u64) -> Result<()> {
-        match tokio::time::timeout(self.request_timeout, self.writer.wait_visible(index)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(internal(error)),
-            Err(_) => Err(Error::new(Kind::Timeout, "this node is too far behind the leader")
-                .hint("try again, read from another node, or read with level=local")),
-        }
-    }
-
-    /// Log index up to which readers on this node see the state.
-    pub fn visible_index(&self) -> u64 {
-        self.writer.visible_index()
-    }
-
-    /// A view of the state that is kept for longer.
-    pub fn snapshot(&self) -> Result<ReadTxn<'static>> {
-        Ok(self.store.snapshot()?)
+    /// As [`Group::read_with_index`], for a view that is kept for longer.
+    pub fn snapshot(&self) -> Result<(ReadTxn<'static>, u64)> {
+        let read = self.store.snapshot()?;
+        let index = AppliedState::stored_index(&read)?;
+        Ok((read, index))
     }
 
     /// Waits until readers on this node see more than the log index.
@@ -361,14 +353,6 @@ impl Group {
     }
 }
 
-/// Log index of the last entry whose effects a transaction sees.
-///
-/// # Errors
-/// When the tables cannot be read.
-pub fn applied_index(read: &impl Read) -> Result<u64> {
-    Ok(AppliedState::load(read)?.index())
-}
-
 /// The wall clock, in milliseconds since 1970.
 pub fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -377,11 +361,6 @@ pub fn now_ms() -> u64 {
 
 fn internal(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::Internal, error.to_string())
-}
-
-fn no_quorum() -> Error {
-    Error::new(Kind::Timeout, "no majority of the nodes confirmed the read in time")
-        .hint("check that a majority runs, or read with level=local")
 }
 
 impl From<StorageError> for Error {
@@ -461,40 +440,4 @@ fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
     }
     .validate()
     .map_err(internal)
-}
-
-/// One round of the read index: asks the quorum as leader, or the leader as follower. While
-/// there is no leader it waits for one.
-async fn read_index_round(raft: Raft, peers: Peers, limit: Duration) -> Result<u64> {
-    let deadline = tokio::time::Instant::now() + limit;
-    let mut metrics = raft.metrics();
-    loop {
-        let leader = metrics.borrow_watched().current_leader;
-        let asked = match leader {
-            Some(id) if id == peers.from => as_leader(&raft).await,
-            Some(id) => peers.read_index(id, READ_INDEX_MAX).await,
-            None => Err(proposer::not_leader()),
-        };
-        let error = match asked {
-            Ok(index) => return Ok(index),
-            Err(error) => error,
-        };
-        // Whatever went wrong, a new leader or a confirmed lease mends it.
-        let changed = tokio::time::timeout(Duration::from_millis(20), metrics.changed());
-        if changed.await.is_ok_and(|changed| changed.is_err())
-            || tokio::time::Instant::now() >= deadline
-        {
-            return Err(error);
-        }
-    }
-}
-
-async fn as_leader(raft: &Raft) -> Result<u64> {
-    let asked =
-        tokio::time::timeout(READ_INDEX_MAX, raft.get_read_linearizer(ReadPolicy::ReadIndex));
-    match asked.await {
-        Ok(Ok(linearizer)) => Ok(linearizer.read_log_id().index()),
-        Ok(Err(_)) => Err(proposer::not_leader()),
-        Err(_) => Err(no_quorum()),
-    }
 }

@@ -16,5 +16,5 @@ pub mod types;
 #[cfg(test)]
 mod conformity;
 
-pub use groups::{Applied, Group, GroupConfig, GroupStatus, applied_index};
+pub use groups::{Applied, Group, GroupConfig, GroupStatus};
 pub use types::{GroupId, RaftId};

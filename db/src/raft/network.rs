@@ -7,6 +7,7 @@
 //! membership is the net below, for entries that vote before they are applied.
 
 use super::node_key::{NodeKey, PEER_HEADER};
+use super::read_index::Proof;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
 use crate::error::{Error, Kind, Result};
@@ -124,9 +125,9 @@ impl Peers {
     }
 
     /// Asks the leader which log index a read must wait for.
-    pub async fn read_index(&self, leader: RaftId, timeout: Duration) -> Result<u64> {
+    pub async fn read_index(&self, leader: RaftId, proof: Proof, timeout: Duration) -> Result<u64> {
         let base = self.base_url(leader)?;
-        self.call(&base, "read-index", leader, &(), timeout).await
+        self.call(&base, "read-index", leader, &proof, timeout).await
     }
 }
 

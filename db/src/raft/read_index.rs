@@ -1,46 +1,75 @@
-//! Linearizable reads: which log index a read must wait for.
+//! Reads that see what was acknowledged before they began: which log index they must wait for.
 //!
-//! Raft's read index (§6.4 of Ongaro's thesis): the leader confirms with a quorum that it
-//! still leads, and a read that waits for the commit index of that moment sees everything
-//! that was acknowledged before it began. Reads that arrive while a round runs share the
-//! next one. A follower asks the leader for the index and then reads its own state.
+//! Raft's read index (§6.4 of Ongaro's thesis): the leader makes sure that it still leads, and a
+//! read that waits for the commit index of that moment sees everything that was acknowledged
+//! before it began. A follower asks the leader for the index and then reads its own state. One
+//! question is under way at a time, and reads that arrive meanwhile share the next: the busier
+//! the node, the more reads share one.
 
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-/// Reads that may wait for a round.
+/// Reads that may wait for an answer.
 const QUEUE: usize = 16 * 1024;
+/// Longest time that one question may take before it is asked again.
+const QUESTION_MAX: Duration = Duration::from_secs(1);
 
-type Reply = oneshot::Sender<Result<u64>>;
+/// How the leader makes sure that it still leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// It asks a majority.
+    Quorum,
+    /// It asks nobody while its lease holds.
+    Lease,
+}
 
-/// Handle of a group's task that runs the rounds.
+/// Handle of the task that asks.
 #[derive(Clone)]
 pub struct ReadIndex {
-    queue: mpsc::Sender<Reply>,
+    queue: mpsc::Sender<Waiting>,
+    last: Arc<Mutex<Option<Known>>>,
+}
+
+/// A read that waits for an answer.
+struct Waiting {
+    since: Instant,
+    reply: oneshot::Sender<Result<u64>>,
+}
+
+/// An answer: what was acknowledged before `asked` is in the log up to `index`.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    asked: Instant,
+    index: u64,
+}
+
+impl Known {
+    /// Whether a read at `now` that waits for this index misses only what is younger than
+    /// `freshness`. Both times are of this node's monotonic clock, and the earlier one was taken
+    /// before the leader was asked; so no clock of another node matters, and setting the time
+    /// of day changes nothing.
+    fn is_fresh(&self, now: Instant, freshness: Duration) -> bool {
+        now.saturating_duration_since(self.asked) <= freshness
+    }
 }
 
 impl ReadIndex {
-    /// Starts the task; `round` asks a quorum once and gives the index.
-    pub fn start<F, R>(round: F) -> Self
+    /// Starts the task. `ask` asks once, for at most the time that it is given, and pauses before
+    /// it gives an error. A read is asked for again until `limit` has passed.
+    pub fn start<F, R>(limit: Duration, ask: F) -> Self
     where
-        F: Fn() -> R + Send + Sync + 'static,
+        F: Fn(Duration) -> R + Send + Sync + 'static,
         R: Future<Output = Result<u64>> + Send + 'static,
     {
-        let (queue, mut receiver) = mpsc::channel::<Reply>(QUEUE);
-        tokio::spawn(async move {
-            while let Some(first) = receiver.recv().await {
-                let mut waiting = vec![first];
-                while let Ok(reply) = receiver.try_recv() {
-                    waiting.push(reply);
-                }
-                let index = round().await;
-                for reply in waiting {
-                    let _ = reply.send(index.clone());
-                }
-            }
-        });
-        ReadIndex { queue }
+        let (queue, receiver) = mpsc::channel(QUEUE);
+        let last = Arc::default();
+        tokio::spawn(run(receiver, Arc::clone(&last), limit, ask));
+        ReadIndex { queue, last }
     }
 
     /// The index that a read beginning now must see.
@@ -49,55 +78,67 @@ impl ReadIndex {
     /// `no_leader`, `timeout`; `overloaded` when too many reads wait.
     pub async fn get(&self) -> Result<u64> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(reply).map_err(|_| {
+        self.queue.try_send(Waiting { since: Instant::now(), reply }).map_err(|_| {
             Error::new(Kind::Overloaded, "too many reads are waiting on this node")
                 .hint("try again after a pause, or read with level=local")
         })?;
         answer.await.map_err(|_| Error::new(Kind::Stopping, "this node is stopping"))?
     }
+
+    /// The index of the last answer, when that is not older than `freshness`.
+    pub fn known(&self, freshness: Duration) -> Option<u64> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|known| known.is_fresh(Instant::now(), freshness)).map(|known| known.index)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    /// A round that began before a read must not serve it.
-    #[tokio::test]
-    async fn a_read_never_takes_the_answer_of_a_round_that_began_before_it() {
-        let rounds = Arc::new(AtomicU64::new(0));
-        let (begun, mut begins) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
-        let counter = rounds.clone();
-        let reads = ReadIndex::start(move || {
-            let (counter, begun) = (counter.clone(), begun.clone());
-            async move {
-                let number = counter.fetch_add(1, Ordering::SeqCst);
-                let (go, wait) = oneshot::channel();
-                begun.send(go).unwrap();
-                wait.await.unwrap();
-                Ok(number)
-            }
-        });
-        let first = tokio::spawn({
-            let reads = reads.clone();
-            async move { reads.get().await }
-        });
-        let go_first = begins.recv().await.unwrap();
-        let late: Vec<_> = (0..3)
-            .map(|_| {
-                let reads = reads.clone();
-                tokio::spawn(async move { reads.get().await })
-            })
-            .collect();
-        while reads.queue.capacity() > QUEUE - 3 {
-            tokio::task::yield_now().await;
+async fn run<F, R>(
+    mut queue: mpsc::Receiver<Waiting>,
+    last: Arc<Mutex<Option<Known>>>,
+    limit: Duration,
+    ask: F,
+) where
+    F: Fn(Duration) -> R,
+    R: Future<Output = Result<u64>>,
+{
+    let mut waiting: Vec<Waiting> = Vec::new();
+    loop {
+        if waiting.is_empty() {
+            let Some(first) = queue.recv().await else { return };
+            waiting.push(first);
         }
-        go_first.send(()).unwrap();
-        assert_eq!(first.await.unwrap(), Ok(0));
-        begins.recv().await.unwrap().send(()).unwrap();
-        for read in late {
-            assert_eq!(read.await.unwrap(), Ok(1), "late reads share the next round");
+        while let Ok(next) = queue.try_recv() {
+            waiting.push(next);
+        }
+        let asked = Instant::now();
+        let left = waiting.first().map_or(limit, |oldest| limit.saturating_sub(age(oldest, asked)));
+        match ask(left.min(QUESTION_MAX)).await {
+            Ok(index) => {
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { asked, index });
+                for read in waiting.drain(..) {
+                    let _ = read.reply.send(Ok(index));
+                }
+            }
+            Err(error) => waiting = refuse_late(waiting, limit, &error),
         }
     }
 }
+
+fn age(read: &Waiting, now: Instant) -> Duration {
+    now.saturating_duration_since(read.since)
+}
+
+/// Answers the reads whose time is up; gives those that are asked for again.
+fn refuse_late(waiting: Vec<Waiting>, limit: Duration, error: &Error) -> Vec<Waiting> {
+    let now = Instant::now();
+    let (late, early): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(|read| age(read, now) >= limit);
+    for read in late {
+        let _ = read.reply.send(Err(error.clone()));
+    }
+    early.into_iter().filter(|read| !read.reply.is_closed()).collect()
+}
+
+#[cfg(test)]
+#[path = "read_index_tests.rs"]
+mod tests;

@@ -49,6 +49,14 @@ impl AppliedState {
         }
     }
 
+    /// Index of the last applied entry as it is stored, without reading the rest.
+    pub fn stored_index(read: &impl Read) -> std::result::Result<u64, StorageError> {
+        let Some(bytes) = read.get(Table::Meta, APPLIED_KEY)? else { return Ok(0) };
+        let (log_id, _) = postcard::take_from_bytes::<Option<LogId>>(bytes)
+            .map_err(|error| StorageError::Failed(format!("the applied state: {error}")))?;
+        Ok(log_id.map_or(0, |id| id.index))
+    }
+
     /// Stores the state in the transaction that carries its effects.
     pub fn save(&self, txn: &mut WriteTxn<'_>) -> std::result::Result<(), StorageError> {
         let bytes =

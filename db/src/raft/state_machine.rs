@@ -98,13 +98,15 @@ impl Writer {
     /// # Errors
     /// When the writer has stopped.
     pub async fn wait_visible(&self, index: u64) -> io::Result<()> {
-        let mut visible = self.visible.clone();
-        if *visible.borrow() >= index {
+        if self.visible_index() >= index {
             return Ok(());
         }
-        self.wanted.fetch_max(index, Ordering::AcqRel);
-        // A full queue holds an apply, after which the writer looks at `wanted` anyway.
-        let _ = self.jobs.try_send(Job::Commit);
+        let mut visible = self.visible.clone();
+        // Readers that share an index need one commit; the first of them has asked for it.
+        if self.wanted.fetch_max(index, Ordering::AcqRel) != index {
+            // A full queue holds an apply, after which the writer looks at `wanted` anyway.
+            let _ = self.jobs.try_send(Job::Commit);
+        }
         visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
     }
 

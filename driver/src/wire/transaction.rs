@@ -100,6 +100,7 @@ pub struct Condition {
 /// One operation of a batch. Each names its database and collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a batch has few operations")]
 pub enum BatchOperation {
     /// Adds a document that must not exist.
     Insert {

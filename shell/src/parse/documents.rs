@@ -1,6 +1,7 @@
 //! Reads what follows the names of commands about documents, indexes and schemas.
 
-use crate::statement::{DocumentAction, Statement, StructureAction};
+use super::changes::moment_flag;
+use crate::statement::{DocumentAction, Moment, Statement, StructureAction};
 use crate::words::{Parsed, Words};
 use jettra_driver::wire::{
     AggregateBody, BulkBody, BulkOperation, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
@@ -9,7 +10,7 @@ use jettra_driver::wire::{
 use jettra_driver::{Find, IndexOptions};
 use serde_json::{Map, Value};
 
-const A_FILTER: &str = "the filter, such as {\"age\": {\"$gt\": 30}},";
+pub(super) const A_FILTER: &str = "the filter, such as {\"age\": {\"$gt\": 30}},";
 const AN_UPDATE: &str = "the update, such as {\"$set\": {\"age\": 36}},";
 const A_DOCUMENT: &str = "the document, such as {\"name\": \"Ada\"},";
 
@@ -19,7 +20,29 @@ pub(super) fn documents(
     action: fn(&mut Words<'_>) -> Parsed<DocumentAction>,
 ) -> Parsed<Statement> {
     let collection = words.required("the collection")?;
-    Ok(Statement::Documents { collection, action: action(words)? })
+    Ok(Statement::Documents { collection, moment: None, action: action(words)? })
+}
+
+/// As [`documents`], for what can also be read as it was.
+pub(super) fn reading(
+    words: &mut Words<'_>,
+    action: fn(&mut Words<'_>, &mut Option<Moment>) -> Parsed<DocumentAction>,
+) -> Parsed<Statement> {
+    let collection = words.required("the collection")?;
+    let mut moment = None;
+    let action = action(words, &mut moment)?;
+    Ok(Statement::Documents { collection, moment, action })
+}
+
+fn moment_flags(words: &mut Words<'_>, moment: &mut Option<Moment>) -> Parsed<()> {
+    words.flags(|name, words| moment_flag(name, words, moment))
+}
+
+pub(super) fn get(words: &mut Words<'_>, moment: &mut Option<Moment>) -> Parsed<DocumentAction> {
+    moment_flags(words, moment)?;
+    let id = words.id()?;
+    moment_flags(words, moment)?;
+    Ok(DocumentAction::Get(id))
 }
 
 /// Reads the collection, then what is wanted of its indexes or its schema.
@@ -42,19 +65,19 @@ pub(super) fn save(words: &mut Words<'_>) -> Parsed<DocumentAction> {
     Ok(DocumentAction::Save { id: words.id()?, document: words.object(A_DOCUMENT)? })
 }
 
-pub(super) fn find(words: &mut Words<'_>) -> Parsed<DocumentAction> {
+pub(super) fn find(words: &mut Words<'_>, moment: &mut Option<Moment>) -> Parsed<DocumentAction> {
     let mut find = Find::all();
-    find_flags(words, &mut find)?;
+    find_flags(words, &mut find, moment)?;
     if words.at_object() {
         find.body.filter = Some(words.object(A_FILTER)?);
-        find_flags(words, &mut find)?;
+        find_flags(words, &mut find, moment)?;
     } else if !words.rest().is_empty() && find == Find::all() {
-        return Ok(DocumentAction::Get(words.id()?));
+        return get(words, moment);
     }
     Ok(DocumentAction::Find(Box::new(find)))
 }
 
-fn find_flags(words: &mut Words<'_>, find: &mut Find) -> Parsed<()> {
+fn find_flags(words: &mut Words<'_>, find: &mut Find, moment: &mut Option<Moment>) -> Parsed<()> {
     let body = &mut find.body;
     words.flags(|name, words| {
         match name {
@@ -63,7 +86,11 @@ fn find_flags(words: &mut Words<'_>, find: &mut Find) -> Parsed<()> {
             "--skip" => body.skip = Some(words.number(name)?),
             "--limit" => body.limit = Some(words.number(name)?),
             "--hint" => body.hint = Some(words.json_or_word(name)?),
-            _ => return Ok(explain_flag(name, &mut body.explain)),
+            _ => {
+                return Ok(
+                    explain_flag(name, &mut body.explain) || moment_flag(name, words, moment)?
+                );
+            }
         }
         Ok(true)
     })
@@ -78,21 +105,21 @@ fn explain_flag(name: &str, explain: &mut Option<ExplainLevel>) -> bool {
     true
 }
 
-pub(super) fn count(words: &mut Words<'_>) -> Parsed<DocumentAction> {
+pub(super) fn count(words: &mut Words<'_>, moment: &mut Option<Moment>) -> Parsed<DocumentAction> {
     let mut body = CountBody::default();
-    let hint = |words: &mut Words<'_>, hint: &mut Option<Value>| {
+    let mut flags = |words: &mut Words<'_>, hint: &mut Option<Value>| {
         words.flags(|name, words| {
-            let known = name == "--hint";
-            if known {
+            if name == "--hint" {
                 *hint = Some(words.json_or_word(name)?);
+                return Ok(true);
             }
-            Ok(known)
+            moment_flag(name, words, moment)
         })
     };
-    hint(words, &mut body.hint)?;
+    flags(words, &mut body.hint)?;
     if words.at_object() {
         body.filter = Some(words.object(A_FILTER)?);
-        hint(words, &mut body.hint)?;
+        flags(words, &mut body.hint)?;
     }
     Ok(DocumentAction::Count(body))
 }

@@ -1,6 +1,7 @@
 //! Reads what follows the names of commands, but for those about documents.
 
 use super::Kind;
+use crate::options::level;
 use crate::statement::{CatalogAction, ClusterAction, ShellAction, Statement};
 use crate::words::{Parsed, Words};
 
@@ -74,6 +75,12 @@ pub(super) fn choose(
     action(&name)
         .map(Statement::Shell)
         .ok_or_else(|| format!("{name:?} is not one of {}", kind.label()))
+}
+
+pub(super) fn read_level(words: &mut Words<'_>) -> Parsed<Statement> {
+    let name = words.required(Kind::Level.label())?;
+    let value = words.optional()?;
+    shell(ShellAction::Level(level(&name, value.as_deref())?))
 }
 
 pub(super) fn switch(name: &str) -> Option<ShellAction> {

@@ -2,14 +2,15 @@
 
 use super::Argument::{Flag, May, Must};
 use super::Kind::*;
-use super::documents::{self as doc, documents, structure};
+use super::changes::{self, batch, transaction, versions, watch};
+use super::documents::{self as doc, documents, reading, structure};
 use super::read::*;
 use super::{Group, Kind, row};
 use crate::print::Mode;
 use crate::statement::{
-    CatalogAction, ClusterAction, DocumentAction, ShellAction, Statement, StructureAction,
+    CatalogAction, ClusterAction, ShellAction, Statement, StructureAction, TransactionAction,
+    VersionAction,
 };
-use jettra_driver::ReadLevel;
 
 const REVISION: super::Argument = Flag("--revision N");
 const FORCE: super::Argument = Flag("--force");
@@ -20,6 +21,8 @@ const FIELDS: super::Argument = Flag("--fields a,b");
 const HINT: super::Argument = Flag("--hint index");
 const EXPLAIN: super::Argument = Flag("--explain");
 const ANALYZE: super::Argument = Flag("--analyze");
+const AT: super::Argument = Flag("--at index");
+const AS_OF: super::Argument = Flag("--as-of time");
 
 /// Every command of the shell.
 #[rustfmt::skip]
@@ -73,15 +76,15 @@ pub(crate) static GROUPS: &[Group] = &[
     Group { title: "Queries", commands: &[
         row(&["find"],
             &[Must(Collection), May(IdOrFilter), SORT, FIELDS, Flag("--skip N"),
-              Flag("--limit N"), HINT, EXPLAIN, ANALYZE],
+              Flag("--limit N"), HINT, EXPLAIN, ANALYZE, AT, AS_OF],
             "List the documents that match, 10 a page, or read one",
-            &["find", "find_pages", "list", "count_matching", "get", "explain"],
-            |w| documents(w, doc::find)),
-        row(&["get"], &[Must(Collection), Must(Id)], "Read one document", &["get", "with_level"],
-            |w| documents(w, |w| Ok(DocumentAction::Get(w.id()?)))),
-        row(&["count"], &[Must(Collection), May(Filter), HINT],
-            "Count the documents, or those that match", &["count", "count_matching"],
-            |w| documents(w, doc::count)),
+            &["find", "find_pages", "list", "count_matching", "get", "explain", "at", "as_of"],
+            |w| reading(w, doc::find)),
+        row(&["get"], &[Must(Collection), Must(Id), AT, AS_OF], "Read one document",
+            &["get", "with_level", "at", "as_of"], |w| reading(w, doc::get)),
+        row(&["count"], &[Must(Collection), May(Filter), HINT, AT, AS_OF],
+            "Count the documents, or those that match",
+            &["count", "count_matching", "at", "as_of"], |w| reading(w, doc::count)),
         row(&["distinct"], &[Must(Collection), Must(Field), May(Filter)],
             "List the different values of a field", &["distinct"],
             |w| documents(w, doc::distinct)),
@@ -120,6 +123,49 @@ pub(crate) static GROUPS: &[Group] = &[
             |w| documents(w, doc::delete)),
         row(&["bulk"], &[Must(Collection), Must(Operations), Flag("--unordered")],
             "Carry out many changes in one step", &["bulk"], |w| documents(w, doc::bulk)),
+    ]},
+    Group { title: "Transactions", commands: &[
+        row(&["begin", "begin transaction", "start transaction"], &[],
+            "Begin a transaction; what follows belongs to it", &["begin", "client"],
+            |_| transaction(TransactionAction::Begin)),
+        row(&["commit", "commit transaction"], &[], "Make its writes take effect, all or none",
+            &["commit"], |_| transaction(TransactionAction::Commit)),
+        row(&["rollback", "rollback transaction"], &[], "Give its writes up", &["rollback"],
+            |_| transaction(TransactionAction::Rollback)),
+        row(&["show transactions"], &[], "List the open transactions", &["list_transactions"],
+            |_| transaction(TransactionAction::Show)),
+        row(&["end transaction"], &[Must(Transaction)],
+            "Roll back the transaction with this id", &["end_transaction"],
+            |w| transaction(TransactionAction::End(w.required("the transaction")?))),
+        row(&["batch"], &[Must(Json)],
+            "Carry out operations together, if conditions hold", &["batch"], batch),
+    ]},
+    Group { title: "Versions and changes", commands: &[
+        row(&["history"], &[Must(Collection), Must(Id)], "List the versions of a document",
+            &["history"], |w| versions(w, |w| Ok(VersionAction::History(w.id()?)))),
+        row(&["show version"], &[Must(Collection), Must(Id), Must(Version)],
+            "Show a document as it was", &["version"], |w| versions(w, changes::show)),
+        row(&["diff"], &[Must(Collection), Must(Id), Must(Version), May(Version)],
+            "Compare a version with another, or with what is now", &["diff"],
+            |w| versions(w, changes::diff)),
+        row(&["revert"], &[Must(Collection), Must(Id), Must(Version)],
+            "Make a document what it was", &["restore"], |w| versions(w, changes::revert)),
+        row(&["undelete"], &[Must(Collection), Must(Id)], "Put a deleted document back",
+            &["undelete"], |w| versions(w, |w| Ok(VersionAction::Undelete(w.id()?)))),
+        row(&["versions"], &[Must(Collection)],
+            "Show whether former documents are kept, and how many", &["versions"],
+            |w| versions(w, |_| Ok(VersionAction::Settings))),
+        row(&["versions on"], &[Must(Collection), Flag("--keep N"), Flag("--days N")],
+            "Keep former documents: all, or so many of each, or so long", &["keep_versions"],
+            |w| versions(w, changes::keep)),
+        row(&["versions off"], &[Must(Collection), FORCE],
+            "Drop the former documents and keep none", &["forget_versions"],
+            |w| versions(w, |w| Ok(VersionAction::Forget { force: w.flag("--force") }))),
+        row(&["watch"],
+            &[May(Collection), May(Filter), Flag("--content document|delta|both"),
+              Flag("--after token"), Flag("--count N")],
+            "Print changes of a collection, or of the database, as they happen",
+            &["watch", "watch_database"], watch),
     ]},
     Group { title: "Indexes and schemas", commands: &[
         row(&["indexes"], &[Must(Collection)], "List the indexes of a collection",
@@ -181,8 +227,8 @@ pub(crate) static GROUPS: &[Group] = &[
             |w| choose(w, Kind::OutputMode, |name| Mode::parse(name).map(ShellAction::Mode))),
         row(&[".timer"], &[Must(Switch)], "Show how long a statement took", &[],
             |w| choose(w, Kind::Switch, switch)),
-        row(&[".level"], &[Must(Level)], "Choose how fresh reads are", &["with_level"],
-            |w| choose(w, Kind::Level, |name| ReadLevel::parse(name).map(ShellAction::Level))),
+        row(&[".level"], &[Must(Level), May(LevelValue)], "Choose how fresh reads are",
+            &["with_level"], read_level),
         row(&[".read"], &[Must(File)], "Run the statements of a file", &[],
             |w| shell(ShellAction::Read(w.required("the file")?))),
         row(&["help", ".help", "?"], &[May(Kind::Command)], "Explain all commands, or one", &[],
@@ -200,6 +246,7 @@ pub(crate) static EXAMPLES: &[(&str, &[&str])] = &[
         r#"find users {"age": {"$gte": 18}} --sort -age,name --fields name,age --limit 20"#,
         "find users 7",
         r#"find users {"city": "Lima"} --explain"#,
+        r#"find users {"city": "Lima"} --as-of 2026-03-01T12:00:00Z"#,
     ]),
     ("count", &[r#"count users {"city": "Lima"}"#]),
     ("distinct", &[r#"distinct users city {"age": {"$gt": 30}}"#]),
@@ -229,11 +276,22 @@ pub(crate) static EXAMPLES: &[(&str, &[&str])] = &[
     ("bulk", &[
         r#"bulk users [{"insertOne": {"document": {"_id": 8}}}, {"deleteOne": {"filter": {"_id": 9}}}]"#,
     ]),
+    ("batch", &[
+        r#"batch {"if": [{"database": "shop", "collection": "users", "id": 7, "revision": 12}], "then": [{"update": {"database": "shop", "collection": "users", "filter": {"_id": 7}, "update": {"$inc": {"age": 1}}}}, {"get": {"database": "shop", "collection": "users", "id": 7}}]}"#,
+    ]),
+    ("diff", &["diff users 7 1042", "diff users 7 1042 1050.1"]),
+    ("versions on", &["versions on users --keep 20", "versions on users --days 30"]),
+    ("watch", &[
+        "watch users",
+        r#"watch users {"city": "Lima"} --content delta --count 5"#,
+        "watch",
+    ]),
     ("create index", &[
         "create index users city,-age",
         "create index users email --unique --sparse",
         "create index sessions seen --expire 3600",
     ]),
+    (".level", &[".level bounded 2s", ".level session"]),
     ("schema set", &[
         r#"schema set users {"type": "object", "required": ["name"]} --warn"#,
         r#"schema set users {"name": "string", "age": "int"} --definition"#,

@@ -3,14 +3,23 @@
 use super::{Ran, Session, done};
 use crate::failure::Failure;
 use crate::print::{Mode, Output, bulk_summary, plan, update_summary};
-use crate::statement::DocumentAction;
+use crate::statement::{DocumentAction, Moment};
 use jettra_driver::wire::{AggregateBody, BulkReply, FindAndModifyBody, UpdateReply};
 use jettra_driver::{Collection, Document, DocumentId};
 use serde_json::{Value, json};
 
 impl Session {
-    pub(super) async fn documents(&self, name: &str, action: DocumentAction) -> Ran {
-        let collection = self.collection(name)?;
+    pub(super) async fn documents(
+        &self,
+        name: &str,
+        moment: Option<Moment>,
+        action: DocumentAction,
+    ) -> Ran {
+        let collection = match moment {
+            None => self.collection(name)?,
+            Some(Moment::Index(index)) => self.collection(name)?.at(index),
+            Some(Moment::Time(time)) => self.collection(name)?.as_of(&time),
+        };
         match action {
             DocumentAction::Insert(document) => {
                 let written = collection.insert(&document).await?;
@@ -60,7 +69,7 @@ impl Session {
     }
 
     /// A document; at a terminal its revision stands above it.
-    fn show(&self, document: Document<Value>) -> Output {
+    pub(super) fn show(&self, document: Document<Value>) -> Output {
         if self.settings.interactive && self.settings.mode != Mode::Ndjson {
             eprintln!("Revision {}", document.revision);
         }
@@ -119,7 +128,7 @@ async fn modify(collection: &Collection<Value>, body: &FindAndModifyBody) -> Ran
     Ok(Output::Changed { text, answer: Value::Null })
 }
 
-fn write_output(verb: &'static str, written: jettra_driver::Written) -> Output {
+pub(super) fn write_output(verb: &'static str, written: jettra_driver::Written) -> Output {
     Output::Written { verb, written }
 }
 
@@ -135,7 +144,7 @@ fn bulk_output(reply: &BulkReply) -> Output {
     Output::Changed { text: bulk_summary(reply), answer: json!(reply) }
 }
 
-fn missing(id: &DocumentId) -> Failure {
+pub(super) fn missing(id: &DocumentId) -> Failure {
     Failure::Refused(format!("there is no document with _id {}", json!(id)))
 }
 

@@ -12,9 +12,10 @@ const ROWS_DEFAULT: usize = 100;
 impl Session {
     pub(super) async fn text(&self, text: &str) -> Ran {
         let database = self.need_database()?;
+        let client = self.inside();
         let answer = match self.settings.level {
-            level if level == Default::default() => self.client.command(database, text).await?,
-            level => self.client.command_at_level(database, text, level).await?,
+            level if level == Default::default() => client.command(database, text).await?,
+            level => client.command_at_level(database, text, level).await?,
         };
         if self.settings.interactive && is_cut(&answer, text) {
             eprintln!("A statement without a limit gives {ROWS_DEFAULT} documents at most.");

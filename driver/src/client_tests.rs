@@ -1,0 +1,122 @@
+//! Tests of retries and of what calls carry.
+
+use super::*;
+use crate::fake::{Answer, Heard, node};
+use serde_json::{Value, json};
+
+#[test]
+fn a_seed_needs_a_host() {
+    assert!(parse_seed("http://127.0.0.1:8080").is_ok());
+    assert_eq!(parse_seed("127.0.0.1:8080").unwrap().as_str(), "http://127.0.0.1:8080/");
+    for bad in ["", "ftp://host", "http://"] {
+        assert!(parse_seed(bad).is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_nodes_ends_at_its_deadline() {
+    let client = Client::builder()
+        .seeds(["http://127.0.0.1:1"])
+        .deadline(Duration::from_millis(100))
+        .build()
+        .unwrap();
+    assert!(matches!(client.health().await, Err(Error::Unavailable { .. })));
+}
+fn keys(heard: &Heard) -> Vec<Option<String>> {
+    let heard = heard.lock().unwrap();
+    heard.iter().map(|call| call.header("idempotency-key").map(str::to_owned)).collect()
+}
+
+fn written() -> Answer {
+    Answer::With(201, r#"{"id": 7, "revision": 3}"#.into())
+}
+
+#[tokio::test]
+async fn a_write_that_was_interrupted_is_sent_again_with_the_same_key() {
+    let (client, heard) = node(vec![Answer::Break, Answer::error(503, "no_leader"), written()]);
+    let people = client.collection::<Value>("d", "c");
+    let reply = people.insert(&json!({"name": "Ada"})).await.unwrap();
+    assert_eq!(reply.revision, 3);
+    people.insert(&json!({"name": "Ada"})).await.unwrap();
+    let keys = keys(&heard);
+    assert_eq!(keys.len(), 4);
+    assert!(keys[0].as_ref().is_some_and(|key| key.len() == 36), "{keys:?}");
+    assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[2] != keys[3], "{keys:?}");
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard[0].body, heard[1].body);
+}
+
+#[tokio::test]
+async fn only_writes_of_data_carry_a_key() {
+    let (client, heard) = node(vec![Answer::With(200, "{}".into())]);
+    let people = client.collection::<Value>("d", "c").with_idempotency_key("mine");
+    let _ = people.find(json!({})).await;
+    let _ = people.count().await;
+    let _ = client.login("ada", "x").await;
+    let _ = client.cluster_pause("node1").await;
+    let _ = client.command("d", "SELECT * FROM c").await;
+    assert_eq!(keys(&heard), vec![None; 5]);
+    let _ = client.command("d", "DELETE FROM c").await;
+    let _ = client.create_database("d").await;
+    assert!(keys(&heard)[5..].iter().all(Option::is_some));
+    people.drop_index("by_age").await.unwrap();
+    assert_eq!(keys(&heard)[7].as_deref(), Some("mine"));
+}
+
+#[tokio::test]
+async fn an_answer_that_says_nothing_of_the_attempt_before_leaves_the_outcome_unknown() {
+    let table = [
+        (409, "idempotency_key_expired", true),
+        (401, "not_authenticated", true),
+        (500, "internal", true),
+        (409, "duplicate_id", false),
+    ];
+    for (status, code, unknown) in table {
+        let (client, _) = node(vec![Answer::Break, Answer::error(status, code)]);
+        let people = client.collection::<Value>("d", "c");
+        let error = people.insert(&json!({})).await.unwrap_err();
+        assert_eq!(matches!(error, Error::Unknown { .. }), unknown, "{code}: {error:?}");
+        let error = people.insert(&json!({})).await.unwrap_err();
+        assert_eq!(error.code(), Some(code));
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_key_is_sent_once() {
+    let (client, heard) = node(vec![Answer::Break]);
+    let error = client.cluster_pause("node1").await.unwrap_err();
+    assert!(matches!(error, Error::Unknown { .. }), "{error:?}");
+    assert_eq!(heard.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_in_doubt_at_the_deadline_is_unknown() {
+    let (client, heard) = node(vec![Answer::Break]);
+    let error = client.create_database("d").await.unwrap_err();
+    assert!(matches!(error, Error::Unknown { .. }), "{error:?}");
+    assert!(heard.lock().unwrap().len() > 1);
+}
+
+#[tokio::test]
+async fn the_past_is_read_and_not_written() {
+    let (client, heard) = node(vec![Answer::With(200, r#"{"count": 2}"#.into())]);
+    let past = client.collection::<Value>("d", "c").at(12);
+    assert_eq!(past.count().await.unwrap(), 2);
+    assert_eq!(past.clone().as_of("2026-03-01T12:00:00Z").count().await.unwrap(), 2);
+    let error = past.aggregate_into(json!([{"$out": "c"}])).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+    let heard = heard.lock().unwrap();
+    assert!(heard[0].line.contains("at=12"), "{heard:?}");
+    assert!(heard[1].line.contains("asOf=2026-03-01T12%3A00%3A00Z"), "{heard:?}");
+    assert_eq!(heard.len(), 2);
+}
+
+#[test]
+fn pauses_grow_and_differ() {
+    for attempt in [0, 3, 40] {
+        let longest = (PAUSE_MIN * 2_u32.pow(attempt.min(8))).min(PAUSE_MAX);
+        let pause = pause_between(attempt);
+        assert!(pause >= longest / 2 && pause <= longest, "{attempt}: {pause:?}");
+    }
+    assert_ne!(pause_between(9), pause_between(9));
+}
