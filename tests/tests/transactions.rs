@@ -5,6 +5,8 @@
 use jettra_tests::{Answer, Cluster, Documents, Http, OpenTransaction, Settings, wait_until};
 use serde_json::{Value, json};
 
+/// Rows of a collection that is read as a whole.
+const READ_ROWS: usize = 6_000;
 const TRANSACTIONS: &str = "/api/v1/transactions";
 
 /// A cluster of one node, and a collection.
@@ -147,6 +149,31 @@ async fn a_phantom_in_a_range_is_refused() {
             is_conflict(&transaction.commit().await);
         }
         assert_eq!(documents.count(json!({"found": {"$exists": true}})).await, 0);
+    }
+}
+
+/// So many rows are read that the transaction does not note each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_large_collection_that_was_read_is_refused() {
+    let (cluster, documents) = start("large-read").await;
+    let http = cluster.nodes[0].http();
+    let results = Documents::new(http.clone(), "shop", "results");
+    documents.index(json!({"n": 1}), json!({})).await;
+    documents.insert_all((0..READ_ROWS).map(|n| json!({"_id": n, "n": n}))).await;
+    let drop = "/api/cols?db=shop&col=stock";
+    for (round, hint) in ["$natural", "n_1", "$natural"].into_iter().enumerate() {
+        let all = json!({"filter": {"n": {"$gte": 0}}, "hint": hint});
+        let (transaction, inside) = begin(&http, &documents).await;
+        let before = inside.ask("count", all.clone()).await;
+        let seen_results = transaction.see(&results);
+        seen_results.ask("documents", before.clone()).await;
+        match round {
+            2 => http.curl("DELETE", drop, "").await.ok(),
+            _ => documents.post("documents", json!({"n": READ_ROWS + round})).await.ok(),
+        };
+        assert_eq!(inside.ask("count", all).await, before, "{hint}");
+        transaction.commit().await.refused(409, "transaction_conflict");
+        assert_eq!(results.get("count").await.json()["count"].as_u64().unwrap_or(0), 0, "{hint}");
     }
 }
 
