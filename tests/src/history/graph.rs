@@ -22,8 +22,8 @@ enum Reason {
 /// Which reasons a kind of cycle may have.
 type Allowed = fn(&Reason) -> bool;
 
-/// Kinds of cycles, the worst first. `G-single` is a cycle with
-/// one read-write edge, found among those of `G2`.
+/// Kinds of cycles, the worst first. `G-single` is a cycle with one read-write edge, found among
+/// those of `G2`.
 const KINDS: [(&str, Allowed); 6] = [
     ("G0", |reason| matches!(reason, Reason::WriteWrite(..))),
     ("G1c", |reason| matches!(reason, Reason::WriteWrite(..) | Reason::WriteRead(..))),
