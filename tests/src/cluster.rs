@@ -3,6 +3,7 @@
 use crate::bed::Bed;
 use crate::http::{Answer, try_send};
 use crate::node::{Node, Role, Settings};
+use crate::proxy::Links;
 use crate::wait::wait_until;
 use crate::{ADMIN, PASSWORD};
 use jettra_driver::Client;
@@ -31,6 +32,26 @@ impl Cluster {
         size: usize,
         adjust: impl Fn(Settings) -> Settings,
     ) -> Cluster {
+        let mut cluster = Cluster::prepare(name, size, adjust).await;
+        cluster.form().await;
+        cluster
+    }
+
+    /// The same with a proxy in front of each node, so that a test can break the links between
+    /// them; see [`Links`].
+    pub async fn start_with_links(
+        name: &str,
+        size: usize,
+        adjust: impl Fn(Settings) -> Settings,
+    ) -> (Cluster, Links) {
+        let mut cluster = Cluster::prepare(name, size, adjust).await;
+        let links = Links::start(&mut cluster.nodes).await;
+        cluster.form().await;
+        (cluster, links)
+    }
+
+    /// Nodes that do not run yet.
+    async fn prepare(name: &str, size: usize, adjust: impl Fn(Settings) -> Settings) -> Cluster {
         let bed = Bed::new(name).await;
         let first = adjust(Settings::new(Role::First));
         let mut nodes = vec![bed.node("node1", first)];
@@ -38,15 +59,18 @@ impl Cluster {
             let settings = adjust(Settings::new(Role::Waiting));
             nodes.push(bed.node(&format!("node{number}"), settings));
         }
-        let mut cluster = Cluster { nodes, bed };
-        cluster.nodes.iter_mut().for_each(Node::start);
-        cluster.wait_health(0, "ok").await;
-        for index in 1..size {
-            cluster.wait_health(index, "waiting").await;
-            cluster.register(index).await;
+        Cluster { nodes, bed }
+    }
+
+    /// Starts all nodes and makes them one cluster.
+    async fn form(&mut self) {
+        self.nodes.iter_mut().for_each(Node::start);
+        self.wait_health(0, "ok").await;
+        for index in 1..self.nodes.len() {
+            self.wait_health(index, "waiting").await;
+            self.register(index).await;
         }
-        cluster.wait_active(size).await;
-        cluster
+        self.wait_active(self.nodes.len()).await;
     }
 
     /// Adds a node that waits to be registered, and starts it; its index.
@@ -61,7 +85,7 @@ impl Cluster {
 
     /// Registers a node through the first one.
     pub async fn register(&self, index: usize) {
-        let body = json!({"url": self.nodes[index].url()});
+        let body = json!({"url": self.nodes[index].advertised_url()});
         self.nodes[0].http().post("/api/cluster/register", &body).await.ok();
     }
 
@@ -105,11 +129,11 @@ impl Cluster {
         (0..self.nodes.len()).filter(|index| self.nodes[*index].is_started()).collect()
     }
 
-    /// The running nodes whose `/health` says one of these words. The others are no members
+    /// Those of the nodes whose `/health` says one of these words. The others are no members
     /// yet, or no more; one that is starting is an error, which ends by itself.
-    async fn with_health(&self, words: &[&str]) -> Result<Vec<usize>, String> {
+    async fn with_health(&self, nodes: &[usize], words: &[&str]) -> Result<Vec<usize>, String> {
         let mut found = Vec::new();
-        for index in self.running() {
+        for index in nodes.iter().copied() {
             let health = self.nodes[index].http().try_get("/health").await?.json();
             let word = health["status"].as_str().unwrap_or_default().to_owned();
             let early = word == "waiting" && self.nodes[index].has_joined();
@@ -153,7 +177,7 @@ impl Cluster {
     ) -> Vec<Value> {
         wait_until(what, async || {
             let mut first = None;
-            for index in self.with_health(&["ok", "no_leader"]).await? {
+            for index in self.with_health(&self.running(), &["ok", "no_leader"]).await? {
                 let copy = self.members(index).await?;
                 let expected = first.get_or_insert_with(|| copy.clone());
                 if copy != *expected || !condition(&copy) {
@@ -185,10 +209,15 @@ impl Cluster {
 
     /// Waits until one running member says that it leads, and the others name it; its index.
     pub async fn leader(&self) -> usize {
-        wait_until("one leader that all running nodes know", async || {
+        self.leader_among(&self.running()).await
+    }
+
+    /// The same of some nodes, which the others may not reach.
+    pub async fn leader_among(&self, nodes: &[usize]) -> usize {
+        wait_until(&format!("one leader that the nodes {nodes:?} know"), async || {
             let mut leading = Vec::new();
             let mut named = Vec::new();
-            for index in self.with_health(&["ok", "paused", "no_leader"]).await? {
+            for index in self.with_health(nodes, &["ok", "paused", "no_leader"]).await? {
                 let health = self.nodes[index].http().try_get("/health").await?.json();
                 if health["is_leader"] == true {
                     leading.push(index);
@@ -222,6 +251,25 @@ impl Cluster {
             })
             .await;
         }
+    }
+
+    /// Waits until all running nodes are at one log index, and checks that their copies of a
+    /// database are equal there; the answer of the route `hash`.
+    pub async fn wait_equal(&self, database: &str, what: &str) -> Value {
+        let target = format!("/api/v1/databases/{database}/hash?level=local");
+        wait_until(&format!("{what}: all nodes at one log index"), async || {
+            let mut hashes = Vec::new();
+            for index in self.running() {
+                hashes.push(self.nodes[index].http().try_get(&target).await?.json());
+            }
+            let first = hashes[0]["index"].clone();
+            if first.is_null() || hashes.iter().any(|hash| hash["index"] != first) {
+                return Err(format!("{hashes:?}"));
+            }
+            assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{what}: {hashes:#?}");
+            Ok(hashes.swap_remove(0))
+        })
+        .await
     }
 
     /// Hands leadership to a node and waits until it leads.

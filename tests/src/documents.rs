@@ -13,23 +13,36 @@ const PAGES_MAX: usize = 1_000;
 pub struct Documents {
     http: Http,
     base: String,
+    parameters: String,
 }
 
 impl Documents {
     /// A collection that may not exist yet; its database must.
     pub fn new(http: Http, database: &str, collection: &str) -> Documents {
         let base = format!("/api/v1/databases/{database}/collections/{collection}");
-        Documents { http, base }
+        Documents { http, base, parameters: String::new() }
     }
 
     /// The same collection through another node.
     pub fn through(&self, http: Http) -> Documents {
-        Documents { http, base: self.base.clone() }
+        Documents { http, ..self.clone() }
+    }
+
+    /// The same collection with a parameter for every call, such as `level=local` or `tx=…`.
+    pub fn with(&self, parameter: &str) -> Documents {
+        let separator = if self.parameters.is_empty() { "" } else { "&" };
+        let parameters = format!("{}{separator}{parameter}", self.parameters);
+        Documents { parameters, ..self.clone() }
     }
 
     /// The target of something below the collection.
     pub fn target(&self, tail: &str) -> String {
-        format!("{}/{tail}", self.base)
+        let separator = match (self.parameters.is_empty(), tail.contains('?')) {
+            (true, _) => "",
+            (false, false) => "?",
+            (false, true) => "&",
+        };
+        format!("{}/{tail}{separator}{}", self.base, self.parameters)
     }
 
     /// `POST …/<action>`.
@@ -39,7 +52,18 @@ impl Documents {
 
     /// `POST …/<action>`; the text of the failure when there is no answer.
     pub async fn try_post(&self, action: &str, body: Value) -> Result<Answer, String> {
-        try_send(self.http.request("POST", &self.target(action)).json(&body)).await
+        self.try_call("POST", action, body).await
+    }
+
+    /// A call of another method with a JSON body; the text of the failure when there is no
+    /// answer.
+    pub async fn try_call(&self, method: &str, tail: &str, body: Value) -> Result<Answer, String> {
+        try_send(self.http.request(method, &self.target(tail)).json(&body)).await
+    }
+
+    /// `GET …/<tail>`; the text of the failure when there is no answer.
+    pub async fn try_get(&self, tail: &str) -> Result<Answer, String> {
+        self.http.try_get(&self.target(tail)).await
     }
 
     /// `GET …/<tail>`.

@@ -8,20 +8,30 @@
 mod bed;
 pub mod browser;
 mod cluster;
+mod crowd;
 pub mod documents;
 pub mod golden;
+pub mod history;
 mod http;
 pub mod load;
 mod node;
+mod owner;
+pub mod proxy;
+mod random;
 pub mod raw;
 pub mod source;
+mod transaction;
 mod wait;
 
 pub use bed::{Bed, free_port, program};
 pub use cluster::Cluster;
+pub use crowd::Crowd;
 pub use documents::Documents;
 pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings};
+pub use proxy::{Fault, Links, Place};
+pub use random::Random;
+pub use transaction::OpenTransaction;
 pub use wait::{DEADLINE, wait_until};
 
 /// The user that every cluster begins with.

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Lines of a log that a failed test prints.
@@ -70,6 +72,7 @@ pub struct Node {
     pub settings: Settings,
     dir: PathBuf,
     child: Option<Child>,
+    process: Arc<AtomicU32>,
 }
 
 impl Node {
@@ -77,12 +80,18 @@ impl Node {
     pub(crate) fn new(bed: &Path, name: &str, port: u16, settings: Settings) -> Node {
         let dir = bed.join(name);
         std::fs::create_dir_all(&dir).expect("the folder of a node");
-        Node { name: name.to_owned(), port, settings, dir, child: None }
+        Node { name: name.to_owned(), port, settings, dir, child: None, process: Arc::default() }
     }
 
     /// Where it is reached.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where the others reach it: its `AdvertiseUrl`, which may be that of a proxy.
+    pub fn advertised_url(&self) -> String {
+        let advertised = self.settings.config.get("AdvertiseUrl").and_then(Value::as_str);
+        advertised.map_or_else(|| self.url(), str::to_owned)
     }
 
     /// Calls to this node as the administrator.
@@ -127,7 +136,9 @@ impl Node {
         let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("the log of a node");
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
-        self.child = Some(command.spawn().expect("jettradb can be started"));
+        let child = command.spawn().expect("jettradb can be started");
+        self.process.store(child.id(), Ordering::Release);
+        self.child = Some(child);
     }
 
     fn configuration(&self) -> Value {
@@ -178,9 +189,15 @@ impl Node {
         self.child.as_ref().expect("the node runs").id()
     }
 
+    /// Number of the process, kept true over restarts; 0 while none runs.
+    pub(crate) fn process(&self) -> Arc<AtomicU32> {
+        self.process.clone()
+    }
+
     /// Kills the process as `kill -9` does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
+            self.process.store(0, Ordering::Release);
             child.kill().expect("a child can be killed");
             child.wait().expect("a killed child ends");
         }
@@ -199,12 +216,14 @@ impl Node {
     /// When it does not end.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the node runs");
+        self.process.store(0, Ordering::Release);
         let started = Instant::now();
         loop {
             if let Some(status) = child.try_wait().expect("a child can be asked") {
                 return status;
             }
             if started.elapsed() > EXIT_MAX {
+                self.process.store(child.id(), Ordering::Release);
                 self.child = Some(child);
                 panic!("{} has not ended after {EXIT_MAX:?}", self.name);
             }

@@ -4,37 +4,25 @@
 //! `HISTORY_SEED` is added to the seeds, for other histories than the fixed ones.
 
 use jettra_tests::documents::insert;
-use jettra_tests::{Cluster, DEADLINE, Documents, wait_until};
+use jettra_tests::{Cluster, DEADLINE, Documents, Random, wait_until};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const HASH: &str = "/api/v1/databases/shop/hash?level=local";
 /// Names that the histories use again and again.
 const COLLECTIONS: [&str; 3] = ["a", "b", "c"];
 /// Documents of a collection have these ids, so that histories meet the same ones.
 const IDS: u64 = 60;
 const STEPS: usize = 120;
 
-/// Numbers that look random and are the same in every run (splitmix64).
-struct Random(u64);
+/// What the histories consist of.
+trait Choice {
+    fn value(&mut self) -> Value;
+    fn document(&mut self) -> Value;
+    fn filter(&mut self) -> Value;
+    fn update(&mut self) -> Value;
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len() as u64) as usize]
-    }
-
+impl Choice for Random {
     /// A value of any kind, also for indexes that do not like it.
     fn value(&mut self) -> Value {
         let number = self.below(20) as i64 - 5;
@@ -181,23 +169,6 @@ fn index(random: &mut Random) -> Value {
     }
 }
 
-/// Waits until all nodes have the same hash at the same index; that hash.
-async fn wait_equal(cluster: &Cluster, what: &str) -> Value {
-    wait_until(&format!("{what}: all nodes at one log index"), async || {
-        let mut hashes = Vec::new();
-        for index in cluster.running() {
-            hashes.push(cluster.nodes[index].http().try_get(HASH).await?.json());
-        }
-        let first = hashes[0]["index"].clone();
-        if first.is_null() || hashes.iter().any(|hash| hash["index"] != first) {
-            return Err(format!("{hashes:?}"));
-        }
-        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "{what}: {hashes:#?}");
-        Ok(hashes.swap_remove(0))
-    })
-    .await
-}
-
 /// A history on three nodes, with a follower that misses a part of it.
 async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
     let chunk = |settings: jettra_tests::Settings| settings.key("SnapshotEvery", snapshot_every);
@@ -227,7 +198,7 @@ async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
             }
             cluster.wait_active(3).await;
         }
-        let hash = wait_equal(&cluster, &format!("seed {seed}, round {round}")).await;
+        let hash = cluster.wait_equal("shop", &format!("seed {seed}, round {round}")).await;
         assert!(!hash["collections"].as_object().expect("hashes").is_empty(), "{hash}");
     }
     assert!(successes > STEPS, "too many steps were refused: {successes}");
@@ -235,12 +206,12 @@ async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
     for index in everywhere {
         check_indexes(&cluster, index).await;
     }
-    let before = wait_equal(&cluster, "before the restart").await;
+    let before = cluster.wait_equal("shop", "before the restart").await;
     for index in 0..3 {
         cluster.crash_and_restart(index);
     }
     cluster.wait_active(3).await;
-    let after = wait_equal(&cluster, "after a restart of all").await;
+    let after = cluster.wait_equal("shop", "after a restart of all").await;
     assert_eq!(after["collections"], before["collections"], "a restart changed something");
 }
 
@@ -313,7 +284,7 @@ async fn what_expires_while_a_node_is_away_is_gone_there_too() {
     .await;
     cluster.nodes[away].start();
     cluster.wait_active(3).await;
-    wait_equal(&cluster, "after expiry").await;
+    cluster.wait_equal("shop", "after expiry").await;
     let there = documents.through(cluster.nodes[away].http());
     assert_eq!(there.ids(json!({})).await, json!(["stays"]));
 }
@@ -345,7 +316,7 @@ async fn a_snapshot_in_the_middle_of_a_build_carries_the_build() {
         })
         .await;
     }
-    wait_equal(&cluster, "after the build").await;
+    cluster.wait_equal("shop", "after the build").await;
     let changed = json!({"filter": {"k": -1}, "hint": "k_1"});
     assert_eq!(there.ask("count", changed).await, json!({"count": 30}));
 }

@@ -1,0 +1,97 @@
+//! Transactions over plain HTTP, call by call, as the tests of their promises need them.
+
+use crate::documents::Documents;
+use crate::history::Outcome;
+use crate::http::{Answer, Http, send, try_send};
+use crate::wait::DEADLINE;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const BASE: &str = "/api/v1/transactions";
+/// Pause before a commit is tried elsewhere.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A transaction that was begun, through one node.
+#[derive(Clone)]
+pub struct OpenTransaction {
+    http: Http,
+    /// What `tx=` names it by.
+    pub id: String,
+}
+
+impl OpenTransaction {
+    /// Begins a transaction.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub async fn begin(http: &Http) -> OpenTransaction {
+        let begun = OpenTransaction::try_begin(http).await;
+        begun.unwrap_or_else(|error| panic!("begin: {error}"))
+    }
+
+    /// The same; why it was refused as text.
+    pub async fn try_begin(http: &Http) -> Result<OpenTransaction, String> {
+        let answer = try_send(http.request("POST", BASE)).await?;
+        match (answer.status, answer.json()["id"].as_str()) {
+            (201, Some(id)) => Ok(OpenTransaction { http: http.clone(), id: id.to_owned() }),
+            _ => Err(format!("{} {}", answer.status, answer.text)),
+        }
+    }
+
+    /// The same transaction through another node.
+    pub fn through(&self, http: Http) -> OpenTransaction {
+        OpenTransaction { http, id: self.id.clone() }
+    }
+
+    /// A collection as the transaction sees it.
+    pub fn see(&self, documents: &Documents) -> Documents {
+        documents.through(self.http.clone()).with(&format!("tx={}", self.id))
+    }
+
+    /// Commits; the answer may be a refusal.
+    pub async fn commit(&self) -> Answer {
+        let answer = self.try_commit().await;
+        answer.unwrap_or_else(|error| panic!("commit: {error}"))
+    }
+
+    /// The same; the text of the failure when there is no answer.
+    pub async fn try_commit(&self) -> Result<Answer, String> {
+        try_send(self.http.request("POST", &format!("{BASE}/{}/commit", self.id))).await
+    }
+
+    /// Commits, through one node after the other until one knows the outcome.
+    pub async fn settle(&self, https: &[Http]) -> Outcome {
+        let started = Instant::now();
+        let mut through = self.clone();
+        for other in https.iter().cycle() {
+            let answer = through.try_commit().await;
+            let told = answer.map(|answer| (answer.status, answer.code()));
+            match told.as_ref().map(|(status, code)| (*status, code.as_str())) {
+                Ok((200, _)) => return Outcome::Committed,
+                Ok((409, "transaction_conflict" | "transaction_lost")) => return Outcome::Aborted,
+                Ok((400..=428 | 430..=499, code)) => panic!("a commit was refused: {code}"),
+                _ if started.elapsed() > DEADLINE => break,
+                _ => tokio::time::sleep(PAUSE).await,
+            }
+            through = self.through(other.clone());
+        }
+        Outcome::Unknown
+    }
+
+    /// Gives all writes up.
+    pub async fn roll_back(&self) -> Answer {
+        send(self.http.request("DELETE", &format!("{BASE}/{}", self.id))).await
+    }
+
+    /// Gives all writes up, whether or not the node answers: time does it as well.
+    pub async fn abandon(&self) {
+        drop(try_send(self.http.request("DELETE", &format!("{BASE}/{}", self.id))).await);
+    }
+
+    /// What the list of open transactions says of it, `null` when it is not there.
+    pub async fn info(&self) -> Value {
+        let list = self.http.get(BASE).await.ok().json();
+        let list = list["transactions"].as_array().expect("a list").clone();
+        list.into_iter().find(|one| one["id"] == *self.id).unwrap_or_default()
+    }
+}

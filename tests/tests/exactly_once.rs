@@ -1,0 +1,339 @@
+//! A write with a key happens once, however often and wherever it is sent, and every time the
+//! answer is the same.
+
+use jettra_tests::{
+    Answer, Cluster, Crowd, DEADLINE, Documents, Fault, Http, Random, Settings, send, try_send,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const DATABASE: &str = "shop";
+const BASE: &str = "/api/v1/databases/shop/collections/stock";
+const CLIENTS: usize = 5;
+/// Calls that must succeed before and during each fault.
+const PROGRESS: usize = 20;
+/// Pause before a call is sent again.
+const PAUSE: Duration = Duration::from_millis(30);
+const SLOW: Duration = Duration::from_millis(50);
+
+/// A write with a key.
+#[derive(Debug, Clone)]
+struct Keyed {
+    method: &'static str,
+    target: String,
+    body: Value,
+    key: String,
+}
+
+fn keyed(method: &'static str, target: &str, body: Value, key: &str) -> Keyed {
+    Keyed { method, target: target.to_owned(), body, key: key.to_owned() }
+}
+
+impl Keyed {
+    fn request(&self, http: &Http) -> reqwest::RequestBuilder {
+        let request = http.request(self.method, &self.target).header("idempotency-key", &self.key);
+        if self.body.is_null() { request } else { request.json(&self.body) }
+    }
+
+    async fn send(&self, http: &Http) -> Answer {
+        send(self.request(http)).await
+    }
+
+    /// Sends it to one node after the other until one gives its answer.
+    async fn insist(&self, https: &[Http], first: usize) -> Answer {
+        let started = Instant::now();
+        for turn in first.. {
+            let answer = try_send(self.request(&https[turn % https.len()])).await;
+            let known = |answer: &Answer| answer.status < 500 && answer.status != 429;
+            match answer {
+                Ok(answer) if known(&answer) => return answer,
+                other => {
+                    assert!(started.elapsed() < DEADLINE, "{} is not answered: {other:?}", self.key)
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        unreachable!("turns do not run out")
+    }
+}
+
+/// What must be the same each time.
+fn essence(answer: &Answer) -> (u16, String, Value) {
+    let mut body = answer.json();
+    if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
+        error.remove("request_id");
+    }
+    (answer.status, answer.header("etag").to_owned(), body)
+}
+
+#[track_caller]
+fn is_replay(again: &Answer, first: &Answer) {
+    assert_eq!(essence(again), essence(first));
+    assert_eq!(again.header("idempotent-replayed"), "true", "{again:?}");
+}
+
+async fn start(name: &str, adjust: impl Fn(Settings) -> Settings) -> (Cluster, Documents) {
+    let cluster = Cluster::start_with(&format!("once-{name}"), 3, adjust).await;
+    cluster.client().create_collection(DATABASE, "stock").await.expect("a collection");
+    let documents = Documents::new(cluster.nodes[0].http(), DATABASE, "stock");
+    documents.insert_all([json!({"_id": "n", "n": 0}), json!({"_id": "gone"})]).await;
+    (cluster, documents)
+}
+
+/// Writes of every kind, each of which changes something more when it is carried out again, or
+/// is refused then.
+fn writes() -> Vec<Keyed> {
+    let at = |tail: &str| format!("{BASE}/{tail}");
+    let add = || json!({"$inc": {"n": 1}});
+    let update = || json!({"filter": {"_id": "n"}, "update": add()});
+    let doc = "/api/doc?db=shop&col=stock";
+    vec![
+        keyed("POST", &at("documents"), json!({"made": "by the server"}), "insert"),
+        keyed("POST", &at("documents"), json!({"_id": "mine"}), "insert-id"),
+        keyed("PUT", &at("documents/put"), json!({"a": 1}), "put"),
+        keyed("PATCH", &at("documents/put"), json!({"b": 1}), "patch"),
+        keyed("DELETE", &at("documents/gone"), Value::Null, "delete"),
+        keyed("POST", &at("update"), update(), "update"),
+        keyed("POST", &at("find-and-modify"), update(), "find-and-modify"),
+        keyed(
+            "POST",
+            &at("bulk"),
+            json!({"operations": [
+                {"updateOne": update()},
+                {"insertOne": {"document": {"made": "by bulk"}}},
+            ]}),
+            "bulk",
+        ),
+        keyed("POST", &at("delete"), json!({"filter": {"_id": "mine"}}), "delete-many"),
+        keyed("POST", doc, json!({"made": "by the ancestor"}), "doc"),
+        keyed(
+            "POST",
+            "/api/v1/batch",
+            json!({"then": [
+                {"update": {"database": "shop", "collection": "stock", "filter": {"_id": "n"}, "update": add()}},
+                {"insert": {"database": "shop", "collection": "stock", "document": {"made": "by a batch"}}},
+            ]}),
+            "batch",
+        ),
+        // Refusals are answers too, also one in the midst of what was done.
+        keyed("POST", &at("documents"), json!({"_id": "n"}), "refused-id"),
+        keyed(
+            "POST",
+            &at("bulk"),
+            json!({"operations": [
+                {"updateOne": update()},
+                {"insertOne": {"document": {"_id": "n"}}},
+            ]}),
+            "refused-bulk",
+        ),
+        keyed(
+            "POST",
+            &at("update"),
+            json!({"filter": {"_id": "put"}, "update": {"$inc": {"text.x": 1, "a.b": 1}}}),
+            "refused-update",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_write_is_answered_as_the_first_time_on_every_node_and_after_every_restart() {
+    let (mut cluster, documents) = start("kinds", |settings| settings).await;
+    let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
+    let mut first = Vec::new();
+    for (turn, write) in writes().into_iter().enumerate() {
+        let answer = write.send(&https[turn % 3]).await;
+        assert_eq!(answer.header("idempotent-replayed"), "", "{write:?}: {answer:?}");
+        let refusal = write.key.starts_with("refused");
+        assert_eq!(answer.status / 100, if refusal { 4 } else { 2 }, "{write:?}: {answer:?}");
+        first.push((write, answer));
+    }
+    let state = documents.find(json!({})).await;
+    assert_eq!(
+        documents.one(json!("n")).await["n"],
+        5,
+        "update, find-and-modify, bulk, batch, bulk"
+    );
+    for round in ["again", "a new leader", "a restart of all"] {
+        match round {
+            "again" => {}
+            "a new leader" => {
+                let leader = cluster.leader().await;
+                cluster.lead_with((leader + 1) % 3).await;
+            }
+            _ => {
+                cluster.nodes.iter_mut().for_each(|node| node.kill());
+                cluster.nodes.iter_mut().for_each(|node| node.start());
+                cluster.wait_active(3).await;
+            }
+        }
+        for (turn, (write, answer)) in first.iter().enumerate() {
+            let again = write.send(&https[(turn + 1) % 3]).await;
+            assert_eq!(essence(&again), essence(answer), "{round}: {write:?}");
+            is_replay(&again, answer);
+        }
+        assert_eq!(documents.find(json!({})).await, state, "{round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_belongs_to_one_call() {
+    let (cluster, documents) = start("reuse", |settings| settings).await;
+    let http = cluster.nodes[1].http();
+    let update = |n: u64| json!({"filter": {"_id": "n"}, "update": {"$inc": {"n": n}}});
+    let target = format!("{BASE}/update");
+    let first = keyed("POST", &target, update(1), "k").send(&http).await.ok();
+    let others = [
+        keyed("POST", &target, update(2), "k"),
+        keyed("POST", &format!("{BASE}/find-and-modify"), update(1), "k"),
+        keyed("POST", &target.replace("stock", "other"), update(1), "k"),
+        keyed("POST", &format!("{target}?fields=n"), update(1), "k"),
+        keyed("DELETE", &format!("{BASE}/documents/n"), Value::Null, "k"),
+        keyed("PUT", &format!("{BASE}/documents/n"), update(1), "k"),
+    ];
+    for other in others {
+        other.send(&http).await.refused(422, "idempotency_key_reused");
+    }
+    is_replay(&keyed("POST", &target, update(1), "k").send(&http).await, &first);
+    assert_eq!(documents.one(json!("n")).await["n"], 1);
+    for bad in ["", &"k".repeat(201), "two words"] {
+        let answer = keyed("POST", &target, update(1), bad).send(&http).await;
+        assert_eq!(answer.status, 400, "{bad:?}: {}", answer.text);
+    }
+    keyed("POST", &target, update(1), &"k".repeat(200)).send(&http).await.ok();
+    assert_eq!(documents.one(json!("n")).await["n"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_call_sent_twice_at_once_happens_once() {
+    let (cluster, documents) = start("twice", |settings| settings).await;
+    let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
+    for round in 0..20 {
+        let body = json!({"filter": {"_id": "n"}, "update": {"$inc": {"n": 1}}});
+        let call = keyed("POST", &format!("{BASE}/update"), body, &format!("round-{round}"));
+        let (a, b, c) = tokio::join!(
+            call.insist(&https, round),
+            call.insist(&https, round + 1),
+            call.insist(&https, round)
+        );
+        assert_eq!(a.status, 200, "{}", a.text);
+        assert_eq!(essence(&a), essence(&b));
+        assert_eq!(essence(&a), essence(&c));
+    }
+    assert_eq!(documents.one(json!("n")).await["n"], 20);
+}
+
+/// The answers are part of the state, so a node has them that got the state as a whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_came_back_by_a_snapshot_knows_the_answers() {
+    let adjust = |settings: Settings| settings.key("SnapshotEvery", 10);
+    let (mut cluster, documents) = start("snapshot", adjust).await;
+    let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
+    let away = cluster.follower().await;
+    let through = (away + 1) % 3;
+    cluster.nodes[away].kill();
+    let mut first = Vec::new();
+    for write in writes() {
+        let answer = write.insist(&https, through).await;
+        first.push((write, answer));
+    }
+    for number in 0..60 {
+        documents.through(https[through].clone()).ask("documents", json!({"filler": number})).await;
+    }
+    cluster.nodes[away].start();
+    cluster.wait_active(3).await;
+    cluster.wait_caught_up().await;
+    let log = cluster.nodes[away].log();
+    assert!(log.contains("installed a snapshot"), "it came back without a snapshot");
+    cluster.lead_with(away).await;
+    for (write, answer) in &first {
+        is_replay(&write.send(&https[away]).await, answer);
+    }
+    cluster.wait_equal(DATABASE, "after the snapshot").await;
+}
+
+/// What was said to each key.
+type Said = BTreeMap<String, (Keyed, Answer)>;
+
+/// Sends one call until it is answered, and now and then an old one again.
+async fn count_up(https: &[Http], said: &Mutex<Said>, key: String, random: &mut Random) {
+    let update = json!({"$inc": {"n": 1}});
+    let body = json!({"filter": {"_id": "n"}, "update": update, "return": "after"});
+    let call = keyed("POST", &format!("{BASE}/find-and-modify"), body, &key);
+    let answer = call.insist(https, random.below(3) as usize).await;
+    assert_eq!(answer.status, 200, "{key}: {}", answer.text);
+    let old = {
+        let mut said = said.lock().expect("nobody panics with it");
+        said.insert(key, (call, answer));
+        let old = random.below(said.len() as u64 * 3) as usize;
+        said.values().nth(old).cloned()
+    };
+    if let Some((call, answer)) = old {
+        let again = call.insist(https, random.below(3) as usize).await;
+        assert_eq!(essence(&again), essence(&answer), "{}", call.key);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_counts_once_while_leaders_die_and_links_break() {
+    let adjust =
+        |settings: Settings| settings.key("RequestTimeoutMs", 1500).key("SnapshotEvery", 100);
+    let (mut cluster, links) = Cluster::start_with_links("once-faults", 3, adjust).await;
+    cluster.client().create_collection(DATABASE, "stock").await.expect("a collection");
+    let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
+    let documents = Documents::new(https[0].clone(), DATABASE, "stock");
+    documents.insert_all([json!({"_id": "n", "n": 0})]).await;
+    let said = Arc::new(Mutex::new(Said::new()));
+    let crowd = {
+        let (https, said) = (https.clone(), said.clone());
+        Crowd::start(CLIENTS, move |client, turn| {
+            let (https, said) = (https.clone(), said.clone());
+            async move {
+                let mut random = Random((client << 32 | turn) as u64);
+                count_up(&https, &said, format!("c{client}-{turn}"), &mut random).await;
+                true
+            }
+        })
+    };
+    for round in 0..6 {
+        crowd.wait_successes(PROGRESS).await;
+        let leader = cluster.leader().await;
+        let others = [(leader + 1) % 3, (leader + 2) % 3];
+        match round {
+            0 => cluster.nodes[leader].kill(),
+            1 => links.isolate(leader, Fault::Blackhole),
+            2 => others.into_iter().for_each(|other| links.blackhole(leader, other)),
+            3 => links.isolate(leader, Fault::Delay(SLOW)),
+            4 => links.isolate(leader, Fault::CutAfter(2_000)),
+            _ => {
+                cluster.nodes.iter_mut().for_each(|node| node.kill());
+                cluster.nodes.iter_mut().for_each(|node| node.start());
+            }
+        }
+        crowd.wait_successes(PROGRESS).await;
+        links.heal();
+        if !cluster.nodes[leader].is_started() {
+            cluster.nodes[leader].start();
+        }
+        cluster.wait_active(3).await;
+    }
+    assert!(links.hits() > 0, "no broken link met anything");
+    crowd.finish().await;
+    let said = said.lock().expect("nobody panics with it").clone();
+    let keys = said.len() as u64;
+    assert!(keys >= 12 * PROGRESS as u64, "only {keys} keys");
+    assert_eq!(documents.one(json!("n")).await["n"], keys, "a key counted not at all, or twice");
+    let counted = said.values().map(|(_, answer)| answer.json()["document"]["n"].as_u64());
+    let mut counted: Vec<_> = counted.map(|n| n.expect("a number")).collect();
+    counted.sort_unstable();
+    assert_eq!(counted, (1..=keys).collect::<Vec<_>>(), "each key has a number of its own");
+    cluster.nodes.iter_mut().for_each(|node| node.kill());
+    cluster.nodes.iter_mut().for_each(|node| node.start());
+    cluster.wait_active(3).await;
+    for (turn, (call, answer)) in said.values().enumerate().step_by(7) {
+        is_replay(&call.insist(&https, turn).await, answer);
+    }
+    assert_eq!(documents.one(json!("n")).await["n"], keys, "late repetitions counted");
+    cluster.wait_equal(DATABASE, "after all repetitions").await;
+}

@@ -1,0 +1,335 @@
+//! Transactions while nodes die and links break: money is neither made nor lost, and what
+//! clients saw could have happened one transaction at a time, in the order of real time.
+
+use jettra_tests::history::{Outcome, Recorder, Step};
+use jettra_tests::{
+    Answer, Cluster, Crowd, Documents, Fault, Http, Links, OpenTransaction, Random, Settings,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+const DATABASE: &str = "proof";
+const ACCOUNTS: u64 = 8;
+const MONEY: u64 = 100;
+const LISTS: u64 = 4;
+const STEPS_MAX: u64 = 4;
+const CLIENTS: usize = 6;
+/// Acts that must succeed before, during and after each fault.
+const PROGRESS: usize = 15;
+/// Pause of a client that was refused; nothing waits for it.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What goes wrong, one after the other.
+const FAULTS: [Trouble; 4] = [
+    Trouble::KillLeader,
+    Trouble::IsolateLeader(Fault::Blackhole),
+    Trouble::DeafenFollowers,
+    Trouble::IsolateLeader(Fault::Cut),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// `kill -9`, and a start after a while.
+    KillLeader,
+    /// The leader reaches nobody and nobody reaches it.
+    IsolateLeader(Fault),
+    /// What the leader sends does not arrive.
+    DeafenFollowers,
+}
+
+async fn start(name: &str) -> (Cluster, Links, Vec<Http>) {
+    let adjust =
+        |settings: Settings| settings.key("RequestTimeoutMs", 1500).key("SnapshotEvery", 200);
+    let (cluster, links) = Cluster::start_with_links(name, 3, adjust).await;
+    cluster.client().create_collection(DATABASE, "docs").await.expect("a collection");
+    let https = cluster.nodes.iter().map(|node| node.http()).collect();
+    (cluster, links, https)
+}
+
+/// Makes all the trouble while a crowd goes on.
+async fn trouble(cluster: &mut Cluster, links: &Links, crowd: &Crowd) {
+    for trouble in FAULTS {
+        crowd.wait_successes(PROGRESS).await;
+        let leader = cluster.leader().await;
+        let others = [(leader + 1) % 3, (leader + 2) % 3];
+        match trouble {
+            Trouble::KillLeader => cluster.nodes[leader].kill(),
+            Trouble::IsolateLeader(fault) => links.isolate(leader, fault),
+            Trouble::DeafenFollowers => {
+                others.into_iter().for_each(|other| links.blackhole(leader, other));
+            }
+        }
+        eprintln!("{trouble:?}: node {leader}");
+        crowd.wait_successes(PROGRESS).await;
+        links.heal();
+        if !cluster.nodes[leader].is_started() {
+            cluster.nodes[leader].start();
+        }
+        cluster.wait_active(3).await;
+    }
+    assert!(links.hits() > 0, "no broken link met anything");
+    crowd.wait_successes(PROGRESS).await;
+}
+
+fn documents(http: &Http) -> Documents {
+    Documents::new(http.clone(), DATABASE, "docs")
+}
+
+/// What a success holds; everything else as text.
+fn success(answer: Result<Answer, String>) -> Result<Answer, String> {
+    let answer = answer?;
+    match answer.status {
+        200..=299 => Ok(answer),
+        status => Err(format!("{status} {}", answer.text)),
+    }
+}
+
+/// The bank: transfers, and readers of the total.
+struct Bank {
+    https: Vec<Http>,
+    transfers: AtomicUsize,
+    totals: AtomicUsize,
+}
+
+impl Bank {
+    /// Moves money between two accounts. Whether it did.
+    async fn transfer(&self, random: &mut Random) -> Result<bool, String> {
+        let http = &self.https[random.below(3) as usize];
+        let transaction = OpenTransaction::try_begin(http).await?;
+        let moved = self.move_money(&transaction.see(&documents(http)), random).await;
+        if !matches!(moved, Ok(true)) {
+            transaction.abandon().await;
+            return moved;
+        }
+        let committed = transaction.settle(&self.https).await == Outcome::Committed;
+        self.transfers.fetch_add(usize::from(committed), Ordering::Relaxed);
+        Ok(committed)
+    }
+
+    async fn move_money(&self, inside: &Documents, random: &mut Random) -> Result<bool, String> {
+        let from = random.below(ACCOUNTS);
+        let to = (from + 1 + random.below(ACCOUNTS - 1)) % ACCOUNTS;
+        let amount = 1 + random.below(MONEY / 2);
+        let mut money = Vec::new();
+        for account in [from, to] {
+            let answer = success(inside.try_get(&format!("documents/{account}")).await)?;
+            money.push(answer.json()["money"].as_u64().expect("a balance"));
+        }
+        if money[0] < amount {
+            return Ok(false);
+        }
+        for (account, money) in [(from, money[0] - amount), (to, money[1] + amount)] {
+            let body = json!({"filter": {"_id": account}, "update": {"$set": {"money": money}}});
+            success(inside.try_post("update", body).await)?;
+        }
+        Ok(true)
+    }
+
+    /// Reads all accounts, in a transaction or by one query, and checks the total.
+    async fn audit(&self, random: &mut Random) -> Result<bool, String> {
+        let http = &self.https[random.below(3) as usize];
+        let documents = documents(http);
+        let accounts = if random.below(3) == 0 {
+            find_all(&documents).await?
+        } else {
+            let transaction = OpenTransaction::try_begin(http).await?;
+            let inside = transaction.see(&documents);
+            let found = match random.below(2) {
+                0 => find_all(&inside).await,
+                _ => get_all(&inside).await,
+            };
+            transaction.abandon().await;
+            found?
+        };
+        let total: u64 = accounts.iter().map(|one| one["money"].as_u64().unwrap_or(0)).sum();
+        assert_eq!(total, ACCOUNTS * MONEY, "money was made or lost: {accounts:?}");
+        self.totals.fetch_add(1, Ordering::Relaxed);
+        Ok(false)
+    }
+}
+
+async fn find_all(documents: &Documents) -> Result<Vec<Value>, String> {
+    let found = success(documents.try_post("find", json!({"limit": 1000})).await)?;
+    Ok(found.json()["documents"].as_array().expect("documents").clone())
+}
+
+async fn get_all(documents: &Documents) -> Result<Vec<Value>, String> {
+    let mut all = Vec::new();
+    for account in 0..ACCOUNTS {
+        all.push(success(documents.try_get(&format!("documents/{account}")).await)?.json());
+    }
+    Ok(all)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_neither_made_nor_lost_while_leaders_die_and_links_break() {
+    let (mut cluster, links, https) = start("serializable-bank").await;
+    let accounts = (0..ACCOUNTS).map(|account| json!({"_id": account, "money": MONEY}));
+    documents(&https[0]).insert_all(accounts).await;
+    let bank = Bank { https, transfers: AtomicUsize::new(0), totals: AtomicUsize::new(0) };
+    let bank = Arc::new(bank);
+    let crowd = {
+        let bank = bank.clone();
+        Crowd::start(CLIENTS, move |client, turn| {
+            let (bank, mut random) = (bank.clone(), Random((client << 32 | turn) as u64));
+            async move {
+                let done = match client % 3 {
+                    2 => bank.audit(&mut random).await,
+                    _ => bank.transfer(&mut random).await,
+                };
+                if done.is_err() {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done.unwrap_or(false)
+            }
+        })
+    };
+    trouble(&mut cluster, &links, &crowd).await;
+    crowd.finish().await;
+    let (transfers, totals) =
+        (bank.transfers.load(Ordering::Relaxed), bank.totals.load(Ordering::Relaxed));
+    assert!(transfers >= 9 * PROGRESS, "only {transfers} transfers");
+    assert!(totals >= PROGRESS, "only {totals} totals were read");
+    cluster.wait_caught_up().await;
+    for node in &cluster.nodes {
+        let copy = documents(&node.http()).with("level=local").find(json!({"limit": 1000})).await;
+        let total: u64 = copy.iter().map(|one| one["money"].as_u64().expect("a balance")).sum();
+        assert_eq!(total, ACCOUNTS * MONEY, "{}: {copy:?}", node.name);
+    }
+    cluster.wait_equal(DATABASE, "after the transfers").await;
+}
+
+/// Clients of lists, who remember all that they saw.
+struct Lists {
+    https: Vec<Http>,
+    recorder: Recorder,
+    numbers: AtomicU64,
+}
+
+impl Lists {
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Reads a list; one that is missing is empty.
+    async fn read(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
+        let answer = place.try_get(&format!("documents/{key}")).await?;
+        let list = match answer.status {
+            404 => Vec::new(),
+            _ => numbers(&success(Ok(answer))?.json()["list"]),
+        };
+        steps.push(Step::Read(key, list));
+        Ok(())
+    }
+
+    /// Appends to a list by an operator.
+    async fn push(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
+        let number = self.number();
+        steps.push(Step::Append(key, number));
+        let body = json!({
+            "filter": {"_id": key}, "update": {"$push": {"list": number}}, "upsert": true
+        });
+        success(place.try_post("update", body).await).map(drop)
+    }
+
+    /// Appends to a list by reading it and putting a longer one in its place.
+    async fn put(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
+        self.read(place, key, steps).await?;
+        let Some(Step::Read(_, list)) = steps.last() else { panic!("it was just read") };
+        let number = self.number();
+        let list: Vec<_> = list.iter().copied().chain([number]).collect();
+        steps.push(Step::Append(key, number));
+        let (tail, body) = (format!("documents/{key}"), json!({"list": list}));
+        success(place.try_call("PUT", &tail, body).await).map(drop)
+    }
+
+    /// Some steps in one transaction; whether it was committed.
+    async fn transaction(&self, random: &mut Random) -> bool {
+        let began = self.recorder.begin();
+        let http = &self.https[random.below(3) as usize];
+        let Ok(transaction) = OpenTransaction::try_begin(http).await else { return false };
+        let inside = transaction.see(&documents(http));
+        let mut steps = Vec::new();
+        for _ in 0..1 + random.below(STEPS_MAX) {
+            let key = random.below(LISTS);
+            let done = match random.below(4) {
+                0 | 1 => self.read(&inside, key, &mut steps).await,
+                2 => self.push(&inside, key, &mut steps).await,
+                _ => self.put(&inside, key, &mut steps).await,
+            };
+            if done.is_err() {
+                transaction.abandon().await;
+                self.recorder.end(began, steps, Outcome::Aborted);
+                return false;
+            }
+        }
+        let outcome = transaction.settle(&self.https).await;
+        self.recorder.end(began, steps, outcome);
+        outcome == Outcome::Committed
+    }
+
+    /// One step outside of transactions, which is one as well.
+    async fn alone(&self, random: &mut Random) -> bool {
+        let (began, mut steps) = (self.recorder.begin(), Vec::new());
+        let place = documents(&self.https[random.below(3) as usize]);
+        let key = random.below(LISTS);
+        let done = match random.below(2) {
+            0 => self.read(&place, key, &mut steps).await,
+            _ => self.push(&place, key, &mut steps).await,
+        };
+        let outcome = if done.is_ok() { Outcome::Committed } else { Outcome::Unknown };
+        self.recorder.end(began, steps, outcome);
+        done.is_ok()
+    }
+}
+
+fn numbers(list: &Value) -> Vec<u64> {
+    serde_json::from_value(list.clone()).expect("a list of numbers")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_are_strictly_serializable_while_leaders_die_and_links_break() {
+    let (mut cluster, links, https) = start("serializable-lists").await;
+    let lists = Lists { https, recorder: Recorder::default(), numbers: AtomicU64::new(1) };
+    let lists = Arc::new(lists);
+    let crowd = {
+        let lists = lists.clone();
+        Crowd::start(CLIENTS, move |client, turn| {
+            let (lists, mut random) = (lists.clone(), Random((client << 32 | turn) as u64));
+            async move {
+                let done = match random.below(5) {
+                    0 => lists.alone(&mut random).await,
+                    _ => lists.transaction(&mut random).await,
+                };
+                if !done {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done
+            }
+        })
+    };
+    trouble(&mut cluster, &links, &crowd).await;
+    crowd.finish().await;
+    cluster.wait_caught_up().await;
+    for http in &lists.https {
+        for copy in [documents(http), documents(http).with("level=local")] {
+            let (began, mut steps) = (lists.recorder.begin(), Vec::new());
+            for key in 0..LISTS {
+                lists.read(&copy, key, &mut steps).await.expect("nothing is broken any more");
+            }
+            lists.recorder.end(began, steps, Outcome::Committed);
+        }
+    }
+    let history = lists.recorder.history();
+    let committed = history.count(Outcome::Committed);
+    eprintln!(
+        "{committed} committed, {} aborted, {} unknown",
+        history.count(Outcome::Aborted),
+        history.count(Outcome::Unknown)
+    );
+    history.check();
+    assert!(committed >= 9 * PROGRESS, "only {committed} transactions were committed");
+    cluster.wait_equal(DATABASE, "after the history").await;
+}
