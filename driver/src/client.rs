@@ -16,7 +16,7 @@ use base64::Engine;
 use reqwest::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
@@ -42,7 +42,7 @@ struct Inner {
     /// Highest log index that an answer has named.
     last_index: AtomicU64,
     /// Milliseconds that this machine's clock is behind the cluster's, when that matters.
-    clock_behind: AtomicU64,
+    clock_behind: AtomicI64,
 }
 
 /// Collects the settings of a [`Client`].
@@ -123,7 +123,7 @@ impl ClientBuilder {
                 follow_leader: !self.stay,
                 target: Mutex::new(first),
                 last_index: AtomicU64::new(0),
-                clock_behind: AtomicU64::new(0),
+                clock_behind: AtomicI64::new(0),
             }),
         })
     }
@@ -270,18 +270,15 @@ impl Client {
     fn learn_clock(&self, error: &Error) -> Option<()> {
         let Error::Api { detail, .. } = error else { return None };
         let expired = detail.code == "idempotency_key_expired";
-        let cluster = detail.details.as_ref().filter(|_| expired)?.get("now_ms")?.as_u64()?;
-        let here = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
-        let behind = cluster.checked_sub(here.as_millis() as u64)?;
-        self.inner.clock_behind.store(behind, Ordering::Relaxed);
+        let cluster = detail.details.as_ref().filter(|_| expired)?.get("now_ms")?.as_i64()?;
+        self.inner.clock_behind.store(cluster - now_ms(), Ordering::Relaxed);
         Some(())
     }
 
     /// A new idempotency key: it tells the node when it was made.
     fn new_key(&self) -> String {
-        let behind = Duration::from_millis(self.inner.clock_behind.load(Ordering::Relaxed));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.unwrap_or_default() + behind;
+        let now = now_ms() + self.inner.clock_behind.load(Ordering::Relaxed);
+        let now = Duration::from_millis(now.max(0) as u64);
         let time = uuid::Timestamp::from_unix(uuid::NoContext, now.as_secs(), now.subsec_nanos());
         uuid::Uuid::new_v7(time).to_string()
     }
@@ -497,6 +494,12 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
         }
         _ => Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) }),
     }
+}
+
+/// This machine's clock, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as i64)
 }
 
 /// The cause at the end of the chain, which says more than `error sending request`.

@@ -79,7 +79,11 @@ async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
         Ok(reply) if proposed.repeated.get() => {
             Ok(Answer::Here(reply.header(REPLAYED_HEADER, "true")))
         }
-        done => done.map(Answer::Here),
+        Ok(reply) => Ok(Answer::Here(reply)),
+        Err(error) => {
+            let repeated = error.repeated || proposed.repeated.get();
+            Err(Error { repeated, ..error })
+        }
     }
 }
 

@@ -13,6 +13,9 @@ use crate::storage::env::Result;
 use crate::storage::{Read, Table, WriteTxn};
 use serde::{Deserialize, Serialize};
 
+/// How far the clock of a client may be ahead of the cluster's, in milliseconds. A key that
+/// says it was made later than that could outlive its answer.
+const AHEAD_MAX_MS: u64 = 30_000;
 const HORIZON_KEY: &[u8] = b"retries_before";
 const ANSWER: u8 = b'a';
 const ENTRY: u8 = b'e';
@@ -85,11 +88,16 @@ impl Applier {
             }
             return Ok(Some(Answer { result: stored.result, repeats: Some(stored.index) }));
         }
+        let Some(made) = made_ms(&retry.key) else { return Ok(None) };
         let forgotten = catalog::counter(txn, HORIZON_KEY)?;
-        if made_ms(&retry.key).is_some_and(|made| made <= forgotten) {
-            let message = "this Idempotency-Key is so old that its call may be forgotten";
+        let old = forgotten > 0 && made <= forgotten + AHEAD_MAX_MS;
+        if old || made > self.numbers.time_ms + AHEAD_MAX_MS {
+            let message = match old {
+                true => "this Idempotency-Key is so old that its call may be forgotten",
+                false => "this Idempotency-Key says that it was made in the future",
+            };
             let error = Error::new(Kind::IdempotencyKeyExpired, message)
-                .hint("look whether the write happened, and repeat it with a new key if not")
+                .hint("look whether the write happened, and repeat it with a new key if not; a UUIDv7 tells the time, so the client's clock must be right")
                 .details(serde_json::json!({"now_ms": self.numbers.time_ms}));
             return Ok(Some(Answer { result: Err(error), repeats: None }));
         }
