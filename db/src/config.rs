@@ -93,7 +93,7 @@ pub const KEYS: &[Key] = &[
     key("WriteDocumentsMax", Type::Number, "100000", "most documents that one update or delete by filter may change"),
     key("TransactionsMax", Type::Number, "256", "transactions that may be open on the leader"),
     key("TransactionMb", Type::Number, "16", "documents that one transaction may write"),
-    key("TransactionIdleMs", Type::Number, "30000", "time without a call after which a transaction is rolled back"),
+    key("TransactionIdleMs", Type::Number, "60000", "time without a call after which a transaction is rolled back"),
     key("TransactionMaxMs", Type::Number, "120000", "time after which a transaction is rolled back in any case"),
     key("IdempotencyMinutes", Type::Number, "10", "time for which answers to calls with an Idempotency-Key are remembered"),
     key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),

@@ -14,6 +14,7 @@ pub mod golden;
 pub mod history;
 mod http;
 pub mod load;
+pub mod measure;
 mod node;
 mod owner;
 pub mod proxy;

@@ -59,8 +59,9 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
                 .hint("use document, delta or both")
         })?,
     };
+    // A browser that connects again repeats the address, and tells in the header how far it came.
     let header = call.headers().get(LAST_EVENT_HEADER).and_then(|value| value.to_str().ok());
-    let after: Option<Token> = match call.parameter(&["after"]).or(header) {
+    let after: Option<Token> = match header.or(call.parameter(&["after"])) {
         None => None,
         Some(text) => Some(text.parse()?),
     };
