@@ -44,7 +44,7 @@ export class PageTransaction {
     await this.changed();
   });
 
-  /** Sees whether it is over; called when its time is up, or when it was ended from outside. */
+  /** Sees whether it is over; called when its time is up. */
   async check() {
     if (!this.open || this.busy) return;
     const { id, idleMs } = this.open;
@@ -52,7 +52,7 @@ export class PageTransaction {
     if (!known || this.open?.id !== id) return; // unknown: asked again
     const still = known.find((other) => other.id === id);
     if (still) this.#set({ ...this.open, usedAt: Date.now() - still.idle_ms });
-    else this.#over({ message: 'The server has ended it.',
+    else this.#over({ message: 'The server has ended it. Nothing was written.',
       hint: `somebody ended it, it was not used for ${idleMs / 1000} s, or it was open for too long` });
   }
 
@@ -75,7 +75,7 @@ export class PageTransaction {
     if (open) await transactions.end(open.id).catch(() => {});
   }
 
-  /** Forgets it, for whoever was logged out. */
+  /** Forgets it: it was ended elsewhere, or the session was. */
   lose() { this.#set(null); }
 
   async #work(step) {
@@ -104,8 +104,7 @@ export class PageTransaction {
       submitTestid: 'transaction-again',
       body: () => html`<div class="notice bad" data-testid="transaction-error"><div>
           ${errorText(error)}</div></div>
-        <p>Nothing of it was written. A new transaction sees the documents as they are now;
-          the changes have to be made once more in it.</p>`,
+        <p>A new transaction sees the documents as they are now; the changes have to be made once more in it.</p>`,
       submit: () => true,
     });
     if (again) await this.begin(user);

@@ -30,7 +30,7 @@ const WORDS = { insert: 'added', update: 'changed', delete: 'deleted', drop: 'dr
 
 /** What was done, as a word; `operation` is the server's. */
 export const operationWord = (operation) => html`<span class="status ${TONES[operation] ?? ''}">
-  <span class="dot ${TONES[operation] ?? ''}"></span>${WORDS[operation] ?? 'kept before'}</span>`;
+  <span class="dot ${TONES[operation] ?? ''}"></span>${WORDS[operation] ?? 'was there before'}</span>`;
 
 /** A time of the server as the person's clock shows it. */
 export const when = (iso) => (iso ? html`<time datetime=${iso} title=${iso}>${new Date(iso).toLocaleString(undefined,

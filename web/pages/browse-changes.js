@@ -41,6 +41,7 @@ export class ChangesPane {
   stop() {
     this.feed.stop();
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.place = {};
   }
 

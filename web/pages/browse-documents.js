@@ -101,7 +101,7 @@ export class DocumentsPane {
 
   async #history(id) {
     try {
-      if (await showHistory(this.place, id)) await this.#written();
+      if (await showHistory({ ...this.place, canWrite: this.#mayChange }, id)) await this.#written();
     } catch (error) {
       toastError(error);
     }
@@ -150,7 +150,7 @@ export class DocumentsPane {
   view() {
     const onField = fieldOf(this.error);
     return html`${this.bar.view(this.error, earliest(this.error, this.#asOf))}
-      ${pastNotice(this.query, () => this.#asOf(''))}${this.#toolbar()}
+      ${this.error ? nothing : pastNotice(this.query, () => this.#asOf(''))}${this.#toolbar()}
       ${this.error && !onField ? this.reads.errorBox(this.error, 'docs', this.load) : nothing}
       ${this.error ? nothing : this.#content()}`;
   }

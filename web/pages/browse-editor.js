@@ -28,7 +28,7 @@ export async function editDocument(place, id, canWrite, moment) {
   const { text, etag } = await documents.get(db, col, id, moment);
   const editor = { ...newEditor(pretty(text), !canWrite), etag, restored: false };
   const dialog = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
-  const history = (shown) => historyButton(place, id, editor, shown);
+  const history = (shown) => historyButton({ ...place, canWrite }, id, editor, shown);
   const body = (shown) => [dialog.body(shown), history(shown)];
   if (!canWrite) return openDialog({ ...dialog, body });
   const saved = await openDialog({

@@ -3,11 +3,12 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { inTransaction, versions } from '../api.js';
 import { changeList, operationWord, when } from '../components/changes.js';
 import { openDialog } from '../components/dialog.js';
-import { bytes, errorBox, segmented, tableBox } from '../components/ui.js';
+import { bytes, errorBox, plural, segmented, tableBox } from '../components/ui.js';
 import { differences } from '../diff.js';
 import { parse, stringify } from '../json.js';
 
-const WAYS = [['before', 'What it changed'], ['current', 'Compared with now'], ['document', 'Document']];
+const WAYS = [['before', 'What changed'], ['current', 'Against now'], ['document', 'Document']];
+const ROWS_MAX = 500; // more are hard to tell apart
 const COLUMNS = ['Version', 'What', 'When', 'By', 'Size'];
 
 /** Shows the versions of a document; resolves to whether one was put back. */
@@ -131,7 +132,8 @@ class History {
   #note() {
     const oldest = this.versions.at(-1);
     if (this.versions.length > 1 || oldest.operation) {
-      return html`<p class="muted note">A version's number is its log index. Written into “As of”, it shows
+      const more = this.versions.length - ROWS_MAX;
+      return html`<p class="muted note">${more > 0 ? `${plural(more, 'older version')} not shown. ` : ''}A version's number is its log index. Written into “As of”, it shows
         the whole collection as it was then.</p>`;
     }
     return html`<p class="muted note" data-testid="history-none">No former versions are kept of it. Whether
@@ -141,18 +143,18 @@ class History {
   #table(dialog) {
     return tableBox('Versions', html`<table class="docs versions" data-testid="version-table">
       <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-      <tbody>${this.versions.map((version, at) => this.#row(version, at, dialog))}</tbody></table>`);
+      <tbody>${this.versions.slice(0, ROWS_MAX).map((version, at) => this.#row(version, at, dialog))}</tbody></table>`);
   }
 
   #row(version, at, dialog) {
     const { version: number, operation, time, user, revision, current } = version;
     return html`<tr class=${at === this.chosen ? 'chosen' : ''} data-testid="version-row" data-version=${number}
       data-operation=${operation ?? 'unknown'} aria-current=${at === this.chosen ? 'true' : nothing}>
-      <td class="num"><button type="button" class="link" data-testid="version-open"
+      <td class="num"><div class="row tags"><button type="button" class="link" data-testid="version-open"
         @click=${() => this.#choose({ chosen: at }, dialog)}>${number}</button>
-        ${current ? html`<span class="tag" data-testid="version-current">now</span>` : nothing}</td>
-      <td>${operationWord(operation)}</td><td>${when(time)}</td>
-      <td>${user ?? (operation ? html`<span class="muted">the database</span>` : '–')}</td>
+        ${current ? html`<span class="tag" data-testid="version-current">now</span>` : nothing}</div></td>
+      <td><div>${operationWord(operation)}</div></td><td>${when(time)}</td>
+      <td>${user ?? (operation ? 'the database' : '–')}</td>
       <td class="num">${revision === undefined ? '–' : bytes(version.bytes)}</td></tr>`;
   }
 }

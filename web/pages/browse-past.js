@@ -2,7 +2,7 @@
 import { html, nothing } from '../vendor/lit-html.js';
 
 /** The field of the query bar. */
-export const MOMENT = { name: 'asof', label: 'As of', hint: 'now; a time or a log index', body: 'asOf' };
+export const MOMENT = { name: 'asof', label: 'As of', hint: 'time or log index', body: 'asOf' };
 
 /** Refusals that are about the moment. */
 const ABOUT = ['too_old', 'versions_off'];

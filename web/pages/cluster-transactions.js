@@ -7,6 +7,7 @@ import { bytes, count, errorBox, tableBox, toastDone } from '../components/ui.js
 import { duration } from './cluster-node.js';
 
 const POLL_MS = 2_000;
+const ID_CHARS = 8; // enough to tell it from others
 const COLUMNS = ['Id', 'User', 'Age', 'Idle', 'Reads', 'Writes', 'Size'];
 
 export class OpenTransactions {
@@ -45,7 +46,8 @@ export class OpenTransactions {
     });
     if (!done) return;
     toastDone('The transaction is over.');
-    await Promise.all([this.load(), this.app.transaction.open?.id === id && this.app.transaction.check()]);
+    if (id === this.app.transaction.open?.id) this.app.transaction.lose();
+    await this.load();
   }
 
   view() {
@@ -68,8 +70,8 @@ export class OpenTransactions {
   #row(transaction, mayEnd) {
     const { id, user, age_ms: age, idle_ms: idle, reads, writes, bytes: size } = transaction;
     return html`<tr data-testid="transaction-row" data-id=${id}>
-      <td title=${id}><code>${id}</code>
-        ${id === this.app.transaction.open?.id ? html`<span class="tag">this page</span>` : nothing}</td>
+      <td><div class="row tags"><code title=${id}>${id.slice(0, ID_CHARS)}</code>
+        ${id === this.app.transaction.open?.id ? html`<span class="tag">this page</span>` : nothing}</div></td>
       <td data-testid="transaction-user">${user}</td>
       <td class="num">${duration(age)}</td><td class="num">${duration(idle)}</td>
       <td class="num">${count(reads)}</td><td class="num" data-testid="transaction-writes">${count(writes)}</td>
