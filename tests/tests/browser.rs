@@ -32,6 +32,7 @@ async fn a_person_uses_the_page() {
     brings_a_deleted_document_back(&browser).await;
     reads_the_collection_as_it_was(&browser).await;
     watches_what_others_change(&browser, &cluster).await;
+    writes_once_though_an_answer_is_lost(&browser).await;
     commits_a_transaction(&browser, &cluster).await;
     begins_again_after_a_conflict(&browser, &cluster).await;
     ends_an_open_transaction(&browser).await;
@@ -272,11 +273,35 @@ async fn watches_what_others_change(browser: &Browser, cluster: &Cluster) {
     browser.see("@doc-row").await;
 }
 
+/// The page sends the write again, and the server knows it by its key.
+async fn writes_once_though_an_answer_is_lost(browser: &Browser) {
+    let lose_one = "const real = window.fetch; window.lost = [];
+        window.fetch = async (path, options) => {
+            const answer = await real(path, options);
+            if (options.method !== 'POST' || !path.includes('/documents')) return answer;
+            window.lost.push(options.headers['Idempotency-Key']);
+            if (window.lost.length === 1) throw new TypeError('the connection is lost');
+            window.fetch = real;
+            return answer;
+        }";
+    browser.fill("@query-filter", r#"{"name": "once"}"#).await;
+    browser.click("@query-apply").await;
+    browser.see("@empty-state").await;
+    browser.run(lose_one, vec![]).await;
+    browser.click("@doc-add").await;
+    browser.fill("@doc-editor", r#"{"name": "once"}"#).await;
+    browser.click("@doc-save").await;
+    browser.see_no("@doc-dialog").await;
+    browser.see_text("@page-info", "1–1 of 1").await;
+    let keys = browser.run("return window.lost", vec![]).await;
+    assert!(keys[0].is_string() && keys[0] == keys[1], "{keys}");
+}
+
 /// Others see what was written in it only when it is committed.
 async fn commits_a_transaction(browser: &Browser, cluster: &Cluster) {
     browser.fill("@query-filter", r#"{"_id": "tx1"}"#).await;
     browser.click("@query-apply").await;
-    browser.see("@empty-doc-add").await;
+    browser.see("@empty-state").await;
     browser.click("@transaction-begin").await;
     browser.see("@transaction-name").await;
     browser.click("@doc-add").await;

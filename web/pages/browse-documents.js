@@ -12,7 +12,7 @@ import { idOf, parse } from '../json.js';
 import { addDocument, editDocument } from './browse-editor.js';
 import { showHistory } from './browse-history.js';
 import { Pages, offsetWithin, pager, whereOf } from './browse-pages.js';
-import { earliest, momentOf, pastNotice, readingAsOf } from './browse-past.js';
+import { momentOf, otherMoment, pastNotice, readingAsOf } from './browse-past.js';
 import { QueryBar, fieldOf, findBody, queryOf } from './browse-query.js';
 
 export class DocumentsPane {
@@ -149,7 +149,7 @@ export class DocumentsPane {
 
   view() {
     const onField = fieldOf(this.error);
-    return html`${this.bar.view(this.error, earliest(this.error, this.#asOf))}
+    return html`${this.bar.view(this.error, otherMoment(this.error, this.place, this.#asOf))}
       ${this.error ? nothing : pastNotice(this.query, () => this.#asOf(''))}${this.#toolbar()}
       ${this.error && !onField ? this.reads.errorBox(this.error, 'docs', this.load) : nothing}
       ${this.error ? nothing : this.#content()}`;

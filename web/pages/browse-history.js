@@ -93,9 +93,10 @@ class History {
       submitLabel: version ? 'Restore' : 'Undelete',
       testid: 'restore-dialog',
       body: () => html`<p>${version
-        ? html`The document <code>${id.text}</code> of ${db}.${col} becomes what it was in that version.`
+        ? html`The document <code>${id.text}</code> of ${db}.${col} becomes what it was in that version.
+          What it is now becomes a former version.`
         : html`The document <code>${id.text}</code> of ${db}.${col} is stored again as it was
-          before it was deleted.`} Nothing of its history is lost.</p>
+          before it was deleted.`}</p>
         ${inTransaction() ? html`<p class="warn">This is done at once: it does not belong to the open
           transaction.</p>` : nothing}`,
       submit: () => (version ? versions.restore(db, col, id, version.version) : versions.undelete(db, col, id)),

@@ -1,5 +1,6 @@
 /** The collection as it was: at which moment it is read, and how that is shown. */
 import { html, nothing } from '../vendor/lit-html.js';
+import { address } from '../components/ui.js';
 
 /** The field of the query bar. */
 export const MOMENT = { name: 'asof', label: 'As of', hint: 'time or log index', body: 'asOf' };
@@ -46,8 +47,12 @@ export function pastNotice(query, back) {
     <button type="button" class="small" data-testid="past-leave" @click=${back}>Back to now</button></div>`;
 }
 
-/** Where the kept history begins, offered after a moment that lies before it. */
-export function earliest(error, goTo) {
+/** What to do when the moment cannot be shown; `goTo(asof)` shows another. */
+export function otherMoment(error, { db, col }, goTo) {
+  if (error?.code === 'versions_off') {
+    return html`<p><a href=${address('browse', db, col, 'versions')} data-testid="past-versions">Versions of
+      this collection</a></p>`;
+  }
   const index = error?.code === 'too_old' ? error.details?.oldest_index : undefined;
   if (index === undefined) return nothing;
   return html`<p><button type="button" class="small" data-testid="past-earliest"
