@@ -8,7 +8,8 @@ const KEY = 'jettra-transaction';
 const OVER = ['transaction_conflict', 'transaction_lost'];
 
 export class PageTransaction {
-  open = null; // {id, user, begunAt, usedAt, idleMs, maxMs}, times of Date.now()
+  /** `{id, user, begunAt, usedAt, idleMs, maxMs}`, times of Date.now(); `doubt` once a commit was sent. */
+  open = null;
   busy = false;
 
   /** `changed` is called when what documents look like has changed. */
@@ -31,6 +32,7 @@ export class PageTransaction {
   });
 
   commit = () => this.#work(async () => {
+    this.#set({ ...this.open, doubt: true });
     const { writes } = await transactions.commit(this.open.id);
     this.#set(null);
     toastDone(`Committed: ${plural(writes, 'document')} written.`);
@@ -52,8 +54,14 @@ export class PageTransaction {
     if (!known || this.open?.id !== id) return; // unknown: asked again
     const still = known.find((other) => other.id === id);
     if (still) this.#set({ ...this.open, usedAt: Date.now() - still.idle_ms });
-    else this.#over({ message: 'The server has ended it. Nothing was written.',
+    else this.#gone({ message: 'The server has ended it. Nothing was written.',
       hint: `somebody ended it, it was not used for ${idleMs / 1000} s, or it was open for too long` });
+  }
+
+  /** It is not open any more. A commit without an answer is repeated: that gives the first outcome. */
+  #gone(error) {
+    if (this.open?.doubt) this.commit();
+    else this.#over(error);
   }
 
   /** Takes the one up again that this user had open before the page was loaded anew. */
@@ -62,7 +70,8 @@ export class PageTransaction {
     if (before?.user !== user) return this.#set(null);
     try {
       const known = (await transactions.list()).find(({ id }) => id === before.id);
-      this.#set(known ? { ...before, usedAt: Date.now() - known.idle_ms } : null);
+      const unsure = before.doubt ? before : null; // found out when its time is up
+      this.#set(known ? { ...before, usedAt: Date.now() - known.idle_ms } : unsure);
     } catch {
       this.#set(null); // it ends by itself
     }
@@ -114,7 +123,7 @@ export class PageTransaction {
     this.open = open;
     useTransaction(open?.id ?? null, {
       used: () => { open.usedAt = Date.now(); },
-      lost: (error) => this.#over(error),
+      lost: (error) => this.#gone(error),
     });
     try {
       if (open) sessionStorage.setItem(KEY, JSON.stringify(open));
