@@ -1,7 +1,10 @@
 /**
  * Every call to the server. Documents go in and out as text; parsing them is for json.js.
+ * Writes carry a key of their own, so that one of which nobody knows whether it arrived can be
+ * sent again: the server carries it out once.
  * Paths are relative, so the page also works behind a proxy that adds a prefix.
  */
+import { eventsIn } from './events.js';
 
 /** A refusal by the server (`status` 4xx/5xx) or a server out of reach (`status` 0). */
 export class ApiError extends Error {
@@ -32,10 +35,25 @@ let signedOut = () => {};
 /** Calls `listener` when the server no longer accepts the session. */
 export function onSignedOut(listener) { signedOut = listener; }
 
-async function send(method, path, { body, etag, anyStatus = false, timeoutMs = TIMEOUT_MS } = {}) {
+let transaction = null; // the id of the open one
+let listener = {};
+/**
+ * From now on the calls for documents belong to the transaction with this id; null for none.
+ * `used()` is called when one was answered, `lost(error)` when the server knows it no longer.
+ */
+export function useTransaction(id, { used, lost } = {}) {
+  transaction = id;
+  listener = { used, lost };
+}
+/** Whether a transaction is open. */
+export const inTransaction = () => transaction !== null;
+const isInside = (path) => transaction !== null && path.includes(`tx=${transaction}`);
+
+async function send(method, path, { body, etag, key, anyStatus = false, timeoutMs = TIMEOUT_MS } = {}) {
   const headers = { Accept: 'application/json', 'X-Jettra-Client': 'page' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (etag) headers['If-Match'] = etag;
+  if (key) headers['Idempotency-Key'] = key;
   const signal = AbortSignal.timeout(timeoutMs);
   let response, text;
   try {
@@ -45,10 +63,35 @@ async function send(method, path, { body, etag, anyStatus = false, timeoutMs = T
     throw outOfReach(cause, method, timeoutMs);
   }
   lastIndex = Math.max(lastIndex, Number(response.headers.get('X-Jettra-Index')));
+  if (isInside(path)) listener.used();
   if (response.ok || anyStatus) return { text, headers: response.headers };
+  throw refused(response, text, path);
+}
+
+/** The error of an answer; who has to know of it is told. */
+function refused(response, text, path) {
   const error = refusal(response, text);
   if (error.code === 'not_authenticated') signedOut();
-  throw error;
+  if (error.code === 'transaction_lost' && isInside(path)) listener.lost(error);
+  return error;
+}
+
+/** 128 random bits. `crypto.randomUUID` is missing on pages without TLS. */
+const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)),
+  (byte) => byte.toString(16).padStart(2, '0')).join('');
+
+/** Refusals after which nobody knows whether the write was made. */
+const IN_DOUBT = ['unreachable', 'outcome_unknown'];
+
+/** A write. When it is in doubt it is sent once more, under the same key. */
+async function write(method, path, options) {
+  const keyed = { ...options, key: newKey() };
+  try {
+    return await send(method, path, keyed);
+  } catch (error) {
+    if (!IN_DOUBT.includes(error.code)) throw error;
+    return send(method, path, keyed);
+  }
 }
 
 function outOfReach(cause, method, timeoutMs) {
@@ -76,6 +119,7 @@ function refusal(response, text) {
 const get = async (path, options) => JSON.parse((await send('GET', path, options)).text);
 const post = async (path, fields = {}, options) =>
   JSON.parse((await send('POST', path, { body: JSON.stringify(fields), ...options })).text || '{}');
+const writeFields = (path, fields) => write('POST', path, { body: JSON.stringify(fields) });
 
 /** One path segment. Browsers resolve "." and ".." even when escaped, so they must not be sent. */
 function segment(name) {
@@ -113,66 +157,122 @@ export const cluster = {
 };
 
 const query = (fields) => new URLSearchParams(fields);
-/** The parameters of a read level. */
-const at = (level) => query({ level,
+/** The parameters of a read level, and `more`. */
+const at = (level, more = {}) => query({ level, ...more,
   ...(level === 'session' && { index: lastIndex }),
   ...(level === 'bounded' && { freshness: FRESHNESS }) });
 
 export const databases = {
   list: (level = UP_TO_DATE) => get(`api/dbs?${at(level)}`),
-  create: (name) => post('api/dbs', { name }),
-  rename: (oldName, newName) => post('api/dbs/rename', { oldName, newName }),
-  drop: (name) => send('DELETE', `api/dbs?${query({ name })}`),
+  create: (name) => writeFields('api/dbs', { name }),
+  rename: (oldName, newName) => writeFields('api/dbs/rename', { oldName, newName }),
+  drop: (name) => write('DELETE', `api/dbs?${query({ name })}`),
 };
 
 export const collections = {
   list: (database, level = UP_TO_DATE) => get(`api/dbs/${segment(database)}/cols?${at(level)}`),
-  create: (database, collection) => post('api/cols', { database, collection }),
-  rename: (database, oldName, newName) => post('api/cols/rename', { database, oldName, newName }),
-  drop: (database, collection) => send('DELETE', `api/cols?${query({ database, collection })}`),
+  create: (database, collection) => writeFields('api/cols', { database, collection }),
+  rename: (database, oldName, newName) => writeFields('api/cols/rename', { database, oldName, newName }),
+  drop: (database, collection) => write('DELETE', `api/cols?${query({ database, collection })}`),
 };
 
 const collectionPath = (db, col) => `api/v1/databases/${segment(db)}/collections/${segment(col)}`;
 const documentsPath = (db, col) => `${collectionPath(db, col)}/documents`;
-const documentPath = (db, col, id) =>
-  `${documentsPath(db, col)}/${segment(id.text)}?${query({ id_type: id.type })}`;
+const documentPath = (db, col, id, ...parts) =>
+  [documentsPath(db, col), segment(id.text), ...parts].join('/');
+const typed = (id, more = {}) => query({ id_type: id.type, ...more });
+/** The parameter of calls that belong to the open transaction. */
+const inside = () => (transaction ? { tx: transaction } : {});
+/** What a read of documents looks at: a moment in the past, `{at}` or `{asOf}`, else now. */
+const view = (moment) => moment ?? inside();
 
 /** Sends a query, as text, to a part of a collection; answers with text. */
-const ask = async (db, col, part, level, body) => (await send('POST',
-  `${collectionPath(db, col)}/${part}?${at(level)}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
+const ask = async (db, col, part, level, body, more = {}) => (await send('POST',
+  `${collectionPath(db, col)}/${part}?${at(level, more)}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
 
-/** Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level. */
+/**
+ * Documents as text. `id` is `{text, type: 'int'|'string'}`, `level` a read level, `moment` what
+ * `view` says. All belong to the open transaction, but for reads of the past.
+ */
 export const documents = {
   /** `body` is that of a find, as text; so is the answer: `documents`, and `cursor` if there are more. */
-  find: (db, col, level, body) => ask(db, col, 'find', level, body),
+  find: (db, col, level, body, moment) => ask(db, col, 'find', level, body, view(moment)),
   /** How many match; `filter` is its text, empty for all. */
-  async count(db, col, level, filter) {
+  async count(db, col, level, filter, moment) {
     const body = filter ? `{"filter":${filter}}` : '{}';
-    return JSON.parse(await ask(db, col, 'count', level, body)).count;
+    return JSON.parse(await ask(db, col, 'count', level, body, view(moment))).count;
   },
-  async get(db, col, id) {
-    const answer = await send('GET', documentPath(db, col, id));
+  async get(db, col, id, moment) {
+    const answer = await send('GET', `${documentPath(db, col, id)}?${typed(id, view(moment))}`);
     return { text: answer.text, etag: answer.headers.get('ETag') };
   },
-  add: async (db, col, text) => (await send('POST', documentsPath(db, col), { body: text })).text,
+  add: async (db, col, text) =>
+    (await write('POST', `${documentsPath(db, col)}?${query(inside())}`, { body: text })).text,
   /** Replaces the document; with `etag` only if that is still its revision (else 412). */
-  put: async (db, col, id, text, etag) =>
-    (await send('PUT', documentPath(db, col, id), { body: text, etag })).text,
-  remove: (db, col, id, etag) => send('DELETE', documentPath(db, col, id), { etag }),
+  put: async (db, col, id, text, etag) => (await write('PUT',
+    `${documentPath(db, col, id)}?${typed(id, inside())}`, { body: text, etag })).text,
+  remove: (db, col, id, etag) =>
+    write('DELETE', `${documentPath(db, col, id)}?${typed(id, inside())}`, { etag }),
 };
+
+/** Former documents. They do not belong to a transaction. */
+export const versions = {
+  settings: (db, col, level) => get(`${collectionPath(db, col)}/versions?${at(level)}`),
+  /** `limits` are `keep` and `keep_seconds`, each absent for no bound. */
+  keep: (db, col, limits) =>
+    write('PUT', `${collectionPath(db, col)}/versions`, { body: JSON.stringify(limits) }),
+  forget: (db, col) => write('DELETE', `${collectionPath(db, col)}/versions`),
+  list: async (db, col, id) =>
+    (await get(`${documentPath(db, col, id, 'versions')}?${typed(id)}`)).versions,
+  get: async (db, col, id, version) =>
+    (await send('GET', `${documentPath(db, col, id, 'versions', version)}?${typed(id)}`)).text,
+  restore: (db, col, id, version) =>
+    write('POST', `${documentPath(db, col, id, 'versions', version, 'restore')}?${typed(id)}`),
+  undelete: (db, col, id) => write('POST', `${documentPath(db, col, id, 'undelete')}?${typed(id)}`),
+};
+
+export const transactions = {
+  list: async () => (await get('api/v1/transactions')).transactions,
+  begin: () => post('api/v1/transactions'),
+  commit: async (id) => JSON.parse((await write('POST', `api/v1/transactions/${segment(id)}/commit`)).text),
+  /** Rolls back; one that is over already is no error. */
+  end: (id) => write('DELETE', `api/v1/transactions/${segment(id)}`),
+};
+
+/**
+ * The changes of a collection behind the token `after`, or from now on, as `{event, id, data}`;
+ * each tells what was done, and the document. `filter` is its text. Not an EventSource: that
+ * neither tells why a feed is refused nor sends our header.
+ */
+export async function* watch(db, col, { filter, after, signal }) {
+  const path = `${collectionPath(db, col)}/watch?${query({ content: 'both', ...(filter && { filter }) })}`;
+  const headers = { Accept: 'text/event-stream', 'X-Jettra-Client': 'page' };
+  if (after) headers['Last-Event-ID'] = after;
+  try {
+    const response = await fetch(path, { headers, signal, cache: 'no-store' });
+    if (!response.ok) throw refused(response, await response.text(), path);
+    yield* eventsIn(response.body);
+  } catch (cause) {
+    throw cause instanceof ApiError ? cause : outOfReach(cause, 'GET');
+  }
+}
+
+/** The error that a feed ended with. */
+export const feedError = (data) => new ApiError(0, JSON.parse(data).error);
 
 /** What belongs to a collection beside its documents. Answers and bodies are text where they hold values. */
 export const collection = {
   stats: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/stats?${at(level)}`)).text,
-  createIndex: (db, col, text) => send('POST', `${collectionPath(db, col)}/indexes`, { body: text }),
-  dropIndex: (db, col, name) => send('DELETE', `${collectionPath(db, col)}/indexes/${segment(name)}`),
+  createIndex: (db, col, text) => write('POST', `${collectionPath(db, col)}/indexes`, { body: text }),
+  dropIndex: (db, col, name) => write('DELETE', `${collectionPath(db, col)}/indexes/${segment(name)}`),
   schema: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/schema?${at(level)}`)).text,
-  setSchema: (db, col, text) => send('PUT', `${collectionPath(db, col)}/schema`, { body: text }),
-  removeSchema: (db, col) => send('DELETE', `${collectionPath(db, col)}/schema`),
+  setSchema: (db, col, text) => write('PUT', `${collectionPath(db, col)}/schema`, { body: text }),
+  removeSchema: (db, col) => write('DELETE', `${collectionPath(db, col)}/schema`),
   /** Checks what is stored against rules and schema. */
   validate: (db, col, level) => ask(db, col, 'validate', level, '{}'),
 };
 
 /** Carries out a statement in JQL, SQL or Mongo's shell language; answers with text. */
-export const command = async (db, statement) => (await send('POST', `api/command?${query(db ? { db } : {})}`,
-  { body: JSON.stringify({ command: statement }), timeoutMs: TIMEOUT_QUERY_MS })).text;
+export const command = async (db, statement) =>
+  (await write('POST', `api/command?${query({ ...(db && { db }), ...inside() })}`,
+    { body: JSON.stringify({ command: statement }), timeoutMs: TIMEOUT_QUERY_MS })).text;

@@ -8,8 +8,11 @@ import { clusterPage } from './pages/cluster.js';
 import { browsePage } from './pages/browse.js';
 import { consolePage } from './pages/console.js';
 import { forget } from './pages/console-history.js';
+import { transactionBar } from './components/transaction-bar.js';
+import { PageTransaction } from './transaction.js';
 
 const RETRY_MS = 2_000;
+const TICK_MS = 1_000; // while a transaction is open
 const root = document.getElementById('app');
 
 const app = {
@@ -19,6 +22,11 @@ const app = {
   route: { page: 'cluster', path: [], query: new URLSearchParams() },
   /** The database that was looked at last. */
   database: undefined,
+  /** The transaction that the documents of the page belong to. */
+  transaction: new PageTransaction(async () => {
+    app.update();
+    await current?.reload?.();
+  }),
   update() {
     if (updating) return;
     updating = true;
@@ -79,7 +87,9 @@ function follow() {
 
 async function boot() {
   try {
-    app.signIn(await session.get());
+    const who = await session.get();
+    await app.transaction.takeUp(who.username);
+    app.signIn(who);
   } catch (error) {
     if (error.status === 401) return app.signIn(null);
     app.bootError = error;
@@ -90,6 +100,7 @@ async function boot() {
 
 async function logOut() {
   try {
+    await app.transaction.leave();
     await session.logout();
     app.signIn(null);
   } catch (error) {
@@ -156,7 +167,7 @@ const topBar = () => html`
   </header>`;
 
 function view() {
-  if (app.session) return html`${topBar()}<main class="page">${current.view()}</main>`;
+  if (app.session) return html`${topBar()}${transactionBar(app.transaction)}<main class="page">${current.view()}</main>`;
   if (app.session === null) return html`<div class="corner">${themeButton()}</div>${login.view()}`;
   return app.bootError
     ? html`<main class="page">${errorBox(app.bootError, 'boot-error', 'Trying again…')}</main>`
@@ -165,9 +176,16 @@ function view() {
 
 onSignedOut(() => {
   if (app.session) toastError(new Error('Your session has ended. Log in again to go on.'));
-  if (app.session !== undefined) app.signIn(null);
+  if (app.session === undefined) return;
+  app.transaction.lose();
+  app.signIn(null);
 });
 addEventListener('hashchange', follow);
+setInterval(() => {
+  if (!app.transaction.open) return;
+  app.update(); // its age grows
+  if (!app.transaction.leftMs) app.transaction.check();
+}, TICK_MS);
 root.replaceChildren(); // the first "Loading" is not lit's to replace
 app.update();
 boot();

@@ -28,6 +28,14 @@ async fn a_person_uses_the_page() {
     deletes_it(&browser).await;
     turns_pages(&browser, &cluster).await;
     chooses_how_fresh_reads_are(&browser).await;
+    goes_back_in_the_history_of_a_document(&browser, &cluster).await;
+    brings_a_deleted_document_back(&browser).await;
+    reads_the_collection_as_it_was(&browser).await;
+    watches_what_others_change(&browser, &cluster).await;
+    writes_once_though_an_answer_is_lost(&browser).await;
+    commits_a_transaction(&browser, &cluster).await;
+    begins_again_after_a_conflict(&browser, &cluster).await;
+    ends_an_open_transaction(&browser).await;
     sees_a_node_die_and_come_back(&browser, &mut cluster).await;
     makes_another_node_lead(&browser, &cluster).await;
     logs_out(&browser).await;
@@ -160,6 +168,178 @@ async fn turns_pages(browser: &Browser, cluster: &Cluster) {
     browser.see("@doc-row[data-id='25']").await;
     browser.click("@page-first").await;
     browser.see("@doc-row[data-id='1']").await;
+}
+
+/// Two versions made elsewhere are compared, and the first of them is put back.
+async fn goes_back_in_the_history_of_a_document(browser: &Browser, cluster: &Cluster) {
+    browser.click("@tab-versions").await;
+    browser.see_text("@versions-state", "None are kept").await;
+    browser.click("@versions-keep").await;
+    browser.fill("@bound-keep", "10").await;
+    browser.click("@versions-save").await;
+    browser.see_text("@versions-state", "10 changes of each document").await;
+    let path = format!("{DOCUMENTS}/1");
+    for document in [
+        json!({"_id": 1, "name": "first", "a": {"b": 1}, "n": 9_223_372_036_854_775_807_u64}),
+        json!({"_id": 1, "name": "second", "a": {}, "n": IMAGE}),
+    ] {
+        cluster.nodes[1].http().json("PUT", &path, &document).await.ok();
+    }
+    browser.click("@tab-documents").await;
+    browser.see_text("@doc-row[data-id='1']", "second").await;
+    browser.click("[data-id='1'] @doc-history").await;
+    browser.see_count("@version-row", 3).await;
+    browser.see_count("@version-row[data-operation=update]", 2).await;
+    browser.see_text("@version-row:first-child", ADMIN).await;
+    browser.see_text("@change[data-path=name][data-kind=changed]", "\"second\"").await;
+    browser.see_text("@change[data-path='a.b'][data-kind=removed]", "1").await;
+    browser.see_text("@change[data-path=n]", BIG).await;
+    browser.see_text("@change[data-path=n]", IMAGE).await;
+    browser.see_no("dialog img").await;
+    browser.click("@version-row:nth-child(2) @version-open").await;
+    browser.see_text("@change[data-path=name][data-kind=added]", "\"first\"").await;
+    browser.click("@history-current").await;
+    browser.see_text("@change[data-path=name][data-kind=changed]", "\"second\"").await;
+    browser.click("@history-document").await;
+    browser.see_text("@version-document", BIG).await;
+    browser.click("@version-restore").await;
+    browser.click("@restore-dialog @confirm-ok").await;
+    browser.see_count("@version-row", 4).await;
+    browser.click("@history-dialog @dialog-cancel").await;
+    browser.see_text("@doc-row[data-id='1']", "first").await;
+    browser.see_text("@doc-row[data-id='1']", BIG).await;
+}
+
+async fn brings_a_deleted_document_back(browser: &Browser) {
+    browser.click("[data-id='2'] @doc-delete").await;
+    browser.click("@confirm-ok").await;
+    browser.see_no("@doc-row[data-id='2']").await;
+    browser.click("@tab-versions").await;
+    browser.fill("@deleted-id", "2").await;
+    browser.click("@deleted-open").await;
+    browser.see("@history-deleted").await;
+    browser.click("@history-undelete").await;
+    browser.click("@restore-dialog @confirm-ok").await;
+    browser.see_no("@history-deleted").await;
+    browser.click("@history-dialog @dialog-cancel").await;
+    browser.click("@tab-documents").await;
+    browser.see("@doc-row[data-id='2']").await;
+}
+
+async fn reads_the_collection_as_it_was(browser: &Browser) {
+    browser.click("[data-id='1'] @doc-history").await;
+    let second = browser.see("@version-row:nth-child(2) @version-open").await;
+    let second = second.text().await.expect("the browser answers");
+    browser.click("@history-dialog @dialog-cancel").await;
+    browser.fill("@query-asof", &second).await;
+    browser.click("@query-apply").await;
+    browser.see_text("@past-notice", &second).await;
+    browser.see_text("@doc-row[data-id='1']", "second").await;
+    browser.see_no("@doc-edit").await;
+    browser.see_no("@doc-add").await;
+    browser.click("[data-id='1'] @doc-view").await;
+    let text = browser.value("@doc-editor").await;
+    assert!(text.contains("second"), "{text}");
+    browser.click("@dialog-cancel").await;
+    browser.fill("@query-asof", "1").await;
+    browser.click("@query-apply").await;
+    browser.see_text("@query-asof-error", "too_old").await;
+    browser.click("@past-earliest").await;
+    browser.see("@past-notice").await;
+    browser.see_no("@query-asof-error").await;
+    browser.click("@past-leave").await;
+    browser.see_no("@past-notice").await;
+    browser.see_text("@doc-row[data-id='1']", "first").await;
+}
+
+/// What happened during a pause is made up for.
+async fn watches_what_others_change(browser: &Browser, cluster: &Cluster) {
+    browser.click("@tab-changes").await;
+    browser.see("@feed-state[data-state=live]").await;
+    let path = format!("{DOCUMENTS}/live");
+    let document = json!({"_id": "live", "name": "one"});
+    cluster.nodes[1].http().post(DOCUMENTS, &document).await.ok();
+    browser.see_text("@feed-event[data-operation=insert][data-id=live]", ADMIN).await;
+    browser.click("@feed-pause").await;
+    browser.see("@feed-state[data-state=off]").await;
+    let document = json!({"_id": "live", "name": "two"});
+    cluster.nodes[2].http().json("PUT", &path, &document).await.ok();
+    cluster.nodes[0].http().json("DELETE", &path, &json!({})).await.ok();
+    browser.click("@feed-resume").await;
+    browser.see_text("@feed-event[data-operation=update] @change[data-path=name]", "two").await;
+    browser.see("@feed-event[data-operation=delete]").await;
+    browser.see_count("@feed-event", 3).await;
+    browser.click("@tab-documents").await;
+    browser.see("@doc-row").await;
+}
+
+/// The page sends the write again, and the server knows it by its key.
+async fn writes_once_though_an_answer_is_lost(browser: &Browser) {
+    let lose_one = "const real = window.fetch; window.lost = [];
+        window.fetch = async (path, options) => {
+            const answer = await real(path, options);
+            if (options.method !== 'POST' || !path.includes('/documents')) return answer;
+            window.lost.push(options.headers['Idempotency-Key']);
+            if (window.lost.length === 1) throw new TypeError('the connection is lost');
+            window.fetch = real;
+            return answer;
+        }";
+    browser.fill("@query-filter", r#"{"name": "once"}"#).await;
+    browser.click("@query-apply").await;
+    browser.see("@empty-state").await;
+    browser.run(lose_one, vec![]).await;
+    browser.click("@doc-add").await;
+    browser.fill("@doc-editor", r#"{"name": "once"}"#).await;
+    browser.click("@doc-save").await;
+    browser.see_no("@doc-dialog").await;
+    browser.see_text("@page-info", "1–1 of 1").await;
+    let keys = browser.run("return window.lost", vec![]).await;
+    assert!(keys[0].is_string() && keys[0] == keys[1], "{keys}");
+}
+
+/// Others see what was written in it only when it is committed.
+async fn commits_a_transaction(browser: &Browser, cluster: &Cluster) {
+    browser.fill("@query-filter", r#"{"_id": "tx1"}"#).await;
+    browser.click("@query-apply").await;
+    browser.see("@empty-state").await;
+    browser.click("@transaction-begin").await;
+    browser.see("@transaction-name").await;
+    browser.click("@doc-add").await;
+    browser.fill("@doc-editor", r#"{"_id": "tx1", "name": "mine"}"#).await;
+    browser.click("@doc-save").await;
+    browser.see_text("@doc-row[data-id=tx1]", "mine").await;
+    let path = format!("{DOCUMENTS}/tx1");
+    cluster.nodes[1].http().get(&path).await.refused(404, "document_not_found");
+    browser.click("@transaction-commit").await;
+    browser.see_no("@transaction-bar").await;
+    browser.see_text("@doc-row[data-id=tx1]", "mine").await;
+    cluster.nodes[1].http().get(&path).await.ok();
+}
+
+async fn begins_again_after_a_conflict(browser: &Browser, cluster: &Cluster) {
+    browser.click("@transaction-begin").await;
+    browser.see("@transaction-bar").await;
+    browser.click("[data-id=tx1] @doc-edit").await;
+    browser.fill("@doc-editor", r#"{"_id": "tx1", "name": "mine again"}"#).await;
+    browser.click("@doc-save").await;
+    browser.see_text("@doc-row[data-id=tx1]", "mine again").await;
+    let theirs = json!({"_id": "tx1", "name": "theirs"});
+    cluster.nodes[2].http().json("PUT", &format!("{DOCUMENTS}/tx1"), &theirs).await.ok();
+    browser.click("@transaction-commit").await;
+    browser.see_text("@transaction-error", "tx1").await;
+    browser.see_text("@doc-row[data-id=tx1]", "theirs").await;
+    browser.click("@transaction-again").await;
+    browser.see_no("@transaction-over").await;
+    browser.see("@transaction-bar").await;
+}
+
+async fn ends_an_open_transaction(browser: &Browser) {
+    browser.click("@nav-cluster").await;
+    browser.see_text("@transaction-row @transaction-user", ADMIN).await;
+    browser.click("@transaction-row @transaction-end").await;
+    browser.click("@end-dialog @confirm-ok").await;
+    browser.see("@transactions-none").await;
+    browser.see_no("@transaction-bar").await;
 }
 
 async fn sees_a_node_die_and_come_back(browser: &Browser, cluster: &mut Cluster) {

@@ -15,7 +15,10 @@ export function openDialog(options) {
   return new Promise((resolve) => new Dialog(options, resolve).open());
 }
 
+let opened = 0; // one dialog may stand on another
+
 class Dialog {
+  titleId = `dialog-title-${++opened}`;
   error = null;
   busy = false;
   forcing = false;
@@ -83,8 +86,8 @@ class Dialog {
   view() {
     const { title, body, submit } = this.options;
     return html`
-      <form @submit=${(event) => this.submit(event)} aria-labelledby="dialog-title">
-        <h2 id="dialog-title">${title}</h2>
+      <form @submit=${(event) => this.submit(event)} aria-labelledby=${this.titleId}>
+        <h2 id=${this.titleId}>${title}</h2>
         <div class="dialog-body">${body(this)}</div>
         ${this.typed ? this.typedField() : nothing}
         ${this.error ? html`<div class="notice bad" role="alert" data-testid="dialog-error">

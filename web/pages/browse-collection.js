@@ -1,12 +1,15 @@
 /** One collection: its name and figures, and the tabs with what belongs to it. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { address, icon } from '../components/ui.js';
+import { ChangesPane } from './browse-changes.js';
 import { DocumentsPane } from './browse-documents.js';
 import { IndexesPane } from './browse-indexes.js';
 import { CollectionInfo } from './browse-info.js';
 import { RulesPane } from './browse-rules.js';
+import { VersionsPane } from './browse-versions.js';
 
-const TABS = { documents: 'Documents', indexes: 'Indexes', rules: 'Rules & schema' };
+const TABS = { documents: 'Documents', indexes: 'Indexes', rules: 'Rules & schema',
+  versions: 'Versions', changes: 'Live changes' };
 const DEFAULT = 'documents';
 
 export class CollectionPane {
@@ -16,20 +19,27 @@ export class CollectionPane {
       documents: new DocumentsPane(app, reads, this.info.load),
       indexes: new IndexesPane(this.info),
       rules: new RulesPane(app, reads, this.info.load),
+      versions: new VersionsPane(app, reads, this.info.load),
+      changes: new ChangesPane(app),
     };
   }
 
   /** `place` is `{db, col, tab, canWrite}`. */
   open(place, parameters) {
     this.place = place;
-    this.tab = Object.hasOwn(TABS, place.tab ?? '') ? place.tab : DEFAULT;
+    const tab = Object.hasOwn(TABS, place.tab ?? '') ? place.tab : DEFAULT;
+    if (tab !== this.tab) this.panes[this.tab]?.stop?.();
+    this.tab = tab;
     this.info.open(place);
     this.panes[this.tab].open(place, parameters);
   }
 
   load = () => Promise.all([this.info.load(), this.panes[this.tab].load()]);
 
-  stop() { this.info.stop(); }
+  stop() {
+    this.info.stop();
+    this.panes[this.tab]?.stop?.();
+  }
 
   view() {
     const pane = this.panes[this.tab];
@@ -53,10 +63,13 @@ export class CollectionPane {
           aria-current=${tab === this.tab ? 'page' : nothing}>${label}</a>`)}</nav>`;
   }
 
-  /** The way back to the documents keeps their query. */
+  /** The way back to the documents keeps their query; the changes are those of its filter. */
   #addressOf(tab) {
     const { db, col } = this.place;
-    return tab === DEFAULT ? `${address('browse', db, col)}?${this.panes.documents.parametersOf(this.place)}`
-      : address('browse', db, col, tab);
+    const parameters = this.panes.documents.parametersOf(this.place);
+    const filter = parameters.get('filter');
+    if (tab === DEFAULT) return `${address('browse', db, col)}?${parameters}`;
+    const here = address('browse', db, col, tab);
+    return tab === 'changes' && filter ? `${here}?${new URLSearchParams({ filter })}` : here;
   }
 }

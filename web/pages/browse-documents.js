@@ -5,11 +5,14 @@ import { openDialog } from '../components/dialog.js';
 import { documentRows, layoutChoice } from '../components/documents.js';
 import { Loader } from '../components/loader.js';
 import { showPlan } from '../components/plan.js';
+import { beginButton } from '../components/transaction-bar.js';
 import { addButton, emptyState, iconButton, milliseconds, plural, toastDone, toastError }
   from '../components/ui.js';
 import { idOf, parse } from '../json.js';
 import { addDocument, editDocument } from './browse-editor.js';
+import { showHistory } from './browse-history.js';
 import { Pages, offsetWithin, pager, whereOf } from './browse-pages.js';
+import { momentOf, otherMoment, pastNotice, readingAsOf } from './browse-past.js';
 import { QueryBar, fieldOf, findBody, queryOf } from './browse-query.js';
 
 export class DocumentsPane {
@@ -73,7 +76,7 @@ export class DocumentsPane {
     const { where: { limit, offset }, reads: { level } } = this;
     try {
       const body = findBody(query, { limit, skip: offset, explain: 'executionStats' });
-      const text = await documents.find(db, col, level, body);
+      const text = await readingAsOf(query, (moment) => documents.find(db, col, level, body, moment));
       await showPlan(JSON.parse(text).explain);
     } catch (error) {
       if (!fieldOf(error)) return toastError(error);
@@ -90,7 +93,15 @@ export class DocumentsPane {
 
   async #edit(id) {
     try {
-      if (await editDocument(this.place, id, this.place.canWrite)) await this.#written();
+      if (await editDocument(this.place, id, this.#mayChange, momentOf(this.query))) await this.#written();
+    } catch (error) {
+      toastError(error);
+    }
+  }
+
+  async #history(id) {
+    try {
+      if (await showHistory({ ...this.place, canWrite: this.#mayChange }, id)) await this.#written();
     } catch (error) {
       toastError(error);
     }
@@ -117,7 +128,7 @@ export class DocumentsPane {
     const ids = idsMeant(this.wanted.trim());
     for (const id of ids) {
       try {
-        await documents.get(db, col, id);
+        await documents.get(db, col, id, momentOf(this.query));
         return this.#edit(id);
       } catch (error) {
         if (error.status === 404 && id !== ids.at(-1)) continue;
@@ -126,11 +137,20 @@ export class DocumentsPane {
     }
   };
 
-  action() { return this.place.canWrite ? addButton('doc-add', 'Add document', this.#add) : nothing; }
+  /** The past can only be looked at. */
+  get #mayChange() { return this.place.canWrite && !this.query.asof; }
+
+  #asOf = (asof) => this.#goTo(0, this.where.limit, asof ? { ...this.query, asof } : without(this.query));
+
+  action() {
+    if (!this.#mayChange) return nothing;
+    return html`<div class="row">${beginButton(this.app)}${addButton('doc-add', 'Add document', this.#add)}</div>`;
+  }
 
   view() {
     const onField = fieldOf(this.error);
-    return html`${this.bar.view(this.error)}${this.#toolbar()}
+    return html`${this.bar.view(this.error, otherMoment(this.error, this.place, this.#asOf))}
+      ${this.error ? nothing : pastNotice(this.query, () => this.#asOf(''))}${this.#toolbar()}
       ${this.error && !onField ? this.reads.errorBox(this.error, 'docs', this.load) : nothing}
       ${this.error ? nothing : this.#content()}`;
   }
@@ -173,6 +193,7 @@ export class DocumentsPane {
     if (this.query.filter) {
       return emptyState('No document matches', 'Change the filter, or clear it to see all documents.');
     }
+    if (this.query.asof) return emptyState('No documents then', 'The collection was empty at that moment.');
     return emptyState('No documents yet', html`<code>${this.place.col}</code> is empty.`,
       this.place.canWrite && addButton('empty-doc-add', 'Add the first document', this.#add));
   }
@@ -181,14 +202,18 @@ export class DocumentsPane {
     if (!document.has('_id')) return nothing; // the query left it out
     const id = idOf(document);
     const edit = () => this.#edit(id);
-    if (!this.place.canWrite) return iconButton('eye', `View ${id.text}`, 'doc-view', edit);
-    return [iconButton('pencil', `Edit ${id.text}`, 'doc-edit', edit),
+    const history = iconButton('history', `History of ${id.text}`, 'doc-history', () => this.#history(id));
+    if (!this.#mayChange) return [iconButton('eye', `View ${id.text}`, 'doc-view', edit), history];
+    return [iconButton('pencil', `Edit ${id.text}`, 'doc-edit', edit), history,
       iconButton('trash', `Delete ${id.text}`, 'doc-delete', () => this.#remove(id))];
   }
 }
 
+/** The query for what is now. */
+const without = ({ asof: _, ...query }) => query;
+
 /** Whole numbers are tried as integer ids first; quotes make any id a string. */
-function idsMeant(text) {
+export function idsMeant(text) {
   const quoted = /^"(.*)"$/.exec(text);
   const ids = [{ text: quoted ? quoted[1] : text, type: 'string' }];
   if (/^-?\d+$/.test(text)) ids.unshift({ text, type: 'int' });

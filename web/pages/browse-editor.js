@@ -3,8 +3,9 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { documents } from '../api.js';
 import { STAY, openDialog } from '../components/dialog.js';
 import { edit, editorArea, newEditor, objectOf, pretty } from '../components/json-editor.js';
-import { toastDone } from '../components/ui.js';
+import { icon, toastDone } from '../components/ui.js';
 import { idOf, parse } from '../json.js';
+import { showHistory } from './browse-history.js';
 
 /** Asks for a new document; resolves to whether one was added. */
 export function addDocument({ db, col }) {
@@ -21,14 +22,18 @@ export function addDocument({ db, col }) {
   });
 }
 
-/** Opens a document; resolves to whether it was changed. */
-export async function editDocument({ db, col }, id, canWrite) {
-  const { text, etag } = await documents.get(db, col, id);
-  const editor = { ...newEditor(pretty(text), !canWrite), etag };
+/** Opens a document, as it was at `moment` if that is given; resolves to whether it was changed. */
+export async function editDocument(place, id, canWrite, moment) {
+  const { db, col } = place;
+  const { text, etag } = await documents.get(db, col, id, moment);
+  const editor = { ...newEditor(pretty(text), !canWrite), etag, restored: false };
   const dialog = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
-  if (!canWrite) return openDialog(dialog);
-  return openDialog({
+  const history = (shown) => historyButton({ ...place, canWrite }, id, editor, shown);
+  const body = (shown) => [dialog.body(shown), history(shown)];
+  if (!canWrite) return openDialog({ ...dialog, body });
+  const saved = await openDialog({
     ...dialog,
+    body,
     submitLabel: 'Save',
     async submit() {
       check(editor, id);
@@ -44,6 +49,26 @@ export async function editDocument({ db, col }, id, canWrite) {
       return true;
     },
   });
+  return saved || editor.restored;
+}
+
+/** Leads to the versions of the document; one that is restored there is shown at once. */
+function historyButton(place, id, editor, dialog) {
+  const show = async () => {
+    try {
+      if (!await showHistory(place, id)) return;
+      editor.restored = true;
+      if (editor.text !== editor.start) return; // saving will tell that it was changed
+      const { text, etag } = await current(place.db, place.col, id);
+      Object.assign(editor, { start: text, etag });
+      edit(editor, text, dialog);
+    } catch (error) {
+      dialog.error = error;
+      dialog.update();
+    }
+  };
+  return html`<p><button type="button" class="small" data-testid="editor-history"
+    @click=${show}>${icon('history')}History</button></p>`;
 }
 
 /** The document as it is now; `{text: null}` when it is gone. */

@@ -2,6 +2,7 @@
 import { html, nothing } from '../vendor/lit-html.js';
 import { errorText } from '../components/ui.js';
 import { JsonError, parse, stringify } from '../json.js';
+import { MOMENT } from './browse-past.js';
 
 const FIELDS = [
   { name: 'filter', label: 'Filter', hint: '{"age": {"$gte": 18}}', body: 'filter' },
@@ -9,9 +10,11 @@ const FIELDS = [
   { name: 'fields', label: 'Fields', hint: 'name,price', body: 'projection' },
 ];
 
-/** The query of an address: texts of `filter`, `sort` and `fields`, absent when empty. */
+const ALL = [...FIELDS, MOMENT];
+
+/** The query of an address: texts of `filter`, `sort`, `fields` and `asof`, absent when empty. */
 export function queryOf(parameters) {
-  const entries = FIELDS.map(({ name }) => [name, parameters.get(name)?.trim()]);
+  const entries = ALL.map(({ name }) => [name, parameters.get(name)?.trim()]);
   return Object.fromEntries(entries.filter(([, text]) => text));
 }
 
@@ -43,7 +46,7 @@ function valueOf(text, name, path, label) {
 /** The name of the field that an error is about, if it is about one. */
 export function fieldOf(error) {
   const part = /^\w+/.exec(error?.details?.path ?? '')?.[0];
-  return FIELDS.find((field) => field.body === part)?.name;
+  return ALL.find((field) => field.body === part)?.name;
 }
 
 export class QueryBar {
@@ -73,11 +76,11 @@ export class QueryBar {
     this.apply({});
   };
 
-  /** `error` is shown under the field that it is about. */
-  view(error) {
+  /** `error` is shown under the field that it is about, with a way out. */
+  view(error, wayOut = nothing) {
     return html`<form class="card query" role="search" aria-label="Query" data-testid="query-bar"
       @submit=${this.#submit}>
-      ${FIELDS.map((field) => this.#field(field, fieldOf(error) === field.name ? error : null))}
+      ${ALL.map((field) => this.#field(field, fieldOf(error) === field.name ? error : null, wayOut))}
       <div class="row query-actions">
         <button class="primary" data-testid="query-apply">Apply</button>
         <button type="button" data-testid="query-clear" @click=${this.#clear}>Clear</button>
@@ -86,7 +89,7 @@ export class QueryBar {
     </form>`;
   }
 
-  #field({ name, label, hint }, error) {
+  #field({ name, label, hint }, error, wayOut) {
     const onInput = (event) => { this.typed[name] = event.target.value; };
     return html`<div class="query-${name}">
       <label>${label}<input name=${name} .value=${this.typed[name] ?? ''} placeholder=${hint}
@@ -94,6 +97,6 @@ export class QueryBar {
         aria-invalid=${error ? 'true' : nothing} aria-describedby=${error ? `query-${name}-error` : nothing}
         @input=${onInput}></label>
       ${error ? html`<div class="field-error" role="alert" id="query-${name}-error"
-        data-testid="query-${name}-error">${errorText(error)}</div>` : nothing}</div>`;
+        data-testid="query-${name}-error">${errorText(error)}${wayOut}</div>` : nothing}</div>`;
   }
 }

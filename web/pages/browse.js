@@ -34,7 +34,8 @@ export function browsePage(app) {
   }
 
   const title = () => ['Browse', ...app.route.path].reverse().join(' · ');
-  return { title, start: tree.reload, stop: () => pane.stop(), routed, view };
+  const reload = () => place().col && pane.load();
+  return { title, start: tree.reload, stop: () => pane.stop(), routed, reload, view };
 }
 
 /** What to show beside the tree while no collection is open. */

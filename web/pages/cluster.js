@@ -5,6 +5,7 @@ import { figuresOf } from '../components/quorum.js';
 import { addButton, errorBox, fact } from '../components/ui.js';
 import { addNode, act } from './cluster-actions.js';
 import { duration, nodeCard } from './cluster-node.js';
+import { OpenTransactions } from './cluster-transactions.js';
 
 const POLL_MS = 1_000;
 const FRESH_MS = 3_500; // older data is shown as old
@@ -15,6 +16,7 @@ export function clusterPage(app) {
   let error = null; // why the last poll failed
   let polling = false;
   let timer;
+  const open = new OpenTransactions(app);
 
   async function poll() {
     app.update(); // ages grow
@@ -35,9 +37,11 @@ export function clusterPage(app) {
     timer = setInterval(poll, POLL_MS);
     document.addEventListener('visibilitychange', poll);
     poll();
+    open.start();
   }
 
   function stop() {
+    open.stop();
     clearInterval(timer);
     document.removeEventListener('visibilitychange', poll);
   }
@@ -58,7 +62,7 @@ export function clusterPage(app) {
         html`<span class="muted">Trying again every second</span>`) : nothing}
       <ul class="nodes ${stale ? 'stale' : ''}" data-testid="node-list">
         ${nodes.map((node) => nodeCard(node, data, stale, onAction(node)))}
-      </ul>`;
+      </ul>${open.view()}`;
   }
 
   return { title: () => 'Cluster', start, stop, view };

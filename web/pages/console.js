@@ -5,6 +5,7 @@ import { documentRows, layoutChoice } from '../components/documents.js';
 import { submitOnCtrlEnter } from '../components/json-editor.js';
 import { Loader } from '../components/loader.js';
 import { planView } from '../components/plan.js';
+import { beginButton } from '../components/transaction-bar.js';
 import { errorBox, milliseconds, plural } from '../components/ui.js';
 import { violationList } from '../components/violations.js';
 import { parse, stringify } from '../json.js';
@@ -78,7 +79,7 @@ export function consolePage(app) {
   };
 
   const view = () => html`
-    <div class="heading"><h1>Console</h1></div>
+    <div class="heading"><h1>Console</h1>${beginButton(app)}</div>
     ${listError ? errorBox(listError, 'console-db-error', html`
       <button class="small" data-testid="console-db-retry" @click=${start}>Try again</button>`) : nothing}
     <div class="console"><section aria-label="Statement and answer">
