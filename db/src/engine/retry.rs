@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 const HORIZON_KEY: &[u8] = b"retries_before";
 const ANSWER: u8 = b'a';
+/// How far the clock of a client may be ahead: its keys are remembered for that much longer.
+const AHEAD_MS_MAX: u64 = 10 * 60_000;
 const ENTRY: u8 = b'e';
 
 /// The answer to a call.
@@ -25,7 +27,15 @@ struct Stored {
     result: CommandResult,
 }
 
-/// The calls of one log entry.
+/// The calls of the log entry that is being applied.
+#[derive(Default)]
+pub(super) struct CallsSoFar {
+    keys: Vec<Vec<u8>>,
+    /// When the newest of their keys was made.
+    made_ms: u64,
+}
+
+/// The calls of one log entry. Its time is not before that of a key.
 #[derive(Serialize, Deserialize)]
 struct Calls {
     time_ms: u64,
@@ -104,19 +114,25 @@ impl Applier {
         result: &CommandResult,
     ) -> Result<()> {
         let key = answer_key(self.now.user.as_deref(), &retry.key);
+        let latest = self.numbers.time_ms.saturating_add(AHEAD_MS_MAX);
+        let made = made_ms(&retry.key).unwrap_or_default().min(latest);
+        self.calls.made_ms = self.calls.made_ms.max(made);
         let (fingerprint, index) = (retry.fingerprint, self.now.index);
         let stored = Stored { fingerprint, index, result: result.clone() };
         txn.put(Table::Retries, &key, &catalog::encode(&stored)?)?;
-        self.calls.push(key);
+        if !self.provisional {
+            self.calls.keys.push(key);
+        }
         Ok(())
     }
 
     /// Ends the calls of one log entry.
     pub(super) fn end_calls(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
-        if self.calls.is_empty() {
+        let CallsSoFar { keys, made_ms } = std::mem::take(&mut self.calls);
+        if keys.is_empty() {
             return Ok(());
         }
-        let calls = Calls { time_ms: self.numbers.time_ms, keys: std::mem::take(&mut self.calls) };
+        let calls = Calls { time_ms: self.numbers.time_ms.max(made_ms), keys };
         txn.put(Table::Retries, &entry_key(self.now.index), &catalog::encode(&calls)?)
     }
 
@@ -142,8 +158,13 @@ impl Applier {
                 txn.delete(Table::Retries, &answer)?;
             }
             txn.delete(Table::Retries, &key)?;
-            txn.put(Table::Meta, HORIZON_KEY, &calls.time_ms.to_be_bytes())?;
+            let horizon = catalog::counter(txn, HORIZON_KEY)?.max(calls.time_ms);
+            txn.put(Table::Meta, HORIZON_KEY, &horizon.to_be_bytes())?;
         }
         Ok(Ok(Outcome::Worked(worked)))
     }
 }
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;
