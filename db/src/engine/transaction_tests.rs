@@ -417,8 +417,10 @@ fn what_became_impossible_meanwhile_is_a_conflict() {
 fn two_new_collections_are_two() {
     let mut world = World::new();
     let mut open = world.begin();
-    execute(&mut open, save("new", 1, "{}")).unwrap();
-    world.put("newer", 1, "{}");
+    for id in [1, 2] {
+        execute(&mut open, save("new", id, "{}")).unwrap();
+    }
+    (1..3).for_each(|id| world.put("newer", id, "{}"));
     assert!(world.commit(&open).is_ok());
     assert_eq!(world.content().len(), 2);
 }
