@@ -4,8 +4,8 @@ use crate::engine::command::{
     Change, Operation, PutMode, RetryKey, Returning, Select, WriteLimits, Wrote,
 };
 use crate::engine::history_tests::{
-    RULES, body, cases, catalog_command, difference, documents, dump, filter, place, put, some_id,
-    some_paths, spec, verify, write,
+    self, RULES, body, cases, catalog_command, difference, documents, dump, filter, place, put,
+    some_id, some_paths, spec, verify, write,
 };
 use crate::engine::index::IndexSpec;
 use crate::engine::query::context::{At, Context, Fields};
@@ -167,7 +167,10 @@ fn find_call() -> impl Strategy<Value = Find> {
     let sort =
         prop::sample::select(&["{\"a\":1}", "{\"a\":-1}", "{\"b\":1,\"a\":1}", "{\"_id\":-1}"][..]);
     let collection = prop_oneof![4 => Just("c"), 1 => Just("e")];
-    let filter = some_paths().prop_flat_map(filter).prop_map(|filter| filter.to_json());
+    let filter = prop_oneof![
+        2 => some_paths().prop_flat_map(filter).prop_map(|filter| filter.to_json()),
+        1 => Just("{}".to_owned()),
+    ];
     let limit = prop_oneof![Just(1usize), Just(3), Just(1000)];
     (collection, filter, prop::option::of(sort), limit)
         .prop_map(|(collection, filter, sort, limit)| Find { collection, filter, sort, limit })
@@ -249,6 +252,7 @@ proptest! {
     #[test]
     fn transactions_are_as_if_one_came_after_the_other(
         indexes in prop::collection::vec(index_spec(), 0..4),
+        bodies in prop::collection::vec(body(), 0..8),
         events in prop::collection::vec(event(), 1..40),
         rows_max in prop::sample::select(&[3, ROWS_MAX][..]),
     ) {
@@ -257,11 +261,14 @@ proptest! {
         let created = indexes.into_iter().map(|spec| {
             Command::CreateIndex { database: database.clone(), collection: collection.clone(), spec }
         });
+        let first = (0..).zip(bodies).map(|(number, body)| {
+            put("c", history_tests::id(number), body, PutMode::Insert, None)
+        });
         // What took effect, and at which place: a transaction that only reads, where it began.
         let mut serial: Vec<(usize, bool, Calls)> = Vec::new();
         let mut open: HashMap<usize, (Transaction, usize, Calls)> = HashMap::new();
         let mut at = 0;
-        for event in created.map(Event::Plain).chain(events).chain((0..3).map(Event::Commit)) {
+        for event in created.chain(first).map(Event::Plain).chain(events).chain((0..3).map(Event::Commit)) {
             match event {
                 Event::Plain(command) => {
                     at += 1;
