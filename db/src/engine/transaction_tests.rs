@@ -248,7 +248,7 @@ fn event() -> impl Strategy<Value = Event> {
 type Calls = Vec<(Call, Told)>;
 
 proptest! {
-    #![proptest_config(cases(60))]
+    #![proptest_config(cases(150))]
     #[test]
     fn transactions_are_as_if_one_came_after_the_other(
         indexes in prop::collection::vec(index_spec(), 0..4),
