@@ -370,7 +370,7 @@ impl Config {
             ("TransactionMb", self.transaction_mb as u64, 1, 32),
             ("TransactionIdleMs", self.transaction_idle_ms, 100, 3_600_000),
             ("TransactionMaxMs", self.transaction_max_ms, 100, 3_600_000),
-            ("IdempotencyMinutes", self.idempotency_minutes, 2, 10_080),
+            ("IdempotencyMinutes", self.idempotency_minutes, 1, 10_080),
             ("ChangesMb", self.changes_mb, 1, 1024 * 1024),
             ("FeedsMax", self.feeds_max as u64, 1, 100_000),
         ];

@@ -319,13 +319,11 @@ pub async fn commit_ancestor(call: Rc<Call>) -> Result<Reply> {
 
 fn roll_back(call: &Call) -> Result<()> {
     let (id, user) = (id(call)?, call.user()?);
-    match call.app.transactions.get(id, &user.name) {
-        Err(error) if error.kind == Kind::Forbidden => {
-            if !policy::allows(&user.role, Permission::Admin) {
-                return Err(error);
-            }
-        }
-        _ => {}
+    if let Err(error) = call.app.transactions.get(id, &user.name)
+        && error.kind == Kind::Forbidden
+        && !policy::allows(&user.role, Permission::Admin)
+    {
+        return Err(error);
     }
     call.app.transactions.end(id);
     Ok(())
@@ -393,7 +391,7 @@ fn condition(call: &Call, condition: Condition) -> Result<(Namespace, BatchCondi
             bad("a condition with revision needs id").hint("a revision belongs to one document")
         );
     }
-    let filter = filter.map(|filter| update::checked_filter(filter)).transpose()?;
+    let filter = filter.map(update::checked_filter).transpose()?;
     let exists = exists.unwrap_or(true);
     let place = place(call, database, collection)?;
     Ok((place, BatchCondition { id, revision, filter, exists }))

@@ -11,23 +11,24 @@ use super::command::{Answer, Command, CommandResult, Outcome, Proposal};
 use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
+use super::retry;
 use super::rules::Rules;
 use super::system;
 use super::write::Schemas;
 use crate::config::NAME_BYTES_MAX;
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
-use crate::storage::keys::{self, CollectionId};
+use crate::storage::keys::CollectionId;
 use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{ChangeKind, NodeStatus};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 const REVISION_KEY: &[u8] = b"revision";
 const TIME_KEY: &[u8] = b"time";
-const COLLECTION_KEY: &[u8] = b"last_collection";
-const INDEX_KEY: &[u8] = b"last_index";
+pub(super) const COLLECTION_KEY: &[u8] = b"last_collection";
+pub(super) const INDEX_KEY: &[u8] = b"last_index";
 
 /// What must happen on this node because a command was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +52,13 @@ pub struct Applier {
     pub(super) numbers: Numbers,
     pub(super) now: Now,
     pub(super) changes: change::Pending,
-    /// Keys of the calls of this log entry.
-    pub(super) calls: Vec<Vec<u8>>,
+    pub(super) calls: retry::CallsSoFar,
     /// Whether nothing of it is applied: no history is written.
     pub(super) provisional: bool,
+    /// Whether what is written was checked against rules and schemas before.
+    pub(super) checked: bool,
+    /// Sequential indexes that have given a number.
+    pub(super) numbered: BTreeSet<IndexId>,
     collections: HashMap<String, HashMap<String, Arc<Collection>>>,
     pub(super) rules: HashMap<String, Arc<Rules>>,
     pub(super) schemas: Schemas,
@@ -249,11 +253,7 @@ impl Applier {
                 self.set_schema(txn, place, schema, warns)
             }
             Command::ReplaceCollection { database, from, to } => {
-                let place = Place { database: &database, collection: &from };
-                if from != to && self.collection(txn, place)?.is_some() {
-                    self.drop_collection(txn, &database, &to)?;
-                }
-                self.rename_collection(txn, &database, &from, &to)
+                self.replace_collection(txn, &database, &from, &to)
             }
             Command::ClusterMark { node, raft_id, role, from, to } => {
                 self.change_node(txn, &node, raft_id, Some(from), |document| {
@@ -319,6 +319,9 @@ impl Applier {
             );
         }
         for (name, id) in catalog::collections(txn, from)? {
+            // Who watches the database sees nothing of them any more.
+            let place = Place { database: from, collection: &name };
+            self.note_collection(txn, place, ChangeKind::Drop, None)?;
             txn.delete(Table::Catalog, &catalog::collection_key(from, &name))?;
             txn.put(Table::Catalog, &catalog::collection_key(to, &name), &id.to_be_bytes())?;
         }
@@ -427,6 +430,30 @@ impl Applier {
         Ok(Ok(Outcome::Done))
     }
 
+    /// Puts a collection in the place of another, whose former documents are given up; the
+    /// setting that they are kept stays.
+    fn replace_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        from: &str,
+        to: &str,
+    ) -> Applied {
+        let old = self.collection(txn, Place { database, collection: to })?;
+        let new = self.collection(txn, Place { database, collection: from })?;
+        if from != to && new.is_some() {
+            self.drop_collection(txn, database, to)?;
+        }
+        let renamed = self.rename_collection(txn, database, from, to)?;
+        let kept = old.and_then(|old| old.options.versions).map(|versions| versions.retention);
+        match new {
+            Some(new) if renamed.is_ok() && kept.is_some() && new.options.versions.is_none() => {
+                self.set_versions(txn, Place { database, collection: to }, kept)
+            }
+            _ => Ok(renamed),
+        }
+    }
+
     pub(super) fn totals(
         &mut self,
         txn: &WriteTxn<'_>,
@@ -450,29 +477,24 @@ pub(super) struct Place<'a> {
 /// What makes a key that the storage does not take. Calls are checked against the (smaller)
 /// limits of their node; a command that got past them must not end every node.
 fn too_long(command: &Command) -> Option<Error> {
-    let (names, id) = match command {
-        Command::CreateDatabase { name, .. } => ([name, name], None),
-        Command::RenameDatabase { to, .. } => ([to, to], None),
-        Command::CreateCollection { database, collection } => ([database, collection], None),
+    let names: Vec<&String> = match command {
+        Command::CreateDatabase { name, .. } => vec![name],
+        Command::RenameDatabase { to, .. } => vec![to],
         Command::RenameCollection { database, to, .. }
-        | Command::ReplaceCollection { database, to, .. } => ([database, to], None),
-        Command::Write(write) => ([&write.database, &write.collection], None),
-        Command::CreateIndex { database, collection, .. }
-        | Command::SetSchema { database, collection, .. } => ([database, collection], None),
-        Command::Put { database, collection, target, .. } => {
-            ([database, collection], Some(&target.id))
-        }
+        | Command::ReplaceCollection { database, to, .. } => vec![database, to],
+        Command::Write(write) => vec![&write.database, &write.collection],
+        Command::CreateCollection { database, collection }
+        | Command::CreateIndex { database, collection, .. }
+        | Command::SetSchema { database, collection, .. }
+        | Command::SetVersions { database, collection, .. }
+        | Command::Put { database, collection, .. } => vec![database, collection],
+        Command::Batch(batch) => batch.names().collect(),
         _ => return None,
     };
     let long = |name: &&String| system::final_name(name).len() > NAME_BYTES_MAX;
-    if let Some(name) = names.into_iter().find(long) {
+    names.into_iter().find(long).map(|name| {
         let message = format!("a name has {} bytes, {NAME_BYTES_MAX} are allowed", name.len());
-        return Some(Error::new(Kind::InvalidName, message).hint("use a shorter name"));
-    }
-    let key = keys::document_key(0, id?).len();
-    (key > keys::KEY_BYTES_MAX).then(|| {
-        Error::new(Kind::InvalidId, format!("an _id that makes a key of {key} bytes is too long"))
-            .hint("use a shorter identifier")
+        Error::new(Kind::InvalidName, message).hint("use a shorter name")
     })
 }
 

@@ -81,6 +81,12 @@ impl Batch {
         })
     }
 
+    /// Names of databases and collections that a step may create.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let places = self.then.iter().chain(&self.otherwise).map(|(place, _)| place);
+        places.flat_map(|place| [&place.database, &place.collection])
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let step = |(_, step): &(Namespace, BatchStep)| match step {
             BatchStep::Operation(operation) => operation.bytes(),

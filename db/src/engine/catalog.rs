@@ -199,13 +199,18 @@ impl Collection {
 
     /// Statistics of one of its indexes.
     pub fn stats(&self, read: &impl Read, index: IndexId) -> Result<IndexStats> {
-        stored(read, Table::Meta, &stats_key(index)).map(Option::unwrap_or_default)
+        index_stats(read, index)
     }
 
     /// The index of this name.
     pub fn index(&self, name: &str) -> Option<&Arc<Index>> {
         self.indexes.iter().find(|index| index.entry.spec.name == name)
     }
+}
+
+/// Statistics of an index.
+pub(super) fn index_stats(read: &impl Read, index: IndexId) -> Result<IndexStats> {
+    stored(read, Table::Meta, &stats_key(index)).map(Option::unwrap_or_default)
 }
 
 /// What is dropped and still has rows.

@@ -383,3 +383,7 @@ fn compare(path: &str, before: &Value, after: &Value, delta: &mut Delta) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

@@ -74,7 +74,7 @@ pub(super) fn object(fields: impl IntoIterator<Item = (String, Value)>) -> Value
     Value::Object(fields.into_iter().collect())
 }
 
-fn one(name: &str, value: impl Into<Value>) -> Value {
+pub(super) fn one(name: &str, value: impl Into<Value>) -> Value {
     object([(name.to_owned(), value.into())])
 }
 
@@ -345,7 +345,7 @@ enum Step {
     Begin(IndexSpec),
 }
 
-fn spec() -> impl Strategy<Value = IndexSpec> {
+pub(super) fn spec() -> impl Strategy<Value = IndexSpec> {
     let more = prop_oneof![
         6 => Just(None),
         3 => Just(Some(("unique", Value::Bool(true)))),
@@ -362,11 +362,11 @@ fn spec() -> impl Strategy<Value = IndexSpec> {
     )
 }
 
-fn some_id() -> impl Strategy<Value = DocumentId> {
+pub(super) fn some_id() -> impl Strategy<Value = DocumentId> {
     (0..8i64).prop_map(id)
 }
 
-fn body() -> impl Strategy<Value = String> {
+pub(super) fn body() -> impl Strategy<Value = String> {
     prop_oneof![5 => document(0), 3 => document(1), 1 => document(2)].prop_map(|it| it.to_json())
 }
 
@@ -404,7 +404,7 @@ fn select() -> impl Strategy<Value = Select> {
     ]
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     let path = || prop::sample::select(&["a", "b", "c", "a.b", "tags", "o.x", "a.0"][..]);
     let by_value = prop::sample::select(
         &["$set", "$push", "$addToSet", "$pull", "$min", "$max", "$setOnInsert"][..],
@@ -455,11 +455,11 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn place(collection: &str) -> (String, String) {
+pub(super) fn place(collection: &str) -> (String, String) {
     ("d".to_owned(), collection.to_owned())
 }
 
-fn write(operations: Vec<Operation>, ordered: bool, tight: u32) -> Write {
+pub(super) fn write(operations: Vec<Operation>, ordered: bool, tight: u32) -> Write {
     let (database, collection) = place("c");
     let tight = |bit: u32, small: u64, large: u64| if tight == bit { small } else { large };
     let limits = WriteLimits {
@@ -472,21 +472,21 @@ fn write(operations: Vec<Operation>, ordered: bool, tight: u32) -> Write {
     Write { database, collection, create_database, operations, ordered, time_ms: 5000, limits }
 }
 
-fn any_write() -> impl Strategy<Value = Write> {
+pub(super) fn any_write() -> impl Strategy<Value = Write> {
     let operations = prop::collection::vec(operation(), 1..4);
     // Limits are tight in some writes, one kind at a time.
     (operations, any::<bool>(), 0..12u32)
         .prop_map(|(operations, ordered, tight)| write(operations, ordered, tight))
 }
 
-const RULES: [&str; 4] = [
+pub(super) const RULES: [&str; 4] = [
     r#"{"c":[{"a":{"type":"non_negative"}}]}"#,
     r#"{"c":[{"b":{"type":"referenced","collectionreferenced":"e","externalfield":"_id"}}]}"#,
     r#"{"c":[{"b":{"type":"referenced","collectionreferenced":"c","externalfield":"a"}}]}"#,
     r#"{"e":[{"a":{"type":"not_null"}}]}"#,
 ];
 
-fn put(
+pub(super) fn put(
     collection: &str,
     id: DocumentId,
     body: String,
@@ -498,7 +498,7 @@ fn put(
     Command::Put { database, collection, target: id.into(), body, mode, if_match, create_database }
 }
 
-fn document_command() -> impl Strategy<Value = Command> {
+pub(super) fn document_command() -> impl Strategy<Value = Command> {
     let collection = || prop_oneof![9 => Just("c"), 1 => Just("e")];
     let mode = prop::sample::select(&[PutMode::Insert, PutMode::Upsert][..]);
     let if_match = || prop::option::weighted(0.1, 0..20u64);
@@ -513,7 +513,7 @@ fn document_command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn upkeep_command() -> impl Strategy<Value = Command> {
+pub(super) fn upkeep_command() -> impl Strategy<Value = Command> {
     let (database, collection) = place("c");
     let here = move || (database.clone(), collection.clone());
     let (of_build, of_expiry, of_drop, of_schema) =
@@ -546,7 +546,7 @@ fn upkeep_command() -> impl Strategy<Value = Command> {
     ]
 }
 
-fn catalog_command() -> impl Strategy<Value = Command> {
+pub(super) fn catalog_command() -> impl Strategy<Value = Command> {
     let name = || prop::sample::select(&["c", "e", "f"][..]).prop_map(str::to_owned);
     prop_oneof![
         4 => (0..3i64, prop::sample::select(&RULES[..]))
@@ -578,7 +578,7 @@ struct World<'t, 's> {
 }
 
 /// All rows of all tables.
-type Dump = Vec<(Table, Vec<u8>, Vec<u8>)>;
+pub(super) type Dump = Vec<(Table, Vec<u8>, Vec<u8>)>;
 
 impl<'t, 's> World<'t, 's> {
     fn new(txn: &'t mut WriteTxn<'s>) -> Self {
@@ -641,12 +641,8 @@ impl<'t, 's> World<'t, 's> {
 
     fn dump(&mut self) -> Dump {
         self.committed(|txn| {
-            let mut all = Vec::new();
-            for table in [Table::Meta, Table::Catalog, Table::Documents, Table::Indexes] {
-                all.extend(
-                    rows(txn, table, &[0], &[0xff; 16]).map(|(key, value)| (table, key, value)),
-                );
-            }
+            let mut all = dump(txn);
+            all.retain(|(table, ..)| *table <= Table::Indexes);
             all
         })
     }
@@ -664,7 +660,23 @@ impl<'t, 's> World<'t, 's> {
     }
 }
 
-fn rows<'r>(
+/// All rows of all tables.
+pub(super) fn dump(read: &impl Read) -> Dump {
+    let tables = [
+        Table::Meta,
+        Table::Catalog,
+        Table::Documents,
+        Table::Indexes,
+        Table::Versions,
+        Table::Changes,
+        Table::Retries,
+    ];
+    let of =
+        |table| rows(read, table, &[0], &[0xff; 16]).map(move |(key, value)| (table, key, value));
+    tables.into_iter().flat_map(of).collect()
+}
+
+pub(super) fn rows<'r>(
     read: &'r impl Read,
     table: Table,
     start: &[u8],
@@ -677,7 +689,7 @@ fn rows<'r>(
 }
 
 /// Whether all that a command tried was refused.
-fn refused(result: &CommandResult) -> bool {
+pub(super) fn refused(result: &CommandResult) -> bool {
     match result {
         Err(_) => true,
         Ok(Outcome::Wrote(results)) => results.iter().all(Result::is_err),
@@ -686,7 +698,7 @@ fn refused(result: &CommandResult) -> bool {
 }
 
 /// Rows that differ, shown so that a person can read them.
-fn difference(before: &Dump, after: &Dump) -> String {
+pub(super) fn difference(before: &Dump, after: &Dump) -> String {
     let show = |sign: &str, (table, key, value): &(Table, Vec<u8>, Vec<u8>)| {
         format!("{sign} {table:?} {} = {}\n", key.escape_ascii(), value.escape_ascii())
     };
@@ -696,7 +708,7 @@ fn difference(before: &Dump, after: &Dump) -> String {
 }
 
 /// Checks everything that is derived against the documents.
-fn verify(txn: &WriteTxn<'_>) {
+pub(super) fn verify(txn: &WriteTxn<'_>) {
     let (mut collections, mut indexes) = garbage(txn);
     let mut revisions = BTreeSet::new();
     let mut counted = BTreeSet::new();

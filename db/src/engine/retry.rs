@@ -13,11 +13,11 @@ use crate::storage::env::Result;
 use crate::storage::{Read, Table, WriteTxn};
 use serde::{Deserialize, Serialize};
 
-/// How far the clock of a client may be ahead of the cluster's, in milliseconds. A key that
-/// says it was made later than that could outlive its answer.
-const AHEAD_MAX_MS: u64 = 30_000;
 const HORIZON_KEY: &[u8] = b"retries_before";
 const ANSWER: u8 = b'a';
+/// How far the clock of a client may be ahead, in milliseconds: its keys are remembered for that
+/// much longer. A key that says it was made later than that would outlive its answer.
+const AHEAD_MS_MAX: u64 = 10 * 60_000;
 const ENTRY: u8 = b'e';
 
 /// The answer to a call.
@@ -28,7 +28,15 @@ struct Stored {
     result: CommandResult,
 }
 
-/// The calls of one log entry.
+/// The calls of the log entry that is being applied.
+#[derive(Default)]
+pub(super) struct CallsSoFar {
+    keys: Vec<Vec<u8>>,
+    /// When the newest of their keys was made.
+    made_ms: u64,
+}
+
+/// The calls of one log entry. Its time is not before that of a key.
 #[derive(Serialize, Deserialize)]
 struct Calls {
     time_ms: u64,
@@ -90,8 +98,8 @@ impl Applier {
         }
         let Some(made) = made_ms(&retry.key) else { return Ok(None) };
         let forgotten = catalog::counter(txn, HORIZON_KEY)?;
-        let old = forgotten > 0 && made <= forgotten + AHEAD_MAX_MS;
-        if old || made > self.numbers.time_ms + AHEAD_MAX_MS {
+        let old = made <= forgotten;
+        if old || made > self.numbers.time_ms.saturating_add(AHEAD_MS_MAX) {
             let message = match old {
                 true => "this Idempotency-Key is so old that its call may be forgotten",
                 false => "this Idempotency-Key says that it was made in the future",
@@ -112,19 +120,24 @@ impl Applier {
         result: &CommandResult,
     ) -> Result<()> {
         let key = answer_key(self.now.user.as_deref(), &retry.key);
+        let made = made_ms(&retry.key).unwrap_or_default();
+        self.calls.made_ms = self.calls.made_ms.max(made);
         let (fingerprint, index) = (retry.fingerprint, self.now.index);
         let stored = Stored { fingerprint, index, result: result.clone() };
         txn.put(Table::Retries, &key, &catalog::encode(&stored)?)?;
-        self.calls.push(key);
+        if !self.provisional {
+            self.calls.keys.push(key);
+        }
         Ok(())
     }
 
     /// Ends the calls of one log entry.
     pub(super) fn end_calls(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
-        if self.calls.is_empty() {
+        let CallsSoFar { keys, made_ms } = std::mem::take(&mut self.calls);
+        if keys.is_empty() {
             return Ok(());
         }
-        let calls = Calls { time_ms: self.numbers.time_ms, keys: std::mem::take(&mut self.calls) };
+        let calls = Calls { time_ms: self.numbers.time_ms.max(made_ms), keys };
         txn.put(Table::Retries, &entry_key(self.now.index), &catalog::encode(&calls)?)
     }
 
@@ -150,8 +163,13 @@ impl Applier {
                 txn.delete(Table::Retries, &answer)?;
             }
             txn.delete(Table::Retries, &key)?;
-            txn.put(Table::Meta, HORIZON_KEY, &calls.time_ms.to_be_bytes())?;
+            let horizon = catalog::counter(txn, HORIZON_KEY)?.max(calls.time_ms);
+            txn.put(Table::Meta, HORIZON_KEY, &horizon.to_be_bytes())?;
         }
         Ok(Ok(Outcome::Worked(worked)))
     }
 }
+
+#[cfg(test)]
+#[path = "retry_tests.rs"]
+mod tests;

@@ -7,11 +7,11 @@
 //! serializability), and refuses it otherwise. (Kung and Robinson, *On optimistic methods for
 //! concurrency control*, 1981: backward validation.)
 
-use super::apply::{Applied, Applier, Place};
+use super::apply::{Applied, Applier, COLLECTION_KEY, INDEX_KEY, Place};
 use super::catalog::{self, Collection};
 use super::command::{Answer, Command, Outcome, Proposal};
 use super::document;
-use super::index::{Entry, IndexId};
+use super::index::{Entry, IndexEntry, IndexId};
 use super::write::{Step, damaged, find, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
@@ -21,11 +21,13 @@ use crate::storage::{Overlay, Read, ReadTxn, Reads, StorageError, Table, WriteTx
 use jettra_driver::DocumentId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Rows of one collection or index that a transaction notes one by one; beyond that the whole
 /// collection must not change.
 const ROWS_MAX: usize = 2_000;
+
+const BEGIN_AGAIN: &str = "nothing was written; begin the transaction again";
 
 /// The content of [`Command::Commit`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,13 +36,26 @@ pub struct Commit {
     pub reads: Reads,
     /// Collections that must not have changed at all since this log index.
     pub unchanged: Vec<(CollectionId, u64)>,
-    /// Indexes that were read, with their collections: one that was dropped tells nothing any
-    /// more of what was written since.
-    pub indexes: Vec<(CollectionId, IndexId)>,
+    /// Indexes that were read.
+    pub indexes: Vec<SeenIndex>,
     /// Where is written: database and collection.
     pub places: Vec<(String, String)>,
     /// What is written, each with the number of its place; deletions first.
     pub writes: Vec<(u32, FinalWrite)>,
+}
+
+/// What a transaction relies on of an index: that it is there, and so has every document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenIndex {
+    /// Its collection.
+    pub collection: CollectionId,
+    /// Its number.
+    pub index: IndexId,
+    /// Whether every document had one entry at most, and must still: the ranges that answer a
+    /// filter are wider when some have several.
+    pub single: bool,
+    /// The number that it gave last, when the transaction was given those behind it.
+    pub last_number: Option<i64>,
 }
 
 /// What a transaction makes of one document.
@@ -126,13 +141,14 @@ impl Transaction {
         let mut txn = self.overlay.write();
         let answer = self.applier.apply(&mut txn, self.index, proposal)?;
         self.applier.flush(&mut txn)?;
-        let written = txn.overlaid(Table::Documents);
+        let tables = [Table::Documents, Table::Indexes, Table::Retries];
+        let written = tables.map(|table| txn.overlaid(table)).iter().sum::<usize>();
         if written > self.bytes_max {
             drop(txn);
             self.applier.numbers = numbers;
             self.applier.forget();
             let message = format!(
-                "the transaction would write {written} bytes, {} are allowed",
+                "the transaction would hold {written} bytes, {} are allowed",
                 self.bytes_max
             );
             let error = Error::new(Kind::TransactionTooLarge, message);
@@ -176,26 +192,64 @@ impl Transaction {
             writes.push((place, FinalWrite { id, body }));
         }
         writes.sort_by_key(|(_, write)| write.body.is_some());
-        let reads = self.overlay.reads();
-        let (mut unchanged, mut indexes) = (Vec::new(), Vec::new());
-        for (table, space) in reads.spaces() {
-            let number = u32::from_be_bytes(space);
-            let whole = reads.whole.contains(&(table, space));
+        let reads = self.reads_of_others()?;
+        let mut unchanged = Vec::new();
+        for (table, space) in &reads.whole {
+            let number = u32::from_be_bytes(*space);
             let collection = match table {
                 Table::Indexes => catalog::collection_of_index(base, number)?,
                 _ => Some(number),
             };
-            match collection {
-                Some(collection) if whole => {
-                    unchanged.push((collection, catalog::totals(base, collection)?.changed));
-                }
-                Some(collection) if table == Table::Indexes => indexes.push((collection, number)),
-                _ => {}
+            if let Some(collection) = collection {
+                unchanged.push((collection, catalog::totals(base, collection)?.changed));
             }
         }
         unchanged.sort_unstable();
         unchanged.dedup();
+        let indexes = self.indexes(&reads)?;
         Ok(Some(Commit { reads, unchanged, indexes, places, writes }))
+    }
+
+    /// What was read, without the collections and indexes that the transaction itself has made:
+    /// their numbers may have gone to others since.
+    fn reads_of_others(&self) -> Result<Reads> {
+        let base = self.overlay.base();
+        let collections = catalog::counter(base, COLLECTION_KEY)?;
+        let indexes = catalog::counter(base, INDEX_KEY)?;
+        let known = |table: Table, key: &[u8]| match table {
+            Table::Documents => u64::from(collection_of(key)) <= collections,
+            Table::Indexes => u64::from(collection_of(key)) <= indexes,
+            _ => true,
+        };
+        let mut reads = self.overlay.reads();
+        reads.points.retain(|(table, key), _| known(*table, key));
+        reads.ranges.retain(|(table, space), _| known(*table, space));
+        reads.whole.retain(|(table, space)| known(*table, space));
+        Ok(reads)
+    }
+
+    fn indexes(&self, reads: &Reads) -> Result<Vec<SeenIndex>> {
+        let base = self.overlay.base();
+        let spaces = reads.ranges.keys().chain(&reads.whole);
+        let read = spaces.filter(|(table, _)| *table == Table::Indexes);
+        let mut numbers: BTreeSet<IndexId> =
+            read.map(|(_, space)| u32::from_be_bytes(*space)).collect();
+        numbers.extend(&self.applier.numbered);
+        let mut indexes = Vec::new();
+        for index in numbers {
+            let Some(collection) = catalog::collection_of_index(base, index)? else { continue };
+            let known = Collection::load(base, collection)?;
+            let Some(entry) = known.indexes.iter().find(|known| known.entry.id == index) else {
+                continue;
+            };
+            let last_number = match self.applier.numbered.contains(&index) {
+                true => Some(known.stats(base, index)?.last_number),
+                false => None,
+            };
+            let single = entry.is_ready() && !entry.entry.multikey;
+            indexes.push(SeenIndex { collection, index, single, last_number });
+        }
+        Ok(indexes)
     }
 }
 
@@ -220,8 +274,15 @@ impl Applier {
         if let Some(changed) = self.first_change(txn, &commit)? {
             return Ok(Err(conflict(txn, changed)?));
         }
+        // Rules and schemas were checked at each call, and what they were checked against is
+        // unchanged. Now the documents come in another order.
+        self.checked = true;
         let step = self.all_or_nothing(txn, true, |this, txn| this.write_final(txn, &commit));
-        settle(step)
+        self.checked = false;
+        Ok(settle(step)?.map_err(|error| {
+            let message = format!("what the transaction wrote is not possible now: {error}");
+            Error::new(Kind::TransactionConflict, message).hint(BEGIN_AGAIN).details(json!({}))
+        }))
     }
 
     fn write_final(&mut self, txn: &mut WriteTxn<'_>, commit: &Commit) -> Step<Outcome> {
@@ -261,7 +322,7 @@ impl Applier {
     }
 
     /// The first of what a transaction has read that is another now.
-    fn first_change(&mut self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Changed>> {
+    fn first_change(&self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Changed>> {
         for ((table, key), seen) in &commit.reads.points {
             let now = txn.get(*table, key)?.map(stamp);
             if now != *seen {
@@ -286,13 +347,24 @@ impl Applier {
                 }
             }
         }
-        for (collection, index) in &commit.indexes {
-            if txn.get(Table::Catalog, &catalog::index_key(*collection, *index))?.is_none() {
-                return Ok(Some(Changed::Collection(*collection)));
+        for seen in &commit.indexes {
+            let key = catalog::index_key(seen.collection, seen.index);
+            let entry: Option<IndexEntry> = catalog::stored(txn, Table::Catalog, &key)?;
+            let gone = entry.is_none_or(|entry| seen.single && entry.multikey);
+            let number = match self.numbers.stats.get(&seen.index) {
+                Some(stats) => stats.last_number,
+                None => catalog::index_stats(txn, seen.index)?.last_number,
+            };
+            if gone || seen.last_number.is_some_and(|last| last != number) {
+                return Ok(Some(Changed::Collection(seen.collection)));
             }
         }
         for (collection, index) in &commit.unchanged {
-            if self.totals(txn, *collection)?.changed > *index {
+            let totals = match self.numbers.totals.get(collection) {
+                Some(totals) => *totals,
+                None => catalog::totals(txn, *collection)?,
+            };
+            if totals.changed > *index {
                 return Ok(Some(Changed::Collection(*collection)));
             }
         }
@@ -334,9 +406,7 @@ fn conflict(read: &impl Read, changed: Changed) -> Result<Error> {
             ("a collection that the transaction has used is gone or another".into(), json!({}))
         }
     };
-    Ok(Error::new(Kind::TransactionConflict, message)
-        .hint("nothing was written; begin the transaction again")
-        .details(details))
+    Ok(Error::new(Kind::TransactionConflict, message).hint(BEGIN_AGAIN).details(details))
 }
 
 /// The document that an index entry stands for.
@@ -354,3 +424,7 @@ fn document_of_entry(
     let entry = Entry::new(key, value);
     Ok(keys::document_id(&entry.document_key(collection, index.id_descending())))
 }
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;

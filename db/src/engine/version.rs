@@ -31,7 +31,7 @@ pub struct Version {
     /// Log index of the change.
     pub index: u64,
     /// How many changes of the same document in the same log entry came before it.
-    pub step: u16,
+    pub step: u32,
 }
 
 impl fmt::Display for Version {
@@ -93,10 +93,15 @@ pub struct Record<'t> {
     pub before: Option<&'t [u8]>,
 }
 
-const VERSION_BYTES: usize = 10;
+const VERSION_BYTES: usize = 12;
 
 fn record_key(prefix: &[u8], version: Version) -> Vec<u8> {
     [prefix, &version.index.to_be_bytes(), &version.step.to_be_bytes()].concat()
+}
+
+/// Length of the keys of a document's records.
+pub(super) fn version_key_bytes(document_key: &[u8]) -> usize {
+    keys::version_prefix(0, document_key).len() + VERSION_BYTES
 }
 
 fn encode(head: &Head, document_key: &[u8], before: Option<&[u8]>) -> Result<Vec<u8>> {
@@ -117,7 +122,7 @@ fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<Record<'t>> {
         let (index, step) = version.split_first_chunk::<8>()?;
         let version = Version {
             index: u64::from_be_bytes(*index),
-            step: u16::from_be_bytes(step.try_into().ok()?),
+            step: u32::from_be_bytes(step.try_into().ok()?),
         };
         let (head, rest) = postcard::take_from_bytes(value).ok()?;
         let (length, rest) = rest.split_first_chunk::<2>()?;
@@ -256,6 +261,9 @@ fn space_range(space: CollectionId) -> (Vec<u8>, Vec<u8>) {
     (keys::collection_start(space), keys::collection_end(space))
 }
 
+/// Key of a record.
+pub type Key = Vec<u8>;
+
 /// The keys of records that were made before a time, up to a number of them, and where to go
 /// on: the leader looks for them, and proposes that they are removed.
 pub fn older_than(
@@ -264,16 +272,15 @@ pub fn older_than(
     time_ms: u64,
     from: Option<Vec<u8>>,
     rows: usize,
-) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>)> {
+) -> Result<(Vec<Key>, Option<Key>)> {
     let (start, end) = space_range(versions.space);
     let mut old = Vec::new();
-    let mut seen = 0;
-    for row in read.range(Table::Versions, &from.unwrap_or(start), &end)? {
+    let found = read.range(Table::Versions, &from.unwrap_or(start), &end)?;
+    for (seen, row) in found.enumerate() {
         let (key, value) = row?;
         if seen == rows {
             return Ok((old, Some(key.to_vec())));
         }
-        seen += 1;
         if decode(key, value)?.head.time_ms < time_ms {
             old.push(key.to_vec());
         }
@@ -500,6 +507,9 @@ impl Moment {
     }
 }
 
+/// Key of a document, and what it was; none when there was none.
+type Former<'t> = (&'t [u8], Option<&'t [u8]>);
+
 /// A view of everything, with one collection as it was at an earlier moment.
 ///
 /// Its indexes are those of today: [`Past::open`] gives a collection without any.
@@ -546,7 +556,7 @@ impl<'r, R: Read> Past<'r, R> {
         start: &[u8],
         end: &[u8],
         back: bool,
-    ) -> Result<impl Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>> + use<'t, R>> {
+    ) -> Result<impl Iterator<Item = Result<Former<'t>>> + use<'t, R>> {
         let here = keys::collection_end(self.collection);
         let start = keys::version_bound(self.space, start);
         let end = match *end < here[..] {
@@ -617,3 +627,7 @@ impl<R: Read> Read for Past<'_, R> {
         Ok(Box::new(Merged::new(rows, self.changed(start, end, true)?, true)))
     }
 }
+
+#[cfg(test)]
+#[path = "version_tests.rs"]
+mod tests;

@@ -20,13 +20,16 @@ pub type Stamp = u64;
 /// The first four bytes of the keys of one collection or index.
 pub type Space = [u8; 4];
 
+/// What a key is made: none when it is left as it is, an inner none when it is removed.
+type Change = Option<Option<Vec<u8>>>;
+
 /// A view with changes laid over it.
 pub struct Overlay {
     base: ReadTxn<'static>,
     changes: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; TABLES_LEN],
     bytes: [usize; TABLES_LEN],
     /// What each change has covered, to take it back.
-    journal: Vec<(Table, Vec<u8>, Option<Option<Vec<u8>>>)>,
+    journal: Vec<(Table, Vec<u8>, Change)>,
     reads: RefCell<Reads>,
 }
 
@@ -78,13 +81,6 @@ impl Reads {
         self.points.is_empty() && self.ranges.is_empty() && self.whole.is_empty()
     }
 
-    /// The collections and indexes that were read.
-    pub fn spaces(&self) -> BTreeSet<(Table, Space)> {
-        let points = self.points.keys().filter(|(table, _)| *table != Table::Catalog);
-        let points = points.map(|(table, key)| (*table, space(key)));
-        points.chain(self.ranges.keys().copied()).chain(self.whole.iter().copied()).collect()
-    }
-
     /// Counters and statistics are not noted: they change with every write, and no answer
     /// depends on them.
     fn notes(&self, table: Table, key: &[u8]) -> bool {
@@ -93,9 +89,8 @@ impl Reads {
     }
 
     fn point(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
-        if table == Table::Catalog {
-            self.points.insert((table, key.to_vec()), value.map(stamp));
-        } else if self.notes(table, key) && self.count((table, space(key))) {
+        let catalog = table == Table::Catalog;
+        if catalog || self.notes(table, key) && self.count((table, space(key))) {
             self.points.insert((table, key.to_vec()), value.map(stamp));
         }
     }
@@ -226,13 +221,8 @@ impl Overlay {
     }
 
     /// Puts a change in its place; gives what it covers.
-    fn set(
-        &mut self,
-        table: Table,
-        key: Vec<u8>,
-        value: Option<Option<Vec<u8>>>,
-    ) -> Option<Option<Vec<u8>>> {
-        let size = |value: &Option<Option<Vec<u8>>>| {
+    fn set(&mut self, table: Table, key: Vec<u8>, value: Change) -> Change {
+        let size = |value: &Change| {
             value.as_ref().map_or(0, |value| key.len() + value.as_ref().map_or(0, Vec::len))
         };
         let new = size(&value);

@@ -25,6 +25,7 @@ use crate::engine::query::filter::Filter;
 use crate::engine::query::merge_patch::merge_patch;
 use crate::engine::query::update::{Update, upsert_base};
 use crate::engine::value::{Object, Value, parse_stored};
+use crate::engine::version::version_key_bytes;
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys;
@@ -110,6 +111,7 @@ impl Applier {
             return Err(duplicate(&id).into());
         }
         check_revision(&id, if_match, current.as_ref().map(|stored| stored.revision))?;
+        check_key(&id)?;
         let collection = match known {
             Some(collection) => collection,
             None => self.create_for_write(txn, place, &id, body)?,
@@ -249,8 +251,9 @@ impl Applier {
         if !many {
             return step(self, txn);
         }
+        // What is noted so far is stored by the mark, and stays counted.
         let mark = self.mark_changes(txn)?;
-        let numbers = self.numbers.clone();
+        let (numbers, effects) = (self.numbers.clone(), self.effects.len());
         let mut nested = txn.nested()?;
         let done = step(self, &mut nested);
         if done.is_ok() {
@@ -258,6 +261,7 @@ impl Applier {
         } else {
             drop(nested);
             self.numbers = numbers;
+            self.effects.truncate(effects);
             self.take_back_changes(mark);
             self.forget();
         }
@@ -273,13 +277,7 @@ impl Applier {
         upserted: bool,
     ) -> Step<Wrote> {
         // An upsert takes the _id from a filter, which nobody has checked for its length.
-        let key = keys::document_key(0, &id).len();
-        if key > keys::KEY_BYTES_MAX {
-            let message = format!("an _id that makes a key of {key} bytes is too long");
-            return Err(Error::new(Kind::InvalidId, message)
-                .hint("use a shorter identifier")
-                .into());
-        }
+        check_key(&id)?;
         let collection = match self.collection(txn, place)? {
             Some(collection) => collection,
             None => self.create_for_write(txn, place, &id, &body)?,
@@ -509,6 +507,17 @@ fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> Step<Strin
             .into());
     }
     Ok(body)
+}
+
+/// Refuses an `_id` that makes a key, of the document or of its versions, which the storage does
+/// not take.
+fn check_key(id: &DocumentId) -> error::Result<()> {
+    let key = version_key_bytes(&keys::document_key(0, id));
+    if key <= keys::KEY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("an _id that makes a key of {key} bytes is too long");
+    Err(Error::new(Kind::InvalidId, message).hint("use a shorter identifier"))
 }
 
 pub(super) fn duplicate(id: &DocumentId) -> Error {

@@ -152,6 +152,7 @@ impl Applier {
                 None if !new => continue,
                 None => {
                     let next = last.saturating_add(1);
+                    self.numbered.insert(index.entry.id);
                     let comma = if body.len() > 2 { "," } else { "" };
                     body.truncate(body.len().saturating_sub(1));
                     body.push_str(&format!("{comma}{}:{next}}}", json!(field)));
@@ -172,7 +173,7 @@ impl Applier {
         json: &[u8],
     ) -> Step<Vec<String>> {
         self.check_rules(txn, place, json)?;
-        let Some(schema) = &collection.options.schema else {
+        let Some(schema) = collection.options.schema.as_ref().filter(|_| !self.checked) else {
             return Ok(Vec::new());
         };
         let found = self.schemas.get(schema)?.check(&as_json(json)?);
@@ -192,6 +193,9 @@ impl Applier {
         place: Place<'_>,
         json: &[u8],
     ) -> Step<()> {
+        if self.checked {
+            return Ok(());
+        }
         if place.collection == system::RULES {
             let document = parse_stored(json).ok_or_else(damaged)?;
             Rules::parse(&document, At::root(system::RULES))?;
@@ -224,6 +228,9 @@ impl Applier {
         old: &Stored,
         new: Option<&[u8]>,
     ) -> Step<()> {
+        if self.checked {
+            return Ok(());
+        }
         let rules = self.rules(txn, place.database)?;
         for reference in rules.referencing(place.collection) {
             let mut wanted = Fields::default();
