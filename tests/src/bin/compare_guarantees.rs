@@ -1,9 +1,9 @@
 //! What guarantees cost: transactions beside single writes, linearizable reads beside local
 //! ones, versions and idempotency keys beside none. Three nodes, the same HTTP client, in turns.
 //!
-//! `cargo run --release -p jettra-tests --bin compare_guarantees [seconds] [rounds]` after
-//! `cargo build --release --workspace`. Prints the medians of the rounds. Only ratios within one
-//! run count.
+//! `cargo run --release -p jettra-tests --bin compare_guarantees [seconds] [rounds] [title]` after
+//! `cargo build --release --workspace`. Prints the medians of the rounds, of the comparisons whose
+//! title begins so. Only ratios within one run count.
 
 use jettra_tests::measure::{Failure, Figures, Three, measure, median, print};
 use reqwest::{Client, Method};
@@ -224,7 +224,8 @@ async fn main() -> Result<(), Failure> {
     let target = Target { http, urls, password };
     prepare(&target).await?;
     let next = Arc::new(AtomicU64::new(0));
-    for (title, clients, works) in COMPARISONS {
+    let wanted = std::env::args().nth(3).unwrap_or_default();
+    for (title, clients, works) in COMPARISONS.iter().filter(|row| row.0.starts_with(&wanted)) {
         let mut rows: Vec<Vec<Figures>> = vec![Vec::new(); works.len()];
         for _ in 0..rounds {
             for ((_, work), row) in works.iter().zip(&mut rows) {
