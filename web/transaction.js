@@ -73,7 +73,7 @@ export class PageTransaction {
       const unsure = before.doubt ? before : null; // found out when its time is up
       this.#set(known ? { ...before, usedAt: Date.now() - known.idle_ms } : unsure);
     } catch {
-      this.#set(null); // it ends by itself
+      this.#set(before); // no node answers: what became of it is found out later
     }
   }
 

@@ -18,6 +18,8 @@ pub const PAGE_DEFAULT: u64 = 100;
 pub const PAGE_BYTES: usize = 4 << 20;
 /// Bytes past which an answer is refused that must be whole, because no cursor leads on.
 pub const WHOLE_BYTES_MAX: usize = 64 << 20;
+/// Conditions and operations of one batch.
+pub const BATCH_PARTS_MAX: usize = 1000;
 /// Longest name of a database or collection that can be configured; the storage's keys have
 /// room for two of them.
 pub const NAME_BYTES_MAX: usize = 200;

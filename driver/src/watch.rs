@@ -189,6 +189,8 @@ impl Changes {
             let reason = match events.next().await {
                 Some(Ok(event)) => match understood(&event)? {
                     None => continue,
+                    // This node cannot go on; another may, or this one later.
+                    Some((Said::End(error), _)) if !is_final(&error) => error.to_string(),
                     Some((said, token)) => {
                         self.broken = None;
                         self.token = token.or(self.token.take());
@@ -235,6 +237,12 @@ impl Changes {
         self.events = Some(Box::pin(SseByteStream::new(answer.bytes_stream())));
         Ok(())
     }
+}
+
+/// Whether asking again would give the same.
+fn is_final(error: &Error) -> bool {
+    const FINAL: [&str; 4] = ["too_old", "forbidden", "not_authenticated", "database_not_found"];
+    error.code().is_some_and(|code| FINAL.contains(&code) || code.starts_with("invalid"))
 }
 
 /// What an event says and where the feed stands after it; `None` for one of a kind that is not

@@ -51,7 +51,10 @@ impl Aggregate {
         mut each: impl FnMut(Value) -> Result<()>,
     ) -> Result<Option<serde_json::Value>> {
         let started = Instant::now();
-        let source = Collections::new(read, database);
+        let source = match read {
+            View::Past(_) => Collections::none(read, database),
+            _ => Collections::new(read, database),
+        };
         let pushdown = self.pipeline.pushdown();
         let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
         let wanted = Wanted {

@@ -64,6 +64,17 @@ pub struct Call {
     pub proposed: Rc<Proposed>,
 }
 
+/// Runs work that may take long on the pool for it.
+///
+/// # Errors
+/// Those of `work`.
+pub async fn pooled<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = actix_web::web::block(work).await;
+    done.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+}
+
 /// What a call has proposed.
 #[derive(Default)]
 pub struct Proposed {
@@ -71,6 +82,15 @@ pub struct Proposed {
     steps: Cell<u32>,
     /// Whether one of them was a repetition.
     pub repeated: Cell<bool>,
+    /// Whether the next commands have keys.
+    pub unkeyed: Cell<bool>,
+    /// What the next command is about, when that may be another at a repetition of the call.
+    pub content: Cell<u64>,
+}
+
+/// The number that a text in an address may mean.
+pub fn number(text: &str) -> Option<i64> {
+    text.parse::<i64>().ok().filter(|number| number.to_string() == text)
 }
 
 impl Proposed {
@@ -78,6 +98,8 @@ impl Proposed {
     pub fn begin(&self) {
         self.steps.set(0);
         self.repeated.set(false);
+        self.unkeyed.set(false);
+        self.content.set(0);
     }
 }
 
@@ -150,6 +172,9 @@ impl Call {
     /// The key of the next command that the call proposes.
     fn retry_key(&self) -> Result<Option<RetryKey>> {
         let Some(given) = self.headers().get(IDEMPOTENCY_HEADER) else { return Ok(None) };
+        if self.proposed.unkeyed.get() {
+            return Ok(None);
+        }
         let key = given.to_str().ok().filter(|key| {
             (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte > b' ')
         });
@@ -163,7 +188,11 @@ impl Call {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let key = if step == 0 { key.to_owned() } else { format!("{key}/{step}") };
+        // No client's key has a space.
+        let key = match (step, self.proposed.content.get()) {
+            (0, 0) => key.to_owned(),
+            (step, content) => format!("{key} {step} {content:x}"),
+        };
         Ok(Some(RetryKey { key, fingerprint: hash.digest() }))
     }
 
@@ -218,7 +247,7 @@ impl Call {
     /// unless `id_type` says which.
     pub fn target_document(&self) -> Result<Target> {
         let text = self.required(&["id"])?;
-        let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+        let number = number(text);
         let string = DocumentId::String(text.to_owned());
         let target = match (self.parameter(&["id_type"]), number) {
             (Some("string"), _) | (None, None) => string.into(),

@@ -49,6 +49,10 @@ pub async fn run(call: Rc<Call>) -> Result<Reply> {
     let statement = text::parse(&body.command)?;
     if statement_writes(&statement)? {
         check_permission(call.user()?, Permission::Write)?;
+        if call.parameter(&["at", "asOf", "as_of"]).is_some() {
+            return Err(Error::new(Kind::InvalidParameter, "the past cannot be changed")
+                .hint("leave at and asOf out; they are for reading documents"));
+        }
     } else {
         call.wait_for_level().await?;
     }

@@ -59,6 +59,7 @@ pub async fn admit(route: &Route, call: &mut Call) -> Result<Admitted> {
 /// Carries out a call that was admitted.
 pub async fn answer(route: &'static Route, call: Call, admitted: Admitted) -> Result<Answer> {
     let call = Rc::new(call);
+    check_state_asked(route, &call)?;
     // The leader holds the open transactions.
     let transaction = call.parameter(&["tx", "txID"]).is_some();
     match route.place {
@@ -69,6 +70,25 @@ pub async fn answer(route: &'static Route, call: Call, admitted: Admitted) -> Re
         _ if admitted.from_node => on_leader(route, call).await,
         _ => find_leader(route, call).await,
     }
+}
+
+/// Refuses a call that names a state which it would not read: a transaction, or the past.
+fn check_state_asked(route: &Route, call: &Call) -> Result<()> {
+    let documents = super::is_about_documents(route);
+    let transactions = ["/api/tx/", "/api/v1/transactions", "/api/v1/batch"];
+    let in_transaction = documents || transactions.iter().any(|path| route.path.starts_with(path));
+    if call.parameter(&["tx", "txID"]).is_some() && !in_transaction {
+        let message = format!("{} {} is not possible in a transaction", route.method, route.path);
+        return Err(Error::new(Kind::NotInTransaction, message)
+            .hint("only documents can be read and written in it; do the rest outside"));
+    }
+    let past = call.parameter(&["at", "asOf", "as_of"]).is_some();
+    if past && !(documents && route.access == Access::User(Permission::Read)) {
+        let message = format!("{} {} does not read the past", route.method, route.path);
+        return Err(Error::new(Kind::InvalidParameter, message)
+            .hint("leave at and asOf out; they are for reading documents"));
+    }
+    Ok(())
 }
 
 /// Runs the call here, and says when its answer was given before.
@@ -269,12 +289,14 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
 
 /// Refuses what a paused, removed or failed node must not answer.
 fn check_state(route: &Route, call: &Call) -> Result<()> {
-    let Access::User(permission) = route.access else {
-        return Ok(());
-    };
-    if !matches!(permission, Permission::Read | Permission::Write) {
-        return Ok(());
+    match route.access {
+        Access::User(Permission::Read | Permission::Write) => check_serving(call),
+        _ => Ok(()),
     }
+}
+
+/// Refuses to serve on a node that is paused or removed.
+pub(super) fn check_serving(call: &Call) -> Result<()> {
     let cluster = call.cluster();
     if cluster.is_removed() {
         return Err(Error::new(Kind::Removed, "this node was removed from its cluster")

@@ -179,6 +179,27 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/raft/rpc/read-index"                Node,         Here,   peer::read_index,      "", "";
 };
 
+/// Whether a route reads or writes documents of one collection: those calls can belong to a
+/// transaction.
+pub fn is_about_documents(route: &Route) -> bool {
+    const ANCESTOR: [&str; 4] = ["/api/doc", "/api/query", "/api/count", "/api/command"];
+    const REST: [&str; 11] = [
+        "documents",
+        "documents/{id}",
+        "find",
+        "aggregate",
+        "count",
+        "distinct",
+        "update",
+        "replace",
+        "delete",
+        "find-and-modify",
+        "bulk",
+    ];
+    let rest = route.path.strip_prefix("/api/v1/databases/{db}/collections/{col}/");
+    ANCESTOR.contains(&route.path) || rest.is_some_and(|rest| REST.contains(&rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

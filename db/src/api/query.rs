@@ -1,6 +1,6 @@
 //! Reading by query: find, aggregate, count, distinct, and how they are explained.
 
-use super::call::Call;
+use super::call::{Call, pooled};
 use super::document::{find_collection, readable_place};
 use super::reply::Reply;
 use super::view::{Source, reading};
@@ -365,13 +365,13 @@ pub async fn in_background<T: Send + 'static>(
     let _permit = permit(call).await?;
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
-    let reading = actix_web::web::block(move || {
+    pooled(move || {
         let (read, index) = group.read_with_index()?;
         let interrupt = || watch.check();
         let ctx = Context::new(now_ms() as i64, memory, &interrupt);
         work(&read, &ctx).map(|done| (done, index))
-    });
-    reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    })
+    .await
 }
 
 /// Carries a query out: at once when it is short, else on the pool for longer reads.

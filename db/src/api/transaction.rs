@@ -6,14 +6,14 @@
 //! applied. A commit is proposed under a key made from the transaction's id, so repeating it is
 //! safe, also at another leader.
 
-use super::call::Call;
+use super::call::{Call, pooled};
 use super::reply::Reply;
 use super::update;
 use crate::auth::{Permission, policy};
-use crate::config::Config;
+use crate::config::{BATCH_PARTS_MAX, Config};
 use crate::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
-use crate::engine::command::{Operation, RetryKey};
-use crate::engine::transaction::Transaction;
+use crate::engine::command::RetryKey;
+use crate::engine::transaction::{Commit, Transaction};
 use crate::engine::{Answer, Command, Outcome, Proposal, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
@@ -22,21 +22,19 @@ use crate::raft::room::{Room, Share};
 use crate::raft::types::GroupId;
 use jettra_driver::wire::{
     BatchBody, BatchOperation, BatchReply, BatchResult, CommitReply, Condition, TransactionInfo,
-    TransactionReply, TransactionsReply, UpdateBody,
+    TransactionReply, TransactionsReply,
 };
 use serde_json::json;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Time between two looks for transactions that nobody uses any more.
 const SWEEP: Duration = Duration::from_millis(500);
 /// Transactions of the largest size that there is memory for.
 const LARGE_MAX: usize = 16;
-/// Time for which the outcome of a commit can be asked for after the transaction's own time.
-const COMMIT_MAX: Duration = Duration::from_secs(60);
 
 /// The open transactions of this node.
 pub struct Transactions {
@@ -56,12 +54,23 @@ pub struct Open {
     group: GroupId,
     begun: Instant,
     used: Mutex<Instant>,
-    /// Whether its commit was proposed: what came of it must be told then.
-    committing: AtomicBool,
+    /// One call after the other: those that wait take no thread meanwhile.
+    turn: Arc<Semaphore>,
     /// The memory that its writes take.
     share: Mutex<Share>,
-    /// None once it has ended.
-    state: Mutex<Option<Transaction>>,
+    state: Mutex<State>,
+}
+
+/// How far a transaction is.
+enum State {
+    /// It can be read and written.
+    Active(Box<Transaction>),
+    /// Its commit was proposed and what came of it is not known: it can only be committed.
+    Committing(Box<Transaction>),
+    /// It had nothing to write and was committed, at this log index.
+    Committed(u64),
+    /// It is over.
+    Ended,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -73,14 +82,29 @@ fn lost(id: &str) -> Error {
         .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
 }
 
+fn is_committing(id: &str) -> Error {
+    let message = format!("the transaction {id} is being committed, or was committed");
+    Error::new(Kind::NotPossibleNow, message).hint("repeat the commit to learn its outcome")
+}
+
 impl Open {
+    /// Waits until no other call works with the transaction.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turn.clone().acquire_owned().await.ok()
+    }
+
     /// Works with the transaction while nobody else does.
     ///
     /// # Errors
-    /// `transaction_lost` when it has ended; those of `work`.
+    /// `transaction_lost` when it has ended; `not_possible_now` when its commit is under way;
+    /// those of `work`.
     pub fn with<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
         let mut state = lock(&self.state);
-        let done = work(state.as_mut().ok_or_else(|| lost(&self.id))?);
+        let done = match &mut *state {
+            State::Active(transaction) => work(transaction),
+            State::Committing(_) | State::Committed(_) => Err(is_committing(&self.id)),
+            State::Ended => Err(lost(&self.id)),
+        };
         *lock(&self.used) = Instant::now();
         done
     }
@@ -88,25 +112,51 @@ impl Open {
     /// Carries a command out inside. When there is no room for what it writes, the transaction
     /// is over.
     pub async fn execute(self: Arc<Self>, proposal: Proposal, room: Room) -> Result<Applied> {
-        let executing = actix_web::web::block(move || {
-            let roomy = self.with(|transaction| {
+        let _turn = self.turn().await;
+        pooled(move || {
+            let mut full = false;
+            let done = self.with(|transaction| {
                 let Answer { result, repeats } = transaction.execute(proposal)?;
                 let mut share = lock(&self.share);
                 let more = transaction.bytes().saturating_sub(share.bytes());
-                let roomy = room.take(more).map(|taken| share.join(taken));
-                let applied = result.map(|outcome| Applied {
-                    index: transaction.index(),
-                    outcome,
-                    repeated: repeats.is_some(),
-                });
-                Ok(roomy.and(applied))
-            })?;
-            if matches!(&roomy, Err(error) if error.kind == Kind::Overloaded) {
-                lock(&self.state).take();
+                room.take(more).map(|taken| share.join(taken)).inspect_err(|_| full = true)?;
+                let (index, repeated) = (transaction.index(), repeats.is_some());
+                Ok(result.map(|outcome| Applied { index, outcome, repeated }))
+            });
+            if full {
+                self.end();
             }
-            roomy
-        });
-        executing.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+            done?
+        })
+        .await
+    }
+
+    fn end(&self) {
+        *lock(&self.state) = State::Ended;
+        drop(std::mem::take(&mut *lock(&self.share)));
+    }
+
+    /// What is to be proposed for a commit; else the log index, when there is nothing to propose.
+    /// Afterwards it can only be committed.
+    fn prepare_commit(&self) -> Result<std::result::Result<Commit, u64>> {
+        let mut state = lock(&self.state);
+        let transaction = match std::mem::replace(&mut *state, State::Ended) {
+            State::Active(transaction) | State::Committing(transaction) => transaction,
+            State::Committed(index) => {
+                *state = State::Committed(index);
+                return Ok(Err(index));
+            }
+            State::Ended => return Err(lost(&self.id)),
+        };
+        let commit = transaction.commit()?;
+        *state = match commit {
+            Some(_) => State::Committing(transaction),
+            None => State::Committed(transaction.index()),
+        };
+        match (commit, &*state) {
+            (None, State::Committed(index)) => Ok(Err(*index)),
+            (commit, _) => commit.map(Ok).ok_or_else(|| lost(&self.id)),
+        }
     }
 
     /// Refuses what belongs to another group of nodes.
@@ -152,9 +202,9 @@ impl Transactions {
             group: group.number(),
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
-            committing: AtomicBool::new(false),
+            turn: Arc::new(Semaphore::new(1)),
             share: Mutex::default(),
-            state: Mutex::new(Some(state)),
+            state: Mutex::new(State::Active(Box::new(state))),
         });
         all.insert(open.id.clone(), open.clone());
         Ok(open)
@@ -175,7 +225,7 @@ impl Transactions {
     fn end(&self, id: &str) {
         if let Some(open) = lock(&self.open).remove(id) {
             // A call that is still working with it ends first.
-            actix_web::rt::task::spawn_blocking(move || lock(&open.state).take());
+            actix_web::rt::task::spawn_blocking(move || open.end());
         }
     }
 
@@ -186,12 +236,13 @@ impl Transactions {
             let Some(this) = this.upgrade() else { return };
             let over = |open: &Arc<Open>| {
                 let age = open.begun.elapsed();
-                if open.committing.load(Ordering::Relaxed) {
-                    return age >= this.age_max + COMMIT_MAX;
+                match open.state.try_lock().as_deref() {
+                    Ok(State::Ended) => true,
+                    // Somebody may still ask what came of it.
+                    Ok(State::Committing(_) | State::Committed(_)) => age >= this.age_max * 2,
+                    Ok(State::Active(_)) if lock(&open.used).elapsed() >= this.idle_max => true,
+                    _ => age >= this.age_max,
                 }
-                let idle = lock(&open.used).elapsed() >= this.idle_max;
-                // Whoever is working with it is not idle.
-                idle && open.state.try_lock().is_ok() || age >= this.age_max
             };
             let ended: Vec<String> =
                 lock(&this.open).values().filter(|open| over(open)).map(|o| o.id.clone()).collect();
@@ -254,24 +305,16 @@ async fn commit_one(call: &Call) -> Result<(u64, u64)> {
         }
         Err(error) => return Err(error),
     };
-    open.committing.store(true, Ordering::Relaxed);
+    let _turn = open.turn().await;
     let working = open.clone();
-    let prepared = actix_web::web::block(move || {
-        working.with(|transaction| Ok((transaction.commit()?, transaction.index())))
-    });
-    let prepared = prepared.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let done = match prepared? {
-        (None, index) => Ok((0, index)),
-        (Some(commit), _) => {
-            let proposal = Proposal {
-                time_ms: 0,
-                user: Some(user.clone()),
-                retry: Some(RetryKey { key, fingerprint: 0 }),
-                command: Command::Commit(Box::new(commit)),
-            };
-            group.propose(proposal).await.map(|applied| (written(&applied.outcome), applied.index))
-        }
+    let commit = match pooled(move || working.prepare_commit()).await? {
+        Err(index) => return Ok((0, index)),
+        Ok(commit) => Command::Commit(Box::new(commit)),
     };
+    let retry = Some(RetryKey { key, fingerprint: 0 });
+    let proposal = Proposal { time_ms: 0, user: Some(user.clone()), retry, command: commit };
+    let done = group.propose(proposal).await;
+    let done = done.map(|applied| (written(&applied.outcome), applied.index));
     // Whatever was not decided can be tried again, under the same key.
     let undecided = |kind| {
         matches!(
@@ -317,13 +360,24 @@ pub async fn commit_ancestor(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::status("committed").at(index))
 }
 
-fn roll_back(call: &Call) -> Result<()> {
+async fn roll_back(call: &Call) -> Result<()> {
     let (id, user) = (id(call)?, call.user()?);
-    if let Err(error) = call.app.transactions.get(id, &user.name)
-        && error.kind == Kind::Forbidden
-        && !policy::allows(&user.role, Permission::Admin)
-    {
-        return Err(error);
+    match call.app.transactions.get(id, &user.name) {
+        Ok(open) => match &*lock(&open.state) {
+            State::Active(_) | State::Ended => {}
+            State::Committing(_) | State::Committed(_) => return Err(is_committing(id)),
+        },
+        Err(error) if error.kind == Kind::Forbidden => {
+            if !policy::allows(&user.role, Permission::Admin) {
+                return Err(error);
+            }
+        }
+        Err(_) => {
+            let before = committed_before(call.group()?, &user.name, &format!("tx:{id}")).await;
+            if matches!(before, Ok(Some(_))) {
+                return Err(is_committing(id));
+            }
+        }
     }
     call.app.transactions.end(id);
     Ok(())
@@ -331,13 +385,13 @@ fn roll_back(call: &Call) -> Result<()> {
 
 /// `DELETE /api/v1/transactions/{tx}`: a success as well when there is no such transaction.
 pub async fn end(call: Rc<Call>) -> Result<Reply> {
-    roll_back(&call)?;
+    roll_back(&call).await?;
     Ok(Reply::empty())
 }
 
 /// `POST /api/tx/rollback`
 pub async fn rollback_ancestor(call: Rc<Call>) -> Result<Reply> {
-    roll_back(&call)?;
+    roll_back(&call).await?;
     Ok(Reply::status("rolledback"))
 }
 
@@ -348,10 +402,12 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
     let mut open: Vec<Arc<Open>> = lock(&call.app.transactions.open).values().cloned().collect();
     open.retain(|open| all || open.user == user.name);
     open.sort_by_key(|open| open.begun);
-    let listing = actix_web::web::block(move || {
+    let transactions = pooled(move || {
         let infos = open.iter().filter_map(|open| {
             let state = lock(&open.state);
-            let transaction = state.as_ref()?;
+            let (State::Active(transaction) | State::Committing(transaction)) = &*state else {
+                return None;
+            };
             let (writes, bytes) = transaction.writes();
             Some(TransactionInfo {
                 id: open.id.clone(),
@@ -364,10 +420,9 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
                 bytes,
             })
         });
-        infos.collect()
-    });
-    let transactions =
-        listing.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        Ok(infos.collect())
+    })
+    .await?;
     Ok(Reply::json(&TransactionsReply { transactions }))
 }
 
@@ -404,13 +459,11 @@ fn step(call: &Call, operation: BatchOperation) -> Result<(Namespace, BatchStep)
             (place(call, database, collection)?, BatchStep::Operation(operation))
         }
         BatchOperation::Save { database, collection, document } => {
-            let Operation::Insert { id, body } = update::insert_operation(call, document)? else {
-                return Err(Error::new(Kind::Internal, "an insert is no insert"));
-            };
+            let (id, body) = update::new_document(call, document)?;
             (place(call, database, collection)?, BatchStep::Save { id, body })
         }
         BatchOperation::Update { database, collection, body } => {
-            let multi = UpdateBody::clone(&body).multi;
+            let multi = body.multi;
             let operation = update::update_operation(body, multi)?;
             (place(call, database, collection)?, BatchStep::Operation(operation))
         }
@@ -441,6 +494,11 @@ pub async fn batch(call: Rc<Call>) -> Result<Reply> {
     if body.then.is_empty() && body.otherwise.is_empty() {
         return Err(Error::new(Kind::InvalidBody, "then and else are both empty")
             .hint("list the operations in then"));
+    }
+    let parts = body.conditions.len() + body.then.len() + body.otherwise.len();
+    if parts > BATCH_PARTS_MAX {
+        let message = format!("the batch has {parts} parts, {BATCH_PARTS_MAX} are allowed");
+        return Err(Error::new(Kind::InvalidBody, message).hint("send it in several batches"));
     }
     let batch = Batch {
         conditions: checked("if", body.conditions, |one| condition(&call, one))?,
@@ -477,9 +535,9 @@ mod tests {
             group: 0,
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
-            committing: AtomicBool::new(false),
+            turn: Arc::new(Semaphore::new(1)),
             share: Mutex::default(),
-            state: Mutex::new(None),
+            state: Mutex::new(State::Ended),
         };
         assert!(open.check_group(0).is_ok());
         let refused = open.check_group(3).unwrap_err();

@@ -31,6 +31,7 @@ use jettra_driver::wire::{
 };
 use serde_json::json;
 use std::rc::Rc;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Documents of a pipeline's result that go into one log entry.
 const OUTPUT_BATCH: usize = 500;
@@ -77,6 +78,12 @@ fn update(update: serde_json::Value, array_filters: Option<serde_json::Value>) -
         update: update.to_json(),
         array_filters: filters.map(|filters| filters.to_json()),
     })
+}
+
+/// A new document of a body: its `_id`, made if need be, and the rest.
+pub(super) fn new_document(call: &Call, json: serde_json::Value) -> Result<(DocumentId, String)> {
+    let NewDocument { id, body } = document(call, json, "document")?;
+    Ok((id.unwrap_or_else(new_id), body))
 }
 
 /// A document of a body, without its `_id`.
@@ -131,8 +138,7 @@ pub(super) fn delete_operation(body: DeleteBody, multi: bool) -> Result<Operatio
 
 /// Inserts a document given as JSON.
 pub fn insert_operation(call: &Call, json: serde_json::Value) -> Result<Operation> {
-    let NewDocument { id, body } = document(call, json, "document")?;
-    Ok(Operation::Insert { id: id.unwrap_or_else(new_id), body })
+    new_document(call, json).map(|(id, body)| Operation::Insert { id, body })
 }
 
 /// The bounds of a write.
@@ -404,6 +410,9 @@ pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
             super::document::check_collection(call, &into)?;
             let mut index = 0;
             for batch in documents.chunks(OUTPUT_BATCH) {
+                // At a repetition of the call there may be others.
+                let texts: Vec<String> = batch.iter().map(Value::to_json).collect();
+                call.proposed.content.set(xxh3_64(texts.concat().as_bytes()));
                 let operations = batch
                     .iter()
                     .map(|document| merge_operation(document, &on, when_matched, when_not_matched));
@@ -449,6 +458,8 @@ async fn replace_collection(
     };
     let database = database.to_owned();
     let place = |command: fn(String, String) -> Command| command(database.clone(), aside.clone());
+    // Filling it is nobody's business; only taking the place is done once.
+    call.proposed.unkeyed.set(true);
     call.propose(place(|database, collection| Command::CreateCollection { database, collection }))
         .await?;
     let filled = async {
@@ -473,17 +484,16 @@ async fn replace_collection(
             results.into_iter().collect::<Result<Vec<_>>>()?;
         }
         let (from, to) = (aside.clone(), collection.to_owned());
+        call.proposed.unkeyed.set(false);
         call.propose(Command::ReplaceCollection { database: database.clone(), from, to }).await
     };
-    match filled.await {
-        Ok(applied) => Ok(applied.index),
-        Err(error) => {
-            let drop =
-                place(|database, collection| Command::DropCollection { database, collection });
-            call.propose(drop).await?;
-            Err(error)
-        }
+    let filled = filled.await;
+    if !matches!(&filled, Ok(applied) if !applied.repeated) {
+        // What stays behind after a failure here is dropped by upkeep.
+        let drop = place(|database, collection| Command::DropCollection { database, collection });
+        let _ = group.propose(drop).await;
     }
+    filled.map(|applied| applied.index)
 }
 
 fn insert_value(call: &Call, document: Value) -> Result<Operation> {

@@ -1,7 +1,7 @@
 //! Versions of documents: listed, shown, compared and restored; and whether a collection keeps
 //! them.
 
-use super::call::Call;
+use super::call::{Call, number};
 use super::document::{readable_place, writable_place, write};
 use super::reply::Reply;
 use super::view::reading;
@@ -9,6 +9,7 @@ use crate::engine::catalog::{self, Collection};
 use crate::engine::change::delta;
 use crate::engine::command::{Command, Target};
 use crate::engine::document::check_id_size;
+use crate::engine::query::context::Context;
 use crate::engine::query::source::open;
 use crate::engine::value::{iso_date, parse_stored};
 use crate::engine::version::{self, Entry, Retention, Version};
@@ -25,18 +26,24 @@ use std::rc::Rc;
 async fn history(call: &Call) -> Result<(Vec<Entry>, u64)> {
     call.wait_for_level().await?;
     let target = call.target_document()?;
-    let (entries, index) = reading(call, move |read, collection, _| {
-        let mut entries = version::history(read, collection, &target.id)?;
-        if let Some(other) = target.or.as_ref().filter(|_| entries.is_empty()) {
-            entries = version::history(read, collection, other)?;
-        }
-        match entries.is_empty() {
-            true => Err(crate::engine::apply::document_not_found(&target.id)),
-            false => Ok(entries),
-        }
-    })
-    .await?;
-    Ok((entries, index))
+    reading(call, move |read, collection, ctx| entries(read, collection, &target, ctx)).await
+}
+
+/// The versions of the document that is meant.
+fn entries(
+    read: &impl Read,
+    collection: &Collection,
+    target: &Target,
+    ctx: &Context<'_>,
+) -> Result<Vec<Entry>> {
+    let mut entries = version::history(read, collection, &target.id, ctx)?;
+    if let Some(other) = target.or.as_ref().filter(|_| entries.is_empty()) {
+        entries = version::history(read, collection, other, ctx)?;
+    }
+    match entries.is_empty() {
+        true => Err(crate::engine::apply::document_not_found(&target.id)),
+        false => Ok(entries),
+    }
 }
 
 /// `GET …/documents/{id}/versions`
@@ -101,8 +108,8 @@ pub async fn diff(call: Rc<Call>) -> Result<Reply> {
         None | Some("current") => None,
         Some(text) => Some(text.parse::<Version>()?),
     };
-    let (reply, index) = reading(&call, move |read, collection, _| {
-        let entries = version::history(read, collection, &target.id)?;
+    let (reply, index) = reading(&call, move |read, collection, ctx| {
+        let entries = entries(read, collection, &target, ctx)?;
         let newest = entries.first().map(|entry| entry.version);
         let to = to.or(newest).unwrap_or_default();
         let parsed = |version| -> Result<_> {
@@ -151,7 +158,7 @@ pub async fn restore_ancestor(call: Rc<Call>) -> Result<Reply> {
     check_id_size(&id, &call.cluster().config.limits())?;
     // As in an address, a text may mean a number.
     let number = match &id {
-        DocumentId::String(text) => text.parse().ok().map(DocumentId::Int),
+        DocumentId::String(text) => number(text).map(DocumentId::Int),
         DocumentId::Int(_) => None,
     };
     let target = Target { id, or: number };

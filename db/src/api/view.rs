@@ -1,6 +1,6 @@
 //! What a call reads: the state now, a collection as it was, or what a transaction sees.
 
-use super::call::Call;
+use super::call::{Call, pooled};
 use super::document::readable_place;
 use super::query::{Watch, permit};
 use super::transaction::Open;
@@ -129,10 +129,14 @@ pub async fn reading<T: Send + 'static>(
     let (database, collection) = (database.to_owned(), collection.to_owned());
     let source = Source::of(call)?;
     let memory = call.cluster().config.query_memory_mb << 20;
+    let _turn = match &source {
+        Source::Transaction(open) => open.turn().await,
+        _ => None,
+    };
     let _permit = permit(call).await?;
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
-    let reading = actix_web::web::block(move || {
+    pooled(move || {
         let interrupt = || watch.check();
         let ctx = Context::new(now_ms() as i64, memory, &interrupt);
         match source {
@@ -154,6 +158,6 @@ pub async fn reading<T: Send + 'static>(
                 work(&view, &collection, &ctx).map(|done| (done, transaction.index()))
             }),
         }
-    });
-    reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    })
+    .await
 }

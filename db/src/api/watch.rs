@@ -4,9 +4,11 @@
 //! its token when the client takes more. So a slow client costs no memory, and a feed goes on
 //! at another node behind the token that it was told last.
 
-use super::call::Call;
+use super::call::{Call, pooled};
+use super::dispatch::{check_permission, check_serving};
 use super::query::{Watch, filter, json_parameter};
 use super::reply::{Events, Reply};
+use crate::auth::{Permission, User, not_authenticated};
 use crate::engine::catalog;
 use crate::engine::change::{Change, Interest, Token, Told, changes_behind, delta};
 use crate::engine::query::context::Context;
@@ -21,7 +23,7 @@ use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, Progres
 use serde::Serialize;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Longest silence of a feed.
@@ -83,12 +85,14 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     })?;
     let interest = Arc::new(Interest { database, collection, filter });
     let (call, index) = (call.clone(), group.visible_index());
-    let mut feed = Feed { call, group, interest, content, token, ended: false, _permit: permit };
+    let (told_at, ended) = (Instant::now(), false);
+    let mut feed = Feed { call, group, interest, content, token, told_at, ended, _permit: permit };
     // Where it begins comes first; what is wrong with the token is told as the answer.
     let mut first = Vec::new();
     push_progress(&mut first, token);
     let told = feed.changes().await?;
     feed.push_changes(&mut first, &told)?;
+    push_progress(&mut first, feed.token);
     let first = Bytes::from(first);
     let later = futures_util::stream::unfold(feed, |mut feed| async move {
         let next = feed.next().await?;
@@ -107,6 +111,8 @@ struct Feed {
     interest: Arc<Interest>,
     content: ChangeContent,
     token: Token,
+    /// When the client was told last where it stands.
+    told_at: Instant,
     ended: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -116,14 +122,13 @@ impl Feed {
     async fn changes(&mut self) -> Result<Vec<Told>> {
         let (group, interest, token) = (self.group.clone(), self.interest.clone(), self.token);
         let (watch, _caller) = Watch::new(&self.call);
-        let reading = actix_web::web::block(move || {
+        let read = pooled(move || {
             let interrupt = || watch.check();
             let ctx = Context::new(now_ms() as i64, usize::MAX, &interrupt);
             let (read, upto) = group.read_with_index()?;
             changes_behind(&read, token, upto, &interest, FEED_BYTES, &ctx)
         });
-        let read = reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-        let (told, token) = read?;
+        let (told, token) = read.await?;
         self.token = token;
         Ok(told)
     }
@@ -136,15 +141,18 @@ impl Feed {
         let next = async {
             loop {
                 let waiting = self.group.wait_beyond(self.token.index);
-                let more = match tokio::time::timeout(SILENCE_MAX, waiting).await {
-                    Ok(more) => more.map(|()| true),
-                    Err(_) => Ok(false),
-                }?;
-                tokio::time::sleep(LOOK_PAUSE).await;
+                // Time without a change is no error.
+                if let Ok(gone) = tokio::time::timeout(SILENCE_MAX, waiting).await {
+                    gone?;
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
                 let told = self.changes().await?;
                 let mut text = Vec::new();
                 self.push_changes(&mut text, &told)?;
-                if !more {
+                // Changes of no interest move the token too.
+                if self.told_at.elapsed() >= SILENCE_MAX {
+                    self.check_user()?;
+                    self.told_at = Instant::now();
                     push_progress(&mut text, self.token);
                 }
                 if !text.is_empty() {
@@ -152,7 +160,13 @@ impl Feed {
                 }
             }
         };
-        match next.await {
+        let next = next.await;
+        let cluster = self.call.cluster();
+        // The client goes on at another node, or here when this one is back.
+        if cluster.is_ending() || check_serving(&self.call).is_err() {
+            return None;
+        }
+        match next {
             Ok(text) => Some(text),
             Err(error) => {
                 self.ended = true;
@@ -160,6 +174,14 @@ impl Feed {
                 Some(Bytes::from([&b"event: error\ndata: "[..], &body, b"\n\n"].concat()))
             }
         }
+    }
+
+    /// Whether the user may still read.
+    fn check_user(&self) -> Result<()> {
+        let name = &self.call.user()?.name;
+        let known = crate::auth::user(&self.group, name)?.ok_or_else(not_authenticated)?;
+        let user = User { name: known.name, role: known.role };
+        check_permission(&user, Permission::Read)
     }
 
     fn push_changes(&self, text: &mut Vec<u8>, told: &[Told]) -> Result<()> {

@@ -91,7 +91,9 @@ fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command
     let read = group.read()?;
     let mut due = Vec::new();
     let now = now_ms();
-    let before_ms = now.saturating_sub(config.idempotency_minutes * 60_000);
+    // What became of a commit can be asked for as long as the transaction could be open.
+    let kept_ms = (config.idempotency_minutes * 60_000).max(config.transaction_max_ms * 2);
+    let before_ms = now.saturating_sub(kept_ms);
     if retry::oldest_ms(&read)?.is_some_and(|oldest| oldest < before_ms) {
         due.push((Command::ForgetRetries { before_ms, rows: TRIM_STEP }, TRIM_STEP));
     }

@@ -6,6 +6,7 @@ use super::apply::{Applied, Applier, Place, collection_not_found, database_not_f
 use super::catalog;
 use super::command::{Operation, Outcome, PutMode, WriteLimits, Wrote};
 use super::query::context::Context;
+use super::transaction::{is_too_much, too_much};
 use super::value::parse_stored;
 use super::write::{Step, Stop, damaged, find, matching, parse_filter, settle, text};
 use crate::error::Error;
@@ -106,7 +107,8 @@ impl Applier {
         let interrupt = || Ok(());
         let memory = usize::try_from(batch.limits.memory_max).unwrap_or(usize::MAX);
         let ctx = Context::new(batch.time_ms as i64, memory, &interrupt);
-        let step = self.all_or_nothing(txn, true, |this, txn| {
+        let many = batch.operations().any(|(_, operation)| operation.is_many());
+        let work = |this: &mut Self, txn: &mut WriteTxn<'_>| {
             let mut succeeded = true;
             for (at, (place, condition)) in batch.conditions.iter().enumerate() {
                 let holds = this.holds(txn, place.place(), condition, &ctx);
@@ -118,12 +120,19 @@ impl Applier {
             };
             let steps = steps.into_iter().enumerate().map(|(at, (place, step))| {
                 let done = this.batch_step(txn, place.place(), step, &batch.limits, &ctx);
+                let done = done.and_then(|done| match is_too_much(txn) {
+                    true => Err(too_much().into()),
+                    false => Ok(done),
+                });
                 done.map_err(|stop| named(stop, name, at))
             });
             let results = steps.collect::<Step<Vec<_>>>()?;
             Ok(Outcome::Batched { succeeded, results })
-        });
-        settle(step)
+        };
+        settle(match many {
+            true => self.all_or_nothing(txn, true, work),
+            false => self.few_or_nothing(txn, work),
+        })
     }
 
     fn holds(
@@ -193,6 +202,8 @@ impl Applier {
                     return Err(collection_not_found(place.database, place.collection).into());
                 };
                 let found = find(txn, collection.id, &id)?;
+                let bytes = found.as_ref().map_or(0, |stored| stored.json.len());
+                ctx.charge(bytes, "the result")?;
                 Ok(Wrote {
                     matched: u64::from(found.is_some()),
                     revision: found.as_ref().map(|stored| stored.revision),

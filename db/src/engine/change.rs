@@ -282,7 +282,8 @@ pub struct Interest {
 /// A change that a feed tells, and whether the document matches the filter after it.
 pub type Told = (Change, Option<bool>);
 
-/// The next changes of interest behind a token, until they have `bytes`, and where to go on.
+/// The next changes of interest behind a token, until they have `bytes_max` or 16 times as many
+/// were looked through, and where to go on.
 /// `upto` is the log index that the view shows.
 ///
 /// # Errors
@@ -302,10 +303,11 @@ pub fn changes_behind(
             .hint("read the collection anew, and watch from the log index of that answer")
             .details(serde_json::json!({"oldest": forgotten.to_string()})));
     }
-    let (mut told, mut bytes) = (Vec::new(), 0);
+    let (mut told, mut bytes, mut seen) = (Vec::new(), 0, 0);
     let start = crate::storage::keys::successor(token.key().to_vec());
     for row in read.range(Table::Changes, &start, &[0xff])? {
         let (key, mut rest) = row?;
+        seen += rest.len();
         while !rest.is_empty() {
             ctx.step()?;
             let (change, behind) = postcard::take_from_bytes::<Change>(rest)
@@ -321,7 +323,7 @@ pub fn changes_behind(
             }
         }
         // Only whole rows: a row is bounded, and its key is where to go on.
-        if bytes >= bytes_max
+        if (bytes >= bytes_max || seen / 16 >= bytes_max)
             && let Some(token) = Token::from_key(key)
         {
             return Ok((told, token));

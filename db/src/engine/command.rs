@@ -472,14 +472,13 @@ impl Command {
     pub fn space_needed(&self, read: &impl Read) -> Result<u64, StorageError> {
         // Beside the documents themselves their former forms are written, twice at most.
         const COPIES: u64 = 5;
-        let many = |operation: &Operation| matches!(operation, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi);
         let own = self.bytes() as u64;
         let written = match self {
-            Command::Write(write) if write.operations.iter().any(many) => {
+            Command::Write(write) if write.operations.iter().any(Operation::is_many) => {
                 catalog::bytes_of(read, &write.database, &write.collection)?
             }
             Command::Batch(batch) => {
-                let steps = batch.operations().filter(|(_, operation)| many(operation));
+                let steps = batch.operations().filter(|(_, operation)| operation.is_many());
                 let bytes = steps
                     .map(|(place, _)| catalog::bytes_of(read, &place.database, &place.collection));
                 own + bytes.sum::<Result<u64, StorageError>>()?
@@ -507,6 +506,11 @@ impl Command {
 }
 
 impl Operation {
+    /// Whether it may change any number of documents.
+    pub(super) fn is_many(&self) -> bool {
+        matches!(self, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let select = |select: &Select| match select {
             Select::Id { .. } => 0,

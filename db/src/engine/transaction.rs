@@ -27,6 +27,21 @@ use std::collections::{BTreeSet, HashMap};
 /// collection must not change.
 const ROWS_MAX: usize = 2_000;
 
+/// Bytes of what is there that a transaction or batch may overwrite: they are kept in memory
+/// until it is known that all of it is possible.
+const OVERWRITTEN_MAX: usize = 256 << 20;
+
+/// The error for what would overwrite more than [`OVERWRITTEN_MAX`].
+pub(super) fn too_much() -> Error {
+    let message = format!("this would overwrite more than {} MiB at once", OVERWRITTEN_MAX >> 20);
+    Error::new(Kind::TransactionTooLarge, message).hint("do it in smaller parts")
+}
+
+/// Whether a transaction or batch has overwritten more than it may.
+pub(super) fn is_too_much(txn: &WriteTxn<'_>) -> bool {
+    txn.marked_bytes() > OVERWRITTEN_MAX
+}
+
 const BEGIN_AGAIN: &str = "nothing was written; begin the transaction again";
 
 /// The content of [`Command::Commit`].
@@ -277,7 +292,7 @@ impl Applier {
         // Rules and schemas were checked at each call, and what they were checked against is
         // unchanged. Now the documents come in another order.
         self.checked = true;
-        let step = self.all_or_nothing(txn, true, |this, txn| this.write_final(txn, &commit));
+        let step = self.few_or_nothing(txn, |this, txn| this.write_final(txn, &commit));
         self.checked = false;
         Ok(settle(step)?.map_err(|error| {
             let message = format!("what the transaction wrote is not possible now: {error}");
@@ -316,6 +331,9 @@ impl Applier {
                 }
                 (None, Some(old)) => self.remove(txn, place, &collection, &old)?,
                 (None, None) => {}
+            }
+            if is_too_much(txn) {
+                return Err(too_much().into());
             }
         }
         Ok(Outcome::Committed(commit.writes.len() as u64))

@@ -11,6 +11,7 @@ use super::apply::{Applied, Applier, Place, collection_not_found, database_not_f
 use super::catalog::{self, Collection, Garbage, Options, Totals, Versions};
 use super::command::{Outcome, Target};
 use super::document::{self, Revision};
+use super::query::context::Context;
 use super::write::{Step, Stored, damaged, duplicate, find, find_target, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
@@ -162,7 +163,15 @@ pub struct Entry {
 
 /// The versions of a document, the newest first, and whether the first is what the document is
 /// now. Empty when there never was such a document.
-pub fn history(read: &impl Read, collection: &Collection, id: &DocumentId) -> Result<Vec<Entry>> {
+///
+/// # Errors
+/// `query_too_large`, `time_limit`.
+pub fn history(
+    read: &impl Read,
+    collection: &Collection,
+    id: &DocumentId,
+    ctx: &Context<'_>,
+) -> crate::error::Result<Vec<Entry>> {
     let key = keys::document_key(collection.id, id);
     let mut entries: Vec<Entry> = Vec::new();
     let size = |stored: &[u8]| {
@@ -172,6 +181,8 @@ pub fn history(read: &impl Read, collection: &Collection, id: &DocumentId) -> Re
     if let Some(versions) = &collection.options.versions {
         for record in records_from(read, versions, &key, Version::default())? {
             let Record { version, head, before, .. } = record?;
+            ctx.step()?;
+            ctx.charge(std::mem::size_of::<Entry>(), "the list of versions")?;
             let known = last.is_some();
             if known || before.is_some() {
                 entries.push(Entry {

@@ -323,6 +323,17 @@ impl<'o> Savepoint<'o> {
         Savepoint::new(self.overlay)
     }
 
+    pub(super) fn mark(&self) -> usize {
+        self.overlay.journal.len()
+    }
+
+    /// Takes back the changes since a mark.
+    pub(super) fn roll_back(&mut self, mark: usize) {
+        for (table, key, covered) in self.overlay.journal.split_off(mark).into_iter().rev() {
+            self.overlay.set(table, key, covered);
+        }
+    }
+
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
@@ -330,11 +341,8 @@ impl<'o> Savepoint<'o> {
 
 impl Drop for Savepoint<'_> {
     fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        for (table, key, covered) in self.overlay.journal.split_off(self.mark).into_iter().rev() {
-            self.overlay.set(table, key, covered);
+        if !self.kept {
+            self.roll_back(self.mark);
         }
     }
 }
@@ -403,6 +411,7 @@ mod tests {
         Delete(u8),
         DeleteRange(u8, u8),
         Nested(Vec<(u8, Option<u8>)>, bool),
+        Marked(Vec<(u8, Option<u8>)>, bool),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -411,7 +420,9 @@ mod tests {
             (0..12u8, any::<u8>()).prop_map(|(key, value)| Step::Put(key, value)),
             (0..12u8).prop_map(Step::Delete),
             (0..12u8, 0..12u8).prop_map(|(a, b)| Step::DeleteRange(a, b)),
-            (changes, any::<bool>()).prop_map(|(changes, keep)| Step::Nested(changes, keep)),
+            (changes.clone(), any::<bool>())
+                .prop_map(|(changes, keep)| Step::Nested(changes, keep)),
+            (changes, any::<bool>()).prop_map(|(changes, keep)| Step::Marked(changes, keep)),
         ]
     }
 
@@ -425,6 +436,18 @@ mod tests {
             Step::Delete(key) => change(txn, *key, None),
             Step::DeleteRange(a, b) => {
                 txn.delete_range(Table::Documents, &[*a], &[*b.max(a)]).unwrap();
+            }
+            Step::Marked(changes, keep) => {
+                let mark = txn.mark();
+                changes.iter().for_each(|(key, value)| change(txn, *key, *value));
+                let inner = txn.mark();
+                txn.delete_range(Table::Documents, &[2], &[9]).unwrap();
+                txn.roll_back(inner).unwrap();
+                match keep {
+                    true => txn.release(mark),
+                    false => txn.roll_back(mark).unwrap(),
+                }
+                assert!(!txn.is_marked());
             }
             Step::Nested(changes, keep) => {
                 let mut nested = txn.nested().unwrap();

@@ -83,6 +83,8 @@ pub fn scan<T>(
 pub struct Collections<'t, R> {
     read: &'t R,
     database: &'t str,
+    /// Whether a pipeline may read others than its own.
+    others: bool,
     opened: RefCell<HashMap<String, Rc<Opened>>>,
 }
 
@@ -109,7 +111,12 @@ struct HashTable {
 impl<'t, R: Read> Collections<'t, R> {
     /// The collections of `database` as `read` sees them.
     pub fn new(read: &'t R, database: &'t str) -> Self {
-        Collections { read, database, opened: RefCell::default() }
+        Collections { read, database, others: true, opened: RefCell::default() }
+    }
+
+    /// For a pipeline that reads one collection as it was: others would be those of today.
+    pub fn none(read: &'t R, database: &'t str) -> Self {
+        Collections { others: false, ..Collections::new(read, database) }
     }
 
     fn open(&self, name: &str) -> Result<Rc<Opened>> {
@@ -229,6 +236,11 @@ impl<R: Read> Source for Collections<'_, R> {
         filter: Filter,
         ctx: &'s Context<'s>,
     ) -> Result<Documents<'s>> {
+        if !self.others {
+            let message = format!("{collection} cannot be read as it was together with another");
+            return Err(Error::new(Kind::NotApplicable, message)
+                .hint("read each collection for itself with at or asOf"));
+        }
         let opened = match self.open(collection) {
             Ok(opened) => opened,
             // As in MongoDB a collection that does not exist is an empty one here.

@@ -251,6 +251,9 @@ impl Applier {
         if !many {
             return step(self, txn);
         }
+        if txn.is_marked() {
+            return self.few_or_nothing(txn, step);
+        }
         // What is noted so far is stored by the mark, and stays counted.
         let mark = self.mark_changes(txn)?;
         let (numbers, effects) = (self.numbers.clone(), self.effects.len());
@@ -263,6 +266,29 @@ impl Applier {
             self.numbers = numbers;
             self.effects.truncate(effects);
             self.take_back_changes(mark);
+            self.forget();
+        }
+        done
+    }
+
+    /// As [`Applier::all_or_nothing`], for steps that change few documents: what was there is
+    /// kept in memory meanwhile.
+    pub(super) fn few_or_nothing<T>(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> Step<T>,
+    ) -> Step<T> {
+        let noted = self.mark_changes(txn)?;
+        let (numbers, effects) = (self.numbers.clone(), self.effects.len());
+        let mark = txn.mark();
+        let done = step(self, txn);
+        if done.is_ok() {
+            txn.release(mark);
+        } else {
+            txn.roll_back(mark)?;
+            self.numbers = numbers;
+            self.effects.truncate(effects);
+            self.take_back_changes(noted);
             self.forget();
         }
         done
