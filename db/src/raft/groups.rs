@@ -23,6 +23,8 @@ use std::time::Duration;
 
 pub use super::proposer::Applied;
 
+/// Time between two questions to a majority where many read: each wakes every node.
+const QUESTION_DISTANCE: Duration = Duration::from_millis(1);
 /// Longest time between two looks at the status while something is waited for.
 const STATUS_PAUSE: Duration = Duration::from_millis(50);
 
@@ -182,7 +184,11 @@ impl Group {
         let lease = Lease { length, given_until: tokio::time::Instant::now() + given };
         let read_index = |proof| {
             let (raft, peers, lease) = (raft.clone(), config.peers.clone(), lease.length);
-            ReadIndex::start(config.request_timeout, move |within| {
+            let distance = match proof {
+                Proof::Quorum => QUESTION_DISTANCE,
+                Proof::Lease => Duration::ZERO,
+            };
+            ReadIndex::start(config.request_timeout, distance, move |within| {
                 reads::ask(raft.clone(), peers.clone(), proof, lease, within)
             })
         };

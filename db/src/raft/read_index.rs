@@ -18,6 +18,8 @@ use tokio::time::Instant;
 const QUEUE: usize = 16 * 1024;
 /// Longest time that one question may take before it is asked again.
 const QUESTION_MAX: Duration = Duration::from_secs(1);
+/// Reads that share an answer from which on questions keep their distance.
+const MANY: usize = 8;
 
 /// How the leader makes sure that it still leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,15 +62,16 @@ impl Known {
 
 impl ReadIndex {
     /// Starts the task. `ask` asks once, for at most the time that it is given, and pauses before
-    /// it gives an error. A read is asked for again until `limit` has passed.
-    pub fn start<F, R>(limit: Duration, ask: F) -> Self
+    /// it gives an error. A read is asked for again until `limit` has passed. Between two
+    /// questions for many reads lies `distance`.
+    pub fn start<F, R>(limit: Duration, distance: Duration, ask: F) -> Self
     where
         F: Fn(Duration) -> R + Send + Sync + 'static,
         R: Future<Output = Result<u64>> + Send + 'static,
     {
         let (queue, receiver) = mpsc::channel(QUEUE);
         let last = Arc::default();
-        tokio::spawn(run(receiver, Arc::clone(&last), limit, ask));
+        tokio::spawn(run(receiver, Arc::clone(&last), limit, distance, ask));
         ReadIndex { queue, last }
     }
 
@@ -96,21 +99,29 @@ async fn run<F, R>(
     mut queue: mpsc::Receiver<Waiting>,
     last: Arc<Mutex<Option<Known>>>,
     limit: Duration,
+    distance: Duration,
     ask: F,
 ) where
     F: Fn(Duration) -> R,
     R: Future<Output = Result<u64>>,
 {
     let mut waiting: Vec<Waiting> = Vec::new();
+    let (mut shared, mut last_asked) = (0, Instant::now());
     loop {
         if waiting.is_empty() {
             let Some(first) = queue.recv().await else { return };
             waiting.push(first);
         }
+        // Where many read, a question costs all nodes more than the moment that reads wait.
+        if shared >= MANY {
+            tokio::time::sleep_until(last_asked + distance).await;
+        }
         while let Ok(next) = queue.try_recv() {
             waiting.push(next);
         }
+        shared = waiting.len();
         let asked = Instant::now();
+        last_asked = asked;
         let left = waiting.first().map_or(limit, |oldest| limit.saturating_sub(age(oldest, asked)));
         match ask(left.min(QUESTION_MAX)).await {
             Ok(index) => {
