@@ -241,7 +241,7 @@ impl Client {
     }
 
     /// The highest log index that an answer to this client or a clone of it has named; 0 before
-    /// the first. Another client that reads with [`ReadLevel::Session`] of this number sees what
+    /// the first. Another client that reads with [`Session`](crate::ReadLevel::Session) of this number sees what
     /// this one has written.
     pub fn last_index(&self) -> u64 {
         self.inner.last_index.load(Ordering::Relaxed)

@@ -363,10 +363,13 @@ pub async fn commit_ancestor(call: Rc<Call>) -> Result<Reply> {
 async fn roll_back(call: &Call) -> Result<()> {
     let (id, user) = (id(call)?, call.user()?);
     match call.app.transactions.get(id, &user.name) {
-        Ok(open) => match &*lock(&open.state) {
-            State::Active(_) | State::Ended => {}
-            State::Committing(_) | State::Committed(_) => return Err(is_committing(id)),
-        },
+        // A call that works with it at the moment may take long.
+        Ok(open) => {
+            let state = open.state.try_lock();
+            if let Ok(State::Committing(_) | State::Committed(_)) = state.as_deref() {
+                return Err(is_committing(id));
+            }
+        }
         Err(error) if error.kind == Kind::Forbidden => {
             if !policy::allows(&user.role, Permission::Admin) {
                 return Err(error);
