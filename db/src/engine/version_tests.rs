@@ -12,6 +12,7 @@ use crate::engine::query::plan::Wanted;
 use crate::engine::query::sort::Sort;
 use crate::engine::query::source::{Request, scan};
 use crate::engine::value::{Value, parse_stored};
+use crate::storage::Entries;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
