@@ -53,8 +53,11 @@ pub struct Commit {
     pub unchanged: Vec<(CollectionId, u64)>,
     /// Indexes that were read.
     pub indexes: Vec<SeenIndex>,
-    /// Where is written: database and collection.
+    /// Where was written: database and collection.
     pub places: Vec<(String, String)>,
+    /// The newest index that was there: one that came since could have refused a document that
+    /// the transaction had for a while, or what it was told about it.
+    pub last_index: u64,
     /// What is written, each with the number of its place; deletions first.
     pub writes: Vec<(u32, FinalWrite)>,
 }
@@ -184,9 +187,6 @@ impl Transaction {
         let (mut places, mut numbers) = (Vec::new(), HashMap::new());
         let mut writes = Vec::new();
         for (key, stored) in self.overlay.changes(Table::Documents) {
-            if stored.is_none() && base.get(Table::Documents, key)?.is_none() {
-                continue;
-            }
             let collection = collection_of(key);
             let (Some(id), Some(name)) = (keys::document_id(key), names.get(&collection)) else {
                 return Err(StorageError::Failed("a written document has no place".into()));
@@ -195,6 +195,9 @@ impl Transaction {
                 places.push(name.clone());
                 places.len() as u32 - 1
             });
+            if stored.is_none() && base.get(Table::Documents, key)?.is_none() {
+                continue;
+            }
             let body = match stored {
                 None => None,
                 Some(stored) => {
@@ -222,7 +225,8 @@ impl Transaction {
         unchanged.sort_unstable();
         unchanged.dedup();
         let indexes = self.indexes(&reads)?;
-        Ok(Some(Commit { reads, unchanged, indexes, places, writes }))
+        let last_index = catalog::counter(base, INDEX_KEY)?;
+        Ok(Some(Commit { reads, unchanged, indexes, places, last_index, writes }))
     }
 
     /// What was read, without the collections and indexes that the transaction itself has made:
@@ -286,7 +290,11 @@ fn names(read: &impl Read) -> Result<HashMap<CollectionId, (String, String)>> {
 impl Applier {
     /// [`Command::Commit`]
     pub(super) fn commit(&mut self, txn: &mut WriteTxn<'_>, commit: Commit) -> Applied {
-        if let Some(changed) = self.first_change(txn, &commit)? {
+        let changed = match self.first_change(txn, &commit)? {
+            None => self.new_index(txn, &commit)?,
+            changed => changed,
+        };
+        if let Some(changed) = changed {
             return Ok(Err(conflict(txn, changed)?));
         }
         // Rules and schemas were checked at each call, and what they were checked against is
@@ -337,6 +345,19 @@ impl Applier {
             }
         }
         Ok(Outcome::Committed(commit.writes.len() as u64))
+    }
+
+    /// A collection with an index that came since the transaction has written to it.
+    fn new_index(&mut self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Changed>> {
+        for (database, collection) in &commit.places {
+            let place = Place { database, collection };
+            let Some(collection) = self.collection(txn, place)? else { continue };
+            let newest = collection.indexes.iter().map(|index| index.entry.id).max();
+            if newest.is_some_and(|newest| u64::from(newest) > commit.last_index) {
+                return Ok(Some(Changed::Collection(collection.id)));
+            }
+        }
+        Ok(None)
     }
 
     /// The first of what a transaction has read that is another now.

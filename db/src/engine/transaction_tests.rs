@@ -476,3 +476,21 @@ fn a_batch_with_overlong_names_is_refused() {
         assert_eq!(world.run(command).unwrap_err().kind, kind);
     }
 }
+
+/// Symptom: a transaction commits what it was told of a document that could not have been there
+/// for a while. Cause: a unique index that came meanwhile saw only what was left at the commit.
+#[test]
+fn an_index_that_came_meanwhile_is_a_conflict() {
+    for first in [true, false] {
+        let mut world = World::new();
+        world.put("c", 1, "{\"a\":1}");
+        if first {
+            world.put("c", 2, "{\"a\":2}");
+        }
+        let mut open = world.begin();
+        execute(&mut open, save("c", 2, "{\"a\":1}")).unwrap();
+        execute(&mut open, delete("c", 2)).unwrap();
+        world.index("a", "unique");
+        conflicts(&mut world, &open);
+    }
+}
