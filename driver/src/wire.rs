@@ -6,11 +6,13 @@ mod history;
 mod level;
 mod query;
 mod transaction;
+mod users;
 
 pub use history::*;
 pub use level::*;
 pub use query::*;
 pub use transaction::*;
+pub use users::*;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -150,8 +152,14 @@ pub struct LoginReply {
 pub struct SessionReply {
     /// The user's name.
     pub username: String,
-    /// The user's role.
+    /// The user's role, or that of the API key when it may do less.
     pub role: Option<String>,
+    /// Databases that the role holds for; `*` stands for all.
+    #[serde(default)]
+    pub allowed_dbs: Vec<String>,
+    /// Further roles, each for one database.
+    #[serde(default)]
+    pub grants: std::collections::BTreeMap<String, String>,
 }
 
 /// One database in a listing.
