@@ -58,7 +58,12 @@ pub async fn logout(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/v1/session`
 pub async fn session(call: Rc<Call>) -> Result<Reply> {
     let user = call.user()?;
-    Ok(Reply::json(&SessionReply { username: user.name.clone(), role: Some(user.role.clone()) }))
+    Ok(Reply::json(&SessionReply {
+        username: user.name.clone(),
+        role: Some(user.role.clone()),
+        allowed_dbs: vec![jettra_driver::wire::ALL_DATABASES.into()],
+        grants: Default::default(),
+    }))
 }
 
 /// `POST /api/change-password`. A session proves less than a password, so it must give the
