@@ -49,7 +49,7 @@ struct Inner {
 #[derive(Default)]
 pub struct ClientBuilder {
     seeds: Vec<String>,
-    credentials: Option<(String, String)>,
+    authorization: Option<String>,
     deadline: Option<Duration>,
     attempt: Option<Duration>,
     stay: bool,
@@ -71,9 +71,16 @@ impl ClientBuilder {
         self
     }
 
-    /// User name and password, sent as HTTP Basic.
+    /// User name and password, sent as HTTP Basic. They replace an API key.
     pub fn credentials(mut self, username: &str, password: &str) -> Self {
-        self.credentials = Some((username.to_owned(), password.to_owned()));
+        self.authorization = Some(basic(username, password));
+        self
+    }
+
+    /// An API key, sent as HTTP Bearer: what [`Client::create_api_key`] told, `jettra_…`. It
+    /// replaces user name and password.
+    pub fn api_key(mut self, key: &str) -> Self {
+        self.authorization = Some(format!("Bearer {key}"));
         self
     }
 
@@ -110,14 +117,13 @@ impl ClientBuilder {
         let build = |http: reqwest::ClientBuilder| {
             http.build().map_err(|error| Error::Invalid(error.to_string()))
         };
-        let authorization = self.credentials.map(|(user, password)| basic(&user, &password));
         Ok(Client {
             scope: Scope::default(),
             inner: Arc::new(Inner {
                 http: build(http().timeout(attempt))?,
                 feeds: build(http().read_timeout(FEED_SILENCE_MAX))?,
                 seeds,
-                authorization,
+                authorization: self.authorization,
                 deadline: self.deadline.unwrap_or(DEADLINE_DEFAULT),
                 attempt,
                 follow_leader: !self.stay,
