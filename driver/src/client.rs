@@ -60,6 +60,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);
 const ATTEMPT_DEFAULT: Duration = Duration::from_secs(5);
+/// The answer to logins after too many wrong passwords.
+const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// Longest silence of a change feed; a node sends a comment every 10 s.
 const FEED_SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -471,7 +473,7 @@ impl Client {
 /// Whether this end of an attempt leaves open what became of one before it, that was
 /// interrupted: its key is forgotten, or the call did not get as far as to be compared with it.
 fn says_nothing_of_others(error: &Error) -> bool {
-    error.code() == Some("idempotency_key_expired")
+    matches!(error.code(), Some("idempotency_key_expired" | TOO_MANY_ATTEMPTS))
         || error.status().is_some_and(|status| matches!(status, 401 | 403 | 500..))
 }
 
@@ -495,6 +497,10 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
     });
     match status {
         _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
+        // To try on would keep the user locked out.
+        _ if detail.code == TOO_MANY_ATTEMPTS => {
+            Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
+        }
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             Failure::Refused(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
         }

@@ -99,6 +99,7 @@ async fn an_answer_that_says_nothing_of_the_attempt_before_leaves_the_outcome_un
     let table = [
         (409, "idempotency_key_expired", true),
         (401, "not_authenticated", true),
+        (429, "too_many_attempts", true),
         (500, "internal", true),
         (409, "duplicate_id", false),
     ];
