@@ -11,7 +11,7 @@ const KINDS = {
   api_key: { title: 'API keys', one: 'API key', none: 'No API keys yet.',
     text: 'A program proves itself with one in place of a password.',
     end: (key) => `The key “${key.name ?? key.id}” of ${key.user} is refused from now on. This cannot be undone.` },
-  session: { title: 'Sessions', one: 'session', none: 'There are none.', text: 'Log-ins on this page, wherever.',
+  session: { title: 'Sessions', one: 'session', none: 'There are none.', text: 'Log-ins on this page, from any machine.',
     end: (session) => `${session.user} has to log in again there.` },
   join: { title: 'Join tokens', one: 'join token', none: 'There are none.',
     text: 'Each lets one new node into the cluster.',

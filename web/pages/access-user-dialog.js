@@ -65,12 +65,12 @@ export const changePassword = ({ username }) => openDialog({
   },
 });
 
-const passwordFields = (label) => html`
+const passwordFields = (label) => html`<div class="beside-fields">
   <label>${label} <span class="muted">at least ${PASSWORD_BYTES_MIN} characters</span>
     <input type="password" name="password" required autocomplete="new-password"
       data-testid="user-password-new"></label>
   <label>${label} again <input type="password" name="again" required autocomplete="new-password"
-    data-testid="user-password-again"></label>`;
+    data-testid="user-password-again"></label></div>`;
 
 /** Names the rule that a password breaks; the server has the list of common ones. */
 function checkPassword(password, again, name) {
