@@ -100,6 +100,7 @@ pub const KEYS: &[Key] = &[
     key("IdempotencyMinutes", Type::Number, "10", "time for which answers to calls with an Idempotency-Key are remembered"),
     key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),
     key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
+    key("AuditMax", Type::Number, "100000", "entries of the audit log that are kept"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
@@ -155,6 +156,7 @@ pub struct Config {
     pub idempotency_minutes: u64,
     pub changes_mb: u64,
     pub feeds_max: usize,
+    pub audit_max: u64,
     pub session_hours: u64,
     pub log_level: String,
 }

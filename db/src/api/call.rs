@@ -1,8 +1,10 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
 use super::transaction::{Open, Transactions};
-use crate::auth::{User, not_authenticated};
+use crate::auth::{Caller, Permission, User, not_authenticated, policy};
 use crate::cluster::Cluster;
+use crate::engine::apply::database_not_found;
+use crate::engine::catalog;
 use crate::engine::command::RetryKey;
 use crate::engine::document::{check_id_size, parse_json};
 use crate::engine::{Command, Proposal, Target};
@@ -45,7 +47,9 @@ pub struct Call {
     /// What all calls share.
     pub app: Arc<App>,
     /// Who calls; none on open routes and between nodes.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
+    /// The address that it comes from.
+    pub from: Option<String>,
     /// The token of the session, when a cookie proved who calls.
     pub session: Option<String>,
     /// Parameters of the path.
@@ -131,7 +135,63 @@ impl Call {
 
     /// Who calls.
     pub fn user(&self) -> Result<&User> {
-        self.user.as_ref().ok_or_else(not_authenticated)
+        self.user.as_deref().ok_or_else(not_authenticated)
+    }
+
+    /// On whose behalf it proposes.
+    pub fn caller(&self) -> Caller {
+        let user = self.user.as_ref().map(|user| user.name.clone());
+        Caller { user, from: self.from.clone() }
+    }
+
+    /// Refuses a caller that may not do this in a database.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn authorize(&self, permission: Permission, database: &str) -> Result<()> {
+        match self.user()?.rights.may(permission, database) {
+            true => Ok(()),
+            false => Err(self.forbidden(permission, Some(database))),
+        }
+    }
+
+    /// Refuses who may not create a database, when it is missing.
+    ///
+    /// # Errors
+    /// `database_not_found`.
+    pub async fn check_creates(&self, database: &str) -> Result<()> {
+        if self.may_create(database)? {
+            return Ok(());
+        }
+        let group = self.group()?;
+        group.wait_linearizable().await?;
+        match catalog::database(&group.read()?, database)? {
+            Some(_) => Ok(()),
+            None => Err(database_not_found(database)),
+        }
+    }
+
+    /// Whether a write of the caller creates a database that is missing.
+    pub fn may_create(&self, database: &str) -> Result<bool> {
+        Ok(self.user()?.rights.may(Permission::Own, database))
+    }
+
+    /// The error for what the caller may not do.
+    pub fn forbidden(&self, permission: Permission, database: Option<&str>) -> Error {
+        let name = self.user.as_ref().map_or("", |user| &user.name);
+        let what = match permission {
+            Permission::Login | Permission::Admin => "administer the cluster",
+            Permission::Read => "read",
+            Permission::Write => "change documents",
+            Permission::Own => "change the structure",
+        };
+        let place = match (permission, database) {
+            (Permission::Login | Permission::Admin, _) => String::new(),
+            (_, Some(database)) => format!(" in database {database:?}"),
+            (_, None) => " in any database".into(),
+        };
+        Error::new(Kind::Forbidden, format!("user {name:?} may not {what}{place}"))
+            .hint("ask an administrator for the right, or use another user or key")
     }
 
     /// The open transaction that the call belongs to.
@@ -151,12 +211,10 @@ impl Call {
     /// # Errors
     /// Those of [`Group::propose`] and of the command.
     pub async fn propose(&self, command: Command) -> Result<Applied> {
-        let proposal = Proposal {
-            time_ms: now_ms(),
-            user: Some(self.user()?.name.clone()),
-            retry: self.retry_key()?,
-            command,
-        };
+        for (permission, database) in policy::needs(&command).ok_or_else(not_for_clients)? {
+            self.authorize(permission, database)?;
+        }
+        let proposal = self.proposal(command)?;
         let applied = match self.transaction()? {
             Some(open) => open.execute(proposal, self.app.transactions.room.clone()).await,
             None => self.group()?.propose(proposal).await,
@@ -167,6 +225,20 @@ impl Call {
         };
         self.proposed.repeated.set(repeated || self.proposed.repeated.get());
         applied
+    }
+
+    /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
+    pub async fn propose_here(&self, command: Command) -> Result<Applied> {
+        let applied = self.group()?.propose(self.proposal(command)?).await;
+        if let Ok(Applied { repeated: true, .. }) | Err(Error { repeated: true, .. }) = &applied {
+            self.proposed.repeated.set(true);
+        }
+        applied
+    }
+
+    fn proposal(&self, command: Command) -> Result<Proposal> {
+        let Caller { user, from } = self.caller();
+        Ok(Proposal { time_ms: now_ms(), user, from, retry: self.retry_key()?, command })
     }
 
     /// The key of the next command that the call proposes.
@@ -304,9 +376,11 @@ impl Call {
         self.headers().get(INDEX_HEADER).map(|value| value.to_str().unwrap_or("unreadable"))
     }
 
-    /// Waits until this node may answer at the level asked for.
+    /// Waits until this node may answer at the level asked for, and the caller still may ask.
     pub async fn wait_for_level(&self) -> Result<()> {
-        self.group()?.wait_for_level(self.level()?).await
+        let group = self.group()?;
+        group.wait_for_level(self.level()?).await?;
+        self.user()?.confirm(group)
     }
 
     /// The body as `T`, strictly parsed.
@@ -335,6 +409,10 @@ impl Call {
         let accept = self.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
     }
+}
+
+fn not_for_clients() -> Error {
+    Error::new(Kind::Internal, "no client proposes this command")
 }
 
 fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Error {

@@ -145,6 +145,7 @@ fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
     Call {
         app,
         user: None,
+        from: http.peer_addr().map(|address| address.ip().to_string()),
         session: None,
         path,
         query,
