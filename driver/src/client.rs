@@ -2,7 +2,7 @@
 //!
 //! This is the one place that decides what is tried again. A call that cannot have reached the
 //! log (no connection, or an answer that says so: `503`, `429`) always is. One that was
-//! interrupted is repeated as [`Repeat`] tells: a write of documents or of the catalog carries
+//! interrupted is repeated as [`Repeat`] tells: a write of documents, of the catalog or of users carries
 //! an idempotency key, the same in all its attempts, so that it happens once. What remains in
 //! doubt at the deadline comes back as [`Error::Unknown`].
 
@@ -292,7 +292,7 @@ impl Client {
     }
 
     async fn send_prepared(&self, call: &Call, body: &Option<Vec<u8>>) -> Result<Reply> {
-        let keyed = call.scoped && call.repeat == Repeat::Keyed;
+        let keyed = call.repeat == Repeat::Keyed;
         let key = keyed.then(|| self.scope.key.clone().unwrap_or_else(|| self.new_key()));
         let attempt = async |target: Url| {
             let request = self.request(&self.inner.http, &target, call, key.as_deref(), body);

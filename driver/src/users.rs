@@ -34,15 +34,12 @@ impl Client {
 
     /// Makes a user. Only administrators may.
     ///
-    /// It is sent once: after an interruption ([`Error::Unknown`]), [`Client::user`] tells
-    /// whether it was carried out.
-    ///
     /// # Errors
-    /// `forbidden`, `user_exists`; `invalid_user` and `weak_password` when a name, a role or the
+    /// `forbidden`, `user_exists`; `invalid_body` when the name, a role, a database or the
     /// password is not allowed.
     pub async fn create_user(&self, user: &NewUser) -> Result<UserInfo> {
         let call = Call::plain(Method::POST, &["api", "v1", "users"]).body(user);
-        self.send(call).await?.json()
+        self.send(call.keyed()).await?.json()
     }
 
     /// One user. Only administrators may.
@@ -59,20 +56,18 @@ impl Client {
     ///
     /// # Errors
     /// `forbidden`, `user_not_found`; `last_admin` when no administrator would be left who can
-    /// log in.
+    /// log in; `invalid_body` as for [`Client::create_user`].
     pub async fn update_user(&self, name: &str, change: &UserChange) -> Result<UserInfo> {
         let call = named(Method::PATCH, "users", name)?.body(change);
-        // It sets what it names, however often it arrives.
-        self.send(call.safe_to_repeat()).await?.json()
+        self.send(call.keyed()).await?.json()
     }
 
     /// Deletes a user with its sessions and API keys. Only administrators may.
     ///
     /// # Errors
-    /// `forbidden`, `last_admin`; `user_not_found`, also when an attempt whose answer was lost
-    /// has deleted it.
+    /// `forbidden`, `user_not_found`, `last_admin`.
     pub async fn delete_user(&self, name: &str) -> Result<()> {
-        self.send(named(Method::DELETE, "users", name)?.safe_to_repeat()).await.map(drop)
+        self.send(named(Method::DELETE, "users", name)?.keyed()).await.map(drop)
     }
 
     /// The sessions and API keys of one's own, the oldest first; for administrators those of
@@ -83,14 +78,15 @@ impl Client {
     }
 
     /// Makes an API key of one's own; the answer is the only one that tells its secret, which
-    /// [`ClientBuilder::api_key`](crate::ClientBuilder::api_key) takes. A client that uses an
-    /// API key itself cannot make one.
+    /// [`ClientBuilder::api_key`](crate::ClientBuilder::api_key) takes. It never does more than
+    /// its user may, whatever it is given. A client that uses an API key itself cannot make one.
     ///
     /// It is sent once: after an interruption ([`Error::Unknown`]) there may be a key whose
     /// secret nobody knows. [`Client::list_tokens`] shows it.
     ///
     /// # Errors
-    /// `forbidden`; `invalid_body` when the key is to do more than its user may.
+    /// `forbidden`; `invalid_body` for a name, role, database or time that cannot be;
+    /// `not_possible_now` with 100 keys already.
     pub async fn create_api_key(&self, key: &NewToken) -> Result<TokenReply> {
         let call = Call::plain(Method::POST, &["api", "v1", "tokens"]).body(key);
         self.send(call).await?.json()
@@ -100,9 +96,9 @@ impl Client {
     /// any.
     ///
     /// # Errors
-    /// `token_not_found`, also when an attempt whose answer was lost has ended it.
+    /// `token_not_found`.
     pub async fn revoke_token(&self, id: &str) -> Result<()> {
-        self.send(named(Method::DELETE, "tokens", id)?.safe_to_repeat()).await.map(drop)
+        self.send(named(Method::DELETE, "tokens", id)?.keyed()).await.map(drop)
     }
 
     /// Makes a token with which one new node can join the cluster without knowing its secret.
@@ -229,7 +225,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_makes_a_secret_or_a_user_is_sent_once() {
+    async fn what_makes_a_secret_is_sent_once() {
+        let (client, heard) = node(vec![Answer::Break]);
+        let key = NewToken { name: "ci".into(), ..NewToken::default() };
+        assert!(matches!(client.create_api_key(&key).await, Err(Error::Unknown { .. })));
+        assert!(matches!(client.create_join_token(None).await, Err(Error::Unknown { .. })));
+        assert_eq!(heard.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_else_was_interrupted_is_sent_again_with_its_key() {
         let user = NewUser {
             username: "ada".into(),
             password: "long enough".into(),
@@ -238,22 +243,15 @@ mod tests {
             grants: Default::default(),
             disabled: false,
         };
-        let (client, heard) = node(vec![Answer::Break]);
-        let key = NewToken { name: "ci".into(), ..NewToken::default() };
-        assert!(matches!(client.create_user(&user).await, Err(Error::Unknown { .. })));
-        assert!(matches!(client.create_api_key(&key).await, Err(Error::Unknown { .. })));
-        assert!(matches!(client.create_join_token(None).await, Err(Error::Unknown { .. })));
-        assert_eq!(heard.lock().unwrap().len(), 3);
-    }
-
-    #[tokio::test]
-    async fn what_sets_or_ends_something_is_sent_again() {
-        let done = || Answer::With(204, String::new());
+        let shown = || Answer::With(200, ada().to_string());
         let (client, heard) =
-            node(vec![Answer::Break, done(), Answer::Break, Answer::With(200, ada().to_string())]);
+            node(vec![Answer::Break, shown(), Answer::Break, Answer::With(204, String::new())]);
+        client.create_user(&user).await.unwrap();
         client.revoke_token("0f").await.unwrap();
-        client.update_user("ada", &UserChange::default()).await.unwrap();
-        assert_eq!(heard.lock().unwrap().len(), 4);
+        let heard = heard.lock().unwrap();
+        let keys: Vec<_> = heard.iter().map(|call| call.header("idempotency-key")).collect();
+        assert!(keys[0].is_some() && keys[0] == keys[1], "{keys:?}");
+        assert!(keys[2].is_some() && keys[2] == keys[3] && keys[2] != keys[0], "{keys:?}");
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ const MEANINGS = {
 };
 const PASSWORD_BYTES_MIN = 8;
 const PASSWORD_BYTES_MAX = 1024;
-const NAME = /^[\p{L}\p{N}_.@-]{1,64}$/u;
+const NAME = /^[A-Za-z0-9_.@-]{1,64}$/;
 
 /** Resolves to the new user, undefined when there is none. */
 export async function addUser() {
@@ -30,7 +30,7 @@ export async function addUser() {
     submit({ username, password, again }) {
       const name = username.trim();
       if (!NAME.test(name)) {
-        throw new Error('A name is 1 to 64 letters, digits, "_", "-", "." and "@".');
+        throw new Error('A name has 1 to 64 letters from a to z, digits, "_", "-", "." and "@".');
       }
       checkPassword(password, again, name);
       return users.create({ username: name, password, ...bodyOf(rights) });
