@@ -21,7 +21,8 @@ struct Credentials {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewPassword {
-    old_password: String,
+    #[serde(default)]
+    old_password: Option<String>,
     new_password: String,
 }
 
@@ -86,19 +87,29 @@ pub async fn session(call: Rc<Call>) -> Result<Reply> {
     }))
 }
 
-/// `POST /api/change-password`. Whoever has got hold of a session, a key or an open terminal
-/// must not be able to keep the user out, so the old password is asked for.
+/// `POST /api/change-password`. Whoever has got hold of a session or a key must not be able to
+/// keep the user out, so the old password is asked for; HTTP Basic has given it already, as the
+/// ancestor's clients do.
 pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
     let new: NewPassword = call.json()?;
     let (group, user) = (call.group()?, call.user()?);
-    let old = verify(&call, &user.name, &new.old_password).await;
-    old.map_err(|error| match error.kind {
-        Kind::BadCredentials => Error::new(error.kind, "the current password is wrong")
-            .hint("give the one that you logged in with"),
-        _ => error,
-    })?;
+    match &new.old_password {
+        Some(old) => {
+            let verified = verify(&call, &user.name, old).await;
+            verified.map_err(|error| match error.kind {
+                Kind::BadCredentials => Error::new(error.kind, "the current password is wrong")
+                    .hint("give the one that you logged in with"),
+                _ => error,
+            })?;
+        }
+        None if user.seen.token.is_some() => {
+            return Err(Error::new(Kind::InvalidBody, "oldPassword is missing")
+                .hint("send {\"oldPassword\": …, \"newPassword\": …}"));
+        }
+        None => {}
+    }
     let (_, stored) = crate::auth::user(group, &user.name)?.ok_or_else(not_authenticated)?;
-    if new.old_password == new.new_password {
+    if new.old_password.as_ref() == Some(&new.new_password) {
         return Err(Error::new(Kind::InvalidBody, "newPassword is the current password")
             .hint("choose another one"));
     }

@@ -20,8 +20,9 @@ use jettra_driver::{DocumentId, ReadLevel};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Longest `Idempotency-Key`.
@@ -39,6 +40,49 @@ pub struct App {
     pub feeds: Arc<tokio::sync::Semaphore>,
     /// The open transactions.
     pub transactions: Arc<Transactions>,
+    /// Calls of each user that are carried out now.
+    pub running: Mutex<HashMap<String, usize>>,
+}
+
+/// The place that a call has among those of its user.
+pub struct RunningCall<'a> {
+    app: &'a App,
+    user: String,
+}
+
+impl<'a> RunningCall<'a> {
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub fn begin(app: &'a App, user: &str) -> Result<Self> {
+        let max = app.cluster.config.calls_per_user_max;
+        let mut running = lock(&app.running);
+        let count = running.entry(user.to_owned()).or_default();
+        if *count >= max {
+            let message = format!("user {user:?} has {max} calls running on this node");
+            return Err(Error::new(Kind::Overloaded, message)
+                .hint("wait for some of them; CallsPerUserMax sets the bound"));
+        }
+        *count += 1;
+        Ok(RunningCall { app, user: user.to_owned() })
+    }
+}
+
+impl Drop for RunningCall<'_> {
+    fn drop(&mut self) {
+        let mut running = lock(&self.app.running);
+        if let Some(count) = running.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.user);
+            }
+        }
+    }
+}
+
+fn lock(running: &Mutex<HashMap<String, usize>>) -> MutexGuard<'_, HashMap<String, usize>> {
+    running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// One call.

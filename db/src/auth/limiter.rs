@@ -36,6 +36,8 @@ impl Subject {
     }
 }
 
+/// In the details of the error: seconds to wait.
+pub const RETRY_AFTER: &str = "retry_after_seconds";
 /// Time without a failure after which earlier ones are forgotten.
 const FORGET: Duration = Duration::from_secs(15 * 60);
 /// First pause; it doubles with every failure.
@@ -125,7 +127,7 @@ fn too_many(wait: Duration) -> Error {
     let seconds = wait.as_secs() + 1;
     Error::new(Kind::TooManyAttempts, "too many wrong passwords")
         .hint(format!("try again in {seconds} s"))
-        .details(json!({"retry_after_seconds": seconds}))
+        .details(json!({RETRY_AFTER: seconds}))
 }
 
 #[cfg(test)]
