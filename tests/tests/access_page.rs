@@ -1,6 +1,7 @@
 //! The page gives each person what they may do and no more, and takes nothing that is stored for
 //! more than text.
 
+use jettra_driver::wire::AUDIT_ACTIONS;
 use jettra_tests::browser::Browser;
 use jettra_tests::{ADMIN, Answer, Cluster, Http, Node, PASSWORD, send, wait_until};
 use serde_json::{Value, json};
@@ -229,6 +230,10 @@ async fn finds_it_all_in_the_audit_log(admin: &Browser) {
         admin.see(&format!("@audit-row[data-action={action}][data-outcome=ok]")).await;
     }
     admin.see("@audit-row[data-action=login_failed][data-outcome=user_disabled]").await;
+    let actions = "return [...document.querySelectorAll('[data-testid=audit-action] option')]
+        .map((option) => option.value)";
+    let actions = admin.run(actions, vec![]).await;
+    assert_eq!(actions.as_array().expect("a list")[1..], AUDIT_ACTIONS.map(|action| json!(action)));
     admin.click("@audit-action option[value=user_update]").await;
     admin.see_count("@audit-row[data-outcome=ok]", 3).await;
     admin.see_count("@audit-row[data-outcome=last_admin]", 1).await;

@@ -7,10 +7,10 @@ import { emptyState, errorBox, iconButton, tableBox, toastError } from '../compo
 
 const PAGE = 50; // entries
 const COLUMNS = ['When', 'User', 'From', 'Action', 'Of', 'Outcome'];
-const ACTIONS = ['login', 'login_failed', 'logout', 'password_change', 'user_create', 'user_update', 'user_delete',
-  'token_create', 'token_revoke', 'cluster_register', 'cluster_deregister', 'cluster_stop', 'cluster_restart',
-  'cluster_pause', 'cluster_resume', 'cluster_promote', 'drop_database', 'rename_database', 'drop_collection',
-  'rename_collection'];
+const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'cluster_register', 'cluster_restart',
+  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_versions', 'join_token_use', 'login',
+  'login_failed', 'password_change', 'rename_collection', 'rename_database', 'token_create', 'token_revoke',
+  'user_create', 'user_delete', 'user_update'];
 
 export function auditPage(app) {
   const loader = new Loader();
