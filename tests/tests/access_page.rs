@@ -44,6 +44,7 @@ async fn an_administrator_gives_access_and_takes_it_away() {
     is_kept_out_and_let_in_again(&admin, &ada, &cluster, &key).await;
     is_deleted(&admin, &cluster, &key).await;
     finds_it_all_in_the_audit_log(&admin).await;
+    reads_on_in_the_audit_log(&admin, &cluster).await;
     for browser in [admin, ada] {
         no_complaints(&browser).await;
         browser.close().await;
@@ -193,7 +194,23 @@ async fn is_kept_out_and_let_in_again(
     ada.click("@login-submit").await;
     ada.see_text("@session-user", ADA).await;
     with_key(&cluster.nodes[0], key, target).await.ok();
+    ends_its_session(admin, ada).await;
     changes_what_it_may(admin, ada, &row).await;
+}
+
+async fn ends_its_session(admin: &Browser, ada: &Browser) {
+    let session = format!("@token-row[data-kind=session][data-user='{ADA}']");
+    admin.click("@access-reload").await;
+    admin.click(&format!("{session} @token-revoke")).await;
+    admin.click("@revoke-dialog @confirm-ok").await;
+    admin.see_no(&session).await;
+    ada.click("@nav-access").await;
+    ada.see_text("@toast-error", "Your session has ended").await;
+    ada.click("@toast-dismiss").await;
+    ada.fill("@login-username", ADA).await;
+    ada.fill("@login-password", ADAS_PASSWORD).await;
+    ada.click("@login-submit").await;
+    ada.see_text("@session-user", ADA).await;
 }
 
 /// More rights are seen as soon as the page is loaded anew.
@@ -241,6 +258,20 @@ async fn finds_it_all_in_the_audit_log(admin: &Browser) {
     admin.fill("@audit-user", "nobody").await;
     admin.click("@audit-submit").await;
     admin.see("@empty-state").await;
+}
+
+/// 50 entries at once, older ones by a button.
+async fn reads_on_in_the_audit_log(admin: &Browser, cluster: &Cluster) {
+    for _ in 0..51 {
+        cluster.nodes[0].http().post("/api/v1/cluster/tokens", &json!({})).await;
+    }
+    admin.click("@nav-access").await;
+    admin.click("@nav-audit").await;
+    admin.see_count("@audit-row", 50).await;
+    admin.see_no("@audit-row[data-action=user_delete]").await;
+    admin.click("@audit-older").await;
+    admin.see("@audit-row[data-action=user_delete]").await;
+    admin.see_no("@audit-older").await;
 }
 
 /// Runs if it is ever taken for more than text.

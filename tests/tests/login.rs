@@ -90,7 +90,9 @@ async fn a_session_holds_on_all_nodes_and_a_foreign_page_cannot_use_it() {
     let cookie = log_in(&cluster.nodes[1], PASSWORD).await;
     for node in &cluster.nodes {
         let session = by_cookie(node, "GET", "/api/v1/session", &cookie, false).await.ok();
-        assert_eq!(session.json(), json!({"username": ADMIN, "role": "admin"}));
+        let expected =
+            json!({"username": ADMIN, "role": "admin", "allowed_dbs": ["*"], "grants": {}});
+        assert_eq!(session.json(), expected);
         let foreign = by_cookie(node, "POST", "/api/dbs", &cookie, false).await;
         foreign.refused(403, "cross_site_request");
         by_cookie(node, "POST", "/api/dbs", &cookie, true).await.ok();

@@ -96,7 +96,8 @@ function row({ _id: id, time_ms: time, user, from, action, target, outcome }) {
   const tone = outcome === 'ok' ? 'good' : 'bad';
   return html`<tr data-testid="audit-row" data-id=${id} data-action=${action} data-outcome=${outcome}>
     <td>${whenMs(time)}</td>
-    <td>${user === undefined ? html`<span class="muted">the database</span>` : html`<span title=${user}>${user}</span>`}</td>
+    <td>${user === undefined ? html`<span class="muted">${from ? 'nobody known' : 'the database'}</span>`
+      : html`<span title=${user}>${user}</span>`}</td>
     <td>${from ?? '–'}</td><td>${words(action)}</td>
     <td><span title=${target}>${target || '–'}</span></td>
     <td><div class="status ${tone}"><span class="dot ${tone}"></span>${outcome}</div></td></tr>`;
