@@ -90,9 +90,10 @@ async fn a_session_holds_on_all_nodes_and_a_foreign_page_cannot_use_it() {
     let cookie = log_in(&cluster.nodes[1], PASSWORD).await;
     for node in &cluster.nodes {
         let session = by_cookie(node, "GET", "/api/v1/session", &cookie, false).await.ok();
-        let expected =
-            json!({"username": ADMIN, "role": "admin", "allowed_dbs": ["*"], "grants": {}});
-        assert_eq!(session.json(), expected);
+        let everything = json!({
+            "username": ADMIN, "role": "admin", "allowed_dbs": ["*"], "grants": {}
+        });
+        assert_eq!(session.json(), everything);
         let foreign = by_cookie(node, "POST", "/api/dbs", &cookie, false).await;
         foreign.refused(403, "cross_site_request");
         by_cookie(node, "POST", "/api/dbs", &cookie, true).await.ok();
@@ -111,7 +112,7 @@ async fn a_session_holds_on_all_nodes_and_a_foreign_page_cannot_use_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_holds_on_all_nodes_and_ends_the_tokens() {
+async fn a_new_password_holds_on_all_nodes_and_ends_the_sessions() {
     let cluster = Cluster::start("login-password", 3).await;
     let new = "another-password-than-before";
     let cookie = log_in(&cluster.nodes[0], PASSWORD).await;

@@ -57,8 +57,7 @@ pub async fn admit(route: &Route, call: &mut Call) -> Result<Admitted> {
 }
 
 /// Carries out a call that was admitted.
-pub async fn answer(route: &'static Route, call: Call, admitted: Admitted) -> Result<Answer> {
-    let call = Rc::new(call);
+pub async fn answer(route: &'static Route, call: Rc<Call>, admitted: Admitted) -> Result<Answer> {
     check_state_asked(route, &call)?;
     // The leader holds the open transactions.
     let transaction = call.parameter(&["tx", "txID"]).is_some();
@@ -157,14 +156,22 @@ async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
                 return Ok(Answer::Here(Reply::empty().with_status(307).header("location", place)));
             }
             let answer = forward::send(call.cluster(), url, &forwarded(route, call)).await?;
-            let refused = answer.status == Kind::NoLeader.status()
-                && answer.body.windows(11).any(|window| window == b"\"no_leader\"");
-            if refused {
+            if says(&answer, Kind::NoLeader) {
                 return Err(crate::raft::proposer::not_leader());
+            }
+            if says(&answer, Kind::UserChanged) {
+                return Err(crate::auth::changed(&call.user()?.name));
             }
             Ok(Answer::Forwarded(answer))
         }
     }
+}
+
+/// Whether the leader has refused a call with this error.
+fn says(answer: &forward::Answer, kind: Kind) -> bool {
+    let code = format!("\"{}\"", kind.code());
+    answer.status == kind.status()
+        && answer.body.windows(code.len()).any(|window| window == code.as_bytes())
 }
 
 fn forwarded(route: &Route, call: &Call) -> Forwarded {

@@ -121,7 +121,17 @@ async fn serve_call(
     let reading = tokio::time::timeout(limit, read_body(http, payload, max, room));
     let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
     (call.body, call.share) = (body, share.into());
-    dispatch::answer(route, call, admitted).await
+    let call = Rc::new(call);
+    match dispatch::answer(route, call.clone(), admitted).await {
+        // Nothing was done yet. Now this node knows as much as the one that has noticed.
+        Err(error) if error.kind == Kind::UserChanged => {
+            app.cluster.group()?.wait_linearizable().await?;
+            let mut call = (*call).clone();
+            let admitted = dispatch::admit(route, &mut call).await?;
+            dispatch::answer(route, Rc::new(call), admitted).await
+        }
+        answer => answer,
+    }
 }
 
 fn too_slow(http: &HttpRequest, limit: Duration) -> Error {

@@ -133,7 +133,8 @@ fn find_token(read: &impl Read, id: &str) -> Result<Option<(u64, TokenDocument)>
     Ok(token.filter(|(_, token)| !has_ended(token, now_ms())))
 }
 
-fn changed(name: &str) -> Error {
+/// The error when what has let a caller in does not hold any more.
+pub fn changed(name: &str) -> Error {
     let message = format!("user {name:?}, or its session or key, was changed at this moment");
     Error::new(Kind::UserChanged, message).hint("send the call again")
 }

@@ -2,6 +2,7 @@
 
 use super::limiter::Limiter;
 use super::{User, bad_credentials, user_disabled};
+use crate::engine::system::UserDocument;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use argon2::Argon2;
@@ -80,6 +81,29 @@ impl Passwords {
             return Err(bad_credentials());
         }
         let known = super::user(group, name)?;
+        let revision = |known: &Option<(u64, UserDocument)>| known.as_ref().map(|known| known.0);
+        let before = revision(&known);
+        if let Some(user) = self.check(known, name, password, address).await? {
+            return admitted(user);
+        }
+        // Somebody else may have made or changed the user a moment ago, through another node.
+        // Without a majority, what this node knows must do.
+        let _ = group.wait_linearizable().await;
+        let now = super::user(group, name)?;
+        if revision(&now) == before {
+            return Err(bad_credentials());
+        }
+        admitted(self.check(now, name, password, address).await?.ok_or_else(bad_credentials)?)
+    }
+
+    /// The user, if the password is the right one.
+    async fn check(
+        &self,
+        known: Option<(u64, UserDocument)>,
+        name: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<Option<(u64, UserDocument)>> {
         let stored = known.as_ref().map_or(&self.decoy, |(_, user)| &user.password_hash).clone();
         let digest = self.digest(name, password);
         if !self.is_remembered(&digest, &stored) {
@@ -87,17 +111,13 @@ impl Passwords {
             if !self.is_remembered(&digest, &stored) {
                 self.limiter.begin(name, address, Instant::now())?;
                 if !self.matches(stored.clone(), password.to_owned()).await? {
-                    return Err(bad_credentials());
+                    return Ok(None);
                 }
                 self.limiter.succeeded(name, address);
                 self.remember(digest, stored);
             }
         }
-        let user = known.ok_or_else(bad_credentials)?;
-        match user.1.disabled {
-            true => Err(user_disabled(name)),
-            false => Ok(User::new(user, None)),
-        }
+        Ok(known)
     }
 
     fn is_remembered(&self, digest: &[u8; 32], stored: &str) -> bool {
@@ -159,6 +179,13 @@ impl Passwords {
         let done = tokio::task::spawn_blocking(work).await;
         drop(waiting);
         done.map_err(|error| internal(error.to_string()))
+    }
+}
+
+fn admitted(user: (u64, UserDocument)) -> Result<User> {
+    match user.1.disabled {
+        true => Err(user_disabled(&user.1.name)),
+        false => Ok(User::new(user, None)),
     }
 }
 
