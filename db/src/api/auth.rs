@@ -37,14 +37,16 @@ pub async fn login(call: Rc<Call>) -> Result<Reply> {
     let token = session::create(group, &user.name, now_ms(), config.session_hours).await?;
     let pair = format!("{}:{}", given.username, given.password);
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-    let cookie = session_cookie(&token, config.session_hours * 3600);
+    let cookie = session_cookie(&token, config.session_hours * 3600, config.serves_tls());
     Ok(Reply::json(&LoginReply { token: basic, role: Some(user.role) })
         .header("set-cookie", cookie)
         .header("cache-control", "no-store"))
 }
 
-fn session_cookie(token: &str, seconds: u64) -> String {
-    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}", session::COOKIE)
+fn session_cookie(token: &str, seconds: u64, tls: bool) -> String {
+    let secure = if tls { "; Secure" } else { "" };
+    let name = session::COOKIE;
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
 }
 
 /// `POST /api/logout`
@@ -52,7 +54,7 @@ pub async fn logout(call: Rc<Call>) -> Result<Reply> {
     if let Some(token) = &call.session {
         session::end(call.group()?, token).await?;
     }
-    Ok(Reply::status("logged out").header("set-cookie", session_cookie("", 0)))
+    Ok(Reply::status("logged out").header("set-cookie", session_cookie("", 0, call.cluster().config.serves_tls())))
 }
 
 /// `GET /api/v1/session`

@@ -9,6 +9,7 @@ use crate::engine::{Command, Proposal, Target};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::{Applied, now_ms};
+use crate::raft::node_key::Signature;
 use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
@@ -60,6 +61,8 @@ pub struct Call {
     pub body: Bytes,
     /// The room that the body takes.
     pub share: Arc<Share>,
+    /// What the node that sends it has signed, once that is verified.
+    pub signature: Option<Signature>,
     /// What it has proposed.
     pub proposed: Rc<Proposed>,
 }

@@ -6,16 +6,18 @@ use super::reply::Reply;
 use crate::cluster::announce::{self, Hello};
 use crate::cluster::bootstrap::Identity;
 use crate::cluster::probe::sign_answer;
+use crate::config::host_of;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::network::{MESSAGE_BYTES_MAX, RpcResult};
-use crate::raft::node_key::PEER_HEADER;
+use crate::raft::node_key::{Body, MAC_BYTES, PEER_HEADER, Seal};
 use crate::raft::snapshot::{AppliedState, CopySpace, SnapshotData};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
 use crate::storage::Store;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, Session};
+use bytes::BytesMut;
 use futures_util::StreamExt;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::storage::Snapshot;
@@ -41,7 +43,25 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
             return Err(Error::new(Kind::Misdirected, message));
         }
     }
+    check_sender(call)?;
     Ok(group.clone())
+}
+
+/// Refuses a message in another member's name, where certificates tell who is who.
+fn check_sender(call: &Call) -> Result<()> {
+    let cluster = call.cluster();
+    let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());
+    let from = call.required(&["from"])?.parse().ok();
+    let node = from.and_then(|from| cluster.nodes.by_raft_id(from));
+    let (Some(node), Some(signature), true) = (node, &call.signature, secured) else {
+        return Ok(());
+    };
+    if host_of(&node.url).as_deref() == Some(signature.host.as_str()) {
+        return Ok(());
+    }
+    let message = format!("node {:?} is at {}, not at {:?}", node.id, node.url, signature.host);
+    Err(Error::new(Kind::BadCertificate, message)
+        .hint("a node speaks for itself only; compare its AdvertiseUrl with the members"))
 }
 
 fn request<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
@@ -170,12 +190,15 @@ async fn answer_stream(
 static RECEIVED: AtomicU64 = AtomicU64::new(0);
 
 /// `POST /raft/rpc/snapshot`: the leader's vote behind its length, then a copy of its
-/// environment, as long as it takes.
+/// environment, as long as it takes, then the MAC over both.
 pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
     let group = check_receiver(&call)?;
+    let sealed = call.signature.as_ref().filter(|signature| signature.body == Body::Sealed);
+    let seal = sealed.map(|signature| call.cluster().key.seal_of(signature));
+    let seal = seal.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot is not sealed"))?;
     let number = RECEIVED.fetch_add(1, Ordering::Relaxed);
     let dir = group.copies.dir.join(format!("incoming-{number}"));
-    let received = receive(&group.copies, &dir, payload).await;
+    let received = receive(&group.copies, &dir, payload, seal).await;
     let map_bytes = call.app.cluster.config.map_size_gb << 30;
     let installed = match received {
         Ok(vote) => install(&group, vote, &dir, map_bytes).await,
@@ -185,14 +208,24 @@ pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
     installed
 }
 
-async fn receive(space: &CopySpace, dir: &std::path::Path, mut payload: Payload) -> Result<Vote> {
+async fn receive(
+    space: &CopySpace,
+    dir: &std::path::Path,
+    mut payload: Payload,
+    mut seal: Seal,
+) -> Result<Vote> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("snapshot: {error}"));
     std::fs::create_dir_all(dir).map_err(failed)?;
     let mut file = Some(std::fs::File::create(dir.join("data.mdb")).map_err(failed)?);
     let mut head = Vec::new();
     let mut vote = None;
+    // The last bytes that came may be the MAC, so they wait for what follows.
+    let mut last = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
+        last.extend_from_slice(&chunk);
+        let chunk = last.split_to(last.len().saturating_sub(MAC_BYTES)).freeze();
+        seal.update(&chunk);
         let rest = match vote {
             Some(_) => chunk,
             None => {
@@ -209,6 +242,10 @@ async fn receive(space: &CopySpace, dir: &std::path::Path, mut payload: Payload)
             }
         };
         file = Some(append(space.clone(), file.take(), rest).await?);
+    }
+    if !seal.is(&last) {
+        return Err(Error::new(Kind::BadClusterSecret, "the snapshot is not as it was sent")
+            .hint("it was cut off or changed on its way; it is sent again"));
     }
     if let Some(file) = file {
         file.sync_all().map_err(failed)?;
