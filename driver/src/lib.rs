@@ -40,6 +40,7 @@ mod error;
 mod fake;
 mod query;
 mod structure;
+mod tls;
 mod transaction;
 mod version;
 mod watch;

@@ -44,6 +44,10 @@ pub(crate) struct Options {
     /// A file with the user's password
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) password_file: Option<PathBuf>,
+    /// A file with the authority of the nodes' certificates (PEM), for https addresses
+    /// [default: the system's authorities]
+    #[arg(long, env = "JETTRA_CA_FILE", value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Run this statement and end; may be repeated
     #[arg(short, long, value_name = "STATEMENT")]
     pub(crate) execute: Vec<String>,
@@ -86,17 +90,23 @@ impl Options {
     /// How to reach the cluster.
     ///
     /// # Errors
-    /// When the password file cannot be read.
+    /// When the password file or that of the authority cannot be read.
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
         let password = match &self.password_file {
             Some(path) => Some(read_password(path)?),
             None => std::env::var(PASSWORD_VARIABLE).ok(),
         };
+        let read = |path: &PathBuf| {
+            std::fs::read(path)
+                .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        };
+        let authority = self.ca_file.as_ref().map(read).transpose()?;
         Ok(Connection {
             seeds: self.url.clone(),
             stay: false,
             credentials: password.map(|password| (self.user.clone(), password)),
             deadline: self.timeout,
+            authority,
         })
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     pub(crate) credentials: Option<(String, String)>,
     /// Longest time of one call.
     pub(crate) deadline: Duration,
+    /// The authority that has signed the nodes' certificates, in PEM; else the system's.
+    pub(crate) authority: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -43,6 +45,10 @@ impl Connection {
         let builder = Client::builder().seeds(self.seeds.clone()).deadline(self.deadline);
         let builder = match &self.credentials {
             Some((user, password)) => builder.credentials(user, password),
+            None => builder,
+        };
+        let builder = match &self.authority {
+            Some(pem) => builder.ca_certificate(pem.clone()),
             None => builder,
         };
         let builder = if self.stay { builder.stay_on_seed() } else { builder };
