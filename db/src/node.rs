@@ -91,11 +91,8 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
         None => server.bind((host, port)),
     };
     let bound = bound.map_err(|error| {
-        Error::new(
-            Kind::InvalidParameter,
-            format!("Port: cannot listen on {host}:{port}: {error}"),
-        )
-        .hint("stop what uses the port, or choose another one with --port")
+        Error::new(Kind::InvalidParameter, format!("Port: cannot listen on {host}:{port}: {error}"))
+            .hint("stop what uses the port, or choose another one with --port")
     })?;
     Ok(bound.run())
 }

@@ -324,11 +324,7 @@ impl ResolvesServerCert for Certificates {
 }
 
 impl ResolvesClientCert for Certificates {
-    fn resolve(
-        &self,
-        _hints: &[&[u8]],
-        _schemes: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         Some(self.now().own.clone())
     }
 
@@ -371,12 +367,7 @@ impl ClientCertVerifier for Certificates {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> TlsResult<HandshakeSignatureValid> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -385,12 +376,7 @@ impl ClientCertVerifier for Certificates {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> TlsResult<HandshakeSignatureValid> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -418,9 +404,13 @@ impl ServerCertVerifier for PeerVerifier {
     ) -> TlsResult<ServerCertVerified> {
         let loaded = self.certificates.as_ref().map(|certificates| certificates.now());
         if let Some(authority) = loaded.as_ref().and_then(|loaded| loaded.authority.as_ref()) {
-            return authority
-                .of_servers
-                .verify_server_cert(end_entity, intermediates, name, ocsp, now);
+            return authority.of_servers.verify_server_cert(
+                end_entity,
+                intermediates,
+                name,
+                ocsp,
+                now,
+            );
         }
         let system = self.system.get_or_init(|| SystemVerifier::new(self.provider.clone()));
         let system = system.as_ref().map_err(Clone::clone)?;
@@ -433,12 +423,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> TlsResult<HandshakeSignatureValid> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -447,12 +432,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> TlsResult<HandshakeSignatureValid> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

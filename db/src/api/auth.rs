@@ -54,7 +54,8 @@ pub async fn logout(call: Rc<Call>) -> Result<Reply> {
     if let Some(token) = &call.session {
         session::end(call.group()?, token).await?;
     }
-    Ok(Reply::status("logged out").header("set-cookie", session_cookie("", 0, call.cluster().config.serves_tls())))
+    Ok(Reply::status("logged out")
+        .header("set-cookie", session_cookie("", 0, call.cluster().config.serves_tls())))
 }
 
 /// `GET /api/v1/session`

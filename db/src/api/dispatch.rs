@@ -249,7 +249,8 @@ fn verify_signature(
 
 fn bad_certificate(host: &str, shown: bool) -> Error {
     let shown = if shown { "another one" } else { "none" };
-    let message = format!("the calling node must show a certificate for {host:?}, but shows {shown}");
+    let message =
+        format!("the calling node must show a certificate for {host:?}, but shows {shown}");
     Error::new(Kind::BadCertificate, message)
         .hint("give each node a TlsCert that TlsCa has signed for the host of its AdvertiseUrl")
 }

@@ -71,8 +71,7 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
         from: call.from.as_deref(),
     };
     // The leader gives up first, so that its own answer arrives.
-    let timeout =
-        Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
+    let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
     let sent = NodeCall { head, headers: &call.headers, body: call.body.clone(), timeout };
     let unanswered = |error: Unanswered| {
         if error.is_unsent() {

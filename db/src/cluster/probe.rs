@@ -85,8 +85,7 @@ impl Cluster {
         let body = serde_json::to_vec(identity)
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
             .into();
-        let invitation =
-            NodeCall { head, body, timeout: INVITE_TIMEOUT, ..NodeCall::default() };
+        let invitation = NodeCall { head, body, timeout: INVITE_TIMEOUT, ..NodeCall::default() };
         let answer = self.calls.send(url, invitation).await;
         let answer = answer.map_err(|error| unreachable(url, error))?;
         if answer.status().is_success() {

@@ -4,9 +4,7 @@
 //! from the answer that refuses a call for another; then it makes the call again.
 
 use super::groups::now_ms;
-use super::node_key::{
-    Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, USER_HEADER,
-};
+use super::node_key::{Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, USER_HEADER};
 use crate::dial::{Connection, Dialer, Refused};
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
@@ -114,13 +112,7 @@ impl Caller {
     }
 
     /// Notes the process that an answer names; tells whether the call was for another.
-    fn learn(
-        &self,
-        base: &str,
-        status: u16,
-        headers: &HeaderMap,
-        called: Option<&str>,
-    ) -> bool {
+    fn learn(&self, base: &str, status: u16, headers: &HeaderMap, called: Option<&str>) -> bool {
         if status != Kind::WrongProcess.status() {
             return false;
         }
@@ -204,8 +196,8 @@ impl Caller {
         let head = Head { method: "POST", target, ..Head::default() };
         let signature = self.key.sign(head, &Body::Sealed, self.process(base).as_deref(), now_ms());
         let seal = self.key.seal(&signature);
-        let sealed = futures_util::stream::unfold((chunks, Some(seal)), |(mut chunks, seal)| {
-            async move {
+        let sealed =
+            futures_util::stream::unfold((chunks, Some(seal)), |(mut chunks, seal)| async move {
                 let mut seal = seal?;
                 match chunks.next().await {
                     Some(Ok(chunk)) => {
@@ -215,8 +207,7 @@ impl Caller {
                     Some(Err(error)) => Some((Err(error), (chunks, None))),
                     None => Some((Ok(seal.finish().to_vec()), (chunks, None))),
                 }
-            }
-        });
+            });
         let request = self.request(base, head, timeout).map_err(Unanswered::Refused)?;
         let request = request.header(PEER_HEADER, signature);
         request.body(reqwest::Body::wrap_stream(sealed)).send().await.map_err(Unanswered::Broken)
@@ -277,7 +268,8 @@ impl Caller {
 
 fn refused(base: &str, error: &WebSocketError) -> Error {
     let unauthorized = matches!(error, WebSocketError::Http(answer) if answer.status() == StatusCode::UNAUTHORIZED);
-    let hint = if unauthorized { "compare the cluster secrets" } else { "see the log of that node" };
+    let hint =
+        if unauthorized { "compare the cluster secrets" } else { "see the log of that node" };
     Error::new(Kind::NodeUnreachable, format!("{base} refused the append stream: {error}"))
         .hint(hint)
 }

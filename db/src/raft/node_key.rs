@@ -138,7 +138,8 @@ impl NodeKey {
     }
 
     fn call_mac(&self, head: Head<'_>, said: &str) -> Hmac<Sha256> {
-        let optional = |text: Option<&str>| text.map_or_else(String::new, |text| format!("={text}"));
+        let optional =
+            |text: Option<&str>| text.map_or_else(String::new, |text| format!("={text}"));
         let (user, from) = (optional(head.user), optional(head.from));
         self.mac_of("call", &[head.method, head.target, &user, &from, said])
     }
@@ -252,7 +253,11 @@ mod tests {
         for forged in ["", " ", "a b", "é é", "- - - - - -", &header[..header.len() - 2]] {
             assert_eq!(key.verify(forged, call), None, "{forged}");
         }
-        assert_ne!(header, key.sign(call, &Body::of(b"abc"), Some("p2"), 17), "a number is used once");
+        assert_ne!(
+            header,
+            key.sign(call, &Body::of(b"abc"), Some("p2"), 17),
+            "a number is used once"
+        );
     }
 
     #[test]

@@ -63,8 +63,9 @@ impl Inbox {
         if !window.take(signature.sequence) {
             let message =
                 format!("call {} of {} was here before", signature.sequence, signature.host);
-            return Err(Error::new(Kind::Replayed, message)
-                .hint("a node makes each call once; somebody may be repeating what they overheard"));
+            return Err(Error::new(Kind::Replayed, message).hint(
+                "a node makes each call once; somebody may be repeating what they overheard",
+            ));
         }
         window.used_ms = window.used_ms.max(now_ms);
         Ok(())
@@ -159,7 +160,9 @@ mod tests {
         let steps = [1, 63, 64, 65, 2, 1, 5000, 4000, 64, reach, 65, reach + 200, 100, 5001, 5000];
         let (mut window, mut model) = (Window::new(), HashSet::new());
         let mut top = 0;
-        for number in steps.into_iter().chain(reach * 3..reach * 3 + 200).chain([reach * 2 + 7, reach]) {
+        for number in
+            steps.into_iter().chain(reach * 3..reach * 3 + 200).chain([reach * 2 + 7, reach])
+        {
             top = top.max(number);
             let kept = number / BLOCK_BITS + BLOCKS as u64 > top / BLOCK_BITS;
             let expected = kept && model.insert(number);

@@ -73,17 +73,14 @@ impl Cluster {
     }
 
     /// Makes the folder of a new cluster, with its marker only.
-    pub(crate) fn create(
-        dir: &Path,
-        count: u16,
-        port: u16,
-        tls: bool,
-    ) -> Result<Cluster, Failure> {
+    pub(crate) fn create(dir: &Path, count: u16, port: u16, tls: bool) -> Result<Cluster, Failure> {
         let last = port.checked_add(count - 1).filter(|_| port > 0);
         let last = last.ok_or_else(|| Failure::Usage(format!("port {port} is out of range")))?;
-        let nodes = (port..=last)
-            .zip(1..)
-            .map(|(port, number)| Node { name: format!("node{number}"), port, tls });
+        let nodes = (port..=last).zip(1..).map(|(port, number)| Node {
+            name: format!("node{number}"),
+            port,
+            tls,
+        });
         let marker = Marker { nodes: nodes.collect() };
         fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
         let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
@@ -135,9 +132,11 @@ impl Cluster {
         });
         if node.tls {
             let certificates = self.certificates();
-            for (key, file) in
-                [("TlsCert", certs::CERTIFICATE), ("TlsKey", certs::KEY), ("TlsCa", certs::AUTHORITY)]
-            {
+            for (key, file) in [
+                ("TlsCert", certs::CERTIFICATE),
+                ("TlsKey", certs::KEY),
+                ("TlsCa", certs::AUTHORITY),
+            ] {
                 config[key] = json!(certificates.join(file));
             }
         }
