@@ -71,6 +71,8 @@ pub const KEYS: &[Key] = &[
     key("NodeNetworks", Type::List, "[]", "networks in which other nodes may be, such as 10.1.0.0/16; default: all but link-local, multicast and metadata addresses, which never may be"),
     key("ClusterSecret", Type::Text, "null", "secret shared by the nodes of a cluster; better in the environment or in a file"),
     key("ClusterSecretFile", Type::Text, "null", "file with the cluster secret; default ~/.jettra/cluster-secret, made at the first start"),
+    key("JoinToken", Type::Text, "null", "token that lets this new node in at Peers instead of a cluster secret (jettra cluster token); used once, then the secret is in DataDir/cluster-secret; better in the environment or in a file"),
+    key("JoinTokenFile", Type::Text, "null", "file with that token"),
     key("AdminPassword", Type::Text, "null", "password of the user admin when the cluster is made; better in the environment or in a file"),
     key("AdminPasswordFile", Type::Text, "null", "file with that password; default: a random one, written to DataDir/admin-password"),
     key("MaxVoters", Type::Number, "5", "nodes that vote; further ones only receive the log (odd numbers make sense)"),
@@ -86,6 +88,8 @@ pub const KEYS: &[Key] = &[
     key("HttpWorkers", Type::Number, "2", "threads that serve HTTP"),
     key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
     key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
+    key("CallsPerUserMax", Type::Number, "1024", "calls of one user that a node carries out at once; further ones get 429"),
+    key("CorsOrigins", Type::List, "[]", "web pages of other origins that may call this node, as https://host:port; none unless listed"),
     key("BodyMemoryMb", Type::Number, "256", "memory for bodies of calls and writes that wait, all together, before callers get 429"),
     key("BodyTimeoutMs", Type::Number, "30000", "longest time that the body of a call may take to arrive"),
     key("BatchMax", Type::Number, "512", "writes in one log entry"),
@@ -105,6 +109,7 @@ pub const KEYS: &[Key] = &[
     key("IdempotencyMinutes", Type::Number, "10", "time for which answers to calls with an Idempotency-Key are remembered"),
     key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),
     key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
+    key("AuditMax", Type::Number, "100000", "entries of the audit log that are kept"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
@@ -130,6 +135,8 @@ pub struct Config {
     pub node_networks: Vec<String>,
     pub cluster_secret: Option<String>,
     pub cluster_secret_file: Option<PathBuf>,
+    pub join_token: Option<String>,
+    pub join_token_file: Option<PathBuf>,
     pub admin_password: Option<String>,
     pub admin_password_file: Option<PathBuf>,
     pub max_voters: usize,
@@ -145,6 +152,8 @@ pub struct Config {
     pub http_workers: usize,
     pub request_timeout_ms: u64,
     pub queue_max: usize,
+    pub calls_per_user_max: usize,
+    pub cors_origins: Vec<String>,
     pub body_memory_mb: usize,
     pub body_timeout_ms: u64,
     pub batch_max: usize,
@@ -164,6 +173,7 @@ pub struct Config {
     pub idempotency_minutes: u64,
     pub changes_mb: u64,
     pub feeds_max: usize,
+    pub audit_max: u64,
     pub session_hours: u64,
     pub log_level: String,
 }
@@ -302,13 +312,16 @@ impl Config {
         if !self.host.is_loopback()
             && self.cluster_secret.is_none()
             && self.cluster_secret_file.is_none()
+            && !self.has_join_token()
+            && !self.kept_secret().exists()
         {
             return Err(wrong(
                 format!(
                     "Host: {} can be reached from other machines, but there is no cluster secret",
                     self.host
                 ),
-                "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), or listen on 127.0.0.1",
+                "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), join with a JoinToken, or listen on \
+                 127.0.0.1",
             ));
         }
         if !self.distributed && !self.peers.is_empty() {
@@ -345,12 +358,58 @@ impl Config {
             check_url(peer)
                 .map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
         }
+        self.validate_join_token()?;
         self.validate_tls()?;
         self.networks()?;
         if let Some(name) = &self.node_id {
             check_node_id(name)?;
         }
+        for origin in &self.cors_origins {
+            // A browser sends scheme, host and port only.
+            let exact = Url::parse(origin).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.origin().ascii_serialization() == *origin
+            });
+            if !exact {
+                return Err(wrong(
+                    format!("CorsOrigins: {origin:?} is not the origin of a page"),
+                    "write https://host or https://host:port, nothing behind it",
+                ));
+            }
+        }
         self.validate_numbers()
+    }
+
+    fn validate_join_token(&self) -> Result<()> {
+        if self.join_token.is_some() && self.join_token_file.is_some() {
+            return Err(wrong("JoinToken and JoinTokenFile are both set", "give one of them"));
+        }
+        if !self.has_join_token() {
+            return Ok(());
+        }
+        if self.peers.is_empty() {
+            return Err(wrong(
+                "JoinToken is set, but Peers is empty",
+                "name members of the cluster in Peers: they take the token",
+            ));
+        }
+        if self.cluster_secret.is_some() || self.cluster_secret_file.is_some() {
+            return Err(wrong(
+                "JoinToken and ClusterSecret contradict each other: the token brings the secret",
+                "leave one of them out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a token for joining is configured.
+    pub fn has_join_token(&self) -> bool {
+        self.join_token.is_some() || self.join_token_file.is_some()
+    }
+
+    /// Where the cluster secret is kept that a join token has brought.
+    pub fn kept_secret(&self) -> PathBuf {
+        self.data_dir.join("cluster-secret")
     }
 
     fn validate_tls(&self) -> Result<()> {
@@ -402,7 +461,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 31] = [
+        let bounds: [(&str, u64, u64, u64); 34] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -434,6 +493,9 @@ impl Config {
             ("IdempotencyMinutes", self.idempotency_minutes, 1, 10_080),
             ("ChangesMb", self.changes_mb, 1, 1024 * 1024),
             ("FeedsMax", self.feeds_max as u64, 1, 100_000),
+            ("CallsPerUserMax", self.calls_per_user_max as u64, 1, 1_000_000),
+            ("AuditMax", self.audit_max, 100, 100_000_000),
+            ("SessionHours", self.session_hours, 1, 8_760),
         ];
         for (name, value, min, max) in bounds {
             if value < min || value > max {
@@ -583,6 +645,12 @@ mod tests {
             (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
             (r#"{"NameBytesMax": 201}"#, "NameBytesMax", "200"),
             (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
+            (r#"{"JoinToken": "t"}"#, "JoinToken", "Peers"),
+            (
+                r#"{"distributed": true, "Peers": ["http://a:1"], "JoinToken": "t", "ClusterSecret": "0123456789abcdef"}"#,
+                "JoinToken",
+                "one of them",
+            ),
             (r#"{"TlsCert": "c"}"#, "TlsKey", "TlsCert"),
             (r#"{"TlsKey": "k"}"#, "TlsCert", "TlsKey"),
             (r#"{"TlsCa": "a"}"#, "TlsCa", "TlsCert"),

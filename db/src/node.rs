@@ -5,6 +5,7 @@ use crate::api::server;
 use crate::api::transaction::Transactions;
 use crate::auth::password::Passwords;
 use crate::cluster::bootstrap::{self, Identity};
+use crate::cluster::join;
 use crate::cluster::{Cluster, Exit};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -33,11 +34,14 @@ const SHUTDOWN_SECONDS: u64 = 2;
 /// When it cannot start, with the reason.
 pub async fn run(config: Config) -> Result<Exit> {
     let _lock = bootstrap::lock_data_dir(&config.data_dir)?;
-    let secret = bootstrap::cluster_secret(&config)?;
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
     let certificates = Certificates::load(&config)?;
     warn_of_clear_text(&config);
+    let secret = match bootstrap::cluster_secret(&config, &identity)? {
+        Some(secret) => secret,
+        None => join::bring_secret(&config, certificates.as_ref(), &identity.node_id).await?,
+    };
     let cluster = Cluster::new(config, &secret, identity, certificates.clone())?;
     let queries = tokio::sync::Semaphore::new(cluster.config.queries_max);
     let feeds = Arc::new(tokio::sync::Semaphore::new(cluster.config.feeds_max));
@@ -50,6 +54,7 @@ pub async fn run(config: Config) -> Result<Exit> {
         queries,
         feeds,
         transactions: transactions.clone(),
+        running: Default::default(),
     });
     let server = listen(&cluster, app)?;
     let handle = server.handle();
@@ -77,15 +82,19 @@ pub async fn run(config: Config) -> Result<Exit> {
 fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Server> {
     let config = &cluster.config;
     let (host, port) = (config.host, config.port);
-    let server =
-        HttpServer::new(move || HttpApp::new().app_data(app.clone()).configure(server::mount))
-            .workers(config.http_workers)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(REQUEST_HEAD)
-            .max_connections(CONNECTIONS_MAX)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .on_connect(note_certificate)
-            .disable_signals();
+    let server = HttpServer::new(move || {
+        HttpApp::new()
+            .wrap(server::cors(&app.cluster.config))
+            .app_data(app.clone())
+            .configure(server::mount)
+    })
+    .workers(config.http_workers)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(REQUEST_HEAD)
+    .max_connections(CONNECTIONS_MAX)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .on_connect(note_certificate)
+    .disable_signals();
     let bound = match &cluster.certificates {
         Some(files) => server.bind_rustls_0_23((host, port), files.server_config()?),
         None => server.bind((host, port)),

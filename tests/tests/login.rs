@@ -51,7 +51,11 @@ async fn check_closed(node: &Node, route: &Route) {
     if expected == "not_authenticated" {
         let wrong =
             anonymous(node).login(ADMIN, "admin").request(&route.method, &target).body("{}");
-        refused(&send(wrong).await, "bad_credentials", route);
+        let answer = send(wrong).await;
+        // After some of them, further ones are not even looked at.
+        if answer.status != 429 {
+            refused(&answer, "bad_credentials", route);
+        }
         let cookie = call().header("cookie", "jettra_session=00").header("x-jettra-client", "page");
         refused(&send(cookie).await, "not_authenticated", route);
     }
@@ -105,7 +109,7 @@ async fn a_session_holds_on_all_nodes_and_a_foreign_page_cannot_use_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_holds_on_all_nodes_and_ends_the_sessions() {
+async fn a_new_password_holds_on_all_nodes_and_ends_the_tokens() {
     let cluster = Cluster::start("login-password", 3).await;
     let new = "another-password-than-before";
     let cookie = log_in(&cluster.nodes[0], PASSWORD).await;
@@ -150,7 +154,7 @@ async fn secrets_are_in_no_answer_and_no_log() {
         for target in ["/api/cluster", "/raft/rpc/status", "/api/dbs", "/health"] {
             check_secrets(&node.http().get(target).await.text);
         }
-        for name in ["_users", "_sessions"] {
+        for name in ["_users", "_tokens"] {
             let target = format!("/api/query?db=_system&col={name}");
             node.http().get(&target).await.refused(403, "forbidden");
         }

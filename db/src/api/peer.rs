@@ -3,10 +3,13 @@
 
 use super::call::Call;
 use super::reply::Reply;
+use crate::auth::token;
 use crate::cluster::announce::{self, Hello};
 use crate::cluster::bootstrap::Identity;
+use crate::cluster::join;
 use crate::cluster::probe::sign_answer;
 use crate::config::host_of;
+use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::network::{MESSAGE_BYTES_MAX, RpcResult};
@@ -104,6 +107,25 @@ pub async fn invite(call: Rc<Call>) -> Result<Reply> {
     }
     call.cluster().open(invited).await?;
     Ok(Reply::status("welcome"))
+}
+
+/// `POST /raft/rpc/join-token`: a new node proves that it has a join token, and gets the
+/// cluster secret, sealed with it.
+pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
+    let request: join::Request = call.json()?;
+    let group = call.group()?;
+    group.wait_linearizable().await?;
+    let key = token::join_key(group, &request.token)?;
+    let key = key.filter(|key| request.is_proven(key)).ok_or_else(join::bad_token)?;
+    let sealed = call.cluster().seal_secret(&request, &key)?;
+    let (id, node) = (request.token, request.node);
+    let used = call.caller().proposes(Command::UseJoinToken { id, node });
+    group.propose(used).await.map_err(|error| match error.kind {
+        // Another node was faster.
+        Kind::TokenNotFound => join::bad_token(),
+        _ => error,
+    })?;
+    Ok(Reply::json(&sealed).header("cache-control", "no-store"))
 }
 
 /// `POST /raft/rpc/hello`: a member that was away is back.

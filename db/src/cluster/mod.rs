@@ -5,6 +5,7 @@ pub mod announce;
 pub mod bootstrap;
 pub mod forward;
 pub mod health;
+pub mod join;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
@@ -13,6 +14,7 @@ pub mod upkeep;
 use crate::config::Config;
 use crate::dial::Dialer;
 use crate::engine::Effect;
+use crate::engine::command::Noted;
 use crate::error::{Error, Kind, Result};
 use crate::raft::calls::Caller;
 use crate::raft::network::Peers;
@@ -62,6 +64,8 @@ pub struct Cluster {
     pub nodes: Arc<Nodes>,
     /// Who answers this node while there is no leader to tell.
     contacts: Mutex<announce::Contacts>,
+    /// The cluster secret, for a new node with a join token.
+    secret: String,
     node_id: Arc<str>,
     identity: Mutex<Identity>,
     group: OnceLock<Arc<Group>>,
@@ -87,6 +91,7 @@ impl Cluster {
         let dialer = Dialer::new(&config, certificates.as_ref())?;
         Ok(Arc::new(Cluster {
             calls: Caller::new(dialer, key.clone()),
+            secret: secret.to_owned(),
             key,
             inbox: Inbox::new(&boot),
             certificates,
@@ -285,6 +290,14 @@ impl Cluster {
                 }
                 Effect::Stop { .. } => {}
                 Effect::Upkeep => self.upkeep.notify_one(),
+                // Once, although every node has it.
+                Effect::Audited { user, from, noted }
+                    if self.group().is_ok_and(|group| group.is_leader()) =>
+                {
+                    let Noted { action, target, outcome } = noted;
+                    tracing::info!(target: "jettra_db::audit", user, from, action, target, outcome, "audit");
+                }
+                Effect::Audited { .. } => {}
             }
         }
         if !self.is_ending() {
