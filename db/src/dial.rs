@@ -106,17 +106,32 @@ impl Refused {
 
     /// The error for a call to `url` that failed because of this, if it did.
     pub fn cause(url: &str, error: &(dyn std::error::Error + 'static)) -> Option<Error> {
-        let mut current = Some(error);
-        while let Some(error) = current {
-            let wrapped = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-            let wrapped = wrapped.and_then(|error| error.downcast_ref::<Refused>());
-            if let Some(refused) = wrapped.or_else(|| error.downcast_ref::<Refused>()) {
-                return Some(refused.of(url));
-            }
-            current = error.source();
-        }
-        None
+        find::<Refused>(error).map(|refused| refused.of(url))
     }
+}
+
+/// Whether a connection failed because one end did not believe the other's certificate.
+pub fn is_about_certificates(error: &(dyn std::error::Error + 'static)) -> bool {
+    find::<rustls::Error>(error).is_some()
+}
+
+/// The error of this type that an error comes from.
+fn find<'e, E: std::error::Error + 'static>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e E> {
+    let mut current = Some(error);
+    while let Some(error) = current {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // An I/O error leaves out itself what it was made of.
+        let made_of = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        current = match made_of {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 impl Networks {

@@ -66,10 +66,14 @@ async fn a_call_is_taken_once_unchanged_in_time_and_by_its_process() {
     }
 
     // Another target, another user, another method.
-    let elsewhere = SignedCall { target: "/raft/rpc/hello".into(), ..one.clone() };
-    call_as(node, &elsewhere, &one.signature(), b"").await.refused(404, "route_not_found");
-    let method = SignedCall { method: "POST".into(), ..elsewhere };
-    call_as(node, &method, &one.signature(), b"").await.refused(401, "bad_cluster_secret");
+    let elsewhere = SignedCall { target: "/raft/rpc/status".into(), ..one.clone() };
+    call_as(node, &elsewhere, &one.signature(), b"").await.refused(401, "bad_cluster_secret");
+    let target = "/api/dbs".to_owned();
+    let (read, write) = (
+        SignedCall { target: target.clone(), ..identity() },
+        SignedCall { target, method: "POST".into(), ..identity() },
+    );
+    call_as(node, &write, &read.signature(), b"").await.refused(401, "bad_cluster_secret");
     let login =
         SignedCall { user: Some("admin 0".into()), target: "/api/dbs".into(), ..identity() };
     let nobody = SignedCall { user: None, ..login.clone() };
@@ -118,10 +122,11 @@ async fn messages_for_another_cluster_group_or_node_are_refused() {
     let cluster = Cluster::start("node-misdirected", 1).await;
     let node = &cluster.nodes[0];
     let to = process_of(node, 1).await;
-    let id = node.http().get("/api/cluster").await.json()["cluster_id"].as_str().map(str::to_owned);
-    let id = id.expect("a cluster");
+    let identity = std::fs::read(node.data_dir().join("identity.json")).expect("an identity");
+    let identity: serde_json::Value = serde_json::from_slice(&identity).expect("JSON");
+    let id = identity["cluster_id"].as_str().expect("a cluster");
     for (number, (target, status)) in [
-        (format!("cluster=other&group=0&from=2&to=1"), 421),
+        ("cluster=other&group=0&from=2&to=1".to_owned(), 421),
         (format!("cluster={id}&group=7&from=2&to=1"), 421),
         (format!("cluster={id}&group=0&from=2&to=5"), 421),
         (format!("cluster={id}&group=0&from=2&to=1"), 400),

@@ -43,7 +43,8 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
         let meant = call.required(&[name])?;
         if meant != value {
             let message = format!("this message is for {name} {meant}, here is {name} {value}");
-            return Err(Error::new(Kind::Misdirected, message));
+            return Err(Error::new(Kind::Misdirected, message)
+                .hint("another node stands where the caller looks for one; compare the members"));
         }
     }
     check_sender(call)?;

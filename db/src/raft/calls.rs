@@ -5,7 +5,7 @@
 
 use super::groups::now_ms;
 use super::node_key::{Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, USER_HEADER};
-use crate::dial::{Connection, Dialer, Refused};
+use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -84,8 +84,11 @@ impl Unanswered {
             // The chain ends with what the network or TLS says; the rest repeats the address.
             innermost(&error)
         };
-        Error::new(kind, format!("{base} cannot be reached: {why}"))
-            .hint("start the node first, and check address, port and firewall")
+        let hint = match is_about_certificates(&error) {
+            true => "compare TlsCert and TlsCa of both nodes",
+            false => "start the node first, and check address, port and firewall",
+        };
+        Error::new(kind, format!("{base} cannot be reached: {why}")).hint(hint)
     }
 }
 

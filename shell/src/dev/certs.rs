@@ -30,12 +30,10 @@ const DAYS: u32 = 398;
 /// Makes an authority, unless one is there, and a certificate for this machine and `hosts`.
 pub(crate) fn make(dir: &Path, hosts: &[String]) -> Result<(), Failure> {
     fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
-    let authority = authority_params().and_then(|params| {
-        let key = authority_key(dir)?;
-        let certificate = params.self_signed(&key).map_err(refused)?;
-        Ok((certificate, Issuer::new(params, key)))
-    });
-    let (certificate, issuer) = authority?;
+    let key = authority_key(dir)?;
+    let params = authority_params(&key)?;
+    let certificate = params.self_signed(&key).map_err(refused)?;
+    let issuer = Issuer::new(params, key);
     if !dir.join(AUTHORITY).exists() {
         write(dir, AUTHORITY, &certificate.pem(), 0o644)?;
     }
@@ -55,9 +53,12 @@ pub(crate) fn make(dir: &Path, hosts: &[String]) -> Result<(), Failure> {
     write(dir, CERTIFICATE, &signed.pem(), 0o644)
 }
 
-fn authority_params() -> Result<CertificateParams, Failure> {
+fn authority_params(key: &KeyPair) -> Result<CertificateParams, Failure> {
     let mut params = CertificateParams::new(Vec::new()).map_err(refused)?;
-    params.distinguished_name.push(DnType::CommonName, "Jettra test authority");
+    // Two of them with one name would be taken for each other.
+    let tail: String =
+        key.public_key_raw().iter().rev().take(4).map(|byte| format!("{byte:02x}")).collect();
+    params.distinguished_name.push(DnType::CommonName, format!("Jettra test authority {tail}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = validity();
