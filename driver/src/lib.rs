@@ -41,6 +41,7 @@ mod error;
 mod fake;
 mod query;
 mod structure;
+mod tls;
 mod transaction;
 mod users;
 mod version;
