@@ -256,3 +256,17 @@ fn what_somebody_does_is_noted_whether_or_not_it_is_done() {
         assert_eq!(world.entries(), entries[..left]);
     }
 }
+
+/// What a client may filter by is what there is.
+#[test]
+fn every_action_is_one_that_clients_know() {
+    let source = include_str!("audit.rs").split("impl Applier").next().unwrap();
+    let commands = source.split("match command {").nth(1).unwrap();
+    let words = commands.split('"').skip(1).step_by(2);
+    let actions = words.filter(|word| word.contains('_') || *word == "login");
+    let known: Vec<_> = actions.filter(|word| !word.contains(['{', '='])).collect();
+    assert!(known.len() > 15, "{known:?}");
+    for action in known {
+        assert!(jettra_driver::wire::AUDIT_ACTIONS.contains(&action), "{action}");
+    }
+}

@@ -323,13 +323,14 @@ impl Applier {
                 self.unindex(txn, &collection, &old)?;
             }
         }
+        // A collection that the transaction has made stays, even when nothing is left in it.
+        for (database, collection) in &commit.places {
+            self.ensure_database(txn, database)?;
+            self.ensure_collection(txn, database, collection)?;
+        }
         for (number, write) in &commit.writes {
             let place = place(*number)?;
-            let collection = match (self.collection(txn, place)?, &write.body) {
-                (Some(found), _) => found,
-                (None, None) => continue,
-                (None, Some(body)) => self.create_for_write(txn, place, &write.id, body)?,
-            };
+            let collection = self.ensure_collection(txn, place.database, place.collection)?;
             let unindexed = collection.indexes.iter().any(|index| index.entry.spec.unique);
             let old = find(txn, collection.id, &write.id)?;
             let old = old.map(|old| super::write::Stored { indexed: !unindexed, ..old });

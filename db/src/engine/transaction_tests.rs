@@ -494,3 +494,14 @@ fn an_index_that_came_meanwhile_is_a_conflict() {
         conflicts(&mut world, &open);
     }
 }
+
+#[test]
+fn a_collection_that_was_made_stays_when_nothing_is_left_in_it() {
+    let mut world = World::new();
+    let mut open = world.begin();
+    execute(&mut open, save("fresh", 1, "{}")).unwrap();
+    execute(&mut open, delete("fresh", 1)).unwrap();
+    assert!(world.commit(&open).is_ok());
+    let read = world.store.read().unwrap();
+    assert!(catalog::collection(&read, "d", "fresh").unwrap().is_some());
+}
