@@ -170,4 +170,6 @@ async fn who_listens_learns_no_secret() {
     assert!(text.contains("/raft/rpc/join-token"), "it was heard");
     let secret = token.rsplit('_').next().expect("the secret of the token");
     assert!(!text.contains(secret) && !text.contains(SECRET));
+    let digits: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert!(!text.contains(&digits));
 }

@@ -3,7 +3,8 @@
 use jettra_tests::certs::{Certs, first_in, http_client, shown_at};
 use jettra_tests::signer::{PEER_HEADER, SignedCall};
 use jettra_tests::{
-    ADMIN, Bed, Cluster, Http, Node, PASSWORD, Role, Settings, program, try_send, wait_until,
+    ADMIN, Bed, Cluster, DEADLINE, Http, Node, PASSWORD, Role, Settings, program, try_send,
+    wait_until,
 };
 use serde_json::{Value, json};
 use std::process::Output;
@@ -214,7 +215,9 @@ async fn files_that_cannot_be_used_are_named_with_their_key() {
         ("AdvertiseUrl", good().key("AdvertiseUrl", "http://127.0.0.1:1")),
     ] {
         let command = bed.node("wrong", settings).command();
-        let output = tokio::process::Command::from(command).output().await.expect("it ends");
+        let mut command = tokio::process::Command::from(command);
+        let ending = tokio::time::timeout(DEADLINE, command.kill_on_drop(true).output()).await;
+        let output = ending.unwrap_or_else(|_| panic!("it starts, {key} wrong")).expect("it runs");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains(&format!("jettradb: {key}")), "{key}: {text}");
