@@ -23,6 +23,8 @@ pub(crate) enum Statement {
     Session,
     /// The health of the node that answers.
     Health,
+    /// The description of the interface for programs.
+    OpenApi,
     /// Something about databases and collections.
     Catalog(CatalogAction),
     /// Something about the documents of one collection, as it is or as it was.

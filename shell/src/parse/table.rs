@@ -43,6 +43,8 @@ pub(crate) static GROUPS: &[Group] = &[
             |_| Ok(Statement::Session)),
         row(&["health"], &[], "Show the health of the node that answers", &["health", "target"],
             |_| Ok(Statement::Health)),
+        row(&["show openapi", "openapi"], &[], "Print the OpenAPI document of the HTTP interface",
+            &["openapi"], |_| Ok(Statement::OpenApi)),
     ]},
     Group { title: "Databases and collections", commands: &[
         row(&["use"], &[Must(Database)], "Make a database the current one", &["list_databases"],
