@@ -541,7 +541,7 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
         ),
         "to" => ("The version to compare with; `current` when left out.", text()),
         "tx" => ("The transaction that the call belongs to.", name_of()),
-        "txID" => ("The transaction.", name_of()),
+        "txID" => ("The transaction.", text()),
         "filter" => ("Only documents that match this.", json!({"type": "object"})),
         "sort" => ("The order: `-age,name`, or JSON.", text()),
         "fields" => ("What of the documents is wanted: `name,-_id`, or JSON.", text()),

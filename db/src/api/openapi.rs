@@ -44,8 +44,18 @@ impl Schemas {
         let mut all = self.answers.take_definitions(true);
         all.extend(self.bodies.take_definitions(true));
         all.values_mut().for_each(tidy);
+        all["ErrorDetail"]["properties"]["code"] =
+            json!({"$ref": "#/components/schemas/ErrorCode"});
+        all.insert("ErrorCode".into(), error_code());
         all
     }
+}
+
+/// Every code of an error, with what it means.
+fn error_code() -> Value {
+    let one = |kind: &Kind| json!({"const": kind.code(), "description": kind.meaning()});
+    let text = "Stable, for programs.";
+    json!({"description": text, "type": "string", "oneOf": Kind::ALL.iter().map(one).collect::<Vec<_>>()})
 }
 
 /// Bounds that the name of a format implies, and no links that only Rust's docs can follow.
@@ -98,6 +108,7 @@ fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas.take(),
+            "parameters": shared_parameters(),
             "headers": headers(),
             "securitySchemes": security_schemes(),
         },
@@ -208,17 +219,35 @@ fn parameters(route: &Route, description: &Description) -> Vec<Value> {
     let reads = matches!(description.effect, Effect::Reads | Effect::ReadsOrWrites);
     let writes = matches!(description.effect, Effect::Writes | Effect::ReadsOrWrites);
     let further = [
-        ("query", transaction, &["tx"][..]),
-        ("query", past, &["at", "asOf"]),
-        ("query", reads, &["level", "index", "freshness"]),
-        ("query", !matches!(route.place, Place::Here), &["redirect"]),
-        ("header", description.if_match, &["If-Match"]),
-        ("header", writes, &["Idempotency-Key"]),
+        (transaction, &["tx"][..]),
+        (past, &["at", "asOf"]),
+        (reads, &["level", "index", "freshness"]),
+        (!matches!(route.place, Place::Here), &["redirect"]),
+        (description.if_match, &["If-Match"]),
+        (writes, &["Idempotency-Key"]),
     ];
-    for (place, _, names) in further.into_iter().filter(|(_, wanted, _)| *wanted) {
-        all.extend(names.iter().map(|name| make_parameter(place, name, false)));
-    }
+    let names = further.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, names)| names);
+    let link = |name: &&str| json!({"$ref": format!("#/components/parameters/{name}")});
+    all.extend(names.map(link));
     all
+}
+
+/// Parameters that many calls take, with the part of the request where they stand.
+const SHARED: [(&str, &str); 9] = [
+    ("query", "tx"),
+    ("query", "at"),
+    ("query", "asOf"),
+    ("query", "level"),
+    ("query", "index"),
+    ("query", "freshness"),
+    ("query", "redirect"),
+    ("header", "If-Match"),
+    ("header", "Idempotency-Key"),
+];
+
+fn shared_parameters() -> Map<String, Value> {
+    let make = |(place, name): (&str, &str)| (name.to_owned(), make_parameter(place, name, false));
+    SHARED.into_iter().map(make).collect()
 }
 
 fn make_parameter(place: &str, name: &str, required: bool) -> Value {
@@ -284,12 +313,11 @@ fn by_status(errors: &BTreeSet<Kind>) -> BTreeMap<u16, Vec<Kind>> {
 }
 
 fn error_response(kinds: &[Kind], error: &Value) -> Value {
-    let texts = kinds.iter().map(|kind| format!("`{}`: {}", kind.code(), kind.meaning()));
     let codes: Vec<_> = kinds.iter().map(|kind| kind.code()).collect();
+    let meanings: Vec<_> = kinds.iter().map(|kind| kind.meaning()).collect();
     let one_of = json!({"properties": {"error": {"properties": {"code": {"enum": codes}}}}});
     json!({
-        "description": texts.collect::<Vec<_>>().join("\n\n"),
-        "headers": header_links(),
+        "description": meanings.join(" "),
         "content": {"application/json": {"schema": {"allOf": [error, one_of]}}},
     })
 }
@@ -454,7 +482,14 @@ mod tests {
             json!(["database_not_found", "collection_not_found", "document_not_found"])
         );
         let text = responses["404"]["description"].as_str().unwrap();
-        assert!(text.contains("`document_not_found`: No such document."), "{text}");
+        assert!(text.contains("No such document."), "{text}");
+    }
+
+    #[test]
+    fn what_many_calls_take_is_explained_once() {
+        for (_, name) in SHARED {
+            assert!(parameter(name).is_some(), "{name}");
+        }
     }
 
     #[test]

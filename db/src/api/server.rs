@@ -239,11 +239,14 @@ async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let known = ROUTES.iter().filter(|route| Some(route.path) == http.match_pattern().as_deref());
-    let methods: Vec<_> = known.map(|route| route.method).collect();
+    let methods = known.map(|route| route.method).collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
-    let error =
-        Error::new(Kind::MethodNotAllowed, message).hint(format!("use {}", methods.join(", ")));
-    respond_error(&app, &http, &error, visible_index(&app))
+    let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
+    let mut response = respond_error(&app, &http, &error, visible_index(&app));
+    if let Ok(methods) = header::HeaderValue::try_from(methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
 }
 
 async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
