@@ -157,6 +157,30 @@ export const cluster = {
 };
 
 const query = (fields) => new URLSearchParams(fields);
+
+/** The users, for administrators. */
+export const users = {
+  list: () => get('api/v1/users'),
+  create: async (fields) => JSON.parse((await writeFields('api/v1/users', fields)).text),
+  change: async (name, fields) => JSON.parse((await write('PATCH', `api/v1/users/${segment(name)}`,
+    { body: JSON.stringify(fields) })).text),
+  remove: (name) => write('DELETE', `api/v1/users/${segment(name)}`),
+};
+
+/** Sessions, API keys and join tokens: one's own, for administrators everybody's. */
+export const tokens = {
+  list: async () => (await get('api/v1/tokens')).tokens,
+  /** Makes an API key of one's own; only this answer has its secret, as `token`. Not sent again when
+   * in doubt: it would be another key. */
+  create: (fields) => post('api/v1/tokens', fields),
+  /** Makes a token with which one node can join. */
+  createJoin: (fields) => post('api/v1/cluster/tokens', fields),
+  revoke: (id) => write('DELETE', `api/v1/tokens/${segment(id)}`),
+};
+
+/** Who did what, the latest first: `{entries, next}`. */
+export const audit = (fields) => get(`api/v1/audit?${query(fields)}`);
+
 /** The parameters of a read level, and `more`. */
 const at = (level, more = {}) => query({ level, ...more,
   ...(level === 'session' && { index: lastIndex }),

@@ -4,11 +4,14 @@ import { onSignedOut, session } from './api.js';
 import { address, icon, iconButton, errorBox, toastDone, toastError } from './components/ui.js';
 import { openDialog } from './components/dialog.js';
 import { loginPage } from './pages/login.js';
+import { accessPage } from './pages/access.js';
+import { auditPage } from './pages/audit.js';
 import { clusterPage } from './pages/cluster.js';
 import { browsePage } from './pages/browse.js';
 import { consolePage } from './pages/console.js';
 import { forget } from './pages/console-history.js';
 import { transactionBar } from './components/transaction-bar.js';
+import { may, maySomewhere } from './rights.js';
 import { PageTransaction } from './transaction.js';
 
 const RETRY_MS = 2_000;
@@ -16,7 +19,7 @@ const TICK_MS = 1_000; // while a transaction is open
 const root = document.getElementById('app');
 
 const app = {
-  /** `{username, role}`; null when nobody is logged in, undefined until that is known. */
+  /** `{username, role, allowed_dbs, grants}`; null when nobody is logged in, undefined until that is known. */
   session: undefined,
   bootError: null,
   route: { page: 'cluster', path: [], query: new URLSearchParams() },
@@ -39,7 +42,20 @@ const app = {
     const text = new URLSearchParams(query).toString();
     location.hash = address(page, ...path) + (text && `?${text}`);
   },
-  canWrite: () => app.session?.role !== 'reader',
+  /** Whether the person has at least this role in the database, or without one in any. */
+  may: (role, db) => (db === undefined ? maySomewhere(app.session, role) : may(app.session, role, db)),
+  /** Finds out what the person may do now. */
+  async renewSession() {
+    try {
+      const now = await session.get();
+      if (!app.session) return;
+      if (now.role !== app.session.role) return app.signIn(now); // other pages are shown
+      app.session = now;
+      app.update();
+    } catch (error) {
+      if (error.status !== 401) toastError(error); // that one the session's end tells of
+    }
+  },
   signIn(who) {
     app.session = who;
     app.bootError = null;
@@ -53,7 +69,13 @@ const app = {
 };
 
 let updating = false;
-const newPages = () => ({ cluster: clusterPage(app), browse: browsePage(app), console: consolePage(app) });
+const newPages = () => ({
+  cluster: clusterPage(app),
+  browse: browsePage(app),
+  console: consolePage(app),
+  access: accessPage(app),
+  ...(app.session.role === 'admin' && { audit: auditPage(app) }),
+});
 let pages = {};
 const login = loginPage(app);
 let current = null;
@@ -157,7 +179,8 @@ const topBar = () => html`
     <a class="brand" href="#/cluster">
       <img src="favicon.svg" alt="" width="24" height="24"><span>Jettra</span></a>
     <nav aria-label="Pages">
-      ${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}${navLink('console', 'Console')}</nav>
+      ${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}${navLink('console', 'Console')}
+      ${navLink('access', 'Access')}${app.session.role === 'admin' ? navLink('audit', 'Audit') : nothing}</nav>
     <span class="who" data-testid="session-user">${app.session.username}
       ${app.session.role ? html`<span class="tag">${app.session.role}</span>` : nothing}</span>
     ${themeButton()}

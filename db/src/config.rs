@@ -81,6 +81,8 @@ pub const KEYS: &[Key] = &[
     key("HttpWorkers", Type::Number, "2", "threads that serve HTTP"),
     key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
     key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
+    key("CallsPerUserMax", Type::Number, "1024", "calls of one user that a node carries out at once; further ones get 429"),
+    key("CorsOrigins", Type::List, "[]", "web pages of other origins that may call this node, as https://host:port; none unless listed"),
     key("BodyMemoryMb", Type::Number, "256", "memory for bodies of calls and writes that wait, all together, before callers get 429"),
     key("BodyTimeoutMs", Type::Number, "30000", "longest time that the body of a call may take to arrive"),
     key("BatchMax", Type::Number, "512", "writes in one log entry"),
@@ -100,6 +102,7 @@ pub const KEYS: &[Key] = &[
     key("IdempotencyMinutes", Type::Number, "10", "time for which answers to calls with an Idempotency-Key are remembered"),
     key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),
     key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
+    key("AuditMax", Type::Number, "100000", "entries of the audit log that are kept"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
@@ -136,6 +139,8 @@ pub struct Config {
     pub http_workers: usize,
     pub request_timeout_ms: u64,
     pub queue_max: usize,
+    pub calls_per_user_max: usize,
+    pub cors_origins: Vec<String>,
     pub body_memory_mb: usize,
     pub body_timeout_ms: u64,
     pub batch_max: usize,
@@ -155,6 +160,7 @@ pub struct Config {
     pub idempotency_minutes: u64,
     pub changes_mb: u64,
     pub feeds_max: usize,
+    pub audit_max: u64,
     pub session_hours: u64,
     pub log_level: String,
 }
@@ -339,11 +345,24 @@ impl Config {
         if let Some(name) = &self.node_id {
             check_node_id(name)?;
         }
+        for origin in &self.cors_origins {
+            // A browser sends scheme, host and port only.
+            let exact = Url::parse(origin).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.origin().ascii_serialization() == *origin
+            });
+            if !exact {
+                return Err(wrong(
+                    format!("CorsOrigins: {origin:?} is not the origin of a page"),
+                    "write https://host or https://host:port, nothing behind it",
+                ));
+            }
+        }
         self.validate_numbers()
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 31] = [
+        let bounds: [(&str, u64, u64, u64); 34] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -375,6 +394,9 @@ impl Config {
             ("IdempotencyMinutes", self.idempotency_minutes, 1, 10_080),
             ("ChangesMb", self.changes_mb, 1, 1024 * 1024),
             ("FeedsMax", self.feeds_max as u64, 1, 100_000),
+            ("CallsPerUserMax", self.calls_per_user_max as u64, 1, 1_000_000),
+            ("AuditMax", self.audit_max, 100, 100_000_000),
+            ("SessionHours", self.session_hours, 1, 8_760),
         ];
         for (name, value, min, max) in bounds {
             if value < min || value > max {

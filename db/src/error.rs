@@ -67,6 +67,8 @@ error_kinds! {
     BadClusterSecret "bad_cluster_secret" 401;
     /// The user may not do this.
     Forbidden "forbidden" 403;
+    /// The user is disabled.
+    UserDisabled "user_disabled" 403;
     /// A change authenticated by cookie without the header that a foreign page cannot send.
     CrossSite "cross_site_request" 403;
     /// Nothing at this path.
@@ -83,6 +85,10 @@ error_kinds! {
     VersionNotFound "version_not_found" 404;
     /// No such index.
     IndexNotFound "index_not_found" 404;
+    /// No such user.
+    UserNotFound "user_not_found" 404;
+    /// No such session, API key or join token.
+    TokenNotFound "token_not_found" 404;
     /// No such node.
     NodeNotFound "node_not_found" 404;
     /// The `_id` is taken.
@@ -91,6 +97,10 @@ error_kinds! {
     UniqueViolation "unique_violation" 409;
     /// An index of this name or with these fields exists and is defined otherwise.
     IndexConflict "index_conflict" 409;
+    /// A user of this name exists.
+    UserExists "user_exists" 409;
+    /// Nobody could administer the cluster any more.
+    LastAdmin "last_admin" 409;
     /// A database or collection of this name exists.
     NameTaken "name_taken" 409;
     /// The node id or URL is registered otherwise.
@@ -147,10 +157,14 @@ error_kinds! {
     NodeUnreachable "node_unreachable" 422;
     /// The probed node has another cluster secret.
     SecretMismatch "secret_mismatch" 422;
+    /// Too many wrong passwords.
+    TooManyAttempts "too_many_attempts" 429;
     /// Too many calls at once.
     Overloaded "overloaded" 429;
     /// A stored value is damaged, or the node failed.
     Internal "internal" 500;
+    /// The caller, or what it may do, was changed at this moment.
+    UserChanged "user_changed" 503;
     /// No leader at the moment.
     NoLeader "no_leader" 503;
     /// This node is not part of a cluster yet.

@@ -43,6 +43,7 @@ pub async fn run(config: Config) -> Result<Exit> {
         queries,
         feeds,
         transactions: transactions.clone(),
+        running: Default::default(),
     });
     let server = listen(&cluster, app)?;
     let handle = server.handle();
@@ -67,22 +68,23 @@ pub async fn run(config: Config) -> Result<Exit> {
 fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Server> {
     let config = &cluster.config;
     let (host, port) = (config.host, config.port);
-    let server =
-        HttpServer::new(move || HttpApp::new().app_data(app.clone()).configure(server::mount))
-            .workers(config.http_workers)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(REQUEST_HEAD)
-            .max_connections(CONNECTIONS_MAX)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .disable_signals()
-            .bind((host, port))
-            .map_err(|error| {
-                Error::new(
-                    Kind::InvalidParameter,
-                    format!("Port: cannot listen on {host}:{port}: {error}"),
-                )
-                .hint("stop what uses the port, or choose another one with --port")
-            })?;
+    let server = HttpServer::new(move || {
+        HttpApp::new()
+            .wrap(server::cors(&app.cluster.config))
+            .app_data(app.clone())
+            .configure(server::mount)
+    })
+    .workers(config.http_workers)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(REQUEST_HEAD)
+    .max_connections(CONNECTIONS_MAX)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .disable_signals()
+    .bind((host, port))
+    .map_err(|error| {
+        Error::new(Kind::InvalidParameter, format!("Port: cannot listen on {host}:{port}: {error}"))
+            .hint("stop what uses the port, or choose another one with --port")
+    })?;
     Ok(server.run())
 }
 

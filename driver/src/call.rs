@@ -88,7 +88,7 @@ impl Call {
     }
 
     /// A call about anything else: sessions, members, transactions themselves, change feeds. It
-    /// belongs to no transaction and carries no key.
+    /// belongs to no transaction, and carries no key unless it is [keyed](Call::keyed).
     pub(crate) fn plain(method: Method, segments: &[&str]) -> Self {
         let mut call = Call::new(method, segments);
         call.scoped = false;
@@ -123,6 +123,12 @@ impl Call {
     /// Says that a second arrival of the same call changes nothing more, without a key.
     pub(crate) fn safe_to_repeat(mut self) -> Self {
         self.repeat = Repeat::Harmless;
+        self
+    }
+
+    /// Gives the call an idempotency key, so that a second arrival is known as such.
+    pub(crate) fn keyed(mut self) -> Self {
+        self.repeat = Repeat::Keyed;
         self
     }
 

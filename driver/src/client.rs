@@ -2,7 +2,7 @@
 //!
 //! This is the one place that decides what is tried again. A call that cannot have reached the
 //! log (no connection, or an answer that says so: `503`, `429`) always is. One that was
-//! interrupted is repeated as [`Repeat`] tells: a write of documents or of the catalog carries
+//! interrupted is repeated as [`Repeat`] tells: a write of documents, of the catalog or of users carries
 //! an idempotency key, the same in all its attempts, so that it happens once. What remains in
 //! doubt at the deadline comes back as [`Error::Unknown`].
 
@@ -49,7 +49,7 @@ struct Inner {
 #[derive(Default)]
 pub struct ClientBuilder {
     seeds: Vec<String>,
-    credentials: Option<(String, String)>,
+    authorization: Option<String>,
     deadline: Option<Duration>,
     attempt: Option<Duration>,
     stay: bool,
@@ -60,6 +60,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);
 const ATTEMPT_DEFAULT: Duration = Duration::from_secs(5);
+/// The answer to logins after too many wrong passwords.
+const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// Longest silence of a change feed; a node sends a comment every 10 s.
 const FEED_SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -71,9 +73,16 @@ impl ClientBuilder {
         self
     }
 
-    /// User name and password, sent as HTTP Basic.
+    /// User name and password, sent as HTTP Basic. They replace an API key.
     pub fn credentials(mut self, username: &str, password: &str) -> Self {
-        self.credentials = Some((username.to_owned(), password.to_owned()));
+        self.authorization = Some(basic(username, password));
+        self
+    }
+
+    /// An API key, sent as HTTP Bearer: what [`Client::create_api_key`] told, `jettra_…`. It
+    /// replaces user name and password.
+    pub fn api_key(mut self, key: &str) -> Self {
+        self.authorization = Some(format!("Bearer {key}"));
         self
     }
 
@@ -110,14 +119,13 @@ impl ClientBuilder {
         let build = |http: reqwest::ClientBuilder| {
             http.build().map_err(|error| Error::Invalid(error.to_string()))
         };
-        let authorization = self.credentials.map(|(user, password)| basic(&user, &password));
         Ok(Client {
             scope: Scope::default(),
             inner: Arc::new(Inner {
                 http: build(http().timeout(attempt))?,
                 feeds: build(http().read_timeout(FEED_SILENCE_MAX))?,
                 seeds,
-                authorization,
+                authorization: self.authorization,
                 deadline: self.deadline.unwrap_or(DEADLINE_DEFAULT),
                 attempt,
                 follow_leader: !self.stay,
@@ -284,7 +292,7 @@ impl Client {
     }
 
     async fn send_prepared(&self, call: &Call, body: &Option<Vec<u8>>) -> Result<Reply> {
-        let keyed = call.scoped && call.repeat == Repeat::Keyed;
+        let keyed = call.repeat == Repeat::Keyed;
         let key = keyed.then(|| self.scope.key.clone().unwrap_or_else(|| self.new_key()));
         let attempt = async |target: Url| {
             let request = self.request(&self.inner.http, &target, call, key.as_deref(), body);
@@ -465,7 +473,7 @@ impl Client {
 /// Whether this end of an attempt leaves open what became of one before it, that was
 /// interrupted: its key is forgotten, or the call did not get as far as to be compared with it.
 fn says_nothing_of_others(error: &Error) -> bool {
-    error.code() == Some("idempotency_key_expired")
+    matches!(error.code(), Some("idempotency_key_expired" | TOO_MANY_ATTEMPTS))
         || error.status().is_some_and(|status| matches!(status, 401 | 403 | 500..))
 }
 
@@ -489,6 +497,10 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
     });
     match status {
         _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
+        // To try on would keep the user locked out.
+        _ if detail.code == TOO_MANY_ATTEMPTS => {
+            Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
+        }
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
             Failure::Refused(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
         }

@@ -14,6 +14,22 @@ fn a_seed_needs_a_host() {
 }
 
 #[tokio::test]
+async fn a_client_proves_itself_with_the_last_that_it_was_given() {
+    let (client, heard) = node(vec![Answer::With(200, "[]".into())]);
+    let builder = || Client::builder().seeds([client.target()]);
+    let clients = [
+        builder().credentials("a", "b").api_key("jettra_1_2"),
+        builder().api_key("jettra_1_2").credentials("a", "b"),
+    ];
+    for client in clients {
+        client.build().unwrap().list_databases().await.unwrap();
+    }
+    let heard = heard.lock().unwrap();
+    let sent = heard.iter().map(|call| call.header("authorization").unwrap_or_default());
+    assert_eq!(sent.collect::<Vec<_>>(), ["bearer jettra_1_2", "basic ytpi"]);
+}
+
+#[tokio::test]
 async fn a_call_without_nodes_ends_at_its_deadline() {
     let client = Client::builder()
         .seeds(["http://127.0.0.1:1"])
@@ -83,6 +99,7 @@ async fn an_answer_that_says_nothing_of_the_attempt_before_leaves_the_outcome_un
     let table = [
         (409, "idempotency_key_expired", true),
         (401, "not_authenticated", true),
+        (429, "too_many_attempts", true),
         (500, "internal", true),
         (409, "duplicate_id", false),
     ];

@@ -5,7 +5,8 @@
 //! indexes and schema, versions ([`Collection::history`], [`Collection::at`]) and change feeds
 //! ([`Collection::watch`]). [`Client::command`] takes SQL, JQL and Mongo's shell language;
 //! [`Client::transaction`] and [`Client::batch`] make several writes one; the `cluster_*`
-//! methods administer the members. Every write carries an idempotency key, so that it happens
+//! methods administer the members, [`Client::create_user`] and [`Client::create_api_key`] and what
+//! is beside them users and their keys. Every write of data carries an idempotency key, so that it happens
 //! once however often it is sent. [`wire`] is the one home of the types that
 //! travel between a node and its clients.
 //!
@@ -41,6 +42,7 @@ mod fake;
 mod query;
 mod structure;
 mod transaction;
+mod users;
 mod version;
 mod watch;
 pub mod wire;
@@ -51,5 +53,6 @@ pub use error::{Error, Result};
 pub use query::{Find, Pages};
 pub use structure::IndexOptions;
 pub use transaction::Transaction;
+pub use users::AuditQuery;
 pub use watch::{Changes, Watch};
 pub use wire::{DocumentId, ReadLevel};

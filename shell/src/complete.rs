@@ -4,6 +4,7 @@ use crate::lookup::{all_names, lookup, second_words};
 use crate::parse::{Argument, Kind};
 use crate::text;
 use jettra_driver::Client;
+use jettra_driver::wire::ROLES;
 use rustyline::completion::Completer;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
@@ -80,6 +81,14 @@ impl LineHelper {
                 let indexes = collection.list_indexes().await.unwrap_or_default();
                 indexes.into_iter().map(|index| index.name).collect()
             }
+            (Kind::User, _) => {
+                let users = self.client.list_users().await.unwrap_or_default();
+                users.into_iter().map(|user| user.username).collect()
+            }
+            (Kind::Token, _) => {
+                let tokens = self.client.list_tokens().await.unwrap_or_default();
+                tokens.into_iter().map(|token| token.id).collect()
+            }
             (Kind::Node, _) => {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.key).collect()
@@ -137,6 +146,15 @@ const OPERATORS: &[&str] = &[
     "$pop", "$position", "$project", "$pull", "$pullAll", "$push", "$regex", "$rename",
     "$replaceRoot", "$replaceWith", "$sample", "$set", "$setOnInsert", "$size", "$skip", "$slice",
     "$sort", "$sortByCount", "$sum", "$type", "$unionWith", "$unset", "$unwind",
+];
+
+/// What the audit log tells of.
+#[rustfmt::skip]
+const ACTIONS: &[&str] = &[
+    "cluster_deregister", "cluster_pause", "cluster_promote", "cluster_register", "cluster_restart",
+    "cluster_resume", "cluster_stop", "drop_collection", "drop_database", "login", "login_failed",
+    "logout", "password_change", "rename_collection", "rename_database", "token_create",
+    "token_revoke", "user_create", "user_delete", "user_update",
 ];
 
 /// What can follow `db.users.`
@@ -231,6 +249,10 @@ fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
     match words.last() {
         Some(&"--hint") => return names(Kind::Index),
         Some(&"--return") => return Some(Wanted::Words(vec!["before", "after"])),
+        Some(&"--role") => return Some(Wanted::Words(ROLES.to_vec())),
+        Some(&"--databases" | &"--grant") => return names(Kind::Database),
+        Some(&"--user") => return names(Kind::User),
+        Some(&"--action") => return Some(Wanted::Words(ACTIONS.to_vec())),
         Some(&"--content") => return Some(Wanted::Words(vec!["document", "delta", "both"])),
         _ => {}
     }
@@ -352,8 +374,20 @@ mod tests {
     #[test]
     fn the_second_word_belongs_to_the_first() {
         let (_, all) = wanted("Show d");
-        let expected =
-            ["dbs", "databases", "collections", "cols", "tables", "transactions", "version"];
+        let expected = [
+            "users",
+            "user",
+            "tokens",
+            "keys",
+            "audit",
+            "dbs",
+            "databases",
+            "collections",
+            "cols",
+            "tables",
+            "transactions",
+            "version",
+        ];
         assert_eq!(all, [Wanted::Words(expected.to_vec())]);
     }
 
@@ -364,6 +398,11 @@ mod tests {
             ("find us", Kind::Collection),
             ("drop db ", Kind::Database),
             ("cluster remove no", Kind::Node),
+            ("drop user a", Kind::User),
+            ("alter user a", Kind::User),
+            ("revoke token 0", Kind::Token),
+            ("show audit --user a", Kind::User),
+            ("alter user ada --grant sh", Kind::Database),
             ("end transaction 01", Kind::Transaction),
             ("versions on us", Kind::Collection),
             ("watch us", Kind::Collection),
@@ -384,6 +423,8 @@ mod tests {
             panic!("{all:?}");
         };
         assert!(flags.contains(&"--limit") && flags.contains(&"--hint"), "{flags:?}");
+        assert_eq!(wanted("create user ada --role ").1, [Wanted::Words(ROLES.to_vec())]);
+        assert_eq!(wanted("alter u").1, [Wanted::Words(vec!["user"])]);
         let contents = Wanted::Words(vec!["document", "delta", "both"]);
         assert_eq!(wanted("watch c --content d").1, [contents]);
         assert_eq!(wanted("modify c {} --return ").1, [Wanted::Words(vec!["before", "after"])]);

@@ -48,7 +48,9 @@ impl Failure {
 fn driver_exit_code(error: &Error) -> u8 {
     match (error, error.status(), error.code()) {
         (Error::Unavailable { .. }, ..) => exit::CONNECT,
-        (_, Some(401), _) => exit::AUTHENTICATION,
+        (_, Some(401), _) | (_, _, Some("user_disabled" | "too_many_attempts")) => {
+            exit::AUTHENTICATION
+        }
         (_, _, Some("no_leader")) => exit::NO_LEADER,
         _ => exit::STATEMENT,
     }
@@ -77,7 +79,10 @@ impl fmt::Display for Failure {
 #[rustfmt::skip]
 const NEXT_STEPS: &[(&str, &str)] = &[
     ("not_authenticated", "In the shell type: login <user>. A script names a file with \
-        --password-file, or sets JETTRA_PASSWORD."),
+        --password-file or --api-key-file, or sets JETTRA_PASSWORD."),
+    ("user_exists", "Change it with: alter user <name>"),
+    ("user_not_found", "See which there are with: show users"),
+    ("token_not_found", "See which there are with: show tokens"),
     ("transaction_conflict", "Nothing of the transaction was written. Type begin, and do it again."),
     ("transaction_lost", "Nothing of the transaction was written. Type rollback, then begin, and \
         do it again."),
@@ -184,6 +189,9 @@ mod tests {
             (silent, exit::CONNECT),
             (answer(401, "not_authenticated"), exit::AUTHENTICATION),
             (answer(401, "bad_credentials"), exit::AUTHENTICATION),
+            (answer(403, "user_disabled"), exit::AUTHENTICATION),
+            (answer(429, "too_many_attempts"), exit::AUTHENTICATION),
+            (answer(403, "forbidden"), exit::STATEMENT),
             (answer(503, "no_leader"), exit::NO_LEADER),
             (answer(404, "database_not_found"), exit::STATEMENT),
             (Failure::Usage("x".into()), exit::USAGE),

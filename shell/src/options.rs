@@ -5,7 +5,7 @@ use crate::bench::BenchOptions;
 use crate::dev::DevOptions;
 use crate::failure::Failure;
 use crate::print::Mode;
-use crate::run::{Connection, Settings};
+use crate::run::{Connection, Credentials, Settings};
 use clap::{Parser, Subcommand};
 use jettra_driver::ReadLevel;
 use jettra_driver::wire::{BadLevel, parse_time};
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PASSWORD_VARIABLE: &str = "JETTRA_PASSWORD";
+const API_KEY_VARIABLE: &str = "JETTRA_API_KEY";
 
 /// The shell of Jettra, a replicated database of JSON documents.
 ///
@@ -25,7 +26,8 @@ const PASSWORD_VARIABLE: &str = "JETTRA_PASSWORD";
     name = "jettra",
     version,
     after_help = "The password is read from --password-file or \
-    from the variable JETTRA_PASSWORD. In the shell, type help for the statements."
+    from the variable JETTRA_PASSWORD, an API key from --api-key-file or from JETTRA_API_KEY; of \
+    the variables the API key counts. In the shell, type help for the statements."
 )]
 pub(crate) struct Options {
     /// A node to begin with; several may be given
@@ -44,6 +46,18 @@ pub(crate) struct Options {
     /// A file with the user's password
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) password_file: Option<PathBuf>,
+    /// An API key instead of user and password; others on this machine may see it here, so that a
+    /// file or the variable JETTRA_API_KEY is better
+    #[arg(
+        long,
+        value_name = "KEY",
+        conflicts_with_all = ["api_key_file", "password_file"],
+        global = true
+    )]
+    pub(crate) api_key: Option<String>,
+    /// A file with an API key
+    #[arg(long, value_name = "FILE", conflicts_with = "password_file", global = true)]
+    pub(crate) api_key_file: Option<PathBuf>,
     /// Run this statement and end; may be repeated
     #[arg(short, long, value_name = "STATEMENT")]
     pub(crate) execute: Vec<String>,
@@ -86,18 +100,30 @@ impl Options {
     /// How to reach the cluster.
     ///
     /// # Errors
-    /// When the password file cannot be read.
+    /// When the file with the password or the API key cannot be read.
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
-        let password = match &self.password_file {
-            Some(path) => Some(read_password(path)?),
-            None => std::env::var(PASSWORD_VARIABLE).ok(),
-        };
         Ok(Connection {
             seeds: self.url.clone(),
             stay: false,
-            credentials: password.map(|password| (self.user.clone(), password)),
+            credentials: self.credentials(|name| std::env::var(name).ok())?,
             deadline: self.timeout,
         })
+    }
+
+    /// What is given on the command line goes before what is in a variable.
+    fn credentials(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Credentials>, Failure> {
+        let with = |password| Credentials::Password { user: self.user.clone(), password };
+        match (&self.api_key, &self.api_key_file, &self.password_file) {
+            (Some(key), _, _) => Ok(Some(Credentials::ApiKey(key.clone()))),
+            (_, Some(path), _) => Ok(Some(Credentials::ApiKey(first_line(path, "API key")?))),
+            (_, _, Some(path)) => Ok(Some(with(read_password(path)?))),
+            _ => Ok(variable(API_KEY_VARIABLE)
+                .map(Credentials::ApiKey)
+                .or_else(|| variable(PASSWORD_VARIABLE).map(with))),
+        }
     }
 
     /// What the shell begins with.
@@ -121,11 +147,15 @@ impl Options {
 /// # Errors
 /// When the file cannot be read or is empty.
 pub(crate) fn read_password(path: &Path) -> Result<String, Failure> {
+    first_line(path, "password")
+}
+
+fn first_line(path: &Path, what: &str) -> Result<String, Failure> {
     let refused = |reason: String| Failure::Usage(format!("{}: {reason}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
     match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.to_owned()),
-        _ => Err(refused("there is no password in the first line".into())),
+        Some(secret) if !secret.is_empty() => Ok(secret.to_owned()),
+        _ => Err(refused(format!("there is no {what} in the first line"))),
     }
 }
 
@@ -168,6 +198,32 @@ mod tests {
         let options = Options::parse_from(line);
         assert_eq!(options.url, ["http://a", "http://b", "c"]);
         assert_eq!(options.execute, ["x", "y"]);
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_variables() {
+        let proof = |line: &[&str], variables: &'static [&str]| {
+            let options = Options::parse_from(["jettra"].iter().chain(line));
+            let variable = |name: &str| variables.contains(&name).then(|| name.to_lowercase());
+            match options.credentials(variable).unwrap() {
+                Some(Credentials::Password { user, password }) => format!("{user}:{password}"),
+                Some(Credentials::ApiKey(key)) => key,
+                None => String::new(),
+            }
+        };
+        let both: &[&str] = &["JETTRA_API_KEY", "JETTRA_PASSWORD"];
+        let file = std::env::temp_dir().join(format!("jettra-options-{}", std::process::id()));
+        std::fs::write(&file, "from-file\nmore").unwrap();
+        let path = file.to_str().unwrap();
+        assert_eq!(proof(&[], &[]), "");
+        assert_eq!(proof(&["--user", "ada"], &["JETTRA_PASSWORD"]), "ada:jettra_password");
+        assert_eq!(proof(&[], both), "jettra_api_key");
+        assert_eq!(proof(&["--api-key", "k"], both), "k");
+        assert_eq!(proof(&["--api-key-file", path], both), "from-file");
+        assert_eq!(proof(&["--password-file", path], both), "admin:from-file");
+        std::fs::remove_file(&file).unwrap();
+        let line = ["jettra", "--api-key", "k", "--password-file", path];
+        assert!(Options::try_parse_from(line).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Help and completion are made from the same table, so a command cannot be in one and
 //! not in the other.
 
+mod access;
 mod changes;
 mod documents;
 mod read;
@@ -99,6 +100,8 @@ pub(crate) enum Kind {
     Transaction,
     /// A statement of a query language.
     Text,
+    /// A session, an API key or a join token.
+    Token,
     /// A member of the cluster.
     Node,
     /// Free text.
@@ -144,6 +147,7 @@ impl Kind {
             Version => "version",
             Transaction => "transaction",
             Text => "statement",
+            Token => "token",
             Node => "node",
             Description => "description",
             OutputMode => "table|json|ndjson|line|compact",

@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::statement::{
-    CatalogAction, ClusterAction, DocumentAction, Moment, ShellAction, StructureAction,
-    TransactionAction, VersionAction, WatchAction,
+    AccessAction, CatalogAction, ClusterAction, DocumentAction, Moment, NewPassword, Rights,
+    ShellAction, StructureAction, TransactionAction, VersionAction, WatchAction,
 };
 use jettra_driver::wire::{
     AggregateBody, BatchBody, BatchOperation, BulkBody, BulkOperation, ChangeContent, Condition,
     CountBody, DeleteBody, ExplainLevel, FindAndModifyBody, ReplaceBody, ReturnForm, SchemaBody,
     SchemaMode, UpdateBody, ValidateBody, VersionsBody,
 };
-use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel, Watch};
+use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, Watch};
 use serde_json::json;
 
 fn document_action(text: &str) -> DocumentAction {
@@ -301,6 +301,143 @@ fn words_of_transactions() {
     assert_eq!(parse(text), Ok(Statement::Batch(expected)));
     let error = parse(r#"batch {"then": [{"explode": {}}]}"#).unwrap_err();
     assert!(error.contains("explode") && error.contains("for example"), "{error}");
+}
+
+fn access_action(text: &str) -> AccessAction {
+    match parse(text) {
+        Ok(Statement::Access(action)) => action,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn rights(role: Option<&str>, databases: Option<&[&str]>, grants: &[(&str, &str)]) -> Rights {
+    let grant = |(database, role): &(&str, &str)| {
+        ((*database).to_owned(), Some((*role).to_owned()).filter(|role| role != "none"))
+    };
+    Rights {
+        role: role.map(str::to_owned),
+        databases: databases.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+        grants: grants.iter().map(grant).collect(),
+    }
+}
+
+#[test]
+fn users_are_made_with_what_they_may_do() {
+    let file = || Some(NewPassword::File("ada.txt".into()));
+    let all = || rights(Some("owner"), Some(&["a", "b"]), &[("c", "reader"), ("d=e", "owner")]);
+    let table = [
+        ("create user", None, Rights::default(), None),
+        ("Create User ada", Some("ada"), Rights::default(), None),
+        ("create user ada --password-file ada.txt", Some("ada"), Rights::default(), file()),
+        (
+            "create user ada --role OWNER --databases a,b, --grant c=reader --grant d=e=owner",
+            Some("ada"),
+            all(),
+            None,
+        ),
+        (
+            "create user --role owner --databases 'a, b' ada --grant c=reader --grant d=e=owner",
+            Some("ada"),
+            all(),
+            None,
+        ),
+        ("create user ada --databases ''", Some("ada"), rights(None, Some(&[]), &[]), None),
+    ];
+    for (text, name, rights, password) in table {
+        let name = name.map(str::to_owned);
+        assert_eq!(
+            access_action(text),
+            AccessAction::CreateUser { name, rights, password },
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn users_are_changed_in_what_is_named() {
+    let alter = |rights, password, disabled| AccessAction::AlterUser {
+        name: "ada".into(),
+        rights,
+        password,
+        disabled,
+    };
+    let table = [
+        ("--role reader", alter(rights(Some("reader"), None, &[]), None, None)),
+        ("--databases *", alter(rights(None, Some(&["*"]), &[]), None, None)),
+        (
+            "--grant a=owner --grant b=none",
+            alter(rights(None, None, &[("a", "owner"), ("b", "none")]), None, None),
+        ),
+        ("--password --enable", alter(Rights::default(), Some(NewPassword::Ask), Some(false))),
+        ("--disable", alter(Rights::default(), None, Some(true))),
+    ];
+    for (text, expected) in table {
+        assert_eq!(access_action(&format!("alter user ada {text}")), expected, "{text}");
+    }
+}
+
+#[test]
+fn words_of_tokens_and_the_audit_log() {
+    let key = |role: Option<&str>, databases: Option<&[&str]>, days| {
+        let Rights { role, databases, .. } = rights(role, databases, &[]);
+        AccessAction::CreateKey { name: "ci".into(), role, databases, days }
+    };
+    let revoked = || AccessAction::RevokeToken("0f".into());
+    let query = AuditQuery {
+        limit: Some(5),
+        before: Some(9),
+        user: Some("ada".into()),
+        action: Some("login".into()),
+    };
+    let table = [
+        ("show users", AccessAction::ShowUsers),
+        ("show user ada", AccessAction::ShowUser("ada".into())),
+        ("drop user ada", AccessAction::DropUser("ada".into())),
+        ("show tokens", AccessAction::ShowTokens),
+        ("show keys", AccessAction::ShowTokens),
+        ("create key ci", key(None, None, None)),
+        (
+            "create key ci --role reader --databases a --days 30",
+            key(Some("reader"), Some(&["a"]), Some(30)),
+        ),
+        ("revoke token 0f", revoked()),
+        ("revoke token jettra_0f_secret", revoked()),
+        ("revoke key jettra_join_0f_secret", revoked()),
+        ("show audit", AccessAction::Audit(AuditQuery::default())),
+        ("show audit --action login --limit 5 --user ada --before 9", AccessAction::Audit(query)),
+    ];
+    for (text, expected) in table {
+        assert_eq!(access_action(text), expected, "{text}");
+    }
+    assert_eq!(cluster_action("cluster token"), ClusterAction::Token { hours: None });
+    assert_eq!(
+        cluster_action("federated token --hours 2"),
+        ClusterAction::Token { hours: Some(2) }
+    );
+}
+
+#[test]
+fn rights_that_are_none_are_refused() {
+    let table = [
+        ("create user ada --role boss", "there are admin, owner, writereader, reader"),
+        ("create user ada --grant shop", "such as shop=reader"),
+        ("create user ada --grant =reader", "such as shop=reader"),
+        ("create user ada --grant shop=admin", "no role for one database"),
+        ("create user ada --grant shop=none", "could take away"),
+        ("create user ada --grant a=owner --grant a=reader", "second grant"),
+        ("create user ada hunter2", "is too much"),
+        ("alter user ada", "say what to change"),
+        ("alter user ada --enable --disable", "given twice"),
+        ("alter user ada --password --password-file f", "given twice"),
+        ("alter user ada --explode", "--explode is unknown here"),
+        ("create key", "the name of the key is missing"),
+        ("revoke token", "the token is missing"),
+        ("show audit --limit many", "not a whole number"),
+    ];
+    for (text, expected) in table {
+        let error = parse(text).unwrap_err();
+        assert!(error.contains(expected) && error.contains("; write: "), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Turns results into text: tables, JSON, lines.
 
+mod access;
 mod changes;
 mod plan;
 mod report;
 
+pub(crate) use access::{audit, join_token, new_key, session, tokens, user, users};
 pub(crate) use changes::{batch, diff, event_line, history, transactions, versions, versions_text};
 pub(crate) use plan::plan;
 pub(crate) use report::{

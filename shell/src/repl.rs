@@ -3,6 +3,7 @@
 use crate::complete::LineHelper;
 use crate::failure::exit;
 use crate::lookup::lookup;
+use crate::parse::parse;
 use crate::print::{colours, printable, say};
 use crate::shell::{Flow, Shell};
 use jettra_driver::wire::HealthReply;
@@ -80,11 +81,11 @@ fn greet(shell: &mut Shell) {
     }
     let version = env!("CARGO_PKG_VERSION");
     say(&format!("Jettra shell {version}. Type help for commands, Tab completes.\n"));
-    match shell.session.user() {
-        Some(_) => {
+    match shell.session.is_somebody() {
+        true => {
             shell.execute("whoami", "");
         }
-        None => say("Not logged in. Type: login admin\n"),
+        false => say("Not logged in. Type: login admin\n"),
     }
 }
 
@@ -163,17 +164,27 @@ fn remember(editor: &mut LineEditor, path: Option<&PathBuf>, line: &str) {
     }
 }
 
-/// Whether a line may hold a password.
+/// Whether a line may hold a password or another secret.
 fn holds_secret(line: &str) -> bool {
+    if line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(is_token) {
+        return true;
+    }
     let first = line.split_whitespace().next().unwrap_or("").to_lowercase();
     let words = line.split_whitespace().count();
     match lookup(line).map(|(command, _)| command.names[0]) {
         Some("login") => words > 2,
         Some("password") => words > 1,
         Some("connect" | "connect node") => line.contains('@'),
+        // What is too much in them may be a password that is asked for, and not written there.
+        Some("create user" | "alter user") => parse(line).is_err(),
         Some(_) => false,
-        None => first.starts_with("log") || first.starts_with("pass"),
+        None => first.starts_with("log") || first.starts_with("pass") || line.contains("--pass"),
     }
+}
+
+/// `jettra_<id>_<secret>`
+fn is_token(word: &str) -> bool {
+    word.starts_with("jettra_") && word.matches('_').count() > 1
 }
 
 #[cfg(test)]
@@ -183,10 +194,22 @@ mod tests {
     #[test]
     fn lines_with_passwords_are_not_remembered() {
         let secret = ["login admin hunter2", "LOGIN a b", "password a b", "logn admin x"];
-        for line in secret.into_iter().chain(["connect http://a:b@h:1"]) {
+        let others = [
+            "connect http://a:b@h:1",
+            "create user ada hunter2",
+            "create user ada --password hunter2",
+            "alter user ada --password hunter2",
+            "atler user ada --password hunter2",
+            "revoke token jettra_0f_5ec2e7",
+            "jettra_join_0f_5ec2e7",
+            "insert keys {\"k\": \"jettra_0f_5ec2e7\"}",
+        ];
+        for line in secret.into_iter().chain(others) {
             assert!(holds_secret(line), "{line}");
         }
-        for line in ["login admin", "password", "find users", "connect http://h:1"] {
+        let plain = ["login admin", "password", "find users", "connect http://h:1"];
+        let users = ["create user ada --role owner", "alter user ada --password", "use jettra_x"];
+        for line in plain.into_iter().chain(users) {
             assert!(!holds_secret(line), "{line}");
         }
     }

@@ -1,5 +1,6 @@
 //! Runs statements against the cluster.
 
+mod access;
 mod account;
 mod catalog;
 mod cluster;
@@ -15,7 +16,7 @@ use crate::ask;
 use crate::failure::Failure;
 use crate::lookup::lookup;
 use crate::parse::{Command, EXAMPLES, GROUPS};
-use crate::print::{Format, Mode, Output};
+use crate::print::{self, Format, Mode, Output};
 use crate::statement::{CatalogAction, ShellAction, Statement, StructureAction, VersionAction};
 use jettra_driver::{Client, Collection, ReadLevel, Transaction};
 use serde_json::{Value, json};
@@ -24,6 +25,26 @@ use std::time::Duration;
 /// Result of a statement.
 pub(crate) type Ran = Result<Output, Failure>;
 
+/// What proves who is calling.
+#[derive(Clone)]
+pub(crate) enum Credentials {
+    /// A user with a password.
+    Password {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// The secret of an API key.
+    ApiKey(String),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials") // no secret in a message by mistake
+    }
+}
+
 /// Where the shell is connected, and as whom.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
@@ -31,8 +52,8 @@ pub(crate) struct Connection {
     pub(crate) seeds: Vec<String>,
     /// Talk to one node only.
     pub(crate) stay: bool,
-    /// User and password.
-    pub(crate) credentials: Option<(String, String)>,
+    /// What proves who is calling.
+    pub(crate) credentials: Option<Credentials>,
     /// Longest time of one call.
     pub(crate) deadline: Duration,
 }
@@ -42,7 +63,8 @@ impl Connection {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let builder = Client::builder().seeds(self.seeds.clone()).deadline(self.deadline);
         let builder = match &self.credentials {
-            Some((user, password)) => builder.credentials(user, password),
+            Some(Credentials::Password { user, password }) => builder.credentials(user, password),
+            Some(Credentials::ApiKey(key)) => builder.api_key(key),
             None => builder,
         };
         let builder = if self.stay { builder.stay_on_seed() } else { builder };
@@ -106,10 +128,17 @@ impl Session {
         self.database.as_deref()
     }
 
-    /// The user this session logs in as.
+    /// The user this session logs in as, if it is one with a password.
     pub(crate) fn user(&self) -> Option<&str> {
-        let (user, _) = self.connection.credentials.as_ref()?;
-        Some(user)
+        match self.connection.credentials.as_ref()? {
+            Credentials::Password { user, .. } => Some(user),
+            Credentials::ApiKey(_) => None,
+        }
+    }
+
+    /// Whether calls prove who makes them.
+    pub(crate) fn is_somebody(&self) -> bool {
+        self.connection.credentials.is_some()
     }
 
     /// How to print.
@@ -128,12 +157,13 @@ impl Session {
             Statement::Login { user, password } => self.login(user, password).await,
             Statement::Logout => self.logout().await,
             Statement::Password(pair) => self.change_password(pair).await,
-            Statement::Session => Ok(record(&self.client.session().await?)),
+            Statement::Session => Ok(print::session(&self.client.session().await?)),
             Statement::Health => self.health().await,
             Statement::OpenApi => {
                 let answer = self.client.openapi().await?;
                 Ok(Output::Report { text: format!("{answer:#}"), answer })
             }
+            Statement::Access(action) => self.access(action).await,
             Statement::Cluster(action) => self.cluster(action).await,
             Statement::Documents { collection, moment, action } => {
                 self.documents(&collection, moment, action).await
@@ -227,7 +257,8 @@ fn may_stand_in_transaction(statement: &Statement) -> bool {
         | Statement::Login { .. }
         | Statement::Logout
         | Statement::Password(_)
-        | Statement::Batch(_) => false,
+        | Statement::Batch(_)
+        | Statement::Access(_) => false,
         Statement::Catalog(action) => {
             matches!(action, Use(_) | ShowDatabases | ShowCollections | Hash(_))
         }
@@ -239,10 +270,6 @@ fn may_stand_in_transaction(statement: &Statement) -> bool {
         }
         _ => true,
     }
-}
-
-fn record(value: &impl serde::Serialize) -> Output {
-    Output::Record(json!(value))
 }
 
 fn done(text: String) -> Ran {
@@ -355,6 +382,8 @@ mod tests {
             "batch {}",
             "login ada",
             "logout",
+            "show users",
+            "create key k",
             "connect http://h:1",
         ];
         let table = inside.map(|text| (text, true));

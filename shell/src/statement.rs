@@ -5,8 +5,9 @@ use jettra_driver::wire::{
     AggregateBody, BatchBody, BulkBody, CountBody, DeleteBody, FindAndModifyBody, ReplaceBody,
     SchemaBody, UpdateBody, ValidateBody, VersionsBody,
 };
-use jettra_driver::{DocumentId, Find, IndexOptions, ReadLevel, Watch};
+use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, Watch};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// One statement.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub(crate) enum Statement {
     Health,
     /// The description of the interface for programs.
     OpenApi,
+    /// Something about users, tokens and who did what.
+    Access(AccessAction),
     /// Something about databases and collections.
     Catalog(CatalogAction),
     /// Something about the documents of one collection, as it is or as it was.
@@ -45,6 +48,59 @@ pub(crate) enum Statement {
     Cluster(ClusterAction),
     /// Something the shell does by itself.
     Shell(ShellAction),
+}
+
+/// What to do with users, their tokens and the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum AccessAction {
+    /// List the users.
+    ShowUsers,
+    /// Show one.
+    ShowUser(String),
+    /// Make one; asks for what is not given.
+    CreateUser { name: Option<String>, rights: Rights, password: Option<NewPassword> },
+    /// Change one.
+    AlterUser {
+        name: String,
+        rights: Rights,
+        password: Option<NewPassword>,
+        disabled: Option<bool>,
+    },
+    /// Delete one.
+    DropUser(String),
+    /// List sessions and API keys.
+    ShowTokens,
+    /// Make an API key of one's own, which ends after so many days.
+    CreateKey {
+        name: String,
+        role: Option<String>,
+        databases: Option<Vec<String>>,
+        days: Option<u64>,
+    },
+    /// End a session, an API key or a join token.
+    RevokeToken(String),
+    /// Show who did what.
+    Audit(AuditQuery),
+}
+
+/// What a user may do, as far as a statement says so.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Rights {
+    /// The role.
+    pub(crate) role: Option<String>,
+    /// The databases that it holds for.
+    pub(crate) databases: Option<Vec<String>>,
+    /// Roles in single databases; `None` takes that of a database away.
+    pub(crate) grants: BTreeMap<String, Option<String>>,
+}
+
+/// Where a new password comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NewPassword {
+    /// The person types it, twice.
+    Ask,
+    /// The first line of this file.
+    File(String),
 }
 
 /// What to do with databases and collections.
@@ -197,6 +253,8 @@ pub(crate) enum ClusterAction {
     Nodes,
     /// The leader.
     Leader,
+    /// Make a token with which a node can join, for so many hours.
+    Token { hours: Option<u64> },
     /// Admit a node.
     Register { url: String, description: Option<String> },
     /// Remove a node.

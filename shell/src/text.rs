@@ -12,7 +12,7 @@ pub(crate) fn is_statement(text: &str) -> bool {
     let first = first_words(text);
     let first: Vec<&str> = first.iter().map(String::as_str).collect();
     match first.as_slice() {
-        ["SELECT" | "WITH" | "EXPLAIN" | "ALTER", ..]
+        ["SELECT" | "WITH" | "EXPLAIN", ..]
         | ["INSERT", "INTO", ..]
         | ["FIND" | "COUNT" | "AGGREGATE" | "UPDATE" | "DELETE", "IN", ..]
         | ["DELETE", "FROM", ..]
@@ -24,6 +24,9 @@ pub(crate) fn is_statement(text: &str) -> bool {
         | ["SHOW", "INDEXES", ..]
         | ["RENAME", "TABLE", ..]
         | ["RENAME", "COLLECTION", _, "TO", _, ..] => true,
+        // `alter user` is a command, also while it is being typed.
+        ["ALTER", what, ..] => !"USER".starts_with(what),
+        ["ALTER"] => true,
         ["CREATE" | "DROP", "INDEX", _, "ON", collection, ..] => !collection.starts_with("--"),
         _ => false,
     }
@@ -254,6 +257,8 @@ mod tests {
             "drop index users by_a",
             "drop index users on",
             "show dbs",
+            "alter user ada --disable",
+            "alter us",
             "rename collection a to",
             "sql SELECT 1",
         ];

@@ -40,6 +40,11 @@ VALUES = {
     "keys": [{"n": 1}, {"name": -1, "n": 1}],
     "schema": [{"type": "object"}, {"properties": {"n": {"type": "number"}}}],
     "definition": [{"name": "string"}],
+    "role": ["admin", "owner", "writereader", "reader"],
+    "allowed_dbs": [["*"], ["shop"]],
+    "databases": [["shop"]],
+    "grants": [{"shop": "reader"}],
+    "password": ["a fine long password"],
     "command": [
         "SELECT * FROM stock WHERE n > 1",
         "INSERT INTO stock (n) VALUES (7)",
@@ -51,13 +56,16 @@ VALUES = {
     ],
 }
 
-# What the other calls need stays.
-KEPT = ("shop", "stock", "made")
+# What the other calls need stays: the data, and the user that makes them.
+KEPT = ("shop", "stock", "made", "admin")
 TAKES_AWAY = (
     ("DELETE", "/api/dbs"),
     ("DELETE", "/api/cols"),
     ("POST", "/api/dbs/rename"),
     ("POST", "/api/cols/rename"),
+    ("DELETE", "/api/users"),
+    ("PATCH", "/api/v1/users/{user}"),
+    ("DELETE", "/api/v1/users/{user}"),
 )
 
 
@@ -94,11 +102,16 @@ def meaningful(value, seed):
 def map_query(context, query):
     if not query:
         return query
-    for name in ("name", "collection"):
+    for name in ("name", "collection", "id"):
         query = spared(context, query, name)
     if number(query) % 4:
         query = {name: value for name, value in query.items() if name not in RARE}
     return query
+
+
+@schemathesis.hook
+def map_path_parameters(context, path_parameters):
+    return spared(context, path_parameters or {}, "user")
 
 
 @schemathesis.hook

@@ -154,7 +154,8 @@ async fn a_list_of_values_is_no_body() {
     for body in [json!([]), json!([{"n": 1}])] {
         node.http().post(count, &body).await.refused(400, "invalid_body");
     }
-    node.http().json("PATCH", "/api/v1/databases/shop/collections/stock/documents/1", &json!([]))
+    node.http()
+        .json("PATCH", "/api/v1/databases/shop/collections/stock/documents/1", &json!([]))
         .await
         .refused(400, "invalid_body");
 }

@@ -1,6 +1,6 @@
 //! The shell as scripts use it: statements, output, exit codes, and clusters for development.
 
-use jettra_tests::{Bed, Cluster, PASSWORD, free_port, program};
+use jettra_tests::{ADMIN, Bed, Cluster, PASSWORD, free_port, program};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -112,6 +112,91 @@ async fn exit_codes_tell_what_went_wrong() {
         let ended = jettra(dir, password, &arguments, "").await;
         assert_eq!(ended.code, code, "{arguments:?}: {} {}", ended.out, ended.err);
         assert_eq!(ended.err.is_empty(), code == Some(0), "{arguments:?}: {}", ended.err);
+    }
+}
+
+/// Users and keys without anybody at the terminal: passwords and keys come from files.
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_keys_are_managed_from_scripts() {
+    let cluster = Cluster::start("shell-users", 2).await;
+    let (dir, url) = (cluster.bed.dir(), cluster.nodes[1].url());
+    let file = |name: &str, text: &str| {
+        std::fs::write(dir.join(name), format!("{text}\n")).expect("a file is written");
+    };
+    file("ada.txt", "adas-own-password");
+    file("ada2.txt", "adas-other-password");
+    let run = async |arguments: &[&str], code: i32| {
+        let arguments = [&["--url", &url, "-m", "json", "-y"], arguments].concat();
+        let ended = jettra(dir, Some(PASSWORD), &arguments, "").await;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {} {}", ended.out, ended.err);
+        ended
+    };
+    let admin = async |text: &str| -> Value {
+        let ended = run(&["-e", text], 0).await;
+        serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{text}: {}", ended.out))
+    };
+    let refused = async |text: &str| run(&["-e", text], 1).await.err;
+
+    admin("create db shop").await;
+    let error = refused("create user ada").await;
+    assert!(error.contains("--password-file"), "{error}");
+    admin("create user ada --databases shop --password-file ada.txt").await;
+    let error = refused("create user ada --password-file ada.txt").await;
+    assert!(error.contains("alter user"), "{error}");
+    let users = admin("show users").await;
+    assert_eq!(users[0]["username"], "ada", "{users}");
+    assert_eq!((&users[0]["role"], &users[0]["allowed_dbs"]), (&json!("reader"), &json!(["shop"])));
+
+    let ada = ["--user", "ada", "--password-file", "ada.txt"];
+    let who = run(&[&ada[..], &["-e", "whoami"]].concat(), 0).await;
+    let who: Value = serde_json::from_str(&who.out).expect("JSON");
+    assert_eq!(who["allowed_dbs"], json!(["shop"]), "{who}");
+    let made = run(&[&ada[..], &["-e", "create key ci --days 1"]].concat(), 0).await;
+    let made: Value = serde_json::from_str(&made.out).expect("JSON");
+    let secret = made["token"].as_str().expect("a secret");
+    file("key.txt", secret);
+    let key = |text: &'static str| ["--api-key-file", "key.txt", "-e", "use shop", "-e", text];
+    run(&key("show collections"), 0).await;
+    run(&key("create col c"), 1).await;
+    run(&key("show users"), 1).await;
+    admin("alter user ada --grant shop=writereader --password-file ada2.txt").await;
+    run(&[&ada[..], &["-e", "whoami"]].concat(), 4).await;
+    run(&key("create col c"), 0).await;
+    let tokens = admin("show tokens").await;
+    let tokens = tokens.as_array().expect("a list");
+    let token = tokens.iter().find(|token| token["name"] == "ci").expect("the key");
+    assert!(!json!(tokens).to_string().contains(secret), "{tokens:?}");
+    assert!(admin("alter user ada --disable").await["status"].is_string());
+    run(&key("show dbs"), 4).await;
+    admin("alter user ada --enable --grant shop=none").await;
+    assert_eq!(admin("show user ada").await["grants"], json!({}));
+    run(&key("show collections"), 0).await;
+    admin(&format!("revoke token {}", token["id"].as_str().expect("an id"))).await;
+    run(&key("show dbs"), 4).await;
+    assert!(refused(&format!("revoke token {secret}")).await.contains("show tokens"));
+    admin("drop user ada").await;
+    assert!(refused("show user ada").await.contains("show users"));
+    assert!(refused(&format!("alter user {ADMIN} --disable")).await.contains("admin"));
+
+    let actions = |entries: Value| -> Vec<String> {
+        let entries = entries.as_array().expect("a list").clone();
+        entries.iter().map(|entry| entry["action"].as_str().expect("a text").to_owned()).collect()
+    };
+    let all = actions(admin("show audit").await);
+    for action in ["user_create", "user_update", "user_delete", "token_create", "token_revoke"] {
+        assert!(all.iter().any(|done| done == action), "{action}: {all:?}");
+    }
+    assert_eq!(actions(admin("show audit --action user_create").await), ["user_create"]);
+    assert_eq!(actions(admin("show audit --limit 2").await), all[..2]);
+
+    let made = admin("cluster token --hours 2").await;
+    let command = made["command"].as_str().expect("a command");
+    let token = made["token"].as_str().expect("a token");
+    let leader = cluster.nodes[0].url();
+    assert!(command.starts_with("jettradb --distributed "), "{command}");
+    assert!(command.contains(&format!("--peers {leader} --join-token {token}")), "{command}");
+    for node in &cluster.nodes {
+        assert!(!node.log().contains(secret) && !node.log().contains("adas-own"), "{}", node.name);
     }
 }
 

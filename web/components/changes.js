@@ -35,3 +35,6 @@ export const operationWord = (operation) => html`<span class="status ${TONES[ope
 /** A time of the server as the person's clock shows it. */
 export const when = (iso) => (iso ? html`<time datetime=${iso} title=${iso}>${new Date(iso).toLocaleString(undefined,
   { dateStyle: 'medium', timeStyle: 'medium' })}</time>` : '–');
+
+/** A time in milliseconds since 1970, likewise. */
+export const whenMs = (ms) => when(new Date(ms).toISOString());

@@ -23,7 +23,7 @@ export function transactionBar(transaction) {
 const seconds = (ms) => `${Math.ceil(ms / 1000)} s`;
 
 /** Begins a transaction for the documents of the page; nothing while one is open. */
-export const beginButton = (app) => (app.transaction.open || !app.canWrite() ? nothing : html`
+export const beginButton = (app) => (app.transaction.open || !app.may('writereader') ? nothing : html`
   <button type="button" data-testid="transaction-begin"
     title="What is written from now on is seen by nobody else until it is committed"
     @click=${() => app.transaction.begin(app.session.username)}>Begin transaction</button>`);

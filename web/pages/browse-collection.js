@@ -24,7 +24,7 @@ export class CollectionPane {
     };
   }
 
-  /** `place` is `{db, col, tab, canWrite}`. */
+  /** `place` is `{db, col, tab, canWrite, canOwn}`. */
   open(place, parameters) {
     this.place = place;
     const tab = Object.hasOwn(TABS, place.tab ?? '') ? place.tab : DEFAULT;
@@ -52,7 +52,7 @@ export class CollectionPane {
       <div><h1><a class="back" href=${address('browse', db)}
         aria-label="Back to the collections">${icon('prev')}</a>
         <span class="muted">${db} /</span> ${col}</h1>${this.info.view()}</div>
-      ${canWrite ? pane.action?.() ?? nothing : html`<span class="tag">read-only</span>`}
+      ${canWrite ? pane.action?.() ?? nothing : html`<span class="tag" data-testid="read-only">read-only</span>`}
     </div>`;
   }
 

@@ -16,7 +16,7 @@ export class IndexesPane {
 
   load() {} // the figures bring the indexes
 
-  action() { return addButton('index-add', 'Create index', this.#add); }
+  action() { return this.place.canOwn ? addButton('index-add', 'Create index', this.#add) : nothing; }
 
   #add = async () => {
     const name = await addIndex(this.place);
@@ -49,11 +49,11 @@ export class IndexesPane {
     if (!info.indexes.length) {
       return emptyState('No indexes yet', html`An index lets queries find documents by their fields
         without reading all of them. By <code>_id</code> they are found anyway.`,
-        this.place.canWrite && addButton('empty-index-add', 'Create the first index', this.#add));
+        this.place.canOwn && addButton('empty-index-add', 'Create the first index', this.#add));
     }
     return html`${tableBox('Indexes table', html`<table class="docs" data-testid="index-table">
       <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
-        ${this.place.canWrite ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}
+        ${this.place.canOwn ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}
       </tr></thead>
       <tbody>${info.indexes.map((index) => this.#row(index))}</tbody></table>`)}${note}`;
   }
@@ -65,7 +65,7 @@ export class IndexesPane {
       <td><div>${fields(index.get('keys'))}</div></td>
       <td data-testid="index-state">${state(index)}</td><td>${kind(index)}</td>
       <td class="num">${count(index.get('entries'))}</td>
-      ${this.place.canWrite ? html`<td class="row-actions">
+      ${this.place.canOwn ? html`<td class="row-actions">
         ${iconButton('trash', `Drop index ${name}`, 'index-drop', () => this.#drop(name))}</td>` : nothing}</tr>`;
   }
 }

@@ -91,14 +91,14 @@ export class RulesPane {
   }
 
   #rules() {
-    const { col, canWrite } = this.place;
+    const { col, canOwn } = this.place;
     const all = rulesIn(this.found.documents);
     const own = all.filter((rule) => rule.col === col);
     const others = all.filter((rule) => rule.col !== col && targetOf(rule.rule) === col);
     const system = col.startsWith('_');
     return html`<section class="card section" aria-labelledby="rules-title">
       <div class="section-head"><h2 id="rules-title">Rules</h2>
-        ${canWrite && !system ? addButton('rule-add', 'Add rule', this.#add) : nothing}</div>
+        ${canOwn && !system ? addButton('rule-add', 'Add rule', this.#add) : nothing}</div>
       ${own.length ? html`<ul class="rules">${own.map((rule) => this.#rule(rule))}</ul>`
         : html`<p class="muted" data-testid="rules-none">${system
           ? 'Collections of the system have no rules.' : 'No rules yet.'}</p>`}
@@ -111,7 +111,7 @@ export class RulesPane {
   #rule(rule) {
     return html`<li data-testid="rule-row" data-field=${rule.field}>
       <span><code>${rule.field}</code> must be ${meaning(rule.rule)}</span>
-      ${this.place.canWrite ? iconButton('trash', `Delete the rule of ${rule.field}`, 'rule-delete',
+      ${this.place.canOwn ? iconButton('trash', `Delete the rule of ${rule.field}`, 'rule-delete',
         () => this.#drop(rule)) : nothing}</li>`;
   }
 

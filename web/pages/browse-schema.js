@@ -26,7 +26,7 @@ export function schemaCard(place, schema, changed) {
   return html`<section class="card section" aria-labelledby="schema-title">
     <div class="section-head"><h2 id="schema-title">JSON Schema
       ${text ? html`<span class="tag" data-testid="schema-mode">${schema.get('mode')}</span>` : nothing}</h2>
-      ${place.canWrite ? html`<div class="row">
+      ${place.canOwn ? html`<div class="row">
         ${text ? html`<button type="button" class="small" data-testid="schema-edit" @click=${edit}>Edit</button>
           <button type="button" class="small danger-text" data-testid="schema-remove"
             @click=${remove}>Remove</button>`

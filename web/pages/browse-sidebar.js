@@ -3,6 +3,7 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { SYSTEM, collections, databases } from '../api.js';
 import { askName, openDialog } from '../components/dialog.js';
 import { address, icon, iconButton, toastDone } from '../components/ui.js';
+import { mayCreateDatabase } from '../rights.js';
 
 export class Sidebar {
   databases = null; // [{name, engine}], null until known
@@ -50,6 +51,11 @@ export class Sidebar {
     await this.reload();
   }
 
+  /** Whether there is a database that the person may create. */
+  get canAdd() {
+    return mayCreateDatabase(this.app.session, this.databases?.map(({ name }) => name) ?? []);
+  }
+
   addDatabase = () => askName('New database', 'Create', '', async (name) => {
     mustBeNew(name, (await databases.list()).map((database) => database.name));
     await databases.create(name);
@@ -83,21 +89,21 @@ export class Sidebar {
   });
 
   view(place) {
-    const canWrite = this.app.canWrite();
     return html`<aside class="side" aria-label="Databases">
       <div class="side-head"><h2>Databases</h2>
-        ${canWrite ? iconButton('plus', 'New database', 'db-add', this.addDatabase) : nothing}
+        ${this.canAdd ? iconButton('plus', 'New database', 'db-add', this.addDatabase) : nothing}
         ${iconButton('refresh', 'Reload the list', 'tree-reload', this.reload)}</div>
       ${this.reads.chooser()}
       ${this.error ? this.reads.errorBox(this.error, 'tree', this.reload) : nothing}
       ${this.databases || this.error ? nothing : html`<p class="muted">Loading…</p>`}
-      <ul class="tree">${this.databases?.map(({ name }) => this.#databaseItem(name, place, canWrite))}</ul>
+      <ul class="tree">${this.databases?.map(({ name }) => this.#databaseItem(name, place))}</ul>
     </aside>`;
   }
 
-  #databaseItem(db, place, canWrite) {
+  #databaseItem(db, place) {
     const system = db === SYSTEM;
-    const writable = canWrite && !system;
+    const writable = !system && this.app.may('writereader', db);
+    const owned = !system && this.app.may('owner', db);
     return html`<li>
       <div class="tree-row" data-testid="db-item" data-name=${db}>
         <a href=${address('browse', db)} aria-current=${place.db === db && !place.col ? 'page' : nothing}>
@@ -105,22 +111,22 @@ export class Sidebar {
           ${system ? html`<span class="tag">read-only</span>` : nothing}</a>
         ${writable ? html`<span class="tree-actions">
           ${iconButton('plus', `New collection in ${db}`, 'col-add', () => this.addCollection(db))}
-          ${iconButton('pencil', `Rename database ${db}`, 'db-rename', () => this.#renameDatabase(db))}
-          ${iconButton('trash', `Drop database ${db}`, 'db-drop', () => this.#dropDatabase(db))}
+          ${owned ? [iconButton('pencil', `Rename database ${db}`, 'db-rename', () => this.#renameDatabase(db)),
+            iconButton('trash', `Drop database ${db}`, 'db-drop', () => this.#dropDatabase(db))] : nothing}
         </span>` : nothing}
       </div>
       ${place.db === db ? html`<ul>${this.collections?.map((col) =>
-        this.#collectionItem(db, col, place, writable))}</ul>` : nothing}
+        this.#collectionItem(db, col, place, owned))}</ul>` : nothing}
     </li>`;
   }
 
-  #collectionItem(db, col, place, writable) {
+  #collectionItem(db, col, place, owned) {
     const rename = () => this.#renameCollection(db, col);
     const drop = () => this.#dropCollection(db, col);
     return html`<li class="tree-row" data-testid="col-item" data-name=${col}>
       <a href=${address('browse', db, col)} aria-current=${place.col === col ? 'page' : nothing}>
         <span class="name">${col}</span></a>
-      ${writable ? html`<span class="tree-actions">
+      ${owned ? html`<span class="tree-actions">
         ${iconButton('pencil', `Rename collection ${col}`, 'col-rename', rename)}
         ${iconButton('trash', `Drop collection ${col}`, 'col-drop', drop)}</span>` : nothing}
     </li>`;

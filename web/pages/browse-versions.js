@@ -79,11 +79,11 @@ export class VersionsPane {
   }
 
   #settingsCard() {
-    const { settings, place: { canWrite } } = this;
+    const { settings, place: { canOwn } } = this;
     const { enabled } = settings;
     return html`<section class="card section" aria-labelledby="versions-title">
       <div class="section-head"><h2 id="versions-title">Former documents</h2>
-        ${canWrite ? html`<div class="row">
+        ${canOwn ? html`<div class="row">
           <button type="button" class=${enabled ? '' : 'primary'} data-testid="versions-keep"
             @click=${this.#keep}>${enabled ? 'Change bounds' : 'Keep versions'}</button>
           ${enabled ? html`<button type="button" class="danger-text" data-testid="versions-off"

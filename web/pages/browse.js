@@ -13,7 +13,8 @@ export function browsePage(app) {
 
   function place() {
     const [db, col, tab] = app.route.path;
-    return { db, col, tab, canWrite: db !== SYSTEM && app.canWrite() };
+    const may = (role) => db !== undefined && db !== SYSTEM && app.may(role, db);
+    return { db, col, tab, canWrite: may('writereader'), canOwn: may('owner') };
   }
 
   function routed() {
@@ -29,7 +30,7 @@ export function browsePage(app) {
     return html`<div class="browse ${col ? 'has-col' : ''}">
       ${tree.view(place())}
       <section class="pane" aria-label="Collection">
-        ${reads.notice()}${col ? pane.view() : noCollection(tree, db, app.canWrite())}</section>
+        ${reads.notice()}${col ? pane.view() : noCollection(tree, place())}</section>
     </div>`;
   }
 
@@ -39,18 +40,21 @@ export function browsePage(app) {
 }
 
 /** What to show beside the tree while no collection is open. */
-function noCollection(tree, db, canWrite) {
+function noCollection(tree, { db, canWrite }) {
   if (!tree.databases) return '';
   const names = tree.databases.map(({ name }) => name);
   if (!db) {
-    return names.some((name) => name !== SYSTEM)
-      ? emptyState('Choose a database', 'Its collections appear on the left.')
-      : emptyState('No databases yet', 'A database holds collections of JSON documents.',
-        canWrite && addButton('empty-db-add', 'Create a database', tree.addDatabase));
+    if (names.some((name) => name !== SYSTEM)) {
+      return emptyState('Choose a database', 'Its collections appear on the left.');
+    }
+    return tree.canAdd
+      ? emptyState('No databases yet', 'A database holds collections of JSON documents.',
+        addButton('empty-db-add', 'Create a database', tree.addDatabase))
+      : emptyState('No databases', 'There is none that you may read. An administrator can change that.');
   }
   if (!names.includes(db)) {
     return emptyState('No such database',
-      html`There is no database <code>${db}</code>. Choose one on the left.`);
+      html`There is no database <code>${db}</code> that you may read. Choose one on the left.`);
   }
   if (tree.collections?.length || db === SYSTEM) {
     return emptyState('Choose a collection', html`Pick a collection of <code>${db}</code> on the left.`);

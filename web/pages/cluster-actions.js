@@ -1,8 +1,9 @@
 /** Changes to the cluster: which a node allows, and the dialog that explains each first. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { cluster } from '../api.js';
+import { cluster, tokens } from '../api.js';
 import { openDialog } from '../components/dialog.js';
 import { impact, verdict } from '../components/quorum.js';
+import { showSecret } from '../components/secret.js';
 import { toastDone } from '../components/ui.js';
 
 const LOST_QUORUM = 'would_lose_quorum';
@@ -111,6 +112,30 @@ export async function addNode(data) {
       cluster.register(description.trim() ? { url, description: description.trim() } : { url }),
   });
   if (done) toastDone('The node is registered and catches up now.');
+}
+
+const HOUR_MS = 3_600_000;
+const HOURS = [[1, 'an hour'], [24, 'a day'], [168, 'a week']];
+
+/** Makes a token with which a node can join, and shows the command that starts the node. */
+export async function addToken(data) {
+  const made = await openDialog({
+    title: 'Make a join token',
+    submitLabel: 'Make token',
+    testid: 'join-dialog',
+    body: () => html`
+      <p>One new node can join with it without knowing the secret of the cluster, and without being added
+        here.</p>
+      <label>It holds for <select name="hours" data-testid="join-hours">${HOURS.map(([hours, text]) => html`
+        <option value=${hours}>${text}</option>`)}</select></label>`,
+    submit: ({ hours }) => tokens.createJoin({ expires_in_ms: Number(hours) * HOUR_MS }),
+  });
+  if (!made) return;
+  const leader = data.nodes.find((node) => leads(node, data)) ?? data.nodes.find(({ id }) => id === data.nodeId);
+  await showSecret('The join token', made.token, html`<p>Start the new node with it:</p>
+    <pre tabindex="0" data-testid="join-command">jettradb --distributed --peers ${leader.url} --join-token ${made.token} --port 8080 --data-dir data</pre>
+    <p class="muted">On another machine, add <code>--host</code> and <code>--advertise-url</code> with its
+      address.</p>`);
 }
 
 function preview(data, action, node) {

@@ -60,7 +60,7 @@ export class OpenTransactions {
 
   #content() {
     if (!this.list.length) return html`<p class="muted" data-testid="transactions-none">None is open.</p>`;
-    const mayEnd = this.app.canWrite();
+    const mayEnd = this.app.may('writereader');
     return tableBox('Open transactions', html`<table class="docs" data-testid="transactions-table">
       <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
         ${mayEnd ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}</tr></thead>

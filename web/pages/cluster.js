@@ -3,7 +3,7 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { cluster } from '../api.js';
 import { figuresOf } from '../components/quorum.js';
 import { addButton, errorBox, fact } from '../components/ui.js';
-import { addNode, act } from './cluster-actions.js';
+import { addNode, addToken, act } from './cluster-actions.js';
 import { duration, nodeCard } from './cluster-node.js';
 import { OpenTransactions } from './cluster-transactions.js';
 
@@ -56,7 +56,10 @@ export function clusterPage(app) {
     const add = () => addNode(data).then(poll);
     return html`
       <div class="heading"><h1>Cluster</h1>
-        ${admin && data?.enabled ? addButton('cluster-add', 'Add node', add, stale) : nothing}</div>
+        ${admin && data?.enabled ? html`<div class="row">
+          <button type="button" ?disabled=${stale} data-testid="cluster-token"
+            @click=${() => addToken(data)}>Join token</button>
+          ${addButton('cluster-add', 'Add node', add, stale)}</div>` : nothing}</div>
       ${healthPanel(data, error, stale, age)}
       ${error ? errorBox(error, 'cluster-error',
         html`<span class="muted">Trying again every second</span>`) : nothing}

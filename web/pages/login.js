@@ -32,8 +32,8 @@ export function loginPage(app) {
     error = null;
     app.update();
     try {
-      const { role } = await session.login(username, password);
-      app.signIn({ username, role });
+      await session.login(username, password);
+      app.signIn(await session.get());
     } catch (cause) {
       error = cause;
     }

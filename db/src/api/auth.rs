@@ -1,18 +1,16 @@
 //! Logging in and out, and the own password.
 
+use super::audit;
 use super::call::Call;
 use super::reply::Reply;
-use crate::auth::{bad_credentials, session};
-use crate::engine::command::{Command, PutMode};
-use crate::engine::system;
+use crate::auth::{Caller, User, bad_credentials, not_authenticated, token};
+use crate::engine::command::{Command, UserUpdate};
 use crate::error::{Error, Kind, Result};
 use crate::raft::groups::now_ms;
 use base64::Engine;
-use jettra_driver::DocumentId;
-use jettra_driver::wire::{LoginReply, SessionReply};
+use jettra_driver::wire::{LoginReply, SessionReply, TokenKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 use std::rc::Rc;
 
 /// A name and what proves it.
@@ -35,29 +33,50 @@ pub(super) struct NewPassword {
     new_password: String,
 }
 
+/// The user with this name and password. A wrong password is noted in the audit log.
+pub(super) async fn verify(call: &Call, name: &str, password: &str) -> Result<User> {
+    let address = call.from.as_deref().unwrap_or_default();
+    let verified = call.app.passwords.verify(call.group()?, name, password, address).await;
+    if let Err(error) = &verified
+        && matches!(error.kind, Kind::BadCredentials | Kind::UserDisabled)
+    {
+        let caller = Caller { user: None, from: call.from.clone() };
+        audit::note(call, caller, "login_failed", name, error.kind.code());
+    }
+    verified
+}
+
 /// `POST /api/login`: the ancestor's token, and a session cookie for the page.
 pub async fn login(call: Rc<Call>) -> Result<Reply> {
     let given: Credentials = call.json()?;
-    let (group, config) = (call.group()?, &call.cluster().config);
-    let user = call.app.passwords.verify(group, &given.username, &given.password).await?;
-    session::remove_ended(group, now_ms()).await?;
-    let token = session::create(group, &user.name, now_ms(), config.session_hours).await?;
+    let (group, hours) = (call.group()?, call.cluster().config.session_hours);
+    group.wait_ready().await?;
+    let user = verify(&call, &given.username, &given.password).await?;
+    let (text, mut document) = token::make(TokenKind::Session, &user.name, now_ms())?;
+    document.expires_ms = Some(document.created_ms + hours * 3_600_000);
+    let caller = Caller { user: Some(user.name.clone()), from: call.from.clone() };
+    let applied = group.propose(caller.proposes(Command::CreateToken(Box::new(document)))).await?;
+    // The next call with the cookie may come to this node at once.
+    group.wait_visible(applied.index).await?;
     let pair = format!("{}:{}", given.username, given.password);
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
-    let cookie = session_cookie(&token, config.session_hours * 3600);
-    Ok(Reply::json(&LoginReply { token: basic, role: Some(user.role) })
-        .header("set-cookie", cookie)
-        .header("cache-control", "no-store"))
+    Ok(Reply::json(&LoginReply { token: basic, role: user.role_name() })
+        .header("set-cookie", session_cookie(&text, hours * 3600))
+        .header("cache-control", "no-store")
+        .at(applied.index))
 }
 
 fn session_cookie(token: &str, seconds: u64) -> String {
-    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}", session::COOKIE)
+    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}", token::COOKIE)
 }
 
 /// `POST /api/logout`
 pub async fn logout(call: Rc<Call>) -> Result<Reply> {
-    if let Some(token) = &call.session {
-        session::end(call.group()?, token).await?;
+    if call.session.is_some()
+        && let Some((id, _)) = &call.user()?.seen.token
+    {
+        let command = Command::RevokeToken { id: id.clone(), user: None };
+        call.propose_here(command).await?;
     }
     Ok(Reply::status("logged out").header("set-cookie", session_cookie("", 0)))
 }
@@ -65,47 +84,55 @@ pub async fn logout(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/v1/session`
 pub async fn session(call: Rc<Call>) -> Result<Reply> {
     let user = call.user()?;
+    let rights = &user.rights;
+    let grants = rights.grants.iter();
     Ok(Reply::json(&SessionReply {
         username: user.name.clone(),
-        role: Some(user.role.clone()),
-        allowed_dbs: vec![jettra_driver::wire::ALL_DATABASES.into()],
-        grants: Default::default(),
+        role: user.role_name(),
+        allowed_dbs: rights.databases_only.clone().unwrap_or_else(|| rights.databases.clone()),
+        grants: grants.map(|(name, role)| (name.clone(), role.name().to_owned())).collect(),
     }))
 }
 
-/// `POST /api/change-password`. A session proves less than a password, so it must give the
-/// old one; HTTP Basic has given it already, as the ancestor's clients do.
+/// `POST /api/change-password`. Whoever has got hold of a session or a key must not be able to
+/// keep the user out, so the old password is asked for; HTTP Basic has given it already, as the
+/// ancestor's clients do.
 pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
     let new: NewPassword = call.json()?;
     let (group, user) = (call.group()?, call.user()?);
     match &new.old_password {
         Some(old) => {
-            let verified = call.app.passwords.verify(group, &user.name, old).await;
+            let verified = verify(&call, &user.name, old).await;
             verified.map_err(|error| match error.kind {
                 Kind::BadCredentials => Error::new(error.kind, "the current password is wrong")
                     .hint("give the one that you logged in with"),
                 _ => error,
             })?;
         }
-        None if call.session.is_some() => {
+        None if user.seen.token.is_some() => {
             return Err(Error::new(Kind::InvalidBody, "oldPassword is missing")
                 .hint("send {\"oldPassword\": …, \"newPassword\": …}"));
         }
         None => {}
     }
-    let stored = crate::auth::user(group, &user.name)?.ok_or_else(bad_credentials)?;
-    let hash = call.app.passwords.hash(&new.new_password).await?;
-    let command = Command::Put {
-        database: system::DATABASE.into(),
-        collection: system::USERS.into(),
-        target: DocumentId::from(user.name.as_str()).into(),
-        body: json!({"password_hash": hash, "role": stored.role}).to_string(),
-        mode: PutMode::Upsert,
-        if_match: None,
-        create_database: false,
+    let (_, stored) = crate::auth::user(group, &user.name)?.ok_or_else(not_authenticated)?;
+    if new.old_password.as_ref() == Some(&new.new_password) {
+        return Err(Error::new(Kind::InvalidBody, "newPassword is the current password")
+            .hint("choose another one"));
+    }
+    let hash = call.app.passwords.hash(&user.name, &new.new_password).await?;
+    let update = UserUpdate {
+        name: user.name.clone(),
+        password_hash: Some(hash),
+        proved_hash: Some(stored.password_hash),
+        ..UserUpdate::default()
     };
-    let applied = group.propose(command).await?;
+    // A repeated call finds the old password gone: it has no answer to repeat.
+    let proposal = call.caller().proposes(Command::UpdateUser(Box::new(update)));
+    let applied = group.propose(proposal).await.map_err(|error| match error.kind {
+        Kind::UserNotFound => bad_credentials(),
+        _ => error,
+    })?;
     group.wait_visible(applied.index).await?;
-    session::end_all(group, &user.name).await?;
     Ok(Reply::status("Password updated").at(applied.index))
 }

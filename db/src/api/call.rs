@@ -1,8 +1,10 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
 use super::transaction::{Open, Transactions};
-use crate::auth::{User, not_authenticated};
+use crate::auth::{Caller, Permission, User, not_authenticated, policy};
 use crate::cluster::Cluster;
+use crate::engine::apply::database_not_found;
+use crate::engine::catalog;
 use crate::engine::command::RetryKey;
 use crate::engine::document::{check_id_size, parse_json};
 use crate::engine::{Command, Proposal, Target};
@@ -18,8 +20,9 @@ use jettra_driver::{DocumentId, ReadLevel};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Longest `Idempotency-Key`.
@@ -37,6 +40,49 @@ pub struct App {
     pub feeds: Arc<tokio::sync::Semaphore>,
     /// The open transactions.
     pub transactions: Arc<Transactions>,
+    /// Calls of each user that are carried out now.
+    pub running: Mutex<HashMap<String, usize>>,
+}
+
+/// The place that a call has among those of its user.
+pub struct RunningCall<'a> {
+    app: &'a App,
+    user: String,
+}
+
+impl<'a> RunningCall<'a> {
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub fn begin(app: &'a App, user: &str) -> Result<Self> {
+        let max = app.cluster.config.calls_per_user_max;
+        let mut running = lock(&app.running);
+        let count = running.entry(user.to_owned()).or_default();
+        if *count >= max {
+            let message = format!("user {user:?} has {max} calls running on this node");
+            return Err(Error::new(Kind::Overloaded, message)
+                .hint("wait for some of them; CallsPerUserMax sets the bound"));
+        }
+        *count += 1;
+        Ok(RunningCall { app, user: user.to_owned() })
+    }
+}
+
+impl Drop for RunningCall<'_> {
+    fn drop(&mut self) {
+        let mut running = lock(&self.app.running);
+        if let Some(count) = running.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(&self.user);
+            }
+        }
+    }
+}
+
+fn lock(running: &Mutex<HashMap<String, usize>>) -> MutexGuard<'_, HashMap<String, usize>> {
+    running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// One call.
@@ -45,7 +91,9 @@ pub struct Call {
     /// What all calls share.
     pub app: Arc<App>,
     /// Who calls; none on open routes and between nodes.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
+    /// The address that it comes from.
+    pub from: Option<String>,
     /// The token of the session, when a cookie proved who calls.
     pub session: Option<String>,
     /// Parameters of the path.
@@ -131,7 +179,63 @@ impl Call {
 
     /// Who calls.
     pub fn user(&self) -> Result<&User> {
-        self.user.as_ref().ok_or_else(not_authenticated)
+        self.user.as_deref().ok_or_else(not_authenticated)
+    }
+
+    /// On whose behalf it proposes.
+    pub fn caller(&self) -> Caller {
+        let user = self.user.as_ref().map(|user| user.name.clone());
+        Caller { user, from: self.from.clone() }
+    }
+
+    /// Refuses a caller that may not do this in a database.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn authorize(&self, permission: Permission, database: &str) -> Result<()> {
+        match self.user()?.rights.may(permission, database) {
+            true => Ok(()),
+            false => Err(self.forbidden(permission, Some(database))),
+        }
+    }
+
+    /// Refuses who may not create a database, when it is missing.
+    ///
+    /// # Errors
+    /// `database_not_found`.
+    pub async fn check_creates(&self, database: &str) -> Result<()> {
+        if self.may_create(database)? {
+            return Ok(());
+        }
+        let group = self.group()?;
+        group.wait_linearizable().await?;
+        match catalog::database(&group.read()?, database)? {
+            Some(_) => Ok(()),
+            None => Err(database_not_found(database)),
+        }
+    }
+
+    /// Whether a write of the caller creates a database that is missing.
+    pub fn may_create(&self, database: &str) -> Result<bool> {
+        Ok(self.user()?.rights.may(Permission::Own, database))
+    }
+
+    /// The error for what the caller may not do.
+    pub fn forbidden(&self, permission: Permission, database: Option<&str>) -> Error {
+        let name = self.user.as_ref().map_or("", |user| &user.name);
+        let what = match permission {
+            Permission::Login | Permission::Admin => "administer the cluster",
+            Permission::Read => "read",
+            Permission::Write => "change documents",
+            Permission::Own => "change the structure",
+        };
+        let place = match (permission, database) {
+            (Permission::Login | Permission::Admin, _) => String::new(),
+            (_, Some(database)) => format!(" in database {database:?}"),
+            (_, None) => " in any database".into(),
+        };
+        Error::new(Kind::Forbidden, format!("user {name:?} may not {what}{place}"))
+            .hint("ask an administrator for the right, or use another user or key")
     }
 
     /// The open transaction that the call belongs to.
@@ -151,12 +255,10 @@ impl Call {
     /// # Errors
     /// Those of [`Group::propose`] and of the command.
     pub async fn propose(&self, command: Command) -> Result<Applied> {
-        let proposal = Proposal {
-            time_ms: now_ms(),
-            user: Some(self.user()?.name.clone()),
-            retry: self.retry_key()?,
-            command,
-        };
+        for (permission, database) in policy::needs(&command).ok_or_else(not_for_clients)? {
+            self.authorize(permission, database)?;
+        }
+        let proposal = self.proposal(command)?;
         let applied = match self.transaction()? {
             Some(open) => open.execute(proposal, self.app.transactions.room.clone()).await,
             None => self.group()?.propose(proposal).await,
@@ -167,6 +269,20 @@ impl Call {
         };
         self.proposed.repeated.set(repeated || self.proposed.repeated.get());
         applied
+    }
+
+    /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
+    pub async fn propose_here(&self, command: Command) -> Result<Applied> {
+        let applied = self.group()?.propose(self.proposal(command)?).await;
+        if let Ok(Applied { repeated: true, .. }) | Err(Error { repeated: true, .. }) = &applied {
+            self.proposed.repeated.set(true);
+        }
+        applied
+    }
+
+    fn proposal(&self, command: Command) -> Result<Proposal> {
+        let Caller { user, from } = self.caller();
+        Ok(Proposal { time_ms: now_ms(), user, from, retry: self.retry_key()?, command })
     }
 
     /// The key of the next command that the call proposes.
@@ -304,9 +420,11 @@ impl Call {
         self.headers().get(INDEX_HEADER).map(|value| value.to_str().unwrap_or("unreadable"))
     }
 
-    /// Waits until this node may answer at the level asked for.
+    /// Waits until this node may answer at the level asked for, and the caller still may ask.
     pub async fn wait_for_level(&self) -> Result<()> {
-        self.group()?.wait_for_level(self.level()?).await
+        let group = self.group()?;
+        group.wait_for_level(self.level()?).await?;
+        self.user()?.confirm(group)
     }
 
     /// The body as `T`, strictly parsed.
@@ -343,6 +461,10 @@ fn shaped<T: DeserializeOwned>(value: serde_json::Value) -> Result<T> {
         Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
             .hint("see the description of this call")
     })
+}
+
+fn not_for_clients() -> Error {
+    Error::new(Kind::Internal, "no client proposes this command")
 }
 
 fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Error {

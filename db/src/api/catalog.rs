@@ -1,7 +1,9 @@
 //! Databases and collections, with JettraDBVM's shapes.
 
 use super::call::Call;
+use super::dispatch::check_serving;
 use super::reply::Reply;
+use crate::auth::Permission;
 use crate::engine::apply::database_not_found;
 use crate::engine::catalog;
 use crate::engine::command::Command;
@@ -67,15 +69,17 @@ async fn run(call: &Call, command: Command, status: &str) -> Result<Reply> {
 }
 
 fn is_admin(call: &Call) -> bool {
-    call.user.as_ref().is_some_and(|user| user.role == "admin")
+    call.user.as_ref().is_some_and(|user| user.rights.is_admin())
 }
 
-/// `GET /api/dbs`
+/// `GET /api/dbs`: those that the caller may read.
 pub async fn databases(call: Rc<Call>) -> Result<Reply> {
+    check_serving(&call)?;
     call.wait_for_level().await?;
+    let rights = &call.user()?.rights;
     let index = call.group()?.visible_index();
     let all = catalog::databases(&call.group()?.read()?)?;
-    let seen = all.into_iter().filter(|(name, _)| is_admin(&call) || name != system::DATABASE);
+    let seen = all.into_iter().filter(|(name, _)| rights.may(Permission::Read, name));
     let list: Vec<_> =
         seen.map(|(name, entry)| DatabaseInfo { name, engine: entry.engine }).collect();
     Ok(Reply::json(&list).at(index))
@@ -108,9 +112,9 @@ pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
 pub async fn collections(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let database = call.required(&["db"])?;
+    call.authorize(Permission::Read, database)?;
     let (read, index) = call.group()?.read_with_index()?;
-    let hidden = database == system::DATABASE && !is_admin(&call);
-    if hidden || catalog::database(&read, database)?.is_none() {
+    if catalog::database(&read, database)?.is_none() {
         return Err(database_not_found(database));
     }
     let all = catalog::collections(&read, database)?;
@@ -128,6 +132,7 @@ pub async fn collections(call: Rc<Call>) -> Result<Reply> {
 pub async fn create_collection(call: Rc<Call>) -> Result<Reply> {
     let new: NewCollection = call.json()?;
     let database = checked(&call, "database", &new.database)?.to_owned();
+    call.check_creates(&database).await?;
     let collection = checked(&call, "collection", &new.collection)?.to_owned();
     run(&call, Command::CreateCollection { database, collection }, "created").await
 }

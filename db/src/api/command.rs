@@ -3,7 +3,6 @@
 
 use super::aggregate::{self, Aggregate};
 use super::call::Call;
-use super::dispatch::check_permission;
 use super::query::{self, Find, Page};
 use super::reply::Reply;
 use super::{index, update};
@@ -48,7 +47,7 @@ pub async fn run(call: Rc<Call>) -> Result<Reply> {
     let body: CommandBody = call.json()?;
     let statement = text::parse(&body.command)?;
     if statement_writes(&statement)? {
-        check_permission(call.user()?, Permission::Write)?;
+        call.authorize(Permission::Write, call.required(&["db", "database"])?)?;
         if call.parameter(&["at", "asOf", "as_of"]).is_some() {
             return Err(Error::new(Kind::InvalidParameter, "the past cannot be changed")
                 .hint("leave at and asOf out; they are for reading documents"));
@@ -236,6 +235,7 @@ async fn execute(
         Statement::ShowDatabases => super::catalog::databases(Rc::new(call.clone())).await,
         Statement::CreateCollection { .. } => {
             let (database, collection) = place(call)?;
+            call.check_creates(&database).await?;
             change(call, Command::CreateCollection { database, collection }, "created").await
         }
         Statement::DropCollection { .. } => {

@@ -328,24 +328,35 @@ const QUERIES: &str = "Queries";
 const TRANSACTIONS: &str = "Transactions";
 const VERSIONS: &str = "Versions and changes";
 const STRUCTURE: &str = "Indexes, schemas, statistics";
+const ACCESS: &str = "Users, tokens, audit";
 const CLUSTER: &str = "Cluster";
 
 /// The groups, in the order in which they are shown.
-pub const TAGS: [&str; 9] =
-    [SESSION, CATALOG, DOCUMENTS, QUERIES, TRANSACTIONS, VERSIONS, STRUCTURE, CLUSTER, ANCESTOR];
+pub const TAGS: [&str; 10] = [
+    SESSION,
+    CATALOG,
+    DOCUMENTS,
+    QUERIES,
+    TRANSACTIONS,
+    VERSIONS,
+    STRUCTURE,
+    ACCESS,
+    CLUSTER,
+    ANCESTOR,
+];
 
 /// Every description, in the order of the route table.
 #[rustfmt::skip]
 pub fn descriptions() -> Vec<Description> {
     vec![
         post("/api/login", SESSION, "Check a name and password, and begin a session")
-            .body::<Credentials>().gives::<LoginReply>(200).proposes().fails(&[BadCredentials, NotRegistered, Starting]),
+            .body::<Credentials>().gives::<LoginReply>(200).proposes().fails(&[BadCredentials, UserDisabled, TooManyAttempts, NotRegistered, Starting, Timeout]),
         post("/api/logout", SESSION, "End the session of the cookie")
             .gives::<StatusReply>(200).proposes(),
         get("/api/v1/session", SESSION, "Tell who is calling")
             .gives::<SessionReply>(200),
         post("/api/change-password", SESSION, "Change one's own password, and end one's sessions")
-            .body::<NewPassword>().gives::<StatusReply>(200).proposes(),
+            .body::<NewPassword>().gives::<StatusReply>(200).proposes().fails(&[Timeout]),
 
         get("/api/dbs", CATALOG, "List the databases")
             .gives::<Vec<DatabaseInfo>>(200).reads(),
@@ -491,6 +502,33 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/v1/databases/{db}/hash", STRUCTURE, "Hash a database, to compare nodes")
             .gives::<HashReply>(200).reads().fails(&[DatabaseNotFound, TimeLimit]),
 
+        get("/api/users", ACCESS, "List the users")
+            .gives::<Vec<UserInfo>>(200).reads(),
+        post("/api/users", ACCESS, "Create a user: 400 when there is one of this name")
+            .body::<NewUser>().gives::<StatusReply>(200).writes(),
+        delete("/api/users", ACCESS, "Delete a user")
+            .query("id!").gives::<StatusReply>(200).writes().fails(&[UserNotFound, LastAdmin]),
+        get("/api/v1/users", ACCESS, "List the users")
+            .gives::<Vec<UserInfo>>(200).reads(),
+        post("/api/v1/users", ACCESS, "Create a user")
+            .body::<NewUser>().gives::<UserInfo>(201).writes().fails(&[UserExists, UserNotFound]),
+        get("/api/v1/users/{user}", ACCESS, "Tell about a user")
+            .gives::<UserInfo>(200).reads().fails(&[UserNotFound]),
+        patch("/api/v1/users/{user}", ACCESS, "Change what is given of a user")
+            .body::<UserChange>().gives::<UserInfo>(200).writes().fails(&[UserNotFound, LastAdmin]),
+        delete("/api/v1/users/{user}", ACCESS, "Delete a user")
+            .gives_nothing().writes().fails(&[UserNotFound, LastAdmin]),
+        get("/api/v1/tokens", ACCESS, "List one's own sessions and keys, for administrators all tokens")
+            .gives::<TokensReply>(200).reads(),
+        post("/api/v1/tokens", ACCESS, "Make an API key")
+            .body::<NewToken>().gives::<TokenReply>(201).proposes(),
+        delete("/api/v1/tokens/{token}", ACCESS, "Revoke a session, an API key or a join token")
+            .gives_nothing().writes().fails(&[TokenNotFound]),
+        post("/api/v1/cluster/tokens", ACCESS, "Make a token with which one new node can join")
+            .optional_body::<NewJoinToken>().gives::<TokenReply>(201).proposes(),
+        get("/api/v1/audit", ACCESS, "Tell who did what, the latest first")
+            .query("limit before user action").gives::<AuditReply>(200).reads(),
+
         get("/health", CLUSTER, "Tell how this node is: 503 when it has failed or was removed")
             .gives::<HealthReply>(200).gives::<HealthReply>(503),
         get("/openapi.json", CLUSTER, "Describe this interface")
@@ -526,7 +564,7 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "db" | "database" => ("The database.", name_of()),
         "col" | "collection" => ("The collection.", name_of()),
         "id" => (
-            "The `_id` of the document. A text that could be a number means either, the number first.",
+            "The `_id` of the document, or the name of the user. A text that could be a number means either, the number first.",
             name_of(),
         ),
         "id_type" => (
@@ -546,7 +584,14 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "sort" => ("The order: `-age,name`, or JSON.", text()),
         "fields" => ("What of the documents is wanted: `name,-_id`, or JSON.", text()),
         "skip" | "offset" => ("Documents to leave out first.", number()),
-        "limit" => ("Documents at most; 100 when left out.", number()),
+        "limit" => ("How many at most; 100 when left out.", number()),
+        "user" => ("The name of a user.", name_of()),
+        "token" => ("The public part of a token, as the list of tokens names it.", name_of()),
+        "action" => ("Only what was done of this kind, such as `login`.", text()),
+        "before" => (
+            "Only what came before the entry of this number.",
+            json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+        ),
         "cursor" => ("The cursor of the page before.", text()),
         "hint" => ("Name of the index to use, its fields as JSON, or `$natural`.", text()),
         "explain" => (

@@ -3,18 +3,18 @@
 use super::call::Call;
 use super::reply::Reply;
 use super::{Place, Route};
-use crate::auth::{Access, Permission, User, bad_credentials, not_authenticated, policy, session};
+use crate::auth::{Access, Permission, Seen, User, bad_credentials, not_authenticated, token};
 use crate::cluster::forward::{self, Destination, Forwarded, USER_HEADER};
 use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use crate::raft::node_key::PEER_HEADER;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use jettra_driver::wire::{
-    CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus, REPLAYED_HEADER,
+    CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus, REPLAYED_HEADER, TokenKind,
 };
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -57,8 +57,7 @@ pub async fn admit(route: &Route, call: &mut Call) -> Result<Admitted> {
 }
 
 /// Carries out a call that was admitted.
-pub async fn answer(route: &'static Route, call: Call, admitted: Admitted) -> Result<Answer> {
-    let call = Rc::new(call);
+pub async fn answer(route: &'static Route, call: Rc<Call>, admitted: Admitted) -> Result<Answer> {
     check_state_asked(route, &call)?;
     // The leader holds the open transactions.
     let transaction = call.parameter(&["tx", "txID"]).is_some();
@@ -107,10 +106,20 @@ async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     }
 }
 
+/// Runs the call here, on the leader, if what let its caller in still holds.
+async fn carry_out_leading(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
+    if let Some(user) = &call.user {
+        let group = call.group()?;
+        group.wait_ready().await?;
+        user.confirm(group)?;
+    }
+    carry_out(route, call).await
+}
+
 /// A call that another node has forwarded is not forwarded again: that node tries again.
 async fn on_leader(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     if call.group()?.is_leader() {
-        carry_out(route, call).await
+        carry_out_leading(route, call).await
     } else if route.access == Access::Node {
         find_leader(route, call).await
     } else {
@@ -137,7 +146,7 @@ async fn find_leader(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
 async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
     let group = call.group()?;
     match forward::destination(group.is_leader(), group.leader(), group.raft_id()) {
-        Destination::Here => carry_out(route, call.clone()).await,
+        Destination::Here => carry_out_leading(route, call.clone()).await,
         Destination::Nowhere => Err(crate::raft::proposer::not_leader()),
         Destination::There(leader) => {
             let node = call.cluster().nodes.by_raft_id(leader);
@@ -147,14 +156,22 @@ async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
                 return Ok(Answer::Here(Reply::empty().with_status(307).header("location", place)));
             }
             let answer = forward::send(call.cluster(), url, &forwarded(route, call)).await?;
-            let refused = answer.status == Kind::NoLeader.status()
-                && answer.body.windows(11).any(|window| window == b"\"no_leader\"");
-            if refused {
+            if says(&answer, Kind::NoLeader) {
                 return Err(crate::raft::proposer::not_leader());
+            }
+            if says(&answer, Kind::UserChanged) {
+                return Err(crate::auth::changed(&call.user()?.name));
             }
             Ok(Answer::Forwarded(answer))
         }
     }
+}
+
+/// Whether the leader has refused a call with this error.
+fn says(answer: &forward::Answer, kind: Kind) -> bool {
+    let code = format!("\"{}\"", kind.code());
+    answer.status == kind.status()
+        && answer.body.windows(code.len()).any(|window| window == code.as_bytes())
 }
 
 fn forwarded(route: &Route, call: &Call) -> Forwarded {
@@ -165,14 +182,14 @@ fn forwarded(route: &Route, call: &Call) -> Forwarded {
         }
     }
     if let Some(token) = &call.session {
-        headers.push(("cookie".into(), format!("{}={token}", session::COOKIE)));
+        headers.push(("cookie".into(), format!("{}={token}", token::COOKIE)));
     }
     Forwarded {
         method: route.method.into(),
         target: call.target().into_owned(),
         headers,
         body: call.body.clone(),
-        user: call.user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
+        user: call.user.as_deref().map(recognised_text).unwrap_or_default(),
     }
 }
 
@@ -195,7 +212,7 @@ async fn authenticate(route: &Route, call: &mut Call) -> Result<bool> {
         Access::Node => Err(bad_secret()),
         Access::User(permission) => {
             authenticate_user(call, method).await?;
-            check_permission(call.user()?, permission)?;
+            check_permission(call, permission)?;
             Ok(false)
         }
     }
@@ -218,11 +235,11 @@ async fn authenticate_node(
     }
     call.session = cookie(call.headers());
     match (route.access, user) {
-        (Access::User(permission), Some(name)) => {
-            let known = crate::auth::user(call.group()?, &name)?.ok_or_else(not_authenticated)?;
-            let user = User { name: known.name, role: known.role };
-            check_permission(&user, permission)?;
-            call.user = Some(user);
+        (Access::User(permission), Some(text)) => {
+            let (name, seen) = recognised_as(&text).ok_or_else(not_authenticated)?;
+            let user = User::recognised(call.group()?, name, seen).await?;
+            call.user = Some(Arc::new(user));
+            check_permission(call, permission)?;
             Ok(true)
         }
         (Access::User(_), None) => Err(not_authenticated()),
@@ -235,11 +252,36 @@ fn bad_secret() -> Error {
         .hint("give all nodes the same ClusterSecret or ClusterSecretFile")
 }
 
+/// What a node tells another about the user that it has recognised.
+fn recognised_text(user: &User) -> String {
+    let Seen { user: revision, token } = &user.seen;
+    match token {
+        None => format!("{} {revision}", user.name),
+        Some((id, of_token)) => format!("{} {revision} {id} {of_token}", user.name),
+    }
+}
+
+fn recognised_as(text: &str) -> Option<(&str, Seen)> {
+    let mut parts = text.split(' ');
+    let (name, user) = (parts.next()?, parts.next()?.parse().ok()?);
+    let token = match (parts.next(), parts.next()) {
+        (Some(id), Some(revision)) => Some((id.to_owned(), revision.parse().ok()?)),
+        _ => None,
+    };
+    Some((name, Seen { user, token }))
+}
+
 async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
+    let group = call.group()?.clone();
     if let Some(value) = text_header(call.headers(), header::AUTHORIZATION.as_str()) {
-        let (name, password) = basic(value).ok_or_else(bad_credentials)?;
-        let group = call.group()?.clone();
-        call.user = Some(call.app.passwords.verify(&group, &name, &password).await?);
+        let user = match bearer(value) {
+            Some(key) => token::user(&group, TokenKind::ApiKey, key).await?,
+            None => {
+                let (name, password) = basic(value).ok_or_else(bad_credentials)?;
+                super::auth::verify(call, &name, &password).await?
+            }
+        };
+        call.user = Some(Arc::new(user));
         return Ok(());
     }
     let Some(token) = cookie(call.headers()) else {
@@ -252,22 +294,31 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
         )
         .hint("send the header, or use HTTP Basic"));
     }
-    call.user = Some(session::user(call.group()?, &token, now_ms()).await?);
+    call.user = Some(Arc::new(token::user(&group, TokenKind::Session, &token).await?));
     call.session = Some(token);
     Ok(())
 }
 
-/// Refuses a user whose role does not include the permission.
-pub(super) fn check_permission(user: &User, permission: Permission) -> Result<()> {
-    if policy::allows(&user.role, permission) {
-        return Ok(());
+/// Refuses a caller without the permission: in the database that the head of the call names,
+/// else in every one; then the rest of the call tells, and is checked where it is read.
+fn check_permission(call: &Call, permission: Permission) -> Result<()> {
+    let rights = &call.user()?.rights;
+    match (permission, call.parameter(&["db", "database"])) {
+        (Permission::Read | Permission::Write | Permission::Own, Some(database)) => {
+            call.authorize(permission, database)
+        }
+        _ if rights.may_somewhere(permission) => Ok(()),
+        _ => Err(call.forbidden(permission, None)),
     }
-    let message = format!("user {:?} with role {:?} may not do this", user.name, user.role);
-    Err(Error::new(Kind::Forbidden, message).hint("ask an administrator"))
 }
 
 fn text_header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
 }
 
 fn basic(value: &str) -> Option<(String, String)> {
@@ -284,13 +335,13 @@ fn cookie(headers: &HeaderMap) -> Option<String> {
     let all = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let pairs =
         all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == session::COOKIE).map(|(_, token)| token.to_owned()).next()
+    pairs.filter(|(name, _)| *name == token::COOKIE).map(|(_, token)| token.to_owned()).next()
 }
 
 /// Refuses what a paused, removed or failed node must not answer.
 fn check_state(route: &Route, call: &Call) -> Result<()> {
     match route.access {
-        Access::User(Permission::Read | Permission::Write) => check_serving(call),
+        Access::User(Permission::Read | Permission::Write | Permission::Own) => check_serving(call),
         _ => Ok(()),
     }
 }
@@ -320,6 +371,26 @@ mod tests {
         assert_eq!(basic("Basic YTpiOmM="), Some(("a".into(), "b:c".into())));
         for bad in ["", "Basic", "Bearer YTpi", "Basic !!", "Basic YWI="] {
             assert_eq!(basic(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_node_tells_whom_it_has_recognised_and_by_what() {
+        for seen in
+            [Seen { user: 7, token: None }, Seen { user: 9, token: Some(("ab12".into(), 3)) }]
+        {
+            let rights = crate::auth::Rights {
+                role: None,
+                databases: Vec::new(),
+                grants: Default::default(),
+                role_max: None,
+                databases_only: None,
+            };
+            let user = User { name: "ada".into(), rights, seen: seen.clone() };
+            assert_eq!(recognised_as(&recognised_text(&user)), Some(("ada", seen)));
+        }
+        for bad in ["", "ada", "ada x", "ada 1 id x"] {
+            assert_eq!(recognised_as(bad), None, "{bad}");
         }
     }
 

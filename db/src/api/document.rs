@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::reply::Reply;
 use super::view::{Source, reading};
+use crate::auth::Permission;
 use crate::engine::apply::{collection_not_found, database_not_found, document_not_found};
 use crate::engine::catalog;
 use crate::engine::command::{Command, Outcome, PutMode, Target};
@@ -166,12 +167,12 @@ fn decode(stored: &[u8]) -> Result<(Revision, &[u8])> {
         .ok_or_else(|| Error::new(Kind::Internal, "a stored document is too short"))
 }
 
-/// Database and collection of a read. The system's own are for administrators, and what
-/// proves identities is for nobody.
+/// Database and collection of a read, if the caller may read it. What proves identities is
+/// for nobody.
 pub(super) fn readable_place(call: &Call) -> Result<(&str, &str)> {
     let (database, collection) = call.place()?;
-    let system = database == system::DATABASE;
-    if system && (call.user()?.role != "admin" || system::is_secret(collection)) {
+    call.authorize(Permission::Read, database)?;
+    if database == system::DATABASE && system::is_secret(collection) {
         return Err(secret(database, collection));
     }
     Ok((database, collection))
@@ -183,7 +184,8 @@ pub(super) fn secret(database: &str, collection: &str) -> Error {
     Error::new(Kind::Forbidden, message).hint("it has calls of its own")
 }
 
-/// Database and collection of a write, with names that are allowed.
+/// Database and collection of a write, with names that are allowed. Whether the caller may
+/// write there is checked with what it proposes.
 pub(super) fn writable_place(call: &Call) -> Result<(&str, &str)> {
     let (database, collection) = call.place()?;
     check_name("database", database, call.cluster().config.name_bytes_max)?;

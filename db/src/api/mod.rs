@@ -2,6 +2,7 @@
 //! runs, and by which driver method and shell command a person reaches it.
 
 pub mod aggregate;
+pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod catalog;
@@ -18,15 +19,17 @@ pub mod query;
 pub mod reply;
 pub mod schema;
 pub mod server;
+pub mod tokens;
 pub mod transaction;
 pub mod update;
+pub mod users;
 pub mod version;
 pub mod view;
 pub mod watch;
 pub mod web;
 
 use crate::auth::Access::{self, Node, Open, User};
-use crate::auth::Permission::{Admin, Login, Read, Write};
+use crate::auth::Permission::{Admin, Login, Own, Read, Write};
 use Place::{Depends, Here, Leader};
 use call::Call;
 use reply::Reply;
@@ -89,14 +92,14 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/v1/session"                     User(Login),  Here,   auth::session,          "session",            "whoami";
     POST   "/api/change-password"                User(Login),  Leader, auth::change_password,  "change_password",    "password";
     // Catalog
-    GET    "/api/dbs"                            User(Read),   Here,   catalog::databases,          "list_databases",     "show dbs";
-    POST   "/api/dbs"                            User(Write),  Leader, catalog::create_database,    "create_database",    "create db";
-    DELETE "/api/dbs"                            User(Write),  Leader, catalog::drop_database,      "drop_database",      "drop db";
-    POST   "/api/dbs/rename"                     User(Write),  Leader, catalog::rename_database,    "rename_database",    "rename db";
+    GET    "/api/dbs"                            User(Login),  Here,   catalog::databases,          "list_databases",     "show dbs";
+    POST   "/api/dbs"                            User(Own),    Leader, catalog::create_database,    "create_database",    "create db";
+    DELETE "/api/dbs"                            User(Own),    Leader, catalog::drop_database,      "drop_database",      "drop db";
+    POST   "/api/dbs/rename"                     User(Own),    Leader, catalog::rename_database,    "rename_database",    "rename db";
     GET    "/api/dbs/{db}/cols"                  User(Read),   Here,   catalog::collections,        "list_collections",   "show collections";
     POST   "/api/cols"                           User(Write),  Leader, catalog::create_collection,  "create_collection",  "create col";
-    DELETE "/api/cols"                           User(Write),  Leader, catalog::drop_collection,    "drop_collection",    "drop col";
-    POST   "/api/cols/rename"                    User(Write),  Leader, catalog::rename_collection,  "rename_collection",  "rename col";
+    DELETE "/api/cols"                           User(Own),    Leader, catalog::drop_collection,    "drop_collection",    "drop col";
+    POST   "/api/cols/rename"                    User(Own),    Leader, catalog::rename_collection,  "rename_collection",  "rename col";
     // Documents, as JettraDBVM has them
     POST   "/api/doc"                            User(Write),  Leader, compat::jettra::save,    "insert",   "insert";
     GET    "/api/doc"                            User(Read),   Here,   compat::jettra::get,     "get",      "get";
@@ -106,8 +109,8 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/count"                          User(Read),   Here,   query::count,            "count",    "count";
     POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "command",  "sql";
     GET    "/api/index"                          User(Read),   Here,   compat::jettra::list_indexes,  "list_indexes", "indexes";
-    POST   "/api/index"                          User(Write),  Leader, compat::jettra::create_index,  "create_index", "create index";
-    DELETE "/api/index"                          User(Write),  Leader, compat::jettra::drop_index,    "drop_index",   "drop index";
+    POST   "/api/index"                          User(Own),    Leader, compat::jettra::create_index,  "create_index", "create index";
+    DELETE "/api/index"                          User(Own),    Leader, compat::jettra::drop_index,    "drop_index",   "drop index";
     // Documents, as REST
     GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here,   query::list,       "list",     "find";
     POST   "/api/v1/databases/{db}/collections/{col}/documents"       User(Write), Leader, document::insert,  "insert",   "insert";
@@ -145,20 +148,34 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader, version::restore,  "restore",  "revert";
     POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader, version::undelete, "undelete", "undelete";
     GET    "/api/v1/databases/{db}/collections/{col}/versions"        User(Read),  Here,   version::settings, "versions",        "versions";
-    PUT    "/api/v1/databases/{db}/collections/{col}/versions"        User(Write), Leader, version::keep,     "keep_versions",   "versions on";
-    DELETE "/api/v1/databases/{db}/collections/{col}/versions"        User(Write), Leader, version::forget,   "forget_versions", "versions off";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader, version::keep,     "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader, version::forget,   "forget_versions", "versions off";
     GET    "/api/v1/databases/{db}/collections/{col}/watch"           User(Read),  Here,   watch::collection, "watch",           "watch";
     GET    "/api/v1/databases/{db}/watch"                             User(Read),  Here,   watch::database,   "watch_database",  "watch";
     // Indexes, schemas, statistics
     GET    "/api/v1/databases/{db}/collections/{col}/indexes"         User(Read),  Here,   index::list,      "list_indexes", "indexes";
-    POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Write), Leader, index::create,    "create_index", "create index";
-    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}"  User(Write), Leader, index::drop,      "drop_index",   "drop index";
+    POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Own),   Leader, index::create,    "create_index", "create index";
+    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}"  User(Own),   Leader, index::drop,      "drop_index",   "drop index";
     GET    "/api/v1/databases/{db}/collections/{col}/schema"          User(Read),  Here,   schema::get,      "schema",       "schema";
-    PUT    "/api/v1/databases/{db}/collections/{col}/schema"          User(Write), Leader, schema::put,      "set_schema",   "schema set";
-    DELETE "/api/v1/databases/{db}/collections/{col}/schema"          User(Write), Leader, schema::remove,   "drop_schema",  "schema drop";
+    PUT    "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader, schema::put,      "set_schema",   "schema set";
+    DELETE "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader, schema::remove,   "drop_schema",  "schema drop";
     POST   "/api/v1/databases/{db}/collections/{col}/validate"        User(Read),  Here,   schema::validate, "validate",     "validate";
     GET    "/api/v1/databases/{db}/collections/{col}/stats"           User(Read),  Here,   index::stats,     "stats",        "stats";
     GET    "/api/v1/databases/{db}/hash"                              User(Admin), Here,   index::hash,      "hash",         "hash";
+    // Users, tokens, audit
+    GET    "/api/users"                          User(Admin),  Here,   users::list,             "list_users",   "show users";
+    POST   "/api/users"                          User(Admin),  Leader, users::create_ancestor,  "create_user",  "create user";
+    DELETE "/api/users"                          User(Admin),  Leader, users::delete_ancestor,  "delete_user",  "drop user";
+    GET    "/api/v1/users"                       User(Admin),  Here,   users::list,             "list_users",   "show users";
+    POST   "/api/v1/users"                       User(Admin),  Leader, users::create,           "create_user",  "create user";
+    GET    "/api/v1/users/{user}"                User(Admin),  Here,   users::get,              "user",         "show user";
+    PATCH  "/api/v1/users/{user}"                User(Admin),  Leader, users::update,           "update_user",  "alter user";
+    DELETE "/api/v1/users/{user}"                User(Admin),  Leader, users::delete,           "delete_user",  "drop user";
+    GET    "/api/v1/tokens"                      User(Login),  Here,   tokens::list,            "list_tokens",  "show tokens";
+    POST   "/api/v1/tokens"                      User(Login),  Leader, tokens::create_key,      "create_api_key", "create key";
+    DELETE "/api/v1/tokens/{token}"              User(Login),  Leader, tokens::revoke,          "revoke_token", "revoke token";
+    POST   "/api/v1/cluster/tokens"              User(Admin),  Leader, tokens::create_join,     "create_join_token", "cluster token";
+    GET    "/api/v1/audit"                       User(Admin),  Here,   audit::list,             "audit",        "show audit";
     // Cluster
     GET    "/health"                             Open,         Here,   cluster::health,     "health",             "health";
     GET    "/api/cluster"                        User(Login),  Here,   cluster::status,     "cluster_status",     "status";
@@ -175,6 +192,7 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/raft/rpc/identity"                  Node,         Here,   peer::identity,        "", "";
     POST   "/raft/rpc/invite"                    Node,         Here,   peer::invite,          "", "";
     POST   "/raft/rpc/join"                      Node,         Leader, cluster::register,     "", "";
+    POST   "/raft/rpc/note"                      Node,         Leader, audit::receive,       "", "";
     POST   "/raft/rpc/hello"                     Node,         Here,   peer::hello,           "", "";
     POST   "/raft/rpc/vote"                      Node,         Here,   peer::vote,            "", "";
     POST   "/raft/rpc/pre-vote"                  Node,         Here,   peer::pre_vote,        "", "";

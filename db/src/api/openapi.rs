@@ -4,7 +4,7 @@ use super::call::Call;
 use super::describe::{Body, Content, Description, Effect, Success, TAGS, descriptions, parameter};
 use super::reply::Reply;
 use super::{Place, ROUTES, Route, is_about_documents};
-use crate::auth::{Access, Permission, session};
+use crate::auth::{Access, Permission, token};
 use crate::error::Kind::{self, *};
 use crate::error::Result;
 use bytes::Bytes;
@@ -185,11 +185,11 @@ fn security_schemes() -> Value {
             "scheme": "basic",
             "description": "Name and password. The `token` of `POST /api/login` is this header's value.",
         },
-        "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key, which `POST /api/v1/tokens` makes."},
         "session": {
             "type": "apiKey",
             "in": "cookie",
-            "name": session::COOKIE,
+            "name": token::COOKIE,
             "description": "The session that `POST /api/login` begins.",
         },
         "page": {
@@ -324,8 +324,18 @@ fn error_response(kinds: &[Kind], error: &Value) -> Value {
 
 /// Every error that a call may end with: its own, and those that follow from the rest.
 fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
-    const USER: &[Kind] =
-        &[NotAuthenticated, BadCredentials, Forbidden, NotRegistered, Starting, Stopping];
+    const USER: &[Kind] = &[
+        NotAuthenticated,
+        BadCredentials,
+        Forbidden,
+        UserDisabled,
+        TooManyAttempts,
+        Overloaded,
+        UserChanged,
+        NotRegistered,
+        Starting,
+        Stopping,
+    ];
     const BODY: &[Kind] = &[InvalidJson, DuplicateKey, InvalidBody, TooDeep, TooLarge, Overloaded];
     const READ: &[Kind] = &[InvalidParameter, NoLeader, Timeout, Overloaded, Stopping];
     const WRITE: &[Kind] = &[NoLeader, Overloaded, OutcomeUnknown, StorageFull, Stopping];

@@ -1,5 +1,6 @@
 //! What handlers give back, and how errors look.
 
+use crate::auth::limiter::RETRY_AFTER;
 use crate::error::Error;
 use bytes::Bytes;
 use futures_util::Stream;
@@ -101,8 +102,9 @@ impl Reply {
             },
         };
         let reply = Reply::json(&body).with_status(error.kind.status());
+        let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
-            429 | 503 => reply.header("retry-after", "1"),
+            429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),
             _ => reply,
         }
     }

@@ -1,19 +1,23 @@
 //! The HTTP server: the route table mounted on actix, and limits on what comes in.
 
-use super::call::{App, Call};
+use super::call::{App, Call, RunningCall};
 use super::dispatch::{self, Answer};
 use super::reply::Reply;
 use super::{Place, ROUTES, Route, peer, web as page};
 use crate::auth::Access;
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::raft::room::{Room, Share};
+use actix_cors::Cors;
 use actix_web::http::header;
+use actix_web::middleware::Condition;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
-    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, REPLAYED_HEADER,
+    CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, LAST_EVENT_HEADER, LEADER_HEADER, NODE_HEADER,
+    REPLAYED_HEADER,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,6 +106,10 @@ async fn serve_call(
         note_called_node(&mut call);
     }
     let admitted = dispatch::admit(route, &mut call).await?;
+    let _running = match &call.user {
+        Some(user) => Some(RunningCall::begin(&app, &user.name)?),
+        None => None,
+    };
     let config = &app.cluster.config;
     let limit = Duration::from_millis(config.body_timeout_ms);
     let max = match route.access {
@@ -113,7 +121,17 @@ async fn serve_call(
     let reading = tokio::time::timeout(limit, read_body(http, payload, max, room));
     let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
     (call.body, call.share) = (body, share.into());
-    dispatch::answer(route, call, admitted).await
+    let call = Rc::new(call);
+    match dispatch::answer(route, call.clone(), admitted).await {
+        // Nothing was done yet. Now this node knows as much as the one that has noticed.
+        Err(error) if error.kind == Kind::UserChanged => {
+            app.cluster.group()?.wait_linearizable().await?;
+            let mut call = (*call).clone();
+            let admitted = dispatch::admit(route, &mut call).await?;
+            dispatch::answer(route, Rc::new(call), admitted).await
+        }
+        answer => answer,
+    }
 }
 
 fn too_slow(http: &HttpRequest, limit: Duration) -> Error {
@@ -145,6 +163,7 @@ fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
     Call {
         app,
         user: None,
+        from: http.peer_addr().map(|address| address.ip().to_string()),
         session: None,
         path,
         query,
@@ -272,7 +291,41 @@ fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
     if let Some(leader) = nodes.iter().find(|node| Some(node.raft_id) == leader) {
         builder.insert_header((LEADER_HEADER, leader.url.as_str()));
     }
+    // An answer is data: nothing in it is to be shown as a page, framed or kept.
     builder.insert_header(("x-content-type-options", "nosniff"));
+    builder
+        .insert_header(("content-security-policy", "default-src 'none'; frame-ancestors 'none'"));
+    builder.insert_header(("cache-control", "no-store"));
+}
+
+/// What pages of other origins may do: nothing, unless the configuration lists them. They have
+/// no use of the session, whose cookie no other site sends; they need a key or a password.
+pub fn cors(config: &Config) -> Condition<Cors> {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_headers(names(&[
+            "authorization",
+            "content-type",
+            "accept",
+            "if-match",
+            CLIENT_HEADER,
+            IDEMPOTENCY_HEADER,
+            INDEX_HEADER,
+            LAST_EVENT_HEADER,
+        ]))
+        .expose_headers(names(&[
+            "etag",
+            "location",
+            "retry-after",
+            INDEX_HEADER,
+            NODE_HEADER,
+            LEADER_HEADER,
+            REPLAYED_HEADER,
+        ]))
+        .max_age(600);
+    let cors = config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin));
+    Condition::new(!config.cors_origins.is_empty(), cors)
 }
 
 fn builder(status: u16) -> HttpResponseBuilder {
@@ -285,7 +338,7 @@ fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
     with_origin(app, &mut builder, true);
     builder.insert_header((INDEX_HEADER, reply.index.unwrap_or(index)));
     for (name, value) in reply.headers {
-        builder.append_header((name, value));
+        builder.insert_header((name, value));
     }
     if !reply.media.is_empty() {
         builder.content_type(reply.media);
@@ -303,7 +356,7 @@ fn pass_on(app: &App, answer: crate::cluster::forward::Answer) -> HttpResponse {
         if name == "content-type" {
             builder.content_type(value);
         } else if dispatch::returned_header(&name) {
-            builder.append_header((name, value));
+            builder.insert_header((name, value));
         }
     }
     builder.body(answer.body)

@@ -9,7 +9,7 @@
 use super::call::{Call, pooled};
 use super::reply::Reply;
 use super::update;
-use crate::auth::{Permission, policy};
+use crate::auth::policy;
 use crate::config::{BATCH_PARTS_MAX, Config};
 use crate::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
 use crate::engine::command::RetryKey;
@@ -311,8 +311,12 @@ async fn commit_one(call: &Call) -> Result<(u64, u64)> {
         Err(index) => return Ok((0, index)),
         Ok(commit) => Command::Commit(Box::new(commit)),
     };
+    // Rights may have been taken away since the calls were made.
+    for (permission, database) in policy::needs(&commit).unwrap_or_default() {
+        call.authorize(permission, database)?;
+    }
     let retry = Some(RetryKey { key, fingerprint: 0 });
-    let proposal = Proposal { time_ms: 0, user: Some(user.clone()), retry, command: commit };
+    let proposal = Proposal { retry, ..call.caller().proposes(commit) };
     let done = group.propose(proposal).await;
     let done = done.map(|applied| (written(&applied.outcome), applied.index));
     // Whatever was not decided can be tried again, under the same key.
@@ -371,7 +375,7 @@ async fn roll_back(call: &Call) -> Result<()> {
             }
         }
         Err(error) if error.kind == Kind::Forbidden => {
-            if !policy::allows(&user.role, Permission::Admin) {
+            if !user.rights.is_admin() {
                 return Err(error);
             }
         }
@@ -401,7 +405,7 @@ pub async fn rollback_ancestor(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/v1/transactions`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
     let user = call.user()?;
-    let all = policy::allows(&user.role, Permission::Admin);
+    let all = user.rights.is_admin();
     let mut open: Vec<Arc<Open>> = lock(&call.app.transactions.open).values().cloned().collect();
     open.retain(|open| all || open.user == user.name);
     open.sort_by_key(|open| open.begun);

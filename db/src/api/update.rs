@@ -396,7 +396,7 @@ pub async fn patch(call: Rc<Call>) -> Result<Reply> {
 /// Writes the result of a pipeline that ends with `$out` or `$merge`.
 pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
     let (database, _) = writable_place(call)?;
-    super::dispatch::check_permission(call.user()?, crate::auth::Permission::Write)?;
+    call.authorize(crate::auth::Permission::Write, database)?;
     let Some(output) = pipeline.output().cloned() else {
         return Ok(Reply::empty());
     };

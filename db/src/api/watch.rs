@@ -5,10 +5,10 @@
 //! at another node behind the token that it was told last.
 
 use super::call::{Call, pooled};
-use super::dispatch::{check_permission, check_serving};
+use super::dispatch::check_serving;
 use super::query::{Watch, filter, json_parameter};
 use super::reply::{Events, Reply};
-use crate::auth::{Permission, User, not_authenticated};
+use crate::auth::Permission;
 use crate::engine::catalog;
 use crate::engine::change::{Change, Interest, Token, Told, changes_behind, delta};
 use crate::engine::query::context::Context;
@@ -43,6 +43,7 @@ pub async fn collection(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/v1/databases/{db}/watch`
 pub async fn database(call: Rc<Call>) -> Result<Reply> {
     let database = call.required(&["db"])?.to_owned();
+    call.authorize(Permission::Read, &database)?;
     if database == system::DATABASE {
         return Err(super::document::secret(&database, "*"));
     }
@@ -151,7 +152,7 @@ impl Feed {
                 self.push_changes(&mut text, &told)?;
                 // Changes of no interest move the token too.
                 if self.told_at.elapsed() >= SILENCE_MAX {
-                    self.check_user()?;
+                    self.call.user()?.confirm(&self.group)?;
                     self.told_at = Instant::now();
                     push_progress(&mut text, self.token);
                 }
@@ -174,14 +175,6 @@ impl Feed {
                 Some(Bytes::from([&b"event: error\ndata: "[..], &body, b"\n\n"].concat()))
             }
         }
-    }
-
-    /// Whether the user may still read.
-    fn check_user(&self) -> Result<()> {
-        let name = &self.call.user()?.name;
-        let known = crate::auth::user(&self.group, name)?.ok_or_else(not_authenticated)?;
-        let user = User { name: known.name, role: known.role };
-        check_permission(&user, Permission::Read)
     }
 
     fn push_changes(&self, text: &mut Vec<u8>, told: &[Told]) -> Result<()> {

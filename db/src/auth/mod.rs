@@ -1,32 +1,45 @@
-//! Who is calling: passwords, sessions, and what a role may do.
+//! Who is calling: passwords, sessions, API keys, and what a role may do.
 
+pub mod limiter;
 pub mod password;
 pub mod policy;
-pub mod session;
+pub mod token;
 
-pub use policy::{Access, Permission};
+pub use policy::{Access, Caller, Permission, Rights, Role};
 
-use crate::engine::system::{self, UserDocument};
-use crate::engine::{catalog, document};
+use crate::engine::accounts::{has_ended, stored};
+use crate::engine::system::{self, TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::storage::{Read, Table, keys};
-use jettra_driver::DocumentId;
-use serde::de::DeserializeOwned;
+use crate::raft::groups::now_ms;
+use crate::storage::Read;
 
 /// A caller whose identity is proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The user's name.
     pub name: String,
-    /// The user's role.
-    pub role: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// What it was recognised by.
+    pub seen: Seen,
+}
+
+/// Which state of the user, and of its token, has let a caller in. Whoever answers later
+/// compares it with what holds then: users and tokens are replicated, so a node may learn a
+/// moment after others that somebody is not to come in any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Revision of the user's document.
+    pub user: u64,
+    /// The session or API key, with the revision of its document.
+    pub token: Option<(String, u64)>,
 }
 
 /// The error for a call without credentials.
 pub fn not_authenticated() -> Error {
-    Error::new(Kind::NotAuthenticated, "this call needs a user name and password")
-        .hint("send HTTP Basic credentials, or log in with POST /api/login")
+    Error::new(Kind::NotAuthenticated, "this call needs a user name and password, or an API key")
+        .hint("send HTTP Basic credentials or a Bearer API key, or log in with POST /api/login")
 }
 
 /// The error for credentials that are wrong; it does not say which part.
@@ -35,22 +48,93 @@ pub fn bad_credentials() -> Error {
         .hint("the first password is in DataDir/admin-password of the node that made the cluster")
 }
 
-/// Reads a document of the `_system` database from this node's own state.
-pub fn system_document<T: DeserializeOwned>(
-    group: &Group,
-    collection: &str,
-    id: &str,
-) -> Result<Option<T>> {
-    let read = group.read()?;
-    let Some(collection) = catalog::collection(&read, system::DATABASE, collection)? else {
-        return Ok(None);
-    };
-    let key = keys::document_key(collection, &DocumentId::from(id));
-    let stored = read.get(Table::Documents, &key)?;
-    Ok(stored.and_then(document::decode).and_then(|(_, json)| system::parse(json)))
+/// The error for a user that is kept out, told only to who has proved to be it.
+pub fn user_disabled(name: &str) -> Error {
+    Error::new(Kind::UserDisabled, format!("user {name:?} is disabled"))
+        .hint("ask an administrator")
 }
 
-/// The user of this name, as this node knows it.
-pub fn user(group: &Group, name: &str) -> Result<Option<UserDocument>> {
-    system_document(group, system::USERS, name)
+/// The user of this name, with its revision, as this node knows it.
+pub fn user(group: &Group, name: &str) -> Result<Option<(u64, UserDocument)>> {
+    Ok(stored(&group.read()?, system::USERS, name)?)
+}
+
+impl User {
+    /// A user, by the token that it uses if it does.
+    fn new(user: (u64, UserDocument), token: Option<(u64, TokenDocument)>) -> Self {
+        let (user_revision, user) = user;
+        let grants = user.grants.into_iter();
+        let grants = grants.filter_map(|(database, role)| Some((database, Role::parse(&role)?)));
+        let mut rights = Rights {
+            role: Role::parse(&user.role),
+            databases: user.allowed_dbs,
+            grants: grants.collect(),
+            role_max: None,
+            databases_only: None,
+        };
+        let token = token.map(|(revision, token)| {
+            // A role that is not known must not lift the bound.
+            rights.role_max = token.role.map(|role| Role::parse(&role).unwrap_or(Role::Reader));
+            rights.databases_only = token.databases;
+            (token.id, revision)
+        });
+        User { name: user.name, rights, seen: Seen { user: user_revision, token } }
+    }
+
+    /// The name of the user's role, or of its API key's if that may do less.
+    pub fn role_name(&self) -> Option<String> {
+        let Rights { role, role_max, .. } = &self.rights;
+        role.map(|role| role_max.map_or(role, |most| role.min(most)).name().to_owned())
+    }
+
+    /// The user that another node has recognised, if this node knows the same of it. It waits
+    /// for what that node has seen and this one has not.
+    ///
+    /// # Errors
+    /// `user_changed`, when one of the two does not know yet what has changed.
+    pub async fn recognised(group: &Group, name: &str, seen: Seen) -> Result<User> {
+        let found = find(group, name, &seen)?;
+        if let Some(user) = found.filter(|user| user.seen == seen) {
+            return Ok(user);
+        }
+        // Revisions grow with the log, so the newer of the two is right.
+        group.wait_linearizable().await?;
+        find(group, name, &seen)?.filter(|user| user.seen == seen).ok_or_else(|| changed(name))
+    }
+
+    /// Whether what has let the caller in still holds, as far as this node knows now.
+    ///
+    /// # Errors
+    /// `user_changed`.
+    pub fn confirm(&self, group: &Group) -> Result<()> {
+        match find(group, &self.name, &self.seen)? {
+            Some(user) if user.seen == self.seen => Ok(()),
+            _ => Err(changed(&self.name)),
+        }
+    }
+}
+
+fn find(group: &Group, name: &str, seen: &Seen) -> Result<Option<User>> {
+    let read = group.read()?;
+    let token = match &seen.token {
+        None => None,
+        Some((id, _)) => match find_token(&read, id)? {
+            None => return Ok(None),
+            found => found,
+        },
+    };
+    let user: Option<(u64, UserDocument)> = stored(&read, system::USERS, name)?;
+    Ok(user.filter(|(_, user)| !user.disabled).map(|user| User::new(user, token)))
+}
+
+/// The token of this id, unless it has ended.
+fn find_token(read: &impl Read, id: &str) -> Result<Option<(u64, TokenDocument)>> {
+    let token: Option<(u64, TokenDocument)> = stored(read, system::TOKENS, id)?;
+    Ok(token.filter(|(_, token)| !has_ended(token, now_ms())))
+}
+
+/// The error when what has let a caller in does not hold any more.
+pub fn changed(name: &str) -> Error {
+    let message = format!("user {name:?}, or its session or key, was changed at this moment");
+    Error::new(Kind::UserChanged, message).hint("send the call again")
 }

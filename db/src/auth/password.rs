@@ -1,6 +1,8 @@
 //! Passwords: argon2id, outside of apply, in a bounded pool.
 
-use super::{User, bad_credentials};
+use super::limiter::Limiter;
+use super::{User, bad_credentials, user_disabled};
+use crate::engine::system::UserDocument;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use argon2::Argon2;
@@ -8,14 +10,22 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash}
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// Hashes computed at once; each takes about 19 MiB and 20 ms.
 const PARALLEL: usize = 2;
+/// Hashes that may wait for their turn, at 10 ms each.
+const WAITING_MAX: usize = 200;
 /// Verified credentials kept in memory.
 const CACHE_MAX: usize = 4096;
+/// Credentials that are checked at the same time, told apart by their hash.
+const FLIGHTS: usize = 64;
 /// Shortest password that is accepted.
 pub const PASSWORD_BYTES_MIN: usize = 8;
+/// Longest name of a user.
+pub const NAME_BYTES_MAX: usize = 64;
 /// Longest password that is hashed.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
@@ -28,6 +38,11 @@ pub struct Passwords {
     verified: Mutex<HashMap<[u8; 32], String>>,
     /// Verified for unknown users, so that they take as long as known ones.
     decoy: String,
+    limiter: Limiter,
+    waiting: AtomicUsize,
+    /// Held by who checks some credentials: many calls of a client that has just started are
+    /// checked once.
+    flights: [tokio::sync::Mutex<()>; FLIGHTS],
 }
 
 impl Passwords {
@@ -44,33 +59,77 @@ impl Passwords {
             salt,
             verified: Mutex::default(),
             decoy: hash("no user has this password")?,
+            limiter: Limiter::default(),
+            waiting: AtomicUsize::new(0),
+            flights: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
         })
     }
 
-    /// The user with this name and password.
+    /// The user with this name and password, which came from this address.
     ///
     /// # Errors
-    /// `bad_credentials`, the same for an unknown user and a wrong password.
-    pub async fn verify(&self, group: &Group, name: &str, password: &str) -> Result<User> {
-        if password.len() > PASSWORD_BYTES_MAX {
+    /// `bad_credentials`, the same for an unknown user and a wrong password;
+    /// `too_many_attempts`, `overloaded`, `user_disabled`.
+    pub async fn verify(
+        &self,
+        group: &Group,
+        name: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<User> {
+        if password.len() > PASSWORD_BYTES_MAX || name.len() > NAME_BYTES_MAX {
             return Err(bad_credentials());
         }
         let known = super::user(group, name)?;
-        let stored = known.as_ref().map_or(&self.decoy, |user| &user.password_hash).clone();
-        let digest = self.digest(name, password);
-        let remembered = self.memory().get(&digest).is_some_and(|hash| *hash == stored);
-        if !remembered && !self.matches(stored.clone(), password.to_owned()).await? {
+        let revision = |known: &Option<(u64, UserDocument)>| known.as_ref().map(|known| known.0);
+        let before = revision(&known);
+        if let Some(user) = self.check(known, name, password, address).await? {
+            return admitted(user);
+        }
+        // Somebody else may have made or changed the user a moment ago, through another node.
+        // Without a majority, what this node knows must do.
+        let _ = group.wait_linearizable().await;
+        let now = super::user(group, name)?;
+        if revision(&now) == before {
             return Err(bad_credentials());
         }
-        let user = known.ok_or_else(bad_credentials)?;
-        if !remembered {
-            let mut memory = self.memory();
-            if memory.len() >= CACHE_MAX {
-                memory.clear();
+        admitted(self.check(now, name, password, address).await?.ok_or_else(bad_credentials)?)
+    }
+
+    /// The user, if the password is the right one.
+    async fn check(
+        &self,
+        known: Option<(u64, UserDocument)>,
+        name: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<Option<(u64, UserDocument)>> {
+        let stored = known.as_ref().map_or(&self.decoy, |(_, user)| &user.password_hash).clone();
+        let digest = self.digest(name, password);
+        if !self.is_remembered(&digest, &stored) {
+            let _flight = self.flights[usize::from(digest[0]) % FLIGHTS].lock().await;
+            if !self.is_remembered(&digest, &stored) {
+                self.limiter.begin(name, address, Instant::now())?;
+                if !self.matches(stored.clone(), password.to_owned()).await? {
+                    return Ok(None);
+                }
+                self.limiter.succeeded(name, address);
+                self.remember(digest, stored);
             }
-            memory.insert(digest, stored);
         }
-        Ok(User { name: user.name, role: user.role })
+        Ok(known)
+    }
+
+    fn is_remembered(&self, digest: &[u8; 32], stored: &str) -> bool {
+        self.memory().get(digest).is_some_and(|hash| hash == stored)
+    }
+
+    fn remember(&self, digest: [u8; 32], stored: String) {
+        let mut memory = self.memory();
+        if memory.len() >= CACHE_MAX {
+            memory.clear();
+        }
+        memory.insert(digest, stored);
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], String>> {
@@ -96,12 +155,12 @@ impl Passwords {
         self.in_pool(check).await
     }
 
-    /// Hashes a new password.
+    /// Hashes a new password of a user.
     ///
     /// # Errors
-    /// `invalid_body` when it is too short or too long.
-    pub async fn hash(&self, password: &str) -> Result<String> {
-        check_password(password)?;
+    /// Those of [`check_password`].
+    pub async fn hash(&self, user: &str, password: &str) -> Result<String> {
+        check_password(user, password)?;
         let password = password.to_owned();
         self.in_pool(move || hash(&password)).await?
     }
@@ -111,18 +170,122 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let internal = |error: String| Error::new(Kind::Internal, error);
+        let waiting = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            return Err(Error::new(Kind::Overloaded, "too many passwords are being checked")
+                .hint("try again in a moment; programs should use API keys"));
+        }
         let _place = self.pool.acquire().await.map_err(|error| internal(error.to_string()))?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| internal(error.to_string()))
+        let done = tokio::task::spawn_blocking(work).await;
+        drop(waiting);
+        done.map_err(|error| internal(error.to_string()))
     }
 }
 
-/// Refuses a password of unusable length.
-pub fn check_password(password: &str) -> Result<()> {
-    if (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
-        return Ok(());
+fn admitted(user: (u64, UserDocument)) -> Result<User> {
+    match user.1.disabled {
+        true => Err(user_disabled(&user.1.name)),
+        false => Ok(User::new(user, None)),
     }
-    let rule = format!("a password has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes");
-    Err(Error::new(Kind::InvalidBody, rule).hint("choose a longer one; a sentence is fine"))
+}
+
+/// One that waits for its turn, or has it.
+struct Waiting<'w>(&'w AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The passwords that are tried first, of those that are long enough: from the lists that
+/// NIST SP 800-63B asks to compare with.
+const COMMON: &[&str] = &[
+    "password",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "qwertyuiop",
+    "qwerty123",
+    "iloveyou",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "superman",
+    "trustno1",
+    "welcome1",
+    "password1",
+    "password123",
+    "passw0rd",
+    "p@ssw0rd",
+    "adminadmin",
+    "admin123",
+    "administrator",
+    "letmein1",
+    "changeme",
+    "changeit",
+    "whatever",
+    "1q2w3e4r",
+    "1q2w3e4r5t",
+    "1qaz2wsx",
+    "zaq12wsx",
+    "q1w2e3r4",
+    "abcd1234",
+    "abc12345",
+    "asdfghjkl",
+    "11111111",
+    "00000000",
+    "88888888",
+    "87654321",
+    "987654321",
+    "123123123",
+    "12341234",
+    "11223344",
+    "66666666",
+    "internet",
+    "computer",
+    "starwars",
+    "jennifer",
+    "michelle",
+    "corvette",
+    "mercedes",
+    "maverick",
+    "startrek",
+    "midnight",
+    "secret123",
+    "test1234",
+    "testtest",
+    "jettra123",
+    "jettradb",
+    "database",
+    "default1",
+    "rootroot",
+    "root1234",
+    "postgres",
+    "guestguest",
+];
+
+/// Refuses a password that would be guessed, or cannot be used.
+///
+/// # Errors
+/// `invalid_body` with the rule that it breaks.
+pub fn check_password(user: &str, password: &str) -> Result<()> {
+    let lower = password.to_lowercase();
+    let first = password.chars().next();
+    let rule = if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
+        format!("it has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes")
+    } else if lower == user.to_lowercase() {
+        "it is not the name of the user".to_owned()
+    } else if COMMON.contains(&lower.as_str()) {
+        "it is not one of those that everybody tries first".to_owned()
+    } else if password.chars().all(|letter| Some(letter) == first) {
+        "it is not one letter over and over".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::InvalidBody, format!("the password cannot be used: {rule}"))
+        .hint("choose a longer one; a sentence is fine"))
 }
 
 /// Hashes a password with argon2id at the crate's defaults (19 MiB, 2 passes, OWASP's choice).
@@ -138,11 +301,23 @@ mod tests {
     #[tokio::test]
     async fn a_hash_fits_its_password_only() {
         let passwords = Passwords::new().unwrap();
-        let hash = passwords.hash("correct horse").await.unwrap();
+        let hash = passwords.hash("ada", "correct horse").await.unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
         assert!(passwords.matches(hash.clone(), "correct horse".into()).await.unwrap());
         assert!(!passwords.matches(hash, "battery staple".into()).await.unwrap());
         assert!(!passwords.matches("junk".into(), "junk".into()).await.unwrap());
-        assert!(passwords.hash("short").await.is_err());
+        assert!(passwords.hash("ada", "short").await.is_err());
+    }
+
+    #[test]
+    fn passwords_that_would_be_guessed_are_refused() {
+        for bad in ["short", "Password1", "administrator", "zzzzzzzzzz", "Ada.Lovelace", ""] {
+            assert!(check_password("ada.lovelace", bad).is_err(), "{bad}");
+        }
+        assert!(check_password("ada", &"x y".repeat(400)).is_err());
+        for good in ["correct horse", "ada.lovelace2", "ünïcødé"] {
+            assert!(check_password("ada.lovelace", good).is_ok(), "{good}");
+        }
+        assert!(COMMON.iter().all(|word| word.len() >= PASSWORD_BYTES_MIN));
     }
 }

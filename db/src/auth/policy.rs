@@ -1,57 +1,301 @@
-//! What a role may do. Pure.
+//! What a role may do, and in which databases. Pure.
+
+use crate::engine::batch::BatchStep;
+use crate::engine::command::{Command, Proposal};
+use crate::engine::system;
+use jettra_driver::wire::ALL_DATABASES;
+use std::collections::BTreeMap;
 
 /// Who may call a route; every row of the route table says one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without credentials.
     Open,
-    /// A user whose role has the permission.
+    /// A user with the permission; of those for databases, in the one that the call is about.
     User(Permission),
     /// A node that knows the cluster secret.
     Node,
 }
 
-/// What a call does.
+/// What a call does. The ones for databases are asked for one database each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// Nothing but being somebody: own session and password.
+    /// Nothing but being somebody: own session, password and API keys.
     Login,
-    /// Reads documents and the catalog.
+    /// Reads documents and the catalog of a database.
     Read,
-    /// Changes documents and the catalog.
+    /// Changes documents of a database, and creates collections in it.
     Write,
-    /// Administers the cluster and reads the system's own collections.
+    /// Creates, drops and renames a database and its collections; indexes, rules, schemas and
+    /// whether versions are kept.
+    Own,
+    /// Administers the cluster and its users, and reads the system's own collections.
     Admin,
 }
 
-/// Whether a role includes a permission. An unknown role may nothing.
-pub fn allows(role: &str, permission: Permission) -> bool {
-    match role {
-        "admin" => true,
-        "owner" | "writereader" => permission != Permission::Admin,
-        "reader" => matches!(permission, Permission::Login | Permission::Read),
-        _ => false,
+/// A role, the one that may do least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads.
+    Reader,
+    /// Reads and changes documents.
+    WriteReader,
+    /// Does everything in its databases.
+    Owner,
+    /// Does everything everywhere.
+    Admin,
+}
+
+impl Role {
+    /// The role of this name.
+    pub fn parse(name: &str) -> Option<Role> {
+        Some(match name {
+            "admin" => Role::Admin,
+            "owner" => Role::Owner,
+            "writereader" => Role::WriteReader,
+            "reader" => Role::Reader,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Owner => "owner",
+            Role::WriteReader => "writereader",
+            Role::Reader => "reader",
+        }
+    }
+
+    fn allows(self, permission: Permission) -> bool {
+        match permission {
+            Permission::Login => true,
+            Permission::Read => self >= Role::Reader,
+            Permission::Write => self >= Role::WriteReader,
+            Permission::Own => self >= Role::Owner,
+            Permission::Admin => self == Role::Admin,
+        }
+    }
+}
+
+/// What a caller may do: the user's rights, and the bounds of the API key that it uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// The role in the allowed databases; none when it is not known, which allows nothing.
+    pub role: Option<Role>,
+    /// Databases that the role holds for; `*` stands for all.
+    pub databases: Vec<String>,
+    /// Further roles, each for one database.
+    pub grants: BTreeMap<String, Role>,
+    /// The most that an API key may do.
+    pub role_max: Option<Role>,
+    /// The databases that an API key may use.
+    pub databases_only: Option<Vec<String>>,
+}
+
+fn holds_for(databases: &[String], database: &str) -> bool {
+    databases.iter().any(|known| known == ALL_DATABASES || known == database)
+}
+
+impl Rights {
+    /// Whether the caller administers the cluster.
+    pub fn is_admin(&self) -> bool {
+        self.role == Some(Role::Admin)
+            && self.role_max.is_none_or(|most| most == Role::Admin)
+            && self.databases_only.as_ref().is_none_or(|only| holds_for(only, ALL_DATABASES))
+    }
+
+    /// The caller's role in a database.
+    pub fn role_in(&self, database: &str) -> Option<Role> {
+        if self.is_admin() {
+            return Some(Role::Admin);
+        }
+        // What the cluster knows about itself is for administrators.
+        if database == system::DATABASE {
+            return None;
+        }
+        if self.databases_only.as_ref().is_some_and(|only| !holds_for(only, database)) {
+            return None;
+        }
+        let everywhere = self.role == Some(Role::Admin);
+        let own = self.role.filter(|_| everywhere || holds_for(&self.databases, database));
+        let granted = self.grants.get(database).copied();
+        // Beyond administrating, an administrator is the owner of every database.
+        let role = own.max(granted)?.min(Role::Owner);
+        Some(self.role_max.map_or(role, |most| role.min(most)))
+    }
+
+    /// Whether the caller may do this in a database.
+    pub fn may(&self, permission: Permission, database: &str) -> bool {
+        self.role_in(database).is_some_and(|role| role.allows(permission))
+    }
+
+    /// Whether the caller may do this in some database, or at all when it is not about one.
+    pub fn may_somewhere(&self, permission: Permission) -> bool {
+        match permission {
+            Permission::Login => true,
+            Permission::Admin => self.is_admin(),
+            Permission::Read | Permission::Write | Permission::Own => {
+                let named = self.databases.iter().chain(self.grants.keys());
+                let mut named = named.chain(self.databases_only.iter().flatten());
+                self.is_admin() || named.any(|database| self.may(permission, database))
+            }
+        }
+    }
+}
+
+/// What a command of a client needs: a permission in each of some databases. None: it is not
+/// for clients.
+pub fn needs(command: &Command) -> Option<Vec<(Permission, &str)>> {
+    use Permission::{Own, Read, Write};
+    // Rules and their like say what others may write.
+    let documents = |collection: &str| match system::final_name(collection).starts_with('_') {
+        true => Own,
+        false => Write,
+    };
+    Some(match command {
+        Command::CreateDatabase { name, .. } | Command::DropDatabase { name } => vec![(Own, name)],
+        Command::RenameDatabase { from, to } => vec![(Own, from), (Own, to)],
+        Command::CreateCollection { database, .. } => vec![(Write, database)],
+        Command::DropCollection { database, .. }
+        | Command::RenameCollection { database, .. }
+        | Command::CreateIndex { database, .. }
+        | Command::DropIndex { database, .. }
+        | Command::SetSchema { database, .. }
+        | Command::SetVersions { database, .. } => vec![(Own, database)],
+        Command::Put { database, collection, .. }
+        | Command::Delete { database, collection, .. }
+        | Command::Restore { database, collection, .. }
+        | Command::ReplaceCollection { database, to: collection, .. } => {
+            vec![(documents(collection), database)]
+        }
+        Command::Write(write) => vec![(documents(&write.collection), &write.database)],
+        Command::Batch(batch) => {
+            let conditions = batch.conditions.iter().map(|(place, _)| (Read, &*place.database));
+            let steps = batch.then.iter().chain(&batch.otherwise).map(|(place, step)| match step {
+                BatchStep::Get(_) => (Read, &*place.database),
+                _ => (documents(&place.collection), &*place.database),
+            });
+            conditions.chain(steps).collect()
+        }
+        Command::Commit(commit) => {
+            let places = commit.places.iter();
+            places.map(|(database, collection)| (documents(collection), &**database)).collect()
+        }
+        Command::InitCluster { .. }
+        | Command::ClusterRegister { .. }
+        | Command::ClusterUpdate { .. }
+        | Command::ClusterStop { .. }
+        | Command::ClusterDeregister { .. }
+        | Command::ClusterMark { .. }
+        | Command::BuildIndex { .. }
+        | Command::Expire { .. }
+        | Command::ClearGarbage { .. }
+        | Command::TrimVersions { .. }
+        | Command::TrimChanges { .. }
+        | Command::ForgetRetries { .. }
+        | Command::CreateUser(_)
+        | Command::UpdateUser(_)
+        | Command::DeleteUser { .. }
+        | Command::CreateToken(_)
+        | Command::RevokeToken { .. }
+        | Command::UseJoinToken { .. }
+        | Command::RemoveEndedTokens { .. }
+        | Command::Audit(_)
+        | Command::TrimAudit { .. } => return None,
+    })
+}
+
+/// On whose behalf something is proposed.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The user; none for a node.
+    pub user: Option<String>,
+    /// The address from which the call came; none for what the database does by itself.
+    pub from: Option<String>,
+}
+
+impl Caller {
+    /// A command on behalf of the caller, at this time in milliseconds since 1970.
+    pub fn proposes(&self, command: Command) -> Proposal {
+        Proposal { user: self.user.clone(), from: self.from.clone(), ..command.into() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Permission::{Admin, Login, Read, Write};
+    use Permission::{Admin, Login, Own, Read, Write};
+
+    fn rights(role: &str, databases: &[&str]) -> Rights {
+        Rights {
+            role: Role::parse(role),
+            databases: databases.iter().map(|name| (*name).to_owned()).collect(),
+            grants: BTreeMap::new(),
+            role_max: None,
+            databases_only: None,
+        }
+    }
 
     #[test]
     fn each_role_has_its_permissions_and_no_more() {
         for (role, allowed) in [
-            ("admin", vec![Login, Read, Write, Admin]),
-            ("owner", vec![Login, Read, Write]),
+            ("admin", vec![Login, Read, Write, Own, Admin]),
+            ("owner", vec![Login, Read, Write, Own]),
             ("writereader", vec![Login, Read, Write]),
             ("reader", vec![Login, Read]),
-            ("", vec![]),
-            ("Admin", vec![]),
+            ("", vec![Login]),
+            ("Admin", vec![Login]),
         ] {
-            for permission in [Login, Read, Write, Admin] {
-                assert_eq!(allows(role, permission), allowed.contains(&permission), "{role}");
+            let rights = rights(role, &["shop"]);
+            for permission in [Login, Read, Write, Own, Admin] {
+                let expected = allowed.contains(&permission);
+                assert_eq!(rights.may_somewhere(permission), expected, "{role} {permission:?}");
+                if !matches!(permission, Login | Admin) {
+                    assert_eq!(rights.may(permission, "shop"), expected, "{role} {permission:?}");
+                }
             }
+            assert_eq!(rights.may(Read, "other"), role == "admin", "{role}");
+            assert_eq!(rights.may(Read, "_system"), role == "admin", "{role}");
         }
+        assert!(rights("reader", &["*"]).may(Read, "any"));
+        assert!(!rights("owner", &["*"]).may(Read, "_system"));
+        assert!(!rights("owner", &[]).may_somewhere(Read));
+    }
+
+    #[test]
+    fn a_grant_adds_to_the_role_in_its_database_only() {
+        let mut user = rights("reader", &["a", "b"]);
+        user.grants.insert("b".into(), Role::Owner);
+        user.grants.insert("c".into(), Role::WriteReader);
+        for (database, permission, expected) in [
+            ("a", Read, true),
+            ("a", Write, false),
+            ("b", Own, true),
+            ("c", Write, true),
+            ("c", Own, false),
+            ("d", Read, false),
+        ] {
+            assert_eq!(user.may(permission, database), expected, "{database} {permission:?}");
+        }
+        user.grants.insert("_system".into(), Role::Owner);
+        assert!(!user.may(Read, "_system"));
+    }
+
+    #[test]
+    fn an_api_key_only_takes_away() {
+        let mut admin = rights("admin", &["*"]);
+        admin.role_max = Some(Role::WriteReader);
+        assert!(admin.may(Write, "a") && !admin.may(Own, "a") && !admin.is_admin());
+        assert!(!admin.may(Read, "_system"));
+        admin = rights("admin", &["*"]);
+        admin.databases_only = Some(vec!["a".into()]);
+        assert!(admin.may(Own, "a") && !admin.may(Read, "b") && !admin.is_admin());
+        assert!(!admin.may_somewhere(Admin) && admin.may_somewhere(Own));
+        let mut reader = rights("reader", &["a"]);
+        reader.role_max = Some(Role::Admin);
+        reader.databases_only = Some(vec!["*".into()]);
+        assert!(!reader.may(Write, "a") && !reader.may(Read, "b") && !reader.is_admin());
     }
 }

@@ -4,9 +4,10 @@
 use super::nodes::same_address;
 use super::probe::Introduction;
 use super::{Cluster, membership};
+use crate::auth::Caller;
 use crate::config::check_url;
 use crate::engine::system::NodeDocument;
-use crate::engine::{Command, Outcome};
+use crate::engine::{Command, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{Group, RaftId};
 use jettra_driver::wire::NodeStatus;
@@ -32,7 +33,12 @@ impl Cluster {
     /// # Errors
     /// `invalid_url`, `not_distributed`, those of [`Cluster::probe`], `foreign_cluster`,
     /// `stale_node`, `node_conflict`. The cluster is unchanged by all of them.
-    pub async fn register(&self, url: &str, description: Option<String>) -> Result<String> {
+    pub async fn register(
+        &self,
+        url: &str,
+        description: Option<String>,
+        by: &Caller,
+    ) -> Result<String> {
         if !self.config.distributed {
             return Err(Error::new(
                 Kind::NotDistributed,
@@ -52,7 +58,7 @@ impl Cluster {
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
         let command = Command::ClusterRegister { node: node.clone(), url: advertised, description };
-        match group.propose(command).await?.outcome {
+        match group.propose(by.proposes(command)).await?.outcome {
             Outcome::Registered { .. } => Ok(node),
             other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
         }
@@ -115,7 +121,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `would_lose_quorum`, `not_possible_now`, `timeout`.
-    pub async fn deregister(&self, name: &str, force: Force) -> Result<()> {
+    pub async fn deregister(&self, name: &str, force: Force, by: &Caller) -> Result<()> {
         let group = self.group()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
@@ -135,7 +141,7 @@ impl Cluster {
             status: Some(NodeStatus::Leaving),
             url: None,
         };
-        self.change_node(group, leaving).await?;
+        self.change_node(group, by.proposes(leaving)).await?;
         self.wait_for(|nodes| nodes.iter().all(|other| other.raft_id != node.raft_id))
             .await
             .map_err(|_| {
@@ -160,8 +166,8 @@ impl Cluster {
     }
 
     /// Proposes a change of a member and waits until this node sees it.
-    async fn change_node(&self, group: &Arc<Group>, command: Command) -> Result<()> {
-        let applied = group.propose(command).await?;
+    async fn change_node(&self, group: &Arc<Group>, proposal: Proposal) -> Result<()> {
+        let applied = group.propose(proposal).await?;
         group.wait_visible(applied.index).await?;
         self.nodes.refresh(group)
     }
@@ -178,7 +184,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `node_not_found`, `would_lose_quorum`, `not_possible_now`.
-    pub async fn stop(&self, name: &str, restart: bool, force: Force) -> Result<()> {
+    pub async fn stop(&self, name: &str, restart: bool, force: Force, by: &Caller) -> Result<()> {
         let group = self.group()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
@@ -197,7 +203,7 @@ impl Cluster {
         }
         let boot = self.boot_of(group, &node).await;
         let command = Command::ClusterStop { node: node.id, raft_id: node.raft_id, boot, restart };
-        group.propose(command).await.map(drop)
+        group.propose(by.proposes(command)).await.map(drop)
     }
 
     /// The identity of the process that runs a node now; none when it does not run.
@@ -210,16 +216,16 @@ impl Cluster {
     }
 
     /// Takes client calls and leadership away from a node; it goes on voting.
-    pub async fn pause(&self, name: &str) -> Result<()> {
-        self.switch(name, NodeStatus::Paused).await
+    pub async fn pause(&self, name: &str, by: &Caller) -> Result<()> {
+        self.switch(name, NodeStatus::Paused, by).await
     }
 
     /// Ends [`Cluster::pause`].
-    pub async fn resume(&self, name: &str) -> Result<()> {
-        self.switch(name, NodeStatus::Active).await
+    pub async fn resume(&self, name: &str, by: &Caller) -> Result<()> {
+        self.switch(name, NodeStatus::Active, by).await
     }
 
-    async fn switch(&self, name: &str, to: NodeStatus) -> Result<()> {
+    async fn switch(&self, name: &str, to: NodeStatus, by: &Caller) -> Result<()> {
         let group = self.group()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
@@ -237,7 +243,7 @@ impl Cluster {
         }
         let mark =
             Command::ClusterMark { node: node.id, raft_id: node.raft_id, role: None, from, to };
-        self.change_node(group, mark).await
+        self.change_node(group, by.proposes(mark)).await
     }
 
     /// Hands leadership to a node.

@@ -277,7 +277,7 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
         return Ok(());
     }
     let password = admin_password(&cluster.config)?;
-    password::check_password(&password)?;
+    password::check_password("admin", &password)?;
     group.initialize(&cluster.config.url()).await?;
     let admin_hash = tokio::task::spawn_blocking(move || password::hash(&password));
     let command = Command::InitCluster {

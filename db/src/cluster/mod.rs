@@ -12,6 +12,7 @@ pub mod upkeep;
 
 use crate::config::Config;
 use crate::engine::Effect;
+use crate::engine::command::Noted;
 use crate::error::{Error, Kind, Result};
 use crate::raft::network::Peers;
 use crate::raft::node_key::NodeKey;
@@ -275,6 +276,14 @@ impl Cluster {
                 }
                 Effect::Stop { .. } => {}
                 Effect::Upkeep => self.upkeep.notify_one(),
+                // Once, although every node has it.
+                Effect::Audited { user, from, noted }
+                    if self.group().is_ok_and(|group| group.is_leader()) =>
+                {
+                    let Noted { action, target, outcome } = noted;
+                    tracing::info!(target: "jettra_db::audit", user, from, action, target, outcome, "audit");
+                }
+                Effect::Audited { .. } => {}
             }
         }
         if !self.is_ending() {

@@ -4,12 +4,14 @@
 
 use super::Cluster;
 use crate::config::Config;
+use crate::engine::accounts::{all, has_ended};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexState;
+use crate::engine::system::TokenDocument;
 use crate::engine::upkeep::expired;
 use crate::engine::version::older_than;
-use crate::engine::{change, retry, system};
+use crate::engine::{audit, change, retry, system};
 use crate::error::{Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::now_ms;
@@ -100,6 +102,14 @@ fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command
     let bytes_max = config.changes_mb << 20;
     if change::totals(&read)?.bytes > bytes_max {
         due.push((Command::TrimChanges { bytes_max, rows: TRIM_STEP }, TRIM_STEP));
+    }
+    if audit::count(&read)? > config.audit_max {
+        let entries_max = config.audit_max;
+        due.push((Command::TrimAudit { entries_max, rows: TRIM_STEP }, TRIM_STEP));
+    }
+    let tokens: Vec<TokenDocument> = all(&read, system::TOKENS)?;
+    if tokens.iter().any(|token| has_ended(token, now)) {
+        due.push((Command::RemoveEndedTokens { before_ms: now, rows: TRIM_STEP }, TRIM_STEP));
     }
     if catalog::garbage(&read)?.is_some() {
         due.push((Command::ClearGarbage { rows: CLEAR_STEP }, CLEAR_STEP));

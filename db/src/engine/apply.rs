@@ -5,9 +5,10 @@
 //! counters (documents per collection, last revision) are kept in memory while the writing
 //! transaction is open and stored by [`Applier::flush`] before it commits.
 
+use super::audit;
 use super::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage, Totals};
 use super::change;
-use super::command::{Answer, Command, CommandResult, Outcome, Proposal};
+use super::command::{Answer, Command, CommandResult, Noted, Outcome, Proposal};
 use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
@@ -44,6 +45,15 @@ pub enum Effect {
         /// Start again afterwards.
         restart: bool,
     },
+    /// The audit log has a new entry.
+    Audited {
+        /// Who.
+        user: Option<String>,
+        /// From where.
+        from: Option<String>,
+        /// What, to what, and what came of it.
+        noted: Noted,
+    },
 }
 
 /// Carries the counters and what was read of the catalog over an open transaction.
@@ -70,6 +80,7 @@ pub struct Applier {
 pub(super) struct Now {
     pub(super) index: u64,
     pub(super) user: Option<String>,
+    pub(super) from: Option<String>,
 }
 
 /// Counters that are stored when the transaction commits.
@@ -149,15 +160,26 @@ impl Applier {
         index: u64,
         proposal: Proposal,
     ) -> Result<Answer> {
-        let Proposal { time_ms, user, retry, command } = proposal;
+        let Proposal { time_ms, user, from, retry, command } = proposal;
         self.numbers.time_ms = self.numbers.time_ms.max(time_ms);
         if let Some(retry) = &retry
             && let Some(answer) = self.repeated(txn, user.as_deref(), retry)?
         {
             return Ok(answer);
         }
-        self.now = Now { index, user };
+        let by_somebody = user.is_some() || from.is_some();
+        self.now = Now { index, user, from };
+        let noted = if by_somebody { audit::noted(&command) } else { None };
         let result = self.carry_out(txn, index, command)?;
+        if let Some(mut noted) = noted {
+            if let Err(error) = &result {
+                noted.outcome = error.kind.code().into();
+            }
+            self.note(txn, &noted)?;
+            let Now { user, from, .. } = &self.now;
+            let (user, from) = (user.clone(), from.clone());
+            self.effects.push(Effect::Audited { user, from, noted });
+        }
         if let Some(retry) = retry {
             self.remember_answer(txn, retry, &result)?;
         }
@@ -280,6 +302,19 @@ impl Applier {
             }
             Command::ForgetRetries { before_ms, rows } => {
                 self.forget_retries(txn, before_ms, rows as usize)
+            }
+            Command::CreateUser(user) => self.create_user(txn, &user),
+            Command::UpdateUser(update) => self.update_user(txn, *update),
+            Command::DeleteUser { name } => self.delete_user(txn, &name),
+            Command::CreateToken(token) => self.create_token(txn, &token),
+            Command::RevokeToken { id, user } => self.revoke_token(txn, &id, user.as_deref()),
+            Command::UseJoinToken { id, .. } => self.use_join_token(txn, &id),
+            Command::RemoveEndedTokens { before_ms, rows } => {
+                self.remove_ended_tokens(txn, before_ms, rows as usize)
+            }
+            Command::Audit(_) => Ok(Ok(Outcome::Done)),
+            Command::TrimAudit { entries_max, rows } => {
+                self.trim_audit(txn, entries_max, rows as usize)
             }
         }
     }

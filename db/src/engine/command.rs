@@ -6,6 +6,7 @@
 use super::batch::Batch;
 use super::catalog;
 use super::index::{IndexId, IndexSpec};
+use super::system::{TokenDocument, UserDocument};
 use super::transaction::Commit;
 use super::version::{Retention, Version};
 use crate::error::Error;
@@ -13,6 +14,7 @@ use crate::storage::{Read, StorageError};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{NodeRole, NodeStatus};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A command as it stands in the log, with what its proposer knew.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct Proposal {
     pub time_ms: u64,
     /// On whose behalf; none when the database itself proposes it.
     pub user: Option<String>,
+    /// The address from which the call came.
+    pub from: Option<String>,
     /// With what a repeated call is recognised.
     pub retry: Option<RetryKey>,
     /// The command.
@@ -304,6 +308,77 @@ pub enum Command {
         /// Log entries whose calls are forgotten at most.
         rows: u32,
     },
+    /// Creates a user.
+    CreateUser(Box<UserDocument>),
+    /// Changes a user.
+    UpdateUser(Box<UserUpdate>),
+    /// Deletes a user and its tokens; nothing happens when there is none.
+    DeleteUser {
+        /// Its name.
+        name: String,
+    },
+    /// Makes a session, an API key or a join token.
+    CreateToken(Box<TokenDocument>),
+    /// Ends a token.
+    RevokeToken {
+        /// Its public name.
+        id: String,
+        /// Only if it is this user's.
+        user: Option<String>,
+    },
+    /// Uses a join token up: it is there and has not ended, and is gone afterwards.
+    UseJoinToken {
+        /// Its public name.
+        id: String,
+        /// The name of the node that comes with it.
+        node: String,
+    },
+    /// Removes tokens that have ended.
+    RemoveEndedTokens {
+        /// Those that ended before this time, in milliseconds since 1970.
+        before_ms: u64,
+        /// How many at most.
+        rows: u32,
+    },
+    /// Notes in the audit log what changed nothing in the state.
+    Audit(Box<Noted>),
+    /// Removes the oldest entries of the audit log.
+    TrimAudit {
+        /// How many stay at most.
+        entries_max: u64,
+        /// How many are removed at most.
+        rows: u32,
+    },
+}
+
+/// The content of [`Command::UpdateUser`]: what is given is changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserUpdate {
+    /// Its name.
+    pub name: String,
+    /// The new hash of the password.
+    pub password_hash: Option<String>,
+    /// Only if the hash is still this one: somebody has proved to know the password.
+    pub proved_hash: Option<String>,
+    /// The new role.
+    pub role: Option<String>,
+    /// The new list of databases.
+    pub allowed_dbs: Option<Vec<String>>,
+    /// The new grants.
+    pub grants: Option<BTreeMap<String, String>>,
+    /// Whether it is kept out.
+    pub disabled: Option<bool>,
+}
+
+/// The content of [`Command::Audit`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// What was done or tried.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// `ok`, or the code of an error.
+    pub outcome: String,
 }
 
 /// The content of [`Command::Write`].
@@ -626,7 +701,7 @@ impl Outcome {
 impl From<Command> for Proposal {
     /// A command of the database itself, without a time of its own.
     fn from(command: Command) -> Self {
-        Proposal { time_ms: 0, user: None, retry: None, command }
+        Proposal { time_ms: 0, user: None, from: None, retry: None, command }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::storage::env::Result;
 use crate::storage::keys;
 use crate::storage::{Read, StorageError, Table, WriteTxn};
 use jettra_driver::DocumentId;
-use jettra_driver::wire::{NodeRole, NodeStatus};
+use jettra_driver::wire::{ALL_DATABASES, NodeRole, NodeStatus};
 use serde::Serialize;
 use serde_json::json;
 
@@ -31,11 +31,20 @@ impl Applier {
             return Ok(Ok(Outcome::Done));
         }
         self.ensure_database(txn, system::DATABASE)?;
-        self.ensure_collection(txn, system::DATABASE, system::SESSIONS)?;
+        self.ensure_collection(txn, system::DATABASE, system::TOKENS)?;
+        self.ensure_collection(txn, system::DATABASE, system::AUDIT)?;
         let cluster = ClusterDocument { id: "cluster".into(), cluster_id, created_ms: time_ms };
         self.put_system(txn, system::CLUSTER, "cluster", &cluster)?;
-        let admin =
-            UserDocument { name: "admin".into(), password_hash: admin_hash, role: "admin".into() };
+        let admin = UserDocument {
+            name: "admin".into(),
+            password_hash: admin_hash,
+            role: "admin".into(),
+            allowed_dbs: vec![ALL_DATABASES.into()],
+            grants: Default::default(),
+            disabled: false,
+            created_ms: time_ms,
+            changed_ms: time_ms,
+        };
         self.put_system(txn, system::USERS, "admin", &admin)?;
         let first = NodeDocument {
             id: node.clone(),
@@ -135,7 +144,7 @@ impl Applier {
         }
     }
 
-    fn put_system(
+    pub(super) fn put_system(
         &mut self,
         txn: &mut WriteTxn<'_>,
         collection: &str,

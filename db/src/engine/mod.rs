@@ -4,7 +4,9 @@
 //! hashes arrive inside the [`Command`]. Every replica that applies the same commands in
 //! the same order holds the same bytes.
 
+pub mod accounts;
 pub mod apply;
+pub mod audit;
 pub mod batch;
 pub mod catalog;
 pub mod change;

@@ -46,7 +46,8 @@ impl<'t, 's> World<'t, 's> {
     ) -> Answer {
         self.index += 1;
         let retry = Some(RetryKey { key: key.to_owned(), fingerprint });
-        let proposal = Proposal { time_ms, user: Some(user.to_owned()), retry, command };
+        let proposal =
+            Proposal { time_ms, user: Some(user.to_owned()), from: None, retry, command };
         let answer = self.applier.apply(self.txn, self.index, proposal).unwrap();
         self.applier.end_entry(self.txn).unwrap();
         answer
@@ -151,7 +152,7 @@ fn a_key_used_in_a_transaction_stays_in_it() {
         None,
     );
     let retry = Some(RetryKey { key: "k".into(), fingerprint: 1 });
-    let proposal = Proposal { time_ms: 0, user: None, retry, command };
+    let proposal = Proposal { time_ms: 0, user: None, from: None, retry, command };
     let first = open.execute(proposal.clone()).unwrap();
     assert!(first.result.is_ok());
     let second = open.execute(proposal).unwrap();

@@ -1,9 +1,10 @@
 //! The documents of the `_system` database: members, users, sessions, the cluster itself.
 
 use crate::error::{Error, Kind, Result};
-use jettra_driver::wire::{NodeRole, NodeStatus};
+use jettra_driver::wire::{NodeRole, NodeStatus, TokenKind};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The database that holds what the cluster knows about itself.
 pub const DATABASE: &str = "_system";
@@ -11,8 +12,10 @@ pub const DATABASE: &str = "_system";
 pub const NODES: &str = "_clusternodes";
 /// Users and their password hashes.
 pub const USERS: &str = "_users";
-/// Sessions, under the hash of their token.
-pub const SESSIONS: &str = "_sessions";
+/// Sessions, API keys and join tokens, with hashes of their secrets.
+pub const TOKENS: &str = "_tokens";
+/// Who did what.
+pub const AUDIT: &str = "_audit";
 /// In every database: its rules, as the ancestor has them.
 pub const RULES: &str = "_rules";
 /// What the names of collections begin with that are filled to take another one's place. A
@@ -30,7 +33,7 @@ pub const USER_WRITABLE: [&str; 3] = [RULES, "_info", "_engine"];
 
 /// Whether a system collection proves identities and so is never read as documents.
 pub fn is_secret(collection: &str) -> bool {
-    collection == USERS || collection == SESSIONS
+    collection == USERS || collection == TOKENS
 }
 
 /// One document: the identity of the cluster.
@@ -65,18 +68,40 @@ pub struct UserDocument {
     pub password_hash: String,
     /// `admin`, `owner`, `writereader` or `reader`.
     pub role: String,
+    /// Databases that the role holds for; `*` stands for all.
+    pub allowed_dbs: Vec<String>,
+    /// Further roles, each for one database.
+    pub grants: BTreeMap<String, String>,
+    /// Whether the user is kept out.
+    pub disabled: bool,
+    /// When it was created, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it was changed last, in milliseconds since 1970.
+    pub changed_ms: u64,
 }
 
-/// A document of [`SESSIONS`].
+/// A document of [`TOKENS`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionDocument {
-    /// SHA-256 of the token, in hexadecimal.
+pub struct TokenDocument {
+    /// Its public name, the first part of its text.
     #[serde(rename = "_id")]
-    pub token_hash: String,
-    /// Whose session it is.
+    pub id: String,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// On whose behalf it acts; for a join token, who made it.
     pub user: String,
-    /// When it ends, in milliseconds since 1970.
-    pub expires_ms: u64,
+    /// What its maker calls it.
+    pub name: Option<String>,
+    /// The most that it may do; none: as much as its user.
+    pub role: Option<String>,
+    /// The databases that it may use; none: those of its user.
+    pub databases: Option<Vec<String>>,
+    /// SHA-256 of its secret, in hexadecimal.
+    pub token_hash: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it ends, in milliseconds since 1970; none: never.
+    pub expires_ms: Option<u64>,
 }
 
 /// The one document of [`CLUSTER`], with `_id` `cluster`.

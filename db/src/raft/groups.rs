@@ -18,6 +18,7 @@ use openraft::{BasicNode, Instant, ServerState, SnapshotPolicy};
 use reads::Lease;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub struct Group {
     /// When a leader last sent something; openraft itself keeps naming a silent leader.
     heard: Mutex<std::time::Instant>,
     leader_silence_max: Duration,
+    /// The last term in which this node, as its leader, has seen all that was acknowledged.
+    ready_term: AtomicU64,
 }
 
 /// What is known of a group at one moment, in plain values.
@@ -207,6 +210,7 @@ impl Group {
             threads: Mutex::new(Some((log, thread))),
             heard: Mutex::new(std::time::Instant::now()),
             leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
+            ready_term: AtomicU64::new(0),
         };
         Ok((Arc::new(group), events))
     }

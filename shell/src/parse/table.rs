@@ -2,14 +2,15 @@
 
 use super::Argument::{Flag, May, Must};
 use super::Kind::*;
+use super::access::{self, access};
 use super::changes::{self, batch, transaction, versions, watch};
 use super::documents::{self as doc, documents, reading, structure};
 use super::read::*;
 use super::{Group, Kind, row};
 use crate::print::Mode;
 use crate::statement::{
-    CatalogAction, ClusterAction, ShellAction, Statement, StructureAction, TransactionAction,
-    VersionAction,
+    AccessAction, CatalogAction, ClusterAction, ShellAction, Statement, StructureAction,
+    TransactionAction, VersionAction,
 };
 
 const REVISION: super::Argument = Flag("--revision N");
@@ -23,6 +24,10 @@ const EXPLAIN: super::Argument = Flag("--explain");
 const ANALYZE: super::Argument = Flag("--analyze");
 const AT: super::Argument = Flag("--at index");
 const AS_OF: super::Argument = Flag("--as-of time");
+const ROLE: super::Argument = Flag("--role role");
+const DATABASES: super::Argument = Flag("--databases a,b");
+const GRANT: super::Argument = Flag("--grant db=role");
+const PASSWORD_FILE: super::Argument = Flag("--password-file file");
 
 /// Every command of the shell.
 #[rustfmt::skip]
@@ -39,12 +44,40 @@ pub(crate) static GROUPS: &[Group] = &[
         row(&["password"], &[May(OldPassword), May(NewPassword)],
             "Change your own password; asks for old and new when left out", &["change_password"],
             password),
-        row(&["whoami", "session"], &[], "Show who the cluster takes you for", &["session"],
+        row(&["whoami", "session"], &[],
+            "Show who the cluster takes you for, and what you may do", &["session"],
             |_| Ok(Statement::Session)),
         row(&["health"], &[], "Show the health of the node that answers", &["health", "target"],
             |_| Ok(Statement::Health)),
         row(&["show openapi", "openapi"], &[], "Print the OpenAPI document of the HTTP interface",
             &["openapi"], |_| Ok(Statement::OpenApi)),
+    ]},
+    Group { title: "Users, keys and audit", commands: &[
+        row(&["show users"], &[], "List the users", &["list_users"],
+            |_| access(AccessAction::ShowUsers)),
+        row(&["show user"], &[Must(User)], "Show one user", &["user"],
+            |w| access(AccessAction::ShowUser(w.required("the user")?))),
+        row(&["create user"], &[May(NewName), ROLE, DATABASES, GRANT, PASSWORD_FILE],
+            "Make a user; asks for the password", &["create_user"], access::create_user),
+        row(&["alter user"],
+            &[Must(User), ROLE, DATABASES, GRANT, Flag("--password"), PASSWORD_FILE,
+              Flag("--disable"), Flag("--enable")],
+            "Change what a user may do, its password, or keep it out", &["user", "update_user"],
+            access::alter_user),
+        row(&["drop user"], &[Must(User)], "Delete a user with its sessions and keys",
+            &["delete_user"], |w| access(AccessAction::DropUser(w.required("the user")?))),
+        row(&["show tokens", "show keys"], &[],
+            "List your sessions and API keys; administrators see all", &["list_tokens"],
+            |_| access(AccessAction::ShowTokens)),
+        row(&["create key"], &[Must(NewName), ROLE, DATABASES, Flag("--days N")],
+            "Make an API key of your own, and show it once", &["create_api_key"],
+            access::create_key),
+        row(&["revoke token", "revoke key"], &[Must(Token)],
+            "End a session, an API key or a join token", &["revoke_token"],
+            |w| access(AccessAction::RevokeToken(access::token_id(&w.required("the token")?)))),
+        row(&["show audit"],
+            &[Flag("--limit N"), Flag("--before N"), Flag("--user user"), Flag("--action action")],
+            "Show who did what, the latest first", &["audit"], access::audit),
     ]},
     Group { title: "Databases and collections", commands: &[
         row(&["use"], &[Must(Database)], "Make a database the current one", &["list_databases"],
@@ -204,6 +237,9 @@ pub(crate) static GROUPS: &[Group] = &[
             &["cluster_nodes"], |_| cluster(ClusterAction::Nodes)),
         row(&["cluster leader", "federated leader", "federated node-leader", ".leader"], &[],
             "Show the leader", &["cluster_status"], |_| cluster(ClusterAction::Leader)),
+        row(&["cluster token", "federated token"], &[Flag("--hours N")],
+            "Make a token with which one new node can join, and show it once",
+            &["create_join_token", "cluster_status"], access::join_token),
         row(&["cluster add", "cluster register", "federated add", "federated register"],
             &[Must(Url), May(Description)], "Admit the node at this address",
             &["cluster_register"], register),
@@ -244,6 +280,20 @@ pub(crate) static GROUPS: &[Group] = &[
 /// Examples that help shows for a command.
 #[rustfmt::skip]
 pub(crate) static EXAMPLES: &[(&str, &[&str])] = &[
+    ("create user", &[
+        "create user ada",
+        "create user ada --role writereader --databases shop,crm",
+        "create user ada --grant shop=owner --grant crm=reader --password-file ada.txt",
+    ]),
+    ("alter user", &[
+        "alter user ada --role owner --databases *",
+        "alter user ada --grant shop=writereader --grant crm=none",
+        "alter user ada --password",
+        "alter user ada --disable",
+    ]),
+    ("create key", &["create key nightly-import --role writereader --databases shop --days 90"]),
+    ("show audit", &["show audit --limit 20", "show audit --user ada --action login_failed"]),
+    ("cluster token", &["cluster token --hours 2"]),
     ("find", &[
         r#"find users {"age": {"$gte": 18}} --sort -age,name --fields name,age --limit 20"#,
         "find users 7",

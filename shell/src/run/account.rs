@@ -1,12 +1,15 @@
 //! Statements about the connection and the user.
 
-use super::{Connection, Ran, Session, done, refused};
+use super::{Connection, Credentials, Ran, Session, done, refused};
 use crate::ask;
 use crate::failure::Failure;
 use std::time::Duration;
 
 /// Longest time to find out whether an address belongs to the present cluster.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
+/// What a script does instead of typing its password.
+const LOGIN_INSTEAD: &str = "nobody is there to type the password; start jettra with --user and \
+     --password-file, or set JETTRA_PASSWORD";
 
 impl Session {
     /// Another cluster is not told the password, and its databases are others.
@@ -26,8 +29,9 @@ impl Session {
             self.database = None;
             self.members = vec![url.clone()];
         }
-        let next = match self.user() {
-            Some(user) => format!("as {user}"),
+        let next = match &self.connection.credentials {
+            Some(Credentials::Password { user, .. }) => format!("as {user}"),
+            Some(Credentials::ApiKey(_)) => "with an API key".into(),
             None => "not logged in; type: login <user>".into(),
         };
         let (node, status) = (health.node_id, health.status);
@@ -50,18 +54,19 @@ impl Session {
     pub(super) async fn login(&mut self, user: String, password: Option<String>) -> Ran {
         let password = match password {
             Some(password) => password,
-            None => self.ask_secret("Password: ")?,
+            None => self.ask_secret("Password: ", LOGIN_INSTEAD)?,
         };
         let reply = self.client.login(&user, &password).await?;
         let role = reply.role.map_or(String::new(), |role| format!(" ({role})"));
         let text = format!("Logged in as {user}{role}.");
-        self.take_credentials(Some((user, password)))?;
+        self.take_password(&user, password)?;
         done(text)
     }
 
     pub(super) async fn logout(&mut self) -> Ran {
-        let ended = match self.user() {
-            Some(_) => self.client.logout().await,
+        let ended = match self.connection.credentials {
+            Some(Credentials::Password { .. }) => self.client.logout().await,
+            Some(Credentials::ApiKey(_)) => Ok(()), // it goes on holding, for its programs
             None => return refused("nobody is logged in".into()),
         };
         self.take_credentials(None)?;
@@ -69,7 +74,11 @@ impl Session {
         done("Logged out.".into())
     }
 
-    fn take_credentials(&mut self, credentials: Option<(String, String)>) -> Result<(), Failure> {
+    pub(super) fn take_password(&mut self, user: &str, password: String) -> Result<(), Failure> {
+        self.take_credentials(Some(Credentials::Password { user: user.to_owned(), password }))
+    }
+
+    fn take_credentials(&mut self, credentials: Option<Credentials>) -> Result<(), Failure> {
         self.connection.credentials = credentials;
         self.client = self.connection.client()?;
         Ok(())
@@ -77,33 +86,51 @@ impl Session {
 
     pub(super) async fn change_password(&mut self, pair: Option<(String, String)>) -> Ran {
         let Some(user) = self.user().map(str::to_owned) else {
-            return refused("nobody is logged in; type: login <user>".into());
+            return refused("log in with your password first; type: login <user>".into());
         };
         let (old, new) = match pair {
             Some(pair) => pair,
             None => self.ask_new_password()?,
         };
         self.client.change_password(&old, &new).await?;
-        self.take_credentials(Some((user, new)))?;
+        self.take_password(&user, new)?;
         done("Changed the password.".into())
     }
 
     fn ask_new_password(&self) -> Result<(String, String), Failure> {
-        let old = self.ask_secret("Old password: ")?;
-        let new = self.ask_secret("New password: ")?;
-        if self.ask_secret("New password again: ")? != new {
-            return Err(Failure::Refused("the two new passwords differ".into()));
-        }
-        Ok((old, new))
+        let old = self.ask_secret("Old password: ", LOGIN_INSTEAD)?;
+        Ok((old, self.ask_secret_twice("New password: ", LOGIN_INSTEAD)?))
     }
 
-    fn ask_secret(&self, prompt: &str) -> Result<String, Failure> {
-        if !self.settings.interactive {
-            let text = "nobody is there to type the password; start jettra with --user and \
-                        --password-file, or set JETTRA_PASSWORD";
-            return Err(Failure::Refused(text.into()));
+    /// Asks for a new password, once more to find a slip; without a person it says `instead`.
+    pub(super) fn ask_secret_twice(&self, prompt: &str, instead: &str) -> Result<String, Failure> {
+        let secret = self.ask_secret(prompt, instead)?;
+        match self.ask_secret("Once more: ", instead)? == secret {
+            true => Ok(secret),
+            false => Err(Failure::Refused("the two passwords differ; nothing was changed".into())),
         }
+    }
+
+    fn ask_secret(&self, prompt: &str, instead: &str) -> Result<String, Failure> {
+        self.need_person(instead)?;
         ask::secret(prompt).ok_or(Failure::Cancelled)
+    }
+
+    /// Asks for a text that must not be empty; without a person it says `instead`.
+    pub(super) fn ask_line(&self, prompt: &str, instead: &str) -> Result<String, Failure> {
+        self.need_person(instead)?;
+        let answer = ask::line(prompt).ok_or(Failure::Cancelled)?;
+        match answer.trim() {
+            "" => Err(Failure::Refused(instead.to_owned())),
+            answer => Ok(answer.to_owned()),
+        }
+    }
+
+    fn need_person(&self, instead: &str) -> Result<(), Failure> {
+        match self.settings.interactive {
+            true => Ok(()),
+            false => Err(Failure::Refused(instead.to_owned())),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ impl Session {
                 Ok(Output::Rows(node_rows(&nodes)))
             }
             ClusterAction::Leader => leader(&self.client.cluster_status().await?),
+            ClusterAction::Token { hours } => self.join_token(hours).await,
             ClusterAction::Register { url, description } => {
                 self.register(&url, description.as_deref()).await
             }

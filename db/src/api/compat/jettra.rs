@@ -18,7 +18,8 @@ use std::rc::Rc;
 /// `POST /api/doc`: saves a document, over one of the same `_id`; makes what is missing.
 pub async fn save(call: Rc<Call>) -> Result<Reply> {
     let new = parse_document(&call.body, &call.cluster().config.limits())?;
-    let (written, index) = document::put_new(&call, new, PutMode::Upsert, true).await?;
+    let creates = call.may_create(call.place()?.0)?;
+    let (written, index) = document::put_new(&call, new, PutMode::Upsert, creates).await?;
     Ok(Reply::json(&json!({"id": written.id})).etag(written.revision).at(index))
 }
 

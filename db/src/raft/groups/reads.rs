@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use jettra_driver::ReadLevel;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{LinearizerOption, ReadPolicy, ServerState};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -94,6 +95,21 @@ impl Group {
             Err(Error::new(Kind::Timeout, message)
                 .hint("try again, read from another node, or read with level=local"))
         })
+    }
+
+    /// Waits, once in a term, until this leader sees everything that its predecessors have
+    /// acknowledged: whoever decides by the state must not decide by an older one.
+    ///
+    /// # Errors
+    /// `no_leader`, `timeout`.
+    pub async fn wait_ready(&self) -> Result<()> {
+        let term = self.raft.metrics().borrow_watched().current_term;
+        if self.ready_term.load(Ordering::Acquire) != term {
+            let index = self.read_index(Proof::Lease).await?;
+            self.wait_visible(index).await?;
+            self.ready_term.store(term, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Log index up to which readers on this node see the state.

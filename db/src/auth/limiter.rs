@@ -1,0 +1,187 @@
+//! Slows down who guesses passwords: after a few wrong ones from an address, or for a user,
+//! further tries are refused for a while that doubles.
+
+use crate::error::{Error, Kind, Result};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// What failures are counted by, and how many are free.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    /// One user from one address.
+    Both(String, String),
+    /// One address, for whichever users.
+    Address(String),
+    /// One user, from whichever addresses: so many that only a machine makes them.
+    User(String),
+}
+
+impl Subject {
+    fn free(&self) -> u32 {
+        match self {
+            Subject::Both(..) => 5,
+            Subject::Address(_) => 30,
+            Subject::User(_) => 100,
+        }
+    }
+
+    fn pause_max(&self) -> Duration {
+        match self {
+            // Else anybody could keep a user out.
+            Subject::User(_) => Duration::from_secs(2),
+            _ => Duration::from_secs(60),
+        }
+    }
+}
+
+/// In the details of the error: seconds to wait.
+pub const RETRY_AFTER: &str = "retry_after_seconds";
+/// Time without a failure after which earlier ones are forgotten.
+const FORGET: Duration = Duration::from_secs(15 * 60);
+/// First pause; it doubles with every failure.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Subjects that are remembered; beyond that the ones whose last failure is longest ago go.
+const SUBJECTS_MAX: usize = 20_000;
+
+struct Failures {
+    count: u32,
+    last: Instant,
+    refused_until: Instant,
+}
+
+/// Counts failures; each node does for itself.
+#[derive(Default)]
+pub struct Limiter {
+    failures: Mutex<HashMap<Subject, Failures>>,
+}
+
+fn subjects(user: &str, address: &str) -> [Subject; 3] {
+    [
+        Subject::Both(user.to_owned(), address.to_owned()),
+        Subject::Address(address.to_owned()),
+        Subject::User(user.to_owned()),
+    ]
+}
+
+impl Limiter {
+    fn all(&self) -> MutexGuard<'_, HashMap<Subject, Failures>> {
+        self.failures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Whether a try is let through now. It counts as failed until [`Limiter::succeeded`] says
+    /// otherwise, so that many at once are no way around.
+    ///
+    /// # Errors
+    /// `too_many_attempts`, with the seconds to wait in its details.
+    pub fn begin(&self, user: &str, address: &str, now: Instant) -> Result<()> {
+        let mut all = self.all();
+        let subjects = subjects(user, address);
+        let waits = subjects
+            .iter()
+            .filter_map(|subject| all.get(subject)?.refused_until.checked_duration_since(now));
+        if let Some(wait) = waits.max().filter(|wait| !wait.is_zero()) {
+            return Err(too_many(wait));
+        }
+        for subject in subjects {
+            let (free, pause_max) = (subject.free(), subject.pause_max());
+            let known =
+                all.entry(subject).or_insert(Failures { count: 0, last: now, refused_until: now });
+            if now.duration_since(known.last) > FORGET {
+                known.count = 0;
+            }
+            (known.count, known.last) = (known.count.saturating_add(1), now);
+            if let Some(beyond) = known.count.checked_sub(free) {
+                let pause = PAUSE_MIN.saturating_mul(1 << beyond.min(16));
+                known.refused_until = now + pause.min(pause_max);
+            }
+        }
+        if all.len() > SUBJECTS_MAX {
+            let mut times: Vec<Instant> = all.values().map(|known| known.last).collect();
+            let (_, middle, _) = times.select_nth_unstable(SUBJECTS_MAX / 2);
+            let middle = *middle;
+            all.retain(|_, known| known.last > middle);
+        }
+        Ok(())
+    }
+
+    /// A try has succeeded: the failures of this user from this address are forgotten, and it
+    /// does not count for the others.
+    pub fn succeeded(&self, user: &str, address: &str) {
+        let mut all = self.all();
+        let [both, address, user] = subjects(user, address);
+        all.remove(&both);
+        for subject in [address, user] {
+            if let Some(known) = all.get_mut(&subject) {
+                known.count = known.count.saturating_sub(1);
+                if known.count < subject.free() {
+                    known.refused_until = known.last;
+                }
+            }
+        }
+    }
+}
+
+fn too_many(wait: Duration) -> Error {
+    let seconds = wait.as_secs() + 1;
+    Error::new(Kind::TooManyAttempts, "too many wrong passwords")
+        .hint(format!("try again in {seconds} s"))
+        .details(json!({RETRY_AFTER: seconds}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_are_let_through_ever_more_slowly() {
+        let limiter = Limiter::default();
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        for _ in 0..5 {
+            limiter.begin("ada", "1.1.1.1", at(0)).unwrap();
+        }
+        let error = limiter.begin("ada", "1.1.1.1", at(0)).unwrap_err();
+        assert_eq!(error.kind, Kind::TooManyAttempts);
+        // Another address, and another user from this one, are not concerned.
+        limiter.begin("ada", "2.2.2.2", at(0)).unwrap();
+        limiter.begin("bob", "1.1.1.1", at(0)).unwrap();
+        // The pause doubles up to a minute.
+        let mut let_through = 0;
+        for second in 1..=600 {
+            let_through += u32::from(limiter.begin("ada", "1.1.1.1", at(second)).is_ok());
+        }
+        assert!((10..20).contains(&let_through), "{let_through}");
+        limiter.begin("ada", "1.1.1.1", at(600 + 16 * 60)).unwrap();
+    }
+
+    #[test]
+    fn who_knows_the_password_is_never_slowed_down() {
+        let limiter = Limiter::default();
+        for _ in 0..500 {
+            limiter.begin("ada", "1.1.1.1", Instant::now()).unwrap();
+            limiter.succeeded("ada", "1.1.1.1");
+        }
+    }
+
+    #[test]
+    fn many_users_from_one_address_and_many_addresses_for_one_user_are_slowed_down() {
+        let (limiter, now) = (Limiter::default(), Instant::now());
+        let through = |result: &Result<()>| result.is_ok();
+        let tries = (0..1000).map(|number| limiter.begin(&format!("u{number}"), "1.1.1.1", now));
+        assert_eq!(tries.filter(through).count(), 30);
+        let tries = (0..1000).map(|number| limiter.begin("ada", &format!("a{number}"), now));
+        assert_eq!(tries.filter(through).count(), 100);
+    }
+
+    #[test]
+    fn memory_has_a_bound() {
+        let (limiter, start) = (Limiter::default(), Instant::now());
+        for number in 0..30_000 {
+            let now = start + Duration::from_millis(number);
+            let _ = limiter.begin(&format!("u{number}"), &format!("a{number}"), now);
+        }
+        assert!(limiter.all().len() <= SUBJECTS_MAX + 3);
+    }
+}

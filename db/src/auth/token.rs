@@ -1,0 +1,115 @@
+//! Sessions of the page, API keys of programs and join tokens of nodes: an opaque random text,
+//! of which `_system._tokens` has a hash.
+//!
+//! The collection is replicated, so a token holds on every node, survives restarts and can be
+//! revoked; its secret is stored nowhere. A secret has 256 random bits, so a plain hash of it
+//! is enough: there is nothing to guess.
+
+use super::{User, find_token, not_authenticated, user_disabled};
+use crate::engine::system::{TokenDocument, UserDocument};
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::raft::node_key::hex;
+use jettra_driver::wire::{TokenInfo, TokenKind};
+use sha2::{Digest, Sha256};
+
+/// Name of the cookie that carries a session.
+pub const COOKIE: &str = "jettra_session";
+
+fn prefix(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Session => "",
+        TokenKind::ApiKey => "jettra_",
+        TokenKind::Join => "jettra_join_",
+    }
+}
+
+/// Makes a token: gives its text, and the document to store.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn make(kind: TokenKind, user: &str, now_ms: u64) -> Result<(String, TokenDocument)> {
+    let mut bytes = [0; 40];
+    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let (id, secret) = (hex(&bytes[..8]), hex(&bytes[8..]));
+    let text = format!("{}{id}_{secret}", prefix(kind));
+    let document = TokenDocument {
+        id,
+        kind,
+        user: user.to_owned(),
+        name: None,
+        role: None,
+        databases: None,
+        token_hash: hash(&secret),
+        created_ms: now_ms,
+        expires_ms: None,
+    };
+    Ok((text, document))
+}
+
+fn hash(secret: &str) -> String {
+    hex(&Sha256::digest(secret))
+}
+
+/// What may be told of a token.
+pub fn info(token: TokenDocument) -> TokenInfo {
+    let TokenDocument { id, kind, user, name, role, databases, created_ms, expires_ms, .. } = token;
+    TokenInfo { id, kind, user, name, role, databases, created_ms, expires_ms }
+}
+
+/// Id and secret in the text of a token.
+fn parts(kind: TokenKind, text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix(prefix(kind))?.split_once('_')
+}
+
+/// The user of a session or an API key.
+///
+/// # Errors
+/// `not_authenticated` when there is no such token or it has ended, `user_disabled`.
+pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
+    let (id, secret) = parts(kind, text).ok_or_else(not_authenticated)?;
+    let token = match find_token(&group.read()?, id)? {
+        Some(token) => Some(token),
+        None => {
+            // It may have been made on another node a moment ago.
+            group.wait_linearizable().await?;
+            find_token(&group.read()?, id)?
+        }
+    };
+    let fits = |token: &(u64, TokenDocument)| {
+        token.1.kind == kind && same(&token.1.token_hash, &hash(secret))
+    };
+    let token = token.filter(fits).ok_or_else(not_authenticated)?;
+    let user: (u64, UserDocument) =
+        super::user(group, &token.1.user)?.ok_or_else(not_authenticated)?;
+    match user.1.disabled {
+        true => Err(user_disabled(&user.1.name)),
+        false => Ok(User::new(user, Some(token))),
+    }
+}
+
+/// Compares without telling by the time it takes how far two texts agree.
+fn same(one: &str, other: &str) -> bool {
+    let differ = one.bytes().zip(other.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
+    one.len() == other.len() && differ == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_token_has_its_id_and_secret_and_is_not_stored() {
+        for kind in [TokenKind::Session, TokenKind::ApiKey, TokenKind::Join] {
+            let (text, document) = make(kind, "ada", 7).unwrap();
+            let (id, secret) = parts(kind, &text).unwrap();
+            assert_eq!((id, secret.len()), (document.id.as_str(), 64));
+            assert!(same(&hash(secret), &document.token_hash));
+            assert!(!format!("{document:?}").contains(secret));
+            let (other, _) = make(kind, "ada", 7).unwrap();
+            assert_ne!(text, other);
+        }
+        assert!(!same("ab", "abc") && !same("ab", "ac") && same("ab", "ab"));
+        assert_eq!(parts(TokenKind::ApiKey, "1_2"), None);
+    }
+}
