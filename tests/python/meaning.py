@@ -74,12 +74,13 @@ def number(value):
     return zlib.crc32(repr(value).encode())
 
 
-def spared(context, values, name):
-    operation = context.operation
-    takes_away = (operation.method.upper(), operation.path) in TAKES_AWAY
-    if takes_away and values.get(name) in KEPT:
-        return {**values, name: "spare"}
-    return values
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if (case.method.upper(), case.path) in TAKES_AWAY:
+        for part in (case.path_parameters, case.query, case.body):
+            for name in ("name", "collection", "id", "user", "oldName"):
+                if isinstance(part, dict) and part.get(name) in KEPT:
+                    part[name] = "spare"
 
 
 def meaningful(value, seed):
@@ -102,20 +103,11 @@ def meaningful(value, seed):
 def map_query(context, query):
     if not query:
         return query
-    for name in ("name", "collection", "id"):
-        query = spared(context, query, name)
     if number(query) % 4:
         query = {name: value for name, value in query.items() if name not in RARE}
     return query
 
 
 @schemathesis.hook
-def map_path_parameters(context, path_parameters):
-    return spared(context, path_parameters or {}, "user")
-
-
-@schemathesis.hook
 def map_body(context, body):
-    if isinstance(body, dict):
-        body = spared(context, body, "oldName")
     return meaningful(body, number(body))

@@ -101,6 +101,7 @@ async fn serve_call(
     http: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Answer> {
+    check_address(http)?;
     let mut call = make_call(app.clone(), http);
     if !matches!(route.place, Place::Here) && route.access != Access::Node {
         note_called_node(&mut call);
@@ -131,6 +132,17 @@ async fn serve_call(
             dispatch::answer(route, Rc::new(call), admitted).await
         }
         answer => answer,
+    }
+}
+
+/// Refuses an address that is no text once it is decoded: what is put in the place of such
+/// bytes would make different addresses mean the same document.
+fn check_address(http: &HttpRequest) -> Result<()> {
+    let address = http.uri().path_and_query().map_or("/", |target| target.as_str());
+    match percent_encoding::percent_decode_str(address).decode_utf8() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::new(Kind::InvalidParameter, "the address is not UTF-8")
+            .hint("encode texts as UTF-8 before they are escaped with %")),
     }
 }
 
