@@ -5,10 +5,11 @@
 //! begins with `//` is a comment.
 
 use crate::error::{Error, Kind, Result};
+use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use url::Url;
 
@@ -58,14 +59,20 @@ const fn key(name: &'static str, kind: Type, default: &'static str, help: &'stat
 pub const KEYS: &[Key] = &[
     key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on; other than loopback needs a cluster secret and AdvertiseUrl"),
     key("Port", Type::Number, "8080", "port for clients and other nodes"),
-    key("AdvertiseUrl", Type::Text, "null", "where other nodes and clients reach this node; default http://Host:Port; never 0.0.0.0"),
+    key("AdvertiseUrl", Type::Text, "null", "where other nodes and clients reach this node; default http://Host:Port, with TlsCert https; never 0.0.0.0"),
+    key("TlsCert", Type::Text, "null", "file with this node's certificate and those between it and its authority (PEM); with it and TlsKey the node serves https; read again when it changes, and on SIGHUP"),
+    key("TlsKey", Type::Text, "null", "file with the private key of that certificate (PEM)"),
+    key("TlsCa", Type::Text, "null", "file with the authority that signs the certificates of all nodes (PEM); with it nodes must show such a certificate to each other; default: the system's authorities, and no certificates between nodes"),
     key("DataDir", Type::Text, "\"data\"", "directory of everything this node keeps"),
     key("distributed", Type::Bool, "false", "true: member of a cluster; false: a node of its own, which can become distributed later"),
     key("NodeID", Type::Text, "null", "unique name of this node; default: made at the first start and kept"),
     key("Bootstrap", Type::Bool, "false", "true on the first node of a new cluster only: it makes the cluster"),
     key("Peers", Type::List, "[]", "nodes to ask for admission, as http://host:port; used until this node is a member"),
+    key("NodeNetworks", Type::List, "[]", "networks in which other nodes may be, such as 10.1.0.0/16; default: all but link-local, multicast and metadata addresses, which never may be"),
     key("ClusterSecret", Type::Text, "null", "secret shared by the nodes of a cluster; better in the environment or in a file"),
     key("ClusterSecretFile", Type::Text, "null", "file with the cluster secret; default ~/.jettra/cluster-secret, made at the first start"),
+    key("JoinToken", Type::Text, "null", "token that lets this new node in at Peers instead of a cluster secret (jettra cluster token); used once, then the secret is in DataDir/cluster-secret; better in the environment or in a file"),
+    key("JoinTokenFile", Type::Text, "null", "file with that token"),
     key("AdminPassword", Type::Text, "null", "password of the user admin when the cluster is made; better in the environment or in a file"),
     key("AdminPasswordFile", Type::Text, "null", "file with that password; default: a random one, written to DataDir/admin-password"),
     key("MaxVoters", Type::Number, "5", "nodes that vote; further ones only receive the log (odd numbers make sense)"),
@@ -115,6 +122,9 @@ pub struct Config {
     pub host: IpAddr,
     pub port: u16,
     pub advertise_url: Option<String>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub tls_ca: Option<PathBuf>,
     pub data_dir: PathBuf,
     #[serde(rename = "distributed")]
     pub distributed: bool,
@@ -122,8 +132,11 @@ pub struct Config {
     pub node_id: Option<String>,
     pub bootstrap: bool,
     pub peers: Vec<String>,
+    pub node_networks: Vec<String>,
     pub cluster_secret: Option<String>,
     pub cluster_secret_file: Option<PathBuf>,
+    pub join_token: Option<String>,
+    pub join_token_file: Option<PathBuf>,
     pub admin_password: Option<String>,
     pub admin_password_file: Option<PathBuf>,
     pub max_voters: usize,
@@ -299,13 +312,16 @@ impl Config {
         if !self.host.is_loopback()
             && self.cluster_secret.is_none()
             && self.cluster_secret_file.is_none()
+            && !self.has_join_token()
+            && !self.kept_secret().exists()
         {
             return Err(wrong(
                 format!(
                     "Host: {} can be reached from other machines, but there is no cluster secret",
                     self.host
                 ),
-                "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), or listen on 127.0.0.1",
+                "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), join with a JoinToken, or listen on \
+                 127.0.0.1",
             ));
         }
         if !self.distributed && !self.peers.is_empty() {
@@ -342,6 +358,9 @@ impl Config {
             check_url(peer)
                 .map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
         }
+        self.validate_join_token()?;
+        self.validate_tls()?;
+        self.networks()?;
         if let Some(name) = &self.node_id {
             check_node_id(name)?;
         }
@@ -359,6 +378,86 @@ impl Config {
             }
         }
         self.validate_numbers()
+    }
+
+    fn validate_join_token(&self) -> Result<()> {
+        if self.join_token.is_some() && self.join_token_file.is_some() {
+            return Err(wrong("JoinToken and JoinTokenFile are both set", "give one of them"));
+        }
+        if !self.has_join_token() {
+            return Ok(());
+        }
+        if self.peers.is_empty() {
+            return Err(wrong(
+                "JoinToken is set, but Peers is empty",
+                "name members of the cluster in Peers: they take the token",
+            ));
+        }
+        if self.cluster_secret.is_some() || self.cluster_secret_file.is_some() {
+            return Err(wrong(
+                "JoinToken and ClusterSecret contradict each other: the token brings the secret",
+                "leave one of them out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a token for joining is configured.
+    pub fn has_join_token(&self) -> bool {
+        self.join_token.is_some() || self.join_token_file.is_some()
+    }
+
+    /// Where the cluster secret is kept that a join token has brought.
+    pub fn kept_secret(&self) -> PathBuf {
+        self.data_dir.join("cluster-secret")
+    }
+
+    fn validate_tls(&self) -> Result<()> {
+        let files = "give TlsCert and TlsKey, or none of them";
+        match (&self.tls_cert, &self.tls_key, &self.tls_ca) {
+            (Some(_), None, _) => return Err(wrong("TlsCert is set, but TlsKey is not", files)),
+            (None, Some(_), _) => return Err(wrong("TlsKey is set, but TlsCert is not", files)),
+            (None, None, Some(_)) => {
+                return Err(wrong(
+                    "TlsCa is set, but this node has no certificate to show to the others",
+                    "give TlsCert and TlsKey too; jettra dev certs makes some for trying it",
+                ));
+            }
+            _ => {}
+        }
+        let wanted = if self.serves_tls() { "https" } else { "http" };
+        if self.url().split("://").next() == Some(wanted) {
+            return Ok(());
+        }
+        let reason = match self.serves_tls() {
+            true => "but with TlsCert this node serves https only",
+            false => "but without TlsCert this node serves http only",
+        };
+        Err(wrong(
+            format!("AdvertiseUrl is {}, {reason}", self.url()),
+            format!("write {wanted}:// in AdvertiseUrl, or correct TlsCert and TlsKey"),
+        ))
+    }
+
+    /// Whether this node serves https.
+    pub fn serves_tls(&self) -> bool {
+        self.tls_cert.is_some()
+    }
+
+    /// The networks in which other nodes may be; empty for all.
+    ///
+    /// # Errors
+    /// `invalid_parameter` when one cannot be read.
+    pub fn networks(&self) -> Result<Vec<IpNet>> {
+        let parse = |text: &String| {
+            text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                wrong(
+                    format!("NodeNetworks: {text:?} is not a network"),
+                    "write an address and the length of its prefix, as 10.1.0.0/16",
+                )
+            })
+        };
+        self.node_networks.iter().map(parse).collect()
     }
 
     fn validate_numbers(&self) -> Result<()> {
@@ -416,15 +515,16 @@ impl Config {
     pub fn url(&self) -> String {
         match &self.advertise_url {
             Some(url) => check_url(url).unwrap_or_else(|_| url.clone()),
-            None if self.host.is_ipv6() => format!("http://[{}]:{}", self.host, self.port),
-            None => format!("http://{}:{}", self.host, self.port),
+            None => {
+                let scheme = if self.serves_tls() { "https" } else { "http" };
+                format!("{scheme}://{}", SocketAddr::new(self.host, self.port))
+            }
         }
     }
 
-    fn advertise_host(&self) -> Option<String> {
-        let url = check_url(&self.url()).ok()?;
-        let host = Url::parse(&url).ok()?.host_str()?.to_owned();
-        Some(host.trim_matches(['[', ']']).to_owned())
+    /// The host of [`Config::url`], without the brackets of an IPv6 address.
+    pub fn advertise_host(&self) -> Option<String> {
+        host_of(&check_url(&self.url()).ok()?)
     }
 
     /// Bounds for what clients may store.
@@ -464,8 +564,8 @@ pub fn check_url(text: &str) -> Result<String> {
             .hint("write http://host:port")
     };
     let url = Url::parse(text.trim()).map_err(|error| bad(&error.to_string()))?;
-    if url.scheme() != "http" {
-        return Err(bad("only http:// is supported"));
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("only http:// and https:// are supported"));
     }
     let host =
         url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host"))?;
@@ -476,7 +576,13 @@ pub fn check_url(text: &str) -> Result<String> {
         return Err(bad("it holds more than host and port"));
     }
     let port = url.port_or_known_default().unwrap_or(80);
-    Ok(format!("http://{host}:{port}"))
+    Ok(format!("{}://{host}:{port}", url.scheme()))
+}
+
+/// The host of an address, without the brackets of an IPv6 address.
+pub fn host_of(url: &str) -> Option<String> {
+    let host = Url::parse(url).ok()?.host_str()?.to_owned();
+    Some(host.trim_matches(['[', ']']).to_owned())
 }
 
 /// Checks the name of a node.
@@ -539,6 +645,22 @@ mod tests {
             (r#"{"ElectionMinMs": 50}"#, "ElectionMinMs", "300"),
             (r#"{"NameBytesMax": 201}"#, "NameBytesMax", "200"),
             (r#"{"NodeID": "a b"}"#, "NodeID", "ASCII"),
+            (r#"{"JoinToken": "t"}"#, "JoinToken", "Peers"),
+            (
+                r#"{"distributed": true, "Peers": ["http://a:1"], "JoinToken": "t", "ClusterSecret": "0123456789abcdef"}"#,
+                "JoinToken",
+                "one of them",
+            ),
+            (r#"{"TlsCert": "c"}"#, "TlsKey", "TlsCert"),
+            (r#"{"TlsKey": "k"}"#, "TlsCert", "TlsKey"),
+            (r#"{"TlsCa": "a"}"#, "TlsCa", "TlsCert"),
+            (
+                r#"{"TlsCert": "c", "TlsKey": "k", "AdvertiseUrl": "http://a:1"}"#,
+                "AdvertiseUrl",
+                "https://",
+            ),
+            (r#"{"AdvertiseUrl": "https://a:1"}"#, "AdvertiseUrl", "http://"),
+            (r#"{"NodeNetworks": ["10.0.0.0/33"]}"#, "NodeNetworks", "prefix"),
             (r#"[]"#, "object", "config.json.example"),
             (r#"{"#, "JSON", "config.json.example"),
         ] {
@@ -571,11 +693,19 @@ mod tests {
     }
 
     #[test]
+    fn a_node_with_a_certificate_advertises_https() {
+        let config = load(r#"{"TlsCert": "c", "TlsKey": "k", "Port": 1, "Host": "::1"}"#).unwrap();
+        assert_eq!(config.url(), "https://[::1]:1");
+        assert_eq!(config.advertise_host().as_deref(), Some("::1"));
+    }
+
+    #[test]
     fn addresses_are_brought_into_one_form() {
         assert_eq!(check_url("http://Host:80/").unwrap(), "http://host:80");
         assert_eq!(check_url("http://127.0.0.1:8081").unwrap(), "http://127.0.0.1:8081");
+        assert_eq!(check_url("https://a").unwrap(), "https://a:443");
         for bad in
-            ["x", "ftp://a", "https://a", "http://", "http://u:p@a", "http://a/b", "http://a?x"]
+            ["x", "ftp://a", "file:///a", "http://", "http://u:p@a", "http://a/b", "http://a?x"]
         {
             assert!(check_url(bad).is_err(), "{bad}");
         }

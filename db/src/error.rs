@@ -65,6 +65,12 @@ error_kinds! {
     BadCredentials "bad_credentials" 401;
     /// The calling node does not know this cluster's secret.
     BadClusterSecret "bad_cluster_secret" 401;
+    /// The token of a new node is unknown, used or expired.
+    BadJoinToken "bad_join_token" 401;
+    /// A call between nodes came a second time.
+    Replayed "replayed_call" 401;
+    /// The calling node has not shown a certificate of the nodes' authority for its host.
+    BadCertificate "bad_certificate" 403;
     /// The user may not do this.
     Forbidden "forbidden" 403;
     /// The user is disabled.
@@ -135,6 +141,8 @@ error_kinds! {
     TransactionTooLarge "transaction_too_large" 413;
     /// The request cannot be served here; it names another node, group or cluster.
     Misdirected "misdirected" 421;
+    /// A call between nodes was made for another process than this.
+    WrongProcess "wrong_process" 421;
     /// A document breaks a rule or the schema of its collection.
     ValidationFailed "validation_failed" 422;
     /// A document is referenced by others.
@@ -155,6 +163,8 @@ error_kinds! {
     NotANode "not_a_node" 422;
     /// The probed address cannot be reached.
     NodeUnreachable "node_unreachable" 422;
+    /// No node may be at the probed address.
+    AddressRefused "address_refused" 422;
     /// The probed node has another cluster secret.
     SecretMismatch "secret_mismatch" 422;
     /// Too many wrong passwords.
@@ -167,6 +177,8 @@ error_kinds! {
     UserChanged "user_changed" 503;
     /// No leader at the moment.
     NoLeader "no_leader" 503;
+    /// The clocks of two nodes differ too much.
+    ClockSkew "clock_skew" 503;
     /// This node is not part of a cluster yet.
     NotRegistered "not_registered" 503;
     /// This node has no copy of the cluster's state yet.

@@ -1,8 +1,10 @@
 //! A node of Jettra, layer by layer. Each layer uses only those below it in this list;
-//! `error` and `config` use none.
+//! `error`, `config`, `tls` and `dial` use none.
 
 pub mod config;
+pub mod dial;
 pub mod error;
+pub mod tls;
 
 pub mod node;
 

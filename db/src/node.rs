@@ -5,11 +5,17 @@ use crate::api::server;
 use crate::api::transaction::Transactions;
 use crate::auth::password::Passwords;
 use crate::cluster::bootstrap::{self, Identity};
+use crate::cluster::join;
 use crate::cluster::{Cluster, Exit};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::tls::{Certificates, PeerCertificate};
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App as HttpApp, HttpServer};
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,10 +34,15 @@ const SHUTDOWN_SECONDS: u64 = 2;
 /// When it cannot start, with the reason.
 pub async fn run(config: Config) -> Result<Exit> {
     let _lock = bootstrap::lock_data_dir(&config.data_dir)?;
-    let secret = bootstrap::cluster_secret(&config)?;
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
-    let cluster = Cluster::new(config, &secret, identity)?;
+    let certificates = Certificates::load(&config)?;
+    warn_of_clear_text(&config);
+    let secret = match bootstrap::cluster_secret(&config, &identity)? {
+        Some(secret) => secret,
+        None => join::bring_secret(&config, certificates.as_ref(), &identity.node_id).await?,
+    };
+    let cluster = Cluster::new(config, &secret, identity, certificates.clone())?;
     let queries = tokio::sync::Semaphore::new(cluster.config.queries_max);
     let feeds = Arc::new(tokio::sync::Semaphore::new(cluster.config.feeds_max));
     let transactions = Arc::new(Transactions::new(&cluster.config));
@@ -48,6 +59,9 @@ pub async fn run(config: Config) -> Result<Exit> {
     let server = listen(&cluster, app)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
+    if let Some(certificates) = certificates {
+        tokio::spawn(certificates.watch());
+    }
     let started = bootstrap::start(&cluster).await;
     if let Err(error) = started {
         handle.stop(false).await;
@@ -79,13 +93,37 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
     .client_request_timeout(REQUEST_HEAD)
     .max_connections(CONNECTIONS_MAX)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .disable_signals()
-    .bind((host, port))
-    .map_err(|error| {
+    .on_connect(note_certificate)
+    .disable_signals();
+    let bound = match &cluster.certificates {
+        Some(files) => server.bind_rustls_0_23((host, port), files.server_config()?),
+        None => server.bind((host, port)),
+    };
+    let bound = bound.map_err(|error| {
         Error::new(Kind::InvalidParameter, format!("Port: cannot listen on {host}:{port}: {error}"))
             .hint("stop what uses the port, or choose another one with --port")
     })?;
-    Ok(server.run())
+    Ok(bound.run())
+}
+
+/// Keeps the certificate of the other end beside its connection.
+fn note_certificate(connection: &dyn Any, data: &mut Extensions) {
+    let Some(tls) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    let shown = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    if let Some(certificate) = shown {
+        data.insert(PeerCertificate(certificate.clone().into_owned()));
+    }
+}
+
+fn warn_of_clear_text(config: &Config) {
+    if !config.host.is_loopback() && !config.serves_tls() {
+        tracing::warn!(
+            "PASSWORDS AND DOCUMENTS TRAVEL IN THE CLEAR: {} can be reached from other machines, \
+             and there is no TlsCert; set TlsCert, TlsKey and TlsCa (jettra dev certs makes some \
+             for trying it), or listen on 127.0.0.1",
+            config.host
+        );
+    }
 }
 
 fn banner(cluster: &Cluster, fresh: bool) -> String {

@@ -9,6 +9,7 @@
 use crate::call::{Call, Open, Repeat, Scope};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
+use crate::tls;
 use crate::wire::{
     CLIENT_HEADER, ErrorBody, ErrorDetail, IDEMPOTENCY_HEADER, INDEX_HEADER, LEADER_HEADER,
 };
@@ -53,6 +54,7 @@ pub struct ClientBuilder {
     deadline: Option<Duration>,
     attempt: Option<Duration>,
     stay: bool,
+    authority: Option<Vec<u8>>,
 }
 
 /// First pause between two attempts; it doubles up to [`PAUSE_MAX`].
@@ -67,7 +69,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(1);
 const FEED_SILENCE_MAX: Duration = Duration::from_secs(60);
 
 impl ClientBuilder {
-    /// Nodes to begin with, as `http://host:port`; the port alone is no address.
+    /// Nodes to begin with, as `http://host:port` or `https://host:port`; the port alone is no
+    /// address.
     pub fn seeds<S: Into<String>>(mut self, seeds: impl IntoIterator<Item = S>) -> Self {
         self.seeds.extend(seeds.into_iter().map(Into::into));
         self
@@ -105,10 +108,18 @@ impl ClientBuilder {
         self
     }
 
+    /// The authority that has signed the certificates of the nodes, in PEM; only it is trusted
+    /// then. Without it, those of the system are.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authority = Some(pem.into());
+        self
+    }
+
     /// Makes the client. It connects with the first call.
     ///
     /// # Errors
-    /// [`Error::Invalid`] without a seed, or when one is not an `http://` address.
+    /// [`Error::Invalid`] without a seed, when one is not an address, when the authority cannot
+    /// be read, or when there is none to trust and a seed is `https://`.
     pub fn build(self) -> Result<Client> {
         let seeds = self.seeds.iter().map(|seed| parse_seed(seed)).collect::<Result<Vec<_>>>()?;
         let first = seeds
@@ -119,6 +130,8 @@ impl ClientBuilder {
         let build = |http: reqwest::ClientBuilder| {
             http.build().map_err(|error| Error::Invalid(error.to_string()))
         };
+        let tls = tls::config(&seeds, self.authority.as_deref())?;
+        let http = || http().tls_backend_preconfigured(tls.clone());
         Ok(Client {
             scope: Scope::default(),
             inner: Arc::new(Inner {
@@ -155,9 +168,9 @@ fn basic(user: &str, password: &str) -> String {
 fn parse_seed(seed: &str) -> Result<Url> {
     let text = if seed.contains("://") { seed.to_owned() } else { format!("http://{seed}") };
     match Url::parse(&text) {
-        Ok(url) if url.scheme() == "http" && url.has_host() => Ok(url),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
         _ => Err(Error::Invalid(format!(
-            "{seed:?} is not the address of a node; write http://host:port"
+            "{seed:?} is not the address of a node; write http://host:port or https://host:port"
         ))),
     }
 }
@@ -455,8 +468,11 @@ impl Client {
             return;
         }
         let leader = answer.headers().get(LEADER_HEADER).and_then(|value| value.to_str().ok());
+        // Who began over TLS sends no password in the clear, whatever an answer says.
+        let secured = self.inner.seeds.iter().any(|seed| seed.scheme() == "https");
         if let Some(url) = leader.and_then(|leader| Url::parse(leader).ok())
             && self.current_target() != url
+            && (url.scheme() == "https" || !secured)
         {
             self.set_target(url);
         }

@@ -5,8 +5,8 @@
 //! indexes and schema, versions ([`Collection::history`], [`Collection::at`]) and change feeds
 //! ([`Collection::watch`]). [`Client::command`] takes SQL, JQL and Mongo's shell language;
 //! [`Client::transaction`] and [`Client::batch`] make several writes one; the `cluster_*`
-//! methods administer the members, [`Client::create_user`] and [`Client::create_api_key`] and what
-//! is beside them users and their keys. Every write of data carries an idempotency key, so that it happens
+//! methods administer the members; [`Client::create_user`], [`Client::create_api_key`] and their
+//! like say who may do what. Every write of data carries an idempotency key, so that it happens
 //! once however often it is sent. [`wire`] is the one home of the types that
 //! travel between a node and its clients.
 //!
@@ -41,6 +41,7 @@ mod error;
 mod fake;
 mod query;
 mod structure;
+mod tls;
 mod transaction;
 mod users;
 mod version;

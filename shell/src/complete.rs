@@ -4,7 +4,7 @@ use crate::lookup::{all_names, lookup, second_words};
 use crate::parse::{Argument, Kind};
 use crate::text;
 use jettra_driver::Client;
-use jettra_driver::wire::ROLES;
+use jettra_driver::wire::{AUDIT_ACTIONS, ROLES};
 use rustyline::completion::Completer;
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
@@ -148,15 +148,6 @@ const OPERATORS: &[&str] = &[
     "$sort", "$sortByCount", "$sum", "$type", "$unionWith", "$unset", "$unwind",
 ];
 
-/// What the audit log tells of.
-#[rustfmt::skip]
-const ACTIONS: &[&str] = &[
-    "cluster_deregister", "cluster_pause", "cluster_promote", "cluster_register", "cluster_restart",
-    "cluster_resume", "cluster_stop", "drop_collection", "drop_database", "login", "login_failed",
-    "logout", "password_change", "rename_collection", "rename_database", "token_create",
-    "token_revoke", "user_create", "user_delete", "user_update",
-];
-
 /// What can follow `db.users.`
 #[rustfmt::skip]
 const METHODS: &[&str] = &[
@@ -252,7 +243,7 @@ fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
         Some(&"--role") => return Some(Wanted::Words(ROLES.to_vec())),
         Some(&"--databases" | &"--grant") => return names(Kind::Database),
         Some(&"--user") => return names(Kind::User),
-        Some(&"--action") => return Some(Wanted::Words(ACTIONS.to_vec())),
+        Some(&"--action") => return Some(Wanted::Words(AUDIT_ACTIONS.to_vec())),
         Some(&"--content") => return Some(Wanted::Words(vec!["document", "delta", "both"])),
         _ => {}
     }

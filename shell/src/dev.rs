@@ -1,6 +1,7 @@
 //! A cluster on this machine for development: real `jettradb` processes that go on when
 //! the shell ends.
 
+mod certs;
 mod check;
 mod files;
 mod process;
@@ -9,8 +10,8 @@ use crate::failure::{Failure, exit};
 use crate::print::{Format, Mode, Output, render, say};
 use clap::{Args, Subcommand};
 use files::{Cluster, Node};
+use jettra_driver::Error;
 use jettra_driver::wire::{ClusterReply, HealthReply, NodeStatus};
-use jettra_driver::{Client, Error};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -48,9 +49,21 @@ enum Action {
         /// [default: 8080]
         #[arg(long)]
         port: Option<u16>,
+        /// Serve https, and let the nodes of a new cluster show each other certificates
+        #[arg(long)]
+        tls: bool,
         /// The jettradb program [default: beside jettra, else in PATH]
         #[arg(long, value_name = "FILE")]
         server: Option<PathBuf>,
+    },
+    /// Make a test authority, and a certificate for nodes on this machine and the hosts given
+    Certs {
+        /// Names and addresses of further hosts
+        #[arg(long, value_delimiter = ',', value_name = "HOST")]
+        host: Vec<String>,
+        /// The folder; an authority that is there already signs the new certificate
+        #[arg(long, value_name = "DIR", default_value = "dev-certs")]
+        out: PathBuf,
     },
     /// Show the nodes
     Ps,
@@ -83,9 +96,14 @@ enum Action {
 pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure> {
     let dir = &options.dir;
     match &options.action {
-        Action::Up { nodes, port, server } => {
+        Action::Up { nodes, port, tls, server } => {
             let server = process::find_server(server.as_deref())?;
-            up(&open_or_create(dir, *nodes, *port)?, &server, runtime)
+            up(&open_or_create(dir, *nodes, *port, *tls)?, &server, runtime)
+        }
+        Action::Certs { host, out } => {
+            certs::make(out, host)?;
+            say(&certs::next_steps(out));
+            Ok(exit::OK)
         }
         Action::Ps => runtime.block_on(show(&need(dir)?)),
         Action::Logs { node, follow, lines } => logs(&need(dir)?, node, *lines, *follow),
@@ -111,21 +129,28 @@ fn need(dir: &Path) -> Result<Cluster, Failure> {
 }
 
 /// Opens a cluster, which keeps its size and its ports, or makes a new one.
-fn open_or_create(dir: &Path, nodes: Option<u16>, port: Option<u16>) -> Result<Cluster, Failure> {
+fn open_or_create(
+    dir: &Path,
+    nodes: Option<u16>,
+    port: Option<u16>,
+    tls: bool,
+) -> Result<Cluster, Failure> {
     let Some(cluster) = Cluster::open(dir)? else {
         let nodes = nodes.unwrap_or(NODES_DEFAULT);
-        return Cluster::create(dir, nodes, port.unwrap_or(PORT_DEFAULT));
+        return Cluster::create(dir, nodes, port.unwrap_or(PORT_DEFAULT), tls);
     };
     let (count, first) = (cluster.nodes.len(), cluster.nodes[0].port);
     let fits = nodes.is_none_or(|nodes| usize::from(nodes) == count)
-        && port.is_none_or(|port| port == first);
+        && port.is_none_or(|port| port == first)
+        && (!tls || cluster.serves_tls());
     if fits {
         return Ok(cluster);
     }
     Err(Failure::Usage(format!(
-        "the cluster in {} has {count} nodes from port {first} on; start it with: jettra dev up, \
+        "the cluster in {} has {count} nodes{} from port {first} on; start it with: jettra dev up, \
          or name another folder with --dir",
-        dir.display()
+        dir.display(),
+        if cluster.serves_tls() { " with https" } else { "" },
     )))
 }
 
@@ -151,9 +176,15 @@ fn next_steps(cluster: &Cluster) -> String {
     let urls: Vec<String> = cluster.nodes.iter().map(Node::url).collect();
     let password = process::quoted(&cluster.shown(files::PASSWORD));
     let dir = process::quoted(&cluster.shown(""));
+    let authority = Path::new(files::CERTIFICATES).join(certs::AUTHORITY);
+    let authority = process::quoted(&cluster.shown(&authority.display().to_string()));
+    let trust = match cluster.serves_tls() {
+        true => format!(" --ca-file {authority}"),
+        false => String::new(),
+    };
     format!(
         "Page:  {}/\nLogin: admin, with the password in {password}\n\
-         Shell: jettra --url {} --password-file {password}\nStop:  jettra dev down --dir {dir}\n",
+         Shell: jettra --url {} --password-file {password}{trust}\nStop:  jettra dev down --dir {dir}\n",
         urls[0],
         urls.join(",")
     )
@@ -162,7 +193,7 @@ fn next_steps(cluster: &Cluster) -> String {
 /// Waits until every process listens.
 async fn wait_for_answers(cluster: &Cluster, deadline: Instant) -> Result<(), Failure> {
     for node in &cluster.nodes {
-        while health(node).await.is_none() {
+        while health(cluster, node).await.is_none() {
             if process::running(cluster, node).is_none() {
                 return Err(ended(cluster, node));
             }
@@ -186,7 +217,7 @@ fn ended(cluster: &Cluster, node: &Node) -> Failure {
 async fn register_waiting(cluster: &Cluster) -> Result<(), Failure> {
     let client = cluster.client()?;
     for node in &cluster.nodes {
-        if matches!(health(node).await, Some(health) if health.status == "waiting") {
+        if matches!(health(cluster, node).await, Some(health) if health.status == "waiting") {
             client.cluster_register(&node.url(), None).await?;
         }
     }
@@ -213,7 +244,7 @@ async fn wait_until_active(cluster: &Cluster, deadline: Instant) -> Result<(), F
 /// A node that was removed from the cluster, or paused, is as it should be.
 async fn not_active(cluster: &Cluster, reply: &ClusterReply) -> Option<String> {
     for node in &cluster.nodes {
-        let health = health(node).await.map(|health| health.status);
+        let health = health(cluster, node).await.map(|health| health.status);
         let member = reply.nodes.iter().find(|member| member.key == node.name);
         let serves = match (health.as_deref(), member.map(|member| member.status)) {
             (Some("ok"), Some(status)) => status == NodeStatus::Active,
@@ -242,8 +273,10 @@ async fn pause(deadline: Instant, reason: impl FnOnce() -> String) -> Result<(),
 }
 
 /// What one node says about itself, if it answers.
-async fn health(node: &Node) -> Option<HealthReply> {
-    let client = Client::builder()
+async fn health(cluster: &Cluster, node: &Node) -> Option<HealthReply> {
+    let client = cluster
+        .builder()
+        .ok()?
         .seeds([node.url()])
         .stay_on_seed()
         .attempt_timeout(PROBE_MAX)
@@ -260,7 +293,7 @@ async fn show(cluster: &Cluster) -> Result<u8, Failure> {
     for node in &cluster.nodes {
         let pid = process::running(cluster, node);
         let health = match pid {
-            Some(_) => health(node).await,
+            Some(_) => health(cluster, node).await,
             None => None,
         };
         let member = members.iter().flatten().find(|member| member.key == node.name);
@@ -346,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_stopped_node_has_no_role() {
-        let node = Node { name: "node2".into(), port: 8081 };
+        let node = Node { name: "node2".into(), port: 8081, tls: false };
         let row = row(&node, None, None, Some(NodeStatus::Inactive));
         assert_eq!(row["state"], "stopped");
         assert_eq!(row["role"], "-");
@@ -356,11 +389,12 @@ mod tests {
     #[test]
     fn an_existing_cluster_keeps_its_size() {
         let dir = std::env::temp_dir().join(format!("jettra-dev-{}", std::process::id()));
-        open_or_create(&dir, Some(2), Some(18_080)).unwrap();
-        let opened = open_or_create(&dir, None, None).unwrap();
+        open_or_create(&dir, Some(2), Some(18_080), false).unwrap();
+        let opened = open_or_create(&dir, None, None, false).unwrap();
         assert_eq!(opened.nodes[1].port, 18_081);
-        assert!(open_or_create(&dir, Some(3), None).is_err());
-        assert!(open_or_create(&dir, Some(2), Some(9_000)).is_err());
+        assert!(open_or_create(&dir, Some(3), None, false).is_err());
+        assert!(open_or_create(&dir, Some(2), Some(9_000), false).is_err());
+        assert!(open_or_create(&dir, None, None, true).is_err());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -46,6 +46,10 @@ pub(crate) struct Options {
     /// A file with the user's password
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) password_file: Option<PathBuf>,
+    /// A file with the authority of the nodes' certificates (PEM), for https addresses
+    /// [default: the system's authorities]
+    #[arg(long, env = "JETTRA_CA_FILE", value_name = "FILE", global = true)]
+    pub(crate) ca_file: Option<PathBuf>,
     /// An API key instead of user and password; others on this machine may see it here, so that a
     /// file or the variable JETTRA_API_KEY is better
     #[arg(
@@ -100,13 +104,19 @@ impl Options {
     /// How to reach the cluster.
     ///
     /// # Errors
-    /// When the file with the password or the API key cannot be read.
+    /// When the file with the password, the API key or the authority cannot be read.
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path)
+                .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))
+        };
+        let authority = self.ca_file.as_ref().map(read).transpose()?;
         Ok(Connection {
             seeds: self.url.clone(),
             stay: false,
             credentials: self.credentials(|name| std::env::var(name).ok())?,
             deadline: self.timeout,
+            authority,
         })
     }
 

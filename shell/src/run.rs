@@ -56,6 +56,8 @@ pub(crate) struct Connection {
     pub(crate) credentials: Option<Credentials>,
     /// Longest time of one call.
     pub(crate) deadline: Duration,
+    /// The authority that has signed the nodes' certificates, in PEM; else the system's.
+    pub(crate) authority: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -65,6 +67,10 @@ impl Connection {
         let builder = match &self.credentials {
             Some(Credentials::Password { user, password }) => builder.credentials(user, password),
             Some(Credentials::ApiKey(key)) => builder.api_key(key),
+            None => builder,
+        };
+        let builder = match &self.authority {
+            Some(pem) => builder.ca_certificate(pem.clone()),
             None => builder,
         };
         let builder = if self.stay { builder.stay_on_seed() } else { builder };

@@ -1,12 +1,13 @@
 //! A cluster of nodes, and what tests ask of it.
 
 use crate::bed::Bed;
+use crate::certs::Certs;
 use crate::http::{Answer, try_send};
 use crate::node::{Node, Role, Settings};
 use crate::proxy::Links;
 use crate::wait::wait_until;
 use crate::{ADMIN, PASSWORD};
-use jettra_driver::Client;
+use jettra_driver::{Client, ClientBuilder};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -37,6 +38,16 @@ impl Cluster {
         cluster
     }
 
+    /// The same over TLS, with certificates of one authority.
+    pub async fn start_with_tls(name: &str, size: usize) -> (Cluster, Certs) {
+        let bed = Bed::new(name).await;
+        let certs = Certs::make(bed.dir().join("certs"), &[]);
+        let adjust = |settings| certs.settings(settings);
+        let mut cluster = Cluster::prepare_on(bed, size, adjust);
+        cluster.form().await;
+        (cluster, certs)
+    }
+
     /// The same with a proxy in front of each node, so that a test can break the links between
     /// them; see [`Links`].
     pub async fn start_with_links(
@@ -52,7 +63,10 @@ impl Cluster {
 
     /// Nodes that do not run yet.
     async fn prepare(name: &str, size: usize, adjust: impl Fn(Settings) -> Settings) -> Cluster {
-        let bed = Bed::new(name).await;
+        Cluster::prepare_on(Bed::new(name).await, size, adjust)
+    }
+
+    fn prepare_on(bed: Bed, size: usize, adjust: impl Fn(Settings) -> Settings) -> Cluster {
         let first = adjust(Settings::new(Role::First));
         let mut nodes = vec![bed.node("node1", first)];
         for number in 2..=size {
@@ -106,16 +120,24 @@ impl Cluster {
 
     /// A client that knows all nodes and follows the leader.
     pub fn client(&self) -> Client {
-        let builder = Client::builder().seeds(self.nodes.iter().map(Node::url));
+        let builder = self.builder().seeds(self.nodes.iter().map(Node::url));
         let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(20));
         builder.build().expect("a client")
     }
 
     /// A client that talks to one node only.
     pub fn client_of(&self, index: usize) -> Client {
-        let builder = Client::builder().seeds([self.nodes[index].url()]).stay_on_seed();
+        let builder = self.builder().seeds([self.nodes[index].url()]).stay_on_seed();
         let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(20));
         builder.build().expect("a client")
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        match self.nodes.first().and_then(Node::authority) {
+            Some(path) => Client::builder()
+                .ca_certificate(std::fs::read(path).expect("the authority of the nodes")),
+            None => Client::builder(),
+        }
     }
 
     /// The index of the node with this name.

@@ -1,6 +1,7 @@
 //! Plain HTTP calls, for what the driver does not do on purpose.
 
-use reqwest::{Client, Method, RequestBuilder};
+use crate::certs::http_client;
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,8 +30,12 @@ pub struct Answer {
 impl Http {
     /// Calls without credentials to the node at `base`.
     pub fn new(base: &str) -> Http {
-        let client = Client::builder().no_proxy().timeout(TIMEOUT);
-        let client = client.redirect(reqwest::redirect::Policy::none());
+        Http::over(http_client(None, None), base)
+    }
+
+    /// The same over connections of one's own.
+    pub fn over(connections: ClientBuilder, base: &str) -> Http {
+        let client = connections.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("an HTTP client");
         Http { client, base: base.to_owned(), credentials: None }
     }

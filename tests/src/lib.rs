@@ -7,6 +7,7 @@
 
 mod bed;
 pub mod browser;
+pub mod certs;
 mod cluster;
 mod crowd;
 pub mod documents;
@@ -20,6 +21,7 @@ mod owner;
 pub mod proxy;
 mod random;
 pub mod raw;
+pub mod signer;
 pub mod source;
 mod transaction;
 mod wait;

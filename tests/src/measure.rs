@@ -99,7 +99,7 @@ impl Three {
         let password = std::fs::read_to_string(dir.join("admin-password"))?.trim().to_owned();
         let urls = (0..3).map(|n| format!("http://127.0.0.1:{}", port + n)).collect();
         let three = Three { shell, dir, urls, password };
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::certs::http_client(None, None).build()?;
         let created = http.post(format!("{}/api/dbs", three.urls[0]));
         let created = created.basic_auth("admin", Some(&three.password));
         created.json(&serde_json::json!({"name": "bench"})).send().await?.error_for_status()?;

@@ -1,6 +1,7 @@
 //! One node: a `jettradb` process, its configuration, data and log.
 
 use crate::bed::program;
+use crate::certs::http_client;
 use crate::http::Http;
 use crate::{PASSWORD, SECRET};
 use serde_json::{Map, Value, json};
@@ -85,7 +86,8 @@ impl Node {
 
     /// Where it is reached.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let tls = self.settings.config.contains_key("TlsCert");
+        format!("{}://127.0.0.1:{}", if tls { "https" } else { "http" }, self.port)
     }
 
     /// Where the others reach it: its `AdvertiseUrl`, which may be that of a proxy.
@@ -96,7 +98,13 @@ impl Node {
 
     /// Calls to this node as the administrator.
     pub fn http(&self) -> Http {
-        Http::new(&self.url()).login(crate::ADMIN, PASSWORD)
+        let connections = http_client(self.authority().as_deref(), None);
+        Http::over(connections, &self.url()).login(crate::ADMIN, PASSWORD)
+    }
+
+    /// The file with the authority of its certificate.
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.settings.config.get("TlsCa").and_then(Value::as_str).map(PathBuf::from)
     }
 
     /// Its `DataDir`.

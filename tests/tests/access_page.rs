@@ -1,11 +1,12 @@
 //! The page gives each person what they may do and no more, and takes nothing that is stored for
 //! more than text.
 
+use jettra_driver::wire::AUDIT_ACTIONS;
 use jettra_tests::browser::Browser;
 use jettra_tests::{ADMIN, Answer, Cluster, Http, Node, PASSWORD, send, wait_until};
 use serde_json::{Value, json};
 
-const ADA: &str = "ada@example.org";
+const ADA: &str = "ada.lovelace-1";
 const ADAS_PASSWORD: &str = "adas-own-password";
 
 async fn log_in(browser: &Browser, node: &Node, user: &str, password: &str) {
@@ -43,6 +44,7 @@ async fn an_administrator_gives_access_and_takes_it_away() {
     is_kept_out_and_let_in_again(&admin, &ada, &cluster, &key).await;
     is_deleted(&admin, &cluster, &key).await;
     finds_it_all_in_the_audit_log(&admin).await;
+    reads_on_in_the_audit_log(&admin, &cluster).await;
     for browser in [admin, ada] {
         no_complaints(&browser).await;
         browser.close().await;
@@ -179,7 +181,7 @@ async fn is_kept_out_and_let_in_again(
     wait_until("the key holds on no node", async || {
         for node in &cluster.nodes {
             let answer = with_key(node, key, target).await;
-            if answer.status != 401 {
+            if answer.code() != "user_disabled" {
                 return Err(answer.text);
             }
         }
@@ -192,7 +194,23 @@ async fn is_kept_out_and_let_in_again(
     ada.click("@login-submit").await;
     ada.see_text("@session-user", ADA).await;
     with_key(&cluster.nodes[0], key, target).await.ok();
+    ends_its_session(admin, ada).await;
     changes_what_it_may(admin, ada, &row).await;
+}
+
+async fn ends_its_session(admin: &Browser, ada: &Browser) {
+    let session = format!("@token-row[data-kind=session][data-user='{ADA}']");
+    admin.click("@access-reload").await;
+    admin.click(&format!("{session} @token-revoke")).await;
+    admin.click("@revoke-dialog @confirm-ok").await;
+    admin.see_no(&session).await;
+    ada.click("@nav-access").await;
+    ada.see_text("@toast-error", "Your session has ended").await;
+    ada.click("@toast-dismiss").await;
+    ada.fill("@login-username", ADA).await;
+    ada.fill("@login-password", ADAS_PASSWORD).await;
+    ada.click("@login-submit").await;
+    ada.see_text("@session-user", ADA).await;
 }
 
 /// More rights are seen as soon as the page is loaded anew.
@@ -229,12 +247,31 @@ async fn finds_it_all_in_the_audit_log(admin: &Browser) {
         admin.see(&format!("@audit-row[data-action={action}][data-outcome=ok]")).await;
     }
     admin.see("@audit-row[data-action=login_failed][data-outcome=user_disabled]").await;
+    let actions = "return [...document.querySelectorAll('[data-testid=audit-action] option')]
+        .map((option) => option.value)";
+    let actions = admin.run(actions, vec![]).await;
+    assert_eq!(actions.as_array().expect("a list")[1..], AUDIT_ACTIONS.map(|action| json!(action)));
     admin.click("@audit-action option[value=user_update]").await;
-    admin.see_count("@audit-row", 3).await;
-    admin.see_text("@audit-row", ADA).await;
+    admin.see_count("@audit-row[data-outcome=ok]", 3).await;
+    admin.see_count("@audit-row[data-outcome=last_admin]", 1).await;
+    admin.see_text("@audit-row[data-outcome=ok]", ADA).await;
     admin.fill("@audit-user", "nobody").await;
     admin.click("@audit-submit").await;
     admin.see("@empty-state").await;
+}
+
+/// 50 entries at once, older ones by a button.
+async fn reads_on_in_the_audit_log(admin: &Browser, cluster: &Cluster) {
+    for _ in 0..51 {
+        cluster.nodes[0].http().post("/api/v1/cluster/tokens", &json!({})).await;
+    }
+    admin.click("@nav-access").await;
+    admin.click("@nav-audit").await;
+    admin.see_count("@audit-row", 50).await;
+    admin.see_no("@audit-row[data-action=user_delete]").await;
+    admin.click("@audit-older").await;
+    admin.see("@audit-row[data-action=user_delete]").await;
+    admin.see_no("@audit-older").await;
 }
 
 /// Runs if it is ever taken for more than text.
@@ -342,7 +379,7 @@ async fn shows_history_as_text(browser: &Browser) {
     browser.see_text("@change ins", MARKUP).await;
     runs_nothing(browser, "the comparison").await;
     browser.click("@history-document").await;
-    browser.see_text("@version-document", QUOTED).await;
+    browser.see_text("@version-document", MARKUP).await;
     runs_nothing(browser, "a former document").await;
     browser.click("@dialog-cancel").await;
     browser.click("@doc-delete").await;

@@ -18,7 +18,7 @@ const LAYERS: [(&str, u8); 9] = [
     ("storage", 6),
 ];
 /// What every layer may use, and what uses no layer.
-const COMMON: [&str; 2] = ["config", "error"];
+const COMMON: [&str; 4] = ["config", "dial", "error", "tls"];
 
 /// A source file of `db/src`, by its path there, without its tests and comments.
 struct File {

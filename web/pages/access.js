@@ -1,5 +1,6 @@
 /** Who may do what: users for administrators; sessions and keys, one's own or everybody's. */
 import { html, nothing } from '../vendor/lit-html.js';
+import { iconButton } from '../components/ui.js';
 import { TokenTables } from './access-tokens.js';
 import { UserTable } from './access-users.js';
 
@@ -10,7 +11,7 @@ export function accessPage(app) {
   const reload = () => Promise.all([users?.load(), tokens.load()]);
 
   const view = () => html`
-    <div class="heading"><h1>Access</h1></div>
+    <div class="heading"><h1>Access</h1>${iconButton('refresh', 'Reload', 'access-reload', reload)}</div>
     ${ownRights(app.session)}
     ${users?.view() ?? nothing}
     ${tokens.view()}`;

@@ -7,10 +7,10 @@ import { emptyState, errorBox, iconButton, tableBox, toastError } from '../compo
 
 const PAGE = 50; // entries
 const COLUMNS = ['When', 'User', 'From', 'Action', 'Of', 'Outcome'];
-const ACTIONS = ['login', 'login_failed', 'logout', 'password_change', 'user_create', 'user_update', 'user_delete',
-  'token_create', 'token_revoke', 'cluster_register', 'cluster_deregister', 'cluster_stop', 'cluster_restart',
-  'cluster_pause', 'cluster_resume', 'cluster_promote', 'drop_database', 'rename_database', 'drop_collection',
-  'rename_collection'];
+const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'cluster_register', 'cluster_restart',
+  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_versions', 'join_token_use', 'login',
+  'login_failed', 'password_change', 'rename_collection', 'rename_database', 'token_create', 'token_revoke',
+  'user_create', 'user_delete', 'user_update'];
 
 export function auditPage(app) {
   const loader = new Loader();
@@ -96,7 +96,8 @@ function row({ _id: id, time_ms: time, user, from, action, target, outcome }) {
   const tone = outcome === 'ok' ? 'good' : 'bad';
   return html`<tr data-testid="audit-row" data-id=${id} data-action=${action} data-outcome=${outcome}>
     <td>${whenMs(time)}</td>
-    <td>${user === undefined ? html`<span class="muted">the database</span>` : html`<span title=${user}>${user}</span>`}</td>
+    <td>${user === undefined ? html`<span class="muted">${from ? 'nobody known' : 'the database'}</span>`
+      : html`<span title=${user}>${user}</span>`}</td>
     <td>${from ?? '–'}</td><td>${words(action)}</td>
     <td><span title=${target}>${target || '–'}</span></td>
     <td><div class="status ${tone}"><span class="dot ${tone}"></span>${outcome}</div></td></tr>`;

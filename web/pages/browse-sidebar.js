@@ -111,8 +111,9 @@ export class Sidebar {
           ${system ? html`<span class="tag">read-only</span>` : nothing}</a>
         ${writable ? html`<span class="tree-actions">
           ${iconButton('plus', `New collection in ${db}`, 'col-add', () => this.addCollection(db))}
-          ${owned ? [iconButton('pencil', `Rename database ${db}`, 'db-rename', () => this.#renameDatabase(db)),
-            iconButton('trash', `Drop database ${db}`, 'db-drop', () => this.#dropDatabase(db))] : nothing}
+          ${owned && this.canAdd // the new name is one that may be created
+            ? iconButton('pencil', `Rename database ${db}`, 'db-rename', () => this.#renameDatabase(db)) : nothing}
+          ${owned ? iconButton('trash', `Drop database ${db}`, 'db-drop', () => this.#dropDatabase(db)) : nothing}
         </span>` : nothing}
       </div>
       ${place.db === db ? html`<ul>${this.collections?.map((col) =>

@@ -20,6 +20,7 @@ export class OpenTransactions {
 
   start() {
     clearInterval(this.#timer);
+    if (!this.app.may('reader')) return; // who may read nothing has none
     this.#timer = setInterval(() => document.hidden || this.load(), POLL_MS);
     this.load();
   }

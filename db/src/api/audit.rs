@@ -84,6 +84,7 @@ async fn send(cluster: &Cluster, caller: Caller, noted: Noted) -> Result<()> {
         headers: vec![("content-type".into(), "application/json".into())],
         body: body.into(),
         user: String::new(),
+        from: None,
     };
     forward::send(cluster, &leader.url, &call).await.map(drop)
 }

@@ -60,14 +60,17 @@ pub async fn login(call: Rc<Call>) -> Result<Reply> {
     group.wait_visible(applied.index).await?;
     let pair = format!("{}:{}", given.username, given.password);
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+    let secure = call.cluster().config.serves_tls();
     Ok(Reply::json(&LoginReply { token: basic, role: user.role_name() })
-        .header("set-cookie", session_cookie(&text, hours * 3600))
+        .header("set-cookie", session_cookie(&text, hours * 3600, secure))
         .header("cache-control", "no-store")
         .at(applied.index))
 }
 
-fn session_cookie(token: &str, seconds: u64) -> String {
-    format!("{}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}", token::COOKIE)
+fn session_cookie(token: &str, seconds: u64, tls: bool) -> String {
+    let secure = if tls { "; Secure" } else { "" };
+    let name = token::COOKIE;
+    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
 }
 
 /// `POST /api/logout`
@@ -78,7 +81,8 @@ pub async fn logout(call: Rc<Call>) -> Result<Reply> {
         let command = Command::RevokeToken { id: id.clone(), user: None };
         call.propose_here(command).await?;
     }
-    Ok(Reply::status("logged out").header("set-cookie", session_cookie("", 0)))
+    Ok(Reply::status("logged out")
+        .header("set-cookie", session_cookie("", 0, call.cluster().config.serves_tls())))
 }
 
 /// `GET /api/v1/session`

@@ -11,6 +11,7 @@ use crate::engine::{Command, Proposal, Target};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::{Applied, now_ms};
+use crate::raft::node_key::Signature;
 use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
@@ -108,6 +109,8 @@ pub struct Call {
     pub body: Bytes,
     /// The room that the body takes.
     pub share: Arc<Share>,
+    /// What the node that sends it has signed, once that is verified.
+    pub signature: Option<Signature>,
     /// What it has proposed.
     pub proposed: Rc<Proposed>,
 }

@@ -4,10 +4,12 @@ use super::call::Call;
 use super::reply::Reply;
 use super::{Place, Route};
 use crate::auth::{Access, Permission, Seen, User, bad_credentials, not_authenticated, token};
-use crate::cluster::forward::{self, Destination, Forwarded, USER_HEADER};
+use crate::cluster::forward::{self, Destination, FROM_HEADER, Forwarded, USER_HEADER};
 use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
-use crate::raft::node_key::PEER_HEADER;
+use crate::raft::groups::now_ms;
+use crate::raft::node_key::{Body, Head, PEER_HEADER, Signature};
+use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use jettra_driver::wire::{
@@ -190,6 +192,7 @@ fn forwarded(route: &Route, call: &Call) -> Forwarded {
         headers,
         body: call.body.clone(),
         user: call.user.as_deref().map(recognised_text).unwrap_or_default(),
+        from: call.from.clone(),
     }
 }
 
@@ -224,16 +227,12 @@ async fn authenticate_node(
     signature: &str,
     method: &str,
 ) -> Result<bool> {
-    let key = &call.cluster().key;
     let user = text_header(call.headers(), USER_HEADER).map(str::to_owned);
-    let genuine = match &user {
-        Some(user) => forward::verify(key, signature, method, &call.target(), user),
-        None => key.verify(signature, method, &call.target()),
-    };
-    if !genuine {
-        return Err(bad_secret());
-    }
+    call.signature = Some(verify_signature(call, signature, method, user.as_deref())?);
     call.session = cookie(call.headers());
+    if let Some(from) = text_header(call.headers(), FROM_HEADER).map(str::to_owned) {
+        call.from = Some(from);
+    }
     match (route.access, user) {
         (Access::User(permission), Some(text)) => {
             let (name, seen) = recognised_as(&text).ok_or_else(not_authenticated)?;
@@ -244,6 +243,47 @@ async fn authenticate_node(
         }
         (Access::User(_), None) => Err(not_authenticated()),
         (Access::Open | Access::Node, _) => Ok(true),
+    }
+}
+
+/// What a node has signed, if it may call and this is a call of it that was not here before.
+fn verify_signature(
+    call: &Call,
+    signature: &str,
+    method: &str,
+    user: Option<&str>,
+) -> Result<Signature> {
+    let cluster = call.cluster();
+    let target = call.target();
+    let from = text_header(call.headers(), FROM_HEADER);
+    let head = Head { method, target: &target, user, from };
+    let signature = cluster.key.verify(signature, head).ok_or_else(bad_secret)?;
+    if cluster.certificates.as_ref().is_some_and(|files| files.has_authority()) {
+        let shown = call.http.conn_data::<PeerCertificate>();
+        if !shown.is_some_and(|shown| is_for_host(&shown.0, &signature.host)) {
+            return Err(bad_certificate(&signature.host, shown.is_some()));
+        }
+    }
+    cluster.inbox.take(&signature, now_ms())?;
+    Ok(signature)
+}
+
+fn bad_certificate(host: &str, shown: bool) -> Error {
+    let shown = if shown { "another one" } else { "none" };
+    let message =
+        format!("the calling node must show a certificate for {host:?}, but shows {shown}");
+    Error::new(Kind::BadCertificate, message)
+        .hint("give each node a TlsCert that TlsCa has signed for the host of its AdvertiseUrl")
+}
+
+/// Refuses a body that is not the one that a node has signed.
+pub(super) fn check_body(call: &Call, body: &[u8]) -> Result<()> {
+    match &call.signature {
+        Some(signature) if signature.body != Body::of(body) => {
+            Err(Error::new(Kind::BadClusterSecret, "the body is not the one that was signed")
+                .hint("somebody has changed the call on its way; use TLS between the nodes"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -191,6 +191,7 @@ pub const ROUTES: &[Route] = routes! {
     // Between nodes
     GET    "/raft/rpc/identity"                  Node,         Here,   peer::identity,        "", "";
     POST   "/raft/rpc/invite"                    Node,         Here,   peer::invite,          "", "";
+    POST   "/raft/rpc/join-token"                Open,         Leader, peer::join_token,      "", "";
     POST   "/raft/rpc/join"                      Node,         Leader, cluster::register,     "", "";
     POST   "/raft/rpc/note"                      Node,         Leader, audit::receive,       "", "";
     POST   "/raft/rpc/hello"                     Node,         Here,   peer::hello,           "", "";
@@ -227,10 +228,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn only_what_proves_or_describes_is_open() {
+    fn only_health_and_what_brings_its_own_proof_is_open() {
         let open: BTreeSet<_> =
             ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
-        assert_eq!(open, ["/api/login", "/health", "/openapi.json"].into());
+        assert_eq!(open, ["/api/login", "/health", "/openapi.json", "/raft/rpc/join-token"].into());
     }
 
     #[test]

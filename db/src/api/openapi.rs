@@ -410,7 +410,8 @@ mod tests {
     #[test]
     fn every_route_for_users_is_described_and_no_other() {
         let name = |method, path| format!("{method} {path}");
-        let users = ROUTES.iter().filter(|route| route.access != Access::Node);
+        // What nodes say to each other has no driver method, also where a join token opens it.
+        let users = ROUTES.iter().filter(|route| !route.driver.is_empty());
         let routes: Vec<_> = users.map(|route| name(route.method, route.path)).collect();
         let described: Vec<_> =
             descriptions().iter().map(|one| name(one.method, one.path)).collect();

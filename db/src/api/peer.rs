@@ -3,19 +3,24 @@
 
 use super::call::Call;
 use super::reply::Reply;
+use crate::auth::token;
 use crate::cluster::announce::{self, Hello};
 use crate::cluster::bootstrap::Identity;
+use crate::cluster::join;
 use crate::cluster::probe::sign_answer;
+use crate::config::host_of;
+use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::network::{MESSAGE_BYTES_MAX, RpcResult};
-use crate::raft::node_key::PEER_HEADER;
+use crate::raft::node_key::{Body, MAC_BYTES, PEER_HEADER, Seal};
 use crate::raft::snapshot::{AppliedState, CopySpace, SnapshotData};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
 use crate::storage::Store;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, Session};
+use bytes::BytesMut;
 use futures_util::StreamExt;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use openraft::storage::Snapshot;
@@ -38,10 +43,29 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
         let meant = call.required(&[name])?;
         if meant != value {
             let message = format!("this message is for {name} {meant}, here is {name} {value}");
-            return Err(Error::new(Kind::Misdirected, message));
+            return Err(Error::new(Kind::Misdirected, message)
+                .hint("another node stands where the caller looks for one; compare the members"));
         }
     }
+    check_sender(call)?;
     Ok(group.clone())
+}
+
+/// Refuses a message in another member's name, where certificates tell who is who.
+fn check_sender(call: &Call) -> Result<()> {
+    let cluster = call.cluster();
+    let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());
+    let from = call.required(&["from"])?.parse().ok();
+    let node = from.and_then(|from| cluster.nodes.by_raft_id(from));
+    let (Some(node), Some(signature), true) = (node, &call.signature, secured) else {
+        return Ok(());
+    };
+    if host_of(&node.url).as_deref() == Some(signature.host.as_str()) {
+        return Ok(());
+    }
+    let message = format!("node {:?} is at {}, not at {:?}", node.id, node.url, signature.host);
+    Err(Error::new(Kind::BadCertificate, message)
+        .hint("a node speaks for itself only; compare its AdvertiseUrl with the members"))
 }
 
 fn request<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
@@ -84,6 +108,25 @@ pub async fn invite(call: Rc<Call>) -> Result<Reply> {
     }
     call.cluster().open(invited).await?;
     Ok(Reply::status("welcome"))
+}
+
+/// `POST /raft/rpc/join-token`: a new node proves that it has a join token, and gets the
+/// cluster secret, sealed with it.
+pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
+    let request: join::Request = call.json()?;
+    let group = call.group()?;
+    group.wait_linearizable().await?;
+    let key = token::join_key(group, &request.token)?;
+    let key = key.filter(|key| request.is_proven(key)).ok_or_else(join::bad_token)?;
+    let sealed = call.cluster().seal_secret(&request, &key)?;
+    let (id, node) = (request.token, request.node);
+    let used = call.caller().proposes(Command::UseJoinToken { id, node });
+    group.propose(used).await.map_err(|error| match error.kind {
+        // Another node was faster.
+        Kind::TokenNotFound => join::bad_token(),
+        _ => error,
+    })?;
+    Ok(Reply::json(&sealed).header("cache-control", "no-store"))
 }
 
 /// `POST /raft/rpc/hello`: a member that was away is back.
@@ -170,12 +213,15 @@ async fn answer_stream(
 static RECEIVED: AtomicU64 = AtomicU64::new(0);
 
 /// `POST /raft/rpc/snapshot`: the leader's vote behind its length, then a copy of its
-/// environment, as long as it takes.
+/// environment, as long as it takes, then the MAC over both.
 pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
     let group = check_receiver(&call)?;
+    let sealed = call.signature.as_ref().filter(|signature| signature.body == Body::Sealed);
+    let seal = sealed.map(|signature| call.cluster().key.seal_of(signature));
+    let seal = seal.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot is not sealed"))?;
     let number = RECEIVED.fetch_add(1, Ordering::Relaxed);
     let dir = group.copies.dir.join(format!("incoming-{number}"));
-    let received = receive(&group.copies, &dir, payload).await;
+    let received = receive(&group.copies, &dir, payload, seal).await;
     let map_bytes = call.app.cluster.config.map_size_gb << 30;
     let installed = match received {
         Ok(vote) => install(&group, vote, &dir, map_bytes).await,
@@ -185,14 +231,24 @@ pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
     installed
 }
 
-async fn receive(space: &CopySpace, dir: &std::path::Path, mut payload: Payload) -> Result<Vote> {
+async fn receive(
+    space: &CopySpace,
+    dir: &std::path::Path,
+    mut payload: Payload,
+    mut seal: Seal,
+) -> Result<Vote> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("snapshot: {error}"));
     std::fs::create_dir_all(dir).map_err(failed)?;
     let mut file = Some(std::fs::File::create(dir.join("data.mdb")).map_err(failed)?);
     let mut head = Vec::new();
     let mut vote = None;
+    // The last bytes that came may be the MAC, so they wait for what follows.
+    let mut last = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
+        last.extend_from_slice(&chunk);
+        let chunk = last.split_to(last.len().saturating_sub(MAC_BYTES)).freeze();
+        seal.update(&chunk);
         let rest = match vote {
             Some(_) => chunk,
             None => {
@@ -209,6 +265,10 @@ async fn receive(space: &CopySpace, dir: &std::path::Path, mut payload: Payload)
             }
         };
         file = Some(append(space.clone(), file.take(), rest).await?);
+    }
+    if !seal.is(&last) {
+        return Err(Error::new(Kind::BadClusterSecret, "the snapshot is not as it was sent")
+            .hint("it was cut off or changed on its way; it is sent again"));
     }
     if let Some(file) = file {
         file.sync_all().map_err(failed)?;

@@ -7,6 +7,7 @@ use super::{Place, ROUTES, Route, peer, web as page};
 use crate::auth::Access;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::raft::node_key::PROCESS_HEADER;
 use crate::raft::room::{Room, Share};
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -121,6 +122,7 @@ async fn serve_call(
     let room = (route.access != Access::Node).then_some(&app.cluster.room);
     let reading = tokio::time::timeout(limit, read_body(http, payload, max, room));
     let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
+    dispatch::check_body(&call, &body)?;
     (call.body, call.share) = (body, share.into());
     let call = Rc::new(call);
     match dispatch::answer(route, call.clone(), admitted).await {
@@ -183,6 +185,7 @@ fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
         added: None,
         body: Bytes::new(),
         share: Arc::default(),
+        signature: None,
         proposed: Rc::default(),
     }
 }
@@ -388,6 +391,9 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> Ht
     let mut reply = Reply::error(error, &id);
     if error.repeated {
         reply = reply.header(REPLAYED_HEADER, "true");
+    }
+    if error.kind == Kind::WrongProcess {
+        reply = reply.header(PROCESS_HEADER, boot.as_str());
     }
     // A browser would answer this header with a password prompt of its own, before the page.
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {

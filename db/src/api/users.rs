@@ -27,7 +27,8 @@ fn wrong(message: String, hint: impl Into<String>) -> Error {
 /// Names travel in headers and stand in addresses.
 fn check_user_name(name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
-    if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(fits) {
+    let dots = name.bytes().all(|byte| byte == b'.');
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(fits) && !dots {
         return Ok(());
     }
     let hint = format!("use 1 to {NAME_BYTES_MAX} ASCII letters, digits, '_', '-', '.' and '@'");

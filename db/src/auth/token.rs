@@ -9,7 +9,7 @@ use super::{User, find_token, not_authenticated, user_disabled};
 use crate::engine::system::{TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::node_key::hex;
+use crate::raft::node_key::{hex, unhex};
 use jettra_driver::wire::{TokenInfo, TokenKind};
 use sha2::{Digest, Sha256};
 
@@ -99,6 +99,22 @@ pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
         true => Err(user_disabled(&user.1.name)),
         false => Ok(User::new(user, Some(token))),
     }
+}
+
+/// The key of a join token: the hash of its secret, which its holder can make too.
+///
+/// # Errors
+/// Those of reading.
+pub fn join_key(group: &Group, id: &str) -> Result<Option<Vec<u8>>> {
+    let token = find_token(&group.read()?, id)?;
+    let token = token.filter(|(_, token)| token.kind == TokenKind::Join);
+    Ok(token.and_then(|(_, token)| unhex(&token.token_hash)))
+}
+
+/// Id and key in the text of a join token.
+pub fn join_parts(text: &str) -> Option<(&str, Vec<u8>)> {
+    let (id, secret) = parts(TokenKind::Join, text)?;
+    Some((id, Sha256::digest(secret).to_vec()))
 }
 
 /// Compares without telling by the time it takes how far two texts agree.

@@ -50,8 +50,10 @@ impl Cluster {
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         let url = check_url(url)?;
+        self.check_scheme(&url)?;
         let there = self.probe(&url).await?;
         let advertised = check_url(&there.url)?;
+        self.check_scheme(&advertised)?;
         if !same_address(&url, &advertised) {
             self.check_advertised(&url, &advertised, &there).await?;
         }
@@ -62,6 +64,16 @@ impl Cluster {
             Outcome::Registered { .. } => Ok(node),
             other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
         }
+    }
+
+    /// Where nodes show each other certificates, all must be reached over TLS.
+    fn check_scheme(&self, url: &str) -> Result<()> {
+        let secured = self.certificates.as_ref().is_some_and(|files| files.has_authority());
+        if !secured || url.starts_with("https://") {
+            return Ok(());
+        }
+        Err(Error::new(Kind::InvalidUrl, format!("{url} is http, but this cluster has a TlsCa"))
+            .hint("give that node TlsCert, TlsKey and TlsCa, and write https://host:port"))
     }
 
     /// The address a node gives must lead to the same node.

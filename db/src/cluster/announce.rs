@@ -5,8 +5,9 @@ use super::Cluster;
 use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
 use crate::raft::RaftId;
+use crate::raft::calls::{NodeCall, Unanswered};
 use crate::raft::network::RpcResult;
-use crate::raft::node_key::PEER_HEADER;
+use crate::raft::node_key::Head;
 use jettra_driver::wire::NodeStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,17 +63,27 @@ pub async fn ask_peers(cluster: Arc<Cluster>) {
 
 async fn ask(cluster: &Cluster, peer: &str) -> Result<()> {
     let failed = |error: String| Error::new(Kind::NodeUnreachable, error);
-    let request = cluster
-        .http
-        .post(format!("{}{JOIN_PATH}", peer.trim_end_matches('/')))
-        .header(PEER_HEADER, cluster.key.sign("POST", JOIN_PATH))
-        .json(&serde_json::json!({"url": cluster.config.url()}))
-        .timeout(Duration::from_secs(15));
-    let answer = request.send().await.map_err(|error| failed(error.without_url().to_string()))?;
+    let request = serde_json::json!({"url": cluster.config.url()});
+    let answer = post(cluster, peer, JOIN_PATH, &request, Duration::from_secs(15)).await;
+    let answer = answer.map_err(|error| error.into_error(peer))?;
     if answer.status().is_success() {
         return Ok(());
     }
     Err(failed(answer.text().await.unwrap_or_default()))
+}
+
+async fn post(
+    cluster: &Cluster,
+    base: &str,
+    path: &str,
+    body: &impl Serialize,
+    timeout: Duration,
+) -> std::result::Result<reqwest::Response, Unanswered> {
+    let internal = |error: serde_json::Error| Error::new(Kind::Internal, error.to_string());
+    let body = serde_json::to_vec(body).map_err(|error| Unanswered::Refused(internal(error)))?;
+    let head = Head { method: "POST", target: path, ..Head::default() };
+    let call = NodeCall { head, body: body.into(), timeout, ..NodeCall::default() };
+    cluster.calls.send(base, call).await
 }
 
 /// Who has answered this node lately, while there is no leader.
@@ -152,14 +163,9 @@ async fn hello(cluster: &Cluster, url: &str) -> Result<Welcome> {
         node_id: identity.node_id,
         raft_id: identity.raft_id.unwrap_or_default(),
     };
-    let request = cluster
-        .http
-        .post(format!("{url}{HELLO_PATH}"))
-        .header(PEER_HEADER, cluster.key.sign("POST", HELLO_PATH))
-        .json(&hello)
-        .timeout(TIMEOUT);
+    let answer = post(cluster, url, HELLO_PATH, &hello, TIMEOUT).await;
+    let answer = answer.map_err(|error| error.into_error(url))?;
     let failed = |error: reqwest::Error| Error::new(Kind::NodeUnreachable, error.to_string());
-    let answer = request.send().await.map_err(failed)?;
     let result: RpcResult<Welcome> = answer.json().await.map_err(failed)?;
     result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
 }

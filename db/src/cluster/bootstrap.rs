@@ -163,14 +163,22 @@ pub fn lock_data_dir(dir: &Path) -> Result<std::fs::File> {
     Ok(file)
 }
 
-/// The cluster secret: from the configuration, or from the file of this user, which is made
-/// at the first start. Nodes of one user on one machine share it without being told.
-pub fn cluster_secret(config: &Config) -> Result<String> {
+/// The cluster secret: from the configuration, what a join token has brought, or from the file
+/// of this user, which is made at the first start. Nodes of one user on one machine share it
+/// without being told. None when a join token is still to bring it.
+pub fn cluster_secret(config: &Config, identity: &Identity) -> Result<Option<String>> {
     if let Some(secret) = &config.cluster_secret {
-        return Ok(secret.clone());
+        return Ok(Some(secret.clone()));
     }
     if let Some(path) = &config.cluster_secret_file {
-        return read_secret("ClusterSecretFile", path);
+        return read_secret("ClusterSecretFile", path).map(Some);
+    }
+    let kept = config.kept_secret();
+    if kept.exists() {
+        return read_secret("DataDir", &kept).map(Some);
+    }
+    if config.has_join_token() && identity.cluster_id.is_none() {
+        return Ok(None);
     }
     let home = std::env::var_os("HOME").map(PathBuf::from).ok_or_else(|| {
         Error::new(Kind::InvalidParameter, "there is no home directory for the cluster secret")
@@ -183,7 +191,20 @@ pub fn cluster_secret(config: &Config) -> Result<String> {
         getrandom::fill(&mut bytes).map_err(failed)?;
         create_once(&path, &hex(&bytes))?;
     }
-    read_secret("ClusterSecretFile", &path)
+    read_secret("ClusterSecretFile", &path).map(Some)
+}
+
+/// Keeps the secret that a join token has brought.
+pub fn keep_secret(config: &Config, secret: &str) -> Result<()> {
+    write_private(&config.kept_secret(), secret)
+}
+
+/// The token for joining.
+pub fn join_token(config: &Config) -> Result<String> {
+    match (&config.join_token, &config.join_token_file) {
+        (_, Some(path)) => read_secret("JoinTokenFile", path),
+        (token, None) => Ok(token.as_deref().unwrap_or_default().trim().to_owned()),
+    }
 }
 
 /// Creates a file with this text unless it exists; two nodes may start at the same moment.

@@ -1,14 +1,15 @@
 //! From any node to the leader: where a call must go, and carrying it there.
 
 use super::Cluster;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::raft::RaftId;
-use crate::raft::node_key::{NodeKey, PEER_HEADER};
+use crate::raft::calls::{NodeCall, Unanswered};
+use crate::raft::node_key::Head;
 use bytes::Bytes;
+use jettra_driver::wire::ErrorBody;
 use std::time::Duration;
 
-/// Header that names the user on whose behalf a node forwards; covered by the signature.
-pub const USER_HEADER: &str = "x-jettra-user";
+pub use crate::raft::node_key::{FROM_HEADER, USER_HEADER};
 
 /// Where a call that needs the leader must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Forwarded {
     pub body: Bytes,
     /// The user that this node has authenticated.
     pub user: String,
+    /// The address of that user's client.
+    pub from: Option<String>,
 }
 
 /// The leader's answer.
@@ -56,42 +59,29 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-fn signed_target(target: &str, user: &str) -> String {
-    format!("{target}\n{user}")
-}
-
-/// Whether a forwarded call was signed by a member for this user.
-pub fn verify(key: &NodeKey, signature: &str, method: &str, target: &str, user: &str) -> bool {
-    key.verify(signature, method, &signed_target(target, user))
-}
-
 /// Sends a call to the leader at `url`.
 ///
 /// # Errors
 /// `no_leader` when it cannot have arrived; `outcome_unknown` when it may have.
 pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answer> {
-    let method = reqwest::Method::from_bytes(call.method.as_bytes())
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let signature = cluster.key.sign(&call.method, &signed_target(&call.target, &call.user));
-    let mut request = cluster
-        .http
-        .request(method, format!("{url}{}", call.target))
-        .header(PEER_HEADER, signature)
-        .header(USER_HEADER, &call.user)
-        // The leader gives up first, so that its own answer arrives.
-        .timeout(Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2))
-        .body(call.body.clone());
-    for (name, value) in &call.headers {
-        request = request.header(name, value);
-    }
-    let interrupted = |error: reqwest::Error| {
-        if error.is_connect() {
+    let head = Head {
+        method: &call.method,
+        target: &call.target,
+        user: Some(&call.user),
+        from: call.from.as_deref(),
+    };
+    // The leader gives up first, so that its own answer arrives.
+    let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
+    let sent = NodeCall { head, headers: &call.headers, body: call.body.clone(), timeout };
+    let unanswered = |error: Unanswered| {
+        if error.is_unsent() {
+            tracing::debug!(error = %error.into_error(url), "a call was not forwarded");
             crate::raft::proposer::not_leader()
         } else {
             crate::raft::proposer::outcome_unknown()
         }
     };
-    let answer = request.send().await.map_err(interrupted)?;
+    let answer = cluster.calls.send(url, sent).await.map_err(unanswered)?;
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
     let headers = headers
@@ -99,7 +89,16 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         })
         .collect();
-    Ok(Answer { status, headers, body: answer.bytes().await.map_err(interrupted)? })
+    let interrupted = |_| crate::raft::proposer::outcome_unknown();
+    let body = answer.bytes().await.map_err(interrupted)?;
+    let repeated = status == Kind::Replayed.status()
+        && serde_json::from_slice::<ErrorBody>(&body)
+            .is_ok_and(|body| body.error.code == Kind::Replayed.code());
+    if repeated {
+        // Somebody else has delivered this call, and the leader has answered them.
+        return Err(crate::raft::proposer::outcome_unknown());
+    }
+    Ok(Answer { status, headers, body })
 }
 
 #[cfg(test)]
@@ -117,13 +116,5 @@ mod tests {
         ] {
             assert_eq!(destination(leading, leader, 1), expected);
         }
-    }
-
-    #[test]
-    fn the_user_is_part_of_what_is_signed() {
-        let key = NodeKey::new("secret");
-        let signature = key.sign("POST", &signed_target("/api/doc", "ada"));
-        assert!(verify(&key, &signature, "POST", "/api/doc", "ada"));
-        assert!(!verify(&key, &signature, "POST", "/api/doc", "admin"));
     }
 }

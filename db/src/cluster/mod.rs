@@ -5,22 +5,27 @@ pub mod announce;
 pub mod bootstrap;
 pub mod forward;
 pub mod health;
+pub mod join;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
 pub mod upkeep;
 
 use crate::config::Config;
+use crate::dial::Dialer;
 use crate::engine::Effect;
 use crate::engine::command::Noted;
 use crate::error::{Error, Kind, Result};
+use crate::raft::calls::Caller;
 use crate::raft::network::Peers;
 use crate::raft::node_key::NodeKey;
 use crate::raft::proposer::ProposerLimits;
+use crate::raft::replay::Inbox;
 use crate::raft::room::Room;
 use crate::raft::state_machine::StateEvents;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupConfig};
+use crate::tls::Certificates;
 use bootstrap::Identity;
 use nodes::Nodes;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,16 +50,22 @@ pub struct Cluster {
     pub config: Config,
     /// Signs and checks calls between nodes.
     pub key: NodeKey,
+    /// Takes each call of another node once.
+    pub inbox: Inbox,
+    /// Makes calls to other nodes.
+    pub calls: Caller,
+    /// This node's certificate and the authority of the nodes.
+    pub certificates: Option<Arc<Certificates>>,
     /// Identity of this process, new at every start.
     pub boot: String,
     /// Room for the bodies of calls and the writes that wait.
     pub room: Room,
-    /// HTTP connections to other nodes.
-    pub http: reqwest::Client,
     /// The members, as this node has applied them.
     pub nodes: Arc<Nodes>,
     /// Who answers this node while there is no leader to tell.
     contacts: Mutex<announce::Contacts>,
+    /// The cluster secret, for a new node with a join token.
+    secret: String,
     node_id: Arc<str>,
     identity: Mutex<Identity>,
     group: OnceLock<Arc<Group>>,
@@ -69,19 +80,23 @@ pub struct Cluster {
 
 impl Cluster {
     /// A node with this identity; its group is opened by [`Cluster::open`].
-    pub fn new(config: Config, secret: &str, identity: Identity) -> Result<Arc<Self>> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(1))
-            .build()
-            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    pub fn new(
+        config: Config,
+        secret: &str,
+        identity: Identity,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Result<Arc<Self>> {
+        let boot = uuid::Uuid::now_v7().to_string();
+        let key = NodeKey::new(secret, &config.advertise_host().unwrap_or_default(), &boot);
+        let dialer = Dialer::new(&config, certificates.as_ref())?;
         Ok(Arc::new(Cluster {
-            key: NodeKey::new(secret),
-            boot: uuid::Uuid::now_v7().to_string(),
+            calls: Caller::new(dialer, key.clone()),
+            secret: secret.to_owned(),
+            key,
+            inbox: Inbox::new(&boot),
+            certificates,
+            boot,
             room: Room::new(config.body_memory_mb << 20),
-            http,
             nodes: Arc::default(),
             contacts: Mutex::default(),
             node_id: identity.node_id.as_str().into(),
@@ -196,8 +211,7 @@ impl Cluster {
         let formed = mine.formed && mine.names_same(&identity);
         self.set_identity(Identity { formed, ..identity })?;
         let peers = Peers {
-            http: self.http.clone(),
-            key: self.key.clone(),
+            calls: self.calls.clone(),
             cluster_id: cluster_id.into(),
             group: SYSTEM_GROUP,
             from: raft_id,

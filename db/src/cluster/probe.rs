@@ -6,12 +6,12 @@
 use super::Cluster;
 use super::bootstrap::Identity;
 use crate::error::{Error, Kind, Result};
-use crate::raft::node_key::{NodeKey, PEER_HEADER, hex};
+use crate::raft::calls::{IDENTITY_PATH, NodeCall, Unanswered};
+use crate::raft::node_key::{Head, NodeKey, PEER_HEADER, hex};
+use jettra_driver::wire::ErrorBody;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Path of the question.
-pub const IDENTITY_PATH: &str = "/raft/rpc/identity";
 /// Path of the invitation.
 pub const INVITE_PATH: &str = "/raft/rpc/invite";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,16 +49,21 @@ impl Cluster {
         let mut nonce = [0; 16];
         let _ = getrandom::fill(&mut nonce);
         let target = format!("{IDENTITY_PATH}?nonce={}", hex(&nonce));
-        let request = self
-            .http
-            .get(format!("{url}{target}"))
-            .header(PEER_HEADER, self.key.sign("GET", &target))
-            .timeout(PROBE_TIMEOUT);
-        let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+        let head = Head { method: "GET", target: &target, ..Head::default() };
+        let question = NodeCall { head, timeout: PROBE_TIMEOUT, ..NodeCall::default() };
+        let answer = self.calls.send(url, question).await;
+        let answer = answer.map_err(|error| unreachable(url, error))?;
         let status = answer.status();
         let signature = answer.headers().get(PEER_HEADER).and_then(|value| value.to_str().ok());
         let signature = signature.map(str::to_owned);
-        let body = answer.text().await.map_err(|error| unreachable(url, &error))?;
+        let body = answer.text().await;
+        let body = body.map_err(|error| unreachable(url, Unanswered::Broken(error)))?;
+        if status == Kind::ClockSkew.status() && body.contains(Kind::ClockSkew.code()) {
+            let told = serde_json::from_str::<ErrorBody>(&body);
+            let told = told.map(|body| body.error.message).unwrap_or_default();
+            return Err(Error::new(Kind::ClockSkew, format!("{url} refuses: {told}"))
+                .hint("set the clocks of both nodes by NTP"));
+        }
         if status == 401 && body.contains(Kind::BadClusterSecret.code()) {
             return Err(secret_mismatch(url));
         }
@@ -76,13 +81,13 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::probe`]; `foreign_cluster` when it belongs to another one.
     pub async fn invite(&self, url: &str, identity: &Identity) -> Result<()> {
-        let request = self
-            .http
-            .post(format!("{url}{INVITE_PATH}"))
-            .header(PEER_HEADER, self.key.sign("POST", INVITE_PATH))
-            .json(identity)
-            .timeout(INVITE_TIMEOUT);
-        let answer = request.send().await.map_err(|error| unreachable(url, &error))?;
+        let head = Head { method: "POST", target: INVITE_PATH, ..Head::default() };
+        let body = serde_json::to_vec(identity)
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+            .into();
+        let invitation = NodeCall { head, body, timeout: INVITE_TIMEOUT, ..NodeCall::default() };
+        let answer = self.calls.send(url, invitation).await;
+        let answer = answer.map_err(|error| unreachable(url, error))?;
         if answer.status().is_success() {
             return Ok(());
         }
@@ -92,22 +97,24 @@ impl Cluster {
     }
 }
 
+const ANSWER: &str = "answer";
+
 /// Signs an answer to the question `target`.
 pub fn sign_answer(key: &NodeKey, target: &str, body: &str) -> String {
-    key.sign("ANSWER", &format!("{target}\n{body}"))
+    key.prove(ANSWER, &[target, body])
 }
 
 fn verify_answer(key: &NodeKey, signature: &str, target: &str, body: &str) -> bool {
-    key.verify(signature, "ANSWER", &format!("{target}\n{body}"))
+    key.is_proof(signature, ANSWER, &[target, body])
 }
 
-fn unreachable(url: &str, error: &reqwest::Error) -> Error {
-    let why = if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the connection broke"
+/// Why there was no answer; what exactly answers at an address is no business of the caller.
+fn unreachable(url: &str, error: Unanswered) -> Error {
+    let why = match &error {
+        Unanswered::Broken(broken) if broken.is_timeout() => "no answer in time",
+        Unanswered::Broken(broken) if broken.is_connect() => return error.into_error(url),
+        Unanswered::Broken(_) => "the connection broke",
+        Unanswered::Refused(_) => return error.into_error(url),
     };
     Error::new(Kind::NodeUnreachable, format!("{url} cannot be reached: {why}"))
         .hint("start the node first, and check address, port and firewall")

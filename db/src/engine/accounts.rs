@@ -224,3 +224,7 @@ fn last_admin(name: &str) -> Applied {
         "make another user an administrator first",
     )
 }
+
+#[cfg(test)]
+#[path = "accounts_tests.rs"]
+mod tests;

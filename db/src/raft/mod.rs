@@ -2,12 +2,14 @@
 //!
 //! openraft is named only here, in `cluster/membership.rs` and in `api/peer.rs`.
 
+pub mod calls;
 pub mod groups;
 pub mod log_store;
 pub mod network;
 pub mod node_key;
 pub mod proposer;
 pub mod read_index;
+pub mod replay;
 pub mod room;
 pub mod snapshot;
 pub mod state_machine;

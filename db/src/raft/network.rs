@@ -6,10 +6,12 @@
 //! up in the node's own applied copy of `_system._clusternodes`; the one in openraft's
 //! membership is the net below, for entries that vote before they are applied.
 
-use super::node_key::{NodeKey, PEER_HEADER};
+use super::calls::{Caller, Chunks, NodeCall};
+use super::node_key::Head;
 use super::read_index::Proof;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
+use crate::dial;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use futures_util::{SinkExt, StreamExt};
@@ -27,11 +29,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// Largest message of the append stream: one batch of the largest documents, and some room.
@@ -55,10 +55,8 @@ pub type RpcResult<T> = std::result::Result<T, String>;
 /// The caller's side of the calls between members of one group.
 #[derive(Clone)]
 pub struct Peers {
-    /// HTTP connections, shared by all groups.
-    pub http: reqwest::Client,
-    /// Signs the calls.
-    pub key: NodeKey,
+    /// Sends the calls; shared by all groups.
+    pub calls: Caller,
     /// The cluster that both sides must belong to.
     pub cluster_id: Arc<str>,
     /// The group.
@@ -94,26 +92,15 @@ impl Peers {
         body: &impl Serialize,
         timeout: Duration,
     ) -> Result<T> {
-        let bytes = postcard::to_stdvec(body).map_err(internal)?;
-        self.call_with(base, call, to, bytes.into(), timeout).await
+        let body = postcard::to_stdvec(body).map_err(internal)?.into();
+        let target = self.target(call, to);
+        let head = Head { method: "POST", target: &target, ..Head::default() };
+        let call = NodeCall { head, body, timeout, ..NodeCall::default() };
+        let answer = self.calls.send(base, call).await.map_err(|error| error.into_error(base))?;
+        Peers::read(base, answer).await
     }
 
-    async fn call_with<T: DeserializeOwned>(
-        &self,
-        base: &str,
-        call: &str,
-        to: RaftId,
-        body: reqwest::Body,
-        timeout: Duration,
-    ) -> Result<T> {
-        let target = self.target(call, to);
-        let request = self
-            .http
-            .post(format!("{}{target}", base.trim_end_matches('/')))
-            .header(PEER_HEADER, self.key.sign("POST", &target))
-            .timeout(timeout)
-            .body(body);
-        let answer = request.send().await.map_err(|error| transport(base, &error))?;
+    async fn read<T: DeserializeOwned>(base: &str, answer: reqwest::Response) -> Result<T> {
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|error| transport(base, &error))?;
         if !status.is_success() {
@@ -173,7 +160,7 @@ pub struct Connection {
     to: RaftId,
     fallback: String,
     /// The append stream; taken out during an exchange, so that an aborted one closes it.
-    stream: Option<WebSocketStream<TcpStream>>,
+    stream: Option<WebSocketStream<dial::Connection>>,
 }
 
 type RpcError = RPCError<TypeConfig>;
@@ -208,23 +195,12 @@ impl Connection {
         self.peers.call(&url, call, self.to, body, option.hard_ttl()).await.map_err(rpc_error)
     }
 
-    async fn connect(&self) -> std::result::Result<WebSocketStream<TcpStream>, RpcError> {
-        let url = url::Url::parse(&self.url()).map_err(unreachable)?;
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port_or_known_default().unwrap_or(80);
-        let tcp = TcpStream::connect((host, port)).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
+    async fn connect(&self) -> std::result::Result<WebSocketStream<dial::Connection>, RpcError> {
         let target = self.peers.target("stream", self.to);
-        let mut request =
-            format!("ws://{host}:{port}{target}").into_client_request().map_err(broken)?;
-        let signature = self.peers.key.sign("GET", &target);
-        request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(broken)?);
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let upgraded =
-            tokio_tungstenite::client_async_with_config(request, tcp, Some(config)).await;
-        upgraded.map(|(stream, _)| stream).map_err(unreachable)
+        self.peers.calls.open(&self.url(), &target, config).await.map_err(unreachable)
     }
 
     async fn exchange(
@@ -271,8 +247,10 @@ impl Connection {
             Ok((vote.len() as u32).to_be_bytes().to_vec()),
             Ok::<_, std::io::Error>(vote),
         ]);
-        let body = reqwest::Body::wrap_stream(head.chain(file_chunks(file)));
-        self.peers.call_with(&self.url(), "snapshot", self.to, body, SNAPSHOT_TIMEOUT).await
+        let chunks: Chunks = Box::pin(head.chain(file_chunks(file)));
+        let (url, target) = (self.url(), self.peers.target("snapshot", self.to));
+        let sent = self.peers.calls.send_sealed(&url, &target, chunks, SNAPSHOT_TIMEOUT).await;
+        Peers::read(&url, sent.map_err(|error| error.into_error(&url))?).await
     }
 }
 

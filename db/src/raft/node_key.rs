@@ -1,87 +1,298 @@
-//! Calls between nodes: addressed to one node of one cluster, and signed with the secret.
+//! Signatures between nodes: each call is made by one process for one process, once.
 //!
-//! A call carries `x-jettra-peer: <nonce>.<mac>`, an HMAC-SHA256 over nonce, method and the
-//! whole path with its query. The secret itself never travels, so probing an address that is
-//! no node of ours gives nothing away. TLS is what protects the content on the way.
+//! A call carries `x-jettra-peer`, with an HMAC-SHA256 under the cluster secret over method,
+//! path and query, the user on whose behalf it is made and that user's address, the hash of
+//! the body, the sender's host, process and clock, a number that the sender uses once, and
+//! the receiver's process. The secret itself never travels, so probing an address that is no
+//! node of ours gives nothing away. TLS is what hides the content on the way.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Header that carries the signature.
 pub const PEER_HEADER: &str = "x-jettra-peer";
+/// Header of an answer that names the process for which a call must be made.
+pub const PROCESS_HEADER: &str = "x-jettra-process";
+/// Header that names the user on whose behalf a node forwards; covered by the signature.
+pub const USER_HEADER: &str = "x-jettra-user";
+/// Header with the address of the client whose call is forwarded; covered by the signature.
+pub const FROM_HEADER: &str = "x-jettra-from";
 
-/// The cluster secret, ready for signing.
+/// Bytes of a MAC.
+pub const MAC_BYTES: usize = 32;
+/// Stands in the header where there is nothing to say.
+const NONE: &str = "-";
+/// Stands for the hash of a body that carries its own MAC.
+const SEALED: &str = "sealed";
+
+/// The cluster secret and this process, ready for signing.
 #[derive(Clone)]
-pub struct NodeKey(Hmac<Sha256>);
+pub struct NodeKey {
+    mac: Hmac<Sha256>,
+    sender: Arc<Sender>,
+}
+
+struct Sender {
+    host: String,
+    process: String,
+    sent: AtomicU64,
+}
+
+/// What a call says before its body.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Head<'h> {
+    /// HTTP method.
+    pub method: &'h str,
+    /// Path and query.
+    pub target: &'h str,
+    /// The user on whose behalf the call is made.
+    pub user: Option<&'h str>,
+    /// The address of that user's client.
+    pub from: Option<&'h str>,
+}
+
+/// How the body is protected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// By its SHA-256, which the signature covers.
+    Hash([u8; 32]),
+    /// It is a stream, and ends with a MAC over its content, bound to the signature.
+    Sealed,
+}
+
+impl Body {
+    /// The mark of a body that is at hand.
+    pub fn of(bytes: &[u8]) -> Self {
+        Body::Hash(Sha256::digest(bytes).into())
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Body::Hash(hash) => hex(hash),
+            Body::Sealed => SEALED.into(),
+        }
+    }
+}
+
+/// What a genuine signature says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Host under which the sender is reached.
+    pub host: String,
+    /// The sender's process.
+    pub process: String,
+    /// Number of the call; a process uses each once.
+    pub sequence: u64,
+    /// The sender's clock, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The process that the call is for, if the sender knew it.
+    pub to: Option<String>,
+    /// How the body is protected.
+    pub body: Body,
+    text: String,
+}
 
 impl NodeKey {
-    /// Derives the key from the cluster secret.
-    pub fn new(secret: &str) -> Self {
+    /// Derives the key from the cluster secret, for a process of the node that is reached at
+    /// `host`.
+    pub fn new(secret: &str, host: &str, process: &str) -> Self {
         // HMAC takes keys of any length, so this cannot fail; an empty key would only fail to
         // verify anything made with the real one.
         let mac = Hmac::new_from_slice(secret.as_bytes())
             .unwrap_or_else(|_| Hmac::new(&Default::default()));
-        NodeKey(mac)
+        let (host, process) = (host.to_owned(), process.to_owned());
+        NodeKey { mac, sender: Arc::new(Sender { host, process, sent: AtomicU64::new(1) }) }
     }
 
-    /// The header value for a call of `method` to `target` (path and query), or for any
-    /// other pair of texts that both sides know.
-    pub fn sign(&self, method: &str, target: &str) -> String {
-        let mut nonce = [0; 16];
-        // Without randomness the signature still proves the secret; it is only repeatable.
-        let _ = getrandom::fill(&mut nonce);
-        let nonce = hex(&nonce);
-        let mac = self.mac(&nonce, method, target).finalize().into_bytes();
-        format!("{nonce}.{}", hex(&mac))
+    /// The header value for a call to the process `to`.
+    pub fn sign(&self, head: Head<'_>, body: &Body, to: Option<&str>, time_ms: u64) -> String {
+        let Sender { host, process, sent } = &*self.sender;
+        let sequence = sent.fetch_add(1, Ordering::Relaxed);
+        let (to, body) = (to.unwrap_or(NONE), body.text());
+        let said = format!("{host} {process} {sequence} {time_ms} {to} {body}");
+        let mac = self.call_mac(head, &said).finalize().into_bytes();
+        format!("{said} {}", hex(&mac))
     }
 
-    /// Whether `header` was made for this call by someone who knows the secret.
-    pub fn verify(&self, header: &str, method: &str, target: &str) -> bool {
-        let Some((nonce, mac)) = header.split_once('.') else {
-            return false;
+    /// What `header` says, if it was made for this call by someone who knows the secret.
+    pub fn verify(&self, header: &str, head: Head<'_>) -> Option<Signature> {
+        let (said, mac) = header.rsplit_once(' ')?;
+        self.call_mac(head, said).verify_slice(&unhex(mac)?).ok()?;
+        let mut parts = said.split(' ');
+        let mut part = || parts.next();
+        let signature = Signature {
+            host: part()?.into(),
+            process: part()?.into(),
+            sequence: part()?.parse().ok()?,
+            time_ms: part()?.parse().ok()?,
+            to: part().filter(|to| *to != NONE).map(str::to_owned),
+            body: match part()? {
+                SEALED => Body::Sealed,
+                hash => Body::Hash(unhex(hash)?.try_into().ok()?),
+            },
+            text: header.into(),
         };
-        let Some(mac) = unhex(mac) else { return false };
-        self.mac(nonce, method, target).verify_slice(&mac).is_ok()
+        parts.next().is_none().then_some(signature)
     }
 
-    fn mac(&self, nonce: &str, method: &str, target: &str) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
-        for part in [nonce, method, target] {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
+    fn call_mac(&self, head: Head<'_>, said: &str) -> Hmac<Sha256> {
+        let optional =
+            |text: Option<&str>| text.map_or_else(String::new, |text| format!("={text}"));
+        let (user, from) = (optional(head.user), optional(head.from));
+        self.mac_of("call", &[head.method, head.target, &user, &from, said])
+    }
+
+    /// Proves the secret over texts that both sides know, for one purpose only.
+    pub fn prove(&self, purpose: &str, texts: &[&str]) -> String {
+        hex(&self.mac_of(purpose, texts).finalize().into_bytes())
+    }
+
+    /// Whether `proof` was made of these texts for this purpose.
+    pub fn is_proof(&self, proof: &str, purpose: &str, texts: &[&str]) -> bool {
+        unhex(proof).is_some_and(|mac| self.mac_of(purpose, texts).verify_slice(&mac).is_ok())
+    }
+
+    /// The MAC of a body that is sent as a stream under this header value.
+    pub fn seal(&self, header: &str) -> Seal {
+        Seal(self.mac_of("body", &[header]))
+    }
+
+    /// The MAC that the body of a received call must end with.
+    pub fn seal_of(&self, signature: &Signature) -> Seal {
+        self.seal(&signature.text)
+    }
+
+    fn mac_of(&self, purpose: &str, texts: &[&str]) -> Hmac<Sha256> {
+        let mut mac = self.mac.clone();
+        for text in std::iter::once(&purpose).chain(texts) {
+            mac.update(&(text.len() as u64).to_be_bytes());
+            mac.update(text.as_bytes());
         }
         mac
     }
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A MAC over a body that is read in parts.
+#[derive(Clone)]
+pub struct Seal(Hmac<Sha256>);
+
+impl Seal {
+    /// Takes the next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The MAC over all parts.
+    pub fn finish(self) -> [u8; MAC_BYTES] {
+        self.0.finalize().into_bytes().into()
+    }
+
+    /// Whether this is the MAC over all parts.
+    pub fn is(self, mac: &[u8]) -> bool {
+        self.0.verify_slice(mac).is_ok()
+    }
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let bytes = text.as_bytes();
-    if !bytes.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
     }
-    (0..bytes.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    text
+}
+
+/// The bytes of a text in hexadecimal.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks_exact(2);
+    let digit = |digit: u8| (digit as char).to_digit(16).map(|digit| digit as u8);
+    let whole = digits.remainder().is_empty();
+    let bytes: Option<Vec<u8>> =
+        digits.map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
+    bytes.filter(|_| whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn head(target: &str) -> Head<'_> {
+        Head { method: "POST", target, ..Head::default() }
+    }
+
     #[test]
     fn only_the_same_call_with_the_same_secret_verifies() {
-        let key = NodeKey::new("secret");
-        let header = key.sign("POST", "/raft/rpc/vote?to=2");
-        assert!(key.verify(&header, "POST", "/raft/rpc/vote?to=2"));
-        assert!(!key.verify(&header, "POST", "/raft/rpc/vote?to=3"));
-        assert!(!key.verify(&header, "GET", "/raft/rpc/vote?to=2"));
-        assert!(!NodeKey::new("other").verify(&header, "POST", "/raft/rpc/vote?to=2"));
-        for forged in ["", ".", "a.b", "é.é", "00", &header[..header.len() - 2]] {
-            assert!(!key.verify(forged, "POST", "/raft/rpc/vote?to=2"), "{forged}");
+        let key = NodeKey::new("secret", "host", "p1");
+        let call = Head { user: Some("ada"), from: Some("10.0.0.1"), ..head("/x?to=2") };
+        let header = key.sign(call, &Body::of(b"abc"), Some("p2"), 17);
+        let signature = key.verify(&header, call).unwrap();
+        assert_eq!((signature.host.as_str(), signature.process.as_str()), ("host", "p1"));
+        assert_eq!((signature.sequence, signature.time_ms), (1, 17));
+        assert_eq!(signature.to.as_deref(), Some("p2"));
+        assert_eq!(signature.body, Body::of(b"abc"));
+        for other in [
+            Head { target: "/x?to=3", ..call },
+            Head { method: "GET", ..call },
+            Head { user: Some("admin"), ..call },
+            Head { user: None, ..call },
+            Head { from: None, ..call },
+            Head { from: Some(""), ..call },
+            Head { user: Some("10.0.0.1"), from: Some("ada"), ..call },
+        ] {
+            assert_eq!(key.verify(&header, other), None, "{other:?}");
         }
-        assert_ne!(header, key.sign("POST", "/raft/rpc/vote?to=2"), "a nonce is used once");
+        assert_eq!(NodeKey::new("other", "host", "p1").verify(&header, call), None);
+        for (said, instead) in [("host", "tsoh"), (" 1 ", " 2 "), (" 17 ", " 18 "), (" p2", " p3")]
+        {
+            assert_eq!(key.verify(&header.replacen(said, instead, 1), call), None, "{said}");
+        }
+        for forged in ["", " ", "a b", "é é", "- - - - - -", &header[..header.len() - 2]] {
+            assert_eq!(key.verify(forged, call), None, "{forged}");
+        }
+        assert_ne!(
+            header,
+            key.sign(call, &Body::of(b"abc"), Some("p2"), 17),
+            "a number is used once"
+        );
+    }
+
+    #[test]
+    fn a_proof_is_for_one_purpose_and_one_division_of_its_texts() {
+        let key = NodeKey::new("secret", "host", "p1");
+        let proof = key.prove("answer", &["ab", "c"]);
+        assert!(key.is_proof(&proof, "answer", &["ab", "c"]));
+        for (purpose, texts) in [("call", ["ab", "c"]), ("answer", ["a", "bc"])] {
+            assert!(!key.is_proof(&proof, purpose, &texts));
+        }
+        assert!(!key.is_proof("", "answer", &["ab", "c"]));
+    }
+
+    #[test]
+    fn a_sealed_body_belongs_to_its_call() {
+        let key = NodeKey::new("secret", "host", "p1");
+        let call = head("/snapshot");
+        let header = key.sign(call, &Body::Sealed, None, 1);
+        let signature = key.verify(&header, call).unwrap();
+        let mac = |parts: &[&[u8]], mut seal: Seal| {
+            parts.iter().for_each(|part| seal.update(part));
+            seal.finish()
+        };
+        let made = mac(&[b"ab", b"c"], key.seal(&header));
+        assert_eq!(made, mac(&[b"a", b"bc"], key.seal_of(&signature)));
+        assert_ne!(made, mac(&[b"abd"], key.seal_of(&signature)));
+        let second = key.sign(call, &Body::Sealed, None, 1);
+        assert_ne!(made, mac(&[b"abc"], key.seal(&second)));
+    }
+
+    #[test]
+    fn hexadecimal_is_read_back() {
+        assert_eq!(unhex(&hex(&[0, 127, 255])), Some(vec![0, 127, 255]));
+        for bad in ["0", "0g", "é", "+1"] {
+            assert_eq!(unhex(bad), None, "{bad}");
+        }
     }
 }

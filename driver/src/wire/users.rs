@@ -8,6 +8,31 @@ pub const ROLES: [&str; 4] = ["admin", "owner", "writereader", "reader"];
 /// In a list of databases: all of them.
 pub const ALL_DATABASES: &str = "*";
 
+/// What the audit log tells of, in the order of the alphabet.
+pub const AUDIT_ACTIONS: [&str; 21] = [
+    "cluster_deregister",
+    "cluster_pause",
+    "cluster_promote",
+    "cluster_register",
+    "cluster_restart",
+    "cluster_resume",
+    "cluster_stop",
+    "drop_collection",
+    "drop_database",
+    "drop_versions",
+    "join_token_use",
+    "login",
+    "login_failed",
+    "password_change",
+    "rename_collection",
+    "rename_database",
+    "token_create",
+    "token_revoke",
+    "user_create",
+    "user_delete",
+    "user_update",
+];
+
 /// A user, as administrators see it. Passwords and their hashes are never told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -39,7 +64,7 @@ pub struct UserInfo {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
-    /// The name: 1 to 64 letters, digits, `_`, `-`, `.` and `@`.
+    /// The name: 1 to 64 ASCII letters, digits, `_`, `-`, `.` and `@`.
     pub username: String,
     /// The first password.
     pub password: String,

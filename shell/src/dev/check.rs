@@ -4,7 +4,7 @@ use super::files::{Cluster, Node};
 use super::health;
 use crate::failure::{Failure, exit};
 use crate::print::say;
-use jettra_driver::{Client, Collection, DocumentId};
+use jettra_driver::{Collection, DocumentId};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(cluster: &Cluster) -> Result<u8, Failure> {
     client.create_collection(DATABASE, COLLECTION).await?;
     let mut passed = true;
     for node in &cluster.nodes {
-        passed &= check_health(node).await;
+        passed &= check_health(cluster, node).await;
         passed &= check_writes(cluster, node).await?;
     }
     client.drop_database(DATABASE).await?;
@@ -27,8 +27,8 @@ pub(crate) async fn run(cluster: &Cluster) -> Result<u8, Failure> {
     Ok(if passed { exit::OK } else { exit::STATEMENT })
 }
 
-async fn check_health(node: &Node) -> bool {
-    let status = health(node).await.map(|health| health.status);
+async fn check_health(cluster: &Cluster, node: &Node) -> bool {
+    let status = health(cluster, node).await.map(|health| health.status);
     let found = status.unwrap_or("no answer".into());
     report(found == "ok", &format!("health of {}: {found}", node.name))
 }
@@ -57,7 +57,8 @@ async fn check_writes(cluster: &Cluster, writer: &Node) -> Result<bool, Failure>
 
 /// The test's collection, asked of this node only.
 fn collection(cluster: &Cluster, node: &Node) -> Result<Collection<Value>, Failure> {
-    let client = Client::builder()
+    let client = cluster
+        .builder()?
         .seeds([node.url()])
         .stay_on_seed()
         .credentials("admin", &cluster.password()?)

@@ -1,8 +1,9 @@
 //! The folder of a development cluster: configurations, secrets and where things are.
 
+use super::certs;
 use crate::failure::Failure;
 use crate::options::read_password;
-use jettra_driver::Client;
+use jettra_driver::{Client, ClientBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{self, OpenOptions};
@@ -15,6 +16,8 @@ const MARKER: &str = "jettra-dev.json";
 const SECRET: &str = "cluster-secret";
 /// File with the password of `admin`.
 pub(crate) const PASSWORD: &str = "admin-password";
+/// Folder with the test authority and certificates.
+pub(crate) const CERTIFICATES: &str = "certs";
 
 /// A development cluster.
 #[derive(Debug)]
@@ -34,12 +37,16 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Its port on the loopback.
     pub(crate) port: u16,
+    /// Whether it serves https.
+    #[serde(default)]
+    pub(crate) tls: bool,
 }
 
 impl Node {
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 }
 
@@ -66,12 +73,14 @@ impl Cluster {
     }
 
     /// Makes the folder of a new cluster, with its marker only.
-    pub(crate) fn create(dir: &Path, count: u16, port: u16) -> Result<Cluster, Failure> {
+    pub(crate) fn create(dir: &Path, count: u16, port: u16, tls: bool) -> Result<Cluster, Failure> {
         let last = port.checked_add(count - 1).filter(|_| port > 0);
         let last = last.ok_or_else(|| Failure::Usage(format!("port {port} is out of range")))?;
-        let nodes = (port..=last)
-            .zip(1..)
-            .map(|(port, number)| Node { name: format!("node{number}"), port });
+        let nodes = (port..=last).zip(1..).map(|(port, number)| Node {
+            name: format!("node{number}"),
+            port,
+            tls,
+        });
         let marker = Marker { nodes: nodes.collect() };
         fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
         let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
@@ -96,6 +105,10 @@ impl Cluster {
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         write_new(&self.root.join(SECRET), &random_text(32)?, 0o600)?;
         write_new(&self.root.join(PASSWORD), &random_text(12)?, 0o600)?;
+        let certificates = self.certificates();
+        if self.serves_tls() && !certificates.join(certs::CERTIFICATE).exists() {
+            certs::make(&certificates, &[])?;
+        }
         for (index, node) in self.nodes.iter().enumerate() {
             let data = self.data(node);
             fs::create_dir_all(&data).map_err(|error| failed(&data, error))?;
@@ -117,6 +130,16 @@ impl Cluster {
             "AdvertiseUrl": node.url(),
             "ClusterSecretFile": self.root.join(SECRET),
         });
+        if node.tls {
+            let certificates = self.certificates();
+            for (key, file) in [
+                ("TlsCert", certs::CERTIFICATE),
+                ("TlsKey", certs::KEY),
+                ("TlsCa", certs::AUTHORITY),
+            ] {
+                config[key] = json!(certificates.join(file));
+            }
+        }
         if bootstrap {
             config["AdminPasswordFile"] = json!(self.root.join(PASSWORD));
         }
@@ -125,8 +148,27 @@ impl Cluster {
 
     /// A client of the whole cluster, as `admin`.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let builder = Client::builder().seeds(self.nodes.iter().map(Node::url));
+        let builder = self.builder()?.seeds(self.nodes.iter().map(Node::url));
         Ok(builder.credentials("admin", &self.password()?).build()?)
+    }
+
+    /// Begins a client that believes the nodes' certificates.
+    pub(crate) fn builder(&self) -> Result<ClientBuilder, Failure> {
+        if !self.serves_tls() {
+            return Ok(Client::builder());
+        }
+        let path = self.certificates().join(certs::AUTHORITY);
+        let authority = fs::read(&path).map_err(|error| failed(&path, error))?;
+        Ok(Client::builder().ca_certificate(authority))
+    }
+
+    /// Whether the nodes serve https.
+    pub(crate) fn serves_tls(&self) -> bool {
+        self.nodes.iter().any(|node| node.tls)
+    }
+
+    fn certificates(&self) -> PathBuf {
+        self.root.join(CERTIFICATES)
     }
 
     /// The password of `admin`.
@@ -177,6 +219,7 @@ impl Cluster {
             removed(fs::remove_file(self.log(node)), &self.log(node))?;
             removed(fs::remove_file(self.pid(node)), &self.pid(node))?;
         }
+        removed(fs::remove_dir_all(self.certificates()), &self.certificates())?;
         for file in [SECRET, PASSWORD, MARKER] {
             let path = self.root.join(file);
             removed(fs::remove_file(&path), &path)?;
@@ -228,7 +271,7 @@ mod tests {
     #[test]
     fn only_the_first_node_bootstraps() {
         let dir = folder("configs");
-        let cluster = Cluster::create(&dir, 3, 18_080).unwrap();
+        let cluster = Cluster::create(&dir, 3, 18_080, false).unwrap();
         cluster.prepare().unwrap();
         let config = |index: usize| -> serde_json::Value {
             let text = fs::read_to_string(cluster.config(&cluster.nodes[index])).unwrap();
@@ -245,7 +288,7 @@ mod tests {
     #[test]
     fn secrets_are_private_and_stay_the_same() {
         let dir = folder("secrets");
-        let cluster = Cluster::create(&dir, 1, 18_080).unwrap();
+        let cluster = Cluster::create(&dir, 1, 18_080, false).unwrap();
         cluster.prepare().unwrap();
         let password = cluster.password().unwrap();
         cluster.prepare().unwrap();
@@ -264,14 +307,14 @@ mod tests {
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("thesis.txt"), "years of work").unwrap();
         assert!(Cluster::open(&dir).unwrap().is_none());
-        assert!(Cluster::create(&dir, 3, 18_080).is_err());
+        assert!(Cluster::create(&dir, 3, 18_080, false).is_err());
         fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn a_file_beside_the_cluster_survives_its_removal() {
         let dir = folder("beside");
-        let cluster = Cluster::create(&dir, 1, 18_080).unwrap();
+        let cluster = Cluster::create(&dir, 1, 18_080, false).unwrap();
         fs::write(dir.join("notes.txt"), "mine").unwrap();
         assert!(cluster.remove().is_err());
         assert_eq!(fs::read_to_string(dir.join("notes.txt")).unwrap(), "mine");

@@ -39,7 +39,7 @@ pub(crate) fn find_server(given: Option<&Path>) -> Result<PathBuf, Failure> {
 /// Starts a node in a process group of its own, so that it outlives the shell.
 pub(crate) fn start(server: &Path, cluster: &Cluster, node: &Node) -> Result<(), Failure> {
     TcpListener::bind(("127.0.0.1", node.port)).map_err(|error| {
-        let Node { name, port } = node;
+        let Node { name, port, .. } = node;
         Failure::Refused(format!(
             "{name} cannot have port {port}: {error}; free it, or make another cluster with \
              --port and --dir"

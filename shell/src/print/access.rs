@@ -10,11 +10,14 @@ use std::collections::BTreeMap;
 /// Who is calling, and what they may do.
 pub(crate) fn session(session: &SessionReply) -> Output {
     let role = session.role.as_deref();
-    let text = fields(&json!({
+    let mut record = json!({
         "user": session.username, "role": role.unwrap_or_default(),
-        "databases": databases(role, &session.allowed_dbs), "grants": grants(&session.grants),
-    }));
-    Output::Report { text, answer: json!(session) }
+        "databases": databases(role, &session.allowed_dbs),
+    });
+    if !session.grants.is_empty() {
+        record["grants"] = grants(&session.grants).into();
+    }
+    Output::Report { text: fields(&record), answer: json!(session) }
 }
 
 /// The users as a table.
@@ -136,7 +139,10 @@ pub(crate) fn audit(reply: &AuditReply, format: Format) -> Output {
     let entries = reply.entries.iter().map(|entry| {
         json!({
             "id": entry.id, "time": time(entry.time_ms),
-            "user": entry.user.as_deref().unwrap_or("the database"),
+            "user": entry.user.as_deref().unwrap_or(match entry.from {
+                Some(_) => "nobody known", // who fails to log in has not proved to be anybody
+                None => "the database",
+            }),
             "from": entry.from.as_deref().unwrap_or_default(),
             "action": entry.action, "target": entry.target, "outcome": entry.outcome,
         })
@@ -224,6 +230,19 @@ mod tests {
         assert!(text.starts_with("{\"_id\":\"ada\"") && text.ends_with("}\n"), "{text}");
         let admin = UserInfo { role: "admin".into(), allowed_dbs: vec![], ..ada() };
         assert!(render(&user(&admin), FORMAT).contains("databases = all"));
+    }
+
+    #[test]
+    fn a_session_tells_what_one_may_do() {
+        let reply = json!({
+            "username": "ada", "role": "reader", "allowed_dbs": ["shop"], "grants": {"crm": "owner"},
+        });
+        let reply = serde_json::from_value(reply).unwrap();
+        let text = render(&session(&reply), FORMAT);
+        assert!(text.contains("databases = shop\n") && text.contains("crm=owner"), "{text}");
+        let admin = json!({"username": "admin", "role": "admin", "allowed_dbs": ["*"]});
+        let text = render(&session(&serde_json::from_value(admin).unwrap()), FORMAT);
+        assert!(text.contains("all\n") && !text.contains("grants"), "{text}");
     }
 
     fn made(kind: TokenKind) -> TokenReply {

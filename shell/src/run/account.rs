@@ -21,6 +21,7 @@ impl Session {
             stay,
             credentials: credentials.filter(|_| same_cluster),
             deadline: self.connection.deadline,
+            authority: self.connection.authority.clone(),
         };
         let client = connection.client()?;
         let health = client.health().await?;

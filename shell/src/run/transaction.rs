@@ -144,7 +144,13 @@ mod tests {
             }
         });
         let deadline = Duration::from_secs(5);
-        let connection = Connection { seeds: vec![seed], stay: false, credentials: None, deadline };
+        let connection = Connection {
+            seeds: vec![seed],
+            stay: false,
+            credentials: None,
+            deadline,
+            authority: None,
+        };
         let settings = Settings {
             mode: Mode::Json,
             timer: false,

@@ -137,7 +137,7 @@ async fn etcd_leader(http: &Client) -> Result<String, Failure> {
 async fn start(dir: &Path) -> Result<(Three, Etcd, [System; 2]), Failure> {
     let three = Three::start(dir, JETTRA_PORT).await?;
     let processes = Etcd(start_etcd(dir)?);
-    let http = Client::builder().no_proxy().build()?;
+    let http = jettra_tests::certs::http_client(None, None).build()?;
     let etcd = System::Etcd { url: etcd_leader(&http).await? };
     let (url, password) = (three.urls[0].clone(), three.password.clone());
     Ok((three, processes, [System::Jettra { url, password }, etcd]))
@@ -151,7 +151,7 @@ async fn main() -> Result<(), Failure> {
     let (seconds, rounds) = (number(1, 5), number(2, 3));
     let dir = tempfile::tempdir()?;
     let (_jettra, _etcd, systems) = start(dir.path()).await?;
-    let http = Client::builder().no_proxy().tcp_nodelay(true).build()?;
+    let http = jettra_tests::certs::http_client(None, None).tcp_nodelay(true).build()?;
     let next = [Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0))];
     for (work, clients) in
         [(Work::Put, 64), (Work::Get, 64), (Work::Put, 1), (Work::Get, 1), (Work::Put, 256)]

@@ -219,7 +219,7 @@ async fn main() -> Result<(), Failure> {
     let (seconds, rounds) = (number(1, 4), number(2, 3));
     let dir = tempfile::tempdir()?;
     let three = Three::start(dir.path(), PORT).await?;
-    let http = Client::builder().no_proxy().tcp_nodelay(true).build()?;
+    let http = jettra_tests::certs::http_client(None, None).tcp_nodelay(true).build()?;
     let (urls, password) = (three.urls.clone(), three.password.clone());
     let target = Target { http, urls, password };
     prepare(&target).await?;

@@ -65,7 +65,7 @@ impl Jettra {
             .stdout(Stdio::null())
             .spawn()?;
         let url = format!("http://127.0.0.1:{PORT}");
-        let http = Client::builder().no_proxy().tcp_nodelay(true).build()?;
+        let http = jettra_tests::certs::http_client(None, None).tcp_nodelay(true).build()?;
         let jettra = Jettra {
             http,
             base: format!("{url}/api/v1/databases/bench/collections/c"),

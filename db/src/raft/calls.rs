@@ -1,0 +1,278 @@
+//! Calls to other nodes: where every call is signed and sent.
+//!
+//! A call is made for one process of the other node. Which one runs there this node learns
+//! from the answer that refuses a call for another; then it makes the call again.
+
+use super::groups::now_ms;
+use super::node_key::{Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, USER_HEADER};
+use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
+use crate::error::{Error, Kind, Result};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use reqwest::{Method, Response};
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WebSocketError, http::StatusCode};
+
+/// Path of the question who stands somewhere.
+pub const IDENTITY_PATH: &str = "/raft/rpc/identity";
+/// Addresses whose processes are remembered; far more than a cluster has.
+const KNOWN_MAX: usize = 1024;
+
+/// Content that is made while it is sent.
+pub type Chunks = Pin<Box<dyn Stream<Item = std::io::Result<Vec<u8>>> + Send>>;
+
+/// Makes calls to other nodes.
+#[derive(Clone)]
+pub struct Caller {
+    dialer: Dialer,
+    key: NodeKey,
+    /// The process at each address, as last heard.
+    processes: Arc<Mutex<HashMap<String, String>>>,
+}
+
+/// A call with its whole body.
+#[derive(Debug, Clone, Default)]
+pub struct NodeCall<'c> {
+    /// Method, target and user.
+    pub head: Head<'c>,
+    /// Further headers; not signed.
+    pub headers: &'c [(String, String)],
+    /// The body.
+    pub body: Bytes,
+    /// Longest time until the whole answer is there.
+    pub timeout: Duration,
+}
+
+/// Why a call got no answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// It was not sent.
+    Refused(Error),
+    /// There was no connection, or it broke.
+    Broken(reqwest::Error),
+}
+
+impl Unanswered {
+    /// Whether the call surely has not arrived.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Unanswered::Refused(_) => true,
+            Unanswered::Broken(error) => error.is_connect(),
+        }
+    }
+
+    /// The same as an error about the node at `base`.
+    pub fn into_error(self, base: &str) -> Error {
+        let error = match self {
+            Unanswered::Refused(error) => return error,
+            Unanswered::Broken(error) => error,
+        };
+        if let Some(refused) = Refused::cause(base, &error) {
+            return refused;
+        }
+        let kind = if error.is_connect() { Kind::NodeUnreachable } else { Kind::Timeout };
+        let why = if error.is_timeout() {
+            "no answer in time".into()
+        } else {
+            // The chain ends with what the network or TLS says; the rest repeats the address.
+            innermost(&error)
+        };
+        let hint = match is_about_certificates(&error) {
+            true => "compare TlsCert and TlsCa of both nodes",
+            false => "start the node first, and check address, port and firewall",
+        };
+        Error::new(kind, format!("{base} cannot be reached: {why}")).hint(hint)
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    current.to_string()
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Internal, error.to_string())
+}
+
+impl Caller {
+    /// Calls over these connections, signed with this key.
+    pub fn new(dialer: Dialer, key: NodeKey) -> Self {
+        Caller { dialer, key, processes: Arc::default() }
+    }
+
+    fn process(&self, base: &str) -> Option<String> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner).get(base).cloned()
+    }
+
+    /// Notes the process that an answer names; tells whether the call was for another.
+    fn learn(&self, base: &str, status: u16, headers: &HeaderMap, called: Option<&str>) -> bool {
+        if status != Kind::WrongProcess.status() {
+            return false;
+        }
+        let named = headers.get(PROCESS_HEADER).and_then(|value| value.to_str().ok());
+        let Some(process) = named.filter(|process| Some(*process) != called) else { return false };
+        let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        if processes.len() >= KNOWN_MAX {
+            processes.clear();
+        }
+        processes.insert(base.to_owned(), process.to_owned());
+        true
+    }
+
+    /// Sends a call to the node at `base`.
+    ///
+    /// # Errors
+    /// When there is no answer; an answer with an error is one.
+    pub async fn send(
+        &self,
+        base: &str,
+        call: NodeCall<'_>,
+    ) -> std::result::Result<Response, Unanswered> {
+        let base = base.trim_end_matches('/');
+        let body = Body::of(&call.body);
+        let process = self.process(base);
+        let answer = self.attempt(base, &call, &body, process.as_deref()).await?;
+        if !self.learn(base, answer.status().as_u16(), answer.headers(), process.as_deref()) {
+            return Ok(answer);
+        }
+        self.attempt(base, &call, &body, self.process(base).as_deref()).await
+    }
+
+    async fn attempt(
+        &self,
+        base: &str,
+        call: &NodeCall<'_>,
+        body: &Body,
+        process: Option<&str>,
+    ) -> std::result::Result<Response, Unanswered> {
+        let signature = self.key.sign(call.head, body, process, now_ms());
+        let request = self.request(base, call.head, call.timeout).map_err(Unanswered::Refused)?;
+        let mut request = request.header(PEER_HEADER, signature).body(call.body.clone());
+        for (name, value) in call.headers {
+            request = request.header(name, value);
+        }
+        request.send().await.map_err(Unanswered::Broken)
+    }
+
+    fn request(
+        &self,
+        base: &str,
+        head: Head<'_>,
+        timeout: Duration,
+    ) -> Result<reqwest::RequestBuilder> {
+        let method = Method::from_bytes(head.method.as_bytes()).map_err(internal)?;
+        let mut request = self.dialer.request(method, &format!("{base}{}", head.target))?;
+        for (name, value) in [(USER_HEADER, head.user), (FROM_HEADER, head.from)] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        Ok(request.timeout(timeout))
+    }
+
+    /// Sends a call whose body is made while it is sent, and ends with a MAC over it.
+    ///
+    /// # Errors
+    /// As [`Caller::send`].
+    pub async fn send_sealed(
+        &self,
+        base: &str,
+        target: &str,
+        chunks: Chunks,
+        timeout: Duration,
+    ) -> std::result::Result<Response, Unanswered> {
+        let base = base.trim_end_matches('/');
+        // The chunks come once, so the process must be known before.
+        let question = Head { method: "GET", target: IDENTITY_PATH, ..Head::default() };
+        let question = NodeCall { head: question, timeout, ..NodeCall::default() };
+        self.send(base, question).await?;
+        let head = Head { method: "POST", target, ..Head::default() };
+        let signature = self.key.sign(head, &Body::Sealed, self.process(base).as_deref(), now_ms());
+        let seal = self.key.seal(&signature);
+        let sealed =
+            futures_util::stream::unfold((chunks, Some(seal)), |(mut chunks, seal)| async move {
+                let mut seal = seal?;
+                match chunks.next().await {
+                    Some(Ok(chunk)) => {
+                        seal.update(&chunk);
+                        Some((Ok(chunk), (chunks, Some(seal))))
+                    }
+                    Some(Err(error)) => Some((Err(error), (chunks, None))),
+                    None => Some((Ok(seal.finish().to_vec()), (chunks, None))),
+                }
+            });
+        let request = self.request(base, head, timeout).map_err(Unanswered::Refused)?;
+        let request = request.header(PEER_HEADER, signature);
+        request.body(reqwest::Body::wrap_stream(sealed)).send().await.map_err(Unanswered::Broken)
+    }
+
+    /// Opens a WebSocket to the node at `base`.
+    ///
+    /// # Errors
+    /// When nobody is reached, or the handshake is refused.
+    pub async fn open(
+        &self,
+        base: &str,
+        target: &str,
+        config: WebSocketConfig,
+    ) -> Result<WebSocketStream<Connection>> {
+        let base = base.trim_end_matches('/');
+        let process = self.process(base);
+        let error = match self.handshake(base, target, config, process.as_deref()).await? {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        let again = match &error {
+            WebSocketError::Http(answer) => {
+                self.learn(base, answer.status().as_u16(), answer.headers(), process.as_deref())
+            }
+            _ => false,
+        };
+        if !again {
+            return Err(refused(base, &error));
+        }
+        let process = self.process(base);
+        let opened = self.handshake(base, target, config, process.as_deref()).await?;
+        opened.map_err(|error| refused(base, &error))
+    }
+
+    async fn handshake(
+        &self,
+        base: &str,
+        target: &str,
+        config: WebSocketConfig,
+        process: Option<&str>,
+    ) -> Result<std::result::Result<WebSocketStream<Connection>, WebSocketError>> {
+        let url = url::Url::parse(base).map_err(internal)?;
+        let connection = self.dialer.connect(&url).await.map_err(|error| {
+            Error::new(Kind::NodeUnreachable, format!("{base} cannot be reached: {error}"))
+        })?;
+        let authority = url.authority();
+        let mut request =
+            format!("ws://{authority}{target}").into_client_request().map_err(internal)?;
+        let head = Head { method: "GET", target, ..Head::default() };
+        let signature = self.key.sign(head, &Body::of(b""), process, now_ms());
+        request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(internal)?);
+        let opened =
+            tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
+        Ok(opened.map(|(stream, _)| stream))
+    }
+}
+
+fn refused(base: &str, error: &WebSocketError) -> Error {
+    let unauthorized = matches!(error, WebSocketError::Http(answer) if answer.status() == StatusCode::UNAUTHORIZED);
+    let hint =
+        if unauthorized { "compare the cluster secrets" } else { "see the log of that node" };
+    Error::new(Kind::NodeUnreachable, format!("{base} refused the append stream: {error}"))
+        .hint(hint)
+}
