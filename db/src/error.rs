@@ -11,10 +11,10 @@ use std::fmt;
 pub type Result<T> = std::result::Result<T, Error>;
 
 macro_rules! error_kinds {
-    ($($(#[$doc:meta])* $kind:ident $code:literal $status:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $kind:ident $code:literal $status:literal;)*) => {
         /// Every error a node can answer with. The code and status are part of the interface.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum Kind { $($(#[$doc])* $kind,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Kind { $($(#[doc = $doc])* $kind,)* }
 
         impl Kind {
             /// The stable, machine-readable code.
@@ -25,6 +25,11 @@ macro_rules! error_kinds {
             /// The HTTP status.
             pub fn status(self) -> u16 {
                 match self { $(Kind::$kind => $status,)* }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Kind::$kind => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// All kinds, for the documentation and its test.

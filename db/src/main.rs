@@ -101,7 +101,8 @@ fn init_logging(level: &str) -> Result<()> {
     let filter = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
-        format!("warn,jettra_db={level},openraft=error")
+        // The dispatcher calls it an error when a stranger sends what is no HTTP.
+        format!("warn,jettra_db={level},openraft=error,actix_http::h1::dispatcher=off")
     };
     let filter = tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| {
         Error::new(Kind::InvalidParameter, format!("LogLevel: {error}"))

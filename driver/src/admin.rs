@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{ClusterReply, DatabaseInfo, HealthReply, LoginReply, NodeInfo, SessionReply};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 impl Client {
     /// Checks the credentials and tells the role.
@@ -95,6 +95,11 @@ impl Client {
         self.send(Call::plain(Method::GET, &["health"])).await?.json()
     }
 
+    /// The description of the interface, an OpenAPI 3.1 document; needs no credentials.
+    pub async fn openapi(&self) -> Result<Value> {
+        self.send(Call::plain(Method::GET, &["openapi.json"])).await?.json()
+    }
+
     /// Admits the node at `url`. Registering the same node again is a success.
     ///
     /// Returns when the node is admitted; it becomes `ACTIVE` once it has caught up.
@@ -140,7 +145,7 @@ impl Client {
         self.cluster_action("restart", json!({"node": node})).await
     }
 
-    async fn cluster_action(&self, action: &str, body: serde_json::Value) -> Result<()> {
+    async fn cluster_action(&self, action: &str, body: Value) -> Result<()> {
         self.send(Call::plain(Method::POST, &["api", "cluster", action]).body(&body))
             .await
             .map(drop)

@@ -95,6 +95,23 @@ impl<'de> Deserialize<'de> for DocumentId {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for DocumentId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DocumentId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "The value of `_id`.",
+            "anyOf": [
+                {"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX},
+                {"type": "string"},
+            ],
+        })
+    }
+}
+
 impl From<&str> for DocumentId {
     fn from(text: &str) -> Self {
         DocumentId::String(text.to_owned())
@@ -115,6 +132,7 @@ impl From<i64> for DocumentId {
 
 /// The body of every error answer: `{"error": {…}}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The error itself.
     pub error: ErrorDetail,
@@ -122,6 +140,7 @@ pub struct ErrorBody {
 
 /// What went wrong and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorDetail {
     /// Stable, machine-readable code, for example `document_not_found`.
     pub code: String,
@@ -140,6 +159,7 @@ pub struct ErrorDetail {
 
 /// Answer of `POST /api/login`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginReply {
     /// The value for the `Authorization` header of later calls.
     pub token: String,
@@ -149,6 +169,7 @@ pub struct LoginReply {
 
 /// Answer of `GET /api/v1/session`: who is calling.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionReply {
     /// The user's name.
     pub username: String,
@@ -164,6 +185,7 @@ pub struct SessionReply {
 
 /// One database in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DatabaseInfo {
     /// Name of the database.
     pub name: String,
@@ -173,6 +195,7 @@ pub struct DatabaseInfo {
 
 /// Answer of a write to one document through the REST interface.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WriteReply {
     /// The document's `_id`.
     pub id: DocumentId,
@@ -185,6 +208,7 @@ pub struct WriteReply {
 
 /// Answer of a paged listing through the REST interface.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListReply {
     /// The documents of this page, in `_id` order (integers before strings).
     pub documents: Vec<Value>,
@@ -195,6 +219,7 @@ pub struct ListReply {
 
 /// Answer of a count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CountReply {
     /// Number of documents in the collection.
     pub count: u64,
@@ -202,6 +227,7 @@ pub struct CountReply {
 
 /// What a member does in the cluster, as `_system._clusternodes` records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum NodeRole {
     /// Orders the log.
@@ -216,6 +242,7 @@ pub enum NodeRole {
 
 /// How a member is, as `_system._clusternodes` records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum NodeStatus {
     /// Admitted, still receiving the snapshot or the log.
@@ -243,6 +270,7 @@ upper_case_display!(NodeRole, NodeStatus);
 
 /// One member in `GET /api/cluster` and `GET /raft/rpc/status`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NodeInfo {
     /// The node's name (`NodeID`).
     #[serde(rename = "_id")]
@@ -270,6 +298,7 @@ pub struct NodeInfo {
 
 /// Answer of `GET /api/cluster`, in the ancestor's shape with a few fields more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterReply {
     /// True when the node was started with `distributed: true`.
@@ -296,6 +325,7 @@ pub struct ClusterReply {
 
 /// Answer of `GET /health`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthReply {
     /// `ok`, or what is the matter: `waiting` (not registered yet), `starting`, `no_leader`, `paused`,
     /// `removed`, `failed`.
@@ -314,6 +344,7 @@ pub struct HealthReply {
 
 /// `{"status": "…"}`, the ancestor's answer to most changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusReply {
     /// What happened, for example `created`.
     pub status: String,

@@ -165,6 +165,10 @@ impl Session {
             Statement::Password(pair) => self.change_password(pair).await,
             Statement::Session => Ok(print::session(&self.client.session().await?)),
             Statement::Health => self.health().await,
+            Statement::OpenApi => {
+                let answer = self.client.openapi().await?;
+                Ok(Output::Report { text: format!("{answer:#}"), answer })
+            }
             Statement::Access(action) => self.access(action).await,
             Statement::Cluster(action) => self.cluster(action).await,
             Statement::Documents { collection, moment, action } => {

@@ -24,6 +24,8 @@ pub(crate) enum Statement {
     Session,
     /// The health of the node that answers.
     Health,
+    /// The description of the interface for programs.
+    OpenApi,
     /// Something about users, tokens and who did what.
     Access(AccessAction),
     /// Something about databases and collections.

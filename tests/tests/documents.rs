@@ -5,7 +5,7 @@ use jettra_tests::{Cluster, Node, golden};
 
 /// Routes of the catalog, of documents and of sessions: the scripts must call each of them.
 fn must_be_called(route: &Route) -> bool {
-    let others = ["/raft/", "/api/cluster", "/health"];
+    let others = ["/raft/", "/api/cluster", "/health", "/openapi.json"];
     !others.iter().any(|prefix| route.path.starts_with(prefix))
 }
 

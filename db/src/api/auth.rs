@@ -9,20 +9,27 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::groups::now_ms;
 use base64::Engine;
 use jettra_driver::wire::{LoginReply, SessionReply, TokenKind};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
 
-#[derive(Deserialize)]
-struct Credentials {
+/// A name and what proves it.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Credentials {
+    /// The user's name.
     username: String,
+    /// The user's password.
     password: String,
 }
 
-#[derive(Deserialize)]
+/// Body of `POST /api/change-password`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct NewPassword {
+pub(super) struct NewPassword {
+    /// The password until now.
     #[serde(default)]
     old_password: Option<String>,
+    /// The password from now on.
     new_password: String,
 }
 

@@ -435,11 +435,7 @@ impl Call {
     /// # Errors
     /// `invalid_body` that names the field.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        let value = parse_json(&self.body, &self.cluster().config.limits())?;
-        serde_json::from_value(value).map_err(|error| {
-            Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
-                .hint("see the description of this call")
-        })
+        shaped(parse_json(&self.body, &self.cluster().config.limits())?)
     }
 
     /// As [`Call::json`]; an empty body is an empty object.
@@ -456,6 +452,18 @@ impl Call {
         let accept = self.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
     }
+}
+
+/// A JSON object as `T`. What serde would take as well, a list of the fields' values, is refused.
+fn shaped<T: DeserializeOwned>(value: serde_json::Value) -> Result<T> {
+    let shaped = match value.is_object() {
+        true => serde_json::from_value(value).map_err(|error| error.to_string()),
+        false => Err("it must be a JSON object".into()),
+    };
+    shaped.map_err(|error| {
+        Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
+            .hint("see the description of this call")
+    })
 }
 
 fn not_for_clients() -> Error {
@@ -478,4 +486,20 @@ fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Err
         BadLevel::Name => bad.to_string(),
     };
     Error::new(Kind::InvalidParameter, message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jettra_driver::wire::CountBody;
+    use serde_json::json;
+
+    #[test]
+    fn a_list_of_values_is_no_body() {
+        assert_eq!(shaped::<CountBody>(json!({})), Ok(CountBody::default()));
+        for wrong in [json!([]), json!([{"n": 1}, null]), json!(null), json!("{}"), json!(1)] {
+            let refused = shaped::<CountBody>(wrong.clone());
+            assert_eq!(refused.map_err(|error| error.kind), Err(Kind::InvalidBody), "{wrong}");
+        }
+    }
 }

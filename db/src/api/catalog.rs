@@ -10,38 +10,51 @@ use crate::engine::command::Command;
 use crate::engine::system::{self, check_name};
 use crate::error::Result;
 use jettra_driver::wire::DatabaseInfo;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
 
 /// A database in a body.
-#[derive(Deserialize)]
-struct NewDatabase {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct NewDatabase {
+    /// Its name.
     name: String,
+    /// A name that JettraDBVM's clients give; kept, and without meaning.
     #[serde(default)]
     engine: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Body of `POST /api/dbs/rename`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct DatabaseRename {
+pub(super) struct DatabaseRename {
+    /// Its name until now.
     old_name: String,
+    /// Its name from now on.
     new_name: String,
 }
 
-#[derive(Deserialize)]
-struct NewCollection {
+/// Body of `POST /api/cols`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct NewCollection {
+    /// The database, or `db`; made if need be.
     #[serde(alias = "db")]
     database: String,
+    /// Its name, or `col`.
     #[serde(alias = "col")]
     collection: String,
 }
 
-#[derive(Deserialize)]
+/// Body of `POST /api/cols/rename`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct CollectionRename {
+pub(super) struct CollectionRename {
+    /// The database, or `db`.
     #[serde(alias = "db")]
     database: String,
+    /// Its name until now.
     old_name: String,
+    /// Its name from now on.
     new_name: String,
 }
 

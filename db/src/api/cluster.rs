@@ -4,21 +4,27 @@ use super::call::Call;
 use super::reply::Reply;
 use crate::cluster::admin::Force;
 use crate::error::{Error, Kind, Result};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
 
-#[derive(Deserialize)]
-struct Registration {
+/// Body of `POST /api/cluster/register`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Registration {
+    /// Where the node is reached.
     url: String,
+    /// Free text about it.
     #[serde(default)]
     description: Option<String>,
 }
 
 /// A node in a body: by name or address, under any of the names that the documents use.
-#[derive(Deserialize)]
-struct NodeName {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct NodeName {
+    /// Its `NodeID` or URL; `url`, `id` and `nodeId` are other names for this.
     #[serde(default, alias = "url", alias = "id", alias = "nodeId")]
     node: Option<String>,
+    /// Do it even when the cluster loses its quorum by it.
     #[serde(default)]
     force: bool,
 }

@@ -9,9 +9,11 @@ pub mod catalog;
 pub mod cluster;
 pub mod command;
 pub mod compat;
+pub mod describe;
 pub mod dispatch;
 pub mod document;
 pub mod index;
+pub mod openapi;
 pub mod peer;
 pub mod query;
 pub mod reply;
@@ -185,6 +187,7 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/cluster/promote"                User(Admin),  Leader, cluster::promote,    "cluster_promote",    "cluster promote";
     POST   "/api/cluster/restart"                User(Admin),  Leader, cluster::restart,    "cluster_restart",    "cluster restart";
     GET    "/raft/rpc/status"                    User(Login),  Here,   cluster::nodes,      "cluster_nodes",      "cluster nodes";
+    GET    "/openapi.json"                       Open,         Here,   openapi::document,   "openapi",            "show openapi";
     // Between nodes
     GET    "/raft/rpc/identity"                  Node,         Here,   peer::identity,        "", "";
     POST   "/raft/rpc/invite"                    Node,         Here,   peer::invite,          "", "";
@@ -228,7 +231,7 @@ mod tests {
     fn only_health_and_what_brings_its_own_proof_is_open() {
         let open: BTreeSet<_> =
             ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
-        assert_eq!(open, ["/api/login", "/health", "/raft/rpc/join-token"].into());
+        assert_eq!(open, ["/api/login", "/health", "/openapi.json", "/raft/rpc/join-token"].into());
     }
 
     #[test]

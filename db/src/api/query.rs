@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::view::{Source, reading};
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, WHOLE_BYTES_MAX};
 use crate::engine::catalog::{self, Collection};
+use crate::engine::document::parse_json;
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::exec::{Counters, Execution, Found, Position, position};
 use crate::engine::query::filter::Filter;
@@ -427,8 +428,8 @@ pub(super) fn json_parameter(
     if plain && !text.trim_start().starts_with('{') {
         return Ok(Some(text.into()));
     }
-    serde_json::from_str(text).map(Some).map_err(|error| {
-        let message = format!("the parameter {name} is not JSON: {error}");
+    parse_json(text.as_bytes(), &call.cluster().config.limits()).map(Some).map_err(|error| {
+        let message = format!("the parameter {name} cannot be read: {}", error.message);
         Error::new(Kind::InvalidParameter, message)
             .hint("encode the JSON text for an address, or send it as the body of a POST")
     })

@@ -102,6 +102,7 @@ async fn serve_call(
     http: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Answer> {
+    check_address(http)?;
     let mut call = make_call(app.clone(), http);
     if !matches!(route.place, Place::Here) && route.access != Access::Node {
         note_called_node(&mut call);
@@ -133,6 +134,17 @@ async fn serve_call(
             dispatch::answer(route, Rc::new(call), admitted).await
         }
         answer => answer,
+    }
+}
+
+/// Refuses an address that is no text once it is decoded: what is put in the place of such
+/// bytes would make different addresses mean the same document.
+fn check_address(http: &HttpRequest) -> Result<()> {
+    let address = http.uri().path_and_query().map_or("/", |target| target.as_str());
+    match percent_encoding::percent_decode_str(address).decode_utf8() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::new(Kind::InvalidParameter, "the address is not UTF-8")
+            .hint("encode texts as UTF-8 before they are escaped with %")),
     }
 }
 
@@ -261,11 +273,14 @@ async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let known = ROUTES.iter().filter(|route| Some(route.path) == http.match_pattern().as_deref());
-    let methods: Vec<_> = known.map(|route| route.method).collect();
+    let methods = known.map(|route| route.method).collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
-    let error =
-        Error::new(Kind::MethodNotAllowed, message).hint(format!("use {}", methods.join(", ")));
-    respond_error(&app, &http, &error, visible_index(&app))
+    let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
+    let mut response = respond_error(&app, &http, &error, visible_index(&app));
+    if let Ok(methods) = header::HeaderValue::try_from(methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
 }
 
 async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {

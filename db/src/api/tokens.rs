@@ -88,11 +88,16 @@ async fn create(call: &Call, text: String, document: TokenDocument) -> Result<Re
     Ok(reply.header("cache-control", "no-store"))
 }
 
-/// `DELETE /api/v1/tokens/{token}`
+fn no_such_token() -> Error {
+    Error::new(Kind::TokenNotFound, "there is no such token")
+        .hint("list the tokens with GET /api/v1/tokens, and name one by its id")
+}
+
+/// `DELETE /api/v1/tokens/{token}`: by its id, or by the token itself.
 pub async fn revoke(call: Rc<Call>) -> Result<Reply> {
     let user = call.user()?;
     let owner = (!user.rights.is_admin()).then(|| user.name.clone());
-    let id = call.required(&["token"])?.to_owned();
+    let id = token::public_id(call.required(&["token"])?).ok_or_else(no_such_token)?.to_owned();
     let applied = call.propose_here(Command::RevokeToken { id, user: owner }).await?;
     call.group()?.wait_visible(applied.index).await?;
     Ok(Reply::empty().at(applied.index))

@@ -9,7 +9,7 @@ use super::reply::Reply;
 use crate::engine::command::{
     Change, Command, Operation, Outcome, Returning, Select, Write, WriteLimits, Wrote,
 };
-use crate::engine::document::{NewDocument, check_document};
+use crate::engine::document::{NewDocument, check_document, parse_json};
 use crate::engine::index::{IndexSpec, document_id};
 use crate::engine::query::aggregate::{Output, WhenMatched, WhenNotMatched};
 use crate::engine::query::context::{At, Context};
@@ -370,7 +370,7 @@ pub async fn bulk(call: Rc<Call>) -> Result<Reply> {
 
 /// `PATCH …/documents/{id}`: JSON Merge Patch, or update operators when the body has them.
 pub async fn patch(call: Rc<Call>) -> Result<Reply> {
-    let json: serde_json::Value = call.json()?;
+    let json = parse_json(&call.body, &call.cluster().config.limits())?;
     let Some(fields) = json.as_object() else {
         return Err(Error::new(Kind::InvalidBody, "a patch must be a JSON object").hint(
             "send the fields to change, or update operators such as {\"$inc\": {\"n\": 1}}",

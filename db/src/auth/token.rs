@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 /// Name of the cookie that carries a session.
 pub const COOKIE: &str = "jettra_session";
 
+/// Bytes of a token's public id.
+const ID_BYTES: usize = 8;
+
 fn prefix(kind: TokenKind) -> &'static str {
     match kind {
         TokenKind::Session => "",
@@ -31,7 +34,7 @@ fn prefix(kind: TokenKind) -> &'static str {
 pub fn make(kind: TokenKind, user: &str, now_ms: u64) -> Result<(String, TokenDocument)> {
     let mut bytes = [0; 40];
     getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let (id, secret) = (hex(&bytes[..8]), hex(&bytes[8..]));
+    let (id, secret) = (hex(&bytes[..ID_BYTES]), hex(&bytes[ID_BYTES..]));
     let text = format!("{}{id}_{secret}", prefix(kind));
     let document = TokenDocument {
         id,
@@ -60,6 +63,16 @@ pub fn info(token: TokenDocument) -> TokenInfo {
 /// Id and secret in the text of a token.
 fn parts(kind: TokenKind, text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(prefix(kind))?.split_once('_')
+}
+
+/// The public id that a person means: by itself, or at the beginning of a token's whole text. What
+/// proves a token is left behind here, so that it gets into no log.
+pub fn public_id(text: &str) -> Option<&str> {
+    let prefixes = [TokenKind::Join, TokenKind::ApiKey].map(prefix);
+    let bare = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    let id = bare.split('_').next()?;
+    let is_id = id.len() == 2 * ID_BYTES && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some(id)
 }
 
 /// The user of a session or an API key.
@@ -127,5 +140,17 @@ mod tests {
         }
         assert!(!same("ab", "abc") && !same("ab", "ac") && same("ab", "ab"));
         assert_eq!(parts(TokenKind::ApiKey, "1_2"), None);
+    }
+
+    #[test]
+    fn the_id_of_a_token_is_told_without_its_secret() {
+        for kind in [TokenKind::Session, TokenKind::ApiKey, TokenKind::Join] {
+            let (text, document) = make(kind, "ada", 1).unwrap();
+            assert_eq!(public_id(&text), Some(document.id.as_str()));
+            assert_eq!(public_id(&document.id), Some(document.id.as_str()));
+        }
+        for wrong in ["", "_", "x", "0123456789abcde", "jettra_", "0123456789abcdef0", "..%2f"] {
+            assert_eq!(public_id(wrong), None, "{wrong}");
+        }
     }
 }

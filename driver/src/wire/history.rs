@@ -9,6 +9,7 @@ pub const LAST_EVENT_HEADER: &str = "last-event-id";
 
 /// What was done to a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     /// It was added.
@@ -25,6 +26,7 @@ pub enum ChangeKind {
 
 /// Body of `PUT …/collections/{col}/versions`: former documents are kept from now on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VersionsBody {
     /// Changes that are kept of each document; all when not given.
@@ -37,6 +39,7 @@ pub struct VersionsBody {
 
 /// Answer of `GET` and `PUT …/collections/{col}/versions`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionsReply {
     /// Whether former documents are kept.
     pub enabled: bool,
@@ -59,6 +62,7 @@ pub struct VersionsReply {
 
 /// Answer of `GET …/documents/{id}/versions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryReply {
     /// What became of the document, the newest first.
     pub versions: Vec<VersionInfo>,
@@ -66,6 +70,7 @@ pub struct HistoryReply {
 
 /// One version of a document: what it was from one change to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionInfo {
     /// Its number: the log index of the change that made it; with `.1`, `.2` behind it when
     /// that log entry changed the document more than once.
@@ -92,6 +97,7 @@ pub struct VersionInfo {
 
 /// What differs between two forms of a document, as MongoDB's change streams tell it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delta {
     /// Fields with another value, by their dotted path. Arrays are replaced as a whole.
     #[serde(default)]
@@ -103,6 +109,7 @@ pub struct Delta {
 
 /// Answer of `GET …/documents/{id}/versions/{version}/diff`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiffReply {
     /// The version that is compared.
     pub from: String,
@@ -114,6 +121,7 @@ pub struct DiffReply {
 
 /// Body of the ancestor's `POST /api/restore-version`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestoreVersionBody {
     /// The database.
     #[serde(alias = "database")]
@@ -129,6 +137,7 @@ pub struct RestoreVersionBody {
 
 /// How much of a change an event of a feed tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeContent {
     /// The document as it is after the change.
@@ -142,6 +151,7 @@ pub enum ChangeContent {
 
 /// One event of a change feed (`event: change`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeEvent {
     /// Where the feed goes on behind this event; the `id` of the server-sent event too.
     pub token: String,
@@ -181,6 +191,7 @@ pub struct ChangeEvent {
 
 /// An event that only tells where the feed stands (`event: progress`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgressEvent {
     /// Where the feed goes on.
     pub token: String,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 /// How much `explain` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum ExplainLevel {
     /// The plan; nothing is read.
@@ -17,6 +18,7 @@ pub enum ExplainLevel {
 
 /// Body of `POST …/find`. Every part may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FindBody {
     /// MongoDB filter; everything matches without one.
@@ -47,6 +49,7 @@ pub struct FindBody {
 
 /// Body of `POST …/aggregate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AggregateBody {
     /// MongoDB pipeline: an array of stages.
@@ -61,6 +64,7 @@ pub struct AggregateBody {
 
 /// Answer of `POST …/aggregate`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AggregateReply {
     /// The result; empty when it was written.
     pub documents: Vec<Value>,
@@ -71,6 +75,7 @@ pub struct AggregateReply {
 
 /// Body of `POST …/count`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CountBody {
     /// As in [`FindBody::filter`].
@@ -83,6 +88,7 @@ pub struct CountBody {
 
 /// Body of `POST …/distinct`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DistinctBody {
     /// Path of the field.
@@ -94,6 +100,7 @@ pub struct DistinctBody {
 
 /// Answer of `POST …/distinct`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DistinctReply {
     /// The different values, in their order.
     pub values: Vec<Value>,
@@ -101,6 +108,7 @@ pub struct DistinctReply {
 
 /// Answer of a query that asked for its plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExplainReply {
     /// `queryPlanner`, and `executionStats` when asked for, as MongoDB names them.
     pub explain: Value,
@@ -112,6 +120,7 @@ fn no(truth: &bool) -> bool {
 
 /// Body of `POST …/update`: changes the first document that matches, or all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UpdateBody {
     /// Which documents.
@@ -137,6 +146,7 @@ pub struct UpdateBody {
 
 /// Body of `POST …/replace`: puts a document in the place of the first that matches.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceBody {
     /// Which document.
@@ -156,6 +166,7 @@ pub struct ReplaceBody {
 
 /// Body of `POST …/delete`: deletes the first document that matches, or all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeleteBody {
     /// Which documents.
@@ -173,6 +184,7 @@ pub struct DeleteBody {
 
 /// Which form of a document is wanted back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ReturnForm {
     /// As it was before.
@@ -185,6 +197,7 @@ pub enum ReturnForm {
 /// Body of `POST …/find-and-modify`: changes one document and gives it back. Exactly one of
 /// `update`, `replacement` and `remove` says how.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FindAndModifyBody {
     /// Which document.
@@ -220,6 +233,7 @@ pub struct FindAndModifyBody {
 
 /// Answer of `POST …/update` and `POST …/replace`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateReply {
     /// Documents that matched.
@@ -236,6 +250,7 @@ pub struct UpdateReply {
 
 /// Answer of `POST …/delete`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeleteReply {
     /// Documents that were deleted.
     pub deleted: u64,
@@ -243,6 +258,7 @@ pub struct DeleteReply {
 
 /// Answer of `POST …/find-and-modify`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct FindAndModifyReply {
     /// The document; `null` when none matched, and before an upsert.
@@ -254,6 +270,7 @@ pub struct FindAndModifyReply {
 
 /// One operation of a bulk write, with MongoDB's names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum BulkOperation {
     /// Inserts a document.
@@ -279,6 +296,7 @@ fn yes() -> bool {
 
 /// Body of `POST …/bulk`: many writes in one log entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BulkBody {
     /// What is to be done.
@@ -291,6 +309,7 @@ pub struct BulkBody {
 /// Answer of `POST …/bulk`. When an operation fails, the answer is its error, and this stands
 /// in the error's `details` under `result`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BulkReply {
     /// Documents that were inserted by `insertOne`.
@@ -315,6 +334,7 @@ pub struct BulkReply {
 
 /// Body of `POST …/indexes`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct IndexBody {
     /// `{"city": 1, "age": -1}`.
@@ -330,6 +350,7 @@ pub struct IndexBody {
 
 /// Answer of `GET …/indexes`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IndexesReply {
     /// The indexes, beside the one on `_id`.
     pub indexes: Vec<IndexInfo>,
@@ -337,6 +358,7 @@ pub struct IndexesReply {
 
 /// How far an index is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum IndexStateName {
     /// Documents are still being added to it; queries do not use it yet.
@@ -349,6 +371,7 @@ pub enum IndexStateName {
 
 /// An index of a collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct IndexInfo {
     /// Its name.
@@ -389,6 +412,7 @@ pub struct IndexInfo {
 
 /// Body of `PUT …/schema`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SchemaBody {
     /// JSON Schema (draft 2020-12), or `{"$jsonSchema": …}`.
@@ -404,6 +428,7 @@ pub struct SchemaBody {
 
 /// What happens to a document that breaks the schema.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SchemaMode {
     /// It is refused.
@@ -415,6 +440,7 @@ pub enum SchemaMode {
 
 /// Answer of `GET …/schema`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SchemaReply {
     /// The schema; `null` when there is none.
     pub schema: Option<Value>,
@@ -424,6 +450,7 @@ pub struct SchemaReply {
 
 /// Body of `POST …/validate`: a dry run of rules and schema.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ValidateBody {
     /// Documents to be checked; the stored ones when there are none.
@@ -436,6 +463,7 @@ pub struct ValidateBody {
 
 /// Answer of `POST …/validate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ValidateReply {
     /// Documents that were looked at.
@@ -448,6 +476,7 @@ pub struct ValidateReply {
 
 /// A document that breaks rules or schema.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InvalidDocument {
     /// Its `_id`, or its place in the list that was sent.
     pub document: Value,
@@ -457,6 +486,7 @@ pub struct InvalidDocument {
 
 /// Answer of `GET …/stats`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatsReply {
     /// Documents.
@@ -473,6 +503,7 @@ pub struct StatsReply {
 
 /// Answer of `GET …/hash`: equal on all nodes at the same log index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HashReply {
     /// Log index of the state that was hashed.
     pub index: u64,
@@ -482,6 +513,7 @@ pub struct HashReply {
 
 /// Hashes of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectionHash {
     /// XXH3 of its documents with revisions, in hexadecimal.
     pub documents: String,
@@ -494,6 +526,7 @@ pub struct CollectionHash {
 
 /// Body of `POST /api/command`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandBody {
     /// A text in JQL, SQL or Mongo's shell language.
     pub command: String,

@@ -12,6 +12,7 @@ pub const REPLAYED_HEADER: &str = "idempotent-replayed";
 
 /// Answer of `POST /api/v1/transactions`: an open transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TransactionReply {
     /// Pass it as `tx=` to the calls that belong to the transaction.
     pub id: String,
@@ -25,6 +26,7 @@ pub struct TransactionReply {
 
 /// Answer of `POST /api/v1/transactions/{tx}/commit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommitReply {
     /// `committed`.
     pub status: String,
@@ -34,6 +36,7 @@ pub struct CommitReply {
 
 /// Answer of `GET /api/v1/transactions`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TransactionsReply {
     /// The open transactions that the caller may see, the oldest first.
     pub transactions: Vec<TransactionInfo>,
@@ -41,6 +44,7 @@ pub struct TransactionsReply {
 
 /// One open transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TransactionInfo {
     /// Its id.
     pub id: String,
@@ -62,6 +66,7 @@ pub struct TransactionInfo {
 
 /// Body of `POST /api/v1/batch`: operations that are carried out together or not at all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BatchBody {
     /// What must hold for `then`; all of them. Without conditions `then` is carried out.
@@ -77,6 +82,7 @@ pub struct BatchBody {
 
 /// One condition of a batch, on the document with an `_id` or on those that match a filter.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// The database.
@@ -99,6 +105,7 @@ pub struct Condition {
 
 /// One operation of a batch. Each names its database and collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "a batch has few operations")]
 pub enum BatchOperation {
@@ -155,6 +162,7 @@ pub enum BatchOperation {
 
 /// Answer of `POST /api/v1/batch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BatchReply {
     /// Whether the conditions held, so that `then` was carried out, not `else`.
     pub succeeded: bool,
@@ -164,6 +172,7 @@ pub struct BatchReply {
 
 /// What one operation of a batch did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BatchResult {
     /// Documents that matched.
     #[serde(default)]

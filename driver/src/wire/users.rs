@@ -35,6 +35,7 @@ pub const AUDIT_ACTIONS: [&str; 21] = [
 
 /// A user, as administrators see it. Passwords and their hashes are never told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserInfo {
     /// The name again, as JettraDBVM has it.
     #[serde(rename = "_id")]
@@ -60,6 +61,7 @@ pub struct UserInfo {
 
 /// Body of `POST /api/v1/users`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// The name: 1 to 64 ASCII letters, digits, `_`, `-`, `.` and `@`.
@@ -82,6 +84,7 @@ pub struct NewUser {
 
 /// Body of `PATCH /api/v1/users/{user}`: what is given is changed, the rest stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
     /// The new password; all sessions of the user end.
@@ -103,6 +106,7 @@ pub struct UserChange {
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
     /// A login on the page, carried by its cookie.
@@ -115,6 +119,7 @@ pub enum TokenKind {
 
 /// A token, without what proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenInfo {
     /// Its public name, with which it is revoked.
     pub id: String,
@@ -140,6 +145,7 @@ pub struct TokenInfo {
 
 /// Answer of `GET /api/v1/tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokensReply {
     /// The tokens that the caller may see, the oldest first.
     pub tokens: Vec<TokenInfo>,
@@ -147,6 +153,7 @@ pub struct TokensReply {
 
 /// Body of `POST /api/v1/tokens`: makes an API key of the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is called: 1 to 100 bytes.
@@ -164,6 +171,7 @@ pub struct NewToken {
 
 /// Body of `POST /api/v1/cluster/tokens`: makes a join token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewJoinToken {
     /// Milliseconds after which it ends; one hour when it is left out, a week at most.
@@ -173,6 +181,7 @@ pub struct NewJoinToken {
 
 /// Answer of the calls that make a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenReply {
     /// The secret itself. It is told this once and stored nowhere.
     pub token: String,
@@ -183,6 +192,7 @@ pub struct TokenReply {
 
 /// Answer of `GET /api/v1/audit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditReply {
     /// What was done, the latest first.
     pub entries: Vec<AuditEntry>,
@@ -193,6 +203,7 @@ pub struct AuditReply {
 
 /// One thing that somebody did, or tried to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     /// Its number; later ones are larger.
     #[serde(rename = "_id")]

@@ -49,6 +49,8 @@ pub(crate) static GROUPS: &[Group] = &[
             |_| Ok(Statement::Session)),
         row(&["health"], &[], "Show the health of the node that answers", &["health", "target"],
             |_| Ok(Statement::Health)),
+        row(&["show openapi", "openapi"], &[], "Print the OpenAPI document of the HTTP interface",
+            &["openapi"], |_| Ok(Statement::OpenApi)),
     ]},
     Group { title: "Users, keys and audit", commands: &[
         row(&["show users"], &[], "List the users", &["list_users"],

@@ -10,6 +10,7 @@ use crate::engine::document::parse_document;
 use crate::engine::system::check_name;
 use crate::error::{Kind, Result};
 use jettra_driver::wire::IndexBody;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, json};
 use std::rc::Rc;
@@ -69,15 +70,21 @@ pub async fn list_indexes(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::json(&list.collect::<Vec<_>>()).at(at))
 }
 
-#[derive(Deserialize)]
-struct NewIndex {
+/// Body of `POST /api/index`.
+#[derive(Deserialize, JsonSchema)]
+pub(in crate::api) struct NewIndex {
+    /// The database, or `db`.
     #[serde(alias = "db")]
     database: String,
+    /// The collection, or `col`.
     #[serde(alias = "col")]
     collection: String,
+    /// The field, or several with commas between them.
     field: String,
+    /// No two documents may have the same values.
     #[serde(default)]
     unique: bool,
+    /// A document without the field gets the next number.
     #[serde(default)]
     sequential: bool,
 }
