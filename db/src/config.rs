@@ -102,6 +102,7 @@ pub const KEYS: &[Key] = &[
     key("QueryTimeoutMs", Type::Number, "30000", "longest time a query may run on a node"),
     key("QueriesMax", Type::Number, "16", "longer queries that run at once; further ones wait"),
     key("WriteDocumentsMax", Type::Number, "100000", "most documents that one update or delete by filter may change"),
+    key("WriteStepsMax", Type::Number, "20000000", "steps of work that one write may take: documents looked at, items of arrays made; all nodes wait for it"),
     key("TransactionsMax", Type::Number, "256", "transactions that may be open on the leader"),
     key("TransactionMb", Type::Number, "16", "documents that one transaction may write"),
     key("TransactionIdleMs", Type::Number, "60000", "time without a call after which a transaction is rolled back"),
@@ -166,6 +167,7 @@ pub struct Config {
     pub query_timeout_ms: u64,
     pub queries_max: usize,
     pub write_documents_max: u64,
+    pub write_steps_max: u64,
     pub transactions_max: usize,
     pub transaction_mb: usize,
     pub transaction_idle_ms: u64,
@@ -461,7 +463,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 34] = [
+        let bounds: [(&str, u64, u64, u64); 35] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -486,6 +488,7 @@ impl Config {
             ("QueryTimeoutMs", self.query_timeout_ms, 10, 86_400_000),
             ("QueriesMax", self.queries_max as u64, 1, 256),
             ("WriteDocumentsMax", self.write_documents_max, 1, 10_000_000),
+            ("WriteStepsMax", self.write_steps_max, 10_000, 1_000_000_000_000),
             ("TransactionsMax", self.transactions_max as u64, 1, 1024),
             ("TransactionMb", self.transaction_mb as u64, 1, 32),
             ("TransactionIdleMs", self.transaction_idle_ms, 100, 3_600_000),

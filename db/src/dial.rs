@@ -21,7 +21,9 @@ use url::Url;
 
 /// Longest time until a connection stands.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// Where a cloud's metadata service is reached over IPv6; over IPv4 it is link-local.
+/// Where one cloud's metadata service is reached; those of the others are link-local.
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+/// Where a cloud's metadata service is reached over IPv6.
 const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// A connection in the clear or over TLS.
@@ -145,7 +147,7 @@ impl Networks {
             // 0.0.0.0/8 is this host.
             IpAddr::V4(v4) if v4.octets()[0] == 0 => Some("is unspecified"),
             IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("is link-local"),
-            IpAddr::V6(METADATA) => Some("is a metadata service"),
+            IpAddr::V6(METADATA) | IpAddr::V4(METADATA_V4) => Some("is a metadata service"),
             _ if plain.is_multicast() => Some("is a multicast address"),
             _ if plain.is_unspecified() => Some("is unspecified"),
             _ => None,
@@ -183,6 +185,11 @@ fn unmapped(address: IpAddr) -> IpAddr {
             let [.., a, b, c, d] = v6.octets();
             IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         }
+        // 6to4.
+        IpAddr::V6(v6) if v6.segments()[0] == 0x2002 => {
+            let [_, _, a, b, c, d, ..] = v6.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+        }
         plain => plain,
     }
 }
@@ -210,6 +217,8 @@ mod tests {
     fn nodes_are_not_looked_for_in_the_machines_surroundings() {
         for address in [
             "169.254.169.254",
+            "100.100.100.200",
+            "2002:a9fe:a9fe::1",
             "169.254.0.1",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",

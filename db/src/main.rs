@@ -44,7 +44,20 @@ fn restart() -> ExitCode {
     fail(&format!("cannot start again: {error}"))
 }
 
+/// Nobody but this user reads what the node writes; and it may open as many files and
+/// connections as the system lets it.
+fn set_limits() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let files = rustix::process::Resource::Nofile;
+    let limit = rustix::process::getrlimit(files);
+    let wanted = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(files, wanted) {
+        eprintln!("jettradb: the limit of open files stays as it is: {error}");
+    }
+}
+
 fn start() -> Result<Exit> {
+    set_limits();
     let config = read_config()?;
     init_logging(&config.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

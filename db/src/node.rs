@@ -25,6 +25,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
 /// Open connections per HTTP thread.
 const CONNECTIONS_MAX: usize = 4096;
+/// Files and connections that are kept for everything but clients: the log must go on when
+/// they take all that they may.
+const FILES_RESERVED: usize = 256;
+/// Time after which a connection is closed whose other end takes nothing of an answer.
+const UNREAD_MAX_MS: u32 = 30_000;
 /// Running requests get this long when the node stops.
 const SHUTDOWN_SECONDS: u64 = 2;
 
@@ -91,9 +96,9 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
     .workers(config.http_workers)
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(REQUEST_HEAD)
-    .max_connections(CONNECTIONS_MAX)
+    .max_connections(connections_max(config.http_workers))
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(note_certificate)
+    .on_connect(note_connection)
     .disable_signals();
     let bound = match &cluster.certificates {
         Some(files) => server.bind_rustls_0_23((host, port), files.server_config()?),
@@ -106,9 +111,25 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
     Ok(bound.run())
 }
 
-/// Keeps the certificate of the other end beside its connection.
-fn note_certificate(connection: &dyn Any, data: &mut Extensions) {
-    let Some(tls) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+/// Connections that each HTTP thread may have, within the limit of open files. With fewer than
+/// the reserve there are half of them.
+fn connections_max(workers: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let usable = files.saturating_sub(FILES_RESERVED).max(files / 2);
+    (usable / workers.max(1)).clamp(1, CONNECTIONS_MAX)
+}
+
+/// Bounds how long an answer may lie unread, and keeps the certificate of the other end beside
+/// its connection.
+fn note_connection(connection: &dyn Any, data: &mut Extensions) {
+    let tls = connection.downcast_ref::<TlsStream<TcpStream>>();
+    let tcp = tls.map(|tls| tls.get_ref().0).or_else(|| connection.downcast_ref::<TcpStream>());
+    if let Some(tcp) = tcp {
+        // Where the system has no such option, the kernel's own time-out ends it.
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(tcp, UNREAD_MAX_MS);
+    }
+    let Some(tls) = tls else { return };
     let shown = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     if let Some(certificate) = shown {
         data.insert(PeerCertificate(certificate.clone().into_owned()));

@@ -346,6 +346,10 @@ async fn an_api_key_does_what_it_was_made_for_until_it_ends() {
         send(by_key("POST", "/api/v1/tokens").body("{\"name\":\"more\"}"))
             .await
             .refused(403, "forbidden");
+        let other = send(by_key("DELETE", "/api/v1/tokens/0000000000000000")).await;
+        other.refused(403, "forbidden");
+        let listed = send(by_key("GET", "/api/v1/tokens")).await.ok().json();
+        assert_eq!(listed["tokens"].as_array().map(Vec::len), Some(1), "{listed}");
         send(by_key("POST", "/api/change-password").body("{\"newPassword\":\"taken over\"}"))
             .await
             .refused(400, "invalid_body");
@@ -611,5 +615,185 @@ async fn pages_of_other_origins_may_call_only_when_listed() {
         );
         assert_eq!(answer.header("cache-control"), "no-store");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    }
+}
+
+/// A key of an administrator may be as strong as its maker; it lets nobody in.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_key_lets_nobody_in_and_keeps_nobody_out() {
+    let cluster = Cluster::start("access-strong-key", 1).await;
+    let node = &cluster.nodes[0];
+    let made = node.http().post("/api/v1/tokens", &json!({"name": "strong"})).await.ok().json();
+    let key = made["token"].as_str().expect("a key");
+    let by_key = |method, target: &str, body: Value| {
+        send(Http::new(&node.url()).request(method, target).bearer_auth(key).json(&body))
+    };
+    by_key("GET", "/api/v1/users", json!({})).await.ok();
+    let eve = json!({"username": "eve", "password": WORD, "role": "admin"});
+    for (method, target, body) in [
+        ("POST", "/api/v1/users", eve.clone()),
+        ("POST", "/api/users", eve),
+        ("PATCH", "/api/v1/users/admin", json!({"password": WORD})),
+        ("PATCH", "/api/v1/users/admin", json!({"disabled": true})),
+        ("DELETE", "/api/v1/users/admin", json!({})),
+        ("POST", "/api/v1/tokens", json!({"name": "more"})),
+        ("POST", "/api/v1/cluster/tokens", json!({})),
+    ] {
+        by_key(method, target, body).await.refused(403, "forbidden");
+    }
+    // Not even a session changes its own password without the old one.
+    let own = json!({"password": "a password of somebody else"});
+    let answer = node.http().json("PATCH", "/api/v1/users/admin", &own).await;
+    answer.refused(400, "invalid_body");
+    // The key can end itself.
+    let id = made["id"].as_str().expect("an id");
+    by_key("DELETE", &format!("/api/v1/tokens/{id}"), json!({})).await.ok();
+    by_key("GET", "/api/v1/users", json!({})).await.refused(401, "not_authenticated");
+}
+
+/// Login CSRF: a page of somebody else's logs its visitor in as a user of its own choice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_page_cannot_log_its_visitor_in() {
+    let cluster = Cluster::start("access-login-csrf", 1).await;
+    let http = Http::new(&cluster.nodes[0].url());
+    let body = json!({"username": "admin", "password": jettra_tests::PASSWORD}).to_string();
+    let login = || http.request("POST", "/api/login").body(body.clone());
+    let foreign =
+        login().header("origin", "http://evil.example").header("content-type", "text/plain");
+    send(foreign).await.refused(403, "cross_site_request");
+    send(login().header("origin", "null")).await.refused(403, "cross_site_request");
+    send(login().header("origin", "http://x").header("x-jettra-client", "page")).await.ok();
+    send(login()).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_learns_which_users_and_databases_there_are() {
+    let cluster = Cluster::start("access-oracle", 1).await;
+    let node = &cluster.nodes[0];
+    let admin = node.http();
+    make_users(&admin).await;
+    make_place(&admin).await;
+    let stranger = Http::new(&node.url()).login("stranger", WORD);
+    for database in ["shop", "no-such-database"] {
+        let collection = json!({"database": database, "collection": "a"});
+        stranger.post("/api/cols", &collection).await.refused(403, "forbidden");
+        let target = format!("/api/doc?db={database}&col=a");
+        stranger.post(&target, &json!({})).await.refused(403, "forbidden");
+        stranger.get(&format!("/api/dbs/{database}/cols")).await.refused(403, "forbidden");
+    }
+    // What stands in for the hash of an unknown user is nobody's password, and guesses for
+    // unknown users are counted like others.
+    let mut refused = 0;
+    for _ in 0..8 {
+        let ghost = Http::new(&node.url()).login("ghost", "no user has this password");
+        let answer = ghost.get("/api/dbs").await;
+        assert!(matches!(answer.status, 401 | 429), "{}", answer.text);
+        refused += usize::from(answer.status == 429);
+    }
+    assert!(refused >= 2, "{refused} guesses were refused");
+    // A password too long to be one is a guess as well.
+    let mut refused = 0;
+    for _ in 0..50 {
+        let long = Http::new(&node.url()).login("ghost", &"x".repeat(2000));
+        refused += usize::from(long.get("/api/dbs").await.status == 429);
+    }
+    assert!(refused >= 10, "{refused} guesses were refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_ends_with_the_right_to_read_it() {
+    let cluster = Cluster::start("access-feed", 1).await;
+    let node = &cluster.nodes[0];
+    let admin = node.http();
+    make_users(&admin).await;
+    make_place(&admin).await;
+    let watch = "/api/v1/databases/shop/collections/things/watch";
+    let feed = Http::new(&node.url()).login("reader", WORD).request("GET", watch);
+    let mut feed = feed.send().await.expect("a feed");
+    assert_eq!(feed.status().as_u16(), 200);
+    let change = "/api/v1/databases/shop/collections/things/documents";
+    admin.post(change, &json!({"_id": "seen"})).await.ok();
+    let mut text = String::new();
+    while !text.contains("seen") {
+        let chunk = feed.chunk().await.expect("a chunk").expect("the feed goes on");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    admin.json("PATCH", "/api/v1/users/reader", &json!({"disabled": true})).await.ok();
+    admin.post(change, &json!({"_id": "unseen"})).await.ok();
+    while let Some(chunk) = feed.chunk().await.expect("a chunk") {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(text.contains("event: error") && !text.contains("unseen"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_on_the_machine_reads_what_a_node_writes() {
+    use std::os::unix::fs::PermissionsExt;
+    let cluster = Cluster::start("access-files", 1).await;
+    let node = &cluster.nodes[0];
+    node.http().post("/api/dbs", &json!({"name": "shop"})).await.ok();
+    let mut seen = 0;
+    let mut dirs = vec![node.data_dir()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let mode = path.metadata().expect("its data").permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} {mode:o}", path.display());
+            seen += 1;
+            if path.is_dir() {
+                dirs.push(path);
+            }
+        }
+    }
+    assert!(seen > 5, "{seen} files");
+}
+
+/// An expression that works for minutes, on a document that is found at once.
+fn heavy(items: u32) -> Value {
+    let range = json!({"$range": [0, items]});
+    let sum = json!({"$add": ["$$value", {"$size": range}]});
+    let reduce = json!({"$reduce": {"input": range, "initialValue": 0, "in": sum}});
+    json!({"_id": "1", "$expr": {"$gt": [reduce, -1]}})
+}
+
+/// Symptom: a reader's queries stop a node; a writer's update stops all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn heavy_expressions_hold_nobody_else_up() {
+    let short =
+        |settings: Settings| settings.key("QueryTimeoutMs", 20_000).key("WriteStepsMax", 1_000_000);
+    let cluster = Cluster::start_with("access-heavy", 2, short).await;
+    let leader = &cluster.nodes[cluster.leader().await];
+    let admin = leader.http();
+    make_users(&admin).await;
+    make_place(&admin).await;
+    let things = "/api/v1/databases/shop/collections/things";
+    let update = json!({"filter": heavy(100_000), "update": {"$set": {"b": 1}}});
+    let writer = Http::new(&leader.url()).login("writer", WORD);
+    writer.post(&format!("{things}/update"), &update).await.refused(413, "query_too_large");
+    let then = json!({"update": {"database": "shop", "collection": "things",
+        "filter": heavy(100_000), "update": {"$set": {"b": 1}}}});
+    writer.post("/api/v1/batch", &json!({"then": [then]})).await.refused(413, "query_too_large");
+    let reader = Http::new(&leader.url()).login("reader", WORD);
+    let find = format!("{things}/find");
+    let body = json!({"filter": heavy(100_000)});
+    let heavy = futures_util::future::join_all((0..6).map(|_| reader.post(&find, &body)));
+    let others = async {
+        let mut answered = 0;
+        for number in 0..20 {
+            admin.get("/health").await.ok();
+            let document = json!({"_id": format!("meanwhile-{number}")});
+            admin.post(&format!("{things}/documents"), &document).await.ok();
+            answered += 1;
+        }
+        answered
+    };
+    let (heavy, others) = tokio::join!(heavy, others);
+    assert_eq!(others, 20);
+    for answer in heavy {
+        assert!(
+            matches!(answer.code().as_str(), "time_limit" | "query_too_large"),
+            "{}",
+            answer.text
+        );
     }
 }

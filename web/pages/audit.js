@@ -8,8 +8,8 @@ import { emptyState, errorBox, iconButton, tableBox, toastError } from '../compo
 const PAGE = 50; // entries
 const COLUMNS = ['When', 'User', 'From', 'Action', 'Of', 'Outcome'];
 const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'cluster_register', 'cluster_restart',
-  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_versions', 'join_token_use', 'login',
-  'login_failed', 'password_change', 'rename_collection', 'rename_database', 'token_create', 'token_revoke',
+  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_index', 'drop_versions', 'join_failed', 'join_token_use', 'login',
+  'login_failed', 'password_change', 'rename_collection', 'rename_database', 'replace_collection', 'set_schema', 'token_create', 'token_revoke',
   'user_create', 'user_delete', 'user_update'];
 
 export function auditPage(app) {

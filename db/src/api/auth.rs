@@ -2,13 +2,15 @@
 
 use super::audit;
 use super::call::Call;
+use super::dispatch::cross_site;
 use super::reply::Reply;
 use crate::auth::{Caller, User, bad_credentials, not_authenticated, token};
 use crate::engine::command::{Command, UserUpdate};
 use crate::error::{Error, Kind, Result};
 use crate::raft::groups::now_ms;
+use actix_web::http::header;
 use base64::Engine;
-use jettra_driver::wire::{LoginReply, SessionReply, TokenKind};
+use jettra_driver::wire::{CLIENT_HEADER, LoginReply, SessionReply, TokenKind};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -48,6 +50,12 @@ pub(super) async fn verify(call: &Call, name: &str, password: &str) -> Result<Us
 
 /// `POST /api/login`: the ancestor's token, and a session cookie for the page.
 pub async fn login(call: Rc<Call>) -> Result<Reply> {
+    // A page of somebody else's must not log its visitor in as a user of its choice. Only
+    // browsers send the first header, and only our page sends the second.
+    let browser = call.headers().contains_key(header::ORIGIN);
+    if browser && !call.headers().contains_key(CLIENT_HEADER) {
+        return Err(cross_site("a page that logs in"));
+    }
     let given: Credentials = call.json()?;
     let (group, hours) = (call.group()?, call.cluster().config.session_hours);
     group.wait_ready().await?;

@@ -191,6 +191,25 @@ impl Call {
         Caller { user, from: self.from.clone() }
     }
 
+    /// The id of the API key that proves who calls, when one does.
+    pub fn key(&self) -> Option<&str> {
+        let seen = self.user.as_ref().filter(|_| self.session.is_none())?.seen.token.as_ref();
+        seen.map(|(id, _)| id.as_str())
+    }
+
+    /// Refuses an API key: one that leaks must not be able to let others in, nor to keep its
+    /// user out.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn refuse_key(&self) -> Result<()> {
+        if self.key().is_none() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Forbidden, "an API key cannot change users, or make keys and tokens")
+            .hint("log in with user name and password"))
+    }
+
     /// Refuses a caller that may not do this in a database.
     ///
     /// # Errors

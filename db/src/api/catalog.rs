@@ -132,6 +132,7 @@ pub async fn collections(call: Rc<Call>) -> Result<Reply> {
 pub async fn create_collection(call: Rc<Call>) -> Result<Reply> {
     let new: NewCollection = call.json()?;
     let database = checked(&call, "database", &new.database)?.to_owned();
+    call.authorize(Permission::Write, &database)?;
     call.check_creates(&database).await?;
     let collection = checked(&call, "collection", &new.collection)?.to_owned();
     run(&call, Command::CreateCollection { database, collection }, "created").await

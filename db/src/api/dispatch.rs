@@ -328,15 +328,17 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
         return Err(not_authenticated());
     };
     if method != "GET" && !call.headers().contains_key(CLIENT_HEADER) {
-        return Err(Error::new(
-            Kind::CrossSite,
-            "a change by cookie needs the header X-Jettra-Client",
-        )
-        .hint("send the header, or use HTTP Basic"));
+        return Err(cross_site("a change by cookie"));
     }
     call.user = Some(Arc::new(token::user(&group, TokenKind::Session, &token).await?));
     call.session = Some(token);
     Ok(())
+}
+
+/// The error for what a page of somebody else's could have sent.
+pub(super) fn cross_site(what: &str) -> Error {
+    Error::new(Kind::CrossSite, format!("{what} needs the header X-Jettra-Client"))
+        .hint("send the header, or use HTTP Basic or an API key")
 }
 
 /// Refuses a caller without the permission: in the database that the head of the call names,

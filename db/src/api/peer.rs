@@ -117,7 +117,12 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
     let group = call.group()?;
     group.wait_linearizable().await?;
     let key = token::join_key(group, &request.token)?;
-    let key = key.filter(|key| request.is_proven(key)).ok_or_else(join::bad_token)?;
+    let Some(key) = key.filter(|key| request.is_proven(key)) else {
+        call.app.passwords.guess("", call.from.as_deref().unwrap_or_default())?;
+        let error = join::bad_token();
+        super::audit::note(&call, call.caller(), "join_failed", &request.node, error.kind.code());
+        return Err(error);
+    };
     let sealed = call.cluster().seal_secret(&request, &key)?;
     let (id, node) = (request.token, request.node);
     let used = call.caller().proposes(Command::UseJoinToken { id, node });

@@ -36,6 +36,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// Estimated cost, in microseconds, up to which a query runs without changing threads.
 const INLINE_COST: f64 = 150.0;
+/// Steps after which a query that seemed to be short goes on to the pool for longer reads.
+const INLINE_STEPS: u64 = 5_000;
 
 /// A query that was checked.
 #[derive(Debug, Clone)]
@@ -407,7 +409,12 @@ fn find_at_once(
     let (watch, _caller) = Watch::new(call);
     let interrupt = || watch.check();
     let ctx = Context::new(now_ms() as i64, config.query_memory_mb << 20, &interrupt);
-    find.run(&read, &collection, &plan, &rejected, &ctx).map(|page| Some((page, index)))
+    let ctx = ctx.steps_max(INLINE_STEPS);
+    match find.run(&read, &collection, &plan, &rejected, &ctx) {
+        // The plan knows nothing of the work that expressions do.
+        Err(_) if ctx.is_worn_out() => Ok(None),
+        page => page.map(|page| Some((page, index))),
+    }
 }
 
 /// `POST …/find`

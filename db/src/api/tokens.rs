@@ -31,7 +31,14 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
     let (read, index) = call.group()?.read_with_index()?;
     let (mine, admin, now) = (&user.name, user.rights.is_admin(), now_ms());
     let mut tokens: Vec<TokenDocument> = all(&read, system::TOKENS)?;
-    tokens.retain(|token| !has_ended(token, now) && (admin || token.user == *mine));
+    let key = call.key();
+    tokens.retain(|token| {
+        let seen = match key {
+            Some(key) => token.id == key,
+            None => admin || token.user == *mine,
+        };
+        seen && !has_ended(token, now)
+    });
     tokens.sort_by(|a, b| (a.created_ms, &a.id).cmp(&(b.created_ms, &b.id)));
     let tokens = tokens.into_iter().map(token::info).collect();
     Ok(Reply::json(&TokensReply { tokens }).at(index))
@@ -41,11 +48,7 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 pub async fn create_key(call: Rc<Call>) -> Result<Reply> {
     let new: NewToken = call.json()?;
     let user = call.user()?;
-    // Else a key that leaks could make itself successors that outlive it.
-    if user.seen.token.is_some() && call.session.is_none() {
-        return Err(Error::new(Kind::Forbidden, "an API key cannot make API keys")
-            .hint("log in with user name and password"));
-    }
+    call.refuse_key()?;
     if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX {
         let hint = format!("say in 1 to {NAME_BYTES_MAX} bytes what the key is for");
         return Err(wrong("name cannot be used", hint));
@@ -68,6 +71,7 @@ pub async fn create_key(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST /api/v1/cluster/tokens`: lets one new node in.
 pub async fn create_join(call: Rc<Call>) -> Result<Reply> {
+    call.refuse_key()?;
     let new: NewJoinToken = call.json_or_empty()?;
     let ms = new.expires_in_ms.unwrap_or(JOIN_MS);
     if !(1..=JOIN_MS_MAX).contains(&ms) {
@@ -98,6 +102,10 @@ pub async fn revoke(call: Rc<Call>) -> Result<Reply> {
     let user = call.user()?;
     let owner = (!user.rights.is_admin()).then(|| user.name.clone());
     let id = token::public_id(call.required(&["token"])?).ok_or_else(no_such_token)?.to_owned();
+    // A key can do away with itself, which helps when it is found; with nothing else.
+    if call.key().is_some_and(|key| key != id) {
+        call.refuse_key()?;
+    }
     let applied = call.propose_here(Command::RevokeToken { id, user: owner }).await?;
     call.group()?.wait_visible(applied.index).await?;
     Ok(Reply::empty().at(applied.index))

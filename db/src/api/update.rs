@@ -149,6 +149,7 @@ pub(super) fn write_limits(call: &Call) -> WriteLimits {
         document_bytes_max: config.document_bytes_max as u64,
         depth_max: config.depth_max as u32,
         memory_max: (config.query_memory_mb as u64) << 20,
+        steps_max: config.write_steps_max,
     }
 }
 

@@ -121,6 +121,7 @@ async fn create_one(call: &Call) -> Result<(String, u64)> {
 
 /// Whoever is told of the change finds it in force.
 async fn change(call: &Call, command: Command) -> Result<u64> {
+    call.refuse_key()?;
     let applied = call.propose_here(command).await?;
     call.group()?.wait_visible(applied.index).await?;
     Ok(applied.index)
@@ -151,6 +152,13 @@ pub async fn update(call: Rc<Call>) -> Result<Reply> {
     }
     check_databases(&call, "allowed_dbs", given.allowed_dbs.as_deref().unwrap_or_default())?;
     check_grants(&call, given.grants.as_ref().unwrap_or(&BTreeMap::new()))?;
+    // Else who finds a session open could keep its user out.
+    if given.password.is_some() && name == call.user()?.name {
+        return Err(wrong(
+            "password: your own is changed with the old one".into(),
+            "use POST /api/change-password",
+        ));
+    }
     let password_hash = match &given.password {
         Some(password) => Some(call.app.passwords.hash(&name, password).await?),
         None => None,

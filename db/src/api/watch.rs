@@ -148,6 +148,9 @@ impl Feed {
                     tokio::time::sleep(LOOK_PAUSE).await;
                 }
                 let told = self.changes().await?;
+                if !told.is_empty() {
+                    self.call.user()?.confirm(&self.group)?;
+                }
                 let mut text = Vec::new();
                 self.push_changes(&mut text, &told)?;
                 // Changes of no interest move the token too.

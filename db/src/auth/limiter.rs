@@ -4,6 +4,7 @@
 use crate::error::{Error, Kind, Result};
 use serde_json::json;
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ struct Failures {
     count: u32,
     last: Instant,
     refused_until: Instant,
+    /// Whether a try has succeeded: the user knows this address.
+    known: bool,
 }
 
 /// Counts failures; each node does for itself.
@@ -57,7 +60,20 @@ pub struct Limiter {
     failures: Mutex<HashMap<Subject, Failures>>,
 }
 
+/// What an address counts as: of IPv6 the network, which is what one customer gets.
+fn network(address: &str) -> String {
+    match address.parse::<Ipv6Addr>().map(|address| (address, address.to_ipv4_mapped())) {
+        Ok((_, Some(mapped))) => mapped.to_string(),
+        Ok((address, None)) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).to_string()
+        }
+        Err(_) => address.to_owned(),
+    }
+}
+
 fn subjects(user: &str, address: &str) -> [Subject; 3] {
+    let address = &network(address);
     [
         Subject::Both(user.to_owned(), address.to_owned()),
         Subject::Address(address.to_owned()),
@@ -78,16 +94,22 @@ impl Limiter {
     pub fn begin(&self, user: &str, address: &str, now: Instant) -> Result<()> {
         let mut all = self.all();
         let subjects = subjects(user, address);
-        let waits = subjects
-            .iter()
+        // Else others could keep a user out by guessing from everywhere.
+        let known = all.get(&subjects[0]).is_some_and(|both| both.known);
+        let heeded = subjects.iter().take(if known { 2 } else { 3 });
+        let waits = heeded
             .filter_map(|subject| all.get(subject)?.refused_until.checked_duration_since(now));
         if let Some(wait) = waits.max().filter(|wait| !wait.is_zero()) {
             return Err(too_many(wait));
         }
         for subject in subjects {
             let (free, pause_max) = (subject.free(), subject.pause_max());
-            let known =
-                all.entry(subject).or_insert(Failures { count: 0, last: now, refused_until: now });
+            let known = all.entry(subject).or_insert(Failures {
+                count: 0,
+                last: now,
+                refused_until: now,
+                known: false,
+            });
             if now.duration_since(known.last) > FORGET {
                 known.count = 0;
             }
@@ -111,7 +133,9 @@ impl Limiter {
     pub fn succeeded(&self, user: &str, address: &str) {
         let mut all = self.all();
         let [both, address, user] = subjects(user, address);
-        all.remove(&both);
+        if let Some(both) = all.get_mut(&both) {
+            *both = Failures { count: 0, refused_until: both.last, known: true, ..*both };
+        }
         for subject in [address, user] {
             if let Some(known) = all.get_mut(&subject) {
                 known.count = known.count.saturating_sub(1);
@@ -173,6 +197,24 @@ mod tests {
         assert_eq!(tries.filter(through).count(), 30);
         let tries = (0..1000).map(|number| limiter.begin("ada", &format!("a{number}"), now));
         assert_eq!(tries.filter(through).count(), 100);
+    }
+
+    #[test]
+    fn guesses_from_everywhere_do_not_keep_out_who_comes_from_where_it_always_does() {
+        let (limiter, now) = (Limiter::default(), Instant::now());
+        limiter.begin("ada", "9.9.9.9", now).unwrap();
+        limiter.succeeded("ada", "9.9.9.9");
+        (0..1000).for_each(|number| drop(limiter.begin("ada", &format!("a{number}"), now)));
+        assert!(limiter.begin("ada", "8.8.8.8", now).is_err());
+        limiter.begin("ada", "9.9.9.9", now).unwrap();
+    }
+
+    #[test]
+    fn one_network_of_ipv6_counts_as_one_address() {
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::9"));
+        assert_ne!(network("2001:db8:1:2::9"), network("2001:db8:1:3::9"));
+        assert_eq!(network("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(network("10.0.0.1"), "10.0.0.1");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{User, bad_credentials, user_disabled};
 use crate::engine::system::UserDocument;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
+use crate::raft::node_key::hex;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use sha2::{Digest, Sha256};
@@ -58,7 +59,7 @@ impl Passwords {
             pool: Semaphore::new(PARALLEL),
             salt,
             verified: Mutex::default(),
-            decoy: hash("no user has this password")?,
+            decoy: hash(&hex(&salt))?,
             limiter: Limiter::default(),
             waiting: AtomicUsize::new(0),
             flights: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
@@ -78,6 +79,7 @@ impl Passwords {
         address: &str,
     ) -> Result<User> {
         if password.len() > PASSWORD_BYTES_MAX || name.len() > NAME_BYTES_MAX {
+            self.limiter.begin("", address, Instant::now())?;
             return Err(bad_credentials());
         }
         let known = super::user(group, name)?;
@@ -113,11 +115,22 @@ impl Passwords {
                 if !self.matches(stored.clone(), password.to_owned()).await? {
                     return Ok(None);
                 }
-                self.limiter.succeeded(name, address);
-                self.remember(digest, stored);
+                // Nobody has the decoy, and who is disabled gets no more tries than who guesses.
+                if known.as_ref().is_some_and(|(_, user)| !user.disabled) {
+                    self.limiter.succeeded(name, address);
+                    self.remember(digest, stored);
+                }
             }
         }
         Ok(known)
+    }
+
+    /// Counts a guess of another secret from this address, unless there were too many.
+    ///
+    /// # Errors
+    /// `too_many_attempts`.
+    pub fn guess(&self, what: &str, address: &str) -> Result<()> {
+        self.limiter.begin(what, address, Instant::now())
     }
 
     fn is_remembered(&self, digest: &[u8; 32], stored: &str) -> bool {

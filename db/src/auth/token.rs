@@ -106,8 +106,7 @@ pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
 /// # Errors
 /// Those of reading.
 pub fn join_key(group: &Group, id: &str) -> Result<Option<Vec<u8>>> {
-    let token = find_token(&group.read()?, id)?;
-    let token = token.filter(|(_, token)| token.kind == TokenKind::Join);
+    let token = find_token(&group.read()?, id)?.filter(|(_, token)| token.kind == TokenKind::Join);
     Ok(token.and_then(|(_, token)| unhex(&token.token_hash)))
 }
 

@@ -78,10 +78,12 @@ impl Applier {
             return last_admin(&user.name);
         }
         self.put_system(txn, system::USERS, &user.name, &user)?;
-        if ends_sessions {
-            let session = |token: &TokenDocument| token.kind == TokenKind::Session;
-            self.end_tokens(txn, &user.name, session)?;
-        }
+        // Who does not administer the cluster any more lets nobody in.
+        self.end_tokens(txn, &user.name, |token| match token.kind {
+            TokenKind::Session => ends_sessions,
+            TokenKind::Join => !is_admin(&user),
+            TokenKind::ApiKey => false,
+        })?;
         Ok(Ok(Outcome::Done))
     }
 

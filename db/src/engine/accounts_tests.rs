@@ -205,6 +205,17 @@ fn a_join_token_lets_one_node_in_and_only_in_time() {
     assert_eq!(world.refused(use_it("k")), Kind::TokenNotFound);
     world.run(None, use_it("j")).unwrap();
     assert_eq!(world.refused(use_it("j")), Kind::TokenNotFound);
+    // A token of who administers the cluster no more lets nobody in.
+    for change in [
+        update("boss", |update| update.role = Some("owner".into())),
+        update("boss", |update| update.disabled = Some(true)),
+    ] {
+        let _ = world.run(None, create("boss", "admin"));
+        world.run(None, update("boss", |update| update.role = Some("admin".into()))).unwrap();
+        world.run(None, token("b", "boss", TokenKind::Join, 1)).unwrap();
+        world.run(None, change).unwrap();
+        assert_eq!(world.refused(use_it("b")), Kind::TokenNotFound);
+    }
     world.run(None, token("late", "admin", TokenKind::Join, 1)).unwrap();
     world.time_ms = 5_000;
     assert_eq!(world.refused(use_it("late")), Kind::TokenNotFound);

@@ -36,6 +36,15 @@ pub(super) fn noted(command: &Command) -> Option<Noted> {
         Command::DropCollection { database, collection } => {
             ("drop_collection", place(database, collection))
         }
+        Command::DropIndex { database, collection, name } => {
+            ("drop_index", format!("{} {name}", place(database, collection)))
+        }
+        Command::ReplaceCollection { database, to, .. } => {
+            ("replace_collection", place(database, to))
+        }
+        Command::SetSchema { database, collection, .. } => {
+            ("set_schema", place(database, collection))
+        }
         Command::RenameCollection { database, from, to } => {
             ("rename_collection", format!("{} to {to}", place(database, from)))
         }

@@ -107,6 +107,7 @@ impl Applier {
         let interrupt = || Ok(());
         let memory = usize::try_from(batch.limits.memory_max).unwrap_or(usize::MAX);
         let ctx = Context::new(batch.time_ms as i64, memory, &interrupt);
+        let ctx = ctx.steps_max(batch.limits.steps_max);
         let many = batch.operations().any(|(_, operation)| operation.is_many());
         let work = |this: &mut Self, txn: &mut WriteTxn<'_>| {
             let mut succeeded = true;

@@ -411,6 +411,8 @@ pub struct WriteLimits {
     pub depth_max: u32,
     /// Bytes that one operation may keep in memory.
     pub memory_max: u64,
+    /// Steps of work that all operations together may take: nothing else is applied meanwhile.
+    pub steps_max: u64,
 }
 
 /// One operation of a [`Write`]. Filters, updates and documents are JSON text, checked before

@@ -461,8 +461,13 @@ fn a_batch_with_overlong_names_is_refused() {
     let batch = |collection: String, id: DocumentId| {
         let place = Namespace { database: "d".into(), collection };
         let then = vec![(place, BatchStep::Save { id, body: "{}".into() })];
-        let limits =
-            WriteLimits { documents_max: 9, document_bytes_max: 99, depth_max: 9, memory_max: 99 };
+        let limits = WriteLimits {
+            documents_max: 9,
+            document_bytes_max: 99,
+            depth_max: 9,
+            memory_max: 99,
+            steps_max: 999,
+        };
         let (conditions, otherwise) = (Vec::new(), Vec::new());
         Command::Batch(Box::new(Batch { conditions, then, otherwise, time_ms: 0, limits }))
     };

@@ -9,7 +9,7 @@ pub const ROLES: [&str; 4] = ["admin", "owner", "writereader", "reader"];
 pub const ALL_DATABASES: &str = "*";
 
 /// What the audit log tells of, in the order of the alphabet.
-pub const AUDIT_ACTIONS: [&str; 21] = [
+pub const AUDIT_ACTIONS: [&str; 25] = [
     "cluster_deregister",
     "cluster_pause",
     "cluster_promote",
@@ -19,13 +19,17 @@ pub const AUDIT_ACTIONS: [&str; 21] = [
     "cluster_stop",
     "drop_collection",
     "drop_database",
+    "drop_index",
     "drop_versions",
+    "join_failed",
     "join_token_use",
     "login",
     "login_failed",
     "password_change",
     "rename_collection",
     "rename_database",
+    "replace_collection",
+    "set_schema",
     "token_create",
     "token_revoke",
     "user_create",

@@ -67,28 +67,59 @@ pub struct Context<'a> {
     pub now_ms: i64,
     memory_max: usize,
     memory_used: Cell<usize>,
-    steps: Cell<u32>,
+    steps: Cell<u64>,
+    steps_max: u64,
     interrupt: &'a dyn Fn() -> Result<()>,
 }
 
 /// Steps between two looks at the interrupt.
-const STEPS: u32 = 256;
+const STEPS: u64 = 256;
 
 impl<'a> Context<'a> {
     /// Bounds of an execution; `interrupt` is asked now and then, and its error ends the query.
     pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
         let (memory_used, steps) = (Cell::new(0), Cell::new(0));
-        Context { now_ms, memory_max, memory_used, steps, interrupt }
+        Context { now_ms, memory_max, memory_used, steps, steps_max: u64::MAX, interrupt }
+    }
+
+    /// With a bound on its steps: where the clock must not decide, as when a command is applied.
+    pub fn steps_max(self, steps_max: u64) -> Self {
+        Context { steps_max, ..self }
+    }
+
+    /// The steps that were counted.
+    pub fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    /// Whether it has ended because it took too many steps.
+    pub fn is_worn_out(&self) -> bool {
+        self.steps() > self.steps_max
     }
 
     /// Counts one document or item of work.
     ///
     /// # Errors
-    /// When the time is up or the caller has gone.
+    /// When the time is up, the caller has gone, or there were too many steps.
     pub fn step(&self) -> Result<()> {
-        let steps = self.steps.get().wrapping_add(1);
+        self.work(1)
+    }
+
+    /// Counts several steps at once.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub fn work(&self, count: u64) -> Result<()> {
+        let before = self.steps();
+        let steps = before.saturating_add(count);
         self.steps.set(steps);
-        if steps.is_multiple_of(STEPS) { (self.interrupt)() } else { Ok(()) }
+        if self.is_worn_out() {
+            let message = format!("this takes more than {} steps of work", self.steps_max);
+            return Err(Error::new(Kind::QueryTooLarge, message).hint(
+                "let the filter find fewer documents by an index, or do it in smaller parts",
+            ));
+        }
+        if before / STEPS != steps / STEPS { (self.interrupt)() } else { Ok(()) }
     }
 
     /// Counts `bytes` that are kept until [`Context::release`]; `what` keeps them.

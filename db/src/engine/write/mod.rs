@@ -168,10 +168,12 @@ impl Applier {
         }
         let interrupt = || Ok(());
         let mut results = Vec::with_capacity(write.operations.len());
+        let mut steps_left = write.limits.steps_max;
         for operation in write.operations {
             let memory = usize::try_from(write.limits.memory_max).unwrap_or(usize::MAX);
-            let ctx = Context::new(write.time_ms as i64, memory, &interrupt);
+            let ctx = Context::new(write.time_ms as i64, memory, &interrupt).steps_max(steps_left);
             let result = settle(self.operation(txn, place, operation, &write.limits, &ctx))?;
+            steps_left = steps_left.saturating_sub(ctx.steps());
             let failed = result.is_err();
             results.push(result);
             if failed && write.ordered {

@@ -251,6 +251,9 @@ pub(super) fn parse_named(
     names.iter().map(parse_field).collect()
 }
 
+/// Bytes that cost about as much as one step to make.
+const STEP_BYTES: usize = 64;
+
 /// Memory that is counted while something holds it.
 pub(super) struct Held<'c> {
     ctx: &'c Context<'c>,
@@ -264,6 +267,7 @@ impl<'c> Held<'c> {
 
     pub(super) fn add(&self, bytes: usize) -> Result<()> {
         self.ctx.charge(bytes, "an expression")?;
+        self.ctx.work((bytes / STEP_BYTES) as u64)?;
         self.bytes.set(self.bytes.get() + bytes);
         Ok(())
     }
