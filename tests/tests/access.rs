@@ -760,7 +760,7 @@ fn heavy(items: u32) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn heavy_expressions_hold_nobody_else_up() {
     let short =
-        |settings: Settings| settings.key("QueryTimeoutMs", 20_000).key("WriteStepsMax", 1_000_000);
+        |settings: Settings| settings.key("QueryTimeoutMs", 5_000).key("WriteStepsMax", 1_000_000);
     let cluster = Cluster::start_with("access-heavy", 2, short).await;
     let leader = &cluster.nodes[cluster.leader().await];
     let admin = leader.http();

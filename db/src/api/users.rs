@@ -145,6 +145,7 @@ pub async fn create_ancestor(call: Rc<Call>) -> Result<Reply> {
 
 /// `PATCH /api/v1/users/{user}`
 pub async fn update(call: Rc<Call>) -> Result<Reply> {
+    call.refuse_key()?;
     let given: UserChange = call.json()?;
     let name = call.required(&["user"])?.to_owned();
     if let Some(role) = &given.role {
