@@ -366,6 +366,7 @@ mod tests {
     fn the_second_word_belongs_to_the_first() {
         let (_, all) = wanted("Show d");
         let expected = [
+            "openapi",
             "users",
             "user",
             "tokens",
