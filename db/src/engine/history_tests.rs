@@ -864,6 +864,9 @@ proptest! {
         spec in spec(),
         write in any_write(),
     ) {
+        // The steps are counted over the whole list.
+        let limits = WriteLimits { steps_max: u64::MAX, ..write.limits };
+        let write = Write { limits, ..write };
         let (database, collection) = place("c");
         let create = Command::CreateIndex { database, collection, spec };
         let begin = |txn: &mut WriteTxn<'_>| -> Applier {

@@ -114,7 +114,7 @@ impl<'a> Context<'a> {
         let steps = before.saturating_add(count);
         self.steps.set(steps);
         if self.is_worn_out() {
-            let message = format!("this takes more than {} steps of work", self.steps_max);
+            let message = "this takes more steps of work than one write may (WriteStepsMax)";
             return Err(Error::new(Kind::QueryTooLarge, message).hint(
                 "let the filter find fewer documents by an index, or do it in smaller parts",
             ));
