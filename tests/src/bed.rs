@@ -1,6 +1,7 @@
 //! Where a test runs: its folder, its ports, and its turn on this machine.
 
-use crate::node::{Node, Settings};
+use crate::node::{Node, Role, Settings};
+use crate::wait::wait_until;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,6 +37,19 @@ impl Bed {
     /// The folder.
     pub fn dir(&self) -> &Path {
         self.dir.as_ref().expect("it is taken in drop only").path()
+    }
+
+    /// A node that is a cluster of its own and serves.
+    pub async fn serving_node(&self) -> Node {
+        let mut node = self.node("node", Settings::new(Role::First));
+        node.start();
+        let http = node.http();
+        wait_until("the node serves", async || match http.try_get("/api/dbs").await {
+            Ok(answer) if answer.status == 200 => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+        node
     }
 
     /// A node with a folder and a port of its own; it does not run yet.

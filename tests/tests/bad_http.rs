@@ -2,22 +2,10 @@
 //! is refused in the shape of every other error or by the end of the connection, and the node
 //! goes on.
 
-use jettra_tests::{Bed, DEADLINE, Node, Role, Settings, raw, wait_until};
+use jettra_tests::{Bed, DEADLINE, Node, raw};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-async fn node(bed: &Bed) -> Node {
-    let mut node = bed.node("node", Settings::new(Role::First));
-    node.start();
-    let http = node.http();
-    wait_until("the node serves", async || match http.try_get("/api/dbs").await {
-        Ok(answer) if answer.status == 200 => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
-    node
-}
 
 /// Sends bytes and gives all that comes back until the connection ends.
 async fn exchange(node: &Node, request: &[u8]) -> String {
@@ -56,7 +44,7 @@ const DOCUMENTS: &str = "/api/v1/databases/shop/collections/stock/documents";
 impl Target {
     async fn new(name: &str) -> Target {
         let bed = Bed::new(name).await;
-        let node = node(&bed).await;
+        let node = bed.serving_node().await;
         let stock = "/api/doc?db=shop&col=stock";
         node.http().post(stock, &json!({"_id": "apples", "n": 1})).await.ok();
         let token = raw::token(&node).await;
@@ -265,7 +253,7 @@ async fn bytes_that_are_no_text_in_bodies_and_headers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_revoked_by_its_whole_text_is_not_written_down() {
     let bed = Bed::new("revoked-by-text").await;
-    let node = node(&bed).await;
+    let node = bed.serving_node().await;
     let made = node.http().post("/api/v1/cluster/tokens", &json!({})).await.ok().json();
     let text = made["token"].as_str().expect("a token");
     let secret = text.rsplit_once('_').expect("a secret").1;

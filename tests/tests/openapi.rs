@@ -5,7 +5,7 @@
 //! data that exists.
 
 use jettra_tests::source::root;
-use jettra_tests::{ADMIN, Bed, Node, PASSWORD, Role, Settings, wait_until};
+use jettra_tests::{ADMIN, Bed, Node, PASSWORD};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,14 +53,8 @@ fn programs() -> PathBuf {
 
 /// A node with a little data, which `meaning.py` knows.
 async fn prepared(bed: &Bed) -> Node {
-    let mut node = bed.node("node", Settings::new(Role::First));
-    node.start();
+    let node = bed.serving_node().await;
     let http = node.http();
-    wait_until("the node serves", async || match http.try_get("/api/dbs").await {
-        Ok(answer) if answer.status == 200 => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
     http.post("/api/cols", &json!({"database": "shop", "collection": "stock"})).await.ok();
     let stock = "/api/v1/databases/shop/collections/stock";
     http.json("PUT", &format!("{stock}/versions"), &json!({})).await.ok();

@@ -5,6 +5,7 @@ use super::reply::Reply;
 use crate::auth::Caller;
 use crate::cluster::Cluster;
 use crate::cluster::forward::{self, Forwarded};
+use crate::config::PAGE_DEFAULT;
 use crate::engine::audit::entries;
 use crate::engine::command::{Command, Noted};
 use crate::error::{Error, Kind, Result};
@@ -12,16 +13,13 @@ use jettra_driver::wire::{AuditEntry, AuditReply};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
-/// Entries in an answer when the caller names no limit.
-const LIMIT_DEFAULT: u64 = 100;
-/// Most entries in one answer.
-const LIMIT_MAX: u64 = 1000;
 /// Path of what nodes tell the leader for the audit log.
 const NOTE_PATH: &str = "/raft/rpc/note";
 
 /// `GET /api/v1/audit`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
-    let limit = call.number("limit", LIMIT_DEFAULT, LIMIT_MAX)?.max(1) as usize;
+    let page_max = call.cluster().config.page_max as u64;
+    let limit = call.number("limit", PAGE_DEFAULT.min(page_max), page_max)?.max(1) as usize;
     let before = match call.parameter(&["before"]) {
         Some(_) => Some(call.number("before", 0, i64::MAX as u64)?),
         None => None,
