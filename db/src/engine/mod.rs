@@ -10,6 +10,7 @@ pub mod audit;
 pub mod batch;
 pub mod catalog;
 pub mod change;
+mod check;
 pub mod command;
 pub mod document;
 pub mod index;

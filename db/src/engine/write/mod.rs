@@ -7,7 +7,7 @@
 mod select;
 mod store;
 
-pub(super) use select::{Stored, find, find_target, matching, parse_filter};
+pub(super) use select::{Stored, find, find_target, matching, parse_filter, parse_sort_and_hint};
 pub(super) use store::check_unique;
 pub use store::{Schemas, dry_run};
 
@@ -430,14 +430,14 @@ struct ChangeTarget<'a> {
 }
 
 /// A change, parsed once for all documents.
-enum ParsedChange {
+pub(super) enum ParsedChange {
     Update(Box<Update>),
     Merge(Object),
     Replace(Object),
 }
 
 impl ParsedChange {
-    fn parse(change: &Change) -> Step<ParsedChange> {
+    pub(super) fn parse(change: &Change) -> Step<ParsedChange> {
         let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
         let object = |text: &String| match value(text)? {
             Value::Object(fields) => Ok(fields),
@@ -539,7 +539,7 @@ fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> Step<Strin
 
 /// Refuses an `_id` that makes a key, of the document or of its versions, which the storage does
 /// not take.
-fn check_key(id: &DocumentId) -> error::Result<()> {
+pub(super) fn check_key(id: &DocumentId) -> error::Result<()> {
     let key = version_key_bytes(&keys::document_key(0, id));
     if key <= keys::KEY_BYTES_MAX {
         return Ok(());

@@ -83,15 +83,8 @@ pub(super) fn select_documents(
         }
         Select::Filter { filter, sort, hint } => (filter, sort, hint),
     };
-    let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
     let filter = parse_filter(filter)?;
-    let sort = sort
-        .as_ref()
-        .map(|text| -> Step<Sort> { Ok(Sort::parse(&value(text)?, At::root("sort"))?) });
-    let hint = hint
-        .as_ref()
-        .map(|text| -> Step<Hint> { Ok(Hint::parse(&value(text)?, At::root("hint"))?) });
-    let (sort, hint) = (sort.transpose()?, hint.transpose()?);
+    let (sort, hint) = parse_sort_and_hint(sort.as_ref(), hint.as_ref())?;
     let limit = if multi { limits.documents_max.saturating_add(1) } else { 1 };
     let found = matching(txn, collection, &filter, sort.as_ref(), hint.as_ref(), limit, ctx)?;
     if found.len() as u64 > limits.documents_max {
@@ -106,6 +99,16 @@ pub(super) fn select_documents(
 pub(in crate::engine) fn parse_filter(text: &str) -> Step<Filter> {
     let value = parse_stored(text.as_bytes()).ok_or_else(damaged)?;
     Ok(Filter::parse(&value, At::root("filter"))?)
+}
+
+pub(in crate::engine) fn parse_sort_and_hint(
+    sort: Option<&String>,
+    hint: Option<&String>,
+) -> Step<(Option<Sort>, Option<Hint>)> {
+    let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
+    let sort = sort.map(|text| -> Step<Sort> { Ok(Sort::parse(&value(text)?, At::root("sort"))?) });
+    let hint = hint.map(|text| -> Step<Hint> { Ok(Hint::parse(&value(text)?, At::root("hint"))?) });
+    Ok((sort.transpose()?, hint.transpose()?))
 }
 
 pub(in crate::engine) fn find(

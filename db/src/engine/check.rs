@@ -1,0 +1,204 @@
+//! What a leader checks of a proposal before it goes into the log: every text inside is read as
+//! apply will read it, and every key must be one that the storage takes. Pure: what depends on the
+//! state is for apply to refuse.
+
+use super::batch::{Batch, BatchCondition, BatchStep};
+use super::command::{Command, Operation, Proposal, Select, Target, Write};
+use super::index::{Index, IndexEntry, IndexSpec, IndexState};
+use super::transaction::Commit;
+use super::write::{ParsedChange, Step, Stop, check_key, parse_filter, parse_sort_and_hint};
+use crate::error::{Error, Kind, Result};
+use crate::storage::keys::KEY_BYTES_MAX;
+
+/// Levels of objects and arrays that a stored text may have, so that its reader takes it.
+const LEVELS_MAX: usize = 120;
+
+impl Proposal {
+    /// Whether apply can read all of it.
+    ///
+    /// # Errors
+    /// What is wrong with it: `invalid_query`, `invalid_json`, `invalid_id`, `too_deep`.
+    pub fn check(&self) -> Result<()> {
+        self.command.check()
+    }
+}
+
+impl Command {
+    fn check(&self) -> Result<()> {
+        match self {
+            Command::Put { target, body, .. } => {
+                check_target(target)?;
+                check_document(body)
+            }
+            Command::Delete { target, .. } | Command::Restore { target, .. } => {
+                check_target(target)
+            }
+            Command::Write(write) => check_write(write),
+            Command::Batch(batch) => check_batch(batch),
+            Command::Commit(commit) => check_commit(commit),
+            Command::CreateIndex { spec, .. } => check_spec(spec),
+            Command::SetSchema { schema, .. } => schema.as_deref().map_or(Ok(()), check_levels),
+            Command::TrimVersions { keys, .. } => {
+                keys.iter().try_for_each(|key| check_stored_key(key))
+            }
+            Command::InitCluster { .. }
+            | Command::CreateDatabase { .. }
+            | Command::DropDatabase { .. }
+            | Command::RenameDatabase { .. }
+            | Command::CreateCollection { .. }
+            | Command::DropCollection { .. }
+            | Command::RenameCollection { .. }
+            | Command::ReplaceCollection { .. }
+            | Command::ClusterRegister { .. }
+            | Command::ClusterUpdate { .. }
+            | Command::ClusterStop { .. }
+            | Command::ClusterDeregister { .. }
+            | Command::ClusterMark { .. }
+            | Command::DropIndex { .. }
+            | Command::BuildIndex { .. }
+            | Command::Expire { .. }
+            | Command::ClearGarbage { .. }
+            | Command::SetVersions { .. }
+            | Command::TrimChanges { .. }
+            | Command::ForgetRetries { .. }
+            | Command::CreateUser(_)
+            | Command::UpdateUser(_)
+            | Command::DeleteUser { .. }
+            | Command::CreateToken(_)
+            | Command::RevokeToken { .. }
+            | Command::UseJoinToken { .. }
+            | Command::RemoveEndedTokens { .. }
+            | Command::Audit(_)
+            | Command::TrimAudit { .. } => Ok(()),
+        }
+    }
+}
+
+fn check_write(write: &Write) -> Result<()> {
+    write.operations.iter().try_for_each(check_operation)
+}
+
+fn check_operation(operation: &Operation) -> Result<()> {
+    match operation {
+        Operation::Insert { id, body } => {
+            check_key(id)?;
+            check_document(body)
+        }
+        Operation::Change { select, change, upsert, .. } => {
+            check_select(select)?;
+            upsert.as_ref().map_or(Ok(()), check_key)?;
+            read(ParsedChange::parse(change)).map(drop)
+        }
+        Operation::Delete { select, .. } => check_select(select),
+    }
+}
+
+fn check_select(select: &Select) -> Result<()> {
+    match select {
+        Select::Id { target, .. } => check_target(target),
+        Select::Filter { filter, sort, hint } => {
+            read(parse_filter(filter))?;
+            read(parse_sort_and_hint(sort.as_ref(), hint.as_ref())).map(drop)
+        }
+    }
+}
+
+fn check_batch(batch: &Batch) -> Result<()> {
+    let condition = |condition: &BatchCondition| -> Result<()> {
+        condition.id.as_ref().map_or(Ok(()), check_key)?;
+        condition.filter.as_ref().map_or(Ok(()), |filter| read(parse_filter(filter)).map(drop))
+    };
+    let step = |step: &BatchStep| match step {
+        BatchStep::Operation(operation) => check_operation(operation),
+        BatchStep::Save { id, body } => {
+            check_key(id)?;
+            check_document(body)
+        }
+        BatchStep::Get(id) => check_key(id),
+    };
+    batch.conditions.iter().try_for_each(|(_, one)| condition(one))?;
+    batch.then.iter().chain(&batch.otherwise).try_for_each(|(_, one)| step(one))
+}
+
+fn check_commit(commit: &Commit) -> Result<()> {
+    let points = commit.reads.points.keys().map(|(_, key)| key);
+    let ranges = commit.reads.ranges.values().flatten();
+    let bounds = ranges.flat_map(|range| [&range.start, &range.end]);
+    points.chain(bounds).try_for_each(|key| check_stored_key(key))?;
+    commit.writes.iter().try_for_each(|(place, write)| {
+        if *place as usize >= commit.places.len() {
+            return Err(unreadable("a place of the transaction"));
+        }
+        check_key(&write.id)?;
+        write.body.as_deref().map_or(Ok(()), check_document)
+    })
+}
+
+/// An index with this definition can be loaded again.
+pub(super) fn check_spec(spec: &IndexSpec) -> Result<()> {
+    if let Some(filter) = &spec.partial {
+        read(parse_filter(filter))?;
+    }
+    let state = IndexState::Ready;
+    Index::new(IndexEntry { id: 0, spec: spec.clone(), state, multikey: false }).map(drop)
+}
+
+fn check_target(target: &Target) -> Result<()> {
+    let Target { id, or } = target;
+    check_key(id)?;
+    or.as_ref().map_or(Ok(()), check_key)
+}
+
+/// A document without its `_id`, as JSON text: it is an object, and not deeper than can be read.
+fn check_document(body: &str) -> Result<()> {
+    match body.starts_with('{') && body.ends_with('}') {
+        true => check_levels(body),
+        false => Err(unreadable("a document")),
+    }
+}
+
+/// Counts the levels of a JSON text without reading it.
+fn check_levels(text: &str) -> Result<()> {
+    let (mut level, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                level += 1;
+                if level > LEVELS_MAX {
+                    let message = format!("this is nested deeper than {LEVELS_MAX} levels");
+                    return Err(Error::new(Kind::TooDeep, message).hint("flatten it"));
+                }
+            }
+            b'}' | b']' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_stored_key(key: &[u8]) -> Result<()> {
+    match (1..=KEY_BYTES_MAX).contains(&key.len()) {
+        true => Ok(()),
+        false => Err(unreadable("a key")),
+    }
+}
+
+/// The result of reading a part of a command.
+fn read<T>(step: Step<T>) -> Result<T> {
+    step.map_err(|stop| match stop {
+        Stop::Refused(error) => error,
+        Stop::Failed(_) => unreadable("a part of the command"),
+    })
+}
+
+pub(super) fn unreadable(what: &str) -> Error {
+    Error::new(Kind::InvalidQuery, format!("{what} cannot be read"))
+        .hint("it is nested too deep, or not what it should be; send less nested parts")
+}
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;
