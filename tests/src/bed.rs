@@ -2,14 +2,15 @@
 
 use crate::node::{Node, Role, Settings};
 use crate::wait::wait_until;
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Tests of one program that may run at the same time; more would starve two cores, and
-/// what they measure then is the machine.
+/// Tests of one program that may run at the same time; `check.sh` runs several programs.
 const PARALLEL: usize = 1;
 static TURN: Semaphore = Semaphore::const_new(PARALLEL);
 
@@ -18,6 +19,8 @@ static TURN: Semaphore = Semaphore::const_new(PARALLEL);
 const PORT_MIN: u32 = 10_000;
 const PORTS: u32 = 20_000;
 static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
+/// The locks of the ports given out.
+static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
 
 /// A test's folder and turn. When the test fails, the folder stays.
 pub struct Bed {
@@ -68,17 +71,33 @@ impl Drop for Bed {
     }
 }
 
-/// A port that nobody listens on, and that no other test of this process gets.
+/// A port that nobody listens on, and that no other test gets while this process runs.
 pub fn free_port() -> u16 {
     let start = std::process::id().wrapping_mul(97);
     for _ in 0..PORTS {
         let offset = start.wrapping_add(NEXT_PORT.fetch_add(1, Ordering::Relaxed));
         let port = (PORT_MIN + offset % PORTS) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if claim(port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
     panic!("no port from {PORT_MIN} on is free");
+}
+
+/// Takes a port from the other test programs of this machine until this process ends, also while
+/// the node that has it is down.
+fn claim(port: u16) -> bool {
+    let dir = std::env::temp_dir().join("jettra-test-ports");
+    std::fs::create_dir_all(&dir).expect("a folder for the locks of ports");
+    let path = dir.join(port.to_string());
+    // Another user's file is not opened for writing, and need not be.
+    let file = File::open(&path).or_else(|_| File::create(&path));
+    let Ok(file) = file else { return false };
+    let claimed = file.try_lock().is_ok();
+    if claimed {
+        CLAIMS.lock().expect("no thread panics with it").push(file);
+    }
+    claimed
 }
 
 /// A program of the workspace, built beside the tests.

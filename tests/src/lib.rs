@@ -43,3 +43,13 @@ pub const ADMIN: &str = "admin";
 pub const PASSWORD: &str = "tests-know-this-password";
 /// The cluster secret of all tests but those about wrong secrets.
 pub const SECRET: &str = "tests-share-this-cluster-secret";
+
+/// Whether tests that take minutes are to run: `tests/check.sh long` says so. Their names begin
+/// with `long_`; they return at once when they are not to run.
+pub fn long() -> bool {
+    let long = std::env::var_os("JETTRA_LONG").is_some();
+    if !long {
+        println!("not run: `tests/check.sh long` runs what takes minutes");
+    }
+    long
+}
