@@ -71,6 +71,31 @@ async fn an_index_is_built_while_writes_go_on() {
     documents.post("indexes", other).await.refused(409, "index_conflict");
 }
 
+/// Symptom: an index on 2,001 documents with 3,000 numbers each stopped all writes and default
+/// reads on all nodes for a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_served_while_an_index_with_many_keys_is_built() {
+    let (cluster, documents) = three("build-keys").await;
+    let numbers = |n: u64| (0..1_500).map(|k| n * 1_500 + k).collect::<Vec<_>>();
+    documents.insert_all((0..40).map(|n| json!({"_id": n, "n": numbers(n)}))).await;
+    documents.ask("indexes", json!({"keys": {"n": 1}, "wait": false})).await;
+    let mut served = 0;
+    let liveness = std::time::Duration::from_secs(10);
+    while documents.index_info("n_1").await["state"] != "ready" {
+        let write = documents.insert_all([json!({"_id": format!("meanwhile-{served}")})]);
+        tokio::time::timeout(liveness, write).await.expect("a write meanwhile");
+        for node in &cluster.nodes {
+            let http = node.http();
+            let health = tokio::time::timeout(liveness, http.get("/health")).await;
+            health.expect("an answer").ok();
+        }
+        served += 1;
+    }
+    assert!(served > 0, "the index was built at once");
+    check_complete(&cluster, &documents, "n", json!({"n": {"$lt": 3_000}})).await;
+    assert_eq!(documents.count(json!({})).await, 40 + served);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_goes_on_after_a_crash_and_under_another_leader() {
     let (mut cluster, documents) = three("build-crash").await;

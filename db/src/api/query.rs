@@ -37,7 +37,7 @@ const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::
 /// Estimated cost, in microseconds, up to which a query runs without changing threads.
 const INLINE_COST: f64 = 150.0;
 /// Steps after which a query that seemed to be short goes on to the pool for longer reads.
-const INLINE_STEPS: u64 = 5_000;
+const INLINE_STEPS: u64 = 20_000;
 
 /// A query that was checked.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use crate::engine::document::decode;
 use crate::engine::query::source::open;
 use crate::engine::schema::{Schema, definition_to_schema};
 use crate::engine::upkeep::stored_rules;
-use crate::engine::write::dry_run;
+use crate::engine::write::{dry_run, waiting_references};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, Table, keys};
 use jettra_driver::wire::{
@@ -79,11 +79,14 @@ pub async fn validate(call: Rc<Call>) -> Result<Reply> {
             (None, None) => None,
         };
         let rules = stored_rules(read, &database)?;
-        let mut reply = ValidateReply { checked: 0, invalid: Vec::new(), invalid_count: 0 };
+        let broken = dry_run(read, &database, &name, &rules, ctx)?;
+        let not_in_force = waiting_references(read, &database, &name, &rules)?;
+        let (checked, invalid, invalid_count) = (0, Vec::new(), 0);
+        let mut reply = ValidateReply { checked, invalid, invalid_count, not_in_force };
         let mut check = |place: Value, document: Value| -> Result<()> {
             ctx.step()?;
             let value = query::value(document.clone(), "document")?;
-            let mut violations = dry_run(read, &database, &name, &rules, &value)?;
+            let mut violations = broken(&value)?;
             violations.extend(schema.iter().flat_map(|schema| schema.check(&document)));
             reply.checked += 1;
             if violations.is_empty() {

@@ -1,7 +1,7 @@
 //! What a role may do, and in which databases. Pure.
 
-use crate::engine::batch::BatchStep;
 use crate::engine::command::{Command, Proposal};
+use crate::engine::describe::Need;
 use crate::engine::system;
 use jettra_driver::wire::ALL_DATABASES;
 use std::collections::BTreeMap;
@@ -148,63 +148,15 @@ impl Rights {
 /// What a command of a client needs: a permission in each of some databases. None: it is not
 /// for clients.
 pub fn needs(command: &Command) -> Option<Vec<(Permission, &str)>> {
-    use Permission::{Own, Read, Write};
-    // Rules and their like say what others may write.
-    let documents = |collection: &str| match system::final_name(collection).starts_with('_') {
-        true => Own,
-        false => Write,
+    let known = command.describe();
+    let permission = |need| match need {
+        Need::Read => Permission::Read,
+        Need::Write => Permission::Write,
+        Need::Own => Permission::Own,
     };
-    Some(match command {
-        Command::CreateDatabase { name, .. } | Command::DropDatabase { name } => vec![(Own, name)],
-        Command::RenameDatabase { from, to } => vec![(Own, from), (Own, to)],
-        Command::CreateCollection { database, .. } => vec![(Write, database)],
-        Command::DropCollection { database, .. }
-        | Command::RenameCollection { database, .. }
-        | Command::CreateIndex { database, .. }
-        | Command::DropIndex { database, .. }
-        | Command::SetSchema { database, .. }
-        | Command::SetVersions { database, .. } => vec![(Own, database)],
-        Command::Put { database, collection, .. }
-        | Command::Delete { database, collection, .. }
-        | Command::Restore { database, collection, .. }
-        | Command::ReplaceCollection { database, to: collection, .. } => {
-            vec![(documents(collection), database)]
-        }
-        Command::Write(write) => vec![(documents(&write.collection), &write.database)],
-        Command::Batch(batch) => {
-            let conditions = batch.conditions.iter().map(|(place, _)| (Read, &*place.database));
-            let steps = batch.then.iter().chain(&batch.otherwise).map(|(place, step)| match step {
-                BatchStep::Get(_) => (Read, &*place.database),
-                _ => (documents(&place.collection), &*place.database),
-            });
-            conditions.chain(steps).collect()
-        }
-        Command::Commit(commit) => {
-            let places = commit.places.iter();
-            places.map(|(database, collection)| (documents(collection), &**database)).collect()
-        }
-        Command::InitCluster { .. }
-        | Command::ClusterRegister { .. }
-        | Command::ClusterUpdate { .. }
-        | Command::ClusterStop { .. }
-        | Command::ClusterDeregister { .. }
-        | Command::ClusterMark { .. }
-        | Command::BuildIndex { .. }
-        | Command::Expire { .. }
-        | Command::ClearGarbage { .. }
-        | Command::TrimVersions { .. }
-        | Command::TrimChanges { .. }
-        | Command::ForgetRetries { .. }
-        | Command::CreateUser(_)
-        | Command::UpdateUser(_)
-        | Command::DeleteUser { .. }
-        | Command::CreateToken(_)
-        | Command::RevokeToken { .. }
-        | Command::UseJoinToken { .. }
-        | Command::RemoveEndedTokens { .. }
-        | Command::Audit(_)
-        | Command::TrimAudit { .. } => return None,
-    })
+    let touches = known.touches.into_iter();
+    let needed = touches.map(|touched| (permission(touched.need), touched.database));
+    known.class.by_client.then(|| needed.collect())
 }
 
 /// On whose behalf something is proposed.

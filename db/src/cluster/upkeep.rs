@@ -19,12 +19,15 @@ use crate::storage::keys::CollectionId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Time between two looks for documents that have expired.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Longest pause between two steps of the same work.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// Time after which a collection that was to take another one's place is given up.
 const ASIDE_MAX: Duration = Duration::from_secs(3600);
-/// Documents that one command adds to an index.
+/// Documents that one command adds to an index; fewer when they are large or have many keys.
 const BUILD_STEP: u32 = 2_000;
 /// Documents that one command deletes because they have expired.
 const EXPIRE_STEP: u32 = 1_000;
@@ -75,11 +78,26 @@ async fn round(
         Ok(due) => due?,
         Err(_) => return Ok(()),
     };
+    let began = Instant::now();
     while !due.is_empty() {
+        if began.elapsed() > INTERVAL {
+            // Something else may be due by now.
+            cluster.upkeep.notify_one();
+            return Ok(());
+        }
         let mut unfinished = Vec::new();
         for (command, step) in due {
+            let started = Instant::now();
             let applied = group.propose(command.clone()).await?;
-            if matches!(applied.outcome, Outcome::Worked(worked) if worked >= u64::from(step)) {
+            let took = started.elapsed();
+            let more = match applied.outcome {
+                Outcome::Worked(worked) => worked >= u64::from(step),
+                Outcome::Paused(_) => true,
+                _ => false,
+            };
+            if more {
+                // All nodes work on it: that leaves as much time for others.
+                tokio::time::sleep(took.min(PAUSE_MAX)).await;
                 unfinished.push((command, step));
             }
         }

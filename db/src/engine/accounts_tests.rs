@@ -271,8 +271,8 @@ fn what_somebody_does_is_noted_whether_or_not_it_is_done() {
 /// What a client may filter by is what there is.
 #[test]
 fn every_action_is_one_that_clients_know() {
-    let source = include_str!("audit.rs").split("impl Applier").next().unwrap();
-    let commands = source.split("match command {").nth(1).unwrap();
+    let source = include_str!("describe.rs").split("impl Description").next().unwrap();
+    let commands = source.split("match self {").nth(1).unwrap();
     let words = commands.split('"').skip(1).step_by(2);
     let actions = words.filter(|word| word.contains('_') || *word == "login");
     let known: Vec<_> = actions.filter(|word| !word.contains(['{', '='])).collect();

@@ -5,18 +5,17 @@
 //! counters (documents per collection, last revision) are kept in memory while the writing
 //! transaction is open and stored by [`Applier::flush`] before it commits.
 
-use super::audit;
+use super::budget::{self, Cost};
 use super::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage, Totals};
 use super::change;
 use super::command::{Answer, Command, CommandResult, Noted, Outcome, Proposal};
 use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
+use super::query::context::{Budget, Context};
 use super::retry;
-use super::rules::Rules;
-use super::system;
+use super::rules::{CompiledRules, Rules};
 use super::write::Schemas;
-use crate::config::NAME_BYTES_MAX;
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
@@ -69,10 +68,31 @@ pub struct Applier {
     pub(super) checked: bool,
     /// Sequential indexes that have given a number.
     pub(super) numbered: BTreeSet<IndexId>,
+    /// What the present command may use and has used.
+    budget: Arc<Budget>,
+    /// What the present log entry has used.
+    entry: EntryUse,
     collections: HashMap<String, HashMap<String, Arc<Collection>>>,
+    /// Rules that the present command has asked for, by database.
     pub(super) rules: HashMap<String, Arc<Rules>>,
+    /// Rules as they were compiled last, by database.
+    pub(super) compiled: CompiledRules,
     pub(super) schemas: Schemas,
     pub(super) effects: Vec<Effect>,
+}
+
+/// What the commands of one log entry have used together.
+#[derive(Default)]
+struct EntryUse {
+    index: u64,
+    steps: u64,
+    written: u64,
+}
+
+impl EntryUse {
+    fn is_spent(&self) -> bool {
+        self.steps > budget::STEPS_MAX || self.written > budget::WRITTEN_MAX
+    }
 }
 
 /// Which proposal is being applied.
@@ -131,6 +151,12 @@ impl Applier {
         self.rules.clear();
     }
 
+    /// Forgets what was read of the catalog since changes that were taken back.
+    pub(super) fn forget_all(&mut self) {
+        self.forget();
+        self.compiled.forget_since(self.now.index);
+    }
+
     /// Stores the counters; to be called before the transaction commits.
     pub fn flush(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
         let numbers = &mut self.numbers;
@@ -169,12 +195,29 @@ impl Applier {
         }
         let by_somebody = user.is_some() || from.is_some();
         self.now = Now { index, user, from };
-        let noted = if by_somebody { audit::noted(&command) } else { None };
-        let result = self.carry_out(txn, index, command)?;
+        let known = command.describe();
+        if self.entry.index != index || self.provisional {
+            self.entry = EntryUse { index, ..EntryUse::default() };
+        }
+        if known.class.by_client && self.entry.is_spent() {
+            // Not remembered for a repetition, which is welcome.
+            return Ok(Answer { result: Err(entry_spent()), repeats: None });
+        }
+        let refused = known.too_long();
+        let noted = known.audited.clone().filter(|_| by_somebody);
+        self.begin_command(known.cost);
+        let result = match refused {
+            Some(error) => Err(error),
+            None => self.carry_out(txn, index, command)?,
+        };
+        let used = self.context(0);
+        self.entry.steps += used.steps();
+        self.entry.written += used.written();
         if let Some(mut noted) = noted {
             if let Err(error) = &result {
                 noted.outcome = error.kind.code().into();
             }
+            self.begin_command(Cost::DEFAULT);
             self.note(txn, &noted)?;
             let Now { user, from, .. } = &self.now;
             let (user, from) = (user.clone(), from.clone());
@@ -186,6 +229,17 @@ impl Applier {
         Ok(Answer { result, repeats: None })
     }
 
+    fn begin_command(&mut self, cost: Cost) {
+        self.budget = cost.budget();
+        self.rules.clear();
+        self.schemas.begin_command();
+    }
+
+    /// A context that counts into the budget of the present command.
+    pub(super) fn context(&self, now_ms: u64) -> Context<'static> {
+        Context::of(self.budget.clone(), now_ms as i64)
+    }
+
     /// Ends a log entry; to be called behind its last proposal.
     pub fn end_entry(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
         self.end_changes(txn)?;
@@ -193,9 +247,6 @@ impl Applier {
     }
 
     fn carry_out(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
-        if let Some(error) = too_long(&command) {
-            return Ok(Err(error));
-        }
         match command {
             Command::InitCluster { cluster_id, node, url, admin_hash, time_ms } => {
                 self.init_cluster(txn, cluster_id, node, url, admin_hash, time_ms)
@@ -334,12 +385,35 @@ impl Applier {
     }
 
     fn drop_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Applied {
-        for (collection, _) in catalog::collections(txn, name)? {
+        let collections = catalog::collections(txn, name)?;
+        if let Some(error) = self.too_many(txn, &collections, "drop its collections first")? {
+            return Ok(Err(error));
+        }
+        for (collection, _) in collections {
             self.drop_collection(txn, name, &collection)?;
         }
         txn.delete(Table::Catalog, &catalog::database_key(name))?;
         self.forget();
         Ok(Ok(Outcome::Done))
+    }
+
+    /// Why so many collections cannot be dropped or renamed by one command, if they cannot.
+    fn too_many(
+        &self,
+        txn: &WriteTxn<'_>,
+        collections: &[(String, CollectionId)],
+        hint: &str,
+    ) -> Result<Option<Error>> {
+        let ctx = self.context(0);
+        for (_, id) in collections {
+            let (start, end) = catalog::index_range(*id);
+            let indexes = txn.range(Table::Catalog, &start, &end)?.count() as u64;
+            if ctx.work((1 + indexes) * budget::CATALOG).is_err() {
+                let message = "this database has too many collections and indexes for one command";
+                return Ok(Some(Error::new(Kind::QueryTooLarge, message).hint(hint)));
+            }
+        }
+        Ok(None)
     }
 
     fn rename_database(&mut self, txn: &mut WriteTxn<'_>, from: &str, to: &str) -> Applied {
@@ -353,7 +427,11 @@ impl Applier {
                 "choose another name or drop it first",
             );
         }
-        for (name, id) in catalog::collections(txn, from)? {
+        let collections = catalog::collections(txn, from)?;
+        if let Some(error) = self.too_many(txn, &collections, "drop what is not needed first")? {
+            return Ok(Err(error));
+        }
+        for (name, id) in collections {
             // Who watches the database sees nothing of them any more.
             let place = Place { database: from, collection: &name };
             self.note_collection(txn, place, ChangeKind::Drop, None)?;
@@ -405,7 +483,8 @@ impl Applier {
         txn.put(Table::Catalog, &key, &id.to_be_bytes())?;
         let made = Arc::new(Collection::load(txn, id)?);
         self.remember(place, made.clone());
-        Ok(made)
+        self.index_references(txn, place)?;
+        Ok(self.collection(txn, place)?.unwrap_or(made))
     }
 
     /// A number that no collection and no history has.
@@ -462,6 +541,7 @@ impl Applier {
         let place = Place { database, collection: from };
         self.note_collection(txn, place, ChangeKind::Rename, Some(to))?;
         self.forget();
+        self.index_references(txn, Place { database, collection: to })?;
         Ok(Ok(Outcome::Done))
     }
 
@@ -509,28 +589,10 @@ pub(super) struct Place<'a> {
     pub(super) collection: &'a str,
 }
 
-/// What makes a key that the storage does not take. Calls are checked against the (smaller)
-/// limits of their node; a command that got past them must not end every node.
-fn too_long(command: &Command) -> Option<Error> {
-    let names: Vec<&String> = match command {
-        Command::CreateDatabase { name, .. } => vec![name],
-        Command::RenameDatabase { to, .. } => vec![to],
-        Command::RenameCollection { database, to, .. }
-        | Command::ReplaceCollection { database, to, .. } => vec![database, to],
-        Command::Write(write) => vec![&write.database, &write.collection],
-        Command::CreateCollection { database, collection }
-        | Command::CreateIndex { database, collection, .. }
-        | Command::SetSchema { database, collection, .. }
-        | Command::SetVersions { database, collection, .. }
-        | Command::Put { database, collection, .. } => vec![database, collection],
-        Command::Batch(batch) => batch.names().collect(),
-        _ => return None,
-    };
-    let long = |name: &&String| system::final_name(name).len() > NAME_BYTES_MAX;
-    names.into_iter().find(long).map(|name| {
-        let message = format!("a name has {} bytes, {NAME_BYTES_MAX} are allowed", name.len());
-        Error::new(Kind::InvalidName, message).hint("use a shorter name")
-    })
+/// The error for a command whose neighbours in the log entry have used up what one may take.
+fn entry_spent() -> Error {
+    Error::new(Kind::Overloaded, "writes that came at the same moment took all that fits together")
+        .hint("nothing was done; send it again")
 }
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {

@@ -3,86 +3,13 @@
 
 use super::apply::{Applied, Applier, Place};
 use super::catalog;
-use super::command::{Command, Noted, Outcome, PutMode, UserUpdate};
+use super::command::{Noted, Outcome, PutMode};
 use super::document;
 use super::system;
 use crate::storage::env::Result;
 use crate::storage::{Read, StorageError, Table, WriteTxn, keys};
 use jettra_driver::DocumentId;
-use jettra_driver::wire::{AuditEntry, NodeStatus, TokenKind};
-
-/// What a command is called in the audit log, and what it is done to; none for those that are
-/// not noted.
-pub(super) fn noted(command: &Command) -> Option<Noted> {
-    let place = |database: &str, collection: &str| format!("{database}.{collection}");
-    let (action, target) = match command {
-        Command::CreateUser(user) => ("user_create", format!("{} ({})", user.name, user.role)),
-        Command::UpdateUser(update) => match update.proved_hash {
-            Some(_) => ("password_change", update.name.clone()),
-            None => ("user_update", changes(update)),
-        },
-        Command::DeleteUser { name } => ("user_delete", name.clone()),
-        Command::CreateToken(token) => match token.kind {
-            TokenKind::Session => ("login", token.user.clone()),
-            TokenKind::ApiKey => {
-                ("token_create", format!("{} {}", token.id, token.name.as_deref().unwrap_or("")))
-            }
-            TokenKind::Join => ("token_create", format!("{} for a new node", token.id)),
-        },
-        Command::RevokeToken { id, .. } => ("token_revoke", id.clone()),
-        Command::UseJoinToken { id, node } => ("join_token_use", format!("{id} {node}")),
-        Command::DropDatabase { name } => ("drop_database", name.clone()),
-        Command::RenameDatabase { from, to } => ("rename_database", format!("{from} to {to}")),
-        Command::DropCollection { database, collection } => {
-            ("drop_collection", place(database, collection))
-        }
-        Command::DropIndex { database, collection, name } => {
-            ("drop_index", format!("{} {name}", place(database, collection)))
-        }
-        Command::ReplaceCollection { database, to, .. } => {
-            ("replace_collection", place(database, to))
-        }
-        Command::SetSchema { database, collection, .. } => {
-            ("set_schema", place(database, collection))
-        }
-        Command::RenameCollection { database, from, to } => {
-            ("rename_collection", format!("{} to {to}", place(database, from)))
-        }
-        Command::SetVersions { database, collection, keep: None } => {
-            ("drop_versions", place(database, collection))
-        }
-        Command::ClusterRegister { node, url, .. } => ("cluster_register", format!("{node} {url}")),
-        Command::ClusterUpdate { node, status: Some(NodeStatus::Leaving), .. } => {
-            ("cluster_deregister", node.clone())
-        }
-        Command::ClusterStop { node, restart, .. } => {
-            (if *restart { "cluster_restart" } else { "cluster_stop" }, node.clone())
-        }
-        Command::ClusterMark { node, to: NodeStatus::Paused, .. } => {
-            ("cluster_pause", node.clone())
-        }
-        Command::ClusterMark { node, to: NodeStatus::Active, .. } => {
-            ("cluster_resume", node.clone())
-        }
-        Command::Audit(noted) => return Some((**noted).clone()),
-        _ => return None,
-    };
-    Some(Noted { action: action.into(), target, outcome: "ok".into() })
-}
-
-/// What is changed of a user, without secrets.
-fn changes(update: &UserUpdate) -> String {
-    let mut parts = vec![update.name.clone()];
-    parts.extend(update.password_hash.as_ref().map(|_| "password".to_owned()));
-    parts.extend(update.role.as_ref().map(|role| format!("role={role}")));
-    parts.extend(update.allowed_dbs.as_ref().map(|all| format!("databases={}", all.join(","))));
-    parts.extend(update.grants.as_ref().map(|grants| {
-        let grants = grants.iter().map(|(database, role)| format!("{database}:{role}"));
-        format!("grants={}", grants.collect::<Vec<_>>().join(","))
-    }));
-    parts.extend(update.disabled.map(|disabled| format!("disabled={disabled}")));
-    parts.join(" ")
-}
+use jettra_driver::wire::AuditEntry;
 
 impl Applier {
     /// Adds an entry about what the present proposal has done.
@@ -104,7 +31,7 @@ impl Applier {
         }
     }
 
-    /// [`Command::TrimAudit`]
+    /// [`Command::TrimAudit`](super::Command::TrimAudit)
     pub(super) fn trim_audit(
         &mut self,
         txn: &mut WriteTxn<'_>,

@@ -3,14 +3,15 @@
 //! etcd's transaction.
 
 use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};
+use super::budget;
 use super::catalog;
 use super::command::{Operation, Outcome, PutMode, WriteLimits, Wrote};
 use super::query::context::Context;
 use super::transaction::{is_too_much, too_much};
 use super::value::parse_stored;
-use super::write::{Step, Stop, damaged, find, matching, parse_filter, settle, text};
+use super::write::{Step, Stop, damaged, find, matching, parse_filter, result_bytes, settle, text};
 use crate::error::Error;
-use crate::storage::WriteTxn;
+use crate::storage::{StorageError, WriteTxn};
 use jettra_driver::DocumentId;
 use serde::{Deserialize, Serialize};
 
@@ -87,27 +88,12 @@ impl Batch {
         let places = self.then.iter().chain(&self.otherwise).map(|(place, _)| place);
         places.flat_map(|place| [&place.database, &place.collection])
     }
-
-    pub(super) fn bytes(&self) -> usize {
-        let step = |(_, step): &(Namespace, BatchStep)| match step {
-            BatchStep::Operation(operation) => operation.bytes(),
-            BatchStep::Save { body, .. } => body.len(),
-            BatchStep::Get(_) => 0,
-        };
-        let filter =
-            |(_, one): &(Namespace, BatchCondition)| one.filter.as_ref().map_or(0, String::len);
-        self.then.iter().chain(&self.otherwise).map(step).sum::<usize>()
-            + self.conditions.iter().map(filter).sum::<usize>()
-    }
 }
 
 impl Applier {
     /// [`Command::Batch`](super::Command::Batch)
     pub(super) fn batch(&mut self, txn: &mut WriteTxn<'_>, batch: Batch) -> Applied {
-        let interrupt = || Ok(());
-        let memory = usize::try_from(batch.limits.memory_max).unwrap_or(usize::MAX);
-        let ctx = Context::new(batch.time_ms as i64, memory, &interrupt);
-        let ctx = ctx.steps_max(batch.limits.steps_max);
+        let ctx = self.context(batch.time_ms);
         let many = batch.operations().any(|(_, operation)| operation.is_many());
         let work = |this: &mut Self, txn: &mut WriteTxn<'_>| {
             let mut succeeded = true;
@@ -120,7 +106,15 @@ impl Applier {
                 false => ("else", batch.otherwise),
             };
             let steps = steps.into_iter().enumerate().map(|(at, (place, step))| {
+                let kept = ctx.memory_used();
                 let done = this.batch_step(txn, place.place(), step, &batch.limits, &ctx);
+                // What it has kept in memory goes, but for its result.
+                ctx.release(ctx.memory_used().saturating_sub(kept));
+                let done = done.and_then(|done| {
+                    let done = Ok(done);
+                    ctx.charge(result_bytes(&done), "the results")?;
+                    Ok(done?)
+                });
                 let done = done.and_then(|done| match is_too_much(txn) {
                     true => Err(too_much().into()),
                     false => Ok(done),
@@ -146,9 +140,12 @@ impl Applier {
         let Some(collection) = self.collection(txn, place)? else {
             return Ok(!condition.exists);
         };
+        ctx.work(budget::PLAN)?;
         let filter = condition.filter.as_ref().map(|text| parse_filter(text)).transpose()?;
         let Some(id) = &condition.id else {
             let Some(filter) = filter else { return Ok(!condition.exists) };
+            let indexes = collection.indexes.len() as u64;
+            ctx.work((budget::PLAN + budget::STATISTICS) * indexes)?;
             self.flush(txn)?;
             let found = matching(txn, &collection, &filter, None, None, 1, ctx)?;
             return Ok(found.is_empty() != condition.exists);
@@ -177,6 +174,7 @@ impl Applier {
         limits: &WriteLimits,
         ctx: &Context<'_>,
     ) -> Step<Wrote> {
+        ctx.work(budget::LOOK_UP)?;
         if catalog::database(txn, place.database)?.is_none() {
             return Err(database_not_found(place.database).into());
         }
@@ -187,7 +185,8 @@ impl Applier {
                     self.put_step(txn, place, id.into(), &body, PutMode::Upsert, None, false);
                 let (outcome, warnings) = done?.without_warnings();
                 let Outcome::Written { id, revision, created } = outcome else {
-                    return Err(damaged());
+                    let message = format!("unexpected outcome {outcome:?}");
+                    return Err(StorageError::Failed(message).into());
                 };
                 Ok(Wrote {
                     matched: u64::from(!created),

@@ -10,7 +10,7 @@ use super::index::stats::IndexStats;
 use super::index::{Index, IndexEntry, IndexId};
 use super::version::Retention;
 use crate::storage::env::Result;
-use crate::storage::keys::CollectionId;
+use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, StorageError, Table};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,8 @@ fn number<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 
 /// The entry of a database.
 pub fn database(read: &impl Read, name: &str) -> Result<Option<DatabaseEntry>> {
-    stored(read, Table::Catalog, &database_key(name))
+    let key = database_key(name);
+    if key.len() > KEY_BYTES_MAX { Ok(None) } else { stored(read, Table::Catalog, &key) }
 }
 
 /// The number of a collection.
@@ -64,6 +65,9 @@ pub fn collection(
     collection: &str,
 ) -> Result<Option<CollectionId>> {
     let key = collection_key(database, collection);
+    if key.len() > KEY_BYTES_MAX {
+        return Ok(None);
+    }
     let Some(bytes) = read.get(Table::Catalog, &key)? else {
         return Ok(None);
     };

@@ -6,6 +6,7 @@
 //! same on every node and a feed goes on at another node where it stopped.
 
 use super::apply::{Applied, Applier, Place};
+use super::budget::UPKEEP_BYTES;
 use super::catalog;
 use super::command::Outcome;
 use super::document::Revision;
@@ -240,7 +241,7 @@ impl Applier {
         bytes_max: u64,
         rows: usize,
     ) -> Applied {
-        let mut worked = 0;
+        let (mut worked, mut removed) = (0, 0);
         while worked < rows && self.numbers.changes.bytes > bytes_max {
             let oldest = {
                 let mut rows = txn.range(Table::Changes, &[0], &[0xff])?;
@@ -252,7 +253,11 @@ impl Applier {
                     }
                 }
             };
+            if removed > UPKEEP_BYTES {
+                return Ok(Ok(Outcome::Paused(worked as u64)));
+            }
             let (key, bytes) = oldest;
+            removed += bytes;
             txn.delete(Table::Changes, &key)?;
             let totals = &mut self.numbers.changes;
             totals.bytes = totals.bytes.saturating_sub(bytes);

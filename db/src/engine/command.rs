@@ -4,6 +4,7 @@
 //! fields are only ever added at the end.
 
 use super::batch::Batch;
+use super::budget::WRITTEN_MAX;
 use super::catalog;
 use super::index::{IndexId, IndexSpec};
 use super::system::{TokenDocument, UserDocument};
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::storage::{Read, StorageError};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{NodeRole, NodeStatus};
+use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -522,26 +524,12 @@ pub struct Wrote {
 impl Command {
     /// Whether the command needs a log entry of its own.
     pub fn alone(&self) -> bool {
-        matches!(self, Command::ClusterRegister { .. } | Command::InitCluster { .. })
+        self.describe().class.alone
     }
-}
 
-impl Command {
     /// Whether applying it may need more space on the disk.
     pub fn grows(&self) -> bool {
-        match self {
-            Command::Put { .. }
-            | Command::CreateIndex { .. }
-            | Command::BuildIndex { .. }
-            | Command::Commit(_)
-            | Command::Batch(_)
-            | Command::Restore { .. } => true,
-            Command::Write(write) => {
-                let deletes = |operation: &Operation| matches!(operation, Operation::Delete { .. });
-                !write.operations.iter().all(deletes)
-            }
-            _ => false,
-        }
+        self.describe().class.grows
     }
 
     /// Bytes of free space that applying it may need at once. What rewrites many documents
@@ -549,36 +537,25 @@ impl Command {
     pub fn space_needed(&self, read: &impl Read) -> Result<u64, StorageError> {
         // Beside the documents themselves their former forms are written, twice at most.
         const COPIES: u64 = 5;
-        let own = self.bytes() as u64;
-        let written = match self {
-            Command::Write(write) if write.operations.iter().any(Operation::is_many) => {
-                catalog::bytes_of(read, &write.database, &write.collection)?
+        let known = self.describe();
+        if !known.class.grows {
+            return Ok(0);
+        }
+        let mut bytes = self.bytes() as u64;
+        if known.class.alone && known.class.in_transaction {
+            for touched in &known.touches {
+                if let Some(collection) = touched.collection {
+                    bytes += catalog::bytes_of(read, touched.database, collection)?;
+                }
             }
-            Command::Batch(batch) => {
-                let steps = batch.operations().filter(|(_, operation)| operation.is_many());
-                let bytes = steps
-                    .map(|(place, _)| catalog::bytes_of(read, &place.database, &place.collection));
-                own + bytes.sum::<Result<u64, StorageError>>()?
-            }
-            Command::Write(_) | Command::Commit(_) => own,
-            _ => 0,
-        };
-        Ok(written * COPIES)
+        }
+        Ok(bytes.min(WRITTEN_MAX) * COPIES)
     }
 
-    /// Its size in the log, roughly, in bytes.
+    /// Its size in the log, in bytes.
     pub fn bytes(&self) -> usize {
-        const FRAME: usize = 64;
-        FRAME
-            + match self {
-                Command::Put { body, .. } => body.len(),
-                Command::Write(write) => write.operations.iter().map(Operation::bytes).sum(),
-                Command::SetSchema { schema, .. } => schema.as_ref().map_or(0, String::len),
-                Command::Commit(commit) => commit.bytes(),
-                Command::Batch(batch) => batch.bytes(),
-                Command::TrimVersions { keys, .. } => keys.iter().map(Vec::len).sum(),
-                _ => 0,
-            }
+        // Counting bytes cannot fail.
+        postcard::serialize_with_flavor(self, Size::default()).unwrap_or(usize::MAX)
     }
 }
 
@@ -586,24 +563,6 @@ impl Operation {
     /// Whether it may change any number of documents.
     pub(super) fn is_many(&self) -> bool {
         matches!(self, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        let select = |select: &Select| match select {
-            Select::Id { .. } => 0,
-            Select::Filter { filter, .. } => filter.len(),
-        };
-        match self {
-            Operation::Insert { body, .. } => body.len(),
-            Operation::Delete { select: which, .. } => select(which),
-            Operation::Change { select: which, change, .. } => {
-                select(which)
-                    + match change {
-                        Change::Update { update, .. } => update.len(),
-                        Change::Merge(text) | Change::Replace(text) => text.len(),
-                    }
-            }
-        }
     }
 }
 
@@ -680,6 +639,9 @@ pub enum Outcome {
         /// The warnings.
         warnings: Vec<String>,
     },
+    /// As [`Outcome::Worked`], where the step ended before its number of documents or rows,
+    /// because they were large: there is more.
+    Paused(u64),
 }
 
 impl Outcome {

@@ -5,6 +5,9 @@
 //! A field may be a path. A path through arrays is followed into every item, so that
 //! `lines.price` is checked in each line; a list without items breaks no rule. Collections whose
 //! names begin with `_` belong to the system and are never checked.
+//!
+//! Both sides of a reference have an index. A reference is in force when these are ready, and not
+//! before: without them each write would look through a collection.
 
 use crate::engine::query::context::At;
 use crate::engine::query::path::Path;
@@ -12,11 +15,17 @@ use crate::engine::value::{Object, Value, number};
 use crate::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 /// What `type` may be, for messages.
 const TYPES: &str = "validation, not_null, not_empty, non_negative, min_value, max_value, range \
                      or referenced";
+
+/// Rules of a database.
+pub const RULES_MAX: usize = 1_000;
+/// Bytes of the documents of a database's `_rules`.
+pub const RULES_BYTES_MAX: u64 = 256 * 1024;
 
 /// Characters of a value that a violation shows.
 const SHOWN_MAX: usize = 120;
@@ -88,10 +97,13 @@ pub trait References {
     /// # Errors
     /// What the look-up fails with.
     fn exists(&self, collection: &str, field: &Path, value: &Value) -> Result<bool>;
+
+    /// Whether a reference is in force: the indexes of both sides are ready.
+    fn in_force(&self, reference: &Reference) -> bool;
 }
 
 /// A field whose values must exist in a field of a collection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// The collection whose documents refer.
     pub collection: String,
@@ -106,6 +118,15 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// The collections and fields that need an index.
+    pub fn sides(&self) -> [(&str, &Path); 3] {
+        [
+            (&*self.collection, &self.field),
+            (&*self.collection, &self.inner_field),
+            (&*self.target, &self.target_field),
+        ]
+    }
+
     /// The values that a document refers to: each item of an array, of an object its field that
     /// is named as the field referred to. `null` refers to nothing.
     pub fn values<'v>(&self, document: &'v Value) -> Vec<&'v Value> {
@@ -150,13 +171,13 @@ impl Reference {
 }
 
 /// One rule of one field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Rule {
     field: Path,
     test: Test,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Test {
     NotNull,
     NotEmpty,
@@ -164,13 +185,60 @@ enum Test {
     Min(Value),
     Max(Value),
     Range(Value, Value),
-    Referenced(Box<Reference>),
+    Referenced(Arc<Reference>),
 }
 
 /// The rules of a database, by collection.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     collections: BTreeMap<String, Vec<Rule>>,
+    /// The references to each collection.
+    references: BTreeMap<String, Vec<Arc<Reference>>>,
+    known: HashSet<(String, Rule)>,
+}
+
+/// The rules of some databases, each with the state of `_rules` that it was compiled from.
+#[derive(Default)]
+pub struct CompiledRules(HashMap<String, (RulesState, Arc<Rules>)>);
+
+/// What changes with every change of a database's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RulesState {
+    /// Number of the collection.
+    pub collection: u32,
+    /// Log index of its last change.
+    pub changed: u64,
+    /// Bytes of its documents.
+    pub bytes: u64,
+}
+
+/// Databases whose rules are kept compiled.
+const COMPILED_MAX: usize = 64;
+
+impl CompiledRules {
+    /// The rules of a database, if they were compiled from this state.
+    pub fn get(&self, database: &str, state: RulesState) -> Option<Arc<Rules>> {
+        let known = self.0.get(database).filter(|(known, _)| *known == state);
+        known.map(|(_, rules)| rules.clone())
+    }
+
+    /// Keeps the rules of a database.
+    pub fn insert(&mut self, database: &str, state: RulesState, rules: Arc<Rules>) {
+        if self.0.len() >= COMPILED_MAX {
+            self.0.clear();
+        }
+        self.0.insert(database.to_owned(), (state, rules));
+    }
+
+    /// Forgets the rules of a database.
+    pub fn remove(&mut self, database: &str) {
+        self.0.remove(database);
+    }
+
+    /// Forgets what was changed by a log entry or later.
+    pub fn forget_since(&mut self, index: u64) {
+        self.0.retain(|_, (state, _)| state.changed < index);
+    }
 }
 
 impl Rules {
@@ -227,10 +295,29 @@ impl Rules {
     }
 
     fn add(&mut self, collection: &str, rule: Rule) {
-        let rules = self.collections.entry(collection.to_owned()).or_default();
-        if !rules.contains(&rule) {
-            rules.push(rule);
+        if !self.known.insert((collection.to_owned(), rule.clone())) {
+            return;
         }
+        if let Test::Referenced(reference) = &rule.test {
+            let to = self.references.entry(reference.target.clone()).or_default();
+            to.push(reference.clone());
+        }
+        self.collections.entry(collection.to_owned()).or_default().push(rule);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// How many there are for a collection.
+    pub fn len_of(&self, collection: &str) -> usize {
+        self.of(collection).len()
     }
 
     /// Checks a document that is about to be stored in the collection; one violation for each
@@ -247,7 +334,10 @@ impl Rules {
         let mut violations = Vec::new();
         for rule in self.of(collection) {
             let broken = match &rule.test {
-                Test::Referenced(reference) => reference.dangling(document, references)?.map(Some),
+                Test::Referenced(reference) => match references.in_force(reference) {
+                    true => reference.dangling(document, references)?.map(Some),
+                    false => None,
+                },
                 test => first_broken(test, &rule.field, document),
             };
             if let Some(found) = broken {
@@ -265,9 +355,14 @@ impl Rules {
     }
 
     /// Every reference, so that both of its sides can have an index.
-    pub fn referenced(&self) -> impl Iterator<Item = &Reference> {
-        self.collections.values().flatten().filter_map(|rule| match &rule.test {
-            Test::Referenced(reference) => Some(&**reference),
+    pub fn referenced(&self) -> impl Iterator<Item = &Arc<Reference>> {
+        self.references.values().flatten()
+    }
+
+    /// The references of a collection's documents.
+    pub fn references_of(&self, collection: &str) -> impl Iterator<Item = &Arc<Reference>> {
+        self.of(collection).iter().filter_map(|rule| match &rule.test {
+            Test::Referenced(reference) => Some(reference),
             _ => None,
         })
     }
@@ -275,8 +370,8 @@ impl Rules {
     /// The references to a collection: before one of its documents is deleted, or changed in the
     /// field referred to, no document may refer to it through [`Reference::field`] or
     /// [`Reference::inner_field`].
-    pub fn referencing(&self, collection: &str) -> impl Iterator<Item = &Reference> {
-        self.referenced().filter(move |reference| reference.target == collection)
+    pub fn referencing(&self, collection: &str) -> impl Iterator<Item = &Arc<Reference>> {
+        self.references.get(collection).into_iter().flatten()
     }
 
     fn of(&self, collection: &str) -> &[Rule] {
@@ -375,7 +470,7 @@ fn parse_test(collection: &str, field: &Path, rule: &Object, at: At<'_>) -> Resu
         Some("range") => parse_range(value, at_value),
         Some("referenced") => {
             let reference = parse_reference(collection, field, rule, at)?;
-            Ok(Test::Referenced(Box::new(reference)))
+            Ok(Test::Referenced(Arc::new(reference)))
         }
         Some(name) => simple_test(name).ok_or_else(|| {
             at_type.invalid(format!("must be {TYPES}, not {:?}", shortened(name.to_owned())))

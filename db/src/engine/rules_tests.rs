@@ -17,6 +17,10 @@ impl References for Teams {
     fn exists(&self, collection: &str, field: &Path, value: &Value) -> Result<bool> {
         Ok(collection == "teams" && field.as_str() == "_id" && *value == Value::Int(1))
     }
+
+    fn in_force(&self, _: &Reference) -> bool {
+        true
+    }
 }
 
 fn broken(rule: &str, document: &str) -> String {
@@ -151,8 +155,8 @@ fn references_are_known_from_both_sides() {
             "rooms": [{"t": {"type": "referenced", "collectionreferenced": "teams", "externalfield": "_id"}}]}"#,
     )
     .unwrap();
-    let names = |reference: &Reference| {
-        let Reference { collection, field, inner_field, target, target_field } = reference;
+    let names = |reference: &std::sync::Arc<Reference>| {
+        let Reference { collection, field, inner_field, target, target_field } = &**reference;
         let paths = [field, inner_field, target_field].map(Path::as_str).join(" ");
         format!("{collection} {target} {paths}")
     };
@@ -189,6 +193,10 @@ fn a_failed_look_up_is_no_violation() {
     impl References for Broken {
         fn exists(&self, _: &str, _: &Path, _: &Value) -> Result<bool> {
             Err(Error::new(Kind::Internal, "damaged"))
+        }
+
+        fn in_force(&self, _: &Reference) -> bool {
+            true
         }
     }
     let rule = r#"{"c": [{"a": {"type": "referenced", "collectionreferenced": "b", "externalfield": "_id"}}]}"#;

@@ -8,11 +8,13 @@
 //! concurrency control*, 1981: backward validation.)
 
 use super::apply::{Applied, Applier, COLLECTION_KEY, INDEX_KEY, Place};
+use super::budget;
 use super::catalog::{self, Collection};
-use super::command::{Answer, Command, Outcome, Proposal};
+use super::check::unreadable;
+use super::command::{Answer, Outcome, Proposal};
 use super::document;
 use super::index::{Entry, IndexEntry, IndexId};
-use super::write::{Step, damaged, find, settle};
+use super::write::{Step, find, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
@@ -29,7 +31,7 @@ const ROWS_MAX: usize = 2_000;
 
 /// Bytes of what is there that a transaction or batch may overwrite: they are kept in memory
 /// until it is known that all of it is possible.
-const OVERWRITTEN_MAX: usize = 256 << 20;
+const OVERWRITTEN_MAX: usize = 64 << 20;
 
 /// The error for what would overwrite more than [`OVERWRITTEN_MAX`].
 pub(super) fn too_much() -> Error {
@@ -85,14 +87,6 @@ pub struct FinalWrite {
     pub body: Option<String>,
 }
 
-impl Commit {
-    pub(super) fn bytes(&self) -> usize {
-        let body = |write: &FinalWrite| write.body.as_ref().map_or(0, String::len);
-        let writes: usize = self.writes.iter().map(|(_, write)| 64 + body(write)).sum();
-        writes + self.reads.len() * 64
-    }
-}
-
 /// An open transaction.
 pub struct Transaction {
     overlay: Overlay,
@@ -145,12 +139,7 @@ impl Transaction {
     /// `transaction_too_large`. Then nothing of it stays.
     pub fn execute(&mut self, proposal: Proposal) -> Result<Answer> {
         let refused = |error| Ok(Answer { result: Err(error), repeats: None });
-        let command = &proposal.command;
-        let documents = matches!(
-            command,
-            Command::Put { .. } | Command::Delete { .. } | Command::Write(_) | Command::Batch(_)
-        );
-        if !documents {
+        if !proposal.command.describe().class.in_transaction {
             let error = Error::new(Kind::NotInTransaction, "this is not possible in a transaction")
                 .hint("only documents can be read and written in it; do the rest outside");
             return refused(error);
@@ -164,7 +153,7 @@ impl Transaction {
         if written > self.bytes_max {
             drop(txn);
             self.applier.numbers = numbers;
-            self.applier.forget();
+            self.applier.forget_all();
             let message = format!(
                 "the transaction would hold {written} bytes, {} are allowed",
                 self.bytes_max
@@ -297,6 +286,9 @@ impl Applier {
         if let Some(changed) = changed {
             return Ok(Err(conflict(txn, changed)?));
         }
+        if let Err(error) = self.context(0).work(commit.reads.len() as u64 * budget::LOOK_UP) {
+            return Ok(Err(error));
+        }
         // Rules and schemas were checked at each call, and what they were checked against is
         // unchanged. Now the documents come in another order.
         self.checked = true;
@@ -310,7 +302,9 @@ impl Applier {
 
     fn write_final(&mut self, txn: &mut WriteTxn<'_>, commit: &Commit) -> Step<Outcome> {
         let place = |number: u32| {
-            let (database, collection) = commit.places.get(number as usize).ok_or_else(damaged)?;
+            let place = commit.places.get(number as usize);
+            let (database, collection) =
+                place.ok_or_else(|| unreadable("a place of the transaction"))?;
             Step::Ok(Place { database, collection })
         };
         // A unique value may go from one document of the transaction to another: none of them

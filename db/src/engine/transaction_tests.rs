@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::Command;
 use crate::engine::batch::{Batch, BatchStep, Namespace};
 use crate::engine::command::CommandResult;
 use crate::engine::command::{

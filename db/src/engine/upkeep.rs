@@ -7,25 +7,33 @@
 use super::apply::{
     Applied, Applier, Effect, Place, collection_not_found, database_not_found, refuse,
 };
+use super::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use super::catalog::{self, Collection, Garbage};
+use super::check::check_spec;
 use super::command::Outcome;
 use super::document;
 use super::index::keys::DocumentKeys;
 use super::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
-use super::query::context::{Context, Fields};
-use super::rules::Rules;
+use super::query::context::Fields;
+use super::query::path::Path;
+use super::rules::{Rules, RulesState};
 use super::schema::Schema;
 use super::system;
 use super::value::{Class, Value, parse_stored};
-use super::write::{Step, Stop, check_unique, settle};
+use super::write::{Step, Stop, charge_entries, check_unique, finds, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
+use serde_json::json;
 use std::sync::Arc;
 
-/// Documents up to which an index is built by the command that creates it.
+/// Documents up to which an index is built by the command that creates it, if they are small.
 const BUILD_AT_ONCE: u64 = 1_000;
+/// Bytes of such documents.
+const BUILD_AT_ONCE_BYTES: u64 = 4 << 20;
+/// Bytes of rows that one command clears away.
+const CLEAR_BYTES: u64 = 64 << 20;
 
 impl Applier {
     pub(super) fn create_index(
@@ -37,7 +45,11 @@ impl Applier {
         if catalog::database(txn, place.database)?.is_none() {
             return Ok(Err(database_not_found(place.database)));
         }
+        if let Err(error) = check_spec(&spec) {
+            return Ok(Err(error));
+        }
         let step = self.all_or_nothing(txn, true, |this, txn| {
+            this.context(0).work(budget::NESTED + budget::CATALOG)?;
             let collection = this.ensure_collection(txn, place.database, place.collection)?;
             if let Some(known) = known_index(&collection, &spec)? {
                 return Ok(Outcome::Index { name: known, created: false });
@@ -47,11 +59,18 @@ impl Applier {
             let name = spec.name.clone();
             let state = IndexState::Building { after: None, done: 0 };
             this.put_index(txn, collection.id, &IndexEntry { id, spec, state, multikey: false })?;
-            if this.totals(txn, collection.id)?.documents > BUILD_AT_ONCE {
+            let totals = *this.totals(txn, collection.id)?;
+            let few = totals.documents <= BUILD_AT_ONCE && totals.bytes <= BUILD_AT_ONCE_BYTES;
+            let used = this.context(0).steps();
+            if !few || used > UPKEEP_STEPS {
                 this.effects.push(Effect::Upkeep);
                 return Ok(Outcome::Index { name, created: true });
             }
-            this.build_index(txn, place, id, usize::MAX)?.map_err(Stop::Refused)?;
+            if let Outcome::Paused(_) =
+                this.build_index(txn, place, id, usize::MAX)?.map_err(Stop::Refused)?
+            {
+                this.effects.push(Effect::Upkeep);
+            }
             let built = this.collection(txn, place)?;
             let built = built.as_ref().and_then(|collection| collection.index(&name));
             match built.and_then(|index| index.entry.state.error()) {
@@ -127,17 +146,17 @@ impl Applier {
         index: &Index,
     ) -> Result<()> {
         // The stored entry may be further than the one at hand.
-        let stored = Collection::load(txn, collection)?;
-        match stored.indexes.iter().find(|stored| stored.entry.id == index.entry.id) {
-            Some(stored) if !stored.entry.multikey => {
-                let entry = IndexEntry { multikey: true, ..stored.entry.clone() };
-                self.put_index(txn, collection, &entry)
+        let key = catalog::index_key(collection, index.entry.id);
+        match catalog::stored::<IndexEntry>(txn, Table::Catalog, &key)? {
+            Some(stored) if !stored.multikey => {
+                self.put_index(txn, collection, &IndexEntry { multikey: true, ..stored })
             }
             _ => Ok(()),
         }
     }
 
-    /// Adds the next documents to an index. One that cannot be indexed ends it.
+    /// Adds the next documents to an index, until they are so many or have so many keys and bytes.
+    /// One that cannot be indexed ends it.
     pub(super) fn build_index(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -164,11 +183,18 @@ impl Applier {
         };
         let mut wanted = Fields::default();
         index.fields(&mut wanted);
-        let interrupt = || Ok(());
-        let ctx = Context::new(0, usize::MAX, &interrupt);
-        let mut found = Vec::new();
+        let ctx = self.context(0);
+        let (steps, bytes) = (ctx.steps() + UPKEEP_STEPS, ctx.written() + UPKEEP_BYTES);
+        let kept = ctx.memory_used();
+        let none = DocumentKeys::default();
+        let (mut found, mut read, mut ended) = (Vec::new(), 0, true);
         let range = txn.range(Table::Documents, &start, &keys::collection_end(collection.id))?;
-        for row in range.take(documents) {
+        for row in range {
+            let full = ctx.steps() >= steps || ctx.written() >= bytes || read >= UPKEEP_BYTES;
+            if found.len() >= documents || (full && !found.is_empty()) {
+                ended = false;
+                break;
+            }
             let (key, stored) = row?;
             let document = document::decode(stored)
                 .and_then(|(_, json)| document::parse_wanted(json, &wanted))
@@ -176,17 +202,21 @@ impl Applier {
             let Some((document, id)) = document else {
                 return Err(StorageError::Failed("a stored document cannot be read".into()));
             };
-            found.push((id, index.document_keys(&document, &ctx)));
+            read += stored.len() as u64;
+            let keys = ctx
+                .work(budget::ROW + steps_of(stored.len()))
+                .and_then(|()| index.document_keys(&document, &ctx))
+                .and_then(|keys| charge_entries(&none, &keys, &ctx).map(|()| keys));
+            found.push((id, keys));
         }
+        ctx.release(ctx.memory_used().saturating_sub(kept));
         let worked = found.len() as u64;
         let last = found.last().map(|(id, _)| id.clone());
-        let ended = found.len() < documents;
         // In key order the pages of the index are written one after the other.
         found.sort_by(|(_, a), (_, b)| match (a, b) {
             (Ok(a), Ok(b)) => a.entries.keys().next().cmp(&b.entries.keys().next()),
             (a, b) => b.is_err().cmp(&a.is_err()),
         });
-        let none = DocumentKeys::default();
         let step = found.into_iter().try_for_each(|(id, keys)| {
             let keys = keys?;
             for key in keys.entries.keys() {
@@ -208,7 +238,8 @@ impl Applier {
         if index.entry.spec.sequential {
             self.start_numbers(txn, &collection, &index)?;
         }
-        Ok(Ok(Outcome::Worked(worked)))
+        let paused = !ended && worked < documents as u64;
+        Ok(Ok(if paused { Outcome::Paused(worked) } else { Outcome::Worked(worked) }))
     }
 
     /// Lets a sequential index go on behind the largest number that is there.
@@ -267,8 +298,11 @@ impl Applier {
         let Some(index) = index.filter(|index| index.is_ready()) else {
             return Ok(Ok(Outcome::Worked(0)));
         };
-        let mut deleted = 0;
+        let (ctx, mut deleted) = (self.context(0), 0);
         for key in expired(txn, collection.id, index, time_ms, documents)? {
+            if deleted > 0 && (ctx.steps() > UPKEEP_STEPS || ctx.written() > UPKEEP_BYTES) {
+                return Ok(Ok(Outcome::Paused(deleted)));
+            }
             let Some(id) = keys::document_id(&key) else { continue };
             if let Ok(true) = settle(self.expire_document(txn, place, &collection, &id))? {
                 deleted += 1;
@@ -287,14 +321,23 @@ impl Applier {
             Garbage::Versions(id) => (Table::Versions, id),
         };
         let (start, end) = (keys::collection_start(id), keys::collection_end(id));
-        let mut last = None;
+        let (mut last, mut found, mut bytes) = (None, 0, 0);
         for row in txn.range(table, &start, &end)?.take(rows) {
-            last = Some(row?.0.to_vec());
+            let (key, value) = row?;
+            found += 1;
+            bytes += value.len() as u64;
+            last = Some(key.to_vec());
+            if bytes > CLEAR_BYTES {
+                break;
+            }
         }
         let worked = match last {
             Some(last) => txn.delete_range(table, &start, &keys::successor(last))?,
             None => 0,
         };
+        if bytes > CLEAR_BYTES && found < rows {
+            return Ok(Ok(Outcome::Paused(worked as u64)));
+        }
         if worked < rows {
             txn.delete(Table::Catalog, &catalog::garbage_key(garbage))?;
         }
@@ -342,34 +385,123 @@ impl Applier {
         if let Some(rules) = self.rules.get(database) {
             return Ok(rules.clone());
         }
-        let rules = Arc::new(stored_rules(txn, database)?);
+        let place = Place { database, collection: system::RULES };
+        let rules = match self.collection(txn, place)?.map(|known| known.id) {
+            None => Arc::new(Rules::default()),
+            Some(collection) => {
+                let totals = *self.totals(txn, collection)?;
+                // As if they were compiled now: which replica has them compiled must not count.
+                // What is too much is refused by what comes next.
+                let _ = self.context(0).work(totals.bytes);
+                let state = RulesState { collection, changed: totals.changed, bytes: totals.bytes };
+                match self.compiled.get(database, state) {
+                    Some(rules) => rules,
+                    None => {
+                        let rules = Arc::new(stored_rules(txn, database)?);
+                        self.compiled.insert(database, state, rules.clone());
+                        rules
+                    }
+                }
+            }
+        };
         self.rules.insert(database.to_owned(), rules.clone());
         Ok(rules)
     }
 
-    /// Reads the rules again, and gives both sides of every reference an index: each write to
-    /// either side looks the other one up.
-    pub(super) fn rules_changed(&mut self, txn: &mut WriteTxn<'_>, database: &str) -> Result<()> {
+    /// Forgets rules that were changed.
+    pub(super) fn forget_rules(&mut self, database: &str) {
         self.rules.remove(database);
-        let rules = self.rules(txn, database)?;
-        for reference in rules.referenced() {
-            let sides = [
-                (&reference.collection, &reference.field),
-                (&reference.collection, &reference.inner_field),
-                (&reference.target, &reference.target_field),
-            ];
-            for (collection, field) in sides {
-                if field.as_str() == "_id"
-                    || system::check_name("", collection, usize::MAX).is_err()
-                {
-                    continue;
+        self.compiled.remove(database);
+    }
+
+    /// Gives both sides of every reference in a changed document of `_rules` an index: each write
+    /// to either side looks the other one up. Tells which are not in force yet.
+    pub(super) fn rules_changed(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        document: &[u8],
+    ) -> Step<Vec<String>> {
+        self.forget_rules(database);
+        let document = parse_stored(document).unwrap_or_default();
+        let mut warnings = Vec::new();
+        for reference in Rules::stored([&document]).referenced() {
+            let mut waits = Vec::new();
+            for (collection, field) in reference.sides() {
+                if let Some(reason) = self.index_side(txn, database, collection, field)? {
+                    waits.push(reason);
                 }
-                let spec = IndexSpec::parse(&Value::from(field.as_str()), &Default::default());
-                if let Ok(spec) = spec {
-                    let place = Place { database, collection };
-                    // One that exists with these fields serves as well.
-                    let _ = self.create_index(txn, place, spec)?;
-                }
+            }
+            if !waits.is_empty() {
+                let (collection, field) = (&reference.collection, reference.field.as_str());
+                let message = format!("not in force until {}", waits.join(" and "));
+                let (rule, path) = ("referenced", format!("{collection}.{field}"));
+                warnings.push(json!({"path": path, "rule": rule, "message": message}).to_string());
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Gives a field that a reference needs an index. Tells what is to be waited for.
+    fn index_side(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        collection: &str,
+        field: &Path,
+    ) -> Step<Option<String>> {
+        if field.as_str() == "_id" || system::check_name("", collection, usize::MAX).is_err() {
+            return Ok(None);
+        }
+        let place = Place { database, collection };
+        self.context(0).work(budget::LOOK_UP)?;
+        let known = self.collection(txn, place)?;
+        if known.is_some_and(|known| finds(&known, field).is_some()) {
+            return Ok(None);
+        }
+        let name = format!("{collection}.{}", field.as_str());
+        let spec = IndexSpec::parse(&Value::from(field.as_str()), &Default::default())?;
+        match self.create_index(txn, place, spec)? {
+            // One that exists with these fields and is complete serves as well.
+            Err(error) if error.kind == Kind::IndexConflict => {
+                let known = self.collection(txn, place)?;
+                let index = known.and_then(|known| {
+                    known.indexes.iter().find(|index| index.paths == [field.clone()]).cloned()
+                });
+                return Ok(Some(match index {
+                    Some(index) if index.entry.spec.partial.is_none() => {
+                        format!("the index on {name} is built")
+                    }
+                    _ => format!("{name} has an index of every document ({error})"),
+                }));
+            }
+            Err(error) => {
+                let message = format!("a reference needs an index on {name}: {}", error.message);
+                return Err(Stop::Refused(Error { message, ..error }));
+            }
+            Ok(_) => {}
+        }
+        let known = self.collection(txn, place)?;
+        let ready = known.is_some_and(|known| finds(&known, field).is_some());
+        Ok((!ready).then(|| format!("the index on {name} is built")))
+    }
+
+    /// Gives a collection that has just come to its name the indexes that references need.
+    pub(super) fn index_references(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+    ) -> Result<()> {
+        if place.collection.starts_with('_') {
+            return Ok(());
+        }
+        let rules = self.rules(txn, place.database)?;
+        let references =
+            rules.references_of(place.collection).chain(rules.referencing(place.collection));
+        for (collection, field) in references.flat_map(|reference| reference.sides()) {
+            if collection == place.collection {
+                // Without one the reference is not in force, which is all that can be said here.
+                let _ = settle(self.index_side(txn, place.database, collection, field))?;
             }
         }
         Ok(())

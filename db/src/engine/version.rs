@@ -12,6 +12,7 @@ mod past;
 pub use past::{Moment, Past};
 
 use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};
+use super::budget;
 use super::catalog::{self, Collection, Garbage, Options, Totals, Versions};
 use super::command::{Outcome, Target};
 use super::document::{self, Revision};
@@ -19,7 +20,7 @@ use super::query::context::Context;
 use super::write::{Step, Stored, damaged, duplicate, find, find_target, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
-use crate::storage::keys::{self, CollectionId};
+use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::ChangeKind;
@@ -279,8 +280,14 @@ fn space_range(space: CollectionId) -> (Vec<u8>, Vec<u8>) {
 /// Key of a record.
 pub type Key = Vec<u8>;
 
-/// The keys of records that were made before a time, up to a number of them, and where to go
-/// on: the leader looks for them, and proposes that they are removed.
+/// Records that one write of their document removes at most.
+const FORGET_AT_ONCE: usize = 100;
+/// Records that one command removes, and their bytes.
+const FORGET_KEYS: usize = 2_000;
+const FORGET_BYTES: usize = 16 << 20;
+
+/// The keys of records that were made before a time, up to a number of them and a number of
+/// bytes, and where to go on: the leader looks for them, and proposes that they are removed.
 pub fn older_than(
     read: &impl Read,
     versions: &Versions,
@@ -289,14 +296,15 @@ pub fn older_than(
     rows: usize,
 ) -> Result<(Vec<Key>, Option<Key>)> {
     let (start, end) = space_range(versions.space);
-    let mut old = Vec::new();
+    let (mut old, mut bytes) = (Vec::new(), 0);
     let found = read.range(Table::Versions, &from.unwrap_or(start), &end)?;
     for (seen, row) in found.enumerate() {
         let (key, value) = row?;
-        if seen == rows {
+        if seen == rows || old.len() == FORGET_KEYS || bytes > FORGET_BYTES {
             return Ok((old, Some(key.to_vec())));
         }
         if decode(key, value)?.head.time_ms < time_ms {
+            bytes += value.len();
             old.push(key.to_vec());
         }
     }
@@ -337,7 +345,10 @@ impl Applier {
         totals.versions += 1;
         totals.version_bytes += value.len() as u64;
         let Some(changes) = versions.retention.changes else { return Ok(()) };
-        loop {
+        // Usually one. When fewer are kept than before, the next writes remove the others.
+        for _ in 0..FORGET_AT_ONCE {
+            // The document is checked already: what is too much is refused by what comes next.
+            let _ = self.context(0).work(budget::ENTRY);
             let oldest = {
                 let mut rows = txn.range(Table::Versions, &prefix, &last_key(&prefix))?;
                 let Some(row) = rows.next() else { return Ok(()) };
@@ -349,6 +360,7 @@ impl Applier {
             };
             self.forget_record(txn, collection.id, &oldest)?;
         }
+        Ok(())
     }
 
     fn forget_record(
@@ -385,7 +397,8 @@ impl Applier {
         };
         let own = versions.space.to_be_bytes();
         // The collection may have been dropped and made again since the keys were looked up.
-        for key in keys.iter().filter(|key| key.starts_with(&own)) {
+        let own = keys.iter().filter(|key| key.starts_with(&own) && key.len() <= KEY_BYTES_MAX);
+        for key in own {
             self.forget_record(txn, collection.id, key)?;
         }
         Ok(Ok(Outcome::Worked(keys.len() as u64)))

@@ -472,6 +472,10 @@ pub struct ValidateReply {
     pub invalid: Vec<InvalidDocument>,
     /// How many there are.
     pub invalid_count: u64,
+    /// References of the collection that are not checked yet, because an index they need is being
+    /// built: `people.team`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_in_force: Vec<String>,
 }
 
 /// A document that breaks rules or schema.

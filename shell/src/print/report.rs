@@ -90,6 +90,9 @@ pub(crate) fn validated(reply: &ValidateReply, format: Format) -> Output {
     if (reply.invalid.len() as u64) < reply.invalid_count {
         text += &format!("\nThe first {} invalid documents are shown.\n", reply.invalid.len());
     }
+    for reference in &reply.not_in_force {
+        text += &format!("\nThe rule of {reference} waits for its indexes to be built.\n");
+    }
     Output::Report { text, answer: json!(reply) }
 }
 

@@ -1,10 +1,26 @@
 //! The keys under which an index holds a document.
 
 use super::encode::{self, EMPTY_ARRAY, Kept};
+use crate::engine::budget::steps_of;
+use crate::engine::query::context::Context;
 use crate::engine::query::path::{Path, PathStep};
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
+use crate::storage::keys::KEY_BYTES_MAX;
 use std::collections::BTreeMap;
+
+/// What a key takes in memory beside its bytes, roughly.
+const KEY_MEMORY: usize = 128;
+
+/// The error for a value that makes a key which the storage does not take.
+pub fn too_long(names: &str, bytes: usize) -> Error {
+    let message = format!(
+        "the value of {names} is too long for an index: its key has {bytes} bytes, \
+         {KEY_BYTES_MAX} are possible"
+    );
+    Error::new(Kind::NotIndexable, message)
+        .hint("shorten the value, drop the index, or index a shorter field")
+}
 
 /// Keys that one document may have in one index.
 const KEYS_MAX: usize = 10_000;
@@ -42,29 +58,37 @@ struct Cursor<'v> {
 /// An array on the way gives one key for each item, as MongoDB's multikey indexes have it.
 ///
 /// # Errors
-/// `not_indexable` when two different arrays meet, or a document has too many keys.
+/// `not_indexable` when two different arrays meet, a document has too many keys, or a key is too
+/// long; `query_too_large`.
 pub fn document_keys(
     document: &Value,
     paths: &[Path],
     descending: &[bool],
     sparse: bool,
+    ctx: &Context<'_>,
 ) -> Result<DocumentKeys> {
-    let mut keys = DocumentKeys::default();
+    let keys = DocumentKeys::default();
+    let mut found = Found { keys, paths, descending, sparse, ctx };
     let cursors = paths
         .iter()
         .map(|path| Cursor { value: Some(document), steps: path.steps(), item: false })
         .collect();
-    expand(cursors, paths, descending, sparse, &mut keys)?;
-    Ok(keys)
+    expand(cursors, &mut found)?;
+    Ok(found.keys)
 }
 
-fn expand<'v>(
-    mut cursors: Vec<Cursor<'v>>,
-    paths: &[Path],
-    descending: &[bool],
+/// What was found so far, and what is looked for.
+struct Found<'f> {
+    keys: DocumentKeys,
+    paths: &'f [Path],
+    descending: &'f [bool],
     sparse: bool,
-    keys: &mut DocumentKeys,
-) -> Result<()> {
+    ctx: &'f Context<'f>,
+}
+
+fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut Found<'_>) -> Result<()> {
+    // `a.0` is followed in two ways, so there may be far more ways than values.
+    found.ctx.work(1 + cursors.len() as u64)?;
     for cursor in &mut cursors {
         while let ([step, rest @ ..], Some(value @ (Value::Object(_) | Value::Null))) =
             (cursor.steps, cursor.value)
@@ -79,18 +103,18 @@ fn expand<'v>(
     });
     let mut arrays = arrays.collect::<Vec<_>>().into_iter();
     let Some((first, items)) = arrays.next() else {
-        return add(&cursors, descending, sparse, keys);
+        return add(&cursors, found);
     };
     if let Some((other, _)) = arrays.find(|(_, other)| !std::ptr::eq(*other, items)) {
         let message = format!(
             "{} and {} are both arrays; one document may have one array in a compound index",
-            paths[first].as_str(),
-            paths[other].as_str()
+            found.paths[first].as_str(),
+            found.paths[other].as_str()
         );
         return Err(Error::new(Kind::NotIndexable, message)
             .hint("index the two fields separately, or keep one of them as a plain value"));
     }
-    keys.multikey = true;
+    found.keys.multikey = true;
     let inside = |cursor: &Cursor<'v>| match cursor.value {
         Some(Value::Array(other)) => {
             std::ptr::eq(other, items) && !(cursor.item && cursor.steps.is_empty())
@@ -103,7 +127,7 @@ fn expand<'v>(
             true => Cursor { value: None, steps: &[], item: false },
             false => *cursor,
         };
-        return expand(cursors.iter().map(empty).collect(), paths, descending, sparse, keys);
+        return expand(cursors.iter().map(empty).collect(), found);
     }
     for (index, item) in items.iter().enumerate() {
         let enter = |cursor: &Cursor<'v>| match inside(cursor) {
@@ -127,30 +151,26 @@ fn expand<'v>(
             });
             each.collect::<Vec<_>>()
         };
-        expand(entered(false), paths, descending, sparse, keys)?;
+        expand(entered(false), found)?;
         // `a.0` means the first item as well as the field "0" of the items.
         if cursors.iter().any(|cursor| positional(cursor).is_some()) {
-            expand(entered(true), paths, descending, sparse, keys)?;
+            expand(entered(true), found)?;
         }
     }
     Ok(())
 }
 
-fn add(
-    cursors: &[Cursor<'_>],
-    descending: &[bool],
-    sparse: bool,
-    keys: &mut DocumentKeys,
-) -> Result<()> {
+fn add(cursors: &[Cursor<'_>], found: &mut Found<'_>) -> Result<()> {
+    let Found { keys, paths, descending, sparse, ctx } = found;
     // What still has steps to go stands at a plain value, so the field is missing.
     let values = cursors.iter().map(|cursor| cursor.value.filter(|_| cursor.steps.is_empty()));
     let values: Vec<_> = values.collect();
-    if sparse && values.iter().all(Option::is_none) {
+    if *sparse && values.iter().all(Option::is_none) {
         return Ok(());
     }
     let mut key = Vec::with_capacity(16 * values.len());
     let mut ends = Vec::with_capacity(values.len());
-    for ((value, cursor), descending) in values.iter().zip(cursors).zip(descending) {
+    for ((value, cursor), descending) in values.iter().zip(cursors).zip(*descending) {
         let start = key.len();
         match value {
             Some(Value::Array(items)) if items.is_empty() && cursor.item => key.push(EMPTY_ARRAY),
@@ -160,8 +180,14 @@ fn add(
         if *descending {
             encode::reverse(&mut key[start..]);
         }
+        if key.len() > KEY_BYTES_MAX {
+            let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
+            return Err(too_long(&names, key.len()));
+        }
         ends.push(u16::try_from(key.len()).unwrap_or(u16::MAX));
     }
+    ctx.work(steps_of(key.len()))?;
+    ctx.charge(KEY_MEMORY + key.len(), "the keys of documents in an index")?;
     let kept = values.iter().map(|value| Kept::of(*value)).collect();
     keys.entries.entry(key).or_insert(EntryInfo { ends, kept });
     if keys.entries.len() > KEYS_MAX {

@@ -19,8 +19,12 @@ fn path(text: &str) -> Path {
     Path::parse(text, At::root("keys")).unwrap()
 }
 
+fn unbounded() -> Context<'static> {
+    Context::of(Default::default(), 0)
+}
+
 fn keys_of(document: &Value, paths: &[Path], descending: &[bool], sparse: bool) -> DocumentKeys {
-    document_keys(document, paths, descending, sparse).unwrap()
+    document_keys(document, paths, descending, sparse, &unbounded()).unwrap()
 }
 
 /// The one key of a document without arrays.
@@ -138,7 +142,7 @@ proptest! {
     ) {
         let paths: Vec<_> = texts.iter().map(|text| path(text)).collect();
         let descending = &descending[..paths.len()];
-        match document_keys(&document, &paths, descending, false) {
+        match document_keys(&document, &paths, descending, false, &unbounded()) {
             Ok(keys) => {
                 for (field, path) in paths.iter().enumerate() {
                     let (path, turn) = (std::slice::from_ref(path), &descending[field..=field]);

@@ -280,7 +280,8 @@ impl Index {
         {
             return Ok(keys::DocumentKeys::default());
         }
-        keys::document_keys(document, &self.paths, &self.descending, self.entry.spec.sparse)
+        let sparse = self.entry.spec.sparse;
+        keys::document_keys(document, &self.paths, &self.descending, sparse, ctx)
     }
 
     /// The key of an entry.
@@ -292,14 +293,8 @@ impl Index {
         key.extend_from_slice(values);
         self.push_id(&mut key, id);
         if key.len() > KEY_BYTES_MAX {
-            let message = format!(
-                "the value of {} is too long for the index {:?}: its key has {} bytes, {KEY_BYTES_MAX} are possible",
-                self.paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", "),
-                self.entry.spec.name,
-                key.len()
-            );
-            return Err(Error::new(Kind::NotIndexable, message)
-                .hint("shorten the value, drop the index, or index a shorter field")
+            let names = self.paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
+            return Err(keys::too_long(&names, key.len())
                 .details(serde_json::json!({"index": self.entry.spec.name, "document": id})));
         }
         Ok(key)

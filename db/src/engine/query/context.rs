@@ -2,9 +2,11 @@
 //! it reads.
 
 use crate::error::{Error, Kind, Result};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// Where a part of a query stands, for error messages: `filter.$and[0].age`.
 #[derive(Clone, Copy)]
@@ -61,14 +63,39 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// What an execution may use and has used: steps, bytes kept in memory, bytes written. Shared by
+/// the contexts of one command.
+#[derive(Debug)]
+pub struct Budget {
+    steps_max: u64,
+    memory_max: usize,
+    written_max: u64,
+    // Atomic only so that they may move to another thread: one thread at a time counts.
+    steps: AtomicU64,
+    memory: AtomicUsize,
+    written: AtomicU64,
+}
+
+impl Budget {
+    /// A budget with these bounds.
+    pub fn new(steps_max: u64, memory_max: usize, written_max: u64) -> Budget {
+        let (steps, memory, written) = Default::default();
+        Budget { steps_max, memory_max, written_max, steps, memory, written }
+    }
+}
+
+impl Default for Budget {
+    /// Without bounds.
+    fn default() -> Budget {
+        Budget::new(u64::MAX, usize::MAX, u64::MAX)
+    }
+}
+
 /// What an execution may use, and when it must end.
 pub struct Context<'a> {
     /// The time that the query sees as now, in milliseconds since 1970.
     pub now_ms: i64,
-    memory_max: usize,
-    memory_used: Cell<usize>,
-    steps: Cell<u64>,
-    steps_max: u64,
+    budget: Arc<Budget>,
     interrupt: &'a dyn Fn() -> Result<()>,
 }
 
@@ -78,23 +105,24 @@ const STEPS: u64 = 256;
 impl<'a> Context<'a> {
     /// Bounds of an execution; `interrupt` is asked now and then, and its error ends the query.
     pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
-        let (memory_used, steps) = (Cell::new(0), Cell::new(0));
-        Context { now_ms, memory_max, memory_used, steps, steps_max: u64::MAX, interrupt }
+        let budget = Arc::new(Budget::new(u64::MAX, memory_max, u64::MAX));
+        Context { now_ms, budget, interrupt }
     }
 
     /// With a bound on its steps: where the clock must not decide, as when a command is applied.
     pub fn steps_max(self, steps_max: u64) -> Self {
-        Context { steps_max, ..self }
+        let Budget { memory_max, written_max, .. } = *self.budget;
+        Context { budget: Arc::new(Budget::new(steps_max, memory_max, written_max)), ..self }
     }
 
     /// The steps that were counted.
     pub fn steps(&self) -> u64 {
-        self.steps.get()
+        self.budget.steps.load(Relaxed)
     }
 
     /// Whether it has ended because it took too many steps.
     pub fn is_worn_out(&self) -> bool {
-        self.steps() > self.steps_max
+        self.steps() > self.budget.steps_max
     }
 
     /// Counts one document or item of work.
@@ -112,7 +140,7 @@ impl<'a> Context<'a> {
     pub fn work(&self, count: u64) -> Result<()> {
         let before = self.steps();
         let steps = before.saturating_add(count);
-        self.steps.set(steps);
+        self.budget.steps.store(steps, Relaxed);
         if self.is_worn_out() {
             let message = "this takes more steps of work than one write may (WriteStepsMax)";
             return Err(Error::new(Kind::QueryTooLarge, message).hint(
@@ -127,20 +155,59 @@ impl<'a> Context<'a> {
     /// # Errors
     /// `query_too_large` when the bound is passed.
     pub fn charge(&self, bytes: usize, what: &str) -> Result<()> {
-        let used = self.memory_used.get().saturating_add(bytes);
-        if used > self.memory_max {
-            let message = format!("{what} needs more than {} bytes of memory", self.memory_max);
+        let used = self.memory_used().saturating_add(bytes);
+        let most = self.budget.memory_max;
+        if used > most {
+            let message = format!("{what} needs more than {most} bytes of memory");
             return Err(Error::new(Kind::QueryTooLarge, message)
                 .hint("let the query keep less: filter earlier, set a limit, or add an index"));
         }
-        self.memory_used.set(used);
+        self.budget.memory.store(used, Relaxed);
         Ok(())
+    }
+
+    /// Bytes that are counted as kept.
+    pub fn memory_used(&self) -> usize {
+        self.budget.memory.load(Relaxed)
     }
 
     /// Gives back what was counted.
     pub fn release(&self, bytes: usize) {
-        self.memory_used.set(self.memory_used.get().saturating_sub(bytes));
+        self.budget.memory.store(self.memory_used().saturating_sub(bytes), Relaxed);
     }
+
+    /// Counts bytes of rows that are about to be written: they are in memory until the
+    /// transaction commits, so they are never given back.
+    ///
+    /// # Errors
+    /// `query_too_large` when the bound is passed.
+    pub fn write(&self, bytes: u64) -> Result<()> {
+        let written = self.written().saturating_add(bytes);
+        self.budget.written.store(written, Relaxed);
+        if written > self.budget.written_max {
+            let most = self.budget.written_max >> 20;
+            let message = format!("this would change more than {most} MiB of rows at once");
+            return Err(Error::new(Kind::QueryTooLarge, message)
+                .hint("do it in parts, with narrower filters or fewer operations in one call"));
+        }
+        Ok(())
+    }
+
+    /// Bytes of rows that were counted as written.
+    pub fn written(&self) -> u64 {
+        self.budget.written.load(Relaxed)
+    }
+}
+
+impl Context<'static> {
+    /// One that counts into a budget which others count into too, and is never interrupted.
+    pub fn of(budget: Arc<Budget>, now_ms: i64) -> Self {
+        Context { now_ms, budget, interrupt: &never }
+    }
+}
+
+fn never() -> Result<()> {
+    Ok(())
 }
 
 /// The outermost fields that a query reads; the others need not be parsed.

@@ -4,6 +4,7 @@ use super::bounds;
 use super::context::{Context, Fields};
 use super::plan::{Access, Delivery, Order, Plan, Scan, Wanted};
 use super::sort::Sort;
+use crate::engine::budget::{self, steps_of};
 use crate::engine::catalog::Collection;
 use crate::engine::document::{self, Revision};
 use crate::engine::index::{Entry, Index, id_value};
@@ -114,7 +115,7 @@ impl<'t, R: Read> Execution<'t, R> {
                 Box::new(rows.filter_map(move |row| {
                     let found = (|| {
                         let (key, stored) = row?;
-                        ctx.step()?;
+                        ctx.work(budget::ROW + steps_of(stored.len()))?;
                         parse(key.to_vec(), stored, &parsed, counters)
                     })();
                     keep_matching(found, |found| filter.matches(&found.fields, ctx))
@@ -127,12 +128,15 @@ impl<'t, R: Read> Execution<'t, R> {
                 Box::new(candidates.filter_map(move |candidate| {
                     let found = (|| {
                         let Candidate { key, covered } = candidate?;
-                        ctx.step()?;
+                        ctx.work(budget::ROW)?;
                         if let Some(fields) = covered {
                             return Ok(Some(Found { key, stored: None, fields }));
                         }
                         match read.get(Table::Documents, &key)? {
-                            Some(stored) => parse(key, stored, &parsed, counters).map(Some),
+                            Some(stored) => {
+                                ctx.work(budget::LOOK_UP + steps_of(stored.len()))?;
+                                parse(key, stored, &parsed, counters).map(Some)
+                            }
                             None => Err(damaged()),
                         }
                     })();
@@ -251,7 +255,7 @@ impl<'t, R: Read> Execution<'t, R> {
         for (start, end) in &scan.bounds.ranges {
             for entry in self.read.range(Table::Indexes, start, end)? {
                 let (key, value) = entry?;
-                self.ctx.step()?;
+                self.ctx.work(budget::ROW)?;
                 self.counters.keys.set(self.counters.keys.get() + 1);
                 let key =
                     Entry::new(key, value).document_key(self.collection.id, index.id_descending());

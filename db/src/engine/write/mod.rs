@@ -8,12 +8,13 @@ mod select;
 mod store;
 
 pub(super) use select::{Stored, find, find_target, matching, parse_filter, parse_sort_and_hint};
-pub(super) use store::check_unique;
-pub use store::{Schemas, dry_run};
+pub use store::{Schemas, dry_run, waiting_references};
+pub(super) use store::{charge_entries, check_unique, finds};
 
 use crate::engine::apply::{
     Applied, Applier, Place, collection_not_found, database_not_found, document_not_found,
 };
+use crate::engine::budget::{self, steps_of};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{
     Change, Operation, Outcome, PutMode, Returning, Select, Target, Write, WriteLimits, Wrote,
@@ -166,14 +167,14 @@ impl Applier {
         if !write.create_database && catalog::database(txn, place.database)?.is_none() {
             return Ok(Err(database_not_found(place.database)));
         }
-        let interrupt = || Ok(());
+        let ctx = self.context(write.time_ms);
         let mut results = Vec::with_capacity(write.operations.len());
-        let mut steps_left = write.limits.steps_max;
         for operation in write.operations {
-            let memory = usize::try_from(write.limits.memory_max).unwrap_or(usize::MAX);
-            let ctx = Context::new(write.time_ms as i64, memory, &interrupt).steps_max(steps_left);
+            let kept = ctx.memory_used();
             let result = settle(self.operation(txn, place, operation, &write.limits, &ctx))?;
-            steps_left = steps_left.saturating_sub(ctx.steps());
+            // What it has kept in memory goes, but for its result.
+            ctx.release(ctx.memory_used().saturating_sub(kept));
+            let _ = ctx.charge(result_bytes(&result), "the results");
             let failed = result.is_err();
             results.push(result);
             if failed && write.ordered {
@@ -191,6 +192,7 @@ impl Applier {
         limits: &WriteLimits,
         ctx: &Context<'_>,
     ) -> Step<Wrote> {
+        ctx.work(budget::LOOK_UP)?;
         match operation {
             Operation::Insert { id, body } => self.insert(txn, place, id, body, false),
             Operation::Delete { select, multi, returning } => {
@@ -238,9 +240,13 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         collection: &Collection,
         select: &Select,
-    ) -> Result<()> {
-        let chooses = matches!(select, Select::Filter { .. }) && !collection.indexes.is_empty();
-        if chooses { self.flush(txn) } else { Ok(()) }
+    ) -> Step<()> {
+        let Select::Filter { filter, .. } = select else { return Ok(()) };
+        // Choosing a plan, and storing the statistics of each index for it.
+        let indexes = collection.indexes.len() as u64;
+        let each = budget::PLAN + steps_of(filter.len());
+        self.context(0).work(each * (1 + indexes) + budget::STATISTICS * indexes)?;
+        if indexes > 0 { Ok(self.flush(txn)?) } else { Ok(()) }
     }
 
     /// Runs a step so that it leaves no trace when it is refused half way.
@@ -256,6 +262,7 @@ impl Applier {
         if txn.is_marked() {
             return self.few_or_nothing(txn, step);
         }
+        self.context(0).work(budget::NESTED)?;
         // What is noted so far is stored by the mark, and stays counted.
         let mark = self.mark_changes(txn)?;
         let (numbers, effects) = (self.numbers.clone(), self.effects.len());
@@ -268,7 +275,7 @@ impl Applier {
             self.numbers = numbers;
             self.effects.truncate(effects);
             self.take_back_changes(mark);
-            self.forget();
+            self.forget_all();
         }
         done
     }
@@ -291,7 +298,7 @@ impl Applier {
             self.numbers = numbers;
             self.effects.truncate(effects);
             self.take_back_changes(noted);
-            self.forget();
+            self.forget_all();
         }
         done
     }
@@ -334,6 +341,9 @@ impl Applier {
         let mut wrote = Wrote::default();
         for id in found {
             let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
+            if returning != Returning::Nothing {
+                ctx.charge(stored.json.len(), "the deleted document")?;
+            }
             self.remove(txn, place, collection, &stored)?;
             wrote.deleted += 1;
             if returning != Returning::Nothing {
@@ -365,11 +375,18 @@ impl Applier {
         let mut wrote = Wrote { matched: found.len() as u64, ..Wrote::default() };
         for id in found {
             let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
+            ctx.work(budget::LOOK_UP + steps_of(2 * stored.json.len()))?;
+            if returning == Returning::Before {
+                ctx.charge(stored.json.len(), "the document that is returned")?;
+            }
             let mut document = parse_stored(&stored.json).ok_or_else(damaged)?;
             let changed = change.apply(&mut document, filter.as_ref(), false, ctx)?;
             wrote.revision = Some(stored.revision);
             if changed {
                 let body = body_of(document, &stored.id, limits)?;
+                if returning == Returning::After {
+                    ctx.charge(body.len(), "the document that is returned")?;
+                }
                 let (revision, warnings) =
                     self.store(txn, place, collection, &stored.id, Some(&stored), body)?;
                 wrote.modified += 1;
@@ -482,6 +499,14 @@ impl ParsedChange {
             _ => Err(damaged()),
         }
     }
+}
+
+/// What the result of an operation takes in memory.
+pub(super) fn result_bytes(result: &error::Result<Wrote>) -> usize {
+    const FRAME: usize = 256;
+    let Ok(wrote) = result else { return FRAME };
+    let warnings: usize = wrote.warnings.iter().map(|warning| 32 + warning.len()).sum();
+    FRAME + wrote.document.as_ref().map_or(0, String::len) + warnings
 }
 
 /// What an operation on a collection that does not exist comes to.

@@ -116,7 +116,12 @@ pub(in crate::engine) fn find(
     collection: CollectionId,
     id: &DocumentId,
 ) -> Result<Option<Stored>> {
-    let stored = read.get(Table::Documents, &keys::document_key(collection, id))?;
+    let key = keys::document_key(collection, id);
+    if key.len() > keys::KEY_BYTES_MAX {
+        // Nothing was ever stored under it.
+        return Ok(None);
+    }
+    let stored = read.get(Table::Documents, &key)?;
     Ok(stored.and_then(document::decode).map(|(revision, json)| Stored {
         id: id.clone(),
         revision,

@@ -3,16 +3,21 @@
 use super::select::{Stored, find, matching};
 use super::{Step, Stop, as_json, damaged, fields, json_of};
 use crate::engine::apply::{Applier, Place};
+use crate::engine::budget::{self, steps_of};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::change::Changed;
 use crate::engine::document::{self, Revision};
 use crate::engine::index::keys::DocumentKeys;
 use crate::engine::index::stats::IndexStats;
-use crate::engine::index::{Entry, Index, entry_value};
+use crate::engine::index::{self, Entry, Index, entry_value};
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::filter::{Filter, Test};
 use crate::engine::query::path::Path;
-use crate::engine::rules::{References, Rules, Violation, referenced_error, violation_error};
+use crate::engine::query::plan::Hint;
+use crate::engine::rules::{
+    RULES_BYTES_MAX, RULES_MAX, Reference, References, Rules, Violation, referenced_error,
+    violation_error,
+};
 use crate::engine::schema::Schema;
 use crate::engine::system;
 use crate::engine::value::{Value, parse_fields, parse_stored};
@@ -23,7 +28,7 @@ use crate::storage::{Read, Table, WriteTxn};
 use jettra_driver::DocumentId;
 use jettra_driver::wire::ChangeKind;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Sequential indexes with the last number of each.
@@ -40,6 +45,46 @@ impl Applier {
         old: Option<&Stored>,
         body: String,
     ) -> Step<(Revision, Vec<String>)> {
+        if place.collection != system::RULES {
+            return self.store_document(txn, place, collection, id, old, body);
+        }
+        // Rules bring indexes, which may not be possible.
+        self.few_or_nothing(txn, |this, txn| {
+            this.check_rules_fit(txn, place, collection, old, &body)?;
+            let (revision, mut warnings) =
+                this.store_document(txn, place, collection, id, old, body.clone())?;
+            let document = document::encode(revision, id, &body);
+            warnings.extend(this.rules_changed(txn, place.database, json_of(&document))?);
+            Ok((revision, warnings))
+        })
+    }
+
+    /// Counts the work and the bytes of writing one document, before any of it is done.
+    fn charge_document(
+        &self,
+        collection: &Collection,
+        steps: u64,
+        old: usize,
+        new: usize,
+    ) -> Step<()> {
+        let ctx = self.context(0);
+        ctx.work(steps + steps_of(2 * (old + new)))?;
+        // The document itself, both its forms for those who watch, and the former one once more.
+        let versions = usize::from(collection.options.versions.is_some());
+        Ok(ctx.write(budget::ROW_BYTES + (2 * new + (1 + versions) * old) as u64)?)
+    }
+
+    fn store_document(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        collection: &Arc<Collection>,
+        id: &DocumentId,
+        old: Option<&Stored>,
+        body: String,
+    ) -> Step<(Revision, Vec<String>)> {
+        let former = old.map_or(0, |old| old.json.len());
+        self.charge_document(collection, budget::STORE, former, body.len())?;
         let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;
         let revision = self.numbers.revision + 1;
         let stored = document::encode(revision, id, &body);
@@ -72,9 +117,6 @@ impl Applier {
         totals.documents += u64::from(old.is_none());
         totals.bytes += json.len() as u64;
         totals.bytes = totals.bytes.saturating_sub(old.map_or(0, |old| old.json.len() as u64));
-        if place.collection == system::RULES {
-            self.rules_changed(txn, place.database)?;
-        }
         Ok((revision, warnings))
     }
 
@@ -86,6 +128,7 @@ impl Applier {
         collection: &Arc<Collection>,
         old: &Stored,
     ) -> Step<()> {
+        self.charge_document(collection, budget::REMOVE, old.json.len(), 0)?;
         self.check_still_referenced(txn, place, old, None)?;
         self.change_indexes(txn, collection, &old.id, old.in_indexes(), None)?;
         let kind = ChangeKind::Delete;
@@ -107,7 +150,7 @@ impl Applier {
         totals.documents = totals.documents.saturating_sub(1);
         totals.bytes = totals.bytes.saturating_sub(old.json.len() as u64);
         if place.collection == system::RULES {
-            self.rules_changed(txn, place.database)?;
+            self.forget_rules(place.database);
         }
         Ok(())
     }
@@ -176,6 +219,12 @@ impl Applier {
         let Some(schema) = collection.options.schema.as_ref().filter(|_| !self.checked) else {
             return Ok(Vec::new());
         };
+        let ctx = self.context(0);
+        if self.schemas.is_first(schema) {
+            // Compiling takes far longer than reading; whether it is known already must not count.
+            ctx.work(10 * schema.len() as u64)?;
+        }
+        ctx.work((schema.len() + json.len()) as u64 / 8)?;
         let found = self.schemas.get(schema)?.check(&as_json(json)?);
         if found.is_empty() {
             return Ok(Vec::new());
@@ -205,14 +254,16 @@ impl Applier {
         let collection = system::final_name(place.collection);
         let mut fields = Fields::default();
         rules.fields(collection).for_each(|path| fields.add(path.as_str()));
-        let to_itself = rules.referencing(collection);
-        let to_itself = to_itself.filter(|reference| reference.collection == collection);
+        let to_itself = rules.references_of(collection);
+        let to_itself = to_itself.filter(|reference| reference.target == collection);
         to_itself.for_each(|reference| fields.add(reference.target_field.as_str()));
         if fields == Fields::default() {
             return Ok(());
         }
+        let ctx = self.context(0);
+        ctx.work(rules.len_of(collection) as u64 * budget::RULE)?;
         let document = self::fields(json, &fields)?;
-        let lookup = Lookup { read: txn, database: place.database };
+        let lookup = self.lookup(txn, place.database, rules.references_of(collection), &ctx)?;
         let violations = rules.check(collection, &document, &lookup)?;
         match violations.is_empty() {
             true => Ok(()),
@@ -232,19 +283,31 @@ impl Applier {
             return Ok(());
         }
         let rules = self.rules(txn, place.database)?;
+        if rules.referencing(place.collection).next().is_none() {
+            return Ok(());
+        }
+        let ctx = self.context(0);
+        let references = rules.referencing(place.collection);
+        let lookup = self.lookup(txn, place.database, references, &ctx)?;
         for reference in rules.referencing(place.collection) {
+            ctx.work(budget::RULE)?;
+            if !lookup.in_force(reference) {
+                continue;
+            }
             let mut wanted = Fields::default();
             wanted.add(reference.target_field.as_str());
             let value = |json: &[u8]| -> Step<Option<Value>> {
                 Ok(reference.target_field.get(&fields(json, &wanted)?).cloned())
             };
-            let Some(lost) = value(&old.json)? else { continue };
+            // Nothing refers to null.
+            let Some(lost) = value(&old.json)?.filter(|lost| *lost != Value::Null) else {
+                continue;
+            };
             if let Some(new) = new
                 && value(new)?.as_ref() == Some(&lost)
             {
                 continue;
             }
-            let lookup = Lookup { read: txn, database: place.database };
             // What refers to itself goes with itself, and another document may have the value too.
             let own = |collection: &str| Some(&old.id).filter(|_| collection == place.collection);
             let (from, to) = (&reference.collection, &reference.target);
@@ -255,6 +318,61 @@ impl Applier {
             if referred && !lookup.has(to, &reference.target_field, &lost, own(to))? {
                 return Err(referenced_error(reference, &lost).into());
             }
+        }
+        Ok(())
+    }
+
+    /// Prepares to look up values on both sides of references.
+    fn lookup<'t, 'x>(
+        &mut self,
+        txn: &'t WriteTxn<'x>,
+        database: &str,
+        references: impl Iterator<Item = &'t Arc<Reference>>,
+        ctx: &'t Context<'static>,
+    ) -> Result<Lookup<'t, WriteTxn<'x>>> {
+        let mut collections = HashMap::new();
+        for (collection, _) in references.flat_map(|reference| reference.sides()) {
+            if !collections.contains_key(collection)
+                && let Some(known) = self.collection(txn, Place { database, collection })?
+            {
+                collections.insert(collection.to_owned(), known);
+            }
+        }
+        Ok(Lookup { read: txn, collections, ctx })
+    }
+
+    /// Refuses rules that are too many or too large together with those that are there.
+    fn check_rules_fit(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        place: Place<'_>,
+        collection: &Collection,
+        old: Option<&Stored>,
+        body: &str,
+    ) -> Step<()> {
+        let bytes = self.totals(txn, collection.id)?.bytes;
+        // All of them are compiled again.
+        self.context(0).work(2 * (bytes + body.len() as u64))?;
+        let former = old.map_or(0, |old| old.json.len() as u64);
+        let bytes = bytes.saturating_sub(former) + body.len() as u64;
+        if bytes > RULES_BYTES_MAX {
+            let message = format!(
+                "the rules of {:?} would have {bytes} bytes, {RULES_BYTES_MAX} are allowed",
+                place.database
+            );
+            return Err(Error::new(Kind::TooLarge, message).hint("delete rules first").into());
+        }
+        let count = |json: &[u8]| match parse_stored(json) {
+            Some(document) => Rules::stored([&document]).len(),
+            None => 0,
+        };
+        let known = self.rules(txn, place.database)?.len();
+        let known = known.saturating_sub(old.map_or(0, |old| count(&old.json)));
+        let rules = known + count(body.as_bytes());
+        if rules > RULES_MAX {
+            let message =
+                format!("{:?} would have {rules} rules, {RULES_MAX} are allowed", place.database);
+            return Err(Error::new(Kind::TooLarge, message).hint("delete rules first").into());
         }
         Ok(())
     }
@@ -285,8 +403,8 @@ impl Applier {
         collection.indexes.iter().for_each(|index| index.fields(&mut wanted));
         let parse = |json: Option<&[u8]>| json.map(|json| fields(json, &wanted)).transpose();
         let (old, new) = (parse(old)?, parse(new)?);
-        let interrupt = || Ok(());
-        let ctx = Context::new(0, usize::MAX, &interrupt);
+        let ctx = self.context(0);
+        let kept = ctx.memory_used();
         let mut changes = Vec::new();
         for index in collection.indexes.iter().filter(|index| index.holds(id)) {
             let keys = |document: &Option<Value>| match document {
@@ -295,12 +413,14 @@ impl Applier {
             };
             // What is in the index was indexable when it was put there.
             let (old, new) = (keys(&old)?, keys(&new)?);
+            charge_entries(&old, &new, &ctx)?;
             for key in new.entries.keys().filter(|key| !old.entries.contains_key(*key)) {
                 index.entry_key(key, id)?;
                 check_unique(txn, index, key, id)?;
             }
             changes.push((index.clone(), old, new));
         }
+        ctx.release(ctx.memory_used().saturating_sub(kept));
         for (index, old, new) in changes {
             self.write_entries(txn, collection, &index, id, &old, &new)?;
         }
@@ -352,10 +472,37 @@ impl Applier {
     }
 }
 
-/// Looks for values in other collections, by index where there is one.
+/// Counts the work and the bytes of bringing an index from some keys of a document to others.
+pub(in crate::engine) fn charge_entries(
+    old: &DocumentKeys,
+    new: &DocumentKeys,
+    ctx: &Context<'_>,
+) -> error::Result<()> {
+    let removed = old.entries.keys().filter(|key| !new.entries.contains_key(*key));
+    let added = new.entries.iter().filter(|(key, info)| old.entries.get(*key) != Some(info));
+    for key in removed.chain(added.map(|(key, _)| key)) {
+        ctx.work(budget::ENTRY + steps_of(key.len()))?;
+        ctx.write(budget::ENTRY_BYTES + key.len() as u64)?;
+    }
+    Ok(())
+}
+
+/// Looks for values in other collections, by index.
 struct Lookup<'t, R> {
     read: &'t R,
-    database: &'t str,
+    /// Those of the references' collections that exist.
+    collections: HashMap<String, Arc<Collection>>,
+    ctx: &'t Context<'t>,
+}
+
+/// The index that finds the documents with a value in a field, every one of them.
+pub(in crate::engine) fn finds<'c>(
+    collection: &'c Collection,
+    field: &Path,
+) -> Option<&'c Arc<Index>> {
+    collection.indexes.iter().find(|index| {
+        index.is_ready() && index.entry.spec.partial.is_none() && index.paths == [field.clone()]
+    })
 }
 
 impl<R: Read> Lookup<'_, R> {
@@ -367,14 +514,22 @@ impl<R: Read> Lookup<'_, R> {
         value: &Value,
         except: Option<&DocumentId>,
     ) -> error::Result<bool> {
-        let Some(id) = catalog::collection(self.read, self.database, collection)? else {
-            return Ok(false);
-        };
-        let collection = Collection::load(self.read, id)?;
+        let Some(collection) = self.collections.get(collection) else { return Ok(false) };
+        self.ctx.work(budget::LOOK_UP)?;
+        if field.as_str() == "_id" {
+            let Some(id) = index::document_id(value).filter(|id| Some(id) != except) else {
+                return Ok(false);
+            };
+            return Ok(find(self.read, collection.id, &id)?.is_some());
+        }
+        let Some(index) = finds(collection, field) else { return Ok(false) };
+        self.ctx.work(budget::PLAN)?;
+        // Named, so that no statistics decide how it is found and how many steps that takes.
+        let hint = Hint::Name(index.entry.spec.name.clone());
         let filter = Filter::Field(field.clone(), Test::Eq(value.clone()));
-        let interrupt = || Ok(());
-        let ctx = Context::new(0, usize::MAX, &interrupt);
-        let found = matching(self.read, &collection, &filter, None, None, 2, &ctx)?;
+        let kept = self.ctx.memory_used();
+        let found = matching(self.read, collection, &filter, None, Some(&hint), 2, self.ctx)?;
+        self.ctx.release(self.ctx.memory_used().saturating_sub(kept));
         Ok(found.iter().any(|id| Some(id) != except))
     }
 }
@@ -382,6 +537,13 @@ impl<R: Read> Lookup<'_, R> {
 impl<R: Read> References for Lookup<'_, R> {
     fn exists(&self, collection: &str, field: &Path, value: &Value) -> error::Result<bool> {
         self.has(collection, field, value, None)
+    }
+
+    fn in_force(&self, reference: &Reference) -> bool {
+        reference.sides().into_iter().all(|(collection, field)| {
+            let known = self.collections.get(collection);
+            known.is_none_or(|known| field.as_str() == "_id" || finds(known, field).is_some())
+        })
     }
 }
 
@@ -419,34 +581,87 @@ pub(in crate::engine) fn check_unique(
     Ok(())
 }
 
-/// What a document breaks, without storing it: for a dry run.
-pub fn dry_run(
+/// Tells what documents break, without storing them: for a dry run.
+///
+/// # Errors
+/// Storage errors; what it gives fails as look-ups do.
+pub fn dry_run<'t>(
+    read: &'t impl Read,
+    database: &str,
+    collection: &'t str,
+    rules: &'t Rules,
+    ctx: &'t Context<'t>,
+) -> Result<impl Fn(&Value) -> error::Result<Vec<Violation>> + 't> {
+    let collections = sides(read, database, collection, rules)?;
+    let lookup = Lookup { read, collections, ctx };
+    Ok(move |document: &Value| rules.check(collection, document, &lookup))
+}
+
+/// The references of a collection, as `people.team`, that are not in force because an index of
+/// theirs is not ready.
+pub fn waiting_references(
     read: &impl Read,
     database: &str,
     collection: &str,
     rules: &Rules,
-    document: &Value,
-) -> error::Result<Vec<Violation>> {
-    rules.check(collection, document, &Lookup { read, database })
+) -> Result<Vec<String>> {
+    let collections = sides(read, database, collection, rules)?;
+    let ctx = Context::of(Default::default(), 0);
+    let lookup = Lookup { read, collections, ctx: &ctx };
+    let waiting = rules.references_of(collection).filter(|reference| !lookup.in_force(reference));
+    let named = waiting.map(|reference| format!("{collection}.{}", reference.field.as_str()));
+    Ok(named.collect())
+}
+
+/// The collections on both sides of a collection's references, as far as they exist.
+fn sides(
+    read: &impl Read,
+    database: &str,
+    collection: &str,
+    rules: &Rules,
+) -> Result<HashMap<String, Arc<Collection>>> {
+    let mut collections = HashMap::new();
+    for (name, _) in rules.references_of(collection).flat_map(|reference| reference.sides()) {
+        if !collections.contains_key(name)
+            && let Some(id) = catalog::collection(read, database, name)?
+        {
+            collections.insert(name.to_owned(), Arc::new(Collection::load(read, id)?));
+        }
+    }
+    Ok(collections)
 }
 
 /// Compiled schemas, by their text. Kept over transactions: compiling takes longer than checking.
 #[derive(Default)]
-pub struct Schemas(HashMap<String, Arc<Schema>>);
+pub struct Schemas {
+    compiled: HashMap<String, Arc<Schema>>,
+    /// Those that the present command has used.
+    used: HashSet<String>,
+}
 
 /// Schemas that are kept.
 const SCHEMAS_MAX: usize = 64;
 
 impl Schemas {
+    /// Begins a command.
+    pub(in crate::engine) fn begin_command(&mut self) {
+        self.used.clear();
+        if self.compiled.len() > SCHEMAS_MAX {
+            self.compiled.clear();
+        }
+    }
+
+    /// Whether the present command uses it for the first time.
+    fn is_first(&mut self, text: &str) -> bool {
+        !self.used.contains(text) && self.used.insert(text.to_owned())
+    }
+
     fn get(&mut self, text: &str) -> Step<Arc<Schema>> {
-        if let Some(schema) = self.0.get(text) {
+        if let Some(schema) = self.compiled.get(text) {
             return Ok(schema.clone());
         }
-        if self.0.len() >= SCHEMAS_MAX {
-            self.0.clear();
-        }
         let schema = Arc::new(Schema::compile(&as_json(text.as_bytes())?)?);
-        self.0.insert(text.to_owned(), schema.clone());
+        self.compiled.insert(text.to_owned(), schema.clone());
         Ok(schema)
     }
 }
