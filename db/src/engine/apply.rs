@@ -72,6 +72,8 @@ pub struct Applier {
     budget: Arc<Budget>,
     /// What the present log entry has used.
     entry: EntryUse,
+    /// Bytes of rows that were counted as written in the open transaction.
+    written: u64,
     collections: HashMap<String, HashMap<String, Arc<Collection>>>,
     /// Rules that the present command has asked for, by database.
     pub(super) rules: HashMap<String, Arc<Rules>>,
@@ -141,8 +143,14 @@ impl Applier {
             last_index: catalog::counter(read, INDEX_KEY)?,
             ..Numbers::default()
         };
+        self.written = 0;
         self.forget();
         Ok(())
+    }
+
+    /// Bytes of rows written since the transaction began: they are in memory until it commits.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Forgets what was read of the catalog.
@@ -213,6 +221,7 @@ impl Applier {
         let used = self.context(0);
         self.entry.steps += used.steps();
         self.entry.written += used.written();
+        self.written += used.written();
         if let Some(mut noted) = noted {
             if let Err(error) = &result {
                 noted.outcome = error.kind.code().into();

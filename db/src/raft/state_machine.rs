@@ -24,6 +24,8 @@ use tokio::time::Instant;
 
 /// Commands after which the open transaction is committed in any case.
 const COMMIT_COMMANDS: usize = 2048;
+/// Bytes of changed rows after which the open transaction is committed: they are in memory.
+const COMMIT_BYTES: u64 = 64 << 20;
 /// Batches of committed entries that may wait for the writer.
 const QUEUE: usize = 256;
 
@@ -75,6 +77,7 @@ impl Writer {
             applied,
             applier: Applier::default(),
             commit_after,
+            rest: Vec::new(),
         };
         let handle = std::thread::Builder::new()
             .name("writer".into())
@@ -147,6 +150,8 @@ struct WriterThread {
     applied: AppliedState,
     applier: Applier,
     commit_after: Duration,
+    /// Entries that did not fit into the transaction before.
+    rest: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
 }
 
 /// How the work on one transaction ended.
@@ -170,9 +175,11 @@ impl WriterThread {
             .build()
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         loop {
-            let Some(first) = self.queue.blocking_recv() else {
-                return Ok(());
+            let first = match self.rest.is_empty() {
+                true => self.queue.blocking_recv(),
+                false => Some(Job::Apply(std::mem::take(&mut self.rest))),
             };
+            let Some(first) = first else { return Ok(()) };
             let next = runtime.block_on(self.one_transaction(first))?;
             match next {
                 Next::Committed => {}
@@ -203,7 +210,8 @@ impl WriterThread {
                     let wanted = self.wanted.load(Ordering::Acquire);
                     let reader_waits =
                         *self.visible.borrow() < wanted && wanted <= self.applied.index();
-                    if commands >= COMMIT_COMMANDS || reader_waits {
+                    let full = commands >= COMMIT_COMMANDS || self.is_full();
+                    if full || reader_waits || !self.rest.is_empty() {
                         break Next::Committed;
                     }
                 }
@@ -234,21 +242,31 @@ impl WriterThread {
         }
     }
 
-    /// Executes entries and answers who waits for them; tells how many commands it were.
+    /// Executes entries, as far as they fit into the transaction, and answers who waits for them;
+    /// tells how many commands it were.
     fn apply(
         &mut self,
         txn: &mut WriteTxn<'_>,
         entries: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
     ) -> Result<usize, StorageError> {
         let mut commands = 0;
-        for (entry, responder) in entries {
+        let mut entries = entries.into_iter();
+        while !self.is_full()
+            && let Some((entry, responder)) = entries.next()
+        {
             let results = self.apply_entry(txn, entry)?;
             commands += results.len();
             if let Some(responder) = responder {
                 responder.send(results);
             }
         }
+        self.rest = entries.collect();
         Ok(commands)
+    }
+
+    /// Whether the open transaction holds so many changed pages that it must commit.
+    fn is_full(&self) -> bool {
+        self.applier.written() > COMMIT_BYTES
     }
 
     fn apply_entry(
