@@ -329,3 +329,31 @@ async fn a_leader_killed_and_started_again_never_serves_the_old_value() {
         assert_eq!((one, other), (number, number), "a stale read");
     }
 }
+
+/// Symptom: 400, that the log index has not been reached yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_the_state_at_an_own_write_waits_for_it_at_every_level() {
+    let slow = |settings: Settings| settings.key("CommitMs", 100);
+    let cluster = Cluster::start_with("reads-at", 2, slow).await;
+    prepare(&cluster).await;
+    let writer = cluster.nodes[0].http();
+    let keep = json!({"keep": 100});
+    let versions = "/api/v1/databases/shop/collections/stock/versions";
+    writer.json("PUT", versions, &keep).await.ok();
+    let mut number = 1;
+    for node in &cluster.nodes {
+        for level in
+            ["local", "bounded&freshness=1m", "session&index=1", "auto", "leader", "strong"]
+        {
+            number += 1;
+            let index = write(&writer, number).await;
+            let answer = node.http().get(&format!("{}&at={index}", at(level))).await.ok();
+            assert_eq!(answer.json()["number"], number, "{level} on {}", node.name);
+            let find = "/api/v1/databases/shop/collections/stock/documents";
+            let answer = node.http().get(&format!("{find}?level={level}&at={index}")).await.ok();
+            assert_eq!(answer.json()["documents"][0]["number"], number, "{level} on {}", node.name);
+        }
+    }
+    writer.get(&format!("{TARGET}?at=999999")).await.refused(400, "invalid_parameter");
+    writer.get(&format!("{TARGET}?at=x&level=local")).await.refused(400, "invalid_parameter");
+}

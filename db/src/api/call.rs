@@ -445,7 +445,14 @@ impl Call {
     /// Waits until this node may answer at the level asked for, and the caller still may ask.
     pub async fn wait_for_level(&self) -> Result<()> {
         let group = self.group()?;
-        group.wait_for_level(self.level()?).await?;
+        let level = self.level()?;
+        group.wait_for_level(level).await?;
+        // The other levels show whatever was acknowledged before, so a later index is an error.
+        if !matches!(level, ReadLevel::Linearizable | ReadLevel::Leader)
+            && let Some(index) = super::view::index_asked(self)?
+        {
+            group.wait_for_level(ReadLevel::Session(index)).await?;
+        }
         self.user()?.confirm(group)
     }
 

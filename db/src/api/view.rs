@@ -84,23 +84,31 @@ impl Source {
     }
 }
 
+/// The log index that a call wants to read the state of.
+///
+/// # Errors
+/// `invalid_parameter` when it is none.
+pub(super) fn index_asked(call: &Call) -> Result<Option<u64>> {
+    let Some(text) = call.parameter(&["at"]) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| wrong("at", text, "use the log index of an earlier answer"))
+}
+
+fn wrong(name: &str, text: &str, hint: &str) -> Error {
+    Error::new(Kind::InvalidParameter, format!("{name}={text} cannot be read")).hint(hint)
+}
+
 /// The moment in the past that a call wants to read.
 fn moment(call: &Call) -> Result<Option<Moment>> {
-    let wrong = |name: &str, text: &str, hint: &str| {
-        Error::new(Kind::InvalidParameter, format!("{name}={text} cannot be read")).hint(hint)
-    };
-    match (call.parameter(&["at"]), call.parameter(&["asOf", "as_of"])) {
+    match (index_asked(call)?, call.parameter(&["asOf", "as_of"])) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => {
             Err(Error::new(Kind::InvalidParameter, "at and asOf are both given").hint("give one"))
         }
-        (Some(text), None) => {
-            let reached = call.group()?.visible_index();
-            match text.parse() {
-                Ok(index) if index <= reached => Ok(Some(Moment::Index(index))),
-                Ok(_) => Err(wrong("at", text, "that log index has not been reached yet")),
-                Err(_) => Err(wrong("at", text, "use the log index of an earlier answer")),
-            }
+        (Some(index), None) if index <= call.group()?.visible_index() => {
+            Ok(Some(Moment::Index(index)))
+        }
+        (Some(index), None) => {
+            Err(wrong("at", &index.to_string(), "that log index has not been reached yet"))
         }
         (None, Some(text)) => {
             let time_ms = text
