@@ -90,9 +90,10 @@ impl Client {
         self.send(Call::plain(Method::GET, &["raft", "rpc", "status"])).await?.json()
     }
 
-    /// The health answer of a node; needs no credentials.
+    /// The health answer of a node, whether it serves calls or says why it does not; needs no
+    /// credentials.
     pub async fn health(&self) -> Result<HealthReply> {
-        self.send(Call::plain(Method::GET, &["health"])).await?.json()
+        self.send(Call::plain(Method::GET, &["health"]).tells_health()).await?.json()
     }
 
     /// The description of the interface, an OpenAPI 3.1 document; needs no credentials.

@@ -66,6 +66,7 @@ pub(crate) struct Call {
     pub(crate) repeat: Repeat,
     pub(crate) scoped: bool,
     pub(crate) long: bool,
+    pub(crate) tells_health: bool,
 }
 
 impl Call {
@@ -78,6 +79,7 @@ impl Call {
             repeat,
             scoped: true,
             long: false,
+            tells_health: false,
             method,
             segments: segments.iter().map(|segment| (*segment).to_owned()).collect(),
             query: Vec::new(),
@@ -141,6 +143,12 @@ impl Call {
     /// Says that the node may need long for the answer, since the call looks at many documents.
     pub(crate) fn long(mut self) -> Self {
         self.long = true;
+        self
+    }
+
+    /// Says that an answer with 503 is the one that was asked for.
+    pub(crate) fn tells_health(mut self) -> Self {
+        self.tells_health = true;
         self
     }
 

@@ -309,7 +309,7 @@ impl Client {
         let key = keyed.then(|| self.scope.key.clone().unwrap_or_else(|| self.new_key()));
         let attempt = async |target: Url| {
             let request = self.request(&self.inner.http, &target, call, key.as_deref(), body);
-            let answer = self.attempt(&target, request).await?;
+            let answer = self.attempt(&target, request, call.tells_health).await?;
             let headers = answer.headers().clone();
             let body = answer.bytes().await;
             let body = body.map_err(|error| Failure::Interrupted(innermost(&error)))?.to_vec();
@@ -329,7 +329,7 @@ impl Client {
         let attempt = async |target: Url| {
             let request = self.request(&self.inner.feeds, &target, call, None, &None);
             let late = |_| Failure::Interrupted("the node did not answer in time".into());
-            let attempt = self.attempt(&target, request);
+            let attempt = self.attempt(&target, request, false);
             tokio::time::timeout(self.inner.attempt, attempt).await.map_err(late)?
         };
         self.repeat(Repeat::Reads, attempt).await
@@ -443,6 +443,7 @@ impl Client {
         &self,
         target: &Url,
         request: reqwest::RequestBuilder,
+        tells_health: bool,
     ) -> std::result::Result<reqwest::Response, Failure> {
         let answer = request.send().await.map_err(|error| {
             if error.is_connect() {
@@ -456,7 +457,7 @@ impl Client {
         self.note_leader(&answer);
         self.note_index(&answer);
         let status = answer.status();
-        if status.is_success() {
+        if status.is_success() || tells_health && status == StatusCode::SERVICE_UNAVAILABLE {
             return Ok(answer);
         }
         let body = answer.bytes().await.map_err(|error| Failure::Interrupted(innermost(&error)))?;

@@ -39,6 +39,21 @@ async fn a_call_without_nodes_ends_at_its_deadline() {
     assert!(matches!(client.health().await, Err(Error::Unavailable { .. })));
 }
 
+#[tokio::test]
+async fn the_health_of_a_node_that_serves_no_calls_is_an_answer() {
+    let health = json!({
+        "status": "no_leader", "reason": "there is no leader", "node_id": "n1", "is_leader": false,
+        "current_leader": null, "current_term": 3, "state": "Candidate",
+    });
+    let (client, heard) = node(vec![Answer::With(503, health.to_string())]);
+    let told = client.health().await.unwrap();
+    assert_eq!(
+        (told.status.as_str(), told.reason.as_deref()),
+        ("no_leader", Some("there is no leader"))
+    );
+    assert_eq!(heard.lock().unwrap().len(), 1);
+}
+
 fn keys(heard: &Heard) -> Vec<Option<String>> {
     let heard = heard.lock().unwrap();
     heard.iter().map(|call| call.header("idempotency-key").map(str::to_owned)).collect()

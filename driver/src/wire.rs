@@ -327,9 +327,12 @@ pub struct ClusterReply {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthReply {
-    /// `ok`, or what is the matter: `waiting` (not registered yet), `starting`, `no_leader`, `paused`,
-    /// `removed`, `failed`.
+    /// `ok` when calls are served, else what is the matter: `waiting` (not registered yet),
+    /// `starting`, `no_leader`, `paused`, `removed`, `failed`, `stopping`.
     pub status: String,
+    /// Why no calls are served, in one sentence; none when they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The node's name.
     pub node_id: String,
     /// Whether this node leads.

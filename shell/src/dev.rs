@@ -244,15 +244,17 @@ async fn wait_until_active(cluster: &Cluster, deadline: Instant) -> Result<(), F
 /// A node that was removed from the cluster, or paused, is as it should be.
 async fn not_active(cluster: &Cluster, reply: &ClusterReply) -> Option<String> {
     for node in &cluster.nodes {
-        let health = health(cluster, node).await.map(|health| health.status);
+        let health = health(cluster, node).await;
+        let word = health.as_ref().map(|health| health.status.as_str());
         let member = reply.nodes.iter().find(|member| member.key == node.name);
-        let serves = match (health.as_deref(), member.map(|member| member.status)) {
+        let serves = match (word, member.map(|member| member.status)) {
             (Some("ok"), Some(status)) => status == NodeStatus::Active,
             (Some("paused" | "removed"), _) => true,
             _ => false,
         };
         if !serves {
-            let health = health.unwrap_or("no answer".into());
+            let said = |health: HealthReply| health.reason.unwrap_or(health.status);
+            let health = health.map_or("no answer".into(), said);
             let status = member.map_or("no member".into(), |member| member.status.to_string());
             return Some(format!("{} is {status}, its health is: {health}", node.name));
         }

@@ -217,6 +217,7 @@ mod tests {
     #[test]
     fn the_prompt_shows_the_truth() {
         let mut health = HealthReply {
+            reason: None,
             status: "ok".into(),
             node_id: "node2".into(),
             is_leader: true,

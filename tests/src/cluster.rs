@@ -178,7 +178,13 @@ impl Cluster {
         let node = &self.nodes[index];
         wait_until(&format!("health of {}: {status}", node.name), async || {
             let found = node.http().try_get("/health").await?;
-            if found.json()["status"] == status { Ok(()) } else { Err(found.text) }
+            let health = found.json();
+            if health["status"] != status {
+                return Err(found.text);
+            }
+            let serves = (found.status == 200, health["reason"].is_null());
+            assert_eq!(serves, (status == "ok", status == "ok"), "{} {health}", found.status);
+            Ok(())
         })
         .await;
     }

@@ -48,8 +48,8 @@ export function loginPage(app) {
         <h1>Log in to Jettra</h1>
         <p class="muted">
           ${node ? html`You are at node <b>${node.node_id}</b>` : 'Replicated JSON documents'}</p>
-        ${TROUBLE[node?.status] ? html`<div class="notice warn" data-testid="login-notice">
-          <div>${TROUBLE[node.status]}</div></div>` : nothing}
+        ${node && node.status !== 'ok' ? html`<div class="notice warn" data-testid="login-notice">
+          <div>${TROUBLE[node.status] ?? `Not ready: ${node.reason ?? node.status}.`}</div></div>` : nothing}
         <label>User name <input name="username" required autofocus autocomplete="username"
           autocapitalize="none" spellcheck="false" data-testid="login-username"></label>
         <label>Password <input name="password" type="password" required

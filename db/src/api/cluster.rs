@@ -50,9 +50,11 @@ fn said(call: &Call, text: &str) -> Reply {
 /// `GET /health`
 pub async fn health(call: Rc<Call>) -> Result<Reply> {
     let health = call.cluster().health();
-    let broken = matches!(health.status.as_str(), "failed" | "removed");
-    let status = if broken { 503 } else { 200 };
-    Ok(Reply::json(&health).with_status(status))
+    let reply = Reply::json(&health);
+    Ok(match health.reason {
+        None => reply,
+        Some(_) => reply.with_status(503).header("retry-after", "1"),
+    })
 }
 
 /// `GET /api/cluster`

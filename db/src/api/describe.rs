@@ -529,7 +529,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/v1/audit", ACCESS, "Tell who did what, the latest first")
             .query("limit before user action").gives::<AuditReply>(200).reads(),
 
-        get("/health", CLUSTER, "Tell how this node is: 503 when it has failed or was removed")
+        get("/health", CLUSTER, "Tell whether this node serves calls: 503 with the reason when it does not")
             .gives::<HealthReply>(200).gives::<HealthReply>(503),
         get("/openapi.json", CLUSTER, "Describe this interface")
             .gives::<Any>(200),

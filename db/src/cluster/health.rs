@@ -56,21 +56,16 @@ impl Cluster {
         let paused = me
             .and_then(|me| self.nodes.by_raft_id(me))
             .is_some_and(|node| node.status == NodeStatus::Paused);
-        let word = if self.is_removed() {
-            "removed"
-        } else if self.identity().cluster_id.is_none() {
-            "waiting"
-        } else if status.failure.is_some() {
-            "failed"
-        } else if self.check_started().is_err() {
-            "starting"
-        } else if status.leader.is_none() {
-            "no_leader"
-        } else if paused {
-            "paused"
-        } else {
-            "ok"
+        let standing = Standing {
+            ending: self.is_ending(),
+            removed: self.is_removed(),
+            registered: self.identity().cluster_id.is_some(),
+            failure: status.failure.as_deref(),
+            started: self.check_started().is_ok(),
+            led: status.leader.is_some(),
+            paused,
         };
+        let (word, reason) = standing.describe();
         let state = match status.role {
             Some(NodeRole::Leader) => "Leader",
             Some(NodeRole::Follower) => "Follower",
@@ -80,12 +75,49 @@ impl Cluster {
         };
         HealthReply {
             status: word.into(),
+            reason,
             node_id: self.node_id().to_owned(),
             is_leader: status.is_leader(),
             current_leader: status.leader,
             current_term: status.term,
             state: if me.is_none() { "Learner".into() } else { state.into() },
         }
+    }
+}
+
+/// What decides whether a node serves calls.
+#[derive(Debug, Clone, Copy)]
+struct Standing<'s> {
+    ending: bool,
+    removed: bool,
+    registered: bool,
+    failure: Option<&'s str>,
+    started: bool,
+    led: bool,
+    paused: bool,
+}
+
+impl Standing<'_> {
+    /// One word, and why no calls are served if they are not.
+    fn describe(self) -> (&'static str, Option<String>) {
+        let (word, reason) = if self.removed {
+            ("removed", "this node was removed from its cluster")
+        } else if let Some(failure) = self.failure {
+            return ("failed", Some(format!("this node cannot go on: {failure}")));
+        } else if self.ending {
+            ("stopping", "this node is stopping")
+        } else if !self.registered {
+            ("waiting", "this node waits to be registered by a member of a cluster")
+        } else if !self.started {
+            ("starting", "this node has no copy of the cluster's state at hand yet")
+        } else if !self.led {
+            ("no_leader", "there is no leader; check that a majority of the nodes runs")
+        } else if self.paused {
+            ("paused", "this node is paused until somebody resumes it")
+        } else {
+            return ("ok", None);
+        };
+        (word, Some(reason.into()))
     }
 }
 
@@ -189,6 +221,34 @@ mod tests {
             role,
             status,
             description: None,
+        }
+    }
+
+    #[test]
+    fn a_node_that_serves_no_calls_says_why() {
+        let serving = Standing {
+            ending: false,
+            removed: false,
+            registered: true,
+            failure: None,
+            started: true,
+            led: true,
+            paused: false,
+        };
+        assert_eq!(serving.describe(), ("ok", None));
+        for (standing, expected) in [
+            (Standing { ending: true, led: false, ..serving }, "stopping"),
+            (Standing { removed: true, paused: true, ..serving }, "removed"),
+            (Standing { registered: false, started: false, led: false, ..serving }, "waiting"),
+            (Standing { failure: Some("disk"), led: false, ..serving }, "failed"),
+            (Standing { failure: Some("disk"), ending: true, ..serving }, "failed"),
+            (Standing { started: false, led: false, ..serving }, "starting"),
+            (Standing { led: false, paused: true, ..serving }, "no_leader"),
+            (Standing { paused: true, ..serving }, "paused"),
+        ] {
+            let (word, reason) = standing.describe();
+            assert_eq!(word, expected, "{standing:?}");
+            assert!(reason.is_some_and(|reason| !reason.is_empty()), "{standing:?}");
         }
     }
 
