@@ -7,10 +7,20 @@ use jettra_db::error::{Error, Kind, Result};
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// Longest time from the first signal to the end of the process. What is acknowledged is in the
+/// log by then, whatever is still under way.
+const END_MAX: Duration = Duration::from_secs(10);
+/// Time that work which cannot be interrupted gets at the end.
+const WORK_MAX: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     return_large_blocks();
-    match start() {
+    let ended = follow_signals().and_then(start);
+    match ended {
         Ok(Exit::Stop) => ExitCode::SUCCESS,
         Ok(Exit::Restart) => restart(),
         Ok(Exit::Failed(reason)) => fail(&reason),
@@ -26,6 +36,43 @@ fn return_large_blocks() {
     // SAFETY: called before any other thread exists.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+    }
+}
+
+/// Follows SIGTERM and SIGINT, on a thread that nothing else can keep busy. The first asks the node
+/// to end, whatever it is doing; a second, or [`END_MAX`], ends the process at once.
+fn follow_signals() -> Result<watch::Receiver<bool>> {
+    let failed = |error: std::io::Error| {
+        Error::new(Kind::Internal, format!("signals cannot be followed: {error}"))
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let mut signals = {
+        let _context = runtime.enter();
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+        let [terminate, interrupt] = kinds.map(signal);
+        [terminate.map_err(failed)?, interrupt.map_err(failed)?]
+    };
+    let (asked, stop) = watch::channel(false);
+    let following = move || {
+        runtime.block_on(next_signal(&mut signals));
+        asked.send_replace(true);
+        let again = async { tokio::time::timeout(END_MAX, next_signal(&mut signals)).await };
+        let reason = match runtime.block_on(again) {
+            Ok(()) => "ended at once by a second signal".to_owned(),
+            Err(_) => format!("has not ended in good order within {END_MAX:?}"),
+        };
+        eprintln!("jettradb: {reason}");
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(following).map_err(failed)?;
+    Ok(stop)
+}
+
+async fn next_signal([terminate, interrupt]: &mut [Signal; 2]) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }
 
@@ -56,7 +103,7 @@ fn set_limits() {
     }
 }
 
-fn start() -> Result<Exit> {
+fn start(stop: watch::Receiver<bool>) -> Result<Exit> {
     set_limits();
     let config = read_config()?;
     init_logging(&config.log_level)?;
@@ -66,7 +113,9 @@ fn start() -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    runtime.block_on(jettra_db::node::run(config))
+    let exit = runtime.block_on(jettra_db::node::run(config, stop));
+    runtime.shutdown_timeout(WORK_MAX);
+    exit
 }
 
 fn command() -> Command {

@@ -18,6 +18,7 @@ use actix_web::{App as HttpApp, HttpServer};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
 
 /// Idle connections are closed after this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -32,12 +33,15 @@ const FILES_RESERVED: usize = 256;
 const UNREAD_MAX_MS: u32 = 30_000;
 /// Running requests get this long when the node stops.
 const SHUTDOWN_SECONDS: u64 = 2;
+/// Longest time for ending in good order. What is left then is in the log.
+const STOP_MAX: Duration = Duration::from_secs(8);
 
-/// Runs a node until it is told to end; tells how.
+/// Runs a node until it is told to end, by the cluster or by `stop`; tells how. `stop` counts at
+/// any moment, also while the node waits for a cluster secret or opens a long log.
 ///
 /// # Errors
 /// When it cannot start, with the reason.
-pub async fn run(config: Config) -> Result<Exit> {
+pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> {
     let _lock = bootstrap::lock_data_dir(&config.data_dir)?;
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
@@ -45,11 +49,18 @@ pub async fn run(config: Config) -> Result<Exit> {
     warn_of_clear_text(&config);
     let secret = match bootstrap::cluster_secret(&config, &identity)? {
         Some(secret) => secret,
-        None => join::bring_secret(&config, certificates.as_ref(), &identity.node_id).await?,
+        None => tokio::select! {
+            brought = join::bring_secret(&config, certificates.as_ref(), &identity.node_id) => {
+                brought?
+            }
+            () = asked(&mut stop) => return Ok(Exit::Stop),
+        },
     };
     let cluster = Cluster::new(config, &secret, identity, certificates.clone())?;
-    let queries = tokio::sync::Semaphore::new(cluster.config.queries_max);
-    let feeds = Arc::new(tokio::sync::Semaphore::new(cluster.config.feeds_max));
+    tokio::spawn(end_when_asked(cluster.clone(), stop));
+    let config = &cluster.config;
+    let queries = Semaphore::new(config.queries_max);
+    let feeds = Arc::new(Semaphore::new(config.feeds_max));
     let transactions = Arc::new(Transactions::new(&cluster.config));
     tokio::spawn(Transactions::sweep(Arc::downgrade(&transactions)));
     let passwords = Passwords::new()?;
@@ -67,21 +78,46 @@ pub async fn run(config: Config) -> Result<Exit> {
     if let Some(certificates) = certificates {
         tokio::spawn(certificates.watch());
     }
-    let started = bootstrap::start(&cluster).await;
-    if let Err(error) = started {
-        handle.stop(false).await;
-        cluster.shutdown().await;
-        return Err(error);
+    let started = tokio::select! {
+        started = bootstrap::start(&cluster) => started,
+        _ = cluster.ended() => Ok(()),
+    };
+    let ending = started.is_err() || cluster.is_ending();
+    if !ending {
+        println!("{}", banner(&cluster, fresh));
     }
-    println!("{}", banner(&cluster, fresh));
-    tokio::spawn(follow_signals(cluster.clone()));
-    let exit = cluster.ended().await;
-    tracing::info!("stopping");
-    transactions.end_all();
-    cluster.shutdown().await;
-    handle.stop(true).await;
-    let _ = serving.await;
-    Ok(exit)
+    let exit = match started {
+        Ok(()) => Ok(cluster.ended().await),
+        Err(error) => Err(error),
+    };
+    if exit.is_ok() {
+        tracing::info!("stopping");
+    }
+    let taking_apart = async {
+        transactions.end_all();
+        cluster.shutdown().await;
+        handle.stop(!ending).await;
+        let _ = serving.await;
+    };
+    if tokio::time::timeout(STOP_MAX, taking_apart).await.is_err() {
+        tracing::warn!(
+            "something is still running after {STOP_MAX:?}; the next start goes on from the log"
+        );
+    }
+    exit
+}
+
+/// Waits until somebody asks the process to end.
+async fn asked(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn end_when_asked(cluster: Arc<Cluster>, mut stop: watch::Receiver<bool>) {
+    asked(&mut stop).await;
+    cluster.end(Exit::Stop);
 }
 
 fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Server> {
@@ -181,19 +217,4 @@ fn shell_command() -> String {
         }
         _ => "cargo run --release -p jettra-shell --".into(),
     }
-}
-
-async fn follow_signals(cluster: Arc<Cluster>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        tracing::warn!("signals cannot be followed; stop the node with POST /api/cluster/stop");
-        return;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    cluster.end(Exit::Stop);
 }

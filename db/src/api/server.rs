@@ -31,6 +31,9 @@ const DRAIN_BYTES_MAX: usize = 64 << 20;
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Pause of the client after which nothing more of it is read.
 const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(200);
+/// Time that a call has to end from the moment on in which the node is told to stop. Shorter than
+/// what the server waits for its connections, so that the caller learns what has happened.
+const STOPPING_CALL_MAX: Duration = Duration::from_millis(1500);
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -86,13 +89,35 @@ async fn serve(
 ) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
-    match serve_call(route, app.clone(), &http, &mut payload).await {
+    let answer = tokio::select! {
+        biased;
+        answer = serve_call(route, app.clone(), &http, &mut payload) => answer,
+        () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
+    };
+    match answer {
         Ok(Answer::Here(reply)) => respond(&app, reply, index),
         Ok(Answer::Forwarded(answer)) => pass_on(&app, answer),
         Err(error) => {
+            // What is missing here then has been closed.
+            let closed = error.kind == Kind::Internal && app.cluster.is_ending();
+            let error = if closed { cut_off(route) } else { error };
             drain(&mut payload).await;
             respond_error(&app, &http, &error, index)
         }
+    }
+}
+
+/// Waits until the node stops and its calls have had time to end.
+async fn stopped(app: &App) {
+    app.cluster.ended().await;
+    tokio::time::sleep(STOPPING_CALL_MAX).await;
+}
+
+/// The error for a call that was under way when the node had to stop.
+fn cut_off(route: &Route) -> Error {
+    match route.place {
+        Place::Here => crate::raft::proposer::stopping(),
+        Place::Leader | Place::Depends(_) => crate::raft::proposer::outcome_unknown(),
     }
 }
 

@@ -100,7 +100,8 @@ impl Proposer {
     }
 }
 
-fn stopping() -> Error {
+/// The error for what a node does not begin any more.
+pub fn stopping() -> Error {
     Error::new(Kind::Stopping, "this node is stopping").hint("use another node")
 }
 
