@@ -2,6 +2,7 @@
 
 use crate::api::call::App;
 use crate::api::server;
+use crate::api::threads::Threads;
 use crate::api::transaction::Transactions;
 use crate::auth::password::Passwords;
 use crate::cluster::bootstrap::{self, Identity};
@@ -35,6 +36,8 @@ const UNREAD_MAX_MS: u32 = 30_000;
 const SHUTDOWN_SECONDS: u64 = 2;
 /// Longest time for ending in good order. What is left then is in the log.
 const STOP_MAX: Duration = Duration::from_secs(8);
+/// Threads for clients' calls for each that serves HTTP: while one is busy for long, others go on.
+const THREADS_EACH: usize = 2;
 
 /// Runs a node until it is told to end, by the cluster or by `stop`; tells how. `stop` counts at
 /// any moment, also while the node waits for a cluster secret or opens a long log.
@@ -59,7 +62,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
     let cluster = Cluster::new(config, &secret, identity, certificates.clone())?;
     tokio::spawn(end_when_asked(cluster.clone(), stop));
     let config = &cluster.config;
-    let queries = Semaphore::new(config.queries_max);
+    let threads = Threads::start(config.http_workers * THREADS_EACH, config.queries_max)?;
+    let queries = Arc::new(Semaphore::new(config.queries_max));
     let feeds = Arc::new(Semaphore::new(config.feeds_max));
     let transactions = Arc::new(Transactions::new(&cluster.config));
     tokio::spawn(Transactions::sweep(Arc::downgrade(&transactions)));
@@ -67,6 +71,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
     let app = Data::new(App {
         cluster: cluster.clone(),
         passwords,
+        threads,
         queries,
         feeds,
         transactions: transactions.clone(),

@@ -1,10 +1,15 @@
 //! What callers send takes bounded memory and time, whoever they are.
 
-use jettra_tests::{Answer, Bed, Http, Node, Role, Settings, raw, wait_until};
-use serde_json::json;
+use jettra_tests::{
+    Answer, Bed, Cluster, Crowd, Http, Node, Role, Settings, raw, try_send, wait_until,
+};
+use serde_json::{Value, json};
 
 const TARGET: &str = "/api/v1/databases/shop/collections/stock/documents/apples";
 const MIB: usize = 1 << 20;
+const THINGS: &str = "/api/v1/databases/shop/collections/things";
+/// Clients at each node; more than there are threads and places for queries.
+const CLIENTS: usize = 16;
 
 async fn start(bed: &Bed, settings: Settings) -> Node {
     let mut node = bed.node("alone", settings);
@@ -104,4 +109,66 @@ async fn a_page_of_large_documents_ends_early_and_its_cursor_leads_on() {
     for target in ["/api/query?db=shop&col=stock", &format!("{documents}?limit=100&offset=0")] {
         assert!(http.get(target).await.ok().text.len() > 6 * MIB, "{target}");
     }
+}
+
+/// A query whose plan is short and whose expression is not.
+fn heavy() -> Value {
+    let range = json!({"$range": [0, 20_000]});
+    let sum = json!({"$add": ["$$value", {"$size": range}]});
+    let reduce = json!({"$reduce": {"input": range, "initialValue": 0, "in": sum}});
+    json!({"filter": {"_id": 1, "$expr": {"$gt": [reduce, -1]}}})
+}
+
+/// Clients that ask the same again and again.
+fn crowd(http: &Http, target: &str, body: &Value) -> Crowd {
+    let (http, target, body) = (http.clone(), target.to_owned(), body.clone());
+    Crowd::start(CLIENTS, move |_, _| {
+        let request = http.request("POST", &target).json(&body);
+        async move { try_send(request).await.is_ok() }
+    })
+}
+
+/// Symptom: a reader's queries made a node's HTTP dead for good, `/health` and SIGTERM too.
+/// Cause: they ran on the threads that serve Raft and `/health`. A query that found no place waited
+/// for as long as a query may run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_hears_its_cluster_and_its_operator_while_queries_take_every_thread() {
+    let long = |settings: Settings| {
+        let settings = settings.key("QueriesMax", 2).key("QueryTimeoutMs", 600_000);
+        settings.key("WriteStepsMax", 50_000)
+    };
+    let mut cluster = Cluster::start_with("overload-threads", 3, long).await;
+    let leader = cluster.leader().await;
+    let http = cluster.nodes[leader].http();
+    http.post("/api/cols", &json!({"database": "shop", "collection": "things"})).await.ok();
+    http.post(&format!("{THINGS}/documents"), &json!({"_id": 1, "n": 0})).await.ok();
+    let before = http.get("/health").await.ok().json();
+    let update = json!({"filter": heavy()["filter"], "update": {"$inc": {"n": 1}}});
+    let mut crowds = Vec::new();
+    for node in &cluster.nodes {
+        crowds.push(crowd(&node.http(), &format!("{THINGS}/find"), &heavy()));
+    }
+    crowds.push(crowd(&http, &format!("{THINGS}/update"), &update));
+    for node in &cluster.nodes {
+        let http = node.http();
+        wait_until("a query finds no place, and is told so", async || {
+            let request = http.request("POST", &format!("{THINGS}/find")).json(&heavy());
+            let answer = try_send(request).await?;
+            answer.fault(429, "overloaded").map_or(Ok(()), Err)
+        })
+        .await;
+    }
+    for round in 0..10 {
+        for node in &cluster.nodes {
+            node.http().get("/health").await.ok();
+        }
+        let target = format!("{THINGS}/documents/{round}-put");
+        http.json("PUT", &target, &json!({"round": round})).await.ok();
+        assert_eq!(http.get(&target).await.ok().json()["round"], round);
+    }
+    let after = http.get("/health").await.ok().json();
+    assert_eq!(after["current_term"], before["current_term"], "the leader was deposed");
+    cluster.nodes[leader].signal("TERM");
+    let ended = cluster.nodes[leader].wait_exit().await;
+    assert_eq!(ended.code(), Some(0), "{}", cluster.nodes[leader].log());
 }

@@ -15,6 +15,7 @@ use crate::raft::node_key::Signature;
 use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, Uri};
 use bytes::Bytes;
 use jettra_driver::wire::{BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use jettra_driver::{DocumentId, ReadLevel};
@@ -35,8 +36,10 @@ pub struct App {
     pub cluster: Arc<Cluster>,
     /// Checks credentials.
     pub passwords: crate::auth::password::Passwords,
+    /// The threads that client calls are carried out on.
+    pub threads: super::threads::Threads,
     /// Places for longer queries: each may keep as much memory as one query may.
-    pub queries: tokio::sync::Semaphore,
+    pub queries: Arc<tokio::sync::Semaphore>,
     /// Places for change feeds.
     pub feeds: Arc<tokio::sync::Semaphore>,
     /// The open transactions.
@@ -102,7 +105,7 @@ pub struct Call {
     /// Parameters of the query.
     pub query: Vec<(String, String)>,
     /// The request that it came in.
-    pub http: HttpRequest,
+    pub http: Http,
     /// A parameter that this node adds to the address when it forwards the call.
     pub added: Option<String>,
     /// The body.
@@ -113,6 +116,117 @@ pub struct Call {
     pub signature: Option<Signature>,
     /// What it has proposed.
     pub proposed: Rc<Proposed>,
+}
+
+/// The head of the request that a call came in.
+#[derive(Clone)]
+pub enum Http {
+    /// On the thread that has received it.
+    Received(HttpRequest),
+    /// On another thread: without the connection.
+    Moved(Arc<Head>),
+}
+
+/// The parts of a request's head that matter behind its admission.
+pub struct Head {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Http {
+    fn method(&self) -> &Method {
+        match self {
+            Http::Received(http) => http.method(),
+            Http::Moved(head) => &head.method,
+        }
+    }
+
+    fn uri(&self) -> &Uri {
+        match self {
+            Http::Received(http) => http.uri(),
+            Http::Moved(head) => &head.uri,
+        }
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        match self {
+            Http::Received(http) => http.headers(),
+            Http::Moved(head) => &head.headers,
+        }
+    }
+
+    /// What the connection keeps beside it; none on another thread.
+    pub fn conn_data<T: 'static>(&self) -> Option<&T> {
+        match self {
+            Http::Received(http) => http.conn_data(),
+            Http::Moved(_) => None,
+        }
+    }
+
+    fn head(&self) -> Arc<Head> {
+        match self {
+            Http::Received(http) => Arc::new(Head {
+                method: http.method().clone(),
+                uri: http.uri().clone(),
+                headers: http.headers().clone(),
+            }),
+            Http::Moved(head) => head.clone(),
+        }
+    }
+}
+
+/// A call on its way to another thread, where it begins with nothing proposed.
+pub struct MovedCall {
+    app: Arc<App>,
+    user: Option<Arc<User>>,
+    from: Option<String>,
+    session: Option<String>,
+    path: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    head: Arc<Head>,
+    added: Option<String>,
+    body: Bytes,
+    share: Arc<Share>,
+    signature: Option<Signature>,
+}
+
+impl From<&Call> for MovedCall {
+    fn from(call: &Call) -> Self {
+        let call = call.clone();
+        MovedCall {
+            app: call.app,
+            user: call.user,
+            from: call.from,
+            session: call.session,
+            path: call.path,
+            query: call.query,
+            head: call.http.head(),
+            added: call.added,
+            body: call.body,
+            share: call.share,
+            signature: call.signature,
+        }
+    }
+}
+
+impl From<MovedCall> for Call {
+    fn from(call: MovedCall) -> Self {
+        Call {
+            app: call.app,
+            user: call.user,
+            from: call.from,
+            session: call.session,
+            path: call.path,
+            query: call.query,
+            http: Http::Moved(call.head),
+            added: call.added,
+            body: call.body,
+            share: call.share,
+            signature: call.signature,
+            proposed: Rc::default(),
+        }
+    }
 }
 
 /// Runs work that may take long on the pool for it.

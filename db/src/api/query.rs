@@ -30,12 +30,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 use xxhash_rust::xxh3::xxh3_64;
 
 const CURSOR: base64::engine::GeneralPurpose = base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// Estimated cost, in microseconds, up to which a query runs without changing threads.
 const INLINE_COST: f64 = 150.0;
+/// Longest time that a query waits for a place: callers that come in faster than queries end learn
+/// it while they still can go elsewhere.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Steps after which a query that seemed to be short goes on to the pool for longer reads.
 const INLINE_STEPS: u64 = 20_000;
 
@@ -347,9 +350,10 @@ impl Drop for Caller {
 ///
 /// # Errors
 /// `overloaded`.
-pub async fn permit(call: &Call) -> Result<SemaphorePermit<'_>> {
+pub async fn permit(call: &Call) -> Result<OwnedSemaphorePermit> {
     let limit = Duration::from_millis(call.cluster().config.query_timeout_ms);
-    let permit = tokio::time::timeout(limit, call.app.queries.acquire()).await;
+    let waiting = call.app.queries.clone().acquire_owned();
+    let permit = tokio::time::timeout(limit.min(PLACE_WAIT_MAX), waiting).await;
     permit.ok().and_then(std::result::Result::ok).ok_or_else(|| {
         Error::new(Kind::Overloaded, "too many queries are running on this node")
             .hint("try again after a pause, on another node, or with fewer at once")
@@ -365,10 +369,11 @@ pub async fn in_background<T: Send + 'static>(
     work: impl FnOnce(&ReadTxn<'_>, &Context<'_>) -> Result<T> + Send + 'static,
 ) -> Result<(T, u64)> {
     let memory = call.cluster().config.query_memory_mb << 20;
-    let _permit = permit(call).await?;
+    let permit = permit(call).await?;
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
     pooled(move || {
+        let _permit = permit;
         let (read, index) = group.read_with_index()?;
         let interrupt = || watch.check();
         let ctx = Context::new(now_ms() as i64, memory, &interrupt);

@@ -3,18 +3,17 @@
 use crate::auth::limiter::RETRY_AFTER;
 use crate::error::Error;
 use bytes::Bytes;
-use futures_util::Stream;
 use jettra_driver::wire::{ErrorBody, ErrorDetail};
 use serde::Serialize;
-use std::pin::Pin;
+use tokio::sync::mpsc;
 
 /// Media type of nearly every answer.
 pub const JSON: &str = "application/json";
 /// Media type of the ancestor's short answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The body of an answer that goes on and on.
-pub struct Events(pub Pin<Box<dyn Stream<Item = std::io::Result<Bytes>>>>);
+/// The body of an answer that goes on and on: its pieces as they are made.
+pub struct Events(pub mpsc::Receiver<Bytes>);
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,8 +1,8 @@
 //! The HTTP server: the route table mounted on actix, and limits on what comes in.
 
-use super::call::{App, Call, RunningCall};
-use super::dispatch::{self, Answer};
-use super::reply::Reply;
+use super::call::{App, Call, Http, MovedCall, RunningCall};
+use super::dispatch::{self, Admitted, Answer};
+use super::reply::{Events, Reply};
 use super::{Place, ROUTES, Route, peer, web as page};
 use crate::auth::Access;
 use crate::config::Config;
@@ -34,6 +34,8 @@ const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// Time that a call has to end from the moment on in which the node is told to stop. Shorter than
 /// what the server waits for its connections, so that the caller learns what has happened.
 const STOPPING_CALL_MAX: Duration = Duration::from_millis(1500);
+/// Largest body that is parsed on a thread that serves HTTP.
+const LIGHT_BODY_BYTES_MAX: usize = 64 << 10;
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -130,7 +132,7 @@ async fn serve_call(
     check_address(http)?;
     let mut call = make_call(app.clone(), http);
     if !matches!(route.place, Place::Here) && route.access != Access::Node {
-        note_called_node(&mut call);
+        note_called_node(&mut call, http);
     }
     let admitted = dispatch::admit(route, &mut call).await?;
     let _running = match &call.user {
@@ -147,18 +149,52 @@ async fn serve_call(
     let room = (route.access != Access::Node).then_some(&app.cluster.room);
     let reading = tokio::time::timeout(limit, read_body(http, payload, max, room));
     let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
-    dispatch::check_body(&call, &body)?;
     (call.body, call.share) = (body, share.into());
     let call = Rc::new(call);
-    match dispatch::answer(route, call.clone(), admitted).await {
+    match carry_out(route, call.clone(), admitted).await {
         // Nothing was done yet. Now this node knows as much as the one that has noticed.
         Err(error) if error.kind == Kind::UserChanged => {
             app.cluster.group()?.wait_linearizable().await?;
             let mut call = (*call).clone();
             let admitted = dispatch::admit(route, &mut call).await?;
-            dispatch::answer(route, Rc::new(call), admitted).await
+            carry_out(route, Rc::new(call), admitted).await
         }
         answer => answer,
+    }
+}
+
+/// Carries a call out that was admitted: here when its work is small, else on the threads for
+/// clients.
+async fn carry_out(route: &'static Route, call: Rc<Call>, admitted: Admitted) -> Result<Answer> {
+    if is_light(route, &call) {
+        dispatch::check_body(&call, &call.body)?;
+        return dispatch::answer(route, call, admitted).await;
+    }
+    let moved = MovedCall::from(&*call);
+    let answering = call.app.threads.run(move || async move {
+        let call = Call::from(moved);
+        dispatch::check_body(&call, &call.body)?;
+        dispatch::answer(route, Rc::new(call), admitted).await
+    });
+    answering.await?
+}
+
+/// Whether a call may be carried out on a thread that serves Raft and `/health`.
+fn is_light(route: &Route, call: &Call) -> bool {
+    let elsewhere = ["tx", "txID", "at", "asOf", "as_of"];
+    let small = call.body.len() <= LIGHT_BODY_BYTES_MAX && call.parameter(&elsewhere).is_none();
+    route.access == Access::Node || small && is_about_one(route)
+}
+
+/// Whether a route only looks at members, or reads or proposes one document as it stands: no
+/// filter, no expression, no statement.
+fn is_about_one(route: &Route) -> bool {
+    const ALL: &str = "/api/v1/databases/{db}/collections/{col}/documents";
+    const ONE: &str = "/api/v1/databases/{db}/collections/{col}/documents/{id}";
+    match (route.method, route.path) {
+        ("POST", ALL) | ("GET" | "PUT" | "DELETE", ONE) => true,
+        (_, "/health" | "/api/doc") => true,
+        (_, path) => path.starts_with("/api/cluster"),
     }
 }
 
@@ -185,9 +221,9 @@ fn visible_index(app: &App) -> u64 {
 }
 
 /// A call that another node carries out still knows which node was called.
-fn note_called_node(call: &mut Call) {
+fn note_called_node(call: &mut Call, http: &HttpRequest) {
     let forwarded = call.headers().contains_key(crate::cluster::forward::USER_HEADER);
-    if !forwarded && matches!(call.http.path(), "/api/cluster/restart" | "/api/cluster/promote") {
+    if !forwarded && matches!(http.path(), "/api/cluster/restart" | "/api/cluster/promote") {
         let name = call.cluster().node_id().to_owned();
         call.added = Some(format!("called_node={name}"));
         call.query.push(("called_node".into(), name));
@@ -206,7 +242,7 @@ fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
         session: None,
         path,
         query,
-        http: http.clone(),
+        http: Http::Received(http.clone()),
         added: None,
         body: Bytes::new(),
         share: Arc::default(),
@@ -384,7 +420,10 @@ fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
         builder.content_type(reply.media);
     }
     match reply.events {
-        Some(events) => builder.streaming(events.0),
+        Some(Events(mut pieces)) => {
+            let pieces = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
+            builder.streaming(pieces.map(Ok::<_, std::io::Error>))
+        }
         None => builder.body(reply.body),
     }
 }
@@ -425,4 +464,29 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> Ht
         reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
     }
     respond(app, reply, error.index.unwrap_or(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Symptom: a reader's query made a node deaf.
+    #[test]
+    fn what_a_client_can_make_long_is_not_done_where_nodes_are_heard() {
+        let mut near: Vec<_> = ROUTES
+            .iter()
+            .filter(|route| route.access != Access::Node && is_about_one(route))
+            .filter(|route| !route.path.starts_with("/api/cluster"))
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect();
+        near.sort_unstable();
+        let documents = "/api/v1/databases/{db}/collections/{col}/documents";
+        let mut expected = vec!["GET /health".to_owned(), format!("POST {documents}")];
+        expected
+            .extend(["GET", "PUT", "DELETE"].map(|method| format!("{method} {documents}/{{id}}")));
+        expected
+            .extend(["POST", "GET", "PUT", "DELETE"].map(|method| format!("{method} /api/doc")));
+        expected.sort_unstable();
+        assert_eq!(near, expected);
+    }
 }

@@ -112,8 +112,9 @@ impl Open {
     /// Carries a command out inside. When there is no room for what it writes, the transaction
     /// is over.
     pub async fn execute(self: Arc<Self>, proposal: Proposal, room: Room) -> Result<Applied> {
-        let _turn = self.turn().await;
+        let turn = self.turn().await;
         pooled(move || {
+            let _turn = turn;
             let mut full = false;
             let done = self.with(|transaction| {
                 let Answer { result, repeats } = transaction.execute(proposal)?;

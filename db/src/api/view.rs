@@ -141,10 +141,12 @@ pub async fn reading<T: Send + 'static>(
         Source::Transaction(open) => open.turn().await,
         _ => None,
     };
-    let _permit = permit(call).await?;
+    let permit = permit(call).await?;
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
     pooled(move || {
+        // A query that nobody waits for any more takes its place until it has ended.
+        let _permit = permit;
         let interrupt = || watch.check();
         let ctx = Context::new(now_ms() as i64, memory, &interrupt);
         match source {

@@ -24,7 +24,7 @@ use serde::Serialize;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Longest silence of a feed.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -95,13 +95,10 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     feed.push_changes(&mut first, &told)?;
     push_progress(&mut first, feed.token);
     let first = Bytes::from(first);
-    let later = futures_util::stream::unfold(feed, |mut feed| async move {
-        let next = feed.next().await?;
-        Some((Ok(next), feed))
-    });
-    let first = futures_util::stream::once(std::future::ready(Ok(first)));
-    let events = Events(Box::pin(futures_util::StreamExt::chain(first, later)));
-    let reply = Reply { events: Some(events), media: "text/event-stream", ..Reply::default() };
+    let (taken, events) = mpsc::channel(1);
+    tokio::task::spawn_local(feed.run(first, taken));
+    let events = Some(Events(events));
+    let reply = Reply { events, media: "text/event-stream", ..Reply::default() };
     Ok(reply.header("cache-control", "no-store").at(index))
 }
 
@@ -132,6 +129,22 @@ impl Feed {
         let (told, token) = read.await?;
         self.token = token;
         Ok(told)
+    }
+
+    /// Makes one piece after the other, each when the one before was taken, until nobody takes
+    /// any more.
+    async fn run(mut self, first: Bytes, taken: mpsc::Sender<Bytes>) {
+        let mut next = Some(first);
+        while let Some(piece) = next {
+            if taken.send(piece).await.is_err() {
+                return;
+            }
+            let Ok(_place) = taken.reserve().await else { return };
+            next = tokio::select! {
+                next = self.next() => next,
+                () = taken.closed() => return,
+            };
+        }
     }
 
     /// The next piece of the answer; none when the feed has ended.

@@ -81,7 +81,7 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
             crate::raft::proposer::outcome_unknown()
         }
     };
-    let answer = cluster.calls.send(url, sent).await.map_err(unanswered)?;
+    let answer = cluster.forwarding.send(url, sent).await.map_err(unanswered)?;
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
     let headers = headers

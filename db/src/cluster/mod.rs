@@ -54,6 +54,9 @@ pub struct Cluster {
     pub inbox: Inbox,
     /// Makes calls to other nodes.
     pub calls: Caller,
+    /// Carries clients' calls to the leader. Its connections are its own: those of `calls` must not
+    /// depend on a thread that works for a client.
+    pub forwarding: Caller,
     /// This node's certificate and the authority of the nodes.
     pub certificates: Option<Arc<Certificates>>,
     /// Identity of this process, new at every start.
@@ -88,9 +91,13 @@ impl Cluster {
     ) -> Result<Arc<Self>> {
         let boot = uuid::Uuid::now_v7().to_string();
         let key = NodeKey::new(secret, &config.advertise_host().unwrap_or_default(), &boot);
-        let dialer = Dialer::new(&config, certificates.as_ref())?;
+        let caller = || {
+            let dialer = Dialer::new(&config, certificates.as_ref())?;
+            Ok::<_, Error>(Caller::new(dialer, key.clone()))
+        };
         Ok(Arc::new(Cluster {
-            calls: Caller::new(dialer, key.clone()),
+            calls: caller()?,
+            forwarding: caller()?,
             secret: secret.to_owned(),
             key,
             inbox: Inbox::new(&boot),
