@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::command::{PutMode, Target};
+use crate::engine::system::UserDocument;
 use crate::storage::Store;
 use jettra_driver::wire::NodeRole;
 
@@ -223,6 +224,17 @@ fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
             to: long() + &long(),
         },
         put(long(), long(), id),
+        Command::CreateUser(Box::new(UserDocument {
+            name: long() + &long(),
+            password_hash: String::new(),
+            role: "reader".into(),
+            allowed_dbs: Vec::new(),
+            grants: Default::default(),
+            disabled: false,
+            created_ms: 0,
+            changed_ms: 0,
+        })),
+        Command::ClusterRegister { node: long() + &long(), url: "u".into(), description: None },
     ] {
         assert_eq!(kind(world.run(command)), Kind::InvalidName);
     }

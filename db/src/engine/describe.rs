@@ -75,7 +75,7 @@ pub struct Description<'c> {
     pub class: Class,
     /// What it touches.
     pub touches: Vec<Touched<'c>>,
-    /// Names of databases and collections that it may create.
+    /// Names that it may make keys of: of databases, collections, nodes, users, tokens.
     pub names: Vec<&'c str>,
     /// Its entry in the audit log, if it has one.
     pub audited: Option<Noted>,
@@ -87,7 +87,7 @@ impl Command {
     /// What is known of it without applying it.
     pub fn describe(&self) -> Description<'_> {
         match self {
-            Command::InitCluster { .. } => row(ADMISSION, vec![], vec![], None),
+            Command::InitCluster { node, .. } => row(ADMISSION, vec![], vec![node], None),
             Command::CreateDatabase { name, .. } => {
                 row(DEFINITION, vec![own(name)], vec![name], None)
             }
@@ -181,7 +181,8 @@ impl Command {
             | Command::RemoveEndedTokens { .. }
             | Command::TrimAudit { .. } => row(CHORE, vec![], vec![], None),
             Command::ClusterRegister { node, url, .. } => {
-                row(ADMISSION, vec![], vec![], noted("cluster_register", format!("{node} {url}")))
+                let entry = noted("cluster_register", format!("{node} {url}"));
+                row(ADMISSION, vec![], vec![node], entry)
             }
             Command::ClusterUpdate { node, status, .. } => {
                 let leaves = *status == Some(NodeStatus::Leaving);
@@ -203,7 +204,7 @@ impl Command {
             Command::ClusterDeregister { .. } => row(SYSTEM, vec![], vec![], None),
             Command::CreateUser(user) => {
                 let entry = noted("user_create", format!("{} ({})", user.name, user.role));
-                row(SYSTEM, vec![], vec![], entry)
+                row(SYSTEM, vec![], vec![&user.name], entry)
             }
             Command::UpdateUser(update) => {
                 let entry = match update.proved_hash {
@@ -224,7 +225,7 @@ impl Command {
                         noted("token_create", format!("{} for a new node", token.id))
                     }
                 };
-                row(SYSTEM, vec![], vec![], entry)
+                row(SYSTEM, vec![], vec![&token.id], entry)
             }
             Command::RevokeToken { id, .. } => {
                 row(SYSTEM, vec![], vec![], noted("token_revoke", id.clone()))

@@ -300,8 +300,10 @@ impl Applier {
         };
         let (ctx, mut deleted) = (self.context(0), 0);
         for key in expired(txn, collection.id, index, time_ms, documents)? {
-            if deleted > 0 && (ctx.steps() > UPKEEP_STEPS || ctx.written() > UPKEEP_BYTES) {
-                return Ok(Ok(Outcome::Paused(deleted)));
+            if ctx.steps() > UPKEEP_STEPS || ctx.written() > UPKEEP_BYTES {
+                // Those that stay, because something refers to them, are not tried again at once.
+                let more = if deleted > 0 { Outcome::Paused } else { Outcome::Worked };
+                return Ok(Ok(more(deleted)));
             }
             let Some(id) = keys::document_id(&key) else { continue };
             if let Ok(true) = settle(self.expire_document(txn, place, &collection, &id))? {

@@ -353,7 +353,7 @@ impl Applier {
                 let mut rows = txn.range(Table::Versions, &prefix, &last_key(&prefix))?;
                 let Some(row) = rows.next() else { return Ok(()) };
                 let (key, value) = row?;
-                if decode(key, value)?.head.sequence + changes > head.sequence {
+                if decode(key, value)?.head.sequence.saturating_add(changes) > head.sequence {
                     return Ok(());
                 }
                 key.to_vec()
