@@ -195,7 +195,7 @@ impl Transactions {
             return Err(Error::new(Kind::Overloaded, "too many transactions are open")
                 .hint("end some, or try again after a pause"));
         }
-        let (base, index) = group.snapshot()?;
+        let (base, index) = group.snapshot(format!("an open transaction of {user:?}"))?;
         let state = Transaction::begin(base, index, self.bytes_max)?;
         let open = Arc::new(Open {
             id: uuid::Uuid::new_v4().to_string(),

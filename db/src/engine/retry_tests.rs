@@ -142,7 +142,7 @@ fn what_is_forgotten_is_an_error_and_never_a_second_run() {
 fn a_key_used_in_a_transaction_stays_in_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = crate::storage::Store::open(dir.path(), 1 << 24).unwrap();
-    let base = store.snapshot().unwrap();
+    let base = store.snapshot("a test").unwrap();
     let mut open = crate::engine::transaction::Transaction::begin(base, 1, 1 << 20).unwrap();
     let command = crate::engine::history_tests::put(
         "c",

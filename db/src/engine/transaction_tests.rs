@@ -68,9 +68,9 @@ impl World {
     }
 
     fn begin_with(&self, rows_max: usize) -> Transaction {
-        let base = self.store.snapshot().unwrap();
+        let base = self.store.snapshot("a test").unwrap();
         let mut open = Transaction::begin(base, self.index, 1 << 20).unwrap();
-        open.overlay = Overlay::new(self.store.snapshot().unwrap(), rows_max);
+        open.overlay = Overlay::new(self.store.snapshot("a test").unwrap(), rows_max);
         open
     }
 

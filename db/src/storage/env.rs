@@ -5,13 +5,17 @@
 //! The environment is opened with `NO_META_SYNC`: a commit is one flush, and a power cut can
 //! undo at most the last commit, which the Raft log replays.
 
+use super::free::{self, FreePages};
 use super::overlay::{Overlay, Savepoint};
+use super::readers::{Readers, Registered};
 use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
 /// The tables of a group's environment.
@@ -48,6 +52,11 @@ const CHECKSUM_BYTES: usize = 8;
 /// Read transactions at once: one for each thread that reads, and one for each open
 /// transaction of a client.
 const READERS_MAX: u32 = 2048;
+
+/// Address space that LMDB gets beyond a map of so many bytes.
+fn headroom(map_bytes: usize) -> usize {
+    (map_bytes / 4).max(1 << 30)
+}
 
 /// What can go wrong with bytes on disk.
 #[derive(Debug, thiserror::Error)]
@@ -98,15 +107,22 @@ pub struct Store {
     tables: Tables,
     map_bytes: usize,
     closed: AtomicBool,
+    readers: Readers,
 }
 
 impl Store {
-    /// Opens or creates the environment in `dir` with `map_bytes` of address space.
-    #[allow(unsafe_code)]
+    /// Opens or creates the environment in `dir`, which may grow to `map_bytes`. LMDB gets more
+    /// address space than that: who writes looks at the bytes that are left before, but deletions
+    /// take space before they give some back, and a full map would end the node.
     pub fn open(dir: &Path, map_bytes: usize) -> Result<Self> {
+        Store::open_exact(dir, map_bytes, map_bytes.saturating_add(headroom(map_bytes)))
+    }
+
+    #[allow(unsafe_code)]
+    fn open_exact(dir: &Path, map_bytes: usize, address_bytes: usize) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|error| StorageError::Failed(error.to_string()))?;
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
-        options.map_size(map_bytes).max_dbs(TABLES.len() as u32).max_readers(READERS_MAX);
+        options.map_size(address_bytes).max_dbs(TABLES.len() as u32).max_readers(READERS_MAX);
         // SAFETY: the directory belongs to this process alone (the node holds a lock on its
         // data directory), and NO_META_SYNC keeps the environment consistent.
         let env = unsafe { options.flags(EnvFlags::NO_META_SYNC).open(dir) }?;
@@ -118,20 +134,25 @@ impl Store {
         }
         txn.commit()?;
         let tables = tables.try_into().map_err(|_| StorageError::Failed("tables".into()))?;
-        Ok(Store { env, tables, map_bytes, closed: AtomicBool::new(false) })
+        let (closed, readers) = (AtomicBool::new(false), Readers::default());
+        Ok(Store { env, tables, map_bytes, closed, readers })
     }
 
     /// Begins reading; the view does not change until it is dropped.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
         self.check_open()?;
-        Ok(ReadTxn { txn: self.env.read_txn()?, tables: self.tables })
+        let txn = self.env.read_txn()?;
+        let registered = self.readers.register(txn.id() as u64, "a query");
+        Ok(ReadTxn { txn, tables: self.tables, _registered: registered })
     }
 
-    /// As [`Store::read`], for a view that is kept for longer. While it lives, the pages that it
-    /// sees are not used again and the environment grows.
-    pub fn snapshot(&self) -> Result<ReadTxn<'static>> {
+    /// As [`Store::read`], for a view that is kept for longer by `reader`. While it lives, the
+    /// pages that it sees are not used again and the environment grows.
+    pub fn snapshot(&self, reader: impl Into<Cow<'static, str>>) -> Result<ReadTxn<'static>> {
         self.check_open()?;
-        Ok(ReadTxn { txn: self.env.clone().static_read_txn()?, tables: self.tables })
+        let txn = self.env.clone().static_read_txn()?;
+        let registered = self.readers.register(txn.id() as u64, reader);
+        Ok(ReadTxn { txn, tables: self.tables, _registered: registered })
     }
 
     fn check_open(&self) -> Result<()> {
@@ -154,19 +175,49 @@ impl Store {
 
     /// Writes a consistent copy of the whole environment to the new file `to`.
     pub fn copy_to(&self, to: &Path) -> Result<std::fs::File> {
+        let txn = self.env.info().last_txn_id as u64;
+        let _registered = self.readers.register(txn, "a copy for another node");
         Ok(self.env.copy_to_path(to, heed::CompactionOption::Disabled)?)
     }
 
-    /// Bytes of address space the environment was opened with.
+    /// Bytes that the environment may grow to.
     pub fn map_bytes(&self) -> usize {
         self.map_bytes
     }
 
-    /// Bytes of address space that are still free.
-    pub fn free_map_bytes(&self) -> usize {
-        // The last page number counts pages that were freed too, so this errs on the safe side
-        // only after large deletions; the free list is used before the file grows.
-        self.map_bytes.saturating_sub(self.used_bytes())
+    /// Bytes that the environment may still grow by.
+    pub fn unallocated_bytes(&self) -> u64 {
+        self.map_bytes.saturating_sub(self.used_bytes()) as u64
+    }
+
+    /// Bytes of address space beyond those that are still free.
+    pub fn headroom_bytes(&self) -> u64 {
+        let beyond = self.used_bytes().saturating_sub(self.map_bytes);
+        headroom(self.map_bytes).saturating_sub(beyond) as u64
+    }
+
+    /// The pages that were freed and can be used again. Reads all lists of them: takes
+    /// milliseconds when gigabytes are free.
+    pub fn free_pages(&self) -> Result<FreePages> {
+        const TRIES: usize = 100;
+        let file = self.env.try_clone_inner_file()?;
+        let page_bytes = self.env.stat().page_size as usize;
+        for _ in 0..TRIES {
+            // Keeps the pages of the list from being overwritten meanwhile.
+            let txn = self.env.read_txn()?;
+            let id = txn.id() as u64;
+            let oldest = self.readers.oldest_txn().unwrap_or(id).min(id);
+            // Two commits later the meta page of this transaction is overwritten.
+            if let Some(free) = free::read(&file, page_bytes, id, oldest)? {
+                return Ok(free);
+            }
+        }
+        Err(StorageError::Failed("the free pages change too fast".into()))
+    }
+
+    /// The reader that keeps the most pages from being used again, and for how long it has.
+    pub fn oldest_reader(&self) -> Option<(String, Duration)> {
+        self.readers.oldest()
     }
 
     /// Bytes that the environment has taken so far; as many as a copy of it takes.
@@ -181,6 +232,12 @@ impl Store {
 
     fn table(&self, table: Table) -> Database<Bytes, Bytes> {
         self.tables[table as usize]
+    }
+
+    /// Bytes of the pages that hold something, as LMDB counts them.
+    #[cfg(test)]
+    pub(super) fn counted_bytes(&self) -> u64 {
+        self.env.non_free_pages_size().unwrap()
     }
 }
 
@@ -203,6 +260,7 @@ pub trait Read {
 pub struct ReadTxn<'e> {
     txn: RoTxn<'e, WithoutTls>,
     tables: Tables,
+    _registered: Registered,
 }
 
 /// A transaction that writes: the one writing transaction of the environment, of which nothing
@@ -558,7 +616,7 @@ mod tests {
     #[test]
     fn a_full_map_is_its_own_error() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 1 << 17).unwrap();
+        let store = Store::open_exact(dir.path(), 1 << 17, 1 << 17).unwrap();
         let mut txn = store.write().unwrap();
         let result =
             (0..1000u32).try_for_each(|n| txn.put(Table::Documents, &n.to_be_bytes(), &[0; 1000]));

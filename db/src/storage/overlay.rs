@@ -471,7 +471,7 @@ mod tests {
             let mut txn = store.write().unwrap();
             before.iter().for_each(|(k, v)| txn.put(Table::Documents, &[*k], &[*v]).unwrap());
             txn.commit().unwrap();
-            let mut overlay = Overlay::new(store.snapshot().unwrap(), 100);
+            let mut overlay = Overlay::new(store.snapshot("a test").unwrap(), 100);
             let mut written = store.write().unwrap();
             for step in &steps {
                 carry_out(&mut written, step);
@@ -500,7 +500,7 @@ mod tests {
             txn.put(Table::Documents, key, key).unwrap();
         }
         txn.commit().unwrap();
-        let overlay = Overlay::new(store.snapshot().unwrap(), 4);
+        let overlay = Overlay::new(store.snapshot("a test").unwrap(), 4);
         overlay.get(Table::Documents, b"aaaa9").unwrap();
         overlay.get(Table::Meta, b"counter").unwrap();
         let first = overlay.range(Table::Documents, b"aaaa", b"aaab").unwrap().next();

@@ -1,0 +1,63 @@
+//! Who reads an environment at the moment, so that the one can be named that holds its pages.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Transaction that is read, and a number that tells readers of the same one apart.
+type Key = (u64, u64);
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    readers: BTreeMap<Key, Reader>,
+}
+
+struct Reader {
+    name: Cow<'static, str>,
+    since: Instant,
+}
+
+/// The open read transactions of an environment.
+#[derive(Default)]
+pub(super) struct Readers(Arc<Mutex<Open>>);
+
+/// A reader that is known until this is dropped.
+pub(super) struct Registered {
+    key: Key,
+    open: Arc<Mutex<Open>>,
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Readers {
+    /// Notes that `name` reads what the transaction `txn` has committed.
+    pub(super) fn register(&self, txn: u64, name: impl Into<Cow<'static, str>>) -> Registered {
+        let mut open = lock(&self.0);
+        open.next += 1;
+        let key = (txn, open.next);
+        open.readers.insert(key, Reader { name: name.into(), since: Instant::now() });
+        Registered { key, open: self.0.clone() }
+    }
+
+    /// The oldest transaction that somebody reads.
+    pub(super) fn oldest_txn(&self) -> Option<u64> {
+        lock(&self.0).readers.first_key_value().map(|(key, _)| key.0)
+    }
+
+    /// Who reads the oldest transaction, and for how long.
+    pub(super) fn oldest(&self) -> Option<(String, Duration)> {
+        let open = lock(&self.0);
+        let (_, reader) = open.readers.first_key_value()?;
+        Some((reader.name.to_string(), reader.since.elapsed()))
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        lock(&self.open).readers.remove(&self.key);
+    }
+}
