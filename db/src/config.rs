@@ -19,6 +19,11 @@ pub const PAGE_DEFAULT: u64 = 100;
 pub const PAGE_BYTES: usize = 4 << 20;
 /// Bytes past which an answer is refused that must be whole, because no cursor leads on.
 pub const WHOLE_BYTES_MAX: usize = 64 << 20;
+/// Most bytes of a log entry, and so of one command: the largest transaction fits. All that
+/// carries an entry has limits made from this one.
+pub const ENTRY_BYTES_MAX: usize = 40 << 20;
+/// Bytes of a command after which a call that may make several of them begins the next one.
+pub const COMMAND_BYTES_AIM: usize = 4 << 20;
 /// Conditions and operations of one batch.
 pub const BATCH_PARTS_MAX: usize = 1000;
 /// Longest name of a database or collection that can be configured; the storage's keys have
@@ -86,6 +91,8 @@ pub const KEYS: &[Key] = &[
     key("CommitMs", Type::Number, "5", "time after which applied writes become visible to level=local; other readers do not wait for it"),
     key("DiskReserveMb", Type::Number, "64", "free disk space below which writes are refused with 507"),
     key("HttpWorkers", Type::Number, "2", "threads that read requests and write answers, and serve the other nodes; twice as many carry out the calls of clients"),
+    key("RefuseEntry", Type::List, "[]", "log entries that are refused as a whole, as INDEX:HASH from the message of a node that could not apply one; the same on all nodes, until it is in the state"),
+    key("HttpWorkers", Type::Number, "2", "threads that serve HTTP"),
     key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
     key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
     key("CallsPerUserMax", Type::Number, "1024", "calls of one user that a node carries out at once; further ones get 429"),
@@ -150,6 +157,7 @@ pub struct Config {
     pub map_size_gb: usize,
     pub commit_ms: u64,
     pub disk_reserve_mb: u64,
+    pub refuse_entry: Vec<String>,
     pub http_workers: usize,
     pub request_timeout_ms: u64,
     pub queue_max: usize,
@@ -363,6 +371,7 @@ impl Config {
         self.validate_join_token()?;
         self.validate_tls()?;
         self.networks()?;
+        self.refused_entries()?;
         if let Some(name) = &self.node_id {
             check_node_id(name)?;
         }
@@ -460,6 +469,28 @@ impl Config {
             })
         };
         self.node_networks.iter().map(parse).collect()
+    }
+
+    /// The log entries that are refused: the hash of each by its index.
+    ///
+    /// # Errors
+    /// `invalid_parameter` when one cannot be read, or is named twice.
+    pub fn refused_entries(&self) -> Result<BTreeMap<u64, u64>> {
+        let mut entries = BTreeMap::new();
+        for text in &self.refuse_entry {
+            let parts = text.split_once(':').and_then(|(index, hash)| {
+                let hash = (hash.len() == 16).then(|| u64::from_str_radix(hash, 16).ok())??;
+                Some((index.parse().ok()?, hash))
+            });
+            let fresh = parts.is_some_and(|(index, hash)| entries.insert(index, hash).is_none());
+            if !fresh {
+                return Err(wrong(
+                    format!("RefuseEntry: {text:?} is not one entry of the log"),
+                    "write INDEX:HASH as the node has printed it that could not apply the entry",
+                ));
+            }
+        }
+        Ok(entries)
     }
 
     fn validate_numbers(&self) -> Result<()> {
@@ -664,6 +695,8 @@ mod tests {
             ),
             (r#"{"AdvertiseUrl": "https://a:1"}"#, "AdvertiseUrl", "http://"),
             (r#"{"NodeNetworks": ["10.0.0.0/33"]}"#, "NodeNetworks", "prefix"),
+            (r#"{"RefuseEntry": ["7"]}"#, "RefuseEntry", "INDEX:HASH"),
+            (r#"{"RefuseEntry": ["7:12"]}"#, "RefuseEntry", "INDEX:HASH"),
             (r#"[]"#, "object", "config.json.example"),
             (r#"{"#, "JSON", "config.json.example"),
         ] {

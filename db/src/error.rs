@@ -193,6 +193,8 @@ error_kinds! {
     OutcomeUnknown "outcome_unknown" 504;
     /// No confirmation from a quorum in time.
     Timeout "timeout" 503;
+    /// The write stood in a log entry that could not be applied and was refused by an operator.
+    EntryRefused "entry_refused" 500;
     /// The disk or the storage's address space is full.
     StorageFull "storage_full" 507;
 }

@@ -15,6 +15,7 @@ mod check;
 pub mod command;
 pub mod describe;
 pub mod document;
+pub mod entry;
 pub mod index;
 pub mod members;
 pub mod query;

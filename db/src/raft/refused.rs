@@ -1,0 +1,153 @@
+//! Entries that an operator has refused: for the day on which one cannot be applied.
+//!
+//! A node that cannot apply a log entry stops, at each start again. With the entry named in
+//! `RefuseEntry`, by its index and the hash of its content, every proposal in it is refused
+//! instead, and that is recorded in the state as the outcome of the entry; snapshots carry it.
+//! Nodes that judge an entry differently would hold different states, so Raft calls name the
+//! caller's list and are refused by a node with another one.
+
+use crate::error::{Error, Kind, Result};
+use crate::storage::{Read, StorageError, Table, WriteTxn};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use xxhash_rust::xxh3::xxh3_64;
+
+const REFUSED_KEY: &[u8] = b"refused";
+
+/// Log index and hash of each refused entry.
+pub type Refused = BTreeMap<u64, u64>;
+
+/// The entries that a member refuses: those of its configuration and those of its state.
+#[derive(Clone, Default)]
+pub struct RefusedEntries {
+    configured: Arc<Refused>,
+    all: Arc<Mutex<Refused>>,
+    /// Whether a difference was told in the log.
+    told: Arc<AtomicBool>,
+}
+
+/// An entry as it is named in messages and in the configuration.
+pub fn name(index: u64, hash: u64) -> String {
+    format!("{index}:{hash:016x}")
+}
+
+fn list(entries: &Refused) -> String {
+    let names: Vec<_> = entries.iter().map(|(index, hash)| name(*index, *hash)).collect();
+    match names.is_empty() {
+        true => "none".into(),
+        false => names.join(","),
+    }
+}
+
+impl RefusedEntries {
+    /// Those of the configuration.
+    pub fn new(configured: Refused) -> Self {
+        let all = Arc::new(Mutex::new(configured.clone()));
+        RefusedEntries { configured: Arc::new(configured), all, told: Arc::default() }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Refused> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds those that are recorded in a state that is applied up to `applied`.
+    ///
+    /// # Errors
+    /// When the state holds an entry as applied that is to be refused.
+    pub fn take_over(
+        &self,
+        state: &impl Read,
+        applied: u64,
+    ) -> std::result::Result<(), StorageError> {
+        let recorded = recorded(state)?;
+        for (index, hash) in self.configured.range(..=applied) {
+            if recorded.get(index) != Some(hash) {
+                return Err(StorageError::Failed(format!(
+                    "RefuseEntry names the log entry {}, but the state here goes up to {applied} and \
+                     has recorded as refused: {}; take it out of RefuseEntry",
+                    name(*index, *hash),
+                    list(&recorded)
+                )));
+            }
+        }
+        let mut all = (*self.configured).clone();
+        all.extend(recorded);
+        *self.all() = all;
+        Ok(())
+    }
+
+    /// The hash that the refused entry at a log index has.
+    pub fn hash_at(&self, index: u64) -> Option<u64> {
+        self.all().get(&index).copied()
+    }
+
+    /// Records in the state that an entry was refused.
+    pub fn record(
+        &self,
+        txn: &mut WriteTxn<'_>,
+        index: u64,
+        hash: u64,
+    ) -> std::result::Result<(), StorageError> {
+        let mut entries = recorded(txn)?;
+        entries.insert(index, hash);
+        let bytes = postcard::to_stdvec(&entries)
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        txn.put(Table::Meta, REFUSED_KEY, &bytes)
+    }
+
+    /// What Raft calls carry; none while no entry is refused.
+    pub fn digest(&self) -> Option<String> {
+        let all = self.all();
+        let digest = xxh3_64(list(&all).as_bytes());
+        (!all.is_empty()).then(|| format!("{digest:016x}"))
+    }
+
+    /// Refuses a Raft call of a member whose list is another one.
+    ///
+    /// # Errors
+    /// `misdirected`, which says what to do.
+    pub fn check(&self, digest: Option<&str>) -> Result<()> {
+        if self.digest().as_deref() == digest {
+            return Ok(());
+        }
+        let message = format!(
+            "the members differ in the log entries that they refuse; refused here: {}",
+            list(&self.all())
+        );
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::error!("{message}; start all nodes with the same RefuseEntry");
+        }
+        Err(Error::new(Kind::Misdirected, message)
+            .hint("start all nodes with the same RefuseEntry (--refuse-entry INDEX:HASH,…)"))
+    }
+}
+
+fn recorded(state: &impl Read) -> std::result::Result<Refused, StorageError> {
+    match state.get(Table::Meta, REFUSED_KEY)? {
+        None => Ok(Refused::new()),
+        Some(bytes) => postcard::from_bytes(bytes)
+            .map_err(|error| StorageError::Failed(format!("the refused entries: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_with_different_lists_do_not_serve_together() {
+        let none = RefusedEntries::default();
+        let some = RefusedEntries::new([(7, 1)].into());
+        let other = RefusedEntries::new([(7, 2)].into());
+        assert_eq!(none.digest(), None);
+        assert!(none.check(None).is_ok());
+        assert!(some.check(some.digest().as_deref()).is_ok());
+        for (mine, theirs) in [(&none, &some), (&some, &none), (&some, &other)] {
+            let error = mine.check(theirs.digest().as_deref()).unwrap_err();
+            assert_eq!(error.kind, Kind::Misdirected);
+            assert!(error.hint.unwrap().contains("--refuse-entry"));
+        }
+        assert!(some.check(None).unwrap_err().message.contains("7:0000000000000001"));
+    }
+}
