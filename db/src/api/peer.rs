@@ -12,7 +12,7 @@ use crate::config::host_of;
 use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::network::{MESSAGE_BYTES_MAX, RpcResult};
+use crate::raft::network::{MESSAGE_BYTES_MAX, REFUSED_PARAMETER, RpcResult};
 use crate::raft::node_key::{Body, MAC_BYTES, PEER_HEADER, Seal};
 use crate::raft::snapshot::{AppliedState, CopySpace, SnapshotData};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
@@ -48,6 +48,7 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
         }
     }
     check_sender(call)?;
+    group.check_refused(call.parameter(&[REFUSED_PARAMETER]))?;
     Ok(group.clone())
 }
 
@@ -189,12 +190,23 @@ async fn answer_stream(
     mut session: Session,
     mut messages: actix_ws::AggregatedMessageStream,
 ) {
-    while let Some(Ok(message)) = messages.next().await {
+    while let Some(message) = messages.next().await {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(%error, "the append stream of the leader is broken");
+                break;
+            }
+        };
         let AggregatedMessage::Binary(bytes) = message else {
             continue;
         };
         let Ok(append) = postcard::from_bytes::<AppendEntriesRequest<TypeConfig>>(&bytes) else {
-            tracing::warn!("a member sent a message that cannot be read; do versions differ?");
+            tracing::error!("a member sent a message that cannot be read; do versions differ?");
+            let answer: RpcResult<AppendEntriesResponse<TypeConfig>> =
+                Err("the message cannot be read here; do the versions of the nodes differ?".into());
+            let answer = postcard::to_stdvec(&answer).unwrap_or_default();
+            let _ = session.binary(answer).await;
             break;
         };
         let answer: RpcResult<_> =

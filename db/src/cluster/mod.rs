@@ -20,6 +20,7 @@ use crate::raft::calls::Caller;
 use crate::raft::network::Peers;
 use crate::raft::node_key::NodeKey;
 use crate::raft::proposer::ProposerLimits;
+use crate::raft::refused::RefusedEntries;
 use crate::raft::replay::Inbox;
 use crate::raft::room::Room;
 use crate::raft::state_machine::StateEvents;
@@ -223,6 +224,7 @@ impl Cluster {
             group: SYSTEM_GROUP,
             from: raft_id,
             urls: self.nodes.clone(),
+            refused: RefusedEntries::new(self.config.refused_entries()?),
         };
         let (group, events) = Group::open(self.group_config(peers, formed)).await?;
         self.nodes.refresh(&group)?;
@@ -275,7 +277,6 @@ impl Cluster {
                 queue_max: config.queue_max,
                 room: self.room.clone(),
                 batch_max: config.batch_max,
-                batch_bytes_max: 1 << 20,
                 reserve_bytes: config.disk_reserve_mb << 20,
             },
         }
@@ -308,7 +309,9 @@ impl Cluster {
             }
         }
         if !self.is_ending() {
-            self.end(Exit::Failed("the state can no longer be written".into()));
+            let failure = self.group().ok().and_then(|group| group.status().failure);
+            let reason = failure.unwrap_or_else(|| "the state can no longer be written".into());
+            self.end(Exit::Failed(reason));
         }
     }
 

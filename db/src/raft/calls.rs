@@ -9,6 +9,7 @@ use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use jettra_driver::wire::ErrorBody;
 use reqwest::{Method, Response};
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -270,9 +271,20 @@ impl Caller {
 }
 
 fn refused(base: &str, error: &WebSocketError) -> Error {
-    let unauthorized = matches!(error, WebSocketError::Http(answer) if answer.status() == StatusCode::UNAUTHORIZED);
-    let hint =
-        if unauthorized { "compare the cluster secrets" } else { "see the log of that node" };
-    Error::new(Kind::NodeUnreachable, format!("{base} refused the append stream: {error}"))
-        .hint(hint)
+    let WebSocketError::Http(answer) = error else {
+        let message = format!("{base} refused the append stream: {error}");
+        return Error::new(Kind::NodeUnreachable, message).hint("see the log of that node");
+    };
+    let hint = match answer.status() {
+        StatusCode::UNAUTHORIZED => "compare the cluster secrets",
+        _ => "see the log of that node",
+    };
+    let body = answer.body().as_deref().and_then(|body| serde_json::from_slice(body).ok());
+    let reason = body.map(|ErrorBody { error }| match error.hint {
+        Some(hint) => format!("{} ({hint})", error.message),
+        None => error.message,
+    });
+    let reason = reason.unwrap_or_else(|| answer.status().to_string());
+    let message = format!("{base} refused the append stream: {reason}");
+    Error::new(Kind::Misdirected, message).hint(hint)
 }

@@ -1,6 +1,7 @@
 //! openraft's own storage test-suite on our log store and state machine.
 
 use super::log_store::LogStore;
+use super::refused::RefusedEntries;
 use super::state_machine::{StateMachine, Writer};
 use super::types::TypeConfig;
 use crate::storage::Store;
@@ -19,7 +20,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let log = LogStore::open(&dir.path().join("log"), 1 << 20).unwrap();
         let store = Arc::new(Store::open(&dir.path().join("state"), 1 << 26).unwrap());
         let (writer, _events, _thread) =
-            Writer::start(store.clone(), Duration::from_millis(1)).unwrap();
+            Writer::start(store.clone(), Duration::from_millis(1), RefusedEntries::default())
+                .unwrap();
         Ok((dir, log, StateMachine::new(writer, store)))
     }
 }

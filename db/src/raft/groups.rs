@@ -3,9 +3,10 @@
 mod reads;
 
 use super::log_store::LogStore;
-use super::network::{NetworkFactory, Peers};
+use super::network::{NetworkFactory, Peers, Undelivered};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::{Proof, ReadIndex};
+use super::refused::RefusedEntries;
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
 use super::types::{GroupId, Metrics, Raft, RaftId};
@@ -63,6 +64,8 @@ pub struct Group {
     pub copies: CopySpace,
     store: Arc<Store>,
     writer: Writer,
+    refused: RefusedEntries,
+    undelivered: Undelivered,
     proposer: Proposer,
     /// Read indexes that a majority has confirmed.
     confirmed: ReadIndex,
@@ -99,6 +102,8 @@ pub struct GroupStatus {
     pub matched: BTreeMap<RaftId, u64>,
     /// Time since each member answered; on the leader only.
     pub silent: BTreeMap<RaftId, Option<Duration>>,
+    /// Why members do not get the entries that they lack; on the leader only.
+    pub undelivered: BTreeMap<RaftId, String>,
     /// Why the group has stopped working, if it has.
     pub failure: Option<String>,
 }
@@ -139,6 +144,7 @@ impl GroupStatus {
                 .flatten()
                 .map(|(id, at)| (*id, at.as_ref().map(|at| at.elapsed())))
                 .collect(),
+            undelivered: BTreeMap::new(),
             failure: metrics.running_state.as_ref().err().map(ToString::to_string),
         }
     }
@@ -168,13 +174,16 @@ impl Group {
         clear_leftovers(&config.dir);
         let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
         take_possession(&config, &log, &store)?;
-        let (writer, events, thread) = Writer::start(store.clone(), config.commit_after)?;
+        let (writer, events, thread) =
+            Writer::start(store.clone(), config.commit_after, config.peers.refused.clone())?;
+        let undelivered = Undelivered::default();
         let copies =
             CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
         let network = NetworkFactory {
             peers: config.peers.clone(),
             copies: copies.clone(),
             copying: Arc::default(),
+            undelivered: undelivered.clone(),
         };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), store.clone());
@@ -205,6 +214,8 @@ impl Group {
             raft,
             store,
             writer,
+            refused: config.peers.refused,
+            undelivered,
             number: config.peers.group,
             raft_id,
             threads: Mutex::new(Some((log, thread))),
@@ -220,6 +231,14 @@ impl Group {
     pub async fn wait_formed(&self) -> Result<()> {
         self.writer.wait_visible(1).await.map_err(internal)?;
         self.writer.make_durable().await.map(drop).map_err(internal)
+    }
+
+    /// Refuses a call of a member that refuses other log entries than this one.
+    ///
+    /// # Errors
+    /// `misdirected`.
+    pub fn check_refused(&self, digest: Option<&str>) -> Result<()> {
+        self.refused.check(digest)
     }
 
     /// The group's number.
@@ -248,6 +267,12 @@ impl Group {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let mut status = GroupStatus::from_metrics(&metrics);
+        if metrics.state == ServerState::Leader {
+            status.undelivered = self.undelivered.all();
+        }
+        if let Some(failure) = self.writer.failure() {
+            status.failure = Some(failure.to_owned());
+        }
         if !self.leadership_is_fresh(&metrics) {
             status.leader = None;
             if matches!(status.role, Some(NodeRole::Leader | NodeRole::Follower)) {
@@ -330,9 +355,9 @@ impl Group {
         Ok((read, index))
     }
 
-    /// As [`Group::read_with_index`], for a view that is kept for longer.
-    pub fn snapshot(&self) -> Result<(ReadTxn<'static>, u64)> {
-        let read = self.store.snapshot()?;
+    /// As [`Group::read_with_index`], for a view that `reader` keeps for longer.
+    pub fn snapshot(&self, reader: String) -> Result<(ReadTxn<'static>, u64)> {
+        let read = self.store.snapshot(reader)?;
         let index = AppliedState::stored_index(&read)?;
         Ok((read, index))
     }

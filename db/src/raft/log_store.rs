@@ -8,6 +8,7 @@
 //! holds. So its callback only tells who waited, and a thread of our own asks for the next
 //! flush: the writing thread never waits for itself, nor for the lock of who waits for it.
 
+use super::network::MESSAGE_BYTES_MAX;
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
@@ -25,13 +26,13 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Most bytes of entries sent to a follower in one message.
-const REPLICATION_BYTES_MAX: usize = 2 << 20;
+/// Most bytes of entries sent to a follower in one message, which has one entry at least.
+pub const REPLICATION_BYTES_MAX: usize = 2 << 20;
 /// Bytes of entries kept in memory beside the open chunk.
 const CACHE_BYTES: usize = 8 << 20;
 /// Bytes that may wait for the writing thread; past them an append blocks until it has
 /// written some. One message of the append stream fits.
-const UNWRITTEN_BYTES_MAX: usize = 64 << 20;
+const UNWRITTEN_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 /// Buffer for replaying a chunk at start.
 const REPLAY_BYTES: usize = 1 << 20;
 

@@ -9,14 +9,18 @@ pub mod network;
 pub mod node_key;
 pub mod proposer;
 pub mod read_index;
+pub mod refused;
 pub mod replay;
 pub mod room;
 pub mod snapshot;
+pub mod space;
 pub mod state_machine;
 pub mod types;
 
 #[cfg(test)]
 mod conformity;
+#[cfg(test)]
+mod group_tests;
 
 pub use groups::{Applied, Group, GroupConfig, GroupStatus};
 pub use types::{GroupId, RaftId};

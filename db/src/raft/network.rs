@@ -7,10 +7,13 @@
 //! membership is the net below, for entries that vote before they are applied.
 
 use super::calls::{Caller, Chunks, NodeCall};
+use super::log_store::REPLICATION_BYTES_MAX;
 use super::node_key::Head;
 use super::read_index::Proof;
+use super::refused::RefusedEntries;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
+use crate::config::ENTRY_BYTES_MAX;
 use crate::dial;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
@@ -24,6 +27,7 @@ use openraft::raft::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,14 +38,20 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Largest message of the append stream: one batch of the largest documents, and some room.
-pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+/// What a message of the append stream has beside its entries, and more.
+const MESSAGE_FRAME_BYTES: usize = 1 << 20;
+/// Largest message of the append stream: the largest entry, or as many as are sent together.
+pub const MESSAGE_BYTES_MAX: usize = MESSAGE_FRAME_BYTES
+    + if ENTRY_BYTES_MAX > REPLICATION_BYTES_MAX { ENTRY_BYTES_MAX } else { REPLICATION_BYTES_MAX };
 /// Longest time for a small message with entries; a larger one gets more.
 const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
 /// Slowest connection over which entries of every size get through: about 1 MiB/s.
 const SLOWEST_BYTES_PER_MS: u64 = 1024;
 /// Longest time for sending a snapshot before it is begun again.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The parameter of a call that names the log entries which the caller refuses.
+pub const REFUSED_PARAMETER: &str = "refused";
 
 /// Looks up where a member is reached. Implemented by `cluster::nodes`.
 pub trait PeerUrls: Send + Sync {
@@ -65,13 +75,46 @@ pub struct Peers {
     pub from: RaftId,
     /// Where the others are.
     pub urls: Arc<dyn PeerUrls>,
+    /// The log entries that this node refuses; the others must refuse the same.
+    pub refused: RefusedEntries,
+}
+
+/// Why members do not get the entries that they lack, by the last attempt.
+#[derive(Clone, Default)]
+pub struct Undelivered(Arc<std::sync::Mutex<BTreeMap<RaftId, String>>>);
+
+impl Undelivered {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<RaftId, String>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The reasons, by member.
+    pub fn all(&self) -> BTreeMap<RaftId, String> {
+        self.lock().clone()
+    }
+
+    /// Notes how an attempt to send entries ended, and tells it in the log, once until it changes.
+    fn note<T>(&self, to: RaftId, url: &str, sent: &std::result::Result<T, RpcError>) {
+        let Err(error) = sent else {
+            self.lock().remove(&to);
+            return;
+        };
+        let reason = error.to_string();
+        let before = self.lock().insert(to, reason.clone());
+        if before.as_ref() != Some(&reason) {
+            tracing::error!(to, url, reason, "log entries cannot be delivered to a member");
+        }
+    }
 }
 
 impl Peers {
     /// Path and query of a call to a member.
     fn target(&self, call: &str, to: RaftId) -> String {
         let Peers { cluster_id, group, from, .. } = self;
-        format!("/raft/rpc/{call}?cluster={cluster_id}&group={group}&from={from}&to={to}")
+        let digest = self.refused.digest();
+        let refused = digest.map(|digest| format!("&{REFUSED_PARAMETER}={digest}"));
+        let refused = refused.unwrap_or_default();
+        format!("/raft/rpc/{call}?cluster={cluster_id}&group={group}&from={from}&to={to}{refused}")
     }
 
     fn base_url(&self, to: RaftId) -> Result<String> {
@@ -135,6 +178,8 @@ pub struct NetworkFactory {
     pub copies: CopySpace,
     /// Held by who makes and sends a copy: there is one at a time.
     pub copying: Arc<Mutex<()>>,
+    /// What could not be delivered.
+    pub undelivered: Undelivered,
 }
 
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
@@ -145,6 +190,7 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
             peers: self.peers.clone(),
             copies: self.copies.clone(),
             copying: self.copying.clone(),
+            undelivered: self.undelivered.clone(),
             to: target,
             fallback: node.addr.clone(),
             stream: None,
@@ -157,6 +203,7 @@ pub struct Connection {
     peers: Peers,
     copies: CopySpace,
     copying: Arc<Mutex<()>>,
+    undelivered: Undelivered,
     to: RaftId,
     fallback: String,
     /// The append stream; taken out during an exchange, so that an aborted one closes it.
@@ -221,8 +268,19 @@ impl Connection {
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(broken(error)),
-                None => return Err(broken("the peer closed the append stream")),
+                None => return Err(broken("the member closed the append stream")),
             }
+        }
+    }
+
+    async fn exchange_within(
+        &mut self,
+        limit: Duration,
+        request: Vec<u8>,
+    ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
+        match tokio::time::timeout(limit, self.exchange(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(broken("the member did not answer in time")),
         }
     }
 
@@ -271,6 +329,14 @@ fn file_chunks(
     })
 }
 
+/// What is proposed fits into a message by construction; a receiver would only cut the connection.
+fn check_message(bytes: usize) -> std::result::Result<(), RpcError> {
+    if bytes <= MESSAGE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(broken(format!("entries of {bytes} bytes, {MESSAGE_BYTES_MAX} fit into a message")))
+}
+
 /// How long a member may take for a message with entries, which may take its disk a while;
 /// a large one that never got through in time would block the log for ever.
 fn entries_limit(bytes: usize) -> Duration {
@@ -300,14 +366,15 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let bytes = postcard::to_stdvec(&rpc).map_err(broken)?;
-        let limit = match rpc.entries.is_empty() {
-            true => option.hard_ttl(),
-            false => entries_limit(bytes.len()),
-        };
-        match tokio::time::timeout(limit, self.exchange(bytes)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(broken("the peer did not answer in time")),
+        if rpc.entries.is_empty() {
+            return self.exchange_within(option.hard_ttl(), bytes).await;
         }
+        let answer = match check_message(bytes.len()) {
+            Ok(()) => self.exchange_within(entries_limit(bytes.len()), bytes).await,
+            Err(error) => Err(error),
+        };
+        self.undelivered.note(self.to, &self.url(), &answer);
+        answer
     }
 
     async fn vote(
@@ -362,6 +429,37 @@ impl RaftNetworkV2<TypeConfig> for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::types::{Entry, LogId, Payload};
+    use openraft::entry::RaftEntry;
+    use openraft::vote::RaftLeaderId;
+
+    /// Symptom: an entry of 100 MB was never replicated, all writes stopped, and the status of the
+    /// cluster said nothing.
+    #[test]
+    fn what_cannot_be_delivered_is_told_until_it_is() {
+        let undelivered = Undelivered::default();
+        assert!(check_message(MESSAGE_BYTES_MAX).is_ok());
+        undelivered.note(2, "http://a", &check_message(MESSAGE_BYTES_MAX + 1));
+        assert!(undelivered.all()[&2].contains("fit into a message"), "{:?}", undelivered.all());
+        undelivered.note(3, "http://b", &Ok(()));
+        undelivered.note(2, "http://a", &Ok(()));
+        assert!(undelivered.all().is_empty());
+    }
+
+    #[test]
+    fn the_largest_entry_fits_into_a_message() {
+        let content = Payload(vec![7; ENTRY_BYTES_MAX].into());
+        let leader = openraft::alias::LeaderIdOf::<TypeConfig>::new(u64::MAX, u64::MAX);
+        let log_id = LogId::new(leader.to_committed(), u64::MAX);
+        let entry = Entry::new(log_id, openraft::EntryPayload::Normal(content));
+        let request = AppendEntriesRequest::<TypeConfig> {
+            vote: Vote::new(u64::MAX, u64::MAX),
+            prev_log_id: Some(log_id),
+            entries: vec![entry],
+            leader_commit: Some(log_id),
+        };
+        assert!(check_message(postcard::to_stdvec(&request).unwrap().len()).is_ok());
+    }
 
     #[test]
     fn a_large_message_gets_the_time_that_a_slow_connection_takes() {

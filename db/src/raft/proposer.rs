@@ -5,10 +5,13 @@
 //! told to come back.
 
 use super::room::{Room, Share};
+use super::space::{Need, Space};
 use super::types::{Payload, Raft, TypeConfig};
-use crate::engine::{Answer, Command, Outcome, Proposal};
+use crate::config::ENTRY_BYTES_MAX;
+use crate::engine::entry::{self, Framed};
+use crate::engine::{Answer, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{StorageError, Store, free_disk_bytes};
+use crate::storage::Store;
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,22 +35,26 @@ pub struct Applied {
 pub struct ProposerLimits {
     /// Commands that may wait.
     pub queue_max: usize,
-    /// Room for the documents in them.
+    /// Room for them.
     pub room: Room,
     /// Commands in one log entry.
     pub batch_max: usize,
-    /// Bytes of documents after which a batch takes no more commands.
-    pub batch_bytes_max: usize,
     /// Free bytes of disk and address space below which writes are refused.
     pub reserve_bytes: u64,
 }
 
+/// Bytes of an entry with several commands; a larger command has an entry of its own.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+const _: () = assert!(BATCH_BYTES_MAX <= ENTRY_BYTES_MAX);
 /// Time to wait for a leader's lease to be confirmed after an election.
 const LEASE_WAIT: Duration = Duration::from_secs(1);
 const LEASE_PAUSE: Duration = Duration::from_millis(5);
 
 struct Waiting {
-    proposal: Proposal,
+    frame: Vec<u8>,
+    /// Whether it needs an entry of its own.
+    alone: bool,
+    need: Need,
     reply: Reply,
 }
 
@@ -62,6 +69,7 @@ struct Reply {
 pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
     room: Room,
+    store: Arc<Store>,
 }
 
 impl Proposer {
@@ -69,9 +77,10 @@ impl Proposer {
     pub fn start(raft: Raft, store: Arc<Store>, dir: PathBuf, limits: ProposerLimits) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
         let room = limits.room.clone();
-        let task = Task { raft, store, dir, limits, next: None };
+        let space = Space::default();
+        let task = Task { raft, store: store.clone(), dir, limits, space, next: None };
         tokio::spawn(task.run(receiver));
-        Proposer { queue, room }
+        Proposer { queue, room, store }
     }
 
     /// Proposes a command and waits for its outcome.
@@ -79,16 +88,21 @@ impl Proposer {
     /// A caller that goes away before its command is proposed takes it back.
     ///
     /// # Errors
-    /// The refusal of the command itself; `no_leader` when nothing was proposed because this
-    /// node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
+    /// The refusal of the command itself; `too_large`; `no_leader` when nothing was proposed
+    /// because this node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
     pub async fn propose(&self, proposal: Proposal) -> Result<Applied> {
         let (to, answer) = oneshot::channel();
-        let share = match &proposal.command {
-            Command::Put { body, .. } => self.room.take(body.len())?,
-            _ => Share::default(),
-        };
-        let reply = Reply { to, _share: share };
-        self.queue.try_send(Waiting { proposal, reply }).map_err(|error| match error {
+        let framed = Framed::new(&proposal)?;
+        check_size(framed.length())?;
+        let reply = Reply { to, _share: self.room.take(framed.length())? };
+        let frame = framed.encode()?;
+        // What apply could not read must not get into the log.
+        entry::read_frame(&frame)?.check()?;
+        let need = self.need(&proposal, frame.len())?;
+        let alone = proposal.command.alone();
+        drop(proposal);
+        let waiting = Waiting { frame, alone, need, reply };
+        self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Error::new(Kind::Overloaded, "too many writes are waiting on this node")
                     .hint("try again after a pause, and with fewer writers at once")
@@ -98,6 +112,26 @@ impl Proposer {
         // The task may have ended with the command in flight.
         answer.await.map_err(|_| outcome_unknown())?
     }
+}
+
+impl Proposer {
+    fn need(&self, proposal: &Proposal, bytes: usize) -> Result<Need> {
+        let state = match proposal.command.grows() {
+            true => Some(proposal.command.space_needed(&self.store.read()?)?),
+            false => None,
+        };
+        Ok(Need { log: bytes as u64, state })
+    }
+}
+
+/// Refuses a command for which the largest entry is too small.
+fn check_size(bytes: usize) -> Result<()> {
+    let max = ENTRY_BYTES_MAX - entry::HEAD_BYTES;
+    if bytes <= max {
+        return Ok(());
+    }
+    let message = format!("the command has {bytes} bytes, {max} are allowed");
+    Err(Error::new(Kind::TooLarge, message).hint("divide it into several calls"))
 }
 
 /// The error for what a node does not begin any more.
@@ -110,6 +144,7 @@ struct Task {
     store: Arc<Store>,
     dir: PathBuf,
     limits: ProposerLimits,
+    space: Space,
     /// A command that did not fit into the batch before.
     next: Option<Waiting>,
 }
@@ -124,48 +159,50 @@ impl Task {
                     None => return,
                 },
             };
-            let (proposals, replies) = self.gather(first, &mut queue);
-            if !proposals.is_empty() {
-                self.propose(proposals, replies).await;
+            let (frames, replies) = self.gather(first, &mut queue);
+            if !frames.is_empty() {
+                self.propose(&frames, replies).await;
             }
         }
     }
 
+    /// Takes what waits into a batch. What there is no space for is refused, and nothing else.
     fn gather(
         &mut self,
         first: Waiting,
         queue: &mut mpsc::Receiver<Waiting>,
-    ) -> (Vec<Proposal>, Vec<Reply>) {
-        let (mut proposals, mut replies) = (Vec::new(), Vec::new());
-        let mut bytes = 0;
+    ) -> (Vec<Vec<u8>>, Vec<Reply>) {
+        self.space.measure(&self.store, &self.dir, self.limits.reserve_bytes);
+        let (mut frames, mut replies) = (Vec::new(), Vec::new());
+        let mut bytes = entry::HEAD_BYTES;
         let mut waiting = Some(first);
-        while let Some(Waiting { proposal, reply }) = waiting.take() {
-            let alone = proposal.command.alone();
-            if alone && !proposals.is_empty() {
-                self.next = Some(Waiting { proposal, reply });
+        while let Some(next) = waiting.take() {
+            let fits = !next.alone && bytes + next.frame.len() <= BATCH_BYTES_MAX;
+            if !fits && !frames.is_empty() {
+                self.next = Some(next);
                 break;
             }
+            let Waiting { frame, alone, need, reply } = next;
             if !reply.to.is_closed() {
-                bytes += proposal.command.bytes();
-                proposals.push(proposal);
-                replies.push(reply);
+                match self.space.grant(need, &self.store) {
+                    Ok(()) => {
+                        bytes += frame.len();
+                        frames.push(frame);
+                        replies.push(reply);
+                    }
+                    Err(error) => drop(reply.to.send(Err(error))),
+                }
             }
-            let full =
-                proposals.len() >= self.limits.batch_max || bytes >= self.limits.batch_bytes_max;
-            if alone || full {
+            if !frames.is_empty() && (alone || frames.len() >= self.limits.batch_max) {
                 break;
             }
             waiting = queue.try_recv().ok();
         }
-        (proposals, replies)
+        (frames, replies)
     }
 
-    async fn propose(&self, proposals: Vec<Proposal>, replies: Vec<Reply>) {
-        let outcome = match self.check_space(&proposals) {
-            Ok(()) => self.write(&proposals).await,
-            Err(error) => Err(error),
-        };
-        match outcome {
+    async fn propose(&self, frames: &[Vec<u8>], replies: Vec<Reply>) {
+        match self.write(frames).await {
             Ok((at, answers)) => {
                 for (reply, Answer { result, repeats }) in replies.into_iter().zip(answers) {
                     let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
@@ -181,31 +218,8 @@ impl Task {
         }
     }
 
-    /// Refuses to propose what could fill the disk; membership and deletion go through.
-    fn check_space(&self, proposals: &[Proposal]) -> Result<()> {
-        let commands = || proposals.iter().map(|proposal| &proposal.command);
-        if !commands().any(Command::grows) {
-            return Ok(());
-        }
-        let needed: u64 = {
-            let read = self.store.read()?;
-            let each = commands().map(|command| command.space_needed(&read));
-            each.sum::<std::result::Result<u64, StorageError>>()?
-        };
-        let disk = free_disk_bytes(&self.dir);
-        let map = self.store.free_map_bytes() as u64;
-        if disk.min(map) >= self.limits.reserve_bytes.saturating_add(needed) {
-            return Ok(());
-        }
-        let what = if disk < map { "disk" } else { "storage map (MapSizeGb)" };
-        Err(Error::new(Kind::StorageFull, format!("the {what} of this node is nearly full"))
-            .hint("free space or enlarge it; reading and deleting still work"))
-    }
-
-    async fn write(&self, proposals: &[Proposal]) -> Result<(u64, Vec<Answer>)> {
-        let bytes = postcard::to_stdvec(proposals)
-            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-        let payload = Payload(bytes.into());
+    async fn write(&self, frames: &[Vec<u8>]) -> Result<(u64, Vec<Answer>)> {
+        let payload = Payload(entry::join(frames).into());
         let started = Instant::now();
         loop {
             match self.raft.client_write(payload.clone()).await {

@@ -7,17 +7,23 @@
 //! few hundred commands, or at once when a reader asks. The *visible index* tells readers up
 //! to where the committed transactions go.
 
+use super::refused::{self, RefusedEntries};
 use super::snapshot::{
     AppliedState, Owner, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
-use crate::engine::{Answer, Applier, Effect, Proposal};
+use crate::engine::{Answer, Applier, Effect, entry};
+use crate::error::{Error, Kind};
 use crate::storage::{StorageError, Store, WriteTxn};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
+use std::any::Any;
+use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -51,10 +57,8 @@ pub struct Writer {
     jobs: mpsc::Sender<Job>,
     wanted: Arc<AtomicU64>,
     visible: watch::Receiver<u64>,
-}
-
-fn gone() -> io::Error {
-    io::Error::other("the writer thread has stopped; see the log for the storage error")
+    /// Why the thread has ended, when it had to.
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Writer {
@@ -62,8 +66,14 @@ impl Writer {
     pub fn start(
         store: Arc<Store>,
         commit_after: Duration,
+        refused: RefusedEntries,
     ) -> Result<(Writer, StateEvents, std::thread::JoinHandle<()>), StorageError> {
-        let applied = AppliedState::load(&store.read()?)?;
+        let applied = {
+            let read = store.read()?;
+            let applied = AppliedState::load(&read)?;
+            refused.take_over(&read, applied.index())?;
+            applied
+        };
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (visible_sender, visible) = watch::channel(applied.index());
         let (effects, effects_receiver) = mpsc::unbounded_channel();
@@ -78,17 +88,33 @@ impl Writer {
             applier: Applier::default(),
             commit_after,
             rest: Vec::new(),
+            refused,
+            applying: None,
         };
+        let failure = Arc::new(OnceLock::new());
+        let reason = failure.clone();
         let handle = std::thread::Builder::new()
             .name("writer".into())
             .spawn(move || {
-                if let Err(error) = thread.run() {
-                    tracing::error!(%error, "the state could not be written; the node stops");
+                if let Some(error) = thread.run_to_the_end() {
+                    tracing::error!("{error}; the node stops");
+                    // Before those who wait learn that the thread has ended.
+                    let _ = reason.set(error);
                 }
             })
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         let events = StateEvents { visible: visible.clone(), effects: effects_receiver };
-        Ok((Writer { jobs, wanted, visible }, events, handle))
+        Ok((Writer { jobs, wanted, visible, failure }, events, handle))
+    }
+
+    /// Why nothing can be applied any more, if so.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    fn gone(&self) -> io::Error {
+        let reason = self.failure().unwrap_or("the writer thread has stopped");
+        io::Error::other(reason.to_owned())
     }
 
     /// Log index up to which readers see the state.
@@ -110,7 +136,7 @@ impl Writer {
             // A full queue holds an apply, after which the writer looks at `wanted` anyway.
             let _ = self.jobs.try_send(Job::Commit);
         }
-        visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| gone())
+        visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| self.gone())
     }
 
     /// Waits until readers see more than `index`, whenever that is.
@@ -119,7 +145,7 @@ impl Writer {
     /// When the writer has stopped.
     pub async fn wait_beyond(&self, index: u64) -> io::Result<()> {
         let mut visible = self.visible.clone();
-        visible.wait_for(|visible| *visible > index).await.map(drop).map_err(|_| gone())
+        visible.wait_for(|visible| *visible > index).await.map(drop).map_err(|_| self.gone())
     }
 
     /// Commits and flushes what is applied, and tells up to where that is.
@@ -136,8 +162,8 @@ impl Writer {
         job: impl FnOnce(oneshot::Sender<AppliedState>) -> Job,
     ) -> io::Result<AppliedState> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(job(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())
+        self.jobs.send(job(reply)).await.map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())
     }
 }
 
@@ -152,6 +178,9 @@ struct WriterThread {
     commit_after: Duration,
     /// Entries that did not fit into the transaction before.
     rest: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
+    refused: RefusedEntries,
+    /// The entry that is being applied.
+    applying: Option<(u64, Bytes)>,
 }
 
 /// How the work on one transaction ended.
@@ -167,6 +196,24 @@ enum Next {
 }
 
 impl WriterThread {
+    /// Runs until it is told to end, or cannot go on; tells why.
+    fn run_to_the_end(&mut self) -> Option<String> {
+        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| self.run()));
+        let error = match ended {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("the writer thread has panicked: {}", panic_text(&*panic)),
+        };
+        let entry = self.applying.take().map(|(index, content)| {
+            let name = refused::name(index, entry::hash(&content));
+            format!(
+                "log entry {name} cannot be applied: {error} (if it is neither the disk nor the \
+                 version of this node, all nodes started with --refuse-entry {name} go on without it)"
+            )
+        });
+        Some(entry.unwrap_or_else(|| format!("the state cannot be written: {error}")))
+    }
+
     fn run(&mut self) -> Result<(), StorageError> {
         // The clock for "commit after" needs a runtime; it lives on this thread only, so the
         // transaction, which may not change threads, can stay open while it waits.
@@ -279,24 +326,68 @@ impl WriterThread {
             // A received snapshot may go further than openraft was told.
             return Ok(Vec::new());
         }
-        let mut results = Vec::new();
+        let mut answers = Vec::new();
         match entry.payload {
             EntryPayload::Blank => {}
             EntryPayload::Normal(payload) => {
-                let batch: Vec<Proposal> = postcard::from_bytes(&payload.0).map_err(|error| {
-                    StorageError::Failed(format!("log entry {log_id} cannot be read: {error}"))
-                })?;
-                for proposal in batch {
-                    results.push(self.applier.apply(txn, log_id.index, proposal)?);
-                }
-                self.applier.end_entry(txn)?;
+                self.applying = Some((log_id.index, payload.0.clone()));
+                answers = self.apply_content(txn, log_id.index, &payload.0)?;
+                self.applying = None;
             }
             EntryPayload::Membership(membership) => {
                 self.applied.membership = openraft::StoredMembership::new(Some(log_id), membership);
             }
         }
         self.applied.log_id = Some(log_id);
-        Ok(results)
+        Ok(answers)
+    }
+
+    fn apply_content(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        index: u64,
+        content: &[u8],
+    ) -> Result<Vec<Answer>, StorageError> {
+        if let Some(wanted) = self.refused.hash_at(index) {
+            return self.refuse_content(txn, index, content, wanted);
+        }
+        let stopped = |error: &dyn Display| StorageError::Failed(error.to_string());
+        let mut answers = Vec::new();
+        for proposal in entry::read(content).map_err(|unknown| stopped(&unknown))? {
+            answers.push(match proposal {
+                Ok(proposal) => self.applier.apply(txn, index, proposal)?,
+                Err(error) => {
+                    tracing::error!(index, %error, "a proposal of a log entry is refused");
+                    Answer { result: Err(error), repeats: None }
+                }
+            });
+        }
+        self.applier.end_entry(txn)?;
+        Ok(answers)
+    }
+
+    /// Gives every proposal of an entry the same outcome: that an operator has refused it.
+    fn refuse_content(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        index: u64,
+        content: &[u8],
+        wanted: u64,
+    ) -> Result<Vec<Answer>, StorageError> {
+        let hash = entry::hash(content);
+        let name = refused::name(index, hash);
+        if hash != wanted {
+            let wanted = refused::name(index, wanted);
+            return Err(StorageError::Failed(format!(
+                "RefuseEntry names {wanted}, but this entry is {name}; compare with the message of \
+                 the node that stopped"
+            )));
+        }
+        self.refused.record(txn, index, hash)?;
+        tracing::warn!(entry = name, "a log entry is refused, as RefuseEntry says");
+        let error = Error::new(Kind::EntryRefused, format!("the log entry {name} was refused"))
+            .hint("nothing of it was done; it could not be applied, see RefuseEntry");
+        Ok(vec![Answer { result: Err(error), repeats: None }; entry::count(content)])
     }
 
     fn install(&mut self, from: &Store) -> Result<(), StorageError> {
@@ -308,10 +399,18 @@ impl WriterThread {
         }
         txn.commit()?;
         self.store.sync()?;
-        self.applied = AppliedState::load(&self.store.read()?)?;
+        let read = self.store.read()?;
+        self.applied = AppliedState::load(&read)?;
+        self.refused.take_over(&read, self.applied.index())?;
+        drop(read);
         self.announce(vec![Effect::NodesChanged]);
         Ok(())
     }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given")
 }
 
 /// openraft's view of the writer thread.
@@ -346,7 +445,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some(entry) = entries.next().await {
             batch.push(entry?);
         }
-        self.writer.jobs.send(Job::Apply(batch)).await.map_err(|_| gone())
+        self.writer.jobs.send(Job::Apply(batch)).await.map_err(|_| self.writer.gone())
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {

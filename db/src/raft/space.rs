@@ -1,0 +1,253 @@
+//! Whether there is space for what is to be written: on the disk, and in the map of the state.
+//!
+//! A log entry that cannot be flushed, or applied because the map is full, ends the node. So
+//! what makes the state grow is refused while a reserve is left, which only deletions, clearing
+//! away and membership may use: they are what ends a full disk or map. Pages that were freed
+//! count as free as far as they can be used again; they need no disk either.
+
+use crate::error::{Error, Kind, Result};
+use crate::storage::{FreePages, Store, free_disk_bytes};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The reserve of the map in bytes, at least; and as a part of it.
+const MAP_RESERVE_BYTES: u64 = 64 << 20;
+const MAP_RESERVE_PART: u64 = 20;
+/// The part of the disk's reserve that not even a deletion may use: past it the node would end.
+const LAST_PART: u64 = 8;
+/// Time for which the free pages are believed, and how many times the time it took.
+const BELIEVED: Duration = Duration::from_millis(50);
+const BELIEVED_TIMES: u32 = 20;
+
+const DISK: &str = "the disk of this node is nearly full";
+const MAP: &str = "the storage map (MapSizeGb) of this node";
+
+/// What a proposal needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// Bytes in the log.
+    pub log: u64,
+    /// Bytes that applying it may add to the state; none when it makes nothing grow.
+    pub state: Option<u64>,
+}
+
+/// The space of a group, as it was measured.
+#[derive(Default)]
+pub struct Space {
+    disk: u64,
+    unallocated: u64,
+    headroom: u64,
+    map: u64,
+    reserve: u64,
+    free: Option<Free>,
+    /// What was granted since disk and map were measured.
+    granted: Granted,
+}
+
+#[derive(Default)]
+struct Granted {
+    log: u64,
+    state: u64,
+}
+
+struct Free {
+    pages: FreePages,
+    /// When it is to be looked at again.
+    until: Instant,
+    /// Bytes that were granted since.
+    granted: u64,
+}
+
+/// The bytes of a map that are kept from what grows.
+fn map_reserve(map_bytes: u64) -> u64 {
+    // Maps so small that the half is less are for tests.
+    (map_bytes / MAP_RESERVE_PART).max(MAP_RESERVE_BYTES).min(map_bytes / 2)
+}
+
+impl Space {
+    /// Measures disk and map before a batch is judged.
+    pub fn measure(&mut self, store: &Store, dir: &Path, reserve_bytes: u64) {
+        self.disk = free_disk_bytes(dir);
+        self.unallocated = store.unallocated_bytes();
+        self.headroom = store.headroom_bytes();
+        self.map = store.map_bytes() as u64;
+        self.reserve = reserve_bytes;
+        self.granted = Granted::default();
+    }
+
+    /// Grants a proposal what it needs, or refuses it.
+    ///
+    /// # Errors
+    /// `storage_full`, which names what is full and what holds it.
+    pub fn grant(&mut self, need: Need, store: &Store) -> Result<()> {
+        let checked = self.check(need, store);
+        if checked.is_err() && self.free.as_ref().is_some_and(|free| free.granted > 0) {
+            // What was granted may have taken less, or freed something.
+            self.free = None;
+            self.check(need, store)?;
+        } else {
+            checked?;
+        }
+        self.granted.log += need.log;
+        self.granted.state += need.state.unwrap_or(0);
+        if let Some(free) = &mut self.free {
+            free.granted += need.state.unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, need: Need, store: &Store) -> Result<()> {
+        match need.state {
+            None => self.check_last(need.log, store),
+            Some(state) => self.check_growth(need.log, state, store),
+        }
+    }
+
+    /// For what makes nothing grow: that the node does not end by it.
+    fn check_last(&mut self, log: u64, store: &Store) -> Result<()> {
+        if self.disk < self.granted.log + log + self.reserve / LAST_PART {
+            return Err(full(DISK, "free space on it; reading still works"));
+        }
+        // It has the address space beyond the map, and gives it back.
+        let last = map_reserve(self.map);
+        if self.headroom < last && self.usable(1, store)? < last {
+            return Err(self.full_map(1, store));
+        }
+        Ok(())
+    }
+
+    fn check_growth(&mut self, own: u64, state: u64, store: &Store) -> Result<()> {
+        let (log, wanted) = (self.granted.log + own, self.granted.state + state);
+        let tail = self.unallocated.saturating_sub(map_reserve(self.map));
+        let easy = self.disk >= wanted.saturating_add(log + self.reserve) && tail >= wanted;
+        if easy {
+            return Ok(());
+        }
+        // A value lies on pages one behind the other; it is as long as its proposal at most.
+        let usable = self.usable(own, store)?;
+        if tail.saturating_add(usable) < wanted {
+            return Err(self.full_map(own, store));
+        }
+        let grows = wanted.saturating_sub(usable);
+        // What finds its place on freed pages needs disk for the log alone.
+        let reserve = if grows == 0 { self.reserve / 2 } else { self.reserve };
+        if self.disk < grows.saturating_add(log + reserve) {
+            return Err(full(
+                DISK,
+                "delete or drop something, or free space on it; reading and deleting still work",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Bytes of freed pages that can be used for values of so many bytes.
+    fn usable(&mut self, contiguous: u64, store: &Store) -> Result<u64> {
+        let now = Instant::now();
+        if self.free.as_ref().is_none_or(|free| free.until <= now) {
+            let pages = store.free_pages()?;
+            let until = now + BELIEVED.max(now.elapsed() * BELIEVED_TIMES);
+            // What was granted in this batch is not in the state yet.
+            self.free = Some(Free { pages, until, granted: 0 });
+        }
+        let Some(free) = &self.free else { return Ok(0) };
+        let before = free.granted.saturating_sub(self.granted.state);
+        Ok(free.pages.usable(contiguous).saturating_sub(before))
+    }
+
+    fn full_map(&self, contiguous: u64, store: &Store) -> Error {
+        let pages = self.free.as_ref().map(|free| &free.pages);
+        let held = pages.map_or(0, FreePages::held);
+        let free = self.unallocated + pages.map_or(0, |pages| pages.usable(contiguous));
+        let numbers = format!(
+            "{} MB of {} MB can be used, {} MB of them by deletions only",
+            free >> 20,
+            self.map >> 20,
+            map_reserve(self.map) >> 20
+        );
+        match store.oldest_reader() {
+            Some((reader, age)) if held > contiguous => {
+                let (held, age) = (held >> 20, age.as_secs());
+                full(
+                    &format!(
+                        "{MAP} is nearly full: {numbers}; {held} MB more are free, but held by {reader} \
+                         that began {age} s ago"
+                    ),
+                    "end it or wait until it ends; reading and deleting still work",
+                )
+            }
+            _ => full(
+                &format!("{MAP} is nearly full: {numbers}"),
+                "delete or drop something, or enlarge it; reading and deleting still work",
+            ),
+        }
+    }
+}
+
+fn full(message: &str, hint: &str) -> Error {
+    Error::new(Kind::StorageFull, message).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1 << 20;
+
+    fn space(disk: u64, unallocated: u64, free: FreePages) -> Space {
+        let until = Instant::now() + Duration::from_secs(3600);
+        Space {
+            disk: disk * MB,
+            unallocated: unallocated * MB,
+            headroom: 1024 * MB,
+            map: 1024 * MB,
+            reserve: 64 * MB,
+            free: Some(Free { pages: free, until, granted: 0 }),
+            granted: Granted::default(),
+        }
+    }
+
+    #[test]
+    fn what_grows_is_refused_at_the_reserves_and_what_does_not_grow_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1 << 26).unwrap();
+        let none = FreePages::default;
+        let some = || FreePages::of(4096, [(1, 100_000)]);
+        let runs = || FreePages::of(4096, [(300, 300)]);
+        for (disk, unallocated, free, log, grows, refused) in [
+            (1000, 1000, none(), 1, Some(5), None),
+            // The map is full but for its reserve of 64 MB; pages that were freed count.
+            (1000, 66, none(), 1, Some(5), Some("map")),
+            (1000, 66, none(), 1, None, None),
+            (1000, 0, some(), 0, Some(5), None),
+            (1000, 0, some(), 1, Some(5), Some("map")),
+            (1000, 0, runs(), 1, Some(5), None),
+            // So with the disk, where the log needs half of its reserve in any case.
+            (65, 1000, none(), 1, Some(5), Some("disk")),
+            (65, 1000, none(), 1, None, None),
+            (60, 1000, runs(), 1, Some(5), None),
+            (30, 1000, runs(), 1, Some(5), Some("disk")),
+            (30, 1000, none(), 1, None, None),
+            (8, 1000, none(), 1, None, Some("disk")),
+        ] {
+            let mut space = space(disk, unallocated, free);
+            let need = Need { log: log * MB, state: grows.map(|state| state * MB) };
+            let granted = space.grant(need, &store);
+            let case = format!("{disk} {unallocated} {log} {grows:?}: {granted:?}");
+            match (granted, refused) {
+                (Err(error), Some(what)) => assert!(error.message.contains(what), "{case}"),
+                (granted, refused) => assert_eq!(granted.is_ok(), refused.is_none(), "{case}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_granted_is_not_granted_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 1 << 26).unwrap();
+        let mut space = space(1000, 64 + 10, FreePages::default());
+        let need = Need { log: MB, state: Some(4 * MB) };
+        assert!(space.grant(need, &store).is_ok() && space.grant(need, &store).is_ok());
+        assert_eq!(space.grant(need, &store).unwrap_err().kind, Kind::StorageFull);
+        assert!(space.grant(Need { state: None, ..need }, &store).is_ok());
+    }
+}
