@@ -291,6 +291,9 @@ pub struct NodeInfo {
     /// Log entries it still lacks; known on the leader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
+    /// Why it does not get the log entries that it lacks; known on the leader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// Milliseconds since it last answered the leader; known on the leader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_ms: Option<u64>,

@@ -43,6 +43,7 @@ function facts(node, data, stale, leads) {
     ${fact(roleIsOld ? 'Last role' : 'Role', label(node.role), 'node-role')}
     ${fact('Term', data.term, 'node-term')}
     ${fact('Lag', lag(node, data, leads), 'node-lag')}
+    ${node.problem ? fact('Problem', node.problem, 'node-problem') : ''}
     ${fact('Last seen', lastSeen(node, data, stale), 'node-last-seen')}
   </dl>`;
 }

@@ -153,6 +153,8 @@ fn describe(
         (true, false) => matched.map(|at| status.last_log.saturating_sub(at)),
         _ => None,
     };
+    // What fails for a member that lacks nothing is of no account.
+    let problem = status.undelivered.get(&node.raft_id).filter(|_| lag != Some(0)).cloned();
     NodeInfo {
         key: node.id.clone(),
         id: node.id.clone(),
@@ -162,6 +164,7 @@ fn describe(
         status: state,
         description: node.description.clone(),
         lag,
+        problem,
         last_seen_ms: silence.map(|silence| silence.as_millis().try_into().unwrap_or(u64::MAX)),
     }
 }
@@ -188,8 +191,11 @@ fn health_sentence(
         nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
     let away: Vec<_> = nodes
         .iter()
-        .filter(|node| !live(node))
-        .map(|node| format!("{} is {}", node.id, node.status))
+        .filter_map(|node| match &node.problem {
+            _ if !live(&node) => Some(format!("{} is {}", node.id, node.status)),
+            Some(problem) => Some(format!("{} gets no log entries ({problem})", node.id)),
+            None => None,
+        })
         .collect();
     let state = match nodes.len() {
         1 => "The one node is active".to_owned(),
@@ -261,6 +267,7 @@ mod tests {
             last_log: 10,
             matched: [(2, 7)].into(),
             silent: [(2, Some(Duration::from_secs(9)))].into(),
+            undelivered: [(2, "too large".into())].into(),
             ..GroupStatus::default()
         };
         let limit = Duration::from_secs(2);
@@ -268,6 +275,7 @@ mod tests {
         let shown = describe(&old_leader, &status, 1, limit, false);
         assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
+        assert_eq!(shown.problem.as_deref(), Some("too large"));
         let me =
             describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit, false);
         assert_eq!((me.role, me.status, me.lag), (NodeRole::Leader, NodeStatus::Active, Some(0)));

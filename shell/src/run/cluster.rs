@@ -131,6 +131,7 @@ mod tests {
             status,
             description: None,
             lag: None,
+            problem: None,
             last_seen_ms: None,
         }
     }
