@@ -177,8 +177,6 @@ error_kinds! {
     UserChanged "user_changed" 503;
     /// No leader at the moment.
     NoLeader "no_leader" 503;
-    /// The clocks of two nodes differ too much.
-    ClockSkew "clock_skew" 503;
     /// This node is not part of a cluster yet.
     NotRegistered "not_registered" 503;
     /// This node has no copy of the cluster's state yet.

@@ -2,11 +2,10 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Header with the signature.
 pub const PEER_HEADER: &str = "x-jettra-peer";
-/// Header of the answer that names the process for which a call must be made.
+/// Header of the answer with the name that a call must be for.
 pub const PROCESS_HEADER: &str = "x-jettra-process";
 
 /// A call, with all that its signature covers.
@@ -26,9 +25,7 @@ pub struct SignedCall {
     pub process: String,
     /// Number of the call.
     pub sequence: u64,
-    /// Clock of the sender.
-    pub time_ms: u64,
-    /// Process of the receiver.
+    /// Name under which the receiver takes calls.
     pub to: String,
     /// The body.
     pub body: Vec<u8>,
@@ -45,7 +42,6 @@ impl SignedCall {
             host: "127.0.0.1".into(),
             process: format!("test-{}", std::process::id()),
             sequence: 1,
-            time_ms: now_ms(),
             to: to.into(),
             body: Vec::new(),
         }
@@ -53,9 +49,9 @@ impl SignedCall {
 
     /// The value of [`PEER_HEADER`].
     pub fn signature(&self) -> String {
-        let SignedCall { host, process, sequence, time_ms, to, .. } = self;
+        let SignedCall { host, process, sequence, to, .. } = self;
         let body = hex(&Sha256::digest(&self.body));
-        let said = format!("{host} {process} {sequence} {time_ms} {to} {body}");
+        let said = format!("{host} {process} {sequence} {to} {body}");
         let user = self.user.as_ref().map_or(String::new(), |user| format!("={user}"));
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("any length");
         for part in ["call", &self.method, &self.target, &user, "", &said] {
@@ -64,11 +60,6 @@ impl SignedCall {
         }
         format!("{said} {}", hex(&mac.finalize().into_bytes()))
     }
-}
-
-/// The wall clock, in milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -537,7 +537,7 @@ pub fn descriptions() -> Vec<Description> {
             .gives::<ClusterReply>(200),
         post("/api/cluster/register", CLUSTER, "Admit a node; a success as well when it is a member")
             .body::<Registration>().says().proposes().fails(NODE)
-            .fails(&[InvalidUrl, NodeConflict, ForeignCluster, StaleNode, NotANode, SecretMismatch, AddressRefused, ClockSkew]),
+            .fails(&[InvalidUrl, NodeConflict, ForeignCluster, StaleNode, NotANode, SecretMismatch, AddressRefused]),
         post("/api/cluster/deregister", CLUSTER, "Remove a node; a success as well when it is unknown")
             .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE).fails(&[WouldLoseQuorum]),
         post("/api/cluster/stop", CLUSTER, "Stop the process of a node")

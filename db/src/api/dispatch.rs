@@ -7,7 +7,6 @@ use crate::auth::{Access, Permission, Seen, User, bad_credentials, not_authentic
 use crate::cluster::forward::{self, Destination, FROM_HEADER, Forwarded, USER_HEADER};
 use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use crate::raft::node_key::{Body, Head, PEER_HEADER, Signature};
 use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
@@ -264,7 +263,7 @@ fn verify_signature(
             return Err(bad_certificate(&signature.host, shown.is_some()));
         }
     }
-    cluster.inbox.take(&signature, now_ms())?;
+    cluster.inbox.take(&signature)?;
     Ok(signature)
 }
 

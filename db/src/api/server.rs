@@ -457,7 +457,7 @@ fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> Ht
         reply = reply.header(REPLAYED_HEADER, "true");
     }
     if error.kind == Kind::WrongProcess {
-        reply = reply.header(PROCESS_HEADER, boot.as_str());
+        reply = reply.header(PROCESS_HEADER, app.cluster.inbox.name());
     }
     // A browser would answer this header with a password prompt of its own, before the page.
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {

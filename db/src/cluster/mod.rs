@@ -101,7 +101,7 @@ impl Cluster {
             forwarding: caller()?,
             secret: secret.to_owned(),
             key,
-            inbox: Inbox::new(&boot),
+            inbox: Inbox::default(),
             certificates,
             boot,
             room: Room::new(config.body_memory_mb << 20),

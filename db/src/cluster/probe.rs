@@ -8,7 +8,6 @@ use super::bootstrap::Identity;
 use crate::error::{Error, Kind, Result};
 use crate::raft::calls::{IDENTITY_PATH, NodeCall, Unanswered};
 use crate::raft::node_key::{Head, NodeKey, PEER_HEADER, hex};
-use jettra_driver::wire::ErrorBody;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -58,12 +57,6 @@ impl Cluster {
         let signature = signature.map(str::to_owned);
         let body = answer.text().await;
         let body = body.map_err(|error| unreachable(url, Unanswered::Broken(error)))?;
-        if status == Kind::ClockSkew.status() && body.contains(Kind::ClockSkew.code()) {
-            let told = serde_json::from_str::<ErrorBody>(&body);
-            let told = told.map(|body| body.error.message).unwrap_or_default();
-            return Err(Error::new(Kind::ClockSkew, format!("{url} refuses: {told}"))
-                .hint("set the clocks of both nodes by NTP"));
-        }
         if status == 401 && body.contains(Kind::BadClusterSecret.code()) {
             return Err(secret_mismatch(url));
         }

@@ -3,7 +3,6 @@
 //! A call is made for one process of the other node. Which one runs there this node learns
 //! from the answer that refuses a call for another; then it makes the call again.
 
-use super::groups::now_ms;
 use super::node_key::{Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, USER_HEADER};
 use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
 use crate::error::{Error, Kind, Result};
@@ -156,7 +155,7 @@ impl Caller {
         body: &Body,
         process: Option<&str>,
     ) -> std::result::Result<Response, Unanswered> {
-        let signature = self.key.sign(call.head, body, process, now_ms());
+        let signature = self.key.sign(call.head, body, process);
         let request = self.request(base, call.head, call.timeout).map_err(Unanswered::Refused)?;
         let mut request = request.header(PEER_HEADER, signature).body(call.body.clone());
         for (name, value) in call.headers {
@@ -198,7 +197,7 @@ impl Caller {
         let question = NodeCall { head: question, timeout, ..NodeCall::default() };
         self.send(base, question).await?;
         let head = Head { method: "POST", target, ..Head::default() };
-        let signature = self.key.sign(head, &Body::Sealed, self.process(base).as_deref(), now_ms());
+        let signature = self.key.sign(head, &Body::Sealed, self.process(base).as_deref());
         let seal = self.key.seal(&signature);
         let sealed =
             futures_util::stream::unfold((chunks, Some(seal)), |(mut chunks, seal)| async move {
@@ -262,7 +261,7 @@ impl Caller {
         let mut request =
             format!("ws://{authority}{target}").into_client_request().map_err(internal)?;
         let head = Head { method: "GET", target, ..Head::default() };
-        let signature = self.key.sign(head, &Body::of(b""), process, now_ms());
+        let signature = self.key.sign(head, &Body::of(b""), process);
         request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(internal)?);
         let opened =
             tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;

@@ -2,8 +2,8 @@
 //!
 //! A call carries `x-jettra-peer`, with an HMAC-SHA256 under the cluster secret over method,
 //! path and query, the user on whose behalf it is made and that user's address, the hash of
-//! the body, the sender's host, process and clock, a number that the sender uses once, and
-//! the receiver's process. The secret itself never travels, so probing an address that is no
+//! the body, the sender's host and process, a number that the sender uses once, and the name
+//! under which the receiver takes calls at the moment. The secret itself never travels, so probing an address that is no
 //! node of ours gives nothing away. TLS is what hides the content on the way.
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Header that carries the signature.
 pub const PEER_HEADER: &str = "x-jettra-peer";
-/// Header of an answer that names the process for which a call must be made.
+/// Header of an answer with the name of the receiver that a call must be for.
 pub const PROCESS_HEADER: &str = "x-jettra-process";
 /// Header that names the user on whose behalf a node forwards; covered by the signature.
 pub const USER_HEADER: &str = "x-jettra-user";
@@ -85,9 +85,7 @@ pub struct Signature {
     pub process: String,
     /// Number of the call; a process uses each once.
     pub sequence: u64,
-    /// The sender's clock, in milliseconds since 1970.
-    pub time_ms: u64,
-    /// The process that the call is for, if the sender knew it.
+    /// The name of the receiver that the call is for, if the sender knew it.
     pub to: Option<String>,
     /// How the body is protected.
     pub body: Body,
@@ -106,12 +104,12 @@ impl NodeKey {
         NodeKey { mac, sender: Arc::new(Sender { host, process, sent: AtomicU64::new(1) }) }
     }
 
-    /// The header value for a call to the process `to`.
-    pub fn sign(&self, head: Head<'_>, body: &Body, to: Option<&str>, time_ms: u64) -> String {
+    /// The header value for a call to the receiver that goes by the name `to`.
+    pub fn sign(&self, head: Head<'_>, body: &Body, to: Option<&str>) -> String {
         let Sender { host, process, sent } = &*self.sender;
         let sequence = sent.fetch_add(1, Ordering::Relaxed);
         let (to, body) = (to.unwrap_or(NONE), body.text());
-        let said = format!("{host} {process} {sequence} {time_ms} {to} {body}");
+        let said = format!("{host} {process} {sequence} {to} {body}");
         let mac = self.call_mac(head, &said).finalize().into_bytes();
         format!("{said} {}", hex(&mac))
     }
@@ -126,7 +124,6 @@ impl NodeKey {
             host: part()?.into(),
             process: part()?.into(),
             sequence: part()?.parse().ok()?,
-            time_ms: part()?.parse().ok()?,
             to: part().filter(|to| *to != NONE).map(str::to_owned),
             body: match part()? {
                 SEALED => Body::Sealed,
@@ -228,10 +225,10 @@ mod tests {
     fn only_the_same_call_with_the_same_secret_verifies() {
         let key = NodeKey::new("secret", "host", "p1");
         let call = Head { user: Some("ada"), from: Some("10.0.0.1"), ..head("/x?to=2") };
-        let header = key.sign(call, &Body::of(b"abc"), Some("p2"), 17);
+        let header = key.sign(call, &Body::of(b"abc"), Some("p2"));
         let signature = key.verify(&header, call).unwrap();
         assert_eq!((signature.host.as_str(), signature.process.as_str()), ("host", "p1"));
-        assert_eq!((signature.sequence, signature.time_ms), (1, 17));
+        assert_eq!(signature.sequence, 1);
         assert_eq!(signature.to.as_deref(), Some("p2"));
         assert_eq!(signature.body, Body::of(b"abc"));
         for other in [
@@ -246,18 +243,14 @@ mod tests {
             assert_eq!(key.verify(&header, other), None, "{other:?}");
         }
         assert_eq!(NodeKey::new("other", "host", "p1").verify(&header, call), None);
-        for (said, instead) in [("host", "tsoh"), (" 1 ", " 2 "), (" 17 ", " 18 "), (" p2", " p3")]
-        {
+        for (said, instead) in [("host", "tsoh"), (" 1 ", " 2 "), (" p2", " p3")] {
             assert_eq!(key.verify(&header.replacen(said, instead, 1), call), None, "{said}");
         }
         for forged in ["", " ", "a b", "é é", "- - - - - -", &header[..header.len() - 2]] {
             assert_eq!(key.verify(forged, call), None, "{forged}");
         }
-        assert_ne!(
-            header,
-            key.sign(call, &Body::of(b"abc"), Some("p2"), 17),
-            "a number is used once"
-        );
+        let second = key.sign(call, &Body::of(b"abc"), Some("p2"));
+        assert_ne!(header, second, "a number is used once");
     }
 
     #[test]
@@ -275,7 +268,7 @@ mod tests {
     fn a_sealed_body_belongs_to_its_call() {
         let key = NodeKey::new("secret", "host", "p1");
         let call = head("/snapshot");
-        let header = key.sign(call, &Body::Sealed, None, 1);
+        let header = key.sign(call, &Body::Sealed, None);
         let signature = key.verify(&header, call).unwrap();
         let mac = |parts: &[&[u8]], mut seal: Seal| {
             parts.iter().for_each(|part| seal.update(part));
@@ -284,7 +277,7 @@ mod tests {
         let made = mac(&[b"ab", b"c"], key.seal(&header));
         assert_eq!(made, mac(&[b"a", b"bc"], key.seal_of(&signature)));
         assert_ne!(made, mac(&[b"abd"], key.seal_of(&signature)));
-        let second = key.sign(call, &Body::Sealed, None, 1);
+        let second = key.sign(call, &Body::Sealed, None);
         assert_ne!(made, mac(&[b"abc"], key.seal(&second)));
     }
 

@@ -2,16 +2,21 @@
 //!
 //! Calls that are under way together arrive in any order. So the last numbers of each sending
 //! process are kept as a window of bits that moves with the highest (RFC 4303, 3.4.3; the ring
-//! of blocks is that of RFC 6479). What a process before this one has seen need not be known:
-//! a call names the process it is for.
+//! of blocks is that of RFC 6479). What a process before this one has seen need not be known: a
+//! call is for the name that this process has given to its senders. That is random and changes by
+//! the monotonic clock, so a call that somebody has held back is refused for its age without any
+//! comparison of clocks, which may be wrong. Who calls under an old name learns the new one from the
+//! refusal.
 
 use super::node_key::Signature;
 use crate::error::{Error, Kind, Result};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-/// Largest difference between two nodes' clocks, and so the longest way of a call.
-pub const CLOCKS_APART_MAX_MS: u64 = 120_000;
+/// Time for which a name is given to senders. A call may arrive under it for as long again, so none is
+/// taken more than twice this time after it was signed.
+const NAME_MS: u64 = 60_000;
 /// Processes whose windows are kept at most; 32 KiB each.
 const SENDERS_MAX: usize = 128;
 /// Blocks of 64 numbers in a window. Of a process that makes 20,000 calls a second, a call
@@ -21,39 +26,88 @@ const BLOCK_BITS: u64 = 64;
 
 /// The calls that this process has taken.
 pub struct Inbox {
-    process: String,
-    senders: Mutex<HashMap<String, Window>>,
+    started: Instant,
+    taken: Mutex<Taken>,
+}
+
+struct Taken {
+    name: String,
+    /// When the name was made, by the monotonic clock.
+    made_ms: u64,
+    name_before: Option<String>,
+    senders: HashMap<String, Window>,
 }
 
 struct Window {
     top: u64,
     blocks: Box<[u64]>,
-    /// When the last call was taken, by this node's clock.
+    /// When the last call was taken, by the monotonic clock.
     used_ms: u64,
 }
 
+impl Default for Inbox {
+    fn default() -> Self {
+        let taken =
+            Taken { name: new_name(), made_ms: 0, name_before: None, senders: HashMap::new() };
+        Inbox { started: Instant::now(), taken: Mutex::new(taken) }
+    }
+}
+
+/// Nobody can know it before it is given, so no call can be signed for it before.
+fn new_name() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
 impl Inbox {
-    /// The inbox of the process of this name.
-    pub fn new(process: &str) -> Self {
-        Inbox { process: process.to_owned(), senders: Mutex::default() }
+    /// The name that a call must be for now.
+    pub fn name(&self) -> String {
+        let now_ms = self.now_ms();
+        let mut taken = self.lock();
+        taken.rename(now_ms);
+        taken.name.clone()
     }
 
-    /// Takes the call with this genuine signature at `now_ms`, unless it must not be.
+    /// Takes the call with this genuine signature, unless it must not be.
     ///
     /// # Errors
-    /// `clock_skew`; `wrong_process`, for which the sender asks again; `replayed_call`;
-    /// `overloaded` when there are too many sending processes.
-    pub fn take(&self, signature: &Signature, now_ms: u64) -> Result<()> {
-        check_clock(signature, now_ms)?;
-        if signature.to.as_deref() != Some(self.process.as_str()) {
-            return Err(Error::new(Kind::WrongProcess, "the call is for another process")
-                .hint("make it again for the process in X-Jettra-Process"));
+    /// `wrong_process`, for which the sender asks again; `replayed_call`; `overloaded` when there
+    /// are too many sending processes.
+    pub fn take(&self, signature: &Signature) -> Result<()> {
+        let now_ms = self.now_ms();
+        self.lock().take(signature, now_ms)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn rename(&mut self, now_ms: u64) {
+        let age_ms = now_ms.saturating_sub(self.made_ms);
+        if age_ms >= NAME_MS {
+            let before = std::mem::replace(&mut self.name, new_name());
+            self.name_before = (age_ms < 2 * NAME_MS).then_some(before);
+            self.made_ms = now_ms;
         }
-        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn take(&mut self, signature: &Signature, now_ms: u64) -> Result<()> {
+        self.rename(now_ms);
+        let to = signature.to.as_deref();
+        if to != Some(self.name.as_str()) && (to.is_none() || to != self.name_before.as_deref()) {
+            let message = "the call is for another process, or too old";
+            return Err(Error::new(Kind::WrongProcess, message)
+                .hint("make it again for the name in X-Jettra-Process"));
+        }
+        let senders = &mut self.senders;
         if !senders.contains_key(&signature.process) && senders.len() >= SENDERS_MAX {
-            // All that such a process has sent would be refused for its time by now.
-            let old = |window: &Window| now_ms > window.used_ms + 2 * CLOCKS_APART_MAX_MS;
-            senders.retain(|_, window| !old(window));
+            // All that such a process has sent is for names that are gone.
+            senders.retain(|_, window| now_ms <= window.used_ms + 2 * NAME_MS);
             if senders.len() >= SENDERS_MAX {
                 return Err(Error::new(Kind::Overloaded, "too many processes of nodes call here")
                     .hint("wait some minutes; a node that starts again and again causes this"));
@@ -70,21 +124,6 @@ impl Inbox {
         window.used_ms = window.used_ms.max(now_ms);
         Ok(())
     }
-}
-
-fn check_clock(signature: &Signature, now_ms: u64) -> Result<()> {
-    let apart_ms = signature.time_ms.abs_diff(now_ms);
-    if apart_ms <= CLOCKS_APART_MAX_MS {
-        return Ok(());
-    }
-    let side = if signature.time_ms > now_ms { "ahead of" } else { "behind" };
-    let (host, seconds) = (&signature.host, apart_ms / 1000);
-    let message = format!(
-        "the call of {host} is {seconds} s {side} the clock of this node, more than {} s",
-        CLOCKS_APART_MAX_MS / 1000
-    );
-    Err(Error::new(Kind::ClockSkew, message)
-        .hint("set the clocks of the nodes by NTP; an old call that somebody repeats looks alike"))
 }
 
 impl Window {
@@ -117,41 +156,56 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn signature(key: &NodeKey, to: &str, time_ms: u64) -> Signature {
+    fn signature(key: &NodeKey, to: &str) -> Signature {
         let head = Head::default();
-        key.verify(&key.sign(head, &Body::Sealed, Some(to), time_ms), head).unwrap()
+        key.verify(&key.sign(head, &Body::Sealed, Some(to)), head).unwrap()
+    }
+
+    fn taken() -> Taken {
+        Inbox::default().taken.into_inner().unwrap()
     }
 
     #[test]
     fn a_call_is_taken_once_in_time_and_by_its_process() {
-        let (key, inbox) = (NodeKey::new("s", "node1", "a"), Inbox::new("b"));
-        let now = 1_000_000;
-        let kind = |signature: &Signature| inbox.take(signature, now).map_err(|error| error.kind);
-        let first = signature(&key, "b", now);
-        assert_eq!(kind(&first), Ok(()));
-        assert_eq!(kind(&first), Err(Kind::Replayed));
-        assert_eq!(kind(&signature(&key, "before-b", now)), Err(Kind::WrongProcess));
-        for (time, side) in [(now - 120_001, "behind"), (now + 120_001, "ahead")] {
-            let error = inbox.take(&signature(&key, "b", time), now).unwrap_err();
-            assert_eq!(error.kind, Kind::ClockSkew);
-            assert!(error.message.contains(&format!("node1 is 120 s {side}")), "{error}");
-        }
-        assert_eq!(kind(&signature(&key, "b", now - 120_000)), Ok(()));
+        let (key, mut taken) = (NodeKey::new("s", "node1", "a"), taken());
+        let mut kind = |signature: &Signature, now_ms| {
+            let result = taken.take(signature, now_ms).map_err(|error| error.kind);
+            (result, taken.name.clone())
+        };
+        let (refused, name) = kind(&signature(&key, "before"), 0);
+        assert_eq!(refused, Err(Kind::WrongProcess));
+        let first = signature(&key, &name);
+        assert_eq!(kind(&first, 0).0, Ok(()));
+        assert_eq!(kind(&first, 0).0, Err(Kind::Replayed));
+        // Held back, whatever the clocks of the two say.
+        let held_back = [(); 3].map(|()| signature(&key, &name));
+        assert_eq!(kind(&held_back[0], NAME_MS - 1), (Ok(()), name.clone()));
+        let (in_time, second) = kind(&held_back[1], NAME_MS);
+        assert_eq!(in_time, Ok(()));
+        assert_ne!(name, second);
+        assert_eq!(kind(&first, NAME_MS).0, Err(Kind::Replayed));
+        let (late, third) = kind(&held_back[2], 2 * NAME_MS);
+        assert_eq!(late, Err(Kind::WrongProcess));
+        assert_eq!(kind(&signature(&key, &second), 2 * NAME_MS).0, Ok(()));
+        // After a long silence no name is left that was given before.
+        assert_eq!(kind(&signature(&key, &third), 4 * NAME_MS).0, Err(Kind::WrongProcess));
     }
 
     #[test]
     fn the_number_of_senders_is_bounded_and_old_ones_are_forgotten() {
-        let inbox = Inbox::new("b");
-        let call = |process: usize, now| {
+        let mut taken = taken();
+        let mut call = |process: usize, now_ms| {
             let key = NodeKey::new("s", "h", &process.to_string());
-            inbox.take(&signature(&key, "b", now), now).map_err(|error| error.kind)
+            taken.rename(now_ms);
+            let call = signature(&key, &taken.name);
+            taken.take(&call, now_ms).map_err(|error| error.kind)
         };
         for process in 0..SENDERS_MAX {
             assert_eq!(call(process, 1000), Ok(()));
         }
         assert_eq!(call(SENDERS_MAX, 1000), Err(Kind::Overloaded));
-        assert_eq!(call(SENDERS_MAX, 1000 + 2 * CLOCKS_APART_MAX_MS), Err(Kind::Overloaded));
-        assert_eq!(call(SENDERS_MAX, 1001 + 2 * CLOCKS_APART_MAX_MS), Ok(()));
+        assert_eq!(call(SENDERS_MAX, 1000 + 2 * NAME_MS), Err(Kind::Overloaded));
+        assert_eq!(call(SENDERS_MAX, 1001 + 2 * NAME_MS), Ok(()));
     }
 
     #[test]
