@@ -84,6 +84,7 @@ pub const KEYS: &[Key] = &[
     key("HeartbeatMs", Type::Number, "100", "interval of the leader's heartbeats"),
     key("ElectionMinMs", Type::Number, "400", "shortest silence after which a node stands for election; at least three heartbeats"),
     key("ElectionMaxMs", Type::Number, "600", "longest such silence"),
+    key("ClockSkewMaxMs", Type::Number, "1000", "how far a node's clock may be off most of the others before it is named in status and health; a leader that is so far off hands over"),
     key("InactiveAfterMs", Type::Number, "2000", "silence after which the leader marks a node INACTIVE"),
     key("SnapshotEvery", Type::Number, "20000", "log entries between two snapshots; older entries are removed from the log"),
     key("LogChunkMb", Type::Number, "8", "size of a log file; the newest one is kept in memory too"),
@@ -150,6 +151,7 @@ pub struct Config {
     pub heartbeat_ms: u64,
     pub election_min_ms: u64,
     pub election_max_ms: u64,
+    pub clock_skew_max_ms: u64,
     pub inactive_after_ms: u64,
     pub snapshot_every: u64,
     pub log_chunk_mb: usize,
@@ -493,12 +495,13 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 35] = [
+        let bounds: [(&str, u64, u64, u64); 36] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
             ("ElectionMinMs", self.election_min_ms, self.heartbeat_ms * 3, 60_000),
             ("ElectionMaxMs", self.election_max_ms, self.election_min_ms + 1, 120_000),
+            ("ClockSkewMaxMs", self.clock_skew_max_ms, 100, 60_000),
             ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
             ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
             ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),

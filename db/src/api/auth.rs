@@ -7,7 +7,6 @@ use super::reply::Reply;
 use crate::auth::{Caller, User, bad_credentials, not_authenticated, token};
 use crate::engine::command::{Command, UserUpdate};
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use actix_web::http::header;
 use base64::Engine;
 use jettra_driver::wire::{CLIENT_HEADER, LoginReply, SessionReply, TokenKind};
@@ -60,7 +59,7 @@ pub async fn login(call: Rc<Call>) -> Result<Reply> {
     let (group, hours) = (call.group()?, call.cluster().config.session_hours);
     group.wait_ready().await?;
     let user = verify(&call, &given.username, &given.password).await?;
-    let (text, mut document) = token::make(TokenKind::Session, &user.name, now_ms())?;
+    let (text, mut document) = token::make(TokenKind::Session, &user.name, group.time_ms())?;
     document.expires_ms = Some(document.created_ms + hours * 3_600_000);
     let caller = Caller { user: Some(user.name.clone()), from: call.from.clone() };
     let applied = group.propose(caller.proposes(Command::CreateToken(Box::new(document)))).await?;

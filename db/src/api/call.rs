@@ -10,7 +10,7 @@ use crate::engine::document::{check_id_size, parse_json};
 use crate::engine::{Command, Proposal, Target};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::{Applied, now_ms};
+use crate::raft::groups::Applied;
 use crate::raft::node_key::Signature;
 use crate::raft::room::Share;
 use actix_web::HttpRequest;
@@ -418,7 +418,8 @@ impl Call {
 
     fn proposal(&self, command: Command) -> Result<Proposal> {
         let Caller { user, from } = self.caller();
-        Ok(Proposal { time_ms: now_ms(), user, from, retry: self.retry_key()?, command })
+        let time_ms = self.group()?.time_ms();
+        Ok(Proposal { time_ms, user, from, retry: self.retry_key()?, command })
     }
 
     /// The key of the next command that the call proposes.

@@ -12,7 +12,10 @@ use crate::config::host_of;
 use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::network::{MESSAGE_BYTES_MAX, REFUSED_PARAMETER, RpcResult};
+use crate::raft::clock::wall_ms;
+use crate::raft::network::{
+    AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX, REFUSED_PARAMETER, RpcResult,
+};
 use crate::raft::node_key::{Body, MAC_BYTES, PEER_HEADER, Seal};
 use crate::raft::snapshot::{AppliedState, CopySpace, SnapshotData};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
@@ -201,22 +204,28 @@ async fn answer_stream(
         let AggregatedMessage::Binary(bytes) = message else {
             continue;
         };
-        let Ok(append) = postcard::from_bytes::<AppendEntriesRequest<TypeConfig>>(&bytes) else {
+        let received_ms = group.clock.mono_ms();
+        let message =
+            postcard::from_bytes::<AppendMessage<AppendEntriesRequest<TypeConfig>>>(&bytes);
+        let Ok(AppendMessage { times, append }) = message else {
             tracing::error!("a member sent a message that cannot be read; do versions differ?");
-            let answer: RpcResult<AppendEntriesResponse<TypeConfig>> =
+            let result =
                 Err("the message cannot be read here; do the versions of the nodes differ?".into());
+            let answer = AppendAnswer { wall_ms: wall_ms(), result };
             let answer = postcard::to_stdvec(&answer).unwrap_or_default();
             let _ = session.binary(answer).await;
             break;
         };
-        let answer: RpcResult<_> =
+        let result: RpcResult<_> =
             group.raft.append_entries(append).await.map_err(|error| error.to_string());
         if matches!(
-            answer,
+            result,
             Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
         ) {
             group.note_leader();
+            group.clock.hear(times, received_ms);
         }
+        let answer = AppendAnswer { wall_ms: wall_ms(), result };
         let Ok(bytes) = postcard::to_stdvec(&answer) else {
             break;
         };

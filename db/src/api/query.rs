@@ -18,7 +18,6 @@ use crate::engine::query::source::{Planned, Request, open, scan};
 use crate::engine::value::{Value, from_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::now_ms;
 use crate::storage::{Read, ReadTxn};
 use base64::Engine;
 use jettra_driver::DocumentId;
@@ -376,7 +375,7 @@ pub async fn in_background<T: Send + 'static>(
         let _permit = permit;
         let (read, index) = group.read_with_index()?;
         let interrupt = || watch.check();
-        let ctx = Context::new(now_ms() as i64, memory, &interrupt);
+        let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
         work(&read, &ctx).map(|done| (done, index))
     })
     .await
@@ -413,7 +412,8 @@ fn find_at_once(
     let config = &call.cluster().config;
     let (watch, _caller) = Watch::new(call);
     let interrupt = || watch.check();
-    let ctx = Context::new(now_ms() as i64, config.query_memory_mb << 20, &interrupt);
+    let now_ms = group.time_ms() as i64;
+    let ctx = Context::new(now_ms, config.query_memory_mb << 20, &interrupt);
     let ctx = ctx.steps_max(INLINE_STEPS);
     match find.run(&read, &collection, &plan, &rejected, &ctx) {
         // The plan knows nothing of the work that expressions do.

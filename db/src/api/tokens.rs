@@ -8,7 +8,6 @@ use crate::engine::accounts::{all, has_ended};
 use crate::engine::command::Command;
 use crate::engine::system::{self, TokenDocument};
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use jettra_driver::wire::{NewJoinToken, NewToken, TokenKind, TokenReply, TokensReply};
 use std::rc::Rc;
 
@@ -29,7 +28,8 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
     call.wait_for_level().await?;
     let user = call.user()?;
     let (read, index) = call.group()?.read_with_index()?;
-    let (mine, admin, now) = (&user.name, user.rights.is_admin(), now_ms());
+    let (mine, admin) = (&user.name, user.rights.is_admin());
+    let now = call.group()?.time_ms();
     let mut tokens: Vec<TokenDocument> = all(&read, system::TOKENS)?;
     let key = call.key();
     tokens.retain(|token| {
@@ -61,7 +61,8 @@ pub async fn create_key(call: Rc<Call>) -> Result<Reply> {
         let hint = format!("use 1 to {KEY_MS_MAX}, or leave it out for a key without end");
         return Err(wrong("expires_in_ms is out of range", hint));
     }
-    let (text, mut document) = token::make(TokenKind::ApiKey, &user.name, now_ms())?;
+    let now = call.group()?.time_ms();
+    let (text, mut document) = token::make(TokenKind::ApiKey, &user.name, now)?;
     document.name = Some(new.name);
     document.role = new.role;
     document.databases = new.databases;
@@ -77,7 +78,8 @@ pub async fn create_join(call: Rc<Call>) -> Result<Reply> {
     if !(1..=JOIN_MS_MAX).contains(&ms) {
         return Err(wrong("expires_in_ms is out of range", format!("use 1 to {JOIN_MS_MAX}")));
     }
-    let (text, mut document) = token::make(TokenKind::Join, &call.user()?.name, now_ms())?;
+    let now = call.group()?.time_ms();
+    let (text, mut document) = token::make(TokenKind::Join, &call.user()?.name, now)?;
     document.expires_ms = Some(document.created_ms + ms);
     create(&call, text, document).await
 }

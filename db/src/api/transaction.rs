@@ -17,7 +17,7 @@ use crate::engine::transaction::{Commit, Transaction};
 use crate::engine::{Answer, Command, Outcome, Proposal, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::{Applied, now_ms};
+use crate::raft::groups::Applied;
 use crate::raft::room::{Room, Share};
 use crate::raft::types::GroupId;
 use jettra_driver::wire::{
@@ -512,7 +512,7 @@ pub async fn batch(call: Rc<Call>) -> Result<Reply> {
         conditions: checked("if", body.conditions, |one| condition(&call, one))?,
         then: checked("then", body.then, |one| step(&call, one))?,
         otherwise: checked("else", body.otherwise, |one| step(&call, one))?,
-        time_ms: now_ms(),
+        time_ms: call.group()?.time_ms(),
         limits: update::write_limits(&call),
     };
     let applied = call.propose(Command::Batch(Box::new(batch))).await?;

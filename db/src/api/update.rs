@@ -23,7 +23,6 @@ use crate::engine::query::update::Update;
 use crate::engine::system;
 use crate::engine::value::{Object, Value, parse_stored};
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{
     BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ErrorDetail, FindAndModifyBody,
@@ -176,7 +175,7 @@ async fn write_to(
         create_database: false,
         operations,
         ordered,
-        time_ms: now_ms(),
+        time_ms: call.group()?.time_ms(),
         limits: write_limits(call),
     };
     let applied = call.propose(Command::Write(Box::new(write))).await?;
@@ -267,7 +266,7 @@ pub async fn run_find_and_modify(
         (Some(text), Some(projection)) => {
             let document = parse_stored(text.as_bytes()).unwrap_or_default();
             let interrupt = || Ok(());
-            let ctx = Context::new(now_ms() as i64, usize::MAX, &interrupt);
+            let ctx = Context::new(call.group()?.time_ms() as i64, usize::MAX, &interrupt);
             Some(json!(projection.apply(&document, &ctx)?))
         }
     };
@@ -446,7 +445,9 @@ async fn replace_collection(
 ) -> Result<u64> {
     system::check_name("collection", collection, call.cluster().config.name_bytes_max)?;
     let group = call.group()?;
-    let aside = format!("{}{}.{collection}", system::ASIDE, uuid::Uuid::now_v7());
+    // Its id tells by the log's time when it was made: the leader gives up those of long ago.
+    let made = uuid::Timestamp::from_unix(uuid::NoContext, group.time_ms() / 1000, 0);
+    let aside = format!("{}{}.{collection}", system::ASIDE, uuid::Uuid::new_v7(made));
     let (specs, options) = {
         let read = group.read()?;
         match open(&read, database, collection) {

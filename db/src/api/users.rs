@@ -8,7 +8,6 @@ use crate::engine::accounts::all;
 use crate::engine::command::{Command, UserUpdate};
 use crate::engine::system::{self, UserDocument, check_name};
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use jettra_driver::wire::{ALL_DATABASES, NewUser, ROLES, UserChange, UserInfo};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -104,7 +103,7 @@ async fn create_one(call: &Call) -> Result<(String, u64)> {
     };
     check_databases(call, "allowed_dbs", &allowed_dbs)?;
     let password_hash = call.app.passwords.hash(&new.username, &new.password).await?;
-    let now = now_ms();
+    let now = call.group()?.time_ms();
     let user = UserDocument {
         name: new.username.clone(),
         password_hash,

@@ -10,7 +10,7 @@ use crate::engine::query::source::open;
 use crate::engine::value::parse_date;
 use crate::engine::version::{Moment, Past};
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
+use crate::raft::clock::wall_ms;
 use crate::storage::{Entries, Overlay, Read, ReadTxn, Table, env};
 use std::sync::Arc;
 
@@ -115,8 +115,10 @@ fn moment(call: &Call) -> Result<Option<Moment>> {
                 .parse()
                 .ok()
                 .or_else(|| parse_date(text).and_then(|time_ms| u64::try_from(time_ms).ok()));
+            // The time that this node knows of the log is a moment old.
+            let now_ms = call.group()?.time_ms().max(wall_ms());
             match time_ms {
-                Some(time_ms) if time_ms <= now_ms() => Ok(Some(Moment::Time(time_ms))),
+                Some(time_ms) if time_ms <= now_ms => Ok(Some(Moment::Time(time_ms))),
                 Some(_) => Err(wrong("asOf", text, "that time has not come yet")),
                 None => Err(wrong("asOf", text, "use a time such as 2026-01-31T12:00:00Z")),
             }
@@ -148,7 +150,7 @@ pub async fn reading<T: Send + 'static>(
         // A query that nobody waits for any more takes its place until it has ended.
         let _permit = permit;
         let interrupt = || watch.check();
-        let ctx = Context::new(now_ms() as i64, memory, &interrupt);
+        let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
         match source {
             Source::Now => {
                 let (read, index) = group.read_with_index()?;

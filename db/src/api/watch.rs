@@ -16,7 +16,6 @@ use crate::engine::system;
 use crate::engine::value::{Value, iso_date, parse_stored};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::now_ms;
 use bytes::Bytes;
 use jettra_driver::ReadLevel;
 use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, ProgressEvent};
@@ -122,7 +121,7 @@ impl Feed {
         let (watch, _caller) = Watch::new(&self.call);
         let read = pooled(move || {
             let interrupt = || watch.check();
-            let ctx = Context::new(now_ms() as i64, usize::MAX, &interrupt);
+            let ctx = Context::new(group.time_ms() as i64, usize::MAX, &interrupt);
             let (read, upto) = group.read_with_index()?;
             changes_behind(&read, token, upto, &interest, FEED_BYTES, &ctx)
         });

@@ -11,7 +11,6 @@ use crate::engine::accounts::{has_ended, revision, stored};
 use crate::engine::system::{self, TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::now_ms;
 use crate::storage::Read;
 
 /// A caller whose identity is proved.
@@ -124,7 +123,7 @@ fn find(group: &Group, name: &str, seen: &Seen) -> Result<Option<User>> {
     let read = group.read()?;
     let token = match &seen.token {
         None => None,
-        Some((id, _)) => match find_token(&read, id)? {
+        Some((id, _)) => match find_token(group, &read, id)? {
             None => return Ok(None),
             found => found,
         },
@@ -133,10 +132,12 @@ fn find(group: &Group, name: &str, seen: &Seen) -> Result<Option<User>> {
     Ok(user.filter(|(_, user)| !user.disabled).map(|user| User::new(user, token)))
 }
 
-/// The token of this id, unless it has ended.
-fn find_token(read: &impl Read, id: &str) -> Result<Option<(u64, TokenDocument)>> {
+/// The token of this id, unless it has ended. That is told by the time of the log, not by this
+/// node's clock, so that it ends at the same moment on all nodes; a node that hears of no leader lets
+/// the time flow on. The leader removes it then as well.
+fn find_token(group: &Group, read: &impl Read, id: &str) -> Result<Option<(u64, TokenDocument)>> {
     let token: Option<(u64, TokenDocument)> = stored(read, system::TOKENS, id)?;
-    Ok(token.filter(|(_, token)| !has_ended(token, now_ms())))
+    Ok(token.filter(|(_, token)| !has_ended(token, group.time_ms())))
 }
 
 /// The error when what has let a caller in does not hold any more.

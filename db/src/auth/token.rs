@@ -81,12 +81,12 @@ pub fn public_id(text: &str) -> Option<&str> {
 /// `not_authenticated` when there is no such token or it has ended, `user_disabled`.
 pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
     let (id, secret) = parts(kind, text).ok_or_else(not_authenticated)?;
-    let token = match find_token(&group.read()?, id)? {
+    let token = match find_token(group, &group.read()?, id)? {
         Some(token) => Some(token),
         None => {
             // It may have been made on another node a moment ago.
             group.wait_linearizable().await?;
-            find_token(&group.read()?, id)?
+            find_token(group, &group.read()?, id)?
         }
     };
     let fits = |token: &(u64, TokenDocument)| {
@@ -106,7 +106,8 @@ pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
 /// # Errors
 /// Those of reading.
 pub fn join_key(group: &Group, id: &str) -> Result<Option<Vec<u8>>> {
-    let token = find_token(&group.read()?, id)?.filter(|(_, token)| token.kind == TokenKind::Join);
+    let token =
+        find_token(group, &group.read()?, id)?.filter(|(_, token)| token.kind == TokenKind::Join);
     Ok(token.and_then(|(_, token)| unhex(&token.token_hash)))
 }
 

@@ -6,7 +6,6 @@ use crate::config::Config;
 use crate::engine::members::FIRST_RAFT_ID;
 use crate::engine::{Command, catalog, system};
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::now_ms;
 use crate::raft::node_key::hex;
 use crate::raft::types::RaftId;
 use serde::{Deserialize, Serialize};
@@ -301,14 +300,15 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
     password::check_password("admin", &password)?;
     group.initialize(&cluster.config.url()).await?;
     let admin_hash = tokio::task::spawn_blocking(move || password::hash(&password));
+    let admin_hash = admin_hash.await.map_err(failed)??;
+    group.wait_until(Duration::from_secs(10), |status| status.is_leader()).await;
     let command = Command::InitCluster {
         cluster_id: identity.cluster_id.unwrap_or_default(),
         node: identity.node_id,
         url: cluster.config.url(),
-        admin_hash: admin_hash.await.map_err(failed)??,
-        time_ms: now_ms(),
+        admin_hash,
+        time_ms: group.time_ms(),
     };
-    group.wait_until(Duration::from_secs(10), |status| status.is_leader()).await;
     let applied = group.propose(command).await?;
     group.wait_visible(applied.index).await
 }

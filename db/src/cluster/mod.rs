@@ -268,6 +268,7 @@ impl Cluster {
             peers,
             heartbeat_ms: config.heartbeat_ms,
             election_ms: (config.election_min_ms, config.election_max_ms),
+            clock_skew_ms_max: config.clock_skew_max_ms,
             snapshot_every: config.snapshot_every,
             log_chunk_bytes: config.log_chunk_mb << 20,
             map_bytes: config.map_size_gb << 30,

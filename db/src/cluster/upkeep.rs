@@ -14,7 +14,6 @@ use crate::engine::version::older_than;
 use crate::engine::{audit, change, retry, system};
 use crate::error::{Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::now_ms;
 use crate::storage::keys::CollectionId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -110,7 +109,7 @@ async fn round(
 fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command, u32)>> {
     let read = group.read()?;
     let mut due = Vec::new();
-    let now = now_ms();
+    let now = group.time_ms();
     // What became of a commit can be asked for as long as the transaction could be open.
     let kept_ms = (config.idempotency_minutes * 60_000).max(config.transaction_max_ms * 2);
     let before_ms = now.saturating_sub(kept_ms);
@@ -134,7 +133,7 @@ fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command
     }
     for (database, _) in catalog::databases(&read)? {
         for (collection, id) in catalog::collections(&read, &database)? {
-            if is_left_behind(&collection) {
+            if is_left_behind(&collection, now) {
                 let (database, collection) = (database.clone(), collection.clone());
                 due.push((Command::DropCollection { database, collection }, u32::MAX));
                 continue;
@@ -186,11 +185,11 @@ fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command
 }
 
 /// Whether a collection was to take another one's place and its caller has gone long ago.
-fn is_left_behind(collection: &str) -> bool {
+fn is_left_behind(collection: &str, now: u64) -> bool {
     let made = collection
         .strip_prefix(system::ASIDE)
         .and_then(|rest| rest.split_once('.'))
         .and_then(|(id, _)| uuid::Uuid::parse_str(id).ok()?.get_timestamp())
         .map(|made| made.to_unix().0);
-    made.is_some_and(|made| made + ASIDE_MAX.as_secs() < now_ms() / 1000)
+    made.is_some_and(|made| made + ASIDE_MAX.as_secs() < now / 1000)
 }

@@ -126,6 +126,11 @@ pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> Appl
     Ok(Err(Error::new(kind, message).hint(hint)))
 }
 
+/// The time of the log in a state, if any entry had one.
+pub fn log_time_ms(read: &impl Read) -> Result<Option<u64>> {
+    Ok(Some(catalog::counter(read, TIME_KEY)?).filter(|time_ms| *time_ms > 0))
+}
+
 impl Applier {
     /// One that only tries out: for a transaction that is not committed yet.
     pub fn provisional() -> Self {

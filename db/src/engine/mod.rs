@@ -29,7 +29,7 @@ pub mod value;
 pub mod version;
 pub mod write;
 
-pub use apply::{Applier, Effect};
+pub use apply::{Applier, Effect, log_time_ms};
 pub use command::{Answer, Command, Outcome, Proposal, PutMode, Target};
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ async fn open_with(
         peers,
         heartbeat_ms: 50,
         election_ms: (150, 300),
+        clock_skew_ms_max: 1000,
         snapshot_every: 1000,
         log_chunk_bytes: MB,
         map_bytes,

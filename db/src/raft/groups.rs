@@ -2,6 +2,7 @@
 
 mod reads;
 
+use super::clock::SharedClock;
 use super::log_store::LogStore;
 use super::network::{NetworkFactory, Peers, Undelivered};
 use super::proposer::{self, Proposer, ProposerLimits};
@@ -9,12 +10,13 @@ use super::read_index::{Proof, ReadIndex};
 use super::refused::RefusedEntries;
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
-use super::types::{GroupId, Metrics, Raft, RaftId};
-use crate::engine::Proposal;
+use super::types::{GroupId, Metrics, Raft, RaftId, TypeConfig};
+use crate::engine::{Proposal, log_time_ms};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{ReadTxn, StorageError, Store};
 use jettra_driver::wire::NodeRole;
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::metrics::RaftServerMetrics;
 use openraft::{BasicNode, Instant, ServerState, SnapshotPolicy};
 use reads::Lease;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,8 @@ pub struct GroupConfig {
     pub heartbeat_ms: u64,
     /// Shortest and longest wait before an election, in milliseconds.
     pub election_ms: (u64, u64),
+    /// How far a clock may be off the median of the voters' before it is a wrong one.
+    pub clock_skew_ms_max: u64,
     /// Log entries between two snapshots, after which the log is cut.
     pub snapshot_every: u64,
     /// Size of a log file in bytes.
@@ -62,6 +66,8 @@ pub struct Group {
     pub raft: Raft,
     /// Where received snapshots are put before they are installed.
     pub copies: CopySpace,
+    /// The time of the log.
+    pub clock: Arc<SharedClock>,
     store: Arc<Store>,
     writer: Writer,
     refused: RefusedEntries,
@@ -179,11 +185,15 @@ impl Group {
         let undelivered = Undelivered::default();
         let copies =
             CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
+        let last_ms = log_time_ms(&store.read()?)?;
+        let clock = SharedClock::new(config.peers.from, config.clock_skew_ms_max, last_ms);
+        let clock = Arc::new(clock);
         let network = NetworkFactory {
             peers: config.peers.clone(),
             copies: copies.clone(),
             copying: Arc::default(),
             undelivered: undelivered.clone(),
+            clock: clock.clone(),
         };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), store.clone());
@@ -191,6 +201,7 @@ impl Group {
         let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
             .await
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        tokio::spawn(follow_role(raft.clone(), clock.clone()));
         let length = Duration::from_millis(config.election_ms.0);
         let given = if config.formed { length } else { Duration::ZERO };
         let lease = Lease { length, given_until: tokio::time::Instant::now() + given };
@@ -210,6 +221,7 @@ impl Group {
             leased: read_index(Proof::Lease),
             lease,
             copies,
+            clock,
             request_timeout: config.request_timeout,
             raft,
             store,
@@ -342,10 +354,17 @@ impl Group {
     /// # Errors
     /// Those of [`Proposer::propose`]; `outcome_unknown` when the time is up.
     pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<Applied> {
-        let proposal = Proposal { time_ms: now_ms(), ..proposal.into() };
+        let proposal = Proposal { time_ms: self.time_ms(), ..proposal.into() };
         tokio::time::timeout(self.request_timeout, self.proposer.propose(proposal))
             .await
             .unwrap_or_else(|_| Err(proposer::outcome_unknown()))
+    }
+
+    /// The time of the log, in milliseconds since 1970: what sessions, keys, TTLs and `$$NOW` go by
+    /// on every node. See [`Clock`](super::clock::Clock).
+    pub fn time_ms(&self) -> u64 {
+        note_role(&self.raft.server_metrics().borrow_watched(), &self.clock);
+        self.clock.time_ms()
     }
 
     /// As [`Group::read`], with the log index of the state that it shows.
@@ -388,10 +407,22 @@ impl Group {
     }
 }
 
-/// The wall clock, in milliseconds since 1970.
-pub fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
+/// Tells the clock whether this member leads, and who votes.
+fn note_role(metrics: &RaftServerMetrics<TypeConfig>, clock: &SharedClock) {
+    let voters = metrics.membership_config.voter_ids().collect();
+    clock.set_role(voters, metrics.state == ServerState::Leader);
+}
+
+/// The same whenever it changes: what is told to followers depends on it.
+async fn follow_role(raft: Raft, clock: Arc<SharedClock>) {
+    let mut metrics = raft.server_metrics();
+    drop(raft);
+    loop {
+        note_role(&metrics.borrow_watched(), &clock);
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {

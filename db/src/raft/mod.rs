@@ -3,6 +3,7 @@
 //! openraft is named only here, in `cluster/membership.rs` and in `api/peer.rs`.
 
 pub mod calls;
+pub mod clock;
 pub mod groups;
 pub mod log_store;
 pub mod network;

@@ -7,6 +7,7 @@
 //! membership is the net below, for entries that vote before they are applied.
 
 use super::calls::{Caller, Chunks, NodeCall};
+use super::clock::{SharedClock, Times};
 use super::log_store::REPLICATION_BYTES_MAX;
 use super::node_key::Head;
 use super::read_index::Proof;
@@ -25,8 +26,8 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -61,6 +62,24 @@ pub trait PeerUrls: Send + Sync {
 
 /// What a Raft call returns: postcard of this, so that a refusal is not a transport fault.
 pub type RpcResult<T> = std::result::Result<T, String>;
+
+/// A message of the append stream: the request behind what time it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AppendMessage<A> {
+    /// The time of the log, and the clocks that the leader knows.
+    pub times: Times,
+    /// openraft's request.
+    pub append: A,
+}
+
+/// The answer to an [`AppendMessage`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AppendAnswer {
+    /// The follower's wall clock when it answered.
+    pub wall_ms: u64,
+    /// openraft's answer.
+    pub result: RpcResult<AppendEntriesResponse<TypeConfig>>,
+}
 
 /// The caller's side of the calls between members of one group.
 #[derive(Clone)]
@@ -180,6 +199,8 @@ pub struct NetworkFactory {
     pub copying: Arc<Mutex<()>>,
     /// What could not be delivered.
     pub undelivered: Undelivered,
+    /// Gets the clocks of those who answer.
+    pub clock: Arc<SharedClock>,
 }
 
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
@@ -191,6 +212,7 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
             copies: self.copies.clone(),
             copying: self.copying.clone(),
             undelivered: self.undelivered.clone(),
+            clock: self.clock.clone(),
             to: target,
             fallback: node.addr.clone(),
             stream: None,
@@ -204,6 +226,7 @@ pub struct Connection {
     copies: CopySpace,
     copying: Arc<Mutex<()>>,
     undelivered: Undelivered,
+    clock: Arc<SharedClock>,
     to: RaftId,
     fallback: String,
     /// The append stream; taken out during an exchange, so that an aborted one closes it.
@@ -258,13 +281,15 @@ impl Connection {
             Some(stream) => stream,
             None => self.connect().await?,
         };
+        let sent_ms = self.clock.mono_ms();
         stream.send(Message::binary(request)).await.map_err(broken)?;
         loop {
             match stream.next().await {
                 Some(Ok(Message::Binary(answer))) => {
-                    let answer: RpcResult<_> = postcard::from_bytes(&answer).map_err(broken)?;
+                    let answer: AppendAnswer = postcard::from_bytes(&answer).map_err(broken)?;
+                    self.clock.note(self.to, answer.wall_ms, sent_ms);
                     self.stream = Some(stream);
-                    return answer.map_err(broken);
+                    return answer.result.map_err(broken);
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(broken(error)),
@@ -365,7 +390,8 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let bytes = postcard::to_stdvec(&rpc).map_err(broken)?;
+        let message = AppendMessage { times: self.clock.tell(), append: &rpc };
+        let bytes = postcard::to_stdvec(&message).map_err(broken)?;
         if rpc.entries.is_empty() {
             return self.exchange_within(option.hard_ttl(), bytes).await;
         }
