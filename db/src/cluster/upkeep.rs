@@ -12,18 +12,20 @@ use crate::engine::system::TokenDocument;
 use crate::engine::upkeep::expired;
 use crate::engine::version::older_than;
 use crate::engine::{audit, change, retry, system};
-use crate::error::{Kind, Result};
-use crate::raft::Group;
+use crate::error::{Error, Kind, Result};
+use crate::raft::{Applied, Group};
+use crate::storage::Read;
 use crate::storage::keys::CollectionId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Time between two looks for documents that have expired.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two looks for what has come to its end: a second after that it is to be gone.
+const INTERVAL: Duration = Duration::from_millis(750);
 /// Longest pause between two steps of the same work.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// Longest pause before a chore that is refused again and again is tried once more.
+const REFUSED_MAX: Duration = Duration::from_secs(60);
 /// Time after which a collection that was to take another one's place is given up.
 const ASIDE_MAX: Duration = Duration::from_secs(3600);
 /// Documents that one command adds to an index; fewer when they are large or have many keys.
@@ -41,147 +43,266 @@ const AGE_STEP: usize = 20_000;
 /// How far the look for former documents that are old has come, by their number.
 type Sweep = HashMap<CollectionId, Option<Vec<u8>>>;
 
+/// A command that is due.
+#[derive(Debug)]
+struct Chore {
+    /// What it does, in words; no two that are due at once have the same.
+    name: String,
+    command: Command,
+    /// Documents or rows that it works off. If it has worked off as many, there are more.
+    step: u32,
+}
+
+/// What one look has found.
+#[derive(Default)]
+struct Look {
+    due: Vec<Chore>,
+    /// What could not be looked at.
+    failed: Vec<(String, Error)>,
+}
+
+impl Look {
+    fn add(&mut self, name: impl Into<String>, step: u32, command: Command) {
+        self.due.push(Chore { name: name.into(), command, step });
+    }
+
+    /// A failure to look at one thing hides no other.
+    fn note(&mut self, name: &str, looked: Result<()>) {
+        if let Err(error) = looked {
+            self.failed.push((name.to_owned(), error));
+        }
+    }
+}
+
+/// The chores that were refused: each is tried again after a pause that grows, so that one that cannot
+/// succeed neither fills the log nor keeps the others from being done.
+#[derive(Default)]
+struct Refused(HashMap<String, Refusal>);
+
+struct Refusal {
+    times: u32,
+    until: Instant,
+}
+
+impl Refused {
+    fn waits(&self, name: &str, now: Instant) -> bool {
+        self.0.get(name).is_some_and(|refusal| now < refusal.until)
+    }
+
+    fn note(&mut self, name: &str, error: &Error, now: Instant) {
+        let refusal = self.0.entry(name.to_owned()).or_insert(Refusal { times: 0, until: now });
+        let pause = Duration::from_secs(1 << refusal.times.min(6)).min(REFUSED_MAX);
+        refusal.times += 1;
+        refusal.until = now + pause;
+        tracing::warn!(%error, times = refusal.times, "upkeep: {name} is refused; it is tried again in {pause:?}");
+    }
+
+    fn done(&mut self, name: &str) {
+        if self.0.remove(name).is_some() {
+            tracing::info!("upkeep: {name} goes on");
+        }
+    }
+
+    /// Forgets what is not due any more.
+    fn keep(&mut self, look: &Look) {
+        let names = look.due.iter().map(|chore| &chore.name);
+        let names: HashSet<_> = names.chain(look.failed.iter().map(|(name, _)| name)).collect();
+        self.0.retain(|name, _| names.contains(name));
+    }
+}
+
 /// Runs until the node ends.
 pub async fn run(cluster: Arc<Cluster>) {
     let sweep = Arc::new(Mutex::new(Sweep::new()));
+    let mut refused = Refused::default();
+    let mut unfinished = false;
     while !cluster.is_ending() {
-        let _ = tokio::time::timeout(INTERVAL, cluster.upkeep.notified()).await;
+        if !unfinished {
+            let _ = tokio::time::timeout(INTERVAL, cluster.upkeep.notified()).await;
+        }
+        unfinished = false;
         let Ok(group) = cluster.group() else { return };
         if !group.is_leader() {
             continue;
         }
-        if let Err(error) = round(&cluster, group, &sweep).await {
-            match error.kind {
-                // Another leader goes on, or this one a little later.
-                Kind::NoLeader | Kind::Overloaded | Kind::OutcomeUnknown | Kind::Stopping => {
-                    tracing::debug!(%error, "upkeep is interrupted");
-                }
-                _ => tracing::warn!(%error, "upkeep cannot go on"),
-            }
+        match round(&cluster, group, &sweep, &mut refused).await {
+            Ok(more) => unfinished = more,
+            // Another leader goes on, or this one a little later.
+            Err(error) => tracing::debug!(%error, "upkeep is interrupted"),
         }
     }
 }
 
-/// Does what is to be done now, each thing a step at a time in turn.
+/// Does what is due now; tells whether something is left.
 async fn round(
     cluster: &Arc<Cluster>,
     group: &Arc<Group>,
     sweep: &Arc<Mutex<Sweep>>,
-) -> Result<()> {
+    refused: &mut Refused,
+) -> Result<bool> {
     let (config, reader, sweep) = (cluster.clone(), group.clone(), sweep.clone());
-    let due = tokio::task::spawn_blocking(move || {
+    let looking = tokio::task::spawn_blocking(move || {
         let mut sweep = sweep.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        due(&reader, &config.config, &mut sweep)
+        look(&reader, &config.config, &mut sweep)
     });
-    let mut due = match due.await {
-        Ok(due) => due?,
-        Err(_) => return Ok(()),
+    let Ok(look) = looking.await else { return Ok(false) };
+    let propose = |command| {
+        let group = group.clone();
+        async move { group.propose(command).await }
     };
-    let began = Instant::now();
-    while !due.is_empty() {
-        if began.elapsed() > INTERVAL {
-            // Something else may be due by now.
-            cluster.upkeep.notify_one();
-            return Ok(());
+    work_off(look?, refused, propose).await
+}
+
+/// Does each chore a step at a time in turn, until all are done or it is time to look again; tells
+/// whether some are left. A chore that is refused is left out and does not end the round.
+///
+/// # Errors
+/// When this node does not lead any more.
+async fn work_off<F: Future<Output = Result<Applied>>>(
+    look: Look,
+    refused: &mut Refused,
+    propose: impl Fn(Command) -> F,
+) -> Result<bool> {
+    let started = Instant::now();
+    refused.keep(&look);
+    for (name, error) in &look.failed {
+        if !refused.waits(name, started) {
+            refused.note(name, error, started);
         }
+    }
+    let mut due = look.due;
+    due.retain(|chore| !refused.waits(&chore.name, started));
+    while !due.is_empty() && started.elapsed() < INTERVAL {
         let mut unfinished = Vec::new();
-        for (command, step) in due {
-            let started = Instant::now();
-            let applied = group.propose(command.clone()).await?;
-            let took = started.elapsed();
-            let more = match applied.outcome {
-                Outcome::Worked(worked) => worked >= u64::from(step),
-                Outcome::Paused(_) => true,
-                _ => false,
-            };
-            if more {
-                // All nodes work on it: that leaves as much time for others.
-                tokio::time::sleep(took.min(PAUSE_MAX)).await;
-                unfinished.push((command, step));
+        for chore in due {
+            let began = Instant::now();
+            match propose(chore.command.clone()).await {
+                Ok(applied) => {
+                    let took = began.elapsed();
+                    refused.done(&chore.name);
+                    let more = match applied.outcome {
+                        Outcome::Worked(worked) => worked >= u64::from(chore.step),
+                        Outcome::Paused(_) => true,
+                        _ => false,
+                    };
+                    if more {
+                        // All nodes work on it: that leaves as much time for others.
+                        tokio::time::sleep(took.min(PAUSE_MAX)).await;
+                        unfinished.push(chore);
+                    }
+                }
+                Err(error) => match error.kind {
+                    Kind::NoLeader | Kind::OutcomeUnknown | Kind::Stopping => return Err(error),
+                    Kind::Overloaded => tracing::debug!(%error, "upkeep: {} waits", chore.name),
+                    _ => refused.note(&chore.name, &error, Instant::now()),
+                },
             }
         }
         due = unfinished;
     }
-    Ok(())
+    Ok(!due.is_empty())
 }
 
-/// The commands that are due, each with the number of documents or rows it works off.
-fn due(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Vec<(Command, u32)>> {
+/// The commands that are due.
+fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Look> {
     let read = group.read()?;
-    let mut due = Vec::new();
+    let mut look = Look::default();
     let now = group.time_ms();
+    let rows = TRIM_STEP;
     // What became of a commit can be asked for as long as the transaction could be open.
     let kept_ms = (config.idempotency_minutes * 60_000).max(config.transaction_max_ms * 2);
     let before_ms = now.saturating_sub(kept_ms);
-    if retry::oldest_ms(&read)?.is_some_and(|oldest| oldest < before_ms) {
-        due.push((Command::ForgetRetries { before_ms, rows: TRIM_STEP }, TRIM_STEP));
+    let name = "forgetting old calls";
+    match retry::oldest_ms(&read) {
+        Ok(oldest) if oldest.is_some_and(|oldest| oldest < before_ms) => {
+            look.add(name, rows, Command::ForgetRetries { before_ms, rows });
+        }
+        oldest => look.note(name, oldest.map(drop).map_err(Error::from)),
     }
-    let bytes_max = config.changes_mb << 20;
-    if change::totals(&read)?.bytes > bytes_max {
-        due.push((Command::TrimChanges { bytes_max, rows: TRIM_STEP }, TRIM_STEP));
+    let (name, bytes_max) = ("trimming the history of changes", config.changes_mb << 20);
+    match change::totals(&read) {
+        Ok(totals) if totals.bytes > bytes_max => {
+            look.add(name, rows, Command::TrimChanges { bytes_max, rows });
+        }
+        totals => look.note(name, totals.map(drop).map_err(Error::from)),
     }
-    if audit::count(&read)? > config.audit_max {
-        let entries_max = config.audit_max;
-        due.push((Command::TrimAudit { entries_max, rows: TRIM_STEP }, TRIM_STEP));
+    let (name, entries_max) = ("trimming the audit log", config.audit_max);
+    match audit::count(&read) {
+        Ok(count) if count > entries_max => {
+            look.add(name, rows, Command::TrimAudit { entries_max, rows });
+        }
+        count => look.note(name, count.map(drop).map_err(Error::from)),
     }
-    let tokens: Vec<TokenDocument> = all(&read, system::TOKENS)?;
-    if tokens.iter().any(|token| has_ended(token, now)) {
-        due.push((Command::RemoveEndedTokens { before_ms: now, rows: TRIM_STEP }, TRIM_STEP));
+    let name = "removing ended sessions and keys";
+    match all::<TokenDocument>(&read, system::TOKENS) {
+        Ok(tokens) if tokens.iter().any(|token| has_ended(token, now)) => {
+            look.add(name, rows, Command::RemoveEndedTokens { before_ms: now, rows });
+        }
+        tokens => look.note(name, tokens.map(drop).map_err(Error::from)),
     }
-    if catalog::garbage(&read)?.is_some() {
-        due.push((Command::ClearGarbage { rows: CLEAR_STEP }, CLEAR_STEP));
+    let name = "clearing away what was dropped";
+    match catalog::garbage(&read) {
+        Ok(Some(_)) => look.add(name, CLEAR_STEP, Command::ClearGarbage { rows: CLEAR_STEP }),
+        garbage => look.note(name, garbage.map(drop).map_err(Error::from)),
     }
     for (database, _) in catalog::databases(&read)? {
         for (collection, id) in catalog::collections(&read, &database)? {
-            if is_left_behind(&collection, now) {
-                let (database, collection) = (database.clone(), collection.clone());
-                due.push((Command::DropCollection { database, collection }, u32::MAX));
-                continue;
-            }
-            let loaded = Collection::load(&read, id)?;
-            if let Some(versions) = loaded.options.versions
-                && let Some(ms) = versions.retention.ms
-            {
-                let from = sweep.remove(&versions.space).flatten();
-                let before_ms = now.saturating_sub(ms);
-                let (keys, next) = older_than(&read, &versions, before_ms, from, AGE_STEP)?;
-                sweep.insert(versions.space, next);
-                if !keys.is_empty() {
-                    let (database, collection) = (database.clone(), collection.clone());
-                    due.push((Command::TrimVersions { database, collection, keys }, u32::MAX));
-                }
-            }
-            for index in loaded.indexes {
-                let (database, collection) = (database.clone(), collection.clone());
-                let (time_ms, number) = (now, index.entry.id);
-                match index.entry.state {
-                    IndexState::Building { .. } => {
-                        let build = Command::BuildIndex {
-                            database,
-                            collection,
-                            index: number,
-                            documents: BUILD_STEP,
-                        };
-                        due.push((build, BUILD_STEP));
-                    }
-                    IndexState::Ready
-                        if !expired(&read, id, &index, time_ms as i64, 1)?.is_empty() =>
-                    {
-                        let expire = Command::Expire {
-                            database,
-                            collection,
-                            index: number,
-                            time_ms,
-                            documents: EXPIRE_STEP,
-                        };
-                        due.push((expire, EXPIRE_STEP));
-                    }
-                    _ => {}
-                }
-            }
+            let looked = look_at(&read, (&database, &collection, id), now, sweep, &mut look);
+            look.note(&format!("looking at {database}.{collection}"), looked);
         }
     }
-    Ok(due)
+    Ok(look)
+}
+
+/// The commands that are due for a collection.
+fn look_at(
+    read: &impl Read,
+    (database, collection, id): (&str, &str, CollectionId),
+    now: u64,
+    sweep: &mut Sweep,
+    look: &mut Look,
+) -> Result<()> {
+    let place = || (database.to_owned(), collection.to_owned());
+    if is_left_behind(collection, now) {
+        let (name, (database, collection)) = (format!("dropping {database}.{collection}"), place());
+        look.add(name, u32::MAX, Command::DropCollection { database, collection });
+        return Ok(());
+    }
+    let loaded = Collection::load(read, id)?;
+    if let Some(versions) = loaded.options.versions
+        && let Some(ms) = versions.retention.ms
+    {
+        let from = sweep.remove(&versions.space).flatten();
+        let before_ms = now.saturating_sub(ms);
+        let (keys, next) = older_than(read, &versions, before_ms, from, AGE_STEP)?;
+        sweep.insert(versions.space, next);
+        if !keys.is_empty() {
+            let name = format!("trimming the versions of {database}.{collection}");
+            let (database, collection) = place();
+            look.add(name, u32::MAX, Command::TrimVersions { database, collection, keys });
+        }
+    }
+    for entry in loaded.indexes {
+        let index = entry.entry.id;
+        match entry.entry.state {
+            IndexState::Building { .. } => {
+                let name = format!("building index {index} of {database}.{collection}");
+                let (database, collection) = place();
+                let documents = BUILD_STEP;
+                let build = Command::BuildIndex { database, collection, index, documents };
+                look.add(name, BUILD_STEP, build);
+            }
+            IndexState::Ready if !expired(read, id, &entry, now as i64, 1)?.is_empty() => {
+                let name = format!("deleting by index {index} of {database}.{collection}");
+                let (database, collection) = place();
+                let (time_ms, documents) = (now, EXPIRE_STEP);
+                let expire = Command::Expire { database, collection, index, time_ms, documents };
+                look.add(name, EXPIRE_STEP, expire);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a collection was to take another one's place and its caller has gone long ago.
@@ -192,4 +313,80 @@ fn is_left_behind(collection: &str, now: u64) -> bool {
         .and_then(|(id, _)| uuid::Uuid::parse_str(id).ok()?.get_timestamp())
         .map(|made| made.to_unix().0);
     made.is_some_and(|made| made + ASIDE_MAX.as_secs() < now / 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// A look that has found a chore of each name, clearing as many rows as its place says.
+    fn found(names: &[&str]) -> Look {
+        let mut look = Look::default();
+        for (rows, name) in (0..).zip(names) {
+            look.add(*name, 100, Command::ClearGarbage { rows });
+        }
+        look
+    }
+
+    /// Works a look off where the chore of this number is refused; gives the numbers of those that
+    /// were proposed.
+    async fn proposed(look: Look, refused: &mut Refused, refuse: (u32, Kind)) -> Vec<u32> {
+        let asked = RefCell::new(Vec::new());
+        let propose = |command| {
+            let Command::ClearGarbage { rows } = command else { panic!("{command:?}") };
+            asked.borrow_mut().push(rows);
+            std::future::ready(match rows == refuse.0 {
+                true => Err(Error::new(refuse.1, "no")),
+                false => Ok(Applied { index: 1, outcome: Outcome::Worked(1), repeated: false }),
+            })
+        };
+        let _ = work_off(look, refused, propose).await;
+        asked.into_inner()
+    }
+
+    #[tokio::test]
+    async fn a_refused_chore_does_not_end_the_round_of_the_others() {
+        let names = ["a", "b", "c"];
+        for kind in [Kind::StorageFull, Kind::TooLarge, Kind::Internal, Kind::Overloaded] {
+            let mut refused = Refused::default();
+            assert_eq!(
+                proposed(found(&names), &mut refused, (1, kind)).await,
+                [0, 1, 2],
+                "{kind:?}"
+            );
+        }
+        let mut refused = Refused::default();
+        let none = proposed(found(&names), &mut refused, (1, Kind::NoLeader)).await;
+        assert_eq!(none, [0, 1], "another node leads: it does them");
+
+        // The refused one waits; the others do not wait for it.
+        let full = (1, Kind::StorageFull);
+        assert_eq!(proposed(found(&names), &mut refused, full).await, [0, 1, 2]);
+        assert_eq!(proposed(found(&names), &mut refused, full).await, [0, 2]);
+        // Once it has not been due for a round it is like new.
+        assert_eq!(proposed(found(&["a"]), &mut refused, full).await, [0]);
+        assert_eq!(proposed(found(&names), &mut refused, full).await, [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_pause_after_a_refusal_grows_to_a_minute_and_ends() {
+        let (mut refused, mut now) = (Refused::default(), Instant::now());
+        let error = Error::new(Kind::StorageFull, "full");
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            refused.note("a", &error, now);
+            now += Duration::from_secs(seconds);
+            assert!(refused.waits("a", now - Duration::from_millis(1)), "{seconds}");
+            assert!(!refused.waits("a", now) && !refused.waits("b", now), "{seconds}");
+        }
+        refused.done("a");
+        assert!(!refused.waits("a", now));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_looked_at_hides_nothing_else() {
+        let mut look = found(&["a"]);
+        look.note("b", Err(Error::new(Kind::Internal, "a damaged row")));
+        assert_eq!(proposed(look, &mut Refused::default(), (9, Kind::Internal)).await, [0]);
+    }
 }
