@@ -297,6 +297,10 @@ pub struct NodeInfo {
     /// Milliseconds since it last answered the leader; known on the leader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_ms: Option<u64>,
+    /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is behind;
+    /// absent while it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ms_ahead: Option<i64>,
 }
 
 /// Answer of `GET /api/cluster`, in the ancestor's shape with a few fields more.
@@ -346,6 +350,9 @@ pub struct HealthReply {
     pub current_term: u64,
     /// `Leader`, `Follower`, `Candidate`, `Learner` or `Shutdown`.
     pub state: String,
+    /// What an operator should look at though calls are served: nodes whose clocks are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// `{"status": "…"}`, the ancestor's answer to most changes.

@@ -263,7 +263,8 @@ pub(crate) fn node_rows(nodes: &[NodeInfo]) -> Vec<Value> {
 fn node_row(node: &NodeInfo) -> Value {
     let mut row = json!({
         "node": node.key, "url": node.url, "role": node.role, "status": node.status,
-        "lag": node.lag, "problem": node.problem, "last_seen_ms": node.last_seen_ms, "description": node.description,
+        "lag": node.lag, "problem": node.problem, "last_seen_ms": node.last_seen_ms,
+        "clock_ms_ahead": node.clock_ms_ahead, "description": node.description,
     });
     if let Some(object) = row.as_object_mut() {
         object.retain(|_, value| !value.is_null());

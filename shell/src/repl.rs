@@ -224,6 +224,7 @@ mod tests {
             current_leader: Some(2),
             current_term: 3,
             state: "Leader".into(),
+            warnings: Vec::new(),
         };
         assert_eq!(place(Some(&health)), "@node2[L]");
         health.state = "Follower".into();

@@ -45,6 +45,7 @@ function facts(node, data, stale, leads) {
     ${fact('Lag', lag(node, data, leads), 'node-lag')}
     ${node.problem ? fact('Problem', node.problem, 'node-problem') : ''}
     ${fact('Last seen', lastSeen(node, data, stale), 'node-last-seen')}
+    ${fact('Clock', clock(node), 'node-clock')}
   </dl>`;
 }
 
@@ -72,6 +73,13 @@ function lastSeen(node, data, stale) {
     return data.nodeId === data.leaderId ? 'never' : unknownHere(data);
   }
   return `${duration(node.last_seen_ms)} ago`;
+}
+
+/** What the answer's sentence says when a clock is wrong, for each node. */
+function clock({ clock_ms_ahead: ms }) {
+  if (ms === undefined || ms === null) return html`<span class="muted">unknown</span>`;
+  if (Math.abs(ms) < 1000) return 'right';
+  return `${duration(Math.abs(ms))} ${ms > 0 ? 'ahead' : 'behind'}`;
 }
 
 /** Rough on purpose: digits that change twice a second tell nothing. */

@@ -3,7 +3,7 @@
 
 use super::nodes::same_address;
 use super::probe::Introduction;
-use super::{Cluster, membership};
+use super::{Cluster, clocks, membership};
 use crate::auth::Caller;
 use crate::config::check_url;
 use crate::engine::system::NodeDocument;
@@ -279,6 +279,11 @@ impl Cluster {
             return Err(
                 Error::new(Kind::NotPossibleNow, message).hint("only an ACTIVE voter can lead")
             );
+        }
+        if let Some(ms) = group.clock.wrong().get(&node.raft_id) {
+            let message = clocks::sentence(&node.id, *ms);
+            return Err(Error::new(Kind::NotPossibleNow, message)
+                .hint("set it by NTP first; it would hand leadership over again"));
         }
         membership::hand_over(self, Some(node.raft_id)).await
     }

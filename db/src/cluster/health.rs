@@ -19,12 +19,15 @@ impl Cluster {
             enabled: self.config.distributed,
             node_id: identity.node_id,
             state: status.role.unwrap_or(NodeRole::Learner),
-            health: health_sentence(
-                self.group().is_ok(),
-                self.is_removed(),
-                leader.as_deref(),
-                &nodes,
-                &status,
+            health: with_clocks(
+                health_sentence(
+                    self.group().is_ok(),
+                    self.is_removed(),
+                    leader.as_deref(),
+                    &nodes,
+                    &status,
+                ),
+                &self.wrong_clocks(),
             ),
             leader_id: leader,
             term: status.term,
@@ -45,8 +48,12 @@ impl Cluster {
         let contacts = self.contacts();
         let gone =
             |node: &NodeDocument| node.raft_id != me && contacts.is_gone(node.raft_id, limit);
-        let nodes = self.nodes.all();
-        nodes.iter().map(|node| describe(node, &status, me, limit, gone(node))).collect()
+        let (nodes, ahead) = (self.nodes.all(), group.clock.ahead());
+        let describe = |node: &NodeDocument| NodeInfo {
+            clock_ms_ahead: ahead.get(&node.raft_id).copied(),
+            ..describe(node, &status, me, limit, gone(node))
+        };
+        nodes.iter().map(describe).collect()
     }
 
     /// `GET /health`.
@@ -81,6 +88,7 @@ impl Cluster {
             current_leader: status.leader,
             current_term: status.term,
             state: if me.is_none() { "Learner".into() } else { state.into() },
+            warnings: self.wrong_clocks(),
         }
     }
 }
@@ -165,8 +173,18 @@ fn describe(
         description: node.description.clone(),
         lag,
         problem,
+        clock_ms_ahead: None,
         last_seen_ms: silence.map(|silence| silence.as_millis().try_into().unwrap_or(u64::MAX)),
     }
+}
+
+/// Adds whose clocks are wrong.
+fn with_clocks(mut health: String, wrong: &[String]) -> String {
+    if !wrong.is_empty() {
+        health.truncate(health.trim_end_matches('.').len());
+        health = format!("{health}; {}.", wrong.join("; "));
+    }
+    health
 }
 
 fn health_sentence(

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(150);
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after a leader with a wrong clock has tried to hand over, before it tries again.
+const GIVE_WAY_PAUSE: Duration = Duration::from_secs(30);
 /// Entries a learner may lack when it becomes a voter.
 const CAUGHT_UP: u64 = 100;
 
@@ -36,6 +38,31 @@ pub struct View<'a> {
     pub max_voters: usize,
     /// Silence after which a node is inactive.
     pub inactive_after: Duration,
+    /// Members whose clocks are wrong.
+    pub wrong_clocks: BTreeSet<RaftId>,
+    /// The voters that should lead instead of this node, because its own clock is wrong.
+    pub better_leaders: BTreeSet<RaftId>,
+}
+
+impl<'a> View<'a> {
+    /// What is so now, of a node that has just begun to lead.
+    fn of(
+        cluster: &Cluster,
+        group: &Group,
+        documents: &'a [NodeDocument],
+        status: &'a GroupStatus,
+    ) -> Self {
+        View {
+            me: group.raft_id(),
+            documents,
+            status,
+            leading_for: Duration::ZERO,
+            max_voters: cluster.config.max_voters,
+            inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
+            wrong_clocks: group.clock.wrong().into_keys().collect(),
+            better_leaders: BTreeSet::new(),
+        }
+    }
 }
 
 /// One change that brings the cluster closer to its documents.
@@ -53,7 +80,8 @@ pub enum Step {
     RemoveLearner(RaftId),
     /// Removes the document of a node that is out.
     Deregister(RaftId),
-    /// Hands leadership to another node, before this one leaves or pauses.
+    /// Hands leadership to another node, before this one leaves or pauses, or because its clock is
+    /// wrong.
     HandOver(RaftId),
     /// Corrects what a document says.
     Update(RaftId, NodeRole, NodeStatus),
@@ -63,6 +91,7 @@ pub enum Step {
 pub fn next_step(view: &View<'_>) -> Option<Step> {
     finish_joint(view)
         .or_else(|| remove_strangers(view))
+        .or_else(|| give_way(view))
         .or_else(|| view.documents.iter().find_map(|node| step_for(view, node)))
 }
 
@@ -158,7 +187,14 @@ fn is_silent(view: &View<'_>, id: RaftId) -> bool {
     }
 }
 
-/// The voter to hand leadership to: active, answering, with the longest log.
+/// A leader whose clock is wrong leaves to one whose clock is right.
+fn give_way(view: &View<'_>) -> Option<Step> {
+    let better = successor(view).filter(|id| view.better_leaders.contains(id));
+    better.map(Step::HandOver)
+}
+
+/// The voter to hand leadership to: active, answering, if possible with a right clock, and of those
+/// the one with the longest log.
 fn successor(view: &View<'_>) -> Option<RaftId> {
     let fit = |node: &&NodeDocument| {
         node.raft_id != view.me
@@ -166,13 +202,17 @@ fn successor(view: &View<'_>) -> Option<RaftId> {
             && view.status.voters().contains(&node.raft_id)
             && !is_silent(view, node.raft_id)
     };
-    let log = |node: &&NodeDocument| view.status.matched.get(&node.raft_id).copied();
-    view.documents.iter().filter(fit).max_by_key(log).map(|node| node.raft_id)
+    let best = |node: &&NodeDocument| {
+        let right = !view.wrong_clocks.contains(&node.raft_id);
+        (right, view.status.matched.get(&node.raft_id).copied())
+    };
+    view.documents.iter().filter(fit).max_by_key(best).map(|node| node.raft_id)
 }
 
 /// Runs the reconciler on this node; it acts only while the node leads.
 pub async fn run(cluster: Arc<Cluster>) {
     let mut leading_since: Option<Instant> = None;
+    let mut gave_way: Option<Instant> = None;
     while !cluster.is_ending() {
         let Ok(group) = cluster.group() else { return };
         let status = group.status();
@@ -185,7 +225,7 @@ pub async fn run(cluster: Arc<Cluster>) {
             continue;
         }
         let since = *leading_since.get_or_insert_with(Instant::now);
-        match reconcile_once(&cluster, since).await {
+        match reconcile_once(&cluster, since, &mut gave_way).await {
             Ok(true) => {}
             Ok(false) => tokio::time::sleep(INTERVAL).await,
             Err(error) => {
@@ -197,7 +237,11 @@ pub async fn run(cluster: Arc<Cluster>) {
 }
 
 /// Takes one step; tells whether there was one.
-async fn reconcile_once(cluster: &Arc<Cluster>, leading_since: Instant) -> Result<bool> {
+async fn reconcile_once(
+    cluster: &Arc<Cluster>,
+    leading_since: Instant,
+    gave_way: &mut Option<Instant>,
+) -> Result<bool> {
     let group = cluster.group()?;
     // A new leader may not have applied all that its predecessor committed.
     group.wait_linearizable().await?;
@@ -206,17 +250,24 @@ async fn reconcile_once(cluster: &Arc<Cluster>, leading_since: Instant) -> Resul
     if !status.is_leader() {
         return Ok(false);
     }
+    let just_gave_way = gave_way.is_some_and(|at| at.elapsed() < GIVE_WAY_PAUSE);
     let view = View {
-        me: group.raft_id(),
-        documents: &documents,
-        status: &status,
         leading_for: leading_since.elapsed(),
-        max_voters: cluster.config.max_voters,
-        inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
+        better_leaders: match just_gave_way {
+            true => BTreeSet::new(),
+            false => group.clock.better_leaders(),
+        },
+        ..View::of(cluster, group, &documents, &status)
     };
     let Some(step) = next_step(&view) else {
         return Ok(false);
     };
+    if matches!(step, Step::HandOver(_)) && !view.better_leaders.is_empty() {
+        *gave_way = Some(Instant::now());
+        tracing::warn!(
+            "this leader's clock is wrong; it hands over to a node whose clock is right"
+        );
+    }
     tracing::debug!(?step, "membership");
     take(cluster, group, &documents, &step).await?;
     crash_point(&step);
@@ -292,14 +343,7 @@ async fn change(group: &Group, change: ChangeMembers<RaftId, BasicNode>) -> Resu
 pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
     let group = cluster.group()?;
     let (documents, status) = (cluster.nodes.all(), group.status());
-    let view = View {
-        me: group.raft_id(),
-        documents: &documents,
-        status: &status,
-        leading_for: Duration::ZERO,
-        max_voters: cluster.config.max_voters,
-        inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
-    };
+    let view = View::of(cluster, group, &documents, &status);
     let nobody = || {
         Error::new(Kind::NotPossibleNow, "no other active voter could take over leadership")
             .hint("wait until another node is ACTIVE, or add one")
@@ -380,7 +424,31 @@ mod tests {
             leading_for: Duration::from_secs(60),
             max_voters: 3,
             inactive_after: Duration::from_secs(2),
+            wrong_clocks: BTreeSet::new(),
+            better_leaders: BTreeSet::new(),
         })
+    }
+
+    #[test]
+    fn a_leader_with_a_wrong_clock_gives_way_to_a_right_one_only() {
+        let nodes = [node(1, Leader, Active), node(5, Follower, Active), node(6, Follower, Active)];
+        let mut status = status(&[1, 5, 6], &[1, 5, 6]);
+        status.matched.insert(5, 999);
+        let step = |wrong: &[u64], better: &[u64]| {
+            next_step(&View {
+                me: 1,
+                documents: &nodes,
+                status: &status,
+                leading_for: Duration::from_secs(60),
+                max_voters: 3,
+                inactive_after: Duration::from_secs(2),
+                wrong_clocks: wrong.iter().copied().collect(),
+                better_leaders: better.iter().copied().collect(),
+            })
+        };
+        assert_eq!(step(&[1], &[5, 6]), Some(Step::HandOver(6)), "the longer log");
+        assert_eq!(step(&[1, 6], &[5]), Some(Step::HandOver(5)), "but not a wrong clock");
+        assert_eq!(step(&[1, 5, 6], &[]), None, "there is nobody better");
     }
 
     use NodeRole::{Follower, Leader, Learner};

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod announce;
 pub mod bootstrap;
+pub mod clocks;
 pub mod forward;
 pub mod health;
 pub mod join;
@@ -235,6 +236,7 @@ impl Cluster {
         tokio::spawn(self.clone().follow_events(events));
         tokio::spawn(membership::run(self.clone()));
         tokio::spawn(announce::run(self.clone()));
+        tokio::spawn(clocks::run(self.clone()));
         tokio::spawn(upkeep::run(self.clone()));
         Ok(())
     }

@@ -133,6 +133,7 @@ mod tests {
             lag: None,
             problem: None,
             last_seen_ms: None,
+            clock_ms_ahead: None,
         }
     }
 
