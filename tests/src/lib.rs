@@ -8,6 +8,7 @@
 mod bed;
 pub mod browser;
 pub mod certs;
+pub mod clocks;
 mod cluster;
 mod crowd;
 pub mod documents;
