@@ -1,7 +1,11 @@
 //! What every part of a query needs: its place for error messages, bounds, and which fields
 //! it reads.
 
+use crate::engine::budget::steps_of;
+use crate::engine::value::{Value, compare_counted};
 use crate::error::{Error, Kind, Result};
+use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +39,15 @@ impl<'a> At<'a> {
     /// An item of it.
     pub fn index(&self, index: usize) -> At<'_> {
         At { parent: Some(self), step: Step::Index(index) }
+    }
+
+    /// The name of the whole that this is a part of.
+    pub fn outermost(&self) -> &'a str {
+        match (self.parent, self.step) {
+            (Some(parent), _) => parent.outermost(),
+            (None, Step::Key(name)) => name,
+            (None, Step::Index(_)) => "",
+        }
     }
 
     /// The error for what stands here; the message goes on after the place:
@@ -125,7 +138,8 @@ impl<'a> Context<'a> {
         self.steps() > self.budget.steps_max
     }
 
-    /// Counts one document or item of work.
+    /// Counts one item of work: a document looked at, a test of a filter, a call in an
+    /// expression, an item of an array.
     ///
     /// # Errors
     /// When the time is up, the caller has gone, or there were too many steps.
@@ -148,6 +162,27 @@ impl<'a> Context<'a> {
             ));
         }
         if before / STEPS != steps / STEPS { (self.interrupt)() } else { Ok(()) }
+    }
+
+    /// Compares two values, and counts the work that it was.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub fn compare(&self, a: &Value, b: &Value) -> Result<Ordering> {
+        let mut seen = 0;
+        let order = compare_counted(a, b, &mut seen);
+        self.work(seen)?;
+        Ok(order)
+    }
+
+    /// Counts the work of sorting so many items of so many bytes altogether, before it begins:
+    /// a sort cannot be ended half way.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub fn sorting(&self, items: usize, bytes: usize) -> Result<()> {
+        let rounds = u64::from(usize::BITS - items.leading_zeros());
+        self.work((items as u64).saturating_add(steps_of(bytes)).saturating_mul(rounds))
     }
 
     /// Counts `bytes` that are kept until [`Context::release`]; `what` keeps them.
@@ -208,6 +243,45 @@ impl Context<'static> {
 
 fn never() -> Result<()> {
     Ok(())
+}
+
+/// Memory that is counted while something holds it; given back when this is dropped.
+pub struct Held<'c> {
+    ctx: &'c Context<'c>,
+    what: &'static str,
+    bytes: Cell<usize>,
+}
+
+impl<'c> Held<'c> {
+    /// Nothing yet; `what` is named in errors.
+    pub fn new(ctx: &'c Context<'c>, what: &'static str) -> Held<'c> {
+        Held { ctx, what, bytes: Cell::new(0) }
+    }
+
+    /// Counts memory that is about to be taken, and the work of filling it.
+    ///
+    /// # Errors
+    /// Those of [`Context::charge`] and [`Context::work`].
+    pub fn add(&self, bytes: usize) -> Result<()> {
+        self.ctx.charge(bytes, self.what)?;
+        self.bytes.set(self.bytes.get() + bytes);
+        self.ctx.work(steps_of(bytes))
+    }
+
+    /// Gives back everything and counts `bytes` instead.
+    ///
+    /// # Errors
+    /// As [`Held::add`].
+    pub fn replace(&self, bytes: usize) -> Result<()> {
+        self.ctx.release(self.bytes.take());
+        self.add(bytes)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.ctx.release(self.bytes.get());
+    }
 }
 
 /// The outermost fields that a query reads; the others need not be parsed.

@@ -1,8 +1,9 @@
 //! Extended JSON (MongoDB's specification, version 2): in, in both its forms; out, relaxed.
 
-use super::number::parse_decimal;
-use super::{Decimal, Object, Value};
+use super::number::{decimal_text, parse_decimal};
+use super::{Decimal, LEVELS_MAX, Object, Value};
 use crate::engine::query::context::At;
+use crate::error::{Error, Kind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bigdecimal::ToPrimitive;
@@ -12,7 +13,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
-type Result<T, E = crate::error::Error> = std::result::Result<T, E>;
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Last millisecond of the year 9999; a later date is written as a number.
 const ISO_DATE_MAX: i64 = 253_402_300_799_999;
@@ -22,7 +23,17 @@ const ISO_DATE_MAX: i64 = 253_402_300_799_999;
 /// # Errors
 /// `invalid_query` when something looks like Extended JSON and is not, such as
 /// `{"$date": "soon"}`.
+/// `too_deep` for more than [`LEVELS_MAX`] levels: what is written as text must be readable again.
 pub fn from_json(json: serde_json::Value, at: At<'_>) -> Result<Value> {
+    build(json, at, LEVELS_MAX)
+}
+
+fn build(json: serde_json::Value, at: At<'_>, levels: usize) -> Result<Value> {
+    if levels == 0 && (json.is_array() || json.is_object()) {
+        // The place itself would be a hundred names long.
+        let message = format!("{} is nested deeper than {LEVELS_MAX} levels", at.outermost());
+        return Err(Error::new(Kind::TooDeep, message).hint("flatten it"));
+    }
     Ok(match json {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(truth) => Value::Bool(truth),
@@ -36,13 +47,13 @@ pub fn from_json(json: serde_json::Value, at: At<'_>) -> Result<Value> {
         serde_json::Value::String(text) => Value::String(text),
         serde_json::Value::Array(items) => {
             let items = items.into_iter().enumerate();
-            let items = items.map(|(index, item)| from_json(item, at.index(index)));
+            let items = items.map(|(index, item)| build(item, at.index(index), levels - 1));
             Value::Array(items.collect::<Result<_>>()?)
         }
         serde_json::Value::Object(fields) => {
             let mut object = Object::with_capacity(fields.len());
             for (name, value) in fields {
-                let value = from_json(value, at.key(&name))?;
+                let value = build(value, at.key(&name), levels - 1)?;
                 object.insert(name, value);
             }
             special(object, at)?
@@ -59,7 +70,10 @@ fn special(object: Object, at: At<'_>) -> Result<Value> {
         "$date" => "an ISO 8601 text with a time zone, or milliseconds since 1970",
         "$numberInt" | "$numberLong" => "a whole number as a text",
         "$numberDouble" => "a number as a text",
-        "$numberDecimal" => "a decimal number of at most 34 digits as a text",
+        "$numberDecimal" => {
+            "a decimal number as a text, of at most 34 digits and with an exponent between -6176 \
+             and 6111"
+        }
         "$oid" => "24 hexadecimal digits",
         "$uuid" => "a UUID as a text",
         "$binary" => "{\"base64\": …, \"subType\": …}",
@@ -177,10 +191,12 @@ impl Serialize for Value {
                 };
                 single(serializer, "$numberDouble", name)
             }
-            Value::Decimal(number) => match number.to_u64().filter(|_| number.is_integer()) {
+            Value::Decimal(number) => match number.as_bigint_and_scale() {
                 // A whole number between i64 and u64 came as plain JSON and goes as such.
-                Some(large) if large > i64::MAX as u64 => serializer.serialize_u64(large),
-                _ => single(serializer, "$numberDecimal", &number.to_string()),
+                (digits, 0) if digits.to_u64().is_some_and(|large| large > i64::MAX as u64) => {
+                    serializer.serialize_u64(digits.to_u64().unwrap_or_default())
+                }
+                _ => single(serializer, "$numberDecimal", &decimal_text(number)),
             },
             Value::String(text) => serializer.serialize_str(text),
             Value::Object(fields) => serializer.collect_map(fields),

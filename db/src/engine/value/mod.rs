@@ -10,9 +10,16 @@ pub mod number;
 pub use extended::{from_json, iso_date, parse_date, parse_fields, parse_stored, reserved_name};
 pub use number::Decimal;
 
+use crate::error::{Error, Kind, Result};
 use indexmap::IndexMap;
 use std::cmp::Ordering;
+use std::fmt::Display;
 use std::hash::{Hash, Hasher};
+
+/// Levels of objects and arrays in a text that is read again, as documents and the parts of
+/// commands are. [`parse_stored`] reads some more, and so do clients: the readers of JSON that are
+/// common end at 128.
+pub const LEVELS_MAX: usize = 120;
 
 /// Fields in the order in which they were written.
 pub type Object = IndexMap<String, Value>;
@@ -152,12 +159,41 @@ impl Value {
         size_of::<Value>() + inside
     }
 
+    /// As [`Value::bytes`]; `None` for a value of more than `levels` levels.
+    pub fn bytes_within(&self, levels: usize) -> Option<usize> {
+        let inside = match self {
+            Value::Array(items) => {
+                let inner = levels.checked_sub(1)?;
+                items.iter().map(|item| item.bytes_within(inner)).sum::<Option<usize>>()?
+            }
+            Value::Object(fields) => {
+                let inner = levels.checked_sub(1)?;
+                let field = |(name, value): (&String, &Value)| {
+                    Some(48 + name.len() + value.bytes_within(inner)?)
+                };
+                fields.iter().map(field).sum::<Option<usize>>()?
+            }
+            plain => return Some(plain.bytes()),
+        };
+        Some(size_of::<Value>() + inside)
+    }
+
     /// Levels of objects and arrays in it; 0 for a plain value.
     pub fn depth(&self) -> usize {
         match self {
             Value::Object(fields) => 1 + fields.values().map(Value::depth).max().unwrap_or(0),
             Value::Array(items) => 1 + items.iter().map(Value::depth).max().unwrap_or(0),
             _ => 0,
+        }
+    }
+
+    /// Whether it has more levels of objects and arrays than that; looks no deeper.
+    pub fn is_deeper(&self, levels: usize) -> bool {
+        let deeper = |inner: &Value| levels == 0 || inner.is_deeper(levels - 1);
+        match self {
+            Value::Object(fields) => levels == 0 || fields.values().any(deeper),
+            Value::Array(items) => levels == 0 || items.iter().any(deeper),
+            _ => false,
         }
     }
 
@@ -168,21 +204,70 @@ impl Value {
     }
 }
 
+/// Refuses a value of more than `max` levels; `what` it is begins the message.
+///
+/// # Errors
+/// `too_deep`.
+pub fn check_depth(value: &Value, max: usize, what: impl Display) -> Result<()> {
+    if !value.is_deeper(max) {
+        return Ok(());
+    }
+    let message = format!("{what} would be nested deeper than {max} levels");
+    Err(Error::new(Kind::TooDeep, message).hint("flatten it"))
+}
+
+/// Levels of objects and arrays in a JSON text, however it goes on after a mistake.
+pub fn text_levels(json: &str) -> usize {
+    let (mut level, mut deepest) = (0usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            b'}' | b']' => level = level.saturating_sub(1),
+            b'"' => loop {
+                match bytes.next() {
+                    Some(b'\\') => drop(bytes.next()),
+                    None | Some(b'"') => break,
+                    Some(_) => {}
+                }
+            },
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// Compares two values of the same or different types.
 pub fn compare(a: &Value, b: &Value) -> Ordering {
+    compare_counted(a, b, &mut 0)
+}
+
+/// As [`compare`]; adds to `seen` the values and the bytes of texts that were looked at, in
+/// units of 64.
+pub fn compare_counted(a: &Value, b: &Value, seen: &mut u64) -> Ordering {
     use Value::*;
+    *seen += 1;
     match (a, b) {
         (Null, Null) => Ordering::Equal,
         (Bool(a), Bool(b)) => a.cmp(b),
-        (String(a), String(b)) => a.cmp(b),
+        (String(a), String(b)) => {
+            *seen += a.len().min(b.len()) as u64 / 64;
+            a.cmp(b)
+        }
         (Date(a), Date(b)) => a.cmp(b),
         (ObjectId(a), ObjectId(b)) => a.cmp(b),
-        (Array(a), Array(b)) => compare_lists(a.iter(), b.iter(), compare),
+        (Array(a), Array(b)) => {
+            compare_lists(a.iter(), b.iter(), |a, b| compare_counted(a, b, seen))
+        }
         (Object(a), Object(b)) => compare_lists(a.iter(), b.iter(), |a, b| {
             let class = a.1.class().cmp(&b.1.class());
-            class.then_with(|| a.0.cmp(b.0)).then_with(|| compare(a.1, b.1))
+            class.then_with(|| a.0.cmp(b.0)).then_with(|| compare_counted(a.1, b.1, seen))
         }),
         (Binary(a_type, a), Binary(b_type, b)) => {
+            *seen += a.len().min(b.len()) as u64 / 64;
             a.len().cmp(&b.len()).then(a_type.cmp(b_type)).then_with(|| a.cmp(b))
         }
         _ if a.is_number() && b.is_number() => number::compare(a, b),
@@ -193,7 +278,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
 fn compare_lists<T>(
     mut a: impl Iterator<Item = T>,
     mut b: impl Iterator<Item = T>,
-    compare: impl Fn(T, T) -> Ordering,
+    mut compare: impl FnMut(T, T) -> Ordering,
 ) -> Ordering {
     loop {
         match (a.next(), b.next()) {
@@ -236,7 +321,7 @@ impl Hash for Value {
             Value::Null => {}
             Value::Bool(truth) => truth.hash(state),
             Value::Int(_) | Value::Double(_) | Value::Decimal(_) => {
-                number::nearest(self).to_bits().hash(state);
+                number::hash(self, state);
             }
             Value::String(text) => text.hash(state),
             Value::Object(fields) => fields.iter().for_each(|field| field.hash(state)),

@@ -1,24 +1,35 @@
 //! Numbers of three kinds that compare and calculate with each other exactly where they can.
 
 use super::Value;
-use bigdecimal::num_bigint::BigInt;
-use bigdecimal::{BigDecimal, Signed, ToPrimitive, Zero};
+use bigdecimal::num_bigint::{BigInt, Sign};
+use bigdecimal::{BigDecimal, RoundingMode, Signed, ToPrimitive, Zero};
 use std::cmp::Ordering;
-use std::num::NonZeroU64;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// A decimal number of arbitrary size; kept within [`DIGITS_MAX`] digits.
+/// A decimal number. Every one in a [`Value`] is one of IEEE 754's decimal128: at most
+/// [`DIGITS_MAX`] digits, and an exponent between [`EXPONENT_MIN`] and [`EXPONENT_MAX`]. Nothing
+/// here takes time or memory that grows with an exponent.
 pub type Decimal = BigDecimal;
 
-/// Significant digits of a decimal, as in IEEE 754 decimal128.
+/// Significant digits of a decimal.
 pub const DIGITS_MAX: u64 = 34;
-/// Largest power of ten of a decimal, as in IEEE 754 decimal128.
-const EXPONENT_MAX: i64 = 6144;
+/// Least power of ten that the digits of a decimal, as a whole number, are multiplied by.
+pub const EXPONENT_MIN: i64 = -6176;
+/// Largest such power.
+pub const EXPONENT_MAX: i64 = 6111;
+/// Bytes of a text that may be a decimal.
+const TEXT_MAX: usize = 64;
+/// Difference between the exponents of two decimals from which on the digits of one do not
+/// reach to those of the other.
+const FAR: i64 = 100;
+const FAR_BELOW: i64 = -FAR;
 
 /// 2^63, the first whole number behind `i64`.
 const INT_END: f64 = 9_223_372_036_854_775_808.0;
 
-/// Parses a decimal; `None` when it is none, or has more digits than a decimal128.
+/// Parses a decimal; `None` when it is none, or none that a decimal128 holds exactly. The exponent
+/// of a zero is brought into range, as BSON's specification has it.
 pub fn parse_decimal(text: &str) -> Option<Value> {
     match text {
         "NaN" => return Some(Value::Double(f64::NAN)),
@@ -26,32 +37,90 @@ pub fn parse_decimal(text: &str) -> Option<Value> {
         "-Infinity" => return Some(Value::Double(f64::NEG_INFINITY)),
         _ => {}
     }
-    // A limit on the text first: an exponent of a billion must not become a number.
-    if text.len() > 64 {
+    let known = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    if text.len() > TEXT_MAX || !text.bytes().all(known) {
         return None;
     }
+    // Only with a small one the numbers below can be calculated with.
+    let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
+    exponent.parse::<i32>().ok()?;
     let number = BigDecimal::from_str(text).ok()?;
-    let fits = number.digits() <= DIGITS_MAX && within_range(&number);
-    fits.then(|| Value::Decimal(Box::new(number)))
+    let fitted = fitted(number.clone())?;
+    let exact = compare_exact(&fitted, &number) == Ordering::Equal;
+    exact.then(|| Value::Decimal(Box::new(fitted)))
 }
 
-fn within_range(number: &BigDecimal) -> bool {
-    let (digits, scale) = number.as_bigint_and_exponent();
-    digits.is_zero() || (number.digits() as i64 - scale - 1).abs() <= EXPONENT_MAX
-}
-
-/// A decimal rounded to [`DIGITS_MAX`] digits, as a value.
+/// The decimal128 nearest to a number, halves to even digits, as a value. What is beyond the
+/// largest is an infinite double; what is nearer to zero than to the smallest is zero.
 pub fn decimal(number: BigDecimal) -> Value {
-    let digits = NonZeroU64::new(DIGITS_MAX).unwrap_or(NonZeroU64::MIN);
-    let rounded = if number.digits() > DIGITS_MAX {
-        number.with_precision_round(digits, bigdecimal::RoundingMode::HalfEven)
-    } else {
-        number
+    let negative = number.is_negative();
+    match fitted(number) {
+        Some(number) => Value::Decimal(Box::new(number)),
+        None if negative => Value::Double(f64::NEG_INFINITY),
+        None => Value::Double(f64::INFINITY),
+    }
+}
+
+/// As [`decimal`]; `None` for what is beyond the largest.
+fn fitted(number: BigDecimal) -> Option<BigDecimal> {
+    let scale_of = |exponent: i64| -exponent;
+    let exponent = -scale(&number);
+    if number.is_zero() {
+        let exponent = exponent.clamp(EXPONENT_MIN, EXPONENT_MAX);
+        return Some(BigDecimal::new(BigInt::ZERO, scale_of(exponent)));
+    }
+    let surplus = number.digits() as i64 - DIGITS_MAX as i64;
+    let dropped = surplus.max(EXPONENT_MIN - exponent).max(0);
+    let mut number = match dropped {
+        0 => number,
+        _ => number.with_scale_round(scale_of(exponent + dropped), RoundingMode::HalfEven),
     };
-    if within_range(&rounded) {
-        Value::Decimal(Box::new(rounded))
-    } else {
-        Value::Double(if rounded.is_negative() { f64::NEG_INFINITY } else { f64::INFINITY })
+    // 9…9.5 has become 10…0.
+    if number.digits() > DIGITS_MAX {
+        number = number.with_scale(scale(&number) - 1);
+    }
+    let above = -scale(&number) - EXPONENT_MAX;
+    if above <= 0 {
+        return Some(number);
+    }
+    let fits = number.digits() as i64 + above <= DIGITS_MAX as i64;
+    fits.then(|| number.with_scale(scale_of(EXPONENT_MAX)))
+}
+
+/// Digits after the point; negative for zeros before it that are not written.
+fn scale(number: &BigDecimal) -> i64 {
+    number.fractional_digit_count()
+}
+
+/// A decimal as a text, as IEEE 754 and MongoDB write it: with an exponent where it has zeros
+/// that are not among its digits, or more than five after the point.
+pub fn decimal_text(number: &Decimal) -> String {
+    let (digits, scale) = number.as_bigint_and_scale();
+    let sign = if digits.is_negative() { "-" } else { "" };
+    let digits = digits.magnitude().to_string();
+    let leading = digits.len() as i64 - scale;
+    if scale < 0 || leading < -5 {
+        let (first, rest) = digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        return format!("{sign}{first}{point}{rest}E{:+}", leading - 1);
+    }
+    match usize::try_from(leading) {
+        Ok(whole) if whole == digits.len() => format!("{sign}{digits}"),
+        Ok(whole) if whole > 0 => {
+            let (whole, fraction) = digits.split_at(whole);
+            format!("{sign}{whole}.{fraction}")
+        }
+        _ => format!("{sign}0.{digits:0>width$}", width = scale.unsigned_abs() as usize),
+    }
+}
+
+/// Whether a value is the number zero, of any type.
+pub fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Int(number) => *number == 0,
+        Value::Double(number) => *number == 0.0,
+        Value::Decimal(number) => number.is_zero(),
+        _ => false,
     }
 }
 
@@ -94,7 +163,11 @@ pub fn nearest(value: &Value) -> f64 {
     let number = match value {
         Value::Int(number) => *number as f64,
         Value::Double(number) => *number,
-        Value::Decimal(number) => number.to_f64().unwrap_or(f64::INFINITY),
+        Value::Decimal(number) => {
+            let (digits, scale) = number.as_bigint_and_scale();
+            // The standard library rounds right, whatever the exponent.
+            format!("{digits}e{}", -scale).parse().unwrap_or(f64::NAN)
+        }
         _ => 0.0,
     };
     if number.is_nan() {
@@ -114,8 +187,62 @@ pub fn to_int(value: &Value) -> Option<i64> {
             let fits = number.fract() == 0.0 && (-INT_END..INT_END).contains(number);
             fits.then_some(*number as i64)
         }
-        Value::Decimal(number) => number.is_integer().then(|| number.to_i64()).flatten(),
+        Value::Decimal(_) => {
+            truncated(value).filter(|whole| compare(value, &Value::Int(*whole)).is_eq())
+        }
         _ => None,
+    }
+}
+
+/// A number without its fraction; `None` when it is no number or does not fit.
+pub fn truncated(value: &Value) -> Option<i64> {
+    match value {
+        Value::Double(number) => to_int(&Value::Double(number.trunc())),
+        Value::Decimal(number) => match leading(number) {
+            ..=0 => Some(0),
+            1..=19 => number.with_scale(0).into_bigint_and_scale().0.to_i64(),
+            _ if number.is_zero() => Some(0),
+            _ => None,
+        },
+        other => to_int(other),
+    }
+}
+
+/// The power of ten behind the first digit of a decimal: 3 for 123, -1 for 0.0123.
+fn leading(number: &BigDecimal) -> i64 {
+    number.digits() as i64 - scale(number)
+}
+
+/// Compares two decimals without making one as long as the other has zeros.
+fn compare_exact(a: &BigDecimal, b: &BigDecimal) -> Ordering {
+    let signs = a.sign().cmp(&b.sign());
+    if signs.is_ne() || a.sign() == Sign::NoSign {
+        return signs;
+    }
+    let sizes = leading(a).cmp(&leading(b));
+    if sizes.is_ne() {
+        return if a.sign() == Sign::Minus { sizes.reverse() } else { sizes };
+    }
+    // Both begin at the same digit, so neither gets longer than the other is.
+    let (a_digits, a_scale) = a.as_bigint_and_scale();
+    let (b_digits, b_scale) = b.as_bigint_and_scale();
+    let zeros = |count: i64| BigInt::from(10u8).pow(count.unsigned_abs() as u32);
+    match a_scale.cmp(&b_scale) {
+        Ordering::Equal => a_digits.cmp(&b_digits),
+        Ordering::Less => (&*a_digits * zeros(b_scale - a_scale)).cmp(&b_digits),
+        Ordering::Greater => (*a_digits).cmp(&(&*b_digits * zeros(a_scale - b_scale))),
+    }
+}
+
+/// Hashes a number: equal ones of all types alike, and different ones differently, also where
+/// many of them have the same nearest double.
+pub fn hash<H: Hasher>(value: &Value, state: &mut H) {
+    let near = nearest(value);
+    if near.is_nan() || compare(value, &Value::Double(near)).is_eq() {
+        return near.to_bits().hash(state);
+    }
+    if let Some(exact) = exact(value) {
+        exact.normalized().into_bigint_and_scale().hash(state);
     }
 }
 
@@ -127,7 +254,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
         (Value::Int(a), Value::Double(b)) => compare_int(*a, *b),
         (Value::Double(a), Value::Int(b)) => compare_int(*b, *a).reverse(),
         _ => match (exact(a), exact(b)) {
-            (Some(a), Some(b)) => a.cmp(&b),
+            (Some(a), Some(b)) => compare_exact(&a, &b),
             // One is NaN or infinite, the other may be a decimal beyond every double.
             (a_exact, b_exact) => {
                 let place = |value: &Value, exact: Option<_>| match exact {
@@ -172,7 +299,7 @@ fn calculate(
     if matches!(a, Value::Decimal(_)) || matches!(b, Value::Decimal(_)) {
         // A double becomes the shortest decimal that names it, as people would write it.
         let plain = |value: &Value| match value {
-            Value::Double(number) if number.is_finite() => number.to_string().parse().ok(),
+            Value::Double(number) if number.is_finite() => format!("{number:e}").parse().ok(),
             other => exact(other),
         };
         if let (Some(a), Some(b)) = (plain(a), plain(b)) {
@@ -182,14 +309,44 @@ fn calculate(
     Value::Double(doubles(nearest(a), nearest(b)))
 }
 
+/// The sum of two decimals, exact as far as a decimal128 shows it.
+fn sum(a: BigDecimal, b: BigDecimal) -> BigDecimal {
+    let (high, low) = if scale(&a) < scale(&b) { (a, b) } else { (b, a) };
+    if scale(&low) - scale(&high) <= FAR {
+        return high + low;
+    }
+    if high.is_zero() {
+        return low;
+    }
+    // All that can be seen of the low one is on which side of a half it is.
+    let end = scale(&high) + (DIGITS_MAX + 3) as i64 - high.digits() as i64;
+    high.with_scale(end) + BigDecimal::new(BigInt::from(low.sign() as i8 - 1), end + 1)
+}
+
+/// The remainder of two decimals, with the sign of the first; the second is not zero.
+fn rest(a: BigDecimal, b: BigDecimal) -> BigDecimal {
+    match scale(&b) - scale(&a) {
+        // The first one is less.
+        ..FAR_BELOW => a,
+        finer @ FAR.. => {
+            let ((digits, _), (modulus, end)) =
+                (a.into_bigint_and_scale(), b.into_bigint_and_scale());
+            let modulus = modulus.abs();
+            let power = BigInt::from(10u8).modpow(&BigInt::from(finer), &modulus);
+            BigDecimal::new(digits * power % modulus, end)
+        }
+        _ => a % b,
+    }
+}
+
 /// The sum of two numbers.
 pub fn add(a: &Value, b: &Value) -> Value {
-    calculate(a, b, i64::checked_add, |a, b| a + b, |a, b| a + b)
+    calculate(a, b, i64::checked_add, |a, b| a + b, sum)
 }
 
 /// The difference of two numbers.
 pub fn subtract(a: &Value, b: &Value) -> Value {
-    calculate(a, b, i64::checked_sub, |a, b| a - b, |a, b| a - b)
+    calculate(a, b, i64::checked_sub, |a, b| a - b, |a, b| sum(a, -b))
 }
 
 /// The product of two numbers.
@@ -200,7 +357,7 @@ pub fn multiply(a: &Value, b: &Value) -> Value {
 /// The quotient of two numbers; a double, or a decimal when one of them is. `None` when `b`
 /// is zero.
 pub fn divide(a: &Value, b: &Value) -> Option<Value> {
-    if nearest(b) == 0.0 {
+    if is_zero(b) {
         return None;
     }
     Some(calculate(a, b, |_, _| None, |a, b| a / b, |a, b| a / b))
@@ -208,8 +365,8 @@ pub fn divide(a: &Value, b: &Value) -> Option<Value> {
 
 /// The remainder of a division, with the sign of `a`; `None` when `b` is zero.
 pub fn remainder(a: &Value, b: &Value) -> Option<Value> {
-    if nearest(b) == 0.0 {
+    if is_zero(b) {
         return None;
     }
-    Some(calculate(a, b, i64::checked_rem, |a, b| a % b, |a, b| a % b))
+    Some(calculate(a, b, i64::checked_rem, |a, b| a % b, rest))
 }

@@ -12,9 +12,10 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         (1u64 << 53..(1 << 53) + 4).prop_map(|n| Value::Double(n as f64)),
         prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-0.0), Just(i64::MAX as f64)]
             .prop_map(Value::Double),
-        (any::<i64>(), -40i64..40).prop_map(|(digits, scale)| Value::Decimal(Box::new(
-            Decimal::new(digits.into(), scale)
-        ))),
+        (any::<i64>(), -40i64..40)
+            .prop_map(|(digits, scale)| number::decimal(Decimal::new(digits.into(), scale))),
+        (-9i64..9, prop_oneof![-6111i64..-6070, 6140i64..6176])
+            .prop_map(|(digits, scale)| number::decimal(Decimal::new(digits.into(), scale))),
     ];
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -114,6 +115,7 @@ fn what_only_looks_like_extended_json_is_refused_with_its_place() {
         "{\"$oid\":\"12\"}",
         "{\"$numberLong\":\"1.5\"}",
         "{\"$numberDecimal\":\"1E+99999999999\"}",
+        "{\"$numberDecimal\":\"1E-6177\"}",
         "{\"$date\":1,\"b\":2}",
         "{\"$binary\":{\"base64\":\"*\",\"subType\":\"00\"}}",
     ] {
@@ -129,6 +131,121 @@ fn only_wanted_fields_are_built() {
     let json = br#"{"_id":1,"a":{"b":[1,2]},"c\"":"x","d":{"$date":0}}"#;
     let some = parse_fields(json, |name| name == "d" || name == "c\"").unwrap();
     assert_eq!(some.to_json(), r#"{"c\"":"x","d":{"$date":"1970-01-01T00:00:00Z"}}"#);
+}
+
+fn number(text: &str) -> Value {
+    number::parse_decimal(text).unwrap()
+}
+
+#[test]
+fn decimals_are_those_of_decimal128_and_are_written_as_it_writes_them() {
+    for (given, written) in [
+        ("0", "0"),
+        ("-0.00", "0.00"),
+        ("1.50", "1.50"),
+        ("0.000001", "0.000001"),
+        ("0.0000001", "1E-7"),
+        ("1e20", "1E+20"),
+        ("12.5e3", "1.25E+4"),
+        ("1E6144", "1.000000000000000000000000000000000E+6144"),
+        ("1E-6176", "1E-6176"),
+        ("0e-999999999", "0E-6176"),
+        ("0e999999999", "0E+6111"),
+        ("9.999999999999999999999999999999999E6144", "9.999999999999999999999999999999999E+6144"),
+        ("1234567890123456789012345678901234.000", "1234567890123456789012345678901234"),
+    ] {
+        let value = number(given);
+        let json = format!("{{\"$numberDecimal\":\"{written}\"}}");
+        assert_eq!(value.to_json(), json, "{given}");
+        assert_eq!(parse_stored(json.as_bytes()).unwrap().to_json(), json);
+    }
+    for text in [
+        "1E6145",
+        "1E-6177",
+        "1e-999999999",
+        "1E99999999999999999999",
+        "1e",
+        "1_0",
+        "12345678901234567890123456789012345",
+        "0.00000000000000000000000000000000012345678901234567890123456789012345",
+    ] {
+        assert!(number::parse_decimal(text).is_none(), "{text}");
+    }
+}
+
+/// Counting zeros up to an exponent took minutes of one core and gigabytes.
+#[test]
+fn no_calculation_takes_longer_for_a_larger_exponent() {
+    let (huge, tiny) = (number("7E6111"), number("-3E-6176"));
+    let (one, zero) = (Value::Int(1), number("0E-6176"));
+    for _ in 0..10_000 {
+        assert_eq!(compare(&huge, &tiny), Ordering::Greater);
+        assert_eq!(compare(&huge, &one), Ordering::Greater);
+        assert_eq!(compare(&tiny, &zero), Ordering::Less);
+        assert_eq!(number::add(&huge, &tiny), huge);
+        assert_eq!(number::subtract(&tiny, &zero), tiny);
+        assert_eq!(number::multiply(&tiny, &tiny), zero);
+        assert_eq!(number::divide(&huge, &number("7E6111")), Some(one.clone()));
+        assert_eq!(number::remainder(&huge, &number("3E-6000")), Some(number("1E-6000")));
+        assert_eq!(number::remainder(&number("1E-6176"), &huge), Some(number("1E-6176")));
+        assert_eq!(number::truncated(&huge), None);
+        assert_eq!(number::truncated(&tiny), Some(0));
+        assert_eq!(number::nearest(&huge), f64::INFINITY);
+    }
+    assert_eq!(number::multiply(&huge, &huge), Value::Double(f64::INFINITY));
+    assert_eq!(number::divide(&one, &number("0E-6000")), None);
+    assert!(number::divide(&one, &number("1E-400")).is_some());
+}
+
+#[test]
+fn sums_of_distant_decimals_are_rounded_as_if_they_were_exact() {
+    let nines = "9.999999999999999999999999999999999E+300";
+    for (a, b, sum) in [
+        ("1E+300", "1E-300", "1.000000000000000000000000000000000E+300"),
+        ("1E+300", "-1E-300", "1.000000000000000000000000000000000E+300"),
+        ("1E+300", "0E-300", "1.000000000000000000000000000000000E+300"),
+        ("0E+300", "1.5", "1.5"),
+        (nines, "5E+266", "1.000000000000000000000000000000000E+301"),
+        (nines, "4.9E+266", nines),
+        (nines, "1E-6000", nines),
+    ] {
+        for (a, b) in [(a, b), (b, a)] {
+            let Value::Decimal(found) = number::add(&number(a), &number(b)) else {
+                panic!("{a} + {b} is no decimal")
+            };
+            assert_eq!(number::decimal_text(&found), sum, "{a} + {b}");
+        }
+    }
+}
+
+/// Sets and groups became slow by numbers that have the same nearest double.
+#[test]
+fn numbers_between_two_doubles_have_different_hashes() {
+    use std::hash::{BuildHasher, RandomState};
+    let hasher = RandomState::new();
+    let tiny = (0..1000).map(|digits| hasher.hash_one(number(&format!("{digits}E-5000"))));
+    assert_eq!(tiny.collect::<std::collections::BTreeSet<_>>().len(), 1000);
+    assert_eq!(hasher.hash_one(number("5.0")), hasher.hash_one(Value::Int(5)));
+    let large = i64::MAX - 1;
+    assert_eq!(hasher.hash_one(number(&large.to_string())), hasher.hash_one(Value::Int(large)));
+}
+
+#[test]
+fn what_is_too_deep_for_readers_of_text_is_refused() {
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+    let at = crate::engine::query::context::At::root("filter");
+    let read = |text: &str| {
+        // Without the limit of that reader.
+        let mut json = serde_json::json!(1);
+        (0..text_levels(text)).for_each(|_| json = serde_json::json!([json.take()]));
+        from_json(json, at)
+    };
+    let deepest = read(&nested(LEVELS_MAX)).unwrap();
+    assert_eq!(deepest.depth(), LEVELS_MAX);
+    assert_eq!(parse_stored(deepest.to_json().as_bytes()), Some(deepest));
+    let error = read(&nested(LEVELS_MAX + 1)).unwrap_err();
+    assert_eq!((error.kind.code(), &error.message[..6]), ("too_deep", "filter"));
+    assert_eq!(text_levels(r#"{"a[[[\"[[":[{"b":"]"},2]}"#), 3);
 }
 
 proptest! {

@@ -4,7 +4,6 @@ use super::Answer;
 use super::call::{Args, ONE, Operator, Shape, null, operator, owned, shown};
 use crate::engine::value::{Value, iso_date, number, parse_date};
 use crate::error::Result;
-use bigdecimal::ToPrimitive;
 
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$type", ONE, |args| owned(args.get(0)?.map_or("missing", |value| value.type_name()))),
@@ -34,6 +33,7 @@ const TYPES: &[(&str, i64)] = &[
 
 fn convert_to<'v>(args: &Args<'_, 'v>, to: &str) -> Answer<'v> {
     let Some(value) = args.present(0)? else { return null() };
+    hold_text(args, &value)?;
     match converted(&value, to) {
         Some(value) => owned(value),
         None => Err(args.error(format_args!("cannot convert {}", shown(&value)))),
@@ -51,11 +51,17 @@ fn convert<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(value) = args.present(0)? else {
         return if args.given(3) { args.get(3) } else { null() };
     };
+    hold_text(args, &value)?;
     match converted(&value, name) {
         Some(value) => owned(value),
         None if args.given(2) => args.get(2),
         None => Err(args.error(format_args!("cannot convert {} to {name}", shown(&value)))),
     }
+}
+
+/// Counts a text, which may be copied or read as a number.
+fn hold_text(args: &Args<'_, '_>, value: &Value) -> Result<()> {
+    args.hold(value.as_str().map_or(0, str::len))
 }
 
 /// The value in another type, if it has one there.
@@ -97,11 +103,9 @@ fn converted(value: &Value, to: &str) -> Option<Value> {
 fn to_long(value: &Value) -> Option<i64> {
     match value {
         Value::Bool(truth) => Some(i64::from(*truth)),
-        Value::Double(number) => Value::Double(number.trunc()).as_int(),
-        Value::Decimal(number) => number.to_i64(),
         Value::Date(ms) => Some(*ms),
         Value::String(text) => text.parse().ok(),
-        other => other.as_int(),
+        other => number::truncated(other),
     }
 }
 
@@ -149,7 +153,7 @@ pub(super) fn number_text(value: &Value) -> String {
             number.to_string()
         }
         Value::Double(number) => format!("{number:?}"),
-        Value::Decimal(number) => number.to_string(),
+        Value::Decimal(number) => number::decimal_text(number),
         Value::Int(number) => number.to_string(),
         _ => String::new(),
     }
