@@ -59,11 +59,11 @@ impl Sketch {
 
     fn estimate(&self) -> f64 {
         let count = REGISTERS as f64;
-        let sum: f64 = self.0.iter().map(|rank| 2f64.powi(-i32::from(*rank))).sum();
+        let sum: f64 = self.0.iter().map(|rank| libm::ldexp(1.0, -i32::from(*rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
         let empty = self.0.iter().filter(|rank| **rank == 0).count() as f64;
         // Small numbers are better told by the registers that are still empty.
-        if raw <= 2.5 * count && empty > 0.0 { count * (count / empty).ln() } else { raw }
+        if raw <= 2.5 * count && empty > 0.0 { count * libm::log(count / empty) } else { raw }
     }
 }
 

@@ -1,4 +1,7 @@
 //! Calculation with numbers, and with dates where `$add` and `$subtract` take them.
+//!
+//! Functions whose last digit is the system's choice come from `libm`: updates calculate on every
+//! replica.
 
 use super::Answer;
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
@@ -21,11 +24,11 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$sqrt", ONE, square_root),
     operator("$pow", TWO, power),
     operator("$exp", ONE, |args| match args.number(0)? {
-        Some(value) => owned(number::nearest(&value).exp()),
+        Some(value) => owned(libm::exp(number::nearest(&value))),
         None => null(),
     }),
-    operator("$ln", ONE, |args| logarithm(args, f64::ln)),
-    operator("$log10", ONE, |args| logarithm(args, f64::log10)),
+    operator("$ln", ONE, |args| logarithm(args, libm::log)),
+    operator("$log10", ONE, |args| logarithm(args, libm::log10)),
     operator("$log", TWO, log),
 ];
 
@@ -146,7 +149,7 @@ fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> 
     match &*value {
         Value::Int(_) => match rounded.to_i64() {
             Some(int) => owned(int),
-            None => owned(number::decimal(rounded)),
+            None => owned(number::decimal(rounded.with_scale(0))),
         },
         Value::Double(_) => owned(rounded.to_f64().unwrap_or(f64::NAN)),
         _ => owned(number::decimal(rounded)),
@@ -176,10 +179,10 @@ fn power<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         {
             owned(repeat(&base, times))
         }
-        _ if number::nearest(&base) == 0.0 && number::nearest(&exponent) < 0.0 => {
+        _ if number::is_zero(&base) && number::nearest(&exponent) < 0.0 => {
             Err(args.error("cannot raise 0 to a negative power"))
         }
-        _ => owned(number::nearest(&base).powf(number::nearest(&exponent))),
+        _ => owned(libm::pow(number::nearest(&base), number::nearest(&exponent))),
     }
 }
 
@@ -217,5 +220,5 @@ fn log<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     if base_number <= 0.0 || base_number == 1.0 {
         return Err(args.wrong("a base above 0 other than 1", &base));
     }
-    owned(number.ln() / base_number.ln())
+    owned(libm::log(number) / libm::log(base_number))
 }
