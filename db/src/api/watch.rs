@@ -119,9 +119,10 @@ impl Feed {
     async fn changes(&mut self) -> Result<Vec<Told>> {
         let (group, interest, token) = (self.group.clone(), self.interest.clone(), self.token);
         let (watch, _caller) = Watch::new(&self.call);
+        let memory = self.call.cluster().config.query_memory_mb << 20;
         let read = pooled(move || {
             let interrupt = || watch.check();
-            let ctx = Context::new(group.time_ms() as i64, usize::MAX, &interrupt);
+            let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
             let (read, upto) = group.read_with_index()?;
             changes_behind(&read, token, upto, &interest, FEED_BYTES, &ctx)
         });

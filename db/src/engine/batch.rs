@@ -7,6 +7,7 @@ use super::budget;
 use super::catalog;
 use super::command::{Operation, Outcome, PutMode, WriteLimits, Wrote};
 use super::query::context::Context;
+use super::query::filter::Filter;
 use super::transaction::{is_too_much, too_much};
 use super::value::parse_stored;
 use super::write::{Step, Stop, damaged, find, matching, parse_filter, result_bytes, settle, text};
@@ -142,6 +143,7 @@ impl Applier {
         };
         ctx.work(budget::PLAN)?;
         let filter = condition.filter.as_ref().map(|text| parse_filter(text)).transpose()?;
+        ctx.work(filter.as_ref().map_or(0, Filter::parse_steps))?;
         let Some(id) = &condition.id else {
             let Some(filter) = filter else { return Ok(!condition.exists) };
             let indexes = collection.indexes.len() as u64;

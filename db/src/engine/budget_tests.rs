@@ -243,9 +243,12 @@ fn a_step_of_trimming_ends_at_a_number_of_bytes() {
 
 /// Symptom: apply never ends. Cause: a path of numbers goes two ways at each array.
 #[test]
-fn the_ways_of_a_path_through_arrays_are_counted() {
+fn the_ways_of_a_path_through_arrays_are_few() {
     let mut world = World::new();
-    world.index("c", &["0"; 60].join(".")).unwrap();
+    let many = Value::from(["0"; 60].join("."));
+    let many = IndexSpec::parse(&many, &Object::new()).unwrap_err();
+    assert_eq!(many.kind, Kind::InvalidQuery);
+    world.index("c", &["0"; 8].join(".")).unwrap();
     let body = format!("{}{}", r#"{"0":["#.repeat(40), "]}".repeat(40));
     let limits = WriteLimits { steps_max: 100_000, ..LIMITS };
     let Command::Write(insert) = write("c", vec![Operation::Insert { id: 1.into(), body }]) else {
@@ -256,7 +259,7 @@ fn the_ways_of_a_path_through_arrays_are_counted() {
     else {
         panic!("not written");
     };
-    assert_eq!(wrote[0].as_ref().unwrap_err().kind, Kind::QueryTooLarge);
+    assert!(wrote[0].is_ok(), "{wrote:?}");
 }
 
 /// Symptom: gigabytes for one document. Cause: each key of a compound index holds all values, and

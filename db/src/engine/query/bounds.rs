@@ -13,6 +13,9 @@ use crate::storage::keys::{self, CollectionId};
 /// Ranges that one scan may be cut into; more fields are not used then.
 const RANGES_MAX: usize = 2_000;
 
+/// Comparisons of a filter with that of a partial index; the index is not used when it takes more.
+const COMPARISONS_MAX: usize = 100_000;
+
 /// One side of an interval of encoded values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Edge {
@@ -67,10 +70,6 @@ impl Interval {
 
     fn is_point(&self) -> bool {
         matches!((&self.low, &self.high), (Edge::Before(low), Edge::After(high)) if low == high)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.low.ascending() >= self.high.ascending()
     }
 
     fn intersect(&self, other: &Interval) -> Interval {
@@ -172,9 +171,33 @@ fn normalized(mut all: Vec<Interval>) -> Option<Vec<Interval>> {
 /// What all of some tests allow together.
 fn all_of<'t>(tests: impl Iterator<Item = &'t Test>) -> Option<Vec<Interval>> {
     tests.filter_map(intervals).reduce(|a, b| {
-        let pairs = a.iter().flat_map(|a| b.iter().map(|b| a.intersect(b)));
-        pairs.filter(|interval| !interval.is_empty()).collect()
+        overlaps(&a, &b, Interval::intersect, |interval| {
+            (interval.low.ascending(), interval.high.ascending())
+        })
     })
+}
+
+/// The parts that two lists of intervals have in common. Both are in order, and the intervals of
+/// each apart from each other, so one walk along them finds all.
+fn overlaps<T>(
+    a: &[T],
+    b: &[T],
+    intersect: impl Fn(&T, &T) -> T,
+    edges: impl Fn(&T) -> (Vec<u8>, Vec<u8>),
+) -> Vec<T> {
+    let (mut found, mut a, mut b) = (Vec::new(), a.iter().peekable(), b.iter().peekable());
+    while let (Some(left), Some(right)) = (a.peek(), b.peek()) {
+        let both = intersect(left, right);
+        let (start, end) = edges(&both);
+        if start < end {
+            found.push(both);
+        }
+        match edges(left).1 <= edges(right).1 {
+            true => a.next(),
+            false => b.next(),
+        };
+    }
+    found
 }
 
 /// A test that every matching document passes, and the path it stands for.
@@ -313,7 +336,9 @@ pub fn index_is_complete(index: &Index, filter: &Filter) -> bool {
     let sparse =
         index.entry.spec.sparse && !index.paths.iter().any(|path| surely_has(path.as_str()));
     let partial = index.partial.as_ref().is_some_and(|partial| {
-        !parts(partial).iter().all(|part| implied(part, filter, &conditions, &surely_has))
+        let wanted = parts(partial);
+        let many = wanted.len().saturating_mul(parts(filter).len()) > COMPARISONS_MAX;
+        many || !wanted.iter().all(|part| implied(part, filter, &conditions, &surely_has))
     });
     !sparse && !partial
 }
@@ -344,6 +369,9 @@ fn implied(
     here.any(|condition| {
         exact(condition.test)
             && intervals(condition.test).is_some_and(|found| {
+                if found.len().saturating_mul(wanted.len()) > COMPARISONS_MAX {
+                    return false;
+                }
                 let inside =
                     |narrow: &Interval| wanted.iter().any(|wide| wide.intersect(narrow) == *narrow);
                 found.iter().all(inside)
@@ -370,12 +398,10 @@ fn exact(test: &Test) -> bool {
 pub fn id_ranges(collection: CollectionId, filter: &Filter) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let conditions = conditions(filter);
     let tests = conditions.iter().filter(|condition| condition.path == "_id");
-    tests.filter_map(|condition| id_test(collection, condition.test)).reduce(|a, b| {
-        let pairs = a.iter().flat_map(|a| {
-            b.iter().map(move |b| (a.0.clone().max(b.0.clone()), a.1.clone().min(b.1.clone())))
-        });
-        pairs.filter(|(start, end)| start < end).collect()
-    })
+    type Range = (Vec<u8>, Vec<u8>);
+    let both = |a: &Range, b: &Range| (a.0.clone().max(b.0.clone()), a.1.clone().min(b.1.clone()));
+    let tests = tests.filter_map(|condition| id_test(collection, condition.test));
+    tests.reduce(|a, b| overlaps(&a, &b, both, Range::clone))
 }
 
 fn id_test(collection: CollectionId, test: &Test) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {

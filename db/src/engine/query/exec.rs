@@ -180,6 +180,8 @@ impl<'t, R: Read> Execution<'t, R> {
             let values: usize = position.values.iter().map(Value::bytes).sum();
             let bytes = values + found.fields.bytes() + found.key.len() + 96;
             self.ctx.charge(bytes, "the sort")?;
+            // It is compared with some of the others.
+            self.ctx.work(4 * steps_of(values))?;
             kept.push((position, found, bytes));
             if kept.len() >= limit.saturating_mul(2).saturating_add(SLACK) {
                 kept.sort_by(compare);

@@ -18,10 +18,15 @@ pub fn merge_patch(target: &mut Object, patch: &Object) -> Result<bool> {
 }
 
 fn merge_fields(target: &mut Object, patch: &Object) -> bool {
-    let mut changed = false;
+    let before = target.len();
+    if patch.values().any(|value| matches!(value, Value::Null)) {
+        // At once: removing one field moves all that stand behind it.
+        target.retain(|name, _| !matches!(patch.get(name), Some(Value::Null)));
+    }
+    let mut changed = target.len() != before;
     for (name, value) in patch {
         changed |= match (value, target.get_mut(name)) {
-            (Value::Null, _) => target.shift_remove(name).is_some(),
+            (Value::Null, _) => false,
             (_, Some(old)) => merge(old, value),
             (_, None) => {
                 let mut new = Value::Null;

@@ -11,6 +11,7 @@ pub mod merge_patch;
 pub mod path;
 pub mod plan;
 pub mod project;
+mod search;
 pub mod sort;
 pub mod source;
 pub mod text;

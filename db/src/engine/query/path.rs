@@ -6,6 +6,9 @@ use crate::error::Result;
 
 /// Steps of a path; more would only cost stack.
 const STEPS_MAX: usize = 100;
+/// Steps that are numbers: each may mean an item of an array as well as a field of its items, so
+/// that there are twice as many ways to follow.
+const NUMBERS_MAX: usize = 8;
 
 /// A parsed path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,6 +42,9 @@ impl Path {
         if steps.len() > STEPS_MAX {
             return Err(at.invalid(format!("has a path of more than {STEPS_MAX} parts")));
         }
+        if steps.iter().filter(|step| step.index.is_some()).count() > NUMBERS_MAX {
+            return Err(at.invalid(format!("has a path with more than {NUMBERS_MAX} numbers")));
+        }
         Ok(Path { text: text.to_owned(), steps })
     }
 
@@ -70,7 +76,18 @@ impl Path {
         root: &'v Value,
         mut visit: impl FnMut(Option<&'v Value>) -> bool,
     ) -> bool {
-        any(root, &self.steps, &mut visit)
+        any(root, &self.steps, &mut |_| true, &mut visit)
+    }
+
+    /// As [`Path::any`]; `enter` is told how many items each array on the way has, and ends
+    /// everything, as true, when it returns false.
+    pub fn any_counted<'v>(
+        &self,
+        root: &'v Value,
+        mut enter: impl FnMut(usize) -> bool,
+        mut visit: impl FnMut(Option<&'v Value>) -> bool,
+    ) -> bool {
+        any(root, &self.steps, &mut enter, &mut visit)
     }
 
     /// The value at the path through objects only.
@@ -99,6 +116,7 @@ impl PathStep {
 fn any<'v>(
     value: &'v Value,
     steps: &[PathStep],
+    enter: &mut dyn FnMut(usize) -> bool,
     visit: &mut dyn FnMut(Option<&'v Value>) -> bool,
 ) -> bool {
     let Some((step, rest)) = steps.split_first() else {
@@ -106,18 +124,21 @@ fn any<'v>(
     };
     match value {
         Value::Object(fields) => match fields.get(&step.name) {
-            Some(inner) => any(inner, rest, visit),
+            Some(inner) => any(inner, rest, enter, visit),
             None => visit(None),
         },
         Value::Array(items) => {
             if let Some(item) = step.index.and_then(|index| items.get(index))
-                && any(item, rest, visit)
+                && any(item, rest, enter, visit)
             {
+                return true;
+            }
+            if !enter(items.len()) {
                 return true;
             }
             // Only objects inside the array can have the field; other items say nothing.
             let mut objects = items.iter().filter(|item| matches!(item, Value::Object(_)));
-            objects.any(|item| any(item, steps, visit))
+            objects.any(|item| any(item, steps, enter, visit))
         }
         _ => visit(None),
     }
@@ -159,7 +180,7 @@ mod tests {
 
     #[test]
     fn bad_paths_are_refused() {
-        for text in ["", "a.", ".a", "a..b", "$a", "a.$b"] {
+        for text in ["", "a.", ".a", "a..b", "$a", "a.$b", "a.0.0.0.0.0.0.0.0.0"] {
             let error = Path::parse(text, At::root("filter")).unwrap_err();
             assert!(error.message.starts_with("filter "), "{error}");
         }

@@ -17,6 +17,8 @@ use serde_json::json;
 
 /// Entries that are counted to estimate a range; beyond that the statistics tell.
 const DIVE: usize = 128;
+/// Scans of indexes that are compared for the branches of an `$or`.
+const SCANS_MAX: usize = 5_000;
 /// Cost of reading the next document, of fetching one by its `_id`, of reading an index entry,
 /// and of keeping one for a sort; in microseconds, roughly.
 const READ: f64 = 2.0;
@@ -454,6 +456,9 @@ impl<R: Read> Planner<'_, R> {
         }) else {
             return Ok(None);
         };
+        if branches.len().saturating_mul(self.collection.indexes.len()) > SCANS_MAX {
+            return Ok(None);
+        }
         let (mut scans, mut reads) = (Vec::new(), 0.0);
         for branch in branches {
             let mut best: Option<(Scan, f64)> = None;
@@ -472,7 +477,24 @@ impl<R: Read> Planner<'_, R> {
     }
 }
 
+/// What choosing looks at, in steps: for each plan, and for each range that was counted.
+const PLAN_STEPS: u64 = 100;
+const RANGE_STEPS: u64 = 50;
+
 impl Plan {
+    /// What it took to make this plan, as steps of work.
+    pub fn steps(&self) -> u64 {
+        let of = |scan: &Scan| PLAN_STEPS + RANGE_STEPS * scan.bounds.ranges.len() as u64;
+        match &self.access {
+            Access::Collection { ranges } => {
+                ranges.as_ref().map_or(1, |ranges| ranges.len() as u64)
+            }
+            Access::Index(one) => of(one),
+            Access::Union(scans) => scans.iter().map(of).sum(),
+            Access::Intersection(a, b) => of(a) + of(b),
+        }
+    }
+
     /// As `explain` shows it, with MongoDB's names of stages.
     pub fn explain(&self, collection: &Collection) -> serde_json::Value {
         let scan = |scan: &Scan| {

@@ -1,13 +1,14 @@
 //! Which parts of a document a query gives, and what it computes from them.
 
-use super::context::{At, Context, Fields};
+use super::context::{At, Context, Fields, Held};
 use super::expr::{Expr, Vars};
 use super::filter::{Test, elem_match};
 use super::path::{Path, PathStep};
 use super::sort::signed_names;
-use crate::engine::value::{Object, Value};
+use crate::engine::value::{LEVELS_MAX, Object, Value, check_depth};
 use crate::error::Result;
 use indexmap::IndexMap;
+use std::borrow::Cow;
 
 const ID: &str = "_id";
 
@@ -117,8 +118,12 @@ impl Projection {
         vars: &Vars<'_>,
         ctx: &Context<'_>,
     ) -> Result<Value> {
-        let run = Run { mode: self.mode, vars, ctx };
-        Ok(run.value(&self.root, document)?.unwrap_or_default())
+        let run = Run { mode: self.mode, vars, ctx, held: Held::new(ctx, "the projection") };
+        let projected = run.value(&self.root, document)?.unwrap_or_default();
+        if self.root.computes {
+            check_depth(&projected, LEVELS_MAX, "the document")?;
+        }
+        Ok(projected)
     }
 
     /// Adds the fields that it reads.
@@ -132,6 +137,11 @@ impl Projection {
         }
     }
 
+    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    pub fn parse_steps(&self) -> u64 {
+        self.root.parse_steps()
+    }
+
     /// The names of the outermost fields that it gives, `_id` among them if it gives that; `None`
     /// when it does more than to include whole outermost fields. An index that has them all can
     /// answer without the documents.
@@ -139,6 +149,17 @@ impl Projection {
         let plain = |(name, node): (&'_ String, &Node)| *node == Node::Keep && !name.contains('.');
         let all = self.mode == Mode::Include && self.root.nodes.iter().all(plain);
         all.then(|| self.root.nodes.keys().map(String::as_str).collect())
+    }
+}
+
+impl Tree {
+    fn parse_steps(&self) -> u64 {
+        let of = |node: &Node| match node {
+            Node::Computed(expr) => expr.parse_steps(),
+            Node::Inside(tree) => tree.parse_steps(),
+            _ => 0,
+        };
+        self.nodes.values().map(of).sum()
     }
 }
 
@@ -353,6 +374,7 @@ struct Run<'r> {
     mode: Mode,
     vars: &'r Vars<'r>,
     ctx: &'r Context<'r>,
+    held: Held<'r>,
 }
 
 impl Run<'_> {
@@ -384,7 +406,7 @@ impl Run<'_> {
                 Node::Computed(expr)
                     if self.mode == Mode::Include || !fields.contains_key(name) =>
                 {
-                    expr.eval(self.vars, self.ctx)?
+                    self.computed(expr)?
                 }
                 Node::Inside(tree) if tree.computes && !fields.contains_key(name) => {
                     Some(Value::Object(self.object(tree, &Object::new())?))
@@ -398,19 +420,35 @@ impl Run<'_> {
         Ok(result)
     }
 
+    /// A computed value, counted with all others of this document before it is copied.
+    fn computed(&self, expr: &Expr) -> Result<Option<Value>> {
+        self.ctx.step()?;
+        let value = expr.eval_ref(self.vars, self.ctx)?;
+        if let Some(value) = &value {
+            self.held.add(value.bytes())?;
+        }
+        Ok(value.map(Cow::into_owned))
+    }
+
     /// What becomes of a field that the document has.
     fn node(&self, node: &Node, value: &Value) -> Result<Option<Value>> {
         Ok(match (node, value) {
             (Node::Drop, _) => None,
             // Included fields stay where they were; computed ones follow them.
             (Node::Computed(_), _) if self.mode == Mode::Include => None,
-            (Node::Computed(expr), _) => expr.eval(self.vars, self.ctx)?,
+            (Node::Computed(expr), _) => self.computed(expr)?,
             (Node::Slice { skip, count }, Value::Array(items)) => {
                 Some(Value::Array(sliced(items, *skip, *count)))
             }
             (Node::FirstItem(test), Value::Array(items)) => {
-                let found = items.iter().find(|item| test.takes_item(item));
-                found.map(|item| Value::Array(vec![item.clone()]))
+                let mut found = None;
+                for item in items {
+                    if test.takes_item(item, self.ctx)? {
+                        found = Some(Value::Array(vec![item.clone()]));
+                        break;
+                    }
+                }
+                found
             }
             (Node::FirstItem(_), _) => None,
             (Node::Inside(tree), _) => self.value(tree, value)?,

@@ -2,6 +2,7 @@
 
 use super::context::{At, Context, Fields};
 use super::path::Path;
+use crate::engine::budget::steps_of;
 use crate::engine::value::{Object, Value, compare};
 use crate::error::Result;
 use std::borrow::Borrow;
@@ -207,6 +208,8 @@ pub fn sort_documents<T: Borrow<Value>>(
             }
         }
         ctx.charge(ranked.bytes(), "the sort")?;
+        // It is compared with some of the others.
+        ctx.work(4 * steps_of(ranked.key_bytes()))?;
         kept.push(ranked);
     }
     let sorted = kept.into_sorted_vec().into_iter().map(|ranked| {

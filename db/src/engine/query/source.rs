@@ -7,6 +7,7 @@ use super::filter::{Filter, Test};
 use super::path::Path;
 use super::plan::{self, Hint, Plan, Wanted};
 use crate::engine::apply::{collection_not_found, database_not_found};
+use crate::engine::budget::steps_of;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::system;
 use crate::engine::value::Value;
@@ -65,6 +66,7 @@ pub fn scan<T>(
 ) -> Result<T> {
     let Request { wanted, fields, hint } = request;
     let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
+    ctx.work(rejected.iter().chain([&plan]).map(Plan::steps).sum())?;
     let counters = Counters::default();
     let execution = Execution {
         read,
@@ -176,7 +178,7 @@ impl<'t, R: Read> Collections<'t, R> {
             }
         }
         let table = match self.all(opened, &Filter::And(Vec::new()), ctx) {
-            Ok(documents) => Some(Rc::new(HashTable::new(documents, path))),
+            Ok(documents) => HashTable::new(documents, path, ctx)?.map(Rc::new),
             Err(error) if error.kind == Kind::QueryTooLarge => None,
             Err(error) => return Err(error),
         };
@@ -187,7 +189,20 @@ impl<'t, R: Read> Collections<'t, R> {
 }
 
 impl HashTable {
-    fn new(documents: Vec<Value>, path: &Path) -> HashTable {
+    /// The table; none when it does not fit into the query's memory.
+    fn new(documents: Vec<Value>, path: &Path, ctx: &Context<'_>) -> Result<Option<HashTable>> {
+        let mut bytes = 0;
+        for document in &documents {
+            path.any(document, |value| {
+                bytes += 64 + value.map_or(0, |value| 2 * value.bytes());
+                false
+            });
+        }
+        ctx.work(documents.len() as u64 + steps_of(bytes))?;
+        if ctx.charge(bytes, "reading another collection").is_err() {
+            ctx.release(documents.iter().map(Value::bytes).sum());
+            return Ok(None);
+        }
         let mut places: HashMap<Value, Vec<usize>> = HashMap::new();
         for (place, document) in documents.iter().enumerate() {
             let mut add = |value: Value| {
@@ -204,7 +219,7 @@ impl HashTable {
                 false
             });
         }
-        HashTable { documents, places }
+        Ok(Some(HashTable { documents, places }))
     }
 
     /// The documents that may have one of the values, in order.

@@ -249,7 +249,7 @@ fn the_longest_pipeline_fits_on_the_stack() {
 fn documents_do_not_grow_deeper_without_end() {
     let stage = r#"{"$replaceWith":{"a":"$$ROOT"}}"#;
     let output = run("[{}]", &format!("[{}]", vec![stage; STAGES_MAX].join(",")), &[]);
-    assert!(output.starts_with("not_applicable: the pipeline would nest"), "{output}");
+    assert!(output.starts_with("too_deep: a document of the pipeline would be"), "{output}");
 }
 
 #[test]
@@ -439,6 +439,57 @@ fn what_is_kept_is_bounded_and_given_back() {
         let pipeline = parse(&format!("[{stage}]")).unwrap();
         assert!(run_in(&pipeline, input.clone(), &others, 5_000).is_ok(), "{stage}");
     }
+}
+
+/// Documents multiplied their size on the way while only what was kept was counted.
+#[test]
+fn what_a_stage_builds_of_one_document_is_bounded() {
+    let input = vec![value(&format!(
+        r#"{{"_id":1,"t":"{}","n":[{}1]}}"#,
+        "x".repeat(20_000),
+        r#"{"a":1},"#.repeat(50)
+    ))];
+    let others = [("c", r#"[{"_id":1,"t":"y"},{"_id":2,"t":"y"}]"#)];
+    let copies: Vec<String> = (0..100).map(|copy| format!(r#""f{copy}":"$$ROOT""#)).collect();
+    let copies = copies.join(",");
+    let uses = r#"{"$eq":["$t","$$t"]},"#.repeat(100);
+    for stage in [
+        format!(r#"{{"$project":{{{copies}}}}}"#),
+        format!(r#"{{"$set":{{{copies}}}}}"#),
+        r#"{"$set":{"n.a":"$t"}}"#.to_owned(),
+        format!(r#"{{"$replaceWith":{{{copies}}}}}"#),
+        format!(
+            r#"{{"$lookup":{{"from":"c","let":{{"t":"$t"}},"as":"c",
+                "pipeline":[{{"$match":{{"$expr":{{"$or":[{uses}false]}}}}}}]}}}}"#
+        ),
+        format!(
+            r#"{{"$set":{{"t":"{}"}}}},{{"$lookup":{{"from":"c","pipeline":[],"as":"n.c"}}}}"#,
+            "y"
+        ),
+    ] {
+        let pipeline = parse(&format!("[{stage}]")).unwrap();
+        let memory = if stage.contains("n.c") { 10_000 } else { 200_000 };
+        let error = run_in(&pipeline, input.clone(), &others, memory).expect_err(&stage);
+        assert_eq!(error.kind, Kind::QueryTooLarge, "{stage:.60}");
+    }
+    // The rest of the document is copied for every item.
+    let pipeline = parse(r#"[{"$unwind":"$n"},{"$count":"n"}]"#).unwrap();
+    let ctx = Context::new(0, 1 << 20, &|| Ok(()));
+    let source = Collections(BTreeMap::new());
+    let output = pipeline.run(Box::new(input.into_iter().map(Ok)), &source, &ctx);
+    assert_eq!(output.count(), 1);
+    assert!(ctx.steps() > 50 * 20_000 / 64, "{}", ctx.steps());
+}
+
+/// Deeper documents were stored, and the next update that read them ended every node.
+#[test]
+fn pipelines_do_not_nest_documents_deeper_than_they_can_be_read() {
+    let stages = |count: usize| {
+        let stage = r#"{"$replaceWith":{"_id":1,"a":"$$ROOT"}}"#;
+        format!("[{}]", vec![stage; count].join(","))
+    };
+    assert!(run(r#"[{"_id":1}]"#, &stages(119), &[]).starts_with('{'));
+    assert!(run(r#"[{"_id":1}]"#, &stages(126), &[]).starts_with("too_deep: "));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use crate::engine::value::{Object, Value};
 
 /// Variables and their values; `None` is a missing value.
-pub(super) type Bindings<'a> = Vec<(&'a str, Option<Value>)>;
+pub(super) type Bindings<'a> = Vec<(&'a str, Option<&'a Value>)>;
 
 /// A pipeline with values in the places of the variables.
 pub(super) fn pipeline(stages: &Value, bindings: &Bindings<'_>) -> Value {
@@ -36,6 +36,19 @@ pub(super) fn pipeline(stages: &Value, bindings: &Bindings<'_>) -> Value {
         })
     });
     Value::Array(stages.collect())
+}
+
+/// How many copies of the value of a variable a pipeline gets at most.
+pub(super) fn uses(stages: &Value, name: &str) -> usize {
+    match stages {
+        Value::String(text) => {
+            let rest = text.strip_prefix("$$").and_then(|text| text.strip_prefix(name));
+            usize::from(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        }
+        Value::Array(items) => items.iter().map(|item| uses(item, name)).sum(),
+        Value::Object(fields) => fields.values().map(|field| uses(field, name)).sum(),
+        _ => 0,
+    }
 }
 
 /// Texts in a filter are values; only `$expr` has expressions.
@@ -95,7 +108,7 @@ fn variable(text: &str, bindings: &Bindings<'_>) -> Option<Value> {
     };
     let (_, value) = bindings.iter().find(|(bound, _)| *bound == name)?;
     let value = match value {
-        Some(value) => single("$literal", value.clone()),
+        Some(value) => single("$literal", (*value).clone()),
         None => Value::from("$$REMOVE"),
     };
     Some(match path {

@@ -119,7 +119,7 @@ impl Bucket {
             };
             groups.add(Cow::Borrowed(key), &vars)?;
         }
-        Ok(groups.into_sorted_documents())
+        groups.into_sorted_documents()
     }
 
     fn even<'a>(
@@ -135,6 +135,7 @@ impl Bucket {
             kept.add(value.bytes())?;
             ranked.push((value, document));
         }
+        ctx.sorting(ranked.len(), ranked.iter().map(|(value, _)| value.bytes()).sum())?;
         ranked.sort_by(|a, b| a.0.cmp(&b.0));
         let size = (ranked.len() + buckets / 2).checked_div(buckets).unwrap_or(0).max(1);
         let mut groups = Groups::new("$bucketAuto", &self.output, ctx);

@@ -130,11 +130,15 @@ impl<'a> Groups<'a> {
     }
 
     /// Orders the groups by key.
-    pub(super) fn into_sorted_documents(self) -> Documents<'a> {
+    ///
+    /// # Errors
+    /// Those of the work that it is.
+    pub(super) fn into_sorted_documents(self) -> Result<Documents<'a>> {
+        self.ctx.sorting(self.keys.len(), self.keys.iter().map(Value::bytes).sum())?;
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
         order.sort_by(|a, b| self.keys.get_index(*a).cmp(&self.keys.get_index(*b)));
         let mut documents: Vec<_> = self.into_documents().map(Some).collect();
-        Box::new(order.into_iter().filter_map(move |index| documents.get_mut(index)?.take()))
+        Ok(Box::new(order.into_iter().filter_map(move |index| documents.get_mut(index)?.take())))
     }
 
     /// A document for each group.

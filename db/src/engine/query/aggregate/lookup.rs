@@ -1,11 +1,11 @@
 //! Stages that read other collections: `$lookup` and `$unionWith`.
 
-use super::super::context::{At, Context, Fields};
+use super::super::context::{At, Context, Fields, Held};
 use super::super::expr::{Expr, Vars};
 use super::super::filter::{Filter, Test};
 use super::super::path::Path;
 use super::memory::{Kept, later, shallow};
-use super::unwind::set;
+use super::unwind::{places, set};
 use super::{Documents, Nesting, Pipeline, Source, bind, each, read};
 use crate::engine::value::Value;
 use crate::error::Result;
@@ -106,7 +106,7 @@ impl Lookup {
         let empty = Value::Array(Vec::new());
         let stages = stages.unwrap_or(&empty);
         // Null stands for every value while the shape is checked.
-        let names = variables.iter().map(|(name, _)| (name.as_str(), Some(Value::Null)));
+        let names = variables.iter().map(|(name, _)| (name.as_str(), Some(&Value::Null)));
         let checked = bind::pipeline(stages, &names.collect());
         let pipeline = Pipeline::parse_inner(&checked, at.key("pipeline"), nesting)?;
         let foreign = Foreign::new(text("from")?, pipeline);
@@ -134,19 +134,30 @@ impl Lookup {
         ctx: &'a Context<'a>,
     ) -> Documents<'a> {
         // What depends on no document is read once.
-        let mut same: Option<(Vec<Value>, Kept<'a>)> = None;
+        let mut same: Option<(Vec<Value>, usize, Kept<'a>)> = None;
         each(input, ctx, move |mut document| {
             let mut kept = Kept::new("$lookup", ctx);
             let found = match (&self.keys, &self.bound, &same) {
-                (None, None, Some((found, _))) => found.clone(),
+                (None, None, Some((found, bytes, _))) => {
+                    Held::new(ctx, "$lookup").add(*bytes)?;
+                    found.clone()
+                }
                 (None, None, None) => {
                     let found = kept.collect(self.foreign.find(None, source, ctx)?)?;
-                    same = Some((found.clone(), kept));
+                    let bytes = found.iter().map(Value::bytes).sum();
+                    Held::new(ctx, "$lookup").add(bytes)?;
+                    same = Some((found.clone(), bytes, kept));
                     found
                 }
                 _ => self.found(&document, &mut kept, source, ctx)?,
             };
-            set(&mut document, self.into.steps(), Value::Array(found));
+            let (found, held) = (Value::Array(found), Held::new(ctx, "$lookup"));
+            match places(&document, self.into.steps()) {
+                // Into every item of an array on the way.
+                copies @ 2.. => held.add(copies.saturating_mul(found.bytes()))?,
+                _ => {}
+            }
+            set(&mut document, self.into.steps(), found);
             shallow(document).map(Some)
         })
     }
@@ -172,9 +183,17 @@ impl Lookup {
             return kept.collect(self.foreign.find(keys, source, ctx)?);
         };
         let vars = Vars::root(document);
-        let bindings =
-            variables.iter().map(|(name, expr)| Ok((name.as_str(), expr.eval(&vars, ctx)?)));
-        let stages = bind::pipeline(stages, &bindings.collect::<Result<_>>()?);
+        let values = variables.iter().map(|(name, expr)| Ok((name, expr.eval(&vars, ctx)?)));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        // The pipeline is written anew and parsed for every document, with the values in it.
+        let held = Held::new(ctx, "$lookup");
+        held.add(4 * stages.bytes())?;
+        for (name, value) in &values {
+            let copies = 1 + 3 * bind::uses(stages, name);
+            held.add(copies.saturating_mul(value.as_ref().map_or(0, Value::bytes)))?;
+        }
+        let bindings = values.iter().map(|(name, value)| (name.as_str(), value.as_ref()));
+        let stages = bind::pipeline(stages, &bindings.collect());
         let foreign =
             Foreign::new(&self.foreign.collection, Pipeline::parse(&stages, At::root("pipeline"))?);
         kept.collect(foreign.find(keys, source, ctx)?)

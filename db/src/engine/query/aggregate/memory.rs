@@ -2,12 +2,8 @@
 
 use super::super::context::Context;
 use super::Documents;
-use crate::engine::value::Value;
-use crate::error::{Error, Kind, Result};
-
-/// Levels of a document on its way; a stage adds a few, and comparing or dropping a value
-/// recurses into it.
-const LEVELS_MAX: usize = 150;
+use crate::engine::value::{LEVELS_MAX, Value, check_depth};
+use crate::error::Result;
 
 /// Memory counted for one stage; given back when the stage ends.
 pub(super) struct Kept<'a> {
@@ -78,21 +74,8 @@ pub(super) fn later<'a>(make: impl FnOnce() -> Result<Documents<'a>> + 'a) -> Do
     )
 }
 
-/// Refuses a document that the stages have nested too deep.
+/// Refuses a document that the stages have nested too deep for anybody to read it.
 pub(super) fn shallow(document: Value) -> Result<Value> {
-    if within(&document, LEVELS_MAX) {
-        return Ok(document);
-    }
-    let message = format!("the pipeline would nest a document deeper than {LEVELS_MAX} levels");
-    Err(Error::new(Kind::NotApplicable, message))
-}
-
-fn within(value: &Value, levels: usize) -> bool {
-    match value {
-        Value::Object(fields) => {
-            levels > 0 && fields.values().all(|value| within(value, levels - 1))
-        }
-        Value::Array(items) => levels > 0 && items.iter().all(|value| within(value, levels - 1)),
-        _ => true,
-    }
+    check_depth(&document, LEVELS_MAX, "a document of the pipeline")?;
+    Ok(document)
 }

@@ -187,10 +187,13 @@ impl Stage {
             Stage::Bucket(bucket) => bucket.run(input, ctx),
             Stage::Sample(sample) => sample.run(input, ctx),
             Stage::ReplaceRoot(root) => {
-                each(input, ctx, |document| match root.eval(&Vars::root(&document), ctx)? {
-                    Some(root @ Value::Object(_)) => shallow(root).map(Some),
+                each(input, ctx, |document| match root.eval_ref(&Vars::root(&document), ctx)? {
+                    Some(root) if root.as_object().is_some() => {
+                        Kept::new("$replaceRoot", ctx).add(root.bytes())?;
+                        shallow(root.into_owned()).map(Some)
+                    }
                     other => {
-                        let is = other.as_ref().map_or("missing", Value::type_name);
+                        let is = other.as_ref().map_or("missing", |other| other.type_name());
                         let message = format!("the new root must be an object, not of type {is}");
                         Err(Error::new(Kind::NotApplicable, message))
                     }

@@ -3,6 +3,7 @@
 use super::super::context::{At, Context, Fields};
 use super::super::path::{Path, PathStep};
 use super::{Documents, read};
+use crate::engine::budget::steps_of;
 use crate::engine::value::{Object, Value};
 use crate::error::Result;
 
@@ -53,17 +54,21 @@ impl Unwind {
         Box::new(input.flat_map(move |document| {
             let unwound = document.and_then(|document| {
                 ctx.step()?;
-                Ok(self.documents(document))
+                Ok(self.documents(document, ctx))
             });
             let (documents, error) = match unwound {
                 Ok(documents) => (Some(documents), None),
                 Err(error) => (None, Some(Err(error))),
             };
-            error.into_iter().chain(documents.into_iter().flatten().map(Ok))
+            error.into_iter().chain(documents.into_iter().flatten())
         }))
     }
 
-    fn documents<'a>(&'a self, mut document: Value) -> impl Iterator<Item = Value> + use<'a> {
+    fn documents<'a>(
+        &'a self,
+        mut document: Value,
+        ctx: &'a Context<'a>,
+    ) -> impl Iterator<Item = Result<Value>> + use<'a> {
         let mut items = Vec::new();
         let mut alone = false;
         match get_mut(&mut document, self.path.steps()) {
@@ -79,8 +84,11 @@ impl Unwind {
         if alone && let Some(index) = &self.index {
             set(&mut document, index.steps(), Value::Null);
         }
-        let single = alone.then(|| document.clone());
+        let single = alone.then(|| Ok(document.clone()));
+        // The rest of the document is copied for every item.
+        let each = 1 + steps_of(if items.is_empty() { 0 } else { document.bytes() });
         let unwound = items.into_iter().enumerate().map(move |(number, item)| {
+            ctx.work(each)?;
             let mut document = document.clone();
             set(&mut document, self.path.steps(), item);
             if let Some(index) = &self.index {
@@ -90,7 +98,7 @@ impl Unwind {
                     Value::Int(i64::try_from(number).unwrap_or(i64::MAX)),
                 );
             }
-            document
+            Ok(document)
         });
         single.into_iter().chain(unwound)
     }
@@ -109,6 +117,17 @@ fn remove(value: &mut Value, steps: &[PathStep]) {
         && let Some(Value::Object(fields)) = get_mut(value, above)
     {
         fields.shift_remove(&last.name);
+    }
+}
+
+/// How often [`set`] writes the value.
+pub(super) fn places(target: &Value, steps: &[PathStep]) -> usize {
+    match (steps.split_first(), target) {
+        (Some(_), Value::Array(items)) => items.iter().map(|item| places(item, steps)).sum(),
+        (Some((step, rest)), Value::Object(fields)) => {
+            fields.get(&step.name).map_or(1, |inner| places(inner, rest))
+        }
+        _ => 1,
     }
 }
 

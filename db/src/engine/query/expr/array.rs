@@ -23,7 +23,10 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$concatArrays", ANY, concat),
     operator("$in", TWO, |args| {
         let (value, items) = (args.get(0)?, args.list(1)?);
-        owned(value.is_some_and(|value| items.contains(&value)))
+        owned(match value {
+            Some(value) => args.position(&items, &value)?.is_some(),
+            None => false,
+        })
     }),
     operator("$indexOfArray", Shape::List(2, 4), index_of),
     operator("$isArray", ONE, |args| {
@@ -32,7 +35,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$range", Shape::List(2, 3), range),
     operator("$reverseArray", ONE, |args| {
         let Some(items) = args.array(0)? else { return null() };
-        let mut items = items.into_owned();
+        let mut items = args.own(items)?;
+        args.ctx.work(items.len() as u64)?;
         items.reverse();
         owned(Value::Array(items))
     }),
@@ -75,7 +79,7 @@ fn slice<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
             (start, start + clamp(count.unsigned_abs(), len - start))
         }
     };
-    owned(Value::Array(items.get(start..end).unwrap_or_default().to_vec()))
+    owned(Value::Array(args.copy(items.get(start..end).unwrap_or_default())?))
 }
 
 fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
@@ -117,7 +121,10 @@ fn index_of<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let value = args.get(1)?;
     let (start, end) = bounds(args, 2, items.len())?;
     let part = items.get(start..end).unwrap_or_default();
-    let found = part.iter().position(|item| Some(item) == value.as_deref());
+    let found = match value {
+        Some(value) => args.position(part, &value)?,
+        None => None,
+    };
     owned(found.map_or(-1, |index| (start + index) as i64))
 }
 
@@ -136,6 +143,7 @@ fn range<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         (distance.max(0) + i128::from(step.unsigned_abs()) - 1) / i128::from(step.unsigned_abs());
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     args.check_len(len)?;
+    args.ctx.work(len as u64)?;
     args.hold(len * size_of::<Value>())?;
     let next = |number: &i64| number.checked_add(step);
     let numbers = std::iter::successors(Some(start), next).take(len);
@@ -182,7 +190,7 @@ fn sort_to_value(call: &Call) -> Value {
 
 fn sort<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(items) = args.array(0)? else { return null() };
-    let mut items = items.into_owned();
+    let mut items = args.own(items)?;
     let directed = |order: Ordering, direction: &Value| match direction.as_int() {
         Some(1) => order,
         _ => order.reverse(),
@@ -192,16 +200,31 @@ fn sort<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
             let at = At::root("sortBy");
             let keys = fields.iter().map(|(name, value)| Ok((Path::parse(name, at)?, value)));
             let keys = keys.collect::<Result<Vec<_>>>()?;
-            items.sort_by(|a, b| {
-                let orders = keys.iter().map(|(path, direction)| {
-                    let of = |item| follow(item, path.steps()).unwrap_or_default();
-                    directed(compare(&of(a), &of(b)), direction)
-                });
+            let mut bytes = 0;
+            let mut keyed = Vec::with_capacity(items.len());
+            for item in items {
+                let mut key = Vec::with_capacity(keys.len());
+                for (path, _) in &keys {
+                    let value = follow(&item, path.steps(), args.ctx)?.unwrap_or_default();
+                    let size = value.bytes();
+                    args.hold(size)?;
+                    bytes += size;
+                    key.push(value.into_owned());
+                }
+                keyed.push((key, item));
+            }
+            args.ctx.sorting(keyed.len(), bytes)?;
+            keyed.sort_by(|(a, _), (b, _)| {
+                let pairs = a.iter().zip(b).zip(&keys);
+                let orders =
+                    pairs.map(|((a, b), (_, direction))| directed(compare(a, b), direction));
                 orders.fold(Ordering::Equal, Ordering::then)
             });
+            items = keyed.into_iter().map(|(_, item)| item).collect();
         }
         direction => {
             let direction = direction.cloned().unwrap_or_default();
+            args.ctx.sorting(items.len(), items.iter().map(Value::bytes).sum())?;
             items.sort_by(|a, b| directed(compare(a, b), &direction));
         }
     }
@@ -232,13 +255,15 @@ fn zip<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let len = if longest { lens.max() } else { lens.min() };
     let mut rows = Vec::new();
     for index in 0..len.unwrap_or(0) {
-        let cells = lists.iter().enumerate().map(|(list, items)| {
-            let cell = items.get(index).or_else(|| defaults.get(list));
-            cell.cloned().unwrap_or_default()
-        });
-        let row = Value::Array(cells.collect());
-        args.item(&row, rows.len() + 1)?;
-        rows.push(row);
+        let cells = || {
+            lists.iter().enumerate().map(|(list, items)| {
+                items.get(index).or_else(|| defaults.get(list)).unwrap_or(&Value::Null)
+            })
+        };
+        args.ctx.work(1 + lists.len() as u64)?;
+        args.check_len(rows.len() + 1)?;
+        args.hold(size_of::<Value>() + cells().map(Value::bytes).sum::<usize>())?;
+        rows.push(Value::Array(cells().cloned().collect()));
     }
     owned(Value::Array(rows))
 }
@@ -264,7 +289,7 @@ fn array_to_object<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
             return Err(args.wrong("items [name, value] or {\"k\": name, \"v\": value}", item));
         };
         args.ctx.step()?;
-        args.hold(name.len() + value.bytes())?;
+        args.hold(48 + name.len() + value.bytes())?;
         object.insert(name.clone(), value.clone());
     }
     owned(Value::Object(object))
@@ -278,12 +303,13 @@ fn object_to_array<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(fields) = object.as_object() else {
         return Err(args.wrong("an object", &object));
     };
-    let mut pairs = Vec::with_capacity(fields.len());
+    let mut pairs = Vec::new();
     for (name, value) in fields {
+        args.ctx.step()?;
+        args.check_len(pairs.len() + 1)?;
+        args.hold(2 * 48 + 2 * size_of::<Value>() + name.len() + value.bytes())?;
         let pair = [("k", Value::from(name.as_str())), ("v", value.clone())];
-        let pair = Value::Object(pair.map(|(name, value)| (name.to_owned(), value)).into());
-        args.item(&pair, pairs.len() + 1)?;
-        pairs.push(pair);
+        pairs.push(Value::Object(pair.map(|(name, value)| (name.to_owned(), value)).into()));
     }
     owned(Value::Array(pairs))
 }

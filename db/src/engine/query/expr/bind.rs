@@ -1,14 +1,14 @@
 //! Operators that bind variables, and `$switch`: their arguments are not plain expressions.
 
 use super::call::{
-    Args, Call, Form, Held, Operator, Parts, Shape, named_fields, null, operator, owned,
+    Args, Call, Form, Operator, Parts, Shape, WHAT, named_fields, null, operator, owned,
     parse_named,
 };
 use super::compare::is_true;
 use super::vars::Binding;
-use super::{Answer, DEPTH_MAX, Expr, Scope, parse, truthy};
-use crate::engine::query::context::At;
-use crate::engine::value::{Object, Value};
+use super::{Answer, Expr, Scope, parse, truthy};
+use crate::engine::query::context::{At, Held};
+use crate::engine::value::{LEVELS_MAX, Object, Value};
 use crate::error::Result;
 use std::borrow::Cow;
 
@@ -124,7 +124,11 @@ fn run_let<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         names.zip(&values).map(|(name, value)| (name, value.as_deref())).collect();
     let vars = args.vars.with_all(&bindings);
     let Some(body) = args.expr(last) else { return Ok(None) };
-    Ok(body.eval_ref(&vars, args.ctx)?.map(|value| Cow::Owned(value.into_owned())))
+    let value = body.eval_ref(&vars, args.ctx)?;
+    if let Some(Cow::Borrowed(value)) = &value {
+        args.hold(value.bytes())?;
+    }
+    Ok(value.map(|value| Cow::Owned(value.into_owned())))
 }
 
 /// The value of the body of a loop, which is its second argument, for one item.
@@ -142,7 +146,7 @@ fn variable<'v>(args: &Args<'_, 'v>) -> &'v str {
 
 fn run_map<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(input) = args.array(0)? else { return null() };
-    let mut mapped = Vec::with_capacity(input.len());
+    let mut mapped = Vec::new();
     for item in input.iter() {
         let value = body(args, &[(variable(args), Some(item))])?.unwrap_or_default();
         args.item(&value, mapped.len() + 1)?;
@@ -174,25 +178,14 @@ fn run_filter<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 fn run_reduce<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(input) = args.array(0)? else { return null() };
     let mut value = args.get(2)?.map(Cow::into_owned);
-    let held = Held::new(args.ctx);
+    let held = Held::new(args.ctx, WHAT);
     for item in input.iter() {
         value = body(args, &[("value", value.as_ref()), ("this", Some(item))])?;
-        held.replace(value.as_ref().map_or(0, Value::bytes))?;
         // Each round may nest one more; what is too deep would overflow the stack elsewhere.
-        if value.as_ref().is_some_and(|value| is_deeper(value, DEPTH_MAX)) {
-            return Err(args.error(format_args!("would nest more than {DEPTH_MAX} levels deep")));
-        }
+        let bytes = value.as_ref().map_or(Some(0), |value| value.bytes_within(LEVELS_MAX));
+        held.replace(bytes.ok_or_else(|| args.too_deep())?)?;
     }
     Ok(value.map(Cow::Owned))
-}
-
-fn is_deeper(value: &Value, levels: usize) -> bool {
-    match (value, levels.checked_sub(1)) {
-        (Value::Array(_) | Value::Object(_), None) => true,
-        (Value::Array(items), Some(rest)) => items.iter().any(|item| is_deeper(item, rest)),
-        (Value::Object(fields), Some(rest)) => fields.values().any(|field| is_deeper(field, rest)),
-        _ => false,
-    }
 }
 
 /// The arguments of `$switch` are its cases and what they give, in turn, and the default.

@@ -5,13 +5,15 @@ use super::{
     Answer, Expr, Scope, Vars, arithmetic, array, bind, calendar, compare, convert, date, fold,
     object, parse, pattern, set, string,
 };
-use crate::engine::query::context::{At, Context, Fields};
-use crate::engine::value::{Object, Value};
+use crate::engine::budget::steps_of;
+use crate::engine::query::context::{At, Context, Fields, Held};
+use crate::engine::value::{LEVELS_MAX, Object, Value};
 use crate::error::{Error, Kind, Result};
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 
+/// What holds memory, for errors.
+pub(super) const WHAT: &str = "an expression";
 /// Items of an array that an expression builds.
 pub(super) const ITEMS_MAX: usize = 1_000_000;
 /// Bytes of a text that an expression builds.
@@ -251,40 +253,6 @@ pub(super) fn parse_named(
     names.iter().map(parse_field).collect()
 }
 
-/// Bytes that cost about as much as one step to make.
-const STEP_BYTES: usize = 64;
-
-/// Memory that is counted while something holds it.
-pub(super) struct Held<'c> {
-    ctx: &'c Context<'c>,
-    bytes: Cell<usize>,
-}
-
-impl<'c> Held<'c> {
-    pub(super) fn new(ctx: &'c Context<'c>) -> Held<'c> {
-        Held { ctx, bytes: Cell::new(0) }
-    }
-
-    pub(super) fn add(&self, bytes: usize) -> Result<()> {
-        self.ctx.charge(bytes, "an expression")?;
-        self.ctx.work((bytes / STEP_BYTES) as u64)?;
-        self.bytes.set(self.bytes.get() + bytes);
-        Ok(())
-    }
-
-    /// Gives back everything and counts `bytes` instead.
-    pub(super) fn replace(&self, bytes: usize) -> Result<()> {
-        self.ctx.release(self.bytes.take());
-        self.add(bytes)
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.ctx.release(self.bytes.get());
-    }
-}
-
 /// Items of an array, borrowed where they can be.
 pub(super) type List<'v> = Cow<'v, [Value]>;
 
@@ -299,7 +267,7 @@ pub(super) struct Args<'c, 'v> {
 
 impl<'c, 'v> Args<'c, 'v> {
     pub(super) fn new(call: &'v Call, vars: &'c Vars<'v>, ctx: &'c Context<'c>) -> Args<'c, 'v> {
-        Args { call, vars, ctx, held: Held::new(ctx) }
+        Args { call, vars, ctx, held: Held::new(ctx, WHAT) }
     }
 
     /// How many there can be.
@@ -324,7 +292,7 @@ impl<'c, 'v> Args<'c, 'v> {
         if let Some(Cow::Owned(built)) = &value {
             match built {
                 Value::Array(_) | Value::Object(_) | Value::String(_) | Value::Binary(..) => {
-                    self.hold(built.bytes())?;
+                    self.hold(built.bytes_within(LEVELS_MAX).ok_or_else(|| self.too_deep())?)?;
                 }
                 _ => {}
             }
@@ -335,6 +303,43 @@ impl<'c, 'v> Args<'c, 'v> {
     /// An argument that is not null.
     pub(super) fn present(&self, index: usize) -> Answer<'v> {
         Ok(self.get(index)?.filter(|value| !matches!(**value, Value::Null)))
+    }
+
+    /// The error for a value that nobody could write down.
+    pub(super) fn too_deep(&self) -> Error {
+        self.error(format_args!("would nest more than {LEVELS_MAX} levels deep"))
+    }
+
+    /// A copy of items, counted before it is made.
+    pub(super) fn copy(&self, items: &[Value]) -> Result<Vec<Value>> {
+        self.ctx.work(items.len() as u64)?;
+        self.hold(items.iter().map(Value::bytes).sum())?;
+        Ok(items.to_vec())
+    }
+
+    /// Items that the operator may change.
+    pub(super) fn own(&self, items: List<'v>) -> Result<Vec<Value>> {
+        match items {
+            Cow::Owned(items) => Ok(items),
+            Cow::Borrowed(items) => self.copy(items),
+        }
+    }
+
+    /// Counts the work of looking through all of some items, and of noting them in a table.
+    pub(super) fn look_through(&self, items: &[Value]) -> Result<()> {
+        self.ctx.work(items.len() as u64)?;
+        self.ctx.work(steps_of(items.iter().map(Value::bytes).sum()))?;
+        self.hold(items.len() * 3 * size_of::<usize>())
+    }
+
+    /// The index of the first item that equals a value.
+    pub(super) fn position(&self, items: &[Value], value: &Value) -> Result<Option<usize>> {
+        for (index, item) in items.iter().enumerate() {
+            if self.ctx.compare(item, value)?.is_eq() {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
     }
 
     /// Counts memory until the call has ended.

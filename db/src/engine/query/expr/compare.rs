@@ -2,7 +2,6 @@
 
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, operator, owned};
 use super::{Answer, truthy};
-use crate::engine::value::compare;
 use crate::error::Result;
 use std::cmp::Ordering;
 
@@ -26,7 +25,7 @@ pub(super) const OPERATORS: &[Operator] = &[
 /// The order of two arguments; what is missing comes before everything, null included.
 fn order(args: &Args<'_, '_>) -> Result<Ordering> {
     Ok(match (args.get(0)?, args.get(1)?) {
-        (Some(a), Some(b)) => compare(&a, &b),
+        (Some(a), Some(b)) => args.ctx.compare(&a, &b)?,
         (a, b) => a.is_some().cmp(&b.is_some()),
     })
 }

@@ -161,6 +161,8 @@ fn to_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         (false, false) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%LZ")),
     };
     let Some(format) = format else { return null() };
+    // The two bytes of %B become September.
+    args.hold(5 * format.len())?;
     owned(formatted(args, &zoned(args, ms, &zone)?, &format)?)
 }
 

@@ -205,7 +205,131 @@ fn small_expressions_cannot_build_large_values() {
 #[test]
 fn values_that_grow_by_one_level_each_round_do_not_overflow_the_stack() {
     let json = r#"{"$reduce":{"input":{"$range":[0,100000]},"initialValue":0,"in":["$$value"]}}"#;
-    assert!(shown(eval(json)).contains("$reduce would nest more than 100 levels"));
+    assert!(shown(eval(json)).contains("$reduce would nest more than 120 levels"));
+}
+
+/// Each level of a variable may be wrapped a few dozen times more, far deeper than the expression.
+#[test]
+fn variables_that_nest_into_each_other_do_not_overflow_the_stack() {
+    let wrapped = format!("{}\"$$x\"{}", "[".repeat(50), "]".repeat(50));
+    let deep = (0..20).fold(r#""$$x""#.to_owned(), |inner, _| {
+        format!(r#"{{"$let":{{"vars":{{"x":{wrapped}}},"in":{inner}}}}}"#)
+    });
+    let json = format!(r#"{{"$let":{{"vars":{{"x":1}},"in":{deep}}}}}"#);
+    assert!(shown(eval(&json)).contains("$let would nest more than 120 levels"));
+}
+
+/// The document of the symptom: an array and a text, both as large as a few memories.
+fn large() -> Value {
+    let items: Vec<Value> = (0..20_000).map(|item| Value::Int(item % 1000)).collect();
+    let text = "abcdefgh".repeat(100_000);
+    Value::Object(Object::from_iter([
+        ("a".to_owned(), Value::Array(items)),
+        ("t".to_owned(), Value::String(text)),
+    ]))
+}
+
+/// What was borrowed from a document was copied before anybody counted it.
+#[test]
+fn copies_of_parts_of_a_document_are_counted_before_they_are_made() {
+    let document = large();
+    for json in [
+        r#"{"$reverseArray":"$a"}"#,
+        r#"{"$sortArray":{"input":"$a","sortBy":1}}"#,
+        r#"{"$slice":["$a",15000]}"#,
+        r#"{"$concatArrays":["$a",[1]]}"#,
+        r#"{"$map":{"input":"$a","in":"$$this"}}"#,
+        r#"{"$zip":{"inputs":["$a","$a"]}}"#,
+        r#"{"$firstN":{"n":15000,"input":"$a"}}"#,
+        r#"{"$maxN":{"n":15000,"input":"$a"}}"#,
+        r#"{"$setUnion":["$a",[1]]}"#,
+        r#"{"$mergeObjects":["$$ROOT"]}"#,
+        r#"{"$setField":{"field":"x","input":"$$ROOT","value":1}}"#,
+        r#"{"$let":{"vars":{},"in":"$a"}}"#,
+        r#"{"$toUpper":"$t"}"#,
+        r#"{"$substrCP":["$t",1,700000]}"#,
+        r#"{"$split":["$t","a"]}"#,
+        r#"{"$trim":{"input":"$t","chars":"x"}}"#,
+        r#"{"$toString":"$t"}"#,
+        r#"{"$replaceAll":{"input":"$t","find":"a","replacement":"b"}}"#,
+        r#"{"$regexFindAll":{"input":"$t","regex":"[a-h]"}}"#,
+        r#"{"a":"$t","b":"$t"}"#,
+    ] {
+        let interrupt = || Ok(());
+        let ctx = Context::new(0, 300_000, &interrupt);
+        let error = parsed(json).unwrap().eval(&Vars::root(&document), &ctx).expect_err(json);
+        assert_eq!(error.kind, Kind::QueryTooLarge, "{json}");
+        assert_eq!(ctx.memory_used(), 0, "{json}");
+    }
+}
+
+/// Loops inside operators were one step, or none.
+#[test]
+fn long_operators_count_their_work_and_end_by_the_interrupt() {
+    let document = large();
+    for (json, least) in [
+        (r#"{"$in":[-1,"$a"]}"#, 20_000),
+        (r#"{"$indexOfArray":["$a",-1]}"#, 20_000),
+        (r#"{"$sum":"$a"}"#, 20_000),
+        (r#"{"$max":"$a"}"#, 20_000),
+        (r#"{"$eq":["$a",{"$reverseArray":"$a"}]}"#, 20_000),
+        (r#"{"$eq":["$$ROOT","$$ROOT"]}"#, 30_000),
+        (r#"{"$sortArray":{"input":"$a","sortBy":{"x":1}}}"#, 200_000),
+        (r#"{"$setIsSubset":["$a","$a"]}"#, 40_000),
+        (r#"{"$allElementsTrue":"$a"}"#, 20_000),
+        (r#""$a.x""#, 20_000),
+        (r#"{"$strLenCP":"$t"}"#, 20_000),
+        (r#"{"$indexOfCP":["$t","x"]}"#, 20_000),
+        (r#"{"$regexMatch":{"input":"$t","regex":"x"}}"#, 20_000),
+        (r#"{"$regexMatch":{"input":"$t","regex":"[a-h]*a[a-h]{99}x"}}"#, 1_000_000),
+        (r#"{"$trim":{"input":"$t","chars":"abcdefgh"}}"#, 800_000),
+    ] {
+        let expr = parsed(json).unwrap();
+        let interrupt = || Ok(());
+        let ctx = Context::new(0, 1 << 30, &interrupt);
+        expr.eval(&Vars::root(&document), &ctx).unwrap_or_else(|error| panic!("{json}: {error}"));
+        assert!(ctx.steps() >= least, "{json}: {}", ctx.steps());
+        let interrupt = || Err(Error::new(Kind::TimeLimit, "time is up"));
+        let ctx = Context::new(0, 1 << 30, &interrupt);
+        let error = expr.eval(&Vars::root(&document), &ctx).expect_err(json);
+        assert_eq!(error.kind, Kind::TimeLimit, "{json}");
+    }
+}
+
+/// Each match looked through the rest of the text: quadratic, as the library documents.
+#[test]
+fn matches_that_look_far_ahead_are_counted_each() {
+    let text = Value::String("A".repeat(10_000));
+    let json = r#"{"$regexFindAll":{"input":"$$ROOT","regex":".*[^A-Z]|[A-Z]"}}"#;
+    let interrupt = || Ok(());
+    let ctx = Context::new(0, 1 << 30, &interrupt).steps_max(1_000_000);
+    let error = parsed(json).unwrap().eval(&Vars::root(&text), &ctx).unwrap_err();
+    assert_eq!(error.kind, Kind::QueryTooLarge);
+}
+
+/// This never ended: exponents doubled with each squaring.
+#[test]
+fn powers_of_a_zero_with_an_exponent_end() {
+    let document = value(r#"{"n":{"$numberDecimal":"3E-6000"}}"#);
+    let json = r#"{"$pow":[{"$subtract":["$n","$n"]},1000000]}"#;
+    let interrupt = || Ok(());
+    let ctx = Context::new(0, 1 << 20, &interrupt);
+    let found = parsed(json).unwrap().eval(&Vars::root(&document), &ctx);
+    assert_eq!(shown(found), r#"{"$numberDecimal":"0E-6176"}"#);
+}
+
+/// The functions of the system differ in their last digits; these are those of `libm`.
+#[test]
+fn functions_give_the_same_digits_on_every_machine() {
+    for (json, bits) in [
+        (r#"{"$exp":0.7}"#, libm::exp(0.7)),
+        (r#"{"$ln":0.7}"#, libm::log(0.7)),
+        (r#"{"$log10":0.7}"#, libm::log10(0.7)),
+        (r#"{"$pow":[0.7,0.3]}"#, libm::pow(0.7, 0.3)),
+    ] {
+        let Ok(Some(Value::Double(found))) = eval(json) else { panic!("{json} gives no double") };
+        assert_eq!(found.to_bits(), bits.to_bits(), "{json}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::call::{ANY, Args, List, Operator, Shape, null, operator, owned};
+use crate::engine::budget::steps_of;
 use crate::engine::value::{Value, compare, number};
 use crate::error::Result;
 use std::borrow::Cow;
@@ -21,27 +22,30 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$maxN", N, |args| extremes(args, |a, b| compare(b, a))),
     operator("$firstN", N, |args| {
         let (items, n) = counted(args)?;
-        owned(Value::Array(items.iter().take(n).cloned().collect()))
+        owned(Value::Array(args.copy(items.get(..n).unwrap_or(&items))?))
     }),
     operator("$lastN", N, |args| {
         let (items, n) = counted(args)?;
-        owned(Value::Array(items.iter().skip(items.len().saturating_sub(n)).cloned().collect()))
+        let start = items.len().saturating_sub(n);
+        owned(Value::Array(args.copy(items.get(start..).unwrap_or_default())?))
     }),
 ];
 
 const N: Shape = Shape::Named(&["n", "input"], 2);
 
 /// Calls `visit` with what is to be folded, without nulls.
-fn each(args: &Args<'_, '_>, mut visit: impl FnMut(&Value)) -> Result<()> {
-    let mut present = |value: &Value| {
-        if !matches!(value, Value::Null) {
-            visit(value);
-        }
+fn each(args: &Args<'_, '_>, mut visit: impl FnMut(&Value) -> Result<()>) -> Result<()> {
+    let mut present = |value: &Value| match value {
+        Value::Null => Ok(()),
+        value => visit(value),
     };
     for index in 0..args.len() {
         match args.get(index)?.as_deref() {
-            Some(Value::Array(items)) if args.len() == 1 => items.iter().for_each(&mut present),
-            Some(value) => present(value),
+            Some(Value::Array(items)) if args.len() == 1 => {
+                args.ctx.work(items.len() as u64)?;
+                items.iter().try_for_each(&mut present)?;
+            }
+            Some(value) => present(value)?,
             None => {}
         }
     }
@@ -56,6 +60,7 @@ fn total(args: &Args<'_, '_>) -> Result<(Value, i64)> {
             sum = number::add(&sum, value);
             count += 1;
         }
+        Ok(())
     })?;
     Ok((sum, count))
 }
@@ -63,9 +68,15 @@ fn total(args: &Args<'_, '_>) -> Result<(Value, i64)> {
 fn extreme<'v>(args: &Args<'_, 'v>, wanted: Ordering) -> Answer<'v> {
     let mut best: Option<Value> = None;
     each(args, |value| {
-        if best.as_ref().is_none_or(|best| compare(value, best) == wanted) {
+        let better = match &best {
+            Some(best) => args.ctx.compare(value, best)? == wanted,
+            None => true,
+        };
+        if better {
+            args.ctx.work(steps_of(value.bytes()))?;
             best = Some(value.clone());
         }
+        Ok(())
     })?;
     owned(best.unwrap_or_default())
 }
@@ -82,6 +93,7 @@ fn deviation<'v>(args: &Args<'_, 'v>, less: u32) -> Answer<'v> {
             mean += difference / count;
             squares += difference * (number - mean);
         }
+        Ok(())
     })?;
     let divisor = count - f64::from(less);
     if divisor > 0.0 { owned((squares / divisor).sqrt()) } else { null() }
@@ -97,9 +109,10 @@ fn counted<'v>(args: &Args<'_, 'v>) -> Result<(List<'v>, usize)> {
 
 fn extremes<'v>(args: &Args<'_, 'v>, order: fn(&Value, &Value) -> Ordering) -> Answer<'v> {
     let (items, n) = counted(args)?;
-    let mut items: Vec<Value> =
-        items.iter().filter(|item| !matches!(item, Value::Null)).cloned().collect();
-    items.sort_by(order);
+    args.ctx.sorting(items.len(), items.iter().map(Value::bytes).sum())?;
+    let mut items: Vec<&Value> = items.iter().filter(|item| !matches!(item, Value::Null)).collect();
+    items.sort_by(|a, b| order(a, b));
     items.truncate(n);
-    owned(Value::Array(items))
+    args.hold(items.iter().map(|item| item.bytes()).sum())?;
+    owned(Value::Array(items.into_iter().cloned().collect()))
 }

@@ -22,14 +22,14 @@ mod zone;
 
 pub use vars::Vars;
 
-use super::context::{At, Context, Fields};
+use super::context::{At, Context, Fields, Held};
 use super::path::{Path, PathStep};
 use crate::engine::value::{Object, Value, number};
 use crate::error::Result;
-use call::{Args, Call, Held};
+use call::{Args, Call, WHAT};
 use std::borrow::Cow;
 
-/// Nesting of an expression, and of what `$reduce` may build.
+/// Nesting of an expression.
 const DEPTH_MAX: usize = 100;
 
 /// What the evaluation of an expression gives; `None` is missing.
@@ -112,17 +112,21 @@ impl Expr {
     pub fn eval_ref<'v>(&'v self, vars: &Vars<'v>, ctx: &Context<'_>) -> Answer<'v> {
         match &self.0 {
             Node::Literal(value) => Ok(Some(Cow::Borrowed(value))),
-            Node::Field(path) => Ok(follow(vars.document(), path.steps())),
+            Node::Field(path) => follow(vars.document(), path.steps(), ctx),
             Node::Root => Ok(Some(Cow::Borrowed(vars.document()))),
             Node::Now => Ok(Some(Cow::Owned(Value::Date(ctx.now_ms)))),
             Node::Remove => Ok(None),
-            Node::Variable(name, path) => Ok(vars.get(name).and_then(|value| match path {
-                Some(path) => follow(value, path.steps()),
-                None => Some(Cow::Borrowed(value)),
-            })),
-            Node::Call(call) => call.operator.run(&Args::new(call, vars, ctx)),
+            Node::Variable(name, path) => match (vars.get(name), path) {
+                (Some(value), Some(path)) => follow(value, path.steps(), ctx),
+                (value, _) => Ok(value.map(Cow::Borrowed)),
+            },
+            Node::Call(call) => {
+                ctx.step()?;
+                call.operator.run(&Args::new(call, vars, ctx))
+            }
             Node::Array(items) => {
-                let held = Held::new(ctx);
+                ctx.work(items.len() as u64)?;
+                let held = Held::new(ctx, WHAT);
                 let mut array = Vec::with_capacity(items.len());
                 for item in items {
                     let value = item.eval_ref(vars, ctx)?.unwrap_or_default();
@@ -132,16 +136,30 @@ impl Expr {
                 Ok(Some(Cow::Owned(Value::Array(array))))
             }
             Node::Object(fields) => {
-                let held = Held::new(ctx);
+                ctx.work(fields.len() as u64)?;
+                let held = Held::new(ctx, WHAT);
                 let mut object = Object::with_capacity(fields.len());
                 for (name, field) in fields {
                     if let Some(value) = field.eval_ref(vars, ctx)? {
-                        held.add(value.bytes())?;
+                        held.add(48 + name.len() + value.bytes())?;
                         object.insert(name.clone(), value.into_owned());
                     }
                 }
                 Ok(Some(Cow::Owned(Value::Object(object))))
             }
+        }
+    }
+
+    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    pub fn parse_steps(&self) -> u64 {
+        match &self.0 {
+            Node::Array(items) => items.iter().map(Expr::parse_steps).sum(),
+            Node::Object(named) => named.iter().map(|(_, field)| field.parse_steps()).sum(),
+            Node::Call(call) => {
+                let args = call.args.iter().flatten().map(Expr::parse_steps).sum::<u64>();
+                args + call.pattern.compile_steps()
+            }
+            _ => 0,
         }
     }
 
@@ -199,9 +217,8 @@ impl Expr {
 /// Whether MongoDB takes it for true: everything but false, zero, null and what is missing.
 pub fn truthy(value: Option<&Value>) -> bool {
     match value {
-        None | Some(Value::Null | Value::Bool(false) | Value::Int(0)) => false,
-        Some(number @ (Value::Double(_) | Value::Decimal(_))) => number::nearest(number) != 0.0,
-        Some(_) => true,
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(value) => !number::is_zero(value),
     }
 }
 
@@ -244,9 +261,9 @@ fn parse(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Expr> {
             let items = items.iter().enumerate();
             let items = items.map(|(index, item)| parse(item, at.index(index), scope));
             let items = items.collect::<Result<Vec<_>>>()?;
-            match items.iter().map(|item| item.as_literal().cloned()).collect() {
-                Some(literals) => Node::Literal(Value::Array(literals)),
-                None => Node::Array(items),
+            match items.iter().all(|item| item.as_literal().is_some()) {
+                true => Node::Literal(Value::Array(items.into_iter().map(literal).collect())),
+                false => Node::Array(items),
             }
         }
         Value::Object(fields) => match fields.first() {
@@ -292,30 +309,48 @@ fn parse_object(fields: &Object, at: At<'_>, scope: &Scope<'_>) -> Result<Node> 
         }
         parsed.push((name.clone(), parse(value, at.key(name), scope)?));
     }
-    let literals = parsed
-        .iter()
-        .map(|(name, field)| field.as_literal().map(|value| (name.clone(), value.clone())));
-    Ok(match literals.collect() {
-        Some(literals) => Node::Literal(Value::Object(literals)),
-        None => Node::Object(parsed),
+    Ok(match parsed.iter().all(|(_, field)| field.as_literal().is_some()) {
+        true => {
+            let literals = parsed.into_iter().map(|(name, field)| (name, literal(field)));
+            Node::Literal(Value::Object(literals.collect()))
+        }
+        false => Node::Object(parsed),
     })
 }
 
+/// The value of an expression that is one.
+fn literal(expr: Expr) -> Value {
+    match expr.0 {
+        Node::Literal(value) => value,
+        _ => Value::Null,
+    }
+}
+
 /// The value at a path: through an array, the array of what its objects have there.
-fn follow<'v>(mut value: &'v Value, mut steps: &[PathStep]) -> Option<Cow<'v, Value>> {
+fn follow<'v>(mut value: &'v Value, mut steps: &[PathStep], ctx: &Context<'_>) -> Answer<'v> {
     while let Some((step, rest)) = steps.split_first() {
         match value {
-            Value::Object(fields) => value = fields.get(&step.name)?,
+            Value::Object(fields) => match fields.get(&step.name) {
+                Some(inner) => value = inner,
+                None => return Ok(None),
+            },
             Value::Array(items) => {
-                let objects = items.iter().filter(|item| matches!(item, Value::Object(_)));
-                let found = objects.filter_map(|item| follow(item, steps).map(Cow::into_owned));
-                return Some(Cow::Owned(Value::Array(found.collect())));
+                ctx.work(items.len() as u64)?;
+                let held = Held::new(ctx, WHAT);
+                let mut found = Vec::new();
+                for item in items.iter().filter(|item| matches!(item, Value::Object(_))) {
+                    if let Some(inner) = follow(item, steps, ctx)? {
+                        held.add(inner.bytes())?;
+                        found.push(inner.into_owned());
+                    }
+                }
+                return Ok(Some(Cow::Owned(Value::Array(found))));
             }
-            _ => return None,
+            _ => return Ok(None),
         }
         steps = rest;
     }
-    Some(Cow::Borrowed(value))
+    Ok(Some(Cow::Borrowed(value)))
 }
 
 #[cfg(test)]

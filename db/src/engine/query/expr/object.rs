@@ -21,10 +21,14 @@ fn merge<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     for index in 0..args.len() {
         match args.present(index)? {
             None => {}
-            Some(Cow::Owned(Value::Object(fields))) => merged.extend(fields),
+            Some(Cow::Owned(Value::Object(fields))) => {
+                args.ctx.work(fields.len() as u64)?;
+                merged.extend(fields);
+            }
             Some(Cow::Borrowed(Value::Object(fields))) => {
                 for (name, value) in fields {
-                    args.hold(name.len() + value.bytes())?;
+                    args.ctx.step()?;
+                    args.hold(48 + name.len() + value.bytes())?;
                     merged.insert(name.clone(), value.clone());
                 }
             }
@@ -56,10 +60,18 @@ fn get_field<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 fn change<'v>(args: &Args<'_, 'v>, value: Option<Cow<'v, Value>>) -> Answer<'v> {
     let name = name(args)?;
     let Some(input) = args.present(1)? else { return null() };
+    if let Cow::Borrowed(input) = &input {
+        args.hold(input.bytes())?;
+    }
     let mut fields = match input.into_owned() {
         Value::Object(fields) => fields,
         other => return Err(args.wrong("an object as input", &other)),
     };
+    // What stands behind a field that is removed moves.
+    args.ctx.work(fields.len() as u64)?;
+    if let Some(Cow::Borrowed(value)) = &value {
+        args.hold(value.bytes())?;
+    }
     match value {
         Some(value) => fields.insert(name.into_owned(), value.into_owned()),
         None => fields.shift_remove(&*name),

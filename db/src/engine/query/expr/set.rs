@@ -13,14 +13,20 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$setEquals", Shape::List(2, usize::MAX), equals),
     operator("$setIsSubset", TWO, |args| {
         let (part, whole) = (args.list(0)?, args.list(1)?);
+        args.look_through(&part)?;
+        args.look_through(&whole)?;
         let whole: HashSet<&Value> = whole.iter().collect();
         owned(part.iter().all(|item| whole.contains(item)))
     }),
     operator("$anyElementTrue", ONE, |args| {
-        owned(args.list(0)?.iter().any(|item| truthy(Some(item))))
+        let items = args.list(0)?;
+        args.ctx.work(items.len() as u64)?;
+        owned(items.iter().any(|item| truthy(Some(item))))
     }),
     operator("$allElementsTrue", ONE, |args| {
-        owned(args.list(0)?.iter().all(|item| truthy(Some(item))))
+        let items = args.list(0)?;
+        args.ctx.work(items.len() as u64)?;
+        owned(items.iter().all(|item| truthy(Some(item))))
     }),
 ];
 
@@ -28,6 +34,7 @@ fn union<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let mut lists = Vec::with_capacity(args.len());
     for index in 0..args.len() {
         let Some(list) = args.array(index)? else { return null() };
+        args.look_through(&list)?;
         lists.push(list);
     }
     let mut seen = HashSet::new();
@@ -45,25 +52,38 @@ fn intersection<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(first) = (if args.len() == 0 { None } else { args.array(0)? }) else {
         return if args.len() == 0 { owned(Value::Array(Vec::new())) } else { null() };
     };
+    args.look_through(&first)?;
     let mut seen = HashSet::new();
     let mut items: Vec<&Value> = first.iter().filter(|item| seen.insert(*item)).collect();
     for index in 1..args.len() {
         let Some(list) = args.array(index)? else { return null() };
+        args.look_through(&list)?;
+        // Those that are still there are looked for again in each list.
+        args.ctx.work(items.len() as u64)?;
         let others: HashSet<&Value> = list.iter().collect();
         items.retain(|item| others.contains(item));
     }
-    owned(Value::Array(items.into_iter().cloned().collect()))
+    copied(args, &items)
+}
+
+/// A new array of items that stand in other ones.
+fn copied<'v>(args: &Args<'_, 'v>, items: &[&Value]) -> Answer<'v> {
+    args.hold(items.iter().map(|item| item.bytes()).sum())?;
+    owned(Value::Array(items.iter().copied().cloned().collect()))
 }
 
 fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let (Some(items), Some(without)) = (args.array(0)?, args.array(1)?) else { return null() };
+    args.look_through(&items)?;
+    args.look_through(&without)?;
     let mut seen: HashSet<&Value> = without.iter().collect();
-    let left = items.iter().filter(|item| seen.insert(item));
-    owned(Value::Array(left.cloned().collect()))
+    let left: Vec<&Value> = items.iter().filter(|item| seen.insert(item)).collect();
+    copied(args, &left)
 }
 
 fn equals<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let lists = (0..args.len()).map(|index| args.list(index)).collect::<Result<Vec<_>>>()?;
+    lists.iter().try_for_each(|list| args.look_through(list))?;
     let mut sets = lists.iter().map(|list| list.iter().collect::<HashSet<&Value>>());
     let first = sets.next();
     owned(sets.all(|set| Some(&set) == first.as_ref()))

@@ -4,23 +4,33 @@ use super::Answer;
 use super::array::bounds;
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
 use super::convert::iso_text;
+use crate::engine::budget::steps_of;
 use crate::engine::value::{Value, number};
 use crate::error::Result;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$concat", ANY, concat),
-    operator("$toUpper", ONE, |args| owned(coerced(args, 0)?.to_uppercase())),
-    operator("$toLower", ONE, |args| owned(coerced(args, 0)?.to_lowercase())),
+    operator("$toUpper", ONE, |args| owned(upper(args, 0)?)),
+    operator("$toLower", ONE, |args| {
+        let text = coerced(args, 0)?;
+        args.hold(CASE_GROWTH * text.len())?;
+        owned(text.to_lowercase())
+    }),
     operator("$strcasecmp", TWO, |args| {
-        let (a, b) = (coerced(args, 0)?.to_uppercase(), coerced(args, 1)?.to_uppercase());
+        let (a, b) = (upper(args, 0)?, upper(args, 1)?);
         owned(a.cmp(&b) as i64)
     }),
     operator("$substr", Shape::List(3, 3), substr_bytes),
     operator("$substrBytes", Shape::List(3, 3), substr_bytes),
     operator("$substrCP", Shape::List(3, 3), substr_points),
     operator("$strLenBytes", ONE, |args| owned(required(args, 0)?.len() as i64)),
-    operator("$strLenCP", ONE, |args| owned(required(args, 0)?.chars().count() as i64)),
+    operator("$strLenCP", ONE, |args| {
+        let text = required(args, 0)?;
+        args.ctx.work(steps_of(text.len()))?;
+        owned(text.chars().count() as i64)
+    }),
     operator("$split", TWO, split),
     operator("$trim", TRIM, |args| trim(args, true, true)),
     operator("$ltrim", TRIM, |args| trim(args, true, false)),
@@ -67,6 +77,15 @@ fn coerced<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
     })
 }
 
+/// Bytes of a text in the other case, for each of its own at most.
+const CASE_GROWTH: usize = 3;
+
+fn upper(args: &Args<'_, '_>, index: usize) -> Result<String> {
+    let text = coerced(args, index)?;
+    args.hold(CASE_GROWTH * text.len())?;
+    Ok(text.to_uppercase())
+}
+
 /// A text that must be one; null is an error.
 fn required<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
     args.text(index)?.ok_or_else(|| args.error("needs a text, not null or nothing"))
@@ -103,7 +122,10 @@ fn substr_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     // A negative length means all the rest.
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     match text.get(start..start.saturating_add(len).min(text.len())) {
-        Some(part) => owned(part),
+        Some(part) => {
+            args.hold(part.len())?;
+            owned(part)
+        }
         None => Err(args.error("would cut a character of several bytes; use $substrCP")),
     }
 }
@@ -114,7 +136,13 @@ fn substr_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let (Ok(start), Ok(len)) = (start, usize::try_from(position(args, 2)?)) else {
         return Err(args.error("needs a start and a length of 0 or more"));
     };
-    owned(text.chars().skip(start).take(len).collect::<String>())
+    args.ctx.work(steps_of(text.len()))?;
+    let offset =
+        |text: &str, count| text.char_indices().nth(count).map_or(text.len(), |(at, _)| at);
+    let rest = text.get(offset(&text, start)..).unwrap_or_default();
+    let part = rest.get(..offset(rest, len)).unwrap_or_default();
+    args.hold(part.len())?;
+    owned(part)
 }
 
 fn split<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
@@ -122,31 +150,39 @@ fn split<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     if separator.is_empty() {
         return Err(args.error("needs a separator that is not empty"));
     }
+    args.ctx.work(steps_of(text.len()))?;
     let mut parts = Vec::new();
     for part in text.split(&*separator) {
-        let part = Value::from(part);
-        args.item(&part, parts.len() + 1)?;
-        parts.push(part);
+        args.ctx.step()?;
+        args.check_len(parts.len() + 1)?;
+        args.hold(size_of::<Value>() + part.len())?;
+        parts.push(Value::from(part));
     }
     owned(Value::Array(parts))
 }
 
 fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> Answer<'v> {
     let Some(text) = args.text(0)? else { return null() };
-    let chars: Vec<char> = match args.given(1) {
-        false => BLANK.to_vec(),
+    let chars: BTreeSet<char> = match args.given(1) {
+        false => BLANK.iter().copied().collect(),
         true => match args.text(1)? {
-            Some(chars) => chars.chars().collect(),
+            Some(chars) => {
+                args.ctx.work(chars.len() as u64)?;
+                args.hold(chars.len() * 2 * size_of::<char>())?;
+                chars.chars().collect()
+            }
             None => return null(),
         },
     };
     let mut trimmed = &*text;
     if left {
-        trimmed = trimmed.trim_start_matches(chars.as_slice());
+        trimmed = trimmed.trim_start_matches(|char| chars.contains(&char));
     }
     if right {
-        trimmed = trimmed.trim_end_matches(chars.as_slice());
+        trimmed = trimmed.trim_end_matches(|char| chars.contains(&char));
     }
+    args.ctx.work((text.len() - trimmed.len()) as u64)?;
+    args.hold(trimmed.len())?;
     owned(trimmed)
 }
 
@@ -158,6 +194,7 @@ fn index_of<'v>(
 ) -> Answer<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let sought = required(args, 1)?;
+    args.ctx.work(steps_of(text.len() + sought.len()))?;
     let total = len(&text);
     if args.given(2) && args.int(2)?.is_some_and(|start| start > total as i64) {
         return owned(-1);
@@ -178,7 +215,9 @@ fn replace<'v>(args: &Args<'_, 'v>, times: usize) -> Answer<'v> {
     else {
         return null();
     };
+    args.ctx.work(steps_of(text.len()))?;
     let found = text.matches(&*find).take(times).count();
+    args.ctx.work(found as u64)?;
     let len = text.len() - found * find.len() + found.saturating_mul(replacement.len());
     args.check_text(len)?;
     args.hold(len)?;

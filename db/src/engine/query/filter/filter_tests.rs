@@ -553,9 +553,52 @@ fn the_matched_item() {
         (r#"{"h":2}"#, r#"{"g":[2]}"#, "g", None),
         (r#"{"g":2}"#, r#"{"g":2}"#, "g", None),
     ] {
-        let found = parse(filter)
-            .unwrap()
-            .matched_item(&value(document), &Path::parse(array, At::root("update")).unwrap());
-        assert_eq!(found, expected, "{filter} on {document}");
+        let array = Path::parse(array, At::root("update")).unwrap();
+        let (filter, document) = (parse(filter).unwrap(), value(document));
+        let found = with_context(|ctx| filter.matched_item(&document, &array, ctx)).unwrap();
+        assert_eq!(found, expected, "{filter:?} on {document:?}");
     }
+}
+
+/// The steps that a filter takes on a document.
+fn steps(filter: &str, document: &Value) -> u64 {
+    let filter = parse(filter).unwrap();
+    with_context(|ctx| {
+        filter.matches(document, ctx).unwrap();
+        ctx.steps()
+    })
+}
+
+/// Many tests of a large document took minutes that nobody counted and no time-out ended.
+#[test]
+fn every_look_at_a_value_is_a_step_of_work() {
+    let items: Vec<String> = (0..1000).map(|item| item.to_string()).collect();
+    let document = value(&format!(r#"{{"a":[{}],"t":"{}"}}"#, items.join(","), "ab".repeat(5000)));
+    assert!((1..10).contains(&steps(r#"{"a.0":0}"#, &document)));
+    for (filter, least) in [
+        (r#"{"a":-1}"#, 1000),
+        (r#"{"a":{"$gt":1000}}"#, 1000),
+        (r#"{"$nor":[{"a":-1},{"a":-2}]}"#, 2000),
+        (r#"{"a":{"$elemMatch":{"$lt":0}}}"#, 1000),
+        (r#"{"a.b":1}"#, 1000),
+        (r#"{"t":{"$regex":"c"}}"#, 300),
+        (r#"{"t":{"$regex":"[ab]*a[ab]{200}c"}}"#, 30_000),
+    ] {
+        assert!(steps(filter, &document) >= least, "{filter}: {}", steps(filter, &document));
+    }
+    let ctx = Context::new(0, 1 << 20, &|| Err(crate::error::Error::new(Kind::TimeLimit, "end")));
+    let error = parse(r#"{"a":-1}"#).unwrap().matches(&document, &ctx).unwrap_err();
+    assert_eq!(error.kind, Kind::TimeLimit);
+}
+
+/// A number in a path means an item of an array as well as a field of its items, so each doubled
+/// the ways through `[{"0":[{"0":[…]}]}]`.
+#[test]
+fn the_ways_of_a_path_through_nested_arrays_are_few() {
+    let nested = (0..30).fold("1".to_owned(), |inner, _| format!(r#"[{{"0":{inner}}}]"#));
+    let document = value(&format!(r#"{{"a":{nested}}}"#));
+    let path = |numbers: usize| format!(r#"{{"a{}":5}}"#, ".0".repeat(numbers));
+    assert!(steps(&path(8), &document) < 2000);
+    let error = parse(&path(9)).unwrap_err();
+    assert!(error.message.contains("more than 8 numbers"), "{error}");
 }

@@ -129,6 +129,17 @@ impl Filter {
         }
     }
 
+    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    pub fn parse_steps(&self) -> u64 {
+        match self {
+            Filter::And(filters) | Filter::Or(filters) | Filter::Nor(filters) => {
+                filters.iter().map(Filter::parse_steps).sum()
+            }
+            Filter::Field(_, test) => test.parse_steps(),
+            Filter::Expr(expr) => expr.parse_steps(),
+        }
+    }
+
     /// Adds the fields that it reads.
     pub fn fields(&self, fields: &mut Fields) {
         match self {
@@ -137,6 +148,20 @@ impl Filter {
             }
             Filter::Field(path, _) => fields.add(path.as_str()),
             Filter::Expr(expr) => expr.fields(fields),
+        }
+    }
+}
+
+impl Test {
+    fn parse_steps(&self) -> u64 {
+        match self {
+            Test::In(_, patterns) => patterns.iter().map(Pattern::compile_steps).sum(),
+            Test::Regex(pattern) => pattern.compile_steps(),
+            Test::All(tests) | Test::ElemMatchValue(tests) | Test::Not(tests) => {
+                tests.iter().map(Test::parse_steps).sum()
+            }
+            Test::ElemMatch(filter) => filter.parse_steps(),
+            _ => 0,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! From a query's JSON to a filter.
 
-use super::matches::truncated;
 use super::{Filter, Pattern, Test, TypeName};
 use crate::engine::query::context::At;
 use crate::engine::query::expr::Expr;
 use crate::engine::query::path::Path;
+use crate::engine::value::number::truncated;
 use crate::engine::value::{Object, Value};
 use crate::error::{Error, Result};
 use std::cell::Cell;

@@ -1,8 +1,8 @@
 //! Regular expressions of filters.
 
-use crate::engine::query::context::At;
+use crate::engine::query::context::{At, Context};
+use crate::engine::query::search::Searcher;
 use crate::error::Result;
-use regex::{Regex, RegexBuilder};
 
 /// Bytes that a compiled pattern may take.
 const SIZE_MAX: usize = 2 << 20;
@@ -12,7 +12,7 @@ const SIZE_MAX: usize = 2 << 20;
 pub struct Pattern {
     source: String,
     options: String,
-    regex: Regex,
+    searcher: Searcher,
 }
 
 impl Pattern {
@@ -28,16 +28,10 @@ impl Pattern {
             return Err(at.invalid(message));
         }
         let has = |option| options.contains(option);
-        let regex = RegexBuilder::new(source)
-            .case_insensitive(has('i'))
-            .multi_line(has('m'))
-            .dot_matches_new_line(has('s'))
-            .ignore_whitespace(has('x'))
-            .size_limit(SIZE_MAX)
-            .build()
-            .map_err(|error| refusal(&error, at))?;
+        let searcher = Searcher::new(source, options, SIZE_MAX);
+        let searcher = searcher.map_err(|error| refusal(&error, at))?;
         let options = "imsx".chars().filter(|option| has(*option)).collect();
-        Ok(Pattern { source: source.to_owned(), options, regex })
+        Ok(Pattern { source: source.to_owned(), options, searcher })
     }
 
     /// The pattern as it was written.
@@ -48,6 +42,11 @@ impl Pattern {
     /// Its options, in the order `imsx`.
     pub fn options(&self) -> &str {
         &self.options
+    }
+
+    /// The steps of work that compiling it was.
+    pub fn compile_steps(&self) -> u64 {
+        self.searcher.compile_steps()
     }
 
     /// What every text that it matches begins with; `None` when there is no such beginning, or
@@ -78,8 +77,11 @@ impl Pattern {
     }
 
     /// Whether it matches somewhere in the text.
-    pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+    ///
+    /// # Errors
+    /// Those of the work that it is.
+    pub fn is_match(&self, text: &str, ctx: &Context<'_>) -> Result<bool> {
+        self.searcher.is_match(text, ctx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The operators on arrays: `$push`, `$addToSet`, `$pull`, and array filters.
 
-use crate::engine::query::context::{At, Context};
+use crate::engine::budget::steps_of;
+use crate::engine::query::context::{At, Context, Held};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::sort::Sort;
 use crate::engine::value::{Object, Value};
@@ -41,6 +42,11 @@ impl ItemFilter {
             )));
         }
         Ok(ItemFilter { name: name.to_owned(), filter: Filter::parse(filter, at)? })
+    }
+
+    /// As `Update::parse_steps`.
+    pub(super) fn parse_steps(&self) -> u64 {
+        self.filter.parse_steps()
     }
 
     /// Whether the filter accepts an item; the item is lost when this fails.
@@ -94,11 +100,24 @@ pub(super) fn parse_add_to_set(value: &Value, at: At<'_>) -> Result<Vec<Value>> 
 }
 
 /// Adds those of the values that the array does not have yet; whether there were any.
-pub(super) fn add_to_set(items: &mut Vec<Value>, values: &[Value]) -> bool {
+///
+/// # Errors
+/// Those of the work and the memory that it takes.
+pub(super) fn add_to_set(
+    items: &mut Vec<Value>,
+    values: &[Value],
+    ctx: &Context<'_>,
+    held: &Held<'_>,
+) -> Result<bool> {
+    let new = values.iter().map(Value::bytes).sum::<usize>();
+    let count = items.len() + values.len();
+    ctx.sorting(count, items.iter().map(Value::bytes).sum::<usize>() + new)?;
+    held.add(new + count * 2 * size_of::<&Value>())?;
     let mut seen: BTreeSet<&Value> = items.iter().collect();
     let new: Vec<Value> = values.iter().filter(|value| seen.insert(value)).cloned().collect();
-    items.extend_from_slice(&new);
-    !new.is_empty()
+    let found = !new.is_empty();
+    items.extend(new);
+    Ok(found)
 }
 
 /// `$push`.
@@ -143,7 +162,20 @@ impl Push {
     }
 
     /// Adds the values, sorts, and cuts, in this order. The array may be the same afterwards.
-    pub(super) fn apply(&self, items: &mut Vec<Value>) {
+    ///
+    /// # Errors
+    /// Those of the work and the memory that it takes.
+    pub(super) fn apply(
+        &self,
+        items: &mut Vec<Value>,
+        ctx: &Context<'_>,
+        held: &Held<'_>,
+    ) -> Result<()> {
+        ctx.work(self.values.len() as u64)?;
+        held.add(self.values.iter().map(Value::bytes).sum())?;
+        if self.position.is_some() {
+            ctx.work(steps_of(items.len() * size_of::<Value>()))?;
+        }
         let from_end = |count: i64| items.len().saturating_sub(count.unsigned_abs() as usize);
         let position = match self.position {
             None => items.len(),
@@ -151,6 +183,13 @@ impl Push {
             Some(count) => items.len().min(count as usize),
         };
         items.splice(position..position, self.values.iter().cloned());
+        if let Some(order) = &self.sort {
+            let bytes = items.iter().map(Value::bytes).sum();
+            ctx.sorting(items.len(), bytes)?;
+            if matches!(order, Order::Fields(_)) {
+                held.add(bytes)?;
+            }
+        }
         match &self.sort {
             None => {}
             Some(Order::Items { descending: false }) => items.sort(),
@@ -170,6 +209,7 @@ impl Push {
             }
             Some(count) => items.truncate(count as usize),
         }
+        Ok(())
     }
 
     /// Whether it can change an array without adding to it.
@@ -210,6 +250,15 @@ impl Pull {
         Ok(Pull::Condition(ItemFilter { name: ITEM.to_owned(), filter }))
     }
 
+    /// As `Update::parse_steps`.
+    pub(super) fn parse_steps(&self) -> u64 {
+        match self {
+            Pull::Equal(_) => 0,
+            Pull::Objects(filter) => filter.parse_steps(),
+            Pull::Condition(filter) => filter.parse_steps(),
+        }
+    }
+
     /// Removes the items; whether there were any. Items are lost when this fails.
     pub(super) fn apply(&self, items: &mut Vec<Value>, ctx: &Context<'_>) -> Result<bool> {
         let count = items.len();
@@ -228,7 +277,7 @@ impl Pull {
     fn takes(&self, item: &mut Value, ctx: &Context<'_>) -> Result<bool> {
         ctx.step()?;
         match self {
-            Pull::Equal(value) => Ok(item == value),
+            Pull::Equal(value) => Ok(ctx.compare(item, value)?.is_eq()),
             Pull::Objects(filter) => Ok(item.as_object().is_some() && filter.matches(item, ctx)?),
             Pull::Condition(filter) => filter.matches(item, ctx),
         }

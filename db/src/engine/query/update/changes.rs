@@ -8,7 +8,7 @@ use super::ARRAY_FILTERS;
 use super::arrays::ItemFilter;
 use super::operators::{self, Change};
 use super::place::{self, Key, Target};
-use crate::engine::query::context::{At, Context, Fields};
+use crate::engine::query::context::{At, Context, Fields, Held};
 use crate::engine::query::filter::Filter;
 use crate::engine::value::{Object, Value};
 use crate::error::{Error, Kind, Result};
@@ -81,12 +81,13 @@ impl Changes {
         inserting: bool,
         ctx: &Context<'_>,
     ) -> Result<bool> {
+        let held = Held::new(ctx, "the update");
         let mut places = Vec::with_capacity(self.changes.len());
         let mut dynamic = false;
         for change in self.changes.iter().filter(|change| inserting || !change.only_inserts()) {
             if change.target.is_dynamic() {
                 dynamic = true;
-                let found = change.target.places(document, filter, &self.filters, ctx);
+                let found = change.target.places(document, filter, &self.filters, ctx, &held);
                 let found = found.map_err(|failure| change.cannot(failure))?;
                 places.extend(found.into_iter().map(|place| (change, place)));
             } else {
@@ -94,15 +95,23 @@ impl Changes {
             }
         }
         if dynamic {
+            ctx.sorting(places.len(), 0)?;
             places.sort_by(|(_, a), (_, b)| place::ranks(a).cmp(place::ranks(b)));
             refuse_meeting(&places)?;
         }
         let mut changed = false;
         for (change, place) in &places {
-            let made = change.apply(document, place, ctx);
+            ctx.step()?;
+            let made = change.apply(document, place, ctx, &held);
             changed |= made.map_err(|failure| change.cannot(failure))?;
         }
         Ok(changed)
+    }
+
+    /// As `Update::parse_steps`.
+    pub(super) fn parse_steps(&self) -> u64 {
+        let filters = self.filters.iter().map(ItemFilter::parse_steps).sum::<u64>();
+        filters + self.changes.iter().map(Change::parse_steps).sum::<u64>()
     }
 
     /// The outermost fields that may change.

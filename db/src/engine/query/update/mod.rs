@@ -95,6 +95,14 @@ impl Update {
         }
     }
 
+    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    pub fn parse_steps(&self) -> u64 {
+        match &self.form {
+            Form::Operators(changes) => changes.parse_steps(),
+            Form::Pipeline(pipeline) => pipeline.parse_steps(),
+        }
+    }
+
     /// The outermost fields that it may change.
     pub fn touches(&self) -> Fields {
         self.form.touches()
@@ -148,7 +156,10 @@ pub(super) fn id_changed(before: Option<&Value>) -> Error {
 /// `5.0`, are not: replacing one by the other is a change.
 pub(super) fn identical(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits(),
+        // Which bits stand for NaN differs from machine to machine.
+        (Value::Double(a), Value::Double(b)) => {
+            a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+        }
         (Value::Decimal(a), Value::Decimal(b)) => {
             a.as_bigint_and_exponent() == b.as_bigint_and_exponent()
         }

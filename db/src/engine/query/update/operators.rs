@@ -3,7 +3,8 @@
 use super::arrays::{self, ItemFilter, Pull, Push};
 use super::place::{self, Failure, Key, Target, not_an_array};
 use super::{identical, identical_lists};
-use crate::engine::query::context::{At, Context};
+use crate::engine::budget::steps_of;
+use crate::engine::query::context::{At, Context, Held};
 use crate::engine::value::{Value, number};
 use crate::error::{Error, Kind};
 use std::collections::BTreeSet;
@@ -163,6 +164,14 @@ impl Change {
         from.into_iter().chain([&self.target])
     }
 
+    /// As `Update::parse_steps`.
+    pub(super) fn parse_steps(&self) -> u64 {
+        match &self.action {
+            Action::Pull(pull) => pull.parse_steps(),
+            _ => 0,
+        }
+    }
+
     /// Whether it does nothing to documents that exist.
     pub(super) fn only_inserts(&self) -> bool {
         matches!(self.action, Action::SetOnInsert(_))
@@ -185,10 +194,11 @@ impl Change {
         document: &mut Value,
         place: &[Key<'_>],
         ctx: &Context<'_>,
+        held: &Held<'_>,
     ) -> Result<bool, Failure> {
         match &self.action {
-            Action::Unset => Ok(place::unset(document, place)),
-            Action::Rename(from) => self.rename(&from.plain(), document, place),
+            Action::Unset => Ok(place::unset(document, place, ctx)?),
+            Action::Rename(from) => self.rename(&from.plain(), document, place, ctx, held),
             Action::Pull(_) | Action::PullAll(_) | Action::Pop { .. } => {
                 match place::find(document, place) {
                     None => Ok(false),
@@ -197,8 +207,8 @@ impl Change {
                 }
             }
             action => {
-                let (value, created) = place::ensure(document, place)?;
-                Ok(action.calculate(value, created, ctx)?)
+                let (value, created) = place::ensure(document, place, Some(held))?;
+                action.calculate(value, created, ctx, held)
             }
         }
     }
@@ -208,6 +218,8 @@ impl Change {
         from: &[Key<'_>],
         document: &mut Value,
         to: &[Key<'_>],
+        ctx: &Context<'_>,
+        held: &Held<'_>,
     ) -> Result<bool, Failure> {
         if place::find(document, from).is_none() {
             return Ok(false);
@@ -216,8 +228,8 @@ impl Change {
             return Err("fields inside arrays cannot be renamed".to_owned().into());
         }
         let value = place::find(document, from).map(std::mem::take).unwrap_or_default();
-        place::unset(document, from);
-        *place::ensure(document, to)?.0 = value;
+        place::unset(document, from, ctx)?;
+        *place::ensure(document, to, Some(held))?.0 = value;
         Ok(true)
     }
 
@@ -226,8 +238,16 @@ impl Change {
         let count = items.len();
         match &self.action {
             Action::Pull(pull) => return Ok(pull.apply(items, ctx)?),
-            Action::PullAll(values) => items.retain(|item| !values.contains(item)),
-            Action::Pop { first: true } if count > 0 => drop(items.remove(0)),
+            Action::PullAll(values) => {
+                // As much as sorting the values with them.
+                let bytes = items.iter().map(Value::bytes).sum();
+                ctx.sorting(count + values.len(), bytes)?;
+                items.retain(|item| !values.contains(item));
+            }
+            Action::Pop { first: true } if count > 0 => {
+                ctx.work(steps_of(count * size_of::<Value>()))?;
+                drop(items.remove(0));
+            }
             _ => drop(items.pop()),
         }
         Ok(items.len() < count)
@@ -237,25 +257,44 @@ impl Change {
 impl Action {
     /// Changes a value, which is null when it was just `created`; whether it is different
     /// afterwards, as one that was created always is.
-    fn calculate(&self, value: &mut Value, created: bool, ctx: &Context) -> Result<bool, String> {
+    fn calculate(
+        &self,
+        value: &mut Value,
+        created: bool,
+        ctx: &Context<'_>,
+        held: &Held<'_>,
+    ) -> Result<bool, Failure> {
+        // One value may go to many places.
+        let copy = |new: &Value| -> Result<Value> {
+            held.add(new.bytes())?;
+            Ok(new.clone())
+        };
         let new = match self {
             Action::Push(push) => {
                 return append(value, created, |items| {
-                    let before = (!created && push.rearranges()).then(|| items.clone());
-                    push.apply(items);
-                    match before {
+                    let before = match !created && push.rearranges() {
+                        true => {
+                            held.add(items.iter().map(Value::bytes).sum())?;
+                            Some(items.clone())
+                        }
+                        false => None,
+                    };
+                    push.apply(items, ctx, held)?;
+                    Ok(match before {
                         Some(before) => !identical_lists(&before, items),
                         None => !push.is_empty(),
-                    }
+                    })
                 });
             }
             Action::AddToSet(values) => {
-                return append(value, created, |items| arrays::add_to_set(items, values));
+                return append(value, created, |items| {
+                    arrays::add_to_set(items, values, ctx, held)
+                });
             }
-            Action::Set(new) | Action::SetOnInsert(new) => new.clone(),
-            Action::Min(new) if !created && *value <= *new => return Ok(false),
-            Action::Max(new) if !created && *value >= *new => return Ok(false),
-            Action::Min(new) | Action::Max(new) => new.clone(),
+            Action::Set(new) | Action::SetOnInsert(new) => copy(new)?,
+            Action::Min(new) if !created && ctx.compare(value, new)?.is_le() => return Ok(false),
+            Action::Max(new) if !created && ctx.compare(value, new)?.is_ge() => return Ok(false),
+            Action::Min(new) | Action::Max(new) => copy(new)?,
             Action::Now => Value::Date(ctx.now_ms),
             Action::Add(by) if created => by.clone(),
             Action::Multiply(by) if created => zero_like(by),
@@ -265,7 +304,7 @@ impl Action {
                 let start = match value {
                     Value::Int(number) => *number,
                     _ if created => 0,
-                    _ => return Err(not_of(value, "a whole number")),
+                    _ => return Err(not_of(value, "a whole number").into()),
                 };
                 let step = |number, (bit, by): &(Bit, i64)| match bit {
                     Bit::And => number & by,
@@ -290,14 +329,14 @@ fn not_of(value: &Value, wanted: &str) -> String {
 fn append(
     value: &mut Value,
     created: bool,
-    add: impl FnOnce(&mut Vec<Value>) -> bool,
-) -> Result<bool, String> {
+    add: impl FnOnce(&mut Vec<Value>) -> Result<bool>,
+) -> Result<bool, Failure> {
     if created {
         *value = Value::Array(Vec::new());
     }
     match value {
-        Value::Array(items) => Ok(add(items) | created),
-        other => Err(not_an_array(other)),
+        Value::Array(items) => Ok(add(items)? | created),
+        other => Err(not_an_array(other).into()),
     }
 }
 
@@ -320,7 +359,7 @@ fn whole(a: &Value, b: &Value, calculate: fn(&Value, &Value) -> Value) -> Result
 fn zero_like(value: &Value) -> Value {
     match value {
         Value::Double(_) => Value::Double(0.0),
-        Value::Decimal(_) => number::subtract(value, value),
+        Value::Decimal(_) => Value::Decimal(Box::default()),
         _ => Value::Int(0),
     }
 }

@@ -1,14 +1,11 @@
 //! Updates that compute the new document from the old one: a few stages of aggregation.
 
 use super::{ID, identical};
-use crate::engine::query::context::{At, Context, Fields};
+use crate::engine::query::context::{At, Context, Fields, Held};
 use crate::engine::query::expr::{Expr, Vars};
 use crate::engine::query::project::Projection;
-use crate::engine::value::{Object, Value};
+use crate::engine::value::{LEVELS_MAX, Object, Value, check_depth};
 use crate::error::{Error, Kind, Result};
-
-/// Levels of a document between two stages; each stage adds a bounded number.
-const DEPTH_MAX: usize = 100;
 
 const STAGES: &str = "$set, $addFields, $unset, $project, $replaceRoot, $replaceWith";
 
@@ -88,10 +85,7 @@ impl Pipeline {
         let (mut new, mut charged) = (None, 0);
         for stage in &self.stages {
             let next = stage.apply(new.as_ref().unwrap_or(document), ctx)?;
-            if deeper_than(DEPTH_MAX, &next) {
-                let message = format!("the update nests a document deeper than {DEPTH_MAX} levels");
-                return Err(Error::new(Kind::TooDeep, message).hint("flatten the document"));
-            }
+            check_depth(&next, LEVELS_MAX, "the document")?;
             // A stage such as {"$set": {"a": "$$ROOT"}} doubles the document.
             ctx.release(charged);
             charged = next.bytes();
@@ -110,6 +104,15 @@ impl Pipeline {
         Ok(changed)
     }
 
+    /// As `Update::parse_steps`.
+    pub(super) fn parse_steps(&self) -> u64 {
+        let of = |stage: &Stage| match stage {
+            Stage::Project(projection) => projection.parse_steps(),
+            Stage::Replace(root) => root.parse_steps(),
+        };
+        self.stages.iter().map(of).sum()
+    }
+
     /// The outermost fields that may change.
     pub(super) fn touches(&self) -> Fields {
         self.touches.clone()
@@ -120,25 +123,18 @@ impl Stage {
     fn apply(&self, document: &Value, ctx: &Context<'_>) -> Result<Value> {
         match self {
             Stage::Project(projection) => projection.apply(document, ctx),
-            Stage::Replace(root) => match root.eval(&Vars::root(document), ctx)? {
-                Some(root @ Value::Object(_)) => Ok(root),
+            Stage::Replace(root) => match root.eval_ref(&Vars::root(document), ctx)? {
+                Some(root) if root.as_object().is_some() => {
+                    Held::new(ctx, "the update").add(root.bytes())?;
+                    Ok(root.into_owned())
+                }
                 other => {
-                    let kind = other.as_ref().map_or("missing", Value::type_name);
+                    let kind = other.as_ref().map_or("missing", |other| other.type_name());
                     let message = format!("the new document must be an object, not {kind}");
                     Err(Error::new(Kind::NotApplicable, message)
                         .hint("use $mergeObjects or $ifNull to have an object always"))
                 }
             },
         }
-    }
-}
-
-/// Whether a value has more levels than so many; looks no deeper than that.
-fn deeper_than(levels: usize, value: &Value) -> bool {
-    let deeper = |value| levels == 0 || deeper_than(levels - 1, value);
-    match value {
-        Value::Object(fields) => fields.values().any(deeper),
-        Value::Array(items) => items.iter().any(deeper),
-        _ => false,
     }
 }

@@ -2,7 +2,7 @@
 //! the places in one document that they stand for.
 
 use super::arrays::ItemFilter;
-use crate::engine::query::context::{At, Context};
+use crate::engine::query::context::{At, Context, Held};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::path::{Path, PathStep};
 use crate::engine::value::{Object, Value};
@@ -135,13 +135,18 @@ impl Target {
         matched: Option<&Filter>,
         filters: &[ItemFilter],
         ctx: &Context<'_>,
+        held: &Held<'_>,
     ) -> Result<Vec<Vec<Key<'_>>>, Failure> {
         let array = self.steps.iter().find_map(|step| match step {
             Step::Matched(array) => Some(array),
             _ => None,
         });
-        let item = array.and_then(|array| matched?.matched_item(document, array));
-        let mut search = Search { item, filters, ctx, stack: Vec::new(), found: Vec::new() };
+        let item = match (array, matched) {
+            (Some(array), Some(matched)) => matched.matched_item(document, array, ctx)?,
+            _ => None,
+        };
+        let stack = Vec::new();
+        let mut search = Search { item, filters, ctx, held, stack, found: Vec::new() };
         search.follow(Some(document), &self.steps)?;
         Ok(search.found)
     }
@@ -198,6 +203,7 @@ struct Search<'t, 's> {
     item: Option<usize>,
     filters: &'s [ItemFilter],
     ctx: &'s Context<'s>,
+    held: &'s Held<'s>,
     stack: Vec<Key<'t>>,
     found: Vec<Vec<Key<'t>>>,
 }
@@ -207,6 +213,8 @@ impl<'t> Search<'t, '_> {
         let (step, rest) = match steps.split_first() {
             Some(split) if steps.iter().any(Step::is_dynamic) => split,
             _ => {
+                let keys = self.stack.len() + steps.len();
+                self.held.add(size_of::<Vec<Key<'_>>>() + keys * size_of::<Key<'_>>())?;
                 let rest = steps.iter().filter_map(Step::plain);
                 self.found.push(self.stack.iter().copied().chain(rest).collect());
                 return Ok(());
@@ -279,10 +287,17 @@ pub(super) fn find<'v>(root: &'v mut Value, place: &[Key<'_>]) -> Option<&'v mut
 }
 
 /// Removes a field; in an array, null takes the place of an item. Whether anything changed.
-pub(super) fn unset(root: &mut Value, place: &[Key<'_>]) -> bool {
-    let Some((last, parents)) = place.split_last() else { return false };
-    match (find(root, parents), *last) {
-        (Some(Value::Object(fields)), Key::Name(step)) => fields.shift_remove(&step.name).is_some(),
+///
+/// # Errors
+/// Those of the work that it is.
+pub(super) fn unset(root: &mut Value, place: &[Key<'_>], ctx: &Context<'_>) -> Result<bool> {
+    let Some((last, parents)) = place.split_last() else { return Ok(false) };
+    Ok(match (find(root, parents), *last) {
+        (Some(Value::Object(fields)), Key::Name(step)) => {
+            // All that stands behind the field moves.
+            ctx.work(fields.len() as u64 / 2)?;
+            fields.shift_remove(&step.name).is_some()
+        }
         (Some(items), key) => match child(items, key) {
             None | Some(Value::Null) => false,
             Some(item) => {
@@ -291,7 +306,7 @@ pub(super) fn unset(root: &mut Value, place: &[Key<'_>]) -> bool {
             }
         },
         (None, _) => false,
-    }
+    })
 }
 
 /// Whether the way to a place leads through an array.
@@ -307,11 +322,14 @@ pub(super) fn enters_array(root: &mut Value, place: &[Key<'_>]) -> bool {
 /// Objects are made on the way; arrays are filled with null up to the index.
 ///
 /// # Errors
-/// The reason when a value on the way cannot hold the next step.
+/// The reason when a value on the way cannot hold the next step, and those of `held`, to which
+/// everything is counted that is made.
 pub(super) fn ensure<'v>(
     root: &'v mut Value,
     place: &[Key<'_>],
-) -> Result<(&'v mut Value, bool), String> {
+    held: Option<&Held<'_>>,
+) -> Result<(&'v mut Value, bool), Failure> {
+    let hold = |bytes: usize| held.map_or(Ok(()), |held| held.add(bytes));
     let mut value = root;
     let mut created = false;
     for key in place {
@@ -322,6 +340,7 @@ pub(super) fn ensure<'v>(
             (Value::Object(fields), Key::Name(step)) => match fields.entry(step.name.clone()) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
+                    hold(48 + step.name.len() + size_of::<Value>())?;
                     created = true;
                     entry.insert(Value::Null)
                 }
@@ -339,18 +358,21 @@ pub(super) fn ensure<'v>(
                             "the array has {} items, and at most {PADDING_MAX} may be filled with \
                              null to reach a new one",
                             items.len()
-                        ));
+                        )
+                        .into());
                     }
+                    hold((index + 1 - items.len()) * size_of::<Value>())?;
                     created = true;
                     items.resize(index + 1, Value::Null);
                 }
-                items.get_mut(index).ok_or("the array has no such item")?
+                items.get_mut(index).ok_or_else(|| "the array has no such item".to_owned())?
             }
             (other, _) => {
                 return Err(format!(
                     "a value of type {} on the way cannot have fields",
                     other.type_name()
-                ));
+                )
+                .into());
             }
         };
     }

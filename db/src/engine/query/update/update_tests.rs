@@ -518,6 +518,36 @@ fn pipelines_compute_the_document() {
     ]);
 }
 
+/// Six kilobytes took gigabytes: nothing was counted before the document was written.
+#[test]
+fn padding_and_pushing_through_many_places_is_counted_before_it_is_done() {
+    let empty = format!(r#"{{"a":[{}[]]}}"#, "[],".repeat(1999));
+    let large = "x".repeat(1000);
+    let each: Vec<String> = (0..1000).map(|item| item.to_string()).collect();
+    let each = each.join(",");
+    let fields: Vec<String> = (0..3000).map(|field| format!(r#""f{field}":1"#)).collect();
+    let fields = fields.join(",");
+    for update in [
+        r#"{"$set":{"a.$[].100000":1}}"#.to_owned(),
+        format!(r#"{{"$push":{{"a.$[]":{{"$each":[{each}]}}}}}}"#),
+        format!(r#"{{"$push":{{"a.$[]":{{"$each":[{each}],"$sort":-1,"$slice":1}}}}}}"#),
+        format!(r#"{{"$addToSet":{{"a.$[]":{{"$each":[{each}]}}}}}}"#),
+        format!(r#"{{"$set":{{"a.$[]":"{large}"}}}}"#),
+        format!(r#"{{"$min":{{"a.$[]":"{large}"}}}}"#),
+    ] {
+        let case = Case { document: &empty, filter: None, array_filters: None, inserting: false };
+        assert_outcome(&case.run(&update), "query_too_large…", &update);
+    }
+    // Each removal moves what stands behind it.
+    let document = value(&format!("{{{fields}}}"));
+    let update = value(&format!(r#"{{"$unset":{{{fields}}}}}"#));
+    let update = Update::parse(&update, None, At::root("update")).unwrap();
+    let interrupt = || Ok(());
+    let ctx = Context::new(0, 16 << 20, &interrupt);
+    update.apply(&mut document.clone(), None, false, &ctx).unwrap();
+    assert!(ctx.steps() > 2_000_000, "{}", ctx.steps());
+}
+
 #[test]
 fn pipelines_take_no_array_filters() {
     let (update, filters) = (value(r#"[{"$set":{"a.b":1}}]"#), value(r#"[{"x":1}]"#));

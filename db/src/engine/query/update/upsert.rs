@@ -1,6 +1,6 @@
 //! What an upsert starts from.
 
-use super::place::{self, Key};
+use super::place::{self, Failure, Key};
 use crate::engine::query::context::At;
 use crate::engine::query::filter::{Filter, Test};
 use crate::engine::query::path::Path;
@@ -27,7 +27,10 @@ pub fn upsert_base(filter: &Filter, at: At<'_>) -> Result<Value> {
     let mut base = Value::Object(Object::new());
     for (path, value) in fields {
         let place: Vec<_> = path.steps().iter().map(Key::Name).collect();
-        let made = place::ensure(&mut base, &place).map_err(|reason| at.invalid(reason))?;
+        let made = place::ensure(&mut base, &place, None).map_err(|failure| match failure {
+            Failure::Document(reason) => at.invalid(reason),
+            Failure::Other(error) => error,
+        })?;
         *made.0 = value.clone();
     }
     Ok(base)
