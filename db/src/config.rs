@@ -30,6 +30,12 @@ pub const BATCH_PARTS_MAX: usize = 1000;
 /// room for two of them.
 pub const NAME_BYTES_MAX: usize = 200;
 
+/// Largest document that can be configured, in bytes.
+pub const DOCUMENT_BYTES_MOST: usize = 16 << 20;
+/// Deepest nesting that can be configured. Binary data is written two levels deeper, and what
+/// changes a document may hold it a level or two inside; the readers take some more.
+pub const DEPTH_MOST: usize = 100;
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
@@ -512,8 +518,8 @@ impl Config {
             ("BodyMemoryMb", self.body_memory_mb as u64, 64, 1024 * 1024),
             ("BodyTimeoutMs", self.body_timeout_ms, 100, 600_000),
             ("BatchMax", self.batch_max as u64, 1, 4096),
-            ("DocumentBytesMax", self.document_bytes_max as u64, 1024, 16 << 20),
-            ("DepthMax", self.depth_max as u64, 1, 100),
+            ("DocumentBytesMax", self.document_bytes_max as u64, 1024, DOCUMENT_BYTES_MOST as u64),
+            ("DepthMax", self.depth_max as u64, 1, DEPTH_MOST as u64),
             ("IdBytesMax", self.id_bytes_max as u64, 36, 490),
             ("NameBytesMax", self.name_bytes_max as u64, 1, NAME_BYTES_MAX as u64),
             ("PageMax", self.page_max as u64, 1, 10_000),

@@ -21,8 +21,15 @@ use std::rc::Rc;
 
 /// Whether the statement must run on the leader.
 pub fn writes(call: &Call) -> Result<bool> {
+    statement_writes(&statement(call)?)
+}
+
+/// The statement of a call, no deeper than JSON may be.
+fn statement(call: &Call) -> Result<Statement> {
     let body: CommandBody = call.json()?;
-    statement_writes(&text::parse(&body.command)?)
+    let statement = text::parse(&body.command)?;
+    statement.check_depth(call.cluster().config.depth_max)?;
+    Ok(statement)
 }
 
 fn statement_writes(statement: &Statement) -> Result<bool> {
@@ -44,8 +51,7 @@ fn statement_writes(statement: &Statement) -> Result<bool> {
 
 /// `POST /api/command`
 pub async fn run(call: Rc<Call>) -> Result<Reply> {
-    let body: CommandBody = call.json()?;
-    let statement = text::parse(&body.command)?;
+    let statement = statement(&call)?;
     if statement_writes(&statement)? {
         call.authorize(Permission::Write, call.required(&["db", "database"])?)?;
         if call.parameter(&["at", "asOf", "as_of"]).is_some() {

@@ -6,6 +6,7 @@ use super::call::Call;
 use super::document::writable_place;
 use super::query;
 use super::reply::Reply;
+use crate::config::Limits;
 use crate::engine::command::{
     Change, Command, Operation, Outcome, Returning, Select, Write, WriteLimits, Wrote,
 };
@@ -265,9 +266,16 @@ pub async fn run_find_and_modify(
         (Some(text), None) => serde_json::from_str(&text).ok(),
         (Some(text), Some(projection)) => {
             let document = parse_stored(text.as_bytes()).unwrap_or_default();
-            let interrupt = || Ok(());
-            let ctx = Context::new(call.group()?.time_ms() as i64, usize::MAX, &interrupt);
-            Some(json!(projection.apply(&document, &ctx)?))
+            let (watch, _caller) = query::Watch::new(call);
+            let interrupt = || watch.check();
+            let memory = call.cluster().config.query_memory_mb << 20;
+            let ctx = Context::new(call.group()?.time_ms() as i64, memory, &interrupt);
+            // The document is changed by now, whatever becomes of its projection.
+            let projected = projection.apply(&document, &ctx).map_err(|error| Error {
+                message: format!("the document was changed, but: {}", error.message),
+                ..error
+            })?;
+            Some(json!(projected))
         }
     };
     Ok((FindAndModifyReply { document, upserted_id: wrote.inserted }, index))
@@ -413,9 +421,10 @@ pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
                 // At a repetition of the call there may be others.
                 let texts: Vec<String> = batch.iter().map(Value::to_json).collect();
                 call.proposed.content.set(xxh3_64(texts.concat().as_bytes()));
-                let operations = batch
-                    .iter()
-                    .map(|document| merge_operation(document, &on, when_matched, when_not_matched));
+                let limits = call.cluster().config.limits();
+                let operations = batch.iter().map(|document| {
+                    merge_operation(document, &on, when_matched, when_not_matched, &limits)
+                });
                 let operations: Vec<_> = operations.collect::<Result<_>>()?;
                 let (results, at) = write_to(call, database, &into, operations, true).await?;
                 index = at;
@@ -509,7 +518,10 @@ fn merge_operation(
     on: &[String],
     when_matched: WhenMatched,
     when_not_matched: WhenNotMatched,
+    limits: &Limits,
 ) -> Result<Operation> {
+    // The command holds it as text, which must be readable again.
+    check_document(document.clone(), limits)?;
     let mut filter = Object::new();
     for path in on {
         let value = Path::parse(path, At::root("on"))?.get(document).cloned();

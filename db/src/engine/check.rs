@@ -4,14 +4,13 @@
 
 use super::batch::{Batch, BatchCondition, BatchStep};
 use super::command::{Command, Operation, Proposal, Select, Target, Write};
+use super::document;
 use super::index::{Index, IndexEntry, IndexSpec, IndexState};
 use super::transaction::Commit;
+use super::value::{self, LEVELS_MAX};
 use super::write::{ParsedChange, Step, Stop, check_key, parse_filter, parse_sort_and_hint};
 use crate::error::{Error, Kind, Result};
 use crate::storage::keys::KEY_BYTES_MAX;
-
-/// Levels of objects and arrays that a stored text may have, so that its reader takes it.
-const LEVELS_MAX: usize = 120;
 
 impl Proposal {
     /// Whether apply can read all of it.
@@ -28,7 +27,7 @@ impl Command {
         match self {
             Command::Put { target, body, .. } => {
                 check_target(target)?;
-                check_document(body)
+                document::check_body(body)
             }
             Command::Delete { target, .. } | Command::Restore { target, .. } => {
                 check_target(target)
@@ -82,7 +81,7 @@ fn check_operation(operation: &Operation) -> Result<()> {
     match operation {
         Operation::Insert { id, body } => {
             check_key(id)?;
-            check_document(body)
+            document::check_body(body)
         }
         Operation::Change { select, change, upsert, .. } => {
             check_select(select)?;
@@ -112,7 +111,7 @@ fn check_batch(batch: &Batch) -> Result<()> {
         BatchStep::Operation(operation) => check_operation(operation),
         BatchStep::Save { id, body } => {
             check_key(id)?;
-            check_document(body)
+            document::check_body(body)
         }
         BatchStep::Get(id) => check_key(id),
     };
@@ -130,7 +129,7 @@ fn check_commit(commit: &Commit) -> Result<()> {
             return Err(unreadable("a place of the transaction"));
         }
         check_key(&write.id)?;
-        write.body.as_deref().map_or(Ok(()), check_document)
+        write.body.as_deref().map_or(Ok(()), document::check_body)
     })
 }
 
@@ -150,33 +149,13 @@ fn check_target(target: &Target) -> Result<()> {
 }
 
 /// A document without its `_id`, as JSON text: it is an object, and not deeper than can be read.
-fn check_document(body: &str) -> Result<()> {
-    match body.starts_with('{') && body.ends_with('}') {
-        true => check_levels(body),
-        false => Err(unreadable("a document")),
-    }
-}
-
-/// Counts the levels of a JSON text without reading it.
+/// Refuses a JSON text that its reader would not take.
 fn check_levels(text: &str) -> Result<()> {
-    let (mut level, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                level += 1;
-                if level > LEVELS_MAX {
-                    let message = format!("this is nested deeper than {LEVELS_MAX} levels");
-                    return Err(Error::new(Kind::TooDeep, message).hint("flatten it"));
-                }
-            }
-            b'}' | b']' if !in_string => level = level.saturating_sub(1),
-            _ => {}
-        }
+    if value::text_levels(text) <= LEVELS_MAX {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("this is nested deeper than {LEVELS_MAX} levels");
+    Err(Error::new(Kind::TooDeep, message).hint("flatten it"))
 }
 
 fn check_stored_key(key: &[u8]) -> Result<()> {

@@ -74,7 +74,7 @@ fn what_apply_could_not_read_is_refused_before_it_is_proposed() {
         (put(r#"{"a":1}"#), Ok(())),
         (put(r#"{"a":"[[[{{{\"["}"#), Ok(())),
         (put(&deep), Err(Kind::TooDeep)),
-        (put("1"), Err(Kind::InvalidQuery)),
+        (put("1"), Err(Kind::InvalidJson)),
         (delete(r#"{"a":1}"#), Ok(())),
         (delete(&deep), Err(Kind::InvalidQuery)),
         (delete("{"), Err(Kind::InvalidQuery)),

@@ -5,7 +5,7 @@
 
 use super::query::context::{At, Fields};
 use super::value::{self, Object, Value};
-use crate::config::Limits;
+use crate::config::{DOCUMENT_BYTES_MOST, Limits};
 use crate::error::{Error, Kind, Result};
 use jettra_driver::DocumentId;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -166,12 +166,36 @@ pub fn check_document(document: Value, limits: &Limits) -> Result<NewDocument> {
     let id = object.shift_remove("_id").map(|id| check_id(&id, limits)).transpose()?;
     let rest = Value::Object(object);
     check_names(&rest)?;
+    // Not every document came as text: statements and pipelines make some.
+    value::check_depth(&rest, limits.depth_max, "the document")?;
     let body = rest.to_json();
     // Written out, a number such as 1e15 is longer than it came.
-    if body.len() > limits.document_bytes_max {
-        return Err(too_large(body.len(), limits.document_bytes_max));
-    }
+    check_bytes(body.len(), limits.document_bytes_max)?;
     Ok(NewDocument { id, body })
+}
+
+/// Refuses a document of more than `max` bytes.
+pub fn check_bytes(size: usize, max: usize) -> Result<()> {
+    if size <= max {
+        return Ok(());
+    }
+    let message = format!("the document has {size} bytes, {max} are allowed");
+    Err(Error::new(Kind::TooLarge, message).hint("split the data over several documents"))
+}
+
+/// Refuses a text that nobody could read again as a document, and one that is larger than any
+/// configuration allows. Apply asks this of everything that it stores.
+pub fn check_body(body: &str) -> Result<()> {
+    check_bytes(body.len(), DOCUMENT_BYTES_MOST)?;
+    if value::text_levels(body) > value::LEVELS_MAX {
+        let message = format!("the document is nested deeper than {} levels", value::LEVELS_MAX);
+        return Err(Error::new(Kind::TooDeep, message).hint("flatten the document"));
+    }
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(body).is_ok();
+    match is_json && body.starts_with('{') {
+        true => Ok(()),
+        false => Err(Error::new(Kind::InvalidJson, "the document is not a JSON object")),
+    }
 }
 
 /// Refuses names of fields that would be read back as Extended JSON.

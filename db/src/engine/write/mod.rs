@@ -25,7 +25,7 @@ use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::merge_patch::merge_patch;
 use crate::engine::query::update::{Update, upsert_base};
-use crate::engine::value::{Object, Value, parse_stored};
+use crate::engine::value::{self, Object, Value, parse_stored};
 use crate::engine::version::version_key_bytes;
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
@@ -215,10 +215,12 @@ impl Applier {
             }
             Operation::Change { select, change, multi, upsert, returning } => {
                 let parsed = ParsedChange::parse(&change)?;
+                ctx.work(parsed.steps())?;
                 let Some(collection) = self.collection(txn, place)? else {
                     return match (&select, upsert) {
                         (Select::Filter { filter, .. }, Some(id)) => {
                             let filter = parse_filter(filter)?;
+                            ctx.work(filter.parse_steps())?;
                             self.upsert(txn, place, &filter, &parsed, id, returning, limits, ctx)
                         }
                         _ => missing_for(select, place),
@@ -455,20 +457,30 @@ pub(super) enum ParsedChange {
 
 impl ParsedChange {
     pub(super) fn parse(change: &Change) -> Step<ParsedChange> {
-        let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
-        let object = |text: &String| match value(text)? {
+        let object = |text: &String, name| match command_value(text, name)? {
             Value::Object(fields) => Ok(fields),
-            _ => Err(damaged()),
+            _ => Err(At::root(name).invalid("must be an object")),
         };
         Ok(match change {
             Change::Update { update, array_filters } => {
-                let filters = array_filters.as_ref().map(value).transpose()?;
-                let update = Update::parse(&value(update)?, filters.as_ref(), At::root("update"))?;
+                let filters = array_filters.as_ref();
+                let filters =
+                    filters.map(|text| command_value(text, "arrayFilters")).transpose()?;
+                let update = command_value(update, "update")?;
+                let update = Update::parse(&update, filters.as_ref(), At::root("update"))?;
                 ParsedChange::Update(Box::new(update))
             }
-            Change::Merge(patch) => ParsedChange::Merge(object(patch)?),
-            Change::Replace(body) => ParsedChange::Replace(object(body)?),
+            Change::Merge(patch) => ParsedChange::Merge(object(patch, "patch")?),
+            Change::Replace(body) => ParsedChange::Replace(object(body, "replacement")?),
         })
+    }
+
+    /// The steps of work that parsing it was, beside reading its text.
+    fn steps(&self) -> u64 {
+        match self {
+            ParsedChange::Update(update) => update.parse_steps(),
+            ParsedChange::Merge(_) | ParsedChange::Replace(_) => 0,
+        }
     }
 
     /// Changes the document; tells whether it is another one now.
@@ -517,8 +529,15 @@ fn missing_for(select: Select, place: Place<'_>) -> Step<Wrote> {
     }
 }
 
+/// What is stored cannot be read. Never for what a command brings: see [`command_value`].
 pub(super) fn damaged() -> Stop {
-    Stop::Failed(StorageError::Failed("a document or command cannot be read".into()))
+    Stop::Failed(StorageError::Failed("a stored document cannot be read".into()))
+}
+
+/// The value of a text in a command. One that cannot be read is refused, as on every replica.
+pub(super) fn command_value(text: &str, name: &str) -> error::Result<Value> {
+    parse_stored(text.as_bytes())
+        .ok_or_else(|| At::root(name).invalid("cannot be read: it is not JSON, or nested too deep"))
 }
 
 fn json_of(stored: &[u8]) -> &[u8] {
@@ -529,12 +548,20 @@ pub(super) fn text(json: Vec<u8>) -> String {
     String::from_utf8(json).unwrap_or_default()
 }
 
-fn as_json(json: &[u8]) -> Step<serde_json::Value> {
-    serde_json::from_slice(json).map_err(|_| damaged())
-}
-
+/// The fields of a stored document.
 fn fields(json: &[u8], wanted: &Fields) -> Step<Value> {
     document::parse_wanted(json, wanted).ok_or_else(damaged)
+}
+
+/// The fields of a document that a command brings.
+fn new_fields(json: &[u8], wanted: &Fields) -> Step<Value> {
+    document::parse_wanted(json, wanted).ok_or_else(unreadable)
+}
+
+/// The refusal of a document in a command that cannot be read.
+fn unreadable() -> Stop {
+    Error::new(Kind::InvalidJson, "the document cannot be read: it is not JSON, or nested too deep")
+        .into()
 }
 
 /// The text of a document without its `_id`.
@@ -543,22 +570,9 @@ fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> Step<Strin
     fields.shift_remove("_id");
     let document = Value::Object(fields);
     document::check_names(&document)?;
-    if document.depth() > limits.depth_max as usize {
-        let message =
-            format!("the document {id} would be nested deeper than {} levels", limits.depth_max);
-        return Err(Error::new(Kind::TooDeep, message).hint("flatten the document").into());
-    }
+    value::check_depth(&document, limits.depth_max as usize, format_args!("the document {id}"))?;
     let body = document.to_json();
-    if body.len() as u64 > limits.document_bytes_max {
-        let message = format!(
-            "the document {id} would have {} bytes, {} are allowed",
-            body.len(),
-            limits.document_bytes_max
-        );
-        return Err(Error::new(Kind::TooLarge, message)
-            .hint("split the data over several documents")
-            .into());
-    }
+    document::check_bytes(body.len(), limits.document_bytes_max as usize)?;
     Ok(body)
 }
 

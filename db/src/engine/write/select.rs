@@ -1,6 +1,6 @@
 //! Which documents an operation is for.
 
-use super::{Step, check_revision, damaged};
+use super::{Step, check_revision, command_value};
 use crate::engine::apply::document_not_found;
 use crate::engine::catalog::Collection;
 use crate::engine::command::{Select, Target, WriteLimits};
@@ -12,7 +12,6 @@ use crate::engine::query::path::Path;
 use crate::engine::query::plan::{Hint, Wanted};
 use crate::engine::query::sort::Sort;
 use crate::engine::query::source::{Request, scan};
-use crate::engine::value::parse_stored;
 use crate::error::{self, Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
@@ -84,6 +83,7 @@ pub(super) fn select_documents(
         Select::Filter { filter, sort, hint } => (filter, sort, hint),
     };
     let filter = parse_filter(filter)?;
+    ctx.work(filter.parse_steps())?;
     let (sort, hint) = parse_sort_and_hint(sort.as_ref(), hint.as_ref())?;
     let limit = if multi { limits.documents_max.saturating_add(1) } else { 1 };
     let found = matching(txn, collection, &filter, sort.as_ref(), hint.as_ref(), limit, ctx)?;
@@ -97,17 +97,15 @@ pub(super) fn select_documents(
 }
 
 pub(in crate::engine) fn parse_filter(text: &str) -> Step<Filter> {
-    let value = parse_stored(text.as_bytes()).ok_or_else(damaged)?;
-    Ok(Filter::parse(&value, At::root("filter"))?)
+    Ok(Filter::parse(&command_value(text, "filter")?, At::root("filter"))?)
 }
 
 pub(in crate::engine) fn parse_sort_and_hint(
     sort: Option<&String>,
     hint: Option<&String>,
 ) -> Step<(Option<Sort>, Option<Hint>)> {
-    let value = |text: &String| parse_stored(text.as_bytes()).ok_or_else(damaged);
-    let sort = sort.map(|text| -> Step<Sort> { Ok(Sort::parse(&value(text)?, At::root("sort"))?) });
-    let hint = hint.map(|text| -> Step<Hint> { Ok(Hint::parse(&value(text)?, At::root("hint"))?) });
+    let sort = sort.map(|text| Sort::parse(&command_value(text, "sort")?, At::root("sort")));
+    let hint = hint.map(|text| Hint::parse(&command_value(text, "hint")?, At::root("hint")));
     Ok((sort.transpose()?, hint.transpose()?))
 }
 

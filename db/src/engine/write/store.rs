@@ -1,7 +1,7 @@
 //! Storing one document, with all that depends on it.
 
 use super::select::{Stored, find, matching};
-use super::{Step, Stop, as_json, damaged, fields, json_of};
+use super::{Step, Stop, damaged, fields, json_of, new_fields, unreadable};
 use crate::engine::apply::{Applier, Place};
 use crate::engine::budget::{self, steps_of};
 use crate::engine::catalog::{self, Collection};
@@ -83,6 +83,7 @@ impl Applier {
         old: Option<&Stored>,
         body: String,
     ) -> Step<(Revision, Vec<String>)> {
+        document::check_body(&body)?;
         let former = old.map_or(0, |old| old.json.len());
         self.charge_document(collection, budget::STORE, former, body.len())?;
         let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;
@@ -183,7 +184,8 @@ impl Applier {
         let mut numbers = Vec::new();
         for index in collection.indexes.iter().filter(|index| index.entry.spec.sequential) {
             let field = index.paths[0].as_str();
-            let known = parse_fields(body.as_bytes(), |name| name == field).ok_or_else(damaged)?;
+            let known = parse_fields(body.as_bytes(), |name| name == field);
+            let known = known.ok_or_else(unreadable)?;
             let given = known.as_object().and_then(|fields| fields.get(field));
             // Not yet among the numbers to be stored: the document may be refused.
             let last = match self.numbers.stats.get(&index.entry.id) {
@@ -225,7 +227,8 @@ impl Applier {
             ctx.work(10 * schema.len() as u64)?;
         }
         ctx.work((schema.len() + json.len()) as u64 / 8)?;
-        let found = self.schemas.get(schema)?.check(&as_json(json)?);
+        let json = serde_json::from_slice(json).map_err(|_| unreadable())?;
+        let found = self.schemas.get(schema)?.check(&json);
         if found.is_empty() {
             return Ok(Vec::new());
         }
@@ -246,7 +249,7 @@ impl Applier {
             return Ok(());
         }
         if place.collection == system::RULES {
-            let document = parse_stored(json).ok_or_else(damaged)?;
+            let document = parse_stored(json).ok_or_else(unreadable)?;
             Rules::parse(&document, At::root(system::RULES))?;
             return Ok(());
         }
@@ -262,7 +265,7 @@ impl Applier {
         }
         let ctx = self.context(0);
         ctx.work(rules.len_of(collection) as u64 * budget::RULE)?;
-        let document = self::fields(json, &fields)?;
+        let document = new_fields(json, &fields)?;
         let lookup = self.lookup(txn, place.database, rules.references_of(collection), &ctx)?;
         let violations = rules.check(collection, &document, &lookup)?;
         match violations.is_empty() {
@@ -296,15 +299,12 @@ impl Applier {
             }
             let mut wanted = Fields::default();
             wanted.add(reference.target_field.as_str());
-            let value = |json: &[u8]| -> Step<Option<Value>> {
-                Ok(reference.target_field.get(&fields(json, &wanted)?).cloned())
-            };
+            let value = |fields: Value| reference.target_field.get(&fields).cloned();
             // Nothing refers to null.
-            let Some(lost) = value(&old.json)?.filter(|lost| *lost != Value::Null) else {
-                continue;
-            };
+            let lost = value(fields(&old.json, &wanted)?).filter(|lost| *lost != Value::Null);
+            let Some(lost) = lost else { continue };
             if let Some(new) = new
-                && value(new)?.as_ref() == Some(&lost)
+                && value(new_fields(new, &wanted)?).as_ref() == Some(&lost)
             {
                 continue;
             }
@@ -401,8 +401,8 @@ impl Applier {
         }
         let mut wanted = Fields::default();
         collection.indexes.iter().for_each(|index| index.fields(&mut wanted));
-        let parse = |json: Option<&[u8]>| json.map(|json| fields(json, &wanted)).transpose();
-        let (old, new) = (parse(old)?, parse(new)?);
+        let old = old.map(|json| fields(json, &wanted)).transpose()?;
+        let new = new.map(|json| new_fields(json, &wanted)).transpose()?;
         let ctx = self.context(0);
         let kept = ctx.memory_used();
         let mut changes = Vec::new();
@@ -660,7 +660,8 @@ impl Schemas {
         if let Some(schema) = self.compiled.get(text) {
             return Ok(schema.clone());
         }
-        let schema = Arc::new(Schema::compile(&as_json(text.as_bytes())?)?);
+        let schema =
+            Arc::new(Schema::compile(&serde_json::from_str(text).map_err(|_| damaged())?)?);
         self.compiled.insert(text.to_owned(), schema.clone());
         Ok(schema)
     }

@@ -18,7 +18,7 @@ mod scan;
 mod sql;
 mod where_clause;
 
-use crate::engine::value::{Object, Value};
+use crate::engine::value::{Object, Value, check_depth};
 use crate::error::Result;
 use scan::Scan;
 
@@ -194,6 +194,68 @@ pub enum Change {
 }
 
 impl Statement {
+    /// Refuses a statement with a part that is nested deeper than `max` levels, as JSON in a body
+    /// would be. Short texts become deep ones: a `NOT` is two levels, a `CASE` four.
+    ///
+    /// # Errors
+    /// `too_deep`.
+    pub fn check_depth(&self, max: usize) -> Result<()> {
+        let part = |name: &str, value: &Value| {
+            check_depth(value, max, format_args!("the {name} of the statement"))
+        };
+        let some = |name: &str, value: &Option<Value>| {
+            value.as_ref().map_or(Ok(()), |value| part(name, value))
+        };
+        match self {
+            Statement::Find { filter, projection, sort, hint, .. } => {
+                part("filter", filter)?;
+                some("projection", projection)?;
+                some("sort", sort)?;
+                some("hint", hint)
+            }
+            Statement::Aggregate { pipeline, .. } => part("pipeline", pipeline),
+            Statement::Count { filter, .. }
+            | Statement::Distinct { filter, .. }
+            | Statement::Delete { filter, .. } => part("filter", filter),
+            Statement::Insert { documents, .. } => {
+                documents.iter().try_for_each(|document| part("document", document))
+            }
+            Statement::Update { filter, update, array_filters, .. } => {
+                part("filter", filter)?;
+                part("update", update)?;
+                some("arrayFilters", array_filters)
+            }
+            Statement::Replace { filter, replacement, .. } => {
+                part("filter", filter)?;
+                part("replacement", replacement)
+            }
+            Statement::FindAndModify {
+                filter, change, sort, projection, array_filters, ..
+            } => {
+                part("filter", filter)?;
+                match change {
+                    Change::Update(change) | Change::Replace(change) => part("update", change)?,
+                    Change::Delete => {}
+                }
+                some("sort", sort)?;
+                some("projection", projection)?;
+                some("arrayFilters", array_filters)
+            }
+            Statement::CreateIndex { keys, options, .. } => {
+                part("keys", keys)?;
+                options.iter().try_for_each(|(name, value)| part(name, value))
+            }
+            Statement::DropIndex { name_or_keys, .. } => part("keys", name_or_keys),
+            Statement::Explain { statement, .. } => statement.check_depth(max),
+            Statement::ShowIndexes { .. }
+            | Statement::CreateCollection { .. }
+            | Statement::DropCollection { .. }
+            | Statement::RenameCollection { .. }
+            | Statement::ShowCollections
+            | Statement::ShowDatabases => Ok(()),
+        }
+    }
+
     /// Whether `EXPLAIN` can say something about it.
     fn is_explainable(&self) -> bool {
         use Statement::*;
