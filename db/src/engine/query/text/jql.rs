@@ -33,6 +33,9 @@ const STATEMENTS: [(&str, Parse); 22] = [
     ("ALTER TABLE", |scan| rename(scan, "RENAME TO")),
 ];
 
+/// Joins of one statement.
+const JOINS_MAX: usize = 100;
+
 type Parse = fn(&mut Scan<'_>) -> Result<Statement>;
 
 /// Whether an `INSERT` is JQL's: the documents follow, not a list of columns.
@@ -133,6 +136,9 @@ fn find(scan: &mut Scan<'_>) -> Result<Statement> {
         }
         if !scan.keywords("JOIN") {
             break;
+        }
+        if joined.len() >= JOINS_MAX {
+            return Err(scan.error(format!("more than {JOINS_MAX} joins"), &[]));
         }
         let other = name(scan)?;
         let (local, foreign) = join_fields(scan, &collection, &other)?;

@@ -13,6 +13,10 @@ use sqlparser::ast::{
 };
 use std::fmt::Write;
 
+/// Expressions inside each other. Each is a few calls on the stack, and a level or more of what
+/// comes out, which has no more levels either.
+const LEVELS_MAX: usize = 64;
+
 /// A value in a condition or among the columns.
 #[derive(Clone)]
 pub(super) enum Operand {
@@ -75,10 +79,14 @@ pub(super) const AGGREGATES: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
 impl Scope<'_> {
     /// A value; a name in double quotes is a field.
     pub(super) fn operand(&self, expr: &Expr) -> Result<Operand> {
-        self.deeper(expr, || match self.grouped(expr)? {
+        let operand = self.deeper(expr, || match self.grouped(expr)? {
             Some(operand) => Ok(operand),
             None => self.operand_inside(expr),
-        })
+        })?;
+        if let Operand::Computed(value) = &operand {
+            self.check_growth(expr, value)?;
+        }
+        Ok(operand)
     }
 
     /// A value; a name in double quotes is a text.
@@ -93,11 +101,12 @@ impl Scope<'_> {
 
     /// Translates one level deeper.
     pub(super) fn deeper<T>(&self, expr: &Expr, inside: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.count(expr)?;
         let depth = self.depth.get();
-        if depth >= DEPTH_MAX {
+        if depth >= LEVELS_MAX {
             return Err(self
                 .place(expr)
-                .error(format!("nested more than {DEPTH_MAX} levels"), &[]));
+                .error(format!("nested more than {LEVELS_MAX} levels"), &[]));
         }
         self.depth.set(depth + 1);
         let result = inside();

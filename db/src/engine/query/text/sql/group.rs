@@ -79,7 +79,17 @@ impl Scope<'_> {
         *self.group.borrow_mut() = Some(group);
         match (known?, alias) {
             (Some(operand), _) => Ok(Some(operand)),
-            (None, Some(expr)) => self.operand(expr).map(Some),
+            (None, Some(expr)) => {
+                // What a column is made of does not see the names of columns.
+                let mut hidden = self.group.borrow_mut();
+                let aliases = hidden.as_mut().map(|group| std::mem::take(&mut group.aliases));
+                drop(hidden);
+                let operand = self.operand(expr);
+                if let (Some(group), Some(aliases)) = (&mut *self.group.borrow_mut(), aliases) {
+                    group.aliases = aliases;
+                }
+                operand.map(Some)
+            }
             (None, None) => Ok(None),
         }
     }

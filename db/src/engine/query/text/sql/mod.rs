@@ -15,7 +15,8 @@ mod write;
 
 use super::Statement;
 use super::scan::Scan;
-use crate::error::{Error, Result};
+use crate::engine::value::Value;
+use crate::error::{Error, Kind, Result};
 use sqlparser::ast::{self, Expr, Ident, ObjectName, TableFactor};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -25,10 +26,50 @@ use std::cell::{Cell, RefCell};
 /// Tokens that may follow each other without a comma between them. A longer chain of operators
 /// would make a tree too deep for the stack.
 const CHAIN_MAX: usize = 2000;
+/// Bytes of a statement; the tree that the parser makes of it takes some hundred times as much.
+const TEXT_MAX: usize = 1 << 20;
+/// Columns of a result, tables of a join, keys of an order or of groups.
+const LIST_MAX: usize = 1000;
+/// Steps of a path.
+const STEPS_MAX: usize = 100;
+/// Expressions that may be translated for each byte of a statement, and besides. Some are
+/// translated several times: the left side of BETWEEN, names of columns after GROUP BY.
+const EXPRESSIONS_PER_BYTE: usize = 4;
+const EXPRESSIONS_FREE: usize = 5_000;
+/// Bytes in memory that what is made of a statement may have for each of its bytes, and besides.
+/// Some functions write their argument twice.
+const GROWTH_MAX: usize = 64;
+const GROWTH_FREE: usize = 1 << 18;
+
+/// Tokens that may nest expressions into each other up to which a statement is parsed on the
+/// caller's stack, of which a level takes some ten kilobytes.
+const NESTING_PLAIN: usize = 12;
+/// Bytes of the stack for other statements. The parser ends at fifty levels.
+const STACK_BYTES: usize = 16 << 20;
 
 /// Parses a statement.
 pub(super) fn parse(scan: Scan<'_>) -> Result<Statement> {
-    translate(scan, read(scan)?)
+    on_stack_for(scan, || translate(scan, read(scan)?))
+}
+
+/// Runs `work` where the stack is large enough for what is nested in the text.
+fn on_stack_for<T: Send>(scan: Scan<'_>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let text = scan.rest();
+    let words = text.split(|next: char| !next.is_alphabetic());
+    let nesting = words.filter(|word| ["NOT", "CASE"].iter().any(|w| word.eq_ignore_ascii_case(w)));
+    let symbols = text.bytes().filter(|byte| b"([{-+~!".contains(byte));
+    if nesting.count() + symbols.take(NESTING_PLAIN + 1).count() <= NESTING_PLAIN {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, work).map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => Err(Error::new(Kind::Overloaded, format!("no thread: {error}"))
+                .hint("try again after a pause")),
+        }
+    })
 }
 
 /// Parses a statement; when it is not SQL at all, `other` parses it. Of two errors the one that
@@ -41,14 +82,20 @@ pub(super) fn parse_or(
         let number = |name| error.details.as_ref().and_then(|details| details[name].as_u64());
         (number("line"), number("column"))
     };
-    match read(scan) {
-        Ok(statement) => translate(scan, statement),
+    match on_stack_for(scan, || read(scan)) {
+        Ok(statement) => on_stack_for(scan, || translate(scan, statement)),
         Err(error) => other(scan)
             .map_err(|second| if place(&second) > place(&error) { second } else { error }),
     }
 }
 
 fn read(scan: Scan<'_>) -> Result<ast::Statement> {
+    let size = scan.rest().len();
+    if size > TEXT_MAX {
+        let message = format!("the statement has {size} bytes, {TEXT_MAX} are allowed");
+        return Err(Error::new(Kind::TooLarge, message)
+            .hint("insert many documents with the bulk call, or with several statements"));
+    }
     let dialect = GenericDialect {};
     let mut tokens = Tokenizer::new(&dialect, scan.rest()).tokenize_with_location().map_err(
         |TokenizerError { message, location }| {
@@ -177,12 +224,14 @@ struct Scope<'t> {
     group: RefCell<Option<group::Group<'t>>>,
     /// How deep the expression is that is being translated.
     depth: Cell<usize>,
+    /// Expressions that were translated so far.
+    translated: Cell<usize>,
 }
 
 impl<'t> Scope<'t> {
     fn new(scan: Scan<'t>, table: String) -> Self {
-        let (group, depth) = (RefCell::new(None), Cell::new(0));
-        Scope { scan, table, joined: Vec::new(), group, depth }
+        let (group, depth, translated) = Default::default();
+        Scope { scan, table, joined: Vec::new(), group, depth, translated }
     }
 
     fn place(&self, expr: &Expr) -> Scan<'t> {
@@ -191,6 +240,32 @@ impl<'t> Scope<'t> {
 
     fn unsupported(&self, expr: &Expr, what: &str) -> Error {
         unsupported(self.place(expr), what)
+    }
+
+    /// Counts an expression that is translated, and refuses one too many.
+    fn count(&self, expr: &Expr) -> Result<()> {
+        let count = self.translated.get() + 1;
+        self.translated.set(count);
+        if count <= EXPRESSIONS_FREE + EXPRESSIONS_PER_BYTE * self.scan.rest().len() {
+            return Ok(());
+        }
+        Err(self.place(expr).error("too many expressions inside each other", &[]))
+    }
+
+    /// Refuses what has grown too large for so short a statement.
+    fn check_growth(&self, expr: &Expr, value: &Value) -> Result<()> {
+        if value.bytes() <= GROWTH_FREE + GROWTH_MAX * self.scan.rest().len() {
+            return Ok(());
+        }
+        Err(self.place(expr).error("too many functions inside each other", &[]))
+    }
+
+    /// Refuses a list that is too long.
+    fn check_list(&self, len: usize, what: &str) -> Result<()> {
+        match len <= LIST_MAX {
+            true => Ok(()),
+            false => Err(self.scan.error(format!("more than {LIST_MAX} {what}"), &[])),
+        }
     }
 
     /// Refuses the first clause that is there.
@@ -203,14 +278,17 @@ impl<'t> Scope<'t> {
 
     /// The path that a column names; the name of its table is left out.
     fn path(&self, names: &[Ident]) -> Result<String> {
-        let place = names.first().map_or(self.scan, |first| at(self.scan, first.span.start));
+        let place = || names.first().map_or(self.scan, |first| at(self.scan, first.span.start));
         let qualified =
             names.len() > 1 && names[0].value == self.table && !self.joined.contains(&self.table);
         let steps: Vec<&str> =
             names.iter().skip(usize::from(qualified)).map(|name| name.value.as_str()).collect();
         let path = steps.join(".");
         if path.split('.').any(|step| step.is_empty() || step.starts_with('$')) {
-            return Err(place.expected(&["the name of a field"]));
+            return Err(place().expected(&["the name of a field"]));
+        }
+        if path.split('.').count() > STEPS_MAX {
+            return Err(place().error(format!("a path of more than {STEPS_MAX} parts"), &[]));
         }
         Ok(path)
     }

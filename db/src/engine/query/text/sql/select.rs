@@ -47,13 +47,18 @@ pub(super) fn translate<'q>(scan: Scan<'q>, query: &'q Query) -> Result<Statemen
         (!query.pipe_operators.is_empty(), "|>"),
     ])?;
     check(&scope, select)?;
+    scope.check_list(select.projection.len(), "columns")?;
+    scope.check_list(from.joins.len(), "joins")?;
     let joins = joins(&mut scope, &from.joins)?;
     let (wildcard, columns) = columns(&scope, &select.projection)?;
     let filter = scope.filter(select.selection.as_ref())?;
     let (skip, limit) = limits(&scope, limit_clause.as_ref())?;
     let order: &[_] = match order_by.as_ref().map(|order| &order.kind) {
         None => &[],
-        Some(OrderByKind::Expressions(order)) => order,
+        Some(OrderByKind::Expressions(order)) => {
+            scope.check_list(order.len(), "keys to sort by")?;
+            order
+        }
         Some(OrderByKind::All(_)) => return Err(unsupported(scan, "ORDER BY ALL")),
     };
     let distinct = match &select.distinct {
@@ -287,6 +292,7 @@ fn group<'e>(
     if written.is_empty() && !others.any(|expr| has_aggregate(expr, 0)) {
         return Ok(false);
     }
+    scope.check_list(written.len(), "keys to group by")?;
     let mut keys = Vec::new();
     for (index, expr) in written.iter().enumerate() {
         let expr = meant(scope, columns, expr)?;

@@ -270,3 +270,29 @@ fn long_chains_and_deep_nests_end_in_errors_not_in_the_stack() {
     }
     assert!(parse(&format!("SELECT * FROM c WHERE a {}", "IS NULL ".repeat(900))).is_err());
 }
+
+/// Each of these has a few hundred bytes and became gigabytes, or took minutes.
+#[test]
+fn short_statements_do_not_become_large() {
+    let nested = |name: &str, rest: &str| {
+        let open = format!("{name}(").repeat(45);
+        format!("SELECT {open}a{} AS x FROM t", format!("{rest})").repeat(45))
+    };
+    let between = (0..40).fold("a".to_owned(), |inner, _| format!("({inner} BETWEEN 1 AND 2)"));
+    let doubled: Vec<String> = (1..60).map(|n| format!("a{}+a{} AS a{n}", n - 1, n - 1)).collect();
+    let doubled = doubled.join(", ");
+    for text in [
+        nested("LOWER", ""),
+        nested("NULLIF", ", 1"),
+        format!("SELECT x FROM t WHERE {between}"),
+        format!("SELECT SUM(n) AS a0, {doubled} FROM t"),
+        "SELECT SUM(n) AS s, b+b AS b FROM t".to_owned(),
+        format!("SELECT {}a FROM t", "a, ".repeat(2000)),
+        format!("INSERT INTO t ({}) VALUES (1)", vec!["a"; 5000].join(".")),
+        format!("INSERT INTO t (a) VALUES ({})", " ".repeat(2 << 20)),
+        format!("INSERT INTO t ({}) VALUES {}", "n".repeat(10_000), vec!["(1)"; 10_000].join(",")),
+    ] {
+        let error = parse(&text).expect_err(text.get(..60).unwrap_or(&text));
+        assert!(["syntax_error", "too_large"].contains(&error.kind.code()), "{error}");
+    }
+}

@@ -5,11 +5,14 @@ use super::{Scope, idents, table, unsupported};
 use crate::engine::query::text::scan::Scan;
 use crate::engine::query::text::{Statement, one};
 use crate::engine::value::{Object, Value};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, SetExpr,
     TableObject, TableWithJoins, Update,
 };
+
+/// Bytes that the names of the columns may have in all documents of one statement.
+const NAMES_MAX: usize = 16 << 20;
 
 /// Translates `INSERT INTO c (a, b) VALUES (1, 2), …`.
 pub(super) fn insert(scan: Scan<'_>, insert: &Insert) -> Result<Statement> {
@@ -36,6 +39,15 @@ pub(super) fn insert(scan: Scan<'_>, insert: &Insert) -> Result<Statement> {
             scan.error("the columns are missing; write INSERT INTO c (a, b) VALUES …", &["("])
         );
     }
+    let paths = insert.columns.iter().map(|column| scope.path(&idents(column)));
+    let paths = paths.collect::<Result<Vec<_>>>()?;
+    // Each document has the names again, which stand in the statement once.
+    let names = paths.iter().map(String::len).sum::<usize>();
+    if names.saturating_mul(rows.len()) > NAMES_MAX {
+        let message = format!("the names of the columns are too long for {} rows", rows.len());
+        return Err(Error::new(Kind::TooLarge, message)
+            .hint("insert fewer rows with one statement, or give the columns shorter names"));
+    }
     let mut documents = Vec::with_capacity(rows.len());
     for row in rows {
         let row = &row.content;
@@ -45,13 +57,12 @@ pub(super) fn insert(scan: Scan<'_>, insert: &Insert) -> Result<Statement> {
             return Err(row.first().map_or(scan, |first| scope.place(first)).error(message, &[]));
         }
         let mut document = Object::new();
-        for (column, value) in insert.columns.iter().zip(row) {
-            let path = scope.path(&idents(column))?;
+        for (path, value) in paths.iter().zip(row) {
             let value = match scope.right_operand(value)? {
                 Operand::Constant(value) => value,
                 _ => return Err(scope.place(value).expected(&["a constant"])),
             };
-            if !set_path(&mut document, &path, value) {
+            if !set_path(&mut document, path, value) {
                 return Err(scan.error(format!("the column {path:?} is there twice"), &[]));
             }
         }
