@@ -398,7 +398,8 @@ pub fn descriptions() -> Vec<Description> {
             .body::<NewIndex>().gives::<StatusReply>(200).writes().fails(NAMES)
             .fails(&[CollectionNotFound, InvalidQuery, IndexConflict, UniqueViolation, NotIndexable, TooLarge]),
         delete("/api/index", ANCESTOR, "Drop an index; a success as well when there is none")
-            .query("db! col! field!").gives::<StatusReply>(200).writes().fails(NAMES).fails(PLACE),
+            .query("db! col! field!").gives::<StatusReply>(200).writes().fails(NAMES).fails(PLACE)
+            .fails(&[IndexConflict]),
 
         get("/api/v1/databases/{db}/collections/{col}/documents", DOCUMENTS, "Read documents, page by page")
             .query("filter sort fields skip limit cursor hint explain")
@@ -488,7 +489,8 @@ pub fn descriptions() -> Vec<Description> {
             .body::<IndexBody>().gives::<IndexInfo>(201).gives::<IndexInfo>(200).writes().fails(NAMES)
             .fails(&[CollectionNotFound, InvalidQuery, IndexConflict, UniqueViolation, NotIndexable, TooLarge]),
         delete("/api/v1/databases/{db}/collections/{col}/indexes/{name}", STRUCTURE, "Drop an index, by its name or its fields")
-            .gives_nothing().writes().fails(NAMES).fails(PLACE).fails(&[IndexNotFound]),
+            .gives_nothing().writes().fails(NAMES).fails(PLACE)
+            .fails(&[IndexNotFound, IndexConflict]),
         get("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Read the JSON Schema of a collection")
             .gives::<SchemaReply>(200).reads().fails(PLACE),
         put("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Give a collection a JSON Schema")

@@ -338,8 +338,16 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
     ];
     const BODY: &[Kind] = &[InvalidJson, DuplicateKey, InvalidBody, TooDeep, TooLarge, Overloaded];
     const READ: &[Kind] = &[InvalidParameter, NoLeader, Timeout, Overloaded, Stopping];
-    const WRITE: &[Kind] =
-        &[NoLeader, Overloaded, TooLarge, OutcomeUnknown, EntryRefused, StorageFull, Stopping];
+    const WRITE: &[Kind] = &[
+        NoLeader,
+        Overloaded,
+        TooLarge,
+        QueryTooLarge,
+        OutcomeUnknown,
+        EntryRefused,
+        StorageFull,
+        Stopping,
+    ];
     const KEY: &[Kind] = &[InvalidParameter, IdempotencyKeyReused, IdempotencyKeyExpired];
     const TRANSACTION: &[Kind] =
         &[TransactionLost, TransactionTooLarge, NotInTransaction, CrossGroup];

@@ -312,6 +312,10 @@ fn a_reference_is_in_force_when_its_indexes_are_ready() {
     let refused = world.put("people", "late", r#"{"team":"none"}"#.into());
     assert_eq!(refused.unwrap_err().kind, Kind::ValidationFailed);
     world.put("people", "good", r#"{"team":"t7"}"#.into()).unwrap();
+    // Without its index it would not be checked any more.
+    let (database, collection) = ("d".into(), "teams".into());
+    let drop = Command::DropIndex { database, collection, name: "name".into() };
+    assert_eq!(world.run(drop.clone()).unwrap_err().kind, Kind::IndexConflict);
     assert_eq!(world.delete("teams", "x").unwrap_err().kind, Kind::DocumentNotFound);
     // Where both sides are small it is in force at once.
     let mut world = World::new();

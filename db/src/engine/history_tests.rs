@@ -864,8 +864,8 @@ proptest! {
         spec in spec(),
         write in any_write(),
     ) {
-        // The steps are counted over the whole list.
-        let limits = WriteLimits { steps_max: u64::MAX, ..write.limits };
+        // Steps and results are counted over the whole list.
+        let limits = WriteLimits { steps_max: u64::MAX, memory_max: u64::MAX, ..write.limits };
         let write = Write { limits, ..write };
         let (database, collection) = place("c");
         let create = Command::CreateIndex { database, collection, spec };

@@ -279,15 +279,15 @@ fn names(read: &impl Read) -> Result<HashMap<CollectionId, (String, String)>> {
 impl Applier {
     /// [`Command::Commit`]
     pub(super) fn commit(&mut self, txn: &mut WriteTxn<'_>, commit: Commit) -> Applied {
+        if let Err(error) = self.context(0).work(commit.reads.len() as u64 * budget::LOOK_UP) {
+            return Ok(Err(error));
+        }
         let changed = match self.first_change(txn, &commit)? {
             None => self.new_index(txn, &commit)?,
             changed => changed,
         };
         if let Some(changed) = changed {
             return Ok(Err(conflict(txn, changed)?));
-        }
-        if let Err(error) = self.context(0).work(commit.reads.len() as u64 * budget::LOOK_UP) {
-            return Ok(Err(error));
         }
         // Rules and schemas were checked at each call, and what they were checked against is
         // unchanged. Now the documents come in another order.

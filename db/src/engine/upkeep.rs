@@ -101,8 +101,36 @@ impl Applier {
                 "list the indexes to see their names",
             );
         };
+        if found.entry.state.error().is_none()
+            && let Some(reference) = self.reference_by(txn, place, found)?
+        {
+            return refuse(
+                Kind::IndexConflict,
+                format!("the rule of {reference} looks up documents by the index {name:?}"),
+                "delete the rule first",
+            );
+        }
         self.discard_index(txn, collection.id, found.entry.id)?;
         Ok(Ok(Outcome::Done))
+    }
+
+    /// A reference that an index serves, as `people.team`.
+    fn reference_by(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        place: Place<'_>,
+        index: &Index,
+    ) -> Result<Option<String>> {
+        let rules = self.rules(txn, place.database)?;
+        let mut references =
+            rules.references_of(place.collection).chain(rules.referencing(place.collection));
+        let served = references.find(|reference| {
+            let mut sides = reference.sides().into_iter();
+            sides.any(|(collection, field)| {
+                collection == place.collection && index.paths == [field.clone()]
+            })
+        });
+        Ok(served.map(|served| format!("{}.{}", served.collection, served.field.as_str())))
     }
 
     /// Takes an index out of the catalog; its entries are cleared away later.

@@ -169,12 +169,16 @@ impl Applier {
         }
         let ctx = self.context(write.time_ms);
         let mut results = Vec::with_capacity(write.operations.len());
+        let mut full = None;
         for operation in write.operations {
             let kept = ctx.memory_used();
-            let result = settle(self.operation(txn, place, operation, &write.limits, &ctx))?;
+            let result = match &full {
+                Some(error) => Err(Error::clone(error)),
+                None => settle(self.operation(txn, place, operation, &write.limits, &ctx))?,
+            };
             // What it has kept in memory goes, but for its result.
             ctx.release(ctx.memory_used().saturating_sub(kept));
-            let _ = ctx.charge(result_bytes(&result), "the results");
+            full = full.or(ctx.charge(result_bytes(&result), "the list of results").err());
             let failed = result.is_err();
             results.push(result);
             if failed && write.ordered {
@@ -393,6 +397,10 @@ impl Applier {
                     self.store(txn, place, collection, &stored.id, Some(&stored), body)?;
                 wrote.modified += 1;
                 wrote.revision = Some(revision);
+                if multi {
+                    let bytes = warnings.iter().map(|warning| 32 + warning.len()).sum();
+                    ctx.charge(bytes, "the list of warnings")?;
+                }
                 wrote.warnings.extend(warnings);
             }
             wrote.document = match returning {
@@ -516,7 +524,13 @@ impl ParsedChange {
 /// What the result of an operation takes in memory.
 pub(super) fn result_bytes(result: &error::Result<Wrote>) -> usize {
     const FRAME: usize = 256;
-    let Ok(wrote) = result else { return FRAME };
+    let wrote = match result {
+        Ok(wrote) => wrote,
+        Err(error) => {
+            let details = error.details.as_ref().map_or(0, |details| details.to_string().len());
+            return FRAME + error.message.len() + details;
+        }
+    };
     let warnings: usize = wrote.warnings.iter().map(|warning| 32 + warning.len()).sum();
     FRAME + wrote.document.as_ref().map_or(0, String::len) + warnings
 }
