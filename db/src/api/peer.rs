@@ -22,7 +22,7 @@ use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
 use crate::storage::Store;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
-use actix_ws::{AggregatedMessage, Session};
+use actix_ws::{AggregatedMessage, ProtocolError, Session};
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
@@ -196,6 +196,8 @@ async fn answer_stream(
     while let Some(message) = messages.next().await {
         let message = match message {
             Ok(message) => message,
+            // The leader has gone; it opens another stream.
+            Err(ProtocolError::Io(_)) => break,
             Err(error) => {
                 tracing::error!(%error, "the append stream of the leader is broken");
                 break;

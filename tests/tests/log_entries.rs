@@ -1,0 +1,67 @@
+//! What goes into the log: how large it may be, and what is refused.
+
+use jettra_tests::{Answer, Cluster, Http, wait_until};
+use serde_json::{Value, json};
+
+fn target(id: usize) -> String {
+    format!("/api/v1/databases/shop/collections/stock/documents/{id}")
+}
+
+async fn create_collection(http: &Http) {
+    let names = json!({"database": "shop", "collection": "stock"});
+    http.post("/api/cols", &names).await.ok();
+}
+
+async fn put(http: &Http, id: usize, bytes: usize) -> Answer {
+    http.json("PUT", &target(id), &json!({"text": "x".repeat(bytes)})).await
+}
+
+/// Symptom: SQL of 50 KB made a log entry of 100 MB that never reached the followers: all writes
+/// stopped until the leader was killed, and the status said that one entry was missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_makes_a_huge_command_is_refused_and_writes_go_on() {
+    let cluster = Cluster::start("entries-huge", 3).await;
+    let http = cluster.nodes[cluster.leader().await].http();
+    let rows = vec!["(1)"; 500].join(",");
+    let sql = format!("INSERT INTO stock (\"{}\") VALUES {rows}", "c".repeat(100_000));
+    let answer = http.post("/api/command?db=shop", &json!({"command": sql})).await;
+    assert!((400..500).contains(&answer.status), "{}", answer.text);
+    create_collection(&http).await;
+    put(&http, 1, 10).await.ok();
+    cluster.wait_equal("shop", "a refused statement").await;
+}
+
+/// Two members that judge an entry of the log differently would have different states.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_refuse_different_entries_do_not_serve_together() {
+    let mut cluster = Cluster::start("entries-refused", 3).await;
+    let follower = cluster.follower().await;
+    let name = cluster.nodes[follower].name.clone();
+    let entry = json!(["99999999:0123456789abcdef"]);
+    cluster.nodes[follower].settings.config.insert("RefuseEntry".into(), entry);
+    cluster.crash_and_restart(follower);
+    let leader = cluster.leader().await;
+    let http = cluster.nodes[leader].http();
+    create_collection(&http).await;
+    put(&http, 1, 10).await.ok();
+    wait_until("the leader says what is wrong", async || {
+        let report = http.try_get("/api/cluster").await?;
+        let nodes = report.json()["nodes"].clone();
+        let node = nodes.as_array().and_then(|all| all.iter().find(|node| node["id"] == *name));
+        let problem = node.map_or(Value::Null, |node| node["problem"].clone());
+        match problem.as_str() {
+            Some(text) if text.contains("--refuse-entry") => Ok(()),
+            _ => Err(report.text),
+        }
+    })
+    .await;
+    assert!(cluster.nodes[leader].log().contains("log entries cannot be delivered"));
+    cluster.nodes[follower].settings.config.remove("RefuseEntry");
+    cluster.crash_and_restart(follower);
+    cluster.wait_equal("shop", "the same entries are refused").await;
+    wait_until("nothing is wrong any more", async || {
+        let report = http.try_get("/api/cluster").await?;
+        if report.text.contains("problem") { Err(report.text) } else { Ok(()) }
+    })
+    .await;
+}
