@@ -17,6 +17,8 @@ pub struct Route {
     pub path: String,
     /// `Open`, `User(…)` or `Node`.
     pub access: String,
+    /// `Leader`, `Depends(…)` or `Here(…)`.
+    pub place: String,
 }
 
 impl Route {
@@ -55,8 +57,9 @@ pub fn routes() -> Vec<Route> {
 fn parse_row(row: &str) -> Option<Route> {
     let (method, rest) = row.split_once('"')?;
     let (path, rest) = rest.split_once('"')?;
-    let access = rest.split(',').next()?.trim().to_owned();
-    Some(Route { method: method.trim().to_owned(), path: path.to_owned(), access })
+    let mut columns = rest.split(',').map(|column| column.trim().to_owned());
+    let (access, place) = (columns.next()?, columns.next()?);
+    Some(Route { method: method.trim().to_owned(), path: path.to_owned(), access, place })
 }
 
 /// All Rust files below a folder, with their text.

@@ -18,7 +18,8 @@ async fn only_login_health_and_the_page_are_open() {
     let mut routes = source::routes();
     for (method, path) in [("GET", "/raft/rpc/stream"), ("POST", "/raft/rpc/snapshot")] {
         let access = "Node".to_owned();
-        routes.push(Route { method: method.into(), path: path.into(), access });
+        let place = "Here(Nothing)".to_owned();
+        routes.push(Route { method: method.into(), path: path.into(), access, place });
     }
     for node in &cluster.nodes {
         for route in routes.iter().filter(|route| !is_open(route)) {

@@ -127,13 +127,13 @@ pub async fn aggregate_documents(call: &Call, aggregate: Aggregate) -> Result<Ve
 
 /// Whether a pipeline writes its result, so that it must run on the leader.
 pub fn pipeline_writes(call: &Call) -> Result<bool> {
-    Ok(Aggregate::parse(call.json()?)?.output().is_some())
+    let aggregate = Aggregate::parse(call.json()?)?;
+    Ok(aggregate.output().is_some() && aggregate.explain.is_none())
 }
 
 /// `POST …/aggregate`
 pub async fn aggregate(call: Rc<Call>) -> Result<Reply> {
     let aggregate = Aggregate::parse(call.json()?)?;
-    call.wait_for_level().await?;
     if aggregate.output().is_some() && aggregate.explain.is_none() {
         return super::update::write_output(&call, aggregate).await;
     }

@@ -24,7 +24,6 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
         Some(_) => Some(call.number("before", 0, i64::MAX as u64)?),
         None => None,
     };
-    call.wait_for_level().await?;
     let text = |name: &str| call.parameter(&[name]).map(str::to_owned);
     let (user, action) = (text("user"), text("action"));
     // Who failed to log in is the target: nobody has proved to be that user.
@@ -57,6 +56,8 @@ struct Note {
 pub(super) fn note(call: &Call, caller: Caller, action: &str, target: &str, outcome: &str) {
     let target = target.chars().take(200).collect();
     let noted = Noted { action: action.into(), target, outcome: outcome.into() };
+    // It has happened, whatever becomes of the user.
+    let caller = Caller { credentials: None, ..caller };
     let cluster = call.cluster().clone();
     actix_web::rt::spawn(async move {
         if let Err(error) = send(&cluster, caller, noted).await {
@@ -91,6 +92,7 @@ async fn send(cluster: &Cluster, caller: Caller, noted: Noted) -> Result<()> {
 pub async fn receive(call: Rc<Call>) -> Result<Reply> {
     let Note { user, from, noted } = call.json()?;
     let command = Command::Audit(Box::new(noted));
-    call.group()?.propose(Caller { user, from }.proposes(command)).await?;
+    let caller = Caller { user, from, credentials: None };
+    call.group()?.propose(caller.proposes(command)).await?;
     Ok(Reply::empty())
 }

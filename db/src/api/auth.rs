@@ -41,7 +41,7 @@ pub(super) async fn verify(call: &Call, name: &str, password: &str) -> Result<Us
     if let Err(error) = &verified
         && matches!(error.kind, Kind::BadCredentials | Kind::UserDisabled)
     {
-        let caller = Caller { user: None, from: call.from.clone() };
+        let caller = Caller { from: call.from.clone(), ..Caller::default() };
         audit::note(call, caller, "login_failed", name, error.kind.code());
     }
     verified
@@ -61,7 +61,11 @@ pub async fn login(call: Rc<Call>) -> Result<Reply> {
     let user = verify(&call, &given.username, &given.password).await?;
     let (text, mut document) = token::make(TokenKind::Session, &user.name, group.time_ms())?;
     document.expires_ms = Some(document.created_ms + hours * 3_600_000);
-    let caller = Caller { user: Some(user.name.clone()), from: call.from.clone() };
+    let caller = Caller {
+        user: Some(user.name.clone()),
+        from: call.from.clone(),
+        credentials: Some(user.credentials.clone()),
+    };
     let applied = group.propose(caller.proposes(Command::CreateToken(Box::new(document)))).await?;
     // The next call with the cookie may come to this node at once.
     group.wait_visible(applied.index).await?;
@@ -83,7 +87,7 @@ fn session_cookie(token: &str, seconds: u64, tls: bool) -> String {
 /// `POST /api/logout`
 pub async fn logout(call: Rc<Call>) -> Result<Reply> {
     if call.session.is_some()
-        && let Some((id, _)) = &call.user()?.seen.token
+        && let Some((id, _)) = &call.user()?.credentials.token
     {
         let command = Command::RevokeToken { id: id.clone(), user: None };
         call.propose_here(command).await?;
@@ -120,7 +124,7 @@ pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
                 _ => error,
             })?;
         }
-        None if user.seen.token.is_some() => {
+        None if user.credentials.token.is_some() => {
             return Err(Error::new(Kind::InvalidBody, "oldPassword is missing")
                 .hint("send {\"oldPassword\": …, \"newPassword\": …}"));
         }

@@ -301,13 +301,14 @@ impl Call {
 
     /// On whose behalf it proposes.
     pub fn caller(&self) -> Caller {
-        let user = self.user.as_ref().map(|user| user.name.clone());
-        Caller { user, from: self.from.clone() }
+        let user = self.user.as_ref();
+        let credentials = user.map(|user| user.credentials.clone());
+        Caller { user: user.map(|user| user.name.clone()), from: self.from.clone(), credentials }
     }
 
     /// The id of the API key that proves who calls, when one does.
     pub fn key(&self) -> Option<&str> {
-        let seen = self.user.as_ref().filter(|_| self.session.is_none())?.seen.token.as_ref();
+        let seen = self.user.as_ref().filter(|_| self.session.is_none())?.credentials.token.as_ref();
         seen.map(|(id, _)| id.as_str())
     }
 
@@ -396,7 +397,10 @@ impl Call {
         }
         let proposal = self.proposal(command)?;
         let applied = match self.transaction()? {
-            Some(open) => open.execute(proposal, self.app.transactions.room.clone()).await,
+            Some(open) => {
+                self.user()?.confirm(self.group()?)?;
+                open.execute(proposal, self.app.transactions.room.clone()).await
+            }
             None => self.group()?.propose(proposal).await,
         };
         let repeated = match &applied {
@@ -417,9 +421,8 @@ impl Call {
     }
 
     fn proposal(&self, command: Command) -> Result<Proposal> {
-        let Caller { user, from } = self.caller();
-        let time_ms = self.group()?.time_ms();
-        Ok(Proposal { time_ms, user, from, retry: self.retry_key()?, command })
+        let (time_ms, retry) = (self.group()?.time_ms(), self.retry_key()?);
+        Ok(Proposal { time_ms, retry, ..self.caller().proposes(command) })
     }
 
     /// The key of the next command that the call proposes.
@@ -557,7 +560,8 @@ impl Call {
         self.headers().get(INDEX_HEADER).map(|value| value.to_str().unwrap_or("unreadable"))
     }
 
-    /// Waits until this node may answer at the level asked for, and the caller still may ask.
+    /// Waits until this node may answer at the level asked for, and the caller still may ask. The
+    /// dispatcher does it for every route that reads.
     pub async fn wait_for_level(&self) -> Result<()> {
         let group = self.group()?;
         let level = self.level()?;

@@ -75,7 +75,6 @@ fn is_admin(call: &Call) -> bool {
 /// `GET /api/dbs`: those that the caller may read.
 pub async fn databases(call: Rc<Call>) -> Result<Reply> {
     check_serving(&call)?;
-    call.wait_for_level().await?;
     let rights = &call.user()?.rights;
     let index = call.group()?.visible_index();
     let all = catalog::databases(&call.group()?.read()?)?;
@@ -110,7 +109,6 @@ pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/dbs/{db}/cols`
 pub async fn collections(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let database = call.required(&["db"])?;
     call.authorize(Permission::Read, database)?;
     let (read, index) = call.group()?.read_with_index()?;

@@ -58,8 +58,6 @@ pub async fn run(call: Rc<Call>) -> Result<Reply> {
             return Err(Error::new(Kind::InvalidParameter, "the past cannot be changed")
                 .hint("leave at and asOf out; they are for reading documents"));
         }
-    } else {
-        call.wait_for_level().await?;
     }
     let call = match collection_of(&statement) {
         Some(collection) => call.with_collection(collection),

@@ -2,17 +2,19 @@
 
 use super::call::Call;
 use super::reply::Reply;
-use super::{Place, Route};
-use crate::auth::{Access, Permission, Seen, User, bad_credentials, not_authenticated, token};
+use super::{Place, Route, Wait};
+use crate::auth::{Access, Permission, User, bad_credentials, not_authenticated, token};
 use crate::cluster::forward::{self, Destination, FROM_HEADER, Forwarded, USER_HEADER};
+use crate::engine::command::CredentialRevisions;
 use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
+use crate::raft::RaftId;
 use crate::raft::node_key::{Body, Head, PEER_HEADER, Signature};
 use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use jettra_driver::wire::{
-    CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus, REPLAYED_HEADER, TokenKind,
+    CLIENT_HEADER, ErrorBody, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus, REPLAYED_HEADER, TokenKind,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +23,10 @@ use tokio::time::Instant;
 
 /// Pause before a call is tried again while there is no leader.
 const PAUSE: Duration = Duration::from_millis(25);
+/// Longest wait for the leader's word on a caller, where an answer is due without one too.
+const CONFIRM_MAX: Duration = Duration::from_secs(1);
+/// What the leader is asked on behalf of a caller whose rights are in question.
+const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
 const FORWARDED_HEADERS: [&str; 6] =
     ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER];
@@ -63,8 +69,16 @@ pub async fn answer(route: &'static Route, call: Rc<Call>, admitted: Admitted) -
     // The leader holds the open transactions.
     let transaction = call.parameter(&["tx", "txID"]).is_some();
     match route.place {
-        Place::Here if !transaction => carry_out(route, call).await,
+        Place::Here(wait) if !transaction => {
+            match wait {
+                Wait::Nothing => {}
+                Wait::Level => call.wait_for_level().await?,
+                Wait::Rights => wait_for_rights(&call, &admitted).await?,
+            }
+            carry_out(route, call).await
+        }
         Place::Depends(on_the_leader) if !transaction && !on_the_leader(&call)? => {
+            call.wait_for_level().await?;
             carry_out(route, call).await
         }
         _ if admitted.from_node => on_leader(route, call).await,
@@ -107,12 +121,57 @@ async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     }
 }
 
-/// Runs the call here, on the leader, if what let its caller in still holds.
+/// Waits until the leader has said that the caller is still who it was, as long as one answers.
+async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
+    let group = call.group()?;
+    let asked = async {
+        match forward::destination(group.is_leader(), group.leader(), group.raft_id()) {
+            Destination::Here => group.wait_linearizable().await.map(drop),
+            Destination::There(leader) if !admitted.from_node => ask_leader(call, leader).await,
+            _ => Ok(()),
+        }
+    };
+    match tokio::time::timeout(CONFIRM_MAX, asked).await {
+        Ok(Err(error)) if error.kind == Kind::UserChanged => Err(error),
+        _ => call.user()?.confirm(group),
+    }
+}
+
+/// Asks the leader whether it knows the same of the caller as this node.
+async fn ask_leader(call: &Call, leader: RaftId) -> Result<()> {
+    let node = call.cluster().nodes.by_raft_id(leader);
+    let url = &node.ok_or_else(crate::raft::proposer::not_leader)?.url;
+    let question = Forwarded {
+        method: "GET".into(),
+        target: CONFIRM_PATH.into(),
+        headers: Vec::new(),
+        body: bytes::Bytes::new(),
+        user: recognised_text(call.user()?),
+        from: call.from.clone(),
+    };
+    let answer = forward::send(call.cluster(), url, &question).await?;
+    match says(&answer, Kind::UserChanged) {
+        true => Err(crate::auth::user_changed(&call.user()?.name)),
+        false => Ok(()),
+    }
+}
+
+/// Runs the call here, on the leader, if what let its caller in still holds. What it proposes is
+/// compared again by apply.
 async fn carry_out_leading(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
-    if let Some(user) = &call.user {
-        let group = call.group()?;
-        group.wait_ready().await?;
-        user.confirm(group)?;
+    let reads = match route.place {
+        Place::Leader => route.method == "GET",
+        Place::Here(_) => true,
+        Place::Depends(on_the_leader) => !on_the_leader(&call)?,
+    };
+    match &call.user {
+        Some(_) if reads => call.wait_for_level().await?,
+        Some(user) => {
+            let group = call.group()?;
+            group.wait_ready().await?;
+            user.confirm(group)?;
+        }
+        None => {}
     }
     carry_out(route, call).await
 }
@@ -161,7 +220,7 @@ async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
                 return Err(crate::raft::proposer::not_leader());
             }
             if says(&answer, Kind::UserChanged) {
-                return Err(crate::auth::changed(&call.user()?.name));
+                return Err(crate::auth::user_changed(&call.user()?.name));
             }
             Ok(Answer::Forwarded(answer))
         }
@@ -170,9 +229,9 @@ async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
 
 /// Whether the leader has refused a call with this error.
 fn says(answer: &forward::Answer, kind: Kind) -> bool {
-    let code = format!("\"{}\"", kind.code());
     answer.status == kind.status()
-        && answer.body.windows(code.len()).any(|window| window == code.as_bytes())
+        && serde_json::from_slice::<ErrorBody>(&answer.body)
+            .is_ok_and(|body| body.error.code == kind.code())
 }
 
 fn forwarded(route: &Route, call: &Call) -> Forwarded {
@@ -234,8 +293,8 @@ async fn authenticate_node(
     }
     match (route.access, user) {
         (Access::User(permission), Some(text)) => {
-            let (name, seen) = recognised_as(&text).ok_or_else(not_authenticated)?;
-            let user = User::recognised(call.group()?, name, seen).await?;
+            let (name, by) = recognised_as(&text).ok_or_else(not_authenticated)?;
+            let user = User::recognised(call.group()?, name, by).await?;
             call.user = Some(Arc::new(user));
             check_permission(call, permission)?;
             Ok(true)
@@ -293,21 +352,21 @@ fn bad_secret() -> Error {
 
 /// What a node tells another about the user that it has recognised.
 fn recognised_text(user: &User) -> String {
-    let Seen { user: revision, token } = &user.seen;
+    let CredentialRevisions { user: revision, token } = &user.credentials;
     match token {
         None => format!("{} {revision}", user.name),
         Some((id, of_token)) => format!("{} {revision} {id} {of_token}", user.name),
     }
 }
 
-fn recognised_as(text: &str) -> Option<(&str, Seen)> {
+fn recognised_as(text: &str) -> Option<(&str, CredentialRevisions)> {
     let mut parts = text.split(' ');
     let (name, user) = (parts.next()?, parts.next()?.parse().ok()?);
     let token = match (parts.next(), parts.next()) {
         (Some(id), Some(revision)) => Some((id.to_owned(), revision.parse().ok()?)),
         _ => None,
     };
-    Some((name, Seen { user, token }))
+    Some((name, CredentialRevisions { user, token }))
 }
 
 async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
@@ -417,9 +476,10 @@ mod tests {
 
     #[test]
     fn a_node_tells_whom_it_has_recognised_and_by_what() {
-        for seen in
-            [Seen { user: 7, token: None }, Seen { user: 9, token: Some(("ab12".into(), 3)) }]
-        {
+        for credentials in [
+            CredentialRevisions { user: 7, token: None },
+            CredentialRevisions { user: 9, token: Some(("ab12".into(), 3)) },
+        ] {
             let rights = crate::auth::Rights {
                 role: None,
                 databases: Vec::new(),
@@ -427,8 +487,8 @@ mod tests {
                 role_max: None,
                 databases_only: None,
             };
-            let user = User { name: "ada".into(), rights, seen: seen.clone() };
-            assert_eq!(recognised_as(&recognised_text(&user)), Some(("ada", seen)));
+            let user = User { name: "ada".into(), rights, credentials: credentials.clone() };
+            assert_eq!(recognised_as(&recognised_text(&user)), Some(("ada", credentials)));
         }
         for bad in ["", "ada", "ada x", "ada 1 id x"] {
             assert_eq!(recognised_as(bad), None, "{bad}");

@@ -18,7 +18,6 @@ use std::rc::Rc;
 
 /// `GET …/documents/{id}`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let target = call.target_document()?;
     if !matches!(Source::of(&call)?, Source::Now) {

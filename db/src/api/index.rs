@@ -63,7 +63,6 @@ fn infos(read: &ReadTxn<'_>, collection: &Collection) -> Result<Vec<IndexInfo>> 
 
 /// The indexes of the collection that a call names, beside the one on `_id`.
 pub async fn indexes(call: &Call) -> Result<(Vec<IndexInfo>, u64)> {
-    call.wait_for_level().await?;
     let (database, collection) = readable_place(call)?;
     let (read, index) = call.group()?.read_with_index()?;
     let collection = open(&read, database, collection)?;
@@ -170,7 +169,6 @@ pub async fn drop(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET …/stats`
 pub async fn stats(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let (read, index) = call.group()?.read_with_index()?;
     let collection = open(&read, database, collection)?;
@@ -187,7 +185,6 @@ pub async fn stats(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/v1/databases/{db}/hash`
 pub async fn hash(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let database = call.required(&["db"])?.to_owned();
     let (mut reply, index) = in_background(&call, move |read, ctx| {
         if catalog::database(read, &database)?.is_none() {

@@ -32,6 +32,7 @@ pub mod web;
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{Admin, Login, Own, Read, Write};
 use Place::{Depends, Here, Leader};
+use Wait::{Level, Nothing, Rights};
 use call::Call;
 use reply::Reply;
 use std::future::Future;
@@ -44,12 +45,26 @@ pub type Handled = Pin<Box<dyn Future<Output = crate::error::Result<Reply>>>>;
 /// Where a call is carried out.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
-    /// On the node that was called.
-    Here,
+    /// On the node that was called, once it has waited.
+    Here(Wait),
     /// On the leader; other nodes forward it.
     Leader,
-    /// On the leader when the function says so of the call.
+    /// On the leader when the function says so of the call, else as [`Wait::Level`].
     Depends(fn(&Call) -> crate::error::Result<bool>),
+}
+
+/// What the node waits for before it answers a call by itself. Users change while calls are under
+/// way, and a node learns of it later than others: the dispatcher waits, so no handler can forget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Nothing: the answer is for everybody, or for nodes.
+    Nothing,
+    /// Until its state is as fresh as the read level of the call asks for; then the caller must
+    /// still be who it was.
+    Level,
+    /// Until the leader has said that the caller is still who it was. When no leader answers,
+    /// what this node knows must do: the answer is about the cluster, and is wanted most then.
+    Rights,
 }
 
 /// One row of the table.
@@ -88,118 +103,118 @@ macro_rules! routes {
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = routes! {
     // Session
-    POST   "/api/login"                          Open,         Leader, auth::login,            "login",              "login";
-    POST   "/api/logout"                         User(Login),  Leader, auth::logout,           "logout",             "logout";
-    GET    "/api/v1/session"                     User(Login),  Here,   auth::session,          "session",            "whoami";
-    POST   "/api/change-password"                User(Login),  Leader, auth::change_password,  "change_password",    "password";
+    POST   "/api/login"                          Open,         Leader,        auth::login,            "login",              "login";
+    POST   "/api/logout"                         User(Login),  Leader,        auth::logout,           "logout",             "logout";
+    GET    "/api/v1/session"                     User(Login),  Here(Rights),  auth::session,          "session",            "whoami";
+    POST   "/api/change-password"                User(Login),  Leader,        auth::change_password,  "change_password",    "password";
     // Catalog
-    GET    "/api/dbs"                            User(Login),  Here,   catalog::databases,          "list_databases",     "show dbs";
-    POST   "/api/dbs"                            User(Own),    Leader, catalog::create_database,    "create_database",    "create db";
-    DELETE "/api/dbs"                            User(Own),    Leader, catalog::drop_database,      "drop_database",      "drop db";
-    POST   "/api/dbs/rename"                     User(Own),    Leader, catalog::rename_database,    "rename_database",    "rename db";
-    GET    "/api/dbs/{db}/cols"                  User(Read),   Here,   catalog::collections,        "list_collections",   "show collections";
-    POST   "/api/cols"                           User(Write),  Leader, catalog::create_collection,  "create_collection",  "create col";
-    DELETE "/api/cols"                           User(Own),    Leader, catalog::drop_collection,    "drop_collection",    "drop col";
-    POST   "/api/cols/rename"                    User(Own),    Leader, catalog::rename_collection,  "rename_collection",  "rename col";
+    GET    "/api/dbs"                            User(Login),  Here(Level),   catalog::databases,          "list_databases",     "show dbs";
+    POST   "/api/dbs"                            User(Own),    Leader,        catalog::create_database,    "create_database",    "create db";
+    DELETE "/api/dbs"                            User(Own),    Leader,        catalog::drop_database,      "drop_database",      "drop db";
+    POST   "/api/dbs/rename"                     User(Own),    Leader,        catalog::rename_database,    "rename_database",    "rename db";
+    GET    "/api/dbs/{db}/cols"                  User(Read),   Here(Level),   catalog::collections,        "list_collections",   "show collections";
+    POST   "/api/cols"                           User(Write),  Leader,        catalog::create_collection,  "create_collection",  "create col";
+    DELETE "/api/cols"                           User(Own),    Leader,        catalog::drop_collection,    "drop_collection",    "drop col";
+    POST   "/api/cols/rename"                    User(Own),    Leader,        catalog::rename_collection,  "rename_collection",  "rename col";
     // Documents, as JettraDBVM has them
-    POST   "/api/doc"                            User(Write),  Leader, compat::jettra::save,    "insert",   "insert";
-    GET    "/api/doc"                            User(Read),   Here,   compat::jettra::get,     "get",      "get";
-    PUT    "/api/doc"                            User(Write),  Leader, compat::jettra::replace, "save",     "update";
-    DELETE "/api/doc"                            User(Write),  Leader, compat::jettra::delete,  "delete",   "delete";
-    GET    "/api/query"                          User(Read),   Here,   compat::jettra::query,   "list",     "find";
-    GET    "/api/count"                          User(Read),   Here,   query::count,            "count",    "count";
+    POST   "/api/doc"                            User(Write),  Leader,        compat::jettra::save,    "insert",   "insert";
+    GET    "/api/doc"                            User(Read),   Here(Level),   compat::jettra::get,     "get",      "get";
+    PUT    "/api/doc"                            User(Write),  Leader,        compat::jettra::replace, "save",     "update";
+    DELETE "/api/doc"                            User(Write),  Leader,        compat::jettra::delete,  "delete",   "delete";
+    GET    "/api/query"                          User(Read),   Here(Level),   compat::jettra::query,   "list",     "find";
+    GET    "/api/count"                          User(Read),   Here(Level),   query::count,            "count",    "count";
     POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "command",  "sql";
-    GET    "/api/index"                          User(Read),   Here,   compat::jettra::list_indexes,  "list_indexes", "indexes";
-    POST   "/api/index"                          User(Own),    Leader, compat::jettra::create_index,  "create_index", "create index";
-    DELETE "/api/index"                          User(Own),    Leader, compat::jettra::drop_index,    "drop_index",   "drop index";
+    GET    "/api/index"                          User(Read),   Here(Level),   compat::jettra::list_indexes,  "list_indexes", "indexes";
+    POST   "/api/index"                          User(Own),    Leader,        compat::jettra::create_index,  "create_index", "create index";
+    DELETE "/api/index"                          User(Own),    Leader,        compat::jettra::drop_index,    "drop_index",   "drop index";
     // Documents, as REST
-    GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here,   query::list,       "list",     "find";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents"       User(Write), Leader, document::insert,  "insert",   "insert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Read),  Here,   document::get,     "get",      "get";
-    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::put,     "save",     "update";
-    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, update::patch,     "patch",    "patch";
-    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader, document::delete,  "delete",   "delete";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here(Level),   query::list,       "list",     "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents"       User(Write), Leader,        document::insert,  "insert",   "insert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Read),  Here(Level),   document::get,     "get",      "get";
+    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader,        document::put,     "save",     "update";
+    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader,        update::patch,     "patch",    "patch";
+    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader,        document::delete,  "delete",   "delete";
     // Queries
-    POST   "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here,   query::find,               "find",            "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   query::find,               "find",            "find";
     POST   "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  Depends(aggregate::pipeline_writes), aggregate::aggregate, "aggregate", "aggregate";
-    GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   query::count,              "count",           "count";
-    POST   "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here,   query::count,              "count_matching",  "count";
-    POST   "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here,   query::distinct,           "distinct",        "distinct";
-    POST   "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader, update::update_documents,  "update_one",      "update";
-    POST   "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader, update::replace_document,  "replace_one",     "replace";
-    POST   "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader, update::delete_documents,  "delete_many",     "delete";
-    POST   "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader, update::find_and_modify,   "find_and_modify", "modify";
-    POST   "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader, update::bulk,              "bulk",            "bulk";
+    GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   query::count,              "count",           "count";
+    POST   "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   query::count,              "count_matching",  "count";
+    POST   "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here(Level),   query::distinct,           "distinct",        "distinct";
+    POST   "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader,        update::update_documents,  "update_one",      "update";
+    POST   "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader,        update::replace_document,  "replace_one",     "replace";
+    POST   "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader,        update::delete_documents,  "delete_many",     "delete";
+    POST   "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader,        update::find_and_modify,   "find_and_modify", "modify";
+    POST   "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader,        update::bulk,              "bulk",            "bulk";
     // Transactions
-    POST   "/api/tx/begin"                                            User(Write), Leader, transaction::begin_ancestor,    "begin",             "begin";
-    POST   "/api/tx/commit"                                           User(Write), Leader, transaction::commit_ancestor,   "commit",            "commit";
-    POST   "/api/tx/rollback"                                         User(Write), Leader, transaction::rollback_ancestor, "rollback",          "rollback";
-    GET    "/api/v1/transactions"                                     User(Read),  Leader, transaction::list,              "list_transactions", "show transactions";
-    POST   "/api/v1/transactions"                                     User(Write), Leader, transaction::begin,             "begin",             "begin";
-    POST   "/api/v1/transactions/{tx}/commit"                         User(Write), Leader, transaction::commit,            "commit",            "commit";
-    DELETE "/api/v1/transactions/{tx}"                                User(Write), Leader, transaction::end,               "end_transaction",   "end transaction";
-    POST   "/api/v1/batch"                                            User(Write), Leader, transaction::batch,             "batch",             "batch";
+    POST   "/api/tx/begin"                                            User(Write), Leader,        transaction::begin_ancestor,    "begin",             "begin";
+    POST   "/api/tx/commit"                                           User(Write), Leader,        transaction::commit_ancestor,   "commit",            "commit";
+    POST   "/api/tx/rollback"                                         User(Write), Leader,        transaction::rollback_ancestor, "rollback",          "rollback";
+    GET    "/api/v1/transactions"                                     User(Read),  Leader,        transaction::list,              "list_transactions", "show transactions";
+    POST   "/api/v1/transactions"                                     User(Write), Leader,        transaction::begin,             "begin",             "begin";
+    POST   "/api/v1/transactions/{tx}/commit"                         User(Write), Leader,        transaction::commit,            "commit",            "commit";
+    DELETE "/api/v1/transactions/{tx}"                                User(Write), Leader,        transaction::end,               "end_transaction",   "end transaction";
+    POST   "/api/v1/batch"                                            User(Write), Leader,        transaction::batch,             "batch",             "batch";
     // Versions and changes
-    GET    "/api/versions"                                            User(Read),  Here,   version::list_ancestor,    "history",         "history";
-    GET    "/api/version"                                             User(Read),  Here,   version::get,              "version",         "show version";
-    POST   "/api/restore-version"                                     User(Write), Leader, version::restore_ancestor, "restore",         "revert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here,   version::list,     "history",  "history";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here,   version::get,      "version",  "show version";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here,   version::diff,     "diff",     "diff";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader, version::restore,  "restore",  "revert";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader, version::undelete, "undelete", "undelete";
-    GET    "/api/v1/databases/{db}/collections/{col}/versions"        User(Read),  Here,   version::settings, "versions",        "versions";
-    PUT    "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader, version::keep,     "keep_versions",   "versions on";
-    DELETE "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader, version::forget,   "forget_versions", "versions off";
-    GET    "/api/v1/databases/{db}/collections/{col}/watch"           User(Read),  Here,   watch::collection, "watch",           "watch";
-    GET    "/api/v1/databases/{db}/watch"                             User(Read),  Here,   watch::database,   "watch_database",  "watch";
+    GET    "/api/versions"                                            User(Read),  Here(Level),   version::list_ancestor,    "history",         "history";
+    GET    "/api/version"                                             User(Read),  Here(Level),   version::get,              "version",         "show version";
+    POST   "/api/restore-version"                                     User(Write), Leader,        version::restore_ancestor, "restore",         "revert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   version::list,     "history",  "history";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   version::get,      "version",  "show version";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   version::diff,     "diff",     "diff";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader,        version::restore,  "restore",  "revert";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader,        version::undelete, "undelete", "undelete";
+    GET    "/api/v1/databases/{db}/collections/{col}/versions"        User(Read),  Here(Level),   version::settings, "versions",        "versions";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader,        version::keep,     "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader,        version::forget,   "forget_versions", "versions off";
+    GET    "/api/v1/databases/{db}/collections/{col}/watch"           User(Read),  Here(Level),   watch::collection, "watch",           "watch";
+    GET    "/api/v1/databases/{db}/watch"                             User(Read),  Here(Level),   watch::database,   "watch_database",  "watch";
     // Indexes, schemas, statistics
-    GET    "/api/v1/databases/{db}/collections/{col}/indexes"         User(Read),  Here,   index::list,      "list_indexes", "indexes";
-    POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Own),   Leader, index::create,    "create_index", "create index";
-    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}"  User(Own),   Leader, index::drop,      "drop_index",   "drop index";
-    GET    "/api/v1/databases/{db}/collections/{col}/schema"          User(Read),  Here,   schema::get,      "schema",       "schema";
-    PUT    "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader, schema::put,      "set_schema",   "schema set";
-    DELETE "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader, schema::remove,   "drop_schema",  "schema drop";
-    POST   "/api/v1/databases/{db}/collections/{col}/validate"        User(Read),  Here,   schema::validate, "validate",     "validate";
-    GET    "/api/v1/databases/{db}/collections/{col}/stats"           User(Read),  Here,   index::stats,     "stats",        "stats";
-    GET    "/api/v1/databases/{db}/hash"                              User(Admin), Here,   index::hash,      "hash",         "hash";
+    GET    "/api/v1/databases/{db}/collections/{col}/indexes"         User(Read),  Here(Level),   index::list,      "list_indexes", "indexes";
+    POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Own),   Leader,        index::create,    "create_index", "create index";
+    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}"  User(Own),   Leader,        index::drop,      "drop_index",   "drop index";
+    GET    "/api/v1/databases/{db}/collections/{col}/schema"          User(Read),  Here(Level),   schema::get,      "schema",       "schema";
+    PUT    "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader,        schema::put,      "set_schema",   "schema set";
+    DELETE "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader,        schema::remove,   "drop_schema",  "schema drop";
+    POST   "/api/v1/databases/{db}/collections/{col}/validate"        User(Read),  Here(Level),   schema::validate, "validate",     "validate";
+    GET    "/api/v1/databases/{db}/collections/{col}/stats"           User(Read),  Here(Level),   index::stats,     "stats",        "stats";
+    GET    "/api/v1/databases/{db}/hash"                              User(Admin), Here(Level),   index::hash,      "hash",         "hash";
     // Users, tokens, audit
-    GET    "/api/users"                          User(Admin),  Here,   users::list,             "list_users",   "show users";
-    POST   "/api/users"                          User(Admin),  Leader, users::create_ancestor,  "create_user",  "create user";
-    DELETE "/api/users"                          User(Admin),  Leader, users::delete_ancestor,  "delete_user",  "drop user";
-    GET    "/api/v1/users"                       User(Admin),  Here,   users::list,             "list_users",   "show users";
-    POST   "/api/v1/users"                       User(Admin),  Leader, users::create,           "create_user",  "create user";
-    GET    "/api/v1/users/{user}"                User(Admin),  Here,   users::get,              "user",         "show user";
-    PATCH  "/api/v1/users/{user}"                User(Admin),  Leader, users::update,           "update_user",  "alter user";
-    DELETE "/api/v1/users/{user}"                User(Admin),  Leader, users::delete,           "delete_user",  "drop user";
-    GET    "/api/v1/tokens"                      User(Login),  Here,   tokens::list,            "list_tokens",  "show tokens";
-    POST   "/api/v1/tokens"                      User(Login),  Leader, tokens::create_key,      "create_api_key", "create key";
-    DELETE "/api/v1/tokens/{token}"              User(Login),  Leader, tokens::revoke,          "revoke_token", "revoke token";
-    POST   "/api/v1/cluster/tokens"              User(Admin),  Leader, tokens::create_join,     "create_join_token", "cluster token";
-    GET    "/api/v1/audit"                       User(Admin),  Here,   audit::list,             "audit",        "show audit";
+    GET    "/api/users"                          User(Admin),  Here(Level),   users::list,             "list_users",   "show users";
+    POST   "/api/users"                          User(Admin),  Leader,        users::create_ancestor,  "create_user",  "create user";
+    DELETE "/api/users"                          User(Admin),  Leader,        users::delete_ancestor,  "delete_user",  "drop user";
+    GET    "/api/v1/users"                       User(Admin),  Here(Level),   users::list,             "list_users",   "show users";
+    POST   "/api/v1/users"                       User(Admin),  Leader,        users::create,           "create_user",  "create user";
+    GET    "/api/v1/users/{user}"                User(Admin),  Here(Level),   users::get,              "user",         "show user";
+    PATCH  "/api/v1/users/{user}"                User(Admin),  Leader,        users::update,           "update_user",  "alter user";
+    DELETE "/api/v1/users/{user}"                User(Admin),  Leader,        users::delete,           "delete_user",  "drop user";
+    GET    "/api/v1/tokens"                      User(Login),  Here(Level),   tokens::list,            "list_tokens",  "show tokens";
+    POST   "/api/v1/tokens"                      User(Login),  Leader,        tokens::create_key,      "create_api_key", "create key";
+    DELETE "/api/v1/tokens/{token}"              User(Login),  Leader,        tokens::revoke,          "revoke_token", "revoke token";
+    POST   "/api/v1/cluster/tokens"              User(Admin),  Leader,        tokens::create_join,     "create_join_token", "cluster token";
+    GET    "/api/v1/audit"                       User(Admin),  Here(Level),   audit::list,             "audit",        "show audit";
     // Cluster
-    GET    "/health"                             Open,         Here,   cluster::health,     "health",             "health";
-    GET    "/api/cluster"                        User(Login),  Here,   cluster::status,     "cluster_status",     "status";
-    POST   "/api/cluster/register"               User(Admin),  Leader, cluster::register,   "cluster_register",   "cluster add";
-    POST   "/api/cluster/deregister"             User(Admin),  Leader, cluster::deregister, "cluster_deregister", "cluster remove";
-    POST   "/api/cluster/stop"                   User(Admin),  Leader, cluster::stop,       "cluster_stop",       "cluster stop";
-    POST   "/api/cluster/pause"                  User(Admin),  Leader, cluster::pause,      "cluster_pause",      "cluster pause";
-    POST   "/api/cluster/resume"                 User(Admin),  Leader, cluster::resume,     "cluster_resume",     "cluster resume";
-    POST   "/api/cluster/promote"                User(Admin),  Leader, cluster::promote,    "cluster_promote",    "cluster promote";
-    POST   "/api/cluster/restart"                User(Admin),  Leader, cluster::restart,    "cluster_restart",    "cluster restart";
-    GET    "/raft/rpc/status"                    User(Login),  Here,   cluster::nodes,      "cluster_nodes",      "cluster nodes";
-    GET    "/openapi.json"                       Open,         Here,   openapi::document,   "openapi",            "show openapi";
+    GET    "/health"                             Open,         Here(Nothing), cluster::health,     "health",             "health";
+    GET    "/api/cluster"                        User(Login),  Here(Rights),  cluster::status,     "cluster_status",     "status";
+    POST   "/api/cluster/register"               User(Admin),  Leader,        cluster::register,   "cluster_register",   "cluster add";
+    POST   "/api/cluster/deregister"             User(Admin),  Leader,        cluster::deregister, "cluster_deregister", "cluster remove";
+    POST   "/api/cluster/stop"                   User(Admin),  Leader,        cluster::stop,       "cluster_stop",       "cluster stop";
+    POST   "/api/cluster/pause"                  User(Admin),  Leader,        cluster::pause,      "cluster_pause",      "cluster pause";
+    POST   "/api/cluster/resume"                 User(Admin),  Leader,        cluster::resume,     "cluster_resume",     "cluster resume";
+    POST   "/api/cluster/promote"                User(Admin),  Leader,        cluster::promote,    "cluster_promote",    "cluster promote";
+    POST   "/api/cluster/restart"                User(Admin),  Leader,        cluster::restart,    "cluster_restart",    "cluster restart";
+    GET    "/raft/rpc/status"                    User(Login),  Here(Rights),  cluster::nodes,      "cluster_nodes",      "cluster nodes";
+    GET    "/openapi.json"                       Open,         Here(Nothing), openapi::document,   "openapi",            "show openapi";
     // Between nodes
-    GET    "/raft/rpc/identity"                  Node,         Here,   peer::identity,        "", "";
-    POST   "/raft/rpc/invite"                    Node,         Here,   peer::invite,          "", "";
-    POST   "/raft/rpc/join-token"                Open,         Leader, peer::join_token,      "", "";
-    POST   "/raft/rpc/join"                      Node,         Leader, cluster::register,     "", "";
-    POST   "/raft/rpc/note"                      Node,         Leader, audit::receive,       "", "";
-    POST   "/raft/rpc/hello"                     Node,         Here,   peer::hello,           "", "";
-    POST   "/raft/rpc/vote"                      Node,         Here,   peer::vote,            "", "";
-    POST   "/raft/rpc/pre-vote"                  Node,         Here,   peer::pre_vote,        "", "";
-    POST   "/raft/rpc/transfer-leader"           Node,         Here,   peer::transfer_leader, "", "";
-    POST   "/raft/rpc/read-index"                Node,         Here,   peer::read_index,      "", "";
+    GET    "/raft/rpc/identity"                  Node,         Here(Nothing), peer::identity,        "", "";
+    POST   "/raft/rpc/invite"                    Node,         Here(Nothing), peer::invite,          "", "";
+    POST   "/raft/rpc/join-token"                Open,         Leader,        peer::join_token,      "", "";
+    POST   "/raft/rpc/join"                      Node,         Leader,        cluster::register,     "", "";
+    POST   "/raft/rpc/note"                      Node,         Leader,        audit::receive,       "", "";
+    POST   "/raft/rpc/hello"                     Node,         Here(Nothing), peer::hello,           "", "";
+    POST   "/raft/rpc/vote"                      Node,         Here(Nothing), peer::vote,            "", "";
+    POST   "/raft/rpc/pre-vote"                  Node,         Here(Nothing), peer::pre_vote,        "", "";
+    POST   "/raft/rpc/transfer-leader"           Node,         Here(Nothing), peer::transfer_leader, "", "";
+    POST   "/raft/rpc/read-index"                Node,         Here(Nothing), peer::read_index,      "", "";
 };
 
 /// Whether a route reads or writes documents of one collection: those calls can belong to a
@@ -256,6 +271,13 @@ mod tests {
             let reads = route.method == "GET";
             let leader = matches!(route.place, Place::Leader);
             assert_ne!(leader, reads, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn what_a_node_answers_a_user_by_itself_waits_for_the_users_rights() {
+        for route in ROUTES.iter().filter(|route| matches!(route.access, User(_))) {
+            assert!(!matches!(route.place, Here(Nothing)), "{} {}", route.method, route.path);
         }
     }
 

@@ -159,7 +159,7 @@ fn who_and_where(route: &Route) -> String {
         Access::Node => "For nodes.".to_owned(),
     };
     let place = match route.place {
-        Place::Here => "Runs on the node that is called",
+        Place::Here(_) => "Runs on the node that is called",
         Place::Leader => "Runs on the leader",
         Place::Depends(_) => "Runs on the leader when it changes something",
     };
@@ -222,7 +222,7 @@ fn parameters(route: &Route, description: &Description) -> Vec<Value> {
         (transaction, &["tx"][..]),
         (past, &["at", "asOf"]),
         (reads, &["level", "index", "freshness"]),
-        (!matches!(route.place, Place::Here), &["redirect"]),
+        (!matches!(route.place, Place::Here(_)), &["redirect"]),
         (description.if_match, &["If-Match"]),
         (writes, &["Idempotency-Key"]),
     ];
@@ -292,7 +292,7 @@ fn responses(
             Content::Events(shape) => add("text/event-stream", *shape),
         }
     }
-    if !matches!(route.place, Place::Here) {
+    if !matches!(route.place, Place::Here(_)) {
         let location = json!({"schema": {"type": "string", "format": "uri"}});
         let text = "With `redirect`: the leader is there.";
         responses
@@ -367,7 +367,7 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
         (documents, &[Removed, Paused]),
         (description.body.is_some(), BODY),
         (has_parameters || description.if_match, &[InvalidParameter]),
-        (!matches!(route.place, Place::Here), &[NoLeader, Stopping]),
+        (!matches!(route.place, Place::Here(_)), &[NoLeader, Stopping]),
         (reads, READ),
         (writes || effect == Effect::Proposes, WRITE),
         (writes, KEY),

@@ -425,7 +425,6 @@ fn find_at_once(
 /// `POST …/find`
 pub async fn find(call: Rc<Call>) -> Result<Reply> {
     let find = Find::parse(call.json_or_empty()?, call.cluster().config.page_max as u64)?;
-    call.wait_for_level().await?;
     let (page, index) = find_page(&call, find).await?;
     Ok(page.reply().at(index))
 }
@@ -485,7 +484,6 @@ pub fn find_from_parameters(call: &Call) -> Result<Find> {
 /// `GET …/documents`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
     let find = find_from_parameters(&call)?;
-    call.wait_for_level().await?;
     let (page, index) = find_page(&call, find).await?;
     Ok(page.reply().at(index))
 }
@@ -499,7 +497,6 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
     let filter = filter(body.filter)?;
     let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
     let hint = hint.transpose()?;
-    call.wait_for_level().await?;
     let (count, index) = count_matching(&call, filter, hint).await?;
     Ok(Reply::json(&CountReply { count }).at(index))
 }
@@ -530,7 +527,6 @@ pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> 
 pub async fn distinct(call: Rc<Call>) -> Result<Reply> {
     let body: DistinctBody = call.json()?;
     let filter = filter(body.filter)?;
-    call.wait_for_level().await?;
     let (values, index) = distinct_values(&call, body.field, filter).await?;
     Ok(Reply::json(&json!({"values": values})).at(index))
 }

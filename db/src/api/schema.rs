@@ -23,7 +23,6 @@ const INVALID_MAX: usize = 100;
 
 /// `GET …/schema`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let (read, index) = call.group()?.read_with_index()?;
     let options = open(&read, database, collection)?.options;
@@ -63,7 +62,6 @@ async fn set(call: &Call, schema: Option<String>, warns: bool) -> Result<Reply> 
 /// `POST …/validate`
 pub async fn validate(call: Rc<Call>) -> Result<Reply> {
     let body: ValidateBody = call.json_or_empty()?;
-    call.wait_for_level().await?;
     let (database, name) = readable_place(&call)?;
     let (database, name) = (database.to_owned(), name.to_owned());
     let trial = body.schema.map(|schema| Schema::compile(&schema)).transpose()?;

@@ -3,7 +3,7 @@
 use super::call::{App, Call, Http, MovedCall, RunningCall};
 use super::dispatch::{self, Admitted, Answer};
 use super::reply::{Events, Reply};
-use super::{Place, ROUTES, Route, peer, web as page};
+use super::{Place, ROUTES, Route, Wait, peer, web as page};
 use crate::auth::Access;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -48,7 +48,7 @@ const fn node_route(method: &'static str, path: &'static str) -> Route {
         method,
         path,
         access: Access::Node,
-        place: Place::Here,
+        place: Place::Here(Wait::Nothing),
         handler: |_| Box::pin(std::future::ready(Ok(Reply::empty()))),
         driver: "",
         shell: "",
@@ -131,7 +131,7 @@ async fn serve_call(
 ) -> Result<Answer> {
     check_address(http)?;
     let mut call = make_call(app.clone(), http);
-    if !matches!(route.place, Place::Here) && route.access != Access::Node {
+    if !matches!(route.place, Place::Here(_)) && route.access != Access::Node {
         note_called_node(&mut call, http);
     }
     let admitted = dispatch::admit(route, &mut call).await?;

@@ -25,7 +25,6 @@ fn wrong(message: &str, hint: impl Into<String>) -> Error {
 
 /// `GET /api/v1/tokens`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let user = call.user()?;
     let (read, index) = call.group()?.read_with_index()?;
     let (mine, admin) = (&user.name, user.rights.is_admin());

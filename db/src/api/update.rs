@@ -405,6 +405,7 @@ pub async fn patch(call: Rc<Call>) -> Result<Reply> {
 pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
     let (database, _) = writable_place(call)?;
     call.authorize(crate::auth::Permission::Write, database)?;
+    call.wait_for_level().await?;
     let Some(output) = pipeline.output().cloned() else {
         return Ok(Reply::empty());
     };

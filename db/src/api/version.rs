@@ -24,7 +24,6 @@ use std::rc::Rc;
 
 /// The versions of the document that a call names, the newest first.
 async fn history(call: &Call) -> Result<(Vec<Entry>, u64)> {
-    call.wait_for_level().await?;
     let target = call.target_document()?;
     reading(call, move |read, collection, ctx| entries(read, collection, &target, ctx)).await
 }
@@ -92,7 +91,6 @@ fn form(
 
 /// `GET …/versions/{version}`, `GET /api/version`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let (target, version) = (call.target_document()?, call.required(&["version"])?.parse()?);
     let ((revision, json), index) =
         reading(&call, move |read, collection, _| form(read, collection, &target, version)).await?;
@@ -101,7 +99,6 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET …/versions/{version}/diff`
 pub async fn diff(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let target = call.target_document()?;
     let from: Version = call.required(&["version"])?.parse()?;
     let to = match call.parameter(&["to"]) {
@@ -169,7 +166,6 @@ pub async fn restore_ancestor(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET …/collections/{col}/versions`
 pub async fn settings(call: Rc<Call>) -> Result<Reply> {
-    call.wait_for_level().await?;
     let (database, collection) = readable_place(&call)?;
     let (read, index) = call.group()?.read_with_index()?;
     let collection = open(&read, database, collection)?;

@@ -67,7 +67,6 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
         None => None,
         Some(text) => Some(text.parse()?),
     };
-    call.wait_for_level().await?;
     let group = call.group()?.clone();
     let token = match after {
         None => Token::behind(group.visible_index()),

@@ -7,7 +7,9 @@ pub mod token;
 
 pub use policy::{Access, Caller, Permission, Rights, Role};
 
-use crate::engine::accounts::{has_ended, revision, stored};
+pub use crate::engine::accounts::user_changed;
+use crate::engine::accounts::{has_ended, holds, stored};
+use crate::engine::command::CredentialRevisions;
 use crate::engine::system::{self, TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
@@ -20,19 +22,10 @@ pub struct User {
     pub name: String,
     /// What it may do.
     pub rights: Rights,
-    /// What it was recognised by.
-    pub seen: Seen,
-}
-
-/// Which state of the user, and of its token, has let a caller in. Whoever answers later
-/// compares it with what holds then: users and tokens are replicated, so a node may learn a
-/// moment after others that somebody is not to come in any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Revision of the user's document.
-    pub user: u64,
-    /// The session or API key, with the revision of its document.
-    pub token: Option<(String, u64)>,
+    /// What it was recognised by. Whoever answers later, or applies what the caller proposes,
+    /// compares it with what holds then: users and tokens are replicated, so a node may learn a
+    /// moment after others that somebody is not to come in any more.
+    pub credentials: CredentialRevisions,
 }
 
 /// The error for a call without credentials.
@@ -77,7 +70,8 @@ impl User {
             rights.databases_only = token.databases;
             (token.id, revision)
         });
-        User { name: user.name, rights, seen: Seen { user: user_revision, token } }
+        let credentials = CredentialRevisions { user: user_revision, token };
+        User { name: user.name, rights, credentials }
     }
 
     /// The name of the user's role, or of its API key's if that may do less.
@@ -91,14 +85,14 @@ impl User {
     ///
     /// # Errors
     /// `user_changed`, when one of the two does not know yet what has changed.
-    pub async fn recognised(group: &Group, name: &str, seen: Seen) -> Result<User> {
-        let found = find(group, name, &seen)?;
-        if let Some(user) = found.filter(|user| user.seen == seen) {
+    pub async fn recognised(group: &Group, name: &str, by: CredentialRevisions) -> Result<User> {
+        let find = || Ok(find(group, name, &by)?.filter(|user| user.credentials == by));
+        if let Some(user) = find()? {
             return Ok(user);
         }
         // Revisions grow with the log, so the newer of the two is right.
         group.wait_linearizable().await?;
-        find(group, name, &seen)?.filter(|user| user.seen == seen).ok_or_else(|| changed(name))
+        find()?.ok_or_else(|| user_changed(name))
     }
 
     /// Whether what has let the caller in still holds, as far as this node knows now.
@@ -106,22 +100,16 @@ impl User {
     /// # Errors
     /// `user_changed`.
     pub fn confirm(&self, group: &Group) -> Result<()> {
-        // Every change gives a new revision, so the documents need not be parsed.
-        let (read, seen) = (group.read()?, &self.seen);
-        let token = match &seen.token {
-            None => true,
-            Some((id, known)) => revision(&read, system::TOKENS, id)? == Some(*known),
-        };
-        match token && revision(&read, system::USERS, &self.name)? == Some(seen.user) {
+        match holds(&group.read()?, &self.name, &self.credentials)? {
             true => Ok(()),
-            false => Err(changed(&self.name)),
+            false => Err(user_changed(&self.name)),
         }
     }
 }
 
-fn find(group: &Group, name: &str, seen: &Seen) -> Result<Option<User>> {
+fn find(group: &Group, name: &str, by: &CredentialRevisions) -> Result<Option<User>> {
     let read = group.read()?;
-    let token = match &seen.token {
+    let token = match &by.token {
         None => None,
         Some((id, _)) => match find_token(group, &read, id)? {
             None => return Ok(None),
@@ -138,10 +126,4 @@ fn find(group: &Group, name: &str, seen: &Seen) -> Result<Option<User>> {
 fn find_token(group: &Group, read: &impl Read, id: &str) -> Result<Option<(u64, TokenDocument)>> {
     let token: Option<(u64, TokenDocument)> = stored(read, system::TOKENS, id)?;
     Ok(token.filter(|(_, token)| !has_ended(token, group.time_ms())))
-}
-
-/// The error when what has let a caller in does not hold any more.
-pub fn changed(name: &str) -> Error {
-    let message = format!("user {name:?}, or its session or key, was changed at this moment");
-    Error::new(Kind::UserChanged, message).hint("send the call again")
 }

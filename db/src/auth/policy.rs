@@ -1,6 +1,6 @@
 //! What a role may do, and in which databases. Pure.
 
-use crate::engine::command::{Command, Proposal};
+use crate::engine::command::{Command, CredentialRevisions, Proposal};
 use crate::engine::describe::Need;
 use crate::engine::system;
 use jettra_driver::wire::ALL_DATABASES;
@@ -166,12 +166,15 @@ pub struct Caller {
     pub user: Option<String>,
     /// The address from which the call came; none for what the database does by itself.
     pub from: Option<String>,
+    /// What has let the user in: when it holds no more, nothing is done on its behalf.
+    pub credentials: Option<CredentialRevisions>,
 }
 
 impl Caller {
     /// A command on behalf of the caller, at this time in milliseconds since 1970.
     pub fn proposes(&self, command: Command) -> Proposal {
-        Proposal { user: self.user.clone(), from: self.from.clone(), ..command.into() }
+        let Caller { user, from, credentials } = self.clone();
+        Proposal { user, from, credentials, ..command.into() }
     }
 }
 

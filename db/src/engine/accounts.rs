@@ -2,10 +2,10 @@
 
 use super::apply::{Applied, Applier, Place, refuse};
 use super::catalog;
-use super::command::{Outcome, UserUpdate};
+use super::command::{CredentialRevisions, Outcome, UserUpdate};
 use super::document;
 use super::system::{self, TokenDocument, UserDocument};
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::{Read, StorageError, Table, WriteTxn, keys};
 use jettra_driver::DocumentId;
@@ -35,6 +35,21 @@ pub fn revision(read: &impl Read, collection: &str, id: &str) -> Result<Option<u
     };
     let found = read.get(Table::Documents, &keys::document_key(collection, &id.into()))?;
     Ok(found.and_then(document::decode).map(|(revision, _)| revision))
+}
+
+/// Whether what has let a user in still holds.
+pub fn holds(read: &impl Read, user: &str, credentials: &CredentialRevisions) -> Result<bool> {
+    let token = match &credentials.token {
+        None => true,
+        Some((id, known)) => revision(read, system::TOKENS, id)? == Some(*known),
+    };
+    Ok(token && revision(read, system::USERS, user)? == Some(credentials.user))
+}
+
+/// The error when what has let a user in holds no more.
+pub fn user_changed(name: &str) -> Error {
+    let message = format!("user {name:?}, or its session or key, was changed at this moment");
+    Error::new(Kind::UserChanged, message).hint("send the call again")
 }
 
 /// All documents of a collection of the `_system` database.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::command::{Command, CommandResult, Proposal};
-use crate::engine::{Applier, audit};
+use crate::engine::{Applier, audit, catalog};
 use crate::error::Kind;
 use crate::storage::Store;
 use jettra_driver::wire::AuditEntry;
@@ -30,12 +30,25 @@ impl World {
     }
 
     fn run(&mut self, user: Option<&str>, command: Command) -> CommandResult {
+        let user = user.map(str::to_owned);
+        self.propose(Proposal { user, ..command.into() })
+    }
+
+    fn run_as(
+        &mut self,
+        user: &str,
+        credentials: Option<CredentialRevisions>,
+        command: Command,
+    ) -> CommandResult {
+        self.propose(Proposal { user: Some(user.to_owned()), credentials, ..command.into() })
+    }
+
+    fn propose(&mut self, proposal: Proposal) -> CommandResult {
         self.index += 1;
         let mut txn = self.store.write().unwrap();
         let mut applier = Applier::default();
         applier.begin(&txn).unwrap();
-        let user = user.map(str::to_owned);
-        let proposal = Proposal { time_ms: self.time_ms, user, ..command.into() };
+        let proposal = Proposal { time_ms: self.time_ms, ..proposal };
         let answer = applier.apply(&mut txn, self.index, proposal).unwrap();
         applier.end_entry(&mut txn).unwrap();
         applier.flush(&mut txn).unwrap();
@@ -96,6 +109,39 @@ fn token(id: &str, user: &str, kind: TokenKind, created_ms: u64) -> Command {
         created_ms,
         expires_ms: Some(5_000),
     }))
+}
+
+/// Symptom: a right that was taken away while a long call wrote held to the end of that call.
+#[test]
+fn a_command_of_a_caller_that_was_changed_is_refused_by_apply() {
+    let mut world = World::new();
+    world.run(None, create("ada", "owner")).unwrap();
+    world.run(None, token("key", "ada", TokenKind::ApiKey, 1)).unwrap();
+    let credentials = |world: &World, with_token| {
+        let read = world.store.read().unwrap();
+        let user = revision(&read, system::USERS, "ada").unwrap().unwrap();
+        let known = revision(&read, system::TOKENS, "key").unwrap().unwrap();
+        let token = with_token.then(|| ("key".to_owned(), known));
+        Some(CredentialRevisions { user, token })
+    };
+    let make = |name: &str| Command::CreateDatabase { name: name.into(), engine: "e".into() };
+    let (basic, key) = (credentials(&world, false), credentials(&world, true));
+    for (name, known) in [("a", &basic), ("b", &key), ("c", &None)] {
+        world.run_as("ada", known.clone(), make(name)).unwrap();
+    }
+    let revoke = Command::RevokeToken { id: "key".into(), user: None };
+    world.run(None, revoke).unwrap();
+    let refused = world.run_as("ada", key.clone(), make("d")).unwrap_err();
+    assert_eq!(refused.kind, Kind::UserChanged);
+    world.run_as("ada", basic.clone(), make("e")).unwrap();
+    world.run(None, update("ada", |update| update.role = Some("reader".into()))).unwrap();
+    for known in [basic, key] {
+        let refused = world.run_as("ada", known, make("f")).unwrap_err();
+        assert_eq!(refused.kind, Kind::UserChanged);
+    }
+    let read = world.store.read().unwrap();
+    let left = catalog::databases(&read).unwrap().into_iter().map(|(name, _)| name);
+    assert_eq!(left.filter(|name| name.len() == 1).collect::<Vec<_>>(), ["a", "b", "c", "e"]);
 }
 
 #[test]

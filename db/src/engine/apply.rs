@@ -5,6 +5,7 @@
 //! counters (documents per collection, last revision) are kept in memory while the writing
 //! transaction is open and stored by [`Applier::flush`] before it commits.
 
+use super::accounts;
 use super::budget::{self, Cost};
 use super::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage, Totals};
 use super::change;
@@ -199,8 +200,14 @@ impl Applier {
         index: u64,
         proposal: Proposal,
     ) -> Result<Answer> {
-        let Proposal { time_ms, user, from, retry, command } = proposal;
+        let Proposal { time_ms, user, from, credentials, retry, command } = proposal;
         self.numbers.time_ms = self.numbers.time_ms.max(time_ms);
+        // A transaction sees the users of its beginning; its commit is compared with those of now.
+        if let (Some(user), Some(credentials), false) = (&user, &credentials, self.provisional)
+            && !accounts::holds(txn, user, credentials)?
+        {
+            return Ok(Answer { result: Err(accounts::user_changed(user)), repeats: None });
+        }
         if let Some(retry) = &retry
             && let Some(answer) = self.repeated(txn, user.as_deref(), retry)?
         {

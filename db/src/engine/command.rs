@@ -27,10 +27,22 @@ pub struct Proposal {
     pub user: Option<String>,
     /// The address from which the call came.
     pub from: Option<String>,
+    /// What has let the user in. When it holds no more, the command is refused.
+    pub credentials: Option<CredentialRevisions>,
     /// With what a repeated call is recognised.
     pub retry: Option<RetryKey>,
     /// The command.
     pub command: Command,
+}
+
+/// Revisions of the documents that have let a caller in. Every change gives a new one, so
+/// comparing them tells whether the caller may still do what it was admitted for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRevisions {
+    /// Revision of the user's document.
+    pub user: u64,
+    /// The session or API key, with the revision of its document.
+    pub token: Option<(String, u64)>,
 }
 
 /// With what a repeated call is recognised.
@@ -665,7 +677,8 @@ impl Outcome {
 impl From<Command> for Proposal {
     /// A command of the database itself, without a time of its own.
     fn from(command: Command) -> Self {
-        Proposal { time_ms: 0, user: None, from: None, retry: None, command }
+        let (user, from, credentials, retry) = (None, None, None, None);
+        Proposal { time_ms: 0, user, from, credentials, retry, command }
     }
 }
 

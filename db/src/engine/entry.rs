@@ -276,8 +276,8 @@ mod tests {
         let golden = [
             &[FORMAT][..],
             &OWN_VERSION,
-            &[0, 3, 0, 0, 0, 9, 7, 1, 1, b'u', 0, 0, 2, 1, b'a'],
-            &[0, 3, 0, 0, 0, 9, 7, 1, 1, b'u', 0, 0, 2, 1, b'b'],
+            &[0, 3, 0, 0, 0, 10, 7, 1, 1, b'u', 0, 0, 0, 2, 1, b'a'],
+            &[0, 3, 0, 0, 0, 10, 7, 1, 1, b'u', 0, 0, 0, 2, 1, b'b'],
         ];
         assert_eq!(entry(&["a", "b"]), golden.concat());
         assert_eq!(read(&golden.concat()).unwrap(), [Ok(proposal("a")), Ok(proposal("b"))]);
@@ -294,13 +294,13 @@ mod tests {
     #[test]
     fn a_proposal_that_cannot_be_read_is_refused_and_its_neighbours_are_not() {
         let good = entry(&["a", "b", "c"]);
-        let second = HEAD_BYTES + 15;
+        let second = HEAD_BYTES + 16;
         for (at, value) in [
             // Number of another command, presence of a user, variant, length of the name.
             (second + 1, 4),
             (second + 7, 9),
-            (second + 12, 250),
-            (second + 13, 200),
+            (second + 13, 250),
+            (second + 14, 200),
         ] {
             let mut damaged = good.clone();
             damaged[at] = value;
@@ -323,10 +323,10 @@ mod tests {
         format[..HEAD_BYTES].copy_from_slice(&[9, 3, 2, 1]);
         let mut command = entry(&["a", "b"]);
         command[1] = 4;
-        command[HEAD_BYTES + 15] = 200;
+        command[HEAD_BYTES + 16] = 200;
         let mut content = entry(&["a"]);
         content[1] = 5;
-        content[HEAD_BYTES + 12] = 250;
+        content[HEAD_BYTES + 13] = 250;
         for (entry, what, version) in
             [(format, "format 9", "3.2.1"), (command, "command 51203", "4."), (content, "", "5.")]
         {

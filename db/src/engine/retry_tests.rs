@@ -47,7 +47,7 @@ impl<'t, 's> World<'t, 's> {
         self.index += 1;
         let retry = Some(RetryKey { key: key.to_owned(), fingerprint });
         let proposal =
-            Proposal { time_ms, user: Some(user.to_owned()), from: None, retry, command };
+            Proposal { time_ms, user: Some(user.to_owned()), retry, ..command.into() };
         let answer = self.applier.apply(self.txn, self.index, proposal).unwrap();
         self.applier.end_entry(self.txn).unwrap();
         answer
@@ -152,7 +152,7 @@ fn a_key_used_in_a_transaction_stays_in_it() {
         None,
     );
     let retry = Some(RetryKey { key: "k".into(), fingerprint: 1 });
-    let proposal = Proposal { time_ms: 0, user: None, from: None, retry, command };
+    let proposal = Proposal { retry, ..command.into() };
     let first = open.execute(proposal.clone()).unwrap();
     assert!(first.result.is_ok());
     let second = open.execute(proposal).unwrap();

@@ -449,7 +449,7 @@ fn remembered_answers_count_as_well() {
         let operation = Operation::Change { select, change, multi: false, upsert: None, returning };
         let command = Command::Write(Box::new(write(vec![operation], true, 0)));
         let retry = Some(RetryKey { key: format!("k{number}"), fingerprint: 1 });
-        Proposal { time_ms: 0, user: None, from: None, retry, command }
+        Proposal { retry, ..command.into() }
     };
     let first = (0..20).find_map(|number| open.execute(change(number)).unwrap().result.err());
     assert_eq!(first.map(|error| error.kind), Some(Kind::TransactionTooLarge));

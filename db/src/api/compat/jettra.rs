@@ -46,7 +46,6 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/query`: a page as a bare array; takes `filter`, `sort` and `fields` too.
 pub async fn query(call: Rc<Call>) -> Result<Reply> {
     let find = Find { whole: true, ..query::find_from_parameters(&call)? };
-    call.wait_for_level().await?;
     let (page, index) = query::find_page(&call, find).await?;
     let reply = match page.explained {
         Some(explained) => Reply::json(&json!({"explain": explained})),
