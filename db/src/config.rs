@@ -121,6 +121,7 @@ pub const KEYS: &[Key] = &[
     key("TransactionIdleMs", Type::Number, "60000", "time without a call after which a transaction is rolled back"),
     key("TransactionMaxMs", Type::Number, "120000", "time after which a transaction is rolled back in any case"),
     key("IdempotencyMinutes", Type::Number, "10", "time for which answers to calls with an Idempotency-Key are remembered"),
+    key("IdempotencyMb", Type::Number, "256", "space that these answers may take for one user; then its calls with new keys get 429"),
     key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),
     key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
     key("AuditMax", Type::Number, "100000", "entries of the audit log that are kept"),
@@ -188,6 +189,7 @@ pub struct Config {
     pub transaction_idle_ms: u64,
     pub transaction_max_ms: u64,
     pub idempotency_minutes: u64,
+    pub idempotency_mb: u64,
     pub changes_mb: u64,
     pub feeds_max: usize,
     pub audit_max: u64,
@@ -501,7 +503,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 36] = [
+        let bounds: [(&str, u64, u64, u64); 37] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -533,6 +535,7 @@ impl Config {
             ("TransactionIdleMs", self.transaction_idle_ms, 100, 3_600_000),
             ("TransactionMaxMs", self.transaction_max_ms, 100, 3_600_000),
             ("IdempotencyMinutes", self.idempotency_minutes, 1, 10_080),
+            ("IdempotencyMb", self.idempotency_mb, 1, 64 * 1024),
             ("ChangesMb", self.changes_mb, 1, 1024 * 1024),
             ("FeedsMax", self.feeds_max as u64, 1, 100_000),
             ("CallsPerUserMax", self.calls_per_user_max as u64, 1, 1_000_000),

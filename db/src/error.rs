@@ -171,6 +171,8 @@ error_kinds! {
     TooManyAttempts "too_many_attempts" 429;
     /// Too many calls at once.
     Overloaded "overloaded" 429;
+    /// The answers that are remembered for the user's calls take as much as they may.
+    IdempotencyFull "idempotency_full" 429;
     /// A stored value is damaged, or the node failed.
     Internal "internal" 500;
     /// The caller, or what it may do, was changed at this moment.

@@ -170,7 +170,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     async fn modified(&self, body: FindAndModifyBody) -> Result<Option<T>> {
-        self.find_and_modify(&body).await?.document.map(decode).transpose()
+        let reply = self.find_and_modify(&body).await?;
+        match reply.document_forgotten {
+            true => Err(Error::Forgotten { revision: None }),
+            false => reply.document.map(decode).transpose(),
+        }
     }
 
     /// Many writes in one step. Takes the operations, which then end at the first that fails, or
@@ -221,6 +225,9 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
             call = call.if_match(revision);
         }
         let reply = self.client().send(call).await?;
+        if reply.is_forgotten() {
+            return Err(Error::Forgotten { revision: reply.revision() });
+        }
         Ok(Document { value: reply.json()?, revision: reply.revision().unwrap_or(0) })
     }
 

@@ -11,7 +11,8 @@ use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::tls;
 use crate::wire::{
-    CLIENT_HEADER, ErrorBody, ErrorDetail, IDEMPOTENCY_HEADER, INDEX_HEADER, LEADER_HEADER,
+    CLIENT_HEADER, ErrorBody, ErrorDetail, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
+    LEADER_HEADER,
 };
 use base64::Engine;
 use reqwest::{StatusCode, header};
@@ -191,6 +192,11 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| Error::Decode(error.to_string()))
+    }
+
+    /// Whether it repeats an earlier answer whose document is kept no longer.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.headers.contains_key(FORGOTTEN_HEADER)
     }
 
     /// The revision in the `ETag`.
@@ -513,6 +519,10 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
         request_id: String::new(),
     });
     match status {
+        // How far it came is known, and no attempt begins it again.
+        _ if detail.code == "outcome_unknown" && tells_how_far(&detail) => {
+            Failure::Final(Error::Unknown { reason: detail.message })
+        }
         _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
         // To try on would keep the user locked out.
         _ if detail.code == TOO_MANY_ATTEMPTS => {
@@ -523,6 +533,11 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
         }
         _ => Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) }),
     }
+}
+
+/// Whether an error tells how much of a call was carried out.
+fn tells_how_far(detail: &ErrorDetail) -> bool {
+    detail.details.as_ref().is_some_and(|details| details.get("written").is_some())
 }
 
 /// This machine's clock, in milliseconds since 1970.

@@ -167,3 +167,15 @@ fn pauses_grow_and_differ() {
     }
     assert_ne!(pause_between(9), pause_between(9));
 }
+
+#[tokio::test]
+async fn a_call_of_which_it_is_known_how_far_it_came_is_not_sent_again() {
+    let error = json!({"error": {
+        "code": "outcome_unknown", "message": "500 of 2000 documents were written",
+        "details": {"written": 500, "documents": 2000},
+    }});
+    let (client, heard) = node(vec![Answer::With(504, error.to_string())]);
+    let error = client.collection::<Value>("d", "c").insert(&json!({})).await.unwrap_err();
+    assert!(matches!(&error, Error::Unknown { reason } if reason.contains("500 of 2000")));
+    assert_eq!(heard.lock().unwrap().len(), 1);
+}

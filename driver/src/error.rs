@@ -23,6 +23,13 @@ pub enum Error {
         /// What interrupted the call.
         reason: String,
     },
+    /// A write was carried out, and the answer to an attempt of it was lost. The document that it
+    /// gives is kept no longer.
+    #[error("the write was carried out, but the document it gives is not known any more; read it")]
+    Forgotten {
+        /// Revision of the document after the write.
+        revision: Option<u64>,
+    },
     /// No node answered before the deadline; nothing was changed.
     #[error("no answer from {nodes} within {deadline:?}: {reason}")]
     Unavailable {

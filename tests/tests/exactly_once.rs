@@ -337,3 +337,198 @@ async fn every_key_counts_once_while_leaders_die_and_links_break() {
     assert_eq!(documents.one(json!("n")).await["n"], keys, "late repetitions counted");
     cluster.wait_equal(DATABASE, "after all repetitions").await;
 }
+
+const COUNTED: usize = 6_000;
+/// Rounds in which a fault should have met a call at least once.
+const ROUNDS_MAX: usize = 12;
+
+/// A collection whose documents count how often they were merged.
+async fn counters(cluster: &Cluster, name: &str) -> Documents {
+    let documents = Documents::new(cluster.nodes[0].http(), DATABASE, name);
+    documents.insert_all((0..COUNTED).map(|id| json!({"_id": id, "n": 0}))).await;
+    documents
+}
+
+fn merge_into(name: &str) -> (String, Value) {
+    let add = json!({"$set": {"n": {"$add": ["$n", 1]}}});
+    let pipeline = json!([add, {"$merge": {"into": name}}]);
+    let target = format!("/api/v1/databases/{DATABASE}/collections/{name}/aggregate");
+    (target, json!({"pipeline": pipeline}))
+}
+
+async fn wait_begun(documents: &Documents, done: &tokio::task::JoinHandle<Answer>) {
+    jettra_tests::wait_until("something is merged", async || {
+        let some = documents.with("level=local").count(json!({"n": 1})).await > 0;
+        if some || done.is_finished() { Ok(()) } else { Err("nothing is".into()) }
+    })
+    .await;
+}
+
+/// Symptom: while `$merge` wrote into the collection that it read, another node was made the
+/// leader: the node that was called began it again, and thousands of documents counted twice under
+/// a call that was answered with 200.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_whose_leader_changes_counts_no_document_twice() {
+    let (cluster, _) = start("merge", |settings| settings).await;
+    let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
+    let mut interrupted = [false; 2];
+    for round in 0..ROUNDS_MAX {
+        if interrupted == [true; 2] {
+            break;
+        }
+        let with_key = round % 2;
+        let name = format!("c{round}");
+        let documents = counters(&cluster, &name).await;
+        let leader = cluster.leader().await;
+        let (target, body) = merge_into(&name);
+        let call = keyed("POST", &target, body.clone(), &format!("merge-{round}"));
+        let through = https[(leader + 1) % 3].clone();
+        let request = match with_key {
+            1 => call.request(&through),
+            _ => through.request("POST", &target).json(&body),
+        };
+        let merging = tokio::spawn(send(request));
+        wait_begun(&documents.through(https[leader].clone()), &merging).await;
+        cluster.lead_with((leader + 2) % 3).await;
+        let answer = merging.await.expect("no panic");
+        let twice = documents.count(json!({"n": {"$gt": 1}})).await;
+        let once = documents.count(json!({"n": 1})).await;
+        assert_eq!(twice, 0, "{} {}", answer.status, answer.text);
+        let written = &answer.json()["error"]["details"]["written"];
+        match answer.status {
+            200 => assert_eq!(once, COUNTED as u64, "{}", answer.text),
+            504 => {
+                assert_eq!(answer.code(), "outcome_unknown");
+                assert!(once >= written.as_u64().unwrap_or(0), "{once} {}", answer.text);
+                interrupted[with_key] = true;
+            }
+            _ => panic!("{} {}", answer.status, answer.text),
+        }
+        if with_key == 0 {
+            continue;
+        }
+        // A client that repeats its call with the key counts nothing again either.
+        let again = call.send(&https[leader]).await;
+        assert_eq!(again.header("idempotent-replayed"), "true", "{again:?}");
+        if answer.status == 200 {
+            assert_eq!(essence(&again), essence(&answer));
+        } else {
+            again.refused(504, "outcome_unknown");
+            let known = &again.json()["error"]["details"]["written"];
+            assert_eq!(*known, once, "{}", again.text);
+        }
+        assert_eq!(documents.count(json!({"n": {"$gt": 1}})).await, 0, "{}", again.text);
+        assert_eq!(documents.count(json!({"n": 1})).await, once, "{}", again.text);
+    }
+    assert_eq!(interrupted, [true; 2], "no call was interrupted");
+}
+
+/// Symptom: a call that writes for long went on with a right that was taken away meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_taken_away_ends_a_long_call_at_its_next_write() {
+    let (cluster, _) = start("rights", |settings| settings).await;
+    let admin = cluster.nodes[cluster.leader().await].http();
+    for round in 0..ROUNDS_MAX {
+        let name = format!("c{round}");
+        let documents = counters(&cluster, &name).await;
+        let (user, word) = (format!("u{round}"), "a password for tests");
+        let new = json!({"username": user, "password": word, "role": "writereader", "allowed_dbs": [DATABASE]});
+        admin.post("/api/v1/users", &new).await.ok();
+        let (target, body) = merge_into(&name);
+        let writer = Http::new(&cluster.nodes[round % 3].url()).login(&user, word);
+        let merging = tokio::spawn(send(writer.request("POST", &target).json(&body)));
+        wait_begun(&documents, &merging).await;
+        let change = json!({"role": "reader"});
+        admin.json("PATCH", &format!("/api/v1/users/{user}"), &change).await.ok();
+        let once = documents.count(json!({"n": 1})).await;
+        let answer = merging.await.expect("no panic");
+        assert_eq!(documents.count(json!({"n": 1})).await, once, "{}", answer.text);
+        if answer.status == 504 {
+            let details = &answer.json()["error"]["details"];
+            assert_eq!(
+                (&details["cause"], &details["written"]),
+                (&json!("user_changed"), &json!(once))
+            );
+            return;
+        }
+        assert_eq!(once, COUNTED as u64, "{} {}", answer.status, answer.text);
+    }
+    panic!("no call was under way");
+}
+
+/// Symptom: remembered answers held whole documents: 948 keyed patches took 1.4 GB.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_answer_says_so_when_its_document_is_kept_no_longer() {
+    let (cluster, documents) = start("forgotten", |settings| settings.key("ChangesMb", 1)).await;
+    let http = cluster.nodes[1].http();
+    let large = "x".repeat(200_000);
+    documents.insert_all([json!({"_id": "large", "text": large})]).await;
+    let target = format!("{BASE}/documents/large");
+    let patch = keyed("PATCH", &target, json!({"n": 1}), "patch");
+    let body = json!({"filter": {"_id": "large"}, "update": {"$set": {"n": 2}}, "return": "after"});
+    let modify = keyed("POST", &format!("{BASE}/find-and-modify"), body, "modify");
+    let client = cluster.client();
+    let by_driver = client.collection::<Value>(DATABASE, "stock").with_idempotency_key("driver");
+    let patched = patch.send(&http).await.ok();
+    let modified = modify.send(&http).await.ok();
+    by_driver.patch(&"large".into(), &json!({"n": 3}), None).await.expect("a document");
+    is_replay(&patch.send(&http).await, &patched);
+    is_replay(&modify.send(&http).await, &modified);
+    let document = by_driver.patch(&"large".into(), &json!({"n": 3}), None).await;
+    let revision = document.expect("the document of the first answer").revision;
+    let mut n = 3;
+    jettra_tests::wait_until("the history is cut", async || {
+        n += 1;
+        documents.call("PATCH", "documents/large", json!({"n": n})).await;
+        let again = patch.send(&http).await.ok();
+        match again.header("document-forgotten") {
+            "true" => Ok(()),
+            _ => Err(format!("{n} changes")),
+        }
+    })
+    .await;
+    let again = patch.send(&http).await.ok();
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(again.header("etag"), patched.header("etag"));
+    let told = again.json();
+    assert_eq!((&told["id"], &told["document_forgotten"]), (&json!("large"), &json!(true)));
+    assert_eq!(format!("\"{}\"", told["revision"]), patched.header("etag"));
+    let again = modify.send(&http).await.ok();
+    assert_eq!(again.json(), json!({"document": null, "document_forgotten": true}));
+    assert_eq!(again.header("document-forgotten"), "true");
+    let document = by_driver.patch(&"large".into(), &json!({"n": 3}), None).await;
+    match document.map(|document| document.revision) {
+        Err(jettra_driver::Error::Forgotten { revision: Some(told) }) => assert_eq!(told, revision),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(documents.one(json!("large")).await["n"], n, "nothing was done again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_answers_fill_their_space_goes_on_without_keys() {
+    let (cluster, documents) = start("full", |settings| settings.key("IdempotencyMb", 1)).await;
+    let http = cluster.nodes[0].http();
+    let bulk = |round: usize| {
+        let id = |at: usize| format!("{round}-{at}-{}", "x".repeat(400));
+        let insert = |at: usize| json!({"insertOne": {"document": {"_id": id(at)}}});
+        let operations: Vec<_> = (0..500).map(insert).collect();
+        let key = format!("bulk-{round}");
+        keyed("POST", &format!("{BASE}/bulk"), json!({"operations": operations}), &key)
+    };
+    let mut made = Vec::new();
+    for round in 0..10 {
+        let answer = bulk(round).send(&http).await;
+        if answer.status != 200 {
+            let refused = answer.refused(429, "idempotency_full");
+            assert!(refused.text.contains("IdempotencyMb"), "{}", refused.text);
+            break;
+        }
+        made.push(answer);
+    }
+    assert!((4..8).contains(&made.len()), "{}", made.len());
+    for (round, answer) in made.iter().enumerate() {
+        is_replay(&bulk(round).send(&http).await, answer);
+    }
+    assert_eq!(documents.count(json!({})).await, made.len() as u64 * 500 + 2);
+    documents.insert_all([json!({"_id": "without a key"})]).await;
+}

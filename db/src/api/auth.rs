@@ -66,7 +66,7 @@ pub async fn login(call: Rc<Call>) -> Result<Reply> {
         from: call.from.clone(),
         credentials: Some(user.credentials.clone()),
     };
-    let applied = group.propose(caller.proposes(Command::CreateToken(Box::new(document)))).await?;
+    let applied = call.send(caller.proposes(Command::CreateToken(Box::new(document)))).await?;
     // The next call with the cookie may come to this node at once.
     group.wait_visible(applied.index).await?;
     let pair = format!("{}:{}", given.username, given.password);
@@ -144,7 +144,7 @@ pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
     };
     // A repeated call finds the old password gone: it has no answer to repeat.
     let proposal = call.caller().proposes(Command::UpdateUser(Box::new(update)));
-    let applied = group.propose(proposal).await.map_err(|error| match error.kind {
+    let applied = call.send(proposal).await.map_err(|error| match error.kind {
         Kind::UserNotFound => bad_credentials(),
         _ => error,
     })?;

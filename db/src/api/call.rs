@@ -5,9 +5,9 @@ use crate::auth::{Caller, Permission, User, not_authenticated, policy};
 use crate::cluster::Cluster;
 use crate::engine::apply::database_not_found;
 use crate::engine::catalog;
-use crate::engine::command::RetryKey;
+use crate::engine::command::{Part, RetryKey};
 use crate::engine::document::{check_id_size, parse_json};
-use crate::engine::{Command, Proposal, Target};
+use crate::engine::{Answer, Command, Proposal, Target, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::Applied;
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use jettra_driver::wire::{BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use jettra_driver::{DocumentId, ReadLevel};
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -245,12 +246,17 @@ pub async fn pooled<T: Send + 'static>(
 pub struct Proposed {
     /// How many commands. Each has a key of its own when the call has one.
     steps: Cell<u32>,
+    /// How many have taken effect, and the log index of the last of them.
+    done: Cell<(u32, u64)>,
     /// Whether one of them was a repetition.
     pub repeated: Cell<bool>,
-    /// Whether the next commands have keys.
-    pub unkeyed: Cell<bool>,
-    /// What the next command is about, when that may be another at a repetition of the call.
-    pub content: Cell<u64>,
+    /// Whether a document of the answer is kept no longer.
+    pub forgotten: Cell<bool>,
+    /// Whether nobody sees what the next commands do: they have no keys, and the call has done
+    /// nothing with them yet.
+    pub aside: Cell<bool>,
+    /// Which part of the call the next command is.
+    pub part: Cell<Option<Part>>,
 }
 
 /// The number that a text in an address may mean.
@@ -259,12 +265,43 @@ pub fn number(text: &str) -> Option<i64> {
 }
 
 impl Proposed {
-    /// Begins anew: a call that found no leader is tried again, with the same keys.
+    /// Begins anew: a call that found no leader is tried again, with the same keys. What has taken
+    /// effect already is not forgotten.
     pub fn begin(&self) {
         self.steps.set(0);
         self.repeated.set(false);
-        self.unkeyed.set(false);
-        self.content.set(0);
+        self.forgotten.set(false);
+        self.aside.set(false);
+        self.part.set(None);
+    }
+
+    /// Notes what came of a command.
+    fn note(&self, applied: &Result<Applied>) {
+        let repeated = match applied {
+            Ok(applied) => applied.repeated,
+            Err(error) => error.repeated,
+        };
+        self.repeated.set(repeated || self.repeated.get());
+        if let Ok(applied) = applied
+            && !self.aside.get()
+        {
+            self.done.set((self.done.get().0 + 1, applied.index));
+        }
+    }
+
+    /// What is told of an error that says that nothing was done, and that the call may be made
+    /// again, when a part of it has taken effect: it must not be made again by anybody.
+    pub fn honest(&self, error: Error) -> Error {
+        let (done, index) = self.done.get();
+        if done == 0 || !matches!(error.kind.status(), 429 | 503 | 507) {
+            return error;
+        }
+        let message = format!("a part of the call has taken effect, then: {}", error.message);
+        let details = json!({"committed": done, "cause": error.kind.code()});
+        let unknown = Error::new(Kind::OutcomeUnknown, message)
+            .hint("look at what was done before you make the call again")
+            .details(details);
+        Error { index: Some(index), ..unknown }
     }
 }
 
@@ -308,7 +345,8 @@ impl Call {
 
     /// The id of the API key that proves who calls, when one does.
     pub fn key(&self) -> Option<&str> {
-        let seen = self.user.as_ref().filter(|_| self.session.is_none())?.credentials.token.as_ref();
+        let seen =
+            self.user.as_ref().filter(|_| self.session.is_none())?.credentials.token.as_ref();
         seen.map(|(id, _)| id.as_str())
     }
 
@@ -403,21 +441,46 @@ impl Call {
             }
             None => self.group()?.propose(proposal).await,
         };
-        let repeated = match &applied {
-            Ok(applied) => applied.repeated,
-            Err(error) => error.repeated,
-        };
-        self.proposed.repeated.set(repeated || self.proposed.repeated.get());
+        self.proposed.note(&applied);
         applied
     }
 
     /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
     pub async fn propose_here(&self, command: Command) -> Result<Applied> {
-        let applied = self.group()?.propose(self.proposal(command)?).await;
-        if let Ok(Applied { repeated: true, .. }) | Err(Error { repeated: true, .. }) = &applied {
-            self.proposed.repeated.set(true);
-        }
+        self.send(self.proposal(command)?).await
+    }
+
+    /// Proposes something whose key, if it has one, is not that of the call.
+    pub async fn send(&self, proposal: impl Into<Proposal>) -> Result<Applied> {
+        let applied = self.group()?.propose(proposal).await;
+        self.proposed.note(&applied);
         applied
+    }
+
+    /// What an earlier call with the key of this one came to; none when there was no such call.
+    ///
+    /// # Errors
+    /// The error that it came to; `idempotency_key_reused`.
+    pub fn earlier_answer(&self) -> Result<Option<Applied>> {
+        let in_transaction = self.parameter(&["tx", "txID"]).is_some();
+        let Some(key) = self.retry_key()?.filter(|_| !in_transaction) else { return Ok(None) };
+        self.proposed.begin();
+        let user = self.user()?.name.as_str();
+        let found = retry::repeated(&self.group()?.read()?, Some(user), &key)?;
+        let Some(Answer { result, repeats }) = found else { return Ok(None) };
+        let (index, repeated) = (repeats.unwrap_or_default(), repeats.is_some());
+        self.proposed.repeated.set(repeated);
+        result.map(|outcome| Some(Applied { index, outcome, repeated }))
+    }
+
+    /// Whether the call has a key.
+    pub fn is_keyed(&self) -> bool {
+        self.headers().contains_key(IDEMPOTENCY_HEADER)
+    }
+
+    /// Notes whether a document of the answer is kept no longer.
+    pub fn note_forgotten(&self, forgotten: bool) {
+        self.proposed.forgotten.set(forgotten || self.proposed.forgotten.get());
     }
 
     fn proposal(&self, command: Command) -> Result<Proposal> {
@@ -428,7 +491,7 @@ impl Call {
     /// The key of the next command that the call proposes.
     fn retry_key(&self) -> Result<Option<RetryKey>> {
         let Some(given) = self.headers().get(IDEMPOTENCY_HEADER) else { return Ok(None) };
-        if self.proposed.unkeyed.get() {
+        if self.proposed.aside.get() {
             return Ok(None);
         }
         let key = given.to_str().ok().filter(|key| {
@@ -438,18 +501,20 @@ impl Call {
             Error::new(Kind::InvalidParameter, "the Idempotency-Key cannot be used")
                 .hint(format!("use 1 to {KEY_BYTES_MAX} visible ASCII characters, such as a UUID"))
         })?;
-        let step = self.proposed.steps.replace(self.proposed.steps.get() + 1);
+        let part = self.proposed.part.take();
+        let step = match part {
+            Some(_) => 0,
+            None => self.proposed.steps.replace(self.proposed.steps.get() + 1),
+        };
         let mut hash = Xxh3::new();
         for part in [self.http.method().as_str().as_bytes(), self.target().as_bytes(), &self.body] {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
         // No client's key has a space.
-        let key = match (step, self.proposed.content.get()) {
-            (0, 0) => key.to_owned(),
-            (step, content) => format!("{key} {step} {content:x}"),
-        };
-        Ok(Some(RetryKey { key, fingerprint: hash.digest() }))
+        let key = if step == 0 { key.to_owned() } else { format!("{key} {step}") };
+        let bytes_max = self.cluster().config.idempotency_mb << 20;
+        Ok(Some(RetryKey { key, fingerprint: hash.digest(), part, bytes_max }))
     }
 
     /// A parameter under any of its names; from the path, else from the query.
@@ -637,7 +702,6 @@ fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Err
 mod tests {
     use super::*;
     use jettra_driver::wire::CountBody;
-    use serde_json::json;
 
     #[test]
     fn a_list_of_values_is_no_body() {

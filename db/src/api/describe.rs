@@ -411,7 +411,7 @@ pub fn descriptions() -> Vec<Description> {
         put("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Put a document at an `_id`: 201 when there was none")
             .query("id_type").body::<Document>().gives::<WriteReply>(200).gives::<WriteReply>(201).writes().if_match().fails(CHANGE),
         patch("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Change fields of a document, and give it as it is then")
-            .query("id_type").body::<Patch>().gives::<Document>(200).writes().if_match()
+            .query("id_type").body::<Patch>().gives::<Document>(200).gives::<ForgottenReply>(200).writes().if_match()
             .fails(CHANGE).fails(DOCUMENT).fails(&[QueryTooLarge]),
         delete("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Delete a document")
             .query("id_type").gives_nothing().writes().if_match().fails(DOCUMENT).fails(&[InvalidName, Referenced, ValidationFailed]),
@@ -445,7 +445,7 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/tx/rollback", ANCESTOR, "Roll a transaction back; a success as well when there is none")
             .query("txID!").gives::<StatusReply>(200).fails(&[NotPossibleNow]),
         get("/api/v1/transactions", TRANSACTIONS, "List the open transactions: one's own, for administrators all")
-            .gives::<TransactionsReply>(200),
+            .gives::<TransactionsReply>(200).reads(),
         post("/api/v1/transactions", TRANSACTIONS, "Begin a transaction")
             .gives::<TransactionReply>(201).reads_latest(),
         post("/api/v1/transactions/{tx}/commit", TRANSACTIONS, "Commit a transaction")

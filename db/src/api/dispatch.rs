@@ -14,7 +14,8 @@ use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use jettra_driver::wire::{
-    CLIENT_HEADER, ErrorBody, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus, REPLAYED_HEADER, TokenKind,
+    CLIENT_HEADER, ErrorBody, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus,
+    REPLAYED_HEADER, TokenKind,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ const CONFIRM_PATH: &str = "/api/v1/session";
 const FORWARDED_HEADERS: [&str; 6] =
     ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER];
 /// Headers of the leader's answer that the caller gets.
-const RETURNED_HEADERS: [&str; 9] = [
+const RETURNED_HEADERS: [&str; 10] = [
     "etag",
     "location",
     "set-cookie",
@@ -41,6 +42,7 @@ const RETURNED_HEADERS: [&str; 9] = [
     "x-jettra-node",
     "cache-control",
     REPLAYED_HEADER,
+    FORGOTTEN_HEADER,
 ];
 
 /// What came out of a call.
@@ -67,7 +69,7 @@ pub async fn admit(route: &Route, call: &mut Call) -> Result<Admitted> {
 pub async fn answer(route: &'static Route, call: Rc<Call>, admitted: Admitted) -> Result<Answer> {
     check_state_asked(route, &call)?;
     // The leader holds the open transactions.
-    let transaction = call.parameter(&["tx", "txID"]).is_some();
+    let transaction = in_transaction(&call);
     match route.place {
         Place::Here(wait) if !transaction => {
             match wait {
@@ -86,12 +88,16 @@ pub async fn answer(route: &'static Route, call: Rc<Call>, admitted: Admitted) -
     }
 }
 
+fn in_transaction(call: &Call) -> bool {
+    call.parameter(&["tx", "txID"]).is_some()
+}
+
 /// Refuses a call that names a state which it would not read: a transaction, or the past.
 fn check_state_asked(route: &Route, call: &Call) -> Result<()> {
     let documents = super::is_about_documents(route);
     let transactions = ["/api/tx/", "/api/v1/transactions", "/api/v1/batch"];
-    let in_transaction = documents || transactions.iter().any(|path| route.path.starts_with(path));
-    if call.parameter(&["tx", "txID"]).is_some() && !in_transaction {
+    let possible = documents || transactions.iter().any(|path| route.path.starts_with(path));
+    if in_transaction(call) && !possible {
         let message = format!("{} {} is not possible in a transaction", route.method, route.path);
         return Err(Error::new(Kind::NotInTransaction, message)
             .hint("only documents can be read and written in it; do the rest outside"));
@@ -110,13 +116,17 @@ async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     let proposed = call.proposed.clone();
     proposed.begin();
     match (route.handler)(call).await {
-        Ok(reply) if proposed.repeated.get() => {
-            Ok(Answer::Here(reply.header(REPLAYED_HEADER, "true")))
+        Ok(mut reply) => {
+            for (name, holds) in
+                [(REPLAYED_HEADER, &proposed.repeated), (FORGOTTEN_HEADER, &proposed.forgotten)]
+            {
+                reply = if holds.get() { reply.header(name, "true") } else { reply };
+            }
+            Ok(Answer::Here(reply))
         }
-        Ok(reply) => Ok(Answer::Here(reply)),
         Err(error) => {
             let repeated = error.repeated || proposed.repeated.get();
-            Err(Error { repeated, ..error })
+            Err(Error { repeated, ..proposed.honest(error) })
         }
     }
 }
@@ -162,7 +172,8 @@ async fn carry_out_leading(route: &'static Route, call: Rc<Call>) -> Result<Answ
     let reads = match route.place {
         Place::Leader => route.method == "GET",
         Place::Here(_) => true,
-        Place::Depends(on_the_leader) => !on_the_leader(&call)?,
+        // Outside of a transaction it would be carried out where it came.
+        Place::Depends(on_the_leader) => in_transaction(&call) && !on_the_leader(&call)?,
     };
     match &call.user {
         Some(_) if reads => call.wait_for_level().await?,

@@ -122,7 +122,7 @@ pub async fn create_at(
         match state {
             None | Some(IndexState::Ready) => return Ok((name, created, applied.index)),
             Some(failed @ IndexState::Failed(_)) => {
-                group.propose(Command::DropIndex { database, collection, name }).await?;
+                call.send(Command::DropIndex { database, collection, name }).await?;
                 return Err(failed.error().unwrap_or_else(no_index));
             }
             // It goes on being built; the list of indexes tells how far it is.

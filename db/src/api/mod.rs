@@ -274,6 +274,25 @@ mod tests {
         }
     }
 
+    /// What a call has proposed is counted, so that it is not begun again when a part took effect.
+    #[test]
+    fn no_handler_proposes_but_by_its_call() {
+        let api = concat!(env!("CARGO_MANIFEST_DIR"), "/src/api");
+        for entry in std::fs::read_dir(api).unwrap() {
+            let path = entry.unwrap().path();
+            // The audit log is no part of a call.
+            let may = path.ends_with("call.rs") || path.ends_with("audit.rs");
+            if path.is_file() && !may {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for past in ["group.propose(", "group()?.propose(", "raft.client_write("] {
+                    // Not this list.
+                    let here = usize::from(path.ends_with("mod.rs"));
+                    assert_eq!(text.matches(past).count(), here, "{} {past}", path.display());
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_a_node_answers_a_user_by_itself_waits_for_the_users_rights() {
         for route in ROUTES.iter().filter(|route| matches!(route.access, User(_))) {

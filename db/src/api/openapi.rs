@@ -8,7 +8,10 @@ use crate::auth::{Access, Permission, token};
 use crate::error::Kind::{self, *};
 use crate::error::Result;
 use bytes::Bytes;
-use jettra_driver::wire::{CLIENT_HEADER, ErrorBody, INDEX_HEADER, LEADER_HEADER, NODE_HEADER};
+use jettra_driver::wire::{
+    CLIENT_HEADER, ErrorBody, FORGOTTEN_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER,
+    REPLAYED_HEADER,
+};
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -348,7 +351,8 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
         StorageFull,
         Stopping,
     ];
-    const KEY: &[Kind] = &[InvalidParameter, IdempotencyKeyReused, IdempotencyKeyExpired];
+    const KEY: &[Kind] =
+        &[InvalidParameter, IdempotencyKeyReused, IdempotencyKeyExpired, IdempotencyFull];
     const TRANSACTION: &[Kind] =
         &[TransactionLost, TransactionTooLarge, NotInTransaction, CrossGroup];
     const PAST: &[Kind] = &[InvalidParameter, TooOld, VersionsOff];
@@ -379,10 +383,16 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
 }
 
 /// Headers that every answer may have.
-const HEADERS: [(&str, &str, &str); 3] = [
+const HEADERS: [(&str, &str, &str); 5] = [
     (INDEX_HEADER, "integer", "The log index that the answer reflects."),
     (NODE_HEADER, "string", "The node that has carried the call out."),
     (LEADER_HEADER, "string", "Where the leader is reached."),
+    (REPLAYED_HEADER, "string", "`true` when an earlier call with the same key got this answer."),
+    (
+        FORGOTTEN_HEADER,
+        "string",
+        "`true` when a document that this answer had is kept no longer: the write was made, and `revision` is what it gave.",
+    ),
 ];
 
 fn headers() -> Map<String, Value> {

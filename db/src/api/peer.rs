@@ -130,7 +130,7 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
     let sealed = call.cluster().seal_secret(&request, &key)?;
     let (id, node) = (request.token, request.node);
     let used = call.caller().proposes(Command::UseJoinToken { id, node });
-    group.propose(used).await.map_err(|error| match error.kind {
+    call.send(used).await.map_err(|error| match error.kind {
         // Another node was faster.
         Kind::TokenNotFound => join::bad_token(),
         _ => error,

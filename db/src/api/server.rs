@@ -17,8 +17,8 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
-    CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, LAST_EVENT_HEADER, LEADER_HEADER, NODE_HEADER,
-    REPLAYED_HEADER,
+    CLIENT_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, LAST_EVENT_HEADER,
+    LEADER_HEADER, NODE_HEADER, REPLAYED_HEADER,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -118,7 +118,7 @@ async fn stopped(app: &App) {
 /// The error for a call that was under way when the node had to stop.
 fn cut_off(route: &Route) -> Error {
     match route.place {
-        Place::Here => crate::raft::proposer::stopping(),
+        Place::Here(_) => crate::raft::proposer::stopping(),
         Place::Leader | Place::Depends(_) => crate::raft::proposer::outcome_unknown(),
     }
 }
@@ -152,7 +152,8 @@ async fn serve_call(
     (call.body, call.share) = (body, share.into());
     let call = Rc::new(call);
     match carry_out(route, call.clone(), admitted).await {
-        // Nothing was done yet. Now this node knows as much as the one that has noticed.
+        // Nothing was done yet, else the error would be another. Now this node knows as much as the
+        // one that has noticed.
         Err(error) if error.kind == Kind::UserChanged => {
             app.cluster.group()?.wait_linearizable().await?;
             let mut call = (*call).clone();
@@ -398,6 +399,7 @@ pub fn cors(config: &Config) -> Condition<Cors> {
             NODE_HEADER,
             LEADER_HEADER,
             REPLAYED_HEADER,
+            FORGOTTEN_HEADER,
         ]))
         .max_age(600);
     let cors = config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin));

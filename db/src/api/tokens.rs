@@ -87,7 +87,7 @@ async fn create(call: &Call, text: String, document: TokenDocument) -> Result<Re
     let info = token::info(document.clone());
     let proposal = call.caller().proposes(Command::CreateToken(Box::new(document)));
     // A repeated call makes another token: the secret of the first one is nowhere to be found.
-    let applied = call.group()?.propose(proposal).await?;
+    let applied = call.send(proposal).await?;
     call.group()?.wait_visible(applied.index).await?;
     let reply = Reply::json(&TokenReply { token: text, info }).with_status(201).at(applied.index);
     Ok(reply.header("cache-control", "no-store"))

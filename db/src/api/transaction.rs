@@ -298,7 +298,7 @@ pub async fn begin_ancestor(call: Rc<Call>) -> Result<Reply> {
 async fn commit_one(call: &Call) -> Result<(u64, u64)> {
     let (id, user) = (id(call)?, &call.user()?.name);
     let group = call.group()?;
-    let key = format!("tx:{id}");
+    let key = format!("tx {id}");
     let open = match call.app.transactions.get(id, user) {
         Ok(open) => open,
         Err(error) if error.kind == Kind::TransactionLost => {
@@ -316,9 +316,9 @@ async fn commit_one(call: &Call) -> Result<(u64, u64)> {
     for (permission, database) in policy::needs(&commit).unwrap_or_default() {
         call.authorize(permission, database)?;
     }
-    let retry = Some(RetryKey { key, fingerprint: 0 });
+    let retry = Some(RetryKey::new(key, 0));
     let proposal = Proposal { retry, ..call.caller().proposes(commit) };
-    let done = group.propose(proposal).await;
+    let done = call.send(proposal).await;
     let done = done.map(|applied| (written(&applied.outcome), applied.index));
     // Whatever was not decided can be tried again, under the same key.
     let undecided = |kind| {
@@ -381,7 +381,7 @@ async fn roll_back(call: &Call) -> Result<()> {
             }
         }
         Err(_) => {
-            let before = committed_before(call.group()?, &user.name, &format!("tx:{id}")).await;
+            let before = committed_before(call.group()?, &user.name, &format!("tx {id}")).await;
             if matches!(before, Ok(Some(_))) {
                 return Err(is_committing(id));
             }
@@ -519,6 +519,7 @@ pub async fn batch(call: Rc<Call>) -> Result<Reply> {
     let Outcome::Batched { succeeded, results } = applied.outcome else {
         return Err(Error::new(Kind::Internal, "unexpected outcome"));
     };
+    call.note_forgotten(results.iter().any(|wrote| wrote.forgotten.is_some()));
     let result = |wrote: crate::engine::command::Wrote| BatchResult {
         matched: wrote.matched,
         modified: wrote.modified,
@@ -526,6 +527,7 @@ pub async fn batch(call: Rc<Call>) -> Result<Reply> {
         inserted_id: wrote.inserted,
         revision: wrote.revision,
         document: wrote.document.and_then(|text| serde_json::from_str(&text).ok()),
+        document_forgotten: wrote.forgotten.is_some(),
     };
     let results = results.into_iter().map(result).collect();
     Ok(Reply::json(&BatchReply { succeeded, results }).at(applied.index))

@@ -2,13 +2,14 @@
 //! a pipeline.
 
 use super::aggregate::{self, Aggregate};
-use super::call::Call;
+use super::call::{Call, pooled};
 use super::document::writable_place;
 use super::query;
 use super::reply::Reply;
 use crate::config::Limits;
 use crate::engine::command::{
-    Change, Command, Operation, Outcome, Returning, Select, Write, WriteLimits, Wrote,
+    Change, Command, Operation, Outcome, Part, Returning, Select, Write, WriteLimits, Wrote,
+    WroteTotals,
 };
 use crate::engine::document::{NewDocument, check_document, parse_json};
 use crate::engine::index::{IndexSpec, document_id};
@@ -21,20 +22,28 @@ use crate::engine::query::project::Projection;
 use crate::engine::query::sort::Sort;
 use crate::engine::query::source::open;
 use crate::engine::query::update::Update;
-use crate::engine::system;
 use crate::engine::value::{Object, Value, parse_stored};
+use crate::engine::{retry, system};
 use crate::error::{Error, Kind, Result};
+use crate::raft::groups::Applied;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{
     BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ErrorDetail, FindAndModifyBody,
-    FindAndModifyReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
+    FindAndModifyReply, ForgottenReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
 };
 use serde_json::json;
 use std::rc::Rc;
-use xxhash_rust::xxh3::xxh3_64;
+use std::time::Duration;
 
 /// Documents of a pipeline's result that go into one log entry.
 const OUTPUT_BATCH: usize = 500;
+/// Bytes of them after which the log entry ends. Others' writes wait while it is applied.
+const OUTPUT_BYTES: usize = 1 << 20;
+
+/// How often a part of a call is proposed again when others' writes leave no room for it, and the
+/// pause before.
+const BUSY_TRIES: usize = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 fn new_id() -> DocumentId {
     // A UUIDv7 grows with time, so new documents lie side by side in the tree.
@@ -170,6 +179,20 @@ async fn write_to(
     operations: Vec<Operation>,
     ordered: bool,
 ) -> Result<(Vec<Result<Wrote>>, u64)> {
+    let applied = propose_write(call, database, collection, operations, ordered).await?;
+    match applied.outcome {
+        Outcome::Wrote(results) => Ok((results, applied.index)),
+        other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
+    }
+}
+
+async fn propose_write(
+    call: &Call,
+    database: &str,
+    collection: &str,
+    operations: Vec<Operation>,
+    ordered: bool,
+) -> Result<Applied> {
     let write = Write {
         database: database.to_owned(),
         collection: collection.to_owned(),
@@ -179,17 +202,14 @@ async fn write_to(
         time_ms: call.group()?.time_ms(),
         limits: write_limits(call),
     };
-    let applied = call.propose(Command::Write(Box::new(write))).await?;
-    match applied.outcome {
-        Outcome::Wrote(results) => Ok((results, applied.index)),
-        other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
-    }
+    call.propose(Command::Write(Box::new(write))).await
 }
 
 /// Proposes one operation.
 pub async fn write_one(call: &Call, operation: Operation) -> Result<(Wrote, u64)> {
     let (results, index) = write(call, vec![operation], true).await?;
     let wrote = results.into_iter().next().unwrap_or_else(|| Ok(Wrote::default()))?;
+    call.note_forgotten(wrote.forgotten.is_some());
     Ok((wrote, index))
 }
 
@@ -278,7 +298,8 @@ pub async fn run_find_and_modify(
             Some(json!(projected))
         }
     };
-    Ok((FindAndModifyReply { document, upserted_id: wrote.inserted }, index))
+    let document_forgotten = wrote.forgotten.is_some();
+    Ok((FindAndModifyReply { document, upserted_id: wrote.inserted, document_forgotten }, index))
 }
 
 /// Carries out many operations; an operation that fails becomes the error, with the rest in
@@ -290,7 +311,14 @@ pub async fn run_bulk(
 ) -> Result<(BulkReply, u64)> {
     let inserts: Vec<bool> =
         operations.iter().map(|one| matches!(one, Operation::Insert { .. })).collect();
-    let (results, index) = write(call, operations, ordered).await?;
+    let (database, collection) = writable_place(call)?;
+    let applied = propose_write(call, database, collection, operations, ordered).await?;
+    let index = applied.index;
+    let results = match applied.outcome {
+        Outcome::Wrote(results) => results,
+        Outcome::WroteTotals(totals) => return remembered_bulk(*totals, index),
+        other => return Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
+    };
     let mut reply = BulkReply::default();
     let mut first: Option<(usize, Error)> = None;
     for (at, (result, insert)) in results.into_iter().zip(inserts).enumerate() {
@@ -320,7 +348,24 @@ pub async fn run_bulk(
             }
         }
     }
-    match first {
+    bulk_result(reply, first, index)
+}
+
+/// What is remembered of many operations for which a repetition of the call asks.
+fn remembered_bulk(totals: WroteTotals, index: u64) -> Result<(BulkReply, u64)> {
+    let WroteTotals { matched, modified, deleted, inserted, failed } = totals;
+    let details_forgotten = true;
+    let reply =
+        BulkReply { matched, modified, deleted, inserted, details_forgotten, ..Default::default() };
+    bulk_result(reply, failed.map(|(at, error)| (at as usize, error)), index)
+}
+
+fn bulk_result(
+    reply: BulkReply,
+    failed: Option<(usize, Error)>,
+    index: u64,
+) -> Result<(BulkReply, u64)> {
+    match failed {
         None => Ok((reply, index)),
         Some((at, error)) => {
             let message = format!("operation {at}: {}", error.message);
@@ -397,11 +442,16 @@ pub async fn patch(call: Rc<Call>) -> Result<Reply> {
         returning: Returning::After,
     };
     let (wrote, index) = write_one(&call, operation).await?;
-    let reply = Reply::bytes(wrote.document.unwrap_or_default()).at(index);
-    Ok(reply.etag(wrote.revision.unwrap_or_default()))
+    let revision = wrote.revision.unwrap_or_default();
+    let reply = match wrote.forgotten {
+        Some(id) => Reply::json(&ForgottenReply { id, revision, document_forgotten: true }),
+        None => Reply::bytes(wrote.document.unwrap_or_default()),
+    };
+    Ok(reply.at(index).etag(revision))
 }
 
-/// Writes the result of a pipeline that ends with `$out` or `$merge`.
+/// Writes the result of a pipeline that ends with `$out` or `$merge`, once for a key: the result of
+/// a second run could be made of what the first has written.
 pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
     let (database, _) = writable_place(call)?;
     call.authorize(crate::auth::Permission::Write, database)?;
@@ -409,41 +459,138 @@ pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
     let Some(output) = pipeline.output().cloned() else {
         return Ok(Reply::empty());
     };
+    if let Some(earlier) = call.earlier_answer()? {
+        return Ok(written_reply(&earlier.outcome, 0).at(earlier.index));
+    }
     let documents = aggregate::aggregate_documents(call, pipeline).await?;
-    let count = documents.len();
-    let index = match output {
+    let count = documents.len() as u64;
+    let applied = match output {
         Output::Out { collection } => {
             replace_collection(call, database, &collection, documents).await?
         }
         Output::Merge { into, on, when_matched, when_not_matched } => {
             super::document::check_collection(call, &into)?;
-            let mut index = 0;
-            for batch in documents.chunks(OUTPUT_BATCH) {
-                // At a repetition of the call there may be others.
-                let texts: Vec<String> = batch.iter().map(Value::to_json).collect();
-                call.proposed.content.set(xxh3_64(texts.concat().as_bytes()));
-                let limits = call.cluster().config.limits();
-                let operations = batch.iter().map(|document| {
+            let limits = call.cluster().config.limits();
+            let operations = pooled(move || {
+                let operations = documents.into_iter().map(|document| {
                     merge_operation(document, &on, when_matched, when_not_matched, &limits)
                 });
-                let operations: Vec<_> = operations.collect::<Result<_>>()?;
-                let (results, at) = write_to(call, database, &into, operations, true).await?;
-                index = at;
-                for (wrote, document) in results.into_iter().zip(batch) {
-                    let wrote = wrote?;
-                    let missing = wrote.matched == 0 && wrote.inserted.is_none();
-                    if missing && when_not_matched == WhenNotMatched::Fail {
-                        let message =
-                            format!("$merge found no document for {}", document.to_json());
-                        return Err(Error::new(Kind::NotApplicable, message)
-                            .hint("documents before it are merged already"));
-                    }
-                }
-            }
-            index
+                operations.collect::<Result<Vec<_>>>()
+            });
+            merge(call, database, &into, operations.await?, when_not_matched).await?
         }
     };
-    Ok(Reply::json(&json!({"documents": [], "written": count})).at(index))
+    Ok(written_reply(&applied.outcome, count).at(applied.index))
+}
+
+/// Says how many documents a pipeline has written; `count`, unless the outcome is an earlier one.
+fn written_reply(outcome: &Outcome, count: u64) -> Reply {
+    let written = match outcome {
+        Outcome::Output { written } => *written,
+        _ => count,
+    };
+    Reply::json(&json!({"documents": [], "written": written}))
+}
+
+/// Operations that go into one log entry: the first of these that are few and small enough.
+fn next_batch(operations: &mut impl Iterator<Item = Operation>) -> Vec<Operation> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < OUTPUT_BATCH && bytes < OUTPUT_BYTES {
+        let Some(operation) = operations.next() else { break };
+        bytes += operation.bytes();
+        batch.push(operation);
+    }
+    batch
+}
+
+/// Carries out the operations of a `$merge`, some at a time.
+async fn merge(
+    call: &Call,
+    database: &str,
+    into: &str,
+    operations: Vec<Operation>,
+    when_not_matched: WhenNotMatched,
+) -> Result<Applied> {
+    let must_match = when_not_matched == WhenNotMatched::Fail;
+    let (run, total) = (uuid::Uuid::new_v4().as_u64_pair().0, operations.len() as u64);
+    let (mut written, mut index) = (0, call.group()?.visible_index());
+    let mut operations = operations.into_iter();
+    for number in 0.. {
+        let batch = next_batch(&mut operations);
+        if batch.is_empty() && !call.is_keyed() {
+            break;
+        }
+        let behind = written + batch.len() as u64;
+        // Whether all were found is known only afterwards: then an empty part says so.
+        let last = batch.is_empty() || behind == total && !must_match;
+        let filters: Vec<String> = match must_match {
+            true => batch.iter().filter_map(filter_of).collect(),
+            false => Vec::new(),
+        };
+        let part = Part { run, number, written: behind, total, last };
+        let applied = propose_part(call, (database, into), batch, part).await;
+        let applied = applied.map_err(|error| interrupted(error, written, total))?;
+        let Outcome::Wrote(results) = &applied.outcome else {
+            // An earlier call with the key has come first.
+            return Ok(applied);
+        };
+        for (at, result) in results.iter().enumerate() {
+            let wrote =
+                result.as_ref().map_err(|error| retry::partly(error.clone(), written, total))?;
+            if must_match && wrote.matched == 0 && wrote.inserted.is_none() {
+                let filter = filters.get(at).map_or("", String::as_str);
+                let message = format!("$merge found no document that matches {filter}");
+                let error = Error::new(Kind::NotApplicable, message)
+                    .hint("documents before it are merged already");
+                return Err(retry::partly(error, written, total));
+            }
+            written += 1;
+        }
+        index = applied.index;
+        if last {
+            break;
+        }
+    }
+    Ok(Applied { index, outcome: Outcome::Output { written }, repeated: false })
+}
+
+/// Proposes a part of a call, again while there is no room for it: then nothing was done, and it is
+/// the same part of the same run.
+async fn propose_part(
+    call: &Call,
+    (database, collection): (&str, &str),
+    operations: Vec<Operation>,
+    part: Part,
+) -> Result<Applied> {
+    for _ in 0..BUSY_TRIES {
+        call.proposed.part.set(Some(part));
+        match propose_write(call, database, collection, operations.clone(), true).await {
+            Err(error) if error.kind == Kind::Overloaded => tokio::time::sleep(BUSY_PAUSE).await,
+            done => return done,
+        }
+    }
+    call.proposed.part.set(Some(part));
+    propose_write(call, database, collection, operations, true).await
+}
+
+/// The error for a call that has written a part of its documents and cannot go on. What it would
+/// write now is made of what it has written, so nobody must begin it again.
+fn interrupted(error: Error, written: u64, total: u64) -> Error {
+    if written == 0 || !matches!(error.kind.status(), 429 | 500..) {
+        return retry::partly(error, written, total);
+    }
+    let message = format!("{written} of {total} documents were written, then: {}", error.message);
+    let details = json!({"written": written, "documents": total, "cause": error.kind.code()});
+    Error::new(Kind::OutcomeUnknown, message)
+        .hint("those that are written stay; look at them before you write the rest")
+        .details(details)
+}
+
+fn filter_of(operation: &Operation) -> Option<String> {
+    match operation {
+        Operation::Change { select: Select::Filter { filter, .. }, .. } => Some(filter.clone()),
+        _ => None,
+    }
 }
 
 /// Puts documents in the place of a collection, under its indexes, in one step at the end.
@@ -452,8 +599,15 @@ async fn replace_collection(
     database: &str,
     collection: &str,
     documents: Vec<Value>,
-) -> Result<u64> {
+) -> Result<Applied> {
     system::check_name("collection", collection, call.cluster().config.name_bytes_max)?;
+    let count = documents.len() as u64;
+    let limits = call.cluster().config.limits();
+    let operations = pooled(move || {
+        let operations = documents.into_iter().map(|document| insert_value(&limits, document));
+        operations.collect::<Result<Vec<_>>>()
+    });
+    let mut operations = operations.await?.into_iter();
     let group = call.group()?;
     // Its id tells by the log's time when it was made: the leader gives up those of long ago.
     let made = uuid::Timestamp::from_unix(uuid::NoContext, group.time_ms() / 1000, 0);
@@ -470,8 +624,9 @@ async fn replace_collection(
     };
     let database = database.to_owned();
     let place = |command: fn(String, String) -> Command| command(database.clone(), aside.clone());
-    // Filling it is nobody's business; only taking the place is done once.
-    call.proposed.unkeyed.set(true);
+    // Filling it is nobody's business; only taking the place is done once. So until then the call
+    // may begin anew, also at another leader.
+    call.proposed.aside.set(true);
     call.propose(place(|database, collection| Command::CreateCollection { database, collection }))
         .await?;
     let filled = async {
@@ -489,33 +644,39 @@ async fn replace_collection(
             let (database, collection) = (database.clone(), aside.clone());
             call.propose(Command::CreateIndex { database, collection, spec }).await?;
         }
-        for batch in documents.chunks(OUTPUT_BATCH) {
-            let operations = batch.iter().map(|document| insert_value(call, document.clone()));
-            let operations = operations.collect::<Result<Vec<_>>>()?;
-            let (results, _) = write_to(call, &database, &aside, operations, true).await?;
+        loop {
+            let batch = next_batch(&mut operations);
+            if batch.is_empty() {
+                break;
+            }
+            let (results, _) = write_to(call, &database, &aside, batch, true).await?;
             results.into_iter().collect::<Result<Vec<_>>>()?;
         }
         let (from, to) = (aside.clone(), collection.to_owned());
-        call.proposed.unkeyed.set(false);
+        call.proposed.aside.set(false);
+        let run = uuid::Uuid::new_v4().as_u64_pair().0;
+        let part = Part { run, number: 0, written: count, total: count, last: true };
+        call.proposed.part.set(Some(part));
         call.propose(Command::ReplaceCollection { database: database.clone(), from, to }).await
     };
     let filled = filled.await;
     if !matches!(&filled, Ok(applied) if !applied.repeated) {
         // What stays behind after a failure here is dropped by upkeep.
         let drop = place(|database, collection| Command::DropCollection { database, collection });
-        let _ = group.propose(drop).await;
+        call.proposed.aside.set(true);
+        let _ = call.send(drop).await;
     }
-    filled.map(|applied| applied.index)
+    filled
 }
 
-fn insert_value(call: &Call, document: Value) -> Result<Operation> {
-    let NewDocument { id, body } = check_document(document, &call.cluster().config.limits())?;
+fn insert_value(limits: &Limits, document: Value) -> Result<Operation> {
+    let NewDocument { id, body } = check_document(document, limits)?;
     Ok(Operation::Insert { id: id.unwrap_or_else(new_id), body })
 }
 
 /// What `$merge` does with one document.
 fn merge_operation(
-    document: &Value,
+    document: Value,
     on: &[String],
     when_matched: WhenMatched,
     when_not_matched: WhenNotMatched,
@@ -525,14 +686,16 @@ fn merge_operation(
     check_document(document.clone(), limits)?;
     let mut filter = Object::new();
     for path in on {
-        let value = Path::parse(path, At::root("on"))?.get(document).cloned();
+        let value = Path::parse(path, At::root("on"))?.get(&document).cloned();
         let value = value.ok_or_else(|| {
             Error::new(Kind::NotApplicable, format!("$merge: a document has no {path}"))
                 .hint("every document of the result needs the fields named in on")
         })?;
         filter.insert(path.clone(), value);
     }
-    let mut fields = document.as_object().cloned().unwrap_or_default();
+    let Value::Object(mut fields) = document else {
+        return Err(Error::new(Kind::NotApplicable, "$merge: the result is not a document"));
+    };
     let id = fields.shift_remove("_id");
     let inserts = when_not_matched == WhenNotMatched::Insert;
     let made = match &id {
@@ -571,5 +734,44 @@ fn set(operator: Option<(&str, Object)>) -> Change {
             let update = Object::from_iter([(name.to_owned(), Value::Object(fields))]);
             Change::Update { update: Value::Object(update).to_json(), array_filters: None }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn insert(bytes: usize) -> Operation {
+        Operation::Insert { id: DocumentId::Int(1), body: "x".repeat(bytes) }
+    }
+
+    /// Symptom: 500 large documents of a `$merge` made a log entry of gigabytes.
+    #[test]
+    fn what_a_pipeline_writes_is_cut_by_bytes_and_by_documents() {
+        let sizes = |operations: Vec<Operation>| {
+            let mut operations = operations.into_iter();
+            let batches = std::iter::from_fn(|| Some(next_batch(&mut operations)));
+            batches.map(|batch| batch.len()).take_while(|size| *size > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes((0..1_200).map(|_| insert(10)).collect()), [500, 500, 200]);
+        assert_eq!(sizes((0..5).map(|_| insert(OUTPUT_BYTES / 2)).collect()), [2, 2, 1]);
+        assert_eq!(sizes((0..3).map(|_| insert(3 * OUTPUT_BYTES)).collect()), [1, 1, 1]);
+        assert!(sizes(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn an_interrupted_call_says_how_far_it_came() {
+        let error = |kind| interrupted(Error::new(kind, "m"), 500, 2_000);
+        for kind in [Kind::NoLeader, Kind::UserChanged, Kind::Overloaded, Kind::StorageFull] {
+            let told = error(kind);
+            assert_eq!(told.kind, Kind::OutcomeUnknown, "{kind:?}");
+            let details = told.details.unwrap();
+            assert_eq!((&details["written"], &details["documents"]), (&json!(500), &json!(2_000)));
+            assert_eq!(details["cause"], kind.code());
+            assert_eq!(interrupted(Error::new(kind, "m"), 0, 2_000).kind, kind, "nothing was done");
+        }
+        let refused = error(Kind::ValidationFailed);
+        assert_eq!(refused.kind, Kind::ValidationFailed);
+        assert_eq!(refused.details.unwrap()["written"], 500);
     }
 }

@@ -86,13 +86,13 @@ impl User {
     /// # Errors
     /// `user_changed`, when one of the two does not know yet what has changed.
     pub async fn recognised(group: &Group, name: &str, by: CredentialRevisions) -> Result<User> {
-        let find = || Ok(find(group, name, &by)?.filter(|user| user.credentials == by));
-        if let Some(user) = find()? {
+        let same = |user: &User| user.credentials == by;
+        if let Some(user) = find(group, name, &by)?.filter(same) {
             return Ok(user);
         }
         // Revisions grow with the log, so the newer of the two is right.
         group.wait_linearizable().await?;
-        find()?.ok_or_else(|| user_changed(name))
+        find(group, name, &by)?.filter(same).ok_or_else(|| user_changed(name))
     }
 
     /// Whether what has let the caller in still holds, as far as this node knows now.

@@ -37,6 +37,8 @@ const CLEAR_STEP: u32 = 10_000;
 
 /// Rows of the history of changes that one command removes.
 const TRIM_STEP: u32 = 256;
+/// Keys of calls whose answers one command forgets.
+const FORGET_STEP: u32 = 4_096;
 /// Former documents that are looked at for their age in one round.
 const AGE_STEP: usize = 20_000;
 
@@ -213,11 +215,11 @@ fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Look> {
     let kept_ms = (config.idempotency_minutes * 60_000).max(config.transaction_max_ms * 2);
     let before_ms = now.saturating_sub(kept_ms);
     let name = "forgetting old calls";
-    match retry::oldest_ms(&read) {
-        Ok(oldest) if oldest.is_some_and(|oldest| oldest < before_ms) => {
-            look.add(name, rows, Command::ForgetRetries { before_ms, rows });
+    match retry::is_due(&read, before_ms, now) {
+        Ok(true) => {
+            look.add(name, FORGET_STEP, Command::ForgetRetries { before_ms, rows: FORGET_STEP });
         }
-        oldest => look.note(name, oldest.map(drop).map_err(Error::from)),
+        due => look.note(name, due.map(drop).map_err(Error::from)),
     }
     let (name, bytes_max) = ("trimming the history of changes", config.changes_mb << 20);
     match change::totals(&read) {

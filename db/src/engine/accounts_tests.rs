@@ -117,7 +117,7 @@ fn a_command_of_a_caller_that_was_changed_is_refused_by_apply() {
     let mut world = World::new();
     world.run(None, create("ada", "owner")).unwrap();
     world.run(None, token("key", "ada", TokenKind::ApiKey, 1)).unwrap();
-    let credentials = |world: &World, with_token| {
+    let credentials = |world: &World, with_token: bool| {
         let read = world.store.read().unwrap();
         let user = revision(&read, system::USERS, "ada").unwrap().unwrap();
         let known = revision(&read, system::TOKENS, "key").unwrap().unwrap();

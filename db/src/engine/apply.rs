@@ -102,6 +102,8 @@ impl EntryUse {
 #[derive(Default)]
 pub(super) struct Now {
     pub(super) index: u64,
+    /// Number of its first change in the log entry.
+    pub(super) first_change: u32,
     pub(super) user: Option<String>,
     pub(super) from: Option<String>,
 }
@@ -113,6 +115,7 @@ pub(super) struct Numbers {
     /// Time of the log: that of its latest proposal, in milliseconds since 1970.
     pub(super) time_ms: u64,
     pub(super) changes: change::Totals,
+    pub(super) calls: HashMap<String, retry::Used>,
     last_collection: u64,
     pub(super) last_index: u64,
     pub(super) totals: HashMap<CollectionId, Totals>,
@@ -177,6 +180,7 @@ impl Applier {
         txn.put(Table::Meta, REVISION_KEY, &numbers.revision.to_be_bytes())?;
         txn.put(Table::Meta, TIME_KEY, &numbers.time_ms.to_be_bytes())?;
         change::save(txn, &numbers.changes)?;
+        retry::save(txn, &mut numbers.calls)?;
         txn.put(Table::Meta, COLLECTION_KEY, &numbers.last_collection.to_be_bytes())?;
         txn.put(Table::Meta, INDEX_KEY, &numbers.last_index.to_be_bytes())?;
         for (collection, totals) in numbers.totals.drain() {
@@ -214,7 +218,8 @@ impl Applier {
             return Ok(answer);
         }
         let by_somebody = user.is_some() || from.is_some();
-        self.now = Now { index, user, from };
+        self.now = Now { index, first_change: self.changes.next(), user, from };
+        let origins = retry.as_ref().map(|_| retry::origins(&command));
         let known = command.describe();
         if self.entry.index != index || self.provisional {
             self.entry = EntryUse { index, ..EntryUse::default() };
@@ -244,8 +249,8 @@ impl Applier {
             let (user, from) = (user.clone(), from.clone());
             self.effects.push(Effect::Audited { user, from, noted });
         }
-        if let Some(retry) = retry {
-            self.remember_answer(txn, retry, &result)?;
+        if let (Some(retry), Some(origins)) = (retry, origins) {
+            self.remember_answer(txn, retry, &result, origins)?;
         }
         Ok(Answer { result, repeats: None })
     }

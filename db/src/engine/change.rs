@@ -146,6 +146,13 @@ pub(super) struct Pending {
     next: u32,
 }
 
+impl Pending {
+    /// Number of the next change.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+}
+
 /// What a change of a document is about.
 pub(super) struct Changed<'c> {
     pub(super) kind: ChangeKind,
@@ -271,6 +278,22 @@ impl Applier {
 /// Stores how much history there is.
 pub(super) fn save(txn: &mut WriteTxn<'_>, totals: &Totals) -> Result<()> {
     txn.put(Table::Meta, TOTALS_KEY, &catalog::encode(totals)?)
+}
+
+/// The change at a place in the history, if it is kept.
+pub(super) fn find(read: &impl Read, token: Token) -> Result<Option<Change>> {
+    let mut rows = read.range(Table::Changes, &token.key(), &[0xff])?;
+    let Some(row) = rows.next() else { return Ok(None) };
+    let mut rest = row?.1;
+    while !rest.is_empty() {
+        let (change, behind) = postcard::take_from_bytes::<Change>(rest)
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        if change.token >= token {
+            return Ok((change.token == token).then_some(change));
+        }
+        rest = behind;
+    }
+    Ok(None)
 }
 
 /// What a feed is about.

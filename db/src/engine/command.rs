@@ -52,6 +52,33 @@ pub struct RetryKey {
     pub key: String,
     /// Hash of the call, which must be the same.
     pub fingerprint: u64,
+    /// Which part of the call it is, when the call is carried out by several commands.
+    pub part: Option<Part>,
+    /// Bytes that the answers to its user's calls may take before there is no room for another.
+    pub bytes_max: u64,
+}
+
+impl RetryKey {
+    /// A key of a call of one command, without a bound for what is remembered.
+    pub fn new(key: String, fingerprint: u64) -> Self {
+        RetryKey { key, fingerprint, part: None, bytes_max: u64::MAX }
+    }
+}
+
+/// A part of a call that is carried out by several commands, such as `$merge`. A repetition of
+/// the call would make them of other documents, so it is another run and carries none of them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Random number of the run.
+    pub run: u64,
+    /// Number of the part, from 0 on.
+    pub number: u32,
+    /// Documents that the call has written when this part is done.
+    pub written: u64,
+    /// Documents that the call writes.
+    pub total: u64,
+    /// Whether the call is done with it.
+    pub last: bool,
 }
 
 /// What a proposal came to.
@@ -319,7 +346,7 @@ pub enum Command {
     ForgetRetries {
         /// Those of before this time, in milliseconds since 1970.
         before_ms: u64,
-        /// Log entries whose calls are forgotten at most.
+        /// Keys after which no further log entry's calls are forgotten.
         rows: u32,
     },
     /// Creates a user.
@@ -531,6 +558,23 @@ pub struct Wrote {
     pub document: Option<String>,
     /// What a schema that only warns found, as JSON text.
     pub warnings: Vec<String>,
+    /// The `_id` of the document that the first answer to the call had, and that is kept no longer.
+    pub forgotten: Option<DocumentId>,
+}
+
+/// What the operations of a [`Write`] did together, when what each of them did is kept no longer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WroteTotals {
+    /// Documents that matched.
+    pub matched: u64,
+    /// Documents that were changed.
+    pub modified: u64,
+    /// Documents that were deleted.
+    pub deleted: u64,
+    /// Documents that were inserted by operations that insert.
+    pub inserted: u64,
+    /// The first operation that was refused, by its number.
+    pub failed: Option<(u64, Error)>,
 }
 
 impl Command {
@@ -572,6 +616,11 @@ impl Command {
 }
 
 impl Operation {
+    /// Its size in the log, in bytes.
+    pub fn bytes(&self) -> usize {
+        postcard::serialize_with_flavor(self, Size::default()).unwrap_or(usize::MAX)
+    }
+
     /// Whether it may change any number of documents.
     pub(super) fn is_many(&self) -> bool {
         matches!(self, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi)
@@ -644,6 +693,13 @@ pub enum Outcome {
         /// What each step did.
         results: Vec<Wrote>,
     },
+    /// A call of several commands was carried out, and has written so many documents.
+    Output {
+        /// How many.
+        written: u64,
+    },
+    /// As [`Outcome::Wrote`], remembered in short.
+    WroteTotals(Box<WroteTotals>),
     /// It was carried out, with warnings of a schema that only warns, each as JSON text.
     Warned {
         /// What was done.

@@ -448,7 +448,7 @@ fn remembered_answers_count_as_well() {
         let returning = Returning::After;
         let operation = Operation::Change { select, change, multi: false, upsert: None, returning };
         let command = Command::Write(Box::new(write(vec![operation], true, 0)));
-        let retry = Some(RetryKey { key: format!("k{number}"), fingerprint: 1 });
+        let retry = Some(RetryKey::new(format!("k{number}"), 1));
         Proposal { retry, ..command.into() }
     };
     let first = (0..20).find_map(|number| open.execute(change(number)).unwrap().result.err());

@@ -266,6 +266,21 @@ pub struct FindAndModifyReply {
     /// The `_id` of the document that was inserted because none matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upserted_id: Option<DocumentId>,
+    /// Whether this repeats an earlier answer whose document is kept no longer.
+    #[serde(rename = "document_forgotten", default, skip_serializing_if = "std::ops::Not::not")]
+    pub document_forgotten: bool,
+}
+
+/// Answer of a repeated `PATCH …/documents/{id}` when the document that it gave is kept no longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ForgottenReply {
+    /// The document's `_id`.
+    pub id: DocumentId,
+    /// Its revision after the change.
+    pub revision: u64,
+    /// `true`.
+    pub document_forgotten: bool,
 }
 
 /// One operation of a bulk write, with MongoDB's names.
@@ -330,6 +345,10 @@ pub struct BulkReply {
     /// What a schema in warn mode found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Value>,
+    /// Whether this repeats an earlier answer of which `_id`s, errors and warnings are kept no
+    /// longer, because there were very many.
+    #[serde(rename = "details_forgotten", default, skip_serializing_if = "std::ops::Not::not")]
+    pub details_forgotten: bool,
 }
 
 /// Body of `POST …/indexes`.

@@ -10,6 +10,10 @@ pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// Header of an answer that was given before, to an earlier call with the same key.
 pub const REPLAYED_HEADER: &str = "idempotent-replayed";
 
+/// Header of such an answer when a document in it is kept no longer: an answer is remembered
+/// without its documents, which are looked up in the history of changes.
+pub const FORGOTTEN_HEADER: &str = "document-forgotten";
+
 /// Answer of `POST /api/v1/transactions`: an open transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -192,4 +196,7 @@ pub struct BatchResult {
     /// The document that was read; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Value>,
+    /// Whether this repeats an earlier answer whose document is kept no longer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub document_forgotten: bool,
 }
