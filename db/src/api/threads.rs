@@ -21,6 +21,10 @@ const BLOCKING_SPARE: usize = 8;
 #[cfg(target_os = "linux")]
 const BLOCKING_NICE: i32 = 5;
 
+/// Bytes of stack of each thread: what is nested as deep as it may be is read and evaluated by
+/// functions that call themselves, and those of a build that is not optimised take much more.
+const STACK_BYTES: usize = 16 << 20;
+
 type Job = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 /// The threads; they end with this.
@@ -91,9 +95,11 @@ impl Thread {
             .enable_all()
             .thread_name("clients-work")
             .max_blocking_threads(queries_max + BLOCKING_SPARE)
+            .thread_stack_size(STACK_BYTES)
             .on_thread_start(give_way)
             .build()?;
         let thread = std::thread::Builder::new().name(format!("clients-{number}"));
+        let thread = thread.stack_size(STACK_BYTES);
         thread.spawn(move || {
             tokio::task::LocalSet::new().block_on(&runtime, carry_out(queue));
             // Work that does not look whether it is still wanted keeps nobody from going on.

@@ -32,6 +32,9 @@ use tokio::time::Instant;
 const COMMIT_COMMANDS: usize = 2048;
 /// Bytes of changed rows after which the open transaction is committed: they are in memory.
 const COMMIT_BYTES: u64 = 64 << 20;
+/// Bytes of stack of the thread that applies: the functions that evaluate what is nested call
+/// themselves, and those of a build that is not optimised take much.
+const WRITER_STACK_BYTES: usize = 16 << 20;
 /// Batches of committed entries that may wait for the writer.
 const QUEUE: usize = 256;
 
@@ -95,6 +98,7 @@ impl Writer {
         let reason = failure.clone();
         let handle = std::thread::Builder::new()
             .name("writer".into())
+            .stack_size(WRITER_STACK_BYTES)
             .spawn(move || {
                 if let Some(error) = thread.run_to_the_end() {
                     tracing::error!("{error}; the node stops");
