@@ -197,6 +197,11 @@ impl Node {
         self.child.as_ref().expect("the node runs").id()
     }
 
+    /// Memory of the process beside the files that it maps, in MB.
+    pub fn memory_mb(&self) -> u64 {
+        memory_mb(self.pid())
+    }
+
     /// Number of the process, kept true over restarts; 0 while none runs.
     pub(crate) fn process(&self) -> Arc<AtomicU32> {
         self.process.clone()
@@ -244,6 +249,14 @@ impl Node {
         assert!(self.child.is_none(), "{} still runs", self.name);
         std::fs::remove_dir_all(self.data_dir()).expect("the data of a node");
     }
+}
+
+/// The same of a process by its number; 0 when there is none.
+pub fn memory_mb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    number.unwrap_or_default() >> 10
 }
 
 impl Drop for Node {
