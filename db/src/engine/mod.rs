@@ -34,3 +34,5 @@ pub use command::{Answer, Command, Outcome, Proposal, PutMode, Target};
 
 #[cfg(test)]
 mod history_tests;
+#[cfg(test)]
+mod hostile_tests;

@@ -1,0 +1,386 @@
+//! Two replicas that apply the same log. The first begins anew behind each entry, as after a
+//! restart; the second cuts its transactions elsewhere. Whatever the entries hold, each proposal is
+//! carried out or refused, alike on both, and both hold the same rows afterwards.
+//!
+//! The fuzz target `apply` runs it on the choices that a fuzzer makes,
+//! `db/src/engine/hostile_tests.rs` on those of a few seeds.
+#![allow(dead_code, unreachable_pub)] // as in `checks.rs`
+
+use super::config::Limits;
+use super::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
+use super::engine::command::{Change, Operation, Returning, Select, Target, Write, WriteLimits};
+use super::engine::document::parse_document;
+use super::engine::index::IndexSpec;
+use super::engine::query::context::At;
+use super::engine::query::text::{Statement, parse};
+use super::engine::transaction::Transaction;
+use super::engine::value::{Object, Value, from_json};
+use super::engine::version::{Retention, Version};
+use super::engine::{Answer, Applier, Command, Proposal, PutMode};
+use super::hostile::{Act, COLLECTIONS, Hostile, Update};
+use super::storage::{Read, Store, Table};
+use jettra_driver::DocumentId;
+use std::time::{Duration, Instant};
+
+const DATABASE: &str = "d";
+const MAP_BYTES: usize = 1 << 30;
+/// Bytes that a transaction may write.
+const TRANSACTION_BYTES_MAX: usize = 16 << 20;
+/// Longest time for one proposal; only what never ends takes as long.
+const APPLY_MAX: Duration = Duration::from_secs(30);
+/// Bytes of stack for the parser of statements.
+const PARSER_STACK: usize = 64 << 20;
+/// Entries that the second replica applies in one transaction.
+const CUT: usize = 7;
+const TABLES: [Table; 7] = [
+    Table::Meta,
+    Table::Catalog,
+    Table::Documents,
+    Table::Indexes,
+    Table::Versions,
+    Table::Changes,
+    Table::Retries,
+];
+
+/// Applies acts made of `choose`, until there are `acts` of them or `is_over` says so.
+///
+/// # Panics
+/// When one is neither carried out nor refused, or the replicas differ.
+pub fn check(choose: &mut dyn FnMut(u64) -> u64, acts: usize, is_over: impl Fn() -> bool) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [first, second] = ["a", "b"].map(|name| {
+        let dir = dir.path().join(name);
+        std::fs::create_dir(&dir).expect("a folder");
+        Store::open(&dir, MAP_BYTES).expect("a store")
+    });
+    let mut entries = Vec::new();
+    let mut answers = Vec::new();
+    let mut hostile = Hostile::new(Vec::new(), choose);
+    for turn in 0..acts {
+        if is_over() {
+            break;
+        }
+        let act = hostile.act();
+        let commands = match &act {
+            Act::Transaction(acts) => transaction(&first, entries.len() as u64, acts),
+            act => commands(act),
+        };
+        for command in commands.into_iter().chain(upkeep(turn)) {
+            let proposal = Proposal { time_ms: turn as u64 * 1000, ..command.into() };
+            let entry = vec![proposal];
+            answers.push(apply(
+                &first,
+                entries.len() as u64 + 1,
+                std::slice::from_ref(&entry),
+                &act,
+            ));
+            entries.push(entry);
+        }
+    }
+    let mut others = Vec::new();
+    for (turn, part) in entries.chunks(CUT).enumerate() {
+        let act = Act::Transaction(Vec::new());
+        others.push(apply(&second, (turn * CUT) as u64 + 1, part, &act));
+    }
+    assert!(answers.concat() == others.concat(), "the replicas answer differently");
+    for table in TABLES {
+        let [one, other] = [&first, &second].map(|store| rows(store, table));
+        assert!(one == other, "the replicas differ in {table:?}");
+    }
+}
+
+/// Applies entries from a log index on in one transaction.
+fn apply(store: &Store, index: u64, entries: &[Vec<Proposal>], act: &Act) -> Vec<Answer> {
+    let mut txn = store.write().expect("a transaction");
+    let mut applier = Applier::default();
+    applier.begin(&txn).expect("the counters");
+    let mut answers = Vec::new();
+    for (entry, index) in entries.iter().zip(index..) {
+        for proposal in entry {
+            let began = Instant::now();
+            let readable = proposal.check().is_ok();
+            let answer = applier.apply(&mut txn, index, proposal.clone());
+            let answer = answer.unwrap_or_else(|error| {
+                panic!("{error} (checked: {readable})\n{proposal:?}\n{act:?}")
+            });
+            assert!(began.elapsed() < APPLY_MAX, "{:?} for {act:?}", began.elapsed());
+            answers.push(answer);
+        }
+        applier.end_entry(&mut txn).expect("the entry can be ended");
+    }
+    applier.flush(&mut txn).expect("the counters");
+    txn.commit().expect("a commit");
+    answers
+}
+
+fn rows(store: &Store, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let read = store.read().expect("a view");
+    let rows = read.range(table, &[0], &[0xff; 600]).expect("rows");
+    rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).expect("a row")).collect()
+}
+
+/// What the leader proposes by itself from time to time.
+fn upkeep(turn: usize) -> Vec<Command> {
+    if turn % 3 != 2 {
+        return Vec::new();
+    }
+    let (database, collection) = place(COLLECTIONS[turn / 3 % COLLECTIONS.len()]);
+    let index = (turn / 6) as _;
+    vec![
+        Command::BuildIndex {
+            database: database.clone(),
+            collection: collection.clone(),
+            index,
+            documents: 100,
+        },
+        Command::Expire { database, collection, index, time_ms: 1 << 41, documents: 100 },
+        Command::ClearGarbage { rows: 100 },
+        Command::TrimChanges { bytes_max: 1 << 20, rows: 10 },
+    ]
+}
+
+fn place(collection: &str) -> (String, String) {
+    (DATABASE.to_owned(), collection.to_owned())
+}
+
+fn limits() -> WriteLimits {
+    WriteLimits {
+        documents_max: 1_000,
+        document_bytes_max: 1 << 22,
+        depth_max: 64,
+        memory_max: 1 << 26,
+        steps_max: 200_000,
+    }
+}
+
+/// A document as the door takes it.
+fn document(text: &str) -> Option<(DocumentId, String)> {
+    let limits = Limits { document_bytes_max: 1 << 22, depth_max: 64, id_bytes_max: 480 };
+    let new = parse_document(text.as_bytes(), &limits).ok()?;
+    Some((new.id.unwrap_or(DocumentId::Int(text.len() as i64)), new.body))
+}
+
+fn id(text: &str) -> Option<DocumentId> {
+    document(&format!("{{\"_id\":{text}}}")).map(|(id, _)| id)
+}
+
+fn value(text: &str) -> Option<Value> {
+    from_json(serde_json::from_str(text).ok()?, At::root("it")).ok()
+}
+
+fn filter(filter: &str) -> Select {
+    Select::Filter { filter: filter.to_owned(), sort: None, hint: None }
+}
+
+fn change(select: Select, change: Change, multi: bool, upsert: bool) -> Operation {
+    let upsert = upsert.then_some(DocumentId::Int(7));
+    Operation::Change { select, change, multi, upsert, returning: Returning::After }
+}
+
+fn update(given: &Update) -> Operation {
+    let filters = &given.array_filters;
+    let array_filters = (!filters.is_empty()).then(|| format!("[{}]", filters.join(",")));
+    let how = Change::Update { update: given.update.clone(), array_filters };
+    change(filter(&given.filter), how, given.multi, given.upsert)
+}
+
+fn operations(act: &Act) -> Vec<Operation> {
+    match act {
+        Act::Insert { documents, .. } => documents
+            .iter()
+            .filter_map(|text| document(text))
+            .map(|(id, body)| Operation::Insert { id, body })
+            .collect(),
+        Act::Update(given) => vec![update(given)],
+        Act::Delete { filter: which, multi, .. } => {
+            let (select, returning) = (filter(which), Returning::Nothing);
+            vec![Operation::Delete { select, multi: *multi, returning }]
+        }
+        Act::Replace { filter: which, document: text, upsert, .. } => {
+            let body = document(text).map(|(_, body)| Change::Replace(body));
+            body.map(|how| change(filter(which), how, false, *upsert)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn collection(act: &Act) -> &str {
+    match act {
+        Act::Insert { collection, .. }
+        | Act::Delete { collection, .. }
+        | Act::Replace { collection, .. }
+        | Act::Update(Update { collection, .. }) => collection,
+        _ => COLLECTIONS[0],
+    }
+}
+
+fn write(name: &str, operations: Vec<Operation>, ordered: bool) -> Vec<Command> {
+    let (database, collection) = place(name);
+    vec![Command::Write(Box::new(Write {
+        database,
+        collection,
+        create_database: true,
+        operations,
+        ordered,
+        time_ms: 1,
+        limits: limits(),
+    }))]
+}
+
+/// The commands that the doors make of an act. What only reads makes none.
+fn commands(act: &Act) -> Vec<Command> {
+    match act {
+        Act::Insert { .. } | Act::Update(_) | Act::Delete { .. } | Act::Replace { .. } => {
+            write(collection(act), operations(act), true)
+        }
+        Act::Bulk { collection, acts, ordered } => {
+            write(collection, acts.iter().flat_map(operations).collect(), *ordered)
+        }
+        Act::Put { collection, id: which, document: text } => {
+            let (Some(which), Some((_, body))) = (id(which), document(text)) else {
+                return Vec::new();
+            };
+            let (database, collection) = place(collection);
+            let (target, mode) = (Target::from(which), PutMode::Upsert);
+            let (if_match, create_database) = (None, true);
+            vec![Command::Put {
+                database,
+                collection,
+                target,
+                body,
+                mode,
+                if_match,
+                create_database,
+            }]
+        }
+        Act::Patch { collection, id: which, patch } => {
+            let Some(which) = id(which) else { return Vec::new() };
+            let select = Select::Id { target: which.into(), if_match: None };
+            let how = match patch.starts_with("{\"$") {
+                true => Change::Update { update: patch.clone(), array_filters: None },
+                false => Change::Merge(patch.clone()),
+            };
+            write(collection, vec![change(select, how, false, false)], true)
+        }
+        Act::Batch { condition, acts } => vec![batch(condition.as_ref(), acts)],
+        Act::Index { collection, keys, options } => {
+            let options =
+                options.iter().map(|(name, text)| Some(((*name).to_owned(), value(text)?)));
+            let options = options.collect::<Option<Object>>();
+            index(collection, value(keys), options)
+        }
+        Act::DropIndex { collection, name } => {
+            let (database, collection) = place(collection);
+            vec![Command::DropIndex { database, collection, name: name.clone() }]
+        }
+        Act::Schema { collection, schema, warns } => {
+            let (database, collection) = place(collection);
+            let (schema, warns) = (Some(schema.clone()), *warns);
+            vec![Command::SetSchema { database, collection, schema, warns }]
+        }
+        Act::Rules { document: text } => {
+            let operations = document(text).map(|(id, body)| Operation::Insert { id, body });
+            write("_rules", operations.into_iter().collect(), true)
+        }
+        Act::Versions { collection, keep } => {
+            let (database, collection) = place(collection);
+            let keep = keep.map(|changes| Retention { changes: Some(changes), ms: None });
+            vec![Command::SetVersions { database, collection, keep }]
+        }
+        Act::Restore { collection, id: which, version } => {
+            let Some(which) = id(which) else { return Vec::new() };
+            let (database, collection) = place(collection);
+            let version = Some(Version { index: *version, step: 0 });
+            vec![Command::Restore { database, collection, target: which.into(), version }]
+        }
+        Act::Statement(text) => parsed(text).map(statement).unwrap_or_default(),
+        Act::DropCollection(name) => {
+            let (database, collection) = place(name);
+            vec![Command::DropCollection { database, collection }]
+        }
+        Act::RenameCollection { from, to } => {
+            let (database, from) = place(from);
+            vec![Command::RenameCollection { database, from, to: to.clone() }]
+        }
+        Act::Find { .. } | Act::Distinct { .. } | Act::Aggregate { .. } | Act::Transaction(_) => {
+            Vec::new()
+        }
+    }
+}
+
+fn index(collection: &str, keys: Option<Value>, options: Option<Object>) -> Vec<Command> {
+    let (Some(keys), Some(options)) = (keys, options) else { return Vec::new() };
+    let Ok(spec) = IndexSpec::parse(&keys, &options) else { return Vec::new() };
+    let (database, collection) = place(collection);
+    vec![Command::CreateIndex { database, collection, spec }]
+}
+
+fn batch(condition: Option<&(String, String)>, acts: &[Act]) -> Command {
+    let namespace = |collection: &str| {
+        let (database, collection) = place(collection);
+        Namespace { database, collection }
+    };
+    let condition = condition.map(|(collection, filter)| {
+        let (filter, exists) = (Some(filter.clone()), true);
+        (namespace(collection), BatchCondition { id: None, revision: None, filter, exists })
+    });
+    let steps = acts.iter().flat_map(|act| {
+        let all = operations(act).into_iter();
+        all.map(move |operation| (namespace(collection(act)), BatchStep::Operation(operation)))
+    });
+    Command::Batch(Box::new(Batch {
+        conditions: condition.into_iter().collect(),
+        then: steps.collect(),
+        otherwise: Vec::new(),
+        time_ms: 1,
+        limits: limits(),
+    }))
+}
+
+/// Parses a statement, with room for a parser that is not optimised.
+fn parsed(text: &str) -> Option<Statement> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(PARSER_STACK);
+        let parsing = thread.spawn_scoped(scope, || parse(text).ok()).expect("a thread");
+        parsing.join().expect("no parser panics")
+    })
+}
+
+fn statement(statement: Statement) -> Vec<Command> {
+    match statement {
+        Statement::Insert { collection, documents, .. } => {
+            let texts = documents.iter().filter_map(|value| document(&value.to_json()));
+            let inserts = texts.zip(0..).map(|((_, body), id)| {
+                let id = DocumentId::Int(id);
+                Operation::Insert { id, body }
+            });
+            write(&collection, inserts.collect(), true)
+        }
+        Statement::Update { collection, filter: which, update, multi, upsert, .. } => {
+            let how = Change::Update { update: update.to_json(), array_filters: None };
+            let operation = change(filter(&which.to_json()), how, multi, upsert);
+            write(&collection, vec![operation], true)
+        }
+        Statement::Delete { collection, filter: which, multi } => {
+            let (select, returning) = (filter(&which.to_json()), Returning::Nothing);
+            write(&collection, vec![Operation::Delete { select, multi, returning }], true)
+        }
+        Statement::CreateIndex { collection, keys, options } => {
+            index(&collection, Some(keys), Some(options))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a transaction on the first replica commits.
+fn transaction(store: &Store, index: u64, acts: &[Act]) -> Vec<Command> {
+    let base = store.snapshot("a test").expect("a view");
+    let begun = Transaction::begin(base, index, TRANSACTION_BYTES_MAX);
+    let mut transaction = begun.expect("a transaction");
+    for command in acts.iter().flat_map(commands) {
+        let done = transaction.execute(command.into());
+        done.unwrap_or_else(|error| panic!("{error}\n{acts:?}"));
+    }
+    let commit = transaction.commit().expect("what is to be committed");
+    commit.map(|commit| Command::Commit(Box::new(commit))).into_iter().collect()
+}
