@@ -90,6 +90,9 @@ step_long() {
   cargo build --workspace --locked --quiet
   export JETTRA_LONG=1
   E2E_JOBS=1 run_e2e long_
+  step "the worst calls on a cluster of release builds"
+  cargo build --workspace --release --locked --quiet
+  "$target/release/worst_case"
 }
 
 # Runs the end-to-end tests whose name contains $1, several programs at a time. They wait for
