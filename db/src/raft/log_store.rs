@@ -21,10 +21,11 @@ use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// Most bytes of entries sent to a follower in one message, which has one entry at least.
 pub const REPLICATION_BYTES_MAX: usize = 2 << 20;
@@ -33,6 +34,8 @@ const CACHE_BYTES: usize = 8 << 20;
 /// Bytes that may wait for the writing thread; past them an append blocks until it has
 /// written some. One message of the append stream fits.
 const UNWRITTEN_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+/// Bytes of entries after which a waiter of [`LogStore::grown`] is woken.
+const GROWN_BYTES: u64 = 1 << 20;
 /// Buffer for replaying a chunk at start.
 const REPLAY_BYTES: usize = 1 << 20;
 
@@ -78,7 +81,8 @@ impl Types for LogTypes {
     }
 }
 
-fn payload_bytes(payload: &EntryPayload) -> usize {
+/// Bytes of an entry's content, about.
+pub(super) fn payload_bytes(payload: &EntryPayload) -> usize {
     match payload {
         openraft::EntryPayload::Normal(payload) => payload.0.len(),
         _ => 64,
@@ -131,6 +135,45 @@ fn copy_result(result: &io::Result<()>) -> io::Result<()> {
 pub struct LogStore {
     log: Arc<Mutex<RaftLog<LogTypes>>>,
     flushes: Arc<Flushes>,
+    growth: Arc<Growth>,
+}
+
+/// Bytes that were appended since somebody was told of it.
+#[derive(Default)]
+struct Growth {
+    bytes: AtomicU64,
+    grown: Notify,
+}
+
+/// How far the log reaches, in entries and in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogExtent {
+    /// The files that are full, from the oldest to the newest.
+    pub files: Vec<FullFile>,
+    /// Where the log ends, in bytes that were ever written to it.
+    pub end: u64,
+    /// Index of the last entry.
+    pub last: Option<u64>,
+    /// Index of the last entry that was purged.
+    pub purged: Option<u64>,
+}
+
+/// A file of the log that takes no more entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FullFile {
+    /// Index of the last entry in it or before it.
+    pub last: Option<u64>,
+    /// Where it ends, in bytes that were ever written to the log.
+    pub end: u64,
+}
+
+impl Growth {
+    fn add(&self, bytes: u64) {
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes >= GROWN_BYTES {
+            self.bytes.store(0, Ordering::Relaxed);
+            self.grown.notify_one();
+        }
+    }
 }
 
 type Waiting = Vec<IOFlushed<TypeConfig>>;
@@ -239,7 +282,38 @@ impl LogStore {
         std::thread::Builder::new()
             .name("log-flush".into())
             .spawn(move || run_flushes(ended, weak_log, weak_flushes))?;
-        Ok(LogStore { log, flushes })
+        Ok(LogStore { log, flushes, growth: Arc::default() })
+    }
+
+    /// Waits until the log has grown by about a MiB since the last time.
+    pub async fn grown(&self) {
+        self.growth.grown.notified().await;
+    }
+
+    /// How far the log reaches.
+    pub fn extent(&self) -> LogExtent {
+        let log = lock(&self.log);
+        let (stat, state) = (log.stat(), log.log_state());
+        let index = |id: Option<&Coded<LogId>>| id.map(|id| id.0.index);
+        let files = stat.closed_chunks.iter();
+        let files =
+            files.map(|file| FullFile { last: index(file.log_state.last()), end: file.global_end });
+        LogExtent {
+            files: files.collect(),
+            end: stat.open_chunk.global_end,
+            last: index(state.last()),
+            purged: index(state.purged()),
+        }
+    }
+
+    /// Makes durable what was written, removals of entries too.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn sync(&self) -> io::Result<()> {
+        let (flushed, waiting) = oneshot::channel();
+        lock(&self.log).flush(true, Some(Flushed::Vote(flushed)))?;
+        waiting.await.map_err(io::Error::other)?
     }
 
     /// Waits for the writing thread; nothing is written afterwards.
@@ -329,8 +403,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
-        let entries = entries.into_iter().map(|entry| (Coded(entry.log_id), Coded(entry.payload)));
+        let mut bytes = 0;
+        let entries = entries.into_iter().map(|entry| {
+            bytes += payload_bytes(&entry.payload) as u64;
+            (Coded(entry.log_id), Coded(entry.payload))
+        });
         lock(&self.log).append(entries)?;
+        self.growth.add(bytes);
         match self.flushes.wait(flushed)? {
             true => flush(&self.log, &self.flushes),
             false => Ok(()),
@@ -348,7 +427,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        lock(&self.log).purge(Coded(upto)).map(drop)
+        let mut log = lock(&self.log);
+        log.purge(Coded(upto))?;
+        // A file is removed behind a flush only, and the next append may be long in coming.
+        log.flush(true, None)
     }
 }
 

@@ -111,6 +111,9 @@ pub struct Store {
 }
 
 impl Store {
+    /// Name of the file in the directory of an environment.
+    pub const FILE: &str = "data.mdb";
+
     /// Opens or creates the environment in `dir`, which may grow to `map_bytes`. LMDB gets more
     /// address space than that: who writes looks at the bytes that are left before, but deletions
     /// take space before they give some back, and a full map would end the node.
@@ -178,6 +181,26 @@ impl Store {
         let txn = self.env.info().last_txn_id as u64;
         let _registered = self.readers.register(txn, "a copy for another node");
         Ok(self.env.copy_to_path(to, heed::CompactionOption::Disabled)?)
+    }
+
+    /// Checks the bytes of every row; calls `progress` behind each.
+    ///
+    /// # Errors
+    /// `Corrupt` at the first one that is damaged.
+    pub fn verify(&self, mut progress: impl FnMut()) -> Result<()> {
+        let txn = self.env.read_txn()?;
+        for (table, _) in TABLES {
+            for entry in self.table(table).iter(&txn)? {
+                checked_entry(table, entry)?;
+                progress();
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that the largest copy of an environment may have that can be opened here.
+    pub fn address_bytes(&self) -> u64 {
+        (self.map_bytes + headroom(self.map_bytes)) as u64
     }
 
     /// Bytes that the environment may grow to.
@@ -491,24 +514,6 @@ impl<'e> WriteTxn<'e> {
         }
     }
 
-    /// Replaces the content of every table by that of `other`, in this transaction.
-    pub fn replace_all(&mut self, other: &Store) -> Result<()> {
-        let Target::Stored { txn, store, .. } = &mut self.target else {
-            return Err(StorageError::Failed("an overlay cannot be replaced".into()));
-        };
-        let from = other.env.read_txn()?;
-        for (table, _) in TABLES {
-            store.table(table).clear(txn)?;
-            for entry in other.table(table).iter(&from)? {
-                let (key, stored) = entry?;
-                checked(table, key, stored)?;
-                let append = heed::PutFlags::APPEND;
-                store.table(table).put_with_flags(txn, append, key, stored)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Begins a transaction inside this one: dropped, it leaves no trace; committed, its
     /// changes become part of this one.
     pub fn nested(&mut self) -> Result<WriteTxn<'_>> {
@@ -597,20 +602,23 @@ mod tests {
     }
 
     #[test]
-    fn replace_all_takes_the_other_content_and_nothing_else() {
-        let (_a, ours) = store();
-        let (_b, theirs) = store();
-        for (store, key) in [(&ours, b"old"), (&theirs, b"new")] {
-            let mut txn = store.write().unwrap();
-            txn.put(Table::Catalog, key, key).unwrap();
-            txn.commit().unwrap();
+    fn a_copy_is_verified_row_by_row() {
+        let (_dir, store) = store();
+        let mut txn = store.write().unwrap();
+        for n in 0..100u8 {
+            txn.put(Table::Documents, &[n], &[n; 100]).unwrap();
         }
-        let mut txn = ours.write().unwrap();
-        txn.replace_all(&theirs).unwrap();
+        txn.put(Table::Catalog, b"k", b"v").unwrap();
         txn.commit().unwrap();
-        let read = ours.read().unwrap();
-        assert_eq!(read.get(Table::Catalog, b"old").unwrap(), None);
-        assert_eq!(read.get(Table::Catalog, b"new").unwrap(), Some(&b"new"[..]));
+        let mut rows = 0;
+        store.verify(|| rows += 1).unwrap();
+        assert_eq!(rows, 101);
+        let mut txn = store.write().unwrap();
+        let Target::Stored { txn: raw, .. } = &mut txn.target else { unreachable!() };
+        store.table(Table::Retries).put(raw, b"k", b"12345678value").unwrap();
+        txn.commit().unwrap();
+        let error = store.verify(|| ()).unwrap_err();
+        assert!(matches!(error, StorageError::Corrupt { table: Table::Retries, .. }), "{error}");
     }
 
     #[test]
