@@ -93,6 +93,7 @@ pub const KEYS: &[Key] = &[
     key("ClockSkewMaxMs", Type::Number, "1000", "how far a node's clock may be off most of the others before it is named in status and health; a leader that is so far off hands over"),
     key("InactiveAfterMs", Type::Number, "2000", "silence after which the leader marks a node INACTIVE"),
     key("SnapshotEvery", Type::Number, "20000", "log entries between two snapshots; older entries are removed from the log"),
+    key("SnapshotLogMb", Type::Number, "64", "bytes of log between two snapshots; about twice as much is kept, and up to 8 times (or the size of the state) while a member needs it"),
     key("LogChunkMb", Type::Number, "8", "size of a log file; the newest one is kept in memory too"),
     key("MapSizeGb", Type::Number, "64", "largest size of the stored state; only address space until it is used"),
     key("CommitMs", Type::Number, "5", "time after which applied writes become visible to level=local; other readers do not wait for it"),
@@ -161,6 +162,7 @@ pub struct Config {
     pub clock_skew_max_ms: u64,
     pub inactive_after_ms: u64,
     pub snapshot_every: u64,
+    pub snapshot_log_mb: u64,
     pub log_chunk_mb: usize,
     pub map_size_gb: usize,
     pub commit_ms: u64,
@@ -503,7 +505,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 37] = [
+        let bounds: [(&str, u64, u64, u64); 38] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -512,6 +514,7 @@ impl Config {
             ("ClockSkewMaxMs", self.clock_skew_max_ms, 100, 60_000),
             ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
             ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
+            ("SnapshotLogMb", self.snapshot_log_mb, 1, 1024 * 1024),
             ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),
             ("MapSizeGb", self.map_size_gb as u64, 1, 64 * 1024),
             ("HttpWorkers", self.http_workers as u64, 1, 64),

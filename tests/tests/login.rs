@@ -16,7 +16,7 @@ fn is_open(route: &Route) -> bool {
 async fn only_login_health_and_the_page_are_open() {
     let cluster = Cluster::start("login-routes", 2).await;
     let mut routes = source::routes();
-    for (method, path) in [("GET", "/raft/rpc/stream"), ("POST", "/raft/rpc/snapshot")] {
+    for (method, path) in [("GET", "/raft/rpc/stream"), ("GET", "/raft/rpc/snapshot")] {
         let access = "Node".to_owned();
         let place = "Here(Nothing)".to_owned();
         routes.push(Route { method: method.into(), path: path.into(), access, place });

@@ -133,7 +133,7 @@ async fn messages_for_another_cluster_group_or_node_are_refused() {
             assert_eq!(answer.status, status, "{target}: {answer:?}");
         }
         let target = format!("/raft/rpc/snapshot?{target}");
-        let copy = SignedCall::new("POST", &target, &to);
+        let copy = SignedCall::new("GET", &target, &to);
         let copy = SignedCall { process: format!("snapshot-{number}"), ..copy };
         let answer = call(node, &copy, b"").await;
         assert_eq!(answer.status, status, "{target}: {answer:?}");

@@ -19,6 +19,7 @@ pub mod query;
 pub mod reply;
 pub mod schema;
 pub mod server;
+pub mod snapshot;
 pub mod threads;
 pub mod tokens;
 pub mod transaction;

@@ -3,6 +3,7 @@
 
 use super::call::Call;
 use super::reply::Reply;
+use super::snapshot;
 use crate::auth::token;
 use crate::cluster::announce::{self, Hello};
 use crate::cluster::bootstrap::Identity;
@@ -16,23 +17,17 @@ use crate::raft::clock::wall_ms;
 use crate::raft::network::{
     AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX, REFUSED_PARAMETER, RpcResult,
 };
-use crate::raft::node_key::{Body, MAC_BYTES, PEER_HEADER, Seal};
-use crate::raft::snapshot::{AppliedState, CopySpace, SnapshotData};
-use crate::raft::types::{SYSTEM_GROUP, TypeConfig, Vote};
-use crate::storage::Store;
+use crate::raft::node_key::{Body, PEER_HEADER};
+use crate::raft::types::{SYSTEM_GROUP, TypeConfig};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, ProtocolError, Session};
-use bytes::BytesMut;
 use futures_util::StreamExt;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
-use openraft::storage::Snapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Refuses a message for another cluster, group or node.
 fn check_receiver(call: &Call) -> Result<Arc<Group>> {
@@ -238,107 +233,18 @@ async fn answer_stream(
     let _ = session.close(None).await;
 }
 
-static RECEIVED: AtomicU64 = AtomicU64::new(0);
-
-/// `POST /raft/rpc/snapshot`: the leader's vote behind its length, then a copy of its
-/// environment, as long as it takes, then the MAC over both.
-pub async fn snapshot(call: Call, payload: Payload) -> Result<Reply> {
+/// `GET /raft/rpc/snapshot`: a copy of the leader's state, over a WebSocket.
+pub async fn snapshot(call: Call, http: &HttpRequest, payload: Payload) -> Result<HttpResponse> {
     let group = check_receiver(&call)?;
     let sealed = call.signature.as_ref().filter(|signature| signature.body == Body::Sealed);
     let seal = sealed.map(|signature| call.cluster().key.seal_of(signature));
     let seal = seal.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot is not sealed"))?;
-    let number = RECEIVED.fetch_add(1, Ordering::Relaxed);
-    let dir = group.copies.dir.join(format!("incoming-{number}"));
-    let received = receive(&group.copies, &dir, payload, seal).await;
-    let map_bytes = call.app.cluster.config.map_size_gb << 30;
-    let installed = match received {
-        Ok(vote) => install(&group, vote, &dir, map_bytes).await,
-        Err(error) => Err(error),
-    };
-    let _ = std::fs::remove_dir_all(&dir);
-    installed
-}
-
-async fn receive(
-    space: &CopySpace,
-    dir: &std::path::Path,
-    mut payload: Payload,
-    mut seal: Seal,
-) -> Result<Vote> {
-    let failed = |error: std::io::Error| Error::new(Kind::Internal, format!("snapshot: {error}"));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut file = Some(std::fs::File::create(dir.join("data.mdb")).map_err(failed)?);
-    let mut head = Vec::new();
-    let mut vote = None;
-    // The last bytes that came may be the MAC, so they wait for what follows.
-    let mut last = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
-        last.extend_from_slice(&chunk);
-        let chunk = last.split_to(last.len().saturating_sub(MAC_BYTES)).freeze();
-        seal.update(&chunk);
-        let rest = match vote {
-            Some(_) => chunk,
-            None => {
-                head.extend_from_slice(&chunk);
-                let Some((length, rest)) = head.split_first_chunk::<4>() else {
-                    continue;
-                };
-                let length = u32::from_be_bytes(*length) as usize;
-                if rest.len() < length {
-                    continue;
-                }
-                vote = Some(request::<Vote>(&rest[..length])?);
-                bytes::Bytes::copy_from_slice(&rest[length..])
-            }
-        };
-        file = Some(append(space.clone(), file.take(), rest).await?);
-    }
-    if !seal.is(&last) {
-        return Err(Error::new(Kind::BadClusterSecret, "the snapshot is not as it was sent")
-            .hint("it was cut off or changed on its way; it is sent again"));
-    }
-    if let Some(file) = file {
-        file.sync_all().map_err(failed)?;
-        // Installing it writes as much again.
-        space.check(file.metadata().map_err(failed)?.len())?;
-    }
-    vote.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot ended before it began"))
-}
-
-async fn append(
-    space: CopySpace,
-    file: Option<std::fs::File>,
-    chunk: bytes::Bytes,
-) -> Result<std::fs::File> {
-    let failed = |error: String| Error::new(Kind::Internal, format!("snapshot: {error}"));
-    let mut file = file.ok_or_else(|| failed("the file is closed".into()))?;
-    let writing = actix_web::web::block(move || {
-        space.check(chunk.len() as u64)?;
-        file.write_all(&chunk).map_err(|error| failed(error.to_string()))?;
-        Ok(file)
-    });
-    writing.await.map_err(|error| failed(error.to_string()))?
-}
-
-async fn install(
-    group: &Group,
-    vote: Vote,
-    dir: &std::path::Path,
-    map_bytes: usize,
-) -> Result<Reply> {
-    let place = dir.to_owned();
-    // The copy may go further than the leader's note of it: it says itself how far.
-    let reading = actix_web::web::block(move || -> Result<AppliedState> {
-        let store = Store::open(&place, map_bytes)?;
-        let applied = AppliedState::load(&store.read()?)?;
-        Ok(applied)
-    });
-    let applied =
-        reading.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))??;
-    let snapshot =
-        Snapshot { meta: applied.into_meta(), snapshot: SnapshotData::Received(dir.to_owned()) };
-    let installed = group.raft.install_full_snapshot(vote, snapshot).await;
-    group.note_leader();
-    rpc(installed)
+    let (response, session, messages) = actix_ws::handle(http, payload)
+        .map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
+    let messages = messages
+        .max_frame_size(snapshot::MESSAGE_BYTES_MAX)
+        .aggregate_continuations()
+        .max_continuation_size(snapshot::MESSAGE_BYTES_MAX);
+    actix_web::rt::spawn(snapshot::receive(group, seal, session, messages));
+    Ok(response)
 }

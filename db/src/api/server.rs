@@ -40,9 +40,9 @@ const LIGHT_BODY_BYTES_MAX: usize = 64 << 10;
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
 static STREAM: Route = node_route("GET", "/raft/rpc/stream");
-static SNAPSHOT: Route = node_route("POST", "/raft/rpc/snapshot");
+static SNAPSHOT: Route = node_route("GET", "/raft/rpc/snapshot");
 
-/// A route between nodes whose body is not read as a whole; `peer` serves it itself.
+/// A WebSocket between nodes; `peer` serves it itself.
 const fn node_route(method: &'static str, path: &'static str) -> Route {
     Route {
         method,
@@ -69,7 +69,7 @@ pub fn mount(services: &mut ServiceConfig) {
         services.service(resource.default_service(web::to(wrong_method)));
     }
     services.route(STREAM.path, web::get().to(serve_stream));
-    services.route(SNAPSHOT.path, web::post().to(serve_snapshot));
+    services.route(SNAPSHOT.path, web::get().to(serve_snapshot));
     services.default_service(web::to(other));
 }
 
@@ -324,13 +324,10 @@ async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload
     let index = visible_index(&app);
     let mut call = make_call(app.clone(), &http);
     let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
-        Ok(_) => peer::snapshot(call, payload).await,
+        Ok(_) => peer::snapshot(call, &http, payload).await,
         Err(error) => Err(error),
     };
-    match answer {
-        Ok(reply) => respond(&app, reply, index),
-        Err(error) => respond_error(&app, &http, &error, index),
-    }
+    answer.unwrap_or_else(|error| respond_error(&app, &http, &error, index))
 }
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {

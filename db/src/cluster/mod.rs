@@ -23,6 +23,7 @@ use crate::raft::node_key::NodeKey;
 use crate::raft::proposer::ProposerLimits;
 use crate::raft::refused::RefusedEntries;
 use crate::raft::replay::Inbox;
+use crate::raft::retention::LogLimits;
 use crate::raft::room::Room;
 use crate::raft::state_machine::StateEvents;
 use crate::raft::types::SYSTEM_GROUP;
@@ -271,7 +272,10 @@ impl Cluster {
             heartbeat_ms: config.heartbeat_ms,
             election_ms: (config.election_min_ms, config.election_max_ms),
             clock_skew_ms_max: config.clock_skew_max_ms,
-            snapshot_every: config.snapshot_every,
+            log_limits: LogLimits {
+                entries: config.snapshot_every,
+                bytes: config.snapshot_log_mb << 20,
+            },
             log_chunk_bytes: config.log_chunk_mb << 20,
             map_bytes: config.map_size_gb << 30,
             commit_after: Duration::from_millis(config.commit_ms),

@@ -3,15 +3,15 @@
 //! A call is made for one process of the other node. Which one runs there this node learns
 //! from the answer that refuses a call for another; then it makes the call again.
 
-use super::node_key::{Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, USER_HEADER};
+use super::node_key::{
+    Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, Seal, USER_HEADER,
+};
 use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
 use jettra_driver::wire::ErrorBody;
 use reqwest::{Method, Response};
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_tungstenite::WebSocketStream;
@@ -24,9 +24,6 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, http::StatusCode};
 pub const IDENTITY_PATH: &str = "/raft/rpc/identity";
 /// Addresses whose processes are remembered; far more than a cluster has.
 const KNOWN_MAX: usize = 1024;
-
-/// Content that is made while it is sent.
-pub type Chunks = Pin<Box<dyn Stream<Item = std::io::Result<Vec<u8>>> + Send>>;
 
 /// Makes calls to other nodes.
 #[derive(Clone)]
@@ -180,42 +177,6 @@ impl Caller {
         Ok(request.timeout(timeout))
     }
 
-    /// Sends a call whose body is made while it is sent, and ends with a MAC over it.
-    ///
-    /// # Errors
-    /// As [`Caller::send`].
-    pub async fn send_sealed(
-        &self,
-        base: &str,
-        target: &str,
-        chunks: Chunks,
-        timeout: Duration,
-    ) -> std::result::Result<Response, Unanswered> {
-        let base = base.trim_end_matches('/');
-        // The chunks come once, so the process must be known before.
-        let question = Head { method: "GET", target: IDENTITY_PATH, ..Head::default() };
-        let question = NodeCall { head: question, timeout, ..NodeCall::default() };
-        self.send(base, question).await?;
-        let head = Head { method: "POST", target, ..Head::default() };
-        let signature = self.key.sign(head, &Body::Sealed, self.process(base).as_deref());
-        let seal = self.key.seal(&signature);
-        let sealed =
-            futures_util::stream::unfold((chunks, Some(seal)), |(mut chunks, seal)| async move {
-                let mut seal = seal?;
-                match chunks.next().await {
-                    Some(Ok(chunk)) => {
-                        seal.update(&chunk);
-                        Some((Ok(chunk), (chunks, Some(seal))))
-                    }
-                    Some(Err(error)) => Some((Err(error), (chunks, None))),
-                    None => Some((Ok(seal.finish().to_vec()), (chunks, None))),
-                }
-            });
-        let request = self.request(base, head, timeout).map_err(Unanswered::Refused)?;
-        let request = request.header(PEER_HEADER, signature);
-        request.body(reqwest::Body::wrap_stream(sealed)).send().await.map_err(Unanswered::Broken)
-    }
-
     /// Opens a WebSocket to the node at `base`.
     ///
     /// # Errors
@@ -226,10 +187,36 @@ impl Caller {
         target: &str,
         config: WebSocketConfig,
     ) -> Result<WebSocketStream<Connection>> {
+        let (stream, _) = self.open_with(base, target, config, &Body::of(b"")).await?;
+        Ok(stream)
+    }
+
+    /// The same for content that ends with a MAC over it, which the handshake promises.
+    ///
+    /// # Errors
+    /// As [`Caller::open`].
+    pub async fn open_sealed(
+        &self,
+        base: &str,
+        target: &str,
+        config: WebSocketConfig,
+    ) -> Result<(WebSocketStream<Connection>, Seal)> {
+        let (stream, signature) = self.open_with(base, target, config, &Body::Sealed).await?;
+        Ok((stream, self.key.seal(&signature)))
+    }
+
+    async fn open_with(
+        &self,
+        base: &str,
+        target: &str,
+        config: WebSocketConfig,
+        body: &Body,
+    ) -> Result<(WebSocketStream<Connection>, String)> {
         let base = base.trim_end_matches('/');
         let process = self.process(base);
-        let error = match self.handshake(base, target, config, process.as_deref()).await? {
-            Ok(stream) => return Ok(stream),
+        let opened = self.handshake(base, target, config, body, process.as_deref()).await?;
+        let error = match opened {
+            Ok(opened) => return Ok(opened),
             Err(error) => error,
         };
         let again = match &error {
@@ -242,7 +229,7 @@ impl Caller {
             return Err(refused(base, &error));
         }
         let process = self.process(base);
-        let opened = self.handshake(base, target, config, process.as_deref()).await?;
+        let opened = self.handshake(base, target, config, body, process.as_deref()).await?;
         opened.map_err(|error| refused(base, &error))
     }
 
@@ -251,8 +238,9 @@ impl Caller {
         base: &str,
         target: &str,
         config: WebSocketConfig,
+        body: &Body,
         process: Option<&str>,
-    ) -> Result<std::result::Result<WebSocketStream<Connection>, WebSocketError>> {
+    ) -> Result<std::result::Result<(WebSocketStream<Connection>, String), WebSocketError>> {
         let url = url::Url::parse(base).map_err(internal)?;
         let connection = self.dialer.connect(&url).await.map_err(|error| {
             Error::new(Kind::NodeUnreachable, format!("{base} cannot be reached: {error}"))
@@ -261,17 +249,17 @@ impl Caller {
         let mut request =
             format!("ws://{authority}{target}").into_client_request().map_err(internal)?;
         let head = Head { method: "GET", target, ..Head::default() };
-        let signature = self.key.sign(head, &Body::of(b""), process);
+        let signature = self.key.sign(head, body, process);
         request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(internal)?);
         let opened =
             tokio_tungstenite::client_async_with_config(request, connection, Some(config)).await;
-        Ok(opened.map(|(stream, _)| stream))
+        Ok(opened.map(|(stream, _)| (stream, signature)))
     }
 }
 
 fn refused(base: &str, error: &WebSocketError) -> Error {
     let WebSocketError::Http(answer) = error else {
-        let message = format!("{base} refused the append stream: {error}");
+        let message = format!("{base} refused the stream: {error}");
         return Error::new(Kind::NodeUnreachable, message).hint("see the log of that node");
     };
     let hint = match answer.status() {
@@ -284,6 +272,6 @@ fn refused(base: &str, error: &WebSocketError) -> Error {
         None => error.message,
     });
     let reason = reason.unwrap_or_else(|| answer.status().to_string());
-    let message = format!("{base} refused the append stream: {reason}");
+    let message = format!("{base} refused the stream: {reason}");
     Error::new(Kind::Misdirected, message).hint(hint)
 }

@@ -4,7 +4,7 @@ use super::log_store::LogStore;
 use super::refused::RefusedEntries;
 use super::state_machine::{StateMachine, Writer};
 use super::types::TypeConfig;
-use crate::storage::Store;
+use crate::storage::Generations;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 use std::sync::Arc;
@@ -18,11 +18,12 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
     ) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().unwrap();
         let log = LogStore::open(&dir.path().join("log"), 1 << 20).unwrap();
-        let store = Arc::new(Store::open(&dir.path().join("state"), 1 << 26).unwrap());
+        let state = Arc::new(Generations::open(dir.path(), 1 << 26).unwrap());
         let (writer, _events, _thread) =
-            Writer::start(store.clone(), Duration::from_millis(1), RefusedEntries::default())
+            Writer::start(state.clone(), Duration::from_millis(1), RefusedEntries::default())
                 .unwrap();
-        Ok((dir, log, StateMachine::new(writer, store)))
+        let machine = StateMachine::new(writer, state, log.clone());
+        Ok((dir, log, machine))
     }
 }
 

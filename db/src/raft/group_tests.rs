@@ -5,6 +5,7 @@ use super::network::{PeerUrls, Peers};
 use super::node_key::NodeKey;
 use super::proposer::ProposerLimits;
 use super::refused::{self, RefusedEntries};
+use super::retention::LogLimits;
 use super::room::Room;
 use super::state_machine::StateEvents;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
@@ -55,7 +56,7 @@ async fn open_with(
         heartbeat_ms: 50,
         election_ms: (150, 300),
         clock_skew_ms_max: 1000,
-        snapshot_every: 1000,
+        log_limits: LogLimits { entries: 1000, bytes: 64 << 20 },
         log_chunk_bytes: MB,
         map_bytes,
         commit_after: Duration::from_millis(1),

@@ -8,12 +8,14 @@ use super::network::{NetworkFactory, Peers, Undelivered};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::{Proof, ReadIndex};
 use super::refused::RefusedEntries;
+use super::retention::{Copies, LogLimits, Retention};
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
-use super::types::{GroupId, Metrics, Raft, RaftId, TypeConfig};
+use super::transfer::Receiving;
+use super::types::{GroupId, Metrics, Raft, RaftId, TypeConfig, Vote};
 use crate::engine::{Proposal, log_time_ms};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{ReadTxn, StorageError, Store};
+use crate::storage::{Generations, ReadTxn, StorageError, Store};
 use jettra_driver::wire::NodeRole;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
@@ -46,8 +48,8 @@ pub struct GroupConfig {
     pub election_ms: (u64, u64),
     /// How far a clock may be off the median of the voters' before it is a wrong one.
     pub clock_skew_ms_max: u64,
-    /// Log entries between two snapshots, after which the log is cut.
-    pub snapshot_every: u64,
+    /// Log between two snapshots, after which it is purged.
+    pub log_limits: LogLimits,
     /// Size of a log file in bytes.
     pub log_chunk_bytes: usize,
     /// Address space of the state, in bytes.
@@ -64,11 +66,15 @@ pub struct GroupConfig {
 pub struct Group {
     /// The consensus itself; used by `cluster/membership.rs` and `api/peer.rs`.
     pub raft: Raft,
-    /// Where received snapshots are put before they are installed.
+    /// What copies of the state must leave free.
     pub copies: CopySpace,
     /// The time of the log.
     pub clock: Arc<SharedClock>,
-    store: Arc<Store>,
+    /// Which copy is being received.
+    pub receiving: Receiving,
+    retention: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    state: Arc<Generations>,
+    owner: Owner,
     writer: Writer,
     refused: RefusedEntries,
     undelivered: Undelivered,
@@ -178,30 +184,45 @@ impl Group {
                 Error::new(Kind::Internal, format!("the log cannot be opened: {error}"))
             })?;
         clear_leftovers(&config.dir);
-        let store = Arc::new(Store::open(&config.dir.join("state"), config.map_bytes)?);
-        take_possession(&config, &log, &store)?;
+        if config.formed && !Generations::exist(&config.dir) {
+            let dir = config.dir.display();
+            return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
+        }
+        let state = Arc::new(Generations::open(&config.dir, config.map_bytes)?);
+        let owner = take_possession(&config, &log, &state.current())?;
         let (writer, events, thread) =
-            Writer::start(store.clone(), config.commit_after, config.peers.refused.clone())?;
+            Writer::start(state.clone(), config.commit_after, config.peers.refused.clone())?;
         let undelivered = Undelivered::default();
         let copies =
             CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
-        let last_ms = log_time_ms(&store.read()?)?;
+        let last_ms = log_time_ms(&state.read()?)?;
         let clock = SharedClock::new(config.peers.from, config.clock_skew_ms_max, last_ms);
         let clock = Arc::new(clock);
+        let sent = Copies::default();
         let network = NetworkFactory {
             peers: config.peers.clone(),
-            copies: copies.clone(),
+            space: copies.clone(),
+            copies: sent.clone(),
             copying: Arc::default(),
             undelivered: undelivered.clone(),
             clock: clock.clone(),
         };
         let raft_config = Arc::new(raft_config(&config)?);
-        let machine = StateMachine::new(writer.clone(), store.clone());
+        let machine = StateMachine::new(writer.clone(), state.clone(), log.clone());
         let raft_id = config.peers.from;
         let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
             .await
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         tokio::spawn(follow_role(raft.clone(), clock.clone()));
+        let retention = Retention {
+            raft: raft.clone(),
+            log: log.clone(),
+            state: state.clone(),
+            space: copies.clone(),
+            copies: sent,
+            limits: config.log_limits,
+        };
+        let retention = tokio::spawn(retention.run());
         let length = Duration::from_millis(config.election_ms.0);
         let given = if config.formed { length } else { Duration::ZERO };
         let lease = Lease { length, given_until: tokio::time::Instant::now() + given };
@@ -216,15 +237,18 @@ impl Group {
             })
         };
         let group = Group {
-            proposer: Proposer::start(raft.clone(), store.clone(), config.dir, config.proposer),
+            proposer: Proposer::start(raft.clone(), state.clone(), config.dir, config.proposer),
             confirmed: read_index(Proof::Quorum),
             leased: read_index(Proof::Lease),
             lease,
             copies,
             clock,
+            receiving: Receiving::default(),
+            retention: Mutex::new(Some(retention)),
             request_timeout: config.request_timeout,
             raft,
-            store,
+            state,
+            owner,
             writer,
             refused: config.peers.refused,
             undelivered,
@@ -292,6 +316,11 @@ impl Group {
             }
         }
         status
+    }
+
+    /// The last vote of this node.
+    pub fn vote(&self) -> Vote {
+        self.raft.metrics().borrow_watched().vote
     }
 
     /// Who leads, as [`Group::status`] tells it, without the cost of the rest.
@@ -369,14 +398,14 @@ impl Group {
 
     /// As [`Group::read`], with the log index of the state that it shows.
     pub fn read_with_index(&self) -> Result<(ReadTxn<'_>, u64)> {
-        let read = self.store.read()?;
+        let read = self.state.read()?;
         let index = AppliedState::stored_index(&read)?;
         Ok((read, index))
     }
 
     /// As [`Group::read_with_index`], for a view that `reader` keeps for longer.
     pub fn snapshot(&self, reader: String) -> Result<(ReadTxn<'static>, u64)> {
-        let read = self.store.snapshot(reader)?;
+        let read = self.state.current().snapshot(reader)?;
         let index = AppliedState::stored_index(&read)?;
         Ok((read, index))
     }
@@ -388,7 +417,17 @@ impl Group {
 
     /// A view of the state for reading. Not for holding across an `.await`.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
-        Ok(self.store.read()?)
+        Ok(self.state.read()?)
+    }
+
+    /// The state, to receive another generation of it.
+    pub fn generations(&self) -> &Generations {
+        &self.state
+    }
+
+    /// Whose state it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Leaves the consensus and closes log and state, in that order.
@@ -396,7 +435,14 @@ impl Group {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the consensus did not end cleanly");
         }
-        self.store.close();
+        let retention =
+            self.retention.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some(retention) = retention {
+            // It holds the log, which another process may open after this.
+            retention.abort();
+            let _ = retention.await;
+        }
+        self.state.close();
         let threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         if let Some((log, _writer)) = threads {
             let durable = self.writer.make_durable().await;
@@ -441,31 +487,25 @@ impl From<StorageError> for Error {
 
 /// Makes a new state this member's own. A member that has lost its log or its state must not
 /// go on: it would vote again, and take part in majorities for entries that it has forgotten.
-fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Result<()> {
+fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Result<Owner> {
     let me = Owner { cluster_id: config.peers.cluster_id.to_string(), raft_id: config.peers.from };
     let (owner, empty) = {
         let read = store.read()?;
         (Owner::load(&read)?, AppliedState::load(&read)?.log_id.is_none())
     };
     let dir = config.dir.display();
-    let lost = |message| {
-        Err(Error::new(Kind::StaleNode, message).hint(
-            "put back what is missing (is the disk mounted?), or remove this node from the \
-             cluster, give it an empty DataDir and register it again",
-        ))
-    };
     if let Some(other) = owner.as_ref().filter(|owner| **owner != me) {
-        return lost(format!(
+        return Err(lost(format!(
             "the state in {dir} belongs to member {} of cluster {}, and this node is member {} of \
              cluster {}",
             other.raft_id, other.cluster_id, me.raft_id, me.cluster_id
-        ));
+        )));
     }
     if config.formed && empty {
-        return lost(format!("the state of this member in {dir}/state is lost"));
+        return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
     }
     if config.formed && log.is_empty() {
-        return lost(format!("the log of this member in {dir}/log is lost"));
+        return Err(lost(format!("the log of this member in {dir}/log is lost")));
     }
     if owner.is_none() {
         let mut txn = store.write()?;
@@ -473,18 +513,22 @@ fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Resul
         txn.commit()?;
         store.sync()?;
     }
-    Ok(())
+    Ok(me)
 }
 
-/// Copies that an interrupted snapshot left behind.
+fn lost(message: String) -> Error {
+    Error::new(Kind::StaleNode, message).hint(
+        "put back what is missing (is the disk mounted?), or remove this node from the cluster, \
+         give it an empty DataDir and register it again",
+    )
+}
+
+/// Copies whose sending was interrupted.
 fn clear_leftovers(dir: &std::path::Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with("outgoing-") {
+        if name.to_string_lossy().starts_with("outgoing-") {
             let _ = std::fs::remove_file(entry.path());
-        } else if name.starts_with("incoming-") {
-            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
@@ -499,9 +543,9 @@ fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
         // The state is committed behind the answer, so a restarted leader does not know how
         // far it had acknowledged; an election tells it.
         enable_leader_restore: Some(false),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
-        max_in_snapshot_log_to_keep: config.snapshot_every,
-        replication_lag_threshold: config.snapshot_every * 2,
+        // `retention` decides about both, by bytes too.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
         ..openraft::Config::default()
     }
     .validate()

@@ -12,10 +12,12 @@ pub mod proposer;
 pub mod read_index;
 pub mod refused;
 pub mod replay;
+pub mod retention;
 pub mod room;
 pub mod snapshot;
 pub mod space;
 pub mod state_machine;
+pub mod transfer;
 pub mod types;
 
 #[cfg(test)]

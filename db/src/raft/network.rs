@@ -6,13 +6,15 @@
 //! up in the node's own applied copy of `_system._clusternodes`; the one in openraft's
 //! membership is the net below, for entries that vote before they are applied.
 
-use super::calls::{Caller, Chunks, NodeCall};
+use super::calls::{Caller, NodeCall};
 use super::clock::{SharedClock, Times};
 use super::log_store::REPLICATION_BYTES_MAX;
 use super::node_key::Head;
 use super::read_index::Proof;
 use super::refused::RefusedEntries;
+use super::retention::Copies;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
+use super::transfer::{self, Offer};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::dial;
@@ -48,8 +50,6 @@ pub const MESSAGE_BYTES_MAX: usize = MESSAGE_FRAME_BYTES
 const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
 /// Slowest connection over which entries of every size get through: about 1 MiB/s.
 const SLOWEST_BYTES_PER_MS: u64 = 1024;
-/// Longest time for sending a snapshot before it is begun again.
-const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The parameter of a call that names the log entries which the caller refuses.
 pub const REFUSED_PARAMETER: &str = "refused";
@@ -194,7 +194,9 @@ pub struct NetworkFactory {
     /// The calls to members.
     pub peers: Peers,
     /// Where copies are made.
-    pub copies: CopySpace,
+    pub space: CopySpace,
+    /// The copies that are under way.
+    pub copies: Copies,
     /// Held by who makes and sends a copy: there is one at a time.
     pub copying: Arc<Mutex<()>>,
     /// What could not be delivered.
@@ -209,7 +211,9 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     async fn new_client(&mut self, target: RaftId, node: &BasicNode) -> Connection {
         Connection {
             peers: self.peers.clone(),
+            space: self.space.clone(),
             copies: self.copies.clone(),
+            complaint: None,
             copying: self.copying.clone(),
             undelivered: self.undelivered.clone(),
             clock: self.clock.clone(),
@@ -223,7 +227,10 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 /// The way to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
-    copies: CopySpace,
+    space: CopySpace,
+    copies: Copies,
+    /// Why the last copy was not sent.
+    complaint: Option<String>,
     copying: Arc<Mutex<()>>,
     undelivered: Undelivered,
     clock: Arc<SharedClock>,
@@ -314,44 +321,28 @@ impl Connection {
         vote: Vote,
         store: Arc<Store>,
     ) -> Result<SnapshotResponse<TypeConfig>> {
-        let turn = self.copying.clone().lock_owned().await;
+        let busy = |_| Error::new(Kind::NotPossibleNow, "another snapshot is being sent");
+        let turn = self.copying.clone().try_lock_owned().map_err(busy)?;
+        let (url, target) = (self.url(), self.peers.target("snapshot", self.to));
+        let config = WebSocketConfig::default();
+        let opening = self.peers.calls.open_sealed(&url, &target, config);
+        let (stream, seal) = transfer::within_silence(opening).await??;
+        let mut sender = transfer::Sender::new(stream, seal);
+        sender.offer(Offer { vote, bytes: store.used_bytes() as u64 }).await?;
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
-        let path = self.copies.dir.join(format!("outgoing-{number}.mdb"));
-        let (copy, space) = (Copy { path, _turn: turn }, self.copies.clone());
+        let path = self.space.dir.join(format!("outgoing-{number}.mdb"));
+        let (copy, space) = (Copy { path, _turn: turn }, self.space.clone());
         let copying = tokio::task::spawn_blocking(move || {
             space.check(store.used_bytes() as u64)?;
             store.copy_to(&copy.path)?;
             let file = std::fs::File::open(&copy.path).map_err(internal)?;
-            Ok::<_, Error>((file, copy))
+            let bytes = file.metadata().map_err(internal)?.len();
+            Ok::<_, Error>((file, bytes, copy))
         });
-        let (file, _copy) = copying.await.map_err(internal)??;
-        let vote = postcard::to_stdvec(&vote).map_err(internal)?;
-        let head = futures_util::stream::iter([
-            Ok((vote.len() as u32).to_be_bytes().to_vec()),
-            Ok::<_, std::io::Error>(vote),
-        ]);
-        let chunks: Chunks = Box::pin(head.chain(file_chunks(file)));
-        let (url, target) = (self.url(), self.peers.target("snapshot", self.to));
-        let sent = self.peers.calls.send_sealed(&url, &target, chunks, SNAPSHOT_TIMEOUT).await;
-        Peers::read(&url, sent.map_err(|error| error.into_error(&url))?).await
+        let (file, bytes, _copy) = sender.while_working(copying).await?.map_err(internal)??;
+        sender.offer(Offer { vote, bytes }).await?;
+        sender.content(file).await
     }
-}
-
-/// The content of a file, read on the blocking pool.
-fn file_chunks(
-    file: std::fs::File,
-) -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send {
-    futures_util::stream::try_unfold(file, |mut file| async move {
-        let read = tokio::task::spawn_blocking(move || {
-            use std::io::Read;
-            let mut chunk = vec![0; 256 << 10];
-            let length = file.read(&mut chunk)?;
-            chunk.truncate(length);
-            Ok::<_, std::io::Error>((chunk, file))
-        });
-        let (chunk, file) = read.await.map_err(std::io::Error::other)??;
-        Ok((!chunk.is_empty()).then_some((chunk, file)))
-    })
 }
 
 /// What is proposed fits into a message by construction; a receiver would only cut the connection.
@@ -430,17 +421,27 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             let error = NetworkError::from_string("only this node's own state can be sent");
             return Err(StreamingError::Network(error));
         };
+        // What follows the copy must still be there when it has arrived.
+        let held = self.copies.begin(self.to, snapshot.meta.last_log_id.map(|id| id.index));
         let sent = tokio::select! {
             sent = self.send_snapshot(vote, store) => sent,
             closed = cancel => return Err(StreamingError::Closed(closed)),
         };
-        sent.map_err(|error| match error.kind {
-            // Both are tried again after a pause.
-            Kind::NodeUnreachable | Kind::StorageFull => {
-                StreamingError::Unreachable(Unreachable::from_string(error))
+        match sent {
+            Ok(response) => {
+                held.arrived();
+                Ok(response)
             }
-            _ => StreamingError::Network(NetworkError::from_string(error)),
-        })
+            Err(error) => {
+                let complaint = error.to_string();
+                if self.complaint.as_ref() != Some(&complaint) {
+                    tracing::warn!(to = self.to, %error, "a snapshot was not sent; it is tried again");
+                    self.complaint = Some(complaint);
+                }
+                // It is tried again after a pause.
+                Err(StreamingError::Unreachable(Unreachable::from_string(error)))
+            }
+        }
     }
 
     async fn transfer_leader(

@@ -11,7 +11,7 @@ use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::entry::{self, Framed};
 use crate::engine::{Answer, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
-use crate::storage::Store;
+use crate::storage::Generations;
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,18 +69,23 @@ struct Reply {
 pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
     room: Room,
-    store: Arc<Store>,
+    state: Arc<Generations>,
 }
 
 impl Proposer {
     /// Starts the proposing task of a group.
-    pub fn start(raft: Raft, store: Arc<Store>, dir: PathBuf, limits: ProposerLimits) -> Self {
+    pub fn start(
+        raft: Raft,
+        state: Arc<Generations>,
+        dir: PathBuf,
+        limits: ProposerLimits,
+    ) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
         let room = limits.room.clone();
         let space = Space::default();
-        let task = Task { raft, store: store.clone(), dir, limits, space, next: None };
+        let task = Task { raft, state: state.clone(), dir, limits, space, next: None };
         tokio::spawn(task.run(receiver));
-        Proposer { queue, room, store }
+        Proposer { queue, room, state }
     }
 
     /// Proposes a command and waits for its outcome.
@@ -117,7 +122,7 @@ impl Proposer {
 impl Proposer {
     fn need(&self, proposal: &Proposal, bytes: usize) -> Result<Need> {
         let state = match proposal.command.grows() {
-            true => Some(proposal.command.space_needed(&self.store.read()?)?),
+            true => Some(proposal.command.space_needed(&self.state.read()?)?),
             false => None,
         };
         Ok(Need { log: bytes as u64, state })
@@ -141,7 +146,7 @@ pub fn stopping() -> Error {
 
 struct Task {
     raft: Raft,
-    store: Arc<Store>,
+    state: Arc<Generations>,
     dir: PathBuf,
     limits: ProposerLimits,
     space: Space,
@@ -172,7 +177,8 @@ impl Task {
         first: Waiting,
         queue: &mut mpsc::Receiver<Waiting>,
     ) -> (Vec<Vec<u8>>, Vec<Reply>) {
-        self.space.measure(&self.store, &self.dir, self.limits.reserve_bytes);
+        let store = self.state.current();
+        self.space.measure(&store, &self.dir, self.limits.reserve_bytes);
         let (mut frames, mut replies) = (Vec::new(), Vec::new());
         let mut bytes = entry::HEAD_BYTES;
         let mut waiting = Some(first);
@@ -184,7 +190,7 @@ impl Task {
             }
             let Waiting { frame, alone, need, reply } = next;
             if !reply.to.is_closed() {
-                match self.space.grant(need, &self.store) {
+                match self.space.grant(need, &store) {
                     Ok(()) => {
                         bytes += frame.len();
                         frames.push(frame);

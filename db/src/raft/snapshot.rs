@@ -7,7 +7,9 @@
 use super::state_machine::Writer;
 use super::types::{LogId, Membership, RaftId, TypeConfig};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{Read, StorageError, Store, Table, WriteTxn, free_disk_bytes};
+use crate::storage::{
+    Generations, Incoming, Read, StorageError, Store, Table, WriteTxn, free_disk_bytes,
+};
 use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -19,8 +21,52 @@ use std::sync::Arc;
 pub enum SnapshotData {
     /// In an open environment: that of the node that made it.
     Live(Arc<Store>),
-    /// In an environment that was received into this directory.
-    Received(PathBuf),
+    /// In a generation that was received, and is not current yet.
+    Received(Arc<Received>),
+}
+
+/// A state that was received from another member, checked and flushed.
+pub struct Received {
+    pub(super) incoming: Incoming,
+    pub(super) store: Arc<Store>,
+    /// How far it goes.
+    pub applied: AppliedState,
+}
+
+impl Received {
+    /// A copy of another environment of this process.
+    pub(super) fn copy(
+        from: &Store,
+        state: &Generations,
+    ) -> std::result::Result<Self, StorageError> {
+        let incoming = state.begin()?;
+        from.copy_to(&incoming.file())?;
+        let owner = Owner::load(&state.read()?)?;
+        Received::check(incoming, state.map_bytes(), owner.as_ref(), || ())
+    }
+
+    /// Opens what lies in `incoming`, checks each row, and makes the state that of `owner`.
+    /// Calls `progress` now and then. Works on the disk for as long as that takes.
+    ///
+    /// # Errors
+    /// When a row is damaged, or the disk fails.
+    pub fn check(
+        incoming: Incoming,
+        map_bytes: usize,
+        owner: Option<&Owner>,
+        progress: impl FnMut(),
+    ) -> std::result::Result<Self, StorageError> {
+        let store = Store::open(incoming.dir(), map_bytes)?;
+        store.verify(progress)?;
+        if let Some(owner) = owner {
+            let mut txn = store.write()?;
+            owner.save(&mut txn)?;
+            txn.commit()?;
+        }
+        store.sync()?;
+        let applied = AppliedState::load(&store.read()?)?;
+        Ok(Received { incoming, store: Arc::new(store), applied })
+    }
 }
 
 /// A snapshot, as openraft hands it around.
@@ -136,7 +182,7 @@ impl Owner {
 /// Builds a snapshot by making the applied state durable.
 pub struct SnapshotBuilder {
     pub(super) writer: Writer,
-    pub(super) store: Arc<Store>,
+    pub(super) state: Arc<Generations>,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
@@ -144,13 +190,44 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> io::Result<StateSnapshot> {
         let meta = self.writer.make_durable().await?.into_meta();
-        Ok(Snapshot { meta, snapshot: SnapshotData::Live(self.store.clone()) })
+        Ok(Snapshot { meta, snapshot: SnapshotData::Live(self.state.current()) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Symptom: a state of more than half of `MapSizeGb` could not be installed, and the node
+    /// ended at each start. Cause: it was copied row by row into the environment that was there.
+    #[test]
+    fn a_state_larger_than_half_the_map_is_taken_over() {
+        const MAP: usize = 16 << 20;
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let owner = |raft_id| Owner { cluster_id: "c".into(), raft_id };
+        let fill = |dir: &tempfile::TempDir, raft_id, value: u8| {
+            let state = Generations::open(dir.path(), MAP).unwrap();
+            let store = state.current();
+            let mut txn = store.write().unwrap();
+            owner(raft_id).save(&mut txn).unwrap();
+            for number in 0..12u8 {
+                txn.put(Table::Documents, &[number], &vec![value; 1 << 20]).unwrap();
+            }
+            txn.commit().unwrap();
+            state
+        };
+        let (state, other) = (fill(&ours, 1, 1), fill(&theirs, 2, 2));
+        for _ in 0..3 {
+            let incoming = state.begin().unwrap();
+            other.current().copy_to(&incoming.file()).unwrap();
+            let received = Received::check(incoming, MAP, Some(&owner(1)), || ()).unwrap();
+            state.switch(&received.incoming, received.store.clone(), &|_| ()).unwrap();
+        }
+        drop(state);
+        let read = Generations::open(ours.path(), MAP).unwrap().read().unwrap();
+        assert_eq!(Owner::load(&read).unwrap(), Some(owner(1)));
+        assert_eq!(read.get(Table::Documents, &[11]).unwrap().unwrap()[0], 2);
+    }
 
     #[test]
     fn a_copy_leaves_the_reserve_free() {

@@ -7,14 +7,15 @@
 //! few hundred commands, or at once when a reader asks. The *visible index* tells readers up
 //! to where the committed transactions go.
 
+use super::log_store::{LogStore, payload_bytes};
 use super::refused::{self, RefusedEntries};
 use super::snapshot::{
-    AppliedState, Owner, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
+    AppliedState, Received, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::{Answer, Applier, Effect, entry};
 use crate::error::{Error, Kind};
-use crate::storage::{StorageError, Store, WriteTxn};
+use crate::storage::{Generations, StorageError, Store, SwitchStep, WriteTxn};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine, Snapshot};
@@ -25,7 +26,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// Commands after which the open transaction is committed in any case.
@@ -37,6 +38,10 @@ const COMMIT_BYTES: u64 = 64 << 20;
 const WRITER_STACK_BYTES: usize = 16 << 20;
 /// Batches of committed entries that may wait for the writer.
 const QUEUE: usize = 256;
+/// Bytes of entries in one of them, and an entry more.
+const BATCH_BYTES: usize = 4 << 20;
+/// Bytes of entries that may wait for the writer.
+const QUEUE_BYTES: usize = 64 << 20;
 
 /// What the state machine tells the rest of the node.
 #[derive(Debug)]
@@ -48,10 +53,10 @@ pub struct StateEvents {
 }
 
 enum Job {
-    Apply(Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>),
+    Apply(Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>, Option<OwnedSemaphorePermit>),
     Commit,
     MakeDurable(oneshot::Sender<AppliedState>),
-    Install(Arc<Store>, oneshot::Sender<AppliedState>),
+    Install(Arc<Received>, oneshot::Sender<AppliedState>),
 }
 
 /// Handle of the writer thread. The thread ends when the last handle is dropped.
@@ -65,12 +70,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer thread of the group stored in `store`.
+    /// Starts the writer thread of the group with this state.
     pub fn start(
-        store: Arc<Store>,
+        state: Arc<Generations>,
         commit_after: Duration,
         refused: RefusedEntries,
     ) -> Result<(Writer, StateEvents, std::thread::JoinHandle<()>), StorageError> {
+        let store = state.current();
         let applied = {
             let read = store.read()?;
             let applied = AppliedState::load(&read)?;
@@ -82,6 +88,7 @@ impl Writer {
         let (effects, effects_receiver) = mpsc::unbounded_channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let mut thread = WriterThread {
+            state,
             store,
             queue,
             visible: visible_sender,
@@ -91,6 +98,7 @@ impl Writer {
             applier: Applier::default(),
             commit_after,
             rest: Vec::new(),
+            rest_room: None,
             refused,
             applying: None,
         };
@@ -157,8 +165,8 @@ impl Writer {
         self.ask(Job::MakeDurable).await
     }
 
-    async fn install(&self, from: Arc<Store>) -> io::Result<AppliedState> {
-        self.ask(|reply| Job::Install(from, reply)).await
+    async fn install(&self, received: Arc<Received>) -> io::Result<AppliedState> {
+        self.ask(|reply| Job::Install(received, reply)).await
     }
 
     async fn ask(
@@ -172,6 +180,8 @@ impl Writer {
 }
 
 struct WriterThread {
+    state: Arc<Generations>,
+    /// Its current generation.
     store: Arc<Store>,
     queue: mpsc::Receiver<Job>,
     visible: watch::Sender<u64>,
@@ -182,6 +192,8 @@ struct WriterThread {
     commit_after: Duration,
     /// Entries that did not fit into the transaction before.
     rest: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
+    /// The room that they take.
+    rest_room: Option<OwnedSemaphorePermit>,
     refused: RefusedEntries,
     /// The entry that is being applied.
     applying: Option<(u64, Bytes)>,
@@ -193,8 +205,8 @@ enum Next {
     Committed,
     /// Commit, tell what is durable.
     Durable(oneshot::Sender<AppliedState>),
-    /// Replace the content by that of another environment.
-    Install(Arc<Store>, oneshot::Sender<AppliedState>),
+    /// Go on with a state that was received.
+    Install(Arc<Received>, oneshot::Sender<AppliedState>),
     /// Commit and end.
     End,
 }
@@ -228,7 +240,7 @@ impl WriterThread {
         loop {
             let first = match self.rest.is_empty() {
                 true => self.queue.blocking_recv(),
-                false => Some(Job::Apply(std::mem::take(&mut self.rest))),
+                false => Some(Job::Apply(std::mem::take(&mut self.rest), self.rest_room.take())),
             };
             let Some(first) = first else { return Ok(()) };
             let next = runtime.block_on(self.one_transaction(first))?;
@@ -238,8 +250,8 @@ impl WriterThread {
                     self.store.sync()?;
                     let _ = reply.send(self.applied.clone());
                 }
-                Next::Install(from, reply) => {
-                    self.install(&from)?;
+                Next::Install(received, reply) => {
+                    self.install(&received)?;
                     let _ = reply.send(self.applied.clone());
                 }
                 Next::End => return Ok(()),
@@ -256,8 +268,9 @@ impl WriterThread {
         let mut job = Some(first);
         let next = loop {
             match job {
-                Some(Job::Apply(entries)) => {
+                Some(Job::Apply(entries, room)) => {
                     commands += self.apply(&mut txn, entries)?;
+                    self.rest_room = room.filter(|_| !self.rest.is_empty());
                     let wanted = self.wanted.load(Ordering::Acquire);
                     let reader_waits =
                         *self.visible.borrow() < wanted && wanted <= self.applied.index();
@@ -268,7 +281,7 @@ impl WriterThread {
                 }
                 Some(Job::Commit) => break Next::Committed,
                 Some(Job::MakeDurable(reply)) => break Next::Durable(reply),
-                Some(Job::Install(from, reply)) => break Next::Install(from, reply),
+                Some(Job::Install(received, reply)) => break Next::Install(received, reply),
                 None => break Next::End,
             }
             match tokio::time::timeout_at(deadline, self.queue.recv()).await {
@@ -394,19 +407,16 @@ impl WriterThread {
         Ok(vec![Answer { result: Err(error), repeats: None }; entry::count(content)])
     }
 
-    fn install(&mut self, from: &Store) -> Result<(), StorageError> {
-        let mut txn = self.store.write()?;
-        let owner = Owner::load(&txn)?;
-        txn.replace_all(from)?;
-        if let Some(owner) = owner {
-            owner.save(&mut txn)?;
-        }
-        txn.commit()?;
-        self.store.sync()?;
-        let read = self.store.read()?;
-        self.applied = AppliedState::load(&read)?;
-        self.refused.take_over(&read, self.applied.index())?;
-        drop(read);
+    fn install(&mut self, received: &Received) -> Result<(), StorageError> {
+        crash_point("SnapshotChecked");
+        self.state.switch(&received.incoming, received.store.clone(), &|step| match step {
+            SwitchStep::PointerWritten => crash_point("SnapshotPointerWritten"),
+            SwitchStep::PointerRenamed => crash_point("SnapshotPointerRenamed"),
+            SwitchStep::Switched => crash_point("SnapshotSwitched"),
+        })?;
+        self.store = received.store.clone();
+        self.applied = received.applied.clone();
+        self.refused.take_over(&self.store.read()?, self.applied.index())?;
         self.announce(vec![Effect::NodesChanged]);
         Ok(())
     }
@@ -417,16 +427,40 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given")
 }
 
+/// Lets a test end the process after a step of an installation
+/// (`JETTRA_CRASH_AFTER=SnapshotChecked`). Only in builds with debug assertions.
+pub fn crash_point(step: &str) {
+    if cfg!(debug_assertions) && std::env::var("JETTRA_CRASH_AFTER").is_ok_and(|at| at == step) {
+        std::process::abort();
+    }
+}
+
 /// openraft's view of the writer thread.
 pub struct StateMachine {
     writer: Writer,
-    store: Arc<Store>,
+    state: Arc<Generations>,
+    log: LogStore,
+    /// Bounds the bytes of entries that wait for the writer.
+    room: Arc<Semaphore>,
 }
 
 impl StateMachine {
-    /// The state machine that applies through `writer`.
-    pub fn new(writer: Writer, store: Arc<Store>) -> Self {
-        StateMachine { writer, store }
+    /// The state machine that applies through `writer` what is in `log`.
+    pub fn new(writer: Writer, state: Arc<Generations>, log: LogStore) -> Self {
+        StateMachine { writer, state, log, room: Arc::new(Semaphore::new(QUEUE_BYTES)) }
+    }
+
+    /// Hands entries to the writer once there is room for them.
+    async fn hand_over(
+        &self,
+        batch: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
+        bytes: usize,
+    ) -> io::Result<()> {
+        let permits = bytes.min(QUEUE_BYTES) as u32;
+        let room = self.room.clone().acquire_many_owned(permits).await;
+        let room = room.map_err(|_| self.writer.gone())?;
+        let job = Job::Apply(batch, Some(room));
+        self.writer.jobs.send(job).await.map_err(|_| self.writer.gone())
     }
 }
 
@@ -445,15 +479,23 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     where
         S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
     {
-        let mut batch = Vec::new();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(entry) = entries.next().await {
-            batch.push(entry?);
+            let entry = entry?;
+            bytes += payload_bytes(&entry.0.payload);
+            batch.push(entry);
+            if bytes >= BATCH_BYTES {
+                self.hand_over(std::mem::take(&mut batch), std::mem::take(&mut bytes)).await?;
+            }
         }
-        self.writer.jobs.send(Job::Apply(batch)).await.map_err(|_| self.writer.gone())
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.hand_over(batch, bytes).await
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
-        SnapshotBuilder { writer: self.writer.clone(), store: self.store.clone() }
+        SnapshotBuilder { writer: self.writer.clone(), state: self.state.clone() }
     }
 
     async fn install_snapshot(
@@ -461,14 +503,17 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &StateSnapshotMeta,
         snapshot: SnapshotData,
     ) -> io::Result<()> {
-        let applied = match snapshot {
-            SnapshotData::Live(store) if Arc::ptr_eq(&store, &self.store) => return Ok(()),
-            SnapshotData::Live(store) => self.writer.install(store).await?,
-            SnapshotData::Received(dir) => {
-                let received = Arc::new(Store::open(&dir, self.store.map_bytes())?);
-                self.writer.install(received).await?
+        let received = match snapshot {
+            SnapshotData::Received(received) => received,
+            SnapshotData::Live(store) if Arc::ptr_eq(&store, &self.state.current()) => {
+                return Ok(());
             }
+            SnapshotData::Live(store) => Arc::new(Received::copy(&store, &self.state)?),
         };
+        // Entries that contradict the snapshot are cut off before: a start that found them
+        // beside the new state could not go on.
+        self.log.sync().await?;
+        let applied = self.writer.install(received).await?;
         tracing::info!(index = applied.index(), "installed a snapshot");
         debug_assert!(applied.log_id >= meta.last_log_id);
         Ok(())
@@ -477,6 +522,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_current_snapshot(&mut self) -> io::Result<Option<StateSnapshot>> {
         let meta = self.writer.make_durable().await?.into_meta();
         let some = meta.last_log_id.is_some();
-        Ok(some.then_some(Snapshot { meta, snapshot: SnapshotData::Live(self.store.clone()) }))
+        Ok(some.then_some(Snapshot { meta, snapshot: SnapshotData::Live(self.state.current()) }))
     }
 }

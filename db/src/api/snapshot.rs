@@ -1,0 +1,138 @@
+//! The receiving end of a transfer of the state; `raft::transfer` describes what is said.
+
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::raft::node_key::{MAC_BYTES, Seal};
+use crate::raft::snapshot::Received;
+use crate::raft::state_machine::crash_point;
+use crate::raft::transfer::{Inbound, Offer, Reply, SIGN_PAUSE, is_sealed, within_silence};
+use crate::raft::types::Vote;
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Receives a copy of the state and installs it; the connection ends with it.
+pub async fn receive(
+    group: Arc<Group>,
+    seal: Seal,
+    session: Session,
+    messages: AggregatedMessageStream,
+) {
+    let mut line = Line { session: session.clone(), messages };
+    if let Err(error) = take(&group, seal, &mut line).await {
+        tracing::warn!(%error, "a snapshot was not received");
+        let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let _ = line.say(&Reply::Refused(format!("{error}{hint}"))).await;
+    }
+    let _ = session.close(None).await;
+}
+
+async fn take(group: &Group, seal: Seal, line: &mut Line) -> Result<()> {
+    let mut turn = group.receiving.begin().await?;
+    turn.unless_newer(async {
+        let (vote, received) = take_content(group, seal, line).await?;
+        tracing::info!(index = received.applied.index(), "received a snapshot");
+        crash_point("SnapshotReceived");
+        let installed = line.while_working(|| true, group.install(vote, received)).await??;
+        line.say(&Reply::Done(installed)).await
+    })
+    .await
+}
+
+async fn take_content(group: &Group, mut seal: Seal, line: &mut Line) -> Result<(Vote, Received)> {
+    let offer = line.offer(&mut seal).await?;
+    group.check_offer(&offer)?;
+    line.say(&Reply::Go(0)).await?;
+    // The copy is made now; it may be larger than the first offer said.
+    let offer = line.offer(&mut seal).await?;
+    let mut inbound = group.receive(&offer)?;
+    line.say(&Reply::Go(0)).await?;
+    while !inbound.is_complete() {
+        let chunk = line.next().await?;
+        seal.update(&chunk);
+        let taken = inbound.take(chunk).await?;
+        line.say(&Reply::Go(taken)).await?;
+    }
+    if !is_sealed(seal, &line.next().await?) {
+        return Err(Error::new(Kind::BadClusterSecret, "the snapshot is not as it was sent")
+            .hint("it was cut off or changed on its way; it is sent again"));
+    }
+    Ok((offer.vote, check(group, inbound, line).await?))
+}
+
+async fn check(group: &Group, inbound: Inbound, line: &mut Line) -> Result<Received> {
+    let rows = Arc::new(AtomicU64::new(0));
+    let checking =
+        inbound.check(group.owner().clone(), group.generations().map_bytes(), rows.clone());
+    let mut seen = 0;
+    let advances = move || {
+        let before = std::mem::replace(&mut seen, rows.load(Ordering::Relaxed));
+        before != seen
+    };
+    line.while_working(advances, checking).await?
+}
+
+/// The connection, as the receiver sees it.
+struct Line {
+    session: Session,
+    messages: AggregatedMessageStream,
+}
+
+impl Line {
+    /// The next message; signs of life count.
+    async fn next(&mut self) -> Result<Bytes> {
+        let ended = |reason: String| Error::new(Kind::NodeUnreachable, reason);
+        loop {
+            match within_silence(self.messages.next()).await? {
+                Some(Ok(AggregatedMessage::Binary(bytes))) => return Ok(bytes),
+                Some(Ok(AggregatedMessage::Close(_))) | None => {
+                    return Err(ended("the sender of a snapshot went away".into()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(ended(error.to_string())),
+            }
+        }
+    }
+
+    async fn offer(&mut self, seal: &mut Seal) -> Result<Offer> {
+        let message = self.next().await?;
+        seal.update(&message);
+        postcard::from_bytes(&message).map_err(|error| {
+            Error::new(
+                Kind::InvalidBody,
+                format!("the offer of a snapshot cannot be read: {error}"),
+            )
+            .hint("all nodes must run the same version")
+        })
+    }
+
+    async fn say(&mut self, reply: &Reply) -> Result<()> {
+        let bytes = postcard::to_stdvec(reply)
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let closed = |_| Error::new(Kind::NodeUnreachable, "the sender of a snapshot went away");
+        within_silence(self.session.binary(bytes)).await?.map_err(closed)
+    }
+
+    /// Waits for `work`, and says so as long as it advances.
+    async fn while_working<T>(
+        &mut self,
+        mut advances: impl FnMut() -> bool,
+        work: impl Future<Output = T>,
+    ) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(SIGN_PAUSE, &mut work).await {
+                return Ok(done);
+            }
+            if advances() {
+                self.say(&Reply::Working).await?;
+            }
+        }
+    }
+}
+
+/// Bytes of the largest message of a transfer.
+pub const MESSAGE_BYTES_MAX: usize = crate::raft::transfer::CHUNK_BYTES + MAC_BYTES;

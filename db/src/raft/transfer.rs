@@ -1,0 +1,396 @@
+//! A copy of the state on its way to a member that needs it, over a WebSocket.
+//!
+//! ```text
+//! sender                              receiver
+//! offer: vote, bytes in use      ->
+//!                                <-   go, or refused and why
+//! (makes the copy)
+//! offer: vote, bytes of the copy ->
+//!                                <-   go, or refused
+//! content, in messages           ->
+//!                                <-   go, for each
+//! MAC over all of it             ->
+//!                                <-   working …, done
+//! ```
+//!
+//! So nothing of a copy moves that does not fit the receiver's disk and address space. A
+//! transfer has no other time limit than [`SILENCE_MAX`]: it ends when nothing came for so long.
+
+use super::groups::Group;
+use super::node_key::{MAC_BYTES, Seal};
+use super::snapshot::{CopySpace, Owner, Received, SnapshotData};
+use super::types::{TypeConfig, Vote};
+use crate::dial;
+use crate::error::{Error, Kind, Result};
+use crate::storage::Incoming;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use openraft::raft::SnapshotResponse;
+use openraft::storage::Snapshot;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::future::Future;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{MutexGuard, watch};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A transfer ends when one side has heard nothing of the other for so long.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Longest silence of a side that is at work.
+pub const SIGN_PAUSE: Duration = Duration::from_secs(5);
+/// Bytes of the copy in one message.
+pub const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes that may be under way unconfirmed.
+const UNCONFIRMED_MAX: u64 = 4 << 20;
+/// Bytes that a receiver writes before it makes them durable.
+const SYNC_BYTES: u64 = 64 << 20;
+
+/// What the sender says before it sends.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Offer {
+    /// The leader's vote.
+    pub vote: Vote,
+    /// Bytes of the copy.
+    pub bytes: u64,
+}
+
+/// What the receiver says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// Send the next; so many bytes are there.
+    Go(u64),
+    /// Everything is there, and being looked at.
+    Working,
+    /// No, and why.
+    Refused(String),
+    /// It is installed; what the consensus says.
+    Done(SnapshotResponse<TypeConfig>),
+}
+
+fn broken(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::NodeUnreachable, format!("the transfer of a snapshot broke off: {error}"))
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Internal, format!("snapshot: {error}"))
+}
+
+/// What ends when nothing is heard for too long.
+pub async fn within_silence<T>(heard: impl Future<Output = T>) -> Result<T> {
+    within(SILENCE_MAX, heard).await
+}
+
+async fn within<T>(limit: Duration, heard: impl Future<Output = T>) -> Result<T> {
+    let heard = tokio::time::timeout(limit, heard).await;
+    heard.map_err(|_| broken(format!("nothing was heard for {} s", limit.as_secs_f32())))
+}
+
+/// The sender's end.
+pub struct Sender {
+    stream: WebSocketStream<dial::Connection>,
+    seal: Seal,
+    confirmed: u64,
+}
+
+impl Sender {
+    /// Sends over this connection, whose handshake the seal is bound to.
+    pub fn new(stream: WebSocketStream<dial::Connection>, seal: Seal) -> Self {
+        Sender { stream, seal, confirmed: 0 }
+    }
+
+    async fn say(&mut self, message: Vec<u8>) -> Result<()> {
+        self.seal.update(&message);
+        within_silence(self.stream.send(Message::binary(message))).await?.map_err(broken)
+    }
+
+    async fn hear(&mut self) -> Result<Reply> {
+        loop {
+            let message = within_silence(self.stream.next()).await?;
+            let message = message.ok_or_else(|| broken("the receiver closed it"))?;
+            let Message::Binary(reply) = message.map_err(broken)? else { continue };
+            return match postcard::from_bytes(&reply).map_err(broken)? {
+                Reply::Refused(reason) => Err(Error::new(Kind::NotPossibleNow, reason)),
+                reply => Ok(reply),
+            };
+        }
+    }
+
+    /// Offers a copy; succeeds when it may be sent.
+    ///
+    /// # Errors
+    /// When the receiver refuses it, with its reason.
+    pub async fn offer(&mut self, offer: Offer) -> Result<()> {
+        self.say(postcard::to_stdvec(&offer).map_err(failed)?).await?;
+        match self.hear().await? {
+            Reply::Go(_) => Ok(()),
+            reply => Err(broken(format!("{reply:?} is no answer to an offer"))),
+        }
+    }
+
+    /// Waits for `work`, with signs of life meanwhile.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn while_working<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(SIGN_PAUSE, &mut work).await {
+                return Ok(done);
+            }
+            let sign = Message::Ping(Bytes::new());
+            within_silence(self.stream.send(sign)).await?.map_err(broken)?;
+        }
+    }
+
+    /// Sends the content of the copy, and waits until it is installed.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the receiver cannot take it.
+    pub async fn content(mut self, mut file: File) -> Result<SnapshotResponse<TypeConfig>> {
+        let mut sent = 0;
+        loop {
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut chunk = vec![0; CHUNK_BYTES];
+                let length = file.read(&mut chunk)?;
+                chunk.truncate(length);
+                Ok::<_, std::io::Error>((chunk, file))
+            });
+            let (chunk, rest) = reading.await.map_err(failed)?.map_err(failed)?;
+            file = rest;
+            if chunk.is_empty() {
+                break;
+            }
+            sent += chunk.len() as u64;
+            self.say(chunk).await?;
+            while sent - self.confirmed > UNCONFIRMED_MAX {
+                self.confirm().await?;
+            }
+        }
+        let mac = self.seal.clone().finish().to_vec();
+        within_silence(self.stream.send(Message::binary(mac))).await?.map_err(broken)?;
+        loop {
+            match self.hear().await? {
+                Reply::Done(response) => return Ok(response),
+                _ => continue,
+            }
+        }
+    }
+
+    async fn confirm(&mut self) -> Result<()> {
+        match self.hear().await? {
+            Reply::Go(bytes) => self.confirmed = bytes,
+            reply => return Err(broken(format!("{reply:?} came too early"))),
+        }
+        Ok(())
+    }
+}
+
+/// Lets one copy at a time be received: the newest.
+#[derive(Debug, Default)]
+pub struct Receiving {
+    turn: tokio::sync::Mutex<()>,
+    newest: watch::Sender<u64>,
+}
+
+/// The right to receive.
+pub struct Turn<'r> {
+    _turn: MutexGuard<'r, ()>,
+    number: u64,
+    newest: watch::Receiver<u64>,
+}
+
+impl Receiving {
+    /// Ends what is being received, and takes its place.
+    ///
+    /// # Errors
+    /// When that does not end in time.
+    pub async fn begin(&self) -> Result<Turn<'_>> {
+        let mut number = 0;
+        self.newest.send_modify(|newest| {
+            *newest += 1;
+            number = *newest;
+        });
+        let turn = within_silence(self.turn.lock()).await?;
+        Ok(Turn { _turn: turn, number, newest: self.newest.subscribe() })
+    }
+}
+
+impl Turn<'_> {
+    /// Receives, unless a newer copy is offered.
+    ///
+    /// # Errors
+    /// Those of `receive`; `not_possible_now` when there is a newer one.
+    pub async fn unless_newer<T>(&mut self, receive: impl Future<Output = Result<T>>) -> Result<T> {
+        let number = self.number;
+        tokio::select! {
+            received = receive => received,
+            _ = self.newest.wait_for(|newest| *newest != number) => {
+                Err(Error::new(Kind::NotPossibleNow, "a newer snapshot is on its way"))
+            }
+        }
+    }
+}
+
+/// A copy that is being received.
+pub struct Inbound {
+    incoming: Incoming,
+    file: Option<File>,
+    space: CopySpace,
+    bytes: u64,
+    taken: u64,
+    unsynced: u64,
+}
+
+impl Group {
+    /// Refuses a copy of a former leader, and one that does not fit.
+    ///
+    /// # Errors
+    /// `not_possible_now`; `storage_full`, which says what is too small.
+    pub fn check_offer(&self, offer: &Offer) -> Result<()> {
+        let known = self.vote();
+        if !(offer.vote >= known) {
+            let message = format!("the snapshot is offered by {}, here is {known}", offer.vote);
+            return Err(Error::new(Kind::NotPossibleNow, message));
+        }
+        let map = self.generations().current().address_bytes();
+        if offer.bytes > map {
+            let message = format!(
+                "a state of {} bytes does not fit into the address space of this node, {map} bytes",
+                offer.bytes
+            );
+            return Err(Error::new(Kind::StorageFull, message)
+                .hint("give this node as large a MapSizeGb as the others have"));
+        }
+        self.copies.check(offer.bytes)
+    }
+
+    /// Begins to receive the copy that is offered.
+    ///
+    /// # Errors
+    /// Those of [`Group::check_offer`]; when the file cannot be created.
+    pub fn receive(&self, offer: &Offer) -> Result<Inbound> {
+        self.check_offer(offer)?;
+        let incoming = self.generations().begin()?;
+        let file = File::create(incoming.file()).map_err(failed)?;
+        let space = self.copies.clone();
+        Ok(Inbound { incoming, file: Some(file), space, bytes: offer.bytes, taken: 0, unsynced: 0 })
+    }
+
+    /// Makes a received state the current one, if it is newer than what this node has.
+    ///
+    /// # Errors
+    /// When the consensus has ended.
+    pub async fn install(
+        &self,
+        vote: Vote,
+        received: Received,
+    ) -> Result<SnapshotResponse<TypeConfig>> {
+        let meta = received.applied.clone().into_meta();
+        let snapshot = Snapshot { meta, snapshot: SnapshotData::Received(Arc::new(received)) };
+        let installed = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed);
+        self.note_leader();
+        installed
+    }
+}
+
+impl Inbound {
+    /// Whether all that was announced is there.
+    pub fn is_complete(&self) -> bool {
+        self.taken == self.bytes
+    }
+
+    /// Takes the next bytes; tells how many are there.
+    ///
+    /// # Errors
+    /// When there are more than announced, or the disk is full.
+    pub async fn take(&mut self, chunk: Bytes) -> Result<u64> {
+        self.taken += chunk.len() as u64;
+        if self.taken > self.bytes {
+            let message = format!("the snapshot is longer than its {} bytes", self.bytes);
+            return Err(Error::new(Kind::InvalidBody, message));
+        }
+        self.unsynced += chunk.len() as u64;
+        let sync = self.unsynced >= SYNC_BYTES;
+        if sync {
+            self.unsynced = 0;
+        }
+        let (mut file, space) =
+            (self.file.take().ok_or_else(|| failed("closed"))?, self.space.clone());
+        let writing = tokio::task::spawn_blocking(move || {
+            space.check(chunk.len() as u64)?;
+            file.write_all(&chunk).map_err(failed)?;
+            if sync {
+                file.sync_data().map_err(failed)?;
+            }
+            Ok::<_, Error>(file)
+        });
+        self.file = Some(writing.await.map_err(failed)??);
+        Ok(self.taken)
+    }
+
+    /// Checks a copy that is there as a whole, row by row, and makes it durable; counts the rows
+    /// in `progress` meanwhile.
+    ///
+    /// # Errors
+    /// When the copy is damaged, or the disk fails.
+    pub async fn check(
+        self,
+        owner: Owner,
+        map_bytes: usize,
+        progress: Arc<AtomicU64>,
+    ) -> Result<Received> {
+        let checking = tokio::task::spawn_blocking(move || {
+            if let Some(file) = self.file {
+                file.sync_all().map_err(failed)?;
+            }
+            let count = || {
+                progress.fetch_add(1, Ordering::Relaxed);
+            };
+            Ok::<_, Error>(Received::check(self.incoming, map_bytes, Some(&owner), count)?)
+        });
+        checking.await.map_err(failed)?
+    }
+}
+
+/// Whether `message` is the MAC over all that came before.
+pub fn is_sealed(seal: Seal, message: &[u8]) -> bool {
+    message.len() == MAC_BYTES && seal.is(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_newer_copy_ends_the_one_that_is_being_received() {
+        let receiving = Arc::new(Receiving::default());
+        let mut first = receiving.begin().await.unwrap();
+        let second = tokio::spawn({
+            let receiving = receiving.clone();
+            async move { receiving.begin().await.map(drop) }
+        });
+        let error = first.unless_newer(std::future::pending::<Result<()>>()).await.unwrap_err();
+        assert_eq!(error.kind, Kind::NotPossibleNow);
+        drop(first);
+        second.await.unwrap().unwrap();
+        let mut third = receiving.begin().await.unwrap();
+        third.unless_newer(async { Ok(()) }).await.unwrap();
+    }
+
+    /// Symptom: a copy that took longer than ten minutes never arrived. Cause: the whole transfer
+    /// had one time limit.
+    #[tokio::test]
+    async fn a_transfer_ends_when_nothing_is_heard_not_after_a_total_time() {
+        let limit = Duration::from_millis(200);
+        let error = within(limit, std::future::pending::<()>()).await.unwrap_err();
+        assert!(error.to_string().contains("nothing was heard for"), "{error}");
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < limit * 2 {
+            within(limit, tokio::task::yield_now()).await.unwrap();
+        }
+    }
+}
