@@ -218,7 +218,7 @@ async fn reopen_with(
     let deadline = Instant::now() + LIMIT;
     loop {
         match open_with(dir, 256 * MB, reserve_bytes, refused.clone()).await {
-            Err(error) if error.message.contains("already open") && Instant::now() < deadline => {
+            Err(error) if error.message.contains("already ") && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             opened => return opened,
