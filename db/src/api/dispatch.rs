@@ -24,8 +24,8 @@ use tokio::time::Instant;
 
 /// Pause before a call is tried again while there is no leader.
 const PAUSE: Duration = Duration::from_millis(25);
-/// Longest wait for the leader's word on a caller, where an answer is due without one too.
-const CONFIRM_MAX: Duration = Duration::from_secs(1);
+/// Time between two looks whether the leader that is asked about a caller is heard still.
+const HEARD_PAUSE: Duration = Duration::from_millis(100);
 /// What the leader is asked on behalf of a caller whose rights are in question.
 const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
@@ -131,18 +131,29 @@ async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     }
 }
 
-/// Waits until the leader has said that the caller is still who it was, as long as one answers.
+/// Waits until the leader has said that the caller is still who it was, as long as this node
+/// hears a leader.
 async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
     let group = call.group()?;
+    let leader = group.leader();
     let asked = async {
-        match forward::destination(group.is_leader(), group.leader(), group.raft_id()) {
+        match forward::destination(group.is_leader(), leader, group.raft_id()) {
             Destination::Here => group.wait_linearizable().await.map(drop),
             Destination::There(leader) if !admitted.from_node => ask_leader(call, leader).await,
             _ => Ok(()),
         }
     };
-    match tokio::time::timeout(CONFIRM_MAX, asked).await {
-        Ok(Err(error)) if error.kind == Kind::UserChanged => Err(error),
+    let silent = async {
+        while group.leader() == leader {
+            tokio::time::sleep(HEARD_PAUSE).await;
+        }
+    };
+    let asked = tokio::select! {
+        asked = asked => asked,
+        () = silent => Ok(()),
+    };
+    match asked {
+        Err(error) if error.kind == Kind::UserChanged => Err(error),
         _ => call.user()?.confirm(group),
     }
 }

@@ -108,6 +108,24 @@ fn insert(id: i64, body: String) -> Operation {
     Operation::Insert { id: DocumentId::Int(id), body }
 }
 
+/// Whether a repeated result is the first one, but for documents that were only read and are others
+/// by now.
+fn is_same(again: &CommandResult, first: &CommandResult) -> bool {
+    let (Ok(Outcome::Wrote(again)), Ok(Outcome::Wrote(first))) = (again, first) else {
+        return again == first;
+    };
+    let same = |(again, first): (&error::Result<Wrote>, &error::Result<Wrote>)| match (again, first)
+    {
+        (Ok(again), Ok(first)) if again.forgotten.is_some() => {
+            let forgotten = again.forgotten.clone();
+            let bare = Wrote { document: None, forgotten, ..first.clone() };
+            first.document.is_some() && first.modified == 0 && *again == bare
+        }
+        (again, first) => again == first,
+    };
+    again.len() == first.len() && again.iter().zip(first).all(same)
+}
+
 fn only(answer: &Answer) -> Wrote {
     match &answer.result {
         Ok(Outcome::Wrote(results)) => results[0].clone().unwrap(),
@@ -356,7 +374,7 @@ proptest! {
                 let (index, answer) = &first[at];
                 prop_assert!(answer.repeats.is_none());
                 let again = world.call("u", &key(at), at as u64, 1000, commands[at].clone());
-                prop_assert_eq!(&again.result, &answer.result);
+                prop_assert!(is_same(&again.result, &answer.result), "{:?} {:?}", again, answer);
                 prop_assert_eq!(again.repeats, Some(*index));
                 let known = self::answer(world.txn, Some("u"), &key(at)).unwrap();
                 prop_assert_eq!(known, Some(again));
