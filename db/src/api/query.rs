@@ -38,6 +38,8 @@ const INLINE_COST: f64 = 150.0;
 /// Longest time that a query waits for a place: callers that come in faster than queries end learn
 /// it while they still can go elsewhere.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Time behind its limit after which a query that has not looked at it is no longer waited for.
+const OVERTIME_MAX: Duration = Duration::from_millis(500);
 /// Steps after which a query that seemed to be short goes on to the pool for longer reads.
 const INLINE_STEPS: u64 = 20_000;
 
@@ -327,13 +329,21 @@ impl Watch {
         if self.gone.load(Ordering::Relaxed) {
             return Err(Error::new(Kind::TimeLimit, "the caller has gone"));
         }
-        if Instant::now() > self.deadline {
-            let message = format!("the query took longer than {} ms", self.limit.as_millis());
-            return Err(Error::new(Kind::TimeLimit, message)
-                .hint("add an index or a narrower filter; explain shows what is read"));
+        match Instant::now() > self.deadline {
+            true => Err(took_too_long(self.limit)),
+            false => Ok(()),
         }
-        Ok(())
     }
+
+    /// How long the query may take.
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+fn took_too_long(limit: Duration) -> Error {
+    Error::new(Kind::TimeLimit, format!("the query took longer than {} ms", limit.as_millis()))
+        .hint("add an index or a narrower filter; explain shows what is read")
 }
 
 /// Tells a running query that nobody waits for it any more.
@@ -359,6 +369,24 @@ pub async fn permit(call: &Call) -> Result<OwnedSemaphorePermit> {
     })
 }
 
+/// Runs a query on the pool, and waits for it little longer than it may take. It holds `place` until
+/// its thread has ended, whether somebody waits for it or not.
+///
+/// # Errors
+/// `time_limit`, and those of `work`.
+pub async fn within<T: Send + 'static>(
+    limit: Duration,
+    place: impl Send + 'static,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let working = pooled(move || {
+        let _place = place;
+        work()
+    });
+    let done = tokio::time::timeout(limit + OVERTIME_MAX, working).await;
+    done.unwrap_or_else(|_| Err(took_too_long(limit)))
+}
+
 /// Runs `work` on the pool for longer reads, within the bounds of a query.
 ///
 /// # Errors
@@ -371,8 +399,7 @@ pub async fn in_background<T: Send + 'static>(
     let permit = permit(call).await?;
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
-    pooled(move || {
-        let _permit = permit;
+    within(watch.limit(), permit, move || {
         let (read, index) = group.read_with_index()?;
         let interrupt = || watch.check();
         let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
@@ -593,4 +620,27 @@ pub(super) fn explained(
         });
     }
     explained
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::Semaphore;
+
+    /// Symptom: the time-out had no effect, and each such query left one thread more behind.
+    #[tokio::test]
+    async fn a_query_that_does_not_look_at_its_time_is_answered_and_keeps_its_place() {
+        let places = Arc::new(Semaphore::new(1));
+        let (release, stuck) = std::sync::mpsc::channel::<()>();
+        let place = places.clone().acquire_owned().await.unwrap();
+        let work = move || {
+            let _ = stuck.recv();
+            Ok(())
+        };
+        let answer = within(Duration::from_millis(1), place, work).await;
+        assert_eq!(answer.map_err(|error| error.kind), Err(Kind::TimeLimit));
+        assert_eq!(places.available_permits(), 0);
+        release.send(()).unwrap();
+        assert!(places.acquire().await.is_ok());
+    }
 }

@@ -1,8 +1,8 @@
 //! What a call reads: the state now, a collection as it was, or what a transaction sees.
 
-use super::call::{Call, pooled};
+use super::call::Call;
 use super::document::readable_place;
-use super::query::{Watch, permit};
+use super::query::{Watch, permit, within};
 use super::transaction::Open;
 use crate::engine::catalog::Collection;
 use crate::engine::query::context::Context;
@@ -139,16 +139,14 @@ pub async fn reading<T: Send + 'static>(
     let (database, collection) = (database.to_owned(), collection.to_owned());
     let source = Source::of(call)?;
     let memory = call.cluster().config.query_memory_mb << 20;
-    let _turn = match &source {
+    let turn = match &source {
         Source::Transaction(open) => open.turn().await,
         _ => None,
     };
     let permit = permit(call).await?;
     let group = call.group()?.clone();
     let (watch, _caller) = Watch::new(call);
-    pooled(move || {
-        // A query that nobody waits for any more takes its place until it has ended.
-        let _permit = permit;
+    within(watch.limit(), (permit, turn), move || {
         let interrupt = || watch.check();
         let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
         match source {
