@@ -198,7 +198,7 @@ proptest! {
         let wrong = &wrong[..wrong.len().min(right.len() - 1)];
         let mut ahead: Vec<i64> = right.iter().chain(wrong).copied().collect();
         if leader_is_wrong { ahead.reverse() }
-        let is_right: Vec<bool> = ahead.iter().map(|ms| ms.abs() < 200).collect();
+        let is_right: Vec<bool> = ahead.iter().map(|ms| ms.abs() <= 200).collect();
         let mut world = World::new(&ahead);
         let everybody: Vec<u64> = (2..=ahead.len() as u64).collect();
         for (ms, who, jump) in steps {
