@@ -1,7 +1,11 @@
-//! What goes into the log: how large it may be, and what is refused.
+//! What goes into the log: how large it may be, what there is space for, and what is refused.
 
 use jettra_tests::{Answer, Cluster, Http, wait_until};
 use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+const MIB: usize = 1 << 20;
 
 fn target(id: usize) -> String {
     format!("/api/v1/databases/shop/collections/stock/documents/{id}")
@@ -62,6 +66,41 @@ async fn nodes_that_refuse_different_entries_do_not_serve_together() {
     wait_until("nothing is wrong any more", async || {
         let report = http.try_get("/api/cluster").await?;
         if report.text.contains("problem") { Err(report.text) } else { Ok(()) }
+    })
+    .await;
+}
+
+fn free_disk_mib(dir: &Path) -> u64 {
+    let output = Command::new("df").args(["-B1M", "--output=avail"]).arg(dir).output();
+    let text = String::from_utf8(output.expect("df runs").stdout).expect("text");
+    text.lines().last().and_then(|line| line.trim().parse().ok()).expect("a number")
+}
+
+/// Symptom: once the disk was full, writes were refused for ever, and deletions with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_recovers_by_deleting() {
+    let mut cluster = Cluster::start("entries-disk", 1).await;
+    let http = cluster.nodes[0].http();
+    create_collection(&http).await;
+    for id in 0..20 {
+        put(&http, id, MIB / 2).await.ok();
+    }
+    // Three quarters of the reserve are free, so for the node the disk is full.
+    let reserve = free_disk_mib(&cluster.nodes[0].data_dir()) / 3 * 4;
+    cluster.nodes[0].settings.config.insert("DiskReserveMb".into(), reserve.into());
+    cluster.crash_and_restart(0);
+    cluster.wait_caught_up().await;
+    let mut id = 100;
+    // Pages that were free before are used up first.
+    while put(&http, id, MIB / 2).await.status != 507 {
+        id += 1;
+        assert!(id < 200, "the disk is never full");
+    }
+    http.json("DELETE", &target(0), &Value::Null).await.ok();
+    http.json("DELETE", "/api/cols?db=shop&col=stock", &Value::Null).await.ok();
+    wait_until("what was dropped makes room", async || {
+        let answer = put(&http, 1, MIB / 2).await;
+        if answer.status < 300 { Ok(()) } else { Err(answer.text) }
     })
     .await;
 }

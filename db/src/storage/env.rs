@@ -229,7 +229,8 @@ impl Store {
             // Keeps the pages of the list from being overwritten meanwhile.
             let txn = self.env.read_txn()?;
             let id = txn.id() as u64;
-            let oldest = self.readers.oldest_txn().unwrap_or(id).min(id);
+            // What the last transaction has freed can be used by the one after the next.
+            let oldest = self.readers.oldest_txn().unwrap_or(id + 1).min(id + 1);
             // Two commits later the meta page of this transaction is overwritten.
             if let Some(free) = free::read(&file, page_bytes, id, oldest)? {
                 return Ok(free);
