@@ -41,35 +41,18 @@ const EXPRESSIONS_FREE: usize = 5_000;
 const GROWTH_MAX: usize = 64;
 const GROWTH_FREE: usize = 1 << 18;
 
-/// Tokens that may nest expressions into each other up to which a statement is parsed on the
-/// caller's stack, of which a level takes some ten kilobytes.
-const NESTING_PLAIN: usize = 12;
-/// Bytes of the stack for other statements. The parser ends at fifty levels.
+/// Bytes of the stack that a statement is parsed on. The parser ends at fifty levels, each of which
+/// takes some ten kilobytes, and many more in a build without optimisation.
 const STACK_BYTES: usize = 16 << 20;
 
 /// Parses a statement.
 pub(super) fn parse(scan: Scan<'_>) -> Result<Statement> {
-    on_stack_for(scan, || translate(scan, read(scan)?))
+    on_large_stack(|| translate(scan, read(scan)?))
 }
 
 /// Runs `work` where the stack is large enough for what is nested in the text.
-fn on_stack_for<T: Send>(scan: Scan<'_>, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let text = scan.rest();
-    let words = text.split(|next: char| !next.is_alphabetic());
-    let nesting = words.filter(|word| ["NOT", "CASE"].iter().any(|w| word.eq_ignore_ascii_case(w)));
-    let symbols = text.bytes().filter(|byte| b"([{-+~!".contains(byte));
-    if nesting.count() + symbols.take(NESTING_PLAIN + 1).count() <= NESTING_PLAIN {
-        return work();
-    }
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-        match thread.spawn_scoped(scope, work).map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(done)) => done,
-            Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(error) => Err(Error::new(Kind::Overloaded, format!("no thread: {error}"))
-                .hint("try again after a pause")),
-        }
-    })
+fn on_large_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK_BYTES / 2, STACK_BYTES, work)
 }
 
 /// Parses a statement; when it is not SQL at all, `other` parses it. Of two errors the one that
@@ -82,8 +65,8 @@ pub(super) fn parse_or(
         let number = |name| error.details.as_ref().and_then(|details| details[name].as_u64());
         (number("line"), number("column"))
     };
-    match on_stack_for(scan, || read(scan)) {
-        Ok(statement) => on_stack_for(scan, || translate(scan, statement)),
+    match on_large_stack(|| read(scan)) {
+        Ok(statement) => on_large_stack(|| translate(scan, statement)),
         Err(error) => other(scan)
             .map_err(|second| if place(&second) > place(&error) { second } else { error }),
     }
