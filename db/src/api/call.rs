@@ -631,11 +631,9 @@ impl Call {
         let group = self.group()?;
         let level = self.level()?;
         group.wait_for_level(level).await?;
-        // The other levels show whatever was acknowledged before, so a later index is an error.
-        if !matches!(level, ReadLevel::Linearizable | ReadLevel::Leader)
-            && let Some(index) = super::view::index_asked(self)?
-        {
-            group.wait_for_level(ReadLevel::Session(index)).await?;
+        // An index that is not here yet was acknowledged, or is an error.
+        if super::view::index_asked(self)?.is_some_and(|index| index > group.visible_index()) {
+            group.wait_linearizable().await?;
         }
         self.user()?.confirm(group)
     }
