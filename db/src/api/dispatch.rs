@@ -74,7 +74,11 @@ pub async fn answer(route: &'static Route, call: Rc<Call>, admitted: Admitted) -
         Place::Here(wait) if !transaction => {
             match wait {
                 Wait::Nothing => {}
-                Wait::Level => call.wait_for_level().await?,
+                Wait::Level => {
+                    // Nothing more comes to it, so it would wait in vain.
+                    check_member(&call)?;
+                    call.wait_for_level().await?;
+                }
                 Wait::Rights => wait_for_rights(&call, &admitted).await?,
             }
             carry_out(route, call).await
@@ -468,13 +472,19 @@ fn check_state(route: &Route, call: &Call) -> Result<()> {
     }
 }
 
+/// Refuses to serve on a node that is removed.
+fn check_member(call: &Call) -> Result<()> {
+    match call.cluster().is_removed() {
+        true => Err(Error::new(Kind::Removed, "this node was removed from its cluster")
+            .hint("use another node")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses to serve on a node that is paused or removed.
 pub(super) fn check_serving(call: &Call) -> Result<()> {
+    check_member(call)?;
     let cluster = call.cluster();
-    if cluster.is_removed() {
-        return Err(Error::new(Kind::Removed, "this node was removed from its cluster")
-            .hint("use another node"));
-    }
     let me = cluster.group()?.raft_id();
     let paused = |node: &NodeDocument| node.raft_id == me && node.status == NodeStatus::Paused;
     if cluster.nodes.all().iter().any(paused) {
