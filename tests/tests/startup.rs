@@ -111,7 +111,8 @@ async fn a_member_that_has_lost_a_part_of_its_data_does_not_start() {
         let dir = node.data_dir();
         for (lost, named) in [
             ("groups", "state"),
-            ("groups/0/state", "state"),
+            ("groups/0/state-current", "state"),
+            ("groups/0/state-1", "state"),
             ("groups/0/log", "log"),
             ("identity.json", "identity.json"),
         ] {
