@@ -46,7 +46,7 @@ pub(super) fn is_too_much(txn: &WriteTxn<'_>) -> bool {
 
 const BEGIN_AGAIN: &str = "nothing was written; begin the transaction again";
 
-/// The content of [`Command::Commit`].
+/// The content of [`Command::Commit`](super::Command::Commit).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Commit {
     /// What was read, and must still be the same.

@@ -252,7 +252,7 @@ impl Group {
     /// `not_possible_now`; `storage_full`, which says what is too small.
     pub fn check_offer(&self, offer: &Offer) -> Result<()> {
         let known = self.vote();
-        if !(offer.vote >= known) {
+        if offer.vote.partial_cmp(&known).is_none_or(std::cmp::Ordering::is_lt) {
             let message = format!("the snapshot is offered by {}, here is {known}", offer.vote);
             return Err(Error::new(Kind::NotPossibleNow, message));
         }

@@ -152,10 +152,10 @@ impl Lookup {
                 _ => self.found(&document, &mut kept, source, ctx)?,
             };
             let (found, held) = (Value::Array(found), Held::new(ctx, "$lookup"));
-            match places(&document, self.into.steps()) {
+            let copies = places(&document, self.into.steps());
+            if copies > 1 {
                 // Into every item of an array on the way.
-                copies @ 2.. => held.add(copies.saturating_mul(found.bytes()))?,
-                _ => {}
+                held.add(copies.saturating_mul(found.bytes()))?;
             }
             set(&mut document, self.into.steps(), found);
             shallow(document).map(Some)
