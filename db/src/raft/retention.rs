@@ -32,7 +32,7 @@ pub const HELD_FACTOR: u64 = 8;
 /// A member that has not answered for so long is not waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Longest time that the log is held for a member that has got a copy and shows no progress.
-const AFTER_COPY_MAX: Duration = Duration::from_secs(60);
+const AFTER_COPY_MAX: Duration = Duration::from_secs(20);
 
 /// What bounds the log.
 #[derive(Debug, Clone, Copy)]
