@@ -216,7 +216,7 @@ async fn catch_up(name: &str, absence: Absence) {
 }
 
 /// Symptom: 736 MB of state, 100 writes/s: 18 snapshots in 180 s, and the follower never caught
-/// up. Cause: the log behind a copy was purged before the copy had arrived.
+/// up. Cause: the log after a copy was purged before the copy had arrived.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_was_away_under_load_catches_up_with_one_copy() {
     let adjust = |settings: Settings| {

@@ -38,7 +38,7 @@ const INLINE_COST: f64 = 150.0;
 /// Longest time that a query waits for a place: callers that come in faster than queries end learn
 /// it while they still can go elsewhere.
 const PLACE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Time behind its limit after which a query that has not looked at it is no longer waited for.
+/// Time past its limit after which a query that has not looked at it is no longer waited for.
 const OVERTIME_MAX: Duration = Duration::from_millis(500);
 /// Steps after which a query that seemed to be short goes on to the pool for longer reads.
 const INLINE_STEPS: u64 = 20_000;

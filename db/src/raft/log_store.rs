@@ -429,7 +429,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         let mut log = lock(&self.log);
         log.purge(Coded(upto))?;
-        // A file is removed behind a flush only, and the next append may be long in coming.
+        // A file is removed by a flush only, and the next append may be long in coming.
         log.flush(true, None)
     }
 }

@@ -1,12 +1,12 @@
 //! How much of the log is kept: bounded by entries and by bytes, and held for members that
 //! still need it.
 //!
-//! openraft counts entries only, and purges behind a snapshot whatever a follower is about to
+//! openraft counts entries only, and purges up to a snapshot whatever a follower is about to
 //! ask for. So its own policies are off, and a task of each group decides:
 //!
 //! * After `SnapshotEvery` entries or `SnapshotLogMb` of log, the applied state is made durable
-//!   and noted as a snapshot. Nothing behind the last snapshot is ever purged.
-//! * About as much log as that is kept behind the end, so that a member that was away shortly
+//!   and noted as a snapshot. Nothing after the last snapshot is ever purged.
+//! * About as much log as that is kept before the end, so that a member that was away shortly
 //!   needs no copy of the state.
 //! * The leader keeps more for members that need it, within [`HELD_FACTOR`] times `SnapshotLogMb`
 //!   or the size of the state, whichever is more: beyond that a new copy is cheaper than the
@@ -59,14 +59,14 @@ impl Copies {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds the log behind `index` for a copy that is sent to `to`, until the guard is dropped;
+    /// Holds the log after `index` for a copy that is sent to `to`, until the guard is dropped;
     /// if the copy has arrived by then, until the member has caught up from it.
     pub fn begin(&self, to: RaftId, index: Option<u64>) -> CopyGuard {
         self.lock().insert(to, Copy { index, arrived: None });
         CopyGuard { copies: self.clone(), to }
     }
 
-    /// The indexes behind which the log is needed, given what the members have and up to which
+    /// The indexes after which the log is needed, given what the members have and up to which
     /// index a member counts as behind.
     fn holds(&self, matched: impl Fn(RaftId) -> Option<u64>, behind: u64) -> Vec<u64> {
         let mut copies = self.lock();
@@ -117,9 +117,9 @@ struct View {
     snapshot: Option<u64>,
     /// Where the log ended when the last snapshot was asked for.
     noted: u64,
-    /// Indexes behind which members need the log that lag.
+    /// Indexes after which members need the log that lag.
     lagging: Vec<u64>,
-    /// Indexes behind which members need it that are sent a copy.
+    /// Indexes after which members need it that are sent a copy.
     copied: Vec<u64>,
     /// Bytes of log that are kept for them at most.
     held_bytes: u64,
@@ -288,7 +288,7 @@ mod tests {
     fn few_large_entries_are_purged_by_their_bytes() {
         assert_eq!(view(1, &[]).purge_upto(LIMITS), None);
         assert_eq!(view(2, &[]).purge_upto(LIMITS), None);
-        // 75 bytes behind the first of three files would be too few, 125 are enough.
+        // 75 bytes after the first of three files would be too few, 125 are enough.
         assert_eq!(view(3, &[]).purge_upto(LIMITS), Some(10));
         assert_eq!(view(20, &[]).purge_upto(LIMITS), Some(180));
         let mut purged = view(20, &[]);
@@ -317,15 +317,15 @@ mod tests {
     }
 
     /// Symptom: a slow follower got one copy after the other and never caught up. Cause: the
-    /// log behind the copy was gone when the copy had arrived.
+    /// log after the copy was gone when the copy had arrived.
     #[test]
     fn the_log_is_held_for_members_that_need_it_within_a_bound() {
         assert_eq!(view(9, &[40, 95]).purge_upto(LIMITS), Some(40));
         assert_eq!(view(9, &[95]).purge_upto(LIMITS), Some(70));
-        // 425 bytes behind the end of the third file: as much is not held.
+        // 425 bytes after the end of the third file: as much is not held.
         assert_eq!(view(11, &[5]).purge_upto(LIMITS), Some(30));
         assert_eq!(view(9, &[0]).purge_upto(LIMITS), Some(10));
-        // Entries count for those that lag, not behind a copy.
+        // Entries count for those that lag, not after a copy.
         let few = LogLimits { entries: 15, ..LIMITS };
         assert_eq!(view(9, &[40]).purge_upto(few), Some(65));
         let copied = View { copied: vec![40], ..view(9, &[95]) };

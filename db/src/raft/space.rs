@@ -123,7 +123,7 @@ impl Space {
         if easy {
             return Ok(());
         }
-        // A value lies on pages one behind the other; it is as long as its proposal at most.
+        // A value lies on pages one after the other; it is as long as its proposal at most.
         let usable = self.usable(own, store)?;
         if tail.saturating_add(usable) < wanted {
             return Err(self.full_map(own, store));

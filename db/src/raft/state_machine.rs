@@ -306,7 +306,7 @@ impl WriterThread {
         }
     }
 
-    /// Executes entries, as far as they fit into the transaction, and answers who waits for them;
+    /// Executes entries, as far as they fit into the transaction, and answers the callers that wait for them;
     /// tells how many commands it were.
     fn apply(
         &mut self,

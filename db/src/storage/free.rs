@@ -36,7 +36,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FreePages {
     page_bytes: u64,
-    /// How many runs there are of so many pages one behind the other.
+    /// How many runs there are of so many pages one after the other.
     runs: BTreeMap<u64, u64>,
     /// Pages that are not used before the oldest reader has ended.
     held: u64,
@@ -44,7 +44,7 @@ pub struct FreePages {
 
 impl FreePages {
     /// Bytes that can be used for values that take up to `contiguous` bytes each: a value larger
-    /// than a page takes pages that lie one behind the other.
+    /// than a page takes pages that lie one after the other.
     pub fn usable(&self, contiguous: u64) -> u64 {
         let pages = (contiguous + PAGE_HEAD as u64).div_ceil(self.page_bytes.max(1)).max(1);
         let runs = self.runs.range(pages..);

@@ -13,7 +13,7 @@ const ACTS: usize = 40;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let at = Cell::new(0);
-    // Two bytes for each choice; nothing but the first of everything behind the end.
+    // Two bytes for each choice; nothing but the first of everything after the end.
     let mut choose = |end: u64| {
         let begin = at.replace(at.get() + 2);
         let taken = bytes.get(begin..begin + 2).unwrap_or(&[0, 0]);

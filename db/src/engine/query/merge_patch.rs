@@ -20,7 +20,7 @@ pub fn merge_patch(target: &mut Object, patch: &Object) -> Result<bool> {
 fn merge_fields(target: &mut Object, patch: &Object) -> bool {
     let before = target.len();
     if patch.values().any(|value| matches!(value, Value::Null)) {
-        // At once: removing one field moves all that stand behind it.
+        // At once: removing one field moves all that follow it.
         target.retain(|name, _| !matches!(patch.get(name), Some(Value::Null)));
     }
     let mut changed = target.len() != before;

@@ -99,7 +99,7 @@ impl Searcher {
         start: usize,
         ctx: &Context<'_>,
     ) -> Result<Option<Captures<'t>>> {
-        // Nobody sees how far it looks behind the match that it gives.
+        // Nobody sees how far it looks past the match that it gives.
         self.work(text.len().saturating_sub(start), ctx)?;
         Ok(self.regex.captures_at(text, start))
     }

@@ -208,7 +208,7 @@ pub fn truncated(value: &Value) -> Option<i64> {
     }
 }
 
-/// The power of ten behind the first digit of a decimal: 3 for 123, -1 for 0.0123.
+/// The power of ten of the first digit of a decimal: 3 for 123, -1 for 0.0123.
 fn leading(number: &BigDecimal) -> i64 {
     number.digits() as i64 - scale(number)
 }

@@ -67,7 +67,7 @@ fn change<'v>(args: &Args<'_, 'v>, value: Option<Cow<'v, Value>>) -> Answer<'v> 
         Value::Object(fields) => fields,
         other => return Err(args.wrong("an object as input", &other)),
     };
-    // What stands behind a field that is removed moves.
+    // What follows a field that is removed moves.
     args.ctx.work(fields.len() as u64)?;
     if let Some(Cow::Borrowed(value)) = &value {
         args.hold(value.bytes())?;

@@ -147,7 +147,7 @@ fn describe(
     Ok(Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into()))
 }
 
-/// The place behind the character at `at`; behind the end of the text when there is none.
+/// The place after the character at `at`; past the end of the text when there is none.
 fn after(text: &str, at: usize) -> usize {
     at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
 }

@@ -294,7 +294,7 @@ pub(super) fn unset(root: &mut Value, place: &[Key<'_>], ctx: &Context<'_>) -> R
     let Some((last, parents)) = place.split_last() else { return Ok(false) };
     Ok(match (find(root, parents), *last) {
         (Some(Value::Object(fields)), Key::Name(step)) => {
-            // All that stands behind the field moves.
+            // All that follows the field moves.
             ctx.work(fields.len() as u64 / 2)?;
             fields.shift_remove(&step.name).is_some()
         }

@@ -538,7 +538,7 @@ fn padding_and_pushing_through_many_places_is_counted_before_it_is_done() {
         let case = Case { document: &empty, filter: None, array_filters: None, inserting: false };
         assert_outcome(&case.run(&update), "query_too_large…", &update);
     }
-    // Each removal moves what stands behind it.
+    // Each removal moves what follows it.
     let document = value(&format!("{{{fields}}}"));
     let update = value(&format!(r#"{{"$unset":{{{fields}}}}}"#));
     let update = Update::parse(&update, None, At::root("update")).unwrap();
