@@ -319,6 +319,8 @@ impl Run {
                         panic!("500 {}\n{}", answer.text, call.shown())
                     }
                     Ok(answer) => *self.statuses.entry(answer.status).or_default() += 1,
+                    // The client does not send a head of more than 64 KiB.
+                    Err(error) if error.contains("kind: Builder") => {}
                     Err(error) => panic!("no answer: {error}\n{}", call.shown()),
                 }
                 sent.push(call.shown());
