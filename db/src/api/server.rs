@@ -153,8 +153,9 @@ async fn serve_call(
     let call = Rc::new(call);
     match carry_out(route, call.clone(), admitted).await {
         // Nothing was done yet, else the error would be another. Now this node knows as much as the
-        // one that has noticed.
-        Err(error) if error.kind == Kind::UserChanged => {
+        // one that has noticed. A forwarded call is begun again where it came in: its signature
+        // holds once.
+        Err(error) if error.kind == Kind::UserChanged && call.signature.is_none() => {
             app.cluster.group()?.wait_linearizable().await?;
             let mut call = (*call).clone();
             let admitted = dispatch::admit(route, &mut call).await?;
