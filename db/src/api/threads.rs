@@ -75,11 +75,13 @@ impl Threads {
         let (mut reply, answer) = oneshot::channel();
         let job: Job = Box::new(move || {
             Box::pin(async move {
-                let _running = running;
+                let running = running;
                 let done = tokio::select! {
                     done = work() => done,
                     () = reply.closed() => return,
                 };
+                // Before the caller goes on: its next call must not find this one still counted.
+                drop(running);
                 let _ = reply.send(done);
             })
         });
