@@ -1,5 +1,6 @@
 //! Extended JSON (MongoDB's specification, version 2): in, in both its forms; out, relaxed.
 
+use super::date::{iso_date, parse_date};
 use super::number::{decimal_text, parse_decimal};
 use super::{Decimal, LEVELS_MAX, Object, Value};
 use crate::engine::query::context::At;
@@ -7,16 +8,12 @@ use crate::error::{Error, Kind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bigdecimal::ToPrimitive;
-use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// Last millisecond of the year 9999; a later date is written as a number.
-const ISO_DATE_MAX: i64 = 253_402_300_799_999;
 
 /// Turns parsed JSON into a value; `at` names the place for errors.
 ///
@@ -155,25 +152,6 @@ pub fn reserved_name(value: &Value) -> Option<&str> {
         Value::Array(items) => items.iter().find_map(reserved_name),
         _ => None,
     }
-}
-
-/// Milliseconds since 1970 of an ISO 8601 text; a date without a time is midnight in UTC.
-pub fn parse_date(text: &str) -> Option<i64> {
-    if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Some(timestamp.as_millisecond());
-    }
-    let date = text.parse::<jiff::civil::DateTime>().ok()?;
-    let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(zoned.timestamp().as_millisecond())
-}
-
-/// An ISO 8601 text of a date between 1970 and 9999.
-pub fn iso_date(ms: i64) -> Option<String> {
-    if !(0..=ISO_DATE_MAX).contains(&ms) {
-        return None;
-    }
-    let timestamp = Timestamp::from_millisecond(ms).ok()?;
-    Some(if ms % 1000 == 0 { format!("{timestamp}") } else { format!("{timestamp:.3}") })
 }
 
 impl Serialize for Value {

@@ -4,10 +4,12 @@
 //! Order and equality are MongoDB's: null, numbers, strings, objects, arrays, binary data,
 //! object ids, booleans, dates; numbers compare exactly, whatever their types.
 
+pub mod date;
 mod extended;
 pub mod number;
 
-pub use extended::{from_json, iso_date, parse_date, parse_fields, parse_stored, reserved_name};
+pub use date::{iso_date, parse_date};
+pub use extended::{from_json, parse_fields, parse_stored, reserved_name};
 pub use number::Decimal;
 
 use crate::error::{Error, Kind, Result};

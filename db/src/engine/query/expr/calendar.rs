@@ -2,12 +2,12 @@
 
 use super::Answer;
 use super::call::{Args, Operator, Shape, null, operator, owned};
-use super::zone::{Unit, date, instant, out_of_range, start_of_week, unit, zone, zoned};
+use super::zone::{
+    Local, MS_MAX, Unit, date, instant, local, out_of_range, start_of_week, unit, zone,
+};
 use crate::engine::value::Value;
-use crate::error::Result;
-use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::TimeZone;
-use jiff::{Span, Zoned};
+use jiff::Span;
+use jiff::civil::{DateTime, Time, Weekday};
 
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$dateAdd", ADD, |args| add(args, 1)),
@@ -26,8 +26,12 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 const ADD: Shape = Shape::Named(&["startDate", "unit", "amount", "timezone"], 3);
 
-/// The first day of the bins of `$dateTrunc`.
-const REFERENCE: Date = Date::constant(2000, 1, 1);
+const DAY_MS: i64 = 86_400_000;
+
+/// The first day of the bins of `$dateTrunc`, 2000-01-01: a Saturday, in days since 1970 and in
+/// months since the year 0.
+const REFERENCE_DAYS: i64 = 10_957;
+const REFERENCE_MONTHS: i64 = 24_000;
 
 fn add<'v>(args: &Args<'_, 'v>, sign: i64) -> Answer<'v> {
     let (Some(ms), Some(unit), Some(amount), Some(zone)) =
@@ -35,45 +39,45 @@ fn add<'v>(args: &Args<'_, 'v>, sign: i64) -> Answer<'v> {
     else {
         return null();
     };
-    let start = zoned(args, ms, &zone)?;
+    let start = local(args, ms, &zone)?;
+    let at = |shown_ms: i64| match shown_ms == start.shown_ms {
+        true => ms,
+        false => instant(shown_ms, &zone),
+    };
     let moved = amount.checked_mul(sign).and_then(|amount| match unit {
-        Unit::Months(months) => {
-            let span = Span::new().try_months(amount.checked_mul(months)?).ok()?;
-            Some(start.checked_add(span).ok()?.timestamp().as_millisecond())
-        }
+        Unit::Months(months) => later(&start, start.civil, amount.checked_mul(months)?).map(at),
         Unit::Days(days) => {
-            let span = Span::new().try_days(amount.checked_mul(days)?).ok()?;
-            Some(start.checked_add(span).ok()?.timestamp().as_millisecond())
+            let ms = amount.checked_mul(days)?.checked_mul(DAY_MS)?;
+            start.shown_ms.checked_add(ms).map(at)
         }
         Unit::Ms(unit) => ms.checked_add(amount.checked_mul(unit)?),
     });
-    match moved {
+    match moved.filter(|ms| ms.unsigned_abs() < MS_MAX) {
         Some(ms) => owned(Value::Date(ms)),
         None => Err(out_of_range(args)),
     }
 }
 
+/// What the clocks show some months after `civil`, which is near `date`.
+fn later(date: &Local, civil: DateTime, months: i64) -> Option<i64> {
+    let span = Span::new().try_months(months).ok()?;
+    Some(date.turned_to(civil.checked_add(span).ok()?))
+}
+
 /// Months since the year 0.
-fn months(date: Date) -> i64 {
-    i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+fn months(date: &Local) -> i64 {
+    date.year(date.civil.year()) * 12 + i64::from(date.civil.month()) - 1
 }
 
 /// Days since 1970.
-fn days(date: Date) -> i64 {
-    // A difference of days between two dates that exist is always there.
-    date.since((jiff::Unit::Day, Date::constant(1970, 1, 1)))
-        .map_or(0, |span| span.get_days().into())
+fn days(date: &Local) -> i64 {
+    date.shown_ms.div_euclid(DAY_MS)
 }
 
 /// Days from 1970 to the first such weekday after it, so that weeks can be counted from there.
 fn weekday_offset(first: Weekday) -> i64 {
     // The first day of 1970 was a Thursday.
     i64::from(Weekday::Thursday.until(first))
-}
-
-/// The milliseconds that the clocks of the zone show.
-fn local_ms(date: &Zoned) -> i64 {
-    date.timestamp().as_millisecond() + i64::from(date.offset().seconds()) * 1000
 }
 
 /// How many borders of the unit lie between two dates.
@@ -83,15 +87,14 @@ fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     else {
         return null();
     };
-    let (start, end) = (zoned(args, start, &zone)?, zoned(args, end, &zone)?);
-    let number = |date: &Zoned| match unit {
-        Unit::Months(size) => months(date.date()).div_euclid(size),
-        Unit::Days(1) => days(date.date()),
-        Unit::Days(size) => (days(date.date()) - weekday_offset(first)).div_euclid(size),
+    let (start, end) = (local(args, start, &zone)?, local(args, end, &zone)?);
+    let number = |date: &Local| match unit {
+        Unit::Months(size) => months(date).div_euclid(size),
+        Unit::Days(1) => days(date),
+        Unit::Days(size) => (days(date) - weekday_offset(first)).div_euclid(size),
         Unit::Ms(size) => {
             // Borders are where the clocks show them, distances are real time.
-            let local = local_ms(date);
-            date.timestamp().as_millisecond() - local.rem_euclid(size)
+            date.ms - date.shown_ms.rem_euclid(size)
         }
     };
     let borders = number(&end) - number(&start);
@@ -111,39 +114,30 @@ fn truncate<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     if !(1..1 << 40).contains(&size) {
         return Err(args.wrong("a binSize of 1 or more", &Value::Int(size)));
     }
-    let date = zoned(args, ms, &zone)?;
-    let floor = |number: i64, from: i64, step: i64| {
-        Some(from + (number - from).div_euclid(step).checked_mul(step)?)
+    let date = local(args, ms, &zone)?;
+    // How far `number` lies behind the last border.
+    let past = |number: i64, from: i64, step: Option<i64>| {
+        step.map(|step| (number - from).rem_euclid(step))
     };
-    owned(Value::Date(match unit {
-        Unit::Ms(unit) => {
-            let Some(step) = unit.checked_mul(size) else { return Err(out_of_range(args)) };
-            let local = local_ms(&date);
-            let cut = floor(local, days(REFERENCE) * 86_400_000, step);
-            ms - (local - cut.ok_or_else(|| out_of_range(args))?)
-        }
+    let cut = match unit {
+        Unit::Ms(unit) => past(date.shown_ms, REFERENCE_DAYS * DAY_MS, unit.checked_mul(size))
+            .map(|past| ms - past),
         Unit::Days(unit) => {
             // Weeks are counted from the first such weekday of 2000.
-            let after = if unit == 1 { 0 } else { REFERENCE.weekday().until(first).into() };
-            let cut = floor(days(date.date()), days(REFERENCE) + after, unit * size);
-            let start = cut.and_then(|days| Span::new().try_days(days).ok());
-            let start = start.and_then(|span| Date::constant(1970, 1, 1).checked_add(span).ok());
-            midnight(args, start, &zone)?
+            let after = if unit == 1 { 0 } else { Weekday::Saturday.until(first).into() };
+            let past = past(days(&date), REFERENCE_DAYS + after, unit.checked_mul(size));
+            let start = past.and_then(|past| (days(&date) - past).checked_mul(DAY_MS));
+            start.map(|shown_ms| instant(shown_ms, &zone))
         }
         Unit::Months(unit) => {
-            let cut = floor(months(date.date()), months(REFERENCE), unit * size);
-            let start = cut.and_then(|months| {
-                let year = i16::try_from(months.div_euclid(12)).ok()?;
-                Date::new(year, i8::try_from(months.rem_euclid(12) + 1).ok()?, 1).ok()
-            });
-            midnight(args, start, &zone)?
+            let past = past(months(&date), REFERENCE_MONTHS, unit.checked_mul(size));
+            let month = date.civil.date().first_of_month().to_datetime(Time::midnight());
+            let start = past.and_then(|past| later(&date, month, -past));
+            start.map(|shown_ms| instant(shown_ms, &zone))
         }
-    }))
-}
-
-fn midnight(args: &Args<'_, '_>, date: Option<Date>, zone: &TimeZone) -> Result<i64> {
-    match date {
-        Some(date) => instant(args, date.to_datetime(Time::midnight()), zone),
+    };
+    match cut.filter(|ms| ms.unsigned_abs() < MS_MAX) {
+        Some(ms) => owned(Value::Date(ms)),
         None => Err(out_of_range(args)),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::call::{Args, ONE, Operator, Shape, null, operator, owned, shown};
-use crate::engine::value::{Value, iso_date, number, parse_date};
+use crate::engine::value::{Value, date, iso_date, number, parse_date};
 use crate::error::Result;
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -163,7 +163,7 @@ fn date_text(ms: i64) -> Option<String> {
     match iso_date(ms) {
         Some(text) if ms % 1000 == 0 => Some(text.replace('Z', ".000Z")),
         Some(text) => Some(text),
-        None => jiff::Timestamp::from_millisecond(ms).ok().map(|time| format!("{time:.3}")),
+        None => date::civil_of_ms(ms).map(|civil| format!("{civil:.3}Z")),
     }
 }
 

@@ -2,29 +2,30 @@
 
 use super::Answer;
 use super::call::{Args, Operator, Shape, null, operator, owned};
-use super::zone::{date, instant, out_of_range, zone, zoned};
+use super::zone::{Local, date, instant, local, out_of_range, zone};
+use crate::engine::value::date::{ms_of_civil, offset_ms, parse_iso};
 use crate::engine::value::{Object, Value};
 use crate::error::Result;
+use jiff::Span;
 use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::tz::Offset;
 use std::borrow::Cow;
 use std::fmt::Write;
 
 pub(super) const OPERATORS: &[Operator] = &[
-    operator("$year", DATE, |args| part(args, |date| date.year().into())),
-    operator("$month", DATE, |args| part(args, |date| date.month().into())),
-    operator("$dayOfMonth", DATE, |args| part(args, |date| date.day().into())),
-    operator("$hour", DATE, |args| part(args, |date| date.hour().into())),
-    operator("$minute", DATE, |args| part(args, |date| date.minute().into())),
-    operator("$second", DATE, |args| part(args, |date| date.second().into())),
-    operator("$millisecond", DATE, |args| part(args, |date| date.millisecond().into())),
-    operator("$dayOfYear", DATE, |args| part(args, |date| date.day_of_year().into())),
+    operator("$year", DATE, |args| part(args, |date| date.year(date.civil.year()))),
+    operator("$month", DATE, |args| part(args, |date| date.civil.month().into())),
+    operator("$dayOfMonth", DATE, |args| part(args, |date| date.civil.day().into())),
+    operator("$hour", DATE, |args| part(args, |date| date.civil.hour().into())),
+    operator("$minute", DATE, |args| part(args, |date| date.civil.minute().into())),
+    operator("$second", DATE, |args| part(args, |date| date.civil.second().into())),
+    operator("$millisecond", DATE, |args| part(args, |date| date.civil.millisecond().into())),
+    operator("$dayOfYear", DATE, |args| part(args, |date| date.civil.day_of_year().into())),
     operator("$dayOfWeek", DATE, |args| part(args, day_of_week)),
     operator("$week", DATE, |args| part(args, week)),
     operator("$isoWeek", DATE, |args| part(args, |date| iso(date).week().into())),
-    operator("$isoWeekYear", DATE, |args| part(args, |date| iso(date).year().into())),
+    operator("$isoWeekYear", DATE, |args| part(args, |date| date.year(iso(date).year()))),
     operator("$isoDayOfWeek", DATE, |args| part(args, |date| iso_day(iso(date)))),
     operator("$dateToParts", Shape::Named(&["date", "timezone", "iso8601"], 1), to_parts),
     operator("$dateFromParts", Shape::Named(PARTS, 0), from_parts),
@@ -52,8 +53,8 @@ const PARTS: &[&str] = &[
     "timezone",
 ];
 
-fn iso(date: &Zoned) -> ISOWeekDate {
-    date.date().iso_week_date()
+fn iso(date: &Local) -> ISOWeekDate {
+    date.civil.date().iso_week_date()
 }
 
 fn iso_day(date: ISOWeekDate) -> i64 {
@@ -61,43 +62,43 @@ fn iso_day(date: ISOWeekDate) -> i64 {
 }
 
 /// 1 is Sunday.
-fn day_of_week(date: &Zoned) -> i64 {
-    date.weekday().to_sunday_one_offset().into()
+fn day_of_week(date: &Local) -> i64 {
+    date.civil.weekday().to_sunday_one_offset().into()
 }
 
 /// Weeks begin on Sunday; days before the first Sunday of the year are in week 0.
-fn week(date: &Zoned) -> i64 {
-    (i64::from(date.day_of_year()) + 7 - day_of_week(date)) / 7
+fn week(date: &Local) -> i64 {
+    (i64::from(date.civil.day_of_year()) + 7 - day_of_week(date)) / 7
 }
 
-fn part<'v>(args: &Args<'_, 'v>, part: fn(&Zoned) -> i64) -> Answer<'v> {
+fn part<'v>(args: &Args<'_, 'v>, part: fn(&Local) -> i64) -> Answer<'v> {
     let (Some(ms), Some(zone)) = (date(args, 0)?, zone(args, 1)?) else { return null() };
-    owned(part(&zoned(args, ms, &zone)?))
+    owned(part(&local(args, ms, &zone)?))
 }
 
 fn to_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let (Some(ms), Some(zone)) = (date(args, 0)?, zone(args, 1)?) else { return null() };
-    let date = zoned(args, ms, &zone)?;
+    let date = local(args, ms, &zone)?;
     let week = iso(&date);
     let days: [(&str, i64); 3] = match args.get(2)?.as_deref() {
         Some(Value::Bool(true)) => [
-            ("isoWeekYear", week.year().into()),
+            ("isoWeekYear", date.year(week.year())),
             ("isoWeek", week.week().into()),
             ("isoDayOfWeek", iso_day(week)),
         ],
         None | Some(Value::Bool(false)) => [
-            ("year", date.year().into()),
-            ("month", date.month().into()),
-            ("day", date.day().into()),
+            ("year", date.year(date.civil.year())),
+            ("month", date.civil.month().into()),
+            ("day", date.civil.day().into()),
         ],
         Some(Value::Null) => return null(),
         Some(other) => return Err(args.wrong("iso8601 to be true or false", other)),
     };
     let times: [(&str, i64); 4] = [
-        ("hour", date.hour().into()),
-        ("minute", date.minute().into()),
-        ("second", date.second().into()),
-        ("millisecond", date.millisecond().into()),
+        ("hour", date.civil.hour().into()),
+        ("minute", date.civil.minute().into()),
+        ("second", date.civil.second().into()),
+        ("millisecond", date.civil.millisecond().into()),
     ];
     let parts = days.into_iter().chain(times);
     let parts = parts.map(|(name, number)| (name.to_owned(), Value::Int(number)));
@@ -147,7 +148,7 @@ fn from_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         date.checked_add(jiff::SignedDuration::from_millis(ms)).ok()
     });
     let civil = civil.ok_or_else(|| out_of_range(args))?;
-    owned(Value::Date(instant(args, civil, &zone)?))
+    owned(Value::Date(instant(ms_of_civil(civil), &zone)))
 }
 
 fn to_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
@@ -163,10 +164,11 @@ fn to_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(format) = format else { return null() };
     // The two bytes of %B become September.
     args.hold(5 * format.len())?;
-    owned(formatted(args, &zoned(args, ms, &zone)?, &format)?)
+    owned(formatted(args, &local(args, ms, &zone)?, &format)?)
 }
 
-fn formatted(args: &Args<'_, '_>, date: &Zoned, format: &str) -> Result<String> {
+fn formatted(args: &Args<'_, '_>, date: &Local, format: &str) -> Result<String> {
+    let civil = &date.civil;
     let mut text = String::new();
     let mut chars = format.chars();
     while let Some(char) = chars.next() {
@@ -174,25 +176,25 @@ fn formatted(args: &Args<'_, '_>, date: &Zoned, format: &str) -> Result<String> 
             text.push(char);
             continue;
         }
-        let minutes = date.offset().seconds() / 60;
+        let minutes = date.offset.seconds() / 60;
         let sign = if minutes < 0 { '-' } else { '+' };
         let minutes = minutes.abs();
         let written = match chars.next() {
-            Some('Y') => write!(text, "{:04}", date.year()),
-            Some('m') => write!(text, "{:02}", date.month()),
-            Some('d') => write!(text, "{:02}", date.day()),
-            Some('H') => write!(text, "{:02}", date.hour()),
-            Some('M') => write!(text, "{:02}", date.minute()),
-            Some('S') => write!(text, "{:02}", date.second()),
-            Some('L') => write!(text, "{:03}", date.millisecond()),
-            Some('j') => write!(text, "{:03}", date.day_of_year()),
+            Some('Y') => write!(text, "{:04}", written_year(args, date.year(civil.year()))?),
+            Some('m') => write!(text, "{:02}", civil.month()),
+            Some('d') => write!(text, "{:02}", civil.day()),
+            Some('H') => write!(text, "{:02}", civil.hour()),
+            Some('M') => write!(text, "{:02}", civil.minute()),
+            Some('S') => write!(text, "{:02}", civil.second()),
+            Some('L') => write!(text, "{:03}", civil.millisecond()),
+            Some('j') => write!(text, "{:03}", civil.day_of_year()),
             Some('w') => write!(text, "{}", day_of_week(date)),
             Some('u') => write!(text, "{}", iso_day(iso(date))),
             Some('U') => write!(text, "{:02}", week(date)),
             Some('V') => write!(text, "{:02}", iso(date).week()),
-            Some('G') => write!(text, "{:04}", iso(date).year()),
-            Some('b') => write!(text, "{}", date.strftime("%b")),
-            Some('B') => write!(text, "{}", date.strftime("%B")),
+            Some('G') => write!(text, "{:04}", written_year(args, date.year(iso(date).year()))?),
+            Some('b') => write!(text, "{}", civil.strftime("%b")),
+            Some('B') => write!(text, "{}", civil.strftime("%B")),
             Some('z') => write!(text, "{sign}{:02}{:02}", minutes / 60, minutes % 60),
             Some('Z') => write!(text, "{sign}{minutes:03}"),
             Some('%') => write!(text, "%"),
@@ -204,6 +206,11 @@ fn formatted(args: &Args<'_, '_>, date: &Zoned, format: &str) -> Result<String> 
         args.check_text(text.len())?;
     }
     Ok(text)
+}
+
+/// A year that has a place in a text: one of four digits, or one before Christ.
+fn written_year(args: &Args<'_, '_>, year: i64) -> Result<i64> {
+    if (-9999..=9999).contains(&year) { Ok(year) } else { Err(out_of_range(args)) }
 }
 
 fn unknown(args: &Args<'_, '_>, specifier: char) -> crate::error::Error {
@@ -224,29 +231,17 @@ fn from_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         Some(format) => parse_format(text, format),
         None => parse_iso(text),
     });
-    let ms = parsed.and_then(|parsed| match parsed {
-        Parsed::Instant(ms) if !args.given(2) => Some(ms),
+    let ms = parsed.and_then(|(civil, offset)| match offset {
+        None => Some(instant(ms_of_civil(civil), &zone)),
         // A text with an offset of its own and a time zone contradict each other.
-        Parsed::Instant(_) => None,
-        Parsed::Civil(civil) => Some(zone.to_zoned(civil).ok()?.timestamp().as_millisecond()),
+        Some(_) if args.given(2) => None,
+        Some(offset) => Some(ms_of_civil(civil) - offset_ms(offset)),
     });
     match ms {
         Some(ms) => owned(Value::Date(ms)),
         None if args.given(3) => args.get(3),
         None => Err(args.wrong("a text with a date in the expected format", &value)),
     }
-}
-
-enum Parsed {
-    Instant(i64),
-    Civil(DateTime),
-}
-
-fn parse_iso(text: &str) -> Option<Parsed> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(Parsed::Instant(time.as_millisecond()));
-    }
-    text.parse().ok().map(Parsed::Civil)
 }
 
 /// MongoDB's format in the words of the library.
@@ -270,19 +265,12 @@ fn jiff_format(args: &Args<'_, '_>, format: &str) -> Result<String> {
     Ok(text)
 }
 
-fn parse_format(text: &str, format: &str) -> Option<Parsed> {
+fn parse_format(text: &str, format: &str) -> Option<(DateTime, Option<Offset>)> {
     let parsed = BrokenDownTime::parse(format, text).ok()?;
     let date = parsed.to_date().ok()?;
     let time = match parsed.hour() {
         Some(_) => parsed.to_time().ok()?,
         None => jiff::civil::Time::midnight(),
     };
-    let civil = date.to_datetime(time);
-    Some(match parsed.offset() {
-        Some(offset) => {
-            let zone = TimeZone::fixed(offset);
-            Parsed::Instant(zone.to_zoned(civil).ok()?.timestamp().as_millisecond())
-        }
-        None => Parsed::Civil(civil),
-    })
+    Some((date.to_datetime(time), parsed.offset()))
 }

@@ -3,10 +3,11 @@
 use super::call::Args;
 use super::convert::object_id_ms;
 use crate::engine::value::Value;
+use crate::engine::value::date::{civil_of_ms, ms_of_civil, offset_ms};
 use crate::error::Result;
+use jiff::Timestamp;
 use jiff::civil::{DateTime, Weekday};
-use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use jiff::{Timestamp, Zoned};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 
 /// A unit of time that dates are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,20 +114,76 @@ fn offset(text: &str) -> Option<TimeZone> {
     Some(offset.to_time_zone())
 }
 
-/// An instant on the calendar of a zone.
-pub(super) fn zoned(args: &Args<'_, '_>, ms: i64, zone: &TimeZone) -> Result<Zoned> {
-    match Timestamp::from_millisecond(ms) {
-        Ok(time) => Ok(time.to_zoned(zone.clone())),
-        Err(_) => Err(out_of_range(args)),
+/// Milliseconds after which the calendar repeats itself: 400 years.
+const CYCLE_MS: i64 = 146_097 * 86_400_000;
+
+/// Dates farther from 1970 than this, 73 million years, are not computed with; so a sum or a
+/// difference of two fits into 64 bits.
+pub(super) const MS_MAX: u64 = 1 << 61;
+
+/// What the clocks of a zone show at an instant.
+pub(super) struct Local {
+    /// The instant, in milliseconds since 1970.
+    pub(super) ms: i64,
+    /// By how much the clocks are ahead of UTC.
+    pub(super) offset: Offset,
+    /// Milliseconds from 1970, 0:00 to what they show.
+    pub(super) shown_ms: i64,
+    /// The same as date and time; outside the years -9999 to 9999, where the library's calendar
+    /// ends, that of a year with the same calendar. So only [`Local::year`] has the year.
+    pub(super) civil: DateTime,
+    cycles: i64,
+}
+
+impl Local {
+    /// The year, given that of [`Local::civil`], which may be that of its week.
+    pub(super) fn year(&self, civil: i16) -> i64 {
+        i64::from(civil) + 400 * self.cycles
+    }
+
+    /// What clocks show that are turned from [`Local::civil`] to `civil`.
+    pub(super) fn turned_to(&self, civil: DateTime) -> i64 {
+        self.shown_ms + ms_of_civil(civil) - ms_of_civil(self.civil)
     }
 }
 
-/// The instant at which the clocks of a zone show something.
-pub(super) fn instant(args: &Args<'_, '_>, civil: DateTime, zone: &TimeZone) -> Result<i64> {
-    match zone.to_zoned(civil) {
-        Ok(zoned) => Ok(zoned.timestamp().as_millisecond()),
-        Err(_) => Err(out_of_range(args)),
+/// What the clocks of a zone show at an instant.
+pub(super) fn local(args: &Args<'_, '_>, ms: i64, zone: &TimeZone) -> Result<Local> {
+    if ms.unsigned_abs() > MS_MAX {
+        return Err(out_of_range(args));
     }
+    // The library's instants end a little before its calendar.
+    let known = Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond();
+    let nearest = Timestamp::from_millisecond(ms.clamp(*known.start(), *known.end()));
+    let offset = zone.to_offset(nearest.unwrap_or_default());
+    let shown_ms = ms + offset_ms(offset);
+    let (civil, cycles) = on_calendar(shown_ms);
+    Ok(Local { ms, offset, shown_ms, civil, cycles })
+}
+
+/// Date and time, and how often 400 years later it is.
+fn on_calendar(shown_ms: i64) -> (DateTime, i64) {
+    match civil_of_ms(shown_ms) {
+        Some(civil) => (civil, 0),
+        None => {
+            let civil = civil_of_ms(shown_ms.rem_euclid(CYCLE_MS));
+            (civil.unwrap_or_default(), shown_ms.div_euclid(CYCLE_MS))
+        }
+    }
+}
+
+/// The instant at which the clocks of a zone show something, given as the milliseconds from 1970,
+/// 0:00 to it. What they skip is as late as if they had not; of two instants it is the first.
+pub(super) fn instant(shown_ms: i64, zone: &TimeZone) -> i64 {
+    let civil = civil_of_ms(shown_ms).unwrap_or(match shown_ms < 0 {
+        true => DateTime::MIN,
+        false => DateTime::MAX,
+    });
+    let offset = match zone.to_ambiguous_timestamp(civil).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset,
+        AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => before,
+    };
+    shown_ms.saturating_sub(offset_ms(offset))
 }
 
 /// The error for a date that no calendar has.
