@@ -131,8 +131,13 @@ impl Stage {
             }
             Stage::Count(_) => return true,
             Stage::Facet(facets) => {
-                let whole = facets.iter().filter(|(_, pipeline)| !pipeline.read(fields)).count();
-                return whole == 0;
+                for (_, pipeline) in facets {
+                    // One that passes documents on puts all of their fields into its list.
+                    if !pipeline.read(fields) {
+                        fields.add_all();
+                    }
+                }
+                return true;
             }
         }
         false
