@@ -148,7 +148,8 @@ pub async fn reading<T: Send + 'static>(
     let (watch, _caller) = Watch::new(call);
     within(watch.limit(), (permit, turn), move || {
         let interrupt = || watch.check();
-        let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let ctx = Context::new(group.time_ms() as i64, memory, &interrupt).seeded(seed);
         match source {
             Source::Now => {
                 let (read, index) = group.read_with_index()?;

@@ -108,6 +108,7 @@ impl Default for Budget {
 pub struct Context<'a> {
     /// The time that the query sees as now, in milliseconds since 1970.
     pub now_ms: i64,
+    seed: Cell<u64>,
     budget: Arc<Budget>,
     interrupt: &'a dyn Fn() -> Result<()>,
 }
@@ -119,7 +120,18 @@ impl<'a> Context<'a> {
     /// Bounds of an execution; `interrupt` is asked now and then, and its error ends the query.
     pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
         let budget = Arc::new(Budget::new(u64::MAX, memory_max, u64::MAX));
-        Context { now_ms, budget, interrupt }
+        Context { now_ms, seed: Cell::new(0), budget, interrupt }
+    }
+
+    /// With the number that what is chosen by chance follows from: the engine has no chance of its
+    /// own, so it comes with the request.
+    pub fn seeded(self, seed: u64) -> Self {
+        Context { seed: Cell::new(seed), ..self }
+    }
+
+    /// A seed that no other part of this execution has.
+    pub fn draw_seed(&self) -> u64 {
+        self.seed.replace(self.seed.get().wrapping_add(1))
     }
 
     /// With a bound on its steps: where the clock must not decide, as when a command is applied.
@@ -237,7 +249,7 @@ impl<'a> Context<'a> {
 impl Context<'static> {
     /// One that counts into a budget which others count into too, and is never interrupted.
     pub fn of(budget: Arc<Budget>, now_ms: i64) -> Self {
-        Context { now_ms, budget, interrupt: &never }
+        Context { now_ms, seed: Cell::new(0), budget, interrupt: &never }
     }
 }
 

@@ -10,19 +10,21 @@ use crate::error::Result;
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     size: usize,
-    seed: u64,
+    /// Chooses the documents; without one every execution chooses others.
+    seed: Option<u64>,
 }
 
 impl Sample {
-    /// Parses `{"size": 10}`, or with a `seed`, which chooses other documents.
+    /// Parses `{"size": 10}`, or with a `seed`, which chooses the same documents every time.
     ///
     /// # Errors
     /// `invalid_query` for a wrong shape.
     pub(super) fn parse(value: &Value, at: At<'_>) -> Result<Sample> {
         let fields = read::object(value, &["size", "seed"], at)?;
         let size = read::whole(read::required(fields, "size", at)?, 1, at.key("size"))?;
-        let seed = fields.get("seed").map_or(Ok(0), |seed| read::whole(seed, 0, at.key("seed")))?;
-        Ok(Sample { size: usize::try_from(size).unwrap_or(usize::MAX), seed })
+        let seed = fields.get("seed").map(|seed| read::whole(seed, 0, at.key("seed")));
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        Ok(Sample { size, seed: seed.transpose()? })
     }
 
     /// Each document with the same chance, by reservoir sampling (Vitter's algorithm R): one
@@ -30,7 +32,7 @@ impl Sample {
     pub(super) fn run<'a>(&'a self, input: Documents<'a>, ctx: &'a Context<'a>) -> Documents<'a> {
         later(move || {
             let mut kept = Kept::new("$sample", ctx);
-            let mut random = SplitMix64(self.seed);
+            let mut random = SplitMix64(self.seed.unwrap_or_else(|| ctx.draw_seed()));
             let mut reservoir: Vec<Value> = Vec::new();
             for (seen, document) in input.enumerate() {
                 let document = document?;
