@@ -11,7 +11,7 @@ use crate::engine::command::{
     Change, Command, Operation, Outcome, Part, Returning, Select, Write, WriteLimits, Wrote,
     WroteTotals,
 };
-use crate::engine::document::{NewDocument, check_document, parse_json};
+use crate::engine::document::{NewDocument, check_document, parse_json, with_id};
 use crate::engine::index::{IndexSpec, document_id};
 use crate::engine::query::aggregate::{Output, WhenMatched, WhenNotMatched};
 use crate::engine::query::context::{At, Context};
@@ -109,12 +109,11 @@ fn replacement(call: &Call, json: serde_json::Value) -> Result<Change> {
             .invalid(format!("must be a document, and {name} is an update operator"))
             .hint("use update instead of replacement to change parts of a document"));
     }
-    if id.is_some() {
-        return Err(At::root("replacement")
-            .invalid("must be without _id")
-            .hint("an _id cannot be changed; name it in the filter"));
-    }
-    Ok(Change::Replace(body))
+    // An _id goes along: apply compares it with that of the document which is found.
+    Ok(Change::Replace(match id {
+        Some(id) => with_id(&id, &body),
+        None => body,
+    }))
 }
 
 pub(super) fn update_operation(body: UpdateBody, multi: bool) -> Result<Operation> {

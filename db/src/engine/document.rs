@@ -253,6 +253,11 @@ pub fn encode(revision: Revision, id: &DocumentId, body: &str) -> Vec<u8> {
     stored
 }
 
+/// The text of a document that is given without its `_id`.
+pub fn with_id(id: &DocumentId, body: &str) -> String {
+    String::from_utf8(encode(0, id, body).split_off(size_of::<Revision>())).unwrap_or_default()
+}
+
 /// The text of a stored document without its `_id`, which stands first.
 pub fn without_id(json: &[u8], id: &DocumentId) -> Option<String> {
     let json = std::str::from_utf8(json).ok()?;

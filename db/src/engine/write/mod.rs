@@ -505,6 +505,7 @@ impl ParsedChange {
             }
             (ParsedChange::Merge(patch), Value::Object(fields)) => Ok(merge_patch(fields, patch)?),
             (ParsedChange::Replace(body), Value::Object(fields)) => {
+                check_same_id(fields.get("_id"), body.get("_id"))?;
                 let mut replaced: Object = fields
                     .get_key_value("_id")
                     .into_iter()
@@ -519,6 +520,18 @@ impl ParsedChange {
             _ => Err(damaged()),
         }
     }
+}
+
+/// Refuses a replacement whose `_id` is not that of the document.
+fn check_same_id(known: Option<&Value>, given: Option<&Value>) -> error::Result<()> {
+    let (Some(known), Some(given)) = (known, given) else { return Ok(()) };
+    if known == given {
+        return Ok(());
+    }
+    let (known, given) = (known.to_json(), given.to_json());
+    let message = format!("the replacement has the _id {given}, and the document has {known}");
+    Err(Error::new(Kind::InvalidId, message)
+        .hint("an _id cannot be changed: leave it out, or let the filter find the document by it"))
 }
 
 /// What the result of an operation takes in memory.
