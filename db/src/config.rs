@@ -15,6 +15,8 @@ use url::Url;
 
 /// Documents in an answer when the caller names no limit, as in the ancestor.
 pub const PAGE_DEFAULT: u64 = 100;
+/// Documents up to which a call with `confirm=ask` changes or deletes without asking.
+pub const CONFIRM_DOCUMENTS: u64 = 5;
 /// Bytes after which a page ends, with a cursor for the rest.
 pub const PAGE_BYTES: usize = 4 << 20;
 /// Bytes past which an answer is refused that must be whole, because no cursor leads on.

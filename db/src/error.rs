@@ -127,6 +127,8 @@ error_kinds! {
     TransactionLost "transaction_lost" 409;
     /// The key of a repeated call is so old that its call may be forgotten.
     IdempotencyKeyExpired "idempotency_key_expired" 409;
+    /// The call changes or deletes many documents, and asked to be refused then.
+    NeedsConfirmation "needs_confirmation" 409;
     /// The collection keeps no versions.
     VersionsOff "versions_off" 409;
     /// What is asked for was kept once and is kept no longer.

@@ -17,6 +17,8 @@ pub(crate) struct Scope {
     pub(crate) moment: Option<(&'static str, String)>,
     /// The idempotency key of those that write, instead of a new one for each.
     pub(crate) key: Option<String>,
+    /// Whether those that would write to many documents are to be refused first.
+    pub(crate) confirm: bool,
 }
 
 /// A transaction that calls belong to.
@@ -67,6 +69,7 @@ pub(crate) struct Call {
     pub(crate) scoped: bool,
     pub(crate) long: bool,
     pub(crate) tells_health: bool,
+    pub(crate) confirms: bool,
 }
 
 impl Call {
@@ -80,6 +83,7 @@ impl Call {
             scoped: true,
             long: false,
             tells_health: false,
+            confirms: false,
             method,
             segments: segments.iter().map(|segment| (*segment).to_owned()).collect(),
             query: Vec::new(),
@@ -152,6 +156,12 @@ impl Call {
         self
     }
 
+    /// Says that the call may write to many documents.
+    pub(crate) fn confirms(mut self) -> Self {
+        self.confirms = true;
+        self
+    }
+
     /// Puts what `scope` says into the call, and gives its body.
     pub(crate) fn prepare(&mut self, scope: &Scope) -> Result<Option<Vec<u8>>> {
         let body = self.body.take().transpose()?;
@@ -167,6 +177,9 @@ impl Call {
         }
         if let Some(open) = &scope.transaction {
             self.query.push(("tx", open.id.clone()));
+        }
+        if scope.confirm && self.confirms {
+            self.query.push(("confirm", "ask".to_owned()));
         }
         Ok(body)
     }

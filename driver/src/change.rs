@@ -72,9 +72,9 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// Those of [`Collection::update_one`]; `query_too_large` when too many documents match for
-    /// one step.
+    /// one step; `needs_confirmation` of a client that is [asking](crate::Client::asking).
     pub async fn update_many(&self, update: impl Into<UpdateBody>) -> Result<UpdateReply> {
-        self.change("update", &UpdateBody { multi: true, ..update.into() }).await
+        self.change_many("update", &UpdateBody { multi: true, ..update.into() }).await
     }
 
     /// Puts a document in the place of the first that matches; its `_id` stays. Takes filter and
@@ -100,10 +100,10 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// Those of [`Collection::delete_one`]; `query_too_large` when too many documents match for
-    /// one step.
+    /// one step; `needs_confirmation` of a client that is [asking](crate::Client::asking).
     pub async fn delete_many(&self, delete: impl Into<DeleteBody>) -> Result<u64> {
         let body = DeleteBody { multi: true, ..delete.into() };
-        Ok(self.change::<DeleteReply>("delete", &body).await?.deleted)
+        Ok(self.change_many::<DeleteReply>("delete", &body).await?.deleted)
     }
 
     /// Changes, replaces or deletes the first document that matches, and gives it back as it was
@@ -233,6 +233,16 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     async fn change<R: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<R> {
         let call = self.call(Method::POST, path).body(body).long();
+        self.client().send(call).await?.json()
+    }
+
+    /// As `change`, of all documents that match.
+    async fn change_many<R: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<R> {
+        let call = self.call(Method::POST, path).body(body).long().confirms();
         self.client().send(call).await?.json()
     }
 }

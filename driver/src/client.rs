@@ -244,6 +244,16 @@ impl Client {
         self
     }
 
+    /// The same client, its calls that would change or delete all documents of a collection, or more
+    /// than a handful, being refused with `needs_confirmation` (409) and their number
+    /// (`details.documents`) before they write anything. So a person can be asked; without this, the
+    /// same call is carried out.
+    pub fn asking(&self) -> Client {
+        let mut client = self.clone();
+        client.scope.confirm = true;
+        client
+    }
+
     /// The same client, its calls about documents belonging to a transaction.
     pub(crate) fn in_transaction(&self, id: &str) -> (Client, Arc<Open>) {
         let open = Arc::new(Open::new(id));

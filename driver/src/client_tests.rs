@@ -179,3 +179,18 @@ async fn a_call_of_which_it_is_known_how_far_it_came_is_not_sent_again() {
     assert!(matches!(&error, Error::Unknown { reason } if reason.contains("500 of 2000")));
     assert_eq!(heard.lock().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn only_calls_that_may_write_to_many_documents_ask_first() {
+    let (client, heard) = node(vec![Answer::With(200, r#"{"deleted": 1, "count": 1}"#.into())]);
+    let asking = client.asking();
+    let people = asking.collection::<Value>("d", "c");
+    people.delete_many(json!({})).await.unwrap();
+    asking.command("d", "DELETE FROM c").await.unwrap();
+    people.delete_one(json!({})).await.unwrap();
+    people.count().await.unwrap();
+    client.command("d", "DELETE FROM c").await.unwrap();
+    let heard = heard.lock().unwrap();
+    let asked: Vec<bool> = heard.iter().map(|call| call.line.contains("confirm=ask")).collect();
+    assert_eq!(asked, [true, true, false, false, false], "{heard:?}");
+}

@@ -42,7 +42,8 @@ impl Client {
             .query("db", database)
             .level(level)
             .body(&CommandBody { command: text.to_owned() })
-            .long();
+            .long()
+            .confirms();
         let call = if only_reads(text) { call.reads() } else { call };
         self.send(call).await?.json()
     }

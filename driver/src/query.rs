@@ -262,7 +262,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     async fn aggregated(&self, body: AggregateBody) -> Result<AggregateReply> {
-        let call = self.query_call("aggregate").body(&body);
+        let call = self.query_call("aggregate").body(&body).confirms();
         let call = if body.writes() { call } else { call.reads() };
         self.client().send(call).await?.json()
     }

@@ -3,6 +3,7 @@
 
 use super::aggregate::{self, Aggregate};
 use super::call::Call;
+use super::confirm::{self, Action};
 use super::query::{self, Find, Page};
 use super::reply::Reply;
 use super::{index, update};
@@ -244,6 +245,7 @@ async fn execute(
         }
         Statement::DropCollection { .. } => {
             let (database, collection) = place(call)?;
+            confirm::check(call, Action::Drop, json!({})).await?;
             change(call, Command::DropCollection { database, collection }, "dropped").await
         }
         Statement::RenameCollection { to, .. } => {

@@ -389,7 +389,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/count", ANCESTOR, "Count documents")
             .query("db! col! filter").gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/command", QUERIES, "Run a statement of JQL, SQL or Mongo's shell language")
-            .query("db!").body::<CommandBody>().gives::<Any>(200).reads_or_writes()
+            .query("db! confirm").fails(&[NeedsConfirmation]).body::<CommandBody>().gives::<Any>(200).reads_or_writes()
             .fails(&[SyntaxError]).fails(QUERY).fails(CHANGE).fails(CHANGES)
             .fails(&[NameTaken, IndexConflict, IndexNotFound, DocumentNotFound]),
         get("/api/index", ANCESTOR, "List the indexes of a collection")
@@ -419,6 +419,7 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/v1/databases/{db}/collections/{col}/find", QUERIES, "Find documents, page by page")
             .optional_body::<FindBody>().gives::<ListReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/v1/databases/{db}/collections/{col}/aggregate", QUERIES, "Run a pipeline")
+            .query("confirm").fails(&[NeedsConfirmation])
             .body::<AggregateBody>().gives::<AggregateReply>(200).gives::<ExplainReply>(200).reads_or_writes()
             .fails(QUERY).fails(CHANGE).fails(CHANGES),
         get("/api/v1/databases/{db}/collections/{col}/count", QUERIES, "Count documents")
@@ -428,11 +429,11 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/v1/databases/{db}/collections/{col}/distinct", QUERIES, "List the different values of a field")
             .body::<DistinctBody>().gives::<DistinctReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/v1/databases/{db}/collections/{col}/update", QUERIES, "Update the first document that matches, or all")
-            .body::<UpdateBody>().gives::<UpdateReply>(200).writes().fails(CHANGE).fails(CHANGES),
+            .query("confirm").fails(&[NeedsConfirmation]).body::<UpdateBody>().gives::<UpdateReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/replace", QUERIES, "Replace the first document that matches")
             .body::<ReplaceBody>().gives::<UpdateReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/delete", QUERIES, "Delete the first document that matches, or all")
-            .body::<DeleteBody>().gives::<DeleteReply>(200).writes().fails(CHANGE).fails(CHANGES),
+            .query("confirm").fails(&[NeedsConfirmation]).body::<DeleteBody>().gives::<DeleteReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/find-and-modify", QUERIES, "Change the first document that matches, and give it")
             .body::<FindAndModifyBody>().gives::<FindAndModifyReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/bulk", QUERIES, "Carry out many changes in one step")
@@ -599,6 +600,10 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "explain" => (
             "Asks for the plan instead of the documents.",
             json!({"type": "string", "enum": ["queryPlanner", "executionStats"]}),
+        ),
+        "confirm" => (
+            "Refuses the call, with their number, when it would change or delete all documents or more than a handful.",
+            json!({"type": "string", "enum": ["ask"]}),
         ),
         "content" => (
             "What of a change is told.",

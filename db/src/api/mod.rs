@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cluster;
 pub mod command;
 pub mod compat;
+pub mod confirm;
 pub mod describe;
 pub mod dispatch;
 pub mod document;

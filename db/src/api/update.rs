@@ -3,6 +3,7 @@
 
 use super::aggregate::{self, Aggregate};
 use super::call::{Call, pooled};
+use super::confirm::{self, Action};
 use super::document::writable_place;
 use super::query;
 use super::reply::Reply;
@@ -229,6 +230,9 @@ fn update_reply(wrote: Wrote) -> UpdateReply {
 /// Updates documents.
 pub async fn run_update(call: &Call, body: UpdateBody) -> Result<(UpdateReply, u64)> {
     let multi = body.multi;
+    if multi {
+        confirm::check(call, Action::Update, body.filter.clone()).await?;
+    }
     let (wrote, index) = write_one(call, update_operation(body, multi)?).await?;
     Ok((update_reply(wrote), index))
 }
@@ -242,6 +246,9 @@ pub async fn run_replace(call: &Call, body: ReplaceBody) -> Result<(UpdateReply,
 /// Deletes documents.
 pub async fn run_delete(call: &Call, body: DeleteBody) -> Result<(DeleteReply, u64)> {
     let multi = body.multi;
+    if multi {
+        confirm::check(call, Action::Delete, body.filter.clone()).await?;
+    }
     let (wrote, index) = write_one(call, delete_operation(body, multi)?).await?;
     Ok((DeleteReply { deleted: wrote.deleted }, index))
 }
@@ -460,6 +467,10 @@ pub async fn write_output(call: &Call, pipeline: Aggregate) -> Result<Reply> {
     };
     if let Some(earlier) = call.earlier_answer()? {
         return Ok(written_reply(&earlier.outcome, 0).at(earlier.index));
+    }
+    if let Output::Out { collection } = &output {
+        let replaced = call.with_collection(collection);
+        confirm::check(&replaced, Action::Overwrite, json!({})).await?;
     }
     let documents = aggregate::aggregate_documents(call, pipeline).await?;
     let count = documents.len() as u64;
