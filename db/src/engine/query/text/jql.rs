@@ -91,11 +91,10 @@ fn unknown(mut scan: Scan<'_>) -> crate::error::Error {
 
 /// Reads the name of a collection.
 fn name(scan: &mut Scan<'_>) -> Result<String> {
-    scan.skip();
-    let start = *scan;
-    if matches!(scan.peek(), Some('"' | '\'')) {
-        return literal::string(scan);
+    if let Some(quoted) = where_clause::quoted(scan)? {
+        return Ok(quoted);
     }
+    let start = *scan;
     if let Some(quoted) = where_clause::backticks(scan) {
         return Ok(quoted.to_owned());
     }

@@ -39,12 +39,18 @@ fn jql() {
         ),
         (
             "FIND IN orders JOIN customers ON customer = _id WHERE total > 5 AND customers.city = Lima ORDER BY total LIMIT 3",
-            r#"db.orders.aggregate([{"$match":{"total":{"$gt":5}}},{"$lookup":{"from":"customers","localField":"customer","foreignField":"_id","as":"customers"}},{"$unwind":"$customers"},{"$match":{"customers.city":"Lima"}},{"$sort":{"total":1}},{"$limit":3}])"#,
+            r#"db.orders.aggregate([{"$match":{"total":{"$gt":5}}},{"$lookup":{"from":"customers","localField":"customer","foreignField":"_id","pipeline":[{"$match":{"_id":{"$ne":null}}}],"as":"customers"}},{"$unwind":"$customers"},{"$match":{"customers.city":"Lima"}},{"$sort":{"total":1}},{"$limit":3}])"#,
         ),
         (
             "FIND IN o LEFT JOIN c ON c._id = o.x",
-            r#"db.o.aggregate([{"$lookup":{"from":"c","localField":"x","foreignField":"_id","as":"c"}},{"$unwind":{"path":"$c","preserveNullAndEmptyArrays":true}}])"#,
+            r#"db.o.aggregate([{"$lookup":{"from":"c","localField":"x","foreignField":"_id","pipeline":[{"$match":{"_id":{"$ne":null}}}],"as":"c"}},{"$unwind":{"path":"$c","preserveNullAndEmptyArrays":true}}])"#,
         ),
+        (
+            "FIND IN c WHERE n = 'O''Neil' AND m IN (\"a\"\"b\", '''', '') AND \"x\"\"y\" LIKE '''%'",
+            r#"db.c.find({"n":"O'Neil","m":{"$in":["a\"b","'",""]},"x\"y":{"$regex":"^'"}})"#,
+        ),
+        ("UPDATE IN c SET n = 'O''Neil'", r#"db.c.updateMany({}, {"$set":{"n":"O'Neil"}})"#),
+        ("COUNT IN 'a''b'", r#"db.getCollection("a'b").countDocuments({})"#),
         ("INSERT INTO c DOC {\"a\": 1}", r#"db.c.insertOne({"a":1})"#),
         ("INSERT INTO c DOC [{a: 1}, {a: 2},]", r#"db.c.insertMany([{"a":1},{"a":2}])"#),
         ("insert into _rules {field: 'x'}", r#"db._rules.insertOne({"field":"x"})"#),

@@ -137,11 +137,22 @@ fn pattern(scan: &mut Scan<'_>) -> Result<String> {
     }
 }
 
+/// Reads a text in quotes if one comes next. A quote inside it may be doubled, as in SQL.
+pub(super) fn quoted(scan: &mut Scan<'_>) -> Result<Option<String>> {
+    scan.skip();
+    let Some(quote @ ('"' | '\'')) = scan.peek() else { return Ok(None) };
+    let mut text = literal::string(scan)?;
+    while scan.peek() == Some(quote) {
+        text.push(quote);
+        text.push_str(&literal::string(scan)?);
+    }
+    Ok(Some(text))
+}
+
 /// Reads the path of a field, which may stand in quotes; `what` is said when none comes.
 pub(super) fn field(scan: &mut Scan<'_>, what: &str) -> Result<String> {
-    scan.skip();
-    if matches!(scan.peek(), Some('"' | '\'')) {
-        return literal::string(scan);
+    if let Some(quoted) = quoted(scan)? {
+        return Ok(quoted);
     }
     if let Some(quoted) = backticks(scan) {
         return Ok(quoted.to_owned());
@@ -176,7 +187,9 @@ pub(super) fn backticks<'t>(scan: &mut Scan<'t>) -> Option<&'t str> {
 /// Reads a value: a number, a text in quotes, an object, an array, `true`, `false`, `null`, a
 /// call such as `ISODate("…")`, or one word, which is a text.
 pub(super) fn value(scan: &mut Scan<'_>, what: &str) -> Result<Value> {
-    scan.skip();
+    if let Some(quoted) = quoted(scan)? {
+        return Ok(quoted.into());
+    }
     let mut ahead = *scan;
     let Some(word) = ahead.word() else {
         return literal::value(scan, what, 1);
@@ -343,10 +356,18 @@ pub(super) fn unlike(regex: &str, options: &str) -> Option<(String, bool)> {
 }
 
 /// The stages of a join: each document once for every document of `from` whose `foreign` field
-/// equals its `local` one, with that document in the field `name`.
+/// equals its `local` one, with that document in the field `name`. `$lookup` alone would find null
+/// and missing fields equal to each other.
 pub(super) fn join(from: &str, local: &str, foreign: &str, name: &str, outer: bool) -> [Value; 2] {
-    let lookup = [("from", from), ("localField", local), ("foreignField", foreign), ("as", name)];
-    let lookup = lookup.map(|(key, value)| (key.to_owned(), value.into()));
+    let not_null = one("$match", one(foreign, one("$ne", Value::Null)));
+    let lookup = [
+        ("from", from.into()),
+        ("localField", local.into()),
+        ("foreignField", foreign.into()),
+        ("pipeline", Value::Array(vec![not_null])),
+        ("as", name.into()),
+    ];
+    let lookup = lookup.map(|(key, value)| (key.to_owned(), value));
     let path = Value::String(format!("${name}"));
     let unwind = match outer {
         false => path,

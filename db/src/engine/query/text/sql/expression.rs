@@ -1,7 +1,7 @@
 //! Values of SQL as expressions of MongoDB.
 
 use super::Scope;
-use super::logic::not_null;
+use super::logic::{is_condition, not_null};
 use crate::engine::query::context::At;
 use crate::engine::query::text::one;
 use crate::engine::query::text::scan::DEPTH_MAX;
@@ -128,28 +128,12 @@ impl Scope<'_> {
             Expr::Array(array) => return self.array(&array.elem),
             Expr::Dictionary(fields) => return self.object(fields),
             Expr::UnaryOp { op: UnaryOperator::Plus, expr } => return self.operand(expr),
-            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match self.operand(expr)? {
-                Operand::Constant(value) if value.is_number() => {
-                    return Ok(Operand::Constant(number::subtract(&Value::Int(0), &value)));
-                }
-                operand => call("$subtract", [Value::Int(0), operand.expression()]),
-            },
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => return self.negated(expr),
             Expr::BinaryOp { op, .. } if arithmetic(op).is_some() => self.arithmetic(expr)?,
-            Expr::BinaryOp { op, .. } if !is_condition(op) => {
+            condition if is_condition(condition) => self.condition_value(condition)?,
+            Expr::BinaryOp { op, .. } => {
                 return Err(self.unsupported(expr, &format!("the operator {op}")));
             }
-            Expr::BinaryOp { .. }
-            | Expr::UnaryOp { op: UnaryOperator::Not, .. }
-            | Expr::Between { .. }
-            | Expr::InList { .. }
-            | Expr::Like { any: false, .. }
-            | Expr::ILike { any: false, .. }
-            | Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsTrue(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsNotFalse(_) => self.condition(expr)?,
             Expr::Case { operand, conditions, else_result, .. } => {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())?
             }
@@ -199,21 +183,41 @@ impl Scope<'_> {
         Ok(Operand::Path(path))
     }
 
+    /// What stands after a minus, negated.
+    fn negated(&self, expr: &Expr) -> Result<Operand> {
+        // The sign is part of the number: 2^63 fits into 64 bits only with it.
+        if let Expr::Value(value) = expr
+            && let ast::Value::Number(digits, _) = &value.value
+        {
+            let sign = if digits.bytes().all(|digit| digit == b'0') { "" } else { "-" };
+            return self.number(expr, sign, digits).map(Operand::Constant);
+        }
+        Ok(match self.operand(expr)? {
+            Operand::Constant(value) if value.is_number() => {
+                Operand::Constant(number::subtract(&Value::Int(0), &value))
+            }
+            operand => {
+                let sides = [Value::Int(0), operand.expression()];
+                Operand::Computed(call("$subtract", sides))
+            }
+        })
+    }
+
+    fn number(&self, expr: &Expr, sign: &str, digits: &str) -> Result<Value> {
+        // Leading zeros and a dot at an end are SQL's, not JSON's.
+        let plain = digits.trim_start_matches('0');
+        let zero = if plain.starts_with(|next: char| next.is_ascii_digit()) { "" } else { "0" };
+        let plain = format!("{zero}{plain}").replace(".e", ".0e").replace(".E", ".0e");
+        let end = if plain.ends_with('.') { "0" } else { "" };
+        match serde_json::from_str::<serde_json::Number>(&format!("{sign}{plain}{end}")) {
+            Ok(number) => from_json(serde_json::Value::Number(number), At::root("value")),
+            Err(_) => Err(self.place(expr).expected(&["a number"])),
+        }
+    }
+
     fn constant(&self, expr: &Expr, value: &ast::Value) -> Result<Value> {
         Ok(match value {
-            ast::Value::Number(digits, _) => {
-                // Leading zeros and a dot at an end are SQL's, not JSON's.
-                let plain = digits.trim_start_matches('0');
-                let zero =
-                    if plain.starts_with(|next: char| next.is_ascii_digit()) { "" } else { "0" };
-                let plain = format!("{zero}{plain}").replace(".e", ".0e").replace(".E", ".0e");
-                let end = if plain.ends_with('.') { "0" } else { "" };
-                let number = serde_json::from_str::<serde_json::Number>(&format!("{plain}{end}"));
-                match number {
-                    Ok(number) => from_json(serde_json::Value::Number(number), At::root("value"))?,
-                    Err(_) => return Err(self.place(expr).expected(&["a number"])),
-                }
-            }
+            ast::Value::Number(digits, _) => self.number(expr, "", digits)?,
             ast::Value::Boolean(truth) => (*truth).into(),
             ast::Value::Null => Value::Null,
             ast::Value::SingleQuotedString(text)
@@ -321,9 +325,7 @@ impl Scope<'_> {
         for branch in conditions {
             let case = match operand {
                 None => self.condition(&branch.condition)?,
-                Some(operand) => {
-                    call("$eq", [self.expression(operand)?, self.expression(&branch.condition)?])
-                }
+                Some(operand) => self.equality(operand, &branch.condition)?,
             };
             let fields = [("case", case), ("then", self.expression(&branch.result)?)];
             let fields = fields.map(|(name, value)| (name.to_owned(), value));
@@ -374,6 +376,11 @@ impl Scope<'_> {
         self.check_function(expr, function)?;
         if AGGREGATES.contains(&name.as_str()) {
             return Err(self.place(expr).error(format!("{name} cannot stand here"), &["HAVING"]));
+        }
+        if function.args == FunctionArguments::None && name != "CURRENT_TIMESTAMP" {
+            let field = &function.name;
+            let what = format!("{name}; a field of that name stands in backticks: `{field}`");
+            return Err(self.unsupported(expr, &what));
         }
         let arguments = self.arguments(expr, function)?;
         let takes = |count: &str| self.place(expr).error(format!("{name} takes {count}"), &[]);
@@ -492,11 +499,6 @@ fn arithmetic(operator: &BinaryOperator) -> Option<&'static str> {
         BinaryOperator::StringConcat => "$concat",
         _ => return None,
     })
-}
-
-fn is_condition(operator: &BinaryOperator) -> bool {
-    use BinaryOperator::*;
-    matches!(operator, And | Or | Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
 fn call<const N: usize>(operator: &str, arguments: [Value; N]) -> Value {

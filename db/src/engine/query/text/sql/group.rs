@@ -2,7 +2,7 @@
 
 use super::Scope;
 use super::expression::{AGGREGATES, Operand};
-use super::logic::not_null;
+use super::logic::{binary, not_null};
 use crate::engine::query::text::one;
 use crate::engine::value::{Object, Value};
 use crate::error::Result;
@@ -17,10 +17,19 @@ const ROWS: &str = "rows";
 pub(super) struct Group<'q> {
     /// The expressions grouped by, and the paths they have afterwards.
     pub(super) keys: Vec<(Value, String)>,
-    /// The accumulators of `$group`, and what a group of no documents has instead.
-    pub(super) totals: Vec<(Value, Value)>,
+    /// The accumulators of `$group`.
+    pub(super) totals: Vec<Total>,
     /// The columns by their names, which `HAVING` and `ORDER BY` may use.
     pub(super) aliases: Vec<(String, &'q Expr)>,
+}
+
+/// An accumulator.
+pub(super) struct Total {
+    accumulator: Value,
+    /// What a group of no documents has instead.
+    empty: Value,
+    /// The path of the number of values; without any it is null.
+    count: Option<String>,
 }
 
 /// Whether a function of groups stands somewhere in an expression.
@@ -46,6 +55,15 @@ pub(super) fn has_aggregate(expr: &Expr, depth: usize) -> bool {
         | Expr::UnaryOp { expr: inner, .. }
         | Expr::IsNull(inner)
         | Expr::IsNotNull(inner)
+        | Expr::IsTrue(inner)
+        | Expr::IsNotTrue(inner)
+        | Expr::IsFalse(inner)
+        | Expr::IsNotFalse(inner)
+        | Expr::Like { expr: inner, .. }
+        | Expr::ILike { expr: inner, .. }
+        | Expr::Substring { expr: inner, .. }
+        | Expr::Trim { expr: inner, .. }
+        | Expr::Extract { expr: inner, .. }
         | Expr::Cast { expr: inner, .. }
         | Expr::Ceil { expr: inner, .. }
         | Expr::Floor { expr: inner, .. }
@@ -134,13 +152,15 @@ impl Scope<'_> {
                 let set = Value::Array(vec![Operand::Path(path).expression(), nothing]);
                 Operand::Computed(one("$size", one("$setDifference", set)))
             }
-            "COUNT" => {
-                let there = vec![not_null(operand), Value::Int(1), Value::Int(0)];
-                let sum = one("$sum", one("$cond", Value::Array(there)));
-                Operand::Path(group.add(sum, Value::Int(0)))
-            }
+            "COUNT" => Operand::Path(group.add(count(operand), Value::Int(0))),
             _ if distinct && !minmax => {
                 return Err(self.unsupported(expr, &format!("{name}(DISTINCT …)")));
+            }
+            // MongoDB's sum of no values is 0, SQL's is NULL.
+            "SUM" => {
+                let count = group.add(count(operand.clone()), Value::Int(0));
+                let sum = one("$sum", operand.expression());
+                Operand::Path(group.add_counted(sum, Value::Null, Some(count)))
             }
             other => {
                 let operator = format!("${}", other.to_lowercase());
@@ -150,12 +170,43 @@ impl Scope<'_> {
     }
 }
 
+/// The accumulator that counts the values that are there.
+fn count(operand: Operand) -> Value {
+    let there = vec![not_null(operand), Value::Int(1), Value::Int(0)];
+    one("$sum", one("$cond", Value::Array(there)))
+}
+
+/// The path that a key has after `$group`.
+pub(super) fn key_path(keys: usize, index: usize) -> String {
+    if keys == 1 { "_id".to_owned() } else { format!("_id.k{index}") }
+}
+
+/// The `_id` of `$group` for keys with their paths. A missing field and null are one group.
+pub(super) fn group_id(keys: &[(Value, String)]) -> Value {
+    match keys {
+        [] => Value::Null,
+        [(key, _)] => key.clone(),
+        keys => {
+            let name = |path: &str| path.trim_start_matches("_id.").to_owned();
+            let or_null = |key: &Value| Value::Array(vec![key.clone(), Value::Null]);
+            let keys = keys.iter().map(|(key, path)| (name(path), one("$ifNull", or_null(key))));
+            Value::Object(keys.collect())
+        }
+    }
+}
+
 impl Group<'_> {
     /// Adds an accumulator, unless it is there; gives its path.
     fn add(&mut self, accumulator: Value, empty: Value) -> String {
-        let known = self.totals.iter().position(|(known, _)| *known == accumulator);
+        self.add_counted(accumulator, empty, None)
+    }
+
+    /// As [`Group::add`], with the path of the number of its values.
+    fn add_counted(&mut self, accumulator: Value, empty: Value, count: Option<String>) -> String {
+        let same = |known: &Total| known.accumulator == accumulator && known.count == count;
+        let known = self.totals.iter().position(same);
         let index = known.unwrap_or_else(|| {
-            self.totals.push((accumulator, empty));
+            self.totals.push(Total { accumulator, empty, count });
             self.totals.len() - 1
         });
         format!("a{index}")
@@ -165,29 +216,26 @@ impl Group<'_> {
     pub(super) fn stages(self, select: &Select) -> Vec<Value> {
         let alone =
             matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
-        let id = match self.keys.as_slice() {
-            [] => Value::Null,
-            [(key, _)] => key.clone(),
-            keys => {
-                // A missing field and null are one group.
-                let name = |path: &str| path.trim_start_matches("_id.").to_owned();
-                let or_null = |key: &Value| Value::Array(vec![key.clone(), Value::Null]);
-                let keys =
-                    keys.iter().map(|(key, path)| (name(path), one("$ifNull", or_null(key))));
-                Value::Object(keys.collect())
+        let mut fields = Object::from([("_id".to_owned(), group_id(&self.keys))]);
+        let (mut empty, mut sums) = (Object::new(), Object::new());
+        for (index, total) in self.totals.into_iter().enumerate() {
+            let name = format!("a{index}");
+            if let Some(count) = total.count {
+                let there = binary("$gt", format!("${count}").into(), Value::Int(0));
+                let sum = vec![there, format!("${name}").into(), Value::Null];
+                sums.insert(name.clone(), one("$cond", Value::Array(sum)));
             }
-        };
-        let mut fields = Object::from([("_id".to_owned(), id)]);
-        let mut empty = Object::new();
-        for (index, (accumulator, value)) in self.totals.into_iter().enumerate() {
-            fields.insert(format!("a{index}"), accumulator);
-            empty.insert(format!("a{index}"), value);
+            fields.insert(name.clone(), total.accumulator);
+            empty.insert(name, total.empty);
         }
-        let group = one("$group", Value::Object(fields));
+        let mut stages = vec![one("$group", Value::Object(fields))];
+        if !sums.is_empty() {
+            stages.push(one("$set", Value::Object(sums)));
+        }
         if !alone {
-            return vec![group];
+            return stages;
         }
-        let facet = one(ROWS, Value::Array(vec![group]));
+        let facet = one(ROWS, Value::Array(stages));
         let first = Value::Array(vec![format!("${ROWS}").into(), Value::Int(0)]);
         let empty = one("$literal", Value::Object(empty));
         let row = one("$ifNull", Value::Array(vec![one("$arrayElemAt", first), empty]));

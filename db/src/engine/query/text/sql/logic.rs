@@ -13,7 +13,11 @@ use std::cmp::Ordering;
 pub(super) enum Logic {
     And(Vec<Logic>),
     Or(Vec<Logic>),
+    /// Holds where the other does not, so for `NULL` too.
+    Not(Box<Logic>),
     Test(Test),
+    /// An expression that is true or false.
+    Computed(Value),
 }
 
 /// What a condition asks of operands.
@@ -118,9 +122,26 @@ impl Scope<'_> {
         }
     }
 
-    /// The expression of a condition; true or false.
+    /// The expression of a condition that decides something; true or false.
     pub(super) fn condition(&self, condition: &Expr) -> Result<Value> {
         Ok(expression(self.logic(condition, false)?))
+    }
+
+    /// The expression of a condition that is a value itself: null where neither the condition nor
+    /// its opposite holds.
+    pub(super) fn condition_value(&self, condition: &Expr) -> Result<Value> {
+        let holds = self.condition(condition)?;
+        if is_never_null(condition) {
+            return Ok(holds);
+        }
+        let fails = expression(self.logic(condition, true)?);
+        let otherwise = one("$cond", Value::Array(vec![fails, false.into(), Value::Null]));
+        Ok(one("$cond", Value::Array(vec![holds, true.into(), otherwise])))
+    }
+
+    /// The expression of an equality that decides something.
+    pub(super) fn equality(&self, left: &Expr, right: &Expr) -> Result<Value> {
+        Ok(expression(self.compare(Eq, left, right)?))
     }
 
     fn logic(&self, condition: &Expr, negated: bool) -> Result<Logic> {
@@ -229,6 +250,11 @@ impl Scope<'_> {
     }
 
     fn null(&self, operand: &Expr, negated: bool) -> Result<Logic> {
+        if is_condition(operand) {
+            let either = vec![self.logic(operand, false)?, self.logic(operand, true)?];
+            let known = expression(Logic::Or(either));
+            return Ok(Logic::Computed(if negated { known } else { not(known) }));
+        }
         Ok(Logic::Test(match self.operand(operand)? {
             Operand::Constant(value) => Test::Known((value == Value::Null) != negated),
             operand => Test::Null { operand, negated },
@@ -237,10 +263,12 @@ impl Scope<'_> {
 
     /// `IS TRUE` and `IS FALSE`; the opposite holds for `NULL` too.
     fn is(&self, operand: &Expr, truth: bool, negated: bool) -> Result<Logic> {
-        if !negated {
-            return self.truth(operand, truth);
-        }
-        Ok(Logic::Or(vec![self.truth(operand, !truth)?, self.null(operand, false)?]))
+        let logic = self.logic(operand, !truth)?;
+        Ok(match logic {
+            logic if !negated => logic,
+            Logic::Test(Test::Known(holds)) => Logic::Test(Test::Known(!holds)),
+            logic => Logic::Not(Box::new(logic)),
+        })
     }
 
     /// A field or expression that is itself true or false.
@@ -249,6 +277,40 @@ impl Scope<'_> {
             Operand::Constant(value) => Test::Known(value == Value::Bool(truth)),
             operand => Test::Truth(operand, truth),
         }))
+    }
+}
+
+/// Whether an expression is a condition: a comparison, `LIKE`, `IS TRUE`, a combination of them.
+pub(super) fn is_condition(expr: &Expr) -> bool {
+    use BinaryOperator::{And, Or};
+    match expr {
+        Expr::Nested(inner) => is_condition(inner),
+        Expr::BinaryOp { op, .. } => matches!(op, And | Or) || Comparison::of(op).is_some(),
+        Expr::UnaryOp { op: UnaryOperator::Not, .. }
+        | Expr::Between { .. }
+        | Expr::InList { .. }
+        | Expr::Like { any: false, .. }
+        | Expr::ILike { any: false, .. } => true,
+        other => is_never_null(other),
+    }
+}
+
+/// Whether an expression is a condition that knows what to say of `NULL`.
+fn is_never_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_never_null(inner),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => is_never_null(expr),
+        _ => matches!(
+            expr,
+            Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+                | Expr::IsUnknown(_)
+                | Expr::IsNotUnknown(_)
+                | Expr::IsTrue(_)
+                | Expr::IsNotTrue(_)
+                | Expr::IsFalse(_)
+                | Expr::IsNotFalse(_)
+        ),
     }
 }
 
@@ -272,6 +334,11 @@ fn filter(logic: Logic) -> Value {
     match logic {
         Logic::And(terms) => where_clause::and(terms.into_iter().map(filter).collect()),
         Logic::Or(terms) => where_clause::or(terms.into_iter().map(filter).collect()),
+        Logic::Not(logic) => match *logic {
+            Logic::Test(Test::Truth(Operand::Path(path), truth)) => one(path, one("$ne", truth)),
+            logic => one("$nor", Value::Array(vec![filter(logic)])),
+        },
+        Logic::Computed(value) => one("$expr", value),
         Logic::Test(test) => match plain(&test) {
             Some(filter) => filter,
             None => one("$expr", test_expression(test)),
@@ -326,6 +393,8 @@ fn expression(logic: Logic) -> Value {
     match logic {
         Logic::And(terms) => one("$and", all(terms)),
         Logic::Or(terms) => one("$or", all(terms)),
+        Logic::Not(logic) => not(expression(*logic)),
+        Logic::Computed(value) => value,
         Logic::Test(test) => test_expression(test),
     }
 }
@@ -351,9 +420,15 @@ fn test_expression(test: Test) -> Value {
             guard(guards, sides)
         }
         Test::In { operand, items, negated } => {
+            let mut guards = vec![not_null(operand.clone())];
+            if negated {
+                // Beside a null among the items nobody knows that it is none of them.
+                let computed = items.iter().filter(|item| !matches!(item, Operand::Constant(_)));
+                guards.extend(computed.map(|item| not_null(item.clone())));
+            }
             let items = Value::Array(items.into_iter().map(Operand::expression).collect());
-            let inside = binary("$in", operand.clone().expression(), items);
-            guard(vec![not_null(operand)], if negated { not(inside) } else { inside })
+            let inside = binary("$in", operand.expression(), items);
+            guard(guards, if negated { not(inside) } else { inside })
         }
         Test::Like { operand, mut regex, negated } => {
             let mut spec = Object::from([("input".to_owned(), operand.clone().expression())]);
@@ -369,7 +444,7 @@ fn test_expression(test: Test) -> Value {
     }
 }
 
-fn binary(operator: &str, left: Value, right: Value) -> Value {
+pub(super) fn binary(operator: &str, left: Value, right: Value) -> Value {
     one(operator, Value::Array(vec![left, right]))
 }
 

@@ -7,6 +7,7 @@
 //! A name in double quotes is a field, but on the right of a comparison and among values it is
 //! a text, as in MySQL and in Jettra's ancestor.
 
+mod columns;
 mod expression;
 mod group;
 mod logic;
@@ -19,6 +20,7 @@ use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
 use sqlparser::ast::{self, Expr, Ident, ObjectName, TableFactor};
 use sqlparser::dialect::GenericDialect;
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 use std::cell::{Cell, RefCell};
@@ -86,6 +88,7 @@ fn read(scan: Scan<'_>) -> Result<ast::Statement> {
         },
     )?;
     prepare(scan, &mut tokens)?;
+    release_names(&mut tokens);
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| refused(scan, error))?;
     while parser.consume_token(&Token::SemiColon) {}
@@ -136,6 +139,26 @@ fn prepare(scan: Scan<'_>, tokens: &mut [TokenWithSpan]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Words that the parser would take for calls, also without parentheses, and that are names of
+/// fields then.
+const NAMES: [Keyword; 5] =
+    [Keyword::USER, Keyword::INTERVAL, Keyword::EXISTS, Keyword::STRUCT, Keyword::TRIM];
+
+/// Makes names of the words that are fields, unless something follows that only a call has.
+fn release_names(tokens: &mut [TokenWithSpan]) {
+    let mut called = false;
+    for TokenWithSpan { token, .. } in tokens.iter_mut().rev() {
+        match token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if NAMES.contains(&word.keyword) && !called => {
+                word.keyword = Keyword::NoKeyword;
+            }
+            _ => {}
+        }
+        called = matches!(token, Token::LParen | Token::Number(..) | Token::SingleQuotedString(_));
+    }
 }
 
 /// The parser's error with our place and words.

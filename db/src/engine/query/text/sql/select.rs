@@ -1,27 +1,17 @@
 //! `SELECT`: a plain find where it can be one, else a pipeline.
 
+use super::columns::{Column, Kind, columns, distinct_rows, group_keys, meant, output};
 use super::expression::Operand;
 use super::group::{Group, has_aggregate};
-use super::{Scope, idents, table, unsupported};
+use super::{Scope, table, unsupported};
 use crate::engine::query::text::scan::Scan;
 use crate::engine::query::text::{Statement, one, where_clause};
 use crate::engine::value::{Object, Value};
 use crate::error::Result;
 use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause,
-    OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr,
+    OrderByKind, OrderBySort, Query, Select, SetExpr,
 };
-
-/// One column of the result.
-struct Column<'q> {
-    /// Its name or, without one, the path of the field that it is.
-    name: String,
-    expr: &'q Expr,
-    /// A field under its own path.
-    plain: bool,
-    /// Its place in the list, from 1.
-    number: usize,
-}
 
 /// Translates a query.
 pub(super) fn translate<'q>(scan: Scan<'q>, query: &'q Query) -> Result<Statement> {
@@ -105,13 +95,18 @@ pub(super) fn translate<'q>(scan: Scan<'q>, query: &'q Query) -> Result<Statemen
         return Err(unsupported(scan, "ORDER BY an expression with SELECT DISTINCT *"));
     }
     let output = output(&scope, wildcard, &columns, grouped)?;
+    let rows = match distinct && !wildcard {
+        true => distinct_rows(&scope, &columns)?,
+        false => Vec::new(),
+    };
     // The accumulators are complete once everything that names them is translated.
     if let Some(group) = scope.group.take() {
         stages.extend(group.stages(select));
         stages.extend(having.map(|having| one("$match", having)));
     }
 
-    let is_plain = |name: &str| columns.iter().all(|column| column.plain) && name != "$set";
+    let all_fields = columns.iter().all(|column| column.kind == Kind::Field);
+    let is_plain = |name: &str| all_fields && name != "$set";
     let findable = stages.is_empty() && sort.computed.is_empty() && !distinct;
     if findable && output.as_ref().is_none_or(|(name, _)| is_plain(name)) {
         return Ok(Statement::Find {
@@ -138,9 +133,14 @@ pub(super) fn translate<'q>(scan: Scan<'q>, query: &'q Query) -> Result<Statemen
     }
     let output = output.map(|(name, fields)| one(name, fields));
     if distinct {
-        pipeline.extend(output);
-        pipeline.push(one("$group", one("_id", "$$ROOT")));
-        pipeline.push(one("$replaceRoot", one("newRoot", "$_id")));
+        match wildcard {
+            true => {
+                pipeline.extend(output);
+                pipeline.push(one("$group", one("_id", "$$ROOT")));
+                pipeline.push(one("$replaceRoot", one("newRoot", "$_id")));
+            }
+            false => pipeline.extend(rows),
+        }
         pipeline.extend(sorted);
     } else {
         pipeline.extend(sorted);
@@ -229,54 +229,6 @@ fn join_fields(scope: &Scope<'_>, on: &Expr, name: &str) -> Result<(String, Stri
     }
 }
 
-/// Whether `*` is there, and the other columns.
-fn columns<'q>(scope: &Scope<'_>, items: &'q [SelectItem]) -> Result<(bool, Vec<Column<'q>>)> {
-    let mut wildcard = false;
-    let mut columns: Vec<Column<'q>> = Vec::new();
-    if items.is_empty() {
-        return Err(scope.scan.error("the columns after SELECT are missing", &["*", "a column"]));
-    }
-    for (index, item) in items.iter().enumerate() {
-        let column = match item {
-            SelectItem::Wildcard(options) if options.to_string().is_empty() => {
-                wildcard = true;
-                continue;
-            }
-            SelectItem::UnnamedExpr(expr) => unnamed(scope, expr, index + 1)?,
-            SelectItem::ExprWithAlias { expr, alias } => {
-                let name = alias.value.clone();
-                if name.is_empty() || name.contains('.') || name.starts_with('$') {
-                    return Err(scope.place(expr).error(format!("{name:?} cannot be a name"), &[]));
-                }
-                Column { name, expr, plain: false, number: index + 1 }
-            }
-            _ => return Err(unsupported(scope.scan, "a column with .* or options of *")),
-        };
-        if columns.iter().any(|known| known.name == column.name) {
-            let message = format!("two columns are named {:?}; give one another name", column.name);
-            return Err(scope.place(column.expr).error(message, &["AS"]));
-        }
-        columns.push(column);
-    }
-    Ok((wildcard, columns))
-}
-
-fn unnamed<'q>(scope: &Scope<'_>, expr: &'q Expr, number: usize) -> Result<Column<'q>> {
-    let name = match expr {
-        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => match scope.operand(expr)? {
-            Operand::Path(name) => return Ok(Column { name, expr, plain: true, number }),
-            _ => String::new(),
-        },
-        Expr::Function(function) => {
-            let names = idents(&function.name);
-            names.last().map(|name| name.value.to_lowercase()).unwrap_or_default()
-        }
-        _ => String::new(),
-    };
-    let name = if name.is_empty() { format!("column{number}") } else { name };
-    Ok(Column { name, expr, plain: false, number })
-}
-
 /// Sets the scope to what follows `$group`, if there is one.
 fn group<'e>(
     scope: &Scope<'e>,
@@ -293,36 +245,11 @@ fn group<'e>(
         return Ok(false);
     }
     scope.check_list(written.len(), "keys to group by")?;
-    let mut keys = Vec::new();
-    for (index, expr) in written.iter().enumerate() {
-        let expr = meant(scope, columns, expr)?;
-        let path = if written.len() == 1 { "_id".to_owned() } else { format!("_id.k{index}") };
-        keys.push((scope.operand(expr)?.expression(), path));
-    }
-    let aliases = columns.iter().filter(|column| !column.plain);
+    let keys = group_keys(scope, columns, written)?;
+    let aliases = columns.iter().filter(|column| column.kind != Kind::Field);
     let aliases = aliases.map(|column| (column.name.clone(), column.expr)).collect();
     *scope.group.borrow_mut() = Some(Group { keys, totals: Vec::new(), aliases });
     Ok(true)
-}
-
-/// The expression that a number or the name of a column stands for.
-fn meant<'q>(scope: &Scope<'_>, columns: &[Column<'q>], expr: &'q Expr) -> Result<&'q Expr> {
-    match expr {
-        Expr::Identifier(name) => {
-            Ok(columns.iter().find(|one| one.name == name.value).map_or(expr, |one| one.expr))
-        }
-        Expr::Value(_) => {
-            let number = match scope.operand(expr)? {
-                Operand::Constant(number) => number.as_int(),
-                _ => None,
-            };
-            let number = number.and_then(|number| usize::try_from(number).ok());
-            let column = columns.iter().find(|column| Some(column.number) == number);
-            let expected = "a field or the number of a column";
-            Ok(column.ok_or_else(|| scope.place(expr).expected(&[expected]))?.expr)
-        }
-        _ => Ok(expr),
-    }
 }
 
 /// The order of the rows.
@@ -370,34 +297,6 @@ impl Sort {
         self.keys.insert(path, Value::Int(if descending { -1 } else { 1 }));
         Ok(())
     }
-}
-
-/// The stage that makes the columns, and its fields; `None` when documents stay as they are.
-fn output(
-    scope: &Scope<'_>,
-    wildcard: bool,
-    columns: &[Column<'_>],
-    grouped: bool,
-) -> Result<Option<(&'static str, Value)>> {
-    let mut fields = Object::new();
-    for column in columns.iter().filter(|column| !(wildcard && column.plain)) {
-        let value = match column.plain && !grouped {
-            true => Value::Int(1),
-            false => match scope.operand(column.expr)? {
-                // A number alone would choose a field, not be its value.
-                Operand::Constant(value) => one("$literal", value),
-                operand => operand.expression(),
-            },
-        };
-        fields.insert(column.name.clone(), value);
-    }
-    if wildcard {
-        return Ok((!fields.is_empty()).then_some(("$set", Value::Object(fields))));
-    }
-    if !fields.contains_key("_id") {
-        fields.insert("_id".to_owned(), Value::Int(0));
-    }
-    Ok(Some(("$project", Value::Object(fields))))
 }
 
 /// `OFFSET` and `LIMIT`.

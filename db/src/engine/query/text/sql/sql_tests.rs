@@ -61,7 +61,17 @@ fn null_is_neither_equal_nor_unequal() {
         ("a NOT LIKE 'x%'", r#"{"a":{"$not":{"$regex":"^x"},"$ne":null}}"#),
         ("a IS NULL", r#"{"a":null}"#),
         ("NOT a", r#"{"a":false}"#),
-        ("a IS NOT TRUE", r#"{"$or":[{"a":false},{"a":null}]}"#),
+        ("a IS NOT TRUE", r#"{"a":{"$ne":true}}"#),
+        ("(a < 1) IS FALSE", r#"{"a":{"$gte":1}}"#),
+        ("(a < 1) IS NOT FALSE", r#"{"$nor":[{"a":{"$gte":1}}]}"#),
+        (
+            "(a < 1) IS NULL",
+            r#"{"$expr":{"$not":[{"$or":[{"$and":[{"$gt":["$a",null]},{"$lt":["$a",1]}]},{"$gte":["$a",1]}]}]}}"#,
+        ),
+        (
+            "a NOT IN (1, b)",
+            r#"{"$expr":{"$and":[{"$gt":["$a",null]},{"$gt":["$b",null]},{"$not":[{"$in":["$a",[1,"$b"]]}]}]}}"#,
+        ),
         ("a = b", r#"{"$expr":{"$and":[{"$gt":["$a",null]},{"$eq":["$a","$b"]}]}}"#),
         (
             "a + 1 > b",
@@ -95,8 +105,24 @@ fn other_selects_are_pipelines() {
             r#"[{"$project":{"kind":{"$switch":{"branches":[{"case":{"$and":[{"$gt":["$age",null]},{"$lt":["$age",18]}]},"then":"child"}],"default":"adult"}},"_id":0}}]"#,
         ),
         (
+            "SELECT a < 1 AS x FROM c",
+            r#"[{"$project":{"x":{"$cond":[{"$and":[{"$gt":["$a",null]},{"$lt":["$a",1]}]},true,{"$cond":[{"$gte":["$a",1]},false,null]}]},"_id":0}}]"#,
+        ),
+        (
+            "SELECT a IS NULL AS x, CASE a WHEN b THEN 1 END AS y FROM c",
+            r#"[{"$project":{"x":{"$lte":["$a",null]},"y":{"$switch":{"branches":[{"case":{"$and":[{"$gt":["$a",null]},{"$eq":["$a","$b"]}]},"then":1}],"default":null}},"_id":0}}]"#,
+        ),
+        (
             "SELECT DISTINCT city FROM c WHERE a = 1 ORDER BY city DESC LIMIT 2",
-            r#"[{"$match":{"a":1}},{"$project":{"city":1,"_id":0}},{"$group":{"_id":"$$ROOT"}},{"$replaceRoot":{"newRoot":"$_id"}},{"$sort":{"city":-1}},{"$limit":2}]"#,
+            r#"[{"$match":{"a":1}},{"$group":{"_id":"$city"}},{"$project":{"city":"$_id","_id":0}},{"$sort":{"city":-1}},{"$limit":2}]"#,
+        ),
+        (
+            "SELECT DISTINCT a, b.c FROM c",
+            r#"[{"$group":{"_id":{"k0":{"$ifNull":["$a",null]},"k1":{"$ifNull":["$b.c",null]}}}},{"$project":{"a":"$_id.k0","b.c":"$_id.k1","_id":0}}]"#,
+        ),
+        (
+            "SELECT DISTINCT * FROM c",
+            r#"[{"$group":{"_id":"$$ROOT"}},{"$replaceRoot":{"newRoot":"$_id"}}]"#,
         ),
         (
             "SELECT *, a + 1 AS b FROM c ORDER BY ABS(a)",
@@ -104,7 +130,7 @@ fn other_selects_are_pipelines() {
         ),
         (
             "SELECT city, COUNT(*) AS n, SUM(total) AS t FROM c GROUP BY city HAVING COUNT(*) > 2 AND t > 5 ORDER BY t DESC, 1 LIMIT 3",
-            r#"[{"$group":{"_id":"$city","a0":{"$sum":1},"a1":{"$sum":"$total"}}},{"$match":{"a0":{"$gt":2},"a1":{"$gt":5}}},{"$sort":{"a1":-1,"_id":1}},{"$project":{"city":"$_id","n":"$a0","t":"$a1","_id":0}},{"$limit":3}]"#,
+            r#"[{"$group":{"_id":"$city","a0":{"$sum":1},"a1":{"$sum":{"$cond":[{"$gt":["$total",null]},1,0]}},"a2":{"$sum":"$total"}}},{"$set":{"a2":{"$cond":[{"$gt":["$a1",0]},"$a2",null]}}},{"$match":{"a0":{"$gt":2},"a2":{"$gt":5}}},{"$sort":{"a2":-1,"_id":1}},{"$project":{"city":"$_id","n":"$a0","t":"$a2","_id":0}},{"$limit":3}]"#,
         ),
         (
             "SELECT a, b, COUNT(DISTINCT x) AS n FROM c GROUP BY a, b",
@@ -120,11 +146,19 @@ fn other_selects_are_pipelines() {
         ),
         (
             "SELECT c.total, k.name FROM c JOIN customers k ON c.customer = k._id WHERE c.total > 5 AND k.city = 'Lima' ORDER BY k.name",
-            r#"[{"$match":{"total":{"$gt":5}}},{"$lookup":{"from":"customers","localField":"customer","foreignField":"_id","as":"k"}},{"$unwind":"$k"},{"$match":{"k.city":"Lima"}},{"$sort":{"k.name":1}},{"$project":{"total":1,"k.name":1,"_id":0}}]"#,
+            r#"[{"$match":{"total":{"$gt":5}}},{"$lookup":{"from":"customers","localField":"customer","foreignField":"_id","pipeline":[{"$match":{"_id":{"$ne":null}}}],"as":"k"}},{"$unwind":"$k"},{"$match":{"k.city":"Lima"}},{"$sort":{"k.name":1}},{"$project":{"total":1,"name":"$k.name","_id":0}}]"#,
         ),
         (
             "SELECT * FROM c LEFT JOIN d ON d._id = c.x",
-            r#"[{"$lookup":{"from":"d","localField":"x","foreignField":"_id","as":"d"}},{"$unwind":{"path":"$d","preserveNullAndEmptyArrays":true}}]"#,
+            r#"[{"$lookup":{"from":"d","localField":"x","foreignField":"_id","pipeline":[{"$match":{"_id":{"$ne":null}}}],"as":"d"}},{"$unwind":{"path":"$d","preserveNullAndEmptyArrays":true}}]"#,
+        ),
+        (
+            "SELECT *, d.a FROM c JOIN d ON c.x = d.y ORDER BY a",
+            r#"[{"$lookup":{"from":"d","localField":"x","foreignField":"y","pipeline":[{"$match":{"y":{"$ne":null}}}],"as":"d"}},{"$unwind":"$d"},{"$sort":{"d.a":1}}]"#,
+        ),
+        (
+            "SELECT c._id, d._id AS other, d.a.b FROM c JOIN d ON c.x = d.y",
+            r#"[{"$lookup":{"from":"d","localField":"x","foreignField":"y","pipeline":[{"$match":{"y":{"$ne":null}}}],"as":"d"}},{"$unwind":"$d"},{"$project":{"_id":1,"other":"$d._id","a.b":"$d.a.b"}}]"#,
         ),
     ] {
         assert_eq!(mongo(text), format!("db.c.aggregate({expected})"), "{text}");
@@ -139,6 +173,10 @@ fn changes() {
             r#"db.c.insertMany([{"a":1,"b":{"c":"x"},"d":null},{"a":-2.5,"b":{"c":"y"},"d":true}])"#,
         ),
         ("INSERT INTO c (a) VALUES (1)", r#"db.c.insertOne({"a":1})"#),
+        (
+            "INSERT INTO c (a, b, c) VALUES (-9223372036854775808, - 0, -007.50)",
+            r#"db.c.insertOne({"a":-9223372036854775808,"b":0,"c":-7.5})"#,
+        ),
         (
             "UPDATE c SET a = 1, b.c = \"x\" WHERE id = 3",
             r#"db.c.updateMany({"id":3}, {"$set":{"a":1,"b.c":"x"}})"#,
@@ -206,6 +244,19 @@ fn errors_name_the_place() {
         (
             "SELECT a, x AS a FROM c",
             "line 1, column 11: two columns are named \"a\"; give one another name",
+        ),
+        (
+            "SELECT c.a, d.a FROM c JOIN d ON c.x = d.y",
+            "line 1, column 13: two columns are named \"a\"; give one another name",
+        ),
+        (
+            "SELECT x AS y, SUM(z) AS s FROM c GROUP BY y",
+            "line 1, column 8: y in GROUP BY is the field y, not this column",
+        ),
+        (
+            "SELECT * FROM c WHERE d > CURRENT_DATE",
+            "line 1, column 27: CURRENT_DATE is not supported; a field of that name \
+             stands in backticks: `CURRENT_DATE`",
         ),
         (
             "SELECT * FROM c, d",
@@ -294,5 +345,54 @@ fn short_statements_do_not_become_large() {
     ] {
         let error = parse(&text).expect_err(text.get(..60).unwrap_or(&text));
         assert!(["syntax_error", "too_large"].contains(&error.kind.code()), "{error}");
+    }
+}
+
+/// The alias of a column was taken for the key, although the documents had a field of that name.
+#[test]
+fn group_by_a_name_takes_the_field_before_the_column() {
+    for (text, expected) in [
+        (
+            "SELECT MAX(x) AS y, COUNT(*) AS n FROM c GROUP BY y",
+            r#"[{"$group":{"_id":"$y","a0":{"$max":"$x"},"a1":{"$sum":1}}},{"$project":{"y":"$a0","n":"$a1","_id":0}}]"#,
+        ),
+        (
+            "SELECT a + 1 AS a, COUNT(*) AS n FROM c GROUP BY a",
+            r#"[{"$group":{"_id":"$a","a0":{"$sum":1}}},{"$project":{"a":{"$add":["$_id",1]},"n":"$a0","_id":0}}]"#,
+        ),
+        // The column is meant where it could not be made of the groups otherwise.
+        (
+            "SELECT YEAR(d) AS y, COUNT(*) AS n FROM c GROUP BY y",
+            r#"[{"$group":{"_id":{"$year":"$d"},"a0":{"$sum":1}}},{"$project":{"y":"$_id","n":"$a0","_id":0}}]"#,
+        ),
+        (
+            "SELECT x AS y, COUNT(*) AS n FROM c GROUP BY 1",
+            r#"[{"$group":{"_id":"$x","a0":{"$sum":1}}},{"$project":{"y":"$_id","n":"$a0","_id":0}}]"#,
+        ),
+    ] {
+        assert_eq!(mongo(text), format!("db.c.aggregate({expected})"), "{text}");
+    }
+}
+
+/// Such words were calls without parentheses for the parser.
+#[test]
+fn fields_may_have_the_names_of_calls() {
+    for (text, expected) in [
+        (
+            "SELECT user, interval FROM c WHERE user = 1 AND interval < 2 ORDER BY interval",
+            r#"db.c.find({"user":1,"interval":{"$lt":2}}, {"user":1,"interval":1,"_id":0}).sort({"interval":1})"#,
+        ),
+        (
+            "SELECT exists, struct FROM c WHERE trim = TRIM(trim)",
+            r#"db.c.find({"$expr":{"$and":[{"$gt":["$trim",null]},{"$eq":["$trim",{"$trim":{"input":"$trim"}}]}]}}, {"exists":1,"struct":1,"_id":0})"#,
+        ),
+        ("SELECT user.name FROM c", r#"db.c.find({}, {"user.name":1,"_id":0})"#),
+        ("SELECT `current_date` FROM c", r#"db.c.find({}, {"current_date":1,"_id":0})"#),
+        (
+            "SELECT * FROM c WHERE d < CURRENT_TIMESTAMP",
+            r#"db.c.find({"$expr":{"$and":[{"$gt":["$d",null]},{"$lt":["$d","$$NOW"]}]}})"#,
+        ),
+    ] {
+        assert_eq!(mongo(text), expected, "{text}");
     }
 }
