@@ -118,7 +118,7 @@ pub const KEYS: &[Key] = &[
     key("QueryTimeoutMs", Type::Number, "30000", "longest time a query may run on a node"),
     key("QueriesMax", Type::Number, "16", "longer queries that run at once; further ones wait for 2 s, and then get 429"),
     key("WriteDocumentsMax", Type::Number, "100000", "most documents that one update or delete by filter may change"),
-    key("WriteStepsMax", Type::Number, "20000000", "steps of work that one write may take, about 25 ns each: all nodes wait for it"),
+    key("WriteStepsMax", Type::Number, "16000000", "steps of work that one write may take, about 25 ns each: all nodes wait for it"),
     key("TransactionsMax", Type::Number, "256", "transactions that may be open on the leader"),
     key("TransactionMb", Type::Number, "16", "documents that one transaction may write"),
     key("TransactionIdleMs", Type::Number, "60000", "time without a call after which a transaction is rolled back"),

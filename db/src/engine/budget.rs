@@ -2,14 +2,14 @@
 //!
 //! All replicas wait for a command that is applied, so it is bounded by counted steps, never by a
 //! clock: each replica counts the same. A step is about 25 ns on the machine that the weights were
-//! measured on; the default of `WriteStepsMax` is half a second. Nothing that differs between
+//! measured on; the default of `WriteStepsMax` is 0.4 s. Nothing that differs between
 //! replicas may be counted: no cache, no statistics that are not stored.
 
 use super::query::context::Budget;
 use std::sync::Arc;
 
 /// Steps of a command that brings no limit of its own.
-pub const STEPS_MAX: u64 = 20_000_000;
+pub const STEPS_MAX: u64 = 16_000_000;
 /// Bytes that such a command may keep in memory.
 pub const MEMORY_MAX: u64 = 64 << 20;
 /// Bytes of rows that one command may change: until the transaction commits, their pages are in

@@ -288,7 +288,7 @@ async fn clear(group: &Group) {
 
 /// A disk on which less is free than the reserve, as the group sees it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_takes_deletions_and_then_what_fits_into_freed_pages() {
+async fn a_full_disk_refuses_what_grows_and_takes_deletions_and_chores() {
     let dir = tempfile::tempdir().unwrap();
     let (group, events) = open(dir.path()).await;
     group.propose(put(0, 10)).await.unwrap();
