@@ -150,6 +150,7 @@ fn limits() -> WriteLimits {
         depth_max: 64,
         memory_max: 1 << 26,
         steps_max: 200_000,
+        written_max: 1 << 27,
     }
 }
 

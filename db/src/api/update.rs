@@ -8,6 +8,7 @@ use super::document::writable_place;
 use super::query;
 use super::reply::Reply;
 use crate::config::Limits;
+use crate::engine::budget::WRITTEN_MAX;
 use crate::engine::command::{
     Change, Command, Operation, Outcome, Part, Returning, Select, Write, WriteLimits, Wrote,
     WroteTotals,
@@ -159,6 +160,7 @@ pub(super) fn write_limits(call: &Call) -> WriteLimits {
         depth_max: config.depth_max as u32,
         memory_max: (config.query_memory_mb as u64) << 20,
         steps_max: config.write_steps_max,
+        written_max: WRITTEN_MAX,
     }
 }
 

@@ -60,16 +60,19 @@ pub struct Cost {
     pub steps_max: u64,
     /// Bytes kept in memory.
     pub memory_max: u64,
+    /// Bytes of rows that change, at most [`WRITTEN_MAX`].
+    pub written_max: u64,
 }
 
 impl Cost {
     /// Of a command that brings no limits.
-    pub const DEFAULT: Cost = Cost { steps_max: STEPS_MAX, memory_max: MEMORY_MAX };
+    pub const DEFAULT: Cost =
+        Cost { steps_max: STEPS_MAX, memory_max: MEMORY_MAX, written_max: WRITTEN_MAX };
 
     /// A budget with these bounds.
     pub(super) fn budget(self) -> Arc<Budget> {
         let memory = usize::try_from(self.memory_max).unwrap_or(usize::MAX);
-        Arc::new(Budget::new(self.steps_max, memory, WRITTEN_MAX))
+        Arc::new(Budget::new(self.steps_max, memory, self.written_max.min(WRITTEN_MAX)))
     }
 }
 

@@ -21,6 +21,7 @@ const LIMITS: WriteLimits = WriteLimits {
     depth_max: 64,
     memory_max: MEMORY_MAX,
     steps_max: STEPS_MAX,
+    written_max: crate::engine::budget::WRITTEN_MAX,
 };
 
 /// A store in which each command is a log entry and a commit of its own.

@@ -170,6 +170,13 @@ pub fn bytes_of(read: &impl Read, database: &str, name: &str) -> Result<u64> {
     }
 }
 
+/// Mean size of the documents of a collection, in bytes; 0 when it does not exist.
+pub fn mean_bytes(read: &impl Read, database: &str, name: &str) -> Result<u64> {
+    let Some(id) = collection(read, database, name)? else { return Ok(0) };
+    let totals = totals(read, id)?;
+    Ok(totals.bytes / totals.documents.max(1))
+}
+
 /// A collection with all that a query or a write needs to know of it.
 #[derive(Debug, Clone)]
 pub struct Collection {

@@ -28,6 +28,7 @@ fn batch() -> impl Strategy<Value = Command> {
             depth_max: 20,
             memory_max: 1 << 30,
             steps_max: 1 << 40,
+            written_max: 1 << 40,
         };
         let (conditions, otherwise) = (Vec::new(), Vec::new());
         Command::Batch(Box::new(Batch { conditions, then, otherwise, time_ms: 0, limits }))

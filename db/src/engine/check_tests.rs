@@ -8,6 +8,7 @@ const LIMITS: WriteLimits = WriteLimits {
     depth_max: 64,
     memory_max: 1 << 20,
     steps_max: 1 << 20,
+    written_max: 1 << 30,
 };
 
 fn nested(levels: usize) -> String {

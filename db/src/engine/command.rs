@@ -6,6 +6,7 @@
 use super::batch::Batch;
 use super::budget::WRITTEN_MAX;
 use super::catalog;
+use super::describe::Touched;
 use super::index::{IndexId, IndexSpec};
 use super::system::{TokenDocument, UserDocument};
 use super::transaction::Commit;
@@ -454,6 +455,8 @@ pub struct WriteLimits {
     pub memory_max: u64,
     /// Steps of work that all operations together may take: nothing else is applied meanwhile.
     pub steps_max: u64,
+    /// Bytes of rows that all operations together may change: fewer while the disk is nearly full.
+    pub written_max: u64,
 }
 
 /// One operation of a [`Write`]. Filters, updates and documents are JSON text, checked before
@@ -589,13 +592,22 @@ impl Command {
     }
 
     /// Bytes of free space that applying it may need at once. What rewrites many documents
-    /// writes their pages anew before the old ones become free.
+    /// writes their pages anew before the old ones become free; what deletes writes the
+    /// documents' former forms, if the collection keeps them.
+    ///
+    /// Of deletions of many documents only a bound is known, which the proposer sets: see
+    /// [`Command::many_deletions`].
     pub fn space_needed(&self, read: &impl Read) -> Result<u64, StorageError> {
         // Beside the documents themselves their former forms are written, twice at most.
         const COPIES: u64 = 5;
         let known = self.describe();
         if !known.class.grows {
-            return Ok(0);
+            return match (known.class.in_transaction && !known.class.alone, &*known.touches) {
+                (true, [Touched { database, collection: Some(collection), .. }]) => {
+                    catalog::mean_bytes(read, database, collection)
+                }
+                _ => Ok(0),
+            };
         }
         let mut bytes = self.bytes() as u64;
         if known.class.alone && known.class.in_transaction {
@@ -606,6 +618,15 @@ impl Command {
             }
         }
         Ok(bytes.min(WRITTEN_MAX) * COPIES)
+    }
+
+    /// The bounds of a write that only deletes, and may delete any number of documents.
+    pub fn many_deletions(&mut self) -> Option<&mut WriteLimits> {
+        let class = self.describe().class;
+        match self {
+            Command::Write(write) if class.alone && !class.grows => Some(&mut write.limits),
+            _ => None,
+        }
     }
 
     /// Its size in the log, in bytes.

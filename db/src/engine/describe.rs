@@ -260,7 +260,8 @@ fn row<'c>(
 }
 
 fn cost(limits: &WriteLimits) -> Cost {
-    Cost { steps_max: limits.steps_max, memory_max: limits.memory_max }
+    let WriteLimits { steps_max, memory_max, written_max, .. } = *limits;
+    Cost { steps_max, memory_max, written_max }
 }
 
 fn own(database: &str) -> Touched<'_> {

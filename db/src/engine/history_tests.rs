@@ -468,6 +468,7 @@ pub(super) fn write(operations: Vec<Operation>, ordered: bool, tight: u32) -> Wr
         depth_max: tight(3, 3, 20) as u32,
         memory_max: tight(4, 200, 1 << 30),
         steps_max: tight(5, 3, 1 << 40),
+        written_max: 1 << 40,
     };
     let create_database = true;
     Write { database, collection, create_database, operations, ordered, time_ms: 5000, limits }

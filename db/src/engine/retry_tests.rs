@@ -100,6 +100,7 @@ fn write(operations: Vec<Operation>) -> Write {
             depth_max: 64,
             memory_max: 1 << 26,
             steps_max: 1_000_000,
+            written_max: 1 << 30,
         },
     }
 }

@@ -468,6 +468,7 @@ fn a_batch_with_overlong_names_is_refused() {
             depth_max: 9,
             memory_max: 99,
             steps_max: 999,
+            written_max: 998,
         };
         let (conditions, otherwise) = (Vec::new(), Vec::new());
         Command::Batch(Box::new(Batch { conditions, then, otherwise, time_ms: 0, limits }))

@@ -5,7 +5,7 @@
 //! told to come back.
 
 use super::room::{Room, Share};
-use super::space::{Need, Space};
+use super::space::{Need, Purpose, Space};
 use super::types::{Payload, Raft, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::entry::{self, Framed};
@@ -70,6 +70,8 @@ pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
     room: Room,
     state: Arc<Generations>,
+    dir: PathBuf,
+    reserve_bytes: u64,
 }
 
 impl Proposer {
@@ -82,10 +84,10 @@ impl Proposer {
     ) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
         let room = limits.room.clone();
-        let space = Space::default();
-        let task = Task { raft, state: state.clone(), dir, limits, space, next: None };
+        let (space, reserve_bytes) = (Space::default(), limits.reserve_bytes);
+        let task = Task { raft, state: state.clone(), dir: dir.clone(), limits, space, next: None };
         tokio::spawn(task.run(receiver));
-        Proposer { queue, room, state }
+        Proposer { queue, room, state, dir, reserve_bytes }
     }
 
     /// Proposes a command and waits for its outcome.
@@ -95,7 +97,8 @@ impl Proposer {
     /// # Errors
     /// The refusal of the command itself; `too_large`; `no_leader` when nothing was proposed
     /// because this node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
-    pub async fn propose(&self, proposal: Proposal) -> Result<Applied> {
+    pub async fn propose(&self, mut proposal: Proposal) -> Result<Applied> {
+        self.bound_deletions(&mut proposal)?;
         let (to, answer) = oneshot::channel();
         let framed = Framed::new(&proposal)?;
         check_size(framed.length())?;
@@ -121,11 +124,24 @@ impl Proposer {
 
 impl Proposer {
     fn need(&self, proposal: &Proposal, bytes: usize) -> Result<Need> {
-        let state = match proposal.command.grows() {
-            true => Some(proposal.command.space_needed(&self.state.read()?)?),
-            false => None,
+        let state = proposal.command.space_needed(&self.state.read()?)?;
+        let class = proposal.command.describe().class;
+        let purpose = match (class.grows, class.in_transaction) {
+            (true, _) => Purpose::Growth,
+            (false, true) => Purpose::Deletion,
+            (false, false) => Purpose::Clearing,
         };
-        Ok(Need { log: bytes as u64, state })
+        Ok(Need { log: bytes as u64, state, purpose })
+    }
+
+    /// What deletions of many documents write is not known before they are applied, so they get
+    /// half of what the disk has for it.
+    fn bound_deletions(&self, proposal: &mut Proposal) -> Result<()> {
+        let Some(limits) = proposal.command.many_deletions() else { return Ok(()) };
+        let (store, mut space) = (self.state.current(), Space::default());
+        space.measure(&store, &self.dir, self.reserve_bytes);
+        limits.written_max = limits.written_max.min(space.deletable(&store)? / 2);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! away and membership may use: they are what ends a full disk or map. Pages that were freed
 //! count as free as far as they can be used again; they need no disk either.
 
+use crate::engine::budget::WRITTEN_MAX;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{FreePages, Store, free_disk_bytes};
 use std::path::Path;
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 /// The reserve of the map in bytes, at least; and as a part of it.
 const MAP_RESERVE_BYTES: u64 = 64 << 20;
 const MAP_RESERVE_PART: u64 = 20;
-/// The part of the disk's reserve that not even a deletion may use: past it the node would end.
+/// The part of the disk's reserve that deletions leave to what clears away.
+const DELETION_PART: u64 = 2;
+/// The part of the disk's reserve that nothing may use: past it the node would end.
 const LAST_PART: u64 = 8;
 /// Time for which the free pages are believed, and how many times the time it took.
 const BELIEVED: Duration = Duration::from_millis(50);
@@ -27,8 +30,21 @@ const MAP: &str = "the storage map (MapSizeGb) of this node";
 pub struct Need {
     /// Bytes in the log.
     pub log: u64,
-    /// Bytes that applying it may add to the state; none when it makes nothing grow.
-    pub state: Option<u64>,
+    /// Bytes that applying it may write before pages become free.
+    pub state: u64,
+    /// What it does to the space.
+    pub purpose: Purpose,
+}
+
+/// What a proposal does to the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It makes the state grow.
+    Growth,
+    /// It deletes documents, whose former forms may be kept.
+    Deletion,
+    /// It drops something, clears away, or changes the members.
+    Clearing,
 }
 
 /// The space of a group, as it was measured.
@@ -89,18 +105,40 @@ impl Space {
             checked?;
         }
         self.granted.log += need.log;
-        self.granted.state += need.state.unwrap_or(0);
+        self.granted.state += need.state;
         if let Some(free) = &mut self.free {
-            free.granted += need.state.unwrap_or(0);
+            free.granted += need.state;
         }
         Ok(())
     }
 
     fn check(&mut self, need: Need, store: &Store) -> Result<()> {
-        match need.state {
-            None => self.check_last(need.log, store),
-            Some(state) => self.check_growth(need.log, state, store),
+        match need.purpose {
+            Purpose::Growth => self.check_growth(need.log, need.state, store),
+            Purpose::Deletion => {
+                self.check_deletion(need, store)?;
+                self.check_last(need.log, store)
+            }
+            Purpose::Clearing => self.check_last(need.log, store),
         }
+    }
+
+    /// For what deletes: that clearing away, which gives the space back, is possible afterwards.
+    fn check_deletion(&mut self, need: Need, store: &Store) -> Result<()> {
+        if self.deletable(store)? < need.log + need.state {
+            return Err(full(DISK, "drop something, or free space on it; reading still works"));
+        }
+        Ok(())
+    }
+
+    /// Bytes that deletions may write to the log and, before pages become free, to the state.
+    pub fn deletable(&mut self, store: &Store) -> Result<u64> {
+        let granted = self.granted.log + self.granted.state;
+        let disk = self.disk.saturating_sub(self.reserve / DELETION_PART);
+        if disk >= granted.saturating_add(WRITTEN_MAX) {
+            return Ok(disk - granted);
+        }
+        Ok((disk + self.usable(1, store)?).saturating_sub(granted))
     }
 
     /// For what makes nothing grow: that the node does not end by it.
@@ -213,26 +251,31 @@ mod tests {
         let none = FreePages::default;
         let some = || FreePages::of(4096, [(1, 100_000)]);
         let runs = || FreePages::of(4096, [(300, 300)]);
-        for (disk, unallocated, free, log, grows, refused) in [
-            (1000, 1000, none(), 1, Some(5), None),
+        let (growth, deletion, clearing) =
+            ((5, Purpose::Growth), (5, Purpose::Deletion), (0, Purpose::Clearing));
+        for (disk, unallocated, free, log, (state, purpose), refused) in [
+            (1000, 1000, none(), 1, growth, None),
             // The map is full but for its reserve of 64 MB; pages that were freed count.
-            (1000, 66, none(), 1, Some(5), Some("map")),
-            (1000, 66, none(), 1, None, None),
-            (1000, 0, some(), 0, Some(5), None),
-            (1000, 0, some(), 1, Some(5), Some("map")),
-            (1000, 0, runs(), 1, Some(5), None),
+            (1000, 66, none(), 1, growth, Some("map")),
+            (1000, 66, none(), 1, deletion, None),
+            (1000, 0, some(), 0, growth, None),
+            (1000, 0, some(), 1, growth, Some("map")),
+            (1000, 0, runs(), 1, growth, None),
             // So with the disk, where the log needs half of its reserve in any case.
-            (65, 1000, none(), 1, Some(5), Some("disk")),
-            (65, 1000, none(), 1, None, None),
-            (60, 1000, runs(), 1, Some(5), None),
-            (30, 1000, runs(), 1, Some(5), Some("disk")),
-            (30, 1000, none(), 1, None, None),
-            (8, 1000, none(), 1, None, Some("disk")),
+            (65, 1000, none(), 1, growth, Some("disk")),
+            (60, 1000, runs(), 1, growth, None),
+            (30, 1000, runs(), 1, growth, Some("disk")),
+            // What is deleted may be kept as versions, so a part stays for what clears away.
+            (65, 1000, none(), 1, deletion, None),
+            (37, 1000, none(), 1, deletion, Some("disk")),
+            (30, 1000, runs(), 1, deletion, None),
+            (30, 1000, none(), 1, clearing, None),
+            (8, 1000, none(), 1, clearing, Some("disk")),
         ] {
             let mut space = space(disk, unallocated, free);
-            let need = Need { log: log * MB, state: grows.map(|state| state * MB) };
+            let need = Need { log: log * MB, state: state * MB, purpose };
             let granted = space.grant(need, &store);
-            let case = format!("{disk} {unallocated} {log} {grows:?}: {granted:?}");
+            let case = format!("{disk} {unallocated} {log} {state} {purpose:?}: {granted:?}");
             match (granted, refused) {
                 (Err(error), Some(what)) => assert!(error.message.contains(what), "{case}"),
                 (granted, refused) => assert_eq!(granted.is_ok(), refused.is_none(), "{case}"),
@@ -245,9 +288,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), 1 << 26).unwrap();
         let mut space = space(1000, 64 + 10, FreePages::default());
-        let need = Need { log: MB, state: Some(4 * MB) };
+        let need = Need { log: MB, state: 4 * MB, purpose: Purpose::Growth };
         assert!(space.grant(need, &store).is_ok() && space.grant(need, &store).is_ok());
         assert_eq!(space.grant(need, &store).unwrap_err().kind, Kind::StorageFull);
-        assert!(space.grant(Need { state: None, ..need }, &store).is_ok());
+        assert!(space.grant(Need { purpose: Purpose::Deletion, ..need }, &store).is_ok());
     }
 }
