@@ -3,14 +3,15 @@
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
-use crate::wire::{CommandBody, HashReply, ReadLevel};
+use crate::wire::{CommandBody, HashReply, ReadLevel, StatementReply};
 use reqwest::Method;
 use serde_json::Value;
 
 impl Client {
     /// Carries out a statement in JQL, SQL or Mongo's shell language, and gives the answer as it
     /// came: an array of documents or values, one document or `null`, `{"count": n}`,
-    /// `{"explain": …}` or `{"message": "…", …}`.
+    /// `{"explain": …}` or `{"message": "…", …}`. A list of documents without `LIMIT` ends after
+    /// 100; [`Client::command_pages`] gives them all.
     ///
     /// ```no_run
     /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
@@ -38,14 +39,41 @@ impl Client {
         text: &str,
         level: ReadLevel,
     ) -> Result<Value> {
-        let call = Call::new(Method::POST, &["api", "command"])
-            .query("db", database)
-            .level(level)
-            .body(&CommandBody { command: text.to_owned() })
-            .long()
-            .confirms();
-        let call = if only_reads(text) { call.reads() } else { call };
-        self.send(call).await?.json()
+        let body = CommandBody { command: text.to_owned(), ..CommandBody::default() };
+        self.send(statement_call(database, &body, level)).await?.json()
+    }
+
+    /// Carries out a statement page by page, so that a list of documents may have any length.
+    /// `LIMIT` bounds all pages together.
+    ///
+    /// Outside of a transaction and of the past the pages are read one by one: a document that
+    /// changes its place in the order meanwhile may be seen twice or not at all.
+    ///
+    /// ```no_run
+    /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
+    /// use jettra_driver::wire::StatementReply;
+    /// let mut pages = client.command_pages("shop", "SELECT * FROM people").page(500);
+    /// while let Some(reply) = pages.next().await? {
+    ///     match reply {
+    ///         StatementReply::Documents { documents, .. } => println!("{} more", documents.len()),
+    ///         StatementReply::Answer { answer } => println!("{answer}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn command_pages(&self, database: &str, text: &str) -> StatementPages {
+        StatementPages {
+            client: self.clone(),
+            database: database.to_owned(),
+            body: CommandBody {
+                command: text.to_owned(),
+                page: Some(PAGE_DOCUMENTS),
+                cursor: None,
+            },
+            level: ReadLevel::default(),
+            done: false,
+        }
     }
 
     /// The hashes of a database's collections and indexes, and the log index of the state they
@@ -57,6 +85,62 @@ impl Client {
         let segments = ["api", "v1", "databases", database, "hash"];
         self.send(Call::new(Method::GET, &segments).long()).await?.json()
     }
+}
+
+/// Documents of one page when the caller does not say.
+const PAGE_DOCUMENTS: u64 = 500;
+
+/// The answers to one statement, one after the other; made by [`Client::command_pages`].
+pub struct StatementPages {
+    client: Client,
+    database: String,
+    body: CommandBody,
+    level: ReadLevel,
+    done: bool,
+}
+
+impl StatementPages {
+    /// With at most so many documents on a page, 500 when not given.
+    pub fn page(mut self, documents: u64) -> Self {
+        self.body.page = Some(documents);
+        self
+    }
+
+    /// Reading at another level.
+    pub fn level(mut self, level: ReadLevel) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// The next page, or the one answer of a statement that gives no list; `None` after the last.
+    ///
+    /// # Errors
+    /// Those of [`Client::command`]; the same page can be asked for again.
+    pub async fn next(&mut self) -> Result<Option<StatementReply>> {
+        if self.done {
+            return Ok(None);
+        }
+        let call = statement_call(&self.database, &self.body, self.level);
+        let reply: StatementReply = self.client.send(call).await?.json()?;
+        self.body.cursor = match &reply {
+            StatementReply::Documents { cursor, .. } => cursor.clone(),
+            StatementReply::Answer { .. } => None,
+        };
+        self.done = self.body.cursor.is_none();
+        Ok(Some(reply))
+    }
+
+    /// Whether the last page was given. A statement that changes something is done with its first
+    /// answer.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
+fn statement_call(database: &str, body: &CommandBody, level: ReadLevel) -> Call {
+    let call = Call::new(Method::POST, &["api", "command"]);
+    let call = call.query("db", database).level(level).body(body).long().confirms();
+    if only_reads(&body.command) { call.reads() } else { call }
 }
 
 /// Statements that change nothing, by their first word.

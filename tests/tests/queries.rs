@@ -1,5 +1,6 @@
 //! Queries and updates over HTTP, on three nodes through one that does not lead.
 
+use jettra_driver::wire::StatementReply;
 use jettra_tests::documents::{insert, stages};
 use jettra_tests::{Answer, Bed, Cluster, Documents, Node, Role, Settings, send};
 use serde_json::{Value, json};
@@ -126,6 +127,61 @@ async fn the_address_and_the_body_ask_the_same() {
     assert_eq!(count, json!({"count": 3}));
     let plan = documents.get("documents?explain=queryPlanner").await.ok().json();
     assert_eq!(stages(&plan["explain"]), ["COLLSCAN"]);
+}
+
+/// Symptom: a statement without `LIMIT` ended silently after 100 documents, and `LIMIT 10000` was
+/// refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_gives_everything_or_says_that_there_is_more() {
+    const ALL: u64 = 1205;
+    let (cluster, documents) = three("statements").await;
+    documents.insert_all((0..ALL).map(|id| json!({"_id": id, "g": id % 3}))).await;
+    let http = cluster.nodes[cluster.follower().await].http();
+    let run = async |statement: &str| {
+        http.post("/api/command?db=shop", &json!({"command": statement})).await.ok()
+    };
+    let length = |answer: &Answer| answer.json().as_array().expect("a list").len() as u64;
+    for statement in ["SELECT * FROM c", "FIND IN c", "db.c.find()"] {
+        let first = run(statement).await;
+        assert_eq!((length(&first), first.header("x-jettra-more")), (100, "true"), "{statement}");
+        let cursor = first.header("x-jettra-cursor");
+        let next = json!({"command": statement, "cursor": cursor});
+        let next = http.post("/api/command?db=shop", &next).await.ok().json();
+        assert_eq!(next["documents"][0]["_id"], 100, "{statement}");
+    }
+    for (statement, expected) in [
+        ("SELECT * FROM c LIMIT 10000", ALL),
+        ("SELECT * FROM c LIMIT 1200", 1200),
+        ("FIND IN c LIMIT 100", 100),
+        ("SELECT _id FROM c WHERE g = 1 LIMIT 401", 401),
+    ] {
+        let answer = run(statement).await;
+        assert_eq!(
+            (length(&answer), answer.header("x-jettra-more")),
+            (expected, ""),
+            "{statement}"
+        );
+    }
+    let client = cluster.client();
+    for (statement, size, expected) in [
+        ("SELECT * FROM c", 500, ALL),
+        ("db.c.find().sort({g: -1})", 333, ALL),
+        ("SELECT _id + 1 AS next FROM c", 1000, ALL),
+        ("SELECT _id + 1 AS next FROM c LIMIT 1100", 1000, 1100),
+        ("SELECT a._id, b._id AS same FROM c AS a JOIN c AS b ON a._id = b._id", 700, ALL),
+        ("SELECT * FROM c LIMIT 7", 5, 7),
+    ] {
+        let mut pages = client.command_pages("shop", statement).page(size);
+        let mut given = 0;
+        while let Some(reply) = pages.next().await.expect("a page") {
+            let StatementReply::Documents { documents, .. } = reply else {
+                panic!("{statement} gave no list");
+            };
+            assert!(documents.len() as u64 <= size, "{statement}");
+            given += documents.len() as u64;
+        }
+        assert_eq!((given, pages.is_done()), (expected, true), "{statement}");
+    }
 }
 
 /// Documents of the cursor test; `k` never changes, and is the same in ten of them.

@@ -16,12 +16,15 @@ use crate::error::Result;
 use jettra_driver::wire::{AggregateBody, ExplainLevel};
 use std::rc::Rc;
 use std::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A pipeline that was checked.
 pub struct Aggregate {
-    pipeline: Pipeline,
-    hint: Option<Hint>,
-    explain: Option<ExplainLevel>,
+    pub(super) pipeline: Pipeline,
+    pub(super) hint: Option<Hint>,
+    pub(super) explain: Option<ExplainLevel>,
+    /// What a cursor is bound to: the pipeline.
+    pub(super) fingerprint: u64,
 }
 
 impl Aggregate {
@@ -30,9 +33,11 @@ impl Aggregate {
     /// # Errors
     /// `invalid_query` naming the stage and what is wrong with it.
     pub fn parse(body: AggregateBody) -> Result<Aggregate> {
-        let pipeline = Pipeline::parse(&value(body.pipeline, "pipeline")?, At::root("pipeline"))?;
+        let stages = value(body.pipeline, "pipeline")?;
+        let fingerprint = xxh3_64(stages.to_json().as_bytes());
+        let pipeline = Pipeline::parse(&stages, At::root("pipeline"))?;
         let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
-        Ok(Aggregate { pipeline, hint: hint.transpose()?, explain: body.explain })
+        Ok(Aggregate { pipeline, hint: hint.transpose()?, explain: body.explain, fingerprint })
     }
 
     /// Where the result is written, when it is.
@@ -51,10 +56,7 @@ impl Aggregate {
         mut each: impl FnMut(Value) -> Result<()>,
     ) -> Result<Option<serde_json::Value>> {
         let started = Instant::now();
-        let source = match read {
-            View::Past(_) => Collections::none(read, database),
-            _ => Collections::new(read, database),
-        };
+        let source = source(read, database);
         let pushdown = self.pipeline.pushdown();
         let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
         let wanted = Wanted {
@@ -84,6 +86,14 @@ impl Aggregate {
             Ok(explain
                 .map(|level| explained(&filter, planned, collection, level, returned, started)))
         })
+    }
+}
+
+/// The other collections that a pipeline may read.
+pub(super) fn source<'v>(read: &'v View<'_>, database: &'v str) -> Collections<'v, View<'v>> {
+    match read {
+        View::Past(_) => Collections::none(read, database),
+        _ => Collections::new(read, database),
     }
 }
 

@@ -4,11 +4,11 @@
 use super::aggregate::{self, Aggregate};
 use super::call::Call;
 use super::confirm::{self, Action};
-use super::query::{self, Find, Page};
+use super::paging::{Answered, Paging};
+use super::query::{self, Find};
 use super::reply::Reply;
-use super::{index, update};
+use super::{aggregate_page, index, update};
 use crate::auth::Permission;
-use crate::config::PAGE_DEFAULT;
 use crate::engine::command::Command;
 use crate::engine::query::text::{self, Change, Statement};
 use crate::engine::system;
@@ -22,12 +22,11 @@ use std::rc::Rc;
 
 /// Whether the statement must run on the leader.
 pub fn writes(call: &Call) -> Result<bool> {
-    statement_writes(&statement(call)?)
+    statement_writes(&statement(call, &call.json()?)?)
 }
 
 /// The statement of a call, no deeper than JSON may be.
-fn statement(call: &Call) -> Result<Statement> {
-    let body: CommandBody = call.json()?;
+fn statement(call: &Call, body: &CommandBody) -> Result<Statement> {
     let statement = text::parse(&body.command)?;
     statement.check_depth(call.cluster().config.depth_max)?;
     Ok(statement)
@@ -52,7 +51,9 @@ fn statement_writes(statement: &Statement) -> Result<bool> {
 
 /// `POST /api/command`
 pub async fn run(call: Rc<Call>) -> Result<Reply> {
-    let statement = statement(&call)?;
+    let body: CommandBody = call.json()?;
+    let paging = Paging::of(&body, call.cluster().config.page_max as u64)?;
+    let statement = statement(&call, &body)?;
     if statement_writes(&statement)? {
         call.authorize(Permission::Write, call.required(&["db", "database"])?)?;
         if call.parameter(&["at", "asOf", "as_of"]).is_some() {
@@ -64,7 +65,7 @@ pub async fn run(call: Rc<Call>) -> Result<Reply> {
         Some(collection) => call.with_collection(collection),
         None => (*call).clone(),
     };
-    execute(&call, statement, None).await
+    paging.reply(execute(&call, statement, None, &paging).await?)
 }
 
 /// The collection that a statement is about.
@@ -99,50 +100,60 @@ fn message(text: String, values: Value) -> Reply {
     Reply::json(&answer)
 }
 
-fn rows(page: Page) -> Reply {
-    match page.explained {
-        Some(explained) => Reply::json(&json!({"explain": explained})),
-        None => Reply::bytes(page.documents),
-    }
-}
-
 async fn execute(
     call: &Call,
     statement: Statement,
     explain: Option<ExplainLevel>,
-) -> Result<Reply> {
+    paging: &Paging,
+) -> Result<Answered> {
     match statement {
         Statement::Find { filter, projection, sort, skip, limit, hint, one, .. } => {
-            let max = call.cluster().config.page_max as u64;
             let body = FindBody {
                 filter: Some(json!(filter)),
                 sort: sort.map(|sort| json!(sort)),
                 projection: projection.map(|projection| json!(projection)),
                 skip: Some(skip),
-                limit: Some(limit.unwrap_or(PAGE_DEFAULT.min(max))),
-                cursor: None,
+                limit: paging.limit(limit),
+                cursor: paging.cursor(),
                 hint: hint.map(|hint| json!(hint)),
                 explain,
             };
-            let find = Find { whole: true, ..Find::parse(body, max)? };
+            let find = paging.bound(Find::parse(body, u64::MAX)?, limit);
             let (page, index) = query::find_page(call, find).await?;
             if !one || page.explained.is_some() {
-                return Ok(rows(page).at(index));
+                return Ok(Answered::List(page, index));
             }
             // The one document without the brackets of the list; null when there is none.
             let inside = page.documents.get(1..page.documents.len().saturating_sub(1));
             let document = inside.filter(|text| !text.is_empty()).unwrap_or(b"null");
-            Ok(Reply::bytes(document.to_vec()).at(index))
+            Ok(Answered::Other(Reply::bytes(document.to_vec()).at(index)))
         }
         Statement::Aggregate { pipeline, .. } => {
             let body = AggregateBody { pipeline: json!(pipeline), hint: None, explain };
             let pipeline = Aggregate::parse(body)?;
             if pipeline.output().is_some() && explain.is_none() {
-                return update::write_output(call, pipeline).await;
+                return update::write_output(call, pipeline).await.map(Answered::Other);
             }
-            let (page, index) = aggregate::aggregate_page(call, pipeline).await?;
-            Ok(rows(page).at(index))
+            let (page, index) = match paging {
+                Paging::Plain => aggregate::aggregate_page(call, pipeline).await?,
+                Paging::Pages { size, cursor } => {
+                    aggregate_page::page(call, pipeline, *size, cursor.as_deref()).await?
+                }
+            };
+            Ok(Answered::List(page, index))
         }
+        Statement::Explain { statement, execute: run } => {
+            let level = if run { ExplainLevel::ExecutionStats } else { ExplainLevel::QueryPlanner };
+            let explained = as_query(*statement)?;
+            Box::pin(execute(call, explained, Some(level), paging)).await
+        }
+        other => carry_out(call, other).await.map(Answered::Other),
+    }
+}
+
+/// Carries out a statement that gives no list of documents.
+async fn carry_out(call: &Call, statement: Statement) -> Result<Reply> {
+    match statement {
         Statement::Count { filter, .. } => {
             let filter = query::filter(Some(json!(filter)))?;
             let (count, index) = query::count_matching(call, filter, None).await?;
@@ -253,10 +264,8 @@ async fn execute(
             system::check_name("collection", &to, call.cluster().config.name_bytes_max)?;
             change(call, Command::RenameCollection { database, from, to }, "renamed").await
         }
-        Statement::Explain { statement, execute: run } => {
-            let level = if run { ExplainLevel::ExecutionStats } else { ExplainLevel::QueryPlanner };
-            let explained = as_query(*statement)?;
-            Box::pin(execute(call, explained, Some(level))).await
+        Statement::Find { .. } | Statement::Aggregate { .. } | Statement::Explain { .. } => {
+            Err(Error::new(Kind::Internal, "a list of documents is carried out by itself"))
         }
     }
 }

@@ -389,7 +389,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/count", ANCESTOR, "Count documents")
             .query("db! col! filter").gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/command", QUERIES, "Run a statement of JQL, SQL or Mongo's shell language")
-            .query("db! confirm").fails(&[NeedsConfirmation]).body::<CommandBody>().gives::<Any>(200).reads_or_writes()
+            .query("db! confirm").fails(&[NeedsConfirmation]).body::<CommandBody>().gives::<Any>(200).gives::<StatementReply>(200).reads_or_writes()
             .fails(&[SyntaxError]).fails(QUERY).fails(CHANGE).fails(CHANGES)
             .fails(&[NameTaken, IndexConflict, IndexNotFound, DocumentNotFound]),
         get("/api/index", ANCESTOR, "List the indexes of a collection")

@@ -14,8 +14,8 @@ use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use jettra_driver::wire::{
-    CLIENT_HEADER, ErrorBody, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, NodeStatus,
-    REPLAYED_HEADER, TokenKind,
+    CLIENT_HEADER, CURSOR_HEADER, ErrorBody, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
+    MORE_HEADER, NodeStatus, REPLAYED_HEADER, TokenKind,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,13 +26,16 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Time between two looks whether the leader that is asked about a caller is heard still.
 const HEARD_PAUSE: Duration = Duration::from_millis(100);
+/// Longest time that the leader is waited for that is asked about a caller: the answer is wanted
+/// most when it does not answer.
+const RIGHTS_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What the leader is asked on behalf of a caller whose rights are in question.
 const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
 const FORWARDED_HEADERS: [&str; 6] =
     ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER];
 /// Headers of the leader's answer that the caller gets.
-const RETURNED_HEADERS: [&str; 10] = [
+const RETURNED_HEADERS: [&str; 12] = [
     "etag",
     "location",
     "set-cookie",
@@ -43,6 +46,8 @@ const RETURNED_HEADERS: [&str; 10] = [
     "cache-control",
     REPLAYED_HEADER,
     FORGOTTEN_HEADER,
+    MORE_HEADER,
+    CURSOR_HEADER,
 ];
 
 /// What came out of a call.
@@ -155,6 +160,7 @@ async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
     let asked = tokio::select! {
         asked = asked => asked,
         () = silent => Ok(()),
+        () = tokio::time::sleep(RIGHTS_WAIT_MAX) => Ok(()),
     };
     match asked {
         Err(error) if error.kind == Kind::UserChanged => Err(error),

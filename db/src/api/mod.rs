@@ -2,6 +2,7 @@
 //! runs, and by which driver method and shell command a person reaches it.
 
 pub mod aggregate;
+pub mod aggregate_page;
 pub mod audit;
 pub mod auth;
 pub mod call;
@@ -15,6 +16,7 @@ pub mod dispatch;
 pub mod document;
 pub mod index;
 pub mod openapi;
+pub mod paging;
 pub mod peer;
 pub mod query;
 pub mod reply;
@@ -208,6 +210,7 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/openapi.json"                       Open,         Here(Nothing), openapi::document,   "openapi",            "show openapi";
     // Between nodes
     GET    "/raft/rpc/identity"                  Node,         Here(Nothing), peer::identity,        "", "";
+    GET    "/raft/rpc/view"                      Node,         Here(Nothing), cluster::view,         "", "";
     POST   "/raft/rpc/invite"                    Node,         Here(Nothing), peer::invite,          "", "";
     POST   "/raft/rpc/join-token"                Open,         Leader,        peer::join_token,      "", "";
     POST   "/raft/rpc/join"                      Node,         Leader,        cluster::register,     "", "";

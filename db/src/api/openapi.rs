@@ -9,8 +9,8 @@ use crate::error::Kind::{self, *};
 use crate::error::Result;
 use bytes::Bytes;
 use jettra_driver::wire::{
-    CLIENT_HEADER, ErrorBody, FORGOTTEN_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER,
-    REPLAYED_HEADER,
+    CLIENT_HEADER, CURSOR_HEADER, ErrorBody, FORGOTTEN_HEADER, INDEX_HEADER, LEADER_HEADER,
+    MORE_HEADER, NODE_HEADER, REPLAYED_HEADER,
 };
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -383,7 +383,7 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
 }
 
 /// Headers that every answer may have.
-const HEADERS: [(&str, &str, &str); 5] = [
+const HEADERS: [(&str, &str, &str); 7] = [
     (INDEX_HEADER, "integer", "The log index that the answer reflects."),
     (NODE_HEADER, "string", "The node that has carried the call out."),
     (LEADER_HEADER, "string", "Where the leader is reached."),
@@ -393,6 +393,12 @@ const HEADERS: [(&str, &str, &str); 5] = [
         "string",
         "`true` when a document that this answer had is kept no longer: the write was made, and `revision` is what it gave.",
     ),
+    (
+        MORE_HEADER,
+        "string",
+        "`true` when a statement gives more documents than the array in this answer has; call again with `page` or `cursor` in the body.",
+    ),
+    (CURSOR_HEADER, "string", "The `cursor` for the documents that follow."),
 ];
 
 fn headers() -> Map<String, Value> {

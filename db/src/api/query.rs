@@ -56,6 +56,8 @@ pub struct Find {
     pub skip: u64,
     /// How many at most.
     pub limit: u64,
+    /// How many this page and those after it give at most, when something bounds them together.
+    pub left: Option<u64>,
     /// The index to use.
     pub hint: Option<Hint>,
     /// Behind which document the answer begins.
@@ -144,7 +146,8 @@ impl Find {
         let sorted = sort.as_ref().map_or(Value::Null, Sort::to_value);
         let fingerprint =
             xxh3_64(format!("{}{}", filter.to_value().to_json(), sorted.to_json()).as_bytes());
-        let after = body.cursor.map(|text| parse_cursor(&text, fingerprint)).transpose()?;
+        let cursor = body.cursor.map(|text| parse_cursor(&text, fingerprint)).transpose()?;
+        let (after, left) = cursor.unzip();
         let sort = sort.filter(|sort| !sort.keys.is_empty());
         Ok(Find {
             filter,
@@ -152,12 +155,20 @@ impl Find {
             projection,
             skip: if after.is_some() { 0 } else { body.skip.unwrap_or(0) },
             limit,
+            left: left.flatten(),
             hint: hint.transpose()?,
             after,
             explain: body.explain,
             whole: false,
             fingerprint,
         })
+    }
+
+    /// Bounds all pages together; a cursor knows how many are left.
+    pub fn bounded(mut self, total: Option<u64>) -> Find {
+        self.left = if self.after.is_some() { self.left } else { total };
+        self.limit = self.left.map_or(self.limit, |left| left.min(self.limit));
+        self
     }
 
     /// The outermost fields that the answer needs; none when it is the stored text itself.
@@ -240,8 +251,10 @@ impl Find {
                 }
                 let full = returned == self.limit || bytes >= PAGE_BYTES && !self.whole;
                 // Explained, the query reads no more than the answer needs.
-                if full && self.explain.is_none() && found.peek().is_some() {
-                    page.cursor = self.cursor(&next);
+                let left = self.left.map(|left| left.saturating_sub(returned));
+                let ends = left == Some(0) || self.explain.is_some();
+                if full && !ends && found.peek().is_some() {
+                    page.cursor = self.cursor(&next, left);
                     break;
                 }
             }
@@ -267,11 +280,15 @@ impl Find {
         Ok(())
     }
 
-    fn cursor(&self, last: &Found<'_>) -> Option<String> {
-        let Position { values, id } = position(last, self.sort.as_ref())?;
-        let token = Token { query: self.fingerprint, id, values };
-        Some(CURSOR.encode(serde_json::to_vec(&token).ok()?))
+    fn cursor(&self, last: &Found<'_>, left: Option<u64>) -> Option<String> {
+        cursor_text(self.fingerprint, position(last, self.sort.as_ref())?, left)
     }
+}
+
+/// The cursor of a query for what comes after a position, `left` documents at most.
+pub(super) fn cursor_text(query: u64, after: Position, left: Option<u64>) -> Option<String> {
+    let Position { values, id } = after;
+    Some(CURSOR.encode(serde_json::to_vec(&Token { query, id, values, left }).ok()?))
 }
 
 /// What a cursor holds.
@@ -280,6 +297,8 @@ struct Token {
     query: u64,
     id: DocumentId,
     values: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -287,9 +306,11 @@ struct TokenText {
     query: u64,
     id: DocumentId,
     values: Vec<serde_json::Value>,
+    left: Option<u64>,
 }
 
-fn parse_cursor(text: &str, fingerprint: u64) -> Result<Position> {
+/// Where a page begins, and how many documents are left for it and those after it.
+pub(super) fn parse_cursor(text: &str, fingerprint: u64) -> Result<(Position, Option<u64>)> {
     let decoded = CURSOR.decode(text).ok();
     let token: Option<TokenText> = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let Some(token) = token else {
@@ -302,7 +323,7 @@ fn parse_cursor(text: &str, fingerprint: u64) -> Result<Position> {
             .hint("pass the filter and sort of the page before, or no cursor"));
     }
     let values = token.values.into_iter().map(|json| value(json, "cursor"));
-    Ok(Position { values: values.collect::<Result<_>>()?, id: token.id })
+    Ok((Position { values: values.collect::<Result<_>>()?, id: token.id }, token.left))
 }
 
 /// Ends a query when its time is up or its caller has gone.

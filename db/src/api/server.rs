@@ -17,8 +17,8 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
-    CLIENT_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, LAST_EVENT_HEADER,
-    LEADER_HEADER, NODE_HEADER, REPLAYED_HEADER,
+    CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
+    LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, REPLAYED_HEADER,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -393,6 +393,8 @@ pub fn cors(config: &Config) -> Condition<Cors> {
             "etag",
             "location",
             "retry-after",
+            MORE_HEADER,
+            CURSOR_HEADER,
             INDEX_HEADER,
             NODE_HEADER,
             LEADER_HEADER,

@@ -2,7 +2,7 @@
 
 use super::aggregate::{Documents, Source};
 use super::context::{Context, Fields};
-use super::exec::{Counters, Execution, Found, Stream};
+use super::exec::{Counters, Execution, Found, Position, Stream};
 use super::filter::{Filter, Test};
 use super::path::Path;
 use super::plan::{self, Hint, Plan, Wanted};
@@ -64,19 +64,27 @@ pub fn scan<T>(
     ctx: &Context<'_>,
     work: impl FnOnce(Stream<'_, Found<'_>>, &Planned<'_>) -> Result<T>,
 ) -> Result<T> {
+    scan_after(read, collection, request, None, ctx, work)
+}
+
+/// As [`scan`], of what comes after a position.
+///
+/// # Errors
+/// Those of [`scan`].
+pub fn scan_after<T>(
+    read: &impl Read,
+    collection: &Collection,
+    request: Request<'_>,
+    after: Option<&Position>,
+    ctx: &Context<'_>,
+    work: impl FnOnce(Stream<'_, Found<'_>>, &Planned<'_>) -> Result<T>,
+) -> Result<T> {
     let Request { wanted, fields, hint } = request;
     let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
     ctx.work(rejected.iter().chain([&plan]).map(Plan::steps).sum())?;
     let counters = Counters::default();
-    let execution = Execution {
-        read,
-        collection,
-        wanted,
-        fields: &fields,
-        after: None,
-        ctx,
-        counters: &counters,
-    };
+    let execution =
+        Execution { read, collection, wanted, fields: &fields, after, ctx, counters: &counters };
     let found = execution.run(&plan)?;
     work(found, &Planned { plan: &plan, rejected: &rejected, counters: &counters })
 }

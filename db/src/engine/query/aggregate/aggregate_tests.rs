@@ -280,6 +280,9 @@ fn the_first_stages_go_to_the_planner() {
         (r#"[{"$limit":5},{"$skip":9}]"#, None, None, (9, Some(0)), 0),
         (r#"[{"$limit":5},{"$sort":{"b":1}}]"#, None, None, (0, Some(5)), 1),
         (r#"[{"$project":{"a":1}},{"$match":{"a":1}}]"#, None, None, (0, None), 2),
+        (r#"[{"$project":{"a":1}},{"$skip":1},{"$limit":5}]"#, None, None, (1, Some(5)), 1),
+        (r#"[{"$set":{"a":1}},{"$unwind":"$a"},{"$limit":5}]"#, None, None, (0, None), 3),
+        (r#"[{"$set":{"a":1}},{"$sort":{"a":1}},{"$limit":5}]"#, None, None, (0, None), 3),
     ] {
         let mut parsed = parse(pipeline).unwrap();
         let down = parsed.pushdown();

@@ -138,19 +138,19 @@ impl Pipeline {
     }
 
     /// Takes what a planner can do with indexes from the front of the pipeline: every `$match`
-    /// and one `$sort` in any order, then `$skip` and `$limit`. The result stays the same when
-    /// they are done first.
+    /// and one `$sort` in any order, then `$skip` and `$limit`, these also from after stages that
+    /// give one document for each. The result stays the same when they are done first.
     pub fn pushdown(&mut self) -> Pushdown {
         let mut down = Pushdown::default();
         let mut filters = Vec::new();
         let mut windowed = false;
+        let mut kept = Vec::new();
         let mut taken = 0;
         for stage in &self.stages {
+            let first = !windowed && kept.is_empty();
             match stage {
-                Stage::Match(filter) if !windowed => filters.push(filter.clone()),
-                Stage::Sort(sort) if !windowed && down.sort.is_none() => {
-                    down.sort = Some(sort.clone())
-                }
+                Stage::Match(filter) if first => filters.push(filter.clone()),
+                Stage::Sort(sort) if first && down.sort.is_none() => down.sort = Some(sort.clone()),
                 Stage::Skip(count) => {
                     windowed = true;
                     down.skip = down.skip.saturating_add(*count);
@@ -160,13 +160,28 @@ impl Pipeline {
                     windowed = true;
                     down.limit = Some(down.limit.map_or(*count, |limit| limit.min(*count)));
                 }
+                stage if stage.is_one_to_one() => kept.push(stage.clone()),
                 _ => break,
             }
             taken += 1;
         }
-        self.stages.drain(..taken);
+        self.stages.splice(..taken, kept);
         down.filter = (!filters.is_empty()).then(|| Filter::all(filters));
         down
+    }
+
+    /// Whether every stage works on each document by itself, so that what comes of some documents
+    /// does not depend on the others.
+    pub fn is_per_document(&self) -> bool {
+        self.output.is_none()
+            && self.stages.iter().all(|stage| {
+                stage.is_one_to_one() || matches!(stage, Stage::Match(_) | Stage::Unwind(_))
+            })
+    }
+
+    /// Whether every stage gives one document for each that it is given.
+    pub fn is_one_to_one(&self) -> bool {
+        self.stages.iter().all(Stage::is_one_to_one)
     }
 
     /// Takes every `$match` from the front.

@@ -96,6 +96,18 @@ impl Stage {
         Ok(())
     }
 
+    /// Whether it gives one document for each that it is given, whatever the others are.
+    pub(super) fn is_one_to_one(&self) -> bool {
+        matches!(
+            self,
+            Stage::Project(_)
+                | Stage::AddFields(..)
+                | Stage::Unset(_)
+                | Stage::ReplaceRoot(_)
+                | Stage::Lookup(_)
+        )
+    }
+
     /// Adds the fields that it reads of its input; true when nothing else of the input goes on
     /// to the next stage.
     pub(super) fn read(&self, fields: &mut Fields) -> bool {
