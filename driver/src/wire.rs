@@ -297,6 +297,10 @@ pub struct NodeInfo {
     /// Milliseconds since it last answered the leader; known on the leader only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_ms: Option<u64>,
+    /// The same once it is longer than an answer takes: the member is silent. Absent while it
+    /// answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<u64>,
     /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is behind;
     /// absent while it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -328,6 +332,24 @@ pub struct ClusterReply {
     pub health: String,
     /// The members.
     pub nodes: Vec<NodeInfo>,
+    /// Whose knowledge leader, quorum, health and members are; absent from older nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<ViewInfo>,
+}
+
+/// Whose knowledge of the cluster an answer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ViewInfo {
+    /// Name of the node that knows it.
+    pub from: String,
+    /// Whether that node leads now.
+    pub leader: bool,
+    /// How old the knowledge is, in milliseconds.
+    pub age_ms: u64,
+    /// Why it is not what a leader knows now, in one sentence; absent when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Answer of `GET /health`.

@@ -2,8 +2,8 @@
 
 use jettra_driver::wire::ReadLevel;
 use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, Told};
-use jettra_tests::{Cluster, Settings, raw};
-use serde_json::Value;
+use jettra_tests::{Cluster, Settings, raw, wait_until};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// The `_id`s of all documents in a node's own copy.
@@ -171,7 +171,20 @@ async fn a_dead_leader_is_shown_inactive_everywhere_until_it_is_back() {
     let mut cluster = Cluster::start("failover-status", 3).await;
     let dead = cluster.leader().await;
     let name = cluster.nodes[dead].name.clone();
+    let follower = cluster.follower().await;
+    let before = cluster.nodes[follower].http().get("/api/cluster").await.ok().json();
+    assert_eq!(before["view"]["leader"], true, "{before}");
     cluster.nodes[dead].kill();
+    wait_until("a follower shows the dead leader to be silent", async || {
+        let after = cluster.nodes[follower].http().try_get("/api/cluster").await?.json();
+        let view = &after["view"];
+        let rows = after["nodes"].as_array().ok_or("no members")?;
+        let row = rows.iter().find(|row| row["_id"] == *name).ok_or("no row")?;
+        let silent = row["status"] == "INACTIVE" && row["silent_ms"].is_u64();
+        assert!(view["leader"] == true || view["note"].is_string(), "{after}");
+        if silent { Ok(()) } else { Err(after.to_string()) }
+    })
+    .await;
     cluster.wait_status(&name, "INACTIVE").await;
     let leader = cluster.leader().await;
     let new = cluster.nodes[leader].name.clone();
@@ -184,6 +197,14 @@ async fn a_dead_leader_is_shown_inactive_everywhere_until_it_is_back() {
         assert_eq!(report["leaderId"], *new);
         let health = report["health"].as_str().expect("a sentence");
         assert!(health.contains(&format!("{name} is INACTIVE")), "{health}");
+        assert_eq!(
+            (&report["view"]["from"], &report["view"]["leader"]),
+            (&json!(new), &json!(true))
+        );
+        let rows = report["nodes"].as_array().expect("the members");
+        let row = rows.iter().find(|row| row["_id"] == *name).expect("the dead one");
+        assert!(row["silent_ms"].is_u64(), "{row}");
+        assert!(rows.iter().all(|row| row["last_seen_ms"].is_u64()), "{rows:?}");
     }
     cluster.nodes[dead].start();
     cluster.wait_active(3).await;

@@ -144,6 +144,9 @@ async fn a_paused_node_serves_nobody_until_it_is_resumed() {
         })
         .await;
         cluster.nodes[2].http().post("/api/dbs", &json!({"name": "paused"})).await.ok();
+        let report = cluster.nodes[2].http().get("/api/cluster").await.ok().json();
+        let health = report["health"].as_str().expect("a sentence");
+        assert!(health.starts_with(&format!("{name} is PAUSED;")), "{health}");
         let answer = cluster.act(index, "resume", json!({"node": name})).await.ok();
         assert_eq!(answer.text, "Node resumed");
         cluster.wait_active(3).await;

@@ -59,12 +59,17 @@ pub async fn health(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/cluster`
 pub async fn status(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::json(&call.cluster().report()))
+    Ok(Reply::json(&call.cluster().shared_report().await))
 }
 
 /// `GET /raft/rpc/status`
 pub async fn nodes(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::json(&call.cluster().report_nodes()))
+    Ok(Reply::json(&call.cluster().shared_report().await.nodes))
+}
+
+/// `GET /raft/rpc/view`: what this node knows of the cluster by itself.
+pub async fn view(call: Rc<Call>) -> Result<Reply> {
+    Ok(Reply::json(&call.cluster().report()))
 }
 
 /// `POST /api/cluster/register`, and `POST /raft/rpc/join` of a node with `Peers`.

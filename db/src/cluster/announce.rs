@@ -128,9 +128,16 @@ impl Cluster {
 pub async fn run(cluster: Arc<Cluster>) {
     while !cluster.is_ending() {
         tokio::time::sleep(INTERVAL).await;
+        // A node that was told to stop must not say that it is back.
+        if cluster.is_ending() {
+            return;
+        }
         let Ok(group) = cluster.group() else { return };
         let status = group.status();
         cluster.contacts().note_leader(status.leader.is_some());
+        if status.is_leader() {
+            cluster.forget_view();
+        }
         let mine = cluster.nodes.by_raft_id(group.raft_id());
         let shown_gone = mine.as_ref().is_some_and(|node| node.status == NodeStatus::Inactive);
         let leaderless = cluster.contacts().leaderless_for() > LEADERLESS;

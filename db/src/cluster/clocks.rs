@@ -23,7 +23,8 @@ pub fn sentence(node: &str, ahead_ms: i64) -> String {
     format!("the clock of {node} is {} {side}", length(ahead_ms.unsigned_abs()))
 }
 
-fn length(ms: u64) -> String {
+/// A length of time, in the unit that fits.
+pub(super) fn length(ms: u64) -> String {
     let seconds = ms.saturating_add(500) / 1000;
     let (size, unit) = match seconds {
         0..2 => return format!("{ms} ms"),

@@ -1,18 +1,27 @@
 //! What this node truthfully says about the cluster: the collection of members, corrected by
 //! what Raft knows at this moment.
 
-use super::Cluster;
+use super::{Cluster, clocks};
 use crate::engine::system::NodeDocument;
 use crate::raft::{GroupStatus, RaftId};
 use jettra_driver::wire::{ClusterReply, HealthReply, NodeInfo, NodeRole, NodeStatus};
 use std::time::Duration;
 
+/// Silence of a member, in milliseconds, after which it is shown to be silent.
+const SILENT_AFTER_MS: u64 = 900;
+/// The same in heartbeats, when these are slow.
+const SILENT_HEARTBEATS: u64 = 5;
+
 impl Cluster {
-    /// `GET /api/cluster`.
+    /// What this node knows of the cluster by itself.
     pub fn report(&self) -> ClusterReply {
+        self.report_of(self.report_nodes())
+    }
+
+    /// As [`Cluster::report`], of members that are known better.
+    pub(super) fn report_of(&self, nodes: Vec<NodeInfo>) -> ClusterReply {
         let identity = self.identity();
         let status = self.group().map(|group| group.status()).unwrap_or_default();
-        let nodes = self.report_nodes();
         let leader = status.leader.and_then(|id| self.nodes.by_raft_id(id)).map(|node| node.id);
         let quorum = status.configs.iter().map(|config| config.len() / 2 + 1).max().unwrap_or(0);
         ClusterReply {
@@ -35,7 +44,15 @@ impl Cluster {
             applied_index: self.group().map_or(0, |group| group.visible_index()),
             quorum,
             nodes,
+            view: None,
         }
+    }
+
+    /// Silence of a member after which it is shown to be silent.
+    pub(super) fn silent_after(&self) -> Duration {
+        let answers_missed = SILENT_HEARTBEATS * self.config.heartbeat_ms;
+        let limit = answers_missed.max(SILENT_AFTER_MS).min(self.config.inactive_after_ms);
+        Duration::from_millis(limit)
     }
 
     /// The members with their roles and states as they are now.
@@ -44,7 +61,7 @@ impl Cluster {
             return Vec::new();
         };
         let (status, me) = (group.status(), group.raft_id());
-        let limit = Duration::from_millis(self.config.inactive_after_ms);
+        let limit = self.silent_after();
         let contacts = self.contacts();
         let gone =
             |node: &NodeDocument| node.raft_id != me && contacts.is_gone(node.raft_id, limit);
@@ -146,7 +163,7 @@ fn describe(
     };
     let silence = match (leading, node.raft_id == me) {
         (true, true) => Some(Duration::ZERO),
-        (true, false) => status.silent.get(&node.raft_id).copied().flatten(),
+        (true, false) => status.silence(node.raft_id),
         _ => None,
     };
     let silent = gone || silence.is_some_and(|silence| silence > limit);
@@ -174,8 +191,14 @@ fn describe(
         lag,
         problem,
         clock_ms_ahead: None,
-        last_seen_ms: silence.map(|silence| silence.as_millis().try_into().unwrap_or(u64::MAX)),
+        last_seen_ms: silence.map(milliseconds),
+        silent_ms: silence.filter(|silence| *silence > limit).map(milliseconds),
     }
+}
+
+/// A length of time in whole milliseconds.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// Adds whose clocks are wrong.
@@ -210,7 +233,7 @@ fn health_sentence(
     let away: Vec<_> = nodes
         .iter()
         .filter_map(|node| match &node.problem {
-            _ if !live(&node) => Some(format!("{} is {}", node.id, node.status)),
+            _ if node.status != NodeStatus::Active => Some(standing(node)),
             Some(problem) => Some(format!("{} gets no log entries ({problem})", node.id)),
             None => None,
         })
@@ -231,6 +254,12 @@ fn health_sentence(
         Some(spare) => format!("the cluster tolerates {spare} failures"),
     };
     format!("{state}; {tolerance}.")
+}
+
+/// What a member is that is not active.
+fn standing(node: &NodeInfo) -> String {
+    let silence = node.silent_ms.map(|ms| format!(", silent for {}", clocks::length(ms)));
+    format!("{} is {}{}", node.id, node.status, silence.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -293,6 +322,7 @@ mod tests {
         let shown = describe(&old_leader, &status, 1, limit, false);
         assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
+        assert_eq!(standing(&shown), "n2 is INACTIVE, silent for 9 s");
         assert_eq!(shown.problem.as_deref(), Some("too large"));
         let me =
             describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit, false);

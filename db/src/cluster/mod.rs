@@ -11,6 +11,7 @@ pub mod membership;
 pub mod nodes;
 pub mod probe;
 pub mod upkeep;
+pub mod view;
 
 use crate::config::Config;
 use crate::dial::Dialer;
@@ -70,6 +71,8 @@ pub struct Cluster {
     pub nodes: Arc<Nodes>,
     /// Who answers this node while there is no leader to tell.
     contacts: Mutex<announce::Contacts>,
+    /// What the leader has told this node of the cluster.
+    leader_view: Mutex<Option<view::Known>>,
     /// The cluster secret, for a new node with a join token.
     secret: String,
     node_id: Arc<str>,
@@ -109,6 +112,7 @@ impl Cluster {
             room: Room::new(config.body_memory_mb << 20),
             nodes: Arc::default(),
             contacts: Mutex::default(),
+            leader_view: Mutex::default(),
             node_id: identity.node_id.as_str().into(),
             identity: Mutex::new(identity),
             group: OnceLock::new(),

@@ -65,6 +65,14 @@ impl Unanswered {
         }
     }
 
+    /// Whether there was a connection, and no answer in time.
+    pub fn is_late(&self) -> bool {
+        match self {
+            Unanswered::Refused(_) => false,
+            Unanswered::Broken(error) => error.is_timeout(),
+        }
+    }
+
     /// The same as an error about the node at `base`.
     pub fn into_error(self, base: &str) -> Error {
         let error = match self {

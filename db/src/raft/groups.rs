@@ -24,8 +24,8 @@ use reads::Lease;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as Moment};
 
 pub use super::proposer::Applied;
 
@@ -89,10 +89,19 @@ pub struct Group {
     raft_id: RaftId,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
     /// When a leader last sent something; openraft itself keeps naming a silent leader.
-    heard: Mutex<std::time::Instant>,
+    heard: Mutex<Heard>,
+    /// The last term that this node was seen to lead, and since when.
+    led: Mutex<(u64, Moment)>,
     leader_silence_max: Duration,
     /// The last term in which this node, as its leader, has seen all that was acknowledged.
     ready_term: AtomicU64,
+}
+
+/// The leader that was heard last.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    at: Moment,
+    leader: Option<RaftId>,
 }
 
 /// What is known of a group at one moment, in plain values.
@@ -114,6 +123,10 @@ pub struct GroupStatus {
     pub matched: BTreeMap<RaftId, u64>,
     /// Time since each member answered; on the leader only.
     pub silent: BTreeMap<RaftId, Option<Duration>>,
+    /// For how long this node has led; on the leader only.
+    pub led: Option<Duration>,
+    /// The leader that this node heard last, and the time since then.
+    pub heard: Option<(RaftId, Duration)>,
     /// Why members do not get the entries that they lack; on the leader only.
     pub undelivered: BTreeMap<RaftId, String>,
     /// Why the group has stopped working, if it has.
@@ -156,6 +169,8 @@ impl GroupStatus {
                 .flatten()
                 .map(|(id, at)| (*id, at.as_ref().map(|at| at.elapsed())))
                 .collect(),
+            led: None,
+            heard: None,
             undelivered: BTreeMap::new(),
             failure: metrics.running_state.as_ref().err().map(ToString::to_string),
         }
@@ -164,6 +179,14 @@ impl GroupStatus {
     /// Whether this node leads.
     pub fn is_leader(&self) -> bool {
         self.role == Some(NodeRole::Leader)
+    }
+
+    /// Time since a member was heard; on the leader only. A member that has not answered this
+    /// leader yet may have been heard as the leader before it.
+    pub fn silence(&self, member: RaftId) -> Option<Duration> {
+        let answered = *self.silent.get(&member)?;
+        let before = || self.heard.filter(|(leader, _)| *leader == member).map(|(_, ago)| ago);
+        answered.or_else(before).or(self.led)
     }
 
     /// All who vote, in either set.
@@ -255,7 +278,8 @@ impl Group {
             number: config.peers.group,
             raft_id,
             threads: Mutex::new(Some((log, thread))),
-            heard: Mutex::new(std::time::Instant::now()),
+            heard: Mutex::new(Heard { at: Moment::now(), leader: None }),
+            led: Mutex::new((0, Moment::now())),
             leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
             ready_term: AtomicU64::new(0),
         };
@@ -305,7 +329,10 @@ impl Group {
         let mut status = GroupStatus::from_metrics(&metrics);
         if metrics.state == ServerState::Leader {
             status.undelivered = self.undelivered.all();
+            status.led = Some(self.led_for(metrics.current_term));
         }
+        let heard = self.heard();
+        status.heard = heard.leader.map(|leader| (leader, heard.at.elapsed()));
         if let Some(failure) = self.writer.failure() {
             status.failure = Some(failure.to_owned());
         }
@@ -349,12 +376,26 @@ impl Group {
 
     /// Notes that a leader has sent something.
     pub fn note_leader(&self) {
-        *self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) =
-            std::time::Instant::now();
+        let leader = self.raft.metrics().borrow_watched().current_leader;
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) =
+            Heard { at: Moment::now(), leader };
+    }
+
+    fn heard(&self) -> Heard {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leader_silence(&self) -> Duration {
-        self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).elapsed()
+        self.heard().at.elapsed()
+    }
+
+    /// For how long this node was seen to lead in this term.
+    fn led_for(&self, term: u64) -> Duration {
+        let mut led = self.led.lock().unwrap_or_else(PoisonError::into_inner);
+        if led.0 != term {
+            *led = (term, Moment::now());
+        }
+        led.1.elapsed()
     }
 
     /// Waits until `condition` holds of [`Group::status`], or the time is up; tells which.

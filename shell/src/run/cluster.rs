@@ -133,6 +133,7 @@ mod tests {
             lag: None,
             problem: None,
             last_seen_ms: None,
+            silent_ms: None,
             clock_ms_ahead: None,
         }
     }
@@ -167,6 +168,7 @@ mod tests {
             quorum: 2,
             health: "Two of three.".into(),
             nodes: three(),
+            view: None,
         };
         let Ok(Output::Record(record)) = leader(&reply) else {
             panic!("no record");

@@ -1,0 +1,268 @@
+//! What a node says of the cluster: the knowledge of its leader, and how old that is. Only the
+//! leader hears the members, so what another node knows by itself is less.
+
+use super::health::milliseconds;
+use super::{Cluster, clocks};
+use crate::raft::RaftId;
+use crate::raft::calls::NodeCall;
+use crate::raft::node_key::Head;
+use jettra_driver::wire::{ClusterReply, NodeInfo, NodeStatus, ViewInfo};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// Path of the question what the leader knows.
+const VIEW_PATH: &str = "/raft/rpc/view";
+/// Longest time that the leader is waited for: its silence must show soon.
+const ASK_MAX: Duration = Duration::from_millis(300);
+/// Age up to which an answer of the leader is used again.
+const FRESH: Duration = Duration::from_millis(200);
+
+/// What a leader has told of the cluster.
+#[derive(Debug, Clone)]
+pub struct Known {
+    report: ClusterReply,
+    /// When it was asked.
+    at: Instant,
+}
+
+/// Why the leader did not tell what it knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Untold {
+    /// Nothing listens where it should be.
+    Gone,
+    /// There was no answer in time.
+    Late,
+}
+
+/// What this node knows of its leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lead {
+    /// The leader that does not answer; none when there is no leader.
+    leader: Option<RaftId>,
+    /// The one that was heard last and is silent now, and for how long.
+    silent: Option<(RaftId, Duration)>,
+}
+
+impl Cluster {
+    /// `GET /api/cluster`, the same on every node: what the leader knows. While it does not
+    /// answer, what it knew, corrected by what this node sees.
+    pub async fn shared_report(&self) -> ClusterReply {
+        let Ok(group) = self.group() else { return alone(self.report(), false) };
+        let leader = group.leader();
+        if leader == Some(group.raft_id()) {
+            return alone(self.report(), true);
+        }
+        let told = match leader.and_then(|id| self.nodes.by_raft_id(id)) {
+            Some(node) => self.told_by(&node.id, &node.url).await,
+            None => Err(Untold::Late),
+        };
+        match told {
+            Ok(known) => passed_on(self.report(), known),
+            Err(why) => {
+                // What was known before the question may have changed during it.
+                let status = group.status();
+                let limit = if why == Untold::Gone { Duration::ZERO } else { self.silent_after() };
+                let silent = status.heard.filter(|(_, silence)| *silence > limit);
+                let lead = Lead { leader: status.leader, silent };
+                let known = self.known_view().filter(|known| known.report.cluster_id.is_some());
+                let nodes = remembered(self.report_nodes(), known.as_ref(), lead);
+                noted(self.report_of(nodes), known, lead)
+            }
+        }
+    }
+
+    /// What the leader says of the cluster.
+    async fn told_by(&self, leader: &str, url: &str) -> std::result::Result<Known, Untold> {
+        let fresh = |known: &Known| known.at.elapsed() < FRESH && known.is_of(leader);
+        if let Some(known) = self.known_view().filter(fresh) {
+            return Ok(known);
+        }
+        let at = Instant::now();
+        let head = Head { method: "GET", target: VIEW_PATH, ..Head::default() };
+        let question = NodeCall { head, timeout: ASK_MAX, ..NodeCall::default() };
+        let answer = self.forwarding.send(url, question).await;
+        let answer = answer.map_err(|error| match error.is_late() {
+            true => Untold::Late,
+            false => Untold::Gone,
+        })?;
+        let report = answer.json().await.map_err(|_| Untold::Late)?;
+        let known = Known { report, at };
+        if !known.is_of(leader) {
+            return Err(Untold::Late);
+        }
+        *self.leader_view.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        Ok(known)
+    }
+
+    /// Forgets what another leader has told: this node leads, and knows better.
+    pub(super) fn forget_view(&self) {
+        *self.leader_view.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn known_view(&self) -> Option<Known> {
+        self.leader_view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Known {
+    /// Whether it was this node that told it, as the leader.
+    fn is_of(&self, leader: &str) -> bool {
+        self.report.node_id == leader && self.report.leader_id.as_deref() == Some(leader)
+    }
+
+    fn age(&self) -> Duration {
+        self.at.elapsed()
+    }
+}
+
+/// What a node knows by itself, as the leader or because it is no member.
+fn alone(own: ClusterReply, leader: bool) -> ClusterReply {
+    let view = ViewInfo { from: own.node_id.clone(), leader, age_ms: 0, note: None };
+    ClusterReply { view: Some(view), ..own }
+}
+
+/// What the leader knows, told by another node.
+fn passed_on(own: ClusterReply, known: Known) -> ClusterReply {
+    let age_ms = milliseconds(known.age());
+    let ClusterReply { node_id, leader_id, quorum, health, nodes, .. } = known.report;
+    let view = ViewInfo { from: node_id, leader: true, age_ms, note: None };
+    ClusterReply { leader_id, quorum, health, nodes, view: Some(view), ..own }
+}
+
+/// The members as this node sees them, with what the leader knew of them. A silent leader is shown
+/// to be silent.
+fn remembered(own: Vec<NodeInfo>, known: Option<&Known>, lead: Lead) -> Vec<NodeInfo> {
+    let age_ms = known.map_or(0, |known| milliseconds(known.age()));
+    let older = |ms: Option<u64>| ms.map(|ms| ms.saturating_add(age_ms));
+    let earlier = |node: &NodeInfo| {
+        let nodes = known.map(|known| known.report.nodes.as_slice()).unwrap_or_default();
+        nodes.iter().find(|earlier| earlier.raft_id == node.raft_id).cloned()
+    };
+    let remember = |mut node: NodeInfo| {
+        if let Some(earlier) = earlier(&node) {
+            node.lag = earlier.lag;
+            node.problem = earlier.problem;
+            node.last_seen_ms = older(earlier.last_seen_ms);
+            node.silent_ms = older(earlier.silent_ms);
+        }
+        if let Some((_, silence)) = lead.silent.filter(|(leader, _)| *leader == node.raft_id) {
+            node.last_seen_ms = Some(milliseconds(silence));
+            node.silent_ms = node.last_seen_ms;
+        }
+        if node.silent_ms.is_some() && node.status == NodeStatus::Active {
+            node.status = NodeStatus::Inactive;
+        }
+        node
+    };
+    own.into_iter().map(remember).collect()
+}
+
+/// Says whose knowledge it is while no leader tells what it knows.
+fn noted(own: ClusterReply, known: Option<Known>, lead: Lead) -> ClusterReply {
+    let missing = match (lead.leader, own.leader_id.as_deref()) {
+        (Some(_), Some(leader)) => format!("The leader {leader} does not answer"),
+        _ => "There is no leader".to_owned(),
+    };
+    let (from, age) = match known {
+        Some(known) => (known.report.node_id.clone(), known.age()),
+        None => (own.node_id.clone(), Duration::ZERO),
+    };
+    let age_ms = milliseconds(age);
+    let what = match from == own.node_id {
+        true => format!("this is what {from} knows by itself"),
+        false => format!("this is what {from} knew {} ago", clocks::length(age_ms)),
+    };
+    let note = Some(format!("{missing}; {what}."));
+    ClusterReply { view: Some(ViewInfo { from, leader: false, age_ms, note }), ..own }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jettra_driver::wire::NodeRole;
+
+    fn node(id: u64, role: NodeRole) -> NodeInfo {
+        NodeInfo {
+            key: format!("n{id}"),
+            id: format!("n{id}"),
+            raft_id: id,
+            url: String::new(),
+            role,
+            status: NodeStatus::Active,
+            description: None,
+            lag: None,
+            problem: None,
+            last_seen_ms: None,
+            silent_ms: None,
+            clock_ms_ahead: None,
+        }
+    }
+
+    fn report(of: &str, leader: Option<&str>, nodes: Vec<NodeInfo>) -> ClusterReply {
+        ClusterReply {
+            enabled: true,
+            node_id: of.into(),
+            state: NodeRole::Follower,
+            leader_id: leader.map(str::to_owned),
+            term: 3,
+            cluster_id: Some("c".into()),
+            applied_index: 9,
+            quorum: 2,
+            health: format!("as {of} sees it"),
+            nodes,
+            view: None,
+        }
+    }
+
+    fn known(ago: Duration) -> Known {
+        let mut nodes = vec![node(1, NodeRole::Leader), node(2, NodeRole::Follower)];
+        (nodes[0].lag, nodes[1].lag, nodes[1].last_seen_ms) = (Some(0), Some(4), Some(20));
+        let at = Instant::now().checked_sub(ago).unwrap();
+        Known { report: report("n1", Some("n1"), nodes), at }
+    }
+
+    fn own() -> ClusterReply {
+        report("n2", Some("n1"), vec![node(1, NodeRole::Leader), node(2, NodeRole::Follower)])
+    }
+
+    #[test]
+    fn a_follower_says_what_the_leader_knows_and_of_itself_what_it_is() {
+        let shown = passed_on(own(), known(Duration::ZERO));
+        assert_eq!((shown.node_id.as_str(), shown.state), ("n2", NodeRole::Follower));
+        assert_eq!((shown.health.as_str(), shown.nodes[1].lag), ("as n1 sees it", Some(4)));
+        let view = shown.view.unwrap();
+        assert_eq!((view.from.as_str(), view.leader, view.note), ("n1", true, None));
+    }
+
+    /// Symptom: for seconds after its end the leader was "Active, last seen never".
+    #[test]
+    fn a_leader_that_is_gone_is_silent_at_once_and_the_rest_is_as_old_as_it_is() {
+        let lead = Lead { leader: Some(1), silent: Some((1, Duration::from_millis(70))) };
+        let known = known(Duration::from_secs(5));
+        let nodes = remembered(own().nodes, Some(&known), lead);
+        assert_eq!((nodes[0].status, nodes[0].silent_ms), (NodeStatus::Inactive, Some(70)));
+        assert_eq!((nodes[1].status, nodes[1].lag), (NodeStatus::Active, Some(4)));
+        assert!(nodes[1].last_seen_ms.is_some_and(|ms| ms >= 5020), "{:?}", nodes[1].last_seen_ms);
+        let view = noted(own(), Some(known), lead).view.unwrap();
+        let note = "The leader n1 does not answer; this is what n1 knew 5 s ago.";
+        assert_eq!((view.from.as_str(), view.leader), ("n1", false));
+        assert_eq!(view.note.as_deref(), Some(note));
+    }
+
+    #[test]
+    fn without_a_leader_a_node_says_that_it_speaks_for_itself() {
+        let lead = Lead { leader: None, silent: None };
+        let own = report("n2", None, Vec::new());
+        let view = noted(own, None, lead).view.unwrap();
+        let note = "There is no leader; this is what n2 knows by itself.";
+        assert_eq!((view.from.as_str(), view.leader, view.age_ms), ("n2", false, 0));
+        assert_eq!(view.note.as_deref(), Some(note));
+    }
+
+    #[test]
+    fn only_a_leader_is_believed() {
+        assert!(known(Duration::ZERO).is_of("n1"));
+        assert!(!Known { report: own(), at: Instant::now() }.is_of("n2"));
+        assert!(!known(Duration::ZERO).is_of("n2"));
+    }
+}
