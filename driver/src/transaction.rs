@@ -52,8 +52,8 @@ impl Client {
     /// # Errors
     /// `overloaded` (429) when too many are open.
     pub async fn begin(&self) -> Result<Transaction> {
-        // One that was begun without an answer ends by itself.
-        let call = Call::plain(Method::POST, &PATH).safe_to_repeat();
+        // A repetition gets the transaction that was begun without an answer.
+        let call = Call::plain(Method::POST, &PATH).keyed();
         let begun: TransactionReply = self.send(call).await?.json()?;
         let (inside, open) = self.in_transaction(&begun.id);
         let ended = AtomicBool::new(false);
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(lines(&heard), expected);
         let keyed = |call: &crate::fake::Asked| call.header("idempotency-key").is_some();
         let keyed: Vec<bool> = heard.lock().unwrap().iter().map(keyed).collect();
-        assert_eq!(keyed, [false, true, false]);
+        assert_eq!(keyed, [true, true, false]);
     }
 
     #[tokio::test]

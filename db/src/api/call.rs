@@ -97,6 +97,8 @@ pub struct Call {
     pub app: Arc<App>,
     /// Who calls; none on open routes and between nodes.
     pub user: Option<Arc<User>>,
+    /// What its errors are called by in the log.
+    pub request_id: Arc<str>,
     /// The address that it comes from.
     pub from: Option<String>,
     /// The token of the session, when a cookie proved who calls.
@@ -181,6 +183,7 @@ impl Http {
 pub struct MovedCall {
     app: Arc<App>,
     user: Option<Arc<User>>,
+    request_id: Arc<str>,
     from: Option<String>,
     session: Option<String>,
     path: Vec<(String, String)>,
@@ -198,6 +201,7 @@ impl From<&Call> for MovedCall {
         MovedCall {
             app: call.app,
             user: call.user,
+            request_id: call.request_id,
             from: call.from,
             session: call.session,
             path: call.path,
@@ -216,6 +220,7 @@ impl From<MovedCall> for Call {
         Call {
             app: call.app,
             user: call.user,
+            request_id: call.request_id,
             from: call.from,
             session: call.session,
             path: call.path,
@@ -489,7 +494,7 @@ impl Call {
     }
 
     /// The key of the next command that the call proposes.
-    fn retry_key(&self) -> Result<Option<RetryKey>> {
+    pub(super) fn retry_key(&self) -> Result<Option<RetryKey>> {
         let Some(given) = self.headers().get(IDEMPOTENCY_HEADER) else { return Ok(None) };
         if self.proposed.aside.get() {
             return Ok(None);
@@ -589,19 +594,6 @@ impl Call {
         };
         check_id_size(&target.id, &self.cluster().config.limits())?;
         Ok(target)
-    }
-
-    /// The revision in `If-Match`, if there is one.
-    pub fn if_match(&self) -> Result<Option<u64>> {
-        let Some(value) = self.headers().get(header::IF_MATCH) else {
-            return Ok(None);
-        };
-        let text = value.to_str().unwrap_or_default();
-        let parsed = text.trim().trim_start_matches("W/").trim_matches('"').parse();
-        parsed.map(Some).map_err(|_| {
-            Error::new(Kind::InvalidParameter, format!("If-Match: {text} is not a revision"))
-                .hint("send the ETag of an earlier answer, for example If-Match: \"17\"")
-        })
     }
 
     /// The read level asked for.

@@ -62,6 +62,13 @@ pub enum Effect {
     ReadsOrWrites,
 }
 
+/// All names of read levels.
+fn level_names() -> Vec<&'static str> {
+    use jettra_driver::ReadLevel;
+    let others = ReadLevel::OTHER_NAMES.iter().map(|(other, _)| *other);
+    ReadLevel::NAMES.into_iter().chain(others).collect()
+}
+
 /// The description of one route.
 #[derive(Debug, Clone)]
 pub struct Description {
@@ -83,6 +90,8 @@ pub struct Description {
     pub effect: Effect,
     /// Whether the change may be bound to a revision.
     pub if_match: bool,
+    /// Whether it takes an `Idempotency-Key` though it puts nothing into the log.
+    pub keyed: bool,
     /// Errors of its own, beside those that follow from the rest.
     pub errors: Vec<Kind>,
 }
@@ -103,6 +112,7 @@ fn route(
         answers: Vec::new(),
         effect: Effect::None,
         if_match: false,
+        keyed: false,
         errors: Vec::new(),
     }
 }
@@ -161,12 +171,21 @@ impl Description {
         self.answer(200, Content::Events(SchemaGenerator::subschema_for::<T>))
     }
 
+    /// Nothing, for a reader that has it already.
+    fn gives_known(self) -> Self {
+        self.answer(304, Content::Empty)
+    }
+
     fn gives_nothing(self) -> Self {
         self.answer(204, Content::Empty)
     }
 
     fn reads(self) -> Self {
         Description { effect: Effect::Reads, ..self }
+    }
+
+    fn keyed(self) -> Self {
+        Description { keyed: true, ..self }.fails(&[InvalidParameter, IdempotencyKeyReused])
     }
 
     fn reads_latest(self) -> Self {
@@ -378,7 +397,7 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/doc", ANCESTOR, "Save a document, over one of the same `_id`; makes database and collection if need be")
             .query("db! col!").body::<Document>().gives::<Saved>(200).writes().fails(CHANGE),
         get("/api/doc", ANCESTOR, "Read a document")
-            .query("db! col! id! id_type").gives::<Document>(200).reads().fails(DOCUMENT),
+            .query("db! col! id! id_type").gives::<Document>(200).gives_known().reads().fails(DOCUMENT),
         put("/api/doc", ANCESTOR, "Put a document at an `_id`, whether or not there was one")
             .query("db! col! id! id_type").body::<Document>().gives::<StatusReply>(200).writes().if_match().fails(CHANGE),
         delete("/api/doc", ANCESTOR, "Delete a document; a success as well when there is none")
@@ -407,7 +426,7 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/v1/databases/{db}/collections/{col}/documents", DOCUMENTS, "Insert a document; makes the collection if need be")
             .body::<Document>().gives::<WriteReply>(201).writes().fails(CHANGE).fails(&[DuplicateId]),
         get("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Read a document")
-            .query("id_type").gives::<Document>(200).reads().fails(DOCUMENT),
+            .query("id_type").gives::<Document>(200).gives_known().reads().fails(DOCUMENT),
         put("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Put a document at an `_id`: 201 when there was none")
             .query("id_type").body::<Document>().gives::<WriteReply>(200).gives::<WriteReply>(201).writes().if_match().fails(CHANGE),
         patch("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Change fields of a document, and give it as it is then")
@@ -440,7 +459,7 @@ pub fn descriptions() -> Vec<Description> {
             .body::<BulkBody>().gives::<BulkReply>(200).writes().fails(CHANGE).fails(CHANGES),
 
         post("/api/tx/begin", ANCESTOR, "Begin a transaction")
-            .gives::<Begun>(200).reads_latest(),
+            .gives::<Begun>(200).reads_latest().keyed(),
         post("/api/tx/commit", ANCESTOR, "Commit a transaction")
             .query("txID!").gives::<StatusReply>(200).proposes().fails(COMMIT),
         post("/api/tx/rollback", ANCESTOR, "Roll a transaction back; a success as well when there is none")
@@ -448,7 +467,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/v1/transactions", TRANSACTIONS, "List the open transactions: one's own, for administrators all")
             .gives::<TransactionsReply>(200).reads(),
         post("/api/v1/transactions", TRANSACTIONS, "Begin a transaction")
-            .gives::<TransactionReply>(201).reads_latest(),
+            .gives::<TransactionReply>(201).reads_latest().keyed(),
         post("/api/v1/transactions/{tx}/commit", TRANSACTIONS, "Commit a transaction")
             .gives::<CommitReply>(200).proposes().fails(COMMIT),
         delete("/api/v1/transactions/{tx}", TRANSACTIONS, "Roll a transaction back; a success as well when there is none")
@@ -615,8 +634,10 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
             ("Reads the collection as it was at this time, such as `2026-01-31T12:00:00Z`.", text())
         }
         "level" => (
-            "How fresh the answer must be; `session` and `bounded` need `index` and `freshness`.",
-            json!({"type": "string", "enum": jettra_driver::ReadLevel::NAMES}),
+            "How fresh the answer must be; `session` and `bounded` need `index` and `freshness`. \
+             Other names: `strong` for `linearizable`, `weak` for `leader`, `none`, `serializable` and \
+             `stale` for `local`.",
+            json!({"type": "string", "enum": level_names()}),
         ),
         "index" => ("With `level=session`: the `X-Jettra-Index` of an earlier answer.", text()),
         "freshness" => (
@@ -625,8 +646,12 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
         ),
         "redirect" => ("Asks for the leader's address (307) instead of being forwarded.", text()),
         "If-Match" => (
-            "The `ETag` of the revision that is to be changed.",
-            json!({"type": "string", "pattern": "^\"[0-9]{1,19}\"$"}),
+            "The `ETag` of the revision that is to be changed, a list of several, or `*` for any: the document must exist.",
+            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$"}),
+        ),
+        "If-None-Match" => (
+            "For a reader the `ETag` that it has: 304 when that is the revision still. For a writer `*`: the document must not exist.",
+            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$"}),
         ),
         "Idempotency-Key" => (
             "A key under which the call is made exactly once, however often it is repeated.",

@@ -32,8 +32,15 @@ const RIGHTS_WAIT_MAX: Duration = Duration::from_millis(500);
 /// What the leader is asked on behalf of a caller whose rights are in question.
 const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 6] =
-    ["if-match", "content-type", "accept", CLIENT_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER];
+const FORWARDED_HEADERS: [&str; 7] = [
+    "if-match",
+    "if-none-match",
+    "content-type",
+    "accept",
+    CLIENT_HEADER,
+    IDEMPOTENCY_HEADER,
+    INDEX_HEADER,
+];
 /// Headers of the leader's answer that the caller gets.
 const RETURNED_HEADERS: [&str; 12] = [
     "etag",

@@ -1,6 +1,7 @@
 //! Documents, as REST. `compat::jettra` gives the same functions the ancestor's shapes.
 
 use super::call::Call;
+use super::precondition::{Guard, Preconditions, guarded};
 use super::reply::Reply;
 use super::view::{Source, reading};
 use crate::auth::Permission;
@@ -23,12 +24,21 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
     if !matches!(Source::of(&call)?, Source::Now) {
         let ((revision, json), index) =
             reading(&call, move |read, collection, _| find(read, collection.id, &target)).await?;
-        return Ok(Reply::bytes(json).etag(revision).at(index));
+        return read_reply(&call, revision, json, index);
     }
     let (read, index) = call.group()?.read_with_index()?;
     let id = find_collection(&read, database, collection)?;
     let (revision, json) = find(&read, id, &target)?;
-    Ok(Reply::bytes(json).etag(revision).at(index))
+    read_reply(&call, revision, json, index)
+}
+
+/// A document for a reader, unless it has it already.
+fn read_reply(call: &Call, revision: Revision, json: Vec<u8>, index: u64) -> Result<Reply> {
+    let reply = match Preconditions::of(call)?.is_known(revision) {
+        true => Reply::empty().with_status(304),
+        false => Reply::bytes(json),
+    };
+    Ok(reply.etag(revision).at(index))
 }
 
 /// `POST …/documents`
@@ -62,9 +72,21 @@ pub async fn replace(call: Rc<Call>) -> Result<(WriteReply, bool, u64)> {
             Error::new(Kind::InvalidId, message).hint("an _id cannot be changed; leave it out")
         );
     }
-    let if_match = call.if_match()?;
-    let command = put_command(&call, target, new.body, PutMode::Upsert, if_match, false)?;
-    write(&call, command).await
+    put_guarded(&call, &target, &new.body, false).await
+}
+
+/// Puts a document at an `_id` if the preconditions of the call hold.
+pub async fn put_guarded(
+    call: &Call,
+    target: &Target,
+    body: &str,
+    create_database: bool,
+) -> Result<(WriteReply, bool, u64)> {
+    guarded(call, target, true, async |Guard { mode, if_match }| {
+        let (target, body) = (target.clone(), body.to_owned());
+        write(call, put_command(call, target, body, mode, if_match, create_database)?).await
+    })
+    .await
 }
 
 /// `PUT …/documents/{id}`
@@ -77,14 +99,17 @@ pub async fn put(call: Rc<Call>) -> Result<Reply> {
 /// `DELETE …/documents/{id}`
 pub async fn delete(call: Rc<Call>) -> Result<Reply> {
     let (database, collection) = writable_place(&call)?;
-    let command = Command::Delete {
-        database: database.into(),
-        collection: collection.into(),
-        target: call.target_document()?,
-        if_match: call.if_match()?,
-    };
-    let applied = call.propose(command).await?;
-    Ok(Reply::empty().at(applied.index))
+    let target = call.target_document()?;
+    let applied = guarded(&call, &target, false, async |guard| {
+        let command = Command::Delete {
+            database: database.into(),
+            collection: collection.into(),
+            target: target.clone(),
+            if_match: guard.if_match,
+        };
+        call.propose(command).await
+    });
+    Ok(Reply::empty().at(applied.await?.index))
 }
 
 /// Writes a new document and gives what was written.
@@ -144,6 +169,37 @@ pub fn find_collection(read: &impl Read, database: &str, collection: &str) -> Re
     match catalog::database(read, database)? {
         Some(_) => Err(collection_not_found(database, collection)),
         None => Err(database_not_found(database)),
+    }
+}
+
+/// The revision of the document that is meant, as a write of the call finds it; none when there is
+/// no such document.
+pub(super) async fn current_revision(call: &Call, target: &Target) -> Result<Option<Revision>> {
+    let (database, collection) = call.place()?;
+    match Source::of(call)? {
+        Source::Transaction(open) => {
+            let _turn = open.turn().await;
+            open.with(|transaction| revision(transaction.view(), database, collection, target))
+        }
+        _ => {
+            let group = call.group()?;
+            group.wait_linearizable().await?;
+            revision(&group.read()?, database, collection, target)
+        }
+    }
+}
+
+fn revision(
+    read: &impl Read,
+    database: &str,
+    collection: &str,
+    target: &Target,
+) -> Result<Option<Revision>> {
+    let Some(id) = catalog::collection(read, database, collection)? else { return Ok(None) };
+    match find(read, id, target) {
+        Ok((revision, _)) => Ok(Some(revision)),
+        Err(error) if error.kind == Kind::DocumentNotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

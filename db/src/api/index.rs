@@ -134,6 +134,17 @@ pub async fn create_at(
     }
 }
 
+/// Makes the collection that an index is for, and its database; nothing when it exists.
+pub async fn create_place(call: &Call, database: &str, collection: &str) -> Result<()> {
+    check_collection(call, collection)?;
+    if catalog::collection(&call.group()?.read()?, database, collection)?.is_some() {
+        return Ok(());
+    }
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    call.propose(Command::CreateCollection { database, collection }).await?;
+    Ok(())
+}
+
 fn no_index() -> Error {
     Error::new(Kind::NotIndexable, "the index could not be built")
 }

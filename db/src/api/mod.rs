@@ -18,6 +18,7 @@ pub mod index;
 pub mod openapi;
 pub mod paging;
 pub mod peer;
+pub mod precondition;
 pub mod query;
 pub mod reply;
 pub mod schema;
@@ -116,7 +117,7 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/dbs"                            User(Own),    Leader,        catalog::create_database,    "create_database",    "create db";
     DELETE "/api/dbs"                            User(Own),    Leader,        catalog::drop_database,      "drop_database",      "drop db";
     POST   "/api/dbs/rename"                     User(Own),    Leader,        catalog::rename_database,    "rename_database",    "rename db";
-    GET    "/api/dbs/{db}/cols"                  User(Read),   Here(Level),   catalog::collections,        "list_collections",   "show collections";
+    GET    "/api/dbs/{db}/cols"                  User(Read),   Here(Level),   compat::jettra::list_collections, "list_collections",   "show collections";
     POST   "/api/cols"                           User(Write),  Leader,        catalog::create_collection,  "create_collection",  "create col";
     DELETE "/api/cols"                           User(Own),    Leader,        catalog::drop_collection,    "drop_collection",    "drop col";
     POST   "/api/cols/rename"                    User(Own),    Leader,        catalog::rename_collection,  "rename_collection",  "rename col";
@@ -126,7 +127,7 @@ pub const ROUTES: &[Route] = routes! {
     PUT    "/api/doc"                            User(Write),  Leader,        compat::jettra::replace, "save",     "update";
     DELETE "/api/doc"                            User(Write),  Leader,        compat::jettra::delete,  "delete",   "delete";
     GET    "/api/query"                          User(Read),   Here(Level),   compat::jettra::query,   "list",     "find";
-    GET    "/api/count"                          User(Read),   Here(Level),   query::count,            "count",    "count";
+    GET    "/api/count"                          User(Read),   Here(Level),   compat::jettra::count,   "count",    "count";
     POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "command",  "sql";
     GET    "/api/index"                          User(Read),   Here(Level),   compat::jettra::list_indexes,  "list_indexes", "indexes";
     POST   "/api/index"                          User(Own),    Leader,        compat::jettra::create_index,  "create_index", "create index";

@@ -221,13 +221,15 @@ fn parameters(route: &Route, description: &Description) -> Vec<Value> {
     let (transaction, past) = states(route);
     let reads = matches!(description.effect, Effect::Reads | Effect::ReadsOrWrites);
     let writes = matches!(description.effect, Effect::Writes | Effect::ReadsOrWrites);
+    let knows = description.answers.iter().any(|answer| answer.status == 304);
     let further = [
         (transaction, &["tx"][..]),
         (past, &["at", "asOf"]),
         (reads, &["level", "index", "freshness"]),
         (!matches!(route.place, Place::Here(_)), &["redirect"]),
         (description.if_match, &["If-Match"]),
-        (writes, &["Idempotency-Key"]),
+        (description.if_match || knows, &["If-None-Match"]),
+        (writes || description.keyed, &["Idempotency-Key"]),
     ];
     let names = further.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, names)| names);
     let link = |name: &&str| json!({"$ref": format!("#/components/parameters/{name}")});
@@ -236,7 +238,7 @@ fn parameters(route: &Route, description: &Description) -> Vec<Value> {
 }
 
 /// Parameters that many calls take, with the part of the request where they stand.
-const SHARED: [(&str, &str); 9] = [
+const SHARED: [(&str, &str); 10] = [
     ("query", "tx"),
     ("query", "at"),
     ("query", "asOf"),
@@ -245,6 +247,7 @@ const SHARED: [(&str, &str); 9] = [
     ("query", "freshness"),
     ("query", "redirect"),
     ("header", "If-Match"),
+    ("header", "If-None-Match"),
     ("header", "Idempotency-Key"),
 ];
 

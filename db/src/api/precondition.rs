@@ -50,8 +50,9 @@ impl Tags {
         let tag = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').parse().ok();
         let tags: Option<Vec<Revision>> = text.split(',').map(tag).collect();
         tags.map(Tags::Some).ok_or_else(|| {
-            Error::new(Kind::InvalidParameter, format!("{name}: {text} is not a revision"))
-                .hint(format!("send the ETag of an earlier answer, for example {name}: \"17\", or *"))
+            Error::new(Kind::InvalidParameter, format!("{name}: {text} is not a revision")).hint(
+                format!("send the ETag of an earlier answer, for example {name}: \"17\", or *"),
+            )
         })
     }
 
@@ -192,9 +193,13 @@ mod tests {
         assert_eq!(guard("", "", true), Some(NONE));
         assert_eq!(guard("\"7\"", "", false), Some(Guard { if_match: Some(7), ..NONE }));
         assert_eq!(guard("", "*", true), Some(Guard { mode: PutMode::Insert, ..NONE }));
-        for (if_match, if_none_match, puts) in
-            [("*", "", true), ("1,2", "", true), ("", "*", false), ("", "1", true), ("1", "*", true)]
-        {
+        for (if_match, if_none_match, puts) in [
+            ("*", "", true),
+            ("1,2", "", true),
+            ("", "*", false),
+            ("", "1", true),
+            ("1", "*", true),
+        ] {
             assert_eq!(guard(if_match, if_none_match, puts), None, "{if_match} {if_none_match}");
         }
     }
@@ -213,7 +218,8 @@ mod tests {
             (None, Some("3"), Some(4), true),
             (Some("4"), Some("3"), Some(4), true),
         ] {
-            let tags = |text: Option<&str>| text.and_then(|text| Tags::parse("If-Match", text).ok());
+            let tags =
+                |text: Option<&str>| text.and_then(|text| Tags::parse("If-Match", text).ok());
             let conditions =
                 Preconditions { if_match: tags(if_match), if_none_match: tags(if_none_match) };
             let checked = conditions.check(&target, current);

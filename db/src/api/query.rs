@@ -497,10 +497,11 @@ pub(super) fn json_parameter(
 /// The query in the parameters of an address: `filter`, `sort`, `fields` (or `projection`),
 /// `skip` (or `offset`), `limit`, `cursor`, `hint`, `explain`.
 ///
+/// The caller has read `limit`, which must not be above `limit_max`.
+///
 /// # Errors
 /// `invalid_parameter` for text that is not JSON where JSON is due; those of [`Find::parse`].
-pub fn find_from_parameters(call: &Call) -> Result<Find> {
-    let max = call.cluster().config.page_max as u64;
+pub fn find_from_parameters(call: &Call, limit: u64, limit_max: u64) -> Result<Find> {
     let json = |name, plain| json_parameter(call, name, plain);
     let explain = match call.parameter(&["explain"]) {
         None => None,
@@ -519,19 +520,21 @@ pub fn find_from_parameters(call: &Call) -> Result<Find> {
         sort: json("sort", true)?,
         projection,
         skip: Some(skip),
-        limit: Some(call.number("limit", PAGE_DEFAULT.min(max), max)?),
+        limit: Some(limit),
         cursor: call.parameter(&["cursor"]).map(str::to_owned),
         hint: json("hint", true)?,
         explain,
     };
     // Who counts documents himself would miss those that were cut off.
     let whole = call.parameter(&["offset"]).is_some();
-    Ok(Find { whole, ..Find::parse(body, max)? })
+    Ok(Find { whole, ..Find::parse(body, limit_max)? })
 }
 
 /// `GET …/documents`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
-    let find = find_from_parameters(&call)?;
+    let max = call.cluster().config.page_max as u64;
+    let limit = call.number("limit", PAGE_DEFAULT.min(max), max)?;
+    let find = find_from_parameters(&call, limit, max)?;
     let (page, index) = find_page(&call, find).await?;
     Ok(page.reply().at(index))
 }

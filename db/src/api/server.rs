@@ -13,7 +13,7 @@ use actix_cors::Cors;
 use actix_web::http::header;
 use actix_web::middleware::Condition;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, guard};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
@@ -73,9 +73,10 @@ pub fn mount(services: &mut ServiceConfig) {
     services.default_service(web::to(other));
 }
 
+/// A `HEAD` is carried out as the `GET`; the server sends the head of its answer only.
 fn method(name: &str) -> actix_web::Route {
     match name {
-        "GET" => web::get(),
+        "GET" => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
         "POST" => web::post(),
         "PUT" => web::put(),
         "PATCH" => web::patch(),
@@ -91,12 +92,17 @@ async fn serve(
 ) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
+    let id = request_id(&app);
     let answer = tokio::select! {
         biased;
-        answer = serve_call(route, app.clone(), &http, &mut payload) => answer,
+        answer = serve_call(route, make_call(app.clone(), &http, &id), &http, &mut payload) => answer,
         () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
     };
     match answer {
+        // A stream that nobody reads ends here.
+        Ok(Answer::Here(reply)) if http.method() == "HEAD" => {
+            respond(&app, Reply { events: None, ..reply }, index)
+        }
         Ok(Answer::Here(reply)) => respond(&app, reply, index),
         Ok(Answer::Forwarded(answer)) => pass_on(&app, answer),
         Err(error) => {
@@ -104,7 +110,7 @@ async fn serve(
             let closed = error.kind == Kind::Internal && app.cluster.is_ending();
             let error = if closed { cut_off(route) } else { error };
             drain(&mut payload).await;
-            respond_error(&app, &http, &error, index)
+            respond_error(&app, &http, &id, &error, index)
         }
     }
 }
@@ -125,12 +131,12 @@ fn cut_off(route: &Route) -> Error {
 
 async fn serve_call(
     route: &'static Route,
-    app: Arc<App>,
+    mut call: Call,
     http: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Answer> {
     check_address(http)?;
-    let mut call = make_call(app.clone(), http);
+    let app = call.app.clone();
     if !matches!(route.place, Place::Here(_)) && route.access != Access::Node {
         note_called_node(&mut call, http);
     }
@@ -233,13 +239,14 @@ fn note_called_node(call: &mut Call, http: &HttpRequest) {
 }
 
 /// A call without its body.
-fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
+fn make_call(app: Arc<App>, http: &HttpRequest, request_id: &Arc<str>) -> Call {
     let path = http.match_info();
     let path = path.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
     let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
     Call {
         app,
         user: None,
+        request_id: request_id.clone(),
         from: http.peer_addr().map(|address| address.ip().to_string()),
         session: None,
         path,
@@ -253,12 +260,13 @@ fn make_call(app: Arc<App>, http: &HttpRequest) -> Call {
     }
 }
 
-/// actix leaves escaped slashes and percent signs in path parameters.
+/// actix leaves escaped slashes, plus and percent signs in path parameters.
 fn decode(value: &str) -> String {
-    if !value.contains('%') {
-        return value.to_owned();
+    match value.contains('%') {
+        // No other escape is left, and a literal percent sign is one of them.
+        true => percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned(),
+        false => value.to_owned(),
     }
-    value.replace("%2F", "/").replace("%2f", "/").replace("%25", "%")
 }
 
 /// Reads a body of at most `max` bytes, taking room for it as it comes.
@@ -270,6 +278,10 @@ async fn read_body(
 ) -> Result<(Bytes, Share)> {
     let mut share = Share::default();
     let mut body = BytesMut::new();
+    let said = said_length(http);
+    if said > max {
+        return Err(crate::engine::document::too_large(said, max));
+    }
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Error::new(
@@ -279,7 +291,7 @@ async fn read_body(
         })?;
         let size = body.len() + chunk.len();
         if size > max {
-            return Err(crate::engine::document::too_large(said_length(http).max(size), max));
+            return Err(crate::engine::document::too_large(said.max(size), max));
         }
         if let Some(room) = room {
             share.join(room.take(chunk.len())?);
@@ -312,31 +324,34 @@ async fn drain(payload: &mut Payload) {
 async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
-    let mut call = make_call(app.clone(), &http);
+    let id = request_id(&app);
+    let mut call = make_call(app.clone(), &http, &id);
     let answer = match dispatch::admit(&STREAM, &mut call).await {
         Ok(_) => peer::stream(call, &http, payload).await,
         Err(error) => Err(error),
     };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &error, index))
+    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, index))
 }
 
 async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
     let index = visible_index(&app);
-    let mut call = make_call(app.clone(), &http);
+    let id = request_id(&app);
+    let mut call = make_call(app.clone(), &http, &id);
     let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
         Ok(_) => peer::snapshot(call, &http, payload).await,
         Err(error) => Err(error),
     };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &error, index))
+    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, index))
 }
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let known = ROUTES.iter().filter(|route| Some(route.path) == http.match_pattern().as_deref());
-    let methods = known.map(|route| route.method).collect::<Vec<_>>().join(", ");
+    let methods = known.map(|route| if route.method == "GET" { "GET, HEAD" } else { route.method });
+    let methods = methods.collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
-    let mut response = respond_error(&app, &http, &error, visible_index(&app));
+    let mut response = respond_error(&app, &http, &request_id(&app), &error, visible_index(&app));
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
@@ -352,7 +367,7 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
     let error = Error::new(Kind::RouteNotFound, message).hint(hint);
-    respond_error(&app, &http, &error, visible_index(&app))
+    respond_error(&app, &http, &request_id(&app), &error, visible_index(&app))
 }
 
 /// What every answer tells: who served it, and who leads.
@@ -378,12 +393,13 @@ fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
 pub fn cors(config: &Config) -> Condition<Cors> {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PUT", "PATCH", "DELETE"])
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allowed_headers(names(&[
             "authorization",
             "content-type",
             "accept",
             "if-match",
+            "if-none-match",
             CLIENT_HEADER,
             IDEMPOTENCY_HEADER,
             INDEX_HEADER,
@@ -445,16 +461,26 @@ fn pass_on(app: &App, answer: crate::cluster::forward::Answer) -> HttpResponse {
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
-fn respond_error(app: &App, http: &HttpRequest, error: &Error, index: u64) -> HttpResponse {
+/// A name for a call, by which the log can be searched for its errors.
+fn request_id(app: &App) -> Arc<str> {
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let boot = &app.cluster.boot;
-    let id = format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot));
+    format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)).into()
+}
+
+fn respond_error(
+    app: &App,
+    http: &HttpRequest,
+    id: &str,
+    error: &Error,
+    index: u64,
+) -> HttpResponse {
     if error.kind.status() == 500 {
         tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
     } else {
         tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
     }
-    let mut reply = Reply::error(error, &id);
+    let mut reply = Reply::error(error, id);
     if error.repeated {
         reply = reply.header(REPLAYED_HEADER, "true");
     }

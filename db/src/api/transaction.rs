@@ -51,6 +51,8 @@ pub struct Transactions {
 pub struct Open {
     id: String,
     user: String,
+    /// The key of the call that began it: a repetition of that call gets this transaction.
+    key: Option<RetryKey>,
     group: GroupId,
     begun: Instant,
     used: Mutex<Instant>,
@@ -132,6 +134,12 @@ impl Open {
         .await
     }
 
+    /// Whether a call of this user with this key has begun it, and it is open still.
+    fn is_begun_by(&self, user: &str, key: &RetryKey) -> bool {
+        let same = self.key.as_ref().is_some_and(|known| known.key == key.key);
+        same && self.user == user && !matches!(self.state.try_lock().as_deref(), Ok(State::Ended))
+    }
+
     fn end(&self) {
         *lock(&self.state) = State::Ended;
         drop(std::mem::take(&mut *lock(&self.share)));
@@ -189,8 +197,17 @@ impl Transactions {
         }
     }
 
-    fn begin(&self, group: &Group, user: &str) -> Result<Arc<Open>> {
+    /// Begins a transaction; or gives the open one that the same call has begun, and says so.
+    fn begin(&self, group: &Group, user: &str, key: Option<RetryKey>) -> Result<(Arc<Open>, bool)> {
         let mut all = lock(&self.open);
+        if let Some(key) = &key
+            && let Some(open) = all.values().find(|open| open.is_begun_by(user, key))
+        {
+            return match open.key.as_ref().map(|known| known.fingerprint) == Some(key.fingerprint) {
+                true => Ok((open.clone(), true)),
+                false => Err(retry::key_reused()),
+            };
+        }
         if all.len() >= self.max {
             return Err(Error::new(Kind::Overloaded, "too many transactions are open")
                 .hint("end some, or try again after a pause"));
@@ -200,6 +217,7 @@ impl Transactions {
         let open = Arc::new(Open {
             id: uuid::Uuid::new_v4().to_string(),
             user: user.to_owned(),
+            key,
             group: group.number(),
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
@@ -208,7 +226,7 @@ impl Transactions {
             state: Mutex::new(State::Active(Box::new(state))),
         });
         all.insert(open.id.clone(), open.clone());
-        Ok(open)
+        Ok((open, false))
     }
 
     /// The open transaction with an id, for its user.
@@ -272,7 +290,10 @@ fn id(call: &Call) -> Result<&str> {
 async fn begin_one(call: &Call) -> Result<Arc<Open>> {
     // It must see everything that was acknowledged before.
     call.group()?.wait_linearizable().await?;
-    call.app.transactions.begin(call.group()?, &call.user()?.name)
+    let (group, user) = (call.group()?, &call.user()?.name);
+    let (open, repeated) = call.app.transactions.begin(group, user, call.retry_key()?)?;
+    call.proposed.repeated.set(repeated);
+    Ok(open)
 }
 
 /// `POST /api/v1/transactions`
@@ -541,6 +562,7 @@ mod tests {
     fn a_transaction_stays_in_its_group() {
         let open = Open {
             id: "t".into(),
+            key: None,
             user: "u".into(),
             group: 0,
             begun: Instant::now(),

@@ -5,6 +5,7 @@ use super::aggregate::{self, Aggregate};
 use super::call::{Call, pooled};
 use super::confirm::{self, Action};
 use super::document::writable_place;
+use super::precondition::guarded;
 use super::query;
 use super::reply::Reply;
 use crate::config::Limits;
@@ -344,12 +345,14 @@ pub async fn run_bulk(
                 }
             }
             Err(error) => {
+                let request_id = &*call.request_id;
+                tracing::debug!(request_id, operation = at, %error, "an operation was refused");
                 let detail = ErrorDetail {
                     code: error.kind.code().into(),
                     message: error.message.clone(),
                     hint: error.hint.clone(),
                     details: error.details.as_deref().cloned(),
-                    request_id: String::new(),
+                    request_id: call.request_id.to_string(),
                 };
                 reply.errors.insert(at, detail);
                 first.get_or_insert((at, error));
@@ -441,15 +444,14 @@ pub async fn patch(call: Rc<Call>) -> Result<Reply> {
         true => update(json, None)?,
         false => Change::Merge(query::value(json, "patch")?.to_json()),
     };
-    let select = Select::Id { target: call.target_document()?, if_match: call.if_match()? };
-    let operation = Operation::Change {
-        select,
-        change,
-        multi: false,
-        upsert: None,
-        returning: Returning::After,
-    };
-    let (wrote, index) = write_one(&call, operation).await?;
+    let target = call.target_document()?;
+    let (wrote, index) = guarded(&call, &target, false, async |guard| {
+        let select = Select::Id { target: target.clone(), if_match: guard.if_match };
+        let (change, returning) = (change.clone(), Returning::After);
+        let operation = Operation::Change { select, change, multi: false, upsert: None, returning };
+        write_one(&call, operation).await
+    })
+    .await?;
     let revision = wrote.revision.unwrap_or_default();
     let reply = match wrote.forgotten {
         Some(id) => Reply::json(&ForgottenReply { id, revision, document_forgotten: true }),

@@ -85,8 +85,7 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// Creates the user that the body describes; gives its name and the log index.
-async fn create_one(call: &Call) -> Result<(String, u64)> {
-    let new: NewUser = call.json()?;
+async fn create_one(call: &Call, new: NewUser) -> Result<(String, u64)> {
     check_user_name(&new.username)?;
     let role = check_role("role", &new.role)?;
     check_grants(call, &new.grants)?;
@@ -126,13 +125,17 @@ async fn change(call: &Call, command: Command) -> Result<u64> {
 
 /// `POST /api/v1/users`
 pub async fn create(call: Rc<Call>) -> Result<Reply> {
-    let (name, index) = create_one(&call).await?;
+    let (name, index) = create_one(&call, call.json()?).await?;
     Ok(Reply::json(&find(&call, &name)?).with_status(201).at(index))
 }
 
-/// `POST /api/users`
+/// `POST /api/users`: without `allowed_dbs` the user may use no database yet.
 pub async fn create_ancestor(call: Rc<Call>) -> Result<Reply> {
-    let created = create_one(&call).await.map_err(|error| match error.kind {
+    let mut new: NewUser = call.json()?;
+    if new.role != Role::Admin.name() {
+        new.allowed_dbs.get_or_insert_default();
+    }
+    let created = create_one(&call, new).await.map_err(|error| match error.kind {
         // Its clients look for this status.
         Kind::UserExists => Error { kind: Kind::InvalidBody, ..error },
         _ => error,

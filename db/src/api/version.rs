@@ -2,6 +2,7 @@
 //! them.
 
 use super::call::{Call, number};
+use super::compat::jettra::is_absent;
 use super::document::{readable_place, writable_place, write};
 use super::reply::Reply;
 use super::view::reading;
@@ -67,7 +68,7 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/versions`: the numbers of the former documents.
 pub async fn list_ancestor(call: Rc<Call>) -> Result<Reply> {
     let (entries, index) = match history(&call).await {
-        Err(error) if error.kind == Kind::DocumentNotFound => return Ok(Reply::bytes(&b"[]"[..])),
+        Err(error) if is_absent(&error) => return Ok(Reply::bytes(&b"[]"[..])),
         history => history?,
     };
     let former = entries.iter().skip(1).filter(|entry| entry.document.is_some());

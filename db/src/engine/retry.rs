@@ -173,6 +173,13 @@ pub fn answer(read: &impl Read, user: Option<&str>, key: &str) -> Result<Option<
     found.map(|stored| with_documents(read, stored)).transpose()
 }
 
+/// The error for a key that another call has used.
+pub fn key_reused() -> Error {
+    let message = "this Idempotency-Key was used for another call";
+    Error::new(Kind::IdempotencyKeyReused, message)
+        .hint("use a new key for every call, and the same only to repeat one")
+}
+
 /// What a repeated call is answered with, if it is one.
 ///
 /// # Errors
@@ -180,10 +187,7 @@ pub fn answer(read: &impl Read, user: Option<&str>, key: &str) -> Result<Option<
 pub fn repeated(read: &impl Read, user: Option<&str>, retry: &RetryKey) -> Result<Option<Answer>> {
     let Some(stored) = stored(read, &answer_key(user, &retry.key))? else { return Ok(None) };
     if stored.fingerprint != retry.fingerprint {
-        let message = "this Idempotency-Key was used for another call";
-        let error = Error::new(Kind::IdempotencyKeyReused, message)
-            .hint("use a new key for every call, and the same only to repeat one");
-        return Ok(Some(Answer { result: Err(error), repeats: None }));
+        return Ok(Some(Answer { result: Err(key_reused()), repeats: None }));
     }
     let Some(progress) = stored.progress.filter(|progress| !progress.done) else {
         return with_documents(read, stored).map(Some);

@@ -132,15 +132,18 @@ pub fn check_name(field: &str, name: &str, bytes_max: usize) -> Result<()> {
         "it is too long"
     } else if name.starts_with('_') {
         "names with a leading underscore belong to the system"
-    } else if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
-        "only letters, digits, '_', '-' and '.' are allowed"
+    } else if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ')) {
+        "only letters, digits, '_', '-', '.' and spaces are allowed"
+    } else if name.trim() != name {
+        "it begins or ends with a space"
     } else if name.starts_with('.') {
         "it starts with a dot"
     } else {
         return Ok(());
     };
-    Err(Error::new(Kind::InvalidName, format!("{field} {name:?} cannot be used: {rule}"))
-        .hint(format!("use 1 to {bytes_max} bytes of letters, digits, '_', '-' and '.'")))
+    Err(Error::new(Kind::InvalidName, format!("{field} {name:?} cannot be used: {rule}")).hint(
+        format!("use 1 to {bytes_max} bytes of letters, digits, '_', '-', '.' and spaces inside"),
+    ))
 }
 
 #[cfg(test)]
@@ -149,10 +152,11 @@ mod tests {
 
     #[test]
     fn names_follow_the_rules() {
-        for good in ["shop", "a", "Größe", "a.b-c_9", "名前"] {
+        for good in ["shop", "a", "Größe", "a.b-c_9", "名前", "a b"] {
             assert!(check_name("collection", good, 64).is_ok(), "{good}");
         }
-        for bad in ["", "_users", "a/b", "..", "a b", "a\0b", "a\"b", &"x".repeat(65)] {
+        for bad in ["", "_users", "a/b", "..", " a", "a ", "a\tb", "a\0b", "a\"b", &"x".repeat(65)]
+        {
             assert!(check_name("collection", bad, 64).is_err(), "{bad:?}");
         }
     }

@@ -49,6 +49,15 @@ impl ReadLevel {
     /// The names used in `level=`, without those of other systems.
     pub const NAMES: [&str; 6] = ["linearizable", "leader", "session", "bounded", "local", "auto"];
 
+    /// The names that other systems have for some of them, each with the name used here.
+    pub const OTHER_NAMES: [(&str, &str); 5] = [
+        ("strong", "linearizable"),
+        ("weak", "leader"),
+        ("none", "local"),
+        ("serializable", "local"),
+        ("stale", "local"),
+    ];
+
     /// The name used in `level=`.
     pub fn name(self) -> &'static str {
         match self {
@@ -66,9 +75,10 @@ impl ReadLevel {
     /// # Errors
     /// What is unknown, missing or wrong.
     pub fn parse(name: &str, value: Option<&str>) -> Result<Self, BadLevel> {
-        match name {
-            "linearizable" | "strong" => Ok(ReadLevel::Linearizable),
-            "leader" | "weak" => Ok(ReadLevel::Leader),
+        let same = Self::OTHER_NAMES.iter().find(|(other, _)| *other == name);
+        match same.map_or(name, |(_, name)| name) {
+            "linearizable" => Ok(ReadLevel::Linearizable),
+            "leader" => Ok(ReadLevel::Leader),
             "session" => {
                 let index = value.and_then(|text| text.parse().ok());
                 index.map(ReadLevel::Session).ok_or(BadLevel::Index)
@@ -77,7 +87,7 @@ impl ReadLevel {
                 let freshness = value.and_then(parse_time);
                 freshness.map(ReadLevel::Bounded).ok_or(BadLevel::Freshness)
             }
-            "local" | "none" | "serializable" | "stale" => Ok(ReadLevel::Local),
+            "local" => Ok(ReadLevel::Local),
             "auto" => Ok(ReadLevel::Auto),
             _ => Err(BadLevel::Name),
         }

@@ -90,7 +90,7 @@ impl Stage {
             }
             "$replaceWith" => Stage::ReplaceRoot(Expr::parse(spec, at)?),
             "$unionWith" => Stage::UnionWith(Box::new(Foreign::parse_union(spec, at, nesting)?)),
-            _ => return Err(at.invalid("is not a known stage").hint(format!("known are {NAMES}"))),
+            _ => return Err(unknown(name, at)),
         };
         stages.push(stage);
         Ok(())
@@ -219,6 +219,16 @@ impl Stage {
             Stage::UnionWith(foreign) => foreign.union(input, source, ctx),
         }
     }
+}
+
+/// The error for a stage that does not exist; the one that was meant lacks its `$` most often.
+fn unknown(name: &str, at: At<'_>) -> Error {
+    let meant = format!("${name}");
+    let hint = match NAMES.split(", ").any(|known| known.trim() == meant) {
+        true => format!("write \"{meant}\": the name of a stage begins with $"),
+        false => format!("known are {NAMES}"),
+    };
+    at.invalid("is not a known stage").hint(hint)
 }
 
 /// The fields that `$addFields` reads or writes into.
