@@ -39,6 +39,7 @@ struct Inner {
     deadline: Duration,
     attempt: Duration,
     follow_leader: bool,
+    end_when_unreachable: bool,
     /// Where the next call goes: the leader once it is known, else a seed.
     target: Mutex<Url>,
     /// Highest log index that an answer has named.
@@ -55,6 +56,7 @@ pub struct ClientBuilder {
     deadline: Option<Duration>,
     attempt: Option<Duration>,
     stay: bool,
+    end_when_unreachable: bool,
     authority: Option<Vec<u8>>,
 }
 
@@ -109,6 +111,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Ends a call with [`Error::Unreachable`] as soon as no seed takes a connection, instead of
+    /// trying again until the deadline. For programs that people wait for; others better wait
+    /// for a node that starts again.
+    pub fn end_when_unreachable(mut self) -> Self {
+        self.end_when_unreachable = true;
+        self
+    }
+
     /// The authority that has signed the certificates of the nodes, in PEM; only it is trusted
     /// then. Without it, those of the system are.
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -143,6 +153,7 @@ impl ClientBuilder {
                 deadline: self.deadline.unwrap_or(DEADLINE_DEFAULT),
                 attempt,
                 follow_leader: !self.stay,
+                end_when_unreachable: self.end_when_unreachable,
                 target: Mutex::new(first),
                 last_index: AtomicU64::new(0),
                 clock_behind: AtomicI64::new(0),
@@ -209,6 +220,8 @@ impl Reply {
 enum Failure {
     /// The call changed nothing and may be sent again.
     Refused(Error),
+    /// There is no connection: it is refused, or the name has no address.
+    Unreachable(String),
     /// The connection broke or the time was up after the call was sent.
     Interrupted(String),
     /// Trying again would give the same answer.
@@ -363,6 +376,8 @@ impl Client {
         // What is said in the end: that a write may have happened, else what a node answered,
         // else why none could be reached.
         let (mut doubt, mut answered) = (None, None);
+        // The nodes that took no connection, as long as nothing else has happened.
+        let mut unreachable = Some(Vec::new());
         loop {
             let target = self.current_target();
             let left = self.inner.deadline.saturating_sub(started.elapsed());
@@ -372,7 +387,17 @@ impl Client {
                 Err(_) => Failure::Interrupted("the deadline has passed".into()),
             };
             let mut last = None;
+            match (&failure, &mut unreachable) {
+                (Failure::Unreachable(_), Some(nodes)) => nodes.push(target.clone()),
+                _ => unreachable = None,
+            }
             match failure {
+                Failure::Unreachable(reason) => {
+                    if unreachable.as_ref().is_some_and(|nodes| self.gives_up(nodes)) {
+                        return Err(Error::Unreachable { nodes: self.seed_list(), reason });
+                    }
+                    last = Some(self.unavailable(target.as_str(), reason));
+                }
                 Failure::Final(error) if says_nothing_of_others(&error) => {
                     return Err(doubt.unwrap_or(error));
                 }
@@ -397,8 +422,15 @@ impl Client {
         }
     }
 
+    /// Whether a call ends after these nodes took no connection.
+    fn gives_up(&self, unreachable: &[Url]) -> bool {
+        self.inner.end_when_unreachable
+            && self.inner.seeds.iter().all(|seed| unreachable.contains(seed))
+    }
+
     fn seed_list(&self) -> String {
-        self.inner.seeds.iter().map(Url::as_str).collect::<Vec<_>>().join(", ")
+        let seeds = self.inner.seeds.iter().map(|seed| seed.as_str().trim_end_matches('/'));
+        seeds.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn unavailable(&self, nodes: &str, reason: String) -> Error {
@@ -462,7 +494,9 @@ impl Client {
         tells_health: bool,
     ) -> std::result::Result<reqwest::Response, Failure> {
         let answer = request.send().await.map_err(|error| {
-            if error.is_connect() {
+            if error.is_connect() && !error.is_timeout() {
+                Failure::Unreachable(innermost(&error))
+            } else if error.is_connect() {
                 Failure::Refused(self.unavailable(target.as_str(), innermost(&error)))
             } else if error.is_builder() {
                 Failure::Final(Error::Invalid(innermost(&error)))

@@ -40,6 +40,20 @@ async fn a_call_without_nodes_ends_at_its_deadline() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_wait_ends_when_every_seed_refuses() {
+    let seeds = ["http://127.0.0.1:1", "http://127.0.0.1:2"];
+    let client = Client::builder().seeds(seeds).end_when_unreachable().build().unwrap();
+    let error = client.health().await.unwrap_err();
+    assert!(matches!(&error, Error::Unreachable { .. }), "{error:?}");
+    let expected = "no connection to http://127.0.0.1:1, http://127.0.0.1:2: ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+    let (answering, _) = node(vec![Answer::With(200, "[]".into())]);
+    let seeds = [seeds[0].to_owned(), answering.target()];
+    let client = Client::builder().seeds(seeds).end_when_unreachable().build().unwrap();
+    client.list_databases().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_health_of_a_node_that_serves_no_calls_is_an_answer() {
     let health = json!({
         "status": "no_leader", "reason": "there is no leader", "node_id": "n1", "is_leader": false,

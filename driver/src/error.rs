@@ -40,6 +40,15 @@ pub enum Error {
         /// The last failure.
         reason: String,
     },
+    /// No node takes a connection, and the client does not wait for one
+    /// ([`end_when_unreachable`](crate::ClientBuilder::end_when_unreachable)); nothing was changed.
+    #[error("no connection to {nodes}: {reason}")]
+    Unreachable {
+        /// The nodes that were tried.
+        nodes: String,
+        /// The last failure.
+        reason: String,
+    },
     /// An answer did not have the shape that was due.
     #[error("could not read the answer: {0}")]
     Decode(String),
@@ -66,7 +75,12 @@ impl Error {
 
     /// Whether nothing was carried out only because no node could do it just now.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Error::Unavailable { .. } | Error::Api { status: 429 | 503, .. })
+        matches!(
+            self,
+            Error::Unavailable { .. }
+                | Error::Unreachable { .. }
+                | Error::Api { status: 429 | 503, .. }
+        )
     }
 
     /// The HTTP status of the answer, if there was one.
