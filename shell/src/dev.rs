@@ -136,8 +136,12 @@ fn open_or_create(
     tls: bool,
 ) -> Result<Cluster, Failure> {
     let Some(cluster) = Cluster::open(dir)? else {
-        let nodes = nodes.unwrap_or(NODES_DEFAULT);
-        return Cluster::create(dir, nodes, port.unwrap_or(PORT_DEFAULT), tls);
+        let (nodes, port) = (nodes.unwrap_or(NODES_DEFAULT), port.unwrap_or(PORT_DEFAULT));
+        // Before the folder is made, so that the next try may name another port.
+        (1..=nodes)
+            .zip(port..)
+            .try_for_each(|(number, port)| process::check_port(&format!("node{number}"), port))?;
+        return Cluster::create(dir, nodes, port, tls);
     };
     let (count, first) = (cluster.nodes.len(), cluster.nodes[0].port);
     let fits = nodes.is_none_or(|nodes| usize::from(nodes) == count)
@@ -156,10 +160,12 @@ fn open_or_create(
 
 fn up(cluster: &Cluster, server: &Path, runtime: &Runtime) -> Result<u8, Failure> {
     cluster.prepare()?;
-    for node in &cluster.nodes {
-        if process::running(cluster, node).is_none() {
-            process::start(server, cluster, node)?;
-        }
+    let is_stopped = |node: &&Node| process::running(cluster, node).is_none();
+    let stopped: Vec<&Node> = cluster.nodes.iter().filter(is_stopped).collect();
+    // All before the first starts, so that none is left over when another cannot start.
+    stopped.iter().try_for_each(|node| process::check_port(&node.name, node.port))?;
+    for node in stopped {
+        process::start(server, cluster, node)?;
     }
     runtime.block_on(async {
         let deadline = Instant::now() + UP_MAX;

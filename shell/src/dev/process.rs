@@ -36,15 +36,18 @@ pub(crate) fn find_server(given: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Refuses a port that somebody listens on.
+pub(crate) fn check_port(name: &str, port: u16) -> Result<(), Failure> {
+    TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|error| {
+        Failure::Refused(format!(
+            "{name} cannot have port {port}: {error}; free it, or name others with --port (and \
+             --dir for another cluster); nothing was started"
+        ))
+    })
+}
+
 /// Starts a node in a process group of its own, so that it outlives the shell.
 pub(crate) fn start(server: &Path, cluster: &Cluster, node: &Node) -> Result<(), Failure> {
-    TcpListener::bind(("127.0.0.1", node.port)).map_err(|error| {
-        let Node { name, port, .. } = node;
-        Failure::Refused(format!(
-            "{name} cannot have port {port}: {error}; free it, or make another cluster with \
-             --port and --dir"
-        ))
-    })?;
     let log_path = cluster.log(node);
     let open = || File::options().create(true).append(true).open(&log_path);
     let log = open().map_err(|error| failed(&log_path, error))?;
