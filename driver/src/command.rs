@@ -158,7 +158,7 @@ const READING_OPERATIONS: [&str; 7] = [
 
 /// Whether the beginning of a text proves that it changes nothing, so that it may be sent
 /// again. What cannot be told from there, such as a pipeline with `$out`, counts as a change.
-fn only_reads(text: &str) -> bool {
+pub fn only_reads(text: &str) -> bool {
     let text = text.trim_start();
     if text.starts_with("db.") {
         let first_call = text.split('(').next().unwrap_or_default().trim_end();

@@ -50,6 +50,7 @@ pub mod wire;
 
 pub use client::{Client, ClientBuilder};
 pub use collection::{Collection, Document, Page, Written};
+pub use command::{StatementPages, only_reads};
 pub use error::{Error, Result};
 pub use query::{Find, Pages};
 pub use structure::IndexOptions;

@@ -34,8 +34,8 @@ pub(crate) fn secret(prompt: &str) -> Option<String> {
     editor.readline(prompt).ok()
 }
 
-/// Columns of the terminal.
-pub(crate) fn width() -> Option<usize> {
-    let (columns, _) = DefaultEditor::new().ok()?.dimensions()?;
-    Some(columns.into())
+/// Columns and lines of the terminal.
+pub(crate) fn size() -> Option<(usize, usize)> {
+    let (columns, lines) = DefaultEditor::new().ok()?.dimensions()?;
+    Some((columns.into(), lines.into()))
 }

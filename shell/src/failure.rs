@@ -1,6 +1,8 @@
 //! Why a statement or the program failed, and the exit code that tells a script.
 
+use crate::lookup::nearest;
 use crate::print::{bulk_summary, printable, text_width, violation};
+use crate::text::KEYWORDS;
 use jettra_driver::Error;
 use jettra_driver::wire::{BulkReply, ErrorDetail};
 use std::fmt;
@@ -30,24 +32,51 @@ pub(crate) enum Failure {
     Refused(String),
     /// The command line is at fault; a sentence for the person.
     Usage(String),
-    /// The person pressed Ctrl-C.
-    Cancelled,
+    /// The person pressed Ctrl-C; what only reads has changed nothing.
+    Cancelled {
+        /// Whether the statement only reads.
+        reads: bool,
+    },
 }
 
 impl Failure {
+    /// Whether no node answered for a time, or there was no leader.
+    pub(crate) fn is_silence(&self) -> bool {
+        match self {
+            Failure::Driver(Error::Unavailable { .. } | Error::Unknown { .. }) => true,
+            Failure::Driver(error) => error.code() == Some("no_leader"),
+            _ => false,
+        }
+    }
+
+    /// Whether a collection is missing, and not its database.
+    pub(crate) fn is_about_a_collection(&self) -> bool {
+        matches!(self, Failure::Driver(error) if error.code() == Some("collection_not_found"))
+    }
+
+    /// The database or the collection that there is not: the message has it in quotes.
+    pub(crate) fn unknown_name(&self) -> Option<&str> {
+        let Failure::Driver(Error::Api { detail, .. }) = self else {
+            return None;
+        };
+        let code = detail.code.as_str();
+        let names = matches!(code, "collection_not_found" | "database_not_found");
+        detail.message.split('"').nth(1).filter(|_| names)
+    }
+
     /// The exit code that tells a script about it.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::Driver(error) => driver_exit_code(error),
             Failure::Usage(_) => exit::USAGE,
-            Failure::Refused(_) | Failure::Cancelled => exit::STATEMENT,
+            Failure::Refused(_) | Failure::Cancelled { .. } => exit::STATEMENT,
         }
     }
 }
 
 fn driver_exit_code(error: &Error) -> u8 {
     match (error, error.status(), error.code()) {
-        (Error::Unavailable { .. }, ..) => exit::CONNECT,
+        (Error::Unavailable { .. } | Error::Unreachable { .. }, ..) => exit::CONNECT,
         (_, Some(401), _) | (_, _, Some("user_disabled" | "too_many_attempts")) => {
             exit::AUTHENTICATION
         }
@@ -64,15 +93,35 @@ impl fmt::Display for Failure {
                 f.write_str(&source_line(detail))
             }
             Failure::Driver(error) => {
-                error.fmt(f)?;
+                match error {
+                    Error::Api { detail, .. } => f.write_str(&answer_text(detail))?,
+                    error => error.fmt(f)?,
+                }
                 f.write_str(&other_violations(error))?;
                 f.write_str(&done_all_the_same(error))?;
                 f.write_str(&next_step(error))
             }
             Failure::Refused(text) | Failure::Usage(text) => f.write_str(text),
-            Failure::Cancelled => f.write_str("cancelled; if it was a write, it may have happened"),
+            Failure::Cancelled { reads: true } => f.write_str("cancelled"),
+            Failure::Cancelled { reads: false } => {
+                f.write_str("cancelled; the change may have been made all the same, so look first")
+            }
         }
     }
+}
+
+/// The message of an answer, with its hint unless that is for those who write the calls by hand.
+fn answer_text(detail: &ErrorDetail) -> String {
+    let hint = detail.hint.as_deref().filter(|hint| !speaks_http(hint));
+    match hint {
+        Some(hint) => format!("{} ({hint})", detail.message),
+        None => detail.message.clone(),
+    }
+}
+
+fn speaks_http(hint: &str) -> bool {
+    const WORDS: [&str; 7] = ["GET /", "POST /", "PUT /", "DELETE /", "HTTP ", "id_type", "tx="];
+    WORDS.iter().any(|word| hint.contains(word))
 }
 
 /// What a person types next after an error with this code.
@@ -80,6 +129,10 @@ impl fmt::Display for Failure {
 const NEXT_STEPS: &[(&str, &str)] = &[
     ("not_authenticated", "In the shell type: login <user>. A script names a file with \
         --password-file or --api-key-file, or sets JETTRA_PASSWORD."),
+    ("database_not_found", "See which there are with: show dbs; make one with: create db <name>"),
+    ("collection_not_found", "See which there are with: show collections; its first document makes one."),
+    ("document_not_found", "A number and the same in quotes are two ids: 42 and \"42\"."),
+    ("paused", "Resume the node with: cluster resume <node>"),
     ("user_exists", "Change it with: alter user <name>"),
     ("user_not_found", "See which there are with: show users"),
     ("token_not_found", "See which there are with: show tokens"),
@@ -93,7 +146,14 @@ const NEXT_STEPS: &[(&str, &str)] = &[
     ("too_old", "See what is kept with: versions <collection>"),
 ];
 
+/// What a person does when nothing listens at an address.
+const START_A_NODE: &str = "Is a node running there? Start one with: jettradb; or name another \
+     with --url, or with: connect <url>";
+
 fn next_step(error: &Error) -> String {
+    if matches!(error, Error::Unreachable { .. }) {
+        return format!("\n{START_A_NODE}");
+    }
     let step = NEXT_STEPS.iter().find(|(code, _)| error.code() == Some(code));
     step.map_or(String::new(), |(_, text)| format!("\n{text}"))
 }
@@ -112,7 +172,11 @@ fn source_line(detail: &ErrorDetail) -> String {
     let before: String = source.chars().take(spaces).collect();
     // Past the end, where something is missing, the spaces count for themselves.
     let behind = spaces.saturating_sub(source.chars().count());
-    format!("\n  {source}\n  {:1$}^", "", text_width(&before) + behind)
+    let place: String = source.chars().skip(spaces).collect();
+    let word = place.split(|next: char| !next.is_alphanumeric()).next().unwrap_or_default();
+    let meant = nearest(word, KEYWORDS.iter().copied());
+    let meant = meant.map_or(String::new(), |meant| format!("\nDid you mean {meant}?"));
+    format!("\n  {source}\n  {:1$}^{meant}", "", text_width(&before) + behind)
 }
 
 /// What else a document breaks beside what the message names.
@@ -195,7 +259,7 @@ mod tests {
             (answer(503, "no_leader"), exit::NO_LEADER),
             (answer(404, "database_not_found"), exit::STATEMENT),
             (Failure::Usage("x".into()), exit::USAGE),
-            (Failure::Cancelled, exit::STATEMENT),
+            (Failure::Cancelled { reads: true }, exit::STATEMENT),
         ];
         for (failure, code) in table {
             assert_eq!(failure.exit_code(), code, "{failure}");
@@ -213,7 +277,10 @@ mod tests {
     #[test]
     fn the_caret_stands_under_its_column() {
         let table = [
-            ("SELECT * FRM a\n         ^", "no\n  SELECT * FRM a\n           ^"),
+            (
+                "SELECT * FORM a\n         ^",
+                "no\n  SELECT * FORM a\n           ^\nDid you mean FROM?",
+            ),
             ("SELECT *\n        ^", "no\n  SELECT *\n          ^"),
             ("\n^", "no\n  \n  ^"),
             // Two characters that are two columns wide each.
@@ -257,9 +324,24 @@ mod tests {
     }
 
     #[test]
+    fn terms_of_http_are_not_for_people_at_the_shell() {
+        let hint = |code: &str, hint: &str| {
+            let Failure::Driver(Error::Api { status, mut detail }) = answer(404, code) else {
+                unreachable!();
+            };
+            detail.hint = Some(hint.into());
+            Failure::Driver(Error::Api { status, detail }).to_string()
+        };
+        let text = hint("collection_not_found", "or with POST /api/cols");
+        assert!(!text.contains("POST") && text.contains("show collections"), "{text}");
+        assert!(hint("document_not_found", "id_type=string").contains("two ids"));
+        assert_eq!(hint("other", "give one"), "no (give one)");
+    }
+
+    #[test]
     fn errors_name_the_next_step() {
         let text = answer(401, "not_authenticated").to_string();
-        assert!(text.contains("try this") && text.contains("login <user>"));
+        assert!(text.contains("login <user>"), "{text}");
         let text = answer(409, "transaction_conflict").to_string();
         assert!(text.ends_with("Type begin, and do it again."), "{text}");
     }

@@ -20,10 +20,30 @@ fn by_name(name: &str) -> Option<&'static Command> {
     commands().find(|command| command.names.contains(&name))
 }
 
+/// Letters of a word that are compared with others.
+const WORD_MAX: usize = 40;
+
 /// Words that only stand inside a statement of a query language.
 const CLAUSES: [&str; 12] = [
     "and", "from", "group", "having", "join", "limit", "offset", "or", "order", "set", "values",
     "where",
+];
+
+/// Words that a statement of a query language begins with.
+const STATEMENTS: [&str; 13] = [
+    "AGGREGATE",
+    "ALTER",
+    "COUNT",
+    "CREATE",
+    "DELETE",
+    "DROP",
+    "EXPLAIN",
+    "FIND",
+    "INSERT",
+    "RENAME",
+    "SELECT",
+    "UPDATE",
+    "WITH",
 ];
 
 /// Says why a text is no command, and what it could have been.
@@ -38,10 +58,47 @@ pub(crate) fn unknown(text: &str) -> String {
         );
     }
     match (second.is_empty(), words.next()) {
-        (false, Some(word)) => format!("{first} {word}: use {first} with {}", second.join(", ")),
+        (false, Some(word)) => match nearest(&word, second.iter().copied()) {
+            Some(meant) => format!("{first} {word}: did you mean {first} {meant}?"),
+            None => format!("{first} {word}: use {first} with {}", second.join(", ")),
+        },
         (false, None) => format!("{first} needs one word more: {}", second.join(", ")),
-        (true, _) => format!("{first:?} is not a command{}", advice(&first)),
+        (true, _) => {
+            let commands = all_names().map(|name| name.split(' ').next().unwrap_or(name));
+            match nearest(&first, commands.chain(STATEMENTS)) {
+                Some(meant) => format!("{first:?} is not a command; did you mean {meant}?"),
+                None => format!("{first:?} is not a command; type help for the list"),
+            }
+        }
     }
+}
+
+/// `; did you mean …?`, or nothing.
+pub(crate) fn suggestion<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    nearest(word, known).map_or(String::new(), |meant| format!("; did you mean {meant}?"))
+}
+
+/// The known word that was probably meant: one that has the beginning, or differs in few letters.
+pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let word: String = word.to_lowercase().chars().take(WORD_MAX).collect();
+    let distance = |known: &str| {
+        let known = known.to_lowercase();
+        let begins = word.len() > 2 && (known.starts_with(&word) || word.starts_with(&known));
+        if begins && known.len() > 2 && known != word {
+            1
+        } else {
+            strsim::damerau_levenshtein(&word, &known)
+        }
+    };
+    let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
+    let allowed = (letters / 3).max(1);
+    known
+        .into_iter()
+        .filter(|known| letters > 1 && known.chars().any(char::is_alphabetic))
+        .map(|known| (distance(known), known))
+        .filter(|(distance, _)| (1..=allowed).contains(distance))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
 /// The second words of the commands that begin with `first`.
@@ -55,32 +112,6 @@ pub(crate) fn second_words(first: &str) -> impl Iterator<Item = &'static str> {
 /// Every spelling of every command.
 pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
     commands().flat_map(|command| command.names.iter().copied())
-}
-
-fn advice(word: &str) -> String {
-    let nearest = all_names()
-        .map(|name| name.split(' ').next().unwrap_or(name))
-        .map(|name| (distance(word, name), name))
-        .min();
-    match nearest {
-        Some((1..=2, name)) => format!("; did you mean {name}? Type help for the list"),
-        _ => "; type help for the list".to_owned(),
-    }
-}
-
-/// Letters to change, add or leave out to make `a` into `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut costs: Vec<usize> = (0..=b.len()).collect();
-    for (row, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut costs[0], row + 1);
-        for (column, other) in b.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *other);
-            diagonal = costs[column + 1];
-            costs[column + 1] = change.min(diagonal + 1).min(costs[column] + 1);
-        }
-    }
-    costs[b.len()]
 }
 
 #[cfg(test)]
@@ -107,10 +138,21 @@ mod tests {
     }
 
     #[test]
-    fn distance_counts_single_letters() {
-        let table = [("", "", 0), ("a", "", 1), ("find", "fnid", 2), ("get", "set", 1)];
-        for (a, b, expected) in table {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
+    fn what_was_probably_meant_is_named() {
+        let table = [
+            ("fnid people", "\"fnid\" is not a command; did you mean find?"),
+            ("SELEC * FROM people", "\"selec\" is not a command; did you mean SELECT?"),
+            ("shwo dbs", "did you mean show?"),
+            ("show collection", "show collection: did you mean show collections?"),
+            ("show frobs", "show frobs: use show with "),
+            ("?? x", "\"??\" is not a command; type help"),
+            ("xyzzy", "\"xyzzy\" is not a command; type help"),
+        ];
+        for (text, expected) in table {
+            assert!(unknown(text).contains(expected), "{}", unknown(text));
         }
+        assert_eq!(nearest("poeple", ["orders", "people"]), Some("people"));
+        assert_eq!(nearest("people", ["people"]), None);
+        assert_eq!(nearest("--limt", ["--sort", "--limit"]), Some("--limit"));
     }
 }

@@ -10,7 +10,9 @@ mod complete;
 mod dev;
 mod failure;
 mod lookup;
+mod notation;
 mod options;
+mod pager;
 mod parse;
 mod print;
 mod repl;
@@ -24,6 +26,7 @@ mod words;
 use clap::Parser;
 use failure::{Failure, exit};
 use options::{Options, Task};
+use run::Connection;
 use shell::{Flow, Shell};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -54,35 +57,47 @@ fn start(options: Options, runtime: Runtime) -> Result<u8, Failure> {
     match &options.task {
         Some(Task::Dev(dev)) => dev::run(dev, &runtime),
         Some(Task::Bench(settings)) => {
-            runtime.block_on(bench::run(settings, &options.connection()?, options.level))
+            let connection = Connection { patient: true, ..options.connection()? };
+            runtime.block_on(bench::run(settings, &connection, options.level))
         }
-        None => start_shell(&options, runtime),
+        Some(Task::Statement(words)) => {
+            let statement = parse::statement_of(words);
+            start_shell(&options, Some(statement), runtime)
+        }
+        None => start_shell(&options, None, runtime),
     }
 }
 
-fn start_shell(options: &Options, runtime: Runtime) -> Result<u8, Failure> {
-    let scripted = !options.execute.is_empty() || !options.file.is_empty();
+fn start_shell(
+    options: &Options,
+    statement: Option<String>,
+    runtime: Runtime,
+) -> Result<u8, Failure> {
+    let scripted = statement.is_some() || !options.execute.is_empty() || !options.file.is_empty();
     let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let interactive = !scripted && at_terminal;
-    let session = run::Session::new(options.connection()?, options.settings(interactive))?;
+    let settings = options.settings(interactive);
+    let session = run::Session::new(options.connection()?, options.db.clone(), settings)?;
     let mut shell = Shell::new(session, runtime, options.stop_on_error);
     if interactive {
         let refused = |error| Failure::Refused(format!("the terminal failed: {error}"));
         return repl::run(shell).map_err(refused);
     }
     let code = match scripted {
-        true => run_scripts(&mut shell, options),
+        true => run_scripts(&mut shell, options, statement.as_deref()),
         false => code(script::run(&mut shell, std::io::stdin().lock(), "stdin")),
     };
     shell.close();
     Ok(code)
 }
 
-/// Runs the statements of `-e`, then the files of `-f`.
-fn run_scripts(shell: &mut Shell, options: &Options) -> u8 {
+/// Runs the statements of `-e`, then the files of `-f`, then the one that the command line is.
+fn run_scripts(shell: &mut Shell, options: &Options, statement: Option<&str>) -> u8 {
     let mut worst = exit::OK;
-    let texts = options.execute.iter().map(|text| (text, true));
-    for (source, is_text) in texts.chain(options.file.iter().map(|path| (path, false))) {
+    let texts = options.execute.iter().map(|text| (text.as_str(), true));
+    let files = options.file.iter().map(|path| (path.as_str(), false));
+    let statement = statement.map(|text| (text, true));
+    for (source, is_text) in texts.chain(files).chain(statement) {
         let flow = match is_text {
             true => script::run(shell, source.as_bytes(), ""),
             false => script::run_file(shell, source),

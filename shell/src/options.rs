@@ -18,7 +18,8 @@ const API_KEY_VARIABLE: &str = "JETTRA_API_KEY";
 
 /// The shell of Jettra, a replicated database of JSON documents.
 ///
-/// Without -e and -f it reads statements from the terminal or from the standard input.
+/// A statement may follow the options: jettra show dbs. Without one, and without -e and -f, it
+/// reads statements from the terminal or from the standard input.
 /// It ends with 0, or with 1 when a statement failed, 2 when the command line is wrong,
 /// 3 when no node answered, 4 when the login failed, 5 when the cluster has no leader.
 #[derive(Debug, Parser)]
@@ -27,7 +28,9 @@ const API_KEY_VARIABLE: &str = "JETTRA_API_KEY";
     version,
     after_help = "The password is read from --password-file or \
     from the variable JETTRA_PASSWORD, an API key from --api-key-file or from JETTRA_API_KEY; of \
-    the variables the API key counts. In the shell, type help for the statements."
+    the variables the API key counts. jettra help lists the statements; options stand before \
+    them: jettra --db shop find people.",
+    disable_help_subcommand = true
 )]
 pub(crate) struct Options {
     /// A node to begin with; several may be given
@@ -62,6 +65,9 @@ pub(crate) struct Options {
     /// A file with an API key
     #[arg(long, value_name = "FILE", conflicts_with = "password_file", global = true)]
     pub(crate) api_key_file: Option<PathBuf>,
+    /// The database to begin with
+    #[arg(long, env = "JETTRA_DB", value_name = "DATABASE", global = true)]
+    pub(crate) db: Option<String>,
     /// Run this statement and end; may be repeated
     #[arg(short, long, value_name = "STATEMENT")]
     pub(crate) execute: Vec<String>,
@@ -98,6 +104,9 @@ pub(crate) enum Task {
     Dev(DevOptions),
     /// Measure a cluster
     Bench(BenchOptions),
+    /// A statement of the shell, word by word
+    #[command(external_subcommand)]
+    Statement(Vec<String>),
 }
 
 impl Options {
@@ -116,6 +125,7 @@ impl Options {
             stay: false,
             credentials: self.credentials(|name| std::env::var(name).ok())?,
             deadline: self.timeout,
+            patient: false,
             authority,
         })
     }
@@ -146,7 +156,8 @@ impl Options {
             quiet: self.quiet,
             yes: self.yes,
             interactive,
-            width: terminal.then(ask::width).flatten(),
+            width: terminal.then(ask::size).flatten().map(|(width, _)| width),
+            height: None,
             level: self.level,
         }
     }
@@ -208,6 +219,24 @@ mod tests {
         let options = Options::parse_from(line);
         assert_eq!(options.url, ["http://a", "http://b", "c"]);
         assert_eq!(options.execute, ["x", "y"]);
+    }
+
+    #[test]
+    fn a_statement_may_follow_the_options() {
+        let table: [(&[&str], &[&str]); 3] = [
+            (&["show", "dbs"], &["show", "dbs"]),
+            (
+                &["--db", "shop", "find", "people", "--limit", "3"],
+                &["find", "people", "--limit", "3"],
+            ),
+            (&["help", "find"], &["help", "find"]),
+        ];
+        for (line, expected) in table {
+            match Options::parse_from(["jettra"].iter().chain(line)).task {
+                Some(Task::Statement(words)) => assert_eq!(words, expected, "{line:?}"),
+                other => panic!("{line:?}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::lookup::{lookup, unknown};
 use crate::statement::Statement;
 use crate::text;
 use crate::words::{Parsed, Words};
+use serde_json::Value;
 
 /// Commands that belong together.
 pub(crate) struct Group {
@@ -86,6 +87,8 @@ pub(crate) enum Kind {
     Json,
     /// A document, or update operators.
     JsonOrUpdate,
+    /// Update operators, or a pipeline.
+    Update,
     /// An array of documents.
     Documents,
     /// An array of stages.
@@ -116,6 +119,8 @@ pub(crate) enum Kind {
     LevelValue,
     /// A path.
     File,
+    /// The word `all`.
+    All,
     /// A command's name.
     Command,
 }
@@ -140,6 +145,7 @@ impl Kind {
             Fields => "field,field",
             Json => "json",
             JsonOrUpdate => "json|update",
+            Update => "update",
             Documents => "documents",
             Pipeline => "pipeline",
             Operations => "operations",
@@ -155,6 +161,7 @@ impl Kind {
             Level => "linearizable|leader|session|bounded|local|auto",
             LevelValue => "time|index",
             File => "file",
+            All => "all",
             Kind::Command => "command",
         }
     }
@@ -178,6 +185,14 @@ impl Command {
         self.arguments
             .iter()
             .fold(self.names[0].to_owned(), |usage, argument| usage + &argument.usage())
+    }
+
+    /// The names of its flags.
+    pub(crate) fn flags(&self) -> impl Iterator<Item = &'static str> {
+        self.arguments.iter().filter_map(|argument| match argument {
+            Flag(flag) => flag.split(' ').next(),
+            _ => None,
+        })
     }
 
     /// The usage for a list of commands: many flags are only counted as one.
@@ -204,22 +219,44 @@ impl Argument {
     }
 }
 
+/// The statement that the words of a command line are. A word that a command would take apart
+/// is put into quotes; statements of a query language stay as they are.
+pub(crate) fn statement_of(words: &[String]) -> String {
+    let plain = words.join(" ");
+    let is_text = |command: &Command| command.arguments.contains(&Must(Kind::Text));
+    let is_command = lookup(&plain).is_some_and(|(command, _)| !is_text(command));
+    if words.len() == 1 || text::is_statement(&plain) || !is_command {
+        return plain;
+    }
+    let quoted = |word: &String| {
+        let json = word.starts_with(['{', '[']);
+        let taken_apart = word.is_empty() || word.contains(char::is_whitespace);
+        if taken_apart && !json { Value::from(word.as_str()).to_string() } else { word.clone() }
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
 /// Understands one statement.
 ///
 /// # Errors
 /// A sentence that names what is wrong and how the command is written.
 pub(crate) fn parse(text: &str) -> Parsed<Statement> {
+    let text = text::without_comments(text).unwrap_or_default();
     let text = text.trim().trim_end_matches(';').trim_end();
     if text::is_statement(text) {
         return Ok(Statement::Text(text.to_owned()));
     }
     let (command, rest) = lookup(text).ok_or_else(|| unknown(text))?;
-    let mut words = Words::new(rest);
-    let usage = |reason: String| format!("{reason}; write: {}", command.usage());
+    let mut words = Words::new(rest).knowing(command.flags().collect());
+    let usage = |reason: String| match reason.contains('\n') {
+        // It says by itself what to write.
+        true => reason,
+        false => format!("{reason}; write: {}", command.usage()),
+    };
     let statement = (command.read)(&mut words).map_err(usage)?;
     match words.rest() {
         "" => Ok(statement),
-        rest => Err(usage(format!("{rest:?} is too much"))),
+        rest => Err(usage(format!("nothing more is expected at {rest:?}"))),
     }
 }
 

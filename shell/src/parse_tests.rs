@@ -54,9 +54,15 @@ fn words_of_the_catalog() {
         Ok(Statement::Catalog(action)) => action,
         other => panic!("{text}: {other:?}"),
     };
+    let created = |name: &str, engine: Option<&str>| CatalogAction::CreateDatabase {
+        name: name.into(),
+        engine: engine.map(str::to_owned),
+    };
     assert_eq!(catalog("show databases"), CatalogAction::ShowDatabases);
     assert_eq!(catalog("Show  DBS ;"), CatalogAction::ShowDatabases);
-    assert_eq!(catalog("create database shop"), CatalogAction::CreateDatabase("shop".into()));
+    assert_eq!(catalog("create database shop"), created("shop", None));
+    let engine = created("shop", Some("JettraBasicStore"));
+    assert_eq!(catalog("create db shop engine JettraBasicStore"), engine);
     assert_eq!(
         catalog("rename col a b"),
         CatalogAction::RenameCollection { from: "a".into(), to: "b".into() }
@@ -131,11 +137,13 @@ fn queries_with_their_flags() {
 #[test]
 fn a_filter_in_place_of_an_id_means_what_matches() {
     let (filter, update) = (json!({"a": 1}), json!({"$inc": {"b": 1}}));
-    let body = || UpdateBody::from((filter.clone(), update.clone()));
+    let one = || UpdateBody::from((filter.clone(), update.clone()));
+    let body = || UpdateBody { multi: true, ..one() };
     let table = [
         ("", body()),
-        (" --multi --upsert", UpdateBody { multi: true, upsert: true, ..body() }),
-        (" --sort b,-c", UpdateBody { sort: Some(json!({"b": 1, "c": -1})), ..body() }),
+        (" --multi --upsert", UpdateBody { upsert: true, ..body() }),
+        (" --one", one()),
+        (" --sort b,-c", UpdateBody { sort: Some(json!({"b": 1, "c": -1})), ..one() }),
         (
             r#" --array-filters [{"x": 1}]"#,
             UpdateBody { array_filters: Some(json!([{"x": 1}])), ..body() },
@@ -147,16 +155,16 @@ fn a_filter_in_place_of_an_id_means_what_matches() {
         assert_eq!(document_action(&text), expected, "{text}");
     }
     assert_eq!(
-        document_action("update u 7 {} --revision 2"),
-        DocumentAction::Update { id: 7.into(), document: json!({}), revision: Some(2) }
+        document_action("replace u 7 {} --revision 2"),
+        DocumentAction::ReplaceOne { id: 7.into(), document: json!({}), revision: Some(2) }
     );
-    assert_eq!(
-        document_action(r#"delete u {"a": 1} --multi"#),
-        DocumentAction::DeleteMatching(Box::new(DeleteBody {
-            multi: true,
-            ..DeleteBody::from(filter.clone())
-        }))
-    );
+    let delete = |multi| {
+        let body = DeleteBody { multi, ..DeleteBody::from(filter.clone()) };
+        DocumentAction::DeleteMatching(Box::new(body))
+    };
+    assert_eq!(document_action("delete u {a: 1}"), delete(true));
+    assert_eq!(document_action("delete u {a: 1} --multi"), delete(true));
+    assert_eq!(document_action("delete u {a: 1} --one"), delete(false));
     assert_eq!(
         document_action(r#"replace u {"a": 1} {"b": 2} --upsert"#),
         DocumentAction::Replace(Box::new(ReplaceBody {
@@ -425,7 +433,7 @@ fn rights_that_are_none_are_refused() {
         ("create user ada --grant shop=admin", "no role for one database"),
         ("create user ada --grant shop=none", "could take away"),
         ("create user ada --grant a=owner --grant a=reader", "second grant"),
-        ("create user ada hunter2", "is too much"),
+        ("create user ada hunter2", "nothing more is expected at \"hunter2\""),
         ("alter user ada", "say what to change"),
         ("alter user ada --enable --disable", "given twice"),
         ("alter user ada --password --password-file f", "given twice"),
@@ -509,11 +517,52 @@ fn statements_of_the_query_languages_are_passed_on_as_they_are() {
 
 #[test]
 fn the_revision_may_stand_before_or_behind_the_document() {
-    for text in ["update u 1 --revision 9 {}", "update u 1 {} --revision 9"] {
-        let DocumentAction::Update { revision, .. } = document_action(text) else {
+    for text in ["replace u 1 --revision 9 {}", "replace u 1 {} --revision 9"] {
+        let DocumentAction::ReplaceOne { revision, .. } = document_action(text) else {
             panic!("{text}");
         };
         assert_eq!(revision, Some(9), "{text}");
+    }
+}
+
+#[test]
+fn an_update_of_one_document_has_operators_or_stages() {
+    let patch = json!({"$inc": {"n": 1}});
+    assert_eq!(
+        document_action("update u 7 {$inc: {n: 1}} --revision 3"),
+        DocumentAction::Patch { id: 7.into(), patch: patch.clone(), revision: Some(3) }
+    );
+    let body = |update, upsert| Box::new(UpdateBody { update, upsert, ..UpdateBody::default() });
+    assert_eq!(
+        document_action("update u x {$inc: {n: 1}} --upsert"),
+        DocumentAction::UpdateOne { id: "x".into(), body: body(patch, true) }
+    );
+    assert_eq!(
+        document_action("update u 7 [{$set: {a: 1}}]"),
+        DocumentAction::UpdateOne { id: 7.into(), body: body(json!([{"$set": {"a": 1}}]), false) }
+    );
+    for (target, shown) in [("7", "7"), ("x", "\"x\""), ("{a: 1}", "{\"a\":1}")] {
+        let error = parse(&format!("update u {target} {{age: 1}}")).unwrap_err();
+        let replace = format!("\n  replace u {shown} {{\"age\":1}}\n");
+        let set = format!("\n  update u {shown} {{\"$set\": {{\"age\":1}}}}");
+        assert!(error.contains(&replace) && error.ends_with(&set), "{error}");
+    }
+}
+
+#[test]
+fn words_of_a_command_line_are_one_statement() {
+    let table: [(&[&str], &str); 7] = [
+        (&["show", "dbs"], "show dbs"),
+        (&["SELECT * FROM people"], "SELECT * FROM people"),
+        (&["SELECT", "*", "FROM", "people"], "SELECT * FROM people"),
+        (&["find", "people", "{\"a\": 1}", "--limit", "3"], "find people {\"a\": 1} --limit 3"),
+        (&["get", "people", "Ada King"], "get people \"Ada King\""),
+        (&["sql", "SELECT * FROM people"], "sql SELECT * FROM people"),
+        (&["login", "ada", ""], "login ada \"\""),
+    ];
+    for (words, expected) in table {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        assert_eq!(statement_of(&words), expected);
     }
 }
 
@@ -567,13 +616,15 @@ fn errors_tell_the_next_step() {
         ("frobnicate", "type help"),
         ("cluster", "needs one word more"),
         ("cluster explode", "use cluster with"),
+        ("show collection", "did you mean show collections?"),
         ("count", "the collection is missing; write: count <collection>"),
-        ("find u --limti 3", "--limti is unknown here; write: find"),
+        ("find u --limti 3", "--limti is unknown here, perhaps --limit is meant; write: find"),
         ("update u {\"a\": 1}", "the update, such as"),
-        ("aggregate u {}", "must be a JSON array"),
+        ("aggregate u {}", "the pipeline, such as [{\"$match\": {\"age\": 36}}] must be a list"),
         ("where a = 1", "begins no statement"),
-        ("count users now", "\"now\" is too much"),
-        ("insert users {\"a\": }", "not JSON"),
+        ("count users now", "nothing more is expected at \"now\""),
+        ("insert users {\"a\": }", "expected a value, found \"}\" at character 7"),
+        ("find users {age: {$gt: 90}", "expected \",\" or \"}\" at the end"),
     ];
     for (text, expected) in table {
         let error = parse(text).unwrap_err();

@@ -2,20 +2,25 @@
 
 mod access;
 mod changes;
+mod cluster;
 mod plan;
 mod report;
+mod stream;
 
 pub(crate) use access::{audit, join_token, new_key, session, tokens, user, users};
 pub(crate) use changes::{batch, diff, event_line, history, transactions, versions, versions_text};
+pub(crate) use cluster::{node_rows, status_record};
 pub(crate) use plan::plan;
 pub(crate) use report::{
     bulk_summary, hashes, indexes, schema, stats, update_summary, validated, violation,
     with_warnings,
 };
 
+pub(crate) use stream::RowStream;
+
 use comfy_table::{Table, presets};
 use jettra_driver::Written;
-use jettra_driver::wire::{ClusterReply, DatabaseInfo, NodeInfo};
+use jettra_driver::wire::{ClusterReply, DatabaseInfo};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 
@@ -92,6 +97,10 @@ pub(crate) enum Output {
     Record(Value),
     /// Objects.
     Rows(Vec<Value>),
+    /// The first of more objects.
+    Page(Vec<Value>),
+    /// Something that only the shell itself has changed, which no program waits for.
+    Here(String),
     /// The cluster and its members.
     Cluster(Box<ClusterReply>),
 }
@@ -115,8 +124,10 @@ pub(crate) fn render(output: &Output, format: Format) -> String {
         Output::Count(count) => format!("Count: {count}"),
         Output::Record(record) if format.mode.is_json() => value(record, format),
         Output::Record(record) => fields(record),
-        Output::Rows(list) => rows(list, format),
-        Output::Cluster(reply) => cluster(reply, format),
+        Output::Rows(list) | Output::Page(list) => rows(list, format),
+        Output::Here(_) if format.mode.is_json() || format.quiet => String::new(),
+        Output::Here(text) => text.clone(),
+        Output::Cluster(reply) => cluster::text(reply, format),
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -239,47 +250,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-fn cluster(reply: &ClusterReply, format: Format) -> String {
-    if format.mode.is_json() {
-        return value(&json!(reply), format);
-    }
-    let leader = reply.leader_id.as_deref().unwrap_or("none");
-    format!(
-        "{}\nLeader: {leader}, term {}, as {} knows it\n{}",
-        reply.health,
-        reply.term,
-        reply.node_id,
-        rows(&node_rows(&reply.nodes), format)
-    )
-}
-
-/// The members as rows, without the fields that only repeat others.
-pub(crate) fn node_rows(nodes: &[NodeInfo]) -> Vec<Value> {
-    nodes.iter().map(node_row).collect()
-}
-
-fn node_row(node: &NodeInfo) -> Value {
-    let mut row = json!({
-        "node": node.key, "url": node.url, "role": node.role, "status": node.status,
-        "lag": node.lag, "problem": node.problem, "last_seen_ms": node.last_seen_ms,
-        "clock_ms_ahead": node.clock_ms_ahead, "description": node.description,
-    });
-    if let Some(object) = row.as_object_mut() {
-        object.retain(|_, value| !value.is_null());
-    }
-    row
-}
-
-/// The cluster's state as the answering node knows it, without the members.
-pub(crate) fn status_record(reply: &ClusterReply) -> Value {
-    json!({
-        "health": reply.health, "node": reply.node_id, "role": reply.state,
-        "leader": reply.leader_id, "term": reply.term, "members": reply.nodes.len(),
-        "quorum": reply.quorum, "applied_index": reply.applied_index,
-        "cluster": reply.cluster_id, "distributed": reply.enabled,
-    })
 }
 
 /// The databases as rows.

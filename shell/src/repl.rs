@@ -5,6 +5,7 @@ use crate::failure::exit;
 use crate::lookup::lookup;
 use crate::parse::parse;
 use crate::print::{colours, printable, say};
+use crate::script::pieces;
 use crate::shell::{Flow, Shell};
 use jettra_driver::wire::HealthReply;
 use rustyline::error::ReadlineError;
@@ -29,16 +30,21 @@ pub(crate) fn run(mut shell: Shell) -> rustyline::Result<u8> {
         // A first start has no history yet.
         let _ = editor.load_history(path);
     }
+    // From now on Ctrl-C only ends what listens to it: not the shell while a pager is open.
+    shell.runtime.spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     greet(&mut shell);
+    shell.learn_members();
+    renew(&mut editor, &shell);
     loop {
         let size = editor.dimensions();
         shell.session.settings.width = size.map(|(columns, _)| columns.into());
+        shell.session.settings.height = size.map(|(_, lines)| lines.into());
         let (plain, styled) = prompt(&shell);
         match editor.readline(&(plain, styled)) {
             Ok(line) if line.trim().is_empty() => {}
             Ok(line) => {
                 remember(&mut editor, history.as_ref(), &line);
-                if shell.execute(&line, "") == Flow::Leave {
+                if pieces(&line).iter().any(|it| shell.execute(&it.text, "") == Flow::Leave) {
                     break;
                 }
                 renew(&mut editor, &shell);

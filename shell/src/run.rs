@@ -5,7 +5,9 @@ mod account;
 mod catalog;
 mod cluster;
 mod documents;
-mod find;
+mod known;
+mod place;
+mod results;
 mod structure;
 mod text;
 mod transaction;
@@ -14,13 +16,17 @@ mod watch;
 
 use crate::ask;
 use crate::failure::Failure;
-use crate::lookup::lookup;
+use crate::lookup::{lookup, unknown};
 use crate::parse::{Command, EXAMPLES, GROUPS};
 use crate::print::{self, Format, Mode, Output};
 use crate::statement::{CatalogAction, ShellAction, Statement, StructureAction, VersionAction};
-use jettra_driver::{Client, Collection, ReadLevel, Transaction};
-use serde_json::{Value, json};
+use jettra_driver::{Client, ReadLevel, Transaction};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+
+pub(crate) use known::Lookout;
 
 /// Result of a statement.
 pub(crate) type Ran = Result<Output, Failure>;
@@ -56,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) credentials: Option<Credentials>,
     /// Longest time of one call.
     pub(crate) deadline: Duration,
+    /// Try again when every node refuses the connection, since one may be about to start.
+    pub(crate) patient: bool,
     /// The authority that has signed the nodes' certificates, in PEM; else the system's.
     pub(crate) authority: Option<Vec<u8>>,
 }
@@ -74,6 +82,7 @@ impl Connection {
             None => builder,
         };
         let builder = if self.stay { builder.stay_on_seed() } else { builder };
+        let builder = if self.patient { builder } else { builder.end_when_unreachable() };
         Ok(builder.build()?)
     }
 }
@@ -93,6 +102,8 @@ pub(crate) struct Settings {
     pub(crate) interactive: bool,
     /// Columns of the terminal, when the output is one.
     pub(crate) width: Option<usize>,
+    /// Lines of the terminal, when a person reads there.
+    pub(crate) height: Option<usize>,
     /// How fresh reads are.
     pub(crate) level: ReadLevel,
 }
@@ -107,19 +118,29 @@ pub(crate) struct Session {
     /// One that the cluster has lost stays here until `commit` or `rollback`, so that no
     /// statement that was meant for it is carried out by itself.
     transaction: Option<Transaction>,
+    /// What the last listing has not shown yet.
+    left: Option<results::Results>,
+    /// Rows are printed as they come.
+    printing: Arc<AtomicBool>,
     /// What can be switched.
     pub(crate) settings: Settings,
 }
 
 impl Session {
-    /// Starts without a database.
-    pub(crate) fn new(connection: Connection, settings: Settings) -> Result<Session, Failure> {
+    /// Starts, with a database in use or without one.
+    pub(crate) fn new(
+        connection: Connection,
+        database: Option<String>,
+        settings: Settings,
+    ) -> Result<Session, Failure> {
         Ok(Session {
             client: connection.client()?,
             members: connection.seeds.clone(),
             connection,
-            database: None,
+            database,
             transaction: None,
+            left: None,
+            printing: Arc::default(),
             settings,
         })
     }
@@ -182,6 +203,7 @@ impl Session {
             Statement::Transaction(action) => self.transaction(action).await,
             Statement::Batch(batch) => self.batch(&batch).await,
             Statement::Text(text) => self.text(&text).await,
+            Statement::More { all } => self.more(all).await,
             Statement::Shell(action) => self.shell(action),
             Statement::Catalog(action) => self.catalog(action).await,
         }
@@ -189,20 +211,12 @@ impl Session {
 
     fn need_database(&self) -> Result<&str, Failure> {
         self.database.as_deref().ok_or_else(|| {
-            Failure::Refused("no database is in use; choose one with: use <database>".into())
+            Failure::Refused(
+                "no database is in use; choose one with: use <database>, or write \
+                 <database>.<collection>; a program names it with --db"
+                    .into(),
+            )
         })
-    }
-
-    /// A collection as the open transaction sees it, if there is one.
-    fn collection(&self, name: &str) -> Result<Collection<Value>, Failure> {
-        let collection = self.inside().collection(self.need_database()?, name);
-        Ok(collection.with_level(self.settings.level))
-    }
-
-    /// A collection as everybody sees it.
-    fn outside(&self, name: &str) -> Result<Collection<Value>, Failure> {
-        let collection = self.client.collection(self.need_database()?, name);
-        Ok(collection.with_level(self.settings.level))
     }
 
     async fn health(&self) -> Ran {
@@ -282,6 +296,11 @@ fn done(text: String) -> Ran {
     Ok(Output::Done(text))
 }
 
+/// What only the shell has changed.
+fn here(text: String) -> Ran {
+    Ok(Output::Here(text))
+}
+
 fn refused(text: String) -> Ran {
     Err(Failure::Refused(text))
 }
@@ -292,7 +311,7 @@ fn help(about: Option<&str>) -> Ran {
         return Ok(Output::Text(help_all()));
     };
     let Some((command, _)) = lookup(about) else {
-        return refused(format!("{about:?} is not a command; type help for the list"));
+        return refused(unknown(about));
     };
     let mut text = format!("{}\n  {}.\n", command.usage(), command.help);
     if command.names.len() > 1 {
@@ -319,10 +338,13 @@ fn help_all() -> String {
         text.extend(group.commands.iter().map(line));
     }
     text += "\
-        A bare whole number as id is a number; in quotes it is a text. A command goes on in the next\n\
-        line until its brackets are closed. Statements in SQL (SELECT, INSERT INTO, UPDATE … SET,\n\
-        DELETE FROM), JQL (FIND IN, AGGREGATE IN, CREATE INDEX ON, EXPLAIN …) and Mongo's language\n\
-        (db.…) are typed as they are; over several lines a semicolon ends them.\n\
+        A bare whole number as id is the number, or the text where only that one exists; in quotes\n\
+        it is a text. A collection of another database is written database.collection. Documents and\n\
+        filters are JSON, or as in {age: {$gt: 90}}. A command goes on in the next line until its\n\
+        brackets are closed. A person is asked before all documents, or many, are changed. Statements\n\
+        in SQL (SELECT, INSERT INTO, UPDATE … SET, DELETE FROM), JQL (FIND IN, AGGREGATE IN, CREATE\n\
+        INDEX ON, EXPLAIN …) and Mongo's language (db.…) are typed as they are; over several lines a\n\
+        semicolon ends them.\n\
         help <command> shows all flags of a command, and examples.\n";
     text
 }

@@ -1,20 +1,25 @@
 //! Runs the statements of a text, a file or the standard input.
 
 use crate::failure::{Failure, exit};
+use crate::lookup::lookup;
 use crate::shell::{Flow, Shell, complain};
-use crate::text::is_complete;
+use crate::text::{Input, statement, without_comments};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
+/// Editors of some systems put it before the first character of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A statement and the line it begins in, counted from 1.
 #[derive(Debug, PartialEq)]
-struct Piece {
+pub(crate) struct Piece {
     line: usize,
-    text: String,
+    /// The statement.
+    pub(crate) text: String,
 }
 
 /// Cuts lines into statements as they arrive. A statement ends with its line, unless it goes
-/// on as [`is_complete`] says; empty lines and lines that begin with `#` or `--` say nothing.
+/// on as [`Input::is_complete`] says; empty lines and comments say nothing.
 struct Pieces<R> {
     lines: io::Lines<R>,
     line: usize,
@@ -27,7 +32,11 @@ impl<R: BufRead> Pieces<R> {
 
     fn line(&mut self) -> Option<io::Result<String>> {
         self.line += 1;
-        self.lines.next()
+        let line = self.lines.next()?;
+        Some(line.map(|line| match line.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) if self.line == 1 => rest.to_owned(),
+            _ => line,
+        }))
     }
 }
 
@@ -35,31 +44,42 @@ impl<R: BufRead> Iterator for Pieces<R> {
     type Item = io::Result<Piece>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut piece = Piece { line: 0, text: String::new() };
+        let (mut begin, mut input) = (0, Input::default());
         while let Some(line) = self.line() {
             let line = match line {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            if piece.text.is_empty() {
-                if says_nothing(&line) {
-                    continue;
-                }
-                piece.line = self.line;
+            if input.text().is_empty() {
+                begin = self.line;
             }
-            piece.text += &line;
-            if is_complete(&piece.text) {
-                return Some(Ok(piece));
+            input.push(&line);
+            match without_comments(input.text()) {
+                Some("") => input = Input::default(),
+                Some(_) if input.is_complete() => break,
+                _ => {}
             }
-            piece.text.push('\n');
         }
-        (!piece.text.is_empty()).then_some(Ok(piece))
+        let text = input.text().to_owned();
+        (!text.is_empty()).then_some(Ok(Piece { line: begin, text }))
     }
 }
 
-fn says_nothing(line: &str) -> bool {
-    let line = line.trim();
-    line.is_empty() || line.starts_with('#') || line.starts_with("--")
+/// Cuts what a person has pasted or typed into statements. A line that begins no statement goes
+/// on with the one of a query language before it.
+pub(crate) fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for piece in Pieces::new(text.as_bytes()).flatten() {
+        let begins = lookup(&piece.text).is_some() || statement(&piece.text).is_some();
+        match pieces.last_mut() {
+            Some(last) if !begins && statement(&last.text).is_some_and(|it| !it.ends_with(';')) => {
+                last.text.push('\n');
+                last.text += &piece.text;
+            }
+            _ => pieces.push(piece),
+        }
+    }
+    pieces
 }
 
 /// Runs all statements of `reader`; `name` stands before the line in errors, unless it is
@@ -127,7 +147,7 @@ fn unreadable(name: &str, error: &io::Error) -> Flow {
 mod tests {
     use super::*;
 
-    fn pieces(text: &str) -> Vec<(usize, String)> {
+    fn pieces_of(text: &str) -> Vec<(usize, String)> {
         Pieces::new(text.as_bytes())
             .map(|piece| piece.unwrap())
             .map(|piece| (piece.line, piece.text))
@@ -137,7 +157,7 @@ mod tests {
     #[test]
     fn a_statement_is_a_line() {
         assert_eq!(
-            pieces("use shop\n\n# note\n-- note\nfind users"),
+            pieces_of("use shop\n\n# note\n-- note\nfind users"),
             [(1, "use shop".into()), (5, "find users".into())]
         );
     }
@@ -145,7 +165,7 @@ mod tests {
     #[test]
     fn a_document_may_span_lines() {
         let text = "insert u {\n  \"a\": 1,\n\n  \"b\": \"# }\"\n}\ncount u\n";
-        let found = pieces(text);
+        let found = pieces_of(text);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].1, "insert u {\n  \"a\": 1,\n\n  \"b\": \"# }\"\n}");
         assert_eq!(found[1], (6, "count u".into()));
@@ -154,12 +174,33 @@ mod tests {
     #[test]
     fn a_statement_of_a_query_language_ends_with_its_line_or_a_semicolon() {
         let text = "SELECT * FROM a\nDELETE FROM a\n-- why\nWHERE b = 1;\ndb.a.find({\n})\ncount a";
-        let lines: Vec<usize> = pieces(text).iter().map(|(line, _)| *line).collect();
+        let lines: Vec<usize> = pieces_of(text).iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [1, 2, 5, 7]);
     }
 
     #[test]
     fn an_open_bracket_ends_with_the_text() {
-        assert_eq!(pieces("insert u {\n"), [(1, "insert u {\n".into())]);
+        assert_eq!(pieces_of("insert u {\n"), [(1, "insert u {".into())]);
+    }
+
+    #[test]
+    fn a_mark_of_the_byte_order_and_comments_are_no_statements() {
+        let text = "\u{feff}use shop\n// a\n/* b\nc */\n/* d */ count c\n";
+        let expected = [(1, "use shop".to_owned()), (5, "/* d */ count c".to_owned())];
+        assert_eq!(pieces_of(text), expected);
+    }
+
+    #[test]
+    fn two_lines_that_were_pasted_are_two_statements() {
+        let cut = |text: &str| -> Vec<String> {
+            pieces(text).into_iter().map(|piece| piece.text).collect()
+        };
+        assert_eq!(cut("count q1\ncount q2"), ["count q1", "count q2"]);
+        assert_eq!(cut("count q1\nfoo"), ["count q1", "foo"]);
+        let one = "SELECT * FROM q1\nWHERE a = 1\nORDER BY a";
+        assert_eq!(cut(&format!("{one}\nSELECT 1")), [one, "SELECT 1"]);
+        assert_eq!(cut("db.q1.find()\n.limit(5)"), ["db.q1.find()\n.limit(5)"]);
+        assert_eq!(cut("DELETE FROM q1;\nWHERE a = 1").len(), 2);
+        assert_eq!(cut("\n"), Vec::<String>::new());
     }
 }

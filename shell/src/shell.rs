@@ -2,11 +2,15 @@
 //! interactive shell and scripts share.
 
 use crate::failure::{Failure, exit};
+use crate::pager;
 use crate::parse::parse;
-use crate::print::{Output, render, say};
-use crate::run::{Ran, Session};
+use crate::print::{Output, render};
+use crate::run::{Lookout, Ran, Session};
 use crate::script;
 use crate::statement::{ShellAction, Statement};
+use crate::text::without_comments;
+use std::io::IsTerminal;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -44,6 +48,9 @@ impl Shell {
     /// `origin` stands before an error: the file and line of a script, or nothing.
     pub(crate) fn execute(&mut self, text: &str, origin: &str) -> Flow {
         let started = Instant::now();
+        if without_comments(text).unwrap_or_default().is_empty() {
+            return Flow::Next(exit::OK);
+        }
         let ran = match parse(text) {
             Err(reason) => Err(Failure::Refused(reason)),
             Ok(Statement::Shell(ShellAction::Exit)) => return Flow::Leave,
@@ -52,14 +59,25 @@ impl Shell {
         };
         match ran {
             Ok(output) => {
-                say(&render(&output, self.session.format()));
+                let text = render(&output, self.session.format());
+                let settings = &self.session.settings;
+                pager::show(&text, settings.width, settings.height);
                 self.say_summary(&output, started.elapsed());
                 Flow::Next(exit::OK)
             }
             Err(failure) => {
                 complain(&failure, origin);
+                self.say_known(&failure);
+                self.say_meant(&failure);
                 Flow::Next(failure.exit_code())
             }
+        }
+    }
+
+    /// See [`Session::learn_members`].
+    pub(crate) fn learn_members(&mut self) {
+        if let Err(failure) = self.runtime.block_on(self.session.learn_members()) {
+            complain(&failure, "");
         }
     }
 
@@ -72,18 +90,44 @@ impl Shell {
 
     /// Runs until the end or, when a person is there, until Ctrl-C. A change feed has no other
     /// end, and sees to Ctrl-C itself.
+    ///
+    /// At a terminal it says after a second what is waited for.
     fn run(&mut self, statement: Statement) -> Ran {
         let session = &mut self.session;
-        if !session.settings.interactive || matches!(statement, Statement::Watch(_)) {
+        if matches!(statement, Statement::Watch(_)) || !std::io::stderr().is_terminal() {
             return self.runtime.block_on(session.run(statement));
         }
-        self.runtime.block_on(async {
+        let (interactive, reads) = (session.settings.interactive, statement.only_reads());
+        let (lookout, said) = (session.lookout(), AtomicBool::new(false));
+        let ran = self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                _ = tokio::signal::ctrl_c() => Err(Failure::Cancelled),
+                _ = tokio::signal::ctrl_c(), if interactive => Err(Failure::Cancelled { reads }),
                 ran = session.run(statement) => ran,
+                () = lookout.tell(&said) => Ok(Output::Nothing),
             }
-        })
+        });
+        if said.into_inner() {
+            Lookout::clear();
+        }
+        ran
+    }
+
+    /// After a call that no node answered, or without a leader: what is known of the cluster.
+    fn say_known(&self, failure: &Failure) {
+        if failure.is_silence() {
+            let lookout = self.session.lookout();
+            eprintln!("Known: {}.", self.runtime.block_on(lookout.known()));
+        }
+    }
+
+    /// After a name that is unknown: the one that was probably meant.
+    fn say_meant(&self, failure: &Failure) {
+        if let Some(name) = failure.unknown_name()
+            && let Some(meant) = self.runtime.block_on(self.session.meant(failure, name))
+        {
+            eprintln!("Did you mean {meant}?");
+        }
     }
 
     fn read(&mut self, path: &str) -> Flow {
@@ -100,17 +144,18 @@ impl Shell {
 
     fn say_summary(&self, output: &Output, took: Duration) {
         let settings = &self.session.settings;
-        let counted = match output {
+        let rows = match output {
             // These came without the cluster, or after questions to the person.
-            Output::Nothing | Output::Text(_) | Output::Done(_) => return,
-            Output::Rows(rows) if settings.interactive => Some(counted(rows.len())),
+            Output::Nothing | Output::Text(_) | Output::Done(_) | Output::Here(_) => return,
+            Output::Rows(rows) | Output::Page(rows) => settings.interactive.then_some(rows.len()),
             _ => None,
         };
         let took_ms = took.as_secs_f64() * 1e3;
         let timed = settings.timer.then(|| format!("{took_ms:.1} ms"));
-        let parts: Vec<String> = counted.into_iter().chain(timed).collect();
+        let parts: Vec<String> = rows.map(counted).into_iter().chain(timed).collect();
+        let more = matches!(output, Output::Page(_)).then_some("; type more, or more all");
         if !parts.is_empty() {
-            eprintln!("({})", parts.join(", "));
+            eprintln!("({}{})", parts.join(", "), more.unwrap_or_default());
         }
     }
 }

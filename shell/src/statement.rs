@@ -44,10 +44,59 @@ pub(crate) enum Statement {
     Batch(BatchBody),
     /// A statement of a query language, for the cluster as it is.
     Text(String),
+    /// The next page of what was listed last, or all that is left.
+    More { all: bool },
     /// Something about the members of the cluster.
     Cluster(ClusterAction),
     /// Something the shell does by itself.
     Shell(ShellAction),
+}
+
+impl Statement {
+    /// Whether it is known to change nothing.
+    pub(crate) fn only_reads(&self) -> bool {
+        use DocumentAction::{Count, Distinct, Find, Get};
+        use StructureAction::{Indexes, Schema, Stats, Validate};
+        use VersionAction::{Diff, History, Settings, Show};
+        match self {
+            Statement::Session | Statement::Health | Statement::OpenApi => true,
+            Statement::Shell(_) | Statement::More { .. } | Statement::Watch(_) => true,
+            Statement::Access(action) => matches!(
+                action,
+                AccessAction::ShowUsers
+                    | AccessAction::ShowUser(_)
+                    | AccessAction::ShowTokens
+                    | AccessAction::Audit(_)
+            ),
+            Statement::Catalog(action) => matches!(
+                action,
+                CatalogAction::Use(_)
+                    | CatalogAction::ShowDatabases
+                    | CatalogAction::ShowCollections
+                    | CatalogAction::Hash(_)
+            ),
+            Statement::Documents { action: DocumentAction::Aggregate(body), .. } => !body.writes(),
+            Statement::Documents { action, .. } => {
+                matches!(action, Get(_) | Count(_) | Find(_) | Distinct { .. })
+            }
+            Statement::Structure { action, .. } => {
+                matches!(action, Indexes | Schema | Stats | Validate(_))
+            }
+            Statement::Versions { action, .. } => {
+                matches!(action, History(_) | Show { .. } | Diff { .. } | Settings)
+            }
+            Statement::Cluster(action) => matches!(
+                action,
+                ClusterAction::Show
+                    | ClusterAction::Status
+                    | ClusterAction::Nodes
+                    | ClusterAction::Leader
+            ),
+            Statement::Transaction(action) => matches!(action, TransactionAction::Show),
+            Statement::Text(text) => jettra_driver::only_reads(text),
+            _ => false,
+        }
+    }
 }
 
 /// What to do with users, their tokens and the audit log.
@@ -112,8 +161,8 @@ pub(crate) enum CatalogAction {
     ShowDatabases,
     /// List the collections of the current database.
     ShowCollections,
-    /// Create a database.
-    CreateDatabase(String),
+    /// Create a database; the storage engine that JettraDBVM's users name is not chosen.
+    CreateDatabase { name: String, engine: Option<String> },
     /// Create a collection.
     CreateCollection(String),
     /// Drop a database.
@@ -146,8 +195,10 @@ pub(crate) enum DocumentAction {
     /// Run a pipeline, or show how that is done.
     Aggregate(AggregateBody),
     /// Replace one that exists, if it still has the revision given.
-    Update { id: DocumentId, document: Value, revision: Option<u64> },
-    /// Update the first that matches, or all.
+    ReplaceOne { id: DocumentId, document: Value, revision: Option<u64> },
+    /// Update one; the filter of the body is not used.
+    UpdateOne { id: DocumentId, body: Box<UpdateBody> },
+    /// Update all that match, or the first.
     UpdateMatching(Box<UpdateBody>),
     /// Replace the first that matches.
     Replace(Box<ReplaceBody>),
@@ -159,7 +210,7 @@ pub(crate) enum DocumentAction {
     Modify(Box<FindAndModifyBody>),
     /// Delete one, if it still has the revision given.
     Delete { id: DocumentId, revision: Option<u64> },
-    /// Delete the first that matches, or all.
+    /// Delete all that match, or the first.
     DeleteMatching(Box<DeleteBody>),
     /// Many changes in one step.
     Bulk(BulkBody),

@@ -2,7 +2,17 @@
 //! shell language. Here is only decided which lines are such statements and where they end;
 //! they go to the cluster as they are.
 
-use crate::words;
+use crate::words::{self, Brackets};
+
+/// Words that stand inside statements of SQL and JQL.
+#[rustfmt::skip]
+pub(crate) const KEYWORDS: &[&str] = &[
+    "AND", "AS", "ASC", "AVG", "BETWEEN", "BY", "CASE", "COUNT", "DESC", "DISTINCT", "DOC", "ELSE",
+    "END", "EXISTS", "FALSE", "FROM", "GROUP", "HAVING", "IN", "INDEX", "INNER", "INTO", "IS",
+    "JOIN", "LEFT", "LIKE", "LIMIT", "MAX", "MIN", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER",
+    "PIPELINE", "SELECT", "SET", "SKIP", "SUM", "THEN", "TRUE", "UNION", "UNIQUE", "VALUES", "WHEN",
+    "WHERE",
+];
 
 /// Whether a line is a statement of a query language rather than a command of the shell.
 pub(crate) fn is_statement(text: &str) -> bool {
@@ -57,7 +67,7 @@ fn first_words(text: &str) -> Vec<String> {
 /// The statement in a line, when it is one: the line itself, or what follows `sql`, `jql` or
 /// `mongo`.
 pub(crate) fn statement(text: &str) -> Option<&str> {
-    let text = text.trim_start();
+    let text = without_comments(text)?;
     if is_statement(text) {
         return Some(text);
     }
@@ -66,22 +76,82 @@ pub(crate) fn statement(text: &str) -> Option<&str> {
     named.then(|| text[end..].trim_start())
 }
 
-/// Whether an input needs no further line.
-///
-/// A statement of a query language ends with its line, unless a bracket is open or the line
-/// cannot be the whole: then it ends with a semicolon, or with the bracket that closes it. A
-/// change of all documents must end with a semicolon, since its condition could stand in the
-/// next line.
-pub(crate) fn is_complete(text: &str) -> bool {
-    match statement(text) {
-        Some(statement) => ends(statement),
-        None => words::is_complete(text) && !begins_update(text),
+/// A text without the comments that it begins with; `None` while one of them is open.
+pub(crate) fn without_comments(text: &str) -> Option<&str> {
+    let mut rest = text.trim_start();
+    loop {
+        let comment = if rest.starts_with("/*") {
+            rest.find("*/")? + 2
+        } else if ["--", "//", "#"].iter().any(|sign| rest.starts_with(sign)) {
+            rest.find('\n').unwrap_or(rest.len())
+        } else {
+            return Some(rest);
+        };
+        rest = rest[comment..].trim_start();
     }
+}
+
+/// An input that comes line by line. Each line is looked at once, however many there are.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    text: String,
+    /// What a command has open.
+    brackets: Brackets,
+    /// Where a statement of a query language begins, once it is known to be one.
+    begin: Option<usize>,
+    outline: Outline,
+    /// Bytes of the text that the outline has.
+    outlined: usize,
+}
+
+impl Input {
+    /// Takes the next line.
+    pub(crate) fn push(&mut self, line: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+            self.brackets.push("\n");
+        }
+        self.text += line;
+        self.brackets.push(line);
+        if self.begin.is_none() {
+            self.begin = statement(&self.text).map(|begun| self.text.len() - begun.len());
+            self.outlined = self.begin.unwrap_or(0);
+        }
+        if self.begin.is_some() {
+            self.outline.push(&self.text[self.outlined..]);
+            self.outlined = self.text.len();
+        }
+    }
+
+    /// The lines so far.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it needs no further line.
+    ///
+    /// A statement of a query language ends with its line, unless a bracket is open or the line
+    /// cannot be the whole: then it ends with a semicolon, or with the bracket that closes it. A
+    /// change of all documents must end with a semicolon, since its condition could stand in the
+    /// next line.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self.begin {
+            Some(begin) => ends(&self.text[begin..], &self.outline),
+            None => self.brackets.are_closed() && !begins_update(&self.text),
+        }
+    }
+}
+
+/// As [`Input::is_complete`], of a text that is all there.
+pub(crate) fn is_complete(text: &str) -> bool {
+    let mut input = Input::default();
+    input.push(text);
+    input.is_complete()
 }
 
 /// Whether the input is a statement that only a semicolon ends.
 pub(crate) fn waits_for_semicolon(text: &str) -> bool {
-    let open = statement(text).is_some_and(|statement| outline(statement).1 > 0);
+    let open = statement(text).is_some_and(|statement| Outline::of(statement).depth > 0);
     !open && words::is_complete(text) && !is_complete(text)
 }
 
@@ -91,9 +161,9 @@ fn begins_update(text: &str) -> bool {
     words.next() == Some("UPDATE") && words.next().is_some() && words.next().is_none()
 }
 
-fn ends(statement: &str) -> bool {
-    let (outline, depth) = outline(statement);
-    let outline = outline.trim();
+fn ends(statement: &str, outline: &Outline) -> bool {
+    let depth = outline.depth;
+    let outline = outline.text.trim();
     if statement.trim_end().ends_with(';') || outline.ends_with(';') {
         return true;
     }
@@ -155,48 +225,76 @@ fn is_list(upper: &str) -> bool {
     })
 }
 
-/// The text with one sign for what stands in quotes and a space for comments, and how many brackets are open. A
-/// quote does not reach into the next line.
-fn outline(text: &str) -> (String, usize) {
-    let (mut outline, mut depth) = (String::with_capacity(text.len()), 0_usize);
-    let mut rest = text;
-    while let Some(next) = rest.chars().next() {
-        let length = match next {
-            '"' | '\'' | '`' => quoted_length(rest, next),
-            _ if rest.starts_with("--") || rest.starts_with("//") => {
-                rest.find('\n').unwrap_or(rest.len())
-            }
-            _ if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
-            _ => {
-                match next {
-                    '(' | '[' | '{' => depth += 1,
-                    ')' | ']' | '}' => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-                outline.push(next);
-                rest = &rest[next.len_utf8()..];
-                continue;
-            }
-        };
-        outline.push(if matches!(next, '"' | '\'' | '`') { '\'' } else { ' ' });
-        rest = &rest[length..];
-    }
-    (outline, depth)
+/// A text with one sign for what stands in quotes and a space for comments, and how many
+/// brackets are open. A quote does not reach into the next line.
+#[derive(Debug, Default)]
+struct Outline {
+    text: String,
+    depth: usize,
+    within: Within,
 }
 
-/// Bytes of a text in quotes, which ends at its line's end at the latest.
-fn quoted_length(text: &str, quote: char) -> usize {
-    let mut escaped = false;
-    for (at, character) in text.char_indices().skip(1) {
-        match character {
-            '\n' => return at,
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            _ if character == quote => return at + 1,
-            _ => {}
+/// What a place of a text lies in.
+#[derive(Debug, Default, Clone, Copy)]
+enum Within {
+    #[default]
+    Nothing,
+    Quote {
+        quote: char,
+        escaped: bool,
+    },
+    /// To the end of the line.
+    Comment,
+    /// To `*/`.
+    Block,
+}
+
+impl Outline {
+    fn of(text: &str) -> Outline {
+        let mut outline = Outline::default();
+        outline.push(text);
+        outline
+    }
+
+    /// Reads on, by whole lines.
+    fn push(&mut self, text: &str) {
+        let mut characters = text.chars().peekable();
+        while let Some(next) = characters.next() {
+            let pair = (next, characters.peek().copied().unwrap_or_default());
+            self.within = match (self.within, pair) {
+                (Within::Block, ('*', '/')) => {
+                    characters.next();
+                    Within::Nothing
+                }
+                (Within::Block, _) => Within::Block,
+                (Within::Comment, (character, _)) if character != '\n' => Within::Comment,
+                (Within::Quote { quote, escaped }, (character, _)) if character != '\n' => {
+                    match character == quote && !escaped {
+                        true => Within::Nothing,
+                        false => Within::Quote { quote, escaped: character == '\\' && !escaped },
+                    }
+                }
+                (_, pair) => self.plain(pair),
+            };
         }
     }
-    text.len()
+
+    /// Takes a character outside quotes and comments; what the next one lies in.
+    fn plain(&mut self, pair: (char, char)) -> Within {
+        let (sign, within) = match pair {
+            (quote @ ('"' | '\'' | '`'), _) => ('\'', Within::Quote { quote, escaped: false }),
+            ('-', '-') | ('/', '/') => (' ', Within::Comment),
+            ('/', '*') => (' ', Within::Block),
+            (other, _) => (other, Within::Nothing),
+        };
+        match sign {
+            '(' | '[' | '{' => self.depth += 1,
+            ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.text.push(sign);
+        within
+    }
 }
 
 #[cfg(test)]
@@ -325,6 +423,42 @@ mod tests {
         ];
         for text in open {
             assert!(!is_complete(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_before_a_statement_are_passed_over() {
+        let table = [
+            ("/* c */ SELECT 1", Some("SELECT 1")),
+            ("// x", Some("")),
+            ("-- x\n # y\n/* a\nb */ find c", Some("find c")),
+            ("/* open", None),
+            ("find c", Some("find c")),
+        ];
+        for (text, rest) in table {
+            assert_eq!(without_comments(text), rest, "{text}");
+        }
+        assert!(is_complete("/* c */ SELECT * FROM a") && !is_complete("/* c */ SELECT *"));
+    }
+
+    #[test]
+    fn a_line_more_is_read_without_reading_those_before_it() {
+        let lines = 40_000;
+        for (first, line, last) in [
+            ("insert u [", "  {\"a\": \"x\"},", "]"),
+            ("INSERT INTO u (a) VALUES", "  ('x'),", "  ('y');"),
+            ("db.u.insertMany([", "  {a: 'x'},", "])"),
+        ] {
+            let mut input = Input::default();
+            input.push(first);
+            for _ in 0..lines {
+                assert!(!input.is_complete());
+                input.push(line);
+            }
+            // All bytes once, and not once a line.
+            assert_eq!(input.outlined, if input.begin.is_some() { input.text.len() } else { 0 });
+            input.push(last);
+            assert!(input.is_complete(), "{first}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Splits a statement into words, document ids and JSON.
 
+use crate::lookup::nearest;
+use crate::notation;
 use jettra_driver::DocumentId;
 use serde_json::Value;
 
@@ -7,6 +9,8 @@ use serde_json::Value;
 #[derive(Debug, Clone)]
 pub(crate) struct Words<'a> {
     rest: &'a str,
+    /// Flags that may be meant by one that is unknown.
+    flags: Vec<&'static str>,
 }
 
 /// One word, and whether it stood in quotes.
@@ -24,7 +28,12 @@ pub(crate) type Parsed<T> = Result<T, String>;
 impl<'a> Words<'a> {
     /// Starts at the beginning of `text`.
     pub(crate) fn new(text: &'a str) -> Self {
-        Words { rest: text.trim() }
+        Words { rest: text.trim(), flags: Vec::new() }
+    }
+
+    /// The same words, which may have these flags.
+    pub(crate) fn knowing(self, flags: Vec<&'static str>) -> Self {
+        Words { flags, ..self }
     }
 
     /// What has not been taken yet.
@@ -99,15 +108,16 @@ impl<'a> Words<'a> {
         self.rest.starts_with('{')
     }
 
-    /// Takes one JSON value that must be there; `what` names it in the error.
+    /// Takes one value, as JSON or as [`notation`] has it, that must be there; `what` names it in
+    /// the error.
     pub(crate) fn json(&mut self, what: &str) -> Parsed<Value> {
-        let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
-        let value = match stream.next() {
-            Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(format!("{what} is not JSON: {error}")),
-            None => return Err(format!("{what} is missing")),
-        };
-        self.rest = self.rest[stream.byte_offset()..].trim_start();
+        if self.rest.is_empty() {
+            return Err(format!("{what} is missing"));
+        }
+        let what = what.trim_end_matches(',');
+        let read = notation::read(self.rest);
+        let (value, length) = read.map_err(|error| format!("{what} cannot be read: {error}"))?;
+        self.rest = self.rest[length..].trim_start();
         Ok(value)
     }
 
@@ -115,7 +125,7 @@ impl<'a> Words<'a> {
     pub(crate) fn object(&mut self, what: &str) -> Parsed<Value> {
         match self.json(what)? {
             object @ Value::Object(_) => Ok(object),
-            _ => Err(format!("{what} must be a JSON object, in braces")),
+            _ => Err(format!("{} must be an object, in braces", what.trim_end_matches(','))),
         }
     }
 
@@ -123,7 +133,7 @@ impl<'a> Words<'a> {
     pub(crate) fn array(&mut self, what: &str) -> Parsed<Vec<Value>> {
         match self.json(what)? {
             Value::Array(items) => Ok(items),
-            _ => Err(format!("{what} must be a JSON array, in brackets")),
+            _ => Err(format!("{} must be a list, in brackets", what.trim_end_matches(','))),
         }
     }
 
@@ -151,7 +161,10 @@ impl<'a> Words<'a> {
             let name = self.bare().text;
             self.rest = self.rest.trim_start();
             if !take(&name, self)? {
-                return Err(format!("{name} is unknown here"));
+                return Err(match nearest(&name, self.flags.iter().copied()) {
+                    Some(meant) => format!("{name} is unknown here, perhaps {meant} is meant"),
+                    None => format!("{name} is unknown here"),
+                });
             }
         }
         Ok(())
@@ -161,6 +174,18 @@ impl<'a> Words<'a> {
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         let mut ahead = self.clone();
         let found = matches!(ahead.word(), Ok(Some(word)) if !word.quoted && word.text == name);
+        if found {
+            *self = ahead;
+        }
+        found
+    }
+
+    /// Takes `word`, in capitals or not, if it comes next.
+    pub(crate) fn keyword(&mut self, word: &str) -> bool {
+        let mut ahead = self.clone();
+        let next = ahead.word();
+        let found =
+            matches!(next, Ok(Some(next)) if !next.quoted && next.text.eq_ignore_ascii_case(word));
         if found {
             *self = ahead;
         }
@@ -183,22 +208,46 @@ fn document_id(word: &Word) -> DocumentId {
     }
 }
 
+/// The brackets and quotes of a command, read part by part: it goes on in the next line while
+/// one is open.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Brackets {
+    depth: usize,
+    quote: Option<char>,
+    escaped: bool,
+}
+
+impl Brackets {
+    /// Reads on.
+    pub(crate) fn push(&mut self, text: &str) {
+        for character in text.chars() {
+            match (character, self.quote) {
+                _ if self.escaped => self.escaped = false,
+                ('\\', Some(_)) => self.escaped = true,
+                (_, Some(quote)) if character == quote => self.quote = None,
+                // JSON has no line breaks in texts, so that a quote ends with its line.
+                ('\n', Some('\'')) => self.quote = None,
+                (_, Some(_)) => {}
+                ('"' | '\'', None) if self.depth > 0 => self.quote = Some(character),
+                ('{' | '[', None) => self.depth += 1,
+                ('}' | ']', None) => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether all of them are closed.
+    pub(crate) fn are_closed(&self) -> bool {
+        self.depth == 0
+    }
+}
+
 /// Whether every bracket and every quote inside brackets is closed, so that a statement
 /// does not go on in the next line.
 pub(crate) fn is_complete(text: &str) -> bool {
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for character in text.chars() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if in_text => escaped = true,
-            '"' if depth > 0 => in_text = !in_text,
-            _ if in_text => {}
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    depth == 0
+    let mut brackets = Brackets::default();
+    brackets.push(text);
+    brackets.are_closed()
 }
 
 #[cfg(test)]
@@ -246,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_document_must_be_an_object() {
-        for bad in ["", "[1]", "1", "{a: 1}", "{\"a\": }"] {
+        for bad in ["", "[1]", "1", "{a: x}", "{\"a\": }"] {
             assert!(Words::new(bad).object("it").is_err(), "{bad}");
         }
         assert!(Words::new("--revision x").revision().is_err());
@@ -278,7 +327,8 @@ mod tests {
 
     #[test]
     fn a_statement_goes_on_while_a_bracket_is_open() {
-        for complete in ["", "find users", r#"insert u {"a": "{["}"#, r#"get u it"s"#, "x }"] {
+        let table = ["", "find users", r#"insert u {"a": "{["}"#, r#"get u it"s"#, "x }"];
+        for complete in table.into_iter().chain(["insert u {a: '{['}", "insert u {a: \"it's\"}"]) {
             assert!(is_complete(complete), "{complete}");
         }
         for open in ["insert u {", r#"insert u {"a": [1, 2}"#, r#"insert u {"a": "\"}"#] {

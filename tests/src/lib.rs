@@ -25,6 +25,7 @@ mod random;
 pub mod raw;
 pub mod signer;
 pub mod source;
+mod terminal;
 mod transaction;
 mod wait;
 
@@ -36,6 +37,7 @@ pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings, memory_mb};
 pub use proxy::{Fault, Links, Place};
 pub use random::Random;
+pub use terminal::Terminal;
 pub use transaction::OpenTransaction;
 pub use wait::{DEADLINE, wait_until};
 

@@ -1,6 +1,6 @@
 //! The shell as scripts use it: statements, output, exit codes, and clusters for development.
 
-use jettra_tests::{ADMIN, Bed, Cluster, PASSWORD, free_port, program};
+use jettra_tests::{ADMIN, Bed, Cluster, PASSWORD, Terminal, free_port, program};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -104,7 +104,7 @@ async fn exit_codes_tell_what_went_wrong() {
         (Some(1), Some(PASSWORD), vec!["--url", &url, "-e", "use nowhere"]),
         (Some(1), Some(PASSWORD), vec!["--url", &url, "-e", "frobnicate"]),
         (Some(2), Some(PASSWORD), vec!["--nonsense"]),
-        (Some(3), Some(PASSWORD), vec!["--url", &nobody, "--timeout", "500ms", "-e", "show dbs"]),
+        (Some(3), Some(PASSWORD), vec!["--url", &nobody, "-e", "show dbs"]),
         (Some(4), Some("wrong-password"), vec!["--url", &url, "-e", "show dbs"]),
         (Some(4), None, vec!["--url", &url, "-e", "show dbs"]),
     ];
@@ -112,6 +112,9 @@ async fn exit_codes_tell_what_went_wrong() {
         let ended = jettra(dir, password, &arguments, "").await;
         assert_eq!(ended.code, code, "{arguments:?}: {} {}", ended.out, ended.err);
         assert_eq!(ended.err.is_empty(), code == Some(0), "{arguments:?}: {}", ended.err);
+        let said =
+            ended.err.contains("no connection to") && ended.err.contains("Is a node running");
+        assert_eq!(said, code == Some(3), "{arguments:?}: {}", ended.err);
     }
 }
 
@@ -200,6 +203,225 @@ async fn users_and_keys_are_managed_from_scripts() {
     for node in &cluster.nodes {
         assert!(!node.log().contains(secret) && !node.log().contains("adas-own"), "{}", node.name);
     }
+}
+
+/// A cluster of one node with these documents in `shop.people`.
+async fn with_people(name: &str, documents: std::ops::RangeInclusive<u64>) -> Cluster {
+    let cluster = Cluster::start(name, 1).await;
+    let people: Vec<Value> = documents
+        .map(|id| json!({"_id": id, "name": format!("n{id}"), "age": id, "home": {"city": "Lima"}}))
+        .collect();
+    let client = cluster.client();
+    client.create_database("shop").await.expect("a database");
+    let collection = client.collection::<Value>("shop", "people");
+    collection.insert_many(&people).await.expect("documents");
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_without_a_limit_gives_everything_to_a_pipe() {
+    let cluster = with_people("shell-all", 1..=2500).await;
+    let url = cluster.nodes[0].url();
+    let listed = async |mode: &str, text: &str| {
+        let arguments = ["--url", &url, "--db", "shop", "-m", mode, "-e", text];
+        let ended = jettra(cluster.bed.dir(), Some(PASSWORD), &arguments, "").await;
+        assert_eq!(ended.code, Some(0), "{text}: {}", ended.err);
+        ended.out
+    };
+    let statements = [
+        ("SELECT * FROM people", 2500),
+        ("SELECT name FROM people WHERE age > 10 ORDER BY age DESC", 2490),
+        ("FIND IN people", 2500),
+        ("db.people.find()", 2500),
+        ("find people", 2500),
+        ("find people {age: {$lte: 1500}} --sort -age", 1500),
+        ("SELECT * FROM people LIMIT 1700", 1700),
+        ("db.people.find().limit(3)", 3),
+        ("SELECT * FROM people WHERE age < 0", 0),
+    ];
+    for (text, rows) in statements {
+        let all: Value = serde_json::from_str(&listed("json", text).await).expect("one array");
+        assert_eq!(all.as_array().map(Vec::len), Some(rows), "{text}");
+        assert_eq!(listed("ndjson", text).await.lines().count(), rows, "{text}");
+    }
+    let table = listed("table", "SELECT _id FROM people").await;
+    assert_eq!(table.lines().count(), 2500 + 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_type_first_is_understood() {
+    let cluster = with_people("shell-first", 1..=3).await;
+    let (dir, url) = (cluster.bed.dir(), cluster.nodes[0].url());
+    let run = async |arguments: &[&str], input: &str| {
+        let arguments = [&["--url", &url], arguments].concat();
+        jettra(dir, Some(PASSWORD), &arguments, input).await
+    };
+    let ok = async |arguments: &[&str]| -> Value {
+        let ended = run(arguments, "").await;
+        assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{arguments:?}");
+        serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{arguments:?}: {}", ended.out))
+    };
+    let refused = async |arguments: &[&str]| {
+        let ended = run(arguments, "").await;
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {}", ended.out);
+        ended.err
+    };
+
+    // A statement as arguments, the database beside it or before the collection, and one value of
+    // JSON for `jq`.
+    assert!(ok(&["show", "dbs"]).await.to_string().contains("shop"));
+    assert!(ok(&["cluster", "token"]).await["token"].is_string());
+    let ada = json!([{"_id": 2, "name": "n2", "age": 2, "home": {"city": "Lima"}}]);
+    let filters: [&[&str]; 7] = [
+        &["--db", "shop", "find", "people", "{name: 'n2'}"],
+        &["find", "shop.people", "{\"name\": \"n2\"}"],
+        &["--db", "shop", "find", "shop.people", "{age: {$gt: 1, $lt: 3}}"],
+        &["-e", "use shop", "-e", "find people {_id: 2,}"],
+        &["-e", "SELECT * FROM shop.people WHERE age = 2"],
+        &["--db", "shop", "find in people donde age = 2"],
+        &["--db", "shop", "-e", "/* all */ db.people.find({name: /^N2/i})"],
+    ];
+    for arguments in filters {
+        assert_eq!(ok(arguments).await, ada, "{arguments:?}");
+    }
+    ok(&["create", "db", "old", "engine", "JettraBasicStore"]).await;
+    let help = run(&["help", "find"], "").await;
+    assert!(help.out.starts_with("find <collection>"), "{}", help.out);
+
+    // An update that could replace the document changes nothing, and both ways are named.
+    let shop = |words: &[&'static str]| [&["--db", "shop"], words].concat();
+    let error = refused(&shop(&["update", "people", "1", "{age: 9}"])).await;
+    assert!(error.contains("replace people 1 {\"age\":9}"), "{error}");
+    assert!(error.contains("update people 1 {\"$set\": {\"age\":9}}"), "{error}");
+    ok(&shop(&["update", "people", "1", "{$set: {age: 9}}"])).await;
+    assert_eq!(ok(&shop(&["get", "people", "1"])).await["name"], "n1");
+    ok(&shop(&["replace", "people", "1", "{age: 10}"])).await;
+    assert_eq!(ok(&shop(&["get", "people", "1"])).await, json!({"_id": 1, "age": 10}));
+
+    // A number as id is the text where only that one is there, and a filter is all that match.
+    ok(&shop(&["insert", "people", "[{_id: '7'}, {_id: '8'}, {_id: 8}]"])).await;
+    ok(&shop(&["delete", "people", "7"])).await;
+    ok(&shop(&["delete", "people", "8"])).await;
+    assert_eq!(ok(&shop(&["get", "people", "8"])).await, json!({"_id": "8"}));
+    let error = refused(&shop(&["delete", "people", "7"])).await;
+    assert!(error.contains("no document with _id 7"), "{error}");
+    assert_eq!(ok(&shop(&["delete", "people", "{_id: {$lte: 2}}"])).await["deleted"], 2);
+    assert_eq!(ok(&shop(&["delete", "people", "{}", "--one"])).await["deleted"], 1);
+    // A script is not asked.
+    assert_eq!(ok(&shop(&["DELETE FROM people"])).await["deleted"], 1);
+
+    // Slips of the fingers.
+    let slips = [
+        ("fnid people", "did you mean find?"),
+        ("SELEC * FROM people", "did you mean SELECT?"),
+        ("SELECT * FORM people", "Did you mean FROM?"),
+        ("find poeple", "Did you mean people?"),
+        ("show collection", "did you mean show collections?"),
+        ("?? people", "type help for the list"),
+    ];
+    for (text, expected) in slips {
+        let error = refused(&["--db", "shop", text]).await;
+        assert!(error.contains(expected) && !error.contains("??\"; did"), "{text}: {error}");
+        assert!(!error.contains("POST /"), "{text}: {error}");
+    }
+    let script = "\u{feff}use shop\n// a comment\n/* another */ count people\n";
+    let ended = run(&["-m", "line"], script).await;
+    assert_eq!((ended.code, &*ended.out), (Some(0), "Using database shop.\nCount: 0\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
+    let mut cluster = with_people("shell-person", 1..=60).await;
+    let dir = cluster.bed.dir().to_owned();
+    std::fs::write(dir.join("pager.sh"), "echo PAGER; cat\n").expect("a file");
+    let shell = format!("{} --url {}", program("jettra").display(), cluster.nodes[0].url());
+    let mut person = Terminal::start(&shell, |command| {
+        command.env("HOME", &dir).env("JETTRA_PASSWORD", PASSWORD).current_dir(&dir);
+        command.env("PAGER", "sh pager.sh").env_remove("JETTRA_URL");
+    });
+    let client = cluster.client();
+    let people = client.collection::<Value>("shop", "people");
+    person.line("use shop");
+    person.sees("Using database shop.").await;
+
+    // All or many are asked about, in every language; few are not.
+    let questions = [
+        ("DELETE FROM people;", "This deletes all 60 documents of people. Go on? (y/n)"),
+        ("db.people.deleteMany({})", "This deletes all 60 documents of people. Go on? (y/n)"),
+        ("UPDATE people SET age = 0;", "This changes all 60 documents of people. Go on? (y/n)"),
+        ("update people {} {$set: {age: 0}}", "This changes all 60 documents"),
+        ("delete people {age: {$gt: 50}}", "This deletes 10 documents of people. Go on? (y/n)"),
+        ("DELETE FROM people WHERE age > 50", "This deletes 10 documents of people"),
+    ];
+    for (text, question) in questions {
+        person.line(text);
+        person.sees(question).await;
+        person.line("n");
+        person.sees("not confirmed; nothing was changed").await;
+    }
+    assert_eq!(people.count().await.expect("a count"), 60);
+    person.line("delete people {age: {$gt: 50}}");
+    person.sees("Go on? (y/n)").await;
+    person.line("y");
+    person.sees("10 deleted.").await;
+    person.line("delete people {_id: {$in: [49, 50]}}");
+    let seen = person.sees("2 deleted.").await;
+    assert!(!seen.contains("Go on?"), "{seen}");
+
+    // A page, the prompt, and more; what does not fit goes through the pager.
+    person.line("SELECT * FROM people ORDER BY _id");
+    let seen = person.sees("; type more, or more all)").await;
+    assert!(seen.contains("n17") && !seen.contains("n18") && !seen.contains("PAGER"), "{seen}");
+    person.line("count people");
+    person.sees("Count: 48").await;
+    person.line("more");
+    let seen = person.sees("; type more, or more all)").await;
+    assert!(seen.contains("n18") && seen.contains("n34") && !seen.contains("n35"), "{seen}");
+    person.line("more all");
+    let seen = person.sees("(14 rows").await;
+    assert!(seen.contains("n35") && seen.contains("n48"), "{seen}");
+    person.line("more");
+    person.sees("there is no more of the last listing").await;
+    person.line(".mode line");
+    person.line("find people");
+    person.sees("PAGER").await;
+    person.sees("; type more, or more all)").await;
+    person.line(".mode table");
+
+    // Names of fields, words of SQL and values of flags are completed.
+    person.keys("find people {na\t");
+    person.sees("{name").await;
+    person.line(": 'n7'}");
+    person.sees("(1 row").await;
+    person.keys("SELECT name FROM people WHER\t");
+    person.sees("WHERE").await;
+    person.keys("home.c\t");
+    person.sees("home.city").await;
+    person.line("= 'Quito'");
+    person.sees("(0 rows").await;
+    person.line("find poeple");
+    person.sees("Did you mean people?").await;
+
+    // Two statements that were pasted are two, one over several lines is one.
+    person.paste("count people\ncount people {age: 1}");
+    person.sees("Count: 48").await;
+    person.sees("Count: 1").await;
+    person.paste("SELECT COUNT(*) AS n FROM people\nWHERE age <= 2");
+    person.sees("│ 2 ").await;
+
+    // A node that is silent is named after a second, one that is gone at once.
+    cluster.nodes[0].signal("STOP");
+    person.line("count people");
+    person.sees("Waiting for a node: ").await;
+    person.sees("does not answer").await;
+    cluster.nodes[0].signal("CONT");
+    person.sees("Count: 48").await;
+    cluster.nodes[0].kill();
+    person.line("count people");
+    person.sees("no connection to ").await;
+    person.sees("Is a node running there?").await;
+    person.line("exit");
+    person.sees("Goodbye!").await;
 }
 
 /// Stops the development cluster also when the test fails.

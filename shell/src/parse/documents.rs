@@ -7,8 +7,8 @@ use jettra_driver::wire::{
     AggregateBody, BulkBody, BulkOperation, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
     ReplaceBody, ReturnForm, SchemaBody, SchemaMode, UpdateBody, ValidateBody,
 };
-use jettra_driver::{Find, IndexOptions};
-use serde_json::{Map, Value};
+use jettra_driver::{DocumentId, Find, IndexOptions};
+use serde_json::{Map, Value, json};
 
 pub(super) const A_FILTER: &str = "the filter, such as {\"age\": {\"$gt\": 30}},";
 const AN_UPDATE: &str = "the update, such as {\"$set\": {\"age\": 36}},";
@@ -147,37 +147,96 @@ pub(super) fn aggregate(words: &mut Words<'_>) -> Parsed<DocumentAction> {
     Ok(DocumentAction::Aggregate(AggregateBody { pipeline, hint, explain }))
 }
 
-/// `<id> <document>`, or `<filter> <update>`.
-pub(super) fn update(words: &mut Words<'_>) -> Parsed<DocumentAction> {
-    if words.at_object() {
-        return update_matching(words);
-    }
-    let id = words.id()?;
-    let before = words.revision()?;
-    let document = words.object(A_DOCUMENT)?;
-    let revision = before.or(words.revision()?);
-    Ok(DocumentAction::Update { id, document, revision })
-}
-
-fn update_matching(words: &mut Words<'_>) -> Parsed<DocumentAction> {
-    let filter = words.object(A_FILTER)?;
+/// `<collection> <id|filter> <update>`. A document in place of the update is refused, because it
+/// could mean either of two things.
+pub(super) fn update(words: &mut Words<'_>) -> Parsed<Statement> {
+    let collection = words.required("the collection")?;
+    let filter = words.at_object().then(|| words.object(A_FILTER)).transpose()?;
+    let id = if filter.is_none() { Some(words.id()?) } else { None };
+    let mut flags = UpdateFlags::default();
+    flags.take(words)?;
     let update = words.json(AN_UPDATE)?;
-    let mut body = UpdateBody::from((filter, update));
-    words.flags(|name, words| {
-        match name {
-            "--multi" => body.multi = true,
-            "--upsert" => body.upsert = true,
-            "--sort" => body.sort = Some(sort(words)?),
-            "--hint" => body.hint = Some(words.json_or_word(name)?),
-            "--array-filters" => body.array_filters = Some(words.array(name)?.into()),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    })?;
-    Ok(DocumentAction::UpdateMatching(Box::new(body)))
+    if is_document(&update) {
+        let target = id.map_or_else(|| json!(filter), |id| json!(id));
+        return Err(format!(
+            "{update} could mean the whole document or some of its fields. To replace the document:\n  \
+             replace {collection} {target} {update}\nTo change these fields only:\n  \
+             update {collection} {target} {{\"$set\": {update}}}"
+        ));
+    }
+    flags.take(words)?;
+    let action = match (filter, id) {
+        (None, Some(id)) => flags.of_one(id, update)?,
+        (filter, _) => flags.of_matching(filter.unwrap_or_default(), update)?,
+    };
+    Ok(Statement::Documents { collection, moment: None, action })
 }
 
+/// What flags say about an update.
+#[derive(Default)]
+struct UpdateFlags {
+    /// `multi` is decided in the end.
+    body: UpdateBody,
+    one: bool,
+    revision: Option<u64>,
+    any: bool,
+}
+
+impl UpdateFlags {
+    fn take(&mut self, words: &mut Words<'_>) -> Parsed<()> {
+        let UpdateFlags { body, one, revision, any } = self;
+        words.flags(|name, words| {
+            match name {
+                "--revision" => {
+                    *revision = Some(words.number(name)?);
+                    return Ok(true);
+                }
+                "--multi" => *one = false,
+                "--one" => *one = true,
+                "--upsert" => body.upsert = true,
+                "--sort" => body.sort = Some(sort(words)?),
+                "--hint" => body.hint = Some(words.json_or_word(name)?),
+                "--array-filters" => body.array_filters = Some(words.array(name)?.into()),
+                _ => return Ok(false),
+            }
+            *any = true;
+            Ok(true)
+        })
+    }
+
+    fn of_one(self, id: DocumentId, update: Value) -> Parsed<DocumentAction> {
+        match update.is_object() && !self.any {
+            true => Ok(DocumentAction::Patch { id, patch: update, revision: self.revision }),
+            false if self.revision.is_some() => {
+                Err("--revision goes with an object of operators and with no other flag".into())
+            }
+            false => Ok(DocumentAction::UpdateOne {
+                id,
+                body: Box::new(UpdateBody { update, ..self.body }),
+            }),
+        }
+    }
+
+    fn of_matching(self, filter: Value, update: Value) -> Parsed<DocumentAction> {
+        if self.revision.is_some() {
+            return Err("--revision goes with an id, not with a filter".into());
+        }
+        // An order only says which document is the first.
+        let multi = !self.one && self.body.sort.is_none();
+        let body = UpdateBody { filter, update, multi, ..self.body };
+        Ok(DocumentAction::UpdateMatching(Box::new(body)))
+    }
+}
+
+/// `<id|filter> <document>`
 pub(super) fn replace(words: &mut Words<'_>) -> Parsed<DocumentAction> {
+    if !words.at_object() {
+        let id = words.id()?;
+        let before = words.revision()?;
+        let document = words.object(A_DOCUMENT)?;
+        let revision = before.or(words.revision()?);
+        return Ok(DocumentAction::ReplaceOne { id, document, revision });
+    }
     let filter = words.object(A_FILTER)?;
     let document = words.object(A_DOCUMENT)?;
     let mut body = ReplaceBody::from((filter, document));
@@ -252,15 +311,18 @@ pub(super) fn delete(words: &mut Words<'_>) -> Parsed<DocumentAction> {
         return Ok(DocumentAction::Delete { id: words.id()?, revision: words.revision()? });
     }
     let mut body = DeleteBody::from(words.object(A_FILTER)?);
+    let mut one = false;
     words.flags(|name, words| {
         match name {
-            "--multi" => body.multi = true,
+            "--multi" => one = false,
+            "--one" => one = true,
             "--sort" => body.sort = Some(sort(words)?),
             "--hint" => body.hint = Some(words.json_or_word(name)?),
             _ => return Ok(false),
         }
         Ok(true)
     })?;
+    body.multi = !one && body.sort.is_none();
     Ok(DocumentAction::DeleteMatching(Box::new(body)))
 }
 

@@ -26,6 +26,21 @@ pub(super) fn catalog(action: CatalogAction) -> Parsed<Statement> {
     Ok(Statement::Catalog(action))
 }
 
+/// `<name> [engine <name>]`, as JettraDBVM has it.
+pub(super) fn create_database(words: &mut Words<'_>) -> Parsed<Statement> {
+    let name = words.required("the name")?;
+    let engine = match words.keyword("engine") {
+        true => Some(words.required("the engine")?),
+        false => None,
+    };
+    catalog(CatalogAction::CreateDatabase { name, engine })
+}
+
+/// `[all]`
+pub(super) fn more(words: &mut Words<'_>) -> Parsed<Statement> {
+    Ok(Statement::More { all: words.keyword("all") })
+}
+
 pub(super) fn rename_database(words: &mut Words<'_>) -> Parsed<Statement> {
     catalog(CatalogAction::RenameDatabase {
         from: words.required("the database")?,

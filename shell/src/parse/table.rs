@@ -15,7 +15,7 @@ use crate::statement::{
 
 const REVISION: super::Argument = Flag("--revision N");
 const FORCE: super::Argument = Flag("--force");
-const MULTI: super::Argument = Flag("--multi");
+const ONE: super::Argument = Flag("--one");
 const UPSERT: super::Argument = Flag("--upsert");
 const SORT: super::Argument = Flag("--sort a,-b");
 const FIELDS: super::Argument = Flag("--fields a,b");
@@ -33,7 +33,7 @@ const PASSWORD_FILE: super::Argument = Flag("--password-file file");
 #[rustfmt::skip]
 pub(crate) static GROUPS: &[Group] = &[
     Group { title: "Connection and user", commands: &[
-        row(&["connect"], &[Must(Url)], "Talk to the cluster of this node, and follow its leader",
+        row(&["connect", "connect federated"], &[Must(Url)], "Talk to the cluster of this node, and follow its leader",
             &["builder", "seeds", "health"], |w| connect(w, false)),
         row(&["connect node"], &[Must(Url)], "Talk to this node only",
             &["builder", "stay_on_seed", "health"], |w| connect(w, true)),
@@ -89,7 +89,7 @@ pub(crate) static GROUPS: &[Group] = &[
             |_| catalog(CatalogAction::ShowCollections)),
         row(&["create db", "create database"], &[Must(NewName)], "Create a database",
             &["create_database"],
-            |w| catalog(CatalogAction::CreateDatabase(w.required("the name")?))),
+            create_database),
         row(&["create col", "create collection", "create table"], &[Must(NewName)],
             "Create a collection in the current database", &["create_collection"],
             |w| catalog(CatalogAction::CreateCollection(w.required("the name")?))),
@@ -112,7 +112,7 @@ pub(crate) static GROUPS: &[Group] = &[
         row(&["find"],
             &[Must(Collection), May(IdOrFilter), SORT, FIELDS, Flag("--skip N"),
               Flag("--limit N"), HINT, EXPLAIN, ANALYZE, AT, AS_OF],
-            "List the documents that match, 10 a page, or read one",
+            "List the documents that match, page by page, or read one",
             &["find", "find_pages", "list", "count_matching", "get", "explain", "at", "as_of"],
             |w| reading(w, doc::find)),
         row(&["get"], &[Must(Collection), Must(Id), AT, AS_OF], "Read one document",
@@ -126,8 +126,11 @@ pub(crate) static GROUPS: &[Group] = &[
         row(&["aggregate"], &[Must(Collection), Must(Pipeline), HINT, EXPLAIN, ANALYZE],
             "Run a pipeline of stages", &["aggregate", "aggregate_into", "explain_aggregate"],
             |w| documents(w, doc::aggregate)),
+        row(&["more", "it"], &[May(All)],
+            "Show the next page of what was listed last, or all that is left", &["find_pages"],
+            more),
         row(&["sql", "jql", "mongo"], &[Must(Text)],
-            "Run a statement of a query language; the first word may be left out", &["command"],
+            "Run a statement of a query language; the first word may be left out", &["command_pages"],
             sql),
     ]},
     Group { title: "Changes", commands: &[
@@ -137,13 +140,14 @@ pub(crate) static GROUPS: &[Group] = &[
         row(&["save"], &[Must(Collection), Must(Id), Must(Json)],
             "Write a document, whether or not it exists", &["save"], |w| documents(w, doc::save)),
         row(&["update"],
-            &[Must(Collection), Must(IdOrFilter), Must(JsonOrUpdate), REVISION, MULTI, UPSERT,
-              SORT, HINT, Flag("--array-filters json")],
-            "Replace a document that exists, or update what matches",
-            &["get", "replace", "update_one", "update_many"], |w| documents(w, doc::update)),
-        row(&["replace"], &[Must(Collection), Must(Filter), Must(Json), UPSERT, SORT, HINT],
-            "Replace the first document that matches", &["replace_one"],
-            |w| documents(w, doc::replace)),
+            &[Must(Collection), Must(IdOrFilter), Must(Update), REVISION, ONE, UPSERT, SORT, HINT,
+              Flag("--array-filters json")],
+            "Update one document, or all that match (--one: the first)",
+            &["patch", "update_one", "update_many"], doc::update),
+        row(&["replace"], &[Must(Collection), Must(IdOrFilter), Must(Json), REVISION, UPSERT, SORT,
+              HINT],
+            "Replace a document that exists, or the first that matches",
+            &["get", "replace", "replace_one"], |w| documents(w, doc::replace)),
         row(&["patch"], &[Must(Collection), Must(Id), Must(JsonOrUpdate), REVISION],
             "Change fields of one document; null removes one", &["patch"],
             |w| documents(w, doc::patch)),
@@ -152,8 +156,8 @@ pub(crate) static GROUPS: &[Group] = &[
               Flag("--remove"), UPSERT, SORT, FIELDS, HINT, Flag("--array-filters json")],
             "Change or remove the first document that matches, and show it",
             &["find_and_modify"], |w| documents(w, doc::modify)),
-        row(&["delete"], &[Must(Collection), Must(IdOrFilter), REVISION, MULTI, SORT, HINT],
-            "Delete one document, or those that match",
+        row(&["delete"], &[Must(Collection), Must(IdOrFilter), REVISION, ONE, SORT, HINT],
+            "Delete one document, or all that match (--one: the first)",
             &["delete", "delete_revision", "delete_one", "delete_many"],
             |w| documents(w, doc::delete)),
         row(&["bulk"], &[Must(Collection), Must(Operations), Flag("--unordered")],
@@ -230,10 +234,10 @@ pub(crate) static GROUPS: &[Group] = &[
         row(&["status", "cluster status", "federated status"], &[],
             "Show health, leader, term and quorum", &["cluster_status"],
             |_| cluster(ClusterAction::Status)),
-        row(&["cluster show", "federated show"], &[],
+        row(&["cluster show", "show cluster", "federated show"], &[],
             "Show the health, the leader and the members", &["cluster_status"],
             |_| cluster(ClusterAction::Show)),
-        row(&["cluster nodes", "federated nodes", ".nodes"], &[], "List the members",
+        row(&["cluster nodes", "show nodes", "federated nodes", ".nodes"], &[], "List the members",
             &["cluster_nodes"], |_| cluster(ClusterAction::Nodes)),
         row(&["cluster leader", "federated leader", "federated node-leader", ".leader"], &[],
             "Show the leader", &["cluster_status"], |_| cluster(ClusterAction::Leader)),
@@ -295,6 +299,7 @@ pub(crate) static EXAMPLES: &[(&str, &[&str])] = &[
     ("show audit", &["show audit --limit 20", "show audit --user ada --action login_failed"]),
     ("cluster token", &["cluster token --hours 2"]),
     ("find", &[
+        "find users {age: {$gt: 90}}",
         r#"find users {"age": {"$gte": 18}} --sort -age,name --fields name,age --limit 20"#,
         "find users 7",
         r#"find users {"city": "Lima"} --explain"#,
@@ -314,17 +319,21 @@ pub(crate) static EXAMPLES: &[(&str, &[&str])] = &[
     ]),
     ("insert", &[r#"insert users {"name": "Ada"}"#, r#"insert users [{"_id": 1}, {"_id": 2}]"#]),
     ("update", &[
-        r#"update users 7 {"name": "Ada", "age": 36} --revision 12"#,
-        r#"update users {"city": "Lima"} {"$inc": {"visits": 1}} --multi"#,
+        r#"update users 7 {"$set": {"age": 36}} --revision 12"#,
+        r#"update users {city: "Lima"} {$inc: {visits: 1}}"#,
+        r#"update users {city: "Lima"} {$inc: {visits: 1}} --one"#,
         r#"update users {"_id": 7} {"$set": {"age": 36}} --upsert"#,
     ]),
-    ("replace", &[r#"replace users {"name": "Ada"} {"name": "Ada King"} --upsert"#]),
+    ("replace", &[
+        r#"replace users 7 {"name": "Ada", "age": 36} --revision 12"#,
+        r#"replace users {"name": "Ada"} {"name": "Ada King"} --upsert"#,
+    ]),
     ("patch", &[r#"patch users 7 {"city": null, "age": 37}"#, r#"patch users 7 {"$inc": {"age": 1}}"#]),
     ("modify", &[
         r#"modify counters {"_id": "orders"} {"$inc": {"n": 1}} --upsert --return after"#,
         r#"modify jobs {"state": "new"} --remove --sort created"#,
     ]),
-    ("delete", &["delete users 7", r#"delete users {"city": "Lima"} --multi"#]),
+    ("delete", &["delete users 7", r#"delete users {city: "Lima"}"#, "delete jobs {} --sort created"]),
     ("bulk", &[
         r#"bulk users [{"insertOne": {"document": {"_id": 8}}}, {"deleteOne": {"filter": {"_id": 9}}}]"#,
     ]),

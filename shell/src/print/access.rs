@@ -140,11 +140,11 @@ pub(crate) fn audit(reply: &AuditReply, format: Format) -> Output {
         json!({
             "id": entry.id, "time": time(entry.time_ms),
             "user": entry.user.as_deref().unwrap_or(match entry.from {
-                Some(_) => "nobody known", // who fails to log in has not proved to be anybody
+                Some(_) => "not logged in", // a caller whose login fails has proved no name
                 None => "the database",
             }),
             "from": entry.from.as_deref().unwrap_or_default(),
-            "action": entry.action, "target": entry.target, "outcome": entry.outcome,
+            "action": entry.action, "target": entry.target, "outcome": entry.outcome.replace('_', " "),
         })
     });
     let mut text = match reply.entries.is_empty() {

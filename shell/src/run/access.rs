@@ -132,7 +132,7 @@ impl Session {
 /// What the ancestor asks: role and databases, each with a default.
 fn ask_rights() -> Result<Rights, Failure> {
     let ask = |prompt: &str| {
-        let answer = ask::line(prompt).ok_or(Failure::Cancelled)?;
+        let answer = ask::line(prompt).ok_or(Failure::Cancelled { reads: true })?;
         Ok::<_, Failure>(Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty()))
     };
     let role = ask("Role (admin, owner, writereader, reader) [reader]: ")?;

@@ -1,6 +1,6 @@
 //! Statements about the connection and the user.
 
-use super::{Connection, Credentials, Ran, Session, done, refused};
+use super::{Connection, Credentials, Ran, Session, done, here, refused};
 use crate::ask;
 use crate::failure::Failure;
 use std::time::Duration;
@@ -21,6 +21,7 @@ impl Session {
             stay,
             credentials: credentials.filter(|_| same_cluster),
             deadline: self.connection.deadline,
+            patient: self.connection.patient,
             authority: self.connection.authority.clone(),
         };
         let client = connection.client()?;
@@ -30,26 +31,42 @@ impl Session {
             self.database = None;
             self.members = vec![url.clone()];
         }
+        self.learn_members().await?;
         let next = match &self.connection.credentials {
             Some(Credentials::Password { user, .. }) => format!("as {user}"),
             Some(Credentials::ApiKey(_)) => "with an API key".into(),
             None => "not logged in; type: login <user>".into(),
         };
-        let (node, status) = (health.node_id, health.status);
-        done(format!("Connected to {url} ({node}, {status}), {next}."))
+        let (node, status) = (health.node_id, health.status.replace('_', " "));
+        here(format!("Connected to {url} ({node}, {status}), {next}."))
     }
 
     /// Whether the present cluster has a node with this address.
     ///
     /// What was known before counts too, for when no node can be asked any more.
     async fn is_member(&mut self, url: &str) -> bool {
-        let asked = tokio::time::timeout(LOOKUP_MAX, self.client.cluster_nodes()).await;
-        if let Ok(Ok(nodes)) = asked {
-            self.members.extend(nodes.into_iter().map(|node| node.url));
-            self.members.sort_unstable();
-            self.members.dedup();
-        }
+        self.ask_members().await;
         self.members.iter().any(|known| plain_url(known) == plain_url(url))
+    }
+
+    async fn ask_members(&mut self) {
+        let asked = tokio::time::timeout(LOOKUP_MAX, self.client.cluster_nodes()).await;
+        for node in asked.ok().and_then(Result::ok).into_iter().flatten() {
+            if !self.members.iter().any(|known| plain_url(known) == plain_url(&node.url)) {
+                self.members.push(node.url);
+            }
+        }
+    }
+
+    /// Makes the other members known to the client, so that a person's next statement goes to them
+    /// when the node at the address given is gone.
+    pub(crate) async fn learn_members(&mut self) -> Result<(), Failure> {
+        if self.settings.interactive && !self.connection.stay && self.is_somebody() {
+            self.ask_members().await;
+            self.connection.seeds = self.members.clone();
+            self.client = self.connection.client()?;
+        }
+        Ok(())
     }
 
     pub(super) async fn login(&mut self, user: String, password: Option<String>) -> Ran {
@@ -61,7 +78,8 @@ impl Session {
         let role = reply.role.map_or(String::new(), |role| format!(" ({role})"));
         let text = format!("Logged in as {user}{role}.");
         self.take_password(&user, password)?;
-        done(text)
+        self.learn_members().await?;
+        here(text)
     }
 
     pub(super) async fn logout(&mut self) -> Ran {
@@ -72,7 +90,7 @@ impl Session {
         };
         self.take_credentials(None)?;
         ended?;
-        done("Logged out.".into())
+        here("Logged out.".into())
     }
 
     pub(super) fn take_password(&mut self, user: &str, password: String) -> Result<(), Failure> {
@@ -114,13 +132,13 @@ impl Session {
 
     fn ask_secret(&self, prompt: &str, instead: &str) -> Result<String, Failure> {
         self.need_person(instead)?;
-        ask::secret(prompt).ok_or(Failure::Cancelled)
+        ask::secret(prompt).ok_or(Failure::Cancelled { reads: true })
     }
 
     /// Asks for a text that must not be empty; without a person it says `instead`.
     pub(super) fn ask_line(&self, prompt: &str, instead: &str) -> Result<String, Failure> {
         self.need_person(instead)?;
-        let answer = ask::line(prompt).ok_or(Failure::Cancelled)?;
+        let answer = ask::line(prompt).ok_or(Failure::Cancelled { reads: true })?;
         match answer.trim() {
             "" => Err(Failure::Refused(instead.to_owned())),
             answer => Ok(answer.to_owned()),

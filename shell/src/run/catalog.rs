@@ -1,6 +1,7 @@
 //! Statements about databases and collections.
 
-use super::{Ran, Session, done, refused};
+use super::{Ran, Session, done, here, refused};
+use crate::lookup::suggestion;
 use crate::print::{Output, database_rows};
 use crate::statement::CatalogAction;
 use serde_json::json;
@@ -14,21 +15,23 @@ impl Session {
                 Ok(Output::Rows(database_rows(&databases)))
             }
             CatalogAction::ShowCollections => self.show_collections().await,
-            CatalogAction::CreateDatabase(name) => {
+            CatalogAction::CreateDatabase { name, engine } => {
                 self.client.create_database(&name).await?;
-                done(format!("Created database {name}."))
+                let engine = engine.map(|_| " Every database has the same storage engine.");
+                done(format!("Created database {name}.{}", engine.unwrap_or_default()))
             }
             CatalogAction::CreateCollection(name) => {
-                let database = self.need_database()?;
-                self.client.create_collection(database, &name).await?;
+                let (database, name) = self.place(&name).await?;
+                self.client.create_collection(&database, &name).await?;
                 done(format!("Created collection {database}.{name}."))
             }
             CatalogAction::DropDatabase(name) => self.drop_database(&name).await,
             CatalogAction::DropCollection(name) => self.drop_collection(&name).await,
             CatalogAction::RenameDatabase { from, to } => self.rename_database(&from, to).await,
             CatalogAction::RenameCollection { from, to } => {
-                let database = self.need_database()?;
-                self.client.rename_collection(database, &from, &to).await?;
+                let (database, from) = self.place(&from).await?;
+                let to = to.strip_prefix(&format!("{database}.")).unwrap_or(&to);
+                self.client.rename_collection(&database, &from, to).await?;
                 done(format!("Renamed collection {from} to {to}."))
             }
             CatalogAction::Hash(database) => self.hash(database).await,
@@ -38,12 +41,14 @@ impl Session {
     async fn use_database(&mut self, name: String) -> Ran {
         let databases = self.client.list_databases().await?;
         if !databases.iter().any(|database| database.name == name) {
+            let names = databases.iter().map(|database| database.name.as_str());
+            let meant = suggestion(&name, names);
             return refused(format!(
-                "there is no database {name:?}; create it with: create db {name}"
+                "there is no database {name:?}{meant}; create it with: create db {name}"
             ));
         }
         self.database = Some(name.clone());
-        done(format!("Using database {name}."))
+        here(format!("Using database {name}."))
     }
 
     async fn show_collections(&self) -> Ran {
@@ -62,10 +67,10 @@ impl Session {
     }
 
     async fn drop_collection(&self, name: &str) -> Ran {
-        let database = self.need_database()?;
+        let (database, name) = self.place(name).await?;
         let warning = format!("Drops collection {database}.{name} with all its documents.");
-        self.confirm_name(&warning, name)?;
-        self.client.drop_collection(database, name).await?;
+        self.confirm_name(&warning, &name)?;
+        self.client.drop_collection(&database, &name).await?;
         done(format!("Dropped collection {database}.{name}."))
     }
 

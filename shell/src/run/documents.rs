@@ -4,58 +4,24 @@ use super::{Ran, Session, done};
 use crate::failure::Failure;
 use crate::print::{Mode, Output, bulk_summary, plan, update_summary};
 use crate::statement::{DocumentAction, Moment};
-use jettra_driver::wire::{AggregateBody, BulkReply, FindAndModifyBody, UpdateReply};
-use jettra_driver::{Collection, Document, DocumentId};
+use jettra_driver::wire::{AggregateBody, BulkReply, FindAndModifyBody, UpdateBody, UpdateReply};
+use jettra_driver::{Collection, Document, DocumentId, Find};
 use serde_json::{Value, json};
 
 impl Session {
     pub(super) async fn documents(
-        &self,
+        &mut self,
         name: &str,
         moment: Option<Moment>,
         action: DocumentAction,
     ) -> Ran {
         let collection = match moment {
-            None => self.collection(name)?,
-            Some(Moment::Index(index)) => self.collection(name)?.at(index),
-            Some(Moment::Time(time)) => self.collection(name)?.as_of(&time),
+            None => self.collection(name).await?,
+            Some(Moment::Index(index)) => self.collection(name).await?.at(index),
+            Some(Moment::Time(time)) => self.collection(name).await?.as_of(&time),
         };
         match action {
-            DocumentAction::Insert(document) => {
-                let written = collection.insert(&document).await?;
-                Ok(write_output("Inserted", written))
-            }
-            DocumentAction::InsertMany(documents) => {
-                Ok(bulk_output(&collection.insert_many(&documents).await?))
-            }
-            DocumentAction::Save { id, document } => {
-                let written = collection.save(&id, &document).await?;
-                Ok(write_output("Saved", written))
-            }
-            DocumentAction::Update { id, document, revision } => {
-                update(&collection, &id, &document, revision).await
-            }
-            DocumentAction::UpdateMatching(body) => Ok(update_output(&match body.multi {
-                true => collection.update_many(*body).await?,
-                false => collection.update_one(*body).await?,
-            })),
-            DocumentAction::Replace(body) => {
-                Ok(update_output(&collection.replace_one(*body).await?))
-            }
-            DocumentAction::Patch { id, patch, revision } => {
-                Ok(self.show(collection.patch(&id, &patch, revision).await?))
-            }
-            DocumentAction::Modify(body) => modify(&collection, &body).await,
-            DocumentAction::Delete { id, revision } => delete(&collection, &id, revision).await,
-            DocumentAction::DeleteMatching(body) => Ok(delete_output(match body.multi {
-                true => collection.delete_many(*body).await?,
-                false => collection.delete_one(*body).await?,
-            })),
-            DocumentAction::Bulk(body) => Ok(bulk_output(&collection.bulk(body).await?)),
-            DocumentAction::Get(id) => {
-                let document = collection.get(&id).await?.ok_or_else(|| missing(&id))?;
-                Ok(self.show(document))
-            }
+            DocumentAction::Get(id) => Ok(self.show(get(&collection, &id).await?)),
             DocumentAction::Count(body) => Ok(Output::Count(match body.filter.is_some() {
                 true => collection.count_matching(body).await?,
                 false => collection.count().await?,
@@ -64,8 +30,99 @@ impl Session {
             DocumentAction::Distinct { field, filter } => {
                 Ok(Output::Rows(collection.distinct(&field, filter).await?))
             }
-            DocumentAction::Aggregate(body) => aggregate(&collection, body).await,
+            DocumentAction::Aggregate(body) => self.aggregate(name, &collection, body).await,
+            DocumentAction::Insert(document) => {
+                let written = collection.insert(&document).await?;
+                Ok(write_output("Inserted", written))
+            }
+            DocumentAction::InsertMany(documents) => {
+                Ok(bulk_output(&collection.insert_many(&documents).await?))
+            }
+            DocumentAction::UpdateMatching(_)
+            | DocumentAction::DeleteMatching(_)
+            | DocumentAction::Replace(_)
+            | DocumentAction::Modify(_)
+            | DocumentAction::Bulk(_) => self.change_matching(name, action).await,
+            action => self.change_one(&collection, action).await,
         }
+    }
+
+    /// Changes what a filter finds, which may be many documents.
+    async fn change_matching(&self, name: &str, action: DocumentAction) -> Ran {
+        match action {
+            DocumentAction::UpdateMatching(body) => {
+                let update = async |collection: Collection<Value>| match body.multi {
+                    true => collection.update_many((*body).clone()).await,
+                    false => collection.update_one((*body).clone()).await,
+                };
+                Ok(update_output(&self.change(name, update).await?))
+            }
+            DocumentAction::DeleteMatching(body) => {
+                let delete = async |collection: Collection<Value>| match body.multi {
+                    true => collection.delete_many((*body).clone()).await,
+                    false => collection.delete_one((*body).clone()).await,
+                };
+                Ok(delete_output(self.change(name, delete).await?))
+            }
+            DocumentAction::Replace(body) => {
+                let replace = async |collection: Collection<Value>| {
+                    collection.replace_one((*body).clone()).await
+                };
+                Ok(update_output(&self.change(name, replace).await?))
+            }
+            DocumentAction::Bulk(body) => {
+                let bulk =
+                    async |collection: Collection<Value>| collection.bulk(body.clone()).await;
+                Ok(bulk_output(&self.change(name, bulk).await?))
+            }
+            DocumentAction::Modify(body) => modify(&self.collection(name).await?, &body).await,
+            _ => Ok(Output::Nothing),
+        }
+    }
+
+    /// Changes the document with an id.
+    async fn change_one(&self, collection: &Collection<Value>, action: DocumentAction) -> Ran {
+        match action {
+            DocumentAction::Save { id, document } => {
+                let id = existing(collection, id).await?;
+                Ok(write_output("Saved", collection.save(&id, &document).await?))
+            }
+            DocumentAction::ReplaceOne { id, document, revision } => {
+                let id = existing(collection, id).await?;
+                replace(collection, &id, &document, revision).await
+            }
+            DocumentAction::UpdateOne { id, body } => {
+                let id = existing(collection, id).await?;
+                let body = UpdateBody { filter: json!({"_id": id}), ..*body };
+                Ok(update_output(&collection.update_one(body).await?))
+            }
+            DocumentAction::Patch { id, patch, revision } => {
+                let id = existing(collection, id).await?;
+                Ok(self.show(collection.patch(&id, &patch, revision).await?))
+            }
+            DocumentAction::Delete { id, revision } => {
+                let id = existing(collection, id).await?;
+                delete(collection, &id, revision).await
+            }
+            _ => Ok(Output::Nothing),
+        }
+    }
+
+    async fn aggregate(
+        &self,
+        name: &str,
+        collection: &Collection<Value>,
+        body: AggregateBody,
+    ) -> Ran {
+        if let Some(level) = body.explain {
+            return Ok(plan(collection.explain_aggregate(body, level).await?));
+        }
+        if body.writes() {
+            let into =
+                async |collection: Collection<Value>| collection.aggregate_into(body.clone()).await;
+            return Ok(written_output(self.change(name, into).await?));
+        }
+        Ok(Output::Rows(collection.aggregate(body).await?))
     }
 
     /// A document; at a terminal its revision stands above it.
@@ -77,14 +134,34 @@ impl Session {
     }
 }
 
-async fn aggregate(collection: &Collection<Value>, body: AggregateBody) -> Ran {
-    if let Some(level) = body.explain {
-        return Ok(plan(collection.explain_aggregate(body, level).await?));
+/// The number that stands as an id in a statement may be meant as a text, when only the text
+/// names a document.
+pub(super) fn as_text(id: &DocumentId) -> Option<DocumentId> {
+    match id {
+        DocumentId::Int(number) => Some(DocumentId::String(number.to_string())),
+        DocumentId::String(_) => None,
     }
-    if body.writes() {
-        return Ok(written_output(collection.aggregate_into(body).await?));
-    }
-    Ok(Output::Rows(collection.aggregate(body).await?))
+}
+
+/// The id of the document that exists: `1`, else `"1"` where that one does.
+async fn existing(collection: &Collection<Value>, id: DocumentId) -> Result<DocumentId, Failure> {
+    let Some(text) = as_text(&id) else {
+        return Ok(id);
+    };
+    let either = Find::new(json!({"_id": {"$in": [id, text]}})).projection("_id").limit(2);
+    let found = collection.find(either).await?.documents;
+    Ok(match found.as_slice() {
+        [only] if only["_id"] == json!(text) => text,
+        _ => id,
+    })
+}
+
+async fn get(collection: &Collection<Value>, id: &DocumentId) -> Result<Document<Value>, Failure> {
+    let found = match (collection.get(id).await?, as_text(id)) {
+        (None, Some(text)) => collection.get(&text).await?,
+        (found, _) => found,
+    };
+    found.ok_or_else(|| missing(id))
 }
 
 /// A pipeline put its result into a collection.
@@ -92,7 +169,7 @@ pub(super) fn written_output(written: u64) -> Output {
     Output::Changed { text: format!("{written} written."), answer: json!({"written": written}) }
 }
 
-async fn update(
+async fn replace(
     collection: &Collection<Value>,
     id: &DocumentId,
     document: &Value,
@@ -103,7 +180,7 @@ async fn update(
         None => collection.get(id).await?.ok_or_else(|| missing(id))?.revision,
     };
     let written = collection.replace(id, document, revision).await?;
-    Ok(write_output("Updated", written))
+    Ok(write_output("Replaced", written))
 }
 
 async fn delete(collection: &Collection<Value>, id: &DocumentId, revision: Option<u64>) -> Ran {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 impl Session {
     pub(super) async fn structure(&self, name: &str, action: StructureAction) -> Ran {
-        let collection = self.outside(name)?;
+        let collection = self.outside(name).await?;
         match action {
             StructureAction::Indexes => {
                 Ok(print::indexes(&collection.list_indexes().await?, self.format()))

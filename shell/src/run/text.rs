@@ -1,33 +1,71 @@
 //! Statements of the query languages, which the cluster understands itself.
 
 use super::documents::written_output;
+use super::place::sentence;
+use super::results::Results;
 use super::{Ran, Session};
+use crate::failure::Failure;
 use crate::print::{Format, Output, indexes, plan, printable, with_warnings};
-use jettra_driver::wire::IndexInfo;
+use jettra_driver::Client;
+use jettra_driver::wire::{IndexInfo, StatementReply};
 use serde_json::{Value, json};
 
-/// Documents that the cluster gives when a statement names no limit.
-const ROWS_DEFAULT: usize = 100;
-
 impl Session {
-    pub(super) async fn text(&self, text: &str) -> Ran {
-        let database = self.need_database()?;
-        let client = self.inside();
-        let answer = match self.settings.level {
-            level if level == Default::default() => client.command(database, text).await?,
-            level => client.command_at_level(database, text, level).await?,
+    pub(super) async fn text(&mut self, text: &str) -> Ran {
+        let (database, text) = self.statement_place(text)?;
+        let (level, rows) = (self.settings.level, self.rows_of_call() as u64);
+        let begin = async |client: Client| {
+            let mut pages = client.command_pages(&database, &text).level(level).page(rows);
+            let first = pages.next().await?;
+            Ok((pages, first))
         };
-        if self.settings.interactive && is_cut(&answer, text) {
-            eprintln!("A statement without a limit gives {ROWS_DEFAULT} documents at most.");
+        let (pages, first) = self.carefully(begin).await?;
+        match first {
+            Some(StatementReply::Answer { answer }) => Ok(output(answer, self.format())),
+            Some(StatementReply::Documents { documents, .. }) => {
+                self.list(Results::of_statement(pages, documents)).await
+            }
+            None => Ok(Output::Nothing),
         }
-        Ok(output(answer, self.format()))
+    }
+
+    /// The database that a statement is for, and the statement as it is said there: without one in
+    /// use, the database may stand before the collections.
+    fn statement_place(&self, text: &str) -> Result<(String, String), Failure> {
+        match (self.need_database(), named_place(text)) {
+            (Ok(database), _) => Ok((database.to_owned(), text.to_owned())),
+            (Err(_), Some(place)) => Ok(place),
+            (Err(missing), None) => Err(missing),
+        }
     }
 }
 
-/// Whether there may be more documents than the answer has.
-fn is_cut(answer: &Value, text: &str) -> bool {
-    answer.as_array().is_some_and(|rows| rows.len() == ROWS_DEFAULT)
-        && !text.to_lowercase().contains("limit")
+/// Words of SQL and JQL that a collection follows.
+const BEFORE_COLLECTION: [&str; 5] = ["FROM", "IN", "INTO", "UPDATE", "JOIN"];
+
+/// The database of `… FROM shop.people`, and the text without it.
+fn named_place(text: &str) -> Option<(String, String)> {
+    let mut place: Option<&str> = None;
+    let (mut out, mut last) = (String::with_capacity(text.len()), "");
+    for part in text.split_inclusive(char::is_whitespace) {
+        let word = part.trim_end();
+        let names = BEFORE_COLLECTION.iter().any(|before| last.eq_ignore_ascii_case(before));
+        let split = word.split_once('.').filter(|(database, rest)| {
+            let plain = |next: char| next.is_alphanumeric() || matches!(next, '_' | '-');
+            names && !database.is_empty() && database.chars().all(plain) && !rest.is_empty()
+        });
+        match split {
+            Some((database, _)) if place.is_none_or(|known| known == database) => {
+                place = Some(database);
+                out += &part[database.len() + 1..];
+            }
+            _ => out += part,
+        }
+        if !word.is_empty() {
+            last = word;
+        }
+    }
+    place.map(|database| (database.to_owned(), out))
 }
 
 /// What an answer is, by its shape.
@@ -79,13 +117,6 @@ fn inserted(id: &Value) -> String {
     format!("Inserted {}.", printable(id.as_str().unwrap_or(&id.to_string())))
 }
 
-/// With a capital letter and a full stop.
-fn sentence(message: &str) -> String {
-    let mut characters = message.chars();
-    let first = characters.next().map(|first| first.to_uppercase().to_string());
-    printable(&format!("{}{}.", first.unwrap_or_default(), characters.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,10 +164,18 @@ mod tests {
     }
 
     #[test]
-    fn a_full_answer_without_a_limit_may_be_cut() {
-        let full = json!(vec![1; ROWS_DEFAULT]);
-        assert!(is_cut(&full, "SELECT * FROM a"));
-        assert!(!is_cut(&full, "SELECT * FROM a Limit 100"));
-        assert!(!is_cut(&json!([1]), "SELECT * FROM a"));
+    fn a_statement_may_name_the_database_of_its_collections() {
+        let place = |text: &str| named_place(text);
+        let found = |text: &str| Some(("shop".to_owned(), text.to_owned()));
+        assert_eq!(
+            place("SELECT p.n FROM shop.people p JOIN shop.orders o ON p.x = o.x"),
+            found("SELECT p.n FROM people p JOIN orders o ON p.x = o.x")
+        );
+        assert_eq!(place("FIND IN shop.people\nWHERE a = 1"), found("FIND IN people\nWHERE a = 1"));
+        for text in
+            ["SELECT * FROM people WHERE a.b IN (1)", "db.people.find()", "SELECT 'FROM x.y'"]
+        {
+            assert_eq!(place(text), None, "{text}");
+        }
     }
 }

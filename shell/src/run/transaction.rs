@@ -149,6 +149,7 @@ mod tests {
             stay: false,
             credentials: None,
             deadline,
+            patient: false,
             authority: None,
         };
         let settings = Settings {
@@ -158,9 +159,10 @@ mod tests {
             yes: false,
             interactive: false,
             width: None,
+            height: None,
             level: Default::default(),
         };
-        let mut session = Session::new(connection, settings).unwrap();
+        let mut session = Session::new(connection, None, settings).unwrap();
         session.database = Some("d".into());
         (session, heard)
     }

@@ -11,7 +11,7 @@ impl Session {
     pub(super) async fn watch(&self, action: WatchAction) -> Ran {
         let WatchAction { collection, watch, count } = action;
         let mut changes = match collection {
-            Some(name) => self.outside(&name)?.watch(watch).await?,
+            Some(name) => self.outside(&name).await?.watch(watch).await?,
             None => self.client.watch_database(self.need_database()?, watch).await?,
         };
         if !self.settings.interactive {

@@ -1,0 +1,100 @@
+//! Where a statement goes: the collection it names, and the question before a change of many
+//! documents.
+
+use super::Session;
+use crate::failure::Failure;
+use crate::lookup::nearest;
+use jettra_driver::{Client, Collection, Error};
+use serde_json::Value;
+
+/// The code with which the cluster refuses a change that a person is to be asked about.
+const NEEDS_CONFIRMATION: &str = "needs_confirmation";
+
+impl Session {
+    /// The database and the name of a collection: of the database in use, or of the one that
+    /// stands before a dot. A collection of the database in use may have a dot in its own name.
+    pub(super) async fn place(&self, name: &str) -> Result<(String, String), Failure> {
+        let dotted = name
+            .split_once('.')
+            .filter(|(database, rest)| !database.is_empty() && !rest.is_empty());
+        let Some((database, rest)) = dotted else {
+            return Ok((self.need_database()?.to_owned(), name.to_owned()));
+        };
+        let other = (database.to_owned(), rest.to_owned());
+        let Some(current) = &self.database else {
+            return Ok(other);
+        };
+        let own = (current.clone(), name.to_owned());
+        if self.client.list_collections(current).await?.iter().any(|known| known == name) {
+            return Ok(own);
+        }
+        let databases = self.client.list_databases().await?;
+        Ok(if databases.iter().any(|known| known.name == database) { other } else { own })
+    }
+
+    /// A collection as the open transaction sees it, if there is one.
+    pub(super) async fn collection(&self, name: &str) -> Result<Collection<Value>, Failure> {
+        let place = self.place(name).await?;
+        Ok(self.collection_of(self.inside(), &place))
+    }
+
+    /// A collection as everybody sees it.
+    pub(super) async fn outside(&self, name: &str) -> Result<Collection<Value>, Failure> {
+        let place = self.place(name).await?;
+        Ok(self.collection_of(&self.client, &place))
+    }
+
+    /// The name near one that there is not.
+    pub(crate) async fn meant(&self, failure: &Failure, name: &str) -> Option<String> {
+        let names = match &self.database {
+            Some(database) if failure.is_about_a_collection() => {
+                self.client.list_collections(database).await.ok()?
+            }
+            _ => {
+                let databases = self.client.list_databases().await.ok()?;
+                databases.into_iter().map(|database| database.name).collect()
+            }
+        };
+        nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    fn collection_of(&self, client: &Client, place: &(String, String)) -> Collection<Value> {
+        client.collection(&place.0, &place.1).with_level(self.settings.level)
+    }
+
+    /// Makes a change of a collection as [`Session::carefully`] does.
+    pub(super) async fn change<T>(
+        &self,
+        name: &str,
+        change: impl AsyncFn(Collection<Value>) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        let place = self.place(name).await?;
+        self.carefully(async |client| change(self.collection_of(&client, &place)).await).await
+    }
+
+    /// Makes a change. With a person at the terminal the cluster is first asked to refuse one of
+    /// many documents, and the person says yes to it; scripts, and `--yes`, are not asked.
+    pub(super) async fn carefully<T>(
+        &self,
+        change: impl AsyncFn(Client) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        if !self.settings.interactive || self.settings.yes {
+            return Ok(change(self.inside().clone()).await?);
+        }
+        match change(self.inside().asking()).await {
+            Err(Error::Api { detail, .. }) if detail.code == NEEDS_CONFIRMATION => {
+                self.confirm_yes(&sentence(&detail.message))?;
+                Ok(change(self.inside().clone()).await?)
+            }
+            changed => Ok(changed?),
+        }
+    }
+}
+
+/// With a capital letter and a full stop.
+pub(super) fn sentence(message: &str) -> String {
+    let mut characters = message.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string());
+    let text = format!("{}{}.", first.unwrap_or_default(), characters.as_str());
+    crate::print::printable(&text)
+}

@@ -1,0 +1,81 @@
+//! A person at a terminal: a program in a pseudo-terminal, what is typed, and what is seen.
+
+use crate::wait::wait_until;
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// Begins and ends what a terminal sends for a paste.
+const PASTE: (&str, &str) = ("\x1b[200~", "\x1b[201~");
+
+/// A program in a terminal of 24 lines and 100 columns. Dropping it hangs up.
+pub struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    seen: Arc<Mutex<Vec<u8>>>,
+    /// Bytes that were waited for already.
+    passed: usize,
+}
+
+impl Terminal {
+    /// Starts a command of `sh`, with the folder and the environment that `prepare` gives it.
+    pub fn start(command: &str, prepare: impl FnOnce(&mut Command)) -> Terminal {
+        let mut script = Command::new("script");
+        let sized = format!("stty rows 24 cols 100; exec {command}");
+        script.args(["-qefc", &sized, "/dev/null"]);
+        script.env("TERM", "xterm").env("NO_COLOR", "1");
+        prepare(&mut script);
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = script.spawn().expect("script, which makes the terminal");
+        let keys = child.stdin.take().expect("its input");
+        let mut screen = child.stdout.take().expect("its output");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let adds = seen.clone();
+        std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = screen.read(&mut part) {
+                adds.lock().expect("no panic").extend_from_slice(&part[..length]);
+            }
+        });
+        Terminal { child, keys, seen, passed: 0 }
+    }
+
+    /// Presses these keys.
+    pub fn keys(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("the terminal is there");
+        self.keys.flush().expect("the terminal is there");
+    }
+
+    /// Types a line.
+    pub fn line(&mut self, line: &str) {
+        self.keys(&format!("{line}\r"));
+    }
+
+    /// Pastes a text, and presses Enter.
+    pub fn paste(&mut self, text: &str) {
+        self.keys(&format!("{}{text}{}\r", PASTE.0, PASTE.1));
+    }
+
+    /// Waits until this is seen after what was waited for before; what was seen until then.
+    pub async fn sees(&mut self, text: &str) -> String {
+        let (seen, passed) = (self.seen.clone(), self.passed);
+        let (found, end) = wait_until(&format!("{text:?} is seen"), async || {
+            let seen = seen.lock().expect("no panic");
+            let rest = String::from_utf8_lossy(&seen[passed..]).into_owned();
+            match rest.find(text) {
+                Some(at) => Ok((rest[..at + text.len()].to_owned(), passed + at + text.len())),
+                None => Err(rest),
+            }
+        })
+        .await;
+        self.passed = end;
+        found
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
