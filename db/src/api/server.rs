@@ -360,7 +360,7 @@ async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
 
 async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     if (http.method() == "GET" || http.method() == "HEAD")
-        && let Some(file) = page::file(&http)
+        && let Some(file) = page::file(&http, &app.cluster.nodes.all())
     {
         return file;
     }

@@ -1,24 +1,47 @@
 //! The management page: static files, embedded in the binary.
 
-use actix_web::http::header;
+use crate::engine::system::NodeDocument;
+use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, Header};
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex};
 
 /// The files of `web/`. Builds with debug assertions read them from the disk instead.
 #[derive(rust_embed::Embed)]
 #[folder = "../web"]
 struct Files;
 
-/// Only what the page itself brings may run in it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-    connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The compressed files that were asked for, by the hash of their content.
+static COMPRESSED: LazyLock<Mutex<HashMap<[u8; 32], Bytes>>> = LazyLock::new(Mutex::default);
+
+/// Only what the page itself brings may run in it. It goes on at another member when its own node
+/// is gone, so it may find out which of them answers.
+fn policy(members: &[NodeDocument]) -> String {
+    let origins = members.iter().filter_map(|member| {
+        let url = url::Url::parse(&member.url).ok()?;
+        Some(url.origin().ascii_serialization())
+    });
+    let origins = origins.collect::<Vec<_>>().join(" ");
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self' {origins}; font-src 'self'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'"
+    )
+}
 
 /// Answers with a file of the page; none when there is no such file.
-pub fn file(request: &HttpRequest) -> Option<HttpResponse> {
+pub fn file(request: &HttpRequest, members: &[NodeDocument]) -> Option<HttpResponse> {
     let path = request.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
     let media = media_type(path)?;
     let file = Files::get(path)?;
-    let etag = format!("\"{}\"", crate::raft::node_key::hex(&file.metadata.sha256_hash()[..8]));
+    let hash = file.metadata.sha256_hash();
+    let zipped = takes_gzip(request);
+    let kind = if zipped { "-gzip" } else { "" };
+    let etag = format!("\"{}{kind}\"", crate::raft::node_key::hex(&hash[..8]));
     let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut response =
         if known == Some(etag.as_str()) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -26,14 +49,38 @@ pub fn file(request: &HttpRequest) -> Option<HttpResponse> {
         .insert_header((header::CONTENT_TYPE, media))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::ETAG, etag.clone()))
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::VARY, "Accept-Encoding"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, policy(members)))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::X_FRAME_OPTIONS, "DENY"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"));
     if known == Some(etag.as_str()) {
         return Some(response.finish());
     }
-    Some(response.body(file.data.into_owned()))
+    if !zipped {
+        return Some(response.body(file.data.into_owned()));
+    }
+    response.insert_header(ContentEncoding::Gzip);
+    Some(response.body(compressed(hash, &file.data)))
+}
+
+/// Whether the caller would rather have gzip than the plain file.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let supported = [Encoding::gzip(), Encoding::identity()];
+    let accepted = AcceptEncoding::parse(request).ok();
+    accepted.and_then(|accepted| accepted.negotiate(supported.iter())) == Some(Encoding::gzip())
+}
+
+/// The content as gzip; the work is done once for each file.
+fn compressed(hash: [u8; 32], content: &[u8]) -> Bytes {
+    let mut all = COMPRESSED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let zip = || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        // Writing to memory does not fail.
+        let _ = encoder.write_all(content);
+        Bytes::from(encoder.finish().unwrap_or_default())
+    };
+    all.entry(hash).or_insert_with(zip).clone()
 }
 
 /// The media type of what the page consists of; none for other files that lie beside it.
@@ -42,7 +89,6 @@ fn media_type(path: &str) -> Option<&'static str> {
         "html" => Some("text/html; charset=utf-8"),
         "js" => Some("text/javascript; charset=utf-8"),
         "css" => Some("text/css; charset=utf-8"),
-        "svg" => Some("image/svg+xml"),
         _ => None,
     }
 }
