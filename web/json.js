@@ -29,15 +29,18 @@ const STRING_BODY = /[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"
 const WORDS = { true: true, false: false, null: null };
 
 /** Parses one JSON value; throws JsonError. Duplicate keys are refused, as the server does. */
-export function parse(text) {
-  const reader = new Reader(text);
+export const parse = (text) => whole(new Reader(text));
+
+/** The one value that is the whole text of `reader`. */
+export function whole(reader) {
   const value = reader.value(0);
   reader.space();
-  if (reader.at < text.length) reader.fail('Nothing may follow the end of the document');
+  if (reader.at < reader.text.length) reader.fail('Nothing may follow the end of the document');
   return value;
 }
 
-class Reader {
+/** Reads a text from left to right; notation.js reads more with it. */
+export class Reader {
   constructor(text) { this.text = text; this.at = 0; }
 
   fail(problem, at = this.at) { throw new JsonError(problem, this.text, at); }
@@ -92,15 +95,22 @@ class Reader {
     return fields;
   }
 
-  field(fields, depth) {
+  key() {
     if (this.text[this.at] !== '"') this.fail('Expected a key in double quotes');
+    return this.string();
+  }
+
+  field(fields, depth) {
     const start = this.at;
-    const key = this.string();
+    const key = this.key();
     if (fields.has(key)) this.fail(`The key "${key}" is used twice`, start);
     if (this.space() !== ':') this.fail(`Expected : after the key "${key}"`);
     this.at++;
     fields.set(key, this.value(depth));
   }
+
+  /** JSON has no comma after the last item. */
+  endsAfterComma() { return false; }
 
   list(close, item) {
     this.at++;
@@ -112,6 +122,7 @@ class Reader {
       if (next !== ',' && next !== close) this.fail(`Expected , or ${close}`);
       this.at++;
       if (next === close) return;
+      if (this.endsAfterComma(close)) return void this.at++;
     }
   }
 }

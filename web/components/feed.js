@@ -14,7 +14,7 @@ export class Feed {
   /** `onChange(event)` gets each change, unparsed; `onState()` is called when the state is another. */
   constructor(onChange, onState) { Object.assign(this, { onChange, onState }); }
 
-  /** Goes on behind the token, if there is one. `place` is `{db, col}`, `filter` a text. */
+  /** Goes on behind the token, if there is one. `place` is `{db, col}`, `filter()` its JSON. */
   start(place, filter) {
     this.stop();
     this.#stop = new AbortController();
@@ -59,7 +59,7 @@ export class Feed {
     };
     heard();
     try {
-      for await (const { event, id, data } of watch(db, col, { filter, after: this.token, signal })) {
+      for await (const { event, id, data } of watch(db, col, { filter: filter(), after: this.token, signal })) {
         if (stopped.aborted) return;
         heard();
         if (event === 'error') throw feedError(data);

@@ -1,12 +1,13 @@
 /**
- * A text area for JSON that shows mistakes while they are made. It works on the text and never
- * on parsed numbers, so a 64-bit integer is sent exactly as it was read.
+ * A text area for JSON that shows mistakes while they are made; keys without quotes and the like
+ * are read too. Numbers keep their text, so a 64-bit integer is sent exactly as it was read.
  */
 import { html, nothing } from '../vendor/lit-html.js';
-import { JsonError, parse, stringify } from '../json.js';
+import { JsonError, stringify } from '../json.js';
+import { parseNotation } from '../notation.js';
 
 /** The text with two spaces a level. */
-export const pretty = (text) => stringify(parse(text), 2);
+export const pretty = (text) => stringify(parseNotation(text), 2);
 
 /** `start` is what there is to lose; `problem` the mistake in the text. */
 export const newEditor = (text, readOnly = false) => ({ text, start: text, readOnly, problem: null });
@@ -18,9 +19,9 @@ export const placed = (error) => `Line ${error.line}, column ${error.column}: ${
 export function objectOf(editor, what) {
   let value;
   try {
-    value = parse(editor.text);
+    value = parseNotation(editor.text);
   } catch (error) {
-    throw new Error(`The text is not JSON. ${placed(error)}`);
+    throw new Error(`The text cannot be read. ${placed(error)}`);
   }
   if (value instanceof Map) return value;
   throw new Error(`${what} is a JSON object: it starts with { and ends with }.`);
@@ -36,7 +37,7 @@ export function edit(editor, text, dialog) {
 
 function problemOf(text) {
   try {
-    parse(text);
+    parseNotation(text);
     return null;
   } catch (error) {
     if (error instanceof JsonError) return error;
@@ -63,7 +64,7 @@ function statusLine(editor, dialog, name) {
     ${problem
       ? html`<button type="button" class="link bad" data-testid="json-error" title="Go to the mistake"
           @click=${(event) => showMistake(event, problem)}>${placed(problem)}</button>`
-      : html`<span class="good" data-testid="json-ok">Valid JSON</span>`}
+      : html`<span class="good" data-testid="json-ok">No mistakes</span>`}
     <button type="button" class="small" ?disabled=${Boolean(problem)} data-testid="${name}-format"
       @click=${() => edit(editor, pretty(editor.text), dialog)}>Format</button></div>`;
 }

@@ -4,6 +4,7 @@ import { changeList, deltaDifferences, operationWord, when } from '../components
 import { Feed } from '../components/feed.js';
 import { address, count, errorBox, plural } from '../components/ui.js';
 import { parse, stringify } from '../json.js';
+import { filterJson } from './browse-query.js';
 
 const EVENTS_MAX = 200; // the oldest are let go
 const REDRAW_MS = 100; // however many come
@@ -51,7 +52,7 @@ export class ChangesPane {
     this.#goOn();
   };
 
-  #goOn = () => this.feed.start(this.place, this.filter);
+  #goOn = () => this.feed.start(this.place, () => filterJson({ filter: this.filter }));
 
   #came = (data) => {
     this.seen += 1;

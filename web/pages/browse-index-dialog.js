@@ -3,7 +3,8 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { collection } from '../api.js';
 import { openDialog } from '../components/dialog.js';
 import { iconButton } from '../components/ui.js';
-import { Num, parse, stringify } from '../json.js';
+import { Num, stringify } from '../json.js';
+import { parseNotation } from '../notation.js';
 
 const FLAGS = [
   ['unique', 'Unique', 'no two documents may have the same values'],
@@ -30,7 +31,7 @@ export function addIndex({ db, col }) {
         <input name="seconds" inputmode="numeric" pattern="[0-9]+" title="a whole number of seconds"
           autocomplete="off" data-testid="index-ttl"></label>
       <label>Only documents that match <span class="muted">optional</span>
-        <input name="partial" class="mono" placeholder='{"active": true}' autocomplete="off"
+        <input name="partial" class="mono" placeholder='{active: true}' autocomplete="off"
           spellcheck="false" data-testid="index-partial"></label>
       <label>Name <span class="muted">optional</span>
         <input name="name" autocomplete="off" spellcheck="false" data-testid="index-name"></label>`,
@@ -83,8 +84,8 @@ function indexBody(keys, { name, seconds, partial, ...flags }) {
 
 function filterOf(text) {
   try {
-    return parse(text);
+    return parseNotation(text);
   } catch (error) {
-    throw new Error(`"Only documents that match" is not JSON: ${error.message}.`);
+    throw new Error(`"Only documents that match" cannot be read: ${error.message}.`);
   }
 }

@@ -4,7 +4,7 @@ import { documents } from '../api.js';
 import { count, iconButton } from '../components/ui.js';
 import { parse } from '../json.js';
 import { readingAsOf } from './browse-past.js';
-import { findBody } from './browse-query.js';
+import { filterJson, findBody } from './browse-query.js';
 
 const SIZES = [10, 25, 50, 100];
 
@@ -33,9 +33,10 @@ export class Pages {
     this.#of = of;
     const cursor = this.#cursors.get(offset);
     const body = findBody(query, cursor ? { limit, cursor } : { limit, skip: offset });
+    const filter = filterJson(query);
     const [{ text, ms }, total] = await readingAsOf(query, (moment) => Promise.all([
       timed(() => documents.find(db, col, level, body, moment)),
-      documents.count(db, col, level, query.filter, moment).catch(unknownIfLong)]));
+      documents.count(db, col, level, filter, moment).catch(unknownIfLong)]));
     const page = parse(text);
     const rows = page.get('documents');
     const next = page.get('cursor');

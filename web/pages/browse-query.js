@@ -1,11 +1,12 @@
 /** The query above the documents. It is kept in the address, so it can be shared and reloaded. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { errorText } from '../components/ui.js';
-import { JsonError, parse, stringify } from '../json.js';
+import { JsonError, Num, stringify } from '../json.js';
+import { parseNotation } from '../notation.js';
 import { MOMENT } from './browse-past.js';
 
 const FIELDS = [
-  { name: 'filter', label: 'Filter', hint: '{"age": {"$gte": 18}}', body: 'filter' },
+  { name: 'filter', label: 'Filter', hint: '{age: {$gte: 18}}', body: 'filter' },
   { name: 'sort', label: 'Sort', hint: '-price,name', body: 'sort' },
   { name: 'fields', label: 'Fields', hint: 'name,price', body: 'projection' },
 ];
@@ -31,17 +32,37 @@ export function findBody(query, more = {}) {
   return stringify(body);
 }
 
-/** Filters are JSON; sort and fields may be that or names. */
+/** The filter of a query as JSON; empty for none. Throws as `findBody` does. */
+export const filterJson = ({ filter }) => (filter ? stringify(valueOf(filter, 'filter', 'filter', 'Filter')) : '');
+
+/** Filters are objects; sort and fields may be that or names. */
 function valueOf(text, name, path, label) {
   if (name !== 'filter' && !text.startsWith('{')) return text;
   try {
-    return parse(text);
+    return parseNotation(text);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    const wrong = new Error(`${label} is not JSON: ${error.message}, at character ${error.position + 1}.`);
+    const wrong = new Error(`${label} cannot be read: ${error.message}, at character ${error.position + 1}.`);
     throw Object.assign(wrong, { details: { path } });
   }
 }
+
+/** The one column that a sort is about and its direction; none when there are more. */
+export function sortOf(text = '') {
+  const [, minus, name] = /^(-?)([^-,{][^,]*)$/.exec(text.trim()) ?? [];
+  if (name) return { column: name.trim(), direction: minus ? -1 : 1 };
+  try {
+    const keys = [...parseNotation(text)];
+    const [[column, direction]] = keys;
+    return keys.length === 1 ? { column, direction: Number(direction.text) } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The sort by one column; as an object where a name alone would mean something else. */
+export const sortText = (column, direction) => (/^[^-,{\s][^,\s]*$/.test(column)
+  ? `${direction < 0 ? '-' : ''}${column}` : stringify(new Map([[column, new Num(String(direction))]])));
 
 /** The name of the field that an error is about, if it is about one. */
 export function fieldOf(error) {
