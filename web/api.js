@@ -4,7 +4,6 @@
  * sent again: the server carries it out once.
  * Paths are relative, so the page also works behind a proxy that adds a prefix.
  */
-import { eventsIn } from './events.js';
 
 /** A refusal by the server (`status` 4xx/5xx) or a server out of reach (`status` 0). */
 export class ApiError extends Error {
@@ -20,7 +19,7 @@ export const SYSTEM = '_system';
 export const RULES = '_rules';
 
 const TIMEOUT_MS = 15_000;
-const TIMEOUT_POLL_MS = 3_000;
+const TIMEOUT_POLL_MS = 1_000; // silence is to be seen soon
 const TIMEOUT_CLUSTER_MS = 60_000; // a change of members waits for the cluster to agree
 const TIMEOUT_QUERY_MS = 120_000; // the server ends long queries itself, and says why
 
@@ -34,6 +33,10 @@ let lastIndex = 0; // the highest log index that an answer has named
 let signedOut = () => {};
 /** Calls `listener` when the server no longer accepts the session. */
 export function onSignedOut(listener) { signedOut = listener; }
+
+let outOfReachListener = () => {};
+/** Calls `listener` when a call got no answer from the node. */
+export function onOutOfReach(listener) { outOfReachListener = listener; }
 
 let transaction = null; // the id of the open one
 let listener = {};
@@ -60,6 +63,7 @@ async function send(method, path, { body, etag, key, anyStatus = false, timeoutM
     response = await fetch(path, { method, headers, body, signal, cache: 'no-store' });
     text = await response.text();
   } catch (cause) {
+    outOfReachListener();
     throw outOfReach(cause, method, timeoutMs);
   }
   lastIndex = Math.max(lastIndex, Number(response.headers.get('X-Jettra-Index')));
@@ -74,6 +78,23 @@ function refused(response, text, path) {
   if (error.code === 'not_authenticated') signedOut();
   if (error.code === 'transaction_lost' && isInside(path)) listener.lost(error);
   return error;
+}
+
+/** Loads of which only the newest counts. */
+export class Loader {
+  #turn = 0;
+
+  /** What `work` gives as `{value}`, or as `{error}`; null when a newer load has begun meanwhile. */
+  async run(work) {
+    const turn = ++this.#turn;
+    let outcome;
+    try {
+      outcome = { value: await work(), error: null };
+    } catch (error) {
+      outcome = { error };
+    }
+    return turn === this.#turn ? outcome : null;
+  }
 }
 
 /** 128 random bits. `crypto.randomUUID` is missing on pages without TLS. */
@@ -98,8 +119,8 @@ function outOfReach(cause, method, timeoutMs) {
   const late = cause.name === 'TimeoutError';
   return new ApiError(0, {
     code: late ? 'timeout' : 'unreachable',
-    message: late ? `The server did not answer within ${timeoutMs / 1000} s.`
-      : 'The server cannot be reached.',
+    message: late ? `The node did not answer within ${timeoutMs / 1000} s.`
+      : 'The node cannot be reached.',
     hint: method === 'GET' ? 'Check that the node runs, or open the page of another node.'
       : 'The change may or may not have been made: look before you try again.',
   });
@@ -112,8 +133,11 @@ function refusal(response, text) {
   } catch {
     // Not one of our answers: a proxy, or a node that is too old.
   }
-  const message = `The server answered ${response.status} ${response.statusText}.`;
-  return new ApiError(response.status, { message, code: `http_${response.status}` });
+  return new ApiError(response.status, {
+    code: `http_${response.status}`,
+    message: 'The answer is not one of Jettra.',
+    hint: 'a proxy between this browser and the node may have given it; try again',
+  });
 }
 
 const get = async (path, options) => JSON.parse((await send('GET', path, options)).text);
@@ -145,8 +169,12 @@ export const session = {
 const change = (action) => (fields) =>
   post(`api/cluster/${action}`, fields, { timeoutMs: TIMEOUT_CLUSTER_MS });
 
+let known = null;
+/** The cluster as it was told last; null before that. */
+export const lastCluster = () => known;
+
 export const cluster = {
-  get: () => get('api/cluster', { timeoutMs: TIMEOUT_POLL_MS }),
+  get: async () => (known = await get('api/cluster', { timeoutMs: TIMEOUT_POLL_MS })),
   register: change('register'),
   deregister: change('deregister'),
   stop: change('stop'),
@@ -275,9 +303,12 @@ export async function* watch(db, col, { filter, after, signal }) {
   try {
     const response = await fetch(path, { headers, signal, cache: 'no-store' });
     if (!response.ok) throw refused(response, await response.text(), path);
+    const { eventsIn } = await import('./events.js');
     yield* eventsIn(response.body);
   } catch (cause) {
-    throw cause instanceof ApiError ? cause : outOfReach(cause, 'GET');
+    if (cause instanceof ApiError) throw cause;
+    if (!signal.aborted) outOfReachListener();
+    throw outOfReach(cause, 'GET');
   }
 }
 
@@ -296,7 +327,17 @@ export const collection = {
   validate: (db, col, level) => ask(db, col, 'validate', level, '{}'),
 };
 
-/** Carries out a statement in JQL, SQL or Mongo's shell language; answers with text. */
-export const command = async (db, statement) =>
-  (await write('POST', `api/command?${query({ ...(db && { db }), ...inside() })}`,
-    { body: JSON.stringify({ command: statement }), timeoutMs: TIMEOUT_QUERY_MS })).text;
+/** Documents of a statement that are read at once. */
+const STATEMENT_PAGE = 100;
+
+/**
+ * Carries out a statement in JQL, SQL or Mongo's shell language. Answers with text: `{documents}`, with
+ * `cursor` while there are more, or `{answer}` for all that is no list of documents. `cursor` is that of
+ * the page before. Unless it is `confirmed`, one that changes or deletes many documents is refused with
+ * their number (`needs_confirmation`).
+ */
+export const command = async (db, statement, { cursor, confirmed = false } = {}) => {
+  const parameters = { ...(db && { db }), ...inside(), ...(!confirmed && { confirm: 'ask' }) };
+  const body = JSON.stringify({ command: statement, page: STATEMENT_PAGE, ...(cursor && { cursor }) });
+  return (await write('POST', `api/command?${query(parameters)}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
+};

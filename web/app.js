@@ -1,19 +1,20 @@
-/** The shell of the page: session, routes, theme. Pages draw themselves through `app.update`. */
+/** The frame of the page: session, routes, theme. Pages draw themselves through `app.update`. */
 import { html, nothing, render } from './vendor/lit-html.js';
 import { onSignedOut, session } from './api.js';
-import { address, icon, iconButton, errorBox, toastDone, toastError } from './components/ui.js';
-import { openDialog } from './components/dialog.js';
-import { loginPage } from './pages/login.js';
-import { accessPage } from './pages/access.js';
-import { auditPage } from './pages/audit.js';
-import { clusterPage } from './pages/cluster.js';
-import { browsePage } from './pages/browse.js';
-import { consolePage } from './pages/console.js';
-import { forget } from './pages/console-history.js';
-import { transactionBar } from './components/transaction-bar.js';
+import { address, clearErrors, errorBox, icon, iconButton, moveFocus, toastError } from './components/ui.js';
+import { Failover } from './failover.js';
 import { may, maySomewhere } from './rights.js';
-import { PageTransaction } from './transaction.js';
 
+/** The pages; each is loaded when it is first shown. */
+const LOADERS = {
+  login: async () => (await import('./pages/login.js')).loginPage,
+  cluster: async () => (await import('./pages/cluster.js')).clusterPage,
+  browse: async () => (await import('./pages/browse.js')).browsePage,
+  console: async () => (await import('./pages/console.js')).consolePage,
+  access: async () => (await import('./pages/access.js')).accessPage,
+  audit: async () => (await import('./pages/audit.js')).auditPage,
+};
+const FIRST = 'cluster';
 const RETRY_MS = 2_000;
 const TICK_MS = 1_000; // while a transaction is open
 const root = document.getElementById('app');
@@ -22,14 +23,19 @@ const app = {
   /** `{username, role, allowed_dbs, grants}`; null when nobody is logged in, undefined until that is known. */
   session: undefined,
   bootError: null,
-  route: { page: 'cluster', path: [], query: new URLSearchParams() },
+  route: { page: FIRST, path: [], query: new URLSearchParams() },
   /** The database that was looked at last. */
   database: undefined,
-  /** The transaction that the documents of the page belong to. */
-  transaction: new PageTransaction(async () => {
-    app.update();
-    await current?.reload?.();
-  }),
+  /** The transaction that the documents of the page belong to; null until one was begun. */
+  transaction: null,
+  async loadTransaction() {
+    const { PageTransaction } = await import('./transaction.js');
+    app.transaction ??= new PageTransaction(async () => {
+      app.update();
+      await current?.reload?.();
+    });
+    return app.transaction;
+  },
   update() {
     if (updating) return;
     updating = true;
@@ -62,23 +68,31 @@ const app = {
     current?.stop?.();
     current = null;
     app.database = undefined;
-    if (!who) forget();
-    pages = who ? newPages() : {}; // nobody sees what the one before saw
+    pages = {}; // nobody sees what the one before saw
+    if (who) clearErrors();
+    else forget();
+    failover.useSession(who);
     follow();
   },
 };
 
+const failover = new Failover(app);
 let updating = false;
-const newPages = () => ({
-  cluster: clusterPage(app),
-  browse: browsePage(app),
-  console: consolePage(app),
-  access: accessPage(app),
-  ...(app.session.role === 'admin' && { audit: auditPage(app) }),
-});
-let pages = {};
-const login = loginPage(app);
+let pages = {}; // those that were loaded for this session, by name
 let current = null;
+let turn = 0; // of the routes that were followed
+
+/** What the one before has left in this tab. */
+function forget() {
+  try {
+    sessionStorage.clear();
+  } catch {
+    // Storage is blocked: there is nothing in it.
+  }
+}
+
+const exists = (page) => Object.hasOwn(LOADERS, page ?? '') && page !== 'login'
+  && (page !== 'audit' || app.session?.role === 'admin');
 
 function parseRoute() {
   const [path, query] = location.hash.replace(/^#\/?/, '').split('?');
@@ -89,28 +103,49 @@ function parseRoute() {
     parts = []; // not an address this page made
   }
   const [page, ...rest] = parts;
-  const known = Object.hasOwn(pages, page) ? page : 'cluster';
-  return { page: known, path: rest, query: new URLSearchParams(query) };
+  return { page: exists(page) ? page : FIRST, path: rest, query: new URLSearchParams(query) };
 }
 
 /** Makes the page of the address the current one. */
-function follow() {
+async function follow() {
   app.route = parseRoute();
-  const next = app.session ? pages[app.route.page] : app.session === null ? login : null;
+  if (app.session === undefined) return app.update();
+  const mine = ++turn;
+  const next = await pageOf(app.session ? app.route.page : 'login');
+  if (mine !== turn) return; // another is wanted by now
   if (next !== current) {
     current?.stop?.();
     current = next;
-    current?.start?.();
+    current.start?.();
   }
-  current?.routed?.();
-  document.title = `${current?.title() ?? 'Jettra'} · Jettra`;
+  current.routed?.();
+  document.title = `${current.title()} · Jettra`;
   app.update();
+}
+
+async function pageOf(name) {
+  try {
+    return pages[name] ??= (await LOADERS[name]())(app);
+  } catch (error) {
+    failover.suspect();
+    return { title: () => 'Jettra', view: () => errorBox(notLoaded(error), 'page-error', html`
+      <button class="small" @click=${() => location.reload()}>Load again</button>`) };
+  }
+}
+
+const notLoaded = (error) => Object.assign(new Error('This part of the page could not be loaded.'),
+  { hint: 'check that the node runs, then load the page again', details: { cause: String(error) } });
+
+/** Errors are about what was shown before. */
+function moved() {
+  clearErrors();
+  follow();
 }
 
 async function boot() {
   try {
     const who = await session.get();
-    await app.transaction.takeUp(who.username);
+    if (sessionStorage.getItem('jettra-transaction')) await (await app.loadTransaction()).takeUp(who.username);
     app.signIn(who);
   } catch (error) {
     if (error.status === 401) return app.signIn(null);
@@ -122,7 +157,7 @@ async function boot() {
 
 async function logOut() {
   try {
-    await app.transaction.leave();
+    await app.transaction?.leave();
     await session.logout();
     app.signIn(null);
   } catch (error) {
@@ -130,27 +165,14 @@ async function logOut() {
   }
 }
 
-async function changePassword() {
-  const field = (name, label, autocomplete) => html`<label>${label}
-    <input type="password" name=${name} required autocomplete=${autocomplete}
-      data-testid="password-${name}"></label>`;
-  const done = await openDialog({
-    title: 'Change password',
-    submitLabel: 'Change password',
-    body: () => [
-      field('old', 'Current password', 'current-password'),
-      field('new', 'New password', 'new-password'),
-      field('again', 'New password again', 'new-password'),
-    ],
-    submit(fields) {
-      if (fields.new !== fields.again) throw new Error('The two new passwords differ.');
-      return session.changePassword(fields.old, fields.new);
-    },
-  });
-  if (!done) return;
-  toastDone('Password changed. Log in with the new one.'); // it has ended every session
-  app.signIn(null);
-}
+const changePassword = async () => {
+  try {
+    const { changeOwnPassword } = await import('./pages/own-password.js');
+    if (await changeOwnPassword()) app.signIn(null); // it has ended every session
+  } catch (error) {
+    toastError(error);
+  }
+};
 
 /** Turns to the other theme; going back to the system's own means following it again. */
 function toggleTheme() {
@@ -176,12 +198,12 @@ const navLink = (page, label) => html`
 
 const topBar = () => html`
   <header class="top">
-    <a class="brand" href="#/cluster">
-      <img src="favicon.svg" alt="" width="24" height="24"><span>Jettra</span></a>
-    <nav aria-label="Pages">
+    <a class="brand" href="#/${FIRST}">
+      <img src=${icon.brand} alt="" width="24" height="24"><span>Jettra</span></a>
+    <nav aria-label="Pages" data-tabs="a">
       ${navLink('cluster', 'Cluster')}${navLink('browse', 'Browse')}${navLink('console', 'Console')}
       ${navLink('access', 'Access')}${app.session.role === 'admin' ? navLink('audit', 'Audit') : nothing}</nav>
-    <span class="who" data-testid="session-user">${app.session.username}
+    <span class="who" data-testid="session-user"><span class="name">${app.session.username}</span>
       ${app.session.role ? html`<span class="tag">${app.session.role}</span>` : nothing}</span>
     ${themeButton()}
     ${iconButton('key', 'Change password', 'change-password', changePassword)}
@@ -189,23 +211,35 @@ const topBar = () => html`
       ${icon('exit')}<span class="wide-only">Log out</span></button>
   </header>`;
 
+/** The address belongs to the routes, so the link moves the focus by itself. */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById('main').focus();
+}
+
+const main = (content) => html`<main class="page" id="main" tabindex="-1">${content}</main>`;
+const loading = html`<p class="loading">Loading…</p>`;
+
 function view() {
-  if (app.session) return html`${topBar()}${transactionBar(app.transaction)}<main class="page">${current.view()}</main>`;
-  if (app.session === null) return html`<div class="corner">${themeButton()}</div>${login.view()}`;
-  return app.bootError
-    ? html`<main class="page">${errorBox(app.bootError, 'boot-error', 'Trying again…')}</main>`
-    : html`<p class="loading">Loading…</p>`;
+  if (app.session) {
+    return html`<a class="skip" href="#main" data-testid="skip-link" @click=${skip}>Skip to the content</a>
+      ${topBar()}${app.transaction?.view() ?? nothing}${failover.view()}${main(current?.view() ?? loading)}`;
+  }
+  if (app.session === null) return html`<div class="corner">${themeButton()}</div>${current?.view() ?? loading}`;
+  return app.bootError ? main(errorBox(app.bootError, 'boot-error', 'Trying again…')) : loading;
 }
 
 onSignedOut(() => {
-  if (app.session) toastError(new Error('Your session has ended. Log in again to go on.'));
   if (app.session === undefined) return;
-  app.transaction.lose();
+  const ended = app.session;
+  app.transaction?.lose();
   app.signIn(null);
+  if (ended) toastError(new Error('Your session has ended. Log in again to go on.'));
 });
-addEventListener('hashchange', follow);
+addEventListener('hashchange', moved);
+addEventListener('keydown', moveFocus);
 setInterval(() => {
-  if (!app.transaction.open) return;
+  if (!app.transaction?.open) return;
   app.update(); // its age grows
   if (!app.transaction.leftMs) app.transaction.check();
 }, TICK_MS);

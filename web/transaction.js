@@ -1,8 +1,8 @@
 /** The transaction that the page has open, if any: begun, kept over a reload, ended. */
 import { html } from './vendor/lit-html.js';
 import { transactions, useTransaction } from './api.js';
-import { openDialog } from './components/dialog.js';
-import { errorText, plural, toastDone, toastError } from './components/ui.js';
+import { transactionBar } from './components/transaction-bar.js';
+import { errorText, openDialog, plural, toastDone, toastError } from './components/ui.js';
 
 const KEY = 'jettra-transaction';
 const OVER = ['transaction_conflict', 'transaction_lost'];
@@ -14,6 +14,9 @@ export class PageTransaction {
 
   /** `changed` is called when what documents look like has changed. */
   constructor(changed) { this.changed = changed; }
+
+  /** The marker of an open one. */
+  view() { return transactionBar(this); }
 
   /** Its first letters, enough to tell it from others. */
   get name() { return this.open?.id.slice(0, 4); }

@@ -30,6 +30,8 @@ const ARGUMENTS: [&str; 9] = [
 const PASTE: &str = "const [field, text] = arguments; field.value = text;
     field.dispatchEvent(new Event('input', { bubbles: true }));";
 
+const TO_THE_MIDDLE: &str = "arguments[0].scrollIntoView({ block: 'center' })";
+
 /// A browser with one window. Dropping it kills the browser and its driver.
 pub struct Browser {
     client: Client,
@@ -109,8 +111,14 @@ impl Browser {
     pub async fn click(&self, selector: &str) {
         let css = css(selector);
         wait_until(&format!("{selector} can be clicked"), async || {
-            let element = self.client.find(Locator::Css(&css)).await;
-            element.map_err(text_of)?.click().await.map_err(text_of)
+            let element = self.client.find(Locator::Css(&css)).await.map_err(text_of)?;
+            let clicked = element.click().await;
+            if clicked.is_err() {
+                // It may lie below the bar at the top, from where a person would scroll it.
+                let element = serde_json::to_value(&element).map_err(|error| error.to_string())?;
+                self.client.execute(TO_THE_MIDDLE, vec![element]).await.map_err(text_of)?;
+            }
+            clicked.map_err(text_of)
         })
         .await;
     }
@@ -120,6 +128,34 @@ impl Browser {
         let element = self.see(selector).await;
         let element = serde_json::to_value(&element).expect("a reference to an element");
         self.run(PASTE, vec![element, text.into()]).await;
+    }
+
+    /// Types keys where the focus is.
+    pub async fn press(&self, keys: &str) {
+        let focused = self.client.active_element().await.expect("the browser answers");
+        focused.send_keys(keys).await.expect("keys can be typed");
+    }
+
+    /// Gives the page this width, and the system this theme, `light` or `dark`.
+    pub async fn look(&self, width: u32, theme: &str) {
+        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", &size).await;
+        let features = json!([{"name": "prefers-color-scheme", "value": theme}]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({"features": features})).await;
+    }
+
+    /// A command of the browser's own debugging protocol.
+    async fn devtools(&self, command: &str, parameters: &Value) {
+        let body = json!({"cmd": command, "params": parameters});
+        self.drive("goog/cdp/execute", &body).await;
+    }
+
+    /// A call to the driver that the client does not know; what it answers.
+    async fn drive(&self, path: &str, body: &Value) -> Value {
+        let session = self.client.session_id().await.expect("the browser answers");
+        let path = format!("/session/{}/{path}", session.expect("a session"));
+        let answer = Http::new(&self.driver.url()).post(&path, body).await.ok();
+        answer.json()["value"].clone()
     }
 
     /// What a field holds.
@@ -138,11 +174,8 @@ impl Browser {
     /// violations of its content security policy. Answers of the server are left out; the
     /// console shows each refusal, also an expected one.
     pub async fn complaints(&self) -> Vec<String> {
-        let session = self.client.session_id().await.expect("the browser answers");
-        let path = format!("/session/{}/se/log", session.expect("a session"));
-        let answer =
-            Http::new(&self.driver.url()).post(&path, &json!({"type": "browser"})).await.ok();
-        let log = answer.json()["value"].as_array().expect("a log").clone();
+        let log = self.drive("se/log", &json!({"type": "browser"})).await;
+        let log = log.as_array().expect("a log");
         log.iter()
             .filter(|entry| entry["source"] != "network")
             .map(|entry| entry["message"].to_string())

@@ -65,7 +65,7 @@ async fn adds_a_user(admin: &Browser) {
     for (password, error) in [
         ("short", "at least 8 characters"),
         (ADA, "must not be the user's name"),
-        ("password123", "invalid_body"),
+        ("password123", "everybody tries first"),
     ] {
         admin.fill("@user-password-new", password).await;
         admin.fill("@user-password-again", password).await;
@@ -177,7 +177,7 @@ async fn is_kept_out_and_let_in_again(
     ada.fill("@login-username", ADA).await;
     ada.fill("@login-password", ADAS_PASSWORD).await;
     ada.click("@login-submit").await;
-    ada.see_text("@login-error", "user_disabled").await;
+    ada.see("@login-error [data-code=user_disabled]").await;
     wait_until("the key holds on no node", async || {
         for node in &cluster.nodes {
             let answer = with_key(node, key, target).await;
@@ -237,7 +237,7 @@ async fn is_deleted(admin: &Browser, cluster: &Cluster, key: &str) {
     assert_eq!(answer.status, 401, "{}", answer.text);
     admin.click(&format!("@user-row[data-name={ADMIN}] @user-toggle")).await;
     admin.click("@toggle-dialog @confirm-ok").await;
-    admin.see_text("@dialog-error", "last_admin").await;
+    admin.see("@dialog-error [data-code=last_admin]").await;
     admin.click("@dialog-cancel").await;
 }
 
@@ -297,7 +297,7 @@ async fn what_is_stored_is_text_wherever_it_is_shown() {
     http.json("PUT", &versions, &json!({})).await.ok();
     let browser = Browser::start().await;
     log_in(&browser, &cluster.nodes[0], MARKUP, MARKUP).await;
-    browser.see_text("@login-error", "bad_credentials").await;
+    browser.see("@login-error [data-code=bad_credentials]").await;
     runs_nothing(&browser, "the log-in").await;
     log_in(&browser, &cluster.nodes[0], ADMIN, PASSWORD).await;
     browser.see("@nav-browse").await;

@@ -2,7 +2,7 @@
 
 const isVoter = (node) => node.role !== 'LEARNER';
 /** A paused node refuses clients but goes on voting. */
-const isLive = (node) => node.status === 'ACTIVE' || node.status === 'PAUSED';
+const isLive = (node) => (node.status === 'ACTIVE' || node.status === 'PAUSED') && !node.silent_ms;
 
 function figures(voters, live) {
   const quorum = Math.floor(voters / 2) + 1;
@@ -11,7 +11,7 @@ function figures(voters, live) {
 }
 
 /** Voters, live voters, quorum and failures tolerated of these nodes. */
-export function figuresOf(nodes) {
+function figuresOf(nodes) {
   const voters = nodes.filter(isVoter);
   return figures(voters.length, voters.filter(isLive).length);
 }

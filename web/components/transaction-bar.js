@@ -1,5 +1,6 @@
 /** The marker of an open transaction, with the ways to end it; and the button that begins one. */
 import { html, nothing } from '../vendor/lit-html.js';
+import { toastError } from './ui.js';
 
 const SOON_MS = 10_000; // before it ends by itself
 
@@ -23,7 +24,15 @@ export function transactionBar(transaction) {
 const seconds = (ms) => `${Math.ceil(ms / 1000)} s`;
 
 /** Begins a transaction for the documents of the page; nothing while one is open. */
-export const beginButton = (app) => (app.transaction.open || !app.may('writereader') ? nothing : html`
+export const beginButton = (app) => (app.transaction?.open || !app.may('writereader') ? nothing : html`
   <button type="button" data-testid="transaction-begin"
     title="What is written from now on is seen by nobody else until it is committed"
-    @click=${() => app.transaction.begin(app.session.username)}>Begin transaction</button>`);
+    @click=${() => begin(app)}>Begin transaction</button>`);
+
+async function begin(app) {
+  try {
+    await (await app.loadTransaction()).begin(app.session.username);
+  } catch (error) {
+    toastError(error);
+  }
+}

@@ -1,6 +1,5 @@
 /** Small pieces every page uses: icons, error boxes, toasts. */
 import { html, nothing, render } from '../vendor/lit-html.js';
-import { violationList } from './violations.js';
 
 const PATHS = {
   plus: 'M8 3v10M3 8h10',
@@ -14,6 +13,9 @@ const PATHS = {
   first: 'M12 4 8 8l4 4M4.5 4v8',
   prev: 'M10 4 6 8l4 4',
   next: 'M6 4l4 4-4 4',
+  sort: 'M5 6l3-3 3 3M5 10l3 3 3-3',
+  up: 'M4 10l4-4 4 4',
+  down: 'M4 6l4 4 4-4',
   last: 'M4 4l4 4-4 4M11.5 4v8',
   history: 'M3.2 6A5.3 5.3 0 1 1 2.7 8.6M2.7 3v3.2h3.2M8 5v3.2l2.2 1.4',
   lock: 'M4 7.5h8v6H4zM5.5 7.5v-2a2.5 2.5 0 0 1 5 0v2',
@@ -27,6 +29,9 @@ const PATHS = {
 export const icon = (name) => html`
   <svg class="icon icon-${name}" viewBox="0 0 16 16" aria-hidden="true"><path d=${PATHS[name]}></path></svg>`;
 
+/** The mark of the project, as index.html has it. */
+icon.brand = document.querySelector('link[rel="icon"]').href;
+
 /** A button that shows only an icon; `label` is what it says to people. */
 export const iconButton = (name, label, testid, onClick, disabled = false) => html`
   <button type="button" class="icon-button" aria-label=${label} title=${label}
@@ -37,13 +42,29 @@ export const addButton = (testid, text, onClick, disabled = false) => html`
   <button type="button" class="primary" data-testid=${testid} ?disabled=${disabled}
     @click=${onClick}>${icon('plus')}${text}</button>`;
 
+/** `violations` are `{path, rule, expected, found}`; an empty path is the whole document. */
+export const violationList = (violations) => html`<ul class="violations">${violations.map((violation) => html`
+  <li data-testid="violation" data-path=${violation.path}><code>${violation.path || 'the document'}</code>
+    must be ${violation.expected}, found <code>${violation.found}</code>
+    <span class="tag">${violation.rule}</span></li>`)}</ul>`;
+
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Hints for people at the page, where the server's is for programs that call it. */
+const HINTS = {
+  database_not_found: 'create it under Browse, or check the spelling',
+  collection_not_found: 'a collection is created by its first document, or under Browse',
+  document_not_found: 'check the _id; "42" in quotes and the number 42 are two',
+  paused: 'use another node, or resume this one under Cluster',
+};
+const IS_CALL = /\b(?:GET|POST|PUT|PATCH|DELETE) \/|\b[a-z_]+=[a-z]+\b|If-Match/;
 
 /** What to do about an error; of a syntax error the line with a caret under the place. */
 function hintText({ code, hint, details }) {
   if (!hint || details?.violations) return nothing; // the list of violations says it all
-  return code === 'syntax_error' ? html`<pre class="caret" data-testid="error-caret">${hint}</pre>`
-    : html`<p class="error-hint">${sentence(hint)}</p>`;
+  if (code === 'syntax_error') return html`<pre class="caret" data-testid="error-caret">${hint}</pre>`;
+  const shown = IS_CALL.test(hint) ? HINTS[code] : hint;
+  return shown ? html`<p class="error-hint">${sentence(shown)}</p>` : nothing;
 }
 
 /** What happened. A message that begins with a path keeps it; one of violations is in their list. */
@@ -52,13 +73,13 @@ function messageOf({ message, details }) {
   return details?.path ? message : sentence(message);
 }
 
-/** An error as the server explains it: what happened, what to do, and the code to look up. */
+/** An error as the server explains it: what happened, what to do, and folded in what to look up. */
 export const errorText = (error) => html`
-  <p class="error-message">${messageOf(error)}</p>
+  <p class="error-message" data-code=${error.code ?? nothing}>${messageOf(error)}</p>
   ${hintText(error)}
   ${error.details?.violations ? violationList(error.details.violations) : nothing}
-  ${error.code ? html`<p class="error-code"><code>${error.code}</code>
-    ${error.requestId ? html`<span>request ${error.requestId}</span>` : nothing}</p>` : nothing}`;
+  ${error.code ? html`<details class="error-code"><summary>For a report</summary><code>${error.code}</code>
+    ${error.requestId ? html`<span>request ${error.requestId}</span>` : nothing}</details>` : nothing}`;
 
 export const errorBox = (error, testid, actions = nothing) => html`
   <div class="notice bad" role="alert" data-testid=${testid}>
@@ -71,15 +92,17 @@ export const fact = (name, value, testid) => html`
 
 /** The box that tables scroll in. */
 export const tableBox = (label, table) => html`
-  <div class="table-box" tabindex="0" role="region" aria-label=${label}>${table}</div>`;
+  <div class="table-box" tabindex="0" role="region" aria-label=${label} data-rows=".open">${table}</div>`;
 
 /** A choice of a few, shown side by side: `[[value, text]…]`. */
 export const segmented = (label, name, options, chosen, choose) => html`
-  <div class="segmented" role="group" aria-label=${label}>${options.map(([value, text]) => html`
+  <div class="segmented" role="group" aria-label=${label} data-tabs="button">${options.map(([value, text]) => html`
     <button type="button" aria-pressed=${value === chosen} data-testid="${name}-${value}"
       @click=${() => choose(value)}>${text}</button>`)}</div>`;
 
 export const count = (n) => Number(n).toLocaleString('en');
+/** A word with its article. */
+export const withArticle = (word) => `${/^[aeio]/.test(word) ? 'an' : 'a'} ${word}`;
 /** A number of things: `1 index`, `1,200 indexes`. */
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${Number(n) === 1 ? one : many}`;
 
@@ -132,5 +155,36 @@ export function toastDone(text, warnings = []) {
   if (!warnings.length) setTimeout(() => dismiss(toast), TOAST_MS);
 }
 
-/** Tells of a failure; stays until dismissed. */
+/** Tells of a failure; stays until it is dismissed or another page is shown. */
 export function toastError(error) { show({ error }); }
+
+/** Takes the failures away that were told of. */
+export function clearErrors() {
+  toasts = toasts.filter((toast) => !toast.error);
+  renderToasts();
+}
+
+/** As in dialog.js, which is loaded for the first dialog. */
+export const openDialog = async (options) => (await import('./dialog.js')).openDialog(options);
+
+/** Keys that lead to the item before and after, by the attribute of a list that names its items. */
+const MOVES = { rows: ['ArrowUp', 'ArrowDown'], tabs: ['ArrowLeft', 'ArrowRight'] };
+const TYPES = 'input, select, textarea'; // have a use of their own for these keys
+
+/** Moves the focus with arrow keys, Home and End through the list that it is in. */
+export function moveFocus(event) {
+  const { key, target } = event;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || target.matches(TYPES)) return;
+  for (const [name, [back, on]] of Object.entries(MOVES)) {
+    const list = target.closest(`[data-${name}]`);
+    if (!list) continue;
+    const items = [...list.querySelectorAll(list.dataset[name])];
+    const row = target.closest('tr, li') ?? target;
+    const at = items.findIndex((item) => item === target || (target !== list && row.contains(item)));
+    const next = { [back]: at - 1, [on]: at + 1, Home: 0, End: items.length - 1 }[key];
+    if (!items[next]) continue;
+    event.preventDefault();
+    items[next].focus();
+    return;
+  }
+}

@@ -3,6 +3,7 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { SYSTEM, databases, tokens } from '../api.js';
 import { openDialog } from '../components/dialog.js';
 import { showSecret } from '../components/secret.js';
+import { withArticle } from '../components/ui.js';
 import { ROLES, maySomewhere } from '../rights.js';
 
 const DAY_MS = 86_400_000;
@@ -47,7 +48,7 @@ function fields(session, names, chosen) {
     <label>It may do <select name="role" data-testid="key-role">
       <option value="">all that you may</option>
       ${ROLES.filter((role) => maySomewhere(session, role)).map((role) => html`
-        <option value=${role}>at most what a ${role} may</option>`)}</select></label>
+        <option value=${role}>at most what ${withArticle(role)} may</option>`)}</select></label>
     ${names.length ? html`<fieldset><legend>In these databases
         <span class="muted">none chosen: all that you may use</span></legend>
       <div class="choices">${names.map((name) => html`<label class="check"><input type="checkbox"

@@ -1,10 +1,10 @@
 /** API keys, sessions and join tokens: one's own, for administrators everybody's. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { tokens } from '../api.js';
+import { Loader, tokens } from '../api.js';
 import { whenMs } from '../components/changes.js';
 import { openDialog } from '../components/dialog.js';
-import { Loader } from '../components/loader.js';
 import { addButton, errorBox, iconButton, tableBox, toastDone } from '../components/ui.js';
+import { Sorting } from '../components/sorting.js';
 import { addKey } from './access-key-dialog.js';
 
 const KINDS = {
@@ -23,7 +23,10 @@ export class TokenTables {
   error = null;
   #loader = new Loader();
 
-  constructor(app) { this.app = app; }
+  constructor(app) {
+    this.app = app;
+    this.sortings = Object.fromEntries(Object.keys(KINDS).map((kind) => [kind, new Sorting(app.update)]));
+  }
 
   get #admin() { return this.app.session.role === 'admin'; }
 
@@ -78,12 +81,18 @@ export class TokenTables {
   }
 
   #table(kind, list) {
-    const columns = [kind === 'api_key' ? 'Name' : 'Id', this.#admin ? (kind === 'join' ? 'Made by' : 'User') : null,
-      kind === 'api_key' ? 'May' : null, 'Made', 'Ends'].filter(Boolean);
+    const columns = [
+      kind === 'api_key' ? ['Name', ({ name }) => name] : ['Id', ({ id }) => id],
+      this.#admin && [kind === 'join' ? 'Made by' : 'User', ({ user }) => user],
+      kind === 'api_key' && ['May', limitsOf],
+      ['Made', ({ created_ms: created }) => created],
+      ['Ends', ({ expires_ms: expires }) => expires ?? Infinity],
+    ].filter(Boolean);
+    const sorting = this.sortings[kind];
     return tableBox(KINDS[kind].title, html`<table class="docs" data-testid="token-table-${kind}">
-      <thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}
+      <thead><tr>${sorting.headers(columns)}
         <th class="row-actions"><span class="hidden">Actions</span></th></tr></thead>
-      <tbody>${list.map((token) => this.#row(token))}</tbody></table>`);
+      <tbody>${sorting.apply(list, columns).map((token) => this.#row(token))}</tbody></table>`);
   }
 
   #row(token) {

@@ -1,14 +1,21 @@
 /** The users, for administrators: what each may do, and the ways to change it. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { users } from '../api.js';
+import { Loader, users } from '../api.js';
 import { whenMs } from '../components/changes.js';
 import { openDialog } from '../components/dialog.js';
-import { Loader } from '../components/loader.js';
 import { addButton, errorBox, iconButton, tableBox, toastDone } from '../components/ui.js';
-import { ALL } from '../rights.js';
+import { Sorting } from '../components/sorting.js';
+import { ALL, ROLES } from '../rights.js';
 import { addUser, changePassword, changeRights } from './access-user-dialog.js';
 
-const COLUMNS = ['Name', 'Role', 'In databases', 'Further roles', 'State', 'Changed'];
+const COLUMNS = [
+  ['Name', ({ username }) => username],
+  ['Role', ({ role }) => ROLES.indexOf(role)],
+  ['In databases', (user) => databasesOf(user)],
+  ['Further roles', (user) => grantsOf(user)],
+  ['State', ({ disabled }) => (disabled ? 1 : 0)],
+  ['Changed', ({ changed_ms: changed }) => changed],
+];
 
 export class UserTable {
   list = null; // null until known
@@ -16,7 +23,7 @@ export class UserTable {
   #loader = new Loader();
 
   /** `changed` is called after users were changed, since their sessions may have ended. */
-  constructor(app, changed) { Object.assign(this, { app, changed }); }
+  constructor(app, changed) { Object.assign(this, { app, changed, sorting: new Sorting(app.update) }); }
 
   load = async () => {
     const outcome = await this.#loader.run(users.list);
@@ -85,9 +92,9 @@ export class UserTable {
 
   #table() {
     return tableBox('Users', html`<table class="docs" data-testid="user-table">
-      <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
+      <thead><tr>${this.sorting.headers(COLUMNS)}
         <th class="row-actions"><span class="hidden">Actions</span></th></tr></thead>
-      <tbody>${this.list.map((user) => this.#row(user))}</tbody></table>`);
+      <tbody>${this.sorting.apply(this.list, COLUMNS).map((user) => this.#row(user))}</tbody></table>`);
   }
 
   #row(user) {

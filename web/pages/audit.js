@@ -1,8 +1,7 @@
 /** Who did what, for administrators. The address says which entries: #/audit?user=&action=. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { audit } from '../api.js';
+import { Loader, audit } from '../api.js';
 import { whenMs } from '../components/changes.js';
-import { Loader } from '../components/loader.js';
 import { emptyState, errorBox, iconButton, tableBox, toastError } from '../components/ui.js';
 
 const PAGE = 50; // entries
@@ -96,9 +95,9 @@ function row({ _id: id, time_ms: time, user, from, action, target, outcome }) {
   const tone = outcome === 'ok' ? 'good' : 'bad';
   return html`<tr data-testid="audit-row" data-id=${id} data-action=${action} data-outcome=${outcome}>
     <td>${whenMs(time)}</td>
-    <td>${user === undefined ? html`<span class="muted">${from ? 'nobody known' : 'the database'}</span>`
+    <td>${user === undefined ? html`<span class="muted">${from ? 'not logged in' : 'the database'}</span>`
       : html`<span title=${user}>${user}</span>`}</td>
     <td>${from ?? '–'}</td><td>${words(action)}</td>
     <td><span title=${target}>${target || '–'}</span></td>
-    <td><div class="status ${tone}"><span class="dot ${tone}"></span>${outcome}</div></td></tr>`;
+    <td><div class="status ${tone}"><span class="dot ${tone}"></span>${outcome === 'ok' ? 'done' : words(outcome)}</div></td></tr>`;
 }

@@ -17,7 +17,7 @@ export class CollectionPane {
     this.info = new CollectionInfo(app, reads);
     this.panes = {
       documents: new DocumentsPane(app, reads, this.info.load),
-      indexes: new IndexesPane(this.info),
+      indexes: new IndexesPane(app, this.info),
       rules: new RulesPane(app, reads, this.info.load),
       versions: new VersionsPane(app, reads, this.info.load),
       changes: new ChangesPane(app),
@@ -57,7 +57,7 @@ export class CollectionPane {
   }
 
   #tabs() {
-    return html`<nav class="tabs" aria-label="Parts of the collection">
+    return html`<nav class="tabs" aria-label="Parts of the collection" data-tabs="a">
       ${Object.entries(TABS).map(([tab, label]) => html`
         <a href=${this.#addressOf(tab)} data-testid="tab-${tab}"
           aria-current=${tab === this.tab ? 'page' : nothing}>${label}</a>`)}</nav>`;

@@ -1,9 +1,8 @@
 /** The documents of one collection that a query finds, a page at a time. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { documents } from '../api.js';
+import { Loader, documents } from '../api.js';
 import { openDialog } from '../components/dialog.js';
 import { documentRows, layoutChoice } from '../components/documents.js';
-import { Loader } from '../components/loader.js';
 import { showPlan } from '../components/plan.js';
 import { beginButton } from '../components/transaction-bar.js';
 import { addButton, emptyState, iconButton, milliseconds, plural, toastDone, toastError }
@@ -13,7 +12,7 @@ import { addDocument, editDocument } from './browse-editor.js';
 import { showHistory } from './browse-history.js';
 import { Pages, offsetWithin, pager, whereOf } from './browse-pages.js';
 import { momentOf, otherMoment, pastNotice, readingAsOf } from './browse-past.js';
-import { QueryBar, fieldOf, findBody, queryOf } from './browse-query.js';
+import { QueryBar, fieldOf, findBody, queryOf, sortOf, sortText } from './browse-query.js';
 
 export class DocumentsPane {
   place = {};
@@ -140,6 +139,11 @@ export class DocumentsPane {
   /** The past can only be looked at. */
   get #mayChange() { return this.place.canWrite && !this.query.asof; }
 
+  #sort = (column, direction) => {
+    const { sort: _, ...query } = this.query;
+    this.#goTo(0, this.where.limit, direction ? { ...query, sort: sortText(column, direction) } : query);
+  };
+
   #asOf = (asof) => this.#goTo(0, this.where.limit, asof ? { ...this.query, asof } : without(this.query));
 
   action() {
@@ -173,19 +177,24 @@ export class DocumentsPane {
     </div>`;
   }
 
+  /** How long it took, and of a filter how many match; the others are counted above. */
   #found() {
     if (!this.page || this.error) return nothing;
     const { total, ms } = this.page;
-    const verb = this.query.filter ? ` match${total === 1 ? 'es' : ''}` : '';
-    const found = total === null ? 'too many to count' : `${plural(total, 'document')}${verb}`;
+    const counted = total === null ? 'too many to count'
+      : this.query.filter && `${plural(total, 'document')} ${total === 1 ? 'matches' : 'match'}`;
     return html`<span class="muted info" role="status"
-      data-testid="query-info">${found} · ${milliseconds(ms)}</span>`;
+      data-testid="query-info">${counted ? `${counted} · ` : ''}${milliseconds(ms)}</span>`;
   }
 
   #content() {
     if (!this.page) return html`<p class="loading">Loading documents…</p>`;
     if (!this.page.rows.length && !this.where.offset) return this.#nothingFound();
-    return html`${documentRows(this.layout, this.page.rows, (document) => this.#actions(document))}
+    return html`${documentRows(this.layout, this.page.rows, {
+      actions: (document) => this.#actions(document),
+      open: (document) => this.#edit(idOf(document)),
+      sort: { ...sortOf(this.query.sort), choose: this.#sort },
+    })}
       ${pager(this.page, this.where, (offset, limit) => this.#goTo(offset, limit))}`;
   }
 

@@ -1,10 +1,13 @@
 /** The dialog that adds, shows and changes one document. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { documents } from '../api.js';
+import { changeList } from '../components/changes.js';
 import { STAY, openDialog } from '../components/dialog.js';
 import { edit, editorArea, newEditor, objectOf, pretty } from '../components/json-editor.js';
 import { icon, toastDone } from '../components/ui.js';
-import { idOf, parse } from '../json.js';
+import { differences } from '../diff.js';
+import { idOf, parse, stringify } from '../json.js';
+import { parseNotation } from '../notation.js';
 import { showHistory } from './browse-history.js';
 
 /** Asks for a new document; resolves to whether one was added. */
@@ -15,8 +18,7 @@ export function addDocument({ db, col }) {
     submitLabel: 'Add document',
     caret: 4, // between the braces
     async submit() {
-      check(editor);
-      const answer = await documents.add(db, col, editor.text);
+      const answer = await documents.add(db, col, checked(editor));
       toastDone(`Document ${parse(answer).get('id')} added.`, warningsIn(answer));
     },
   });
@@ -36,10 +38,10 @@ export async function editDocument(place, id, canWrite, moment) {
     body,
     submitLabel: 'Save',
     async submit() {
-      check(editor, id);
+      const text = checked(editor, id);
       let answer;
       try {
-        answer = await documents.put(db, col, id, editor.text, editor.etag);
+        answer = await documents.put(db, col, id, text, editor.etag);
       } catch (error) {
         if (error.status !== 412 && error.status !== 404) throw error;
         editor.conflict = await current(db, col, id);
@@ -82,12 +84,12 @@ async function current(db, col, id) {
   }
 }
 
-/** Throws when the text must not be sent. */
-function check(editor, id) {
+/** The document as JSON; throws when it must not be sent. */
+function checked(editor, id) {
   const document = objectOf(editor, 'A document');
-  if (!id || !document.has('_id')) return;
+  if (!id || !document.has('_id')) return stringify(document);
   const written = idOf(document);
-  if (written.text === id.text && written.type === id.type) return;
+  if (written.text === id.text && written.type === id.type) return stringify(document);
   const kept = id.type === 'int' ? id.text : JSON.stringify(id.text);
   throw new Error(`The _id of a document cannot change. Put ${kept} back, or add a new document.`);
 }
@@ -109,6 +111,19 @@ function editorDialog(editor, title) {
   };
 }
 
+/** What another did since the document was opened, and what saving would do to that. */
+function compared({ text, start, problem }, conflict) {
+  const theirs = parse(conflict.text);
+  return html`${changes('What was changed meanwhile:', parse(start), theirs, 'conflict-theirs')}
+    ${problem ? nothing : changes('What yours would make of it:', theirs, parseNotation(text), 'conflict-mine')}`;
+}
+
+function changes(title, before, after, testid) {
+  const found = differences(before, after);
+  return html`<p>${title}</p><div class="conflict-changes" data-testid=${testid}>${found.length
+    ? changeList(found) : html`<span class="muted">Nothing.</span>`}</div>`;
+}
+
 function conflictPanel(editor, dialog) {
   const { conflict } = editor;
   const gone = conflict.text === null;
@@ -125,7 +140,7 @@ function conflictPanel(editor, dialog) {
   return html`<div class="notice warn conflict" role="alert" data-testid="doc-conflict"><div>
     <p class="error-message">${gone ? 'This document was deleted while you were editing.'
       : 'This document was changed while you were editing.'}</p>
-    ${gone ? nothing : html`<p>As it is now:</p><pre data-testid="conflict-theirs">${conflict.text}</pre>`}
+    ${gone ? nothing : compared(editor, conflict)}
     <div class="row">
       ${gone ? nothing : html`<button type="button" data-testid="conflict-reload"
         @click=${() => settle(conflict.text)}>Reload and lose my changes</button>`}

@@ -3,14 +3,21 @@ import { html, nothing } from '../vendor/lit-html.js';
 import { collection } from '../api.js';
 import { openDialog } from '../components/dialog.js';
 import { addButton, count, emptyState, iconButton, tableBox, toastDone } from '../components/ui.js';
+import { Sorting } from '../components/sorting.js';
 import { stringify } from '../json.js';
 import { addIndex } from './browse-index-dialog.js';
 
-const COLUMNS = ['Name', 'Fields', 'State', 'Kind', 'Entries'];
+const COLUMNS = [
+  ['Name', (index) => index.get('name')],
+  ['Fields', (index) => [...index.get('keys').keys()].join()],
+  ['State', (index) => index.get('state')],
+  ['Kind'],
+  ['Entries', (index) => index.get('entries')],
+];
 const FLAGS = ['unique', 'sparse', 'sequential', 'multikey'];
 
 export class IndexesPane {
-  constructor(info) { this.info = info; }
+  constructor(app, info) { Object.assign(this, { info, sorting: new Sorting(app.update) }); }
 
   open(place) { this.place = place; }
 
@@ -52,10 +59,10 @@ export class IndexesPane {
         this.place.canOwn && addButton('empty-index-add', 'Create the first index', this.#add));
     }
     return html`${tableBox('Indexes table', html`<table class="docs" data-testid="index-table">
-      <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
+      <thead><tr>${this.sorting.headers(COLUMNS)}
         ${this.place.canOwn ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}
       </tr></thead>
-      <tbody>${info.indexes.map((index) => this.#row(index))}</tbody></table>`)}${note}`;
+      <tbody>${this.sorting.apply(info.indexes, COLUMNS).map((index) => this.#row(index))}</tbody></table>`)}${note}`;
   }
 
   #row(index) {

@@ -1,7 +1,6 @@
 /** What a collection holds, in figures; the tabs of the collection share it. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { collection } from '../api.js';
-import { Loader } from '../components/loader.js';
+import { Loader, collection } from '../api.js';
 import { bytes, plural } from '../components/ui.js';
 import { parse } from '../json.js';
 

@@ -1,10 +1,8 @@
 /** What the documents of a collection must be like: its JSON Schema, its rules, and a check of both. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { collection } from '../api.js';
+import { Loader, collection } from '../api.js';
 import { openDialog } from '../components/dialog.js';
-import { Loader } from '../components/loader.js';
-import { addButton, count, iconButton, plural, toastDone, toastError } from '../components/ui.js';
-import { violationList } from '../components/violations.js';
+import { addButton, count, iconButton, plural, toastDone, toastError, violationList } from '../components/ui.js';
 import { idOf, parse } from '../json.js';
 import { editDocument } from './browse-editor.js';
 import { askRule } from './browse-rule-dialog.js';

@@ -1,8 +1,8 @@
 /** The tree of databases and the collections of the open one. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { SYSTEM, collections, databases } from '../api.js';
+import { SYSTEM, UP_TO_DATE, collections, databases, documents } from '../api.js';
 import { askName, openDialog } from '../components/dialog.js';
-import { address, icon, iconButton, toastDone } from '../components/ui.js';
+import { address, icon, iconButton, plural, toastDone } from '../components/ui.js';
 import { mayCreateDatabase } from '../rights.js';
 
 export class Sidebar {
@@ -22,7 +22,7 @@ export class Sidebar {
 
   open(db) {
     if (db === this.openDb) return;
-    Object.assign(this, { openDb: db, collections: null });
+    Object.assign(this, { openDb: db, collections: null, error: null });
     if (db) this.#loadCollections();
   }
 
@@ -78,12 +78,12 @@ export class Sidebar {
     await this.#changed(`Collection ${old} is now ${name}.`, db, name);
   });
 
-  #dropDatabase = (name) => askDrop('database', name, async () => {
+  #dropDatabase = (name) => askDrop('database', name, contentOf(name), async () => {
     await databases.drop(name);
     await this.#changed(`Database ${name} dropped.`);
   });
 
-  #dropCollection = (db, col) => askDrop('collection', col, async () => {
+  #dropCollection = (db, col) => askDrop('collection', col, documentsIn(db, [col]), async () => {
     await collections.drop(db, col);
     await this.#changed(`Collection ${col} dropped.`, db);
   });
@@ -96,7 +96,7 @@ export class Sidebar {
       ${this.reads.chooser()}
       ${this.error ? this.reads.errorBox(this.error, 'tree', this.reload) : nothing}
       ${this.databases || this.error ? nothing : html`<p class="muted">Loading…</p>`}
-      <ul class="tree">${this.databases?.map(({ name }) => this.#databaseItem(name, place))}</ul>
+      <ul class="tree" data-rows=".tree-row > a">${this.databases?.map(({ name }) => this.#databaseItem(name, place))}</ul>
     </aside>`;
   }
 
@@ -139,12 +139,31 @@ function mustBeNew(name, names) {
   if (names.includes(name)) throw new Error(`There already is a "${name}". Choose another name.`);
 }
 
-const askDrop = (kind, name, submit) => openDialog({
-  title: `Drop ${kind} ${name}?`,
-  submitLabel: `Drop ${kind}`,
-  danger: true,
-  typed: name,
-  body: () => html`<p>Everything in <code>${name}</code> is deleted on every node.
-    This cannot be undone.</p>`,
-  submit,
-});
+const COUNTED_MAX = 50; // collections; counting more would take too long
+
+/** How many documents the collections hold, in words; none when that cannot be told. */
+async function documentsIn(db, names) {
+  if (names.length > COUNTED_MAX) return '';
+  const counts = await Promise.all(names.map((name) => documents.count(db, name, UP_TO_DATE)));
+  return plural(counts.reduce((sum, n) => sum + n, 0), 'document');
+}
+
+async function contentOf(db) {
+  const names = await collections.list(db);
+  const held = await documentsIn(db, names);
+  return `${plural(names.length, 'collection')}${held && ` with ${held}`}`;
+}
+
+/** `content` resolves to what is lost, in words. */
+async function askDrop(kind, name, content, submit) {
+  const lost = await content.catch(() => '');
+  return openDialog({
+    title: `Drop ${kind} ${name}?`,
+    submitLabel: `Drop ${kind}`,
+    danger: true,
+    typed: name,
+    body: () => html`<p>${lost ? html`<b data-testid="drop-content">${lost}</b> in` : 'Everything in'}
+      <code>${name}</code> will be deleted on every node. This cannot be undone.</p>`,
+    submit,
+  });
+}

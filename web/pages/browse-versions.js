@@ -1,8 +1,7 @@
 /** Whether a collection keeps former documents and how many, and the way to deleted ones. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { versions } from '../api.js';
+import { Loader, versions } from '../api.js';
 import { openDialog } from '../components/dialog.js';
-import { Loader } from '../components/loader.js';
 import { bytes, count, fact, toastDone, toastError } from '../components/ui.js';
 import { idsMeant } from './browse-documents.js';
 import { showHistory } from './browse-history.js';

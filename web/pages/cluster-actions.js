@@ -1,4 +1,4 @@
-/** Changes to the cluster: which a node allows, and the dialog that explains each first. */
+/** The dialogs for changes to the cluster; each explains what it does first. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { cluster, tokens } from '../api.js';
 import { openDialog } from '../components/dialog.js';
@@ -7,88 +7,73 @@ import { showSecret } from '../components/secret.js';
 import { toastDone } from '../components/ui.js';
 
 const LOST_QUORUM = 'would_lose_quorum';
-const up = (node) => node.status === 'ACTIVE';
 const leads = (node, data) => node.id === data.leaderId;
 const here = (node, data) => (node.id === data.nodeId
-  ? html`<p>This page is served by ${node.id}: it will lose touch until the node is back,
-    or you open another node.</p>` : nothing);
+  ? html`<p>This page is served by ${node.id}. It goes on at another node if it can.</p>` : nothing);
 const handsOver = (node, data) => (leads(node, data)
   ? html`<p>${node.id} is the leader. Another node takes over first;
     writes wait for a moment.</p>` : nothing);
 
-const ACTIONS = [
-  {
-    name: 'promote',
+/** By the name of the action. */
+const DIALOGS = {
+  promote: {
     label: 'Make leader',
     title: (node) => `Make ${node.id} the leader?`,
-    when: (node, data) => up(node) && !leads(node, data) && node.role !== 'LEARNER',
-    text: (node, data) => html`<p>Leadership moves from ${data.leaderId ?? 'nobody'} to ${node.id}.
-      Writes wait for a moment while it does.</p>`,
+    text: (node, data) => html`<p>${data.leaderId ? `Leadership moves from ${data.leaderId} to ${node.id}.`
+      : `${node.id} becomes the leader.`} Writes wait for a moment while it does.</p>`,
     done: (node) => `${node.id} was asked to lead.`,
   },
-  {
-    name: 'resume',
+  resume: {
     label: 'Resume',
-    when: (node) => node.status === 'PAUSED',
     text: (node) => html`<p>${node.id} serves clients again.</p>`,
     done: (node) => `${node.id} resumed.`,
   },
-  {
-    name: 'pause',
+  pause: {
     label: 'Pause',
-    when: up,
     text: (node, data) => html`<p>${node.id} refuses clients until you resume it.
       It keeps its data and goes on voting.</p>${handsOver(node, data)}`,
     done: (node) => `${node.id} paused.`,
   },
-  {
-    name: 'restart',
+  restart: {
     label: 'Restart',
-    when: up,
     text: (node, data) => html`<p>The process of ${node.id} ends and starts again.
       It catches up by itself.</p>${handsOver(node, data)}${here(node, data)}`,
     done: (node) => `${node.id} restarts.`,
   },
-  {
-    name: 'stop',
+  stop: {
     label: 'Stop',
     danger: true,
     force: true,
-    when: (node) => up(node) || node.status === 'PAUSED',
     preview: true,
     text: (node, data) => html`<p>The process of ${node.id} ends.
       It stays a member and must be started on its own machine.</p>
       ${handsOver(node, data)}${here(node, data)}`,
     done: (node) => `${node.id} stops.`,
   },
-  {
-    name: 'remove',
+  remove: {
     label: 'Remove',
     danger: true,
     force: true,
     typed: true,
-    when: (node, data) => node.status !== 'LEAVING' && data.nodes.length > 1,
     preview: true,
     call: cluster.deregister,
     text: (node, data) => html`<p>${node.id} leaves the cluster for good.
       Its data stays on its disk but no longer counts.</p>${handsOver(node, data)}`,
     done: (node) => `${node.id} leaves the cluster.`,
   },
-];
-
-/** The actions that mean something for `node` as it is now. */
-export const actionsFor = (node, data) => ACTIONS.filter((action) => action.when(node, data));
+};
 
 /** Asks, then makes the change. Resolves when the dialog is closed, whatever the outcome. */
-export async function act(action, node, data) {
-  const call = action.call ?? cluster[action.name];
+export async function act(name, node, data) {
+  const action = DIALOGS[name];
+  const call = action.call ?? cluster[name];
   const done = await openDialog({
     title: action.title?.(node) ?? `${action.label} ${node.id}?`,
     submitLabel: action.label,
     danger: action.danger,
     typed: action.typed ? node.id : undefined,
     force: action.force && { code: LOST_QUORUM, label: `${action.label} by force`, typed: node.id },
-    body: () => [action.text(node, data), action.preview ? preview(data, action.name, node) : nothing],
+    body: () => [action.text(node, data), action.preview ? preview(data, name, node) : nothing],
     submit: ({ force }) => call(force ? { node: node.id, force } : { node: node.id }),
   });
   if (done) toastDone(action.done(node));

@@ -1,9 +1,7 @@
 /** The open transactions: of everybody for administrators, else one's own. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { transactions } from '../api.js';
-import { openDialog } from '../components/dialog.js';
-import { Loader } from '../components/loader.js';
-import { bytes, count, errorBox, tableBox, toastDone } from '../components/ui.js';
+import { Loader, transactions } from '../api.js';
+import { bytes, count, errorBox, openDialog, tableBox, toastDone } from '../components/ui.js';
 import { duration } from './cluster-node.js';
 
 const POLL_MS = 2_000;
@@ -47,7 +45,7 @@ export class OpenTransactions {
     });
     if (!done) return;
     toastDone('The transaction is over.');
-    if (id === this.app.transaction.open?.id) this.app.transaction.lose();
+    if (id === this.app.transaction?.open?.id) this.app.transaction.lose();
     await this.load();
   }
 
@@ -72,7 +70,7 @@ export class OpenTransactions {
     const { id, user, age_ms: age, idle_ms: idle, reads, writes, bytes: size } = transaction;
     return html`<tr data-testid="transaction-row" data-id=${id}>
       <td><div class="row tags"><code title=${id}>${id.slice(0, ID_CHARS)}</code>
-        ${id === this.app.transaction.open?.id ? html`<span class="tag">this page</span>` : nothing}</div></td>
+        ${id === this.app.transaction?.open?.id ? html`<span class="tag">this page</span>` : nothing}</div></td>
       <td data-testid="transaction-user">${user}</td>
       <td class="num">${duration(age)}</td><td class="num">${duration(idle)}</td>
       <td class="num">${count(reads)}</td><td class="num" data-testid="transaction-writes">${count(writes)}</td>

@@ -4,10 +4,10 @@ import { html } from '../vendor/lit-html.js';
 const LANGUAGES = {
   JQL: [
     ['FIND IN people WHERE age >= 18 ORDER BY name LIMIT 10', 'finds documents'],
-    ['INSERT INTO people DOC {"name": "Ada", "age": 36}', 'adds one'],
+    ['INSERT INTO people DOC {name: "Ada", age: 36}', 'adds one'],
     ['UPDATE IN people SET city = "Berlin" WHERE name = "Ada"', 'changes those that match'],
     ['DELETE FROM people WHERE name = "Ada"', 'deletes those that match'],
-    ['AGGREGATE IN people PIPELINE [{"$group": {"_id": "$city", "n": {"$sum": 1}}}]', 'runs a pipeline'],
+    ['AGGREGATE IN people PIPELINE [{$group: {_id: "$city", n: {$sum: 1}}}]', 'runs a pipeline'],
     ['CREATE INDEX ON people (city) UNIQUE', 'creates an index'],
     ['SHOW INDEXES ON people', 'lists indexes'],
     ['SHOW COLLECTIONS', 'lists collections'],

@@ -1,13 +1,13 @@
 /** Statements in JQL, SQL or Mongo's shell language, and what they answer. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { SYSTEM, command, databases } from '../api.js';
+import { Loader, SYSTEM, command, databases } from '../api.js';
+import { openDialog } from '../components/dialog.js';
 import { documentRows, layoutChoice } from '../components/documents.js';
 import { submitOnCtrlEnter } from '../components/json-editor.js';
-import { Loader } from '../components/loader.js';
 import { planView } from '../components/plan.js';
+import { compare } from '../components/sorting.js';
 import { beginButton } from '../components/transaction-bar.js';
-import { errorBox, milliseconds, plural } from '../components/ui.js';
-import { violationList } from '../components/violations.js';
+import { errorBox, milliseconds, plural, violationList } from '../components/ui.js';
 import { parse, stringify } from '../json.js';
 import { History } from './console-history.js';
 import { reference } from './console-reference.js';
@@ -21,7 +21,7 @@ export function consolePage(app) {
   let statement = '';
   let layout = 'table';
   let running = false;
-  let answer = null; // {text, ms, db} or {error}, null before the first run
+  let answer = null; // {rows, cursor, …}, {value, text, ms}, {error} or {cancelled}; null before the first run
 
   async function start() {
     const outcome = await lists.run(() => databases.list());
@@ -46,11 +46,23 @@ export function consolePage(app) {
     history.add(text);
     running = true;
     app.update();
-    const started = performance.now();
-    const outcome = await runs.run(() => command(db, text));
+    const outcome = await runs.run(() => answerOf(db, text));
     running = false;
-    const ms = performance.now() - started;
-    answer = outcome.error ? { error: outcome.error } : { value: parse(outcome.value), text: outcome.value, ms };
+    answer = outcome.error ? { error: outcome.error } : outcome.value;
+    app.update();
+  }
+
+  /** Shows the rows of the next page too. */
+  async function more() {
+    const shown = answer;
+    running = true;
+    app.update();
+    try {
+      await readOn(shown);
+    } catch (error) {
+      shown.error = error;
+    }
+    running = false;
     app.update();
   }
 
@@ -78,6 +90,11 @@ export function consolePage(app) {
     app.update();
   };
 
+  const sort = (column, direction) => {
+    Object.assign(answer, { column, direction });
+    app.update();
+  };
+
   const view = () => html`
     <div class="heading"><h1>Console</h1>${beginButton(app)}</div>
     ${listError ? errorBox(listError, 'console-db-error', html`
@@ -86,44 +103,113 @@ export function consolePage(app) {
       ${form()}
       <div class="answer" role="region" aria-label="Answer" aria-live="polite">
         ${answer?.error ? errorBox(answer.error, 'console-error') : nothing}
-        ${answer && !answer.error ? answerView(answer, layout, choose) : nothing}</div></section>
+        ${answer ? answerView(answer, { layout, choose, sort, more, running }) : nothing}</div></section>
       <aside class="beside" aria-label="History and reference">
         ${history.view(use)}${reference(use)}</aside></div>`;
 
   return { title: () => 'Console', start, view };
 }
 
+async function timed(work) {
+  const started = performance.now();
+  const text = await work();
+  return { text, ms: performance.now() - started };
+}
+
+/** Carries out a statement; before many documents are changed or deleted, the person is asked. */
+async function answerOf(db, statement) {
+  const run = (confirmed) => timed(() => command(db, statement, { confirmed }));
+  let done;
+  try {
+    done = await run(false);
+  } catch (error) {
+    if (error.code !== 'needs_confirmation') throw error;
+    done = await askFirst(error, statement, () => run(true));
+    if (!done) return { cancelled: true };
+  }
+  const reply = parse(done.text);
+  if (!reply.has('documents')) return { value: reply.get('answer'), text: done.text, ms: done.ms };
+  const shown = { db, statement, rows: rowsOf(reply.get('documents')), cursor: reply.get('cursor'), ms: done.ms };
+  if (!shown.rows.length) await readOn(shown);
+  return shown;
+}
+
+/** Adds the next rows that there are; a page may have none and still not be the last. */
+async function readOn(shown) {
+  const before = shown.rows.length;
+  while (shown.cursor && shown.rows.length === before) {
+    const reply = parse(await command(shown.db, shown.statement, { cursor: shown.cursor }));
+    shown.rows = [...shown.rows, ...rowsOf(reply.get('documents'))];
+    shown.cursor = reply.get('cursor');
+  }
+  shown.error = null;
+}
+
+const VERBS = { delete: 'Delete', update: 'Change', drop: 'Drop', overwrite: 'Replace' };
+
+/** Resolves to what `run` gave; undefined when the person does not want it. */
+function askFirst(error, statement, run) {
+  const verb = VERBS[error.details.action];
+  const text = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+  return openDialog({
+    title: `${verb} ${plural(error.details.documents, 'document')}?`,
+    submitLabel: verb,
+    danger: true,
+    testid: 'many-dialog',
+    body: () => html`<p data-testid="many-text">${text}, on every node.</p>
+      <pre tabindex="0">${statement}</pre>`,
+    submit: run,
+  });
+}
+
+const rowsOf = (values) => values.map((value) => (value instanceof Map ? value : new Map([['value', value]])));
+
 /** Lists as rows, plans as trees, messages as sentences, all else as JSON. */
-function answerView({ value, text, ms }, layout, choose) {
-  const time = html`<span class="muted" data-testid="console-time">${milliseconds(ms)}</span>`;
-  if (Array.isArray(value)) return rowsView(value, time, layout, choose);
+function answerView(answer, ways) {
+  if (answer.rows) return rowsView(answer, ways);
+  if (answer.cancelled) return html`<p class="card" data-testid="console-message">Nothing was changed.</p>`;
+  const { value, text, ms, error } = answer;
+  if (error) return nothing;
+  const time = timeView(ms);
+  if (Array.isArray(value)) return rowsView(Object.assign(answer, { rows: rowsOf(value) }), ways);
   if (!(value instanceof Map)) return plain(value === null ? 'No document.' : stringify(value), time);
   if (value.has('explain')) {
-    return html`<div class="card">${planView(JSON.parse(text).explain)}</div>`;
+    return html`<div class="card">${planView(JSON.parse(text).answer.explain)}</div>`;
   }
   if (value.has('message')) return message(value, time);
   if (value.size === 1 && value.has('count')) return plain(plural(value.get('count'), 'document'), time);
-  return rowsView([value], time, layout, choose);
+  return rowsView(Object.assign(answer, { rows: [value] }), ways);
 }
 
-function rowsView(values, time, layout, choose) {
-  const rows = values.map((value) => (value instanceof Map ? value : new Map([['value', value]])));
-  return html`<div class="toolbar"><span class="muted info" data-testid="console-count">
-      ${plural(rows.length, 'row')} · ${time}</span>${layoutChoice(layout, choose)}</div>
-    ${rows.length ? documentRows(layout, rows) : nothing}`;
+const timeView = (ms) => html`<span class="muted" data-testid="console-time">${milliseconds(ms)}</span>`;
+
+function rowsView({ rows, cursor, ms, column, direction }, { layout, choose, sort, more, running }) {
+  const shown = direction ? sorted(rows, column, direction) : rows;
+  return html`<div class="toolbar"><span class="muted info" role="status" data-testid="console-count">
+      ${cursor ? `The first ${plural(rows.length, 'row')}` : plural(rows.length, 'row')} · ${timeView(ms)}</span>
+      ${layoutChoice(layout, choose)}</div>
+    ${rows.length ? documentRows(layout, shown, { sort: { column, direction, choose: sort } }) : nothing}
+    ${cursor ? html`<p class="pager"><span>There are more.</span><button type="button" ?disabled=${running}
+      data-testid="console-more" @click=${more}>${running ? 'Reading…' : 'Show more'}</button></p>` : nothing}`;
 }
+
+const sorted = (rows, column, direction) =>
+  [...rows].sort((a, b) => direction * compare(a.get(column), b.get(column)));
 
 const plain = (text, time) => html`
   <p class="card" data-testid="console-message">${text} <span class="muted">·</span> ${time}</p>`;
 
+/** Numbers of an answer that its sentence tells already. */
+const TOLD = ['matched', 'modified', 'deleted'];
+
 /** What a change says of itself, with the other values of its answer; of an insert it is the `_id`. */
 function message(answer, time) {
   const { message: text, warnings, id, ...more } = Object.fromEntries(answer);
+  const rest = Object.entries(more).filter(([name]) => !TOLD.includes(name));
   return html`<div class="card" data-testid="console-message">
     <p>${id === undefined ? text : html`Document <code>${text}</code> added.`}
       <span class="muted">·</span> ${time}</p>
-    ${Object.keys(more).length ? html`<p class="muted"><code>${stringify(new Map(Object.entries(more)))}</code></p>`
-      : nothing}
+    ${rest.length ? html`<p class="muted"><code>${stringify(new Map(rest))}</code></p>` : nothing}
     ${warnings ? html`<p class="warn">Stored, with warnings:</p>
       ${violationList(warnings.map((violation) => Object.fromEntries(violation)))}` : nothing}</div>`;
 }

@@ -1,7 +1,7 @@
 /** Log in; says beforehand when the node is not able to. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { health, session } from '../api.js';
-import { errorBox } from '../components/ui.js';
+import { errorBox, icon } from '../components/ui.js';
 
 const TROUBLE = {
   waiting: 'This node waits to be registered by a cluster. Register it from the page of a member.',
@@ -44,7 +44,7 @@ export function loginPage(app) {
   const view = () => html`
     <main class="login">
       <form class="card" @submit=${submit}>
-        <img src="favicon.svg" alt="" width="44" height="44">
+        <img src=${icon.brand} alt="" width="44" height="44">
         <h1>Log in to Jettra</h1>
         <p class="muted">
           ${node ? html`You are at node <b>${node.node_id}</b>` : 'Replicated JSON documents'}</p>

@@ -1,5 +1,9 @@
 //! A person at the page of a real cluster, from the first wrong password to logging out.
 
+mod handling;
+mod statements;
+mod status;
+
 use jettra_tests::browser::Browser;
 use jettra_tests::{ADMIN, Cluster, PASSWORD, wait_until};
 use serde_json::{Value, json};
@@ -16,17 +20,25 @@ const DOCUMENTS: &str = "/api/v1/databases/shop/collections/people/documents";
 async fn a_person_uses_the_page() {
     let mut cluster = Cluster::start("browser", 3).await;
     let browser = Browser::start().await;
-    browser.open(&cluster.nodes[0].url()).await;
-    browser.run("window.never_reloaded = true", vec![]).await;
-
+    let page = cluster.nodes[0].url();
+    browser.open(&page).await;
+    browser.see("@login-submit").await;
+    handling::loads_little(&browser, "the log-in").await;
     logs_in(&browser).await;
+    browser.open(&format!("{page}/?again")).await;
     sees_a_healthy_cluster(&browser).await;
+    handling::loads_little(&browser, "the cluster").await;
+    browser.run("window.never_reloaded = true", vec![]).await;
     makes_a_collection(&browser).await;
     adds_a_document(&browser).await;
     edits_it(&browser).await;
     overwrites_what_another_saved(&browser, &cluster).await;
     deletes_it(&browser).await;
     turns_pages(&browser, &cluster).await;
+    handling::sorts_by_a_header(&browser).await;
+    handling::opens_a_document_by_a_click_and_by_keys(&browser).await;
+    handling::leaves_errors_where_they_were(&browser).await;
+    handling::reads_a_filter_as_the_shell_writes_it(&browser).await;
     chooses_how_fresh_reads_are(&browser).await;
     goes_back_in_the_history_of_a_document(&browser, &cluster).await;
     brings_a_deleted_document_back(&browser).await;
@@ -36,11 +48,15 @@ async fn a_person_uses_the_page() {
     commits_a_transaction(&browser, &cluster).await;
     begins_again_after_a_conflict(&browser, &cluster).await;
     ends_an_open_transaction(&browser).await;
+    statements::shows_the_first_page_and_more(&browser).await;
+    statements::asks_before_many_documents_are_changed(&browser, &cluster).await;
+    handling::fits_at_every_width(&browser).await;
     sees_a_node_die_and_come_back(&browser, &mut cluster).await;
     makes_another_node_lead(&browser, &cluster).await;
+    assert_eq!(browser.run("return window.never_reloaded", vec![]).await, true);
+    status::goes_on_at_another_node(&browser, &mut cluster).await;
     logs_out(&browser).await;
 
-    assert_eq!(browser.run("return window.never_reloaded", vec![]).await, true);
     assert_eq!(browser.run("return window.broken ?? null", vec![]).await, Value::Null);
     let complaints = browser.complaints().await;
     assert!(complaints.is_empty(), "{complaints:#?}");
@@ -51,7 +67,7 @@ async fn logs_in(browser: &Browser) {
     browser.fill("@login-username", ADMIN).await;
     browser.fill("@login-password", "not the password").await;
     browser.click("@login-submit").await;
-    browser.see_text("@login-error", "bad_credentials").await;
+    browser.see("@login-error [data-code=bad_credentials]").await;
     browser.fill("@login-password", PASSWORD).await;
     browser.click("@login-submit").await;
     browser.see_text("@session-user", ADMIN).await;
@@ -113,7 +129,11 @@ async fn overwrites_what_another_saved(browser: &Browser, cluster: &Cluster) {
     browser.fill("@doc-editor", &text.replace("edited", "mine")).await;
     browser.click("@doc-save").await;
     browser.see_text("@doc-conflict", "was changed while you were editing").await;
-    browser.see_text("@conflict-theirs", "theirs").await;
+    browser.see_text("@conflict-theirs @change[data-path=name] del", "edited").await;
+    browser.see_text("@conflict-theirs @change[data-path=name] ins", "theirs").await;
+    browser.see_text("@conflict-mine @change[data-path=name] del", "theirs").await;
+    browser.see_text("@conflict-mine @change[data-path=name] ins", "mine").await;
+    browser.see_text("@conflict-mine @change[data-path=n][data-kind=added]", BIG).await;
     browser.click("@conflict-overwrite").await;
     browser.see_no("@doc-dialog").await;
     browser.see_text("@doc-row[data-id=p1]", "mine").await;
@@ -243,7 +263,7 @@ async fn reads_the_collection_as_it_was(browser: &Browser) {
     browser.click("@dialog-cancel").await;
     browser.fill("@query-asof", "1").await;
     browser.click("@query-apply").await;
-    browser.see_text("@query-asof-error", "too_old").await;
+    browser.see("@query-asof-error [data-code=too_old]").await;
     browser.click("@past-earliest").await;
     browser.see("@past-notice").await;
     browser.see_no("@query-asof-error").await;

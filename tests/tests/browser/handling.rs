@@ -1,0 +1,131 @@
+//! How the page is handled: what it loads, how it fits, and what mouse and keys do.
+
+use jettra_tests::browser::Browser;
+use jettra_tests::wait_until;
+use serde_json::json;
+
+const TAB: &str = "\u{e004}";
+const ENTER: &str = "\u{e007}";
+const END: &str = "\u{e010}";
+const UP: &str = "\u{e013}";
+const DOWN: &str = "\u{e015}";
+
+/// Requests and bytes of a first view, at most.
+const REQUESTS_MAX: u64 = 15;
+const BYTES_MAX: u64 = 150_000;
+
+/// What was fetched until now, the document included, each address once.
+pub(crate) async fn loads_little(browser: &Browser, view: &str) {
+    let fetched = browser
+        .run(
+            "const of = (type) => performance.getEntriesByType(type);
+            const all = [...of('navigation'), ...of('resource')];
+            const once = new Map(all.map((entry) => [entry.name, entry.transferSize]));
+            return [once.size, [...once.values()].reduce((sum, size) => sum + size, 0)]",
+            vec![],
+        )
+        .await;
+    let (requests, bytes) = (fetched[0].as_u64(), fetched[1].as_u64());
+    assert!(requests.is_some_and(|requests| requests <= REQUESTS_MAX), "{view}: {fetched}");
+    assert!(bytes.is_some_and(|bytes| 0 < bytes && bytes <= BYTES_MAX), "{view}: {fetched}");
+}
+
+/// Ascending, descending, and in no order again.
+pub(crate) async fn sorts_by_a_header(browser: &Browser) {
+    browser.click("@sort[data-column=_id]").await;
+    browser.see("th[aria-sort=ascending]").await;
+    browser.see("@doc-row:first-child[data-id='1']").await;
+    browser.click("@sort[data-column=_id]").await;
+    browser.see("th[aria-sort=descending]").await;
+    browser.see("@doc-row:first-child[data-id='25']").await;
+    browser.click("@sort[data-column=_id]").await;
+    browser.see_no("th[aria-sort]").await;
+}
+
+pub(crate) async fn opens_a_document_by_a_click_and_by_keys(browser: &Browser) {
+    browser.see("@doc-row[data-id='2']").await;
+    browser.click("@doc-row[data-id='2'] td:first-child").await;
+    browser.see_text("@doc-dialog h2", "2").await;
+    browser.click("@dialog-cancel").await;
+    browser.see_no("@doc-dialog").await;
+    browser.run("document.querySelector('[data-testid=doc-open]').focus()", vec![]).await;
+    let focused = "return document.activeElement.textContent.trim()";
+    for (key, id) in [(DOWN, "2"), (DOWN, "3"), (UP, "2"), (END, "10")] {
+        browser.press(key).await;
+        assert_eq!(browser.run(focused, vec![]).await, id);
+    }
+    browser.press(ENTER).await;
+    browser.see_text("@doc-dialog h2", "10").await;
+    browser.click("@dialog-cancel").await;
+    browser.see_no("@doc-dialog").await;
+    skips_to_the_content(browser).await;
+}
+
+/// The first stop of the keyboard leads past the navigation, and the address stays.
+async fn skips_to_the_content(browser: &Browser) {
+    let before = browser.run("document.activeElement.blur(); return location.hash", vec![]).await;
+    browser.run("document.querySelector('[data-testid=skip-link]').focus()", vec![]).await;
+    browser.press(ENTER).await;
+    assert_eq!(browser.run("return document.activeElement.id", vec![]).await, "main");
+    browser.press(TAB).await;
+    let inside = "return document.getElementById('main').contains(document.activeElement)";
+    assert_eq!(browser.run(inside, vec![]).await, true);
+    assert_eq!(browser.run("return location.hash", vec![]).await, before);
+}
+
+pub(crate) async fn leaves_errors_where_they_were(browser: &Browser) {
+    browser.fill("@find-id", "not there").await;
+    browser.click("@find-submit").await;
+    browser.see("@toast-error [data-code=document_not_found]").await;
+    let hint = browser.see("@toast-error").await.text().await.expect("the browser answers");
+    assert!(!hint.contains("id_type"), "{hint}");
+    browser.click("@tab-indexes").await;
+    browser.see_no("@toast-error").await;
+    browser.click("@tab-documents").await;
+    browser.see_no("@toast-error").await;
+}
+
+/// Keys without quotes, single quotes, a comma too many; what cannot be read is shown where.
+pub(crate) async fn reads_a_filter_as_the_shell_writes_it(browser: &Browser) {
+    browser.fill("@query-filter", "{_id: {$gt: 20, $ne: 'x'}, }").await;
+    browser.click("@query-apply").await;
+    browser.see_text("@query-info", "5 documents match").await;
+    browser.see_count("@doc-row", 5).await;
+    browser.fill("@query-filter", "{_id: {$gt: }").await;
+    browser.click("@query-apply").await;
+    browser.see_text("@query-filter-error", "at character 13").await;
+    browser.click("@query-clear").await;
+    browser.see_count("@doc-row", 10).await;
+}
+
+/// Nothing sticks out, the navigation stays on one line, and fields are wide enough to type in.
+pub(crate) async fn fits_at_every_width(browser: &Browser) {
+    let faults = "const [width, theme] = arguments;
+        const found = [];
+        const root = document.documentElement;
+        if (root.scrollWidth > width) found.push(`${root.scrollWidth} wide`);
+        for (const link of document.querySelectorAll('.top nav a')) {
+            if (link.getClientRects().length > 1 || link.offsetHeight > 45) found.push(link.textContent);
+        }
+        for (const field of document.querySelectorAll('.query input, textarea')) {
+            if (field.offsetWidth < 110) found.push(`${field.name}: ${field.offsetWidth} wide`);
+        }
+        const light = Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0]) > 128;
+        if (light !== (theme === 'light')) found.push('the other theme');
+        return found";
+    for page in ["cluster", "browse", "browse/shop/people", "console", "access", "audit"] {
+        browser.run("location.hash = arguments[0]", vec![json!(format!("#/{page}"))]).await;
+        browser.see("h1, h2").await;
+        for width in [360, 740, 768, 800, 830, 1440] {
+            for theme in ["light", "dark"] {
+                browser.look(width, theme).await;
+                wait_until(&format!("{page} fits at {width}, {theme}"), async || {
+                    let found = browser.run(faults, vec![json!(width), json!(theme)]).await;
+                    if found == json!([]) { Ok(()) } else { Err(found.to_string()) }
+                })
+                .await;
+            }
+        }
+    }
+    browser.look(1280, "light").await;
+}

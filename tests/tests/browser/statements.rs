@@ -1,0 +1,60 @@
+//! The console: statements with many rows, and those that change or delete many documents.
+
+use jettra_tests::browser::Browser;
+use jettra_tests::{Cluster, Http};
+use serde_json::json;
+
+async fn runs(browser: &Browser, statement: &str) {
+    browser.fill("@console-input", statement).await;
+    browser.click("@console-run").await;
+}
+
+/// A statement without LIMIT gives a page of 100, and the rest for the asking.
+pub(crate) async fn shows_the_first_page_and_more(browser: &Browser) {
+    browser.click("@nav-console").await;
+    let documents: Vec<_> = (1..=150).map(|number| json!({"_id": number, "n": number})).collect();
+    runs(browser, &format!("db.many.insertMany({})", json!(documents))).await;
+    browser.see_text("@console-message", "150 inserted").await;
+    runs(browser, "SELECT * FROM many").await;
+    browser.see_text("@console-count", "The first 100 rows").await;
+    browser.see_count("@doc-row", 100).await;
+    browser.click("@console-more").await;
+    browser.see_text("@console-count", "150 rows").await;
+    browser.see_count("@doc-row", 150).await;
+    browser.see_no("@console-more").await;
+    browser.click("@sort[data-column=n]").await;
+    browser.click("@sort[data-column=n]").await;
+    browser.see("@doc-row:first-child[data-id='150']").await;
+    runs(browser, "SELECT * FROM many LIMIT 120").await;
+    browser.see_text("@console-count", "The first 100 rows").await;
+    browser.click("@console-more").await;
+    browser.see_text("@console-count", "120 rows").await;
+}
+
+async fn count(http: &Http) -> u64 {
+    let answer = http.get("/api/count?db=shop&col=many").await.ok();
+    answer.json()["count"].as_u64().expect("a number")
+}
+
+/// It says how many, and nothing happens to them until the person agrees.
+pub(crate) async fn asks_before_many_documents_are_changed(browser: &Browser, cluster: &Cluster) {
+    let http = cluster.nodes[1].http();
+    for (statement, text) in [
+        ("DELETE FROM many", "deletes all 150 documents of many"),
+        ("UPDATE many SET n = 0 WHERE n > 10", "changes 140 documents of many"),
+        ("db.many.drop()", "drops many with all 150 documents"),
+    ] {
+        runs(browser, statement).await;
+        browser.see_text("@many-text", text).await;
+        browser.click("@many-dialog @dialog-cancel").await;
+        browser.see_text("@console-message", "Nothing was changed").await;
+        assert_eq!(count(&http).await, 150);
+    }
+    runs(browser, "DELETE FROM many WHERE n > 145").await;
+    browser.see_text("@console-message", "5 deleted").await;
+    runs(browser, "DELETE FROM many").await;
+    browser.see_text("@many-dialog h2", "Delete 145 documents?").await;
+    browser.click("@many-dialog @confirm-ok").await;
+    browser.see_text("@console-message", "145 deleted").await;
+    assert_eq!(count(&http).await, 0);
+}
