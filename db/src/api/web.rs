@@ -19,11 +19,9 @@ static COMPRESSED: LazyLock<Mutex<HashMap<[u8; 32], Bytes>>> = LazyLock::new(Mut
 
 /// Only what the page itself brings may run in it. It goes on at another member when its own node
 /// is gone, so it may find out which of them answers.
-fn policy(members: &[NodeDocument]) -> String {
-    let origins = members.iter().filter_map(|member| {
-        let url = url::Url::parse(&member.url).ok()?;
-        Some(url.origin().ascii_serialization())
-    });
+fn policy<'m>(members: impl Iterator<Item = &'m str>) -> String {
+    let urls = members.filter_map(|url| url::Url::parse(url).ok());
+    let origins = urls.map(|url| url.origin().ascii_serialization());
     let origins = origins.collect::<Vec<_>>().join(" ");
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -50,7 +48,10 @@ pub fn file(request: &HttpRequest, members: &[NodeDocument]) -> Option<HttpRespo
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::ETAG, etag.clone()))
         .insert_header((header::VARY, "Accept-Encoding"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, policy(members)))
+        .insert_header((
+            header::CONTENT_SECURITY_POLICY,
+            policy(members.iter().map(|member| member.url.as_str())),
+        ))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::X_FRAME_OPTIONS, "DENY"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"));
@@ -90,5 +91,54 @@ fn media_type(path: &str) -> Option<&'static str> {
         "js" => Some("text/javascript; charset=utf-8"),
         "css" => Some("text/css; charset=utf-8"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::to_bytes;
+    use actix_web::http::StatusCode;
+    use actix_web::test::TestRequest;
+    use std::io::Read;
+
+    async fn asked(name: &str, value: &str) -> (HttpResponse<()>, Bytes) {
+        let request = TestRequest::with_uri("/app.js").insert_header((name, value));
+        let response = file(&request.to_http_request(), &[]).expect("a file");
+        let (head, body) = response.into_parts();
+        (head, to_bytes(body).await.ok().expect("a body"))
+    }
+
+    #[actix_web::test]
+    async fn files_come_compressed_to_callers_that_take_it_and_are_the_same() {
+        let (_, plain) = asked("accept-encoding", "identity").await;
+        let (head, zipped) = asked("accept-encoding", "br, gzip;q=0.9").await;
+        assert_eq!(head.headers().get("content-encoding").unwrap(), "gzip");
+        assert!(zipped.len() * 2 < plain.len(), "{} of {}", zipped.len(), plain.len());
+        let mut read = Vec::new();
+        flate2::read::GzDecoder::new(&zipped[..]).read_to_end(&mut read).unwrap();
+        assert_eq!(read, plain);
+        for refused in ["gzip;q=0", "identity", "br"] {
+            let (head, body) = asked("accept-encoding", refused).await;
+            assert!(!head.headers().contains_key("content-encoding"), "{refused}");
+            assert_eq!(body, plain, "{refused}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_file_that_the_caller_has_is_not_sent_again() {
+        let (head, _) = asked("accept-encoding", "identity").await;
+        let etag = head.headers().get("etag").unwrap().to_str().unwrap();
+        let (again, body) = asked("if-none-match", etag).await;
+        assert_eq!((again.status(), body.len()), (StatusCode::NOT_MODIFIED, 0));
+    }
+
+    #[test]
+    fn the_page_may_call_members_and_nobody_else() {
+        let policy = policy(["http://a:8080", "https://b.example/x", "?"].into_iter());
+        assert!(
+            policy.contains("connect-src 'self' http://a:8080 https://b.example; "),
+            "{policy}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! How the page is handled: what it loads, how it fits, and what mouse and keys do.
 
 use jettra_tests::browser::Browser;
-use jettra_tests::wait_until;
+use jettra_tests::{Cluster, send, wait_until};
 use serde_json::json;
 
 const TAB: &str = "\u{e004}";
@@ -20,14 +20,16 @@ pub(crate) async fn loads_little(browser: &Browser, view: &str) {
         .run(
             "const of = (type) => performance.getEntriesByType(type);
             const all = [...of('navigation'), ...of('resource')];
-            const once = new Map(all.map((entry) => [entry.name, entry.transferSize]));
-            return [once.size, [...once.values()].reduce((sum, size) => sum + size, 0)]",
+            const once = [...new Map(all.map((entry) => [entry.name, entry])).values()];
+            const sum = (part) => once.reduce((sum, entry) => sum + entry[part], 0);
+            return [once.length, sum('encodedBodySize'), sum('decodedBodySize')]",
             vec![],
         )
         .await;
     let (requests, bytes) = (fetched[0].as_u64(), fetched[1].as_u64());
     assert!(requests.is_some_and(|requests| requests <= REQUESTS_MAX), "{view}: {fetched}");
     assert!(bytes.is_some_and(|bytes| 0 < bytes && bytes <= BYTES_MAX), "{view}: {fetched}");
+    assert!(bytes < fetched[2].as_u64().map(|plain| plain / 2), "{view}: {fetched}");
 }
 
 /// Ascending, descending, and in no order again.
@@ -128,4 +130,40 @@ pub(crate) async fn fits_at_every_width(browser: &Browser) {
         }
     }
     browser.look(1280, "light").await;
+}
+
+/// What a person may write where JSON is asked for. The page reads it by itself, as the server does
+/// in statements.
+const NOTATION: [&str; 8] = [
+    "{a: {b: 1}, 'c.d': \"x\", $e1: [1, 2, ], }",
+    r#"{a: 'it\'s "so"', b: "it's\n"}"#,
+    "{n: 9223372036854775807, f: .5, g: -5., h: +1e3, z: -0.25}",
+    "{d: ISODate('2026-01-31T12:00:00Z'), o: new ObjectId('65a000000000000000000001')}",
+    "{l: NumberLong('5'), i: NumberInt(7), m: NumberDecimal('1.50')}",
+    "{x: NaN, y: -Infinity, t: true, u: null} // the end",
+    "{ /* at first */ größe: 1, 1: 'one' }",
+    "{r: {of: /^a\\/b[/]/i, re: RegExp('x', 'm')}}",
+];
+
+pub(crate) async fn reads_values_as_the_server_does(browser: &Browser, cluster: &Cluster) {
+    let http = cluster.nodes[1].http();
+    let read = "const [text] = arguments;
+        return Promise.all([import('/notation.js'), import('/json.js')])
+            .then(([{ parseNotation }, { stringify }]) => stringify(parseNotation(text)))";
+    for text in NOTATION {
+        let json = browser.run(read, vec![json!(text)]).await;
+        let json = json.as_str().expect("a text").to_owned();
+        let command = json!({"command": format!("db.notation.insertOne({text}\n)")});
+        let one = http.post("/api/command?db=shop", &command).await.ok().json();
+        let path = "/api/v1/databases/shop/collections/notation/documents";
+        let two = send(http.request("POST", path).body(json.clone())).await.ok().json();
+        let mut both = Vec::new();
+        for id in [&one["id"], &two["id"]] {
+            let id = id.as_str().expect("an id");
+            let mut found = http.get(&format!("{path}/{id}")).await.ok().json();
+            found.as_object_mut().expect("a document").remove("_id");
+            both.push(found);
+        }
+        assert_eq!(both[0], both[1], "{text} was read as {json}");
+    }
 }

@@ -39,6 +39,7 @@ async fn a_person_uses_the_page() {
     handling::opens_a_document_by_a_click_and_by_keys(&browser).await;
     handling::leaves_errors_where_they_were(&browser).await;
     handling::reads_a_filter_as_the_shell_writes_it(&browser).await;
+    handling::reads_values_as_the_server_does(&browser, &cluster).await;
     chooses_how_fresh_reads_are(&browser).await;
     goes_back_in_the_history_of_a_document(&browser, &cluster).await;
     brings_a_deleted_document_back(&browser).await;
