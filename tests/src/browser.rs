@@ -144,6 +144,11 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({"features": features})).await;
     }
 
+    /// Throws away the files that the browser keeps.
+    pub async fn forget_files(&self) {
+        self.devtools("Network.clearBrowserCache", &json!({})).await;
+    }
+
     /// A command of the browser's own debugging protocol.
     async fn devtools(&self, command: &str, parameters: &Value) {
         let body = json!({"cmd": command, "params": parameters});

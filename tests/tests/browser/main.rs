@@ -25,6 +25,7 @@ async fn a_person_uses_the_page() {
     browser.see("@login-submit").await;
     handling::loads_little(&browser, "the log-in").await;
     logs_in(&browser).await;
+    browser.forget_files().await;
     browser.open(&format!("{page}/?again")).await;
     sees_a_healthy_cluster(&browser).await;
     handling::loads_little(&browser, "the cluster").await;
