@@ -4,12 +4,14 @@
 //! else from the default. Keys keep the spelling of JettraDBVM's `config.json`; a key that
 //! begins with `//` is a comment.
 
+mod old_keys;
+
 use crate::error::{Error, Kind, Result};
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use url::Url;
 
@@ -70,7 +72,7 @@ const fn key(name: &'static str, kind: Type, default: &'static str, help: &'stat
 /// Every key there is.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
-    key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on; other than loopback needs a cluster secret and AdvertiseUrl"),
+    key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on, or a name that leads to it; other than loopback needs a cluster secret and AdvertiseUrl"),
     key("Port", Type::Number, "8080", "port for clients and other nodes"),
     key("AdvertiseUrl", Type::Text, "null", "where other nodes and clients reach this node; default http://Host:Port, with TlsCert https; never 0.0.0.0"),
     key("TlsCert", Type::Text, "null", "file with this node's certificate and those between it and its authority (PEM); with it and TlsKey the node serves https; read again when it changes, and on SIGHUP"),
@@ -128,6 +130,7 @@ pub const KEYS: &[Key] = &[
     key("ChangesMb", Type::Number, "128", "history of changes that feeds can go back in"),
     key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
     key("AuditMax", Type::Number, "100000", "entries of the audit log that are kept"),
+    key("Versions", Type::Bool, "false", "true: new collections keep the former versions of their documents, as in JettraDBVM; the same on all nodes"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
@@ -138,6 +141,12 @@ pub const KEYS: &[Key] = &[
 #[allow(missing_docs)] // KEYS describes each of them.
 pub struct Config {
     pub host: IpAddr,
+    /// The name that was given for it, if it was one.
+    #[serde(skip)]
+    host_name: Option<String>,
+    /// What an operator should know of the file.
+    #[serde(skip)]
+    pub notes: Vec<String>,
     pub port: u16,
     pub advertise_url: Option<String>,
     pub tls_cert: Option<PathBuf>,
@@ -198,6 +207,7 @@ pub struct Config {
     pub feeds_max: usize,
     pub audit_max: u64,
     pub session_hours: u64,
+    pub versions: bool,
     pub log_level: String,
 }
 
@@ -303,7 +313,7 @@ impl Config {
         flags: &BTreeMap<&'static str, String>,
     ) -> Result<Config> {
         let mut values = Map::new();
-        let from_file = file.map(parse_file).transpose()?.unwrap_or_default();
+        let (from_file, notes) = file.map(parse_file).transpose()?.unwrap_or_default();
         for key in KEYS {
             let flag = flags.get(key.name).map(|text| key.parse_text(text, "flag")).transpose()?;
             let variable = environment(&key.variable());
@@ -312,12 +322,14 @@ impl Config {
             let value = flag.or(variable).or_else(|| from_file.get(key.name).cloned());
             values.insert(key.name.to_owned(), value.unwrap_or(default));
         }
+        let host_name = resolve_host(&mut values)?;
         let config: Config = serde_json::from_value(Value::Object(values)).map_err(|error| {
             wrong(
                 format!("the configuration cannot be used: {error}"),
-                "Host is an IP address, Port at most 65535",
+                "Port is a number of at most 65535",
             )
         })?;
+        let config = Config { host_name, notes, ..config };
         config.validate()?;
         Ok(config)
     }
@@ -567,7 +579,10 @@ impl Config {
             Some(url) => check_url(url).unwrap_or_else(|_| url.clone()),
             None => {
                 let scheme = if self.serves_tls() { "https" } else { "http" };
-                format!("{scheme}://{}", SocketAddr::new(self.host, self.port))
+                match &self.host_name {
+                    Some(name) => format!("{scheme}://{name}:{}", self.port),
+                    None => format!("{scheme}://{}", SocketAddr::new(self.host, self.port)),
+                }
             }
         }
     }
@@ -587,7 +602,27 @@ impl Config {
     }
 }
 
-fn parse_file(text: &str) -> Result<Map<String, Value>> {
+/// Puts an address in the place of a name in `Host`, and gives the name.
+fn resolve_host(values: &mut Map<String, Value>) -> Result<Option<String>> {
+    let Some(name) = values["Host"].as_str().map(str::to_owned) else { return Ok(None) };
+    if name.parse::<IpAddr>().is_ok() {
+        return Ok(None);
+    }
+    let found = (name.as_str(), 0).to_socket_addrs();
+    let found: Vec<SocketAddr> = found.map(Iterator::collect).unwrap_or_default();
+    let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    let address = address.ok_or_else(|| {
+        wrong(
+            format!("Host: {name:?} leads to no address"),
+            "write an IP address of this machine, or a name of it such as localhost",
+        )
+    })?;
+    values["Host"] = json!(address.ip().to_string());
+    Ok(Some(name))
+}
+
+/// The values of a file, and what is to be said of it.
+fn parse_file(text: &str) -> Result<(Map<String, Value>, Vec<String>)> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         wrong(format!("the configuration file is not JSON: {error}"), "see config.json.example")
     })?;
@@ -598,10 +633,12 @@ fn parse_file(text: &str) -> Result<Map<String, Value>> {
         ));
     };
     object.retain(|name, _| !name.starts_with("//"));
+    let notes: Vec<String> = object.keys().filter_map(|name| old_keys::note(name)).collect();
+    object.retain(|name, _| old_keys::note(name).is_none());
     for (name, value) in &object {
         find(name).ok_or_else(|| unknown_key(name))?.check_type(value, "file")?;
     }
-    Ok(object)
+    Ok((object, notes))
 }
 
 /// Brings the address of a node into one form: scheme, host and port, no slash at the end.
@@ -720,6 +757,25 @@ mod tests {
             assert!(error.message.contains(message), "{file}: {error}");
             assert!(error.hint.as_deref().unwrap_or("").contains(hint), "{file}: {error}");
         }
+    }
+
+    #[test]
+    fn a_file_of_jettradbvm_is_read_and_says_what_became_of_its_keys() {
+        let file = r#"{"Host": "localhost", "Port": 6585, "DataDir": "data", "Mode": "standalone",
+            "Role": "leader", "SessionTimeout": 30, "ClusterID": "c", "FederatedServers": [],
+            "adminUser": "admin", "system_username": "admin", "system_password": "secret"}"#;
+        let config = load(file).unwrap();
+        assert!(config.host.is_loopback());
+        assert_eq!(config.url(), "http://localhost:6585");
+        assert_eq!(config.notes.len(), 8, "{:?}", config.notes);
+        for (name, note) in ["Mode", "Role", "SessionTimeout"].into_iter().zip(&config.notes) {
+            assert!(note.starts_with(&format!("{name} is a key of JettraDBVM")), "{note}");
+        }
+        assert!(!config.notes.iter().any(|note| note.contains("secret\"")), "{:?}", config.notes);
+        let typo = load(r#"{"Modes": "x"}"#).unwrap_err();
+        assert!(typo.message.contains("unknown key \"Modes\""), "{typo}");
+        let lost = load(r#"{"Host": "no such host"}"#).unwrap_err();
+        assert!(lost.message.contains("leads to no address"), "{lost}");
     }
 
     #[test]

@@ -107,6 +107,9 @@ fn start(stop: watch::Receiver<bool>) -> Result<Exit> {
     set_limits();
     let config = read_config()?;
     init_logging(&config.log_level)?;
+    for note in &config.notes {
+        tracing::warn!("{note}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(32)

@@ -3,6 +3,7 @@
 use jettra_tests::{Bed, Cluster, Node, Role, Settings, free_port, wait_until};
 use serde_json::{Value, json};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 async fn run_to_end(mut command: Command) -> Output {
     let ending = tokio::task::spawn_blocking(move || command.output().expect("jettradb runs"));
@@ -58,6 +59,47 @@ async fn a_wrong_setting_is_named_and_the_exit_code_is_1() {
     let mut missing = Command::new(jettra_tests::program("jettradb"));
     missing.args(["--config", "/nowhere/config.json"]);
     check_refused(missing, "/nowhere/config.json").await;
+}
+
+/// Symptom: a file of JettraDBVM was refused. Its collections always keep former documents.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_jettradbvm_starts_a_node_and_says_what_became_of_its_keys() {
+    let bed = Bed::new("start-old").await;
+    let settings = Settings::new(Role::First)
+        .key("Host", "localhost")
+        .key("Mode", "cluster")
+        .key("FederatedServers", json!(["http://127.0.0.1:9000"]))
+        .key("system_password", "in the clear")
+        .key("Versions", true);
+    let mut node = bed.node("old", settings);
+    node.start();
+    wait_ok(&node).await;
+    let http = node.http();
+    let members = http.get("/raft/rpc/status").await.ok().json();
+    assert_eq!(members[0]["url"], format!("http://localhost:{}", node.port));
+    let log = node.log();
+    for (key, became) in
+        [("Mode", "distributed"), ("FederatedServers", "Peers"), ("system_password", "admin")]
+    {
+        let notes = log.lines().filter(|line| line.contains(&format!("{key} is a key of")));
+        let notes: Vec<_> = notes.collect();
+        assert!(notes.len() == 1 && notes[0].contains(became), "{key}: {log}");
+    }
+    assert!(!log.contains("in the clear"), "{log}");
+    let made = AtomicUsize::new(0);
+    wait_until("new collections keep versions", async || {
+        let place = format!("db=shop&col=c{}", made.fetch_add(1, Ordering::Relaxed));
+        for n in [1, 2] {
+            http.post(&format!("/api/doc?{place}"), &json!({"_id": 1, "n": n})).await.ok();
+        }
+        let kept = http.try_get(&format!("/api/versions?{place}&id=1")).await?;
+        if kept.json().as_array().is_some_and(|kept| kept.len() == 1) {
+            Ok(())
+        } else {
+            Err(kept.text)
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

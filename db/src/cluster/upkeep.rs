@@ -10,7 +10,7 @@ use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexState;
 use crate::engine::system::TokenDocument;
 use crate::engine::upkeep::expired;
-use crate::engine::version::older_than;
+use crate::engine::version::{is_default, older_than};
 use crate::engine::{audit, change, retry, system};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{Applied, Group};
@@ -241,6 +241,13 @@ fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Look> {
             look.add(name, rows, Command::RemoveEndedTokens { before_ms: now, rows });
         }
         tokens => look.note(name, tokens.map(drop).map_err(Error::from)),
+    }
+    let name = "setting whether new collections keep versions";
+    match is_default(&read) {
+        Ok(on) if on != config.versions => {
+            look.add(name, u32::MAX, Command::SetVersionsDefault { on: config.versions });
+        }
+        on => look.note(name, on.map(drop).map_err(Error::from)),
     }
     let name = "clearing away what was dropped";
     match catalog::garbage(&read) {

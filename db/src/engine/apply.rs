@@ -366,6 +366,7 @@ impl Applier {
                 let place = Place { database: &database, collection: &collection };
                 self.set_versions(txn, place, keep)
             }
+            Command::SetVersionsDefault { on } => self.set_versions_default(txn, on),
             Command::Restore { database, collection, target, version } => {
                 let place = Place { database: &database, collection: &collection };
                 self.restore(txn, place, target, version)
@@ -510,6 +511,7 @@ impl Applier {
         let made = Arc::new(Collection::load(txn, id)?);
         self.remember(place, made.clone());
         self.index_references(txn, place)?;
+        self.keep_by_default(txn, place)?;
         Ok(self.collection(txn, place)?.unwrap_or(made))
     }
 
@@ -586,10 +588,15 @@ impl Applier {
             self.drop_collection(txn, database, to)?;
         }
         let renamed = self.rename_collection(txn, database, from, to)?;
+        let is_new = old.is_none();
         let kept = old.and_then(|old| old.options.versions).map(|versions| versions.retention);
         match new {
             Some(new) if renamed.is_ok() && kept.is_some() && new.options.versions.is_none() => {
                 self.set_versions(txn, Place { database, collection: to }, kept)
+            }
+            _ if renamed.is_ok() && is_new => {
+                self.keep_by_default(txn, Place { database, collection: to })?;
+                Ok(renamed)
             }
             _ => Ok(renamed),
         }

@@ -58,6 +58,7 @@ impl Command {
             | Command::Expire { .. }
             | Command::ClearGarbage { .. }
             | Command::SetVersions { .. }
+            | Command::SetVersionsDefault { .. }
             | Command::TrimChanges { .. }
             | Command::ForgetRetries { .. }
             | Command::CreateUser(_)

@@ -316,6 +316,11 @@ pub enum Command {
         /// For how long they are kept; none: those that are there are removed.
         keep: Option<Retention>,
     },
+    /// Says whether new collections keep their former documents.
+    SetVersionsDefault {
+        /// Whether they do.
+        on: bool,
+    },
     /// Puts a former document in its place again.
     Restore {
         /// The database.

@@ -179,6 +179,7 @@ impl Command {
             | Command::TrimChanges { .. }
             | Command::ForgetRetries { .. }
             | Command::RemoveEndedTokens { .. }
+            | Command::SetVersionsDefault { .. }
             | Command::TrimAudit { .. } => row(CHORE, vec![], vec![], None),
             Command::ClusterRegister { node, url, .. } => {
                 let entry = noted("cluster_register", format!("{node} {url}"));

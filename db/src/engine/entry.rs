@@ -75,6 +75,7 @@ command_numbers! {
     RemoveEndedTokens 36
     Audit 37
     TrimAudit 38
+    SetVersionsDefault 39
 }
 
 /// Why an entry cannot be applied by this version: a later one has written it.

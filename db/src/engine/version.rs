@@ -7,8 +7,10 @@
 //! of an earlier log index is what is there now, with the documents changed since replaced by
 //! what the first later record has of them.
 
+mod default;
 mod past;
 
+pub use default::is_default;
 pub use past::{Moment, Past};
 
 use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};

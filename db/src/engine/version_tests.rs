@@ -369,3 +369,35 @@ fn a_replaced_collection_goes_on_keeping_versions() {
         assert!(world.txn.get(Table::Catalog, &garbage).unwrap().is_some());
     });
 }
+
+#[test]
+fn new_collections_keep_versions_once_that_is_the_default() {
+    let keeps = |txn: &WriteTxn<'_>, name: &str| {
+        let id = catalog::collection(txn, "d", name).unwrap().unwrap();
+        Collection::load(txn, id).unwrap().options.versions.is_some()
+    };
+    let insert =
+        |name: &str| put(name, 1.into(), "{}".into(), crate::engine::PutMode::Insert, None);
+    in_transaction(|txn| {
+        let mut applier = Applier::default();
+        applier.begin(txn).unwrap();
+        let commands = [
+            insert("before"),
+            Command::SetVersionsDefault { on: true },
+            insert("since"),
+            Command::ReplaceCollection {
+                database: "d".into(),
+                from: "nothing".into(),
+                to: "before".into(),
+            },
+            Command::SetVersionsDefault { on: false },
+            insert("after"),
+        ];
+        for (index, command) in (1..).zip(commands) {
+            let _ = applier.apply(txn, index, command.into()).unwrap();
+        }
+        applier.flush(txn).unwrap();
+        let kept = ["before", "since", "after"].map(|name| keeps(txn, name));
+        assert_eq!(kept, [false, true, false]);
+    });
+}
