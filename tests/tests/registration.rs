@@ -104,3 +104,20 @@ async fn a_node_that_runs_alone_registers_nobody() {
     let answer = waiting.http().post("/api/cluster/register", &body).await;
     answer.refused(503, "not_registered");
 }
+
+/// Symptom: a node that asked before the first one had made the cluster became a member of it before
+/// there was an administrator, and nobody could log in ever after.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_ask_while_the_cluster_is_made_are_admitted_after_it() {
+    let bed = Bed::new("register-early").await;
+    let first = bed.node("node1", Settings::new(Role::First));
+    let peers = json!([first.url()]);
+    let waiting = |name| bed.node(name, Settings::new(Role::Waiting).key("Peers", peers.clone()));
+    let nodes = vec![first, waiting("node2"), waiting("node3")];
+    let mut cluster = Cluster { nodes, bed };
+    for index in [1, 2, 0] {
+        cluster.nodes[index].start();
+    }
+    cluster.wait_active(3).await;
+    cluster.nodes[0].http().get("/api/dbs").await.ok();
+}

@@ -2,6 +2,7 @@
 
 use jettra_tests::{Bed, Cluster, Node, Role, Settings, wait_until};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Registers as the document's `curl -d` does, with `localhost` as the host.
 async fn register(cluster: &Cluster, through: usize, index: usize) {
@@ -46,6 +47,8 @@ async fn three_nodes_are_set_up_as_the_document_says() {
         assert_eq!(field(&members, name, "role"), role, "{members:?}");
         assert_eq!(field(&members, name, "status"), "ACTIVE", "{members:?}");
         let url = cluster.nodes[cluster.index_of(name)].url();
+        // As it was registered.
+        let url = if name == "node1" { url } else { url.replace("127.0.0.1", "localhost") };
         assert_eq!(field(&members, name, "url"), url, "{members:?}");
     }
     for node in &cluster.nodes {
@@ -104,15 +107,39 @@ async fn a_node_is_stopped_by_url_and_by_name_and_returns_without_registration()
     for (index, name) in [1, 2].into_iter().zip(names) {
         let body = json!({"node": name}).to_string();
         let http = cluster.nodes[0].http();
+        let watching = watch_status(&cluster.nodes[0], &cluster.nodes[index].name);
         let answer = http.curl("POST", "/api/cluster/stop", &body).await.ok();
         assert_eq!(answer.json(), json!({"status": "stop_sent"}));
         let exit = cluster.nodes[index].wait_exit().await;
         assert_eq!(exit.code(), Some(0));
         let name = cluster.nodes[index].name.clone();
         cluster.wait_status(&name, "INACTIVE").await;
+        // Symptom: INACTIVE, ACTIVE, INACTIVE.
+        let seen = watching.await.expect("no panic");
+        assert!(seen == ["ACTIVE", "INACTIVE"] || seen == ["INACTIVE"], "{seen:?}");
         cluster.nodes[index].start();
         cluster.wait_active(3).await;
     }
+}
+
+/// The different statuses of a member one after the other, as a node shows them, until some time
+/// after it is inactive.
+fn watch_status(shown_by: &Node, name: &str) -> tokio::task::JoinHandle<Vec<String>> {
+    let (http, name) = (shown_by.http(), name.to_owned());
+    tokio::spawn(async move {
+        let (mut seen, mut looks_left) = (Vec::new(), 40);
+        while looks_left > 0 {
+            let report = http.get("/api/cluster").await.ok().json();
+            let members = report["nodes"].as_array().expect("the members");
+            let status = field(members, &name, "status").to_owned();
+            looks_left -= i32::from(status == "INACTIVE");
+            if seen.last() != Some(&status) {
+                seen.push(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        seen
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

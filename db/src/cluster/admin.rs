@@ -49,6 +49,8 @@ impl Cluster {
         let group = self.group()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
+        // Nodes ask for admission while the first one still makes the cluster.
+        self.check_started()?;
         let url = check_url(url)?;
         self.check_scheme(&url)?;
         let there = self.probe(&url).await?;
@@ -59,7 +61,10 @@ impl Cluster {
         }
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
-        let command = Command::ClusterRegister { node: node.clone(), url: advertised, description };
+        // Two names of one place: the member is shown as it was registered. A certificate is for
+        // one of them.
+        let url = if self.certificates.is_some() { advertised } else { shown(url, advertised) };
+        let command = Command::ClusterRegister { node: node.clone(), url, description };
         match group.propose(by.proposes(command)).await?.outcome {
             Outcome::Registered { .. } => Ok(node),
             other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
@@ -318,6 +323,11 @@ impl Cluster {
             }
         }
     }
+}
+
+/// The address under which a member is shown.
+fn shown(registered: String, advertised: String) -> String {
+    if same_address(&registered, &advertised) { registered } else { advertised }
 }
 
 /// Whether a majority of live voters is left when a node stops, or leaves. Pure.

@@ -1,6 +1,7 @@
 //! The first start: identity, secret and password files, and making a cluster of one.
 
 use super::Cluster;
+use super::nodes::same_address;
 use crate::auth::password;
 use crate::config::Config;
 use crate::engine::members::FIRST_RAFT_ID;
@@ -320,7 +321,7 @@ async fn check_url(cluster: &Arc<Cluster>) -> Result<()> {
     let Some(node) = cluster.nodes.by_raft_id(cluster.group()?.raft_id()) else {
         return Ok(());
     };
-    if node.url == url {
+    if same_address(&node.url, &url) {
         return Ok(());
     }
     if cluster.nodes.all().len() > 1 {
