@@ -268,3 +268,18 @@ async fn a_token_that_is_revoked_by_its_whole_text_is_not_written_down() {
     assert!(!audit.text.contains(secret), "{}", audit.text);
     assert!(!node.log().contains(secret));
 }
+
+/// Symptom: a call with a body that is too long, or without a right to send one, was answered when the
+/// time for the body was over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_refused_by_its_head_before_the_body_comes() {
+    let mut target = Target::new("by-head").await;
+    let token = raw::token(&target.node).await;
+    let post = format!("POST {DOCUMENTS}");
+    for (token, status) in [(token.as_str(), 413), ("Basic eDp5", 401)] {
+        let begun = raw::begin(&target.node, token, &post, 99_999_999, b"").await;
+        let answer = begun.answer().await.expect("an answer");
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+    target.is_unharmed().await;
+}

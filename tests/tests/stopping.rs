@@ -75,6 +75,22 @@ async fn a_second_signal_ends_a_node_at_once() {
     assert!(cluster.nodes[leader].log().contains("second signal"));
 }
 
+/// Symptom: the leader waited 5 s for a node that had ended before it could take over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_does_not_wait_for_nodes_that_end_with_it() {
+    let adjust = |settings: Settings| settings.key("LogLevel", "debug");
+    let mut cluster = Cluster::start_with("stopping-all", 3, adjust).await;
+    let leader = cluster.leader().await;
+    for node in &cluster.nodes {
+        node.signal("TERM");
+    }
+    for node in &mut cluster.nodes {
+        assert_eq!(node.wait_exit().await.code(), Some(0), "{}", node.log());
+    }
+    let log = cluster.nodes[leader].log();
+    assert!(!log.contains("did not take over in time"), "{log}");
+}
+
 /// Symptom: the connection was reset.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_wait_when_a_node_stops_are_answered() {

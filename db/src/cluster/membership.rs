@@ -344,10 +344,6 @@ pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
     let group = cluster.group()?;
     let (documents, status) = (cluster.nodes.all(), group.status());
     let view = View::of(cluster, group, &documents, &status);
-    let nobody = || {
-        Error::new(Kind::NotPossibleNow, "no other active voter could take over leadership")
-            .hint("wait until another node is ACTIVE, or add one")
-    };
     let to = to.or_else(|| successor(&view)).ok_or_else(nobody)?;
     let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("leadership: {error}"));
     group.raft.trigger().transfer_leader(to).await.map_err(|error| failed(error.to_string()))?;
@@ -356,6 +352,33 @@ pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
         Ok(())
     } else {
         Err(failed(format!("member {to} did not take over in time")))
+    }
+}
+
+fn nobody() -> Error {
+    Error::new(Kind::NotPossibleNow, "no other active voter could take over leadership")
+        .hint("wait until another node is ACTIVE, or add one")
+}
+
+/// Hands leadership over before this node ends. The others may be ending as well: one that is gone
+/// is not waited for.
+///
+/// # Errors
+/// `not_possible_now`.
+pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
+    let group = cluster.group()?;
+    let mut left: Vec<NodeDocument> = cluster.nodes.all().to_vec();
+    loop {
+        let status = group.status();
+        let view = View::of(cluster, group, &left, &status);
+        let to = successor(&view).ok_or_else(nobody)?;
+        let url = left.iter().find(|node| node.raft_id == to).map(|node| node.url.clone());
+        tokio::select! {
+            handed = hand_over(cluster, Some(to)) => return handed,
+            () = cluster.wait_gone(url.as_deref().unwrap_or_default()) => {
+                left.retain(|node| node.raft_id != to);
+            }
+        }
     }
 }
 

@@ -330,7 +330,7 @@ impl Cluster {
     pub async fn shutdown(&self) {
         let Ok(group) = self.group() else { return };
         if group.is_leader()
-            && let Err(error) = membership::hand_over(self, None).await
+            && let Err(error) = membership::hand_over_to_any(self).await
         {
             tracing::debug!(%error, "leadership was not handed over");
         }

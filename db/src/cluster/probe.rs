@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Path of the invitation.
 pub const INVITE_PATH: &str = "/raft/rpc/invite";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest time for one look whether a node is gone, and the pause before the next.
+const GONE_TIMEOUT: Duration = Duration::from_millis(250);
+const GONE_PAUSE: Duration = Duration::from_millis(50);
 const INVITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a node says of itself.
@@ -67,6 +70,18 @@ impl Cluster {
             return Err(secret_mismatch(url));
         }
         Ok(introduction)
+    }
+
+    /// Waits until nothing listens at `url`.
+    pub async fn wait_gone(&self, url: &str) {
+        loop {
+            let head = Head { method: "GET", target: IDENTITY_PATH, ..Head::default() };
+            let question = NodeCall { head, timeout: GONE_TIMEOUT, ..NodeCall::default() };
+            if self.calls.send(url, question).await.is_err_and(|error| error.is_unsent()) {
+                return;
+            }
+            tokio::time::sleep(GONE_PAUSE).await;
+        }
     }
 
     /// Tells the node at `url` that it is a member with this identity.

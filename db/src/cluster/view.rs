@@ -159,9 +159,12 @@ fn remembered(own: Vec<NodeInfo>, known: Option<&Known>, lead: Lead) -> Vec<Node
 
 /// Says whose knowledge it is while no leader tells what it knows.
 fn noted(own: ClusterReply, known: Option<Known>, lead: Lead) -> ClusterReply {
-    let missing = match (lead.leader, own.leader_id.as_deref()) {
-        (Some(_), Some(leader)) => format!("The leader {leader} does not answer"),
-        _ => "There is no leader".to_owned(),
+    let (missing, health) = match (lead.leader, own.leader_id.as_deref()) {
+        (Some(_), Some(leader)) => {
+            let missing = format!("The leader {leader} does not answer");
+            (missing.clone(), format!("{missing}."))
+        }
+        _ => ("There is no leader".to_owned(), own.health.clone()),
     };
     let (from, age) = match known {
         Some(known) => (known.report.node_id.clone(), known.age()),
@@ -173,7 +176,7 @@ fn noted(own: ClusterReply, known: Option<Known>, lead: Lead) -> ClusterReply {
         false => format!("this is what {from} knew {} ago", clocks::length(age_ms)),
     };
     let note = Some(format!("{missing}; {what}."));
-    ClusterReply { view: Some(ViewInfo { from, leader: false, age_ms, note }), ..own }
+    ClusterReply { health, view: Some(ViewInfo { from, leader: false, age_ms, note }), ..own }
 }
 
 #[cfg(test)]
