@@ -51,6 +51,10 @@ async fn three_nodes_are_set_up_as_the_document_says() {
         let url = if name == "node1" { url } else { url.replace("127.0.0.1", "localhost") };
         assert_eq!(field(&members, name, "url"), url, "{members:?}");
     }
+    // Again, by its other name: nothing changes.
+    let again = json!({"url": cluster.nodes[1].url()});
+    cluster.act(0, "register", again).await.ok();
+    assert_eq!(cluster.members(0).await.expect("the collection"), members);
     for node in &cluster.nodes {
         check_reports(node).await;
     }

@@ -26,9 +26,10 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Time between two looks whether the leader that is asked about a caller is heard still.
 const HEARD_PAUSE: Duration = Duration::from_millis(100);
-/// Longest time that the leader is waited for that is asked about a caller: the answer is wanted
-/// most when it does not answer.
-const RIGHTS_WAIT_MAX: Duration = Duration::from_millis(500);
+/// Silence of the leader, in milliseconds and in heartbeats, after which it is not waited for: the
+/// answer is wanted most when the leader is gone.
+const SILENCE_MAX_MS: u64 = 500;
+const SILENCE_HEARTBEATS: u64 = 5;
 /// What the leader is asked on behalf of a caller whose rights are in question.
 const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
@@ -159,15 +160,17 @@ async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
             _ => Ok(()),
         }
     };
+    let heartbeats = SILENCE_HEARTBEATS * call.cluster().config.heartbeat_ms;
+    let silence_max = Duration::from_millis(heartbeats.max(SILENCE_MAX_MS));
+    let heard = || group.is_leader() || group.leader_silence() <= silence_max;
     let silent = async {
-        while group.leader() == leader {
+        while group.leader() == leader && heard() {
             tokio::time::sleep(HEARD_PAUSE).await;
         }
     };
     let asked = tokio::select! {
         asked = asked => asked,
         () = silent => Ok(()),
-        () = tokio::time::sleep(RIGHTS_WAIT_MAX) => Ok(()),
     };
     match asked {
         Err(error) if error.kind == Kind::UserChanged => Err(error),

@@ -423,6 +423,18 @@ mod tests {
         paths.flat_map(|path| path.as_object().unwrap().values()).collect()
     }
 
+    #[test]
+    fn every_name_of_a_read_level_that_is_described_is_one() {
+        let document = openapi();
+        let level = &document["components"]["parameters"]["level"]["schema"]["enum"];
+        let names: Vec<&str> = level.as_array().unwrap().iter().flat_map(Value::as_str).collect();
+        assert_eq!(names.len(), 11, "{names:?}");
+        for name in names {
+            let needed = if name == "bounded" { "1s" } else { "1" };
+            assert!(jettra_driver::ReadLevel::parse(name, Some(needed)).is_ok(), "{name}");
+        }
+    }
+
     /// Every place that `$ref` names.
     fn references<'d>(part: &'d Value, found: &mut BTreeSet<&'d str>) {
         match part {

@@ -61,9 +61,7 @@ impl Cluster {
         }
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
-        // Two names of one place: the member is shown as it was registered. A certificate is for
-        // one of them.
-        let url = if self.certificates.is_some() { advertised } else { shown(url, advertised) };
+        let url = self.shown_address(url, advertised);
         let command = Command::ClusterRegister { node: node.clone(), url, description };
         match group.propose(by.proposes(command)).await?.outcome {
             Outcome::Registered { .. } => Ok(node),
@@ -97,6 +95,19 @@ impl Cluster {
         );
         Err(Error::new(Kind::NodeUnreachable, message)
             .hint("set AdvertiseUrl on that node to an address that this one can reach"))
+    }
+
+    /// The address under which a member is shown: as it was registered first, if that is another
+    /// name of the same place. A certificate is for one name.
+    fn shown_address(&self, registered: String, advertised: String) -> String {
+        let members = self.nodes.all();
+        let known = members.iter().find(|node| same_address(&node.url, &advertised));
+        match known {
+            Some(node) => node.url.clone(),
+            None if self.certificates.is_some() => advertised,
+            None if same_address(&registered, &advertised) => registered,
+            None => advertised,
+        }
     }
 
     fn check_admissible(&self, there: &Introduction, url: &str) -> Result<()> {
@@ -323,11 +334,6 @@ impl Cluster {
             }
         }
     }
-}
-
-/// The address under which a member is shown.
-fn shown(registered: String, advertised: String) -> String {
-    if same_address(&registered, &advertised) { registered } else { advertised }
 }
 
 /// Whether a majority of live voters is left when a node stops, or leaves. Pure.
