@@ -182,9 +182,10 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// That of the first operation that failed. The others may have been carried out: the
-    /// error's `details.result` is a [`BulkReply`] that says which.
+    /// error's `details.result` is a [`BulkReply`] that says which. `needs_confirmation` of a client
+    /// that is [asking](crate::Client::asking); then nothing was carried out.
     pub async fn bulk(&self, bulk: impl Into<BulkBody>) -> Result<BulkReply> {
-        self.change("bulk", &bulk.into()).await
+        self.change_many("bulk", &bulk.into()).await
     }
 
     /// Adds documents in one step; the driver makes the `_id`s that are missing (UUIDv7). Ends

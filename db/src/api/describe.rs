@@ -456,7 +456,7 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/v1/databases/{db}/collections/{col}/find-and-modify", QUERIES, "Change the first document that matches, and give it")
             .body::<FindAndModifyBody>().gives::<FindAndModifyReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/bulk", QUERIES, "Carry out many changes in one step")
-            .body::<BulkBody>().gives::<BulkReply>(200).writes().fails(CHANGE).fails(CHANGES),
+            .query("confirm").fails(&[NeedsConfirmation]).body::<BulkBody>().gives::<BulkReply>(200).writes().fails(CHANGE).fails(CHANGES),
 
         post("/api/tx/begin", ANCESTOR, "Begin a transaction")
             .gives::<Begun>(200).reads_latest().keyed(),

@@ -413,6 +413,14 @@ pub async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
 /// `POST …/bulk`
 pub async fn bulk(call: Rc<Call>) -> Result<Reply> {
     let body: BulkBody = call.json()?;
+    for operation in &body.operations {
+        let (action, filter) = match operation {
+            BulkOperation::UpdateMany(body) => (Action::Update, &body.filter),
+            BulkOperation::DeleteMany(body) => (Action::Delete, &body.filter),
+            _ => continue,
+        };
+        confirm::check(&call, action, filter.clone()).await?;
+    }
     let operations = body.operations.into_iter().enumerate().map(|(at, operation)| {
         let checked = match operation {
             BulkOperation::InsertOne { document } => insert_operation(&call, document),
