@@ -409,7 +409,7 @@ impl Config {
             if !exact {
                 return Err(wrong(
                     format!("CorsOrigins: {origin:?} is not the origin of a page"),
-                    "write https://host or https://host:port, nothing behind it",
+                    "write https://host or https://host:port, nothing after it",
                 ));
             }
         }

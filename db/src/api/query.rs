@@ -123,7 +123,7 @@ impl Find {
         if limit > limit_max {
             let message = format!("limit={limit} is out of range");
             return Err(Error::new(Kind::InvalidParameter, message)
-                .hint(format!("use 0 to {limit_max}, and the cursor for what comes behind")));
+                .hint(format!("use 0 to {limit_max}, and the cursor for what comes after")));
         }
         let sort = match body.sort {
             None => None,

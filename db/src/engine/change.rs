@@ -326,7 +326,7 @@ pub fn changes_behind(
 ) -> error::Result<(Vec<Told>, Token)> {
     let Totals { forgotten, .. } = totals(read)?;
     if token < forgotten {
-        let message = format!("the changes behind {token} are kept no longer");
+        let message = format!("the changes after {token} are not kept any more");
         return Err(Error::new(Kind::TooOld, message)
             .hint("read the collection anew, and watch from the log index of that answer")
             .details(serde_json::json!({"oldest": forgotten.to_string()})));

@@ -429,11 +429,11 @@ fn conflict(read: &impl Read, changed: Changed) -> Result<Error> {
     };
     let (message, details) = match (name, id) {
         (Some((database, collection)), Some(id)) => (
-            format!("the document {id} of {database}.{collection} was changed by somebody else"),
+            format!("the document {id} of {database}.{collection} was changed by another call"),
             json!({"database": database, "collection": collection, "id": id}),
         ),
         (Some((database, collection)), None) => (
-            format!("{database}.{collection} was changed by somebody else"),
+            format!("{database}.{collection} was changed by another call"),
             json!({"database": database, "collection": collection}),
         ),
         (None, _) => {
