@@ -154,7 +154,7 @@ impl Completer for LineHelper {
             .collect();
         found.dedup();
         if let [only] = found.as_mut_slice() {
-            only.push_str(behind(&line[..start], &line[start..position]));
+            only.push_str(after(&line[..start], &line[start..position]));
         }
         Ok((start, found))
     }
@@ -178,7 +178,7 @@ fn gather(before: &str, value: &Value, depth: usize, paths: &mut BTreeSet<String
 }
 
 /// What follows a word that was completed.
-fn behind(before: &str, typed: &str) -> &'static str {
+fn after(before: &str, typed: &str) -> &'static str {
     match before {
         _ if before.ends_with("db.") => ".",
         _ if typed.starts_with('$') || before.ends_with(['.', '{', ',', '"', '\'', '-']) => "",
@@ -234,7 +234,7 @@ impl Highlighter for LineHelper {
     }
 }
 
-/// Bytes of the line behind the command's name, with the spaces at the end of the line.
+/// Bytes of the line after the command's name, with the spaces at the end of the line.
 fn rest_length(line: &str, rest: &str) -> usize {
     rest.len() + (line.len() - line.trim_end().len())
 }

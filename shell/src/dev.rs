@@ -405,4 +405,14 @@ mod tests {
         assert!(open_or_create(&dir, None, None, true).is_err());
         std::fs::remove_dir_all(dir).unwrap();
     }
+
+    #[test]
+    fn a_taken_port_leaves_no_cluster_behind() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let dir = std::env::temp_dir().join(format!("jettra-dev-taken-{}", std::process::id()));
+        let refused = open_or_create(&dir, Some(1), Some(port), false).err().unwrap();
+        assert!(refused.to_string().contains(&format!("cannot have port {port}")), "{refused}");
+        assert!(!dir.exists());
+    }
 }

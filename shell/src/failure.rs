@@ -129,20 +129,20 @@ fn speaks_http(hint: &str) -> bool {
 const NEXT_STEPS: &[(&str, &str)] = &[
     ("not_authenticated", "In the shell type: login <user>. A script names a file with \
         --password-file or --api-key-file, or sets JETTRA_PASSWORD."),
-    ("database_not_found", "See which there are with: show dbs; make one with: create db <name>"),
-    ("collection_not_found", "See which there are with: show collections; its first document makes one."),
+    ("database_not_found", "List them with: show dbs; create one with: create db <name>"),
+    ("collection_not_found", "List them with: show collections; its first document creates one."),
     ("document_not_found", "A number and the same in quotes are two ids: 42 and \"42\"."),
     ("paused", "Resume the node with: cluster resume <node>"),
     ("user_exists", "Change it with: alter user <name>"),
-    ("user_not_found", "See which there are with: show users"),
-    ("token_not_found", "See which there are with: show tokens"),
+    ("user_not_found", "List them with: show users"),
+    ("token_not_found", "List them with: show tokens"),
     ("transaction_conflict", "Nothing of the transaction was written. Type begin, and do it again."),
     ("transaction_lost", "Nothing of the transaction was written. Type rollback, then begin, and \
         do it again."),
     ("transaction_too_large", "Type rollback, and divide it into smaller transactions."),
     ("not_in_transaction", "Type commit or rollback first."),
     ("versions_off", "Turn them on with: versions on <collection>"),
-    ("version_not_found", "See which there are with: history <collection> <id>"),
+    ("version_not_found", "List them with: history <collection> <id>"),
     ("too_old", "See what is kept with: versions <collection>"),
 ];
 
@@ -160,7 +160,7 @@ fn next_step(error: &Error) -> String {
 
 /// The line of a statement that is wrong, and below it a caret under the place.
 ///
-/// The hint has them with the caret behind as many spaces as there are characters before the
+/// The hint has them with the caret after as many spaces as there are characters before the
 /// place; on a terminal some of those are two columns wide.
 fn source_line(detail: &ErrorDetail) -> String {
     let hint = detail.hint.as_deref().unwrap_or_default();
@@ -171,12 +171,27 @@ fn source_line(detail: &ErrorDetail) -> String {
     let spaces = caret.chars().take_while(|next| *next == ' ').count();
     let before: String = source.chars().take(spaces).collect();
     // Past the end, where something is missing, the spaces count for themselves.
-    let behind = spaces.saturating_sub(source.chars().count());
-    let place: String = source.chars().skip(spaces).collect();
-    let word = place.split(|next: char| !next.is_alphanumeric()).next().unwrap_or_default();
-    let meant = nearest(word, KEYWORDS.iter().copied());
-    let meant = meant.map_or(String::new(), |meant| format!("\nDid you mean {meant}?"));
-    format!("\n  {source}\n  {:1$}^{meant}", "", text_width(&before) + behind)
+    let past = spaces.saturating_sub(source.chars().count());
+    let meant = meant(&source, spaces);
+    format!("\n  {source}\n  {:1$}^{meant}", "", text_width(&before) + past)
+}
+
+/// The keyword that the word at a place of a statement, or the one before it, is near to.
+fn meant(source: &str, place: usize) -> String {
+    let is_word = |next: char| next.is_alphanumeric() || next == '_';
+    let (before, after): (Vec<char>, Vec<char>) = {
+        let characters: Vec<char> = source.chars().collect();
+        let (before, after) = characters.split_at(place.min(characters.len()));
+        (before.to_vec(), after.to_vec())
+    };
+    let at: String = after.into_iter().take_while(|next| is_word(*next)).collect();
+    let before: String = before.into_iter().collect();
+    let last = before.trim_end().rsplit(|next| !is_word(next)).next().unwrap_or_default();
+    let meant = [at.as_str(), last].into_iter().find_map(|word| {
+        let known = KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word));
+        nearest(word, KEYWORDS.iter().copied()).filter(|_| !known)
+    });
+    meant.map_or(String::new(), |meant| format!("\nDid you mean {meant}?"))
 }
 
 /// What else a document breaks beside what the message names.
@@ -280,6 +295,10 @@ mod tests {
             (
                 "SELECT * FORM a\n         ^",
                 "no\n  SELECT * FORM a\n           ^\nDid you mean FROM?",
+            ),
+            (
+                "SELECT * FROM a WHER b = 1\n                     ^",
+                "no\n  SELECT * FROM a WHER b = 1\n                       ^\nDid you mean WHERE?",
             ),
             ("SELECT *\n        ^", "no\n  SELECT *\n          ^"),
             ("\n^", "no\n  \n  ^"),

@@ -81,13 +81,13 @@ pub(crate) fn suggestion<'n>(word: &str, known: impl IntoIterator<Item = &'n str
 /// The known word that was probably meant: one that has the beginning, or differs in few letters.
 pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let word: String = word.to_lowercase().chars().take(WORD_MAX).collect();
+    // A word that was begun is nearer than one with another letter.
     let distance = |known: &str| {
         let known = known.to_lowercase();
-        let begins = word.len() > 2 && (known.starts_with(&word) || word.starts_with(&known));
-        if begins && known.len() > 2 && known != word {
-            1
-        } else {
-            strsim::damerau_levenshtein(&word, &known)
+        let begins = known.starts_with(&word) || word.starts_with(&known);
+        match begins && word.len() > 2 && known.len() > 2 && known != word {
+            true => (1, false),
+            false => (strsim::damerau_levenshtein(&word, &known), true),
         }
     };
     let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
@@ -96,7 +96,7 @@ pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) 
         .into_iter()
         .filter(|known| letters > 1 && known.chars().any(char::is_alphabetic))
         .map(|known| (distance(known), known))
-        .filter(|(distance, _)| (1..=allowed).contains(distance))
+        .filter(|((letters, _), _)| (1..=allowed).contains(letters))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
 }

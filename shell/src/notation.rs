@@ -194,8 +194,8 @@ impl<'t> Reader<'t> {
             // `.5` and `5.` are numbers here, and none in JSON.
             None => {
                 let zero = if digits.starts_with('.') { "0" } else { "" };
-                let behind = if digits.ends_with('.') && digits.len() > 1 { "0" } else { "" };
-                serde_json::from_str(&format!("{minus}{zero}{digits}{behind}")).ok()
+                let fraction = if digits.ends_with('.') && digits.len() > 1 { "0" } else { "" };
+                serde_json::from_str(&format!("{minus}{zero}{digits}{fraction}")).ok()
             }
         };
         number.map(Value::Number).ok_or_else(|| {

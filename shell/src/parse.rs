@@ -8,6 +8,7 @@ mod changes;
 mod documents;
 mod read;
 mod table;
+mod update;
 
 pub(crate) use table::{EXAMPLES, GROUPS};
 

@@ -516,7 +516,7 @@ fn statements_of_the_query_languages_are_passed_on_as_they_are() {
 }
 
 #[test]
-fn the_revision_may_stand_before_or_behind_the_document() {
+fn the_revision_may_stand_before_or_after_the_document() {
     for text in ["replace u 1 --revision 9 {}", "replace u 1 {} --revision 9"] {
         let DocumentAction::ReplaceOne { revision, .. } = document_action(text) else {
             panic!("{text}");

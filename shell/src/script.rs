@@ -3,7 +3,7 @@
 use crate::failure::{Failure, exit};
 use crate::lookup::lookup;
 use crate::shell::{Flow, Shell, complain};
-use crate::text::{Input, statement, without_comments};
+use crate::text::{Input, split_first, statement, without_comments};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
@@ -19,15 +19,17 @@ pub(crate) struct Piece {
 }
 
 /// Cuts lines into statements as they arrive. A statement ends with its line, unless it goes
-/// on as [`Input::is_complete`] says; empty lines and comments say nothing.
+/// on as [`Input::is_complete`] says, or with a semicolon; empty lines and comments say nothing.
 struct Pieces<R> {
     lines: io::Lines<R>,
     line: usize,
+    /// What follows the first statement of lines that have several.
+    rest: Option<Piece>,
 }
 
 impl<R: BufRead> Pieces<R> {
     fn new(reader: R) -> Self {
-        Pieces { lines: reader.lines(), line: 0 }
+        Pieces { lines: reader.lines(), line: 0, rest: None }
     }
 
     fn line(&mut self) -> Option<io::Result<String>> {
@@ -38,12 +40,9 @@ impl<R: BufRead> Pieces<R> {
             _ => line,
         }))
     }
-}
 
-impl<R: BufRead> Iterator for Pieces<R> {
-    type Item = io::Result<Piece>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// Lines up to the end of a statement.
+    fn piece(&mut self) -> Option<io::Result<Piece>> {
         let (mut begin, mut input) = (0, Input::default());
         while let Some(line) = self.line() {
             let line = match line {
@@ -62,6 +61,25 @@ impl<R: BufRead> Iterator for Pieces<R> {
         }
         let text = input.text().to_owned();
         (!text.is_empty()).then_some(Ok(Piece { line: begin, text }))
+    }
+}
+
+impl<R: BufRead> Iterator for Pieces<R> {
+    type Item = io::Result<Piece>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let piece = match self.rest.take() {
+            Some(rest) => rest,
+            None => match self.piece()? {
+                Ok(piece) => piece,
+                Err(error) => return Some(Err(error)),
+            },
+        };
+        let (first, others) = split_first(&piece.text);
+        if without_comments(others) != Some("") {
+            self.rest = Some(Piece { line: piece.line, text: others.trim_start().to_owned() });
+        }
+        Some(Ok(Piece { line: piece.line, text: first.to_owned() }))
     }
 }
 
@@ -108,7 +126,7 @@ pub(crate) fn run(shell: &mut Shell, reader: impl BufRead, name: &str) -> Flow {
 
 /// Whether a script ends with this exit code of a statement.
 ///
-/// A node that cannot be reached always ends it, since every statement behind would wait
+/// A node that cannot be reached always ends it, since every statement after it would wait
 /// as long for the same answer.
 pub(crate) fn ends_with(shell: &Shell, code: u8) -> bool {
     code == exit::CONNECT || (code != exit::OK && shell.stop_on_error)

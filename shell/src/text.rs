@@ -2,7 +2,10 @@
 //! shell language. Here is only decided which lines are such statements and where they end;
 //! they go to the cluster as they are.
 
+mod outline;
+
 use crate::words::{self, Brackets};
+use outline::Outline;
 
 /// Words that stand inside statements of SQL and JQL.
 #[rustfmt::skip]
@@ -91,6 +94,18 @@ pub(crate) fn without_comments(text: &str) -> Option<&str> {
     }
 }
 
+/// The first of the statements that stand in a text with semicolons between them, and the others.
+pub(crate) fn split_first(text: &str) -> (&str, &str) {
+    let end = match statement(text) {
+        Some(begun) => Outline::end(begun).map(|end| text.len() - begun.len() + end),
+        None => words::end(text),
+    };
+    match end {
+        Some(end) => text.split_at(end + 1),
+        None => (text, ""),
+    }
+}
+
 /// An input that comes line by line. Each line is looked at once, however many there are.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
@@ -155,7 +170,7 @@ pub(crate) fn waits_for_semicolon(text: &str) -> bool {
     !open && words::is_complete(text) && !is_complete(text)
 }
 
-/// `UPDATE users`, in capitals and with nothing behind it: `SET` follows in the next line.
+/// `UPDATE users`, in capitals and with nothing after it: `SET` follows in the next line.
 fn begins_update(text: &str) -> bool {
     let mut words = text.split_whitespace();
     words.next() == Some("UPDATE") && words.next().is_some() && words.next().is_none()
@@ -181,9 +196,9 @@ fn ends(statement: &str, outline: &Outline) -> bool {
 fn without_explain(text: &str) -> &str {
     let mut rest = text;
     for word in ["EXPLAIN", "ANALYZE"] {
-        let (first, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let (first, after) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         if first.eq_ignore_ascii_case(word) {
-            rest = behind.trim_start();
+            rest = after.trim_start();
         }
     }
     rest
@@ -223,78 +238,6 @@ fn is_list(upper: &str) -> bool {
         let words: Vec<&str> = item.split_whitespace().collect();
         words.len() < 3 || words.contains(&"AS")
     })
-}
-
-/// A text with one sign for what stands in quotes and a space for comments, and how many
-/// brackets are open. A quote does not reach into the next line.
-#[derive(Debug, Default)]
-struct Outline {
-    text: String,
-    depth: usize,
-    within: Within,
-}
-
-/// What a place of a text lies in.
-#[derive(Debug, Default, Clone, Copy)]
-enum Within {
-    #[default]
-    Nothing,
-    Quote {
-        quote: char,
-        escaped: bool,
-    },
-    /// To the end of the line.
-    Comment,
-    /// To `*/`.
-    Block,
-}
-
-impl Outline {
-    fn of(text: &str) -> Outline {
-        let mut outline = Outline::default();
-        outline.push(text);
-        outline
-    }
-
-    /// Reads on, by whole lines.
-    fn push(&mut self, text: &str) {
-        let mut characters = text.chars().peekable();
-        while let Some(next) = characters.next() {
-            let pair = (next, characters.peek().copied().unwrap_or_default());
-            self.within = match (self.within, pair) {
-                (Within::Block, ('*', '/')) => {
-                    characters.next();
-                    Within::Nothing
-                }
-                (Within::Block, _) => Within::Block,
-                (Within::Comment, (character, _)) if character != '\n' => Within::Comment,
-                (Within::Quote { quote, escaped }, (character, _)) if character != '\n' => {
-                    match character == quote && !escaped {
-                        true => Within::Nothing,
-                        false => Within::Quote { quote, escaped: character == '\\' && !escaped },
-                    }
-                }
-                (_, pair) => self.plain(pair),
-            };
-        }
-    }
-
-    /// Takes a character outside quotes and comments; what the next one lies in.
-    fn plain(&mut self, pair: (char, char)) -> Within {
-        let (sign, within) = match pair {
-            (quote @ ('"' | '\'' | '`'), _) => ('\'', Within::Quote { quote, escaped: false }),
-            ('-', '-') | ('/', '/') => (' ', Within::Comment),
-            ('/', '*') => (' ', Within::Block),
-            (other, _) => (other, Within::Nothing),
-        };
-        match sign {
-            '(' | '[' | '{' => self.depth += 1,
-            ')' | ']' | '}' => self.depth = self.depth.saturating_sub(1),
-            _ => {}
-        }
-        self.text.push(sign);
-        within
-    }
 }
 
 #[cfg(test)]
@@ -439,6 +382,30 @@ mod tests {
             assert_eq!(without_comments(text), rest, "{text}");
         }
         assert!(is_complete("/* c */ SELECT * FROM a") && !is_complete("/* c */ SELECT *"));
+    }
+
+    #[test]
+    fn statements_may_stand_in_one_line() {
+        let all = |text: &str| {
+            let (mut rest, mut all) = (text, Vec::new());
+            while !rest.is_empty() {
+                let (first, others) = split_first(rest);
+                all.push(first.to_owned());
+                rest = others.trim_start();
+            }
+            all
+        };
+        let table: [(&str, &[&str]); 6] = [
+            ("use shop; find u --limit 3; count u", &["use shop;", "find u --limit 3;", "count u"]),
+            ("connect http://h:1; status", &["connect http://h:1;", "status"]),
+            ("SELECT '; ' FROM a; SELECT 1;", &["SELECT '; ' FROM a;", "SELECT 1;"]),
+            ("insert u {\"a\": \"; \"}", &["insert u {\"a\": \"; \"}"]),
+            ("get u 'a; b'; get u it's; x", &["get u 'a; b';", "get u it's;", "x"]),
+            ("login ada pa;ss", &["login ada pa;ss"]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(all(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -242,6 +242,27 @@ impl Brackets {
     }
 }
 
+/// The semicolon that ends the first command of a text, with more after it or nothing.
+pub(crate) fn end(text: &str) -> Option<usize> {
+    let (mut brackets, mut quote, mut before) = (Brackets::default(), None, ' ');
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, next)) = characters.next() {
+        let last = characters.peek().is_none_or(|(_, next)| next.is_whitespace());
+        match (next, quote) {
+            (_, Some(end)) if next == end => quote = None,
+            (_, Some(_)) => {}
+            (';', None) if last && brackets.are_closed() => return Some(at),
+            // In a word a quote is a letter.
+            ('"' | '\'', None) if before.is_whitespace() && brackets.are_closed() => {
+                quote = Some(next);
+            }
+            _ => brackets.push(next.encode_utf8(&mut [0; 4])),
+        }
+        before = next;
+    }
+    None
+}
+
 /// Whether every bracket and every quote inside brackets is closed, so that a statement
 /// does not go on in the next line.
 pub(crate) fn is_complete(text: &str) -> bool {

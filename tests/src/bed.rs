@@ -84,6 +84,16 @@ pub fn free_port() -> u16 {
     panic!("no port from {PORT_MIN} on is free");
 }
 
+/// The first of so many ports in a row, each as [`free_port`] gives it.
+pub fn free_ports(count: u16) -> u16 {
+    loop {
+        let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
+        if ports.windows(2).all(|pair| pair[1] == pair[0] + 1) {
+            return ports[0];
+        }
+    }
+}
+
 /// Takes a port from the other test programs of this machine until this process ends, also while
 /// the node that has it is down.
 fn claim(port: u16) -> bool {

@@ -29,7 +29,7 @@ mod terminal;
 mod transaction;
 mod wait;
 
-pub use bed::{Bed, free_port, program};
+pub use bed::{Bed, free_port, free_ports, program};
 pub use cluster::Cluster;
 pub use crowd::Crowd;
 pub use documents::Documents;

@@ -1,7 +1,7 @@
 //! The commands of `README.md`, all of them, in their order, in one shell and an empty folder: what
 //! a newcomer pastes works.
 
-use jettra_tests::{Bed, free_port, program};
+use jettra_tests::{Bed, free_ports, program};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -72,12 +72,7 @@ fn script(commands: &[&str]) -> String {
 
 /// Other ports than those of the text, in the same distances.
 fn with_free_ports(script: &str) -> (String, String) {
-    let begin = loop {
-        let ports: Vec<u16> = (0..7).map(|_| free_port()).collect();
-        if ports[6] == ports[0] + 6 {
-            break ports[0];
-        }
-    };
+    let begin = free_ports(6);
     let mut text = script.to_owned();
     for (port, offset) in PORTS.into_iter().zip([0, 1, 2, 3, 4, 5]) {
         text = text.replace(port, &(begin + offset).to_string());

@@ -1,6 +1,6 @@
 //! The shell as scripts use it: statements, output, exit codes, and clusters for development.
 
-use jettra_tests::{ADMIN, Bed, Cluster, PASSWORD, Terminal, free_port, program};
+use jettra_tests::{ADMIN, Bed, Cluster, PASSWORD, Terminal, free_port, free_ports, program};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
@@ -80,6 +80,10 @@ async fn federated_nodes_lists_the_members_as_the_document_says() {
             nodes.as_array().expect("a list").iter().map(|node| &node["node"]).collect();
         assert_eq!(names, ["node1", "node2"], "{nodes}");
     }
+    let status = statement(&cluster, "show cluster").await;
+    assert_eq!(status["view"]["from"], status["leaderId"], "{status}");
+    let status = statement(&cluster, "status").await;
+    assert_eq!((&status["known_by"], status["note"].is_null()), (&status["leader"], true));
     let extra = cluster.bed.node("node3", jettra_tests::Settings::new(jettra_tests::Role::Waiting));
     let mut cluster = cluster;
     cluster.nodes.push(extra);
@@ -272,11 +276,12 @@ async fn what_people_type_first_is_understood() {
     assert!(ok(&["show", "dbs"]).await.to_string().contains("shop"));
     assert!(ok(&["cluster", "token"]).await["token"].is_string());
     let ada = json!([{"_id": 2, "name": "n2", "age": 2, "home": {"city": "Lima"}}]);
-    let filters: [&[&str]; 7] = [
+    let filters: [&[&str]; 8] = [
         &["--db", "shop", "find", "people", "{name: 'n2'}"],
         &["find", "shop.people", "{\"name\": \"n2\"}"],
         &["--db", "shop", "find", "shop.people", "{age: {$gt: 1, $lt: 3}}"],
         &["-e", "use shop", "-e", "find people {_id: 2,}"],
+        &["-e", "use shop; find people {_id: 2}"],
         &["-e", "SELECT * FROM shop.people WHERE age = 2"],
         &["--db", "shop", "find in people donde age = 2"],
         &["--db", "shop", "-e", "/* all */ db.people.find({name: /^N2/i})"],
@@ -315,6 +320,7 @@ async fn what_people_type_first_is_understood() {
         ("fnid people", "did you mean find?"),
         ("SELEC * FROM people", "did you mean SELECT?"),
         ("SELECT * FORM people", "Did you mean FROM?"),
+        ("SELECT * FROM people WHER age = 1", "Did you mean WHERE?"),
         ("find poeple", "Did you mean people?"),
         ("show collection", "did you mean show collections?"),
         ("?? people", "type help for the list"),
@@ -350,6 +356,7 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
         ("db.people.deleteMany({})", "This deletes all 60 documents of people. Go on? (y/n)"),
         ("UPDATE people SET age = 0;", "This changes all 60 documents of people. Go on? (y/n)"),
         ("update people {} {$set: {age: 0}}", "This changes all 60 documents"),
+        ("bulk people [{deleteMany: {filter: {}}}]", "This deletes all 60 documents"),
         ("delete people {age: {$gt: 50}}", "This deletes 10 documents of people. Go on? (y/n)"),
         ("DELETE FROM people WHERE age > 50", "This deletes 10 documents of people"),
     ];
@@ -438,7 +445,7 @@ impl Drop for Down<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_development_cluster_goes_up_is_tested_and_goes_down() {
     let bed = Bed::new("shell-dev").await;
-    let port = free_port().to_string();
+    let port = free_ports(3).to_string();
     let _down = Down(bed.dir());
     let run = async |arguments: &[&str]| {
         let ended = jettra(bed.dir(), None, arguments, "").await;

@@ -86,8 +86,8 @@ fn kind(kind: TokenKind) -> &'static str {
 fn limits(token: &TokenInfo) -> String {
     let role = token.role.as_deref();
     match (token.kind, role, &token.databases) {
-        (TokenKind::Join, ..) => "let one node in".to_owned(),
-        (_, None, None) => "all that its user may".to_owned(),
+        (TokenKind::Join, ..) => "admit one node".to_owned(),
+        (_, None, None) => "all that its user may do".to_owned(),
         (_, role, None) => role.unwrap_or_default().to_owned(),
         (_, role, Some(names)) => {
             format!("{} in {}", role.unwrap_or("all"), databases(None, names))
@@ -125,7 +125,7 @@ pub(crate) fn join_token(made: &TokenReply, leader: &str) -> Output {
     );
     let until = made.info.expires_ms.map_or(String::new(), |ms| format!(" until {}", time(ms)));
     let text = format!(
-        "{}\nThis lets one node in{until}. It is not shown again. Start the new node with:\n  \
+        "{}\nThis token admits one node{until}. It is not shown again. Start the new node with:\n  \
          {command}\nOn another machine, add --host and --advertise-url with its address.\n",
         made.token
     );
@@ -286,7 +286,7 @@ mod tests {
         let table = [
             (&info, "reader in shop"),
             (&all, "all in shop"),
-            (&unlimited, "all that its user may"),
+            (&unlimited, "all that its user may do"),
         ];
         for (token, expected) in table {
             assert_eq!(limits(token), expected);

@@ -30,7 +30,7 @@ fn executed(stats: &Value) -> Option<String> {
     ))
 }
 
-/// Writes a stage behind `first`, and its inputs below it behind `rest`.
+/// Writes a stage after `first`, and its inputs below it after `rest`.
 fn stage(stage: &Value, first: &str, rest: &str, out: &mut String) {
     let name = stage["stage"].as_str().unwrap_or("?");
     let details: Vec<String> = stage

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Longest time to find out whether an address belongs to the present cluster.
 const LOOKUP_MAX: Duration = Duration::from_secs(2);
 /// What a script does instead of typing its password.
-const LOGIN_INSTEAD: &str = "nobody is there to type the password; start jettra with --user and \
+const LOGIN_INSTEAD: &str = "there is no terminal to ask for the password; start jettra with --user and \
      --password-file, or set JETTRA_PASSWORD";
 
 impl Session {
@@ -86,7 +86,7 @@ impl Session {
         let ended = match self.connection.credentials {
             Some(Credentials::Password { .. }) => self.client.logout().await,
             Some(Credentials::ApiKey(_)) => Ok(()), // it goes on holding, for its programs
-            None => return refused("nobody is logged in".into()),
+            None => return refused("you are not logged in".into()),
         };
         self.take_credentials(None)?;
         ended?;

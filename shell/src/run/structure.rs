@@ -24,12 +24,12 @@ impl Session {
             StructureAction::Schema => Ok(print::schema(&collection.schema().await?)),
             StructureAction::SetSchema(body) => {
                 collection.set_schema(&body).await?;
-                let next = "What is stored already was not looked at; see: validate";
+                let next = "Stored documents were not checked; see: validate";
                 done(format!("Set the schema of {name}. {next} {name}"))
             }
             StructureAction::DropSchema => {
                 collection.drop_schema().await?;
-                done(format!("Took the schema of {name} away."))
+                done(format!("Removed the schema of {name}."))
             }
             StructureAction::Validate(body) => {
                 Ok(print::validated(&collection.validate(&body).await?, self.format()))
