@@ -56,6 +56,14 @@ pub fn string_id_range(
     (key(low), high.map_or_else(end, |high| successor(key(high))))
 }
 
+/// Keys of the documents whose `_id` is a text that begins so.
+pub fn string_id_beginnings(collection: CollectionId, beginning: &str) -> (Vec<u8>, Vec<u8>) {
+    let key = document_key(collection, &DocumentId::String(beginning.to_owned()));
+    // No text has this byte.
+    let end = [&key[..], &[0xff]].concat();
+    (key, end)
+}
+
 /// The `_id` in a document's key; `None` when the bytes are not such a key.
 pub fn document_id(key: &[u8]) -> Option<DocumentId> {
     match key.get(4..)?.split_first()? {

@@ -210,6 +210,9 @@ fn conditions(filter: &Filter) -> Vec<Condition<'_>> {
     fn collect<'f>(filter: &'f Filter, prefix: &str, found: &mut Vec<Condition<'f>>) {
         match filter {
             Filter::And(all) => all.iter().for_each(|part| collect(part, prefix, found)),
+            // In an $elemMatch a number may stand for an item of the item, as in [[5]]; after the
+            // array's name it means an item of the array itself, and so do the keys of an index.
+            Filter::Field(path, _) if !prefix.is_empty() && path.steps()[0].index.is_some() => {}
             Filter::Field(path, Test::ElemMatch(inner)) => {
                 collect(inner, &format!("{prefix}{}.", path.as_str()), found);
             }
@@ -394,6 +397,11 @@ fn exact(test: &Test) -> bool {
     }
 }
 
+/// The range of the keys of all documents.
+pub fn all_ids(collection: CollectionId) -> (Vec<u8>, Vec<u8>) {
+    (keys::collection_start(collection), keys::collection_end(collection))
+}
+
 /// Ranges of document keys that the tests on `_id` allow; `None` when there are none.
 pub fn id_ranges(collection: CollectionId, filter: &Filter) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let conditions = conditions(filter);
@@ -433,6 +441,9 @@ fn id_test(collection: CollectionId, test: &Test) -> Option<Vec<(Vec<u8>, Vec<u8
             }
             _ => Vec::new(),
         }),
+        Test::Regex(pattern) => {
+            Some(vec![keys::string_id_beginnings(collection, &pattern.literal_prefix()?)])
+        }
         _ => None,
     }
 }

@@ -128,7 +128,11 @@ fn any<'v>(
             None => visit(None),
         },
         Value::Array(items) => {
-            if let Some(item) = step.index.and_then(|index| items.get(index))
+            // An item that is neither array nor object says nothing of what would be inside.
+            let leads = |item: &&Value| {
+                rest.is_empty() || matches!(item, Value::Object(_) | Value::Array(_))
+            };
+            if let Some(item) = step.index.and_then(|index| items.get(index)).filter(leads)
                 && any(item, rest, enter, visit)
             {
                 return true;
@@ -170,6 +174,9 @@ mod tests {
             (r#"{"a":[{"b":1},{"c":2},3]}"#, "a.b", "1 missing"),
             (r#"{"a":[5,[6]]}"#, "a.0", "5"),
             (r#"{"a":[5,[6]]}"#, "a.1.0", "6"),
+            (r#"{"a":[5,{"x":6}]}"#, "a.0.x", "missing"),
+            (r#"{"a":[5]}"#, "a.0.x", ""),
+            (r#"{"a":[{"y":5}]}"#, "a.0.x", "missing missing"),
             (r#"{"a":[{"0":7}]}"#, "a.0", r#"{"0":7} 7"#),
             (r#"{"a":[]}"#, "a.b", ""),
             (r#"{"a":[[{"b":1}]]}"#, "a.b", ""),
