@@ -6,7 +6,7 @@ use super::query::{self, in_background};
 use super::reply::Reply;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
-use crate::engine::index::{Index, IndexSpec, IndexState};
+use crate::engine::index::{ID_INDEX, Index, IndexSpec, IndexState};
 use crate::engine::query::context::At;
 use crate::engine::query::source::open;
 use crate::engine::system;
@@ -100,6 +100,9 @@ pub async fn create_at(
         return Err(At::root("options").invalid("must be an object"));
     };
     let spec = IndexSpec::parse(&keys, &options)?;
+    if spec.is_on_id() {
+        return create_id_index(call, database, collection).await;
+    }
     let group = call.group()?;
     let (database, collection) = (database.to_owned(), collection.to_owned());
     let command =
@@ -145,6 +148,48 @@ pub async fn create_place(call: &Call, database: &str, collection: &str) -> Resu
     Ok(())
 }
 
+/// The index on `_id` is there when the collection is.
+async fn create_id_index(
+    call: &Call,
+    database: &str,
+    collection: &str,
+) -> Result<(String, bool, u64)> {
+    let known = {
+        let (read, index) = call.group()?.read_with_index()?;
+        match open(&read, database, collection) {
+            Ok(_) => Some(index),
+            Err(error) if error.kind == Kind::CollectionNotFound => None,
+            Err(error) => return Err(error),
+        }
+    };
+    let index = match known {
+        Some(index) => index,
+        None => {
+            let (database, collection) = (database.to_owned(), collection.to_owned());
+            call.propose(Command::CreateCollection { database, collection }).await?.index
+        }
+    };
+    Ok((ID_INDEX.to_owned(), false, index))
+}
+
+fn id_info(read: &ReadTxn<'_>, collection: &Collection) -> Result<IndexInfo> {
+    Ok(IndexInfo {
+        name: ID_INDEX.to_owned(),
+        keys: [("_id".to_owned(), json!(1))].into_iter().collect(),
+        unique: true,
+        sparse: false,
+        sequential: false,
+        partial_filter_expression: None,
+        expire_after_seconds: None,
+        state: IndexStateName::Ready,
+        done: None,
+        total: None,
+        error: None,
+        entries: collection.documents(read)?,
+        multikey: false,
+    })
+}
+
 fn no_index() -> Error {
     Error::new(Kind::NotIndexable, "the index could not be built")
 }
@@ -157,7 +202,12 @@ pub async fn create(call: Rc<Call>) -> Result<Reply> {
     let read = group.read()?;
     let (database, collection) = call.place()?;
     let collection = open(&read, database, collection)?;
-    let made = collection.index(&name).map(|index| info(&read, &collection, index)).transpose()?;
+    let made = match name == ID_INDEX {
+        true => Some(id_info(&read, &collection)?),
+        false => {
+            collection.index(&name).map(|index| info(&read, &collection, index)).transpose()?
+        }
+    };
     Ok(Reply::json(&made).with_status(if created { 201 } else { 200 }).at(index))
 }
 

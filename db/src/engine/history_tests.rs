@@ -197,8 +197,8 @@ pub(super) fn paint(value: &mut Value, palette: &[Value]) {
 }
 
 /// Paths that an index or a filter may have.
-const PATHS: [&str; 11] =
-    ["a", "b", "c", "a.b", "tags", "o.x", "_id", "a.0", "a.x", "tags.b", "a.x.b"];
+const PATHS: [&str; 13] =
+    ["a", "b", "c", "a.b", "tags", "o.x", "_id", "a.0", "a.x", "tags.b", "a.x.b", "a.0.b", "a.1"];
 
 /// A few of the paths, so that filters, sorts and indexes of one case meet.
 pub(super) fn some_paths() -> impl Strategy<Value = Vec<&'static str>> {
@@ -208,6 +208,7 @@ pub(super) fn some_paths() -> impl Strategy<Value = Vec<&'static str>> {
         1 => Just(vec!["a", "b", "c"]),
         1 => Just(vec!["a", "a.b", "a.x"]),
         1 => Just(vec!["a.b", "a.x"]),
+        1 => Just(vec!["a", "a.0", "a.1", "a.0.b"]),
     ]
 }
 
@@ -218,7 +219,7 @@ fn simple_condition() -> impl Strategy<Value = Value> {
     let operator = prop::sample::select(&["$gt", "$gte", "$lt", "$lte", "$eq"][..]);
     let test = prop_oneof![
         4 => (operator, bound).prop_map(|(name, bound)| one(name, bound)),
-        1 => any::<bool>().prop_map(|wanted| one("$exists", Value::Bool(wanted))),
+        1 => Just(one("$exists", Value::Bool(true))),
         1 => Just(one("$in", Value::Array(vec![1.into(), 2.into()]))),
         1 => Just(one("$type", "number")),
     ];
@@ -284,7 +285,7 @@ fn operators() -> BoxedStrategy<Value> {
     });
     merged
         .prop_recursive(2, 4, 2, |inner| {
-            let names = || prop::sample::select(&["b", "x", "0", "x.b"][..]);
+            let names = || prop::sample::select(&["b", "x", "0", "1", "x.b", "0.b"][..]);
             let fields = prop::collection::vec((names(), inner.clone()), 1..3);
             let fields = fields.prop_map(|fields| {
                 object(fields.into_iter().map(|(name, test)| (name.to_owned(), test)))

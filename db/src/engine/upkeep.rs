@@ -93,8 +93,18 @@ impl Applier {
         let fields: Vec<&str> = name.split(',').map(str::trim).collect();
         let by_fields =
             |index: &&Arc<Index>| index.names().map(|(name, _)| name).eq(fields.iter().copied());
-        let found = collection.index(name).or_else(|| collection.indexes.iter().find(by_fields));
-        let Some(found) = found else {
+        let mut of_fields = collection.indexes.iter().filter(by_fields);
+        let (first, second) = (of_fields.next(), of_fields.next());
+        let named = collection.index(name);
+        if let (None, Some(one), Some(other)) = (named, first, second) {
+            let (one, other) = (&one.entry.spec.name, &other.entry.spec.name);
+            return refuse(
+                Kind::IndexConflict,
+                format!("{name:?} are the fields of several indexes, {one:?} and {other:?}"),
+                "give the name of the one to drop",
+            );
+        }
+        let Some(found) = named.or(first) else {
             return refuse(
                 Kind::IndexNotFound,
                 format!("there is no index {name:?} on {}.{}", place.database, place.collection),
@@ -543,20 +553,24 @@ fn known_index(collection: &Collection, spec: &IndexSpec) -> Step<Option<String>
     let refused = |message: String, hint: &str| {
         Err(Stop::Refused(Error::new(Kind::IndexConflict, message).hint(hint)))
     };
-    for index in &collection.indexes {
-        let known = &index.entry.spec;
-        if known.same_definition(spec) && index.entry.state.error().is_none() {
-            return Ok(Some(known.name.clone()));
-        }
-        if known.name == spec.name || known.fields == spec.fields {
-            return refused(
-                format!(
-                    "the index {:?} has this name or these fields, and is not the same",
-                    known.name
-                ),
-                "drop it first, or give the new one another name and other fields",
-            );
-        }
+    let specs = || collection.indexes.iter().map(|index| &index.entry.spec);
+    let same = |index: &&Arc<Index>| {
+        index.entry.spec.same_definition(spec) && index.entry.state.error().is_none()
+    };
+    if let Some(known) = collection.indexes.iter().find(same) {
+        return Ok(Some(known.entry.spec.name.clone()));
+    }
+    if let Some(known) = specs().find(|known| known.name == spec.name) {
+        return refused(
+            format!("an index {:?} exists, and is not the same", known.name),
+            "drop it first, or give the new one another name",
+        );
+    }
+    if let Some(known) = specs().find(|known| known.excludes(spec)) {
+        return refused(
+            format!("the index {:?} is on the same fields, and differs in its options", known.name),
+            "drop it first; a second index on the same fields must be unique, sparse or partial where the first is not",
+        );
     }
     if collection.indexes.len() >= INDEXES_MAX {
         return refused(

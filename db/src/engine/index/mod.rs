@@ -6,6 +6,7 @@
 
 pub mod encode;
 pub mod keys;
+mod partial;
 pub mod stats;
 
 use crate::engine::query::context::{At, Context, Fields};
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 /// Number of an index inside its group; never used twice.
 pub type IndexId = u32;
 
+/// The name of the index on `_id`, which every collection has from the start.
+pub const ID_INDEX: &str = "_id_";
 /// Fields of a compound index.
 pub const FIELDS_MAX: usize = 16;
 /// Indexes of a collection.
@@ -134,7 +137,7 @@ impl IndexSpec {
                 ("name", Value::String(text)) => spec.name = text.clone(),
                 ("name", _) => return Err(at.invalid("must be a text")),
                 ("partialFilterExpression", filter) => {
-                    Filter::parse(filter, at)?;
+                    partial::check(&Filter::parse(filter, at)?, at)?;
                     spec.partial = Some(filter.to_json());
                 }
                 ("expireAfterSeconds", value) => {
@@ -152,8 +155,32 @@ impl IndexSpec {
                 }
             }
         }
+        if spec.is_on_id() {
+            return IndexSpec::on_id(spec, options);
+        }
         spec.check()?;
         Ok(spec)
+    }
+
+    /// Whether it asks for the index on `_id`, which is there already.
+    pub fn is_on_id(&self) -> bool {
+        self.fields.len() == 1 && self.fields[0].0 == "_id"
+    }
+
+    fn on_id(spec: IndexSpec, options: &Object) -> Result<IndexSpec> {
+        let at = At::root("keys");
+        if spec.fields[0].1 {
+            return Err(at.invalid(
+                "must be {\"_id\": 1} for the index on _id, which serves both directions",
+            ));
+        }
+        let chosen = |name: &&String| !matches!(name.as_str(), "name" | "background" | "v");
+        match options.keys().find(chosen) {
+            Some(name) => Err(At::root(name)
+                .invalid("is not possible for the index on _id")
+                .hint("it is there from the start, unique, and holds every document")),
+            None => Ok(IndexSpec { name: ID_INDEX.to_owned(), ..spec }),
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -163,6 +190,9 @@ impl IndexSpec {
         if !name_ok {
             return Err(At::root("name")
                 .invalid("must have 1 to 200 bytes without / and control characters"));
+        }
+        if self.name == ID_INDEX {
+            return Err(At::root("name").invalid("must not be _id_, the name of the index on _id"));
         }
         let one = self.fields.len() == 1;
         if self.expire_after.is_some() && !one {
@@ -176,6 +206,13 @@ impl IndexSpec {
             return Err(At::root("sequential").invalid("needs an outermost field"));
         }
         Ok(())
+    }
+
+    /// Whether a collection can have only one of the two: as in MongoDB, indexes on the same
+    /// fields must differ in what they hold or in whether they are unique.
+    pub fn excludes(&self, other: &IndexSpec) -> bool {
+        let kind = |spec: &IndexSpec| (spec.unique, spec.sparse, spec.partial.clone());
+        self.fields == other.fields && kind(self) == kind(other)
     }
 
     /// Whether the other asks for the same index, its name aside.
@@ -213,9 +250,6 @@ fn parse_fields(keys: &Value, at: At<'_>) -> Result<Vec<(String, bool)>> {
     }
     for (index, (name, _)) in fields.iter().enumerate() {
         Path::parse(name, at)?;
-        if name == "_id" && fields.len() == 1 {
-            return Err(at.invalid("needs no index on _id: it has one from the start"));
-        }
         if fields[..index].iter().any(|(other, _)| other == name) {
             return Err(at.invalid(format!("names {name:?} twice")));
         }

@@ -15,6 +15,7 @@ use crate::storage::{Read, Table, keys};
 use jettra_driver::DocumentId;
 use std::cell::Cell;
 use std::cmp::Ordering;
+use std::iter::Peekable;
 
 /// What an execution looked at.
 #[derive(Debug, Default)]
@@ -97,16 +98,11 @@ impl<'t, R: Read> Execution<'t, R> {
         self.wanted.filter.fields(&mut parsed);
         // Where a document stands in the order is part of a cursor.
         order.fields.iter().for_each(|(path, _)| parsed.add(path));
-        let whole = matches!(plan.access, Access::Collection { ranges: None });
         let matching: Stream<'t, Found<'t>> = match (&plan.access, plan.delivery) {
             (Access::Collection { ranges }, Delivery::ById { reverse }) => {
-                let ranges = ranges.clone().unwrap_or_else(|| {
-                    vec![(
-                        keys::collection_start(self.collection.id),
-                        keys::collection_end(self.collection.id),
-                    )]
-                });
-                let ranges = match self.after.filter(|_| whole && !plan.sort) {
+                let ranges = ranges.clone();
+                let ranges = ranges.unwrap_or_else(|| vec![bounds::all_ids(self.collection.id)]);
+                let ranges = match self.after.filter(|_| !plan.sort) {
                     Some(after) => self.clip_by_id(ranges, &after.id, reverse),
                     None => ranges,
                 };
@@ -208,8 +204,10 @@ impl<'t, R: Read> Execution<'t, R> {
     fn candidates(&self, plan: &Plan, order: &Order<'_>) -> Result<Stream<'t, Candidate>> {
         match (&plan.access, plan.delivery) {
             (Access::Index(scan), Delivery::ByIndex { reverse, regroup }) => {
-                let entries = self.entries_in_order(scan, order, reverse, plan.covered)?;
-                Ok(match regroup {
+                let fields = self.collection.indexes[scan.index].paths.len();
+                let turned = regroup == Some(fields);
+                let entries = self.entries_in_order(scan, order, reverse, turned, plan.covered)?;
+                Ok(match regroup.filter(|_| !turned) {
                     None => Box::new(entries.map(|entry| entry.map(|(_, candidate)| candidate))),
                     Some(prefix) => Box::new(Regrouped {
                         entries: entries.peekable(),
@@ -269,12 +267,14 @@ impl<'t, R: Read> Execution<'t, R> {
         Ok(found)
     }
 
-    /// Entries of one index in its order: the values' part of each key, and the candidate.
+    /// Entries of one index in its order, equal ones against it when they are `turned`: the
+    /// values' part of each key, and the candidate.
     fn entries_in_order(
         &self,
         scan: &Scan,
         order: &Order<'_>,
         reverse: bool,
+        turned: bool,
         covered: bool,
     ) -> Result<Stream<'t, (GroupKey, Candidate)>> {
         let index: &'t Index = &self.collection.indexes[scan.index];
@@ -285,7 +285,10 @@ impl<'t, R: Read> Execution<'t, R> {
                 true => clip_to(ranges, [&start[..], &[0xff]].concat()),
             };
         }
-        let rows = ordered_ranges(self.read, Table::Indexes, ranges, reverse)?;
+        let rows = match turned {
+            true => Box::new(Turned::new(self.read, ranges, reverse)),
+            false => ordered_ranges(self.read, Table::Indexes, ranges, reverse)?,
+        };
         let (collection, counters) = (self.collection.id, self.counters);
         Ok(Box::new(rows.map(move |row| {
             let (key, value) = row?;
@@ -314,7 +317,7 @@ impl GroupKey {
 /// Puts entries that are equal in their leading fields in the order of `_id`: PostgreSQL
 /// calls it an incremental sort.
 struct Regrouped<'t> {
-    entries: std::iter::Peekable<Stream<'t, (GroupKey, Candidate)>>,
+    entries: Peekable<Stream<'t, (GroupKey, Candidate)>>,
     group: std::vec::IntoIter<Candidate>,
     prefix: usize,
     id_descending: bool,
@@ -357,6 +360,77 @@ impl Iterator for Regrouped<'_> {
         }
         self.group = group.into_iter();
         self.group.next().map(Ok)
+    }
+}
+
+/// The rows of ranges of an index, equal entries against the direction of the scan: so `_id`s
+/// ascend in each group along a descending scan, and no group must fit into memory.
+struct Turned<'t, R> {
+    read: &'t R,
+    /// What is not read yet; the next range is the last.
+    ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    reverse: bool,
+    /// The next range, while it is being read.
+    rows: Option<Peekable<Entries<'t>>>,
+    /// A group of equal entries.
+    group: Entries<'t>,
+}
+
+impl<'t, R: Read> Turned<'t, R> {
+    fn new(read: &'t R, mut ranges: Vec<(Vec<u8>, Vec<u8>)>, reverse: bool) -> Turned<'t, R> {
+        if !reverse {
+            ranges.reverse();
+        }
+        Turned { read, ranges, reverse, rows: None, group: Box::new(std::iter::empty()) }
+    }
+
+    /// Begins to read the group with these values, and leaves what follows it of the range.
+    fn begin_group(&mut self, values: &[u8]) {
+        let (start, end) = (values.to_vec(), [values, &[0xff]].concat());
+        self.group = rows(self.read, Table::Indexes, &start, &end, !self.reverse);
+        self.rows = None;
+        if let Some((first, last)) = self.ranges.last_mut() {
+            if self.reverse {
+                *last = start
+            } else {
+                *first = end
+            }
+            if first >= last {
+                self.ranges.pop();
+            }
+        }
+    }
+}
+
+impl<'t, R: Read> Iterator for Turned<'t, R> {
+    type Item = <Entries<'t> as Iterator>::Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        fn values<'r>((key, value): (&'r [u8], &[u8])) -> &'r [u8] {
+            let entry = Entry::new(key, value);
+            key.get(..entry.prefix_end(entry.fields())).unwrap_or(key)
+        }
+        loop {
+            if let Some(row) = self.group.next() {
+                return Some(row);
+            }
+            let (start, end) = self.ranges.last()?;
+            let begin = || rows(self.read, Table::Indexes, start, end, self.reverse).peekable();
+            let unread = self.rows.get_or_insert_with(begin);
+            match unread.next() {
+                Some(Ok(first)) => match unread.peek() {
+                    Some(Ok(next)) if values(*next) == values(first) => {
+                        self.begin_group(values(first));
+                    }
+                    _ => return Some(Ok(first)),
+                },
+                Some(Err(error)) => return Some(Err(error)),
+                None => {
+                    self.rows = None;
+                    self.ranges.pop();
+                }
+            }
+        }
     }
 }
 
@@ -403,17 +477,26 @@ fn ordered_ranges<'t, R: Read>(
     if reverse {
         ranges.reverse();
     }
-    let range = move |(start, end): (Vec<u8>, Vec<u8>)| -> Entries<'t> {
-        let rows = match reverse {
-            false => read.range(table, &start, &end),
-            true => read.range_back(table, &start, &end),
-        };
-        rows.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
-    };
+    let range = move |(start, end): (Vec<u8>, Vec<u8>)| rows(read, table, &start, &end, reverse);
     if ranges.len() == 1 {
         return Ok(ranges.pop().map_or_else(|| Box::new(std::iter::empty()) as Entries<'t>, range));
     }
     Ok(Box::new(ranges.into_iter().flat_map(range)))
+}
+
+/// The rows of one range.
+fn rows<'t, R: Read>(
+    read: &'t R,
+    table: Table,
+    start: &[u8],
+    end: &[u8],
+    reverse: bool,
+) -> Entries<'t> {
+    let rows = match reverse {
+        false => read.range(table, start, end),
+        true => read.range_back(table, start, end),
+    };
+    rows.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
 }
 
 fn parse<'t>(

@@ -14,6 +14,7 @@ use crate::engine::value::parse_stored;
 use crate::engine::{Applier, catalog};
 use crate::storage::WriteTxn;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// A collection, and what is asked of it; JSON throughout, so that a failure can be read.
 #[derive(Debug, Clone)]
@@ -241,22 +242,35 @@ impl<'t> Asked<'t> {
         let mut plans = vec![("chosen".to_owned(), best)];
         plans.extend(others.into_iter().map(|plan| ("not chosen".to_owned(), plan)));
         for index in &self.collection.indexes {
-            let spec = &index.entry.spec;
-            for hint in [Hint::Name(spec.name.clone()), Hint::Keys(spec.fields.clone())] {
-                match plan::choose(self.read, self.collection, wanted, Some(&hint)) {
-                    Ok((plan, none)) => {
-                        assert_eq!(none, []);
-                        plans.push((format!("{hint:?}"), plan));
-                    }
-                    Err(error) => {
-                        assert_eq!(error.kind, Kind::InvalidQuery, "{error}");
-                        assert!(spec.sparse || spec.partial.is_some(), "{error}");
-                    }
+            if bounds::index_is_complete(index, &self.filter) {
+                plans.extend(self.hinted(index, wanted));
+            }
+        }
+        for hint in [Hint::Natural, Hint::Id] {
+            let chosen = plan::choose(self.read, self.collection, wanted, Some(&hint));
+            plans.push((hint.to_string(), chosen.unwrap().0));
+        }
+        plans
+    }
+
+    /// The plans of hints that mean an index.
+    fn hinted(&self, index: &Index, wanted: Wanted<'_>) -> Vec<(String, Plan)> {
+        let spec = &index.entry.spec;
+        let same = |other: &&Arc<Index>| other.entry.spec.fields == spec.fields;
+        let only = self.collection.indexes.iter().filter(same).count() == 1;
+        let mut plans = Vec::new();
+        for hint in [Hint::Name(spec.name.clone()), Hint::Keys(spec.fields.clone())] {
+            match plan::choose(self.read, self.collection, wanted, Some(&hint)) {
+                Ok((plan, none)) => {
+                    assert_eq!(none, []);
+                    plans.push((hint.to_string(), plan));
+                }
+                Err(error) => {
+                    assert_eq!(error.kind, Kind::InvalidQuery, "{error}");
+                    assert!(!only && matches!(hint, Hint::Keys(_)), "{error}");
                 }
             }
         }
-        let natural = plan::choose(self.read, self.collection, wanted, Some(&Hint::Natural));
-        plans.push(("natural".to_owned(), natural.unwrap().0));
         plans
     }
 
@@ -370,6 +384,24 @@ fn check_answers(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), Te
     Ok(())
 }
 
+/// The hint of an index gives what the index holds of the answer.
+fn check_hints(asked: &Asked<'_>) -> std::result::Result<(), TestCaseError> {
+    let interrupt = || Ok(());
+    let ctx = Context::new(0, usize::MAX, &interrupt);
+    for index in &asked.collection.indexes {
+        let holds = |row: &Row| {
+            let keys = index.document_keys(&value(&row.text), &ctx).unwrap();
+            !keys.entries.is_empty()
+        };
+        let expected: Vec<_> = asked.expected(false).into_iter().filter(holds).collect();
+        for (name, plan) in asked.hinted(index, asked.wanted(None)) {
+            let found = rows(asked.run(&plan, asked.wanted(None), None, false));
+            prop_assert_eq!(found, expected.clone(), "hint {} {:?}", name, plan);
+        }
+    }
+    Ok(())
+}
+
 /// Page by page, as a caller with a cursor reads.
 fn check_pages(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), TestCaseError> {
     let page = query.page as usize;
@@ -476,6 +508,81 @@ fn an_item_with_an_array_in_it_meets_conditions_in_several_places() {
     check(&two, r#"{"a.x.b":1,"a.x.c":1}"#, both, "{}");
 }
 
+/// Cause: the condition on the first item of an item was taken for one on the first item of the
+/// outer array, which is what the keys of an index on `a.0` are of.
+#[test]
+fn a_number_in_an_elem_match_is_no_bound_of_an_index() {
+    let documents = [
+        r#"{"a":[7,[5]]}"#,
+        r#"{"a":[[5]]}"#,
+        r#"{"a":[[7,5],[{"b":5}]]}"#,
+        r#"{"a":[7,[{"b":5}]]}"#,
+        r#"{"a":[7,[[{"b":5}]]]}"#,
+    ];
+    for index in [r#"{"a.0":1}"#, r#"{"a.1":1}"#, r#"{"a.0.b":1}"#, r#"{"a.0":-1,"a.1":1}"#] {
+        for filter in [
+            r#"{"a":{"$elemMatch":{"0":5}}}"#,
+            r#"{"a":{"$elemMatch":{"1":5}}}"#,
+            r#"{"a":{"$elemMatch":{"0.b":5}}}"#,
+            r#"{"a":{"$elemMatch":{"0":{"$elemMatch":{"b":5}}}}}"#,
+        ] {
+            check(&documents, index, filter, "{}");
+        }
+    }
+}
+
+/// Symptom: documents that are equal for a descending sort came by descending `_id`.
+#[test]
+fn ties_go_by_ascending_id_whatever_the_direction_and_the_index() {
+    let documents = [1, 1, 2, 1, 2, 3, 1].map(|v| format!(r#"{{"v":{v},"w":1}}"#));
+    let mut documents: Vec<&str> = documents.iter().map(String::as_str).collect();
+    documents.extend([r#"{"w":1}"#, r#"{"w":2}"#]);
+    for index in [r#"{"v":1}"#, r#"{"v":-1}"#, r#"{"w":1,"v":-1}"#, r#"{"v":-1,"w":1}"#] {
+        for sort in [r#"{"v":-1}"#, r#"{"v":1}"#, r#"{"v":-1,"_id":-1}"#, r#"{"v":-1,"w":-1}"#] {
+            for filter in ["{}", r#"{"w":1}"#, r#"{"v":{"$in":[1,3]}}"#, r#"{"v":{"$lt":3}}"#] {
+                check(&documents, index, filter, sort);
+            }
+        }
+    }
+    let query = Query {
+        filter: r#"{"v":1}"#.to_owned(),
+        sort: r#"{"v":-1}"#.to_owned(),
+        skip: 0,
+        limit: 5,
+        page: 1,
+        projection: r#"{"v":1}"#.to_owned(),
+    };
+    let documents = documents.iter().map(|&text| text.to_owned()).collect();
+    let case = Case { documents, indexes: Vec::new(), queries: vec![query.clone()] };
+    history::in_transaction(|txn| {
+        let collection = fill(txn, &case);
+        let found = Asked::new(txn, &collection, &query).expected(false);
+        assert!(found.len() > 2 && found.is_sorted_by(|a, b| a.id < b.id), "{found:?}");
+    });
+}
+
+/// Symptom: a pattern with a beginning read all of the collection.
+#[test]
+fn a_beginning_of_the_id_reads_only_what_begins_so() {
+    let documents: Vec<_> = (0..12).map(|at| format!(r#"{{"a":{at}}}"#)).collect();
+    let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
+    for filter in [
+        r#"{"_id":{"$regex":"^k"}}"#,
+        r#"{"_id":{"$regex":"^kk"}}"#,
+        r#"{"_id":{"$regex":"^k1*"}}"#,
+    ] {
+        check(&documents, r#"{"a":1}"#, filter, "{}");
+        check(&documents, r#"{"a":1}"#, filter, r#"{"_id":-1}"#);
+    }
+    let filter = Filter::parse(&value(r#"{"_id":{"$regex":"^kk"}}"#), At::root("filter")).unwrap();
+    let ranges = bounds::id_ranges(7, &filter).unwrap();
+    let inside = |id: &str| {
+        let key = keys::document_key(7, &DocumentId::String(id.to_owned()));
+        ranges.iter().any(|(start, end)| (start..end).contains(&&key))
+    };
+    assert!(inside("kk") && inside("kk\u{10ffff}") && !inside("k") && !inside("kl"));
+}
+
 proptest! {
     #![proptest_config(history::cases(600))]
 
@@ -486,6 +593,7 @@ proptest! {
             for query in &case.queries {
                 let asked = Asked::new(txn, &collection, query);
                 check_answers(&asked, query)?;
+                check_hints(&asked)?;
                 check_pages(&asked, query)?;
             }
             Ok::<(), TestCaseError>(())

@@ -7,6 +7,7 @@ pub mod context;
 pub mod exec;
 pub mod expr;
 pub mod filter;
+mod hint;
 pub mod merge_patch;
 pub mod path;
 pub mod plan;

@@ -1,16 +1,15 @@
 //! Choosing how to read a collection: which indexes, in which order, by estimated cost.
 //!
-//! Answers come in the order of the sort, ties in the order of `_id`; without a sort in the
-//! order of `_id`. So the answer does not depend on the plan, on any node, and a cursor is a
+//! Answers come in the order of the sort, ties by ascending `_id`, whatever the directions of the
+//! sort; without a sort by ascending `_id`. So the answer does not depend on the plan, on any node, and a cursor is a
 //! position in that order.
 
 use super::bounds::{self, IndexBounds};
-use super::context::At;
 use super::filter::Filter;
+pub use super::hint::Hint;
 use super::sort::{Direction, Sort};
 use crate::engine::catalog::Collection;
 use crate::engine::index::Index;
-use crate::engine::value::Value;
 use crate::error::Result;
 use crate::storage::{Read, Table};
 use serde_json::json;
@@ -46,36 +45,6 @@ impl<'q> Wanted<'q> {
     /// All documents that match, in the order of `_id`.
     pub fn all(filter: &'q Filter) -> Wanted<'q> {
         Wanted { filter, sort: None, ordered: true, limit: None, fields: None }
-    }
-}
-
-/// Which index somebody insists on.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Hint {
-    /// None: the collection itself.
-    Natural,
-    /// The one with this name.
-    Name(String),
-    /// The one with these fields.
-    Keys(Vec<(String, bool)>),
-}
-
-impl Hint {
-    /// Reads a hint: a name, `"$natural"`, or the fields of an index.
-    ///
-    /// # Errors
-    /// `invalid_query`.
-    pub fn parse(value: &Value, at: At<'_>) -> Result<Hint> {
-        match value {
-            Value::String(name) if name == "$natural" => Ok(Hint::Natural),
-            Value::String(name) => Ok(Hint::Name(name.clone())),
-            Value::Object(fields) if fields.contains_key("$natural") => Ok(Hint::Natural),
-            Value::Object(fields) => {
-                let fields = fields.iter().map(|(n, d)| (n.clone(), d.as_int() == Some(-1)));
-                Ok(Hint::Keys(fields.collect()))
-            }
-            _ => Err(at.invalid("must be the name of an index or its fields")),
-        }
     }
 }
 
@@ -117,7 +86,8 @@ pub enum Delivery {
         /// Against it.
         reverse: bool,
         /// Leading fields after which equal entries are put in the order of `_id`; none when
-        /// they come in it, or it does not matter.
+        /// they come in it, or it does not matter. When these are all of the fields, equal
+        /// entries are in the order of `_id` seen from the other end.
         regroup: Option<usize>,
     },
 }
@@ -150,15 +120,16 @@ pub struct Order<'q> {
 }
 
 impl<'q> Order<'q> {
-    /// Of a sort; ties go as the last field does.
+    /// Of a sort; ties go by ascending `_id`.
     pub fn of(sort: Option<&'q Sort>) -> Order<'q> {
         let mut order = Order { fields: Vec::new(), id_descending: false };
         for (path, direction) in sort.iter().flat_map(|sort| &sort.keys) {
-            order.id_descending = *direction == Direction::Descending;
+            let descending = *direction == Direction::Descending;
             if path.as_str() == "_id" {
+                order.id_descending = descending;
                 break;
             }
-            order.fields.push((path.as_str(), order.id_descending));
+            order.fields.push((path.as_str(), descending));
         }
         order
     }
@@ -167,7 +138,7 @@ impl<'q> Order<'q> {
 /// Chooses the plan; the second part are the plans that were not chosen, for `explain`.
 ///
 /// # Errors
-/// `invalid_query` for a hint that names no index or one that cannot answer; storage errors.
+/// `invalid_query` for a hint that names no index; storage errors.
 pub fn choose(
     read: &impl Read,
     collection: &Collection,
@@ -233,39 +204,16 @@ impl<R: Read> Planner<'_, R> {
     }
 
     fn hinted(&self, hint: &Hint) -> Result<Plan> {
-        let at = At::root("hint");
-        let found = match hint {
-            Hint::Natural => {
-                let ids = bounds::id_ranges(self.collection.id, self.wanted.filter);
-                return Ok(self.by_id(ids, false, self.documents));
-            }
-            Hint::Name(name) => self.position(|index| index.entry.spec.name == *name),
-            Hint::Keys(keys) => self.position(|index| index.entry.spec.fields == *keys),
+        let Some(position) = hint.find(self.collection)? else {
+            let ids = bounds::id_ranges(self.collection.id, self.wanted.filter);
+            let all = || vec![bounds::all_ids(self.collection.id)];
+            let ids = if *hint == Hint::Id { ids.or_else(|| Some(all())) } else { ids };
+            return Ok(self.by_id(ids, false, self.documents));
         };
-        let Some(position) = found else {
-            let named = match hint {
-                Hint::Name(name) => name.clone(),
-                Hint::Natural => "$natural".into(),
-                Hint::Keys(keys) => format!("{keys:?}"),
-            };
-            return Err(at
-                .invalid(format!(
-                    "names {named}, which is no index of this collection that is ready"
-                ))
-                .hint("list the indexes, or leave the hint out"));
-        };
-        let Some((scan, reads)) = self.scan(position, self.wanted.filter)? else {
-            return Err(at
-                .invalid("names an index that does not hold every matching document")
-                .hint("it is sparse or partial; add its condition to the filter, or leave the hint out"));
-        };
+        let (scan, reads) = self.bounded(position, self.wanted.filter)?;
         Ok(self
             .by_index(&scan, reads, reads)
             .unwrap_or_else(|| self.gathered(Access::Index(scan), reads, reads)))
-    }
-
-    fn position(&self, fits: impl Fn(&Index) -> bool) -> Option<usize> {
-        self.collection.indexes.iter().position(|index| index.is_ready() && fits(index))
     }
 
     /// The scan of an index for a filter, and how many entries it will read; `None` when the
@@ -275,9 +223,15 @@ impl<R: Read> Planner<'_, R> {
         if !index.is_ready() || !bounds::index_is_complete(index, filter) {
             return Ok(None);
         }
+        self.bounded(at, filter).map(Some)
+    }
+
+    /// The scan of an index, whether it holds every document that matches or not.
+    fn bounded(&self, at: usize, filter: &Filter) -> Result<(Scan, f64)> {
+        let index = &self.collection.indexes[at];
         let bounds = bounds::index_bounds(index, filter);
         let reads = self.estimate(index, &bounds)?;
-        Ok(Some((Scan { index: at, bounds }, reads)))
+        Ok((Scan { index: at, bounds }, reads))
     }
 
     /// Entries in some ranges: counted when they are few, else as the statistics have it.
