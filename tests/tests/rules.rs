@@ -135,7 +135,7 @@ async fn references_hold_in_both_directions() {
     ]});
     let (cluster, documents) = three("references", rules).await;
     let http = cluster.nodes[cluster.follower().await].http();
-    let teams = Documents::new(http, "shop", "teams");
+    let teams = Documents::new(http.clone(), "shop", "teams");
     let dangling = documents.call("POST", "documents", json!({"team": 1})).await;
     breaks(&dangling, "team", "referenced", "the _id of a document in teams");
     teams
@@ -183,6 +183,36 @@ async fn references_hold_in_both_directions() {
     teams.call("DELETE", "documents/2", json!(null)).await.ok();
     documents.call("DELETE", "documents/ada", json!(null)).await.ok();
     teams.call("DELETE", "documents/1", json!(null)).await.refused(422, "referenced");
+    // So does what takes a whole collection away, and what gives it another name.
+    teams.insert_all([json!({"_id": 5, "code": "e"})]).await;
+    let empty = json!({"pipeline": [{"$match": {"_id": -1}}, {"$out": "teams"}]});
+    let fewer = json!({"pipeline": [{"$match": {"_id": 5}}, {"$out": "teams"}]});
+    for refused in [
+        teams.post("aggregate", empty).await,
+        teams.post("aggregate", fewer).await,
+        http.curl("DELETE", "/api/cols?db=shop&col=teams", "").await,
+    ] {
+        refused.refused(422, "referenced");
+        assert_eq!(refused.json()["error"]["details"]["value"], 1, "{}", refused.text);
+        assert_eq!(teams.ids(json!({})).await, json!([1, 5]));
+    }
+    let enough = json!({"pipeline": [{"$match": {"_id": 1}}, {"$out": "teams"}]});
+    teams.post("aggregate", enough).await.ok();
+    assert_eq!(teams.ids(json!({})).await, json!([1]));
+    let rename = async |from: &str, to: &str| {
+        let body = json!({"database": "shop", "oldName": from, "newName": to});
+        http.post("/api/cols/rename", &body).await.ok();
+    };
+    rename("teams", "groups").await;
+    rename("c", "members").await;
+    let groups = Documents::new(http.clone(), "shop", "groups");
+    let members = Documents::new(http.clone(), "shop", "members");
+    members.call("PATCH", "documents/bob", json!({"age": 5})).await.ok();
+    let dangling = members.call("PATCH", "documents/bob", json!({"team": 9})).await;
+    breaks(&dangling, "team", "referenced", "the _id of a document in groups");
+    groups.call("DELETE", "documents/1", json!(null)).await.refused(422, "referenced");
+    rename("members", "c").await;
+    rename("groups", "teams").await;
     // Each side of a reference has an index, since each write to the other looks there.
     for node in &cluster.nodes {
         let names = |there: Documents| async move {

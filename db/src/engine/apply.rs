@@ -16,7 +16,7 @@ use super::index::stats::IndexStats;
 use super::query::context::{Budget, Context};
 use super::retry;
 use super::rules::{CompiledRules, Rules};
-use super::write::Schemas;
+use super::write::{Schemas, Stop, settle};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
@@ -286,11 +286,23 @@ impl Applier {
                 Ok(Ok(Outcome::Done))
             }
             Command::DropCollection { database, collection } => {
+                let place = Place { database: &database, collection: &collection };
+                if let Err(refused) = settle(self.check_replaced(txn, place, None))? {
+                    return Ok(Err(refused));
+                }
                 self.drop_collection(txn, &database, &collection)?;
                 Ok(Ok(Outcome::Done))
             }
             Command::RenameCollection { database, from, to } => {
-                self.rename_collection(txn, &database, &from, &to)
+                if !self.rules(txn, &database)?.name(&from) {
+                    return self.rename_collection(txn, &database, &from, &to);
+                }
+                settle(self.all_or_nothing(txn, true, |this, txn| {
+                    let done = this.rename_collection(txn, &database, &from, &to)?;
+                    let done = done.map_err(Stop::Refused)?;
+                    this.rename_in_rules(txn, &database, &from, &to)?;
+                    Ok(done)
+                }))
             }
             Command::Put {
                 database,
@@ -584,7 +596,13 @@ impl Applier {
     ) -> Applied {
         let old = self.collection(txn, Place { database, collection: to })?;
         let new = self.collection(txn, Place { database, collection: from })?;
-        if from != to && new.is_some() {
+        if from != to
+            && let Some(new) = &new
+        {
+            let place = Place { database, collection: to };
+            if let Err(refused) = settle(self.check_replaced(txn, place, Some(new)))? {
+                return Ok(Err(refused));
+            }
             self.drop_collection(txn, database, to)?;
         }
         let renamed = self.rename_collection(txn, database, from, to)?;

@@ -374,8 +374,60 @@ impl Rules {
         self.references.get(collection).into_iter().flatten()
     }
 
+    /// Whether a rule checks a collection or refers to it.
+    pub fn name(&self, collection: &str) -> bool {
+        !self.of(collection).is_empty() || self.references.contains_key(collection)
+    }
+
     fn of(&self, collection: &str) -> &[Rule] {
         self.collections.get(collection).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Lets a document of `_rules` follow a collection to its new name; whether it named it.
+pub fn rename(document: &mut Object, from: &str, to: &str) -> bool {
+    let mut named = false;
+    let checked = document.iter_mut().filter(|(collection, _)| !collection.starts_with('_'));
+    for entry in checked.flat_map(|(_, list)| items_mut(list)).filter_map(fields_mut) {
+        for rule in entry.values_mut().filter_map(fields_mut) {
+            if text(rule.get("type")).as_deref() == Some("referenced") {
+                named |= rename_target(rule, from, to);
+                named |= rule
+                    .get_mut("value")
+                    .and_then(fields_mut)
+                    .is_some_and(|inside| rename_target(inside, from, to));
+            }
+        }
+    }
+    let Some((place, _, list)) = document.shift_remove_full(from) else { return named };
+    match (document.get_mut(to), list) {
+        (Some(Value::Array(known)), Value::Array(more)) => known.extend(more),
+        (_, list) => drop(document.shift_insert(place, to.to_owned(), list)),
+    }
+    true
+}
+
+fn rename_target(rule: &mut Object, from: &str, to: &str) -> bool {
+    match rule.get_mut("collectionreferenced") {
+        Some(Value::String(target)) if target == from => {
+            to.clone_into(target);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn items_mut(value: &mut Value) -> &mut [Value] {
+    match value {
+        Value::Array(items) => items,
+        _ => &mut [],
+    }
+}
+
+fn fields_mut(value: &mut Value) -> Option<&mut Object> {
+    match value {
+        Value::Object(fields) => Some(fields),
+        _ => None,
     }
 }
 

@@ -33,6 +33,37 @@ fn broken(rule: &str, document: &str) -> String {
 }
 
 #[test]
+fn rules_follow_a_collection_to_its_new_name() {
+    let reference = |target: &str, inside: bool| {
+        let names = format!(r#""collectionreferenced":"{target}","externalfield":"_id""#);
+        match inside {
+            false => format!(r#"{{"a":{{"type":"referenced",{names}}}}}"#),
+            true => format!(r#"{{"a":{{"type":"referenced","value":{{{names}}}}}}}"#),
+        }
+    };
+    let min = r#"{"b":{"type":"min_value","value":1}}"#;
+    for (document, renamed) in [
+        (format!(r#"{{"o":[{min}]}}"#), None),
+        (format!(r#"{{"t":[{min}],"o":[]}}"#), Some(format!(r#"{{"u":[{min}],"o":[]}}"#))),
+        (
+            format!(r#"{{"o":[{}],"u":[{min}],"t":[{min}]}}"#, reference("t", false)),
+            Some(format!(r#"{{"o":[{}],"u":[{min},{min}]}}"#, reference("u", false))),
+        ),
+        (
+            format!(r#"{{"t":[{}]}}"#, reference("t", true)),
+            Some(format!(r#"{{"u":[{}]}}"#, reference("u", true))),
+        ),
+        (format!(r#"{{"_note":[{}]}}"#, reference("t", false)), None),
+        (r#"{"o":[{"b":{"type":"min_value","collectionreferenced":"t"}}]}"#.to_owned(), None),
+        (r#"{"o":"t","x":[["t"]]}"#.to_owned(), None),
+    ] {
+        let mut fields = value(&document).as_object().cloned().unwrap();
+        assert_eq!(rename(&mut fields, "t", "u"), renamed.is_some(), "{document}");
+        assert_eq!(Value::Object(fields).to_json(), renamed.unwrap_or(document));
+    }
+}
+
+#[test]
 fn rules_pass_and_refuse() {
     let not_null = r#"{"a": {"type": "validation", "value": "notnull"}}"#;
     let not_empty = r#"{"a": {"type": "not_empty"}}"#;

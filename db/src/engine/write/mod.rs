@@ -1,9 +1,11 @@
 //! Applying writes of documents. What depends on a document (rules, schema, indexes) is kept in
-//! `store`; `select` finds the documents that an operation is for.
+//! `store`, what concerns references to a whole collection in `references`; `select` finds the
+//! documents that an operation is for.
 //!
 //! A document is checked against everything before anything is written, so one that is refused
 //! leaves no trace; what writes many documents does so in a nested transaction.
 
+mod references;
 mod select;
 mod store;
 

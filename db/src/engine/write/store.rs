@@ -323,7 +323,7 @@ impl Applier {
     }
 
     /// Prepares to look up values on both sides of references.
-    fn lookup<'t, 'x>(
+    pub(super) fn lookup<'t, 'x>(
         &mut self,
         txn: &'t WriteTxn<'x>,
         database: &str,
@@ -488,11 +488,11 @@ pub(in crate::engine) fn charge_entries(
 }
 
 /// Looks for values in other collections, by index.
-struct Lookup<'t, R> {
-    read: &'t R,
+pub(super) struct Lookup<'t, R> {
+    pub(super) read: &'t R,
     /// Those of the references' collections that exist.
-    collections: HashMap<String, Arc<Collection>>,
-    ctx: &'t Context<'t>,
+    pub(super) collections: HashMap<String, Arc<Collection>>,
+    pub(super) ctx: &'t Context<'t>,
 }
 
 /// The index that finds the documents with a value in a field, every one of them.
