@@ -98,13 +98,9 @@ impl Accumulator {
                         .invalid("is not a known accumulator")
                         .hint(format!("known are {}, $count, $firstN, $lastN", known.join(", "))));
                 };
-                let operand = match operand {
-                    Value::Array(items) => match items.as_slice() {
-                        [one] => one,
-                        _ => return Err(at.invalid("must be one expression, not a list of them")),
-                    },
-                    other => other,
-                };
+                if operand.as_array().is_some() {
+                    return Err(at.invalid("must be one expression, not a list of them"));
+                }
                 (fresh(), Expr::parse(operand, at)?)
             }
         };

@@ -181,6 +181,7 @@ fn bad_pipelines_are_refused_with_their_place() {
             "pipeline[0].$merge.whenNotMatched must be one of \"insert\"",
         ),
         (r#"[{"$merge":{"into":"c","x":1}}]"#, "pipeline[0].$merge has the unknown option \"x\""),
+        (r#"[{"$count":"_id"}]"#, "pipeline[0].$count must not be"),
         (r#"[{"$sample":{}}]"#, "pipeline[0].$sample must have \"size\""),
         (
             r#"[{"$sample":{"size":0}}]"#,

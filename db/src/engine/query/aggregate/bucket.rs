@@ -71,7 +71,7 @@ impl Bucket {
     }
 
     fn with(fields: &Object, ranges: Ranges, at: At<'_>) -> Result<Bucket> {
-        let group_by = Expr::parse(read::required(fields, "groupBy", at)?, at.key("groupBy"))?;
+        let group_by = read::computed(read::required(fields, "groupBy", at)?, at.key("groupBy"))?;
         let output_at = at.key("output");
         let output = match fields.get("output") {
             None => Accumulators::count(output_at)?,

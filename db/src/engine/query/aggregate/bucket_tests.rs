@@ -66,6 +66,11 @@ fn bad_buckets_are_refused() {
         (r#"{"$bucket":{"groupBy":"$a"}}"#, "$bucket must have \"boundaries\""),
         (r#"{"$bucket":{"boundaries":[0,1]}}"#, "$bucket must have \"groupBy\""),
         (
+            r#"{"$bucket":{"groupBy":"a","boundaries":[0,1]}}"#,
+            "$bucket.groupBy must be an expression, such as \"$field\"",
+        ),
+        (r#"{"$bucketAuto":{"groupBy":5,"buckets":2}}"#, "$bucketAuto.groupBy must be an"),
+        (
             r#"{"$bucket":{"groupBy":"$a","boundaries":[0]}}"#,
             "$bucket.boundaries must have at least two",
         ),

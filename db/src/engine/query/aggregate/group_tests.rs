@@ -42,6 +42,7 @@ fn bad_groups_are_refused() {
         ),
         (r#"{"_id":null,"a":{"$median":1}}"#, "$group.a.$median is not a known accumulator"),
         (r#"{"_id":null,"a":{"$sum":["$a","$b"]}}"#, "$group.a.$sum must be one expression"),
+        (r#"{"_id":null,"a":{"$push":["$a"]}}"#, "$group.a.$push must be one expression"),
         (r#"{"_id":null,"a":{"$count":1}}"#, "$group.a.$count must be an empty object"),
         (r#"{"_id":null,"a":{"$firstN":{"input":"$a"}}}"#, "$group.a.$firstN must have \"n\""),
         (

@@ -1,6 +1,7 @@
 //! Reading the parts of a stage, with errors that name their place.
 
 use super::super::context::At;
+use super::super::expr::Expr;
 use crate::engine::value::{Object, Value};
 use crate::error::Result;
 
@@ -62,6 +63,19 @@ pub(super) fn field_name(name: &str, at: At<'_>) -> Result<()> {
         return Err(at.invalid(message));
     }
     Ok(())
+}
+
+/// An expression that is no constant: a path or an operator.
+pub(super) fn computed(value: &Value, at: At<'_>) -> Result<Expr> {
+    let computed = match value {
+        Value::String(text) => text.starts_with('$'),
+        Value::Object(fields) => fields.first().is_some_and(|(name, _)| name.starts_with('$')),
+        _ => false,
+    };
+    match computed {
+        true => Expr::parse(value, at),
+        false => Err(at.invalid("must be an expression, such as \"$field\"")),
+    }
 }
 
 /// The path in a text such as `$a.b`, without its `$`.

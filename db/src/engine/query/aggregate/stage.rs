@@ -72,10 +72,13 @@ impl Stage {
             "$count" => {
                 let name = read::text(spec, at)?;
                 read::field_name(name, at)?;
+                if name == "_id" {
+                    return Err(at.invalid("must not be \"_id\", which stands for a group"));
+                }
                 Stage::Count(name.to_owned())
             }
             "$sortByCount" => {
-                stages.push(Stage::Group(Group::counted(counted_key(spec, at)?, at)?));
+                stages.push(Stage::Group(Group::counted(read::computed(spec, at)?, at)?));
                 let descending = Object::from_iter([("count".to_owned(), Value::Int(-1))]);
                 Stage::Sort(Sort::parse(&Value::Object(descending), at)?)
             }
@@ -258,18 +261,6 @@ fn unset(spec: &Value, at: At<'_>) -> Result<Projection> {
         return Err(at.invalid("must name at least one field"));
     }
     Projection::parse_stage(&Value::Object(excluded), at)
-}
-
-fn counted_key(spec: &Value, at: At<'_>) -> Result<Expr> {
-    let computed = match spec {
-        Value::String(text) => text.starts_with('$'),
-        Value::Object(fields) => fields.first().is_some_and(|(name, _)| name.starts_with('$')),
-        _ => false,
-    };
-    match computed {
-        true => Expr::parse(spec, at),
-        false => Err(at.invalid("must be an expression, such as \"$field\"")),
-    }
 }
 
 fn facets(spec: &Value, at: At<'_>, nesting: Nesting<'_>) -> Result<Vec<(String, Pipeline)>> {
