@@ -6,8 +6,8 @@ use crate::call::Call;
 use crate::collection::{Collection, Page, decode};
 use crate::error::{Error, Result};
 use crate::wire::{
-    AggregateBody, AggregateReply, CountBody, CountReply, DistinctBody, DistinctReply,
-    ExplainLevel, ExplainReply, FindBody, ReadLevel,
+    AggregateBody, AggregateReply, CountBody, CountReply, DeleteBody, DistinctBody, DistinctReply,
+    ExplainLevel, ExplainReply, FindBody, ReadLevel, UpdateBody,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -114,7 +114,7 @@ impl AggregateBody {
 
 impl From<Value> for CountBody {
     fn from(filter: Value) -> CountBody {
-        CountBody { filter: Some(filter), hint: None }
+        CountBody { filter: Some(filter), ..CountBody::default() }
     }
 }
 
@@ -282,9 +282,69 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `invalid_query`, `query_too_large`, `time_limit`.
     pub async fn distinct(&self, field: &str, filter: Option<Value>) -> Result<Vec<Value>> {
-        let body = DistinctBody { field: field.to_owned(), filter };
+        let body = DistinctBody { field: field.to_owned(), filter, explain: None };
         let call = self.query_call("distinct").body(&body).reads();
         Ok(self.client().send(call).await?.json::<DistinctReply>()?.values)
+    }
+
+    /// How [`Collection::count_matching`] counts; as [`Collection::explain`].
+    ///
+    /// # Errors
+    /// Those of [`Collection::count_matching`].
+    pub async fn explain_count(
+        &self,
+        filter: impl Into<CountBody>,
+        level: ExplainLevel,
+    ) -> Result<Value> {
+        let body = CountBody { explain: Some(level), ..filter.into() };
+        self.explained("count", &body).await
+    }
+
+    /// How [`Collection::distinct`] finds the documents; as [`Collection::explain`].
+    ///
+    /// # Errors
+    /// Those of [`Collection::distinct`].
+    pub async fn explain_distinct(
+        &self,
+        field: &str,
+        filter: Option<Value>,
+        level: ExplainLevel,
+    ) -> Result<Value> {
+        let body = DistinctBody { field: field.to_owned(), filter, explain: Some(level) };
+        self.explained("distinct", &body).await
+    }
+
+    /// How an update finds the documents, all that match when the body's `multi` says so; as
+    /// [`Collection::explain`]. Nothing is changed.
+    ///
+    /// # Errors
+    /// Those of [`Collection::find`], and `invalid_query` for an update that cannot be.
+    pub async fn explain_update(
+        &self,
+        update: impl Into<UpdateBody>,
+        level: ExplainLevel,
+    ) -> Result<Value> {
+        let body = UpdateBody { explain: Some(level), ..update.into() };
+        self.explained("update", &body).await
+    }
+
+    /// How a deletion finds the documents, all that match when the body's `multi` says so; as
+    /// [`Collection::explain`]. Nothing is deleted.
+    ///
+    /// # Errors
+    /// Those of [`Collection::find`].
+    pub async fn explain_delete(
+        &self,
+        delete: impl Into<DeleteBody>,
+        level: ExplainLevel,
+    ) -> Result<Value> {
+        let body = DeleteBody { explain: Some(level), ..delete.into() };
+        self.explained("delete", &body).await
+    }
+
+    async fn explained(&self, name: &str, body: &impl Serialize) -> Result<Value> {
+        let call = self.query_call(name).body(body).reads();
+        Ok(self.client().send(call).await?.json::<ExplainReply>()?.explain)
     }
 
     fn find_call(&self, find: &Find) -> Call {

@@ -120,11 +120,46 @@ fn queries_with_their_flags() {
     let (filter, hint) = (Some(json!({"a": 1})), Some(json!("by_a")));
     assert_eq!(
         document_action(r#"count u {"a": 1} --hint by_a"#),
-        DocumentAction::Count(CountBody { filter: filter.clone(), hint: hint.clone() })
+        DocumentAction::Count(CountBody {
+            filter: filter.clone(),
+            hint: hint.clone(),
+            explain: None
+        })
     );
     assert_eq!(
         document_action(r#"distinct u city {"a": 1}"#),
-        DocumentAction::Distinct { field: "city".into(), filter }
+        DocumentAction::Distinct { field: "city".into(), filter, explain: None }
+    );
+    let planner = Some(ExplainLevel::QueryPlanner);
+    assert_eq!(
+        document_action(r#"count u {"a": 1} --explain"#),
+        DocumentAction::Count(CountBody {
+            filter: Some(json!({"a": 1})),
+            explain: planner,
+            ..CountBody::default()
+        })
+    );
+    assert_eq!(
+        document_action("distinct u city --explain"),
+        DocumentAction::Distinct { field: "city".into(), filter: None, explain: planner }
+    );
+    assert_eq!(
+        document_action(r#"update u {"a": 1} {"$set": {"b": 2}} --multi --analyze"#),
+        DocumentAction::UpdateMatching(Box::new(UpdateBody {
+            filter: json!({"a": 1}),
+            update: json!({"$set": {"b": 2}}),
+            multi: true,
+            explain: Some(ExplainLevel::ExecutionStats),
+            ..UpdateBody::default()
+        }))
+    );
+    assert_eq!(
+        document_action(r#"delete u {"a": 1} --explain"#),
+        DocumentAction::DeleteMatching(Box::new(DeleteBody {
+            filter: json!({"a": 1}),
+            explain: planner,
+            ..DeleteBody::default()
+        }))
     );
     let pipeline = json!([{"$match": {"a": 1}}]);
     let explain = Some(ExplainLevel::QueryPlanner);

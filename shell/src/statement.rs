@@ -2,8 +2,8 @@
 
 use crate::print::Mode;
 use jettra_driver::wire::{
-    AggregateBody, BatchBody, BulkBody, CountBody, DeleteBody, FindAndModifyBody, ReplaceBody,
-    SchemaBody, UpdateBody, ValidateBody, VersionsBody,
+    AggregateBody, BatchBody, BulkBody, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
+    ReplaceBody, SchemaBody, UpdateBody, ValidateBody, VersionsBody,
 };
 use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, Watch};
 use serde_json::Value;
@@ -191,7 +191,7 @@ pub(crate) enum DocumentAction {
     /// Count those that match.
     Count(CountBody),
     /// List the different values of a field.
-    Distinct { field: String, filter: Option<Value> },
+    Distinct { field: String, filter: Option<Value>, explain: Option<ExplainLevel> },
     /// Run a pipeline, or show how that is done.
     Aggregate(AggregateBody),
     /// Replace one that exists, if it still has the revision given.

@@ -390,9 +390,11 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/cols", CATALOG, "Create a collection, and its database if need be; a success as well when it exists")
             .body::<NewCollection>().gives::<StatusReply>(200).writes().fails(NAMES),
         delete("/api/cols", CATALOG, "Drop a collection; a success as well when there is none")
-            .query("database! collection!").gives::<StatusReply>(200).writes().fails(NAMES),
+            .query("database! collection!").gives::<StatusReply>(200).writes().fails(NAMES)
+            .fails(&[Referenced, QueryTooLarge]),
         post("/api/cols/rename", CATALOG, "Give a collection another name")
-            .body::<CollectionRename>().gives::<StatusReply>(200).writes().fails(NAMES).fails(&[CollectionNotFound, NameTaken]),
+            .body::<CollectionRename>().gives::<StatusReply>(200).writes().fails(NAMES)
+            .fails(&[CollectionNotFound, NameTaken, InvalidQuery, TooLarge, QueryTooLarge]),
 
         post("/api/doc", ANCESTOR, "Save a document, over one of the same `_id`; makes database and collection if need be")
             .query("db! col!").body::<Document>().gives::<Saved>(200).writes().fails(CHANGE),
@@ -444,15 +446,15 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/v1/databases/{db}/collections/{col}/count", QUERIES, "Count documents")
             .query("filter").gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/v1/databases/{db}/collections/{col}/count", QUERIES, "Count documents")
-            .query("filter").optional_body::<CountBody>().gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
+            .query("filter").optional_body::<CountBody>().gives::<CountReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/v1/databases/{db}/collections/{col}/distinct", QUERIES, "List the different values of a field")
-            .body::<DistinctBody>().gives::<DistinctReply>(200).reads().fails(PLACE).fails(QUERY),
+            .body::<DistinctBody>().gives::<DistinctReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/v1/databases/{db}/collections/{col}/update", QUERIES, "Update the first document that matches, or all")
-            .query("confirm").fails(&[NeedsConfirmation]).body::<UpdateBody>().gives::<UpdateReply>(200).writes().fails(CHANGE).fails(CHANGES),
+            .query("confirm").fails(&[NeedsConfirmation]).body::<UpdateBody>().gives::<UpdateReply>(200).gives::<ExplainReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/replace", QUERIES, "Replace the first document that matches")
             .body::<ReplaceBody>().gives::<UpdateReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/delete", QUERIES, "Delete the first document that matches, or all")
-            .query("confirm").fails(&[NeedsConfirmation]).body::<DeleteBody>().gives::<DeleteReply>(200).writes().fails(CHANGE).fails(CHANGES),
+            .query("confirm").fails(&[NeedsConfirmation]).body::<DeleteBody>().gives::<DeleteReply>(200).gives::<ExplainReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/find-and-modify", QUERIES, "Change the first document that matches, and give it")
             .body::<FindAndModifyBody>().gives::<FindAndModifyReply>(200).writes().fails(CHANGE).fails(CHANGES),
         post("/api/v1/databases/{db}/collections/{col}/bulk", QUERIES, "Carry out many changes in one step")

@@ -14,6 +14,7 @@ pub mod confirm;
 pub mod describe;
 pub mod dispatch;
 pub mod document;
+mod explain;
 pub mod index;
 pub mod openapi;
 pub mod paging;

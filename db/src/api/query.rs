@@ -2,6 +2,7 @@
 
 use super::call::{Call, pooled};
 use super::document::{find_collection, readable_place};
+use super::explain::Explained;
 use super::reply::Reply;
 use super::view::{Source, reading};
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, WHOLE_BYTES_MAX};
@@ -542,9 +543,12 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 /// `GET …/count`, `POST …/count`
 pub async fn count(call: Rc<Call>) -> Result<Reply> {
     let body = match json_parameter(&call, "filter", false)? {
-        Some(filter) => CountBody { filter: Some(filter), hint: None },
+        Some(filter) => CountBody { filter: Some(filter), ..CountBody::default() },
         None => call.json_or_empty()?,
     };
+    if let Some(level) = body.explain {
+        return explain(&call, Explained::count(body)?, level).await;
+    }
     let filter = filter(body.filter)?;
     let hint = body.hint.map(|json| Hint::parse(&value(json, "hint")?, At::root("hint")));
     let hint = hint.transpose()?;
@@ -554,7 +558,7 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
 
 /// Counts the documents that match.
 pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> Result<(u64, u64)> {
-    if filter.always() && matches!(Source::of(call)?, Source::Now) {
+    if filter.always() && hint.is_none() && matches!(Source::of(call)?, Source::Now) {
         let (database, collection) = readable_place(call)?;
         let (read, index) = call.group()?.read_with_index()?;
         let id = find_collection(&read, database, collection)?;
@@ -577,6 +581,9 @@ pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> 
 /// `POST …/distinct`
 pub async fn distinct(call: Rc<Call>) -> Result<Reply> {
     let body: DistinctBody = call.json()?;
+    if let Some(level) = body.explain {
+        return explain(&call, Explained::distinct(body)?, level).await;
+    }
     let filter = filter(body.filter)?;
     let (values, index) = distinct_values(&call, body.field, filter).await?;
     Ok(Reply::json(&json!({"values": values})).at(index))
@@ -618,6 +625,16 @@ pub async fn distinct_values(
         Ok(values.into_iter().collect())
     })
     .await
+}
+
+/// Answers how something finds its documents.
+pub(super) async fn explain(
+    call: &Call,
+    explained: Explained,
+    level: ExplainLevel,
+) -> Result<Reply> {
+    let (explained, index) = explained.run(call, level).await?;
+    Ok(Reply::json(&json!({"explain": explained})).at(index))
 }
 
 /// What `explain` answers.

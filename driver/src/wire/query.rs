@@ -84,10 +84,13 @@ pub struct CountBody {
     /// As in [`FindBody::hint`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
+    /// As in [`FindBody::explain`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplainLevel>,
 }
 
 /// Body of `POST …/distinct`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DistinctBody {
@@ -96,6 +99,9 @@ pub struct DistinctBody {
     /// As in [`FindBody::filter`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
+    /// As in [`FindBody::explain`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplainLevel>,
 }
 
 /// Answer of `POST …/distinct`.
@@ -142,6 +148,9 @@ pub struct UpdateBody {
     /// As in [`FindBody::hint`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
+    /// As in [`FindBody::explain`]; nothing is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplainLevel>,
 }
 
 /// Body of `POST …/replace`: puts a document in the place of the first that matches.
@@ -180,6 +189,9 @@ pub struct DeleteBody {
     /// As in [`FindBody::hint`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
+    /// As in [`FindBody::explain`]; nothing is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain: Option<ExplainLevel>,
 }
 
 /// Which form of a document is wanted back.

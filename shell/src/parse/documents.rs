@@ -95,7 +95,7 @@ fn find_flags(words: &mut Words<'_>, find: &mut Find, moment: &mut Option<Moment
     })
 }
 
-fn explain_flag(name: &str, explain: &mut Option<ExplainLevel>) -> bool {
+pub(super) fn explain_flag(name: &str, explain: &mut Option<ExplainLevel>) -> bool {
     *explain = match name {
         "--explain" => Some(ExplainLevel::QueryPlanner),
         "--analyze" => Some(ExplainLevel::ExecutionStats),
@@ -106,27 +106,35 @@ fn explain_flag(name: &str, explain: &mut Option<ExplainLevel>) -> bool {
 
 pub(super) fn count(words: &mut Words<'_>, moment: &mut Option<Moment>) -> Parsed<DocumentAction> {
     let mut body = CountBody::default();
-    let mut flags = |words: &mut Words<'_>, hint: &mut Option<Value>| {
+    let mut flags = |words: &mut Words<'_>, body: &mut CountBody| {
         words.flags(|name, words| {
             if name == "--hint" {
-                *hint = Some(words.json_or_word(name)?);
+                body.hint = Some(words.json_or_word(name)?);
                 return Ok(true);
             }
-            moment_flag(name, words, moment)
+            Ok(explain_flag(name, &mut body.explain) || moment_flag(name, words, moment)?)
         })
     };
-    flags(words, &mut body.hint)?;
+    flags(words, &mut body)?;
     if words.at_object() {
         body.filter = Some(words.object(A_FILTER)?);
-        flags(words, &mut body.hint)?;
+        flags(words, &mut body)?;
     }
     Ok(DocumentAction::Count(body))
 }
 
 pub(super) fn distinct(words: &mut Words<'_>) -> Parsed<DocumentAction> {
+    let (mut filter, mut explain) = (None, None);
+    let mut flags =
+        |words: &mut Words<'_>| words.flags(|name, _| Ok(explain_flag(name, &mut explain)));
+    flags(words)?;
     let field = words.required("the field")?;
-    let filter = (!words.rest().is_empty()).then(|| words.object(A_FILTER)).transpose()?;
-    Ok(DocumentAction::Distinct { field, filter })
+    flags(words)?;
+    if !words.rest().is_empty() {
+        filter = Some(words.object(A_FILTER)?);
+        flags(words)?;
+    }
+    Ok(DocumentAction::Distinct { field, filter, explain })
 }
 
 pub(super) fn aggregate(words: &mut Words<'_>) -> Parsed<DocumentAction> {

@@ -1,6 +1,6 @@
 //! Reads what follows the names of commands that change documents which are there.
 
-use super::documents::{A_DOCUMENT, A_FILTER, projection, sort};
+use super::documents::{A_DOCUMENT, A_FILTER, explain_flag, projection, sort};
 use crate::statement::{DocumentAction, Statement};
 use crate::words::{Parsed, Words};
 use jettra_driver::DocumentId;
@@ -59,6 +59,7 @@ impl UpdateFlags {
                 "--sort" => body.sort = Some(sort(words)?),
                 "--hint" => body.hint = Some(words.json_or_word(name)?),
                 "--array-filters" => body.array_filters = Some(words.array(name)?.into()),
+                _ if explain_flag(name, &mut body.explain) => {}
                 _ => return Ok(false),
             }
             *any = true;
@@ -180,7 +181,7 @@ pub(super) fn delete(words: &mut Words<'_>) -> Parsed<DocumentAction> {
             "--one" => one = true,
             "--sort" => body.sort = Some(sort(words)?),
             "--hint" => body.hint = Some(words.json_or_word(name)?),
-            _ => return Ok(false),
+            _ => return Ok(explain_flag(name, &mut body.explain)),
         }
         Ok(true)
     })?;

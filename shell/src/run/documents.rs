@@ -20,6 +20,9 @@ impl Session {
             Some(Moment::Index(index)) => self.collection(name).await?.at(index),
             Some(Moment::Time(time)) => self.collection(name).await?.as_of(&time),
         };
+        if let Some(plan) = explained(&collection, &action).await? {
+            return Ok(plan);
+        }
         match action {
             DocumentAction::Get(id) => Ok(self.show(get(&collection, &id).await?)),
             DocumentAction::Count(body) => Ok(Output::Count(match body.filter.is_some() {
@@ -27,7 +30,7 @@ impl Session {
                 false => collection.count().await?,
             })),
             DocumentAction::Find(find) => self.find(&collection, *find).await,
-            DocumentAction::Distinct { field, filter } => {
+            DocumentAction::Distinct { field, filter, .. } => {
                 Ok(Output::Rows(collection.distinct(&field, filter).await?))
             }
             DocumentAction::Aggregate(body) => self.aggregate(name, &collection, body).await,
@@ -132,6 +135,39 @@ impl Session {
         }
         Output::Record(document.value)
     }
+}
+
+/// The plan of what is only to be explained; queries and pipelines ask for theirs themselves.
+async fn explained(
+    collection: &Collection<Value>,
+    action: &DocumentAction,
+) -> Result<Option<Output>, Failure> {
+    let answer = match action {
+        DocumentAction::Count(body) => match body.explain {
+            Some(level) => collection.explain_count(body.clone(), level).await?,
+            None => return Ok(None),
+        },
+        DocumentAction::Distinct { field, filter, explain: Some(level) } => {
+            collection.explain_distinct(field, filter.clone(), *level).await?
+        }
+        DocumentAction::UpdateMatching(body) => match body.explain {
+            Some(level) => collection.explain_update((**body).clone(), level).await?,
+            None => return Ok(None),
+        },
+        DocumentAction::UpdateOne { id, body } => match body.explain {
+            Some(level) => {
+                let body = UpdateBody { filter: json!({"_id": id}), ..(**body).clone() };
+                collection.explain_update(body, level).await?
+            }
+            None => return Ok(None),
+        },
+        DocumentAction::DeleteMatching(body) => match body.explain {
+            Some(level) => collection.explain_delete((**body).clone(), level).await?,
+            None => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    Ok(Some(plan(answer)))
 }
 
 /// The number that stands as an id in a statement may be meant as a text, when only the text
