@@ -157,6 +157,7 @@ fn queries_with_their_flags() {
         document_action(r#"delete u {"a": 1} --explain"#),
         DocumentAction::DeleteMatching(Box::new(DeleteBody {
             filter: json!({"a": 1}),
+            multi: true,
             explain: planner,
             ..DeleteBody::default()
         }))

@@ -78,7 +78,7 @@ async fn find_filters_sorts_projects_skips_and_limits() {
     }
     for (query, expected) in [
         (json!({"sort": {"age": 1}}), json!([4, 5, 2, 3, 1, "6"])),
-        (json!({"sort": {"age": -1}}), json!(["6", 1, 3, 2, 5, 4])),
+        (json!({"sort": {"age": -1}}), json!([1, "6", 3, 2, 4, 5])),
         (json!({"sort": {"age": -1, "_id": -1}}), json!(["6", 1, 3, 2, 5, 4])),
         (json!({"sort": "-age,name"}), json!([1, "6", 3, 2, 4, 5])),
         (json!({"sort": {"_id": -1}}), json!(["6", 5, 4, 3, 2, 1])),
@@ -118,7 +118,7 @@ async fn the_address_and_the_body_ask_the_same() {
         ),
     ] {
         let page = documents.get(&tail).await.ok().json();
-        assert_eq!(page["documents"], json!([{"name": "Fay"}, {"name": "Ada"}]), "{tail}");
+        assert_eq!(page["documents"], json!([{"name": "Ada"}, {"name": "Fay"}]), "{tail}");
         let rest = format!("{tail}&cursor={}", page["cursor"].as_str().expect("a cursor"));
         let page = documents.get(&rest).await.ok().json();
         assert_eq!(page, json!({"documents": [{"name": "Cyd"}]}), "{rest}");
@@ -316,6 +316,56 @@ async fn explain_tells_what_is_read() {
     let or =
         documents.explain(json!({"filter": {"$or": [{"k": 1}, {"k": 5}, {"g": 3, "k": 9}]}})).await;
     assert!(!stages(&or).contains(&"COLLSCAN".to_owned()), "{or}");
+    let mut sampled = Vec::new();
+    for _ in 0..5 {
+        let one = documents.ask("aggregate", json!({"pipeline": [{"$sample": {"size": 9}}]})).await;
+        sampled.push(one.to_string());
+    }
+    sampled.dedup();
+    assert!(sampled.len() > 1, "a sample is always the same: {sampled:?}");
+    let beginning = documents.explain(json!({"filter": {"_id": {"$regex": "^a"}}})).await;
+    assert_eq!(beginning["executionStats"]["totalDocsExamined"], 0, "{beginning}");
+    // What counts or writes is explained without being carried out.
+    let explained = async |call: &str, mut body: Value| {
+        body["explain"] = json!("executionStats");
+        documents.ask(call, body).await["explain"].take()
+    };
+    let set = json!({"$set": {"seen": true}});
+    for (call, body, expected, found, read) in [
+        ("count", json!({}), "RECORD_STORE_FAST_COUNT", 2_000, 0),
+        ("count", json!({"filter": {"k": {"$lt": 50}}}), "COUNT IXSCAN", 50, 0),
+        ("distinct", json!({"field": "g", "filter": {"k": 3}}), "FETCH IXSCAN", 1, 1),
+        ("update", json!({"filter": {"k": 3}, "update": set}), "UPDATE FETCH IXSCAN", 1, 1),
+        ("update", json!({"filter": {"_id": 3}, "update": set}), "UPDATE FETCH IXSCAN", 1, 1),
+        (
+            "update",
+            json!({"filter": {"g": 1}, "update": set, "multi": true, "hint": "$natural"}),
+            "UPDATE COLLSCAN",
+            500,
+            2_000,
+        ),
+        (
+            "delete",
+            json!({"filter": {"k": {"$lt": 9}}, "multi": true}),
+            "DELETE FETCH IXSCAN",
+            9,
+            9,
+        ),
+    ] {
+        let plan = explained(call, body).await;
+        assert_eq!(stages(&plan).join(" "), expected, "{call} {plan}");
+        let counts = &plan["executionStats"];
+        assert_eq!(
+            (&counts["nReturned"], &counts["totalDocsExamined"]),
+            (&json!(found), &json!(read)),
+            "{call} {plan}"
+        );
+    }
+    let wrong = json!({"filter": {}, "update": {"$sett": {"a": 1}}, "explain": "queryPlanner"});
+    documents.post("update", wrong).await.refused(400, "invalid_query");
+    let inside = json!([{"deleteMany": {"filter": {}, "explain": "queryPlanner"}}]);
+    documents.post("bulk", json!({"operations": inside})).await.refused(400, "invalid_query");
+    assert_eq!(documents.count(json!({"seen": null})).await, 2_000);
     let only_planned = documents.ask("find", json!({"explain": "queryPlanner"})).await;
     assert!(only_planned["explain"]["executionStats"].is_null(), "{only_planned}");
 }
@@ -593,12 +643,25 @@ async fn a_bulk_write_ends_at_the_first_failure_or_tries_all() {
     assert_eq!(errors["3"]["code"], "unique_violation", "{result}");
     assert_eq!(errors["3"]["details"]["value"], json!({"u": 1}), "{result}");
     assert_eq!(documents.ids(json!({})).await, json!([1, 2, 10, 21]));
-    // One that cannot be understood refuses the whole.
+    // One that cannot be understood fails, as others do.
     let wrong = json!([insert(&json!({"_id": 30})), {"updateOne": {"filter": {"a": {"$gtt": 1}}, "update": {"$set": {"a": 1}}}}]);
     let answer = documents.post("bulk", json!({"operations": wrong, "ordered": false})).await;
     answer.refused(400, "invalid_query");
-    assert!(answer.text.contains("operations[1]"), "{}", answer.text);
-    assert_eq!(documents.one(json!(30)).await, json!(null));
+    assert!(answer.text.contains("operation 1: filter.a"), "{}", answer.text);
+    let result = &answer.json()["error"]["details"]["result"];
+    assert_eq!((&result["inserted"], &result["insertedIds"]), (&json!(1), &json!({"0": 30})));
+    assert_eq!(result["errors"]["1"]["code"], "invalid_query", "{result}");
+    assert_eq!(documents.one(json!(30)).await, json!({"_id": 30}));
+    let wrong = json!([wrong[1], insert(&json!({"_id": 31}))]);
+    let answer = documents.post("bulk", json!({"operations": wrong})).await;
+    answer.refused(400, "invalid_query");
+    assert!(answer.text.contains("operations[0]"), "{}", answer.text);
+    assert_eq!(documents.one(json!(31)).await, json!(null));
+    let wrong = json!([wrong[0], wrong[1]]);
+    let answer = documents.post("bulk", json!({"operations": wrong, "ordered": false})).await;
+    answer.refused(400, "invalid_query");
+    let result = &answer.json()["error"]["details"]["result"];
+    assert_eq!(result["insertedIds"], json!({"1": 31}), "the place is that in the call");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -757,6 +820,13 @@ async fn pipelines_group_join_and_write() {
     assert_eq!(result.find(json!({})).await, expected);
     documents.ask("aggregate", out(json!({"$out": "result"}))).await;
     assert_eq!(result.count(json!({"kept": true})).await, 0);
+    // A document that cannot be merged keeps no other one back.
+    result.ask("delete", json!({"filter": {"_id": {"$ne": 1}}, "multi": true})).await;
+    let fail = json!({"$merge": {"into": "result", "whenMatched": "fail"}});
+    let answer = documents.post("aggregate", out(fail)).await;
+    answer.refused(409, "duplicate_id");
+    assert_eq!(answer.json()["error"]["details"]["written"], 2, "{}", answer.text);
+    assert_eq!(result.ids(json!({})).await, json!([0, 1, 2]));
 }
 
 /// Values of every type, and pairs that are equal though their types differ.

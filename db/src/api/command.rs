@@ -4,6 +4,7 @@
 use super::aggregate::{self, Aggregate};
 use super::call::Call;
 use super::confirm::{self, Action};
+use super::explain::Explained;
 use super::paging::{Answered, Paging};
 use super::query::{self, Find};
 use super::reply::Reply;
@@ -14,8 +15,8 @@ use crate::engine::query::text::{self, Change, Statement};
 use crate::engine::system;
 use crate::error::{Error, Kind, Result};
 use jettra_driver::wire::{
-    AggregateBody, CommandBody, DeleteBody, ExplainLevel, FindAndModifyBody, FindBody, IndexBody,
-    ReplaceBody, ReturnForm, UpdateBody,
+    AggregateBody, CommandBody, CountBody, DeleteBody, DistinctBody, ExplainLevel,
+    FindAndModifyBody, FindBody, IndexBody, ReplaceBody, ReturnForm, UpdateBody,
 };
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -144,8 +145,15 @@ async fn execute(
         }
         Statement::Explain { statement, execute: run } => {
             let level = if run { ExplainLevel::ExecutionStats } else { ExplainLevel::QueryPlanner };
-            let explained = as_query(*statement)?;
-            Box::pin(execute(call, explained, Some(level), paging)).await
+            match *statement {
+                query @ (Statement::Find { .. } | Statement::Aggregate { .. }) => {
+                    Box::pin(execute(call, query, Some(level), paging)).await
+                }
+                other => {
+                    let reply = query::explain(call, explained(call, other)?, level).await?;
+                    Ok(Answered::Other(reply))
+                }
+            }
         }
         other => carry_out(call, other).await.map(Answered::Other),
     }
@@ -270,31 +278,35 @@ async fn carry_out(call: &Call, statement: Statement) -> Result<Reply> {
     }
 }
 
-/// What a statement reads, for explaining it: an update or delete reads what its filter finds.
-fn as_query(statement: Statement) -> Result<Statement> {
-    let find = |collection, filter| Statement::Find {
-        collection,
-        filter,
-        projection: None,
-        sort: None,
-        skip: 0,
-        limit: None,
-        hint: None,
-        one: false,
+/// How a statement finds its documents.
+fn explained(call: &Call, statement: Statement) -> Result<Explained> {
+    let update = |filter, sort: Option<_>, multi| {
+        let sort = sort.map(|sort| json!(sort));
+        let body = UpdateBody { filter: json!(filter), sort, multi, ..UpdateBody::default() };
+        Explained::update(call, body)
     };
-    Ok(match statement {
-        Statement::Count { collection, filter }
-        | Statement::Distinct { collection, filter, .. }
-        | Statement::Update { collection, filter, .. }
-        | Statement::Replace { collection, filter, .. }
-        | Statement::FindAndModify { collection, filter, .. }
-        | Statement::Delete { collection, filter, .. } => find(collection, filter),
-        query @ (Statement::Find { .. } | Statement::Aggregate { .. }) => query,
-        _ => {
-            return Err(Error::new(Kind::InvalidQuery, "this statement has no plan to explain")
-                .hint("explain a query, an update or a delete"));
+    let delete = |filter, sort: Option<_>, multi| {
+        let sort = sort.map(|sort| json!(sort));
+        let body = DeleteBody { filter: json!(filter), sort, multi, ..DeleteBody::default() };
+        Explained::delete(call, body)
+    };
+    match statement {
+        Statement::Count { filter, .. } => {
+            Explained::count(CountBody { filter: Some(json!(filter)), ..CountBody::default() })
         }
-    })
+        Statement::Distinct { field, filter, .. } => {
+            Explained::distinct(DistinctBody { field, filter: Some(json!(filter)), explain: None })
+        }
+        Statement::Update { filter, multi, .. } => update(filter, None, multi),
+        Statement::Replace { filter, .. } => update(filter, None, false),
+        Statement::FindAndModify { filter, change: Change::Delete, sort, .. } => {
+            delete(filter, sort, false)
+        }
+        Statement::FindAndModify { filter, sort, .. } => update(filter, sort, false),
+        Statement::Delete { filter, multi, .. } => delete(filter, None, multi),
+        _ => Err(Error::new(Kind::InvalidQuery, "this statement has no plan to explain")
+            .hint("explain a query, an update or a delete")),
+    }
 }
 
 fn place(call: &Call) -> Result<(String, String)> {
@@ -317,6 +329,7 @@ async fn insert(
         documents.iter().map(|document| update::insert_operation(call, json!(document)));
     let operations = operations.collect::<Result<Vec<_>>>()?;
     if many {
+        let operations = operations.into_iter().map(Ok).collect();
         let (reply, index) = update::run_bulk(call, operations, true).await?;
         let ids: Vec<_> = reply.inserted_ids.values().collect();
         return Ok(message(format!("{} inserted", reply.inserted), json!({"ids": ids})).at(index));

@@ -5,6 +5,7 @@ use super::aggregate::{self, Aggregate};
 use super::call::{Call, pooled};
 use super::confirm::{self, Action};
 use super::document::writable_place;
+use super::explain::Explained;
 use super::precondition::guarded;
 use super::query;
 use super::reply::Reply;
@@ -31,8 +32,9 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::groups::Applied;
 use jettra_driver::DocumentId;
 use jettra_driver::wire::{
-    BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ErrorDetail, FindAndModifyBody,
-    FindAndModifyReply, ForgottenReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
+    BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ErrorDetail, ExplainLevel,
+    FindAndModifyBody, FindAndModifyReply, ForgottenReply, ReplaceBody, ReturnForm, UpdateBody,
+    UpdateReply,
 };
 use serde_json::json;
 use std::rc::Rc;
@@ -119,7 +121,18 @@ fn replacement(call: &Call, json: serde_json::Value) -> Result<Change> {
     }))
 }
 
+/// Refuses to explain one of several operations.
+fn not_explained(explain: Option<ExplainLevel>) -> Result<()> {
+    match explain {
+        None => Ok(()),
+        Some(_) => Err(At::root("explain")
+            .invalid("cannot stand in one of several operations")
+            .hint("explain it with a call of its own")),
+    }
+}
+
 pub(super) fn update_operation(body: UpdateBody, multi: bool) -> Result<Operation> {
+    not_explained(body.explain)?;
     Ok(Operation::Change {
         select: select(body.filter, body.sort, body.hint)?,
         change: update(body.update, body.array_filters)?,
@@ -140,6 +153,7 @@ fn replace_operation(call: &Call, body: ReplaceBody) -> Result<Operation> {
 }
 
 pub(super) fn delete_operation(body: DeleteBody, multi: bool) -> Result<Operation> {
+    not_explained(body.explain)?;
     Ok(Operation::Delete {
         select: select(body.filter, body.sort, body.hint)?,
         multi,
@@ -311,13 +325,20 @@ pub async fn run_find_and_modify(
     Ok((FindAndModifyReply { document, upserted_id: wrote.inserted, document_forgotten }, index))
 }
 
-/// Carries out many operations; an operation that fails becomes the error, with the rest in
-/// its details.
+/// Carries out many operations; an operation that fails, as one does that cannot be parsed,
+/// becomes the error, with the rest in its details.
 pub async fn run_bulk(
     call: &Call,
-    operations: Vec<Operation>,
+    operations: Vec<Result<Operation>>,
     ordered: bool,
 ) -> Result<(BulkReply, u64)> {
+    let Parsed { operations, places, refused } = Parsed::new(operations, ordered);
+    if operations.is_empty()
+        && let Some((at, error)) = refused.first().cloned()
+    {
+        let message = format!("operations[{at}]: {}", error.message);
+        return Err(Error { message, ..error });
+    }
     let inserts: Vec<bool> =
         operations.iter().map(|one| matches!(one, Operation::Insert { .. })).collect();
     let (database, collection) = writable_place(call)?;
@@ -325,12 +346,14 @@ pub async fn run_bulk(
     let index = applied.index;
     let results = match applied.outcome {
         Outcome::Wrote(results) => results,
-        Outcome::WroteTotals(totals) => return remembered_bulk(*totals, index),
+        Outcome::WroteTotals(totals) => {
+            return remembered_bulk(*totals, &places, refused, ordered, index);
+        }
         other => return Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
     };
     let mut reply = BulkReply::default();
-    let mut first: Option<(usize, Error)> = None;
-    for (at, (result, insert)) in results.into_iter().zip(inserts).enumerate() {
+    let mut errors = Vec::new();
+    for ((result, insert), at) in results.into_iter().zip(inserts).zip(places) {
         match result {
             Ok(wrote) => {
                 reply.matched += wrote.matched;
@@ -344,39 +367,82 @@ pub async fn run_bulk(
                     ids.insert(at, id);
                 }
             }
-            Err(error) => {
-                let request_id = &*call.request_id;
-                tracing::debug!(request_id, operation = at, %error, "an operation was refused");
-                let detail = ErrorDetail {
-                    code: error.kind.code().into(),
-                    message: error.message.clone(),
-                    hint: error.hint.clone(),
-                    details: error.details.as_deref().cloned(),
-                    request_id: call.request_id.to_string(),
-                };
-                reply.errors.insert(at, detail);
-                first.get_or_insert((at, error));
-            }
+            Err(error) => errors.push((at, error)),
         }
     }
-    bulk_result(reply, first, index)
+    if !ordered || errors.is_empty() {
+        errors.extend(refused);
+    }
+    for (at, error) in &errors {
+        let request_id = &*call.request_id;
+        tracing::debug!(request_id, operation = at, %error, "an operation was refused");
+        let detail = ErrorDetail {
+            code: error.kind.code().into(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+            details: error.details.as_deref().cloned(),
+            request_id: call.request_id.to_string(),
+        };
+        reply.errors.insert(*at, detail);
+    }
+    bulk_result(reply, errors, index)
+}
+
+/// The operations of a bulk write that are carried out.
+struct Parsed {
+    operations: Vec<Operation>,
+    /// Where they stand among those of the call.
+    places: Vec<usize>,
+    /// Those that cannot be parsed, with their places; the first ends an ordered write.
+    refused: Vec<(usize, Error)>,
+}
+
+impl Parsed {
+    fn new(all: Vec<Result<Operation>>, ordered: bool) -> Parsed {
+        let (operations, places, refused) = Default::default();
+        let mut parsed = Parsed { operations, places, refused };
+        for (at, operation) in all.into_iter().enumerate() {
+            match operation {
+                Ok(operation) => {
+                    parsed.operations.push(operation);
+                    parsed.places.push(at);
+                }
+                Err(error) => parsed.refused.push((at, error)),
+            }
+            if ordered && !parsed.refused.is_empty() {
+                break;
+            }
+        }
+        parsed
+    }
 }
 
 /// What is remembered of many operations for which a repetition of the call asks.
-fn remembered_bulk(totals: WroteTotals, index: u64) -> Result<(BulkReply, u64)> {
+fn remembered_bulk(
+    totals: WroteTotals,
+    places: &[usize],
+    refused: Vec<(usize, Error)>,
+    ordered: bool,
+    index: u64,
+) -> Result<(BulkReply, u64)> {
     let WroteTotals { matched, modified, deleted, inserted, failed } = totals;
     let details_forgotten = true;
     let reply =
         BulkReply { matched, modified, deleted, inserted, details_forgotten, ..Default::default() };
-    bulk_result(reply, failed.map(|(at, error)| (at as usize, error)), index)
+    let place = |at: u64| places.get(at as usize).copied().unwrap_or_default();
+    let mut errors: Vec<_> = failed.into_iter().map(|(at, error)| (place(at), error)).collect();
+    if !ordered || errors.is_empty() {
+        errors.extend(refused);
+    }
+    bulk_result(reply, errors, index)
 }
 
 fn bulk_result(
     reply: BulkReply,
-    failed: Option<(usize, Error)>,
+    errors: Vec<(usize, Error)>,
     index: u64,
 ) -> Result<(BulkReply, u64)> {
-    match failed {
+    match errors.into_iter().min_by_key(|(at, _)| *at) {
         None => Ok((reply, index)),
         Some((at, error)) => {
             let message = format!("operation {at}: {}", error.message);
@@ -388,7 +454,13 @@ fn bulk_result(
 
 /// `POST …/update`
 pub async fn update_documents(call: Rc<Call>) -> Result<Reply> {
-    let (reply, index) = run_update(&call, call.json()?).await?;
+    let body: UpdateBody = call.json()?;
+    if let Some(level) = body.explain {
+        let body = UpdateBody { explain: None, ..body };
+        update_operation(body.clone(), body.multi)?;
+        return query::explain(&call, Explained::update(&call, body)?, level).await;
+    }
+    let (reply, index) = run_update(&call, body).await?;
     Ok(Reply::json(&reply).at(index))
 }
 
@@ -400,7 +472,11 @@ pub async fn replace_document(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST …/delete`
 pub async fn delete_documents(call: Rc<Call>) -> Result<Reply> {
-    let (reply, index) = run_delete(&call, call.json()?).await?;
+    let body: DeleteBody = call.json()?;
+    if let Some(level) = body.explain {
+        return query::explain(&call, Explained::delete(&call, body)?, level).await;
+    }
+    let (reply, index) = run_delete(&call, body).await?;
     Ok(Reply::json(&reply).at(index))
 }
 
@@ -421,22 +497,15 @@ pub async fn bulk(call: Rc<Call>) -> Result<Reply> {
         };
         confirm::check(&call, action, filter.clone()).await?;
     }
-    let operations = body.operations.into_iter().enumerate().map(|(at, operation)| {
-        let checked = match operation {
-            BulkOperation::InsertOne { document } => insert_operation(&call, document),
-            BulkOperation::UpdateOne(body) => update_operation(body, false),
-            BulkOperation::UpdateMany(body) => update_operation(body, true),
-            BulkOperation::ReplaceOne(body) => replace_operation(&call, body),
-            BulkOperation::DeleteOne(body) => delete_operation(body, false),
-            BulkOperation::DeleteMany(body) => delete_operation(body, true),
-        };
-        checked.map_err(|error| Error {
-            message: format!("operations[{at}]: {}", error.message),
-            ..error
-        })
+    let operations = body.operations.into_iter().map(|operation| match operation {
+        BulkOperation::InsertOne { document } => insert_operation(&call, document),
+        BulkOperation::UpdateOne(body) => update_operation(body, false),
+        BulkOperation::UpdateMany(body) => update_operation(body, true),
+        BulkOperation::ReplaceOne(body) => replace_operation(&call, body),
+        BulkOperation::DeleteOne(body) => delete_operation(body, false),
+        BulkOperation::DeleteMany(body) => delete_operation(body, true),
     });
-    let operations = operations.collect::<Result<Vec<_>>>()?;
-    let (reply, index) = run_bulk(&call, operations, body.ordered).await?;
+    let (reply, index) = run_bulk(&call, operations.collect(), body.ordered).await?;
     Ok(Reply::json(&reply).at(index))
 }
 
@@ -552,21 +621,26 @@ async fn merge(
         let part = Part { run, number, written: behind, total, last };
         let applied = propose_part(call, (database, into), batch, part).await;
         let applied = applied.map_err(|error| interrupted(error, written, total))?;
+        let mut first = None;
         let Outcome::Wrote(results) = &applied.outcome else {
             // An earlier call with the key has come first.
             return Ok(applied);
         };
         for (at, result) in results.iter().enumerate() {
-            let wrote =
-                result.as_ref().map_err(|error| retry::partly(error.clone(), written, total))?;
-            if must_match && wrote.matched == 0 && wrote.inserted.is_none() {
-                let filter = filters.get(at).map_or("", String::as_str);
-                let message = format!("$merge found no document that matches {filter}");
-                let error = Error::new(Kind::NotApplicable, message)
-                    .hint("documents before it are merged already");
-                return Err(retry::partly(error, written, total));
-            }
-            written += 1;
+            let failed = match result {
+                Ok(wrote) if must_match && wrote.matched == 0 && wrote.inserted.is_none() => {
+                    let filter = filters.get(at).map_or("", String::as_str);
+                    let message = format!("$merge found no document that matches {filter}");
+                    Some(Error::new(Kind::NotApplicable, message).hint("others are merged already"))
+                }
+                Ok(_) => None,
+                Err(error) => Some(error.clone()),
+            };
+            written += u64::from(failed.is_none());
+            first = first.or(failed);
+        }
+        if let Some(error) = first {
+            return Err(retry::partly(error, written, total));
         }
         index = applied.index;
         if last {
@@ -577,7 +651,7 @@ async fn merge(
 }
 
 /// Proposes a part of a call, again while there is no room for it: then nothing was done, and it is
-/// the same part of the same run.
+/// the same part of the same run. All of it is tried, as in MongoDB, also when a document fails.
 async fn propose_part(
     call: &Call,
     (database, collection): (&str, &str),
@@ -586,13 +660,13 @@ async fn propose_part(
 ) -> Result<Applied> {
     for _ in 0..BUSY_TRIES {
         call.proposed.part.set(Some(part));
-        match propose_write(call, database, collection, operations.clone(), true).await {
+        match propose_write(call, database, collection, operations.clone(), false).await {
             Err(error) if error.kind == Kind::Overloaded => tokio::time::sleep(BUSY_PAUSE).await,
             done => return done,
         }
     }
     call.proposed.part.set(Some(part));
-    propose_write(call, database, collection, operations, true).await
+    propose_write(call, database, collection, operations, false).await
 }
 
 /// The error for a call that has written a part of its documents and cannot go on. What it would
