@@ -198,13 +198,20 @@ pub fn check_body(body: &str) -> Result<()> {
     }
 }
 
-/// Refuses names of fields that would be read back as Extended JSON.
+/// Refuses names of fields that would be read back as Extended JSON, and those with a NUL.
 pub fn check_names(document: &Value) -> Result<()> {
     match value::reserved_name(document) {
         None => Ok(()),
+        Some(name) if name.contains('\0') => {
+            let message = format!("the name {name:?} of a field has the character NUL");
+            Err(Error::new(Kind::InvalidBody, message).hint("leave the character out"))
+        }
         Some(name) => {
             let message = format!("a field cannot have the name {name:?}: Extended JSON has it");
-            Err(Error::new(Kind::InvalidBody, message).hint("use a name without the dollar sign"))
+            Err(Error::new(Kind::InvalidBody, message).hint(
+                "use a name without the dollar sign; the types of values are JSON's and $date, \
+                 $numberDecimal, $oid, $binary",
+            ))
         }
     }
 }
@@ -319,6 +326,42 @@ mod tests {
         let growing = format!("{{\"a\":[{}1e15]}}", "1e15,".repeat(100));
         assert!(growing.len() < 1000);
         assert_eq!(kind(&growing), Kind::TooLarge);
+    }
+
+    /// Some were refused, others were stored as objects that only looked like values of the type.
+    #[test]
+    fn names_of_the_types_of_extended_json_are_refused_alike() {
+        for name in [
+            "$date",
+            "$numberInt",
+            "$numberLong",
+            "$numberDouble",
+            "$numberDecimal",
+            "$oid",
+            "$uuid",
+            "$binary",
+            "$timestamp",
+            "$regularExpression",
+            "$minKey",
+            "$maxKey",
+            "$code",
+            "$scope",
+            "$symbol",
+            "$undefined",
+            "$dbPointer",
+        ] {
+            for text in [
+                format!("{{\"a\":{{\"x\":1,{name:?}:1}}}}"),
+                format!("{{\"a\":[{{\"x\":1,{name:?}:{{}}}}]}}"),
+            ] {
+                assert_eq!(kind(&text), Kind::InvalidBody, "{text}");
+            }
+        }
+        for name in ["$timestamp", "$minKey", "$code"] {
+            assert_eq!(kind(&format!("{{\"a\":{{{name:?}:1}}}}")), Kind::InvalidBody, "{name}");
+        }
+        assert_eq!(kind(r#"{"a":{"b\u0000":1}}"#), Kind::InvalidBody);
+        assert!(parse_document(br#"{"a":{"$x":1,"$ref":"c"}}"#, &LIMITS).is_ok());
     }
 
     #[test]

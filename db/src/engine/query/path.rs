@@ -30,14 +30,40 @@ impl Path {
     /// Parses a path.
     ///
     /// # Errors
-    /// `invalid_query` at `at` for an empty step or a name that begins with `$`.
+    /// `invalid_query` at `at` for an empty step, a name that begins with `$`, or one that has the
+    /// character NUL, which MongoDB's names cannot have.
     pub fn parse(text: &str, at: At<'_>) -> Result<Path> {
-        let steps: Vec<PathStep> = text.split('.').map(PathStep::new).collect();
-        if steps.iter().any(|step| step.name.is_empty()) {
-            return Err(at.invalid(format!("has the path {text:?} with an empty part")));
+        let path = Path::parse_update(text, at)?;
+        match path.steps.iter().any(|step| step.name.starts_with('$')) {
+            false => Ok(path),
+            true => Err(at.invalid(format!("has {text:?} where the name of a field belongs"))),
         }
-        if steps.iter().any(|step| step.name.starts_with('$')) {
+    }
+
+    /// As [`Path::parse`], for what changes a document: names inside objects may begin with `$`.
+    ///
+    /// # Errors
+    /// Those of [`Path::parse`].
+    pub fn parse_update(text: &str, at: At<'_>) -> Result<Path> {
+        let path = Path::parse_filter(text, at)?;
+        match path.steps.iter().any(|step| step.name.is_empty()) {
+            false => Ok(path),
+            true => Err(at.invalid(format!("has the path {text:?} with an empty part"))),
+        }
+    }
+
+    /// As [`Path::parse`], for what looks for documents: names inside objects may begin with `$`,
+    /// and names may be empty.
+    ///
+    /// # Errors
+    /// Those of [`Path::parse`].
+    pub fn parse_filter(text: &str, at: At<'_>) -> Result<Path> {
+        let steps: Vec<PathStep> = text.split('.').map(PathStep::new).collect();
+        if text.starts_with('$') {
             return Err(at.invalid(format!("has {text:?} where the name of a field belongs")));
+        }
+        if text.contains('\0') {
+            return Err(at.invalid(format!("has the path {text:?} with the character NUL")));
         }
         if steps.len() > STEPS_MAX {
             return Err(at.invalid(format!("has a path of more than {STEPS_MAX} parts")));
@@ -187,9 +213,33 @@ mod tests {
 
     #[test]
     fn bad_paths_are_refused() {
-        for text in ["", "a.", ".a", "a..b", "$a", "a.$b", "a.0.0.0.0.0.0.0.0.0"] {
-            let error = Path::parse(text, At::root("filter")).unwrap_err();
-            assert!(error.message.starts_with("filter "), "{error}");
+        let at = At::root("filter");
+        for text in ["$a", "$a.b", "a\0", "a.\0b", "a.0.0.0.0.0.0.0.0.0"] {
+            for parse in [Path::parse, Path::parse_update, Path::parse_filter] {
+                let error = parse(text, at).unwrap_err();
+                assert!(error.message.starts_with("filter "), "{error}");
+            }
+        }
+        for (text, update) in
+            [("a.$b", true), ("", false), ("a.", false), (".a", false), ("a..b", false)]
+        {
+            assert!(Path::parse(text, at).is_err(), "{text}");
+            assert_eq!(Path::parse_update(text, at).is_ok(), update, "{text}");
+            assert!(Path::parse_filter(text, at).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_filters_may_be_empty_or_begin_with_a_dollar() {
+        let root = parse_stored(br#"{"":{"":1},"a":{"$x":2,"":3}}"#).unwrap();
+        for (path, expected) in [(".", "1"), ("a.$x", "2"), ("a.", "3"), ("a.$y", "missing")] {
+            let path = Path::parse_filter(path, At::root("filter")).unwrap();
+            let mut found = String::new();
+            path.any(&root, |value| {
+                found = value.map_or("missing".to_owned(), Value::to_json);
+                false
+            });
+            assert_eq!(found, expected);
         }
     }
 }

@@ -194,7 +194,7 @@ impl Parser {
         let mut parser =
             Parser { language, root, mode, id: None, slices: false, first_items: false };
         match value {
-            Value::Object(fields) if !fields.is_empty() || language == Language::Find => {
+            Value::Object(fields) if !fields.is_empty() || language != Language::Stage => {
                 parser.fields(None, fields, at)?;
                 parser.finish(at)
             }

@@ -173,7 +173,7 @@ fn refusals_name_the_place() {
     for (parse, text, expected) in [
         (find, "5", "projection must be an object"),
         (stage, "{}", "projection must be an object that names fields"),
-        (Projection::parse_add_fields, "{}", "projection must be an object"),
+        (Projection::parse_add_fields, "5", "projection must be an object"),
         (find, r#"{"a":1,"b":0}"#, "projection.b excludes a field"),
         (find, r#"{"a":0,"b":1}"#, "projection.b includes a field"),
         (find, r#"{"a":0,"b":"$c"}"#, "projection.b includes a field"),

@@ -100,7 +100,7 @@ fn parse_special(object: &Object) -> Option<Value> {
             _ => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Double),
         },
         ("$numberDouble", number) if number.is_number() => {
-            Some(Value::Double(super::number::nearest(number)))
+            Some(Value::Double(super::number::to_double(number)))
         }
         ("$numberDecimal", Value::String(text)) => parse_decimal(text),
         ("$oid", Value::String(text)) => hex(text)?.try_into().ok().map(Value::ObjectId),
@@ -129,9 +129,9 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
-/// Names with which Extended JSON writes values; as the name of a field they would be read back
-/// as something else.
-const RESERVED: [&str; 8] = [
+/// Names with which Extended JSON writes values. As the name of a field they would be read back
+/// as something else, here or by another program.
+const RESERVED: [&str; 17] = [
     "$date",
     "$numberInt",
     "$numberLong",
@@ -140,14 +140,25 @@ const RESERVED: [&str; 8] = [
     "$oid",
     "$uuid",
     "$binary",
+    // Types that no value here has.
+    "$timestamp",
+    "$regularExpression",
+    "$minKey",
+    "$maxKey",
+    "$code",
+    "$scope",
+    "$symbol",
+    "$undefined",
+    "$dbPointer",
 ];
 
-/// A field inside `value` whose name Extended JSON has taken, if there is one.
+/// A field inside `value` whose name Extended JSON has taken, or that MongoDB's names cannot be
+/// because it has the character NUL, if there is one.
 pub fn reserved_name(value: &Value) -> Option<&str> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            let taken = RESERVED.contains(&name.as_str()).then_some(name.as_str());
-            taken.or_else(|| reserved_name(value))
+            let taken = RESERVED.contains(&name.as_str()) || name.contains('\0');
+            if taken { Some(name.as_str()) } else { reserved_name(value) }
         }),
         Value::Array(items) => items.iter().find_map(reserved_name),
         _ => None,

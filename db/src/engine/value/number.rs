@@ -158,8 +158,14 @@ fn exact_double(number: f64) -> Option<BigDecimal> {
     })
 }
 
-/// The nearest double of any number; 0 for what is none.
+/// The nearest double of any number, which is the same for equal ones; 0 for what is none.
 pub fn nearest(value: &Value) -> f64 {
+    let number = to_double(value);
+    if number == 0.0 { 0.0 } else { number }
+}
+
+/// As [`nearest`], but a zero keeps its sign.
+pub fn to_double(value: &Value) -> f64 {
     let number = match value {
         Value::Int(number) => *number as f64,
         Value::Double(number) => *number,
@@ -170,13 +176,8 @@ pub fn nearest(value: &Value) -> f64 {
         }
         _ => 0.0,
     };
-    if number.is_nan() {
-        f64::NAN
-    } else if number == 0.0 {
-        0.0
-    } else {
-        number
-    }
+    // Which bits stand for NaN differs from machine to machine.
+    if number.is_nan() { f64::NAN } else { number }
 }
 
 /// The whole number that a number is; `None` when it is none or does not fit.
@@ -306,7 +307,7 @@ fn calculate(
             return decimal(decimals(a, b));
         }
     }
-    Value::Double(doubles(nearest(a), nearest(b)))
+    Value::Double(doubles(to_double(a), to_double(b)))
 }
 
 /// The sum of two decimals, exact as far as a decimal128 shows it.

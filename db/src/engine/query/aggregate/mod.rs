@@ -14,7 +14,7 @@ mod output;
 mod read;
 mod sample;
 mod stage;
-mod total;
+pub(in crate::engine::query) mod total;
 mod unwind;
 
 pub use output::{Output, WhenMatched, WhenNotMatched};

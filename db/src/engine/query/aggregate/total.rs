@@ -4,7 +4,7 @@ use crate::engine::value::{Value, number};
 
 /// A sum that does not depend on the order of whole numbers and loses little of doubles.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Total {
+pub(in crate::engine::query) struct Total {
     /// Whole numbers apart: an `i128` holds more sums of `i64` than there can be documents.
     whole: i128,
     doubles: Option<Compensated>,
@@ -14,7 +14,7 @@ pub(super) struct Total {
 
 impl Total {
     /// Adds a number; what is none changes nothing and gives false.
-    pub(super) fn add(&mut self, value: &Value) -> bool {
+    pub(in crate::engine::query) fn add(&mut self, value: &Value) -> bool {
         match value {
             Value::Int(number) => self.whole += i128::from(*number),
             Value::Double(number) => self.doubles.get_or_insert_default().add(*number),
@@ -30,7 +30,7 @@ impl Total {
     }
 
     /// The sum: whole while it fits, decimal when one number was, else a double.
-    pub(super) fn value(&self) -> Value {
+    pub(in crate::engine::query) fn value(&self) -> Value {
         let whole =
             || i64::try_from(self.whole).map_or(Value::Double(self.whole as f64), Value::Int);
         let Some(decimals) = &self.decimals else {

@@ -111,10 +111,13 @@ fn binary<'v>(
 fn absolute<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     match args.number(0)? {
         None => null(),
-        Some(value) if number::compare(&value, &Value::Int(0)).is_lt() => {
-            owned(number::multiply(&value, &Value::Int(-1)))
-        }
-        value => Ok(value),
+        Some(value) => match &*value {
+            Value::Double(number) => owned(number.abs()),
+            _ if number::compare(&value, &Value::Int(0)).is_lt() => {
+                owned(number::multiply(&value, &Value::Int(-1)))
+            }
+            _ => Ok(Some(value)),
+        },
     }
 }
 
@@ -151,7 +154,7 @@ fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> 
             Some(int) => owned(int),
             None => owned(number::decimal(rounded.with_scale(0))),
         },
-        Value::Double(_) => owned(rounded.to_f64().unwrap_or(f64::NAN)),
+        Value::Double(number) => owned(rounded.to_f64().unwrap_or(f64::NAN).copysign(*number)),
         _ => owned(number::decimal(rounded)),
     }
 }
@@ -166,7 +169,7 @@ fn square_root<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
             Some(root) => owned(number::decimal(root)),
             None => Err(args.wrong("a number of 0 or more", &value)),
         },
-        value => owned(number::nearest(value).sqrt()),
+        value => owned(number::to_double(value).sqrt()),
     }
 }
 

@@ -102,18 +102,22 @@ fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 
 /// The part of something of length `len` that optional arguments choose, from the one at
 /// `first` on; an end before the start chooses nothing.
-pub(super) fn bounds(args: &Args<'_, '_>, first: usize, len: usize) -> Result<(usize, usize)> {
-    let bound = |index: usize, default: usize| {
-        if !args.given(index) {
-            return Ok(default);
-        }
-        match args.required_int(index)? {
-            number @ 0.. => Ok(clamp(number.unsigned_abs(), len)),
-            number => Err(args.wrong("bounds of 0 or more", &number.into())),
-        }
-    };
-    let (start, end) = (bound(first, 0)?, bound(first + 1, len)?);
+fn bounds(args: &Args<'_, '_>, first: usize, len: usize) -> Result<(usize, usize)> {
+    let start = bound(args, first)?.map_or(0, |start| start.min(len));
+    let end = bound(args, first + 1)?.map_or(len, |end| end.min(len));
     Ok((start, end.max(start)))
+}
+
+/// An optional bound: a whole number of 32 bits from 0 on.
+pub(super) fn bound(args: &Args<'_, '_>, index: usize) -> Result<Option<usize>> {
+    if !args.given(index) {
+        return Ok(None);
+    }
+    let number = args.required_int(index)?;
+    match u32::try_from(number) {
+        Ok(bound) if i32::try_from(number).is_ok() => Ok(Some(bound as usize)),
+        _ => Err(args.wrong("bounds of 0 or more and at most 32 bits", &number.into())),
+    }
 }
 
 fn index_of<'v>(args: &Args<'_, 'v>) -> Answer<'v> {

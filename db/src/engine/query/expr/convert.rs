@@ -2,7 +2,9 @@
 
 use super::Answer;
 use super::call::{Args, ONE, Operator, Shape, null, operator, owned, shown};
-use crate::engine::value::{Value, date, iso_date, number, parse_date};
+use crate::engine::query::context::At;
+use crate::engine::query::filter::TypeName;
+use crate::engine::value::{Value, date, iso_date, number};
 use crate::error::Result;
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -19,18 +21,6 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$convert", Shape::Named(&["input", "to", "onError", "onNull"], 2), convert),
 ];
 
-/// The types that can be converted to, with their numbers in BSON.
-const TYPES: &[(&str, i64)] = &[
-    ("double", 1),
-    ("string", 2),
-    ("objectId", 7),
-    ("bool", 8),
-    ("date", 9),
-    ("int", 16),
-    ("long", 18),
-    ("decimal", 19),
-];
-
 fn convert_to<'v>(args: &Args<'_, 'v>, to: &str) -> Answer<'v> {
     let Some(value) = args.present(0)? else { return null() };
     hold_text(args, &value)?;
@@ -41,15 +31,13 @@ fn convert_to<'v>(args: &Args<'_, 'v>, to: &str) -> Answer<'v> {
 }
 
 fn convert<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
-    let Some(to) = args.present(1)? else { return null() };
-    let Some((name, _)) = TYPES.iter().find(|(name, number)| match &*to {
-        Value::String(text) => text == name,
-        other => other.as_int() == Some(*number),
-    }) else {
-        return Err(args.wrong("the name of a type such as \"int\" in to", &to));
-    };
     let Some(value) = args.present(0)? else {
         return if args.given(3) { args.get(3) } else { null() };
+    };
+    let Some(to) = args.present(1)? else { return null() };
+    let name = match TypeName::parse(&to, At::root("to")) {
+        Ok(name) if name != TypeName::NUMBER => name.as_str(),
+        _ => return Err(args.wrong("the name of a type such as \"int\" in to", &to)),
     };
     hold_text(args, &value)?;
     match converted(&value, name) {
@@ -77,10 +65,7 @@ fn converted(value: &Value, to: &str) -> Option<Value> {
         "double" => to_double(value).map(Value::Double),
         "decimal" => to_decimal(value),
         "string" => to_text(value).map(Value::String),
-        "bool" => match value {
-            Value::Array(_) | Value::Object(_) => None,
-            value => Some(Value::Bool(super::truthy(Some(value)))),
-        },
+        "bool" => Some(Value::Bool(super::truthy(Some(value)))),
         "objectId" => match value {
             Value::ObjectId(_) => Some(value.clone()),
             Value::String(text) if text.len() == 24 && text.is_ascii() => {
@@ -113,10 +98,50 @@ fn to_double(value: &Value) -> Option<f64> {
     match value {
         Value::Bool(truth) => Some(f64::from(u8::from(*truth))),
         Value::Date(ms) => Some(*ms as f64),
-        Value::String(text) => text.parse().ok(),
-        number if number.is_number() => Some(number::nearest(number)),
+        Value::String(text) => parse_double(text),
+        number if number.is_number() => Some(number::to_double(number)),
         _ => None,
     }
+}
+
+/// A double as a text, decimal or hexadecimal. One that would be rounded to infinity or to zero is
+/// none.
+fn parse_double(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    // MongoDB has this one form of hexadecimal numbers less than C.
+    if text.starts_with("0x") {
+        return None;
+    }
+    let (number, is_zero) = match unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
+        Some(digits) => {
+            let (number, is_zero) = parse_hexadecimal(digits)?;
+            (if text.starts_with('-') { -number } else { number }, is_zero)
+        }
+        None => {
+            let digits = unsigned.split(['e', 'E']).next().unwrap_or_default();
+            (text.parse::<f64>().ok()?, digits.bytes().all(|byte| matches!(byte, b'0' | b'.')))
+        }
+    };
+    let named = unsigned.starts_with(['i', 'I', 'n', 'N']);
+    (named || number.is_finite() && (number != 0.0 || is_zero)).then_some(number)
+}
+
+/// A number such as `1.8p3`, 1.5 times 2^3, and whether it is written as zero.
+fn parse_hexadecimal(text: &str) -> Option<(f64, bool)> {
+    let (digits, exponent) = match text.split_once(['p', 'P']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut number = 0.0;
+    for digit in whole.chars().chain(fraction.chars()) {
+        number = number * 16.0 + f64::from(digit.to_digit(16)?);
+    }
+    let places = i32::try_from(fraction.len()).ok()?.checked_mul(4)?;
+    Some((libm::scalbn(number, exponent.saturating_sub(places)), number == 0.0))
 }
 
 fn to_decimal(value: &Value) -> Option<Value> {
@@ -144,19 +169,57 @@ fn to_text(value: &Value) -> Option<String> {
 }
 
 /// A number as a text, in as few digits as tell it from others.
-pub(super) fn number_text(value: &Value) -> String {
+fn number_text(value: &Value) -> String {
     match value {
         Value::Double(number) if number.is_infinite() => {
             if *number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned()
         }
-        Value::Double(number) if number.abs() < 1e16 && number.abs() >= 1e-5 || *number == 0.0 => {
-            number.to_string()
+        Value::Double(number) if number.is_nan() => "NaN".to_owned(),
+        Value::Double(number) => {
+            let text = format!("{number:e}");
+            match exponent_of(&text) {
+                -4..16 => number.to_string(),
+                _ => with_exponent(&text),
+            }
         }
-        Value::Double(number) => format!("{number:?}"),
         Value::Decimal(number) => number::decimal_text(number),
         Value::Int(number) => number.to_string(),
         _ => String::new(),
     }
+}
+
+/// Digits of a double where a text was expected: those of C's `%g`, which MongoDB uses there.
+const DIGITS: i32 = 6;
+
+/// A number that stands where a text is expected.
+pub(super) fn coerced_text(value: &Value) -> String {
+    let Value::Double(number) = value else { return number_text(value) };
+    if !number.is_finite() {
+        return number.to_string().to_lowercase();
+    }
+    let text = format!("{number:.*e}", DIGITS as usize - 1);
+    let shorter = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    match exponent_of(&text) {
+        exponent @ -4..DIGITS => shorter(&format!("{number:.*}", (DIGITS - 1 - exponent) as usize)),
+        _ => {
+            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            with_exponent(&format!("{}e{exponent}", shorter(digits)))
+        }
+    }
+}
+
+/// The power of ten in a text such as `1.5e-7`.
+fn exponent_of(text: &str) -> i32 {
+    text.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or_default()
+}
+
+/// The same number with a sign and two digits at least in its exponent: `1.5e-07`.
+fn with_exponent(text: &str) -> String {
+    let digits = text.split_once('e').map_or(text, |(digits, _)| digits);
+    format!("{digits}e{:+03}", exponent_of(text))
 }
 
 fn date_text(ms: i64) -> Option<String> {
@@ -177,14 +240,16 @@ fn to_date(value: &Value) -> Option<i64> {
     match value {
         Value::Date(ms) => Some(*ms),
         Value::ObjectId(bytes) => Some(object_id_ms(bytes)),
-        Value::String(text) => parse_date(text),
+        Value::String(text) => date::parse_text(text)
+            .map(|(civil, offset_ms)| date::ms_of_civil(civil) - offset_ms.unwrap_or_default()),
         number if number.is_number() => to_long(number),
         _ => None,
     }
 }
 
-/// The time that an object id begins with, in milliseconds.
+/// The time that an object id begins with, in milliseconds. Its seconds are a signed number, as in
+/// MongoDB: they begin again with 1901 in 2038.
 pub(super) fn object_id_ms(id: &[u8; 12]) -> i64 {
-    let seconds = id.iter().take(4).fold(0, |seconds: i64, byte| seconds << 8 | i64::from(*byte));
-    seconds * 1000
+    let [a, b, c, d, ..] = *id;
+    i64::from(i32::from_be_bytes([a, b, c, d])) * 1000
 }

@@ -3,13 +3,12 @@
 use super::Answer;
 use super::call::{Args, Operator, Shape, null, operator, owned};
 use super::zone::{Local, date, instant, local, out_of_range, zone};
-use crate::engine::value::date::{ms_of_civil, offset_ms, parse_iso};
+use crate::engine::value::date::{ms_of_civil, offset_ms, parse_text};
 use crate::engine::value::{Object, Value};
 use crate::error::Result;
 use jiff::Span;
 use jiff::civil::{Date, DateTime, ISOWeekDate, Weekday};
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::Offset;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -156,10 +155,10 @@ fn to_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         return if args.given(3) { args.get(3) } else { null() };
     };
     let Some(zone) = zone(args, 2)? else { return null() };
-    let format = match (args.given(1), args.given(2)) {
+    let format = match (args.given(1), zone.is_utc()) {
         (true, _) => args.text(1)?,
-        (false, true) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%L")),
-        (false, false) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%LZ")),
+        (false, true) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%LZ")),
+        (false, false) => Some(Cow::Borrowed("%Y-%m-%dT%H:%M:%S.%L")),
     };
     let Some(format) = format else { return null() };
     // The two bytes of %B become September.
@@ -176,7 +175,7 @@ fn formatted(args: &Args<'_, '_>, date: &Local, format: &str) -> Result<String> 
             text.push(char);
             continue;
         }
-        let minutes = date.offset.seconds() / 60;
+        let minutes = date.offset / 60;
         let sign = if minutes < 0 { '-' } else { '+' };
         let minutes = minutes.abs();
         let written = match chars.next() {
@@ -196,7 +195,7 @@ fn formatted(args: &Args<'_, '_>, date: &Local, format: &str) -> Result<String> 
             Some('b') => write!(text, "{}", civil.strftime("%b")),
             Some('B') => write!(text, "{}", civil.strftime("%B")),
             Some('z') => write!(text, "{sign}{:02}{:02}", minutes / 60, minutes % 60),
-            Some('Z') => write!(text, "{sign}{minutes:03}"),
+            Some('Z') => write!(text, "{}", date.offset / 60),
             Some('%') => write!(text, "%"),
             Some(other) => return Err(unknown(args, other)),
             None => return Err(args.error("has a format that ends with a single %")),
@@ -229,13 +228,13 @@ fn from_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let format = format.map(|format| jiff_format(args, &format)).transpose()?;
     let parsed = value.as_str().and_then(|text| match &format {
         Some(format) => parse_format(text, format),
-        None => parse_iso(text),
+        None => parse_text(text),
     });
     let ms = parsed.and_then(|(civil, offset)| match offset {
         None => Some(instant(ms_of_civil(civil), &zone)),
         // A text with an offset of its own and a time zone contradict each other.
         Some(_) if args.given(2) => None,
-        Some(offset) => Some(ms_of_civil(civil) - offset_ms(offset)),
+        Some(offset_ms) => Some(ms_of_civil(civil) - offset_ms),
     });
     match ms {
         Some(ms) => owned(Value::Date(ms)),
@@ -265,12 +264,20 @@ fn jiff_format(args: &Args<'_, '_>, format: &str) -> Result<String> {
     Ok(text)
 }
 
-fn parse_format(text: &str, format: &str) -> Option<(DateTime, Option<Offset>)> {
+fn parse_format(text: &str, format: &str) -> Option<(DateTime, Option<i64>)> {
     let parsed = BrokenDownTime::parse(format, text).ok()?;
-    let date = parsed.to_date().ok()?;
+    let date = match parsed.iso_week_year() {
+        // The first day of the first week, unless the text says another.
+        Some(year) => {
+            let week = parsed.iso_week().unwrap_or(1);
+            let day = parsed.weekday().unwrap_or(Weekday::Monday);
+            ISOWeekDate::new(year, week, day).ok()?.date()
+        }
+        None => parsed.to_date().ok()?,
+    };
     let time = match parsed.hour() {
         Some(_) => parsed.to_time().ok()?,
         None => jiff::civil::Time::midnight(),
     };
-    Some((date.to_datetime(time), parsed.offset()))
+    Some((date.to_datetime(time), parsed.offset().map(offset_ms)))
 }

@@ -3,6 +3,7 @@
 use super::Answer;
 use super::call::{ANY, Args, List, Operator, Shape, null, operator, owned};
 use crate::engine::budget::steps_of;
+use crate::engine::query::aggregate::total::Total;
 use crate::engine::value::{Value, compare, number};
 use crate::error::Result;
 use std::borrow::Cow;
@@ -54,15 +55,12 @@ fn each(args: &Args<'_, '_>, mut visit: impl FnMut(&Value) -> Result<()>) -> Res
 
 /// The sum and the count of the numbers.
 fn total(args: &Args<'_, '_>) -> Result<(Value, i64)> {
-    let (mut sum, mut count) = (Value::Int(0), 0);
+    let (mut total, mut count) = (Total::default(), 0);
     each(args, |value| {
-        if value.is_number() {
-            sum = number::add(&sum, value);
-            count += 1;
-        }
+        count += i64::from(total.add(value));
         Ok(())
     })?;
-    Ok((sum, count))
+    Ok((total.value(), count))
 }
 
 fn extreme<'v>(args: &Args<'_, 'v>, wanted: Ordering) -> Answer<'v> {

@@ -243,6 +243,7 @@ fn check_name(name: &str) -> Option<&'static str> {
     match name {
         _ if name.starts_with('$') => Some("has an operator beside other fields"),
         _ if name.contains('.') => Some("has a field whose name contains a dot"),
+        _ if name.contains('\0') => Some("has a field whose name contains the character NUL"),
         _ => None,
     }
 }

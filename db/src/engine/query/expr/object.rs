@@ -16,6 +16,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$unsetField", Shape::Named(&["field", "input"], 2), |args| change(args, None)),
 ];
 
+/// Merges the arguments or, of a single array, its items.
 fn merge<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let mut merged = Object::new();
     for index in 0..args.len() {
@@ -25,17 +26,31 @@ fn merge<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
                 args.ctx.work(fields.len() as u64)?;
                 merged.extend(fields);
             }
-            Some(Cow::Borrowed(Value::Object(fields))) => {
-                for (name, value) in fields {
-                    args.ctx.step()?;
-                    args.hold(48 + name.len() + value.bytes())?;
-                    merged.insert(name.clone(), value.clone());
+            Some(value) => match &*value {
+                Value::Array(items) if args.len() == 1 => {
+                    args.ctx.work(items.len() as u64)?;
+                    items.iter().try_for_each(|item| merge_into(&mut merged, item, args))?;
                 }
-            }
-            Some(other) => return Err(args.wrong("objects", &other)),
+                value => merge_into(&mut merged, value, args)?,
+            },
         }
     }
     owned(Value::Object(merged))
+}
+
+fn merge_into(merged: &mut Object, value: &Value, args: &Args<'_, '_>) -> Result<()> {
+    match value {
+        Value::Null => {}
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                args.ctx.step()?;
+                args.hold(48 + name.len() + value.bytes())?;
+                merged.insert(name.clone(), value.clone());
+            }
+        }
+        other => return Err(args.wrong("objects", other)),
+    }
+    Ok(())
 }
 
 fn name<'v>(args: &Args<'_, 'v>) -> Result<Cow<'v, str>> {

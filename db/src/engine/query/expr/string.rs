@@ -1,7 +1,7 @@
 //! Texts. Positions count bytes (`…Bytes`) or code points (`…CP`).
 
 use super::Answer;
-use super::array::bounds;
+use super::array::bound;
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
 use super::convert::iso_text;
 use crate::engine::budget::steps_of;
@@ -35,20 +35,8 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$trim", TRIM, |args| trim(args, true, true)),
     operator("$ltrim", TRIM, |args| trim(args, true, false)),
     operator("$rtrim", TRIM, |args| trim(args, false, true)),
-    operator("$indexOfBytes", Shape::List(2, 4), |args| {
-        index_of(args, str::len, |text, position| {
-            if text.is_char_boundary(position) { Some(position) } else { None }
-        })
-    }),
-    operator("$indexOfCP", Shape::List(2, 4), |args| {
-        index_of(
-            args,
-            |text| text.chars().count(),
-            |text, position| {
-                Some(text.char_indices().nth(position).map_or(text.len(), |(at, _)| at))
-            },
-        )
-    }),
+    operator("$indexOfBytes", Shape::List(2, 4), index_of_bytes),
+    operator("$indexOfCP", Shape::List(2, 4), index_of_points),
     operator("$replaceOne", REPLACE, |args| replace(args, 1)),
     operator("$replaceAll", REPLACE, |args| replace(args, usize::MAX)),
 ];
@@ -71,7 +59,7 @@ fn coerced<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
         Some(Cow::Owned(Value::String(text))) => Cow::Owned(text),
         Some(value) => match &*value {
             Value::Date(ms) => Cow::Owned(iso_text(args, *ms)?),
-            value if value.is_number() => Cow::Owned(super::convert::number_text(value)),
+            value if value.is_number() => Cow::Owned(super::convert::coerced_text(value)),
             value => return Err(args.wrong("a text", value)),
         },
     })
@@ -102,17 +90,34 @@ fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(all)
 }
 
-/// A position or length that must be a number.
-fn position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
-    match args.number(index)? {
-        Some(value) => Ok(number::nearest(&value).trunc() as i64),
-        None => Err(args.error("needs numbers for the start and the length")),
+/// A position or length in bytes. Fractions of doubles are cut off, those of decimals rounded, as
+/// MongoDB does here.
+fn byte_position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
+    let Some(value) = args.number(index)? else {
+        return Err(args.error("needs numbers for the start and the length"));
+    };
+    let whole = number::truncated(&value)
+        .ok_or_else(|| args.wrong("a start and a length of at most 64 bits", &value))?;
+    if !matches!(*value, Value::Decimal(_)) {
+        return Ok(whole);
     }
+    let rest = number::to_double(&number::subtract(&value, &Value::Int(whole)));
+    let rounded = rest.abs() > 0.5 || rest.abs() == 0.5 && whole % 2 != 0;
+    Ok(if rounded { whole.saturating_add(rest.signum() as i64) } else { whole })
+}
+
+/// A position or length in code points: a whole number of 32 bits.
+fn position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
+    let Some(value) = args.number(index)? else {
+        return Err(args.error("needs numbers for the start and the length"));
+    };
+    let whole = value.as_int().filter(|whole| i32::try_from(*whole).is_ok());
+    whole.ok_or_else(|| args.wrong("a whole number of 32 bits", &value))
 }
 
 fn substr_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let text = coerced(args, 0)?;
-    let (start, len) = (position(args, 1)?, position(args, 2)?);
+    let (start, len) = (byte_position(args, 1)?, byte_position(args, 2)?);
     let Ok(start) = usize::try_from(start) else {
         return Err(args.error("needs a start of 0 or more"));
     };
@@ -186,28 +191,41 @@ fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> Answer<'v> {
     owned(trimmed)
 }
 
-/// Where one text is in another, -1 when it is not; `offset` turns a position into bytes.
-fn index_of<'v>(
-    args: &Args<'_, 'v>,
-    len: fn(&str) -> usize,
-    offset: fn(&str, usize) -> Option<usize>,
-) -> Answer<'v> {
+/// Where one text is in another, in bytes; -1 when it is not as a whole between the bounds.
+fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let sought = required(args, 1)?;
     args.ctx.work(steps_of(text.len() + sought.len()))?;
-    let total = len(&text);
-    if args.given(2) && args.int(2)?.is_some_and(|start| start > total as i64) {
+    let start = bound(args, 2)?.unwrap_or(0);
+    let end = bound(args, 3)?.unwrap_or(text.len()).min(text.len());
+    if start > end {
         return owned(-1);
     }
-    let (start, end) = bounds(args, 2, total)?;
-    let (Some(start), Some(end)) = (offset(&text, start), offset(&text, end)) else {
-        return Err(args.error("has a bound inside a character of several bytes"));
-    };
+    if sought.is_empty() {
+        return owned(start as i64);
+    }
+    // What is sought neither begins nor ends inside a character.
+    let is_border = |at: &usize| text.is_char_boundary(*at);
+    let start = (start..=text.len()).find(is_border).unwrap_or(text.len());
+    let end = (0..=end).rev().find(is_border).unwrap_or(0);
     let found = text.get(start..end).and_then(|part| part.find(&*sought));
-    owned(match found {
-        Some(at) => len(text.get(..start + at).unwrap_or_default()) as i64,
-        None => -1,
-    })
+    owned(found.map_or(-1, |at| (start + at) as i64))
+}
+
+/// Where one text is in another, in code points; -1 when it does not begin between the bounds.
+fn index_of_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+    let Some(text) = args.text(0)? else { return null() };
+    let sought = required(args, 1)?;
+    args.ctx.work(steps_of(text.len() + sought.len()))?;
+    let offset = |point: usize| text.char_indices().nth(point).map_or(text.len(), |(at, _)| at);
+    let start = bound(args, 2)?.map_or(0, offset);
+    let end = bound(args, 3)?.map_or(text.len(), offset);
+    if text.is_empty() && sought.is_empty() {
+        return owned(0);
+    }
+    let rest = text.get(start..).unwrap_or_default();
+    let found = rest.find(&*sought).map(|at| start + at).filter(|at| *at < end);
+    owned(found.map_or(-1, |at| text.get(..at).unwrap_or_default().chars().count() as i64))
 }
 
 fn replace<'v>(args: &Args<'_, 'v>, times: usize) -> Answer<'v> {

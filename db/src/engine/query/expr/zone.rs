@@ -3,11 +3,11 @@
 use super::call::Args;
 use super::convert::object_id_ms;
 use crate::engine::value::Value;
-use crate::engine::value::date::{civil_of_ms, ms_of_civil, offset_ms};
+use crate::engine::value::date::{civil_of_ms, ms_of_civil, offset_ms, parse_offset};
 use crate::error::Result;
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Weekday};
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 /// A unit of time that dates are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,44 +74,45 @@ pub(super) fn date(args: &Args<'_, '_>, index: usize) -> Result<Option<i64>> {
     }
 }
 
-/// An argument that names a time zone; UTC when it was left out, `None` for null.
-pub(super) fn zone(args: &Args<'_, '_>, index: usize) -> Result<Option<TimeZone>> {
-    if !args.given(index) {
-        return Ok(Some(TimeZone::UTC));
-    }
-    let Some(name) = args.text(index)? else { return Ok(None) };
-    // The system's database may differ from node to node; the one in this program does not.
-    match offset(&name).or_else(|| TimeZoneDatabase::bundled().get(&name).ok()) {
-        Some(zone) => Ok(Some(zone)),
-        None => {
-            let rule = "a time zone such as \"Europe/Berlin\" or \"+02:00\"";
-            Err(args.wrong(rule, &Value::from(&*name)))
-        }
+/// A time zone.
+pub(super) enum Zone {
+    /// Always so many seconds ahead of UTC, which may be days.
+    Fixed(i64),
+    /// One of the IANA database.
+    Named(TimeZone),
+}
+
+impl Zone {
+    const UTC: Zone = Zone::Fixed(0);
+
+    /// Whether it is UTC under one of its plain names.
+    pub(super) fn is_utc(&self) -> bool {
+        matches!(self, Zone::Fixed(0))
     }
 }
 
-/// A zone written as `+hh`, `+hhmm` or `+hh:mm`.
-fn offset(text: &str) -> Option<TimeZone> {
-    let (sign, rest) = match text.split_at_checked(1)? {
-        ("+", rest) => (1, rest),
-        ("-", rest) => (-1, rest),
-        _ => return None,
-    };
-    let digits = match rest.len() {
-        2 | 4 => rest.to_owned(),
-        5 if rest.get(2..3) == Some(":") => rest.replacen(':', "", 1),
-        _ => return None,
-    };
-    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
+/// An argument that names a time zone; UTC when it was left out, `None` for null.
+pub(super) fn zone(args: &Args<'_, '_>, index: usize) -> Result<Option<Zone>> {
+    if !args.given(index) {
+        return Ok(Some(Zone::UTC));
     }
-    let hours: i32 = digits.get(..2)?.parse().ok()?;
-    let minutes: i32 = digits
-        .get(2..)
-        .filter(|text| !text.is_empty())
-        .map_or(Some(0), |text| text.parse().ok())?;
-    let offset = Offset::from_seconds(sign * (hours * 3600 + minutes * 60)).ok()?;
-    Some(offset.to_time_zone())
+    let Some(name) = args.text(index)? else { return Ok(None) };
+    if ["UTC", "GMT"].contains(&&*name) {
+        return Ok(Some(Zone::UTC));
+    }
+    if let Some(seconds) = parse_offset(&name) {
+        return Ok(Some(Zone::Fixed(seconds)));
+    }
+    // The system's database may differ from node to node; the one in this program does not.
+    let rule = match TimeZoneDatabase::bundled().get(&name) {
+        // It knows names in any case, MongoDB does not.
+        Ok(zone) => match zone.iana_name() {
+            Some(right) if right != name => format!("the time zone {right:?}"),
+            _ => return Ok(Some(Zone::Named(zone))),
+        },
+        Err(_) => "a time zone such as \"Europe/Berlin\" or \"+02:00\"".to_owned(),
+    };
+    Err(args.wrong(&rule, &Value::from(&*name)))
 }
 
 /// Milliseconds after which the calendar repeats itself: 400 years.
@@ -125,8 +126,8 @@ pub(super) const MS_MAX: u64 = 1 << 61;
 pub(super) struct Local {
     /// The instant, in milliseconds since 1970.
     pub(super) ms: i64,
-    /// By how much the clocks are ahead of UTC.
-    pub(super) offset: Offset,
+    /// By how many seconds the clocks are ahead of UTC.
+    pub(super) offset: i64,
     /// Milliseconds from 1970, 0:00 to what they show.
     pub(super) shown_ms: i64,
     /// The same as date and time; outside the years -9999 to 9999, where the library's calendar
@@ -148,15 +149,20 @@ impl Local {
 }
 
 /// What the clocks of a zone show at an instant.
-pub(super) fn local(args: &Args<'_, '_>, ms: i64, zone: &TimeZone) -> Result<Local> {
+pub(super) fn local(args: &Args<'_, '_>, ms: i64, zone: &Zone) -> Result<Local> {
     if ms.unsigned_abs() > MS_MAX {
         return Err(out_of_range(args));
     }
-    // The library's instants end a little before its calendar.
-    let known = Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond();
-    let nearest = Timestamp::from_millisecond(ms.clamp(*known.start(), *known.end()));
-    let offset = zone.to_offset(nearest.unwrap_or_default());
-    let shown_ms = ms + offset_ms(offset);
+    let offset = match zone {
+        Zone::Fixed(seconds) => *seconds,
+        Zone::Named(zone) => {
+            // The library's instants end a little before its calendar.
+            let known = Timestamp::MIN.as_millisecond()..=Timestamp::MAX.as_millisecond();
+            let nearest = Timestamp::from_millisecond(ms.clamp(*known.start(), *known.end()));
+            zone.to_offset(nearest.unwrap_or_default()).seconds().into()
+        }
+    };
+    let shown_ms = ms + offset * 1000;
     let (civil, cycles) = on_calendar(shown_ms);
     Ok(Local { ms, offset, shown_ms, civil, cycles })
 }
@@ -174,7 +180,11 @@ fn on_calendar(shown_ms: i64) -> (DateTime, i64) {
 
 /// The instant at which the clocks of a zone show something, given as the milliseconds from 1970,
 /// 0:00 to it. What they skip is as late as if they had not; of two instants it is the first.
-pub(super) fn instant(shown_ms: i64, zone: &TimeZone) -> i64 {
+pub(super) fn instant(shown_ms: i64, zone: &Zone) -> i64 {
+    let zone = match zone {
+        Zone::Fixed(seconds) => return shown_ms.saturating_sub(seconds * 1000),
+        Zone::Named(zone) => zone,
+    };
     let civil = civil_of_ms(shown_ms).unwrap_or(match shown_ms < 0 {
         true => DateTime::MIN,
         false => DateTime::MAX,

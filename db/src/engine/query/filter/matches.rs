@@ -142,7 +142,8 @@ impl Filter {
                 "" => test.item_verdict(item, look),
                 _ if matches!(test, Test::Not(_)) => None,
                 rest => {
-                    let rest = Path::parse(rest.strip_prefix('.')?, At::root("filter")).ok()?;
+                    let rest =
+                        Path::parse_filter(rest.strip_prefix('.')?, At::root("filter")).ok()?;
                     Some(item.as_object().is_some() && test.holds_at(&rest, item, look))
                 }
             },

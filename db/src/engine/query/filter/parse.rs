@@ -2,7 +2,7 @@
 
 use super::{Filter, Pattern, Test, TypeName};
 use crate::engine::query::context::At;
-use crate::engine::query::expr::Expr;
+use crate::engine::query::expr::{Expr, truthy};
 use crate::engine::query::path::Path;
 use crate::engine::value::number::truncated;
 use crate::engine::value::{Object, Value};
@@ -85,7 +85,7 @@ fn filter(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Filter> {
             "$expr" => all.push(Filter::Expr(Expr::parse(value, inner)?)),
             _ if name.starts_with('$') => return Err(unknown(at, name, CLAUSES)),
             _ => {
-                let path = Path::parse(name, at)?;
+                let path = Path::parse_filter(name, at)?;
                 let tests = field_tests(value, inner, nest)?.into_iter();
                 all.extend(tests.map(|test| Filter::Field(path.clone(), test)));
             }
@@ -140,7 +140,7 @@ fn operators(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Vec<Test>> {
             "$lte" => Test::Lte(literal(value, inner)?),
             "$in" => one_of(value, inner, nest)?,
             "$nin" => Test::Not(vec![one_of(value, inner, nest)?]),
-            "$exists" => exists(value, inner)?,
+            "$exists" => Test::Exists(truthy(Some(value))),
             "$type" => types(value, inner)?,
             "$regex" => Test::Regex(regex(fields, at, nest)?),
             "$options" if fields.contains_key("$regex") => continue,
@@ -261,14 +261,6 @@ fn regular_expression(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Patte
     match (text("pattern"), text("options")) {
         (Some(source), Some(options)) => nest.pattern(source, options, at),
         _ => Err(at.invalid("must be {\"pattern\": …, \"options\": …}, both texts")),
-    }
-}
-
-fn exists(value: &Value, at: At<'_>) -> Result<Test> {
-    match value {
-        Value::Bool(wanted) => Ok(Test::Exists(*wanted)),
-        number if number.is_number() => Ok(Test::Exists(*number != Value::Int(0))),
-        _ => Err(at.invalid("must be true or false")),
     }
 }
 

@@ -30,21 +30,21 @@ const TYPES: [(&str, i64); 21] = [
     ("maxKey", 127),
 ];
 
-/// The alias of all numbers.
-const NUMBER: &str = "number";
-
 /// The name of a type, or `number` for all numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TypeName(&'static str);
 
 impl TypeName {
+    /// The alias of all numbers.
+    pub const NUMBER: TypeName = TypeName("number");
+
     /// Takes a name, or the number that MongoDB gives the type.
     ///
     /// # Errors
     /// `invalid_query` at `at` when there is no such type.
     pub fn parse(value: &Value, at: At<'_>) -> Result<TypeName> {
         let found = match (value, value.as_int()) {
-            (Value::String(name), _) if name == NUMBER => Some(NUMBER),
+            (Value::String(name), _) if name == Self::NUMBER.0 => Some(Self::NUMBER.0),
             (Value::String(name), _) => name_where(|known, _| known == name),
             (_, Some(number)) => name_where(|_, known| known == number),
             _ => None,
@@ -63,7 +63,7 @@ impl TypeName {
 
     /// Whether the value is of this type.
     pub fn covers(self, value: &Value) -> bool {
-        if self.0 == NUMBER { value.is_number() } else { value.type_name() == self.0 }
+        if self == Self::NUMBER { value.is_number() } else { value.type_name() == self.0 }
     }
 }
 

@@ -89,7 +89,8 @@ fn pop(value: &Value, at: At<'_>) -> Result<Action> {
 fn current_date(value: &Value, at: At<'_>) -> Result<Action> {
     let kind = value.as_object().filter(|fields| fields.len() == 1).and_then(|f| f.get("$type"));
     match (value, kind.and_then(Value::as_str)) {
-        (Value::Bool(true), _) | (_, Some("date")) => Ok(Action::Now),
+        // MongoDB looks at the type only.
+        (Value::Bool(_), _) | (_, Some("date")) => Ok(Action::Now),
         (_, Some("timestamp")) => Err(at
             .invalid("cannot be a timestamp: that type exists for MongoDB's own replication only")
             .hint("use true or {\"$type\": \"date\"}")),

@@ -73,19 +73,20 @@ impl Target {
     /// # Errors
     /// `invalid_query` at `at` for a path that cannot be.
     pub(super) fn parse(text: &str, filters: &[ItemFilter], at: At<'_>) -> Result<Target> {
-        let names = text.split('.').map(|part| if part.starts_with('$') { "0" } else { part });
-        let path = Path::parse(&names.collect::<Vec<_>>().join("."), at)?;
+        let is_place = |part: &str| part == "$" || part.starts_with("$[");
+        let names = text.split('.').map(|part| if is_place(part) { "0" } else { part });
+        let path = Path::parse_update(&names.collect::<Vec<_>>().join("."), at)?;
         let mut steps: Vec<Step> = Vec::with_capacity(path.steps().len());
         let mut offset = 0;
         for (part, name) in text.split('.').zip(path.steps()) {
             let step = match part {
-                _ if !part.starts_with('$') => Step::Name(name.clone()),
+                _ if !is_place(part) => Step::Name(name.clone()),
                 _ if offset == 0 => {
                     return Err(at.invalid(format!("begins with {part}, not with a field")));
                 }
                 "$" if steps.iter().all(|step| matches!(step, Step::Name(_))) => {
                     let array = text.get(..offset - 1).unwrap_or_default();
-                    Step::Matched(Path::parse(array, at)?)
+                    Step::Matched(Path::parse_update(array, at)?)
                 }
                 "$" => return Err(at.invalid("has $ after another part of this kind").hint(
                     "$ stands once, for an array reached through plain names; use $[] or $[name]",

@@ -147,6 +147,19 @@ fn numbers_are_calculated() {
     ]);
 }
 
+/// Names inside objects may begin with a dollar, as since MongoDB 5; `$`, `$[]` and `$[x]` are
+/// places of arrays.
+#[test]
+fn names_inside_objects_may_begin_with_a_dollar() {
+    check(&[
+        ("{}", r#"{"$set":{"a.$b":1}}"#, r#"{"a":{"$b":1}}"#),
+        (r#"{"a":{"$b":1}}"#, r#"{"$inc":{"a.$b":1}}"#, r#"{"a":{"$b":2}}"#),
+        (r#"{"a":{"$b":1,"c":2}}"#, r#"{"$unset":{"a.$b":1}}"#, r#"{"a":{"c":2}}"#),
+        (r#"{"a":{"$b":[1]}}"#, r#"{"$set":{"a.$b.$[]":2}}"#, r#"{"a":{"$b":[2]}}"#),
+        (r#"{"x":1}"#, r#"{"$rename":{"x":"a.$b"}}"#, r#"{"a":{"$b":1}}"#),
+    ]);
+}
+
 #[test]
 fn the_time_of_the_command_is_set() {
     let day = r#"{"a":{"$date":"1970-01-02T00:00:00Z"}}"#;
@@ -154,7 +167,9 @@ fn the_time_of_the_command_is_set() {
         (r#"{}"#, r#"{"$currentDate":{"a":true}}"#, day),
         (r#"{"a":1}"#, r#"{"$currentDate":{"a":{"$type":"date"}}}"#, day),
         (day, r#"{"$currentDate":{"a":true}}"#, "same"),
-        (r#"{}"#, r#"{"$currentDate":{"a":false}}"#, "invalid_query update.$currentDate.a must…"),
+        // MongoDB takes any truth value.
+        (r#"{}"#, r#"{"$currentDate":{"a":false}}"#, day),
+        (r#"{}"#, r#"{"$currentDate":{"a":1}}"#, "invalid_query update.$currentDate.a must…"),
         (
             r#"{}"#,
             r#"{"$currentDate":{"a":{"$type":"timestamp"}}}"#,
@@ -419,11 +434,9 @@ fn what_cannot_be_an_update_is_refused() {
             "invalid_query update.$set. has the path \"\" with an empty part",
         ),
         ("{}", r#"{"$set":{"a..b":1}}"#, "invalid_query update.$set.a..b has the path…"),
-        (
-            "{}",
-            r#"{"$set":{"a.$b":1}}"#,
-            "invalid_query update.$set.a.$b has \"$b\" where the name…",
-        ),
+        ("{}", r#"{"$set":{"$b":1}}"#, "invalid_query update.$set.$b has \"$b\" where the name…"),
+        ("{}", r#"{"$set":{"a..b":1}}"#, "invalid_query update.$set.a..b has the path…"),
+        ("{}", r#"{"$set":{"a.\u0000":1}}"#, "invalid_query update.$set.a.\0 has the path…"),
         (
             "{}",
             r#"{"$set":{"a.b":1},"$inc":{"a":1}}"#,
