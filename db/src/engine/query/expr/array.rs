@@ -276,7 +276,10 @@ fn array_to_object<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let Some(items) = args.array(0)? else { return null() };
     let mut object = Object::new();
     for item in items.iter() {
+        // All items have the form of the first.
+        let first = items.first().map(std::mem::discriminant);
         let pair = match item {
+            item if Some(std::mem::discriminant(item)) != first => None,
             Value::Array(pair) => match pair.as_slice() {
                 [Value::String(name), value] => Some((name, value)),
                 _ => None,
@@ -290,8 +293,12 @@ fn array_to_object<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
             _ => None,
         };
         let Some((name, value)) = pair else {
-            return Err(args.wrong("items [name, value] or {\"k\": name, \"v\": value}", item));
+            let rule = "items [name, value] or items {\"k\": name, \"v\": value}";
+            return Err(args.wrong(rule, item));
         };
+        if name.contains('\0') {
+            return Err(args.wrong("names without the character NUL", item));
+        }
         args.ctx.step()?;
         args.hold(48 + name.len() + value.bytes())?;
         object.insert(name.clone(), value.clone());
