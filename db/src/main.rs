@@ -166,8 +166,10 @@ fn init_logging(level: &str) -> Result<()> {
     let filter = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
-        // The dispatcher calls it an error when a stranger sends what is no HTTP.
-        format!("warn,jettra_db={level},openraft=error,actix_http::h1::dispatcher=off")
+        // The dispatcher calls it an error when a stranger sends what is no HTTP, and openraft when
+        // a group that was stopped takes no message; one that fails is logged by its core.
+        let quiet = "actix_http::h1::dispatcher=off,openraft::raft::raft_inner=off";
+        format!("warn,jettra_db={level},openraft=error,{quiet}")
     };
     let filter = tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| {
         Error::new(Kind::InvalidParameter, format!("LogLevel: {error}"))
