@@ -6,7 +6,7 @@ use crate::lookup::lookup;
 use crate::parse::Kind;
 use crate::text;
 use jettra_driver::{Client, Find};
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, FilenameCompleter};
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
@@ -39,6 +39,7 @@ pub(crate) struct LineHelper {
     runtime: Handle,
     known: RefCell<HashMap<Names, (Instant, Vec<String>)>>,
     history: HistoryHinter,
+    files: FilenameCompleter,
 }
 
 impl LineHelper {
@@ -51,6 +52,7 @@ impl LineHelper {
             runtime,
             known: RefCell::default(),
             history: HistoryHinter::new(),
+            files: FilenameCompleter::new(),
         }
     }
 
@@ -130,6 +132,7 @@ impl LineHelper {
     fn candidates(&self, wanted: Wanted) -> Vec<String> {
         match wanted {
             Wanted::Words(words) => words.into_iter().map(str::to_owned).collect(),
+            Wanted::Files => Vec::new(), // by rustyline
             Wanted::Keywords { small } => wanted::keywords(small),
             Wanted::Names(names) => self.names(&names),
         }
@@ -146,6 +149,10 @@ impl Completer for LineHelper {
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
         let (start, wanted) = wanted(line, position);
+        if wanted == [Wanted::Files] {
+            let (start, files) = self.files.complete_path(line, position)?;
+            return Ok((start, files.into_iter().map(|file| file.replacement).collect()));
+        }
         let typed = line[start..position].to_lowercase();
         let mut found: Vec<String> = wanted
             .into_iter()
@@ -153,6 +160,12 @@ impl Completer for LineHelper {
             .filter(|name| name.to_lowercase().starts_with(&typed))
             .collect();
         found.dedup();
+        // A path with a dot is a key only in quotes.
+        if line[..start].trim_end().ends_with(['{', ',']) {
+            for path in found.iter_mut().filter(|path| path.contains('.')) {
+                *path = format!("\"{path}\"");
+            }
+        }
         if let [only] = found.as_mut_slice() {
             only.push_str(after(&line[..start], &line[start..position]));
         }
@@ -181,7 +194,10 @@ fn gather(before: &str, value: &Value, depth: usize, paths: &mut BTreeSet<String
 fn after(before: &str, typed: &str) -> &'static str {
     match before {
         _ if before.ends_with("db.") => ".",
-        _ if typed.starts_with('$') || before.ends_with(['.', '{', ',', '"', '\'', '-']) => "",
+        // It closes the quote that was opened before.
+        _ if before.ends_with('"') => "\"",
+        _ if before.ends_with('\'') => "'",
+        _ if typed.starts_with('$') || before.ends_with(['.', '{', ',', '-']) => "",
         _ => " ",
     }
 }

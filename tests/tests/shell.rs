@@ -400,6 +400,14 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
     person.sees("{name").await;
     person.line(": 'n7'}");
     person.sees("(1 row").await;
+    person.keys("find people {home.c\t");
+    person.sees("{\"home.city\"").await;
+    person.line(": 'Quito'}");
+    person.sees("(0 rows").await;
+    person.keys("find people {\"na\t");
+    person.sees("{\"name\"").await;
+    person.line(": 'n7'}");
+    person.sees("(1 row").await;
     person.keys("SELECT name FROM people WHER\t");
     person.sees("WHERE").await;
     person.keys("home.c\t");
@@ -469,6 +477,11 @@ async fn a_development_cluster_goes_up_is_tested_and_goes_down() {
     ok(&["dev", "down"]).await;
     let ps = ok(&["dev", "ps"]).await;
     assert_eq!(ps.matches("stopped").count(), 3, "{ps}");
+    for node in ["node1", "node2", "node3"] {
+        let log = std::fs::read_to_string(bed.dir().join(format!("dev-cluster/{node}.log")));
+        let log = log.expect("a log");
+        assert!(!log.contains("raft stopped"), "an orderly end is no error: {log}");
+    }
     ok(&["dev", "clean"]).await;
     assert!(!bed.dir().join("dev-cluster").exists());
     assert_eq!(run(&["dev", "ps"]).await.0, Some(2), "there is no cluster any more");

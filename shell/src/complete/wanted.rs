@@ -23,6 +23,8 @@ pub(super) enum Wanted {
     Keywords { small: bool },
     /// Something that the cluster knows.
     Names(Names),
+    /// A file.
+    Files,
 }
 
 impl Wanted {
@@ -215,6 +217,7 @@ fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
     };
     match words.last() {
         Some(&"--hint") => return names(Kind::Index),
+        Some(&"--password-file") => return Some(Wanted::Files),
         Some(&"--sort" | &"--fields") => return names(Kind::Field),
         Some(&"--return") => return Some(Wanted::Words(vec!["before", "after"])),
         Some(&"--role") => return Some(Wanted::Words(ROLES.to_vec())),
@@ -231,6 +234,7 @@ fn argument_wanted(before: &str, typed: &str) -> Option<Wanted> {
                 Some(Wanted::Words(kind.label().split('|').collect()))
             }
             Kind::Command => Some(Wanted::Words(first_words())),
+            Kind::File => Some(Wanted::Files),
             kind => names(*kind),
         },
     }
@@ -315,6 +319,8 @@ mod tests {
         assert_eq!(at_end("alter u").1, [Wanted::Words(vec!["user"])]);
         let contents = Wanted::Words(vec!["document", "delta", "both"]);
         assert_eq!(at_end("watch c --content d").1, [contents]);
+        assert_eq!(at_end("create user ada --password-file a").1, [Wanted::Files]);
+        assert_eq!(at_end(".read a").1, [Wanted::Files]);
         assert_eq!(at_end("modify c {} --return ").1, [Wanted::Words(vec!["before", "after"])]);
     }
 
