@@ -50,11 +50,23 @@ fn statement_writes(statement: &Statement) -> Result<bool> {
     })
 }
 
+/// Whether a statement gives a list of documents.
+fn gives_list(statement: &Statement) -> Result<bool> {
+    match statement {
+        Statement::Find { one, .. } => Ok(!one),
+        Statement::Aggregate { .. } => Ok(!statement_writes(statement)?),
+        _ => Ok(false),
+    }
+}
+
 /// `POST /api/command`
 pub async fn run(call: Rc<Call>) -> Result<Reply> {
     let body: CommandBody = call.json()?;
     let paging = Paging::of(&body, call.cluster().config.page_max as u64)?;
     let statement = statement(&call, &body)?;
+    if !gives_list(&statement)? {
+        paging.check_no_cursor()?;
+    }
     if statement_writes(&statement)? {
         call.authorize(Permission::Write, call.required(&["db", "database"])?)?;
         if call.parameter(&["at", "asOf", "as_of"]).is_some() {
@@ -66,7 +78,7 @@ pub async fn run(call: Rc<Call>) -> Result<Reply> {
         Some(collection) => call.with_collection(collection),
         None => (*call).clone(),
     };
-    paging.reply(execute(&call, statement, None, &paging).await?)
+    Ok(paging.reply(execute(&call, statement, None, &paging).await?))
 }
 
 /// The collection that a statement is about.

@@ -26,10 +26,6 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Time between two looks whether the leader that is asked about a caller is heard still.
 const HEARD_PAUSE: Duration = Duration::from_millis(100);
-/// Silence of the leader, in milliseconds and in heartbeats, after which it is not waited for: the
-/// answer is wanted most when the leader is gone.
-const SILENCE_MAX_MS: u64 = 500;
-const SILENCE_HEARTBEATS: u64 = 5;
 /// What the leader is asked on behalf of a caller whose rights are in question.
 const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
@@ -160,11 +156,8 @@ async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
             _ => Ok(()),
         }
     };
-    let heartbeats = SILENCE_HEARTBEATS * call.cluster().config.heartbeat_ms;
-    let silence_max = Duration::from_millis(heartbeats.max(SILENCE_MAX_MS));
-    let heard = || group.is_leader() || group.leader_silence() <= silence_max;
     let silent = async {
-        while group.leader() == leader && heard() {
+        while group.leader() == leader {
             tokio::time::sleep(HEARD_PAUSE).await;
         }
     };

@@ -69,25 +69,28 @@ impl Paging {
         Find { whole, ..find.bounded(limit) }
     }
 
-    /// The answer to the client.
+    /// Refuses a cursor with a statement that has no pages, before it does anything.
     ///
     /// # Errors
-    /// `invalid_parameter` for a cursor of what has no pages.
-    pub fn reply(&self, answered: Answered) -> Result<Reply> {
+    /// `invalid_parameter`.
+    pub fn check_no_cursor(&self) -> Result<()> {
+        if self.cursor().is_none() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::InvalidParameter, "the answer to this statement has no pages")
+            .hint("leave the cursor out; only lists of documents have one"))
+    }
+
+    /// The answer to the client.
+    pub fn reply(&self, answered: Answered) -> Reply {
         match (self, answered) {
-            (Paging::Plain, Answered::List(page, index)) => Ok(plain(page).at(index)),
-            (Paging::Plain, Answered::Other(reply)) => Ok(reply),
+            (Paging::Plain, Answered::List(page, index)) => plain(page).at(index),
+            (Paging::Plain, Answered::Other(reply)) => reply,
             (Paging::Pages { .. }, Answered::List(page, index)) if page.explained.is_none() => {
-                Ok(page.reply().at(index))
+                page.reply().at(index)
             }
-            (Paging::Pages { cursor: Some(_), .. }, _) => {
-                Err(Error::new(Kind::InvalidParameter, "the answer to this statement has no pages")
-                    .hint("leave the cursor out; only lists of documents have one"))
-            }
-            (Paging::Pages { .. }, Answered::List(page, index)) => {
-                Ok(wrapped(plain(page)).at(index))
-            }
-            (Paging::Pages { .. }, Answered::Other(reply)) => Ok(wrapped(reply)),
+            (Paging::Pages { .. }, Answered::List(page, index)) => wrapped(plain(page)).at(index),
+            (Paging::Pages { .. }, Answered::Other(reply)) => wrapped(reply),
         }
     }
 }
@@ -139,14 +142,12 @@ mod tests {
     #[test]
     fn what_is_no_list_cannot_be_mistaken_for_a_page() {
         let document = || Answered::Other(Reply::bytes("{\"documents\":[]}"));
-        let reply = |paging: &Paging| paging.reply(document()).map(|reply| reply.body);
-        assert_eq!(reply(&Paging::Plain).unwrap(), "{\"documents\":[]}");
+        let reply = |paging: &Paging| paging.reply(document()).body;
+        assert_eq!(reply(&Paging::Plain), "{\"documents\":[]}");
         let pages = Paging::Pages { size: Some(1), cursor: None };
-        let body = reply(&pages).unwrap();
+        let body = reply(&pages);
         let read: StatementReply = serde_json::from_slice(&body).unwrap();
         assert_eq!(read, StatementReply::Answer { answer: serde_json::json!({"documents": []}) });
-        let pages = Paging::Pages { size: None, cursor: Some("c".into()) };
-        assert_eq!(reply(&pages).map_err(|error| error.kind), Err(Kind::InvalidParameter));
     }
 
     #[test]

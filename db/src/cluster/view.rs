@@ -64,7 +64,7 @@ impl Cluster {
                 let limit = if why == Untold::Gone { Duration::ZERO } else { self.silent_after() };
                 let silent = status.heard.filter(|(_, silence)| *silence > limit);
                 let lead = Lead { leader: status.leader, silent };
-                let known = self.known_view().filter(|known| known.report.cluster_id.is_some());
+                let known = self.known_view();
                 let nodes = remembered(self.report_nodes(), known.as_ref(), lead);
                 noted(self.report_of(nodes), known, lead)
             }

@@ -385,8 +385,7 @@ impl Group {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Time since a leader has sent something; of no meaning on the leader itself.
-    pub fn leader_silence(&self) -> Duration {
+    fn leader_silence(&self) -> Duration {
         self.heard().at.elapsed()
     }
 
