@@ -19,7 +19,7 @@ export const SYSTEM = '_system';
 export const RULES = '_rules';
 
 const TIMEOUT_MS = 15_000;
-const TIMEOUT_POLL_MS = 1_000; // silence is to be seen soon
+const TIMEOUT_POLL_MS = 3_000;
 const TIMEOUT_CLUSTER_MS = 60_000; // a change of members waits for the cluster to agree
 const TIMEOUT_QUERY_MS = 120_000; // the server ends long queries itself, and says why
 

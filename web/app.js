@@ -71,8 +71,8 @@ const app = {
     pages = {}; // nobody sees what the one before saw
     if (who) clearErrors();
     else forget();
-    failover.useSession(who);
     follow();
+    failover.useSession(who);
   },
 };
 

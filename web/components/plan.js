@@ -4,6 +4,10 @@ import { openDialog } from './dialog.js';
 import { count, fact, milliseconds } from './ui.js';
 
 const MEANINGS = {
+  COUNT: 'counts what was found',
+  RECORD_STORE_FAST_COUNT: 'knows the number without reading',
+  UPDATE: 'would change what was found',
+  DELETE: 'would delete what was found',
   COLLSCAN: 'reads every document',
   IXSCAN: 'reads an index',
   FETCH: 'reads the documents that were found',

@@ -6,7 +6,7 @@ import { duration, nodeCard } from './cluster-node.js';
 import { OpenTransactions } from './cluster-transactions.js';
 
 const POLL_MS = 500;
-const FRESH_MS = 1_500; // older data is shown as old
+const FRESH_MS = 1_000; // older data is shown as old
 
 export function clusterPage(app) {
   let data = null; // the last answer

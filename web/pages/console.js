@@ -38,12 +38,22 @@ export function consolePage(app) {
     return names?.includes(wanted) ? wanted : first;
   }
 
-  async function run(event) {
+  const submit = (event) => {
     event.preventDefault();
     const text = statement.trim();
     if (!text || running) return;
-    const db = database();
     history.add(text);
+    run(text);
+  };
+
+  /** Shows how the statement would be carried out, without doing it. */
+  const explain = () => {
+    const text = statement.trim();
+    if (text) run(/^explain\b/i.test(text) ? text : `EXPLAIN ANALYZE ${text}`);
+  };
+
+  async function run(text) {
+    const db = database();
     running = true;
     app.update();
     const outcome = await runs.run(() => answerOf(db, text));
@@ -72,7 +82,7 @@ export function consolePage(app) {
     document.querySelector('[data-testid="console-input"]')?.focus();
   }
 
-  const form = () => html`<form class="console-form" @submit=${run}>
+  const form = () => html`<form class="console-form" @submit=${submit}>
     <textarea class="editor" .value=${statement} required spellcheck="false" autocapitalize="none" autofocus
       placeholder="SELECT * FROM people WHERE age > 30" aria-label="Statement" data-testid="console-input"
       @input=${(event) => { statement = event.target.value; }} @keydown=${submitOnCtrlEnter}></textarea>
@@ -83,6 +93,8 @@ export function consolePage(app) {
       </select></label>
       <button class="primary" ?disabled=${running} data-testid="console-run" title="Ctrl+Enter">
         ${running ? 'Running…' : 'Run'}</button>
+      <button type="button" ?disabled=${running} data-testid="console-explain"
+        title="How the server would carry this statement out" @click=${explain}>Explain</button>
       <span class="muted wide-only">Ctrl+Enter runs it</span></div></form>`;
 
   const choose = (next) => {

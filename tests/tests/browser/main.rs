@@ -52,6 +52,7 @@ async fn a_person_uses_the_page() {
     ends_an_open_transaction(&browser).await;
     statements::shows_the_first_page_and_more(&browser).await;
     statements::asks_before_many_documents_are_changed(&browser, &cluster).await;
+    statements::explains_what_a_statement_would_do(&browser).await;
     handling::fits_at_every_width(&browser).await;
     sees_a_node_die_and_come_back(&browser, &mut cluster).await;
     makes_another_node_lead(&browser, &cluster).await;
@@ -382,6 +383,10 @@ async fn makes_another_node_lead(browser: &Browser, cluster: &Cluster) {
     browser.see("@node-card[data-node=node2][data-role=LEADER] @leader-crown").await;
     browser.see_count("@leader-crown", 1).await;
     browser.see_text("@fact-self", "node1 (follower)").await;
+    browser.see_text("@data-age", "Known to the leader node2").await;
+    browser.see_text("@data-age", "told by node1").await;
+    browser.see_text("@node-card[data-node=node3] @node-lag", "in sync").await;
+    browser.see_text("@node-card[data-node=node3] @node-last-seen", "ago").await;
     assert_eq!(cluster.leader().await, 1);
 }
 

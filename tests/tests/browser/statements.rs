@@ -58,3 +58,22 @@ pub(crate) async fn asks_before_many_documents_are_changed(browser: &Browser, cl
     browser.see_text("@console-message", "145 deleted").await;
     assert_eq!(count(&http).await, 0);
 }
+
+/// Deletions, updates and counts too, without being carried out.
+pub(crate) async fn explains_what_a_statement_would_do(browser: &Browser) {
+    for (statement, stage) in [
+        ("DELETE FROM people WHERE _id > 20", "DELETE"),
+        ("UPDATE people SET n = 1", "UPDATE"),
+        ("db.people.countDocuments({_id: {$gt: 20}})", "COUNT"),
+    ] {
+        browser.fill("@console-input", statement).await;
+        browser.click("@console-explain").await;
+        browser.see(&format!("@explain-plan > @plan-stage[data-stage={stage}]")).await;
+        browser.see("@plan-stage @plan-stage").await;
+    }
+    browser.see_text("@explain-returned", "5").await;
+    browser.fill("@console-input", "db.people.distinct('_id', {_id: {$gt: 20}})").await;
+    browser.click("@console-explain").await;
+    browser.see_no("@plan-stage[data-stage=COUNT]").await;
+    browser.see_text("@explain-returned", "5").await;
+}

@@ -1,21 +1,34 @@
-//! What the page shows of nodes that fall silent, its own among them.
+//! The page when the node that serves it is gone.
 
 use jettra_tests::browser::Browser;
 use jettra_tests::{ADMIN, Cluster};
 
-/// The session holds there too, as the nodes share a host.
+/// What is being typed is not lost; afterwards the same is shown by another node. The session holds
+/// there too, as the nodes share a host.
 pub(crate) async fn goes_on_at_another_node(browser: &Browser, cluster: &mut Cluster) {
-    browser.click("@nav-cluster").await;
-    browser.see_count("@node-card[data-status=ACTIVE]", 3).await;
+    let page = cluster.nodes[0].url();
+    browser.open(&format!("{page}/?anew#/browse/shop/people")).await;
+    browser.click("@doc-open").await;
+    let text = browser.value("@doc-editor").await;
+    browser.fill("@doc-editor", &text.replace('{', "{\"typed\": 1,")).await;
     cluster.nodes[0].kill();
+    browser.click("@doc-save").await;
+    browser.see("@dialog-error").await;
+    browser.see("@elsewhere").await;
+    let typed = browser.value("@doc-editor").await;
+    assert!(typed.contains("typed"), "{typed}");
+    browser.click("@dialog-cancel").await;
+    browser.click("@dialog-cancel").await;
     browser.see_text("@toast-error", "from node1, which does not answer").await;
     browser.see_text("@session-user", ADMIN).await;
+    browser.see("@doc-row").await;
     let here = browser.run("return location.href", vec![]).await;
     let here = here.as_str().expect("an address");
     let others = [cluster.nodes[1].url(), cluster.nodes[2].url()];
-    assert!(others.iter().any(|url| here == format!("{url}/#/cluster")), "{here}");
+    let there = others.iter().any(|url| here == format!("{url}/#/browse/shop/people"));
+    assert!(there, "{here}");
+    browser.click("@nav-cluster").await;
     browser.see("@node-card[data-node=node1][data-status=INACTIVE]").await;
     cluster.nodes[0].start();
     browser.see("@node-card[data-node=node1][data-status=ACTIVE]").await;
-    browser.click("@toast-dismiss").await;
 }
