@@ -62,10 +62,19 @@ impl Keyed {
 /// What must be the same each time.
 fn essence(answer: &Answer) -> (u16, String, Value) {
     let mut body = answer.json();
-    if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
-        error.remove("request_id");
-    }
+    without_request_ids(&mut body);
     (answer.status, answer.header("etag").to_owned(), body)
+}
+
+fn without_request_ids(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("request_id");
+            fields.values_mut().for_each(without_request_ids);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_request_ids),
+        _ => {}
+    }
 }
 
 #[track_caller]

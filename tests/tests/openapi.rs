@@ -136,7 +136,7 @@ async fn a_method_that_is_not_possible_is_told_the_others() {
     let node = prepared(&bed).await;
     let answer = node.http().json("TRACE", "/api/dbs", &json!({})).await;
     answer.refused(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "GET, POST, DELETE");
+    assert_eq!(answer.header("allow"), "GET, HEAD, POST, DELETE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
