@@ -23,7 +23,11 @@ async fn contents(cluster: &Cluster) -> Vec<Value> {
 }
 
 async fn prepared(name: &str) -> Cluster {
-    let cluster = Cluster::start(name, 3).await;
+    prepared_with(name, |settings| settings).await
+}
+
+async fn prepared_with(name: &str, adjust: impl Fn(Settings) -> Settings) -> Cluster {
+    let cluster = Cluster::start_with(name, 3, adjust).await;
     let client = cluster.client();
     client.create_collection("shop", "stock").await.expect("a collection");
     let documents = client.collection::<Value>("shop", "stock");
@@ -126,7 +130,7 @@ async fn names_and_addresses_that_mean_nothing() {
             case("POST", &rest("shop", "a%2Fb"), "{}", 400, "invalid_name"),
             case("POST", &rest("shop", "_hidden"), "{}", 400, "invalid_name"),
             case("POST", &rest("_system", "_clusternodes"), "{}", 400, "invalid_name"),
-            case("POST", &rest("shop", "a%20b"), "{}", 400, "invalid_name"),
+            case("POST", &rest("shop", "a%20"), "{}", 400, "invalid_name"),
             case("POST", &rest("nowhere", "stock"), "{}", 404, "database_not_found"),
             case("GET", &rest("nowhere", "stock"), "", 404, "database_not_found"),
             case("GET", &rest("shop", "nothing"), "", 404, "collection_not_found"),
@@ -167,18 +171,21 @@ async fn parameters_and_headers_with_wrong_values() {
         "limit=",
     ] {
         cases.push(case("GET", &format!("{DOCUMENTS}?{query}"), "", 400, "invalid_parameter"));
-        let old = format!("/api/query?db=shop&col=stock&{query}");
-        cases.push(case("GET", &old, "", 400, "invalid_parameter"));
+        // JettraDBVM gives everything for a limit that is negative, and takes any that is large.
+        if !matches!(query, "limit=-1" | "limit=1001") {
+            let old = format!("/api/query?db=shop&col=stock&{query}");
+            cases.push(case("GET", &old, "", 400, "invalid_parameter"));
+        }
     }
     cases.push(case("GET", &format!("{apples}?level=x"), "", 400, "invalid_parameter"));
     cases.push(case("GET", &format!("{apples}?id_type=x"), "", 400, "invalid_parameter"));
     cases.push(case("GET", &format!("{apples}?id_type=int"), "", 400, "invalid_parameter"));
-    for value in ["x", "\"x\"", "-1", "\"1\", \"2\""] {
+    for value in ["x", "\"x\"", "-1", "\"1\", x"] {
         let headers: &'static [_] = Box::leak(Box::new([("if-match", value)]));
         cases.push(case("PUT", &apples, "{}", 400, "invalid_parameter").header(headers));
         cases.push(case("DELETE", &apples, "", 400, "invalid_parameter").header(headers));
     }
-    let stale = &[("if-match", "\"999999\"")];
+    let stale = &[("if-match", "\"999998\", \"999999\"")];
     cases.push(case("PUT", &apples, "{}", 412, "revision_mismatch").header(stale));
     cases.push(case("DELETE", &apples, "", 412, "revision_mismatch").header(stale));
     cases.push(case("PUT", &apples, "{\"_id\":\"pears\"}", 400, "invalid_id"));
@@ -224,7 +231,8 @@ async fn bodies_of_administration_with_wrong_shapes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_at_the_limits_is_stored() {
-    let cluster = prepared("bad-limits").await;
+    // On a busy machine three nodes take seconds to write 16 MiB.
+    let cluster = prepared_with("bad-limits", |node| node.key("RequestTimeoutMs", 30_000)).await;
     let id = "i".repeat(480);
     let http = cluster.nodes[1].http();
     let body = format!("{{\"_id\":\"{id}\",\"deep\":{}}}", nested(63));
@@ -362,12 +370,7 @@ fn meaningless() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "invalid_query",
             "filter.a",
         ),
-        (
-            "replace",
-            json!({"filter": {}, "replacement": {"_id": 1}}),
-            "invalid_query",
-            "replacement",
-        ),
+        ("replace", json!({"filter": {}, "replacement": {"_id": 1}}), "invalid_id", "replacement"),
         (
             "replace",
             json!({"filter": {}, "replacement": {"$set": {"a": 1}}}),
