@@ -51,6 +51,7 @@ export class OpenTransactions {
 
   view() {
     if (!this.list && !this.error) return nothing;
+    if (this.error?.status === 0) return nothing; // that the node is silent is told above
     return html`<section class="open-transactions" aria-labelledby="transactions-title">
       <div class="section-head"><h2 id="transactions-title">Open transactions</h2>
         ${this.app.session.role === 'admin' ? nothing : html`<span class="muted">your own</span>`}</div>

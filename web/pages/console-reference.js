@@ -4,6 +4,7 @@ import { html } from '../vendor/lit-html.js';
 const LANGUAGES = {
   JQL: [
     ['FIND IN people WHERE age >= 18 ORDER BY name LIMIT 10', 'finds documents'],
+    ['FIND IN people {age: {$gt: 30}}', 'finds documents by a filter as MongoDB writes it'],
     ['INSERT INTO people DOC {name: "Ada", age: 36}', 'adds one'],
     ['UPDATE IN people SET city = "Berlin" WHERE name = "Ada"', 'changes those that match'],
     ['DELETE FROM people WHERE name = "Ada"', 'deletes those that match'],

@@ -25,6 +25,8 @@ pub(crate) async fn shows_the_first_page_and_more(browser: &Browser) {
     browser.click("@sort[data-column=n]").await;
     browser.click("@sort[data-column=n]").await;
     browser.see("@doc-row:first-child[data-id='150']").await;
+    runs(browser, "FIND IN many {n: {$gt: 148}}").await;
+    browser.see_text("@console-count", "2 rows").await;
     runs(browser, "SELECT * FROM many LIMIT 120").await;
     browser.see_text("@console-count", "The first 100 rows").await;
     browser.click("@console-more").await;

@@ -105,12 +105,15 @@ fn name(scan: &mut Scan<'_>) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Reads `WHERE …`, if it comes.
+/// Reads `WHERE …`, if it comes: a condition, or a filter as MongoDB's shell writes it. That may
+/// stand without the word too.
 fn filter(scan: &mut Scan<'_>) -> Result<Option<Value>> {
-    if scan.keywords("WHERE") || scan.keywords("DONDE") {
-        return where_clause::expression(scan).map(Some);
+    let named = scan.keywords("WHERE") || scan.keywords("DONDE");
+    scan.skip();
+    if scan.peek() == Some('{') {
+        return literal::value(scan, "a filter", 1).map(Some);
     }
-    Ok(None)
+    named.then(|| where_clause::expression(scan)).transpose()
 }
 
 /// Reads the end after `WHERE …`; `more` could have followed too.

@@ -42,6 +42,20 @@ fn jql() {
             r#"db.orders.aggregate([{"$match":{"total":{"$gt":5}}},{"$lookup":{"from":"customers","localField":"customer","foreignField":"_id","pipeline":[{"$match":{"_id":{"$ne":null}}}],"as":"customers"}},{"$unwind":"$customers"},{"$match":{"customers.city":"Lima"}},{"$sort":{"total":1}},{"$limit":3}])"#,
         ),
         (
+            "FIND IN c {age: {$gt: 90}} ORDER BY age LIMIT 2",
+            r#"db.c.find({"age":{"$gt":90}}).sort({"age":1}).limit(2)"#,
+        ),
+        (
+            "FIND IN c WHERE {name: /^a/i, 'b.c': [1,],}",
+            r#"db.c.find({"name":{"$regex":"^a","$options":"i"},"b.c":[1]})"#,
+        ),
+        ("COUNT IN c {a: 1}", r#"db.c.countDocuments({"a":1})"#),
+        ("DELETE IN c {a: 1}", r#"db.c.deleteMany({"a":1})"#),
+        (
+            "UPDATE IN c SET b = 1 WHERE {a: {$in: [1, 2]}}",
+            r#"db.c.updateMany({"a":{"$in":[1,2]}}, {"$set":{"b":1}})"#,
+        ),
+        (
             "FIND IN o LEFT JOIN c ON c._id = o.x",
             r#"db.o.aggregate([{"$lookup":{"from":"c","localField":"x","foreignField":"_id","pipeline":[{"$match":{"_id":{"$ne":null}}}],"as":"c"}},{"$unwind":{"path":"$c","preserveNullAndEmptyArrays":true}}])"#,
         ),
