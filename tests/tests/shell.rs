@@ -59,6 +59,22 @@ async fn statements_give_json_and_a_script_runs_from_the_input() {
     let client = cluster.client();
     let users = client.collection::<Value>("shop", "users");
     assert_eq!(users.count().await.expect("a count"), 2);
+    // Explained, nothing is changed.
+    for (text, stage) in [
+        ("count users {\"born\": 1815} --explain", "COUNT"),
+        ("distinct users born --explain", "COLLSCAN"),
+        ("update users {} {\"$set\": {\"x\": 1}} --explain", "UPDATE"),
+        ("update users ada {\"$set\": {\"x\": 1}} --explain", "UPDATE"),
+        ("delete users {} --analyze", "DELETE"),
+        ("explain delete from users", "DELETE"),
+    ] {
+        let arguments = ["--url", &url, "-m", "json", "-q", "-e", "use shop", "-e", text];
+        let ended = jettra(cluster.bed.dir(), Some(PASSWORD), &arguments, "").await;
+        let plan: Value = serde_json::from_str(&ended.out)
+            .unwrap_or_else(|_| panic!("{text}: {} {}", ended.out, ended.err));
+        assert_eq!(plan["queryPlanner"]["winningPlan"]["stage"], stage, "{text}: {plan}");
+    }
+    assert_eq!(users.count_matching(json!({"x": null})).await.expect("a count"), 2);
     let one = jettra(
         cluster.bed.dir(),
         Some(PASSWORD),

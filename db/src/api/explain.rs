@@ -78,7 +78,9 @@ impl Explained {
         reading(call, move |read, collection, ctx| {
             let started = Instant::now();
             let Explained { stage, filter, sort, hint, ordered, limit, fields, covers } = self;
-            if stage == Some("COUNT") && filter.always() && hint.is_none() && now {
+            let everything =
+                filter.always() && matches!(hint, None | Some(Hint::Natural | Hint::Id));
+            if stage == Some("COUNT") && everything && now {
                 let documents = collection.documents(read)?;
                 return Ok(known_count(level, documents));
             }

@@ -558,7 +558,8 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
 
 /// Counts the documents that match.
 pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> Result<(u64, u64)> {
-    if filter.always() && hint.is_none() && matches!(Source::of(call)?, Source::Now) {
+    let everything = filter.always() && matches!(hint, None | Some(Hint::Natural | Hint::Id));
+    if everything && matches!(Source::of(call)?, Source::Now) {
         let (database, collection) = readable_place(call)?;
         let (read, index) = call.group()?.read_with_index()?;
         let id = find_collection(&read, database, collection)?;
