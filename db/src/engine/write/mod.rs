@@ -531,8 +531,9 @@ fn check_same_id(known: Option<&Value>, given: Option<&Value>) -> error::Result<
         return Ok(());
     }
     let (known, given) = (known.to_json(), given.to_json());
-    let message = format!("the replacement has the _id {given}, and the document has {known}");
-    Err(Error::new(Kind::InvalidId, message)
+    let message = format!("has the _id {given}, and the document has {known}");
+    Err(At::root("replacement")
+        .error(Kind::InvalidId, message)
         .hint("an _id cannot be changed: leave it out, or let the filter find the document by it"))
 }
 
