@@ -226,14 +226,18 @@ fn date_text(ms: i64) -> Option<String> {
     match iso_date(ms) {
         Some(text) if ms % 1000 == 0 => Some(text.replace('Z', ".000Z")),
         Some(text) => Some(text),
-        None => date::civil_of_ms(ms).map(|civil| format!("{civil:.3}Z")),
+        None => date::civil_of_ms(ms)
+            .filter(|civil| civil.year() >= 0)
+            .map(|civil| format!("{civil:.3}Z")),
     }
 }
 
+/// Why a date has no text.
+pub(super) const NO_TEXT: &str = "needs a date between the years 0 and 9999 to write it as a text";
+
 /// A date as a text in UTC, with milliseconds.
 pub(super) fn iso_text(args: &Args<'_, '_>, ms: i64) -> Result<String> {
-    date_text(ms)
-        .ok_or_else(|| args.wrong("a date between the years -9999 and 9999", &Value::Date(ms)))
+    date_text(ms).ok_or_else(|| args.error(NO_TEXT))
 }
 
 fn to_date(value: &Value) -> Option<i64> {

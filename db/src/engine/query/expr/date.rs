@@ -2,6 +2,7 @@
 
 use super::Answer;
 use super::call::{Args, Operator, Shape, null, operator, owned};
+use super::convert::NO_TEXT;
 use super::zone::{Local, date, instant, local, out_of_range, zone};
 use crate::engine::value::date::{ms_of_civil, offset_ms, parse_text};
 use crate::engine::value::{Object, Value};
@@ -123,6 +124,9 @@ fn from_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     else {
         return null();
     };
+    if !(1..=9999).contains(&year) {
+        return Err(args.wrong("a year from 1 to 9999", &Value::Int(year)));
+    }
     let (Some(hour), Some(minute), Some(second), Some(ms), Some(zone)) =
         (number(6, 0)?, number(7, 0)?, number(8, 0)?, number(9, 0)?, zone(args, 10)?)
     else {
@@ -207,9 +211,9 @@ fn formatted(args: &Args<'_, '_>, date: &Local, format: &str) -> Result<String> 
     Ok(text)
 }
 
-/// A year that has a place in a text: one of four digits, or one before Christ.
+/// A year that has a place in a text: one of four digits.
 fn written_year(args: &Args<'_, '_>, year: i64) -> Result<i64> {
-    if (-9999..=9999).contains(&year) { Ok(year) } else { Err(out_of_range(args)) }
+    if (0..=9999).contains(&year) { Ok(year) } else { Err(args.error(NO_TEXT)) }
 }
 
 fn unknown(args: &Args<'_, '_>, specifier: char) -> crate::error::Error {
@@ -225,9 +229,13 @@ fn from_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     if args.given(1) && format.is_none() {
         return null();
     }
-    let format = format.map(|format| jiff_format(args, &format)).transpose()?;
+    let format = match format.as_deref().map(without_minutes) {
+        Some((format, minutes)) => Some((jiff_format(args, format)?, minutes)),
+        None => None,
+    };
     let parsed = value.as_str().and_then(|text| match &format {
-        Some(format) => parse_format(text, format),
+        Some((format, false)) => parse_format(text, format),
+        Some((format, true)) => parse_minutes(text, format),
         None => parse_text(text),
     });
     let ms = parsed.and_then(|(civil, offset)| match offset {
@@ -262,6 +270,24 @@ fn jiff_format(args: &Args<'_, '_>, format: &str) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// A format without a `%Z` at its end, an offset in minutes, which the library does not know; and
+/// whether it had one.
+fn without_minutes(format: &str) -> (&str, bool) {
+    let percents = |rest: &str| rest.len() - rest.trim_end_matches('%').len();
+    match format.strip_suffix("%Z") {
+        Some(rest) if percents(rest) % 2 == 0 => (rest, true),
+        _ => (format, false),
+    }
+}
+
+/// Parses a text that ends with an offset in minutes, such as `+330`.
+fn parse_minutes(text: &str, format: &str) -> Option<(DateTime, Option<i64>)> {
+    let (date, minutes) = text.split_at_checked(text.rfind(['+', '-'])?)?;
+    let minutes: i64 = minutes.parse::<i16>().ok()?.into();
+    let (civil, _) = parse_format(date, format)?;
+    Some((civil, Some(minutes * 60_000)))
 }
 
 fn parse_format(text: &str, format: &str) -> Option<(DateTime, Option<i64>)> {
