@@ -121,8 +121,9 @@ pub(super) fn group_keys<'e>(
         match column.kind {
             _ if of_groups.is_ok() => {}
             Kind::Renamed => {
-                let message = format!("{name} in GROUP BY is the field {name}, not this column");
-                return Err(scope.place(column.expr).error(message, &["another name"]));
+                let path = column.expr;
+                let message = format!("{name} in GROUP BY is a field; write GROUP BY {path}");
+                return Err(scope.place(path).error(message, &["GROUP BY"]));
             }
             _ => keys[index].0 = scope.operand(column.expr)?.expression(),
         }

@@ -1,8 +1,9 @@
 //! `GROUP BY` and its functions: `$group`, and what names mean after it.
 
 use super::Scope;
-use super::expression::{AGGREGATES, Operand};
-use super::logic::{binary, not_null};
+use super::condition::{binary, not_null};
+use super::expression::Operand;
+use super::functions::AGGREGATES;
 use crate::engine::query::text::one;
 use crate::engine::value::{Object, Value};
 use crate::error::Result;

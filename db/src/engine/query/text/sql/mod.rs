@@ -8,7 +8,9 @@
 //! a text, as in MySQL and in Jettra's ancestor.
 
 mod columns;
+mod condition;
 mod expression;
+mod functions;
 mod group;
 mod logic;
 mod select;

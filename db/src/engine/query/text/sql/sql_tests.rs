@@ -251,7 +251,7 @@ fn errors_name_the_place() {
         ),
         (
             "SELECT x AS y, SUM(z) AS s FROM c GROUP BY y",
-            "line 1, column 8: y in GROUP BY is the field y, not this column",
+            "line 1, column 8: y in GROUP BY is a field; write GROUP BY x",
         ),
         (
             "SELECT * FROM c WHERE d > CURRENT_DATE",
