@@ -112,6 +112,18 @@ async fn federated_nodes_lists_the_members_as_the_document_says() {
     assert_eq!(cluster.nodes[2].wait_exit().await.code(), Some(0));
     statement(&cluster, "cluster remove node3").await;
     cluster.wait_active(2).await;
+
+    // Without a majority a person is told what is missing, and what is known.
+    cluster.nodes[1].kill();
+    let dir = cluster.bed.dir().to_owned();
+    let shell = format!("{} --url {}", program("jettra").display(), cluster.nodes[0].url());
+    let mut person = Terminal::start(&shell, |command| {
+        command.env("HOME", &dir).env("JETTRA_PASSWORD", PASSWORD).current_dir(&dir);
+    });
+    person.line("show dbs");
+    person.sees("Waiting for a leader: no leader; 1 of 2 answers").await;
+    cluster.nodes[1].start();
+    person.sees("_system").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,7 +45,8 @@ fn help_all() -> String {
         in SQL (SELECT, INSERT INTO, UPDATE … SET, DELETE FROM), JQL (FIND IN, AGGREGATE IN, CREATE\n\
         INDEX ON, EXPLAIN …) and Mongo's language (db.…) are typed as they are; over several lines a\n\
         semicolon ends them.\n\
-        help <command> shows all flags of a command, and examples.\n";
+        help <command> shows all flags of a command, and examples; jettra --help the options of the\n\
+        program, and how it starts and measures clusters.\n";
     text
 }
 
