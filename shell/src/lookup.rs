@@ -94,7 +94,7 @@ pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) 
     let allowed = (letters / 3).max(1);
     known
         .into_iter()
-        .filter(|known| letters > 1 && known.chars().any(char::is_alphabetic))
+        .filter(|known| letters > 2 && known.chars().any(char::is_alphabetic))
         .map(|known| (distance(known), known))
         .filter(|((letters, _), _)| (1..=allowed).contains(letters))
         .min_by_key(|(distance, _)| *distance)
@@ -146,6 +146,7 @@ mod tests {
             ("show collection", "show collection: did you mean show collections?"),
             ("show frobs", "show frobs: use show with "),
             ("?? x", "\"??\" is not a command; type help"),
+            ("ls", "\"ls\" is not a command; type help"),
             ("xyzzy", "\"xyzzy\" is not a command; type help"),
         ];
         for (text, expected) in table {

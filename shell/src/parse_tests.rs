@@ -656,6 +656,8 @@ fn errors_tell_the_next_step() {
         ("count", "the collection is missing; write: count <collection>"),
         ("find u --limti 3", "--limti is unknown here, perhaps --limit is meant; write: find"),
         ("update u {\"a\": 1}", "the update, such as"),
+        ("delete u", "the id, or a filter such as {age: {$gt: 30}}, is missing"),
+        ("find u where age > 3", "\n  FIND IN <collection> WHERE age > 3"),
         ("aggregate u {}", "the pipeline, such as [{\"$match\": {\"age\": 36}}] must be a list"),
         ("where a = 1", "begins no statement"),
         ("count users now", "nothing more is expected at \"now\""),

@@ -67,6 +67,13 @@ pub(super) fn save(words: &mut Words<'_>) -> Parsed<DocumentAction> {
 pub(super) fn find(words: &mut Words<'_>, moment: &mut Option<Moment>) -> Parsed<DocumentAction> {
     let mut find = Find::all();
     find_flags(words, &mut find, moment)?;
+    if words.keyword("where") || words.keyword("donde") {
+        let rest = words.rest();
+        return Err(format!(
+            "a filter stands in braces, such as {{age: {{$gt: 30}}}}. With WHERE it is JQL:\n  \
+             FIND IN <collection> WHERE {rest}"
+        ));
+    }
     if words.at_object() {
         find.body.filter = Some(words.object(A_FILTER)?);
         find_flags(words, &mut find, moment)?;

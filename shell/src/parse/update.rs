@@ -14,7 +14,7 @@ const AN_UPDATE: &str = "the update, such as {\"$set\": {\"age\": 36}},";
 pub(super) fn update(words: &mut Words<'_>) -> Parsed<Statement> {
     let collection = words.required("the collection")?;
     let filter = words.at_object().then(|| words.object(A_FILTER)).transpose()?;
-    let id = if filter.is_none() { Some(words.id()?) } else { None };
+    let id = if filter.is_none() { Some(id(words)?) } else { None };
     let mut flags = UpdateFlags::default();
     flags.take(words)?;
     let update = words.json(AN_UPDATE)?;
@@ -32,6 +32,14 @@ pub(super) fn update(words: &mut Words<'_>) -> Parsed<Statement> {
         (filter, _) => flags.of_matching(filter.unwrap_or_default(), update)?,
     };
     Ok(Statement::Documents { collection, moment: None, action })
+}
+
+/// An id where a filter could stand too.
+fn id(words: &mut Words<'_>) -> Parsed<DocumentId> {
+    match words.rest() {
+        "" => Err("the id, or a filter such as {age: {$gt: 30}}, is missing".into()),
+        _ => words.id(),
+    }
 }
 
 /// What flags say about an update.
@@ -94,7 +102,7 @@ impl UpdateFlags {
 /// `<id|filter> <document>`
 pub(super) fn replace(words: &mut Words<'_>) -> Parsed<DocumentAction> {
     if !words.at_object() {
-        let id = words.id()?;
+        let id = id(words)?;
         let before = words.revision()?;
         let document = words.object(A_DOCUMENT)?;
         let revision = before.or(words.revision()?);
@@ -171,7 +179,7 @@ fn is_document(change: &Value) -> bool {
 
 pub(super) fn delete(words: &mut Words<'_>) -> Parsed<DocumentAction> {
     if !words.at_object() {
-        return Ok(DocumentAction::Delete { id: words.id()?, revision: words.revision()? });
+        return Ok(DocumentAction::Delete { id: id(words)?, revision: words.revision()? });
     }
     let mut body = DeleteBody::from(words.object(A_FILTER)?);
     let mut one = false;

@@ -258,7 +258,13 @@ fn bulk_output(reply: &BulkReply) -> Output {
 }
 
 pub(super) fn missing(id: &DocumentId) -> Failure {
-    Failure::Refused(format!("there is no document with _id {}", json!(id)))
+    let text = format!("there is no document with _id {}", json!(id));
+    match id {
+        DocumentId::String(id) if id.contains(['=', '<', '>']) => {
+            Failure::Refused(format!("{text}; a filter stands in braces: {{age: {{$gt: 30}}}}"))
+        }
+        _ => Failure::Refused(text),
+    }
 }
 
 #[cfg(test)]
@@ -269,5 +275,6 @@ mod tests {
     fn a_missing_document_shows_the_kind_of_its_id() {
         assert!(missing(&DocumentId::Int(7)).to_string().ends_with("_id 7"));
         assert!(missing(&"7".into()).to_string().ends_with("_id \"7\""));
+        assert!(missing(&"age=7".into()).to_string().ends_with("in braces: {age: {$gt: 30}}"));
     }
 }
