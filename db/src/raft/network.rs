@@ -22,7 +22,9 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 use futures_util::{SinkExt, StreamExt};
 use openraft::BasicNode;
-use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::errors::{
+    Fatal, NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
+};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -120,7 +122,13 @@ impl Undelivered {
         };
         let reason = error.to_string();
         let before = self.lock().insert(to, reason.clone());
-        if before.as_ref() != Some(&reason) {
+        if before.as_ref() == Some(&reason) {
+            return;
+        }
+        // What a member answers that ends in good order.
+        if reason.ends_with(&Fatal::<TypeConfig>::Stopped.to_string()) {
+            tracing::info!(to, url, "a member is stopping and takes no log entries");
+        } else {
             tracing::error!(to, url, reason, "log entries cannot be delivered to a member");
         }
     }
