@@ -109,6 +109,9 @@ pub(crate) async fn fits_at_every_width(browser: &Browser) {
         for (const link of document.querySelectorAll('.top nav a')) {
             if (link.getClientRects().length > 1 || link.offsetHeight > 45) found.push(link.textContent);
         }
+        for (const bar of document.querySelectorAll('.top nav, .tabs')) {
+            if (bar.scrollWidth > bar.clientWidth) found.push(`${bar.className} is cut`);
+        }
         for (const field of document.querySelectorAll('.query input, textarea')) {
             if (field.offsetWidth < 110) found.push(`${field.name}: ${field.offsetWidth} wide`);
         }
