@@ -106,7 +106,7 @@ mod tests {
         let request = TestRequest::with_uri("/app.js").insert_header((name, value));
         let response = file(&request.to_http_request(), &[]).expect("a file");
         let (head, body) = response.into_parts();
-        (head, to_bytes(body).await.ok().expect("a body"))
+        (head, to_bytes(body).await.expect("a body"))
     }
 
     #[actix_web::test]
