@@ -370,7 +370,7 @@ fn meaningless() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             "invalid_query",
             "filter.a",
         ),
-        ("replace", json!({"filter": {}, "replacement": {"_id": 1}}), "invalid_id", "replacement"),
+        ("replace", json!({"filter": {}, "replacement": {"_id": 1}}), "invalid_id", ""),
         (
             "replace",
             json!({"filter": {}, "replacement": {"$set": {"a": 1}}}),
