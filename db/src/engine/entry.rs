@@ -17,7 +17,7 @@ use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The format that is written and read here.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Bytes before the first frame, in every format.
 pub const HEAD_BYTES: usize = 4;
 const FRAME_HEAD_BYTES: usize = 6;

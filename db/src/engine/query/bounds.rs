@@ -170,10 +170,13 @@ fn normalized(mut all: Vec<Interval>) -> Option<Vec<Interval>> {
 
 /// What all of some tests allow together.
 fn all_of<'t>(tests: impl Iterator<Item = &'t Test>) -> Option<Vec<Interval>> {
-    tests.filter_map(intervals).reduce(|a, b| {
-        overlaps(&a, &b, Interval::intersect, |interval| {
-            (interval.low.ascending(), interval.high.ascending())
-        })
+    tests.filter_map(intervals).reduce(|a, b| common(&a, &b))
+}
+
+/// What two lists of intervals have in common.
+fn common(a: &[Interval], b: &[Interval]) -> Vec<Interval> {
+    overlaps(a, b, Interval::intersect, |interval| {
+        (interval.low.ascending(), interval.high.ascending())
     })
 }
 
@@ -316,7 +319,12 @@ fn field_intervals(
     if used.contains(&path.first()) {
         return None;
     }
+    // An item without the field passes as null, and a sparse index has no key for that item.
+    let without_key = |found: &Vec<Interval>| {
+        index.entry.spec.sparse && !common(found, &[Interval::point(&Value::Null)]).is_empty()
+    };
     let candidates = here.filter_map(|condition| intervals(condition.test));
+    let candidates = candidates.filter(|found| !without_key(found));
     candidates.min_by_key(|found| (!found.iter().all(Interval::is_point), found.len()))
 }
 
