@@ -33,9 +33,10 @@ impl Client {
     ///
     /// # Errors
     /// That of the first operation that fails, its message beginning with the place, as in
-    /// `then[1]: …`. Nothing was changed then.
+    /// `then[1]: …`; `needs_confirmation` of a client that is [asking](Client::asking). Nothing was
+    /// changed then.
     pub async fn batch(&self, batch: &BatchBody) -> Result<BatchReply> {
-        let call = Call::new(Method::POST, &["api", "v1", "batch"]).body(batch).long();
+        let call = Call::new(Method::POST, &["api", "v1", "batch"]).body(batch).long().confirms();
         self.send(call).await?.json()
     }
 }

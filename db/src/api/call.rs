@@ -569,6 +569,14 @@ impl Call {
         call
     }
 
+    /// The same call for a collection of another database.
+    pub fn with_place(&self, database: &str, collection: &str) -> Call {
+        let mut call = self.with_collection(collection);
+        call.path.retain(|(name, _)| name != "db" && name != "database");
+        call.path.push(("db".into(), database.to_owned()));
+        call
+    }
+
     /// The document that the call names. A text that could be a number as well means either,
     /// unless `id_type` says which.
     pub fn target_document(&self) -> Result<Target> {

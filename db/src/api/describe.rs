@@ -475,7 +475,7 @@ pub fn descriptions() -> Vec<Description> {
         delete("/api/v1/transactions/{tx}", TRANSACTIONS, "Roll a transaction back; a success as well when there is none")
             .gives_nothing().fails(&[NotPossibleNow]),
         post("/api/v1/batch", TRANSACTIONS, "Carry out operations on several collections together or not at all, under conditions")
-            .query("tx").body::<BatchBody>().gives::<BatchReply>(200).writes().fails(CHANGE).fails(CHANGES)
+            .query("tx confirm").fails(&[NeedsConfirmation]).body::<BatchBody>().gives::<BatchReply>(200).writes().fails(CHANGE).fails(CHANGES)
             .fails(&[DocumentNotFound, TransactionLost, TransactionTooLarge, NotInTransaction, CrossGroup]),
 
         get("/api/versions", ANCESTOR, "List the numbers of a document's former versions")

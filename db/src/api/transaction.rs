@@ -7,9 +7,10 @@
 //! safe, also at another leader.
 
 use super::call::{Call, pooled};
+use super::confirm::{self, Action};
 use super::reply::Reply;
 use super::update;
-use crate::auth::policy;
+use crate::auth::policy::{self, Permission};
 use crate::config::{BATCH_PARTS_MAX, Config};
 use crate::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
 use crate::engine::command::RetryKey;
@@ -517,6 +518,28 @@ fn checked<T, U>(part: &str, all: Vec<T>, check: impl Fn(T) -> Result<U>) -> Res
     all.map(|(at, one)| check(one).map_err(|error| named(at, error))).collect()
 }
 
+/// Refuses a batch with `confirm=ask` that would change or delete many documents.
+async fn check_confirmed(
+    call: &Call,
+    operations: impl Iterator<Item = &BatchOperation>,
+) -> Result<()> {
+    for operation in operations {
+        let (database, collection, action, filter) = match operation {
+            BatchOperation::Update { database, collection, body } if body.multi => {
+                (database, collection, Action::Update, &body.filter)
+            }
+            BatchOperation::Delete { database, collection, filter, multi: true } => {
+                (database, collection, Action::Delete, filter)
+            }
+            _ => continue,
+        };
+        // The refusal tells how many documents there are.
+        call.authorize(Permission::Write, database)?;
+        confirm::check(&call.with_place(database, collection), action, filter.clone()).await?;
+    }
+    Ok(())
+}
+
 /// `POST /api/v1/batch`
 pub async fn batch(call: Rc<Call>) -> Result<Reply> {
     let body: BatchBody = call.json()?;
@@ -529,6 +552,7 @@ pub async fn batch(call: Rc<Call>) -> Result<Reply> {
         let message = format!("the batch has {parts} parts, {BATCH_PARTS_MAX} are allowed");
         return Err(Error::new(Kind::InvalidBody, message).hint("send it in several batches"));
     }
+    check_confirmed(&call, body.then.iter().chain(&body.otherwise)).await?;
     let batch = Batch {
         conditions: checked("if", body.conditions, |one| condition(&call, one))?,
         then: checked("then", body.then, |one| step(&call, one))?,

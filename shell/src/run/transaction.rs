@@ -97,7 +97,7 @@ impl Session {
     }
 
     pub(super) async fn batch(&self, batch: &BatchBody) -> Ran {
-        let reply = self.client.batch(batch).await?;
+        let reply = self.carefully(async |client| client.batch(batch).await).await?;
         Ok(print::batch(batch, &reply, self.format()))
     }
 }
