@@ -33,25 +33,17 @@ pub(super) const OPERATORS: &[Operator] = &[
         let mut found = Vec::new();
         if let Some((text, searcher)) = search(args)? {
             let mut counted = (0, 0);
-            let (mut start, mut end) = (0, None);
+            let mut start = 0;
             while let Some(captures) = searcher.captures_at(&text, start, args.ctx)? {
                 let Some(whole) = captures.get(0) else { break };
-                // An empty match does not follow a match at once.
-                if whole.is_empty() {
-                    start = after(&text, whole.end());
-                    if end == Some(whole.end()) {
-                        if start > text.len() {
-                            break;
-                        }
-                        continue;
-                    }
-                } else {
-                    start = whole.end();
-                }
-                end = Some(whole.end());
                 args.check_len(found.len() + 1)?;
                 found.push(describe(args, &text, &captures, &mut counted)?);
-                if start > text.len() {
+                start = match whole.is_empty() {
+                    true => after(&text, whole.end()),
+                    false => whole.end(),
+                };
+                // As in MongoDB: at the end of a text nothing is looked for again.
+                if start >= text.len() {
                     break;
                 }
             }
@@ -97,8 +89,8 @@ impl Pattern {
 }
 
 fn compile(pattern: &str, options: &str, size_max: usize) -> std::result::Result<Searcher, String> {
-    if let Some(unknown) = options.chars().find(|option| !"imsx".contains(*option)) {
-        return Err(format!("has the option {unknown:?}; the options are i, m, s and x"));
+    if let Some(unknown) = options.chars().find(|option| !"imsxu".contains(*option)) {
+        return Err(format!("has the option {unknown:?}; the options are i, m, s, x and u"));
     }
     Searcher::new(pattern, options, size_max).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "has a pattern that is too large".to_owned(),

@@ -19,8 +19,10 @@ pub(super) const OPERATORS: &[Operator] = &[
         owned(text.to_lowercase())
     }),
     operator("$strcasecmp", TWO, |args| {
-        let (a, b) = (upper(args, 0)?, upper(args, 1)?);
-        owned(a.cmp(&b) as i64)
+        // Of letters beyond ASCII the case counts, as in MongoDB.
+        let (a, b) = (coerced(args, 0)?, coerced(args, 1)?);
+        args.hold(a.len() + b.len())?;
+        owned(a.to_ascii_uppercase().cmp(&b.to_ascii_uppercase()) as i64)
     }),
     operator("$substr", Shape::List(3, 3), substr_bytes),
     operator("$substrBytes", Shape::List(3, 3), substr_bytes),

@@ -434,6 +434,7 @@ fn refusals_name_the_place() {
         (r#"{"a":{"$not":"x"}}"#, "filter.a.$not must be an object of operators"),
         (r#"{"a":{"$size":-1}}"#, "filter.a.$size must be a whole number"),
         (r#"{"a":{"$size":1.5}}"#, "filter.a.$size must be a whole number"),
+        (r#"{"a":{"$size":2147483648}}"#, "filter.a.$size must be a whole number"),
         (r#"{"a":{"$mod":[0,1]}}"#, "filter.a.$mod[0] must not be 0"),
         (r#"{"a":{"$mod":[1]}}"#, "filter.a.$mod must be [divisor, remainder]"),
         (r#"{"a":{"$mod":[2,"x"]}}"#, "filter.a.$mod[1] must be a whole number"),

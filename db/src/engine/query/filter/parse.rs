@@ -292,9 +292,10 @@ fn modulo(value: &Value, at: At<'_>) -> Result<Test> {
 }
 
 fn size(value: &Value, at: At<'_>) -> Result<Test> {
-    match value.as_int().map(u64::try_from) {
+    let size = value.as_int().filter(|size| (0..=i64::from(i32::MAX)).contains(size));
+    match size.map(u64::try_from) {
         Some(Ok(size)) => Ok(Test::Size(size)),
-        _ => Err(at.invalid("must be a whole number, 0 or more")),
+        _ => Err(at.invalid("must be a whole number from 0 to 2147483647")),
     }
 }
 
