@@ -352,7 +352,10 @@ async fn calls_of_a_changed_user(node: &Node, routes: &[Route], proof: &Proof, s
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_answers_a_changed_user_on_a_node_that_lags() {
     const LAG: Duration = Duration::from_millis(300);
-    let (cluster, links) = Cluster::start_with_links("access-lag", 3, |settings| settings).await;
+    // A node that hears no leader goes by what it knows: the lag must not come to that.
+    let patient =
+        |settings: Settings| settings.key("ElectionMinMs", 5000).key("ElectionMaxMs", 6000);
+    let (cluster, links) = Cluster::start_with_links("access-lag", 3, patient).await;
     let leader = cluster.leader().await;
     let follower = (leader + 1) % 3;
     let (admin, node) = (cluster.nodes[leader].http(), &cluster.nodes[follower]);

@@ -357,7 +357,7 @@ fn meaningless() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("update", set(json!({"a": 1})), "invalid_query", "update"),
         ("update", set(json!({})), "invalid_query", "update"),
         ("update", set(json!({"$set": 7})), "invalid_query", "update.$set"),
-        ("update", set(json!({"$set": {"_id": 7}})), "invalid_id", "replacement"),
+        ("update", set(json!({"$set": {"_id": 7}})), "invalid_id", ""),
         ("update", set(json!({"$set": {"a": 1}, "$inc": {"a": 1}})), "invalid_query", "update"),
         ("update", set(json!({"$set": {"a.b": 1, "a": 1}})), "invalid_query", "update"),
         ("update", set(json!({"$inc": {"number": "x"}})), "invalid_query", "update.$inc.number"),

@@ -78,8 +78,11 @@ impl Accumulator {
             "$count" => return Err(at.invalid("must be an empty object: {}")),
             "$firstN" | "$lastN" => {
                 let fields = read::object(operand, &["input", "n"], at)?;
-                let n = read::whole(read::required(fields, "n", at)?, 1, at.key("n"))?.min(N_MAX)
-                    as usize;
+                let n = read::whole(read::required(fields, "n", at)?, 1, at.key("n"))?;
+                if n > N_MAX {
+                    return Err(at.key("n").invalid(format!("must be {N_MAX} at most")));
+                }
+                let n = n as usize;
                 let input = Expr::parse(read::required(fields, "input", at)?, at.key("input"))?;
                 let first = operator == "$firstN";
                 (

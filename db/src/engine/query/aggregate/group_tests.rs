@@ -49,6 +49,10 @@ fn bad_groups_are_refused() {
             r#"{"_id":null,"a":{"$lastN":{"input":"$a","n":0}}}"#,
             "$group.a.$lastN.n must be a whole number of at least 1",
         ),
+        (
+            r#"{"_id":null,"a":{"$firstN":{"input":"$a","n":100001}}}"#,
+            "$group.a.$firstN.n must be 100000 at most",
+        ),
     ] {
         let output = run("[]", &format!(r#"[{{"$group":{group}}}]"#), &[]);
         assert!(

@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$arrayElemAt", TWO, |args| {
-        let (Some(items), Some(index)) = (args.array(0)?, args.int(1)?) else { return null() };
+        let (Some(items), Some(index)) = (args.array(0)?, args.int32(1)?) else { return null() };
         Ok(item(items, index))
     }),
     operator("$first", ONE, |args| args.array(0)?.map_or_else(null, |items| Ok(item(items, 0)))),
@@ -64,14 +64,14 @@ fn clamp(number: u64, len: usize) -> usize {
 }
 
 fn slice<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
-    let (Some(items), Some(first)) = (args.array(0)?, args.int(1)?) else { return null() };
+    let (Some(items), Some(first)) = (args.array(0)?, args.int32(1)?) else { return null() };
     let len = items.len();
     let from_end = |number: i64| len - clamp(number.unsigned_abs(), len);
     let (start, end) = match args.given(2) {
         false if first < 0 => (from_end(first), len),
         false => (0, clamp(first.unsigned_abs(), len)),
         true => {
-            let Some(count) = args.int(2)? else { return null() };
+            let Some(count) = args.int32(2)? else { return null() };
             if count <= 0 {
                 return Err(args.wrong("a count of 1 or more after a position", &count.into()));
             }
@@ -133,8 +133,12 @@ fn index_of<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 }
 
 fn range<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
-    let (start, end) = (args.required_int(0)?, args.required_int(1)?);
-    let step = if args.given(2) { args.required_int(2)? } else { 1 };
+    let number = |index| {
+        let number = args.int32(index)?;
+        number.ok_or_else(|| args.error("needs a whole number, not null or nothing"))
+    };
+    let (start, end) = (number(0)?, number(1)?);
+    let step = if args.given(2) { number(2)? } else { 1 };
     if step == 0 {
         return Err(args.error("needs a step other than 0"));
     }
@@ -237,6 +241,9 @@ fn sort<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 
 fn zip<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     let inputs = args.list(0)?;
+    if inputs.is_empty() {
+        return Err(args.error("needs at least one input"));
+    }
     let longest = match args.get(1)?.as_deref() {
         None => false,
         Some(Value::Bool(longest)) => *longest,

@@ -377,11 +377,15 @@ impl<'c, 'v> Args<'c, 'v> {
 
     /// An argument that must be an array, unless it is null.
     pub(super) fn array(&self, index: usize) -> Result<Option<List<'v>>> {
-        match self.present(index)? {
-            None => Ok(None),
-            Some(Cow::Borrowed(Value::Array(items))) => Ok(Some(Cow::Borrowed(items))),
-            Some(Cow::Owned(Value::Array(items))) => Ok(Some(Cow::Owned(items))),
-            Some(other) => Err(self.wrong("an array", &other)),
+        self.present(index)?.map(|value| self.as_list(value)).transpose()
+    }
+
+    /// The items of a value that must be an array.
+    pub(super) fn as_list(&self, value: Cow<'v, Value>) -> Result<List<'v>> {
+        match value {
+            Cow::Borrowed(Value::Array(items)) => Ok(Cow::Borrowed(items)),
+            Cow::Owned(Value::Array(items)) => Ok(Cow::Owned(items)),
+            other => Err(self.wrong("an array", &other)),
         }
     }
 
@@ -408,6 +412,16 @@ impl<'c, 'v> Args<'c, 'v> {
                 None => Err(self.wrong("a whole number", &value)),
                 int => Ok(int),
             },
+        }
+    }
+
+    /// An argument that must be a whole number of 32 bits, unless it is null.
+    pub(super) fn int32(&self, index: usize) -> Result<Option<i64>> {
+        match self.int(index)? {
+            Some(int) if i32::try_from(int).is_err() => {
+                Err(self.wrong("a whole number of 32 bits", &int.into()))
+            }
+            int => Ok(int),
         }
     }
 

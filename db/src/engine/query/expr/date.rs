@@ -118,6 +118,10 @@ fn from_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     if is_iso == args.given(0) {
         return Err(args.error("needs either year or isoWeekYear"));
     }
+    let others = if is_iso { 1..3 } else { 4..6 };
+    if others.into_iter().any(|index| args.given(index)) {
+        return Err(args.error("has parts of both calendars, that of months and that of ISO weeks"));
+    }
     let first = if is_iso { 3 } else { 0 };
     let (Some(year), Some(middle), Some(day)) =
         (number(first, 0)?, number(first + 1, 1)?, number(first + 2, 1)?)
@@ -240,8 +244,8 @@ fn from_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     });
     let ms = parsed.and_then(|(civil, offset)| match offset {
         None => Some(instant(ms_of_civil(civil), &zone)),
-        // A text with an offset of its own and a time zone contradict each other.
-        Some(_) if args.given(2) => None,
+        // A text with an offset of its own and a time zone contradict each other; UTC is none.
+        Some(_) if !zone.is_utc() => None,
         Some(offset_ms) => Some(ms_of_civil(civil) - offset_ms),
     });
     match ms {

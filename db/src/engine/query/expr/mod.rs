@@ -293,7 +293,8 @@ fn parse_variable(text: &str, at: At<'_>, scope: &Scope<'_>) -> Result<Node> {
         ("ROOT" | "CURRENT", Some(path)) => Node::Field(path),
         ("ROOT" | "CURRENT", None) => Node::Root,
         ("NOW", None) => Node::Now,
-        ("REMOVE", None) => Node::Remove,
+        // Neither has fields.
+        ("REMOVE", _) | ("NOW", Some(_)) => Node::Remove,
         _ => {
             return Err(at
                 .invalid(format!("uses the variable $${text}, which is not defined here"))

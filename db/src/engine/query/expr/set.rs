@@ -73,7 +73,8 @@ fn copied<'v>(args: &Args<'_, 'v>, items: &[&Value]) -> Answer<'v> {
 }
 
 fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
-    let (Some(items), Some(without)) = (args.array(0)?, args.array(1)?) else { return null() };
+    let (Some(items), Some(without)) = (args.present(0)?, args.present(1)?) else { return null() };
+    let (items, without) = (args.as_list(items)?, args.as_list(without)?);
     args.look_through(&items)?;
     args.look_through(&without)?;
     let mut seen: HashSet<&Value> = without.iter().collect();

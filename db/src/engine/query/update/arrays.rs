@@ -147,7 +147,7 @@ impl Push {
         };
         let sort = match modifier("$sort") {
             None => None,
-            Some(Value::Object(fields)) => {
+            Some(Value::Object(fields)) if !fields.is_empty() => {
                 Some(Order::Fields(Sort::parse(&Value::Object(fields.clone()), at.key("$sort"))?))
             }
             Some(direction) => match direction.as_int() {
@@ -240,7 +240,8 @@ impl Pull {
             return Ok(Pull::Equal(value.clone()));
         };
         let on_documents = |name: &str| {
-            !name.starts_with('$') || matches!(name, "$and" | "$or" | "$nor" | "$expr")
+            // `$not` is no operator of documents, so it is refused there.
+            !name.starts_with('$') || matches!(name, "$and" | "$or" | "$nor" | "$expr" | "$not")
         };
         if fields.first().is_none_or(|(name, _)| on_documents(name)) {
             return Ok(Pull::Objects(Filter::parse(value, at)?));

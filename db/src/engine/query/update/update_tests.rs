@@ -247,6 +247,12 @@ fn arrays_grow() {
         ),
         (
             r#"{}"#,
+            r#"{"$push":{"a":{"$each":[],"$sort":{}}}}"#,
+            "invalid_query update.$push.a.$sort must be 1, -1…",
+        ),
+        (r#"{"a":[1]}"#, r#"{"$pull":{"a":{"$not":{"$gte":3}}}}"#, "invalid_query update.$pull.a…"),
+        (
+            r#"{}"#,
             r#"{"$push":{"a":{"$each":[],"$slice":1.5}}}"#,
             "invalid_query update.$push.a.$sl…",
         ),
