@@ -26,6 +26,8 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Time between two looks whether the leader that is asked about a caller is heard still.
 const HEARD_PAUSE: Duration = Duration::from_millis(100);
+/// Leaders that are asked about a caller while one follows the other.
+const LEADERS_MAX: usize = 4;
 /// What the leader is asked on behalf of a caller whose rights are in question.
 const CONFIRM_PATH: &str = "/api/v1/session";
 /// Headers that go along to the leader, beside those that name the caller.
@@ -144,31 +146,35 @@ async fn carry_out(route: &'static Route, call: Rc<Call>) -> Result<Answer> {
     }
 }
 
-/// Waits until the leader has said that the caller is still who it was, as long as this node
-/// hears a leader.
+/// Waits until the leader has confirmed the caller's rights, as long as this node hears a leader.
 async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
     let group = call.group()?;
-    let leader = group.leader();
-    let asked = async {
-        match forward::destination(group.is_leader(), leader, group.raft_id()) {
-            Destination::Here => group.wait_linearizable().await.map(drop),
-            Destination::There(leader) if !admitted.from_node => ask_leader(call, leader).await,
-            _ => Ok(()),
+    for _ in 0..LEADERS_MAX {
+        let leader = group.leader();
+        let asked = async {
+            match forward::destination(group.is_leader(), leader, group.raft_id()) {
+                Destination::Here => group.wait_linearizable().await.map(drop),
+                Destination::There(leader) if !admitted.from_node => ask_leader(call, leader).await,
+                _ => Ok(()),
+            }
+        };
+        let replaced = async {
+            while group.leader() == leader {
+                tokio::time::sleep(HEARD_PAUSE).await;
+            }
+        };
+        let asked = tokio::select! {
+            asked = asked => asked,
+            () = replaced => Ok(()),
+        };
+        match asked {
+            Err(error) if error.kind == Kind::UserChanged => return Err(error),
+            // Its successor knows what it had acknowledged.
+            _ if group.leader().is_some() && group.leader() != leader => {}
+            _ => break,
         }
-    };
-    let silent = async {
-        while group.leader() == leader {
-            tokio::time::sleep(HEARD_PAUSE).await;
-        }
-    };
-    let asked = tokio::select! {
-        asked = asked => asked,
-        () = silent => Ok(()),
-    };
-    match asked {
-        Err(error) if error.kind == Kind::UserChanged => Err(error),
-        _ => call.user()?.confirm(group),
     }
+    call.user()?.confirm(group)
 }
 
 /// Asks the leader whether it knows the same of the caller as this node.
