@@ -19,6 +19,10 @@ use url::Url;
 pub const PAGE_DEFAULT: u64 = 100;
 /// Documents up to which a call with `confirm=ask` changes or deletes without asking.
 pub const CONFIRM_DOCUMENTS: u64 = 5;
+/// Documents of the collection that one page of a pipeline reads, when few of them become results.
+pub const PAGE_READ_MAX: u64 = 10_000;
+/// Longest cursor that is given in a header.
+pub const CURSOR_HEADER_BYTES_MAX: usize = 4096;
 /// Bytes after which a page ends, with a cursor for the rest.
 pub const PAGE_BYTES: usize = 4 << 20;
 /// Bytes past which an answer is refused that must be whole, because no cursor leads on.

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::document::readable_place;
 use super::query::{Page, cursor_text, parse_cursor};
 use super::view::{View, reading};
-use crate::config::{PAGE_BYTES, PAGE_DEFAULT};
+use crate::config::{PAGE_BYTES, PAGE_DEFAULT, PAGE_READ_MAX};
 use crate::engine::catalog::Collection;
 use crate::engine::query::aggregate::{Pipeline, Pushdown};
 use crate::engine::query::context::Context;
@@ -16,9 +16,6 @@ use crate::engine::query::plan::{Hint, Wanted};
 use crate::engine::query::source::{Request, scan_after};
 use crate::error::{Error, Kind, Result};
 use std::cell::{Cell, RefCell};
-
-/// Documents of the collection that one page looks at, when few of them become results.
-const LOOKED_AT_MAX: u64 = 10_000;
 
 /// A page that was checked.
 struct Wants {
@@ -97,7 +94,7 @@ impl Wants {
     fn looked_at_max(&self) -> u64 {
         let most = match self.pipeline.is_one_to_one() {
             true => self.size,
-            false => self.size.max(LOOKED_AT_MAX),
+            false => self.size.max(PAGE_READ_MAX),
         };
         self.left.map_or(most, |left| left.min(most))
     }

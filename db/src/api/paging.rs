@@ -2,11 +2,9 @@
 
 use super::query::{Find, Page};
 use super::reply::Reply;
+use crate::config::CURSOR_HEADER_BYTES_MAX;
 use crate::error::{Error, Kind, Result};
 use jettra_driver::wire::{CURSOR_HEADER, CommandBody, MORE_HEADER};
-
-/// Longest cursor that fits into a header.
-const HEADER_BYTES_MAX: usize = 4096;
 
 /// How a client wants the list of documents that a statement gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +101,7 @@ fn plain(page: Page) -> Reply {
     let reply = Reply::bytes(page.documents);
     let Some(cursor) = page.cursor else { return reply };
     let reply = reply.header(MORE_HEADER, "true");
-    match cursor.len() <= HEADER_BYTES_MAX {
+    match cursor.len() <= CURSOR_HEADER_BYTES_MAX {
         true => reply.header(CURSOR_HEADER, cursor),
         false => reply,
     }
@@ -152,7 +150,9 @@ mod tests {
 
     #[test]
     fn a_cursor_that_is_too_long_for_a_header_does_not_hide_that_there_is_more() {
-        for (length, cursor) in [(HEADER_BYTES_MAX, true), (HEADER_BYTES_MAX + 1, false)] {
+        for (length, cursor) in
+            [(CURSOR_HEADER_BYTES_MAX, true), (CURSOR_HEADER_BYTES_MAX + 1, false)]
+        {
             let page =
                 Page { documents: b"[]".into(), cursor: Some("c".repeat(length)), explained: None };
             let names: Vec<_> = plain(page).headers.into_iter().map(|(name, _)| name).collect();
