@@ -254,6 +254,7 @@ impl<'e> Iterator for Frames<'e> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::command::{Write, WriteLimits};
 
     fn proposal(name: &str) -> Proposal {
         Proposal {
@@ -275,7 +276,7 @@ mod tests {
     #[test]
     fn the_bytes_of_an_entry_stay_as_they_are() {
         let golden = [
-            &[FORMAT][..],
+            &[2][..],
             &OWN_VERSION,
             &[0, 3, 0, 0, 0, 10, 7, 1, 1, b'u', 0, 0, 0, 2, 1, b'a'],
             &[0, 3, 0, 0, 0, 10, 7, 1, 1, b'u', 0, 0, 0, 2, 1, b'b'],
@@ -283,6 +284,36 @@ mod tests {
         assert_eq!(entry(&["a", "b"]), golden.concat());
         assert_eq!(read(&golden.concat()).unwrap(), [Ok(proposal("a")), Ok(proposal("b"))]);
         assert_eq!(count(&golden.concat()), 2);
+    }
+
+    #[test]
+    fn the_bytes_of_a_write_stay_as_they_are() {
+        let limits = WriteLimits {
+            documents_max: 1,
+            document_bytes_max: 2,
+            depth_max: 3,
+            memory_max: 4,
+            steps_max: 5,
+            written_max: 6,
+        };
+        let write = Write {
+            database: "d".into(),
+            collection: "c".into(),
+            create_database: false,
+            operations: Vec::new(),
+            ordered: true,
+            time_ms: 9,
+            limits,
+        };
+        let frame = Framed::new(&Proposal::from(Command::Write(Box::new(write))))
+            .unwrap()
+            .encode()
+            .unwrap();
+        let golden = [
+            &[0, 14, 0, 0, 0, 20, 0, 0, 0, 0, 0, 13][..],
+            &[1, b'd', 1, b'c', 0, 0, 1, 9, 1, 2, 3, 4, 5, 6],
+        ];
+        assert_eq!(frame, golden.concat());
     }
 
     #[test]
