@@ -110,7 +110,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The message of an answer, with its hint unless that is for those who write the calls by hand.
+/// The message of an answer, with its hint unless that is about HTTP calls written by hand.
 fn answer_text(detail: &ErrorDetail) -> String {
     let hint = detail.hint.as_deref().filter(|hint| !speaks_http(hint));
     match hint {

@@ -14,7 +14,7 @@ export class Feed {
   /** `onChange(event)` gets each change, unparsed; `onState()` is called when the state is another. */
   constructor(onChange, onState) { Object.assign(this, { onChange, onState }); }
 
-  /** Goes on behind the token, if there is one. `place` is `{db, col}`, `filter()` its JSON. */
+  /** Goes on after the token, if there is one. `place` is `{db, col}`, `filter()` its JSON. */
   start(place, filter) {
     this.stop();
     this.#stop = new AbortController();

@@ -18,7 +18,7 @@ const ACTIONS = [
     when: (node, data) => node.status !== 'LEAVING' && data.nodes.length > 1 },
 ];
 
-/** `data` is the answer the node came with, `age` how old that is; `onAction` is null for those who may not act. */
+/** `data` is the answer that names the node, `age` how old that is; `onAction` is null for a user without the right to act. */
 export function nodeCard(node, data, stale, age, onAction) {
   const leads = node.id === data.leaderId && node.status !== 'INACTIVE';
   const status = stale ? 'UNKNOWN' : node.status;

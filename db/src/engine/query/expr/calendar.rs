@@ -115,7 +115,7 @@ fn truncate<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
         return Err(args.wrong("a binSize of 1 or more", &Value::Int(size)));
     }
     let date = local(args, ms, &zone)?;
-    // How far `number` lies behind the last border.
+    // How far `number` lies after the last border.
     let past = |number: i64, from: i64, step: Option<i64>| {
         step.map(|step| (number - from).rem_euclid(step))
     };
