@@ -34,12 +34,7 @@ pub const ENTRY_BYTES_MAX: usize = 40 << 20;
 pub const COMMAND_BYTES_AIM: usize = 4 << 20;
 /// Conditions and operations of one batch.
 pub const BATCH_PARTS_MAX: usize = 1000;
-/// Longest name of a database or collection that can be configured; the storage's keys have
-/// room for two of them.
-pub const NAME_BYTES_MAX: usize = 200;
-
-/// Largest document that can be configured, in bytes.
-pub const DOCUMENT_BYTES_MOST: usize = 16 << 20;
+pub use crate::engine::limits::{DOCUMENT_BYTES_MOST, Limits, NAME_BYTES_MAX};
 /// Deepest nesting that can be configured. Binary data is written two levels deeper, and what
 /// changes a document may hold it a level or two inside; the readers take some more.
 pub const DEPTH_MOST: usize = 100;
@@ -213,17 +208,6 @@ pub struct Config {
     pub session_hours: u64,
     pub versions: bool,
     pub log_level: String,
-}
-
-/// Bounds for what a client may store.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Largest body in bytes.
-    pub document_bytes_max: usize,
-    /// Deepest nesting of objects and arrays.
-    pub depth_max: usize,
-    /// Longest `_id` in bytes.
-    pub id_bytes_max: usize,
 }
 
 fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Error {

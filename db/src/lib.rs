@@ -3,16 +3,17 @@
 
 pub mod config;
 pub mod dial;
-pub mod error;
+pub mod status;
 pub mod tls;
+pub mod wire;
 
 pub mod node;
 
-pub mod api;
+pub mod doors;
 
 pub mod auth;
 pub mod cluster;
 pub mod raft;
 
-pub mod engine;
-pub mod storage;
+pub use jettra_engine as engine;
+pub use jettra_engine::{error, storage};

@@ -1,14 +1,14 @@
 //! Puts a node together, runs it, and takes it apart in order.
 
-use crate::api::call::App;
-use crate::api::server;
-use crate::api::threads::Threads;
-use crate::api::transaction::Transactions;
 use crate::auth::password::Passwords;
 use crate::cluster::bootstrap::{self, Identity};
 use crate::cluster::join;
 use crate::cluster::{Cluster, Exit};
 use crate::config::Config;
+use crate::doors::http::call::App;
+use crate::doors::http::server;
+use crate::doors::http::threads::Threads;
+use crate::doors::http::transaction::Transactions;
 use crate::error::{Error, Kind, Result};
 use crate::tls::{Certificates, PeerCertificate};
 use actix_tls::accept::rustls_0_23::TlsStream;

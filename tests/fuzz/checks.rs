@@ -1,5 +1,5 @@
 //! What must hold for any text at all. The fuzz targets run it on what they invent,
-//! `db/src/engine/query/corpus_tests.rs` on the texts kept in `corpus/`.
+//! `db/engine/src/query/corpus_tests.rs` on the texts kept in `corpus/`.
 #![allow(dead_code, unreachable_pub)] // each target uses one function, from its own crate
 
 use super::engine::index::{Index, IndexEntry, IndexSpec, IndexState};

@@ -3,23 +3,22 @@
 //! carried out or refused, alike on both, and both hold the same rows afterwards.
 //!
 //! The fuzz target `apply` runs it on the choices that a fuzzer makes,
-//! `db/src/engine/hostile_tests.rs` on those of a few seeds.
+//! `db/engine/src/hostile_tests.rs` on those of a few seeds.
 #![allow(dead_code, unreachable_pub)] // as in `checks.rs`
 
-use super::config::Limits;
 use super::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
 use super::engine::command::{Change, Operation, Returning, Select, Target, Write, WriteLimits};
 use super::engine::document::parse_document;
 use super::engine::index::IndexSpec;
+use super::engine::limits::Limits;
 use super::engine::query::context::At;
 use super::engine::query::text::{Statement, parse};
+use super::engine::storage::{Read, Store, Table};
 use super::engine::transaction::Transaction;
 use super::engine::value::{Object, Value, from_json};
 use super::engine::version::{Retention, Version};
-use super::engine::{Answer, Applier, Command, Proposal, PutMode};
+use super::engine::{Answer, Applier, Command, DocumentId, Proposal, PutMode};
 use super::hostile::{Act, COLLECTIONS, Hostile, Update};
-use super::storage::{Read, Store, Table};
-use jettra_driver::DocumentId;
 use std::time::{Duration, Instant};
 
 const DATABASE: &str = "d";

@@ -4,21 +4,12 @@ use jettra_tests::source::{root, rust_files};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The layers, from the top: each may use those that come later. `auth`, `backup` and
-/// `cluster` lie side by side.
-const LAYERS: [(&str, u8); 9] = [
-    ("main", 0),
-    ("node", 1),
-    ("api", 2),
-    ("auth", 3),
-    ("backup", 3),
-    ("cluster", 3),
-    ("raft", 4),
-    ("engine", 5),
-    ("storage", 6),
-];
+/// The layers, from the top: each may use those that come later. `auth` and `cluster` lie side
+/// by side. The engine with its storage is a crate of its own.
+const LAYERS: [(&str, u8); 6] =
+    [("main", 0), ("node", 1), ("doors", 2), ("auth", 3), ("cluster", 3), ("raft", 4)];
 /// What every layer may use, and what uses no layer.
-const COMMON: [&str; 4] = ["config", "dial", "error", "tls"];
+const COMMON: [&str; 8] = ["config", "dial", "engine", "error", "status", "storage", "tls", "wire"];
 
 /// A source file of `db/src`, by its path there, without its tests and comments.
 struct File {
@@ -96,7 +87,11 @@ fn bare_code(text: &str) -> String {
 
 /// The sources without the files that hold tests only.
 fn files() -> Vec<File> {
-    let source = root().join("db/src");
+    files_of("db/src")
+}
+
+fn files_of(directory: &str) -> Vec<File> {
+    let source = root().join(directory);
     let relative =
         |path: &Path| path.strip_prefix(&source).expect("below it").display().to_string();
     let files = rust_files(&source);
@@ -154,15 +149,19 @@ fn strangers(word: &str, allowed: impl Fn(&str) -> bool) -> Vec<String> {
 
 #[test]
 fn each_large_dependency_stays_behind_its_layer() {
-    let heed = strangers("heed", |path| path.starts_with("storage/"));
-    assert!(heed.is_empty(), "heed is for storage/: {heed:?}");
+    let engine = files_of("db/engine/src");
+    for file in engine.iter().filter(|file| file.module() != "storage") {
+        assert!(!file.names("heed"), "heed is for storage/: {}", file.path);
+    }
     let openraft = strangers("openraft", |path| {
-        path.starts_with("raft/") || matches!(path, "cluster/membership.rs" | "api/peer.rs")
+        path.starts_with("raft/")
+            || path.starts_with("doors/peer/")
+            || path == "cluster/membership.rs"
     });
     assert!(openraft.is_empty(), "openraft is for raft/: {openraft:?}");
     for word in ["actix_web", "actix_ws"] {
-        let actix = strangers(word, |path| path.starts_with("api/") || path == "node.rs");
-        assert!(actix.is_empty(), "{word} is for api/ and node.rs: {actix:?}");
+        let actix = strangers(word, |path| path.starts_with("doors/") || path == "node.rs");
+        assert!(actix.is_empty(), "{word} is for doors/ and node.rs: {actix:?}");
     }
 }
 
@@ -183,10 +182,19 @@ fn the_engine_is_deterministic_and_touches_no_outer_world() {
         "std::env",
         "std::thread",
     ];
-    for file in files().iter().filter(|file| file.module() == "engine") {
+    for file in files_of("db/engine/src").iter().filter(|file| file.module() != "storage") {
         for word in words {
             assert!(!file.names(word), "{} names {word}", file.path);
         }
+    }
+}
+
+#[test]
+fn the_engine_depends_on_no_runtime_and_no_protocol() {
+    let manifest = root().join("db/engine/Cargo.toml");
+    let text = std::fs::read_to_string(manifest).expect("a manifest");
+    for name in ["tokio", "actix", "reqwest", "hyper", "jettra-driver", "jettra-db", "openraft"] {
+        assert!(!text.contains(name), "the engine depends on {name}");
     }
 }
 

@@ -6,11 +6,13 @@
 //! is enough: there is nothing to guess.
 
 use super::{User, find_token, not_authenticated, user_disabled};
+use crate::engine::system::TokenKind;
 use crate::engine::system::{TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::node_key::{hex, unhex};
-use jettra_driver::wire::{TokenInfo, TokenKind};
+use crate::wire::IntoWire;
+use jettra_driver::wire::TokenInfo;
 use sha2::{Digest, Sha256};
 
 /// Name of the cookie that carries a session.
@@ -57,7 +59,7 @@ fn hash(secret: &str) -> String {
 /// What may be told of a token.
 pub fn info(token: TokenDocument) -> TokenInfo {
     let TokenDocument { id, kind, user, name, role, databases, created_ms, expires_ms, .. } = token;
-    TokenInfo { id, kind, user, name, role, databases, created_ms, expires_ms }
+    TokenInfo { id, kind: kind.into_wire(), user, name, role, databases, created_ms, expires_ms }
 }
 
 /// Id and secret in the text of a token.

@@ -7,10 +7,11 @@ use super::{Cluster, clocks, membership};
 use crate::auth::Caller;
 use crate::config::check_url;
 use crate::engine::system::NodeDocument;
+use crate::engine::system::NodeStatus;
 use crate::engine::{Command, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{Group, RaftId};
-use jettra_driver::wire::NodeStatus;
+use jettra_driver::wire;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -310,7 +311,9 @@ impl Cluster {
         let live: BTreeSet<RaftId> = self
             .report_nodes()
             .iter()
-            .filter(|node| matches!(node.status, NodeStatus::Active | NodeStatus::Paused))
+            .filter(|node| {
+                matches!(node.status, wire::NodeStatus::Active | wire::NodeStatus::Paused)
+            })
             .map(|node| node.raft_id)
             .collect();
         let voters = group.status().voters();

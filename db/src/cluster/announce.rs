@@ -3,12 +3,12 @@
 
 use super::Cluster;
 use crate::engine::Command;
+use crate::engine::system::NodeStatus;
 use crate::error::{Error, Kind, Result};
 use crate::raft::RaftId;
 use crate::raft::calls::{NodeCall, Unanswered};
 use crate::raft::network::RpcResult;
 use crate::raft::node_key::Head;
-use jettra_driver::wire::NodeStatus;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard};

@@ -5,6 +5,7 @@ use crate::error::{Kind, Result};
 use crate::raft::RaftId;
 use crate::raft::calls::{NodeCall, Unanswered};
 use crate::raft::node_key::Head;
+use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::ErrorBody;
 use std::time::Duration;

@@ -2,9 +2,10 @@
 //! what Raft knows at this moment.
 
 use super::{Cluster, clocks};
-use crate::engine::system::NodeDocument;
+use crate::engine::system::{NodeDocument, NodeRole, NodeStatus};
 use crate::raft::{GroupStatus, RaftId};
-use jettra_driver::wire::{ClusterReply, HealthReply, NodeInfo, NodeRole, NodeStatus};
+use crate::wire::IntoWire;
+use jettra_driver::wire::{self, ClusterReply, HealthReply, NodeInfo};
 use std::time::Duration;
 
 /// Silence of a member, in milliseconds, after which it is shown to be silent.
@@ -27,7 +28,7 @@ impl Cluster {
         ClusterReply {
             enabled: self.config.distributed,
             node_id: identity.node_id,
-            state: status.role.unwrap_or(NodeRole::Learner),
+            state: status.role.unwrap_or(NodeRole::Learner).into_wire(),
             health: with_clocks(
                 health_sentence(
                     self.group().is_ok(),
@@ -185,8 +186,8 @@ fn describe(
         id: node.id.clone(),
         raft_id: node.raft_id,
         url: node.url.clone(),
-        role,
-        status: state,
+        role: role.into_wire(),
+        status: state.into_wire(),
         description: node.description.clone(),
         lag,
         problem,
@@ -227,13 +228,15 @@ fn health_sentence(
         return "There is no leader, so nothing can be written. Check that a majority of the nodes runs.".into();
     }
     let voters = status.voters();
-    let live = |node: &&NodeInfo| matches!(node.status, NodeStatus::Active | NodeStatus::Paused);
+    let live = |node: &&NodeInfo| {
+        matches!(node.status, wire::NodeStatus::Active | wire::NodeStatus::Paused)
+    };
     let live_voters =
         nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
     let away: Vec<_> = nodes
         .iter()
         .filter_map(|node| match &node.problem {
-            _ if node.status != NodeStatus::Active => Some(standing(node)),
+            _ if node.status != wire::NodeStatus::Active => Some(standing(node)),
             Some(problem) => Some(format!("{} gets no log entries ({problem})", node.id)),
             None => None,
         })
@@ -320,12 +323,18 @@ mod tests {
         let limit = Duration::from_secs(2);
         let old_leader = node(2, NodeRole::Leader, NodeStatus::Active);
         let shown = describe(&old_leader, &status, 1, limit, false);
-        assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
+        assert_eq!(
+            (shown.role, shown.status),
+            (wire::NodeRole::Follower, wire::NodeStatus::Inactive)
+        );
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
         assert_eq!(standing(&shown), "n2 is INACTIVE, silent for 9 s");
         assert_eq!(shown.problem.as_deref(), Some("too large"));
         let me =
             describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit, false);
-        assert_eq!((me.role, me.status, me.lag), (NodeRole::Leader, NodeStatus::Active, Some(0)));
+        assert_eq!(
+            (me.role, me.status, me.lag),
+            (wire::NodeRole::Leader, wire::NodeStatus::Active, Some(0))
+        );
     }
 }

@@ -8,6 +8,7 @@ use super::node_key::{
 };
 use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
 use crate::error::{Error, Kind, Result};
+use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::ErrorBody;
 use reqwest::{Method, Response};

@@ -82,7 +82,7 @@ fn put(id: i64, bytes: usize) -> Command {
     Command::Put {
         database: "d".into(),
         collection: "c".into(),
-        target: Target::from(jettra_driver::DocumentId::from(id)),
+        target: Target::from(crate::engine::DocumentId::from(id)),
         body: format!(r#"{{"t":"{}"}}"#, "x".repeat(bytes)),
         mode: PutMode::Upsert,
         if_match: None,
@@ -94,7 +94,7 @@ fn delete(id: i64) -> Command {
     Command::Delete {
         database: "d".into(),
         collection: "c".into(),
-        target: Target::from(jettra_driver::DocumentId::from(id)),
+        target: Target::from(crate::engine::DocumentId::from(id)),
         if_match: None,
     }
 }
@@ -181,7 +181,7 @@ async fn an_entry_of_a_later_version_stops_the_node_until_it_is_refused() {
     let (database, collection) = ("d", "c");
     let id = crate::engine::catalog::collection(&read, database, collection).unwrap().unwrap();
     let found = |id_: i64| {
-        let key = crate::storage::keys::document_key(id, &jettra_driver::DocumentId::from(id_));
+        let key = crate::storage::keys::document_key(id, &crate::engine::DocumentId::from(id_));
         crate::storage::Read::get(&read, crate::storage::Table::Documents, &key).unwrap().is_some()
     };
     assert!(!found(1) && found(5));

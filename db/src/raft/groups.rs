@@ -13,10 +13,10 @@ use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
 use super::transfer::Receiving;
 use super::types::{GroupId, Metrics, Raft, RaftId, TypeConfig, Vote};
+use crate::engine::system::NodeRole;
 use crate::engine::{Proposal, log_time_ms};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{Generations, ReadTxn, StorageError, Store};
-use jettra_driver::wire::NodeRole;
+use crate::storage::{Generations, ReadTxn, Store};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 use openraft::{BasicNode, Instant, ServerState, SnapshotPolicy};
@@ -514,16 +514,6 @@ async fn follow_role(raft: Raft, clock: Arc<SharedClock>) {
 
 fn internal(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::Internal, error.to_string())
-}
-
-impl From<StorageError> for Error {
-    fn from(error: StorageError) -> Self {
-        let kind = match &error {
-            StorageError::Full(_) => Kind::StorageFull,
-            _ => Kind::Internal,
-        };
-        Error::new(kind, error.to_string())
-    }
 }
 
 /// Makes a new state this member's own. A member that has lost its log or its state must not

@@ -1,6 +1,6 @@
 #![no_main]
 
-use jettra_db::{config, engine, storage};
+use jettra_engine as engine;
 use std::cell::Cell;
 
 #[path = "../../src/hostile/mod.rs"]

@@ -1,6 +1,6 @@
 #![no_main]
 
-use jettra_db::engine;
+use jettra_engine as engine;
 
 #[path = "../checks.rs"]
 mod checks;

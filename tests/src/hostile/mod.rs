@@ -1,7 +1,7 @@
 //! What a hostile client sends: acts of every kind, with texts that are extreme in depth, width,
 //! length and numbers, made of choices. The choices come from a seed, or from the bytes of a fuzzer.
 //!
-//! `db/src/engine/hostile_tests.rs` and the fuzz target `apply` include this module by its path, so
+//! `db/engine/src/hostile_tests.rs` and the fuzz target `apply` include this module by its path, so
 //! it uses nothing but `std`.
 #![allow(dead_code, unreachable_pub)] // not all of it is used by each
 

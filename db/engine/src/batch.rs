@@ -1,0 +1,228 @@
+//! Batches: operations on several collections that are carried out together or not at all, one
+//! way or the other as conditions say. One log entry, so nothing comes between; the idea is
+//! etcd's transaction.
+
+use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};
+use super::budget;
+use super::catalog;
+use super::command::{Operation, Outcome, PutMode, WriteLimits, Wrote};
+use super::query::context::Context;
+use super::query::filter::Filter;
+use super::transaction::{is_too_much, too_much};
+use super::value::parse_stored;
+use super::write::{Step, Stop, damaged, find, matching, parse_filter, result_bytes, settle, text};
+use crate::error::Error;
+use crate::id::DocumentId;
+use crate::storage::{StorageError, WriteTxn};
+use serde::{Deserialize, Serialize};
+
+/// The content of [`Command::Batch`](super::Command::Batch).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// What must hold; all of it.
+    pub conditions: Vec<(Namespace, BatchCondition)>,
+    /// Carried out when it does.
+    pub then: Vec<(Namespace, BatchStep)>,
+    /// Carried out when it does not.
+    pub otherwise: Vec<(Namespace, BatchStep)>,
+    /// Wall-clock time of the proposal, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Bounds that the proposer sets, so that every replica has the same.
+    pub limits: WriteLimits,
+}
+
+/// A collection by its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// The database.
+    pub database: String,
+    /// The collection.
+    pub collection: String,
+}
+
+impl Namespace {
+    fn place(&self) -> Place<'_> {
+        Place { database: &self.database, collection: &self.collection }
+    }
+}
+
+/// One condition of a [`Batch`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchCondition {
+    /// The document; none: any that matches.
+    pub id: Option<DocumentId>,
+    /// The revision it must have.
+    pub revision: Option<u64>,
+    /// What it must match, as JSON text.
+    pub filter: Option<String>,
+    /// Whether there must be such a document, or must not.
+    pub exists: bool,
+}
+
+/// One step of a [`Batch`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum BatchStep {
+    /// As in a [`Write`](super::command::Write).
+    Operation(Operation),
+    /// Writes a document, whether or not there was one.
+    Save {
+        /// Its `_id`.
+        id: DocumentId,
+        /// The document without `_id`.
+        body: String,
+    },
+    /// Reads a document.
+    Get(DocumentId),
+}
+
+impl Batch {
+    /// The operations of both ways.
+    pub fn operations(&self) -> impl Iterator<Item = (&Namespace, &Operation)> {
+        self.then.iter().chain(&self.otherwise).filter_map(|(place, step)| match step {
+            BatchStep::Operation(operation) => Some((place, operation)),
+            _ => None,
+        })
+    }
+
+    /// Names of databases and collections that a step may create.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        let places = self.then.iter().chain(&self.otherwise).map(|(place, _)| place);
+        places.flat_map(|place| [&place.database, &place.collection])
+    }
+}
+
+impl Applier {
+    /// [`Command::Batch`](super::Command::Batch)
+    pub(super) fn batch(&mut self, txn: &mut WriteTxn<'_>, batch: Batch) -> Applied {
+        let ctx = self.context(batch.time_ms);
+        let many = batch.operations().any(|(_, operation)| operation.is_many());
+        let work = |this: &mut Self, txn: &mut WriteTxn<'_>| {
+            let mut succeeded = true;
+            for (at, (place, condition)) in batch.conditions.iter().enumerate() {
+                let holds = this.holds(txn, place.place(), condition, &ctx);
+                succeeded &= holds.map_err(|stop| named(stop, "if", at))?;
+            }
+            let (name, steps) = match succeeded {
+                true => ("then", batch.then),
+                false => ("else", batch.otherwise),
+            };
+            let steps = steps.into_iter().enumerate().map(|(at, (place, step))| {
+                let kept = ctx.memory_used();
+                let done = this.batch_step(txn, place.place(), step, &batch.limits, &ctx);
+                // What it has kept in memory goes, but for its result.
+                ctx.release(ctx.memory_used().saturating_sub(kept));
+                let done = done.and_then(|done| {
+                    let done = Ok(done);
+                    ctx.charge(result_bytes(&done), "the results")?;
+                    Ok(done?)
+                });
+                let done = done.and_then(|done| match is_too_much(txn) {
+                    true => Err(too_much().into()),
+                    false => Ok(done),
+                });
+                done.map_err(|stop| named(stop, name, at))
+            });
+            let results = steps.collect::<Step<Vec<_>>>()?;
+            Ok(Outcome::Batched { succeeded, results })
+        };
+        settle(match many {
+            true => self.all_or_nothing(txn, true, work),
+            false => self.few_or_nothing(txn, work),
+        })
+    }
+
+    fn holds(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        condition: &BatchCondition,
+        ctx: &Context<'_>,
+    ) -> Step<bool> {
+        let Some(collection) = self.collection(txn, place)? else {
+            return Ok(!condition.exists);
+        };
+        ctx.work(budget::PLAN)?;
+        let filter = condition.filter.as_ref().map(|text| parse_filter(text)).transpose()?;
+        ctx.work(filter.as_ref().map_or(0, Filter::parse_steps))?;
+        let Some(id) = &condition.id else {
+            let Some(filter) = filter else { return Ok(!condition.exists) };
+            let indexes = collection.indexes.len() as u64;
+            ctx.work((budget::PLAN + budget::STATISTICS) * indexes)?;
+            self.flush(txn)?;
+            let found = matching(txn, &collection, &filter, None, None, 1, ctx)?;
+            return Ok(found.is_empty() != condition.exists);
+        };
+        let fits = match find(txn, collection.id, id)? {
+            None => false,
+            Some(stored) => {
+                condition.revision.is_none_or(|revision| revision == stored.revision)
+                    && match &filter {
+                        None => true,
+                        Some(filter) => {
+                            let document = parse_stored(&stored.json).ok_or_else(damaged)?;
+                            filter.matches(&document, ctx)?
+                        }
+                    }
+            }
+        };
+        Ok(fits == condition.exists)
+    }
+
+    fn batch_step(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        step: BatchStep,
+        limits: &WriteLimits,
+        ctx: &Context<'_>,
+    ) -> Step<Wrote> {
+        ctx.work(budget::LOOK_UP)?;
+        if catalog::database(txn, place.database)?.is_none() {
+            return Err(database_not_found(place.database).into());
+        }
+        match step {
+            BatchStep::Operation(operation) => self.operation(txn, place, operation, limits, ctx),
+            BatchStep::Save { id, body } => {
+                let done =
+                    self.put_step(txn, place, id.into(), &body, PutMode::Upsert, None, false);
+                let (outcome, warnings) = done?.without_warnings();
+                let Outcome::Written { id, revision, created } = outcome else {
+                    let message = format!("unexpected outcome {outcome:?}");
+                    return Err(StorageError::Failed(message).into());
+                };
+                Ok(Wrote {
+                    matched: u64::from(!created),
+                    modified: u64::from(!created),
+                    inserted: created.then_some(id),
+                    revision: Some(revision),
+                    warnings,
+                    ..Wrote::default()
+                })
+            }
+            BatchStep::Get(id) => {
+                let Some(collection) = self.collection(txn, place)? else {
+                    return Err(collection_not_found(place.database, place.collection).into());
+                };
+                let found = find(txn, collection.id, &id)?;
+                let bytes = found.as_ref().map_or(0, |stored| stored.json.len());
+                ctx.charge(bytes, "the result")?;
+                Ok(Wrote {
+                    matched: u64::from(found.is_some()),
+                    revision: found.as_ref().map(|stored| stored.revision),
+                    document: found.map(|stored| text(stored.json)),
+                    ..Wrote::default()
+                })
+            }
+        }
+    }
+}
+
+/// Says which part of the batch was refused.
+fn named(stop: Stop, part: &str, at: usize) -> Stop {
+    match stop {
+        Stop::Refused(error) => {
+            Stop::Refused(Error { message: format!("{part}[{at}]: {}", error.message), ..error })
+        }
+        failed => failed,
+    }
+}

@@ -1,0 +1,443 @@
+//! The history of changes that feeds are served from.
+//!
+//! Apply writes down what it changes, with the document before and after, in the order of the
+//! log: one row for the changes of one entry, or several when they are large. The leader
+//! proposes to remove the oldest rows when they take more than they may, so the history is the
+//! same on every node and a feed goes on at another node where it stopped.
+
+use super::apply::{Applied, Applier, Place};
+use super::budget::UPKEEP_BYTES;
+use super::catalog;
+use super::command::Outcome;
+use super::document::Revision;
+use super::query::context::Context;
+use super::query::filter::Filter;
+use super::system::ASIDE;
+use super::value::{Value, parse_stored};
+use crate::error::{self, Error, Kind};
+use crate::id::DocumentId;
+use crate::storage::env::Result;
+use crate::storage::{Read, StorageError, Table, WriteTxn};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// What was done to a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It was added.
+    Insert,
+    /// It was changed or replaced.
+    Update,
+    /// It was deleted.
+    Delete,
+    /// Its collection was dropped; the event names no document.
+    Drop,
+    /// Its collection was renamed; the event names no document.
+    Rename,
+}
+
+/// What differs between two forms of a document, as in MongoDB's change streams.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Delta {
+    /// Fields with another value, by their dotted path. Arrays are replaced as a whole.
+    pub updated: serde_json::Map<String, serde_json::Value>,
+    /// Fields that no longer exist.
+    pub removed: Vec<String>,
+}
+
+/// Bytes of changes after which a row ends.
+const ROW_BYTES: usize = 256 << 10;
+const TOTALS_KEY: &[u8] = b"changes";
+
+/// A place in the history: behind a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Token {
+    /// Log index.
+    pub index: u64,
+    /// Number of the change in its log entry.
+    pub number: u32,
+}
+
+impl Token {
+    /// Behind everything that a log entry has changed.
+    pub fn behind(index: u64) -> Self {
+        Token { index, number: u32::MAX }
+    }
+
+    fn key(self) -> [u8; 12] {
+        let mut key = [0; 12];
+        key[..8].copy_from_slice(&self.index.to_be_bytes());
+        key[8..].copy_from_slice(&self.number.to_be_bytes());
+        key
+    }
+
+    fn from_key(key: &[u8]) -> Option<Self> {
+        let (index, number) = key.split_first_chunk::<8>()?;
+        let number = u32::from_be_bytes(number.try_into().ok()?);
+        Some(Token { index: u64::from_be_bytes(*index), number })
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            u32::MAX => self.index.fmt(f),
+            number => write!(f, "{}.{number}", self.index),
+        }
+    }
+}
+
+impl FromStr for Token {
+    type Err = Error;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Error> {
+        let parsed = match text.split_once('.') {
+            None => text.parse().map(Token::behind),
+            Some((index, number)) => {
+                index.parse().and_then(|index| number.parse().map(|number| Token { index, number }))
+            }
+        };
+        parsed.map_err(|_| {
+            Error::new(Kind::InvalidParameter, format!("after={text} is not a token of a feed"))
+                .hint("pass the token of the last event that was received, or none")
+        })
+    }
+}
+
+/// One change, as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where it stands.
+    pub token: Token,
+    /// What was done.
+    pub kind: ChangeKind,
+    /// The database.
+    pub database: String,
+    /// The collection.
+    pub collection: String,
+    /// The document; none when the collection itself was changed.
+    pub id: Option<DocumentId>,
+    /// Its revision after the change.
+    pub revision: Option<Revision>,
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// By whom; none when the database did it itself.
+    pub user: Option<String>,
+    /// JSON text of the document before; none when there was none.
+    pub before: Option<String>,
+    /// JSON text of the document after; none when there is none.
+    pub after: Option<String>,
+    /// The new name of a collection.
+    pub renamed_to: Option<String>,
+}
+
+/// A [`Change`] that borrows what it tells; the same in the history.
+#[derive(Serialize)]
+struct NewChange<'c> {
+    token: Token,
+    kind: ChangeKind,
+    database: &'c str,
+    collection: &'c str,
+    id: Option<&'c DocumentId>,
+    revision: Option<Revision>,
+    time_ms: u64,
+    user: Option<&'c str>,
+    before: Option<&'c str>,
+    after: Option<&'c str>,
+    renamed_to: Option<&'c str>,
+}
+
+/// How much history there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Bytes of its rows.
+    pub bytes: u64,
+    /// The newest change that is kept no longer.
+    pub forgotten: Token,
+}
+
+/// How much history there is.
+pub fn totals(read: &impl Read) -> Result<Totals> {
+    catalog::stored(read, Table::Meta, TOTALS_KEY).map(Option::unwrap_or_default)
+}
+
+/// Changes of a log entry that are not in the table yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    row: Vec<u8>,
+    next: u32,
+}
+
+impl Pending {
+    /// Number of the next change.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+}
+
+/// What a change of a document is about.
+pub(super) struct Changed<'c> {
+    pub(super) kind: ChangeKind,
+    pub(super) id: Option<&'c DocumentId>,
+    pub(super) revision: Option<Revision>,
+    pub(super) before: Option<&'c [u8]>,
+    pub(super) after: Option<&'c [u8]>,
+    pub(super) renamed_to: Option<&'c str>,
+}
+
+impl Applier {
+    /// Notes a change.
+    pub(super) fn note_change(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        changed: Changed<'_>,
+    ) -> Result<()> {
+        if self.provisional {
+            return Ok(());
+        }
+        fn text(json: Option<&[u8]>) -> Option<&str> {
+            json.and_then(|json| std::str::from_utf8(json).ok())
+        }
+        let token = Token { index: self.now.index, number: self.changes.next };
+        let change = NewChange {
+            token,
+            kind: changed.kind,
+            database: place.database,
+            collection: place.collection,
+            id: changed.id,
+            revision: changed.revision,
+            time_ms: self.numbers.time_ms,
+            user: self.now.user.as_deref(),
+            before: text(changed.before),
+            after: text(changed.after),
+            renamed_to: changed.renamed_to,
+        };
+        let row = std::mem::take(&mut self.changes.row);
+        self.changes.row = postcard::to_extend(&change, row)
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        self.changes.next += 1;
+        if self.changes.row.len() >= ROW_BYTES { self.store_changes(txn) } else { Ok(()) }
+    }
+
+    /// Notes that a collection was dropped or renamed.
+    pub(super) fn note_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        kind: ChangeKind,
+        renamed_to: Option<&str>,
+    ) -> Result<()> {
+        let (id, revision, before, after) = (None, None, None, None);
+        self.note_change(txn, place, Changed { kind, id, revision, before, after, renamed_to })
+    }
+
+    /// Writes what is noted into the table.
+    pub(super) fn store_changes(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
+        if self.changes.row.is_empty() {
+            return Ok(());
+        }
+        let last = Token { index: self.now.index, number: self.changes.next - 1 };
+        txn.put(Table::Changes, &last.key(), &self.changes.row)?;
+        self.numbers.changes.bytes += self.changes.row.len() as u64;
+        self.changes.row.clear();
+        Ok(())
+    }
+
+    /// Ends the changes of one log entry.
+    pub(super) fn end_changes(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
+        self.store_changes(txn)?;
+        self.changes.next = 0;
+        Ok(())
+    }
+
+    /// Where the changes stand, to come back to with [`Applier::take_back_changes`].
+    pub(super) fn mark_changes(&mut self, txn: &mut WriteTxn<'_>) -> Result<u32> {
+        self.store_changes(txn)?;
+        Ok(self.changes.next)
+    }
+
+    /// Takes back what was noted since a mark; what is in the table goes with its transaction.
+    pub(super) fn take_back_changes(&mut self, mark: u32) {
+        self.changes.row.clear();
+        self.changes.next = mark;
+    }
+
+    /// [`Command::TrimChanges`](super::Command::TrimChanges)
+    pub(super) fn trim_changes(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        bytes_max: u64,
+        rows: usize,
+    ) -> Applied {
+        let (mut worked, mut removed) = (0, 0);
+        while worked < rows && self.numbers.changes.bytes > bytes_max {
+            let oldest = {
+                let mut rows = txn.range(Table::Changes, &[0], &[0xff])?;
+                match rows.next() {
+                    None => break,
+                    Some(row) => {
+                        let (key, value) = row?;
+                        (key.to_vec(), value.len() as u64)
+                    }
+                }
+            };
+            if removed > UPKEEP_BYTES {
+                return Ok(Ok(Outcome::Paused(worked as u64)));
+            }
+            let (key, bytes) = oldest;
+            removed += bytes;
+            txn.delete(Table::Changes, &key)?;
+            let totals = &mut self.numbers.changes;
+            totals.bytes = totals.bytes.saturating_sub(bytes);
+            totals.forgotten = Token::from_key(&key).unwrap_or(totals.forgotten);
+            worked += 1;
+        }
+        Ok(Ok(Outcome::Worked(worked as u64)))
+    }
+}
+
+/// Stores how much history there is.
+pub(super) fn save(txn: &mut WriteTxn<'_>, totals: &Totals) -> Result<()> {
+    txn.put(Table::Meta, TOTALS_KEY, &catalog::encode(totals)?)
+}
+
+/// The change at a place in the history, if it is kept.
+pub(super) fn find(read: &impl Read, token: Token) -> Result<Option<Change>> {
+    let mut rows = read.range(Table::Changes, &token.key(), &[0xff])?;
+    let Some(row) = rows.next() else { return Ok(None) };
+    let mut rest = row?.1;
+    while !rest.is_empty() {
+        let (change, behind) = postcard::take_from_bytes::<Change>(rest)
+            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        if change.token >= token {
+            return Ok((change.token == token).then_some(change));
+        }
+        rest = behind;
+    }
+    Ok(None)
+}
+
+/// What a feed is about.
+#[derive(Debug, Clone)]
+pub struct Interest {
+    /// The database.
+    pub database: String,
+    /// The collection; none: all of the database.
+    pub collection: Option<String>,
+    /// What a document must match, before or after its change.
+    pub filter: Option<Filter>,
+}
+
+/// A change that a feed tells, and whether the document matches the filter after it.
+pub type Told = (Change, Option<bool>);
+
+/// The next changes of interest behind a token, until they have `bytes_max` or 16 times as many
+/// were looked through, and where to go on.
+/// `upto` is the log index that the view shows.
+///
+/// # Errors
+/// `too_old` when changes behind the token are kept no longer; `time_limit` of the context.
+pub fn changes_behind(
+    read: &impl Read,
+    token: Token,
+    upto: u64,
+    interest: &Interest,
+    bytes_max: usize,
+    ctx: &Context<'_>,
+) -> error::Result<(Vec<Told>, Token)> {
+    let Totals { forgotten, .. } = totals(read)?;
+    if token < forgotten {
+        let message = format!("the changes after {token} are not kept any more");
+        return Err(Error::new(Kind::TooOld, message)
+            .hint("read the collection anew, and watch from the log index of that answer")
+            .details(serde_json::json!({"oldest": forgotten.to_string()})));
+    }
+    let (mut told, mut bytes, mut seen) = (Vec::new(), 0, 0);
+    let start = crate::storage::keys::successor(token.key().to_vec());
+    for row in read.range(Table::Changes, &start, &[0xff])? {
+        let (key, mut rest) = row?;
+        seen += rest.len();
+        while !rest.is_empty() {
+            ctx.step()?;
+            let (change, behind) = postcard::take_from_bytes::<Change>(rest)
+                .map_err(|error| StorageError::Failed(error.to_string()))?;
+            rest = behind;
+            if change.token <= token {
+                continue;
+            }
+            if let Some(matches) = interest.in_change(&change, ctx)? {
+                let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                bytes += 256 + size(&change.before) + size(&change.after);
+                told.push((change, matches));
+            }
+        }
+        // Only whole rows: a row is bounded, and its key is where to go on.
+        if (bytes >= bytes_max || seen / 16 >= bytes_max)
+            && let Some(token) = Token::from_key(key)
+        {
+            return Ok((told, token));
+        }
+    }
+    Ok((told, Token::behind(upto).max(token)))
+}
+
+impl Interest {
+    /// None when the change is of no interest; else whether the document matches after it.
+    fn in_change(&self, change: &Change, ctx: &Context<'_>) -> error::Result<Option<Option<bool>>> {
+        let named =
+            |name: &String| *name == change.collection || Some(name) == change.renamed_to.as_ref();
+        // A collection that is being filled to take another one's place is nobody's business.
+        let aside = change.collection.starts_with(ASIDE) && change.kind != ChangeKind::Rename;
+        if aside || self.database != change.database || !self.collection.as_ref().is_none_or(named)
+        {
+            return Ok(None);
+        }
+        let (Some(filter), Some(_)) = (&self.filter, &change.id) else { return Ok(Some(None)) };
+        let matches = |text: &Option<String>| match text {
+            None => Ok(false),
+            Some(text) => match parse_stored(text.as_bytes()) {
+                None => Err(Error::new(Kind::Internal, "a stored change cannot be read")),
+                Some(document) => filter.matches(&document, ctx),
+            },
+        };
+        let after = matches(&change.after)?;
+        Ok((after || matches(&change.before)?).then_some(Some(after)))
+    }
+}
+
+/// What leads from one form of a document to another. Objects are compared field by field,
+/// everything else as a whole.
+pub fn delta(before: &Value, after: &Value) -> Delta {
+    let mut delta = Delta::default();
+    compare("", before, after, &mut delta);
+    delta
+}
+
+fn compare(path: &str, before: &Value, after: &Value, delta: &mut Delta) {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else { return };
+    let join = |name: &str| match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    delta.removed.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| join(name)));
+    for (name, value) in new {
+        match old.get(name) {
+            Some(known @ Value::Object(_)) if matches!(value, Value::Object(_)) => {
+                compare(&join(name), known, value, delta);
+            }
+            // Values that are equal may have different texts: 1 and 1.0.
+            Some(known) if known.to_json() == value.to_json() => {}
+            _ => {
+                let json = serde_json::from_str(&value.to_json()).unwrap_or_default();
+                delta.updated.insert(join(name), json);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

@@ -1,0 +1,84 @@
+//! The `_id` of a document.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The value of `_id`: unique in its collection. Integers come before strings.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentId {
+    /// An integer `_id`.
+    Int(i64),
+    /// A string `_id`.
+    String(String),
+}
+
+impl fmt::Display for DocumentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DocumentId::Int(number) => number.fmt(f),
+            DocumentId::String(text) => text.fmt(f),
+        }
+    }
+}
+
+/// Written to JSON as the bare number or string; to a binary form with its variant.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bare {
+    Int(i64),
+    String(String),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Tagged {
+    Int(i64),
+    String(String),
+}
+
+impl Serialize for DocumentId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.clone() {
+            DocumentId::Int(number) if serializer.is_human_readable() => {
+                serializer.serialize_i64(number)
+            }
+            DocumentId::String(text) if serializer.is_human_readable() => {
+                serializer.serialize_str(&text)
+            }
+            DocumentId::Int(number) => Tagged::Int(number).serialize(serializer),
+            DocumentId::String(text) => Tagged::String(text).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DocumentId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return Bare::deserialize(deserializer).map(|bare| match bare {
+                Bare::Int(number) => DocumentId::Int(number),
+                Bare::String(text) => DocumentId::String(text),
+            });
+        }
+        Tagged::deserialize(deserializer).map(|tagged| match tagged {
+            Tagged::Int(number) => DocumentId::Int(number),
+            Tagged::String(text) => DocumentId::String(text),
+        })
+    }
+}
+
+impl From<&str> for DocumentId {
+    fn from(text: &str) -> Self {
+        DocumentId::String(text.to_owned())
+    }
+}
+
+impl From<String> for DocumentId {
+    fn from(text: String) -> Self {
+        DocumentId::String(text)
+    }
+}
+
+impl From<i64> for DocumentId {
+    fn from(number: i64) -> Self {
+        DocumentId::Int(number)
+    }
+}

@@ -1,0 +1,204 @@
+//! The keys under which an index holds a document.
+
+use super::encode::{self, EMPTY_ARRAY, Kept};
+use crate::budget::steps_of;
+use crate::error::{Error, Kind, Result};
+use crate::query::context::Context;
+use crate::query::path::{Path, PathStep};
+use crate::storage::keys::KEY_BYTES_MAX;
+use crate::value::Value;
+use std::collections::BTreeMap;
+
+/// What a key takes in memory beside its bytes, roughly.
+const KEY_MEMORY: usize = 128;
+
+/// The error for a value that makes a key which the storage does not take.
+pub fn too_long(names: &str, bytes: usize) -> Error {
+    let message = format!(
+        "the value of {names} is too long for an index: its key has {bytes} bytes, \
+         {KEY_BYTES_MAX} are possible"
+    );
+    Error::new(Kind::NotIndexable, message)
+        .hint("shorten the value, drop the index, or index a shorter field")
+}
+
+/// Keys that one document may have in one index.
+const KEYS_MAX: usize = 10_000;
+
+/// The encoded values of one index entry, and what is needed to take them apart again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryInfo {
+    /// Where the encoding of each value ends.
+    pub ends: Vec<u16>,
+    /// How to get each value back.
+    pub kept: Vec<Kept>,
+}
+
+/// All keys of a document: encoded values, and what belongs to them.
+#[derive(Debug, Default)]
+pub struct DocumentKeys {
+    /// The keys in their order; each once.
+    pub entries: BTreeMap<Vec<u8>, EntryInfo>,
+    /// Whether an array was met.
+    pub multikey: bool,
+}
+
+/// One field of an index while its value is looked for.
+#[derive(Clone, Copy)]
+struct Cursor<'v> {
+    value: Option<&'v Value>,
+    steps: &'v [PathStep],
+    /// Items of an array are not entered again.
+    item: bool,
+}
+
+/// Finds the keys of `document` for the fields `paths`; `descending` tells which are turned.
+/// With `sparse`, a document that has none of the fields has no key.
+///
+/// An array on the way gives one key for each item, as MongoDB's multikey indexes have it.
+///
+/// # Errors
+/// `not_indexable` when two different arrays meet, a document has too many keys, or a key is too
+/// long; `query_too_large`.
+pub fn document_keys(
+    document: &Value,
+    paths: &[Path],
+    descending: &[bool],
+    sparse: bool,
+    ctx: &Context<'_>,
+) -> Result<DocumentKeys> {
+    let keys = DocumentKeys::default();
+    let mut found = Found { keys, paths, descending, sparse, ctx };
+    let cursors = paths
+        .iter()
+        .map(|path| Cursor { value: Some(document), steps: path.steps(), item: false })
+        .collect();
+    expand(cursors, &mut found)?;
+    Ok(found.keys)
+}
+
+/// What was found so far, and what is looked for.
+struct Found<'f> {
+    keys: DocumentKeys,
+    paths: &'f [Path],
+    descending: &'f [bool],
+    sparse: bool,
+    ctx: &'f Context<'f>,
+}
+
+fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut Found<'_>) -> Result<()> {
+    // `a.0` is followed in two ways, so there may be far more ways than values.
+    found.ctx.work(1 + cursors.len() as u64)?;
+    for cursor in &mut cursors {
+        while let ([step, rest @ ..], Some(value @ (Value::Object(_) | Value::Null))) =
+            (cursor.steps, cursor.value)
+        {
+            cursor.value = value.as_object().and_then(|fields| fields.get(&step.name));
+            (cursor.steps, cursor.item) = (rest, false);
+        }
+    }
+    let arrays = cursors.iter().enumerate().filter_map(|(at, cursor)| match cursor.value {
+        Some(Value::Array(items)) if !(cursor.item && cursor.steps.is_empty()) => Some((at, items)),
+        _ => None,
+    });
+    let mut arrays = arrays.collect::<Vec<_>>().into_iter();
+    let Some((first, items)) = arrays.next() else {
+        return add(&cursors, found);
+    };
+    if let Some((other, _)) = arrays.find(|(_, other)| !std::ptr::eq(*other, items)) {
+        let message = format!(
+            "{} and {} are both arrays; one document may have one array in a compound index",
+            found.paths[first].as_str(),
+            found.paths[other].as_str()
+        );
+        return Err(Error::new(Kind::NotIndexable, message)
+            .hint("index the two fields separately, or keep one of them as a plain value"));
+    }
+    found.keys.multikey = true;
+    let inside = |cursor: &Cursor<'v>| match cursor.value {
+        Some(Value::Array(other)) => {
+            std::ptr::eq(other, items) && !(cursor.item && cursor.steps.is_empty())
+        }
+        _ => false,
+    };
+    if items.is_empty() {
+        let empty = |cursor: &Cursor<'v>| match inside(cursor) {
+            true if cursor.steps.is_empty() => Cursor { item: true, ..*cursor },
+            true => Cursor { value: None, steps: &[], item: false },
+            false => *cursor,
+        };
+        return expand(cursors.iter().map(empty).collect(), found);
+    }
+    for (index, item) in items.iter().enumerate() {
+        let enter = |cursor: &Cursor<'v>| match inside(cursor) {
+            // A plain item has no fields.
+            true if !cursor.steps.is_empty() && !matches!(item, Value::Object(_)) => {
+                Cursor { value: None, steps: &[], item: false }
+            }
+            true => Cursor { value: Some(item), item: true, ..*cursor },
+            false => *cursor,
+        };
+        let positional = |cursor: &Cursor<'v>| match cursor.steps.split_first() {
+            Some((step, rest)) if inside(cursor) && step.index == Some(index) => {
+                Some(Cursor { value: Some(item), steps: rest, item: false })
+            }
+            _ => None,
+        };
+        let entered = |positions: bool| {
+            let each = cursors.iter().map(|cursor| match positions {
+                true => positional(cursor).unwrap_or_else(|| enter(cursor)),
+                false => enter(cursor),
+            });
+            each.collect::<Vec<_>>()
+        };
+        expand(entered(false), found)?;
+        // `a.0` means the first item as well as the field "0" of the items.
+        if cursors.iter().any(|cursor| positional(cursor).is_some()) {
+            expand(entered(true), found)?;
+        }
+    }
+    Ok(())
+}
+
+fn add(cursors: &[Cursor<'_>], found: &mut Found<'_>) -> Result<()> {
+    let Found { keys, paths, descending, sparse, ctx } = found;
+    // What still has steps to go stands at a plain value, so the field is missing.
+    let values = cursors.iter().map(|cursor| cursor.value.filter(|_| cursor.steps.is_empty()));
+    let values: Vec<_> = values.collect();
+    if *sparse && values.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let mut key = Vec::with_capacity(16 * values.len());
+    let mut ends = Vec::with_capacity(values.len());
+    for ((value, cursor), descending) in values.iter().zip(cursors).zip(*descending) {
+        let start = key.len();
+        match value {
+            Some(Value::Array(items)) if items.is_empty() && cursor.item => key.push(EMPTY_ARRAY),
+            Some(value) => encode::encode(value, &mut key),
+            None => encode::encode(&Value::Null, &mut key),
+        }
+        if *descending {
+            encode::reverse(&mut key[start..]);
+        }
+        if key.len() > KEY_BYTES_MAX {
+            let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
+            return Err(too_long(&names, key.len()));
+        }
+        ends.push(u16::try_from(key.len()).unwrap_or(u16::MAX));
+    }
+    ctx.work(steps_of(key.len()))?;
+    ctx.charge(KEY_MEMORY + key.len(), "the keys of documents in an index")?;
+    let kept = values.iter().map(|value| Kept::of(*value)).collect();
+    keys.entries.entry(key).or_insert(EntryInfo { ends, kept });
+    if keys.entries.len() > KEYS_MAX {
+        let message =
+            format!("a document may have {KEYS_MAX} keys in an index; an array is longer");
+        return Err(Error::new(Kind::NotIndexable, message)
+            .hint("keep long lists in documents of their own"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

@@ -1,0 +1,454 @@
+//! Secondary indexes: what one is, under which keys it holds a document, and its statistics.
+//!
+//! An entry of the index table: `index id (4 bytes) ++ encoded values ++ encoded _id`, the
+//! `_id` turned around when the last field is descending. Its value tells where the parts end
+//! and how to get the values back, so that a covered query needs no document.
+
+pub mod encode;
+pub mod keys;
+mod partial;
+pub mod stats;
+
+use crate::error::{Error, Kind, Result};
+use crate::id::DocumentId;
+use crate::query::context::{At, Context, Fields};
+use crate::query::filter::Filter;
+use crate::query::path::Path;
+use crate::storage;
+use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
+use crate::value::{Object, Value, parse_stored};
+use encode::Kept;
+use keys::EntryInfo;
+use serde::{Deserialize, Serialize};
+
+/// Number of an index inside its group; never used twice.
+pub type IndexId = u32;
+
+/// The name of the index on `_id`, which every collection has from the start.
+pub const ID_INDEX: &str = "_id_";
+/// Fields of a compound index.
+pub const FIELDS_MAX: usize = 16;
+/// Indexes of a collection.
+pub const INDEXES_MAX: usize = 64;
+
+/// What somebody who creates an index asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexSpec {
+    /// Its name; `city_1_age_-1` when none was given.
+    pub name: String,
+    /// Paths of the fields, and whether each is descending.
+    pub fields: Vec<(String, bool)>,
+    /// No two documents may have the same values.
+    pub unique: bool,
+    /// Documents without any of the fields are left out.
+    pub sparse: bool,
+    /// Only documents that match this filter (JSON text) are held.
+    pub partial: Option<String>,
+    /// Documents are deleted so many seconds after the date in the field.
+    pub expire_after: Option<u64>,
+    /// A document without the field gets the next number.
+    pub sequential: bool,
+}
+
+/// How far an index is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum IndexState {
+    /// Documents up to this one are in it.
+    Building {
+        /// The last document that was added; none at the beginning.
+        after: Option<DocumentId>,
+        /// Documents that were looked at.
+        done: u64,
+    },
+    /// It holds every document.
+    Ready,
+    /// It could not be built; the error, as JSON text.
+    Failed(String),
+}
+
+impl IndexState {
+    /// The state of an index that could not be built.
+    pub fn failed(error: &Error) -> IndexState {
+        IndexState::Failed(serde_json::to_string(error).unwrap_or_default())
+    }
+
+    /// Why the index could not be built, if so.
+    pub fn error(&self) -> Option<Error> {
+        let IndexState::Failed(text) = self else { return None };
+        Some(serde_json::from_str(text).unwrap_or_else(|_| Error::new(Kind::NotIndexable, text)))
+    }
+}
+
+/// An index as the catalog stores it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IndexEntry {
+    /// Its number.
+    pub id: IndexId,
+    /// What was asked for.
+    pub spec: IndexSpec,
+    /// How far it is.
+    pub state: IndexState,
+    /// Whether an array was ever met in its fields.
+    pub multikey: bool,
+}
+
+/// An index ready for use: its entry with paths and filter parsed.
+#[derive(Debug, Clone)]
+pub struct Index {
+    /// As stored.
+    pub entry: IndexEntry,
+    /// The fields.
+    pub paths: Vec<Path>,
+    /// Which fields are descending.
+    pub descending: Vec<bool>,
+    /// Which documents it holds; all when none.
+    pub partial: Option<Filter>,
+}
+
+/// One entry of an index: key and value as stored.
+pub type StoredEntry = (Vec<u8>, Vec<u8>);
+
+impl IndexSpec {
+    /// Reads a definition: `keys` is `{"city": 1, "age": -1}`, or the ancestor's `"city,age"`.
+    ///
+    /// # Errors
+    /// `invalid_query` naming what is wrong.
+    pub fn parse(keys: &Value, options: &Object) -> Result<IndexSpec> {
+        let at = At::root("keys");
+        let fields = parse_fields(keys, at)?;
+        let mut spec = IndexSpec {
+            name: default_name(&fields),
+            fields,
+            unique: false,
+            sparse: false,
+            partial: None,
+            expire_after: None,
+            sequential: false,
+        };
+        for (name, value) in options {
+            let at = At::root(name);
+            match (name.as_str(), value) {
+                ("unique", Value::Bool(truth)) => spec.unique = *truth,
+                ("sparse", Value::Bool(truth)) => spec.sparse = *truth,
+                ("sequential", Value::Bool(truth)) => spec.sequential = *truth,
+                ("unique" | "sparse" | "sequential", _) => {
+                    return Err(at.invalid("must be true or false"));
+                }
+                ("name", Value::String(text)) => spec.name = text.clone(),
+                ("name", _) => return Err(at.invalid("must be a text")),
+                ("partialFilterExpression", filter) => {
+                    partial::check(&Filter::parse(filter, at)?, at)?;
+                    spec.partial = Some(filter.to_json());
+                }
+                ("expireAfterSeconds", value) => {
+                    let seconds = value.as_int().and_then(|seconds| u64::try_from(seconds).ok());
+                    let seconds = seconds.filter(|seconds| *seconds <= u64::from(u32::MAX));
+                    spec.expire_after = Some(seconds.ok_or_else(|| {
+                        at.invalid("must be a whole number of seconds, 0 or more")
+                    })?);
+                }
+                ("background" | "v", _) => {}
+                _ => {
+                    return Err(at.invalid("is no option of an index").hint(
+                        "use name, unique, sparse, partialFilterExpression, expireAfterSeconds or sequential",
+                    ));
+                }
+            }
+        }
+        if spec.is_on_id() {
+            return IndexSpec::on_id(spec, options);
+        }
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// Whether it asks for the index on `_id`, which is there already.
+    pub fn is_on_id(&self) -> bool {
+        self.fields.len() == 1 && self.fields[0].0 == "_id"
+    }
+
+    fn on_id(spec: IndexSpec, options: &Object) -> Result<IndexSpec> {
+        let at = At::root("keys");
+        if spec.fields[0].1 {
+            return Err(at.invalid(
+                "must be {\"_id\": 1} for the index on _id, which serves both directions",
+            ));
+        }
+        let chosen = |name: &&String| !matches!(name.as_str(), "name" | "background" | "v");
+        match options.keys().find(chosen) {
+            Some(name) => Err(At::root(name)
+                .invalid("is not possible for the index on _id")
+                .hint("it is there from the start, unique, and holds every document")),
+            None => Ok(IndexSpec { name: ID_INDEX.to_owned(), ..spec }),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let name_ok = !self.name.is_empty()
+            && self.name.len() <= 200
+            && !self.name.contains(|c: char| c.is_control() || c == '/');
+        if !name_ok {
+            return Err(At::root("name")
+                .invalid("must have 1 to 200 bytes without / and control characters"));
+        }
+        if self.name == ID_INDEX {
+            return Err(At::root("name").invalid("must not be _id_, the name of the index on _id"));
+        }
+        let one = self.fields.len() == 1;
+        if self.expire_after.is_some() && !one {
+            return Err(At::root("expireAfterSeconds")
+                .invalid("needs an index of one field that holds dates"));
+        }
+        if self.sequential && !one {
+            return Err(At::root("sequential").invalid("needs an index of one field"));
+        }
+        if self.sequential && self.fields[0].0.contains('.') {
+            return Err(At::root("sequential").invalid("needs an outermost field"));
+        }
+        Ok(())
+    }
+
+    /// Whether a collection can have only one of the two: as in MongoDB, indexes on the same
+    /// fields must differ in what they hold or in whether they are unique.
+    pub fn excludes(&self, other: &IndexSpec) -> bool {
+        let kind = |spec: &IndexSpec| (spec.unique, spec.sparse, spec.partial.clone());
+        self.fields == other.fields && kind(self) == kind(other)
+    }
+
+    /// Whether the other asks for the same index, its name aside.
+    pub fn same_definition(&self, other: &IndexSpec) -> bool {
+        IndexSpec { name: String::new(), ..self.clone() }
+            == IndexSpec { name: String::new(), ..other.clone() }
+    }
+}
+
+fn parse_fields(keys: &Value, at: At<'_>) -> Result<Vec<(String, bool)>> {
+    let mut fields = Vec::new();
+    match keys {
+        Value::String(list) => {
+            fields.extend(list.split(',').map(|name| (name.trim().to_owned(), false)));
+        }
+        Value::Object(object) => {
+            for (name, direction) in object {
+                let at = at.key(name);
+                let descending = match direction.as_int() {
+                    Some(1) => false,
+                    Some(-1) => true,
+                    _ => {
+                        return Err(at
+                            .invalid("must be 1 (ascending) or -1 (descending)")
+                            .hint("text, geographic and hashed indexes do not exist here"));
+                    }
+                };
+                fields.push((name.clone(), descending));
+            }
+        }
+        _ => return Err(at.invalid("must be an object such as {\"city\": 1, \"age\": -1}")),
+    }
+    if fields.is_empty() || fields.len() > FIELDS_MAX {
+        return Err(at.invalid(format!("must name 1 to {FIELDS_MAX} fields")));
+    }
+    for (index, (name, _)) in fields.iter().enumerate() {
+        Path::parse(name, at)?;
+        if fields[..index].iter().any(|(other, _)| other == name) {
+            return Err(at.invalid(format!("names {name:?} twice")));
+        }
+    }
+    Ok(fields)
+}
+
+fn default_name(fields: &[(String, bool)]) -> String {
+    let part = |(name, descending): &(String, bool)| match descending {
+        true => format!("{name}_-1"),
+        false => format!("{name}_1"),
+    };
+    fields.iter().map(part).collect::<Vec<_>>().join("_")
+}
+
+impl Index {
+    /// Parses the parts of a stored entry; they were checked when it was made.
+    pub fn new(entry: IndexEntry) -> Result<Index> {
+        let at = At::root("index");
+        let paths = entry.spec.fields.iter().map(|(name, _)| Path::parse(name, at));
+        let partial = entry.spec.partial.as_ref().map(|text| {
+            let filter = parse_stored(text.as_bytes()).unwrap_or_default();
+            Filter::parse(&filter, At::root("partialFilterExpression"))
+        });
+        Ok(Index {
+            paths: paths.collect::<Result<_>>()?,
+            descending: entry.spec.fields.iter().map(|(_, descending)| *descending).collect(),
+            partial: partial.transpose()?,
+            entry,
+        })
+    }
+
+    /// Whether queries may use it.
+    pub fn is_ready(&self) -> bool {
+        self.entry.state == IndexState::Ready
+    }
+
+    /// Whether it holds, or is to hold, the document with this `_id` by now.
+    pub fn holds(&self, id: &DocumentId) -> bool {
+        match &self.entry.state {
+            IndexState::Ready => true,
+            IndexState::Building { after: Some(after), .. } => id <= after,
+            IndexState::Building { after: None, .. } | IndexState::Failed(_) => false,
+        }
+    }
+
+    /// The outermost fields that decide about a document's keys.
+    pub fn fields(&self, fields: &mut Fields) {
+        self.paths.iter().for_each(|path| fields.add(path.as_str()));
+        if let Some(partial) = &self.partial {
+            partial.fields(fields);
+        }
+    }
+
+    /// Keys of a document in this index, without index id and `_id`.
+    ///
+    /// # Errors
+    /// `not_indexable`, saying why.
+    pub fn document_keys(&self, document: &Value, ctx: &Context<'_>) -> Result<keys::DocumentKeys> {
+        if let Some(partial) = &self.partial
+            && !partial.matches(document, ctx)?
+        {
+            return Ok(keys::DocumentKeys::default());
+        }
+        let sparse = self.entry.spec.sparse;
+        keys::document_keys(document, &self.paths, &self.descending, sparse, ctx)
+    }
+
+    /// The key of an entry.
+    ///
+    /// # Errors
+    /// `not_indexable` when it is longer than the storage takes.
+    pub fn entry_key(&self, values: &[u8], id: &DocumentId) -> Result<Vec<u8>> {
+        let mut key = self.start();
+        key.extend_from_slice(values);
+        self.push_id(&mut key, id);
+        if key.len() > KEY_BYTES_MAX {
+            let names = self.paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
+            return Err(keys::too_long(&names, key.len())
+                .details(serde_json::json!({"index": self.entry.spec.name, "document": id})));
+        }
+        Ok(key)
+    }
+
+    /// Appends the `_id` as an entry's key ends with it.
+    pub fn push_id(&self, key: &mut Vec<u8>, id: &DocumentId) {
+        if !self.id_descending() {
+            return storage::keys::push_id(key, id);
+        }
+        // Turned around, a text must not begin another; encoded as a value it does not.
+        let start = key.len();
+        encode::encode(&id_value(id), key);
+        encode::reverse(&mut key[start..]);
+    }
+
+    /// Whether entries with equal values are in descending order of `_id`.
+    pub fn id_descending(&self) -> bool {
+        self.descending.last().copied().unwrap_or(false)
+    }
+
+    /// First possible key of this index.
+    pub fn start(&self) -> Vec<u8> {
+        self.entry.id.to_be_bytes().to_vec()
+    }
+
+    /// First key behind this index.
+    pub fn end(&self) -> Vec<u8> {
+        (self.entry.id + 1).to_be_bytes().to_vec()
+    }
+
+    /// Its fields, and whether each is descending.
+    pub fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.entry.spec.fields.iter().map(|(name, descending)| (name.as_str(), *descending))
+    }
+}
+
+/// An `_id` as a value.
+pub fn id_value(id: &DocumentId) -> Value {
+    match id {
+        DocumentId::Int(number) => Value::Int(*number),
+        DocumentId::String(text) => Value::from(text.as_str()),
+    }
+}
+
+/// A value as an `_id`, if it can be one.
+pub fn document_id(value: &Value) -> Option<DocumentId> {
+    match value {
+        Value::String(text) => Some(DocumentId::String(text.clone())),
+        number => number.as_int().map(DocumentId::Int),
+    }
+}
+
+/// The stored value of an entry: for each field where it ends (2 bytes) and what is kept.
+pub fn entry_value(info: &EntryInfo) -> Vec<u8> {
+    let mut value = Vec::with_capacity(3 * info.ends.len());
+    for (end, kept) in info.ends.iter().zip(&info.kept) {
+        value.extend_from_slice(&end.to_be_bytes());
+        value.push(*kept as u8);
+    }
+    value
+}
+
+/// An entry as read from the table.
+#[derive(Clone, Copy)]
+pub struct Entry<'e> {
+    key: &'e [u8],
+    value: &'e [u8],
+}
+
+impl<'e> Entry<'e> {
+    /// Takes the two parts of a row of the index table.
+    pub fn new(key: &'e [u8], value: &'e [u8]) -> Entry<'e> {
+        Entry { key, value }
+    }
+
+    /// Number of fields.
+    pub fn fields(&self) -> usize {
+        self.value.len() / 3
+    }
+
+    /// Where the encoding of the first `count` fields ends in the key.
+    pub fn prefix_end(&self, count: usize) -> usize {
+        let Some(at) = count.checked_sub(1) else { return 4 };
+        match self.value.get(3 * at..3 * at + 2) {
+            Some(end) => 4 + usize::from(u16::from_be_bytes([end[0], end[1]])),
+            None => self.key.len(),
+        }
+    }
+
+    /// The encoded values of the first `count` fields with the index id before them.
+    pub fn prefix(&self, count: usize) -> &'e [u8] {
+        self.key.get(..self.prefix_end(count)).unwrap_or(self.key)
+    }
+
+    /// The `_id` as a document key has it, behind the collection's number.
+    pub fn document_key(&self, collection: CollectionId, id_descending: bool) -> Vec<u8> {
+        let id = self.key.get(self.prefix_end(self.fields())..).unwrap_or_default();
+        if !id_descending {
+            return [&collection.to_be_bytes()[..], id].concat();
+        }
+        let mut id = id.to_vec();
+        encode::reverse(&mut id);
+        let id = encode::decode(&id, Kept::Int).and_then(|id| document_id(&id));
+        id.map_or_else(Vec::new, |id| storage::keys::document_key(collection, &id))
+    }
+
+    /// The value of a field; `None` when the document must be asked, `Some(None)` when the
+    /// document does not have it.
+    pub fn field(&self, at: usize, descending: bool) -> Option<Option<Value>> {
+        let kept = Kept::from_byte(*self.value.get(3 * at + 2)?);
+        match kept {
+            Kept::Missing => return Some(None),
+            Kept::Lost => return None,
+            Kept::Value | Kept::Int => {}
+        }
+        let mut bytes = self.key.get(self.prefix_end(at)..self.prefix_end(at + 1))?.to_vec();
+        if descending {
+            encode::reverse(&mut bytes);
+        }
+        encode::decode(&bytes, kept).map(Some)
+    }
+}

@@ -1,0 +1,43 @@
+//! The deterministic core: what a command does to the tables.
+//!
+//! Synchronous, without clock, randomness, network or files of its own: ids, times and
+//! hashes arrive inside the [`Command`]. Every replica that applies the same commands in
+//! the same order holds the same bytes.
+
+pub mod accounts;
+pub mod apply;
+pub mod audit;
+pub mod batch;
+pub mod budget;
+pub mod catalog;
+pub mod change;
+mod check;
+pub mod command;
+pub mod describe;
+pub mod document;
+pub mod entry;
+pub mod error;
+pub mod id;
+pub mod index;
+pub mod limits;
+pub mod members;
+pub mod query;
+pub mod retry;
+pub mod rules;
+pub mod schema;
+pub mod storage;
+pub mod system;
+pub mod transaction;
+pub mod upkeep;
+pub mod value;
+pub mod version;
+pub mod write;
+
+pub use apply::{Applier, Effect, log_time_ms};
+pub use command::{Answer, Command, Outcome, Proposal, PutMode, Target};
+pub use id::DocumentId;
+
+#[cfg(test)]
+mod history_tests;
+#[cfg(test)]
+mod hostile_tests;

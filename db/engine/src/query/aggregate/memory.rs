@@ -1,0 +1,81 @@
+//! What stages keep in memory, and streams that begin when they are first read.
+
+use super::super::context::Context;
+use super::Documents;
+use crate::error::Result;
+use crate::value::{LEVELS_MAX, Value, check_depth};
+
+/// Memory counted for one stage; given back when the stage ends.
+pub(super) struct Kept<'a> {
+    ctx: &'a Context<'a>,
+    what: &'static str,
+    bytes: usize,
+}
+
+impl<'a> Kept<'a> {
+    /// Nothing kept yet; `what` names the stage in errors.
+    pub(super) fn new(what: &'static str, ctx: &'a Context<'a>) -> Kept<'a> {
+        Kept { ctx, what, bytes: 0 }
+    }
+
+    /// Bytes that were charged before, which are now the stage's to give back.
+    pub(super) fn charged(what: &'static str, bytes: usize, ctx: &'a Context<'a>) -> Kept<'a> {
+        Kept { ctx, what, bytes }
+    }
+
+    /// Counts more.
+    ///
+    /// # Errors
+    /// `query_too_large` when the query keeps too much.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
+        self.ctx.charge(bytes, self.what)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Counts a value of `new` bytes in the place of one of `old`.
+    ///
+    /// # Errors
+    /// As [`Kept::add`].
+    pub(super) fn replace(&mut self, old: usize, new: usize) -> Result<()> {
+        let old = old.min(self.bytes);
+        self.ctx.release(old);
+        self.bytes -= old;
+        self.add(new)
+    }
+
+    /// Reads all documents of a stream into memory.
+    ///
+    /// # Errors
+    /// As [`Kept::add`], and those of the stream.
+    pub(super) fn collect(&mut self, input: Documents<'_>) -> Result<Vec<Value>> {
+        let mut documents = Vec::new();
+        for document in input {
+            let document = document?;
+            self.ctx.step()?;
+            self.add(document.bytes())?;
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        self.ctx.release(self.bytes);
+    }
+}
+
+/// A stream that is made when its first document is asked for.
+pub(super) fn later<'a>(make: impl FnOnce() -> Result<Documents<'a>> + 'a) -> Documents<'a> {
+    let made = std::iter::once_with(make);
+    Box::new(
+        made.flat_map(|made| made.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))),
+    )
+}
+
+/// Refuses a document that the stages have nested too deep for anybody to read it.
+pub(super) fn shallow(document: Value) -> Result<Value> {
+    check_depth(&document, LEVELS_MAX, "a document of the pipeline")?;
+    Ok(document)
+}

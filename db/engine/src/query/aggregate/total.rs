@@ -1,0 +1,110 @@
+//! Running totals of numbers, without an allocation per number.
+
+use crate::value::{Value, number};
+
+/// A sum that does not depend on the order of whole numbers and loses little of doubles.
+#[derive(Debug, Clone, Default)]
+pub(in crate::query) struct Total {
+    /// Whole numbers apart: an `i128` holds more sums of `i64` than there can be documents.
+    whole: i128,
+    doubles: Option<Compensated>,
+    /// In a box, to keep the totals of others small.
+    decimals: Option<Box<Value>>,
+}
+
+impl Total {
+    /// Adds a number; what is none changes nothing and gives false.
+    pub(in crate::query) fn add(&mut self, value: &Value) -> bool {
+        match value {
+            Value::Int(number) => self.whole += i128::from(*number),
+            Value::Double(number) => self.doubles.get_or_insert_default().add(*number),
+            Value::Decimal(_) => {
+                self.decimals = Some(Box::new(match &self.decimals {
+                    Some(sum) => number::add(sum, value),
+                    None => value.clone(),
+                }));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The sum: whole while it fits, decimal when one number was, else a double.
+    pub(in crate::query) fn value(&self) -> Value {
+        let whole =
+            || i64::try_from(self.whole).map_or(Value::Double(self.whole as f64), Value::Int);
+        let Some(decimals) = &self.decimals else {
+            return match self.doubles {
+                Some(doubles) => Value::Double(doubles.with_whole(self.whole)),
+                None => whole(),
+            };
+        };
+        let sum = number::add(decimals, &whole());
+        match self.doubles {
+            Some(doubles) => number::add(&sum, &Value::Double(doubles.sum())),
+            None => sum,
+        }
+    }
+}
+
+/// Neumaier's sum: carries the rounding error of every addition along, as MongoDB does.
+#[derive(Debug, Clone, Copy, Default)]
+struct Compensated {
+    sum: f64,
+    error: f64,
+}
+
+impl Compensated {
+    fn add(&mut self, number: f64) {
+        let sum = self.sum + number;
+        self.error += if self.sum.abs() >= number.abs() {
+            (self.sum - sum) + number
+        } else {
+            (number - sum) + self.sum
+        };
+        self.sum = sum;
+    }
+
+    fn sum(self) -> f64 {
+        // Infinities have no rounding error; the difference of two is NaN.
+        if self.sum.is_finite() { self.sum + self.error } else { self.sum }
+    }
+
+    fn with_whole(mut self, whole: i128) -> f64 {
+        let nearest = whole as f64;
+        self.add(nearest);
+        // What the nearest double leaves is small and exact.
+        self.add(whole.saturating_sub(nearest as i128) as f64);
+        self.sum()
+    }
+}
+
+/// Welford's running variance.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Variance {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Variance {
+    /// Adds a number; what is none changes nothing.
+    pub(super) fn add(&mut self, value: &Value) {
+        if value.is_number() {
+            let number = number::nearest(value);
+            let distance = number - self.mean;
+            self.count += 1.0;
+            self.mean += distance / self.count;
+            self.squares += distance * (number - self.mean);
+        }
+    }
+
+    /// The standard deviation; null when there are too few numbers, or one was not finite.
+    pub(super) fn deviation(self, sample: bool) -> Value {
+        let weight = if sample { self.count - 1.0 } else { self.count };
+        if weight <= 0.0 || !self.squares.is_finite() {
+            return Value::Null;
+        }
+        Value::Double((self.squares / weight).sqrt())
+    }
+}

@@ -1,0 +1,345 @@
+//! What every part of a query needs: its place for error messages, bounds, and which fields
+//! it reads.
+
+use crate::budget::steps_of;
+use crate::error::{Error, Kind, Result};
+use crate::value::{Value, compare_counted};
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+/// Where a part of a query stands, for error messages: `filter.$and[0].age`.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    parent: Option<&'a At<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> At<'a> {
+    /// The whole of something: `filter`, `update`, `pipeline`.
+    pub fn root(name: &'a str) -> At<'a> {
+        At { parent: None, step: Step::Key(name) }
+    }
+
+    /// A field of it.
+    pub fn key<'b>(&'b self, name: &'b str) -> At<'b> {
+        At { parent: Some(self), step: Step::Key(name) }
+    }
+
+    /// An item of it.
+    pub fn index(&self, index: usize) -> At<'_> {
+        At { parent: Some(self), step: Step::Index(index) }
+    }
+
+    /// The name of the whole that this is a part of.
+    pub fn outermost(&self) -> &'a str {
+        match (self.parent, self.step) {
+            (Some(parent), _) => parent.outermost(),
+            (None, Step::Key(name)) => name,
+            (None, Step::Index(_)) => "",
+        }
+    }
+
+    /// The error for what stands here; the message goes on after the place:
+    /// `at.invalid("must be a number")`.
+    pub fn invalid(&self, message: impl fmt::Display) -> Error {
+        self.error(Kind::InvalidQuery, message)
+    }
+
+    /// An error of another kind for what stands here.
+    pub fn error(&self, kind: Kind, message: impl fmt::Display) -> Error {
+        let place = self.to_string();
+        Error::new(kind, format!("{place} {message}")).details(serde_json::json!({"path": place}))
+    }
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match (self.step, self.parent) {
+            (Step::Key(name), None) => f.write_str(name),
+            (Step::Key(name), Some(_)) => write!(f, ".{name}"),
+            (Step::Index(index), _) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+/// What an execution may use and has used: steps, bytes kept in memory, bytes written. Shared by
+/// the contexts of one command.
+#[derive(Debug)]
+pub struct Budget {
+    steps_max: u64,
+    memory_max: usize,
+    written_max: u64,
+    // Atomic only so that they may move to another thread: one thread at a time counts.
+    steps: AtomicU64,
+    memory: AtomicUsize,
+    written: AtomicU64,
+}
+
+impl Budget {
+    /// A budget with these bounds.
+    pub fn new(steps_max: u64, memory_max: usize, written_max: u64) -> Budget {
+        let (steps, memory, written) = Default::default();
+        Budget { steps_max, memory_max, written_max, steps, memory, written }
+    }
+}
+
+impl Default for Budget {
+    /// Without bounds.
+    fn default() -> Budget {
+        Budget::new(u64::MAX, usize::MAX, u64::MAX)
+    }
+}
+
+/// What an execution may use, and when it must end.
+pub struct Context<'a> {
+    /// The time that the query sees as now, in milliseconds since 1970.
+    pub now_ms: i64,
+    seed: Cell<u64>,
+    budget: Arc<Budget>,
+    interrupt: &'a dyn Fn() -> Result<()>,
+}
+
+/// Steps between two looks at the interrupt.
+const STEPS: u64 = 256;
+
+impl<'a> Context<'a> {
+    /// Bounds of an execution; `interrupt` is asked now and then, and its error ends the query.
+    pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
+        let budget = Arc::new(Budget::new(u64::MAX, memory_max, u64::MAX));
+        Context { now_ms, seed: Cell::new(0), budget, interrupt }
+    }
+
+    /// With the number that what is chosen by chance follows from: the engine has no chance of its
+    /// own, so it comes with the request.
+    pub fn seeded(self, seed: u64) -> Self {
+        Context { seed: Cell::new(seed), ..self }
+    }
+
+    /// A seed that no other part of this execution has.
+    pub fn draw_seed(&self) -> u64 {
+        self.seed.replace(self.seed.get().wrapping_add(1))
+    }
+
+    /// With a bound on its steps: where the clock must not decide, as when a command is applied.
+    pub fn steps_max(self, steps_max: u64) -> Self {
+        let Budget { memory_max, written_max, .. } = *self.budget;
+        Context { budget: Arc::new(Budget::new(steps_max, memory_max, written_max)), ..self }
+    }
+
+    /// The steps that were counted.
+    pub fn steps(&self) -> u64 {
+        self.budget.steps.load(Relaxed)
+    }
+
+    /// Whether it has ended because it took too many steps.
+    pub fn is_worn_out(&self) -> bool {
+        self.steps() > self.budget.steps_max
+    }
+
+    /// Counts one item of work: a document looked at, a test of a filter, a call in an
+    /// expression, an item of an array.
+    ///
+    /// # Errors
+    /// When the time is up, the caller has gone, or there were too many steps.
+    pub fn step(&self) -> Result<()> {
+        self.work(1)
+    }
+
+    /// Counts several steps at once.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub fn work(&self, count: u64) -> Result<()> {
+        let before = self.steps();
+        let steps = before.saturating_add(count);
+        self.budget.steps.store(steps, Relaxed);
+        if self.is_worn_out() {
+            let message = "this takes more steps of work than one write may (WriteStepsMax)";
+            return Err(Error::new(Kind::QueryTooLarge, message).hint(
+                "let the filter find fewer documents by an index, or do it in smaller parts",
+            ));
+        }
+        if before / STEPS != steps / STEPS { (self.interrupt)() } else { Ok(()) }
+    }
+
+    /// Compares two values, and counts the work that it was.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub fn compare(&self, a: &Value, b: &Value) -> Result<Ordering> {
+        let mut seen = 0;
+        let order = compare_counted(a, b, &mut seen);
+        self.work(seen)?;
+        Ok(order)
+    }
+
+    /// Counts the work of sorting so many items of so many bytes altogether, before it begins:
+    /// a sort cannot be ended half way.
+    ///
+    /// # Errors
+    /// As [`Context::step`].
+    pub fn sorting(&self, items: usize, bytes: usize) -> Result<()> {
+        let rounds = u64::from(usize::BITS - items.leading_zeros());
+        self.work((items as u64).saturating_add(steps_of(bytes)).saturating_mul(rounds))
+    }
+
+    /// Counts `bytes` that are kept until [`Context::release`]; `what` keeps them.
+    ///
+    /// # Errors
+    /// `query_too_large` when the bound is passed.
+    pub fn charge(&self, bytes: usize, what: &str) -> Result<()> {
+        let used = self.memory_used().saturating_add(bytes);
+        let most = self.budget.memory_max;
+        if used > most {
+            let message = format!("{what} needs more than {most} bytes of memory");
+            return Err(Error::new(Kind::QueryTooLarge, message)
+                .hint("let the query keep less: filter earlier, set a limit, or add an index"));
+        }
+        self.budget.memory.store(used, Relaxed);
+        Ok(())
+    }
+
+    /// Bytes that are counted as kept.
+    pub fn memory_used(&self) -> usize {
+        self.budget.memory.load(Relaxed)
+    }
+
+    /// Gives back what was counted.
+    pub fn release(&self, bytes: usize) {
+        self.budget.memory.store(self.memory_used().saturating_sub(bytes), Relaxed);
+    }
+
+    /// Counts bytes of rows that are about to be written: they are in memory until the
+    /// transaction commits, so they are never given back.
+    ///
+    /// # Errors
+    /// `query_too_large` when the bound is passed.
+    pub fn write(&self, bytes: u64) -> Result<()> {
+        let written = self.written().saturating_add(bytes);
+        self.budget.written.store(written, Relaxed);
+        if written > self.budget.written_max {
+            let most = self.budget.written_max >> 20;
+            let message = format!("this would change more than {most} MiB of rows at once");
+            return Err(Error::new(Kind::QueryTooLarge, message)
+                .hint("do it in parts, with narrower filters or fewer operations in one call"));
+        }
+        Ok(())
+    }
+
+    /// Bytes of rows that were counted as written.
+    pub fn written(&self) -> u64 {
+        self.budget.written.load(Relaxed)
+    }
+}
+
+impl Context<'static> {
+    /// One that counts into a budget which others count into too, and is never interrupted.
+    pub fn of(budget: Arc<Budget>, now_ms: i64) -> Self {
+        Context { now_ms, seed: Cell::new(0), budget, interrupt: &never }
+    }
+}
+
+fn never() -> Result<()> {
+    Ok(())
+}
+
+/// Memory that is counted while something holds it; given back when this is dropped.
+pub struct Held<'c> {
+    ctx: &'c Context<'c>,
+    what: &'static str,
+    bytes: Cell<usize>,
+}
+
+impl<'c> Held<'c> {
+    /// Nothing yet; `what` is named in errors.
+    pub fn new(ctx: &'c Context<'c>, what: &'static str) -> Held<'c> {
+        Held { ctx, what, bytes: Cell::new(0) }
+    }
+
+    /// Counts memory that is about to be taken, and the work of filling it.
+    ///
+    /// # Errors
+    /// Those of [`Context::charge`] and [`Context::work`].
+    pub fn add(&self, bytes: usize) -> Result<()> {
+        self.ctx.charge(bytes, self.what)?;
+        self.bytes.set(self.bytes.get() + bytes);
+        self.ctx.work(steps_of(bytes))
+    }
+
+    /// Gives back everything and counts `bytes` instead.
+    ///
+    /// # Errors
+    /// As [`Held::add`].
+    pub fn replace(&self, bytes: usize) -> Result<()> {
+        self.ctx.release(self.bytes.take());
+        self.add(bytes)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.ctx.release(self.bytes.get());
+    }
+}
+
+/// The outermost fields that a query reads; the others need not be parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fields {
+    /// Whole documents.
+    All,
+    /// These only.
+    Some(BTreeSet<String>),
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields::Some(BTreeSet::new())
+    }
+}
+
+impl Fields {
+    /// Adds the outermost field of a path such as `a.b`.
+    pub fn add(&mut self, path: &str) {
+        if let Fields::Some(names) = self {
+            let first = path.split('.').next().unwrap_or(path);
+            if !names.contains(first) {
+                names.insert(first.to_owned());
+            }
+        }
+    }
+
+    /// Adds every field.
+    pub fn add_all(&mut self) {
+        *self = Fields::All;
+    }
+
+    /// The names, when these are all.
+    pub fn names(self) -> Option<Vec<String>> {
+        match self {
+            Fields::All => None,
+            Fields::Some(names) => Some(names.into_iter().collect()),
+        }
+    }
+
+    /// Whether the field is read.
+    pub fn contains(&self, name: &str) -> bool {
+        match self {
+            Fields::All => true,
+            Fields::Some(names) => names.contains(name),
+        }
+    }
+}

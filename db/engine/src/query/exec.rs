@@ -1,0 +1,574 @@
+//! Carrying out a plan: from the tables to the documents that match, in order.
+
+use super::bounds;
+use super::context::{Context, Fields};
+use super::plan::{Access, Delivery, Order, Plan, Scan, Wanted};
+use super::sort::Sort;
+use crate::budget::{self, steps_of};
+use crate::catalog::Collection;
+use crate::document::{self, Revision};
+use crate::error::{Error, Kind, Result};
+use crate::id::DocumentId;
+use crate::index::{Entry, Index, id_value};
+use crate::storage::env::Entries;
+use crate::storage::{Read, Table, keys};
+use crate::value::{Object, Value};
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::iter::Peekable;
+
+/// What an execution looked at.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Index entries.
+    pub keys: Cell<u64>,
+    /// Documents.
+    pub documents: Cell<u64>,
+}
+
+/// A document that matches.
+pub struct Found<'t> {
+    /// Its key in the document table.
+    pub key: Vec<u8>,
+    /// Revision and text; none when an index gave all that was wanted.
+    pub stored: Option<(Revision, &'t [u8])>,
+    /// The fields that were wanted, parsed.
+    pub fields: Value,
+}
+
+impl Found<'_> {
+    /// Its `_id`.
+    pub fn id(&self) -> Option<DocumentId> {
+        keys::document_id(&self.key)
+    }
+}
+
+/// A place in the order of an answer: behind the document with these sort values and `_id`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// Values of the fields of the sort before `_id`.
+    pub values: Vec<Value>,
+    /// The `_id`.
+    pub id: DocumentId,
+}
+
+/// Everything an execution needs.
+pub struct Execution<'t, R> {
+    /// The tables.
+    pub read: &'t R,
+    /// The collection.
+    pub collection: &'t Collection,
+    /// What is wanted.
+    pub wanted: Wanted<'t>,
+    /// The outermost fields to be parsed, beside those of filter and sort.
+    pub fields: &'t Fields,
+    /// Only what comes behind this.
+    pub after: Option<&'t Position>,
+    /// Bounds.
+    pub ctx: &'t Context<'t>,
+    /// What is looked at.
+    pub counters: &'t Counters,
+}
+
+/// Documents that a sort with a small limit keeps beyond twice the limit.
+const SLACK: usize = 32;
+
+/// Results that are made as they are asked for.
+pub type Stream<'t, T> = Box<dyn Iterator<Item = Result<T>> + 't>;
+
+/// A document that may match: its key, and its fields when an index knows them.
+struct Candidate {
+    key: Vec<u8>,
+    covered: Option<Value>,
+}
+
+fn damaged() -> Error {
+    Error::new(Kind::Internal, "a stored document cannot be read")
+}
+
+impl<'t, R: Read> Execution<'t, R> {
+    /// The matching documents, in order, from `after` on. Skip and limit are the caller's,
+    /// except that a sort keeps no more than the limit.
+    ///
+    /// # Errors
+    /// `query_too_large`, `time_limit`, and what an expression of the filter reports.
+    pub fn run(self, plan: &'t Plan) -> Result<Stream<'t, Found<'t>>> {
+        let order = Order::of(self.wanted.sort);
+        let mut parsed = self.fields.clone();
+        self.wanted.filter.fields(&mut parsed);
+        // Where a document stands in the order is part of a cursor.
+        order.fields.iter().for_each(|(path, _)| parsed.add(path));
+        let matching: Stream<'t, Found<'t>> = match (&plan.access, plan.delivery) {
+            (Access::Collection { ranges }, Delivery::ById { reverse }) => {
+                let ranges = ranges.clone();
+                let ranges = ranges.unwrap_or_else(|| vec![bounds::all_ids(self.collection.id)]);
+                let ranges = match self.after.filter(|_| !plan.sort) {
+                    Some(after) => self.clip_by_id(ranges, &after.id, reverse),
+                    None => ranges,
+                };
+                let rows = ordered_ranges(self.read, Table::Documents, ranges, reverse)?;
+                let (ctx, counters, filter) = (self.ctx, self.counters, self.wanted.filter);
+                Box::new(rows.filter_map(move |row| {
+                    let found = (|| {
+                        let (key, stored) = row?;
+                        ctx.work(budget::ROW + steps_of(stored.len()))?;
+                        parse(key.to_vec(), stored, &parsed, counters)
+                    })();
+                    keep_matching(found, |found| filter.matches(&found.fields, ctx))
+                }))
+            }
+            _ => {
+                let candidates = self.candidates(plan, &order)?;
+                let (ctx, counters, filter, read) =
+                    (self.ctx, self.counters, self.wanted.filter, self.read);
+                Box::new(candidates.filter_map(move |candidate| {
+                    let found = (|| {
+                        let Candidate { key, covered } = candidate?;
+                        ctx.work(budget::ROW)?;
+                        if let Some(fields) = covered {
+                            return Ok(Some(Found { key, stored: None, fields }));
+                        }
+                        match read.get(Table::Documents, &key)? {
+                            Some(stored) => {
+                                ctx.work(budget::LOOK_UP + steps_of(stored.len()))?;
+                                parse(key, stored, &parsed, counters).map(Some)
+                            }
+                            None => Err(damaged()),
+                        }
+                    })();
+                    let found = found.transpose()?;
+                    keep_matching(found, |found| filter.matches(&found.fields, ctx))
+                }))
+            }
+        };
+        let matching: Stream<'t, Found<'t>> = match self.after {
+            None => matching,
+            Some(after) => {
+                let sort = self.wanted.sort;
+                Box::new(matching.filter_map(move |found| {
+                    keep_matching(found, |found| {
+                        Ok(compare_position(found, after, sort) == Ordering::Greater)
+                    })
+                }))
+            }
+        };
+        match self.wanted.sort.filter(|_| plan.sort) {
+            None => Ok(matching),
+            Some(sort) => self.sorted(matching, sort),
+        }
+    }
+
+    /// Sorts what matches, keeping no more than the limit.
+    fn sorted(
+        &self,
+        matching: Stream<'t, Found<'t>>,
+        sort: &Sort,
+    ) -> Result<Stream<'t, Found<'t>>> {
+        let limit =
+            self.wanted.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
+        let mut kept: Vec<(Position, Found<'t>, usize)> = Vec::new();
+        let compare = |a: &(Position, Found<'t>, usize), b: &(Position, Found<'t>, usize)| {
+            compare_positions(&a.0, &b.0, Some(sort))
+        };
+        for found in matching {
+            let found = found?;
+            let position = position(&found, Some(sort)).ok_or_else(damaged)?;
+            let values: usize = position.values.iter().map(Value::bytes).sum();
+            let bytes = values + found.fields.bytes() + found.key.len() + 96;
+            self.ctx.charge(bytes, "the sort")?;
+            // It is compared with some of the others.
+            self.ctx.work(4 * steps_of(values))?;
+            kept.push((position, found, bytes));
+            if kept.len() >= limit.saturating_mul(2).saturating_add(SLACK) {
+                kept.sort_by(compare);
+                let dropped = kept.drain(limit.min(kept.len())..);
+                self.ctx.release(dropped.map(|(_, _, bytes)| bytes).sum());
+            }
+        }
+        kept.sort_by(compare);
+        kept.truncate(limit);
+        Ok(Box::new(kept.into_iter().map(|(_, found, _)| Ok(found))))
+    }
+
+    fn clip_by_id(
+        &self,
+        ranges: Vec<(Vec<u8>, Vec<u8>)>,
+        id: &DocumentId,
+        reverse: bool,
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let key = keys::document_key(self.collection.id, id);
+        clip(ranges, key, reverse)
+    }
+
+    /// Keys of the documents that the index scans give, in the plan's order.
+    fn candidates(&self, plan: &Plan, order: &Order<'_>) -> Result<Stream<'t, Candidate>> {
+        match (&plan.access, plan.delivery) {
+            (Access::Index(scan), Delivery::ByIndex { reverse, regroup }) => {
+                let fields = self.collection.indexes[scan.index].paths.len();
+                let turned = regroup == Some(fields);
+                let entries = self.entries_in_order(scan, order, reverse, turned, plan.covered)?;
+                Ok(match regroup.filter(|_| !turned) {
+                    None => Box::new(entries.map(|entry| entry.map(|(_, candidate)| candidate))),
+                    Some(prefix) => Box::new(Regrouped {
+                        entries: entries.peekable(),
+                        group: Vec::new().into_iter(),
+                        prefix,
+                        id_descending: order.id_descending,
+                        ctx: self.ctx,
+                    }),
+                })
+            }
+            (Access::Collection { .. }, _) => Ok(Box::new(std::iter::empty())),
+            (access, delivery) => {
+                let reverse = delivery == Delivery::ById { reverse: true };
+                let mut keys = match access {
+                    Access::Union(scans) => {
+                        let mut all = Vec::new();
+                        for scan in scans {
+                            all.append(&mut self.gather(scan)?);
+                        }
+                        all
+                    }
+                    Access::Index(scan) => self.gather(scan)?,
+                    Access::Intersection(first, second) => {
+                        let second = self.gather(second)?;
+                        let mut first = self.gather(first)?;
+                        first.retain(|key| second.binary_search(key).is_ok());
+                        first
+                    }
+                    Access::Collection { .. } => Vec::new(),
+                };
+                keys.sort_unstable();
+                keys.dedup();
+                if reverse {
+                    keys.reverse();
+                }
+                Ok(Box::new(keys.into_iter().map(|key| Ok(Candidate { key, covered: None }))))
+            }
+        }
+    }
+
+    /// The document keys that a scan gives, sorted.
+    fn gather(&self, scan: &Scan) -> Result<Vec<Vec<u8>>> {
+        let index = &self.collection.indexes[scan.index];
+        let mut found = Vec::new();
+        for (start, end) in &scan.bounds.ranges {
+            for entry in self.read.range(Table::Indexes, start, end)? {
+                let (key, value) = entry?;
+                self.ctx.work(budget::ROW)?;
+                self.counters.keys.set(self.counters.keys.get() + 1);
+                let key =
+                    Entry::new(key, value).document_key(self.collection.id, index.id_descending());
+                self.ctx.charge(key.len() + 32, "the set of matching _ids")?;
+                found.push(key);
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Entries of one index in its order, equal ones against it when they are `turned`: the
+    /// values' part of each key, and the candidate.
+    fn entries_in_order(
+        &self,
+        scan: &Scan,
+        order: &Order<'_>,
+        reverse: bool,
+        turned: bool,
+        covered: bool,
+    ) -> Result<Stream<'t, (GroupKey, Candidate)>> {
+        let index: &'t Index = &self.collection.indexes[scan.index];
+        let mut ranges = scan.bounds.ranges.clone();
+        if let Some(start) = self.after.and_then(|after| resume_key(index, scan, order, after)) {
+            ranges = match reverse {
+                false => clip_from(ranges, start),
+                true => clip_to(ranges, [&start[..], &[0xff]].concat()),
+            };
+        }
+        let rows = match turned {
+            true => Box::new(Turned::new(self.read, ranges, reverse)),
+            false => ordered_ranges(self.read, Table::Indexes, ranges, reverse)?,
+        };
+        let (collection, counters) = (self.collection.id, self.counters);
+        Ok(Box::new(rows.map(move |row| {
+            let (key, value) = row?;
+            counters.keys.set(counters.keys.get() + 1);
+            let entry = Entry::new(key, value);
+            let document = entry.document_key(collection, index.id_descending());
+            let fields = if covered { covered_fields(index, entry, &document) } else { None };
+            let group = GroupKey { key: key.to_vec(), value: value.to_vec() };
+            Ok((group, Candidate { key: document, covered: fields }))
+        })))
+    }
+}
+
+/// The row of an entry, kept to see which entries are equal in their leading fields.
+struct GroupKey {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl GroupKey {
+    fn prefix(&self, fields: usize) -> &[u8] {
+        Entry::new(&self.key, &self.value).prefix(fields)
+    }
+}
+
+/// Puts entries that are equal in their leading fields in the order of `_id`: PostgreSQL
+/// calls it an incremental sort.
+struct Regrouped<'t> {
+    entries: Peekable<Stream<'t, (GroupKey, Candidate)>>,
+    group: std::vec::IntoIter<Candidate>,
+    prefix: usize,
+    id_descending: bool,
+    ctx: &'t Context<'t>,
+}
+
+impl Iterator for Regrouped<'_> {
+    type Item = Result<Candidate>;
+
+    fn next(&mut self) -> Option<Result<Candidate>> {
+        if let Some(candidate) = self.group.next() {
+            return Some(Ok(candidate));
+        }
+        let (first, candidate) = match self.entries.next()? {
+            Ok(entry) => entry,
+            Err(error) => return Some(Err(error)),
+        };
+        let mut group = vec![candidate];
+        let mut bytes = 0;
+        let prefix = self.prefix;
+        while let Some(next) = self.entries.next_if(|next| match next {
+            Ok((key, _)) => key.prefix(prefix) == first.prefix(prefix),
+            Err(_) => true,
+        }) {
+            let candidate = match next {
+                Ok((_, candidate)) => candidate,
+                Err(error) => return Some(Err(error)),
+            };
+            let size = candidate.key.len() + 96;
+            if let Err(error) = self.ctx.charge(size, "the sort") {
+                return Some(Err(error));
+            }
+            bytes += size;
+            group.push(candidate);
+        }
+        self.ctx.release(bytes);
+        group.sort_by(|a, b| a.key.cmp(&b.key));
+        if self.id_descending {
+            group.reverse();
+        }
+        self.group = group.into_iter();
+        self.group.next().map(Ok)
+    }
+}
+
+/// The rows of ranges of an index, equal entries against the direction of the scan: so `_id`s
+/// ascend in each group along a descending scan, and no group must fit into memory.
+struct Turned<'t, R> {
+    read: &'t R,
+    /// What is not read yet; the next range is the last.
+    ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    reverse: bool,
+    /// The next range, while it is being read.
+    rows: Option<Peekable<Entries<'t>>>,
+    /// A group of equal entries.
+    group: Entries<'t>,
+}
+
+impl<'t, R: Read> Turned<'t, R> {
+    fn new(read: &'t R, mut ranges: Vec<(Vec<u8>, Vec<u8>)>, reverse: bool) -> Turned<'t, R> {
+        if !reverse {
+            ranges.reverse();
+        }
+        Turned { read, ranges, reverse, rows: None, group: Box::new(std::iter::empty()) }
+    }
+
+    /// Begins to read the group with these values, and leaves what follows it of the range.
+    fn begin_group(&mut self, values: &[u8]) {
+        let (start, end) = (values.to_vec(), [values, &[0xff]].concat());
+        self.group = rows(self.read, Table::Indexes, &start, &end, !self.reverse);
+        self.rows = None;
+        if let Some((first, last)) = self.ranges.last_mut() {
+            if self.reverse {
+                *last = start
+            } else {
+                *first = end
+            }
+            if first >= last {
+                self.ranges.pop();
+            }
+        }
+    }
+}
+
+impl<'t, R: Read> Iterator for Turned<'t, R> {
+    type Item = <Entries<'t> as Iterator>::Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        fn values<'r>((key, value): (&'r [u8], &[u8])) -> &'r [u8] {
+            let entry = Entry::new(key, value);
+            key.get(..entry.prefix_end(entry.fields())).unwrap_or(key)
+        }
+        loop {
+            if let Some(row) = self.group.next() {
+                return Some(row);
+            }
+            let (start, end) = self.ranges.last()?;
+            let begin = || rows(self.read, Table::Indexes, start, end, self.reverse).peekable();
+            let unread = self.rows.get_or_insert_with(begin);
+            match unread.next() {
+                Some(Ok(first)) => match unread.peek() {
+                    Some(Ok(next)) if values(*next) == values(first) => {
+                        self.begin_group(values(first));
+                    }
+                    _ => return Some(Ok(first)),
+                },
+                Some(Err(error)) => return Some(Err(error)),
+                None => {
+                    self.rows = None;
+                    self.ranges.pop();
+                }
+            }
+        }
+    }
+}
+
+/// The key at which the order goes on behind a position; none when it is before the bounds.
+fn resume_key(index: &Index, scan: &Scan, order: &Order<'_>, after: &Position) -> Option<Vec<u8>> {
+    let equal = scan.bounds.equal_fields;
+    // Only one range has one prefix of equal values.
+    let prefix = match scan.bounds.ranges.as_slice() {
+        [(start, _)] if equal > 0 && equal == scan.bounds.bounded_fields => start.clone(),
+        _ if equal == 0 => index.start(),
+        _ => return None,
+    };
+    let constant = |path: &str| index.paths[..equal].iter().any(|p| p.as_str() == path);
+    let values = order.fields.iter().zip(&after.values);
+    let values: Vec<_> =
+        values.filter(|((path, _), _)| !constant(path)).map(|(_, value)| value.clone()).collect();
+    Some(bounds::position_key(index, prefix, equal, &values))
+}
+
+fn clip(ranges: Vec<(Vec<u8>, Vec<u8>)>, key: Vec<u8>, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    match reverse {
+        false => clip_from(ranges, keys::successor(key)),
+        true => clip_to(ranges, key),
+    }
+}
+
+fn clip_from(ranges: Vec<(Vec<u8>, Vec<u8>)>, from: Vec<u8>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let clipped = ranges.into_iter().map(|(start, end)| (start.max(from.clone()), end));
+    clipped.filter(|(start, end)| start < end).collect()
+}
+
+fn clip_to(ranges: Vec<(Vec<u8>, Vec<u8>)>, to: Vec<u8>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let clipped = ranges.into_iter().map(|(start, end)| (start, end.min(to.clone())));
+    clipped.filter(|(start, end)| start < end).collect()
+}
+
+/// The rows of several ranges, one range after the other.
+fn ordered_ranges<'t, R: Read>(
+    read: &'t R,
+    table: Table,
+    mut ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    reverse: bool,
+) -> Result<Entries<'t>> {
+    if reverse {
+        ranges.reverse();
+    }
+    let range = move |(start, end): (Vec<u8>, Vec<u8>)| rows(read, table, &start, &end, reverse);
+    if ranges.len() == 1 {
+        return Ok(ranges.pop().map_or_else(|| Box::new(std::iter::empty()) as Entries<'t>, range));
+    }
+    Ok(Box::new(ranges.into_iter().flat_map(range)))
+}
+
+/// The rows of one range.
+fn rows<'t, R: Read>(
+    read: &'t R,
+    table: Table,
+    start: &[u8],
+    end: &[u8],
+    reverse: bool,
+) -> Entries<'t> {
+    let rows = match reverse {
+        false => read.range(table, start, end),
+        true => read.range_back(table, start, end),
+    };
+    rows.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+}
+
+fn parse<'t>(
+    key: Vec<u8>,
+    stored: &'t [u8],
+    wanted: &Fields,
+    counters: &Counters,
+) -> Result<Found<'t>> {
+    counters.documents.set(counters.documents.get() + 1);
+    let (revision, json) = document::decode(stored).ok_or_else(damaged)?;
+    let fields = document::parse_wanted(json, wanted).ok_or_else(damaged)?;
+    Ok(Found { key, stored: Some((revision, json)), fields })
+}
+
+fn keep_matching<'t>(
+    found: Result<Found<'t>>,
+    matches: impl FnOnce(&Found<'t>) -> Result<bool>,
+) -> Option<Result<Found<'t>>> {
+    let found = match found {
+        Ok(found) => found,
+        Err(error) => return Some(Err(error)),
+    };
+    match matches(&found) {
+        Ok(true) => Some(Ok(found)),
+        Ok(false) => None,
+        Err(error) => Some(Err(error)),
+    }
+}
+
+/// The fields of a document that an index entry holds; none when one must be looked up.
+fn covered_fields(index: &Index, entry: Entry<'_>, document_key: &[u8]) -> Option<Value> {
+    let mut fields = Object::new();
+    fields.insert("_id".into(), id_value(&keys::document_id(document_key)?));
+    for (at, (path, descending)) in index.paths.iter().zip(&index.descending).enumerate() {
+        let value = entry.field(at, *descending)?;
+        if path.steps().len() == 1
+            && let Some(value) = value
+        {
+            fields.insert(path.as_str().to_owned(), value);
+        }
+    }
+    Some(Value::Object(fields))
+}
+
+/// Where a document stands in the order of a sort.
+pub fn position(found: &Found<'_>, sort: Option<&Sort>) -> Option<Position> {
+    let values = match sort {
+        Some(sort) => {
+            let mut values = sort.key(&found.fields);
+            values.truncate(Order::of(Some(sort)).fields.len());
+            values
+        }
+        None => Vec::new(),
+    };
+    Some(Position { values, id: found.id()? })
+}
+
+fn compare_position(found: &Found<'_>, after: &Position, sort: Option<&Sort>) -> Ordering {
+    match position(found, sort) {
+        Some(position) => compare_positions(&position, after, sort),
+        None => Ordering::Less,
+    }
+}
+
+fn compare_positions(a: &Position, b: &Position, sort: Option<&Sort>) -> Ordering {
+    let values = sort.map_or(Ordering::Equal, |sort| sort.compare_keys(&a.values, &b.values));
+    values.then_with(|| match Order::of(sort).id_descending {
+        true => b.id.cmp(&a.id),
+        false => a.id.cmp(&b.id),
+    })
+}
+
+#[cfg(test)]
+#[path = "exec_tests.rs"]
+mod tests;

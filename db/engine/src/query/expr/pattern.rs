@@ -1,0 +1,145 @@
+//! Regular expressions in expressions.
+
+use super::Expr;
+use super::call::{Args, Operator, Shape, null, operator, owned};
+use crate::budget::steps_of;
+use crate::error::Result;
+use crate::query::context::At;
+use crate::query::search::Searcher;
+use crate::value::Value;
+use regex::Captures;
+use std::borrow::Cow;
+
+/// Bytes that a compiled pattern may take.
+const SIZE_MAX: usize = 1 << 20;
+/// The same for one that is compiled for each document.
+const COMPUTED_SIZE_MAX: usize = 256 << 10;
+
+pub(super) const OPERATORS: &[Operator] = &[
+    operator("$regexMatch", PATTERN, |args| {
+        owned(match search(args)? {
+            Some((text, searcher)) => searcher.is_match(&text, args.ctx)?,
+            None => false,
+        })
+    }),
+    operator("$regexFind", PATTERN, |args| {
+        let Some((text, searcher)) = search(args)? else { return null() };
+        match searcher.captures_at(&text, 0, args.ctx)? {
+            Some(captures) => owned(describe(args, &text, &captures, &mut (0, 0))?),
+            None => null(),
+        }
+    }),
+    operator("$regexFindAll", PATTERN, |args| {
+        let mut found = Vec::new();
+        if let Some((text, searcher)) = search(args)? {
+            let mut counted = (0, 0);
+            let mut start = 0;
+            while let Some(captures) = searcher.captures_at(&text, start, args.ctx)? {
+                let Some(whole) = captures.get(0) else { break };
+                args.check_len(found.len() + 1)?;
+                found.push(describe(args, &text, &captures, &mut counted)?);
+                start = match whole.is_empty() {
+                    true => after(&text, whole.end()),
+                    false => whole.end(),
+                };
+                // As in MongoDB: at the end of a text nothing is looked for again.
+                if start >= text.len() {
+                    break;
+                }
+            }
+        }
+        owned(Value::Array(found))
+    }),
+];
+
+const PATTERN: Shape = Shape::Named(&["input", "regex", "options"], 2);
+
+/// The compiled pattern of a call that has the same one for every document. It follows from
+/// the arguments, so it makes no difference between two calls.
+#[derive(Debug, Clone)]
+pub(super) struct Pattern(Option<Searcher>);
+
+impl PartialEq for Pattern {
+    fn eq(&self, _: &Pattern) -> bool {
+        true
+    }
+}
+
+impl Pattern {
+    /// The steps of work that compiling it was.
+    pub(super) fn compile_steps(&self) -> u64 {
+        self.0.as_ref().map_or(0, Searcher::compile_steps)
+    }
+
+    /// Compiles the pattern, if the operator has one and it is a literal.
+    pub(super) fn prepare(name: &str, args: &[Option<Expr>], at: At<'_>) -> Result<Pattern> {
+        let literal = |index: usize| args.get(index)?.as_ref()?.as_literal()?.as_str();
+        let options = match args.get(2) {
+            Some(Some(_)) => literal(2),
+            _ => Some(""),
+        };
+        let (true, Some(pattern), Some(options)) =
+            (OPERATORS.iter().any(|operator| operator.name == name), literal(1), options)
+        else {
+            return Ok(Pattern(None));
+        };
+        let compiled = compile(pattern, options, SIZE_MAX);
+        compiled.map(|searcher| Pattern(Some(searcher))).map_err(|message| at.invalid(message))
+    }
+}
+
+fn compile(pattern: &str, options: &str, size_max: usize) -> std::result::Result<Searcher, String> {
+    if let Some(unknown) = options.chars().find(|option| !"imsxu".contains(*option)) {
+        return Err(format!("has the option {unknown:?}; the options are i, m, s, x and u"));
+    }
+    Searcher::new(pattern, options, size_max).map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "has a pattern that is too large".to_owned(),
+        error => format!("has a pattern that is not a regular expression: {error}"),
+    })
+}
+
+/// The text and the pattern to look for; `None` when one of them is null.
+fn search<'v>(args: &Args<'_, 'v>) -> Result<Option<(Cow<'v, str>, Cow<'v, Searcher>)>> {
+    let Some(text) = args.text(0)? else { return Ok(None) };
+    if let Pattern(Some(searcher)) = &args.call.pattern {
+        return Ok(Some((text, Cow::Borrowed(searcher))));
+    }
+    let Some(pattern) = args.text(1)? else { return Ok(None) };
+    let options = args.text(2)?.unwrap_or_default();
+    match compile(&pattern, &options, COMPUTED_SIZE_MAX) {
+        Ok(searcher) => {
+            args.ctx.work(searcher.compile_steps())?;
+            Ok(Some((text, Cow::Owned(searcher))))
+        }
+        Err(message) => Err(args.error(message)),
+    }
+}
+
+/// What `$regexFind` tells about a match. `counted` is a byte of the text and the code points
+/// before it, so that many matches in a text do not count from its start each time.
+fn describe(
+    args: &Args<'_, '_>,
+    text: &str,
+    captures: &Captures<'_>,
+    counted: &mut (usize, i64),
+) -> Result<Value> {
+    let inside = captures.iter().flatten().map(|group| group.len()).sum::<usize>();
+    args.hold(size_of::<Value>() * (4 + captures.len()) + 3 * 64 + inside)?;
+    let (start, matched) = captures.get(0).map_or((0, ""), |found| (found.start(), found.as_str()));
+    args.ctx.work(steps_of(start - counted.0))?;
+    let before = text.get(counted.0..start).unwrap_or_default().chars().count() as i64;
+    *counted = (start, counted.1 + before);
+    let groups = captures.iter().skip(1);
+    let groups = groups.map(|group| group.map_or(Value::Null, |group| group.as_str().into()));
+    let fields = [
+        ("match", Value::from(matched)),
+        ("idx", Value::Int(counted.1)),
+        ("captures", Value::Array(groups.collect())),
+    ];
+    Ok(Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into()))
+}
+
+/// The place after the character at `at`; past the end of the text when there is none.
+fn after(text: &str, at: usize) -> usize {
+    at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+}

@@ -1,0 +1,219 @@
+//! The documents of the `_system` database: members, users, sessions, the cluster itself.
+
+use crate::error::{Error, Kind, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The name that stands for all databases in a user's rights.
+pub const ALL_DATABASES: &str = "*";
+
+/// What a member does in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum NodeRole {
+    /// Orders the log.
+    Leader,
+    /// Votes and follows.
+    Follower,
+    /// Asks for votes; seen only while there is no leader.
+    Candidate,
+    /// Receives the log, does not vote.
+    Learner,
+}
+
+/// The state of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum NodeStatus {
+    /// Admitted, still receiving the snapshot or the log.
+    Joining,
+    /// Answers the leader.
+    Active,
+    /// Was stopped, or has not answered the leader for a while.
+    Inactive,
+    /// Takes no client calls and no leadership until resumed; it still votes.
+    Paused,
+    /// Being removed.
+    Leaving,
+}
+
+macro_rules! upper_case_display {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&format!("{self:?}").to_uppercase())
+            }
+        }
+    )*};
+}
+upper_case_display!(NodeRole, NodeStatus);
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    /// A login, kept by a browser in a cookie.
+    Session,
+    /// The credential of a program.
+    ApiKey,
+    /// Admits one new node, once.
+    Join,
+}
+
+/// The database that holds what the cluster knows about itself.
+pub const DATABASE: &str = "_system";
+/// Members of the cluster; the peer list of every node comes from here.
+pub const NODES: &str = "_clusternodes";
+/// Users and their password hashes.
+pub const USERS: &str = "_users";
+/// Sessions, API keys and join tokens, with hashes of their secrets.
+pub const TOKENS: &str = "_tokens";
+/// Who did what.
+pub const AUDIT: &str = "_audit";
+/// In every database: its rules, as the ancestor has them.
+pub const RULES: &str = "_rules";
+/// What the names of collections begin with that are filled to take another one's place. A
+/// UUID, a dot and the other one's name follow.
+pub const ASIDE: &str = "_out.";
+
+/// The name that a collection has, or is to have when it takes another one's place.
+pub fn final_name(collection: &str) -> &str {
+    let aside = collection.strip_prefix(ASIDE).and_then(|rest| rest.split_once('.'));
+    aside.map_or(collection, |(_, name)| name)
+}
+
+/// Collections of a database that users may write although their names are the system's.
+pub const USER_WRITABLE: [&str; 3] = [RULES, "_info", "_engine"];
+
+/// Whether a system collection proves identities and so is never read as documents.
+pub fn is_secret(collection: &str) -> bool {
+    collection == USERS || collection == TOKENS
+}
+
+/// One document: the identity of the cluster.
+pub const CLUSTER: &str = "_cluster";
+
+/// A document of [`NODES`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeDocument {
+    /// The node's name (`NodeID`).
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// The log index of the entry that admitted it; never used twice.
+    pub raft_id: u64,
+    /// Where other nodes and clients reach it.
+    pub url: String,
+    /// What it does.
+    pub role: NodeRole,
+    /// How it is.
+    pub status: NodeStatus,
+    /// Free text given at registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A document of [`USERS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDocument {
+    /// The user's name.
+    #[serde(rename = "_id")]
+    pub name: String,
+    /// Argon2id hash in PHC form.
+    pub password_hash: String,
+    /// `admin`, `owner`, `writereader` or `reader`.
+    pub role: String,
+    /// Databases that the role holds for; `*` stands for all.
+    pub allowed_dbs: Vec<String>,
+    /// Further roles, each for one database.
+    pub grants: BTreeMap<String, String>,
+    /// Whether the user is kept out.
+    pub disabled: bool,
+    /// When it was created, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it was changed last, in milliseconds since 1970.
+    pub changed_ms: u64,
+}
+
+/// A document of [`TOKENS`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenDocument {
+    /// Its public name, the first part of its text.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// On whose behalf it acts; for a join token, who made it.
+    pub user: String,
+    /// What its maker calls it.
+    pub name: Option<String>,
+    /// The most that it may do; none: as much as its user.
+    pub role: Option<String>,
+    /// The databases that it may use; none: those of its user.
+    pub databases: Option<Vec<String>>,
+    /// SHA-256 of its secret, in hexadecimal.
+    pub token_hash: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it ends, in milliseconds since 1970; none: never.
+    pub expires_ms: Option<u64>,
+}
+
+/// The one document of [`CLUSTER`], with `_id` `cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterDocument {
+    /// Always `cluster`.
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Random identity of the cluster.
+    pub cluster_id: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+/// Reads a system document from its JSON text.
+pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    serde_json::from_slice(json).ok()
+}
+
+/// Checks the name of a database or collection that a client gives.
+///
+/// # Errors
+/// `invalid_name`, saying which rule it breaks.
+pub fn check_name(field: &str, name: &str, bytes_max: usize) -> Result<()> {
+    let rule = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > bytes_max {
+        "it is too long"
+    } else if name.starts_with('_') {
+        "names with a leading underscore belong to the system"
+    } else if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ')) {
+        "only letters, digits, '_', '-', '.' and spaces are allowed"
+    } else if name.trim() != name {
+        "it begins or ends with a space"
+    } else if name.starts_with('.') {
+        "it starts with a dot"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::InvalidName, format!("{field} {name:?} cannot be used: {rule}")).hint(
+        format!("use 1 to {bytes_max} bytes of letters, digits, '_', '-', '.' and spaces inside"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        for good in ["shop", "a", "Größe", "a.b-c_9", "名前", "a b"] {
+            assert!(check_name("collection", good, 64).is_ok(), "{good}");
+        }
+        for bad in ["", "_users", "a/b", "..", " a", "a ", "a\tb", "a\0b", "a\"b", &"x".repeat(65)]
+        {
+            assert!(check_name("collection", bad, 64).is_err(), "{bad:?}");
+        }
+    }
+}

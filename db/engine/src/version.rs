@@ -1,0 +1,522 @@
+//! Former documents: kept by apply, listed, restored, and read as a whole as of a log index.
+//!
+//! A collection that keeps versions has an undo log: each change of a document adds a record
+//! with what was there before it. Its key is `space ++ document ++ log index ++ step`, so the
+//! records of a document lie together, the oldest first. A version is named by the change that
+//! made it; what it was is in the record behind, or is what the document is now. A collection as
+//! of an earlier log index is what is there now, with the documents changed since replaced by
+//! what the first later record has of them.
+
+mod default;
+mod past;
+
+pub use default::is_default;
+pub use past::{Moment, Past};
+
+use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};
+use super::budget;
+use super::catalog::{self, Collection, Garbage, Options, Totals, Versions};
+use super::command::{Outcome, Target};
+use super::document::{self, Revision};
+use super::query::context::Context;
+use super::write::{Step, Stored, damaged, duplicate, find, find_target, settle};
+use crate::change::ChangeKind;
+use crate::error::{Error, Kind};
+use crate::id::DocumentId;
+use crate::storage::env::Result;
+use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
+use crate::storage::{Read, StorageError, Table, WriteTxn};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The number of a version: the change that made it. The oldest one may have the number 0: it
+/// was there before versions were kept.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Version {
+    /// Log index of the change.
+    pub index: u64,
+    /// How many changes of the same document in the same log entry came before it.
+    pub step: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            0 => self.index.fmt(f),
+            step => write!(f, "{}.{step}", self.index),
+        }
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Error> {
+        let (index, step) = text.split_once('.').unwrap_or((text, "0"));
+        match (index.parse(), step.parse()) {
+            (Ok(index), Ok(step)) => Ok(Version { index, step }),
+            _ => Err(Error::new(Kind::InvalidParameter, format!("{text:?} is not a version"))
+                .hint("use a number from the list of the document's versions")),
+        }
+    }
+}
+
+/// For how long former documents are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Changes of each document; all when none.
+    pub changes: Option<u64>,
+    /// Milliseconds; for ever when none.
+    pub ms: Option<u64>,
+}
+
+/// What a record tells of its change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Number of the change among those of the document.
+    sequence: u64,
+    /// The version that it has ended.
+    pub ended: Version,
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// By whom; none when the database did it itself.
+    pub user: Option<String>,
+    /// What was done.
+    pub kind: ChangeKind,
+}
+
+/// One change of a document, with what was there before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record<'t> {
+    /// The version that it has made.
+    pub version: Version,
+    /// What it tells.
+    pub head: Head,
+    /// Key of the document among the documents.
+    document_key: &'t [u8],
+    /// What was there before it, as it was stored; none when there was nothing.
+    pub before: Option<&'t [u8]>,
+}
+
+const VERSION_BYTES: usize = 12;
+
+fn record_key(prefix: &[u8], version: Version) -> Vec<u8> {
+    [prefix, &version.index.to_be_bytes(), &version.step.to_be_bytes()].concat()
+}
+
+/// Length of the keys of a document's records.
+pub(super) fn version_key_bytes(document_key: &[u8]) -> usize {
+    keys::version_prefix(0, document_key).len() + VERSION_BYTES
+}
+
+fn encode(head: &Head, document_key: &[u8], before: Option<&[u8]>) -> Result<Vec<u8>> {
+    let mut value = catalog::encode(head)?;
+    value.extend_from_slice(&(document_key.len() as u16).to_be_bytes());
+    value.extend_from_slice(document_key);
+    value.extend_from_slice(before.unwrap_or_default());
+    Ok(value)
+}
+
+fn unreadable() -> StorageError {
+    StorageError::Failed("a stored version cannot be read".into())
+}
+
+fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<Record<'t>> {
+    let parsed = (|| {
+        let version = key.get(key.len().checked_sub(VERSION_BYTES)?..)?;
+        let (index, step) = version.split_first_chunk::<8>()?;
+        let version = Version {
+            index: u64::from_be_bytes(*index),
+            step: u32::from_be_bytes(step.try_into().ok()?),
+        };
+        let (head, rest) = postcard::take_from_bytes(value).ok()?;
+        let (length, rest) = rest.split_first_chunk::<2>()?;
+        let (document_key, before) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+        let before = Some(before).filter(|before| !before.is_empty());
+        Some(Record { version, head, document_key, before })
+    })();
+    parsed.ok_or_else(unreadable)
+}
+
+fn last_key(prefix: &[u8]) -> Vec<u8> {
+    [prefix, &[0xff; VERSION_BYTES + 1]].concat()
+}
+
+/// The records of a document from a version on, the oldest first.
+fn records_from<'t, R: Read>(
+    read: &'t R,
+    versions: &Versions,
+    document_key: &[u8],
+    from: Version,
+) -> Result<impl Iterator<Item = Result<Record<'t>>> + use<'t, R>> {
+    let prefix = keys::version_prefix(versions.space, document_key);
+    let rows = read.range(Table::Versions, &record_key(&prefix, from), &last_key(&prefix))?;
+    Ok(rows.map(|row| row.and_then(|(key, value)| decode(key, value))))
+}
+
+/// One version of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its number.
+    pub version: Version,
+    /// What made it; none for the oldest when that is not kept.
+    pub made: Option<Head>,
+    /// Revision and bytes of the document in it; none when it was deleted.
+    pub document: Option<(Revision, u64)>,
+}
+
+/// The versions of a document, the newest first, and whether the first is what the document is
+/// now. Empty when there never was such a document.
+///
+/// # Errors
+/// `query_too_large`, `time_limit`.
+pub fn history(
+    read: &impl Read,
+    collection: &Collection,
+    id: &DocumentId,
+    ctx: &Context<'_>,
+) -> crate::error::Result<Vec<Entry>> {
+    let key = keys::document_key(collection.id, id);
+    let mut entries: Vec<Entry> = Vec::new();
+    let size = |stored: &[u8]| {
+        document::decode(stored).map(|(revision, json)| (revision, json.len() as u64))
+    };
+    let mut last: Option<(Version, Head)> = None;
+    if let Some(versions) = &collection.options.versions {
+        for record in records_from(read, versions, &key, Version::default())? {
+            let Record { version, head, before, .. } = record?;
+            ctx.step()?;
+            ctx.charge(std::mem::size_of::<Entry>(), "the list of versions")?;
+            let known = last.is_some();
+            if known || before.is_some() {
+                entries.push(Entry {
+                    version: head.ended,
+                    made: last.take().map(|(_, head)| head),
+                    document: before.and_then(size),
+                });
+            }
+            last = Some((version, head));
+        }
+    }
+    let current = read.get(Table::Documents, &key)?.and_then(size);
+    if current.is_some() || last.is_some() {
+        let (version, made) = match last {
+            Some((version, head)) => (version, Some(head)),
+            None => (Version::default(), None),
+        };
+        entries.push(Entry { version, made, document: current });
+    }
+    entries.reverse();
+    Ok(entries)
+}
+
+/// Revision and JSON text of a document in one of its versions.
+///
+/// # Errors
+/// `version_not_found`.
+pub fn find_version(
+    read: &impl Read,
+    collection: &Collection,
+    id: &DocumentId,
+    version: Version,
+) -> crate::error::Result<(Revision, Vec<u8>)> {
+    let key = keys::document_key(collection.id, id);
+    let ended = match &collection.options.versions {
+        None => None,
+        Some(versions) => {
+            let behind = Version { step: version.step.saturating_add(1), ..version };
+            records_from(read, versions, &key, behind)?.next().transpose()?
+        }
+    };
+    let stored = match ended {
+        Some(record) => record.before.filter(|_| record.head.ended == version),
+        None if newest(read, collection, &key)? == version => read.get(Table::Documents, &key)?,
+        None => None,
+    };
+    stored.and_then(document::decode).map(|(revision, json)| (revision, json.to_vec())).ok_or_else(
+        || {
+            Error::new(Kind::VersionNotFound, format!("the document {id} has no version {version}"))
+                .hint("list its versions; a deleted document has none at that point")
+        },
+    )
+}
+
+/// The version that a document is in now.
+fn newest(read: &impl Read, collection: &Collection, document_key: &[u8]) -> Result<Version> {
+    let Some(versions) = &collection.options.versions else { return Ok(Version::default()) };
+    let last = last_record(read, versions, document_key)?;
+    Ok(last.map_or(Version::default(), |record| record.version))
+}
+
+fn last_record<'t>(
+    read: &'t impl Read,
+    versions: &Versions,
+    document_key: &[u8],
+) -> Result<Option<Record<'t>>> {
+    let prefix = keys::version_prefix(versions.space, document_key);
+    let mut rows = read.range_back(Table::Versions, &prefix, &last_key(&prefix))?;
+    rows.next().map(|row| row.and_then(|(key, value)| decode(key, value))).transpose()
+}
+
+/// The earliest moment as of which a collection can be read: log index, and time in
+/// milliseconds since 1970.
+pub fn oldest(versions: &Versions, totals: &Totals) -> (u64, u64) {
+    (versions.since.max(totals.forgotten), versions.since_ms.max(totals.forgotten_ms))
+}
+
+fn versions_of(collection: &Collection) -> crate::error::Result<&Versions> {
+    collection.options.versions.as_ref().ok_or_else(|| {
+        Error::new(Kind::VersionsOff, "this collection keeps no versions").hint(
+            "switch them on with PUT …/collections/{col}/versions; they are kept from then on",
+        )
+    })
+}
+
+fn space_range(space: CollectionId) -> (Vec<u8>, Vec<u8>) {
+    (keys::collection_start(space), keys::collection_end(space))
+}
+
+/// Key of a record.
+pub type Key = Vec<u8>;
+
+/// Records that one write of their document removes at most.
+const FORGET_AT_ONCE: usize = 100;
+/// Records that one command removes, and their bytes.
+const FORGET_KEYS: usize = 2_000;
+const FORGET_BYTES: usize = 16 << 20;
+
+/// The keys of records that were made before a time, up to a number of them and a number of
+/// bytes, and where to go on: the leader looks for them, and proposes that they are removed.
+pub fn older_than(
+    read: &impl Read,
+    versions: &Versions,
+    time_ms: u64,
+    from: Option<Vec<u8>>,
+    rows: usize,
+) -> Result<(Vec<Key>, Option<Key>)> {
+    let (start, end) = space_range(versions.space);
+    let (mut old, mut bytes) = (Vec::new(), 0);
+    let found = read.range(Table::Versions, &from.unwrap_or(start), &end)?;
+    for (seen, row) in found.enumerate() {
+        let (key, value) = row?;
+        if seen == rows || old.len() == FORGET_KEYS || bytes > FORGET_BYTES {
+            return Ok((old, Some(key.to_vec())));
+        }
+        if decode(key, value)?.head.time_ms < time_ms {
+            bytes += value.len();
+            old.push(key.to_vec());
+        }
+    }
+    Ok((old, None))
+}
+
+impl Applier {
+    /// Keeps what a document was, before it is changed.
+    pub(super) fn keep_version(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Collection,
+        id: &DocumentId,
+        old: Option<&Stored>,
+        kind: ChangeKind,
+    ) -> Result<()> {
+        let Some(versions) = collection.options.versions.filter(|_| !self.provisional) else {
+            return Ok(());
+        };
+        let document_key = keys::document_key(collection.id, id);
+        let last = last_record(txn, &versions, &document_key)?;
+        let (ended, sequence) =
+            last.map_or_else(Default::default, |last| (last.version, last.head.sequence));
+        let index = self.now.index;
+        let step = if ended.index == index && sequence > 0 { ended.step + 1 } else { 0 };
+        let head = Head {
+            sequence: sequence + 1,
+            ended,
+            time_ms: self.numbers.time_ms,
+            user: self.now.user.clone(),
+            kind,
+        };
+        let before = old.map(Stored::bytes);
+        let value = encode(&head, &document_key, before.as_deref())?;
+        let prefix = keys::version_prefix(versions.space, &document_key);
+        txn.put(Table::Versions, &record_key(&prefix, Version { index, step }), &value)?;
+        let totals = self.totals(txn, collection.id)?;
+        totals.versions += 1;
+        totals.version_bytes += value.len() as u64;
+        let Some(changes) = versions.retention.changes else { return Ok(()) };
+        // Usually one. When fewer are kept than before, the next writes remove the others.
+        for _ in 0..FORGET_AT_ONCE {
+            // The document is checked already: what is too much is refused by what comes next.
+            let _ = self.context(0).work(budget::ENTRY);
+            let oldest = {
+                let mut rows = txn.range(Table::Versions, &prefix, &last_key(&prefix))?;
+                let Some(row) = rows.next() else { return Ok(()) };
+                let (key, value) = row?;
+                if decode(key, value)?.head.sequence.saturating_add(changes) > head.sequence {
+                    return Ok(());
+                }
+                key.to_vec()
+            };
+            self.forget_record(txn, collection.id, &oldest)?;
+        }
+        Ok(())
+    }
+
+    fn forget_record(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: CollectionId,
+        key: &[u8],
+    ) -> Result<()> {
+        let Some(value) = txn.get(Table::Versions, key)? else { return Ok(()) };
+        let bytes = value.len() as u64;
+        let record = decode(key, value)?;
+        let (index, time_ms) = (record.version.index, record.head.time_ms);
+        txn.delete(Table::Versions, key)?;
+        let totals = self.totals(txn, collection)?;
+        totals.versions = totals.versions.saturating_sub(1);
+        totals.version_bytes = totals.version_bytes.saturating_sub(bytes);
+        totals.forgotten = totals.forgotten.max(index);
+        totals.forgotten_ms = totals.forgotten_ms.max(time_ms);
+        Ok(())
+    }
+
+    /// [`Command::TrimVersions`](super::Command::TrimVersions)
+    pub(super) fn trim_versions(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        keys: Vec<Vec<u8>>,
+    ) -> Applied {
+        let collection = self.collection(txn, place)?;
+        let Some((collection, versions)) =
+            collection.and_then(|found| found.options.versions.map(|versions| (found, versions)))
+        else {
+            return Ok(Ok(Outcome::Worked(0)));
+        };
+        let own = versions.space.to_be_bytes();
+        // The collection may have been dropped and made again since the keys were looked up.
+        let own = keys.iter().filter(|key| key.starts_with(&own) && key.len() <= KEY_BYTES_MAX);
+        for key in own {
+            self.forget_record(txn, collection.id, key)?;
+        }
+        Ok(Ok(Outcome::Worked(keys.len() as u64)))
+    }
+
+    /// [`Command::SetVersions`](super::Command::SetVersions)
+    pub(super) fn set_versions(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        keep: Option<Retention>,
+    ) -> Applied {
+        if catalog::database(txn, place.database)?.is_none() {
+            return Ok(Err(database_not_found(place.database)));
+        }
+        let collection = match (self.collection(txn, place)?, keep) {
+            (Some(found), _) => found,
+            (None, Some(_)) => self.ensure_collection(txn, place.database, place.collection)?,
+            (None, None) => return Ok(Err(collection_not_found(place.database, place.collection))),
+        };
+        let known = collection.options.versions;
+        let versions = match keep {
+            Some(retention) => Some(match known {
+                Some(known) => Versions { retention, ..known },
+                None => {
+                    let space = self.next_collection();
+                    let (since, since_ms) = (self.now.index, self.numbers.time_ms);
+                    Versions { space, retention, since, since_ms }
+                }
+            }),
+            None => {
+                self.discard_versions(txn, &collection)?;
+                None
+            }
+        };
+        let options = Options { versions, ..collection.options.clone() };
+        self.put_options(txn, collection.id, &options)?;
+        Ok(Ok(Outcome::Done))
+    }
+
+    /// Gives up the history of a collection; its rows are cleared away later.
+    pub(super) fn discard_versions(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Collection,
+    ) -> Result<()> {
+        let Some(versions) = collection.options.versions else { return Ok(()) };
+        let totals = self.totals(txn, collection.id)?;
+        let Totals { documents, bytes, changed, .. } = *totals;
+        *totals = Totals { documents, bytes, changed, ..Totals::default() };
+        self.discard(txn, Garbage::Versions(versions.space))
+    }
+
+    /// [`Command::Restore`](super::Command::Restore)
+    pub(super) fn restore(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        target: Target,
+        version: Option<Version>,
+    ) -> Applied {
+        let Some(collection) = self.collection(txn, place)? else {
+            return Ok(Err(collection_not_found(place.database, place.collection)));
+        };
+        settle(self.restore_step(txn, place, &collection, target, version))
+    }
+
+    fn restore_step(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        place: Place<'_>,
+        collection: &std::sync::Arc<Collection>,
+        target: Target,
+        version: Option<Version>,
+    ) -> Step<Outcome> {
+        let versions = *versions_of(collection)?;
+        let (id, json) = match version {
+            Some(version) => match find_version(txn, collection, &target.id, version) {
+                Ok((_, json)) => (target.id, json),
+                Err(error) => match target.or {
+                    Some(other) => {
+                        let (_, json) = find_version(txn, collection, &other, version)?;
+                        (other, json)
+                    }
+                    None => return Err(error.into()),
+                },
+            },
+            None => {
+                let (id, current) = find_target(txn, collection.id, target.clone())?;
+                if current.is_some() {
+                    return Err(duplicate(&id).into());
+                }
+                let deleted = [Some(target.id), target.or].into_iter().flatten().find_map(|id| {
+                    let key = keys::document_key(collection.id, &id);
+                    let before = match last_record(txn, &versions, &key) {
+                        Ok(record) => record?.before?,
+                        Err(error) => return Some(Err(error)),
+                    };
+                    let (_, json) = document::decode(before)?;
+                    Some(Ok((id, json.to_vec())))
+                });
+                deleted.transpose()?.ok_or_else(|| {
+                    Error::new(Kind::VersionNotFound, format!("nothing is kept of a document {id}"))
+                        .hint("list its versions; they may have been removed after their time")
+                })?
+            }
+        };
+        let current = find(txn, collection.id, &id)?;
+        let created = current.is_none();
+        let body = document::without_id(&json, &id).ok_or_else(damaged)?;
+        let (revision, warnings) =
+            self.store(txn, place, collection, &id, current.as_ref(), body)?;
+        Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
+    }
+}
+
+#[cfg(test)]
+#[path = "version_tests.rs"]
+mod tests;

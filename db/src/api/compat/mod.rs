@@ -1,3 +1,0 @@
-//! The interfaces of other documents; each file only renames.
-
-pub mod jettra;

@@ -1,0 +1,3 @@
+//! The names and shapes of JettraDBVM; each file only translates.
+
+pub mod documents;

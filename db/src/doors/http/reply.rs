@@ -1,0 +1,111 @@
+//! What handlers give back, and how errors look.
+
+use crate::auth::limiter::RETRY_AFTER;
+use crate::error::Error;
+use crate::status::HttpStatus;
+use bytes::Bytes;
+use jettra_driver::wire::{ErrorBody, ErrorDetail};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+/// Media type of nearly every answer.
+pub const JSON: &str = "application/json";
+/// Media type of the ancestor's short answers.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// The body of an answer that goes on and on: its pieces as they are made.
+pub struct Events(pub mpsc::Receiver<Bytes>);
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+/// An answer before it becomes an HTTP response.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// HTTP status; 0 means 200.
+    pub status: u16,
+    /// Media type; empty without a body.
+    pub media: &'static str,
+    /// The body.
+    pub body: Bytes,
+    /// The body, when it is a stream.
+    pub events: Option<Events>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Log index that the answer reflects; the visible index before the call when none.
+    pub index: Option<u64>,
+}
+
+impl Reply {
+    /// 200 with a value as JSON.
+    pub fn json(value: &impl Serialize) -> Self {
+        // Serialising plain data to memory cannot fail.
+        Reply::bytes(serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// 200 with JSON that is written already.
+    pub fn bytes(body: impl Into<Bytes>) -> Self {
+        Reply { status: 200, media: JSON, body: body.into(), ..Reply::default() }
+    }
+
+    /// 200 with a short text.
+    pub fn text(text: &str) -> Self {
+        let body = Bytes::from(text.to_owned());
+        Reply { status: 200, media: TEXT, body, ..Reply::default() }
+    }
+
+    /// 204.
+    pub fn empty() -> Self {
+        Reply { status: 204, ..Reply::default() }
+    }
+
+    /// `{"status": text}`, the ancestor's answer to most changes.
+    pub fn status(text: &str) -> Self {
+        Reply::json(&jettra_driver::wire::StatusReply { status: text.into() })
+    }
+
+    /// With another status.
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// With a header more.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With the revision as `ETag`.
+    pub fn etag(self, revision: u64) -> Self {
+        self.header("etag", format!("\"{revision}\""))
+    }
+
+    /// With the log index it reflects.
+    pub fn at(mut self, index: u64) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// The answer for an error.
+    pub fn error(error: &Error, request_id: &str) -> Self {
+        let body = ErrorBody {
+            error: ErrorDetail {
+                code: error.kind.code().into(),
+                message: error.message.clone(),
+                hint: error.hint.clone().or_else(|| error.kind.hint().map(str::to_owned)),
+                details: error.details.as_deref().cloned(),
+                request_id: request_id.to_owned(),
+            },
+        };
+        let reply = Reply::json(&body).with_status(error.kind.status());
+        let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
+        match error.kind.status() {
+            429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),
+            _ => reply,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What nodes say to each other. Every message names cluster, group, sender and receiver,
+//! and is refused when it was meant for somebody else.
+
+pub mod snapshot;
+
+use crate::doors::http::call::Call;
+use crate::doors::http::reply::Reply;
+
+use crate::auth::token;
+use crate::cluster::announce::{self, Hello};
+use crate::cluster::bootstrap::Identity;
+use crate::cluster::join;
+use crate::cluster::probe::sign_answer;
+use crate::config::host_of;
+use crate::engine::Command;
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::raft::clock::wall_ms;
+use crate::raft::network::{
+    AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX, REFUSED_PARAMETER, RpcResult,
+};
+use crate::raft::node_key::{Body, PEER_HEADER};
+use crate::raft::types::{SYSTEM_GROUP, TypeConfig};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+use actix_ws::{AggregatedMessage, ProtocolError, Session};
+use futures_util::StreamExt;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Refuses a message for another cluster, group or node.
+fn check_receiver(call: &Call) -> Result<Arc<Group>> {
+    let group = call.group()?;
+    let mine = [
+        ("cluster", call.cluster().identity().cluster_id.unwrap_or_default()),
+        ("group", SYSTEM_GROUP.to_string()),
+        ("to", group.raft_id().to_string()),
+    ];
+    for (name, value) in mine {
+        let meant = call.required(&[name])?;
+        if meant != value {
+            let message = format!("this message is for {name} {meant}, here is {name} {value}");
+            return Err(Error::new(Kind::Misdirected, message)
+                .hint("another node stands where the caller looks for one; compare the members"));
+        }
+    }
+    check_sender(call)?;
+    group.check_refused(call.parameter(&[REFUSED_PARAMETER]))?;
+    Ok(group.clone())
+}
+
+/// Refuses a message in another member's name, where certificates tell who is who.
+fn check_sender(call: &Call) -> Result<()> {
+    let cluster = call.cluster();
+    let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());
+    let from = call.required(&["from"])?.parse().ok();
+    let node = from.and_then(|from| cluster.nodes.by_raft_id(from));
+    let (Some(node), Some(signature), true) = (node, &call.signature, secured) else {
+        return Ok(());
+    };
+    if host_of(&node.url).as_deref() == Some(signature.host.as_str()) {
+        return Ok(());
+    }
+    let message = format!("node {:?} is at {}, not at {:?}", node.id, node.url, signature.host);
+    Err(Error::new(Kind::BadCertificate, message)
+        .hint("a node speaks for itself only; compare its AdvertiseUrl with the members"))
+}
+
+fn request<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    postcard::from_bytes(body).map_err(|error| {
+        Error::new(Kind::InvalidBody, format!("the message cannot be read: {error}"))
+            .hint("all nodes must run the same version")
+    })
+}
+
+fn rpc<T: Serialize, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Result<Reply> {
+    let result: RpcResult<T> = result.map_err(|error| error.to_string());
+    let bytes = postcard::to_stdvec(&result)
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    Ok(Reply {
+        status: 200,
+        media: "application/octet-stream",
+        body: bytes.into(),
+        ..Reply::default()
+    })
+}
+
+/// `GET /raft/rpc/identity`: who stands here, with a signature over question and answer.
+pub async fn identity(call: Rc<Call>) -> Result<Reply> {
+    let body = serde_json::to_string(&call.cluster().introduce())
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let signature = sign_answer(&call.cluster().key, &call.target(), &body);
+    Ok(Reply::bytes(body).header(PEER_HEADER, signature))
+}
+
+/// `POST /raft/rpc/invite`: makes this node a member.
+pub async fn invite(call: Rc<Call>) -> Result<Reply> {
+    let invited: Identity = call.json()?;
+    let mine = call.cluster().identity();
+    if mine.cluster_id.is_some() {
+        mine.check_same(&invited)?;
+    } else if mine.node_id != invited.node_id {
+        let message =
+            format!("the invitation is for node {:?}, this is {:?}", invited.node_id, mine.node_id);
+        return Err(Error::new(Kind::Misdirected, message));
+    }
+    call.cluster().open(invited).await?;
+    Ok(Reply::status("welcome"))
+}
+
+/// `POST /raft/rpc/join-token`: a new node proves that it has a join token, and gets the
+/// cluster secret, sealed with it.
+pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
+    let request: join::Request = call.json()?;
+    let group = call.group()?;
+    group.wait_linearizable().await?;
+    let key = token::join_key(group, &request.token)?;
+    let Some(key) = key.filter(|key| request.is_proven(key)) else {
+        call.app.passwords.guess("", call.from.as_deref().unwrap_or_default())?;
+        let error = join::bad_token();
+        crate::doors::http::audit::note(
+            &call,
+            call.caller(),
+            "join_failed",
+            &request.node,
+            error.kind.code(),
+        );
+        return Err(error);
+    };
+    let sealed = call.cluster().seal_secret(&request, &key)?;
+    let (id, node) = (request.token, request.node);
+    let used = call.caller().proposes(Command::UseJoinToken { id, node });
+    call.send(used).await.map_err(|error| match error.kind {
+        // Another node was faster.
+        Kind::TokenNotFound => join::bad_token(),
+        _ => error,
+    })?;
+    Ok(Reply::json(&sealed).header("cache-control", "no-store"))
+}
+
+/// `POST /raft/rpc/hello`: a member that was away is back.
+pub async fn hello(call: Rc<Call>) -> Result<Reply> {
+    let hello: Hello = call.json()?;
+    let answer: RpcResult<_> =
+        announce::welcome(call.cluster(), hello).await.map_err(|error| error.to_string());
+    Ok(Reply::json(&answer))
+}
+
+/// `POST /raft/rpc/vote`
+pub async fn vote(call: Rc<Call>) -> Result<Reply> {
+    let group = check_receiver(&call)?;
+    group.wait_out_lease().await;
+    rpc(group.raft.vote(request(&call.body)?).await)
+}
+
+/// `POST /raft/rpc/pre-vote`
+pub async fn pre_vote(call: Rc<Call>) -> Result<Reply> {
+    let group = check_receiver(&call)?;
+    group.wait_out_lease().await;
+    rpc(group.raft.pre_vote(request(&call.body)?).await)
+}
+
+/// `POST /raft/rpc/transfer-leader`
+pub async fn transfer_leader(call: Rc<Call>) -> Result<Reply> {
+    rpc(check_receiver(&call)?.raft.handle_transfer_leader(request(&call.body)?).await)
+}
+
+/// `POST /raft/rpc/read-index`: up to where a follower's read must wait.
+pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
+    let group = check_receiver(&call)?;
+    if !group.is_leader() {
+        return Err(crate::raft::proposer::not_leader());
+    }
+    rpc(group.read_index(request(&call.body)?).await)
+}
+
+/// `GET /raft/rpc/stream`: the append stream, over a WebSocket. Each message is answered in
+/// its turn; whoever breaks the order closes the connection.
+pub async fn stream(call: Call, http: &HttpRequest, payload: Payload) -> Result<HttpResponse> {
+    let group = check_receiver(&call)?;
+    let (response, session, messages) = actix_ws::handle(http, payload)
+        .map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
+    let messages = messages
+        .max_frame_size(MESSAGE_BYTES_MAX)
+        .aggregate_continuations()
+        .max_continuation_size(MESSAGE_BYTES_MAX);
+    actix_web::rt::spawn(answer_stream(group, session, messages));
+    Ok(response)
+}
+
+async fn answer_stream(
+    group: Arc<Group>,
+    mut session: Session,
+    mut messages: actix_ws::AggregatedMessageStream,
+) {
+    while let Some(message) = messages.next().await {
+        let message = match message {
+            Ok(message) => message,
+            // The leader has gone; it opens another stream.
+            Err(ProtocolError::Io(_)) => break,
+            Err(error) => {
+                tracing::error!(%error, "the append stream of the leader is broken");
+                break;
+            }
+        };
+        let AggregatedMessage::Binary(bytes) = message else {
+            continue;
+        };
+        let received_ms = group.clock.mono_ms();
+        let message =
+            postcard::from_bytes::<AppendMessage<AppendEntriesRequest<TypeConfig>>>(&bytes);
+        let Ok(AppendMessage { times, append }) = message else {
+            tracing::error!("a member sent a message that cannot be read; do versions differ?");
+            let result =
+                Err("the message cannot be read here; do the versions of the nodes differ?".into());
+            let answer = AppendAnswer { wall_ms: wall_ms(), result };
+            let answer = postcard::to_stdvec(&answer).unwrap_or_default();
+            let _ = session.binary(answer).await;
+            break;
+        };
+        let result: RpcResult<_> =
+            group.raft.append_entries(append).await.map_err(|error| error.to_string());
+        if matches!(
+            result,
+            Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
+        ) {
+            group.note_leader();
+            group.clock.hear(times, received_ms);
+        }
+        let answer = AppendAnswer { wall_ms: wall_ms(), result };
+        let Ok(bytes) = postcard::to_stdvec(&answer) else {
+            break;
+        };
+        if session.binary(bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = session.close(None).await;
+}
+
+/// `GET /raft/rpc/snapshot`: a copy of the leader's state, over a WebSocket.
+pub async fn snapshot(call: Call, http: &HttpRequest, payload: Payload) -> Result<HttpResponse> {
+    let group = check_receiver(&call)?;
+    let sealed = call.signature.as_ref().filter(|signature| signature.body == Body::Sealed);
+    let seal = sealed.map(|signature| call.cluster().key.seal_of(signature));
+    let seal = seal.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot is not sealed"))?;
+    let (response, session, messages) = actix_ws::handle(http, payload)
+        .map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
+    let messages = messages
+        .max_frame_size(snapshot::MESSAGE_BYTES_MAX)
+        .aggregate_continuations()
+        .max_continuation_size(snapshot::MESSAGE_BYTES_MAX);
+    actix_web::rt::spawn(snapshot::receive(group, seal, session, messages));
+    Ok(response)
+}
