@@ -202,8 +202,9 @@ async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
         assert!(!hash["collections"].as_object().expect("hashes").is_empty(), "{hash}");
     }
     assert!(successes > STEPS, "too many steps were refused: {successes}");
-    let everywhere = cluster.running();
-    for index in everywhere {
+    end_expiry(&cluster).await;
+    cluster.wait_equal("shop", "after the end of expiry").await;
+    for index in 0..3 {
         check_indexes(&cluster, index).await;
     }
     let before = cluster.wait_equal("shop", "before the restart").await;
@@ -213,6 +214,19 @@ async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
     cluster.wait_active(3).await;
     let after = cluster.wait_equal("shop", "after a restart of all").await;
     assert_eq!(after["collections"], before["collections"], "a restart changed something");
+}
+
+/// Replaces the TTL indexes by others that expire nothing for years. Until then documents are deleted
+/// between any two calls, and a comparison of their results would prove nothing.
+async fn end_expiry(cluster: &Cluster) {
+    for collection in COLLECTIONS {
+        let documents = Documents::new(cluster.nodes[0].http(), "shop", collection);
+        if documents.get("stats").await.status == 404 {
+            continue;
+        }
+        documents.call("DELETE", "indexes/at_1", json!(null)).await;
+        documents.index(json!({"at": 1}), json!({"expireAfterSeconds": 1_000_000_000})).await;
+    }
 }
 
 /// Each index that is ready finds what the collection holds, and counts its entries rightly.
