@@ -33,7 +33,7 @@ impl Client {
     ///
     /// # Errors
     /// That of the first operation that fails, its message beginning with the place, as in
-    /// `then[1]: …`; `needs_confirmation` of a client that is [asking](Client::asking). Nothing was
+    /// `then[1]: …`; `needs_confirmation` of a client [with confirmation](Client::with_confirmation). Nothing was
     /// changed then.
     pub async fn batch(&self, batch: &BatchBody) -> Result<BatchReply> {
         let call = Call::new(Method::POST, &["api", "v1", "batch"]).body(batch).long().confirms();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Default)]
 pub(crate) struct Scope {
     /// The transaction they belong to.
-    pub(crate) transaction: Option<Arc<Open>>,
+    pub(crate) transaction: Option<Arc<OpenTransaction>>,
     /// The parameter that tells the moment that is read, and its value.
     pub(crate) moment: Option<(&'static str, String)>,
     /// The idempotency key of those that write, instead of a new one for each.
@@ -22,16 +22,16 @@ pub(crate) struct Scope {
 }
 
 /// A transaction that calls belong to.
-pub(crate) struct Open {
+pub(crate) struct OpenTransaction {
     /// Its id.
     pub(crate) id: String,
     /// Whether a call has shown that it cannot be committed any more.
     broken: AtomicBool,
 }
 
-impl Open {
-    pub(crate) fn new(id: &str) -> Open {
-        Open { id: id.to_owned(), broken: AtomicBool::new(false) }
+impl OpenTransaction {
+    pub(crate) fn new(id: &str) -> OpenTransaction {
+        OpenTransaction { id: id.to_owned(), broken: AtomicBool::new(false) }
     }
 
     pub(crate) fn set_broken(&self) {
@@ -102,6 +102,17 @@ impl Call {
             call.repeat = Repeat::Counts;
         }
         call
+    }
+
+    /// As [`Call::plain`], to the user or token with this name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that would change the address.
+    pub(crate) fn named(method: Method, kind: &str, name: &str) -> Result<Self> {
+        if matches!(name, "" | "." | "..") {
+            return Err(Error::Invalid(format!("{name:?} cannot be part of an address")));
+        }
+        Ok(Call::plain(method, &["api", "v1", kind, name]))
     }
 
     pub(crate) fn query(mut self, key: &'static str, value: &str) -> Self {

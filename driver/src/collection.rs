@@ -43,7 +43,7 @@ pub struct Document<T> {
 }
 
 /// Result of a write to one document.
-pub type Written = WriteReply;
+pub type WriteResult = WriteReply;
 
 /// One page of a listing.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// `duplicate_id` (409) when the `_id` is taken.
-    pub async fn insert(&self, document: &T) -> Result<Written> {
+    pub async fn insert(&self, document: &T) -> Result<WriteResult> {
         let call = self.call(Method::POST, "documents").body(&with_id(document)?);
         self.client.send(call).await?.json()
     }
@@ -142,7 +142,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     /// Puts a document at this `_id`, whether or not there was one.
-    pub async fn save(&self, id: &DocumentId, document: &T) -> Result<Written> {
+    pub async fn save(&self, id: &DocumentId, document: &T) -> Result<WriteResult> {
         self.client.send(self.document_call(Method::PUT, id).body(document)).await?.json()
     }
 
@@ -150,7 +150,12 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// `revision_mismatch` (412) when it was changed or deleted since.
-    pub async fn replace(&self, id: &DocumentId, document: &T, revision: u64) -> Result<Written> {
+    pub async fn replace(
+        &self,
+        id: &DocumentId,
+        document: &T,
+        revision: u64,
+    ) -> Result<WriteResult> {
         let call = self.document_call(Method::PUT, id).body(document).if_match(revision);
         self.client.send(call).await?.json()
     }

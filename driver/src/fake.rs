@@ -29,26 +29,26 @@ impl Answer {
 
 /// A call as it arrived: its first line, its headers in lower case, its body.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Request {
     pub(crate) line: String,
     headers: String,
     pub(crate) body: String,
 }
 
-impl Asked {
+impl Request {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.lines().filter_map(|line| line.split_once(": "));
         headers.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 }
 
-pub(crate) type Heard = Arc<Mutex<Vec<Asked>>>;
+pub(crate) type Requests = Arc<Mutex<Vec<Request>>>;
 
 /// Starts a node that gives `answers` one after the other, then the last one again and again.
-pub(crate) fn node(answers: Vec<Answer>) -> (Client, Heard) {
+pub(crate) fn node(answers: Vec<Answer>) -> (Client, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let seed = format!("http://{}", listener.local_addr().unwrap());
-    let heard = Heard::default();
+    let heard = Requests::default();
     let hears = heard.clone();
     thread::spawn(move || {
         for (turn, stream) in listener.incoming().enumerate() {
@@ -62,7 +62,7 @@ pub(crate) fn node(answers: Vec<Answer>) -> (Client, Heard) {
     (client.attempt_timeout(Duration::from_secs(1)).build().unwrap(), heard)
 }
 
-fn hear(stream: &mut TcpStream) -> Asked {
+fn hear(stream: &mut TcpStream) -> Request {
     let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
     loop {
         let length = stream.read(&mut part).unwrap();
@@ -74,7 +74,7 @@ fn hear(stream: &mut TcpStream) -> Asked {
         };
         let (line, headers) = head.split_once("\r\n").unwrap();
         let headers = headers.to_lowercase();
-        let asked = Asked { line: line.to_owned(), headers, body: body.to_owned() };
+        let asked = Request { line: line.to_owned(), headers, body: body.to_owned() };
         let due = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
         if body.len() >= due {
             return asked;

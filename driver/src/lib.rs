@@ -3,7 +3,7 @@
 //! [`Client`] knows a list of seed nodes, follows the leader, keeps a deadline for every
 //! call and retries what is safe to retry. [`Collection`] gives typed documents, queries,
 //! indexes and schema, versions ([`Collection::history`], [`Collection::at`]) and change feeds
-//! ([`Collection::watch`]). [`Client::command`] takes SQL, JQL and Mongo's shell language;
+//! ([`Collection::watch`]). [`Client::statement`] takes SQL, JQL and Mongo's shell language;
 //! [`Client::transaction`] and [`Client::batch`] make several writes one; the `cluster_*`
 //! methods administer the members; [`Client::create_user`], [`Client::create_api_key`] and their
 //! like say who may do what. Every write of data carries an idempotency key, so that it happens
@@ -29,32 +29,37 @@
 //! # }
 //! ```
 
-mod admin;
+mod audit;
 mod batch;
 mod call;
-mod change;
+mod catalog;
+mod changes;
 mod client;
+mod cluster;
 mod collection;
-mod command;
 mod error;
 #[cfg(test)]
 mod fake;
-mod query;
-mod structure;
+mod indexes;
+mod queries;
+mod schema;
+mod sessions;
+mod statements;
 mod tls;
-mod transaction;
+mod tokens;
+mod transactions;
 mod users;
-mod version;
-mod watch;
+mod versions;
 pub mod wire;
+mod writes;
 
+pub use audit::AuditQuery;
+pub use changes::{ChangeFeed, WatchOptions};
 pub use client::{Client, ClientBuilder};
-pub use collection::{Collection, Document, Page, Written};
-pub use command::{StatementPages, only_reads};
+pub use collection::{Collection, Document, Page, WriteResult};
 pub use error::{Error, Result};
-pub use query::{Find, Pages};
-pub use structure::IndexOptions;
-pub use transaction::Transaction;
-pub use users::AuditQuery;
-pub use watch::{Changes, Watch};
+pub use indexes::IndexOptions;
+pub use queries::{Find, Pages};
+pub use statements::{StatementPages, only_reads};
+pub use transactions::Transaction;
 pub use wire::{DocumentId, ReadLevel};

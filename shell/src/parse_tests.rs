@@ -10,7 +10,7 @@ use jettra_driver::wire::{
     CountBody, DeleteBody, ExplainLevel, FindAndModifyBody, ReplaceBody, ReturnForm, SchemaBody,
     SchemaMode, UpdateBody, ValidateBody, VersionsBody,
 };
-use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, Watch};
+use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, WatchOptions};
 use serde_json::json;
 
 fn document_action(text: &str) -> DocumentAction {
@@ -516,16 +516,16 @@ fn words_of_versions() {
 #[test]
 fn what_is_watched() {
     let table = [
-        ("watch", None, Watch::new(), None),
-        ("watch u", Some("u"), Watch::new(), None),
-        ("watch --count 2", None, Watch::new(), Some(2)),
+        ("watch", None, WatchOptions::new(), None),
+        ("watch u", Some("u"), WatchOptions::new(), None),
+        ("watch --count 2", None, WatchOptions::new(), Some(2)),
         (
             r#"watch u {"a": 1} --content delta --after x.1 --count 5"#,
             Some("u"),
-            Watch::new().filter(json!({"a": 1})).content(ChangeContent::Delta).after("x.1"),
+            WatchOptions::new().filter(json!({"a": 1})).content(ChangeContent::Delta).after("x.1"),
             Some(5),
         ),
-        (r#"watch --count 1 {"a": 1}"#, None, Watch::new().filter(json!({"a": 1})), Some(1)),
+        (r#"watch --count 1 {"a": 1}"#, None, WatchOptions::new().filter(json!({"a": 1})), Some(1)),
     ];
     for (text, collection, watch, count) in table {
         let collection = collection.map(str::to_owned);

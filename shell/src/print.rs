@@ -19,7 +19,7 @@ pub(crate) use report::{
 pub(crate) use stream::RowStream;
 
 use comfy_table::{Table, presets};
-use jettra_driver::Written;
+use jettra_driver::WriteResult;
 use jettra_driver::wire::{ClusterReply, DatabaseInfo};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -75,7 +75,7 @@ pub(crate) enum Output {
         /// `Inserted`, for example.
         verb: &'static str,
         /// The `_id` and the new revision.
-        written: Written,
+        written: WriteResult,
     },
     /// What a change did: a sentence for people, the cluster's answer for programs.
     Changed {
@@ -143,7 +143,7 @@ fn done(text: &str, format: Format) -> String {
     }
 }
 
-fn write_result(verb: &str, written: &Written, format: Format) -> String {
+fn write_result(verb: &str, written: &WriteResult, format: Format) -> String {
     match format.mode {
         mode if mode.is_json() => value(&json!(written), format),
         _ if format.quiet => written.id.to_string(),

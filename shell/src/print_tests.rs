@@ -77,7 +77,7 @@ fn compact_has_no_lines() {
 fn a_write_shows_the_id() {
     let output = Output::Written {
         verb: "Inserted",
-        written: Written { id: DocumentId::Int(7), revision: 12, warnings: Vec::new() },
+        written: WriteResult { id: DocumentId::Int(7), revision: 12, warnings: Vec::new() },
     };
     let quiet = Format { quiet: true, ..format(Mode::Table) };
     assert_eq!(render(&output, format(Mode::Table)), "Inserted 7 (revision 12)\n");

@@ -5,7 +5,7 @@ use jettra_driver::wire::{
     AggregateBody, BatchBody, BulkBody, CountBody, DeleteBody, ExplainLevel, FindAndModifyBody,
     ReplaceBody, SchemaBody, UpdateBody, ValidateBody, VersionsBody,
 };
-use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, Watch};
+use jettra_driver::{AuditQuery, DocumentId, Find, IndexOptions, ReadLevel, WatchOptions};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -267,7 +267,7 @@ pub(crate) struct WatchAction {
     /// Those of this collection, or of the whole database.
     pub(crate) collection: Option<String>,
     /// Which of them, and how much of each.
-    pub(crate) watch: Watch,
+    pub(crate) watch: WatchOptions,
     /// So many; without end when not given.
     pub(crate) count: Option<u64>,
 }

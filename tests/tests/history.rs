@@ -2,7 +2,7 @@
 //! told is what the documents are, were, and what every replica keeps of them.
 
 use jettra_driver::wire::{ChangeContent, ChangeEvent, ChangeKind, VersionsBody};
-use jettra_driver::{Collection, DocumentId, ReadLevel, Watch};
+use jettra_driver::{Collection, DocumentId, ReadLevel, WatchOptions};
 use jettra_tests::{Cluster, wait_until};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
     let client = cluster.client();
     client.create_database(DATABASE).await.expect("a database");
     items(&cluster).keep_versions(&VersionsBody::default()).await.expect("versions");
-    let watch = || Watch::new().content(ChangeContent::Both);
+    let watch = || WatchOptions::new().content(ChangeContent::Both);
     let mut feed = items(&cluster).watch(watch()).await.expect("a feed");
     let (done, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..4)
@@ -220,19 +220,19 @@ async fn history_is_bounded_and_says_so() {
     let items = items(&cluster);
     let keep = VersionsBody { keep: Some(3), keep_seconds: None };
     items.keep_versions(&keep).await.expect("versions");
-    let feed = items.watch(Watch::new()).await.expect("a feed");
+    let feed = items.watch(WatchOptions::new()).await.expect("a feed");
     let begin = feed.token().to_owned();
     drop(feed);
     let id = DocumentId::from("a");
     items.save(&id, &json!({"n": 0})).await.expect("a write");
-    let mut feed = items.watch(Watch::new().after(&begin)).await.expect("a feed");
+    let mut feed = items.watch(WatchOptions::new().after(&begin)).await.expect("a feed");
     let first = feed.next().await.expect("a change").expect("a change");
     assert_eq!(first.operation, ChangeKind::Insert);
     for n in 1..=12 {
         items.save(&id, &json!({"n": n, "text": "x".repeat(200_000)})).await.expect("a write");
     }
     wait_until("the history is cut", async || {
-        match items.watch(Watch::new().after(&first.token)).await {
+        match items.watch(WatchOptions::new().after(&first.token)).await {
             Err(error) if error.code() == Some("too_old") => Ok(()),
             Err(error) => panic!("{error}"),
             Ok(_) => Err("all of it is there".into()),
@@ -247,14 +247,14 @@ async fn history_is_bounded_and_says_so() {
     assert_eq!(past.code(), Some("too_old"));
 
     // A feed goes on where it stood when its node comes back.
-    let mut feed = items.watch(Watch::new()).await.expect("a feed");
+    let mut feed = items.watch(WatchOptions::new()).await.expect("a feed");
     let token = feed.token().to_owned();
     cluster.nodes[0].kill();
     cluster.nodes[0].start();
     items.save(&id, &json!({"n": 13})).await.expect("a write");
     let change = feed.next().await.expect("a change").expect("a change");
     assert_eq!(change.document, Some(json!({"_id": "a", "n": 13})));
-    let mut again = items.watch(Watch::new().after(token)).await.expect("a feed");
+    let mut again = items.watch(WatchOptions::new().after(token)).await.expect("a feed");
     assert_eq!(again.next().await.expect("a change").expect("a change"), change);
 
     let short = VersionsBody { keep: None, keep_seconds: Some(1) };

@@ -171,7 +171,7 @@ async fn a_statement_gives_everything_or_says_that_there_is_more() {
         ("SELECT a._id, b._id AS same FROM c AS a JOIN c AS b ON a._id = b._id", 700, ALL),
         ("SELECT * FROM c LIMIT 7", 5, 7),
     ] {
-        let mut pages = client.command_pages("shop", statement).page(size);
+        let mut pages = client.statement_pages("shop", statement).page(size);
         let mut given = 0;
         while let Some(reply) = pages.next().await.expect("a page") {
             let StatementReply::Documents { documents, .. } = reply else {

@@ -6,7 +6,7 @@ use super::{Cluster, clocks};
 use crate::raft::RaftId;
 use crate::raft::calls::NodeCall;
 use crate::raft::node_key::Head;
-use jettra_driver::wire::{ClusterReply, NodeInfo, NodeStatus, ViewInfo};
+use jettra_driver::wire::{ClusterReply, ClusterView, NodeInfo, NodeStatus};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ impl Known {
 
 /// What a node knows by itself, as the leader or because it is no member.
 fn alone(own: ClusterReply, leader: bool) -> ClusterReply {
-    let view = ViewInfo { from: own.node_id.clone(), leader, age_ms: 0, note: None };
+    let view = ClusterView { from: own.node_id.clone(), leader, age_ms: 0, note: None };
     ClusterReply { view: Some(view), ..own }
 }
 
@@ -125,7 +125,7 @@ fn alone(own: ClusterReply, leader: bool) -> ClusterReply {
 fn passed_on(own: ClusterReply, known: Known) -> ClusterReply {
     let age_ms = milliseconds(known.age());
     let ClusterReply { node_id, leader_id, quorum, health, nodes, .. } = known.report;
-    let view = ViewInfo { from: node_id, leader: true, age_ms, note: None };
+    let view = ClusterView { from: node_id, leader: true, age_ms, note: None };
     ClusterReply { leader_id, quorum, health, nodes, view: Some(view), ..own }
 }
 
@@ -176,7 +176,7 @@ fn noted(own: ClusterReply, known: Option<Known>, lead: Lead) -> ClusterReply {
         false => format!("this is what {from} knew {} ago", clocks::length(age_ms)),
     };
     let note = Some(format!("{missing}; {what}."));
-    ClusterReply { health, view: Some(ViewInfo { from, leader: false, age_ms, note }), ..own }
+    ClusterReply { health, view: Some(ClusterView { from, leader: false, age_ms, note }), ..own }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Bodies and answers about users, tokens and the audit log.
+//! Bodies and answers of users.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -7,35 +7,6 @@ use std::collections::BTreeMap;
 pub const ROLES: [&str; 4] = ["admin", "owner", "writereader", "reader"];
 /// In a list of databases: all of them.
 pub const ALL_DATABASES: &str = "*";
-
-/// What the audit log tells of, in the order of the alphabet.
-pub const AUDIT_ACTIONS: [&str; 25] = [
-    "cluster_deregister",
-    "cluster_pause",
-    "cluster_promote",
-    "cluster_register",
-    "cluster_restart",
-    "cluster_resume",
-    "cluster_stop",
-    "drop_collection",
-    "drop_database",
-    "drop_index",
-    "drop_versions",
-    "join_failed",
-    "join_token_use",
-    "login",
-    "login_failed",
-    "password_change",
-    "rename_collection",
-    "rename_database",
-    "replace_collection",
-    "set_schema",
-    "token_create",
-    "token_revoke",
-    "user_create",
-    "user_delete",
-    "user_update",
-];
 
 /// A user, as administrators see it. Passwords and their hashes are never told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +61,7 @@ pub struct NewUser {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct UserChange {
+pub struct UserUpdateBody {
     /// The new password; all sessions of the user end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
@@ -106,124 +77,4 @@ pub struct UserChange {
     /// Whether the user is kept out from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
-}
-
-/// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TokenKind {
-    /// A login on the page, carried by its cookie.
-    Session,
-    /// A program's own credential, sent as `Authorization: Bearer …`.
-    ApiKey,
-    /// Lets one new node in, once.
-    Join,
-}
-
-/// A token, without what proves it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TokenInfo {
-    /// Its public name, with which it is revoked.
-    pub id: String,
-    /// What it is for.
-    pub kind: TokenKind,
-    /// On whose behalf it acts; for [`TokenKind::Join`], who made it.
-    pub user: String,
-    /// What its maker calls it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The most that it may do; none: as much as its user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    /// The databases that it may use, of those that its user may; none: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub databases: Option<Vec<String>>,
-    /// When it was made, in milliseconds since 1970.
-    pub created_ms: u64,
-    /// When it ends by itself, in milliseconds since 1970; none: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_ms: Option<u64>,
-}
-
-/// Answer of `GET /api/v1/tokens`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TokensReply {
-    /// The tokens that the caller may see, the oldest first.
-    pub tokens: Vec<TokenInfo>,
-}
-
-/// Body of `POST /api/v1/tokens`: makes an API key of the caller.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct NewToken {
-    /// What it is called: 1 to 100 bytes.
-    pub name: String,
-    /// The most that it may do; none: as much as the caller.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-    /// The databases that it may use, of those that the caller may; none: all of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub databases: Option<Vec<String>>,
-    /// Milliseconds after which it ends; none: it holds until it is revoked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_in_ms: Option<u64>,
-}
-
-/// Body of `POST /api/v1/cluster/tokens`: makes a join token.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct NewJoinToken {
-    /// Milliseconds after which it ends; one hour when it is left out, a week at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_in_ms: Option<u64>,
-}
-
-/// Answer of the calls that make a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TokenReply {
-    /// The secret itself. It is told this once and stored nowhere.
-    pub token: String,
-    /// What is known of it from now on.
-    #[serde(flatten)]
-    pub info: TokenInfo,
-}
-
-/// Answer of `GET /api/v1/audit`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AuditReply {
-    /// What was done, the latest first.
-    pub entries: Vec<AuditEntry>,
-    /// Pass it as `before=` to get the ones before; none at the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<u64>,
-}
-
-/// One thing that somebody did, or tried to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AuditEntry {
-    /// Its number; later ones are larger.
-    #[serde(rename = "_id")]
-    pub id: u64,
-    /// When, in milliseconds since 1970.
-    pub time_ms: u64,
-    /// Who: a user; none when the database did it by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// From which address the call came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// What, for example `login`, `user_create` or `drop_database`.
-    pub action: String,
-    /// To what: a user, a node, a database.
-    pub target: String,
-    /// `ok`, or the code of the error with which it was refused.
-    pub outcome: String,
 }

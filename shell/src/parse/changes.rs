@@ -3,7 +3,7 @@
 use super::documents::A_FILTER;
 use crate::statement::{Moment, Statement, TransactionAction, VersionAction, WatchAction};
 use crate::words::{Parsed, Words};
-use jettra_driver::Watch;
+use jettra_driver::WatchOptions;
 use jettra_driver::wire::{ChangeContent, VersionsBody};
 
 const DAY_SECONDS: u64 = 86_400;
@@ -66,7 +66,7 @@ pub(super) fn keep(words: &mut Words<'_>) -> Parsed<VersionAction> {
 pub(super) fn watch(words: &mut Words<'_>) -> Parsed<Statement> {
     let named = !words.rest().is_empty() && !words.rest().starts_with(['-', '{']);
     let collection = if named { words.optional()? } else { None };
-    let (mut watch, mut count) = (Watch::new(), None);
+    let (mut watch, mut count) = (WatchOptions::new(), None);
     watch_flags(words, &mut watch, &mut count)?;
     if words.at_object() {
         watch = watch.filter(words.object(A_FILTER)?);
@@ -75,7 +75,11 @@ pub(super) fn watch(words: &mut Words<'_>) -> Parsed<Statement> {
     Ok(Statement::Watch(WatchAction { collection, watch, count }))
 }
 
-fn watch_flags(words: &mut Words<'_>, watch: &mut Watch, count: &mut Option<u64>) -> Parsed<()> {
+fn watch_flags(
+    words: &mut Words<'_>,
+    watch: &mut WatchOptions,
+    count: &mut Option<u64>,
+) -> Parsed<()> {
     words.flags(|name, words| {
         let next = std::mem::take(watch);
         *watch = match name {

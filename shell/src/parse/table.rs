@@ -131,7 +131,7 @@ pub(crate) static GROUPS: &[Group] = &[
             "Show the next page of what was listed last, or all that is left", &["find_pages"],
             more),
         row(&["sql", "jql", "mongo"], &[Must(Text)],
-            "Run a statement of a query language; the first word may be left out", &["command_pages"],
+            "Run a statement of a query language; the first word may be left out", &["statement_pages"],
             sql),
     ]},
     Group { title: "Changes", commands: &[

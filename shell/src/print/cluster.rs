@@ -77,13 +77,13 @@ pub(crate) fn status_record(reply: &ClusterReply) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jettra_driver::wire::{NodeRole, ViewInfo};
+    use jettra_driver::wire::{ClusterView, NodeRole};
 
     #[test]
     fn it_is_said_whose_knowledge_it_is_and_how_old() {
         let view = |age_ms, note: Option<&str>| {
             let note = note.map(str::to_owned);
-            Some(ViewInfo { from: "node1".into(), leader: note.is_none(), age_ms, note })
+            Some(ClusterView { from: "node1".into(), leader: note.is_none(), age_ms, note })
         };
         let table = [
             (None, "node3 knows it"),

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::options::read_password;
 use crate::print;
 use crate::statement::{AccessAction, NewPassword, Rights};
-use jettra_driver::wire::{ALL_DATABASES, NewToken, NewUser, UserChange};
+use jettra_driver::wire::{ALL_DATABASES, NewToken, NewUser, UserUpdateBody};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -104,7 +104,8 @@ impl Session {
             false => Some(merged(self.client.user(name).await?.grants, rights.grants)),
         };
         let (role, allowed_dbs) = (rights.role, rights.databases);
-        let change = UserChange { password: password.clone(), role, allowed_dbs, grants, disabled };
+        let change =
+            UserUpdateBody { password: password.clone(), role, allowed_dbs, grants, disabled };
         self.client.update_user(name, &change).await?;
         if let (Some(password), true) = (password, self.user() == Some(name)) {
             self.take_password(name, password)?;

@@ -241,7 +241,7 @@ async fn modify(collection: &Collection<Value>, body: &FindAndModifyBody) -> Ran
     Ok(Output::Changed { text, answer: Value::Null })
 }
 
-pub(super) fn write_output(verb: &'static str, written: jettra_driver::Written) -> Output {
+pub(super) fn write_output(verb: &'static str, written: jettra_driver::WriteResult) -> Output {
     Output::Written { verb, written }
 }
 

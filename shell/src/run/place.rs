@@ -81,7 +81,7 @@ impl Session {
         if !self.settings.interactive || self.settings.yes {
             return Ok(change(self.inside().clone()).await?);
         }
-        match change(self.inside().asking()).await {
+        match change(self.inside().with_confirmation()).await {
             Err(Error::Api { detail, .. }) if detail.code == NEEDS_CONFIRMATION => {
                 self.confirm_yes(&sentence(&detail.message))?;
                 Ok(change(self.inside().clone()).await?)

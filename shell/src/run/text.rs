@@ -15,7 +15,7 @@ impl Session {
         let (database, text) = self.statement_place(text)?;
         let (level, rows) = (self.settings.level, self.rows_of_call() as u64);
         let begin = async |client: Client| {
-            let mut pages = client.command_pages(&database, &text).level(level).page(rows);
+            let mut pages = client.statement_pages(&database, &text).level(level).page(rows);
             let first = pages.next().await?;
             Ok((pages, first))
         };

@@ -4,7 +4,7 @@ use super::{Ran, Session};
 use crate::failure::Failure;
 use crate::print::{Output, event_line, say};
 use crate::statement::WatchAction;
-use jettra_driver::Changes;
+use jettra_driver::ChangeFeed;
 
 impl Session {
     /// Prints changes until so many were seen, the feed ends, or a person presses Ctrl-C.
@@ -30,7 +30,7 @@ impl Session {
 
     async fn print_changes(
         &self,
-        changes: &mut Changes,
+        changes: &mut ChangeFeed,
         count: Option<u64>,
     ) -> Result<(), Failure> {
         let mut left = count;

@@ -15,8 +15,8 @@ use crate::engine::query::text::{self, Change, Statement};
 use crate::engine::system;
 use crate::error::{Error, Kind, Result};
 use jettra_driver::wire::{
-    AggregateBody, CommandBody, CountBody, DeleteBody, DistinctBody, ExplainLevel,
-    FindAndModifyBody, FindBody, IndexBody, ReplaceBody, ReturnForm, UpdateBody,
+    AggregateBody, CountBody, DeleteBody, DistinctBody, ExplainLevel, FindAndModifyBody, FindBody,
+    IndexBody, ReplaceBody, ReturnForm, StatementBody, UpdateBody,
 };
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub fn writes(call: &Call) -> Result<bool> {
 }
 
 /// The statement of a call, no deeper than JSON may be.
-fn statement(call: &Call, body: &CommandBody) -> Result<Statement> {
+fn statement(call: &Call, body: &StatementBody) -> Result<Statement> {
     let statement = text::parse(&body.command)?;
     statement.check_depth(call.cluster().config.depth_max)?;
     Ok(statement)
@@ -61,7 +61,7 @@ fn gives_list(statement: &Statement) -> Result<bool> {
 
 /// `POST /api/command`
 pub async fn run(call: Rc<Call>) -> Result<Reply> {
-    let body: CommandBody = call.json()?;
+    let body: StatementBody = call.json()?;
     let paging = Paging::of(&body, call.cluster().config.page_max as u64)?;
     let statement = statement(&call, &body)?;
     if !gives_list(&statement)? {

@@ -410,7 +410,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/count", ANCESTOR, "Count documents")
             .query("db! col! filter").gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
         post("/api/command", QUERIES, "Run a statement of JQL, SQL or Mongo's shell language")
-            .query("db! confirm").fails(&[NeedsConfirmation]).body::<CommandBody>().gives::<Any>(200).gives::<StatementReply>(200).reads_or_writes()
+            .query("db! confirm").fails(&[NeedsConfirmation]).body::<StatementBody>().gives::<Any>(200).gives::<StatementReply>(200).reads_or_writes()
             .fails(&[SyntaxError]).fails(QUERY).fails(CHANGE).fails(CHANGES)
             .fails(&[NameTaken, IndexConflict, IndexNotFound, DocumentNotFound]),
         get("/api/index", ANCESTOR, "List the indexes of a collection")
@@ -539,7 +539,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/v1/users/{user}", ACCESS, "Tell about a user")
             .gives::<UserInfo>(200).reads().fails(&[UserNotFound]),
         patch("/api/v1/users/{user}", ACCESS, "Change what is given of a user")
-            .body::<UserChange>().gives::<UserInfo>(200).writes().fails(&[UserNotFound, LastAdmin]),
+            .body::<UserUpdateBody>().gives::<UserInfo>(200).writes().fails(&[UserNotFound, LastAdmin]),
         delete("/api/v1/users/{user}", ACCESS, "Delete a user")
             .gives_nothing().writes().fails(&[UserNotFound, LastAdmin]),
         get("/api/v1/tokens", ACCESS, "List one's own sessions and keys, for administrators all tokens")

@@ -128,7 +128,7 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/api/doc"                            User(Write),  Leader,        jettradbvm::documents::delete,  "delete",   "delete";
     GET    "/api/query"                          User(Read),   Here(Level),   jettradbvm::documents::query,   "list",     "find";
     GET    "/api/count"                          User(Read),   Here(Level),   jettradbvm::documents::count,   "count",    "count";
-    POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "command_pages",  "sql";
+    POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "statement_pages",  "sql";
     GET    "/api/index"                          User(Read),   Here(Level),   jettradbvm::documents::list_indexes,  "list_indexes", "indexes";
     POST   "/api/index"                          User(Own),    Leader,        jettradbvm::documents::create_index,  "create_index", "create index";
     DELETE "/api/index"                          User(Own),    Leader,        jettradbvm::documents::drop_index,    "drop_index",   "drop index";

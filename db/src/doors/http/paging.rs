@@ -4,7 +4,7 @@ use super::query::{Find, Page};
 use super::reply::Reply;
 use crate::config::CURSOR_HEADER_BYTES_MAX;
 use crate::error::{Error, Kind, Result};
-use jettra_driver::wire::{CURSOR_HEADER, CommandBody, MORE_HEADER};
+use jettra_driver::wire::{CURSOR_HEADER, MORE_HEADER, StatementBody};
 
 /// How a client wants the list of documents that a statement gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Paging {
     ///
     /// # Errors
     /// `invalid_parameter` for a page of a size that cannot be.
-    pub fn of(body: &CommandBody, page_max: u64) -> Result<Paging> {
+    pub fn of(body: &StatementBody, page_max: u64) -> Result<Paging> {
         if body.page.is_none() && body.cursor.is_none() {
             return Ok(Paging::Plain);
         }
@@ -120,8 +120,8 @@ mod tests {
     use super::*;
     use jettra_driver::wire::StatementReply;
 
-    fn body(page: Option<u64>, cursor: Option<&str>) -> CommandBody {
-        CommandBody { command: String::new(), page, cursor: cursor.map(str::to_owned) }
+    fn body(page: Option<u64>, cursor: Option<&str>) -> StatementBody {
+        StatementBody { command: String::new(), page, cursor: cursor.map(str::to_owned) }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::engine::accounts::all;
 use crate::engine::command::{Command, UserUpdate};
 use crate::engine::system::{self, UserDocument, check_name};
 use crate::error::{Error, Kind, Result};
-use jettra_driver::wire::{ALL_DATABASES, NewUser, ROLES, UserChange, UserInfo};
+use jettra_driver::wire::{ALL_DATABASES, NewUser, ROLES, UserInfo, UserUpdateBody};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -146,7 +146,7 @@ pub async fn create_ancestor(call: Rc<Call>) -> Result<Reply> {
 /// `PATCH /api/v1/users/{user}`
 pub async fn update(call: Rc<Call>) -> Result<Reply> {
     call.refuse_key()?;
-    let given: UserChange = call.json()?;
+    let given: UserUpdateBody = call.json()?;
     let name = call.required(&["user"])?.to_owned();
     if let Some(role) = &given.role {
         check_role("role", role)?;

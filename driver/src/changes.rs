@@ -18,39 +18,39 @@ use std::time::Instant;
 /// is afterwards.
 ///
 /// ```
-/// use jettra_driver::Watch;
+/// use jettra_driver::WatchOptions;
 /// use jettra_driver::wire::ChangeContent;
 ///
-/// let watch = Watch::new().filter(serde_json::json!({"city": "Lima"})).content(ChangeContent::Both);
+/// let watch = WatchOptions::new().filter(serde_json::json!({"city": "Lima"})).content(ChangeContent::Both);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Watch {
+pub struct WatchOptions {
     filter: Option<Value>,
     content: ChangeContent,
     after: Option<String>,
 }
 
-impl Watch {
+impl WatchOptions {
     /// Every change from now on.
-    pub fn new() -> Watch {
-        Watch::default()
+    pub fn new() -> WatchOptions {
+        WatchOptions::default()
     }
 
     /// Only changes of documents that match a filter before or afterwards.
-    pub fn filter(mut self, filter: Value) -> Watch {
+    pub fn filter(mut self, filter: Value) -> WatchOptions {
         self.filter = Some(filter);
         self
     }
 
     /// How much an event tells.
-    pub fn content(mut self, content: ChangeContent) -> Watch {
+    pub fn content(mut self, content: ChangeContent) -> WatchOptions {
         self.content = content;
         self
     }
 
     /// Goes on behind an event that was seen before, by its [`ChangeEvent::token`] or
-    /// [`Changes::token`]; even one of another process.
-    pub fn after(mut self, token: impl Into<String>) -> Watch {
+    /// [`ChangeFeed::token`]; even one of another process.
+    pub fn after(mut self, token: impl Into<String>) -> WatchOptions {
         self.after = Some(token.into());
         self
     }
@@ -63,24 +63,24 @@ type Events = Pin<Box<dyn Stream<Item = std::result::Result<Sse, sse_stream::Err
 ///
 /// After a break it goes on by itself, at the same node or another, behind the last event: none
 /// is left out and none comes twice.
-pub struct Changes {
+pub struct ChangeFeed {
     client: Client,
     path: Vec<String>,
-    watch: Watch,
+    watch: WatchOptions,
     token: Option<String>,
     events: Option<Events>,
-    broken: Option<Broken>,
+    outage: Option<Outage>,
     ended: bool,
 }
 
 /// Since when nothing was received, and how often that was tried again.
-struct Broken {
+struct Outage {
     since: Instant,
     attempts: u32,
 }
 
 /// What an event of the stream says.
-enum Said {
+enum FeedEvent {
     Change(Box<ChangeEvent>),
     Progress,
     End(Error),
@@ -91,20 +91,20 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`Collection::watch`].
-    pub async fn watch_database(&self, database: &str, watch: Watch) -> Result<Changes> {
-        Changes::begin(self, &["api", "v1", "databases", database, "watch"], watch).await
+    pub async fn watch_database(&self, database: &str, watch: WatchOptions) -> Result<ChangeFeed> {
+        ChangeFeed::begin(self, &["api", "v1", "databases", database, "watch"], watch).await
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Collection<T> {
-    /// The changes of the documents, from when this returns or behind [`Watch::after`].
+    /// The changes of the documents, from when this returns or behind [`WatchOptions::after`].
     ///
     /// ```no_run
     /// # async fn example(people: jettra_driver::Collection<serde_json::Value>)
     /// # -> Result<(), jettra_driver::Error> {
-    /// use jettra_driver::Watch;
+    /// use jettra_driver::WatchOptions;
     ///
-    /// let mut changes = people.watch(Watch::new()).await?;
+    /// let mut changes = people.watch(WatchOptions::new()).await?;
     /// while let Some(change) = changes.next().await {
     ///     let change = change?;
     ///     println!("{:?} of {:?}: {:?}", change.operation, change.id, change.document);
@@ -116,22 +116,22 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `invalid_query` for the filter; `too_old` (410) when what follows the token is no longer
     /// kept: read the collection and watch from now; `overloaded` (429) when too many watch.
-    pub async fn watch(&self, watch: Watch) -> Result<Changes> {
+    pub async fn watch(&self, watch: WatchOptions) -> Result<ChangeFeed> {
         let (database, name) = self.place();
         let path = ["api", "v1", "databases", database, "collections", name, "watch"];
-        Changes::begin(self.client(), &path, watch).await
+        ChangeFeed::begin(self.client(), &path, watch).await
     }
 }
 
-impl Changes {
-    async fn begin(client: &Client, path: &[&str], watch: Watch) -> Result<Changes> {
-        let mut changes = Changes {
+impl ChangeFeed {
+    async fn begin(client: &Client, path: &[&str], watch: WatchOptions) -> Result<ChangeFeed> {
+        let mut changes = ChangeFeed {
             client: client.clone(),
             path: path.iter().map(|part| (*part).to_owned()).collect(),
             token: watch.after.clone(),
             watch,
             events: None,
-            broken: None,
+            outage: None,
             ended: false,
         };
         changes.connect().await?;
@@ -139,14 +139,16 @@ impl Changes {
             return Ok(changes);
         }
         // A node says at once where the feed stands: from there on nothing is missed.
-        match changes.said().await? {
-            Said::Progress => Ok(changes),
-            Said::End(error) => Err(error),
-            Said::Change(_) => Err(Error::Decode("the feed did not say where it begins".into())),
+        match changes.next_event().await? {
+            FeedEvent::Progress => Ok(changes),
+            FeedEvent::End(error) => Err(error),
+            FeedEvent::Change(_) => {
+                Err(Error::Decode("the feed did not say where it begins".into()))
+            }
         }
     }
 
-    /// Where the feed goes on: behind the last event that [`Changes::next`] gave, or later when
+    /// Where the feed goes on: behind the last event that [`ChangeFeed::next`] gave, or later when
     /// nothing that matches has happened since.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
@@ -163,10 +165,10 @@ impl Changes {
     /// Every other error is the end, such as `too_old` (410) after a long break.
     pub async fn next(&mut self) -> Option<Result<ChangeEvent>> {
         while !self.ended {
-            match self.said().await {
-                Ok(Said::Change(change)) => return Some(Ok(*change)),
-                Ok(Said::Progress) => {}
-                Ok(Said::End(error)) => {
+            match self.next_event().await {
+                Ok(FeedEvent::Change(change)) => return Some(Ok(*change)),
+                Ok(FeedEvent::Progress) => {}
+                Ok(FeedEvent::End(error)) => {
                     self.ended = true;
                     return Some(Err(error));
                 }
@@ -180,40 +182,40 @@ impl Changes {
     }
 
     /// What the next event of the stream says, after as many connections as it takes.
-    async fn said(&mut self) -> Result<Said> {
+    async fn next_event(&mut self) -> Result<FeedEvent> {
         loop {
             let Some(events) = &mut self.events else {
                 self.connect_again().await?;
                 continue;
             };
             let reason = match events.next().await {
-                Some(Ok(event)) => match understood(&event)? {
+                Some(Ok(event)) => match decode_event(&event)? {
                     None => continue,
                     // This node cannot go on; another may, or this one later.
-                    Some((Said::End(error), _)) if !is_final(&error) => error.to_string(),
-                    Some((said, token)) => {
-                        self.broken = None;
+                    Some((FeedEvent::End(error), _)) if !is_final(&error) => error.to_string(),
+                    Some((event, token)) => {
+                        self.outage = None;
                         self.token = token.or(self.token.take());
-                        return Ok(said);
+                        return Ok(event);
                     }
                 },
                 Some(Err(error)) => error.to_string(),
                 None => "the node ended the feed".into(),
             };
             self.events = None;
-            let now = Broken { since: Instant::now(), attempts: 0 };
-            let since = self.broken.get_or_insert(now).since;
+            let now = Outage { since: Instant::now(), attempts: 0 };
+            let since = self.outage.get_or_insert(now).since;
             if since.elapsed() >= self.client.deadline() {
-                self.broken = None;
+                self.outage = None;
                 return Err(self.client.unavailable(&self.client.target(), reason));
             }
         }
     }
 
     async fn connect_again(&mut self) -> Result<()> {
-        if let Some(broken) = &mut self.broken {
-            let pause = pause_between(broken.attempts);
-            broken.attempts += 1;
+        if let Some(outage) = &mut self.outage {
+            let pause = pause_between(outage.attempts);
+            outage.attempts += 1;
             tokio::time::sleep(pause).await;
         }
         self.connect().await
@@ -247,7 +249,7 @@ fn is_final(error: &Error) -> bool {
 
 /// What an event says and where the feed stands after it; `None` for one of a kind that is not
 /// known here.
-fn understood(event: &Sse) -> Result<Option<(Said, Option<String>)>> {
+fn decode_event(event: &Sse) -> Result<Option<(FeedEvent, Option<String>)>> {
     fn read<T: DeserializeOwned>(event: &Sse) -> Result<T> {
         serde_json::from_str(event.data.as_deref().unwrap_or_default())
             .map_err(|error| Error::Decode(error.to_string()))
@@ -256,14 +258,14 @@ fn understood(event: &Sse) -> Result<Option<(Said, Option<String>)>> {
         Some("change") => {
             let change: ChangeEvent = read(event)?;
             let token = change.token.clone();
-            Some((Said::Change(Box::new(change)), Some(token)))
+            Some((FeedEvent::Change(Box::new(change)), Some(token)))
         }
-        Some("progress") => Some((Said::Progress, Some(read::<ProgressEvent>(event)?.token))),
+        Some("progress") => Some((FeedEvent::Progress, Some(read::<ProgressEvent>(event)?.token))),
         Some("error") => {
             let detail = Box::new(read::<ErrorBody>(event)?.error);
             // The answer had begun with success; the code tells what the status would have been.
             let status = if detail.code == "too_old" { 410 } else { 500 };
-            Some((Said::End(Error::Api { status, detail }), None))
+            Some((FeedEvent::End(Error::Api { status, detail }), None))
         }
         _ => None,
     })
@@ -293,7 +295,7 @@ mod tests {
         format!("event: error\ndata: {body}\n\n")
     }
 
-    async fn tokens(changes: &mut Changes, count: usize) -> Vec<String> {
+    async fn tokens(changes: &mut ChangeFeed, count: usize) -> Vec<String> {
         let mut tokens = Vec::new();
         for _ in 0..count {
             tokens.push(changes.next().await.unwrap().unwrap().token);
@@ -311,7 +313,7 @@ mod tests {
             let (second, third) = rest.split_at(rest.len() / 3);
             let parts = [first, second, third].map(<[u8]>::to_vec).to_vec();
             let (client, _) = node(vec![Answer::Stream(parts)]);
-            let mut changes = client.watch_database("d", Watch::new()).await.unwrap();
+            let mut changes = client.watch_database("d", WatchOptions::new()).await.unwrap();
             assert_eq!(changes.token(), "a", "cut at {cut}");
             let first = changes.next().await.unwrap().unwrap();
             assert_eq!(first.document, Some(json!({"name": "Zoë\n"})), "cut at {cut}");
@@ -336,7 +338,7 @@ mod tests {
             Answer::StreamOpen(vec![change("f").into_bytes()]),
         ]);
         let people = client.collection::<Value>("d", "c");
-        let watch = Watch::new().filter(json!({"a": 1})).content(ChangeContent::Delta);
+        let watch = WatchOptions::new().filter(json!({"a": 1})).content(ChangeContent::Delta);
         let mut changes = people.watch(watch).await.unwrap();
         assert_eq!(tokens(&mut changes, 3).await, ["b", "d", "f"]);
         let heard = heard.lock().unwrap();
@@ -353,7 +355,7 @@ mod tests {
     async fn a_feed_outlives_the_timeout_of_an_attempt() {
         let events = vec![progress("a").into_bytes()];
         let (client, heard) = node(vec![Answer::StreamOpen(events)]);
-        let mut changes = client.watch_database("d", Watch::new()).await.unwrap();
+        let mut changes = client.watch_database("d", WatchOptions::new()).await.unwrap();
         let longer = std::time::Duration::from_millis(1500);
         assert!(tokio::time::timeout(longer, changes.next()).await.is_err());
         assert_eq!(heard.lock().unwrap().len(), 1);
@@ -362,19 +364,19 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_ends_it_and_silence_does_so_at_the_deadline() {
         let (client, _) = node(vec![Answer::error(410, "too_old")]);
-        let refused = client.watch_database("d", Watch::new().after("x")).await;
+        let refused = client.watch_database("d", WatchOptions::new().after("x")).await;
         assert_eq!(refused.err().and_then(|error| error.status()), Some(410));
         let begin = Answer::Stream(vec![progress("a").into_bytes()]);
         for answer in [Answer::Break, Answer::Stream(Vec::new())] {
             let (client, _) = node(vec![begin.clone(), answer]);
-            let mut changes = client.watch_database("d", Watch::new()).await.unwrap();
+            let mut changes = client.watch_database("d", WatchOptions::new()).await.unwrap();
             let error = changes.next().await.unwrap().unwrap_err();
             assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
             assert_eq!(changes.token(), "a");
         }
         for (status, code, ended) in [(503, "no_leader", false), (410, "too_old", true)] {
             let (client, _) = node(vec![begin.clone(), Answer::error(status, code)]);
-            let mut changes = client.watch_database("d", Watch::new()).await.unwrap();
+            let mut changes = client.watch_database("d", WatchOptions::new()).await.unwrap();
             assert_eq!(changes.next().await.unwrap().unwrap_err().code(), Some(code));
             assert_eq!(changes.ended, ended, "{code}");
         }

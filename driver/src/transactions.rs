@@ -1,6 +1,6 @@
 //! Transactions: reads and writes that take effect together or not at all.
 
-use crate::call::{Call, Open};
+use crate::call::{Call, OpenTransaction};
 use crate::client::{Client, pause_between};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub struct Transaction {
 struct State {
     outside: Client,
     inside: Client,
-    open: Arc<Open>,
+    open: Arc<OpenTransaction>,
     begun: TransactionReply,
     ended: AtomicBool,
 }
@@ -153,7 +153,7 @@ impl Transaction {
     }
 
     /// A client whose calls about documents belong to the transaction, such as
-    /// [`Client::command`]. It is of no use after the end.
+    /// [`Client::statement`]. It is of no use after the end.
     pub fn client(&self) -> &Client {
         &self.state.inside
     }
@@ -220,7 +220,7 @@ impl Drop for State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{Answer, Heard, node};
+    use crate::fake::{Answer, Requests, node};
     use serde_json::{Value, json};
 
     fn begun(id: &str) -> Answer {
@@ -236,7 +236,7 @@ mod tests {
         Answer::With(200, json!({"status": "committed", "writes": 1}).to_string())
     }
 
-    fn lines(heard: &Heard) -> Vec<String> {
+    fn lines(heard: &Requests) -> Vec<String> {
         let line = |line: &str| line.trim_end_matches(" HTTP/1.1").replace("/api/v1/", "");
         heard.lock().unwrap().iter().map(|call| line(&call.line)).collect()
     }
@@ -258,7 +258,7 @@ mod tests {
         let insert = format!("{INSERT}t1");
         let expected = ["POST transactions", &insert, "POST transactions/t1/commit"];
         assert_eq!(lines(&heard), expected);
-        let keyed = |call: &crate::fake::Asked| call.header("idempotency-key").is_some();
+        let keyed = |call: &crate::fake::Request| call.header("idempotency-key").is_some();
         let keyed: Vec<bool> = heard.lock().unwrap().iter().map(keyed).collect();
         assert_eq!(keyed, [true, true, false]);
     }

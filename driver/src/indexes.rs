@@ -1,11 +1,8 @@
-//! Indexes, schema and statistics of a collection.
+//! Indexes of a collection.
 
 use crate::collection::Collection;
 use crate::error::{Error, Result};
-use crate::wire::{
-    IndexBody, IndexInfo, IndexesReply, SchemaBody, SchemaReply, StatsReply, ValidateBody,
-    ValidateReply,
-};
+use crate::wire::{IndexBody, IndexInfo, IndexesReply};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,13 +16,13 @@ pub struct IndexOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// No two documents may have the same values.
-    #[serde(skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unique: bool,
     /// Documents without any of the fields are left out.
-    #[serde(skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sparse: bool,
     /// A document without the field gets the next number.
-    #[serde(skip_serializing_if = "no")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sequential: bool,
     /// Only documents that match this are held.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,10 +34,6 @@ pub struct IndexOptions {
     /// far it is.
     #[serde(skip)]
     pub background: bool,
-}
-
-fn no(truth: &bool) -> bool {
-    !truth
 }
 
 impl IndexOptions {
@@ -90,52 +83,6 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// `index_not_found`.
     pub async fn drop_index(&self, name: &str) -> Result<()> {
         self.client().send(self.part_call(Method::DELETE, "indexes", name)).await.map(drop)
-    }
-
-    /// The schema that documents must meet, if there is one.
-    ///
-    /// # Errors
-    /// `database_not_found`, `collection_not_found`.
-    pub async fn schema(&self) -> Result<SchemaReply> {
-        let call = self.call(Method::GET, "schema").level(self.level());
-        self.client().send(call).await?.json()
-    }
-
-    /// Sets the schema for every write from now on; what is stored already is not looked at, see
-    /// [`Collection::validate`].
-    ///
-    /// # Errors
-    /// `invalid_query` with the part that is wrong; `invalid_body` when not exactly one of
-    /// `schema` and `definition` is given.
-    pub async fn set_schema(&self, schema: &SchemaBody) -> Result<()> {
-        self.client().send(self.call(Method::PUT, "schema").body(schema)).await.map(drop)
-    }
-
-    /// Takes the schema away; a success as well when there is none.
-    ///
-    /// # Errors
-    /// `database_not_found`, `collection_not_found`.
-    pub async fn drop_schema(&self) -> Result<()> {
-        self.client().send(self.call(Method::DELETE, "schema")).await.map(drop)
-    }
-
-    /// Checks documents against rules and schema and writes nothing: those given, or the stored
-    /// ones.
-    ///
-    /// # Errors
-    /// `invalid_query` for a schema to try, `time_limit`.
-    pub async fn validate(&self, validate: &ValidateBody) -> Result<ValidateReply> {
-        let call = self.call(Method::POST, "validate").level(self.level());
-        self.client().send(call.body(validate).reads().long()).await?.json()
-    }
-
-    /// Number and size of the documents, and the indexes.
-    ///
-    /// # Errors
-    /// `database_not_found`, `collection_not_found`.
-    pub async fn stats(&self) -> Result<StatsReply> {
-        let call = self.call(Method::GET, "stats").level(self.level());
-        self.client().send(call).await?.json()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Versions: what documents were before, and how to get them back.
 
 use crate::call::Call;
-use crate::collection::{Collection, Document, Written};
+use crate::collection::{Collection, Document, WriteResult};
 use crate::error::Result;
 use crate::wire::{DiffReply, DocumentId, HistoryReply, VersionInfo, VersionsBody, VersionsReply};
 use reqwest::Method;
@@ -76,7 +76,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `version_not_found`; `validation_failed` and `unique_violation` when the old form is no
     /// longer allowed.
-    pub async fn restore(&self, id: &DocumentId, version: &str) -> Result<Written> {
+    pub async fn restore(&self, id: &DocumentId, version: &str) -> Result<WriteResult> {
         let call = self.version_call(Method::POST, id, version, &["restore"]);
         self.client().send(call).await?.json()
     }
@@ -86,7 +86,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `duplicate_id` (409) when it exists; `version_not_found` when nothing of it is kept;
     /// those of [`Collection::restore`].
-    pub async fn undelete(&self, id: &DocumentId) -> Result<Written> {
+    pub async fn undelete(&self, id: &DocumentId) -> Result<WriteResult> {
         let call = self.document_part_call(Method::POST, id, &["undelete"]);
         self.client().send(call).await?.json()
     }

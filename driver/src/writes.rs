@@ -72,7 +72,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// Those of [`Collection::update_one`]; `query_too_large` when too many documents match for
-    /// one step; `needs_confirmation` of a client that is [asking](crate::Client::asking).
+    /// one step; `needs_confirmation` of a client [with confirmation](crate::Client::with_confirmation).
     pub async fn update_many(&self, update: impl Into<UpdateBody>) -> Result<UpdateReply> {
         self.change_many("update", &UpdateBody { multi: true, ..update.into() }).await
     }
@@ -100,7 +100,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     ///
     /// # Errors
     /// Those of [`Collection::delete_one`]; `query_too_large` when too many documents match for
-    /// one step; `needs_confirmation` of a client that is [asking](crate::Client::asking).
+    /// one step; `needs_confirmation` of a client [with confirmation](crate::Client::with_confirmation).
     pub async fn delete_many(&self, delete: impl Into<DeleteBody>) -> Result<u64> {
         let body = DeleteBody { multi: true, ..delete.into() };
         Ok(self.change_many::<DeleteReply>("delete", &body).await?.deleted)
@@ -183,7 +183,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// That of the first operation that failed. The others may have been carried out: the
     /// error's `details.result` is a [`BulkReply`] that says which. `needs_confirmation` of a client
-    /// that is [asking](crate::Client::asking); then nothing was carried out.
+    /// [with confirmation](crate::Client::with_confirmation); then nothing was carried out.
     pub async fn bulk(&self, bulk: impl Into<BulkBody>) -> Result<BulkReply> {
         self.change_many("bulk", &bulk.into()).await
     }

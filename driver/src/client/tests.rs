@@ -1,17 +1,8 @@
 //! Tests of retries and of what calls carry.
 
 use super::*;
-use crate::fake::{Answer, Heard, node};
+use crate::fake::{Answer, Requests, node};
 use serde_json::{Value, json};
-
-#[test]
-fn a_seed_needs_a_host() {
-    assert!(parse_seed("http://127.0.0.1:8080").is_ok());
-    assert_eq!(parse_seed("127.0.0.1:8080").unwrap().as_str(), "http://127.0.0.1:8080/");
-    for bad in ["", "ftp://host", "http://"] {
-        assert!(parse_seed(bad).is_err(), "{bad}");
-    }
-}
 
 #[tokio::test]
 async fn a_client_proves_itself_with_the_last_that_it_was_given() {
@@ -68,7 +59,7 @@ async fn the_health_of_a_node_that_serves_no_calls_is_an_answer() {
     assert_eq!(heard.lock().unwrap().len(), 1);
 }
 
-fn keys(heard: &Heard) -> Vec<Option<String>> {
+fn keys(heard: &Requests) -> Vec<Option<String>> {
     let heard = heard.lock().unwrap();
     heard.iter().map(|call| call.header("idempotency-key").map(str::to_owned)).collect()
 }
@@ -114,9 +105,9 @@ async fn only_writes_of_data_carry_a_key() {
     let _ = people.count().await;
     let _ = client.login("ada", "x").await;
     let _ = client.cluster_pause("node1").await;
-    let _ = client.command("d", "SELECT * FROM c").await;
+    let _ = client.statement("d", "SELECT * FROM c").await;
     assert_eq!(keys(&heard), vec![None; 5]);
-    let _ = client.command("d", "DELETE FROM c").await;
+    let _ = client.statement("d", "DELETE FROM c").await;
     let _ = client.create_database("d").await;
     assert!(keys(&heard)[5..].iter().all(Option::is_some));
     people.drop_index("by_age").await.unwrap();
@@ -172,16 +163,6 @@ async fn the_past_is_read_and_not_written() {
     assert_eq!(heard.len(), 2);
 }
 
-#[test]
-fn pauses_grow_and_differ() {
-    for attempt in [0, 3, 40] {
-        let longest = (PAUSE_MIN * 2_u32.pow(attempt.min(8))).min(PAUSE_MAX);
-        let pause = pause_between(attempt);
-        assert!(pause >= longest / 2 && pause <= longest, "{attempt}: {pause:?}");
-    }
-    assert_ne!(pause_between(9), pause_between(9));
-}
-
 #[tokio::test]
 async fn a_call_of_which_it_is_known_how_far_it_came_is_not_sent_again() {
     let error = json!({"error": {
@@ -197,13 +178,13 @@ async fn a_call_of_which_it_is_known_how_far_it_came_is_not_sent_again() {
 #[tokio::test]
 async fn only_calls_that_may_write_to_many_documents_ask_first() {
     let (client, heard) = node(vec![Answer::With(200, r#"{"deleted": 1, "count": 1}"#.into())]);
-    let asking = client.asking();
-    let people = asking.collection::<Value>("d", "c");
+    let confirming = client.with_confirmation();
+    let people = confirming.collection::<Value>("d", "c");
     people.delete_many(json!({})).await.unwrap();
-    asking.command("d", "DELETE FROM c").await.unwrap();
+    confirming.statement("d", "DELETE FROM c").await.unwrap();
     people.delete_one(json!({})).await.unwrap();
     people.count().await.unwrap();
-    client.command("d", "DELETE FROM c").await.unwrap();
+    client.statement("d", "DELETE FROM c").await.unwrap();
     let heard = heard.lock().unwrap();
     let asked: Vec<bool> = heard.iter().map(|call| call.line.contains("confirm=ask")).collect();
     assert_eq!(asked, [true, true, false, false, false], "{heard:?}");

@@ -1,9 +1,9 @@
-//! Statements as text, and the hash of a database.
+//! Statements of the query languages: SQL, JQL and MongoDB's shell language.
 
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
-use crate::wire::{CommandBody, HashReply, ReadLevel, StatementReply};
+use crate::wire::{ReadLevel, StatementBody, StatementReply};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ impl Client {
     /// Carries out a statement in JQL, SQL or Mongo's shell language, and gives the answer as it
     /// came: an array of documents or values, one document or `null`, `{"count": n}`,
     /// `{"explain": …}` or `{"message": "…", …}`. A list of documents without `LIMIT` ends after
-    /// 100; [`Client::command_pages`] gives them all.
+    /// 100; [`Client::statement_pages`] gives them all.
     ///
     /// ```no_run
     /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
-    /// let people = client.command("shop", "SELECT * FROM people WHERE age > 30").await?;
-    /// let same = client.command("shop", "db.people.find({age: {$gt: 30}})").await?;
+    /// let people = client.statement("shop", "SELECT * FROM people WHERE age > 30").await?;
+    /// let same = client.statement("shop", "db.people.find({age: {$gt: 30}})").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -25,21 +25,21 @@ impl Client {
     /// `syntax_error` (400): the message has line and column, the hint is the line of the text
     /// and below it a caret under the column. Otherwise those of the method that the statement
     /// stands for.
-    pub async fn command(&self, database: &str, text: &str) -> Result<Value> {
-        self.command_at_level(database, text, ReadLevel::default()).await
+    pub async fn statement(&self, database: &str, text: &str) -> Result<Value> {
+        self.statement_at_level(database, text, ReadLevel::default()).await
     }
 
-    /// As [`Client::command`], reading at another level.
+    /// As [`Client::statement`], reading at another level.
     ///
     /// # Errors
-    /// Those of [`Client::command`].
-    pub async fn command_at_level(
+    /// Those of [`Client::statement`].
+    pub async fn statement_at_level(
         &self,
         database: &str,
         text: &str,
         level: ReadLevel,
     ) -> Result<Value> {
-        let body = CommandBody { command: text.to_owned(), ..CommandBody::default() };
+        let body = StatementBody { command: text.to_owned(), ..StatementBody::default() };
         self.send(statement_call(database, &body, level)).await?.json()
     }
 
@@ -52,7 +52,7 @@ impl Client {
     /// ```no_run
     /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
     /// use jettra_driver::wire::StatementReply;
-    /// let mut pages = client.command_pages("shop", "SELECT * FROM people").page(500);
+    /// let mut pages = client.statement_pages("shop", "SELECT * FROM people").page(500);
     /// while let Some(reply) = pages.next().await? {
     ///     match reply {
     ///         StatementReply::Documents { documents, .. } => println!("{} more", documents.len()),
@@ -62,11 +62,11 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn command_pages(&self, database: &str, text: &str) -> StatementPages {
+    pub fn statement_pages(&self, database: &str, text: &str) -> StatementPages {
         StatementPages {
             client: self.clone(),
             database: database.to_owned(),
-            body: CommandBody {
+            body: StatementBody {
                 command: text.to_owned(),
                 page: Some(PAGE_DOCUMENTS),
                 cursor: None,
@@ -75,26 +75,16 @@ impl Client {
             done: false,
         }
     }
-
-    /// The hashes of a database's collections and indexes, and the log index of the state they
-    /// are of. Equal on all nodes at the same log index.
-    ///
-    /// # Errors
-    /// `database_not_found`, `time_limit`.
-    pub async fn hash(&self, database: &str) -> Result<HashReply> {
-        let segments = ["api", "v1", "databases", database, "hash"];
-        self.send(Call::new(Method::GET, &segments).long()).await?.json()
-    }
 }
 
 /// Documents of one page when the caller does not say.
 const PAGE_DOCUMENTS: u64 = 500;
 
-/// The answers to one statement, one after the other; made by [`Client::command_pages`].
+/// The answers to one statement, one after the other; made by [`Client::statement_pages`].
 pub struct StatementPages {
     client: Client,
     database: String,
-    body: CommandBody,
+    body: StatementBody,
     level: ReadLevel,
     done: bool,
 }
@@ -115,7 +105,7 @@ impl StatementPages {
     /// The next page, or the one answer of a statement that gives no list; `None` after the last.
     ///
     /// # Errors
-    /// Those of [`Client::command`]; the same page can be asked for again.
+    /// Those of [`Client::statement`]; the same page can be asked for again.
     pub async fn next(&mut self) -> Result<Option<StatementReply>> {
         if self.done {
             return Ok(None);
@@ -137,7 +127,7 @@ impl StatementPages {
     }
 }
 
-fn statement_call(database: &str, body: &CommandBody, level: ReadLevel) -> Call {
+fn statement_call(database: &str, body: &StatementBody, level: ReadLevel) -> Call {
     let call = Call::new(Method::POST, &["api", "command"]);
     let call = call.query("db", database).level(level).body(body).long().confirms();
     if only_reads(&body.command) { call.reads() } else { call }

@@ -1,28 +1,8 @@
-//! Bodies and answers of versions, and the events of a change feed.
+//! Bodies and answers of versions.
 
-use super::DocumentId;
+use super::{ChangeKind, DocumentId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// Header of a call that resumes a change feed: the last token that was received.
-pub const LAST_EVENT_HEADER: &str = "last-event-id";
-
-/// What was done to a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeKind {
-    /// It was added.
-    Insert,
-    /// It was changed or replaced.
-    Update,
-    /// It was deleted.
-    Delete,
-    /// Its collection was dropped; the event names no document.
-    Drop,
-    /// Its collection has another name now; the event names no document.
-    Rename,
-}
 
 /// Body of `PUT …/collections/{col}/versions`: former documents are kept from now on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,66 +113,4 @@ pub struct RestoreVersionBody {
     pub id: DocumentId,
     /// The version; a number or a text.
     pub version: Value,
-}
-
-/// How much of a change an event of a feed tells.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeContent {
-    /// The document as it is after the change.
-    #[default]
-    Document,
-    /// What the change did to it.
-    Delta,
-    /// Both.
-    Both,
-}
-
-/// One event of a change feed (`event: change`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ChangeEvent {
-    /// Where the feed goes on behind this event; the `id` of the server-sent event too.
-    pub token: String,
-    /// Log index of the change.
-    pub index: u64,
-    /// What was done.
-    pub operation: ChangeKind,
-    /// The database.
-    pub database: String,
-    /// The collection.
-    pub collection: String,
-    /// The document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<DocumentId>,
-    /// Its revision after the change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<u64>,
-    /// When, as ISO 8601.
-    pub time: String,
-    /// By whom; absent for what the database did itself, such as expiry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// The document after the change; of a deleted one, what it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub document: Option<Value>,
-    /// What the change did to the document.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delta: Option<Delta>,
-    /// With a filter: whether the document matches it after the change. An update by which a
-    /// document ceases to match is told too, with `false`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub matches: Option<bool>,
-    /// The name that the collection has now, after it was renamed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renamed_to: Option<String>,
-}
-
-/// An event that only tells where the feed stands (`event: progress`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ProgressEvent {
-    /// Where the feed goes on.
-    pub token: String,
 }

@@ -1,0 +1,88 @@
+//! The audit log.
+
+use crate::call::Call;
+use crate::client::Client;
+use crate::error::Result;
+use crate::wire::AuditReply;
+use reqwest::Method;
+
+/// Which entries of the audit log are asked for; see [`Client::audit`]. What is not given does
+/// not narrow it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// At most so many entries; the cluster has a default and a bound of its own.
+    pub limit: Option<u64>,
+    /// Only entries with a smaller number: [`AuditReply::next`] of the answer before.
+    pub before: Option<u64>,
+    /// Only what this user did, or tried to do.
+    pub user: Option<String>,
+    /// Only this action, for example `login_failed`.
+    pub action: Option<String>,
+}
+
+impl Client {
+    /// Who did what, the latest first. Only administrators may.
+    ///
+    /// ```no_run
+    /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
+    /// use jettra_driver::AuditQuery;
+    ///
+    /// let mut query = AuditQuery { action: Some("login_failed".into()), ..Default::default() };
+    /// loop {
+    ///     let page = client.audit(&query).await?;
+    ///     for entry in &page.entries {
+    ///         println!("{} {:?} {}", entry.time_ms, entry.user, entry.outcome);
+    ///     }
+    ///     match page.next {
+    ///         Some(next) => query.before = Some(next),
+    ///         None => return Ok(()),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub async fn audit(&self, query: &AuditQuery) -> Result<AuditReply> {
+        let mut call = Call::plain(Method::GET, &["api", "v1", "audit"]);
+        let numbers = [("limit", query.limit), ("before", query.before)];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                call = call.query(name, &number.to_string());
+            }
+        }
+        for (name, text) in [("user", &query.user), ("action", &query.action)] {
+            if let Some(text) = text {
+                call = call.query(name, text);
+            }
+        }
+        self.send(call).await?.json()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Answer, node};
+
+    #[tokio::test]
+    async fn only_what_is_given_narrows_the_answer() {
+        let page = || Answer::With(200, r#"{"entries": [], "next": 7}"#.into());
+        let (client, heard) = node(vec![page(), page()]);
+        let query = AuditQuery {
+            limit: Some(5),
+            before: Some(9),
+            user: Some("ada l".into()),
+            action: Some("login".into()),
+        };
+        assert_eq!(client.audit(&query).await.unwrap().next, Some(7));
+        client.audit(&AuditQuery::default()).await.unwrap();
+        let heard = heard.lock().unwrap();
+        let lines: Vec<&str> = heard.iter().map(|call| call.line.as_str()).collect();
+        let expected = [
+            "GET /api/v1/audit?limit=5&before=9&user=ada+l&action=login HTTP/1.1",
+            "GET /api/v1/audit HTTP/1.1",
+        ];
+        assert_eq!(lines, expected);
+    }
+}

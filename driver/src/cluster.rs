@@ -1,0 +1,82 @@
+//! The cluster's members, and what a node says about itself.
+
+use crate::call::Call;
+use crate::client::Client;
+use crate::error::Result;
+use crate::wire::{ClusterReply, HealthReply, NodeInfo};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+impl Client {
+    /// Members, roles and states as the answering node knows them.
+    pub async fn cluster_status(&self) -> Result<ClusterReply> {
+        self.send(Call::plain(Method::GET, &["api", "cluster"])).await?.json()
+    }
+
+    /// The members only, as `GET /raft/rpc/status` lists them.
+    pub async fn cluster_nodes(&self) -> Result<Vec<NodeInfo>> {
+        self.send(Call::plain(Method::GET, &["raft", "rpc", "status"])).await?.json()
+    }
+
+    /// The health answer of a node, whether it serves calls or says why it does not; needs no
+    /// credentials.
+    pub async fn health(&self) -> Result<HealthReply> {
+        self.send(Call::plain(Method::GET, &["health"]).tells_health()).await?.json()
+    }
+
+    /// The description of the interface, an OpenAPI 3.1 document; needs no credentials.
+    pub async fn openapi(&self) -> Result<Value> {
+        self.send(Call::plain(Method::GET, &["openapi.json"])).await?.json()
+    }
+
+    /// Admits the node at `url`. Registering the same node again is a success.
+    ///
+    /// Returns when the node is admitted; it becomes `ACTIVE` once it has caught up.
+    pub async fn cluster_register(&self, url: &str, description: Option<&str>) -> Result<()> {
+        let body = json!({"url": url, "description": description});
+        let call = Call::plain(Method::POST, &["api", "cluster", "register"]).body(&body);
+        self.send(call.safe_to_repeat()).await.map(drop)
+    }
+
+    /// Removes a node, named by `NodeID` or URL. Removing an unknown one is a success.
+    ///
+    /// `force` removes it even when the remaining voters would have no live quorum.
+    pub async fn cluster_deregister(&self, node: &str, force: bool) -> Result<()> {
+        let body = json!({"node": node, "force": force});
+        let call = Call::plain(Method::POST, &["api", "cluster", "deregister"]).body(&body);
+        self.send(call.safe_to_repeat()).await.map(drop)
+    }
+
+    /// Stops the process of a node and marks it `INACTIVE`.
+    ///
+    /// `force` stops it even when the cluster loses its quorum by it.
+    pub async fn cluster_stop(&self, node: &str, force: bool) -> Result<()> {
+        self.cluster_action("stop", json!({"node": node, "force": force})).await
+    }
+
+    /// Takes client calls and leadership away from a node; it goes on voting.
+    pub async fn cluster_pause(&self, node: &str) -> Result<()> {
+        self.cluster_action("pause", json!({"node": node})).await
+    }
+
+    /// Ends [`Client::cluster_pause`].
+    pub async fn cluster_resume(&self, node: &str) -> Result<()> {
+        self.cluster_action("resume", json!({"node": node})).await
+    }
+
+    /// Hands leadership to a node, or to the one that answers.
+    pub async fn cluster_promote(&self, node: Option<&str>) -> Result<()> {
+        self.cluster_action("promote", json!({"node": node})).await
+    }
+
+    /// Restarts the process of a node, or of the one that answers.
+    pub async fn cluster_restart(&self, node: Option<&str>) -> Result<()> {
+        self.cluster_action("restart", json!({"node": node})).await
+    }
+
+    async fn cluster_action(&self, action: &str, body: Value) -> Result<()> {
+        self.send(Call::plain(Method::POST, &["api", "cluster", action]).body(&body))
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,66 @@
+//! The audit log.
+
+use serde::{Deserialize, Serialize};
+
+/// What the audit log tells of, in the order of the alphabet.
+pub const AUDIT_ACTIONS: [&str; 25] = [
+    "cluster_deregister",
+    "cluster_pause",
+    "cluster_promote",
+    "cluster_register",
+    "cluster_restart",
+    "cluster_resume",
+    "cluster_stop",
+    "drop_collection",
+    "drop_database",
+    "drop_index",
+    "drop_versions",
+    "join_failed",
+    "join_token_use",
+    "login",
+    "login_failed",
+    "password_change",
+    "rename_collection",
+    "rename_database",
+    "replace_collection",
+    "set_schema",
+    "token_create",
+    "token_revoke",
+    "user_create",
+    "user_delete",
+    "user_update",
+];
+
+/// Answer of `GET /api/v1/audit`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditReply {
+    /// What was done, the latest first.
+    pub entries: Vec<AuditEntry>,
+    /// Pass it as `before=` to get the ones before; none at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+/// One thing that somebody did, or tried to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditEntry {
+    /// Its number; later ones are larger.
+    #[serde(rename = "_id")]
+    pub id: u64,
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Who: a user; none when the database did it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// From which address the call came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// What, for example `login`, `user_create` or `drop_database`.
+    pub action: String,
+    /// To what: a user, a node, a database.
+    pub target: String,
+    /// `ok`, or the code of the error with which it was refused.
+    pub outcome: String,
+}

@@ -1,0 +1,156 @@
+//! Answers about the cluster and its members.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a member does in the cluster, as `_system._clusternodes` records it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum NodeRole {
+    /// Orders the log.
+    Leader,
+    /// Votes and follows.
+    Follower,
+    /// Asks for votes; seen only while there is no leader.
+    Candidate,
+    /// Receives the log, does not vote.
+    Learner,
+}
+
+/// How a member is, as `_system._clusternodes` records it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "UPPERCASE")]
+pub enum NodeStatus {
+    /// Admitted, still receiving the snapshot or the log.
+    Joining,
+    /// Answers the leader.
+    Active,
+    /// Was stopped, or has not answered the leader for a while.
+    Inactive,
+    /// Takes no client calls and no leadership until resumed; it still votes.
+    Paused,
+    /// Being removed.
+    Leaving,
+}
+
+macro_rules! upper_case_display {
+    ($($name:ty),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&format!("{self:?}").to_uppercase())
+            }
+        }
+    )*};
+}
+upper_case_display!(NodeRole, NodeStatus);
+
+/// One member in `GET /api/cluster` and `GET /raft/rpc/status`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NodeInfo {
+    /// The node's name (`NodeID`).
+    #[serde(rename = "_id")]
+    pub key: String,
+    /// The same name, as the ancestor repeats it.
+    pub id: String,
+    /// Number of the node in Raft: the log index of the entry that admitted it.
+    pub raft_id: u64,
+    /// Where other nodes and clients reach it.
+    pub url: String,
+    /// What it does now, as far as the answering node knows.
+    pub role: NodeRole,
+    /// How it is.
+    pub status: NodeStatus,
+    /// Free text given at registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Log entries it still lacks; known on the leader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// Why it does not get the log entries that it lacks; known on the leader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Milliseconds since it last answered the leader; known on the leader only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_ms: Option<u64>,
+    /// The same once it is longer than an answer takes: the member is silent. Absent while it
+    /// answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<u64>,
+    /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is behind;
+    /// absent while it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ms_ahead: Option<i64>,
+}
+
+/// Answer of `GET /api/cluster`, in the ancestor's shape with a few fields more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterReply {
+    /// True when the node was started with `distributed: true`.
+    pub enabled: bool,
+    /// Name of the answering node.
+    pub node_id: String,
+    /// Role of the answering node.
+    pub state: NodeRole,
+    /// Name of the leader, if there is one.
+    pub leader_id: Option<String>,
+    /// The answering node's term.
+    pub term: u64,
+    /// The cluster's identity; absent while the node waits to be registered.
+    pub cluster_id: Option<String>,
+    /// Log index up to which the answering node's state is visible to readers.
+    pub applied_index: u64,
+    /// Voters that must answer for a write to succeed.
+    pub quorum: usize,
+    /// One sentence on the cluster's health.
+    pub health: String,
+    /// The members.
+    pub nodes: Vec<NodeInfo>,
+    /// Whose knowledge leader, quorum, health and members are; absent from older nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<ClusterView>,
+}
+
+/// Whose knowledge of the cluster an answer has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClusterView {
+    /// Name of the node that knows it.
+    pub from: String,
+    /// Whether that node leads now.
+    pub leader: bool,
+    /// How old the knowledge is, in milliseconds.
+    pub age_ms: u64,
+    /// Why it is not what a leader knows now, in one sentence; absent when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Answer of `GET /health`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HealthReply {
+    /// `ok` when calls are served, else what is the matter: `waiting` (not registered yet),
+    /// `starting`, `no_leader`, `paused`, `removed`, `failed`, `stopping`.
+    pub status: String,
+    /// Why no calls are served, in one sentence; none when they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The node's name.
+    pub node_id: String,
+    /// Whether this node leads.
+    pub is_leader: bool,
+    /// Raft number of the leader.
+    pub current_leader: Option<u64>,
+    /// The node's term.
+    pub current_term: u64,
+    /// `Leader`, `Follower`, `Candidate`, `Learner` or `Shutdown`.
+    pub state: String,
+    /// What an operator should look at though calls are served: nodes whose clocks are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
