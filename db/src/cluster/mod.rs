@@ -19,13 +19,13 @@ use crate::engine::Effect;
 use crate::engine::command::Noted;
 use crate::error::{Error, Kind, Result};
 use crate::raft::calls::Caller;
+use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::network::Peers;
 use crate::raft::node_key::NodeKey;
 use crate::raft::proposer::ProposerLimits;
 use crate::raft::refused::RefusedEntries;
 use crate::raft::replay::Inbox;
 use crate::raft::retention::LogLimits;
-use crate::raft::room::Room;
 use crate::raft::state_machine::StateEvents;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupConfig};
@@ -65,8 +65,8 @@ pub struct Cluster {
     pub certificates: Option<Arc<Certificates>>,
     /// Identity of this process, new at every start.
     pub boot: String,
-    /// Room for the bodies of calls and the writes that wait.
-    pub room: Room,
+    /// Memory for request bodies and pending writes.
+    pub memory: MemoryBudget,
     /// The members, as this node has applied them.
     pub nodes: Arc<Nodes>,
     /// Who answers this node while there is no leader to tell.
@@ -109,7 +109,7 @@ impl Cluster {
             inbox: Inbox::default(),
             certificates,
             boot,
-            room: Room::new(config.body_memory_mb << 20),
+            memory: MemoryBudget::new(config.body_memory_mb << 20),
             nodes: Arc::default(),
             contacts: Mutex::default(),
             leader_view: Mutex::default(),
@@ -286,7 +286,7 @@ impl Cluster {
             request_timeout: Duration::from_millis(config.request_timeout_ms),
             proposer: ProposerLimits {
                 queue_max: config.queue_max,
-                room: self.room.clone(),
+                memory: self.memory.clone(),
                 batch_max: config.batch_max,
                 reserve_bytes: config.disk_reserve_mb << 20,
             },

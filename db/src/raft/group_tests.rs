@@ -1,12 +1,12 @@
 //! A group of one member, with its log and state in a temporary directory.
 
 use super::calls::Caller;
+use super::memory_budget::MemoryBudget;
 use super::network::{PeerUrls, Peers};
 use super::node_key::NodeKey;
 use super::proposer::ProposerLimits;
 use super::refused::{self, RefusedEntries};
 use super::retention::LogLimits;
-use super::room::Room;
 use super::state_machine::StateEvents;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
 use super::{Group, GroupConfig};
@@ -63,7 +63,7 @@ async fn open_with(
         request_timeout: LIMIT,
         proposer: ProposerLimits {
             queue_max: 1000,
-            room: Room::new(256 * MB),
+            memory: MemoryBudget::new(256 * MB),
             batch_max: 512,
             reserve_bytes,
         },

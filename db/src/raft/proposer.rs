@@ -4,7 +4,7 @@
 //! flush serves many writers (group commit). The queue is bounded; past it the caller is
 //! told to come back.
 
-use super::room::{Room, Share};
+use super::memory_budget::{MemoryBudget, MemoryPermit};
 use super::space::{Need, Purpose, Space};
 use super::types::{Payload, Raft, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
@@ -35,8 +35,8 @@ pub struct Applied {
 pub struct ProposerLimits {
     /// Commands that may wait.
     pub queue_max: usize,
-    /// Room for them.
-    pub room: Room,
+    /// Memory for them.
+    pub memory: MemoryBudget,
     /// Commands in one log entry.
     pub batch_max: usize,
     /// Free bytes of disk and address space below which writes are refused.
@@ -58,17 +58,18 @@ struct Waiting {
     reply: Reply,
 }
 
-/// Who waits for a command, and the room that it takes until its outcome is known.
+/// The caller waiting for a command, and the memory that the command takes until its outcome is
+/// known.
 struct Reply {
     to: oneshot::Sender<Result<Applied>>,
-    _share: Share,
+    _permit: MemoryPermit,
 }
 
 /// Handle of a group's proposing task.
 #[derive(Clone)]
 pub struct Proposer {
     queue: mpsc::Sender<Waiting>,
-    room: Room,
+    memory: MemoryBudget,
     state: Arc<Generations>,
     dir: PathBuf,
     reserve_bytes: u64,
@@ -83,11 +84,11 @@ impl Proposer {
         limits: ProposerLimits,
     ) -> Self {
         let (queue, receiver) = mpsc::channel(limits.queue_max);
-        let room = limits.room.clone();
+        let memory = limits.memory.clone();
         let (space, reserve_bytes) = (Space::default(), limits.reserve_bytes);
         let task = Task { raft, state: state.clone(), dir: dir.clone(), limits, space, next: None };
         tokio::spawn(task.run(receiver));
-        Proposer { queue, room, state, dir, reserve_bytes }
+        Proposer { queue, memory, state, dir, reserve_bytes }
     }
 
     /// Proposes a command and waits for its outcome.
@@ -102,7 +103,7 @@ impl Proposer {
         let (to, answer) = oneshot::channel();
         let framed = Framed::new(&proposal)?;
         check_size(framed.length())?;
-        let reply = Reply { to, _share: self.room.take(framed.length())? };
+        let reply = Reply { to, _permit: self.memory.take(framed.length())? };
         let frame = framed.encode()?;
         // What apply could not read must not get into the log.
         entry::read_frame(&frame)?.check()?;

@@ -132,7 +132,7 @@ pub struct CopySpace {
 }
 
 impl CopySpace {
-    /// Checks that there is room for so many bytes more.
+    /// Checks that the disk has space for this many more bytes.
     ///
     /// # Errors
     /// `storage_full`.

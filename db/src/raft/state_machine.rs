@@ -98,7 +98,7 @@ impl Writer {
             applier: Applier::default(),
             commit_after,
             rest: Vec::new(),
-            rest_room: None,
+            rest_permit: None,
             refused,
             applying: None,
         };
@@ -192,8 +192,8 @@ struct WriterThread {
     commit_after: Duration,
     /// Entries that did not fit into the transaction before.
     rest: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
-    /// The room that they take.
-    rest_room: Option<OwnedSemaphorePermit>,
+    /// The memory that they take.
+    rest_permit: Option<OwnedSemaphorePermit>,
     refused: RefusedEntries,
     /// The entry that is being applied.
     applying: Option<(u64, Bytes)>,
@@ -240,7 +240,7 @@ impl WriterThread {
         loop {
             let first = match self.rest.is_empty() {
                 true => self.queue.blocking_recv(),
-                false => Some(Job::Apply(std::mem::take(&mut self.rest), self.rest_room.take())),
+                false => Some(Job::Apply(std::mem::take(&mut self.rest), self.rest_permit.take())),
             };
             let Some(first) = first else { return Ok(()) };
             let next = runtime.block_on(self.one_transaction(first))?;
@@ -268,9 +268,9 @@ impl WriterThread {
         let mut job = Some(first);
         let next = loop {
             match job {
-                Some(Job::Apply(entries, room)) => {
+                Some(Job::Apply(entries, permit)) => {
                     commands += self.apply(&mut txn, entries)?;
-                    self.rest_room = room.filter(|_| !self.rest.is_empty());
+                    self.rest_permit = permit.filter(|_| !self.rest.is_empty());
                     let wanted = self.wanted.load(Ordering::Acquire);
                     let reader_waits =
                         *self.visible.borrow() < wanted && wanted <= self.applied.index();
@@ -441,25 +441,25 @@ pub struct StateMachine {
     state: Arc<Generations>,
     log: LogStore,
     /// Bounds the bytes of entries that wait for the writer.
-    room: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
 }
 
 impl StateMachine {
     /// The state machine that applies through `writer` what is in `log`.
     pub fn new(writer: Writer, state: Arc<Generations>, log: LogStore) -> Self {
-        StateMachine { writer, state, log, room: Arc::new(Semaphore::new(QUEUE_BYTES)) }
+        StateMachine { writer, state, log, memory: Arc::new(Semaphore::new(QUEUE_BYTES)) }
     }
 
-    /// Hands entries to the writer once there is room for them.
+    /// Hands entries to the writer once the queue has memory for them.
     async fn hand_over(
         &self,
         batch: Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>,
         bytes: usize,
     ) -> io::Result<()> {
         let permits = bytes.min(QUEUE_BYTES) as u32;
-        let room = self.room.clone().acquire_many_owned(permits).await;
-        let room = room.map_err(|_| self.writer.gone())?;
-        let job = Job::Apply(batch, Some(room));
+        let permit = self.memory.clone().acquire_many_owned(permits).await;
+        let permit = permit.map_err(|_| self.writer.gone())?;
+        let job = Job::Apply(batch, Some(permit));
         self.writer.jobs.send(job).await.map_err(|_| self.writer.gone())
     }
 }

@@ -12,8 +12,8 @@ use crate::engine::{Answer, Command, Proposal, Target, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::Applied;
+use crate::raft::memory_budget::MemoryPermit;
 use crate::raft::node_key::Signature;
-use crate::raft::room::Share;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
@@ -115,7 +115,7 @@ pub struct Call {
     /// The body.
     pub body: Bytes,
     /// The room that the body takes.
-    pub share: Arc<Share>,
+    pub share: Arc<MemoryPermit>,
     /// What the node that sends it has signed, once that is verified.
     pub signature: Option<Signature>,
     /// What it has proposed.
@@ -192,7 +192,7 @@ pub struct MovedCall {
     head: Arc<Head>,
     added: Option<String>,
     body: Bytes,
-    share: Arc<Share>,
+    share: Arc<MemoryPermit>,
     signature: Option<Signature>,
 }
 

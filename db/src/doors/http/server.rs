@@ -8,8 +8,8 @@ use crate::auth::Access;
 use crate::config::Config;
 use crate::doors::peer;
 use crate::error::{Error, Kind, Result};
+use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::node_key::PROCESS_HEADER;
-use crate::raft::room::{Room, Share};
 use crate::status::HttpStatus;
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -154,8 +154,8 @@ async fn serve_call(
         _ => config.document_bytes_max,
     };
     // What nodes say to each other is small, and must not wait for clients.
-    let room = (route.access != Access::Node).then_some(&app.cluster.room);
-    let reading = tokio::time::timeout(limit, read_body(http, payload, max, room));
+    let budget = (route.access != Access::Node).then_some(&app.cluster.memory);
+    let reading = tokio::time::timeout(limit, read_body(http, payload, max, budget));
     let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
     (call.body, call.share) = (body, share.into());
     let call = Rc::new(call);
@@ -271,14 +271,14 @@ fn decode(value: &str) -> String {
     }
 }
 
-/// Reads a body of at most `max` bytes, taking room for it as it comes.
+/// Reads a body of at most `max` bytes, taking memory permits for it as it arrives.
 async fn read_body(
     http: &HttpRequest,
     payload: &mut Payload,
     max: usize,
-    room: Option<&Room>,
-) -> Result<(Bytes, Share)> {
-    let mut share = Share::default();
+    budget: Option<&MemoryBudget>,
+) -> Result<(Bytes, MemoryPermit)> {
+    let mut share = MemoryPermit::default();
     let mut body = BytesMut::new();
     let said = said_length(http);
     if said > max {
@@ -295,8 +295,8 @@ async fn read_body(
         if size > max {
             return Err(crate::engine::document::too_large(said.max(size), max));
         }
-        if let Some(room) = room {
-            share.join(room.take(chunk.len())?);
+        if let Some(budget) = budget {
+            share.join(budget.take(chunk.len())?);
         }
         body.extend_from_slice(&chunk);
     }

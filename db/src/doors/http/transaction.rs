@@ -19,7 +19,7 @@ use crate::engine::{Answer, Command, Outcome, Proposal, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::Applied;
-use crate::raft::room::{Room, Share};
+use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::types::GroupId;
 use crate::wire::{IntoEngine, IntoWire};
 use jettra_driver::wire::{
@@ -44,7 +44,7 @@ pub struct Transactions {
     max: usize,
     bytes_max: usize,
     /// Memory for what all of them write.
-    pub room: Room,
+    pub room: MemoryBudget,
     idle_max: Duration,
     age_max: Duration,
 }
@@ -61,7 +61,7 @@ pub struct Open {
     /// One call after the other: those that wait take no thread meanwhile.
     turn: Arc<Semaphore>,
     /// The memory that its writes take.
-    share: Mutex<Share>,
+    share: Mutex<MemoryPermit>,
     state: Mutex<State>,
 }
 
@@ -115,7 +115,11 @@ impl Open {
 
     /// Carries a command out inside. When there is no room for what it writes, the transaction
     /// is over.
-    pub async fn execute(self: Arc<Self>, proposal: Proposal, room: Room) -> Result<Applied> {
+    pub async fn execute(
+        self: Arc<Self>,
+        proposal: Proposal,
+        room: MemoryBudget,
+    ) -> Result<Applied> {
         let turn = self.turn().await;
         pooled(move || {
             let _turn = turn;
@@ -193,7 +197,7 @@ impl Transactions {
             open: Mutex::default(),
             max: config.transactions_max,
             bytes_max: config.transaction_mb << 20,
-            room: Room::new((config.transaction_mb << 20) * LARGE_MAX),
+            room: MemoryBudget::new((config.transaction_mb << 20) * LARGE_MAX),
             idle_max: Duration::from_millis(config.transaction_idle_ms),
             age_max: Duration::from_millis(config.transaction_max_ms),
         }
