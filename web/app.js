@@ -1,17 +1,17 @@
 /** The frame of the page: session, routes, theme. Pages draw themselves through `app.update`. */
 import { html, nothing, render } from './vendor/lit-html.js';
-import { onSignedOut, session } from './api.js';
+import { onSignedOut, session } from './api/calls.js';
 import { address, clearErrors, errorBox, icon, iconButton, moveFocus, toastError } from './components/ui.js';
-import { Failover } from './failover.js';
-import { may, maySomewhere } from './rights.js';
+import { Failover } from './session/failover.js';
+import { may, maySomewhere } from './session/rights.js';
 
 /** The pages; each is loaded when it is first shown. */
 const LOADERS = {
   login: async () => (await import('./pages/login.js')).loginPage,
-  cluster: async () => (await import('./pages/cluster.js')).clusterPage,
-  browse: async () => (await import('./pages/browse.js')).browsePage,
-  console: async () => (await import('./pages/console.js')).consolePage,
-  access: async () => (await import('./pages/access.js')).accessPage,
+  cluster: async () => (await import('./pages/cluster/page.js')).clusterPage,
+  browse: async () => (await import('./pages/browse/page.js')).browsePage,
+  console: async () => (await import('./pages/console/page.js')).consolePage,
+  access: async () => (await import('./pages/access/page.js')).accessPage,
   audit: async () => (await import('./pages/audit.js')).auditPage,
 };
 const FIRST = 'cluster';
@@ -29,7 +29,7 @@ const app = {
   /** The transaction that the documents of the page belong to; null until one was begun. */
   transaction: null,
   async loadTransaction() {
-    const { PageTransaction } = await import('./transaction.js');
+    const { PageTransaction } = await import('./session/transaction.js');
     app.transaction ??= new PageTransaction(async () => {
       app.update();
       await current?.reload?.();
@@ -167,7 +167,7 @@ async function logOut() {
 
 const changePassword = async () => {
   try {
-    const { changeOwnPassword } = await import('./pages/own-password.js');
+    const { changeOwnPassword } = await import('./session/password-dialog.js');
     if (await changeOwnPassword()) app.signIn(null); // it has ended every session
   } catch (error) {
     toastError(error);

@@ -1,6 +1,6 @@
 /** Parsed documents as a table or as JSON. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { Num, idOf, stringify } from '../json.js';
+import { Num, idOf, stringify } from '../values/json.js';
 import { sortHeader, turned } from './sorting.js';
 import { segmented, tableBox } from './ui.js';
 

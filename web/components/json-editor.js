@@ -3,8 +3,8 @@
  * are read too. Numbers keep their text, so a 64-bit integer is sent exactly as it was read.
  */
 import { html, nothing } from '../vendor/lit-html.js';
-import { JsonError, stringify } from '../json.js';
-import { parseNotation } from '../notation.js';
+import { JsonError, stringify } from '../values/json.js';
+import { parseNotation } from '../values/notation.js';
 
 /** The text with two spaces a level. */
 export const pretty = (text) => stringify(parseNotation(text), 2);

@@ -1,6 +1,6 @@
 /** The order of the rows of a table, chosen by its headers. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { Num } from '../json.js';
+import { Num } from '../values/json.js';
 import { icon } from './ui.js';
 
 const ICONS = { 0: 'sort', 1: 'up', '-1': 'down' };

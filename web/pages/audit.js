@@ -1,7 +1,7 @@
 /** Who did what, for administrators. The address says which entries: #/audit?user=&action=. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { Loader, audit } from '../api.js';
-import { whenMs } from '../components/changes.js';
+import { Loader, audit } from '../api/calls.js';
+import { whenMs } from './browse/differences.js';
 import { emptyState, errorBox, iconButton, tableBox, toastError } from '../components/ui.js';
 
 const PAGE = 50; // entries

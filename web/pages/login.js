@@ -1,6 +1,6 @@
 /** Log in; says beforehand when the node is not able to. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { health, session } from '../api.js';
+import { health, session } from '../api/calls.js';
 import { errorBox, icon } from '../components/ui.js';
 
 const TROUBLE = {

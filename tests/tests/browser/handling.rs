@@ -151,7 +151,7 @@ const NOTATION: [&str; 8] = [
 pub(crate) async fn reads_values_as_the_server_does(browser: &Browser, cluster: &Cluster) {
     let http = cluster.nodes[1].http();
     let read = "const [text] = arguments;
-        return Promise.all([import('/notation.js'), import('/json.js')])
+        return Promise.all([import('/values/notation.js'), import('/values/json.js')])
             .then(([{ parseNotation }, { stringify }]) => stringify(parseNotation(text)))";
     for text in NOTATION {
         let json = browser.run(read, vec![json!(text)]).await;

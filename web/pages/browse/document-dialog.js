@@ -1,0 +1,150 @@
+/** The dialog that adds, shows and changes one document. */
+import { html, nothing } from '../../vendor/lit-html.js';
+import { documents } from '../../api/calls.js';
+import { changeList } from './differences.js';
+import { STAY, openDialog } from '../../components/dialog.js';
+import { edit, editorArea, newEditor, objectOf, pretty } from '../../components/json-editor.js';
+import { icon, toastDone } from '../../components/ui.js';
+import { differences } from '../../values/diff.js';
+import { idOf, parse, stringify } from '../../values/json.js';
+import { parseNotation } from '../../values/notation.js';
+import { showHistory } from './history-dialog.js';
+
+/** Asks for a new document; resolves to whether one was added. */
+export function addDocument({ db, col }) {
+  const editor = newEditor('{\n  \n}');
+  return openDialog({
+    ...editorDialog(editor, `Add a document to ${col}`),
+    submitLabel: 'Add document',
+    caret: 4, // between the braces
+    async submit() {
+      const answer = await documents.add(db, col, checked(editor));
+      toastDone(`Document ${parse(answer).get('id')} added.`, warningsIn(answer));
+    },
+  });
+}
+
+/** Opens a document, as it was at `moment` if that is given; resolves to whether it was changed. */
+export async function editDocument(place, id, canWrite, moment) {
+  const { db, col } = place;
+  const { text, etag } = await documents.get(db, col, id, moment);
+  const editor = { ...newEditor(pretty(text), !canWrite), etag, restored: false };
+  const dialog = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
+  const history = (shown) => historyButton({ ...place, canWrite }, id, editor, shown);
+  const body = (shown) => [dialog.body(shown), history(shown)];
+  if (!canWrite) return openDialog({ ...dialog, body });
+  const saved = await openDialog({
+    ...dialog,
+    body,
+    submitLabel: 'Save',
+    async submit() {
+      const text = checked(editor, id);
+      let answer;
+      try {
+        answer = await documents.put(db, col, id, text, editor.etag);
+      } catch (error) {
+        if (error.status !== 412 && error.status !== 404) throw error;
+        editor.conflict = await current(db, col, id);
+        return STAY;
+      }
+      toastDone(`Document ${id.text} saved.`, warningsIn(answer));
+      return true;
+    },
+  });
+  return saved || editor.restored;
+}
+
+/** Leads to the versions of the document; one that is restored there is shown at once. */
+function historyButton(place, id, editor, dialog) {
+  const show = async () => {
+    try {
+      if (!await showHistory(place, id)) return;
+      editor.restored = true;
+      if (editor.text !== editor.start) return; // saving will tell that it was changed
+      const { text, etag } = await current(place.db, place.col, id);
+      Object.assign(editor, { start: text, etag });
+      edit(editor, text, dialog);
+    } catch (error) {
+      dialog.error = error;
+      dialog.update();
+    }
+  };
+  return html`<p><button type="button" class="small" data-testid="editor-history"
+    @click=${show}>${icon('history')}History</button></p>`;
+}
+
+/** The document as it is now; `{text: null}` when it is gone. */
+async function current(db, col, id) {
+  try {
+    const { text, etag } = await documents.get(db, col, id);
+    return { text: pretty(text), etag };
+  } catch (error) {
+    if (error.status === 404) return { text: null, etag: null };
+    throw error;
+  }
+}
+
+/** The document as JSON; throws when it must not be sent. */
+function checked(editor, id) {
+  const document = objectOf(editor, 'A document');
+  if (!id || !document.has('_id')) return stringify(document);
+  const written = idOf(document);
+  if (written.text === id.text && written.type === id.type) return stringify(document);
+  const kept = id.type === 'int' ? id.text : JSON.stringify(id.text);
+  throw new Error(`The _id of a document cannot change. Put ${kept} back, or add a new document.`);
+}
+
+/** What a schema that only warns has found; the answer to a write holds it. */
+const warningsIn = (answer) => JSON.parse(answer).warnings;
+
+function editorDialog(editor, title) {
+  return {
+    title,
+    wide: true,
+    testid: 'doc-dialog',
+    submitTestid: 'doc-save',
+    unsaved: () => !editor.readOnly && editor.text !== editor.start,
+    ready: () => !editor.conflict,
+    body: (dialog) => html`
+      ${editor.conflict ? conflictPanel(editor, dialog) : nothing}
+      ${editorArea(editor, dialog, 'doc', 'Document as JSON')}`,
+  };
+}
+
+/** What another did since the document was opened, and what saving would do to that. */
+function compared({ text, start, problem }, conflict) {
+  const theirs = parse(conflict.text);
+  return html`${changes('What was changed meanwhile:', parse(start), theirs, 'conflict-theirs')}
+    ${problem ? nothing : changes('What yours would make of it:', theirs, parseNotation(text), 'conflict-mine')}`;
+}
+
+function changes(title, before, after, testid) {
+  const found = differences(before, after);
+  return html`<p>${title}</p><div class="conflict-changes" data-testid=${testid}>${found.length
+    ? changeList(found) : html`<span class="muted">Nothing.</span>`}</div>`;
+}
+
+function conflictPanel(editor, dialog) {
+  const { conflict } = editor;
+  const gone = conflict.text === null;
+  const settle = (text) => {
+    Object.assign(editor, { text, etag: conflict.etag, conflict: null });
+    if (text === conflict.text) editor.start = text;
+    edit(editor, text, dialog);
+  };
+  const overwrite = (event) => {
+    const { form } = event.target;
+    settle(editor.text);
+    form.requestSubmit();
+  };
+  return html`<div class="notice warn conflict" role="alert" data-testid="doc-conflict"><div>
+    <p class="error-message">${gone ? 'This document was deleted while you were editing.'
+      : 'This document was changed while you were editing.'}</p>
+    ${gone ? nothing : compared(editor, conflict)}
+    <div class="row">
+      ${gone ? nothing : html`<button type="button" data-testid="conflict-reload"
+        @click=${() => settle(conflict.text)}>Reload and lose my changes</button>`}
+      <button type="button" class="danger" data-testid="conflict-overwrite" @click=${overwrite}>
+        ${gone ? 'Save mine as new' : 'Overwrite with mine'}</button>
+    </div></div></div>`;
+}

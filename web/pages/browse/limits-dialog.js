@@ -1,0 +1,45 @@
+/** The dialog that sets how many versions a collection keeps, and for how long. */
+import { html } from '../../vendor/lit-html.js';
+import { versions } from '../../api/calls.js';
+import { openDialog } from '../../components/dialog.js';
+import { plural } from '../../components/ui.js';
+
+const UNITS = [['days', 86_400], ['hours', 3_600], ['minutes', 60], ['seconds', 1]];
+
+/** Seconds in the largest unit that needs no fraction. */
+const inUnit = (seconds) => UNITS.find(([, length]) => seconds % length === 0);
+
+/** The bounds in words. */
+export function boundsOf({ keep, keep_seconds: seconds }) {
+  const parts = [];
+  if (keep) parts.push(`${plural(keep, 'change')} of each document`);
+  if (seconds) {
+    const [unit, length] = inUnit(seconds);
+    parts.push(`for ${plural(seconds / length, unit.slice(0, -1))}`);
+  }
+  return parts.join(', ') || 'every change, without an end';
+}
+
+/** Resolves to whether the bounds were set; `settings` are those of now. */
+export function askRetention({ db, col }, { enabled, keep, keep_seconds: seconds }) {
+  const [unit, length] = seconds ? inUnit(seconds) : UNITS[0];
+  const number = (name, value, hint) => html`<input name=${name} type="number" min="1" step="1"
+    .value=${value ?? ''} placeholder=${hint} data-testid="bound-${name}">`;
+  return openDialog({
+    title: enabled ? `Bounds of the versions of ${col}` : `Keep versions of ${col}`,
+    submitLabel: enabled ? 'Save' : 'Keep versions',
+    testid: 'versions-dialog',
+    submitTestid: 'versions-save',
+    body: () => html`
+      ${enabled ? html`<p class="muted">What is beyond the new bounds is removed.</p>` : ''}
+      <label>Changes kept of each document ${number('keep', keep, 'all')}</label>
+      <fieldset><legend>Kept for</legend><div class="row key-row">
+        ${number('time', seconds ? seconds / length : undefined, 'ever')}
+        <select name="unit" aria-label="Unit" data-testid="bound-unit">${UNITS.map(([name]) => html`
+          <option value=${name} ?selected=${name === unit}>${name}</option>`)}</select></div></fieldset>`,
+    submit: ({ keep: changes, time, unit: chosen }) => versions.keep(db, col, {
+      ...(changes && { keep: Number(changes) }),
+      ...(time && { keep_seconds: Number(time) * UNITS.find(([name]) => name === chosen)[1] }),
+    }),
+  });
+}

@@ -1,0 +1,52 @@
+/** The last statements of the console, kept until the tab is closed or the user logs out. */
+import { html, nothing } from '../../vendor/lit-html.js';
+
+const KEY = 'jettra-history';
+const STATEMENTS_MAX = 20;
+const CHARS_MAX = 20_000; // longer statements are not worth their place
+
+export class History {
+  /** Statements of another user are not shown. */
+  constructor(user) {
+    this.user = user;
+    this.statements = stored(user);
+  }
+
+  add(text) {
+    if (text.length > CHARS_MAX) return;
+    const others = this.statements.filter((other) => other !== text);
+    this.statements = [text, ...others].slice(0, STATEMENTS_MAX);
+    try {
+      sessionStorage.setItem(KEY, JSON.stringify({ user: this.user, statements: this.statements }));
+    } catch {
+      // Storage is blocked or full: the history lasts until the page is left.
+    }
+  }
+
+  /** `use(text)` puts a statement back where it is written. */
+  view(use) {
+    if (!this.statements.length) return nothing;
+    return html`<section aria-labelledby="history-title"><h2 id="history-title">History</h2>
+      <ol class="history" data-rows="button" data-testid="console-history">${this.statements.map((text) => html`
+        <li><button type="button" class="statement" title=${text} data-testid="history-item"
+          @click=${() => use(text)}>${text}</button></li>`)}</ol></section>`;
+  }
+}
+
+function stored(user) {
+  try {
+    const { user: owner, statements } = JSON.parse(sessionStorage.getItem(KEY)) ?? {};
+    return owner === user && Array.isArray(statements) ? statements.map(String) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Forgets all statements. */
+export function forget() {
+  try {
+    sessionStorage.removeItem(KEY);
+  } catch {
+    // Storage is blocked: there is nothing in it.
+  }
+}
