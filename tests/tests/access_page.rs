@@ -53,7 +53,7 @@ async fn an_administrator_gives_access_and_takes_it_away() {
 
 /// A reader of `shop`, who may also write in `crm`.
 async fn adds_a_user(admin: &Browser) {
-    admin.click("@user-add").await;
+    admin.click("@user-create").await;
     admin.fill("@user-name", "no spaces, please").await;
     admin.fill("@user-password-new", ADAS_PASSWORD).await;
     admin.fill("@user-password-again", "something else").await;
@@ -91,19 +91,19 @@ async fn sees_only_what_it_may(ada: &Browser) {
     ada.see_text("@session-user", ADA).await;
     ada.see_count("@node-card", 2).await;
     ada.see_no("@nav-audit").await;
-    ada.see_no("@node-promote, @cluster-add, @cluster-token").await;
+    ada.see_no("@node-promote, @cluster-add, @join-token-create").await;
     ada.click("@nav-browse").await;
     ada.see_count("@db-item", 2).await;
-    ada.see_no("@db-add, @db-drop").await;
-    ada.see_no("@db-item[data-name=shop] @col-add").await;
+    ada.see_no("@db-create, @db-drop").await;
+    ada.see_no("@db-item[data-name=shop] @col-create").await;
     ada.click("@db-item[data-name=shop] a").await;
     ada.click("@col-item[data-name=people] a").await;
     ada.see("@doc-row[data-id=p1] @doc-view").await;
     ada.see("@read-only").await;
-    ada.see_no("@doc-add, @doc-edit, @doc-delete, @col-drop, @transaction-begin").await;
+    ada.see_no("@doc-insert, @doc-edit, @doc-delete, @col-drop, @transaction-begin").await;
     for (tab, buttons) in [
-        ("indexes", "@index-add, @empty-index-add"),
-        ("rules", "@schema-add, @rule-add"),
+        ("indexes", "@index-create, @empty-index-create"),
+        ("rules", "@schema-set, @rule-add"),
         ("versions", "@versions-keep"),
     ] {
         ada.click(&format!("@tab-{tab}")).await;
@@ -116,28 +116,28 @@ async fn sees_only_what_it_may(ada: &Browser) {
         ada.see_no(buttons).await;
     }
     ada.click("@db-item[data-name=crm] a").await;
-    ada.see("@db-item[data-name=crm] @col-add").await;
+    ada.see("@db-item[data-name=crm] @col-create").await;
     ada.click("@col-item[data-name=people] a").await;
     ada.see("@doc-row[data-id=p1] @doc-edit").await;
-    ada.click("@doc-add").await;
+    ada.click("@doc-insert").await;
     ada.fill("@doc-editor", r#"{"_id": "p2"}"#).await;
     ada.click("@doc-save").await;
     ada.see("@doc-row[data-id=p2]").await;
     ada.see_no("@col-drop").await;
     ada.click("@tab-indexes").await;
-    ada.see_no("@index-add, @empty-index-add").await;
+    ada.see_no("@index-create, @empty-index-create").await;
 }
 
 /// The key is shown once, and does what its user may.
 async fn makes_a_key(ada: &Browser, cluster: &Cluster) -> String {
     ada.click("@nav-access").await;
     ada.see_text("@own-rights", "reader in shop, writereader in crm").await;
-    ada.see_no("@user-table, @user-add").await;
+    ada.see_no("@user-table, @user-create").await;
     ada.see_count("@token-row[data-kind=session]", 1).await;
-    ada.click("@key-add").await;
-    ada.fill("@key-name", "nightly import").await;
-    ada.click("@key-database[data-name=shop]").await;
-    ada.click("@key-save").await;
+    ada.click("@api-key-create").await;
+    ada.fill("@api-key-name", "nightly import").await;
+    ada.click("@api-key-database[data-name=shop]").await;
+    ada.click("@api-key-save").await;
     let key = ada.value("@secret").await;
     assert!(key.starts_with("jettra_"), "{key}");
     ada.click("@secret-copy").await;
@@ -168,7 +168,7 @@ async fn is_kept_out_and_let_in_again(
     admin.click("@nav-access").await;
     admin.see_count(&format!("@token-row[data-user='{ADA}']"), 2).await;
     admin.click(&format!("{row} @user-toggle")).await;
-    admin.click("@toggle-dialog @confirm-ok").await;
+    admin.click("@user-toggle-dialog @confirm-ok").await;
     admin.see_text(&format!("{row} @user-state"), "Disabled").await;
     admin.see_count(&format!("@token-row[data-user='{ADA}'][data-kind=session]"), 0).await;
     ada.click("@nav-browse").await;
@@ -189,7 +189,7 @@ async fn is_kept_out_and_let_in_again(
     })
     .await;
     admin.click(&format!("{row} @user-toggle")).await;
-    admin.click("@toggle-dialog @confirm-ok").await;
+    admin.click("@user-toggle-dialog @confirm-ok").await;
     admin.see_text(&format!("{row} @user-state"), "Active").await;
     ada.click("@login-submit").await;
     ada.see_text("@session-user", ADA).await;
@@ -202,7 +202,7 @@ async fn ends_its_session(admin: &Browser, ada: &Browser) {
     let session = format!("@token-row[data-kind=session][data-user='{ADA}']");
     admin.click("@access-reload").await;
     admin.click(&format!("{session} @token-revoke")).await;
-    admin.click("@revoke-dialog @confirm-ok").await;
+    admin.click("@token-revoke-dialog @confirm-ok").await;
     admin.see_no(&session).await;
     ada.click("@nav-access").await;
     ada.see_text("@toast-error", "Your session has ended").await;
@@ -215,7 +215,7 @@ async fn ends_its_session(admin: &Browser, ada: &Browser) {
 
 /// More rights are seen as soon as the page is loaded anew.
 async fn changes_what_it_may(admin: &Browser, ada: &Browser, row: &str) {
-    admin.click(&format!("{row} @user-edit")).await;
+    admin.click(&format!("{row} @user-update")).await;
     admin.click("@role-owner").await;
     admin.click("@user-save").await;
     admin.see_text(&format!("{row} @user-role"), "owner").await;
@@ -236,7 +236,7 @@ async fn is_deleted(admin: &Browser, cluster: &Cluster, key: &str) {
     let answer = with_key(&cluster.nodes[0], key, "/api/dbs").await;
     assert_eq!(answer.status, 401, "{}", answer.text);
     admin.click(&format!("@user-row[data-name={ADMIN}] @user-toggle")).await;
-    admin.click("@toggle-dialog @confirm-ok").await;
+    admin.click("@user-toggle-dialog @confirm-ok").await;
     admin.see("@dialog-error [data-code=last_admin]").await;
     admin.click("@dialog-cancel").await;
 }
@@ -371,12 +371,12 @@ async fn shows_documents_as_text(browser: &Browser, http: &Http) {
 async fn shows_history_as_text(browser: &Browser) {
     browser.click("@doc-history").await;
     browser.see_text("dialog h2", MARKUP).await;
-    browser.see_text("@change .path", MARKUP).await;
-    browser.see_text("@change ins", MARKUP).await;
+    browser.see_text("@difference .path", MARKUP).await;
+    browser.see_text("@difference ins", MARKUP).await;
     runs_nothing(browser, "the history").await;
     browser.click("@version-row:nth-child(2) @version-open").await;
     browser.click("@history-current").await;
-    browser.see_text("@change ins", MARKUP).await;
+    browser.see_text("@difference ins", MARKUP).await;
     runs_nothing(browser, "the comparison").await;
     browser.click("@history-document").await;
     browser.see_text("@version-document", MARKUP).await;
@@ -415,15 +415,15 @@ async fn shows_results_as_text(browser: &Browser) {
 
 async fn shows_keys_and_audit_as_text(browser: &Browser) {
     browser.click("@nav-access").await;
-    browser.click("@key-add").await;
-    browser.fill("@key-name", MARKUP).await;
-    browser.click("@key-save").await;
+    browser.click("@api-key-create").await;
+    browser.fill("@api-key-name", MARKUP).await;
+    browser.click("@api-key-save").await;
     browser.see_text("@secret-dialog h2", MARKUP).await;
     runs_nothing(browser, "a new key").await;
     browser.click("@dialog-cancel").await;
     browser.see_text("@token-row[data-kind=api_key]", MARKUP).await;
     browser.click("@token-row[data-kind=api_key] @token-revoke").await;
-    browser.see_text("@revoke-dialog", MARKUP).await;
+    browser.see_text("@token-revoke-dialog", MARKUP).await;
     runs_nothing(browser, "the keys").await;
     browser.click("@dialog-cancel").await;
     browser.click("@nav-audit").await;

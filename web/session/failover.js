@@ -89,10 +89,10 @@ export class Failover {
 
   view() {
     if (!this.next) return nothing;
-    return html`<div class="notice warn elsewhere" role="alert" data-testid="elsewhere">
+    return html`<div class="notice warn failover" role="alert" data-testid="failover-notice">
       <div><b>${this.#self}, which serves this page, does not answer.</b> ${this.next.id} does. What is open here
         is lost when the page goes on there.</div>
-      <button type="button" class="small" data-testid="elsewhere-go" @click=${this.#go}>Go on at ${this.next.id}</button>
+      <button type="button" class="small" data-testid="failover-go" @click=${this.#go}>Go on at ${this.next.id}</button>
     </div>`;
   }
 }

@@ -86,10 +86,10 @@ async fn sees_a_healthy_cluster(browser: &Browser) {
 
 async fn makes_a_collection(browser: &Browser) {
     browser.click("@nav-browse").await;
-    browser.click("@empty-db-add").await;
+    browser.click("@empty-db-create").await;
     browser.fill("@name-input", "shop").await;
     browser.click("@confirm-ok").await;
-    browser.click("@empty-col-add").await;
+    browser.click("@empty-col-create").await;
     browser.fill("@name-input", "people").await;
     browser.click("@confirm-ok").await;
     browser.see("@col-item[data-name=people]").await;
@@ -100,7 +100,7 @@ async fn adds_a_document(browser: &Browser) {
     let text = format!(
         r#"{{"_id": "p1", "n": {BIG}, "name": "{NAME}", "a": "{IMAGE}", "b": "{SCRIPT}"}}"#
     );
-    browser.click("@empty-doc-add").await;
+    browser.click("@empty-doc-insert").await;
     browser.fill("@doc-editor", &text).await;
     browser.click("@doc-save").await;
     for part in [BIG, NAME, IMAGE, SCRIPT] {
@@ -132,11 +132,11 @@ async fn overwrites_what_another_saved(browser: &Browser, cluster: &Cluster) {
     browser.fill("@doc-editor", &text.replace("edited", "mine")).await;
     browser.click("@doc-save").await;
     browser.see_text("@doc-conflict", "was changed while you were editing").await;
-    browser.see_text("@conflict-theirs @change[data-path=name] del", "edited").await;
-    browser.see_text("@conflict-theirs @change[data-path=name] ins", "theirs").await;
-    browser.see_text("@conflict-mine @change[data-path=name] del", "theirs").await;
-    browser.see_text("@conflict-mine @change[data-path=name] ins", "mine").await;
-    browser.see_text("@conflict-mine @change[data-path=n][data-kind=added]", BIG).await;
+    browser.see_text("@conflict-theirs @difference[data-path=name] del", "edited").await;
+    browser.see_text("@conflict-theirs @difference[data-path=name] ins", "theirs").await;
+    browser.see_text("@conflict-mine @difference[data-path=name] del", "theirs").await;
+    browser.see_text("@conflict-mine @difference[data-path=name] ins", "mine").await;
+    browser.see_text("@conflict-mine @difference[data-path=n][data-kind=added]", BIG).await;
     browser.click("@conflict-overwrite").await;
     browser.see_no("@doc-dialog").await;
     browser.see_text("@doc-row[data-id=p1]", "mine").await;
@@ -147,7 +147,7 @@ async fn overwrites_what_another_saved(browser: &Browser, cluster: &Cluster) {
 async fn deletes_it(browser: &Browser) {
     browser.click("[data-id=p1] @doc-delete").await;
     browser.click("@confirm-ok").await;
-    browser.see("@empty-doc-add").await;
+    browser.see("@empty-doc-insert").await;
     browser.see_no("@doc-row").await;
 }
 
@@ -198,7 +198,7 @@ async fn goes_back_in_the_history_of_a_document(browser: &Browser, cluster: &Clu
     browser.click("@tab-versions").await;
     browser.see_text("@versions-state", "None are kept").await;
     browser.click("@versions-keep").await;
-    browser.fill("@bound-keep", "10").await;
+    browser.fill("@limit-keep", "10").await;
     browser.click("@versions-save").await;
     browser.see_text("@versions-state", "10 changes of each document").await;
     let path = format!("{DOCUMENTS}/1");
@@ -214,15 +214,15 @@ async fn goes_back_in_the_history_of_a_document(browser: &Browser, cluster: &Clu
     browser.see_count("@version-row", 3).await;
     browser.see_count("@version-row[data-operation=update]", 2).await;
     browser.see_text("@version-row:first-child", ADMIN).await;
-    browser.see_text("@change[data-path=name][data-kind=changed]", "\"second\"").await;
-    browser.see_text("@change[data-path='a.b'][data-kind=removed]", "1").await;
-    browser.see_text("@change[data-path=n]", BIG).await;
-    browser.see_text("@change[data-path=n]", IMAGE).await;
+    browser.see_text("@difference[data-path=name][data-kind=changed]", "\"second\"").await;
+    browser.see_text("@difference[data-path='a.b'][data-kind=removed]", "1").await;
+    browser.see_text("@difference[data-path=n]", BIG).await;
+    browser.see_text("@difference[data-path=n]", IMAGE).await;
     browser.see_no("dialog img").await;
     browser.click("@version-row:nth-child(2) @version-open").await;
-    browser.see_text("@change[data-path=name][data-kind=added]", "\"first\"").await;
+    browser.see_text("@difference[data-path=name][data-kind=added]", "\"first\"").await;
     browser.click("@history-current").await;
-    browser.see_text("@change[data-path=name][data-kind=changed]", "\"second\"").await;
+    browser.see_text("@difference[data-path=name][data-kind=changed]", "\"second\"").await;
     browser.click("@history-document").await;
     browser.see_text("@version-document", BIG).await;
     browser.click("@version-restore").await;
@@ -256,10 +256,10 @@ async fn reads_the_collection_as_it_was(browser: &Browser) {
     browser.click("@history-dialog @dialog-cancel").await;
     browser.fill("@query-asof", &second).await;
     browser.click("@query-apply").await;
-    browser.see_text("@past-notice", &second).await;
+    browser.see_text("@asof-notice", &second).await;
     browser.see_text("@doc-row[data-id='1']", "second").await;
     browser.see_no("@doc-edit").await;
-    browser.see_no("@doc-add").await;
+    browser.see_no("@doc-insert").await;
     browser.click("[data-id='1'] @doc-view").await;
     let text = browser.value("@doc-editor").await;
     assert!(text.contains("second"), "{text}");
@@ -267,11 +267,11 @@ async fn reads_the_collection_as_it_was(browser: &Browser) {
     browser.fill("@query-asof", "1").await;
     browser.click("@query-apply").await;
     browser.see("@query-asof-error [data-code=too_old]").await;
-    browser.click("@past-earliest").await;
-    browser.see("@past-notice").await;
+    browser.click("@asof-earliest").await;
+    browser.see("@asof-notice").await;
     browser.see_no("@query-asof-error").await;
-    browser.click("@past-leave").await;
-    browser.see_no("@past-notice").await;
+    browser.click("@asof-leave").await;
+    browser.see_no("@asof-notice").await;
     browser.see_text("@doc-row[data-id='1']", "first").await;
 }
 
@@ -289,7 +289,7 @@ async fn watches_what_others_change(browser: &Browser, cluster: &Cluster) {
     cluster.nodes[2].http().json("PUT", &path, &document).await.ok();
     cluster.nodes[0].http().json("DELETE", &path, &json!({})).await.ok();
     browser.click("@feed-resume").await;
-    browser.see_text("@feed-event[data-operation=update] @change[data-path=name]", "two").await;
+    browser.see_text("@feed-event[data-operation=update] @difference[data-path=name]", "two").await;
     browser.see("@feed-event[data-operation=delete]").await;
     browser.see_count("@feed-event", 3).await;
     browser.click("@tab-documents").await;
@@ -311,7 +311,7 @@ async fn writes_once_though_an_answer_is_lost(browser: &Browser) {
     browser.click("@query-apply").await;
     browser.see("@empty-state").await;
     browser.run(lose_one, vec![]).await;
-    browser.click("@doc-add").await;
+    browser.click("@doc-insert").await;
     browser.fill("@doc-editor", r#"{"name": "once"}"#).await;
     browser.click("@doc-save").await;
     browser.see_no("@doc-dialog").await;
@@ -327,7 +327,7 @@ async fn commits_a_transaction(browser: &Browser, cluster: &Cluster) {
     browser.see("@empty-state").await;
     browser.click("@transaction-begin").await;
     browser.see("@transaction-name").await;
-    browser.click("@doc-add").await;
+    browser.click("@doc-insert").await;
     browser.fill("@doc-editor", r#"{"_id": "tx1", "name": "mine"}"#).await;
     browser.click("@doc-save").await;
     browser.see_text("@doc-row[data-id=tx1]", "mine").await;
@@ -360,7 +360,7 @@ async fn ends_an_open_transaction(browser: &Browser) {
     browser.click("@nav-cluster").await;
     browser.see_text("@transaction-row @transaction-user", ADMIN).await;
     browser.click("@transaction-row @transaction-end").await;
-    browser.click("@end-dialog @confirm-ok").await;
+    browser.click("@transaction-end-dialog @confirm-ok").await;
     browser.see("@transactions-none").await;
     browser.see_no("@transaction-bar").await;
 }

@@ -47,16 +47,16 @@ pub(crate) async fn asks_before_many_documents_are_changed(browser: &Browser, cl
         ("db.many.drop()", "drops many with all 150 documents"),
     ] {
         runs(browser, statement).await;
-        browser.see_text("@many-text", text).await;
-        browser.click("@many-dialog @dialog-cancel").await;
+        browser.see_text("@confirmation-text", text).await;
+        browser.click("@confirmation-dialog @dialog-cancel").await;
         browser.see_text("@console-message", "Nothing was changed").await;
         assert_eq!(count(&http).await, 150);
     }
     runs(browser, "DELETE FROM many WHERE n > 145").await;
     browser.see_text("@console-message", "5 deleted").await;
     runs(browser, "DELETE FROM many").await;
-    browser.see_text("@many-dialog h2", "Delete 145 documents?").await;
-    browser.click("@many-dialog @confirm-ok").await;
+    browser.see_text("@confirmation-dialog h2", "Delete 145 documents?").await;
+    browser.click("@confirmation-dialog @confirm-ok").await;
     browser.see_text("@console-message", "145 deleted").await;
     assert_eq!(count(&http).await, 0);
 }

@@ -14,7 +14,7 @@ pub(crate) async fn goes_on_at_another_node(browser: &Browser, cluster: &mut Clu
     cluster.nodes[0].kill();
     browser.click("@doc-save").await;
     browser.see("@dialog-error").await;
-    browser.see("@elsewhere").await;
+    browser.see("@failover-notice").await;
     let typed = browser.value("@doc-editor").await;
     assert!(typed.contains("typed"), "{typed}");
     browser.click("@dialog-cancel").await;

@@ -18,8 +18,8 @@ export async function addKey(session) {
   const made = await openDialog({
     title: 'Create an API key',
     submitLabel: 'Create key',
-    testid: 'key-dialog',
-    submitTestid: 'key-save',
+    testid: 'api-key-dialog',
+    submitTestid: 'api-key-save',
     body: () => fields(session, names, chosen),
     submit: ({ name, role, days }) => {
       const text = name.trim();
@@ -44,16 +44,16 @@ function fields(session, names, chosen) {
   return html`
     <label>Name <span class="muted">what it is for</span>
       <input name="name" required autofocus autocomplete="off" placeholder="nightly import"
-        data-testid="key-name"></label>
-    <label>It may do <select name="role" data-testid="key-role">
+        data-testid="api-key-name"></label>
+    <label>It may do <select name="role" data-testid="api-key-role">
       <option value="">all that you may</option>
       ${ROLES.filter((role) => maySomewhere(session, role)).map((role) => html`
         <option value=${role}>at most what ${withArticle(role)} may</option>`)}</select></label>
     ${names.length ? html`<fieldset><legend>In these databases
         <span class="muted">none chosen: all that you may use</span></legend>
       <div class="choices">${names.map((name) => html`<label class="check"><input type="checkbox"
-        data-testid="key-database" data-name=${name} @change=${mark(name)}><span>${name}</span></label>`)}</div>
+        data-testid="api-key-database" data-name=${name} @change=${mark(name)}><span>${name}</span></label>`)}</div>
       </fieldset>` : nothing}
-    <label>It holds <select name="days" data-testid="key-days">${DAYS.map(([days, text]) => html`
+    <label>It holds <select name="days" data-testid="api-key-days">${DAYS.map(([days, text]) => html`
       <option value=${days} ?selected=${days === 90}>${text}</option>`)}</select></label>`;
 }

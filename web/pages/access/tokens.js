@@ -48,7 +48,7 @@ export class TokenTables {
       title: token.kind === 'session' ? 'End this session?' : `Revoke this ${one}?`,
       submitLabel: token.kind === 'session' ? 'End session' : 'Revoke',
       danger: true,
-      testid: 'revoke-dialog',
+      testid: 'token-revoke-dialog',
       body: () => html`<p>${end(token)}</p>`,
       submit: () => tokens.revoke(token.id),
     });
@@ -74,7 +74,7 @@ export class TokenTables {
     return html`<section class="access" aria-labelledby=${id}>
       <div class="section-head"><h2 id=${id}>${title}
           ${this.#admin ? nothing : html`<span class="muted">your own</span>`}</h2>
-        ${kind === 'api_key' ? addButton('key-add', 'Create a key', this.#add) : nothing}</div>
+        ${kind === 'api_key' ? addButton('api-key-create', 'Create a key', this.#add) : nothing}</div>
       <p class="muted">${text}</p>
       ${list.length ? this.#table(kind, list) : html`<p class="muted" data-testid="${id}-none">${none}</p>`}
     </section>`;

@@ -58,7 +58,7 @@ export class UserTable {
       title: `${disabled ? 'Enable' : 'Disable'} ${username}?`,
       submitLabel: disabled ? 'Enable' : 'Disable',
       danger: !disabled,
-      testid: 'toggle-dialog',
+      testid: 'user-toggle-dialog',
       body: () => html`<p>${disabled ? `${username} can log in again, with the same password.`
         : `${username} is kept out: it cannot log in, its sessions end, and its API keys do not hold
           until it is enabled again.`}</p>`,
@@ -83,7 +83,7 @@ export class UserTable {
   view() {
     return html`<section class="access" aria-labelledby="users-title">
       <div class="section-head"><h2 id="users-title">Users</h2>
-        ${addButton('user-add', 'Add user', this.#add)}</div>
+        ${addButton('user-create', 'Add user', this.#add)}</div>
       ${this.error ? errorBox(this.error, 'users-error', html`
         <button class="small" data-testid="users-retry" @click=${this.load}>Try again</button>`) : nothing}
       ${this.list ? this.#table() : nothing}
@@ -109,7 +109,7 @@ export class UserTable {
         ? 'Disabled' : 'Active'}</div></td>
       <td>${whenMs(changed)}</td>
       <td class="row-actions">
-        ${iconButton('pencil', `Change what ${username} may do`, 'user-edit', () => this.#change(user))}
+        ${iconButton('pencil', `Change what ${username} may do`, 'user-update', () => this.#change(user))}
         ${iconButton('key', `Give ${username} a new password`, 'user-password', () => this.#password(user))}
         ${iconButton(disabled ? 'unlock' : 'lock', `${disabled ? 'Enable' : 'Disable'} ${username}`,
           'user-toggle', () => this.#toggle(user))}

@@ -42,19 +42,19 @@ export function pastNotice(query, back) {
   if (!query.asof) return nothing;
   const what = /^\d+$/.test(query.asof) ? html`at log index <b>${query.asof}</b>`
     : html`at <b>${new Date(query.asof).toLocaleString()}</b>`;
-  return html`<div class="notice warn" role="status" data-testid="past-notice">
+  return html`<div class="notice warn" role="status" data-testid="asof-notice">
     <div>You see the collection as it was ${what}. Nothing can be changed here.</div>
-    <button type="button" class="small" data-testid="past-leave" @click=${back}>Back to now</button></div>`;
+    <button type="button" class="small" data-testid="asof-leave" @click=${back}>Back to now</button></div>`;
 }
 
 /** What to do when the moment cannot be shown; `goTo(asof)` shows another. */
 export function otherMoment(error, { db, col }, goTo) {
   if (error?.code === 'versions_off') {
-    return html`<p><a href=${address('browse', db, col, 'versions')} data-testid="past-versions">Versions of
+    return html`<p><a href=${address('browse', db, col, 'versions')} data-testid="asof-versions">Versions of
       this collection</a></p>`;
   }
   const index = error?.code === 'too_old' ? error.details?.oldest_index : undefined;
   if (index === undefined) return nothing;
-  return html`<p><button type="button" class="small" data-testid="past-earliest"
+  return html`<p><button type="button" class="small" data-testid="asof-earliest"
     @click=${() => goTo(String(index))}>Show the earliest that is kept</button></p>`;
 }

@@ -11,9 +11,9 @@ const shown = (value) => {
 };
 
 /** `differences` as diff.js gives them; values that are not known are left out. */
-export const changeList = (differences) => html`<ul class="changes" data-testid="changes">
+export const changeList = (differences) => html`<ul class="differences" data-testid="differences">
   ${differences.map(({ path, kind, before, after }) => html`
-    <li class=${kind} data-testid="change" data-kind=${kind} data-path=${path}>
+    <li class=${kind} data-testid="difference" data-kind=${kind} data-path=${path}>
       <span class="sign" title=${kind} aria-label=${kind}>${SIGNS[kind]}</span>
       <code class="path">${path}</code>
       <span class="values">${before === undefined ? nothing : html`<del>${shown(before)}</del>`}

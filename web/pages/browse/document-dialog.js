@@ -120,7 +120,7 @@ function compared({ text, start, problem }, conflict) {
 
 function changes(title, before, after, testid) {
   const found = differences(before, after);
-  return html`<p>${title}</p><div class="conflict-changes" data-testid=${testid}>${found.length
+  return html`<p>${title}</p><div class="conflict-differences" data-testid=${testid}>${found.length
     ? changeList(found) : html`<span class="muted">Nothing.</span>`}</div>`;
 }
 

@@ -148,7 +148,7 @@ export class DocumentsPane {
 
   action() {
     if (!this.#mayChange) return nothing;
-    return html`<div class="row">${beginButton(this.app)}${addButton('doc-add', 'Add document', this.#add)}</div>`;
+    return html`<div class="row">${beginButton(this.app)}${addButton('doc-insert', 'Add document', this.#add)}</div>`;
   }
 
   view() {
@@ -204,7 +204,7 @@ export class DocumentsPane {
     }
     if (this.query.asof) return emptyState('No documents then', 'The collection was empty at that moment.');
     return emptyState('No documents yet', html`<code>${this.place.col}</code> is empty.`,
-      this.place.canWrite && addButton('empty-doc-add', 'Add the first document', this.#add));
+      this.place.canWrite && addButton('empty-doc-insert', 'Add the first document', this.#add));
   }
 
   #actions(document) {

@@ -23,7 +23,7 @@ export class IndexesPane {
 
   load() {} // the figures bring the indexes
 
-  action() { return this.place.canOwn ? addButton('index-add', 'Create index', this.#add) : nothing; }
+  action() { return this.place.canOwn ? addButton('index-create', 'Create index', this.#add) : nothing; }
 
   #add = async () => {
     const name = await addIndex(this.place);
@@ -56,7 +56,7 @@ export class IndexesPane {
     if (!info.indexes.length) {
       return emptyState('No indexes yet', html`An index lets queries find documents by their fields
         without reading all of them. By <code>_id</code> they are found anyway.`,
-        this.place.canOwn && addButton('empty-index-add', 'Create the first index', this.#add));
+        this.place.canOwn && addButton('empty-index-create', 'Create the first index', this.#add));
     }
     return html`${tableBox('Indexes table', html`<table class="docs" data-testid="index-table">
       <thead><tr>${this.sorting.headers(COLUMNS)}

@@ -24,7 +24,7 @@ export function boundsOf({ keep, keep_seconds: seconds }) {
 export function askRetention({ db, col }, { enabled, keep, keep_seconds: seconds }) {
   const [unit, length] = seconds ? inUnit(seconds) : UNITS[0];
   const number = (name, value, hint) => html`<input name=${name} type="number" min="1" step="1"
-    .value=${value ?? ''} placeholder=${hint} data-testid="bound-${name}">`;
+    .value=${value ?? ''} placeholder=${hint} data-testid="limit-${name}">`;
   return openDialog({
     title: enabled ? `Bounds of the versions of ${col}` : `Keep versions of ${col}`,
     submitLabel: enabled ? 'Save' : 'Keep versions',
@@ -35,7 +35,7 @@ export function askRetention({ db, col }, { enabled, keep, keep_seconds: seconds
       <label>Changes kept of each document ${number('keep', keep, 'all')}</label>
       <fieldset><legend>Kept for</legend><div class="row key-row">
         ${number('time', seconds ? seconds / length : undefined, 'ever')}
-        <select name="unit" aria-label="Unit" data-testid="bound-unit">${UNITS.map(([name]) => html`
+        <select name="unit" aria-label="Unit" data-testid="limit-unit">${UNITS.map(([name]) => html`
           <option value=${name} ?selected=${name === unit}>${name}</option>`)}</select></div></fieldset>`,
     submit: ({ keep: changes, time, unit: chosen }) => versions.keep(db, col, {
       ...(changes && { keep: Number(changes) }),

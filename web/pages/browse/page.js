@@ -49,7 +49,7 @@ function noCollection(tree, { db, canWrite }) {
     }
     return tree.canAdd
       ? emptyState('No databases yet', 'A database holds collections of JSON documents.',
-        addButton('empty-db-add', 'Create a database', tree.addDatabase))
+        addButton('empty-db-create', 'Create a database', tree.addDatabase))
       : emptyState('No databases', 'There is none that you may read. An administrator can change that.');
   }
   if (!names.includes(db)) {
@@ -61,5 +61,5 @@ function noCollection(tree, { db, canWrite }) {
   }
   if (!tree.collections) return '';
   return emptyState('No collections yet', html`<code>${db}</code> is empty.`,
-    canWrite && addButton('empty-col-add', 'Create a collection', () => tree.addCollection(db)));
+    canWrite && addButton('empty-col-create', 'Create a collection', () => tree.addCollection(db)));
 }

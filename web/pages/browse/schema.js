@@ -28,9 +28,9 @@ export function schemaCard(place, schema, changed) {
       ${text ? html`<span class="tag" data-testid="schema-mode">${schema.get('mode')}</span>` : nothing}</h2>
       ${place.canOwn ? html`<div class="row">
         ${text ? html`<button type="button" class="small" data-testid="schema-edit" @click=${edit}>Edit</button>
-          <button type="button" class="small danger-text" data-testid="schema-remove"
+          <button type="button" class="small danger-text" data-testid="schema-drop"
             @click=${remove}>Remove</button>`
-          : addButton('schema-add', 'Set a schema', edit)}</div>` : nothing}</div>
+          : addButton('schema-set', 'Set a schema', edit)}</div>` : nothing}</div>
     ${text ? html`<p class="muted">New and changed documents that break it: ${MODES[schema.get('mode')][1]}.</p>
       <pre tabindex="0" data-testid="schema-text">${stringify(text, 2)}</pre>`
       : html`<p class="muted" data-testid="schema-none">None: documents may have any fields.</p>`}

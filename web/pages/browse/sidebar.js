@@ -91,7 +91,7 @@ export class Sidebar {
   view(place) {
     return html`<aside class="side" aria-label="Databases">
       <div class="side-head"><h2>Databases</h2>
-        ${this.canAdd ? iconButton('plus', 'New database', 'db-add', this.addDatabase) : nothing}
+        ${this.canAdd ? iconButton('plus', 'New database', 'db-create', this.addDatabase) : nothing}
         ${iconButton('refresh', 'Reload the list', 'tree-reload', this.reload)}</div>
       ${this.reads.chooser()}
       ${this.error ? this.reads.errorBox(this.error, 'tree', this.reload) : nothing}
@@ -110,7 +110,7 @@ export class Sidebar {
           ${icon(system ? 'lock' : 'database')}<span class="name">${db}</span>
           ${system ? html`<span class="tag">read-only</span>` : nothing}</a>
         ${writable ? html`<span class="tree-actions">
-          ${iconButton('plus', `New collection in ${db}`, 'col-add', () => this.addCollection(db))}
+          ${iconButton('plus', `New collection in ${db}`, 'col-create', () => this.addCollection(db))}
           ${owned && this.canAdd // the new name is one that may be created
             ? iconButton('pencil', `Rename database ${db}`, 'db-rename', () => this.#renameDatabase(db)) : nothing}
           ${owned ? iconButton('trash', `Drop database ${db}`, 'db-drop', () => this.#dropDatabase(db)) : nothing}

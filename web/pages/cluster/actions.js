@@ -107,18 +107,18 @@ export async function addToken(data) {
   const made = await openDialog({
     title: 'Make a join token',
     submitLabel: 'Make token',
-    testid: 'join-dialog',
+    testid: 'join-token-dialog',
     body: () => html`
       <p>One new node can join with it without knowing the secret of the cluster, and without being added
         here.</p>
-      <label>It holds for <select name="hours" data-testid="join-hours">${HOURS.map(([hours, text]) => html`
+      <label>It holds for <select name="hours" data-testid="join-token-hours">${HOURS.map(([hours, text]) => html`
         <option value=${hours}>${text}</option>`)}</select></label>`,
     submit: ({ hours }) => tokens.createJoin({ expires_in_ms: Number(hours) * HOUR_MS }),
   });
   if (!made) return;
   const leader = data.nodes.find((node) => leads(node, data)) ?? data.nodes.find(({ id }) => id === data.nodeId);
   await showSecret('The join token', made.token, html`<p>Start the new node with it:</p>
-    <pre tabindex="0" data-testid="join-command">jettradb --distributed --peers ${leader.url} --join-token ${made.token} --port 8080 --data-dir data</pre>
+    <pre tabindex="0" data-testid="join-token-command">jettradb --distributed --peers ${leader.url} --join-token ${made.token} --port 8080 --data-dir data</pre>
     <p class="muted">On another machine, add <code>--host</code> and <code>--advertise-url</code> with its
       address.</p>`);
 }

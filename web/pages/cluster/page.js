@@ -66,7 +66,7 @@ export function clusterPage(app) {
     return html`
       <div class="heading"><h1>Cluster</h1>
         ${admin && data?.enabled ? html`<div class="row">
-          <button type="button" ?disabled=${stale} data-testid="cluster-token"
+          <button type="button" ?disabled=${stale} data-testid="join-token-create"
             @click=${act((actions) => actions.addToken(data))}>Join token</button>
           ${addButton('cluster-add', 'Add node', act((actions) => actions.addNode(data)), stale)}</div>`
           : nothing}</div>

@@ -38,7 +38,7 @@ export class OpenTransactions {
       title: 'End this transaction?',
       submitLabel: 'End',
       danger: true,
-      testid: 'end-dialog',
+      testid: 'transaction-end-dialog',
       body: () => html`<p>The transaction <code>${id}</code> of ${user} is rolled back:
         what it was to write (${count(writes)}) is lost, and ${user} has to begin again.</p>`,
       submit: () => transactions.end(id),

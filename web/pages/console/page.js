@@ -167,8 +167,8 @@ function askFirst(error, statement, run) {
     title: `${verb} ${plural(error.details.documents, 'document')}?`,
     submitLabel: verb,
     danger: true,
-    testid: 'many-dialog',
-    body: () => html`<p data-testid="many-text">${text}, on every node.</p>
+    testid: 'confirmation-dialog',
+    body: () => html`<p data-testid="confirmation-text">${text}, on every node.</p>
       <pre tabindex="0">${statement}</pre>`,
     submit: run,
   });

@@ -27,8 +27,8 @@ export class History {
   view(use) {
     if (!this.statements.length) return nothing;
     return html`<section aria-labelledby="history-title"><h2 id="history-title">History</h2>
-      <ol class="history" data-rows="button" data-testid="console-history">${this.statements.map((text) => html`
-        <li><button type="button" class="statement" title=${text} data-testid="history-item"
+      <ol class="recent" data-rows="button" data-testid="recent-statements">${this.statements.map((text) => html`
+        <li><button type="button" class="statement" title=${text} data-testid="recent-statement"
           @click=${() => use(text)}>${text}</button></li>`)}</ol></section>`;
   }
 }
