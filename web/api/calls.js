@@ -24,7 +24,7 @@ const TIMEOUT_CLUSTER_MS = 60_000; // a change of members waits for the cluster 
 const TIMEOUT_QUERY_MS = 120_000; // the server ends long queries itself, and says why
 
 /** The level of lists, unless another is asked for. */
-export const UP_TO_DATE = 'linearizable';
+export const LINEARIZABLE = 'linearizable';
 /** How old an answer of the level `bounded` may be. */
 export const FRESHNESS = '2s';
 
@@ -174,7 +174,7 @@ let known = null;
 export const lastCluster = () => known;
 
 export const cluster = {
-  get: async () => (known = await get('api/cluster', { timeoutMs: TIMEOUT_POLL_MS })),
+  status: async () => (known = await get('api/cluster', { timeoutMs: TIMEOUT_POLL_MS })),
   register: change('register'),
   deregister: change('deregister'),
   stop: change('stop'),
@@ -190,9 +190,9 @@ const query = (fields) => new URLSearchParams(fields);
 export const users = {
   list: () => get('api/v1/users'),
   create: async (fields) => JSON.parse((await writeFields('api/v1/users', fields)).text),
-  change: async (name, fields) => JSON.parse((await write('PATCH', `api/v1/users/${segment(name)}`,
+  update: async (name, fields) => JSON.parse((await write('PATCH', `api/v1/users/${segment(name)}`,
     { body: JSON.stringify(fields) })).text),
-  remove: (name) => write('DELETE', `api/v1/users/${segment(name)}`),
+  delete: (name) => write('DELETE', `api/v1/users/${segment(name)}`),
 };
 
 /** Sessions, API keys and join tokens: one's own, for administrators everybody's. */
@@ -200,9 +200,9 @@ export const tokens = {
   list: async () => (await get('api/v1/tokens')).tokens,
   /** Makes an API key of one's own; only this answer has its secret, as `token`. Not sent again when
    * in doubt: it would be another key. */
-  create: (fields) => post('api/v1/tokens', fields),
+  createApiKey: (fields) => post('api/v1/tokens', fields),
   /** Makes a token with which one node can join. */
-  createJoin: (fields) => post('api/v1/cluster/tokens', fields),
+  createJoinToken: (fields) => post('api/v1/cluster/tokens', fields),
   revoke: (id) => write('DELETE', `api/v1/tokens/${segment(id)}`),
 };
 
@@ -215,17 +215,21 @@ const at = (level, more = {}) => query({ level, ...more,
   ...(level === 'bounded' && { freshness: FRESHNESS }) });
 
 export const databases = {
-  list: (level = UP_TO_DATE) => get(`api/dbs?${at(level)}`),
+  list: (level = LINEARIZABLE) => get(`api/dbs?${at(level)}`),
   create: (name) => writeFields('api/dbs', { name }),
   rename: (oldName, newName) => writeFields('api/dbs/rename', { oldName, newName }),
   drop: (name) => write('DELETE', `api/dbs?${query({ name })}`),
 };
 
 export const collections = {
-  list: (database, level = UP_TO_DATE) => get(`api/dbs/${segment(database)}/cols?${at(level)}`),
+  list: (database, level = LINEARIZABLE) => get(`api/dbs/${segment(database)}/cols?${at(level)}`),
   create: (database, collection) => writeFields('api/cols', { database, collection }),
   rename: (database, oldName, newName) => writeFields('api/cols/rename', { database, oldName, newName }),
   drop: (database, collection) => write('DELETE', `api/cols?${query({ database, collection })}`),
+  /** Figures and indexes, as text. */
+  stats: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/stats?${at(level)}`)).text,
+  /** Checks the stored documents against the rules and the schema; answers with text. */
+  validate: (db, col, level) => ask(db, col, 'validate', level, '{}'),
 };
 
 const collectionPath = (db, col) => `api/v1/databases/${segment(db)}/collections/${segment(col)}`;
@@ -258,12 +262,12 @@ export const documents = {
     const answer = await send('GET', `${documentPath(db, col, id)}?${typed(id, view(moment))}`);
     return { text: answer.text, etag: answer.headers.get('ETag') };
   },
-  add: async (db, col, text) =>
+  insert: async (db, col, text) =>
     (await write('POST', `${documentsPath(db, col)}?${query(inside())}`, { body: text })).text,
   /** Replaces the document; with `etag` only if that is still its revision (else 412). */
-  put: async (db, col, id, text, etag) => (await write('PUT',
+  save: async (db, col, id, text, etag) => (await write('PUT',
     `${documentPath(db, col, id)}?${typed(id, inside())}`, { body: text, etag })).text,
-  remove: (db, col, id, etag) =>
+  delete: (db, col, id, etag) =>
     write('DELETE', `${documentPath(db, col, id)}?${typed(id, inside())}`, { etag }),
 };
 
@@ -315,29 +319,34 @@ export async function* watch(db, col, { filter, after, signal }) {
 /** The error that a feed ended with. */
 export const feedError = (data) => new ApiError(0, JSON.parse(data).error);
 
-/** What belongs to a collection beside its documents. Answers and bodies are text where they hold values. */
-export const collection = {
-  stats: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/stats?${at(level)}`)).text,
-  createIndex: (db, col, text) => write('POST', `${collectionPath(db, col)}/indexes`, { body: text }),
-  dropIndex: (db, col, name) => write('DELETE', `${collectionPath(db, col)}/indexes/${segment(name)}`),
-  schema: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/schema?${at(level)}`)).text,
-  setSchema: (db, col, text) => write('PUT', `${collectionPath(db, col)}/schema`, { body: text }),
-  removeSchema: (db, col) => write('DELETE', `${collectionPath(db, col)}/schema`),
-  /** Checks what is stored against rules and schema. */
-  validate: (db, col, level) => ask(db, col, 'validate', level, '{}'),
+/** The indexes of a collection; `collections.stats` lists them. */
+export const indexes = {
+  create: (db, col, text) => write('POST', `${collectionPath(db, col)}/indexes`, { body: text }),
+  drop: (db, col, name) => write('DELETE', `${collectionPath(db, col)}/indexes/${segment(name)}`),
+};
+
+/** The JSON Schema of a collection, as text. */
+export const schemas = {
+  get: async (db, col, level) => (await send('GET', `${collectionPath(db, col)}/schema?${at(level)}`)).text,
+  set: (db, col, text) => write('PUT', `${collectionPath(db, col)}/schema`, { body: text }),
+  drop: (db, col) => write('DELETE', `${collectionPath(db, col)}/schema`),
 };
 
 /** Documents of a statement that are read at once. */
 const STATEMENT_PAGE = 100;
 
-/**
- * Carries out a statement in JQL, SQL or Mongo's shell language. Answers with text: `{documents}`, with
- * `cursor` while there are more, or `{answer}` for all that is no list of documents. `cursor` is that of
- * the page before. Unless it is `confirmed`, one that changes or deletes many documents is refused with
- * their number (`needs_confirmation`).
- */
-export const command = async (db, statement, { cursor, confirmed = false } = {}) => {
-  const parameters = { ...(db && { db }), ...inside(), ...(!confirmed && { confirm: 'ask' }) };
-  const body = JSON.stringify({ command: statement, page: STATEMENT_PAGE, ...(cursor && { cursor }) });
-  return (await write('POST', `api/command?${query(parameters)}`, { body, timeoutMs: TIMEOUT_QUERY_MS })).text;
+/** Statements in JQL, SQL or MongoDB's shell language. */
+export const statements = {
+  /**
+   * Executes a statement. Answers with text: `{documents}`, with `cursor` while there are more, or
+   * `{answer}` for a result that is not a list of documents. `cursor` continues after the previous
+   * page. A statement that changes or deletes many documents is refused with their number
+   * (`needs_confirmation`) unless it is `confirmed`.
+   */
+  async run(db, statement, { cursor, confirmed = false } = {}) {
+    const fields = { ...(db && { db }), ...inside(), ...(!confirmed && { confirm: 'ask' }) };
+    const body = JSON.stringify({ command: statement, page: STATEMENT_PAGE, ...(cursor && { cursor }) });
+    const options = { body, timeoutMs: TIMEOUT_QUERY_MS };
+    return (await write('POST', `api/command?${query(fields)}`, options)).text;
+  },
 };

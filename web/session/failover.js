@@ -34,7 +34,7 @@ export class Failover {
   /** Learns which nodes there are, while this one can still tell. */
   useSession(session) {
     this.#arrived();
-    if (session && this.app.route.page !== 'cluster') cluster.get().catch(() => {}); // told by other calls
+    if (session && this.app.route.page !== 'cluster') cluster.status().catch(() => {}); // told by other calls
   }
 
   /** Finds out whether the node is gone, and watches it until it answers again. */

@@ -25,7 +25,7 @@ export async function addKey(session) {
       const text = name.trim();
       const bytes = new TextEncoder().encode(text).length;
       if (!bytes || bytes > NAME_BYTES_MAX) throw new Error(`The name of a key has 1 to ${NAME_BYTES_MAX} bytes.`);
-      return tokens.create({
+      return tokens.createApiKey({
         name: text,
         ...(role && { role }),
         ...(chosen.size && { databases: [...chosen] }),

@@ -48,7 +48,7 @@ export async function changeRights(user) {
     testid: 'user-dialog',
     submitTestid: 'user-save',
     body: (dialog) => rightsFields(rights, dialog),
-    submit: () => users.change(user.username, bodyOf(rights)),
+    submit: () => users.update(user.username, bodyOf(rights)),
   });
 }
 
@@ -61,7 +61,7 @@ export const changePassword = ({ username }) => openDialog({
   body: () => html`<p>All sessions of ${username} end. Its API keys stay.</p>${passwordFields('New password')}`,
   submit({ password, again }) {
     checkPassword(password, again, username);
-    return users.change(username, { password });
+    return users.update(username, { password });
   },
 });
 

@@ -62,7 +62,7 @@ export class UserTable {
       body: () => html`<p>${disabled ? `${username} can log in again, with the same password.`
         : `${username} is kept out: it cannot log in, its sessions end, and its API keys do not hold
           until it is enabled again.`}</p>`,
-      submit: () => users.change(username, { disabled: !disabled }),
+      submit: () => users.update(username, { disabled: !disabled }),
     });
     await this.#after(done, `${username} is ${disabled ? 'enabled' : 'disabled'}.`);
   };
@@ -75,7 +75,7 @@ export class UserTable {
       typed: username,
       testid: 'user-delete-dialog',
       body: () => html`<p>Its sessions and API keys end. What it wrote stays. This cannot be undone.</p>`,
-      submit: () => users.remove(username),
+      submit: () => users.delete(username),
     });
     await this.#after(done, `User ${username} deleted.`);
   };

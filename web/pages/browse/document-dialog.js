@@ -18,7 +18,7 @@ export function addDocument({ db, col }) {
     submitLabel: 'Add document',
     caret: 4, // between the braces
     async submit() {
-      const answer = await documents.add(db, col, checked(editor));
+      const answer = await documents.insert(db, col, checked(editor));
       toastDone(`Document ${parse(answer).get('id')} added.`, warningsIn(answer));
     },
   });
@@ -41,7 +41,7 @@ export async function editDocument(place, id, canWrite, moment) {
       const text = checked(editor, id);
       let answer;
       try {
-        answer = await documents.put(db, col, id, text, editor.etag);
+        answer = await documents.save(db, col, id, text, editor.etag);
       } catch (error) {
         if (error.status !== 412 && error.status !== 404) throw error;
         editor.conflict = await current(db, col, id);

@@ -114,7 +114,7 @@ export class DocumentsPane {
       danger: true,
       body: () => html`<p>The document <code>${id.text}</code> of ${db}.${col}
         is deleted on every node.</p>`,
-      submit: () => documents.remove(db, col, id),
+      submit: () => documents.delete(db, col, id),
     });
     if (!done) return;
     toastDone(`Document ${id.text} deleted.`);

@@ -1,6 +1,6 @@
 /** The dialog that creates an index. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { collection } from '../../api/calls.js';
+import { indexes } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
 import { iconButton } from '../../components/ui.js';
 import { Num, stringify } from '../../values/json.js';
@@ -37,7 +37,7 @@ export function addIndex({ db, col }) {
         <input name="name" autocomplete="off" spellcheck="false" data-testid="index-name"></label>`,
     async submit(values) {
       const { text, name } = indexBody(keys, values);
-      await collection.createIndex(db, col, text);
+      await indexes.create(db, col, text);
       return name;
     },
   });

@@ -1,6 +1,6 @@
 /** The indexes of one collection; what they are comes with its figures. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { collection } from '../../api/calls.js';
+import { indexes } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
 import { addButton, count, emptyState, iconButton, tableBox, toastDone } from '../../components/ui.js';
 import { Sorting } from '../../components/sorting.js';
@@ -40,7 +40,7 @@ export class IndexesPane {
       danger: true,
       body: () => html`<p>Queries of ${db}.${col} that used <code>${name}</code> read more from then on.
         No document is lost.</p>`,
-      submit: () => collection.dropIndex(db, col, name),
+      submit: () => indexes.drop(db, col, name),
     });
     if (!done) return;
     toastDone(`Index ${name} dropped.`);

@@ -1,12 +1,12 @@
 /** How fresh the reads of the browse page are, chosen once for its tree and its documents. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { FRESHNESS, UP_TO_DATE } from '../../api/calls.js';
+import { FRESHNESS, LINEARIZABLE } from '../../api/calls.js';
 import { errorBox } from '../../components/ui.js';
 
 const LOCAL = 'local';
 const LOCAL_HELPS = ['no_leader', 'timeout']; // refusals of reads that must be up to date
 const LEVELS = [
-  [UP_TO_DATE, 'up to date'],
+  [LINEARIZABLE, 'up to date'],
   ['leader', 'up to date by the leader’s lease'],
   ['session', 'at least what this page has seen'],
   ['bounded', `at most ${FRESHNESS} old`],
@@ -15,7 +15,7 @@ const LEVELS = [
 ];
 
 export class Reads {
-  level = UP_TO_DATE;
+  level = LINEARIZABLE;
 
   /** `reload` reads everything again. */
   constructor(reload) { this.reload = reload; }
@@ -35,7 +35,7 @@ export class Reads {
     if (this.level !== LOCAL) return nothing;
     return html`<div class="notice warn" role="status" data-testid="local-notice">
       <div>This is the copy of the node you are at; it may be behind the cluster.</div>
-      <button class="small" @click=${() => this.#use(UP_TO_DATE)}>Read up to date</button></div>`;
+      <button class="small" @click=${() => this.#use(LINEARIZABLE)}>Read up to date</button></div>`;
   }
 
   /** A failed read; `name` begins the test ids, `retry` reads again. */

@@ -76,7 +76,7 @@ export async function addRule(db, col, field, rule, ruleDocs) {
   const entry = new Map([[field, rule]]);
   const home = ruleDocs.find((document) => Array.isArray(document.get(col)))
     ?? ruleDocs.find((document) => document.get('_id') === col);
-  if (!home) return documents.add(db, RULES, stringify(new Map([['_id', col], [col, [entry]]])));
+  if (!home) return documents.insert(db, RULES, stringify(new Map([['_id', col], [col, [entry]]])));
   return change(db, idOf(home), (document) => document.set(col, [...document.get(col) ?? [], entry]));
 }
 
@@ -96,7 +96,7 @@ async function change(db, id, edit) {
   const document = parse(text);
   edit(document);
   const bare = [...document.keys()].every((key) => key === '_id');
-  return bare ? documents.remove(db, RULES, id, etag) : documents.put(db, RULES, id, stringify(document), etag);
+  return bare ? documents.delete(db, RULES, id, etag) : documents.save(db, RULES, id, stringify(document), etag);
 }
 
 /** A number as it was typed; throws for anything else. */

@@ -1,6 +1,6 @@
 /** What the documents of a collection must be like: its JSON Schema, its rules, and a check of both. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { Loader, collection } from '../../api/calls.js';
+import { Loader, collections, schemas } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
 import { addButton, count, iconButton, plural, toastDone, toastError, violationList } from '../../components/ui.js';
 import { idOf, parse } from '../../values/json.js';
@@ -30,7 +30,7 @@ export class RulesPane {
   load = async () => {
     const { place: { db, col }, reads: { level } } = this;
     const outcome = await this.#loader.run(async () => {
-      const [schema, documents] = await Promise.all([collection.schema(db, col, level), ruleDocuments(db, level)]);
+      const [schema, documents] = await Promise.all([schemas.get(db, col, level), ruleDocuments(db, level)]);
       return { schema: parse(schema), documents };
     });
     if (!outcome) return;
@@ -67,7 +67,7 @@ export class RulesPane {
     const { place: { db, col }, reads: { level } } = this;
     this.checked = { running: true };
     this.app.update();
-    const outcome = await this.#checks.run(() => collection.validate(db, col, level));
+    const outcome = await this.#checks.run(() => collections.validate(db, col, level));
     if (!outcome) return;
     const here = db === this.place.db && col === this.place.col;
     if (here) this.checked = outcome.error ? { error: outcome.error } : { result: parse(outcome.value) };

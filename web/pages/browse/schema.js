@@ -1,6 +1,6 @@
 /** The JSON Schema of a collection: shown, changed, removed. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { collection } from '../../api/calls.js';
+import { schemas } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
 import { editorArea, newEditor, objectOf } from '../../components/json-editor.js';
 import { addButton, toastDone } from '../../components/ui.js';
@@ -58,7 +58,7 @@ function editSchema({ db, col }, schema) {
       <p class="muted">Documents that are stored already stay as they are; check them afterwards.</p>`,
     async submit() {
       const body = new Map([['schema', objectOf(editor, 'A schema')], ['mode', mode]]);
-      await collection.setSchema(db, col, stringify(body));
+      await schemas.set(db, col, stringify(body));
       toastDone(`The schema of ${col} is set.`);
     },
   });
@@ -70,7 +70,7 @@ const removeSchema = ({ db, col }) => openDialog({
   danger: true,
   body: () => html`<p>Documents of ${db}.${col} may have any fields from then on. Rules stay.</p>`,
   async submit() {
-    await collection.removeSchema(db, col);
+    await schemas.drop(db, col);
     toastDone(`The schema of ${col} is removed.`);
   },
 });

@@ -1,6 +1,6 @@
 /** The tree of databases and the collections of the open one. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { SYSTEM, UP_TO_DATE, collections, databases, documents } from '../../api/calls.js';
+import { SYSTEM, LINEARIZABLE, collections, databases, documents } from '../../api/calls.js';
 import { askName, openDialog } from '../../components/dialog.js';
 import { address, icon, iconButton, plural, toastDone } from '../../components/ui.js';
 import { mayCreateDatabase } from '../../session/rights.js';
@@ -144,7 +144,7 @@ const COUNTED_MAX = 50; // collections; counting more would take too long
 /** How many documents the collections hold, in words; none when that cannot be told. */
 async function documentsIn(db, names) {
   if (names.length > COUNTED_MAX) return '';
-  const counts = await Promise.all(names.map((name) => documents.count(db, name, UP_TO_DATE)));
+  const counts = await Promise.all(names.map((name) => documents.count(db, name, LINEARIZABLE)));
   return plural(counts.reduce((sum, n) => sum + n, 0), 'document');
 }
 

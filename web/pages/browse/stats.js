@@ -1,6 +1,6 @@
 /** What a collection holds, in figures; the tabs of the collection share it. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { Loader, collection } from '../../api/calls.js';
+import { Loader, collections } from '../../api/calls.js';
 import { bytes, plural } from '../../components/ui.js';
 import { parse } from '../../values/json.js';
 
@@ -32,7 +32,7 @@ export class CollectionInfo {
   load = async () => {
     clearTimeout(this.#timer);
     const { db, col } = this.place;
-    const outcome = await this.#loader.run(() => collection.stats(db, col, this.reads.level));
+    const outcome = await this.#loader.run(() => collections.stats(db, col, this.reads.level));
     if (!outcome) return;
     this.error = outcome.error;
     if (outcome.value) this.stats = parse(outcome.value);

@@ -113,7 +113,7 @@ export async function addToken(data) {
         here.</p>
       <label>It holds for <select name="hours" data-testid="join-token-hours">${HOURS.map(([hours, text]) => html`
         <option value=${hours}>${text}</option>`)}</select></label>`,
-    submit: ({ hours }) => tokens.createJoin({ expires_in_ms: Number(hours) * HOUR_MS }),
+    submit: ({ hours }) => tokens.createJoinToken({ expires_in_ms: Number(hours) * HOUR_MS }),
   });
   if (!made) return;
   const leader = data.nodes.find((node) => leads(node, data)) ?? data.nodes.find(({ id }) => id === data.nodeId);

@@ -21,7 +21,7 @@ export function clusterPage(app) {
     if (polling || document.hidden) return;
     polling = true;
     try {
-      data = await cluster.get();
+      data = await cluster.status();
       dataAt = performance.now();
       error = null;
     } catch (cause) {

@@ -1,6 +1,6 @@
 /** Statements in JQL, SQL or Mongo's shell language, and what they answer. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { Loader, SYSTEM, command, databases } from '../../api/calls.js';
+import { Loader, SYSTEM, databases, statements } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
 import { documentRows, layoutChoice } from '../../components/documents.js';
 import { submitOnCtrlEnter } from '../../components/json-editor.js';
@@ -130,7 +130,7 @@ async function timed(work) {
 
 /** Carries out a statement; before many documents are changed or deleted, the person is asked. */
 async function answerOf(db, statement) {
-  const run = (confirmed) => timed(() => command(db, statement, { confirmed }));
+  const run = (confirmed) => timed(() => statements.run(db, statement, { confirmed }));
   let done;
   try {
     done = await run(false);
@@ -150,7 +150,7 @@ async function answerOf(db, statement) {
 async function readOn(shown) {
   const before = shown.rows.length;
   while (shown.cursor && shown.rows.length === before) {
-    const reply = parse(await command(shown.db, shown.statement, { cursor: shown.cursor }));
+    const reply = parse(await statements.run(shown.db, shown.statement, { cursor: shown.cursor }));
     shown.rows = [...shown.rows, ...rowsOf(reply.get('documents'))];
     shown.cursor = reply.get('cursor');
   }
