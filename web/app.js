@@ -1,18 +1,22 @@
-/** The frame of the page: session, routes, theme. Pages draw themselves through `app.update`. */
+/** The frame around the pages: session, routes, theme. Pages are drawn again with `app.update`. */
 import { html, nothing, render } from './vendor/lit-html.js';
 import { onSignedOut, session } from './api/calls.js';
 import { address, clearErrors, errorBox, icon, iconButton, moveFocus, toastError } from './components/ui.js';
 import { Failover } from './session/failover.js';
 import { may, maySomewhere } from './session/rights.js';
 
-/** The pages; each is loaded when it is first shown. */
+/**
+ * The pages; each is loaded when it is first shown. A page has `title()` and `view()`, and may have
+ * `start()` and `stop()` (it is shown, or no longer), `routed()` (the address has changed) and
+ * `reload()` (read everything again).
+ */
 const LOADERS = {
-  login: async () => (await import('./pages/login.js')).loginPage,
-  cluster: async () => (await import('./pages/cluster/page.js')).clusterPage,
-  browse: async () => (await import('./pages/browse/page.js')).browsePage,
-  console: async () => (await import('./pages/console/page.js')).consolePage,
-  access: async () => (await import('./pages/access/page.js')).accessPage,
-  audit: async () => (await import('./pages/audit.js')).auditPage,
+  login: async () => (await import('./pages/login.js')).LoginPage,
+  cluster: async () => (await import('./pages/cluster/page.js')).ClusterPage,
+  browse: async () => (await import('./pages/browse/page.js')).BrowsePage,
+  console: async () => (await import('./pages/console/page.js')).ConsolePage,
+  access: async () => (await import('./pages/access/page.js')).AccessPage,
+  audit: async () => (await import('./pages/audit.js')).AuditPage,
 };
 const FIRST = 'cluster';
 const RETRY_MS = 2_000;
@@ -20,13 +24,13 @@ const TICK_MS = 1_000; // while a transaction is open
 const root = document.getElementById('app');
 
 const app = {
-  /** `{username, role, allowed_dbs, grants}`; null when nobody is logged in, undefined until that is known. */
+  /** `{username, role, allowed_dbs, grants}`; null if nobody is logged in, undefined until that is known. */
   session: undefined,
   bootError: null,
   route: { page: FIRST, path: [], query: new URLSearchParams() },
-  /** The database that was looked at last. */
+  /** The database that was opened last. */
   database: undefined,
-  /** The transaction that the documents of the page belong to; null until one was begun. */
+  /** The page's transaction; null until one was begun. */
   transaction: null,
   async loadTransaction() {
     const { PageTransaction } = await import('./session/transaction.js');
@@ -48,18 +52,18 @@ const app = {
     const text = new URLSearchParams(query).toString();
     location.hash = address(page, ...path) + (text && `?${text}`);
   },
-  /** Whether the person has at least this role in the database, or without one in any. */
+  /** Whether the user has at least this role in the database, or in any if none is given. */
   may: (role, db) => (db === undefined ? maySomewhere(app.session, role) : may(app.session, role, db)),
-  /** Finds out what the person may do now. */
+  /** Reads the rights of the session again. */
   async renewSession() {
     try {
       const now = await session.get();
       if (!app.session) return;
-      if (now.role !== app.session.role) return app.signIn(now); // other pages are shown
+      if (now.role !== app.session.role) return app.signIn(now); // other pages become visible
       app.session = now;
       app.update();
     } catch (error) {
-      if (error.status !== 401) toastError(error); // that one the session's end tells of
+      if (error.status !== 401) toastError(error); // the end of the session has its own message
     }
   },
   signIn(who) {
@@ -68,9 +72,9 @@ const app = {
     current?.stop?.();
     current = null;
     app.database = undefined;
-    pages = {}; // nobody sees what the one before saw
+    pages = {}; // they may hold data of the previous user
     if (who) clearErrors();
-    else forget();
+    else forgetUser();
     follow();
     failover.useSession(who);
   },
@@ -78,12 +82,12 @@ const app = {
 
 const failover = new Failover(app);
 let updating = false;
-let pages = {}; // those that were loaded for this session, by name
+let pages = {}; // the loaded ones of this session, by name
 let current = null;
-let turn = 0; // of the routes that were followed
+let turn = 0; // the number of routes followed
 
-/** What the one before has left in this tab. */
-function forget() {
+/** Removes what the previous user has left in this tab. */
+function forgetUser() {
   try {
     sessionStorage.clear();
   } catch {
@@ -100,19 +104,19 @@ function parseRoute() {
   try {
     parts = path.split('/').filter(Boolean).map(decodeURIComponent);
   } catch {
-    parts = []; // not an address this page made
+    parts = []; // not an address of this page
   }
   const [page, ...rest] = parts;
   return { page: exists(page) ? page : FIRST, path: rest, query: new URLSearchParams(query) };
 }
 
-/** Makes the page of the address the current one. */
+/** Shows the page that the address names. */
 async function follow() {
   app.route = parseRoute();
   if (app.session === undefined) return app.update();
   const mine = ++turn;
   const next = await pageOf(app.session ? app.route.page : 'login');
-  if (mine !== turn) return; // another is wanted by now
+  if (mine !== turn) return; // the address has changed meanwhile
   if (next !== current) {
     current?.stop?.();
     current = next;
@@ -125,19 +129,19 @@ async function follow() {
 
 async function pageOf(name) {
   try {
-    return pages[name] ??= (await LOADERS[name]())(app);
+    return pages[name] ??= new (await LOADERS[name]())(app);
   } catch (error) {
-    failover.suspect();
+    failover.check();
     return { title: () => 'Jettra', view: () => errorBox(notLoaded(error), 'page-error', html`
-      <button class="small" @click=${() => location.reload()}>Load again</button>`) };
+      <button class="small" @click=${() => location.reload()}>Reload</button>`) };
   }
 }
 
 const notLoaded = (error) => Object.assign(new Error('This part of the page could not be loaded.'),
-  { hint: 'check that the node runs, then load the page again', details: { cause: String(error) } });
+  { hint: 'check that the node is running, then reload the page', details: { cause: String(error) } });
 
-/** Errors are about what was shown before. */
-function moved() {
+/** The address has changed; errors concern what was shown before. */
+function navigated() {
   clearErrors();
   follow();
 }
@@ -145,7 +149,7 @@ function moved() {
 async function boot() {
   try {
     const who = await session.get();
-    if (sessionStorage.getItem('jettra-transaction')) await (await app.loadTransaction()).takeUp(who.username);
+    if (sessionStorage.getItem('jettra-transaction')) await (await app.loadTransaction()).resume(who.username);
     app.signIn(who);
   } catch (error) {
     if (error.status === 401) return app.signIn(null);
@@ -157,7 +161,7 @@ async function boot() {
 
 async function logOut() {
   try {
-    await app.transaction?.leave();
+    await app.transaction?.abandon();
     await session.logout();
     app.signIn(null);
   } catch (error) {
@@ -168,13 +172,13 @@ async function logOut() {
 const changePassword = async () => {
   try {
     const { changeOwnPassword } = await import('./session/password-dialog.js');
-    if (await changeOwnPassword()) app.signIn(null); // it has ended every session
+    if (await changeOwnPassword()) app.signIn(null); // every session of the user has ended
   } catch (error) {
     toastError(error);
   }
 };
 
-/** Turns to the other theme; going back to the system's own means following it again. */
+/** Switches to the other theme; choosing the system's theme means following it again. */
 function toggleTheme() {
   const system = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
   const { dataset } = document.documentElement;
@@ -211,7 +215,7 @@ const topBar = () => html`
       ${icon('exit')}<span class="wide-only">Log out</span></button>
   </header>`;
 
-/** The address belongs to the routes, so the link moves the focus by itself. */
+/** Fragments of the address are routes, so this moves the focus itself. */
 function skip(event) {
   event.preventDefault();
   document.getElementById('main').focus();
@@ -232,17 +236,17 @@ function view() {
 onSignedOut(() => {
   if (app.session === undefined) return;
   const ended = app.session;
-  app.transaction?.lose();
+  app.transaction?.forget();
   app.signIn(null);
-  if (ended) toastError(new Error('Your session has ended. Log in again to go on.'));
+  if (ended) toastError(new Error('Your session has ended. Log in again to continue.'));
 });
-addEventListener('hashchange', moved);
+addEventListener('hashchange', navigated);
 addEventListener('keydown', moveFocus);
 setInterval(() => {
   if (!app.transaction?.open) return;
-  app.update(); // its age grows
+  app.update(); // its age is shown
   if (!app.transaction.leftMs) app.transaction.check();
 }, TICK_MS);
-root.replaceChildren(); // the first "Loading" is not lit's to replace
+root.replaceChildren(); // lit does not replace the "Loading" of index.html
 app.update();
 boot();

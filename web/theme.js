@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen theme never flashes. Without a choice the
+// Runs before the first paint, so the page never flashes in the other theme. Without a choice the
 // style sheet follows the system.
 try {
   const theme = localStorage.getItem('jettra-theme');

@@ -1,4 +1,4 @@
-//! Headless Chromium, driven through `chromedriver` as a person would: find, fill, click, read.
+//! Headless Chromium, driven through `chromedriver` as a user would: find, fill, click, read.
 //!
 //! Selectors are CSS; `@name` in them stands for `[data-testid="name"]`.
 
@@ -45,7 +45,7 @@ struct Driver {
 }
 
 impl Browser {
-    /// Starts a browser that remembers nothing.
+    /// Starts a browser with an empty profile.
     ///
     /// # Panics
     /// When Chromium or its driver is not installed.
@@ -59,7 +59,7 @@ impl Browser {
         Browser { client, driver }
     }
 
-    /// Ends the browser and waits until it has let go of its files.
+    /// Ends the browser and waits until it has closed its files.
     pub async fn close(self) {
         self.client.close().await.expect("the browser ends");
     }
@@ -114,7 +114,7 @@ impl Browser {
             let element = self.client.find(Locator::Css(&css)).await.map_err(text_of)?;
             let clicked = element.click().await;
             if clicked.is_err() {
-                // It may lie below the bar at the top, from where a person would scroll it.
+                // The bar at the top may cover it; a user would scroll.
                 let element = serde_json::to_value(&element).map_err(|error| error.to_string())?;
                 self.client.execute(TO_THE_MIDDLE, vec![element]).await.map_err(text_of)?;
             }
@@ -123,7 +123,7 @@ impl Browser {
         .await;
     }
 
-    /// Replaces what a field holds.
+    /// Replaces the value of a field.
     pub async fn fill(&self, selector: &str, text: &str) {
         let element = self.see(selector).await;
         let element = serde_json::to_value(&element).expect("a reference to an element");
@@ -136,7 +136,7 @@ impl Browser {
         focused.send_keys(keys).await.expect("keys can be typed");
     }
 
-    /// Gives the page this width, and the system this theme, `light` or `dark`.
+    /// Sets the width of the page and the theme of the system, `light` or `dark`.
     pub async fn look(&self, width: u32, theme: &str) {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", &size).await;
@@ -144,7 +144,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({"features": features})).await;
     }
 
-    /// Throws away the files that the browser keeps.
+    /// Clears the cache.
     pub async fn forget_files(&self) {
         self.devtools("Network.clearBrowserCache", &json!({})).await;
     }
@@ -155,7 +155,7 @@ impl Browser {
         self.drive("goog/cdp/execute", &body).await;
     }
 
-    /// A call to the driver that the client does not know; what it answers.
+    /// A call to the driver that the client lacks; returns its answer.
     async fn drive(&self, path: &str, body: &Value) -> Value {
         let session = self.client.session_id().await.expect("the browser answers");
         let path = format!("/session/{}/{path}", session.expect("a session"));
@@ -163,21 +163,21 @@ impl Browser {
         answer.json()["value"].clone()
     }
 
-    /// What a field holds.
+    /// The value of a field.
     pub async fn value(&self, selector: &str) -> String {
         let value = self.see(selector).await.prop("value").await;
         value.expect("the browser answers").expect("a field")
     }
 
-    /// Runs JavaScript in the page; what it returns.
+    /// Runs JavaScript in the page and returns its result.
     pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
         let result = self.client.execute(script, arguments).await;
         result.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// What the console has told since the last call: errors and warnings of the page and
-    /// violations of its content security policy. Answers of the server are left out; the
-    /// console shows each refusal, also an expected one.
+    /// The messages of the console since the last call: errors and warnings of the page, and
+    /// violations of its content security policy. Error answers of the server are left out, because
+    /// many are expected.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.drive("se/log", &json!({"type": "browser"})).await;
         let log = log.as_array().expect("a log");
@@ -261,7 +261,7 @@ fn css(selector: &str) -> String {
     css
 }
 
-/// A refusal by the driver in one line.
+/// An error of the driver in one line.
 fn text_of(error: CmdError) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

@@ -1,5 +1,5 @@
-//! The page gives each person what they may do and no more, and takes nothing that is stored for
-//! more than text.
+//! The page offers each user exactly what they may do, and treats nothing that is stored as more than
+//! text.
 
 use jettra_driver::wire::AUDIT_ACTIONS;
 use jettra_tests::browser::Browser;
@@ -37,10 +37,10 @@ async fn an_administrator_gives_access_and_takes_it_away() {
     log_in(&admin, &cluster.nodes[0], ADMIN, PASSWORD).await;
     admin.see("@nav-audit").await;
     admin.click("@nav-access").await;
-    adds_a_user(&admin).await;
+    creates_a_user(&admin).await;
     log_in(&ada, &cluster.nodes[1], ADA, ADAS_PASSWORD).await;
     sees_only_what_it_may(&ada).await;
-    let key = makes_a_key(&ada, &cluster).await;
+    let key = creates_an_api_key(&ada, &cluster).await;
     is_kept_out_and_let_in_again(&admin, &ada, &cluster, &key).await;
     is_deleted(&admin, &cluster, &key).await;
     finds_it_all_in_the_audit_log(&admin).await;
@@ -52,19 +52,19 @@ async fn an_administrator_gives_access_and_takes_it_away() {
 }
 
 /// A reader of `shop`, who may also write in `crm`.
-async fn adds_a_user(admin: &Browser) {
+async fn creates_a_user(admin: &Browser) {
     admin.click("@user-create").await;
     admin.fill("@user-name", "no spaces, please").await;
     admin.fill("@user-password-new", ADAS_PASSWORD).await;
     admin.fill("@user-password-again", "something else").await;
     admin.click("@user-save").await;
-    admin.see_text("@dialog-error", "A name has 1 to 64 letters").await;
+    admin.see_text("@dialog-error", "A user name must have 1 to 64 characters").await;
     admin.fill("@user-name", ADA).await;
     admin.click("@user-save").await;
-    admin.see_text("@dialog-error", "The two passwords differ").await;
+    admin.see_text("@dialog-error", "The two passwords are not the same").await;
     for (password, error) in [
         ("short", "at least 8 characters"),
-        (ADA, "must not be the user's name"),
+        (ADA, "must not be the user name"),
         ("password123", "everybody tries first"),
     ] {
         admin.fill("@user-password-new", password).await;
@@ -128,8 +128,8 @@ async fn sees_only_what_it_may(ada: &Browser) {
     ada.see_no("@index-create, @empty-index-create").await;
 }
 
-/// The key is shown once, and does what its user may.
-async fn makes_a_key(ada: &Browser, cluster: &Cluster) -> String {
+/// The key is shown once, and has the rights of its user within its limits.
+async fn creates_an_api_key(ada: &Browser, cluster: &Cluster) -> String {
     ada.click("@nav-access").await;
     ada.see_text("@own-rights", "reader in shop, writereader in crm").await;
     ada.see_no("@user-table, @user-create").await;
@@ -144,7 +144,7 @@ async fn makes_a_key(ada: &Browser, cluster: &Cluster) -> String {
     ada.see_text("@secret-copied", "Copied").await;
     ada.click("@dialog-cancel").await;
     ada.see_text("@token-row[data-kind=api_key]", "nightly import").await;
-    ada.see_text("@token-row[data-kind=api_key] @token-limits", "shop").await;
+    ada.see_text("@token-row[data-kind=api_key] @token-rights", "shop").await;
     ada.see_no("@secret").await;
     for node in &cluster.nodes {
         with_key(node, &key, "/api/doc?db=shop&col=people&id=p1").await.ok();
@@ -195,7 +195,7 @@ async fn is_kept_out_and_let_in_again(
     ada.see_text("@session-user", ADA).await;
     with_key(&cluster.nodes[0], key, target).await.ok();
     ends_its_session(admin, ada).await;
-    changes_what_it_may(admin, ada, &row).await;
+    updates_its_rights(admin, ada, &row).await;
 }
 
 async fn ends_its_session(admin: &Browser, ada: &Browser) {
@@ -213,8 +213,8 @@ async fn ends_its_session(admin: &Browser, ada: &Browser) {
     ada.see_text("@session-user", ADA).await;
 }
 
-/// More rights are seen as soon as the page is loaded anew.
-async fn changes_what_it_may(admin: &Browser, ada: &Browser, row: &str) {
+/// New rights take effect when the page is reloaded.
+async fn updates_its_rights(admin: &Browser, ada: &Browser, row: &str) {
     admin.click(&format!("{row} @user-update")).await;
     admin.click("@role-owner").await;
     admin.click("@user-save").await;
@@ -260,7 +260,7 @@ async fn finds_it_all_in_the_audit_log(admin: &Browser) {
     admin.see("@empty-state").await;
 }
 
-/// 50 entries at once, older ones by a button.
+/// 50 entries per page, older ones by a button.
 async fn reads_on_in_the_audit_log(admin: &Browser, cluster: &Cluster) {
     for _ in 0..51 {
         cluster.nodes[0].http().post("/api/v1/cluster/tokens", &json!({})).await;
@@ -274,7 +274,7 @@ async fn reads_on_in_the_audit_log(admin: &Browser, cluster: &Cluster) {
     admin.see_no("@audit-older").await;
 }
 
-/// Runs if it is ever taken for more than text.
+/// Runs if it is ever treated as more than text.
 const MARKUP: &str = "<img src=x onerror=window.broken=1><svg onload=window.broken=1>";
 /// The same from inside an attribute.
 const QUOTED: &str = "\"' onmouseover=window.broken=1 autofocus onfocus=window.broken=1 x=\"><img src=x onerror=window.broken=1>";

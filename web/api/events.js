@@ -1,9 +1,9 @@
-/** Server-sent events, as the HTML standard has them, out of a stream of bytes. */
+/** Reads server-sent events, as the HTML standard defines them, from a stream of bytes. */
 
-/** The events of a stream, each `{event, id, data}`; comments are left out. */
+/** The events of a stream, each `{event, id, data}`; comments are skipped. */
 export async function* eventsIn(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = ''; // of an event that has not come as a whole
+  let rest = ''; // the received part of an incomplete event
   try {
     for (;;) {
       const { value, done } = await reader.read();
@@ -16,11 +16,11 @@ export async function* eventsIn(stream) {
       }
     }
   } finally {
-    reader.cancel().catch(() => {}); // whoever stops reading wants no more of it
+    reader.cancel().catch(() => {}); // the consumer may stop before the end of the stream
   }
 }
 
-/** One event; null when the lines are only comments. */
+/** One event; null if all lines are comments. */
 function eventOf(text) {
   const fields = { event: 'message', id: undefined, data: [] };
   for (const line of text.split(/\r?\n/)) {

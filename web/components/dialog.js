@@ -1,21 +1,22 @@
-/** Modal dialogs on the native <dialog>: forms, confirmations, and their errors. */
+/** Modal dialogs on the native <dialog>: forms and confirmations, with their errors. */
 import { html, nothing, render } from '../vendor/lit-html.js';
 import { errorText } from './ui.js';
 
 /**
- * Opens a dialog and resolves with what `submit` returned, or undefined when cancelled.
+ * Opens a dialog and resolves to the result of `submit`, or to undefined if it is cancelled.
  *
- * `body(dialog)` is the template; call `dialog.update()` after changing what it shows.
- * `submit(fields, dialog)` gets the form's fields; what it throws is shown in the dialog,
- * which stays open. `typed` is text to type before the button works. `force` is
- * `{code, label}`: after that refusal, typing `force.typed` submits with `fields.force`.
- * `unsaved()` tells whether closing would lose work; `caret` is where a text area starts.
+ * `body(dialog)` returns the template; call `dialog.update()` after its data has changed.
+ * `submit(fields, dialog)` receives the fields of the form; an error it throws is shown in the
+ * dialog, which stays open. `typed` is text the user has to type to enable the button. `force` is
+ * `{code, label, typed}`: after an error with that code, typing `force.typed` submits again with
+ * `fields.force`. `unsaved()` returns whether closing would lose input; `caret` is the position of
+ * the caret in a text area.
  */
 export function openDialog(options) {
   return new Promise((resolve) => new Dialog(options, resolve).open());
 }
 
-let opened = 0; // one dialog may stand on another
+let opened = 0; // a dialog may be open above another
 
 class Dialog {
   titleId = `dialog-title-${++opened}`;
@@ -93,7 +94,7 @@ class Dialog {
         ${this.error ? html`<div class="notice bad" role="alert" data-testid="dialog-error">
           <div>${errorText(this.error)}</div></div>` : nothing}
         ${this.leaving ? html`<div class="notice warn" role="alert">
-          <div>Your changes are not saved. Close once more to discard them.</div></div>` : nothing}
+          <div>Your changes are not saved. Cancel again to discard them.</div></div>` : nothing}
         <footer>
           <button type="button" data-testid="dialog-cancel" @click=${() => this.cancel()}>
             ${submit ? 'Cancel' : 'Close'}</button>
@@ -115,15 +116,15 @@ class Dialog {
       this.matches = event.target.value === this.typed;
       this.update();
     };
-    return html`<label>Type <code>${this.typed}</code> to go on
+    return html`<label>Type <code>${this.typed}</code> to continue
       <input data-testid="confirm-input" autocomplete="off" spellcheck="false" @input=${onInput}></label>`;
   }
 }
 
-/** What a `submit` returns to keep its dialog open without an error. */
+/** The result of a `submit` that keeps its dialog open without an error. */
 export const STAY = (Dialog.STAY = Symbol('stay'));
 
-/** Asks for a name, at first `value`; `submit` gets what was typed. */
+/** Asks for a name, initially `value`; `submit` receives the name. */
 export const askName = (title, submitLabel, value, submit) => openDialog({
   title,
   submitLabel,

@@ -1,4 +1,4 @@
-/** The order of the rows of a table, chosen by its headers. */
+/** Sorting of table rows by a column header. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { Num } from '../values/json.js';
 import { icon } from './ui.js';
@@ -6,13 +6,14 @@ import { icon } from './ui.js';
 const ICONS = { 0: 'sort', 1: 'up', '-1': 'down' };
 const WORDS = { 1: 'ascending', '-1': 'descending' };
 
-/** A header that orders the rows: `direction` is 1, -1, or 0 while another column does. */
+/** A header that sorts the rows: `direction` is 1, -1, or 0 if the rows are not sorted by it. */
 export const sortHeader = (label, direction, choose, testid = 'sort') => html`
   <th scope="col" aria-sort=${WORDS[direction] ?? nothing}><button type="button" class="sort"
-    data-testid=${testid} data-column=${label} title="Sort by ${label}" @click=${choose}>${label}${icon(ICONS[direction])}</button></th>`;
+    data-testid=${testid} data-column=${label} title="Sort by ${label}"
+    @click=${choose}>${label}${icon(ICONS[direction])}</button></th>`;
 
-/** The next direction of a column: up, down, none. */
-export const turned = (direction) => ({ 0: 1, 1: -1, '-1': 0 })[direction];
+/** The direction after another click: ascending, descending, none. */
+export const nextDirection = (direction) => ({ 0: 1, 1: -1, '-1': 0 })[direction];
 
 const RANKS = ['undefined', 'null', 'number', 'string', 'object', 'boolean'];
 const kindOf = (value) => {
@@ -20,7 +21,7 @@ const kindOf = (value) => {
   return value instanceof Num ? 'number' : typeof value;
 };
 
-/** The order of two values: by kind, then by what they are. */
+/** Compares two values: by type, then by value. */
 export function compare(a, b) {
   const kinds = RANKS.indexOf(kindOf(a)) - RANKS.indexOf(kindOf(b));
   if (kinds) return kinds;
@@ -29,7 +30,10 @@ export function compare(a, b) {
   return left < right ? -1 : Number(left > right);
 }
 
-/** The order of a table whose rows are all there. `columns` are `[name, of(row)]`; without `of` it cannot be chosen. */
+/**
+ * The sorting of a table that has all its rows. `columns` are `[name, valueOf(row)]`; a column
+ * without `valueOf` is not sortable.
+ */
 export class Sorting {
   #column = null;
   #direction = 0;
@@ -37,20 +41,21 @@ export class Sorting {
   constructor(update) { this.update = update; }
 
   headers(columns) {
-    return columns.map(([name, of]) => (of ? sortHeader(name, name === this.#column ? this.#direction : 0,
-      () => this.#choose(name)) : html`<th scope="col">${name}</th>`));
+    return columns.map(([name, valueOf]) => (valueOf
+      ? sortHeader(name, name === this.#column ? this.#direction : 0, () => this.#choose(name))
+      : html`<th scope="col">${name}</th>`));
   }
 
   #choose(name) {
-    this.#direction = turned(name === this.#column ? this.#direction : 0);
+    this.#direction = nextDirection(name === this.#column ? this.#direction : 0);
     this.#column = name;
     this.update();
   }
 
-  /** The rows in the order that was chosen. */
+  /** The rows in the chosen order. */
   apply(rows, columns) {
-    const of = columns.find(([name]) => name === this.#column)?.[1];
-    if (!of || !this.#direction) return rows;
-    return [...rows].sort((a, b) => this.#direction * compare(of(a), of(b)));
+    const valueOf = columns.find(([name]) => name === this.#column)?.[1];
+    if (!valueOf || !this.#direction) return rows;
+    return [...rows].sort((a, b) => this.#direction * compare(valueOf(a), valueOf(b)));
   }
 }

@@ -1,10 +1,10 @@
-/** The marker of an open transaction, with the ways to end it; and the button that begins one. */
+/** The bar of the open transaction with the buttons that end it, and the button that begins one. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { toastError } from './ui.js';
 
-const SOON_MS = 10_000; // before it ends by itself
+const SOON_MS = 10_000; // before the server ends it
 
-/** Shown on every page while a transaction is open; `transaction` is a PageTransaction. */
+/** Shown on every page while a transaction is open; `transaction` is a `PageTransaction`. */
 export function transactionBar(transaction) {
   if (!transaction.open) return nothing;
   const { leftMs, busy } = transaction;
@@ -23,10 +23,10 @@ export function transactionBar(transaction) {
 
 const seconds = (ms) => `${Math.ceil(ms / 1000)} s`;
 
-/** Begins a transaction for the documents of the page; nothing while one is open. */
+/** The button that begins a transaction; nothing while one is open. */
 export const beginButton = (app) => (app.transaction?.open || !app.may('writereader') ? nothing : html`
   <button type="button" data-testid="transaction-begin"
-    title="What is written from now on is seen by nobody else until it is committed"
+    title="Other users see what you write only after you commit"
     @click=${() => begin(app)}>Begin transaction</button>`);
 
 async function begin(app) {

@@ -1,5 +1,7 @@
-/** Small pieces every page uses: icons, error boxes, toasts. */
+/** What every page uses: icons, buttons, numbers and times as text, errors, toasts, arrow keys. */
 import { html, nothing, render } from '../vendor/lit-html.js';
+
+// Icons and buttons
 
 const PATHS = {
   plus: 'M8 3v10M3 8h10',
@@ -29,15 +31,15 @@ const PATHS = {
 export const icon = (name) => html`
   <svg class="icon icon-${name}" viewBox="0 0 16 16" aria-hidden="true"><path d=${PATHS[name]}></path></svg>`;
 
-/** The mark of the project, as index.html has it. */
+/** The logo, from index.html. */
 icon.brand = document.querySelector('link[rel="icon"]').href;
 
-/** A button that shows only an icon; `label` is what it says to people. */
+/** A button that shows only an icon; `label` is its accessible name and tooltip. */
 export const iconButton = (name, label, testid, onClick, disabled = false) => html`
   <button type="button" class="icon-button" aria-label=${label} title=${label}
     data-testid=${testid} ?disabled=${disabled} @click=${onClick}>${icon(name)}</button>`;
 
-/** The button that makes something new. */
+/** The button that creates something. */
 export const addButton = (testid, text, onClick, disabled = false) => html`
   <button type="button" class="primary" data-testid=${testid} ?disabled=${disabled}
     @click=${onClick}>${icon('plus')}${text}</button>`;
@@ -48,9 +50,12 @@ export const violationList = (violations) => html`<ul class="violations">${viola
     must be ${violation.expected}, found <code>${violation.found}</code>
     <span class="tag">${violation.rule}</span></li>`)}</ul>`;
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+// Errors
 
-/** Hints for people at the page, where the server's is for programs that call it. */
+/** The text with a capital letter. */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Hints of the page, by error code, where the server's is for programs that call it. */
 const HINTS = {
   database_not_found: 'create it under Browse, or check the spelling',
   collection_not_found: 'a collection is created by its first document, or under Browse',
@@ -59,26 +64,26 @@ const HINTS = {
 };
 const IS_CALL = /\b(?:GET|POST|PUT|PATCH|DELETE) \/|\b[a-z_]+=[a-z]+\b|If-Match/;
 
-/** What to do about an error; of a syntax error the line with a caret under the place. */
+/** What to do about an error; for a syntax error the line with a caret under the position. */
 function hintText({ code, hint, details }) {
-  if (!hint || details?.violations) return nothing; // the list of violations says it all
+  if (!hint || details?.violations) return nothing; // the list of violations is enough
   if (code === 'syntax_error') return html`<pre class="caret" data-testid="error-caret">${hint}</pre>`;
   const shown = IS_CALL.test(hint) ? HINTS[code] : hint;
   return shown ? html`<p class="error-hint">${sentence(shown)}</p>` : nothing;
 }
 
-/** What happened. A message that begins with a path keeps it; one of violations is in their list. */
+/** What went wrong. A message that starts with a path stays as it is; violations have their own list. */
 function messageOf({ message, details }) {
-  if (details?.violations) return 'The document is not as its collection demands:';
+  if (details?.violations) return 'The document violates the rules or the schema of its collection:';
   return details?.path ? message : sentence(message);
 }
 
-/** An error as the server explains it: what happened, what to do, and folded in what to look up. */
+/** An error: what went wrong, what to do, and, folded, the code and the id of the request. */
 export const errorText = (error) => html`
   <p class="error-message" data-code=${error.code ?? nothing}>${messageOf(error)}</p>
   ${hintText(error)}
   ${error.details?.violations ? violationList(error.details.violations) : nothing}
-  ${error.code ? html`<details class="error-code"><summary>For a report</summary><code>${error.code}</code>
+  ${error.code ? html`<details class="error-code"><summary>Details for a report</summary><code>${error.code}</code>
     ${error.requestId ? html`<span>request ${error.requestId}</span>` : nothing}</details>` : nothing}`;
 
 export const errorBox = (error, testid, actions = nothing) => html`
@@ -86,27 +91,29 @@ export const errorBox = (error, testid, actions = nothing) => html`
     <div>${errorText(error)}</div><div class="row">${actions}</div>
   </div>`;
 
+// Layout
+
 /** A figure with its name, for a `<dl class="facts">`. */
 export const fact = (name, value, testid) => html`
   <div><dt>${name}</dt><dd data-testid=${testid}>${value ?? '–'}</dd></div>`;
 
-/** The box that tables scroll in. */
+/** The box in which a table scrolls. */
 export const tableBox = (label, table) => html`
   <div class="table-box" tabindex="0" role="region" aria-label=${label} data-rows=".open">${table}</div>`;
 
-/** A choice of a few, shown side by side: `[[value, text]…]`. */
+/** A choice of a few options side by side; `options` are `[[value, text]…]`. */
 export const segmented = (label, name, options, chosen, choose) => html`
   <div class="segmented" role="group" aria-label=${label} data-tabs="button">${options.map(([value, text]) => html`
     <button type="button" aria-pressed=${value === chosen} data-testid="${name}-${value}"
       @click=${() => choose(value)}>${text}</button>`)}</div>`;
 
+// Numbers and times as text
+
 export const count = (n) => Number(n).toLocaleString('en');
-/** A word with its article. */
-export const withArticle = (word) => `${/^[aeio]/.test(word) ? 'an' : 'a'} ${word}`;
-/** A number of things: `1 index`, `1,200 indexes`. */
+/** A count with its noun: `1 index`, `1,200 indexes`. */
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${Number(n) === 1 ? one : many}`;
 
-/** Bytes as people say them. */
+/** A number of bytes with a unit. */
 export function bytes(n) {
   const unit = Math.min(3, Math.floor(Math.log10(Math.max(n, 1)) / 3));
   const digits = unit && n / 1000 ** unit < 10 ? 1 : 0;
@@ -116,12 +123,33 @@ export function bytes(n) {
 export const milliseconds = (ms) => (ms < 1000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
   : `${(ms / 1000).toFixed(1)} s`);
 
-/** The address of a page of this application. */
+/** A duration, rounded so coarsely that it rarely changes while it is watched. */
+export function duration(ms) {
+  const seconds = Math.round(ms / 1000);
+  if (ms < 1000) return 'under 1 s';
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+}
+
+/** A time of the server in the time zone of the browser. */
+export function timestamp(iso) {
+  if (!iso) return '–';
+  const text = new Date(iso).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  return html`<time datetime=${iso} title=${iso}>${text}</time>`;
+}
+
+/** The same for milliseconds since 1970. */
+export const timestampMs = (ms) => timestamp(new Date(ms).toISOString());
+
+/** The address of a page. */
 export const address = (...path) => `#/${path.map(encodeURIComponent).join('/')}`;
 
-/** What to show where there is nothing yet, with the next step as its action. */
+/** Shown where there is nothing yet; `action` is the button of the next step. */
 export const emptyState = (title, text, action) => html`
   <div class="empty" data-testid="empty-state"><h2>${title}</h2><p>${text}</p>${action || nothing}</div>`;
+
+// Toasts
 
 const TOAST_MS = 3_500;
 let toasts = [];
@@ -147,41 +175,43 @@ function renderToasts() {
     </div>`), document.getElementById('toasts'));
 }
 
-/** Tells of a success; vanishes by itself unless it comes with warnings, a list of violations. */
+/** Reports a success; disappears after a while unless there are `warnings`, a list of violations. */
 export function toastDone(text, warnings = []) {
   const toast = { text, warnings };
-  toasts = toasts.filter((other) => other.error); // one success at a time is enough
+  toasts = toasts.filter((other) => other.error); // only the last success is shown
   show(toast);
   if (!warnings.length) setTimeout(() => dismiss(toast), TOAST_MS);
 }
 
-/** Tells of a failure; stays until it is dismissed or another page is shown. */
+/** Reports an error; stays until it is dismissed or another page is shown. */
 export function toastError(error) { show({ error }); }
 
-/** Takes the failures away that were told of. */
+/** Removes all error toasts. */
 export function clearErrors() {
   toasts = toasts.filter((toast) => !toast.error);
   renderToasts();
 }
 
-/** As in dialog.js, which is loaded for the first dialog. */
+/** `openDialog` of `dialog.js`, which is loaded with the first dialog. */
 export const openDialog = async (options) => (await import('./dialog.js')).openDialog(options);
 
-/** Keys that lead to the item before and after, by the attribute of a list that names its items. */
-const MOVES = { rows: ['ArrowUp', 'ArrowDown'], tabs: ['ArrowLeft', 'ArrowRight'] };
-const TYPES = 'input, select, textarea'; // have a use of their own for these keys
+// Arrow keys
 
-/** Moves the focus with arrow keys, Home and End through the list that it is in. */
+/** The keys for the previous and the next item, by the attribute of a list that selects its items. */
+const MOVES = { rows: ['ArrowUp', 'ArrowDown'], tabs: ['ArrowLeft', 'ArrowRight'] };
+const FIELDS = 'input, select, textarea'; // these use the keys themselves
+
+/** Moves the focus within its list with the arrow keys, Home and End. */
 export function moveFocus(event) {
   const { key, target } = event;
-  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || target.matches(TYPES)) return;
-  for (const [name, [back, on]] of Object.entries(MOVES)) {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || target.matches(FIELDS)) return;
+  for (const [name, [back, forward]] of Object.entries(MOVES)) {
     const list = target.closest(`[data-${name}]`);
     if (!list) continue;
     const items = [...list.querySelectorAll(list.dataset[name])];
     const row = target.closest('tr, li') ?? target;
     const at = items.findIndex((item) => item === target || (target !== list && row.contains(item)));
-    const next = { [back]: at - 1, [on]: at + 1, Home: 0, End: items.length - 1 }[key];
+    const next = { [back]: at - 1, [forward]: at + 1, Home: 0, End: items.length - 1 }[key];
     if (!items[next]) continue;
     event.preventDefault();
     items[next].focus();

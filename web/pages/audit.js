@@ -1,103 +1,106 @@
-/** Who did what, for administrators. The address says which entries: #/audit?user=&action=. */
+/** The audit log, for administrators. The address names the entries: #/audit?user=&action=. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { Loader, audit } from '../api/calls.js';
-import { whenMs } from './browse/differences.js';
-import { emptyState, errorBox, iconButton, tableBox, toastError } from '../components/ui.js';
+import { emptyState, errorBox, iconButton, tableBox, timestampMs, toastError } from '../components/ui.js';
 
 const PAGE = 50; // entries
-const COLUMNS = ['When', 'User', 'From', 'Action', 'Of', 'Outcome'];
+const COLUMNS = ['When', 'User', 'From', 'Action', 'Target', 'Outcome'];
+/** Those of the server; a test compares them. */
 const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'cluster_register', 'cluster_restart',
-  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_index', 'drop_versions', 'join_failed', 'join_token_use', 'login',
-  'login_failed', 'password_change', 'rename_collection', 'rename_database', 'replace_collection', 'set_schema', 'token_create', 'token_revoke',
-  'user_create', 'user_delete', 'user_update'];
+  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_index', 'drop_versions', 'join_failed',
+  'join_token_use', 'login', 'login_failed', 'password_change', 'rename_collection', 'rename_database',
+  'replace_collection', 'set_schema', 'token_create', 'token_revoke', 'user_create', 'user_delete', 'user_update'];
 
-export function auditPage(app) {
-  const loader = new Loader();
-  let entries = null; // null until known
-  let next; // where older ones begin
-  let error = null;
-  let wanted = {}; // user and action
-  let typed = ''; // the user in the form
+export class AuditPage {
+  log = null; // {entries, next}: the entries shown, and where the older ones begin; null until known
+  error = null;
+  filter = {}; // user and action
+  typed = ''; // the user in the form
+  #loader = new Loader();
 
-  async function load() {
-    const outcome = await loader.run(() => audit({ ...wanted, limit: PAGE }));
-    if (!outcome) return;
-    error = outcome.error;
-    if (outcome.value) ({ entries, next } = outcome.value);
-    app.update();
-  }
+  constructor(app) { this.app = app; }
 
-  async function older() {
-    const outcome = await loader.run(() => audit({ ...wanted, limit: PAGE, before: next }));
+  title() { return 'Audit log'; }
+
+  reload = async () => {
+    const read = () => audit({ ...this.filter, limit: PAGE });
+    if (await this.#loader.assign(this, 'log', read)) this.app.update();
+  };
+
+  #loadOlder = async () => {
+    const outcome = await this.#loader.run(() => audit({ ...this.filter, limit: PAGE, before: this.log.next }));
     if (!outcome) return;
     if (outcome.error) return toastError(outcome.error);
-    entries = [...entries, ...outcome.value.entries];
-    next = outcome.value.next;
-    app.update();
+    const { entries, next } = outcome.value;
+    this.log = { entries: [...this.log.entries, ...entries], next };
+    this.app.update();
+  };
+
+  routed() {
+    const { query } = this.app.route;
+    const fields = ['user', 'action'].map((name) => [name, query.get(name)]);
+    this.filter = Object.fromEntries(fields.filter(([, text]) => text));
+    this.typed = this.filter.user ?? '';
+    this.log = null;
+    this.reload();
   }
 
-  function routed() {
-    const { query } = app.route;
-    wanted = Object.fromEntries(['user', 'action'].map((name) => [name, query.get(name)]).filter(([, text]) => text));
-    typed = wanted.user ?? '';
-    entries = null;
-    load();
-  }
-
-  /** Shows other entries; without a change the same are read again. */
-  function show(change) {
+  /** Shows the entries of another filter, or reads those of the same filter again. */
+  #show(change) {
     const before = location.hash;
-    const query = Object.entries({ ...wanted, ...change }).filter(([, text]) => text);
-    app.go('audit', [], Object.fromEntries(query));
-    if (location.hash === before) load();
+    const fields = Object.entries({ ...this.filter, ...change }).filter(([, text]) => text);
+    this.app.go('audit', [], Object.fromEntries(fields));
+    if (location.hash === before) this.reload();
   }
 
-  function submit(event) {
+  #submit = (event) => {
     event.preventDefault();
-    show({ user: typed.trim() });
+    this.#show({ user: this.typed.trim() });
+  };
+
+  view() {
+    return html`<div class="heading"><h1>Audit log</h1></div>
+      ${this.#toolbar()}
+      ${this.error ? errorBox(this.error, 'audit-error', html`
+        <button class="small" data-testid="audit-retry" @click=${this.reload}>Try again</button>`) : nothing}
+      ${this.#table()}`;
   }
 
-  const tools = () => html`<form class="toolbar" role="search" @submit=${submit}>
-    <span class="row find"><input .value=${typed} placeholder="User" aria-label="Only what this user did"
-      autocomplete="off" autocapitalize="none" spellcheck="false" data-testid="audit-user"
-      @input=${(event) => { typed = event.target.value; }}>
-      <button data-testid="audit-submit">Show</button></span>
-    <select aria-label="Only this action" data-testid="audit-action"
-      @change=${(event) => show({ user: typed.trim(), action: event.target.value })}>
-      <option value="" .selected=${!wanted.action}>all actions</option>
-      ${ACTIONS.map((action) => html`<option value=${action} .selected=${action === wanted.action}>${words(action)}</option>`)}
-    </select>
-    ${iconButton('refresh', 'Reload', 'audit-reload', load)}</form>`;
+  #toolbar() {
+    const chooseAction = (event) => this.#show({ user: this.typed.trim(), action: event.target.value });
+    const option = (action) => html`<option value=${action}
+      .selected=${action === this.filter.action}>${words(action)}</option>`;
+    return html`<form class="toolbar" role="search" @submit=${this.#submit}>
+      <span class="row find"><input .value=${this.typed} placeholder="User" aria-label="Only entries of this user"
+        autocomplete="off" autocapitalize="none" spellcheck="false" data-testid="audit-user"
+        @input=${(event) => { this.typed = event.target.value; }}>
+        <button data-testid="audit-submit">Show</button></span>
+      <select aria-label="Only this action" data-testid="audit-action" @change=${chooseAction}>
+        <option value="" .selected=${!this.filter.action}>all actions</option>${ACTIONS.map(option)}</select>
+      ${iconButton('refresh', 'Reload', 'audit-reload', this.reload)}</form>`;
+  }
 
-  function content() {
-    if (!entries) return error ? nothing : html`<p class="loading">Loading…</p>`;
-    if (!entries.length) return emptyState('Nothing was done', 'No entry is as you ask.');
+  #table() {
+    if (!this.log) return this.error ? nothing : html`<p class="loading">Loading…</p>`;
+    const { entries, next } = this.log;
+    if (!entries.length) return emptyState('No entries', 'No entry of the audit log matches.');
     return html`${tableBox('Audit log', html`<table class="docs" data-testid="audit-table">
         <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${entries.map(row)}</tbody></table>`)}
       ${next === undefined || next === null ? nothing : html`<p class="pager"><button type="button"
-        data-testid="audit-older" @click=${older}>Older entries</button></p>`}`;
+        data-testid="audit-older" @click=${this.#loadOlder}>Older entries</button></p>`}`;
   }
-
-  const view = () => html`
-    <div class="heading"><h1>Audit log</h1></div>
-    ${tools()}
-    ${error ? errorBox(error, 'audit-error', html`
-      <button class="small" data-testid="audit-retry" @click=${load}>Try again</button>`) : nothing}
-    ${content()}`;
-
-  return { title: () => 'Audit log', routed, reload: load, view };
 }
 
-const words = (action) => action.replaceAll('_', ' ');
+const words = (code) => code.replaceAll('_', ' ');
 
 function row({ _id: id, time_ms: time, user, from, action, target, outcome }) {
   const tone = outcome === 'ok' ? 'good' : 'bad';
   return html`<tr data-testid="audit-row" data-id=${id} data-action=${action} data-outcome=${outcome}>
-    <td>${whenMs(time)}</td>
+    <td>${timestampMs(time)}</td>
     <td>${user === undefined ? html`<span class="muted">${from ? 'not logged in' : 'the database'}</span>`
       : html`<span title=${user}>${user}</span>`}</td>
     <td>${from ?? '–'}</td><td>${words(action)}</td>
     <td><span title=${target}>${target || '–'}</span></td>
-    <td><div class="status ${tone}"><span class="dot ${tone}"></span>${outcome === 'ok' ? 'done' : words(outcome)}</div></td></tr>`;
+    <td><div class="status ${tone}"><span class="dot ${tone}"></span>${words(outcome)}</div></td></tr>`;
 }

@@ -1,64 +1,71 @@
-/** Log in; says beforehand when the node is not able to. */
+/** The log-in page; it also says why the node cannot serve, if so. */
 import { html, nothing } from '../vendor/lit-html.js';
 import { health, session } from '../api/calls.js';
 import { errorBox, icon } from '../components/ui.js';
 
-const TROUBLE = {
-  waiting: 'This node waits to be registered by a cluster. Register it from the page of a member.',
-  no_leader: 'The cluster has no leader at the moment; logging in may fail until one is elected.',
-  paused: 'This node is paused. Resume it from the page of another node.',
+/** What is wrong with the node, by the status of its health. */
+const PROBLEMS = {
+  waiting: 'This node is not a member of a cluster yet. Add it under Cluster, on the page of a member.',
+  no_leader: 'The cluster has no leader at the moment. Logging in may fail until one is elected.',
+  paused: 'This node is paused. Resume it on the page of another node.',
   removed: 'This node was removed from its cluster. Use the page of another node.',
-  failed: 'This node has failed and stopped serving. Its log says why.',
+  failed: 'This node has failed and no longer serves calls. Its log has the reason.',
 };
 
-export function loginPage(app) {
-  let error, busy, node;
+export class LoginPage {
+  #error = null;
+  #busy = false;
+  #health = null; // null until known
 
-  async function start() {
-    error = null;
-    busy = false;
+  constructor(app) { this.app = app; }
+
+  title() { return 'Log in'; }
+
+  async start() {
+    this.#error = null;
+    this.#busy = false;
     try {
-      node = await health();
-    } catch (cause) {
-      error = cause;
+      this.#health = await health();
+    } catch (error) {
+      this.#error = error;
     }
-    app.update();
+    this.app.update();
   }
 
-  async function submit(event) {
+  #submit = async (event) => {
     event.preventDefault();
     const { username, password } = Object.fromEntries(new FormData(event.target));
-    busy = true;
-    error = null;
-    app.update();
+    this.#busy = true;
+    this.#error = null;
+    this.app.update();
     try {
       await session.login(username, password);
-      app.signIn(await session.get());
-    } catch (cause) {
-      error = cause;
+      this.app.signIn(await session.get());
+    } catch (error) {
+      this.#error = error;
     }
-    busy = false;
-    app.update();
-  }
+    this.#busy = false;
+    this.app.update();
+  };
 
-  const view = () => html`
-    <main class="login">
-      <form class="card" @submit=${submit}>
+  view() {
+    const node = this.#health;
+    return html`<main class="login">
+      <form class="card" @submit=${this.#submit}>
         <img src=${icon.brand} alt="" width="44" height="44">
         <h1>Log in to Jettra</h1>
         <p class="muted">
-          ${node ? html`You are at node <b>${node.node_id}</b>` : 'Replicated JSON documents'}</p>
+          ${node ? html`This is node <b>${node.node_id}</b>` : 'Replicated JSON documents'}</p>
         ${node && node.status !== 'ok' ? html`<div class="notice warn" data-testid="login-notice">
-          <div>${TROUBLE[node.status] ?? `Not ready: ${node.reason ?? node.status}.`}</div></div>` : nothing}
+          <div>${PROBLEMS[node.status] ?? `Not ready: ${node.reason ?? node.status}.`}</div></div>` : nothing}
         <label>User name <input name="username" required autofocus autocomplete="username"
           autocapitalize="none" spellcheck="false" data-testid="login-username"></label>
         <label>Password <input name="password" type="password" required
           autocomplete="current-password" data-testid="login-password"></label>
-        ${error ? errorBox(error, 'login-error') : nothing}
-        <button class="primary" ?disabled=${busy} data-testid="login-submit">
-          ${busy ? 'Logging in…' : 'Log in'}</button>
+        ${this.#error ? errorBox(this.#error, 'login-error') : nothing}
+        <button class="primary" ?disabled=${this.#busy} data-testid="login-submit">
+          ${this.#busy ? 'Logging in…' : 'Log in'}</button>
       </form>
     </main>`;
-
-  return { title: () => 'Log in', start, view };
+  }
 }

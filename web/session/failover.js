@@ -1,53 +1,53 @@
-/** Goes on at another node when the one that serves the page no longer answers. */
+/** Continues at another node when the node that serves the page no longer answers. */
 import { html, nothing } from '../vendor/lit-html.js';
-import { cluster, lastCluster, onOutOfReach } from '../api/calls.js';
+import { cluster, lastCluster, onUnreachable } from '../api/calls.js';
 import { toastError } from '../components/ui.js';
 
-const AGAIN_MS = 1_000; // a node may only have dropped a connection
+const RETRY_MS = 1_000; // the node may only have dropped a connection
 const PROBE_MS = 1_500;
-const LATE_MAX = 2; // probes after which a slow node counts as gone
-const UNFIT = ['INACTIVE', 'PAUSED', 'LEAVING'];
+const TIMEOUTS_MAX = 2; // probes after which a slow node counts as unreachable
+const UNAVAILABLE = ['INACTIVE', 'PAUSED', 'LEAVING'];
 
-/** Whether a node answers at this address, whatever it says; `late` for one that may only be slow. */
+/** Whether a node answers at this URL with any status: `answers`, `slow` or `unreachable`. */
 async function probe(base) {
   try {
     const signal = AbortSignal.timeout(PROBE_MS);
     await fetch(new URL('health', base), { mode: 'no-cors', cache: 'no-store', signal });
     return 'answers';
   } catch (error) {
-    return error.name === 'TimeoutError' ? 'late' : 'gone';
+    return error.name === 'TimeoutError' ? 'slow' : 'unreachable';
   }
 }
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 export class Failover {
-  /** The node that answers in place of the one that serves the page, `{id, url}`; null while that one does. */
+  /** The node to continue at, `{id, url}`; null while the node that serves the page answers. */
   next = null;
   #watching = false;
 
   constructor(app) {
     this.app = app;
-    onOutOfReach(this.suspect);
+    onUnreachable(this.check);
   }
 
-  /** Learns which nodes there are, while this one can still tell. */
+  /** Learns the members of the cluster while this node can still name them. */
   useSession(session) {
-    this.#arrived();
-    if (session && this.app.route.page !== 'cluster') cluster.status().catch(() => {}); // told by other calls
+    this.#showOrigin();
+    if (session && this.app.route.page !== 'cluster') cluster.status().catch(() => {}); // other calls report errors
   }
 
-  /** Finds out whether the node is gone, and watches it until it answers again. */
-  suspect = async () => {
+  /** Probes the node that serves the page, until it answers again. */
+  check = async () => {
     if (this.#watching || !this.app.session) return;
     this.#watching = true;
-    for (let late = 0; ;) {
-      await pause(AGAIN_MS);
+    for (let timeouts = 0; ;) {
+      await pause(RETRY_MS);
       const found = await probe(document.baseURI);
       if (!this.app.session || found === 'answers') break;
-      if (found === 'late' && ++late < LATE_MAX) continue;
-      this.next = await this.#other();
-      if (this.next && !this.#holdsWork()) return this.#go();
+      if (found === 'slow' && ++timeouts < TIMEOUTS_MAX) continue;
+      this.next = await this.#available();
+      if (this.next && !this.#hasUnsavedWork()) return this.#go();
       this.app.update();
     }
     this.#watching = false;
@@ -58,9 +58,9 @@ export class Failover {
   get #self() { return lastCluster()?.nodeId ?? 'this node'; }
 
   /** The first of the other nodes that answers; null for none. */
-  async #other() {
+  async #available() {
     const { nodes, nodeId } = lastCluster() ?? { nodes: [] };
-    const others = nodes.filter(({ id, status }) => id !== nodeId && !UNFIT.includes(status));
+    const others = nodes.filter(({ id, status }) => id !== nodeId && !UNAVAILABLE.includes(status));
     const found = others.map(async (node) => {
       if (await probe(`${node.url}/`) !== 'answers') throw new Error(`${node.id} does not answer`);
       return node;
@@ -68,8 +68,8 @@ export class Failover {
     return Promise.any(found).catch(() => null);
   }
 
-  /** Whether leaving would lose what a person has typed or begun. */
-  #holdsWork() {
+  /** Whether leaving the page would lose what the user has typed, or an open transaction. */
+  #hasUnsavedWork() {
     return Boolean(document.querySelector('dialog[open]') || this.app.transaction?.open);
   }
 
@@ -78,21 +78,21 @@ export class Failover {
     location.assign(`${this.next.url}/?${from}${location.hash}`);
   };
 
-  /** Says why another node serves the page now. */
-  #arrived() {
+  /** Shows why another node serves the page now. */
+  #showOrigin() {
     const from = new URLSearchParams(location.search).get('from');
     if (!from) return;
     history.replaceState(null, '', location.pathname + location.hash);
-    toastError(Object.assign(new Error(`This page came from ${from}, which does not answer. Another node serves it now.`),
-      { hint: 'what was under way may or may not have been done; look before it is done again' }));
+    toastError(Object.assign(new Error(`This node serves the page now, because ${from} does not answer.`),
+      { hint: 'calls that had no answer may or may not have been executed; check before you repeat them' }));
   }
 
   view() {
     if (!this.next) return nothing;
     return html`<div class="notice warn failover" role="alert" data-testid="failover-notice">
-      <div><b>${this.#self}, which serves this page, does not answer.</b> ${this.next.id} does. What is open here
-        is lost when the page goes on there.</div>
-      <button type="button" class="small" data-testid="failover-go" @click=${this.#go}>Go on at ${this.next.id}</button>
+      <div><b>${this.#self}, which serves this page, does not answer.</b> ${this.next.id} does. Unsaved input
+        is lost when the page continues there.</div>
+      <button type="button" class="small" data-testid="failover-go" @click=${this.#go}>Continue at ${this.next.id}</button>
     </div>`;
   }
 }

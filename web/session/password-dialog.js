@@ -1,4 +1,4 @@
-/** The dialog that changes one's own password. */
+/** The dialog in which users change their own password. */
 import { html } from '../vendor/lit-html.js';
 import { session } from '../api/calls.js';
 import { openDialog } from '../components/dialog.js';
@@ -8,7 +8,7 @@ const field = (name, label, autocomplete) => html`<label>${label}
   <input type="password" name=${name} required autocomplete=${autocomplete}
     data-testid="password-${name}"></label>`;
 
-/** Resolves to whether it was changed. */
+/** Resolves to whether the password was changed. */
 export async function changeOwnPassword() {
   const done = await openDialog({
     title: 'Change password',
@@ -19,7 +19,7 @@ export async function changeOwnPassword() {
       field('again', 'New password again', 'new-password'),
     ],
     submit(fields) {
-      if (fields.new !== fields.again) throw new Error('The two new passwords differ.');
+      if (fields.new !== fields.again) throw new Error('The two new passwords are not the same.');
       return session.changePassword(fields.old, fields.new);
     },
   });

@@ -1,13 +1,13 @@
-/** What a session may do: the same arithmetic as the server's, which decides in the end. */
+/** The rights of a session, by the rules of the server, which has the final say. */
 
-/** Each role may do what those before it may. */
+/** The roles; each includes the rights of those before it. */
 export const ROLES = ['reader', 'writereader', 'owner', 'admin'];
-/** In a list of databases: all of them. */
+/** Stands for all databases in a list of databases. */
 export const ALL = '*';
 
-const rank = (role) => ROLES.indexOf(role); // -1 for none
+const rank = (role) => ROLES.indexOf(role); // -1 for no role
 
-/** The rank of the role in `db`: the higher of the user's role, where it holds, and the grant. */
+/** The rank of the session's role in `db`: the higher of the user's role, if it applies there, and the grant. */
 function rankIn({ role, allowed_dbs: names = [], grants = {} }, db) {
   if (role === 'admin') return rank(role);
   const held = names.includes(ALL) || names.includes(db) ? rank(role) : -1;
@@ -22,7 +22,7 @@ export const maySomewhere = (session, needed) =>
   [ALL, ...(session.allowed_dbs ?? []), ...Object.keys(session.grants ?? {})]
     .some((db) => may(session, needed, db));
 
-/** Whether there is a database that the session may create; `names` are those that exist. */
+/** Whether the session may create any database; `names` are the existing ones. */
 export const mayCreateDatabase = (session, names) => may(session, 'owner', ALL)
   || [...(session.allowed_dbs ?? []), ...Object.keys(session.grants ?? {})]
     .some((db) => !names.includes(db) && may(session, 'owner', db));

@@ -1,10 +1,9 @@
-/** What differs between two parsed documents. Pure. */
+/** The differences between two parsed documents. Pure. */
 import { Num } from './json.js';
 
 /**
- * The fields that lead from one form to the other, as `{path, kind, before, after}` with `kind`
- * `added`, `changed` or `removed`. Objects are compared field by field, arrays as a whole;
- * null stands for no document.
+ * The fields that differ, as `{path, kind, before, after}` with `kind` `added`, `changed` or
+ * `removed`. Objects are compared field by field, arrays as a whole; null stands for no document.
  */
 export function differences(before, after) {
   const found = [];
@@ -26,7 +25,7 @@ function kindOf(before, after) {
   return after === undefined ? 'removed' : 'changed';
 }
 
-/** Whether two values are equal; the order of keys says nothing. */
+/** Whether two values are equal, regardless of the order of keys. */
 function same(a, b) {
   if (a instanceof Num && b instanceof Num) return a.text === b.text;
   if (a instanceof Map && b instanceof Map) {

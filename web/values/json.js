@@ -1,6 +1,6 @@
 /**
  * JSON that keeps what JSON.parse loses: the text of numbers (64-bit integers do not fit
- * a JavaScript number), the order of keys, and where a mistake is.
+ * a JavaScript number), the order of keys, and the position of a syntax error.
  * Objects become Map, numbers become Num; all else is as in JSON.parse.
  */
 
@@ -10,7 +10,7 @@ export class Num {
   toString() { return this.text; }
 }
 
-/** A mistake in a JSON text, with its place: `line` and `column` count from 1. */
+/** A syntax error in a JSON text; `line` and `column` count from 1. */
 export class JsonError extends Error {
   constructor(problem, text, position) {
     const before = text.slice(0, position).split('\n');
@@ -21,17 +21,17 @@ export class JsonError extends Error {
   }
 }
 
-const DEPTH_MAX = 512; // below what would overflow the stack
+const DEPTH_MAX = 512; // well below a stack overflow
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 const STRING_BODY = /[^"\\\u0000-\u001f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\u0000-\u001f]*)*/y;
 const WORDS = { true: true, false: false, null: null };
 
-/** Parses one JSON value; throws JsonError. Duplicate keys are refused, as the server does. */
+/** Parses one JSON value; throws JsonError. Duplicate keys are refused, as by the server. */
 export const parse = (text) => whole(new Reader(text));
 
-/** The one value that is the whole text of `reader`. */
+/** Reads one value, which must be the whole text of `reader`. */
 export function whole(reader) {
   const value = reader.value(0);
   reader.space();
@@ -39,7 +39,7 @@ export function whole(reader) {
   return value;
 }
 
-/** Reads a text from left to right; notation.js reads more with it. */
+/** Reads JSON from left to right; `notation.js` extends it. */
 export class Reader {
   constructor(text) { this.text = text; this.at = 0; }
 
@@ -52,7 +52,7 @@ export class Reader {
     return token;
   }
 
-  /** Skips white space and answers the next character, undefined at the end. */
+  /** Skips white space and returns the next character, undefined at the end. */
   space() {
     this.take(SPACE);
     return this.text[this.at];
@@ -68,7 +68,7 @@ export class Reader {
     if (word) return WORDS[word];
     const number = this.take(NUMBER);
     if (number) return new Num(number);
-    return this.fail(next === undefined ? 'The text ends where a value should be'
+    return this.fail(next === undefined ? 'Expected a value, not the end of the text'
       : next === "'" ? 'Strings need double quotes' : `Expected a value, not ${next}`);
   }
 
@@ -78,7 +78,7 @@ export class Reader {
     const end = this.text[this.at];
     if (end === undefined) this.fail('This string is never closed', start);
     if (end === '\\') this.fail('Unknown escape; write \\\\ for a backslash');
-    if (end !== '"') this.fail('Line breaks and tabs in a string must be written as \\n and \\t');
+    if (end !== '"') this.fail('Line breaks and tabs in a string are written as \\n and \\t');
     this.at++;
     return JSON.parse(this.text.slice(start, this.at));
   }
@@ -127,7 +127,7 @@ export class Reader {
   }
 }
 
-/** Writes a parsed value; `indent` spaces a level, 0 for one line. */
+/** Writes a parsed value with `indent` spaces per level, 0 for one line. */
 export function stringify(value, indent = 0, margin = '\n') {
   if (value instanceof Num) return value.text;
   const isMap = value instanceof Map;

@@ -1,11 +1,11 @@
 /**
- * Values as MongoDB's shell writes them: JSON, and besides it keys without quotes, single quotes,
- * a comma after the last item, comments, regular expressions, and calls such as `ISODate("…")`.
- * The server reads the same in statements; here it becomes JSON, as json.js has it.
+ * Values in the notation of MongoDB's shell: JSON with unquoted keys, single quotes, a trailing
+ * comma, comments, regular expressions, and calls such as `ISODate("…")`. The server accepts the
+ * same notation in statements; here it is parsed to the values of `json.js`.
  */
 import { Num, Reader, whole } from './json.js';
 
-/** Calls that make a value, and the key of Extended JSON that means the same. */
+/** Calls that create a value, and the key of Extended JSON with the same meaning. */
 const CALLS = {
   ISODate: '$date', Date: '$date', ObjectId: '$oid', ObjectID: '$oid', NumberLong: '$numberLong',
   Long: '$numberLong', NumberInt: '$numberInt', Int32: '$numberInt', NumberDecimal: '$numberDecimal',
@@ -68,17 +68,17 @@ class NotationReader extends Reader {
     if (this.space() === '(') return this.call(name, start, depth);
     if (Object.hasOwn(WORDS, name)) return WORDS[name];
     if (DOUBLES.includes(name)) return new Map([['$numberDouble', name]]);
-    return this.fail(`Expected a value, not ${name}; text stands in quotes`, start);
+    return this.fail(`Expected a value, not ${name}; put text in quotes`, start);
   }
 
-  /** The digits as JSON has them: no plus, and some on both sides of the point. */
+  /** The number as JSON writes it: without a plus sign, with digits on both sides of the point. */
   number() {
     const start = this.at;
     const double = this.take(DOUBLE);
     if (double) return new Map([['$numberDouble', double.replace('+', '')]]);
     const token = this.take(NUMBER) ?? this.fail('This is not a number', start);
     const digits = token.replace(/^\+/, '').replace(/^(-?)\./, '$10.').replace(/\.(?!\d)/, '.0');
-    if (/^-?0\d/.test(digits)) this.fail('A number does not begin with 0', start);
+    if (/^-?0\d/.test(digits)) this.fail('A number cannot start with 0', start);
     return new Num(digits);
   }
 
@@ -100,7 +100,7 @@ class NotationReader extends Reader {
     if (name === 'RegExp' && items.length && items.every((item) => typeof item === 'string')) {
       return this.pattern(items[0], items[1] ?? '', start);
     }
-    if (!Object.hasOwn(CALLS, name)) this.fail(`${name} is not known here`, start);
+    if (!Object.hasOwn(CALLS, name)) this.fail(`${name} is unknown`, start);
     if (items.length !== 1) this.fail(`${name} takes one value`, start);
     const text = items[0] instanceof Num && CALLS[name] !== '$date' ? items[0].text : items[0];
     return new Map([[CALLS[name], text]]);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes vendor/lit-html.js and its licence again from the npm package.
+# Replaces vendor/lit-html.js and its licence by those of the npm package.
 # Usage: web/vendor/update.sh [version]
 set -eu
 version="${1:-3.3.3}"

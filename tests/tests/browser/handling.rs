@@ -1,4 +1,4 @@
-//! How the page is handled: what it loads, how it fits, and what mouse and keys do.
+//! The handling of the page: what it loads, how it fits, and what mouse and keys do.
 
 use jettra_tests::browser::Browser;
 use jettra_tests::{Cluster, send, wait_until};
@@ -14,7 +14,7 @@ const DOWN: &str = "\u{e015}";
 const REQUESTS_MAX: u64 = 15;
 const BYTES_MAX: u64 = 150_000;
 
-/// What was fetched until now, the document included, each address once.
+/// The files fetched until now, each URL once, including the document.
 pub(crate) async fn loads_little(browser: &Browser, view: &str) {
     let fetched = browser
         .run(
@@ -63,7 +63,7 @@ pub(crate) async fn opens_a_document_by_a_click_and_by_keys(browser: &Browser) {
     skips_to_the_content(browser).await;
 }
 
-/// The first stop of the keyboard leads past the navigation, and the address stays.
+/// The first link skips the navigation, and the address stays.
 async fn skips_to_the_content(browser: &Browser) {
     let before = browser.run("document.activeElement.blur(); return location.hash", vec![]).await;
     browser.run("document.querySelector('[data-testid=skip-link]').focus()", vec![]).await;
@@ -87,7 +87,7 @@ pub(crate) async fn leaves_errors_where_they_were(browser: &Browser) {
     browser.see_no("@toast-error").await;
 }
 
-/// Keys without quotes, single quotes, a comma too many; what cannot be read is shown where.
+/// Unquoted keys, single quotes, a trailing comma; the position of a syntax error is shown.
 pub(crate) async fn reads_a_filter_as_the_shell_writes_it(browser: &Browser) {
     browser.fill("@query-filter", "{_id: {$gt: 20, $ne: 'x'}, }").await;
     browser.click("@query-apply").await;
@@ -100,7 +100,7 @@ pub(crate) async fn reads_a_filter_as_the_shell_writes_it(browser: &Browser) {
     browser.see_count("@doc-row", 10).await;
 }
 
-/// Nothing sticks out, the navigation stays on one line, and fields are wide enough to type in.
+/// Nothing overflows, the navigation stays on one line, and fields are wide enough to type in.
 pub(crate) async fn fits_at_every_width(browser: &Browser) {
     let faults = "const [width, theme] = arguments;
         const found = [];
@@ -135,8 +135,8 @@ pub(crate) async fn fits_at_every_width(browser: &Browser) {
     browser.look(1280, "light").await;
 }
 
-/// What a person may write where JSON is asked for. The page reads it by itself, as the server does
-/// in statements.
+/// Notation that is accepted where JSON is asked for. The page parses it itself, with the same result
+/// as the server in statements.
 const NOTATION: [&str; 8] = [
     "{a: {b: 1}, 'c.d': \"x\", $e1: [1, 2, ], }",
     r#"{a: 'it\'s "so"', b: "it's\n"}"#,

@@ -1,4 +1,4 @@
-//! A person at the page of a real cluster, from the first wrong password to logging out.
+//! A user on the page of a real cluster, from the first wrong password to logging out.
 
 mod handling;
 mod statements;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 /// Does not fit the 53 bits of a JavaScript number.
 const BIG: &str = "9223372036854775807";
 const NAME: &str = "Zoë 李小龙 🦀";
-/// Markup that sets a flag if anything ever takes it for more than text.
+/// Markup that sets a flag if it is ever treated as more than text.
 const IMAGE: &str = "<img src=x onerror=window.broken=1>";
 const SCRIPT: &str = "<script>window.broken=1</script>";
 const DOCUMENTS: &str = "/api/v1/databases/shop/collections/people/documents";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_uses_the_page() {
+async fn a_user_works_with_the_page() {
     let mut cluster = Cluster::start("browser", 3).await;
     let browser = Browser::start().await;
     let page = cluster.nodes[0].url();
@@ -30,8 +30,8 @@ async fn a_person_uses_the_page() {
     sees_a_healthy_cluster(&browser).await;
     handling::loads_little(&browser, "the cluster").await;
     browser.run("window.never_reloaded = true", vec![]).await;
-    makes_a_collection(&browser).await;
-    adds_a_document(&browser).await;
+    creates_a_collection(&browser).await;
+    inserts_a_document(&browser).await;
     edits_it(&browser).await;
     overwrites_what_another_saved(&browser, &cluster).await;
     deletes_it(&browser).await;
@@ -42,8 +42,8 @@ async fn a_person_uses_the_page() {
     handling::reads_a_filter_as_the_shell_writes_it(&browser).await;
     handling::reads_values_as_the_server_does(&browser, &cluster).await;
     chooses_how_fresh_reads_are(&browser).await;
-    goes_back_in_the_history_of_a_document(&browser, &cluster).await;
-    brings_a_deleted_document_back(&browser).await;
+    restores_a_version(&browser, &cluster).await;
+    undeletes_a_document(&browser).await;
     reads_the_collection_as_it_was(&browser).await;
     watches_what_others_change(&browser, &cluster).await;
     writes_once_though_an_answer_is_lost(&browser).await;
@@ -55,9 +55,9 @@ async fn a_person_uses_the_page() {
     statements::explains_what_a_statement_would_do(&browser).await;
     handling::fits_at_every_width(&browser).await;
     sees_a_node_die_and_come_back(&browser, &mut cluster).await;
-    makes_another_node_lead(&browser, &cluster).await;
+    promotes_another_node(&browser, &cluster).await;
     assert_eq!(browser.run("return window.never_reloaded", vec![]).await, true);
-    status::goes_on_at_another_node(&browser, &mut cluster).await;
+    status::continues_at_another_node(&browser, &mut cluster).await;
     logs_out(&browser).await;
 
     assert_eq!(browser.run("return window.broken ?? null", vec![]).await, Value::Null);
@@ -84,7 +84,7 @@ async fn sees_a_healthy_cluster(browser: &Browser) {
     browser.see_text("@health-sentence", "All 3 nodes are active").await;
 }
 
-async fn makes_a_collection(browser: &Browser) {
+async fn creates_a_collection(browser: &Browser) {
     browser.click("@nav-browse").await;
     browser.click("@empty-db-create").await;
     browser.fill("@name-input", "shop").await;
@@ -95,8 +95,8 @@ async fn makes_a_collection(browser: &Browser) {
     browser.see("@col-item[data-name=people]").await;
 }
 
-/// The document as a person writes it; in the table, markup is text and numbers are exact.
-async fn adds_a_document(browser: &Browser) {
+/// The document as typed; in the table, markup is text and numbers are exact.
+async fn inserts_a_document(browser: &Browser) {
     let text = format!(
         r#"{{"_id": "p1", "n": {BIG}, "name": "{NAME}", "a": "{IMAGE}", "b": "{SCRIPT}"}}"#
     );
@@ -151,7 +151,7 @@ async fn deletes_it(browser: &Browser) {
     browser.see_no("@doc-row").await;
 }
 
-/// Each level is asked for with what it needs, and answered.
+/// Each level is sent with its parameters, and answered.
 async fn chooses_how_fresh_reads_are(browser: &Browser) {
     let asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)
         .some((name) => new RegExp(arguments[0]).test(name))";
@@ -193,10 +193,10 @@ async fn turns_pages(browser: &Browser, cluster: &Cluster) {
     browser.see("@doc-row[data-id='1']").await;
 }
 
-/// Two versions made elsewhere are compared, and the first of them is put back.
-async fn goes_back_in_the_history_of_a_document(browser: &Browser, cluster: &Cluster) {
+/// Two versions written elsewhere are compared, and the first of them is restored.
+async fn restores_a_version(browser: &Browser, cluster: &Cluster) {
     browser.click("@tab-versions").await;
-    browser.see_text("@versions-state", "None are kept").await;
+    browser.see_text("@versions-state", "No versions are kept").await;
     browser.click("@versions-keep").await;
     browser.fill("@limit-keep", "10").await;
     browser.click("@versions-save").await;
@@ -233,7 +233,7 @@ async fn goes_back_in_the_history_of_a_document(browser: &Browser, cluster: &Clu
     browser.see_text("@doc-row[data-id='1']", BIG).await;
 }
 
-async fn brings_a_deleted_document_back(browser: &Browser) {
+async fn undeletes_a_document(browser: &Browser) {
     browser.click("[data-id='2'] @doc-delete").await;
     browser.click("@confirm-ok").await;
     browser.see_no("@doc-row[data-id='2']").await;
@@ -275,7 +275,7 @@ async fn reads_the_collection_as_it_was(browser: &Browser) {
     browser.see_text("@doc-row[data-id='1']", "first").await;
 }
 
-/// What happened during a pause is made up for.
+/// The changes during a pause are shown after it.
 async fn watches_what_others_change(browser: &Browser, cluster: &Cluster) {
     browser.click("@tab-changes").await;
     browser.see("@feed-state[data-state=live]").await;
@@ -296,7 +296,7 @@ async fn watches_what_others_change(browser: &Browser, cluster: &Cluster) {
     browser.see("@doc-row").await;
 }
 
-/// The page sends the write again, and the server knows it by its key.
+/// The page sends the write again, and the server recognises its idempotency key.
 async fn writes_once_though_an_answer_is_lost(browser: &Browser) {
     let lose_one = "const real = window.fetch; window.lost = [];
         window.fetch = async (path, options) => {
@@ -320,7 +320,7 @@ async fn writes_once_though_an_answer_is_lost(browser: &Browser) {
     assert!(keys[0].is_string() && keys[0] == keys[1], "{keys}");
 }
 
-/// Others see what was written in it only when it is committed.
+/// Others see its writes only after the commit.
 async fn commits_a_transaction(browser: &Browser, cluster: &Cluster) {
     browser.fill("@query-filter", r#"{"_id": "tx1"}"#).await;
     browser.click("@query-apply").await;
@@ -352,7 +352,7 @@ async fn begins_again_after_a_conflict(browser: &Browser, cluster: &Cluster) {
     browser.see_text("@transaction-error", "tx1").await;
     browser.see_text("@doc-row[data-id=tx1]", "theirs").await;
     browser.click("@transaction-again").await;
-    browser.see_no("@transaction-over").await;
+    browser.see_no("@transaction-ended").await;
     browser.see("@transaction-bar").await;
 }
 
@@ -376,15 +376,15 @@ async fn sees_a_node_die_and_come_back(browser: &Browser, cluster: &mut Cluster)
     browser.see_text("@health-sentence", "All 3 nodes are active").await;
 }
 
-/// Afterwards a follower serves the page.
-async fn makes_another_node_lead(browser: &Browser, cluster: &Cluster) {
+/// After it, a follower serves the page.
+async fn promotes_another_node(browser: &Browser, cluster: &Cluster) {
     browser.click("[data-node=node2] @node-promote").await;
     browser.click("@confirm-ok").await;
     browser.see("@node-card[data-node=node2][data-role=LEADER] @leader-crown").await;
     browser.see_count("@leader-crown", 1).await;
     browser.see_text("@fact-self", "node1 (follower)").await;
-    browser.see_text("@data-age", "Known to the leader node2").await;
-    browser.see_text("@data-age", "told by node1").await;
+    browser.see_text("@data-age", "Seen by the leader node2").await;
+    browser.see_text("@data-age", "reported by node1").await;
     browser.see_text("@node-card[data-node=node3] @node-lag", "in sync").await;
     browser.see_text("@node-card[data-node=node3] @node-last-seen", "ago").await;
     assert_eq!(cluster.leader().await, 1);

@@ -1,4 +1,4 @@
-//! The console: statements with many rows, and those that change or delete many documents.
+//! The console: statements with many rows, statements that change many documents, and errors.
 
 use jettra_tests::browser::Browser;
 use jettra_tests::{Cluster, Http};
@@ -9,7 +9,7 @@ async fn runs(browser: &Browser, statement: &str) {
     browser.click("@console-run").await;
 }
 
-/// A statement without LIMIT gives a page of 100, and the rest for the asking.
+/// A statement without LIMIT shows a page of 100 rows, and more on request.
 pub(crate) async fn shows_the_first_page_and_more(browser: &Browser) {
     browser.click("@nav-console").await;
     let documents: Vec<_> = (1..=150).map(|number| json!({"_id": number, "n": number})).collect();
@@ -38,7 +38,7 @@ async fn count(http: &Http) -> u64 {
     answer.json()["count"].as_u64().expect("a number")
 }
 
-/// It says how many, and nothing happens to them until the person agrees.
+/// The page shows their number, and changes nothing until the user confirms.
 pub(crate) async fn asks_before_many_documents_are_changed(browser: &Browser, cluster: &Cluster) {
     let http = cluster.nodes[1].http();
     for (statement, text) in [
@@ -61,7 +61,7 @@ pub(crate) async fn asks_before_many_documents_are_changed(browser: &Browser, cl
     assert_eq!(count(&http).await, 0);
 }
 
-/// Deletions, updates and counts too, without being carried out.
+/// Also for deletions, updates and counts, which are not executed.
 pub(crate) async fn explains_what_a_statement_would_do(browser: &Browser) {
     for (statement, stage) in [
         ("DELETE FROM people WHERE _id > 20", "DELETE"),

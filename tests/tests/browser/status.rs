@@ -1,11 +1,11 @@
-//! The page when the node that serves it is gone.
+//! The page when the node that serves it no longer answers.
 
 use jettra_tests::browser::Browser;
 use jettra_tests::{ADMIN, Cluster};
 
-/// What is being typed is not lost; afterwards the same is shown by another node. The session holds
-/// there too, as the nodes share a host.
-pub(crate) async fn goes_on_at_another_node(browser: &Browser, cluster: &mut Cluster) {
+/// Typed text is not lost; after it, another node shows the same. The session is valid there too, as
+/// the nodes share a host.
+pub(crate) async fn continues_at_another_node(browser: &Browser, cluster: &mut Cluster) {
     let page = cluster.nodes[0].url();
     browser.open(&format!("{page}/?anew#/browse/shop/people")).await;
     browser.click("@doc-open").await;
@@ -19,7 +19,7 @@ pub(crate) async fn goes_on_at_another_node(browser: &Browser, cluster: &mut Clu
     assert!(typed.contains("typed"), "{typed}");
     browser.click("@dialog-cancel").await;
     browser.click("@dialog-cancel").await;
-    browser.see_text("@toast-error", "from node1, which does not answer").await;
+    browser.see_text("@toast-error", "because node1 does not answer").await;
     browser.see_text("@session-user", ADMIN).await;
     browser.see("@doc-row").await;
     let here = browser.run("return location.href", vec![]).await;

@@ -1,29 +1,37 @@
-/** Who may do what: users for administrators; sessions and keys, one's own or everybody's. */
+/** Users, for administrators, and API keys and sessions: the user's own, or those of all users. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { iconButton } from '../../components/ui.js';
+import { ALL } from '../../session/rights.js';
 import { TokenTables } from './tokens.js';
 import { UserTable } from './users.js';
 
-export function accessPage(app) {
-  const admin = app.session.role === 'admin';
-  const tokens = new TokenTables(app);
-  const users = admin ? new UserTable(app, tokens.load) : null;
-  const reload = () => Promise.all([users?.load(), tokens.load()]);
+export class AccessPage {
+  constructor(app) {
+    this.app = app;
+    this.tokens = new TokenTables(app);
+    this.users = app.session.role === 'admin' ? new UserTable(app, this.tokens.load) : null;
+  }
 
-  const view = () => html`
-    <div class="heading"><h1>Access</h1>${iconButton('refresh', 'Reload', 'access-reload', reload)}</div>
-    ${ownRights(app.session)}
-    ${users?.view() ?? nothing}
-    ${tokens.view()}`;
+  title() { return 'Access'; }
 
-  return { title: () => 'Access', start: reload, reload, view };
+  start() { return this.reload(); }
+
+  reload = () => Promise.all([this.users?.load(), this.tokens.load()]);
+
+  view() {
+    return html`
+      <div class="heading"><h1>Access</h1>${iconButton('refresh', 'Reload', 'access-reload', this.reload)}</div>
+      ${ownRights(this.app.session)}
+      ${this.users?.view() ?? nothing}
+      ${this.tokens.view()}`;
+  }
 }
 
-/** What the person at the page may do, in a sentence. */
+/** The rights of the user, in a sentence. */
 function ownRights({ username, role, allowed_dbs: names = [], grants = {} }) {
   const granted = Object.entries(grants);
-  const where = names.includes('*') ? 'all databases' : names.join(', ') || 'no database';
+  const where = names.includes(ALL) ? 'all databases' : names.join(', ') || 'no database';
   return html`<p class="own-rights" data-testid="own-rights">You are <b>${username}</b>:
-    ${role === 'admin' ? 'an admin, who may do everything everywhere.'
+    ${role === 'admin' ? 'an administrator, with all rights.'
       : html`${role} in ${where}${granted.map(([db, granted]) => html`, ${granted} in ${db}`)}.`}</p>`;
 }

@@ -1,18 +1,17 @@
-/** The users, for administrators: what each may do, and the ways to change it. */
+/** The table of the users with their rights, for administrators. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { Loader, users } from '../../api/calls.js';
-import { whenMs } from '../browse/differences.js';
 import { openDialog } from '../../components/dialog.js';
-import { addButton, errorBox, iconButton, tableBox, toastDone } from '../../components/ui.js';
+import { addButton, errorBox, iconButton, tableBox, timestampMs, toastDone } from '../../components/ui.js';
 import { Sorting } from '../../components/sorting.js';
 import { ALL, ROLES } from '../../session/rights.js';
-import { addUser, changePassword, changeRights } from './user-dialog.js';
+import { createUser, setPassword, updateRights } from './user-dialog.js';
 
 const COLUMNS = [
   ['Name', ({ username }) => username],
   ['Role', ({ role }) => ROLES.indexOf(role)],
-  ['In databases', (user) => databasesOf(user)],
-  ['Further roles', (user) => grantsOf(user)],
+  ['In databases', (user) => databasesText(user)],
+  ['Other roles', (user) => grantsText(user)],
   ['State', ({ disabled }) => (disabled ? 1 : 0)],
   ['Changed', ({ changed_ms: changed }) => changed],
 ];
@@ -22,35 +21,32 @@ export class UserTable {
   error = null;
   #loader = new Loader();
 
-  /** `changed` is called after users were changed, since their sessions may have ended. */
+  /** `changed` is called after users were updated, since their sessions may have ended. */
   constructor(app, changed) { Object.assign(this, { app, changed, sorting: new Sorting(app.update) }); }
 
   load = async () => {
-    const outcome = await this.#loader.run(users.list);
-    if (!outcome) return;
-    this.error = outcome.error;
-    if (outcome.value) this.list = outcome.value.sort((a, b) => (a.username < b.username ? -1 : 1));
-    this.app.update();
+    const read = async () => (await users.list()).sort((a, b) => (a.username < b.username ? -1 : 1));
+    if (await this.#loader.assign(this, 'list', read)) this.app.update();
   };
 
-  /** Tells of a change when one was made, and reads anew. */
-  async #after(done, text) {
+  /** Reports a change, if it was made, and reads the users again. */
+  async #changed(done, text) {
     if (!done) return;
     toastDone(text);
-    await this.app.renewSession(); // it may have been one's own
+    await this.app.renewSession(); // the user may be the one logged in
     await Promise.all([this.load(), this.changed()]);
   }
 
-  #add = async () => {
-    const made = await addUser();
-    await this.#after(made, `User ${made?.username} added.`);
+  #create = async () => {
+    const user = await createUser();
+    await this.#changed(user, `User ${user?.username} created.`);
   };
 
-  #change = async (user) =>
-    this.#after(await changeRights(user), `What ${user.username} may do was changed.`);
+  #update = async (user) =>
+    this.#changed(await updateRights(user), `Rights of ${user.username} updated.`);
 
-  #password = async (user) =>
-    this.#after(await changePassword(user), `${user.username} has a new password.`);
+  #setPassword = async (user) =>
+    this.#changed(await setPassword(user), `${user.username} has a new password.`);
 
   #toggle = async (user) => {
     const { username, disabled } = user;
@@ -60,30 +56,30 @@ export class UserTable {
       danger: !disabled,
       testid: 'user-toggle-dialog',
       body: () => html`<p>${disabled ? `${username} can log in again, with the same password.`
-        : `${username} is kept out: it cannot log in, its sessions end, and its API keys do not hold
-          until it is enabled again.`}</p>`,
+        : `${username} cannot log in, and all sessions of ${username} end. API keys are refused until the
+          user is enabled again.`}</p>`,
       submit: () => users.update(username, { disabled: !disabled }),
     });
-    await this.#after(done, `${username} is ${disabled ? 'enabled' : 'disabled'}.`);
+    await this.#changed(done, `${username} is ${disabled ? 'enabled' : 'disabled'}.`);
   };
 
-  #remove = async ({ username }) => {
+  #delete = async ({ username }) => {
     const done = await openDialog({
       title: `Delete user ${username}?`,
       submitLabel: 'Delete user',
       danger: true,
       typed: username,
       testid: 'user-delete-dialog',
-      body: () => html`<p>Its sessions and API keys end. What it wrote stays. This cannot be undone.</p>`,
+      body: () => html`<p>All sessions and API keys of the user end. Documents stay. This cannot be undone.</p>`,
       submit: () => users.delete(username),
     });
-    await this.#after(done, `User ${username} deleted.`);
+    await this.#changed(done, `User ${username} deleted.`);
   };
 
   view() {
     return html`<section class="access" aria-labelledby="users-title">
       <div class="section-head"><h2 id="users-title">Users</h2>
-        ${addButton('user-create', 'Add user', this.#add)}</div>
+        ${addButton('user-create', 'Create user', this.#create)}</div>
       ${this.error ? errorBox(this.error, 'users-error', html`
         <button class="small" data-testid="users-retry" @click=${this.load}>Try again</button>`) : nothing}
       ${this.list ? this.#table() : nothing}
@@ -103,24 +99,24 @@ export class UserTable {
     return html`<tr data-testid="user-row" data-name=${username} data-state=${disabled ? 'disabled' : 'active'}>
       <td><span title=${username}>${username}</span></td>
       <td data-testid="user-role">${role}</td>
-      <td data-testid="user-databases"><span>${databasesOf(user)}</span></td>
-      <td data-testid="user-grants"><span>${grantsOf(user)}</span></td>
+      <td data-testid="user-databases"><span>${databasesText(user)}</span></td>
+      <td data-testid="user-grants"><span>${grantsText(user)}</span></td>
       <td data-testid="user-state"><div class="status ${tone}"><span class="dot ${tone}"></span>${disabled
         ? 'Disabled' : 'Active'}</div></td>
-      <td>${whenMs(changed)}</td>
+      <td>${timestampMs(changed)}</td>
       <td class="row-actions">
-        ${iconButton('pencil', `Change what ${username} may do`, 'user-update', () => this.#change(user))}
-        ${iconButton('key', `Give ${username} a new password`, 'user-password', () => this.#password(user))}
+        ${iconButton('pencil', `Update the rights of ${username}`, 'user-update', () => this.#update(user))}
+        ${iconButton('key', `Set a new password for ${username}`, 'user-password', () => this.#setPassword(user))}
         ${iconButton(disabled ? 'unlock' : 'lock', `${disabled ? 'Enable' : 'Disable'} ${username}`,
           'user-toggle', () => this.#toggle(user))}
-        ${iconButton('trash', `Delete ${username}`, 'user-delete', () => this.#remove(user))}</td></tr>`;
+        ${iconButton('trash', `Delete ${username}`, 'user-delete', () => this.#delete(user))}</td></tr>`;
   }
 }
 
-function databasesOf({ role, allowed_dbs: names }) {
+function databasesText({ role, allowed_dbs: names }) {
   if (role === 'admin' || names.includes(ALL)) return 'all';
   return names.join(', ') || '–';
 }
 
-const grantsOf = ({ grants }) =>
+const grantsText = ({ grants }) =>
   Object.entries(grants ?? {}).map(([db, role]) => `${role} in ${db}`).join(', ') || '–';

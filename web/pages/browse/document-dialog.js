@@ -1,7 +1,7 @@
-/** The dialog that adds, shows and changes one document. */
+/** The dialog that inserts, shows and changes a document. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { documents } from '../../api/calls.js';
-import { changeList } from './differences.js';
+import { differenceList } from './differences.js';
 import { STAY, openDialog } from '../../components/dialog.js';
 import { edit, editorArea, newEditor, objectOf, pretty } from '../../components/json-editor.js';
 import { icon, toastDone } from '../../components/ui.js';
@@ -10,31 +10,30 @@ import { idOf, parse, stringify } from '../../values/json.js';
 import { parseNotation } from '../../values/notation.js';
 import { showHistory } from './history-dialog.js';
 
-/** Asks for a new document; resolves to whether one was added. */
-export function addDocument({ db, col }) {
+/** Asks for a new document; resolves to whether it was inserted. */
+export function insertDocument({ db, col }) {
   const editor = newEditor('{\n  \n}');
   return openDialog({
-    ...editorDialog(editor, `Add a document to ${col}`),
-    submitLabel: 'Add document',
+    ...editorDialog(editor, `Insert a document into ${col}`),
+    submitLabel: 'Insert document',
     caret: 4, // between the braces
     async submit() {
       const answer = await documents.insert(db, col, checked(editor));
-      toastDone(`Document ${parse(answer).get('id')} added.`, warningsIn(answer));
+      toastDone(`Document ${parse(answer).get('id')} inserted.`, warningsIn(answer));
     },
   });
 }
 
-/** Opens a document, as it was at `moment` if that is given; resolves to whether it was changed. */
+/** Opens a document, as it was at `moment` if given; resolves to whether it was changed. */
 export async function editDocument(place, id, canWrite, moment) {
   const { db, col } = place;
   const { text, etag } = await documents.get(db, col, id, moment);
   const editor = { ...newEditor(pretty(text), !canWrite), etag, restored: false };
-  const dialog = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
-  const history = (shown) => historyButton({ ...place, canWrite }, id, editor, shown);
-  const body = (shown) => [dialog.body(shown), history(shown)];
-  if (!canWrite) return openDialog({ ...dialog, body });
+  const options = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
+  const body = (dialog) => [options.body(dialog), historyButton({ ...place, canWrite }, id, editor, dialog)];
+  if (!canWrite) return openDialog({ ...options, body });
   const saved = await openDialog({
-    ...dialog,
+    ...options,
     body,
     submitLabel: 'Save',
     async submit() {
@@ -54,13 +53,13 @@ export async function editDocument(place, id, canWrite, moment) {
   return saved || editor.restored;
 }
 
-/** Leads to the versions of the document; one that is restored there is shown at once. */
+/** The button that shows the versions of the document; a restored version is shown at once. */
 function historyButton(place, id, editor, dialog) {
   const show = async () => {
     try {
       if (!await showHistory(place, id)) return;
       editor.restored = true;
-      if (editor.text !== editor.start) return; // saving will tell that it was changed
+      if (editor.text !== editor.start) return; // saving will show the conflict
       const { text, etag } = await current(place.db, place.col, id);
       Object.assign(editor, { start: text, etag });
       edit(editor, text, dialog);
@@ -73,7 +72,7 @@ function historyButton(place, id, editor, dialog) {
     @click=${show}>${icon('history')}History</button></p>`;
 }
 
-/** The document as it is now; `{text: null}` when it is gone. */
+/** The present document; `{text: null}` if it does not exist. */
 async function current(db, col, id) {
   try {
     const { text, etag } = await documents.get(db, col, id);
@@ -84,17 +83,17 @@ async function current(db, col, id) {
   }
 }
 
-/** The document as JSON; throws when it must not be sent. */
+/** The document as JSON; throws if it is not valid. */
 function checked(editor, id) {
   const document = objectOf(editor, 'A document');
   if (!id || !document.has('_id')) return stringify(document);
   const written = idOf(document);
   if (written.text === id.text && written.type === id.type) return stringify(document);
   const kept = id.type === 'int' ? id.text : JSON.stringify(id.text);
-  throw new Error(`The _id of a document cannot change. Put ${kept} back, or add a new document.`);
+  throw new Error(`The _id of a document cannot be changed. Restore ${kept}, or insert a new document.`);
 }
 
-/** What a schema that only warns has found; the answer to a write holds it. */
+/** The violations of a schema that only warns; the answer of a write contains them. */
 const warningsIn = (answer) => JSON.parse(answer).warnings;
 
 function editorDialog(editor, title) {
@@ -111,40 +110,40 @@ function editorDialog(editor, title) {
   };
 }
 
-/** What another did since the document was opened, and what saving would do to that. */
-function compared({ text, start, problem }, conflict) {
+/** What another user has changed since the document was opened, and what saving would change. */
+function comparison({ text, start, problem }, conflict) {
   const theirs = parse(conflict.text);
-  return html`${changes('What was changed meanwhile:', parse(start), theirs, 'conflict-theirs')}
-    ${problem ? nothing : changes('What yours would make of it:', theirs, parseNotation(text), 'conflict-mine')}`;
+  return html`${changes('Changed meanwhile:', parse(start), theirs, 'conflict-theirs')}
+    ${problem ? nothing : changes('What saving your text would change:', theirs, parseNotation(text), 'conflict-mine')}`;
 }
 
 function changes(title, before, after, testid) {
   const found = differences(before, after);
   return html`<p>${title}</p><div class="conflict-differences" data-testid=${testid}>${found.length
-    ? changeList(found) : html`<span class="muted">Nothing.</span>`}</div>`;
+    ? differenceList(found) : html`<span class="muted">No difference.</span>`}</div>`;
 }
 
 function conflictPanel(editor, dialog) {
   const { conflict } = editor;
   const gone = conflict.text === null;
-  const settle = (text) => {
+  const resolve = (text) => {
     Object.assign(editor, { text, etag: conflict.etag, conflict: null });
     if (text === conflict.text) editor.start = text;
     edit(editor, text, dialog);
   };
   const overwrite = (event) => {
     const { form } = event.target;
-    settle(editor.text);
+    resolve(editor.text);
     form.requestSubmit();
   };
   return html`<div class="notice warn conflict" role="alert" data-testid="doc-conflict"><div>
     <p class="error-message">${gone ? 'This document was deleted while you were editing.'
       : 'This document was changed while you were editing.'}</p>
-    ${gone ? nothing : compared(editor, conflict)}
+    ${gone ? nothing : comparison(editor, conflict)}
     <div class="row">
       ${gone ? nothing : html`<button type="button" data-testid="conflict-reload"
-        @click=${() => settle(conflict.text)}>Reload and lose my changes</button>`}
+        @click=${() => resolve(conflict.text)}>Reload and discard my changes</button>`}
       <button type="button" class="danger" data-testid="conflict-overwrite" @click=${overwrite}>
-        ${gone ? 'Save mine as new' : 'Overwrite with mine'}</button>
+        ${gone ? 'Insert mine as a new document' : 'Overwrite with mine'}</button>
     </div></div></div>`;
 }

@@ -1,20 +1,20 @@
-/** A change feed that goes on where it stopped when the connection is lost. */
+/** A change feed that resumes where it stopped after the connection was lost. */
 import { feedError, watch } from '../../api/calls.js';
 
 const RETRY_MS = 1_000;
-const SILENCE_MAX_MS = 30_000; // the server says something every 10 s
+const SILENCE_MAX_MS = 30_000; // the server sends something every 10 s
 
 export class Feed {
   /** `off`, `connecting`, `live`, `retrying`, or `failed` with its `error`. */
   state = 'off';
   error = null;
-  token; // behind the last event that was received; undefined for now
-  #stop = null; // of what runs
+  token; // of the last received event; undefined to start with the next change
+  #stop = null; // the AbortController of the running feed
 
-  /** `onChange(event)` gets each change, unparsed; `onState()` is called when the state is another. */
+  /** `onChange(data)` receives the JSON of each change; `onState()` is called after the state has changed. */
   constructor(onChange, onState) { Object.assign(this, { onChange, onState }); }
 
-  /** Goes on after the token, if there is one. `place` is `{db, col}`, `filter()` its JSON. */
+  /** Starts after the token, if there is one. `place` is `{db, col}`; `filter()` returns JSON. */
   start(place, filter) {
     this.stop();
     this.#stop = new AbortController();
@@ -24,16 +24,16 @@ export class Feed {
   stop() {
     this.#stop?.abort();
     this.#stop = null;
-    this.#become('off');
+    this.#setState('off');
   }
 
-  #become(state, error = null) {
+  #setState(state, error = null) {
     Object.assign(this, { state, error });
     this.onState();
   }
 
   async #run(place, filter, stopped) {
-    this.#become('connecting');
+    this.#setState('connecting');
     while (!stopped.aborted) {
       let failure = null;
       try {
@@ -42,13 +42,13 @@ export class Feed {
         failure = error;
       }
       if (stopped.aborted) return;
-      if (failure && !passes(failure)) return this.#become('failed', failure);
-      this.#become('retrying', failure);
+      if (failure && !isTransient(failure)) return this.#setState('failed', failure);
+      this.#setState('retrying', failure);
       await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
     }
   }
 
-  /** Reads until the connection ends or is silent for too long. */
+  /** Reads until the connection ends, or nothing was received for too long. */
   async #read({ db, col }, filter, stopped) {
     const silent = new AbortController();
     const signal = AbortSignal.any([stopped, silent.signal]);
@@ -63,7 +63,7 @@ export class Feed {
         if (stopped.aborted) return;
         heard();
         if (event === 'error') throw feedError(data);
-        if (this.state !== 'live') this.#become('live');
+        if (this.state !== 'live') this.#setState('live');
         if (id !== undefined) this.token = id;
         if (event === 'change') this.onChange(data);
       }
@@ -73,7 +73,7 @@ export class Feed {
   }
 }
 
-/** What passes by itself: no connection, and a node that is not ready. */
-const PASSING = ['unreachable', 'timeout', 'no_leader', 'starting', 'stopping', 'paused'];
-const PASSING_STATUS = [502, 503, 504]; // also of a proxy
-const passes = ({ code, status }) => PASSING.includes(code) || PASSING_STATUS.includes(status);
+/** Errors after which the feed retries: no connection, or a node that is not ready. */
+const TRANSIENT = ['unreachable', 'timeout', 'no_leader', 'starting', 'stopping', 'paused'];
+const TRANSIENT_STATUS = [502, 503, 504]; // also of a proxy
+const isTransient = ({ code, status }) => TRANSIENT.includes(code) || TRANSIENT_STATUS.includes(status);

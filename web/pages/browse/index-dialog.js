@@ -8,15 +8,15 @@ import { parseNotation } from '../../values/notation.js';
 
 const FLAGS = [
   ['unique', 'Unique', 'no two documents may have the same values'],
-  ['sparse', 'Sparse', 'leaves out documents that have none of the fields'],
-  ['sequential', 'Sequential', 'a document without the field gets the next number'],
+  ['sparse', 'Sparse', 'excludes documents without any of the fields'],
+  ['sequential', 'Sequential', 'a document without the field is given the next number'],
 ];
 
-/** Resolves to the name of the new index, undefined when there is none. */
-export function addIndex({ db, col }) {
+/** Resolves to the name of the new index, or to undefined if cancelled. */
+export function createIndex({ db, col }) {
   const keys = [{ field: '', direction: '1' }];
   return openDialog({
-    title: `Create an index of ${col}`,
+    title: `Create an index on ${col}`,
     submitLabel: 'Create index',
     testid: 'index-dialog',
     submitTestid: 'index-save',
@@ -25,12 +25,12 @@ export function addIndex({ db, col }) {
       <fieldset><legend>Fields</legend>
         ${keys.map((key, at) => keyRow(keys, key, at, dialog))}
         <button type="button" class="small" data-testid="index-field-add"
-          @click=${() => addKey(keys, dialog)}>Add a field</button></fieldset>
+          @click=${() => addField(keys, dialog)}>Add field</button></fieldset>
       <fieldset><legend>Kind</legend>${FLAGS.map(flagRow)}</fieldset>
-      <label>Delete documents <span class="muted">so many seconds after the date in the field; optional</span>
+      <label>Expire after <span class="muted">seconds after the date in the field; optional</span>
         <input name="seconds" inputmode="numeric" pattern="[0-9]+" title="a whole number of seconds"
           autocomplete="off" data-testid="index-ttl"></label>
-      <label>Only documents that match <span class="muted">optional</span>
+      <label>Partial filter <span class="muted">only matching documents are indexed; optional</span>
         <input name="partial" class="mono" placeholder='{active: true}' autocomplete="off"
           spellcheck="false" data-testid="index-partial"></label>
       <label>Name <span class="muted">optional</span>
@@ -43,7 +43,7 @@ export function addIndex({ db, col }) {
   });
 }
 
-function addKey(keys, dialog) {
+function addField(keys, dialog) {
   keys.push({ field: '', direction: '1' });
   dialog.update();
   dialog.element.querySelector(`[data-testid="index-field-${keys.length - 1}"]`).focus();
@@ -61,7 +61,7 @@ function keyRow(keys, key, at, dialog) {
     <select aria-label="Direction of field ${at + 1}" data-testid="index-direction-${at}"
       .value=${key.direction} @change=${(event) => { key.direction = event.target.value; }}>
       <option value="1">ascending</option><option value="-1">descending</option></select>
-    ${keys.length > 1 ? iconButton('close', `Leave out field ${at + 1}`, `index-field-remove-${at}`, remove)
+    ${keys.length > 1 ? iconButton('close', `Remove field ${at + 1}`, `index-field-remove-${at}`, remove)
       : nothing}</div>`;
 }
 
@@ -69,10 +69,10 @@ const flagRow = ([name, label, text]) => html`<label class="check">
   <input type="checkbox" name=${name} data-testid="index-${name}">
   <span>${label} <span class="muted">${text}</span></span></label>`;
 
-/** The body of the call, and the name that the index gets. */
+/** The body of the call, and the name of the new index. */
 function indexBody(keys, { name, seconds, partial, ...flags }) {
   const fields = new Map(keys.map(({ field, direction }) => [field.trim(), new Num(direction)]));
-  if (fields.size < keys.length) throw new Error('Two of the fields are the same.');
+  if (fields.size < keys.length) throw new Error('Two fields are the same.');
   const body = new Map([['keys', fields], ['wait', false]]);
   for (const [flag] of FLAGS) if (flags[flag]) body.set(flag, true);
   if (seconds) body.set('expireAfterSeconds', new Num(String(BigInt(seconds))));
@@ -86,6 +86,6 @@ function filterOf(text) {
   try {
     return parseNotation(text);
   } catch (error) {
-    throw new Error(`"Only documents that match" cannot be read: ${error.message}.`);
+    throw new Error(`The partial filter is not valid: ${error.message}.`);
   }
 }

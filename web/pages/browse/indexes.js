@@ -1,11 +1,11 @@
-/** The indexes of one collection; what they are comes with its figures. */
+/** The indexes of a collection, which are part of its figures. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { indexes } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
 import { addButton, count, emptyState, iconButton, tableBox, toastDone } from '../../components/ui.js';
 import { Sorting } from '../../components/sorting.js';
 import { stringify } from '../../values/json.js';
-import { addIndex } from './index-dialog.js';
+import { createIndex } from './index-dialog.js';
 
 const COLUMNS = [
   ['Name', (index) => index.get('name')],
@@ -17,19 +17,19 @@ const COLUMNS = [
 const FLAGS = ['unique', 'sparse', 'sequential', 'multikey'];
 
 export class IndexesPane {
-  constructor(app, info) { Object.assign(this, { info, sorting: new Sorting(app.update) }); }
+  constructor(app, stats) { Object.assign(this, { stats, sorting: new Sorting(app.update) }); }
 
   open(place) { this.place = place; }
 
-  load() {} // the figures bring the indexes
+  load() {} // the figures contain the indexes
 
-  action() { return this.place.canOwn ? addButton('index-create', 'Create index', this.#add) : nothing; }
+  action() { return this.place.canOwn ? addButton('index-create', 'Create index', this.#create) : nothing; }
 
-  #add = async () => {
-    const name = await addIndex(this.place);
+  #create = async () => {
+    const name = await createIndex(this.place);
     if (!name) return;
     toastDone(`Index ${name} is being built.`);
-    await this.info.load();
+    await this.stats.load();
   };
 
   async #drop(name) {
@@ -38,31 +38,30 @@ export class IndexesPane {
       title: `Drop index ${name}?`,
       submitLabel: 'Drop index',
       danger: true,
-      body: () => html`<p>Queries of ${db}.${col} that used <code>${name}</code> read more from then on.
-        No document is lost.</p>`,
+      body: () => html`<p>Queries of ${db}.${col} that use <code>${name}</code> will read more documents.
+        No document is deleted.</p>`,
       submit: () => indexes.drop(db, col, name),
     });
     if (!done) return;
     toastDone(`Index ${name} dropped.`);
-    await this.info.load();
+    await this.stats.load();
   }
 
   view() {
-    const { info } = this;
-    if (info.error) return info.reads.errorBox(info.error, 'indexes', info.load);
-    if (!info.stats) return html`<p class="loading">Loading indexes…</p>`;
-    const note = html`<p class="muted note">Documents can always be found by <code>_id</code>;
-      that needs no index here.</p>`;
-    if (!info.indexes.length) {
-      return emptyState('No indexes yet', html`An index lets queries find documents by their fields
-        without reading all of them. By <code>_id</code> they are found anyway.`,
-        this.place.canOwn && addButton('empty-index-create', 'Create the first index', this.#add));
+    const { stats } = this;
+    if (stats.error) return stats.readLevel.errorBox(stats.error, 'indexes', stats.load);
+    if (!stats.figures) return html`<p class="loading">Loading indexes…</p>`;
+    const note = html`<p class="muted note">Finding documents by <code>_id</code> needs no index.</p>`;
+    if (!stats.indexes.length) {
+      return emptyState('No indexes yet', html`With an index, queries find documents by their fields
+        without a scan of the collection. Finding them by <code>_id</code> needs no index.`,
+        this.place.canOwn && addButton('empty-index-create', 'Create the first index', this.#create));
     }
     return html`${tableBox('Indexes table', html`<table class="docs" data-testid="index-table">
       <thead><tr>${this.sorting.headers(COLUMNS)}
         ${this.place.canOwn ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}
       </tr></thead>
-      <tbody>${this.sorting.apply(info.indexes, COLUMNS).map((index) => this.#row(index))}</tbody></table>`)}${note}`;
+      <tbody>${this.sorting.apply(stats.indexes, COLUMNS).map((index) => this.#row(index))}</tbody></table>`)}${note}`;
   }
 
   #row(index) {

@@ -6,33 +6,33 @@ import { plural } from '../../components/ui.js';
 
 const UNITS = [['days', 86_400], ['hours', 3_600], ['minutes', 60], ['seconds', 1]];
 
-/** Seconds in the largest unit that needs no fraction. */
+/** The largest unit in which the seconds are a whole number. */
 const inUnit = (seconds) => UNITS.find(([, length]) => seconds % length === 0);
 
-/** The bounds in words. */
-export function boundsOf({ keep, keep_seconds: seconds }) {
+/** The limits in words. */
+export function limitsText({ keep, keep_seconds: seconds }) {
   const parts = [];
   if (keep) parts.push(`${plural(keep, 'change')} of each document`);
   if (seconds) {
     const [unit, length] = inUnit(seconds);
     parts.push(`for ${plural(seconds / length, unit.slice(0, -1))}`);
   }
-  return parts.join(', ') || 'every change, without an end';
+  return parts.join(', ') || 'every change, for ever';
 }
 
-/** Resolves to whether the bounds were set; `settings` are those of now. */
-export function askRetention({ db, col }, { enabled, keep, keep_seconds: seconds }) {
+/** Resolves to whether the limits were set; the second argument are the present settings. */
+export function editLimits({ db, col }, { enabled, keep, keep_seconds: seconds }) {
   const [unit, length] = seconds ? inUnit(seconds) : UNITS[0];
   const number = (name, value, hint) => html`<input name=${name} type="number" min="1" step="1"
     .value=${value ?? ''} placeholder=${hint} data-testid="limit-${name}">`;
   return openDialog({
-    title: enabled ? `Bounds of the versions of ${col}` : `Keep versions of ${col}`,
+    title: enabled ? `Limits of the versions of ${col}` : `Keep versions of ${col}`,
     submitLabel: enabled ? 'Save' : 'Keep versions',
     testid: 'versions-dialog',
     submitTestid: 'versions-save',
     body: () => html`
-      ${enabled ? html`<p class="muted">What is beyond the new bounds is removed.</p>` : ''}
-      <label>Changes kept of each document ${number('keep', keep, 'all')}</label>
+      ${enabled ? html`<p class="muted">Versions beyond the new limits are deleted.</p>` : ''}
+      <label>Changes kept per document ${number('keep', keep, 'all')}</label>
       <fieldset><legend>Kept for</legend><div class="row key-row">
         ${number('time', seconds ? seconds / length : undefined, 'ever')}
         <select name="unit" aria-label="Unit" data-testid="limit-unit">${UNITS.map(([name]) => html`

@@ -1,65 +1,69 @@
-/** Databases, collections and documents. The address says what is shown: #/browse/db/col/tab?query. */
+/** Databases, collections and what belongs to them. The address names what is shown: #/browse/db/col/tab?query. */
 import { html } from '../../vendor/lit-html.js';
 import { SYSTEM } from '../../api/calls.js';
 import { addButton, emptyState } from '../../components/ui.js';
 import { CollectionPane } from './collection.js';
-import { Reads } from './read-level.js';
+import { placeOf } from './place.js';
+import { ReadLevel } from './read-level.js';
 import { Sidebar } from './sidebar.js';
 
-export function browsePage(app) {
-  const reads = new Reads(() => Promise.all([tree.reload(), place().col && pane.load()]));
-  const tree = new Sidebar(app, reads);
-  const pane = new CollectionPane(app, reads);
-
-  function place() {
-    const [db, col, tab] = app.route.path;
-    const may = (role) => db !== undefined && db !== SYSTEM && app.may(role, db);
-    return { db, col, tab, canWrite: may('writereader'), canOwn: may('owner') };
+export class BrowsePage {
+  constructor(app) {
+    this.app = app;
+    this.readLevel = new ReadLevel(() => Promise.all([this.sidebar.reload(), this.reload()]));
+    this.sidebar = new Sidebar(app, this.readLevel);
+    this.pane = new CollectionPane(app, this.readLevel);
   }
 
-  function routed() {
-    const { db, col } = place();
-    app.database = db ?? app.database;
-    tree.open(db);
-    if (col) pane.open(place(), app.route.query);
-    else pane.stop();
+  title() { return ['Browse', ...this.app.route.path].reverse().join(' · '); }
+
+  start() { return this.sidebar.reload(); }
+
+  stop() { this.pane.stop(); }
+
+  reload() { return this.#place.col && this.pane.load(); }
+
+  routed() {
+    const place = this.#place;
+    this.app.database = place.db ?? this.app.database;
+    this.sidebar.open(place.db);
+    if (place.col) this.pane.open(place, this.app.route.query);
+    else this.pane.stop();
   }
 
-  function view() {
-    const { db, col } = place();
-    return html`<div class="browse ${col ? 'has-col' : ''}">
-      ${tree.view(place())}
+  get #place() { return placeOf(this.app); }
+
+  view() {
+    const place = this.#place;
+    return html`<div class="browse ${place.col ? 'has-col' : ''}">
+      ${this.sidebar.view(place)}
       <section class="pane" aria-label="Collection">
-        ${reads.notice()}${col ? pane.view() : noCollection(tree, place())}</section>
+        ${this.readLevel.notice()}${place.col ? this.pane.view() : noCollection(this.sidebar, place)}</section>
     </div>`;
   }
-
-  const title = () => ['Browse', ...app.route.path].reverse().join(' · ');
-  const reload = () => place().col && pane.load();
-  return { title, start: tree.reload, stop: () => pane.stop(), routed, reload, view };
 }
 
-/** What to show beside the tree while no collection is open. */
-function noCollection(tree, { db, canWrite }) {
-  if (!tree.databases) return '';
-  const names = tree.databases.map(({ name }) => name);
+/** Shown while no collection is open. */
+function noCollection(sidebar, { db, canWrite }) {
+  if (!sidebar.databases) return '';
+  const names = sidebar.databases.map(({ name }) => name);
   if (!db) {
     if (names.some((name) => name !== SYSTEM)) {
-      return emptyState('Choose a database', 'Its collections appear on the left.');
+      return emptyState('Choose a database', 'Its collections appear in the list of databases.');
     }
-    return tree.canAdd
+    return sidebar.canCreate
       ? emptyState('No databases yet', 'A database holds collections of JSON documents.',
-        addButton('empty-db-create', 'Create a database', tree.addDatabase))
-      : emptyState('No databases', 'There is none that you may read. An administrator can change that.');
+        addButton('empty-db-create', 'Create database', sidebar.createDatabase))
+      : emptyState('No databases', 'There is no database that you may read. An administrator can give you the right.');
   }
   if (!names.includes(db)) {
     return emptyState('No such database',
-      html`There is no database <code>${db}</code> that you may read. Choose one on the left.`);
+      html`There is no database <code>${db}</code> that you may read. Choose another one.`);
   }
-  if (tree.collections?.length || db === SYSTEM) {
-    return emptyState('Choose a collection', html`Pick a collection of <code>${db}</code> on the left.`);
+  if (sidebar.collections?.length || db === SYSTEM) {
+    return emptyState('Choose a collection', html`Choose a collection of <code>${db}</code> in the list.`);
   }
-  if (!tree.collections) return '';
+  if (!sidebar.collections) return '';
   return emptyState('No collections yet', html`<code>${db}</code> is empty.`,
-    canWrite && addButton('empty-col-create', 'Create a collection', () => tree.addCollection(db)));
+    canWrite && addButton('empty-col-create', 'Create collection', () => sidebar.createCollection(db)));
 }

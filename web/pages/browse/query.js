@@ -1,9 +1,9 @@
-/** The query above the documents. It is kept in the address, so it can be shared and reloaded. */
+/** The query above the documents. It is part of the address, so it can be shared and survives a reload. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { errorText } from '../../components/ui.js';
 import { JsonError, Num, stringify } from '../../values/json.js';
 import { parseNotation } from '../../values/notation.js';
-import { MOMENT } from './as-of.js';
+import { AS_OF } from './as-of.js';
 
 const FIELDS = [
   { name: 'filter', label: 'Filter', hint: '{age: {$gte: 18}}', body: 'filter' },
@@ -11,17 +11,17 @@ const FIELDS = [
   { name: 'fields', label: 'Fields', hint: 'name,price', body: 'projection' },
 ];
 
-const ALL = [...FIELDS, MOMENT];
+const ALL = [...FIELDS, AS_OF];
 
-/** The query of an address: texts of `filter`, `sort`, `fields` and `asof`, absent when empty. */
+/** The query of an address: the texts of `filter`, `sort`, `fields` and `asof`, absent if empty. */
 export function queryOf(parameters) {
   const entries = ALL.map(({ name }) => [name, parameters.get(name)?.trim()]);
   return Object.fromEntries(entries.filter(([, text]) => text));
 }
 
 /**
- * The body of a find with `more` in it, as text; numbers stay as they were typed. Throws an
- * error whose `details.path` begins with the field, like those of the server.
+ * The body of a find with the fields of `more`, as text; numbers stay as they were typed. The
+ * `details.path` of an error starts with the field, as in errors of the server.
  */
 export function findBody(query, more = {}) {
   const body = new Map();
@@ -32,22 +32,22 @@ export function findBody(query, more = {}) {
   return stringify(body);
 }
 
-/** The filter of a query as JSON; empty for none. Throws as `findBody` does. */
+/** The filter of a query as JSON; empty if there is none. Throws the errors of `findBody`. */
 export const filterJson = ({ filter }) => (filter ? stringify(valueOf(filter, 'filter', 'filter', 'Filter')) : '');
 
-/** Filters are objects; sort and fields may be that or names. */
+/** A filter is an object; sort and fields may also be names. */
 function valueOf(text, name, path, label) {
   if (name !== 'filter' && !text.startsWith('{')) return text;
   try {
     return parseNotation(text);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    const wrong = new Error(`${label} cannot be read: ${error.message}, at character ${error.position + 1}.`);
+    const wrong = new Error(`${label} is not valid: ${error.message}, at character ${error.position + 1}.`);
     throw Object.assign(wrong, { details: { path } });
   }
 }
 
-/** The one column that a sort is about and its direction; none when there are more. */
+/** The column and direction of a sort by one column; empty for any other sort. */
 export function sortOf(text = '') {
   const [, minus, name] = /^(-?)([^-,{][^,]*)$/.exec(text.trim()) ?? [];
   if (name) return { column: name.trim(), direction: minus ? -1 : 1 };
@@ -60,11 +60,11 @@ export function sortOf(text = '') {
   }
 }
 
-/** The sort by one column; as an object where a name alone would mean something else. */
+/** The sort by one column; as an object if the name alone has another meaning. */
 export const sortText = (column, direction) => (/^[^-,{\s][^,\s]*$/.test(column)
   ? `${direction < 0 ? '-' : ''}${column}` : stringify(new Map([[column, new Num(String(direction))]])));
 
-/** The name of the field that an error is about, if it is about one. */
+/** The name of the field an error concerns, if any. */
 export function fieldOf(error) {
   const part = /^\w+/.exec(error?.details?.path ?? '')?.[0];
   return ALL.find((field) => field.body === part)?.name;
@@ -72,17 +72,17 @@ export function fieldOf(error) {
 
 export class QueryBar {
   typed = {};
-  #shown = '{}'; // the query that `typed` began as
+  #applied = '{}'; // the query that `typed` started from
 
-  /** `apply(query)` shows what a query finds, `explain(query)` how. */
+  /** `apply(query)` shows the result of a query, `explain(query)` its plan. */
   constructor(apply, explain) { Object.assign(this, { apply, explain }); }
 
-  /** Shows the query of the address, unless it is there already: then what was typed stays. */
+  /** Shows the query of the address; if it has not changed, the typed text stays. */
   open(query, moved) {
     const text = JSON.stringify(query);
-    if (text === this.#shown && !moved) return;
+    if (text === this.#applied && !moved) return;
     this.typed = { ...query };
-    this.#shown = text;
+    this.#applied = text;
   }
 
   #typed() { return queryOf(new Map(Object.entries(this.typed))); }
@@ -97,20 +97,20 @@ export class QueryBar {
     this.apply({});
   };
 
-  /** `error` is shown under the field that it is about, with a way out. */
-  view(error, wayOut = nothing) {
+  /** `error` is shown below the field it concerns, with its `remedy`. */
+  view(error, remedy = nothing) {
     return html`<form class="card query" role="search" aria-label="Query" data-testid="query-bar"
       @submit=${this.#submit}>
-      ${ALL.map((field) => this.#field(field, fieldOf(error) === field.name ? error : null, wayOut))}
+      ${ALL.map((field) => this.#field(field, fieldOf(error) === field.name ? error : null, remedy))}
       <div class="row query-actions">
         <button class="primary" data-testid="query-apply">Apply</button>
         <button type="button" data-testid="query-clear" @click=${this.#clear}>Clear</button>
-        <button type="button" data-testid="query-explain" title="How the server would carry this query out"
+        <button type="button" data-testid="query-explain" title="Shows how the server executes this query"
           @click=${() => this.explain(this.#typed())}>Explain</button></div>
     </form>`;
   }
 
-  #field({ name, label, hint }, error, wayOut) {
+  #field({ name, label, hint }, error, remedy) {
     const onInput = (event) => { this.typed[name] = event.target.value; };
     return html`<div class="query-${name}">
       <label>${label}<input name=${name} .value=${this.typed[name] ?? ''} placeholder=${hint}
@@ -118,6 +118,6 @@ export class QueryBar {
         aria-invalid=${error ? 'true' : nothing} aria-describedby=${error ? `query-${name}-error` : nothing}
         @input=${onInput}></label>
       ${error ? html`<div class="field-error" role="alert" id="query-${name}-error"
-        data-testid="query-${name}-error">${errorText(error)}${wayOut}</div>` : nothing}</div>`;
+        data-testid="query-${name}-error">${errorText(error)}${remedy}</div>` : nothing}</div>`;
   }
 }

@@ -1,23 +1,23 @@
-/** How fresh the reads of the browse page are, chosen once for its tree and its documents. */
+/** The read level of the browse page, for its lists and its documents. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { FRESHNESS, LINEARIZABLE } from '../../api/calls.js';
 import { errorBox } from '../../components/ui.js';
 
 const LOCAL = 'local';
-const LOCAL_HELPS = ['no_leader', 'timeout']; // refusals of reads that must be up to date
+const LOCAL_HELPS = ['no_leader', 'timeout']; // errors that a read at the level `local` cannot have
 const LEVELS = [
-  [LINEARIZABLE, 'up to date'],
-  ['leader', 'up to date by the leader’s lease'],
-  ['session', 'at least what this page has seen'],
-  ['bounded', `at most ${FRESHNESS} old`],
-  ['auto', 'this copy on a node without a vote'],
-  [LOCAL, 'this node’s copy'],
+  [LINEARIZABLE, 'linearizable: up to date'],
+  ['leader', 'leader: up to date by its lease'],
+  ['session', 'session: at least your writes'],
+  ['bounded', `bounded: at most ${FRESHNESS} old`],
+  ['auto', 'auto: local on learners'],
+  [LOCAL, 'local: copy of this node'],
 ];
 
-export class Reads {
+export class ReadLevel {
   level = LINEARIZABLE;
 
-  /** `reload` reads everything again. */
+  /** `reload()` reads the whole page again. */
   constructor(reload) { this.reload = reload; }
 
   #use(level) {
@@ -34,16 +34,16 @@ export class Reads {
   notice() {
     if (this.level !== LOCAL) return nothing;
     return html`<div class="notice warn" role="status" data-testid="local-notice">
-      <div>This is the copy of the node you are at; it may be behind the cluster.</div>
+      <div>This is the copy of the node that serves the page. It may lag behind the cluster.</div>
       <button class="small" @click=${() => this.#use(LINEARIZABLE)}>Read up to date</button></div>`;
   }
 
-  /** A failed read; `name` begins the test ids, `retry` reads again. */
+  /** The error of a read; `name` is the prefix of the test ids, `retry()` reads again. */
   errorBox(error, name, retry) {
     const local = LOCAL_HELPS.includes(error.code) && this.level !== LOCAL;
     return errorBox(error, `${name}-error`, html`
       <button class="small" data-testid="${name}-retry" @click=${retry}>Try again</button>
       ${local ? html`<button class="small" data-testid="read-local"
-        @click=${() => this.#use(LOCAL)}>Show this node's copy</button>` : nothing}`);
+        @click=${() => this.#use(LOCAL)}>Show the copy of this node</button>` : nothing}`);
   }
 }

@@ -1,7 +1,7 @@
 /** The dialog that adds a rule to a collection. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { openDialog } from '../../components/dialog.js';
-import { addRule, numberOf } from './rule-documents.js';
+import { numberOf, storeRule } from './rule-documents.js';
 
 const input = (name, label, placeholder = '') => html`<label>${label}
   <input name=${name} required placeholder=${placeholder} autocomplete="off" autocapitalize="none"
@@ -12,7 +12,7 @@ const bound = (label) => ({
   parts: ({ value }) => [['value', numberOf(value, label)]],
 });
 
-/** Each type with what it needs beside the field. */
+/** The types of rules, each with its inputs beside the field. */
 const TYPES = {
   not_null: { label: 'Present and not null' },
   not_empty: { label: 'Present and not empty' },
@@ -25,15 +25,15 @@ const TYPES = {
     parts: ({ min, max }) => [['value', `${numberOf(min, 'Smallest value')},${numberOf(max, 'Largest value')}`]],
   },
   referenced: {
-    label: 'Refers to another document',
-    inputs: () => [input('collection', 'Collection', 'customers'), input('external', 'Field there', '_id')],
+    label: 'A reference to another document',
+    inputs: () => [input('collection', 'Collection', 'customers'), input('external', 'Field of that collection', '_id')],
     parts: ({ collection, external }) =>
       [['collectionreferenced', collection.trim()], ['externalfield', external.trim()]],
   },
 };
 
-/** Resolves to whether a rule was added; `documents` are the rules' documents as they are now. */
-export function askRule({ db, col }, documents) {
+/** Resolves to whether a rule was added; `documents` are the current rule documents. */
+export function addRule({ db, col }, documents) {
   let type = 'not_null';
   const choose = (event, dialog) => {
     type = event.target.value;
@@ -53,7 +53,7 @@ export function askRule({ db, col }, documents) {
       ${TYPES[type].inputs?.() ?? nothing}`,
     submit(fields) {
       const rule = new Map([['type', type], ...TYPES[type].parts?.(fields) ?? []]);
-      return addRule(db, col, fields.field.trim(), rule, documents);
+      return storeRule({ db, col }, fields.field.trim(), rule, documents);
     },
   });
 }

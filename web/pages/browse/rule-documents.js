@@ -1,12 +1,12 @@
 /**
- * The rules of a database: documents of its `_rules` collection, each
+ * The rules of a database: the documents of its `_rules` collection, each
  * `{"<collection>": [{"<field>": {"type": …}}]}`. They are read and written as parsed documents
- * (see json.js), so what else stands in them stays as it is.
+ * (see `json.js`), so unknown parts stay as they are.
  */
 import { RULES, documents } from '../../api/calls.js';
 import { Num, idOf, parse, stringify } from '../../values/json.js';
 
-/** All documents of `_rules`; none when there is no such collection yet. */
+/** All documents of `_rules`; none if the collection does not exist. */
 export async function ruleDocuments(db, level) {
   const found = [];
   let cursor;
@@ -27,7 +27,7 @@ async function readPage(db, level, cursor) {
   }
 }
 
-/** The rules in the documents, with their places: `{id, col, at, field, rule}`. */
+/** The rules in the documents: `{id, col, at, field, rule}`, with the id of the document and the index in its list. */
 export function rulesIn(ruleDocs) {
   const rules = [];
   for (const document of ruleDocs) {
@@ -43,11 +43,11 @@ export function rulesIn(ruleDocs) {
 }
 
 const isObject = (value) => value instanceof Map;
-/** A part of a rule, which may stand inside its value. */
+/** A part of a rule, which may also be inside its value. */
 const part = (rule, key) => [rule, rule.get('value')].filter(isObject).find((object) => object.has(key))?.get(key);
 const shown = (value) => (typeof value === 'string' ? value : stringify(value ?? null));
 
-const MEANINGS = {
+const DESCRIPTIONS = {
   not_null: () => 'present and not null',
   not_empty: () => 'present and not empty',
   non_negative: () => 'at least 0',
@@ -55,24 +55,24 @@ const MEANINGS = {
   max_value: (rule) => `at most ${shown(rule.get('value'))}`,
   range: (rule) => `from ${[rule.get('value')].flat().map(shown).join(' to ').replace(',', ' to ')}`,
   referenced: (rule) =>
-    `the ${shown(part(rule, 'externalfield'))} of a document in ${shown(part(rule, 'collectionreferenced'))}`,
+    `the ${shown(part(rule, 'externalfield'))} of a document of ${shown(part(rule, 'collectionreferenced'))}`,
 };
 const SAME = { notnull: 'not_null', notempty: 'not_empty' };
 
 /** What the field must be, in words. */
-export function meaning(rule) {
+export function describe(rule) {
   if (!isObject(rule)) return stringify(rule);
   const word = String(rule.get('type') === 'validation' ? rule.get('value') : rule.get('type'));
   const type = SAME[word] ?? word;
-  return Object.hasOwn(MEANINGS, type) ? MEANINGS[type](rule) : stringify(rule);
+  return Object.hasOwn(DESCRIPTIONS, type) ? DESCRIPTIONS[type](rule) : stringify(rule);
 }
 
-/** The collection that a rule refers to, if it is of that kind. */
+/** The collection that a rule refers to; undefined if it is of another type. */
 export const targetOf = (rule) =>
   (isObject(rule) && rule.get('type') === 'referenced' ? part(rule, 'collectionreferenced') : undefined);
 
-/** Adds a rule to the document that has the collection's, or to a new one. */
-export async function addRule(db, col, field, rule, ruleDocs) {
+/** Adds a rule to the document that has the rules of the collection, or to a new one. */
+export async function storeRule({ db, col }, field, rule, ruleDocs) {
   const entry = new Map([[field, rule]]);
   const home = ruleDocs.find((document) => Array.isArray(document.get(col)))
     ?? ruleDocs.find((document) => document.get('_id') === col);
@@ -80,11 +80,11 @@ export async function addRule(db, col, field, rule, ruleDocs) {
   return change(db, idOf(home), (document) => document.set(col, [...document.get(col) ?? [], entry]));
 }
 
-/** Takes a rule away; with the last one goes the document, if nothing else is in it. */
-export const dropRule = (db, { id, col, at, field, rule }) => change(db, id, (document) => {
+/** Deletes a rule, and the document with its last rule if nothing else is in it. */
+export const deleteRule = (db, { id, col, at, field, rule }) => change(db, id, (document) => {
   const entry = document.get(col)?.[at];
   if (!isObject(entry) || stringify(entry.get(field) ?? null) !== stringify(rule)) {
-    throw new Error('The rules were changed meanwhile. Close this and look at them again.');
+    throw new Error('The rules were changed meanwhile. Close this dialog and reload them.');
   }
   entry.delete(field);
   document.set(col, document.get(col).filter((other) => !isObject(other) || other.size));
@@ -95,11 +95,11 @@ async function change(db, id, edit) {
   const { text, etag } = await documents.get(db, RULES, id);
   const document = parse(text);
   edit(document);
-  const bare = [...document.keys()].every((key) => key === '_id');
-  return bare ? documents.delete(db, RULES, id, etag) : documents.save(db, RULES, id, stringify(document), etag);
+  const isEmpty = [...document.keys()].every((key) => key === '_id');
+  return isEmpty ? documents.delete(db, RULES, id, etag) : documents.save(db, RULES, id, stringify(document), etag);
 }
 
-/** A number as it was typed; throws for anything else. */
+/** The typed number; throws if the text is not a number. */
 export function numberOf(text, label) {
   if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text.trim())) return new Num(text.trim());
   throw new Error(`${label} must be a number such as 18 or 0.5.`);

@@ -1,4 +1,4 @@
-/** The JSON Schema of a collection: shown, changed, removed. */
+/** The JSON Schema of a collection. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { schemas } from '../../api/calls.js';
 import { openDialog } from '../../components/dialog.js';
@@ -8,7 +8,7 @@ import { stringify } from '../../values/json.js';
 
 const MODES = {
   error: ['Refuse', 'they are not stored'],
-  warn: ['Warn', 'they are stored, with warnings in the answer'],
+  warn: ['Warn', 'they are stored, and the answer contains warnings'],
 };
 const EXAMPLE = `{
   "type": "object",
@@ -18,10 +18,10 @@ const EXAMPLE = `{
   }
 }`;
 
-/** `schema` is the server's answer as a Map; `changed` reads it again. */
+/** `schema` is the answer of the server as a Map; `changed()` reads it again. */
 export function schemaCard(place, schema, changed) {
   const edit = async () => (await editSchema(place, schema)) && changed();
-  const remove = async () => (await removeSchema(place)) && changed();
+  const drop = async () => (await dropSchema(place)) && changed();
   const text = schema.get('schema');
   return html`<section class="card section" aria-labelledby="schema-title">
     <div class="section-head"><h2 id="schema-title">JSON Schema
@@ -29,11 +29,11 @@ export function schemaCard(place, schema, changed) {
       ${place.canOwn ? html`<div class="row">
         ${text ? html`<button type="button" class="small" data-testid="schema-edit" @click=${edit}>Edit</button>
           <button type="button" class="small danger-text" data-testid="schema-drop"
-            @click=${remove}>Remove</button>`
-          : addButton('schema-set', 'Set a schema', edit)}</div>` : nothing}</div>
-    ${text ? html`<p class="muted">New and changed documents that break it: ${MODES[schema.get('mode')][1]}.</p>
+            @click=${drop}>Drop</button>`
+          : addButton('schema-set', 'Set schema', edit)}</div>` : nothing}</div>
+    ${text ? html`<p class="muted">New and changed documents that violate it: ${MODES[schema.get('mode')][1]}.</p>
       <pre tabindex="0" data-testid="schema-text">${stringify(text, 2)}</pre>`
-      : html`<p class="muted" data-testid="schema-none">None: documents may have any fields.</p>`}
+      : html`<p class="muted" data-testid="schema-none">No schema: documents may have any fields.</p>`}
   </section>`;
 }
 
@@ -53,24 +53,24 @@ function editSchema({ db, col }, schema) {
     submitTestid: 'schema-save',
     unsaved: () => editor.text !== editor.start,
     body: (dialog) => html`${editorArea(editor, dialog, 'schema', 'JSON Schema')}
-      <fieldset><legend>New and changed documents that break it</legend>
+      <fieldset><legend>New and changed documents that violate it</legend>
         ${option('error')}${option('warn')}</fieldset>
-      <p class="muted">Documents that are stored already stay as they are; check them afterwards.</p>`,
+      <p class="muted">Stored documents stay as they are; check them afterwards.</p>`,
     async submit() {
       const body = new Map([['schema', objectOf(editor, 'A schema')], ['mode', mode]]);
       await schemas.set(db, col, stringify(body));
-      toastDone(`The schema of ${col} is set.`);
+      toastDone(`The schema of ${col} was set.`);
     },
   });
 }
 
-const removeSchema = ({ db, col }) => openDialog({
-  title: `Remove the schema of ${col}?`,
-  submitLabel: 'Remove',
+const dropSchema = ({ db, col }) => openDialog({
+  title: `Drop the schema of ${col}?`,
+  submitLabel: 'Drop schema',
   danger: true,
-  body: () => html`<p>Documents of ${db}.${col} may have any fields from then on. Rules stay.</p>`,
+  body: () => html`<p>Documents of ${db}.${col} may then have any fields. The rules stay.</p>`,
   async submit() {
     await schemas.drop(db, col);
-    toastDone(`The schema of ${col} is removed.`);
+    toastDone(`The schema of ${col} was dropped.`);
   },
 });

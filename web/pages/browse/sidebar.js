@@ -1,6 +1,6 @@
-/** The tree of databases and the collections of the open one. */
+/** The list of databases with the collections of the open one. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { SYSTEM, LINEARIZABLE, collections, databases, documents } from '../../api/calls.js';
+import { LINEARIZABLE, SYSTEM, collections, databases, documents } from '../../api/calls.js';
 import { askName, openDialog } from '../../components/dialog.js';
 import { address, icon, iconButton, plural, toastDone } from '../../components/ui.js';
 import { mayCreateDatabase } from '../../session/rights.js';
@@ -9,13 +9,13 @@ export class Sidebar {
   databases = null; // [{name, engine}], null until known
   collections = null; // names in the open database, null until known
   error = null;
-  openDb = undefined;
+  openDb; // its collections are listed
 
-  constructor(app, reads) { Object.assign(this, { app, reads }); }
+  constructor(app, readLevel) { Object.assign(this, { app, readLevel }); }
 
   reload = async () => {
     await this.#load(async () => {
-      this.databases = (await databases.list(this.reads.level)).sort((a, b) => (a.name < b.name ? -1 : 1));
+      this.databases = (await databases.list(this.readLevel.level)).sort((a, b) => (a.name < b.name ? -1 : 1));
     });
     if (this.openDb) await this.#loadCollections();
   };
@@ -26,9 +26,9 @@ export class Sidebar {
     if (db) this.#loadCollections();
   }
 
-  async #load(fetchIt) {
+  async #load(read) {
     try {
-      await fetchIt();
+      await read();
       this.error = null;
     } catch (error) {
       this.error = error;
@@ -39,30 +39,30 @@ export class Sidebar {
   #loadCollections() {
     const db = this.openDb;
     return this.#load(async () => {
-      const names = await collections.list(db, this.reads.level);
+      const names = await collections.list(db, this.readLevel.level);
       if (db === this.openDb) this.collections = names.sort();
     });
   }
 
-  /** Tells of a change and shows `path`. */
+  /** Reports a change and shows `path`. */
   async #changed(text, ...path) {
     toastDone(text);
     this.app.go('browse', path);
     await this.reload();
   }
 
-  /** Whether there is a database that the person may create. */
-  get canAdd() {
+  /** Whether the user may create any database. */
+  get canCreate() {
     return mayCreateDatabase(this.app.session, this.databases?.map(({ name }) => name) ?? []);
   }
 
-  addDatabase = () => askName('New database', 'Create', '', async (name) => {
+  createDatabase = () => askName('Create a database', 'Create database', '', async (name) => {
     mustBeNew(name, (await databases.list()).map((database) => database.name));
     await databases.create(name);
     await this.#changed(`Database ${name} created.`, name);
   });
 
-  addCollection = (db) => askName(`New collection in ${db}`, 'Create', '', async (name) => {
+  createCollection = (db) => askName(`Create a collection in ${db}`, 'Create collection', '', async (name) => {
     mustBeNew(name, await collections.list(db));
     await collections.create(db, name);
     await this.#changed(`Collection ${name} created.`, db, name);
@@ -70,20 +70,20 @@ export class Sidebar {
 
   #renameDatabase = (old) => askName(`Rename database ${old}`, 'Rename', old, async (name) => {
     await databases.rename(old, name);
-    await this.#changed(`Database ${old} is now ${name}.`, name);
+    await this.#changed(`Database ${old} was renamed to ${name}.`, name);
   });
 
   #renameCollection = (db, old) => askName(`Rename collection ${old}`, 'Rename', old, async (name) => {
     await collections.rename(db, old, name);
-    await this.#changed(`Collection ${old} is now ${name}.`, db, name);
+    await this.#changed(`Collection ${old} was renamed to ${name}.`, db, name);
   });
 
-  #dropDatabase = (name) => askDrop('database', name, contentOf(name), async () => {
+  #dropDatabase = (name) => askDrop('database', name, contentText(name), async () => {
     await databases.drop(name);
     await this.#changed(`Database ${name} dropped.`);
   });
 
-  #dropCollection = (db, col) => askDrop('collection', col, documentsIn(db, [col]), async () => {
+  #dropCollection = (db, col) => askDrop('collection', col, documentsText(db, [col]), async () => {
     await collections.drop(db, col);
     await this.#changed(`Collection ${col} dropped.`, db);
   });
@@ -91,10 +91,10 @@ export class Sidebar {
   view(place) {
     return html`<aside class="side" aria-label="Databases">
       <div class="side-head"><h2>Databases</h2>
-        ${this.canAdd ? iconButton('plus', 'New database', 'db-create', this.addDatabase) : nothing}
-        ${iconButton('refresh', 'Reload the list', 'tree-reload', this.reload)}</div>
-      ${this.reads.chooser()}
-      ${this.error ? this.reads.errorBox(this.error, 'tree', this.reload) : nothing}
+        ${this.canCreate ? iconButton('plus', 'Create database', 'db-create', this.createDatabase) : nothing}
+        ${iconButton('refresh', 'Reload', 'tree-reload', this.reload)}</div>
+      ${this.readLevel.chooser()}
+      ${this.error ? this.readLevel.errorBox(this.error, 'tree', this.reload) : nothing}
       ${this.databases || this.error ? nothing : html`<p class="muted">Loading…</p>`}
       <ul class="tree" data-rows=".tree-row > a">${this.databases?.map(({ name }) => this.#databaseItem(name, place))}</ul>
     </aside>`;
@@ -110,8 +110,8 @@ export class Sidebar {
           ${icon(system ? 'lock' : 'database')}<span class="name">${db}</span>
           ${system ? html`<span class="tag">read-only</span>` : nothing}</a>
         ${writable ? html`<span class="tree-actions">
-          ${iconButton('plus', `New collection in ${db}`, 'col-create', () => this.addCollection(db))}
-          ${owned && this.canAdd // the new name is one that may be created
+          ${iconButton('plus', `Create collection in ${db}`, 'col-create', () => this.createCollection(db))}
+          ${owned && this.canCreate // the new name must be one that the user may create
             ? iconButton('pencil', `Rename database ${db}`, 'db-rename', () => this.#renameDatabase(db)) : nothing}
           ${owned ? iconButton('trash', `Drop database ${db}`, 'db-drop', () => this.#dropDatabase(db)) : nothing}
         </span>` : nothing}
@@ -134,35 +134,35 @@ export class Sidebar {
   }
 }
 
-/** The server answers "created" also for what was there already. */
+/** The server also succeeds if the database or collection exists already. */
 function mustBeNew(name, names) {
-  if (names.includes(name)) throw new Error(`There already is a "${name}". Choose another name.`);
+  if (names.includes(name)) throw new Error(`"${name}" exists already. Choose another name.`);
 }
 
-const COUNTED_MAX = 50; // collections; counting more would take too long
+const COUNTED_MAX = 50; // collections; counting the documents of more would take too long
 
-/** How many documents the collections hold, in words; none when that cannot be told. */
-async function documentsIn(db, names) {
+/** The number of documents of the collections, in words; empty if there are too many collections. */
+async function documentsText(db, names) {
   if (names.length > COUNTED_MAX) return '';
   const counts = await Promise.all(names.map((name) => documents.count(db, name, LINEARIZABLE)));
   return plural(counts.reduce((sum, n) => sum + n, 0), 'document');
 }
 
-async function contentOf(db) {
+async function contentText(db) {
   const names = await collections.list(db);
-  const held = await documentsIn(db, names);
+  const held = await documentsText(db, names);
   return `${plural(names.length, 'collection')}${held && ` with ${held}`}`;
 }
 
-/** `content` resolves to what is lost, in words. */
+/** `content` resolves to a description of what will be deleted. */
 async function askDrop(kind, name, content, submit) {
-  const lost = await content.catch(() => '');
+  const deleted = await content.catch(() => '');
   return openDialog({
     title: `Drop ${kind} ${name}?`,
     submitLabel: `Drop ${kind}`,
     danger: true,
     typed: name,
-    body: () => html`<p>${lost ? html`<b data-testid="drop-content">${lost}</b> in` : 'Everything in'}
+    body: () => html`<p>${deleted ? html`<b data-testid="drop-content">${deleted}</b> in` : 'Everything in'}
       <code>${name}</code> will be deleted on every node. This cannot be undone.</p>`,
     submit,
   });

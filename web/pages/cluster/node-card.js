@@ -1,25 +1,32 @@
-/** The card of one node, with what can be done about it. */
+/** The card of one node with the buttons of its actions. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { count, fact, icon } from '../../components/ui.js';
+import { count, duration, fact, icon } from '../../components/ui.js';
 
 const TONES = { ACTIVE: 'good', JOINING: 'warn', PAUSED: 'warn', LEAVING: 'warn', INACTIVE: 'bad' };
 
-const up = (node) => node.status === 'ACTIVE';
+/** Voters decide by majority; learners only receive the log. */
+export const isVoter = ({ role }) => role !== 'LEARNER';
+/** Whether the node takes part in decisions. A paused node refuses clients but still votes. */
+export const isLive = ({ status, silent_ms: silent }) => ['ACTIVE', 'PAUSED'].includes(status) && !silent;
 
-/** What can be done, and when it means something. The dialogs are in cluster-actions.js. */
+/** The actions, and when each is possible. Their dialogs are in `dialogs.js`. */
+const isActive = (node) => node.status === 'ACTIVE';
 const ACTIONS = [
-  { name: 'promote', label: 'Make leader',
-    when: (node, data) => up(node) && node.id !== data.leaderId && node.role !== 'LEARNER' },
+  { name: 'promote', label: 'Promote',
+    when: (node, data) => isActive(node) && node.id !== data.leaderId && isVoter(node) },
   { name: 'resume', label: 'Resume', when: (node) => node.status === 'PAUSED' },
-  { name: 'pause', label: 'Pause', when: up },
-  { name: 'restart', label: 'Restart', when: up },
-  { name: 'stop', label: 'Stop', danger: true, when: (node) => up(node) || node.status === 'PAUSED' },
+  { name: 'pause', label: 'Pause', when: isActive },
+  { name: 'restart', label: 'Restart', when: isActive },
+  { name: 'stop', label: 'Stop', danger: true, when: (node) => isActive(node) || node.status === 'PAUSED' },
   { name: 'remove', label: 'Remove', danger: true,
     when: (node, data) => node.status !== 'LEAVING' && data.nodes.length > 1 },
 ];
 
-/** `data` is the answer that names the node, `age` how old that is; `onAction` is null for a user without the right to act. */
-export function nodeCard(node, data, stale, age, onAction) {
+/**
+ * `data` is the status of the cluster, `age` its age in milliseconds. `onAction(name)` is null for
+ * users without the right to act.
+ */
+export function nodeCard(node, data, { stale, age, onAction }) {
   const leads = node.id === data.leaderId && node.status !== 'INACTIVE';
   const status = stale ? 'UNKNOWN' : node.status;
   const actions = onAction ? ACTIONS.filter((action) => action.when(node, data)) : [];
@@ -29,7 +36,7 @@ export function nodeCard(node, data, stale, age, onAction) {
       <div class="node-head">${heading(node, data, leads)}${statusBadge(status, node.silent_ms)}</div>
       <p class="node-url">${link(node.url)}</p>
       ${node.description ? html`<p class="muted">${node.description}</p>` : nothing}
-      ${facts(node, data, stale, age, leads)}
+      ${facts(node, data, { stale, age, leads })}
       ${onAction ? html`<div class="row node-actions">${actions.map((action) =>
         actionButton(action, node, stale, onAction))}</div>` : nothing}
     </li>`;
@@ -51,12 +58,12 @@ const actionButton = (action, node, stale, onAction) => html`
     data-testid="node-${action.name}" aria-label="${action.label} ${node.id}"
     @click=${() => onAction(action.name)}>${action.label}</button>`;
 
-function facts(node, data, stale, age, leads) {
-  const roleIsOld = stale || node.status === 'INACTIVE' || (node.role === 'LEADER' && !leads);
+function facts(node, data, { stale, age, leads }) {
+  const isOld = stale || node.status === 'INACTIVE' || (node.role === 'LEADER' && !leads);
   return html`<dl class="facts">
-    ${fact(roleIsOld ? 'Last role' : 'Role', label(node.role), 'node-role')}
+    ${fact(isOld ? 'Last role' : 'Role', label(node.role), 'node-role')}
     ${fact('Lag', lag(node, leads), 'node-lag')}
-    ${node.problem ? fact('Problem', node.problem, 'node-problem') : ''}
+    ${node.problem ? fact('Problem', node.problem, 'node-problem') : nothing}
     ${fact('Last seen', lastSeen(node, data, stale, age), 'node-last-seen')}
     ${fact('Clock', clock(node), 'node-clock')}
   </dl>`;
@@ -64,21 +71,21 @@ function facts(node, data, stale, age, leads) {
 
 const label = (word) => word.charAt(0) + word.slice(1).toLowerCase();
 
-/** Only web addresses become links; anything else stays text. */
+/** Only http and https URLs become links. */
 const link = (url) => (/^https?:\/\//i.test(url)
   ? html`<a href=${url} rel="noreferrer" data-testid="node-url">${url}</a>`
   : html`<span data-testid="node-url">${url}</span>`);
 
 const unknown = html`<span class="muted">unknown</span>`;
 
-/** How much of the log the node has still to get. */
+/** How many log entries the node still lacks. */
 function lag(node, leads) {
   if (leads) return 'none';
-  if (node.lag === undefined || node.lag === null || node.silent_ms) return unknown; // it may have changed since
+  if (node.lag === undefined || node.lag === null || node.silent_ms) return unknown; // a silent node may have received more
   return node.lag === 0 ? 'in sync' : `${count(node.lag)} ${node.lag === 1 ? 'entry' : 'entries'} behind`;
 }
 
-/** When the node was heard last, by the one whose knowledge this is. */
+/** When the node last answered the node that reports the status. */
 function lastSeen(node, { nodeId, view }, stale, age) {
   if (node.id === nodeId) return stale ? `${duration(age)} ago` : 'answering';
   if (node.id === view?.from) return view.note ? `${duration(view.age_ms + age)} ago` : 'answering';
@@ -86,18 +93,9 @@ function lastSeen(node, { nodeId, view }, stale, age) {
   return `${duration((node.silent_ms ?? node.last_seen_ms) + (view?.age_ms ?? 0) + age)} ago`;
 }
 
-/** What the answer's sentence says when a clock is wrong, for each node. */
+/** How far the clock of the node differs from the time of the cluster. */
 function clock({ clock_ms_ahead: ms }) {
   if (ms === undefined || ms === null) return unknown;
-  if (Math.abs(ms) < 1000) return 'right';
+  if (Math.abs(ms) < 1000) return 'correct';
   return `${duration(Math.abs(ms))} ${ms > 0 ? 'ahead' : 'behind'}`;
-}
-
-/** Rough on purpose: digits that change twice a second tell nothing. */
-export function duration(ms) {
-  const seconds = Math.round(ms / 1000);
-  if (ms < 1000) return 'under 1 s';
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
 }

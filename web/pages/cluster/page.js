@@ -1,88 +1,106 @@
-/** The cluster, live. What is shown is either fresh or marked with its age. */
+/** The state of the cluster, updated twice a second. Data is either current or shown with its age. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { cluster } from '../../api/calls.js';
-import { addButton, errorBox, fact, toastError } from '../../components/ui.js';
-import { duration, nodeCard } from './node-card.js';
+import { addButton, count, duration, errorBox, fact, plural, toastError } from '../../components/ui.js';
+import { isLive, isVoter, nodeCard } from './node-card.js';
 import { OpenTransactions } from './transactions.js';
 
 const POLL_MS = 500;
-const FRESH_MS = 1_000; // older data is shown as old
+const CURRENT_MS = 1_000; // older data is shown as stale
 
-export function clusterPage(app) {
-  let data = null; // the last answer
-  let dataAt = 0; // when it came, performance.now()
-  let error = null; // why the last poll failed
-  let polling = false;
-  let timer;
-  const open = new OpenTransactions(app);
+export class ClusterPage {
+  #data = null; // the last answer
+  #dataAt = 0; // when it was received, performance.now()
+  #error = null; // of the last poll
+  #polling = false;
+  #timer;
+  #transactions;
 
-  async function poll() {
-    app.update(); // ages grow
-    if (polling || document.hidden) return;
-    polling = true;
+  constructor(app) {
+    this.app = app;
+    this.#transactions = new OpenTransactions(app);
+  }
+
+  title() { return 'Cluster'; }
+
+  start() {
+    this.#timer = setInterval(this.#poll, POLL_MS);
+    document.addEventListener('visibilitychange', this.#poll);
+    this.#poll();
+    this.#transactions.start();
+  }
+
+  stop() {
+    this.#transactions.stop();
+    clearInterval(this.#timer);
+    document.removeEventListener('visibilitychange', this.#poll);
+    this.#error = null; // outdated when the page is shown again
+  }
+
+  #poll = async () => {
+    this.app.update(); // ages are shown
+    if (this.#polling || document.hidden) return;
+    this.#polling = true;
     try {
-      data = await cluster.status();
-      dataAt = performance.now();
-      error = null;
-    } catch (cause) {
-      error = cause;
+      this.#data = await cluster.status();
+      this.#dataAt = performance.now();
+      this.#error = null;
+    } catch (error) {
+      this.#error = error;
     }
-    polling = false;
-    app.update();
-  }
-
-  function start() {
-    timer = setInterval(poll, POLL_MS);
-    document.addEventListener('visibilitychange', poll);
-    poll();
-    open.start();
-  }
-
-  function stop() {
-    open.stop();
-    clearInterval(timer);
-    document.removeEventListener('visibilitychange', poll);
-    error = null; // it is about what was shown then
-  }
-
-  /** Opens a dialog with `ask`, a function of cluster-actions.js. */
-  const act = (ask) => async () => {
-    try {
-      await ask(await import('./actions.js'));
-      await poll();
-    } catch (cause) {
-      toastError(cause);
-    }
+    this.#polling = false;
+    this.app.update();
   };
 
-  function view() {
-    if (!data && !error) return html`<p class="loading">Asking the cluster…</p>`;
-    const age = performance.now() - dataAt;
-    const stale = Boolean(error) || age > FRESH_MS;
-    const admin = app.session.role === 'admin';
-    const nodes = [...(data?.nodes ?? [])].sort((a, b) => a.raft_id - b.raft_id);
-    const onAction = (node) => (admin
-      ? (name) => act((actions) => actions.act(name, node, data))() : null);
-    return html`
-      <div class="heading"><h1>Cluster</h1>
-        ${admin && data?.enabled ? html`<div class="row">
-          <button type="button" ?disabled=${stale} data-testid="join-token-create"
-            @click=${act((actions) => actions.addToken(data))}>Join token</button>
-          ${addButton('cluster-add', 'Add node', act((actions) => actions.addNode(data)), stale)}</div>`
-          : nothing}</div>
-      ${healthPanel(data, error, stale, age)}
-      ${error ? errorBox(error, 'cluster-error',
-        html`<span class="muted">It is asked again twice a second.</span>`) : nothing}
-      <ul class="nodes ${stale ? 'stale' : ''}" data-testid="node-list">
-        ${nodes.map((node) => nodeCard(node, data, stale, age, onAction(node)))}
-      </ul>${open.view()}`;
+  /** A handler that opens a dialog with `ask(dialogs)`; `dialogs` are the functions of `dialogs.js`. */
+  #asking(ask) {
+    return async () => {
+      try {
+        await ask(await import('./dialogs.js'));
+        await this.#poll();
+      } catch (error) {
+        toastError(error);
+      }
+    };
   }
 
-  return { title: () => 'Cluster', start, stop, view };
+  view() {
+    const data = this.#data;
+    const error = this.#error;
+    if (!data && !error) return html`<p class="loading">Loading the state of the cluster…</p>`;
+    const age = performance.now() - this.#dataAt;
+    const stale = Boolean(error) || age > CURRENT_MS;
+    return html`
+      <div class="heading"><h1>Cluster</h1>${this.#buttons(stale)}</div>
+      ${healthPanel(data, error, stale, age)}
+      ${error ? errorBox(error, 'cluster-error',
+        html`<span class="muted">The page retries twice a second.</span>`) : nothing}
+      ${this.#nodes(stale, age)}
+      ${this.#transactions.view()}`;
+  }
+
+  get #isAdmin() { return this.app.session.role === 'admin'; }
+
+  #buttons(stale) {
+    const data = this.#data;
+    if (!this.#isAdmin || !data?.enabled) return nothing;
+    return html`<div class="row">
+      <button type="button" ?disabled=${stale} data-testid="join-token-create"
+        @click=${this.#asking((dialogs) => dialogs.createJoinToken(data))}>Create join token</button>
+      ${addButton('cluster-add', 'Add node', this.#asking((dialogs) => dialogs.addNode(data)), stale)}</div>`;
+  }
+
+  #nodes(stale, age) {
+    const data = this.#data;
+    const nodes = [...(data?.nodes ?? [])].sort((a, b) => a.raft_id - b.raft_id);
+    const actOn = (node) => (action) => this.#asking((dialogs) => dialogs.confirmAction(action, node, data))();
+    return html`<ul class="nodes ${stale ? 'stale' : ''}" data-testid="node-list">
+      ${nodes.map((node) => nodeCard(node, data, { stale, age, onAction: this.#isAdmin ? actOn(node) : null }))}</ul>`;
+  }
 }
 
 function healthPanel(data, error, stale, age) {
-  const { sentence, tone, hint } = data && !stale ? freshSummary(data) : staleSummary(data, error, age);
+  const { sentence, tone, hint } = data && !stale ? currentSummary(data) : staleSummary(data, error, age);
   return html`
     <section class="card health ${tone}" aria-label="Health">
       <p class="sentence"><span class="dot ${tone}"></span>
@@ -93,40 +111,36 @@ function healthPanel(data, error, stale, age) {
     </section>`;
 }
 
-/** Whose knowledge this is, and how old. */
+/** Which node the data is from, and how old it is. */
 function source({ nodeId, enabled, view }, stale, age) {
   if (!enabled || !view) return stale ? `Last answer ${duration(age)} ago` : 'Live';
   if (view.note && !stale) return view.note;
-  const through = view.from === nodeId ? '' : `, told by ${nodeId}`;
-  return `Known to ${view.leader ? 'the leader ' : ''}${view.from} ${duration(view.age_ms + age)} ago${through}.`;
+  const reporter = view.from === nodeId ? '' : `, reported by ${nodeId}`;
+  return `Seen by ${view.leader ? 'the leader ' : ''}${view.from} ${duration(view.age_ms + age)} ago${reporter}.`;
 }
 
-/** The first thing to read is true now, not when the data was fetched. */
+/** Says first that the data is old: the summary of the server was true only when it was sent. */
 function staleSummary(data, error, age) {
   const tone = 'bad';
-  if (!data) return { sentence: 'The state of the cluster is unknown: this node does not answer.', tone };
-  const why = error && error.status !== 0
-    ? 'This node cannot tell the state of the cluster.' : `${data.nodeId}, which serves this page, does not answer.`;
-  return { sentence: `${why} What you see was true ${duration(age)} ago.`, tone };
+  if (!data) return { sentence: 'The state of the cluster is unknown, because this node does not answer.', tone };
+  const reason = error && error.status !== 0
+    ? 'This node cannot report the state of the cluster.' : `${data.nodeId}, which serves this page, does not answer.`;
+  return { sentence: `${reason} This was the state ${duration(age)} ago.`, tone };
 }
 
-const NO_WRITES = `Writes and up-to-date reads are refused until a majority of the voters answers.
+const NO_WRITES = `Writes and linearizable reads are refused until a majority of the voters answers.
   Start the nodes that are down, or look at their logs.`;
 
-const isVoter = ({ role }) => role !== 'LEARNER';
-/** A paused node refuses clients but goes on voting. */
-const isLive = ({ status, silent_ms: silent }) => ['ACTIVE', 'PAUSED'].includes(status) && !silent;
-
-function freshSummary({ enabled, health, leaderId, quorum, nodes, view }) {
+function currentSummary({ enabled, health, leaderId, quorum, nodes, view }) {
   if (!enabled) return { sentence: 'This server runs alone, without a cluster.', tone: 'good' };
   if (!leaderId) return { sentence: health || 'There is no leader.', tone: 'bad', hint: NO_WRITES };
   const live = nodes.filter(isVoter).filter(isLive).length;
   if (live < quorum) {
-    const sentence = `Only ${live} of the ${quorum} needed voters is live: nothing can be written.`;
+    const sentence = `Only ${plural(live, 'voter')} live, fewer than the quorum of ${quorum}: nothing can be written.`;
     return { sentence, tone: 'bad', hint: NO_WRITES };
   }
-  const well = nodes.every((node) => node.status === 'ACTIVE') && !view?.note;
-  return { sentence: health || `The leader is ${leaderId}.`, tone: well ? 'good' : 'warn' };
+  const healthy = nodes.every((node) => node.status === 'ACTIVE') && !view?.note;
+  return { sentence: health || `The leader is ${leaderId}.`, tone: healthy ? 'good' : 'warn' };
 }
 
 function facts(data, stale) {
@@ -136,7 +150,7 @@ function facts(data, stale) {
     ${fact('This node', `${data.nodeId} (${data.state.toLowerCase()})`, 'fact-self')}
     ${fact('Term', data.term, 'fact-term')}
     ${fact('Quorum', `${data.quorum} of ${voters} voters`, 'fact-quorum')}
-    ${fact('Applied index', data.appliedIndex?.toLocaleString('en'), 'fact-applied')}
+    ${fact('Applied index', data.appliedIndex === undefined ? undefined : count(data.appliedIndex), 'fact-applied')}
     ${data.clusterId ? fact('Cluster', html`<code>${data.clusterId}</code>`, 'fact-cluster') : nothing}
   </dl>`;
 }

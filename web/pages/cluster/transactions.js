@@ -1,11 +1,10 @@
-/** The open transactions: of everybody for administrators, else one's own. */
+/** The table of open transactions: the user's own, or those of all users for an administrator. */
 import { html, nothing } from '../../vendor/lit-html.js';
 import { Loader, transactions } from '../../api/calls.js';
-import { bytes, count, errorBox, openDialog, tableBox, toastDone } from '../../components/ui.js';
-import { duration } from './node-card.js';
+import { bytes, count, duration, errorBox, openDialog, tableBox, toastDone } from '../../components/ui.js';
 
 const POLL_MS = 2_000;
-const ID_CHARS = 8; // enough to tell it from others
+const ID_CHARS = 8; // enough to tell transactions apart
 const COLUMNS = ['Id', 'User', 'Age', 'Idle', 'Reads', 'Writes', 'Size'];
 
 export class OpenTransactions {
@@ -18,7 +17,7 @@ export class OpenTransactions {
 
   start() {
     clearInterval(this.#timer);
-    if (!this.app.may('reader')) return; // who may read nothing has none
+    if (!this.app.may('reader')) return; // others cannot begin one
     this.#timer = setInterval(() => document.hidden || this.load(), POLL_MS);
     this.load();
   }
@@ -29,7 +28,7 @@ export class OpenTransactions {
     const outcome = await this.#loader.run(transactions.list);
     if (!outcome) return;
     this.error = outcome.error;
-    this.list = outcome.value ?? null; // what was open is not what is open
+    this.list = outcome.value ?? null; // an old list is not shown
     this.app.update();
   };
 
@@ -39,27 +38,27 @@ export class OpenTransactions {
       submitLabel: 'End',
       danger: true,
       testid: 'transaction-end-dialog',
-      body: () => html`<p>The transaction <code>${id}</code> of ${user} is rolled back:
-        what it was to write (${count(writes)}) is lost, and ${user} has to begin again.</p>`,
+      body: () => html`<p>The transaction <code>${id}</code> of ${user} is rolled back.
+        Its writes (${count(writes)}) are discarded, and ${user} has to begin again.</p>`,
       submit: () => transactions.end(id),
     });
     if (!done) return;
-    toastDone('The transaction is over.');
-    if (id === this.app.transaction?.open?.id) this.app.transaction.lose();
+    toastDone('The transaction was rolled back.');
+    if (id === this.app.transaction?.open?.id) this.app.transaction.forget();
     await this.load();
   }
 
   view() {
     if (!this.list && !this.error) return nothing;
-    if (this.error?.status === 0) return nothing; // that the node is silent is told above
+    if (this.error?.status === 0) return nothing; // the page already shows that the node does not answer
     return html`<section class="open-transactions" aria-labelledby="transactions-title">
       <div class="section-head"><h2 id="transactions-title">Open transactions</h2>
-        ${this.app.session.role === 'admin' ? nothing : html`<span class="muted">your own</span>`}</div>
+        ${this.app.session.role === 'admin' ? nothing : html`<span class="muted">yours</span>`}</div>
       ${this.error ? errorBox(this.error, 'transactions-error') : this.#content()}</section>`;
   }
 
   #content() {
-    if (!this.list.length) return html`<p class="muted" data-testid="transactions-none">None is open.</p>`;
+    if (!this.list.length) return html`<p class="muted" data-testid="transactions-none">No open transactions.</p>`;
     const mayEnd = this.app.may('writereader');
     return tableBox('Open transactions', html`<table class="docs" data-testid="transactions-table">
       <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
@@ -77,7 +76,7 @@ export class OpenTransactions {
       <td class="num">${count(reads)}</td><td class="num" data-testid="transaction-writes">${count(writes)}</td>
       <td class="num">${bytes(size)}</td>
       ${mayEnd ? html`<td class="row-actions"><button type="button" class="small danger-text"
-        data-testid="transaction-end" aria-label="End the transaction ${id}"
+        data-testid="transaction-end" aria-label="End transaction ${id}"
         @click=${() => this.#end(transaction)}>End</button></td>` : nothing}</tr>`;
   }
 }

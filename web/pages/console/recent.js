@@ -1,12 +1,12 @@
-/** The last statements of the console, kept until the tab is closed or the user logs out. */
+/** The recent statements of the console, kept until the tab is closed or the user logs out. */
 import { html, nothing } from '../../vendor/lit-html.js';
 
-const KEY = 'jettra-history';
+const KEY = 'jettra-recent-statements';
 const STATEMENTS_MAX = 20;
-const CHARS_MAX = 20_000; // longer statements are not worth their place
+const CHARS_MAX = 20_000; // longer statements are not kept
 
-export class History {
-  /** Statements of another user are not shown. */
+export class RecentStatements {
+  /** Starts with the statements that this user has run in the tab before. */
   constructor(user) {
     this.user = user;
     this.statements = stored(user);
@@ -19,14 +19,14 @@ export class History {
     try {
       sessionStorage.setItem(KEY, JSON.stringify({ user: this.user, statements: this.statements }));
     } catch {
-      // Storage is blocked or full: the history lasts until the page is left.
+      // Storage is blocked or full: the statements are kept until the page is left.
     }
   }
 
-  /** `use(text)` puts a statement back where it is written. */
+  /** `use(text)` puts a statement back into the input. */
   view(use) {
     if (!this.statements.length) return nothing;
-    return html`<section aria-labelledby="history-title"><h2 id="history-title">History</h2>
+    return html`<section aria-labelledby="recent-title"><h2 id="recent-title">Recent statements</h2>
       <ol class="recent" data-rows="button" data-testid="recent-statements">${this.statements.map((text) => html`
         <li><button type="button" class="statement" title=${text} data-testid="recent-statement"
           @click=${() => use(text)}>${text}</button></li>`)}</ol></section>`;
@@ -39,14 +39,5 @@ function stored(user) {
     return owner === user && Array.isArray(statements) ? statements.map(String) : [];
   } catch {
     return [];
-  }
-}
-
-/** Forgets all statements. */
-export function forget() {
-  try {
-    sessionStorage.removeItem(KEY);
-  } catch {
-    // Storage is blocked: there is nothing in it.
   }
 }
