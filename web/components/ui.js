@@ -55,14 +55,23 @@ export const violationList = (violations) => html`<ul class="violations">${viola
 /** The text with a capital letter. */
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Hints of the page, by error code, where the server's is for programs that call it. */
+/** What to do on the page, by error code, where the server's hint describes an HTTP call. */
 const HINTS = {
+  collection_not_found: 'the first document creates it, or create it under Browse',
   database_not_found: 'create it under Browse, or check the spelling',
-  collection_not_found: 'a collection is created by its first document, or under Browse',
-  document_not_found: 'check the _id; "42" in quotes and the number 42 are two',
+  document_not_found: 'check the _id: the string "42" and the number 42 are different ids',
+  not_authenticated: 'log in again',
+  not_registered: 'add this node under Cluster, on the page of a member',
+  overloaded: 'try again in a moment, or use another node',
+  outcome_unknown: 'check what was written before you repeat the change',
   paused: 'use another node, or resume this one under Cluster',
+  timeout: 'see under Cluster which nodes answer, then try again',
+  token_not_found: 'reload the list; the token may have ended or been revoked',
+  user_not_found: 'reload the list; the user may have been deleted',
+  versions_off: 'switch versions on under Browse, in the tab “Versions” of the collection',
 };
-const IS_CALL = /\b(?:GET|POST|PUT|PATCH|DELETE) \/|\b[a-z_]+=[a-z]+\b|If-Match/;
+/** Matches hints that name a method, a parameter, a header or an option of a program. */
+const IS_CALL = /\b(?:GET|POST|PUT|PATCH|DELETE) |\b[a-zA-Z_]+=\S|\bheader\b|\bIf-\w|\bcurl\b|\bjettra |\bnew key\b/;
 
 /** What to do about an error; for a syntax error the line with a caret under the position. */
 function hintText({ code, hint, details }) {

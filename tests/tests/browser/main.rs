@@ -53,6 +53,7 @@ async fn a_user_works_with_the_page() {
     statements::shows_the_first_page_and_more(&browser).await;
     statements::asks_before_many_documents_are_changed(&browser, &cluster).await;
     statements::explains_what_a_statement_would_do(&browser).await;
+    statements::hints_at_the_page_instead_of_http(&browser).await;
     handling::fits_at_every_width(&browser).await;
     sees_a_node_die_and_come_back(&browser, &mut cluster).await;
     promotes_another_node(&browser, &cluster).await;

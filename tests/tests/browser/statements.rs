@@ -79,3 +79,11 @@ pub(crate) async fn explains_what_a_statement_would_do(browser: &Browser) {
     browser.see_no("@plan-stage[data-stage=COUNT]").await;
     browser.see_text("@explain-returned", "5").await;
 }
+
+/// The server's hint for these errors names an HTTP call; the page says what to do on the page.
+pub(crate) async fn hints_at_the_page_instead_of_http(browser: &Browser) {
+    runs(browser, "SELECT * FROM nowhere").await;
+    browser.see_text("@console-error .error-hint", "create it under Browse").await;
+    browser.run("location.hash = '#/browse/shop/many?asof=1'", vec![]).await;
+    browser.see_text("@query-asof-error .error-hint", "in the tab “Versions”").await;
+}
