@@ -10,9 +10,9 @@ use crate::history_tests::{
 use crate::index::IndexSpec;
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::Filter;
-use crate::query::plan::Wanted;
+use crate::query::plan::QuerySpec;
 use crate::query::sort::Sort;
-use crate::query::source::{Request, open, scan};
+use crate::query::source::{ScanRequest, open, scan};
 use crate::storage::Store;
 use crate::value::{Object, Value, parse_stored};
 use proptest::prelude::*;
@@ -111,9 +111,12 @@ fn find(read: &impl Read, call: &Find) -> std::result::Result<Vec<String>, Kind>
         Ok(found) => found,
         Err(_) => return Ok(Vec::new()),
     };
-    let wanted =
-        Wanted { sort: sort.as_ref(), limit: Some(call.limit as u64), ..Wanted::all(&filter) };
-    let request = Request { wanted, fields: Fields::All, hint: None };
+    let wanted = QuerySpec {
+        sort: sort.as_ref(),
+        limit: Some(call.limit as u64),
+        ..QuerySpec::all(&filter)
+    };
+    let request = ScanRequest { wanted, fields: Fields::All, hint: None };
     let found = scan(read, &collection, request, &ctx, |found, _| {
         found.take(call.limit).map(|found| found.map(|found| found.fields.to_json())).collect()
     });

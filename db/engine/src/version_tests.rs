@@ -8,9 +8,9 @@ use crate::history_tests::{
 };
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::Filter;
-use crate::query::plan::Wanted;
+use crate::query::plan::QuerySpec;
 use crate::query::sort::Sort;
-use crate::query::source::{Request, scan};
+use crate::query::source::{ScanRequest, scan};
 use crate::storage::Entries;
 use crate::value::{Value, parse_stored};
 use proptest::prelude::*;
@@ -159,8 +159,8 @@ fn check_past(
     let mut matching: Vec<_> = matching.map(|(id, _)| id.clone()).collect();
     for sort in ["{\"_id\":1}", "{\"_id\":-1}"] {
         let sort = Sort::parse(&parse_stored(sort.as_bytes()).unwrap(), At::root("sort")).unwrap();
-        let wanted = Wanted { sort: Some(&sort), ..Wanted::all(&filter) };
-        let request = Request { wanted, fields: Fields::default(), hint: None };
+        let wanted = QuerySpec { sort: Some(&sort), ..QuerySpec::all(&filter) };
+        let request = ScanRequest { wanted, fields: Fields::default(), hint: None };
         let found = scan(&past, &then, request, &ctx, |found, _| {
             found
                 .map(|found| found.map(|found| found.id().unwrap()))

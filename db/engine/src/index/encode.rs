@@ -105,7 +105,7 @@ fn floor(value: &Value) -> f64 {
 /// How to get back from an encoded value to the one that was encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kept {
+pub enum FieldEncoding {
     /// By decoding.
     Value = 0,
     /// By decoding; it is an integer, where the encoding knows numbers only.
@@ -116,27 +116,27 @@ pub enum Kept {
     Lost = 3,
 }
 
-impl Kept {
+impl FieldEncoding {
     /// What is kept of a value.
-    pub fn of(value: Option<&Value>) -> Kept {
+    pub fn of(value: Option<&Value>) -> FieldEncoding {
         match value {
-            None => Kept::Missing,
-            Some(Value::Int(_)) => Kept::Int,
+            None => FieldEncoding::Missing,
+            Some(Value::Int(_)) => FieldEncoding::Int,
             Some(Value::Double(number)) if number.is_nan() || is_negative_zero(*number) => {
-                Kept::Lost
+                FieldEncoding::Lost
             }
-            Some(Value::Decimal(_) | Value::Object(_) | Value::Array(_)) => Kept::Lost,
-            Some(_) => Kept::Value,
+            Some(Value::Decimal(_) | Value::Object(_) | Value::Array(_)) => FieldEncoding::Lost,
+            Some(_) => FieldEncoding::Value,
         }
     }
 
     /// From its number.
-    pub fn from_byte(byte: u8) -> Kept {
+    pub fn from_byte(byte: u8) -> FieldEncoding {
         match byte {
-            0 => Kept::Value,
-            1 => Kept::Int,
-            2 => Kept::Missing,
-            _ => Kept::Lost,
+            0 => FieldEncoding::Value,
+            1 => FieldEncoding::Int,
+            2 => FieldEncoding::Missing,
+            _ => FieldEncoding::Lost,
         }
     }
 }
@@ -145,8 +145,8 @@ fn is_negative_zero(number: f64) -> bool {
     number == 0.0 && number.is_sign_negative()
 }
 
-/// The value of one encoded scalar, as [`Kept`] tells; `None` when it is lost.
-pub fn decode(bytes: &[u8], kept: Kept) -> Option<Value> {
+/// The value of one encoded scalar, as [`FieldEncoding`] tells; `None` when it is lost.
+pub fn decode(bytes: &[u8], kept: FieldEncoding) -> Option<Value> {
     let (class, content) = bytes.split_first()?;
     let class = *class;
     if class == Class::Null as u8 {
@@ -178,14 +178,14 @@ pub fn decode(bytes: &[u8], kept: Kept) -> Option<Value> {
     }
 }
 
-fn decode_number(content: &[u8], kept: Kept) -> Option<Value> {
+fn decode_number(content: &[u8], kept: FieldEncoding) -> Option<Value> {
     let (bits, rest) = content.split_first_chunk::<8>()?;
     let bits = u64::from_be_bytes(*bits);
     let below = f64::from_bits(if bits & SIGN != 0 { bits & !SIGN } else { !bits });
     let (between, digits) = rest.split_first()?;
     if *between == EXACT {
         return Some(match kept {
-            Kept::Int => Value::Int(below as i64),
+            FieldEncoding::Int => Value::Int(below as i64),
             _ => Value::Double(below),
         });
     }
@@ -231,7 +231,7 @@ mod tests {
             let (a, b) = (Value::String(a), Value::String(b));
             prop_assert!(a == b || !encoded(&a).starts_with(&encoded(&b)));
             prop_assert_eq!(encoded(&a).cmp(&encoded(&b)), a.cmp(&b));
-            prop_assert_eq!(decode(&encoded(&a), Kept::Value), Some(a));
+            prop_assert_eq!(decode(&encoded(&a), FieldEncoding::Value), Some(a));
         }
 
         #[test]
@@ -247,9 +247,9 @@ mod tests {
 
         #[test]
         fn what_is_kept_comes_back_exactly(value in any_value()) {
-            let kept = Kept::of(Some(&value));
-            prop_assert_eq!(Kept::from_byte(kept as u8), kept);
-            if kept != Kept::Lost {
+            let kept = FieldEncoding::of(Some(&value));
+            prop_assert_eq!(FieldEncoding::from_byte(kept as u8), kept);
+            if kept != FieldEncoding::Lost {
                 let back = decode(&encoded(&value), kept).unwrap();
                 prop_assert_eq!(back.to_json(), value.to_json());
             }

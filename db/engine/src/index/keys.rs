@@ -1,6 +1,6 @@
 //! The keys under which an index holds a document.
 
-use super::encode::{self, EMPTY_ARRAY, Kept};
+use super::encode::{self, EMPTY_ARRAY, FieldEncoding};
 use crate::budget::steps_of;
 use crate::error::{Error, Kind, Result};
 use crate::query::context::Context;
@@ -31,7 +31,7 @@ pub struct EntryInfo {
     /// Where the encoding of each value ends.
     pub ends: Vec<u16>,
     /// How to get each value back.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<FieldEncoding>,
 }
 
 /// All keys of a document: encoded values, and what belongs to them.
@@ -68,7 +68,7 @@ pub fn document_keys(
     ctx: &Context<'_>,
 ) -> Result<DocumentKeys> {
     let keys = DocumentKeys::default();
-    let mut found = Found { keys, paths, descending, sparse, ctx };
+    let mut found = KeyCollector { keys, paths, descending, sparse, ctx };
     let cursors = paths
         .iter()
         .map(|path| Cursor { value: Some(document), steps: path.steps(), item: false })
@@ -78,7 +78,7 @@ pub fn document_keys(
 }
 
 /// What was found so far, and what is looked for.
-struct Found<'f> {
+struct KeyCollector<'f> {
     keys: DocumentKeys,
     paths: &'f [Path],
     descending: &'f [bool],
@@ -86,7 +86,7 @@ struct Found<'f> {
     ctx: &'f Context<'f>,
 }
 
-fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut Found<'_>) -> Result<()> {
+fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut KeyCollector<'_>) -> Result<()> {
     // `a.0` is followed in two ways, so there may be far more ways than values.
     found.ctx.work(1 + cursors.len() as u64)?;
     for cursor in &mut cursors {
@@ -160,8 +160,8 @@ fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut Found<'_>) -> Result<()>
     Ok(())
 }
 
-fn add(cursors: &[Cursor<'_>], found: &mut Found<'_>) -> Result<()> {
-    let Found { keys, paths, descending, sparse, ctx } = found;
+fn add(cursors: &[Cursor<'_>], found: &mut KeyCollector<'_>) -> Result<()> {
+    let KeyCollector { keys, paths, descending, sparse, ctx } = found;
     // What still has steps to go stands at a plain value, so the field is missing.
     let values = cursors.iter().map(|cursor| cursor.value.filter(|_| cursor.steps.is_empty()));
     let values: Vec<_> = values.collect();
@@ -188,7 +188,7 @@ fn add(cursors: &[Cursor<'_>], found: &mut Found<'_>) -> Result<()> {
     }
     ctx.work(steps_of(key.len()))?;
     ctx.charge(KEY_MEMORY + key.len(), "the keys of documents in an index")?;
-    let kept = values.iter().map(|value| Kept::of(*value)).collect();
+    let kept = values.iter().map(|value| FieldEncoding::of(*value)).collect();
     keys.entries.entry(key).or_insert(EntryInfo { ends, kept });
     if keys.entries.len() > KEYS_MAX {
         let message =

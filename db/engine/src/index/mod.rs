@@ -17,7 +17,7 @@ use crate::query::path::Path;
 use crate::storage;
 use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
 use crate::value::{Object, Value, parse_stored};
-use encode::Kept;
+use encode::FieldEncoding;
 use keys::EntryInfo;
 use serde::{Deserialize, Serialize};
 
@@ -432,18 +432,18 @@ impl<'e> Entry<'e> {
         }
         let mut id = id.to_vec();
         encode::reverse(&mut id);
-        let id = encode::decode(&id, Kept::Int).and_then(|id| document_id(&id));
+        let id = encode::decode(&id, FieldEncoding::Int).and_then(|id| document_id(&id));
         id.map_or_else(Vec::new, |id| storage::keys::document_key(collection, &id))
     }
 
     /// The value of a field; `None` when the document must be asked, `Some(None)` when the
     /// document does not have it.
     pub fn field(&self, at: usize, descending: bool) -> Option<Option<Value>> {
-        let kept = Kept::from_byte(*self.value.get(3 * at + 2)?);
+        let kept = FieldEncoding::from_byte(*self.value.get(3 * at + 2)?);
         match kept {
-            Kept::Missing => return Some(None),
-            Kept::Lost => return None,
-            Kept::Value | Kept::Int => {}
+            FieldEncoding::Missing => return Some(None),
+            FieldEncoding::Lost => return None,
+            FieldEncoding::Value | FieldEncoding::Int => {}
         }
         let mut bytes = self.key.get(self.prefix_end(at)..self.prefix_end(at + 1))?.to_vec();
         if descending {

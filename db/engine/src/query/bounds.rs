@@ -6,7 +6,7 @@
 use super::filter::{Filter, Pattern, Test};
 use super::path::Path;
 use crate::index::Index;
-use crate::index::encode::{self, Kept};
+use crate::index::encode::{self, FieldEncoding};
 use crate::storage::keys::{self, CollectionId};
 use crate::value::{Value, number};
 
@@ -81,7 +81,7 @@ impl Interval {
     /// As `explain` shows it: `[1, 5)`.
     fn text(&self) -> String {
         let value = |bytes: &[u8]| {
-            encode::decode(bytes, Kept::Int).map_or_else(|| "…".to_owned(), |value| value.to_json())
+            encode::decode(bytes, FieldEncoding::Int).map_or_else(|| "…".to_owned(), |value| value.to_json())
         };
         let low = match &self.low {
             Edge::ClassStart(_) | Edge::ClassEnd(_) => "[first".into(),

@@ -258,16 +258,16 @@ fn never() -> Result<()> {
 }
 
 /// Memory that is counted while something holds it; given back when this is dropped.
-pub struct Held<'c> {
+pub struct MemoryCharge<'c> {
     ctx: &'c Context<'c>,
     what: &'static str,
     bytes: Cell<usize>,
 }
 
-impl<'c> Held<'c> {
+impl<'c> MemoryCharge<'c> {
     /// Nothing yet; `what` is named in errors.
-    pub fn new(ctx: &'c Context<'c>, what: &'static str) -> Held<'c> {
-        Held { ctx, what, bytes: Cell::new(0) }
+    pub fn new(ctx: &'c Context<'c>, what: &'static str) -> MemoryCharge<'c> {
+        MemoryCharge { ctx, what, bytes: Cell::new(0) }
     }
 
     /// Counts memory that is about to be taken, and the work of filling it.
@@ -283,14 +283,14 @@ impl<'c> Held<'c> {
     /// Gives back everything and counts `bytes` instead.
     ///
     /// # Errors
-    /// As [`Held::add`].
+    /// As [`MemoryCharge::add`].
     pub fn replace(&self, bytes: usize) -> Result<()> {
         self.ctx.release(self.bytes.take());
         self.add(bytes)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for MemoryCharge<'_> {
     fn drop(&mut self) {
         self.ctx.release(self.bytes.get());
     }

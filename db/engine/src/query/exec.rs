@@ -2,7 +2,7 @@
 
 use super::bounds;
 use super::context::{Context, Fields};
-use super::plan::{Access, Delivery, Order, Plan, Scan, Wanted};
+use super::plan::{AccessPath, Delivery, Order, Plan, QuerySpec, Scan};
 use super::sort::Sort;
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
@@ -27,7 +27,7 @@ pub struct Counters {
 }
 
 /// A document that matches.
-pub struct Found<'t> {
+pub struct FoundDocument<'t> {
     /// Its key in the document table.
     pub key: Vec<u8>,
     /// Revision and text; none when an index gave all that was wanted.
@@ -36,7 +36,7 @@ pub struct Found<'t> {
     pub fields: Value,
 }
 
-impl Found<'_> {
+impl FoundDocument<'_> {
     /// Its `_id`.
     pub fn id(&self) -> Option<DocumentId> {
         keys::document_id(&self.key)
@@ -59,7 +59,7 @@ pub struct Execution<'t, R> {
     /// The collection.
     pub collection: &'t Collection,
     /// What is wanted.
-    pub wanted: Wanted<'t>,
+    pub wanted: QuerySpec<'t>,
     /// The outermost fields to be parsed, beside those of filter and sort.
     pub fields: &'t Fields,
     /// Only what comes behind this.
@@ -92,14 +92,14 @@ impl<'t, R: Read> Execution<'t, R> {
     ///
     /// # Errors
     /// `query_too_large`, `time_limit`, and what an expression of the filter reports.
-    pub fn run(self, plan: &'t Plan) -> Result<Stream<'t, Found<'t>>> {
+    pub fn run(self, plan: &'t Plan) -> Result<Stream<'t, FoundDocument<'t>>> {
         let order = Order::of(self.wanted.sort);
         let mut parsed = self.fields.clone();
         self.wanted.filter.fields(&mut parsed);
         // Where a document stands in the order is part of a cursor.
         order.fields.iter().for_each(|(path, _)| parsed.add(path));
-        let matching: Stream<'t, Found<'t>> = match (&plan.access, plan.delivery) {
-            (Access::Collection { ranges }, Delivery::ById { reverse }) => {
+        let matching: Stream<'t, FoundDocument<'t>> = match (&plan.access, plan.delivery) {
+            (AccessPath::Collection { ranges }, Delivery::ById { reverse }) => {
                 let ranges = ranges.clone();
                 let ranges = ranges.unwrap_or_else(|| vec![bounds::all_ids(self.collection.id)]);
                 let ranges = match self.after.filter(|_| !plan.sort) {
@@ -126,7 +126,7 @@ impl<'t, R: Read> Execution<'t, R> {
                         let Candidate { key, covered } = candidate?;
                         ctx.work(budget::ROW)?;
                         if let Some(fields) = covered {
-                            return Ok(Some(Found { key, stored: None, fields }));
+                            return Ok(Some(FoundDocument { key, stored: None, fields }));
                         }
                         match read.get(Table::Documents, &key)? {
                             Some(stored) => {
@@ -141,7 +141,7 @@ impl<'t, R: Read> Execution<'t, R> {
                 }))
             }
         };
-        let matching: Stream<'t, Found<'t>> = match self.after {
+        let matching: Stream<'t, FoundDocument<'t>> = match self.after {
             None => matching,
             Some(after) => {
                 let sort = self.wanted.sort;
@@ -161,13 +161,14 @@ impl<'t, R: Read> Execution<'t, R> {
     /// Sorts what matches, keeping no more than the limit.
     fn sorted(
         &self,
-        matching: Stream<'t, Found<'t>>,
+        matching: Stream<'t, FoundDocument<'t>>,
         sort: &Sort,
-    ) -> Result<Stream<'t, Found<'t>>> {
+    ) -> Result<Stream<'t, FoundDocument<'t>>> {
         let limit =
             self.wanted.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
-        let mut kept: Vec<(Position, Found<'t>, usize)> = Vec::new();
-        let compare = |a: &(Position, Found<'t>, usize), b: &(Position, Found<'t>, usize)| {
+        let mut kept: Vec<(Position, FoundDocument<'t>, usize)> = Vec::new();
+        let compare = |a: &(Position, FoundDocument<'t>, usize),
+                       b: &(Position, FoundDocument<'t>, usize)| {
             compare_positions(&a.0, &b.0, Some(sort))
         };
         for found in matching {
@@ -203,13 +204,13 @@ impl<'t, R: Read> Execution<'t, R> {
     /// Keys of the documents that the index scans give, in the plan's order.
     fn candidates(&self, plan: &Plan, order: &Order<'_>) -> Result<Stream<'t, Candidate>> {
         match (&plan.access, plan.delivery) {
-            (Access::Index(scan), Delivery::ByIndex { reverse, regroup }) => {
+            (AccessPath::Index(scan), Delivery::ByIndex { reverse, regroup }) => {
                 let fields = self.collection.indexes[scan.index].paths.len();
                 let turned = regroup == Some(fields);
                 let entries = self.entries_in_order(scan, order, reverse, turned, plan.covered)?;
                 Ok(match regroup.filter(|_| !turned) {
                     None => Box::new(entries.map(|entry| entry.map(|(_, candidate)| candidate))),
-                    Some(prefix) => Box::new(Regrouped {
+                    Some(prefix) => Box::new(IncrementalSort {
                         entries: entries.peekable(),
                         group: Vec::new().into_iter(),
                         prefix,
@@ -218,25 +219,25 @@ impl<'t, R: Read> Execution<'t, R> {
                     }),
                 })
             }
-            (Access::Collection { .. }, _) => Ok(Box::new(std::iter::empty())),
+            (AccessPath::Collection { .. }, _) => Ok(Box::new(std::iter::empty())),
             (access, delivery) => {
                 let reverse = delivery == Delivery::ById { reverse: true };
                 let mut keys = match access {
-                    Access::Union(scans) => {
+                    AccessPath::Union(scans) => {
                         let mut all = Vec::new();
                         for scan in scans {
                             all.append(&mut self.gather(scan)?);
                         }
                         all
                     }
-                    Access::Index(scan) => self.gather(scan)?,
-                    Access::Intersection(first, second) => {
+                    AccessPath::Index(scan) => self.gather(scan)?,
+                    AccessPath::Intersection(first, second) => {
                         let second = self.gather(second)?;
                         let mut first = self.gather(first)?;
                         first.retain(|key| second.binary_search(key).is_ok());
                         first
                     }
-                    Access::Collection { .. } => Vec::new(),
+                    AccessPath::Collection { .. } => Vec::new(),
                 };
                 keys.sort_unstable();
                 keys.dedup();
@@ -286,7 +287,7 @@ impl<'t, R: Read> Execution<'t, R> {
             };
         }
         let rows = match turned {
-            true => Box::new(Turned::new(self.read, ranges, reverse)),
+            true => Box::new(ReversedGroups::new(self.read, ranges, reverse)),
             false => ordered_ranges(self.read, Table::Indexes, ranges, reverse)?,
         };
         let (collection, counters) = (self.collection.id, self.counters);
@@ -316,7 +317,7 @@ impl GroupKey {
 
 /// Puts entries that are equal in their leading fields in the order of `_id`: PostgreSQL
 /// calls it an incremental sort.
-struct Regrouped<'t> {
+struct IncrementalSort<'t> {
     entries: Peekable<Stream<'t, (GroupKey, Candidate)>>,
     group: std::vec::IntoIter<Candidate>,
     prefix: usize,
@@ -324,7 +325,7 @@ struct Regrouped<'t> {
     ctx: &'t Context<'t>,
 }
 
-impl Iterator for Regrouped<'_> {
+impl Iterator for IncrementalSort<'_> {
     type Item = Result<Candidate>;
 
     fn next(&mut self) -> Option<Result<Candidate>> {
@@ -365,7 +366,7 @@ impl Iterator for Regrouped<'_> {
 
 /// The rows of ranges of an index, equal entries against the direction of the scan: so `_id`s
 /// ascend in each group along a descending scan, and no group must fit into memory.
-struct Turned<'t, R> {
+struct ReversedGroups<'t, R> {
     read: &'t R,
     /// What is not read yet; the next range is the last.
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
@@ -376,12 +377,16 @@ struct Turned<'t, R> {
     group: Entries<'t>,
 }
 
-impl<'t, R: Read> Turned<'t, R> {
-    fn new(read: &'t R, mut ranges: Vec<(Vec<u8>, Vec<u8>)>, reverse: bool) -> Turned<'t, R> {
+impl<'t, R: Read> ReversedGroups<'t, R> {
+    fn new(
+        read: &'t R,
+        mut ranges: Vec<(Vec<u8>, Vec<u8>)>,
+        reverse: bool,
+    ) -> ReversedGroups<'t, R> {
         if !reverse {
             ranges.reverse();
         }
-        Turned { read, ranges, reverse, rows: None, group: Box::new(std::iter::empty()) }
+        ReversedGroups { read, ranges, reverse, rows: None, group: Box::new(std::iter::empty()) }
     }
 
     /// Begins to read the group with these values, and leaves what follows it of the range.
@@ -402,7 +407,7 @@ impl<'t, R: Read> Turned<'t, R> {
     }
 }
 
-impl<'t, R: Read> Iterator for Turned<'t, R> {
+impl<'t, R: Read> Iterator for ReversedGroups<'t, R> {
     type Item = <Entries<'t> as Iterator>::Item;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -504,17 +509,17 @@ fn parse<'t>(
     stored: &'t [u8],
     wanted: &Fields,
     counters: &Counters,
-) -> Result<Found<'t>> {
+) -> Result<FoundDocument<'t>> {
     counters.documents.set(counters.documents.get() + 1);
     let (revision, json) = document::decode(stored).ok_or_else(damaged)?;
     let fields = document::parse_wanted(json, wanted).ok_or_else(damaged)?;
-    Ok(Found { key, stored: Some((revision, json)), fields })
+    Ok(FoundDocument { key, stored: Some((revision, json)), fields })
 }
 
 fn keep_matching<'t>(
-    found: Result<Found<'t>>,
-    matches: impl FnOnce(&Found<'t>) -> Result<bool>,
-) -> Option<Result<Found<'t>>> {
+    found: Result<FoundDocument<'t>>,
+    matches: impl FnOnce(&FoundDocument<'t>) -> Result<bool>,
+) -> Option<Result<FoundDocument<'t>>> {
     let found = match found {
         Ok(found) => found,
         Err(error) => return Some(Err(error)),
@@ -542,7 +547,7 @@ fn covered_fields(index: &Index, entry: Entry<'_>, document_key: &[u8]) -> Optio
 }
 
 /// Where a document stands in the order of a sort.
-pub fn position(found: &Found<'_>, sort: Option<&Sort>) -> Option<Position> {
+pub fn position(found: &FoundDocument<'_>, sort: Option<&Sort>) -> Option<Position> {
     let values = match sort {
         Some(sort) => {
             let mut values = sort.key(&found.fields);
@@ -554,7 +559,7 @@ pub fn position(found: &Found<'_>, sort: Option<&Sort>) -> Option<Position> {
     Some(Position { values, id: found.id()? })
 }
 
-fn compare_position(found: &Found<'_>, after: &Position, sort: Option<&Sort>) -> Ordering {
+fn compare_position(found: &FoundDocument<'_>, after: &Position, sort: Option<&Sort>) -> Ordering {
     match position(found, sort) {
         Some(position) => compare_positions(&position, after, sort),
         None => Ordering::Less,

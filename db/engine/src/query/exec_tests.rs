@@ -231,13 +231,13 @@ impl<'t> Asked<'t> {
         Asked { read, collection, filter, sort, projection, names }
     }
 
-    fn wanted(&self, limit: Option<u64>) -> Wanted<'_> {
+    fn wanted(&self, limit: Option<u64>) -> QuerySpec<'_> {
         let sort = self.sort.as_ref();
-        Wanted { filter: &self.filter, sort, ordered: true, limit, fields: None }
+        QuerySpec { filter: &self.filter, sort, ordered: true, limit, fields: None }
     }
 
     /// Every plan that there is for something, with what it is.
-    fn plans(&self, wanted: Wanted<'_>) -> Vec<(String, Plan)> {
+    fn plans(&self, wanted: QuerySpec<'_>) -> Vec<(String, Plan)> {
         let (best, others) = plan::choose(self.read, self.collection, wanted, None).unwrap();
         let mut plans = vec![("chosen".to_owned(), best)];
         plans.extend(others.into_iter().map(|plan| ("not chosen".to_owned(), plan)));
@@ -254,7 +254,7 @@ impl<'t> Asked<'t> {
     }
 
     /// The plans of hints that mean an index.
-    fn hinted(&self, index: &Index, wanted: Wanted<'_>) -> Vec<(String, Plan)> {
+    fn hinted(&self, index: &Index, wanted: QuerySpec<'_>) -> Vec<(String, Plan)> {
         let spec = &index.entry.spec;
         let same = |other: &&Arc<Index>| other.entry.spec.fields == spec.fields;
         let only = self.collection.indexes.iter().filter(same).count() == 1;
@@ -278,7 +278,7 @@ impl<'t> Asked<'t> {
     fn run(
         &self,
         plan: &Plan,
-        wanted: Wanted<'_>,
+        wanted: QuerySpec<'_>,
         after: Option<&Position>,
         projected: bool,
     ) -> Vec<(Row, Position)> {
@@ -360,7 +360,7 @@ fn check_answers(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), Te
         prop_assert_eq!(found, part.clone(), "limited {} {:?}", name, plan);
     }
     let projected = asked.expected(true);
-    let wanted = Wanted { fields: asked.names.as_deref(), ..asked.wanted(None) };
+    let wanted = QuerySpec { fields: asked.names.as_deref(), ..asked.wanted(None) };
     for (name, plan) in asked.plans(wanted) {
         let found = rows(asked.run(&plan, wanted, None, true));
         prop_assert_eq!(found, projected.clone(), "projected {} {:?}", name, plan);
@@ -372,7 +372,7 @@ fn check_answers(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), Te
         Fields::Some(names) => Some(names.into_iter().collect()),
     };
     let fields = names.as_deref();
-    let wanted = Wanted { sort: None, ordered: false, fields, ..asked.wanted(None) };
+    let wanted = QuerySpec { sort: None, ordered: false, fields, ..asked.wanted(None) };
     for (name, plan) in asked.plans(wanted) {
         let mut found: Vec<_> =
             asked.run(&plan, wanted, None, false).into_iter().map(|(row, _)| row.id).collect();
@@ -405,7 +405,7 @@ fn check_hints(asked: &Asked<'_>) -> std::result::Result<(), TestCaseError> {
 /// Page by page, as a caller with a cursor reads.
 fn check_pages(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), TestCaseError> {
     let page = query.page as usize;
-    let wanted = Wanted { fields: asked.names.as_deref(), ..asked.wanted(Some(query.page + 1)) };
+    let wanted = QuerySpec { fields: asked.names.as_deref(), ..asked.wanted(Some(query.page + 1)) };
     let plans = asked.plans(wanted);
     for projected in [false, true] {
         let expected = asked.expected(projected);

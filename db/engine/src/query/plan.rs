@@ -27,7 +27,7 @@ const KEEP: f64 = 1.0;
 
 /// What a query wants to read.
 #[derive(Clone, Copy)]
-pub struct Wanted<'q> {
+pub struct QuerySpec<'q> {
     /// Which documents.
     pub filter: &'q Filter,
     /// In which order; that of `_id` when none.
@@ -41,16 +41,16 @@ pub struct Wanted<'q> {
     pub fields: Option<&'q [String]>,
 }
 
-impl<'q> Wanted<'q> {
+impl<'q> QuerySpec<'q> {
     /// All documents that match, in the order of `_id`.
-    pub fn all(filter: &'q Filter) -> Wanted<'q> {
-        Wanted { filter, sort: None, ordered: true, limit: None, fields: None }
+    pub fn all(filter: &'q Filter) -> QuerySpec<'q> {
+        QuerySpec { filter, sort: None, ordered: true, limit: None, fields: None }
     }
 }
 
 /// Where the documents come from.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Access {
+pub enum AccessPath {
     /// The collection, or these parts of it.
     Collection {
         /// Ranges of document keys; the whole collection when none.
@@ -96,7 +96,7 @@ pub enum Delivery {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Where the documents come from.
-    pub access: Access,
+    pub access: AccessPath,
     /// In which order.
     pub delivery: Delivery,
     /// Whether they must be sorted afterwards.
@@ -142,7 +142,7 @@ impl<'q> Order<'q> {
 pub fn choose(
     read: &impl Read,
     collection: &Collection,
-    wanted: Wanted<'_>,
+    wanted: QuerySpec<'_>,
     hint: Option<&Hint>,
 ) -> Result<(Plan, Vec<Plan>)> {
     let planner = Planner {
@@ -161,7 +161,7 @@ pub fn choose(
 struct Planner<'q, R> {
     read: &'q R,
     collection: &'q Collection,
-    wanted: Wanted<'q>,
+    wanted: QuerySpec<'q>,
     order: Order<'q>,
     documents: f64,
 }
@@ -213,7 +213,7 @@ impl<R: Read> Planner<'_, R> {
         let (scan, reads) = self.bounded(position, self.wanted.filter)?;
         Ok(self
             .by_index(&scan, reads, reads)
-            .unwrap_or_else(|| self.gathered(Access::Index(scan), reads, reads)))
+            .unwrap_or_else(|| self.gathered(AccessPath::Index(scan), reads, reads)))
     }
 
     /// The scan of an index for a filter, and how many entries it will read; `None` when the
@@ -283,7 +283,7 @@ impl<R: Read> Planner<'_, R> {
         let kept = if sort { matching.min(all) } else { 0.0 };
         let cost = reads * READ + kept * KEEP;
         Plan {
-            access: Access::Collection { ranges },
+            access: AccessPath::Collection { ranges },
             delivery: Delivery::ById { reverse: !sort && self.order.id_descending },
             sort,
             covered: false,
@@ -307,7 +307,7 @@ impl<R: Read> Planner<'_, R> {
         let Some(delivery) = streamed else {
             // An unbounded index that gives no order only costs.
             return (scan.bounds.bounded_fields > 0)
-                .then(|| self.gathered(Access::Index(scan.clone()), reads, matching));
+                .then(|| self.gathered(AccessPath::Index(scan.clone()), reads, matching));
         };
         if !covered
             && scan.bounds.bounded_fields == 0
@@ -319,7 +319,7 @@ impl<R: Read> Planner<'_, R> {
         let reads = self.until_limit(all, matching.min(all));
         let each = if covered { ENTRY } else { ENTRY + FETCH };
         Some(Plan {
-            access: Access::Index(scan.clone()),
+            access: AccessPath::Index(scan.clone()),
             delivery,
             sort: false,
             covered,
@@ -330,7 +330,7 @@ impl<R: Read> Planner<'_, R> {
     }
 
     /// A plan that collects the `_id`s first, and then fetches the documents in that order.
-    fn gathered(&self, access: Access, reads: f64, fetched: f64) -> Plan {
+    fn gathered(&self, access: AccessPath, reads: f64, fetched: f64) -> Plan {
         let sort = self.wanted.ordered && !self.order.fields.is_empty();
         let fetched = fetched.min(reads);
         let fetches = if sort { fetched } else { self.until_limit(fetched, fetched) };
@@ -394,7 +394,7 @@ impl<R: Read> Planner<'_, R> {
         let (second, second_reads) =
             bounded[1..].iter().find(|(scan, _)| leading(scan) != leading(first))?;
         let both = first_reads * second_reads / self.documents.max(1.0);
-        let access = Access::Intersection(first.clone(), second.clone());
+        let access = AccessPath::Intersection(first.clone(), second.clone());
         Some(self.gathered(access, first_reads + second_reads, both))
     }
 
@@ -427,7 +427,7 @@ impl<R: Read> Planner<'_, R> {
             scans.push(scan);
             reads += branch_reads;
         }
-        Ok(Some(self.gathered(Access::Union(scans), reads, reads)))
+        Ok(Some(self.gathered(AccessPath::Union(scans), reads, reads)))
     }
 }
 
@@ -440,12 +440,12 @@ impl Plan {
     pub fn steps(&self) -> u64 {
         let of = |scan: &Scan| PLAN_STEPS + RANGE_STEPS * scan.bounds.ranges.len() as u64;
         match &self.access {
-            Access::Collection { ranges } => {
+            AccessPath::Collection { ranges } => {
                 ranges.as_ref().map_or(1, |ranges| ranges.len() as u64)
             }
-            Access::Index(one) => of(one),
-            Access::Union(scans) => scans.iter().map(of).sum(),
-            Access::Intersection(a, b) => of(a) + of(b),
+            AccessPath::Index(one) => of(one),
+            AccessPath::Union(scans) => scans.iter().map(of).sum(),
+            AccessPath::Intersection(a, b) => of(a) + of(b),
         }
     }
 
@@ -478,19 +478,19 @@ impl Plan {
             false => json!({"stage": "FETCH", "inputStage": input}),
         };
         let access = match &self.access {
-            Access::Collection { ranges: None } => {
+            AccessPath::Collection { ranges: None } => {
                 let reverse = self.delivery == Delivery::ById { reverse: true };
                 json!({"stage": "COLLSCAN", "direction": if reverse { "backward" } else { "forward" }})
             }
-            Access::Collection { ranges: Some(ranges) } => {
+            AccessPath::Collection { ranges: Some(ranges) } => {
                 json!({"stage": "FETCH", "inputStage": {"stage": "IXSCAN", "indexName": "_id_", "ranges": ranges.len()}})
             }
-            Access::Index(one) => fetch(scan(one)),
-            Access::Union(scans) => {
+            AccessPath::Index(one) => fetch(scan(one)),
+            AccessPath::Union(scans) => {
                 let inputs: Vec<_> = scans.iter().map(scan).collect();
                 fetch(json!({"stage": "OR", "inputStages": inputs}))
             }
-            Access::Intersection(a, b) => {
+            AccessPath::Intersection(a, b) => {
                 fetch(json!({"stage": "AND_SORTED", "inputStages": [scan(a), scan(b)]}))
             }
         };

@@ -1,6 +1,6 @@
 //! Which parts of a document a query gives, and what it computes from them.
 
-use super::context::{At, Context, Fields, Held};
+use super::context::{At, Context, Fields, MemoryCharge};
 use super::expr::{Expr, Vars};
 use super::filter::{Test, elem_match};
 use super::path::{Path, PathStep};
@@ -118,7 +118,8 @@ impl Projection {
         vars: &Vars<'_>,
         ctx: &Context<'_>,
     ) -> Result<Value> {
-        let run = Run { mode: self.mode, vars, ctx, held: Held::new(ctx, "the projection") };
+        let run =
+            Run { mode: self.mode, vars, ctx, held: MemoryCharge::new(ctx, "the projection") };
         let projected = run.value(&self.root, document)?.unwrap_or_default();
         if self.root.computes {
             check_depth(&projected, LEVELS_MAX, "the document")?;
@@ -374,7 +375,7 @@ struct Run<'r> {
     mode: Mode,
     vars: &'r Vars<'r>,
     ctx: &'r Context<'r>,
-    held: Held<'r>,
+    held: MemoryCharge<'r>,
 }
 
 impl Run<'_> {

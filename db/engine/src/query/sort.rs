@@ -139,14 +139,14 @@ pub(super) fn signed_names(text: &str, minus: i64, at: At<'_>) -> Result<Object>
 }
 
 /// A document with its key and its place in what came.
-struct Ranked<'s, T> {
+struct SortItem<'s, T> {
     sort: &'s Sort,
     key: Vec<Value>,
     place: usize,
     item: T,
 }
 
-impl<T: Borrow<Value>> Ranked<'_, T> {
+impl<T: Borrow<Value>> SortItem<'_, T> {
     fn key_bytes(&self) -> usize {
         size_of::<Self>() + self.key.iter().map(Value::bytes).sum::<usize>()
     }
@@ -156,25 +156,25 @@ impl<T: Borrow<Value>> Ranked<'_, T> {
     }
 }
 
-impl<T> Ord for Ranked<'_, T> {
+impl<T> Ord for SortItem<'_, T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.sort.compare_keys(&self.key, &other.key).then(self.place.cmp(&other.place))
     }
 }
 
-impl<T> PartialOrd for Ranked<'_, T> {
+impl<T> PartialOrd for SortItem<'_, T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for Ranked<'_, T> {
+impl<T> PartialEq for SortItem<'_, T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<T> Eq for Ranked<'_, T> {}
+impl<T> Eq for SortItem<'_, T> {}
 
 /// Sorts documents; those with equal keys stay in the order in which they came. With a limit it
 /// keeps only the best ones. The [`Value::bytes`] of the documents that it gives stay charged to
@@ -194,11 +194,11 @@ pub fn sort_documents<T: Borrow<Value>>(
         return Ok(Vec::new());
     }
     // The worst of the kept stands on top, ready to give way to a better one.
-    let mut kept: BinaryHeap<Ranked<'_, T>> = BinaryHeap::new();
+    let mut kept: BinaryHeap<SortItem<'_, T>> = BinaryHeap::new();
     for (place, item) in items.into_iter().enumerate() {
         ctx.step()?;
         let item = item?;
-        let ranked = Ranked { sort, key: sort.key(item.borrow()), place, item };
+        let ranked = SortItem { sort, key: sort.key(item.borrow()), place, item };
         if kept.len() >= limit {
             if kept.peek().is_some_and(|worst| *worst < ranked) {
                 continue;

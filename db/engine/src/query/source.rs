@@ -1,11 +1,11 @@
 //! The collections of a database as pipelines read them, with the joins of `$lookup`.
 
-use super::aggregate::{Documents, Source};
+use super::aggregate::{DocumentSource, Documents};
 use super::context::{Context, Fields};
-use super::exec::{Counters, Execution, Found, Position, Stream};
+use super::exec::{Counters, Execution, FoundDocument, Position, Stream};
 use super::filter::{Filter, Test};
 use super::path::Path;
-use super::plan::{self, Hint, Plan, Wanted};
+use super::plan::{self, Hint, Plan, QuerySpec};
 use crate::apply::{collection_not_found, database_not_found};
 use crate::budget::steps_of;
 use crate::catalog::{self, Collection};
@@ -34,9 +34,9 @@ pub fn open(read: &impl Read, database: &str, collection: &str) -> Result<Collec
 }
 
 /// What [`scan`] reads.
-pub struct Request<'q> {
+pub struct ScanRequest<'q> {
     /// Which documents, in which order. The plan reckons with the limit, cutting is the caller's.
-    pub wanted: Wanted<'q>,
+    pub wanted: QuerySpec<'q>,
     /// Which of their outermost fields are parsed, beside those of filter and sort.
     pub fields: Fields,
     /// The index to use.
@@ -44,7 +44,7 @@ pub struct Request<'q> {
 }
 
 /// How a scan is done, for `explain`.
-pub struct Planned<'p> {
+pub struct ScanReport<'p> {
     /// The plan.
     pub plan: &'p Plan,
     /// The plans that were not chosen.
@@ -60,9 +60,9 @@ pub struct Planned<'p> {
 pub fn scan<T>(
     read: &impl Read,
     collection: &Collection,
-    request: Request<'_>,
+    request: ScanRequest<'_>,
     ctx: &Context<'_>,
-    work: impl FnOnce(Stream<'_, Found<'_>>, &Planned<'_>) -> Result<T>,
+    work: impl FnOnce(Stream<'_, FoundDocument<'_>>, &ScanReport<'_>) -> Result<T>,
 ) -> Result<T> {
     scan_after(read, collection, request, None, ctx, work)
 }
@@ -74,19 +74,19 @@ pub fn scan<T>(
 pub fn scan_after<T>(
     read: &impl Read,
     collection: &Collection,
-    request: Request<'_>,
+    request: ScanRequest<'_>,
     after: Option<&Position>,
     ctx: &Context<'_>,
-    work: impl FnOnce(Stream<'_, Found<'_>>, &Planned<'_>) -> Result<T>,
+    work: impl FnOnce(Stream<'_, FoundDocument<'_>>, &ScanReport<'_>) -> Result<T>,
 ) -> Result<T> {
-    let Request { wanted, fields, hint } = request;
+    let ScanRequest { wanted, fields, hint } = request;
     let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
     ctx.work(rejected.iter().chain([&plan]).map(Plan::steps).sum())?;
     let counters = Counters::default();
     let execution =
         Execution { read, collection, wanted, fields: &fields, after, ctx, counters: &counters };
     let found = execution.run(&plan)?;
-    work(found, &Planned { plan: &plan, rejected: &rejected, counters: &counters })
+    work(found, &ScanReport { plan: &plan, rejected: &rejected, counters: &counters })
 }
 
 /// The collections of one database in one transaction.
@@ -95,17 +95,17 @@ pub struct Collections<'t, R> {
     database: &'t str,
     /// Whether a pipeline may read others than its own.
     others: bool,
-    opened: RefCell<HashMap<String, Rc<Opened>>>,
+    opened: RefCell<HashMap<String, Rc<OpenCollection>>>,
 }
 
 /// A collection that a pipeline reads, and its documents by the values of fields that it was
 /// asked for again and again without an index.
-struct Opened {
+struct OpenCollection {
     collection: Collection,
-    asked: RefCell<HashMap<String, Asked>>,
+    asked: RefCell<HashMap<String, FieldUse>>,
 }
 
-enum Asked {
+enum FieldUse {
     /// Once; a second time makes it worth a table.
     Once,
     /// The table; none when it does not fit into the query's memory.
@@ -129,18 +129,24 @@ impl<'t, R: Read> Collections<'t, R> {
         Collections { others: false, ..Collections::new(read, database) }
     }
 
-    fn open(&self, name: &str) -> Result<Rc<Opened>> {
+    fn open(&self, name: &str) -> Result<Rc<OpenCollection>> {
         if let Some(known) = self.opened.borrow().get(name) {
             return Ok(known.clone());
         }
         let collection = open(self.read, self.database, name)?;
-        let opened = Rc::new(Opened { collection, asked: RefCell::default() });
+        let opened = Rc::new(OpenCollection { collection, asked: RefCell::default() });
         self.opened.borrow_mut().insert(name.to_owned(), opened.clone());
         Ok(opened)
     }
 
-    fn all(&self, opened: &Opened, filter: &Filter, ctx: &Context<'_>) -> Result<Vec<Value>> {
-        let request = Request { wanted: Wanted::all(filter), fields: Fields::All, hint: None };
+    fn all(
+        &self,
+        opened: &OpenCollection,
+        filter: &Filter,
+        ctx: &Context<'_>,
+    ) -> Result<Vec<Value>> {
+        let request =
+            ScanRequest { wanted: QuerySpec::all(filter), fields: Fields::All, hint: None };
         let mut kept = Vec::new();
         let mut charged = 0;
         let read = scan(self.read, &opened.collection, request, ctx, |found, _| {
@@ -163,7 +169,7 @@ impl<'t, R: Read> Collections<'t, R> {
     /// The table for a field that is asked for more than once and has no index.
     fn table(
         &self,
-        opened: &Opened,
+        opened: &OpenCollection,
         path: &Path,
         ctx: &Context<'_>,
     ) -> Result<Option<Rc<HashTable>>> {
@@ -176,11 +182,11 @@ impl<'t, R: Read> Collections<'t, R> {
         }
         match opened.asked.borrow_mut().entry(path.as_str().to_owned()) {
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(Asked::Once);
+                entry.insert(FieldUse::Once);
                 return Ok(None);
             }
             std::collections::hash_map::Entry::Occupied(entry) => {
-                if let Asked::Often(table) = entry.get() {
+                if let FieldUse::Often(table) = entry.get() {
                     return Ok(table.clone());
                 }
             }
@@ -190,7 +196,7 @@ impl<'t, R: Read> Collections<'t, R> {
             Err(error) if error.kind == Kind::QueryTooLarge => None,
             Err(error) => return Err(error),
         };
-        let asked = Asked::Often(table.clone());
+        let asked = FieldUse::Often(table.clone());
         opened.asked.borrow_mut().insert(path.as_str().to_owned(), asked);
         Ok(table)
     }
@@ -252,7 +258,7 @@ fn equality(filter: &Filter) -> Option<(&Path, &[Value])> {
     }
 }
 
-impl<R: Read> Source for Collections<'_, R> {
+impl<R: Read> DocumentSource for Collections<'_, R> {
     fn find<'s>(
         &'s self,
         collection: &str,

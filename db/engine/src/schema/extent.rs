@@ -196,7 +196,7 @@ pub(super) fn measure(schema: &Value, at: At<'_>) -> Result<Extent> {
     if walk.patterns > PATTERNS_MAX {
         return Err(at.invalid(format!("must have at most {PATTERNS_MAX} patterns")));
     }
-    walk.follow(schema, Place { level: 0, depth: 0, step: Step::Same }, at)?;
+    walk.follow(schema, SchemaPosition { level: 0, depth: 0, step: Step::Same }, at)?;
     walk.measure_nested(schema, at)?;
     let recursive = !walk.back.is_empty();
     let nested = walk.heights.into_values().max().unwrap_or(0);
@@ -207,7 +207,7 @@ pub(super) fn measure(schema: &Value, at: At<'_>) -> Result<Extent> {
 
 /// Where the walk is.
 #[derive(Clone, Copy)]
-struct Place<'s> {
+struct SchemaPosition<'s> {
     /// Schemas around this one, and references followed.
     level: usize,
     /// Steps that led to other values.
@@ -263,12 +263,12 @@ impl<'s> Walk<'s> {
     }
 
     /// Goes through a schema and what it refers to.
-    fn follow(&mut self, schema: &'s Value, place: Place<'s>, at: At<'_>) -> Result<()> {
+    fn follow(&mut self, schema: &'s Value, place: SchemaPosition<'s>, at: At<'_>) -> Result<()> {
         self.parts += 1;
         // The place would be a long chain of references; the schema as a whole is too much.
         let too_much = match place {
             _ if self.parts > PARTS_MAX => format!("grow to more than {PARTS_MAX} schemas"),
-            Place { level, .. } if level > LEVELS_MAX => {
+            SchemaPosition { level, .. } if level > LEVELS_MAX => {
                 format!("be more than {LEVELS_MAX} levels deep")
             }
             _ => String::new(),
@@ -325,7 +325,7 @@ impl<'s> Walk<'s> {
         Ok(height + 1)
     }
 
-    fn refer(&mut self, target: &'s str, place: Place<'s>, at: At<'_>) -> Result<()> {
+    fn refer(&mut self, target: &'s str, place: SchemaPosition<'s>, at: At<'_>) -> Result<()> {
         let Some(schema) = self.target(target) else {
             return Err(at.invalid(format!("refers to {target:?}, where the schema has no schema")));
         };
@@ -347,12 +347,12 @@ impl<'s> Walk<'s> {
     }
 }
 
-impl<'s> Place<'s> {
-    fn inside(self, step: Step<'s>) -> Place<'s> {
+impl<'s> SchemaPosition<'s> {
+    fn inside(self, step: Step<'s>) -> SchemaPosition<'s> {
         let level = self.level + 1;
         match step {
-            Step::Same => Place { level, ..self },
-            step => Place { level, depth: self.depth + 1, step },
+            Step::Same => SchemaPosition { level, ..self },
+            step => SchemaPosition { level, depth: self.depth + 1, step },
         }
     }
 }

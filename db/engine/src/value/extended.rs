@@ -227,20 +227,20 @@ impl<const N: usize> Serialize for Parts<N> {
 /// Reads text that was checked when it was stored; `None` when it is not JSON after all.
 pub fn parse_stored(json: &[u8]) -> Option<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    Stored.deserialize(&mut reader).ok()
+    ValueVisitor.deserialize(&mut reader).ok()
 }
 
 /// As [`parse_stored`], but only the fields of the outermost object that `wanted` names; what
 /// is not wanted is skipped without being built.
 pub fn parse_fields(json: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    reader.deserialize_map(Wanted(wanted)).map(Value::Object).ok()
+    reader.deserialize_map(FieldsVisitor(wanted)).map(Value::Object).ok()
 }
 
 /// Builds values from stored text.
-struct Stored;
+struct ValueVisitor;
 
-impl<'de> DeserializeSeed<'de> for Stored {
+impl<'de> DeserializeSeed<'de> for ValueVisitor {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
@@ -248,7 +248,7 @@ impl<'de> DeserializeSeed<'de> for Stored {
     }
 }
 
-impl<'de> Visitor<'de> for Stored {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -284,7 +284,7 @@ impl<'de> Visitor<'de> for Stored {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Stored)? {
+        while let Some(item) = seq.next_element_seed(ValueVisitor)? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -293,7 +293,7 @@ impl<'de> Visitor<'de> for Stored {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut object = Object::new();
         while let Some(name) = map.next_key::<String>()? {
-            object.insert(name, map.next_value_seed(Stored)?);
+            object.insert(name, map.next_value_seed(ValueVisitor)?);
         }
         if object.first().is_some_and(|(name, _)| name.starts_with('$'))
             && let Some(value) = parse_special(&object)
@@ -305,9 +305,9 @@ impl<'de> Visitor<'de> for Stored {
 }
 
 /// Builds the wanted fields of an object.
-struct Wanted<F>(F);
+struct FieldsVisitor<F>(F);
 
-impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Wanted<F> {
+impl<'de, F: Fn(&str) -> bool> Visitor<'de> for FieldsVisitor<F> {
     type Value = Object;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -318,7 +318,7 @@ impl<'de, F: Fn(&str) -> bool> Visitor<'de> for Wanted<F> {
         let mut object = Object::new();
         while let Some(name) = map.next_key::<Name<'de>>()? {
             if (self.0)(&name.0) {
-                object.insert(name.0.into_owned(), map.next_value_seed(Stored)?);
+                object.insert(name.0.into_owned(), map.next_value_seed(ValueVisitor)?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

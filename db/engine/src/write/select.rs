@@ -11,9 +11,9 @@ use crate::index::id_value;
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
-use crate::query::plan::{Hint, Wanted};
+use crate::query::plan::{Hint, QuerySpec};
 use crate::query::sort::Sort;
-use crate::query::source::{Request, scan};
+use crate::query::source::{ScanRequest, scan};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Table, WriteTxn};
@@ -49,8 +49,8 @@ pub(crate) fn matching(
     limit: u64,
     ctx: &Context<'_>,
 ) -> error::Result<Vec<DocumentId>> {
-    let wanted = Wanted { sort, limit: Some(limit), ..Wanted::all(filter) };
-    let request = Request { wanted, fields: Fields::default(), hint };
+    let wanted = QuerySpec { sort, limit: Some(limit), ..QuerySpec::all(filter) };
+    let request = ScanRequest { wanted, fields: Fields::default(), hint };
     scan(read, collection, request, ctx, |found, _| {
         let mut ids = Vec::new();
         for document in found.take(usize::try_from(limit).unwrap_or(usize::MAX)) {

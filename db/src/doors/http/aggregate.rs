@@ -9,8 +9,8 @@ use crate::engine::catalog::Collection;
 use crate::engine::query::aggregate::{Output, Pipeline};
 use crate::engine::query::context::{At, Context};
 use crate::engine::query::filter::Filter;
-use crate::engine::query::plan::{Hint, Wanted};
-use crate::engine::query::source::{Collections, Request, scan};
+use crate::engine::query::plan::{Hint, QuerySpec};
+use crate::engine::query::source::{Collections, ScanRequest, scan};
 use crate::engine::value::Value;
 use crate::error::Result;
 use jettra_driver::wire::{AggregateBody, ExplainLevel};
@@ -59,13 +59,13 @@ impl Aggregate {
         let source = source(read, database);
         let pushdown = self.pipeline.pushdown();
         let filter = pushdown.filter.unwrap_or(Filter::And(Vec::new()));
-        let wanted = Wanted {
+        let wanted = QuerySpec {
             sort: pushdown.sort.as_ref(),
             limit: pushdown.limit.map(|limit| limit.saturating_add(pushdown.skip)),
-            ..Wanted::all(&filter)
+            ..QuerySpec::all(&filter)
         };
         let (fields, hint) = (self.pipeline.fields(), self.hint.as_ref());
-        let request = Request { wanted, fields, hint };
+        let request = ScanRequest { wanted, fields, hint };
         let explain = self.explain;
         scan(read, collection, request, ctx, |found, planned| {
             let skip = usize::try_from(pushdown.skip).unwrap_or(usize::MAX);

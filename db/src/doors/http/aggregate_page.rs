@@ -10,10 +10,10 @@ use crate::config::{PAGE_BYTES, PAGE_DEFAULT, PAGE_READ_MAX};
 use crate::engine::catalog::Collection;
 use crate::engine::query::aggregate::{Pipeline, Pushdown};
 use crate::engine::query::context::Context;
-use crate::engine::query::exec::{Found, Position, Stream, position};
+use crate::engine::query::exec::{FoundDocument, Position, Stream, position};
 use crate::engine::query::filter::Filter;
-use crate::engine::query::plan::{Hint, Wanted};
-use crate::engine::query::source::{Request, scan_after};
+use crate::engine::query::plan::{Hint, QuerySpec};
+use crate::engine::query::source::{ScanRequest, scan_after};
 use crate::error::{Error, Kind, Result};
 use std::cell::{Cell, RefCell};
 
@@ -73,13 +73,14 @@ impl Wants {
     ) -> Result<Page> {
         let everything = Filter::And(Vec::new());
         let (skip, looked_at_max) = (self.skip(), self.looked_at_max());
-        let wanted = Wanted {
+        let wanted = QuerySpec {
             sort: self.down.sort.as_ref(),
             ordered: true,
             limit: Some(skip.saturating_add(looked_at_max).saturating_add(1)),
-            ..Wanted::all(self.down.filter.as_ref().unwrap_or(&everything))
+            ..QuerySpec::all(self.down.filter.as_ref().unwrap_or(&everything))
         };
-        let request = Request { wanted, fields: self.pipeline.fields(), hint: self.hint.as_ref() };
+        let request =
+            ScanRequest { wanted, fields: self.pipeline.fields(), hint: self.hint.as_ref() };
         scan_after(read, collection, request, self.after.as_ref(), ctx, |found, _| {
             self.fill(found, read, database, ctx)
         })
@@ -103,7 +104,7 @@ impl Wants {
     /// may have more documents than its size when one becomes many.
     fn fill(
         &self,
-        found: Stream<'_, Found<'_>>,
+        found: Stream<'_, FoundDocument<'_>>,
         read: &View<'_>,
         database: &str,
         ctx: &Context<'_>,

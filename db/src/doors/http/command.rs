@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::{aggregate_page, index, update};
 use crate::auth::Permission;
 use crate::engine::command::Command;
-use crate::engine::query::text::{self, Change, Statement};
+use crate::engine::query::text::{self, Modification, Statement};
 use crate::engine::system;
 use crate::error::{Error, Kind, Result};
 use jettra_driver::wire::{
@@ -225,9 +225,9 @@ async fn carry_out(call: &Call, statement: Statement) -> Result<Reply> {
                 ..FindAndModifyBody::default()
             };
             match change {
-                Change::Update(update) => body.update = Some(json!(update)),
-                Change::Replace(replacement) => body.replacement = Some(json!(replacement)),
-                Change::Delete => body.remove = true,
+                Modification::Update(update) => body.update = Some(json!(update)),
+                Modification::Replace(replacement) => body.replacement = Some(json!(replacement)),
+                Modification::Delete => body.remove = true,
             }
             let (reply, index) = update::run_find_and_modify(call, body).await?;
             Ok(Reply::json(&reply.document).at(index))
@@ -311,7 +311,7 @@ fn explained(call: &Call, statement: Statement) -> Result<Explained> {
         }
         Statement::Update { filter, multi, .. } => update(filter, None, multi),
         Statement::Replace { filter, .. } => update(filter, None, false),
-        Statement::FindAndModify { filter, change: Change::Delete, sort, .. } => {
+        Statement::FindAndModify { filter, change: Modification::Delete, sort, .. } => {
             delete(filter, sort, false)
         }
         Statement::FindAndModify { filter, sort, .. } => update(filter, sort, false),

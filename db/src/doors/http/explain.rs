@@ -7,9 +7,9 @@ use super::view::{Source, reading};
 use crate::engine::query::context::{At, Fields};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::path::Path;
-use crate::engine::query::plan::{Hint, Wanted};
+use crate::engine::query::plan::{Hint, QuerySpec};
 use crate::engine::query::sort::Sort;
-use crate::engine::query::source::{Request, scan};
+use crate::engine::query::source::{ScanRequest, scan};
 use crate::error::Result;
 use jettra_driver::wire::{CountBody, DeleteBody, DistinctBody, ExplainLevel, UpdateBody};
 use serde_json::{Value, json};
@@ -88,8 +88,8 @@ impl Explained {
             filter.fields(&mut needed);
             let names = needed.names().filter(|_| covers);
             let (sort, fields_wanted) = (sort.as_ref(), names.as_deref());
-            let wanted = Wanted { filter: &filter, sort, ordered, limit, fields: fields_wanted };
-            let request = Request { wanted, fields, hint: hint.as_ref() };
+            let wanted = QuerySpec { filter: &filter, sort, ordered, limit, fields: fields_wanted };
+            let request = ScanRequest { wanted, fields, hint: hint.as_ref() };
             scan(read, collection, request, ctx, |found, planned| {
                 let mut returned = 0;
                 if level == ExplainLevel::ExecutionStats {

@@ -10,13 +10,13 @@ use crate::engine::DocumentId;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::document::parse_json;
 use crate::engine::query::context::{At, Context, Fields};
-use crate::engine::query::exec::{Counters, Execution, Found, Position, position};
+use crate::engine::query::exec::{Counters, Execution, FoundDocument, Position, position};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::path::Path;
-use crate::engine::query::plan::{self, Hint, Plan, Wanted};
+use crate::engine::query::plan::{self, Hint, Plan, QuerySpec};
 use crate::engine::query::project::Projection;
 use crate::engine::query::sort::Sort;
-use crate::engine::query::source::{Planned, Request, open, scan};
+use crate::engine::query::source::{ScanReport, ScanRequest, open, scan};
 use crate::engine::value::{Value, from_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
@@ -195,8 +195,8 @@ impl Find {
         fields.names()
     }
 
-    fn wanted<'q>(&'q self, fields: Option<&'q [String]>) -> Wanted<'q> {
-        Wanted {
+    fn wanted<'q>(&'q self, fields: Option<&'q [String]>) -> QuerySpec<'q> {
+        QuerySpec {
             filter: &self.filter,
             sort: self.sort.as_ref(),
             ordered: true,
@@ -262,14 +262,14 @@ impl Find {
         }
         page.documents.push(b']');
         if let Some(level) = self.explain {
-            let planned = Planned { plan, rejected, counters: &counters };
+            let planned = ScanReport { plan, rejected, counters: &counters };
             page.explained =
                 Some(explained(&self.filter, &planned, collection, level, returned, started));
         }
         Ok(page)
     }
 
-    fn write(&self, found: &Found<'_>, out: &mut Vec<u8>, ctx: &Context<'_>) -> Result<()> {
+    fn write(&self, found: &FoundDocument<'_>, out: &mut Vec<u8>, ctx: &Context<'_>) -> Result<()> {
         match (&self.projection, found.stored) {
             (None, Some((_, json))) => out.extend_from_slice(json),
             (None, None) => out.extend_from_slice(found.fields.to_json().as_bytes()),
@@ -281,7 +281,7 @@ impl Find {
         Ok(())
     }
 
-    fn cursor(&self, last: &Found<'_>, left: Option<u64>) -> Option<String> {
+    fn cursor(&self, last: &FoundDocument<'_>, left: Option<u64>) -> Option<String> {
         cursor_text(self.fingerprint, position(last, self.sort.as_ref())?, left)
     }
 }
@@ -570,8 +570,8 @@ pub async fn count_matching(call: &Call, filter: Filter, hint: Option<Hint>) -> 
         filter.fields(&mut fields);
         let names = fields.names();
         let fields = names.as_deref();
-        let wanted = Wanted { ordered: false, fields, ..Wanted::all(&filter) };
-        let request = Request { wanted, fields: Fields::default(), hint: hint.as_ref() };
+        let wanted = QuerySpec { ordered: false, fields, ..QuerySpec::all(&filter) };
+        let request = ScanRequest { wanted, fields: Fields::default(), hint: hint.as_ref() };
         scan(read, collection, request, ctx, |mut found, _| {
             found.try_fold(0, |count, found| found.map(|_| count + 1))
         })
@@ -600,7 +600,7 @@ pub async fn distinct_values(
     reading(call, move |read, collection, ctx| {
         let mut fields = Fields::default();
         fields.add(path.as_str());
-        let request = Request { wanted: Wanted::all(&filter), fields, hint: None };
+        let request = ScanRequest { wanted: QuerySpec::all(&filter), fields, hint: None };
         let mut values = BTreeSet::new();
         scan(read, collection, request, ctx, |found, _| {
             for found in found {
@@ -641,7 +641,7 @@ pub(super) async fn explain(
 /// What `explain` answers.
 pub(super) fn explained(
     filter: &Filter,
-    planned: &Planned<'_>,
+    planned: &ScanReport<'_>,
     collection: &Collection,
     level: ExplainLevel,
     returned: u64,

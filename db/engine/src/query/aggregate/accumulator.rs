@@ -2,7 +2,7 @@
 
 use super::super::context::{At, Context};
 use super::super::expr::{Expr, Vars};
-use super::memory::Kept;
+use super::memory::StageMemory;
 use super::read;
 use super::total::{Total, Variance};
 use crate::error::{Error, Kind, Result};
@@ -134,7 +134,7 @@ impl Accumulator {
         &self,
         state: &mut State,
         vars: &Vars<'_>,
-        kept: &mut Kept<'_>,
+        kept: &mut StageMemory<'_>,
         ctx: &Context<'_>,
     ) -> Result<()> {
         state.add(self.input.eval_ref(vars, ctx)?, kept).map_err(|error| match error.kind {
@@ -147,7 +147,7 @@ impl Accumulator {
 }
 
 impl State {
-    fn add(&mut self, value: Option<Cow<'_, Value>>, kept: &mut Kept<'_>) -> Result<()> {
+    fn add(&mut self, value: Option<Cow<'_, Value>>, kept: &mut StageMemory<'_>) -> Result<()> {
         // Only these see that a value is missing.
         let value = match (&mut *self, value) {
             (_, Some(value)) => value,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Collections in memory.
 pub(super) struct Collections(BTreeMap<&'static str, Vec<Value>>);
 
-impl Source for Collections {
+impl DocumentSource for Collections {
     fn find<'s>(
         &'s self,
         collection: &str,

@@ -3,7 +3,7 @@
 use super::super::context::{At, Context, Fields};
 use super::super::expr::{Expr, Vars};
 use super::group::{Accumulators, Groups};
-use super::memory::{Kept, later};
+use super::memory::{StageMemory, later};
 use super::{Documents, read};
 use crate::error::{Error, Kind, Result};
 use crate::value::{Object, Value};
@@ -128,7 +128,7 @@ impl Bucket {
         buckets: usize,
         ctx: &'a Context<'a>,
     ) -> Result<Documents<'a>> {
-        let mut kept = Kept::new("$bucketAuto", ctx);
+        let mut kept = StageMemory::new("$bucketAuto", ctx);
         let mut ranked = Vec::new();
         for document in kept.collect(input)? {
             let value = self.group_by.eval(&Vars::root(&document), ctx)?.unwrap_or_default();

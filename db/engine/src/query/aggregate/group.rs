@@ -4,7 +4,7 @@ use super::super::context::{At, Context, Fields};
 use super::super::expr::{Expr, Vars};
 use super::Documents;
 use super::accumulator::{Accumulator, State};
-use super::memory::{Kept, later, shallow};
+use super::memory::{StageMemory, later, shallow};
 use crate::error::Result;
 use crate::value::{Object, Value};
 use indexmap::IndexSet;
@@ -96,14 +96,14 @@ pub(super) struct Groups<'a> {
     keys: IndexSet<Value>,
     /// Those of the first group, then those of the second, …
     states: Vec<State>,
-    kept: Kept<'a>,
+    kept: StageMemory<'a>,
     ctx: &'a Context<'a>,
 }
 
 impl<'a> Groups<'a> {
     /// No groups yet; `what` names the stage in errors.
     pub(super) fn new(what: &'static str, output: &'a Accumulators, ctx: &'a Context<'a>) -> Self {
-        let kept = Kept::new(what, ctx);
+        let kept = StageMemory::new(what, ctx);
         Groups { output: &output.0, keys: IndexSet::new(), states: Vec::new(), kept, ctx }
     }
 

@@ -1,12 +1,12 @@
 //! Stages that read other collections: `$lookup` and `$unionWith`.
 
-use super::super::context::{At, Context, Fields, Held};
+use super::super::context::{At, Context, Fields, MemoryCharge};
 use super::super::expr::{Expr, Vars};
 use super::super::filter::{Filter, Test};
 use super::super::path::Path;
-use super::memory::{Kept, later, shallow};
+use super::memory::{StageMemory, later, shallow};
 use super::unwind::{places, set};
-use super::{Documents, Nesting, Pipeline, Source, bind, each, read};
+use super::{DocumentSource, Documents, Nesting, Pipeline, bind, each, read};
 use crate::error::Result;
 use crate::value::Value;
 
@@ -45,7 +45,7 @@ impl Foreign {
     fn find<'a>(
         &'a self,
         keys: Option<Filter>,
-        source: &'a dyn Source,
+        source: &'a dyn DocumentSource,
         ctx: &'a Context<'a>,
     ) -> Result<Documents<'a>> {
         let filter = match keys {
@@ -60,7 +60,7 @@ impl Foreign {
     pub(super) fn union<'a>(
         &'a self,
         input: Documents<'a>,
-        source: &'a dyn Source,
+        source: &'a dyn DocumentSource,
         ctx: &'a Context<'a>,
     ) -> Documents<'a> {
         Box::new(input.chain(later(move || self.find(None, source, ctx))))
@@ -130,28 +130,28 @@ impl Lookup {
     pub(super) fn run<'a>(
         &'a self,
         input: Documents<'a>,
-        source: &'a dyn Source,
+        source: &'a dyn DocumentSource,
         ctx: &'a Context<'a>,
     ) -> Documents<'a> {
         // What depends on no document is read once.
-        let mut same: Option<(Vec<Value>, usize, Kept<'a>)> = None;
+        let mut same: Option<(Vec<Value>, usize, StageMemory<'a>)> = None;
         each(input, ctx, move |mut document| {
-            let mut kept = Kept::new("$lookup", ctx);
+            let mut kept = StageMemory::new("$lookup", ctx);
             let found = match (&self.keys, &self.bound, &same) {
                 (None, None, Some((found, bytes, _))) => {
-                    Held::new(ctx, "$lookup").add(*bytes)?;
+                    MemoryCharge::new(ctx, "$lookup").add(*bytes)?;
                     found.clone()
                 }
                 (None, None, None) => {
                     let found = kept.collect(self.foreign.find(None, source, ctx)?)?;
                     let bytes = found.iter().map(Value::bytes).sum();
-                    Held::new(ctx, "$lookup").add(bytes)?;
+                    MemoryCharge::new(ctx, "$lookup").add(bytes)?;
                     same = Some((found.clone(), bytes, kept));
                     found
                 }
                 _ => self.found(&document, &mut kept, source, ctx)?,
             };
-            let (found, held) = (Value::Array(found), Held::new(ctx, "$lookup"));
+            let (found, held) = (Value::Array(found), MemoryCharge::new(ctx, "$lookup"));
             let copies = places(&document, self.into.steps());
             if copies > 1 {
                 // Into every item of an array on the way.
@@ -165,8 +165,8 @@ impl Lookup {
     fn found(
         &self,
         document: &Value,
-        kept: &mut Kept<'_>,
-        source: &dyn Source,
+        kept: &mut StageMemory<'_>,
+        source: &dyn DocumentSource,
         ctx: &Context<'_>,
     ) -> Result<Vec<Value>> {
         let keys = self.keys.as_ref().map(|(local, foreign)| {
@@ -186,7 +186,7 @@ impl Lookup {
         let values = variables.iter().map(|(name, expr)| Ok((name, expr.eval(&vars, ctx)?)));
         let values = values.collect::<Result<Vec<_>>>()?;
         // The pipeline is written anew and parsed for every document, with the values in it.
-        let held = Held::new(ctx, "$lookup");
+        let held = MemoryCharge::new(ctx, "$lookup");
         held.add(4 * stages.bytes())?;
         for (name, value) in &values {
             let copies = 1 + 3 * bind::uses(stages, name);

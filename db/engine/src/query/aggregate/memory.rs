@@ -6,21 +6,25 @@ use crate::error::Result;
 use crate::value::{LEVELS_MAX, Value, check_depth};
 
 /// Memory counted for one stage; given back when the stage ends.
-pub(super) struct Kept<'a> {
+pub(super) struct StageMemory<'a> {
     ctx: &'a Context<'a>,
     what: &'static str,
     bytes: usize,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> StageMemory<'a> {
     /// Nothing kept yet; `what` names the stage in errors.
-    pub(super) fn new(what: &'static str, ctx: &'a Context<'a>) -> Kept<'a> {
-        Kept { ctx, what, bytes: 0 }
+    pub(super) fn new(what: &'static str, ctx: &'a Context<'a>) -> StageMemory<'a> {
+        StageMemory { ctx, what, bytes: 0 }
     }
 
     /// Bytes that were charged before, which are now the stage's to give back.
-    pub(super) fn charged(what: &'static str, bytes: usize, ctx: &'a Context<'a>) -> Kept<'a> {
-        Kept { ctx, what, bytes }
+    pub(super) fn charged(
+        what: &'static str,
+        bytes: usize,
+        ctx: &'a Context<'a>,
+    ) -> StageMemory<'a> {
+        StageMemory { ctx, what, bytes }
     }
 
     /// Counts more.
@@ -36,7 +40,7 @@ impl<'a> Kept<'a> {
     /// Counts a value of `new` bytes in the place of one of `old`.
     ///
     /// # Errors
-    /// As [`Kept::add`].
+    /// As [`StageMemory::add`].
     pub(super) fn replace(&mut self, old: usize, new: usize) -> Result<()> {
         let old = old.min(self.bytes);
         self.ctx.release(old);
@@ -47,7 +51,7 @@ impl<'a> Kept<'a> {
     /// Reads all documents of a stream into memory.
     ///
     /// # Errors
-    /// As [`Kept::add`], and those of the stream.
+    /// As [`StageMemory::add`], and those of the stream.
     pub(super) fn collect(&mut self, input: Documents<'_>) -> Result<Vec<Value>> {
         let mut documents = Vec::new();
         for document in input {
@@ -60,7 +64,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-impl Drop for Kept<'_> {
+impl Drop for StageMemory<'_> {
     fn drop(&mut self) {
         self.ctx.release(self.bytes);
     }

@@ -37,7 +37,7 @@ const NESTING_MAX: usize = 20;
 pub type Documents<'a> = Box<dyn Iterator<Item = Result<Value>> + 'a>;
 
 /// Where `$lookup` and `$unionWith` read other collections.
-pub trait Source {
+pub trait DocumentSource {
     /// The documents of a collection that match, whole.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl Pipeline {
     pub fn run<'a>(
         &'a self,
         input: Documents<'a>,
-        source: &'a dyn Source,
+        source: &'a dyn DocumentSource,
         ctx: &'a Context<'a>,
     ) -> Documents<'a> {
         let stages = self.stages.iter().enumerate();

@@ -1,7 +1,7 @@
 //! `$sample`: some documents by chance.
 
 use super::super::context::{At, Context};
-use super::memory::{Kept, later};
+use super::memory::{StageMemory, later};
 use super::{Documents, read};
 use crate::error::Result;
 use crate::value::Value;
@@ -31,7 +31,7 @@ impl Sample {
     /// pass, and no more in memory than the sample.
     pub(super) fn run<'a>(&'a self, input: Documents<'a>, ctx: &'a Context<'a>) -> Documents<'a> {
         later(move || {
-            let mut kept = Kept::new("$sample", ctx);
+            let mut kept = StageMemory::new("$sample", ctx);
             let mut random = SplitMix64(self.seed.unwrap_or_else(|| ctx.draw_seed()));
             let mut reservoir: Vec<Value> = Vec::new();
             for (seen, document) in input.enumerate() {

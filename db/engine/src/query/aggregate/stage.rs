@@ -8,10 +8,10 @@ use super::super::sort::{Sort, sort_documents};
 use super::bucket::Bucket;
 use super::group::Group;
 use super::lookup::{Foreign, Lookup};
-use super::memory::{Kept, later, shallow};
+use super::memory::{StageMemory, later, shallow};
 use super::sample::Sample;
 use super::unwind::Unwind;
-use super::{Documents, Nesting, Pipeline, Source, each, read};
+use super::{DocumentSource, Documents, Nesting, Pipeline, each, read};
 use crate::error::{Error, Kind, Result};
 use crate::value::{Object, Value};
 
@@ -163,7 +163,7 @@ impl Stage {
         &'a self,
         input: Documents<'a>,
         behind: &[Stage],
-        source: &'a dyn Source,
+        source: &'a dyn DocumentSource,
         ctx: &'a Context<'a>,
     ) -> Documents<'a> {
         match self {
@@ -209,7 +209,7 @@ impl Stage {
             Stage::ReplaceRoot(root) => {
                 each(input, ctx, |document| match root.eval_ref(&Vars::root(&document), ctx)? {
                     Some(root) if root.as_object().is_some() => {
-                        Kept::new("$replaceRoot", ctx).add(root.bytes())?;
+                        StageMemory::new("$replaceRoot", ctx).add(root.bytes())?;
                         shallow(root.into_owned()).map(Some)
                     }
                     other => {
@@ -283,10 +283,10 @@ fn facets(spec: &Value, at: At<'_>, nesting: Nesting<'_>) -> Result<Vec<(String,
 fn run_facets(
     facets: &[(String, Pipeline)],
     input: Documents<'_>,
-    source: &dyn Source,
+    source: &dyn DocumentSource,
     ctx: &Context<'_>,
 ) -> Result<Value> {
-    let mut kept = Kept::new("$facet", ctx);
+    let mut kept = StageMemory::new("$facet", ctx);
     let documents = kept.collect(input)?;
     let mut result = Object::with_capacity(facets.len());
     for (name, pipeline) in facets {
@@ -319,7 +319,7 @@ fn sorted<'a>(
     later(move || {
         let documents = sort_documents(input, sort, limit, ctx)?;
         let bytes = documents.iter().map(Value::bytes).sum();
-        let kept = Kept::charged("$sort", bytes, ctx);
+        let kept = StageMemory::charged("$sort", bytes, ctx);
         Ok(Box::new(documents.into_iter().map(move |document| {
             let _ = &kept;
             Ok(document)

@@ -7,7 +7,7 @@ use crate::value::{Value, number};
 pub(in crate::query) struct Total {
     /// Whole numbers apart: an `i128` holds more sums of `i64` than there can be documents.
     whole: i128,
-    doubles: Option<Compensated>,
+    doubles: Option<CompensatedSum>,
     /// In a box, to keep the totals of others small.
     decimals: Option<Box<Value>>,
 }
@@ -49,12 +49,12 @@ impl Total {
 
 /// Neumaier's sum: carries the rounding error of every addition along, as MongoDB does.
 #[derive(Debug, Clone, Copy, Default)]
-struct Compensated {
+struct CompensatedSum {
     sum: f64,
     error: f64,
 }
 
-impl Compensated {
+impl CompensatedSum {
     fn add(&mut self, number: f64) {
         let sum = self.sum + number;
         self.error += if self.sum.abs() >= number.abs() {

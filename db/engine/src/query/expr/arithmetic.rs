@@ -3,7 +3,7 @@
 //! Functions whose last digit is the system's choice come from `libm`: updates calculate on every
 //! replica.
 
-use super::Answer;
+use super::EvalResult;
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
 use crate::error::Result;
 use crate::value::{Value, number};
@@ -44,14 +44,14 @@ fn milliseconds(args: &Args<'_, '_>, value: &Value) -> Result<i64> {
     }
 }
 
-fn move_date<'v>(args: &Args<'_, '_>, date: i64, ms: i64) -> Answer<'v> {
+fn move_date<'v>(args: &Args<'_, '_>, date: i64, ms: i64) -> EvalResult<'v> {
     match date.checked_add(ms) {
         Some(date) => Ok(Some(Cow::Owned(Value::Date(date)))),
         None => Err(args.error("gives a date that is out of range")),
     }
 }
 
-fn add<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn add<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let mut sum = Value::Int(0);
     let mut date = None;
     for index in 0..args.len() {
@@ -71,7 +71,7 @@ fn add<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     }
 }
 
-fn subtract<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn subtract<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(a), Some(b)) = (args.present(0)?, args.present(1)?) else { return null() };
     match (&*a, &*b) {
         (Value::Date(a), Value::Date(b)) => owned(a.saturating_sub(*b)),
@@ -86,7 +86,7 @@ fn subtract<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     }
 }
 
-fn multiply<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn multiply<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let mut product = Value::Int(1);
     for index in 0..args.len() {
         match args.number(index)? {
@@ -100,7 +100,7 @@ fn multiply<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 fn binary<'v>(
     args: &Args<'_, 'v>,
     calculate: impl Fn(&Value, &Value) -> Option<Value>,
-) -> Answer<'v> {
+) -> EvalResult<'v> {
     let (Some(a), Some(b)) = (args.number(0)?, args.number(1)?) else { return null() };
     match calculate(&a, &b) {
         Some(result) => owned(result),
@@ -108,7 +108,7 @@ fn binary<'v>(
     }
 }
 
-fn absolute<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn absolute<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     match args.number(0)? {
         None => null(),
         Some(value) => match &*value {
@@ -122,7 +122,7 @@ fn absolute<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 }
 
 /// Rounds to a number of decimal places; a negative number counts places before the point.
-fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> Answer<'v> {
+fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> EvalResult<'v> {
     let Some(value) = args.number(0)? else { return null() };
     let places = match args.given(1) {
         false => 0,
@@ -159,7 +159,7 @@ fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> 
     }
 }
 
-fn square_root<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn square_root<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(value) = args.number(0)? else { return null() };
     if number::nearest(&value) < 0.0 {
         return Err(args.wrong("a number of 0 or more", &value));
@@ -173,7 +173,7 @@ fn square_root<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     }
 }
 
-fn power<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn power<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(base), Some(exponent)) = (args.number(0)?, args.number(1)?) else { return null() };
     let times = exponent.as_int().and_then(|times| u64::try_from(times).ok());
     match (&*base, times) {
@@ -204,7 +204,7 @@ fn repeat(base: &Value, mut times: u64) -> Value {
     result
 }
 
-fn logarithm<'v>(args: &Args<'_, 'v>, function: fn(f64) -> f64) -> Answer<'v> {
+fn logarithm<'v>(args: &Args<'_, 'v>, function: fn(f64) -> f64) -> EvalResult<'v> {
     match args.number(0)? {
         None => null(),
         Some(value) if number::nearest(&value) <= 0.0 => {
@@ -214,7 +214,7 @@ fn logarithm<'v>(args: &Args<'_, 'v>, function: fn(f64) -> f64) -> Answer<'v> {
     }
 }
 
-fn log<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn log<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(value), Some(base)) = (args.number(0)?, args.number(1)?) else { return null() };
     let (number, base_number) = (number::nearest(&value), number::nearest(&base));
     if number <= 0.0 {

@@ -1,9 +1,10 @@
 //! Arrays: their items, parts, order, and what is made of them.
 
 use super::call::{
-    ANY, Args, Call, Form, ONE, Operator, Parts, Shape, TWO, named_fields, null, operator, owned,
+    ANY, Args, Form, ONE, Operator, OperatorCall, Parts, Shape, TWO, named_fields, null, operator,
+    owned,
 };
-use super::{Answer, Expr, Node, Scope, follow, parse};
+use super::{EvalResult, Expr, Node, Scope, follow, parse};
 use crate::error::Result;
 use crate::query::context::At;
 use crate::query::path::Path;
@@ -63,7 +64,7 @@ fn clamp(number: u64, len: usize) -> usize {
     usize::try_from(number).unwrap_or(len).min(len)
 }
 
-fn slice<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn slice<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(items), Some(first)) = (args.array(0)?, args.int32(1)?) else { return null() };
     let len = items.len();
     let from_end = |number: i64| len - clamp(number.unsigned_abs(), len);
@@ -82,7 +83,7 @@ fn slice<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(args.copy(items.get(start..end).unwrap_or_default())?))
 }
 
-fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn concat<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let mut all = Vec::new();
     for index in 0..args.len() {
         match args.array(index)? {
@@ -120,7 +121,7 @@ pub(super) fn bound(args: &Args<'_, '_>, index: usize) -> Result<Option<usize>> 
     }
 }
 
-fn index_of<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn index_of<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(items) = args.array(0)? else { return null() };
     let value = args.get(1)?;
     let (start, end) = bounds(args, 2, items.len())?;
@@ -132,7 +133,7 @@ fn index_of<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(found.map_or(-1, |index| (start + index) as i64))
 }
 
-fn range<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn range<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let number = |index| {
         let number = args.int32(index)?;
         number.ok_or_else(|| args.error("needs a whole number, not null or nothing"))
@@ -188,7 +189,7 @@ fn parse_sort(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Parts> {
     Ok((Vec::new(), vec![Some(input), Some(Expr(Node::Literal(by.clone())))]))
 }
 
-fn sort_to_value(call: &Call) -> Value {
+fn sort_to_value(call: &OperatorCall) -> Value {
     let value = |(name, expr): (&&str, &Expr)| match expr.as_literal() {
         Some(by) if *name == "sortBy" => ((*name).to_owned(), by.clone()),
         _ => ((*name).to_owned(), expr.to_value()),
@@ -196,7 +197,7 @@ fn sort_to_value(call: &Call) -> Value {
     Value::Object(SORT_FIELDS.iter().zip(call.args.iter().flatten()).map(value).collect())
 }
 
-fn sort<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn sort<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(items) = args.array(0)? else { return null() };
     let mut items = args.own(items)?;
     let directed = |order: Ordering, direction: &Value| match direction.as_int() {
@@ -239,7 +240,7 @@ fn sort<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(items))
 }
 
-fn zip<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn zip<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let inputs = args.list(0)?;
     if inputs.is_empty() {
         return Err(args.error("needs at least one input"));
@@ -279,7 +280,7 @@ fn zip<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(rows))
 }
 
-fn array_to_object<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn array_to_object<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(items) = args.array(0)? else { return null() };
     let mut object = Object::new();
     for item in items.iter() {
@@ -313,7 +314,7 @@ fn array_to_object<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Object(object))
 }
 
-fn object_to_array<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn object_to_array<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let object = match args.present(0)? {
         None => return null(),
         Some(value) => value,

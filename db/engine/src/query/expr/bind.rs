@@ -1,14 +1,14 @@
 //! Operators that bind variables, and `$switch`: their arguments are not plain expressions.
 
 use super::call::{
-    Args, Call, Form, Operator, Parts, Shape, WHAT, named_fields, null, operator, owned,
+    Args, Form, Operator, OperatorCall, Parts, Shape, WHAT, named_fields, null, operator, owned,
     parse_named,
 };
 use super::compare::is_true;
 use super::vars::Binding;
-use super::{Answer, Expr, Scope, parse, truthy};
+use super::{EvalResult, Expr, Scope, parse, truthy};
 use crate::error::Result;
-use crate::query::context::{At, Held};
+use crate::query::context::{At, MemoryCharge};
 use crate::value::{LEVELS_MAX, Object, Value};
 use std::borrow::Cow;
 
@@ -69,7 +69,7 @@ fn parse_loop(
     Ok((names.into_iter().map(str::to_owned).collect(), args))
 }
 
-fn loop_to_value(call: &Call, fields: &[&str]) -> Value {
+fn loop_to_value(call: &OperatorCall, fields: &[&str]) -> Value {
     let given = fields.iter().zip(&call.args);
     let given = given.filter_map(|(name, arg)| Some((*name, arg.as_ref()?.to_value())));
     let mut object: Object = given.map(|(name, value)| (name.to_owned(), value)).collect();
@@ -108,7 +108,7 @@ fn parse_let(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Parts> {
     Ok((names, args))
 }
 
-fn let_to_value(call: &Call) -> Value {
+fn let_to_value(call: &OperatorCall) -> Value {
     let values = call.args.iter().flatten().map(Expr::to_value);
     let vars = call.names.iter().cloned().zip(values).collect();
     let body = call.args.last().and_then(|body| Some(body.as_ref()?.to_value()));
@@ -116,7 +116,7 @@ fn let_to_value(call: &Call) -> Value {
     Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-fn run_let<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn run_let<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let last = args.len() - 1;
     let values = (0..last).map(|index| args.get(index)).collect::<Result<Vec<_>>>()?;
     let names = args.call.names.iter().map(String::as_str);
@@ -144,7 +144,7 @@ fn variable<'v>(args: &Args<'_, 'v>) -> &'v str {
     args.call.names.first().map_or("this", String::as_str)
 }
 
-fn run_map<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn run_map<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(input) = args.array(0)? else { return null() };
     let mut mapped = Vec::new();
     for item in input.iter() {
@@ -155,7 +155,7 @@ fn run_map<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(mapped))
 }
 
-fn run_filter<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn run_filter<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(input) = args.array(0)? else { return null() };
     let limit = match args.int(2)? {
         None => usize::MAX,
@@ -175,10 +175,10 @@ fn run_filter<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(kept))
 }
 
-fn run_reduce<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn run_reduce<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(input) = args.array(0)? else { return null() };
     let mut value = args.get(2)?.map(Cow::into_owned);
-    let held = Held::new(args.ctx, WHAT);
+    let held = MemoryCharge::new(args.ctx, WHAT);
     for item in input.iter() {
         value = body(args, &[("value", value.as_ref()), ("this", Some(item))])?;
         // Each round may nest one more; what is too deep would overflow the stack elsewhere.
@@ -206,7 +206,7 @@ fn parse_switch(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Parts> {
     Ok((Vec::new(), args))
 }
 
-fn switch_to_value(call: &Call) -> Value {
+fn switch_to_value(call: &OperatorCall) -> Value {
     let branch = |pair: &[Option<Expr>]| {
         let pair = ["case", "then"].iter().zip(pair.iter().flatten());
         Value::Object(pair.map(|(name, part)| ((*name).to_owned(), part.to_value())).collect())
@@ -219,7 +219,7 @@ fn switch_to_value(call: &Call) -> Value {
     Value::Object(object)
 }
 
-fn run_switch<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn run_switch<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let default = args.len() - 1;
     for case in (0..default).step_by(2) {
         if is_true(args, case)? {

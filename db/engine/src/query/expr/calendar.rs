@@ -1,6 +1,6 @@
 //! Calculation with dates on a calendar.
 
-use super::Answer;
+use super::EvalResult;
 use super::call::{Args, Operator, Shape, null, operator, owned};
 use super::zone::{
     Local, MS_MAX, Unit, date, instant, local, out_of_range, start_of_week, unit, zone,
@@ -33,7 +33,7 @@ const DAY_MS: i64 = 86_400_000;
 const REFERENCE_DAYS: i64 = 10_957;
 const REFERENCE_MONTHS: i64 = 24_000;
 
-fn add<'v>(args: &Args<'_, 'v>, sign: i64) -> Answer<'v> {
+fn add<'v>(args: &Args<'_, 'v>, sign: i64) -> EvalResult<'v> {
     let (Some(ms), Some(unit), Some(amount), Some(zone)) =
         (date(args, 0)?, unit(args, 1)?, args.int(2)?, zone(args, 3)?)
     else {
@@ -81,7 +81,7 @@ fn weekday_offset(first: Weekday) -> i64 {
 }
 
 /// How many borders of the unit lie between two dates.
-fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn difference<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(start), Some(end), Some(unit), Some(zone), Some(first)) =
         (date(args, 0)?, date(args, 1)?, unit(args, 2)?, zone(args, 3)?, start_of_week(args, 4)?)
     else {
@@ -104,7 +104,7 @@ fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     })
 }
 
-fn truncate<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn truncate<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let size = if args.given(2) { args.int(2)? } else { Some(1) };
     let (Some(ms), Some(unit), Some(size), Some(zone), Some(first)) =
         (date(args, 0)?, unit(args, 1)?, size, zone(args, 3)?, start_of_week(args, 4)?)

@@ -2,12 +2,12 @@
 
 use super::pattern::Pattern;
 use super::{
-    Answer, Expr, Scope, Vars, arithmetic, array, bind, calendar, compare, convert, date, fold,
+    EvalResult, Expr, Scope, Vars, arithmetic, array, bind, calendar, compare, convert, date, fold,
     object, parse, pattern, set, string,
 };
 use crate::budget::steps_of;
 use crate::error::{Error, Kind, Result};
-use crate::query::context::{At, Context, Fields, Held};
+use crate::query::context::{At, Context, Fields, MemoryCharge};
 use crate::value::{LEVELS_MAX, Object, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -35,7 +35,7 @@ pub(super) const FAMILIES: &[&[Operator]] = &[
     bind::OPERATORS,
 ];
 
-type Run = for<'c, 'v> fn(&Args<'c, 'v>) -> Answer<'v>;
+type Run = for<'c, 'v> fn(&Args<'c, 'v>) -> EvalResult<'v>;
 
 /// One operator.
 pub(super) struct Operator {
@@ -61,7 +61,7 @@ pub(super) enum Shape {
 /// How an operator reads and writes arguments that are not plain expressions.
 pub(super) struct Form {
     pub(super) parse: fn(&Value, At<'_>, &Scope<'_>) -> Result<Parts>,
-    pub(super) to_value: fn(&Call) -> Value,
+    pub(super) to_value: fn(&OperatorCall) -> Value,
 }
 
 /// The names of variables that a call binds, and its arguments.
@@ -78,7 +78,7 @@ pub(super) const fn operator(name: &'static str, shape: Shape, run: Run) -> Oper
 
 impl Operator {
     /// Evaluates a call of it.
-    pub(super) fn run<'v>(&self, args: &Args<'_, 'v>) -> Answer<'v> {
+    pub(super) fn run<'v>(&self, args: &Args<'_, 'v>) -> EvalResult<'v> {
         (self.run)(args)
     }
 }
@@ -97,7 +97,7 @@ impl fmt::Debug for Operator {
 
 /// An operator with its arguments; those that were left out are `None`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Call {
+pub(super) struct OperatorCall {
     pub(super) operator: &'static Operator,
     pub(super) args: Vec<Option<Expr>>,
     /// Variables that it binds.
@@ -105,8 +105,13 @@ pub(super) struct Call {
     pub(super) pattern: Pattern,
 }
 
-impl Call {
-    pub(super) fn parse(name: &str, value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Call> {
+impl OperatorCall {
+    pub(super) fn parse(
+        name: &str,
+        value: &Value,
+        at: At<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<OperatorCall> {
         let operator = find(name, at)?;
         let named = |value: &Value| {
             value
@@ -133,7 +138,7 @@ impl Call {
             }
         };
         let pattern = Pattern::prepare(operator.name, &args, at)?;
-        Ok(Call { operator, args, names, pattern })
+        Ok(OperatorCall { operator, args, names, pattern })
     }
 
     pub(super) fn to_value(&self) -> Value {
@@ -259,15 +264,19 @@ pub(super) type List<'v> = Cow<'v, [Value]>;
 /// The arguments of a call, evaluated when they are asked for. What they give is counted
 /// against the memory of the query until the call has ended.
 pub(super) struct Args<'c, 'v> {
-    pub(super) call: &'v Call,
+    pub(super) call: &'v OperatorCall,
     pub(super) vars: &'c Vars<'v>,
     pub(super) ctx: &'c Context<'c>,
-    held: Held<'c>,
+    held: MemoryCharge<'c>,
 }
 
 impl<'c, 'v> Args<'c, 'v> {
-    pub(super) fn new(call: &'v Call, vars: &'c Vars<'v>, ctx: &'c Context<'c>) -> Args<'c, 'v> {
-        Args { call, vars, ctx, held: Held::new(ctx, WHAT) }
+    pub(super) fn new(
+        call: &'v OperatorCall,
+        vars: &'c Vars<'v>,
+        ctx: &'c Context<'c>,
+    ) -> Args<'c, 'v> {
+        Args { call, vars, ctx, held: MemoryCharge::new(ctx, WHAT) }
     }
 
     /// How many there can be.
@@ -286,7 +295,7 @@ impl<'c, 'v> Args<'c, 'v> {
     }
 
     /// An argument; `None` when it is missing or was left out.
-    pub(super) fn get(&self, index: usize) -> Answer<'v> {
+    pub(super) fn get(&self, index: usize) -> EvalResult<'v> {
         let Some(expr) = self.expr(index) else { return Ok(None) };
         let value = expr.eval_ref(self.vars, self.ctx)?;
         if let Some(Cow::Owned(built)) = &value {
@@ -301,7 +310,7 @@ impl<'c, 'v> Args<'c, 'v> {
     }
 
     /// An argument that is not null.
-    pub(super) fn present(&self, index: usize) -> Answer<'v> {
+    pub(super) fn present(&self, index: usize) -> EvalResult<'v> {
         Ok(self.get(index)?.filter(|value| !matches!(**value, Value::Null)))
     }
 
@@ -431,7 +440,7 @@ impl<'c, 'v> Args<'c, 'v> {
     }
 
     /// An argument that must be a number, unless it is null.
-    pub(super) fn number(&self, index: usize) -> Answer<'v> {
+    pub(super) fn number(&self, index: usize) -> EvalResult<'v> {
         match self.present(index)? {
             Some(value) if !value.is_number() => Err(self.wrong("a number", &value)),
             value => Ok(value),
@@ -463,11 +472,11 @@ pub(super) fn shown(value: &Value) -> String {
 }
 
 /// The answer of an operator that built a value.
-pub(super) fn owned<'v>(value: impl Into<Value>) -> Answer<'v> {
+pub(super) fn owned<'v>(value: impl Into<Value>) -> EvalResult<'v> {
     Ok(Some(Cow::Owned(value.into())))
 }
 
 /// The answer null.
-pub(super) fn null<'v>() -> Answer<'v> {
+pub(super) fn null<'v>() -> EvalResult<'v> {
     Ok(Some(Cow::Owned(Value::Null)))
 }

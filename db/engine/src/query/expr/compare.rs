@@ -1,7 +1,7 @@
 //! Comparison, truth and choice.
 
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, operator, owned};
-use super::{Answer, truthy};
+use super::{EvalResult, truthy};
 use crate::error::Result;
 use std::cmp::Ordering;
 
@@ -45,7 +45,7 @@ fn any(args: &Args<'_, '_>, truth: bool) -> Result<bool> {
     Ok(false)
 }
 
-fn if_null<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn if_null<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let last = args.len() - 1;
     for index in 0..last {
         if let Some(value) = args.present(index)? {

@@ -1,6 +1,6 @@
 //! Types: what they are called, and the conversion between them.
 
-use super::Answer;
+use super::EvalResult;
 use super::call::{Args, ONE, Operator, Shape, null, operator, owned, shown};
 use crate::error::Result;
 use crate::query::context::At;
@@ -21,7 +21,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$convert", Shape::Named(&["input", "to", "onError", "onNull"], 2), convert),
 ];
 
-fn convert_to<'v>(args: &Args<'_, 'v>, to: &str) -> Answer<'v> {
+fn convert_to<'v>(args: &Args<'_, 'v>, to: &str) -> EvalResult<'v> {
     let Some(value) = args.present(0)? else { return null() };
     hold_text(args, &value)?;
     match converted(&value, to) {
@@ -30,7 +30,7 @@ fn convert_to<'v>(args: &Args<'_, 'v>, to: &str) -> Answer<'v> {
     }
 }
 
-fn convert<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn convert<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(value) = args.present(0)? else {
         return if args.given(3) { args.get(3) } else { null() };
     };

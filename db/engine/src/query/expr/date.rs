@@ -1,6 +1,6 @@
 //! Dates: their parts, and their texts.
 
-use super::Answer;
+use super::EvalResult;
 use super::call::{Args, Operator, Shape, null, operator, owned};
 use super::convert::NO_TEXT;
 use super::zone::{Local, date, instant, local, out_of_range, zone};
@@ -71,12 +71,12 @@ fn week(date: &Local) -> i64 {
     (i64::from(date.civil.day_of_year()) + 7 - day_of_week(date)) / 7
 }
 
-fn part<'v>(args: &Args<'_, 'v>, part: fn(&Local) -> i64) -> Answer<'v> {
+fn part<'v>(args: &Args<'_, 'v>, part: fn(&Local) -> i64) -> EvalResult<'v> {
     let (Some(ms), Some(zone)) = (date(args, 0)?, zone(args, 1)?) else { return null() };
     owned(part(&local(args, ms, &zone)?))
 }
 
-fn to_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn to_parts<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(ms), Some(zone)) = (date(args, 0)?, zone(args, 1)?) else { return null() };
     let date = local(args, ms, &zone)?;
     let week = iso(&date);
@@ -106,7 +106,7 @@ fn to_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 }
 
 /// Parts may be beyond their range: month 14 is February of the next year.
-fn from_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn from_parts<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let number = |index: usize, default: i64| match args.given(index) {
         false => Ok(Some(default)),
         true => match args.int(index)? {
@@ -158,7 +158,7 @@ fn from_parts<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Date(instant(ms_of_civil(civil), &zone)))
 }
 
-fn to_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn to_string<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(ms) = date(args, 0)? else {
         return if args.given(3) { args.get(3) } else { null() };
     };
@@ -224,7 +224,7 @@ fn unknown(args: &Args<'_, '_>, specifier: char) -> crate::error::Error {
     args.error(format_args!("does not know %{specifier} in a format"))
 }
 
-fn from_string<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn from_string<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(value) = args.present(0)? else {
         return if args.given(4) { args.get(4) } else { null() };
     };

@@ -1,6 +1,6 @@
 //! Operators that make one value of many: of their arguments, or of the items of a single one.
 
-use super::Answer;
+use super::EvalResult;
 use super::call::{ANY, Args, List, Operator, Shape, null, operator, owned};
 use crate::budget::steps_of;
 use crate::error::Result;
@@ -63,7 +63,7 @@ fn total(args: &Args<'_, '_>) -> Result<(Value, i64)> {
     Ok((total.value(), count))
 }
 
-fn extreme<'v>(args: &Args<'_, 'v>, wanted: Ordering) -> Answer<'v> {
+fn extreme<'v>(args: &Args<'_, 'v>, wanted: Ordering) -> EvalResult<'v> {
     let mut best: Option<Value> = None;
     each(args, |value| {
         let better = match &best {
@@ -81,7 +81,7 @@ fn extreme<'v>(args: &Args<'_, 'v>, wanted: Ordering) -> Answer<'v> {
 
 /// The standard deviation of all numbers (`less` is 0) or of a sample (1), by Welford's method,
 /// which loses no digits when the numbers are large and close together.
-fn deviation<'v>(args: &Args<'_, 'v>, less: u32) -> Answer<'v> {
+fn deviation<'v>(args: &Args<'_, 'v>, less: u32) -> EvalResult<'v> {
     let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
     each(args, |value| {
         if value.is_number() {
@@ -105,7 +105,7 @@ fn counted<'v>(args: &Args<'_, 'v>) -> Result<(List<'v>, usize)> {
     }
 }
 
-fn extremes<'v>(args: &Args<'_, 'v>, order: fn(&Value, &Value) -> Ordering) -> Answer<'v> {
+fn extremes<'v>(args: &Args<'_, 'v>, order: fn(&Value, &Value) -> Ordering) -> EvalResult<'v> {
     let (items, n) = counted(args)?;
     args.ctx.sorting(items.len(), items.iter().map(Value::bytes).sum())?;
     let mut items: Vec<&Value> = items.iter().filter(|item| !matches!(item, Value::Null)).collect();

@@ -22,18 +22,18 @@ mod zone;
 
 pub use vars::Vars;
 
-use super::context::{At, Context, Fields, Held};
+use super::context::{At, Context, Fields, MemoryCharge};
 use super::path::{Path, PathStep};
 use crate::error::Result;
 use crate::value::{Object, Value, number};
-use call::{Args, Call, WHAT};
+use call::{Args, OperatorCall, WHAT};
 use std::borrow::Cow;
 
 /// Nesting of an expression.
 const DEPTH_MAX: usize = 100;
 
 /// What the evaluation of an expression gives; `None` is missing.
-pub type Answer<'v> = Result<Option<Cow<'v, Value>>>;
+pub type EvalResult<'v> = Result<Option<Cow<'v, Value>>>;
 
 /// A parsed expression.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +54,7 @@ enum Node {
     Variable(String, Option<Path>),
     Object(Vec<(String, Expr)>),
     Array(Vec<Expr>),
-    Call(Call),
+    OperatorCall(OperatorCall),
 }
 
 /// The variables that may be named where an expression is parsed.
@@ -109,7 +109,7 @@ impl Expr {
     ///
     /// # Errors
     /// Those of [`Expr::eval`].
-    pub fn eval_ref<'v>(&'v self, vars: &Vars<'v>, ctx: &Context<'_>) -> Answer<'v> {
+    pub fn eval_ref<'v>(&'v self, vars: &Vars<'v>, ctx: &Context<'_>) -> EvalResult<'v> {
         match &self.0 {
             Node::Literal(value) => Ok(Some(Cow::Borrowed(value))),
             Node::Field(path) => follow(vars.document(), path.steps(), ctx),
@@ -120,13 +120,13 @@ impl Expr {
                 (Some(value), Some(path)) => follow(value, path.steps(), ctx),
                 (value, _) => Ok(value.map(Cow::Borrowed)),
             },
-            Node::Call(call) => {
+            Node::OperatorCall(call) => {
                 ctx.step()?;
                 call.operator.run(&Args::new(call, vars, ctx))
             }
             Node::Array(items) => {
                 ctx.work(items.len() as u64)?;
-                let held = Held::new(ctx, WHAT);
+                let held = MemoryCharge::new(ctx, WHAT);
                 let mut array = Vec::with_capacity(items.len());
                 for item in items {
                     let value = item.eval_ref(vars, ctx)?.unwrap_or_default();
@@ -137,7 +137,7 @@ impl Expr {
             }
             Node::Object(fields) => {
                 ctx.work(fields.len() as u64)?;
-                let held = Held::new(ctx, WHAT);
+                let held = MemoryCharge::new(ctx, WHAT);
                 let mut object = Object::with_capacity(fields.len());
                 for (name, field) in fields {
                     if let Some(value) = field.eval_ref(vars, ctx)? {
@@ -155,7 +155,7 @@ impl Expr {
         match &self.0 {
             Node::Array(items) => items.iter().map(Expr::parse_steps).sum(),
             Node::Object(named) => named.iter().map(|(_, field)| field.parse_steps()).sum(),
-            Node::Call(call) => {
+            Node::OperatorCall(call) => {
                 let args = call.args.iter().flatten().map(Expr::parse_steps).sum::<u64>();
                 args + call.pattern.compile_steps()
             }
@@ -171,7 +171,7 @@ impl Expr {
             Node::Root => fields.add_all(),
             Node::Array(items) => items.iter().for_each(|item| item.fields(fields)),
             Node::Object(named) => named.iter().for_each(|(_, field)| field.fields(fields)),
-            Node::Call(call) => call.fields(fields),
+            Node::OperatorCall(call) => call.fields(fields),
         }
     }
 
@@ -193,7 +193,7 @@ impl Expr {
                 let fields = fields.iter().map(|(name, field)| (name.clone(), field.to_value()));
                 Value::Object(fields.collect())
             }
-            Node::Call(call) => single(call.operator.name, call.to_value()),
+            Node::OperatorCall(call) => single(call.operator.name, call.to_value()),
         }
     }
 
@@ -274,7 +274,12 @@ fn parse(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Expr> {
                 }
                 match name.as_str() {
                     "$literal" => Node::Literal(argument.clone()),
-                    _ => Node::Call(Call::parse(name, argument, at.key(name), scope)?),
+                    _ => Node::OperatorCall(OperatorCall::parse(
+                        name,
+                        argument,
+                        at.key(name),
+                        scope,
+                    )?),
                 }
             }
             _ => parse_object(fields, at, scope)?,
@@ -329,7 +334,7 @@ fn literal(expr: Expr) -> Value {
 }
 
 /// The value at a path: through an array, the array of what its objects have there.
-fn follow<'v>(mut value: &'v Value, mut steps: &[PathStep], ctx: &Context<'_>) -> Answer<'v> {
+fn follow<'v>(mut value: &'v Value, mut steps: &[PathStep], ctx: &Context<'_>) -> EvalResult<'v> {
     while let Some((step, rest)) = steps.split_first() {
         match value {
             Value::Object(fields) => match fields.get(&step.name) {
@@ -338,7 +343,7 @@ fn follow<'v>(mut value: &'v Value, mut steps: &[PathStep], ctx: &Context<'_>) -
             },
             Value::Array(items) => {
                 ctx.work(items.len() as u64)?;
-                let held = Held::new(ctx, WHAT);
+                let held = MemoryCharge::new(ctx, WHAT);
                 let mut found = Vec::new();
                 for item in items.iter().filter(|item| matches!(item, Value::Object(_))) {
                     if let Some(inner) = follow(item, steps, ctx)? {

@@ -1,6 +1,6 @@
 //! Objects whose fields are merged, read or written by name.
 
-use super::Answer;
+use super::EvalResult;
 use super::call::{ANY, Args, Operator, Shape, null, operator, owned};
 use crate::error::Result;
 use crate::value::{Object, Value};
@@ -17,7 +17,7 @@ pub(super) const OPERATORS: &[Operator] = &[
 ];
 
 /// Merges the arguments or, of a single array, its items.
-fn merge<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn merge<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let mut merged = Object::new();
     for index in 0..args.len() {
         match args.present(index)? {
@@ -57,7 +57,7 @@ fn name<'v>(args: &Args<'_, 'v>) -> Result<Cow<'v, str>> {
     args.text(0)?.ok_or_else(|| args.error("needs the name of a field, not null or nothing"))
 }
 
-fn get_field<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn get_field<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let name = name(args)?;
     let input = match args.given(1) {
         true => args.get(1)?,
@@ -72,7 +72,7 @@ fn get_field<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 }
 
 /// Sets a field, or removes it when there is no value.
-fn change<'v>(args: &Args<'_, 'v>, value: Option<Cow<'v, Value>>) -> Answer<'v> {
+fn change<'v>(args: &Args<'_, 'v>, value: Option<Cow<'v, Value>>) -> EvalResult<'v> {
     let name = name(args)?;
     let Some(input) = args.present(1)? else { return null() };
     if let Cow::Borrowed(input) = &input {

@@ -1,7 +1,7 @@
 //! Arrays taken as sets: items count once, and their order does not matter.
 
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
-use super::{Answer, truthy};
+use super::{EvalResult, truthy};
 use crate::error::Result;
 use crate::value::Value;
 use std::collections::HashSet;
@@ -30,7 +30,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     }),
 ];
 
-fn union<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn union<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let mut lists = Vec::with_capacity(args.len());
     for index in 0..args.len() {
         let Some(list) = args.array(index)? else { return null() };
@@ -48,7 +48,7 @@ fn union<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(items))
 }
 
-fn intersection<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn intersection<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(first) = (if args.len() == 0 { None } else { args.array(0)? }) else {
         return if args.len() == 0 { owned(Value::Array(Vec::new())) } else { null() };
     };
@@ -67,12 +67,12 @@ fn intersection<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 }
 
 /// A new array of items that stand in other ones.
-fn copied<'v>(args: &Args<'_, 'v>, items: &[&Value]) -> Answer<'v> {
+fn copied<'v>(args: &Args<'_, 'v>, items: &[&Value]) -> EvalResult<'v> {
     args.hold(items.iter().map(|item| item.bytes()).sum())?;
     owned(Value::Array(items.iter().copied().cloned().collect()))
 }
 
-fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn difference<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(items), Some(without)) = (args.present(0)?, args.present(1)?) else { return null() };
     let (items, without) = (args.as_list(items)?, args.as_list(without)?);
     args.look_through(&items)?;
@@ -82,7 +82,7 @@ fn difference<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     copied(args, &left)
 }
 
-fn equals<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn equals<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let lists = (0..args.len()).map(|index| args.list(index)).collect::<Result<Vec<_>>>()?;
     lists.iter().try_for_each(|list| args.look_through(list))?;
     let mut sets = lists.iter().map(|list| list.iter().collect::<HashSet<&Value>>());

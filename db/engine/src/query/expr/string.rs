@@ -1,6 +1,6 @@
 //! Texts. Positions count bytes (`…Bytes`) or code points (`…CP`).
 
-use super::Answer;
+use super::EvalResult;
 use super::array::bound;
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
 use super::convert::iso_text;
@@ -81,7 +81,7 @@ fn required<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
     args.text(index)?.ok_or_else(|| args.error("needs a text, not null or nothing"))
 }
 
-fn concat<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn concat<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let mut all = String::new();
     for index in 0..args.len() {
         let Some(text) = args.text(index)? else { return null() };
@@ -117,7 +117,7 @@ fn position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
     whole.ok_or_else(|| args.wrong("a whole number of 32 bits", &value))
 }
 
-fn substr_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn substr_bytes<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let text = coerced(args, 0)?;
     let (start, len) = (byte_position(args, 1)?, byte_position(args, 2)?);
     let Ok(start) = usize::try_from(start) else {
@@ -137,7 +137,7 @@ fn substr_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     }
 }
 
-fn substr_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn substr_points<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let text = coerced(args, 0)?;
     let start = usize::try_from(position(args, 1)?);
     let (Ok(start), Ok(len)) = (start, usize::try_from(position(args, 2)?)) else {
@@ -152,7 +152,7 @@ fn substr_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(part)
 }
 
-fn split<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn split<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(text), Some(separator)) = (args.text(0)?, args.text(1)?) else { return null() };
     if separator.is_empty() {
         return Err(args.error("needs a separator that is not empty"));
@@ -168,7 +168,7 @@ fn split<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(Value::Array(parts))
 }
 
-fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> Answer<'v> {
+fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> EvalResult<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let chars: BTreeSet<char> = match args.given(1) {
         false => BLANK.iter().copied().collect(),
@@ -194,7 +194,7 @@ fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> Answer<'v> {
 }
 
 /// Where one text is in another, in bytes; -1 when it is not as a whole between the bounds.
-fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let sought = required(args, 1)?;
     args.ctx.work(steps_of(text.len() + sought.len()))?;
@@ -215,7 +215,7 @@ fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
 }
 
 /// Where one text is in another, in code points; -1 when it does not begin between the bounds.
-fn index_of_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
+fn index_of_points<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let sought = required(args, 1)?;
     args.ctx.work(steps_of(text.len() + sought.len()))?;
@@ -230,7 +230,7 @@ fn index_of_points<'v>(args: &Args<'_, 'v>) -> Answer<'v> {
     owned(found.map_or(-1, |at| text.get(..at).unwrap_or_default().chars().count() as i64))
 }
 
-fn replace<'v>(args: &Args<'_, 'v>, times: usize) -> Answer<'v> {
+fn replace<'v>(args: &Args<'_, 'v>, times: usize) -> EvalResult<'v> {
     let (Some(text), Some(find), Some(replacement)) = (args.text(0)?, args.text(1)?, args.text(2)?)
     else {
         return null();

@@ -12,16 +12,16 @@ use std::cmp::Ordering;
 
 /// One look at a document. What fails is kept until the end; all answers after that are
 /// meaningless, and fast.
-struct Look<'c> {
+struct Evaluation<'c> {
     ctx: &'c Context<'c>,
     failed: Cell<bool>,
     error: RefCell<Option<Error>>,
 }
 
-impl<'c> Look<'c> {
+impl<'c> Evaluation<'c> {
     /// What `ask` answers, unless something fails meanwhile.
-    fn at<T>(ctx: &'c Context<'c>, ask: impl FnOnce(&Look<'c>) -> T) -> Result<T> {
-        let look = Look { ctx, failed: Cell::new(false), error: RefCell::new(None) };
+    fn at<T>(ctx: &'c Context<'c>, ask: impl FnOnce(&Evaluation<'c>) -> T) -> Result<T> {
+        let look = Evaluation { ctx, failed: Cell::new(false), error: RefCell::new(None) };
         let answer = ask(&look);
         look.error.into_inner().map_or(Ok(answer), Err)
     }
@@ -66,11 +66,11 @@ impl Filter {
     /// # Errors
     /// Those of evaluating a `$expr`, and of the work that it is.
     pub fn matches(&self, document: &Value, ctx: &Context<'_>) -> Result<bool> {
-        Look::at(ctx, |look| self.holds(document, true, look))
+        Evaluation::at(ctx, |look| self.holds(document, true, look))
     }
 
     /// `whole` says that it is the document, not an item of an array.
-    fn holds(&self, document: &Value, whole: bool, look: &Look<'_>) -> bool {
+    fn holds(&self, document: &Value, whole: bool, look: &Evaluation<'_>) -> bool {
         let holds = |filter: &Filter| filter.holds(document, whole, look);
         match self {
             Filter::And(filters) => filters.iter().all(holds),
@@ -84,7 +84,7 @@ impl Filter {
 
     /// Whether an array's item matches: an object, or an array seen as an object with the names
     /// `0`, `1` and so on.
-    fn holds_for_item(&self, item: &Value, look: &Look<'_>) -> bool {
+    fn holds_for_item(&self, item: &Value, look: &Evaluation<'_>) -> bool {
         match item {
             Value::Object(_) => self.holds(item, false, look),
             Value::Array(items) => {
@@ -112,7 +112,7 @@ impl Filter {
         ctx: &Context<'_>,
     ) -> Result<Option<usize>> {
         let items = follow(document, array).and_then(Value::as_array).unwrap_or_default();
-        Look::at(ctx, |look| {
+        Evaluation::at(ctx, |look| {
             let first = |every| {
                 let verdict = |item| self.item_verdict(item, array.as_str(), every, look);
                 items.iter().position(|item| verdict(item) == Some(true))
@@ -128,7 +128,7 @@ impl Filter {
         item: &Value,
         array: &str,
         every: bool,
-        look: &Look<'_>,
+        look: &Evaluation<'_>,
     ) -> Option<bool> {
         look.step(1);
         match self {
@@ -167,7 +167,7 @@ fn follow<'v>(root: &'v Value, path: &Path) -> Option<&'v Value> {
 
 impl Test {
     /// Whether something that the path leads to passes.
-    fn holds_at(&self, path: &Path, document: &Value, look: &Look<'_>) -> bool {
+    fn holds_at(&self, path: &Path, document: &Value, look: &Evaluation<'_>) -> bool {
         let any = |visit: &dyn Fn(Option<&Value>) -> bool| {
             path.any_counted(document, |items| look.step(items), visit)
         };
@@ -188,7 +188,7 @@ impl Test {
     }
 
     /// Whether the value itself passes, without a look at its items if it is an array.
-    fn holds_for(&self, value: Option<&Value>, look: &Look<'_>) -> bool {
+    fn holds_for(&self, value: Option<&Value>, look: &Evaluation<'_>) -> bool {
         // An end that is no answer: what failed is told in its place.
         if !look.step(1) {
             return true;
@@ -235,10 +235,10 @@ impl Test {
     /// # Errors
     /// Those of the work that it is.
     pub(in crate::query) fn takes_item(&self, item: &Value, ctx: &Context<'_>) -> Result<bool> {
-        Look::at(ctx, |look| self.accepts_item(item, look))
+        Evaluation::at(ctx, |look| self.accepts_item(item, look))
     }
 
-    fn accepts_item(&self, item: &Value, look: &Look<'_>) -> bool {
+    fn accepts_item(&self, item: &Value, look: &Evaluation<'_>) -> bool {
         match self {
             Test::ElemMatch(filter) => look.step(1) && filter.holds_for_item(item, look),
             Test::ElemMatchValue(tests) => {
@@ -249,7 +249,7 @@ impl Test {
     }
 
     /// What a test of an array says of one of its items; `None` when it says nothing.
-    fn item_verdict(&self, item: &Value, look: &Look<'_>) -> Option<bool> {
+    fn item_verdict(&self, item: &Value, look: &Evaluation<'_>) -> Option<bool> {
         match self {
             Test::Exists(_) | Test::Size(_) | Test::Not(_) => None,
             Test::ElemMatch(_) | Test::ElemMatchValue(_) => Some(self.accepts_item(item, look)),
@@ -268,7 +268,7 @@ fn items(value: Option<&Value>) -> &[Value] {
 
 /// How the value stands to a bound; `None` when their classes differ. NaN is neither less nor
 /// greater than another number.
-fn order(value: Option<&Value>, bound: &Value, look: &Look<'_>) -> Option<Ordering> {
+fn order(value: Option<&Value>, bound: &Value, look: &Evaluation<'_>) -> Option<Ordering> {
     let value = value.unwrap_or(&Value::Null);
     let nan = |value: &Value| matches!(value, Value::Double(number) if number.is_nan());
     let comparable = value.class() == bound.class() && nan(value) == nan(bound);

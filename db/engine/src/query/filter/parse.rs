@@ -25,18 +25,18 @@ impl Filter {
     /// # Errors
     /// `invalid_query` that names the part at fault, below `at`.
     pub fn parse(value: &Value, at: At<'_>) -> Result<Filter> {
-        filter(value, at, Nest::new(&Cell::new(0)))
+        filter(value, at, Nesting::new(&Cell::new(0)))
     }
 }
 
 /// The `$elemMatch` operator: [`Test::ElemMatch`] or [`Test::ElemMatchValue`].
 pub(in crate::query) fn elem_match(value: &Value, at: At<'_>) -> Result<Test> {
-    item_test(value, at, Nest::new(&Cell::new(0)))
+    item_test(value, at, Nesting::new(&Cell::new(0)))
 }
 
 /// Where a part stands.
 #[derive(Clone, Copy)]
-struct Nest<'n> {
+struct Nesting<'n> {
     depth: usize,
     /// Patterns so far, of the filter as a whole.
     patterns: &'n Cell<usize>,
@@ -44,9 +44,9 @@ struct Nest<'n> {
     in_item: bool,
 }
 
-impl<'n> Nest<'n> {
-    fn new(patterns: &'n Cell<usize>) -> Nest<'n> {
-        Nest { depth: 0, patterns, in_item: false }
+impl<'n> Nesting<'n> {
+    fn new(patterns: &'n Cell<usize>) -> Nesting<'n> {
+        Nesting { depth: 0, patterns, in_item: false }
     }
 
     fn pattern(self, source: &str, options: &str, at: At<'_>) -> Result<Pattern> {
@@ -58,15 +58,15 @@ impl<'n> Nest<'n> {
         }
     }
 
-    fn deeper(self, at: At<'_>) -> Result<Nest<'n>> {
+    fn deeper(self, at: At<'_>) -> Result<Nesting<'n>> {
         match self.depth {
             DEPTH_MAX => Err(at.invalid(format!("is nested more than {DEPTH_MAX} levels deep"))),
-            depth => Ok(Nest { depth: depth + 1, ..self }),
+            depth => Ok(Nesting { depth: depth + 1, ..self }),
         }
     }
 }
 
-fn filter(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Filter> {
+fn filter(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Filter> {
     let nest = nest.deeper(at)?;
     let Value::Object(fields) = value else {
         return Err(at.invalid("must be an object, such as {\"age\": {\"$gte\": 18}}"));
@@ -94,7 +94,7 @@ fn filter(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Filter> {
     Ok(Filter::all(all))
 }
 
-fn filters(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Vec<Filter>> {
+fn filters(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Filter>> {
     match value.as_array() {
         Some(items) if !items.is_empty() => items
             .iter()
@@ -106,7 +106,7 @@ fn filters(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Vec<Filter>> {
 }
 
 /// The value beside a field's name: operators, or what the field must equal.
-fn field_tests(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Vec<Test>> {
+fn field_tests(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Test>> {
     match operator_of(value) {
         Some(_) => operators(value, at, nest),
         None => Ok(vec![Test::Eq(value.clone())]),
@@ -122,7 +122,7 @@ fn operator_of(value: &Value) -> Option<&str> {
     (name.starts_with('$') && !reference).then_some(name)
 }
 
-fn operators(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Vec<Test>> {
+fn operators(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Test>> {
     let nest = nest.deeper(at)?;
     let fields = value.as_object().filter(|fields| !fields.is_empty());
     let Some(fields) = fields else {
@@ -183,7 +183,7 @@ fn literal(value: &Value, at: At<'_>) -> Result<Value> {
     }
 }
 
-fn one_of(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Test> {
+fn one_of(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Test> {
     let (mut values, mut patterns) = (Vec::new(), Vec::new());
     for (index, item) in items(value, at)?.iter().enumerate() {
         match pattern(item, at.index(index), nest)? {
@@ -194,7 +194,7 @@ fn one_of(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Test> {
     Ok(Test::In(values.into(), patterns))
 }
 
-fn all_of(item: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Test> {
+fn all_of(item: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Test> {
     if let (Some("$elemMatch"), Some(fields)) = (operator_of(item), item.as_object())
         && let (1, Some(inner)) = (fields.len(), fields.get("$elemMatch"))
     {
@@ -207,7 +207,7 @@ fn all_of(item: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Test> {
 }
 
 /// The pattern that an item of a list is; `None` for a plain value.
-fn pattern(item: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Option<Pattern>> {
+fn pattern(item: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Option<Pattern>> {
     let (Some(name), Some(fields)) = (operator_of(item), item.as_object()) else {
         return Ok(None);
     };
@@ -225,7 +225,7 @@ fn pattern(item: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Option<Pattern>> 
 }
 
 /// `{"$regex": "^a", "$options": "i"}`, as a text or in the form of Extended JSON.
-fn regex(fields: &Object, at: At<'_>, nest: Nest<'_>) -> Result<Pattern> {
+fn regex(fields: &Object, at: At<'_>, nest: Nesting<'_>) -> Result<Pattern> {
     let (at_regex, at_options) = (at.key("$regex"), at.key("$options"));
     let options = match fields.get("$options") {
         Some(Value::String(options)) => Some(options.as_str()),
@@ -256,7 +256,7 @@ fn regex(fields: &Object, at: At<'_>, nest: Nest<'_>) -> Result<Pattern> {
 }
 
 /// The inside of `{"$regularExpression": {"pattern": "^a", "options": "i"}}`.
-fn regular_expression(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Pattern> {
+fn regular_expression(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Pattern> {
     let text = |name| value.as_object().and_then(|fields| fields.get(name)).and_then(Value::as_str);
     match (text("pattern"), text("options")) {
         (Some(source), Some(options)) => nest.pattern(source, options, at),
@@ -299,11 +299,11 @@ fn size(value: &Value, at: At<'_>) -> Result<Test> {
     }
 }
 
-fn item_test(value: &Value, at: At<'_>, nest: Nest<'_>) -> Result<Test> {
+fn item_test(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Test> {
     if value.as_object().is_none() {
         return Err(at.invalid("must be an object of fields, or of operators"));
     }
-    let nest = Nest { in_item: true, ..nest };
+    let nest = Nesting { in_item: true, ..nest };
     match operator_of(value) {
         None => Ok(Test::ElemMatch(Box::new(filter(value, at, nest)?))),
         Some("$and" | "$or" | "$nor" | "$expr" | "$comment") => {

@@ -1,33 +1,33 @@
 //! A call in MongoDB's shell, `name(argument, …)`, and its arguments one after the other.
 
+use super::lexer::Lexer;
 use super::literal;
 use super::mongo::empty;
-use super::scan::Scan;
 use crate::error::Result;
 use crate::value::{Object, Value};
 use std::collections::VecDeque;
 
 /// `name(argument, …)`.
-pub(super) struct Call<'t> {
+pub(super) struct MethodCall<'t> {
     pub(super) name: &'t str,
     /// Where the name stands.
-    pub(super) place: Scan<'t>,
+    pub(super) place: Lexer<'t>,
     pub(super) arguments: VecDeque<(usize, Value)>,
     /// Where the closing parenthesis stands.
     end: usize,
 }
 
-impl<'t> Call<'t> {
-    pub(super) fn parse(scan: &mut Scan<'t>) -> Result<Call<'t>> {
+impl<'t> MethodCall<'t> {
+    pub(super) fn parse(scan: &mut Lexer<'t>) -> Result<MethodCall<'t>> {
         scan.skip();
         let place = *scan;
         let name = scan.word().ok_or_else(|| place.expected(&["the name of an operation"]))?;
         let arguments = literal::list(scan, "(", ")", 0)?.into();
-        Ok(Call { name, place, arguments, end: scan.at() - 1 })
+        Ok(MethodCall { name, place, arguments, end: scan.at() - 1 })
     }
 
     /// The next argument and where it stands.
-    pub(super) fn take(&mut self, what: &str) -> Result<(Scan<'t>, Value)> {
+    pub(super) fn take(&mut self, what: &str) -> Result<(Lexer<'t>, Value)> {
         match self.arguments.pop_front() {
             Some((at, value)) => Ok((self.place.to(at), value)),
             None => Err(self.place.to(self.end).expected(&[what])),
@@ -68,7 +68,7 @@ impl<'t> Call<'t> {
     }
 
     /// Update operators, or an array of stages.
-    pub(super) fn change(&mut self) -> Result<(Scan<'t>, Value)> {
+    pub(super) fn change(&mut self) -> Result<(Lexer<'t>, Value)> {
         let what = "an update or an array of stages";
         match self.take(what)? {
             (place, value @ (Value::Object(_) | Value::Array(_))) => Ok((place, value)),
@@ -112,7 +112,7 @@ fn whole(value: &Value) -> Option<u64> {
 
 /// The options of a call.
 pub(super) struct Options<'t> {
-    pub(super) place: Scan<'t>,
+    pub(super) place: Lexer<'t>,
     fields: Object,
 }
 

@@ -1,7 +1,7 @@
 //! JQL: the language of Jettra's ancestor as its guides promised it, and the statements about
 //! collections and indexes that SQL writes in the same way.
 
-use super::scan::{Scan, is_word};
+use super::lexer::{Lexer, is_word};
 use super::where_clause::{self, field, value};
 use super::{Statement, literal, one};
 use crate::error::Result;
@@ -36,10 +36,10 @@ const STATEMENTS: [(&str, Parse); 22] = [
 /// Joins of one statement.
 const JOINS_MAX: usize = 100;
 
-type Parse = fn(&mut Scan<'_>) -> Result<Statement>;
+type Parse = fn(&mut Lexer<'_>) -> Result<Statement>;
 
 /// Whether an `INSERT` is JQL's: the documents follow, not a list of columns.
-pub(super) fn is_insert(mut scan: Scan<'_>) -> bool {
+pub(super) fn is_insert(mut scan: Lexer<'_>) -> bool {
     scan.keywords("INSERT INTO") && name(&mut scan).is_ok() && {
         let _ = scan.keywords("DOC") || scan.keywords("VALUES");
         scan.eat("{") || scan.eat("[") || !scan.eat("(") && !is_columns(scan)
@@ -47,12 +47,12 @@ pub(super) fn is_insert(mut scan: Scan<'_>) -> bool {
 }
 
 /// Whether words follow that only SQL's `INSERT` has.
-fn is_columns(mut scan: Scan<'_>) -> bool {
+fn is_columns(mut scan: Lexer<'_>) -> bool {
     scan.keywords("SELECT") || scan.keywords("DEFAULT") || scan.keywords("AS")
 }
 
 /// Parses a statement.
-pub(super) fn parse(mut scan: Scan<'_>) -> Result<Statement> {
+pub(super) fn parse(mut scan: Lexer<'_>) -> Result<Statement> {
     for (words, parse) in STATEMENTS {
         if scan.keywords(words) {
             let statement = parse(&mut scan)?;
@@ -64,7 +64,7 @@ pub(super) fn parse(mut scan: Scan<'_>) -> Result<Statement> {
 }
 
 /// The error for a beginning that no statement has; it stands at the first wrong word.
-fn unknown(mut scan: Scan<'_>) -> crate::error::Error {
+fn unknown(mut scan: Lexer<'_>) -> crate::error::Error {
     scan.skip();
     let mut known: Vec<&str> = STATEMENTS.iter().map(|(words, _)| *words).collect();
     known.extend(["SELECT", "UPDATE", "EXPLAIN", "db."]);
@@ -90,7 +90,7 @@ fn unknown(mut scan: Scan<'_>) -> crate::error::Error {
 }
 
 /// Reads the name of a collection.
-fn name(scan: &mut Scan<'_>) -> Result<String> {
+fn name(scan: &mut Lexer<'_>) -> Result<String> {
     if let Some(quoted) = where_clause::quoted(scan)? {
         return Ok(quoted);
     }
@@ -107,7 +107,7 @@ fn name(scan: &mut Scan<'_>) -> Result<String> {
 
 /// Reads `WHERE …`, if it comes: a condition, or a filter as MongoDB's shell writes it. That may
 /// stand without the word too.
-fn filter(scan: &mut Scan<'_>) -> Result<Option<Value>> {
+fn filter(scan: &mut Lexer<'_>) -> Result<Option<Value>> {
     let named = scan.keywords("WHERE") || scan.keywords("DONDE");
     scan.skip();
     if scan.peek() == Some('{') {
@@ -117,7 +117,7 @@ fn filter(scan: &mut Scan<'_>) -> Result<Option<Value>> {
 }
 
 /// Reads the end after `WHERE …`; `more` could have followed too.
-fn end(scan: &mut Scan<'_>, filter: &Option<Value>, more: &[&str]) -> Result<()> {
+fn end(scan: &mut Lexer<'_>, filter: &Option<Value>, more: &[&str]) -> Result<()> {
     let mut expected = if filter.is_some() { vec!["AND", "OR"] } else { vec!["WHERE"] };
     expected.extend(more);
     scan.end(&expected)
@@ -127,7 +127,7 @@ fn or_empty(filter: Option<Value>) -> Value {
     filter.unwrap_or_else(|| Value::Object(Object::new()))
 }
 
-fn find(scan: &mut Scan<'_>) -> Result<Statement> {
+fn find(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     let mut joined = Vec::new();
     let mut joins = Vec::new();
@@ -196,7 +196,7 @@ fn find(scan: &mut Scan<'_>) -> Result<Statement> {
 
 /// Reads `ON f = g`: the field of the documents so far, and the one of the joined collection.
 /// Fields may have the names of their collections before them, in either order.
-fn join_fields(scan: &mut Scan<'_>, collection: &str, other: &str) -> Result<(String, String)> {
+fn join_fields(scan: &mut Lexer<'_>, collection: &str, other: &str) -> Result<(String, String)> {
     scan.expect_keywords("ON")?;
     let left = field(scan, "a field")?;
     scan.expect("=")?;
@@ -215,7 +215,7 @@ fn join_fields(scan: &mut Scan<'_>, collection: &str, other: &str) -> Result<(St
 }
 
 /// Reads `a [ASC|DESC], …` as MongoDB's order.
-fn order(scan: &mut Scan<'_>) -> Result<Value> {
+fn order(scan: &mut Lexer<'_>) -> Result<Value> {
     let mut keys = Object::new();
     loop {
         scan.skip();
@@ -235,7 +235,7 @@ fn order(scan: &mut Scan<'_>) -> Result<Value> {
     }
 }
 
-fn number(scan: &mut Scan<'_>, least: u64) -> Result<u64> {
+fn number(scan: &mut Lexer<'_>, least: u64) -> Result<u64> {
     scan.skip();
     let start = *scan;
     let digits = scan.take_while(char::is_alphanumeric);
@@ -244,7 +244,7 @@ fn number(scan: &mut Scan<'_>, least: u64) -> Result<u64> {
     number.ok_or_else(|| start.expected(&[&format!("a whole number from {least}")]))
 }
 
-fn insert(scan: &mut Scan<'_>) -> Result<Statement> {
+fn insert(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     let _ = scan.keywords("DOC") || scan.keywords("VALUES");
     let what = "a document or an array of documents";
@@ -264,7 +264,7 @@ fn insert(scan: &mut Scan<'_>) -> Result<Statement> {
     }
 }
 
-fn update(scan: &mut Scan<'_>) -> Result<Statement> {
+fn update(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     scan.expect_keywords("SET")?;
     let mut set = Object::new();
@@ -294,21 +294,21 @@ fn update(scan: &mut Scan<'_>) -> Result<Statement> {
     })
 }
 
-fn delete(scan: &mut Scan<'_>) -> Result<Statement> {
+fn delete(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     let filter = filter(scan)?;
     end(scan, &filter, &[])?;
     Ok(Statement::Delete { collection, filter: or_empty(filter), multi: true })
 }
 
-fn count(scan: &mut Scan<'_>) -> Result<Statement> {
+fn count(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     let filter = filter(scan)?;
     end(scan, &filter, &[])?;
     Ok(Statement::Count { collection, filter: or_empty(filter) })
 }
 
-fn aggregate(scan: &mut Scan<'_>) -> Result<Statement> {
+fn aggregate(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     scan.expect_keywords("PIPELINE")?;
     scan.skip();
@@ -318,7 +318,7 @@ fn aggregate(scan: &mut Scan<'_>) -> Result<Statement> {
     Ok(Statement::Aggregate { collection, pipeline: literal::value(scan, "an array", 1)? })
 }
 
-fn create_index(scan: &mut Scan<'_>, unique: bool) -> Result<Statement> {
+fn create_index(scan: &mut Lexer<'_>, unique: bool) -> Result<Statement> {
     let mut options = Object::new();
     if !scan.keywords("ON") {
         options.insert("name".to_owned(), name(scan)?.into());
@@ -349,7 +349,7 @@ fn create_index(scan: &mut Scan<'_>, unique: bool) -> Result<Statement> {
 }
 
 /// Reads the fields of an index in parentheses.
-fn keys(scan: &mut Scan<'_>) -> Result<Value> {
+fn keys(scan: &mut Lexer<'_>) -> Result<Value> {
     scan.expect("(")?;
     let keys = order(scan)?;
     if !scan.eat(")") {
@@ -358,7 +358,7 @@ fn keys(scan: &mut Scan<'_>) -> Result<Value> {
     Ok(keys)
 }
 
-fn drop_index(scan: &mut Scan<'_>) -> Result<Statement> {
+fn drop_index(scan: &mut Lexer<'_>) -> Result<Statement> {
     if scan.keywords("ON") {
         let collection = name(scan)?;
         return Ok(Statement::DropIndex { collection, name_or_keys: keys(scan)? });
@@ -368,14 +368,14 @@ fn drop_index(scan: &mut Scan<'_>) -> Result<Statement> {
     Ok(Statement::DropIndex { collection: name(scan)?, name_or_keys: index.into() })
 }
 
-fn show_indexes(scan: &mut Scan<'_>) -> Result<Statement> {
+fn show_indexes(scan: &mut Lexer<'_>) -> Result<Statement> {
     if !["ON", "FROM", "IN"].iter().any(|word| scan.keywords(word)) {
         return Err(scan.expected(&["ON"]));
     }
     Ok(Statement::ShowIndexes { collection: name(scan)? })
 }
 
-fn create_collection(scan: &mut Scan<'_>) -> Result<Statement> {
+fn create_collection(scan: &mut Lexer<'_>) -> Result<Statement> {
     let collection = name(scan)?;
     let mut ahead = *scan;
     if ahead.eat("(") {
@@ -384,11 +384,11 @@ fn create_collection(scan: &mut Scan<'_>) -> Result<Statement> {
     Ok(Statement::CreateCollection { collection })
 }
 
-fn drop_collection(scan: &mut Scan<'_>) -> Result<Statement> {
+fn drop_collection(scan: &mut Lexer<'_>) -> Result<Statement> {
     Ok(Statement::DropCollection { collection: name(scan)? })
 }
 
-fn rename(scan: &mut Scan<'_>, words: &str) -> Result<Statement> {
+fn rename(scan: &mut Lexer<'_>, words: &str) -> Result<Statement> {
     let collection = name(scan)?;
     scan.expect_keywords(words)?;
     Ok(Statement::RenameCollection { collection, to: name(scan)? })

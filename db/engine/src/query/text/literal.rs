@@ -5,7 +5,7 @@
 //! Written by hand: the JSON5 crates know neither the calls nor regular expressions, and give
 //! no place for errors inside a larger text.
 
-use super::scan::{Scan, is_word};
+use super::lexer::{Lexer, is_word};
 use crate::error::{Error, Result};
 use crate::query::context::At;
 use crate::value::{Object, Value, from_json};
@@ -32,7 +32,7 @@ const CALLS: [(&str, &str); 13] = [
 ///
 /// # Errors
 /// `syntax_error`.
-pub(super) fn value(scan: &mut Scan<'_>, what: &str, depth: usize) -> Result<Value> {
+pub(super) fn value(scan: &mut Lexer<'_>, what: &str, depth: usize) -> Result<Value> {
     scan.skip();
     match scan.peek() {
         Some('{') => object(scan, depth),
@@ -51,7 +51,7 @@ pub(super) fn value(scan: &mut Scan<'_>, what: &str, depth: usize) -> Result<Val
 
 /// Reads values between brackets, each with the place where it begins.
 pub(super) fn list(
-    scan: &mut Scan<'_>,
+    scan: &mut Lexer<'_>,
     open: &str,
     close: &str,
     depth: usize,
@@ -73,7 +73,7 @@ pub(super) fn list(
     Ok(items)
 }
 
-fn object(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
+fn object(scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
     scan.check_depth(depth)?;
     let start = *scan;
     scan.expect("{")?;
@@ -103,7 +103,7 @@ fn object(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
 }
 
 /// The value that an object of Extended JSON stands for; other objects stay as they are.
-fn extended(start: &Scan<'_>, fields: Object) -> Result<Value> {
+fn extended(start: &Lexer<'_>, fields: Object) -> Result<Value> {
     let first = fields.first().map(|(name, _)| name.as_str());
     if !first.is_some_and(|first| CALLS.iter().any(|(_, key)| *key == first)) {
         return Ok(Value::Object(fields));
@@ -114,7 +114,7 @@ fn extended(start: &Scan<'_>, fields: Object) -> Result<Value> {
 }
 
 /// Reads a text in single or double quotes.
-pub(super) fn string(scan: &mut Scan<'_>) -> Result<String> {
+pub(super) fn string(scan: &mut Lexer<'_>) -> Result<String> {
     let start = *scan;
     let quote = scan.bump();
     let mut text = String::new();
@@ -135,7 +135,7 @@ pub(super) fn string(scan: &mut Scan<'_>) -> Result<String> {
 }
 
 /// What an escape stands for, after its `\`; `Some(None)` is a line that goes on.
-fn escape(scan: &mut Scan<'_>) -> Option<Option<char>> {
+fn escape(scan: &mut Lexer<'_>) -> Option<Option<char>> {
     Some(Some(match scan.bump()? {
         'n' => '\n',
         't' => '\t',
@@ -169,14 +169,14 @@ fn escape(scan: &mut Scan<'_>) -> Option<Option<char>> {
     }))
 }
 
-fn hex(scan: &mut Scan<'_>, digits: usize) -> Option<u32> {
+fn hex(scan: &mut Lexer<'_>, digits: usize) -> Option<u32> {
     let text = scan.rest().get(..digits).filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
     let code = u32::from_str_radix(text?, 16).ok();
     *scan = scan.to(scan.at() + digits);
     code
 }
 
-fn number(scan: &mut Scan<'_>, what: &str) -> Result<Value> {
+fn number(scan: &mut Lexer<'_>, what: &str) -> Result<Value> {
     let start = *scan;
     let wrong = || start.expected(&[what]);
     let sign = scan.take_while(|next| matches!(next, '-' | '+'));
@@ -225,7 +225,7 @@ fn decimal_number(text: &str) -> Option<Value> {
     from_json(serde_json::Value::Number(number), At::root("value")).ok()
 }
 
-fn regex(scan: &mut Scan<'_>) -> Result<Value> {
+fn regex(scan: &mut Lexer<'_>) -> Result<Value> {
     let start = *scan;
     scan.bump();
     let mut pattern = String::new();
@@ -254,7 +254,7 @@ fn regex(scan: &mut Scan<'_>) -> Result<Value> {
 }
 
 /// `{"$regex": …, "$options": …}`; no options when there are none.
-fn regex_value(place: &Scan<'_>, pattern: String, flags: &str) -> Result<Value> {
+fn regex_value(place: &Lexer<'_>, pattern: String, flags: &str) -> Result<Value> {
     if let Some(flag) = flags.chars().find(|flag| !"imsx".contains(*flag)) {
         let message = format!("the flag {flag:?} of a regular expression is not i, m, s or x");
         return Err(place.error(message, &["i", "m", "s", "x"]));
@@ -266,7 +266,7 @@ fn regex_value(place: &Scan<'_>, pattern: String, flags: &str) -> Result<Value> 
     Ok(Value::Object(fields))
 }
 
-fn named(scan: &mut Scan<'_>, what: &str, depth: usize) -> Result<Value> {
+fn named(scan: &mut Lexer<'_>, what: &str, depth: usize) -> Result<Value> {
     scan.skip();
     let start = *scan;
     let mut word = scan.word();
@@ -287,7 +287,7 @@ fn named(scan: &mut Scan<'_>, what: &str, depth: usize) -> Result<Value> {
     }
 }
 
-fn call(start: &Scan<'_>, name: &str, scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
+fn call(start: &Lexer<'_>, name: &str, scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
     let arguments = list(scan, "(", ")", depth)?;
     let arguments: Vec<Value> = arguments.into_iter().map(|(_, value)| value).collect();
     let key = CALLS.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
@@ -323,7 +323,7 @@ fn call(start: &Scan<'_>, name: &str, scan: &mut Scan<'_>, depth: usize) -> Resu
 }
 
 /// A statement says the same every time it is read, so it has neither a clock nor chance.
-fn no_argument(start: &Scan<'_>, name: &str) -> Error {
+fn no_argument(start: &Lexer<'_>, name: &str) -> Error {
     let instead = match name.starts_with("Object") {
         true => "give 24 hexadecimal digits, or leave _id out and one is made",
         false => "give a date, or write \"$$NOW\" in an expression",

@@ -11,16 +11,16 @@
 
 mod call;
 mod jql;
+mod lexer;
 mod literal;
 mod mongo;
 mod print;
-mod scan;
 mod sql;
 mod where_clause;
 
 use crate::error::Result;
 use crate::value::{Object, Value, check_depth};
-use scan::Scan;
+use lexer::Lexer;
 
 /// What a text asks for. Filters, updates, pipelines, keys and options are as their own
 /// parsers take them; they are not checked here.
@@ -110,7 +110,7 @@ pub enum Statement {
         /// Which document.
         filter: Value,
         /// What happens to it.
-        change: Change,
+        change: Modification,
         /// Which one is the first.
         sort: Option<Value>,
         /// Which fields are given.
@@ -184,7 +184,7 @@ pub enum Statement {
 
 /// What happens to the document of a [`Statement::FindAndModify`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum Modification {
     /// Update operators, or an array of stages.
     Update(Value),
     /// Another document in its place.
@@ -234,8 +234,10 @@ impl Statement {
             } => {
                 part("filter", filter)?;
                 match change {
-                    Change::Update(change) | Change::Replace(change) => part("update", change)?,
-                    Change::Delete => {}
+                    Modification::Update(change) | Modification::Replace(change) => {
+                        part("update", change)?
+                    }
+                    Modification::Delete => {}
                 }
                 some("sort", sort)?;
                 some("projection", projection)?;
@@ -278,10 +280,10 @@ impl Statement {
 /// # Errors
 /// `syntax_error`, with the line, the column and what was expected there.
 pub fn parse(text: &str) -> Result<Statement> {
-    parse_at(Scan::new(text))
+    parse_at(Lexer::new(text))
 }
 
-fn parse_at(mut scan: Scan<'_>) -> Result<Statement> {
+fn parse_at(mut scan: Lexer<'_>) -> Result<Statement> {
     scan.skip();
     if scan.keywords("EXPLAIN") {
         let execute = scan.keywords("ANALYZE");
@@ -316,7 +318,7 @@ fn parse_at(mut scan: Scan<'_>) -> Result<Statement> {
 /// What may follow `EXPLAIN`.
 const EXPLAINED: &str = "a statement that finds, counts, changes or removes documents";
 
-fn starts(mut scan: Scan<'_>, words: &str) -> bool {
+fn starts(mut scan: Lexer<'_>, words: &str) -> bool {
     scan.keywords(words)
 }
 

@@ -1,9 +1,9 @@
 //! Statements as MongoDB's shell has them: `db.c.find({…}).sort({…})`.
 
-use super::call::Call;
+use super::call::MethodCall;
+use super::lexer::Lexer;
 use super::literal;
-use super::scan::Scan;
-use super::{Change, Statement};
+use super::{Modification, Statement};
 use crate::error::Result;
 use crate::value::{Object, Value};
 
@@ -45,30 +45,30 @@ const CURSOR: [&str; 9] =
 const RESULT: [&str; 3] = ["explain", "pretty", "toArray"];
 
 /// Whether a text is of this language.
-pub(super) fn begins(mut scan: Scan<'_>) -> bool {
+pub(super) fn begins(mut scan: Lexer<'_>) -> bool {
     scan.word() == Some("db") && (scan.eat(".") || scan.eat("["))
 }
 
 /// Parses a statement that [`begins`] here.
-pub(super) fn parse(mut scan: Scan<'_>) -> Result<Statement> {
+pub(super) fn parse(mut scan: Lexer<'_>) -> Result<Statement> {
     scan.word();
     let (collection, mut operation) = match target(&mut scan)? {
-        Target::Statement(statement) => {
+        Beginning::Statement(statement) => {
             scan.end(&[])?;
             return Ok(*statement);
         }
-        Target::Collection(collection, operation) => (collection, operation),
+        Beginning::Collection(collection, operation) => (collection, operation),
     };
     let mut explain = None;
     if operation.name == "explain" {
         explain = Some(verbosity(&mut operation)?);
         scan.expect(".")?;
-        operation = Call::parse(&mut scan)?;
+        operation = MethodCall::parse(&mut scan)?;
     }
     let start = operation.place;
     let mut statement = operate(collection, operation)?;
     while scan.eat(".") {
-        follow(&mut statement, Call::parse(&mut scan)?, &mut explain)?;
+        follow(&mut statement, MethodCall::parse(&mut scan)?, &mut explain)?;
     }
     scan.end(if is_cursor(&statement) { &["\".\""] } else { &[] })?;
     match explain {
@@ -80,14 +80,14 @@ pub(super) fn parse(mut scan: Scan<'_>) -> Result<Statement> {
     }
 }
 
-enum Target<'t> {
-    Collection(String, Call<'t>),
+enum Beginning<'t> {
+    Collection(String, MethodCall<'t>),
     Statement(Box<Statement>),
 }
 
 /// Reads the collection and the first call: `.a.b.find(…)`, `["a"].find(…)`,
 /// `.getCollection("a").find(…)`.
-fn target<'t>(scan: &mut Scan<'t>) -> Result<Target<'t>> {
+fn target<'t>(scan: &mut Lexer<'t>) -> Result<Beginning<'t>> {
     let mut names: Vec<String> = Vec::new();
     loop {
         if scan.eat("[") {
@@ -105,9 +105,9 @@ fn target<'t>(scan: &mut Scan<'t>) -> Result<Target<'t>> {
             *scan = ahead;
             continue;
         }
-        let mut call = Call::parse(scan)?;
+        let mut call = MethodCall::parse(scan)?;
         if !names.is_empty() {
-            return Ok(Target::Collection(names.join("."), call));
+            return Ok(Beginning::Collection(names.join("."), call));
         }
         match word {
             "getCollection" => {
@@ -118,25 +118,25 @@ fn target<'t>(scan: &mut Scan<'t>) -> Result<Target<'t>> {
                 let collection = call.text("the name of a collection")?;
                 call.done()?;
                 let statement = Statement::CreateCollection { collection };
-                return Ok(Target::Statement(Box::new(statement)));
+                return Ok(Beginning::Statement(Box::new(statement)));
             }
             "getCollectionNames" => {
                 call.done()?;
-                return Ok(Target::Statement(Box::new(Statement::ShowCollections)));
+                return Ok(Beginning::Statement(Box::new(Statement::ShowCollections)));
             }
             _ => return Err(start.unknown("operation of a database", word, &DATABASE)),
         }
     }
 }
 
-fn name(scan: &mut Scan<'_>) -> Result<String> {
+fn name(scan: &mut Lexer<'_>) -> Result<String> {
     match scan.peek() {
         Some('"' | '\'') => literal::string(scan),
         _ => Err(scan.expected(&["the name of a collection in quotes"])),
     }
 }
 
-fn operate(collection: String, mut call: Call<'_>) -> Result<Statement> {
+fn operate(collection: String, mut call: MethodCall<'_>) -> Result<Statement> {
     let statement = match call.name {
         "find" | "findOne" => find(collection, &mut call)?,
         "insertOne" => {
@@ -215,7 +215,7 @@ fn operate(collection: String, mut call: Call<'_>) -> Result<Statement> {
     Ok(statement)
 }
 
-fn find(collection: String, call: &mut Call<'_>) -> Result<Statement> {
+fn find(collection: String, call: &mut MethodCall<'_>) -> Result<Statement> {
     let filter = call.object_or_empty("a filter")?;
     let mut projection = call.some_object("a projection")?;
     let one = call.name == "findOne";
@@ -238,7 +238,7 @@ fn find(collection: String, call: &mut Call<'_>) -> Result<Statement> {
     })
 }
 
-fn insert(collection: String, call: &mut Call<'_>) -> Result<Statement> {
+fn insert(collection: String, call: &mut MethodCall<'_>) -> Result<Statement> {
     let many_only = call.name == "insertMany";
     let what = if many_only { "an array of documents" } else { "a document or an array of them" };
     match call.take(what)? {
@@ -252,7 +252,7 @@ fn insert(collection: String, call: &mut Call<'_>) -> Result<Statement> {
     }
 }
 
-fn update(collection: String, call: &mut Call<'_>) -> Result<Statement> {
+fn update(collection: String, call: &mut MethodCall<'_>) -> Result<Statement> {
     let filter = call.object("a filter")?;
     let (place, update) = call.change()?;
     let either = call.name == "update";
@@ -275,19 +275,19 @@ fn is_document(update: &Value) -> bool {
     update.as_object().is_some_and(|fields| !fields.keys().any(|key| key.starts_with('$')))
 }
 
-fn find_one_and(collection: String, call: &mut Call<'_>) -> Result<Statement> {
+fn find_one_and(collection: String, call: &mut MethodCall<'_>) -> Result<Statement> {
     let filter = call.object("a filter")?;
     let change = match call.name {
-        "findOneAndUpdate" => Change::Update(call.change()?.1),
-        "findOneAndReplace" => Change::Replace(call.object("a document")?),
-        _ => Change::Delete,
+        "findOneAndUpdate" => Modification::Update(call.change()?.1),
+        "findOneAndReplace" => Modification::Replace(call.object("a document")?),
+        _ => Modification::Delete,
     };
     let known =
         ["sort", "projection", "upsert", "returnDocument", "returnNewDocument", "arrayFilters"];
     let count = match change {
-        Change::Update(_) => 6,
-        Change::Replace(_) => 5,
-        Change::Delete => 2,
+        Modification::Update(_) => 6,
+        Modification::Replace(_) => 5,
+        Modification::Delete => 2,
     };
     let mut options = call.options(&known[..count])?;
     let returned = options.take("returnDocument", "\"before\" or \"after\"", |value| {
@@ -306,7 +306,7 @@ fn find_one_and(collection: String, call: &mut Call<'_>) -> Result<Statement> {
     })
 }
 
-fn find_and_modify(collection: String, call: &mut Call<'_>) -> Result<Statement> {
+fn find_and_modify(collection: String, call: &mut MethodCall<'_>) -> Result<Statement> {
     let known = ["query", "update", "remove", "new", "upsert", "sort", "fields", "arrayFilters"];
     let mut options = call.options(&known)?;
     let update = options.take("update", "an object or an array of stages", |update| {
@@ -316,10 +316,10 @@ fn find_and_modify(collection: String, call: &mut Call<'_>) -> Result<Statement>
     let upsert = options.flag("upsert")?;
     let change = match update {
         Some(update) if !remove => match is_document(&update) {
-            true => Change::Replace(update),
-            false => Change::Update(update),
+            true => Modification::Replace(update),
+            false => Modification::Update(update),
         },
-        None if remove && !return_new && !upsert => Change::Delete,
+        None if remove && !return_new && !upsert => Modification::Delete,
         _ => return Err(options.place.error("either update, or remove alone, must be given", &[])),
     };
     Ok(Statement::FindAndModify {
@@ -339,7 +339,11 @@ fn is_cursor(statement: &Statement) -> bool {
 }
 
 /// Applies what follows the first call: `.sort(…)`, `.limit(…)`, `.explain()`.
-fn follow(statement: &mut Statement, mut call: Call<'_>, explain: &mut Option<bool>) -> Result<()> {
+fn follow(
+    statement: &mut Statement,
+    mut call: MethodCall<'_>,
+    explain: &mut Option<bool>,
+) -> Result<()> {
     let known: &[&str] = match statement {
         _ if !is_cursor(statement) => {
             return Err(call.place.expected(&["the end of the statement"]));
@@ -374,7 +378,7 @@ fn follow(statement: &mut Statement, mut call: Call<'_>, explain: &mut Option<bo
 }
 
 /// Whether `explain` executes the statement.
-fn verbosity(call: &mut Call<'_>) -> Result<bool> {
+fn verbosity(call: &mut MethodCall<'_>) -> Result<bool> {
     let execute = match call.arguments.pop_front() {
         None => false,
         Some((_, Value::Bool(execute))) => execute,

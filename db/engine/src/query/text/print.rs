@@ -1,8 +1,8 @@
 //! Statements as text again: every one for MongoDB's shell, and in JQL those it can express.
 
-use super::scan::{is_name, is_word};
+use super::lexer::{is_name, is_word};
 use super::where_clause::{is_reserved, operators, unlike};
-use super::{Change, Statement};
+use super::{Modification, Statement};
 use crate::value::{Object, Value};
 
 impl Statement {
@@ -140,9 +140,11 @@ impl Statement {
             ("arrayFilters", array_filters.clone()),
         ]);
         match change {
-            Change::Update(update) => call("findOneAndUpdate", [filter, update], options),
-            Change::Replace(document) => call("findOneAndReplace", [filter, document], options),
-            Change::Delete => call("findOneAndDelete", [filter], options),
+            Modification::Update(update) => call("findOneAndUpdate", [filter, update], options),
+            Modification::Replace(document) => {
+                call("findOneAndReplace", [filter, document], options)
+            }
+            Modification::Delete => call("findOneAndDelete", [filter], options),
         }
     }
 

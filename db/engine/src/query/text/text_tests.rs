@@ -418,7 +418,7 @@ fn statement() -> impl Strategy<Value = Statement> {
         ),
         (name(), object(), object(), some(), some(), bool(), bool()).prop_map(
             |(collection, filter, update, sort, projection, return_new, upsert)| {
-                let change = Change::Update(update);
+                let change = Modification::Update(update);
                 let array_filters = None;
                 Statement::FindAndModify {
                     collection,

@@ -1,7 +1,7 @@
 //! `WHERE` of JQL: an expression becomes a filter of MongoDB, with MongoDB's meaning: `!=` is
 //! true where the field is missing.
 
-use super::scan::{Scan, is_word};
+use super::lexer::{Lexer, is_word};
 use super::{literal, one};
 use crate::error::Result;
 use crate::value::{Object, Value};
@@ -29,11 +29,11 @@ pub(super) fn is_reserved(word: &str) -> bool {
 }
 
 /// Reads an expression, after `WHERE`.
-pub(super) fn expression(scan: &mut Scan<'_>) -> Result<Value> {
+pub(super) fn expression(scan: &mut Lexer<'_>) -> Result<Value> {
     disjunction(scan, 0)
 }
 
-fn disjunction(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
+fn disjunction(scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
     let mut terms = vec![conjunction(scan, depth)?];
     while scan.keywords("OR") {
         terms.push(conjunction(scan, depth)?);
@@ -41,7 +41,7 @@ fn disjunction(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
     Ok(or(terms))
 }
 
-fn conjunction(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
+fn conjunction(scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
     let mut terms = vec![term(scan, depth)?];
     while scan.keywords("AND") {
         terms.push(term(scan, depth)?);
@@ -49,7 +49,7 @@ fn conjunction(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
     Ok(and(terms))
 }
 
-fn term(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
+fn term(scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
     scan.check_depth(depth)?;
     if scan.keywords("NOT") {
         return Ok(one("$nor", Value::Array(vec![term(scan, depth + 1)?])));
@@ -62,7 +62,7 @@ fn term(scan: &mut Scan<'_>, depth: usize) -> Result<Value> {
     predicate(scan)
 }
 
-fn predicate(scan: &mut Scan<'_>) -> Result<Value> {
+fn predicate(scan: &mut Lexer<'_>) -> Result<Value> {
     let field = field(scan, "a field")?;
     for (symbol, operator) in COMPARISONS {
         if scan.eat(symbol) {
@@ -113,7 +113,7 @@ fn comparison(operator: &str, value: Value) -> Value {
     }
 }
 
-fn values(scan: &mut Scan<'_>) -> Result<Value> {
+fn values(scan: &mut Lexer<'_>) -> Result<Value> {
     scan.expect("(")?;
     let mut items = Vec::new();
     loop {
@@ -128,7 +128,7 @@ fn values(scan: &mut Scan<'_>) -> Result<Value> {
     Ok(Value::Array(items))
 }
 
-fn pattern(scan: &mut Scan<'_>) -> Result<String> {
+fn pattern(scan: &mut Lexer<'_>) -> Result<String> {
     scan.skip();
     let start = *scan;
     match value(scan, "a pattern")? {
@@ -138,7 +138,7 @@ fn pattern(scan: &mut Scan<'_>) -> Result<String> {
 }
 
 /// Reads a text in quotes if one comes next. A quote inside it may be doubled, as in SQL.
-pub(super) fn quoted(scan: &mut Scan<'_>) -> Result<Option<String>> {
+pub(super) fn quoted(scan: &mut Lexer<'_>) -> Result<Option<String>> {
     scan.skip();
     let Some(quote @ ('"' | '\'')) = scan.peek() else { return Ok(None) };
     let mut text = literal::string(scan)?;
@@ -150,7 +150,7 @@ pub(super) fn quoted(scan: &mut Scan<'_>) -> Result<Option<String>> {
 }
 
 /// Reads the path of a field, which may stand in quotes; `what` is said when none comes.
-pub(super) fn field(scan: &mut Scan<'_>, what: &str) -> Result<String> {
+pub(super) fn field(scan: &mut Lexer<'_>, what: &str) -> Result<String> {
     if let Some(quoted) = quoted(scan)? {
         return Ok(quoted);
     }
@@ -175,7 +175,7 @@ pub(super) fn field(scan: &mut Scan<'_>, what: &str) -> Result<String> {
 }
 
 /// Reads a name in backticks.
-pub(super) fn backticks<'t>(scan: &mut Scan<'t>) -> Option<&'t str> {
+pub(super) fn backticks<'t>(scan: &mut Lexer<'t>) -> Option<&'t str> {
     let mut ahead = *scan;
     ahead.eat("`").then_some(())?;
     let name = ahead.take_while(|next| next != '`' && next != '\n');
@@ -186,7 +186,7 @@ pub(super) fn backticks<'t>(scan: &mut Scan<'t>) -> Option<&'t str> {
 
 /// Reads a value: a number, a text in quotes, an object, an array, `true`, `false`, `null`, a
 /// call such as `ISODate("…")`, or one word, which is a text.
-pub(super) fn value(scan: &mut Scan<'_>, what: &str) -> Result<Value> {
+pub(super) fn value(scan: &mut Lexer<'_>, what: &str) -> Result<Value> {
     if let Some(quoted) = quoted(scan)? {
         return Ok(quoted.into());
     }

@@ -2,7 +2,7 @@
 
 use crate::budget::steps_of;
 use crate::error::Result;
-use crate::query::context::{At, Context, Held};
+use crate::query::context::{At, Context, MemoryCharge};
 use crate::query::filter::Filter;
 use crate::query::sort::Sort;
 use crate::value::{Object, Value};
@@ -107,7 +107,7 @@ pub(super) fn add_to_set(
     items: &mut Vec<Value>,
     values: &[Value],
     ctx: &Context<'_>,
-    held: &Held<'_>,
+    held: &MemoryCharge<'_>,
 ) -> Result<bool> {
     let new = values.iter().map(Value::bytes).sum::<usize>();
     let count = items.len() + values.len();
@@ -169,7 +169,7 @@ impl Push {
         &self,
         items: &mut Vec<Value>,
         ctx: &Context<'_>,
-        held: &Held<'_>,
+        held: &MemoryCharge<'_>,
     ) -> Result<()> {
         ctx.work(self.values.len() as u64)?;
         held.add(self.values.iter().map(Value::bytes).sum())?;

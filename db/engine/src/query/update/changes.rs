@@ -9,7 +9,7 @@ use super::arrays::ItemFilter;
 use super::operators::{self, Change};
 use super::place::{self, Key, Target};
 use crate::error::{Error, Kind, Result};
-use crate::query::context::{At, Context, Fields, Held};
+use crate::query::context::{At, Context, Fields, MemoryCharge};
 use crate::query::filter::Filter;
 use crate::value::{Object, Value};
 
@@ -81,7 +81,7 @@ impl Changes {
         inserting: bool,
         ctx: &Context<'_>,
     ) -> Result<bool> {
-        let held = Held::new(ctx, "the update");
+        let held = MemoryCharge::new(ctx, "the update");
         let mut places = Vec::with_capacity(self.changes.len());
         let mut dynamic = false;
         for change in self.changes.iter().filter(|change| inserting || !change.only_inserts()) {

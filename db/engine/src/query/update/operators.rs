@@ -5,7 +5,7 @@ use super::place::{self, Failure, Key, Target, not_an_array};
 use super::{identical, identical_lists};
 use crate::budget::steps_of;
 use crate::error::{Error, Kind};
-use crate::query::context::{At, Context, Held};
+use crate::query::context::{At, Context, MemoryCharge};
 use crate::value::{Value, number};
 use std::collections::BTreeSet;
 
@@ -195,7 +195,7 @@ impl Change {
         document: &mut Value,
         place: &[Key<'_>],
         ctx: &Context<'_>,
-        held: &Held<'_>,
+        held: &MemoryCharge<'_>,
     ) -> Result<bool, Failure> {
         match &self.action {
             Action::Unset => Ok(place::unset(document, place, ctx)?),
@@ -220,7 +220,7 @@ impl Change {
         document: &mut Value,
         to: &[Key<'_>],
         ctx: &Context<'_>,
-        held: &Held<'_>,
+        held: &MemoryCharge<'_>,
     ) -> Result<bool, Failure> {
         if place::find(document, from).is_none() {
             return Ok(false);
@@ -263,7 +263,7 @@ impl Action {
         value: &mut Value,
         created: bool,
         ctx: &Context<'_>,
-        held: &Held<'_>,
+        held: &MemoryCharge<'_>,
     ) -> Result<bool, Failure> {
         // One value may go to many places.
         let copy = |new: &Value| -> Result<Value> {

@@ -2,7 +2,7 @@
 
 use super::{ID, identical};
 use crate::error::{Error, Kind, Result};
-use crate::query::context::{At, Context, Fields, Held};
+use crate::query::context::{At, Context, Fields, MemoryCharge};
 use crate::query::expr::{Expr, Vars};
 use crate::query::project::Projection;
 use crate::value::{LEVELS_MAX, Object, Value, check_depth};
@@ -125,7 +125,7 @@ impl Stage {
             Stage::Project(projection) => projection.apply(document, ctx),
             Stage::Replace(root) => match root.eval_ref(&Vars::root(document), ctx)? {
                 Some(root) if root.as_object().is_some() => {
-                    Held::new(ctx, "the update").add(root.bytes())?;
+                    MemoryCharge::new(ctx, "the update").add(root.bytes())?;
                     Ok(root.into_owned())
                 }
                 other => {

@@ -3,7 +3,7 @@
 
 use super::arrays::ItemFilter;
 use crate::error::Error;
-use crate::query::context::{At, Context, Held};
+use crate::query::context::{At, Context, MemoryCharge};
 use crate::query::filter::Filter;
 use crate::query::path::{Path, PathStep};
 use crate::value::{Object, Value};
@@ -136,7 +136,7 @@ impl Target {
         matched: Option<&Filter>,
         filters: &[ItemFilter],
         ctx: &Context<'_>,
-        held: &Held<'_>,
+        held: &MemoryCharge<'_>,
     ) -> Result<Vec<Vec<Key<'_>>>, Failure> {
         let array = self.steps.iter().find_map(|step| match step {
             Step::Matched(array) => Some(array),
@@ -204,7 +204,7 @@ struct Search<'t, 's> {
     item: Option<usize>,
     filters: &'s [ItemFilter],
     ctx: &'s Context<'s>,
-    held: &'s Held<'s>,
+    held: &'s MemoryCharge<'s>,
     stack: Vec<Key<'t>>,
     found: Vec<Vec<Key<'t>>>,
 }
@@ -328,7 +328,7 @@ pub(super) fn enters_array(root: &mut Value, place: &[Key<'_>]) -> bool {
 pub(super) fn ensure<'v>(
     root: &'v mut Value,
     place: &[Key<'_>],
-    held: Option<&Held<'_>>,
+    held: Option<&MemoryCharge<'_>>,
 ) -> Result<(&'v mut Value, bool), Failure> {
     let hold = |bytes: usize| held.map_or(Ok(()), |held| held.add(bytes));
     let mut value = root;

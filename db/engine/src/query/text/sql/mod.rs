@@ -17,7 +17,7 @@ mod select;
 mod write;
 
 use super::Statement;
-use super::scan::Scan;
+use super::lexer::Lexer;
 use crate::error::{Error, Kind, Result};
 use crate::value::Value;
 use sqlparser::ast::{self, Expr, Ident, ObjectName, TableFactor};
@@ -50,7 +50,7 @@ const GROWTH_FREE: usize = 1 << 18;
 const STACK_BYTES: usize = 16 << 20;
 
 /// Parses a statement.
-pub(super) fn parse(scan: Scan<'_>) -> Result<Statement> {
+pub(super) fn parse(scan: Lexer<'_>) -> Result<Statement> {
     on_large_stack(|| translate(scan, read(scan)?))
 }
 
@@ -62,8 +62,8 @@ fn on_large_stack<T>(work: impl FnOnce() -> T) -> T {
 /// Parses a statement; when it is not SQL at all, `other` parses it. Of two errors the one that
 /// came further is given.
 pub(super) fn parse_or(
-    scan: Scan<'_>,
-    other: fn(Scan<'_>) -> Result<Statement>,
+    scan: Lexer<'_>,
+    other: fn(Lexer<'_>) -> Result<Statement>,
 ) -> Result<Statement> {
     let place = |error: &Error| {
         let number = |name| error.details.as_ref().and_then(|details| details[name].as_u64());
@@ -76,7 +76,7 @@ pub(super) fn parse_or(
     }
 }
 
-fn read(scan: Scan<'_>) -> Result<ast::Statement> {
+fn read(scan: Lexer<'_>) -> Result<ast::Statement> {
     let size = scan.rest().len();
     if size > TEXT_MAX {
         let message = format!("the statement has {size} bytes, {TEXT_MAX} are allowed");
@@ -103,7 +103,7 @@ fn read(scan: Scan<'_>) -> Result<ast::Statement> {
 
 /// Bounds the depth of the tree, refuses what would make it deep without a bound, and reads the
 /// Spanish `donde`.
-fn prepare(scan: Scan<'_>, tokens: &mut [TokenWithSpan]) -> Result<()> {
+fn prepare(scan: Lexer<'_>, tokens: &mut [TokenWithSpan]) -> Result<()> {
     let mut chains = vec![0];
     let mut total = 0;
     for TokenWithSpan { token, span } in tokens {
@@ -164,7 +164,7 @@ fn release_names(tokens: &mut [TokenWithSpan]) {
 }
 
 /// The parser's error with our place and words.
-fn refused(scan: Scan<'_>, error: ParserError) -> Error {
+fn refused(scan: Lexer<'_>, error: ParserError) -> Error {
     let (ParserError::ParserError(text) | ParserError::TokenizerError(text)) = error else {
         return scan.error("nested too deep", &[]);
     };
@@ -190,7 +190,7 @@ fn refused(scan: Scan<'_>, error: ParserError) -> Error {
 }
 
 /// The place of a location that the parser counted from where it began.
-fn at(scan: Scan<'_>, location: Location) -> Scan<'_> {
+fn at(scan: Lexer<'_>, location: Location) -> Lexer<'_> {
     let text = scan.rest();
     let lines = location.line.saturating_sub(1) as usize;
     let start = match lines {
@@ -205,12 +205,12 @@ fn at(scan: Scan<'_>, location: Location) -> Scan<'_> {
 
 /// The error for a part of SQL that has no meaning here; `what` may go on with advice after a
 /// semicolon.
-fn unsupported(place: Scan<'_>, what: &str) -> Error {
+fn unsupported(place: Lexer<'_>, what: &str) -> Error {
     let (what, advice) = what.split_at(what.find(';').unwrap_or(what.len()));
     place.error(format!("{what} is not supported{advice}"), &[])
 }
 
-fn translate(scan: Scan<'_>, statement: ast::Statement) -> Result<Statement> {
+fn translate(scan: Lexer<'_>, statement: ast::Statement) -> Result<Statement> {
     match statement {
         ast::Statement::Query(query) => select::translate(scan, &query),
         ast::Statement::Insert(insert) => write::insert(scan, &insert),
@@ -223,7 +223,7 @@ fn translate(scan: Scan<'_>, statement: ast::Statement) -> Result<Statement> {
 /// What names mean in a statement.
 struct Scope<'t> {
     /// Where the statement begins.
-    scan: Scan<'t>,
+    scan: Lexer<'t>,
     /// How columns name the collection of the statement.
     table: String,
     /// The names of joined documents; each is a field.
@@ -237,12 +237,12 @@ struct Scope<'t> {
 }
 
 impl<'t> Scope<'t> {
-    fn new(scan: Scan<'t>, table: String) -> Self {
+    fn new(scan: Lexer<'t>, table: String) -> Self {
         let (group, depth, translated) = Default::default();
         Scope { scan, table, joined: Vec::new(), group, depth, translated }
     }
 
-    fn place(&self, expr: &Expr) -> Scan<'t> {
+    fn place(&self, expr: &Expr) -> Lexer<'t> {
         start(expr).map_or(self.scan, |location| at(self.scan, location))
     }
 
@@ -308,7 +308,7 @@ fn idents(name: &ObjectName) -> Vec<Ident> {
 }
 
 /// A table's collection, and the name that columns know it by.
-fn table(scan: Scan<'_>, factor: &TableFactor) -> Result<(String, String)> {
+fn table(scan: Lexer<'_>, factor: &TableFactor) -> Result<(String, String)> {
     match factor {
         TableFactor::Table { name, alias, args: None, .. } => {
             let names = idents(name);

@@ -5,7 +5,7 @@ use super::expression::Operand;
 use super::group::{Group, has_aggregate};
 use super::{Scope, table, unsupported};
 use crate::error::Result;
-use crate::query::text::scan::Scan;
+use crate::query::text::lexer::Lexer;
 use crate::query::text::{Statement, one, where_clause};
 use crate::value::{Object, Value};
 use sqlparser::ast::{
@@ -14,7 +14,7 @@ use sqlparser::ast::{
 };
 
 /// Translates a query.
-pub(super) fn translate<'q>(scan: Scan<'q>, query: &'q Query) -> Result<Statement> {
+pub(super) fn translate<'q>(scan: Lexer<'q>, query: &'q Query) -> Result<Statement> {
     let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, .. } =
         query;
     let SetExpr::Select(select) = &**body else {

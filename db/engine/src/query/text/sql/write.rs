@@ -3,7 +3,7 @@
 use super::expression::Operand;
 use super::{Scope, idents, table, unsupported};
 use crate::error::{Error, Kind, Result};
-use crate::query::text::scan::Scan;
+use crate::query::text::lexer::Lexer;
 use crate::query::text::{Statement, one};
 use crate::value::{Object, Value};
 use sqlparser::ast::{
@@ -15,7 +15,7 @@ use sqlparser::ast::{
 const NAMES_MAX: usize = 16 << 20;
 
 /// Translates `INSERT INTO c (a, b) VALUES (1, 2), …`.
-pub(super) fn insert(scan: Scan<'_>, insert: &Insert) -> Result<Statement> {
+pub(super) fn insert(scan: Lexer<'_>, insert: &Insert) -> Result<Statement> {
     let TableObject::TableName(name) = &insert.table else {
         return Err(scan.expected(&["the name of a collection"]));
     };
@@ -87,7 +87,7 @@ fn set_path(document: &mut Object, path: &str, value: Value) -> bool {
 }
 
 /// Translates `UPDATE c SET a = 1 WHERE …`.
-pub(super) fn update(scan: Scan<'_>, update: &Update) -> Result<Statement> {
+pub(super) fn update(scan: Lexer<'_>, update: &Update) -> Result<Statement> {
     let (collection, scope) = target(scan, &update.table)?;
     scope.refuse([
         (update.from.is_some(), "UPDATE … FROM"),
@@ -135,7 +135,7 @@ fn assigned(scope: &Scope<'_>, value: &Expr) -> Result<Operand> {
 }
 
 /// Translates `DELETE FROM c WHERE …`.
-pub(super) fn delete(scan: Scan<'_>, delete: &Delete) -> Result<Statement> {
+pub(super) fn delete(scan: Lexer<'_>, delete: &Delete) -> Result<Statement> {
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [from] = from.as_slice() else {
         return Err(unsupported(scan, "DELETE from several tables"));
@@ -151,7 +151,7 @@ pub(super) fn delete(scan: Scan<'_>, delete: &Delete) -> Result<Statement> {
     Ok(Statement::Delete { collection, filter, multi: true })
 }
 
-fn target<'t>(scan: Scan<'t>, from: &TableWithJoins) -> Result<(String, Scope<'t>)> {
+fn target<'t>(scan: Lexer<'t>, from: &TableWithJoins) -> Result<(String, Scope<'t>)> {
     let (collection, name) = table(scan, &from.relation)?;
     let scope = Scope::new(scan, name);
     scope.refuse([(!from.joins.is_empty(), "JOIN in a statement that changes documents")])?;

@@ -12,20 +12,20 @@ const TOKEN_SHOWN: usize = 40;
 
 /// A place in a text. Copying it is how a parser looks ahead.
 #[derive(Clone, Copy)]
-pub(super) struct Scan<'t> {
+pub(super) struct Lexer<'t> {
     text: &'t str,
     at: usize,
 }
 
-impl<'t> Scan<'t> {
+impl<'t> Lexer<'t> {
     /// The start of a text.
     pub(super) fn new(text: &'t str) -> Self {
-        Scan { text, at: 0 }
+        Lexer { text, at: 0 }
     }
 
     /// The same text at another place; `at` is a byte between two characters.
     pub(super) fn to(self, at: usize) -> Self {
-        Scan { at, ..self }
+        Lexer { at, ..self }
     }
 
     /// Bytes before this place.
@@ -86,7 +86,7 @@ impl<'t> Scan<'t> {
         found
     }
 
-    /// As [`Scan::eat`]; it must come next.
+    /// As [`Lexer::eat`]; it must come next.
     pub(super) fn expect(&mut self, symbol: &str) -> Result<()> {
         if self.eat(symbol) { Ok(()) } else { Err(self.expected(&[&format!("{symbol:?}")])) }
     }
@@ -115,7 +115,7 @@ impl<'t> Scan<'t> {
         true
     }
 
-    /// As [`Scan::keywords`]; they must come next.
+    /// As [`Lexer::keywords`]; they must come next.
     pub(super) fn expect_keywords(&mut self, words: &str) -> Result<()> {
         if self.keywords(words) { Ok(()) } else { Err(self.expected(&[words])) }
     }
