@@ -95,12 +95,12 @@ struct Networks(Arc<[IpNet]>);
 /// An address at which no node may be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{address} {reason}")]
-pub struct Refused {
+pub struct AddressRefusal {
     address: IpAddr,
     reason: &'static str,
 }
 
-impl Refused {
+impl AddressRefusal {
     fn of(&self, url: &str) -> Error {
         Error::new(Kind::AddressRefused, format!("{url} is not called: {self}"))
             .hint("give the address of a node in NodeNetworks")
@@ -108,7 +108,7 @@ impl Refused {
 
     /// The error for a call to `url` that failed because of this, if it did.
     pub fn cause(url: &str, error: &(dyn std::error::Error + 'static)) -> Option<Error> {
-        find::<Refused>(error).map(|refused| refused.of(url))
+        find::<AddressRefusal>(error).map(|refused| refused.of(url))
     }
 }
 
@@ -138,8 +138,8 @@ fn find<'e, E: std::error::Error + 'static>(
 
 impl Networks {
     /// Whether a node may be at this address.
-    fn check(&self, address: IpAddr) -> std::result::Result<(), Refused> {
-        let refused = |reason| Err(Refused { address, reason });
+    fn check(&self, address: IpAddr) -> std::result::Result<(), AddressRefusal> {
+        let refused = |reason| Err(AddressRefusal { address, reason });
         let plain = unmapped(address);
         let reason = match plain {
             IpAddr::V4(v4) if v4.is_link_local() => Some("is link-local"),
@@ -254,7 +254,7 @@ mod tests {
     async fn a_name_is_as_good_as_the_addresses_that_it_leads_to() {
         let networks = Networks(["10.1.0.0/16".parse().unwrap()].into());
         let error = networks.resolve("localhost", 1).await.unwrap_err();
-        let error = Refused::cause("http://localhost:1", &error).unwrap();
+        let error = AddressRefusal::cause("http://localhost:1", &error).unwrap();
         assert_eq!(error.kind, Kind::AddressRefused);
         assert!(error.to_string().contains("NodeNetworks"), "{error}");
         let found = Networks([].into()).resolve("localhost", 1).await.unwrap();

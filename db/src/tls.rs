@@ -39,12 +39,12 @@ pub struct Certificates {
     provider: Arc<CryptoProvider>,
     /// Names of the authority at the start, so that browsers offer no other certificates.
     hints: Vec<DistinguishedName>,
-    loaded: RwLock<Arc<Loaded>>,
+    loaded: RwLock<Arc<LoadedFiles>>,
 }
 
 /// The content of the files, ready for use.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedFiles {
     texts: [Vec<u8>; 3],
     own: Arc<CertifiedKey>,
     authority: Option<Authority>,
@@ -79,7 +79,7 @@ impl Certificates {
         let provider = Arc::new(ring::default_provider());
         let host = config.advertise_host().unwrap_or_default();
         let paths = (certificate.as_path(), key.as_path(), config.tls_ca.as_deref());
-        let loaded = Loaded::new(read_files(paths)?, paths, &host, &provider)?;
+        let loaded = LoadedFiles::new(read_files(paths)?, paths, &host, &provider)?;
         let hints = match &loaded.authority {
             Some(authority) => authority.of_clients.root_hint_subjects().to_vec(),
             None => Vec::new(),
@@ -95,7 +95,7 @@ impl Certificates {
         })))
     }
 
-    fn now(&self) -> Arc<Loaded> {
+    fn now(&self) -> Arc<LoadedFiles> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -114,7 +114,7 @@ impl Certificates {
         if texts == self.now().texts {
             return Ok(false);
         }
-        let loaded = Loaded::new(texts, paths, &self.host, &self.provider)?;
+        let loaded = LoadedFiles::new(texts, paths, &self.host, &self.provider)?;
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
         Ok(true)
     }
@@ -238,7 +238,7 @@ fn certificates(name: &str, path: &Path, text: &[u8]) -> Result<Vec<CertificateD
     }
 }
 
-impl Loaded {
+impl LoadedFiles {
     fn new(
         texts: [Vec<u8>; 3],
         (certificate, key, authority): Paths<'_>,
@@ -268,7 +268,7 @@ impl Loaded {
         if authority.is_none() && !own.cert.first().is_some_and(|first| is_for_host(first, host)) {
             tracing::warn!("TlsCert is not for the host {host:?} of AdvertiseUrl");
         }
-        Ok(Loaded { texts, own: Arc::new(own), authority })
+        Ok(LoadedFiles { texts, own: Arc::new(own), authority })
     }
 }
 

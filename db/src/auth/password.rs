@@ -183,7 +183,7 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let internal = |error: String| Error::new(Kind::Internal, error);
-        let waiting = Waiting(&self.waiting);
+        let waiting = WaitingCount(&self.waiting);
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             return Err(Error::new(Kind::Overloaded, "too many passwords are being checked")
                 .hint("try again in a moment; programs should use API keys"));
@@ -203,9 +203,9 @@ fn admitted(user: (u64, UserDocument)) -> Result<User> {
 }
 
 /// One that waits for its turn, or has it.
-struct Waiting<'w>(&'w AtomicUsize);
+struct WaitingCount<'w>(&'w AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCount<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -2,7 +2,7 @@
 //! the interface forwards them there.
 
 use super::nodes::same_address;
-use super::probe::Introduction;
+use super::probe::NodeDescription;
 use super::{Cluster, clocks, membership};
 use crate::auth::Caller;
 use crate::config::check_url;
@@ -85,7 +85,7 @@ impl Cluster {
         &self,
         url: &str,
         advertised: &str,
-        there: &Introduction,
+        there: &NodeDescription,
     ) -> Result<()> {
         let same = self.probe(advertised).await.is_ok_and(|other| other.boot == there.boot);
         if same {
@@ -111,7 +111,7 @@ impl Cluster {
         }
     }
 
-    fn check_admissible(&self, there: &Introduction, url: &str) -> Result<()> {
+    fn check_admissible(&self, there: &NodeDescription, url: &str) -> Result<()> {
         let name = &there.identity.node_id;
         let mine = self.identity().cluster_id;
         let known = self.nodes.all().iter().find(|node| node.id == *name).cloned();

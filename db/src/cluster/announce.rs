@@ -6,9 +6,9 @@ use crate::engine::Command;
 use crate::engine::system::NodeStatus;
 use crate::error::{Error, Kind, Result};
 use crate::raft::RaftId;
-use crate::raft::calls::{NodeCall, Unanswered};
 use crate::raft::network::RpcResult;
-use crate::raft::node_key::Head;
+use crate::raft::node_key::SignedHead;
+use crate::raft::peer_client::{PeerError, PeerRequest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard};
@@ -25,7 +25,7 @@ pub const JOIN_PATH: &str = "/raft/rpc/join";
 
 /// "I am back", from a member.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Hello {
+pub struct AnnounceRequest {
     /// The cluster it belongs to.
     pub cluster_id: String,
     /// Its name.
@@ -34,9 +34,9 @@ pub struct Hello {
     pub raft_id: RaftId,
 }
 
-/// The answer to [`Hello`].
+/// The answer to [`AnnounceRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Welcome {
+pub enum AnnounceResponse {
     /// The member is, or will be, shown as active.
     Known,
     /// The asked node does not lead, or cannot tell yet.
@@ -78,11 +78,11 @@ async fn post(
     path: &str,
     body: &impl Serialize,
     timeout: Duration,
-) -> std::result::Result<reqwest::Response, Unanswered> {
+) -> std::result::Result<reqwest::Response, PeerError> {
     let internal = |error: serde_json::Error| Error::new(Kind::Internal, error.to_string());
-    let body = serde_json::to_vec(body).map_err(|error| Unanswered::Refused(internal(error)))?;
-    let head = Head { method: "POST", target: path, ..Head::default() };
-    let call = NodeCall { head, body: body.into(), timeout, ..NodeCall::default() };
+    let body = serde_json::to_vec(body).map_err(|error| PeerError::NotSent(internal(error)))?;
+    let head = SignedHead { method: "POST", target: path, ..SignedHead::default() };
+    let call = PeerRequest { head, body: body.into(), timeout, ..PeerRequest::default() };
     cluster.calls.send(base, call).await
 }
 
@@ -154,8 +154,8 @@ async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     let hellos = asked.map(|node| async { (node.raft_id, hello(cluster, &node.url).await) });
     for (raft_id, answer) in futures_util::future::join_all(hellos).await {
         match answer {
-            Ok(Welcome::Removed) => cluster.set_removed(),
-            Ok(Welcome::Known | Welcome::AskAgain) => {
+            Ok(AnnounceResponse::Removed) => cluster.set_removed(),
+            Ok(AnnounceResponse::Known | AnnounceResponse::AskAgain) => {
                 cluster.contacts().answered.insert(raft_id, Instant::now());
             }
             Err(error) => tracing::debug!(member = raft_id, %error, "hello was not heard"),
@@ -163,9 +163,9 @@ async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     }
 }
 
-async fn hello(cluster: &Cluster, url: &str) -> Result<Welcome> {
+async fn hello(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
     let identity = cluster.identity();
-    let hello = Hello {
+    let hello = AnnounceRequest {
         cluster_id: identity.cluster_id.unwrap_or_default(),
         node_id: identity.node_id,
         raft_id: identity.raft_id.unwrap_or_default(),
@@ -173,35 +173,35 @@ async fn hello(cluster: &Cluster, url: &str) -> Result<Welcome> {
     let answer = post(cluster, url, HELLO_PATH, &hello, TIMEOUT).await;
     let answer = answer.map_err(|error| error.into_error(url))?;
     let failed = |error: reqwest::Error| Error::new(Kind::NodeUnreachable, error.to_string());
-    let result: RpcResult<Welcome> = answer.json().await.map_err(failed)?;
+    let result: RpcResult<AnnounceResponse> = answer.json().await.map_err(failed)?;
     result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
 }
 
 /// Answers a hello. Only a confirmed leader decides.
-pub async fn welcome(cluster: &Cluster, hello: Hello) -> Result<Welcome> {
+pub async fn welcome(cluster: &Cluster, hello: AnnounceRequest) -> Result<AnnounceResponse> {
     let group = cluster.group()?;
     if cluster.identity().cluster_id.as_deref() != Some(&hello.cluster_id) {
         return Err(Error::new(Kind::ForeignCluster, "the clusters differ"));
     }
     if !group.is_leader() {
-        return Ok(Welcome::AskAgain);
+        return Ok(AnnounceResponse::AskAgain);
     }
     group.wait_linearizable().await?;
     if !group.is_leader() {
-        return Ok(Welcome::AskAgain);
+        return Ok(AnnounceResponse::AskAgain);
     }
     cluster.nodes.refresh(group)?;
     let Some(node) = cluster.nodes.by_raft_id(hello.raft_id) else {
-        return Ok(Welcome::Removed);
+        return Ok(AnnounceResponse::Removed);
     };
     if node.status != NodeStatus::Inactive {
-        return Ok(Welcome::Known);
+        return Ok(AnnounceResponse::Known);
     }
     let heard = group.status().silent.get(&hello.raft_id).copied().flatten();
     let fresh = Duration::from_millis(cluster.config.inactive_after_ms) / 2;
     if heard.is_none_or(|silence| silence > fresh) {
         // It speaks, but the log does not reach it yet; showing it active would be a lie.
-        return Ok(Welcome::AskAgain);
+        return Ok(AnnounceResponse::AskAgain);
     }
     let mark = Command::ClusterMark {
         node: node.id,
@@ -211,5 +211,5 @@ pub async fn welcome(cluster: &Cluster, hello: Hello) -> Result<Welcome> {
         to: NodeStatus::Active,
     };
     group.propose(mark).await?;
-    Ok(Welcome::Known)
+    Ok(AnnounceResponse::Known)
 }

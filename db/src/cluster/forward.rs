@@ -3,8 +3,8 @@
 use super::Cluster;
 use crate::error::{Kind, Result};
 use crate::raft::RaftId;
-use crate::raft::calls::{NodeCall, Unanswered};
-use crate::raft::node_key::Head;
+use crate::raft::node_key::SignedHead;
+use crate::raft::peer_client::{PeerError, PeerRequest};
 use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::ErrorBody;
@@ -34,7 +34,7 @@ pub fn destination(leading: bool, leader: Option<RaftId>, me: RaftId) -> Destina
 
 /// A call on its way to the leader.
 #[derive(Debug, Clone)]
-pub struct Forwarded {
+pub struct ForwardedRequest {
     /// HTTP method.
     pub method: String,
     /// Path and query.
@@ -51,7 +51,7 @@ pub struct Forwarded {
 
 /// The leader's answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ForwardedResponse {
     /// HTTP status.
     pub status: u16,
     /// Headers of the answer.
@@ -64,8 +64,12 @@ pub struct Answer {
 ///
 /// # Errors
 /// `no_leader` when it cannot have arrived; `outcome_unknown` when it may have.
-pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answer> {
-    let head = Head {
+pub async fn send(
+    cluster: &Cluster,
+    url: &str,
+    call: &ForwardedRequest,
+) -> Result<ForwardedResponse> {
+    let head = SignedHead {
         method: &call.method,
         target: &call.target,
         user: Some(&call.user),
@@ -73,8 +77,8 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
     };
     // The leader gives up first, so that its own answer arrives.
     let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
-    let sent = NodeCall { head, headers: &call.headers, body: call.body.clone(), timeout };
-    let unanswered = |error: Unanswered| {
+    let sent = PeerRequest { head, headers: &call.headers, body: call.body.clone(), timeout };
+    let unanswered = |error: PeerError| {
         if error.is_unsent() {
             tracing::debug!(error = %error.into_error(url), "a call was not forwarded");
             crate::raft::proposer::not_leader()
@@ -99,7 +103,7 @@ pub async fn send(cluster: &Cluster, url: &str, call: &Forwarded) -> Result<Answ
         // Somebody else has delivered this call, and the leader has answered them.
         return Err(crate::raft::proposer::outcome_unknown());
     }
-    Ok(Answer { status, headers, body })
+    Ok(ForwardedResponse { status, headers, body })
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Cluster {
         let paused = me
             .and_then(|me| self.nodes.by_raft_id(me))
             .is_some_and(|node| node.status == NodeStatus::Paused);
-        let standing = Standing {
+        let standing = ServingState {
             ending: self.is_ending(),
             removed: self.is_removed(),
             registered: self.identity().cluster_id.is_some(),
@@ -113,7 +113,7 @@ impl Cluster {
 
 /// What decides whether a node serves calls.
 #[derive(Debug, Clone, Copy)]
-struct Standing<'s> {
+struct ServingState<'s> {
     ending: bool,
     removed: bool,
     registered: bool,
@@ -123,7 +123,7 @@ struct Standing<'s> {
     paused: bool,
 }
 
-impl Standing<'_> {
+impl ServingState<'_> {
     /// One word, and why no calls are served if they are not.
     fn describe(self) -> (&'static str, Option<String>) {
         let (word, reason) = if self.removed {
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_node_that_serves_no_calls_says_why() {
-        let serving = Standing {
+        let serving = ServingState {
             ending: false,
             removed: false,
             registered: true,
@@ -293,14 +293,14 @@ mod tests {
         };
         assert_eq!(serving.describe(), ("ok", None));
         for (standing, expected) in [
-            (Standing { ending: true, led: false, ..serving }, "stopping"),
-            (Standing { removed: true, paused: true, ..serving }, "removed"),
-            (Standing { registered: false, started: false, led: false, ..serving }, "waiting"),
-            (Standing { failure: Some("disk"), led: false, ..serving }, "failed"),
-            (Standing { failure: Some("disk"), ending: true, ..serving }, "failed"),
-            (Standing { started: false, led: false, ..serving }, "starting"),
-            (Standing { led: false, paused: true, ..serving }, "no_leader"),
-            (Standing { paused: true, ..serving }, "paused"),
+            (ServingState { ending: true, led: false, ..serving }, "stopping"),
+            (ServingState { removed: true, paused: true, ..serving }, "removed"),
+            (ServingState { registered: false, started: false, led: false, ..serving }, "waiting"),
+            (ServingState { failure: Some("disk"), led: false, ..serving }, "failed"),
+            (ServingState { failure: Some("disk"), ending: true, ..serving }, "failed"),
+            (ServingState { started: false, led: false, ..serving }, "starting"),
+            (ServingState { led: false, paused: true, ..serving }, "no_leader"),
+            (ServingState { paused: true, ..serving }, "paused"),
         ] {
             let (word, reason) = standing.describe();
             assert_eq!(word, expected, "{standing:?}");

@@ -9,7 +9,7 @@
 use super::{Cluster, bootstrap};
 use crate::auth::token::join_parts;
 use crate::config::Config;
-use crate::dial::{Dialer, Refused};
+use crate::dial::{AddressRefusal, Dialer};
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::{hex, unhex};
 use crate::tls::Certificates;
@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// What a new node sends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Request {
+pub struct JoinRequest {
     /// Public name of the token.
     pub token: String,
     /// Name of the node.
@@ -42,7 +42,7 @@ pub struct Request {
 /// What the leader answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sealed {
+pub struct SealedSecret {
     /// Random number of the leader, in hexadecimal.
     nonce: String,
     /// The cluster secret, encrypted, in hexadecimal.
@@ -65,10 +65,10 @@ pub fn bad_token() -> Error {
         .hint("a token lets one node in; make another with: jettra cluster token")
 }
 
-impl Request {
+impl JoinRequest {
     fn new(token: &str, node: &str, key: &[u8]) -> Result<Self> {
         let (token, node) = (token.to_owned(), node.to_owned());
-        let mut request = Request { token, node, nonce: random()?, proof: String::new() };
+        let mut request = JoinRequest { token, node, nonce: random()?, proof: String::new() };
         request.proof = hex(hmac::sign(&mac_key(key), &request.proven()).as_ref());
         Ok(request)
     }
@@ -97,16 +97,16 @@ impl Request {
         Ok(LessSafeKey::new(UnboundKey::from(made)))
     }
 
-    fn seal(&self, key: &[u8], secret: &str) -> Result<Sealed> {
+    fn seal(&self, key: &[u8], secret: &str) -> Result<SealedSecret> {
         let nonce = random()?;
         let mut text = secret.as_bytes().to_vec();
         self.cipher(key, &nonce)?
             .seal_in_place_append_tag(once(), Aad::from(self.proven()), &mut text)
             .map_err(internal)?;
-        Ok(Sealed { nonce, secret: hex(&text) })
+        Ok(SealedSecret { nonce, secret: hex(&text) })
     }
 
-    fn open(&self, key: &[u8], sealed: &Sealed) -> Option<String> {
+    fn open(&self, key: &[u8], sealed: &SealedSecret) -> Option<String> {
         let mut text = unhex(&sealed.secret)?;
         let cipher = self.cipher(key, &sealed.nonce).ok()?;
         let plain = cipher.open_in_place(once(), Aad::from(self.proven()), &mut text).ok()?;
@@ -128,7 +128,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn seal_secret(&self, request: &Request, key: &[u8]) -> Result<Sealed> {
+    pub fn seal_secret(&self, request: &JoinRequest, key: &[u8]) -> Result<SealedSecret> {
         request.seal(key, &self.secret)
     }
 }
@@ -152,7 +152,7 @@ pub async fn bring_secret(
     let mut told = String::new();
     loop {
         for peer in &config.peers {
-            match ask(&dialer, peer, &Request::new(id, node, &key)?, &key).await {
+            match ask(&dialer, peer, &JoinRequest::new(id, node, &key)?, &key).await {
                 Ok(secret) => {
                     bootstrap::keep_secret(config, &secret)?;
                     tracing::info!("{peer} has taken the join token");
@@ -170,9 +170,9 @@ pub async fn bring_secret(
     }
 }
 
-async fn ask(dialer: &Dialer, peer: &str, request: &Request, key: &[u8]) -> Result<String> {
+async fn ask(dialer: &Dialer, peer: &str, request: &JoinRequest, key: &[u8]) -> Result<String> {
     let unreachable = |error: reqwest::Error| {
-        Refused::cause(peer, &error)
+        AddressRefusal::cause(peer, &error)
             .unwrap_or_else(|| Error::new(Kind::NodeUnreachable, error.without_url().to_string()))
     };
     let call = dialer.request(Method::POST, &format!("{}{PATH}", peer.trim_end_matches('/')))?;
@@ -187,7 +187,7 @@ async fn ask(dialer: &Dialer, peer: &str, request: &Request, key: &[u8]) -> Resu
             Err(_) => Error::new(Kind::NotANode, format!("{peer} is not a Jettra node")),
         });
     }
-    let sealed: Option<Sealed> = serde_json::from_slice(&body).ok();
+    let sealed: Option<SealedSecret> = serde_json::from_slice(&body).ok();
     sealed.and_then(|sealed| request.open(key, &sealed)).ok_or_else(|| {
         Error::new(Kind::NotANode, format!("{peer} does not know the join token"))
             .hint("check its address; somebody may stand in its place")
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn only_who_knows_the_key_proves_reads_and_answers() {
         let (key, other) = ([1; 32], [2; 32]);
-        let request = Request::new("id", "node4", &key).unwrap();
+        let request = JoinRequest::new("id", "node4", &key).unwrap();
         assert!(request.is_proven(&key) && !request.is_proven(&other));
-        let renamed = Request { node: "node5".into(), ..request.clone() };
+        let renamed = JoinRequest { node: "node5".into(), ..request.clone() };
         assert!(!renamed.is_proven(&key));
         let sealed = request.seal(&key, "the cluster secret").unwrap();
         assert_eq!(request.open(&key, &sealed).as_deref(), Some("the cluster secret"));
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(request.open(&other, &sealed), None);
         let forged = request.seal(&other, "a false secret").unwrap();
         assert_eq!(request.open(&key, &forged), None);
-        let again = Request::new("id", "node4", &key).unwrap();
+        let again = JoinRequest::new("id", "node4", &key).unwrap();
         assert_eq!(again.open(&key, &sealed), None, "an old answer is for its request only");
     }
 }

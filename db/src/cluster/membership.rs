@@ -25,7 +25,7 @@ const GIVE_WAY_PAUSE: Duration = Duration::from_secs(30);
 const CAUGHT_UP: u64 = 100;
 
 /// What the decision is made from.
-pub struct View<'a> {
+pub struct ClusterState<'a> {
     /// This node, the leader.
     pub me: RaftId,
     /// The members as they should be.
@@ -44,7 +44,7 @@ pub struct View<'a> {
     pub better_leaders: BTreeSet<RaftId>,
 }
 
-impl<'a> View<'a> {
+impl<'a> ClusterState<'a> {
     /// What is so now, of a node that has just begun to lead.
     fn of(
         cluster: &Cluster,
@@ -52,7 +52,7 @@ impl<'a> View<'a> {
         documents: &'a [NodeDocument],
         status: &'a GroupStatus,
     ) -> Self {
-        View {
+        ClusterState {
             me: group.raft_id(),
             documents,
             status,
@@ -88,14 +88,14 @@ pub enum Step {
 }
 
 /// The next step, or none when all is as it should be.
-pub fn next_step(view: &View<'_>) -> Option<Step> {
+pub fn next_step(view: &ClusterState<'_>) -> Option<Step> {
     finish_joint(view)
         .or_else(|| remove_strangers(view))
         .or_else(|| give_way(view))
         .or_else(|| view.documents.iter().find_map(|node| step_for(view, node)))
 }
 
-fn finish_joint(view: &View<'_>) -> Option<Step> {
+fn finish_joint(view: &ClusterState<'_>) -> Option<Step> {
     match view.status.configs.as_slice() {
         [_, .., last] => Some(Step::FinishJoint(last.clone())),
         _ => None,
@@ -103,7 +103,7 @@ fn finish_joint(view: &View<'_>) -> Option<Step> {
 }
 
 /// Members of the Raft group without a document are leftovers of a removal.
-fn remove_strangers(view: &View<'_>) -> Option<Step> {
+fn remove_strangers(view: &ClusterState<'_>) -> Option<Step> {
     let known = |id: &RaftId| view.documents.iter().any(|node| node.raft_id == *id);
     if view.documents.is_empty() {
         return None;
@@ -112,7 +112,7 @@ fn remove_strangers(view: &View<'_>) -> Option<Step> {
     Some(removal(view, stranger))
 }
 
-fn removal(view: &View<'_>, id: RaftId) -> Step {
+fn removal(view: &ClusterState<'_>, id: RaftId) -> Step {
     if view.status.voters().contains(&id) {
         Step::RemoveVoter(id)
     } else if view.status.members.contains(&id) {
@@ -122,7 +122,7 @@ fn removal(view: &View<'_>, id: RaftId) -> Step {
     }
 }
 
-fn step_for(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
+fn step_for(view: &ClusterState<'_>, node: &NodeDocument) -> Option<Step> {
     let id = node.raft_id;
     let mine = id == view.me;
     match node.status {
@@ -141,23 +141,23 @@ fn step_for(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
     }
 }
 
-fn full(view: &View<'_>) -> bool {
+fn full(view: &ClusterState<'_>) -> bool {
     view.status.voters().len() >= view.max_voters
 }
 
-fn may_vote(view: &View<'_>, node: &NodeDocument) -> bool {
+fn may_vote(view: &ClusterState<'_>, node: &NodeDocument) -> bool {
     let id = node.raft_id;
     let learner = view.status.members.contains(&id) && !view.status.voters().contains(&id);
     let wanted = matches!(node.status, NodeStatus::Joining | NodeStatus::Active);
     wanted && learner && !full(view) && caught_up(view, id)
 }
 
-fn caught_up(view: &View<'_>, id: RaftId) -> bool {
+fn caught_up(view: &ClusterState<'_>, id: RaftId) -> bool {
     let matched = view.status.matched.get(&id).copied().unwrap_or(0);
     matched > 0 && matched + CAUGHT_UP >= view.status.last_log
 }
 
-fn true_role(view: &View<'_>, id: RaftId) -> NodeRole {
+fn true_role(view: &ClusterState<'_>, id: RaftId) -> NodeRole {
     if id == view.me {
         NodeRole::Leader
     } else if view.status.voters().contains(&id) {
@@ -169,7 +169,7 @@ fn true_role(view: &View<'_>, id: RaftId) -> NodeRole {
 
 /// Corrects role and status. Only a node that is shown active is found to be silent here;
 /// that it is back it says itself (`cluster/announce.rs`), except this one, which leads.
-fn correct(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
+fn correct(view: &ClusterState<'_>, node: &NodeDocument) -> Option<Step> {
     let id = node.raft_id;
     let role = true_role(view, id);
     let status = match node.status {
@@ -180,7 +180,7 @@ fn correct(view: &View<'_>, node: &NodeDocument) -> Option<Step> {
     (role != node.role || status != node.status).then_some(Step::Update(id, role, status))
 }
 
-fn is_silent(view: &View<'_>, id: RaftId) -> bool {
+fn is_silent(view: &ClusterState<'_>, id: RaftId) -> bool {
     match view.status.silent.get(&id).copied().flatten() {
         Some(silence) => silence > view.inactive_after,
         None => view.leading_for > view.inactive_after,
@@ -188,14 +188,14 @@ fn is_silent(view: &View<'_>, id: RaftId) -> bool {
 }
 
 /// A leader whose clock is wrong leaves to one whose clock is right.
-fn give_way(view: &View<'_>) -> Option<Step> {
+fn give_way(view: &ClusterState<'_>) -> Option<Step> {
     let better = successor(view).filter(|id| view.better_leaders.contains(id));
     better.map(Step::HandOver)
 }
 
 /// The voter to hand leadership to: active, answering, if possible with a right clock, and of those
 /// the one with the longest log.
-fn successor(view: &View<'_>) -> Option<RaftId> {
+fn successor(view: &ClusterState<'_>) -> Option<RaftId> {
     let fit = |node: &&NodeDocument| {
         node.raft_id != view.me
             && node.status == NodeStatus::Active
@@ -251,13 +251,13 @@ async fn reconcile_once(
         return Ok(false);
     }
     let just_gave_way = gave_way.is_some_and(|at| at.elapsed() < GIVE_WAY_PAUSE);
-    let view = View {
+    let view = ClusterState {
         leading_for: leading_since.elapsed(),
         better_leaders: match just_gave_way {
             true => BTreeSet::new(),
             false => group.clock.better_leaders(),
         },
-        ..View::of(cluster, group, &documents, &status)
+        ..ClusterState::of(cluster, group, &documents, &status)
     };
     let Some(step) = next_step(&view) else {
         return Ok(false);
@@ -343,7 +343,7 @@ async fn change(group: &Group, change: ChangeMembers<RaftId, BasicNode>) -> Resu
 pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
     let group = cluster.group()?;
     let (documents, status) = (cluster.nodes.all(), group.status());
-    let view = View::of(cluster, group, &documents, &status);
+    let view = ClusterState::of(cluster, group, &documents, &status);
     let to = to.or_else(|| successor(&view)).ok_or_else(nobody)?;
     let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("leadership: {error}"));
     group.raft.trigger().transfer_leader(to).await.map_err(|error| failed(error.to_string()))?;
@@ -370,7 +370,7 @@ pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
     let mut left: Vec<NodeDocument> = cluster.nodes.all().to_vec();
     loop {
         let status = group.status();
-        let view = View::of(cluster, group, &left, &status);
+        let view = ClusterState::of(cluster, group, &left, &status);
         let to = successor(&view).ok_or_else(nobody)?;
         let url = left.iter().find(|node| node.raft_id == to).map(|node| node.url.clone());
         tokio::select! {
@@ -440,7 +440,7 @@ mod tests {
     }
 
     fn step(documents: &[NodeDocument], status: &GroupStatus) -> Option<Step> {
-        next_step(&View {
+        next_step(&ClusterState {
             me: 1,
             documents,
             status,
@@ -458,7 +458,7 @@ mod tests {
         let mut status = status(&[1, 5, 6], &[1, 5, 6]);
         status.matched.insert(5, 999);
         let step = |wrong: &[u64], better: &[u64]| {
-            next_step(&View {
+            next_step(&ClusterState {
                 me: 1,
                 documents: &nodes,
                 status: &status,

@@ -10,18 +10,18 @@ pub mod join;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
+pub mod report;
 pub mod upkeep;
-pub mod view;
 
 use crate::config::Config;
 use crate::dial::Dialer;
 use crate::engine::Effect;
 use crate::engine::command::Noted;
 use crate::error::{Error, Kind, Result};
-use crate::raft::calls::Caller;
 use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::network::Peers;
 use crate::raft::node_key::NodeKey;
+use crate::raft::peer_client::PeerClient;
 use crate::raft::proposer::ProposerLimits;
 use crate::raft::refused::RefusedEntries;
 use crate::raft::replay::Inbox;
@@ -57,10 +57,10 @@ pub struct Cluster {
     /// Takes each call of another node once.
     pub inbox: Inbox,
     /// Makes calls to other nodes.
-    pub calls: Caller,
+    pub calls: PeerClient,
     /// Carries clients' calls to the leader. Its connections are its own: those of `calls` must not
     /// depend on a thread that works for a client.
-    pub forwarding: Caller,
+    pub forwarding: PeerClient,
     /// This node's certificate and the authority of the nodes.
     pub certificates: Option<Arc<Certificates>>,
     /// Identity of this process, new at every start.
@@ -72,7 +72,7 @@ pub struct Cluster {
     /// Who answers this node while there is no leader to tell.
     contacts: Mutex<announce::Contacts>,
     /// What the leader has told this node of the cluster.
-    leader_view: Mutex<Option<view::Known>>,
+    leader_view: Mutex<Option<report::LeaderReport>>,
     /// The cluster secret, for a new node with a join token.
     secret: String,
     node_id: Arc<str>,
@@ -99,7 +99,7 @@ impl Cluster {
         let key = NodeKey::new(secret, &config.advertise_host().unwrap_or_default(), &boot);
         let caller = || {
             let dialer = Dialer::new(&config, certificates.as_ref())?;
-            Ok::<_, Error>(Caller::new(dialer, key.clone()))
+            Ok::<_, Error>(PeerClient::new(dialer, key.clone()))
         };
         Ok(Arc::new(Cluster {
             calls: caller()?,

@@ -6,8 +6,8 @@
 use super::Cluster;
 use super::bootstrap::Identity;
 use crate::error::{Error, Kind, Result};
-use crate::raft::calls::{IDENTITY_PATH, NodeCall, Unanswered};
-use crate::raft::node_key::{Head, NodeKey, PEER_HEADER, hex};
+use crate::raft::node_key::{NodeKey, PEER_HEADER, SignedHead, hex};
+use crate::raft::peer_client::{IDENTITY_PATH, PeerError, PeerRequest};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const INVITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a node says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Introduction {
+pub struct NodeDescription {
     /// Its name, cluster and number.
     pub identity: Identity,
     /// Where it wants to be reached.
@@ -34,8 +34,8 @@ pub struct Introduction {
 
 impl Cluster {
     /// What this node says of itself.
-    pub fn introduce(&self) -> Introduction {
-        Introduction {
+    pub fn introduce(&self) -> NodeDescription {
+        NodeDescription {
             identity: self.identity(),
             url: self.config.url(),
             boot: self.boot.clone(),
@@ -47,24 +47,24 @@ impl Cluster {
     ///
     /// # Errors
     /// `node_unreachable`, `not_a_node`, `secret_mismatch`.
-    pub async fn probe(&self, url: &str) -> Result<Introduction> {
+    pub async fn probe(&self, url: &str) -> Result<NodeDescription> {
         let mut nonce = [0; 16];
         let _ = getrandom::fill(&mut nonce);
         let target = format!("{IDENTITY_PATH}?nonce={}", hex(&nonce));
-        let head = Head { method: "GET", target: &target, ..Head::default() };
-        let question = NodeCall { head, timeout: PROBE_TIMEOUT, ..NodeCall::default() };
+        let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
+        let question = PeerRequest { head, timeout: PROBE_TIMEOUT, ..PeerRequest::default() };
         let answer = self.calls.send(url, question).await;
         let answer = answer.map_err(|error| unreachable(url, error))?;
         let status = answer.status();
         let signature = answer.headers().get(PEER_HEADER).and_then(|value| value.to_str().ok());
         let signature = signature.map(str::to_owned);
         let body = answer.text().await;
-        let body = body.map_err(|error| unreachable(url, Unanswered::Broken(error)))?;
+        let body = body.map_err(|error| unreachable(url, PeerError::Broken(error)))?;
         if status == 401 && body.contains(Kind::BadClusterSecret.code()) {
             return Err(secret_mismatch(url));
         }
         let introduction = serde_json::from_str(&body).ok().filter(|_| status.is_success());
-        let introduction: Introduction = introduction.ok_or_else(|| not_a_node(url))?;
+        let introduction: NodeDescription = introduction.ok_or_else(|| not_a_node(url))?;
         let signature = signature.ok_or_else(|| not_a_node(url))?;
         if !verify_answer(&self.key, &signature, &target, &body) {
             return Err(secret_mismatch(url));
@@ -75,8 +75,8 @@ impl Cluster {
     /// Waits until nothing listens at `url`.
     pub async fn wait_gone(&self, url: &str) {
         loop {
-            let head = Head { method: "GET", target: IDENTITY_PATH, ..Head::default() };
-            let question = NodeCall { head, timeout: GONE_TIMEOUT, ..NodeCall::default() };
+            let head = SignedHead { method: "GET", target: IDENTITY_PATH, ..SignedHead::default() };
+            let question = PeerRequest { head, timeout: GONE_TIMEOUT, ..PeerRequest::default() };
             if self.calls.send(url, question).await.is_err_and(|error| error.is_unsent()) {
                 return;
             }
@@ -89,11 +89,12 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::probe`]; `foreign_cluster` when it belongs to another one.
     pub async fn invite(&self, url: &str, identity: &Identity) -> Result<()> {
-        let head = Head { method: "POST", target: INVITE_PATH, ..Head::default() };
+        let head = SignedHead { method: "POST", target: INVITE_PATH, ..SignedHead::default() };
         let body = serde_json::to_vec(identity)
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?
             .into();
-        let invitation = NodeCall { head, body, timeout: INVITE_TIMEOUT, ..NodeCall::default() };
+        let invitation =
+            PeerRequest { head, body, timeout: INVITE_TIMEOUT, ..PeerRequest::default() };
         let answer = self.calls.send(url, invitation).await;
         let answer = answer.map_err(|error| unreachable(url, error))?;
         if answer.status().is_success() {
@@ -117,12 +118,12 @@ fn verify_answer(key: &NodeKey, signature: &str, target: &str, body: &str) -> bo
 }
 
 /// Why there was no answer; what exactly answers at an address is no business of the caller.
-fn unreachable(url: &str, error: Unanswered) -> Error {
+fn unreachable(url: &str, error: PeerError) -> Error {
     let why = match &error {
-        Unanswered::Broken(broken) if broken.is_timeout() => "no answer in time",
-        Unanswered::Broken(broken) if broken.is_connect() => return error.into_error(url),
-        Unanswered::Broken(_) => "the connection broke",
-        Unanswered::Refused(_) => return error.into_error(url),
+        PeerError::Broken(broken) if broken.is_timeout() => "no answer in time",
+        PeerError::Broken(broken) if broken.is_connect() => return error.into_error(url),
+        PeerError::Broken(_) => "the connection broke",
+        PeerError::NotSent(_) => return error.into_error(url),
     };
     Error::new(Kind::NodeUnreachable, format!("{url} cannot be reached: {why}"))
         .hint("start the node first, and check address, port and firewall")

@@ -13,7 +13,7 @@ use crate::engine::upkeep::expired;
 use crate::engine::version::{is_default, older_than};
 use crate::engine::{audit, change, retry, system};
 use crate::error::{Error, Kind, Result};
-use crate::raft::{Applied, Group};
+use crate::raft::{AppliedCommand, Group};
 use crate::storage::Read;
 use crate::storage::keys::CollectionId;
 use std::collections::{HashMap, HashSet};
@@ -57,13 +57,13 @@ struct Chore {
 
 /// What one look has found.
 #[derive(Default)]
-struct Look {
+struct DueWork {
     due: Vec<Chore>,
     /// What could not be looked at.
     failed: Vec<(String, Error)>,
 }
 
-impl Look {
+impl DueWork {
     fn add(&mut self, name: impl Into<String>, step: u32, command: Command) {
         self.due.push(Chore { name: name.into(), command, step });
     }
@@ -79,14 +79,14 @@ impl Look {
 /// The chores that were refused: each is tried again after a pause that grows, so that one that cannot
 /// succeed neither fills the log nor keeps the others from being done.
 #[derive(Default)]
-struct Refused(HashMap<String, Refusal>);
+struct Refusals(HashMap<String, Refusal>);
 
 struct Refusal {
     times: u32,
     until: Instant,
 }
 
-impl Refused {
+impl Refusals {
     fn waits(&self, name: &str, now: Instant) -> bool {
         self.0.get(name).is_some_and(|refusal| now < refusal.until)
     }
@@ -106,7 +106,7 @@ impl Refused {
     }
 
     /// Forgets what is not due any more.
-    fn keep(&mut self, look: &Look) {
+    fn keep(&mut self, look: &DueWork) {
         let names = look.due.iter().map(|chore| &chore.name);
         let names: HashSet<_> = names.chain(look.failed.iter().map(|(name, _)| name)).collect();
         self.0.retain(|name, _| names.contains(name));
@@ -116,7 +116,7 @@ impl Refused {
 /// Runs until the node ends.
 pub async fn run(cluster: Arc<Cluster>) {
     let sweep = Arc::new(Mutex::new(Sweep::new()));
-    let mut refused = Refused::default();
+    let mut refused = Refusals::default();
     let mut unfinished = false;
     while !cluster.is_ending() {
         if !unfinished {
@@ -140,7 +140,7 @@ async fn round(
     cluster: &Arc<Cluster>,
     group: &Arc<Group>,
     sweep: &Arc<Mutex<Sweep>>,
-    refused: &mut Refused,
+    refused: &mut Refusals,
 ) -> Result<bool> {
     let (config, reader, sweep) = (cluster.clone(), group.clone(), sweep.clone());
     let looking = tokio::task::spawn_blocking(move || {
@@ -160,9 +160,9 @@ async fn round(
 ///
 /// # Errors
 /// When this node does not lead any more.
-async fn work_off<F: Future<Output = Result<Applied>>>(
-    look: Look,
-    refused: &mut Refused,
+async fn work_off<F: Future<Output = Result<AppliedCommand>>>(
+    look: DueWork,
+    refused: &mut Refusals,
     propose: impl Fn(Command) -> F,
 ) -> Result<bool> {
     let started = Instant::now();
@@ -206,9 +206,9 @@ async fn work_off<F: Future<Output = Result<Applied>>>(
 }
 
 /// The commands that are due.
-fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<Look> {
+fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<DueWork> {
     let read = group.read()?;
-    let mut look = Look::default();
+    let mut look = DueWork::default();
     let now = group.time_ms();
     let rows = TRIM_STEP;
     // What became of a commit can be asked for as long as the transaction could be open.
@@ -269,7 +269,7 @@ fn look_at(
     (database, collection, id): (&str, &str, CollectionId),
     now: u64,
     sweep: &mut Sweep,
-    look: &mut Look,
+    look: &mut DueWork,
 ) -> Result<()> {
     let place = || (database.to_owned(), collection.to_owned());
     if is_left_behind(collection, now) {
@@ -330,8 +330,8 @@ mod tests {
     use std::cell::RefCell;
 
     /// A look that has found a chore of each name, clearing as many rows as its place says.
-    fn found(names: &[&str]) -> Look {
-        let mut look = Look::default();
+    fn found(names: &[&str]) -> DueWork {
+        let mut look = DueWork::default();
         for (rows, name) in (0..).zip(names) {
             look.add(*name, 100, Command::ClearGarbage { rows });
         }
@@ -340,14 +340,16 @@ mod tests {
 
     /// Works a look off where the chore of this number is refused; gives the numbers of those that
     /// were proposed.
-    async fn proposed(look: Look, refused: &mut Refused, refuse: (u32, Kind)) -> Vec<u32> {
+    async fn proposed(look: DueWork, refused: &mut Refusals, refuse: (u32, Kind)) -> Vec<u32> {
         let asked = RefCell::new(Vec::new());
         let propose = |command| {
             let Command::ClearGarbage { rows } = command else { panic!("{command:?}") };
             asked.borrow_mut().push(rows);
             std::future::ready(match rows == refuse.0 {
                 true => Err(Error::new(refuse.1, "no")),
-                false => Ok(Applied { index: 1, outcome: Outcome::Worked(1), repeated: false }),
+                false => {
+                    Ok(AppliedCommand { index: 1, outcome: Outcome::Worked(1), repeated: false })
+                }
             })
         };
         let _ = work_off(look, refused, propose).await;
@@ -358,14 +360,14 @@ mod tests {
     async fn a_refused_chore_does_not_end_the_round_of_the_others() {
         let names = ["a", "b", "c"];
         for kind in [Kind::StorageFull, Kind::TooLarge, Kind::Internal, Kind::Overloaded] {
-            let mut refused = Refused::default();
+            let mut refused = Refusals::default();
             assert_eq!(
                 proposed(found(&names), &mut refused, (1, kind)).await,
                 [0, 1, 2],
                 "{kind:?}"
             );
         }
-        let mut refused = Refused::default();
+        let mut refused = Refusals::default();
         let none = proposed(found(&names), &mut refused, (1, Kind::NoLeader)).await;
         assert_eq!(none, [0, 1], "another node leads: it does them");
 
@@ -380,7 +382,7 @@ mod tests {
 
     #[test]
     fn the_pause_after_a_refusal_grows_to_a_minute_and_ends() {
-        let (mut refused, mut now) = (Refused::default(), Instant::now());
+        let (mut refused, mut now) = (Refusals::default(), Instant::now());
         let error = Error::new(Kind::StorageFull, "full");
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             refused.note("a", &error, now);
@@ -396,6 +398,6 @@ mod tests {
     async fn what_cannot_be_looked_at_hides_nothing_else() {
         let mut look = found(&["a"]);
         look.note("b", Err(Error::new(Kind::Internal, "a damaged row")));
-        assert_eq!(proposed(look, &mut Refused::default(), (9, Kind::Internal)).await, [0]);
+        assert_eq!(proposed(look, &mut Refusals::default(), (9, Kind::Internal)).await, [0]);
     }
 }

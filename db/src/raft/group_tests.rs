@@ -1,9 +1,9 @@
 //! A group of one member, with its log and state in a temporary directory.
 
-use super::calls::Caller;
 use super::memory_budget::MemoryBudget;
 use super::network::{PeerUrls, Peers};
 use super::node_key::NodeKey;
+use super::peer_client::PeerClient;
 use super::proposer::ProposerLimits;
 use super::refused::{self, RefusedEntries};
 use super::retention::LogLimits;
@@ -42,7 +42,7 @@ async fn open_with(
     let config = Config::load(None, |_| None, &BTreeMap::new())?;
     let key = NodeKey::new("0123456789abcdef", "127.0.0.1", "boot");
     let peers = Peers {
-        calls: Caller::new(Dialer::new(&config, None)?, key),
+        calls: PeerClient::new(Dialer::new(&config, None)?, key),
         cluster_id: "c".into(),
         group: SYSTEM_GROUP,
         from: 1,

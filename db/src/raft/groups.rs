@@ -8,10 +8,10 @@ use super::network::{NetworkFactory, Peers, Undelivered};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::{Proof, ReadIndex};
 use super::refused::RefusedEntries;
-use super::retention::{Copies, LogLimits, Retention};
+use super::retention::{LogLimits, Retention, SentCopies};
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::{StateEvents, StateMachine, Writer};
-use super::transfer::Receiving;
+use super::transfer::ReceiveSlot;
 use super::types::{GroupId, Metrics, Raft, RaftId, TypeConfig, Vote};
 use crate::engine::system::NodeRole;
 use crate::engine::{Proposal, log_time_ms};
@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Moment};
 
-pub use super::proposer::Applied;
+pub use super::proposer::AppliedCommand;
 
 /// Time between two questions to a majority where many read: each wakes every node.
 const QUESTION_DISTANCE: Duration = Duration::from_millis(1);
@@ -71,7 +71,7 @@ pub struct Group {
     /// The time of the log.
     pub clock: Arc<SharedClock>,
     /// Which copy is being received.
-    pub receiving: Receiving,
+    pub receiving: ReceiveSlot,
     retention: Mutex<Option<tokio::task::JoinHandle<()>>>,
     state: Arc<Generations>,
     owner: Owner,
@@ -89,7 +89,7 @@ pub struct Group {
     raft_id: RaftId,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
     /// When a leader last sent something; openraft itself keeps naming a silent leader.
-    heard: Mutex<Heard>,
+    heard: Mutex<LeaderContact>,
     /// The last term that this node was seen to lead, and since when.
     led: Mutex<(u64, Moment)>,
     leader_silence_max: Duration,
@@ -99,7 +99,7 @@ pub struct Group {
 
 /// The leader that was heard last.
 #[derive(Debug, Clone, Copy)]
-struct Heard {
+struct LeaderContact {
     at: Moment,
     leader: Option<RaftId>,
 }
@@ -221,7 +221,7 @@ impl Group {
         let last_ms = log_time_ms(&state.read()?)?;
         let clock = SharedClock::new(config.peers.from, config.clock_skew_ms_max, last_ms);
         let clock = Arc::new(clock);
-        let sent = Copies::default();
+        let sent = SentCopies::default();
         let network = NetworkFactory {
             peers: config.peers.clone(),
             space: copies.clone(),
@@ -266,7 +266,7 @@ impl Group {
             lease,
             copies,
             clock,
-            receiving: Receiving::default(),
+            receiving: ReceiveSlot::default(),
             retention: Mutex::new(Some(retention)),
             request_timeout: config.request_timeout,
             raft,
@@ -278,7 +278,7 @@ impl Group {
             number: config.peers.group,
             raft_id,
             threads: Mutex::new(Some((log, thread))),
-            heard: Mutex::new(Heard { at: Moment::now(), leader: None }),
+            heard: Mutex::new(LeaderContact { at: Moment::now(), leader: None }),
             led: Mutex::new((0, Moment::now())),
             leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
             ready_term: AtomicU64::new(0),
@@ -378,10 +378,10 @@ impl Group {
     pub fn note_leader(&self) {
         let leader = self.raft.metrics().borrow_watched().current_leader;
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) =
-            Heard { at: Moment::now(), leader };
+            LeaderContact { at: Moment::now(), leader };
     }
 
-    fn heard(&self) -> Heard {
+    fn heard(&self) -> LeaderContact {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -423,7 +423,7 @@ impl Group {
     ///
     /// # Errors
     /// Those of [`Proposer::propose`]; `outcome_unknown` when the time is up.
-    pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<Applied> {
+    pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<AppliedCommand> {
         let proposal = Proposal { time_ms: self.time_ms(), ..proposal.into() };
         tokio::time::timeout(self.request_timeout, self.proposer.propose(proposal))
             .await

@@ -176,7 +176,7 @@ impl Growth {
     }
 }
 
-type Waiting = Vec<IOFlushed<TypeConfig>>;
+type WaitingAppends = Vec<IOFlushed<TypeConfig>>;
 
 /// The flush that is outstanding, and who waits for the next one.
 struct Flushes {
@@ -187,8 +187,8 @@ struct Flushes {
 
 #[derive(Default)]
 struct FlushState {
-    outstanding: Option<Waiting>,
-    waiting: Waiting,
+    outstanding: Option<WaitingAppends>,
+    waiting: WaitingAppends,
     /// Why nothing can be flushed any more.
     failure: Option<io::Error>,
 }

@@ -2,13 +2,13 @@
 //!
 //! openraft is named only here, in `cluster/membership.rs` and in `api/peer.rs`.
 
-pub mod calls;
 pub mod clock;
 pub mod groups;
 pub mod log_store;
 pub mod memory_budget;
 pub mod network;
 pub mod node_key;
+pub mod peer_client;
 pub mod proposer;
 pub mod read_index;
 pub mod refused;
@@ -25,5 +25,5 @@ mod conformity;
 #[cfg(test)]
 mod group_tests;
 
-pub use groups::{Applied, Group, GroupConfig, GroupStatus};
+pub use groups::{AppliedCommand, Group, GroupConfig, GroupStatus};
 pub use types::{GroupId, RaftId};

@@ -6,13 +6,13 @@
 //! up in the node's own applied copy of `_system._clusternodes`; the one in openraft's
 //! membership is the net below, for entries that vote before they are applied.
 
-use super::calls::{Caller, NodeCall};
 use super::clock::{SharedClock, Times};
 use super::log_store::REPLICATION_BYTES_MAX;
-use super::node_key::Head;
+use super::node_key::SignedHead;
+use super::peer_client::{PeerClient, PeerRequest};
 use super::read_index::Proof;
 use super::refused::RefusedEntries;
-use super::retention::Copies;
+use super::retention::SentCopies;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::transfer::{self, Offer};
 use super::types::{GroupId, RaftId, TypeConfig, Vote};
@@ -87,7 +87,7 @@ pub struct AppendAnswer {
 #[derive(Clone)]
 pub struct Peers {
     /// Sends the calls; shared by all groups.
-    pub calls: Caller,
+    pub calls: PeerClient,
     /// The cluster that both sides must belong to.
     pub cluster_id: Arc<str>,
     /// The group.
@@ -164,8 +164,8 @@ impl Peers {
     ) -> Result<T> {
         let body = postcard::to_stdvec(body).map_err(internal)?.into();
         let target = self.target(call, to);
-        let head = Head { method: "POST", target: &target, ..Head::default() };
-        let call = NodeCall { head, body, timeout, ..NodeCall::default() };
+        let head = SignedHead { method: "POST", target: &target, ..SignedHead::default() };
+        let call = PeerRequest { head, body, timeout, ..PeerRequest::default() };
         let answer = self.calls.send(base, call).await.map_err(|error| error.into_error(base))?;
         Peers::read(base, answer).await
     }
@@ -204,7 +204,7 @@ pub struct NetworkFactory {
     /// Where copies are made.
     pub space: CopySpace,
     /// The copies that are under way.
-    pub copies: Copies,
+    pub copies: SentCopies,
     /// Held by who makes and sends a copy: there is one at a time.
     pub copying: Arc<Mutex<()>>,
     /// What could not be delivered.
@@ -236,7 +236,7 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 pub struct Connection {
     peers: Peers,
     space: CopySpace,
-    copies: Copies,
+    copies: SentCopies,
     /// Why the last copy was not sent.
     complaint: Option<String>,
     copying: Arc<Mutex<()>>,
@@ -335,11 +335,11 @@ impl Connection {
         let config = WebSocketConfig::default();
         let opening = self.peers.calls.open_sealed(&url, &target, config);
         let (stream, seal) = transfer::within_silence(opening).await??;
-        let mut sender = transfer::Sender::new(stream, seal);
+        let mut sender = transfer::SnapshotSender::new(stream, seal);
         sender.offer(Offer { vote, bytes: store.used_bytes() as u64 }).await?;
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
         let path = self.space.dir.join(format!("outgoing-{number}.mdb"));
-        let (copy, space) = (Copy { path, _turn: turn }, self.space.clone());
+        let (copy, space) = (CopyFile { path, _turn: turn }, self.space.clone());
         let copying = tokio::task::spawn_blocking(move || {
             space.check(store.used_bytes() as u64)?;
             store.copy_to(&copy.path)?;
@@ -368,12 +368,12 @@ fn entries_limit(bytes: usize) -> Duration {
 }
 
 /// A copy on its way, removed when it has been sent, or is not to be any more.
-struct Copy {
+struct CopyFile {
     path: PathBuf,
     _turn: OwnedMutexGuard<()>,
 }
 
-impl Drop for Copy {
+impl Drop for CopyFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }

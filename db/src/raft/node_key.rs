@@ -42,7 +42,7 @@ struct Sender {
 
 /// What a call says before its body.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Head<'h> {
+pub struct SignedHead<'h> {
     /// HTTP method.
     pub method: &'h str,
     /// Path and query.
@@ -105,7 +105,7 @@ impl NodeKey {
     }
 
     /// The header value for a call to the receiver that goes by the name `to`.
-    pub fn sign(&self, head: Head<'_>, body: &Body, to: Option<&str>) -> String {
+    pub fn sign(&self, head: SignedHead<'_>, body: &Body, to: Option<&str>) -> String {
         let Sender { host, process, sent } = &*self.sender;
         let sequence = sent.fetch_add(1, Ordering::Relaxed);
         let (to, body) = (to.unwrap_or(NONE), body.text());
@@ -115,7 +115,7 @@ impl NodeKey {
     }
 
     /// What `header` says, if it was made for this call by someone who knows the secret.
-    pub fn verify(&self, header: &str, head: Head<'_>) -> Option<Signature> {
+    pub fn verify(&self, header: &str, head: SignedHead<'_>) -> Option<Signature> {
         let (said, mac) = header.rsplit_once(' ')?;
         self.call_mac(head, said).verify_slice(&unhex(mac)?).ok()?;
         let mut parts = said.split(' ');
@@ -134,7 +134,7 @@ impl NodeKey {
         parts.next().is_none().then_some(signature)
     }
 
-    fn call_mac(&self, head: Head<'_>, said: &str) -> Hmac<Sha256> {
+    fn call_mac(&self, head: SignedHead<'_>, said: &str) -> Hmac<Sha256> {
         let optional =
             |text: Option<&str>| text.map_or_else(String::new, |text| format!("={text}"));
         let (user, from) = (optional(head.user), optional(head.from));
@@ -217,14 +217,14 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn head(target: &str) -> Head<'_> {
-        Head { method: "POST", target, ..Head::default() }
+    fn head(target: &str) -> SignedHead<'_> {
+        SignedHead { method: "POST", target, ..SignedHead::default() }
     }
 
     #[test]
     fn only_the_same_call_with_the_same_secret_verifies() {
         let key = NodeKey::new("secret", "host", "p1");
-        let call = Head { user: Some("ada"), from: Some("10.0.0.1"), ..head("/x?to=2") };
+        let call = SignedHead { user: Some("ada"), from: Some("10.0.0.1"), ..head("/x?to=2") };
         let header = key.sign(call, &Body::of(b"abc"), Some("p2"));
         let signature = key.verify(&header, call).unwrap();
         assert_eq!((signature.host.as_str(), signature.process.as_str()), ("host", "p1"));
@@ -232,13 +232,13 @@ mod tests {
         assert_eq!(signature.to.as_deref(), Some("p2"));
         assert_eq!(signature.body, Body::of(b"abc"));
         for other in [
-            Head { target: "/x?to=3", ..call },
-            Head { method: "GET", ..call },
-            Head { user: Some("admin"), ..call },
-            Head { user: None, ..call },
-            Head { from: None, ..call },
-            Head { from: Some(""), ..call },
-            Head { user: Some("10.0.0.1"), from: Some("ada"), ..call },
+            SignedHead { target: "/x?to=3", ..call },
+            SignedHead { method: "GET", ..call },
+            SignedHead { user: Some("admin"), ..call },
+            SignedHead { user: None, ..call },
+            SignedHead { from: None, ..call },
+            SignedHead { from: Some(""), ..call },
+            SignedHead { user: Some("10.0.0.1"), from: Some("ada"), ..call },
         ] {
             assert_eq!(key.verify(&header, other), None, "{other:?}");
         }

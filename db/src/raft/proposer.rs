@@ -5,7 +5,7 @@
 //! told to come back.
 
 use super::memory_budget::{MemoryBudget, MemoryPermit};
-use super::space::{Need, Purpose, Space};
+use super::space::{Purpose, Space, SpaceNeed};
 use super::types::{Payload, Raft, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::entry::{self, Framed};
@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 /// A command that took effect: where in the log, and what it did.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Applied {
+pub struct AppliedCommand {
     /// Log index of the entry that carried it.
     pub index: u64,
     /// What it did.
@@ -50,25 +50,25 @@ const _: () = assert!(BATCH_BYTES_MAX <= ENTRY_BYTES_MAX);
 const LEASE_WAIT: Duration = Duration::from_secs(1);
 const LEASE_PAUSE: Duration = Duration::from_millis(5);
 
-struct Waiting {
+struct QueuedProposal {
     frame: Vec<u8>,
     /// Whether it needs an entry of its own.
     alone: bool,
-    need: Need,
+    need: SpaceNeed,
     reply: Reply,
 }
 
 /// The caller waiting for a command, and the memory that the command takes until its outcome is
 /// known.
 struct Reply {
-    to: oneshot::Sender<Result<Applied>>,
+    to: oneshot::Sender<Result<AppliedCommand>>,
     _permit: MemoryPermit,
 }
 
 /// Handle of a group's proposing task.
 #[derive(Clone)]
 pub struct Proposer {
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<QueuedProposal>,
     memory: MemoryBudget,
     state: Arc<Generations>,
     dir: PathBuf,
@@ -98,7 +98,7 @@ impl Proposer {
     /// # Errors
     /// The refusal of the command itself; `too_large`; `no_leader` when nothing was proposed
     /// because this node does not lead; `overloaded`; `storage_full`; `outcome_unknown`.
-    pub async fn propose(&self, mut proposal: Proposal) -> Result<Applied> {
+    pub async fn propose(&self, mut proposal: Proposal) -> Result<AppliedCommand> {
         self.bound_deletions(&mut proposal)?;
         let (to, answer) = oneshot::channel();
         let framed = Framed::new(&proposal)?;
@@ -110,7 +110,7 @@ impl Proposer {
         let need = self.need(&proposal, frame.len())?;
         let alone = proposal.command.alone();
         drop(proposal);
-        let waiting = Waiting { frame, alone, need, reply };
+        let waiting = QueuedProposal { frame, alone, need, reply };
         self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 Error::new(Kind::Overloaded, "too many writes are waiting on this node")
@@ -124,7 +124,7 @@ impl Proposer {
 }
 
 impl Proposer {
-    fn need(&self, proposal: &Proposal, bytes: usize) -> Result<Need> {
+    fn need(&self, proposal: &Proposal, bytes: usize) -> Result<SpaceNeed> {
         let state = proposal.command.space_needed(&self.state.read()?)?;
         let class = proposal.command.describe().class;
         let purpose = match (class.grows, class.in_transaction) {
@@ -132,7 +132,7 @@ impl Proposer {
             (false, true) => Purpose::Deletion,
             (false, false) => Purpose::Clearing,
         };
-        Ok(Need { log: bytes as u64, state, purpose })
+        Ok(SpaceNeed { log: bytes as u64, state, purpose })
     }
 
     /// What deletions of many documents write is not known before they are applied, so they get
@@ -168,11 +168,11 @@ struct Task {
     limits: ProposerLimits,
     space: Space,
     /// A command that did not fit into the batch before.
-    next: Option<Waiting>,
+    next: Option<QueuedProposal>,
 }
 
 impl Task {
-    async fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+    async fn run(mut self, mut queue: mpsc::Receiver<QueuedProposal>) {
         loop {
             let first = match self.next.take() {
                 Some(waiting) => waiting,
@@ -191,8 +191,8 @@ impl Task {
     /// Takes what waits into a batch. What there is no space for is refused, and nothing else.
     fn gather(
         &mut self,
-        first: Waiting,
-        queue: &mut mpsc::Receiver<Waiting>,
+        first: QueuedProposal,
+        queue: &mut mpsc::Receiver<QueuedProposal>,
     ) -> (Vec<Vec<u8>>, Vec<Reply>) {
         let store = self.state.current();
         self.space.measure(&store, &self.dir, self.limits.reserve_bytes);
@@ -205,7 +205,7 @@ impl Task {
                 self.next = Some(next);
                 break;
             }
-            let Waiting { frame, alone, need, reply } = next;
+            let QueuedProposal { frame, alone, need, reply } = next;
             if !reply.to.is_closed() {
                 match self.space.grant(need, &store) {
                     Ok(()) => {
@@ -229,7 +229,7 @@ impl Task {
             Ok((at, answers)) => {
                 for (reply, Answer { result, repeats }) in replies.into_iter().zip(answers) {
                     let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
-                    let applied = result.map(|outcome| Applied { index, outcome, repeated });
+                    let applied = result.map(|outcome| AppliedCommand { index, outcome, repeated });
                     let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
                 }
             }

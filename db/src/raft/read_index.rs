@@ -33,24 +33,24 @@ pub enum Proof {
 /// Handle of the task that asks.
 #[derive(Clone)]
 pub struct ReadIndex {
-    queue: mpsc::Sender<Waiting>,
-    last: Arc<Mutex<Option<Known>>>,
+    queue: mpsc::Sender<QueuedRead>,
+    last: Arc<Mutex<Option<ConfirmedIndex>>>,
 }
 
 /// A read that waits for an answer.
-struct Waiting {
+struct QueuedRead {
     since: Instant,
     reply: oneshot::Sender<Result<u64>>,
 }
 
 /// An answer: what was acknowledged before `asked` is in the log up to `index`.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct ConfirmedIndex {
     asked: Instant,
     index: u64,
 }
 
-impl Known {
+impl ConfirmedIndex {
     /// Whether a read at `now` that waits for this index misses only what is younger than
     /// `freshness`. Both times are of this node's monotonic clock, and the earlier one was taken
     /// before the leader was asked; so no clock of another node matters, and setting the time
@@ -81,7 +81,7 @@ impl ReadIndex {
     /// `no_leader`, `timeout`; `overloaded` when too many reads wait.
     pub async fn get(&self) -> Result<u64> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Waiting { since: Instant::now(), reply }).map_err(|_| {
+        self.queue.try_send(QueuedRead { since: Instant::now(), reply }).map_err(|_| {
             Error::new(Kind::Overloaded, "too many reads are waiting on this node")
                 .hint("try again after a pause, or read with level=local")
         })?;
@@ -96,8 +96,8 @@ impl ReadIndex {
 }
 
 async fn run<F, R>(
-    mut queue: mpsc::Receiver<Waiting>,
-    last: Arc<Mutex<Option<Known>>>,
+    mut queue: mpsc::Receiver<QueuedRead>,
+    last: Arc<Mutex<Option<ConfirmedIndex>>>,
     limit: Duration,
     distance: Duration,
     ask: F,
@@ -105,7 +105,7 @@ async fn run<F, R>(
     F: Fn(Duration) -> R,
     R: Future<Output = Result<u64>>,
 {
-    let mut waiting: Vec<Waiting> = Vec::new();
+    let mut waiting: Vec<QueuedRead> = Vec::new();
     let (mut shared, mut last_asked) = (0, Instant::now());
     loop {
         if waiting.is_empty() {
@@ -125,7 +125,8 @@ async fn run<F, R>(
         let left = waiting.first().map_or(limit, |oldest| limit.saturating_sub(age(oldest, asked)));
         match ask(left.min(QUESTION_MAX)).await {
             Ok(index) => {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { asked, index });
+                *last.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(ConfirmedIndex { asked, index });
                 for read in waiting.drain(..) {
                     let _ = read.reply.send(Ok(index));
                 }
@@ -135,12 +136,12 @@ async fn run<F, R>(
     }
 }
 
-fn age(read: &Waiting, now: Instant) -> Duration {
+fn age(read: &QueuedRead, now: Instant) -> Duration {
     now.saturating_duration_since(read.since)
 }
 
 /// Answers the reads whose time is up; gives those that are asked for again.
-fn refuse_late(waiting: Vec<Waiting>, limit: Duration, error: &Error) -> Vec<Waiting> {
+fn refuse_late(waiting: Vec<QueuedRead>, limit: Duration, error: &Error) -> Vec<QueuedRead> {
     let now = Instant::now();
     let (late, early): (Vec<_>, Vec<_>) =
         waiting.into_iter().partition(|read| age(read, now) >= limit);

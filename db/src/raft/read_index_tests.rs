@@ -72,7 +72,7 @@ async fn an_answer_is_known_as_long_as_it_is_fresh() {
 #[test]
 fn an_answer_ages_from_the_moment_before_the_question() {
     let asked = Instant::now();
-    let known = Known { asked, index: 7 };
+    let known = ConfirmedIndex { asked, index: 7 };
     let ms = Duration::from_millis;
     let table =
         [(0, 0, true), (499, 500, true), (500, 500, true), (501, 500, false), (1, 0, false)];

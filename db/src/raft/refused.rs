@@ -16,13 +16,13 @@ use xxhash_rust::xxh3::xxh3_64;
 const REFUSED_KEY: &[u8] = b"refused";
 
 /// Log index and hash of each refused entry.
-pub type Refused = BTreeMap<u64, u64>;
+pub type EntryHashes = BTreeMap<u64, u64>;
 
 /// The entries that a member refuses: those of its configuration and those of its state.
 #[derive(Clone, Default)]
 pub struct RefusedEntries {
-    configured: Arc<Refused>,
-    all: Arc<Mutex<Refused>>,
+    configured: Arc<EntryHashes>,
+    all: Arc<Mutex<EntryHashes>>,
     /// Whether a difference was told in the log.
     told: Arc<AtomicBool>,
 }
@@ -32,7 +32,7 @@ pub fn name(index: u64, hash: u64) -> String {
     format!("{index}:{hash:016x}")
 }
 
-fn list(entries: &Refused) -> String {
+fn list(entries: &EntryHashes) -> String {
     let names: Vec<_> = entries.iter().map(|(index, hash)| name(*index, *hash)).collect();
     match names.is_empty() {
         true => "none".into(),
@@ -42,12 +42,12 @@ fn list(entries: &Refused) -> String {
 
 impl RefusedEntries {
     /// Those of the configuration.
-    pub fn new(configured: Refused) -> Self {
+    pub fn new(configured: EntryHashes) -> Self {
         let all = Arc::new(Mutex::new(configured.clone()));
         RefusedEntries { configured: Arc::new(configured), all, told: Arc::default() }
     }
 
-    fn all(&self) -> MutexGuard<'_, Refused> {
+    fn all(&self) -> MutexGuard<'_, EntryHashes> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,9 +123,9 @@ impl RefusedEntries {
     }
 }
 
-fn recorded(state: &impl Read) -> std::result::Result<Refused, StorageError> {
+fn recorded(state: &impl Read) -> std::result::Result<EntryHashes, StorageError> {
     match state.get(Table::Meta, REFUSED_KEY)? {
-        None => Ok(Refused::new()),
+        None => Ok(EntryHashes::new()),
         Some(bytes) => postcard::from_bytes(bytes)
             .map_err(|error| StorageError::Failed(format!("the refused entries: {error}"))),
     }

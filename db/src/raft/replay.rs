@@ -27,10 +27,10 @@ const BLOCK_BITS: u64 = 64;
 /// The calls that this process has taken.
 pub struct Inbox {
     started: Instant,
-    taken: Mutex<Taken>,
+    taken: Mutex<InboxState>,
 }
 
-struct Taken {
+struct InboxState {
     name: String,
     /// When the name was made, by the monotonic clock.
     made_ms: u64,
@@ -48,7 +48,7 @@ struct Window {
 impl Default for Inbox {
     fn default() -> Self {
         let taken =
-            Taken { name: new_name(), made_ms: 0, name_before: None, senders: HashMap::new() };
+            InboxState { name: new_name(), made_ms: 0, name_before: None, senders: HashMap::new() };
         Inbox { started: Instant::now(), taken: Mutex::new(taken) }
     }
 }
@@ -81,12 +81,12 @@ impl Inbox {
         self.started.elapsed().as_millis() as u64
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl InboxState {
     fn rename(&mut self, now_ms: u64) {
         let age_ms = now_ms.saturating_sub(self.made_ms);
         if age_ms >= NAME_MS {
@@ -152,16 +152,16 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use super::super::node_key::{Body, Head, NodeKey};
+    use super::super::node_key::{Body, NodeKey, SignedHead};
     use super::*;
     use std::collections::HashSet;
 
     fn signature(key: &NodeKey, to: &str) -> Signature {
-        let head = Head::default();
+        let head = SignedHead::default();
         key.verify(&key.sign(head, &Body::Sealed, Some(to)), head).unwrap()
     }
 
-    fn taken() -> Taken {
+    fn taken() -> InboxState {
         Inbox::default().taken.into_inner().unwrap()
     }
 

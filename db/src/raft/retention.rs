@@ -45,24 +45,24 @@ pub struct LogLimits {
 
 /// The copies of the state that this node sends, and the log that their receivers will need.
 #[derive(Debug, Clone, Default)]
-pub struct Copies(Arc<Mutex<HashMap<RaftId, Copy>>>);
+pub struct SentCopies(Arc<Mutex<HashMap<RaftId, SentCopy>>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Copy {
+struct SentCopy {
     index: Option<u64>,
     /// When it had arrived; none while it is under way.
     arrived: Option<Instant>,
 }
 
-impl Copies {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RaftId, Copy>> {
+impl SentCopies {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RaftId, SentCopy>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Holds the log after `index` for a copy that is sent to `to`, until the guard is dropped;
     /// if the copy has arrived by then, until the member has caught up from it.
     pub fn begin(&self, to: RaftId, index: Option<u64>) -> CopyGuard {
-        self.lock().insert(to, Copy { index, arrived: None });
+        self.lock().insert(to, SentCopy { index, arrived: None });
         CopyGuard { copies: self.clone(), to }
     }
 
@@ -85,7 +85,7 @@ impl Copies {
 /// Keeps the log for a copy that is under way.
 #[derive(Debug)]
 pub struct CopyGuard {
-    copies: Copies,
+    copies: SentCopies,
     to: RaftId,
 }
 
@@ -109,7 +109,7 @@ impl Drop for CopyGuard {
 
 /// What decides about the log at one moment.
 #[derive(Debug, Clone, Default)]
-struct View {
+struct LogUse {
     log: LogExtent,
     /// Index of the last entry that is applied.
     applied: Option<u64>,
@@ -125,7 +125,7 @@ struct View {
     held_bytes: u64,
 }
 
-impl View {
+impl LogUse {
     /// Whether it is time for a snapshot.
     fn wants_snapshot(&self, limits: LogLimits) -> bool {
         let entries = self.applied.map_or(0, |at| at + 1);
@@ -170,7 +170,7 @@ pub struct Retention {
     /// The disk, and what must stay free of it.
     pub space: CopySpace,
     /// The copies that are under way.
-    pub copies: Copies,
+    pub copies: SentCopies,
     /// The bounds.
     pub limits: LogLimits,
 }
@@ -213,7 +213,7 @@ impl Retention {
         read(&self.raft.metrics().borrow_watched())
     }
 
-    fn view(&self, noted: u64) -> View {
+    fn view(&self, noted: u64) -> LogUse {
         let log = self.log.extent();
         let (applied, snapshot, matched) = self.metrics(|metrics| {
             let applied = metrics.last_applied.map(|id| id.index);
@@ -230,7 +230,7 @@ impl Retention {
         }
         let state = self.state.current().used_bytes() as u64;
         let held_bytes = (HELD_FACTOR * self.limits.bytes).max(state);
-        View { log, applied, snapshot, noted, lagging, copied, held_bytes }
+        LogUse { log, applied, snapshot, noted, lagging, copied, held_bytes }
     }
 }
 
@@ -253,10 +253,10 @@ mod tests {
     const LIMITS: LogLimits = LogLimits { entries: 1000, bytes: 100 };
 
     /// A log of files of 50 bytes with 10 entries each, all of it durable in the state.
-    fn view(files: u64, lagging: &[u64]) -> View {
+    fn view(files: u64, lagging: &[u64]) -> LogUse {
         let full = (1..=files).map(|n| FullFile { last: Some(n * 10), end: n * 50 });
         let last = Some(files * 10 + 5);
-        View {
+        LogUse {
             log: LogExtent { files: full.collect(), end: files * 50 + 25, last, purged: None },
             applied: last,
             snapshot: last,
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_due_by_entries_and_by_bytes_when_something_is_applied() {
-        let due = |change: fn(&mut View)| {
+        let due = |change: fn(&mut LogUse)| {
             let mut view = view(4, &[]);
             change(&mut view);
             view.wants_snapshot(LIMITS)
@@ -328,15 +328,15 @@ mod tests {
         // Entries count for those that lag, not after a copy.
         let few = LogLimits { entries: 15, ..LIMITS };
         assert_eq!(view(9, &[40]).purge_upto(few), Some(65));
-        let copied = View { copied: vec![40], ..view(9, &[95]) };
+        let copied = LogUse { copied: vec![40], ..view(9, &[95]) };
         assert_eq!(copied.purge_upto(few), Some(40));
-        let copied = View { copied: vec![5], ..view(11, &[]) };
+        let copied = LogUse { copied: vec![5], ..view(11, &[]) };
         assert_eq!(copied.purge_upto(few), Some(30));
     }
 
     #[test]
     fn a_copy_holds_the_log_until_its_receiver_has_caught_up_or_it_failed() {
-        let copies = Copies::default();
+        let copies = SentCopies::default();
         let failed = copies.begin(2, Some(10));
         let arrived = copies.begin(3, Some(20));
         let mut holds = copies.holds(|_| None, 0);

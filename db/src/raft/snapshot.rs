@@ -22,18 +22,18 @@ pub enum SnapshotData {
     /// In an open environment: that of the node that made it.
     Live(Arc<Store>),
     /// In a generation that was received, and is not current yet.
-    Received(Arc<Received>),
+    Received(Arc<ReceivedState>),
 }
 
 /// A state that was received from another member, checked and flushed.
-pub struct Received {
+pub struct ReceivedState {
     pub(super) incoming: Incoming,
     pub(super) store: Arc<Store>,
     /// How far it goes.
     pub applied: AppliedState,
 }
 
-impl Received {
+impl ReceivedState {
     /// A copy of another environment of this process.
     pub(super) fn copy(
         from: &Store,
@@ -42,7 +42,7 @@ impl Received {
         let incoming = state.begin()?;
         from.copy_to(&incoming.file())?;
         let owner = Owner::load(&state.read()?)?;
-        Received::check(incoming, state.map_bytes(), owner.as_ref(), || ())
+        ReceivedState::check(incoming, state.map_bytes(), owner.as_ref(), || ())
     }
 
     /// Opens what lies in `incoming`, checks each row, and makes the state that of `owner`.
@@ -65,7 +65,7 @@ impl Received {
         }
         store.sync()?;
         let applied = AppliedState::load(&store.read()?)?;
-        Ok(Received { incoming, store: Arc::new(store), applied })
+        Ok(ReceivedState { incoming, store: Arc::new(store), applied })
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
         for _ in 0..3 {
             let incoming = state.begin().unwrap();
             other.current().copy_to(&incoming.file()).unwrap();
-            let received = Received::check(incoming, MAP, Some(&owner(1)), || ()).unwrap();
+            let received = ReceivedState::check(incoming, MAP, Some(&owner(1)), || ()).unwrap();
             state.switch(&received.incoming, received.store.clone(), &|_| ()).unwrap();
         }
         drop(state);

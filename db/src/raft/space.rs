@@ -27,7 +27,7 @@ const MAP: &str = "the storage map (MapSizeGb) of this node";
 
 /// What a proposal needs.
 #[derive(Debug, Clone, Copy)]
-pub struct Need {
+pub struct SpaceNeed {
     /// Bytes in the log.
     pub log: u64,
     /// Bytes that applying it may write before pages become free.
@@ -55,18 +55,18 @@ pub struct Space {
     headroom: u64,
     map: u64,
     reserve: u64,
-    free: Option<Free>,
+    free: Option<FreeSpace>,
     /// What was granted since disk and map were measured.
-    granted: Granted,
+    granted: Grants,
 }
 
 #[derive(Default)]
-struct Granted {
+struct Grants {
     log: u64,
     state: u64,
 }
 
-struct Free {
+struct FreeSpace {
     pages: FreePages,
     /// When it is to be looked at again.
     until: Instant,
@@ -88,14 +88,14 @@ impl Space {
         self.headroom = store.headroom_bytes();
         self.map = store.map_bytes() as u64;
         self.reserve = reserve_bytes;
-        self.granted = Granted::default();
+        self.granted = Grants::default();
     }
 
     /// Grants a proposal what it needs, or refuses it.
     ///
     /// # Errors
     /// `storage_full`, which names what is full and what holds it.
-    pub fn grant(&mut self, need: Need, store: &Store) -> Result<()> {
+    pub fn grant(&mut self, need: SpaceNeed, store: &Store) -> Result<()> {
         let checked = self.check(need, store);
         if checked.is_err() && self.free.as_ref().is_some_and(|free| free.granted > 0) {
             // What was granted may have taken less, or freed something.
@@ -112,7 +112,7 @@ impl Space {
         Ok(())
     }
 
-    fn check(&mut self, need: Need, store: &Store) -> Result<()> {
+    fn check(&mut self, need: SpaceNeed, store: &Store) -> Result<()> {
         match need.purpose {
             Purpose::Growth => self.check_growth(need.log, need.state, store),
             Purpose::Deletion => {
@@ -124,7 +124,7 @@ impl Space {
     }
 
     /// For what deletes: that clearing away, which gives the space back, is possible afterwards.
-    fn check_deletion(&mut self, need: Need, store: &Store) -> Result<()> {
+    fn check_deletion(&mut self, need: SpaceNeed, store: &Store) -> Result<()> {
         if self.deletable(store)? < need.log + need.state {
             return Err(full(DISK, "drop something, or free space on it; reading still works"));
         }
@@ -185,7 +185,7 @@ impl Space {
             let pages = store.free_pages()?;
             let until = now + BELIEVED.max(now.elapsed() * BELIEVED_TIMES);
             // What was granted in this batch is not in the state yet.
-            self.free = Some(Free { pages, until, granted: 0 });
+            self.free = Some(FreeSpace { pages, until, granted: 0 });
         }
         let Some(free) = &self.free else { return Ok(0) };
         let before = free.granted.saturating_sub(self.granted.state);
@@ -239,8 +239,8 @@ mod tests {
             headroom: 1024 * MB,
             map: 1024 * MB,
             reserve: 64 * MB,
-            free: Some(Free { pages: free, until, granted: 0 }),
-            granted: Granted::default(),
+            free: Some(FreeSpace { pages: free, until, granted: 0 }),
+            granted: Grants::default(),
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
             (8, 1000, none(), 1, clearing, Some("disk")),
         ] {
             let mut space = space(disk, unallocated, free);
-            let need = Need { log: log * MB, state: state * MB, purpose };
+            let need = SpaceNeed { log: log * MB, state: state * MB, purpose };
             let granted = space.grant(need, &store);
             let case = format!("{disk} {unallocated} {log} {state} {purpose:?}: {granted:?}");
             match (granted, refused) {
@@ -288,9 +288,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), 1 << 26).unwrap();
         let mut space = space(1000, 64 + 10, FreePages::default());
-        let need = Need { log: MB, state: 4 * MB, purpose: Purpose::Growth };
+        let need = SpaceNeed { log: MB, state: 4 * MB, purpose: Purpose::Growth };
         assert!(space.grant(need, &store).is_ok() && space.grant(need, &store).is_ok());
         assert_eq!(space.grant(need, &store).unwrap_err().kind, Kind::StorageFull);
-        assert!(space.grant(Need { purpose: Purpose::Deletion, ..need }, &store).is_ok());
+        assert!(space.grant(SpaceNeed { purpose: Purpose::Deletion, ..need }, &store).is_ok());
     }
 }

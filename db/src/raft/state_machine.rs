@@ -10,7 +10,7 @@
 use super::log_store::{LogStore, payload_bytes};
 use super::refused::{self, RefusedEntries};
 use super::snapshot::{
-    AppliedState, Received, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
+    AppliedState, ReceivedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::{Answer, Applier, Effect, entry};
@@ -56,7 +56,7 @@ enum Job {
     Apply(Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>, Option<OwnedSemaphorePermit>),
     Commit,
     MakeDurable(oneshot::Sender<AppliedState>),
-    Install(Arc<Received>, oneshot::Sender<AppliedState>),
+    Install(Arc<ReceivedState>, oneshot::Sender<AppliedState>),
 }
 
 /// Handle of the writer thread. The thread ends when the last handle is dropped.
@@ -165,7 +165,7 @@ impl Writer {
         self.ask(Job::MakeDurable).await
     }
 
-    async fn install(&self, received: Arc<Received>) -> io::Result<AppliedState> {
+    async fn install(&self, received: Arc<ReceivedState>) -> io::Result<AppliedState> {
         self.ask(|reply| Job::Install(received, reply)).await
     }
 
@@ -206,7 +206,7 @@ enum Next {
     /// Commit, tell what is durable.
     Durable(oneshot::Sender<AppliedState>),
     /// Go on with a state that was received.
-    Install(Arc<Received>, oneshot::Sender<AppliedState>),
+    Install(Arc<ReceivedState>, oneshot::Sender<AppliedState>),
     /// Commit and end.
     End,
 }
@@ -407,7 +407,7 @@ impl WriterThread {
         Ok(vec![Answer { result: Err(error), repeats: None }; entry::count(content)])
     }
 
-    fn install(&mut self, received: &Received) -> Result<(), StorageError> {
+    fn install(&mut self, received: &ReceivedState) -> Result<(), StorageError> {
         crash_point("SnapshotChecked");
         self.state.switch(&received.incoming, received.store.clone(), &|step| match step {
             SwitchStep::PointerWritten => crash_point("SnapshotPointerWritten"),
@@ -508,7 +508,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             SnapshotData::Live(store) if Arc::ptr_eq(&store, &self.state.current()) => {
                 return Ok(());
             }
-            SnapshotData::Live(store) => Arc::new(Received::copy(&store, &self.state)?),
+            SnapshotData::Live(store) => Arc::new(ReceivedState::copy(&store, &self.state)?),
         };
         // Entries that contradict the snapshot are cut off before: a start that found them
         // beside the new state could not go on.

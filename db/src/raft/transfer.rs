@@ -18,7 +18,7 @@
 
 use super::groups::Group;
 use super::node_key::{MAC_BYTES, Seal};
-use super::snapshot::{CopySpace, Owner, Received, SnapshotData};
+use super::snapshot::{CopySpace, Owner, ReceivedState, SnapshotData};
 use super::types::{TypeConfig, Vote};
 use crate::dial;
 use crate::error::{Error, Kind, Result};
@@ -60,7 +60,7 @@ pub struct Offer {
 
 /// What the receiver says.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply {
+pub enum ReceiverReply {
     /// Send the next; so many bytes are there.
     Go(u64),
     /// Everything is there, and being looked at.
@@ -90,16 +90,16 @@ async fn within<T>(limit: Duration, heard: impl Future<Output = T>) -> Result<T>
 }
 
 /// The sender's end.
-pub struct Sender {
+pub struct SnapshotSender {
     stream: WebSocketStream<dial::Connection>,
     seal: Seal,
     confirmed: u64,
 }
 
-impl Sender {
+impl SnapshotSender {
     /// Sends over this connection, whose handshake the seal is bound to.
     pub fn new(stream: WebSocketStream<dial::Connection>, seal: Seal) -> Self {
-        Sender { stream, seal, confirmed: 0 }
+        SnapshotSender { stream, seal, confirmed: 0 }
     }
 
     async fn say(&mut self, message: Vec<u8>) -> Result<()> {
@@ -107,13 +107,13 @@ impl Sender {
         within_silence(self.stream.send(Message::binary(message))).await?.map_err(broken)
     }
 
-    async fn hear(&mut self) -> Result<Reply> {
+    async fn hear(&mut self) -> Result<ReceiverReply> {
         loop {
             let message = within_silence(self.stream.next()).await?;
             let message = message.ok_or_else(|| broken("the receiver closed it"))?;
             let Message::Binary(reply) = message.map_err(broken)? else { continue };
             return match postcard::from_bytes(&reply).map_err(broken)? {
-                Reply::Refused(reason) => Err(Error::new(Kind::NotPossibleNow, reason)),
+                ReceiverReply::Refused(reason) => Err(Error::new(Kind::NotPossibleNow, reason)),
                 reply => Ok(reply),
             };
         }
@@ -126,7 +126,7 @@ impl Sender {
     pub async fn offer(&mut self, offer: Offer) -> Result<()> {
         self.say(postcard::to_stdvec(&offer).map_err(failed)?).await?;
         match self.hear().await? {
-            Reply::Go(_) => Ok(()),
+            ReceiverReply::Go(_) => Ok(()),
             reply => Err(broken(format!("{reply:?} is no answer to an offer"))),
         }
     }
@@ -174,7 +174,7 @@ impl Sender {
         within_silence(self.stream.send(Message::binary(mac))).await?.map_err(broken)?;
         loop {
             match self.hear().await? {
-                Reply::Done(response) => return Ok(response),
+                ReceiverReply::Done(response) => return Ok(response),
                 _ => continue,
             }
         }
@@ -182,7 +182,7 @@ impl Sender {
 
     async fn confirm(&mut self) -> Result<()> {
         match self.hear().await? {
-            Reply::Go(bytes) => self.confirmed = bytes,
+            ReceiverReply::Go(bytes) => self.confirmed = bytes,
             reply => return Err(broken(format!("{reply:?} came too early"))),
         }
         Ok(())
@@ -191,35 +191,35 @@ impl Sender {
 
 /// Lets one copy at a time be received: the newest.
 #[derive(Debug, Default)]
-pub struct Receiving {
+pub struct ReceiveSlot {
     turn: tokio::sync::Mutex<()>,
     newest: watch::Sender<u64>,
 }
 
 /// The right to receive.
-pub struct Turn<'r> {
+pub struct ReceiveTurn<'r> {
     _turn: MutexGuard<'r, ()>,
     number: u64,
     newest: watch::Receiver<u64>,
 }
 
-impl Receiving {
+impl ReceiveSlot {
     /// Ends what is being received, and takes its place.
     ///
     /// # Errors
     /// When that does not end in time.
-    pub async fn begin(&self) -> Result<Turn<'_>> {
+    pub async fn begin(&self) -> Result<ReceiveTurn<'_>> {
         let mut number = 0;
         self.newest.send_modify(|newest| {
             *newest += 1;
             number = *newest;
         });
         let turn = within_silence(self.turn.lock()).await?;
-        Ok(Turn { _turn: turn, number, newest: self.newest.subscribe() })
+        Ok(ReceiveTurn { _turn: turn, number, newest: self.newest.subscribe() })
     }
 }
 
-impl Turn<'_> {
+impl ReceiveTurn<'_> {
     /// Receives, unless a newer copy is offered.
     ///
     /// # Errors
@@ -287,7 +287,7 @@ impl Group {
     pub async fn install(
         &self,
         vote: Vote,
-        received: Received,
+        received: ReceivedState,
     ) -> Result<SnapshotResponse<TypeConfig>> {
         let meta = received.applied.clone().into_meta();
         let snapshot = Snapshot { meta, snapshot: SnapshotData::Received(Arc::new(received)) };
@@ -342,7 +342,7 @@ impl Inbound {
         owner: Owner,
         map_bytes: usize,
         progress: Arc<AtomicU64>,
-    ) -> Result<Received> {
+    ) -> Result<ReceivedState> {
         let checking = tokio::task::spawn_blocking(move || {
             if let Some(file) = self.file {
                 file.sync_all().map_err(failed)?;
@@ -350,7 +350,7 @@ impl Inbound {
             let count = || {
                 progress.fetch_add(1, Ordering::Relaxed);
             };
-            Ok::<_, Error>(Received::check(self.incoming, map_bytes, Some(&owner), count)?)
+            Ok::<_, Error>(ReceivedState::check(self.incoming, map_bytes, Some(&owner), count)?)
         });
         checking.await.map_err(failed)?
     }
@@ -367,7 +367,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_newer_copy_ends_the_one_that_is_being_received() {
-        let receiving = Arc::new(Receiving::default());
+        let receiving = Arc::new(ReceiveSlot::default());
         let mut first = receiving.begin().await.unwrap();
         let second = tokio::spawn({
             let receiving = receiving.clone();

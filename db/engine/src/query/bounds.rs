@@ -81,7 +81,8 @@ impl Interval {
     /// As `explain` shows it: `[1, 5)`.
     fn text(&self) -> String {
         let value = |bytes: &[u8]| {
-            encode::decode(bytes, FieldEncoding::Int).map_or_else(|| "…".to_owned(), |value| value.to_json())
+            encode::decode(bytes, FieldEncoding::Int)
+                .map_or_else(|| "…".to_owned(), |value| value.to_json())
         };
         let low = match &self.low {
             Edge::ClassStart(_) | Edge::ClassEnd(_) => "[first".into(),

@@ -4,7 +4,7 @@ use super::call::{Call, pooled};
 use super::reply::Reply;
 use crate::auth::Caller;
 use crate::cluster::Cluster;
-use crate::cluster::forward::{self, Forwarded};
+use crate::cluster::forward::{self, ForwardedRequest};
 use crate::config::PAGE_DEFAULT;
 use crate::engine::audit::AuditEntry;
 use crate::engine::audit::entries;
@@ -86,7 +86,7 @@ async fn send(cluster: &Cluster, caller: Caller, noted: Noted) -> Result<()> {
     let note = Note { user: caller.user, from: caller.from, noted };
     let body =
         serde_json::to_vec(&note).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let call = Forwarded {
+    let call = ForwardedRequest {
         method: "POST".into(),
         target: NOTE_PATH.into(),
         headers: vec![("content-type".into(), "application/json".into())],

@@ -11,7 +11,7 @@ use crate::engine::document::{check_id_size, parse_json};
 use crate::engine::{Answer, Command, Proposal, Target, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::Applied;
+use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::MemoryPermit;
 use crate::raft::node_key::Signature;
 use actix_web::HttpRequest;
@@ -282,7 +282,7 @@ impl Proposed {
     }
 
     /// Notes what came of a command.
-    fn note(&self, applied: &Result<Applied>) {
+    fn note(&self, applied: &Result<AppliedCommand>) {
         let repeated = match applied {
             Ok(applied) => applied.repeated,
             Err(error) => error.repeated,
@@ -435,7 +435,7 @@ impl Call {
     ///
     /// # Errors
     /// Those of [`Group::propose`] and of the command.
-    pub async fn propose(&self, command: Command) -> Result<Applied> {
+    pub async fn propose(&self, command: Command) -> Result<AppliedCommand> {
         for (permission, database) in policy::needs(&command).ok_or_else(not_for_clients)? {
             self.authorize(permission, database)?;
         }
@@ -452,12 +452,12 @@ impl Call {
     }
 
     /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
-    pub async fn propose_here(&self, command: Command) -> Result<Applied> {
+    pub async fn propose_here(&self, command: Command) -> Result<AppliedCommand> {
         self.send(self.proposal(command)?).await
     }
 
     /// Proposes something whose key, if it has one, is not that of the call.
-    pub async fn send(&self, proposal: impl Into<Proposal>) -> Result<Applied> {
+    pub async fn send(&self, proposal: impl Into<Proposal>) -> Result<AppliedCommand> {
         let applied = self.group()?.propose(proposal).await;
         self.proposed.note(&applied);
         applied
@@ -467,7 +467,7 @@ impl Call {
     ///
     /// # Errors
     /// The error that it came to; `idempotency_key_reused`.
-    pub fn earlier_answer(&self) -> Result<Option<Applied>> {
+    pub fn earlier_answer(&self) -> Result<Option<AppliedCommand>> {
         let in_transaction = self.parameter(&["tx", "txID"]).is_some();
         let Some(key) = self.retry_key()?.filter(|_| !in_transaction) else { return Ok(None) };
         self.proposed.begin();
@@ -476,7 +476,7 @@ impl Call {
         let Some(Answer { result, repeats }) = found else { return Ok(None) };
         let (index, repeated) = (repeats.unwrap_or_default(), repeats.is_some());
         self.proposed.repeated.set(repeated);
-        result.map(|outcome| Some(Applied { index, outcome, repeated }))
+        result.map(|outcome| Some(AppliedCommand { index, outcome, repeated }))
     }
 
     /// Whether the call has a key.

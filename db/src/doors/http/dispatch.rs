@@ -4,12 +4,12 @@ use super::call::Call;
 use super::reply::Reply;
 use super::{Place, Route, Wait};
 use crate::auth::{Access, Permission, User, bad_credentials, not_authenticated, token};
-use crate::cluster::forward::{self, Destination, FROM_HEADER, Forwarded, USER_HEADER};
+use crate::cluster::forward::{self, Destination, FROM_HEADER, ForwardedRequest, USER_HEADER};
 use crate::engine::command::CredentialRevisions;
 use crate::engine::system::{NodeDocument, NodeStatus, TokenKind};
 use crate::error::{Error, Kind, Result};
 use crate::raft::RaftId;
-use crate::raft::node_key::{Body, Head, PEER_HEADER, Signature};
+use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead};
 use crate::status::HttpStatus;
 use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
@@ -62,7 +62,7 @@ pub enum Answer {
     /// This node has answered.
     Here(Reply),
     /// The leader has answered, through this node.
-    Forwarded(forward::Answer),
+    Forwarded(forward::ForwardedResponse),
 }
 
 /// Who a call comes from; proof that it was admitted.
@@ -182,7 +182,7 @@ async fn wait_for_rights(call: &Call, admitted: &Admitted) -> Result<()> {
 async fn ask_leader(call: &Call, leader: RaftId) -> Result<()> {
     let node = call.cluster().nodes.by_raft_id(leader);
     let url = &node.ok_or_else(crate::raft::proposer::not_leader)?.url;
-    let question = Forwarded {
+    let question = ForwardedRequest {
         method: "GET".into(),
         target: CONFIRM_PATH.into(),
         headers: Vec::new(),
@@ -270,13 +270,13 @@ async fn attempt(route: &'static Route, call: &Rc<Call>) -> Result<Answer> {
 }
 
 /// Whether the leader has refused a call with this error.
-fn says(answer: &forward::Answer, kind: Kind) -> bool {
+fn says(answer: &forward::ForwardedResponse, kind: Kind) -> bool {
     answer.status == kind.status()
         && serde_json::from_slice::<ErrorBody>(&answer.body)
             .is_ok_and(|body| body.error.code == kind.code())
 }
 
-fn forwarded(route: &Route, call: &Call) -> Forwarded {
+fn forwarded(route: &Route, call: &Call) -> ForwardedRequest {
     let mut headers = Vec::new();
     for name in FORWARDED_HEADERS {
         if let Some(value) = call.headers().get(name).and_then(|value| value.to_str().ok()) {
@@ -286,7 +286,7 @@ fn forwarded(route: &Route, call: &Call) -> Forwarded {
     if let Some(token) = &call.session {
         headers.push(("cookie".into(), format!("{}={token}", token::COOKIE)));
     }
-    Forwarded {
+    ForwardedRequest {
         method: route.method.into(),
         target: call.target().into_owned(),
         headers,
@@ -356,7 +356,7 @@ fn verify_signature(
     let cluster = call.cluster();
     let target = call.target();
     let from = text_header(call.headers(), FROM_HEADER);
-    let head = Head { method, target: &target, user, from };
+    let head = SignedHead { method, target: &target, user, from };
     let signature = cluster.key.verify(signature, head).ok_or_else(bad_secret)?;
     if cluster.certificates.as_ref().is_some_and(|files| files.has_authority()) {
         let shown = call.http.conn_data::<PeerCertificate>();

@@ -448,7 +448,7 @@ fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
     }
 }
 
-fn pass_on(app: &App, answer: crate::cluster::forward::Answer) -> HttpResponse {
+fn pass_on(app: &App, answer: crate::cluster::forward::ForwardedResponse) -> HttpResponse {
     let mut builder = builder(answer.status);
     with_origin(app, &mut builder, false);
     for (name, value) in answer.headers {

@@ -18,7 +18,7 @@ use crate::engine::transaction::{Commit, Transaction};
 use crate::engine::{Answer, Command, Outcome, Proposal, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use crate::raft::groups::Applied;
+use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::types::GroupId;
 use crate::wire::{IntoEngine, IntoWire};
@@ -119,7 +119,7 @@ impl Open {
         self: Arc<Self>,
         proposal: Proposal,
         room: MemoryBudget,
-    ) -> Result<Applied> {
+    ) -> Result<AppliedCommand> {
         let turn = self.turn().await;
         pooled(move || {
             let _turn = turn;
@@ -130,7 +130,7 @@ impl Open {
                 let more = transaction.bytes().saturating_sub(share.bytes());
                 room.take(more).map(|taken| share.join(taken)).inspect_err(|_| full = true)?;
                 let (index, repeated) = (transaction.index(), repeats.is_some());
-                Ok(result.map(|outcome| Applied { index, outcome, repeated }))
+                Ok(result.map(|outcome| AppliedCommand { index, outcome, repeated }))
             });
             if full {
                 self.end();

@@ -30,7 +30,7 @@ use crate::engine::query::update::Update;
 use crate::engine::value::{Object, Value, parse_stored};
 use crate::engine::{retry, system};
 use crate::error::{Class, Error, Kind, Result};
-use crate::raft::groups::Applied;
+use crate::raft::groups::AppliedCommand;
 use crate::wire::IntoWire;
 use jettra_driver::wire::{
     BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ErrorDetail, ExplainLevel,
@@ -210,7 +210,7 @@ async fn propose_write(
     collection: &str,
     operations: Vec<Operation>,
     ordered: bool,
-) -> Result<Applied> {
+) -> Result<AppliedCommand> {
     let write = Write {
         database: database.to_owned(),
         collection: collection.to_owned(),
@@ -611,7 +611,7 @@ async fn merge(
     into: &str,
     operations: Vec<Operation>,
     when_not_matched: WhenNotMatched,
-) -> Result<Applied> {
+) -> Result<AppliedCommand> {
     let must_match = when_not_matched == WhenNotMatched::Fail;
     let (run, total) = (uuid::Uuid::new_v4().as_u64_pair().0, operations.len() as u64);
     let (mut written, mut index) = (0, call.group()?.visible_index());
@@ -657,7 +657,7 @@ async fn merge(
             break;
         }
     }
-    Ok(Applied { index, outcome: Outcome::Output { written }, repeated: false })
+    Ok(AppliedCommand { index, outcome: Outcome::Output { written }, repeated: false })
 }
 
 /// Proposes a part of a call, again while there is no room for it: then nothing was done, and it is
@@ -667,7 +667,7 @@ async fn propose_part(
     (database, collection): (&str, &str),
     operations: Vec<Operation>,
     part: Part,
-) -> Result<Applied> {
+) -> Result<AppliedCommand> {
     for _ in 0..BUSY_TRIES {
         call.proposed.part.set(Some(part));
         match propose_write(call, database, collection, operations.clone(), false).await {
@@ -710,7 +710,7 @@ async fn replace_collection(
     database: &str,
     collection: &str,
     documents: Vec<Value>,
-) -> Result<Applied> {
+) -> Result<AppliedCommand> {
     system::check_name("collection", collection, call.cluster().config.name_bytes_max)?;
     let count = documents.len() as u64;
     let limits = call.cluster().config.limits();

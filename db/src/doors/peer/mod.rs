@@ -7,7 +7,7 @@ use crate::doors::http::call::Call;
 use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
-use crate::cluster::announce::{self, Hello};
+use crate::cluster::announce::{self, AnnounceRequest};
 use crate::cluster::bootstrap::Identity;
 use crate::cluster::join;
 use crate::cluster::probe::sign_answer;
@@ -114,7 +114,7 @@ pub async fn invite(call: Rc<Call>) -> Result<Reply> {
 /// `POST /raft/rpc/join-token`: a new node proves that it has a join token, and gets the
 /// cluster secret, sealed with it.
 pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
-    let request: join::Request = call.json()?;
+    let request: join::JoinRequest = call.json()?;
     let group = call.group()?;
     group.wait_linearizable().await?;
     let key = token::join_key(group, &request.token)?;
@@ -143,7 +143,7 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST /raft/rpc/hello`: a member that was away is back.
 pub async fn hello(call: Rc<Call>) -> Result<Reply> {
-    let hello: Hello = call.json()?;
+    let hello: AnnounceRequest = call.json()?;
     let answer: RpcResult<_> =
         announce::welcome(call.cluster(), hello).await.map_err(|error| error.to_string());
     Ok(Reply::json(&answer))

@@ -3,9 +3,9 @@
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::node_key::{MAC_BYTES, Seal};
-use crate::raft::snapshot::Received;
+use crate::raft::snapshot::ReceivedState;
 use crate::raft::state_machine::crash_point;
-use crate::raft::transfer::{Inbound, Offer, Reply, SIGN_PAUSE, is_sealed, within_silence};
+use crate::raft::transfer::{Inbound, Offer, ReceiverReply, SIGN_PAUSE, is_sealed, within_silence};
 use crate::raft::types::Vote;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ pub async fn receive(
     if let Err(error) = take(&group, seal, &mut line).await {
         tracing::warn!(%error, "a snapshot was not received");
         let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let _ = line.say(&Reply::Refused(format!("{error}{hint}"))).await;
+        let _ = line.say(&ReceiverReply::Refused(format!("{error}{hint}"))).await;
     }
     let _ = session.close(None).await;
 }
@@ -37,24 +37,28 @@ async fn take(group: &Group, seal: Seal, line: &mut Line) -> Result<()> {
         tracing::info!(index = received.applied.index(), "received a snapshot");
         crash_point("SnapshotReceived");
         let installed = line.while_working(|| true, group.install(vote, received)).await??;
-        line.say(&Reply::Done(installed)).await
+        line.say(&ReceiverReply::Done(installed)).await
     })
     .await
 }
 
-async fn take_content(group: &Group, mut seal: Seal, line: &mut Line) -> Result<(Vote, Received)> {
+async fn take_content(
+    group: &Group,
+    mut seal: Seal,
+    line: &mut Line,
+) -> Result<(Vote, ReceivedState)> {
     let offer = line.offer(&mut seal).await?;
     group.check_offer(&offer)?;
-    line.say(&Reply::Go(0)).await?;
+    line.say(&ReceiverReply::Go(0)).await?;
     // The copy is made now; it may be larger than the first offer said.
     let offer = line.offer(&mut seal).await?;
     let mut inbound = group.receive(&offer)?;
-    line.say(&Reply::Go(0)).await?;
+    line.say(&ReceiverReply::Go(0)).await?;
     while !inbound.is_complete() {
         let chunk = line.next().await?;
         seal.update(&chunk);
         let taken = inbound.take(chunk).await?;
-        line.say(&Reply::Go(taken)).await?;
+        line.say(&ReceiverReply::Go(taken)).await?;
     }
     if !is_sealed(seal, &line.next().await?) {
         return Err(Error::new(Kind::BadClusterSecret, "the snapshot is not as it was sent")
@@ -63,7 +67,7 @@ async fn take_content(group: &Group, mut seal: Seal, line: &mut Line) -> Result<
     Ok((offer.vote, check(group, inbound, line).await?))
 }
 
-async fn check(group: &Group, inbound: Inbound, line: &mut Line) -> Result<Received> {
+async fn check(group: &Group, inbound: Inbound, line: &mut Line) -> Result<ReceivedState> {
     let rows = Arc::new(AtomicU64::new(0));
     let checking =
         inbound.check(group.owner().clone(), group.generations().map_bytes(), rows.clone());
@@ -109,7 +113,7 @@ impl Line {
         })
     }
 
-    async fn say(&mut self, reply: &Reply) -> Result<()> {
+    async fn say(&mut self, reply: &ReceiverReply) -> Result<()> {
         let bytes = postcard::to_stdvec(reply)
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let closed = |_| Error::new(Kind::NodeUnreachable, "the sender of a snapshot went away");
@@ -128,7 +132,7 @@ impl Line {
                 return Ok(done);
             }
             if advances() {
-                self.say(&Reply::Working).await?;
+                self.say(&ReceiverReply::Working).await?;
             }
         }
     }

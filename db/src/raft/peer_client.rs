@@ -4,9 +4,9 @@
 //! from the answer that refuses a call for another; then it makes the call again.
 
 use super::node_key::{
-    Body, FROM_HEADER, Head, NodeKey, PEER_HEADER, PROCESS_HEADER, Seal, USER_HEADER,
+    Body, FROM_HEADER, NodeKey, PEER_HEADER, PROCESS_HEADER, Seal, SignedHead, USER_HEADER,
 };
-use crate::dial::{Connection, Dialer, Refused, is_about_certificates};
+use crate::dial::{AddressRefusal, Connection, Dialer, is_about_certificates};
 use crate::error::{Error, Kind, Result};
 use crate::status::HttpStatus;
 use bytes::Bytes;
@@ -28,7 +28,7 @@ const KNOWN_MAX: usize = 1024;
 
 /// Makes calls to other nodes.
 #[derive(Clone)]
-pub struct Caller {
+pub struct PeerClient {
     dialer: Dialer,
     key: NodeKey,
     /// The process at each address, as last heard.
@@ -37,9 +37,9 @@ pub struct Caller {
 
 /// A call with its whole body.
 #[derive(Debug, Clone, Default)]
-pub struct NodeCall<'c> {
+pub struct PeerRequest<'c> {
     /// Method, target and user.
-    pub head: Head<'c>,
+    pub head: SignedHead<'c>,
     /// Further headers; not signed.
     pub headers: &'c [(String, String)],
     /// The body.
@@ -50,37 +50,37 @@ pub struct NodeCall<'c> {
 
 /// Why a call got no answer.
 #[derive(Debug)]
-pub enum Unanswered {
+pub enum PeerError {
     /// It was not sent.
-    Refused(Error),
+    NotSent(Error),
     /// There was no connection, or it broke.
     Broken(reqwest::Error),
 }
 
-impl Unanswered {
+impl PeerError {
     /// Whether the call surely has not arrived.
     pub fn is_unsent(&self) -> bool {
         match self {
-            Unanswered::Refused(_) => true,
-            Unanswered::Broken(error) => error.is_connect(),
+            PeerError::NotSent(_) => true,
+            PeerError::Broken(error) => error.is_connect(),
         }
     }
 
     /// Whether there was a connection, and no answer in time.
     pub fn is_late(&self) -> bool {
         match self {
-            Unanswered::Refused(_) => false,
-            Unanswered::Broken(error) => error.is_timeout(),
+            PeerError::NotSent(_) => false,
+            PeerError::Broken(error) => error.is_timeout(),
         }
     }
 
     /// The same as an error about the node at `base`.
     pub fn into_error(self, base: &str) -> Error {
         let error = match self {
-            Unanswered::Refused(error) => return error,
-            Unanswered::Broken(error) => error,
+            PeerError::NotSent(error) => return error,
+            PeerError::Broken(error) => error,
         };
-        if let Some(refused) = Refused::cause(base, &error) {
+        if let Some(refused) = AddressRefusal::cause(base, &error) {
             return refused;
         }
         let kind = if error.is_connect() { Kind::NodeUnreachable } else { Kind::Timeout };
@@ -110,10 +110,10 @@ fn internal(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::Internal, error.to_string())
 }
 
-impl Caller {
+impl PeerClient {
     /// Calls over these connections, signed with this key.
     pub fn new(dialer: Dialer, key: NodeKey) -> Self {
-        Caller { dialer, key, processes: Arc::default() }
+        PeerClient { dialer, key, processes: Arc::default() }
     }
 
     fn process(&self, base: &str) -> Option<String> {
@@ -142,8 +142,8 @@ impl Caller {
     pub async fn send(
         &self,
         base: &str,
-        call: NodeCall<'_>,
-    ) -> std::result::Result<Response, Unanswered> {
+        call: PeerRequest<'_>,
+    ) -> std::result::Result<Response, PeerError> {
         let base = base.trim_end_matches('/');
         let body = Body::of(&call.body);
         let process = self.process(base);
@@ -157,23 +157,23 @@ impl Caller {
     async fn attempt(
         &self,
         base: &str,
-        call: &NodeCall<'_>,
+        call: &PeerRequest<'_>,
         body: &Body,
         process: Option<&str>,
-    ) -> std::result::Result<Response, Unanswered> {
+    ) -> std::result::Result<Response, PeerError> {
         let signature = self.key.sign(call.head, body, process);
-        let request = self.request(base, call.head, call.timeout).map_err(Unanswered::Refused)?;
+        let request = self.request(base, call.head, call.timeout).map_err(PeerError::NotSent)?;
         let mut request = request.header(PEER_HEADER, signature).body(call.body.clone());
         for (name, value) in call.headers {
             request = request.header(name, value);
         }
-        request.send().await.map_err(Unanswered::Broken)
+        request.send().await.map_err(PeerError::Broken)
     }
 
     fn request(
         &self,
         base: &str,
-        head: Head<'_>,
+        head: SignedHead<'_>,
         timeout: Duration,
     ) -> Result<reqwest::RequestBuilder> {
         let method = Method::from_bytes(head.method.as_bytes()).map_err(internal)?;
@@ -203,7 +203,7 @@ impl Caller {
     /// The same for content that ends with a MAC over it, which the handshake promises.
     ///
     /// # Errors
-    /// As [`Caller::open`].
+    /// As [`PeerClient::open`].
     pub async fn open_sealed(
         &self,
         base: &str,
@@ -257,7 +257,7 @@ impl Caller {
         let authority = url.authority();
         let mut request =
             format!("ws://{authority}{target}").into_client_request().map_err(internal)?;
-        let head = Head { method: "GET", target, ..Head::default() };
+        let head = SignedHead { method: "GET", target, ..SignedHead::default() };
         let signature = self.key.sign(head, body, process);
         request.headers_mut().insert(PEER_HEADER, signature.parse().map_err(internal)?);
         let opened =

@@ -4,8 +4,8 @@
 use super::health::milliseconds;
 use super::{Cluster, clocks};
 use crate::raft::RaftId;
-use crate::raft::calls::NodeCall;
-use crate::raft::node_key::Head;
+use crate::raft::node_key::SignedHead;
+use crate::raft::peer_client::PeerRequest;
 use jettra_driver::wire::{ClusterReply, ClusterView, NodeInfo, NodeStatus};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_millis(200);
 
 /// What a leader has told of the cluster.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct LeaderReport {
     report: ClusterReply,
     /// When it was asked.
     at: Instant,
@@ -27,7 +27,7 @@ pub struct Known {
 
 /// Why the leader did not tell what it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Untold {
+enum NoReport {
     /// Nothing listens where it should be.
     Gone,
     /// There was no answer in time.
@@ -36,7 +36,7 @@ enum Untold {
 
 /// What this node knows of its leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lead {
+struct LeaderState {
     /// The leader that does not answer; none when there is no leader.
     leader: Option<RaftId>,
     /// The one that was heard last and is silent now, and for how long.
@@ -54,16 +54,17 @@ impl Cluster {
         }
         let told = match leader.and_then(|id| self.nodes.by_raft_id(id)) {
             Some(node) => self.told_by(&node.id, &node.url).await,
-            None => Err(Untold::Late),
+            None => Err(NoReport::Late),
         };
         match told {
             Ok(known) => passed_on(self.report(), known),
             Err(why) => {
                 // What was known before the question may have changed during it.
                 let status = group.status();
-                let limit = if why == Untold::Gone { Duration::ZERO } else { self.silent_after() };
+                let limit =
+                    if why == NoReport::Gone { Duration::ZERO } else { self.silent_after() };
                 let silent = status.heard.filter(|(_, silence)| *silence > limit);
-                let lead = Lead { leader: status.leader, silent };
+                let lead = LeaderState { leader: status.leader, silent };
                 let known = self.known_view();
                 let nodes = remembered(self.report_nodes(), known.as_ref(), lead);
                 noted(self.report_of(nodes), known, lead)
@@ -72,23 +73,27 @@ impl Cluster {
     }
 
     /// What the leader says of the cluster.
-    async fn told_by(&self, leader: &str, url: &str) -> std::result::Result<Known, Untold> {
-        let fresh = |known: &Known| known.at.elapsed() < FRESH && known.is_of(leader);
+    async fn told_by(
+        &self,
+        leader: &str,
+        url: &str,
+    ) -> std::result::Result<LeaderReport, NoReport> {
+        let fresh = |known: &LeaderReport| known.at.elapsed() < FRESH && known.is_of(leader);
         if let Some(known) = self.known_view().filter(fresh) {
             return Ok(known);
         }
         let at = Instant::now();
-        let head = Head { method: "GET", target: VIEW_PATH, ..Head::default() };
-        let question = NodeCall { head, timeout: ASK_MAX, ..NodeCall::default() };
+        let head = SignedHead { method: "GET", target: VIEW_PATH, ..SignedHead::default() };
+        let question = PeerRequest { head, timeout: ASK_MAX, ..PeerRequest::default() };
         let answer = self.forwarding.send(url, question).await;
         let answer = answer.map_err(|error| match error.is_late() {
-            true => Untold::Late,
-            false => Untold::Gone,
+            true => NoReport::Late,
+            false => NoReport::Gone,
         })?;
-        let report = answer.json().await.map_err(|_| Untold::Late)?;
-        let known = Known { report, at };
+        let report = answer.json().await.map_err(|_| NoReport::Late)?;
+        let known = LeaderReport { report, at };
         if !known.is_of(leader) {
-            return Err(Untold::Late);
+            return Err(NoReport::Late);
         }
         *self.leader_view.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
         Ok(known)
@@ -99,12 +104,12 @@ impl Cluster {
         *self.leader_view.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn known_view(&self) -> Option<Known> {
+    fn known_view(&self) -> Option<LeaderReport> {
         self.leader_view.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Known {
+impl LeaderReport {
     /// Whether it was this node that told it, as the leader.
     fn is_of(&self, leader: &str) -> bool {
         self.report.node_id == leader && self.report.leader_id.as_deref() == Some(leader)
@@ -122,7 +127,7 @@ fn alone(own: ClusterReply, leader: bool) -> ClusterReply {
 }
 
 /// What the leader knows, told by another node.
-fn passed_on(own: ClusterReply, known: Known) -> ClusterReply {
+fn passed_on(own: ClusterReply, known: LeaderReport) -> ClusterReply {
     let age_ms = milliseconds(known.age());
     let ClusterReply { node_id, leader_id, quorum, health, nodes, .. } = known.report;
     let view = ClusterView { from: node_id, leader: true, age_ms, note: None };
@@ -131,7 +136,11 @@ fn passed_on(own: ClusterReply, known: Known) -> ClusterReply {
 
 /// The members as this node sees them, with what the leader knew of them. A silent leader is shown
 /// to be silent.
-fn remembered(own: Vec<NodeInfo>, known: Option<&Known>, lead: Lead) -> Vec<NodeInfo> {
+fn remembered(
+    own: Vec<NodeInfo>,
+    known: Option<&LeaderReport>,
+    lead: LeaderState,
+) -> Vec<NodeInfo> {
     let age_ms = known.map_or(0, |known| milliseconds(known.age()));
     let older = |ms: Option<u64>| ms.map(|ms| ms.saturating_add(age_ms));
     let earlier = |node: &NodeInfo| {
@@ -158,7 +167,7 @@ fn remembered(own: Vec<NodeInfo>, known: Option<&Known>, lead: Lead) -> Vec<Node
 }
 
 /// Says whose knowledge it is while no leader tells what it knows.
-fn noted(own: ClusterReply, known: Option<Known>, lead: Lead) -> ClusterReply {
+fn noted(own: ClusterReply, known: Option<LeaderReport>, lead: LeaderState) -> ClusterReply {
     let (missing, health) = match (lead.leader, own.leader_id.as_deref()) {
         (Some(_), Some(leader)) => {
             let missing = format!("The leader {leader} does not answer");
@@ -217,11 +226,11 @@ mod tests {
         }
     }
 
-    fn known(ago: Duration) -> Known {
+    fn known(ago: Duration) -> LeaderReport {
         let mut nodes = vec![node(1, NodeRole::Leader), node(2, NodeRole::Follower)];
         (nodes[0].lag, nodes[1].lag, nodes[1].last_seen_ms) = (Some(0), Some(4), Some(20));
         let at = Instant::now().checked_sub(ago).unwrap();
-        Known { report: report("n1", Some("n1"), nodes), at }
+        LeaderReport { report: report("n1", Some("n1"), nodes), at }
     }
 
     fn own() -> ClusterReply {
@@ -240,7 +249,7 @@ mod tests {
     /// Symptom: for seconds after its end the leader was "Active, last seen never".
     #[test]
     fn a_leader_that_is_gone_is_silent_at_once_and_the_rest_is_as_old_as_it_is() {
-        let lead = Lead { leader: Some(1), silent: Some((1, Duration::from_millis(70))) };
+        let lead = LeaderState { leader: Some(1), silent: Some((1, Duration::from_millis(70))) };
         let known = known(Duration::from_secs(5));
         let nodes = remembered(own().nodes, Some(&known), lead);
         assert_eq!((nodes[0].status, nodes[0].silent_ms), (NodeStatus::Inactive, Some(70)));
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn without_a_leader_a_node_says_that_it_speaks_for_itself() {
-        let lead = Lead { leader: None, silent: None };
+        let lead = LeaderState { leader: None, silent: None };
         let own = report("n2", None, Vec::new());
         let view = noted(own, None, lead).view.unwrap();
         let note = "There is no leader; this is what n2 knows by itself.";
@@ -265,7 +274,7 @@ mod tests {
     #[test]
     fn only_a_leader_is_believed() {
         assert!(known(Duration::ZERO).is_of("n1"));
-        assert!(!Known { report: own(), at: Instant::now() }.is_of("n2"));
+        assert!(!LeaderReport { report: own(), at: Instant::now() }.is_of("n2"));
         assert!(!known(Duration::ZERO).is_of("n2"));
     }
 }
