@@ -11,6 +11,8 @@ pub mod node;
 
 pub mod doors;
 
+pub mod service;
+
 pub mod auth;
 pub mod cluster;
 pub mod raft;

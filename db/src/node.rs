@@ -1,6 +1,5 @@
 //! Puts a node together, runs it, and takes it apart in order.
 
-use crate::auth::password::Passwords;
 use crate::cluster::bootstrap::{self, Identity};
 use crate::cluster::join;
 use crate::cluster::{Cluster, Exit};
@@ -8,8 +7,8 @@ use crate::config::Config;
 use crate::doors::http::call::App;
 use crate::doors::http::server;
 use crate::doors::http::threads::Threads;
-use crate::doors::http::transaction::Transactions;
 use crate::error::{Error, Kind, Result};
+use crate::service::Service;
 use crate::tls::{Certificates, PeerCertificate};
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
@@ -19,7 +18,7 @@ use actix_web::{App as HttpApp, HttpServer};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// Idle connections are closed after this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -63,20 +62,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
     tokio::spawn(end_when_asked(cluster.clone(), stop));
     let config = &cluster.config;
     let threads = Threads::start(config.http_workers * THREADS_EACH, config.queries_max)?;
-    let queries = Arc::new(Semaphore::new(config.queries_max));
-    let feeds = Arc::new(Semaphore::new(config.feeds_max));
-    let transactions = Arc::new(Transactions::new(&cluster.config));
-    tokio::spawn(Transactions::sweep(Arc::downgrade(&transactions)));
-    let passwords = Passwords::new()?;
-    let app = Data::new(App {
-        cluster: cluster.clone(),
-        passwords,
-        threads,
-        queries,
-        feeds,
-        transactions: transactions.clone(),
-        running: Default::default(),
-    });
+    let service = Service::new(cluster.clone())?;
+    let app = Data::new(App { service: service.clone(), threads });
     let server = listen(&cluster, app)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
@@ -99,7 +86,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
         tracing::info!("stopping");
     }
     let taking_apart = async {
-        transactions.end_all();
+        service.transactions.end_all();
         cluster.shutdown().await;
         handle.stop(!ending).await;
         let _ = serving.await;
@@ -130,7 +117,7 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
     let (host, port) = (config.host, config.port);
     let server = HttpServer::new(move || {
         HttpApp::new()
-            .wrap(server::cors(&app.cluster.config))
+            .wrap(server::cors(app.service.config()))
             .app_data(app.clone())
             .configure(server::mount)
     })

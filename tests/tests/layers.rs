@@ -6,8 +6,15 @@ use std::path::Path;
 
 /// The layers, from the top: each may use those that come later. `auth` and `cluster` lie side
 /// by side. The engine with its storage is a crate of its own.
-const LAYERS: [(&str, u8); 6] =
-    [("main", 0), ("node", 1), ("doors", 2), ("auth", 3), ("cluster", 3), ("raft", 4)];
+const LAYERS: [(&str, u8); 7] = [
+    ("main", 0),
+    ("node", 1),
+    ("doors", 2),
+    ("service", 3),
+    ("auth", 4),
+    ("cluster", 4),
+    ("raft", 5),
+];
 /// What every layer may use, and what uses no layer.
 const COMMON: [&str; 8] = ["config", "dial", "engine", "error", "status", "storage", "tls", "wire"];
 
@@ -162,6 +169,40 @@ fn each_large_dependency_stays_behind_its_layer() {
     for word in ["actix_web", "actix_ws"] {
         let actix = strangers(word, |path| path.starts_with("doors/") || path == "node.rs");
         assert!(actix.is_empty(), "{word} is for doors/ and node.rs: {actix:?}");
+    }
+}
+
+#[test]
+fn the_service_knows_no_protocol() {
+    let words = [
+        "actix_web",
+        "actix_ws",
+        "jettra_driver",
+        "wire",
+        "HttpStatus",
+        "HeaderMap",
+        "header",
+        "Rc",
+    ];
+    let files = files();
+    let service: Vec<_> = files.iter().filter(|file| file.module() == "service").collect();
+    assert!(service.len() > 20, "the service was not found");
+    for file in service {
+        for word in words {
+            assert!(!file.names(word), "{} names {word}", file.path);
+        }
+    }
+}
+
+#[test]
+fn commands_of_callers_are_proposed_by_steps_only() {
+    let may = ["service/steps.rs", "cluster/", "raft/", "doors/http/audit.rs"];
+    for file in files() {
+        let proposes = file.code.contains(".propose(");
+        let by_group = ["group.propose(", "group()?.propose(", "raft.client_write("];
+        let past = proposes && by_group.iter().any(|call| file.code.contains(call));
+        let allowed = may.iter().any(|place| file.path.starts_with(place));
+        assert!(!past || allowed, "{} proposes past its steps", file.path);
     }
 }
 

@@ -1,6 +1,8 @@
 //! From any node to the leader: where a call must go, and carrying it there.
 
 use super::Cluster;
+use crate::auth::{User, user_changed};
+use crate::engine::command::CredentialRevisions;
 use crate::error::{Kind, Result};
 use crate::raft::RaftId;
 use crate::raft::node_key::SignedHead;
@@ -11,6 +13,9 @@ use jettra_driver::wire::ErrorBody;
 use std::time::Duration;
 
 pub use crate::raft::node_key::{FROM_HEADER, USER_HEADER};
+
+/// What the leader is asked on behalf of a caller whose rights are in question.
+const CONFIRM_PATH: &str = "/api/v1/session";
 
 /// Where a call that needs the leader must go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,14 +101,66 @@ pub async fn send(
         .collect();
     let interrupted = |_| crate::raft::proposer::outcome_unknown();
     let body = answer.bytes().await.map_err(interrupted)?;
-    let repeated = status == Kind::Replayed.status()
-        && serde_json::from_slice::<ErrorBody>(&body)
-            .is_ok_and(|body| body.error.code == Kind::Replayed.code());
-    if repeated {
+    let answer = ForwardedResponse { status, headers, body };
+    if answer.is_error(Kind::Replayed) {
         // Somebody else has delivered this call, and the leader has answered them.
         return Err(crate::raft::proposer::outcome_unknown());
     }
-    Ok(ForwardedResponse { status, headers, body })
+    Ok(answer)
+}
+
+/// What a node tells another about the user that it has recognised.
+pub fn recognised_text(user: &User) -> String {
+    let CredentialRevisions { user: revision, token } = &user.credentials;
+    match token {
+        None => format!("{} {revision}", user.name),
+        Some((id, of_token)) => format!("{} {revision} {id} {of_token}", user.name),
+    }
+}
+
+/// Name and credentials in a [`recognised_text`].
+pub fn recognised_as(text: &str) -> Option<(&str, CredentialRevisions)> {
+    let mut parts = text.split(' ');
+    let (name, user) = (parts.next()?, parts.next()?.parse().ok()?);
+    let token = match (parts.next(), parts.next()) {
+        (Some(id), Some(revision)) => Some((id.to_owned(), revision.parse().ok()?)),
+        _ => None,
+    };
+    Some((name, CredentialRevisions { user, token }))
+}
+
+impl ForwardedResponse {
+    /// Whether the leader has refused the call with this error.
+    pub fn is_error(&self, kind: Kind) -> bool {
+        self.status == kind.status()
+            && serde_json::from_slice::<ErrorBody>(&self.body)
+                .is_ok_and(|body| body.error.code == kind.code())
+    }
+}
+
+/// Asks the leader at `url` whether it knows the same of a user as this node.
+///
+/// # Errors
+/// `user_changed` when it does not; those of [`send`].
+pub async fn confirm_user(
+    cluster: &Cluster,
+    url: &str,
+    user: &User,
+    from: Option<&str>,
+) -> Result<()> {
+    let question = ForwardedRequest {
+        method: "GET".into(),
+        target: CONFIRM_PATH.into(),
+        headers: Vec::new(),
+        body: Bytes::new(),
+        user: recognised_text(user),
+        from: from.map(str::to_owned),
+    };
+    let answer = send(cluster, url, &question).await?;
+    match answer.is_error(Kind::UserChanged) {
+        true => Err(user_changed(&user.name)),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +177,27 @@ mod tests {
             (false, None, Destination::Nowhere),
         ] {
             assert_eq!(destination(leading, leader, 1), expected);
+        }
+    }
+
+    #[test]
+    fn a_node_tells_whom_it_has_recognised_and_by_what() {
+        for credentials in [
+            CredentialRevisions { user: 7, token: None },
+            CredentialRevisions { user: 9, token: Some(("ab12".into(), 3)) },
+        ] {
+            let rights = crate::auth::Rights {
+                role: None,
+                databases: Vec::new(),
+                grants: Default::default(),
+                role_max: None,
+                databases_only: None,
+            };
+            let user = User { name: "ada".into(), rights, credentials: credentials.clone() };
+            assert_eq!(recognised_as(&recognised_text(&user)), Some(("ada", credentials)));
+        }
+        for bad in ["", "ada", "ada x", "ada 1 id x"] {
+            assert_eq!(recognised_as(bad), None, "{bad}");
         }
     }
 }

@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Moment};
 
 pub use super::proposer::AppliedCommand;
+pub use reads::ReadLevel;
 
 /// Time between two questions to a majority where many read: each wakes every node.
 const QUESTION_DISTANCE: Duration = Duration::from_millis(1);

@@ -1,6 +1,6 @@
 //! Agreement: openraft with our log, our state machine and our network.
 //!
-//! openraft is named only here, in `cluster/membership.rs` and in `api/peer.rs`.
+//! openraft is named only here, in `cluster/membership.rs` and in `doors/peer`.
 
 pub mod clock;
 pub mod groups;
@@ -25,5 +25,5 @@ mod conformity;
 #[cfg(test)]
 mod group_tests;
 
-pub use groups::{AppliedCommand, Group, GroupConfig, GroupStatus};
+pub use groups::{AppliedCommand, Group, GroupConfig, GroupStatus, ReadLevel};
 pub use types::{GroupId, RaftId};

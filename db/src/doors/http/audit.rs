@@ -1,6 +1,6 @@
 //! The audit log.
 
-use super::call::{Call, pooled};
+use super::call::Call;
 use super::reply::Reply;
 use crate::auth::Caller;
 use crate::cluster::Cluster;
@@ -10,6 +10,7 @@ use crate::engine::audit::AuditEntry;
 use crate::engine::audit::entries;
 use crate::engine::command::{Command, Noted};
 use crate::error::{Error, Kind, Result};
+use crate::service::bounds::pooled;
 use crate::wire::IntoWire;
 use jettra_driver::wire::AuditReply;
 use serde::{Deserialize, Serialize};

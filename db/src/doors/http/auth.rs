@@ -8,12 +8,14 @@ use crate::auth::{Caller, User, bad_credentials, not_authenticated, token};
 use crate::engine::command::{Command, UserUpdate};
 use crate::engine::system::TokenKind;
 use crate::error::{Error, Kind, Result};
+use crate::service::{Step, Steps};
 use actix_web::http::header;
 use base64::Engine;
 use jettra_driver::wire::{CLIENT_HEADER, LoginReply, SessionReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A name and what proves it.
 #[derive(Deserialize, JsonSchema)]
@@ -37,12 +39,12 @@ pub(super) struct NewPassword {
 
 /// The user with this name and password. A wrong password is noted in the audit log.
 pub(super) async fn verify(call: &Call, name: &str, password: &str) -> Result<User> {
-    let address = call.from.as_deref().unwrap_or_default();
-    let verified = call.app.passwords.verify(call.group()?, name, password, address).await;
+    let address = call.session.from.as_deref().unwrap_or_default();
+    let verified = call.app.service.passwords.verify(call.group()?, name, password, address).await;
     if let Err(error) = &verified
         && matches!(error.kind, Kind::BadCredentials | Kind::UserDisabled)
     {
-        let caller = Caller { from: call.from.clone(), ..Caller::default() };
+        let caller = Caller { from: call.session.from.clone(), ..Caller::default() };
         audit::note(call, caller, "login_failed", name, error.kind.code());
     }
     verified
@@ -62,18 +64,16 @@ pub async fn login(call: Rc<Call>) -> Result<Reply> {
     let user = verify(&call, &given.username, &given.password).await?;
     let (text, mut document) = token::make(TokenKind::Session, &user.name, group.time_ms())?;
     document.expires_ms = Some(document.created_ms + hours * 3_600_000);
-    let caller = Caller {
-        user: Some(user.name.clone()),
-        from: call.from.clone(),
-        credentials: Some(user.credentials.clone()),
-    };
-    let applied = call.send(caller.proposes(Command::CreateToken(Box::new(document)))).await?;
+    let (command, role) = (Command::CreateToken(Box::new(document)), user.role_name());
+    let mut session = call.session.clone();
+    session.set_user(Arc::new(user), true);
+    let applied = Steps::new(&session).propose_system(Step::Unkeyed, command).await?;
     // The next call with the cookie may come to this node at once.
     group.wait_visible(applied.index).await?;
     let pair = format!("{}:{}", given.username, given.password);
     let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
     let secure = call.cluster().config.serves_tls();
-    Ok(Reply::json(&LoginReply { token: basic, role: user.role_name() })
+    Ok(Reply::json(&LoginReply { token: basic, role })
         .header("set-cookie", session_cookie(&text, hours * 3600, secure))
         .header("cache-control", "no-store")
         .at(applied.index))
@@ -87,11 +87,11 @@ fn session_cookie(token: &str, seconds: u64, tls: bool) -> String {
 
 /// `POST /api/logout`
 pub async fn logout(call: Rc<Call>) -> Result<Reply> {
-    if call.session.is_some()
-        && let Some((id, _)) = &call.user()?.credentials.token
+    if call.session.is_login()
+        && let Some((id, _)) = &call.session.user()?.credentials.token
     {
         let command = Command::RevokeToken { id: id.clone(), user: None };
-        call.propose_here(command).await?;
+        call.propose_system(Step::Keyed, command).await?;
     }
     Ok(Reply::status("logged out")
         .header("set-cookie", session_cookie("", 0, call.cluster().config.serves_tls())))
@@ -99,7 +99,7 @@ pub async fn logout(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/v1/session`
 pub async fn session(call: Rc<Call>) -> Result<Reply> {
-    let user = call.user()?;
+    let user = call.session.user()?;
     let rights = &user.rights;
     let grants = rights.grants.iter();
     Ok(Reply::json(&SessionReply {
@@ -115,7 +115,7 @@ pub async fn session(call: Rc<Call>) -> Result<Reply> {
 /// ancestor's clients do.
 pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
     let new: NewPassword = call.json()?;
-    let (group, user) = (call.group()?, call.user()?);
+    let (group, user) = (call.group()?, call.session.user()?);
     match &new.old_password {
         Some(old) => {
             let verified = verify(&call, &user.name, old).await;
@@ -136,7 +136,7 @@ pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
         return Err(Error::new(Kind::InvalidBody, "newPassword is the current password")
             .hint("choose another one"));
     }
-    let hash = call.app.passwords.hash(&user.name, &new.new_password).await?;
+    let hash = call.app.service.passwords.hash(&user.name, &new.new_password).await?;
     let update = UserUpdate {
         name: user.name.clone(),
         password_hash: Some(hash),
@@ -144,11 +144,12 @@ pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
         ..UserUpdate::default()
     };
     // A repeated call finds the old password gone: it has no answer to repeat.
-    let proposal = call.caller().proposes(Command::UpdateUser(Box::new(update)));
-    let applied = call.send(proposal).await.map_err(|error| match error.kind {
-        Kind::UserNotFound => bad_credentials(),
-        _ => error,
-    })?;
+    let command = Command::UpdateUser(Box::new(update));
+    let applied =
+        call.propose_system(Step::Unkeyed, command).await.map_err(|error| match error.kind {
+            Kind::UserNotFound => bad_credentials(),
+            _ => error,
+        })?;
     group.wait_visible(applied.index).await?;
     Ok(Reply::status("Password updated").at(applied.index))
 }

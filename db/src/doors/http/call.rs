@@ -1,94 +1,38 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
-use super::transaction::{Open, Transactions};
-use crate::auth::{Caller, Permission, User, not_authenticated, policy};
+use super::Route;
+use super::threads::Threads;
 use crate::cluster::Cluster;
 use crate::engine::DocumentId;
-use crate::engine::apply::database_not_found;
-use crate::engine::catalog;
-use crate::engine::command::{Part, RetryKey};
+use crate::engine::batch::Namespace;
+use crate::engine::command::{Command, Target};
 use crate::engine::document::{check_id_size, parse_json};
-use crate::engine::{Answer, Command, Proposal, Target, retry};
+use crate::engine::value::parse_date;
+use crate::engine::version::Moment;
 use crate::error::{Error, Kind, Result};
-use crate::raft::Group;
 use crate::raft::groups::AppliedCommand;
-use crate::raft::memory_budget::MemoryPermit;
 use crate::raft::node_key::Signature;
+use crate::raft::{Group, ReadLevel};
+use crate::service::session::IdempotencyKey;
+use crate::service::{Service, Session, Step, Steps};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
 use bytes::Bytes;
-use jettra_driver::ReadLevel;
-use jettra_driver::wire::{BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
+use jettra_driver::wire::{self, BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
-
-/// Longest `Idempotency-Key`.
-const KEY_BYTES_MAX: usize = 200;
 
 /// What all calls share.
 pub struct App {
-    /// This node.
-    pub cluster: Arc<Cluster>,
-    /// Checks credentials.
-    pub passwords: crate::auth::password::Passwords,
+    /// What a node does for its callers.
+    pub service: Arc<Service>,
     /// The threads that client calls are carried out on.
-    pub threads: super::threads::Threads,
-    /// Places for longer queries: each may keep as much memory as one query may.
-    pub queries: Arc<tokio::sync::Semaphore>,
-    /// Places for change feeds.
-    pub feeds: Arc<tokio::sync::Semaphore>,
-    /// The open transactions.
-    pub transactions: Arc<Transactions>,
-    /// Calls of each user that are carried out now.
-    pub running: Mutex<HashMap<String, usize>>,
-}
-
-/// The place that a call has among those of its user.
-pub struct RunningCall<'a> {
-    app: &'a App,
-    user: String,
-}
-
-impl<'a> RunningCall<'a> {
-    /// Takes a place.
-    ///
-    /// # Errors
-    /// `overloaded`.
-    pub fn begin(app: &'a App, user: &str) -> Result<Self> {
-        let max = app.cluster.config.calls_per_user_max;
-        let mut running = lock(&app.running);
-        let count = running.entry(user.to_owned()).or_default();
-        if *count >= max {
-            let message = format!("user {user:?} has {max} calls running on this node");
-            return Err(Error::new(Kind::Overloaded, message)
-                .hint("wait for some of them; CallsPerUserMax sets the bound"));
-        }
-        *count += 1;
-        Ok(RunningCall { app, user: user.to_owned() })
-    }
-}
-
-impl Drop for RunningCall<'_> {
-    fn drop(&mut self) {
-        let mut running = lock(&self.app.running);
-        if let Some(count) = running.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                running.remove(&self.user);
-            }
-        }
-    }
-}
-
-fn lock(running: &Mutex<HashMap<String, usize>>) -> MutexGuard<'_, HashMap<String, usize>> {
-    running.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub threads: Threads,
 }
 
 /// One call.
@@ -96,14 +40,10 @@ fn lock(running: &Mutex<HashMap<String, usize>>) -> MutexGuard<'_, HashMap<Strin
 pub struct Call {
     /// What all calls share.
     pub app: Arc<App>,
-    /// Who calls; none on open routes and between nodes.
-    pub user: Option<Arc<User>>,
-    /// What its errors are called by in the log.
-    pub request_id: Arc<str>,
-    /// The address that it comes from.
-    pub from: Option<String>,
-    /// The token of the session, when a cookie proved who calls.
-    pub session: Option<String>,
+    /// On whose behalf it is carried out, and how; of nobody before it is admitted.
+    pub session: Session,
+    /// The text of the login token, when a cookie proved who calls.
+    pub cookie: Option<String>,
     /// Parameters of the path.
     pub path: Vec<(String, String)>,
     /// Parameters of the query.
@@ -114,11 +54,9 @@ pub struct Call {
     pub added: Option<String>,
     /// The body.
     pub body: Bytes,
-    /// The room that the body takes.
-    pub share: Arc<MemoryPermit>,
     /// What the node that sends it has signed, once that is verified.
     pub signature: Option<Signature>,
-    /// What it has proposed.
+    /// What it has proposed by itself.
     pub proposed: Rc<Proposed>,
 }
 
@@ -131,7 +69,7 @@ pub enum Http {
     Moved(Arc<Head>),
 }
 
-/// The parts of a request's head that matter behind its admission.
+/// The parts of a request's head that matter after its admission.
 pub struct Head {
     method: Method,
     uri: Uri,
@@ -180,37 +118,30 @@ impl Http {
     }
 }
 
-/// A call on its way to another thread, where it begins with nothing proposed.
+/// A call on its way to another thread.
 pub struct MovedCall {
     app: Arc<App>,
-    user: Option<Arc<User>>,
-    request_id: Arc<str>,
-    from: Option<String>,
-    session: Option<String>,
+    session: Session,
+    cookie: Option<String>,
     path: Vec<(String, String)>,
     query: Vec<(String, String)>,
     head: Arc<Head>,
     added: Option<String>,
     body: Bytes,
-    share: Arc<MemoryPermit>,
     signature: Option<Signature>,
 }
 
-impl From<&Call> for MovedCall {
-    fn from(call: &Call) -> Self {
-        let call = call.clone();
+impl From<Call> for MovedCall {
+    fn from(call: Call) -> Self {
         MovedCall {
             app: call.app,
-            user: call.user,
-            request_id: call.request_id,
-            from: call.from,
             session: call.session,
+            cookie: call.cookie,
             path: call.path,
             query: call.query,
             head: call.http.head(),
             added: call.added,
             body: call.body,
-            share: call.share,
             signature: call.signature,
         }
     }
@@ -220,95 +151,31 @@ impl From<MovedCall> for Call {
     fn from(call: MovedCall) -> Self {
         Call {
             app: call.app,
-            user: call.user,
-            request_id: call.request_id,
-            from: call.from,
             session: call.session,
+            cookie: call.cookie,
             path: call.path,
             query: call.query,
             http: Http::Moved(call.head),
             added: call.added,
             body: call.body,
-            share: call.share,
             signature: call.signature,
             proposed: Rc::default(),
         }
     }
 }
 
-/// Runs work that may take long on the pool for it.
-///
-/// # Errors
-/// Those of `work`.
-pub async fn pooled<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = actix_web::web::block(work).await;
-    done.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
-}
-
-/// What a call has proposed.
+/// What a call has proposed by itself.
 #[derive(Default)]
 pub struct Proposed {
-    /// How many commands. Each has a key of its own when the call has one.
-    steps: Cell<u32>,
-    /// How many have taken effect, and the log index of the last of them.
-    done: Cell<(u32, u64)>,
+    /// How many commands have taken effect, and the log index of the last of them.
+    pub done: Cell<(u32, u64)>,
     /// Whether one of them was a repetition.
     pub repeated: Cell<bool>,
-    /// Whether a document of the answer is kept no longer.
-    pub forgotten: Cell<bool>,
-    /// Whether nobody sees what the next commands do: they have no keys, and the call has done
-    /// nothing with them yet.
-    pub aside: Cell<bool>,
-    /// Which part of the call the next command is.
-    pub part: Cell<Option<Part>>,
 }
 
 /// The number that a text in an address may mean.
 pub fn number(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|number| number.to_string() == text)
-}
-
-impl Proposed {
-    /// Begins anew: a call that found no leader is tried again, with the same keys. What has taken
-    /// effect already is not forgotten.
-    pub fn begin(&self) {
-        self.steps.set(0);
-        self.repeated.set(false);
-        self.forgotten.set(false);
-        self.aside.set(false);
-        self.part.set(None);
-    }
-
-    /// Notes what came of a command.
-    fn note(&self, applied: &Result<AppliedCommand>) {
-        let repeated = match applied {
-            Ok(applied) => applied.repeated,
-            Err(error) => error.repeated,
-        };
-        self.repeated.set(repeated || self.repeated.get());
-        if let Ok(applied) = applied
-            && !self.aside.get()
-        {
-            self.done.set((self.done.get().0 + 1, applied.index));
-        }
-    }
-
-    /// What is told of an error that says that nothing was done, and that the call may be made
-    /// again, when a part of it has taken effect: it must not be made again by anybody.
-    pub fn honest(&self, error: Error) -> Error {
-        let (done, index) = self.done.get();
-        if done == 0 || !error.kind.class().may_be_repeated() {
-            return error;
-        }
-        let message = format!("a part of the call has taken effect, then: {}", error.message);
-        let details = json!({"committed": done, "cause": error.kind.code()});
-        let unknown = Error::new(Kind::OutcomeUnknown, message)
-            .hint("look at what was done before you make the call again")
-            .details(details);
-        Error { index: Some(index), ..unknown }
-    }
 }
 
 impl Call {
@@ -329,198 +196,122 @@ impl Call {
 
     /// The node's own view of the cluster.
     pub fn cluster(&self) -> &Arc<Cluster> {
-        &self.app.cluster
+        &self.app.service.cluster
     }
 
-    /// The system group.
+    /// The group that holds the data.
     pub fn group(&self) -> Result<&Arc<Group>> {
-        self.app.cluster.group()
+        self.app.service.group()
     }
 
-    /// Who calls.
-    pub fn user(&self) -> Result<&User> {
-        self.user.as_deref().ok_or_else(not_authenticated)
-    }
-
-    /// On whose behalf it proposes.
-    pub fn caller(&self) -> Caller {
-        let user = self.user.as_ref();
-        let credentials = user.map(|user| user.credentials.clone());
-        Caller { user: user.map(|user| user.name.clone()), from: self.from.clone(), credentials }
-    }
-
-    /// The id of the API key that proves who calls, when one does.
-    pub fn key(&self) -> Option<&str> {
-        let seen =
-            self.user.as_ref().filter(|_| self.session.is_none())?.credentials.token.as_ref();
-        seen.map(|(id, _)| id.as_str())
-    }
-
-    /// Refuses an API key: one that leaks must not be able to let others in, nor to keep its
-    /// user out.
+    /// Puts into the session what address and head say of it, as far as the route knows it.
     ///
     /// # Errors
-    /// `forbidden`.
-    pub fn refuse_key(&self) -> Result<()> {
-        if self.key().is_none() {
-            return Ok(());
+    /// `not_in_transaction`, and `invalid_parameter` for a state that the route does not read;
+    /// `invalid_parameter` for a read level that is unknown, or lacks what it needs.
+    pub fn complete_session(&mut self, route: &Route) -> Result<()> {
+        let transaction = self.parameter(&["tx", "txID"]).map(str::to_owned);
+        if transaction.is_some() && !route.about.knows_transactions() {
+            let (method, path) = (route.method, route.path);
+            let message = format!("{method} {path} is not possible in a transaction");
+            return Err(Error::new(Kind::NotInTransaction, message)
+                .hint("only documents can be read and written in it; do the rest outside"));
         }
-        Err(Error::new(Kind::Forbidden, "an API key cannot change users, or make keys and tokens")
-            .hint("log in with user name and password"))
-    }
-
-    /// Refuses a caller that may not do this in a database.
-    ///
-    /// # Errors
-    /// `forbidden`.
-    pub fn authorize(&self, permission: Permission, database: &str) -> Result<()> {
-        match self.user()?.rights.may(permission, database) {
-            true => Ok(()),
-            false => Err(self.forbidden(permission, Some(database))),
+        let past = self.parameter(&["at", "asOf", "as_of"]).is_some();
+        if past && !route.reads_documents() {
+            let message = format!("{} {} does not read the past", route.method, route.path);
+            return Err(Error::new(Kind::InvalidParameter, message)
+                .hint("leave at and asOf out; they are for reading documents"));
         }
-    }
-
-    /// Refuses who may not create a database, when it is missing.
-    ///
-    /// # Errors
-    /// `database_not_found`.
-    pub async fn check_creates(&self, database: &str) -> Result<()> {
-        if self.may_create(database)? {
-            return Ok(());
+        let confirm = route.asks_first() && self.confirm()?;
+        if confirm || route.runs.may_read() {
+            self.session.level = self.level()?;
         }
-        let group = self.group()?;
-        group.wait_linearizable().await?;
-        match catalog::database(&group.read()?, database)? {
-            Some(_) => Ok(()),
-            None => Err(database_not_found(database)),
-        }
+        self.session.moment = if past { self.moment()? } else { None };
+        self.session.key = self.idempotency_key();
+        self.session.transaction = transaction;
+        self.session.confirm = confirm;
+        Ok(())
     }
 
-    /// Whether a write of the caller creates a database that is missing.
-    pub fn may_create(&self, database: &str) -> Result<bool> {
-        Ok(self.user()?.rights.may(Permission::Own, database))
-    }
-
-    /// The error for what the caller may not do.
-    pub fn forbidden(&self, permission: Permission, database: Option<&str>) -> Error {
-        let name = self.user.as_ref().map_or("", |user| &user.name);
-        let what = match permission {
-            Permission::Login | Permission::Admin => "administer the cluster",
-            Permission::Read => "read",
-            Permission::Write => "change documents",
-            Permission::Own => "change the structure",
-        };
-        let place = match (permission, database) {
-            (Permission::Login | Permission::Admin, _) => String::new(),
-            (_, Some(database)) => format!(" in database {database:?}"),
-            (_, None) => " in any database".into(),
-        };
-        Error::new(Kind::Forbidden, format!("user {name:?} may not {what}{place}"))
-            .hint("ask an administrator for the right, or use another user or key")
-    }
-
-    /// The open transaction that the call belongs to.
-    ///
-    /// # Errors
-    /// `transaction_lost`, `forbidden`.
-    pub fn transaction(&self) -> Result<Option<Arc<Open>>> {
-        let Some(id) = self.parameter(&["tx", "txID"]) else { return Ok(None) };
-        let open = self.app.transactions.get(id, &self.user()?.name)?;
-        open.check_group(self.group()?.number())?;
-        Ok(Some(open))
-    }
-
-    /// Carries a command out on behalf of the caller: through the log, or in the transaction
-    /// that the call belongs to. With an `Idempotency-Key` it is carried out once.
-    ///
-    /// # Errors
-    /// Those of [`Group::propose`] and of the command.
-    pub async fn propose(&self, command: Command) -> Result<AppliedCommand> {
-        for (permission, database) in policy::needs(&command).ok_or_else(not_for_clients)? {
-            self.authorize(permission, database)?;
-        }
-        let proposal = self.proposal(command)?;
-        let applied = match self.transaction()? {
-            Some(open) => {
-                self.user()?.confirm(self.group()?)?;
-                open.execute(proposal, self.app.transactions.room.clone()).await
+    /// Whether the caller is to be asked before many documents are changed.
+    fn confirm(&self) -> Result<bool> {
+        match self.parameter(&["confirm"]) {
+            None => Ok(false),
+            Some("ask") => Ok(true),
+            Some(other) => {
+                Err(Error::new(Kind::InvalidParameter, format!("confirm={other} is unknown"))
+                    .hint("use confirm=ask, or leave it out"))
             }
-            None => self.group()?.propose(proposal).await,
-        };
-        self.proposed.note(&applied);
-        applied
-    }
-
-    /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
-    pub async fn propose_here(&self, command: Command) -> Result<AppliedCommand> {
-        self.send(self.proposal(command)?).await
-    }
-
-    /// Proposes something whose key, if it has one, is not that of the call.
-    pub async fn send(&self, proposal: impl Into<Proposal>) -> Result<AppliedCommand> {
-        let applied = self.group()?.propose(proposal).await;
-        self.proposed.note(&applied);
-        applied
-    }
-
-    /// What an earlier call with the key of this one came to; none when there was no such call.
-    ///
-    /// # Errors
-    /// The error that it came to; `idempotency_key_reused`.
-    pub fn earlier_answer(&self) -> Result<Option<AppliedCommand>> {
-        let in_transaction = self.parameter(&["tx", "txID"]).is_some();
-        let Some(key) = self.retry_key()?.filter(|_| !in_transaction) else { return Ok(None) };
-        self.proposed.begin();
-        let user = self.user()?.name.as_str();
-        let found = retry::repeated(&self.group()?.read()?, Some(user), &key)?;
-        let Some(Answer { result, repeats }) = found else { return Ok(None) };
-        let (index, repeated) = (repeats.unwrap_or_default(), repeats.is_some());
-        self.proposed.repeated.set(repeated);
-        result.map(|outcome| Some(AppliedCommand { index, outcome, repeated }))
-    }
-
-    /// Whether the call has a key.
-    pub fn is_keyed(&self) -> bool {
-        self.headers().contains_key(IDEMPOTENCY_HEADER)
-    }
-
-    /// Notes whether a document of the answer is kept no longer.
-    pub fn note_forgotten(&self, forgotten: bool) {
-        self.proposed.forgotten.set(forgotten || self.proposed.forgotten.get());
-    }
-
-    fn proposal(&self, command: Command) -> Result<Proposal> {
-        let (time_ms, retry) = (self.group()?.time_ms(), self.retry_key()?);
-        Ok(Proposal { time_ms, retry, ..self.caller().proposes(command) })
-    }
-
-    /// The key of the next command that the call proposes.
-    pub(super) fn retry_key(&self) -> Result<Option<RetryKey>> {
-        let Some(given) = self.headers().get(IDEMPOTENCY_HEADER) else { return Ok(None) };
-        if self.proposed.aside.get() {
-            return Ok(None);
         }
-        let key = given.to_str().ok().filter(|key| {
-            (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte > b' ')
-        });
-        let key = key.ok_or_else(|| {
-            Error::new(Kind::InvalidParameter, "the Idempotency-Key cannot be used")
-                .hint(format!("use 1 to {KEY_BYTES_MAX} visible ASCII characters, such as a UUID"))
-        })?;
-        let part = self.proposed.part.take();
-        let step = match part {
-            Some(_) => 0,
-            None => self.proposed.steps.replace(self.proposed.steps.get() + 1),
-        };
+    }
+
+    /// The key of the call; what cannot be a key is refused when it is used.
+    fn idempotency_key(&self) -> Option<IdempotencyKey> {
+        let text = self.headers().get(IDEMPOTENCY_HEADER)?.to_str().unwrap_or_default();
         let mut hash = Xxh3::new();
         for part in [self.http.method().as_str().as_bytes(), self.target().as_bytes(), &self.body] {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        // No client's key has a space.
-        let key = if step == 0 { key.to_owned() } else { format!("{key} {step}") };
-        let bytes_max = self.cluster().config.idempotency_mb << 20;
-        Ok(Some(RetryKey { key, fingerprint: hash.digest(), part, bytes_max }))
+        Some(IdempotencyKey { text: text.to_owned(), fingerprint: hash.digest() })
+    }
+
+    /// The moment in the past that a call wants to read.
+    fn moment(&self) -> Result<Option<Moment>> {
+        let wrong = |name: &str, text: &str, hint: &str| {
+            Err(Error::new(Kind::InvalidParameter, format!("{name}={text} cannot be read"))
+                .hint(hint))
+        };
+        match (self.parameter(&["at"]), self.parameter(&["asOf", "as_of"])) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => {
+                Err(Error::new(Kind::InvalidParameter, "at and asOf are both given")
+                    .hint("give one"))
+            }
+            (Some(text), None) => match text.parse() {
+                Ok(index) => Ok(Some(Moment::Index(index))),
+                Err(_) => wrong("at", text, "use the log index of an earlier answer"),
+            },
+            (None, Some(text)) => {
+                let date = || parse_date(text).and_then(|time_ms| u64::try_from(time_ms).ok());
+                match text.parse().ok().or_else(date) {
+                    Some(time_ms) => Ok(Some(Moment::Time(time_ms))),
+                    None => wrong("asOf", text, "use a time such as 2026-01-31T12:00:00Z"),
+                }
+            }
+        }
+    }
+
+    /// Carries a command out on behalf of the caller, if it may.
+    ///
+    /// # Errors
+    /// Those of [`Steps::propose`].
+    pub async fn propose(&self, command: Command) -> Result<AppliedCommand> {
+        let applied = Steps::new(&self.session).propose(Step::Keyed, command).await;
+        self.note(applied)
+    }
+
+    /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
+    ///
+    /// # Errors
+    /// Those of [`Steps::propose_system`].
+    pub async fn propose_system(&self, step: Step, command: Command) -> Result<AppliedCommand> {
+        let applied = Steps::new(&self.session).propose_system(step, command).await;
+        self.note(applied)
+    }
+
+    fn note(&self, applied: Result<AppliedCommand>) -> Result<AppliedCommand> {
+        match &applied {
+            Ok(applied) => {
+                self.proposed.done.set((self.proposed.done.get().0 + 1, applied.index));
+                self.proposed.repeated.set(applied.repeated || self.proposed.repeated.get());
+            }
+            Err(error) => {
+                self.proposed.repeated.set(error.repeated || self.proposed.repeated.get());
+            }
+        }
+        applied
     }
 
     /// A parameter under any of its names; from the path, else from the query.
@@ -557,25 +348,14 @@ impl Call {
         text.parse().ok().filter(|number| *number <= max).ok_or_else(bad)
     }
 
-    /// Database and collection.
-    pub fn place(&self) -> Result<(&str, &str)> {
-        Ok((self.required(&["db", "database"])?, self.required(&["col", "collection"])?))
-    }
-
-    /// The same call for another collection.
-    pub fn with_collection(&self, collection: &str) -> Call {
-        let mut call = self.clone();
-        call.path.retain(|(name, _)| name != "col" && name != "collection");
-        call.path.push(("col".into(), collection.to_owned()));
-        call
-    }
-
-    /// The same call for a collection of another database.
-    pub fn with_place(&self, database: &str, collection: &str) -> Call {
-        let mut call = self.with_collection(collection);
-        call.path.retain(|(name, _)| name != "db" && name != "database");
-        call.path.push(("db".into(), database.to_owned()));
-        call
+    /// The collection that the call names.
+    ///
+    /// # Errors
+    /// `invalid_parameter` when database or collection is missing.
+    pub fn namespace(&self) -> Result<Namespace> {
+        let database = self.required(&["db", "database"])?.to_owned();
+        let collection = self.required(&["col", "collection"])?.to_owned();
+        Ok(Namespace { database, collection })
     }
 
     /// The document that the call names. A text that could be a number as well means either,
@@ -601,7 +381,7 @@ impl Call {
                 .hint("use int or string"));
             }
         };
-        check_id_size(&target.id, &self.cluster().config.limits())?;
+        check_id_size(&target.id, &self.session.limits())?;
         Ok(target)
     }
 
@@ -609,7 +389,7 @@ impl Call {
     ///
     /// # Errors
     /// `invalid_parameter` for an unknown one, and when what it needs is missing or wrong.
-    pub fn level(&self) -> Result<ReadLevel> {
+    fn level(&self) -> Result<ReadLevel> {
         let Some(name) = self.parameter(&["level"]) else {
             return Ok(ReadLevel::default());
         };
@@ -618,7 +398,16 @@ impl Call {
             "bounded" => ("freshness", self.parameter(&["freshness"])),
             _ => ("", None),
         };
-        ReadLevel::parse(name, value).map_err(|bad| bad_level(name, field, value, bad))
+        let level = wire::ReadLevel::parse(name, value);
+        let level = level.map_err(|bad| bad_level(name, field, value, bad))?;
+        Ok(match level {
+            wire::ReadLevel::Linearizable => ReadLevel::Linearizable,
+            wire::ReadLevel::Leader => ReadLevel::Leader,
+            wire::ReadLevel::Session(index) => ReadLevel::Session(index),
+            wire::ReadLevel::Bounded(freshness) => ReadLevel::Bounded(freshness),
+            wire::ReadLevel::Local => ReadLevel::Local,
+            wire::ReadLevel::Auto => ReadLevel::Auto,
+        })
     }
 
     /// The header with the log index that the client has seen.
@@ -626,25 +415,12 @@ impl Call {
         self.headers().get(INDEX_HEADER).map(|value| value.to_str().unwrap_or("unreadable"))
     }
 
-    /// Waits until this node may answer at the level asked for, and the caller still may ask. The
-    /// dispatcher does it for every route that reads.
-    pub async fn wait_for_level(&self) -> Result<()> {
-        let group = self.group()?;
-        let level = self.level()?;
-        group.wait_for_level(level).await?;
-        // An index that is not here yet was acknowledged, or is an error.
-        if super::view::index_asked(self)?.is_some_and(|index| index > group.visible_index()) {
-            group.wait_linearizable().await?;
-        }
-        self.user()?.confirm(group)
-    }
-
     /// The body as `T`, strictly parsed.
     ///
     /// # Errors
     /// `invalid_body` that names the field.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        shaped(parse_json(&self.body, &self.cluster().config.limits())?)
+        shaped(parse_json(&self.body, &self.session.limits())?)
     }
 
     /// As [`Call::json`]; an empty body is an empty object.
@@ -656,7 +432,7 @@ impl Call {
         self.json()
     }
 
-    /// Whether the caller prefers JSON over the ancestor's plain text.
+    /// Whether the caller prefers JSON to JettraDBVM's plain text.
     pub fn wants_json(&self) -> bool {
         let accept = self.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
@@ -673,10 +449,6 @@ fn shaped<T: DeserializeOwned>(value: serde_json::Value) -> Result<T> {
         Error::new(Kind::InvalidBody, format!("the body has the wrong shape: {error}"))
             .hint("see the description of this call")
     })
-}
-
-fn not_for_clients() -> Error {
-    Error::new(Kind::Internal, "no client proposes this command")
 }
 
 fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Error {
@@ -701,6 +473,7 @@ fn bad_level(name: &str, field: &str, value: Option<&str>, bad: BadLevel) -> Err
 mod tests {
     use super::*;
     use jettra_driver::wire::CountBody;
+    use serde_json::json;
 
     #[test]
     fn a_list_of_values_is_no_body() {

@@ -1,15 +1,12 @@
-//! Databases and collections, with JettraDBVM's shapes.
+//! Databases and collections over HTTP, with JettraDBVM's shapes.
 
 use super::call::Call;
-use super::dispatch::check_serving;
 use super::reply::Reply;
-use crate::auth::Permission;
-use crate::engine::apply::database_not_found;
-use crate::engine::catalog;
-use crate::engine::command::Command;
-use crate::engine::system::{self, check_name};
+use crate::engine::batch::Namespace;
 use crate::error::Result;
-use jettra_driver::wire::DatabaseInfo;
+use crate::service::Response;
+use crate::service::catalog::{self, CollectionHashes, DatabaseEntry};
+use jettra_driver::wire::{CollectionHash, DatabaseInfo, HashReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -37,7 +34,7 @@ pub(super) struct DatabaseRename {
 /// Body of `POST /api/cols`.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct NewCollection {
-    /// The database, or `db`; made if need be.
+    /// The database, or `db`; created if need be.
     #[serde(alias = "db")]
     database: String,
     /// Its name, or `col`.
@@ -58,97 +55,79 @@ pub(super) struct CollectionRename {
     new_name: String,
 }
 
-/// Checks a name from a call.
-fn checked<'n>(call: &Call, field: &str, name: &'n str) -> Result<&'n str> {
-    check_name(field, name, call.cluster().config.name_bytes_max).map(|()| name)
+fn status(done: Response<()>, text: &str) -> Reply {
+    Reply::of(done.map(|()| Reply::status(text)))
 }
 
-async fn run(call: &Call, command: Command, status: &str) -> Result<Reply> {
-    let applied = call.propose(command).await?;
-    Ok(Reply::status(status).at(applied.index))
-}
-
-fn is_admin(call: &Call) -> bool {
-    call.user.as_ref().is_some_and(|user| user.rights.is_admin())
+/// A database as the interface tells it.
+pub fn database_info(entry: DatabaseEntry) -> DatabaseInfo {
+    DatabaseInfo { name: entry.name, engine: entry.engine }
 }
 
 /// `GET /api/dbs`: those that the caller may read.
 pub async fn databases(call: Rc<Call>) -> Result<Reply> {
-    check_serving(&call)?;
-    let rights = &call.user()?.rights;
-    let index = call.group()?.visible_index();
-    let all = catalog::databases(&call.group()?.read()?)?;
-    let seen = all.into_iter().filter(|(name, _)| rights.may(Permission::Read, name));
-    let list: Vec<_> =
-        seen.map(|(name, entry)| DatabaseInfo { name, engine: entry.engine }).collect();
-    Ok(Reply::json(&list).at(index))
+    let databases = catalog::databases(&call.session).await?;
+    Ok(Reply::of(databases.map(|databases| {
+        Reply::json(&databases.into_iter().map(database_info).collect::<Vec<_>>())
+    })))
 }
 
 /// `POST /api/dbs`
 pub async fn create_database(call: Rc<Call>) -> Result<Reply> {
-    let new: NewDatabase = call.json()?;
-    let name = checked(&call, "name", &new.name)?.to_owned();
-    let engine = new.engine.unwrap_or_else(|| catalog::ENGINE_DEFAULT.into());
-    checked(&call, "engine", &engine)?;
-    run(&call, Command::CreateDatabase { name, engine }, "created").await
+    let NewDatabase { name, engine } = call.json()?;
+    Ok(status(catalog::create_database(&call.session, name, engine).await?, "created"))
 }
 
 /// `DELETE /api/dbs?name=`
 pub async fn drop_database(call: Rc<Call>) -> Result<Reply> {
-    let name = checked(&call, "name", call.required(&["name", "db", "database"])?)?.to_owned();
-    run(&call, Command::DropDatabase { name }, "deleted").await
+    let name = call.required(&["name", "db", "database"])?.to_owned();
+    Ok(status(catalog::drop_database(&call.session, name).await?, "deleted"))
 }
 
 /// `POST /api/dbs/rename`
 pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
-    let names: DatabaseRename = call.json()?;
-    let from = checked(&call, "oldName", &names.old_name)?.to_owned();
-    let to = checked(&call, "newName", &names.new_name)?.to_owned();
-    run(&call, Command::RenameDatabase { from, to }, "renamed").await
+    let DatabaseRename { old_name, new_name } = call.json()?;
+    Ok(status(catalog::rename_database(&call.session, old_name, new_name).await?, "renamed"))
 }
 
-/// `GET /api/dbs/{db}/cols`
+/// The names of the collections of the database that a call names.
 pub async fn collections(call: Rc<Call>) -> Result<Reply> {
-    let database = call.required(&["db"])?;
-    call.authorize(Permission::Read, database)?;
-    let (read, index) = call.group()?.read_with_index()?;
-    if catalog::database(&read, database)?.is_none() {
-        return Err(database_not_found(database));
-    }
-    let all = catalog::collections(&read, database)?;
-    let hidden = |name: &String| {
-        let secret = database == system::DATABASE && system::is_secret(name);
-        let system = name.starts_with('_') && !is_admin(&call);
-        secret || system || name.starts_with(system::ASIDE)
-    };
-    let names: Vec<_> =
-        all.into_iter().map(|(name, _)| name).filter(|name| !hidden(name)).collect();
-    Ok(Reply::json(&names).at(index))
+    let names = catalog::collections(&call.session, call.required(&["db"])?).await?;
+    Ok(Reply::of(names.map(|names| Reply::json(&names))))
 }
 
 /// `POST /api/cols`
 pub async fn create_collection(call: Rc<Call>) -> Result<Reply> {
-    let new: NewCollection = call.json()?;
-    let database = checked(&call, "database", &new.database)?.to_owned();
-    call.authorize(Permission::Write, &database)?;
-    call.check_creates(&database).await?;
-    let collection = checked(&call, "collection", &new.collection)?.to_owned();
-    run(&call, Command::CreateCollection { database, collection }, "created").await
+    let NewCollection { database, collection } = call.json()?;
+    let namespace = Namespace { database, collection };
+    Ok(status(catalog::create_collection(&call.session, namespace).await?, "created"))
 }
 
 /// `DELETE /api/cols?database=&collection=`
 pub async fn drop_collection(call: Rc<Call>) -> Result<Reply> {
-    let (database, collection) = call.place()?;
-    let database = checked(&call, "database", database)?.to_owned();
-    let collection = checked(&call, "collection", collection)?.to_owned();
-    run(&call, Command::DropCollection { database, collection }, "deleted").await
+    let dropped = catalog::drop_collection(&call.session, call.namespace()?).await?;
+    Ok(status(dropped, "deleted"))
 }
 
 /// `POST /api/cols/rename`
 pub async fn rename_collection(call: Rc<Call>) -> Result<Reply> {
-    let names: CollectionRename = call.json()?;
-    let database = checked(&call, "database", &names.database)?.to_owned();
-    let from = checked(&call, "oldName", &names.old_name)?.to_owned();
-    let to = checked(&call, "newName", &names.new_name)?.to_owned();
-    run(&call, Command::RenameCollection { database, from, to }, "renamed").await
+    let CollectionRename { database, old_name, new_name } = call.json()?;
+    let namespace = Namespace { database, collection: old_name };
+    Ok(status(catalog::rename_collection(&call.session, namespace, new_name).await?, "renamed"))
+}
+
+/// `GET /api/v1/databases/{db}/hash`
+pub async fn hash(call: Rc<Call>) -> Result<Reply> {
+    let database = call.required(&["db"])?.to_owned();
+    let hashes = catalog::hash(&call.session, database).await?;
+    let index = hashes.index.unwrap_or_default();
+    let text = |hash: u64| format!("{hash:016x}");
+    Ok(Reply::of(hashes.map(|hashes| {
+        let collections = hashes.into_iter().map(|(name, hashes)| {
+            let CollectionHashes { documents, indexes, versions } = hashes;
+            let (documents, indexes) = (text(documents), text(indexes));
+            (name, CollectionHash { documents, versions: versions.map(text), indexes })
+        });
+        Reply::json(&HashReply { index, collections: collections.collect() })
+    })))
 }

@@ -75,7 +75,8 @@ pub async fn view(call: Rc<Call>) -> Result<Reply> {
 /// `POST /api/cluster/register`, and `POST /raft/rpc/join` of a node with `Peers`.
 pub async fn register(call: Rc<Call>) -> Result<Reply> {
     let given: Registration = call.json()?;
-    let node = call.cluster().register(&given.url, given.description, &call.caller()).await?;
+    let node =
+        call.cluster().register(&given.url, given.description, &call.session.caller()).await?;
     tracing::info!(node, url = given.url, "registered");
     Ok(said(&call, "Node registered"))
 }
@@ -83,14 +84,14 @@ pub async fn register(call: Rc<Call>) -> Result<Reply> {
 /// `POST /api/cluster/deregister`
 pub async fn deregister(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().deregister(given.required()?, given.force(), &call.caller()).await?;
+    call.cluster().deregister(given.required()?, given.force(), &call.session.caller()).await?;
     Ok(Reply::status("deregistered"))
 }
 
 /// `POST /api/cluster/stop`
 pub async fn stop(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().stop(given.required()?, false, given.force(), &call.caller()).await?;
+    call.cluster().stop(given.required()?, false, given.force(), &call.session.caller()).await?;
     Ok(Reply::status("stop_sent"))
 }
 
@@ -98,21 +99,21 @@ pub async fn stop(call: Rc<Call>) -> Result<Reply> {
 pub async fn restart(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
     let node = called_node(&call, given.node);
-    call.cluster().stop(&node, true, Force::No, &call.caller()).await?;
+    call.cluster().stop(&node, true, Force::No, &call.session.caller()).await?;
     Ok(Reply::status("restarting"))
 }
 
 /// `POST /api/cluster/pause`
 pub async fn pause(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().pause(given.required()?, &call.caller()).await?;
+    call.cluster().pause(given.required()?, &call.session.caller()).await?;
     Ok(said(&call, "Node paused"))
 }
 
 /// `POST /api/cluster/resume`
 pub async fn resume(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().resume(given.required()?, &call.caller()).await?;
+    call.cluster().resume(given.required()?, &call.session.caller()).await?;
     Ok(said(&call, "Node resumed"))
 }
 
@@ -122,7 +123,7 @@ pub async fn promote(call: Rc<Call>) -> Result<Reply> {
     let node = called_node(&call, given.node);
     call.cluster().promote(&node).await?;
     // Whoever leads now has it in its log.
-    super::audit::note(&call, call.caller(), "cluster_promote", &node, "ok");
+    super::audit::note(&call, call.session.caller(), "cluster_promote", &node, "ok");
     Ok(said(&call, "Promoted to Leader"))
 }
 

@@ -4,7 +4,7 @@
 use super::auth::{Credentials, NewPassword};
 use super::catalog::{CollectionRename, DatabaseRename, NewCollection, NewDatabase};
 use super::cluster::{NodeName, Registration};
-use super::jettradbvm::documents::NewIndex;
+use super::jettradbvm::catalog::JettraDbvmNewIndex;
 use crate::error::Kind::{self, *};
 use jettra_driver::wire::*;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -416,7 +416,7 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/index", ANCESTOR, "List the indexes of a collection")
             .query("db! col!").gives::<Vec<AncestorIndex>>(200).reads().fails(PLACE),
         post("/api/index", ANCESTOR, "Create an index, and wait until it is built")
-            .body::<NewIndex>().gives::<StatusReply>(200).writes().fails(NAMES)
+            .body::<JettraDbvmNewIndex>().gives::<StatusReply>(200).writes().fails(NAMES)
             .fails(&[CollectionNotFound, InvalidQuery, IndexConflict, UniqueViolation, NotIndexable, TooLarge]),
         delete("/api/index", ANCESTOR, "Drop an index; a success as well when there is none")
             .query("db! col! field!").gives::<StatusReply>(200).writes().fails(NAMES).fails(PLACE)

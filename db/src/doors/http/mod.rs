@@ -1,75 +1,101 @@
 //! The HTTP interface. This file is the route table: method, path, who may call it, where it
 //! runs, and by which driver method and shell command a person reaches it.
 
-pub mod aggregate;
-pub mod aggregate_page;
 pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod catalog;
 pub mod cluster;
-pub mod command;
-pub mod confirm;
 pub mod describe;
 pub mod dispatch;
-pub mod document;
-mod explain;
-pub mod index;
+pub mod documents;
+pub mod endpoint;
+pub mod find;
+pub mod indexes;
 pub mod jettradbvm;
 pub mod openapi;
-pub mod paging;
-pub mod precondition;
-pub mod query;
+pub mod pipelines;
 pub mod reply;
 pub mod schema;
 pub mod server;
+pub mod statements;
 pub mod threads;
 pub mod tokens;
-pub mod transaction;
-pub mod update;
+pub mod transactions;
 pub mod users;
 pub mod version;
-pub mod view;
 pub mod watch;
 pub mod web;
+pub mod writes;
 
 use crate::auth::Access::{self, Node, Open, User};
-use crate::auth::Permission::{Admin, Login, Own, Read, Write};
+use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
 use crate::doors::peer;
-use Place::{Depends, Here, Leader};
-use Wait::{Level, Nothing, Rights};
+use crate::error::Result;
+use crate::service::place::Place;
+use crate::service::place::Wait::{self, Level, Nothing, Ready, Rights};
+use About::{Document, Documents, Members, Other, Session, Transactions};
+use Runs::{ByBody, Here, Leader};
 use call::Call;
-use reply::Reply;
-use std::future::Future;
-use std::pin::Pin;
-use std::rc::Rc;
+use endpoint::{Prepared, Run};
 
-/// What a handler returns.
-pub type Handled = Pin<Box<dyn Future<Output = crate::error::Result<Reply>>>>;
-
-/// Where a call is carried out.
-#[derive(Debug, Clone, Copy)]
-pub enum Place {
-    /// On the node that was called, once it has waited.
+/// Where a call is carried out, and what is waited for there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// On the node that was called; in a transaction on the leader.
     Here(Wait),
     /// On the leader; other nodes forward it.
-    Leader,
-    /// On the leader when the function says so of the call, else as [`Wait::Level`].
-    Depends(fn(&Call) -> crate::error::Result<bool>),
+    Leader(Wait),
+    /// On the leader when it changes something, which its body says; else on the node that was
+    /// called.
+    ByBody,
 }
 
-/// What the node waits for before it answers a call by itself. Users change while calls are under
-/// way, and a node learns of it later than others: the dispatcher waits, so no handler can forget.
+impl Runs {
+    /// Whether a read level may be waited for.
+    pub fn may_read(self) -> bool {
+        matches!(self, Here(Level) | Leader(Level) | ByBody)
+    }
+
+    /// Whether it is always carried out on the node that was called.
+    pub fn is_here(self) -> bool {
+        matches!(self, Here(_))
+    }
+}
+
+/// What a call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Nothing: the answer is for everybody, or for nodes.
-    Nothing,
-    /// Until its state is as fresh as the read level of the call asks for; then the caller must
-    /// still be who it was.
-    Level,
-    /// Until the leader has said that the caller is still who it was. When no leader answers,
-    /// what this node knows must do: the answer is about the cluster, and is wanted most then.
-    Rights,
+pub enum About {
+    /// One document as it stands: no filter, no expression, no statement.
+    Document,
+    /// Documents of one collection.
+    Documents,
+    /// Transactions, or what is done in one step.
+    Transactions,
+    /// The members of the cluster.
+    Members,
+    /// The caller's own session.
+    Session,
+    /// Anything else.
+    Other,
+}
+
+impl About {
+    /// Whether it reads or writes documents of one collection.
+    pub fn is_documents(self) -> bool {
+        matches!(self, Document | Documents)
+    }
+
+    /// Whether it can belong to a transaction.
+    pub fn knows_transactions(self) -> bool {
+        self.is_documents() || self == Transactions
+    }
+
+    /// Whether its work is bounded by one small document, so that it may be carried out on a thread
+    /// that serves Raft.
+    pub fn is_light(self) -> bool {
+        matches!(self, Document | Members)
+    }
 }
 
 /// One row of the table.
@@ -81,23 +107,59 @@ pub struct Route {
     /// Who may call it.
     pub access: Access,
     /// Where it runs.
-    pub place: Place,
-    /// What it does.
-    pub handler: fn(Rc<Call>) -> Handled,
+    pub runs: Runs,
+    /// What it is about.
+    pub about: About,
+    /// How it is carried out.
+    pub run: Run,
     /// The driver method that calls it; empty for calls that no program makes.
     pub driver: &'static str,
     /// The shell command that leads to it; empty likewise.
     pub shell: &'static str,
 }
 
+impl Route {
+    /// Whether it reads documents and changes none, so that it can read the past.
+    pub fn reads_documents(&self) -> bool {
+        self.about.is_documents() && self.access == User(Permission::Read)
+    }
+
+    /// Whether it can be asked to change many documents only once a person has agreed.
+    pub fn asks_first(&self) -> bool {
+        self.method != "GET" && self.about.knows_transactions()
+    }
+
+    /// Where a call is carried out, and how.
+    ///
+    /// # Errors
+    /// Those of its body, when that says where.
+    pub fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let place = match self.runs {
+            Here(wait) => Place::Here(wait),
+            Leader(wait) => Place::Leader(wait),
+            ByBody => Place::Leader(Ready),
+        };
+        match self.run {
+            Run::Fixed(run) => Ok(Prepared { place, run: Box::new(run) }),
+            Run::ByBody(prepare) => prepare(call),
+        }
+    }
+}
+
+macro_rules! run {
+    (by_body $($handler:ident)::+) => { Run::ByBody($($handler)::+) };
+    ($($handler:ident)::+) => { Run::Fixed(|call| Box::pin($($handler)::+(call))) };
+}
+
 macro_rules! routes {
-    ($($method:ident $path:literal $access:expr, $place:expr, $($handler:ident)::+, $driver:literal, $shell:literal;)*) => {
+    ($($method:ident $path:literal $access:expr, $runs:expr, $about:expr, [$($handler:tt)+], $driver:literal, $shell:literal;)*) => {
         &[$(Route {
             method: stringify!($method),
             path: $path,
             access: $access,
-            place: $place,
-            handler: |call| Box::pin($($handler)::+(call)),
+            runs: $runs,
+            about: $about,
+            run: run!($($handler)+),
             driver: $driver,
             shell: $shell,
         },)*]
@@ -108,141 +170,120 @@ macro_rules! routes {
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = routes! {
     // Session
-    POST   "/api/login"                          Open,         Leader,        auth::login,            "login",              "login";
-    POST   "/api/logout"                         User(Login),  Leader,        auth::logout,           "logout",             "logout";
-    GET    "/api/v1/session"                     User(Login),  Here(Rights),  auth::session,          "session",            "whoami";
-    POST   "/api/change-password"                User(Login),  Leader,        auth::change_password,  "change_password",    "password";
+    POST "/api/login"           Open,        Leader(Ready), Session, [auth::login],           "login",           "login";
+    POST "/api/logout"          User(Login), Leader(Ready), Session, [auth::logout],          "logout",          "logout";
+    GET  "/api/v1/session"      User(Login), Here(Rights),  Session, [auth::session],         "session",         "whoami";
+    POST "/api/change-password" User(Login), Leader(Ready), Session, [auth::change_password], "change_password", "password";
     // Catalog
-    GET    "/api/dbs"                            User(Login),  Here(Level),   catalog::databases,          "list_databases",     "show dbs";
-    POST   "/api/dbs"                            User(Own),    Leader,        catalog::create_database,    "create_database",    "create db";
-    DELETE "/api/dbs"                            User(Own),    Leader,        catalog::drop_database,      "drop_database",      "drop db";
-    POST   "/api/dbs/rename"                     User(Own),    Leader,        catalog::rename_database,    "rename_database",    "rename db";
-    GET    "/api/dbs/{db}/cols"                  User(Read),   Here(Level),   jettradbvm::documents::list_collections, "list_collections",   "show collections";
-    POST   "/api/cols"                           User(Write),  Leader,        catalog::create_collection,  "create_collection",  "create col";
-    DELETE "/api/cols"                           User(Own),    Leader,        catalog::drop_collection,    "drop_collection",    "drop col";
-    POST   "/api/cols/rename"                    User(Own),    Leader,        catalog::rename_collection,  "rename_collection",  "rename col";
+    GET    "/api/dbs"           User(Login), Here(Level),   Other, [catalog::databases],               "list_databases",    "show dbs";
+    POST   "/api/dbs"           User(Own),   Leader(Ready), Other, [catalog::create_database],         "create_database",   "create db";
+    DELETE "/api/dbs"           User(Own),   Leader(Ready), Other, [catalog::drop_database],           "drop_database",     "drop db";
+    POST   "/api/dbs/rename"    User(Own),   Leader(Ready), Other, [catalog::rename_database],         "rename_database",   "rename db";
+    GET    "/api/dbs/{db}/cols" User(Read),  Here(Level),   Other, [jettradbvm::catalog::collections], "list_collections",  "show collections";
+    POST   "/api/cols"          User(Write), Leader(Ready), Other, [catalog::create_collection],       "create_collection", "create col";
+    DELETE "/api/cols"          User(Own),   Leader(Ready), Other, [catalog::drop_collection],         "drop_collection",   "drop col";
+    POST   "/api/cols/rename"   User(Own),   Leader(Ready), Other, [catalog::rename_collection],       "rename_collection", "rename col";
     // Documents, as JettraDBVM has them
-    POST   "/api/doc"                            User(Write),  Leader,        jettradbvm::documents::save,    "insert",   "insert";
-    GET    "/api/doc"                            User(Read),   Here(Level),   jettradbvm::documents::get,     "get",      "get";
-    PUT    "/api/doc"                            User(Write),  Leader,        jettradbvm::documents::replace, "save",     "update";
-    DELETE "/api/doc"                            User(Write),  Leader,        jettradbvm::documents::delete,  "delete",   "delete";
-    GET    "/api/query"                          User(Read),   Here(Level),   jettradbvm::documents::query,   "list",     "find";
-    GET    "/api/count"                          User(Read),   Here(Level),   jettradbvm::documents::count,   "count",    "count";
-    POST   "/api/command"                        User(Read),   Depends(command::writes), command::run, "statement_pages",  "sql";
-    GET    "/api/index"                          User(Read),   Here(Level),   jettradbvm::documents::list_indexes,  "list_indexes", "indexes";
-    POST   "/api/index"                          User(Own),    Leader,        jettradbvm::documents::create_index,  "create_index", "create index";
-    DELETE "/api/index"                          User(Own),    Leader,        jettradbvm::documents::drop_index,    "drop_index",   "drop index";
+    POST   "/api/doc"     User(Write), Leader(Ready), Document,  [jettradbvm::documents::save],       "insert",        "insert";
+    GET    "/api/doc"     User(Read),  Here(Level),   Document,  [documents::get],                    "get",           "get";
+    PUT    "/api/doc"     User(Write), Leader(Ready), Document,  [jettradbvm::documents::replace],    "save",          "update";
+    DELETE "/api/doc"     User(Write), Leader(Ready), Document,  [jettradbvm::documents::delete],     "delete",        "delete";
+    GET    "/api/query"   User(Read),  Here(Level),   Documents, [jettradbvm::documents::query],      "list",          "find";
+    GET    "/api/count"   User(Read),  Here(Level),   Documents, [jettradbvm::documents::count],      "count",         "count";
+    POST   "/api/command" User(Read),  ByBody,        Documents, [by_body statements::command],       "statement_pages", "sql";
+    GET    "/api/index"   User(Read),  Here(Level),   Other,     [jettradbvm::catalog::indexes],      "list_indexes",  "indexes";
+    POST   "/api/index"   User(Own),   Leader(Ready), Other,     [jettradbvm::catalog::create_index], "create_index",  "create index";
+    DELETE "/api/index"   User(Own),   Leader(Ready), Other,     [jettradbvm::catalog::drop_index],   "drop_index",    "drop index";
     // Documents, as REST
-    GET    "/api/v1/databases/{db}/collections/{col}/documents"       User(Read),  Here(Level),   query::list,       "list",     "find";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents"       User(Write), Leader,        document::insert,  "insert",   "insert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Read),  Here(Level),   document::get,     "get",      "get";
-    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader,        document::put,     "save",     "update";
-    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader,        update::patch,     "patch",    "patch";
-    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}"  User(Write), Leader,        document::delete,  "delete",   "delete";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents"      User(Read),  Here(Level),   Documents, [find::list],        "list",   "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents"      User(Write), Leader(Ready), Document,  [documents::insert], "insert", "insert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Read),  Here(Level),   Document,  [documents::get],    "get",    "get";
+    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  [documents::put],    "save",   "update";
+    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, [documents::patch],  "patch",  "patch";
+    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  [documents::delete], "delete", "delete";
     // Queries
-    POST   "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   query::find,               "find",            "find";
-    POST   "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  Depends(aggregate::pipeline_writes), aggregate::aggregate, "aggregate", "aggregate";
-    GET    "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   query::count,              "count",           "count";
-    POST   "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   query::count,              "count_matching",  "count";
-    POST   "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here(Level),   query::distinct,           "distinct",        "distinct";
-    POST   "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader,        update::update_documents,  "update_one",      "update";
-    POST   "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader,        update::replace_document,  "replace_one",     "replace";
-    POST   "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader,        update::delete_documents,  "delete_many",     "delete";
-    POST   "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader,        update::find_and_modify,   "find_and_modify", "modify";
-    POST   "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader,        update::bulk,              "bulk",            "bulk";
+    POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Documents, [find::find],                   "find",            "find";
+    POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, [by_body pipelines::aggregate], "aggregate",       "aggregate";
+    GET  "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, [find::count],                  "count",           "count";
+    POST "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, [find::count],                  "count_matching",  "count";
+    POST "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here(Level),   Documents, [find::distinct],               "distinct",        "distinct";
+    POST "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader(Ready), Documents, [writes::update],               "update_one",      "update";
+    POST "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader(Ready), Documents, [writes::replace],              "replace_one",     "replace";
+    POST "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader(Ready), Documents, [writes::delete],               "delete_many",     "delete";
+    POST "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader(Ready), Documents, [writes::find_and_modify],      "find_and_modify", "modify";
+    POST "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader(Ready), Documents, [writes::bulk],                 "bulk",            "bulk";
     // Transactions
-    POST   "/api/tx/begin"                                            User(Write), Leader,        transaction::begin_ancestor,    "begin",             "begin";
-    POST   "/api/tx/commit"                                           User(Write), Leader,        transaction::commit_ancestor,   "commit",            "commit";
-    POST   "/api/tx/rollback"                                         User(Write), Leader,        transaction::rollback_ancestor, "rollback",          "rollback";
-    GET    "/api/v1/transactions"                                     User(Read),  Leader,        transaction::list,              "list_transactions", "show transactions";
-    POST   "/api/v1/transactions"                                     User(Write), Leader,        transaction::begin,             "begin",             "begin";
-    POST   "/api/v1/transactions/{tx}/commit"                         User(Write), Leader,        transaction::commit,            "commit",            "commit";
-    DELETE "/api/v1/transactions/{tx}"                                User(Write), Leader,        transaction::end,               "end_transaction",   "end transaction";
-    POST   "/api/v1/batch"                                            User(Write), Leader,        transaction::batch,             "batch",             "batch";
+    POST   "/api/tx/begin"                    User(Write), Leader(Ready), Transactions, [jettradbvm::transactions::begin],    "begin",             "begin";
+    POST   "/api/tx/commit"                   User(Write), Leader(Ready), Transactions, [jettradbvm::transactions::commit],   "commit",            "commit";
+    POST   "/api/tx/rollback"                 User(Write), Leader(Ready), Transactions, [jettradbvm::transactions::rollback], "rollback",          "rollback";
+    GET    "/api/v1/transactions"             User(Read),  Leader(Level), Transactions, [transactions::list],                 "list_transactions", "show transactions";
+    POST   "/api/v1/transactions"             User(Write), Leader(Ready), Transactions, [transactions::begin],                "begin",             "begin";
+    POST   "/api/v1/transactions/{tx}/commit" User(Write), Leader(Ready), Transactions, [transactions::commit],               "commit",            "commit";
+    DELETE "/api/v1/transactions/{tx}"        User(Write), Leader(Ready), Transactions, [transactions::end],                  "end_transaction",   "end transaction";
+    POST   "/api/v1/batch"                    User(Write), Leader(Ready), Transactions, [transactions::batch],                "batch",             "batch";
     // Versions and changes
-    GET    "/api/versions"                                            User(Read),  Here(Level),   version::list_ancestor,    "history",         "history";
-    GET    "/api/version"                                             User(Read),  Here(Level),   version::get,              "version",         "show version";
-    POST   "/api/restore-version"                                     User(Write), Leader,        version::restore_ancestor, "restore",         "revert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   version::list,     "history",  "history";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   version::get,      "version",  "show version";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   version::diff,     "diff",     "diff";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader,        version::restore,  "restore",  "revert";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader,        version::undelete, "undelete", "undelete";
-    GET    "/api/v1/databases/{db}/collections/{col}/versions"        User(Read),  Here(Level),   version::settings, "versions",        "versions";
-    PUT    "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader,        version::keep,     "keep_versions",   "versions on";
-    DELETE "/api/v1/databases/{db}/collections/{col}/versions"        User(Own),   Leader,        version::forget,   "forget_versions", "versions off";
-    GET    "/api/v1/databases/{db}/collections/{col}/watch"           User(Read),  Here(Level),   watch::collection, "watch",           "watch";
-    GET    "/api/v1/databases/{db}/watch"                             User(Read),  Here(Level),   watch::database,   "watch_database",  "watch";
+    GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, [version::list_ancestor],    "history",         "history";
+    GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, [version::get],              "version",         "show version";
+    POST   "/api/restore-version"                                                               User(Write), Leader(Ready), Other, [version::restore_ancestor], "restore",         "revert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   Other, [version::list],             "history",         "history";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   Other, [version::get],              "version",         "show version";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   Other, [version::diff],             "diff",            "diff";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader(Ready), Other, [version::restore],          "restore",         "revert";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader(Ready), Other, [version::undelete],         "undelete",        "undelete";
+    GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, [version::settings],         "versions",        "versions";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [version::keep],             "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [version::forget],           "forget_versions", "versions off";
+    GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, [watch::collection],         "watch",           "watch";
+    GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, [watch::database],           "watch_database",  "watch";
     // Indexes, schemas, statistics
-    GET    "/api/v1/databases/{db}/collections/{col}/indexes"         User(Read),  Here(Level),   index::list,      "list_indexes", "indexes";
-    POST   "/api/v1/databases/{db}/collections/{col}/indexes"         User(Own),   Leader,        index::create,    "create_index", "create index";
-    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}"  User(Own),   Leader,        index::drop,      "drop_index",   "drop index";
-    GET    "/api/v1/databases/{db}/collections/{col}/schema"          User(Read),  Here(Level),   schema::get,      "schema",       "schema";
-    PUT    "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader,        schema::put,      "set_schema",   "schema set";
-    DELETE "/api/v1/databases/{db}/collections/{col}/schema"          User(Own),   Leader,        schema::remove,   "drop_schema",  "schema drop";
-    POST   "/api/v1/databases/{db}/collections/{col}/validate"        User(Read),  Here(Level),   schema::validate, "validate",     "validate";
-    GET    "/api/v1/databases/{db}/collections/{col}/stats"           User(Read),  Here(Level),   index::stats,     "stats",        "stats";
-    GET    "/api/v1/databases/{db}/hash"                              User(Admin), Here(Level),   index::hash,      "hash",         "hash";
+    GET    "/api/v1/databases/{db}/collections/{col}/indexes"        User(Read),  Here(Level),   Other, [indexes::list],       "list_indexes", "indexes";
+    POST   "/api/v1/databases/{db}/collections/{col}/indexes"        User(Own),   Leader(Ready), Other, [indexes::create],     "create_index", "create index";
+    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}" User(Own),   Leader(Ready), Other, [indexes::drop_index], "drop_index",   "drop index";
+    GET    "/api/v1/databases/{db}/collections/{col}/schema"         User(Read),  Here(Level),   Other, [schema::get],         "schema",       "schema";
+    PUT    "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, [schema::put],         "set_schema",   "schema set";
+    DELETE "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, [schema::remove],      "drop_schema",  "schema drop";
+    POST   "/api/v1/databases/{db}/collections/{col}/validate"       User(Read),  Here(Level),   Other, [schema::validate],    "validate",     "validate";
+    GET    "/api/v1/databases/{db}/collections/{col}/stats"          User(Read),  Here(Level),   Other, [indexes::stats],      "stats",        "stats";
+    GET    "/api/v1/databases/{db}/hash"                             User(Admin), Here(Level),   Other, [catalog::hash],       "hash",         "hash";
     // Users, tokens, audit
-    GET    "/api/users"                          User(Admin),  Here(Level),   users::list,             "list_users",   "show users";
-    POST   "/api/users"                          User(Admin),  Leader,        users::create_ancestor,  "create_user",  "create user";
-    DELETE "/api/users"                          User(Admin),  Leader,        users::delete_ancestor,  "delete_user",  "drop user";
-    GET    "/api/v1/users"                       User(Admin),  Here(Level),   users::list,             "list_users",   "show users";
-    POST   "/api/v1/users"                       User(Admin),  Leader,        users::create,           "create_user",  "create user";
-    GET    "/api/v1/users/{user}"                User(Admin),  Here(Level),   users::get,              "user",         "show user";
-    PATCH  "/api/v1/users/{user}"                User(Admin),  Leader,        users::update,           "update_user",  "alter user";
-    DELETE "/api/v1/users/{user}"                User(Admin),  Leader,        users::delete,           "delete_user",  "drop user";
-    GET    "/api/v1/tokens"                      User(Login),  Here(Level),   tokens::list,            "list_tokens",  "show tokens";
-    POST   "/api/v1/tokens"                      User(Login),  Leader,        tokens::create_key,      "create_api_key", "create key";
-    DELETE "/api/v1/tokens/{token}"              User(Login),  Leader,        tokens::revoke,          "revoke_token", "revoke token";
-    POST   "/api/v1/cluster/tokens"              User(Admin),  Leader,        tokens::create_join,     "create_join_token", "cluster token";
-    GET    "/api/v1/audit"                       User(Admin),  Here(Level),   audit::list,             "audit",        "show audit";
+    GET    "/api/users"             User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
+    POST   "/api/users"             User(Admin), Leader(Ready), Other, [users::create_ancestor], "create_user",       "create user";
+    DELETE "/api/users"             User(Admin), Leader(Ready), Other, [users::delete_ancestor], "delete_user",       "drop user";
+    GET    "/api/v1/users"          User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
+    POST   "/api/v1/users"          User(Admin), Leader(Ready), Other, [users::create],          "create_user",       "create user";
+    GET    "/api/v1/users/{user}"   User(Admin), Here(Level),   Other, [users::get],             "user",              "show user";
+    PATCH  "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, [users::update],          "update_user",       "alter user";
+    DELETE "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, [users::delete],          "delete_user",       "drop user";
+    GET    "/api/v1/tokens"         User(Login), Here(Level),   Other, [tokens::list],           "list_tokens",       "show tokens";
+    POST   "/api/v1/tokens"         User(Login), Leader(Ready), Other, [tokens::create_key],     "create_api_key",    "create key";
+    DELETE "/api/v1/tokens/{token}" User(Login), Leader(Ready), Other, [tokens::revoke],         "revoke_token",      "revoke token";
+    POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, [tokens::create_join],    "create_join_token", "cluster token";
+    GET    "/api/v1/audit"          User(Admin), Here(Level),   Other, [audit::list],            "audit",             "show audit";
     // Cluster
-    GET    "/health"                             Open,         Here(Nothing), cluster::health,     "health",             "health";
-    GET    "/api/cluster"                        User(Login),  Here(Rights),  cluster::status,     "cluster_status",     "status";
-    POST   "/api/cluster/register"               User(Admin),  Leader,        cluster::register,   "cluster_register",   "cluster add";
-    POST   "/api/cluster/deregister"             User(Admin),  Leader,        cluster::deregister, "cluster_deregister", "cluster remove";
-    POST   "/api/cluster/stop"                   User(Admin),  Leader,        cluster::stop,       "cluster_stop",       "cluster stop";
-    POST   "/api/cluster/pause"                  User(Admin),  Leader,        cluster::pause,      "cluster_pause",      "cluster pause";
-    POST   "/api/cluster/resume"                 User(Admin),  Leader,        cluster::resume,     "cluster_resume",     "cluster resume";
-    POST   "/api/cluster/promote"                User(Admin),  Leader,        cluster::promote,    "cluster_promote",    "cluster promote";
-    POST   "/api/cluster/restart"                User(Admin),  Leader,        cluster::restart,    "cluster_restart",    "cluster restart";
-    GET    "/raft/rpc/status"                    User(Login),  Here(Rights),  cluster::nodes,      "cluster_nodes",      "cluster nodes";
-    GET    "/openapi.json"                       Open,         Here(Nothing), openapi::document,   "openapi",            "show openapi";
+    GET  "/health"                 Open,        Here(Nothing), Members, [cluster::health],     "health",             "health";
+    GET  "/api/cluster"            User(Login), Here(Rights),  Members, [cluster::status],     "cluster_status",     "status";
+    POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, [cluster::register],   "cluster_register",   "cluster add";
+    POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, [cluster::deregister], "cluster_deregister", "cluster remove";
+    POST "/api/cluster/stop"       User(Admin), Leader(Ready), Members, [cluster::stop],       "cluster_stop",       "cluster stop";
+    POST "/api/cluster/pause"      User(Admin), Leader(Ready), Members, [cluster::pause],      "cluster_pause",      "cluster pause";
+    POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, [cluster::resume],     "cluster_resume",     "cluster resume";
+    POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, [cluster::promote],    "cluster_promote",    "cluster promote";
+    POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, [cluster::restart],    "cluster_restart",    "cluster restart";
+    GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   [cluster::nodes],      "cluster_nodes",      "cluster nodes";
+    GET  "/openapi.json"           Open,        Here(Nothing), Other,   [openapi::document],   "openapi",            "show openapi";
     // Between nodes
-    GET    "/raft/rpc/identity"                  Node,         Here(Nothing), peer::identity,        "", "";
-    GET    "/raft/rpc/view"                      Node,         Here(Nothing), cluster::view,         "", "";
-    POST   "/raft/rpc/invite"                    Node,         Here(Nothing), peer::invite,          "", "";
-    POST   "/raft/rpc/join-token"                Open,         Leader,        peer::join_token,      "", "";
-    POST   "/raft/rpc/join"                      Node,         Leader,        cluster::register,     "", "";
-    POST   "/raft/rpc/note"                      Node,         Leader,        audit::receive,       "", "";
-    POST   "/raft/rpc/hello"                     Node,         Here(Nothing), peer::hello,           "", "";
-    POST   "/raft/rpc/vote"                      Node,         Here(Nothing), peer::vote,            "", "";
-    POST   "/raft/rpc/pre-vote"                  Node,         Here(Nothing), peer::pre_vote,        "", "";
-    POST   "/raft/rpc/transfer-leader"           Node,         Here(Nothing), peer::transfer_leader, "", "";
-    POST   "/raft/rpc/read-index"                Node,         Here(Nothing), peer::read_index,      "", "";
+    GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
+    GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [cluster::view],         "", "";
+    POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
+    POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
+    POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::register],     "", "";
+    POST "/raft/rpc/note"            Node, Leader(Ready), Other, [audit::receive],        "", "";
+    POST "/raft/rpc/hello"           Node, Here(Nothing), Other, [peer::hello],           "", "";
+    POST "/raft/rpc/vote"            Node, Here(Nothing), Other, [peer::vote],            "", "";
+    POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";
+    POST "/raft/rpc/transfer-leader" Node, Here(Nothing), Other, [peer::transfer_leader], "", "";
+    POST "/raft/rpc/read-index"      Node, Here(Nothing), Other, [peer::read_index],      "", "";
 };
-
-/// Whether a route reads or writes documents of one collection: those calls can belong to a
-/// transaction.
-pub fn is_about_documents(route: &Route) -> bool {
-    const ANCESTOR: [&str; 4] = ["/api/doc", "/api/query", "/api/count", "/api/command"];
-    const REST: [&str; 11] = [
-        "documents",
-        "documents/{id}",
-        "find",
-        "aggregate",
-        "count",
-        "distinct",
-        "update",
-        "replace",
-        "delete",
-        "find-and-modify",
-        "bulk",
-    ];
-    let rest = route.path.strip_prefix("/api/v1/databases/{db}/collections/{col}/");
-    ANCESTOR.contains(&route.path) || rest.is_some_and(|rest| REST.contains(&rest))
-}
 
 #[cfg(test)]
 mod tests {
@@ -275,34 +316,23 @@ mod tests {
     fn what_changes_something_runs_on_the_leader() {
         for route in ROUTES.iter().filter(|route| matches!(route.access, User(Write | Admin))) {
             let reads = route.method == "GET";
-            let leader = matches!(route.place, Place::Leader);
+            let leader = matches!(route.runs, Leader(_));
             assert_ne!(leader, reads, "{} {}", route.method, route.path);
         }
     }
 
-    /// What a call has proposed is counted, so that it is not begun again when a part took effect.
     #[test]
-    fn no_handler_proposes_but_by_its_call() {
-        let api = concat!(env!("CARGO_MANIFEST_DIR"), "/src/doors/http");
-        for entry in std::fs::read_dir(api).unwrap() {
-            let path = entry.unwrap().path();
-            // The audit log is no part of a call.
-            let may = path.ends_with("call.rs") || path.ends_with("audit.rs");
-            if path.is_file() && !may {
-                let text = std::fs::read_to_string(&path).unwrap();
-                for past in ["group.propose(", "group()?.propose(", "raft.client_write("] {
-                    // Not this list.
-                    let here = usize::from(path.ends_with("mod.rs"));
-                    assert_eq!(text.matches(past).count(), here, "{} {past}", path.display());
-                }
-            }
+    fn a_call_whose_body_says_where_it_runs_has_no_other_place() {
+        for route in ROUTES {
+            let by_body = matches!(route.run, Run::ByBody(_));
+            assert_eq!(by_body, route.runs == ByBody, "{} {}", route.method, route.path);
         }
     }
 
     #[test]
     fn what_a_node_answers_a_user_by_itself_waits_for_the_users_rights() {
         for route in ROUTES.iter().filter(|route| matches!(route.access, User(_))) {
-            assert!(!matches!(route.place, Here(Nothing)), "{} {}", route.method, route.path);
+            assert!(!matches!(route.runs, Here(Nothing)), "{} {}", route.method, route.path);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::describe::{Body, Content, Description, Effect, Success, TAGS, descriptions, parameter};
 use super::reply::Reply;
-use super::{Place, ROUTES, Route, is_about_documents};
+use super::{ROUTES, Route, Runs};
 use crate::auth::{Access, Permission, token};
 use crate::error::Kind::{self, *};
 use crate::error::Result;
@@ -162,10 +162,10 @@ fn who_and_where(route: &Route) -> String {
         }
         Access::Node => "For nodes.".to_owned(),
     };
-    let place = match route.place {
-        Place::Here(_) => "Runs on the node that is called",
-        Place::Leader => "Runs on the leader",
-        Place::Depends(_) => "Runs on the leader when it changes something",
+    let place = match route.runs {
+        Runs::Here(_) => "Runs on the node that is called",
+        Runs::Leader(_) => "Runs on the leader",
+        Runs::ByBody => "Runs on the leader when it changes something",
     };
     format!("{who} {place}. Driver: `{}`; shell: `{}`.", route.driver, route.shell)
 }
@@ -207,8 +207,7 @@ fn security_schemes() -> Value {
 
 /// Whether a call can belong to a transaction, or read the past.
 fn states(route: &Route) -> (bool, bool) {
-    let documents = is_about_documents(route);
-    (documents, documents && route.access == Access::User(Permission::Read))
+    (route.about.is_documents(), route.reads_documents())
 }
 
 fn parameters(route: &Route, description: &Description) -> Vec<Value> {
@@ -227,7 +226,7 @@ fn parameters(route: &Route, description: &Description) -> Vec<Value> {
         (transaction, &["tx"][..]),
         (past, &["at", "asOf"]),
         (reads, &["level", "index", "freshness"]),
-        (!matches!(route.place, Place::Here(_)), &["redirect"]),
+        (!route.runs.is_here(), &["redirect"]),
         (description.if_match, &["If-Match"]),
         (description.if_match || knows, &["If-None-Match"]),
         (writes || description.keyed, &["Idempotency-Key"]),
@@ -299,7 +298,7 @@ fn responses(
             Content::Events(shape) => add("text/event-stream", *shape),
         }
     }
-    if !matches!(route.place, Place::Here(_)) {
+    if !route.runs.is_here() {
         let location = json!({"schema": {"type": "string", "format": "uri"}});
         let text = "With `redirect`: the leader is there.";
         responses
@@ -375,7 +374,7 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
         (documents, &[Removed, Paused]),
         (description.body.is_some(), BODY),
         (has_parameters || description.if_match, &[InvalidParameter]),
-        (!matches!(route.place, Place::Here(_)), &[NoLeader, Stopping]),
+        (!route.runs.is_here(), &[NoLeader, Stopping]),
         (reads, READ),
         (writes || effect == Effect::Proposes, WRITE),
         (writes, KEY),

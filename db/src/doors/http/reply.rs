@@ -1,16 +1,17 @@
 //! What handlers give back, and how errors look.
 
 use crate::auth::limiter::RETRY_AFTER;
-use crate::error::Error;
+use crate::error::{Error, Kind};
+use crate::service::Response;
 use crate::status::HttpStatus;
 use bytes::Bytes;
-use jettra_driver::wire::{ErrorBody, ErrorDetail};
+use jettra_driver::wire::{ErrorBody, ErrorDetail, FORGOTTEN_HEADER, REPLAYED_HEADER};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 /// Media type of nearly every answer.
 pub const JSON: &str = "application/json";
-/// Media type of the ancestor's short answers.
+/// Media type of JettraDBVM's short answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The body of an answer that goes on and on: its pieces as they are made.
@@ -40,6 +41,20 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The answer made of what a request came to: it says which log index it reflects, and whether
+    /// it was given before.
+    pub fn of(response: Response<Reply>) -> Self {
+        let Response { value: mut reply, index, repeated, forgotten } = response;
+        reply.index = index;
+        if repeated {
+            reply = reply.header(REPLAYED_HEADER, "true");
+        }
+        if forgotten {
+            reply = reply.header(FORGOTTEN_HEADER, "true");
+        }
+        reply
+    }
+
     /// 200 with a value as JSON.
     pub fn json(value: &impl Serialize) -> Self {
         // Serialising plain data to memory cannot fail.
@@ -62,7 +77,7 @@ impl Reply {
         Reply { status: 204, ..Reply::default() }
     }
 
-    /// `{"status": text}`, the ancestor's answer to most changes.
+    /// `{"status": text}`, JettraDBVM's answer to most changes.
     pub fn status(text: &str) -> Self {
         Reply::json(&jettra_driver::wire::StatusReply { status: text.into() })
     }
@@ -92,15 +107,8 @@ impl Reply {
 
     /// The answer for an error.
     pub fn error(error: &Error, request_id: &str) -> Self {
-        let body = ErrorBody {
-            error: ErrorDetail {
-                code: error.kind.code().into(),
-                message: error.message.clone(),
-                hint: error.hint.clone().or_else(|| error.kind.hint().map(str::to_owned)),
-                details: error.details.as_deref().cloned(),
-                request_id: request_id.to_owned(),
-            },
-        };
+        let hint = hint(error);
+        let body = ErrorBody { error: ErrorDetail { hint, ..error_detail(error, request_id) } };
         let reply = Reply::json(&body).with_status(error.kind.status());
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
@@ -108,4 +116,30 @@ impl Reply {
             _ => reply,
         }
     }
+}
+
+/// The next step, in the words of this interface.
+fn hint(error: &Error) -> Option<String> {
+    match error.kind {
+        Kind::NeedsConfirmation => {
+            Some("if that is meant, repeat the call without confirm=ask".into())
+        }
+        kind => error.hint.clone().or_else(|| kind.hint().map(str::to_owned)),
+    }
+}
+
+/// An error as the interface tells it.
+pub fn error_detail(error: &Error, request_id: &str) -> ErrorDetail {
+    ErrorDetail {
+        code: error.kind.code().into(),
+        message: error.message.clone(),
+        hint: error.hint.clone(),
+        details: error.details.as_deref().cloned(),
+        request_id: request_id.to_owned(),
+    }
+}
+
+/// Warnings of a schema, as an answer has them.
+pub fn warnings(texts: Vec<String>) -> Vec<serde_json::Value> {
+    texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()
 }

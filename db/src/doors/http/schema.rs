@@ -1,9 +1,9 @@
 //! The JSON Schema of a collection, and dry runs of schema and rules.
 
 use super::call::Call;
-use super::document::{readable_place, writable_place};
-use super::query::{self, in_background};
+use super::find::value;
 use super::reply::Reply;
+use crate::engine::batch::Namespace;
 use crate::engine::command::Command;
 use crate::engine::document::decode;
 use crate::engine::query::source::open;
@@ -11,6 +11,7 @@ use crate::engine::schema::{Schema, definition_to_schema};
 use crate::engine::upkeep::stored_rules;
 use crate::engine::write::{dry_run, waiting_references};
 use crate::error::{Error, Kind, Result};
+use crate::service::bounds::in_background;
 use crate::storage::{Read, Table, keys};
 use jettra_driver::wire::{
     InvalidDocument, SchemaBody, SchemaMode, SchemaReply, ValidateBody, ValidateReply,
@@ -23,9 +24,10 @@ const INVALID_MAX: usize = 100;
 
 /// `GET …/schema`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
-    let (database, collection) = readable_place(&call)?;
+    let namespace = call.namespace()?;
+    call.session.check_readable(&namespace)?;
     let (read, index) = call.group()?.read_with_index()?;
-    let options = open(&read, database, collection)?.options;
+    let options = open(&read, &namespace.database, &namespace.collection)?.options;
     let schema = options.schema.and_then(|text| serde_json::from_str(&text).ok());
     let mode = if options.schema_warns { SchemaMode::Warn } else { SchemaMode::Error };
     Ok(Reply::json(&SchemaReply { schema, mode }).at(index))
@@ -36,7 +38,7 @@ pub async fn put(call: Rc<Call>) -> Result<Reply> {
     let body: SchemaBody = call.json()?;
     let schema = match (body.schema, body.definition) {
         (Some(schema), None) => schema,
-        (None, Some(definition)) => definition_to_schema(&query::value(definition, "definition")?)?,
+        (None, Some(definition)) => definition_to_schema(&value(definition, "definition")?)?,
         _ => {
             return Err(Error::new(Kind::InvalidBody, "either schema or definition must be given")
                 .hint("{\"schema\": {…}} is JSON Schema, {\"definition\": {\"age\": \"int\"}} its short form"));
@@ -52,8 +54,9 @@ pub async fn remove(call: Rc<Call>) -> Result<Reply> {
 }
 
 async fn set(call: &Call, schema: Option<String>, warns: bool) -> Result<Reply> {
-    let (database, collection) = writable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let namespace = call.namespace()?;
+    call.session.check_writable(&namespace)?;
+    let Namespace { database, collection } = namespace;
     let command = Command::SetSchema { database, collection, schema, warns };
     let applied = call.propose(command).await?;
     Ok(Reply::empty().at(applied.index))
@@ -62,10 +65,11 @@ async fn set(call: &Call, schema: Option<String>, warns: bool) -> Result<Reply> 
 /// `POST …/validate`
 pub async fn validate(call: Rc<Call>) -> Result<Reply> {
     let body: ValidateBody = call.json_or_empty()?;
-    let (database, name) = readable_place(&call)?;
-    let (database, name) = (database.to_owned(), name.to_owned());
+    let namespace = call.namespace()?;
+    call.session.check_readable(&namespace)?;
+    let Namespace { database, collection: name } = namespace;
     let trial = body.schema.map(|schema| Schema::compile(&schema)).transpose()?;
-    let (reply, index) = in_background(&call, move |read, ctx| {
+    let (reply, index) = in_background(&call.session, move |read, ctx| {
         let collection = open(read, &database, &name)?;
         let schema = match (trial, &collection.options.schema) {
             (Some(trial), _) => Some(trial),
@@ -83,8 +87,8 @@ pub async fn validate(call: Rc<Call>) -> Result<Reply> {
         let mut reply = ValidateReply { checked, invalid, invalid_count, not_in_force };
         let mut check = |place: Value, document: Value| -> Result<()> {
             ctx.step()?;
-            let value = query::value(document.clone(), "document")?;
-            let mut violations = broken(&value)?;
+            let parsed = value(document.clone(), "document")?;
+            let mut violations = broken(&parsed)?;
             violations.extend(schema.iter().flat_map(|schema| schema.check(&document)));
             reply.checked += 1;
             if violations.is_empty() {

@@ -1,15 +1,19 @@
 //! The HTTP server: the route table mounted on actix, and limits on what comes in.
 
-use super::call::{App, Call, Http, MovedCall, RunningCall};
-use super::dispatch::{self, Admitted, Answer};
+use super::call::{App, Call, Http, MovedCall};
+use super::dispatch::{self, Answer};
+use super::endpoint::Run;
 use super::reply::{Events, Reply};
-use super::{Place, ROUTES, Route, Wait, web as page};
+use super::{About, ROUTES, Route, Runs, web as page};
 use crate::auth::Access;
+use crate::cluster::forward::USER_HEADER;
 use crate::config::Config;
 use crate::doors::peer;
 use crate::error::{Error, Kind, Result};
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::node_key::PROCESS_HEADER;
+use crate::service::Session;
+use crate::service::place::{Origin, Wait, begins_again};
 use crate::status::HttpStatus;
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -50,8 +54,9 @@ const fn node_route(method: &'static str, path: &'static str) -> Route {
         method,
         path,
         access: Access::Node,
-        place: Place::Here(Wait::Nothing),
-        handler: |_| Box::pin(std::future::ready(Ok(Reply::empty()))),
+        runs: Runs::Here(Wait::Nothing),
+        about: About::Other,
+        run: Run::Fixed(|_| Box::pin(std::future::ready(Ok(Reply::empty())))),
         driver: "",
         shell: "",
     }
@@ -109,7 +114,7 @@ async fn serve(
         Ok(Answer::Forwarded(answer)) => pass_on(&app, answer),
         Err(error) => {
             // What is missing here then has been closed.
-            let closed = error.kind == Kind::Internal && app.cluster.is_ending();
+            let closed = error.kind == Kind::Internal && app.service.cluster.is_ending();
             let error = if closed { cut_off(route) } else { error };
             drain(&mut payload).await;
             respond_error(&app, &http, &id, &error, index)
@@ -119,15 +124,15 @@ async fn serve(
 
 /// Waits until the node stops and its calls have had time to end.
 async fn stopped(app: &App) {
-    app.cluster.ended().await;
+    app.service.cluster.ended().await;
     tokio::time::sleep(STOPPING_CALL_MAX).await;
 }
 
 /// The error for a call that was under way when the node had to stop.
 fn cut_off(route: &Route) -> Error {
-    match route.place {
-        Place::Here(_) => crate::raft::proposer::stopping(),
-        Place::Leader | Place::Depends(_) => crate::raft::proposer::outcome_unknown(),
+    match route.runs {
+        Runs::Here(_) => crate::raft::proposer::stopping(),
+        Runs::Leader(_) | Runs::ByBody => crate::raft::proposer::outcome_unknown(),
     }
 }
 
@@ -139,35 +144,33 @@ async fn serve_call(
 ) -> Result<Answer> {
     check_address(http)?;
     let app = call.app.clone();
-    if !matches!(route.place, Place::Here(_)) && route.access != Access::Node {
-        note_called_node(&mut call, http);
-    }
-    let admitted = dispatch::admit(route, &mut call).await?;
-    let _running = match &call.user {
-        Some(user) => Some(RunningCall::begin(&app, &user.name)?),
+    note_called_node(route, &mut call, http);
+    let origin = dispatch::admit(route, &mut call).await?;
+    let _running = match call.session.known_user() {
+        Some(user) => Some(app.service.running.begin(&user.name)?),
         None => None,
     };
-    let config = &app.cluster.config;
+    let config = app.service.config();
     let limit = Duration::from_millis(config.body_timeout_ms);
     let max = match route.access {
         Access::Open => OPEN_BODY_BYTES_MAX.min(config.document_bytes_max),
         _ => config.document_bytes_max,
     };
     // What nodes say to each other is small, and must not wait for clients.
-    let budget = (route.access != Access::Node).then_some(&app.cluster.memory);
+    let budget = (route.access != Access::Node).then_some(&app.service.cluster.memory);
     let reading = tokio::time::timeout(limit, read_body(http, payload, max, budget));
-    let (body, share) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
-    (call.body, call.share) = (body, share.into());
-    let call = Rc::new(call);
-    match carry_out(route, call.clone(), admitted).await {
-        // Nothing was done yet, else the error would be another. Now this node knows as much as the
-        // one that has noticed. A forwarded call is begun again where it came in: its signature
-        // holds once.
-        Err(error) if error.kind == Kind::UserChanged && call.signature.is_none() => {
-            app.cluster.group()?.wait_linearizable().await?;
-            let mut call = (*call).clone();
-            let admitted = dispatch::admit(route, &mut call).await?;
-            carry_out(route, Rc::new(call), admitted).await
+    let (body, permit) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
+    let permit = Arc::new(permit);
+    let id = call.session.request_id.clone();
+    (call.body, call.session.permit) = (body.clone(), permit.clone());
+    match carry_out(route, call, origin).await {
+        Err(error) if begins_again(&error, origin) => {
+            app.service.catch_up().await?;
+            let mut call = make_call(app.clone(), http, &id);
+            note_called_node(route, &mut call, http);
+            let origin = dispatch::admit(route, &mut call).await?;
+            (call.body, call.session.permit) = (body, permit);
+            carry_out(route, call, origin).await
         }
         answer => answer,
     }
@@ -175,16 +178,17 @@ async fn serve_call(
 
 /// Carries a call out that was admitted: here when its work is small, else on the threads for
 /// clients.
-async fn carry_out(route: &'static Route, call: Rc<Call>, admitted: Admitted) -> Result<Answer> {
+async fn carry_out(route: &'static Route, call: Call, origin: Origin) -> Result<Answer> {
     if is_light(route, &call) {
         dispatch::check_body(&call, &call.body)?;
-        return dispatch::answer(route, call, admitted).await;
+        return dispatch::answer(route, call, origin).await;
     }
-    let moved = MovedCall::from(&*call);
-    let answering = call.app.threads.run(move || async move {
+    let app = call.app.clone();
+    let moved = MovedCall::from(call);
+    let answering = app.threads.run(move || async move {
         let call = Call::from(moved);
         dispatch::check_body(&call, &call.body)?;
-        dispatch::answer(route, Rc::new(call), admitted).await
+        dispatch::answer(route, call, origin).await
     });
     answering.await?
 }
@@ -193,19 +197,7 @@ async fn carry_out(route: &'static Route, call: Rc<Call>, admitted: Admitted) ->
 fn is_light(route: &Route, call: &Call) -> bool {
     let elsewhere = ["tx", "txID", "at", "asOf", "as_of"];
     let small = call.body.len() <= LIGHT_BODY_BYTES_MAX && call.parameter(&elsewhere).is_none();
-    route.access == Access::Node || small && is_about_one(route)
-}
-
-/// Whether a route only looks at members, or reads or proposes one document as it stands: no
-/// filter, no expression, no statement.
-fn is_about_one(route: &Route) -> bool {
-    const ALL: &str = "/api/v1/databases/{db}/collections/{col}/documents";
-    const ONE: &str = "/api/v1/databases/{db}/collections/{col}/documents/{id}";
-    match (route.method, route.path) {
-        ("POST", ALL) | ("GET" | "PUT" | "DELETE", ONE) => true,
-        (_, "/health" | "/api/doc") => true,
-        (_, path) => path.starts_with("/api/cluster"),
-    }
+    route.access == Access::Node || small && route.about.is_light()
 }
 
 /// Refuses an address that is no text once it is decoded: what is put in the place of such
@@ -227,13 +219,13 @@ fn too_slow(http: &HttpRequest, limit: Duration) -> Error {
 /// The index that an answer may name which does not say what it reflects. It is looked up
 /// before the call is carried out: later it could be newer than what the answer tells.
 fn visible_index(app: &App) -> u64 {
-    app.cluster.group().map_or(0, |group| group.visible_index())
+    app.service.cluster.group().map_or(0, |group| group.visible_index())
 }
 
-/// A call that another node carries out still knows which node was called.
-fn note_called_node(call: &mut Call, http: &HttpRequest) {
-    let forwarded = call.headers().contains_key(crate::cluster::forward::USER_HEADER);
-    if !forwarded && matches!(http.path(), "/api/cluster/restart" | "/api/cluster/promote") {
+/// A call about the members that another node carries out still knows which node was called.
+fn note_called_node(route: &Route, call: &mut Call, http: &HttpRequest) {
+    let is_order = route.about == About::Members && matches!(route.runs, Runs::Leader(_));
+    if is_order && !http.headers().contains_key(USER_HEADER) {
         let name = call.cluster().node_id().to_owned();
         call.added = Some(format!("called_node={name}"));
         call.query.push(("called_node".into(), name));
@@ -245,18 +237,16 @@ fn make_call(app: Arc<App>, http: &HttpRequest, request_id: &Arc<str>) -> Call {
     let path = http.match_info();
     let path = path.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
     let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
+    let from = http.peer_addr().map(|address| address.ip().to_string());
     Call {
+        session: Session::new(app.service.clone(), request_id.clone(), from),
         app,
-        user: None,
-        request_id: request_id.clone(),
-        from: http.peer_addr().map(|address| address.ip().to_string()),
-        session: None,
+        cookie: None,
         path,
         query,
         http: Http::Received(http.clone()),
         added: None,
         body: Bytes::new(),
-        share: Arc::default(),
         signature: None,
         proposed: Rc::default(),
     }
@@ -278,7 +268,7 @@ async fn read_body(
     max: usize,
     budget: Option<&MemoryBudget>,
 ) -> Result<(Bytes, MemoryPermit)> {
-    let mut share = MemoryPermit::default();
+    let mut permit = MemoryPermit::default();
     let mut body = BytesMut::new();
     let said = said_length(http);
     if said > max {
@@ -296,11 +286,11 @@ async fn read_body(
             return Err(crate::engine::document::too_large(said.max(size), max));
         }
         if let Some(budget) = budget {
-            share.join(budget.take(chunk.len())?);
+            permit.join(budget.take(chunk.len())?);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok((body.freeze(), share))
+    Ok((body.freeze(), permit))
 }
 
 /// How long the body is, as the client says.
@@ -362,7 +352,7 @@ async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
 
 async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     if (http.method() == "GET" || http.method() == "HEAD")
-        && let Some(file) = page::file(&http, &app.cluster.nodes.all())
+        && let Some(file) = page::file(&http, &app.service.cluster.nodes.all())
     {
         return file;
     }
@@ -374,7 +364,7 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
 
 /// What every answer tells: who served it, and who leads.
 fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
-    let cluster = &app.cluster;
+    let cluster = &app.service.cluster;
     if node {
         builder.insert_header((NODE_HEADER, cluster.node_id()));
     }
@@ -466,7 +456,7 @@ static REQUESTS: AtomicU64 = AtomicU64::new(1);
 /// A name for a call, by which the log can be searched for its errors.
 fn request_id(app: &App) -> Arc<str> {
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let boot = &app.cluster.boot;
+    let boot = &app.service.cluster.boot;
     format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)).into()
 }
 
@@ -487,7 +477,7 @@ fn respond_error(
         reply = reply.header(REPLAYED_HEADER, "true");
     }
     if error.kind == Kind::WrongProcess {
-        reply = reply.header(PROCESS_HEADER, app.cluster.inbox.name());
+        reply = reply.header(PROCESS_HEADER, app.service.cluster.inbox.name());
     }
     // A browser would answer this header with a password prompt of its own, before the page.
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
@@ -505,7 +495,7 @@ mod tests {
     fn what_a_client_can_make_long_is_not_done_where_nodes_are_heard() {
         let mut near: Vec<_> = ROUTES
             .iter()
-            .filter(|route| route.access != Access::Node && is_about_one(route))
+            .filter(|route| route.access != Access::Node && route.about.is_light())
             .filter(|route| !route.path.starts_with("/api/cluster"))
             .map(|route| format!("{} {}", route.method, route.path))
             .collect();

@@ -9,6 +9,7 @@ use crate::engine::command::Command;
 use crate::engine::system::TokenKind;
 use crate::engine::system::{self, TokenDocument};
 use crate::error::{Error, Kind, Result};
+use crate::service::Step;
 use jettra_driver::wire::{NewJoinToken, NewToken, TokenReply, TokensReply};
 use std::rc::Rc;
 
@@ -26,12 +27,12 @@ fn wrong(message: &str, hint: impl Into<String>) -> Error {
 
 /// `GET /api/v1/tokens`
 pub async fn list(call: Rc<Call>) -> Result<Reply> {
-    let user = call.user()?;
+    let user = call.session.user()?;
     let (read, index) = call.group()?.read_with_index()?;
     let (mine, admin) = (&user.name, user.rights.is_admin());
     let now = call.group()?.time_ms();
     let mut tokens: Vec<TokenDocument> = all(&read, system::TOKENS)?;
-    let key = call.key();
+    let key = call.session.api_key();
     tokens.retain(|token| {
         let seen = match key {
             Some(key) => token.id == key,
@@ -47,8 +48,8 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 /// `POST /api/v1/tokens`: an API key of the caller.
 pub async fn create_key(call: Rc<Call>) -> Result<Reply> {
     let new: NewToken = call.json()?;
-    let user = call.user()?;
-    call.refuse_key()?;
+    let user = call.session.user()?;
+    call.session.refuse_api_key()?;
     if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX {
         let hint = format!("say in 1 to {NAME_BYTES_MAX} bytes what the key is for");
         return Err(wrong("name cannot be used", hint));
@@ -72,23 +73,23 @@ pub async fn create_key(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST /api/v1/cluster/tokens`: lets one new node in.
 pub async fn create_join(call: Rc<Call>) -> Result<Reply> {
-    call.refuse_key()?;
+    call.session.refuse_api_key()?;
     let new: NewJoinToken = call.json_or_empty()?;
     let ms = new.expires_in_ms.unwrap_or(JOIN_MS);
     if !(1..=JOIN_MS_MAX).contains(&ms) {
         return Err(wrong("expires_in_ms is out of range", format!("use 1 to {JOIN_MS_MAX}")));
     }
     let now = call.group()?.time_ms();
-    let (text, mut document) = token::make(TokenKind::Join, &call.user()?.name, now)?;
+    let (text, mut document) = token::make(TokenKind::Join, &call.session.user()?.name, now)?;
     document.expires_ms = Some(document.created_ms + ms);
     create(&call, text, document).await
 }
 
 async fn create(call: &Call, text: String, document: TokenDocument) -> Result<Reply> {
     let info = token::info(document.clone());
-    let proposal = call.caller().proposes(Command::CreateToken(Box::new(document)));
     // A repeated call makes another token: the secret of the first one is nowhere to be found.
-    let applied = call.send(proposal).await?;
+    let command = Command::CreateToken(Box::new(document));
+    let applied = call.propose_system(Step::Unkeyed, command).await?;
     call.group()?.wait_visible(applied.index).await?;
     let reply = Reply::json(&TokenReply { token: text, info }).with_status(201).at(applied.index);
     Ok(reply.header("cache-control", "no-store"))
@@ -101,14 +102,15 @@ fn no_such_token() -> Error {
 
 /// `DELETE /api/v1/tokens/{token}`: by its id, or by the token itself.
 pub async fn revoke(call: Rc<Call>) -> Result<Reply> {
-    let user = call.user()?;
+    let user = call.session.user()?;
     let owner = (!user.rights.is_admin()).then(|| user.name.clone());
     let id = token::public_id(call.required(&["token"])?).ok_or_else(no_such_token)?.to_owned();
     // A key can do away with itself, which helps when it is found; with nothing else.
-    if call.key().is_some_and(|key| key != id) {
-        call.refuse_key()?;
+    if call.session.api_key().is_some_and(|key| key != id) {
+        call.session.refuse_api_key()?;
     }
-    let applied = call.propose_here(Command::RevokeToken { id, user: owner }).await?;
+    let applied =
+        call.propose_system(Step::Keyed, Command::RevokeToken { id, user: owner }).await?;
     call.group()?.wait_visible(applied.index).await?;
     Ok(Reply::empty().at(applied.index))
 }

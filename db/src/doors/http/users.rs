@@ -8,6 +8,7 @@ use crate::engine::accounts::all;
 use crate::engine::command::{Command, UserUpdate};
 use crate::engine::system::{self, UserDocument, check_name};
 use crate::error::{Error, Kind, Result};
+use crate::service::Step;
 use jettra_driver::wire::{ALL_DATABASES, NewUser, ROLES, UserInfo, UserUpdateBody};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -99,7 +100,7 @@ async fn create_one(call: &Call, new: NewUser) -> Result<(String, u64)> {
         }
     };
     check_databases(call, "allowed_dbs", &allowed_dbs)?;
-    let password_hash = call.app.passwords.hash(&new.username, &new.password).await?;
+    let password_hash = call.app.service.passwords.hash(&new.username, &new.password).await?;
     let now = call.group()?.time_ms();
     let user = UserDocument {
         name: new.username.clone(),
@@ -117,8 +118,8 @@ async fn create_one(call: &Call, new: NewUser) -> Result<(String, u64)> {
 
 /// Whoever is told of the change finds it in force.
 async fn change(call: &Call, command: Command) -> Result<u64> {
-    call.refuse_key()?;
-    let applied = call.propose_here(command).await?;
+    call.session.refuse_api_key()?;
+    let applied = call.propose_system(Step::Keyed, command).await?;
     call.group()?.wait_visible(applied.index).await?;
     Ok(applied.index)
 }
@@ -145,7 +146,7 @@ pub async fn create_ancestor(call: Rc<Call>) -> Result<Reply> {
 
 /// `PATCH /api/v1/users/{user}`
 pub async fn update(call: Rc<Call>) -> Result<Reply> {
-    call.refuse_key()?;
+    call.session.refuse_api_key()?;
     let given: UserUpdateBody = call.json()?;
     let name = call.required(&["user"])?.to_owned();
     if let Some(role) = &given.role {
@@ -154,14 +155,14 @@ pub async fn update(call: Rc<Call>) -> Result<Reply> {
     check_databases(&call, "allowed_dbs", given.allowed_dbs.as_deref().unwrap_or_default())?;
     check_grants(&call, given.grants.as_ref().unwrap_or(&BTreeMap::new()))?;
     // Else who finds a session open could keep its user out.
-    if given.password.is_some() && name == call.user()?.name {
+    if given.password.is_some() && name == call.session.user()?.name {
         return Err(wrong(
             "password: your own is changed with the old one".into(),
             "use POST /api/change-password",
         ));
     }
     let password_hash = match &given.password {
-        Some(password) => Some(call.app.passwords.hash(&name, password).await?),
+        Some(password) => Some(call.app.service.passwords.hash(&name, password).await?),
         None => None,
     };
     let update = UserUpdate {

@@ -2,11 +2,11 @@
 //! them.
 
 use super::call::{Call, number};
-use super::document::{readable_place, writable_place, write};
+use super::documents::write_reply;
 use super::jettradbvm::documents::is_absent;
 use super::reply::Reply;
-use super::view::reading;
 use crate::engine::DocumentId;
+use crate::engine::batch::Namespace;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::change::delta;
 use crate::engine::command::{Command, Target};
@@ -16,6 +16,8 @@ use crate::engine::query::source::open;
 use crate::engine::value::{iso_date, parse_stored};
 use crate::engine::version::{self, Entry, Retention, Version};
 use crate::error::{Error, Kind, Result};
+use crate::service::documents::written;
+use crate::service::read::reading;
 use crate::storage::Read;
 use crate::wire::{IntoEngine, IntoWire};
 use jettra_driver::wire::{
@@ -27,7 +29,10 @@ use std::rc::Rc;
 /// The versions of the document that a call names, the newest first.
 async fn history(call: &Call) -> Result<(Vec<Entry>, u64)> {
     let target = call.target_document()?;
-    reading(call, move |read, collection, ctx| entries(read, collection, &target, ctx)).await
+    reading(&call.session, &call.namespace()?, move |read, collection, ctx| {
+        entries(read, collection, &target, ctx)
+    })
+    .await
 }
 
 /// The versions of the document that is meant.
@@ -95,7 +100,10 @@ fn form(
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
     let (target, version) = (call.target_document()?, call.required(&["version"])?.parse()?);
     let ((revision, json), index) =
-        reading(&call, move |read, collection, _| form(read, collection, &target, version)).await?;
+        reading(&call.session, &call.namespace()?, move |read, collection, _| {
+            form(read, collection, &target, version)
+        })
+        .await?;
     Ok(Reply::bytes(json).etag(revision).at(index))
 }
 
@@ -107,53 +115,55 @@ pub async fn diff(call: Rc<Call>) -> Result<Reply> {
         None | Some("current") => None,
         Some(text) => Some(text.parse::<Version>()?),
     };
-    let (reply, index) = reading(&call, move |read, collection, ctx| {
-        let entries = entries(read, collection, &target, ctx)?;
-        let newest = entries.first().map(|entry| entry.version);
-        let to = to.or(newest).unwrap_or_default();
-        let parsed = |version| -> Result<_> {
-            let (_, json) = form(read, collection, &target, version)?;
-            parse_stored(&json)
-                .ok_or_else(|| Error::new(Kind::Internal, "a stored document cannot be read"))
-        };
-        let delta = delta(&parsed(from)?, &parsed(to)?);
-        Ok(DiffReply { from: from.to_string(), to: to.to_string(), delta: delta.into_wire() })
-    })
-    .await?;
+    let (reply, index) =
+        reading(&call.session, &call.namespace()?, move |read, collection, ctx| {
+            let entries = entries(read, collection, &target, ctx)?;
+            let newest = entries.first().map(|entry| entry.version);
+            let to = to.or(newest).unwrap_or_default();
+            let parsed = |version| -> Result<_> {
+                let (_, json) = form(read, collection, &target, version)?;
+                parse_stored(&json)
+                    .ok_or_else(|| Error::new(Kind::Internal, "a stored document cannot be read"))
+            };
+            let delta = delta(&parsed(from)?, &parsed(to)?);
+            Ok(DiffReply { from: from.to_string(), to: to.to_string(), delta: delta.into_wire() })
+        })
+        .await?;
     Ok(Reply::json(&reply).at(index))
 }
 
 async fn put_back(
     call: &Call,
-    place: (&str, &str),
+    namespace: Namespace,
     target: Target,
     version: Option<Version>,
 ) -> Result<(WriteReply, u64)> {
-    let (database, collection) = (place.0.to_owned(), place.1.to_owned());
+    call.session.check_writable(&namespace)?;
+    let Namespace { database, collection } = namespace;
     let command = Command::Restore { database, collection, target, version };
-    write(call, command).await.map(|(written, _, index)| (written, index))
+    let written = written(call.propose(command).await?)?;
+    let index = written.index.unwrap_or_default();
+    Ok((write_reply(written.value), index))
 }
 
 /// `POST …/versions/{version}/restore`
 pub async fn restore(call: Rc<Call>) -> Result<Reply> {
     let version = call.required(&["version"])?.parse()?;
     let target = call.target_document()?;
-    let (written, index) = put_back(&call, writable_place(&call)?, target, Some(version)).await?;
+    let (written, index) = put_back(&call, call.namespace()?, target, Some(version)).await?;
     Ok(Reply::json(&written).etag(written.revision).at(index))
 }
 
 /// `POST …/documents/{id}/undelete`
 pub async fn undelete(call: Rc<Call>) -> Result<Reply> {
     let target = call.target_document()?;
-    let (written, index) = put_back(&call, writable_place(&call)?, target, None).await?;
+    let (written, index) = put_back(&call, call.namespace()?, target, None).await?;
     Ok(Reply::json(&written).etag(written.revision).at(index))
 }
 
 /// `POST /api/restore-version`
 pub async fn restore_ancestor(call: Rc<Call>) -> Result<Reply> {
     let RestoreVersionBody { db, col, id, version } = call.json()?;
-    crate::engine::system::check_name("db", &db, call.cluster().config.name_bytes_max)?;
-    super::document::check_collection(&call, &col)?;
     let id = id.into_engine();
     check_id_size(&id, &call.cluster().config.limits())?;
     // As in an address, a text may mean a number.
@@ -163,15 +173,17 @@ pub async fn restore_ancestor(call: Rc<Call>) -> Result<Reply> {
     };
     let target = Target { id, or: number };
     let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned).parse()?;
-    let (_, index) = put_back(&call, (&db, &col), target, Some(version)).await?;
+    let (_, index) =
+        put_back(&call, Namespace { database: db, collection: col }, target, Some(version)).await?;
     Ok(Reply::status("restored").at(index))
 }
 
 /// `GET …/collections/{col}/versions`
 pub async fn settings(call: Rc<Call>) -> Result<Reply> {
-    let (database, collection) = readable_place(&call)?;
+    let namespace = call.namespace()?;
+    call.session.check_readable(&namespace)?;
     let (read, index) = call.group()?.read_with_index()?;
-    let collection = open(&read, database, collection)?;
+    let collection = open(&read, &namespace.database, &namespace.collection)?;
     let totals = catalog::totals(&read, collection.id)?;
     let reply = match collection.options.versions {
         None => VersionsReply::default(),
@@ -188,8 +200,9 @@ pub async fn settings(call: Rc<Call>) -> Result<Reply> {
 }
 
 async fn set(call: &Call, keep: Option<Retention>) -> Result<u64> {
-    let (database, collection) = writable_place(call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let namespace = call.namespace()?;
+    call.session.check_writable(&namespace)?;
+    let Namespace { database, collection } = namespace;
     Ok(call.propose(Command::SetVersions { database, collection, keep }).await?.index)
 }
 

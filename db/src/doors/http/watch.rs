@@ -4,21 +4,24 @@
 //! its token when the client takes more. So a slow client costs no memory, and a feed goes on
 //! at another node behind the token that it was told last.
 
-use super::call::{Call, pooled};
-use super::dispatch::check_serving;
-use super::query::{Watch, filter, json_parameter};
+use super::call::Call;
+use super::find::json_parameter;
 use super::reply::{Events, Reply};
 use crate::auth::Permission;
+use crate::engine::batch::Namespace;
 use crate::engine::catalog;
 use crate::engine::change::{Change, Interest, Token, Told, changes_behind, delta};
 use crate::engine::query::context::Context;
 use crate::engine::system;
 use crate::engine::value::{Value, iso_date, parse_stored};
 use crate::error::{Error, Kind, Result};
-use crate::raft::Group;
+use crate::raft::{Group, ReadLevel};
+use crate::service::Session;
+use crate::service::bounds::{Interrupt, pooled};
+use crate::service::find::parse_filter;
+use crate::service::session::secret;
 use crate::wire::IntoWire;
 use bytes::Bytes;
-use jettra_driver::ReadLevel;
 use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, ProgressEvent};
 use serde::Serialize;
 use std::rc::Rc;
@@ -35,26 +38,25 @@ const FEED_BYTES: usize = 1 << 20;
 
 /// `GET …/collections/{col}/watch`
 pub async fn collection(call: Rc<Call>) -> Result<Reply> {
-    let (database, collection) = super::document::readable_place(&call)?;
-    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let namespace = call.namespace()?;
+    call.session.check_readable(&namespace)?;
+    let Namespace { database, collection } = namespace;
     watch(&call, database, Some(collection)).await
 }
 
 /// `GET /api/v1/databases/{db}/watch`
 pub async fn database(call: Rc<Call>) -> Result<Reply> {
     let database = call.required(&["db"])?.to_owned();
-    call.authorize(Permission::Read, &database)?;
+    call.session.authorize(Permission::Read, &database)?;
     if database == system::DATABASE {
-        return Err(super::document::secret(&database, "*"));
+        return Err(secret(&database, "*"));
     }
     watch(&call, database, None).await
 }
 
 async fn watch(call: &Call, database: String, collection: Option<String>) -> Result<Reply> {
-    let filter = match json_parameter(call, "filter", false)? {
-        None => None,
-        some => Some(filter(some)?),
-    };
+    let filter = json_parameter(call, "filter", false)?;
+    let filter = filter.map(|filter| parse_filter(Some(&filter))).transpose()?;
     let content = match call.parameter(&["content"]) {
         None => ChangeContent::default(),
         Some(text) => serde_json::from_value(text.into()).map_err(|_| {
@@ -79,14 +81,15 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     if catalog::database(&group.read()?, &database)?.is_none() {
         return Err(crate::engine::apply::database_not_found(&database));
     }
-    let permit = call.app.feeds.clone().try_acquire_owned().map_err(|_| {
+    let permit = call.app.service.feeds.clone().try_acquire_owned().map_err(|_| {
         Error::new(Kind::Overloaded, "too many change feeds are open on this node")
             .hint("use another node, or end some")
     })?;
     let interest = Arc::new(Interest { database, collection, filter });
-    let (call, index) = (call.clone(), group.visible_index());
+    let (session, index) = (call.session.clone(), group.visible_index());
     let (told_at, ended) = (Instant::now(), false);
-    let mut feed = Feed { call, group, interest, content, token, told_at, ended, _permit: permit };
+    let mut feed =
+        Feed { session, group, interest, content, token, told_at, ended, _permit: permit };
     // Where it begins comes first; what is wrong with the token is told as the answer.
     let mut first = Vec::new();
     push_progress(&mut first, token);
@@ -103,7 +106,7 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
 
 /// A feed that a client takes from.
 struct Feed {
-    call: Call,
+    session: Session,
     group: Arc<Group>,
     interest: Arc<Interest>,
     content: ChangeContent,
@@ -118,11 +121,11 @@ impl Feed {
     /// The next changes, perhaps none; moves the token behind them.
     async fn changes(&mut self) -> Result<Vec<Told>> {
         let (group, interest, token) = (self.group.clone(), self.interest.clone(), self.token);
-        let (watch, _caller) = Watch::new(&self.call);
-        let memory = self.call.cluster().config.query_memory_mb << 20;
+        let (interrupt, _waiting) = Interrupt::new(&self.session);
+        let memory = self.session.config().query_memory_mb << 20;
         let read = pooled(move || {
-            let interrupt = || watch.check();
-            let ctx = Context::new(group.time_ms() as i64, memory, &interrupt);
+            let check = || interrupt.check();
+            let ctx = Context::new(group.time_ms() as i64, memory, &check);
             let (read, upto) = group.read_with_index()?;
             changes_behind(&read, token, upto, &interest, FEED_BYTES, &ctx)
         });
@@ -162,13 +165,13 @@ impl Feed {
                 }
                 let told = self.changes().await?;
                 if !told.is_empty() {
-                    self.call.user()?.confirm(&self.group)?;
+                    self.session.confirm_user()?;
                 }
                 let mut text = Vec::new();
                 self.push_changes(&mut text, &told)?;
                 // Changes of no interest move the token too.
                 if self.told_at.elapsed() >= SILENCE_MAX {
-                    self.call.user()?.confirm(&self.group)?;
+                    self.session.confirm_user()?;
                     self.told_at = Instant::now();
                     push_progress(&mut text, self.token);
                 }
@@ -178,9 +181,9 @@ impl Feed {
             }
         };
         let next = next.await;
-        let cluster = self.call.cluster();
+        let service = self.session.service();
         // The client goes on at another node, or here when this one is back.
-        if cluster.is_ending() || check_serving(&self.call).is_err() {
+        if service.cluster.is_ending() || service.check_serving().is_err() {
             return None;
         }
         match next {

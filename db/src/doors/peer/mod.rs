@@ -21,6 +21,7 @@ use crate::raft::network::{
 };
 use crate::raft::node_key::{Body, PEER_HEADER};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig};
+use crate::service::Step;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, ProtocolError, Session};
@@ -119,11 +120,11 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
     group.wait_linearizable().await?;
     let key = token::join_key(group, &request.token)?;
     let Some(key) = key.filter(|key| request.is_proven(key)) else {
-        call.app.passwords.guess("", call.from.as_deref().unwrap_or_default())?;
+        call.app.service.passwords.guess("", call.session.from.as_deref().unwrap_or_default())?;
         let error = join::bad_token();
         crate::doors::http::audit::note(
             &call,
-            call.caller(),
+            call.session.caller(),
             "join_failed",
             &request.node,
             error.kind.code(),
@@ -132,8 +133,8 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
     };
     let sealed = call.cluster().seal_secret(&request, &key)?;
     let (id, node) = (request.token, request.node);
-    let used = call.caller().proposes(Command::UseJoinToken { id, node });
-    call.send(used).await.map_err(|error| match error.kind {
+    let used = Command::UseJoinToken { id, node };
+    call.propose_system(Step::Unkeyed, used).await.map_err(|error| match error.kind {
         // Another node was faster.
         Kind::TokenNotFound => join::bad_token(),
         _ => error,

@@ -6,7 +6,6 @@ use super::super::read_index::Proof;
 use super::super::types::Raft;
 use super::{Group, internal};
 use crate::error::{Error, Kind, Result};
-use jettra_driver::ReadLevel;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{LinearizerOption, ReadPolicy, ServerState};
 use std::sync::atomic::Ordering;
@@ -15,6 +14,24 @@ use tokio::time::{Instant, timeout};
 
 /// Longest pause after a question for a read index that was not answered.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How fresh the state must be that a read sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReadLevel {
+    /// It holds all that was acknowledged before the read began; a majority confirms that.
+    #[default]
+    Linearizable,
+    /// The same, by the lease of the leader.
+    Leader,
+    /// It holds this log index.
+    Session(u64),
+    /// It holds all that was acknowledged longer ago than this.
+    Bounded(Duration),
+    /// It is what this node has.
+    Local,
+    /// As `Local` on a node without a vote, else as `Leader`.
+    Auto,
+}
 
 /// The lease of a leader: after a majority has answered a message, nobody else is elected for
 /// this long, counted from when the message was sent.

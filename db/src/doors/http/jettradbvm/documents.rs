@@ -1,53 +1,53 @@
-//! JettraDBVM's document calls: its parameters and answers, on the functions of
-//! `api/document.rs`.
+//! JettraDBVM's calls about documents: its parameters and answers.
 
 use crate::config::PAGE_DEFAULT;
 use crate::doors::http::call::Call;
-use crate::doors::http::query::Find;
+use crate::doors::http::documents::condition;
+use crate::doors::http::find::{self as find_door, find_from_parameters};
 use crate::doors::http::reply::Reply;
-use crate::doors::http::{catalog, document, index, query};
 use crate::engine::command::PutMode;
 use crate::engine::document::parse_document;
-use crate::engine::system::check_name;
 use crate::error::{Error, Kind, Result};
-use jettra_driver::wire::{CountReply, IndexBody};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, json};
+use crate::service::documents::{self, Written};
+use crate::service::find::{self, Find};
+use jettra_driver::wire::CountReply;
+use serde_json::json;
 use std::rc::Rc;
 
-/// `POST /api/doc`: saves a document, over one of the same `_id`; makes what is missing.
-pub async fn save(call: Rc<Call>) -> Result<Reply> {
-    let new = parse_document(&call.body, &call.cluster().config.limits())?;
-    let creates = call.may_create(call.place()?.0)?;
-    let (written, index) = document::put_new(&call, new, PutMode::Upsert, creates).await?;
-    Ok(Reply::json(&json!({"id": written.id})).etag(written.revision).at(index))
+/// Whether an error says that what is asked for does not exist. JettraDBVM knows no difference
+/// between a collection that does not exist and an empty one.
+pub fn is_absent(error: &Error) -> bool {
+    matches!(error.kind, Kind::DatabaseNotFound | Kind::CollectionNotFound | Kind::DocumentNotFound)
 }
 
-/// `GET /api/doc`
-pub async fn get(call: Rc<Call>) -> Result<Reply> {
-    document::get(call).await
+/// `POST /api/doc`: saves a document, over one of the same `_id`; creates what does not exist.
+pub async fn save(call: Rc<Call>) -> Result<Reply> {
+    let new = parse_document(&call.body, &call.session.limits())?;
+    let namespace = call.namespace()?;
+    let creates = call.session.may_create(&namespace.database)?;
+    let saved = documents::insert(&call.session, namespace, new, PutMode::Upsert, creates).await?;
+    Ok(Reply::of(
+        saved.map(|Written { id, revision, .. }| Reply::json(&json!({"id": id})).etag(revision)),
+    ))
 }
 
 /// `PUT /api/doc`: the address says which document it is, whatever `_id` the body has.
 pub async fn replace(call: Rc<Call>) -> Result<Reply> {
     let target = call.target_document()?;
-    let new = parse_document(&call.body, &call.cluster().config.limits())?;
-    let creates = call.may_create(call.place()?.0)?;
-    let (written, _, index) = document::put_guarded(&call, &target, &new.body, creates).await?;
-    Ok(Reply::status("ok").etag(written.revision).at(index))
+    let new = parse_document(&call.body, &call.session.limits())?;
+    let (namespace, condition) = (call.namespace()?, condition(&call)?);
+    let creates = call.session.may_create(&namespace.database)?;
+    let body = &new.body;
+    let put = documents::put(&call.session, &namespace, &target, body, &condition, creates).await?;
+    Ok(Reply::of(put.map(|written| Reply::status("ok").etag(written.revision))))
 }
 
-/// Whether an error says that what is asked for does not exist. JettraDBVM knows no difference
-/// between a collection that does not exist and an empty one.
-pub(in crate::doors::http) fn is_absent(error: &Error) -> bool {
-    matches!(error.kind, Kind::DatabaseNotFound | Kind::CollectionNotFound | Kind::DocumentNotFound)
-}
-
-/// `DELETE /api/doc`: a success as well when there is no such document.
+/// `DELETE /api/doc`: succeeds if there is no such document.
 pub async fn delete(call: Rc<Call>) -> Result<Reply> {
-    match document::delete(call).await {
-        Ok(reply) => Ok(Reply { index: reply.index, ..Reply::status("deleted") }),
+    let (namespace, target) = (call.namespace()?, call.target_document()?);
+    let condition = condition(&call)?;
+    match documents::delete(&call.session, &namespace, &target, &condition).await {
+        Ok(deleted) => Ok(Reply::of(deleted.map(|()| Reply::status("deleted")))),
         Err(error) if is_absent(&error) => Ok(Reply::status("deleted")),
         Err(error) => Err(error),
     }
@@ -63,16 +63,15 @@ pub async fn query(call: Rc<Call>) -> Result<Reply> {
             Err(_) => return Err(wrong_limit(text)),
         },
     };
-    let find = query::find_from_parameters(&call, limit, u64::MAX)?;
-    let (page, index) = match query::find_page(&call, Find { whole: true, ..find }).await {
+    let request = Find { whole: true, ..find_from_parameters(&call, limit, None)? };
+    let page = match find::find(&call.session, &call.namespace()?, request).await {
         Err(error) if is_absent(&error) => return Ok(Reply::json(&json!([]))),
         page => page?,
     };
-    let reply = match page.explained {
+    Ok(Reply::of(page.map(|page| match page.explained {
         Some(explained) => Reply::json(&json!({"explain": explained})),
-        None => Reply::bytes(page.documents),
-    };
-    Ok(reply.at(index))
+        None => Reply::bytes(page.documents.into_array()),
+    })))
 }
 
 fn wrong_limit(text: &str) -> Error {
@@ -82,78 +81,8 @@ fn wrong_limit(text: &str) -> Error {
 
 /// `GET /api/count`
 pub async fn count(call: Rc<Call>) -> Result<Reply> {
-    match query::count(call).await {
+    match find_door::count(call).await {
         Err(error) if is_absent(&error) => Ok(Reply::json(&CountReply { count: 0 })),
         counted => counted,
-    }
-}
-
-/// `GET /api/dbs/{db}/cols`
-pub async fn list_collections(call: Rc<Call>) -> Result<Reply> {
-    match catalog::collections(call).await {
-        Err(error) if is_absent(&error) => Ok(Reply::json(&json!([]))),
-        listed => listed,
-    }
-}
-
-/// `GET /api/index`: field, unique and sequential of each index.
-pub async fn list_indexes(call: Rc<Call>) -> Result<Reply> {
-    let (indexes, at) = match index::indexes(&call).await {
-        Err(error) if is_absent(&error) => return Ok(Reply::json(&json!([]))),
-        listed => listed?,
-    };
-    let list = indexes.iter().map(|one| {
-        json!({
-            "field": index::field_list(one),
-            "unique": one.unique,
-            "sequential": one.sequential,
-            "name": one.name,
-            "state": one.state,
-        })
-    });
-    Ok(Reply::json(&list.collect::<Vec<_>>()).at(at))
-}
-
-/// Body of `POST /api/index`.
-#[derive(Deserialize, JsonSchema)]
-pub(in crate::doors::http) struct NewIndex {
-    /// The database, or `db`.
-    #[serde(alias = "db")]
-    database: String,
-    /// The collection, or `col`.
-    #[serde(alias = "col")]
-    collection: String,
-    /// The field, or several with commas between them.
-    field: String,
-    /// No two documents may have the same values.
-    #[serde(default)]
-    unique: bool,
-    /// A document without the field gets the next number.
-    #[serde(default)]
-    sequential: bool,
-}
-
-/// `POST /api/index`: makes its database if need be, as `POST /api/cols` does.
-pub async fn create_index(call: Rc<Call>) -> Result<Reply> {
-    let NewIndex { database, collection, field, unique, sequential } = call.json()?;
-    check_name("database", &database, call.cluster().config.name_bytes_max)?;
-    let options = [("unique", unique), ("sequential", sequential)];
-    let options = options.map(|(name, value)| (name.to_owned(), json!(value)));
-    let body = IndexBody { keys: json!(field), wait: true, options: Map::from_iter(options) };
-    call.check_creates(&database).await?;
-    index::create_place(&call, &database, &collection).await?;
-    let (_, _, at) = index::create_at(&call, &database, &collection, body).await?;
-    Ok(Reply::status("created").at(at))
-}
-
-/// `DELETE /api/index`: a success as well when there is no such index.
-pub async fn drop_index(call: Rc<Call>) -> Result<Reply> {
-    let field = call.required(&["field", "name"])?.to_owned();
-    match index::run_drop(&call, &field).await {
-        Ok(at) => Ok(Reply::status("deleted").at(at)),
-        Err(error) if error.kind == Kind::IndexNotFound || is_absent(&error) => {
-            Ok(Reply::status("deleted"))
-        }
-        Err(error) => Err(error),
     }
 }

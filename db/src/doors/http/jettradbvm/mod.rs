@@ -1,3 +1,5 @@
-//! The names and shapes of JettraDBVM; each file only translates.
+//! JettraDBVM's calls: its names, parameters and answers, on the operations of the service.
 
+pub mod catalog;
 pub mod documents;
+pub mod transactions;

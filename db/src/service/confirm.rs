@@ -1,13 +1,14 @@
-//! `confirm=ask`: a call that would change or delete all documents of a collection, or more than a
-//! handful, is refused with their number before it writes anything, so that a person can be asked.
+//! Asking first: a request that would change or delete all documents of a collection, or more than
+//! a handful, is refused with their number before it writes anything, so that a person can be asked.
 
-use super::call::Call;
-use super::query;
+use super::{Session, count};
 use crate::config::CONFIRM_DOCUMENTS;
+use crate::engine::batch::Namespace;
+use crate::engine::value::{Object, Value};
 use crate::error::{Error, Kind, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// What a call does to documents.
+/// What a request does to documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Updates those that match.
@@ -16,7 +17,7 @@ pub enum Action {
     Delete,
     /// Drops the collection.
     Drop,
-    /// Puts the result of a pipeline in place of the collection.
+    /// Replaces the collection by the result of a pipeline.
     Overwrite,
 }
 
@@ -29,34 +30,38 @@ impl Action {
             Action::Overwrite => "overwrite",
         }
     }
+
+    /// The filter of an action on all documents.
+    pub fn all() -> Value {
+        Value::Object(Object::new())
+    }
 }
 
-/// Refuses the call when it asks to be, and would do this to all documents of its collection or
-/// to many of them. `filter` says to which.
+/// Refuses a request that asks to be refused if it would do this to all documents of a collection,
+/// or to many of them. `filter` says to which.
 ///
 /// # Errors
-/// `needs_confirmation`; `invalid_parameter` for another value of `confirm`; those of counting.
-pub async fn check(call: &Call, action: Action, filter: Value) -> Result<()> {
-    match call.parameter(&["confirm"]) {
-        None => return Ok(()),
-        Some("ask") => {}
-        Some(other) => {
-            return Err(Error::new(Kind::InvalidParameter, format!("confirm={other} is unknown"))
-                .hint("use confirm=ask, or leave it out"));
-        }
+/// `needs_confirmation`; those of counting.
+pub async fn check(
+    session: &Session,
+    namespace: &Namespace,
+    action: Action,
+    filter: &Value,
+) -> Result<()> {
+    if !session.confirm {
+        return Ok(());
     }
-    call.wait_for_level().await?;
-    let filter = query::filter(Some(filter))?;
+    session.wait_for_level().await?;
+    let filter = super::find::parse_filter(Some(filter))?;
     let all = filter.always();
-    let documents = match query::count_matching(call, filter, None).await {
-        Ok((documents, _)) => documents,
-        // Nothing can be lost there; the call itself says what is missing.
+    let documents = match count::count_matching(session, namespace, filter, None).await {
+        Ok(counted) => counted.value,
+        // Nothing can be lost there; the request itself says what is missing.
         Err(error) if is_missing(error.kind) => 0,
         Err(error) => return Err(error),
     };
-    let (_, collection) = call.place()?;
     match documents > 0 && (all || documents > CONFIRM_DOCUMENTS) {
-        true => Err(refusal(action, collection, documents, all)),
+        true => Err(refusal(action, &namespace.collection, documents, all)),
         false => Ok(()),
     }
 }
@@ -79,7 +84,7 @@ fn refusal(action: Action, collection: &str, documents: u64, all: bool) -> Error
     };
     let name = action.name();
     Error::new(Kind::NeedsConfirmation, message)
-        .hint("if that is meant, repeat the call without confirm=ask")
+        .hint("if that is meant, repeat the call without asking first")
         .details(json!({
             "action": name, "collection": collection, "documents": documents, "all": all,
         }))

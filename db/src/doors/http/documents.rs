@@ -1,0 +1,173 @@
+//! Single documents over HTTP.
+
+use super::call::Call;
+use super::reply::{Reply, warnings};
+use crate::engine::command::PutMode;
+use crate::engine::document::parse_document;
+use crate::engine::document::{Revision, parse_json};
+use crate::engine::query::context::At;
+use crate::engine::value::from_json;
+use crate::error::{Error, Kind, Result};
+use crate::service::Response;
+use crate::service::documents::{self, Document, Patched, Written};
+use crate::service::precondition::{Precondition, Revisions};
+use crate::wire::IntoWire;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use jettra_driver::wire::{ForgottenReply, WriteReply};
+use std::rc::Rc;
+
+/// `GET …/documents/{id}`
+pub async fn get(call: Rc<Call>) -> Result<Reply> {
+    let (namespace, target) = (call.namespace()?, call.target_document()?);
+    let condition = condition(&call)?;
+    let found = documents::get(&call.session, &namespace, target).await?;
+    Ok(Reply::of(found.map(|Document { revision, json }| {
+        let reply = match condition.is_known(revision) {
+            true => Reply::empty().with_status(304),
+            false => Reply::bytes(json),
+        };
+        reply.etag(revision)
+    })))
+}
+
+/// `POST …/documents`
+pub async fn insert(call: Rc<Call>) -> Result<Reply> {
+    let new = parse_document(&call.body, &call.session.limits())?;
+    let namespace = call.namespace()?;
+    let place = format!(
+        "/api/v1/databases/{}/collections/{}/documents/",
+        segment(&namespace.database),
+        segment(&namespace.collection)
+    );
+    let inserted = documents::insert(&call.session, namespace, new, PutMode::Insert, false).await?;
+    Ok(Reply::of(inserted.map(|written| {
+        let place = place + &segment(&written.id.to_string());
+        let revision = written.revision;
+        let reply = Reply::json(&write_reply(written)).with_status(201);
+        reply.etag(revision).header("location", place)
+    })))
+}
+
+/// Puts a document at the address's `_id`, which its body may name too.
+async fn replace(call: &Call) -> Result<Response<Written>> {
+    let target = call.target_document()?;
+    let mut new = parse_document(&call.body, &call.session.limits())?;
+    let named = [Some(&target.id), target.or.as_ref()];
+    if let Some(id) = new.id.take()
+        && !named.contains(&Some(&id))
+    {
+        let message = format!("the body has _id {id}, the address names {}", target.id);
+        return Err(
+            Error::new(Kind::InvalidId, message).hint("an _id cannot be changed; leave it out")
+        );
+    }
+    let (namespace, condition) = (call.namespace()?, condition(call)?);
+    documents::put(&call.session, &namespace, &target, &new.body, &condition, false).await
+}
+
+/// `PUT …/documents/{id}`
+pub async fn put(call: Rc<Call>) -> Result<Reply> {
+    Ok(Reply::of(replace(&call).await?.map(|written| {
+        let (status, revision) = (if written.created { 201 } else { 200 }, written.revision);
+        Reply::json(&write_reply(written)).with_status(status).etag(revision)
+    })))
+}
+
+/// `PATCH …/documents/{id}`: JSON Merge Patch, or update operators when the body has them.
+pub async fn patch(call: Rc<Call>) -> Result<Reply> {
+    let json = parse_json(&call.body, &call.session.limits())?;
+    let Some(fields) = json.as_object() else {
+        return Err(Error::new(Kind::InvalidBody, "a patch must be a JSON object").hint(
+            "send the fields to change, or update operators such as {\"$inc\": {\"n\": 1}}",
+        ));
+    };
+    let name = match fields.keys().any(|name| name.starts_with('$')) {
+        true => "update",
+        false => "patch",
+    };
+    let patch = from_json(json, At::root(name))?;
+    let (namespace, target) = (call.namespace()?, call.target_document()?);
+    let condition = condition(&call)?;
+    let patched = documents::patch(&call.session, &namespace, &target, patch, &condition).await?;
+    Ok(Reply::of(patched.map(|Patched { revision, document }| {
+        let reply = match document {
+            Ok(text) => Reply::bytes(text),
+            Err(id) => Reply::json(&ForgottenReply {
+                id: id.into_wire(),
+                revision,
+                document_forgotten: true,
+            }),
+        };
+        reply.etag(revision)
+    })))
+}
+
+/// `DELETE …/documents/{id}`
+pub async fn delete(call: Rc<Call>) -> Result<Reply> {
+    let (namespace, target) = (call.namespace()?, call.target_document()?);
+    let condition = condition(&call)?;
+    let deleted = documents::delete(&call.session, &namespace, &target, &condition).await?;
+    Ok(Reply::of(deleted.map(|()| Reply::empty())))
+}
+
+/// What was written, as the interface tells it.
+pub fn write_reply(written: Written) -> WriteReply {
+    let Written { id, revision, warnings: texts, .. } = written;
+    WriteReply { id: id.into_wire(), revision, warnings: warnings(texts) }
+}
+
+/// The precondition in the head of a call.
+///
+/// # Errors
+/// `invalid_parameter` for what is no entity tag of this interface.
+pub fn condition(call: &Call) -> Result<Precondition> {
+    Ok(Precondition {
+        matches: tags_of(call.headers(), header::IF_MATCH, "If-Match")?,
+        none_of: tags_of(call.headers(), header::IF_NONE_MATCH, "If-None-Match")?,
+    })
+}
+
+fn tags_of(headers: &HeaderMap, name: HeaderName, shown: &str) -> Result<Option<Revisions>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    parse_tags(shown, value.to_str().unwrap_or_default()).map(Some)
+}
+
+/// Reads `*` or a list of entity tags. A proxy may have made a tag weak, and a person may have left
+/// the quotes out.
+fn parse_tags(name: &str, text: &str) -> Result<Revisions> {
+    if text.trim() == "*" {
+        return Ok(Revisions::Any);
+    }
+    let tag = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').parse().ok();
+    let tags: Option<Vec<Revision>> = text.split(',').map(tag).collect();
+    tags.map(Revisions::Some).ok_or_else(|| {
+        Error::new(Kind::InvalidParameter, format!("{name}: {text} is not a revision"))
+            .hint(format!("send the ETag of an earlier answer, for example {name}: \"17\", or *"))
+    })
+}
+
+/// A text as one part of a path.
+fn segment(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entity_tags_are_read_or_refused() {
+        for (text, expected) in [
+            ("*", Some(Revisions::Any)),
+            ("\"17\"", Some(Revisions::Some(vec![17]))),
+            ("17", Some(Revisions::Some(vec![17]))),
+            (" W/\"17\", \"3\"", Some(Revisions::Some(vec![17, 3]))),
+            ("", None),
+            ("\"x\"", None),
+            ("\"1\",", None),
+            ("*, \"1\"", None),
+        ] {
+            assert_eq!(parse_tags("If-Match", text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Transactions and batches over HTTP.
+
+use super::call::Call;
+use super::find::{optional, value};
+use super::reply::Reply;
+use super::writes::{delete_part, update_part};
+use crate::engine::batch::Namespace;
+use crate::error::Result;
+use crate::service::batch::{
+    self, BatchOperation as Operation, BatchOutcome, BatchRequest, checked,
+};
+use crate::service::transactions::{self, BegunTransaction, TransactionEntry};
+use crate::wire::{IntoEngine, IntoWire};
+use jettra_driver::wire::{
+    BatchBody, BatchOperation, BatchReply, BatchResult, CommitReply, Condition, DeleteBody,
+    TransactionInfo, TransactionReply, TransactionsReply,
+};
+use std::rc::Rc;
+
+/// The id of the transaction that a call is about.
+///
+/// # Errors
+/// `invalid_parameter` when it is missing.
+pub fn id(call: &Call) -> Result<&str> {
+    call.required(&["tx", "txID"])
+}
+
+/// `POST /api/v1/transactions`
+pub async fn begin(call: Rc<Call>) -> Result<Reply> {
+    let begun = transactions::begin(&call.session).await?;
+    let index = begun.index.unwrap_or_default();
+    Ok(Reply::of(begun.map(|BegunTransaction { id, idle_ms, max_ms }| {
+        Reply::json(&TransactionReply { id, index, idle_ms, max_ms }).with_status(201)
+    })))
+}
+
+/// `POST /api/v1/transactions/{tx}/commit`
+pub async fn commit(call: Rc<Call>) -> Result<Reply> {
+    let committed = transactions::commit(&call.session, id(&call)?).await?;
+    Ok(Reply::of(
+        committed.map(|writes| Reply::json(&CommitReply { status: "committed".into(), writes })),
+    ))
+}
+
+/// `DELETE /api/v1/transactions/{tx}`: succeeds if there is no such transaction.
+pub async fn end(call: Rc<Call>) -> Result<Reply> {
+    let ended = transactions::end(&call.session, id(&call)?).await?;
+    Ok(Reply::of(ended.map(|()| Reply::empty())))
+}
+
+/// `GET /api/v1/transactions`
+pub async fn list(call: Rc<Call>) -> Result<Reply> {
+    let listed = transactions::list(&call.session).await?;
+    Ok(Reply::of(listed.map(|entries| {
+        let transactions = entries.into_iter().map(info).collect();
+        Reply::json(&TransactionsReply { transactions })
+    })))
+}
+
+fn info(entry: TransactionEntry) -> TransactionInfo {
+    let TransactionEntry { id, user, index, age_ms, idle_ms, reads, writes, bytes } = entry;
+    TransactionInfo { id, user, index, age_ms, idle_ms, reads, writes, bytes }
+}
+
+fn condition(condition: Condition) -> Result<(Namespace, batch::Condition)> {
+    let Condition { database, collection, id, revision, filter, exists } = condition;
+    let (filter, exists) = (optional(filter, "filter")?, exists.unwrap_or(true));
+    let id = id.map(IntoEngine::into_engine);
+    let condition = batch::Condition { id, revision, filter, exists };
+    Ok((Namespace { database, collection }, condition))
+}
+
+fn operation(operation: BatchOperation) -> Result<(Namespace, Operation)> {
+    let at = |database, collection| Namespace { database, collection };
+    Ok(match operation {
+        BatchOperation::Insert { database, collection, document } => {
+            (at(database, collection), Operation::Insert(value(document, "document")?))
+        }
+        BatchOperation::Save { database, collection, document } => {
+            (at(database, collection), Operation::Save(value(document, "document")?))
+        }
+        BatchOperation::Update { database, collection, body } => {
+            let multi = body.multi;
+            (at(database, collection), Operation::Update(update_part(body, multi)?))
+        }
+        BatchOperation::Delete { database, collection, filter, multi } => {
+            let body = DeleteBody { filter, multi, ..DeleteBody::default() };
+            (at(database, collection), Operation::Delete(delete_part(body, multi)?))
+        }
+        BatchOperation::Get { database, collection, id } => {
+            (at(database, collection), Operation::Get(id.into_engine()))
+        }
+    })
+}
+
+/// `POST /api/v1/batch`
+pub async fn batch(call: Rc<Call>) -> Result<Reply> {
+    let body: BatchBody = call.json()?;
+    let request = BatchRequest {
+        conditions: checked("if", body.conditions, condition)?,
+        then: checked("then", body.then, operation)?,
+        otherwise: checked("else", body.otherwise, operation)?,
+    };
+    let done = batch::batch(&call.session, request).await?;
+    Ok(Reply::of(done.map(|BatchOutcome { succeeded, results }| {
+        let results = results.into_iter().map(|wrote| BatchResult {
+            matched: wrote.matched,
+            modified: wrote.modified,
+            deleted: wrote.deleted,
+            inserted_id: wrote.inserted.map(IntoWire::into_wire),
+            revision: wrote.revision,
+            document: wrote.document.and_then(|text| serde_json::from_str(&text).ok()),
+            document_forgotten: wrote.forgotten.is_some(),
+        });
+        Reply::json(&BatchReply { succeeded, results: results.collect() })
+    })))
+}

@@ -1,0 +1,204 @@
+//! Writing by query over HTTP: update, replace, delete, find-and-modify, bulk.
+
+use super::call::Call;
+use super::find::{explain_level, explain_reply, optional, value};
+use super::reply::{Reply, error_detail, warnings};
+use crate::engine::DocumentId;
+use crate::engine::query::context::At;
+use crate::error::{Error, Kind, Result};
+use crate::service::Response;
+use crate::service::bulk::{self, BulkOperation as Operation, BulkResult};
+use crate::service::explain::Explained;
+use crate::service::writes::{
+    self, Delete, FindAndModify, Modification, Modified, Replace, Selection, Update, Updated,
+};
+use crate::wire::IntoWire;
+use jettra_driver::wire::{
+    BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ExplainLevel, FindAndModifyBody,
+    FindAndModifyReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
+};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+fn selection(filter: Json, sort: Option<Json>, hint: Option<Json>) -> Result<Selection> {
+    Ok(Selection {
+        filter: value(filter, "filter")?,
+        sort: optional(sort, "sort")?,
+        hint: optional(hint, "hint")?,
+    })
+}
+
+/// Refuses to explain one of several operations.
+fn not_explained(explain: Option<ExplainLevel>) -> Result<()> {
+    match explain {
+        None => Ok(()),
+        Some(_) => Err(At::root("explain")
+            .invalid("cannot stand in one of several operations")
+            .hint("explain it with a call of its own")),
+    }
+}
+
+/// An update as a part of several operations.
+pub fn update_part(body: UpdateBody, multi: bool) -> Result<Update> {
+    not_explained(body.explain)?;
+    update_request(UpdateBody { multi, ..body })
+}
+
+/// A deletion as a part of several operations.
+pub fn delete_part(body: DeleteBody, multi: bool) -> Result<Delete> {
+    not_explained(body.explain)?;
+    delete_request(DeleteBody { multi, ..body })
+}
+
+fn update_request(body: UpdateBody) -> Result<Update> {
+    Ok(Update {
+        selection: selection(body.filter, body.sort, body.hint)?,
+        update: value(body.update, "update")?,
+        array_filters: optional(body.array_filters, "arrayFilters")?,
+        multi: body.multi,
+        upsert: body.upsert,
+    })
+}
+
+fn replace_request(body: ReplaceBody) -> Result<Replace> {
+    Ok(Replace {
+        selection: selection(body.filter, body.sort, body.hint)?,
+        replacement: value(body.replacement, "replacement")?,
+        upsert: body.upsert,
+    })
+}
+
+fn delete_request(body: DeleteBody) -> Result<Delete> {
+    let selection = selection(body.filter, body.sort, body.hint)?;
+    Ok(Delete { selection, multi: body.multi })
+}
+
+fn find_and_modify_request(body: FindAndModifyBody) -> Result<FindAndModify> {
+    let change = match (body.update, body.replacement, body.remove) {
+        (Some(update), None, false) => Modification::Update(value(update, "update")?),
+        (None, Some(new), false) => Modification::Replace(value(new, "replacement")?),
+        (None, None, true) => Modification::Delete,
+        _ => {
+            return Err(Error::new(
+                Kind::InvalidBody,
+                "exactly one of update, replacement and remove must be given",
+            )
+            .hint("\"remove\": true deletes the document, update changes it"));
+        }
+    };
+    Ok(FindAndModify {
+        selection: selection(body.filter, body.sort, body.hint)?,
+        change,
+        array_filters: optional(body.array_filters, "arrayFilters")?,
+        projection: optional(body.projection, "projection")?,
+        upsert: body.upsert,
+        return_after: matches!(body.returning, ReturnForm::After),
+    })
+}
+
+/// What an update did, as the interface tells it.
+pub fn update_reply(updated: Updated) -> UpdateReply {
+    let Updated { matched, modified, upserted_id, warnings: texts } = updated;
+    let upserted_id = upserted_id.map(IntoWire::into_wire);
+    UpdateReply { matched, modified, upserted_id, warnings: warnings(texts) }
+}
+
+/// `POST …/update`
+pub async fn update(call: Rc<Call>) -> Result<Reply> {
+    let body: UpdateBody = call.json()?;
+    let explain = body.explain.map(explain_level);
+    let (namespace, request) = (call.namespace()?, update_request(body)?);
+    if let Some(explain) = explain {
+        request.clone().operation()?;
+        let Update { selection, multi, .. } = request;
+        let explained = Explained::Update { selection, multi };
+        return explain_reply(&call, &namespace, explained, explain).await;
+    }
+    let updated = writes::update(&call.session, namespace, request).await?;
+    Ok(Reply::of(updated.map(|updated| Reply::json(&update_reply(updated)))))
+}
+
+/// `POST …/replace`
+pub async fn replace(call: Rc<Call>) -> Result<Reply> {
+    let request = replace_request(call.json()?)?;
+    let replaced = writes::replace(&call.session, call.namespace()?, request).await?;
+    Ok(Reply::of(replaced.map(|updated| Reply::json(&update_reply(updated)))))
+}
+
+/// `POST …/delete`
+pub async fn delete(call: Rc<Call>) -> Result<Reply> {
+    let body: DeleteBody = call.json()?;
+    let explain = body.explain.map(explain_level);
+    let (namespace, request) = (call.namespace()?, delete_request(body)?);
+    if let Some(explain) = explain {
+        return explain_reply(&call, &namespace, Explained::Delete(request), explain).await;
+    }
+    let deleted = writes::delete(&call.session, namespace, request).await?;
+    Ok(Reply::of(deleted.map(|deleted| Reply::json(&DeleteReply { deleted }))))
+}
+
+/// `POST …/find-and-modify`
+pub async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
+    let request = find_and_modify_request(call.json()?)?;
+    let modified = writes::find_and_modify(&call.session, call.namespace()?, request).await?;
+    Ok(Reply::of(modified.map(|Modified { document, upserted_id, forgotten }| {
+        let document = document.map(|document| json!(document));
+        let upserted_id = upserted_id.map(IntoWire::into_wire);
+        Reply::json(&FindAndModifyReply { document, upserted_id, document_forgotten: forgotten })
+    })))
+}
+
+/// `POST …/bulk`
+pub async fn bulk(call: Rc<Call>) -> Result<Reply> {
+    let body: BulkBody = call.json()?;
+    let operations = body.operations.into_iter().map(|operation| {
+        Ok(match operation {
+            BulkOperation::InsertOne { document } => {
+                Operation::Insert(value(document, "document")?)
+            }
+            BulkOperation::UpdateOne(body) => Operation::Update(update_part(body, false)?),
+            BulkOperation::UpdateMany(body) => Operation::Update(update_part(body, true)?),
+            BulkOperation::ReplaceOne(body) => Operation::Replace(replace_request(body)?),
+            BulkOperation::DeleteOne(body) => Operation::Delete(delete_part(body, false)?),
+            BulkOperation::DeleteMany(body) => Operation::Delete(delete_part(body, true)?),
+        })
+    });
+    let operations = operations.collect();
+    let done = bulk::bulk(&call.session, call.namespace()?, operations, body.ordered).await?;
+    let done = bulk_reply(&call, done)?;
+    Ok(Reply::of(done.map(|reply| Reply::json(&reply))))
+}
+
+fn ids(ids: BTreeMap<usize, DocumentId>) -> BTreeMap<usize, jettra_driver::DocumentId> {
+    ids.into_iter().map(|(at, id)| (at, id.into_wire())).collect()
+}
+
+/// What many operations did, as the interface tells it.
+///
+/// # Errors
+/// That of the first operation that was refused, with what the others did.
+pub fn bulk_reply(call: &Call, done: Response<BulkResult>) -> Result<Response<BulkReply>> {
+    let (index, repeated) = (done.index, done.repeated);
+    let first = done.value.first_error().map(|(at, error)| (at, error.clone()));
+    let done = done.map(|result| {
+        let errors = result.errors.iter().filter(|_| !result.details_forgotten);
+        BulkReply {
+            matched: result.matched,
+            modified: result.modified,
+            deleted: result.deleted,
+            inserted: result.inserted,
+            errors: errors
+                .map(|(at, error)| (*at, error_detail(error, &call.session.request_id)))
+                .collect(),
+            inserted_ids: ids(result.inserted_ids),
+            upserted_ids: ids(result.upserted_ids),
+            warnings: warnings(result.warnings),
+            details_forgotten: result.details_forgotten,
+        }
+    });
+    let Some((at, error)) = first else { return Ok(done) };
+    let message = format!("operation {at}: {}", error.message);
+    let details = json!({"operation": at, "details": error.details, "result": done.value});
+    Err(Error { message, index, repeated: repeated || error.repeated, ..error }.details(details))
+}

@@ -1,0 +1,215 @@
+//! Where a request is carried out, and what is waited for before.
+
+use super::{Service, Session};
+use crate::cluster::forward::{self, Destination, destination};
+use crate::engine::system::{NodeDocument, NodeStatus};
+use crate::error::{Error, Kind, Result};
+use crate::raft::proposer::not_leader;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pause before a request is attempted again while there is no leader.
+const PAUSE: Duration = Duration::from_millis(25);
+/// Time between two looks whether the leader that is asked about a caller is still heard.
+const HEARD_PAUSE: Duration = Duration::from_millis(100);
+/// Leaders that are asked about a caller while one follows the other.
+const LEADERS_MAX: usize = 4;
+
+/// Where a request is carried out, and what is waited for there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the node that received it; in a transaction, on the leader, which holds it.
+    Here(Wait),
+    /// On the leader.
+    Leader(Wait),
+}
+
+/// What a node waits for before it carries a request out. Users change while requests are under
+/// way, and nodes learn of it one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Nothing: the response is for everybody, or for nodes.
+    Nothing,
+    /// Until its state is as fresh as the session's read level asks for; then the caller must
+    /// still be the one that was admitted.
+    Level,
+    /// Until the leader has confirmed the caller's rights. When no leader answers, what this
+    /// node knows must do: the response is about the cluster, and is wanted most then.
+    Rights,
+    /// Until it sees, as the leader, what its predecessors have acknowledged; then the caller
+    /// must still be the one that was admitted. What it proposes is compared again by apply.
+    Ready,
+}
+
+/// From where a request came to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From a client, or from a member on its own behalf.
+    Caller,
+    /// From a member that has forwarded it. It is not forwarded again: that member tries again.
+    Forwarded,
+}
+
+impl Place {
+    /// Whether a read level is waited for.
+    pub fn reads(self) -> bool {
+        matches!(self, Place::Here(Wait::Level) | Place::Leader(Wait::Level))
+    }
+
+    /// Whether it is carried out on the node that received it, outside of a transaction.
+    pub fn is_here(self) -> bool {
+        matches!(self, Place::Here(_))
+    }
+}
+
+/// Carries a request out where it belongs: by `here` on this node, or by `there` on the leader, of
+/// which it gets the URL. While there is no leader it waits for one, as long as the request has
+/// surely not been proposed.
+///
+/// # Errors
+/// Those of waiting, of `here` and of `there`, which says `no_leader` when the request was not
+/// carried out because that node does not lead either.
+pub async fn carry_out<T>(
+    session: &Session,
+    place: Place,
+    origin: Origin,
+    here: impl AsyncFn() -> Result<T>,
+    there: impl AsyncFn(&str) -> Result<T>,
+) -> Result<T> {
+    let wait = match place {
+        Place::Here(wait) if session.transaction.is_none() => {
+            match wait {
+                Wait::Nothing => {}
+                Wait::Rights => confirm_rights(session, origin).await?,
+                Wait::Level | Wait::Ready => {
+                    // Nothing more comes to a node that is removed, so it would wait in vain.
+                    session.service().check_member()?;
+                    session.wait_for_level().await?;
+                }
+            }
+            return here().await;
+        }
+        Place::Here(_) => Wait::Level,
+        Place::Leader(wait) => wait,
+    };
+    let deadline = Instant::now() + Duration::from_millis(session.config().request_timeout_ms);
+    loop {
+        let error = match on_leader(session, wait, origin, &here, &there).await {
+            Err(error) if error.kind == Kind::NoLeader => error,
+            done => return done,
+        };
+        if origin == Origin::Forwarded || Instant::now() + PAUSE >= deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn on_leader<T>(
+    session: &Session,
+    wait: Wait,
+    origin: Origin,
+    here: &impl AsyncFn() -> Result<T>,
+    there: &impl AsyncFn(&str) -> Result<T>,
+) -> Result<T> {
+    let group = session.group()?;
+    match destination(group.is_leader(), group.leader(), group.raft_id()) {
+        Destination::Here => {
+            if let Some(user) = session.known_user() {
+                match wait {
+                    Wait::Level => session.wait_for_level().await?,
+                    _ => {
+                        group.wait_ready().await?;
+                        user.confirm(group)?;
+                    }
+                }
+            }
+            here().await
+        }
+        Destination::There(leader) if origin == Origin::Caller => {
+            let node = session.service().cluster.nodes.by_raft_id(leader);
+            there(&node.ok_or_else(not_leader)?.url).await
+        }
+        _ => Err(not_leader()),
+    }
+}
+
+/// Waits until the leader has confirmed the caller's rights, as long as this node hears a leader.
+async fn confirm_rights(session: &Session, origin: Origin) -> Result<()> {
+    let group = session.group()?;
+    for _ in 0..LEADERS_MAX {
+        let leader = group.leader();
+        let asking = async {
+            match destination(group.is_leader(), leader, group.raft_id()) {
+                Destination::Here => group.wait_linearizable().await.map(drop),
+                Destination::There(leader) if origin == Origin::Caller => {
+                    let cluster = &session.service().cluster;
+                    let node = cluster.nodes.by_raft_id(leader).ok_or_else(not_leader)?;
+                    let from = session.from.as_deref();
+                    forward::confirm_user(cluster, &node.url, session.user()?, from).await
+                }
+                _ => Ok(()),
+            }
+        };
+        let replaced = async {
+            while group.leader() == leader {
+                tokio::time::sleep(HEARD_PAUSE).await;
+            }
+        };
+        let asked = tokio::select! {
+            asked = asking => asked,
+            () = replaced => Ok(()),
+        };
+        match asked {
+            Err(error) if error.kind == Kind::UserChanged => return Err(error),
+            // Its successor knows what it had acknowledged.
+            _ if group.leader().is_some() && group.leader() != leader => {}
+            _ => break,
+        }
+    }
+    session.confirm_user()
+}
+
+/// Whether a request may begin again, from the admission of its caller on: the caller was changed
+/// meanwhile, and nothing was done yet, else the error would be another. A request that was
+/// forwarded begins again where it came in.
+pub fn begins_again(error: &Error, origin: Origin) -> bool {
+    error.kind == Kind::UserChanged && origin == Origin::Caller
+}
+
+impl Service {
+    /// Waits until this node knows of users and tokens as much as any other does now.
+    ///
+    /// # Errors
+    /// `no_leader`, `timeout`.
+    pub async fn catch_up(&self) -> Result<()> {
+        self.group()?.wait_linearizable().await.map(drop)
+    }
+
+    /// Refuses to serve on a node that is removed.
+    ///
+    /// # Errors
+    /// `removed`.
+    pub fn check_member(&self) -> Result<()> {
+        match self.cluster.is_removed() {
+            true => Err(Error::new(Kind::Removed, "this node was removed from its cluster")
+                .hint("use another node")),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to serve on a node that is paused or removed.
+    ///
+    /// # Errors
+    /// `removed`, `paused`.
+    pub fn check_serving(&self) -> Result<()> {
+        self.check_member()?;
+        let me = self.group()?.raft_id();
+        let paused = |node: &NodeDocument| node.raft_id == me && node.status == NodeStatus::Paused;
+        if self.cluster.nodes.all().iter().any(paused) {
+            return Err(Error::new(Kind::Paused, "this node is paused")
+                .hint("use another node, or resume this one"));
+        }
+        Ok(())
+    }
+}

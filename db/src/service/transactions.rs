@@ -1,0 +1,505 @@
+//! Open transactions: beginning, using and ending them.
+//!
+//! A transaction lives on the leader that began it, in memory, with a view of the state as it
+//! was then. Nothing of it is replicated before it is committed, so when that node dies or
+//! another one leads, the client is told that it is lost and begins anew; nothing is half
+//! applied. A commit is proposed under a key made from the transaction's id, so repeating it is
+//! safe, also at another leader.
+
+use super::bounds::pooled;
+use super::{Response, Session, Step, Steps};
+use crate::auth::policy;
+use crate::config::Config;
+use crate::engine::command::RetryKey;
+use crate::engine::transaction::{Commit, Transaction};
+use crate::engine::{Answer, Command, Outcome, Proposal, retry};
+use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
+use crate::raft::groups::AppliedCommand;
+use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
+use crate::raft::types::GroupId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Time between two looks for transactions that nobody uses any more.
+const SWEEP: Duration = Duration::from_millis(500);
+/// Transactions of the largest size that there is memory for.
+const LARGE_MAX: usize = 16;
+
+/// The open transactions of this node.
+pub struct Transactions {
+    open: Mutex<HashMap<String, Arc<OpenTransaction>>>,
+    max: usize,
+    bytes_max: usize,
+    /// The memory budget for what all of them write.
+    pub memory: MemoryBudget,
+    idle_max: Duration,
+    age_max: Duration,
+}
+
+/// An open transaction.
+pub struct OpenTransaction {
+    id: String,
+    user: String,
+    /// The key of the request that began it: a repetition of that request gets this transaction.
+    key: Option<RetryKey>,
+    group: GroupId,
+    begun: Instant,
+    used: Mutex<Instant>,
+    /// One request after the other: those that wait take no thread meanwhile.
+    turn: Arc<Semaphore>,
+    /// The memory budget that its writes take.
+    permit: Mutex<MemoryPermit>,
+    state: Mutex<State>,
+}
+
+/// How far a transaction is.
+enum State {
+    /// It can be read and written.
+    Active(Box<Transaction>),
+    /// Its commit was proposed and its outcome is not known: it can only be committed.
+    Committing(Box<Transaction>),
+    /// It had nothing to write and was committed, at this log index.
+    Committed(u64),
+    /// It has ended.
+    Ended,
+}
+
+/// A transaction that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BegunTransaction {
+    /// Its id, which names it in later requests.
+    pub id: String,
+    /// Time without a request after which it ends, in milliseconds.
+    pub idle_ms: u64,
+    /// Longest time that it may be open, in milliseconds.
+    pub max_ms: u64,
+}
+
+/// An open transaction as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionEntry {
+    /// Its id.
+    pub id: String,
+    /// The user that began it.
+    pub user: String,
+    /// The log index of the state that it sees.
+    pub index: u64,
+    /// Time since it began, in milliseconds.
+    pub age_ms: u64,
+    /// Time since it was used last, in milliseconds.
+    pub idle_ms: u64,
+    /// Keys and ranges that it has read.
+    pub reads: u64,
+    /// Documents that it has written.
+    pub writes: u64,
+    /// Bytes that it has written.
+    pub bytes: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lost(id: &str) -> Error {
+    Error::new(Kind::TransactionLost, format!("there is no open transaction {id}"))
+        .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
+}
+
+fn is_committing(id: &str) -> Error {
+    let message = format!("the transaction {id} is being committed, or was committed");
+    Error::new(Kind::NotPossibleNow, message).hint("repeat the commit to learn its outcome")
+}
+
+fn foreign() -> Error {
+    Error::new(Kind::Forbidden, "this transaction belongs to another user")
+        .hint("use a transaction of your own")
+}
+
+impl OpenTransaction {
+    /// Waits until no other request works with the transaction.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turn.clone().acquire_owned().await.ok()
+    }
+
+    /// Works with the transaction while nobody else does.
+    ///
+    /// # Errors
+    /// `transaction_lost` when it has ended; `not_possible_now` when its commit is under way;
+    /// those of `work`.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        let mut state = lock(&self.state);
+        let done = match &mut *state {
+            State::Active(transaction) => work(transaction),
+            State::Committing(_) | State::Committed(_) => Err(is_committing(&self.id)),
+            State::Ended => Err(lost(&self.id)),
+        };
+        *lock(&self.used) = Instant::now();
+        done
+    }
+
+    /// Carries a command out inside. When the memory budget does not hold what it writes, the
+    /// transaction ends.
+    ///
+    /// # Errors
+    /// Those of [`OpenTransaction::with`] and of the command; `overloaded`.
+    pub async fn execute(
+        self: Arc<Self>,
+        proposal: Proposal,
+        memory: MemoryBudget,
+    ) -> Result<AppliedCommand> {
+        let turn = self.turn().await;
+        pooled(move || {
+            let _turn = turn;
+            let mut full = false;
+            let done = self.with(|transaction| {
+                let Answer { result, repeats } = transaction.execute(proposal)?;
+                let mut permit = lock(&self.permit);
+                let more = transaction.bytes().saturating_sub(permit.bytes());
+                memory.take(more).map(|taken| permit.join(taken)).inspect_err(|_| full = true)?;
+                let (index, repeated) = (transaction.index(), repeats.is_some());
+                Ok(result.map(|outcome| AppliedCommand { index, outcome, repeated }))
+            });
+            if full {
+                self.end();
+            }
+            done?
+        })
+        .await
+    }
+
+    /// Whether a request of this user with this key has begun it, and it is still open.
+    fn is_begun_by(&self, user: &str, key: &RetryKey) -> bool {
+        let same = self.key.as_ref().is_some_and(|known| known.key == key.key);
+        same && self.user == user && !matches!(self.state.try_lock().as_deref(), Ok(State::Ended))
+    }
+
+    fn end(&self) {
+        *lock(&self.state) = State::Ended;
+        drop(std::mem::take(&mut *lock(&self.permit)));
+    }
+
+    /// What is to be proposed for a commit; else the log index, when there is nothing to propose.
+    /// Afterwards it can only be committed.
+    fn prepare_commit(&self) -> Result<std::result::Result<Commit, u64>> {
+        let mut state = lock(&self.state);
+        let transaction = match std::mem::replace(&mut *state, State::Ended) {
+            State::Active(transaction) | State::Committing(transaction) => transaction,
+            State::Committed(index) => {
+                *state = State::Committed(index);
+                return Ok(Err(index));
+            }
+            State::Ended => return Err(lost(&self.id)),
+        };
+        let commit = transaction.commit()?;
+        *state = match commit {
+            Some(_) => State::Committing(transaction),
+            None => State::Committed(transaction.index()),
+        };
+        match (commit, &*state) {
+            (None, State::Committed(index)) => Ok(Err(*index)),
+            (commit, _) => commit.map(Ok).ok_or_else(|| lost(&self.id)),
+        }
+    }
+
+    /// Refuses what belongs to another group of nodes.
+    ///
+    /// # Errors
+    /// `cross_group_transaction`.
+    pub fn check_group(&self, group: GroupId) -> Result<()> {
+        if self.group == group {
+            return Ok(());
+        }
+        let message = format!(
+            "the transaction began in group {}, and this document is in group {group}",
+            self.group
+        );
+        Err(Error::new(Kind::CrossGroup, message).hint(
+            "groups decide independently, so nothing is atomic across them: use one transaction \
+             for each, or keep what belongs together in one database",
+        ))
+    }
+
+    /// How it is listed; none when it has nothing to commit any more.
+    fn entry(&self) -> Option<TransactionEntry> {
+        let state = lock(&self.state);
+        let (State::Active(transaction) | State::Committing(transaction)) = &*state else {
+            return None;
+        };
+        let (writes, bytes) = transaction.writes();
+        Some(TransactionEntry {
+            id: self.id.clone(),
+            user: self.user.clone(),
+            index: transaction.index(),
+            age_ms: self.begun.elapsed().as_millis() as u64,
+            idle_ms: lock(&self.used).elapsed().as_millis() as u64,
+            reads: transaction.reads() as u64,
+            writes,
+            bytes,
+        })
+    }
+}
+
+impl Transactions {
+    /// None yet, within the bounds of the configuration.
+    pub fn new(config: &Config) -> Self {
+        Transactions {
+            open: Mutex::default(),
+            max: config.transactions_max,
+            bytes_max: config.transaction_mb << 20,
+            memory: MemoryBudget::new((config.transaction_mb << 20) * LARGE_MAX),
+            idle_max: Duration::from_millis(config.transaction_idle_ms),
+            age_max: Duration::from_millis(config.transaction_max_ms),
+        }
+    }
+
+    /// Begins a transaction; or returns the open one that the same request has begun, and that it
+    /// did.
+    fn begin(
+        &self,
+        group: &Group,
+        user: &str,
+        key: Option<RetryKey>,
+    ) -> Result<(Arc<OpenTransaction>, bool)> {
+        let mut all = lock(&self.open);
+        if let Some(key) = &key
+            && let Some(open) = all.values().find(|open| open.is_begun_by(user, key))
+        {
+            return match open.key.as_ref().map(|known| known.fingerprint) == Some(key.fingerprint) {
+                true => Ok((open.clone(), true)),
+                false => Err(retry::key_reused()),
+            };
+        }
+        if all.len() >= self.max {
+            return Err(Error::new(Kind::Overloaded, "too many transactions are open")
+                .hint("end some, or try again after a pause"));
+        }
+        let (base, index) = group.snapshot(format!("an open transaction of {user:?}"))?;
+        let state = Transaction::begin(base, index, self.bytes_max)?;
+        let open = Arc::new(OpenTransaction {
+            id: uuid::Uuid::new_v4().to_string(),
+            user: user.to_owned(),
+            key,
+            group: group.number(),
+            begun: Instant::now(),
+            used: Mutex::new(Instant::now()),
+            turn: Arc::new(Semaphore::new(1)),
+            permit: Mutex::default(),
+            state: Mutex::new(State::Active(Box::new(state))),
+        });
+        all.insert(open.id.clone(), open.clone());
+        Ok((open, false))
+    }
+
+    /// The open transaction with an id, for its user.
+    ///
+    /// # Errors
+    /// `transaction_lost`; `forbidden` for that of another user.
+    pub fn get(&self, id: &str, user: &str) -> Result<Arc<OpenTransaction>> {
+        let open = lock(&self.open).get(id).cloned().ok_or_else(|| lost(id))?;
+        if open.user != user {
+            return Err(foreign());
+        }
+        Ok(open)
+    }
+
+    fn end(&self, id: &str) {
+        if let Some(open) = lock(&self.open).remove(id) {
+            // A request that is still working with it ends first.
+            tokio::task::spawn_blocking(move || open.end());
+        }
+    }
+
+    /// Ends transactions that nobody uses any more, as long as somebody holds this.
+    pub async fn sweep(this: Weak<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let Some(this) = this.upgrade() else { return };
+            let over = |open: &Arc<OpenTransaction>| {
+                let age = open.begun.elapsed();
+                match open.state.try_lock().as_deref() {
+                    Ok(State::Ended) => true,
+                    // Somebody may still ask for its outcome.
+                    Ok(State::Committing(_) | State::Committed(_)) => age >= this.age_max * 2,
+                    Ok(State::Active(_)) if lock(&open.used).elapsed() >= this.idle_max => true,
+                    _ => age >= this.age_max,
+                }
+            };
+            let ended: Vec<String> =
+                lock(&this.open).values().filter(|open| over(open)).map(|o| o.id.clone()).collect();
+            for id in ended {
+                tracing::debug!(id, "a transaction was not used any more and is rolled back");
+                this.end(&id);
+            }
+        }
+    }
+
+    /// Ends all of them; called when the node stops.
+    pub fn end_all(&self) {
+        lock(&self.open).clear();
+    }
+}
+
+/// Begins a transaction.
+///
+/// # Errors
+/// `overloaded`; those of a linearizable read; `idempotency_key_reused`.
+pub async fn begin(session: &Session) -> Result<Response<BegunTransaction>> {
+    // It must see everything that was acknowledged before.
+    let group = session.group()?;
+    group.wait_linearizable().await?;
+    let key = Steps::new(session).first_key()?;
+    let (open, repeated) =
+        session.service().transactions.begin(group, &session.user()?.name, key)?;
+    let index = open.with(|transaction| Ok(transaction.index()))?;
+    let config = session.config();
+    let begun = BegunTransaction {
+        id: open.id.clone(),
+        idle_ms: config.transaction_idle_ms,
+        max_ms: config.transaction_max_ms,
+    };
+    Ok(Response { repeated, ..Response::at(begun, index) })
+}
+
+/// Commits a transaction; returns the number of documents that it has written.
+///
+/// # Errors
+/// `transaction_conflict`, `transaction_lost`, `forbidden`, and those of its writes.
+pub async fn commit(session: &Session, id: &str) -> Result<Response<u64>> {
+    let mut steps = Steps::new(session);
+    let committed = commit_once(&mut steps, id).await;
+    steps.finish(committed)
+}
+
+async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
+    let session = steps.session();
+    let (transactions, user) = (&session.service().transactions, &session.user()?.name);
+    let group = session.group()?;
+    let key = commit_key(id);
+    let open = match transactions.get(id, user) {
+        Ok(open) => open,
+        Err(error) if error.kind == Kind::TransactionLost => {
+            return committed_before(group, user, &key).await?.ok_or(error);
+        }
+        Err(error) => return Err(error),
+    };
+    let _turn = open.turn().await;
+    let working = open.clone();
+    let commit = match pooled(move || working.prepare_commit()).await? {
+        Err(index) => return Ok(Response::at(0, index)),
+        Ok(commit) => Command::Commit(Box::new(commit)),
+    };
+    // Rights may have been taken away since the transaction was used.
+    for (permission, database) in policy::needs(&commit).unwrap_or_default() {
+        session.authorize(permission, database)?;
+    }
+    let done = steps.propose_system(Step::Own(RetryKey::new(key, 0)), commit).await;
+    let done = done.map(|applied| Response::at(written(&applied.outcome), applied.index));
+    // Whatever was not decided can be tried again, under the same key.
+    let undecided = |kind| {
+        matches!(
+            kind,
+            Kind::OutcomeUnknown
+                | Kind::NoLeader
+                | Kind::Overloaded
+                | Kind::StorageFull
+                | Kind::Stopping
+        )
+    };
+    if !matches!(&done, Err(error) if undecided(error.kind)) {
+        transactions.end(&open.id);
+    }
+    done
+}
+
+/// The idempotency key of a transaction's commit. No client's key has a space.
+fn commit_key(id: &str) -> String {
+    format!("tx {id}")
+}
+
+fn written(outcome: &Outcome) -> u64 {
+    match outcome {
+        Outcome::Committed(writes) => *writes,
+        _ => 0,
+    }
+}
+
+/// What an earlier commit under the same key came to.
+async fn committed_before(group: &Group, user: &str, key: &str) -> Result<Option<Response<u64>>> {
+    group.wait_linearizable().await?;
+    let Some(Answer { result, repeats }) = retry::answer(&group.read()?, Some(user), key)? else {
+        return Ok(None);
+    };
+    Ok(Some(Response::at(written(&result?), repeats.unwrap_or_default())))
+}
+
+/// Rolls a transaction back; succeeds if it does not exist.
+///
+/// # Errors
+/// `not_possible_now` when its commit is under way; `forbidden` for that of another user.
+pub async fn end(session: &Session, id: &str) -> Result<Response<()>> {
+    let (transactions, user) = (&session.service().transactions, session.user()?);
+    match transactions.get(id, &user.name) {
+        // A request that works with it at the moment may take long.
+        Ok(open) => {
+            let state = open.state.try_lock();
+            if let Ok(State::Committing(_) | State::Committed(_)) = state.as_deref() {
+                return Err(is_committing(id));
+            }
+        }
+        Err(error) if error.kind == Kind::Forbidden => {
+            if !user.rights.is_admin() {
+                return Err(error);
+            }
+        }
+        Err(_) => {
+            let before = committed_before(session.group()?, &user.name, &commit_key(id)).await;
+            if matches!(before, Ok(Some(_))) {
+                return Err(is_committing(id));
+            }
+        }
+    }
+    transactions.end(id);
+    Ok(Response::new(()))
+}
+
+/// Lists the open transactions, the oldest first: the caller's own, for administrators all.
+///
+/// # Errors
+/// `not_authenticated`.
+pub async fn list(session: &Session) -> Result<Response<Vec<TransactionEntry>>> {
+    let user = session.user()?;
+    let all = user.rights.is_admin();
+    let open = lock(&session.service().transactions.open).values().cloned().collect::<Vec<_>>();
+    let mut open = open;
+    open.retain(|open| all || open.user == user.name);
+    open.sort_by_key(|open| open.begun);
+    let entries = pooled(move || Ok(open.iter().filter_map(|open| open.entry()).collect()));
+    entries.await.map(Response::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_stays_in_its_group() {
+        let open = OpenTransaction {
+            id: "t".into(),
+            key: None,
+            user: "u".into(),
+            group: 0,
+            begun: Instant::now(),
+            used: Mutex::new(Instant::now()),
+            turn: Arc::new(Semaphore::new(1)),
+            permit: Mutex::default(),
+            state: Mutex::new(State::Ended),
+        };
+        assert!(open.check_group(0).is_ok());
+        let refused = open.check_group(3).unwrap_err();
+        assert_eq!(refused.kind, Kind::CrossGroup);
+        assert!(refused.message.contains("group 3"), "{refused}");
+    }
+}
