@@ -1,6 +1,6 @@
 //! The HTTP status of an error, between nodes and towards clients.
 
-use crate::error::{Class, Kind};
+use crate::error::{ErrorClass, Kind};
 
 /// Gives errors their HTTP status.
 pub trait HttpStatus {
@@ -11,22 +11,22 @@ pub trait HttpStatus {
 impl HttpStatus for Kind {
     fn status(self) -> u16 {
         match self.class() {
-            Class::Invalid => 400,
-            Class::Unauthenticated => 401,
-            Class::Forbidden => 403,
-            Class::NotFound => 404,
-            Class::NotSupported => 405,
-            Class::Conflict => 409,
-            Class::Gone => 410,
-            Class::Precondition => 412,
-            Class::TooLarge => 413,
-            Class::Misdirected => 421,
-            Class::Unprocessable => 422,
-            Class::Busy => 429,
-            Class::Failed => 500,
-            Class::Unavailable => 503,
-            Class::Unknown => 504,
-            Class::Full => 507,
+            ErrorClass::Invalid => 400,
+            ErrorClass::Unauthenticated => 401,
+            ErrorClass::Forbidden => 403,
+            ErrorClass::NotFound => 404,
+            ErrorClass::NotSupported => 405,
+            ErrorClass::Conflict => 409,
+            ErrorClass::Gone => 410,
+            ErrorClass::Precondition => 412,
+            ErrorClass::TooLarge => 413,
+            ErrorClass::Misdirected => 421,
+            ErrorClass::Unprocessable => 422,
+            ErrorClass::Busy => 429,
+            ErrorClass::Failed => 500,
+            ErrorClass::Unavailable => 503,
+            ErrorClass::Unknown => 504,
+            ErrorClass::Full => 507,
         }
     }
 }

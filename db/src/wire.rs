@@ -3,7 +3,7 @@
 
 use crate::engine::DocumentId;
 use crate::engine::audit::AuditEntry;
-use crate::engine::change::{ChangeKind, Delta};
+use crate::engine::changes::{ChangeKind, Delta};
 use crate::engine::system::{NodeRole, NodeStatus, TokenKind};
 use jettra_driver::wire;
 

@@ -6,18 +6,19 @@
 //! `db/engine/src/hostile_tests.rs` on those of a few seeds.
 #![allow(dead_code, unreachable_pub)] // as in `checks.rs`
 
-use super::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
-use super::engine::command::{Change, Operation, Returning, Select, Target, Write, WriteLimits};
+use super::engine::Namespace;
+use super::engine::batch::{Batch, BatchCondition, BatchStep};
+use super::engine::command::{Mutation, Operation, Returning, Select, Target, Write, WriteLimits};
 use super::engine::document::parse_document;
 use super::engine::index::IndexSpec;
 use super::engine::limits::Limits;
 use super::engine::query::context::At;
 use super::engine::query::text::{Statement, parse};
 use super::engine::storage::{Read, Store, Table};
-use super::engine::transaction::Transaction;
+use super::engine::transactions::Transaction;
 use super::engine::value::{Object, Value, from_json};
-use super::engine::version::{Retention, Version};
-use super::engine::{Answer, Applier, Command, DocumentId, Proposal, PutMode};
+use super::engine::versions::{Retention, Version};
+use super::engine::{Applier, Command, DocumentId, Proposal, ProposalResult, PutMode};
 use super::hostile::{Act, COLLECTIONS, Hostile, Update};
 use std::time::{Duration, Instant};
 
@@ -89,7 +90,7 @@ pub fn check(choose: &mut dyn FnMut(u64) -> u64, acts: usize, is_over: impl Fn()
 }
 
 /// Applies entries from a log index on in one transaction.
-fn apply(store: &Store, index: u64, entries: &[Vec<Proposal>], act: &Act) -> Vec<Answer> {
+fn apply(store: &Store, index: u64, entries: &[Vec<Proposal>], act: &Act) -> Vec<ProposalResult> {
     let mut txn = store.write().expect("a transaction");
     let mut applier = Applier::default();
     applier.begin(&txn).expect("the counters");
@@ -172,16 +173,16 @@ fn filter(filter: &str) -> Select {
     Select::Filter { filter: filter.to_owned(), sort: None, hint: None }
 }
 
-fn change(select: Select, change: Change, multi: bool, upsert: bool) -> Operation {
+fn modify(select: Select, mutation: Mutation, multi: bool, upsert: bool) -> Operation {
     let upsert = upsert.then_some(DocumentId::Int(7));
-    Operation::Change { select, change, multi, upsert, returning: Returning::After }
+    Operation::Modify { select, mutation, multi, upsert, returning: Returning::After }
 }
 
 fn update(given: &Update) -> Operation {
     let filters = &given.array_filters;
     let array_filters = (!filters.is_empty()).then(|| format!("[{}]", filters.join(",")));
-    let how = Change::Update { update: given.update.clone(), array_filters };
-    change(filter(&given.filter), how, given.multi, given.upsert)
+    let how = Mutation::Update { update: given.update.clone(), array_filters };
+    modify(filter(&given.filter), how, given.multi, given.upsert)
 }
 
 fn operations(act: &Act) -> Vec<Operation> {
@@ -197,8 +198,8 @@ fn operations(act: &Act) -> Vec<Operation> {
             vec![Operation::Delete { select, multi: *multi, returning }]
         }
         Act::Replace { filter: which, document: text, upsert, .. } => {
-            let body = document(text).map(|(_, body)| Change::Replace(body));
-            body.map(|how| change(filter(which), how, false, *upsert)).into_iter().collect()
+            let body = document(text).map(|(_, body)| Mutation::Replace(body));
+            body.map(|how| modify(filter(which), how, false, *upsert)).into_iter().collect()
         }
         _ => Vec::new(),
     }
@@ -257,10 +258,10 @@ fn commands(act: &Act) -> Vec<Command> {
             let Some(which) = id(which) else { return Vec::new() };
             let select = Select::Id { target: which.into(), if_match: None };
             let how = match patch.starts_with("{\"$") {
-                true => Change::Update { update: patch.clone(), array_filters: None },
-                false => Change::Merge(patch.clone()),
+                true => Mutation::Update { update: patch.clone(), array_filters: None },
+                false => Mutation::Merge(patch.clone()),
             };
-            write(collection, vec![change(select, how, false, false)], true)
+            write(collection, vec![modify(select, how, false, false)], true)
         }
         Act::Batch { condition, acts } => vec![batch(condition.as_ref(), acts)],
         Act::Index { collection, keys, options } => {
@@ -357,8 +358,8 @@ fn statement(statement: Statement) -> Vec<Command> {
             write(&collection, inserts.collect(), true)
         }
         Statement::Update { collection, filter: which, update, multi, upsert, .. } => {
-            let how = Change::Update { update: update.to_json(), array_filters: None };
-            let operation = change(filter(&which.to_json()), how, multi, upsert);
+            let how = Mutation::Update { update: update.to_json(), array_filters: None };
+            let operation = modify(filter(&which.to_json()), how, multi, upsert);
             write(&collection, vec![operation], true)
         }
         Statement::Delete { collection, filter: which, multi } => {

@@ -1,12 +1,13 @@
 //! Applying what concerns users and their tokens. Passwords and secrets arrive as hashes.
 
-use super::apply::{Applied, Applier, Place, refuse};
+use super::apply::{Applier, ApplyResult, refuse};
 use super::catalog;
 use super::command::{CredentialRevisions, Outcome, UserUpdate};
 use super::document;
 use super::system::{self, TokenDocument, UserDocument};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::{Read, StorageError, Table, WriteTxn, keys};
 use crate::system::TokenKind;
@@ -69,7 +70,11 @@ fn parsed<T: DeserializeOwned>(stored: &[u8]) -> Result<(u64, T)> {
 }
 
 impl Applier {
-    pub(super) fn create_user(&mut self, txn: &mut WriteTxn<'_>, user: &UserDocument) -> Applied {
+    pub(super) fn create_user(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        user: &UserDocument,
+    ) -> ApplyResult {
         if stored::<UserDocument>(txn, system::USERS, &user.name)?.is_some() {
             return refuse(
                 Kind::UserExists,
@@ -81,7 +86,11 @@ impl Applier {
         Ok(Ok(Outcome::Done))
     }
 
-    pub(super) fn update_user(&mut self, txn: &mut WriteTxn<'_>, update: UserUpdate) -> Applied {
+    pub(super) fn update_user(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        update: UserUpdate,
+    ) -> ApplyResult {
         let found: Option<(u64, UserDocument)> = stored(txn, system::USERS, &update.name)?;
         let Some((_, mut user)) = found else { return no_user(&update.name) };
         if update.proved_hash.is_some_and(|proved| proved != user.password_hash) {
@@ -111,7 +120,7 @@ impl Applier {
         Ok(Ok(Outcome::Done))
     }
 
-    pub(super) fn delete_user(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Applied {
+    pub(super) fn delete_user(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> ApplyResult {
         if stored::<UserDocument>(txn, system::USERS, name)?.is_none() {
             return no_user(name);
         }
@@ -146,7 +155,7 @@ impl Applier {
         &mut self,
         txn: &mut WriteTxn<'_>,
         token: &TokenDocument,
-    ) -> Applied {
+    ) -> ApplyResult {
         let user: Option<(u64, UserDocument)> = stored(txn, system::USERS, &token.user)?;
         if user.is_none_or(|(_, user)| user.disabled) {
             return no_user(&token.user);
@@ -179,7 +188,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         id: &str,
         user: Option<&str>,
-    ) -> Applied {
+    ) -> ApplyResult {
         let token: Option<(u64, TokenDocument)> = stored(txn, system::TOKENS, id)?;
         match token {
             Some((_, token)) if user.is_none_or(|user| token.user == user) => {
@@ -189,7 +198,7 @@ impl Applier {
         }
     }
 
-    pub(super) fn use_join_token(&mut self, txn: &mut WriteTxn<'_>, id: &str) -> Applied {
+    pub(super) fn use_join_token(&mut self, txn: &mut WriteTxn<'_>, id: &str) -> ApplyResult {
         let token: Option<(u64, TokenDocument)> = stored(txn, system::TOKENS, id)?;
         let now = self.numbers.time_ms;
         let usable = token.is_some_and(|(_, token)| {
@@ -206,7 +215,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         before_ms: u64,
         rows: usize,
-    ) -> Applied {
+    ) -> ApplyResult {
         let tokens: Vec<TokenDocument> = all(txn, system::TOKENS)?;
         let ended = tokens.iter().filter(|token| has_ended(token, before_ms)).take(rows);
         let mut worked = 0;
@@ -217,9 +226,9 @@ impl Applier {
         Ok(Ok(Outcome::Worked(worked)))
     }
 
-    fn remove_system(&mut self, txn: &mut WriteTxn<'_>, collection: &str, id: &str) -> Applied {
-        let place = Place { database: system::DATABASE, collection };
-        let removed = self.delete(txn, place, DocumentId::from(id).into(), None)?;
+    fn remove_system(&mut self, txn: &mut WriteTxn<'_>, collection: &str, id: &str) -> ApplyResult {
+        let namespace = NamespaceRef { database: system::DATABASE, collection };
+        let removed = self.delete(txn, namespace, DocumentId::from(id).into(), None)?;
         Ok(removed.map(|_| Outcome::Done))
     }
 }
@@ -233,17 +242,17 @@ fn is_admin(user: &UserDocument) -> bool {
     user.role == "admin" && !user.disabled
 }
 
-fn no_user(name: &str) -> Applied {
+fn no_user(name: &str) -> ApplyResult {
     let hint = "list the users with GET /api/v1/users";
     refuse(Kind::UserNotFound, format!("there is no user {name:?}"), hint)
 }
 
-fn no_token(id: &str) -> Applied {
+fn no_token(id: &str) -> ApplyResult {
     let hint = "it has ended, was used or revoked; list those there are with GET /api/v1/tokens";
     refuse(Kind::TokenNotFound, format!("there is no token {id:?}"), hint)
 }
 
-fn last_admin(name: &str) -> Applied {
+fn last_admin(name: &str) -> ApplyResult {
     refuse(
         Kind::LastAdmin,
         format!("{name:?} is the only administrator"),

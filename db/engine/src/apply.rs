@@ -7,9 +7,9 @@
 
 use super::accounts;
 use super::budget::{self, Cost};
-use super::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage, Totals};
-use super::change;
-use super::command::{Answer, Command, CommandResult, Noted, Outcome, Proposal};
+use super::catalog::{self, Collection, CollectionTotals, DatabaseEntry, ENGINE_DEFAULT, Garbage};
+use super::changes;
+use super::command::{AuditEvent, Command, CommandResult, Outcome, Proposal, ProposalResult};
 use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
@@ -17,9 +17,10 @@ use super::query::context::{Budget, Context};
 use super::retry;
 use super::rules::{CompiledRules, Rules};
 use super::write::{Schemas, Stop, settle};
-use crate::change::ChangeKind;
+use crate::changes::ChangeKind;
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
 use crate::storage::{Read, Table, WriteTxn};
@@ -34,7 +35,7 @@ pub(super) const INDEX_KEY: &[u8] = b"last_index";
 
 /// What must happen on this node because a command was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
+pub enum SideEffect {
     /// The collection of members changed.
     NodesChanged,
     /// There is an index to build or something dropped to clear away.
@@ -53,7 +54,7 @@ pub enum Effect {
         /// From where.
         from: Option<String>,
         /// What, to what, and what came of it.
-        noted: Noted,
+        event: AuditEvent,
     },
 }
 
@@ -62,7 +63,7 @@ pub enum Effect {
 pub struct Applier {
     pub(super) numbers: Numbers,
     pub(super) now: Now,
-    pub(super) changes: change::Pending,
+    pub(super) changes: changes::Pending,
     pub(super) calls: retry::CallsSoFar,
     /// Whether nothing of it is applied: no history is written.
     pub(super) provisional: bool,
@@ -82,7 +83,7 @@ pub struct Applier {
     /// Rules as they were compiled last, by database.
     pub(super) compiled: CompiledRules,
     pub(super) schemas: Schemas,
-    pub(super) effects: Vec<Effect>,
+    pub(super) effects: Vec<SideEffect>,
 }
 
 /// What the commands of one log entry have used together.
@@ -115,19 +116,19 @@ pub(super) struct Numbers {
     pub(super) revision: Revision,
     /// Time of the log: that of its latest proposal, in milliseconds since 1970.
     pub(super) time_ms: u64,
-    pub(super) changes: change::Totals,
+    pub(super) changes: changes::HistoryTotals,
     pub(super) calls: HashMap<String, retry::Used>,
     last_collection: u64,
     pub(super) last_index: u64,
-    pub(super) totals: HashMap<CollectionId, Totals>,
+    pub(super) totals: HashMap<CollectionId, CollectionTotals>,
     pub(super) stats: HashMap<IndexId, IndexStats>,
 }
 
 /// A refusal is `Ok(Err(_))`; a storage failure is `Err(_)` and stops the node.
-pub(super) type Applied = Result<CommandResult>;
+pub(super) type ApplyResult = Result<CommandResult>;
 
 /// Ends a command with a refusal.
-pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> Applied {
+pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> ApplyResult {
     Ok(Err(Error::new(kind, message).hint(hint)))
 }
 
@@ -148,7 +149,7 @@ impl Applier {
         self.numbers = Numbers {
             revision: catalog::counter(read, REVISION_KEY)?,
             time_ms: catalog::counter(read, TIME_KEY)?,
-            changes: change::totals(read)?,
+            changes: changes::totals(read)?,
             last_collection: catalog::counter(read, COLLECTION_KEY)?,
             last_index: catalog::counter(read, INDEX_KEY)?,
             ..Numbers::default()
@@ -180,7 +181,7 @@ impl Applier {
         let numbers = &mut self.numbers;
         txn.put(Table::Meta, REVISION_KEY, &numbers.revision.to_be_bytes())?;
         txn.put(Table::Meta, TIME_KEY, &numbers.time_ms.to_be_bytes())?;
-        change::save(txn, &numbers.changes)?;
+        changes::save(txn, &numbers.changes)?;
         retry::save(txn, &mut numbers.calls)?;
         txn.put(Table::Meta, COLLECTION_KEY, &numbers.last_collection.to_be_bytes())?;
         txn.put(Table::Meta, INDEX_KEY, &numbers.last_index.to_be_bytes())?;
@@ -194,7 +195,7 @@ impl Applier {
     }
 
     /// Takes the effects of the commands applied since the last call.
-    pub fn take_effects(&mut self) -> Vec<Effect> {
+    pub fn take_effects(&mut self) -> Vec<SideEffect> {
         std::mem::take(&mut self.effects)
     }
 
@@ -204,14 +205,14 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         index: u64,
         proposal: Proposal,
-    ) -> Result<Answer> {
+    ) -> Result<ProposalResult> {
         let Proposal { time_ms, user, from, credentials, retry, command } = proposal;
         self.numbers.time_ms = self.numbers.time_ms.max(time_ms);
         // A transaction sees the users of its beginning; its commit is compared with those of now.
         if let (Some(user), Some(credentials), false) = (&user, &credentials, self.provisional)
             && !accounts::holds(txn, user, credentials)?
         {
-            return Ok(Answer { result: Err(accounts::user_changed(user)), repeats: None });
+            return Ok(ProposalResult { result: Err(accounts::user_changed(user)), repeats: None });
         }
         if let Some(retry) = &retry
             && let Some(answer) = self.repeated(txn, user.as_deref(), retry)?
@@ -227,10 +228,10 @@ impl Applier {
         }
         if known.class.by_client && self.entry.is_spent() {
             // Not remembered for a repetition, which is welcome.
-            return Ok(Answer { result: Err(entry_spent()), repeats: None });
+            return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
         }
         let refused = known.too_long();
-        let noted = known.audited.clone().filter(|_| by_somebody);
+        let event = known.audited.clone().filter(|_| by_somebody);
         self.begin_command(known.cost);
         let result = match refused {
             Some(error) => Err(error),
@@ -240,20 +241,20 @@ impl Applier {
         self.entry.steps += used.steps();
         self.entry.written += used.written();
         self.written += used.written();
-        if let Some(mut noted) = noted {
+        if let Some(mut event) = event {
             if let Err(error) = &result {
-                noted.outcome = error.kind.code().into();
+                event.outcome = error.kind.code().into();
             }
             self.begin_command(Cost::DEFAULT);
-            self.note(txn, &noted)?;
+            self.note(txn, &event)?;
             let Now { user, from, .. } = &self.now;
             let (user, from) = (user.clone(), from.clone());
-            self.effects.push(Effect::Audited { user, from, noted });
+            self.effects.push(SideEffect::Audited { user, from, event });
         }
         if let (Some(retry), Some(origins)) = (retry, origins) {
             self.remember_answer(txn, retry, &result, origins)?;
         }
-        Ok(Answer { result, repeats: None })
+        Ok(ProposalResult { result, repeats: None })
     }
 
     fn begin_command(&mut self, cost: Cost) {
@@ -273,7 +274,7 @@ impl Applier {
         self.end_calls(txn)
     }
 
-    fn carry_out(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> Applied {
+    fn carry_out(&mut self, txn: &mut WriteTxn<'_>, index: u64, command: Command) -> ApplyResult {
         match command {
             Command::InitCluster { cluster_id, node, url, admin_hash, time_ms } => {
                 self.init_cluster(txn, cluster_id, node, url, admin_hash, time_ms)
@@ -287,8 +288,8 @@ impl Applier {
                 Ok(Ok(Outcome::Done))
             }
             Command::DropCollection { database, collection } => {
-                let place = Place { database: &database, collection: &collection };
-                if let Err(refused) = settle(self.check_replaced(txn, place, None))? {
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                if let Err(refused) = settle(self.check_replaced(txn, namespace, None))? {
                     return Ok(Err(refused));
                 }
                 self.drop_collection(txn, &database, &collection)?;
@@ -314,12 +315,12 @@ impl Applier {
                 if_match,
                 create_database,
             } => {
-                let place = Place { database: &database, collection: &collection };
-                self.put(txn, place, target, &body, mode, if_match, create_database)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.put(txn, namespace, target, &body, mode, if_match, create_database)
             }
             Command::Delete { database, collection, target, if_match } => {
-                let place = Place { database: &database, collection: &collection };
-                self.delete(txn, place, target, if_match)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.delete(txn, namespace, target, if_match)
             }
             Command::ClusterRegister { node, url, description } => {
                 self.register(txn, index, node, url, description)
@@ -333,7 +334,7 @@ impl Applier {
             }
             Command::ClusterStop { node, raft_id, boot, restart } => {
                 if let Some(boot) = boot {
-                    self.effects.push(Effect::Stop { boot, restart });
+                    self.effects.push(SideEffect::Stop { boot, restart });
                 }
                 self.change_node(txn, &node, raft_id, None, |document| {
                     if document.status != NodeStatus::Leaving {
@@ -344,25 +345,25 @@ impl Applier {
             Command::ClusterDeregister { node, raft_id } => self.deregister(txn, &node, raft_id),
             Command::Write(write) => self.write_many(txn, *write),
             Command::CreateIndex { database, collection, spec } => {
-                let place = Place { database: &database, collection: &collection };
-                self.create_index(txn, place, spec)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.create_index(txn, namespace, spec)
             }
             Command::DropIndex { database, collection, name } => {
-                let place = Place { database: &database, collection: &collection };
-                self.drop_index(txn, place, &name)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.drop_index(txn, namespace, &name)
             }
             Command::BuildIndex { database, collection, index, documents } => {
-                let place = Place { database: &database, collection: &collection };
-                self.build_index(txn, place, index, documents as usize)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.build_index(txn, namespace, index, documents as usize)
             }
             Command::Expire { database, collection, index, time_ms, documents } => {
-                let place = Place { database: &database, collection: &collection };
-                self.expire(txn, place, index, time_ms as i64, documents as usize)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.expire(txn, namespace, index, time_ms as i64, documents as usize)
             }
             Command::ClearGarbage { rows } => self.clear_garbage(txn, rows as usize),
             Command::SetSchema { database, collection, schema, warns } => {
-                let place = Place { database: &database, collection: &collection };
-                self.set_schema(txn, place, schema, warns)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.set_schema(txn, namespace, schema, warns)
             }
             Command::ReplaceCollection { database, from, to } => {
                 self.replace_collection(txn, &database, &from, &to)
@@ -376,17 +377,17 @@ impl Applier {
             Command::Commit(commit) => self.commit(txn, *commit),
             Command::Batch(batch) => self.batch(txn, *batch),
             Command::SetVersions { database, collection, keep } => {
-                let place = Place { database: &database, collection: &collection };
-                self.set_versions(txn, place, keep)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.set_versions(txn, namespace, keep)
             }
             Command::SetVersionsDefault { on } => self.set_versions_default(txn, on),
             Command::Restore { database, collection, target, version } => {
-                let place = Place { database: &database, collection: &collection };
-                self.restore(txn, place, target, version)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.restore(txn, namespace, target, version)
             }
             Command::TrimVersions { database, collection, keys } => {
-                let place = Place { database: &database, collection: &collection };
-                self.trim_versions(txn, place, keys)
+                let namespace = NamespaceRef { database: &database, collection: &collection };
+                self.trim_versions(txn, namespace, keys)
             }
             Command::TrimChanges { bytes_max, rows } => {
                 self.trim_changes(txn, bytes_max, rows as usize)
@@ -410,7 +411,7 @@ impl Applier {
         }
     }
 
-    fn create_database(&mut self, txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Applied {
+    fn create_database(&mut self, txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> ApplyResult {
         if catalog::database(txn, name)?.is_none() {
             put_database(txn, name, engine)?;
         }
@@ -424,7 +425,7 @@ impl Applier {
         put_database(txn, name, ENGINE_DEFAULT)
     }
 
-    fn drop_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Applied {
+    fn drop_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> ApplyResult {
         let collections = catalog::collections(txn, name)?;
         if let Some(error) = self.too_many(txn, &collections, "drop its collections first")? {
             return Ok(Err(error));
@@ -456,7 +457,7 @@ impl Applier {
         Ok(None)
     }
 
-    fn rename_database(&mut self, txn: &mut WriteTxn<'_>, from: &str, to: &str) -> Applied {
+    fn rename_database(&mut self, txn: &mut WriteTxn<'_>, from: &str, to: &str) -> ApplyResult {
         let Some(entry) = catalog::database(txn, from)? else {
             return Ok(Err(database_not_found(from)));
         };
@@ -473,8 +474,8 @@ impl Applier {
         }
         for (name, id) in collections {
             // Who watches the database sees nothing of them any more.
-            let place = Place { database: from, collection: &name };
-            self.note_collection(txn, place, ChangeKind::Drop, None)?;
+            let namespace = NamespaceRef { database: from, collection: &name };
+            self.note_collection(txn, namespace, ChangeKind::Drop, None)?;
             txn.delete(Table::Catalog, &catalog::collection_key(from, &name))?;
             txn.put(Table::Catalog, &catalog::collection_key(to, &name), &id.to_be_bytes())?;
         }
@@ -487,25 +488,26 @@ impl Applier {
     pub(super) fn collection(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
     ) -> Result<Option<Arc<Collection>>> {
-        let known = self.collections.get(place.database).and_then(|all| all.get(place.collection));
+        let known =
+            self.collections.get(namespace.database).and_then(|all| all.get(namespace.collection));
         if let Some(known) = known {
             return Ok(Some(known.clone()));
         }
-        let Some(id) = catalog::collection(txn, place.database, place.collection)? else {
+        let Some(id) = catalog::collection(txn, namespace.database, namespace.collection)? else {
             return Ok(None);
         };
         let found = Arc::new(Collection::load(txn, id)?);
-        self.remember(place, found.clone());
+        self.remember(namespace, found.clone());
         Ok(Some(found))
     }
 
-    fn remember(&mut self, place: Place<'_>, collection: Arc<Collection>) {
+    fn remember(&mut self, namespace: NamespaceRef<'_>, collection: Arc<Collection>) {
         self.collections
-            .entry(place.database.to_owned())
+            .entry(namespace.database.to_owned())
             .or_default()
-            .insert(place.collection.to_owned(), collection);
+            .insert(namespace.collection.to_owned(), collection);
     }
 
     pub(super) fn ensure_collection(
@@ -514,18 +516,18 @@ impl Applier {
         database: &str,
         collection: &str,
     ) -> Result<Arc<Collection>> {
-        let place = Place { database, collection };
-        if let Some(found) = self.collection(txn, place)? {
+        let namespace = NamespaceRef { database, collection };
+        if let Some(found) = self.collection(txn, namespace)? {
             return Ok(found);
         }
         let id = self.next_collection();
         let key = catalog::collection_key(database, collection);
         txn.put(Table::Catalog, &key, &id.to_be_bytes())?;
         let made = Arc::new(Collection::load(txn, id)?);
-        self.remember(place, made.clone());
-        self.index_references(txn, place)?;
-        self.keep_by_default(txn, place)?;
-        Ok(self.collection(txn, place)?.unwrap_or(made))
+        self.remember(namespace, made.clone());
+        self.index_references(txn, namespace)?;
+        self.keep_by_default(txn, namespace)?;
+        Ok(self.collection(txn, namespace)?.unwrap_or(made))
     }
 
     /// A number that no collection and no history has.
@@ -542,12 +544,12 @@ impl Applier {
         database: &str,
         name: &str,
     ) -> Result<()> {
-        let place = Place { database, collection: name };
-        let Some(found) = self.collection(txn, place)? else {
+        let namespace = NamespaceRef { database, collection: name };
+        let Some(found) = self.collection(txn, namespace)? else {
             return Ok(());
         };
         self.discard_versions(txn, &found)?;
-        self.note_collection(txn, place, ChangeKind::Drop, None)?;
+        self.note_collection(txn, namespace, ChangeKind::Drop, None)?;
         txn.delete(Table::Catalog, &catalog::collection_key(database, name))?;
         txn.delete(Table::Catalog, &catalog::options_key(found.id))?;
         txn.delete(Table::Meta, &catalog::count_key(found.id))?;
@@ -566,11 +568,11 @@ impl Applier {
         database: &str,
         from: &str,
         to: &str,
-    ) -> Applied {
-        let Some(found) = self.collection(txn, Place { database, collection: from })? else {
+    ) -> ApplyResult {
+        let Some(found) = self.collection(txn, NamespaceRef { database, collection: from })? else {
             return Ok(Err(collection_not_found(database, from)));
         };
-        if self.collection(txn, Place { database, collection: to })?.is_some() {
+        if self.collection(txn, NamespaceRef { database, collection: to })?.is_some() {
             return refuse(
                 Kind::NameTaken,
                 format!("a collection {to:?} exists in {database:?}"),
@@ -579,10 +581,10 @@ impl Applier {
         }
         txn.delete(Table::Catalog, &catalog::collection_key(database, from))?;
         txn.put(Table::Catalog, &catalog::collection_key(database, to), &found.id.to_be_bytes())?;
-        let place = Place { database, collection: from };
-        self.note_collection(txn, place, ChangeKind::Rename, Some(to))?;
+        let namespace = NamespaceRef { database, collection: from };
+        self.note_collection(txn, namespace, ChangeKind::Rename, Some(to))?;
         self.forget();
-        self.index_references(txn, Place { database, collection: to })?;
+        self.index_references(txn, NamespaceRef { database, collection: to })?;
         Ok(Ok(Outcome::Done))
     }
 
@@ -594,14 +596,14 @@ impl Applier {
         database: &str,
         from: &str,
         to: &str,
-    ) -> Applied {
-        let old = self.collection(txn, Place { database, collection: to })?;
-        let new = self.collection(txn, Place { database, collection: from })?;
+    ) -> ApplyResult {
+        let old = self.collection(txn, NamespaceRef { database, collection: to })?;
+        let new = self.collection(txn, NamespaceRef { database, collection: from })?;
         if from != to
             && let Some(new) = &new
         {
-            let place = Place { database, collection: to };
-            if let Err(refused) = settle(self.check_replaced(txn, place, Some(new)))? {
+            let namespace = NamespaceRef { database, collection: to };
+            if let Err(refused) = settle(self.check_replaced(txn, namespace, Some(new)))? {
                 return Ok(Err(refused));
             }
             self.drop_collection(txn, database, to)?;
@@ -611,10 +613,10 @@ impl Applier {
         let kept = old.and_then(|old| old.options.versions).map(|versions| versions.retention);
         match new {
             Some(new) if renamed.is_ok() && kept.is_some() && new.options.versions.is_none() => {
-                self.set_versions(txn, Place { database, collection: to }, kept)
+                self.set_versions(txn, NamespaceRef { database, collection: to }, kept)
             }
             _ if renamed.is_ok() && is_new => {
-                self.keep_by_default(txn, Place { database, collection: to })?;
+                self.keep_by_default(txn, NamespaceRef { database, collection: to })?;
                 Ok(renamed)
             }
             _ => Ok(renamed),
@@ -625,20 +627,13 @@ impl Applier {
         &mut self,
         txn: &WriteTxn<'_>,
         collection: CollectionId,
-    ) -> Result<&mut Totals> {
+    ) -> Result<&mut CollectionTotals> {
         use std::collections::hash_map::Entry;
         Ok(match self.numbers.totals.entry(collection) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(catalog::totals(txn, collection)?),
         })
     }
-}
-
-/// A collection by its names.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) database: &'a str,
-    pub(super) collection: &'a str,
 }
 
 /// The error for a command whose neighbours in the log entry have used up what one may take.

@@ -1,12 +1,13 @@
 //! The audit log: who did what, from where, and what came of it. An entry stands in the same
 //! log entry as what it tells of, so the one is not there without the other.
 
-use super::apply::{Applied, Applier, Place};
+use super::apply::{Applier, ApplyResult};
 use super::catalog;
-use super::command::{Noted, Outcome, PutMode};
+use super::command::{AuditEvent, Outcome, PutMode};
 use super::document;
 use super::system;
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::{Read, Table, WriteTxn, keys};
 use serde::Deserialize;
@@ -35,20 +36,21 @@ pub struct AuditEntry {
 
 impl Applier {
     /// Adds an entry about what the present proposal has done.
-    pub(super) fn note(&mut self, txn: &mut WriteTxn<'_>, noted: &Noted) -> Result<()> {
+    pub(super) fn note(&mut self, txn: &mut WriteTxn<'_>, event: &AuditEvent) -> Result<()> {
         let entry = serde_json::json!({
             "time_ms": self.numbers.time_ms,
             "user": self.now.user,
             "from": self.now.from,
-            "action": noted.action,
-            "target": noted.target,
-            "outcome": noted.outcome,
+            "action": event.action,
+            "target": event.target,
+            "outcome": event.outcome,
         });
-        let place = Place { database: system::DATABASE, collection: system::AUDIT };
+        let namespace = NamespaceRef { database: system::DATABASE, collection: system::AUDIT };
         // Revisions grow with every document that is written.
         let id = DocumentId::Int(self.numbers.revision as i64 + 1);
         // Whatever could refuse it does so on every replica; the node's log has the entry too.
-        let _ = self.put(txn, place, id.into(), &entry.to_string(), PutMode::Insert, None, true)?;
+        let _ =
+            self.put(txn, namespace, id.into(), &entry.to_string(), PutMode::Insert, None, true)?;
         Ok(())
     }
 
@@ -58,7 +60,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         entries_max: u64,
         rows: usize,
-    ) -> Applied {
+    ) -> ApplyResult {
         let Some(id) = catalog::collection(txn, system::DATABASE, system::AUDIT)? else {
             return Ok(Ok(Outcome::Worked(0)));
         };
@@ -72,9 +74,9 @@ impl Applier {
         let ids = oldest.map(|row| Ok(keys::document_id(row?.0)));
         let ids: Vec<_> = ids.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
         let worked = ids.len() as u64;
-        let place = Place { database: system::DATABASE, collection: system::AUDIT };
+        let namespace = NamespaceRef { database: system::DATABASE, collection: system::AUDIT };
         for id in ids {
-            let _ = self.delete(txn, place, id.into(), None)?;
+            let _ = self.delete(txn, namespace, id.into(), None)?;
         }
         Ok(Ok(Outcome::Worked(worked)))
     }

@@ -2,17 +2,18 @@
 //! way or the other as conditions say. One log entry, so nothing comes between; the idea is
 //! etcd's transaction.
 
-use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};
+use super::apply::{Applier, ApplyResult, collection_not_found, database_not_found};
 use super::budget;
 use super::catalog;
-use super::command::{Operation, Outcome, PutMode, WriteLimits, Wrote};
+use super::command::{Operation, OperationResult, Outcome, PutMode, WriteLimits};
 use super::query::context::Context;
 use super::query::filter::Filter;
-use super::transaction::{is_too_much, too_much};
+use super::transactions::{is_too_much, too_much};
 use super::value::parse_stored;
 use super::write::{Step, Stop, damaged, find, matching, parse_filter, result_bytes, settle, text};
 use crate::error::Error;
 use crate::id::DocumentId;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::storage::{StorageError, WriteTxn};
 use serde::{Deserialize, Serialize};
 
@@ -29,21 +30,6 @@ pub struct Batch {
     pub time_ms: u64,
     /// Bounds that the proposer sets, so that every replica has the same.
     pub limits: WriteLimits,
-}
-
-/// A collection by its names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Namespace {
-    /// The database.
-    pub database: String,
-    /// The collection.
-    pub collection: String,
-}
-
-impl Namespace {
-    fn place(&self) -> Place<'_> {
-        Place { database: &self.database, collection: &self.collection }
-    }
 }
 
 /// One condition of a [`Batch`].
@@ -78,37 +64,37 @@ pub enum BatchStep {
 impl Batch {
     /// The operations of both ways.
     pub fn operations(&self) -> impl Iterator<Item = (&Namespace, &Operation)> {
-        self.then.iter().chain(&self.otherwise).filter_map(|(place, step)| match step {
-            BatchStep::Operation(operation) => Some((place, operation)),
+        self.then.iter().chain(&self.otherwise).filter_map(|(namespace, step)| match step {
+            BatchStep::Operation(operation) => Some((namespace, operation)),
             _ => None,
         })
     }
 
     /// Names of databases and collections that a step may create.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        let places = self.then.iter().chain(&self.otherwise).map(|(place, _)| place);
-        places.flat_map(|place| [&place.database, &place.collection])
+        let places = self.then.iter().chain(&self.otherwise).map(|(namespace, _)| namespace);
+        places.flat_map(|namespace| [&namespace.database, &namespace.collection])
     }
 }
 
 impl Applier {
     /// [`Command::Batch`](super::Command::Batch)
-    pub(super) fn batch(&mut self, txn: &mut WriteTxn<'_>, batch: Batch) -> Applied {
+    pub(super) fn batch(&mut self, txn: &mut WriteTxn<'_>, batch: Batch) -> ApplyResult {
         let ctx = self.context(batch.time_ms);
         let many = batch.operations().any(|(_, operation)| operation.is_many());
         let work = |this: &mut Self, txn: &mut WriteTxn<'_>| {
             let mut succeeded = true;
-            for (at, (place, condition)) in batch.conditions.iter().enumerate() {
-                let holds = this.holds(txn, place.place(), condition, &ctx);
+            for (at, (namespace, condition)) in batch.conditions.iter().enumerate() {
+                let holds = this.holds(txn, namespace.borrowed(), condition, &ctx);
                 succeeded &= holds.map_err(|stop| named(stop, "if", at))?;
             }
             let (name, steps) = match succeeded {
                 true => ("then", batch.then),
                 false => ("else", batch.otherwise),
             };
-            let steps = steps.into_iter().enumerate().map(|(at, (place, step))| {
+            let steps = steps.into_iter().enumerate().map(|(at, (namespace, step))| {
                 let kept = ctx.memory_used();
-                let done = this.batch_step(txn, place.place(), step, &batch.limits, &ctx);
+                let done = this.batch_step(txn, namespace.borrowed(), step, &batch.limits, &ctx);
                 // What it has kept in memory goes, but for its result.
                 ctx.release(ctx.memory_used().saturating_sub(kept));
                 let done = done.and_then(|done| {
@@ -134,11 +120,11 @@ impl Applier {
     fn holds(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         condition: &BatchCondition,
         ctx: &Context<'_>,
     ) -> Step<bool> {
-        let Some(collection) = self.collection(txn, place)? else {
+        let Some(collection) = self.collection(txn, namespace)? else {
             return Ok(!condition.exists);
         };
         ctx.work(budget::PLAN)?;
@@ -171,46 +157,50 @@ impl Applier {
     fn batch_step(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         step: BatchStep,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<Wrote> {
+    ) -> Step<OperationResult> {
         ctx.work(budget::LOOK_UP)?;
-        if catalog::database(txn, place.database)?.is_none() {
-            return Err(database_not_found(place.database).into());
+        if catalog::database(txn, namespace.database)?.is_none() {
+            return Err(database_not_found(namespace.database).into());
         }
         match step {
-            BatchStep::Operation(operation) => self.operation(txn, place, operation, limits, ctx),
+            BatchStep::Operation(operation) => {
+                self.operation(txn, namespace, operation, limits, ctx)
+            }
             BatchStep::Save { id, body } => {
                 let done =
-                    self.put_step(txn, place, id.into(), &body, PutMode::Upsert, None, false);
+                    self.put_step(txn, namespace, id.into(), &body, PutMode::Upsert, None, false);
                 let (outcome, warnings) = done?.without_warnings();
                 let Outcome::Written { id, revision, created } = outcome else {
                     let message = format!("unexpected outcome {outcome:?}");
                     return Err(StorageError::Failed(message).into());
                 };
-                Ok(Wrote {
+                Ok(OperationResult {
                     matched: u64::from(!created),
                     modified: u64::from(!created),
                     inserted: created.then_some(id),
                     revision: Some(revision),
                     warnings,
-                    ..Wrote::default()
+                    ..OperationResult::default()
                 })
             }
             BatchStep::Get(id) => {
-                let Some(collection) = self.collection(txn, place)? else {
-                    return Err(collection_not_found(place.database, place.collection).into());
+                let Some(collection) = self.collection(txn, namespace)? else {
+                    return Err(
+                        collection_not_found(namespace.database, namespace.collection).into()
+                    );
                 };
                 let found = find(txn, collection.id, &id)?;
                 let bytes = found.as_ref().map_or(0, |stored| stored.json.len());
                 ctx.charge(bytes, "the result")?;
-                Ok(Wrote {
+                Ok(OperationResult {
                     matched: u64::from(found.is_some()),
                     revision: found.as_ref().map(|stored| stored.revision),
                     document: found.map(|stored| text(stored.json)),
-                    ..Wrote::default()
+                    ..OperationResult::default()
                 })
             }
         }

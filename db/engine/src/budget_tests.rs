@@ -4,7 +4,7 @@ use super::*;
 use crate::apply::Applier;
 use crate::catalog::{self, Collection};
 use crate::command::{
-    Change, Command, CommandResult, Operation, Outcome, PutMode, Returning, Select, Write,
+    Command, CommandResult, Mutation, Operation, Outcome, PutMode, Returning, Select, Write,
     WriteLimits,
 };
 use crate::error::Kind;
@@ -13,7 +13,7 @@ use crate::index::{IndexSpec, IndexState};
 use crate::rules::RULES_MAX;
 use crate::storage::{Read, Store, Table};
 use crate::value::{Object, Value};
-use crate::version::Retention;
+use crate::versions::Retention;
 
 const LIMITS: WriteLimits = WriteLimits {
     documents_max: 100_000,
@@ -85,7 +85,9 @@ impl World {
         let operations =
             bodies.enumerate().map(|(id, body)| Operation::Insert { id: (id as i64).into(), body });
         for operations in operations.collect::<Vec<_>>().chunks(500) {
-            let Ok(Outcome::Wrote(wrote)) = self.run(write(collection, operations.to_vec())) else {
+            let Ok(Outcome::OperationResults(wrote)) =
+                self.run(write(collection, operations.to_vec()))
+            else {
                 panic!("not written");
             };
             assert!(wrote.iter().all(Result::is_ok));
@@ -98,7 +100,7 @@ impl World {
         self.run(Command::CreateIndex { database, collection, spec })
     }
 
-    fn collection(&self, name: &str) -> (Collection, catalog::Totals) {
+    fn collection(&self, name: &str) -> (Collection, catalog::CollectionTotals) {
         let read = self.store.read().unwrap();
         let id = catalog::collection(&read, "d", name).unwrap().unwrap();
         (Collection::load(&read, id).unwrap(), catalog::totals(&read, id).unwrap())
@@ -132,9 +134,9 @@ fn write(collection: &str, operations: Vec<Operation>) -> Command {
 fn increment() -> Operation {
     let select = Select::Filter { filter: "{}".into(), sort: None, hint: None };
     let update = r#"{"$inc":{"n":1}}"#.into();
-    let change = Change::Update { update, array_filters: None };
+    let mutation = Mutation::Update { update, array_filters: None };
     let (multi, upsert, returning) = (true, None, Returning::Nothing);
-    Operation::Change { select, change, multi, upsert, returning }
+    Operation::Modify { select, mutation, multi, upsert, returning }
 }
 
 /// Symptom: 30 updates of every document in one call take 5 GB on every node. Cause: each
@@ -144,7 +146,7 @@ fn the_operations_of_a_bulk_are_bounded_together() {
     let mut world = World::new();
     let text = "x".repeat(16 << 10);
     world.insert("c", (0..500).map(|_| format!(r#"{{"n":0,"text":"{text}"}}"#)));
-    let Ok(Outcome::Wrote(wrote)) = world.run(write("c", vec![increment(); 30])) else {
+    let Ok(Outcome::OperationResults(wrote)) = world.run(write("c", vec![increment(); 30])) else {
         panic!("not written");
     };
     let done = wrote.iter().take_while(|one| one.is_ok()).count();
@@ -255,7 +257,7 @@ fn the_ways_of_a_path_through_arrays_are_few() {
     let Command::Write(insert) = write("c", vec![Operation::Insert { id: 1.into(), body }]) else {
         return;
     };
-    let Ok(Outcome::Wrote(wrote)) =
+    let Ok(Outcome::OperationResults(wrote)) =
         world.run(Command::Write(Box::new(Write { limits, ..*insert })))
     else {
         panic!("not written");

@@ -8,7 +8,7 @@
 
 use super::index::stats::IndexStats;
 use super::index::{Index, IndexEntry, IndexId};
-use super::version::Retention;
+use super::versions::Retention;
 use crate::storage::env::Result;
 use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, StorageError, Table};
@@ -115,7 +115,7 @@ pub fn collections(read: &impl Read, database: &str) -> Result<Vec<(String, Coll
 
 /// How much a collection holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub struct CollectionTotals {
     /// Documents.
     pub documents: u64,
     /// Bytes of their JSON text.
@@ -133,7 +133,7 @@ pub struct Totals {
 }
 
 /// How much a collection holds.
-pub fn totals(read: &impl Read, collection: CollectionId) -> Result<Totals> {
+pub fn totals(read: &impl Read, collection: CollectionId) -> Result<CollectionTotals> {
     stored(read, Table::Meta, &count_key(collection)).map(Option::unwrap_or_default)
 }
 

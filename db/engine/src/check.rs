@@ -6,9 +6,9 @@ use super::batch::{Batch, BatchCondition, BatchStep};
 use super::command::{Command, Operation, Proposal, Select, Target, Write};
 use super::document;
 use super::index::{Index, IndexEntry, IndexSpec, IndexState};
-use super::transaction::Commit;
+use super::transactions::Commit;
 use super::value::{self, LEVELS_MAX};
-use super::write::{ParsedChange, Step, Stop, check_key, parse_filter, parse_sort_and_hint};
+use super::write::{ParsedMutation, Step, Stop, check_key, parse_filter, parse_sort_and_hint};
 use crate::error::{Error, Kind, Result};
 use crate::storage::keys::KEY_BYTES_MAX;
 
@@ -84,10 +84,10 @@ fn check_operation(operation: &Operation) -> Result<()> {
             check_key(id)?;
             document::check_body(body)
         }
-        Operation::Change { select, change, upsert, .. } => {
+        Operation::Modify { select, mutation, upsert, .. } => {
             check_select(select)?;
             upsert.as_ref().map_or(Ok(()), check_key)?;
-            read(ParsedChange::parse(change)).map(drop)
+            read(ParsedMutation::parse(mutation)).map(drop)
         }
         Operation::Delete { select, .. } => check_select(select),
     }

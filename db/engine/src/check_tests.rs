@@ -1,5 +1,5 @@
 use super::*;
-use crate::command::{Change, PutMode, Returning, WriteLimits};
+use crate::command::{Mutation, PutMode, Returning, WriteLimits};
 use crate::id::DocumentId;
 
 const LIMITS: WriteLimits = WriteLimits {
@@ -48,16 +48,16 @@ fn delete(filter: &str) -> Command {
     write(Operation::Delete { select, multi: true, returning: Returning::Nothing })
 }
 
-fn change(change: Change) -> Command {
+fn modify(mutation: Mutation) -> Command {
     let select = Select::Filter { filter: "{}".into(), sort: None, hint: None };
     let (multi, upsert, returning) = (false, None, Returning::Nothing);
-    write(Operation::Change { select, change, multi, upsert, returning })
+    write(Operation::Modify { select, mutation, multi, upsert, returning })
 }
 
 #[test]
 fn what_apply_could_not_read_is_refused_before_it_is_proposed() {
     let deep = nested(200);
-    let update = |text: &str| change(Change::Update { update: text.into(), array_filters: None });
+    let update = |text: &str| modify(Mutation::Update { update: text.into(), array_filters: None });
     let index = |partial: &str| Command::CreateIndex {
         database: "shop".into(),
         collection: "people".into(),
@@ -82,8 +82,8 @@ fn what_apply_could_not_read_is_refused_before_it_is_proposed() {
         (delete(r#"{"a":{"$what":1}}"#), Err(Kind::InvalidQuery)),
         (update(r#"{"$set":{"a":1}}"#), Ok(())),
         (update(&format!(r#"{{"$set":{deep}}}"#)), Err(Kind::InvalidQuery)),
-        (change(Change::Merge(deep.clone())), Err(Kind::InvalidQuery)),
-        (change(Change::Replace("[]".into())), Err(Kind::InvalidQuery)),
+        (modify(Mutation::Merge(deep.clone())), Err(Kind::InvalidQuery)),
+        (modify(Mutation::Replace("[]".into())), Err(Kind::InvalidQuery)),
         (index(r#"{"a":{"$gt":1}}"#), Ok(())),
         (index(&deep), Err(Kind::InvalidQuery)),
     ] {

@@ -6,11 +6,11 @@
 use super::batch::Batch;
 use super::budget::WRITTEN_MAX;
 use super::catalog;
-use super::describe::Touched;
+use super::describe::Scope;
 use super::index::{IndexId, IndexSpec};
 use super::system::{TokenDocument, UserDocument};
-use super::transaction::Commit;
-use super::version::{Retention, Version};
+use super::transactions::Commit;
+use super::versions::{Retention, Version};
 use crate::error::Error;
 use crate::id::DocumentId;
 use crate::storage::{Read, StorageError};
@@ -84,7 +84,7 @@ pub struct Part {
 
 /// What a proposal came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct ProposalResult {
     /// What its command did, or why it was refused.
     pub result: CommandResult,
     /// Log index of the proposal that was carried out, when this one repeats it.
@@ -388,7 +388,7 @@ pub enum Command {
         rows: u32,
     },
     /// Notes in the audit log what changed nothing in the state.
-    Audit(Box<Noted>),
+    Audit(Box<AuditEvent>),
     /// Removes the oldest entries of the audit log.
     TrimAudit {
         /// How many stay at most.
@@ -419,7 +419,7 @@ pub struct UserUpdate {
 
 /// The content of [`Command::Audit`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noted {
+pub struct AuditEvent {
     /// What was done or tried.
     pub action: String,
     /// To what.
@@ -476,11 +476,11 @@ pub enum Operation {
         body: String,
     },
     /// Changes documents.
-    Change {
+    Modify {
         /// Which.
         select: Select,
         /// How.
-        change: Change,
+        mutation: Mutation,
         /// All that match, not only the first.
         multi: bool,
         /// The `_id` for a new document when none matches; none: nothing is inserted.
@@ -522,7 +522,7 @@ pub enum Select {
 
 /// How a document is changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Change {
+pub enum Mutation {
     /// By update operators or a pipeline.
     Update {
         /// The update.
@@ -549,7 +549,7 @@ pub enum Returning {
 
 /// What one operation did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Wrote {
+pub struct OperationResult {
     /// Documents that matched.
     pub matched: u64,
     /// Documents that were changed.
@@ -572,7 +572,7 @@ pub struct Wrote {
 
 /// What the operations of a [`Write`] did together, when what each of them did is kept no longer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct WroteTotals {
+pub struct WriteTotals {
     /// Documents that matched.
     pub matched: u64,
     /// Documents that were changed.
@@ -608,7 +608,7 @@ impl Command {
         let known = self.describe();
         if !known.class.grows {
             return match (known.class.in_transaction && !known.class.alone, &*known.touches) {
-                (true, [Touched { database, collection: Some(collection), .. }]) => {
+                (true, [Scope { database, collection: Some(collection), .. }]) => {
                     catalog::mean_bytes(read, database, collection)
                 }
                 _ => Ok(0),
@@ -649,7 +649,7 @@ impl Operation {
 
     /// Whether it may change any number of documents.
     pub(super) fn is_many(&self) -> bool {
-        matches!(self, Operation::Change { multi, .. } | Operation::Delete { multi, .. } if *multi)
+        matches!(self, Operation::Modify { multi, .. } | Operation::Delete { multi, .. } if *multi)
     }
 }
 
@@ -700,7 +700,7 @@ pub enum Outcome {
         raft_id: u64,
     },
     /// Each operation of a [`Write`] that was tried, and what came of it.
-    Wrote(Vec<crate::error::Result<Wrote>>),
+    OperationResults(Vec<crate::error::Result<OperationResult>>),
     /// An index exists now.
     Index {
         /// Its name.
@@ -717,15 +717,15 @@ pub enum Outcome {
         /// Whether they held.
         succeeded: bool,
         /// What each step did.
-        results: Vec<Wrote>,
+        results: Vec<OperationResult>,
     },
     /// A call of several commands was carried out, and has written so many documents.
     Output {
         /// How many.
         written: u64,
     },
-    /// As [`Outcome::Wrote`], remembered in short.
-    WroteTotals(Box<WroteTotals>),
+    /// As [`Outcome::OperationResults`], remembered in short.
+    WriteTotals(Box<WriteTotals>),
     /// It was carried out, with warnings of a schema that only warns, each as JSON text.
     Warned {
         /// What was done.

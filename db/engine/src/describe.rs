@@ -2,9 +2,10 @@
 //! touches, who may propose it, and how it travels. It has no default case, so that a new command
 //! does not compile without its row.
 
-use super::batch::{Batch, BatchStep, Namespace};
+use super::batch::{Batch, BatchStep};
 use super::budget::Cost;
-use super::command::{Command, Noted, Operation, UserUpdate, WriteLimits};
+use super::command::{AuditEvent, Command, Operation, UserUpdate, WriteLimits};
+use super::namespace::Namespace;
 use super::system;
 use crate::error::{Error, Kind};
 use crate::limits::NAME_BYTES_MAX;
@@ -23,7 +24,7 @@ pub enum Need {
 
 /// A database or collection that a command touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Touched<'c> {
+pub struct Scope<'c> {
     /// What must be allowed there.
     pub need: Need,
     /// The database.
@@ -34,8 +35,8 @@ pub struct Touched<'c> {
 
 /// How commands of a kind are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Class {
-    /// Whether clients propose it, with what [`Touched`] says of their rights.
+pub struct CommandClass {
+    /// Whether clients propose it, with what [`Scope`] says of their rights.
     pub by_client: bool,
     /// Whether applying it may need more space on the disk.
     pub grows: bool,
@@ -47,38 +48,40 @@ pub struct Class {
 }
 
 /// Documents that a client writes.
-const DOCUMENTS: Class = Class { by_client: true, grows: true, in_transaction: true, alone: false };
+const DOCUMENTS: CommandClass =
+    CommandClass { by_client: true, grows: true, in_transaction: true, alone: false };
 /// Documents that a client deletes.
-const DELETION: Class = Class { grows: false, ..DOCUMENTS };
+const DELETION: CommandClass = CommandClass { grows: false, ..DOCUMENTS };
 /// A transaction's end, or a former document.
-const FINAL: Class = Class { in_transaction: false, ..DOCUMENTS };
+const FINAL: CommandClass = CommandClass { in_transaction: false, ..DOCUMENTS };
 /// What a client says of databases and collections.
-const DEFINITION: Class =
-    Class { by_client: true, grows: false, in_transaction: false, alone: false };
+const DEFINITION: CommandClass =
+    CommandClass { by_client: true, grows: false, in_transaction: false, alone: false };
 /// The same where it means work on what is there.
-const REWORK: Class = Class { alone: true, ..DEFINITION };
+const REWORK: CommandClass = CommandClass { alone: true, ..DEFINITION };
 /// An index that is created.
-const INDEX: Class = Class { grows: true, ..REWORK };
+const INDEX: CommandClass = CommandClass { grows: true, ..REWORK };
 /// Members, users, tokens, audit log: by calls of their own.
-const SYSTEM: Class = Class { by_client: false, grows: false, in_transaction: false, alone: false };
+const SYSTEM: CommandClass =
+    CommandClass { by_client: false, grows: false, in_transaction: false, alone: false };
 /// The first entry of a cluster, and the admission of a node, which is named by its index.
-const ADMISSION: Class = Class { alone: true, ..SYSTEM };
+const ADMISSION: CommandClass = CommandClass { alone: true, ..SYSTEM };
 /// A step of upkeep.
-const CHORE: Class = Class { alone: true, ..SYSTEM };
+const CHORE: CommandClass = CommandClass { alone: true, ..SYSTEM };
 /// A step that builds an index.
-const BUILD: Class = Class { grows: true, ..CHORE };
+const BUILD: CommandClass = CommandClass { grows: true, ..CHORE };
 
 /// What is known of a command without applying it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description<'c> {
     /// How it is treated.
-    pub class: Class,
+    pub class: CommandClass,
     /// What it touches.
-    pub touches: Vec<Touched<'c>>,
+    pub touches: Vec<Scope<'c>>,
     /// Names that it may make keys of: of databases, collections, nodes, users, tokens.
     pub names: Vec<&'c str>,
     /// Its entry in the audit log, if it has one.
-    pub audited: Option<Noted>,
+    pub audited: Option<AuditEvent>,
     /// Bounds of its work.
     pub cost: Cost,
 }
@@ -92,10 +95,10 @@ impl Command {
                 row(DEFINITION, vec![own(name)], vec![name], None)
             }
             Command::DropDatabase { name } => {
-                row(REWORK, vec![own(name)], vec![], noted("drop_database", name.clone()))
+                row(REWORK, vec![own(name)], vec![], event("drop_database", name.clone()))
             }
             Command::RenameDatabase { from, to } => {
-                let entry = noted("rename_database", format!("{from} to {to}"));
+                let entry = event("rename_database", format!("{from} to {to}"));
                 row(REWORK, vec![own(from), own(to)], vec![to], entry)
             }
             Command::CreateCollection { database, collection } => {
@@ -103,17 +106,17 @@ impl Command {
                 row(DEFINITION, vec![touched], vec![database, collection], None)
             }
             Command::DropCollection { database, collection } => {
-                let entry = noted("drop_collection", place(database, collection));
+                let entry = event("drop_collection", place(database, collection));
                 row(DEFINITION, vec![at(Need::Own, database, collection)], vec![], entry)
             }
             Command::RenameCollection { database, from, to } => {
                 let entry =
-                    noted("rename_collection", format!("{} to {to}", place(database, from)));
+                    event("rename_collection", format!("{} to {to}", place(database, from)));
                 let touched = vec![at(Need::Own, database, from), at(Need::Own, database, to)];
                 row(DEFINITION, touched, vec![database, to], entry)
             }
             Command::ReplaceCollection { database, to, .. } => {
-                let entry = noted("replace_collection", place(database, to));
+                let entry = event("replace_collection", place(database, to));
                 row(DEFINITION, vec![documents(database, to)], vec![database, to], entry)
             }
             Command::Put { database, collection, .. } => {
@@ -132,13 +135,14 @@ impl Command {
                 let alone = write.operations.iter().any(Operation::is_many);
                 let touched = documents(&write.database, &write.collection);
                 let names = vec![&*write.database, &*write.collection];
-                let known = row(Class { alone, ..class }, vec![touched], names, None);
+                let known = row(CommandClass { alone, ..class }, vec![touched], names, None);
                 Description { cost: cost(&write.limits), ..known }
             }
             Command::Batch(batch) => {
                 let alone = batch.operations().any(|(_, operation)| operation.is_many());
                 let names = batch.names().map(|name| &**name).collect();
-                let known = row(Class { alone, ..DOCUMENTS }, batch_touches(batch), names, None);
+                let known =
+                    row(CommandClass { alone, ..DOCUMENTS }, batch_touches(batch), names, None);
                 Description { cost: cost(&batch.limits), ..known }
             }
             Command::Commit(commit) => {
@@ -152,18 +156,18 @@ impl Command {
                 row(INDEX, vec![touched], vec![database, collection], None)
             }
             Command::DropIndex { database, collection, name } => {
-                let entry = noted("drop_index", format!("{} {name}", place(database, collection)));
+                let entry = event("drop_index", format!("{} {name}", place(database, collection)));
                 row(DEFINITION, vec![at(Need::Own, database, collection)], vec![], entry)
             }
             Command::SetSchema { database, collection, .. } => {
-                let entry = noted("set_schema", place(database, collection));
+                let entry = event("set_schema", place(database, collection));
                 let touched = at(Need::Own, database, collection);
                 row(DEFINITION, vec![touched], vec![database, collection], entry)
             }
             Command::SetVersions { database, collection, keep } => {
                 let entry = match keep {
                     Some(_) => None,
-                    None => noted("drop_versions", place(database, collection)),
+                    None => event("drop_versions", place(database, collection)),
                 };
                 let touched = at(Need::Own, database, collection);
                 row(DEFINITION, vec![touched], vec![database, collection], entry)
@@ -182,57 +186,57 @@ impl Command {
             | Command::SetVersionsDefault { .. }
             | Command::TrimAudit { .. } => row(CHORE, vec![], vec![], None),
             Command::ClusterRegister { node, url, .. } => {
-                let entry = noted("cluster_register", format!("{node} {url}"));
+                let entry = event("cluster_register", format!("{node} {url}"));
                 row(ADMISSION, vec![], vec![node], entry)
             }
             Command::ClusterUpdate { node, status, .. } => {
                 let leaves = *status == Some(NodeStatus::Leaving);
-                let entry = if leaves { noted("cluster_deregister", node.clone()) } else { None };
+                let entry = if leaves { event("cluster_deregister", node.clone()) } else { None };
                 row(SYSTEM, vec![], vec![], entry)
             }
             Command::ClusterStop { node, restart, .. } => {
                 let action = if *restart { "cluster_restart" } else { "cluster_stop" };
-                row(SYSTEM, vec![], vec![], noted(action, node.clone()))
+                row(SYSTEM, vec![], vec![], event(action, node.clone()))
             }
             Command::ClusterMark { node, to, .. } => {
                 let entry = match to {
-                    NodeStatus::Paused => noted("cluster_pause", node.clone()),
-                    NodeStatus::Active => noted("cluster_resume", node.clone()),
+                    NodeStatus::Paused => event("cluster_pause", node.clone()),
+                    NodeStatus::Active => event("cluster_resume", node.clone()),
                     _ => None,
                 };
                 row(SYSTEM, vec![], vec![], entry)
             }
             Command::ClusterDeregister { .. } => row(SYSTEM, vec![], vec![], None),
             Command::CreateUser(user) => {
-                let entry = noted("user_create", format!("{} ({})", user.name, user.role));
+                let entry = event("user_create", format!("{} ({})", user.name, user.role));
                 row(SYSTEM, vec![], vec![&user.name], entry)
             }
             Command::UpdateUser(update) => {
                 let entry = match update.proved_hash {
-                    Some(_) => noted("password_change", update.name.clone()),
-                    None => noted("user_update", changes(update)),
+                    Some(_) => event("password_change", update.name.clone()),
+                    None => event("user_update", changes(update)),
                 };
                 row(SYSTEM, vec![], vec![], entry)
             }
             Command::DeleteUser { name } => {
-                row(SYSTEM, vec![], vec![], noted("user_delete", name.clone()))
+                row(SYSTEM, vec![], vec![], event("user_delete", name.clone()))
             }
             Command::CreateToken(token) => {
                 let called = token.name.as_deref().unwrap_or("");
                 let entry = match token.kind {
-                    TokenKind::Session => noted("login", token.user.clone()),
-                    TokenKind::ApiKey => noted("token_create", format!("{} {called}", token.id)),
+                    TokenKind::Session => event("login", token.user.clone()),
+                    TokenKind::ApiKey => event("token_create", format!("{} {called}", token.id)),
                     TokenKind::Join => {
-                        noted("token_create", format!("{} for a new node", token.id))
+                        event("token_create", format!("{} for a new node", token.id))
                     }
                 };
                 row(SYSTEM, vec![], vec![&token.id], entry)
             }
             Command::RevokeToken { id, .. } => {
-                row(SYSTEM, vec![], vec![], noted("token_revoke", id.clone()))
+                row(SYSTEM, vec![], vec![], event("token_revoke", id.clone()))
             }
             Command::UseJoinToken { id, node } => {
-                row(SYSTEM, vec![], vec![], noted("join_token_use", format!("{id} {node}")))
+                row(SYSTEM, vec![], vec![], event("join_token_use", format!("{id} {node}")))
             }
             Command::Audit(entry) => row(SYSTEM, vec![], vec![], Some((**entry).clone())),
         }
@@ -252,10 +256,10 @@ impl Description<'_> {
 }
 
 fn row<'c>(
-    class: Class,
-    touches: Vec<Touched<'c>>,
+    class: CommandClass,
+    touches: Vec<Scope<'c>>,
     names: Vec<&'c str>,
-    audited: Option<Noted>,
+    audited: Option<AuditEvent>,
 ) -> Description<'c> {
     Description { class, touches, names, audited, cost: Cost::DEFAULT }
 }
@@ -265,22 +269,22 @@ fn cost(limits: &WriteLimits) -> Cost {
     Cost { steps_max, memory_max, written_max }
 }
 
-fn own(database: &str) -> Touched<'_> {
-    Touched { need: Need::Own, database, collection: None }
+fn own(database: &str) -> Scope<'_> {
+    Scope { need: Need::Own, database, collection: None }
 }
 
-fn at<'c>(need: Need, database: &'c str, collection: &'c str) -> Touched<'c> {
-    Touched { need, database, collection: Some(collection) }
+fn at<'c>(need: Need, database: &'c str, collection: &'c str) -> Scope<'c> {
+    Scope { need, database, collection: Some(collection) }
 }
 
 /// Documents of a collection that are changed. Rules and their like say what others may write.
-fn documents<'c>(database: &'c str, collection: &'c str) -> Touched<'c> {
+fn documents<'c>(database: &'c str, collection: &'c str) -> Scope<'c> {
     let system = system::final_name(collection).starts_with('_');
     at(if system { Need::Own } else { Need::Write }, database, collection)
 }
 
-fn batch_touches(batch: &Batch) -> Vec<Touched<'_>> {
-    fn read(place: &Namespace) -> Touched<'_> {
+fn batch_touches(batch: &Batch) -> Vec<Scope<'_>> {
+    fn read(place: &Namespace) -> Scope<'_> {
         at(Need::Read, &place.database, &place.collection)
     }
     let conditions = batch.conditions.iter().map(|(place, _)| read(place));
@@ -297,8 +301,8 @@ fn place(database: &str, collection: &str) -> String {
     format!("{database}.{collection}")
 }
 
-fn noted(action: &str, target: String) -> Option<Noted> {
-    Some(Noted { action: action.into(), target, outcome: "ok".into() })
+fn event(action: &str, target: String) -> Option<AuditEvent> {
+    Some(AuditEvent { action: action.into(), target, outcome: "ok".into() })
 }
 
 /// What is changed of a user, without secrets.

@@ -8,7 +8,7 @@
 //! Every replica reads an entry alike. A proposal whose content cannot be read is refused, and
 //! its neighbours are carried out: its length says where the next one begins. An entry of an
 //! unknown format, or with a command that only a later version knows, cannot be judged here
-//! at all: the node must stop before it applies anything of it ([`Unknown`]). Content that
+//! at all: the node must stop before it applies anything of it ([`UnknownEntry`]). Content that
 //! changes its form therefore gets a new command number, or the entry a new format.
 
 use super::command::{Command, Proposal};
@@ -80,12 +80,12 @@ command_numbers! {
 
 /// Why an entry cannot be applied by this version: a later one has written it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unknown {
+pub struct UnknownEntry {
     what: String,
     version: Version,
 }
 
-impl fmt::Display for Unknown {
+impl fmt::Display for UnknownEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -183,13 +183,13 @@ pub fn hash(entry: &[u8]) -> u64 {
 /// The proposals of an entry, each with the reason when it cannot be read.
 ///
 /// # Errors
-/// [`Unknown`] when this version cannot judge the entry.
-pub fn read(entry: &[u8]) -> std::result::Result<Vec<Result<Proposal>>, Unknown> {
+/// [`UnknownEntry`] when this version cannot judge the entry.
+pub fn read(entry: &[u8]) -> std::result::Result<Vec<Result<Proposal>>, UnknownEntry> {
     let Some((head, frames)) = entry.split_first_chunk::<HEAD_BYTES>() else {
         return Ok(vec![Err(unreadable())]);
     };
     let [format, version @ ..] = *head;
-    let unknown = |what: String| Unknown { what, version };
+    let unknown = |what: String| UnknownEntry { what, version };
     if format != FORMAT {
         return Err(unknown(format!("entry format {format}")));
     }

@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// What errors have in common for a caller, whatever protocol it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
+pub enum ErrorClass {
     /// The request cannot be understood.
     Invalid,
     /// The caller has not proven who it is.
@@ -48,10 +48,10 @@ pub enum Class {
     Full,
 }
 
-impl Class {
+impl ErrorClass {
     /// Whether nothing was done, and the same request may succeed later.
     pub fn may_be_repeated(self) -> bool {
-        matches!(self, Class::Busy | Class::Unavailable | Class::Full)
+        matches!(self, ErrorClass::Busy | ErrorClass::Unavailable | ErrorClass::Full)
     }
 }
 
@@ -68,8 +68,8 @@ macro_rules! error_kinds {
             }
 
             /// What all errors like it have in common.
-            pub fn class(self) -> Class {
-                match self { $(Kind::$kind => Class::$class,)* }
+            pub fn class(self) -> ErrorClass {
+                match self { $(Kind::$kind => ErrorClass::$class,)* }
             }
 
             /// What it means, in a sentence.

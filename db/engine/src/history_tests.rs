@@ -1,10 +1,10 @@
 //! Random histories of commands: indexes, counters and determinism hold after every one of them.
 //! The strategies serve the tests of query plans too.
 
-use super::apply::{Applier, Effect};
+use super::apply::{Applier, SideEffect};
 use super::catalog::{self, Collection};
 use super::command::{
-    Change, Command, CommandResult, Operation, Outcome, PutMode, Returning, Select, Write,
+    Command, CommandResult, Mutation, Operation, Outcome, PutMode, Returning, Select, Write,
     WriteLimits,
 };
 use super::document;
@@ -405,7 +405,7 @@ fn select() -> impl Strategy<Value = Select> {
     ]
 }
 
-pub(super) fn change() -> impl Strategy<Value = Change> {
+pub(super) fn mutation() -> impl Strategy<Value = Mutation> {
     let path = || prop::sample::select(&["a", "b", "c", "a.b", "tags", "o.x", "a.0"][..]);
     let by_value = prop::sample::select(
         &["$set", "$push", "$addToSet", "$pull", "$min", "$max", "$setOnInsert"][..],
@@ -426,13 +426,13 @@ pub(super) fn change() -> impl Strategy<Value = Change> {
     ];
     prop_oneof![
         6 => update
-            .prop_map(|it| Change::Update { update: it.to_json(), array_filters: None }),
-        1 => Just(Change::Update {
+            .prop_map(|it| Mutation::Update { update: it.to_json(), array_filters: None }),
+        1 => Just(Mutation::Update {
             update: "{\"$set\":{\"tags.$[t]\":5}}".into(),
             array_filters: Some("[{\"t\":{\"$gt\":1}}]".into()),
         }),
-        1 => body().prop_map(Change::Merge),
-        1 => body().prop_map(Change::Replace),
+        1 => body().prop_map(Mutation::Merge),
+        1 => body().prop_map(Mutation::Replace),
     ]
 }
 
@@ -441,15 +441,15 @@ fn operation() -> impl Strategy<Value = Operation> {
         || prop::sample::select(&[Returning::Nothing, Returning::Before, Returning::After][..]);
     let changed = (
         select(),
-        change(),
+        mutation(),
         prop::bool::weighted(0.6),
         prop::option::weighted(0.3, some_id()),
         returning(),
     );
     prop_oneof![
         3 => (some_id(), body()).prop_map(|(id, body)| Operation::Insert { id, body }),
-        5 => changed.prop_map(|(select, change, multi, upsert, returning)| {
-            Operation::Change { select, change, multi, upsert, returning }
+        5 => changed.prop_map(|(select, mutation, multi, upsert, returning)| {
+            Operation::Modify { select, mutation, multi, upsert, returning }
         }),
         1 => (select(), any::<bool>(), returning())
             .prop_map(|(select, multi, returning)| Operation::Delete { select, multi, returning }),
@@ -695,7 +695,7 @@ pub(super) fn rows<'r>(
 pub(super) fn refused(result: &CommandResult) -> bool {
     match result {
         Err(_) => true,
-        Ok(Outcome::Wrote(results)) => results.iter().all(Result::is_err),
+        Ok(Outcome::OperationResults(results)) => results.iter().all(Result::is_err),
         Ok(_) => false,
     }
 }
@@ -838,7 +838,7 @@ proptest! {
                 if result.as_ref().is_some_and(refused) {
                     let changed = difference(&before, &after);
                     prop_assert_eq!(changed, "", "{} {:?}", shown, result);
-                    prop_assert_eq!(effects, Vec::<Effect>::new(), "{} {:?}", shown, result);
+                    prop_assert_eq!(effects, Vec::<SideEffect>::new(), "{} {:?}", shown, result);
                 }
                 before = after;
             }
@@ -882,7 +882,7 @@ proptest! {
         let whole = in_transaction(|txn| {
             let applier = begin(txn);
             let mut world = World { txn, applier };
-            let Ok(Outcome::Wrote(results)) = world.run(Command::Write(Box::new(write.clone()))) else {
+            let Ok(Outcome::OperationResults(results)) = world.run(Command::Write(Box::new(write.clone()))) else {
                 panic!("no results");
             };
             (results, world.dump())
@@ -893,7 +893,7 @@ proptest! {
             let mut results = Vec::new();
             for operation in &write.operations {
                 let single = Write { operations: vec![operation.clone()], ..write.clone() };
-                let Ok(Outcome::Wrote(mut one)) = world.run(Command::Write(Box::new(single))) else {
+                let Ok(Outcome::OperationResults(mut one)) = world.run(Command::Write(Box::new(single))) else {
                     panic!("no result");
                 };
                 let failed = one[0].is_err();
@@ -939,7 +939,7 @@ fn a_build_goes_on_after_a_restart() {
             let (database, collection) = place("c");
             world.run(Command::CreateIndex { database, collection, spec: spec(keys) }).unwrap();
         }
-        assert_eq!(world.applier.take_effects(), [Effect::Upkeep, Effect::Upkeep]);
+        assert_eq!(world.applier.take_effects(), [SideEffect::Upkeep, SideEffect::Upkeep]);
         assert_eq!(world.run(build(1, 400)), Ok(Outcome::Worked(400)));
     });
     // Writes on both sides of where the build stands.

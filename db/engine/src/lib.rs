@@ -10,7 +10,7 @@ pub mod audit;
 pub mod batch;
 pub mod budget;
 pub mod catalog;
-pub mod change;
+pub mod changes;
 mod check;
 pub mod command;
 pub mod describe;
@@ -21,21 +21,23 @@ pub mod id;
 pub mod index;
 pub mod limits;
 pub mod members;
+pub mod namespace;
 pub mod query;
 pub mod retry;
 pub mod rules;
 pub mod schema;
 pub mod storage;
 pub mod system;
-pub mod transaction;
+pub mod transactions;
 pub mod upkeep;
 pub mod value;
-pub mod version;
+pub mod versions;
 pub mod write;
 
-pub use apply::{Applier, Effect, log_time_ms};
-pub use command::{Answer, Command, Outcome, Proposal, PutMode, Target};
+pub use apply::{Applier, SideEffect, log_time_ms};
+pub use command::{Command, Outcome, Proposal, ProposalResult, PutMode, Target};
 pub use id::DocumentId;
+pub use namespace::{Namespace, NamespaceRef};
 
 #[cfg(test)]
 mod history_tests;

@@ -1,12 +1,13 @@
 //! Applying what concerns the cluster itself: its beginning and its members.
 
-use super::apply::{Applied, Applier, Effect, Place, refuse};
+use super::apply::{Applier, ApplyResult, SideEffect, refuse};
 use super::catalog;
 use super::command::{Outcome, PutMode};
 use super::document;
 use super::system::{self, ClusterDocument, NodeDocument, UserDocument};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::keys;
 use crate::storage::{Read, StorageError, Table, WriteTxn};
@@ -26,7 +27,7 @@ impl Applier {
         url: String,
         admin_hash: String,
         time_ms: u64,
-    ) -> Applied {
+    ) -> ApplyResult {
         if catalog::database(txn, system::DATABASE)?.is_some() {
             return Ok(Ok(Outcome::Done));
         }
@@ -55,7 +56,7 @@ impl Applier {
             description: None,
         };
         self.put_system(txn, system::NODES, &node, &first)?;
-        self.effects.push(Effect::NodesChanged);
+        self.effects.push(SideEffect::NodesChanged);
         Ok(Ok(Outcome::Done))
     }
 
@@ -66,7 +67,7 @@ impl Applier {
         node: String,
         url: String,
         description: Option<String>,
-    ) -> Applied {
+    ) -> ApplyResult {
         for known in nodes(txn)? {
             if known.id == node && known.url == url {
                 return Ok(Ok(Outcome::Registered { raft_id: known.raft_id }));
@@ -93,7 +94,7 @@ impl Applier {
             description,
         };
         self.put_system(txn, system::NODES, &node, &document)?;
-        self.effects.push(Effect::NodesChanged);
+        self.effects.push(SideEffect::NodesChanged);
         Ok(Ok(Outcome::Registered { raft_id: index }))
     }
 
@@ -104,7 +105,7 @@ impl Applier {
         raft_id: u64,
         from: Option<NodeStatus>,
         change: impl FnOnce(&mut NodeDocument),
-    ) -> Applied {
+    ) -> ApplyResult {
         let found =
             nodes(txn)?.into_iter().find(|known| known.id == node && known.raft_id == raft_id);
         let Some(mut document) = found else {
@@ -123,7 +124,7 @@ impl Applier {
         }
         change(&mut document);
         self.put_system(txn, system::NODES, node, &document)?;
-        self.effects.push(Effect::NodesChanged);
+        self.effects.push(SideEffect::NodesChanged);
         Ok(Ok(Outcome::Done))
     }
 
@@ -132,12 +133,12 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         node: &str,
         raft_id: u64,
-    ) -> Applied {
+    ) -> ApplyResult {
         let known = nodes(txn)?.iter().any(|known| known.id == node && known.raft_id == raft_id);
         if known {
-            let place = Place { database: system::DATABASE, collection: system::NODES };
-            self.effects.push(Effect::NodesChanged);
-            self.delete(txn, place, DocumentId::from(node).into(), None)?
+            let namespace = NamespaceRef { database: system::DATABASE, collection: system::NODES };
+            self.effects.push(SideEffect::NodesChanged);
+            self.delete(txn, namespace, DocumentId::from(node).into(), None)?
                 .map_or_else(|error| Ok(Err(error)), |_| Ok(Ok(Outcome::Done)))
         } else {
             Ok(Ok(Outcome::Done))
@@ -157,9 +158,9 @@ impl Applier {
             object.shift_remove("_id");
         }
         let body = value.to_string();
-        let place = Place { database: system::DATABASE, collection };
+        let namespace = NamespaceRef { database: system::DATABASE, collection };
         let target = DocumentId::from(id).into();
-        match self.put(txn, place, target, &body, PutMode::Upsert, None, true)? {
+        match self.put(txn, namespace, target, &body, PutMode::Upsert, None, true)? {
             Ok(_) => Ok(()),
             Err(error) => Err(StorageError::Failed(error.to_string())),
         }

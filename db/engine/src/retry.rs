@@ -9,15 +9,16 @@
 //! An answer holds no documents: it points to the history of changes, or to the document itself
 //! as long as it is the same. What a user's answers take is counted, and bounded.
 
-use super::apply::{Applied, Applier};
-use super::batch::{Batch, BatchStep, Namespace};
+use super::apply::{Applier, ApplyResult};
+use super::batch::{Batch, BatchStep};
 use super::catalog;
-use super::change::{self, Token};
+use super::changes::{self, ResumeToken};
 use super::command::{
-    Answer, Command, CommandResult, Operation, Outcome, Part, RetryKey, Returning, Wrote,
-    WroteTotals,
+    Command, CommandResult, Operation, OperationResult, Outcome, Part, ProposalResult, RetryKey,
+    Returning, WriteTotals,
 };
 use super::document;
+use super::namespace::Namespace;
 use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
 use crate::storage::env::Result;
@@ -168,7 +169,7 @@ fn stored(read: &impl Read, key: &[u8]) -> Result<Option<Stored>> {
 ///
 /// # Errors
 /// Those of reading.
-pub fn answer(read: &impl Read, user: Option<&str>, key: &str) -> Result<Option<Answer>> {
+pub fn answer(read: &impl Read, user: Option<&str>, key: &str) -> Result<Option<ProposalResult>> {
     let found = stored(read, &answer_key(user, key))?;
     found.map(|stored| with_documents(read, stored)).transpose()
 }
@@ -184,10 +185,14 @@ pub fn key_reused() -> Error {
 ///
 /// # Errors
 /// Those of reading.
-pub fn repeated(read: &impl Read, user: Option<&str>, retry: &RetryKey) -> Result<Option<Answer>> {
+pub fn repeated(
+    read: &impl Read,
+    user: Option<&str>,
+    retry: &RetryKey,
+) -> Result<Option<ProposalResult>> {
     let Some(stored) = stored(read, &answer_key(user, &retry.key))? else { return Ok(None) };
     if stored.fingerprint != retry.fingerprint {
-        return Ok(Some(Answer { result: Err(key_reused()), repeats: None }));
+        return Ok(Some(ProposalResult { result: Err(key_reused()), repeats: None }));
     }
     let Some(progress) = stored.progress.filter(|progress| !progress.done) else {
         return with_documents(read, stored).map(Some);
@@ -197,7 +202,7 @@ pub fn repeated(read: &impl Read, user: Option<&str>, retry: &RetryKey) -> Resul
         return Ok(None);
     }
     let result = Err(unfinished(progress.written, progress.total));
-    Ok(Some(Answer { result, repeats: Some(stored.index) }))
+    Ok(Some(ProposalResult { result, repeats: Some(stored.index) }))
 }
 
 /// The error for the repetition of a call of several commands that has not come to its end. What
@@ -222,7 +227,7 @@ pub fn partly(error: Error, written: u64, total: u64) -> Error {
 }
 
 /// The answer of a call that was carried out, with its documents as far as they are kept.
-fn with_documents(read: &impl Read, stored: Stored) -> Result<Answer> {
+fn with_documents(read: &impl Read, stored: Stored) -> Result<ProposalResult> {
     let Stored { index, mut result, documents, .. } = stored;
     for reference in documents {
         let found = find(read, index, &reference)?;
@@ -233,12 +238,12 @@ fn with_documents(read: &impl Read, stored: Stored) -> Result<Answer> {
             }
         }
     }
-    Ok(Answer { result, repeats: Some(index) })
+    Ok(ProposalResult { result, repeats: Some(index) })
 }
 
-fn part_of(result: &mut CommandResult, at: u32) -> Option<&mut Wrote> {
+fn part_of(result: &mut CommandResult, at: u32) -> Option<&mut OperationResult> {
     match result {
-        Ok(Outcome::Wrote(results)) => results.get_mut(at as usize)?.as_mut().ok(),
+        Ok(Outcome::OperationResults(results)) => results.get_mut(at as usize)?.as_mut().ok(),
         Ok(Outcome::Batched { results, .. }) => results.get_mut(at as usize),
         _ => None,
     }
@@ -248,7 +253,7 @@ fn part_of(result: &mut CommandResult, at: u32) -> Option<&mut Wrote> {
 fn find(read: &impl Read, index: u64, reference: &Reference) -> Result<Option<String>> {
     let fits = |text: &String| xxh3_64(text.as_bytes()) == reference.hash;
     if let Some(number) = reference.change
-        && let Some(change) = change::find(read, Token { index, number })?
+        && let Some(change) = changes::find(read, ResumeToken { index, number })?
         && let Some(text) = [change.after, change.before].into_iter().flatten().find(fits)
     {
         return Ok(Some(text));
@@ -276,7 +281,7 @@ fn id_of(text: &str) -> Option<DocumentId> {
 pub(super) fn origins(command: &Command) -> Origins {
     match command {
         Command::Write(write) => match write.operations.as_slice() {
-            [Operation::Change { returning, .. } | Operation::Delete { returning, .. }]
+            [Operation::Modify { returning, .. } | Operation::Delete { returning, .. }]
                 if *returning != Returning::Nothing =>
             {
                 let (database, collection) = (write.database.clone(), write.collection.clone());
@@ -301,8 +306,9 @@ pub(super) fn origins(command: &Command) -> Origins {
 
 /// Takes the documents out of a result, and gives where they are found.
 fn take_documents(result: &mut CommandResult, origins: Origins, change: u32) -> Vec<Reference> {
-    let (results, namespaces): (Vec<&mut Wrote>, Vec<Namespace>) = match (result, origins) {
-        (Ok(Outcome::Wrote(results)), Origins::One(namespace)) => {
+    let (results, namespaces): (Vec<&mut OperationResult>, Vec<Namespace>) = match (result, origins)
+    {
+        (Ok(Outcome::OperationResults(results)), Origins::One(namespace)) => {
             (results.iter_mut().filter_map(|one| one.as_mut().ok()).collect(), vec![namespace])
         }
         (Ok(Outcome::Batched { succeeded, results }), Origins::Batch { then, otherwise }) => {
@@ -329,18 +335,18 @@ fn take_documents(result: &mut CommandResult, origins: Origins, change: u32) -> 
 
 /// A result that takes fewer bytes: without warnings, then without what each operation did.
 fn shortened(result: CommandResult) -> CommandResult {
-    let bare = |mut wrote: Wrote| {
+    let bare = |mut wrote: OperationResult| {
         wrote.warnings.clear();
         wrote
     };
     Ok(match result.map_err(short)? {
-        Outcome::Wrote(results) => {
+        Outcome::OperationResults(results) => {
             let results = results.into_iter().map(|one| one.map(bare).map_err(short));
             let results: Vec<_> = results.collect();
             let bytes = postcard::to_stdvec(&results).map_or(usize::MAX, |bytes| bytes.len());
             match results.len() > 1 && bytes > ANSWER_BYTES_MAX {
-                true => Outcome::WroteTotals(Box::new(totals(results))),
-                false => Outcome::Wrote(results),
+                true => Outcome::WriteTotals(Box::new(totals(results))),
+                false => Outcome::OperationResults(results),
             }
         }
         Outcome::Batched { succeeded, results } => {
@@ -359,8 +365,8 @@ fn short(error: Error) -> Error {
     Error { message: error.message[..end].to_owned(), details: None, ..error }
 }
 
-fn totals(results: Vec<error::Result<Wrote>>) -> WroteTotals {
-    let mut totals = WroteTotals::default();
+fn totals(results: Vec<error::Result<OperationResult>>) -> WriteTotals {
+    let mut totals = WriteTotals::default();
     for (at, result) in results.into_iter().enumerate() {
         match result {
             Ok(wrote) => {
@@ -381,7 +387,7 @@ fn totals(results: Vec<error::Result<Wrote>>) -> WroteTotals {
 fn part_result(part: &Part, before: u64, result: &CommandResult) -> (CommandResult, Progress) {
     let (done, error) = match result {
         Err(error) => (0, Some(error)),
-        Ok(Outcome::Wrote(results)) => {
+        Ok(Outcome::OperationResults(results)) => {
             let done = results.iter().filter(|one| one.is_ok()).count() as u64;
             (done, results.iter().find_map(|one| one.as_ref().err()))
         }
@@ -397,8 +403,8 @@ fn part_result(part: &Part, before: u64, result: &CommandResult) -> (CommandResu
     }
 }
 
-fn refuse(error: Error) -> Result<Option<Answer>> {
-    Ok(Some(Answer { result: Err(error), repeats: None }))
+fn refuse(error: Error) -> Result<Option<ProposalResult>> {
+    Ok(Some(ProposalResult { result: Err(error), repeats: None }))
 }
 
 impl Applier {
@@ -408,7 +414,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         user: Option<&str>,
         retry: &RetryKey,
-    ) -> Result<Option<Answer>> {
+    ) -> Result<Option<ProposalResult>> {
         let key = answer_key(user, &retry.key);
         if key.len() > keys::KEY_BYTES_MAX {
             let error = Error::new(Kind::InvalidParameter, "the Idempotency-Key is too long")
@@ -542,7 +548,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         before_ms: u64,
         keys_max: usize,
-    ) -> Applied {
+    ) -> ApplyResult {
         let mut worked = 0;
         while worked < keys_max {
             let Some((row, calls)) = oldest::<Calls>(txn, ENTRY)? else { break };

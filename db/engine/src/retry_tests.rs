@@ -1,6 +1,6 @@
 use super::*;
 use crate::Command;
-use crate::command::{Change as CommandChange, Proposal, Select, Write, WriteLimits};
+use crate::command::{Mutation, Proposal, Select, Write, WriteLimits};
 use crate::history_tests::{cases, difference, document_command, dump, in_transaction};
 use proptest::prelude::*;
 
@@ -43,11 +43,17 @@ impl<'t, 's> World<'t, 's> {
         fingerprint: u64,
         time_ms: u64,
         command: Command,
-    ) -> Answer {
+    ) -> ProposalResult {
         self.keyed(user, RetryKey::new(key.to_owned(), fingerprint), time_ms, command)
     }
 
-    fn keyed(&mut self, user: &str, retry: RetryKey, time_ms: u64, command: Command) -> Answer {
+    fn keyed(
+        &mut self,
+        user: &str,
+        retry: RetryKey,
+        time_ms: u64,
+        command: Command,
+    ) -> ProposalResult {
         self.index += 1;
         let (user, retry) = (Some(user.to_owned()), Some(retry));
         let proposal = Proposal { time_ms, user, retry, ..command.into() };
@@ -70,10 +76,11 @@ impl<'t, 's> World<'t, 's> {
         self.applier.end_entry(self.txn).unwrap();
     }
 
-    fn patch(&mut self, key: &str, patch: &str, returning: Returning) -> Answer {
+    fn patch(&mut self, key: &str, patch: &str, returning: Returning) -> ProposalResult {
         let select = Select::Id { target: DocumentId::Int(1).into(), if_match: None };
-        let change = CommandChange::Merge(patch.to_owned());
-        let operation = Operation::Change { select, change, multi: false, upsert: None, returning };
+        let mutation = Mutation::Merge(patch.to_owned());
+        let operation =
+            Operation::Modify { select, mutation, multi: false, upsert: None, returning };
         let command = Command::Write(Box::new(write(vec![operation])));
         self.call("u", key, 1, 1_000, command)
     }
@@ -112,14 +119,18 @@ fn insert(id: i64, body: String) -> Operation {
 /// Whether a repeated result is the first one, but for documents that were only read and are others
 /// by now.
 fn is_same(again: &CommandResult, first: &CommandResult) -> bool {
-    let (Ok(Outcome::Wrote(again)), Ok(Outcome::Wrote(first))) = (again, first) else {
+    let (Ok(Outcome::OperationResults(again)), Ok(Outcome::OperationResults(first))) =
+        (again, first)
+    else {
         return again == first;
     };
-    let same = |(again, first): (&error::Result<Wrote>, &error::Result<Wrote>)| match (again, first)
-    {
+    let same = |(again, first): (
+        &error::Result<OperationResult>,
+        &error::Result<OperationResult>,
+    )| match (again, first) {
         (Ok(again), Ok(first)) if again.forgotten.is_some() => {
             let forgotten = again.forgotten.clone();
-            let bare = Wrote { document: None, forgotten, ..first.clone() };
+            let bare = OperationResult { document: None, forgotten, ..first.clone() };
             first.document.is_some() && first.modified == 0 && *again == bare
         }
         (again, first) => again == first,
@@ -127,9 +138,9 @@ fn is_same(again: &CommandResult, first: &CommandResult) -> bool {
     again.len() == first.len() && again.iter().zip(first).all(same)
 }
 
-fn only(answer: &Answer) -> Wrote {
+fn only(answer: &ProposalResult) -> OperationResult {
     match &answer.result {
-        Ok(Outcome::Wrote(results)) => results[0].clone().unwrap(),
+        Ok(Outcome::OperationResults(results)) => results[0].clone().unwrap(),
         other => panic!("{other:?}"),
     }
 }
@@ -189,9 +200,10 @@ fn a_repetition_in_the_same_log_entry_has_the_document_too() {
         let mut world = World::new(txn);
         world.run(Command::Write(Box::new(write(vec![insert(1, "{}".into())]))));
         let select = Select::Id { target: DocumentId::Int(1).into(), if_match: None };
-        let change = CommandChange::Merge("{\"a\":1}".into());
+        let mutation = Mutation::Merge("{\"a\":1}".into());
         let returning = Returning::Before;
-        let operation = Operation::Change { select, change, multi: false, upsert: None, returning };
+        let operation =
+            Operation::Modify { select, mutation, multi: false, upsert: None, returning };
         let command = Command::Write(Box::new(write(vec![operation])));
         let retry = Some(RetryKey::new("k".into(), 1));
         let proposal = Proposal { retry, ..command.into() };
@@ -214,10 +226,12 @@ fn an_answer_about_very_many_documents_is_remembered_in_short() {
         operations.push(Operation::Insert { id: id(0), body: "{}".into() });
         let command = Command::Write(Box::new(write(operations)));
         let first = world.call("u", "k", 1, 1_000, command.clone());
-        assert!(matches!(first.result, Ok(Outcome::Wrote(results)) if results.len() == 1_001));
+        assert!(
+            matches!(first.result, Ok(Outcome::OperationResults(results)) if results.len() == 1_001)
+        );
         assert!(world.bytes() < 1_000, "{}", world.bytes());
         let again = world.call("u", "k", 1, 1_000, command);
-        let Ok(Outcome::WroteTotals(totals)) = again.result else { panic!("{again:?}") };
+        let Ok(Outcome::WriteTotals(totals)) = again.result else { panic!("{again:?}") };
         assert_eq!((totals.inserted, again.repeats), (1_000, Some(1)));
         let (at, error) = totals.failed.unwrap();
         assert_eq!((at, error.kind), (1_000, Kind::DuplicateId));
@@ -319,12 +333,12 @@ fn a_call_of_several_commands_goes_on_in_its_own_run_only() {
         world.call("u", "other", 1, 50, make("x"));
         let last = world.keyed("u", part(7, 2, true), 90, two(5));
         let index = world.index;
-        assert!(matches!(last.result, Ok(Outcome::Wrote(_))), "{last:?}");
+        assert!(matches!(last.result, Ok(Outcome::OperationResults(_))), "{last:?}");
         world.forget(60);
         let again = world.keyed("u", part(8, 0, false), 90, two(9));
         assert_eq!(
             again,
-            Answer { result: Ok(Outcome::Output { written: 6 }), repeats: Some(index) }
+            ProposalResult { result: Ok(Outcome::Output { written: 6 }), repeats: Some(index) }
         );
         let wrong = world.keyed("u", RetryKey { fingerprint: 2, ..part(8, 0, false) }, 1, two(9));
         assert_eq!(wrong.result.unwrap_err().kind, Kind::IdempotencyKeyReused);
@@ -384,7 +398,7 @@ proptest! {
                 world.applier.flush(world.txn).unwrap();
                 prop_assert_eq!(difference(&before, &dump(world.txn)), "");
                 let foreign = world.call(&format!("v{}", world.index), &key(at), 7, 1000, make("x"));
-                prop_assert_eq!(foreign, Answer { result: Ok(Outcome::Done), repeats: None });
+                prop_assert_eq!(foreign, ProposalResult { result: Ok(Outcome::Done), repeats: None });
             }
             Ok::<(), TestCaseError>(())
         })?;
@@ -428,7 +442,7 @@ fn a_key_used_in_a_transaction_stays_in_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = crate::storage::Store::open(dir.path(), 1 << 24).unwrap();
     let base = store.snapshot("a test").unwrap();
-    let mut open = crate::transaction::Transaction::begin(base, 1, 1 << 20).unwrap();
+    let mut open = crate::transactions::Transaction::begin(base, 1, 1 << 20).unwrap();
     let command =
         crate::history_tests::put("c", 1.into(), "{}".into(), crate::PutMode::Insert, None);
     let retry = Some(RetryKey::new("k".into(), 1));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::error::Class;
+use crate::error::ErrorClass;
 use crate::value::parse_stored;
 use proptest::prelude::*;
 
@@ -208,7 +208,7 @@ fn the_error_names_the_first_violation() {
         parse(r#"{"c": [{"age": {"type": "non_negative"}}, {"name": {"type": "not_null"}}]}"#);
     let found = rules.unwrap().check("c", &value(r#"{"age": -1}"#), &Teams).unwrap();
     let error = violation_error(found);
-    assert_eq!(error.kind.class(), Class::Unprocessable);
+    assert_eq!(error.kind.class(), ErrorClass::Unprocessable);
     assert_eq!(error.message, "age must be at least 0, found -1");
     assert_eq!(
         *error.details.unwrap(),

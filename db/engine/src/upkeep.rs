@@ -5,7 +5,7 @@
 //! on from there and every replica does the same.
 
 use super::apply::{
-    Applied, Applier, Effect, Place, collection_not_found, database_not_found, refuse,
+    Applier, ApplyResult, SideEffect, collection_not_found, database_not_found, refuse,
 };
 use super::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use super::catalog::{self, Collection, Garbage};
@@ -22,6 +22,7 @@ use super::system;
 use super::value::{Class, Value, parse_stored};
 use super::write::{Step, Stop, charge_entries, check_unique, finds, settle};
 use crate::error::{Error, Kind};
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
@@ -39,18 +40,19 @@ impl Applier {
     pub(super) fn create_index(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         spec: IndexSpec,
-    ) -> Applied {
-        if catalog::database(txn, place.database)?.is_none() {
-            return Ok(Err(database_not_found(place.database)));
+    ) -> ApplyResult {
+        if catalog::database(txn, namespace.database)?.is_none() {
+            return Ok(Err(database_not_found(namespace.database)));
         }
         if let Err(error) = check_spec(&spec) {
             return Ok(Err(error));
         }
         let step = self.all_or_nothing(txn, true, |this, txn| {
             this.context(0).work(budget::NESTED + budget::CATALOG)?;
-            let collection = this.ensure_collection(txn, place.database, place.collection)?;
+            let collection =
+                this.ensure_collection(txn, namespace.database, namespace.collection)?;
             if let Some(known) = known_index(&collection, &spec)? {
                 return Ok(Outcome::Index { name: known, created: false });
             }
@@ -63,15 +65,15 @@ impl Applier {
             let few = totals.documents <= BUILD_AT_ONCE && totals.bytes <= BUILD_AT_ONCE_BYTES;
             let used = this.context(0).steps();
             if !few || used > UPKEEP_STEPS {
-                this.effects.push(Effect::Upkeep);
+                this.effects.push(SideEffect::Upkeep);
                 return Ok(Outcome::Index { name, created: true });
             }
             if let Outcome::Paused(_) =
-                this.build_index(txn, place, id, usize::MAX)?.map_err(Stop::Refused)?
+                this.build_index(txn, namespace, id, usize::MAX)?.map_err(Stop::Refused)?
             {
-                this.effects.push(Effect::Upkeep);
+                this.effects.push(SideEffect::Upkeep);
             }
-            let built = this.collection(txn, place)?;
+            let built = this.collection(txn, namespace)?;
             let built = built.as_ref().and_then(|collection| collection.index(&name));
             match built.and_then(|index| index.entry.state.error()) {
                 Some(error) => Err(Stop::Refused(error)),
@@ -84,11 +86,11 @@ impl Applier {
     pub(super) fn drop_index(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         name: &str,
-    ) -> Applied {
-        let Some(collection) = self.collection(txn, place)? else {
-            return Ok(Err(collection_not_found(place.database, place.collection)));
+    ) -> ApplyResult {
+        let Some(collection) = self.collection(txn, namespace)? else {
+            return Ok(Err(collection_not_found(namespace.database, namespace.collection)));
         };
         let fields: Vec<&str> = name.split(',').map(str::trim).collect();
         let by_fields =
@@ -107,12 +109,15 @@ impl Applier {
         let Some(found) = named.or(first) else {
             return refuse(
                 Kind::IndexNotFound,
-                format!("there is no index {name:?} on {}.{}", place.database, place.collection),
+                format!(
+                    "there is no index {name:?} on {}.{}",
+                    namespace.database, namespace.collection
+                ),
                 "list the indexes to see their names",
             );
         };
         if found.entry.state.error().is_none()
-            && let Some(reference) = self.reference_by(txn, place, found)?
+            && let Some(reference) = self.reference_by(txn, namespace, found)?
         {
             return refuse(
                 Kind::IndexConflict,
@@ -128,16 +133,17 @@ impl Applier {
     fn reference_by(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         index: &Index,
     ) -> Result<Option<String>> {
-        let rules = self.rules(txn, place.database)?;
-        let mut references =
-            rules.references_of(place.collection).chain(rules.referencing(place.collection));
+        let rules = self.rules(txn, namespace.database)?;
+        let mut references = rules
+            .references_of(namespace.collection)
+            .chain(rules.referencing(namespace.collection));
         let served = references.find(|reference| {
             let mut sides = reference.sides().into_iter();
             sides.any(|(collection, field)| {
-                collection == place.collection && index.paths == [field.clone()]
+                collection == namespace.collection && index.paths == [field.clone()]
             })
         });
         Ok(served.map(|served| format!("{}.{}", served.collection, served.field.as_str())))
@@ -161,7 +167,7 @@ impl Applier {
     /// Notes that rows are to be cleared away.
     pub(super) fn discard(&mut self, txn: &mut WriteTxn<'_>, garbage: Garbage) -> Result<()> {
         txn.put(Table::Catalog, &catalog::garbage_key(garbage), &[])?;
-        self.effects.push(Effect::Upkeep);
+        self.effects.push(SideEffect::Upkeep);
         Ok(())
     }
 
@@ -198,11 +204,11 @@ impl Applier {
     pub(super) fn build_index(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         id: IndexId,
         documents: usize,
-    ) -> Applied {
-        let collection = self.collection(txn, place)?;
+    ) -> ApplyResult {
+        let collection = self.collection(txn, namespace)?;
         let building = collection.as_ref().and_then(|collection| {
             let index = collection.indexes.iter().find(|index| index.entry.id == id)?;
             match &index.entry.state {
@@ -324,12 +330,12 @@ impl Applier {
     pub(super) fn expire(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         id: IndexId,
         time_ms: i64,
         documents: usize,
-    ) -> Applied {
-        let Some(collection) = self.collection(txn, place)? else {
+    ) -> ApplyResult {
+        let Some(collection) = self.collection(txn, namespace)? else {
             return Ok(Ok(Outcome::Worked(0)));
         };
         let index = collection.indexes.iter().find(|index| index.entry.id == id);
@@ -344,14 +350,14 @@ impl Applier {
                 return Ok(Ok(more(deleted)));
             }
             let Some(id) = keys::document_id(&key) else { continue };
-            if let Ok(true) = settle(self.expire_document(txn, place, &collection, &id))? {
+            if let Ok(true) = settle(self.expire_document(txn, namespace, &collection, &id))? {
                 deleted += 1;
             }
         }
         Ok(Ok(Outcome::Worked(deleted)))
     }
 
-    pub(super) fn clear_garbage(&mut self, txn: &mut WriteTxn<'_>, rows: usize) -> Applied {
+    pub(super) fn clear_garbage(&mut self, txn: &mut WriteTxn<'_>, rows: usize) -> ApplyResult {
         let Some(garbage) = catalog::garbage(txn)? else {
             return Ok(Ok(Outcome::Worked(0)));
         };
@@ -387,12 +393,12 @@ impl Applier {
     pub(super) fn set_schema(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         schema: Option<String>,
         warns: bool,
-    ) -> Applied {
-        if catalog::database(txn, place.database)?.is_none() {
-            return Ok(Err(database_not_found(place.database)));
+    ) -> ApplyResult {
+        if catalog::database(txn, namespace.database)?.is_none() {
+            return Ok(Err(database_not_found(namespace.database)));
         }
         if let Some(text) = &schema {
             let parsed = serde_json::from_str(text)
@@ -402,7 +408,7 @@ impl Applier {
                 return Ok(Err(error));
             }
         }
-        let collection = self.ensure_collection(txn, place.database, place.collection)?;
+        let collection = self.ensure_collection(txn, namespace.database, namespace.collection)?;
         let versions = collection.options.versions;
         let options = catalog::Options { schema, schema_warns: warns, versions };
         self.put_options(txn, collection.id, &options)?;
@@ -425,8 +431,8 @@ impl Applier {
         if let Some(rules) = self.rules.get(database) {
             return Ok(rules.clone());
         }
-        let place = Place { database, collection: system::RULES };
-        let rules = match self.collection(txn, place)?.map(|known| known.id) {
+        let namespace = NamespaceRef { database, collection: system::RULES };
+        let rules = match self.collection(txn, namespace)?.map(|known| known.id) {
             None => Arc::new(Rules::default()),
             Some(collection) => {
                 let totals = *self.totals(txn, collection)?;
@@ -493,18 +499,18 @@ impl Applier {
         if field.as_str() == "_id" || system::check_name("", collection, usize::MAX).is_err() {
             return Ok(None);
         }
-        let place = Place { database, collection };
+        let namespace = NamespaceRef { database, collection };
         self.context(0).work(budget::LOOK_UP)?;
-        let known = self.collection(txn, place)?;
+        let known = self.collection(txn, namespace)?;
         if known.is_some_and(|known| finds(&known, field).is_some()) {
             return Ok(None);
         }
         let name = format!("{collection}.{}", field.as_str());
         let spec = IndexSpec::parse(&Value::from(field.as_str()), &Default::default())?;
-        match self.create_index(txn, place, spec)? {
+        match self.create_index(txn, namespace, spec)? {
             // One that exists with these fields and is complete serves as well.
             Err(error) if error.kind == Kind::IndexConflict => {
-                let known = self.collection(txn, place)?;
+                let known = self.collection(txn, namespace)?;
                 let index = known.and_then(|known| {
                     known.indexes.iter().find(|index| index.paths == [field.clone()]).cloned()
                 });
@@ -521,7 +527,7 @@ impl Applier {
             }
             Ok(_) => {}
         }
-        let known = self.collection(txn, place)?;
+        let known = self.collection(txn, namespace)?;
         let ready = known.is_some_and(|known| finds(&known, field).is_some());
         Ok((!ready).then(|| format!("the index on {name} is built")))
     }
@@ -530,18 +536,19 @@ impl Applier {
     pub(super) fn index_references(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
     ) -> Result<()> {
-        if place.collection.starts_with('_') {
+        if namespace.collection.starts_with('_') {
             return Ok(());
         }
-        let rules = self.rules(txn, place.database)?;
-        let references =
-            rules.references_of(place.collection).chain(rules.referencing(place.collection));
+        let rules = self.rules(txn, namespace.database)?;
+        let references = rules
+            .references_of(namespace.collection)
+            .chain(rules.referencing(namespace.collection));
         for (collection, field) in references.flat_map(|reference| reference.sides()) {
-            if collection == place.collection {
+            if collection == namespace.collection {
                 // Without one the reference is not in force, which is all that can be said here.
-                let _ = settle(self.index_side(txn, place.database, collection, field))?;
+                let _ = settle(self.index_side(txn, namespace.database, collection, field))?;
             }
         }
         Ok(())

@@ -15,8 +15,8 @@ pub mod upkeep;
 
 use crate::config::Config;
 use crate::dial::Dialer;
-use crate::engine::Effect;
-use crate::engine::command::Noted;
+use crate::engine::SideEffect;
+use crate::engine::command::AuditEvent;
 use crate::error::{Error, Kind, Result};
 use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::network::Peers;
@@ -256,11 +256,11 @@ impl Cluster {
     /// Notes, once this node holds a part of the cluster's state, that it must never start
     /// without it: it may have voted, and what it acknowledged may count.
     async fn note_formed(self: Arc<Self>, group: Arc<Group>) {
-        let noted = match group.wait_formed().await {
+        let formed = match group.wait_formed().await {
             Ok(()) => self.set_identity(Identity { formed: true, ..self.identity() }),
             Err(error) => Err(error),
         };
-        if let Err(error) = noted
+        if let Err(error) = formed
             && !self.is_ending()
         {
             self.end(Exit::Failed(error.to_string()));
@@ -298,25 +298,25 @@ impl Cluster {
         while let Some(effect) = events.effects.recv().await {
             let Ok(group) = self.group() else { return };
             match effect {
-                Effect::NodesChanged => {
+                SideEffect::NodesChanged => {
                     if let Err(error) = self.nodes.refresh(group) {
                         tracing::error!(%error, "the members could not be read");
                     }
                 }
-                Effect::Stop { boot, restart } if boot == self.boot => {
+                SideEffect::Stop { boot, restart } if boot == self.boot => {
                     tracing::info!(restart, "told to stop by the cluster");
                     self.end(if restart { Exit::Restart } else { Exit::Stop });
                 }
-                Effect::Stop { .. } => {}
-                Effect::Upkeep => self.upkeep.notify_one(),
+                SideEffect::Stop { .. } => {}
+                SideEffect::Upkeep => self.upkeep.notify_one(),
                 // Once, although every node has it.
-                Effect::Audited { user, from, noted }
+                SideEffect::Audited { user, from, event }
                     if self.group().is_ok_and(|group| group.is_leader()) =>
                 {
-                    let Noted { action, target, outcome } = noted;
+                    let AuditEvent { action, target, outcome } = event;
                     tracing::info!(target: "jettra_db::audit", user, from, action, target, outcome, "audit");
                 }
-                Effect::Audited { .. } => {}
+                SideEffect::Audited { .. } => {}
             }
         }
         if !self.is_ending() {

@@ -10,8 +10,8 @@ use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexState;
 use crate::engine::system::TokenDocument;
 use crate::engine::upkeep::expired;
-use crate::engine::version::{is_default, older_than};
-use crate::engine::{audit, change, retry, system};
+use crate::engine::versions::{is_default, older_than};
+use crate::engine::{audit, changes, retry, system};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{AppliedCommand, Group};
 use crate::storage::Read;
@@ -222,7 +222,7 @@ fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<DueWork> {
         due => look.note(name, due.map(drop).map_err(Error::from)),
     }
     let (name, bytes_max) = ("trimming the history of changes", config.changes_mb << 20);
-    match change::totals(&read) {
+    match changes::totals(&read) {
         Ok(totals) if totals.bytes > bytes_max => {
             look.add(name, rows, Command::TrimChanges { bytes_max, rows });
         }

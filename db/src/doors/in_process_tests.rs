@@ -5,7 +5,7 @@ use crate::cluster::Cluster;
 use crate::cluster::bootstrap::{self, Identity};
 use crate::config::Config;
 use crate::engine::DocumentId;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::command::{PutMode, Target};
 use crate::engine::document::parse_document;
 use crate::engine::value::{Value, parse_stored};

@@ -14,7 +14,7 @@ use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;
 use crate::engine::command::Target;
 use crate::engine::entry::{self, Framed};
-use crate::engine::{Answer, Command, Outcome, Proposal, PutMode};
+use crate::engine::{Command, Outcome, Proposal, ProposalResult, PutMode};
 use crate::error::{Kind, Result};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -105,7 +105,7 @@ fn frame(command: Command) -> Vec<u8> {
 }
 
 /// Puts an entry into the log as it is, past the proposer.
-async fn write(group: &Group, entry: Vec<u8>) -> Option<(u64, Vec<Answer>)> {
+async fn write(group: &Group, entry: Vec<u8>) -> Option<(u64, Vec<ProposalResult>)> {
     let written = group.raft.client_write(Payload(entry.into())).await.ok()?;
     Some((written.log_id.index, written.data))
 }

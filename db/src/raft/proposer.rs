@@ -9,7 +9,7 @@ use super::space::{Purpose, Space, SpaceNeed};
 use super::types::{Payload, Raft, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::entry::{self, Framed};
-use crate::engine::{Answer, Outcome, Proposal};
+use crate::engine::{Outcome, Proposal, ProposalResult};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Generations;
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
@@ -227,7 +227,8 @@ impl Task {
     async fn propose(&self, frames: &[Vec<u8>], replies: Vec<Reply>) {
         match self.write(frames).await {
             Ok((at, answers)) => {
-                for (reply, Answer { result, repeats }) in replies.into_iter().zip(answers) {
+                for (reply, ProposalResult { result, repeats }) in replies.into_iter().zip(answers)
+                {
                     let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
                     let applied = result.map(|outcome| AppliedCommand { index, outcome, repeated });
                     let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
@@ -241,7 +242,7 @@ impl Task {
         }
     }
 
-    async fn write(&self, frames: &[Vec<u8>]) -> Result<(u64, Vec<Answer>)> {
+    async fn write(&self, frames: &[Vec<u8>]) -> Result<(u64, Vec<ProposalResult>)> {
         let payload = Payload(entry::join(frames).into());
         let started = Instant::now();
         loop {

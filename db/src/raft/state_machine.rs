@@ -13,7 +13,7 @@ use super::snapshot::{
     AppliedState, ReceivedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
-use crate::engine::{Answer, Applier, Effect, entry};
+use crate::engine::{Applier, ProposalResult, SideEffect, entry};
 use crate::error::{Error, Kind};
 use crate::storage::{Generations, StorageError, Store, SwitchStep, WriteTxn};
 use bytes::Bytes;
@@ -49,7 +49,7 @@ pub struct StateEvents {
     /// Log index up to which readers see the state.
     pub visible: watch::Receiver<u64>,
     /// What must happen because of entries that became visible.
-    pub effects: mpsc::UnboundedReceiver<Effect>,
+    pub effects: mpsc::UnboundedReceiver<SideEffect>,
 }
 
 enum Job {
@@ -185,7 +185,7 @@ struct WriterThread {
     store: Arc<Store>,
     queue: mpsc::Receiver<Job>,
     visible: watch::Sender<u64>,
-    effects: mpsc::UnboundedSender<Effect>,
+    effects: mpsc::UnboundedSender<SideEffect>,
     wanted: Arc<AtomicU64>,
     applied: AppliedState,
     applier: Applier,
@@ -299,7 +299,7 @@ impl WriterThread {
         Ok(next)
     }
 
-    fn announce(&mut self, effects: Vec<Effect>) {
+    fn announce(&mut self, effects: Vec<SideEffect>) {
         self.visible.send_replace(self.applied.index());
         for effect in effects {
             let _ = self.effects.send(effect);
@@ -337,7 +337,7 @@ impl WriterThread {
         &mut self,
         txn: &mut WriteTxn<'_>,
         entry: Entry,
-    ) -> Result<Vec<Answer>, StorageError> {
+    ) -> Result<Vec<ProposalResult>, StorageError> {
         let log_id = entry.log_id;
         if log_id.index <= self.applied.index() && self.applied.log_id.is_some() {
             // A received snapshot may go further than openraft was told.
@@ -364,7 +364,7 @@ impl WriterThread {
         txn: &mut WriteTxn<'_>,
         index: u64,
         content: &[u8],
-    ) -> Result<Vec<Answer>, StorageError> {
+    ) -> Result<Vec<ProposalResult>, StorageError> {
         if let Some(wanted) = self.refused.hash_at(index) {
             return self.refuse_content(txn, index, content, wanted);
         }
@@ -375,7 +375,7 @@ impl WriterThread {
                 Ok(proposal) => self.applier.apply(txn, index, proposal)?,
                 Err(error) => {
                     tracing::error!(index, %error, "a proposal of a log entry is refused");
-                    Answer { result: Err(error), repeats: None }
+                    ProposalResult { result: Err(error), repeats: None }
                 }
             });
         }
@@ -390,7 +390,7 @@ impl WriterThread {
         index: u64,
         content: &[u8],
         wanted: u64,
-    ) -> Result<Vec<Answer>, StorageError> {
+    ) -> Result<Vec<ProposalResult>, StorageError> {
         let hash = entry::hash(content);
         let name = refused::name(index, hash);
         if hash != wanted {
@@ -404,7 +404,7 @@ impl WriterThread {
         tracing::warn!(entry = name, "a log entry is refused, as RefuseEntry says");
         let error = Error::new(Kind::EntryRefused, format!("the log entry {name} was refused"))
             .hint("nothing of it was done; it could not be applied, see RefuseEntry");
-        Ok(vec![Answer { result: Err(error), repeats: None }; entry::count(content)])
+        Ok(vec![ProposalResult { result: Err(error), repeats: None }; entry::count(content)])
     }
 
     fn install(&mut self, received: &ReceivedState) -> Result<(), StorageError> {
@@ -417,7 +417,7 @@ impl WriterThread {
         self.store = received.store.clone();
         self.applied = received.applied.clone();
         self.refused.take_over(&self.store.read()?, self.applied.index())?;
-        self.announce(vec![Effect::NodesChanged]);
+        self.announce(vec![SideEffect::NodesChanged]);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The type parameters of openraft, and the names the rest of the node uses for them.
 
-use crate::engine::Answer;
+use crate::engine::ProposalResult;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,7 +27,7 @@ openraft::declare_raft_types!(
     /// The type configuration of Jettra's groups.
     pub TypeConfig:
         D = Payload,
-        R = Vec<Answer>,
+        R = Vec<ProposalResult>,
 );
 
 /// Term and index of a log entry.

@@ -8,8 +8,9 @@ use super::{Response, Session, Step, Steps};
 use crate::auth::Permission;
 use crate::config::BATCH_PARTS_MAX;
 use crate::engine::DocumentId;
-use crate::engine::batch::{Batch, BatchCondition, BatchStep, Namespace};
-use crate::engine::command::{Command, Outcome, Wrote};
+use crate::engine::Namespace;
+use crate::engine::batch::{Batch, BatchCondition, BatchStep};
+use crate::engine::command::{Command, OperationResult, Outcome};
 use crate::engine::document::{NewDocument, Revision, check_document};
 use crate::engine::system::check_name;
 use crate::engine::value::Value;
@@ -60,7 +61,7 @@ pub struct BatchOutcome {
     /// Whether the conditions held.
     pub succeeded: bool,
     /// What each operation did.
-    pub results: Vec<Wrote>,
+    pub results: Vec<OperationResult>,
 }
 
 /// Carries a batch out.

@@ -4,8 +4,8 @@ use super::confirm::{self, Action};
 use super::writes::{Delete, Replace, Update, insert_operation, write_command};
 use super::{Response, Session, Step, Steps};
 use crate::engine::DocumentId;
-use crate::engine::batch::Namespace;
-use crate::engine::command::{Operation, Outcome, Wrote, WroteTotals};
+use crate::engine::Namespace;
+use crate::engine::command::{Operation, OperationResult, Outcome, WriteTotals};
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
 use std::collections::BTreeMap;
@@ -128,12 +128,12 @@ async fn write(
     let command = write_command(session, namespace, operations, ordered)?;
     let applied = steps.propose(Step::Keyed, command).await?;
     let mut result = match applied.outcome {
-        Outcome::Wrote(results) => {
+        Outcome::OperationResults(results) => {
             let results = results.into_iter().zip(inserts).zip(&numbers);
             let results = results.map(|((result, insert), at)| (*at, insert, result));
             summed_up(results)
         }
-        Outcome::WroteTotals(totals) => remembered(*totals, &numbers),
+        Outcome::WriteTotals(totals) => remembered(*totals, &numbers),
         other => return Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
     };
     if !ordered || result.errors.is_empty() {
@@ -146,7 +146,7 @@ async fn write(
     Ok(Response::at(result, applied.index))
 }
 
-fn summed_up(results: impl Iterator<Item = (usize, bool, Result<Wrote>)>) -> BulkResult {
+fn summed_up(results: impl Iterator<Item = (usize, bool, Result<OperationResult>)>) -> BulkResult {
     let mut sum = BulkResult::default();
     for (at, insert, result) in results {
         match result {
@@ -170,8 +170,8 @@ fn summed_up(results: impl Iterator<Item = (usize, bool, Result<Wrote>)>) -> Bul
 }
 
 /// What is remembered of many operations for which a repetition of the request asks.
-fn remembered(totals: WroteTotals, numbers: &[usize]) -> BulkResult {
-    let WroteTotals { matched, modified, deleted, inserted, failed } = totals;
+fn remembered(totals: WriteTotals, numbers: &[usize]) -> BulkResult {
+    let WriteTotals { matched, modified, deleted, inserted, failed } = totals;
     let number = |at: u64| numbers.get(at as usize).copied().unwrap_or_default();
     let errors = failed.into_iter().map(|(at, error)| (number(at), error)).collect();
     let details_forgotten = true;

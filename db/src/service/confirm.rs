@@ -3,7 +3,7 @@
 
 use super::{Session, count};
 use crate::config::CONFIRM_DOCUMENTS;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::value::{Object, Value};
 use crate::error::{Error, Kind, Result};
 use serde_json::json;

@@ -4,7 +4,7 @@ use super::documents::find_collection;
 use super::find::{parse_filter, parse_hint};
 use super::read::{State, View, reading};
 use super::{Response, Session};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::filter::Filter;

@@ -5,11 +5,11 @@ use super::read::{State, reading};
 use super::writes::{self, WriteResult};
 use super::{Response, Session, Step, Steps};
 use crate::engine::DocumentId;
+use crate::engine::Namespace;
 use crate::engine::apply::{collection_not_found, database_not_found, document_not_found};
-use crate::engine::batch::Namespace;
 use crate::engine::catalog;
 use crate::engine::command::{
-    Change, Command, Operation, Outcome, PutMode, Returning, Select, Target, Write,
+    Command, Mutation, Operation, Outcome, PutMode, Returning, Select, Target, Write,
 };
 use crate::engine::document::{self, NewDocument, Revision};
 use crate::engine::value::Value;
@@ -145,15 +145,15 @@ pub async fn patch(
     };
     let change = match operators {
         true => writes::update_change(patch, None)?,
-        false => Change::Merge(patch.to_json()),
+        false => Mutation::Merge(patch.to_json()),
     };
     let time_ms = session.group()?.time_ms();
     let mut steps = Steps::new(session);
     let guarded = Guarded { namespace, target, condition, puts: false };
     let patched = guarded.propose(&mut steps, |guard| {
-        let operation = Operation::Change {
+        let operation = Operation::Modify {
             select: Select::Id { target: target.clone(), if_match: guard.if_match },
-            change: change.clone(),
+            mutation: change.clone(),
             multi: false,
             upsert: None,
             returning: Returning::After,

@@ -5,7 +5,7 @@ use super::find::{parse_filter, parse_hint};
 use super::read::{State, reading};
 use super::writes::{Delete, Selection};
 use super::{Response, Session};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::Collection;
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::filter::Filter;

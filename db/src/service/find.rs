@@ -6,7 +6,7 @@ use super::explain::{Explain, explained};
 use super::read::{State, reading};
 use super::{Response, Session};
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, WHOLE_BYTES_MAX};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::Collection;
 use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::exec::{Counters, Execution, FoundDocument, Position, position};

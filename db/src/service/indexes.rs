@@ -1,7 +1,7 @@
 //! Indexes of a collection, and what the collection holds.
 
 use super::{Response, Session, Step, Steps};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
 use crate::engine::index::{ID_INDEX, Index, IndexSpec, IndexState};

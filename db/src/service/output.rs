@@ -9,9 +9,9 @@ use super::writes::{insert_operation, write_command};
 use super::{Response, Session, Step, Steps};
 use crate::auth::Permission;
 use crate::config::Limits;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::Options;
-use crate::engine::command::{Change, Command, Operation, Outcome, Part, Returning, Select};
+use crate::engine::command::{Command, Mutation, Operation, Outcome, Part, Returning, Select};
 use crate::engine::document::check_document;
 use crate::engine::index::{IndexSpec, document_id};
 use crate::engine::query::aggregate::{Output, WhenMatched, WhenNotMatched};
@@ -20,7 +20,7 @@ use crate::engine::query::path::Path;
 use crate::engine::query::source::open;
 use crate::engine::value::{Object, Value};
 use crate::engine::{retry, system};
-use crate::error::{Class, Error, Kind, Result};
+use crate::error::{Error, ErrorClass, Kind, Result};
 use crate::raft::groups::AppliedCommand;
 use serde_json::json;
 use std::time::Duration;
@@ -162,7 +162,7 @@ async fn merge(
         let part = Part { run, number, written: after, total, last };
         let applied = propose_part(steps, into, batch, part).await;
         let applied = applied.map_err(|error| interrupted(error, written, total))?;
-        let Outcome::Wrote(results) = &applied.outcome else {
+        let Outcome::OperationResults(results) = &applied.outcome else {
             // An earlier request with the key has come first.
             return Ok(applied);
         };
@@ -215,8 +215,8 @@ async fn propose_part(
 }
 
 /// Whether an error says nothing of the documents, but that the request could not go on.
-fn interrupts(class: Class) -> bool {
-    class.may_be_repeated() || matches!(class, Class::Failed | Class::Unknown)
+fn interrupts(class: ErrorClass) -> bool {
+    class.may_be_repeated() || matches!(class, ErrorClass::Failed | ErrorClass::Unknown)
 }
 
 /// The error for a request that has written a part of its documents and cannot go on. What it would
@@ -234,7 +234,7 @@ fn interrupted(error: Error, written: u64, total: u64) -> Error {
 
 fn filter_of(operation: &Operation) -> Option<String> {
     match operation {
-        Operation::Change { select: Select::Filter { filter, .. }, .. } => Some(filter.clone()),
+        Operation::Modify { select: Select::Filter { filter, .. }, .. } => Some(filter.clone()),
         _ => None,
     }
 }
@@ -322,7 +322,9 @@ async fn fill_aside(
         }
         let command = write_command(session, aside.clone(), batch, true)?;
         match steps.propose(Step::Aside, command).await?.outcome {
-            Outcome::Wrote(results) => results.into_iter().try_for_each(|one| one.map(drop))?,
+            Outcome::OperationResults(results) => {
+                results.into_iter().try_for_each(|one| one.map(drop))?
+            }
             other => {
                 return Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}")));
             }
@@ -378,14 +380,14 @@ fn merge_operation(
     };
     let text = Value::Object(fields.clone()).to_json();
     let change = match when_matched {
-        WhenMatched::Replace => Change::Replace(text),
+        WhenMatched::Replace => Mutation::Replace(text),
         WhenMatched::Merge => set("$set", fields),
         WhenMatched::KeepExisting => set("$setOnInsert", fields),
         WhenMatched::Fail => return Ok(Operation::Insert { id: made, body: text }),
     };
-    Ok(Operation::Change {
+    Ok(Operation::Modify {
         select: Select::Filter { filter: Value::Object(filter).to_json(), sort: None, hint: None },
-        change,
+        mutation: change,
         multi: false,
         upsert: inserts.then_some(made),
         returning: Returning::Nothing,
@@ -393,12 +395,12 @@ fn merge_operation(
 }
 
 /// An update with one operator; one that changes nothing when there are no fields.
-fn set(operator: &str, fields: Object) -> Change {
+fn set(operator: &str, fields: Object) -> Mutation {
     if fields.is_empty() {
-        return Change::Merge("{}".into());
+        return Mutation::Merge("{}".into());
     }
     let update = Object::from_iter([(operator.to_owned(), Value::Object(fields))]);
-    Change::Update { update: Value::Object(update).to_json(), array_filters: None }
+    Mutation::Update { update: Value::Object(update).to_json(), array_filters: None }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::find::{Documents, Page, parse_hint};
 use super::read::{View, reading};
 use super::{Response, Session};
 use crate::config::{PAGE_BYTES, PAGE_DEFAULT, PAGE_READ_MAX};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::Collection;
 use crate::engine::query::aggregate::{Output, Pipeline as Stages, Pushdown};
 use crate::engine::query::context::{At, Context};

@@ -2,7 +2,7 @@
 
 use super::read::State;
 use super::{Session, Step, Steps, documents};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog;
 use crate::engine::command::{Command, Outcome, PutMode, Target};
 use crate::engine::document::Revision;
@@ -143,7 +143,7 @@ impl Guarded<'_> {
 /// A write of one operation that was refused is an error.
 fn refusal(applied: AppliedCommand) -> Result<AppliedCommand> {
     match &applied.outcome {
-        Outcome::Wrote(results) => match results.as_slice() {
+        Outcome::OperationResults(results) => match results.as_slice() {
             [Err(error)] => Err(error.clone()),
             _ => Ok(applied),
         },

@@ -3,11 +3,11 @@
 use super::Session;
 use super::bounds::{Interrupt, query_permit, within};
 use super::transactions::OpenTransaction;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::Collection;
 use crate::engine::query::context::Context;
 use crate::engine::query::source::open;
-use crate::engine::version::{Moment, Past};
+use crate::engine::versions::{Moment, Past};
 use crate::error::{Error, Kind, Result};
 use crate::raft::clock::wall_ms;
 use crate::storage::{Entries, Overlay, Read, ReadTxn, Table, env};

@@ -17,7 +17,7 @@ use super::writes::{
 use super::{Response, Session, output};
 use crate::auth::Permission;
 use crate::engine::DocumentId;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::query::text::{self, Modification as TextModification, Statement as Text};
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};

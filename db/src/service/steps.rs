@@ -4,7 +4,7 @@
 use super::{Response, Session};
 use crate::auth::policy;
 use crate::engine::command::{Part, RetryKey};
-use crate::engine::{Answer, Command, Proposal, retry};
+use crate::engine::{Command, Proposal, ProposalResult, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::groups::AppliedCommand;
 use serde_json::json;
@@ -96,7 +96,7 @@ impl<'s> Steps<'s> {
         let Some(key) = self.key(0, None)? else { return Ok(None) };
         let user = self.session.user()?.name.as_str();
         let found = retry::repeated(&self.session.group()?.read()?, Some(user), &key)?;
-        let Some(Answer { result, repeats }) = found else { return Ok(None) };
+        let Some(ProposalResult { result, repeats }) = found else { return Ok(None) };
         let (index, repeated) = (repeats.unwrap_or_default(), repeats.is_some());
         self.repeated |= repeated;
         result.map(|outcome| Some(AppliedCommand { index, outcome, repeated }))

@@ -11,8 +11,8 @@ use super::{Response, Session, Step, Steps};
 use crate::auth::policy;
 use crate::config::Config;
 use crate::engine::command::RetryKey;
-use crate::engine::transaction::{Commit, Transaction};
-use crate::engine::{Answer, Command, Outcome, Proposal, retry};
+use crate::engine::transactions::{Commit, Transaction};
+use crate::engine::{Command, Outcome, Proposal, ProposalResult, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::AppliedCommand;
@@ -155,7 +155,7 @@ impl OpenTransaction {
             let _turn = turn;
             let mut full = false;
             let done = self.with(|transaction| {
-                let Answer { result, repeats } = transaction.execute(proposal)?;
+                let ProposalResult { result, repeats } = transaction.execute(proposal)?;
                 let mut permit = lock(&self.permit);
                 let more = transaction.bytes().saturating_sub(permit.bytes());
                 memory.take(more).map(|taken| permit.join(taken)).inspect_err(|_| full = true)?;
@@ -429,7 +429,8 @@ fn written(outcome: &Outcome) -> u64 {
 /// What an earlier commit under the same key came to.
 async fn committed_before(group: &Group, user: &str, key: &str) -> Result<Option<Response<u64>>> {
     group.wait_linearizable().await?;
-    let Some(Answer { result, repeats }) = retry::answer(&group.read()?, Some(user), key)? else {
+    let Some(ProposalResult { result, repeats }) = retry::answer(&group.read()?, Some(user), key)?
+    else {
         return Ok(None);
     };
     Ok(Some(Response::at(written(&result?), repeats.unwrap_or_default())))

@@ -7,10 +7,10 @@ use super::find::parse_filter;
 use super::{Response, Session, Step, Steps};
 use crate::config::Limits;
 use crate::engine::DocumentId;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::budget::WRITTEN_MAX;
 use crate::engine::command::{
-    Change, Command, Operation, Outcome, Returning, Select, Write, WriteLimits, Wrote,
+    Command, Mutation, Operation, OperationResult, Outcome, Returning, Select, Write, WriteLimits,
 };
 use crate::engine::document::{NewDocument, check_document, with_id};
 use crate::engine::query::context::{At, Context};
@@ -123,7 +123,7 @@ pub struct Modified {
 /// What a write of one operation did, and at which log index.
 pub struct WriteResult {
     /// What it did.
-    pub wrote: Wrote,
+    pub wrote: OperationResult,
     /// The log index.
     pub index: u64,
 }
@@ -155,13 +155,13 @@ impl Selection {
 ///
 /// # Errors
 /// `invalid_query`.
-pub fn update_change(update: Value, array_filters: Option<Value>) -> Result<Change> {
+pub fn update_change(update: Value, array_filters: Option<Value>) -> Result<Mutation> {
     ParsedUpdate::parse(&update, array_filters.as_ref(), At::root("update"))?;
     let array_filters = array_filters.map(|filters| filters.to_json());
-    Ok(Change::Update { update: update.to_json(), array_filters })
+    Ok(Mutation::Update { update: update.to_json(), array_filters })
 }
 
-fn replacement(value: Value, limits: &Limits) -> Result<Change> {
+fn replacement(value: Value, limits: &Limits) -> Result<Mutation> {
     let operator = match &value {
         Value::Object(fields) => fields.keys().find(|name| name.starts_with('$')).cloned(),
         _ => None,
@@ -173,7 +173,7 @@ fn replacement(value: Value, limits: &Limits) -> Result<Change> {
             .hint("use update instead of replacement to change parts of a document"));
     }
     // An _id goes along: apply compares it with that of the document which is found.
-    Ok(Change::Replace(match id {
+    Ok(Mutation::Replace(match id {
         Some(id) => with_id(&id, &body),
         None => body,
     }))
@@ -185,9 +185,9 @@ impl Update {
     /// # Errors
     /// `invalid_query`.
     pub fn operation(self) -> Result<Operation> {
-        Ok(Operation::Change {
+        Ok(Operation::Modify {
             select: self.selection.checked()?,
-            change: update_change(self.update, self.array_filters)?,
+            mutation: update_change(self.update, self.array_filters)?,
             multi: self.multi,
             upsert: self.upsert.then(new_id),
             returning: Returning::Nothing,
@@ -201,9 +201,9 @@ impl Replace {
     /// # Errors
     /// `invalid_query`, and those of a document.
     pub fn operation(self, limits: &Limits) -> Result<Operation> {
-        Ok(Operation::Change {
+        Ok(Operation::Modify {
             select: self.selection.checked()?,
-            change: replacement(self.replacement, limits)?,
+            mutation: replacement(self.replacement, limits)?,
             multi: false,
             upsert: self.upsert.then(new_id),
             returning: Returning::Nothing,
@@ -238,7 +238,7 @@ impl FindAndModify {
                 });
             }
         };
-        Ok(Operation::Change { select, change, multi: false, upsert, returning })
+        Ok(Operation::Modify { select, mutation: change, multi: false, upsert, returning })
     }
 }
 
@@ -293,8 +293,9 @@ pub fn write_command(
 pub fn only_result(applied: AppliedCommand) -> Result<WriteResult> {
     let index = applied.index;
     match applied.outcome {
-        Outcome::Wrote(results) => {
-            let wrote = results.into_iter().next().unwrap_or_else(|| Ok(Wrote::default()))?;
+        Outcome::OperationResults(results) => {
+            let wrote =
+                results.into_iter().next().unwrap_or_else(|| Ok(OperationResult::default()))?;
             Ok(WriteResult { wrote, index })
         }
         other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),
@@ -309,7 +310,7 @@ pub async fn write(
     session: &Session,
     namespace: Namespace,
     operation: Operation,
-) -> Result<Response<Wrote>> {
+) -> Result<Response<OperationResult>> {
     let mut steps = Steps::new(session);
     let done = write_one(&mut steps, namespace, operation).await;
     steps.finish(done.map(|WriteResult { wrote, index }| Response::at(wrote, index)))

@@ -39,7 +39,7 @@ pub struct Reads {
     /// Single keys with the stamp of their value; none when there was none.
     pub points: BTreeMap<(Table, Vec<u8>), Option<Stamp>>,
     /// Ranges with what was in them.
-    pub ranges: BTreeMap<(Table, Space), Vec<SeenRange>>,
+    pub ranges: BTreeMap<(Table, Space), Vec<RangeRead>>,
     /// Collections and indexes of which too much was read to note the rows.
     pub whole: BTreeSet<(Table, Space)>,
     /// What is noted of each collection or index: keys, ranges and their rows.
@@ -52,7 +52,7 @@ pub struct Reads {
 
 /// A range that was read as far as `start` to `end`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SeenRange {
+pub struct RangeRead {
     /// First key, included.
     pub start: Vec<u8>,
     /// Last key, excluded.
@@ -117,11 +117,11 @@ impl Reads {
         }
         let ranges = self.ranges.entry(space).or_default();
         let edge = if back { end } else { start };
-        ranges.push(SeenRange { start: edge.to_vec(), end: edge.to_vec(), rows: Vec::new() });
+        ranges.push(RangeRead { start: edge.to_vec(), end: edge.to_vec(), rows: Vec::new() });
         Some(ranges.len() - 1)
     }
 
-    fn row(&mut self, range: &NotedRange, key: &[u8], value: &[u8]) {
+    fn row(&mut self, range: &RecordedRange, key: &[u8], value: &[u8]) {
         let ranges = self.ranges.get_mut(&range.space);
         let Some(seen) = ranges.and_then(|all| all.get_mut(range.number)) else { return };
         match range.back {
@@ -132,7 +132,7 @@ impl Reads {
         self.count(range.space);
     }
 
-    fn finish(&mut self, range: &NotedRange) {
+    fn finish(&mut self, range: &RecordedRange) {
         let seen = self.ranges.get_mut(&range.space).and_then(|all| all.get_mut(range.number));
         if let Some(seen) = seen {
             match range.back {
@@ -156,7 +156,7 @@ impl Reads {
 }
 
 /// Which range of [`Reads`] an iterator notes its rows in.
-struct NotedRange {
+struct RecordedRange {
     space: (Table, Space),
     number: usize,
     back: bool,
@@ -165,13 +165,13 @@ struct NotedRange {
 }
 
 /// Rows of the view below, each noted when it is given.
-struct Noted<'t> {
+struct RecordedRows<'t> {
     rows: Entries<'t>,
-    range: NotedRange,
+    range: RecordedRange,
     reads: &'t RefCell<Reads>,
 }
 
-impl<'t> Iterator for Noted<'t> {
+impl<'t> Iterator for RecordedRows<'t> {
     type Item = Result<(&'t [u8], &'t [u8])>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -262,8 +262,8 @@ impl Overlay {
             None => rows,
             Some(number) => {
                 let edge = if back { start } else { end }.to_vec();
-                let range = NotedRange { space: (table, space(start)), number, back, edge };
-                Box::new(Noted { rows, range, reads: &self.reads })
+                let range = RecordedRange { space: (table, space(start)), number, back, edge };
+                Box::new(RecordedRows { rows, range, reads: &self.reads })
             }
         };
         let changes = &self.changes[table as usize];
@@ -509,7 +509,7 @@ mod tests {
         assert_eq!(last.count(), 1);
         let reads = overlay.reads();
         assert_eq!(reads.points, [((Table::Documents, b"aaaa9".to_vec()), None)].into());
-        let seen = |start: &[u8], end: &[u8], key: &[u8]| SeenRange {
+        let seen = |start: &[u8], end: &[u8], key: &[u8]| RangeRead {
             start: start.to_vec(),
             end: end.to_vec(),
             rows: vec![(key.to_vec(), stamp(key))],

@@ -14,17 +14,19 @@ pub use store::{Schemas, dry_run, waiting_references};
 pub(super) use store::{charge_entries, check_unique, finds};
 
 use crate::apply::{
-    Applied, Applier, Place, collection_not_found, database_not_found, document_not_found,
+    Applier, ApplyResult, collection_not_found, database_not_found, document_not_found,
 };
 use crate::budget::{self, steps_of};
 use crate::catalog::{self, Collection};
 use crate::command::{
-    Change, Operation, Outcome, PutMode, Returning, Select, Target, Write, WriteLimits, Wrote,
+    Mutation, Operation, OperationResult, Outcome, PutMode, Returning, Select, Target, Write,
+    WriteLimits,
 };
 use crate::document::{self, Revision};
 use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
 use crate::index;
+use crate::namespace::NamespaceRef;
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::Filter;
 use crate::query::merge_patch::merge_patch;
@@ -33,7 +35,7 @@ use crate::storage::env::Result;
 use crate::storage::keys;
 use crate::storage::{Read, StorageError, WriteTxn};
 use crate::value::{self, Object, Value, parse_stored};
-use crate::version::version_key_bytes;
+use crate::versions::version_key_bytes;
 use select::select_documents;
 use serde_json::json;
 use std::sync::Arc;
@@ -79,14 +81,14 @@ impl Applier {
     pub(super) fn put(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         target: Target,
         body: &str,
         mode: PutMode,
         if_match: Option<Revision>,
         create_database: bool,
-    ) -> Applied {
-        let step = self.put_step(txn, place, target, body, mode, if_match, create_database);
+    ) -> ApplyResult {
+        let step = self.put_step(txn, namespace, target, body, mode, if_match, create_database);
         settle(step)
     }
 
@@ -94,17 +96,19 @@ impl Applier {
     pub(super) fn put_step(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         target: Target,
         body: &str,
         mode: PutMode,
         if_match: Option<Revision>,
         create_database: bool,
     ) -> Step<Outcome> {
-        let known = self.collection(txn, place)?;
-        if known.is_none() && !create_database && catalog::database(txn, place.database)?.is_none()
+        let known = self.collection(txn, namespace)?;
+        if known.is_none()
+            && !create_database
+            && catalog::database(txn, namespace.database)?.is_none()
         {
-            return Err(database_not_found(place.database).into());
+            return Err(database_not_found(namespace.database).into());
         }
         let (id, current) = match &known {
             Some(collection) => find_target(txn, collection.id, target)?,
@@ -117,11 +121,11 @@ impl Applier {
         check_key(&id)?;
         let collection = match known {
             Some(collection) => collection,
-            None => self.create_for_write(txn, place, &id, body)?,
+            None => self.create_for_write(txn, namespace, &id, body)?,
         };
         let created = current.is_none();
         let (revision, warnings) =
-            self.store(txn, place, &collection, &id, current.as_ref(), body.to_owned())?;
+            self.store(txn, namespace, &collection, &id, current.as_ref(), body.to_owned())?;
         Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
     }
 
@@ -129,27 +133,27 @@ impl Applier {
     pub(super) fn create_for_write(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         id: &DocumentId,
         body: &str,
     ) -> Step<Arc<Collection>> {
         // A collection that does not exist has no indexes and no schema, only rules.
         let document = document::encode(0, id, body);
-        self.check_rules(txn, place, json_of(&document))?;
-        self.ensure_database(txn, place.database)?;
-        Ok(self.ensure_collection(txn, place.database, place.collection)?)
+        self.check_rules(txn, namespace, json_of(&document))?;
+        self.ensure_database(txn, namespace.database)?;
+        Ok(self.ensure_collection(txn, namespace.database, namespace.collection)?)
     }
 
     /// [`Command::Delete`](super::Command::Delete)
     pub(super) fn delete(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         target: Target,
         if_match: Option<Revision>,
-    ) -> Applied {
-        let Some(collection) = self.collection(txn, place)? else {
-            return Ok(Err(missing_place(txn, place)?));
+    ) -> ApplyResult {
+        let Some(collection) = self.collection(txn, namespace)? else {
+            return Ok(Err(missing_place(txn, namespace)?));
         };
         let step = (|| {
             let (id, current) = find_target(txn, collection.id, target)?;
@@ -157,17 +161,17 @@ impl Applier {
             let Some(current) = current else {
                 return Err(document_not_found(&id).into());
             };
-            self.remove(txn, place, &collection, &current)?;
+            self.remove(txn, namespace, &collection, &current)?;
             Ok(Outcome::Deleted)
         })();
         settle(step)
     }
 
     /// [`Command::Write`](super::Command::Write)
-    pub(super) fn write_many(&mut self, txn: &mut WriteTxn<'_>, write: Write) -> Applied {
-        let place = Place { database: &write.database, collection: &write.collection };
-        if !write.create_database && catalog::database(txn, place.database)?.is_none() {
-            return Ok(Err(database_not_found(place.database)));
+    pub(super) fn write_many(&mut self, txn: &mut WriteTxn<'_>, write: Write) -> ApplyResult {
+        let namespace = NamespaceRef { database: &write.database, collection: &write.collection };
+        if !write.create_database && catalog::database(txn, namespace.database)?.is_none() {
+            return Ok(Err(database_not_found(namespace.database)));
         }
         let ctx = self.context(write.time_ms);
         let mut results = Vec::with_capacity(write.operations.len());
@@ -176,7 +180,7 @@ impl Applier {
             let kept = ctx.memory_used();
             let result = match &full {
                 Some(error) => Err(Error::clone(error)),
-                None => settle(self.operation(txn, place, operation, &write.limits, &ctx))?,
+                None => settle(self.operation(txn, namespace, operation, &write.limits, &ctx))?,
             };
             // What it has kept in memory goes, but for its result.
             ctx.release(ctx.memory_used().saturating_sub(kept));
@@ -187,29 +191,29 @@ impl Applier {
                 break;
             }
         }
-        Ok(Ok(Outcome::Wrote(results)))
+        Ok(Ok(Outcome::OperationResults(results)))
     }
 
     pub(super) fn operation(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         operation: Operation,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<Wrote> {
+    ) -> Step<OperationResult> {
         ctx.work(budget::LOOK_UP)?;
         match operation {
-            Operation::Insert { id, body } => self.insert(txn, place, id, body, false),
+            Operation::Insert { id, body } => self.insert(txn, namespace, id, body, false),
             Operation::Delete { select, multi, returning } => {
-                let Some(collection) = self.collection(txn, place)? else {
-                    return missing_for(select, place);
+                let Some(collection) = self.collection(txn, namespace)? else {
+                    return missing_for(select, namespace);
                 };
                 self.settle_numbers(txn, &collection, &select)?;
                 self.all_or_nothing(txn, multi, |this, txn| {
                     this.delete_matching(
                         txn,
-                        place,
+                        namespace,
                         &collection,
                         &select,
                         multi,
@@ -219,22 +223,24 @@ impl Applier {
                     )
                 })
             }
-            Operation::Change { select, change, multi, upsert, returning } => {
-                let parsed = ParsedChange::parse(&change)?;
+            Operation::Modify { select, mutation, multi, upsert, returning } => {
+                let parsed = ParsedMutation::parse(&mutation)?;
                 ctx.work(parsed.steps())?;
-                let Some(collection) = self.collection(txn, place)? else {
+                let Some(collection) = self.collection(txn, namespace)? else {
                     return match (&select, upsert) {
                         (Select::Filter { filter, .. }, Some(id)) => {
                             let filter = parse_filter(filter)?;
                             ctx.work(filter.parse_steps())?;
-                            self.upsert(txn, place, &filter, &parsed, id, returning, limits, ctx)
+                            self.upsert(
+                                txn, namespace, &filter, &parsed, id, returning, limits, ctx,
+                            )
                         }
-                        _ => missing_for(select, place),
+                        _ => missing_for(select, namespace),
                     };
                 };
                 self.settle_numbers(txn, &collection, &select)?;
                 self.all_or_nothing(txn, multi, |this, txn| {
-                    let target = ChangeTarget { place, collection: &collection, returning };
+                    let target = MutationTarget { namespace, collection: &collection, returning };
                     this.change_matching(txn, target, &select, &parsed, multi, upsert, limits, ctx)
                 })
             }
@@ -314,45 +320,45 @@ impl Applier {
     fn insert(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         id: DocumentId,
         body: String,
         upserted: bool,
-    ) -> Step<Wrote> {
+    ) -> Step<OperationResult> {
         // An upsert takes the _id from a filter, which nobody has checked for its length.
         check_key(&id)?;
-        let collection = match self.collection(txn, place)? {
+        let collection = match self.collection(txn, namespace)? {
             Some(collection) => collection,
-            None => self.create_for_write(txn, place, &id, &body)?,
+            None => self.create_for_write(txn, namespace, &id, &body)?,
         };
         if find(txn, collection.id, &id)?.is_some() {
             return Err(duplicate(&id).into());
         }
-        let (revision, warnings) = self.store(txn, place, &collection, &id, None, body)?;
+        let (revision, warnings) = self.store(txn, namespace, &collection, &id, None, body)?;
         let (inserted, revision) = (Some(id), Some(revision));
-        Ok(Wrote { inserted, upserted, revision, warnings, ..Wrote::default() })
+        Ok(OperationResult { inserted, upserted, revision, warnings, ..OperationResult::default() })
     }
 
     #[allow(clippy::too_many_arguments)]
     fn delete_matching(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         select: &Select,
         multi: bool,
         returning: Returning,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<Wrote> {
+    ) -> Step<OperationResult> {
         let (found, _) = select_documents(txn, collection, select, multi, limits, ctx)?;
-        let mut wrote = Wrote::default();
+        let mut wrote = OperationResult::default();
         for id in found {
             let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
             if returning != Returning::Nothing {
                 ctx.charge(stored.json.len(), "the deleted document")?;
             }
-            self.remove(txn, place, collection, &stored)?;
+            self.remove(txn, namespace, collection, &stored)?;
             wrote.deleted += 1;
             if returning != Returning::Nothing {
                 wrote.document = Some(text(stored.json));
@@ -365,22 +371,23 @@ impl Applier {
     fn change_matching(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        target: ChangeTarget<'_>,
+        target: MutationTarget<'_>,
         select: &Select,
-        change: &ParsedChange,
+        change: &ParsedMutation,
         multi: bool,
         upsert: Option<DocumentId>,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<Wrote> {
-        let ChangeTarget { place, collection, returning } = target;
+    ) -> Step<OperationResult> {
+        let MutationTarget { namespace, collection, returning } = target;
         let (found, filter) = select_documents(txn, collection, select, multi, limits, ctx)?;
         if found.is_empty()
             && let (Some(id), Some(filter)) = (upsert, &filter)
         {
-            return self.upsert(txn, place, filter, change, id, returning, limits, ctx);
+            return self.upsert(txn, namespace, filter, change, id, returning, limits, ctx);
         }
-        let mut wrote = Wrote { matched: found.len() as u64, ..Wrote::default() };
+        let mut wrote =
+            OperationResult { matched: found.len() as u64, ..OperationResult::default() };
         for id in found {
             let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
             ctx.work(budget::LOOK_UP + steps_of(2 * stored.json.len()))?;
@@ -396,7 +403,7 @@ impl Applier {
                     ctx.charge(body.len(), "the document that is returned")?;
                 }
                 let (revision, warnings) =
-                    self.store(txn, place, collection, &stored.id, Some(&stored), body)?;
+                    self.store(txn, namespace, collection, &stored.id, Some(&stored), body)?;
                 wrote.modified += 1;
                 wrote.revision = Some(revision);
                 if multi {
@@ -420,14 +427,14 @@ impl Applier {
     fn upsert(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         filter: &Filter,
-        change: &ParsedChange,
+        change: &ParsedMutation,
         made: DocumentId,
         returning: Returning,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<Wrote> {
+    ) -> Step<OperationResult> {
         let mut document = upsert_base(filter, At::root("filter"))?;
         change.apply(&mut document, Some(filter), true, ctx)?;
         let id = match document.as_object().and_then(|fields| fields.get("_id")) {
@@ -441,9 +448,9 @@ impl Applier {
             })?,
         };
         let body = body_of(document, &id, limits)?;
-        let mut wrote = self.insert(txn, place, id.clone(), body, true)?;
+        let mut wrote = self.insert(txn, namespace, id.clone(), body, true)?;
         if returning == Returning::After
-            && let Some(collection) = self.collection(txn, place)?
+            && let Some(collection) = self.collection(txn, namespace)?
         {
             wrote.document = find(txn, collection.id, &id)?.map(|stored| text(stored.json));
         }
@@ -452,44 +459,44 @@ impl Applier {
 }
 
 #[derive(Clone, Copy)]
-struct ChangeTarget<'a> {
-    place: Place<'a>,
+struct MutationTarget<'a> {
+    namespace: NamespaceRef<'a>,
     collection: &'a Arc<Collection>,
     returning: Returning,
 }
 
 /// A change, parsed once for all documents.
-pub(super) enum ParsedChange {
+pub(super) enum ParsedMutation {
     Update(Box<Update>),
     Merge(Object),
     Replace(Object),
 }
 
-impl ParsedChange {
-    pub(super) fn parse(change: &Change) -> Step<ParsedChange> {
+impl ParsedMutation {
+    pub(super) fn parse(mutation: &Mutation) -> Step<ParsedMutation> {
         let object = |text: &String, name| match command_value(text, name)? {
             Value::Object(fields) => Ok(fields),
             _ => Err(At::root(name).invalid("must be an object")),
         };
-        Ok(match change {
-            Change::Update { update, array_filters } => {
+        Ok(match mutation {
+            Mutation::Update { update, array_filters } => {
                 let filters = array_filters.as_ref();
                 let filters =
                     filters.map(|text| command_value(text, "arrayFilters")).transpose()?;
                 let update = command_value(update, "update")?;
                 let update = Update::parse(&update, filters.as_ref(), At::root("update"))?;
-                ParsedChange::Update(Box::new(update))
+                ParsedMutation::Update(Box::new(update))
             }
-            Change::Merge(patch) => ParsedChange::Merge(object(patch, "patch")?),
-            Change::Replace(body) => ParsedChange::Replace(object(body, "replacement")?),
+            Mutation::Merge(patch) => ParsedMutation::Merge(object(patch, "patch")?),
+            Mutation::Replace(body) => ParsedMutation::Replace(object(body, "replacement")?),
         })
     }
 
     /// The steps of work that parsing it was, beside reading its text.
     fn steps(&self) -> u64 {
         match self {
-            ParsedChange::Update(update) => update.parse_steps(),
-            ParsedChange::Merge(_) | ParsedChange::Replace(_) => 0,
+            ParsedMutation::Update(update) => update.parse_steps(),
+            ParsedMutation::Merge(_) | ParsedMutation::Replace(_) => 0,
         }
     }
 
@@ -502,11 +509,13 @@ impl ParsedChange {
         ctx: &Context<'_>,
     ) -> Step<bool> {
         match (self, document) {
-            (ParsedChange::Update(update), document) => {
+            (ParsedMutation::Update(update), document) => {
                 Ok(update.apply(document, filter, inserting, ctx)?)
             }
-            (ParsedChange::Merge(patch), Value::Object(fields)) => Ok(merge_patch(fields, patch)?),
-            (ParsedChange::Replace(body), Value::Object(fields)) => {
+            (ParsedMutation::Merge(patch), Value::Object(fields)) => {
+                Ok(merge_patch(fields, patch)?)
+            }
+            (ParsedMutation::Replace(body), Value::Object(fields)) => {
                 check_same_id(fields.get("_id"), body.get("_id"))?;
                 let mut replaced: Object = fields
                     .get_key_value("_id")
@@ -538,7 +547,7 @@ fn check_same_id(known: Option<&Value>, given: Option<&Value>) -> error::Result<
 }
 
 /// What the result of an operation takes in memory.
-pub(super) fn result_bytes(result: &error::Result<Wrote>) -> usize {
+pub(super) fn result_bytes(result: &error::Result<OperationResult>) -> usize {
     const FRAME: usize = 256;
     let wrote = match result {
         Ok(wrote) => wrote,
@@ -552,10 +561,12 @@ pub(super) fn result_bytes(result: &error::Result<Wrote>) -> usize {
 }
 
 /// What an operation on a collection that does not exist comes to.
-fn missing_for(select: Select, place: Place<'_>) -> Step<Wrote> {
+fn missing_for(select: Select, namespace: NamespaceRef<'_>) -> Step<OperationResult> {
     match select {
-        Select::Filter { .. } => Ok(Wrote::default()),
-        Select::Id { .. } => Err(collection_not_found(place.database, place.collection).into()),
+        Select::Filter { .. } => Ok(OperationResult::default()),
+        Select::Id { .. } => {
+            Err(collection_not_found(namespace.database, namespace.collection).into())
+        }
     }
 }
 
@@ -640,9 +651,9 @@ fn check_revision(
         .details(json!({"wanted": wanted, "current": current})))
 }
 
-fn missing_place(read: &impl Read, place: Place<'_>) -> Result<Error> {
-    Ok(match catalog::database(read, place.database)? {
-        None => database_not_found(place.database),
-        Some(_) => collection_not_found(place.database, place.collection),
+fn missing_place(read: &impl Read, namespace: NamespaceRef<'_>) -> Result<Error> {
+    Ok(match catalog::database(read, namespace.database)? {
+        None => database_not_found(namespace.database),
+        Some(_) => collection_not_found(namespace.database, namespace.collection),
     })
 }

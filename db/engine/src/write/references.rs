@@ -2,11 +2,12 @@
 
 use super::store::Lookup;
 use super::{Step, damaged, fields, find, finds};
-use crate::apply::{Applier, Place};
+use crate::apply::Applier;
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
 use crate::error::{Error, Kind};
 use crate::index::{Entry, Index, encode};
+use crate::namespace::NamespaceRef;
 use crate::query::context::{Context, Fields};
 use crate::rules::{self, Reference, References, referenced_error};
 use crate::storage::keys;
@@ -22,17 +23,18 @@ impl Applier {
     pub(crate) fn check_replaced(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         new: Option<&Arc<Collection>>,
     ) -> Step<()> {
-        let rules = self.rules(txn, place.database)?;
+        let rules = self.rules(txn, namespace.database)?;
         let ctx = self.context(0);
-        let old = self.lookup(txn, place.database, rules.referencing(place.collection), &ctx)?;
-        let collections = new.map(|new| (place.collection.to_owned(), new.clone()));
+        let old =
+            self.lookup(txn, namespace.database, rules.referencing(namespace.collection), &ctx)?;
+        let collections = new.map(|new| (namespace.collection.to_owned(), new.clone()));
         let new = Lookup { read: txn, collections: HashMap::from_iter(collections), ctx: &ctx };
-        for reference in rules.referencing(place.collection) {
+        for reference in rules.referencing(namespace.collection) {
             // What refers to itself goes with itself.
-            let within = reference.collection == place.collection;
+            let within = reference.collection == namespace.collection;
             ctx.work(budget::RULE)?;
             if within || !old.in_force(reference) || !new.in_force(reference) {
                 continue;
@@ -52,8 +54,8 @@ impl Applier {
         from: &str,
         to: &str,
     ) -> Step<()> {
-        let place = Place { database, collection: system::RULES };
-        let Some(collection) = self.collection(txn, place)? else { return Ok(()) };
+        let namespace = NamespaceRef { database, collection: system::RULES };
+        let Some(collection) = self.collection(txn, namespace)? else { return Ok(()) };
         let (start, end) =
             (keys::collection_start(collection.id), keys::collection_end(collection.id));
         let rows = txn.range(Table::Documents, &start, &end)?;
@@ -66,7 +68,7 @@ impl Applier {
             if rules::rename(&mut document, from, to) {
                 document.shift_remove("_id");
                 let body = Value::Object(document).to_json();
-                self.store(txn, place, &collection, &id, Some(&stored), body)?;
+                self.store(txn, namespace, &collection, &id, Some(&stored), body)?;
             }
         }
         Ok(())

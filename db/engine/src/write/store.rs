@@ -2,17 +2,18 @@
 
 use super::select::{Stored, find, matching};
 use super::{Step, Stop, damaged, fields, json_of, new_fields, unreadable};
-use crate::apply::{Applier, Place};
+use crate::apply::Applier;
 use crate::budget::{self, steps_of};
 use crate::catalog::{self, Collection};
-use crate::change::ChangeKind;
-use crate::change::Changed;
+use crate::changes::ChangeDetails;
+use crate::changes::ChangeKind;
 use crate::document::{self, Revision};
 use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
 use crate::index::keys::DocumentKeys;
 use crate::index::stats::IndexStats;
 use crate::index::{self, Entry, Index, entry_value};
+use crate::namespace::NamespaceRef;
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
@@ -39,22 +40,22 @@ impl Applier {
     pub(crate) fn store(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         id: &DocumentId,
         old: Option<&Stored>,
         body: String,
     ) -> Step<(Revision, Vec<String>)> {
-        if place.collection != system::RULES {
-            return self.store_document(txn, place, collection, id, old, body);
+        if namespace.collection != system::RULES {
+            return self.store_document(txn, namespace, collection, id, old, body);
         }
         // Rules bring indexes, which may not be possible.
         self.few_or_nothing(txn, |this, txn| {
-            this.check_rules_fit(txn, place, collection, old, &body)?;
+            this.check_rules_fit(txn, namespace, collection, old, &body)?;
             let (revision, mut warnings) =
-                this.store_document(txn, place, collection, id, old, body.clone())?;
+                this.store_document(txn, namespace, collection, id, old, body.clone())?;
             let document = document::encode(revision, id, &body);
-            warnings.extend(this.rules_changed(txn, place.database, json_of(&document))?);
+            warnings.extend(this.rules_changed(txn, namespace.database, json_of(&document))?);
             Ok((revision, warnings))
         })
     }
@@ -77,7 +78,7 @@ impl Applier {
     fn store_document(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         id: &DocumentId,
         old: Option<&Stored>,
@@ -90,16 +91,16 @@ impl Applier {
         let revision = self.numbers.revision + 1;
         let stored = document::encode(revision, id, &body);
         let json = json_of(&stored);
-        let warnings = self.check_document(txn, place, collection, json)?;
+        let warnings = self.check_document(txn, namespace, collection, json)?;
         if let Some(old) = old {
-            self.check_still_referenced(txn, place, old, Some(json))?;
+            self.check_still_referenced(txn, namespace, old, Some(json))?;
         }
         self.change_indexes(txn, collection, id, old.and_then(Stored::in_indexes), Some(json))?;
         let kind = if old.is_none() { ChangeKind::Insert } else { ChangeKind::Update };
         self.keep_version(txn, collection, id, old, kind)?;
         txn.put(Table::Documents, &keys::document_key(collection.id, id), &stored)?;
         let (before, after) = (old.map(|old| &old.json[..]), Some(json));
-        let changed = Changed {
+        let changed = ChangeDetails {
             kind,
             id: Some(id),
             revision: Some(revision),
@@ -107,7 +108,7 @@ impl Applier {
             after,
             renamed_to: None,
         };
-        self.note_change(txn, place, changed)?;
+        self.note_change(txn, namespace, changed)?;
         for (index, number) in numbers {
             self.stats(txn, collection, &index)?.last_number = number;
         }
@@ -125,18 +126,18 @@ impl Applier {
     pub(crate) fn remove(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         old: &Stored,
     ) -> Step<()> {
         self.charge_document(collection, budget::REMOVE, old.json.len(), 0)?;
-        self.check_still_referenced(txn, place, old, None)?;
+        self.check_still_referenced(txn, namespace, old, None)?;
         self.change_indexes(txn, collection, &old.id, old.in_indexes(), None)?;
         let kind = ChangeKind::Delete;
         self.keep_version(txn, collection, &old.id, Some(old), kind)?;
         txn.delete(Table::Documents, &keys::document_key(collection.id, &old.id))?;
         let before = Some(&old.json[..]);
-        let changed = Changed {
+        let changed = ChangeDetails {
             kind,
             id: Some(&old.id),
             revision: None,
@@ -144,14 +145,14 @@ impl Applier {
             after: None,
             renamed_to: None,
         };
-        self.note_change(txn, place, changed)?;
+        self.note_change(txn, namespace, changed)?;
         let index = self.now.index;
         let totals = self.totals(txn, collection.id)?;
         totals.changed = index;
         totals.documents = totals.documents.saturating_sub(1);
         totals.bytes = totals.bytes.saturating_sub(old.json.len() as u64);
-        if place.collection == system::RULES {
-            self.forget_rules(place.database);
+        if namespace.collection == system::RULES {
+            self.forget_rules(namespace.database);
         }
         Ok(())
     }
@@ -160,12 +161,12 @@ impl Applier {
     pub(crate) fn expire_document(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         id: &DocumentId,
     ) -> Step<bool> {
         let Some(stored) = find(txn, collection.id, id)? else { return Ok(false) };
-        match self.remove(txn, place, collection, &stored) {
+        match self.remove(txn, namespace, collection, &stored) {
             Ok(()) => Ok(true),
             Err(Stop::Refused(_)) => Ok(false),
             Err(failed) => Err(failed),
@@ -213,11 +214,11 @@ impl Applier {
     fn check_document(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Collection,
         json: &[u8],
     ) -> Step<Vec<String>> {
-        self.check_rules(txn, place, json)?;
+        self.check_rules(txn, namespace, json)?;
         let Some(schema) = collection.options.schema.as_ref().filter(|_| !self.checked) else {
             return Ok(Vec::new());
         };
@@ -242,19 +243,19 @@ impl Applier {
     pub(super) fn check_rules(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         json: &[u8],
     ) -> Step<()> {
         if self.checked {
             return Ok(());
         }
-        if place.collection == system::RULES {
+        if namespace.collection == system::RULES {
             let document = parse_stored(json).ok_or_else(unreadable)?;
             Rules::parse(&document, At::root(system::RULES))?;
             return Ok(());
         }
-        let rules = self.rules(txn, place.database)?;
-        let collection = system::final_name(place.collection);
+        let rules = self.rules(txn, namespace.database)?;
+        let collection = system::final_name(namespace.collection);
         let mut fields = Fields::default();
         rules.fields(collection).for_each(|path| fields.add(path.as_str()));
         let to_itself = rules.references_of(collection);
@@ -266,7 +267,7 @@ impl Applier {
         let ctx = self.context(0);
         ctx.work(rules.len_of(collection) as u64 * budget::RULE)?;
         let document = new_fields(json, &fields)?;
-        let lookup = self.lookup(txn, place.database, rules.references_of(collection), &ctx)?;
+        let lookup = self.lookup(txn, namespace.database, rules.references_of(collection), &ctx)?;
         let violations = rules.check(collection, &document, &lookup)?;
         match violations.is_empty() {
             true => Ok(()),
@@ -278,21 +279,21 @@ impl Applier {
     fn check_still_referenced(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         old: &Stored,
         new: Option<&[u8]>,
     ) -> Step<()> {
         if self.checked {
             return Ok(());
         }
-        let rules = self.rules(txn, place.database)?;
-        if rules.referencing(place.collection).next().is_none() {
+        let rules = self.rules(txn, namespace.database)?;
+        if rules.referencing(namespace.collection).next().is_none() {
             return Ok(());
         }
         let ctx = self.context(0);
-        let references = rules.referencing(place.collection);
-        let lookup = self.lookup(txn, place.database, references, &ctx)?;
-        for reference in rules.referencing(place.collection) {
+        let references = rules.referencing(namespace.collection);
+        let lookup = self.lookup(txn, namespace.database, references, &ctx)?;
+        for reference in rules.referencing(namespace.collection) {
             ctx.work(budget::RULE)?;
             if !lookup.in_force(reference) {
                 continue;
@@ -309,7 +310,8 @@ impl Applier {
                 continue;
             }
             // What refers to itself goes with itself, and another document may have the value too.
-            let own = |collection: &str| Some(&old.id).filter(|_| collection == place.collection);
+            let own =
+                |collection: &str| Some(&old.id).filter(|_| collection == namespace.collection);
             let (from, to) = (&reference.collection, &reference.target);
             let mut referred = false;
             for field in [&reference.field, &reference.inner_field] {
@@ -333,7 +335,7 @@ impl Applier {
         let mut collections = HashMap::new();
         for (collection, _) in references.flat_map(|reference| reference.sides()) {
             if !collections.contains_key(collection)
-                && let Some(known) = self.collection(txn, Place { database, collection })?
+                && let Some(known) = self.collection(txn, NamespaceRef { database, collection })?
             {
                 collections.insert(collection.to_owned(), known);
             }
@@ -345,7 +347,7 @@ impl Applier {
     fn check_rules_fit(
         &mut self,
         txn: &WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &Collection,
         old: Option<&Stored>,
         body: &str,
@@ -358,7 +360,7 @@ impl Applier {
         if bytes > RULES_BYTES_MAX {
             let message = format!(
                 "the rules of {:?} would have {bytes} bytes, {RULES_BYTES_MAX} are allowed",
-                place.database
+                namespace.database
             );
             return Err(Error::new(Kind::TooLarge, message).hint("delete rules first").into());
         }
@@ -366,12 +368,14 @@ impl Applier {
             Some(document) => Rules::stored([&document]).len(),
             None => 0,
         };
-        let known = self.rules(txn, place.database)?.len();
+        let known = self.rules(txn, namespace.database)?.len();
         let known = known.saturating_sub(old.map_or(0, |old| count(&old.json)));
         let rules = known + count(body.as_bytes());
         if rules > RULES_MAX {
-            let message =
-                format!("{:?} would have {rules} rules, {RULES_MAX} are allowed", place.database);
+            let message = format!(
+                "{:?} would have {rules} rules, {RULES_MAX} are allowed",
+                namespace.database
+            );
             return Err(Error::new(Kind::TooLarge, message).hint("delete rules first").into());
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::cluster::forward::{self, ForwardedRequest};
 use crate::config::PAGE_DEFAULT;
 use crate::engine::audit::AuditEntry;
 use crate::engine::audit::entries;
-use crate::engine::command::{Command, Noted};
+use crate::engine::command::{AuditEvent, Command};
 use crate::error::{Error, Kind, Result};
 use crate::service::bounds::pooled;
 use crate::wire::IntoWire;
@@ -53,7 +53,7 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 struct Note {
     user: Option<String>,
     from: Option<String>,
-    noted: Noted,
+    event: AuditEvent,
 }
 
 /// Notes something in the audit log, without waiting for it.
@@ -65,26 +65,26 @@ pub(in crate::doors) fn note(
     outcome: &str,
 ) {
     let target = target.chars().take(200).collect();
-    let noted = Noted { action: action.into(), target, outcome: outcome.into() };
+    let event = AuditEvent { action: action.into(), target, outcome: outcome.into() };
     // It has happened, whatever becomes of the user.
     let caller = Caller { credentials: None, ..caller };
     let cluster = call.cluster().clone();
     actix_web::rt::spawn(async move {
-        if let Err(error) = send(&cluster, caller, noted).await {
+        if let Err(error) = send(&cluster, caller, event).await {
             tracing::warn!(%error, "something could not be noted in the audit log");
         }
     });
 }
 
-async fn send(cluster: &Cluster, caller: Caller, noted: Noted) -> Result<()> {
+async fn send(cluster: &Cluster, caller: Caller, event: AuditEvent) -> Result<()> {
     let group = cluster.group()?;
     if group.is_leader() {
-        let command = Command::Audit(Box::new(noted));
+        let command = Command::Audit(Box::new(event));
         return group.propose(caller.proposes(command)).await.map(drop);
     }
     let leader = group.leader().and_then(|leader| cluster.nodes.by_raft_id(leader));
     let leader = leader.ok_or_else(crate::raft::proposer::not_leader)?;
-    let note = Note { user: caller.user, from: caller.from, noted };
+    let note = Note { user: caller.user, from: caller.from, event };
     let body =
         serde_json::to_vec(&note).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     let call = ForwardedRequest {
@@ -100,8 +100,8 @@ async fn send(cluster: &Cluster, caller: Caller, noted: Noted) -> Result<()> {
 
 /// `POST /raft/rpc/note`: another node has something for the audit log.
 pub async fn receive(call: Rc<Call>) -> Result<Reply> {
-    let Note { user, from, noted } = call.json()?;
-    let command = Command::Audit(Box::new(noted));
+    let Note { user, from, event } = call.json()?;
+    let command = Command::Audit(Box::new(event));
     let caller = Caller { user, from, credentials: None };
     call.group()?.propose(caller.proposes(command)).await?;
     Ok(Reply::empty())

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::reply::Reply;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::error::Result;
 use crate::service::Response;
 use crate::service::catalog::{self, CollectionHashes, DatabaseEntry};

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::reply::Reply;
 use crate::config::PAGE_DEFAULT;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::document::parse_json;
 use crate::engine::query::context::At;
 use crate::engine::value::{Value, from_json};

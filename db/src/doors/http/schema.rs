@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::find::value;
 use super::reply::Reply;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::command::Command;
 use crate::engine::document::decode;
 use crate::engine::query::source::open;

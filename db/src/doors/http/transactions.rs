@@ -4,7 +4,7 @@ use super::call::Call;
 use super::find::{optional, value};
 use super::reply::Reply;
 use super::writes::{delete_part, update_part};
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::error::Result;
 use crate::service::batch::{
     self, BatchOperation as Operation, BatchOutcome, BatchRequest, checked,

@@ -6,15 +6,15 @@ use super::documents::write_reply;
 use super::jettradbvm::documents::is_absent;
 use super::reply::Reply;
 use crate::engine::DocumentId;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog::{self, Collection};
-use crate::engine::change::delta;
+use crate::engine::changes::delta;
 use crate::engine::command::{Command, Target};
 use crate::engine::document::check_id_size;
 use crate::engine::query::context::Context;
 use crate::engine::query::source::open;
 use crate::engine::value::{iso_date, parse_stored};
-use crate::engine::version::{self, Entry, Retention, Version};
+use crate::engine::versions::{self, Retention, Version, VersionEntry};
 use crate::error::{Error, Kind, Result};
 use crate::service::documents::written;
 use crate::service::read::reading;
@@ -27,7 +27,7 @@ use jettra_driver::wire::{
 use std::rc::Rc;
 
 /// The versions of the document that a call names, the newest first.
-async fn history(call: &Call) -> Result<(Vec<Entry>, u64)> {
+async fn history(call: &Call) -> Result<(Vec<VersionEntry>, u64)> {
     let target = call.target_document()?;
     reading(&call.session, &call.namespace()?, move |read, collection, ctx| {
         entries(read, collection, &target, ctx)
@@ -41,10 +41,10 @@ fn entries(
     collection: &Collection,
     target: &Target,
     ctx: &Context<'_>,
-) -> Result<Vec<Entry>> {
-    let mut entries = version::history(read, collection, &target.id, ctx)?;
+) -> Result<Vec<VersionEntry>> {
+    let mut entries = versions::history(read, collection, &target.id, ctx)?;
     if let Some(other) = target.or.as_ref().filter(|_| entries.is_empty()) {
-        entries = version::history(read, collection, other, ctx)?;
+        entries = versions::history(read, collection, other, ctx)?;
     }
     match entries.is_empty() {
         true => Err(crate::engine::apply::document_not_found(&target.id)),
@@ -89,9 +89,9 @@ fn form(
     target: &Target,
     version: Version,
 ) -> Result<(u64, Vec<u8>)> {
-    let found = version::find_version(read, collection, &target.id, version);
+    let found = versions::find_version(read, collection, &target.id, version);
     match (&target.or, found) {
-        (Some(other), Err(_)) => version::find_version(read, collection, other, version),
+        (Some(other), Err(_)) => versions::find_version(read, collection, other, version),
         (_, found) => found,
     }
 }
@@ -191,7 +191,7 @@ pub async fn settings(call: Rc<Call>) -> Result<Reply> {
             enabled: true,
             keep: versions.retention.changes,
             keep_seconds: versions.retention.ms.map(|ms| ms / 1000),
-            oldest_index: Some(version::oldest(&versions, &totals).0),
+            oldest_index: Some(versions::oldest(&versions, &totals).0),
             changes: totals.versions,
             bytes: totals.version_bytes,
         },

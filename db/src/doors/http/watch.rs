@@ -8,9 +8,9 @@ use super::call::Call;
 use super::find::json_parameter;
 use super::reply::{Events, Reply};
 use crate::auth::Permission;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::catalog;
-use crate::engine::change::{Change, Interest, Token, Told, changes_behind, delta};
+use crate::engine::changes::{Change, FeedChange, Interest, ResumeToken, changes_behind, delta};
 use crate::engine::query::context::Context;
 use crate::engine::system;
 use crate::engine::value::{Value, iso_date, parse_stored};
@@ -66,13 +66,13 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     };
     // A browser that connects again repeats the address, and tells in the header how far it came.
     let header = call.headers().get(LAST_EVENT_HEADER).and_then(|value| value.to_str().ok());
-    let after: Option<Token> = match header.or(call.parameter(&["after"])) {
+    let after: Option<ResumeToken> = match header.or(call.parameter(&["after"])) {
         None => None,
         Some(text) => Some(text.parse()?),
     };
     let group = call.group()?.clone();
     let token = match after {
-        None => Token::behind(group.visible_index()),
+        None => ResumeToken::behind(group.visible_index()),
         Some(token) => {
             group.wait_for_level(ReadLevel::Session(token.index)).await?;
             token
@@ -110,7 +110,7 @@ struct Feed {
     group: Arc<Group>,
     interest: Arc<Interest>,
     content: ChangeContent,
-    token: Token,
+    token: ResumeToken,
     /// When the client was told last where it stands.
     told_at: Instant,
     ended: bool,
@@ -119,7 +119,7 @@ struct Feed {
 
 impl Feed {
     /// The next changes, perhaps none; moves the token behind them.
-    async fn changes(&mut self) -> Result<Vec<Told>> {
+    async fn changes(&mut self) -> Result<Vec<FeedChange>> {
         let (group, interest, token) = (self.group.clone(), self.interest.clone(), self.token);
         let (interrupt, _waiting) = Interrupt::new(&self.session);
         let memory = self.session.config().query_memory_mb << 20;
@@ -196,8 +196,8 @@ impl Feed {
         }
     }
 
-    fn push_changes(&self, text: &mut Vec<u8>, told: &[Told]) -> Result<()> {
-        for (change, matches) in told {
+    fn push_changes(&self, text: &mut Vec<u8>, told: &[FeedChange]) -> Result<()> {
+        for FeedChange { change, matches } in told {
             let event = self.event(change, *matches)?;
             push(text, "change", &event.token, &event);
         }
@@ -247,7 +247,7 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
 }
 
 /// Appends where a feed stands.
-fn push_progress(text: &mut Vec<u8>, token: Token) {
+fn push_progress(text: &mut Vec<u8>, token: ResumeToken) {
     let token = token.to_string();
     push(text, "progress", &token.clone(), &ProgressEvent { token });
 }

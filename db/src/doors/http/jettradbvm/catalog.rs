@@ -5,7 +5,7 @@ use crate::doors::http::call::Call;
 use crate::doors::http::catalog;
 use crate::doors::http::indexes::{field_list, index_info};
 use crate::doors::http::reply::Reply;
-use crate::engine::batch::Namespace;
+use crate::engine::Namespace;
 use crate::engine::system::check_name;
 use crate::engine::value::{Object, Value};
 use crate::error::{Kind, Result};

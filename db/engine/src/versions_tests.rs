@@ -1,6 +1,6 @@
 use super::*;
 use crate::Command;
-use crate::change::{Change, Interest, Token, changes_behind};
+use crate::changes::{Change, FeedChange, Interest, ResumeToken, changes_behind};
 use crate::command::Proposal;
 use crate::history_tests::{
     cases, difference, document_command, documents, dump, filter, in_transaction, place, put, rows,
@@ -102,9 +102,10 @@ impl<'t, 's> World<'t, 's> {
             Interest { database: "d".into(), collection: Some("c".into()), filter: None };
         let interrupt = || Ok(());
         let ctx = Context::new(0, usize::MAX, &interrupt);
-        let all = changes_behind(self.txn, Token::behind(2), 1000, &interest, usize::MAX, &ctx);
+        let all =
+            changes_behind(self.txn, ResumeToken::behind(2), 1000, &interest, usize::MAX, &ctx);
         let mut changes: BTreeMap<DocumentId, Vec<(Version, Change)>> = BTreeMap::new();
-        for (change, _) in all.unwrap().0 {
+        for FeedChange { change, .. } in all.unwrap().0 {
             let known = changes.entry(change.id.clone().unwrap()).or_default();
             let index = change.token.index;
             let step = known.iter().filter(|(version, _)| version.index == index).count() as u32;
@@ -174,7 +175,7 @@ fn check_past(
 
 use crate::error;
 
-fn listed(read: &impl Read, collection: &Collection, id: &DocumentId) -> Vec<Entry> {
+fn listed(read: &impl Read, collection: &Collection, id: &DocumentId) -> Vec<VersionEntry> {
     let interrupt = || Ok(());
     history(read, collection, id, &Context::new(0, usize::MAX, &interrupt)).unwrap()
 }
@@ -322,7 +323,8 @@ fn a_document_changes_more_often_than_a_small_number_counts() {
         let key = keys::document_key(collection.id, &1.into());
         let prefix = keys::version_prefix(collection.options.versions.unwrap().space, &key);
         let ended = Version::default();
-        let head = Head { sequence: 1, ended, time_ms: 0, user: None, kind: ChangeKind::Insert };
+        let head =
+            VersionHead { sequence: 1, ended, time_ms: 0, user: None, kind: ChangeKind::Insert };
         let version = Version { index: world.index + 1, step };
         world
             .txn

@@ -5,7 +5,7 @@
 //! proposes to remove the oldest rows when they take more than they may, so the history is the
 //! same on every node and a feed goes on at another node where it stopped.
 
-use super::apply::{Applied, Applier, Place};
+use super::apply::{Applier, ApplyResult};
 use super::budget::UPKEEP_BYTES;
 use super::catalog;
 use super::command::Outcome;
@@ -16,6 +16,7 @@ use super::system::ASIDE;
 use super::value::{Value, parse_stored};
 use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::{Read, StorageError, Table, WriteTxn};
 use serde::{Deserialize, Serialize};
@@ -53,17 +54,17 @@ const TOTALS_KEY: &[u8] = b"changes";
 
 /// A place in the history: behind a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Token {
+pub struct ResumeToken {
     /// Log index.
     pub index: u64,
     /// Number of the change in its log entry.
     pub number: u32,
 }
 
-impl Token {
+impl ResumeToken {
     /// Behind everything that a log entry has changed.
     pub fn behind(index: u64) -> Self {
-        Token { index, number: u32::MAX }
+        ResumeToken { index, number: u32::MAX }
     }
 
     fn key(self) -> [u8; 12] {
@@ -76,11 +77,11 @@ impl Token {
     fn from_key(key: &[u8]) -> Option<Self> {
         let (index, number) = key.split_first_chunk::<8>()?;
         let number = u32::from_be_bytes(number.try_into().ok()?);
-        Some(Token { index: u64::from_be_bytes(*index), number })
+        Some(ResumeToken { index: u64::from_be_bytes(*index), number })
     }
 }
 
-impl fmt::Display for Token {
+impl fmt::Display for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.number {
             u32::MAX => self.index.fmt(f),
@@ -89,15 +90,15 @@ impl fmt::Display for Token {
     }
 }
 
-impl FromStr for Token {
+impl FromStr for ResumeToken {
     type Err = Error;
 
     fn from_str(text: &str) -> std::result::Result<Self, Error> {
         let parsed = match text.split_once('.') {
-            None => text.parse().map(Token::behind),
-            Some((index, number)) => {
-                index.parse().and_then(|index| number.parse().map(|number| Token { index, number }))
-            }
+            None => text.parse().map(ResumeToken::behind),
+            Some((index, number)) => index
+                .parse()
+                .and_then(|index| number.parse().map(|number| ResumeToken { index, number })),
         };
         parsed.map_err(|_| {
             Error::new(Kind::InvalidParameter, format!("after={text} is not a token of a feed"))
@@ -110,7 +111,7 @@ impl FromStr for Token {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// Where it stands.
-    pub token: Token,
+    pub token: ResumeToken,
     /// What was done.
     pub kind: ChangeKind,
     /// The database.
@@ -136,7 +137,7 @@ pub struct Change {
 /// A [`Change`] that borrows what it tells; the same in the history.
 #[derive(Serialize)]
 struct NewChange<'c> {
-    token: Token,
+    token: ResumeToken,
     kind: ChangeKind,
     database: &'c str,
     collection: &'c str,
@@ -151,15 +152,15 @@ struct NewChange<'c> {
 
 /// How much history there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub struct HistoryTotals {
     /// Bytes of its rows.
     pub bytes: u64,
     /// The newest change that is kept no longer.
-    pub forgotten: Token,
+    pub forgotten: ResumeToken,
 }
 
 /// How much history there is.
-pub fn totals(read: &impl Read) -> Result<Totals> {
+pub fn totals(read: &impl Read) -> Result<HistoryTotals> {
     catalog::stored(read, Table::Meta, TOTALS_KEY).map(Option::unwrap_or_default)
 }
 
@@ -178,7 +179,7 @@ impl Pending {
 }
 
 /// What a change of a document is about.
-pub(super) struct Changed<'c> {
+pub(super) struct ChangeDetails<'c> {
     pub(super) kind: ChangeKind,
     pub(super) id: Option<&'c DocumentId>,
     pub(super) revision: Option<Revision>,
@@ -192,8 +193,8 @@ impl Applier {
     pub(super) fn note_change(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
-        changed: Changed<'_>,
+        namespace: NamespaceRef<'_>,
+        changed: ChangeDetails<'_>,
     ) -> Result<()> {
         if self.provisional {
             return Ok(());
@@ -201,12 +202,12 @@ impl Applier {
         fn text(json: Option<&[u8]>) -> Option<&str> {
             json.and_then(|json| std::str::from_utf8(json).ok())
         }
-        let token = Token { index: self.now.index, number: self.changes.next };
+        let token = ResumeToken { index: self.now.index, number: self.changes.next };
         let change = NewChange {
             token,
             kind: changed.kind,
-            database: place.database,
-            collection: place.collection,
+            database: namespace.database,
+            collection: namespace.collection,
             id: changed.id,
             revision: changed.revision,
             time_ms: self.numbers.time_ms,
@@ -226,12 +227,16 @@ impl Applier {
     pub(super) fn note_collection(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         kind: ChangeKind,
         renamed_to: Option<&str>,
     ) -> Result<()> {
         let (id, revision, before, after) = (None, None, None, None);
-        self.note_change(txn, place, Changed { kind, id, revision, before, after, renamed_to })
+        self.note_change(
+            txn,
+            namespace,
+            ChangeDetails { kind, id, revision, before, after, renamed_to },
+        )
     }
 
     /// Writes what is noted into the table.
@@ -239,7 +244,7 @@ impl Applier {
         if self.changes.row.is_empty() {
             return Ok(());
         }
-        let last = Token { index: self.now.index, number: self.changes.next - 1 };
+        let last = ResumeToken { index: self.now.index, number: self.changes.next - 1 };
         txn.put(Table::Changes, &last.key(), &self.changes.row)?;
         self.numbers.changes.bytes += self.changes.row.len() as u64;
         self.changes.row.clear();
@@ -271,7 +276,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         bytes_max: u64,
         rows: usize,
-    ) -> Applied {
+    ) -> ApplyResult {
         let (mut worked, mut removed) = (0, 0);
         while worked < rows && self.numbers.changes.bytes > bytes_max {
             let oldest = {
@@ -292,7 +297,7 @@ impl Applier {
             txn.delete(Table::Changes, &key)?;
             let totals = &mut self.numbers.changes;
             totals.bytes = totals.bytes.saturating_sub(bytes);
-            totals.forgotten = Token::from_key(&key).unwrap_or(totals.forgotten);
+            totals.forgotten = ResumeToken::from_key(&key).unwrap_or(totals.forgotten);
             worked += 1;
         }
         Ok(Ok(Outcome::Worked(worked as u64)))
@@ -300,12 +305,12 @@ impl Applier {
 }
 
 /// Stores how much history there is.
-pub(super) fn save(txn: &mut WriteTxn<'_>, totals: &Totals) -> Result<()> {
+pub(super) fn save(txn: &mut WriteTxn<'_>, totals: &HistoryTotals) -> Result<()> {
     txn.put(Table::Meta, TOTALS_KEY, &catalog::encode(totals)?)
 }
 
 /// The change at a place in the history, if it is kept.
-pub(super) fn find(read: &impl Read, token: Token) -> Result<Option<Change>> {
+pub(super) fn find(read: &impl Read, token: ResumeToken) -> Result<Option<Change>> {
     let mut rows = read.range(Table::Changes, &token.key(), &[0xff])?;
     let Some(row) = rows.next() else { return Ok(None) };
     let mut rest = row?.1;
@@ -331,8 +336,14 @@ pub struct Interest {
     pub filter: Option<Filter>,
 }
 
-/// A change that a feed tells, and whether the document matches the filter after it.
-pub type Told = (Change, Option<bool>);
+/// A change of interest to a feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedChange {
+    /// The change.
+    pub change: Change,
+    /// Whether the document matches the feed's filter after it; none if there is no filter.
+    pub matches: Option<bool>,
+}
 
 /// The next changes of interest behind a token, until they have `bytes_max` or 16 times as many
 /// were looked through, and where to go on.
@@ -342,20 +353,20 @@ pub type Told = (Change, Option<bool>);
 /// `too_old` when changes behind the token are kept no longer; `time_limit` of the context.
 pub fn changes_behind(
     read: &impl Read,
-    token: Token,
+    token: ResumeToken,
     upto: u64,
     interest: &Interest,
     bytes_max: usize,
     ctx: &Context<'_>,
-) -> error::Result<(Vec<Told>, Token)> {
-    let Totals { forgotten, .. } = totals(read)?;
+) -> error::Result<(Vec<FeedChange>, ResumeToken)> {
+    let HistoryTotals { forgotten, .. } = totals(read)?;
     if token < forgotten {
         let message = format!("the changes after {token} are not kept any more");
         return Err(Error::new(Kind::TooOld, message)
             .hint("read the collection anew, and watch from the log index of that answer")
             .details(serde_json::json!({"oldest": forgotten.to_string()})));
     }
-    let (mut told, mut bytes, mut seen) = (Vec::new(), 0, 0);
+    let (mut found, mut bytes, mut seen) = (Vec::new(), 0, 0);
     let start = crate::storage::keys::successor(token.key().to_vec());
     for row in read.range(Table::Changes, &start, &[0xff])? {
         let (key, mut rest) = row?;
@@ -371,17 +382,17 @@ pub fn changes_behind(
             if let Some(matches) = interest.in_change(&change, ctx)? {
                 let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
                 bytes += 256 + size(&change.before) + size(&change.after);
-                told.push((change, matches));
+                found.push(FeedChange { change, matches });
             }
         }
         // Only whole rows: a row is bounded, and its key is where to go on.
         if (bytes >= bytes_max || seen / 16 >= bytes_max)
-            && let Some(token) = Token::from_key(key)
+            && let Some(token) = ResumeToken::from_key(key)
         {
-            return Ok((told, token));
+            return Ok((found, token));
         }
     }
-    Ok((told, Token::behind(upto).max(token)))
+    Ok((found, ResumeToken::behind(upto).max(token)))
 }
 
 impl Interest {
@@ -439,5 +450,5 @@ fn compare(path: &str, before: &Value, after: &Value, delta: &mut Delta) {
 }
 
 #[cfg(test)]
-#[path = "change_tests.rs"]
+#[path = "changes_tests.rs"]
 mod tests;

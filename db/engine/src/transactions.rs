@@ -7,16 +7,17 @@
 //! serializability), and refuses it otherwise. (Kung and Robinson, *On optimistic methods for
 //! concurrency control*, 1981: backward validation.)
 
-use super::apply::{Applied, Applier, COLLECTION_KEY, INDEX_KEY, Place};
+use super::apply::{Applier, ApplyResult, COLLECTION_KEY, INDEX_KEY};
 use super::budget;
 use super::catalog::{self, Collection};
 use super::check::unreadable;
-use super::command::{Answer, Outcome, Proposal};
+use super::command::{Outcome, Proposal, ProposalResult};
 use super::document;
 use super::index::{Entry, IndexEntry, IndexId};
 use super::write::{Step, find, settle};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::overlay::stamp;
@@ -54,7 +55,7 @@ pub struct Commit {
     /// Collections that must not have changed at all since this log index.
     pub unchanged: Vec<(CollectionId, u64)>,
     /// Indexes that were read.
-    pub indexes: Vec<SeenIndex>,
+    pub indexes: Vec<IndexRead>,
     /// Where was written: database and collection.
     pub places: Vec<(String, String)>,
     /// The newest index that was there: one that came since could have refused a document that
@@ -66,7 +67,7 @@ pub struct Commit {
 
 /// What a transaction relies on of an index: that it is there, and so has every document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenIndex {
+pub struct IndexRead {
     /// Its collection.
     pub collection: CollectionId,
     /// Its number.
@@ -137,8 +138,8 @@ impl Transaction {
     /// # Errors
     /// The command's refusal; `not_in_transaction` for what is not about documents;
     /// `transaction_too_large`. Then nothing of it stays.
-    pub fn execute(&mut self, proposal: Proposal) -> Result<Answer> {
-        let refused = |error| Ok(Answer { result: Err(error), repeats: None });
+    pub fn execute(&mut self, proposal: Proposal) -> Result<ProposalResult> {
+        let refused = |error| Ok(ProposalResult { result: Err(error), repeats: None });
         if !proposal.command.describe().class.in_transaction {
             let error = Error::new(Kind::NotInTransaction, "this is not possible in a transaction")
                 .hint("only documents can be read and written in it; do the rest outside");
@@ -236,7 +237,7 @@ impl Transaction {
         Ok(reads)
     }
 
-    fn indexes(&self, reads: &Reads) -> Result<Vec<SeenIndex>> {
+    fn indexes(&self, reads: &Reads) -> Result<Vec<IndexRead>> {
         let base = self.overlay.base();
         let spaces = reads.ranges.keys().chain(&reads.whole);
         let read = spaces.filter(|(table, _)| *table == Table::Indexes);
@@ -255,7 +256,7 @@ impl Transaction {
                 false => None,
             };
             let single = entry.is_ready() && !entry.entry.multikey;
-            indexes.push(SeenIndex { collection, index, single, last_number });
+            indexes.push(IndexRead { collection, index, single, last_number });
         }
         Ok(indexes)
     }
@@ -278,7 +279,7 @@ fn names(read: &impl Read) -> Result<HashMap<CollectionId, (String, String)>> {
 
 impl Applier {
     /// [`Command::Commit`]
-    pub(super) fn commit(&mut self, txn: &mut WriteTxn<'_>, commit: Commit) -> Applied {
+    pub(super) fn commit(&mut self, txn: &mut WriteTxn<'_>, commit: Commit) -> ApplyResult {
         if let Err(error) = self.context(0).work(commit.reads.len() as u64 * budget::LOOK_UP) {
             return Ok(Err(error));
         }
@@ -305,7 +306,7 @@ impl Applier {
             let place = commit.places.get(number as usize);
             let (database, collection) =
                 place.ok_or_else(|| unreadable("a place of the transaction"))?;
-            Step::Ok(Place { database, collection })
+            Step::Ok(NamespaceRef { database, collection })
         };
         // A unique value may go from one document of the transaction to another: none of them
         // has one until all are written.
@@ -343,24 +344,24 @@ impl Applier {
     }
 
     /// A collection with an index that came since the transaction has written to it.
-    fn new_index(&mut self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Changed>> {
+    fn new_index(&mut self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Conflict>> {
         for (database, collection) in &commit.places {
-            let place = Place { database, collection };
+            let place = NamespaceRef { database, collection };
             let Some(collection) = self.collection(txn, place)? else { continue };
             let newest = collection.indexes.iter().map(|index| index.entry.id).max();
             if newest.is_some_and(|newest| u64::from(newest) > commit.last_index) {
-                return Ok(Some(Changed::Collection(collection.id)));
+                return Ok(Some(Conflict::Collection(collection.id)));
             }
         }
         Ok(None)
     }
 
     /// The first of what a transaction has read that is another now.
-    fn first_change(&self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Changed>> {
+    fn first_change(&self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Conflict>> {
         for ((table, key), seen) in &commit.reads.points {
             let now = txn.get(*table, key)?.map(stamp);
             if now != *seen {
-                return Ok(Some(Changed::Row(*table, key.clone())));
+                return Ok(Some(Conflict::Row(*table, key.clone())));
             }
         }
         for ((table, _), ranges) in &commit.reads.ranges {
@@ -377,7 +378,7 @@ impl Applier {
                     // Of two rows the one that comes first is missing on the other side.
                     let key = [now, seen].into_iter().flatten().map(|(key, _)| key).min();
                     let key = key.unwrap_or_default().to_vec();
-                    return Ok(Some(Changed::Row(*table, key)));
+                    return Ok(Some(Conflict::Row(*table, key)));
                 }
             }
         }
@@ -390,7 +391,7 @@ impl Applier {
                 None => catalog::index_stats(txn, seen.index)?.last_number,
             };
             if gone || seen.last_number.is_some_and(|last| last != number) {
-                return Ok(Some(Changed::Collection(seen.collection)));
+                return Ok(Some(Conflict::Collection(seen.collection)));
             }
         }
         for (collection, index) in &commit.unchanged {
@@ -399,7 +400,7 @@ impl Applier {
                 None => catalog::totals(txn, *collection)?,
             };
             if totals.changed > *index {
-                return Ok(Some(Changed::Collection(*collection)));
+                return Ok(Some(Conflict::Collection(*collection)));
             }
         }
         Ok(None)
@@ -407,21 +408,23 @@ impl Applier {
 }
 
 /// What has changed since a transaction has read it.
-enum Changed {
+enum Conflict {
     Row(Table, Vec<u8>),
     Collection(CollectionId),
 }
 
 /// The error of a transaction that cannot be committed.
-fn conflict(read: &impl Read, changed: Changed) -> Result<Error> {
+fn conflict(read: &impl Read, changed: Conflict) -> Result<Error> {
     let (collection, id) = match changed {
-        Changed::Collection(collection) => (Some(collection), None),
-        Changed::Row(Table::Documents, key) => (Some(collection_of(&key)), keys::document_id(&key)),
-        Changed::Row(Table::Indexes, key) => {
+        Conflict::Collection(collection) => (Some(collection), None),
+        Conflict::Row(Table::Documents, key) => {
+            (Some(collection_of(&key)), keys::document_id(&key))
+        }
+        Conflict::Row(Table::Indexes, key) => {
             let collection = catalog::collection_of_index(read, collection_of(&key))?;
             (collection, collection.map_or(Ok(None), |id| document_of_entry(read, id, &key))?)
         }
-        Changed::Row(..) => (None, None),
+        Conflict::Row(..) => (None, None),
     };
     let name = match collection {
         Some(collection) => names(read)?.remove(&collection),
@@ -460,5 +463,5 @@ fn document_of_entry(
 }
 
 #[cfg(test)]
-#[path = "transaction_tests.rs"]
+#[path = "transactions_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::Command;
-use crate::batch::{Batch, BatchStep, Namespace};
+use crate::Namespace;
+use crate::batch::{Batch, BatchStep};
 use crate::command::WriteLimits;
 use crate::history_tests::{
     body, cases, catalog_command, document, document_command, documents, filter, in_transaction,
@@ -84,10 +85,10 @@ fn all() -> Interest {
 
 fn behind(
     read: &impl Read,
-    token: Token,
+    token: ResumeToken,
     interest: &Interest,
     bytes: usize,
-) -> error::Result<(Vec<Told>, Token)> {
+) -> error::Result<(Vec<FeedChange>, ResumeToken)> {
     let interrupt = || Ok(());
     let ctx = Context::new(0, usize::MAX, &interrupt);
     changes_behind(read, token, 1000, interest, bytes, &ctx)
@@ -121,29 +122,29 @@ proptest! {
     ) {
         in_transaction(|txn| {
             let mut applier = carry_out(txn, &entries);
-            let (told, end) = behind(txn, Token::default(), &all(), usize::MAX).unwrap();
-            prop_assert_eq!(end, Token::behind(1000));
+            let (found, end) = behind(txn, ResumeToken::default(), &all(), usize::MAX).unwrap();
+            prop_assert_eq!(end, ResumeToken::behind(1000));
             let mut model = Content::new();
-            told.iter().for_each(|(change, _)| follow(&mut model, change));
+            found.iter().for_each(|FeedChange { change, .. }| follow(&mut model, change));
             prop_assert_eq!(&model, &content(txn));
-            prop_assert!(told.is_sorted_by(|a, b| a.0.token < b.0.token));
+            prop_assert!(found.is_sorted_by(|a, b| a.change.token < b.change.token));
             let stored = |txn: &WriteTxn<'_>| rows(txn, Table::Changes, &[0], &[0xff]).collect::<Vec<_>>();
             let bytes = |txn: &WriteTxn<'_>| stored(txn).iter().map(|(_, row)| row.len() as u64).sum::<u64>();
             prop_assert_eq!(totals(txn).unwrap().bytes, bytes(txn));
             // From any change on, and in small pages, as one.
-            for (at, (change, _)) in told.iter().enumerate() {
+            for (at, FeedChange { change, .. }) in found.iter().enumerate() {
                 let text = change.token.to_string();
-                prop_assert_eq!(text.parse::<Token>().unwrap(), change.token);
+                prop_assert_eq!(text.parse::<ResumeToken>().unwrap(), change.token);
                 let (rest, _) = behind(txn, change.token, &all(), usize::MAX).unwrap();
-                prop_assert_eq!(&rest[..], &told[at + 1..]);
+                prop_assert_eq!(&rest[..], &found[at + 1..]);
             }
-            let (mut paged, mut token) = (Vec::new(), Token::default());
+            let (mut paged, mut token) = (Vec::new(), ResumeToken::default());
             while token < end {
                 let (mut page, next) = behind(txn, token, &all(), 1).unwrap();
                 paged.append(&mut page);
                 token = next;
             }
-            prop_assert_eq!(&paged, &told);
+            prop_assert_eq!(&paged, &found);
             // A filter is about the document before or after.
             let filter = Filter::parse(&filter, At::root("filter")).unwrap();
             let interrupt = || Ok(());
@@ -151,7 +152,7 @@ proptest! {
             let matches = |text: &Option<String>| {
                 text.as_ref().is_some_and(|text| filter.matches(&parse_stored(text.as_bytes()).unwrap(), &ctx).unwrap())
             };
-            let expected = told.iter().filter_map(|(change, _)| match &change.id {
+            let expected = found.iter().filter_map(|FeedChange { change, .. }| match &change.id {
                 _ if change.collection != "c" && change.renamed_to.as_deref() != Some("c") => None,
                 None => Some((change.token, None)),
                 Some(_) => {
@@ -161,22 +162,22 @@ proptest! {
             });
             let expected: Vec<_> = expected.collect();
             let interest = Interest { collection: Some("c".into()), filter: Some(filter.clone()), ..all() };
-            let found = behind(txn, Token::default(), &interest, usize::MAX).unwrap().0;
-            let found: Vec<_> = found.into_iter().map(|(change, after)| (change.token, after)).collect();
-            prop_assert_eq!(found, expected);
+            let filtered = behind(txn, ResumeToken::default(), &interest, usize::MAX).unwrap().0;
+            let filtered: Vec<_> = filtered.into_iter().map(|one| (one.change.token, one.matches)).collect();
+            prop_assert_eq!(filtered, expected);
             // What is removed is too old, and nothing else.
             let trim = Command::TrimChanges { bytes_max: keep, rows: 100 };
             applier.apply(txn, 900, trim.into()).unwrap().result.unwrap();
             applier.end_entry(txn).unwrap();
             applier.flush(txn).unwrap();
-            let Totals { bytes: left, forgotten } = totals(txn).unwrap();
+            let HistoryTotals { bytes: left, forgotten } = totals(txn).unwrap();
             prop_assert_eq!(left, bytes(txn));
             prop_assert!(left <= keep);
-            for (at, (change, _)) in told.iter().enumerate() {
+            for (at, FeedChange { change, .. }) in found.iter().enumerate() {
                 match behind(txn, change.token, &all(), usize::MAX) {
                     Ok((rest, _)) => {
                         prop_assert!(change.token >= forgotten);
-                        prop_assert_eq!(&rest[..], &told[at + 1..]);
+                        prop_assert_eq!(&rest[..], &found[at + 1..]);
                     }
                     Err(error) => {
                         prop_assert_eq!(error.kind, Kind::TooOld);
@@ -223,8 +224,8 @@ fn long_rows_are_cut() {
             rows(txn, Table::Changes, &[0], &[0xff]).map(|(_, row)| row.len()).collect();
         assert!(sizes.len() >= 3, "{sizes:?}");
         assert!(sizes.iter().all(|size| *size < ROW_BYTES + 60_000), "{sizes:?}");
-        let (told, _) = behind(txn, Token::default(), &all(), usize::MAX).unwrap();
-        assert_eq!(told.len(), 20);
+        let (found, _) = behind(txn, ResumeToken::default(), &all(), usize::MAX).unwrap();
+        assert_eq!(found.len(), 20);
     });
 }
 
@@ -235,8 +236,8 @@ fn a_renamed_database_is_empty_for_its_feed() {
         let put = put("c", 1.into(), "{}".into(), crate::PutMode::Upsert, None);
         let rename = Command::RenameDatabase { from: "d".into(), to: "f".into() };
         carry_out(txn, &[vec![put], vec![rename]]);
-        let (told, _) = behind(txn, Token::default(), &all(), usize::MAX).unwrap();
-        let kinds: Vec<_> = told.iter().map(|(change, _)| change.kind).collect();
+        let (found, _) = behind(txn, ResumeToken::default(), &all(), usize::MAX).unwrap();
+        let kinds: Vec<_> = found.iter().map(|FeedChange { change, .. }| change.kind).collect();
         assert_eq!(kinds, [ChangeKind::Insert, ChangeKind::Drop]);
     });
 }

@@ -1,7 +1,7 @@
 //! Collections as they were: a view that merges what is there now with what later changes have
 //! replaced.
 
-use super::{Record, Version, decode, last_key, oldest, record_key, versions_of};
+use super::{Version, VersionRecord, decode, last_key, oldest, record_key, versions_of};
 use crate::catalog::{self, Collection};
 use crate::error::{Error, Kind};
 use crate::storage::env::Result;
@@ -20,7 +20,7 @@ pub enum Moment {
 
 impl Moment {
     /// Whether a change came after this moment.
-    fn is_before(self, record: &Record<'_>) -> bool {
+    fn is_before(self, record: &VersionRecord<'_>) -> bool {
         match self {
             Moment::Index(index) => record.version.index > index,
             Moment::Time(time_ms) => record.head.time_ms > time_ms,

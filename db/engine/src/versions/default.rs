@@ -1,9 +1,10 @@
 //! Whether collections keep their former documents from their creation on, as JettraDBVM does.
 
 use super::{Retention, Versions};
-use crate::apply::{Applied, Applier, Place};
+use crate::apply::{Applier, ApplyResult};
 use crate::catalog::{self, Options};
 use crate::command::Outcome;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::{Read, Table, WriteTxn};
 use crate::system;
@@ -18,7 +19,7 @@ pub fn is_default(read: &impl Read) -> Result<bool> {
 
 impl Applier {
     /// [`Command::SetVersionsDefault`](crate::Command::SetVersionsDefault)
-    pub(crate) fn set_versions_default(&mut self, txn: &mut WriteTxn<'_>, on: bool) -> Applied {
+    pub(crate) fn set_versions_default(&mut self, txn: &mut WriteTxn<'_>, on: bool) -> ApplyResult {
         txn.put(Table::Meta, DEFAULT_KEY, &u64::from(on).to_be_bytes())?;
         Ok(Ok(Outcome::Done))
     }
@@ -28,13 +29,14 @@ impl Applier {
     pub(crate) fn keep_by_default(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
     ) -> Result<()> {
-        let of_system = place.database == system::DATABASE || place.collection.starts_with('_');
+        let of_system =
+            namespace.database == system::DATABASE || namespace.collection.starts_with('_');
         if of_system || !is_default(txn)? {
             return Ok(());
         }
-        let Some(collection) = self.collection(txn, place)? else { return Ok(()) };
+        let Some(collection) = self.collection(txn, namespace)? else { return Ok(()) };
         if collection.options.versions.is_some() {
             return Ok(());
         }

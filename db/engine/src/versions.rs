@@ -13,16 +13,17 @@ mod past;
 pub use default::is_default;
 pub use past::{Moment, Past};
 
-use super::apply::{Applied, Applier, Place, collection_not_found, database_not_found};
+use super::apply::{Applier, ApplyResult, collection_not_found, database_not_found};
 use super::budget;
-use super::catalog::{self, Collection, Garbage, Options, Totals, Versions};
+use super::catalog::{self, Collection, CollectionTotals, Garbage, Options, Versions};
 use super::command::{Outcome, Target};
 use super::document::{self, Revision};
 use super::query::context::Context;
 use super::write::{Step, Stored, damaged, duplicate, find, find_target, settle};
-use crate::change::ChangeKind;
+use crate::changes::ChangeKind;
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
@@ -75,7 +76,7 @@ pub struct Retention {
 
 /// What a record tells of its change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
+pub struct VersionHead {
     /// Number of the change among those of the document.
     sequence: u64,
     /// The version that it has ended.
@@ -90,11 +91,11 @@ pub struct Head {
 
 /// One change of a document, with what was there before.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Record<'t> {
+pub struct VersionRecord<'t> {
     /// The version that it has made.
     pub version: Version,
     /// What it tells.
-    pub head: Head,
+    pub head: VersionHead,
     /// Key of the document among the documents.
     document_key: &'t [u8],
     /// What was there before it, as it was stored; none when there was nothing.
@@ -112,7 +113,7 @@ pub(super) fn version_key_bytes(document_key: &[u8]) -> usize {
     keys::version_prefix(0, document_key).len() + VERSION_BYTES
 }
 
-fn encode(head: &Head, document_key: &[u8], before: Option<&[u8]>) -> Result<Vec<u8>> {
+fn encode(head: &VersionHead, document_key: &[u8], before: Option<&[u8]>) -> Result<Vec<u8>> {
     let mut value = catalog::encode(head)?;
     value.extend_from_slice(&(document_key.len() as u16).to_be_bytes());
     value.extend_from_slice(document_key);
@@ -124,7 +125,7 @@ fn unreadable() -> StorageError {
     StorageError::Failed("a stored version cannot be read".into())
 }
 
-fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<Record<'t>> {
+fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<VersionRecord<'t>> {
     let parsed = (|| {
         let version = key.get(key.len().checked_sub(VERSION_BYTES)?..)?;
         let (index, step) = version.split_first_chunk::<8>()?;
@@ -136,7 +137,7 @@ fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<Record<'t>> {
         let (length, rest) = rest.split_first_chunk::<2>()?;
         let (document_key, before) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
         let before = Some(before).filter(|before| !before.is_empty());
-        Some(Record { version, head, document_key, before })
+        Some(VersionRecord { version, head, document_key, before })
     })();
     parsed.ok_or_else(unreadable)
 }
@@ -151,7 +152,7 @@ fn records_from<'t, R: Read>(
     versions: &Versions,
     document_key: &[u8],
     from: Version,
-) -> Result<impl Iterator<Item = Result<Record<'t>>> + use<'t, R>> {
+) -> Result<impl Iterator<Item = Result<VersionRecord<'t>>> + use<'t, R>> {
     let prefix = keys::version_prefix(versions.space, document_key);
     let rows = read.range(Table::Versions, &record_key(&prefix, from), &last_key(&prefix))?;
     Ok(rows.map(|row| row.and_then(|(key, value)| decode(key, value))))
@@ -159,11 +160,11 @@ fn records_from<'t, R: Read>(
 
 /// One version of a document.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct VersionEntry {
     /// Its number.
     pub version: Version,
     /// What made it; none for the oldest when that is not kept.
-    pub made: Option<Head>,
+    pub made: Option<VersionHead>,
     /// Revision and bytes of the document in it; none when it was deleted.
     pub document: Option<(Revision, u64)>,
 }
@@ -178,21 +179,21 @@ pub fn history(
     collection: &Collection,
     id: &DocumentId,
     ctx: &Context<'_>,
-) -> crate::error::Result<Vec<Entry>> {
+) -> crate::error::Result<Vec<VersionEntry>> {
     let key = keys::document_key(collection.id, id);
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<VersionEntry> = Vec::new();
     let size = |stored: &[u8]| {
         document::decode(stored).map(|(revision, json)| (revision, json.len() as u64))
     };
-    let mut last: Option<(Version, Head)> = None;
+    let mut last: Option<(Version, VersionHead)> = None;
     if let Some(versions) = &collection.options.versions {
         for record in records_from(read, versions, &key, Version::default())? {
-            let Record { version, head, before, .. } = record?;
+            let VersionRecord { version, head, before, .. } = record?;
             ctx.step()?;
-            ctx.charge(std::mem::size_of::<Entry>(), "the list of versions")?;
+            ctx.charge(std::mem::size_of::<VersionEntry>(), "the list of versions")?;
             let known = last.is_some();
             if known || before.is_some() {
-                entries.push(Entry {
+                entries.push(VersionEntry {
                     version: head.ended,
                     made: last.take().map(|(_, head)| head),
                     document: before.and_then(size),
@@ -207,7 +208,7 @@ pub fn history(
             Some((version, head)) => (version, Some(head)),
             None => (Version::default(), None),
         };
-        entries.push(Entry { version, made, document: current });
+        entries.push(VersionEntry { version, made, document: current });
     }
     entries.reverse();
     Ok(entries)
@@ -255,7 +256,7 @@ fn last_record<'t>(
     read: &'t impl Read,
     versions: &Versions,
     document_key: &[u8],
-) -> Result<Option<Record<'t>>> {
+) -> Result<Option<VersionRecord<'t>>> {
     let prefix = keys::version_prefix(versions.space, document_key);
     let mut rows = read.range_back(Table::Versions, &prefix, &last_key(&prefix))?;
     rows.next().map(|row| row.and_then(|(key, value)| decode(key, value))).transpose()
@@ -263,7 +264,7 @@ fn last_record<'t>(
 
 /// The earliest moment as of which a collection can be read: log index, and time in
 /// milliseconds since 1970.
-pub fn oldest(versions: &Versions, totals: &Totals) -> (u64, u64) {
+pub fn oldest(versions: &Versions, totals: &CollectionTotals) -> (u64, u64) {
     (versions.since.max(totals.forgotten), versions.since_ms.max(totals.forgotten_ms))
 }
 
@@ -332,7 +333,7 @@ impl Applier {
             last.map_or_else(Default::default, |last| (last.version, last.head.sequence));
         let index = self.now.index;
         let step = if ended.index == index && sequence > 0 { ended.step + 1 } else { 0 };
-        let head = Head {
+        let head = VersionHead {
             sequence: sequence + 1,
             ended,
             time_ms: self.numbers.time_ms,
@@ -388,10 +389,10 @@ impl Applier {
     pub(super) fn trim_versions(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         keys: Vec<Vec<u8>>,
-    ) -> Applied {
-        let collection = self.collection(txn, place)?;
+    ) -> ApplyResult {
+        let collection = self.collection(txn, namespace)?;
         let Some((collection, versions)) =
             collection.and_then(|found| found.options.versions.map(|versions| (found, versions)))
         else {
@@ -410,16 +411,20 @@ impl Applier {
     pub(super) fn set_versions(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         keep: Option<Retention>,
-    ) -> Applied {
-        if catalog::database(txn, place.database)?.is_none() {
-            return Ok(Err(database_not_found(place.database)));
+    ) -> ApplyResult {
+        if catalog::database(txn, namespace.database)?.is_none() {
+            return Ok(Err(database_not_found(namespace.database)));
         }
-        let collection = match (self.collection(txn, place)?, keep) {
+        let collection = match (self.collection(txn, namespace)?, keep) {
             (Some(found), _) => found,
-            (None, Some(_)) => self.ensure_collection(txn, place.database, place.collection)?,
-            (None, None) => return Ok(Err(collection_not_found(place.database, place.collection))),
+            (None, Some(_)) => {
+                self.ensure_collection(txn, namespace.database, namespace.collection)?
+            }
+            (None, None) => {
+                return Ok(Err(collection_not_found(namespace.database, namespace.collection)));
+            }
         };
         let known = collection.options.versions;
         let versions = match keep {
@@ -449,8 +454,8 @@ impl Applier {
     ) -> Result<()> {
         let Some(versions) = collection.options.versions else { return Ok(()) };
         let totals = self.totals(txn, collection.id)?;
-        let Totals { documents, bytes, changed, .. } = *totals;
-        *totals = Totals { documents, bytes, changed, ..Totals::default() };
+        let CollectionTotals { documents, bytes, changed, .. } = *totals;
+        *totals = CollectionTotals { documents, bytes, changed, ..CollectionTotals::default() };
         self.discard(txn, Garbage::Versions(versions.space))
     }
 
@@ -458,20 +463,20 @@ impl Applier {
     pub(super) fn restore(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         target: Target,
         version: Option<Version>,
-    ) -> Applied {
-        let Some(collection) = self.collection(txn, place)? else {
-            return Ok(Err(collection_not_found(place.database, place.collection)));
+    ) -> ApplyResult {
+        let Some(collection) = self.collection(txn, namespace)? else {
+            return Ok(Err(collection_not_found(namespace.database, namespace.collection)));
         };
-        settle(self.restore_step(txn, place, &collection, target, version))
+        settle(self.restore_step(txn, namespace, &collection, target, version))
     }
 
     fn restore_step(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        place: Place<'_>,
+        namespace: NamespaceRef<'_>,
         collection: &std::sync::Arc<Collection>,
         target: Target,
         version: Option<Version>,
@@ -512,11 +517,11 @@ impl Applier {
         let created = current.is_none();
         let body = document::without_id(&json, &id).ok_or_else(damaged)?;
         let (revision, warnings) =
-            self.store(txn, place, collection, &id, current.as_ref(), body)?;
+            self.store(txn, namespace, collection, &id, current.as_ref(), body)?;
         Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
     }
 }
 
 #[cfg(test)]
-#[path = "version_tests.rs"]
+#[path = "versions_tests.rs"]
 mod tests;

@@ -1,8 +1,11 @@
 use super::*;
 use crate::Command;
-use crate::batch::{Batch, BatchStep, Namespace};
+use crate::Namespace;
+use crate::batch::{Batch, BatchStep};
 use crate::command::CommandResult;
-use crate::command::{Change, Operation, PutMode, RetryKey, Returning, Select, WriteLimits, Wrote};
+use crate::command::{
+    Mutation, Operation, OperationResult, PutMode, RetryKey, Returning, Select, WriteLimits,
+};
 use crate::history_tests::{
     self, RULES, body, cases, catalog_command, difference, documents, dump, filter, place, put,
     some_id, some_paths, spec, verify, write,
@@ -141,7 +144,7 @@ enum Call {
 #[derive(Debug, Clone, PartialEq)]
 enum Told {
     Found(std::result::Result<Vec<String>, Kind>),
-    Wrote(std::result::Result<Vec<std::result::Result<Wrote, Kind>>, Kind>),
+    Wrote(std::result::Result<Vec<std::result::Result<OperationResult, Kind>>, Kind>),
 }
 
 fn told(result: CommandResult) -> Told {
@@ -150,15 +153,19 @@ fn told(result: CommandResult) -> Told {
         Kind::CollectionNotFound => Kind::DocumentNotFound,
         kind => kind,
     };
-    let plain = |wrote: Wrote| Wrote { revision: None, ..wrote };
+    let plain = |wrote: OperationResult| OperationResult { revision: None, ..wrote };
     Told::Wrote(match result {
         Err(error) => Err(kind(error)),
         Ok(outcome) => Ok(match outcome.without_warnings().0 {
-            Outcome::Wrote(all) => {
+            Outcome::OperationResults(all) => {
                 all.into_iter().map(|one| one.map(plain).map_err(kind)).collect()
             }
             Outcome::Written { id, created, .. } => {
-                vec![Ok(Wrote { inserted: Some(id), upserted: created, ..Wrote::default() })]
+                vec![Ok(OperationResult {
+                    inserted: Some(id),
+                    upserted: created,
+                    ..OperationResult::default()
+                })]
             }
             Outcome::Batched { results, .. } => results.into_iter().map(plain).map(Ok).collect(),
             _ => Vec::new(),
@@ -186,8 +193,8 @@ fn write_call() -> impl Strategy<Value = Command> {
     let set = set.prop_map(|(path, value)| format!("{{\"$set\":{{\"{path}\":{value}}}}}"));
     let changed = (select(), set, any::<bool>(), prop::option::weighted(0.2, some_id())).prop_map(
         |(select, update, multi, upsert)| {
-            let change = Change::Update { update, array_filters: None };
-            Operation::Change { select, change, multi, upsert, returning: Returning::After }
+            let mutation = Mutation::Update { update, array_filters: None };
+            Operation::Modify { select, mutation, multi, upsert, returning: Returning::After }
         },
     );
     let operation = prop_oneof![
@@ -445,9 +452,10 @@ fn remembered_answers_count_as_well() {
     open.bytes_max = 100_000;
     let change = |number: u64| {
         let select = Select::Id { target: DocumentId::Int(1).into(), if_match: None };
-        let change = Change::Merge(format!("{{\"b\":{number}}}"));
+        let mutation = Mutation::Merge(format!("{{\"b\":{number}}}"));
         let returning = Returning::After;
-        let operation = Operation::Change { select, change, multi: false, upsert: None, returning };
+        let operation =
+            Operation::Modify { select, mutation, multi: false, upsert: None, returning };
         let command = Command::Write(Box::new(write(vec![operation], true, 0)));
         let retry = Some(RetryKey::new(format!("k{number}"), 1));
         Proposal { retry, ..command.into() }

@@ -1,0 +1,35 @@
+//! The names of a collection: those of its database and its own.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A collection by its names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Namespace {
+    /// The database.
+    pub database: String,
+    /// The collection.
+    pub collection: String,
+}
+
+impl Namespace {
+    /// Borrows the names.
+    pub fn borrowed(&self) -> NamespaceRef<'_> {
+        NamespaceRef { database: &self.database, collection: &self.collection }
+    }
+}
+
+/// A [`Namespace`] that borrows its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamespaceRef<'n> {
+    /// The database.
+    pub database: &'n str,
+    /// The collection.
+    pub collection: &'n str,
+}
+
+impl fmt::Display for NamespaceRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.database, self.collection)
+    }
+}
