@@ -243,13 +243,11 @@ fn is_admin(user: &UserDocument) -> bool {
 }
 
 fn no_user(name: &str) -> ApplyResult {
-    let hint = "list the users with GET /api/v1/users";
-    refuse(Kind::UserNotFound, format!("there is no user {name:?}"), hint)
+    Ok(Err(Error::new(Kind::UserNotFound, format!("there is no user {name:?}"))))
 }
 
 fn no_token(id: &str) -> ApplyResult {
-    let hint = "it has ended, was used or revoked; list those there are with GET /api/v1/tokens";
-    refuse(Kind::TokenNotFound, format!("there is no token {id:?}"), hint)
+    Ok(Err(Error::new(Kind::TokenNotFound, format!("there is no token {id:?}"))))
 }
 
 fn last_admin(name: &str) -> ApplyResult {

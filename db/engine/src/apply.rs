@@ -650,21 +650,17 @@ fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> 
 /// The error for an unknown database.
 pub fn database_not_found(name: &str) -> Error {
     Error::new(Kind::DatabaseNotFound, format!("there is no database {name:?}"))
-        .hint("create it with POST /api/dbs {\"name\": …}, or check the spelling")
 }
 
 /// The error for an unknown collection.
 pub fn collection_not_found(database: &str, collection: &str) -> Error {
     let message = format!("there is no collection {collection:?} in database {database:?}");
     Error::new(Kind::CollectionNotFound, message)
-        .hint("a collection is created by its first document, or with POST /api/cols")
 }
 
 /// The error for an unknown document.
 pub fn document_not_found(id: &DocumentId) -> Error {
-    Error::new(Kind::DocumentNotFound, format!("there is no document {id}")).hint(
-        "check the _id; \"42\" and 42 are two, which id_type=string and id_type=int tell apart",
-    )
+    Error::new(Kind::DocumentNotFound, format!("there is no document {id}"))
 }
 
 #[cfg(test)]

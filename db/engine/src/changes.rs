@@ -101,7 +101,7 @@ impl FromStr for ResumeToken {
                 .and_then(|index| number.parse().map(|number| ResumeToken { index, number })),
         };
         parsed.map_err(|_| {
-            Error::new(Kind::InvalidParameter, format!("after={text} is not a token of a feed"))
+            Error::new(Kind::InvalidParameter, format!("{text:?} is not the token of a change"))
                 .hint("pass the token of the last event that was received, or none")
         })
     }

@@ -100,7 +100,7 @@ error_kinds! {
     InvalidQuery "invalid_query" Invalid;
     /// A text in one of the query languages does not parse.
     SyntaxError "syntax_error" Invalid;
-    /// A query parameter is missing or has a wrong value.
+    /// A parameter is missing or has a wrong value.
     InvalidParameter "invalid_parameter" Invalid;
     /// The address of a node cannot be used.
     InvalidUrl "invalid_url" Invalid;
@@ -120,7 +120,7 @@ error_kinds! {
     Forbidden "forbidden" Forbidden;
     /// The user is disabled.
     UserDisabled "user_disabled" Forbidden;
-    /// A change authenticated by cookie without the header that a foreign page cannot send.
+    /// A change that a page of another site may have sent in the name of a user who is logged in.
     CrossSite "cross_site_request" Forbidden;
     /// Nothing at this path.
     RouteNotFound "route_not_found" NotFound;
@@ -246,25 +246,6 @@ error_kinds! {
     StorageFull "storage_full" Full;
 }
 
-impl Kind {
-    /// The next step where an error names none of its own: for errors that already say what is
-    /// wrong, where, and what would be right.
-    pub fn hint(self) -> Option<&'static str> {
-        match self {
-            Kind::InvalidQuery => {
-                Some("correct the part of the query that is named, and send it again")
-            }
-            Kind::NotApplicable => {
-                Some("change the update or expression, or leave such documents out with the filter")
-            }
-            Kind::ValidationFailed => {
-                Some("correct the fields that are named, and send the document again")
-            }
-            _ => None,
-        }
-    }
-}
-
 /// What went wrong and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Error {
@@ -272,7 +253,8 @@ pub struct Error {
     pub kind: Kind,
     /// One sentence that names the value that was wrong.
     pub message: String,
-    /// The next step for the person who reads it.
+    /// The next step for the person who reads it; none if it is a call, which each door names by
+    /// its own means.
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.
     #[serde(with = "as_text")]

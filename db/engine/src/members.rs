@@ -109,17 +109,14 @@ impl Applier {
         let found =
             nodes(txn)?.into_iter().find(|known| known.id == node && known.raft_id == raft_id);
         let Some(mut document) = found else {
-            return refuse(
-                Kind::NodeNotFound,
-                format!("there is no node {node:?} with Raft id {raft_id}"),
-                "list the members with GET /api/cluster",
-            );
+            let message = format!("there is no node {node:?} with Raft id {raft_id}");
+            return Ok(Err(Error::new(Kind::NodeNotFound, message)));
         };
         if from.is_some_and(|from| from != document.status) {
             return refuse(
                 Kind::NotPossibleNow,
                 format!("node {node:?} has become {} meanwhile", document.status),
-                "look at GET /api/cluster and repeat what still makes sense",
+                "list the members and repeat what is still needed",
             );
         }
         change(&mut document);

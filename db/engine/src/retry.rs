@@ -176,7 +176,7 @@ pub fn answer(read: &impl Read, user: Option<&str>, key: &str) -> Result<Option<
 
 /// The error for a key that another call has used.
 pub fn key_reused() -> Error {
-    let message = "this Idempotency-Key was used for another call";
+    let message = "this idempotency key was used for another call";
     Error::new(Kind::IdempotencyKeyReused, message)
         .hint("use a new key for every call, and the same only to repeat one")
 }
@@ -209,7 +209,7 @@ pub fn repeated(
 /// it would write now is made of what it has written before, so it is not carried out again.
 fn unfinished(written: u64, total: u64) -> Error {
     let message = format!(
-        "the call with this Idempotency-Key was begun before, and has written {written} of {total} documents"
+        "the call with this idempotency key was begun before, and has written {written} of {total} documents"
     );
     Error::new(Kind::OutcomeUnknown, message)
         .hint("it is not begun again, but may be under way still: look at what is written, and write the rest with a new key")
@@ -417,7 +417,7 @@ impl Applier {
     ) -> Result<Option<ProposalResult>> {
         let key = answer_key(user, &retry.key);
         if key.len() > keys::KEY_BYTES_MAX {
-            let error = Error::new(Kind::InvalidParameter, "the Idempotency-Key is too long")
+            let error = Error::new(Kind::InvalidParameter, "the idempotency key is too long")
                 .hint("use a shorter one, such as a UUID");
             return refuse(error);
         }
@@ -438,15 +438,15 @@ impl Applier {
         match made_ms(&retry.key) {
             Some(made) if made <= catalog::counter(txn, HORIZON_KEY)? => {
                 return refuse(expired(
-                    "this Idempotency-Key is so old that its call may be forgotten",
+                    "this idempotency key is so old that its call may be forgotten",
                 ));
             }
             Some(made) if made > now_ms.saturating_add(AHEAD_MS_MAX) => {
-                return refuse(expired("this Idempotency-Key says that it was made in the future"));
+                return refuse(expired("this idempotency key says that it was made in the future"));
             }
             None if txn.get(Table::Retries, &numbered(HASH, hash_of(&key)))?.is_some() => {
                 return refuse(expired(
-                    "this Idempotency-Key was used for a call whose answer is forgotten",
+                    "this idempotency key was used for a call whose answer is forgotten",
                 ));
             }
             _ => {}
@@ -460,7 +460,7 @@ impl Applier {
             return Ok(None);
         }
         let message = format!(
-            "the answers that are remembered for your calls with an Idempotency-Key take {} MB",
+            "the answers that are remembered for your calls with an idempotency key take {} MB",
             used >> 20
         );
         let hint = match answers >= retry.bytes_max {

@@ -269,11 +269,11 @@ pub fn oldest(versions: &Versions, totals: &CollectionTotals) -> (u64, u64) {
 }
 
 fn versions_of(collection: &Collection) -> crate::error::Result<&Versions> {
-    collection.options.versions.as_ref().ok_or_else(|| {
-        Error::new(Kind::VersionsOff, "this collection keeps no versions").hint(
-            "switch them on with PUT …/collections/{col}/versions; they are kept from then on",
-        )
-    })
+    collection
+        .options
+        .versions
+        .as_ref()
+        .ok_or_else(|| Error::new(Kind::VersionsOff, "this collection keeps no versions"))
 }
 
 fn space_range(space: CollectionId) -> (Vec<u8>, Vec<u8>) {

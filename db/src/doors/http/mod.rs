@@ -11,6 +11,7 @@ pub mod dispatch;
 pub mod documents;
 pub mod endpoint;
 pub mod find;
+pub mod hints;
 pub mod indexes;
 pub mod jettradbvm;
 pub mod openapi;

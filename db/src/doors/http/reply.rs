@@ -1,5 +1,6 @@
 //! What handlers give back, and how errors look.
 
+use super::hints;
 use crate::auth::limiter::RETRY_AFTER;
 use crate::error::{Error, Kind};
 use crate::service::Response;
@@ -124,7 +125,7 @@ fn hint(error: &Error) -> Option<String> {
         Kind::NeedsConfirmation => {
             Some("if that is meant, repeat the call without confirm=ask".into())
         }
-        kind => error.hint.clone().or_else(|| kind.hint().map(str::to_owned)),
+        kind => error.hint.clone().or_else(|| hints::hint(kind).map(str::to_owned)),
     }
 }
 
