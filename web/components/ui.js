@@ -60,6 +60,7 @@ const HINTS = {
   collection_not_found: 'the first document creates it, or create it under Browse',
   database_not_found: 'create it under Browse, or check the spelling',
   document_not_found: 'check the _id: the string "42" and the number 42 are different ids',
+  node_not_found: 'reload the page; the node may have left the cluster',
   not_authenticated: 'log in again',
   not_registered: 'add this node under Cluster, on the page of a member',
   overloaded: 'try again in a moment, or use another node',
