@@ -83,11 +83,9 @@ fn refusal(action: Action, collection: &str, documents: u64, all: bool) -> Error
         Action::Overwrite => format!("this replaces {number} of {collection}"),
     };
     let name = action.name();
-    Error::new(Kind::NeedsConfirmation, message)
-        .hint("if that is meant, repeat the call without asking first")
-        .details(json!({
-            "action": name, "collection": collection, "documents": documents, "all": all,
-        }))
+    Error::new(Kind::NeedsConfirmation, message).details(json!({
+        "action": name, "collection": collection, "documents": documents, "all": all,
+    }))
 }
 
 /// A number with a comma between thousands.

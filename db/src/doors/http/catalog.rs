@@ -1,12 +1,14 @@
 //! Databases and collections over HTTP, with JettraDBVM's shapes.
 
 use super::call::Call;
+use super::describe::{CATALOG, NAME_ERRORS, STRUCTURE, describe};
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::engine::Namespace;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::service::Response;
 use crate::service::catalog::{self, CollectionHashes, DatabaseEntry};
-use jettra_driver::wire::{CollectionHash, DatabaseInfo, HashReply};
+use jettra_driver::wire::{CollectionHash, DatabaseInfo, HashReply, StatusReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -65,7 +67,12 @@ pub fn database_info(entry: DatabaseEntry) -> DatabaseInfo {
 }
 
 /// `GET /api/dbs`: those that the caller may read.
-pub async fn databases(call: Rc<Call>) -> Result<Reply> {
+pub const DATABASES: Endpoint = Endpoint::new(
+    |call| Box::pin(databases(call)),
+    || describe(CATALOG, "List the databases").gives::<Vec<DatabaseInfo>>(200).reads(),
+);
+
+async fn databases(call: Rc<Call>) -> Result<Reply> {
     let databases = catalog::databases(&call.session).await?;
     Ok(Reply::of(databases.map(|databases| {
         Reply::json(&databases.into_iter().map(database_info).collect::<Vec<_>>())
@@ -73,19 +80,53 @@ pub async fn databases(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST /api/dbs`
-pub async fn create_database(call: Rc<Call>) -> Result<Reply> {
+pub const CREATE_DATABASE: Endpoint = Endpoint::new(
+    |call| Box::pin(create_database(call)),
+    || {
+        describe(CATALOG, "Create a database; a success as well when it exists")
+            .body::<NewDatabase>()
+            .gives::<StatusReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+    },
+);
+
+async fn create_database(call: Rc<Call>) -> Result<Reply> {
     let NewDatabase { name, engine } = call.json()?;
     Ok(status(catalog::create_database(&call.session, name, engine).await?, "created"))
 }
 
 /// `DELETE /api/dbs?name=`
-pub async fn drop_database(call: Rc<Call>) -> Result<Reply> {
+pub const DROP_DATABASE: Endpoint = Endpoint::new(
+    |call| Box::pin(drop_database(call)),
+    || {
+        describe(CATALOG, "Drop a database; a success as well when there is none")
+            .query("name!")
+            .gives::<StatusReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+    },
+);
+
+async fn drop_database(call: Rc<Call>) -> Result<Reply> {
     let name = call.required(&["name", "db", "database"])?.to_owned();
     Ok(status(catalog::drop_database(&call.session, name).await?, "deleted"))
 }
 
 /// `POST /api/dbs/rename`
-pub async fn rename_database(call: Rc<Call>) -> Result<Reply> {
+pub const RENAME_DATABASE: Endpoint = Endpoint::new(
+    |call| Box::pin(rename_database(call)),
+    || {
+        describe(CATALOG, "Give a database another name")
+            .body::<DatabaseRename>()
+            .gives::<StatusReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(&[Kind::NameTaken])
+    },
+);
+
+async fn rename_database(call: Rc<Call>) -> Result<Reply> {
     let DatabaseRename { old_name, new_name } = call.json()?;
     Ok(status(catalog::rename_database(&call.session, old_name, new_name).await?, "renamed"))
 }
@@ -97,27 +138,81 @@ pub async fn collections(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST /api/cols`
-pub async fn create_collection(call: Rc<Call>) -> Result<Reply> {
+pub const CREATE_COLLECTION: Endpoint = Endpoint::new(
+    |call| Box::pin(create_collection(call)),
+    || {
+        describe(
+            CATALOG,
+            "Create a collection, and its database if need be; a success as well when it exists",
+        )
+        .body::<NewCollection>()
+        .gives::<StatusReply>(200)
+        .writes()
+        .fails(NAME_ERRORS)
+    },
+);
+
+async fn create_collection(call: Rc<Call>) -> Result<Reply> {
     let NewCollection { database, collection } = call.json()?;
     let namespace = Namespace { database, collection };
     Ok(status(catalog::create_collection(&call.session, namespace).await?, "created"))
 }
 
 /// `DELETE /api/cols?database=&collection=`
-pub async fn drop_collection(call: Rc<Call>) -> Result<Reply> {
+pub const DROP_COLLECTION: Endpoint = Endpoint::new(
+    |call| Box::pin(drop_collection(call)),
+    || {
+        describe(CATALOG, "Drop a collection; a success as well when there is none")
+            .query("database! collection!")
+            .gives::<StatusReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(&[Kind::Referenced, Kind::QueryTooLarge])
+    },
+);
+
+async fn drop_collection(call: Rc<Call>) -> Result<Reply> {
     let dropped = catalog::drop_collection(&call.session, call.namespace()?).await?;
     Ok(status(dropped, "deleted"))
 }
 
 /// `POST /api/cols/rename`
-pub async fn rename_collection(call: Rc<Call>) -> Result<Reply> {
+pub const RENAME_COLLECTION: Endpoint = Endpoint::new(
+    |call| Box::pin(rename_collection(call)),
+    || {
+        describe(CATALOG, "Give a collection another name")
+            .body::<CollectionRename>()
+            .gives::<StatusReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(&[
+                Kind::CollectionNotFound,
+                Kind::NameTaken,
+                Kind::InvalidQuery,
+                Kind::TooLarge,
+                Kind::QueryTooLarge,
+            ])
+    },
+);
+
+async fn rename_collection(call: Rc<Call>) -> Result<Reply> {
     let CollectionRename { database, old_name, new_name } = call.json()?;
     let namespace = Namespace { database, collection: old_name };
     Ok(status(catalog::rename_collection(&call.session, namespace, new_name).await?, "renamed"))
 }
 
 /// `GET /api/v1/databases/{db}/hash`
-pub async fn hash(call: Rc<Call>) -> Result<Reply> {
+pub const HASH: Endpoint = Endpoint::new(
+    |call| Box::pin(hash(call)),
+    || {
+        describe(STRUCTURE, "Hash a database, to compare nodes")
+            .gives::<HashReply>(200)
+            .reads()
+            .fails(&[Kind::DatabaseNotFound, Kind::TimeLimit])
+    },
+);
+
+async fn hash(call: Rc<Call>) -> Result<Reply> {
     let database = call.required(&["db"])?.to_owned();
     let hashes = catalog::hash(&call.session, database).await?;
     let index = hashes.index.unwrap_or_default();

@@ -2,9 +2,7 @@
 //! [`ROUTES`](super::ROUTES) that users may call. The OpenAPI document is made of both.
 
 use super::auth::{Credentials, NewPassword};
-use super::catalog::{CollectionRename, DatabaseRename, NewCollection, NewDatabase};
 use super::cluster::{NodeName, Registration};
-use super::jettradbvm::catalog::JettraDbvmNewIndex;
 use crate::error::Kind::{self, *};
 use jettra_driver::wire::*;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -117,6 +115,11 @@ fn route(
     }
 }
 
+/// What is said of an endpoint, beside its handler.
+pub fn describe(tag: &'static str, summary: &'static str) -> Description {
+    route("", "", tag, summary)
+}
+
 fn get(path: &'static str, tag: &'static str, summary: &'static str) -> Description {
     route("GET", path, tag, summary)
 }
@@ -138,17 +141,20 @@ fn delete(path: &'static str, tag: &'static str, summary: &'static str) -> Descr
 }
 
 impl Description {
-    fn query(mut self, names: &'static str) -> Self {
+    /// With parameters of the query; `!` ends those that must be there.
+    pub fn query(mut self, names: &'static str) -> Self {
         self.query.extend(names.split(' '));
         self
     }
 
-    fn body<T: JsonSchema>(mut self) -> Self {
+    /// With a body.
+    pub fn body<T: JsonSchema>(mut self) -> Self {
         self.body = Some(Body { shape: SchemaGenerator::subschema_for::<T>, required: true });
         self
     }
 
-    fn optional_body<T: JsonSchema>(mut self) -> Self {
+    /// With a body that may be left out.
+    pub fn optional_body<T: JsonSchema>(mut self) -> Self {
         self.body = Some(Body { shape: SchemaGenerator::subschema_for::<T>, required: false });
         self
     }
@@ -158,64 +164,75 @@ impl Description {
         self
     }
 
-    fn gives<T: JsonSchema>(self, status: u16) -> Self {
+    /// Answers with JSON.
+    pub fn gives<T: JsonSchema>(self, status: u16) -> Self {
         self.answer(status, Content::Json(SchemaGenerator::subschema_for::<T>))
     }
 
-    /// The ancestor's short answers, which are text for who does not ask for JSON.
-    fn says(self) -> Self {
+    /// Answers as JettraDBVM does: shortly, in text unless JSON is asked for.
+    pub fn says(self) -> Self {
         self.answer(200, Content::JsonOrText(SchemaGenerator::subschema_for::<StatusReply>))
     }
 
-    fn sends<T: JsonSchema>(self) -> Self {
+    /// Answers with events.
+    pub fn sends<T: JsonSchema>(self) -> Self {
         self.answer(200, Content::Events(SchemaGenerator::subschema_for::<T>))
     }
 
     /// Nothing, for a reader that has it already.
-    fn gives_known(self) -> Self {
+    pub fn gives_known(self) -> Self {
         self.answer(304, Content::Empty)
     }
 
-    fn gives_nothing(self) -> Self {
+    /// Answers with nothing.
+    pub fn gives_nothing(self) -> Self {
         self.answer(204, Content::Empty)
     }
 
-    fn reads(self) -> Self {
+    /// Reads the state, as fresh as is asked for.
+    pub fn reads(self) -> Self {
         Description { effect: Effect::Reads, ..self }
     }
 
-    fn keyed(self) -> Self {
+    /// Takes an idempotency key, though it puts nothing into the log.
+    pub fn keyed(self) -> Self {
         Description { keyed: true, ..self }.fails(&[InvalidParameter, IdempotencyKeyReused])
     }
 
-    fn reads_latest(self) -> Self {
+    /// Reads the state as it is.
+    pub fn reads_latest(self) -> Self {
         Description { effect: Effect::ReadsLatest, ..self }
     }
 
-    fn proposes(self) -> Self {
+    /// Puts something into the log.
+    pub fn proposes(self) -> Self {
         Description { effect: Effect::Proposes, ..self }
     }
 
-    fn writes(self) -> Self {
+    /// Puts something into the log, and may be repeated under a key.
+    pub fn writes(self) -> Self {
         Description { effect: Effect::Writes, ..self }
     }
 
-    fn reads_or_writes(self) -> Self {
+    /// Does either, by its body.
+    pub fn reads_or_writes(self) -> Self {
         Description { effect: Effect::ReadsOrWrites, ..self }
     }
 
-    fn if_match(self) -> Self {
+    /// May be bound to a revision.
+    pub fn if_match(self) -> Self {
         Description { if_match: true, ..self }.fails(&[RevisionMismatch])
     }
 
-    fn fails(mut self, errors: &[Kind]) -> Self {
+    /// Has errors of its own.
+    pub fn fails(mut self, errors: &[Kind]) -> Self {
         self.errors.extend(errors);
         self
     }
 }
 
 /// Any JSON.
-struct Any;
+pub(in crate::doors) struct Any;
 
 impl JsonSchema for Any {
     fn schema_name() -> Cow<'static, str> {
@@ -232,9 +249,9 @@ impl JsonSchema for Any {
 }
 
 /// A document.
-struct Document;
+pub(in crate::doors) struct AnyDocument;
 
-impl JsonSchema for Document {
+impl JsonSchema for AnyDocument {
     fn schema_name() -> Cow<'static, str> {
         "Document".into()
     }
@@ -248,65 +265,16 @@ impl JsonSchema for Document {
     }
 }
 
-/// A change of a document.
-struct Patch;
-
-impl JsonSchema for Patch {
-    fn schema_name() -> Cow<'static, str> {
-        "Patch".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "The fields to change, where `null` removes one (JSON Merge Patch); or \
-                update operators such as `{\"$inc\": {\"n\": 1}}`.",
-            "type": "object",
-        })
-    }
-}
-
-/// The answer to `POST /api/doc`.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it gives a shape only")]
-struct Saved {
-    /// The document's `_id`.
-    id: DocumentId,
-}
-
-/// The answer to `POST /api/tx/begin`.
-#[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "it gives a shape only")]
-struct Begun {
-    /// Pass it as `tx=` to the calls that belong to the transaction.
-    #[serde(rename = "txID")]
-    tx_id: String,
-}
-
-/// An index in the answer to `GET /api/index`.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "it gives a shape only")]
-struct AncestorIndex {
-    /// Its fields, with commas between them.
-    field: String,
-    /// No two documents may have the same values.
-    unique: bool,
-    /// A document without the field gets the next number.
-    sequential: bool,
-    /// Its name.
-    name: String,
-    /// How far it is.
-    state: IndexStateName,
-}
-
 /// A collection that is not there.
-const PLACE: &[Kind] = &[DatabaseNotFound, CollectionNotFound];
+pub(in crate::doors) const NAMESPACE_ERRORS: &[Kind] = &[DatabaseNotFound, CollectionNotFound];
 /// A document that is not there, or whose `_id` cannot be.
-const DOCUMENT: &[Kind] = &[DatabaseNotFound, CollectionNotFound, DocumentNotFound, InvalidId];
+pub(in crate::doors) const DOCUMENT_ERRORS: &[Kind] =
+    &[DatabaseNotFound, CollectionNotFound, DocumentNotFound, InvalidId];
 /// A query that cannot be, or is not carried out to its end.
-const QUERY: &[Kind] = &[InvalidQuery, NotApplicable, QueryTooLarge, TimeLimit];
+pub(in crate::doors) const QUERY_ERRORS: &[Kind] =
+    &[InvalidQuery, NotApplicable, QueryTooLarge, TimeLimit];
 /// A change that a document does not allow.
-const CHANGE: &[Kind] = &[
+pub(in crate::doors) const CHANGE_ERRORS: &[Kind] = &[
     DatabaseNotFound,
     InvalidName,
     InvalidId,
@@ -320,11 +288,12 @@ const CHANGE: &[Kind] = &[
     NotApplicable,
 ];
 /// A change of documents that a query finds.
-const CHANGES: &[Kind] = &[CollectionNotFound, DuplicateId, QueryTooLarge, TimeLimit];
+pub(in crate::doors) const SELECTION_ERRORS: &[Kind] =
+    &[CollectionNotFound, DuplicateId, QueryTooLarge, TimeLimit];
 /// A change of the catalog.
-const NAMES: &[Kind] = &[InvalidName, DatabaseNotFound];
+pub(in crate::doors) const NAME_ERRORS: &[Kind] = &[InvalidName, DatabaseNotFound];
 /// A transaction that is not there any more, or cannot be committed.
-const COMMIT: &[Kind] = &[
+pub(in crate::doors) const COMMIT_ERRORS: &[Kind] = &[
     TransactionLost,
     TransactionConflict,
     TransactionTooLarge,
@@ -335,20 +304,32 @@ const COMMIT: &[Kind] = &[
     NotApplicable,
 ];
 /// A version that is not there.
-const VERSION: &[Kind] = &[VersionNotFound, VersionsOff, TooOld, InvalidParameter];
+pub(in crate::doors) const VERSION_ERRORS: &[Kind] =
+    &[VersionNotFound, VersionsOff, TooOld, InvalidParameter];
 /// What may be wrong with a node that is named.
-const NODE: &[Kind] = &[NodeNotFound, NotDistributed, NotPossibleNow, Timeout, NodeUnreachable];
+pub(in crate::doors) const NODE_ERRORS: &[Kind] =
+    &[NodeNotFound, NotDistributed, NotPossibleNow, Timeout, NodeUnreachable];
 
-const SESSION: &str = "Session";
-const CATALOG: &str = "Databases and collections";
-const ANCESTOR: &str = "Documents, as JettraDBVM has them";
-const DOCUMENTS: &str = "Documents";
-const QUERIES: &str = "Queries";
-const TRANSACTIONS: &str = "Transactions";
-const VERSIONS: &str = "Versions and changes";
-const STRUCTURE: &str = "Indexes, schemas, statistics";
-const ACCESS: &str = "Users, tokens, audit";
-const CLUSTER: &str = "Cluster";
+/// A group of calls.
+pub(in crate::doors) const SESSION: &str = "Session";
+/// A group of calls.
+pub(in crate::doors) const CATALOG: &str = "Databases and collections";
+/// A group of calls.
+pub(in crate::doors) const JETTRADBVM: &str = "Documents, as JettraDBVM has them";
+/// A group of calls.
+pub(in crate::doors) const DOCUMENTS: &str = "Documents";
+/// A group of calls.
+pub(in crate::doors) const QUERIES: &str = "Queries";
+/// A group of calls.
+pub(in crate::doors) const TRANSACTIONS: &str = "Transactions";
+/// A group of calls.
+pub(in crate::doors) const VERSIONS: &str = "Versions and changes";
+/// A group of calls.
+pub(in crate::doors) const STRUCTURE: &str = "Indexes, schemas, statistics";
+/// A group of calls.
+pub(in crate::doors) const ACCESS: &str = "Users, tokens, audit";
+/// A group of calls.
+pub(in crate::doors) const CLUSTER: &str = "Cluster";
 
 /// The groups, in the order in which they are shown.
 pub const TAGS: [&str; 10] = [
@@ -361,7 +342,7 @@ pub const TAGS: [&str; 10] = [
     STRUCTURE,
     ACCESS,
     CLUSTER,
-    ANCESTOR,
+    JETTRADBVM,
 ];
 
 /// Every description, in the order of the route table.
@@ -377,155 +358,41 @@ pub fn descriptions() -> Vec<Description> {
         post("/api/change-password", SESSION, "Change one's own password, and end one's sessions")
             .body::<NewPassword>().gives::<StatusReply>(200).proposes().fails(&[Timeout]),
 
-        get("/api/dbs", CATALOG, "List the databases")
-            .gives::<Vec<DatabaseInfo>>(200).reads(),
-        post("/api/dbs", CATALOG, "Create a database; a success as well when it exists")
-            .body::<NewDatabase>().gives::<StatusReply>(200).writes().fails(NAMES),
-        delete("/api/dbs", CATALOG, "Drop a database; a success as well when there is none")
-            .query("name!").gives::<StatusReply>(200).writes().fails(NAMES),
-        post("/api/dbs/rename", CATALOG, "Give a database another name")
-            .body::<DatabaseRename>().gives::<StatusReply>(200).writes().fails(NAMES).fails(&[NameTaken]),
-        get("/api/dbs/{db}/cols", CATALOG, "List the names of a database's collections")
-            .gives::<Vec<String>>(200).reads().fails(&[DatabaseNotFound]),
-        post("/api/cols", CATALOG, "Create a collection, and its database if need be; a success as well when it exists")
-            .body::<NewCollection>().gives::<StatusReply>(200).writes().fails(NAMES),
-        delete("/api/cols", CATALOG, "Drop a collection; a success as well when there is none")
-            .query("database! collection!").gives::<StatusReply>(200).writes().fails(NAMES)
-            .fails(&[Referenced, QueryTooLarge]),
-        post("/api/cols/rename", CATALOG, "Give a collection another name")
-            .body::<CollectionRename>().gives::<StatusReply>(200).writes().fails(NAMES)
-            .fails(&[CollectionNotFound, NameTaken, InvalidQuery, TooLarge, QueryTooLarge]),
-
-        post("/api/doc", ANCESTOR, "Save a document, over one of the same `_id`; makes database and collection if need be")
-            .query("db! col!").body::<Document>().gives::<Saved>(200).writes().fails(CHANGE),
-        get("/api/doc", ANCESTOR, "Read a document")
-            .query("db! col! id! id_type").gives::<Document>(200).gives_known().reads().fails(DOCUMENT),
-        put("/api/doc", ANCESTOR, "Put a document at an `_id`, whether or not there was one")
-            .query("db! col! id! id_type").body::<Document>().gives::<StatusReply>(200).writes().if_match().fails(CHANGE),
-        delete("/api/doc", ANCESTOR, "Delete a document; a success as well when there is none")
-            .query("db! col! id! id_type").gives::<StatusReply>(200).writes().if_match().fails(CHANGE).fails(PLACE),
-        get("/api/query", ANCESTOR, "Read documents, as a bare array")
-            .query("db! col! limit offset filter sort fields skip cursor hint explain")
-            .gives::<Vec<Document>>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
-        get("/api/count", ANCESTOR, "Count documents")
-            .query("db! col! filter").gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
-        post("/api/command", QUERIES, "Run a statement of JQL, SQL or Mongo's shell language")
-            .query("db! confirm").fails(&[NeedsConfirmation]).body::<StatementBody>().gives::<Any>(200).gives::<StatementReply>(200).reads_or_writes()
-            .fails(&[SyntaxError]).fails(QUERY).fails(CHANGE).fails(CHANGES)
-            .fails(&[NameTaken, IndexConflict, IndexNotFound, DocumentNotFound]),
-        get("/api/index", ANCESTOR, "List the indexes of a collection")
-            .query("db! col!").gives::<Vec<AncestorIndex>>(200).reads().fails(PLACE),
-        post("/api/index", ANCESTOR, "Create an index, and wait until it is built")
-            .body::<JettraDbvmNewIndex>().gives::<StatusReply>(200).writes().fails(NAMES)
-            .fails(&[CollectionNotFound, InvalidQuery, IndexConflict, UniqueViolation, NotIndexable, TooLarge]),
-        delete("/api/index", ANCESTOR, "Drop an index; a success as well when there is none")
-            .query("db! col! field!").gives::<StatusReply>(200).writes().fails(NAMES).fails(PLACE)
-            .fails(&[IndexConflict]),
-
-        get("/api/v1/databases/{db}/collections/{col}/documents", DOCUMENTS, "Read documents, page by page")
-            .query("filter sort fields skip limit cursor hint explain")
-            .gives::<ListReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
-        post("/api/v1/databases/{db}/collections/{col}/documents", DOCUMENTS, "Insert a document; makes the collection if need be")
-            .body::<Document>().gives::<WriteReply>(201).writes().fails(CHANGE).fails(&[DuplicateId]),
-        get("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Read a document")
-            .query("id_type").gives::<Document>(200).gives_known().reads().fails(DOCUMENT),
-        put("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Put a document at an `_id`: 201 when there was none")
-            .query("id_type").body::<Document>().gives::<WriteReply>(200).gives::<WriteReply>(201).writes().if_match().fails(CHANGE),
-        patch("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Change fields of a document, and give it as it is then")
-            .query("id_type").body::<Patch>().gives::<Document>(200).gives::<ForgottenReply>(200).writes().if_match()
-            .fails(CHANGE).fails(DOCUMENT).fails(&[QueryTooLarge]),
-        delete("/api/v1/databases/{db}/collections/{col}/documents/{id}", DOCUMENTS, "Delete a document")
-            .query("id_type").gives_nothing().writes().if_match().fails(DOCUMENT).fails(&[InvalidName, Referenced, ValidationFailed]),
-
-        post("/api/v1/databases/{db}/collections/{col}/find", QUERIES, "Find documents, page by page")
-            .optional_body::<FindBody>().gives::<ListReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
-        post("/api/v1/databases/{db}/collections/{col}/aggregate", QUERIES, "Run a pipeline")
-            .query("confirm").fails(&[NeedsConfirmation])
-            .body::<AggregateBody>().gives::<AggregateReply>(200).gives::<ExplainReply>(200).reads_or_writes()
-            .fails(QUERY).fails(CHANGE).fails(CHANGES),
-        get("/api/v1/databases/{db}/collections/{col}/count", QUERIES, "Count documents")
-            .query("filter").gives::<CountReply>(200).reads().fails(PLACE).fails(QUERY),
-        post("/api/v1/databases/{db}/collections/{col}/count", QUERIES, "Count documents")
-            .query("filter").optional_body::<CountBody>().gives::<CountReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
-        post("/api/v1/databases/{db}/collections/{col}/distinct", QUERIES, "List the different values of a field")
-            .body::<DistinctBody>().gives::<DistinctReply>(200).gives::<ExplainReply>(200).reads().fails(PLACE).fails(QUERY),
-        post("/api/v1/databases/{db}/collections/{col}/update", QUERIES, "Update the first document that matches, or all")
-            .query("confirm").fails(&[NeedsConfirmation]).body::<UpdateBody>().gives::<UpdateReply>(200).gives::<ExplainReply>(200).writes().fails(CHANGE).fails(CHANGES),
-        post("/api/v1/databases/{db}/collections/{col}/replace", QUERIES, "Replace the first document that matches")
-            .body::<ReplaceBody>().gives::<UpdateReply>(200).writes().fails(CHANGE).fails(CHANGES),
-        post("/api/v1/databases/{db}/collections/{col}/delete", QUERIES, "Delete the first document that matches, or all")
-            .query("confirm").fails(&[NeedsConfirmation]).body::<DeleteBody>().gives::<DeleteReply>(200).gives::<ExplainReply>(200).writes().fails(CHANGE).fails(CHANGES),
-        post("/api/v1/databases/{db}/collections/{col}/find-and-modify", QUERIES, "Change the first document that matches, and give it")
-            .body::<FindAndModifyBody>().gives::<FindAndModifyReply>(200).writes().fails(CHANGE).fails(CHANGES),
-        post("/api/v1/databases/{db}/collections/{col}/bulk", QUERIES, "Carry out many changes in one step")
-            .query("confirm").fails(&[NeedsConfirmation]).body::<BulkBody>().gives::<BulkReply>(200).writes().fails(CHANGE).fails(CHANGES),
-
-        post("/api/tx/begin", ANCESTOR, "Begin a transaction")
-            .gives::<Begun>(200).reads_latest().keyed(),
-        post("/api/tx/commit", ANCESTOR, "Commit a transaction")
-            .query("txID!").gives::<StatusReply>(200).proposes().fails(COMMIT),
-        post("/api/tx/rollback", ANCESTOR, "Roll a transaction back; a success as well when there is none")
-            .query("txID!").gives::<StatusReply>(200).fails(&[NotPossibleNow]),
-        get("/api/v1/transactions", TRANSACTIONS, "List the open transactions: one's own, for administrators all")
-            .gives::<TransactionsReply>(200).reads(),
-        post("/api/v1/transactions", TRANSACTIONS, "Begin a transaction")
-            .gives::<TransactionReply>(201).reads_latest().keyed(),
-        post("/api/v1/transactions/{tx}/commit", TRANSACTIONS, "Commit a transaction")
-            .gives::<CommitReply>(200).proposes().fails(COMMIT),
-        delete("/api/v1/transactions/{tx}", TRANSACTIONS, "Roll a transaction back; a success as well when there is none")
-            .gives_nothing().fails(&[NotPossibleNow]),
-        post("/api/v1/batch", TRANSACTIONS, "Carry out operations on several collections together or not at all, under conditions")
-            .query("tx confirm").fails(&[NeedsConfirmation]).body::<BatchBody>().gives::<BatchReply>(200).writes().fails(CHANGE).fails(CHANGES)
-            .fails(&[DocumentNotFound, TransactionLost, TransactionTooLarge, NotInTransaction, CrossGroup]),
-
-        get("/api/versions", ANCESTOR, "List the numbers of a document's former versions")
-            .query("db! col! id! id_type").gives::<Vec<String>>(200).reads().fails(PLACE).fails(&[InvalidId, TimeLimit, VersionsOff]),
-        get("/api/version", ANCESTOR, "Read a document as it was in a version")
-            .query("db! col! id! version! id_type").gives::<Document>(200).reads().fails(DOCUMENT).fails(VERSION),
-        post("/api/restore-version", ANCESTOR, "Put a document back to a version")
-            .body::<RestoreVersionBody>().gives::<StatusReply>(200).writes().fails(DOCUMENT).fails(CHANGE).fails(VERSION),
+        get("/api/versions", JETTRADBVM, "List the numbers of a document's former versions")
+            .query("db! col! id! id_type").gives::<Vec<String>>(200).reads().fails(NAMESPACE_ERRORS).fails(&[InvalidId, TimeLimit, VersionsOff]),
+        get("/api/version", JETTRADBVM, "Read a document as it was in a version")
+            .query("db! col! id! version! id_type").gives::<AnyDocument>(200).reads().fails(DOCUMENT_ERRORS).fails(VERSION_ERRORS),
+        post("/api/restore-version", JETTRADBVM, "Put a document back to a version")
+            .body::<RestoreVersionBody>().gives::<StatusReply>(200).writes().fails(DOCUMENT_ERRORS).fails(CHANGE_ERRORS).fails(VERSION_ERRORS),
         get("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions", VERSIONS, "List the versions of a document")
-            .query("id_type").gives::<HistoryReply>(200).reads().fails(DOCUMENT).fails(&[TimeLimit, VersionsOff]),
+            .query("id_type").gives::<HistoryReply>(200).reads().fails(DOCUMENT_ERRORS).fails(&[TimeLimit, VersionsOff]),
         get("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}", VERSIONS, "Read a document as it was in a version")
-            .query("id_type").gives::<Document>(200).reads().fails(DOCUMENT).fails(VERSION),
+            .query("id_type").gives::<AnyDocument>(200).reads().fails(DOCUMENT_ERRORS).fails(VERSION_ERRORS),
         get("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff", VERSIONS, "Tell what differs between two versions")
-            .query("to id_type").gives::<DiffReply>(200).reads().fails(DOCUMENT).fails(VERSION).fails(&[TimeLimit]),
+            .query("to id_type").gives::<DiffReply>(200).reads().fails(DOCUMENT_ERRORS).fails(VERSION_ERRORS).fails(&[TimeLimit]),
         post("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore", VERSIONS, "Put a document back to a version")
-            .query("id_type").gives::<WriteReply>(200).writes().fails(DOCUMENT).fails(CHANGE).fails(VERSION),
+            .query("id_type").gives::<WriteReply>(200).writes().fails(DOCUMENT_ERRORS).fails(CHANGE_ERRORS).fails(VERSION_ERRORS),
         post("/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete", VERSIONS, "Put a deleted document back as it was last")
-            .query("id_type").gives::<WriteReply>(200).writes().fails(DOCUMENT).fails(CHANGE).fails(VERSION).fails(&[DuplicateId]),
+            .query("id_type").gives::<WriteReply>(200).writes().fails(DOCUMENT_ERRORS).fails(CHANGE_ERRORS).fails(VERSION_ERRORS).fails(&[DuplicateId]),
         get("/api/v1/databases/{db}/collections/{col}/versions", VERSIONS, "Tell whether a collection keeps versions")
-            .gives::<VersionsReply>(200).reads().fails(PLACE),
+            .gives::<VersionsReply>(200).reads().fails(NAMESPACE_ERRORS),
         put("/api/v1/databases/{db}/collections/{col}/versions", VERSIONS, "Keep versions from now on")
-            .optional_body::<VersionsBody>().gives::<VersionsReply>(200).writes().fails(NAMES).fails(PLACE),
+            .optional_body::<VersionsBody>().gives::<VersionsReply>(200).writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS),
         delete("/api/v1/databases/{db}/collections/{col}/versions", VERSIONS, "Keep no versions, and forget those that are kept")
-            .gives_nothing().writes().fails(NAMES).fails(PLACE),
+            .gives_nothing().writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS),
         get("/api/v1/databases/{db}/collections/{col}/watch", VERSIONS, "Follow the changes of a collection")
             .query("filter content after").sends::<ChangeEvent>().reads().fails(&[DatabaseNotFound, InvalidQuery, TooOld]),
         get("/api/v1/databases/{db}/watch", VERSIONS, "Follow the changes of a database")
             .query("filter content after").sends::<ChangeEvent>().reads().fails(&[DatabaseNotFound, InvalidQuery, TooOld]),
 
-        get("/api/v1/databases/{db}/collections/{col}/indexes", STRUCTURE, "List the indexes of a collection")
-            .gives::<IndexesReply>(200).reads().fails(PLACE),
-        post("/api/v1/databases/{db}/collections/{col}/indexes", STRUCTURE, "Create an index: 200 when there is the same one")
-            .body::<IndexBody>().gives::<IndexInfo>(201).gives::<IndexInfo>(200).writes().fails(NAMES)
-            .fails(&[CollectionNotFound, InvalidQuery, IndexConflict, UniqueViolation, NotIndexable, TooLarge]),
-        delete("/api/v1/databases/{db}/collections/{col}/indexes/{name}", STRUCTURE, "Drop an index, by its name or its fields")
-            .gives_nothing().writes().fails(NAMES).fails(PLACE)
-            .fails(&[IndexNotFound, IndexConflict]),
         get("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Read the JSON Schema of a collection")
-            .gives::<SchemaReply>(200).reads().fails(PLACE),
+            .gives::<SchemaReply>(200).reads().fails(NAMESPACE_ERRORS),
         put("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Give a collection a JSON Schema")
-            .body::<SchemaBody>().gives_nothing().writes().fails(NAMES).fails(PLACE).fails(&[InvalidQuery, InvalidBody]),
+            .body::<SchemaBody>().gives_nothing().writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS).fails(&[InvalidQuery, InvalidBody]),
         delete("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Take the JSON Schema away")
-            .gives_nothing().writes().fails(NAMES).fails(PLACE),
+            .gives_nothing().writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS),
         post("/api/v1/databases/{db}/collections/{col}/validate", STRUCTURE, "Check documents against rules and schema, without writing")
-            .optional_body::<ValidateBody>().gives::<ValidateReply>(200).reads().fails(PLACE).fails(QUERY),
-        get("/api/v1/databases/{db}/collections/{col}/stats", STRUCTURE, "Tell what a collection holds")
-            .gives::<StatsReply>(200).reads().fails(PLACE),
-        get("/api/v1/databases/{db}/hash", STRUCTURE, "Hash a database, to compare nodes")
-            .gives::<HashReply>(200).reads().fails(&[DatabaseNotFound, TimeLimit]),
-
+            .optional_body::<ValidateBody>().gives::<ValidateReply>(200).reads().fails(NAMESPACE_ERRORS).fails(QUERY_ERRORS),
         get("/api/users", ACCESS, "List the users")
             .gives::<Vec<UserInfo>>(200).reads(),
         post("/api/users", ACCESS, "Create a user: 400 when there is one of this name")
@@ -560,20 +427,20 @@ pub fn descriptions() -> Vec<Description> {
         get("/api/cluster", CLUSTER, "Tell members, roles and states")
             .gives::<ClusterReply>(200),
         post("/api/cluster/register", CLUSTER, "Admit a node; a success as well when it is a member")
-            .body::<Registration>().says().proposes().fails(NODE)
+            .body::<Registration>().says().proposes().fails(NODE_ERRORS)
             .fails(&[InvalidUrl, NodeConflict, ForeignCluster, StaleNode, NotANode, SecretMismatch, AddressRefused]),
         post("/api/cluster/deregister", CLUSTER, "Remove a node; a success as well when it is unknown")
-            .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE).fails(&[WouldLoseQuorum]),
+            .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
         post("/api/cluster/stop", CLUSTER, "Stop the process of a node")
-            .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE).fails(&[WouldLoseQuorum]),
+            .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
         post("/api/cluster/pause", CLUSTER, "Take client calls and leadership away from a node")
-            .body::<NodeName>().says().proposes().fails(NODE).fails(&[WouldLoseQuorum]),
+            .body::<NodeName>().says().proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
         post("/api/cluster/resume", CLUSTER, "Give a paused node its work back")
-            .body::<NodeName>().says().proposes().fails(NODE),
+            .body::<NodeName>().says().proposes().fails(NODE_ERRORS),
         post("/api/cluster/promote", CLUSTER, "Hand leadership to a node, or to the one that is called")
-            .optional_body::<NodeName>().says().proposes().fails(NODE),
+            .optional_body::<NodeName>().says().proposes().fails(NODE_ERRORS),
         post("/api/cluster/restart", CLUSTER, "Restart the process of a node, or of the one that is called")
-            .optional_body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE).fails(&[WouldLoseQuorum]),
+            .optional_body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
         get("/raft/rpc/status", CLUSTER, "List the members")
             .gives::<Vec<NodeInfo>>(200),
     ]

@@ -1,6 +1,8 @@
 //! Single documents over HTTP.
 
 use super::call::Call;
+use super::describe::{AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, DOCUMENTS, describe};
+use super::endpoint::Endpoint;
 use super::reply::{Reply, warnings};
 use crate::engine::command::PutMode;
 use crate::engine::document::parse_document;
@@ -14,7 +16,22 @@ use crate::service::precondition::{Precondition, Revisions};
 use crate::wire::IntoWire;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use jettra_driver::wire::{ForgottenReply, WriteReply};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
 use std::rc::Rc;
+
+/// `GET …/documents/{id}`
+pub const GET: Endpoint = Endpoint::new(
+    |call| Box::pin(get(call)),
+    || {
+        describe(DOCUMENTS, "Read a document")
+            .query("id_type")
+            .gives::<AnyDocument>(200)
+            .gives_known()
+            .reads()
+            .fails(DOCUMENT_ERRORS)
+    },
+);
 
 /// `GET …/documents/{id}`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
@@ -31,7 +48,19 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/documents`
-pub async fn insert(call: Rc<Call>) -> Result<Reply> {
+pub const INSERT: Endpoint = Endpoint::new(
+    |call| Box::pin(insert(call)),
+    || {
+        describe(DOCUMENTS, "Insert a document; makes the collection if need be")
+            .body::<AnyDocument>()
+            .gives::<WriteReply>(201)
+            .writes()
+            .fails(CHANGE_ERRORS)
+            .fails(&[Kind::DuplicateId])
+    },
+);
+
+async fn insert(call: Rc<Call>) -> Result<Reply> {
     let new = parse_document(&call.body, &call.session.limits())?;
     let namespace = call.namespace()?;
     let place = format!(
@@ -66,15 +95,62 @@ async fn replace(call: &Call) -> Result<Response<Written>> {
 }
 
 /// `PUT …/documents/{id}`
-pub async fn put(call: Rc<Call>) -> Result<Reply> {
+pub const PUT: Endpoint = Endpoint::new(
+    |call| Box::pin(put(call)),
+    || {
+        describe(DOCUMENTS, "Put a document at an `_id`: 201 when there was none")
+            .query("id_type")
+            .body::<AnyDocument>()
+            .gives::<WriteReply>(200)
+            .gives::<WriteReply>(201)
+            .writes()
+            .if_match()
+            .fails(CHANGE_ERRORS)
+    },
+);
+
+async fn put(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(replace(&call).await?.map(|written| {
         let (status, revision) = (if written.created { 201 } else { 200 }, written.revision);
         Reply::json(&write_reply(written)).with_status(status).etag(revision)
     })))
 }
 
+/// A change of a document.
+struct Patch;
+
+impl JsonSchema for Patch {
+    fn schema_name() -> Cow<'static, str> {
+        "Patch".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The fields to change, where `null` removes one (JSON Merge Patch); or \
+                update operators such as `{\"$inc\": {\"n\": 1}}`.",
+            "type": "object",
+        })
+    }
+}
+
 /// `PATCH …/documents/{id}`: JSON Merge Patch, or update operators when the body has them.
-pub async fn patch(call: Rc<Call>) -> Result<Reply> {
+pub const PATCH: Endpoint = Endpoint::new(
+    |call| Box::pin(patch(call)),
+    || {
+        describe(DOCUMENTS, "Change fields of a document, and give it as it is then")
+            .query("id_type")
+            .body::<Patch>()
+            .gives::<AnyDocument>(200)
+            .gives::<ForgottenReply>(200)
+            .writes()
+            .if_match()
+            .fails(CHANGE_ERRORS)
+            .fails(DOCUMENT_ERRORS)
+            .fails(&[Kind::QueryTooLarge])
+    },
+);
+
+async fn patch(call: Rc<Call>) -> Result<Reply> {
     let json = parse_json(&call.body, &call.session.limits())?;
     let Some(fields) = json.as_object() else {
         return Err(Error::new(Kind::InvalidBody, "a patch must be a JSON object").hint(
@@ -103,7 +179,20 @@ pub async fn patch(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `DELETE …/documents/{id}`
-pub async fn delete(call: Rc<Call>) -> Result<Reply> {
+pub const DELETE: Endpoint = Endpoint::new(
+    |call| Box::pin(delete(call)),
+    || {
+        describe(DOCUMENTS, "Delete a document")
+            .query("id_type")
+            .gives_nothing()
+            .writes()
+            .if_match()
+            .fails(DOCUMENT_ERRORS)
+            .fails(&[Kind::InvalidName, Kind::Referenced, Kind::ValidationFailed])
+    },
+);
+
+async fn delete(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let condition = condition(&call)?;
     let deleted = documents::delete(&call.session, &namespace, &target, &condition).await?;

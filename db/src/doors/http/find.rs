@@ -1,6 +1,8 @@
 //! Finding and counting documents over HTTP.
 
 use super::call::Call;
+use super::describe::{DOCUMENTS, NAMESPACE_ERRORS, QUERIES, QUERY_ERRORS, describe};
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::config::PAGE_DEFAULT;
 use crate::engine::Namespace;
@@ -11,7 +13,10 @@ use crate::error::{Error, Kind, Result};
 use crate::service::count::{self, Count, Distinct};
 use crate::service::explain::{self, Explain, Explained};
 use crate::service::find::{self, Find, Page};
-use jettra_driver::wire::{CountBody, CountReply, DistinctBody, ExplainLevel, FindBody};
+use jettra_driver::wire::{
+    CountBody, CountReply, DistinctBody, DistinctReply, ExplainLevel, ExplainReply, FindBody,
+    ListReply,
+};
 use serde_json::{Value as Json, json};
 use std::rc::Rc;
 
@@ -70,7 +75,20 @@ pub async fn explain_reply(
 }
 
 /// `POST …/find`
-pub async fn find(call: Rc<Call>) -> Result<Reply> {
+pub const FIND: Endpoint = Endpoint::new(
+    |call| Box::pin(find(call)),
+    || {
+        describe(QUERIES, "Find documents, page by page")
+            .optional_body::<FindBody>()
+            .gives::<ListReply>(200)
+            .gives::<ExplainReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+async fn find(call: Rc<Call>) -> Result<Reply> {
     let body: FindBody = call.json_or_empty()?;
     let request = Find {
         filter: optional(body.filter, "filter")?,
@@ -146,13 +164,54 @@ pub fn find_from_parameters(call: &Call, limit: u64, limit_max: Option<u64>) -> 
 }
 
 /// `GET …/documents`
-pub async fn list(call: Rc<Call>) -> Result<Reply> {
+pub const LIST: Endpoint = Endpoint::new(
+    |call| Box::pin(list(call)),
+    || {
+        describe(DOCUMENTS, "Read documents, page by page")
+            .query("filter sort fields skip limit cursor hint explain")
+            .gives::<ListReply>(200)
+            .gives::<ExplainReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+async fn list(call: Rc<Call>) -> Result<Reply> {
     let max = call.session.config().page_max as u64;
     let limit = call.number("limit", PAGE_DEFAULT.min(max), max)?;
     let request = find_from_parameters(&call, limit, Some(max))?;
     let page = find::find(&call.session, &call.namespace()?, request).await?;
     Ok(Reply::of(page.map(page_reply)))
 }
+
+/// `GET …/count`, `POST …/count`
+pub const COUNT: Endpoint = Endpoint::new(
+    |call| Box::pin(count(call)),
+    || {
+        describe(QUERIES, "Count documents")
+            .query("filter")
+            .gives::<CountReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+/// `POST …/count`
+pub const COUNT_MATCHING: Endpoint = Endpoint::new(
+    |call| Box::pin(count(call)),
+    || {
+        describe(QUERIES, "Count documents")
+            .query("filter")
+            .optional_body::<CountBody>()
+            .gives::<CountReply>(200)
+            .gives::<ExplainReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
 
 /// `GET …/count`, `POST …/count`
 pub async fn count(call: Rc<Call>) -> Result<Reply> {
@@ -173,7 +232,20 @@ pub async fn count(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/distinct`
-pub async fn distinct(call: Rc<Call>) -> Result<Reply> {
+pub const DISTINCT: Endpoint = Endpoint::new(
+    |call| Box::pin(distinct(call)),
+    || {
+        describe(QUERIES, "List the different values of a field")
+            .body::<DistinctBody>()
+            .gives::<DistinctReply>(200)
+            .gives::<ExplainReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+async fn distinct(call: Rc<Call>) -> Result<Reply> {
     let DistinctBody { field, filter, explain } = call.json()?;
     let request = Distinct { field, filter: optional(filter, "filter")? };
     let namespace = call.namespace()?;

@@ -23,6 +23,7 @@ pub fn hint(kind: Kind) -> Option<&'static str> {
         Kind::VersionsOff => {
             "switch them on with PUT …/collections/{col}/versions; they are kept from then on"
         }
+        Kind::NeedsConfirmation => "if that is meant, repeat the call without confirm=ask",
         Kind::InvalidQuery => "correct the part of the query that is named, and send it again",
         Kind::NotApplicable => {
             "change the update or expression, or leave such documents out with the filter"

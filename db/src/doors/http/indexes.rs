@@ -1,14 +1,16 @@
 //! Indexes of a collection over HTTP, and what the collection holds.
 
 use super::call::Call;
+use super::describe::{NAME_ERRORS, NAMESPACE_ERRORS, STRUCTURE, describe};
+use super::endpoint::Endpoint;
 use super::find::value;
 use super::reply::Reply;
 use crate::engine::index::IndexState;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::service::indexes::{
     self, CreatedIndex, IndexEntry, NewIndex, Statistics, checked_options,
 };
-use jettra_driver::wire::{IndexBody, IndexInfo, IndexStateName, StatsReply};
+use jettra_driver::wire::{IndexBody, IndexInfo, IndexStateName, IndexesReply, StatsReply};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -47,7 +49,17 @@ pub fn field_list(info: &IndexInfo) -> String {
 }
 
 /// `GET …/indexes`
-pub async fn list(call: Rc<Call>) -> Result<Reply> {
+pub const LIST: Endpoint = Endpoint::new(
+    |call| Box::pin(list(call)),
+    || {
+        describe(STRUCTURE, "List the indexes of a collection")
+            .gives::<IndexesReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn list(call: Rc<Call>) -> Result<Reply> {
     let indexes = indexes::list(&call.session, &call.namespace()?).await?;
     Ok(Reply::of(indexes.map(|indexes| {
         let indexes: Vec<_> = indexes.into_iter().map(index_info).collect();
@@ -56,7 +68,27 @@ pub async fn list(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/indexes`
-pub async fn create(call: Rc<Call>) -> Result<Reply> {
+pub const CREATE: Endpoint = Endpoint::new(
+    |call| Box::pin(create(call)),
+    || {
+        describe(STRUCTURE, "Create an index: 200 when there is the same one")
+            .body::<IndexBody>()
+            .gives::<IndexInfo>(201)
+            .gives::<IndexInfo>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(&[
+                Kind::CollectionNotFound,
+                Kind::InvalidQuery,
+                Kind::IndexConflict,
+                Kind::UniqueViolation,
+                Kind::NotIndexable,
+                Kind::TooLarge,
+            ])
+    },
+);
+
+async fn create(call: Rc<Call>) -> Result<Reply> {
     let IndexBody { keys, wait, options } = call.json()?;
     let keys = value(keys, "keys")?;
     let options = checked_options(value(Value::Object(options), "options")?)?;
@@ -70,14 +102,36 @@ pub async fn create(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `DELETE …/indexes/{name}`
-pub async fn drop_index(call: Rc<Call>) -> Result<Reply> {
+pub const DROP_INDEX: Endpoint = Endpoint::new(
+    |call| Box::pin(drop_index(call)),
+    || {
+        describe(STRUCTURE, "Drop an index, by its name or its fields")
+            .gives_nothing()
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(NAMESPACE_ERRORS)
+            .fails(&[Kind::IndexNotFound, Kind::IndexConflict])
+    },
+);
+
+async fn drop_index(call: Rc<Call>) -> Result<Reply> {
     let name = call.required(&["name"])?;
     let dropped = indexes::drop_index(&call.session, &call.namespace()?, name).await?;
     Ok(Reply::of(dropped.map(|()| Reply::empty())))
 }
 
 /// `GET …/stats`
-pub async fn stats(call: Rc<Call>) -> Result<Reply> {
+pub const STATS: Endpoint = Endpoint::new(
+    |call| Box::pin(stats(call)),
+    || {
+        describe(STRUCTURE, "Tell what a collection holds")
+            .gives::<StatsReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn stats(call: Rc<Call>) -> Result<Reply> {
     let statistics = indexes::statistics(&call.session, &call.namespace()?).await?;
     Ok(Reply::of(statistics.map(|Statistics { documents, bytes, indexes, schema }| {
         let indexes = indexes.into_iter().map(index_info).collect();

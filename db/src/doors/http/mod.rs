@@ -38,7 +38,7 @@ use crate::service::place::Wait::{self, Level, Nothing, Ready, Rights};
 use About::{Document, Documents, Members, Other, Session, Transactions};
 use Runs::{ByBody, Here, Leader};
 use call::Call;
-use endpoint::{Prepared, Run};
+use endpoint::{Endpoint, Prepared, Run};
 
 /// Where a call is carried out, and what is waited for there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +111,8 @@ pub struct Route {
     pub runs: Runs,
     /// What it is about.
     pub about: About,
-    /// How it is carried out.
-    pub run: Run,
+    /// How it is carried out, and what is said of it.
+    pub endpoint: Endpoint,
     /// The driver method that calls it; empty for calls that no program makes.
     pub driver: &'static str,
     /// The shell command that leads to it; empty likewise.
@@ -140,27 +140,30 @@ impl Route {
             Leader(wait) => Place::Leader(wait),
             ByBody => Place::Leader(Ready),
         };
-        match self.run {
+        match self.endpoint.run {
             Run::Fixed(run) => Ok(Prepared { place, run: Box::new(run) }),
             Run::ByBody(prepare) => prepare(call),
         }
     }
 }
 
-macro_rules! run {
-    (by_body $($handler:ident)::+) => { Run::ByBody($($handler)::+) };
-    ($($handler:ident)::+) => { Run::Fixed(|call| Box::pin($($handler)::+(call))) };
+/// An endpoint with its description in braces, or a handler in brackets.
+macro_rules! endpoint {
+    ({ $($endpoint:ident)::+ }) => { $($endpoint)::+ };
+    ([ $($handler:ident)::+ ]) => {
+        Endpoint::between_nodes(|call| Box::pin($($handler)::+(call)))
+    };
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $access:expr, $runs:expr, $about:expr, [$($handler:tt)+], $driver:literal, $shell:literal;)*) => {
+    ($($method:ident $path:literal $access:expr, $runs:expr, $about:expr, $endpoint:tt, $driver:literal, $shell:literal;)*) => {
         &[$(Route {
             method: stringify!($method),
             path: $path,
             access: $access,
             runs: $runs,
             about: $about,
-            run: run!($($handler)+),
+            endpoint: endpoint!($endpoint),
             driver: $driver,
             shell: $shell,
         },)*]
@@ -176,52 +179,52 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/api/v1/session"      User(Login), Here(Rights),  Session, [auth::session],         "session",         "whoami";
     POST "/api/change-password" User(Login), Leader(Ready), Session, [auth::change_password], "change_password", "password";
     // Catalog
-    GET    "/api/dbs"           User(Login), Here(Level),   Other, [catalog::databases],               "list_databases",    "show dbs";
-    POST   "/api/dbs"           User(Own),   Leader(Ready), Other, [catalog::create_database],         "create_database",   "create db";
-    DELETE "/api/dbs"           User(Own),   Leader(Ready), Other, [catalog::drop_database],           "drop_database",     "drop db";
-    POST   "/api/dbs/rename"    User(Own),   Leader(Ready), Other, [catalog::rename_database],         "rename_database",   "rename db";
-    GET    "/api/dbs/{db}/cols" User(Read),  Here(Level),   Other, [jettradbvm::catalog::collections], "list_collections",  "show collections";
-    POST   "/api/cols"          User(Write), Leader(Ready), Other, [catalog::create_collection],       "create_collection", "create col";
-    DELETE "/api/cols"          User(Own),   Leader(Ready), Other, [catalog::drop_collection],         "drop_collection",   "drop col";
-    POST   "/api/cols/rename"   User(Own),   Leader(Ready), Other, [catalog::rename_collection],       "rename_collection", "rename col";
+    GET    "/api/dbs"           User(Login), Here(Level),   Other, {catalog::DATABASES},               "list_databases",    "show dbs";
+    POST   "/api/dbs"           User(Own),   Leader(Ready), Other, {catalog::CREATE_DATABASE},         "create_database",   "create db";
+    DELETE "/api/dbs"           User(Own),   Leader(Ready), Other, {catalog::DROP_DATABASE},           "drop_database",     "drop db";
+    POST   "/api/dbs/rename"    User(Own),   Leader(Ready), Other, {catalog::RENAME_DATABASE},         "rename_database",   "rename db";
+    GET    "/api/dbs/{db}/cols" User(Read),  Here(Level),   Other, {jettradbvm::catalog::COLLECTIONS}, "list_collections",  "show collections";
+    POST   "/api/cols"          User(Write), Leader(Ready), Other, {catalog::CREATE_COLLECTION},       "create_collection", "create col";
+    DELETE "/api/cols"          User(Own),   Leader(Ready), Other, {catalog::DROP_COLLECTION},         "drop_collection",   "drop col";
+    POST   "/api/cols/rename"   User(Own),   Leader(Ready), Other, {catalog::RENAME_COLLECTION},       "rename_collection", "rename col";
     // Documents, as JettraDBVM has them
-    POST   "/api/doc"     User(Write), Leader(Ready), Document,  [jettradbvm::documents::save],       "insert",        "insert";
-    GET    "/api/doc"     User(Read),  Here(Level),   Document,  [documents::get],                    "get",           "get";
-    PUT    "/api/doc"     User(Write), Leader(Ready), Document,  [jettradbvm::documents::replace],    "save",          "update";
-    DELETE "/api/doc"     User(Write), Leader(Ready), Document,  [jettradbvm::documents::delete],     "delete",        "delete";
-    GET    "/api/query"   User(Read),  Here(Level),   Documents, [jettradbvm::documents::query],      "list",          "find";
-    GET    "/api/count"   User(Read),  Here(Level),   Documents, [jettradbvm::documents::count],      "count",         "count";
-    POST   "/api/command" User(Read),  ByBody,        Documents, [by_body statements::command],       "statement_pages", "sql";
-    GET    "/api/index"   User(Read),  Here(Level),   Other,     [jettradbvm::catalog::indexes],      "list_indexes",  "indexes";
-    POST   "/api/index"   User(Own),   Leader(Ready), Other,     [jettradbvm::catalog::create_index], "create_index",  "create index";
-    DELETE "/api/index"   User(Own),   Leader(Ready), Other,     [jettradbvm::catalog::drop_index],   "drop_index",    "drop index";
+    POST   "/api/doc"     User(Write), Leader(Ready), Document,  {jettradbvm::documents::SAVE},       "insert",          "insert";
+    GET    "/api/doc"     User(Read),  Here(Level),   Document,  {jettradbvm::documents::GET},        "get",             "get";
+    PUT    "/api/doc"     User(Write), Leader(Ready), Document,  {jettradbvm::documents::REPLACE},    "save",            "update";
+    DELETE "/api/doc"     User(Write), Leader(Ready), Document,  {jettradbvm::documents::DELETE},     "delete",          "delete";
+    GET    "/api/query"   User(Read),  Here(Level),   Documents, {jettradbvm::documents::QUERY},      "list",            "find";
+    GET    "/api/count"   User(Read),  Here(Level),   Documents, {jettradbvm::documents::COUNT},      "count",           "count";
+    POST   "/api/command" User(Read),  ByBody,        Documents, {statements::COMMAND},               "statement_pages", "sql";
+    GET    "/api/index"   User(Read),  Here(Level),   Other,     {jettradbvm::catalog::INDEXES},      "list_indexes",    "indexes";
+    POST   "/api/index"   User(Own),   Leader(Ready), Other,     {jettradbvm::catalog::CREATE_INDEX}, "create_index",    "create index";
+    DELETE "/api/index"   User(Own),   Leader(Ready), Other,     {jettradbvm::catalog::DROP_INDEX},   "drop_index",      "drop index";
     // Documents, as REST
-    GET    "/api/v1/databases/{db}/collections/{col}/documents"      User(Read),  Here(Level),   Documents, [find::list],        "list",   "find";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents"      User(Write), Leader(Ready), Document,  [documents::insert], "insert", "insert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Read),  Here(Level),   Document,  [documents::get],    "get",    "get";
-    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  [documents::put],    "save",   "update";
-    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, [documents::patch],  "patch",  "patch";
-    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  [documents::delete], "delete", "delete";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents"      User(Read),  Here(Level),   Documents, {find::LIST},        "list",   "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents"      User(Write), Leader(Ready), Document,  {documents::INSERT}, "insert", "insert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Read),  Here(Level),   Document,  {documents::GET},    "get",    "get";
+    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::PUT},    "save",   "update";
+    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, {documents::PATCH},  "patch",  "patch";
+    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::DELETE}, "delete", "delete";
     // Queries
-    POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Documents, [find::find],                   "find",            "find";
-    POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, [by_body pipelines::aggregate], "aggregate",       "aggregate";
-    GET  "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, [find::count],                  "count",           "count";
-    POST "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, [find::count],                  "count_matching",  "count";
-    POST "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here(Level),   Documents, [find::distinct],               "distinct",        "distinct";
-    POST "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader(Ready), Documents, [writes::update],               "update_one",      "update";
-    POST "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader(Ready), Documents, [writes::replace],              "replace_one",     "replace";
-    POST "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader(Ready), Documents, [writes::delete],               "delete_many",     "delete";
-    POST "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader(Ready), Documents, [writes::find_and_modify],      "find_and_modify", "modify";
-    POST "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader(Ready), Documents, [writes::bulk],                 "bulk",            "bulk";
+    POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Documents, {find::FIND},              "find",            "find";
+    POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, {pipelines::AGGREGATE},    "aggregate",       "aggregate";
+    GET  "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, {find::COUNT},             "count",           "count";
+    POST "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, {find::COUNT_MATCHING},    "count_matching",  "count";
+    POST "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here(Level),   Documents, {find::DISTINCT},          "distinct",        "distinct";
+    POST "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader(Ready), Documents, {writes::UPDATE},          "update_one",      "update";
+    POST "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader(Ready), Documents, {writes::REPLACE},         "replace_one",     "replace";
+    POST "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader(Ready), Documents, {writes::DELETE},          "delete_many",     "delete";
+    POST "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader(Ready), Documents, {writes::FIND_AND_MODIFY}, "find_and_modify", "modify";
+    POST "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader(Ready), Documents, {writes::BULK},            "bulk",            "bulk";
     // Transactions
-    POST   "/api/tx/begin"                    User(Write), Leader(Ready), Transactions, [jettradbvm::transactions::begin],    "begin",             "begin";
-    POST   "/api/tx/commit"                   User(Write), Leader(Ready), Transactions, [jettradbvm::transactions::commit],   "commit",            "commit";
-    POST   "/api/tx/rollback"                 User(Write), Leader(Ready), Transactions, [jettradbvm::transactions::rollback], "rollback",          "rollback";
-    GET    "/api/v1/transactions"             User(Read),  Leader(Level), Transactions, [transactions::list],                 "list_transactions", "show transactions";
-    POST   "/api/v1/transactions"             User(Write), Leader(Ready), Transactions, [transactions::begin],                "begin",             "begin";
-    POST   "/api/v1/transactions/{tx}/commit" User(Write), Leader(Ready), Transactions, [transactions::commit],               "commit",            "commit";
-    DELETE "/api/v1/transactions/{tx}"        User(Write), Leader(Ready), Transactions, [transactions::end],                  "end_transaction",   "end transaction";
-    POST   "/api/v1/batch"                    User(Write), Leader(Ready), Transactions, [transactions::batch],                "batch",             "batch";
+    POST   "/api/tx/begin"                    User(Write), Leader(Ready), Transactions, {jettradbvm::transactions::BEGIN},    "begin",             "begin";
+    POST   "/api/tx/commit"                   User(Write), Leader(Ready), Transactions, {jettradbvm::transactions::COMMIT},   "commit",            "commit";
+    POST   "/api/tx/rollback"                 User(Write), Leader(Ready), Transactions, {jettradbvm::transactions::ROLLBACK}, "rollback",          "rollback";
+    GET    "/api/v1/transactions"             User(Read),  Leader(Level), Transactions, {transactions::LIST},                 "list_transactions", "show transactions";
+    POST   "/api/v1/transactions"             User(Write), Leader(Ready), Transactions, {transactions::BEGIN},                "begin",             "begin";
+    POST   "/api/v1/transactions/{tx}/commit" User(Write), Leader(Ready), Transactions, {transactions::COMMIT},               "commit",            "commit";
+    DELETE "/api/v1/transactions/{tx}"        User(Write), Leader(Ready), Transactions, {transactions::END},                  "end_transaction",   "end transaction";
+    POST   "/api/v1/batch"                    User(Write), Leader(Ready), Transactions, {transactions::BATCH},                "batch",             "batch";
     // Versions and changes
     GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, [version::list_ancestor],    "history",         "history";
     GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, [version::get],              "version",         "show version";
@@ -237,15 +240,15 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, [watch::collection],         "watch",           "watch";
     GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, [watch::database],           "watch_database",  "watch";
     // Indexes, schemas, statistics
-    GET    "/api/v1/databases/{db}/collections/{col}/indexes"        User(Read),  Here(Level),   Other, [indexes::list],       "list_indexes", "indexes";
-    POST   "/api/v1/databases/{db}/collections/{col}/indexes"        User(Own),   Leader(Ready), Other, [indexes::create],     "create_index", "create index";
-    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}" User(Own),   Leader(Ready), Other, [indexes::drop_index], "drop_index",   "drop index";
+    GET    "/api/v1/databases/{db}/collections/{col}/indexes"        User(Read),  Here(Level),   Other, {indexes::LIST},       "list_indexes", "indexes";
+    POST   "/api/v1/databases/{db}/collections/{col}/indexes"        User(Own),   Leader(Ready), Other, {indexes::CREATE},     "create_index", "create index";
+    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}" User(Own),   Leader(Ready), Other, {indexes::DROP_INDEX}, "drop_index",   "drop index";
     GET    "/api/v1/databases/{db}/collections/{col}/schema"         User(Read),  Here(Level),   Other, [schema::get],         "schema",       "schema";
     PUT    "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, [schema::put],         "set_schema",   "schema set";
     DELETE "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, [schema::remove],      "drop_schema",  "schema drop";
     POST   "/api/v1/databases/{db}/collections/{col}/validate"       User(Read),  Here(Level),   Other, [schema::validate],    "validate",     "validate";
-    GET    "/api/v1/databases/{db}/collections/{col}/stats"          User(Read),  Here(Level),   Other, [indexes::stats],      "stats",        "stats";
-    GET    "/api/v1/databases/{db}/hash"                             User(Admin), Here(Level),   Other, [catalog::hash],       "hash",         "hash";
+    GET    "/api/v1/databases/{db}/collections/{col}/stats"          User(Read),  Here(Level),   Other, {indexes::STATS},      "stats",        "stats";
+    GET    "/api/v1/databases/{db}/hash"                             User(Admin), Here(Level),   Other, {catalog::HASH},       "hash",         "hash";
     // Users, tokens, audit
     GET    "/api/users"             User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
     POST   "/api/users"             User(Admin), Leader(Ready), Other, [users::create_ancestor], "create_user",       "create user";
@@ -325,7 +328,7 @@ mod tests {
     #[test]
     fn a_call_whose_body_says_where_it_runs_has_no_other_place() {
         for route in ROUTES {
-            let by_body = matches!(route.run, Run::ByBody(_));
+            let by_body = matches!(route.endpoint.run, Run::ByBody(_));
             assert_eq!(by_body, route.runs == ByBody, "{} {}", route.method, route.path);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::hints;
 use crate::auth::limiter::RETRY_AFTER;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::service::Response;
 use crate::status::HttpStatus;
 use bytes::Bytes;
@@ -108,7 +108,7 @@ impl Reply {
 
     /// The answer for an error.
     pub fn error(error: &Error, request_id: &str) -> Self {
-        let hint = hint(error);
+        let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
         let body = ErrorBody { error: ErrorDetail { hint, ..error_detail(error, request_id) } };
         let reply = Reply::json(&body).with_status(error.kind.status());
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
@@ -116,16 +116,6 @@ impl Reply {
             429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),
             _ => reply,
         }
-    }
-}
-
-/// The next step, in the words of this interface.
-fn hint(error: &Error) -> Option<String> {
-    match error.kind {
-        Kind::NeedsConfirmation => {
-            Some("if that is meant, repeat the call without confirm=ask".into())
-        }
-        kind => error.hint.clone().or_else(|| hints::hint(kind).map(str::to_owned)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::call::{App, Call, Http, MovedCall};
 use super::dispatch::{self, Answer};
-use super::endpoint::Run;
+use super::endpoint::Endpoint;
 use super::reply::{Events, Reply};
 use super::{About, ROUTES, Route, Runs, web as page};
 use crate::auth::Access;
@@ -56,7 +56,7 @@ const fn node_route(method: &'static str, path: &'static str) -> Route {
         access: Access::Node,
         runs: Runs::Here(Wait::Nothing),
         about: About::Other,
-        run: Run::Fixed(|_| Box::pin(std::future::ready(Ok(Reply::empty())))),
+        endpoint: Endpoint::between_nodes(|_| Box::pin(std::future::ready(Ok(Reply::empty())))),
         driver: "",
         shell: "",
     }

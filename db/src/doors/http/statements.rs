@@ -3,6 +3,8 @@
 use super::Prepared;
 use super::call::Call;
 use super::catalog::database_info;
+use super::describe::{Any, CHANGE_ERRORS, QUERIES, QUERY_ERRORS, SELECTION_ERRORS, describe};
+use super::endpoint::Endpoint;
 use super::find::page_reply;
 use super::indexes::index_info;
 use super::pipelines::written_reply;
@@ -14,12 +16,27 @@ use crate::service::Response;
 use crate::service::find::Page;
 use crate::service::pipelines::PageRequest;
 use crate::service::statements::{self, Statement, StatementResult};
-use jettra_driver::wire::{CURSOR_HEADER, DeleteReply, MORE_HEADER, StatementBody};
+use jettra_driver::wire::{CURSOR_HEADER, DeleteReply, MORE_HEADER, StatementBody, StatementReply};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
 /// `POST /api/command`: a statement that changes something is carried out on the leader.
-pub fn command(call: &Call) -> Result<Prepared> {
+pub const COMMAND: Endpoint = Endpoint::by_body(command, || {
+    describe(QUERIES, "Run a statement of JQL, SQL or Mongo's shell language")
+        .query("db! confirm")
+        .fails(&[Kind::NeedsConfirmation])
+        .body::<StatementBody>()
+        .gives::<Any>(200)
+        .gives::<StatementReply>(200)
+        .reads_or_writes()
+        .fails(&[Kind::SyntaxError])
+        .fails(QUERY_ERRORS)
+        .fails(CHANGE_ERRORS)
+        .fails(SELECTION_ERRORS)
+        .fails(&[Kind::NameTaken, Kind::IndexConflict, Kind::IndexNotFound, Kind::DocumentNotFound])
+});
+
+fn command(call: &Call) -> Result<Prepared> {
     let body: StatementBody = call.json()?;
     let page = page_request(&body, call.session.config().page_max as u64)?;
     let statement = statements::parse(&body.command, call.session.config().depth_max)?;

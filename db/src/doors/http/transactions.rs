@@ -1,11 +1,13 @@
 //! Transactions and batches over HTTP.
 
 use super::call::Call;
+use super::describe::{CHANGE_ERRORS, COMMIT_ERRORS, SELECTION_ERRORS, TRANSACTIONS, describe};
+use super::endpoint::Endpoint;
 use super::find::{optional, value};
 use super::reply::Reply;
 use super::writes::{delete_part, update_part};
 use crate::engine::Namespace;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::service::batch::{
     self, BatchOperation as Operation, BatchOutcome, BatchRequest, checked,
 };
@@ -26,7 +28,17 @@ pub fn id(call: &Call) -> Result<&str> {
 }
 
 /// `POST /api/v1/transactions`
-pub async fn begin(call: Rc<Call>) -> Result<Reply> {
+pub const BEGIN: Endpoint = Endpoint::new(
+    |call| Box::pin(begin(call)),
+    || {
+        describe(TRANSACTIONS, "Begin a transaction")
+            .gives::<TransactionReply>(201)
+            .reads_latest()
+            .keyed()
+    },
+);
+
+async fn begin(call: Rc<Call>) -> Result<Reply> {
     let begun = transactions::begin(&call.session).await?;
     let index = begun.index.unwrap_or_default();
     Ok(Reply::of(begun.map(|BegunTransaction { id, idle_ms, max_ms }| {
@@ -35,7 +47,17 @@ pub async fn begin(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST /api/v1/transactions/{tx}/commit`
-pub async fn commit(call: Rc<Call>) -> Result<Reply> {
+pub const COMMIT: Endpoint = Endpoint::new(
+    |call| Box::pin(commit(call)),
+    || {
+        describe(TRANSACTIONS, "Commit a transaction")
+            .gives::<CommitReply>(200)
+            .proposes()
+            .fails(COMMIT_ERRORS)
+    },
+);
+
+async fn commit(call: Rc<Call>) -> Result<Reply> {
     let committed = transactions::commit(&call.session, id(&call)?).await?;
     Ok(Reply::of(
         committed.map(|writes| Reply::json(&CommitReply { status: "committed".into(), writes })),
@@ -43,13 +65,31 @@ pub async fn commit(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `DELETE /api/v1/transactions/{tx}`: succeeds if there is no such transaction.
-pub async fn end(call: Rc<Call>) -> Result<Reply> {
+pub const END: Endpoint = Endpoint::new(
+    |call| Box::pin(end(call)),
+    || {
+        describe(TRANSACTIONS, "Roll a transaction back; a success as well when there is none")
+            .gives_nothing()
+            .fails(&[Kind::NotPossibleNow])
+    },
+);
+
+async fn end(call: Rc<Call>) -> Result<Reply> {
     let ended = transactions::end(&call.session, id(&call)?).await?;
     Ok(Reply::of(ended.map(|()| Reply::empty())))
 }
 
 /// `GET /api/v1/transactions`
-pub async fn list(call: Rc<Call>) -> Result<Reply> {
+pub const LIST: Endpoint = Endpoint::new(
+    |call| Box::pin(list(call)),
+    || {
+        describe(TRANSACTIONS, "List the open transactions: one's own, for administrators all")
+            .gives::<TransactionsReply>(200)
+            .reads()
+    },
+);
+
+async fn list(call: Rc<Call>) -> Result<Reply> {
     let listed = transactions::list(&call.session).await?;
     Ok(Reply::of(listed.map(|entries| {
         let transactions = entries.into_iter().map(info).collect();
@@ -94,7 +134,31 @@ fn operation(operation: BatchOperation) -> Result<(Namespace, Operation)> {
 }
 
 /// `POST /api/v1/batch`
-pub async fn batch(call: Rc<Call>) -> Result<Reply> {
+pub const BATCH: Endpoint = Endpoint::new(
+    |call| Box::pin(batch(call)),
+    || {
+        describe(
+            TRANSACTIONS,
+            "Carry out operations on several collections together or not at all, under conditions",
+        )
+        .query("tx confirm")
+        .fails(&[Kind::NeedsConfirmation])
+        .body::<BatchBody>()
+        .gives::<BatchReply>(200)
+        .writes()
+        .fails(CHANGE_ERRORS)
+        .fails(SELECTION_ERRORS)
+        .fails(&[
+            Kind::DocumentNotFound,
+            Kind::TransactionLost,
+            Kind::TransactionTooLarge,
+            Kind::NotInTransaction,
+            Kind::CrossGroup,
+        ])
+    },
+);
+
+async fn batch(call: Rc<Call>) -> Result<Reply> {
     let body: BatchBody = call.json()?;
     let request = BatchRequest {
         conditions: checked("if", body.conditions, condition)?,

@@ -1,6 +1,8 @@
 //! Writing by query over HTTP: update, replace, delete, find-and-modify, bulk.
 
 use super::call::Call;
+use super::describe::{CHANGE_ERRORS, QUERIES, SELECTION_ERRORS, describe};
+use super::endpoint::Endpoint;
 use super::find::{explain_level, explain_reply, optional, value};
 use super::reply::{Reply, error_detail, warnings};
 use crate::engine::DocumentId;
@@ -14,8 +16,8 @@ use crate::service::writes::{
 };
 use crate::wire::IntoWire;
 use jettra_driver::wire::{
-    BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ExplainLevel, FindAndModifyBody,
-    FindAndModifyReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
+    BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ExplainLevel, ExplainReply,
+    FindAndModifyBody, FindAndModifyReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
 };
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -105,7 +107,22 @@ pub fn update_reply(updated: Updated) -> UpdateReply {
 }
 
 /// `POST …/update`
-pub async fn update(call: Rc<Call>) -> Result<Reply> {
+pub const UPDATE: Endpoint = Endpoint::new(
+    |call| Box::pin(update(call)),
+    || {
+        describe(QUERIES, "Update the first document that matches, or all")
+            .query("confirm")
+            .fails(&[Kind::NeedsConfirmation])
+            .body::<UpdateBody>()
+            .gives::<UpdateReply>(200)
+            .gives::<ExplainReply>(200)
+            .writes()
+            .fails(CHANGE_ERRORS)
+            .fails(SELECTION_ERRORS)
+    },
+);
+
+async fn update(call: Rc<Call>) -> Result<Reply> {
     let body: UpdateBody = call.json()?;
     let explain = body.explain.map(explain_level);
     let (namespace, request) = (call.namespace()?, update_request(body)?);
@@ -120,14 +137,41 @@ pub async fn update(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/replace`
-pub async fn replace(call: Rc<Call>) -> Result<Reply> {
+pub const REPLACE: Endpoint = Endpoint::new(
+    |call| Box::pin(replace(call)),
+    || {
+        describe(QUERIES, "Replace the first document that matches")
+            .body::<ReplaceBody>()
+            .gives::<UpdateReply>(200)
+            .writes()
+            .fails(CHANGE_ERRORS)
+            .fails(SELECTION_ERRORS)
+    },
+);
+
+async fn replace(call: Rc<Call>) -> Result<Reply> {
     let request = replace_request(call.json()?)?;
     let replaced = writes::replace(&call.session, call.namespace()?, request).await?;
     Ok(Reply::of(replaced.map(|updated| Reply::json(&update_reply(updated)))))
 }
 
 /// `POST …/delete`
-pub async fn delete(call: Rc<Call>) -> Result<Reply> {
+pub const DELETE: Endpoint = Endpoint::new(
+    |call| Box::pin(delete(call)),
+    || {
+        describe(QUERIES, "Delete the first document that matches, or all")
+            .query("confirm")
+            .fails(&[Kind::NeedsConfirmation])
+            .body::<DeleteBody>()
+            .gives::<DeleteReply>(200)
+            .gives::<ExplainReply>(200)
+            .writes()
+            .fails(CHANGE_ERRORS)
+            .fails(SELECTION_ERRORS)
+    },
+);
+
+async fn delete(call: Rc<Call>) -> Result<Reply> {
     let body: DeleteBody = call.json()?;
     let explain = body.explain.map(explain_level);
     let (namespace, request) = (call.namespace()?, delete_request(body)?);
@@ -139,7 +183,19 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/find-and-modify`
-pub async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
+pub const FIND_AND_MODIFY: Endpoint = Endpoint::new(
+    |call| Box::pin(find_and_modify(call)),
+    || {
+        describe(QUERIES, "Change the first document that matches, and give it")
+            .body::<FindAndModifyBody>()
+            .gives::<FindAndModifyReply>(200)
+            .writes()
+            .fails(CHANGE_ERRORS)
+            .fails(SELECTION_ERRORS)
+    },
+);
+
+async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
     let request = find_and_modify_request(call.json()?)?;
     let modified = writes::find_and_modify(&call.session, call.namespace()?, request).await?;
     Ok(Reply::of(modified.map(|Modified { document, upserted_id, forgotten }| {
@@ -150,7 +206,21 @@ pub async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/bulk`
-pub async fn bulk(call: Rc<Call>) -> Result<Reply> {
+pub const BULK: Endpoint = Endpoint::new(
+    |call| Box::pin(bulk(call)),
+    || {
+        describe(QUERIES, "Carry out many changes in one step")
+            .query("confirm")
+            .fails(&[Kind::NeedsConfirmation])
+            .body::<BulkBody>()
+            .gives::<BulkReply>(200)
+            .writes()
+            .fails(CHANGE_ERRORS)
+            .fails(SELECTION_ERRORS)
+    },
+);
+
+async fn bulk(call: Rc<Call>) -> Result<Reply> {
     let body: BulkBody = call.json()?;
     let operations = body.operations.into_iter().map(|operation| {
         Ok(match operation {

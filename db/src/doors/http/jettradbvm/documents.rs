@@ -2,7 +2,12 @@
 
 use crate::config::PAGE_DEFAULT;
 use crate::doors::http::call::Call;
-use crate::doors::http::documents::condition;
+use crate::doors::http::describe::{
+    AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, JETTRADBVM, NAMESPACE_ERRORS, QUERY_ERRORS,
+    describe,
+};
+use crate::doors::http::documents::{self as documents_door, condition};
+use crate::doors::http::endpoint::Endpoint;
 use crate::doors::http::find::{self as find_door, find_from_parameters};
 use crate::doors::http::reply::Reply;
 use crate::engine::command::PutMode;
@@ -10,7 +15,8 @@ use crate::engine::document::parse_document;
 use crate::error::{Error, Kind, Result};
 use crate::service::documents::{self, Written};
 use crate::service::find::{self, Find};
-use jettra_driver::wire::CountReply;
+use jettra_driver::wire::{CountReply, DocumentId, ExplainReply, StatusReply};
+use schemars::JsonSchema;
 use serde_json::json;
 use std::rc::Rc;
 
@@ -20,8 +26,31 @@ pub fn is_absent(error: &Error) -> bool {
     matches!(error.kind, Kind::DatabaseNotFound | Kind::CollectionNotFound | Kind::DocumentNotFound)
 }
 
+/// The answer to `POST /api/doc`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it gives a shape only")]
+struct Saved {
+    /// The document's `_id`.
+    id: DocumentId,
+}
+
 /// `POST /api/doc`: saves a document, over one of the same `_id`; creates what does not exist.
-pub async fn save(call: Rc<Call>) -> Result<Reply> {
+pub const SAVE: Endpoint = Endpoint::new(
+    |call| Box::pin(save(call)),
+    || {
+        describe(
+            JETTRADBVM,
+            "Save a document, over one of the same `_id`; makes database and collection if need be",
+        )
+        .query("db! col!")
+        .body::<AnyDocument>()
+        .gives::<Saved>(200)
+        .writes()
+        .fails(CHANGE_ERRORS)
+    },
+);
+
+async fn save(call: Rc<Call>) -> Result<Reply> {
     let new = parse_document(&call.body, &call.session.limits())?;
     let namespace = call.namespace()?;
     let creates = call.session.may_create(&namespace.database)?;
@@ -31,8 +60,34 @@ pub async fn save(call: Rc<Call>) -> Result<Reply> {
     ))
 }
 
+/// `GET /api/doc`
+pub const GET: Endpoint = Endpoint::new(
+    |call| Box::pin(documents_door::get(call)),
+    || {
+        describe(JETTRADBVM, "Read a document")
+            .query("db! col! id! id_type")
+            .gives::<AnyDocument>(200)
+            .gives_known()
+            .reads()
+            .fails(DOCUMENT_ERRORS)
+    },
+);
+
 /// `PUT /api/doc`: the address says which document it is, whatever `_id` the body has.
-pub async fn replace(call: Rc<Call>) -> Result<Reply> {
+pub const REPLACE: Endpoint = Endpoint::new(
+    |call| Box::pin(replace(call)),
+    || {
+        describe(JETTRADBVM, "Put a document at an `_id`, whether or not there was one")
+            .query("db! col! id! id_type")
+            .body::<AnyDocument>()
+            .gives::<StatusReply>(200)
+            .writes()
+            .if_match()
+            .fails(CHANGE_ERRORS)
+    },
+);
+
+async fn replace(call: Rc<Call>) -> Result<Reply> {
     let target = call.target_document()?;
     let new = parse_document(&call.body, &call.session.limits())?;
     let (namespace, condition) = (call.namespace()?, condition(&call)?);
@@ -43,7 +98,20 @@ pub async fn replace(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `DELETE /api/doc`: succeeds if there is no such document.
-pub async fn delete(call: Rc<Call>) -> Result<Reply> {
+pub const DELETE: Endpoint = Endpoint::new(
+    |call| Box::pin(delete(call)),
+    || {
+        describe(JETTRADBVM, "Delete a document; a success as well when there is none")
+            .query("db! col! id! id_type")
+            .gives::<StatusReply>(200)
+            .writes()
+            .if_match()
+            .fails(CHANGE_ERRORS)
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn delete(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let condition = condition(&call)?;
     match documents::delete(&call.session, &namespace, &target, &condition).await {
@@ -55,7 +123,20 @@ pub async fn delete(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/query`: documents as a bare array; takes `filter`, `sort` and `fields` too. A limit
 /// of 0 or less gives all of them.
-pub async fn query(call: Rc<Call>) -> Result<Reply> {
+pub const QUERY: Endpoint = Endpoint::new(
+    |call| Box::pin(query(call)),
+    || {
+        describe(JETTRADBVM, "Read documents, as a bare array")
+            .query("db! col! limit offset filter sort fields skip cursor hint explain")
+            .gives::<Vec<AnyDocument>>(200)
+            .gives::<ExplainReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+async fn query(call: Rc<Call>) -> Result<Reply> {
     let limit = match call.parameter(&["limit"]) {
         None => PAGE_DEFAULT,
         Some(text) => match text.parse::<i64>() {
@@ -80,7 +161,19 @@ fn wrong_limit(text: &str) -> Error {
 }
 
 /// `GET /api/count`
-pub async fn count(call: Rc<Call>) -> Result<Reply> {
+pub const COUNT: Endpoint = Endpoint::new(
+    |call| Box::pin(count(call)),
+    || {
+        describe(JETTRADBVM, "Count documents")
+            .query("db! col! filter")
+            .gives::<CountReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+async fn count(call: Rc<Call>) -> Result<Reply> {
     match find_door::count(call).await {
         Err(error) if is_absent(&error) => Ok(Reply::json(&CountReply { count: 0 })),
         counted => counted,
