@@ -183,21 +183,14 @@ fn find(name: &str, at: At<'_>) -> Result<&'static Operator> {
     })
 }
 
-/// Letters to change, add or remove to come from one name to the other, case aside.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    // A longer name is like none; comparing it would only cost time.
-    for (i, x) in a.bytes().take(64).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let changed = diagonal + usize::from(!x.eq_ignore_ascii_case(&y));
-            diagonal = *cell;
-            left = changed.min(left + 1).min(*cell + 1);
-            *cell = left;
-        }
-    }
-    row.last().map_or(0, |last| last + a.len().saturating_sub(64))
+/// Letters of a name that are compared with the known ones, so that a long name costs no time.
+const NAME_MAX: usize = 64;
+
+/// Letters to change, add or remove between two names, case aside.
+fn distance(name: &str, known: &str) -> usize {
+    let compared: String = name.chars().take(NAME_MAX).collect();
+    let rest = name.len() - compared.len();
+    strsim::levenshtein(&compared.to_lowercase(), &known.to_lowercase()) + rest
 }
 
 fn parse_list(
