@@ -6,22 +6,22 @@ use crate::error::Result;
 use crate::wire::AuditReply;
 use reqwest::Method;
 
-/// Which entries of the audit log are asked for; see [`Client::audit`]. What is not given does
-/// not narrow it.
+/// Which entries of the audit log are returned; see [`Client::audit`]. A field without a value does
+/// not narrow the query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// At most so many entries; the cluster has a default and a bound of its own.
+    /// The number of entries at most; the cluster has a default and a bound of its own.
     pub limit: Option<u64>,
     /// Only entries with a smaller number: [`AuditReply::next`] of the answer before.
     pub before: Option<u64>,
-    /// Only what this user did, or tried to do.
+    /// Only actions of this user, also refused ones.
     pub user: Option<String>,
     /// Only this action, for example `login_failed`.
     pub action: Option<String>,
 }
 
 impl Client {
-    /// Who did what, the latest first. Only administrators may.
+    /// The entries of the audit log, the latest first. Administrators only.
     ///
     /// ```no_run
     /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {

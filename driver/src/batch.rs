@@ -33,8 +33,8 @@ impl Client {
     ///
     /// # Errors
     /// That of the first operation that fails, its message beginning with the place, as in
-    /// `then[1]: …`; `needs_confirmation` of a client [with confirmation](Client::with_confirmation). Nothing was
-    /// changed then.
+    /// `then[1]: …`; `needs_confirmation` of a client [with
+    /// confirmation](Client::with_confirmation). Nothing was changed then.
     pub async fn batch(&self, batch: &BatchBody) -> Result<BatchReply> {
         let call = Call::new(Method::POST, &["api", "v1", "batch"]).body(batch).long().confirms();
         self.send(call).await?.json()
@@ -48,13 +48,13 @@ impl BatchBody {
         self
     }
 
-    /// Adds an operation for when the conditions hold.
+    /// Adds an operation that is carried out when the conditions hold.
     pub fn then(mut self, operation: BatchOperation) -> BatchBody {
         self.then.push(operation);
         self
     }
 
-    /// Adds an operation for when one of them does not.
+    /// Adds an operation that is carried out when a condition does not hold.
     pub fn otherwise(mut self, operation: BatchOperation) -> BatchBody {
         self.otherwise.push(operation);
         self
@@ -109,19 +109,19 @@ impl Condition {
 }
 
 impl BatchOperation {
-    /// Adds a document that must not exist.
+    /// Inserts a document that must not exist.
     pub fn insert(database: &str, collection: &str, document: Value) -> BatchOperation {
         let (database, collection) = (database.to_owned(), collection.to_owned());
         BatchOperation::Insert { database, collection, document }
     }
 
-    /// Puts a document at its `_id`, whether or not there was one.
+    /// Writes a document at its `_id`, whether or not there was one.
     pub fn save(database: &str, collection: &str, document: Value) -> BatchOperation {
         let (database, collection) = (database.to_owned(), collection.to_owned());
         BatchOperation::Save { database, collection, document }
     }
 
-    /// Changes documents. Takes filter and update, or an [`UpdateBody`].
+    /// Updates documents. Takes filter and update, or an [`UpdateBody`].
     pub fn update(
         database: &str,
         collection: &str,
@@ -137,7 +137,7 @@ impl BatchOperation {
         BatchOperation::Delete { database, collection, filter, multi }
     }
 
-    /// Reads a document as it is at this place among the operations.
+    /// Reads a document as the operations before this one have left it.
     pub fn get(database: &str, collection: &str, id: impl Into<DocumentId>) -> BatchOperation {
         let (database, collection) = (database.to_owned(), collection.to_owned());
         BatchOperation::Get { database, collection, id: id.into() }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Scope {
     /// The transaction they belong to.
     pub(crate) transaction: Option<Arc<OpenTransaction>>,
-    /// The parameter that tells the moment that is read, and its value.
+    /// The parameter that names the moment that is read, and its value.
     pub(crate) moment: Option<(&'static str, String)>,
     /// The idempotency key of those that write, instead of a new one for each.
     pub(crate) key: Option<String>,
@@ -51,9 +51,9 @@ pub(crate) enum Repeat {
     Reads,
     /// Nothing more, since the idempotency key shows that it is the second.
     Keyed,
-    /// Nothing more, by what the call is.
+    /// Nothing more, by the nature of the call.
     Harmless,
-    /// What the first did, once more.
+    /// The same once more.
     Counts,
 }
 
@@ -120,7 +120,7 @@ impl Call {
         self
     }
 
-    /// Says how fresh the answer must be.
+    /// Sets how fresh the answer must be.
     pub(crate) fn level(mut self, level: ReadLevel) -> Self {
         self.level = Some(level);
         self
@@ -137,7 +137,7 @@ impl Call {
         self
     }
 
-    /// Says that a second arrival of the same call changes nothing more, without a key.
+    /// Marks a call whose second arrival changes nothing more, without a key.
     pub(crate) fn safe_to_repeat(mut self) -> Self {
         self.repeat = Repeat::Harmless;
         self
@@ -149,31 +149,31 @@ impl Call {
         self
     }
 
-    /// Says that the call changes nothing, whatever its method is.
+    /// Marks a call that changes nothing, whatever its method is.
     pub(crate) fn reads(mut self) -> Self {
         self.repeat = Repeat::Reads;
         self
     }
 
-    /// Says that the node may need long for the answer, since the call looks at many documents.
+    /// Marks a call that may take long, since it looks at many documents.
     pub(crate) fn long(mut self) -> Self {
         self.long = true;
         self
     }
 
-    /// Says that an answer with 503 is the one that was asked for.
+    /// Marks a call that an answer with 503 does not refuse, because it reports health.
     pub(crate) fn tells_health(mut self) -> Self {
         self.tells_health = true;
         self
     }
 
-    /// Says that the call may write to many documents.
+    /// Marks a call that may write to many documents.
     pub(crate) fn confirms(mut self) -> Self {
         self.confirms = true;
         self
     }
 
-    /// Puts what `scope` says into the call, and gives its body.
+    /// Adds what `scope` says to the call, and returns its body.
     pub(crate) fn prepare(&mut self, scope: &Scope) -> Result<Option<Vec<u8>>> {
         let body = self.body.take().transpose()?;
         if !self.scoped {

@@ -16,13 +16,13 @@ impl Client {
         self.send(Call::new(Method::GET, &["api", "dbs"])).await?.json()
     }
 
-    /// Creates a database; a success as well when it exists.
+    /// Creates a database; succeeds if it exists.
     pub async fn create_database(&self, name: &str) -> Result<()> {
         let call = Call::new(Method::POST, &["api", "dbs"]).body(&json!({"name": name}));
         self.send(call).await.map(drop)
     }
 
-    /// Drops a database with all its collections; a success as well when there is none.
+    /// Drops a database with all its collections; succeeds if it does not exist.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         self.send(Call::new(Method::DELETE, &["api", "dbs"]).query("name", name)).await.map(drop)
     }
@@ -38,14 +38,14 @@ impl Client {
         self.send(Call::new(Method::GET, &["api", "dbs", database, "cols"])).await?.json()
     }
 
-    /// Creates a collection, and its database when there is none.
+    /// Creates a collection, and its database if it does not exist.
     pub async fn create_collection(&self, database: &str, collection: &str) -> Result<()> {
         let body = json!({"database": database, "collection": collection});
         let call = Call::new(Method::POST, &["api", "cols"]).body(&body);
         self.send(call).await.map(drop)
     }
 
-    /// Drops a collection with its documents; a success as well when there is none.
+    /// Drops a collection with its documents; succeeds if it does not exist.
     pub async fn drop_collection(&self, database: &str, collection: &str) -> Result<()> {
         let call = Call::new(Method::DELETE, &["api", "cols"])
             .query("database", database)
@@ -59,8 +59,8 @@ impl Client {
         self.send(Call::new(Method::POST, &["api", "cols", "rename"]).body(&body)).await.map(drop)
     }
 
-    /// The hashes of a database's collections and indexes, and the log index of the state they
-    /// are of. Equal on all nodes at the same log index.
+    /// The hashes of a database's collections and indexes, and the log index of the state that was
+    /// hashed. Equal on all nodes at the same log index.
     ///
     /// # Errors
     /// `database_not_found`, `time_limit`.

@@ -1,4 +1,4 @@
-//! Change feeds: what is done to documents, as it happens.
+//! Change feeds: changes of documents as they happen.
 
 use crate::call::Call;
 use crate::client::{Client, pause_between};
@@ -14,14 +14,15 @@ use sse_stream::{Sse, SseByteStream};
 use std::pin::Pin;
 use std::time::Instant;
 
-/// What a change feed tells. The default is every change from now on, with the document as it
-/// is afterwards.
+/// Which changes a feed has, and how much of each. The default is every change from now on, with
+/// the document as it is afterwards.
 ///
 /// ```
 /// use jettra_driver::WatchOptions;
 /// use jettra_driver::wire::ChangeContent;
 ///
-/// let watch = WatchOptions::new().filter(serde_json::json!({"city": "Lima"})).content(ChangeContent::Both);
+/// let filter = serde_json::json!({"city": "Lima"});
+/// let options = WatchOptions::new().filter(filter).content(ChangeContent::Both);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WatchOptions {
@@ -42,14 +43,14 @@ impl WatchOptions {
         self
     }
 
-    /// How much an event tells.
+    /// How much of a change an event has.
     pub fn content(mut self, content: ChangeContent) -> WatchOptions {
         self.content = content;
         self
     }
 
-    /// Goes on behind an event that was seen before, by its [`ChangeEvent::token`] or
-    /// [`ChangeFeed::token`]; even one of another process.
+    /// Goes on after an event that was seen before, named by its [`ChangeEvent::token`] or
+    /// [`ChangeFeed::token`]; another process may have seen it.
     pub fn after(mut self, token: impl Into<String>) -> WatchOptions {
         self.after = Some(token.into());
         self
@@ -58,28 +59,28 @@ impl WatchOptions {
 
 type Events = Pin<Box<dyn Stream<Item = std::result::Result<Sse, sse_stream::Error>> + Send>>;
 
-/// The changes, one after the other; made by [`Collection::watch`] and
+/// The changes, one after the other; created by [`Collection::watch`] and
 /// [`Client::watch_database`].
 ///
-/// After a break it goes on by itself, at the same node or another, behind the last event: none
-/// is left out and none comes twice.
+/// After a break it goes on by itself, at the same node or another, after the last event: none is
+/// left out and none comes twice.
 pub struct ChangeFeed {
     client: Client,
     path: Vec<String>,
-    watch: WatchOptions,
+    options: WatchOptions,
     token: Option<String>,
     events: Option<Events>,
     outage: Option<Outage>,
     ended: bool,
 }
 
-/// Since when nothing was received, and how often that was tried again.
+/// The time since which nothing was received, and the number of attempts since then.
 struct Outage {
     since: Instant,
     attempts: u32,
 }
 
-/// What an event of the stream says.
+/// One event of the stream.
 enum FeedEvent {
     Change(Box<ChangeEvent>),
     Progress,
@@ -91,13 +92,17 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`Collection::watch`].
-    pub async fn watch_database(&self, database: &str, watch: WatchOptions) -> Result<ChangeFeed> {
-        ChangeFeed::begin(self, &["api", "v1", "databases", database, "watch"], watch).await
+    pub async fn watch_database(
+        &self,
+        database: &str,
+        options: WatchOptions,
+    ) -> Result<ChangeFeed> {
+        ChangeFeed::begin(self, &["api", "v1", "databases", database, "watch"], options).await
     }
 }
 
 impl<T: Serialize + DeserializeOwned> Collection<T> {
-    /// The changes of the documents, from when this returns or behind [`WatchOptions::after`].
+    /// The changes of the documents, from when this returns or after [`WatchOptions::after`].
     ///
     /// ```no_run
     /// # async fn example(people: jettra_driver::Collection<serde_json::Value>)
@@ -116,20 +121,20 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # Errors
     /// `invalid_query` for the filter; `too_old` (410) when what follows the token is no longer
     /// kept: read the collection and watch from now; `overloaded` (429) when too many watch.
-    pub async fn watch(&self, watch: WatchOptions) -> Result<ChangeFeed> {
+    pub async fn watch(&self, options: WatchOptions) -> Result<ChangeFeed> {
         let (database, name) = self.place();
         let path = ["api", "v1", "databases", database, "collections", name, "watch"];
-        ChangeFeed::begin(self.client(), &path, watch).await
+        ChangeFeed::begin(self.client(), &path, options).await
     }
 }
 
 impl ChangeFeed {
-    async fn begin(client: &Client, path: &[&str], watch: WatchOptions) -> Result<ChangeFeed> {
+    async fn begin(client: &Client, path: &[&str], options: WatchOptions) -> Result<ChangeFeed> {
         let mut changes = ChangeFeed {
             client: client.clone(),
             path: path.iter().map(|part| (*part).to_owned()).collect(),
-            token: watch.after.clone(),
-            watch,
+            token: options.after.clone(),
+            options,
             events: None,
             outage: None,
             ended: false,
@@ -138,7 +143,7 @@ impl ChangeFeed {
         if changes.token.is_some() {
             return Ok(changes);
         }
-        // A node says at once where the feed stands: from there on nothing is missed.
+        // A node sends the position of the feed at once: from there on nothing is missed.
         match changes.next_event().await? {
             FeedEvent::Progress => Ok(changes),
             FeedEvent::End(error) => Err(error),
@@ -148,8 +153,8 @@ impl ChangeFeed {
         }
     }
 
-    /// Where the feed goes on: behind the last event that [`ChangeFeed::next`] gave, or later when
-    /// nothing that matches has happened since.
+    /// Where the feed goes on: after the last event that [`ChangeFeed::next`] returned, or later
+    /// when nothing that matches has happened since.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
     }
@@ -161,7 +166,7 @@ impl ChangeFeed {
     ///
     /// # Errors
     /// [`Error::Unavailable`], or `no_leader` and `overloaded`, when no node served the feed
-    /// until the deadline of the client: the next call tries to go on behind the last event.
+    /// until the deadline of the client: the next call tries to go on after the last event.
     /// Every other error is the end, such as `too_old` (410) after a long break.
     pub async fn next(&mut self) -> Option<Result<ChangeEvent>> {
         while !self.ended {
@@ -181,7 +186,7 @@ impl ChangeFeed {
         None
     }
 
-    /// What the next event of the stream says, after as many connections as it takes.
+    /// The next event of the stream, after as many connections as it takes.
     async fn next_event(&mut self) -> Result<FeedEvent> {
         loop {
             let Some(events) = &mut self.events else {
@@ -223,13 +228,13 @@ impl ChangeFeed {
 
     async fn connect(&mut self) -> Result<()> {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let content = match self.watch.content {
+        let content = match self.options.content {
             ChangeContent::Document => "document",
             ChangeContent::Delta => "delta",
             ChangeContent::Both => "both",
         };
         let mut call = Call::plain(Method::GET, &path).query("content", content);
-        if let Some(filter) = &self.watch.filter {
+        if let Some(filter) = &self.options.filter {
             call = call.query("filter", &filter.to_string());
         }
         if let Some(token) = &self.token {
@@ -241,14 +246,13 @@ impl ChangeFeed {
     }
 }
 
-/// Whether asking again would give the same.
+/// Whether another attempt would fail in the same way.
 fn is_final(error: &Error) -> bool {
     const FINAL: [&str; 4] = ["too_old", "forbidden", "not_authenticated", "database_not_found"];
     error.code().is_some_and(|code| FINAL.contains(&code) || code.starts_with("invalid"))
 }
 
-/// What an event says and where the feed stands after it; `None` for one of a kind that is not
-/// known here.
+/// An event and the position of the feed after it; `None` for a kind that is not known here.
 fn decode_event(event: &Sse) -> Result<Option<(FeedEvent, Option<String>)>> {
     fn read<T: DeserializeOwned>(event: &Sse) -> Result<T> {
         serde_json::from_str(event.data.as_deref().unwrap_or_default())
@@ -263,7 +267,8 @@ fn decode_event(event: &Sse) -> Result<Option<(FeedEvent, Option<String>)>> {
         Some("progress") => Some((FeedEvent::Progress, Some(read::<ProgressEvent>(event)?.token))),
         Some("error") => {
             let detail = Box::new(read::<ErrorBody>(event)?.error);
-            // The answer had begun with success; the code tells what the status would have been.
+            // The answer had begun with success; the code implies the status that it would have
+            // had.
             let status = if detail.code == "too_old" { 410 } else { 500 };
             Some((FeedEvent::End(Error::Api { status, detail }), None))
         }
@@ -325,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_break_it_goes_on_behind_the_last_event() {
+    async fn after_a_break_it_goes_on_after_the_last_event() {
         let part = |text: String| Answer::Stream(vec![text.into_bytes()]);
         let half = change("f");
         let (client, heard) = node(vec![

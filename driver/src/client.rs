@@ -38,7 +38,7 @@ struct Inner {
     end_when_unreachable: bool,
     /// Where the next call goes: the leader once it is known, else a seed.
     target: Mutex<Url>,
-    /// Highest log index that an answer has named.
+    /// Highest log index in an answer so far.
     last_index: AtomicU64,
     /// Milliseconds that this machine's clock is behind the cluster's, when that matters.
     clock_behind: AtomicI64,
@@ -55,7 +55,7 @@ impl Reply {
         serde_json::from_slice(&self.body).map_err(|error| Error::Decode(error.to_string()))
     }
 
-    /// Whether it repeats an earlier answer whose document is kept no longer.
+    /// Whether it repeats an earlier answer whose document is no longer kept.
     pub(crate) fn is_forgotten(&self) -> bool {
         self.headers.contains_key(FORGOTTEN_HEADER)
     }
@@ -81,11 +81,11 @@ impl Client {
         Collection::new(self.clone(), database, name)
     }
 
-    /// The same client with this idempotency key for its next write, instead of one that it makes
-    /// by itself for each. With it a write can be repeated even by another process: it is
-    /// carried out once, and each call with the same key gets the same answer.
+    /// The same client with this idempotency key for its next write, instead of one that the client
+    /// generates for each. With it a write can be repeated even by another process: it is carried
+    /// out once, and each call with the same key gets the same answer.
     ///
-    /// Inside a transaction it says nothing, since its commit happens once anyway.
+    /// Inside a transaction it has no effect, since a commit happens once anyway.
     ///
     /// A key is for one write: another one with it is refused as `idempotency_key_reused` (422).
     /// It is 1 to 200 visible ASCII characters, and remembered for minutes
@@ -95,10 +95,10 @@ impl Client {
         self
     }
 
-    /// The same client, its calls that would change or delete all documents of a collection, or more
-    /// than a handful, being refused with `needs_confirmation` (409) and their number
-    /// (`details.documents`) before they write anything. So a person can be asked; without this, the
-    /// same call is carried out.
+    /// The same client, whose calls are refused with `needs_confirmation` (409) and the number of
+    /// documents (`details.documents`) before they write anything, if they would change or delete
+    /// all documents of a collection, or more than a handful. So a person can be asked; without
+    /// this, the same call is carried out.
     pub fn with_confirmation(&self) -> Client {
         let mut client = self.clone();
         client.scope.confirm = true;
@@ -128,9 +128,9 @@ impl Client {
         self.current_target().to_string()
     }
 
-    /// The highest log index that an answer to this client or a clone of it has named; 0 before
-    /// the first. Another client that reads with [`Session`](crate::ReadLevel::Session) of this number sees what
-    /// this one has written.
+    /// The highest log index in an answer to this client or a clone of it; 0 before the first.
+    /// Another client that reads with [`Session`](crate::ReadLevel::Session) of this number sees
+    /// what this one has written.
     pub fn last_index(&self) -> u64 {
         self.inner.last_index.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The cluster's members, and what a node says about itself.
+//! The cluster's members, and what a node reports of itself.
 
 use crate::call::Call;
 use crate::client::Client;
@@ -13,13 +13,12 @@ impl Client {
         self.send(Call::plain(Method::GET, &["api", "cluster"])).await?.json()
     }
 
-    /// The members only, as `GET /raft/rpc/status` lists them.
+    /// The members only.
     pub async fn cluster_nodes(&self) -> Result<Vec<NodeInfo>> {
         self.send(Call::plain(Method::GET, &["raft", "rpc", "status"])).await?.json()
     }
 
-    /// The health answer of a node, whether it serves calls or says why it does not; needs no
-    /// credentials.
+    /// The health of a node: whether it serves calls, and if not, why; needs no credentials.
     pub async fn health(&self) -> Result<HealthReply> {
         self.send(Call::plain(Method::GET, &["health"]).tells_health()).await?.json()
     }
@@ -29,7 +28,7 @@ impl Client {
         self.send(Call::plain(Method::GET, &["openapi.json"])).await?.json()
     }
 
-    /// Admits the node at `url`. Registering the same node again is a success.
+    /// Admits the node at `url`; succeeds if it is a member.
     ///
     /// Returns when the node is admitted; it becomes `ACTIVE` once it has caught up.
     pub async fn cluster_register(&self, url: &str, description: Option<&str>) -> Result<()> {
@@ -38,7 +37,7 @@ impl Client {
         self.send(call.safe_to_repeat()).await.map(drop)
     }
 
-    /// Removes a node, named by `NodeID` or URL. Removing an unknown one is a success.
+    /// Removes a node, named by `NodeID` or URL; succeeds if it is no member.
     ///
     /// `force` removes it even when the remaining voters would have no live quorum.
     pub async fn cluster_deregister(&self, node: &str, force: bool) -> Result<()> {
@@ -49,12 +48,12 @@ impl Client {
 
     /// Stops the process of a node and marks it `INACTIVE`.
     ///
-    /// `force` stops it even when the cluster loses its quorum by it.
+    /// `force` stops it even when the cluster loses its quorum.
     pub async fn cluster_stop(&self, node: &str, force: bool) -> Result<()> {
         self.cluster_action("stop", json!({"node": node, "force": force})).await
     }
 
-    /// Takes client calls and leadership away from a node; it goes on voting.
+    /// Pauses a node: it serves no client and does not lead, but goes on voting.
     pub async fn cluster_pause(&self, node: &str) -> Result<()> {
         self.cluster_action("pause", json!({"node": node})).await
     }

@@ -38,7 +38,7 @@ impl<T> Clone for Collection<T> {
 pub struct Document<T> {
     /// The document.
     pub value: T,
-    /// Its revision; pass it to [`Collection::replace`] to write only if nobody else did.
+    /// Its revision; pass it to [`Collection::replace`] to write only if it has not changed since.
     pub revision: u64,
 }
 
@@ -93,8 +93,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self
     }
 
-    /// The same collection, its reads telling what it was after the log entry `index`. Its
-    /// collection must [keep versions](Collection::keep_versions), and it cannot be written to
+    /// The same collection, read as it was after the log entry `index`. The collection must [keep
+    /// versions](Collection::keep_versions), and what this returns cannot be written to
     /// ([`Error::Invalid`]).
     ///
     /// ```no_run
@@ -106,8 +106,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// # }
     /// ```
     ///
-    /// Its reads can fail with `too_old` (410) when that is no longer kept, `versions_off` (409)
-    /// when the collection keeps no versions, and `invalid_parameter` (400) for the future.
+    /// Its reads can fail with `too_old` (410) when that state is no longer kept, `versions_off`
+    /// (409) when the collection keeps no versions, and `invalid_parameter` (400) for the future.
     pub fn at(mut self, index: u64) -> Self {
         self.client = self.client.at_moment("at", index.to_string());
         self
@@ -119,7 +119,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self
     }
 
-    /// Adds a document. Without an `_id` the driver makes one (UUIDv7).
+    /// Inserts a document. Without an `_id` the driver generates one (UUIDv7).
     ///
     /// # Errors
     /// `duplicate_id` (409) when the `_id` is taken.
@@ -187,7 +187,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         Ok(self.client.send(call).await?.json::<CountReply>()?.count)
     }
 
-    /// One page of at most `limit` documents, from the start or behind `cursor`.
+    /// One page of at most `limit` documents, from the start or after `cursor`.
     pub async fn list(&self, limit: usize, cursor: Option<&str>) -> Result<Page<T>> {
         let mut call = self
             .call(Method::GET, "documents")
@@ -199,7 +199,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.page(call).await
     }
 
-    /// One page of at most `limit` documents behind the first `offset`.
+    /// One page of at most `limit` documents after the first `offset`.
     pub async fn list_from(&self, limit: usize, offset: u64) -> Result<Page<T>> {
         let call = self
             .call(Method::GET, "documents")

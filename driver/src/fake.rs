@@ -1,4 +1,4 @@
-//! A node for tests: it answers each call as the test says, and remembers what it was asked.
+//! A node for tests: it answers each call as the test says, and records the requests.
 
 use crate::Client;
 use std::io::{Read, Write};
@@ -44,7 +44,8 @@ impl Request {
 
 pub(crate) type Requests = Arc<Mutex<Vec<Request>>>;
 
-/// Starts a node that gives `answers` one after the other, then the last one again and again.
+/// Starts a node that sends `answers` one after the other, then the last one for every further
+/// call.
 pub(crate) fn node(answers: Vec<Answer>) -> (Client, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let seed = format!("http://{}", listener.local_addr().unwrap());
@@ -96,7 +97,7 @@ fn say(mut stream: TcpStream, answer: Answer) {
         Answer::StreamOpen(parts) => ([vec![head(200, "")], parts].concat(), true),
     };
     for part in parts {
-        // A client that has heard enough goes.
+        // The client may close the connection before the end.
         let _ = stream.write_all(&part).and_then(|()| stream.flush());
     }
     if stays {

@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// What an index is like beside its fields.
+/// The options of an index.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IndexOptions {
-    /// Its name; made of its fields when not given.
+    /// Its name; derived from its fields when not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// No two documents may have the same values.
@@ -27,11 +27,11 @@ pub struct IndexOptions {
     /// Only documents that match this are held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partial_filter_expression: Option<Value>,
-    /// Documents are deleted so many seconds after the date in the field.
+    /// Documents are deleted this number of seconds after the date in the field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expire_after_seconds: Option<u64>,
-    /// Return at once instead of when the index is built; [`Collection::list_indexes`] tells how
-    /// far it is.
+    /// Return at once instead of when the index is built; [`Collection::list_indexes`] shows its
+    /// progress.
     #[serde(skip)]
     pub background: bool,
 }
@@ -60,9 +60,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         Ok(self.client().send(call).await?.json::<IndexesReply>()?.indexes)
     }
 
-    /// Creates an index on fields, such as `{"city": 1, "age": -1}`; a success as well when it
-    /// exists. Returns when it is built, or when the node would wait no longer: then its
-    /// state is `building`.
+    /// Creates an index on fields, such as `{"city": 1, "age": -1}`; succeeds if it exists. Returns
+    /// when it is built, or when the node stops waiting: then its state is `building`.
     ///
     /// # Errors
     /// `invalid_query`, `index_conflict` when the name or the fields are those of another index;

@@ -59,19 +59,19 @@ impl Find {
         self
     }
 
-    /// Leaves out the first documents. Behind a cursor this says nothing.
+    /// Leaves out the first documents. With a cursor this has no effect.
     pub fn skip(mut self, documents: u64) -> Find {
         self.body.skip = Some(documents);
         self
     }
 
-    /// At most so many documents.
+    /// Limits the number of documents.
     pub fn limit(mut self, documents: u64) -> Find {
         self.body.limit = Some(documents);
         self
     }
 
-    /// Behind the page that gave this cursor. Filter and sort must be the same as for that page.
+    /// After the page that returned this cursor. Filter and sort must be the same as for that page.
     pub fn cursor(mut self, cursor: impl Into<String>) -> Find {
         self.body.cursor = Some(cursor.into());
         self
@@ -118,7 +118,7 @@ impl From<Value> for CountBody {
     }
 }
 
-/// The pages of a result, one after the other; made by [`Collection::find_pages`].
+/// The pages of a result, one after the other; created by [`Collection::find_pages`].
 pub struct Pages<T> {
     collection: Collection<T>,
     find: Find,
@@ -198,8 +198,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         Ok(self.find(find.into().limit(1)).await?.documents.into_iter().next())
     }
 
-    /// How a query is carried out, as MongoDB's `explain` tells: `queryPlanner` with the winning
-    /// plan and the others, and `executionStats` when asked for.
+    /// How a query is carried out, as MongoDB's `explain` reports it: `queryPlanner` with the
+    /// winning plan and the others, and `executionStats` when asked for.
     ///
     /// # Errors
     /// Those of [`Collection::find`].
@@ -212,7 +212,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
 
     /// The result of a pipeline, which may be all of `[{"$match": …}, {"$group": …}, …]`.
     ///
-    /// A pipeline that ends with `$out` or `$merge` gives nothing here; see
+    /// A pipeline that ends with `$out` or `$merge` returns nothing here; see
     /// [`Collection::aggregate_into`].
     ///
     /// # Errors
@@ -232,7 +232,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.aggregate(pipeline).await?.into_iter().map(decode).collect()
     }
 
-    /// Carries out a pipeline that ends with `$out` or `$merge`; how many documents it wrote.
+    /// Carries out a pipeline that ends with `$out` or `$merge`; returns the number of documents
+    /// that it wrote.
     ///
     /// # Errors
     /// Those of [`Collection::aggregate`] and of the writes; [`Error::Invalid`] for another
@@ -314,11 +315,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.explained("distinct", &body).await
     }
 
-    /// How an update finds the documents, all that match when the body's `multi` says so; as
+    /// How an update finds the documents, all that match if the body's `multi` is set; as
     /// [`Collection::explain`]. Nothing is changed.
     ///
     /// # Errors
-    /// Those of [`Collection::find`], and `invalid_query` for an update that cannot be.
+    /// Those of [`Collection::find`], and `invalid_query` for an update that is not valid.
     pub async fn explain_update(
         &self,
         update: impl Into<UpdateBody>,
@@ -328,7 +329,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.explained("update", &body).await
     }
 
-    /// How a deletion finds the documents, all that match when the body's `multi` says so; as
+    /// How a deletion finds the documents, all that match if the body's `multi` is set; as
     /// [`Collection::explain`]. Nothing is deleted.
     ///
     /// # Errors

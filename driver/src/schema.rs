@@ -17,7 +17,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.client().send(call).await?.json()
     }
 
-    /// Sets the schema for every write from now on; what is stored already is not looked at, see
+    /// Sets the schema for every write from now on; stored documents are not checked, see
     /// [`Collection::validate`].
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.client().send(self.call(Method::PUT, "schema").body(schema)).await.map(drop)
     }
 
-    /// Takes the schema away; a success as well when there is none.
+    /// Removes the schema; succeeds if there is none.
     ///
     /// # Errors
     /// `database_not_found`, `collection_not_found`.

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::json;
 
 impl Client {
-    /// Checks the credentials and tells the role.
+    /// Verifies the credentials and returns the role.
     pub async fn login(&self, username: &str, password: &str) -> Result<LoginReply> {
         let call = Call::plain(Method::POST, &["api", "login"])
             .body(&json!({"username": username, "password": password}));
@@ -20,7 +20,7 @@ impl Client {
         self.send(Call::plain(Method::POST, &["api", "logout"])).await.map(drop)
     }
 
-    /// Who the cluster takes this client for.
+    /// The user of this client, with its role and its rights.
     pub async fn session(&self) -> Result<SessionReply> {
         self.send(Call::plain(Method::GET, &["api", "v1", "session"])).await?.json()
     }

@@ -8,10 +8,10 @@ use reqwest::Method;
 use serde_json::Value;
 
 impl Client {
-    /// Carries out a statement in JQL, SQL or Mongo's shell language, and gives the answer as it
-    /// came: an array of documents or values, one document or `null`, `{"count": n}`,
+    /// Carries out a statement in JQL, SQL or MongoDB's shell language, and returns the answer as
+    /// it came: an array of documents or values, one document or `null`, `{"count": n}`,
     /// `{"explain": …}` or `{"message": "…", …}`. A list of documents without `LIMIT` ends after
-    /// 100; [`Client::statement_pages`] gives them all.
+    /// 100; [`Client::statement_pages`] returns them all.
     ///
     /// ```no_run
     /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
@@ -22,9 +22,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// `syntax_error` (400): the message has line and column, the hint is the line of the text
-    /// and below it a caret under the column. Otherwise those of the method that the statement
-    /// stands for.
+    /// `syntax_error` (400): the message has line and column, the hint is the line of the text and
+    /// below it a caret under the column. Otherwise those of the method with the same effect.
     pub async fn statement(&self, database: &str, text: &str) -> Result<Value> {
         self.statement_at_level(database, text, ReadLevel::default()).await
     }
@@ -77,10 +76,10 @@ impl Client {
     }
 }
 
-/// Documents of one page when the caller does not say.
+/// Documents of one page by default.
 const PAGE_DOCUMENTS: u64 = 500;
 
-/// The answers to one statement, one after the other; made by [`Client::statement_pages`].
+/// The answers to one statement, one after the other; created by [`Client::statement_pages`].
 pub struct StatementPages {
     client: Client,
     database: String,
@@ -90,7 +89,7 @@ pub struct StatementPages {
 }
 
 impl StatementPages {
-    /// With at most so many documents on a page, 500 when not given.
+    /// Limits the documents of a page, 500 by default.
     pub fn page(mut self, documents: u64) -> Self {
         self.body.page = Some(documents);
         self
@@ -102,7 +101,8 @@ impl StatementPages {
         self
     }
 
-    /// The next page, or the one answer of a statement that gives no list; `None` after the last.
+    /// The next page, or the one answer of a statement that has no list as its result; `None` after
+    /// the last.
     ///
     /// # Errors
     /// Those of [`Client::statement`]; the same page can be asked for again.
@@ -120,8 +120,8 @@ impl StatementPages {
         Ok(Some(reply))
     }
 
-    /// Whether the last page was given. A statement that changes something is done with its first
-    /// answer.
+    /// Whether the last page was returned. A statement that changes something is done with its
+    /// first answer.
     pub fn is_done(&self) -> bool {
         self.done
     }
@@ -135,7 +135,7 @@ fn statement_call(database: &str, body: &StatementBody, level: ReadLevel) -> Cal
 
 /// Statements that change nothing, by their first word.
 const READING_WORDS: [&str; 5] = ["SELECT", "FIND", "COUNT", "SHOW", "EXPLAIN"];
-/// Operations of Mongo's language that change nothing, whatever follows them.
+/// Operations of MongoDB's language that change nothing, whatever follows them.
 const READING_OPERATIONS: [&str; 7] = [
     "find",
     "findOne",
@@ -147,7 +147,7 @@ const READING_OPERATIONS: [&str; 7] = [
 ];
 
 /// Whether the beginning of a text proves that it changes nothing, so that it may be sent
-/// again. What cannot be told from there, such as a pipeline with `$out`, counts as a change.
+/// again. A text without this proof, such as a pipeline with `$out`, counts as a change.
 pub fn only_reads(text: &str) -> bool {
     let text = text.trim_start();
     if text.starts_with("db.") {

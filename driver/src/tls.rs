@@ -1,4 +1,4 @@
-//! Which certificates of nodes are believed.
+//! Which certificates of nodes are trusted.
 
 use crate::error::{Error, Result};
 use rustls::pki_types::CertificateDer;

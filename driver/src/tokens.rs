@@ -7,30 +7,30 @@ use crate::wire::{NewJoinToken, NewToken, TokenInfo, TokenReply, TokensReply};
 use reqwest::Method;
 
 impl Client {
-    /// The sessions and API keys of one's own, the oldest first; for administrators those of
-    /// everybody, and the join tokens.
+    /// The sessions and API keys of the caller, the oldest first; for administrators those of all
+    /// users, and the join tokens.
     pub async fn list_tokens(&self) -> Result<Vec<TokenInfo>> {
         let call = Call::plain(Method::GET, &["api", "v1", "tokens"]);
         Ok(self.send(call).await?.json::<TokensReply>()?.tokens)
     }
 
-    /// Makes an API key of one's own; the answer is the only one that tells its secret, which
-    /// [`ClientBuilder::api_key`](crate::ClientBuilder::api_key) takes. It never does more than
-    /// its user may, whatever it is given. A client that uses an API key itself cannot make one.
+    /// Creates an API key of the caller; no other answer has its secret, which
+    /// [`ClientBuilder::api_key`](crate::ClientBuilder::api_key) takes. Its rights never exceed
+    /// those of its user. A client that uses an API key itself cannot create one.
     ///
-    /// It is sent once: after an interruption ([`Error::Unknown`]) there may be a key whose
-    /// secret nobody knows. [`Client::list_tokens`] shows it.
+    /// It is sent once: after an interruption ([`Error::Unknown`](crate::Error::Unknown)) there may
+    /// be a key whose secret is lost. [`Client::list_tokens`] shows it.
     ///
     /// # Errors
-    /// `forbidden`; `invalid_body` for a name, role, database or time that cannot be;
+    /// `forbidden`; `invalid_body` for a name, role, database or time that is not valid;
     /// `not_possible_now` with 100 keys already.
     pub async fn create_api_key(&self, key: &NewToken) -> Result<TokenReply> {
         let call = Call::plain(Method::POST, &["api", "v1", "tokens"]).body(key);
         self.send(call).await?.json()
     }
 
-    /// Ends a session, an API key or a join token by its id: one's own, or as an administrator
-    /// any.
+    /// Ends a session, an API key or a join token by its id: one of the caller, or for an
+    /// administrator any.
     ///
     /// # Errors
     /// `token_not_found`.
@@ -38,12 +38,11 @@ impl Client {
         self.send(Call::named(Method::DELETE, "tokens", id)?.keyed()).await.map(drop)
     }
 
-    /// Makes a token with which one new node can join the cluster without knowing its secret.
-    /// Only administrators may.
+    /// Creates a token with which one new node can join the cluster without knowing its secret.
+    /// Administrators only.
     ///
-    /// `expires_in_ms` is the time after which it ends unused; one hour when it is not given.
-    /// As with [`Client::create_api_key`], the answer is the only one that tells it, and it is
-    /// sent once.
+    /// `expires_in_ms` is the time after which it ends unused; one hour when it is not given. As
+    /// with [`Client::create_api_key`], no other answer has it, and the call is sent once.
     ///
     /// # Errors
     /// `forbidden`; `invalid_body` for more than a week.
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_makes_a_secret_is_sent_once() {
+    async fn a_call_that_creates_a_secret_is_sent_once() {
         let (client, heard) = node(vec![Answer::Break]);
         let key = NewToken { name: "ci".into(), ..NewToken::default() };
         assert!(matches!(client.create_api_key(&key).await, Err(Error::Unknown { .. })));

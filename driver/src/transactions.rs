@@ -14,12 +14,11 @@ use std::time::Instant;
 
 const PATH: [&str; 3] = ["api", "v1", "transactions"];
 
-/// An open transaction, made by [`Client::begin`].
+/// An open transaction, created by [`Client::begin`].
 ///
-/// It reads the state of the moment at which it was begun, and its own writes. Nobody else sees
-/// those before [`Transaction::commit`]. One whose clones are all dropped without an end is
-/// rolled back in the background; outside of a runtime it ends by itself after
-/// [`TransactionReply::idle_ms`].
+/// It reads the state of the moment at which it was begun, and its own writes. Others see these
+/// after [`Transaction::commit`]. One whose clones are all dropped without an end is rolled back in
+/// the background; outside of a runtime it ends by itself after [`TransactionReply::idle_ms`].
 #[derive(Clone)]
 pub struct Transaction {
     state: Arc<State>,
@@ -65,7 +64,7 @@ impl Client {
     /// this one read, or the leader that held it is gone, all of it is done again in a new one,
     /// until the deadline of the client. So `work` should do nothing but read and write.
     ///
-    /// `work` is an async closure without `move`, or a function that gives a future.
+    /// `work` is an async closure without `move`, or a function that returns a future.
     ///
     /// ```no_run
     /// # async fn example(client: jettra_driver::Client) -> Result<(), jettra_driver::Error> {
@@ -86,8 +85,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// What `work` gives, after a rollback, and those of [`Transaction::commit`]. `E` may be
-    /// [`Error`] itself, or any other that is made from it.
+    /// The error of `work`, after a rollback, and those of [`Transaction::commit`]. `E` may be
+    /// [`Error`] itself, or any type that converts from it.
     pub async fn transaction<R, E, F>(
         &self,
         work: impl Fn(Transaction) -> F,
@@ -106,7 +105,8 @@ impl Client {
                     Err(error) => return Err(error.into()),
                 },
                 Err(error) => {
-                    // Its own error says more than that of a rollback, which time does as well.
+                    // Its own error is more useful than that of a rollback, which the time limit
+                    // does as well.
                     let left = self.deadline().saturating_sub(started.elapsed());
                     let _ = tokio::time::timeout(left, transaction.rollback()).await;
                     if !transaction.state.open.is_broken() {
@@ -130,8 +130,8 @@ impl Client {
         Ok(reply.json::<TransactionsReply>()?.transactions)
     }
 
-    /// Rolls back the transaction with this id; a success as well when there is none. An
-    /// administrator may end that of another user.
+    /// Rolls back the transaction with this id; succeeds if there is none. An administrator may end
+    /// that of another user.
     ///
     /// # Errors
     /// `forbidden` (403) for that of another user.
@@ -147,7 +147,7 @@ impl Transaction {
         &self.state.open.id
     }
 
-    /// What the cluster said when it was begun: the state it reads, and how long it may take.
+    /// The answer when it was begun: the state it reads, and how long it may take.
     pub fn begun(&self) -> &TransactionReply {
         &self.state.begun
     }
@@ -160,7 +160,7 @@ impl Transaction {
 
     /// The documents of one collection, as the transaction sees them.
     ///
-    /// The revisions that its writes tell are provisional.
+    /// The revisions in the answers to its writes are provisional.
     pub fn collection<T: Serialize + DeserializeOwned>(
         &self,
         database: &str,
@@ -169,8 +169,8 @@ impl Transaction {
         self.state.inside.collection(database, name)
     }
 
-    /// Makes all writes take effect. It happens once even when it is called again, which helps
-    /// after [`Error::Unknown`].
+    /// Applies all writes. It happens once even when it is called again, which helps after
+    /// [`Error::Unknown`].
     ///
     /// # Errors
     /// `transaction_conflict` (409) when something that was read has changed, with `database`,
@@ -194,7 +194,7 @@ impl Transaction {
         self.state.ended.load(Ordering::Relaxed)
     }
 
-    /// Gives all writes up.
+    /// Discards all writes.
     ///
     /// # Errors
     /// Only when no node answers; the transaction ends by itself then.
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_conflict_is_told_at_the_deadline() {
+    async fn the_last_conflict_is_the_error_at_the_deadline() {
         let (client, _) = node(vec![begun("t1"), Answer::error(409, "transaction_lost")]);
         let transaction = client.begin().await.unwrap();
         let error = transaction.commit().await.unwrap_err();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_commit_that_was_not_tried_leaves_it_open() {
+    async fn a_commit_that_was_not_attempted_leaves_it_open() {
         let table = [(503, "no_leader", false), (409, "unique_violation", true)];
         for (status, code, ended) in table {
             let (client, _) = node(vec![begun("t1"), Answer::error(status, code)]);

@@ -7,7 +7,7 @@ use crate::wire::{NewUser, UserInfo, UserUpdateBody};
 use reqwest::Method;
 
 impl Client {
-    /// All users, without their passwords. Only administrators may.
+    /// All users, without their passwords. Administrators only.
     ///
     /// # Errors
     /// `forbidden`.
@@ -15,7 +15,7 @@ impl Client {
         self.send(Call::plain(Method::GET, &["api", "v1", "users"])).await?.json()
     }
 
-    /// Makes a user. Only administrators may.
+    /// Creates a user. Administrators only.
     ///
     /// # Errors
     /// `forbidden`, `user_exists`; `invalid_body` when the name, a role, a database or the
@@ -25,7 +25,7 @@ impl Client {
         self.send(call.keyed()).await?.json()
     }
 
-    /// One user. Only administrators may.
+    /// One user. Administrators only.
     ///
     /// # Errors
     /// `forbidden`, `user_not_found`.
@@ -33,19 +33,19 @@ impl Client {
         self.send(Call::named(Method::GET, "users", name)?).await?.json()
     }
 
-    /// Changes what `change` gives of a user; the rest stays. Only administrators may.
+    /// Changes what `update` names of a user; the rest stays. Administrators only.
     ///
     /// A new password ends the sessions of the user; so does disabling it.
     ///
     /// # Errors
-    /// `forbidden`, `user_not_found`; `last_admin` when no administrator would be left who can
-    /// log in; `invalid_body` as for [`Client::create_user`].
-    pub async fn update_user(&self, name: &str, change: &UserUpdateBody) -> Result<UserInfo> {
-        let call = Call::named(Method::PATCH, "users", name)?.body(change);
+    /// `forbidden`, `user_not_found`; `last_admin` when no administrator that can log in would be
+    /// left; `invalid_body` as for [`Client::create_user`].
+    pub async fn update_user(&self, name: &str, update: &UserUpdateBody) -> Result<UserInfo> {
+        let call = Call::named(Method::PATCH, "users", name)?.body(update);
         self.send(call.keyed()).await?.json()
     }
 
-    /// Deletes a user with its sessions and API keys. Only administrators may.
+    /// Deletes a user with its sessions and API keys. Administrators only.
     ///
     /// # Errors
     /// `forbidden`, `user_not_found`, `last_admin`.

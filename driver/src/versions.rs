@@ -1,4 +1,4 @@
-//! Versions: what documents were before, and how to get them back.
+//! Versions: former forms of documents, and how to restore them.
 
 use crate::call::Call;
 use crate::collection::{Collection, Document, WriteResult};
@@ -17,7 +17,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.client().send(self.call(Method::GET, "versions")).await?.json()
     }
 
-    /// Keeps former documents from now on, within the limits given; without any, all for ever.
+    /// Keeps former documents from now on, within the limits given; without limits, all of them.
     ///
     /// # Errors
     /// `database_not_found`, `collection_not_found`.
@@ -25,7 +25,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.client().send(self.call(Method::PUT, "versions").body(limits)).await?.json()
     }
 
-    /// Keeps no more former documents, and drops those that are kept.
+    /// Keeps no former documents from now on, and drops those that are kept.
     ///
     /// # Errors
     /// `database_not_found`, `collection_not_found`.
@@ -37,7 +37,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// was deleted.
     ///
     /// # Errors
-    /// `document_not_found` when there never was one, as far as is kept.
+    /// `document_not_found` when nothing of such a document is kept.
     pub async fn history(&self, id: &DocumentId) -> Result<Vec<VersionInfo>> {
         let call = self.document_part_call(Method::GET, id, &["versions"]);
         Ok(self.client().send(call).await?.json::<HistoryReply>()?.versions)
@@ -71,7 +71,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.client().send(call).await?.json()
     }
 
-    /// Makes a document what it was in a version.
+    /// Restores a document to a version.
     ///
     /// # Errors
     /// `version_not_found`; `validation_failed` and `unique_violation` when the old form is no

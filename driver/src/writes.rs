@@ -42,7 +42,7 @@ impl From<Vec<BulkOperation>> for BulkBody {
 }
 
 impl<T: Serialize + DeserializeOwned> Collection<T> {
-    /// Changes the first document that matches. Takes filter and update, or an [`UpdateBody`]
+    /// Updates the first document that matches. Takes filter and update, or an [`UpdateBody`]
     /// for upsert, sort, hint and array filters.
     ///
     /// ```no_run
@@ -61,18 +61,19 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// ```
     ///
     /// # Errors
-    /// `invalid_query` with the operator that is wrong, `not_applicable` when a document cannot
-    /// be changed so, `validation_failed`, `unique_violation`.
+    /// `invalid_query` with the operator that is wrong, `not_applicable` when the update cannot be
+    /// applied to a document, `validation_failed`, `unique_violation`.
     pub async fn update_one(&self, update: impl Into<UpdateBody>) -> Result<UpdateReply> {
         self.change("update", &UpdateBody { multi: false, ..update.into() }).await
     }
 
-    /// Changes all documents that match, in one step: all or none. Takes what
+    /// Updates all documents that match, in one step: all or none. Takes what
     /// [`Collection::update_one`] takes.
     ///
     /// # Errors
-    /// Those of [`Collection::update_one`]; `query_too_large` when too many documents match for
-    /// one step; `needs_confirmation` of a client [with confirmation](crate::Client::with_confirmation).
+    /// Those of [`Collection::update_one`]; `query_too_large` when too many documents match for one
+    /// step; `needs_confirmation` of a client [with
+    /// confirmation](crate::Client::with_confirmation).
     pub async fn update_many(&self, update: impl Into<UpdateBody>) -> Result<UpdateReply> {
         self.change_many("update", &UpdateBody { multi: true, ..update.into() }).await
     }
@@ -86,8 +87,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.change("replace", &replace.into()).await
     }
 
-    /// Deletes the first document that matches; how many there were, 0 or 1. Takes a filter, or
-    /// a [`DeleteBody`].
+    /// Deletes the first document that matches; returns the number of deleted documents, 0 or 1.
+    /// Takes a filter, or a [`DeleteBody`].
     ///
     /// # Errors
     /// `invalid_query`; `referenced` when a rule says that another document needs this one.
@@ -96,17 +97,18 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         Ok(self.change::<DeleteReply>("delete", &body).await?.deleted)
     }
 
-    /// Deletes all documents that match, in one step; how many there were.
+    /// Deletes all documents that match, in one step; returns their number.
     ///
     /// # Errors
-    /// Those of [`Collection::delete_one`]; `query_too_large` when too many documents match for
-    /// one step; `needs_confirmation` of a client [with confirmation](crate::Client::with_confirmation).
+    /// Those of [`Collection::delete_one`]; `query_too_large` when too many documents match for one
+    /// step; `needs_confirmation` of a client [with
+    /// confirmation](crate::Client::with_confirmation).
     pub async fn delete_many(&self, delete: impl Into<DeleteBody>) -> Result<u64> {
         let body = DeleteBody { multi: true, ..delete.into() };
         Ok(self.change_many::<DeleteReply>("delete", &body).await?.deleted)
     }
 
-    /// Changes, replaces or deletes the first document that matches, and gives it back as it was
+    /// Updates, replaces or deletes the first document that matches, and returns it as it was
     /// before or is afterwards.
     ///
     /// # Errors
@@ -116,7 +118,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.change("find-and-modify", body).await
     }
 
-    /// Changes the first document that matches and gives it back; `None` when none matches.
+    /// Updates the first document that matches and returns it; `None` when none matches.
     ///
     /// # Errors
     /// Those of [`Collection::update_one`].
@@ -130,7 +132,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.modified(FindAndModifyBody { filter, update, returning, ..Default::default() }).await
     }
 
-    /// Replaces the first document that matches and gives it back; `None` when none matches.
+    /// Replaces the first document that matches and returns it; `None` when none matches.
     ///
     /// # Errors
     /// Those of [`Collection::replace_one`].
@@ -145,7 +147,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.modified(body).await
     }
 
-    /// Deletes the first document that matches and gives it back; `None` when none matches.
+    /// Deletes the first document that matches and returns it; `None` when none matches.
     ///
     /// # Errors
     /// Those of [`Collection::delete_one`].
@@ -153,7 +155,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         self.modified(FindAndModifyBody { filter, remove: true, ..Default::default() }).await
     }
 
-    /// Puts a document at this `_id` and gives back the one that was there; `None` when there was
+    /// Writes a document at this `_id` and returns the one that was there; `None` when there was
     /// none.
     ///
     /// # Errors
@@ -181,15 +183,15 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     /// a [`BulkBody`].
     ///
     /// # Errors
-    /// That of the first operation that failed. The others may have been carried out: the
-    /// error's `details.result` is a [`BulkReply`] that says which. `needs_confirmation` of a client
-    /// [with confirmation](crate::Client::with_confirmation); then nothing was carried out.
+    /// That of the first operation that failed. The others may have been carried out: the error's
+    /// `details.result` is a [`BulkReply`] that says which. `needs_confirmation` of a client [with
+    /// confirmation](crate::Client::with_confirmation); then nothing was carried out.
     pub async fn bulk(&self, bulk: impl Into<BulkBody>) -> Result<BulkReply> {
         self.change_many("bulk", &bulk.into()).await
     }
 
-    /// Adds documents in one step; the driver makes the `_id`s that are missing (UUIDv7). Ends
-    /// at the first that fails.
+    /// Inserts documents in one step; the driver generates the `_id`s that are missing (UUIDv7).
+    /// Ends at the first that fails.
     ///
     /// # Errors
     /// Those of [`Collection::bulk`], such as `duplicate_id`.
@@ -200,7 +202,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
     }
 
     /// Changes a document: a JSON Merge Patch (RFC 7396, `null` removes a field), or update
-    /// operators. With a revision only if it still has that one. Gives the new document.
+    /// operators. With a revision only if it still has that one. Returns the new document.
     ///
     /// ```no_run
     /// # async fn example(people: jettra_driver::Collection<serde_json::Value>)

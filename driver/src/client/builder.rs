@@ -42,8 +42,8 @@ impl ClientBuilder {
         self
     }
 
-    /// An API key, sent as HTTP Bearer: what [`Client::create_api_key`] told, `jettra_…`. It
-    /// replaces user name and password.
+    /// An API key, sent as HTTP Bearer: the token that [`Client::create_api_key`] returned,
+    /// `jettra_…`. It replaces user name and password.
     pub fn api_key(mut self, key: &str) -> Self {
         self.authorization = Some(format!("Bearer {key}"));
         self
@@ -69,21 +69,21 @@ impl ClientBuilder {
     }
 
     /// Ends a call with [`Error::Unreachable`] as soon as no seed takes a connection, instead of
-    /// trying again until the deadline. For programs that people wait for; others better wait
-    /// for a node that starts again.
+    /// trying again until the deadline. For programs with a person waiting; others do better to
+    /// wait for a node that starts again.
     pub fn end_when_unreachable(mut self) -> Self {
         self.end_when_unreachable = true;
         self
     }
 
-    /// The authority that has signed the certificates of the nodes, in PEM; only it is trusted
-    /// then. Without it, those of the system are.
+    /// The authority that has signed the certificates of the nodes, in PEM; no other is trusted
+    /// then. Without it, those of the system are trusted.
     pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authority = Some(pem.into());
         self
     }
 
-    /// Makes the client. It connects with the first call.
+    /// Builds the client. It connects with the first call.
     ///
     /// # Errors
     /// [`Error::Invalid`] without a seed, when one is not an address, when the authority cannot

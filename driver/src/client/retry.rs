@@ -24,7 +24,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 const TOO_MANY_ATTEMPTS: &str = "too_many_attempts";
 
 impl Inner {
-    /// Longest time of an attempt that may need long; what is left lets another node answer.
+    /// Longest time of an attempt that may take long; the rest of the deadline lets another node
+    /// answer.
     fn attempt_long(&self) -> Duration {
         self.attempt.max(self.deadline * 2 / 3)
     }
@@ -38,7 +39,7 @@ enum Failure {
     Unreachable(String),
     /// The connection broke or the time was up after the call was sent.
     Interrupted(String),
-    /// Trying again would give the same answer.
+    /// Another attempt would get the same answer.
     Final(Error),
 }
 
@@ -48,7 +49,7 @@ impl Client {
         let body = call.prepare(&self.scope)?;
         let reply = self.send_prepared(&call, &body).await;
         match reply.as_ref().err().and_then(|error| self.learn_clock(error)) {
-            // Nothing was changed: to the cluster a new key looked like an old one.
+            // Nothing was changed: the cluster took the new key for an old one.
             Some(()) if self.scope.key.is_none() => self.send_prepared(&call, &body).await,
             _ => reply,
         }
@@ -63,7 +64,7 @@ impl Client {
         Some(())
     }
 
-    /// A new idempotency key: it tells the node when it was made.
+    /// A new idempotency key, which contains the time of its creation.
     fn new_key(&self) -> String {
         let now = now_ms() + self.inner.clock_behind.load(Ordering::Relaxed);
         let now = Duration::from_millis(now.max(0) as u64);
@@ -111,8 +112,8 @@ impl Client {
         let started = Instant::now();
         let mut pause = PAUSE_MIN;
         let mut turn = 0;
-        // What is said in the end: that a write may have happened, else what a node answered,
-        // else why none could be reached.
+        // The error in the end: that a write may have happened, else what a node answered, else why
+        // none could be reached.
         let (mut doubt, mut answered) = (None, None);
         // The nodes that took no connection, as long as nothing else has happened.
         let mut unreachable = Some(Vec::new());
@@ -136,7 +137,7 @@ impl Client {
                     }
                     last = Some(self.unavailable(target.as_str(), reason));
                 }
-                Failure::Final(error) if says_nothing_of_others(&error) => {
+                Failure::Final(error) if leaves_doubt(&error) => {
                     return Err(doubt.unwrap_or(error));
                 }
                 Failure::Final(error) => return Err(error),
@@ -257,7 +258,7 @@ impl Client {
             return;
         }
         let leader = answer.headers().get(LEADER_HEADER).and_then(|value| value.to_str().ok());
-        // Who began over TLS sends no password in the clear, whatever an answer says.
+        // A client that began over TLS sends no password in the clear, whatever an answer says.
         let secured = self.inner.seeds.iter().any(|seed| seed.scheme() == "https");
         if let Some(url) = leader.and_then(|leader| Url::parse(leader).ok())
             && self.current_target() != url
@@ -275,22 +276,22 @@ impl Client {
     }
 }
 
-/// Whether this end of an attempt leaves open what became of one before it, that was
-/// interrupted: its key is forgotten, or the call did not get as far as to be compared with it.
-fn says_nothing_of_others(error: &Error) -> bool {
+/// Whether the outcome of an earlier, interrupted attempt stays open after this error: its key is
+/// forgotten, or the call was refused before it was compared with it.
+fn leaves_doubt(error: &Error) -> bool {
     matches!(error.code(), Some("idempotency_key_expired" | TOO_MANY_ATTEMPTS))
         || error.status().is_some_and(|status| matches!(status, 401 | 403 | 500..))
 }
 
-/// The pause before something is tried again for the `attempt`-th time, the first being 0. It
-/// grows, and differs from that of others who try the same.
+/// The pause before the `attempt`-th repetition, the first being 0. It grows, and is randomised so
+/// that clients do not repeat in step.
 pub(crate) fn pause_between(attempt: u32) -> Duration {
     let longest = (PAUSE_MIN * 2_u32.pow(attempt.min(8))).min(PAUSE_MAX);
     let random = uuid::Uuid::now_v7().as_u64_pair().1 as u32;
     longest / 2 + (longest / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// What an answer that tells an error means for the call.
+/// What an error answer means for the call.
 fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
     let detail = serde_json::from_slice::<ErrorBody>(body).map(|body| body.error);
     let detail = detail.unwrap_or_else(|_| ErrorDetail {
@@ -301,12 +302,12 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
         request_id: String::new(),
     });
     match status {
-        // How far it came is known, and no attempt begins it again.
-        _ if detail.code == "outcome_unknown" && tells_how_far(&detail) => {
+        // Its progress is known, and no attempt begins it again.
+        _ if detail.code == "outcome_unknown" && reports_progress(&detail) => {
             Failure::Final(Error::Unknown { reason: detail.message })
         }
         _ if detail.code == "outcome_unknown" => Failure::Interrupted(detail.message),
-        // To try on would keep the user locked out.
+        // Further attempts would keep the user locked out.
         _ if detail.code == TOO_MANY_ATTEMPTS => {
             Failure::Final(Error::Api { status: status.as_u16(), detail: Box::new(detail) })
         }
@@ -317,8 +318,8 @@ fn refusal(target: &Url, status: StatusCode, body: &[u8]) -> Failure {
     }
 }
 
-/// Whether an error tells how much of a call was carried out.
-fn tells_how_far(detail: &ErrorDetail) -> bool {
+/// Whether an error reports how much of a call was carried out.
+fn reports_progress(detail: &ErrorDetail) -> bool {
     detail.details.as_ref().is_some_and(|details| details.get("written").is_some())
 }
 
@@ -328,7 +329,7 @@ fn now_ms() -> i64 {
     now.map_or(0, |now| now.as_millis() as i64)
 }
 
-/// The cause at the end of the chain, which says more than `error sending request`.
+/// The cause at the end of the chain, more specific than `error sending request`.
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut current = error;
     while let Some(source) = current.source() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What the audit log tells of, in the order of the alphabet.
+/// The actions in the audit log, in alphabetical order.
 pub const AUDIT_ACTIONS: [&str; 25] = [
     "cluster_deregister",
     "cluster_pause",
@@ -35,31 +35,31 @@ pub const AUDIT_ACTIONS: [&str; 25] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditReply {
-    /// What was done, the latest first.
+    /// The entries, the latest first.
     pub entries: Vec<AuditEntry>,
-    /// Pass it as `before=` to get the ones before; none at the end.
+    /// Pass it as `before=` for the entries before; none at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
 }
 
-/// One thing that somebody did, or tried to do.
+/// One entry of the audit log: an action that was carried out or refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     /// Its number; later ones are larger.
     #[serde(rename = "_id")]
     pub id: u64,
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub time_ms: u64,
-    /// Who: a user; none when the database did it by itself.
+    /// The user; none for actions of the database itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// From which address the call came.
+    /// The address of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What, for example `login`, `user_create` or `drop_database`.
+    /// The action, for example `login`, `user_create` or `drop_database`.
     pub action: String,
-    /// To what: a user, a node, a database.
+    /// Its target: a user, a node, a database.
     pub target: String,
     /// `ok`, or the code of the error with which it was refused.
     pub outcome: String,

@@ -9,13 +9,13 @@ use serde_json::Value;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BatchBody {
-    /// What must hold for `then`; all of them. Without conditions `then` is carried out.
+    /// The conditions for `then`, which must all hold. Without conditions `then` is carried out.
     #[serde(rename = "if", default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Carried out when the conditions hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<BatchOperation>,
-    /// Carried out when one of them does not.
+    /// Carried out when a condition does not hold.
     #[serde(rename = "else", default, skip_serializing_if = "Vec::is_empty")]
     pub otherwise: Vec<BatchOperation>,
 }
@@ -49,25 +49,25 @@ pub struct Condition {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(clippy::large_enum_variant, reason = "a batch has few operations")]
 pub enum BatchOperation {
-    /// Adds a document that must not exist.
+    /// Inserts a document that must not exist.
     Insert {
         /// The database.
         database: String,
-        /// The collection; made when it is missing.
+        /// The collection; created when it is missing.
         collection: String,
         /// The document; gets an `_id` when it has none.
         document: Value,
     },
-    /// Puts a document at its `_id`, whether or not there was one.
+    /// Writes a document at its `_id`, whether or not there was one.
     Save {
         /// The database.
         database: String,
-        /// The collection; made when it is missing.
+        /// The collection; created when it is missing.
         collection: String,
         /// The document with its `_id`.
         document: Value,
     },
-    /// Changes documents: `filter`, `update` and the rest as in `POST …/update`.
+    /// Updates documents: `filter`, `update` and the rest as in `POST …/update`.
     Update {
         /// The database.
         database: String,
@@ -89,7 +89,7 @@ pub enum BatchOperation {
         #[serde(default)]
         multi: bool,
     },
-    /// Reads a document as it is at this place among the operations.
+    /// Reads a document as the operations before this one have left it.
     Get {
         /// The database.
         database: String,
@@ -132,7 +132,7 @@ pub struct BatchResult {
     /// The document that was read; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Value>,
-    /// Whether this repeats an earlier answer whose document is kept no longer.
+    /// Whether this repeats an earlier answer whose document is no longer kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub document_forgotten: bool,
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct DatabaseInfo {
     /// Name of the database.
     pub name: String,
-    /// The engine name it was created with; kept for clients of the ancestor.
+    /// The engine name that it was created with; kept for clients of JettraDBVM.
     pub engine: String,
 }
 

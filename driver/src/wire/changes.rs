@@ -7,16 +7,16 @@ use serde_json::Value;
 /// Header of a call that resumes a change feed: the last token that was received.
 pub const LAST_EVENT_HEADER: &str = "last-event-id";
 
-/// What was done to a document.
+/// The kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// It was added.
+    /// The document was inserted.
     Insert,
-    /// It was changed or replaced.
+    /// The document was updated or replaced.
     Update,
-    /// It was deleted.
+    /// The document was deleted.
     Delete,
     /// Its collection was dropped; the event names no document.
     Drop,
@@ -24,7 +24,7 @@ pub enum ChangeKind {
     Rename,
 }
 
-/// How much of a change an event of a feed tells.
+/// How much of a change an event of a feed has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -42,11 +42,11 @@ pub enum ChangeContent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeEvent {
-    /// Where the feed goes on behind this event; the `id` of the server-sent event too.
+    /// Where the feed goes on after this event; also the `id` of the server-sent event.
     pub token: String,
     /// Log index of the change.
     pub index: u64,
-    /// What was done.
+    /// The kind of the change.
     pub operation: ChangeKind,
     /// The database.
     pub database: String,
@@ -58,19 +58,19 @@ pub struct ChangeEvent {
     /// Its revision after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u64>,
-    /// When, as ISO 8601.
+    /// The time of the change, as ISO 8601.
     pub time: String,
-    /// By whom; absent for what the database did itself, such as expiry.
+    /// The user; absent for changes by the database itself, such as expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The document after the change; of a deleted one, what it was.
+    /// The document after the change; a deleted one as it was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Value>,
     /// What the change did to the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<Delta>,
     /// With a filter: whether the document matches it after the change. An update by which a
-    /// document ceases to match is told too, with `false`.
+    /// document ceases to match is an event too, with `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches: Option<bool>,
     /// The name that the collection has now, after it was renamed.
@@ -78,7 +78,7 @@ pub struct ChangeEvent {
     pub renamed_to: Option<String>,
 }
 
-/// An event that only tells where the feed stands (`event: progress`).
+/// An event that only has the position of the feed (`event: progress`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgressEvent {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a member does in the cluster, as `_system._clusternodes` records it.
+/// The role of a member in the cluster, as `_system._clusternodes` records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
@@ -18,7 +18,7 @@ pub enum NodeRole {
     Learner,
 }
 
-/// How a member is, as `_system._clusternodes` records it.
+/// The state of a member, as `_system._clusternodes` records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
@@ -53,15 +53,15 @@ pub struct NodeInfo {
     /// The node's name (`NodeID`).
     #[serde(rename = "_id")]
     pub key: String,
-    /// The same name, as the ancestor repeats it.
+    /// The same name, for clients of JettraDBVM.
     pub id: String,
     /// Number of the node in Raft: the log index of the entry that admitted it.
     pub raft_id: u64,
     /// Where other nodes and clients reach it.
     pub url: String,
-    /// What it does now, as far as the answering node knows.
+    /// Its role now, as far as the answering node knows.
     pub role: NodeRole,
-    /// How it is.
+    /// Its state.
     pub status: NodeStatus,
     /// Free text given at registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,13 +79,13 @@ pub struct NodeInfo {
     /// answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<u64>,
-    /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is behind;
-    /// absent while it is not known.
+    /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is
+    /// behind; absent while it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ms_ahead: Option<i64>,
 }
 
-/// Answer of `GET /api/cluster`, in the ancestor's shape with a few fields more.
+/// Answer of `GET /api/cluster`, in JettraDBVM's shape with a few more fields.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -110,12 +110,12 @@ pub struct ClusterReply {
     pub health: String,
     /// The members.
     pub nodes: Vec<NodeInfo>,
-    /// Whose knowledge leader, quorum, health and members are; absent from older nodes.
+    /// The node that knows leader, quorum, health and members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ClusterView>,
 }
 
-/// Whose knowledge of the cluster an answer has.
+/// The node whose knowledge of the cluster an answer has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClusterView {
@@ -125,7 +125,7 @@ pub struct ClusterView {
     pub leader: bool,
     /// How old the knowledge is, in milliseconds.
     pub age_ms: u64,
-    /// Why it is not what a leader knows now, in one sentence; absent when it is.
+    /// Why it is not the present knowledge of a leader, in one sentence; absent when it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -134,7 +134,7 @@ pub struct ClusterView {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthReply {
-    /// `ok` when calls are served, else what is the matter: `waiting` (not registered yet),
+    /// `ok` when calls are served, else the reason: `waiting` (not registered yet),
     /// `starting`, `no_leader`, `paused`, `removed`, `failed`, `stopping`.
     pub status: String,
     /// Why no calls are served, in one sentence; none when they are.
@@ -150,7 +150,8 @@ pub struct HealthReply {
     pub current_term: u64,
     /// `Leader`, `Follower`, `Candidate`, `Learner` or `Shutdown`.
     pub state: String,
-    /// What an operator should look at though calls are served: nodes whose clocks are wrong.
+    /// Problems that an operator should solve although calls are served: nodes whose clocks are
+    /// wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

@@ -5,8 +5,8 @@ use std::fmt;
 
 /// The identity of a document inside its collection: the value of `_id`.
 ///
-/// In an address it is written as plain text; `id_type=int` or `id_type=string` says which
-/// one is meant where the text could be either.
+/// In an address it is written as plain text; `id_type=int` or `id_type=string` selects one where
+/// the text could be either.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DocumentId {
     /// An integer `_id`.

@@ -31,7 +31,7 @@ pub struct IndexesReply {
     pub indexes: Vec<IndexInfo>,
 }
 
-/// How far an index is.
+/// The state of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -65,12 +65,12 @@ pub struct IndexInfo {
     /// Only documents that match this are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial_filter_expression: Option<Value>,
-    /// Documents are deleted so many seconds after the date in the field.
+    /// Documents are deleted this number of seconds after the date in the field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expire_after_seconds: Option<u64>,
-    /// How far it is.
+    /// Its state.
     pub state: IndexStateName,
-    /// Documents that were looked at while it is being built.
+    /// Documents that were indexed so far, while it is being built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
     /// Documents of the collection, while it is being built.

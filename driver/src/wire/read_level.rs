@@ -17,18 +17,18 @@ pub enum ReadLevel {
     #[default]
     Linearizable,
     /// Sees the same, but the leader does not ask while its lease holds: for `ElectionMinMs` after
-    /// a majority has answered it, nobody else is elected. That assumes that the nodes' clocks
+    /// a majority has answered it, no other node is elected. That assumes that the nodes' clocks
     /// run about equally fast and do not stand still while a machine is suspended; where they do
-    /// not, a leader that was replaced may give an old value for a moment (`weak`).
+    /// not, a leader that was replaced may return an old value for a moment (`weak`).
     Leader,
     /// Sees at least this log index, and what this [`Client`](crate::Client) has seen or written.
-    /// `Session(0)` is enough to read one's own writes on every node; the number carries what
-    /// another client has seen, see [`Client::last_index`](crate::Client::last_index).
+    /// `Session(0)` is enough to read the client's own writes on every node; the number carries
+    /// what another client has seen, see [`Client::last_index`](crate::Client::last_index).
     Session(u64),
     /// Sees every write that was acknowledged longer ago than this when the read began. In whole
     /// milliseconds, at least one.
     Bounded(Duration),
-    /// The answering node's own copy, possibly behind (`none`, `serializable`, `stale`).
+    /// The answering node's own copy, possibly stale (`none`, `serializable`, `stale`).
     Local,
     /// `Local` on a node without a vote, `Leader` on the others.
     Auto,
@@ -37,7 +37,7 @@ pub enum ReadLevel {
 /// Why a read level cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadLevel {
-    /// There is none of this name.
+    /// No level has this name.
     Name,
     /// `session` came without a log index, or with something else.
     Index,
@@ -107,7 +107,7 @@ impl ReadLevel {
     }
 }
 
-/// What would be right instead.
+/// The accepted form.
 impl fmt::Display for BadLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

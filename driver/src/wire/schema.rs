@@ -59,11 +59,11 @@ pub struct ValidateBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ValidateReply {
-    /// Documents that were looked at.
+    /// Documents that were checked.
     pub checked: u64,
-    /// Those that break something; the first hundred.
+    /// Invalid documents; the first hundred.
     pub invalid: Vec<InvalidDocument>,
-    /// How many there are.
+    /// Number of invalid documents.
     pub invalid_count: u64,
     /// References of the collection that are not checked yet, because an index they need is being
     /// built: `people.team`.
@@ -77,6 +77,6 @@ pub struct ValidateReply {
 pub struct InvalidDocument {
     /// Its `_id`, or its place in the list that was sent.
     pub document: Value,
-    /// What it breaks: path, rule, expected, found.
+    /// Its violations: path, rule, expected, found.
     pub violations: Vec<Value>,
 }

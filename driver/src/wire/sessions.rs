@@ -12,7 +12,7 @@ pub struct LoginReply {
     pub role: Option<String>,
 }
 
-/// Answer of `GET /api/v1/session`: who is calling.
+/// Answer of `GET /api/v1/session`: the caller.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionReply {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Header of a statement's answer that says that there are more documents than it gives.
+/// Header of a statement's answer when there are more documents than the answer has.
 pub const MORE_HEADER: &str = "x-jettra-more";
 /// Header of the same answer with [`StatementBody::cursor`] for what follows, unless it is too long
 /// for a header.
@@ -13,7 +13,7 @@ pub const CURSOR_HEADER: &str = "x-jettra-cursor";
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatementBody {
-    /// A text in JQL, SQL or Mongo's shell language.
+    /// A text in JQL, SQL or MongoDB's shell language.
     pub command: String,
     /// Documents of one page at most. The statement's `LIMIT` bounds all pages together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub struct StatementBody {
     pub cursor: Option<String>,
 }
 
-/// Answer of `POST /api/command` to a call that wants pages.
+/// Answer of `POST /api/command` to a call for pages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
@@ -39,7 +39,7 @@ pub enum StatementReply {
     /// Anything else: one document or null, `{"count": n}`, `{"explain": …}`, a list of values,
     /// `{"message": "…", …}`.
     Answer {
-        /// What a call that wants no pages is answered.
+        /// The answer to the same call without pages.
         answer: Value,
     },
 }

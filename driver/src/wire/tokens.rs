@@ -11,11 +11,11 @@ pub enum TokenKind {
     Session,
     /// A program's own credential, sent as `Authorization: Bearer …`.
     ApiKey,
-    /// Lets one new node in, once.
+    /// Admits one new node, once.
     Join,
 }
 
-/// A token, without what proves it.
+/// A token without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenInfo {
@@ -23,18 +23,18 @@ pub struct TokenInfo {
     pub id: String,
     /// What it is for.
     pub kind: TokenKind,
-    /// On whose behalf it acts; for [`TokenKind::Join`], who made it.
+    /// The user on whose behalf it acts; for [`TokenKind::Join`], its creator.
     pub user: String,
-    /// What its maker calls it.
+    /// The name that its creator gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The most that it may do; none: as much as its user.
+    /// The limit of its role; none: the role of its user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The databases that it may use, of those that its user may; none: all of them.
+    /// The databases that it may use, of those of its user; none: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub databases: Option<Vec<String>>,
-    /// When it was made, in milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
     pub created_ms: u64,
     /// When it ends by itself, in milliseconds since 1970; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,17 +49,17 @@ pub struct TokensReply {
     pub tokens: Vec<TokenInfo>,
 }
 
-/// Body of `POST /api/v1/tokens`: makes an API key of the caller.
+/// Body of `POST /api/v1/tokens`: creates an API key of the caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is called: 1 to 100 bytes.
     pub name: String,
-    /// The most that it may do; none: as much as the caller.
+    /// The limit of its role; none: the role of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The databases that it may use, of those that the caller may; none: all of them.
+    /// The databases that it may use, of those of the caller; none: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub databases: Option<Vec<String>>,
     /// Milliseconds after which it ends; none: it holds until it is revoked.
@@ -67,7 +67,7 @@ pub struct NewToken {
     pub expires_in_ms: Option<u64>,
 }
 
-/// Body of `POST /api/v1/cluster/tokens`: makes a join token.
+/// Body of `POST /api/v1/cluster/tokens`: creates a join token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -77,13 +77,13 @@ pub struct NewJoinToken {
     pub expires_in_ms: Option<u64>,
 }
 
-/// Answer of the calls that make a token.
+/// Answer of the calls that create a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenReply {
-    /// The secret itself. It is told this once and stored nowhere.
+    /// The secret itself. No other answer has it, and it is stored nowhere.
     pub token: String,
-    /// What is known of it from now on.
+    /// The token without its secret.
     #[serde(flatten)]
     pub info: TokenInfo,
 }

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Header with which a write is made exactly once: a second call with the same key gets the
+/// Header with which a write takes effect exactly once: a second call with the same key gets the
 /// answer of the first. 1 to 200 visible ASCII characters.
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
-/// Header of an answer that was given before, to an earlier call with the same key.
+/// Header of an answer that repeats the answer to an earlier call with the same key.
 pub const REPLAYED_HEADER: &str = "idempotent-replayed";
 
-/// Header of such an answer when a document in it is kept no longer: an answer is remembered
-/// without its documents, which are looked up in the history of changes.
+/// Header of such an answer when a document in it is no longer kept: answers are stored without
+/// their documents, which are read from the history of changes.
 pub const FORGOTTEN_HEADER: &str = "document-forgotten";
 
 /// Answer of `POST /api/v1/transactions`: an open transaction.
@@ -50,7 +50,7 @@ pub struct TransactionsReply {
 pub struct TransactionInfo {
     /// Its id.
     pub id: String,
-    /// Who began it.
+    /// The user that began it.
     pub user: String,
     /// Log index of the state that it reads.
     pub index: u64,

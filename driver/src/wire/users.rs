@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Every role, the one that may do most first.
+/// Every role, the one with the most rights first.
 pub const ROLES: [&str; 4] = ["admin", "owner", "writereader", "reader"];
 /// In a list of databases: all of them.
 pub const ALL_DATABASES: &str = "*";
 
-/// A user, as administrators see it. Passwords and their hashes are never told.
+/// A user, as administrators see it. It never has the password or its hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserInfo {
@@ -25,7 +25,7 @@ pub struct UserInfo {
     /// Further roles, each for one database: `owner`, `writereader` or `reader`.
     #[serde(default)]
     pub grants: BTreeMap<String, String>,
-    /// Whether the user is kept out.
+    /// Whether the user is disabled.
     #[serde(default)]
     pub disabled: bool,
     /// When it was created, in milliseconds since 1970.
@@ -52,12 +52,12 @@ pub struct NewUser {
     /// Further roles, each for one database.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub grants: BTreeMap<String, String>,
-    /// Whether the user is kept out.
+    /// Whether the user is disabled.
     #[serde(default)]
     pub disabled: bool,
 }
 
-/// Body of `PATCH /api/v1/users/{user}`: what is given is changed, the rest stays.
+/// Body of `PATCH /api/v1/users/{user}`: fields with a value change, the others stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -74,7 +74,7 @@ pub struct UserUpdateBody {
     /// All grants from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<BTreeMap<String, String>>,
-    /// Whether the user is kept out from now on.
+    /// Whether the user is disabled from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
 }

@@ -44,7 +44,7 @@ pub struct VersionsReply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HistoryReply {
-    /// What became of the document, the newest first.
+    /// The versions of the document, the newest first.
     pub versions: Vec<VersionInfo>,
 }
 
@@ -52,16 +52,16 @@ pub struct HistoryReply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionInfo {
-    /// Its number: the log index of the change that made it; with `.1`, `.2` behind it when
-    /// that log entry changed the document more than once.
+    /// Its number: the log index of the change that created it; followed by `.1`, `.2` when that
+    /// log entry changed the document more than once.
     pub version: String,
-    /// What was done; absent for the oldest version when nobody kept what made it.
+    /// The kind of the change; absent for the oldest version when the change is not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<ChangeKind>,
-    /// When, as ISO 8601.
+    /// The time of the change, as ISO 8601.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// By whom; absent for what the database did itself, such as expiry.
+    /// The user; absent for changes by the database itself, such as expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// Revision of the document in this version; absent when it was deleted.
@@ -75,7 +75,7 @@ pub struct VersionInfo {
     pub current: bool,
 }
 
-/// What differs between two forms of a document, as MongoDB's change streams tell it.
+/// The difference between two forms of a document, in the shape of MongoDB's change streams.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delta {
@@ -99,7 +99,7 @@ pub struct DiffReply {
     pub delta: Delta,
 }
 
-/// Body of the ancestor's `POST /api/restore-version`.
+/// Body of JettraDBVM's `POST /api/restore-version`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RestoreVersionBody {

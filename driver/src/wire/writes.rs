@@ -15,7 +15,7 @@ fn yes() -> bool {
 pub struct WriteReply {
     /// The document's `_id`.
     pub id: DocumentId,
-    /// The revision that the write made; also the `ETag`.
+    /// The revision after the write; also the `ETag`.
     pub revision: u64,
     /// What a schema in warn mode found: path, rule, expected, found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -43,10 +43,10 @@ pub struct UpdateBody {
     /// Which one is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<Value>,
-    /// As in [`FindBody::hint`].
+    /// Name or fields of the index to use, or `"$natural"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
-    /// As in [`FindBody::explain`]; nothing is changed.
+    /// Asks for the plan; nothing is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<ExplainLevel>,
 }
@@ -66,7 +66,7 @@ pub struct ReplaceBody {
     /// Which one is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<Value>,
-    /// As in [`FindBody::hint`].
+    /// Name or fields of the index to use, or `"$natural"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
 }
@@ -84,15 +84,15 @@ pub struct DeleteBody {
     /// Which one is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<Value>,
-    /// As in [`FindBody::hint`].
+    /// Name or fields of the index to use, or `"$natural"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
-    /// As in [`FindBody::explain`]; nothing is changed.
+    /// Asks for the plan; nothing is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explain: Option<ExplainLevel>,
 }
 
-/// Which form of a document is wanted back.
+/// Which form of a document is returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -104,7 +104,7 @@ pub enum ReturnForm {
     After,
 }
 
-/// Body of `POST …/find-and-modify`: changes one document and gives it back. Exactly one of
+/// Body of `POST …/find-and-modify`: changes one document and returns it. Exactly one of
 /// `update`, `replacement` and `remove` says how.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -127,16 +127,16 @@ pub struct FindAndModifyBody {
     /// Which one is the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sort: Option<Value>,
-    /// What of the document is wanted back.
+    /// The fields of the document that are returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<Value>,
     /// Insert a document when none matches.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub upsert: bool,
-    /// Which form of it is wanted back.
+    /// Which form of it is returned.
     #[serde(default, rename = "return")]
     pub returning: ReturnForm,
-    /// As in [`FindBody::hint`].
+    /// Name or fields of the index to use, or `"$natural"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Value>,
 }
@@ -176,12 +176,13 @@ pub struct FindAndModifyReply {
     /// The `_id` of the document that was inserted because none matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upserted_id: Option<DocumentId>,
-    /// Whether this repeats an earlier answer whose document is kept no longer.
+    /// Whether this repeats an earlier answer whose document is no longer kept.
     #[serde(rename = "document_forgotten", default, skip_serializing_if = "std::ops::Not::not")]
     pub document_forgotten: bool,
 }
 
-/// Answer of a repeated `PATCH …/documents/{id}` when the document that it gave is kept no longer.
+/// Answer of a repeated `PATCH …/documents/{id}` when the document of the first answer is no longer
+/// kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ForgottenReply {
@@ -220,7 +221,7 @@ pub enum BulkOperation {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BulkBody {
-    /// What is to be done.
+    /// The operations.
     pub operations: Vec<BulkOperation>,
     /// End at the first that fails (the default), or try all.
     #[serde(default = "yes")]
@@ -251,8 +252,8 @@ pub struct BulkReply {
     /// What a schema in warn mode found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Value>,
-    /// Whether this repeats an earlier answer of which `_id`s, errors and warnings are kept no
-    /// longer, because there were very many.
+    /// Whether this repeats an earlier answer whose `_id`s, errors and warnings are no longer kept,
+    /// because there were very many.
     #[serde(rename = "details_forgotten", default, skip_serializing_if = "std::ops::Not::not")]
     pub details_forgotten: bool,
 }
