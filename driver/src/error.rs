@@ -1,16 +1,17 @@
 //! What can go wrong in a call.
 
+use crate::hints;
 use crate::wire::ErrorDetail;
 use std::time::Duration;
 
 /// Result of a driver call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a call failed. The variant tells whether a write may have happened.
+/// Why a call failed. The variant determines whether a write may have happened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The cluster answered with an error; nothing was changed.
-    #[error("{}{}", detail.message, detail.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+    #[error("{}", answer_text(detail))]
     Api {
         /// HTTP status, 400 to 599.
         status: u16,
@@ -23,9 +24,9 @@ pub enum Error {
         /// What interrupted the call.
         reason: String,
     },
-    /// A write was carried out, and the answer to an attempt of it was lost. The document that it
-    /// gives is kept no longer.
-    #[error("the write was carried out, but the document it gives is not known any more; read it")]
+    /// A write was carried out, and the answer to an attempt of it was lost. The document of that
+    /// answer is no longer kept.
+    #[error("the write was carried out, but the document of its answer is no longer kept; read it")]
     Forgotten {
         /// Revision of the document after the write.
         revision: Option<u64>,
@@ -57,8 +58,16 @@ pub enum Error {
     Invalid(String),
 }
 
+/// The message of an answer, and the next step.
+fn answer_text(detail: &ErrorDetail) -> String {
+    match hints::hint(detail) {
+        Some(hint) => format!("{} ({hint})", detail.message),
+        None => detail.message.clone(),
+    }
+}
+
 impl Error {
-    /// The stable error code of the answer, if the cluster gave one.
+    /// The stable error code of the answer, if there was one.
     pub fn code(&self) -> Option<&str> {
         match self {
             Error::Api { detail, .. } => Some(&detail.code),
@@ -66,7 +75,16 @@ impl Error {
         }
     }
 
-    /// Whether a transaction has ended without effect and can be begun again with success:
+    /// The next step in the words of the driver, if there is one: methods in the place of HTTP
+    /// routes.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Error::Api { detail, .. } => hints::hint(detail),
+            _ => None,
+        }
+    }
+
+    /// Whether a transaction has ended without effect and may succeed when it is begun again:
     /// another one changed what it read (`transaction_conflict`), or the leader that held it is
     /// gone or waited too long (`transaction_lost`).
     pub fn wants_new_transaction(&self) -> bool {

@@ -1,14 +1,14 @@
 //! The Rust client of Jettra.
 //!
-//! [`Client`] knows a list of seed nodes, follows the leader, keeps a deadline for every
-//! call and retries what is safe to retry. [`Collection`] gives typed documents, queries,
-//! indexes and schema, versions ([`Collection::history`], [`Collection::at`]) and change feeds
-//! ([`Collection::watch`]). [`Client::statement`] takes SQL, JQL and Mongo's shell language;
-//! [`Client::transaction`] and [`Client::batch`] make several writes one; the `cluster_*`
-//! methods administer the members; [`Client::create_user`], [`Client::create_api_key`] and their
-//! like say who may do what. Every write of data carries an idempotency key, so that it happens
-//! once however often it is sent. [`wire`] is the one home of the types that
-//! travel between a node and its clients.
+//! [`Client`] knows a list of seed nodes, follows the leader, keeps a deadline for every call and
+//! retries what is safe to retry. [`Collection`] gives typed documents, queries, indexes and
+//! schema, versions ([`Collection::history`], [`Collection::at`]) and change feeds
+//! ([`Collection::watch`]). [`Client::statement`] takes SQL, JQL and MongoDB's shell language;
+//! [`Client::transaction`] and [`Client::batch`] make several writes one; the `cluster_*` methods
+//! administer the members; [`Client::create_user`], [`Client::create_api_key`] and their like
+//! manage access. Every write of data carries an idempotency key, so that it happens once however
+//! often it is sent. [`wire`] is the one home of the types that travel between a node and its
+//! clients.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), jettra_driver::Error> {
@@ -40,6 +40,7 @@ mod collection;
 mod error;
 #[cfg(test)]
 mod fake;
+mod hints;
 mod indexes;
 mod queries;
 mod schema;
