@@ -1,5 +1,6 @@
 //! The layers of `db/` use only what lies below them.
 
+use jettra_driver::wire::VALUE_CALLS;
 use jettra_tests::source::{root, rust_files};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -246,6 +247,28 @@ fn the_shell_and_the_tests_know_the_server_from_outside_only() {
         let text = std::fs::read_to_string(manifest).expect("a manifest");
         assert!(!text.contains("jettra-db"), "{name} depends on the server");
     }
+}
+
+/// The pairs of the list `CALLS` in a source.
+fn value_calls(path: &str) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(root().join(path)).expect("a source");
+    let list = text.split("const CALLS").nth(1).expect("the list");
+    let end = ["];\n", "};\n"].iter().filter_map(|end| list.find(end)).min();
+    let words = list[..end.expect("its end")].split(|c: char| !c.is_alphanumeric() && c != '$');
+    // Not the words of the list's type.
+    let words: Vec<&str> =
+        words.filter(|word| word.starts_with(|c: char| c == '$' || c.is_uppercase())).collect();
+    words.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect()
+}
+
+/// The shell takes the driver's list. The engine may not, and the page cannot; the page has
+/// `BinData` beside its list, because it takes two values.
+#[test]
+fn the_engine_and_the_page_know_the_value_calls_of_the_driver() {
+    let mut expected = VALUE_CALLS.map(|(name, key)| (name.to_owned(), key.to_owned())).to_vec();
+    assert_eq!(value_calls("db/engine/src/query/text/literal.rs"), expected);
+    expected.retain(|(name, _)| name != "BinData");
+    assert_eq!(value_calls("web/values/notation.js"), expected);
 }
 
 #[test]
