@@ -6,7 +6,7 @@ use rustyline::history::MemHistory;
 use rustyline::{ColorMode, Completer, Config, DefaultEditor, Editor, Helper, Hinter, Validator};
 use std::borrow::Cow;
 
-/// Shows stars in place of what is typed.
+/// Shows a star for each typed character.
 #[derive(Completer, Helper, Hinter, Validator)]
 struct Stars;
 

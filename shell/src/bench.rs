@@ -5,10 +5,10 @@ mod report;
 use crate::failure::{Failure, exit};
 use crate::options::duration;
 use crate::print::say;
-use crate::run::Connection;
+use crate::session::Connection;
 use clap::{Args, ValueEnum};
 use jettra_driver::{Client, Collection, DocumentId, Error, ReadLevel};
-use report::{Measured, Report};
+use report::{Measurement, Report};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 /// Options of `jettra bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchOptions {
-    /// What the clients do; mixed is one get for each update
+    /// The calls of the clients; mixed is one get for each update
     #[arg(long, value_enum, default_value = "insert")]
     workload: Workload,
     /// Clients that work at the same time
@@ -36,7 +36,7 @@ pub(crate) struct BenchOptions {
     /// Documents that get, update and mixed choose from
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     documents: u32,
-    /// Let the clients stay each on another node, instead of all on the leader
+    /// Connect each client to another node, instead of all to the leader
     #[arg(long)]
     spread: bool,
     /// Keep the database jettra_bench for the next run
@@ -47,7 +47,7 @@ pub(crate) struct BenchOptions {
     output: Form,
 }
 
-/// What the clients do.
+/// The calls of the clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Workload {
     /// Add new documents.
@@ -68,7 +68,7 @@ enum Form {
     Json,
 }
 
-/// Measures and prints the result; the exit code tells whether everything was right.
+/// Measures and prints the result; the exit code is 0 if everything was right.
 pub(crate) async fn run(
     options: &BenchOptions,
     connection: &Connection,
@@ -95,7 +95,7 @@ async fn measure(
     connection: &Connection,
     level: ReadLevel,
     admin: &Client,
-) -> Result<Measured, Failure> {
+) -> Result<Measurement, Failure> {
     let collection = |client: &Client| client.collection(DATABASE, COLLECTION).with_level(level);
     let clients = clients(options, connection, admin).await?;
     let collections: Vec<Collection<Value>> = clients.iter().map(collection).collect();
@@ -153,7 +153,7 @@ async fn preload(options: &BenchOptions, collection: &Collection<Value>) -> Resu
 async fn work(
     options: &BenchOptions,
     collections: &[Collection<Value>],
-) -> Result<Measured, Failure> {
+) -> Result<Measurement, Failure> {
     let started = Instant::now();
     let deadline = started + options.duration;
     let worker = |number: u32| Worker {
@@ -162,11 +162,11 @@ async fn work(
         documents: i64::from(options.documents),
         size: options.size,
         random: Random::new(number),
-        measured: Measured::default(),
+        measured: Measurement::default(),
     };
     let tasks: Vec<_> =
         (0..options.clients).map(|number| tokio::spawn(worker(number).run(deadline))).collect();
-    let mut measured = Measured::default();
+    let mut measured = Measurement::default();
     for task in tasks {
         measured.add(task.await.map_err(broken)?);
     }
@@ -186,11 +186,11 @@ struct Worker {
     documents: i64,
     size: usize,
     random: Random,
-    measured: Measured,
+    measured: Measurement,
 }
 
 impl Worker {
-    async fn run(mut self, deadline: Instant) -> Measured {
+    async fn run(mut self, deadline: Instant) -> Measurement {
         while Instant::now() < deadline {
             let number = (self.random.next() % self.documents.unsigned_abs()) as i64;
             let reads = match self.workload {

@@ -1,10 +1,11 @@
 //! Completion, hints and colours of the line being typed.
 
-mod wanted;
+mod candidates;
 
+use crate::command::Kind;
 use crate::lookup::lookup;
-use crate::parse::Kind;
 use crate::text;
+use candidates::{Candidates, Names, candidates};
 use jettra_driver::{Client, Find};
 use rustyline::completion::{Completer, FilenameCompleter};
 use rustyline::highlight::{CmdKind, Highlighter};
@@ -17,7 +18,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use wanted::{Names, Wanted, wanted};
 
 /// Longest time that the Tab key waits for names from the cluster.
 const FETCH_MAX: Duration = Duration::from_millis(700);
@@ -25,7 +25,7 @@ const FETCH_MAX: Duration = Duration::from_millis(700);
 const SAMPLE: u64 = 50;
 /// Levels of objects inside each other whose fields are offered.
 const FIELD_DEPTH: usize = 3;
-/// How long fetched names are taken for true.
+/// How long fetched names are used again.
 const FRESH_MAX: Duration = Duration::from_secs(3);
 
 /// Helps at the prompt. The shell renews `client` and `database` before each line.
@@ -74,7 +74,7 @@ impl LineHelper {
         names
     }
 
-    /// Asks the cluster; an error gives no names, because Tab is no place for messages.
+    /// Asks the cluster; after an error there are no names, because the Tab key shows no messages.
     async fn fetch(&self, Names { kind, collection }: &Names) -> Vec<String> {
         match (kind, &self.database) {
             (Kind::Database, _) => {
@@ -129,12 +129,13 @@ impl LineHelper {
         paths.into_iter().collect()
     }
 
-    fn candidates(&self, wanted: Wanted) -> Vec<String> {
-        match wanted {
-            Wanted::Words(words) => words.into_iter().map(str::to_owned).collect(),
-            Wanted::Files => Vec::new(), // by rustyline
-            Wanted::Keywords { small } => wanted::keywords(small),
-            Wanted::Names(names) => self.names(&names),
+    /// The texts of candidates.
+    fn texts(&self, candidates: Candidates) -> Vec<String> {
+        match candidates {
+            Candidates::Words(words) => words.into_iter().map(str::to_owned).collect(),
+            Candidates::Files => Vec::new(), // by rustyline
+            Candidates::Keywords { small } => candidates::keywords(small),
+            Candidates::Names(names) => self.names(&names),
         }
     }
 }
@@ -148,15 +149,15 @@ impl Completer for LineHelper {
         position: usize,
         _: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        let (start, wanted) = wanted(line, position);
-        if wanted == [Wanted::Files] {
+        let (start, found) = candidates(line, position);
+        if found == [Candidates::Files] {
             let (start, files) = self.files.complete_path(line, position)?;
             return Ok((start, files.into_iter().map(|file| file.replacement).collect()));
         }
         let typed = line[start..position].to_lowercase();
-        let mut found: Vec<String> = wanted
+        let mut found: Vec<String> = found
             .into_iter()
-            .flat_map(|wanted| self.candidates(wanted))
+            .flat_map(|candidates| self.texts(candidates))
             .filter(|name| name.to_lowercase().starts_with(&typed))
             .collect();
         found.dedup();
@@ -190,7 +191,7 @@ fn gather(before: &str, value: &Value, depth: usize, paths: &mut BTreeSet<String
     }
 }
 
-/// What follows a word that was completed.
+/// The characters after a completed word.
 fn after(before: &str, typed: &str) -> &'static str {
     match before {
         _ if before.ends_with("db.") => ".",

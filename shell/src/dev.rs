@@ -1,27 +1,25 @@
-//! A cluster on this machine for development: real `jettradb` processes that go on when
-//! the shell ends.
+//! A cluster on this machine for development: real `jettradb` processes that outlive the shell.
 
 mod certs;
 mod check;
 mod files;
 mod process;
+mod up;
 
 use crate::failure::{Failure, exit};
 use crate::print::{Format, Mode, Output, render, say};
 use clap::{Args, Subcommand};
 use files::{Cluster, Node};
-use jettra_driver::Error;
-use jettra_driver::wire::{ClusterReply, HealthReply, NodeStatus};
+use jettra_driver::wire::{HealthReply, NodeStatus};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use up::up;
 
 const NODES_DEFAULT: u16 = 3;
 const PORT_DEFAULT: u16 = 8080;
 const NODES_MAX: i64 = 9;
-/// Longest time from the start of the processes until every node is active.
-const UP_MAX: Duration = Duration::from_secs(60);
 /// Longest time that nodes may take to end.
 const DOWN_MAX: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
@@ -56,12 +54,12 @@ enum Action {
         #[arg(long, value_name = "FILE")]
         server: Option<PathBuf>,
     },
-    /// Make a test authority, and a certificate for nodes on this machine and the hosts given
+    /// Create a test authority, and a certificate for nodes on this machine and the hosts given
     Certs {
         /// Names and addresses of further hosts
         #[arg(long, value_delimiter = ',', value_name = "HOST")]
         host: Vec<String>,
-        /// The folder; an authority that is there already signs the new certificate
+        /// The folder; an existing authority in it signs the new certificate
         #[arg(long, value_name = "DIR", default_value = "dev-certs")]
         out: PathBuf,
     },
@@ -71,10 +69,10 @@ enum Action {
     Logs {
         /// The node, for example node1
         node: String,
-        /// Go on with what is added
+        /// Follow the log as it grows
         #[arg(short, long)]
         follow: bool,
-        /// Lines to begin with
+        /// Lines from the end of the log
         #[arg(short = 'n', long, default_value_t = 100)]
         lines: usize,
     },
@@ -101,7 +99,7 @@ pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure
             up(&open_or_create(dir, *nodes, *port, *tls)?, &server, runtime)
         }
         Action::Certs { host, out } => {
-            certs::make(out, host)?;
+            certs::create(out, host)?;
             say(&certs::next_steps(out));
             Ok(exit::OK)
         }
@@ -128,7 +126,7 @@ fn need(dir: &Path) -> Result<Cluster, Failure> {
     })
 }
 
-/// Opens a cluster, which keeps its size and its ports, or makes a new one.
+/// Opens a cluster, which keeps its size and its ports, or creates one.
 fn open_or_create(
     dir: &Path,
     nodes: Option<u16>,
@@ -137,7 +135,7 @@ fn open_or_create(
 ) -> Result<Cluster, Failure> {
     let Some(cluster) = Cluster::open(dir)? else {
         let (nodes, port) = (nodes.unwrap_or(NODES_DEFAULT), port.unwrap_or(PORT_DEFAULT));
-        // Before the folder is made, so that the next try may name another port.
+        // Before the folder is created, so that the next attempt may name another port.
         (1..=nodes)
             .zip(port..)
             .try_for_each(|(number, port)| process::check_port(&format!("node{number}"), port))?;
@@ -158,129 +156,7 @@ fn open_or_create(
     )))
 }
 
-fn up(cluster: &Cluster, server: &Path, runtime: &Runtime) -> Result<u8, Failure> {
-    cluster.prepare()?;
-    let is_stopped = |node: &&Node| process::running(cluster, node).is_none();
-    let stopped: Vec<&Node> = cluster.nodes.iter().filter(is_stopped).collect();
-    // All before the first starts, so that none is left over when another cannot start.
-    stopped.iter().try_for_each(|node| process::check_port(&node.name, node.port))?;
-    for node in stopped {
-        process::start(server, cluster, node)?;
-    }
-    runtime.block_on(async {
-        let deadline = Instant::now() + UP_MAX;
-        wait_for_answers(cluster, deadline).await?;
-        register_waiting(cluster).await?;
-        wait_until_active(cluster, deadline).await?;
-        show(cluster).await
-    })?;
-    say(&next_steps(cluster));
-    Ok(exit::OK)
-}
-
-fn next_steps(cluster: &Cluster) -> String {
-    let urls: Vec<String> = cluster.nodes.iter().map(Node::url).collect();
-    let password = process::quoted(&cluster.shown(files::PASSWORD));
-    let dir = process::quoted(&cluster.shown(""));
-    let authority = Path::new(files::CERTIFICATES).join(certs::AUTHORITY);
-    let authority = process::quoted(&cluster.shown(&authority.display().to_string()));
-    let trust = match cluster.serves_tls() {
-        true => format!(" --ca-file {authority}"),
-        false => String::new(),
-    };
-    format!(
-        "Page:  {}/\nLogin: admin, with the password in {password}\n\
-         Shell: jettra --url {} --password-file {password}{trust}\nStop:  jettra dev down --dir {dir}\n",
-        urls[0],
-        urls.join(",")
-    )
-}
-
-/// Waits until every process listens.
-async fn wait_for_answers(cluster: &Cluster, deadline: Instant) -> Result<(), Failure> {
-    for node in &cluster.nodes {
-        while health(cluster, node).await.is_none() {
-            if process::running(cluster, node).is_none() {
-                return Err(ended(cluster, node));
-            }
-            pause(deadline, || format!("{} does not answer", node.name)).await?;
-        }
-    }
-    Ok(())
-}
-
-fn ended(cluster: &Cluster, node: &Node) -> Failure {
-    let log = cluster.log(node);
-    let tail = process::tail(&log, 10).unwrap_or_default();
-    Failure::Refused(format!(
-        "{} ended after its start; the last lines of {}:\n{tail}",
-        node.name,
-        log.display()
-    ))
-}
-
-/// Registers the nodes that belong to no cluster yet.
-async fn register_waiting(cluster: &Cluster) -> Result<(), Failure> {
-    let client = cluster.client()?;
-    for node in &cluster.nodes {
-        if matches!(health(cluster, node).await, Some(health) if health.status == "waiting") {
-            client.cluster_register(&node.url(), None).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn wait_until_active(cluster: &Cluster, deadline: Instant) -> Result<(), Failure> {
-    let client = cluster.client()?;
-    loop {
-        let laggard = match client.cluster_status().await {
-            Ok(reply) => not_active(cluster, &reply).await,
-            Err(error @ Error::Api { status: 401, .. }) => return Err(error.into()),
-            Err(error) => Some(error.to_string()),
-        };
-        match laggard {
-            Some(reason) => pause(deadline, || reason).await?,
-            None => return Ok(()),
-        }
-    }
-}
-
-/// The first node that does not serve yet, with the reason.
-///
-/// A node that was removed from the cluster, or paused, is as it should be.
-async fn not_active(cluster: &Cluster, reply: &ClusterReply) -> Option<String> {
-    for node in &cluster.nodes {
-        let health = health(cluster, node).await;
-        let word = health.as_ref().map(|health| health.status.as_str());
-        let member = reply.nodes.iter().find(|member| member.key == node.name);
-        let serves = match (word, member.map(|member| member.status)) {
-            (Some("ok"), Some(status)) => status == NodeStatus::Active,
-            (Some("paused" | "removed"), _) => true,
-            _ => false,
-        };
-        if !serves {
-            let said = |health: HealthReply| health.reason.unwrap_or(health.status);
-            let health = health.map_or("no answer".into(), said);
-            let status = member.map_or("no member".into(), |member| member.status.to_string());
-            return Some(format!("{} is {status}, its health is: {health}", node.name));
-        }
-    }
-    None
-}
-
-async fn pause(deadline: Instant, reason: impl FnOnce() -> String) -> Result<(), Failure> {
-    if Instant::now() >= deadline {
-        return Err(Failure::Refused(format!(
-            "the cluster is not ready after {} s: {}; see: jettra dev logs",
-            UP_MAX.as_secs(),
-            reason()
-        )));
-    }
-    tokio::time::sleep(POLL).await;
-    Ok(())
-}
-
-/// What one node says about itself, if it answers.
+/// The health of one node, if it answers.
 async fn health(cluster: &Cluster, node: &Node) -> Option<HealthReply> {
     let client = cluster
         .builder()
@@ -307,7 +183,7 @@ async fn show(cluster: &Cluster) -> Result<u8, Failure> {
         let member = members.iter().flatten().find(|member| member.key == node.name);
         rows.push(row(node, pid, health, member.map(|member| member.status)));
     }
-    let format = Format { mode: Mode::Table, width: None, quiet: false };
+    let format = Format::plain(Mode::Table);
     say(&render(&Output::Rows(rows), format));
     Ok(exit::OK)
 }

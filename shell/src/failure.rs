@@ -1,5 +1,6 @@
-//! Why a statement or the program failed, and the exit code that tells a script.
+//! Why a statement or the program failed, and the exit code for it.
 
+use crate::hints;
 use crate::lookup::nearest;
 use crate::print::{bulk_summary, printable, text_width, violation};
 use crate::text::KEYWORDS;
@@ -54,17 +55,17 @@ impl Failure {
         matches!(self, Failure::Driver(error) if error.code() == Some("collection_not_found"))
     }
 
-    /// The database or the collection that there is not: the message has it in quotes.
+    /// The database or the collection that does not exist.
     pub(crate) fn unknown_name(&self) -> Option<&str> {
         let Failure::Driver(Error::Api { detail, .. }) = self else {
             return None;
         };
         let code = detail.code.as_str();
         let names = matches!(code, "collection_not_found" | "database_not_found");
-        detail.message.split('"').nth(1).filter(|_| names)
+        hints::quoted_name(detail).filter(|_| names)
     }
 
-    /// The exit code that tells a script about it.
+    /// The exit code of the program.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Failure::Driver(error) => driver_exit_code(error),
@@ -98,8 +99,8 @@ impl fmt::Display for Failure {
                     error => error.fmt(f)?,
                 }
                 f.write_str(&other_violations(error))?;
-                f.write_str(&done_all_the_same(error))?;
-                f.write_str(&next_step(error))
+                f.write_str(&other_operations(error))?;
+                hints::next_step(error).map_or(Ok(()), |hint| write!(f, "\n{hint}"))
             }
             Failure::Refused(text) | Failure::Usage(text) => f.write_str(text),
             Failure::Cancelled { reads: true } => f.write_str("cancelled"),
@@ -110,52 +111,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The message of an answer, with its hint unless that is about HTTP calls written by hand.
+/// The message of an answer, with the cluster's hint if the shell has none of its own.
 fn answer_text(detail: &ErrorDetail) -> String {
-    let hint = detail.hint.as_deref().filter(|hint| !speaks_http(hint));
-    match hint {
+    match hints::of_cluster(detail) {
         Some(hint) => format!("{} ({hint})", detail.message),
         None => detail.message.clone(),
     }
-}
-
-fn speaks_http(hint: &str) -> bool {
-    const WORDS: [&str; 7] = ["GET /", "POST /", "PUT /", "DELETE /", "HTTP ", "id_type", "tx="];
-    WORDS.iter().any(|word| hint.contains(word))
-}
-
-/// What a person types next after an error with this code.
-#[rustfmt::skip]
-const NEXT_STEPS: &[(&str, &str)] = &[
-    ("not_authenticated", "In the shell type: login <user>. A script names a file with \
-        --password-file or --api-key-file, or sets JETTRA_PASSWORD."),
-    ("database_not_found", "List them with: show dbs; create one with: create db <name>"),
-    ("collection_not_found", "List them with: show collections; its first document creates one."),
-    ("document_not_found", "A number and the same in quotes are two ids: 42 and \"42\"."),
-    ("paused", "Resume the node with: cluster resume <node>"),
-    ("user_exists", "Change it with: alter user <name>"),
-    ("user_not_found", "List them with: show users"),
-    ("token_not_found", "List them with: show tokens"),
-    ("transaction_conflict", "Nothing of the transaction was written. Type begin, and do it again."),
-    ("transaction_lost", "Nothing of the transaction was written. Type rollback, then begin, and \
-        do it again."),
-    ("transaction_too_large", "Type rollback, and divide it into smaller transactions."),
-    ("not_in_transaction", "Type commit or rollback first."),
-    ("versions_off", "Turn them on with: versions on <collection>"),
-    ("version_not_found", "List them with: history <collection> <id>"),
-    ("too_old", "See what is kept with: versions <collection>"),
-];
-
-/// What a person does when nothing listens at an address.
-const START_A_NODE: &str = "Is a node running there? Start one with: jettradb; or name another \
-     with --url, or with: connect <url>";
-
-fn next_step(error: &Error) -> String {
-    if matches!(error, Error::Unreachable { .. }) {
-        return format!("\n{START_A_NODE}");
-    }
-    let step = NEXT_STEPS.iter().find(|(code, _)| error.code() == Some(code));
-    step.map_or(String::new(), |(_, text)| format!("\n{text}"))
 }
 
 /// The line of a statement that is wrong, and below it a caret under the place.
@@ -176,7 +137,7 @@ fn source_line(detail: &ErrorDetail) -> String {
     format!("\n  {source}\n  {:1$}^{meant}", "", text_width(&before) + past)
 }
 
-/// The keyword that the word at a place of a statement, or the one before it, is near to.
+/// The keyword that was probably meant by the word at a position of a statement, or the one before.
 fn meant(source: &str, place: usize) -> String {
     let is_word = |next: char| next.is_alphanumeric() || next == '_';
     let (before, after): (Vec<char>, Vec<char>) = {
@@ -194,7 +155,7 @@ fn meant(source: &str, place: usize) -> String {
     meant.map_or(String::new(), |meant| format!("\nDid you mean {meant}?"))
 }
 
-/// What else a document breaks beside what the message names.
+/// The violations of a document after the one in the message.
 fn other_violations(error: &Error) -> String {
     let Error::Api { detail, .. } = error else {
         return String::new();
@@ -209,8 +170,8 @@ fn other_violations(error: &Error) -> String {
     others.map(|other| format!("\nAlso {}", violation(other))).collect()
 }
 
-/// What the operations of a bulk write did before one failed, and which others failed.
-fn done_all_the_same(error: &Error) -> String {
+/// What the other operations of a bulk write did when one failed.
+fn other_operations(error: &Error) -> String {
     let Error::Api { detail, .. } = error else {
         return String::new();
     };
@@ -258,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_tell_the_kinds_apart() {
+    fn each_kind_of_failure_has_its_exit_code() {
         let silent = Failure::Driver(Error::Unavailable {
             nodes: "http://h".into(),
             deadline: Duration::from_secs(1),
@@ -312,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_a_document_breaks_is_told() {
+    fn every_violation_of_a_document_is_named() {
         let Failure::Driver(Error::Api { status, mut detail }) = answer(422, "validation_failed")
         else {
             unreachable!();
@@ -328,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bulk_write_tells_what_was_done_all_the_same() {
+    fn a_bulk_write_names_what_the_other_operations_did() {
         let Failure::Driver(Error::Api { status, mut detail }) = answer(409, "duplicate_id") else {
             unreachable!();
         };
@@ -343,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_of_http_are_not_for_people_at_the_shell() {
+    fn hints_about_http_are_left_out() {
         let hint = |code: &str, hint: &str| {
             let Failure::Driver(Error::Api { status, mut detail }) = answer(404, code) else {
                 unreachable!();

@@ -1,8 +1,8 @@
-//! Finds commands by name, and the nearest one when there is none.
+//! Finds commands by name, and the nearest one to a name that does not exist.
 
-use crate::parse::{Command, commands};
+use crate::command::{Command, commands};
 
-/// Finds the command that a text begins with, and what follows its name.
+/// Finds the command that a text begins with, and the text after its name.
 pub(crate) fn lookup(text: &str) -> Option<(&'static Command, &str)> {
     let text = text.trim();
     let first_end = text.find(char::is_whitespace).unwrap_or(text.len());
@@ -23,7 +23,7 @@ fn by_name(name: &str) -> Option<&'static Command> {
 /// Letters of a word that are compared with others.
 const WORD_MAX: usize = 40;
 
-/// Words that only stand inside a statement of a query language.
+/// Words that occur only inside a statement of a query language.
 const CLAUSES: [&str; 12] = [
     "and", "from", "group", "having", "join", "limit", "offset", "or", "order", "set", "values",
     "where",
@@ -46,7 +46,7 @@ const STATEMENTS: [&str; 13] = [
     "WITH",
 ];
 
-/// Says why a text is no command, and what it could have been.
+/// The reason why a text is no command, with the command that was probably meant.
 pub(crate) fn unknown(text: &str) -> String {
     let mut words = text.split_whitespace().map(str::to_lowercase);
     let first = words.next().unwrap_or_default();
@@ -78,7 +78,8 @@ pub(crate) fn suggestion<'n>(word: &str, known: impl IntoIterator<Item = &'n str
     nearest(word, known).map_or(String::new(), |meant| format!("; did you mean {meant}?"))
 }
 
-/// The known word that was probably meant: one that has the beginning, or differs in few letters.
+/// The known word that was probably meant: one with the same beginning, or with few different
+/// letters.
 pub(crate) fn nearest<'n>(word: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let word: String = word.to_lowercase().chars().take(WORD_MAX).collect();
     // A word that was begun is nearer than one with another letter.

@@ -1,32 +1,32 @@
 //! `jettra`: the interactive shell and the operators' command line of Jettra.
 //!
-//! It talks to nodes through the driver only. `main` reads the command line, [`shell`]
-//! runs statements, [`repl`] is the interactive part, [`dev`] starts a cluster on this
-//! machine and [`mod@bench`] measures one.
+//! It talks to nodes through the driver only. `main` reads the command line, [`command`] holds the
+//! commands, [`session`] what they share, [`shell`] runs statements, [`repl`] is the interactive
+//! part, [`dev`] starts a cluster on this machine and [`mod@bench`] measures one.
 
 mod ask;
 mod bench;
+mod command;
 mod complete;
 mod dev;
 mod failure;
+mod hints;
 mod lookup;
 mod notation;
 mod options;
 mod pager;
-mod parse;
 mod print;
 mod repl;
-mod run;
 mod script;
+mod session;
 mod shell;
-mod statement;
 mod text;
 mod words;
 
 use clap::Parser;
 use failure::{Failure, exit};
 use options::{Options, Task};
-use run::Connection;
+use session::{Connection, Session};
 use shell::{Flow, Shell};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ fn start(options: Options, runtime: Runtime) -> Result<u8, Failure> {
             runtime.block_on(bench::run(settings, &connection, options.level))
         }
         Some(Task::Statement(words)) => {
-            let statement = parse::statement_of(words);
+            let statement = command::statement_of(words);
             start_shell(&options, Some(statement), runtime)
         }
         None => start_shell(&options, None, runtime),
@@ -77,7 +77,7 @@ fn start_shell(
     let at_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let interactive = !scripted && at_terminal;
     let settings = options.settings(interactive);
-    let session = run::Session::new(options.connection()?, options.db.clone(), settings)?;
+    let session = Session::new(options.connection()?, options.db.clone(), settings)?;
     let mut shell = Shell::new(session, runtime, options.stop_on_error);
     if interactive {
         let refused = |error| Failure::Refused(format!("the terminal failed: {error}"));
@@ -91,7 +91,7 @@ fn start_shell(
     Ok(code)
 }
 
-/// Runs the statements of `-e`, then the files of `-f`, then the one that the command line is.
+/// Runs the statements of `-e`, then the files of `-f`, then the statement of the command line.
 fn run_scripts(shell: &mut Shell, options: &Options, statement: Option<&str>) -> u8 {
     let mut worst = exit::OK;
     let texts = options.execute.iter().map(|text| (text.as_str(), true));

@@ -1,37 +1,22 @@
-//! Values as people write them at a prompt, like MongoDB's shell: JSON, and besides it keys
-//! without quotes, single quotes, commas after the last item, regular expressions, and calls
-//! such as `ISODate("…")`. They become Extended JSON, which the cluster takes.
+//! Values as MongoDB's shell writes them: JSON, and besides it keys without quotes, single quotes,
+//! commas after the last item, regular expressions, and calls such as `ISODate("…")`. They become
+//! Extended JSON, which the cluster accepts.
 //!
 //! Statements of the query languages go to the cluster as they are; it reads the same notation
 //! there.
 
+use jettra_driver::wire::VALUE_CALLS;
 use serde_json::{Map, Number, Value, json};
 
 /// Levels of objects and arrays inside each other.
 const DEPTH_MAX: usize = 100;
 
-/// Calls that make a value, and the key of Extended JSON that means the same.
-const CALLS: [(&str, &str); 12] = [
-    ("ISODate", "$date"),
-    ("Date", "$date"),
-    ("ObjectId", "$oid"),
-    ("ObjectID", "$oid"),
-    ("NumberLong", "$numberLong"),
-    ("Long", "$numberLong"),
-    ("NumberInt", "$numberInt"),
-    ("Int32", "$numberInt"),
-    ("NumberDecimal", "$numberDecimal"),
-    ("Decimal128", "$numberDecimal"),
-    ("Double", "$numberDouble"),
-    ("UUID", "$uuid"),
-];
-
 /// Reads the value that a text begins with; the value and its bytes.
 ///
 /// # Errors
-/// What was expected, and where.
+/// The expected text, and where it was expected.
 pub(crate) fn read(text: &str) -> Result<(Value, usize), String> {
-    // What is JSON keeps its exact meaning, and is read fast.
+    // JSON keeps its exact meaning, and is parsed fast.
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     if let Some(Ok(value)) = stream.next() {
         return Ok((value, stream.byte_offset()));
@@ -264,7 +249,7 @@ impl<'t> Reader<'t> {
                 return Err(self.expected("\",\" or \")\""));
             }
         }
-        let key = CALLS.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
+        let key = VALUE_CALLS.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
         match (name, key, arguments.as_slice()) {
             ("RegExp", _, [Value::String(pattern)]) => Ok(regex(pattern, "")),
             ("RegExp", _, [Value::String(pattern), Value::String(options)]) => {
@@ -274,6 +259,7 @@ impl<'t> Reader<'t> {
                 let kind = format!("{:02x}", kind.as_u64().unwrap_or(256));
                 Ok(json!({"$binary": {"base64": base64, "subType": kind}}))
             }
+            ("BinData", ..) => Err("BinData takes a kind and the bytes in base64".to_owned()),
             // Extended JSON has the digits of these numbers in a text.
             (_, Some(key), [Value::Number(number)]) if key.starts_with("$number") => {
                 Ok(json!({key: number.to_string()}))
@@ -281,8 +267,8 @@ impl<'t> Reader<'t> {
             (_, Some(key), [argument]) => Ok(json!({key: argument})),
             (_, Some(_), _) => Err(format!("{name} takes one value in its brackets")),
             _ => Err(format!(
-                "{name}(…) is unknown; there are {}, BinData and RegExp",
-                CALLS.map(|(known, _)| known).join(", ")
+                "{name}(…) is unknown; there are {} and RegExp",
+                VALUE_CALLS.map(|(known, _)| known).join(", ")
             )),
         }
     }
@@ -355,6 +341,7 @@ mod tests {
             ("{\n a: 'x}", "the quote in 'x} is not closed"),
             ("{a: 12x}", "\"12x\" is no number; a text stands in quotes"),
             ("{a: ISODate()}", "ISODate takes one value in its brackets"),
+            ("{a: BinData('AA==')}", "BinData takes a kind and the bytes in base64"),
             ("{a: 1", "expected \",\" or \"}\" at the end"),
         ];
         for (text, expected) in table {

@@ -5,7 +5,7 @@ use crate::bench::BenchOptions;
 use crate::dev::DevOptions;
 use crate::failure::Failure;
 use crate::print::Mode;
-use crate::run::{Connection, Credentials, Settings};
+use crate::session::{Connection, Credentials, Settings};
 use clap::{Parser, Subcommand};
 use jettra_driver::ReadLevel;
 use jettra_driver::wire::{BadLevel, parse_time};
@@ -33,7 +33,7 @@ const API_KEY_VARIABLE: &str = "JETTRA_API_KEY";
     disable_help_subcommand = true
 )]
 pub(crate) struct Options {
-    /// A node to begin with; several may be given
+    /// A node of the cluster; several may be given
     #[arg(
         long,
         env = "JETTRA_URL",
@@ -65,7 +65,7 @@ pub(crate) struct Options {
     /// A file with an API key
     #[arg(long, value_name = "FILE", conflicts_with = "password_file", global = true)]
     pub(crate) api_key_file: Option<PathBuf>,
-    /// The database to begin with
+    /// The database in use at the start
     #[arg(long, env = "JETTRA_DB", value_name = "DATABASE", global = true)]
     pub(crate) db: Option<String>,
     /// Run this statement and end; may be repeated
@@ -77,7 +77,7 @@ pub(crate) struct Options {
     /// End with the first error
     #[arg(long)]
     pub(crate) stop_on_error: bool,
-    /// Print no greeting, and nothing that only says a change was made
+    /// Print no greeting, and no message that only confirms a change
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Do not ask before dangerous changes
@@ -97,7 +97,7 @@ pub(crate) struct Options {
     pub(crate) task: Option<Task>,
 }
 
-/// What the program can do besides being a shell.
+/// The tasks of the program besides the shell.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
     /// Run a cluster on this machine, for development
@@ -130,7 +130,7 @@ impl Options {
         })
     }
 
-    /// What is given on the command line goes before what is in a variable.
+    /// The command line takes precedence over variables.
     fn credentials(
         &self,
         variable: impl Fn(&str) -> Option<String>,
@@ -146,7 +146,7 @@ impl Options {
         }
     }
 
-    /// What the shell begins with.
+    /// The settings of the shell at its start.
     pub(crate) fn settings(&self, interactive: bool) -> Settings {
         let terminal = std::io::stdout().is_terminal();
         let mode = if terminal { Mode::Table } else { Mode::Json };
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_variables() {
+    fn the_command_line_takes_precedence_over_variables() {
         let proof = |line: &[&str], variables: &'static [&str]| {
             let options = Options::parse_from(["jettra"].iter().chain(line));
             let variable = |name: &str| variables.contains(&name).then(|| name.to_lowercase());

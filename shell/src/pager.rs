@@ -1,4 +1,4 @@
-//! Shows what does not fit on the screen in the person's pager, as `psql` and `git` do.
+//! Shows an output that does not fit on the screen in the person's pager, as `psql` and `git` do.
 
 use crate::print::{say, text_width};
 use std::io::Write;
@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 /// The pager when `PAGER` names none.
 const DEFAULT: &str = "less";
-/// What `less` does unless `LESS` says otherwise: end at once when all of it fits, take colours
-/// as they are, and leave the text on the screen.
+/// Options of `less` unless `LESS` has others: end at once when all of the text fits, pass colours
+/// through, and leave the text on the screen.
 const LESS: &str = "FRX";
 
 /// Prints a text, through the pager when it has more lines than the screen.
@@ -52,7 +52,7 @@ fn start(pager: &str) -> Option<Child> {
 
 fn page(mut child: Child, text: &str) {
     if let Some(mut input) = child.stdin.take() {
-        // A person that leaves before the end closes it.
+        // A person that leaves before the end closes the pipe.
         let _ = input.write_all(text.as_bytes());
     }
     let _ = child.wait();

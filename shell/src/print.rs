@@ -1,26 +1,23 @@
 //! Turns results into text: tables, JSON, lines.
 
-mod access;
-mod changes;
-mod cluster;
+mod indexes;
 mod plan;
-mod report;
 mod stream;
+#[cfg(test)]
+mod tests;
+mod time;
+mod writes;
 
-pub(crate) use access::{audit, join_token, new_key, session, tokens, user, users};
-pub(crate) use changes::{batch, diff, event_line, history, transactions, versions, versions_text};
-pub(crate) use cluster::{node_rows, status_record};
+pub(crate) use indexes::{index_table, indexes};
 pub(crate) use plan::plan;
-pub(crate) use report::{
-    bulk_summary, hashes, indexes, schema, stats, update_summary, validated, violation,
-    with_warnings,
-};
-
 pub(crate) use stream::RowStream;
+pub(crate) use time::time;
+pub(crate) use writes::{
+    bulk_output, bulk_summary, update_output, violation, with_warnings, written_output,
+};
 
 use comfy_table::{Table, presets};
 use jettra_driver::WriteResult;
-use jettra_driver::wire::{ClusterReply, DatabaseInfo};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 
@@ -45,7 +42,8 @@ impl Mode {
         <Mode as clap::ValueEnum>::from_str(name, true).ok()
     }
 
-    fn is_json(self) -> bool {
+    /// Whether programs read it.
+    pub(crate) fn is_json(self) -> bool {
         matches!(self, Mode::Json | Mode::Ndjson)
     }
 }
@@ -57,8 +55,15 @@ pub(crate) struct Format {
     pub(crate) mode: Mode,
     /// Columns of the terminal; `None` when the output is not a terminal.
     pub(crate) width: Option<usize>,
-    /// Leave out what only says that a change was made.
+    /// Leave out messages that only confirm a change.
     pub(crate) quiet: bool,
+}
+
+impl Format {
+    /// This form, with nothing left out, for an output that is no terminal.
+    pub(crate) fn plain(mode: Mode) -> Format {
+        Format { mode, width: None, quiet: false }
+    }
 }
 
 /// The result of a statement.
@@ -77,7 +82,7 @@ pub(crate) enum Output {
         /// The `_id` and the new revision.
         written: WriteResult,
     },
-    /// What a change did: a sentence for people, the cluster's answer for programs.
+    /// The outcome of a change: a sentence for people, the cluster's answer for programs.
     Changed {
         /// The sentence.
         text: String,
@@ -99,16 +104,18 @@ pub(crate) enum Output {
     Rows(Vec<Value>),
     /// The first of more objects.
     Page(Vec<Value>),
-    /// Something that only the shell itself has changed, which no program waits for.
-    Here(String),
-    /// The cluster and its members.
-    Cluster(Box<ClusterReply>),
+    /// Something changed in the shell only, which no program waits for.
+    Local(String),
+    /// The statements of this file are the result.
+    Script(String),
+    /// The shell is to end.
+    Exit,
 }
 
 /// The text of a result, with a line break at its end unless it is empty.
 pub(crate) fn render(output: &Output, format: Format) -> String {
     let mut text = match output {
-        Output::Nothing => String::new(),
+        Output::Nothing | Output::Script(_) | Output::Exit => String::new(),
         Output::Text(text) => text.clone(),
         Output::Done(text) => done(text, format),
         Output::Written { verb, written } => write_result(verb, written, format),
@@ -125,9 +132,8 @@ pub(crate) fn render(output: &Output, format: Format) -> String {
         Output::Record(record) if format.mode.is_json() => value(record, format),
         Output::Record(record) => fields(record),
         Output::Rows(list) | Output::Page(list) => rows(list, format),
-        Output::Here(_) if format.mode.is_json() || format.quiet => String::new(),
-        Output::Here(text) => text.clone(),
-        Output::Cluster(reply) => cluster::text(reply, format),
+        Output::Local(_) if format.mode.is_json() || format.quiet => String::new(),
+        Output::Local(text) => text.clone(),
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -158,7 +164,8 @@ fn value(value: &Value, format: Format) -> String {
     if format.mode == Mode::Ndjson { value.to_string() } else { format!("{value:#}") }
 }
 
-fn rows(rows: &[Value], format: Format) -> String {
+/// Objects in a form, or other values in one column.
+pub(crate) fn rows(rows: &[Value], format: Format) -> String {
     match format.mode {
         Mode::Json => format!("{:#}", Value::from(rows.to_vec())),
         Mode::Ndjson => rows.iter().map(|row| format!("{row}\n")).collect(),
@@ -180,7 +187,7 @@ fn lines(rows: &[Value]) -> String {
 }
 
 /// One `field = value` a line, the values below each other.
-fn fields(record: &Value) -> String {
+pub(crate) fn fields(record: &Value) -> String {
     let Some(object) = record.as_object() else {
         return format!("{}\n", cell(record));
     };
@@ -222,7 +229,8 @@ fn columns(rows: &[Value]) -> Vec<String> {
     columns.into_iter().map(|(key, _)| key).collect()
 }
 
-fn cell(value: &Value) -> String {
+/// A value in a table or a line.
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => printable(text),
         other => printable(&other.to_string()),
@@ -239,7 +247,7 @@ pub(crate) fn text_width(text: &str) -> usize {
     table.column_max_content_widths().iter().map(|width| usize::from(*width)).sum()
 }
 
-/// Writes control characters as escapes, so that no document can steer the terminal.
+/// Writes control characters as escapes, so that no document can control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -252,18 +260,13 @@ pub(crate) fn printable(text: &str) -> String {
     out
 }
 
-/// The databases as rows.
-pub(crate) fn database_rows(databases: &[DatabaseInfo]) -> Vec<Value> {
-    databases.iter().map(|database| json!(database)).collect()
-}
-
 /// Whether colours are wanted: on a terminal, unless `NO_COLOR` is set.
 pub(crate) fn colours() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !refused && std::io::stdout().is_terminal()
 }
 
-/// Writes to the standard output; ends the program when nobody reads it any more.
+/// Writes to the standard output; ends the program when its reader is gone.
 pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
@@ -271,6 +274,8 @@ pub(crate) fn say(text: &str) {
     }
 }
 
+/// The text of a result for people, without a terminal.
 #[cfg(test)]
-#[path = "print_tests.rs"]
-mod tests;
+pub(crate) fn rendered(output: &Output) -> String {
+    render(output, Format::plain(Mode::Line))
+}

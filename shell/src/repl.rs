@@ -3,9 +3,8 @@
 use crate::complete::LineHelper;
 use crate::failure::exit;
 use crate::lookup::lookup;
-use crate::parse::parse;
 use crate::print::{colours, printable, say};
-use crate::script::pieces;
+use crate::script::split_statements;
 use crate::shell::{Flow, Shell};
 use jettra_driver::wire::HealthReply;
 use rustyline::error::ReadlineError;
@@ -30,7 +29,7 @@ pub(crate) fn run(mut shell: Shell) -> rustyline::Result<u8> {
         // A first start has no history yet.
         let _ = editor.load_history(path);
     }
-    // From now on Ctrl-C only ends what listens to it: not the shell while a pager is open.
+    // From now on Ctrl-C only ends what listens to it, not the shell while a pager is open.
     shell.runtime.spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     greet(&mut shell);
     shell.learn_members();
@@ -44,7 +43,10 @@ pub(crate) fn run(mut shell: Shell) -> rustyline::Result<u8> {
             Ok(line) if line.trim().is_empty() => {}
             Ok(line) => {
                 remember(&mut editor, history.as_ref(), &line);
-                if pieces(&line).iter().any(|it| shell.execute(&it.text, "") == Flow::Leave) {
+                if split_statements(&line)
+                    .iter()
+                    .any(|it| shell.execute(&it.text, "") == Flow::Leave)
+                {
                     break;
                 }
                 renew(&mut editor, &shell);
@@ -66,7 +68,7 @@ fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
         .completion_type(CompletionType::List)
         .build();
     let mut editor = Editor::with_config(config)?;
-    let client = shell.session.client().clone();
+    let client = shell.session.client.clone();
     let helper = LineHelper::new(client, shell.runtime.handle().clone(), colours());
     editor.set_helper(Some(helper));
     Ok(editor)
@@ -75,8 +77,8 @@ fn editor(shell: &Shell) -> rustyline::Result<LineEditor> {
 /// Gives the completion what the last statement may have changed.
 fn renew(editor: &mut LineEditor, shell: &Shell) {
     if let Some(helper) = editor.helper_mut() {
-        helper.client = shell.session.client().clone();
-        helper.database = shell.session.database().map(str::to_owned);
+        helper.client = shell.session.client.clone();
+        helper.database = shell.session.database.clone();
         helper.forget();
     }
 }
@@ -87,7 +89,7 @@ fn greet(shell: &mut Shell) {
     }
     let version = env!("CARGO_PKG_VERSION");
     say(&format!("Jettra shell {version}. Type help for commands, Tab completes.\n"));
-    match shell.session.is_somebody() {
+    match shell.session.has_credentials() {
         true => {
             shell.execute("whoami", "");
         }
@@ -97,7 +99,7 @@ fn greet(shell: &mut Shell) {
 
 /// The prompt without and with colours: database, node and the node's role, open transaction.
 fn prompt(shell: &Shell) -> (String, String) {
-    let database = shell.session.database().map(printable);
+    let database = shell.session.database.as_deref().map(printable);
     let database = database.map_or(String::new(), |name| format!(":{name}"));
     let place = place(health(shell).as_ref());
     let transaction = marker(shell.session.transaction_id());
@@ -123,7 +125,7 @@ fn marker(id: Option<&str>) -> String {
 }
 
 fn health(shell: &Shell) -> Option<HealthReply> {
-    let client = shell.session.client();
+    let client = &shell.session.client;
     let health = async { tokio::time::timeout(PROMPT_MAX, client.health()).await };
     shell.runtime.block_on(health).ok()?.ok()
 }
@@ -150,11 +152,11 @@ fn history_path() -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var_os("HOME")?).join(HISTORY_FILE))
 }
 
-/// Makes a history that others could read private again.
+/// Makes a history private that others could read.
 fn protect(path: &PathBuf) {
     use std::os::unix::fs::PermissionsExt;
     if path.exists() {
-        // Somebody else's file is no reason to refuse the shell.
+        // A file of another user is no reason to refuse the shell.
         let _ = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600));
     }
 }
@@ -176,14 +178,9 @@ fn holds_secret(line: &str) -> bool {
         return true;
     }
     let first = line.split_whitespace().next().unwrap_or("").to_lowercase();
-    let words = line.split_whitespace().count();
-    match lookup(line).map(|(command, _)| command.names[0]) {
-        Some("login") => words > 2,
-        Some("password") => words > 1,
-        Some("connect" | "connect node") => line.contains('@'),
-        // What is too much in them may be a password that is asked for, and not written there.
-        Some("create user" | "alter user") => parse(line).is_err(),
-        Some(_) => false,
+    match lookup(line) {
+        Some((command, _)) => (command.holds_secret)(line),
+        // A misspelt command.
         None => first.starts_with("log") || first.starts_with("pass") || line.contains("--pass"),
     }
 }

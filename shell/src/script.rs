@@ -7,29 +7,29 @@ use crate::text::{Input, split_first, statement, without_comments};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-/// Editors of some systems put it before the first character of a file.
+/// Editors of some systems write it before the first character of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A statement and the line it begins in, counted from 1.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Piece {
+pub(crate) struct StatementText {
     line: usize,
     /// The statement.
     pub(crate) text: String,
 }
 
-/// Cuts lines into statements as they arrive. A statement ends with its line, unless it goes
+/// Splits lines into statements as they arrive. A statement ends with its line, unless it goes
 /// on as [`Input::is_complete`] says, or with a semicolon; empty lines and comments say nothing.
-struct Pieces<R> {
+struct StatementTexts<R> {
     lines: io::Lines<R>,
     line: usize,
-    /// What follows the first statement of lines that have several.
-    rest: Option<Piece>,
+    /// The text after the first statement of lines with several.
+    rest: Option<StatementText>,
 }
 
-impl<R: BufRead> Pieces<R> {
+impl<R: BufRead> StatementTexts<R> {
     fn new(reader: R) -> Self {
-        Pieces { lines: reader.lines(), line: 0, rest: None }
+        StatementTexts { lines: reader.lines(), line: 0, rest: None }
     }
 
     fn line(&mut self) -> Option<io::Result<String>> {
@@ -42,7 +42,7 @@ impl<R: BufRead> Pieces<R> {
     }
 
     /// Lines up to the end of a statement.
-    fn piece(&mut self) -> Option<io::Result<Piece>> {
+    fn next_text(&mut self) -> Option<io::Result<StatementText>> {
         let (mut begin, mut input) = (0, Input::default());
         while let Some(line) = self.line() {
             let line = match line {
@@ -60,55 +60,55 @@ impl<R: BufRead> Pieces<R> {
             }
         }
         let text = input.text().to_owned();
-        (!text.is_empty()).then_some(Ok(Piece { line: begin, text }))
+        (!text.is_empty()).then_some(Ok(StatementText { line: begin, text }))
     }
 }
 
-impl<R: BufRead> Iterator for Pieces<R> {
-    type Item = io::Result<Piece>;
+impl<R: BufRead> Iterator for StatementTexts<R> {
+    type Item = io::Result<StatementText>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let piece = match self.rest.take() {
+        let next = match self.rest.take() {
             Some(rest) => rest,
-            None => match self.piece()? {
-                Ok(piece) => piece,
+            None => match self.next_text()? {
+                Ok(next) => next,
                 Err(error) => return Some(Err(error)),
             },
         };
-        let (first, others) = split_first(&piece.text);
+        let (first, others) = split_first(&next.text);
         if without_comments(others) != Some("") {
-            self.rest = Some(Piece { line: piece.line, text: others.trim_start().to_owned() });
+            self.rest =
+                Some(StatementText { line: next.line, text: others.trim_start().to_owned() });
         }
-        Some(Ok(Piece { line: piece.line, text: first.to_owned() }))
+        Some(Ok(StatementText { line: next.line, text: first.to_owned() }))
     }
 }
 
-/// Cuts what a person has pasted or typed into statements. A line that begins no statement goes
+/// Splits a text that was pasted or typed into statements. A line that begins no statement goes
 /// on with the one of a query language before it.
-pub(crate) fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    for piece in Pieces::new(text.as_bytes()).flatten() {
-        let begins = lookup(&piece.text).is_some() || statement(&piece.text).is_some();
-        match pieces.last_mut() {
+pub(crate) fn split_statements(text: &str) -> Vec<StatementText> {
+    let mut all: Vec<StatementText> = Vec::new();
+    for next in StatementTexts::new(text.as_bytes()).flatten() {
+        let begins = lookup(&next.text).is_some() || statement(&next.text).is_some();
+        match all.last_mut() {
             Some(last) if !begins && statement(&last.text).is_some_and(|it| !it.ends_with(';')) => {
                 last.text.push('\n');
-                last.text += &piece.text;
+                last.text += &next.text;
             }
-            _ => pieces.push(piece),
+            _ => all.push(next),
         }
     }
-    pieces
+    all
 }
 
-/// Runs all statements of `reader`; `name` stands before the line in errors, unless it is
-/// empty.
+/// Runs all statements of `reader`; errors have `name` and the line, unless it is empty.
 ///
 /// The exit code is that of the first error.
 pub(crate) fn run(shell: &mut Shell, reader: impl BufRead, name: &str) -> Flow {
     let mut worst = exit::OK;
-    for piece in Pieces::new(reader) {
-        let flow = match piece {
-            Ok(piece) => shell.execute(&piece.text, &origin(name, piece.line)),
+    for next in StatementTexts::new(reader) {
+        let flow = match next {
+            Ok(next) => shell.execute(&next.text, &origin(name, next.line)),
             Err(error) => unreadable(name, &error),
         };
         let Flow::Next(code) = flow else {
@@ -165,17 +165,17 @@ fn unreadable(name: &str, error: &io::Error) -> Flow {
 mod tests {
     use super::*;
 
-    fn pieces_of(text: &str) -> Vec<(usize, String)> {
-        Pieces::new(text.as_bytes())
-            .map(|piece| piece.unwrap())
-            .map(|piece| (piece.line, piece.text))
+    fn texts_of(text: &str) -> Vec<(usize, String)> {
+        StatementTexts::new(text.as_bytes())
+            .map(|next| next.unwrap())
+            .map(|next| (next.line, next.text))
             .collect()
     }
 
     #[test]
     fn a_statement_is_a_line() {
         assert_eq!(
-            pieces_of("use shop\n\n# note\n-- note\nfind users"),
+            texts_of("use shop\n\n# note\n-- note\nfind users"),
             [(1, "use shop".into()), (5, "find users".into())]
         );
     }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_document_may_span_lines() {
         let text = "insert u {\n  \"a\": 1,\n\n  \"b\": \"# }\"\n}\ncount u\n";
-        let found = pieces_of(text);
+        let found = texts_of(text);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].1, "insert u {\n  \"a\": 1,\n\n  \"b\": \"# }\"\n}");
         assert_eq!(found[1], (6, "count u".into()));
@@ -192,26 +192,26 @@ mod tests {
     #[test]
     fn a_statement_of_a_query_language_ends_with_its_line_or_a_semicolon() {
         let text = "SELECT * FROM a\nDELETE FROM a\n-- why\nWHERE b = 1;\ndb.a.find({\n})\ncount a";
-        let lines: Vec<usize> = pieces_of(text).iter().map(|(line, _)| *line).collect();
+        let lines: Vec<usize> = texts_of(text).iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [1, 2, 5, 7]);
     }
 
     #[test]
     fn an_open_bracket_ends_with_the_text() {
-        assert_eq!(pieces_of("insert u {\n"), [(1, "insert u {".into())]);
+        assert_eq!(texts_of("insert u {\n"), [(1, "insert u {".into())]);
     }
 
     #[test]
     fn a_mark_of_the_byte_order_and_comments_are_no_statements() {
         let text = "\u{feff}use shop\n// a\n/* b\nc */\n/* d */ count c\n";
         let expected = [(1, "use shop".to_owned()), (5, "/* d */ count c".to_owned())];
-        assert_eq!(pieces_of(text), expected);
+        assert_eq!(texts_of(text), expected);
     }
 
     #[test]
     fn two_lines_that_were_pasted_are_two_statements() {
         let cut = |text: &str| -> Vec<String> {
-            pieces(text).into_iter().map(|piece| piece.text).collect()
+            split_statements(text).into_iter().map(|next| next.text).collect()
         };
         assert_eq!(cut("count q1\ncount q2"), ["count q1", "count q2"]);
         assert_eq!(cut("count q1\nfoo"), ["count q1", "foo"]);

@@ -1,13 +1,12 @@
-//! Takes statements as text, runs them and prints what comes out: the part that the
-//! interactive shell and scripts share.
+//! Takes statements as text, runs them and prints their results: the part that the interactive
+//! shell and scripts share.
 
+use crate::command::{Statement, parse};
 use crate::failure::{Failure, exit};
 use crate::pager;
-use crate::parse::parse;
 use crate::print::{Output, render};
-use crate::run::{Lookout, Ran, Session};
 use crate::script;
-use crate::statement::{ShellAction, Statement};
+use crate::session::{Probe, Session, StatementResult};
 use crate::text::without_comments;
 use std::io::IsTerminal;
 use std::sync::atomic::AtomicBool;
@@ -28,10 +27,10 @@ pub(crate) struct Shell {
     read_depth: usize,
 }
 
-/// How it goes on after a statement.
+/// What follows a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// With the next statement; the exit code of this one.
+    /// The next statement; the exit code of this one.
     Next(u8),
     /// The statement was `exit`.
     Leave,
@@ -45,19 +44,16 @@ impl Shell {
 
     /// Runs one statement and prints its result, or its error on the error output.
     ///
-    /// `origin` stands before an error: the file and line of a script, or nothing.
+    /// Errors begin with `origin`: the file and line of a script, or nothing.
     pub(crate) fn execute(&mut self, text: &str, origin: &str) -> Flow {
         let started = Instant::now();
         if without_comments(text).unwrap_or_default().is_empty() {
             return Flow::Next(exit::OK);
         }
-        let ran = match parse(text) {
-            Err(reason) => Err(Failure::Refused(reason)),
-            Ok(Statement::Shell(ShellAction::Exit)) => return Flow::Leave,
-            Ok(Statement::Shell(ShellAction::Read(path))) => return self.read(&path),
-            Ok(statement) => self.run(statement),
-        };
-        match ran {
+        let result = parse(text).map_err(Failure::Refused);
+        match result.and_then(|statement| self.run(statement)) {
+            Ok(Output::Exit) => Flow::Leave,
+            Ok(Output::Script(path)) => self.read(&path),
             Ok(output) => {
                 let text = render(&output, self.session.format());
                 let settings = &self.session.settings;
@@ -67,7 +63,7 @@ impl Shell {
             }
             Err(failure) => {
                 complain(&failure, origin);
-                self.say_known(&failure);
+                self.say_reachability(&failure);
                 self.say_meant(&failure);
                 Flow::Next(failure.exit_code())
             }
@@ -81,47 +77,47 @@ impl Shell {
         }
     }
 
-    /// Ends the session: what was not committed is given up, and the person is told so.
+    /// Ends the session: an open transaction is rolled back, with a message.
     pub(crate) fn close(&mut self) {
         if self.runtime.block_on(self.session.close()) {
             eprintln!("The transaction was still open; it was rolled back.");
         }
     }
 
-    /// Runs until the end or, when a person is there, until Ctrl-C. A change feed has no other
-    /// end, and sees to Ctrl-C itself.
+    /// Runs until the end or, when a person is there, until Ctrl-C, unless the statement handles
+    /// that itself.
     ///
-    /// At a terminal it says after a second what is waited for.
-    fn run(&mut self, statement: Statement) -> Ran {
+    /// At a terminal a notice says after a second what the shell waits for.
+    fn run(&mut self, statement: Statement) -> StatementResult {
         let session = &mut self.session;
-        if matches!(statement, Statement::Watch(_)) || !std::io::stderr().is_terminal() {
+        if statement.handles_interrupt() || !std::io::stderr().is_terminal() {
             return self.runtime.block_on(session.run(statement));
         }
         let (interactive, reads) = (session.settings.interactive, statement.only_reads());
-        let (lookout, said) = (session.lookout(), AtomicBool::new(false));
-        let ran = self.runtime.block_on(async {
+        let (probe, shown) = (session.probe(), AtomicBool::new(false));
+        let result = self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 _ = tokio::signal::ctrl_c(), if interactive => Err(Failure::Cancelled { reads }),
-                ran = session.run(statement) => ran,
-                () = lookout.tell(&said) => Ok(Output::Nothing),
+                result = session.run(statement) => result,
+                () = probe.show(&shown) => Ok(Output::Nothing),
             }
         });
-        if said.into_inner() {
-            Lookout::clear();
+        if shown.into_inner() {
+            Probe::clear();
         }
-        ran
+        result
     }
 
-    /// After a call that no node answered, or without a leader: what is known of the cluster.
-    fn say_known(&self, failure: &Failure) {
+    /// After a call that no node answered, or without a leader: which nodes answer.
+    fn say_reachability(&self, failure: &Failure) {
         if failure.is_silence() {
-            let lookout = self.session.lookout();
-            eprintln!("Known: {}.", self.runtime.block_on(lookout.known()));
+            let probe = self.session.probe();
+            eprintln!("Known: {}.", self.runtime.block_on(probe.reachability()));
         }
     }
 
-    /// After a name that is unknown: the one that was probably meant.
+    /// After an unknown name: the existing one that was probably meant.
     fn say_meant(&self, failure: &Failure) {
         if let Some(name) = failure.unknown_name()
             && let Some(meant) = self.runtime.block_on(self.session.meant(failure, name))
@@ -145,8 +141,8 @@ impl Shell {
     fn say_summary(&self, output: &Output, took: Duration) {
         let settings = &self.session.settings;
         let rows = match output {
-            // These came without the cluster, or after questions to the person.
-            Output::Nothing | Output::Text(_) | Output::Done(_) | Output::Here(_) => return,
+            // These took no call, or questions to the person too.
+            Output::Nothing | Output::Text(_) | Output::Done(_) | Output::Local(_) => return,
             Output::Rows(rows) | Output::Page(rows) => settings.interactive.then_some(rows.len()),
             _ => None,
         };
@@ -167,7 +163,7 @@ fn counted(rows: usize) -> String {
     }
 }
 
-/// Prints an error where a script's output is not disturbed by it.
+/// Prints an error on the error output, so that it does not mix with the output of a script.
 pub(crate) fn complain(failure: &Failure, origin: &str) {
     match origin {
         "" => eprintln!("Error: {failure}"),

@@ -5,11 +5,11 @@ use crate::notation;
 use jettra_driver::DocumentId;
 use serde_json::Value;
 
-/// What is left of a statement, taken word by word from the left.
+/// The rest of a statement, taken word by word from the left.
 #[derive(Debug, Clone)]
 pub(crate) struct Words<'a> {
     rest: &'a str,
-    /// Flags that may be meant by one that is unknown.
+    /// Flags that may stand among the words; an unknown one is compared with them.
     flags: Vec<&'static str>,
 }
 
@@ -22,8 +22,8 @@ pub(crate) struct Word {
     pub(crate) quoted: bool,
 }
 
-/// A statement that cannot be understood: one sentence for the person who wrote it.
-pub(crate) type Parsed<T> = Result<T, String>;
+/// A value, or the reason why a statement cannot be understood, in one sentence.
+pub(crate) type ParseResult<T> = Result<T, String>;
 
 impl<'a> Words<'a> {
     /// Starts at the beginning of `text`.
@@ -31,12 +31,12 @@ impl<'a> Words<'a> {
         Words { rest: text.trim(), flags: Vec::new() }
     }
 
-    /// The same words, which may have these flags.
-    pub(crate) fn knowing(self, flags: Vec<&'static str>) -> Self {
+    /// The same words, among which these flags may stand.
+    pub(crate) fn with_flags(self, flags: Vec<&'static str>) -> Self {
         Words { flags, ..self }
     }
 
-    /// What has not been taken yet.
+    /// The text that has not been taken yet.
     pub(crate) fn rest(&self) -> &'a str {
         self.rest
     }
@@ -48,7 +48,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes the next word; `None` at the end.
-    pub(crate) fn word(&mut self) -> Parsed<Option<Word>> {
+    pub(crate) fn word(&mut self) -> ParseResult<Option<Word>> {
         let Some(first) = self.rest.chars().next() else {
             return Ok(None);
         };
@@ -69,7 +69,7 @@ impl<'a> Words<'a> {
     }
 
     /// A word in double quotes has the escapes of a JSON text.
-    fn double_quoted(&mut self) -> Parsed<Word> {
+    fn double_quoted(&mut self) -> ParseResult<Word> {
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<String>();
         let text = match stream.next() {
             Some(Ok(text)) => text,
@@ -79,7 +79,7 @@ impl<'a> Words<'a> {
         Ok(Word { text, quoted: true })
     }
 
-    fn single_quoted(&mut self) -> Parsed<Word> {
+    fn single_quoted(&mut self) -> ParseResult<Word> {
         let inside = &self.rest[1..];
         let end =
             inside.find('\'').ok_or_else(|| format!("the quote in {} is not closed", self.rest))?;
@@ -88,17 +88,17 @@ impl<'a> Words<'a> {
     }
 
     /// Takes a word that must be there; `what` names it in the error.
-    pub(crate) fn required(&mut self, what: &str) -> Parsed<String> {
+    pub(crate) fn required(&mut self, what: &str) -> ParseResult<String> {
         self.optional()?.ok_or_else(|| format!("{what} is missing"))
     }
 
     /// Takes a word that may be left out.
-    pub(crate) fn optional(&mut self) -> Parsed<Option<String>> {
+    pub(crate) fn optional(&mut self) -> ParseResult<Option<String>> {
         Ok(self.word()?.map(|word| word.text))
     }
 
     /// Takes a document id: a bare integer is a number, everything else is a text.
-    pub(crate) fn id(&mut self) -> Parsed<DocumentId> {
+    pub(crate) fn id(&mut self) -> ParseResult<DocumentId> {
         let word = self.word()?.ok_or("the document id is missing")?;
         Ok(document_id(&word))
     }
@@ -110,7 +110,7 @@ impl<'a> Words<'a> {
 
     /// Takes one value, as JSON or as [`notation`] has it, that must be there; `what` names it in
     /// the error.
-    pub(crate) fn json(&mut self, what: &str) -> Parsed<Value> {
+    pub(crate) fn json(&mut self, what: &str) -> ParseResult<Value> {
         if self.rest.is_empty() {
             return Err(format!("{what} is missing"));
         }
@@ -122,7 +122,7 @@ impl<'a> Words<'a> {
     }
 
     /// As [`Words::json`]; it must be an object.
-    pub(crate) fn object(&mut self, what: &str) -> Parsed<Value> {
+    pub(crate) fn object(&mut self, what: &str) -> ParseResult<Value> {
         match self.json(what)? {
             object @ Value::Object(_) => Ok(object),
             _ => Err(format!("{} must be an object, in braces", what.trim_end_matches(','))),
@@ -130,7 +130,7 @@ impl<'a> Words<'a> {
     }
 
     /// As [`Words::json`]; it must be an array.
-    pub(crate) fn array(&mut self, what: &str) -> Parsed<Vec<Value>> {
+    pub(crate) fn array(&mut self, what: &str) -> ParseResult<Vec<Value>> {
         match self.json(what)? {
             Value::Array(items) => Ok(items),
             _ => Err(format!("{} must be a list, in brackets", what.trim_end_matches(','))),
@@ -138,7 +138,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes a word, or a JSON object where one comes next; `flag` stands before it.
-    pub(crate) fn json_or_word(&mut self, flag: &str) -> Parsed<Value> {
+    pub(crate) fn json_or_word(&mut self, flag: &str) -> ParseResult<Value> {
         if self.at_object() {
             return self.json(flag);
         }
@@ -146,17 +146,17 @@ impl<'a> Words<'a> {
     }
 
     /// Takes a whole number; `flag` stands before it.
-    pub(crate) fn number(&mut self, flag: &str) -> Parsed<u64> {
+    pub(crate) fn number(&mut self, flag: &str) -> ParseResult<u64> {
         let text = self.required(&format!("the number after {flag}"))?;
         text.parse().map_err(|_| format!("{text:?} after {flag} is not a whole number"))
     }
 
-    /// Takes the flags that come next. `take` is given the name of each and takes its value; it
-    /// says whether it knows the name.
+    /// Takes the flags that come next. `take` receives the name of each, takes its value, and
+    /// returns whether it knows the name.
     pub(crate) fn flags(
         &mut self,
-        mut take: impl FnMut(&str, &mut Words<'a>) -> Parsed<bool>,
-    ) -> Parsed<()> {
+        mut take: impl FnMut(&str, &mut Words<'a>) -> ParseResult<bool>,
+    ) -> ParseResult<()> {
         while self.rest.starts_with("--") {
             let name = self.bare().text;
             self.rest = self.rest.trim_start();
@@ -193,7 +193,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes `--revision N` if it comes next.
-    pub(crate) fn revision(&mut self) -> Parsed<Option<u64>> {
+    pub(crate) fn revision(&mut self) -> ParseResult<Option<u64>> {
         if !self.flag("--revision") {
             return Ok(None);
         }
@@ -335,7 +335,7 @@ mod tests {
                 }
                 Ok(true)
             })?;
-            Parsed::Ok((limit, sort, words.rest().to_owned()))
+            ParseResult::Ok((limit, sort, words.rest().to_owned()))
         };
         let expected = (Some(3), Some(json!("-a")), "rest".to_owned());
         assert_eq!(read("--limit 3 --sort -a rest"), Ok(expected.clone()));

@@ -1,4 +1,4 @@
-//! What a measurement found.
+//! The result of a measurement.
 
 use super::{BenchOptions, Workload};
 use clap::ValueEnum;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The counts and times of one client, or of all together.
 #[derive(Debug, Default)]
-pub(crate) struct Measured {
+pub(crate) struct Measurement {
     /// Time of each successful call, in microseconds; in order once all are together.
     pub(crate) latencies_us: Vec<u32>,
     /// Calls that failed.
@@ -17,15 +17,15 @@ pub(crate) struct Measured {
     pub(crate) first_error: Option<String>,
     /// Reads that found another document than was written, or none.
     pub(crate) misses: u64,
-    /// Documents whose insert was acknowledged and that were not there at the end.
+    /// Documents whose insert was acknowledged and that did not exist at the end.
     pub(crate) lost: u64,
     /// From the first call to the last answer.
     pub(crate) elapsed: Duration,
 }
 
-impl Measured {
-    /// Adds what another client measured.
-    pub(crate) fn add(&mut self, other: Measured) {
+impl Measurement {
+    /// Adds the measurement of another client.
+    pub(crate) fn add(&mut self, other: Measurement) {
         self.latencies_us.extend(other.latencies_us);
         self.errors += other.errors;
         self.misses += other.misses;
@@ -54,12 +54,12 @@ pub(crate) struct Report {
     spread: bool,
     level: &'static str,
     reads: bool,
-    measured: Measured,
+    measured: Measurement,
 }
 
 impl Report {
-    /// Puts the question and the answer together.
-    pub(crate) fn new(options: &BenchOptions, level: ReadLevel, measured: Measured) -> Report {
+    /// The report of a measurement with these options.
+    pub(crate) fn new(options: &BenchOptions, level: ReadLevel, measured: Measurement) -> Report {
         let name = options.workload.to_possible_value();
         Report {
             workload: name.map_or(String::new(), |name| name.get_name().to_owned()),
@@ -74,7 +74,7 @@ impl Report {
 
     /// Whether no call failed, no read missed and no document was lost.
     pub(crate) fn is_right(&self) -> bool {
-        let Measured { errors, misses, lost, .. } = self.measured;
+        let Measurement { errors, misses, lost, .. } = self.measured;
         (errors, misses, lost) == (0, 0, 0)
     }
 
@@ -150,7 +150,7 @@ fn rounded(number: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn report(measured: Measured) -> Report {
+    fn report(measured: Measurement) -> Report {
         Report {
             workload: "get".into(),
             clients: 2,
@@ -164,27 +164,27 @@ mod tests {
 
     #[test]
     fn percentiles_are_values_that_were_measured() {
-        let measured = Measured {
+        let measured = Measurement {
             latencies_us: (1..=1_000).map(|ms| ms * 1_000).collect(),
-            ..Measured::default()
+            ..Measurement::default()
         };
         for (part, ms) in [(0.5, 500.0), (0.99, 990.0), (0.999, 999.0), (1.0, 1_000.0)] {
             assert_eq!(measured.latency_ms(part), ms, "{part}");
         }
-        let single = Measured { latencies_us: vec![1_500], ..Measured::default() };
+        let single = Measurement { latencies_us: vec![1_500], ..Measurement::default() };
         assert_eq!(single.latency_ms(0.5), 1.5);
-        assert_eq!(Measured::default().latency_ms(0.99), 0.0);
+        assert_eq!(Measurement::default().latency_ms(0.99), 0.0);
     }
 
     #[test]
     fn the_result_counts_all_clients() {
-        let mut all = Measured::default();
+        let mut all = Measurement::default();
         for first_error in [None, Some("no leader".to_owned())] {
-            all.add(Measured {
+            all.add(Measurement {
                 latencies_us: vec![1_000, 2_000],
                 errors: u64::from(first_error.is_some()),
                 first_error,
-                ..Measured::default()
+                ..Measurement::default()
             });
         }
         all.elapsed = Duration::from_secs(2);
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_miss_or_a_loss_is_not_right() {
-        assert!(report(Measured::default()).is_right());
+        assert!(report(Measurement::default()).is_right());
         for (misses, lost) in [(1, 0), (0, 1)] {
-            let measured = Measured { misses, lost, ..Measured::default() };
+            let measured = Measurement { misses, lost, ..Measurement::default() };
             assert!(!report(measured).is_right());
         }
     }

@@ -24,11 +24,11 @@ pub(crate) const KEY: &str = "node-key.pem";
 /// The hosts of every certificate.
 const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Browsers believe no certificate that is valid for longer.
+/// Browsers trust no certificate that is valid for longer.
 const DAYS: u32 = 398;
 
-/// Makes an authority, unless one is there, and a certificate for this machine and `hosts`.
-pub(crate) fn make(dir: &Path, hosts: &[String]) -> Result<(), Failure> {
+/// Creates an authority, unless there is one, and a certificate for this machine and `hosts`.
+pub(crate) fn create(dir: &Path, hosts: &[String]) -> Result<(), Failure> {
     fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
     let key = authority_key(dir)?;
     let params = authority_params(&key)?;
@@ -55,7 +55,7 @@ pub(crate) fn make(dir: &Path, hosts: &[String]) -> Result<(), Failure> {
 
 fn authority_params(key: &KeyPair) -> Result<CertificateParams, Failure> {
     let mut params = CertificateParams::new(Vec::new()).map_err(refused)?;
-    // Two of them with one name would be taken for each other.
+    // Two authorities with the same name would be confused.
     let tail: String =
         key.public_key_raw().iter().rev().take(4).map(|byte| format!("{byte:02x}")).collect();
     params.distinguished_name.push(DnType::CommonName, format!("Jettra test authority {tail}"));
@@ -70,7 +70,7 @@ fn validity<T: From<SystemTime>>() -> (T, T) {
     ((now - DAY).into(), (now + DAY * DAYS).into())
 }
 
-/// The key of the authority, made if it is not there.
+/// The key of the authority, created if it does not exist.
 fn authority_key(dir: &Path) -> Result<KeyPair, Failure> {
     let path = dir.join(AUTHORITY_KEY);
     if path.exists() {
@@ -84,10 +84,10 @@ fn authority_key(dir: &Path) -> Result<KeyPair, Failure> {
 }
 
 fn refused(error: rcgen::Error) -> Failure {
-    Failure::Refused(format!("the certificate cannot be made: {error}"))
+    Failure::Refused(format!("the certificate cannot be created: {error}"))
 }
 
-/// Replaces a file at one moment, as nodes may be reading it.
+/// Replaces a file atomically, as nodes may be reading it.
 fn write(dir: &Path, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
     let (path, new) = (dir.join(name), dir.join(format!("{name}.new")));
     let replace = || {
@@ -99,7 +99,7 @@ fn write(dir: &Path, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
     replace().map_err(|error| failed(&path, error))
 }
 
-/// What to do with the files.
+/// The commands that use the files.
 pub(crate) fn next_steps(dir: &Path) -> String {
     let file = |name: &str| quoted(&dir.join(name).display().to_string());
     let (ca, cert, key) = (file(AUTHORITY), file(CERTIFICATE), file(KEY));
@@ -120,17 +120,17 @@ mod tests {
     #[test]
     fn keys_are_private_and_the_authority_stays() {
         let dir = std::env::temp_dir().join(format!("jettra-certs-{}", std::process::id()));
-        make(&dir, &["db1.example".into()]).unwrap();
+        create(&dir, &["db1.example".into()]).unwrap();
         let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
         let (authority, certificate) = (read(AUTHORITY), read(CERTIFICATE));
-        make(&dir, &[]).unwrap();
+        create(&dir, &[]).unwrap();
         assert_eq!(read(AUTHORITY), authority);
         assert_ne!(read(CERTIFICATE), certificate);
         for name in [KEY, AUTHORITY_KEY] {
             let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
-        assert!(make(&dir, &["bücher".into()]).is_err());
+        assert!(create(&dir, &["bücher".into()]).is_err());
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! `dev test`: does every node take writes, and does every node show them?
+//! `dev test`: checks that every node accepts writes, and that every node shows them.
 
 use super::files::{Cluster, Node};
 use super::health;
@@ -55,7 +55,7 @@ async fn check_writes(cluster: &Cluster, writer: &Node) -> Result<bool, Failure>
     Ok(passed)
 }
 
-/// The test's collection, asked of this node only.
+/// The test's collection, through this node only.
 fn collection(cluster: &Cluster, node: &Node) -> Result<Collection<Value>, Failure> {
     let client = cluster
         .builder()?

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// File that marks a folder as made by `jettra dev`, and lists the nodes.
+/// File that marks a folder as one of `jettra dev`, and lists the nodes.
 const MARKER: &str = "jettra-dev.json";
 const SECRET: &str = "cluster-secret";
 /// File with the password of `admin`.
@@ -56,7 +56,7 @@ struct Marker {
 }
 
 impl Cluster {
-    /// The cluster of a folder; `None` when `dev up` has not made one there.
+    /// The cluster of a folder; `None` if `dev up` has not created one there.
     pub(crate) fn open(dir: &Path) -> Result<Option<Cluster>, Failure> {
         let path = dir.join(MARKER);
         let text = match fs::read_to_string(&path) {
@@ -72,7 +72,7 @@ impl Cluster {
         Cluster::at(dir, marker.nodes).map(Some)
     }
 
-    /// Makes the folder of a new cluster, with its marker only.
+    /// Creates the folder of a new cluster, with its marker only.
     pub(crate) fn create(dir: &Path, count: u16, port: u16, tls: bool) -> Result<Cluster, Failure> {
         let last = port.checked_add(count - 1).filter(|_| port > 0);
         let last = last.ok_or_else(|| Failure::Usage(format!("port {port} is out of range")))?;
@@ -86,7 +86,7 @@ impl Cluster {
         let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if !is_empty {
             let dir = dir.display();
-            let text = format!("{dir} has files that jettra dev did not make; name another --dir");
+            let text = format!("{dir} has files that are not of jettra dev; name another --dir");
             return Err(Failure::Usage(text));
         }
         write_new(&dir.join(MARKER), &format!("{:#}\n", json!(marker)), 0o644)?;
@@ -101,13 +101,13 @@ impl Cluster {
         })
     }
 
-    /// Writes the secrets and configurations that are not there yet.
+    /// Writes the secrets and configurations that do not exist yet.
     pub(crate) fn prepare(&self) -> Result<(), Failure> {
         write_new(&self.root.join(SECRET), &random_text(32)?, 0o600)?;
         write_new(&self.root.join(PASSWORD), &random_text(12)?, 0o600)?;
         let certificates = self.certificates();
         if self.serves_tls() && !certificates.join(certs::CERTIFICATE).exists() {
-            certs::make(&certificates, &[])?;
+            certs::create(&certificates, &[])?;
         }
         for (index, node) in self.nodes.iter().enumerate() {
             let data = self.data(node);
@@ -152,7 +152,7 @@ impl Cluster {
         Ok(builder.credentials("admin", &self.password()?).build()?)
     }
 
-    /// Begins a client that believes the nodes' certificates.
+    /// The settings of a client that trusts the nodes' certificates.
     pub(crate) fn builder(&self) -> Result<ClientBuilder, Failure> {
         if !self.serves_tls() {
             return Ok(Client::builder());
@@ -207,12 +207,12 @@ impl Cluster {
     /// Removes the process numbers of stopped nodes.
     pub(crate) fn forget_pids(&self) {
         for node in &self.nodes {
-            // A stale number is harmless: it is checked before each use.
+            // A stale number is harmless: it is verified before each use.
             let _ = fs::remove_file(self.pid(node));
         }
     }
 
-    /// Removes what `dev up` made, and nothing else.
+    /// Removes the files of `dev up`, and nothing else.
     pub(crate) fn remove(&self) -> Result<(), Failure> {
         for node in &self.nodes {
             removed(fs::remove_dir_all(self.root.join(&node.name)), &self.root)?;
@@ -235,7 +235,7 @@ fn removed(result: io::Result<()>, path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes a file unless it is there already.
+/// Writes a file unless it exists.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     match opened {

@@ -16,7 +16,7 @@ const SERVER: &str = "jettradb";
 const VARIABLE_PREFIX: &str = "JETTRA_";
 const FOLLOW_POLL: Duration = Duration::from_millis(200);
 
-/// Finds the server: the one that is given, else beside this program, else in `PATH`.
+/// Finds the server: at the path given, else beside this program, else in `PATH`.
 pub(crate) fn find_server(given: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(path) = given {
         let is_server = file_name(path).starts_with(SERVER) && path.is_file();
@@ -36,7 +36,7 @@ pub(crate) fn find_server(given: Option<&Path>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Refuses a port that somebody listens on.
+/// Refuses a port that is in use.
 pub(crate) fn check_port(name: &str, port: u16) -> Result<(), Failure> {
     TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|error| {
         Failure::Refused(format!(
@@ -68,9 +68,9 @@ pub(crate) fn start(server: &Path, cluster: &Cluster, node: &Node) -> Result<(),
 
 /// The process of a node, if it runs.
 ///
-/// The number in the file is believed only when that process really is a server with the
-/// configuration of this node; after a crash the system may have given it to another. A
-/// node that was started again under another number is found among all processes.
+/// The number in the file counts only if that process is a server with the configuration of this
+/// node; after a crash the system may have given it to another process. A node that was started
+/// again under another number is found among all processes.
 pub(crate) fn running(cluster: &Cluster, node: &Node) -> Option<u32> {
     let config = cluster.config(node);
     let is_it = |pid: &u32| command_line(*pid).is_some_and(|words| is_node(&words, &config));
@@ -126,7 +126,7 @@ fn last_lines(text: &str, lines: usize) -> &str {
     }
 }
 
-/// Prints the end of a log and, with `follow`, what is added, until Ctrl-C.
+/// Prints the end of a log and, with `follow`, its growth until Ctrl-C.
 pub(crate) fn print_log(path: &Path, lines: usize, follow: bool) -> Result<(), Failure> {
     let refused = |error| failed(path, error);
     let mut file = File::open(path).map_err(refused)?;

@@ -3,7 +3,7 @@
 use super::{Output, printable};
 use serde_json::Value;
 
-/// What `explain` answered: the winning plan, the others, the filter, and what was read.
+/// The answer of `explain`: the winning plan, the others, the filter, and the work that was done.
 pub(crate) fn plan(answer: Value) -> Output {
     let planner = &answer["queryPlanner"];
     let mut text = String::from("Plan\n");

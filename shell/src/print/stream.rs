@@ -1,9 +1,9 @@
-//! Rows that are printed while others are still to come.
+//! Rows that are printed while further ones arrive.
 
 use super::{Format, Mode};
 use serde_json::Value;
 
-/// Rows that are printed as they come, in the modes that need not see all of them first.
+/// Prints rows as they arrive, in the modes that do not depend on all of them.
 pub(crate) struct RowStream {
     format: Format,
     any: bool,
@@ -33,7 +33,7 @@ impl RowStream {
         }
     }
 
-    /// What ends the text.
+    /// The end of the text.
     pub(crate) fn end(&self) -> &'static str {
         match (self.format.mode, self.any) {
             (Mode::Json, true) => "\n]\n",
@@ -42,8 +42,8 @@ impl RowStream {
         }
     }
 
-    /// What ends the text where an error cuts it: a list stays open, so that no program takes it
-    /// for the whole.
+    /// The end of the text after an error: a list stays open, so that no program takes it for
+    /// complete.
     pub(crate) fn broken(&self) -> &'static str {
         match (self.format.mode, self.any) {
             (Mode::Json, true) => "\n",
@@ -64,14 +64,14 @@ mod tests {
         let all: Vec<Value> = (1..=5).map(|id| json!({"_id": id, "a": {"b": "x\ny"}})).collect();
         for mode in [Mode::Json, Mode::Ndjson, Mode::Line] {
             for cut in 0..=5 {
-                let format = Format { mode, width: None, quiet: false };
+                let format = Format::plain(mode);
                 let mut stream = RowStream::new(format);
                 let mut text = stream.push(&all[..cut]);
                 text += &stream.push(&all[cut..]);
                 text += stream.end();
                 assert_eq!(text, render(&Output::Rows(all.clone()), format), "{mode:?} {cut}");
             }
-            let format = Format { mode, width: None, quiet: false };
+            let format = Format::plain(mode);
             let empty = RowStream::new(format).end();
             assert_eq!(empty, render(&Output::Rows(Vec::new()), format), "{mode:?}");
         }

@@ -1,7 +1,7 @@
-//! The brackets of a statement, without what stands in quotes and comments.
+//! The brackets of a statement, without quoted texts and comments.
 
-/// A text with one sign for what stands in quotes and a space for comments, and how many
-/// brackets are open. A quote does not reach into the next line.
+/// A text with one character for each quoted text and a space for each comment, and the number of
+/// open brackets. A quoted text ends with its line.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub(super) text: String,
@@ -9,11 +9,11 @@ pub(super) struct Outline {
     within: Within,
     /// Bytes that were read.
     read: usize,
-    /// Where the first semicolon stands that ends a statement.
+    /// The position of the first semicolon that ends a statement.
     end: Option<usize>,
 }
 
-/// What a place of a text lies in.
+/// What a position of a text lies in.
 #[derive(Debug, Default, Clone, Copy)]
 enum Within {
     #[default]
@@ -47,7 +47,7 @@ impl Outline {
         outline.end
     }
 
-    /// Reads on, by whole lines.
+    /// Reads the next lines, which must be whole.
     pub(super) fn push(&mut self, text: &str) {
         let begin = self.read;
         let mut characters = text.char_indices().peekable();
@@ -78,7 +78,7 @@ impl Outline {
         self.read += text.len();
     }
 
-    /// Takes a character outside quotes and comments; what the next one lies in.
+    /// Takes a character outside quotes and comments; returns what the next one lies in.
     fn plain(&mut self, pair: (char, char)) -> Within {
         let (sign, within) = match pair {
             (quote @ ('"' | '\'' | '`'), _) => ('\'', Within::Quote { quote, escaped: false }),
