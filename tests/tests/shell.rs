@@ -6,15 +6,15 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What a run of the shell gave.
-struct Ended {
+/// The exit code and the outputs of a run of the shell.
+struct ShellRun {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
 /// Runs the shell with these arguments and this input.
-async fn jettra(dir: &Path, password: Option<&str>, arguments: &[&str], input: &str) -> Ended {
+async fn jettra(dir: &Path, password: Option<&str>, arguments: &[&str], input: &str) -> ShellRun {
     let mut command = Command::new(program("jettra"));
     command.args(arguments).current_dir(dir).env("HOME", dir).env_remove("JETTRA_URL");
     match password {
@@ -33,7 +33,7 @@ async fn jettra(dir: &Path, password: Option<&str>, arguments: &[&str], input: &
     });
     let output = running.await.expect("no panic");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    ShellRun { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// One statement on the first node of a cluster; its output as JSON.
@@ -361,6 +361,23 @@ async fn what_people_type_first_is_understood() {
     let script = "\u{feff}use shop\n// a comment\n/* another */ count people\n";
     let ended = run(&["-m", "line"], script).await;
     assert_eq!((ended.code, &*ended.out), (Some(0), "Using database shop.\nCount: 0\n"));
+}
+
+/// A golden script: `> statement`, and below it the whole error of the shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_name_statements_of_the_shell() {
+    let cluster = with_people("shell-hints", 1..=1).await;
+    let url = cluster.nodes[0].url();
+    let path = jettra_tests::source::root().join("tests/shell/hints.txt");
+    let script = std::fs::read_to_string(path).expect("the script");
+    let mut steps = script.split("\n> ").skip(1).peekable();
+    assert!(steps.peek().is_some(), "the script was not understood");
+    for step in steps {
+        let (statement, expected) = step.split_once('\n').expect("an error");
+        let arguments = ["--url", &url, "--yes", "-e", statement];
+        let ended = jettra(cluster.bed.dir(), Some(PASSWORD), &arguments, "").await;
+        assert_eq!(ended.err.trim_end(), expected.trim_end(), "{statement}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
