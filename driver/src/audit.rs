@@ -68,7 +68,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_given_narrows_the_answer() {
         let page = || Answer::With(200, r#"{"entries": [], "next": 7}"#.into());
-        let (client, heard) = node(vec![page(), page()]);
+        let (client, requests) = node(vec![page(), page()]);
         let query = AuditQuery {
             limit: Some(5),
             before: Some(9),
@@ -77,8 +77,8 @@ mod tests {
         };
         assert_eq!(client.audit(&query).await.unwrap().next, Some(7));
         client.audit(&AuditQuery::default()).await.unwrap();
-        let heard = heard.lock().unwrap();
-        let lines: Vec<&str> = heard.iter().map(|call| call.line.as_str()).collect();
+        let requests = requests.lock().unwrap();
+        let lines: Vec<&str> = requests.iter().map(|call| call.line.as_str()).collect();
         let expected = [
             "GET /api/v1/audit?limit=5&before=9&user=ada+l&action=login HTTP/1.1",
             "GET /api/v1/audit HTTP/1.1",

@@ -333,7 +333,7 @@ mod tests {
     async fn after_a_break_it_goes_on_after_the_last_event() {
         let part = |text: String| Answer::Stream(vec![text.into_bytes()]);
         let half = change("f");
-        let (client, heard) = node(vec![
+        let (client, requests) = node(vec![
             part(progress("a") + &change("b")),
             Answer::Break,
             Answer::error(503, "no_leader"),
@@ -346,24 +346,24 @@ mod tests {
         let watch = WatchOptions::new().filter(json!({"a": 1})).content(ChangeContent::Delta);
         let mut changes = people.watch(watch).await.unwrap();
         assert_eq!(tokens(&mut changes, 3).await, ["b", "d", "f"]);
-        let heard = heard.lock().unwrap();
-        let after: Vec<Option<&str>> = heard
+        let requests = requests.lock().unwrap();
+        let after: Vec<Option<&str>> = requests
             .iter()
             .map(|call| Some(call.line.split_once("after=")?.1.trim_end_matches(" HTTP/1.1")))
             .collect();
         assert_eq!(after, [None, Some("b"), Some("b"), Some("b"), Some("c"), Some("d")]);
         let place = "GET /api/v1/databases/d/collections/c/watch?content=delta&filter=";
-        assert!(heard.iter().all(|call| call.line.starts_with(place)), "{heard:?}");
+        assert!(requests.iter().all(|call| call.line.starts_with(place)), "{requests:?}");
     }
 
     #[tokio::test]
     async fn a_feed_outlives_the_timeout_of_an_attempt() {
         let events = vec![progress("a").into_bytes()];
-        let (client, heard) = node(vec![Answer::StreamOpen(events)]);
+        let (client, requests) = node(vec![Answer::StreamOpen(events)]);
         let mut changes = client.watch_database("d", WatchOptions::new()).await.unwrap();
         let longer = std::time::Duration::from_millis(1500);
         assert!(tokio::time::timeout(longer, changes.next()).await.is_err());
-        assert_eq!(heard.lock().unwrap().len(), 1);
+        assert_eq!(requests.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]

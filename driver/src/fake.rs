@@ -49,21 +49,21 @@ pub(crate) type Requests = Arc<Mutex<Vec<Request>>>;
 pub(crate) fn node(answers: Vec<Answer>) -> (Client, Requests) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let seed = format!("http://{}", listener.local_addr().unwrap());
-    let heard = Requests::default();
-    let hears = heard.clone();
+    let requests = Requests::default();
+    let recorded = requests.clone();
     thread::spawn(move || {
         for (turn, stream) in listener.incoming().enumerate() {
             let mut stream = stream.unwrap();
-            hears.lock().unwrap().push(hear(&mut stream));
+            recorded.lock().unwrap().push(read_request(&mut stream));
             let answer = answers[turn.min(answers.len() - 1)].clone();
-            thread::spawn(move || say(stream, answer));
+            thread::spawn(move || write_answer(stream, answer));
         }
     });
     let client = Client::builder().seeds([seed]).deadline(Duration::from_secs(2));
-    (client.attempt_timeout(Duration::from_secs(1)).build().unwrap(), heard)
+    (client.attempt_timeout(Duration::from_secs(1)).build().unwrap(), requests)
 }
 
-fn hear(stream: &mut TcpStream) -> Request {
+fn read_request(stream: &mut TcpStream) -> Request {
     let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
     loop {
         let length = stream.read(&mut part).unwrap();
@@ -75,15 +75,15 @@ fn hear(stream: &mut TcpStream) -> Request {
         };
         let (line, headers) = head.split_once("\r\n").unwrap();
         let headers = headers.to_lowercase();
-        let asked = Request { line: line.to_owned(), headers, body: body.to_owned() };
-        let due = asked.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let request = Request { line: line.to_owned(), headers, body: body.to_owned() };
+        let due = request.header("content-length").map_or(0, |length| length.parse().unwrap());
         if body.len() >= due {
-            return asked;
+            return request;
         }
     }
 }
 
-fn say(mut stream: TcpStream, answer: Answer) {
+fn write_answer(mut stream: TcpStream, answer: Answer) {
     let head = |status: u16, rest: &str| {
         format!("HTTP/1.1 {status} x\r\nconnection: close\r\n{rest}\r\n").into_bytes()
     };

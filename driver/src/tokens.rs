@@ -65,30 +65,30 @@ mod tests {
 
     #[tokio::test]
     async fn tokens_are_listed_and_revoked_by_id() {
-        let (client, heard) = node(vec![
+        let (client, requests) = node(vec![
             Answer::With(200, r#"{"tokens": []}"#.into()),
             Answer::With(204, String::new()),
         ]);
         assert!(client.list_tokens().await.unwrap().is_empty());
         client.revoke_token("0f").await.unwrap();
-        let heard = heard.lock().unwrap();
-        let lines: Vec<&str> = heard.iter().map(|call| call.line.as_str()).collect();
+        let requests = requests.lock().unwrap();
+        let lines: Vec<&str> = requests.iter().map(|call| call.line.as_str()).collect();
         let expected = ["GET /api/v1/tokens HTTP/1.1", "DELETE /api/v1/tokens/0f HTTP/1.1"];
         assert_eq!(lines, expected);
     }
 
     #[tokio::test]
     async fn a_call_that_creates_a_secret_is_sent_once() {
-        let (client, heard) = node(vec![Answer::Break]);
+        let (client, requests) = node(vec![Answer::Break]);
         let key = NewToken { name: "ci".into(), ..NewToken::default() };
         assert!(matches!(client.create_api_key(&key).await, Err(Error::Unknown { .. })));
         assert!(matches!(client.create_join_token(None).await, Err(Error::Unknown { .. })));
-        assert_eq!(heard.lock().unwrap().len(), 2);
+        assert_eq!(requests.lock().unwrap().len(), 2);
     }
 
     #[tokio::test]
     async fn a_secret_comes_with_what_is_known_of_it() {
-        let (client, heard) = node(vec![Answer::With(201, TOKEN.into())]);
+        let (client, requests) = node(vec![Answer::With(201, TOKEN.into())]);
         let key = NewToken {
             name: "ci".into(),
             role: Some("reader".into()),
@@ -97,7 +97,7 @@ mod tests {
         };
         let made = client.create_api_key(&key).await.unwrap();
         assert_eq!((made.token.as_str(), made.info.id.as_str()), ("jettra_a_s", "a"));
-        let body: Value = serde_json::from_str(&heard.lock().unwrap()[0].body).unwrap();
+        let body: Value = serde_json::from_str(&requests.lock().unwrap()[0].body).unwrap();
         let expected = json!({
             "name": "ci", "role": "reader", "databases": ["shop"], "expires_in_ms": 1000,
         });

@@ -236,9 +236,9 @@ mod tests {
         Answer::With(200, json!({"status": "committed", "writes": 1}).to_string())
     }
 
-    fn lines(heard: &Requests) -> Vec<String> {
+    fn lines(requests: &Requests) -> Vec<String> {
         let line = |line: &str| line.trim_end_matches(" HTTP/1.1").replace("/api/v1/", "");
-        heard.lock().unwrap().iter().map(|call| line(&call.line)).collect()
+        requests.lock().unwrap().iter().map(|call| line(&call.line)).collect()
     }
 
     async fn insert(transaction: &Transaction) -> Result<u64> {
@@ -250,23 +250,23 @@ mod tests {
 
     #[tokio::test]
     async fn calls_inside_name_the_transaction() {
-        let (client, heard) = node(vec![begun("t1"), written(), committed()]);
+        let (client, requests) = node(vec![begun("t1"), written(), committed()]);
         let transaction = client.begin().await.unwrap();
         insert(&transaction).await.unwrap();
         assert_eq!(transaction.commit().await.unwrap().writes, 1);
         drop(transaction);
         let insert = format!("{INSERT}t1");
         let expected = ["POST transactions", &insert, "POST transactions/t1/commit"];
-        assert_eq!(lines(&heard), expected);
+        assert_eq!(lines(&requests), expected);
         let keyed = |call: &crate::fake::Request| call.header("idempotency-key").is_some();
-        let keyed: Vec<bool> = heard.lock().unwrap().iter().map(keyed).collect();
+        let keyed: Vec<bool> = requests.lock().unwrap().iter().map(keyed).collect();
         assert_eq!(keyed, [true, true, false]);
     }
 
     #[tokio::test]
     async fn a_conflict_begins_again() {
         let conflict = || Answer::error(409, "transaction_conflict");
-        let (client, heard) = node(vec![
+        let (client, requests) = node(vec![
             begun("t1"),
             written(),
             conflict(),
@@ -287,7 +287,7 @@ mod tests {
             client.transaction(work).await
         });
         assert_eq!(revision.await.unwrap().unwrap(), 3);
-        let lines = lines(&heard);
+        let lines = lines(&requests);
         let commits: Vec<_> = lines.iter().filter(|line| line.contains("commit")).collect();
         assert_eq!(commits, ["POST transactions/t1/commit", "POST transactions/t3/commit"]);
         assert_eq!(lines[5], "DELETE transactions/t2");
@@ -310,18 +310,18 @@ mod tests {
                 Broke
             }
         }
-        let (client, heard) = node(vec![begun("t1"), Answer::With(204, String::new())]);
+        let (client, requests) = node(vec![begun("t1"), Answer::With(204, String::new())]);
         let work = async |_: Transaction| Err::<(), _>(Broke);
         assert_eq!(client.transaction(work).await, Err(Broke));
-        assert_eq!(lines(&heard), ["POST transactions", "DELETE transactions/t1"]);
+        assert_eq!(lines(&requests), ["POST transactions", "DELETE transactions/t1"]);
     }
 
     #[tokio::test]
     async fn a_commit_that_was_interrupted_is_repeated() {
-        let (client, heard) = node(vec![begun("t1"), Answer::Break, committed()]);
+        let (client, requests) = node(vec![begun("t1"), Answer::Break, committed()]);
         let transaction = client.begin().await.unwrap();
         transaction.commit().await.unwrap();
-        assert_eq!(lines(&heard)[1..], ["POST transactions/t1/commit"; 2]);
+        assert_eq!(lines(&requests)[1..], ["POST transactions/t1/commit"; 2]);
     }
 
     #[tokio::test]
@@ -337,14 +337,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_transaction_that_is_dropped_is_rolled_back() {
-        let (client, heard) = node(vec![begun("t1"), Answer::With(204, String::new())]);
+        let (client, requests) = node(vec![begun("t1"), Answer::With(204, String::new())]);
         drop(client.begin().await.unwrap());
         for _ in 0..200 {
-            if heard.lock().unwrap().len() == 2 {
+            if requests.lock().unwrap().len() == 2 {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
-        assert_eq!(lines(&heard), ["POST transactions", "DELETE transactions/t1"]);
+        assert_eq!(lines(&requests), ["POST transactions", "DELETE transactions/t1"]);
     }
 }

@@ -68,15 +68,15 @@ mod tests {
         })
     }
 
-    fn lines(heard: &Requests) -> Vec<String> {
-        let heard = heard.lock().unwrap();
+    fn lines(requests: &Requests) -> Vec<String> {
+        let requests = requests.lock().unwrap();
         let line = |line: &str| line.split(" HTTP").next().unwrap().to_owned();
-        heard.iter().map(|call| line(&call.line)).collect()
+        requests.iter().map(|call| line(&call.line)).collect()
     }
 
     #[tokio::test]
     async fn each_call_has_its_route() {
-        let (client, heard) = node(vec![
+        let (client, requests) = node(vec![
             Answer::With(200, json!([ada()]).to_string()),
             Answer::With(200, ada().to_string()),
             Answer::With(200, ada().to_string()),
@@ -93,8 +93,8 @@ mod tests {
             "PATCH /api/v1/users/ada",
             "DELETE /api/v1/users/ada",
         ];
-        assert_eq!(lines(&heard), expected);
-        assert_eq!(heard.lock().unwrap()[2].body, r#"{"role":"owner"}"#);
+        assert_eq!(lines(&requests), expected);
+        assert_eq!(requests.lock().unwrap()[2].body, r#"{"role":"owner"}"#);
     }
 
     #[tokio::test]
@@ -108,22 +108,22 @@ mod tests {
             disabled: false,
         };
         let shown = || Answer::With(200, ada().to_string());
-        let (client, heard) =
+        let (client, requests) =
             node(vec![Answer::Break, shown(), Answer::Break, Answer::With(204, String::new())]);
         client.create_user(&user).await.unwrap();
         client.revoke_token("0f").await.unwrap();
-        let heard = heard.lock().unwrap();
-        let keys: Vec<_> = heard.iter().map(|call| call.header("idempotency-key")).collect();
+        let requests = requests.lock().unwrap();
+        let keys: Vec<_> = requests.iter().map(|call| call.header("idempotency-key")).collect();
         assert!(keys[0].is_some() && keys[0] == keys[1], "{keys:?}");
         assert!(keys[2].is_some() && keys[2] == keys[3] && keys[2] != keys[0], "{keys:?}");
     }
 
     #[tokio::test]
     async fn a_name_that_would_change_the_address_is_not_sent() {
-        let (client, heard) = node(vec![Answer::With(200, "[]".into())]);
+        let (client, requests) = node(vec![Answer::With(200, "[]".into())]);
         for name in ["", ".", ".."] {
             assert!(matches!(client.delete_user(name).await, Err(Error::Invalid(_))), "{name}");
         }
-        assert!(heard.lock().unwrap().is_empty());
+        assert!(requests.lock().unwrap().is_empty());
     }
 }
