@@ -83,7 +83,7 @@ async fn databases(call: Rc<Call>) -> Result<Reply> {
 pub const CREATE_DATABASE: Endpoint = Endpoint::new(
     |call| Box::pin(create_database(call)),
     || {
-        describe(CATALOG, "Create a database; a success as well when it exists")
+        describe(CATALOG, "Create a database; succeeds if it exists")
             .body::<NewDatabase>()
             .gives::<StatusReply>(200)
             .writes()
@@ -100,7 +100,7 @@ async fn create_database(call: Rc<Call>) -> Result<Reply> {
 pub const DROP_DATABASE: Endpoint = Endpoint::new(
     |call| Box::pin(drop_database(call)),
     || {
-        describe(CATALOG, "Drop a database; a success as well when there is none")
+        describe(CATALOG, "Drop a database; succeeds if it does not exist")
             .query("name!")
             .gives::<StatusReply>(200)
             .writes()
@@ -141,14 +141,11 @@ pub async fn collections(call: Rc<Call>) -> Result<Reply> {
 pub const CREATE_COLLECTION: Endpoint = Endpoint::new(
     |call| Box::pin(create_collection(call)),
     || {
-        describe(
-            CATALOG,
-            "Create a collection, and its database if need be; a success as well when it exists",
-        )
-        .body::<NewCollection>()
-        .gives::<StatusReply>(200)
-        .writes()
-        .fails(NAME_ERRORS)
+        describe(CATALOG, "Create a collection, and its database if need be; succeeds if it exists")
+            .body::<NewCollection>()
+            .gives::<StatusReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
     },
 );
 
@@ -162,7 +159,7 @@ async fn create_collection(call: Rc<Call>) -> Result<Reply> {
 pub const DROP_COLLECTION: Endpoint = Endpoint::new(
     |call| Box::pin(drop_collection(call)),
     || {
-        describe(CATALOG, "Drop a collection; a success as well when there is none")
+        describe(CATALOG, "Drop a collection; succeeds if it does not exist")
             .query("database! collection!")
             .gives::<StatusReply>(200)
             .writes()

@@ -51,7 +51,7 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
 pub const INSERT: Endpoint = Endpoint::new(
     |call| Box::pin(insert(call)),
     || {
-        describe(DOCUMENTS, "Insert a document; makes the collection if need be")
+        describe(DOCUMENTS, "Insert a document; creates the collection if need be")
             .body::<AnyDocument>()
             .gives::<WriteReply>(201)
             .writes()

@@ -68,7 +68,7 @@ async fn commit(call: Rc<Call>) -> Result<Reply> {
 pub const END: Endpoint = Endpoint::new(
     |call| Box::pin(end(call)),
     || {
-        describe(TRANSACTIONS, "Roll a transaction back; a success as well when there is none")
+        describe(TRANSACTIONS, "Roll a transaction back; succeeds if it does not exist")
             .gives_nothing()
             .fails(&[Kind::NotPossibleNow])
     },

@@ -138,7 +138,7 @@ async fn create_index(call: Rc<Call>) -> Result<Reply> {
 pub const DROP_INDEX: Endpoint = Endpoint::new(
     |call| Box::pin(drop_index(call)),
     || {
-        describe(JETTRADBVM, "Drop an index; a success as well when there is none")
+        describe(JETTRADBVM, "Drop an index; succeeds if it does not exist")
             .query("db! col! field!")
             .gives::<StatusReply>(200)
             .writes()

@@ -40,7 +40,7 @@ pub const SAVE: Endpoint = Endpoint::new(
     || {
         describe(
             JETTRADBVM,
-            "Save a document, over one of the same `_id`; makes database and collection if need be",
+            "Save a document, over one of the same `_id`; creates database and collection if need be",
         )
         .query("db! col!")
         .body::<AnyDocument>()
@@ -101,7 +101,7 @@ async fn replace(call: Rc<Call>) -> Result<Reply> {
 pub const DELETE: Endpoint = Endpoint::new(
     |call| Box::pin(delete(call)),
     || {
-        describe(JETTRADBVM, "Delete a document; a success as well when there is none")
+        describe(JETTRADBVM, "Delete a document; succeeds if it does not exist")
             .query("db! col! id! id_type")
             .gives::<StatusReply>(200)
             .writes()

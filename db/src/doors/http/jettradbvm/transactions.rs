@@ -54,7 +54,7 @@ async fn commit(call: Rc<Call>) -> Result<Reply> {
 pub const ROLLBACK: Endpoint = Endpoint::new(
     |call| Box::pin(rollback(call)),
     || {
-        describe(JETTRADBVM, "Roll a transaction back; a success as well when there is none")
+        describe(JETTRADBVM, "Roll a transaction back; succeeds if it does not exist")
             .query("txID!")
             .gives::<StatusReply>(200)
             .fails(&[Kind::NotPossibleNow])

@@ -1,23 +1,16 @@
-//! Open transactions: beginning, using and ending them.
-//!
-//! A transaction lives on the leader that began it, in memory, with a view of the state as it
-//! was then. Nothing of it is replicated before it is committed, so when that node dies or
-//! another one leads, the client is told that it is lost and begins anew; nothing is half
-//! applied. A commit is proposed under a key made from the transaction's id, so repeating it is
-//! safe, also at another leader.
+//! The open transactions of a node.
 
-use super::bounds::pooled;
-use super::{Response, Session, Step, Steps};
-use crate::auth::policy;
+use super::TransactionEntry;
 use crate::config::Config;
 use crate::engine::command::RetryKey;
 use crate::engine::transactions::{Commit, Transaction};
-use crate::engine::{Command, Outcome, Proposal, ProposalResult, retry};
+use crate::engine::{Proposal, ProposalResult, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::types::GroupId;
+use crate::service::bounds::pooled;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -27,7 +20,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const SWEEP: Duration = Duration::from_millis(500);
 /// Transactions of the largest size that there is memory for.
 const LARGE_MAX: usize = 16;
-
 /// The open transactions of this node.
 pub struct Transactions {
     open: Mutex<HashMap<String, Arc<OpenTransaction>>>,
@@ -67,38 +59,6 @@ enum State {
     Ended,
 }
 
-/// A transaction that has begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BegunTransaction {
-    /// Its id, which names it in later requests.
-    pub id: String,
-    /// Time without a request after which it ends, in milliseconds.
-    pub idle_ms: u64,
-    /// Longest time that it may be open, in milliseconds.
-    pub max_ms: u64,
-}
-
-/// An open transaction as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransactionEntry {
-    /// Its id.
-    pub id: String,
-    /// The user that began it.
-    pub user: String,
-    /// The log index of the state that it sees.
-    pub index: u64,
-    /// Time since it began, in milliseconds.
-    pub age_ms: u64,
-    /// Time since it was used last, in milliseconds.
-    pub idle_ms: u64,
-    /// Keys and ranges that it has read.
-    pub reads: u64,
-    /// Documents that it has written.
-    pub writes: u64,
-    /// Bytes that it has written.
-    pub bytes: u64,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -108,7 +68,7 @@ fn lost(id: &str) -> Error {
         .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
 }
 
-fn is_committing(id: &str) -> Error {
+pub(super) fn committing(id: &str) -> Error {
     let message = format!("the transaction {id} is being committed, or was committed");
     Error::new(Kind::NotPossibleNow, message).hint("repeat the commit to learn its outcome")
 }
@@ -133,7 +93,7 @@ impl OpenTransaction {
         let mut state = lock(&self.state);
         let done = match &mut *state {
             State::Active(transaction) => work(transaction),
-            State::Committing(_) | State::Committed(_) => Err(is_committing(&self.id)),
+            State::Committing(_) | State::Committed(_) => Err(committing(&self.id)),
             State::Ended => Err(lost(&self.id)),
         };
         *lock(&self.used) = Instant::now();
@@ -170,6 +130,18 @@ impl OpenTransaction {
         .await
     }
 
+    /// Its id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether its commit is under way or done. A request that works with it at the moment may take
+    /// long, and is not waited for.
+    pub(super) fn is_committing(&self) -> bool {
+        let state = self.state.try_lock();
+        matches!(state.as_deref(), Ok(State::Committing(_) | State::Committed(_)))
+    }
+
     /// Whether a request of this user with this key has begun it, and it is still open.
     fn is_begun_by(&self, user: &str, key: &RetryKey) -> bool {
         let same = self.key.as_ref().is_some_and(|known| known.key == key.key);
@@ -183,7 +155,7 @@ impl OpenTransaction {
 
     /// What is to be proposed for a commit; else the log index, when there is nothing to propose.
     /// Afterwards it can only be committed.
-    fn prepare_commit(&self) -> Result<std::result::Result<Commit, u64>> {
+    pub(super) fn prepare_commit(&self) -> Result<std::result::Result<Commit, u64>> {
         let mut state = lock(&self.state);
         let transaction = match std::mem::replace(&mut *state, State::Ended) {
             State::Active(transaction) | State::Committing(transaction) => transaction,
@@ -223,7 +195,7 @@ impl OpenTransaction {
     }
 
     /// How it is listed; none when it has nothing to commit any more.
-    fn entry(&self) -> Option<TransactionEntry> {
+    pub(super) fn entry(&self) -> Option<TransactionEntry> {
         let state = lock(&self.state);
         let (State::Active(transaction) | State::Committing(transaction)) = &*state else {
             return None;
@@ -257,7 +229,7 @@ impl Transactions {
 
     /// Begins a transaction; or returns the open one that the same request has begun, and that it
     /// did.
-    fn begin(
+    pub(super) fn begin(
         &self,
         group: &Group,
         user: &str,
@@ -305,11 +277,19 @@ impl Transactions {
         Ok(open)
     }
 
-    fn end(&self, id: &str) {
+    pub(super) fn end(&self, id: &str) {
         if let Some(open) = lock(&self.open).remove(id) {
             // A request that is still working with it ends first.
             tokio::task::spawn_blocking(move || open.end());
         }
+    }
+
+    /// Those of a user, or all of them; the oldest first.
+    pub(super) fn of(&self, user: Option<&str>) -> Vec<Arc<OpenTransaction>> {
+        let mut open: Vec<_> = lock(&self.open).values().cloned().collect();
+        open.retain(|open| user.is_none_or(|user| open.user == user));
+        open.sort_by_key(|open| open.begun);
+        open
     }
 
     /// Ends transactions that nobody uses any more, as long as somebody holds this.
@@ -340,145 +320,6 @@ impl Transactions {
     pub fn end_all(&self) {
         lock(&self.open).clear();
     }
-}
-
-/// Begins a transaction.
-///
-/// # Errors
-/// `overloaded`; those of a linearizable read; `idempotency_key_reused`.
-pub async fn begin(session: &Session) -> Result<Response<BegunTransaction>> {
-    // It must see everything that was acknowledged before.
-    let group = session.group()?;
-    group.wait_linearizable().await?;
-    let key = Steps::new(session).first_key()?;
-    let (open, repeated) =
-        session.service().transactions.begin(group, &session.user()?.name, key)?;
-    let index = open.with(|transaction| Ok(transaction.index()))?;
-    let config = session.config();
-    let begun = BegunTransaction {
-        id: open.id.clone(),
-        idle_ms: config.transaction_idle_ms,
-        max_ms: config.transaction_max_ms,
-    };
-    Ok(Response { repeated, ..Response::at(begun, index) })
-}
-
-/// Commits a transaction; returns the number of documents that it has written.
-///
-/// # Errors
-/// `transaction_conflict`, `transaction_lost`, `forbidden`, and those of its writes.
-pub async fn commit(session: &Session, id: &str) -> Result<Response<u64>> {
-    let mut steps = Steps::new(session);
-    let committed = commit_once(&mut steps, id).await;
-    steps.finish(committed)
-}
-
-async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
-    let session = steps.session();
-    let (transactions, user) = (&session.service().transactions, &session.user()?.name);
-    let group = session.group()?;
-    let key = commit_key(id);
-    let open = match transactions.get(id, user) {
-        Ok(open) => open,
-        Err(error) if error.kind == Kind::TransactionLost => {
-            return committed_before(group, user, &key).await?.ok_or(error);
-        }
-        Err(error) => return Err(error),
-    };
-    let _turn = open.turn().await;
-    let working = open.clone();
-    let commit = match pooled(move || working.prepare_commit()).await? {
-        Err(index) => return Ok(Response::at(0, index)),
-        Ok(commit) => Command::Commit(Box::new(commit)),
-    };
-    // Rights may have been taken away since the transaction was used.
-    for (permission, database) in policy::needs(&commit).unwrap_or_default() {
-        session.authorize(permission, database)?;
-    }
-    let done = steps.propose_system(Step::Own(RetryKey::new(key, 0)), commit).await;
-    let done = done.map(|applied| Response::at(written(&applied.outcome), applied.index));
-    // Whatever was not decided can be tried again, under the same key.
-    let undecided = |kind| {
-        matches!(
-            kind,
-            Kind::OutcomeUnknown
-                | Kind::NoLeader
-                | Kind::Overloaded
-                | Kind::StorageFull
-                | Kind::Stopping
-        )
-    };
-    if !matches!(&done, Err(error) if undecided(error.kind)) {
-        transactions.end(&open.id);
-    }
-    done
-}
-
-/// The idempotency key of a transaction's commit. No client's key has a space.
-fn commit_key(id: &str) -> String {
-    format!("tx {id}")
-}
-
-fn written(outcome: &Outcome) -> u64 {
-    match outcome {
-        Outcome::Committed(writes) => *writes,
-        _ => 0,
-    }
-}
-
-/// What an earlier commit under the same key came to.
-async fn committed_before(group: &Group, user: &str, key: &str) -> Result<Option<Response<u64>>> {
-    group.wait_linearizable().await?;
-    let Some(ProposalResult { result, repeats }) = retry::answer(&group.read()?, Some(user), key)?
-    else {
-        return Ok(None);
-    };
-    Ok(Some(Response::at(written(&result?), repeats.unwrap_or_default())))
-}
-
-/// Rolls a transaction back; succeeds if it does not exist.
-///
-/// # Errors
-/// `not_possible_now` when its commit is under way; `forbidden` for that of another user.
-pub async fn end(session: &Session, id: &str) -> Result<Response<()>> {
-    let (transactions, user) = (&session.service().transactions, session.user()?);
-    match transactions.get(id, &user.name) {
-        // A request that works with it at the moment may take long.
-        Ok(open) => {
-            let state = open.state.try_lock();
-            if let Ok(State::Committing(_) | State::Committed(_)) = state.as_deref() {
-                return Err(is_committing(id));
-            }
-        }
-        Err(error) if error.kind == Kind::Forbidden => {
-            if !user.rights.is_admin() {
-                return Err(error);
-            }
-        }
-        Err(_) => {
-            let before = committed_before(session.group()?, &user.name, &commit_key(id)).await;
-            if matches!(before, Ok(Some(_))) {
-                return Err(is_committing(id));
-            }
-        }
-    }
-    transactions.end(id);
-    Ok(Response::new(()))
-}
-
-/// Lists the open transactions, the oldest first: the caller's own, for administrators all.
-///
-/// # Errors
-/// `not_authenticated`.
-pub async fn list(session: &Session) -> Result<Response<Vec<TransactionEntry>>> {
-    let user = session.user()?;
-    let all = user.rights.is_admin();
-    let open = lock(&session.service().transactions.open).values().cloned().collect::<Vec<_>>();
-    let mut open = open;
-    open.retain(|open| all || open.user == user.name);
-    open.sort_by_key(|open| open.begun);
-    let entries = pooled(move || Ok(open.iter().filter_map(|open| open.entry()).collect()));
-    entries.await.map(Response::new)
 }
 
 #[cfg(test)]
