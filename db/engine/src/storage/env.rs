@@ -9,9 +9,10 @@ use super::free::{self, FreePages};
 use super::overlay::{Overlay, Savepoint};
 use super::readers::{Readers, Registered};
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,7 +99,8 @@ impl From<StorageError> for std::io::Error {
 /// Result of a storage call.
 pub type Result<T> = std::result::Result<T, StorageError>;
 
-type Tables = [Database<Bytes, Bytes>; TABLES_LEN];
+type TableHandle<'t> = Database<'t, Bytes, Bytes>;
+type Tables = [TableHandle<'static>; TABLES_LEN];
 
 /// One environment. Cheap to share; safe to read from many threads.
 pub struct Store {
@@ -130,13 +132,7 @@ impl Store {
         // data directory), and NO_META_SYNC keeps the environment consistent.
         let env = unsafe { options.flags(EnvFlags::NO_META_SYNC).open(dir) }?;
         env.clear_stale_readers()?;
-        let mut txn = env.write_txn()?;
-        let mut tables = Vec::with_capacity(TABLES.len());
-        for (_, name) in TABLES {
-            tables.push(env.create_database(&mut txn, Some(name))?);
-        }
-        txn.commit()?;
-        let tables = tables.try_into().map_err(|_| StorageError::Failed("tables".into()))?;
+        let tables = create_tables(&env)?;
         let (closed, readers) = (AtomicBool::new(false), Readers::default());
         Ok(Store { env, tables, map_bytes, closed, readers })
     }
@@ -224,7 +220,7 @@ impl Store {
     pub fn free_pages(&self) -> Result<FreePages> {
         const TRIES: usize = 100;
         let file = self.env.try_clone_inner_file()?;
-        let page_bytes = self.env.stat().page_size as usize;
+        let page_bytes = self.env.unnamed_database_stat().page_size as usize;
         for _ in 0..TRIES {
             // Keeps the pages of the list from being overwritten meanwhile.
             let txn = self.env.read_txn()?;
@@ -246,7 +242,7 @@ impl Store {
 
     /// Bytes that the environment has taken so far; as many as a copy of it takes.
     pub fn used_bytes(&self) -> usize {
-        (self.env.info().last_page_number + 1) * self.env.stat().page_size as usize
+        (self.env.info().last_page_number + 1) * self.env.unnamed_database_stat().page_size as usize
     }
 
     /// Refuses reads from now on; called when the node stops.
@@ -254,14 +250,34 @@ impl Store {
         self.closed.store(true, Ordering::Release);
     }
 
-    fn table(&self, table: Table) -> Database<Bytes, Bytes> {
+    fn table(&self, table: Table) -> TableHandle<'static> {
         self.tables[table as usize]
     }
 
     /// Bytes of the pages that hold something, as LMDB counts them.
     #[cfg(test)]
     pub(super) fn counted_bytes(&self) -> u64 {
-        self.env.non_free_pages_size().unwrap()
+        let txn = self.env.read_txn().unwrap();
+        let tables = self.tables.iter().map(|table| table.stat(&txn).unwrap());
+        let all = tables.chain([self.env.unnamed_database_stat()]);
+        all.map(|stat| stat.non_free_page_size() as u64).sum()
+    }
+}
+
+/// Opens the tables, and creates those that do not exist yet.
+fn create_tables(env: &Env<WithoutTls>) -> Result<Tables> {
+    let created = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
+        let mut tables = Vec::with_capacity(TABLES_LEN);
+        for (_, name) in TABLES {
+            tables.push(opener.create_database(txn, Some(name))?);
+        }
+        let tables: std::result::Result<[TableHandle<'_>; TABLES_LEN], _> = tables.try_into();
+        let tables = tables.map_err(|_| StorageError::Failed("tables".into()))?;
+        Ok::<_, StorageError>(CommitOrAbort::<_, Infallible>::Commit(tables))
+    })?;
+    match created {
+        CommitOrAbort::Commit(tables) => Ok(tables),
+        CommitOrAbort::Abort(never) => match never {},
     }
 }
 
