@@ -8,9 +8,8 @@ use crate::raft::Group;
 use crate::raft::node_key::hex;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::Semaphore;
@@ -19,9 +18,9 @@ use tokio::sync::Semaphore;
 const PARALLEL: usize = 2;
 /// Hashes that may wait for their turn, at 10 ms each.
 const WAITING_MAX: usize = 200;
-/// Verified credentials kept in memory.
-const CACHE_MAX: usize = 4096;
-/// Credentials that are checked at the same time, told apart by their hash.
+/// Verified credentials that are cached.
+const VERIFIED_MAX: u64 = 4096;
+/// Locks that credentials are distributed over by their digest.
 const FLIGHTS: usize = 64;
 /// Shortest password that is accepted.
 pub const PASSWORD_BYTES_MIN: usize = 8;
@@ -30,19 +29,20 @@ pub const NAME_BYTES_MAX: usize = 64;
 /// Longest password that is hashed.
 pub const PASSWORD_BYTES_MAX: usize = 1024;
 
-/// Checks credentials. Argon2 is slow by design, so credentials that were right once are
-/// remembered, as a SHA-256 salted per process, together with the stored hash they fit: a
-/// changed password makes the memory useless by itself.
+/// Verifies credentials. Argon2 is slow by design, so verified credentials are cached, as a
+/// SHA-256 over a salt of this process, the credentials and the stored hash that they match: a
+/// changed password has another stored hash, so it needs no invalidation.
 pub struct Passwords {
     pool: Semaphore,
     salt: [u8; 32],
-    verified: Mutex<HashMap<[u8; 32], String>>,
+    verified: Cache<[u8; 32], ()>,
     /// Verified for unknown users, so that they take as long as known ones.
     decoy: String,
     limiter: Limiter,
     waiting: AtomicUsize,
-    /// Held by who checks some credentials: many calls of a client that has just started are
-    /// checked once.
+    /// Held while a caller's credentials are verified, so that many requests of a client that has
+    /// just started are verified once. A lock rather than a cache's single flight, whose waiters
+    /// share an error: the limiter decides for each caller.
     flights: [tokio::sync::Mutex<()>; FLIGHTS],
 }
 
@@ -58,7 +58,7 @@ impl Passwords {
         Ok(Passwords {
             pool: Semaphore::new(PARALLEL),
             salt,
-            verified: Mutex::default(),
+            verified: Cache::new(VERIFIED_MAX),
             decoy: hash(&hex(&salt))?,
             limiter: Limiter::default(),
             waiting: AtomicUsize::new(0),
@@ -107,10 +107,10 @@ impl Passwords {
         address: &str,
     ) -> Result<Option<(u64, UserDocument)>> {
         let stored = known.as_ref().map_or(&self.decoy, |(_, user)| &user.password_hash).clone();
-        let digest = self.digest(name, password);
-        if !self.is_remembered(&digest, &stored) {
+        let digest = self.digest(name, password, &stored);
+        if self.verified.get(&digest).is_none() {
             let _flight = self.flights[usize::from(digest[0]) % FLIGHTS].lock().await;
-            if !self.is_remembered(&digest, &stored) {
+            if self.verified.get(&digest).is_none() {
                 self.limiter.begin(name, address, Instant::now())?;
                 if !self.matches(stored.clone(), password.to_owned()).await? {
                     return Ok(None);
@@ -118,7 +118,7 @@ impl Passwords {
                 // Nobody has the decoy, and who is disabled gets no more tries than who guesses.
                 if known.as_ref().is_some_and(|(_, user)| !user.disabled) {
                     self.limiter.succeeded(name, address);
-                    self.remember(digest, stored);
+                    self.verified.insert(digest, ());
                 }
             }
         }
@@ -133,28 +133,14 @@ impl Passwords {
         self.limiter.begin(what, address, Instant::now())
     }
 
-    fn is_remembered(&self, digest: &[u8; 32], stored: &str) -> bool {
-        self.memory().get(digest).is_some_and(|hash| hash == stored)
-    }
-
-    fn remember(&self, digest: [u8; 32], stored: String) {
-        let mut memory = self.memory();
-        if memory.len() >= CACHE_MAX {
-            memory.clear();
-        }
-        memory.insert(digest, stored);
-    }
-
-    fn memory(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], String>> {
-        self.verified.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn digest(&self, name: &str, password: &str) -> [u8; 32] {
+    /// The cache key of credentials that match this stored hash.
+    fn digest(&self, name: &str, password: &str, stored: &str) -> [u8; 32] {
         let mut digest = Sha256::new();
         digest.update(self.salt);
-        digest.update((name.len() as u64).to_be_bytes());
-        digest.update(name);
-        digest.update(password);
+        for part in [name, password, stored] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
         digest.finalize().into()
     }
 

@@ -11,9 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::ErrorBody;
+use moka::sync::Cache;
 use reqwest::{Method, Response};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -23,8 +22,8 @@ use tokio_tungstenite::tungstenite::{Error as WebSocketError, http::StatusCode};
 
 /// Path of the question who stands somewhere.
 pub const IDENTITY_PATH: &str = "/raft/rpc/identity";
-/// Addresses whose processes are remembered; far more than a cluster has.
-const KNOWN_MAX: usize = 1024;
+/// Addresses whose processes are cached; far more than a cluster has.
+const PROCESSES_MAX: u64 = 1024;
 
 /// Makes calls to other nodes.
 #[derive(Clone)]
@@ -32,7 +31,7 @@ pub struct PeerClient {
     dialer: Dialer,
     key: NodeKey,
     /// The process at each address, as last heard.
-    processes: Arc<Mutex<HashMap<String, String>>>,
+    processes: Cache<String, String>,
 }
 
 /// A call with its whole body.
@@ -113,11 +112,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 impl PeerClient {
     /// Calls over these connections, signed with this key.
     pub fn new(dialer: Dialer, key: NodeKey) -> Self {
-        PeerClient { dialer, key, processes: Arc::default() }
-    }
-
-    fn process(&self, base: &str) -> Option<String> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner).get(base).cloned()
+        PeerClient { dialer, key, processes: Cache::new(PROCESSES_MAX) }
     }
 
     /// Notes the process that an answer names; tells whether the call was for another.
@@ -127,11 +122,7 @@ impl PeerClient {
         }
         let named = headers.get(PROCESS_HEADER).and_then(|value| value.to_str().ok());
         let Some(process) = named.filter(|process| Some(*process) != called) else { return false };
-        let mut processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
-        if processes.len() >= KNOWN_MAX {
-            processes.clear();
-        }
-        processes.insert(base.to_owned(), process.to_owned());
+        self.processes.insert(base.to_owned(), process.to_owned());
         true
     }
 
@@ -146,12 +137,12 @@ impl PeerClient {
     ) -> std::result::Result<Response, PeerError> {
         let base = base.trim_end_matches('/');
         let body = Body::of(&call.body);
-        let process = self.process(base);
+        let process = self.processes.get(base);
         let answer = self.attempt(base, &call, &body, process.as_deref()).await?;
         if !self.learn(base, answer.status().as_u16(), answer.headers(), process.as_deref()) {
             return Ok(answer);
         }
-        self.attempt(base, &call, &body, self.process(base).as_deref()).await
+        self.attempt(base, &call, &body, self.processes.get(base).as_deref()).await
     }
 
     async fn attempt(
@@ -222,7 +213,7 @@ impl PeerClient {
         body: &Body,
     ) -> Result<(WebSocketStream<Connection>, String)> {
         let base = base.trim_end_matches('/');
-        let process = self.process(base);
+        let process = self.processes.get(base);
         let opened = self.handshake(base, target, config, body, process.as_deref()).await?;
         let error = match opened {
             Ok(opened) => return Ok(opened),
@@ -237,7 +228,7 @@ impl PeerClient {
         if !again {
             return Err(refused(base, &error));
         }
-        let process = self.process(base);
+        let process = self.processes.get(base);
         let opened = self.handshake(base, target, config, body, process.as_deref()).await?;
         opened.map_err(|error| refused(base, &error))
     }
