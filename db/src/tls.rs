@@ -7,6 +7,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use parking_lot::RwLock;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -21,7 +22,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier as SystemVerifier;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Time between two looks at the files.
@@ -96,7 +97,7 @@ impl Certificates {
     }
 
     fn now(&self) -> Arc<LoadedFiles> {
-        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.loaded.read().clone()
     }
 
     /// Whether nodes must show each other certificates.
@@ -115,7 +116,7 @@ impl Certificates {
             return Ok(false);
         }
         let loaded = LoadedFiles::new(texts, paths, &self.host, &self.provider)?;
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(loaded);
+        *self.loaded.write() = Arc::new(loaded);
         Ok(true)
     }
 

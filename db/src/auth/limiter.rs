@@ -2,10 +2,10 @@
 //! further tries are refused for a while that doubles.
 
 use crate::error::{Error, Kind, Result};
+use parking_lot::Mutex;
 use serde_json::json;
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// What failures are counted by, and how many are free.
@@ -82,17 +82,13 @@ fn subjects(user: &str, address: &str) -> [Subject; 3] {
 }
 
 impl Limiter {
-    fn all(&self) -> MutexGuard<'_, HashMap<Subject, Failures>> {
-        self.failures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
     /// Whether a try is let through now. It counts as failed until [`Limiter::succeeded`] says
     /// otherwise, so that many at once are no way around.
     ///
     /// # Errors
     /// `too_many_attempts`, with the seconds to wait in its details.
     pub fn begin(&self, user: &str, address: &str, now: Instant) -> Result<()> {
-        let mut all = self.all();
+        let mut all = self.failures.lock();
         let subjects = subjects(user, address);
         // Else others could keep a user out by guessing from everywhere.
         let known = all.get(&subjects[0]).is_some_and(|both| both.known);
@@ -131,7 +127,7 @@ impl Limiter {
     /// A try has succeeded: the failures of this user from this address are forgotten, and it
     /// does not count for the others.
     pub fn succeeded(&self, user: &str, address: &str) {
-        let mut all = self.all();
+        let mut all = self.failures.lock();
         let [both, address, user] = subjects(user, address);
         if let Some(both) = all.get_mut(&both) {
             *both = Failures { count: 0, refused_until: both.last, known: true, ..*both };
@@ -224,6 +220,6 @@ mod tests {
             let now = start + Duration::from_millis(number);
             let _ = limiter.begin(&format!("u{number}"), &format!("a{number}"), now);
         }
-        assert!(limiter.all().len() <= SUBJECTS_MAX + 3);
+        assert!(limiter.failures.lock().len() <= SUBJECTS_MAX + 3);
     }
 }

@@ -9,9 +9,10 @@ use crate::raft::RaftId;
 use crate::raft::network::RpcResult;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::{PeerError, PeerRequest};
+use parking_lot::MutexGuard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(300);
@@ -118,7 +119,7 @@ impl Contacts {
 impl Cluster {
     /// Who answers this node.
     pub fn contacts(&self) -> MutexGuard<'_, Contacts> {
-        self.contacts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.contacts.lock()
     }
 }
 

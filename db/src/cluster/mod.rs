@@ -32,8 +32,9 @@ use crate::raft::{Group, GroupConfig};
 use crate::tls::Certificates;
 use bootstrap::Identity;
 use nodes::Nodes;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -127,7 +128,7 @@ impl Cluster {
 
     /// Who this node is.
     pub fn identity(&self) -> Identity {
-        self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.identity.lock().clone()
     }
 
     /// This node's name.
@@ -249,7 +250,7 @@ impl Cluster {
     /// Stores who this node is.
     fn set_identity(&self, identity: Identity) -> Result<()> {
         identity.save(&self.config.data_dir)?;
-        *self.identity.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = identity;
+        *self.identity.lock() = identity;
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use crate::engine::system::NodeDocument;
 use crate::error::Result;
 use crate::raft::network::PeerUrls;
 use crate::raft::{Group, RaftId};
-use std::sync::{Arc, RwLock};
+use parking_lot::RwLock;
+use std::sync::Arc;
 
 /// The applied members. Refreshed whenever an entry changed the collection.
 #[derive(Default)]
@@ -17,14 +18,13 @@ impl Nodes {
     /// Reads the collection again.
     pub fn refresh(&self, group: &Group) -> Result<()> {
         let documents = members::nodes(&group.read()?)?;
-        *self.documents.write().unwrap_or_else(|poisoned| poisoned.into_inner()) =
-            Arc::new(documents);
+        *self.documents.write() = Arc::new(documents);
         Ok(())
     }
 
     /// All members.
     pub fn all(&self) -> Arc<Vec<NodeDocument>> {
-        self.documents.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.documents.read().clone()
     }
 
     /// The member with this Raft id.

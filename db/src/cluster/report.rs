@@ -7,7 +7,6 @@ use crate::raft::RaftId;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::PeerRequest;
 use jettra_driver::wire::{ClusterReply, ClusterView, NodeInfo, NodeStatus};
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Path of the question what the leader knows.
@@ -95,17 +94,17 @@ impl Cluster {
         if !known.is_of(leader) {
             return Err(NoReport::Late);
         }
-        *self.leader_view.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        *self.leader_view.lock() = Some(known.clone());
         Ok(known)
     }
 
     /// Forgets what another leader has told: this node leads, and knows better.
     pub(super) fn forget_view(&self) {
-        *self.leader_view.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.leader_view.lock() = None;
     }
 
     fn known_view(&self) -> Option<LeaderReport> {
-        self.leader_view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.leader_view.lock().clone()
     }
 }
 

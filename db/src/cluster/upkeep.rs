@@ -16,8 +16,9 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::{AppliedCommand, Group};
 use crate::storage::Read;
 use crate::storage::keys::CollectionId;
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time between two looks for what has come to its end: a second after that it is to be gone.
@@ -144,7 +145,7 @@ async fn round(
 ) -> Result<bool> {
     let (config, reader, sweep) = (cluster.clone(), group.clone(), sweep.clone());
     let looking = tokio::task::spawn_blocking(move || {
-        let mut sweep = sweep.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut sweep = sweep.lock();
         look(&reader, &config.config, &mut sweep)
     });
     let Ok(look) = looking.await else { return Ok(false) };

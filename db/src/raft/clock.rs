@@ -8,9 +8,9 @@
 //! the same time whatever their own clocks say.
 
 use super::types::RaftId;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How far a stamp may be ahead of the median of the voters' clocks, in milliseconds.
@@ -249,10 +249,6 @@ impl SharedClock {
         SharedClock { clock, started: Instant::now() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Clock> {
-        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The monotonic clock.
     pub fn mono_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
@@ -271,48 +267,48 @@ impl SharedClock {
 
     /// As [`Clock::set_role`].
     pub fn set_role(&self, voters: BTreeSet<RaftId>, leading: bool) {
-        self.lock().set_role(voters, leading);
+        self.clock.lock().set_role(voters, leading);
     }
 
     /// As [`Clock::note`], of an answer that came now.
     pub fn note(&self, member: RaftId, wall_ms: u64, sent_ms: u64) {
         let received_ms = self.mono_ms();
-        self.lock().note(member, wall_ms, sent_ms, received_ms);
+        self.clock.lock().note(member, wall_ms, sent_ms, received_ms);
     }
 
     /// As [`Clock::hear`].
     pub fn hear(&self, times: Times, mono_ms: u64) {
-        self.lock().hear(times, mono_ms);
+        self.clock.lock().hear(times, mono_ms);
     }
 
     /// As [`Clock::time`].
     pub fn time_ms(&self) -> u64 {
         let now = self.reading();
-        self.lock().time(now)
+        self.clock.lock().time(now)
     }
 
     /// As [`Clock::tell`].
     pub fn tell(&self) -> Times {
         let now = self.reading();
-        self.lock().tell(now)
+        self.clock.lock().tell(now)
     }
 
     /// As [`Clock::ahead`].
     pub fn ahead(&self) -> BTreeMap<RaftId, i64> {
         let now = self.reading();
-        self.lock().ahead(now)
+        self.clock.lock().ahead(now)
     }
 
     /// As [`Clock::wrong`].
     pub fn wrong(&self) -> BTreeMap<RaftId, i64> {
         let now = self.reading();
-        self.lock().wrong(now)
+        self.clock.lock().wrong(now)
     }
 
     /// As [`Clock::better_leaders`].
     pub fn better_leaders(&self) -> BTreeSet<RaftId> {
         let now = self.reading();
-        self.lock().better_leaders(now)
+        self.clock.lock().better_leaders(now)
     }
 }
 

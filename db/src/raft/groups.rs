@@ -20,11 +20,12 @@ use crate::storage::{Generations, ReadTxn, Store};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 use openraft::{BasicNode, Instant, ServerState, SnapshotPolicy};
+use parking_lot::Mutex;
 use reads::Lease;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Moment};
 
 pub use super::proposer::AppliedCommand;
@@ -378,12 +379,11 @@ impl Group {
     /// Notes that a leader has sent something.
     pub fn note_leader(&self) {
         let leader = self.raft.metrics().borrow_watched().current_leader;
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) =
-            LeaderContact { at: Moment::now(), leader };
+        *self.heard.lock() = LeaderContact { at: Moment::now(), leader };
     }
 
     fn heard(&self) -> LeaderContact {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.heard.lock()
     }
 
     fn leader_silence(&self) -> Duration {
@@ -392,7 +392,7 @@ impl Group {
 
     /// For how long this node was seen to lead in this term.
     fn led_for(&self, term: u64) -> Duration {
-        let mut led = self.led.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut led = self.led.lock();
         if led.0 != term {
             *led = (term, Moment::now());
         }
@@ -477,15 +477,14 @@ impl Group {
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the consensus did not end cleanly");
         }
-        let retention =
-            self.retention.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let retention = self.retention.lock().take();
         if let Some(retention) = retention {
             // It holds the log, which another process may open after this.
             retention.abort();
             let _ = retention.await;
         }
         self.state.close();
-        let threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let threads = self.threads.lock().take();
         if let Some((log, _writer)) = threads {
             let durable = self.writer.make_durable().await;
             if let Err(error) = durable.and_then(|_| log.wait_idle().map(drop)) {

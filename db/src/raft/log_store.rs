@@ -12,6 +12,7 @@ use super::network::MESSAGE_BYTES_MAX;
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use parking_lot::Mutex;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::codeq::{Decode, Encode};
 use raft_log::{Config, RaftLog, Types};
@@ -23,7 +24,7 @@ use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
@@ -196,7 +197,7 @@ struct FlushState {
 impl Flushes {
     /// Lets `flushed` wait; tells whether a flush must be asked for.
     fn wait(&self, flushed: IOFlushed<TypeConfig>) -> io::Result<bool> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if let Some(failure) = &state.failure {
             return Err(copy(failure));
         }
@@ -207,7 +208,7 @@ impl Flushes {
     /// Tells who waited for the outstanding flush; after a failure, everybody. Called on the
     /// writing thread: takes no other lock, and asks that thread for nothing.
     fn end(&self, result: io::Result<()>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let mut waited = state.outstanding.take().unwrap_or_default();
         if let Err(error) = &result {
             tracing::error!(%error, "the log could not be flushed");
@@ -238,7 +239,7 @@ impl FlushState {
 /// Asks the writing thread for a flush. May block until that thread has written something.
 fn flush(log: &Mutex<RaftLog<LogTypes>>, flushes: &Arc<Flushes>) -> io::Result<()> {
     let callback = Flushed::Appends(AppendsFlushed(Some(flushes.clone())));
-    lock(log).flush(true, Some(callback))
+    log.lock().flush(true, Some(callback))
 }
 
 /// Asks for one flush after the other, until the log is closed.
@@ -252,10 +253,6 @@ fn run_flushes(ended: Receiver<()>, log: Weak<Mutex<RaftLog<LogTypes>>>, flushes
             tracing::error!(%error, "the log cannot be flushed");
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl LogStore {
@@ -292,7 +289,7 @@ impl LogStore {
 
     /// How far the log reaches.
     pub fn extent(&self) -> LogExtent {
-        let log = lock(&self.log);
+        let log = self.log.lock();
         let (stat, state) = (log.stat(), log.log_state());
         let index = |id: Option<&Coded<LogId>>| id.map(|id| id.0.index);
         let files = stat.closed_chunks.iter();
@@ -312,18 +309,18 @@ impl LogStore {
     /// When it cannot be written.
     pub async fn sync(&self) -> io::Result<()> {
         let (flushed, waiting) = oneshot::channel();
-        lock(&self.log).flush(true, Some(Flushed::Vote(flushed)))?;
+        self.log.lock().flush(true, Some(Flushed::Vote(flushed)))?;
         waiting.await.map_err(io::Error::other)?
     }
 
     /// Waits for the writing thread; nothing is written afterwards.
     pub fn wait_idle(&self) -> io::Result<()> {
-        lock(&self.log).wait_worker_idle()
+        self.log.lock().wait_worker_idle()
     }
 
     /// Whether nothing was ever written: no vote, no entry.
     pub fn is_empty(&self) -> bool {
-        let log = lock(&self.log);
+        let log = self.log.lock();
         let state = log.log_state();
         state.vote().is_none() && state.last().is_none() && state.purged().is_none()
     }
@@ -339,7 +336,7 @@ impl LogStore {
             Bound::Excluded(end) => *end,
             Bound::Unbounded => u64::MAX,
         };
-        let log = lock(&self.log);
+        let log = self.log.lock();
         let mut bytes = 0;
         let mut entries = Vec::new();
         for found in log.read(start, end) {
@@ -367,7 +364,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        Ok(lock(&self.log).log_state().vote().map(|vote| vote.0))
+        Ok(self.log.lock().log_state().vote().map(|vote| vote.0))
     }
 }
 
@@ -375,7 +372,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
-        let log = lock(&self.log);
+        let log = self.log.lock();
         let state = log.log_state();
         let purged = state.purged().map(|id| id.0);
         Ok(LogState {
@@ -391,7 +388,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let (flushed, waiting) = oneshot::channel();
         {
-            let mut log = lock(&self.log);
+            let mut log = self.log.lock();
             log.save_vote(Coded(*vote))?;
             log.flush(true, Some(Flushed::Vote(flushed)))?;
         }
@@ -408,7 +405,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             bytes += payload_bytes(&entry.payload) as u64;
             (Coded(entry.log_id), Coded(entry.payload))
         });
-        lock(&self.log).append(entries)?;
+        self.log.lock().append(entries)?;
         self.growth.add(bytes);
         match self.flushes.wait(flushed)? {
             true => flush(&self.log, &self.flushes),
@@ -418,7 +415,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let from = last.map_or(0, |id| id.index + 1);
-        let mut log = lock(&self.log);
+        let mut log = self.log.lock();
         // raft-log refuses a truncation beyond the end, openraft expects it to do nothing.
         match log.log_state().last() {
             Some(end) if from <= end.0.index => log.truncate(from).map(drop),
@@ -427,7 +424,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
-        let mut log = lock(&self.log);
+        let mut log = self.log.lock();
         log.purge(Coded(upto))?;
         // A file is removed by a flush only, and the next append may be long in coming.
         log.flush(true, None)

@@ -102,26 +102,22 @@ pub struct Peers {
 
 /// Why members do not get the entries that they lack, by the last attempt.
 #[derive(Clone, Default)]
-pub struct Undelivered(Arc<std::sync::Mutex<BTreeMap<RaftId, String>>>);
+pub struct Undelivered(Arc<parking_lot::Mutex<BTreeMap<RaftId, String>>>);
 
 impl Undelivered {
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<RaftId, String>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     /// The reasons, by member.
     pub fn all(&self) -> BTreeMap<RaftId, String> {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 
     /// Notes how an attempt to send entries ended, and tells it in the log, once until it changes.
     fn note<T>(&self, to: RaftId, url: &str, sent: &std::result::Result<T, RpcError>) {
         let Err(error) = sent else {
-            self.lock().remove(&to);
+            self.0.lock().remove(&to);
             return;
         };
         let reason = error.to_string();
-        let before = self.lock().insert(to, reason.clone());
+        let before = self.0.lock().insert(to, reason.clone());
         if before.as_ref() == Some(&reason) {
             return;
         }

@@ -7,9 +7,10 @@
 //! the node, the more reads share one.
 
 use crate::error::{Error, Kind, Result};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -90,7 +91,7 @@ impl ReadIndex {
 
     /// The index of the last answer, when that is not older than `freshness`.
     pub fn known(&self, freshness: Duration) -> Option<u64> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last.lock();
         last.filter(|known| known.is_fresh(Instant::now(), freshness)).map(|known| known.index)
     }
 }
@@ -125,8 +126,7 @@ async fn run<F, R>(
         let left = waiting.first().map_or(limit, |oldest| limit.saturating_sub(age(oldest, asked)));
         match ask(left.min(QUESTION_MAX)).await {
             Ok(index) => {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(ConfirmedIndex { asked, index });
+                *last.lock() = Some(ConfirmedIndex { asked, index });
                 for read in waiting.drain(..) {
                     let _ = read.reply.send(Ok(index));
                 }

@@ -8,9 +8,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use xxhash_rust::xxh3::xxh3_64;
 
 const REFUSED_KEY: &[u8] = b"refused";
@@ -47,10 +48,6 @@ impl RefusedEntries {
         RefusedEntries { configured: Arc::new(configured), all, told: Arc::default() }
     }
 
-    fn all(&self) -> MutexGuard<'_, EntryHashes> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Adds those that are recorded in a state that is applied up to `applied`.
     ///
     /// # Errors
@@ -73,13 +70,13 @@ impl RefusedEntries {
         }
         let mut all = (*self.configured).clone();
         all.extend(recorded);
-        *self.all() = all;
+        *self.all.lock() = all;
         Ok(())
     }
 
     /// The hash that the refused entry at a log index has.
     pub fn hash_at(&self, index: u64) -> Option<u64> {
-        self.all().get(&index).copied()
+        self.all.lock().get(&index).copied()
     }
 
     /// Records in the state that an entry was refused.
@@ -98,7 +95,7 @@ impl RefusedEntries {
 
     /// What Raft calls carry; none while no entry is refused.
     pub fn digest(&self) -> Option<String> {
-        let all = self.all();
+        let all = self.all.lock();
         let digest = xxh3_64(list(&all).as_bytes());
         (!all.is_empty()).then(|| format!("{digest:016x}"))
     }
@@ -113,7 +110,7 @@ impl RefusedEntries {
         }
         let message = format!(
             "the members differ in the log entries that they refuse; refused here: {}",
-            list(&self.all())
+            list(&self.all.lock())
         );
         if !self.told.swap(true, Ordering::Relaxed) {
             tracing::error!("{message}; start all nodes with the same RefuseEntry");

@@ -10,8 +10,8 @@
 
 use super::node_key::Signature;
 use crate::error::{Error, Kind, Result};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Time for which a name is given to senders. A call may arrive under it for as long again, so none is
@@ -62,7 +62,7 @@ impl Inbox {
     /// The name that a call must be for now.
     pub fn name(&self) -> String {
         let now_ms = self.now_ms();
-        let mut taken = self.lock();
+        let mut taken = self.taken.lock();
         taken.rename(now_ms);
         taken.name.clone()
     }
@@ -74,15 +74,11 @@ impl Inbox {
     /// are too many sending processes.
     pub fn take(&self, signature: &Signature) -> Result<()> {
         let now_ms = self.now_ms();
-        self.lock().take(signature, now_ms)
+        self.taken.lock().take(signature, now_ms)
     }
 
     fn now_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
-    }
-
-    fn lock(&self) -> MutexGuard<'_, InboxState> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -162,7 +158,7 @@ mod tests {
     }
 
     fn taken() -> InboxState {
-        Inbox::default().taken.into_inner().unwrap()
+        Inbox::default().taken.into_inner()
     }
 
     #[test]

@@ -19,8 +19,9 @@ use super::snapshot::CopySpace;
 use super::types::{Metrics, Raft, RaftId};
 use crate::storage::{Generations, free_disk_bytes};
 use openraft::async_runtime::watch::WatchReceiver;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest time between two looks at the log.
@@ -55,21 +56,17 @@ struct SentCopy {
 }
 
 impl SentCopies {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RaftId, SentCopy>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Holds the log after `index` for a copy that is sent to `to`, until the guard is dropped;
     /// if the copy has arrived by then, until the member has caught up from it.
     pub fn begin(&self, to: RaftId, index: Option<u64>) -> CopyGuard {
-        self.lock().insert(to, SentCopy { index, arrived: None });
+        self.0.lock().insert(to, SentCopy { index, arrived: None });
         CopyGuard { copies: self.clone(), to }
     }
 
     /// The indexes after which the log is needed, given what the members have and up to which
     /// index a member counts as behind.
     fn holds(&self, matched: impl Fn(RaftId) -> Option<u64>, behind: u64) -> Vec<u64> {
-        let mut copies = self.lock();
+        let mut copies = self.0.lock();
         copies.retain(|to, copy| {
             let Some(at) = copy.arrived else { return true };
             let reached = matched(*to);
@@ -92,7 +89,7 @@ pub struct CopyGuard {
 impl CopyGuard {
     /// Notes that the copy has arrived and is installed.
     pub fn arrived(self) {
-        if let Some(copy) = self.copies.lock().get_mut(&self.to) {
+        if let Some(copy) = self.copies.0.lock().get_mut(&self.to) {
             copy.arrived = Some(Instant::now());
         }
     }
@@ -100,7 +97,7 @@ impl CopyGuard {
 
 impl Drop for CopyGuard {
     fn drop(&mut self) {
-        let mut copies = self.copies.lock();
+        let mut copies = self.copies.0.lock();
         if copies.get(&self.to).is_some_and(|copy| copy.arrived.is_none()) {
             copies.remove(&self.to);
         }

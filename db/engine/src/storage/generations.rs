@@ -13,11 +13,12 @@
 //! removes what the pointer does not name.
 
 use super::env::{ReadTxn, Result, StorageError, Store};
+use parking_lot::RwLock;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 /// Start of the names of all that lies here.
 const PREFIX: &str = "state-";
@@ -106,7 +107,7 @@ impl Generations {
 
     /// The current generation.
     pub fn current(&self) -> Arc<Store> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.current.read().1.clone()
     }
 
     /// Begins reading the current generation; the view does not change until it is dropped,
@@ -153,7 +154,7 @@ impl Generations {
             store.close();
         }
         let former = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            let mut current = self.current.write();
             std::mem::replace(&mut *current, (incoming.number, store))
         };
         after(SwitchStep::Switched);

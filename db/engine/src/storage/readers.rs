@@ -1,8 +1,9 @@
 //! Who reads an environment at the moment, so that the one can be named that holds its pages.
 
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Transaction that is read, and a number that tells readers of the same one apart.
@@ -29,14 +30,10 @@ pub(super) struct Registered {
     open: Arc<Mutex<Open>>,
 }
 
-fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
-    open.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Readers {
     /// Notes that `name` reads what the transaction `txn` has committed.
     pub(super) fn register(&self, txn: u64, name: impl Into<Cow<'static, str>>) -> Registered {
-        let mut open = lock(&self.0);
+        let mut open = self.0.lock();
         open.next += 1;
         let key = (txn, open.next);
         open.readers.insert(key, Reader { name: name.into(), since: Instant::now() });
@@ -45,12 +42,12 @@ impl Readers {
 
     /// The oldest transaction that somebody reads.
     pub(super) fn oldest_txn(&self) -> Option<u64> {
-        lock(&self.0).readers.first_key_value().map(|(key, _)| key.0)
+        self.0.lock().readers.first_key_value().map(|(key, _)| key.0)
     }
 
     /// Who reads the oldest transaction, and for how long.
     pub(super) fn oldest(&self) -> Option<(String, Duration)> {
-        let open = lock(&self.0);
+        let open = self.0.lock();
         let (_, reader) = open.readers.first_key_value()?;
         Some((reader.name.to_string(), reader.since.elapsed()))
     }
@@ -58,6 +55,6 @@ impl Readers {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        lock(&self.open).readers.remove(&self.key);
+        self.open.lock().readers.remove(&self.key);
     }
 }
