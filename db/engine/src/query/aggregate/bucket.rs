@@ -4,20 +4,21 @@ use super::super::context::{At, Context, Fields};
 use super::super::expr::{Expr, Vars};
 use super::group::{Accumulators, Groups};
 use super::memory::{StageMemory, later};
-use super::{Documents, read};
+use super::stage::{SharedStage, Stage};
+use super::{DocumentSource, Documents, read};
 use crate::error::{Error, Kind, Result};
 use crate::value::{Object, Value};
 use std::borrow::Cow;
 
 /// A parsed `$bucket` or `$bucketAuto`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Bucket {
     group_by: Expr,
     ranges: Ranges,
     output: Accumulators,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Ranges {
     /// Each begins at a boundary and ends before the next; the value outside has another key.
     Given(Vec<Value>, Option<Value>),
@@ -79,20 +80,6 @@ impl Bucket {
             Some(_) => return Err(output_at.invalid("must be an object of accumulators")),
         };
         Ok(Bucket { group_by, ranges, output })
-    }
-
-    /// Adds the fields that it reads.
-    pub(super) fn fields(&self, fields: &mut Fields) {
-        self.group_by.fields(fields);
-        self.output.fields(fields);
-    }
-
-    /// The buckets that have documents, in ascending order.
-    pub(super) fn run<'a>(&'a self, input: Documents<'a>, ctx: &'a Context<'a>) -> Documents<'a> {
-        later(move || match &self.ranges {
-            Ranges::Given(edges, other) => self.given(input, edges, other.as_ref(), ctx),
-            Ranges::Even(buckets) => self.even(input, *buckets, ctx),
-        })
     }
 
     fn given<'a>(
@@ -158,6 +145,28 @@ impl Bucket {
             number += 1;
         }
         Ok(groups.into_documents())
+    }
+}
+
+impl Stage for Bucket {
+    fn read(&self, fields: &mut Fields) -> bool {
+        self.group_by.fields(fields);
+        self.output.fields(fields);
+        true
+    }
+
+    /// The buckets that have documents, in ascending order.
+    fn run<'a>(
+        &'a self,
+        input: Documents<'a>,
+        _following: &[SharedStage],
+        _source: &'a dyn DocumentSource,
+        ctx: &'a Context<'a>,
+    ) -> Documents<'a> {
+        later(move || match &self.ranges {
+            Ranges::Given(edges, other) => self.given(input, edges, other.as_ref(), ctx),
+            Ranges::Even(buckets) => self.even(input, *buckets, ctx),
+        })
     }
 }
 

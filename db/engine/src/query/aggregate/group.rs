@@ -2,16 +2,17 @@
 
 use super::super::context::{At, Context, Fields};
 use super::super::expr::{Expr, Vars};
-use super::Documents;
 use super::accumulator::{Accumulator, State};
 use super::memory::{StageMemory, later, shallow};
+use super::stage::{SharedStage, Stage};
+use super::{DocumentSource, Documents};
 use crate::error::Result;
 use crate::value::{Object, Value};
 use indexmap::IndexSet;
 use std::borrow::Cow;
 
 /// A parsed `$group`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Group {
     key: Expr,
     output: Accumulators,
@@ -38,15 +39,23 @@ impl Group {
     pub(super) fn counted(key: Expr, at: At<'_>) -> Result<Group> {
         Ok(Group { key, output: Accumulators::count(at)? })
     }
+}
 
-    /// Adds the fields that it reads.
-    pub(super) fn fields(&self, fields: &mut Fields) {
+impl Stage for Group {
+    fn read(&self, fields: &mut Fields) -> bool {
         self.key.fields(fields);
         self.output.fields(fields);
+        true
     }
 
     /// The groups, in the order in which their first documents came.
-    pub(super) fn run<'a>(&'a self, input: Documents<'a>, ctx: &'a Context<'a>) -> Documents<'a> {
+    fn run<'a>(
+        &'a self,
+        input: Documents<'a>,
+        _following: &[SharedStage],
+        _source: &'a dyn DocumentSource,
+        ctx: &'a Context<'a>,
+    ) -> Documents<'a> {
         later(move || {
             let mut groups = Groups::new("$group", &self.output, ctx);
             for document in input {

@@ -1,74 +1,19 @@
-//! Stages that read other collections: `$lookup` and `$unionWith`.
+//! `$lookup`: each document with those of another collection that belong to it.
 
 use super::super::context::{At, Context, Fields, MemoryCharge};
 use super::super::expr::{Expr, Vars};
 use super::super::filter::{Filter, Test};
 use super::super::path::Path;
-use super::memory::{StageMemory, later, shallow};
+use super::foreign::Foreign;
+use super::memory::{StageMemory, shallow};
+use super::stage::{Role, SharedStage, Stage};
 use super::unwind::{places, set};
 use super::{DocumentSource, Documents, Nesting, Pipeline, bind, each, read};
 use crate::error::Result;
 use crate::value::Value;
 
-/// Documents of another collection, after a pipeline.
-#[derive(Debug, Clone)]
-pub(super) struct Foreign {
-    collection: String,
-    /// Taken out of the pipeline, so that an index can serve it.
-    filter: Filter,
-    pipeline: Pipeline,
-}
-
-impl Foreign {
-    fn new(collection: &str, mut pipeline: Pipeline) -> Foreign {
-        let filter = pipeline.take_filter().unwrap_or(Filter::And(Vec::new()));
-        Foreign { collection: collection.to_owned(), filter, pipeline }
-    }
-
-    /// Parses what `$unionWith` has: `"name"` or `{"coll": "name", "pipeline": […]}`.
-    ///
-    /// # Errors
-    /// `invalid_query` for a wrong shape and for errors of the pipeline.
-    pub(super) fn parse_union(value: &Value, at: At<'_>, nesting: Nesting<'_>) -> Result<Foreign> {
-        if value.as_str().is_some() {
-            return Ok(Foreign::new(read::text(value, at)?, Pipeline::default()));
-        }
-        let fields = read::object(value, &["coll", "pipeline"], at)?;
-        let collection = read::text(read::required(fields, "coll", at)?, at.key("coll"))?;
-        let pipeline = fields.get("pipeline");
-        let pipeline =
-            pipeline.map(|stages| Pipeline::parse_inner(stages, at.key("pipeline"), nesting));
-        Ok(Foreign::new(collection, pipeline.transpose()?.unwrap_or_default()))
-    }
-
-    /// Its documents, those of `keys` only.
-    fn find<'a>(
-        &'a self,
-        keys: Option<Filter>,
-        source: &'a dyn DocumentSource,
-        ctx: &'a Context<'a>,
-    ) -> Result<Documents<'a>> {
-        let filter = match keys {
-            Some(keys) => Filter::all(vec![keys, self.filter.clone()]),
-            None => self.filter.clone(),
-        };
-        let found = source.find(&self.collection, filter, ctx)?;
-        Ok(self.pipeline.run(found, source, ctx))
-    }
-
-    /// The documents of a stream, then its own.
-    pub(super) fn union<'a>(
-        &'a self,
-        input: Documents<'a>,
-        source: &'a dyn DocumentSource,
-        ctx: &'a Context<'a>,
-    ) -> Documents<'a> {
-        Box::new(input.chain(later(move || self.find(None, source, ctx))))
-    }
-}
-
 /// A parsed `$lookup`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Lookup {
     foreign: Foreign,
     /// `localField` and `foreignField`.
@@ -114,54 +59,6 @@ impl Lookup {
         Ok(Lookup { foreign, keys, bound, into: path("as")? })
     }
 
-    /// Adds the fields that it reads.
-    pub(super) fn fields(&self, fields: &mut Fields) {
-        if let Some((local, _)) = &self.keys {
-            fields.add(local.as_str());
-        }
-        for (_, expr) in self.bound.iter().flat_map(|(variables, _)| variables) {
-            expr.fields(fields);
-        }
-        // An object that it may write into.
-        fields.add(self.into.as_str());
-    }
-
-    /// Every document with what it finds for it.
-    pub(super) fn run<'a>(
-        &'a self,
-        input: Documents<'a>,
-        source: &'a dyn DocumentSource,
-        ctx: &'a Context<'a>,
-    ) -> Documents<'a> {
-        // What depends on no document is read once.
-        let mut same: Option<(Vec<Value>, usize, StageMemory<'a>)> = None;
-        each(input, ctx, move |mut document| {
-            let mut kept = StageMemory::new("$lookup", ctx);
-            let found = match (&self.keys, &self.bound, &same) {
-                (None, None, Some((found, bytes, _))) => {
-                    MemoryCharge::new(ctx, "$lookup").add(*bytes)?;
-                    found.clone()
-                }
-                (None, None, None) => {
-                    let found = kept.collect(self.foreign.find(None, source, ctx)?)?;
-                    let bytes = found.iter().map(Value::bytes).sum();
-                    MemoryCharge::new(ctx, "$lookup").add(bytes)?;
-                    same = Some((found.clone(), bytes, kept));
-                    found
-                }
-                _ => self.found(&document, &mut kept, source, ctx)?,
-            };
-            let (found, held) = (Value::Array(found), MemoryCharge::new(ctx, "$lookup"));
-            let copies = places(&document, self.into.steps());
-            if copies > 1 {
-                // Into every item of an array on the way.
-                held.add(copies.saturating_mul(found.bytes()))?;
-            }
-            set(&mut document, self.into.steps(), found);
-            shallow(document).map(Some)
-        })
-    }
-
     fn found(
         &self,
         document: &Value,
@@ -197,6 +94,60 @@ impl Lookup {
         let foreign =
             Foreign::new(&self.foreign.collection, Pipeline::parse(&stages, At::root("pipeline"))?);
         kept.collect(foreign.find(keys, source, ctx)?)
+    }
+}
+
+impl Stage for Lookup {
+    fn read(&self, fields: &mut Fields) -> bool {
+        if let Some((local, _)) = &self.keys {
+            fields.add(local.as_str());
+        }
+        for (_, expr) in self.bound.iter().flat_map(|(variables, _)| variables) {
+            expr.fields(fields);
+        }
+        // An object that it may write into.
+        fields.add(self.into.as_str());
+        false
+    }
+
+    fn run<'a>(
+        &'a self,
+        input: Documents<'a>,
+        _following: &[SharedStage],
+        source: &'a dyn DocumentSource,
+        ctx: &'a Context<'a>,
+    ) -> Documents<'a> {
+        // What depends on no document is read once.
+        let mut same: Option<(Vec<Value>, usize, StageMemory<'a>)> = None;
+        each(input, ctx, move |mut document| {
+            let mut kept = StageMemory::new("$lookup", ctx);
+            let found = match (&self.keys, &self.bound, &same) {
+                (None, None, Some((found, bytes, _))) => {
+                    MemoryCharge::new(ctx, "$lookup").add(*bytes)?;
+                    found.clone()
+                }
+                (None, None, None) => {
+                    let found = kept.collect(self.foreign.find(None, source, ctx)?)?;
+                    let bytes = found.iter().map(Value::bytes).sum();
+                    MemoryCharge::new(ctx, "$lookup").add(bytes)?;
+                    same = Some((found.clone(), bytes, kept));
+                    found
+                }
+                _ => self.found(&document, &mut kept, source, ctx)?,
+            };
+            let (found, held) = (Value::Array(found), MemoryCharge::new(ctx, "$lookup"));
+            let copies = places(&document, self.into.steps());
+            if copies > 1 {
+                // Into every item of an array on the way.
+                held.add(copies.saturating_mul(found.bytes()))?;
+            }
+            set(&mut document, self.into.steps(), found);
+            shallow(document).map(Some)
+        })
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::OneToOne
     }
 }
 

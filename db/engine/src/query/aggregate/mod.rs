@@ -7,14 +7,23 @@
 mod accumulator;
 mod bind;
 mod bucket;
+mod count;
+mod facet;
+mod foreign;
 mod group;
+mod limit;
 mod lookup;
+mod matching;
 mod memory;
 mod output;
+mod project;
 mod read;
+mod replace_root;
 mod sample;
+mod sorting;
 mod stage;
 pub(in crate::query) mod total;
+mod union_with;
 mod unwind;
 
 pub use output::{Output, WhenMatched, WhenNotMatched};
@@ -24,7 +33,7 @@ use super::filter::Filter;
 use super::sort::Sort;
 use crate::error::Result;
 use crate::value::Value;
-use stage::Stage;
+use stage::{Role, SharedStage};
 use std::cell::Cell;
 
 /// Stages of a pipeline, those of pipelines inside it included. Every stage is a call on the
@@ -53,7 +62,7 @@ pub trait DocumentSource {
 /// A parsed pipeline.
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
-    stages: Vec<Stage>,
+    stages: Vec<SharedStage>,
     output: Option<Output>,
 }
 
@@ -131,7 +140,7 @@ impl Pipeline {
                 }
                 "$out" => pipeline.output = Some(Output::parse_out(spec, at)?),
                 "$merge" => pipeline.output = Some(Output::parse_merge(spec, at)?),
-                _ => Stage::parse(name, spec, at, nesting, &mut pipeline.stages)?,
+                _ => pipeline.stages.extend(stage::parse(name, spec, at, nesting)?),
             }
         }
         Ok(pipeline)
@@ -148,19 +157,19 @@ impl Pipeline {
         let mut taken = 0;
         for stage in &self.stages {
             let first = !windowed && kept.is_empty();
-            match stage {
-                Stage::Match(filter) if first => filters.push(filter.clone()),
-                Stage::Sort(sort) if first && down.sort.is_none() => down.sort = Some(sort.clone()),
-                Stage::Skip(count) => {
+            match stage.role() {
+                Role::Match(filter) if first => filters.push(filter.clone()),
+                Role::Sort(sort) if first && down.sort.is_none() => down.sort = Some(sort.clone()),
+                Role::Skip(count) => {
                     windowed = true;
-                    down.skip = down.skip.saturating_add(*count);
-                    down.limit = down.limit.map(|limit| limit.saturating_sub(*count));
+                    down.skip = down.skip.saturating_add(count);
+                    down.limit = down.limit.map(|limit| limit.saturating_sub(count));
                 }
-                Stage::Limit(count) => {
+                Role::Limit(count) => {
                     windowed = true;
-                    down.limit = Some(down.limit.map_or(*count, |limit| limit.min(*count)));
+                    down.limit = Some(down.limit.map_or(count, |limit| limit.min(count)));
                 }
-                stage if stage.is_one_to_one() => kept.push(stage.clone()),
+                Role::OneToOne => kept.push(stage.clone()),
                 _ => break,
             }
             taken += 1;
@@ -175,19 +184,19 @@ impl Pipeline {
     pub fn is_per_document(&self) -> bool {
         self.output.is_none()
             && self.stages.iter().all(|stage| {
-                stage.is_one_to_one() || matches!(stage, Stage::Match(_) | Stage::Unwind(_))
+                matches!(stage.role(), Role::OneToOne | Role::OneToMany | Role::Match(_))
             })
     }
 
     /// Whether every stage gives one document for each that it is given.
     pub fn is_one_to_one(&self) -> bool {
-        self.stages.iter().all(Stage::is_one_to_one)
+        self.stages.iter().all(|stage| matches!(stage.role(), Role::OneToOne))
     }
 
     /// Takes every `$match` from the front.
     fn take_filter(&mut self) -> Option<Filter> {
-        let matches = self.stages.iter().map_while(|stage| match stage {
-            Stage::Match(filter) => Some(filter.clone()),
+        let matches = self.stages.iter().map_while(|stage| match stage.role() {
+            Role::Match(filter) => Some(filter.clone()),
             _ => None,
         });
         let filters: Vec<_> = matches.collect();
@@ -223,8 +232,8 @@ impl Pipeline {
     ) -> Documents<'a> {
         let stages = self.stages.iter().enumerate();
         stages.fold(input, |input, (index, stage)| {
-            let behind = self.stages.get(index + 1..).unwrap_or_default();
-            stage.run(input, behind, source, ctx)
+            let following = self.stages.get(index + 1..).unwrap_or_default();
+            stage.run(input, following, source, ctx)
         })
     }
 

@@ -1,13 +1,14 @@
 //! `$sample`: some documents by chance.
 
-use super::super::context::{At, Context};
+use super::super::context::{At, Context, Fields};
 use super::memory::{StageMemory, later};
-use super::{Documents, read};
+use super::stage::{SharedStage, Stage};
+use super::{DocumentSource, Documents, read};
 use crate::error::Result;
 use crate::value::Value;
 
 /// A parsed `$sample`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Sample {
     size: usize,
     /// Chooses the documents; without one every execution chooses others.
@@ -26,10 +27,22 @@ impl Sample {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Sample { size, seed: seed.transpose()? })
     }
+}
+
+impl Stage for Sample {
+    fn read(&self, _: &mut Fields) -> bool {
+        false
+    }
 
     /// Each document with the same chance, by reservoir sampling (Vitter's algorithm R): one
     /// pass, and no more in memory than the sample.
-    pub(super) fn run<'a>(&'a self, input: Documents<'a>, ctx: &'a Context<'a>) -> Documents<'a> {
+    fn run<'a>(
+        &'a self,
+        input: Documents<'a>,
+        _following: &[SharedStage],
+        _source: &'a dyn DocumentSource,
+        ctx: &'a Context<'a>,
+    ) -> Documents<'a> {
         later(move || {
             let mut kept = StageMemory::new("$sample", ctx);
             let mut random = SplitMix64(self.seed.unwrap_or_else(|| ctx.draw_seed()));

@@ -2,13 +2,14 @@
 
 use super::super::context::{At, Context, Fields};
 use super::super::path::{Path, PathStep};
-use super::{Documents, read};
+use super::stage::{Role, SharedStage, Stage};
+use super::{DocumentSource, Documents, read};
 use crate::budget::steps_of;
 use crate::error::Result;
 use crate::value::{Object, Value};
 
 /// A parsed `$unwind`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Unwind {
     path: Path,
     index: Option<Path>,
@@ -40,28 +41,6 @@ impl Unwind {
             index: index.transpose()?,
             preserve: read::flag(fields, "preserveNullAndEmptyArrays", at)?,
         })
-    }
-
-    /// Adds the fields that it reads.
-    pub(super) fn fields(&self, fields: &mut Fields) {
-        fields.add(self.path.as_str());
-        // An object that it may write into.
-        self.index.iter().for_each(|index| fields.add(index.as_str()));
-    }
-
-    /// A document for each item of the array. What is no array counts as its only item.
-    pub(super) fn run<'a>(&'a self, input: Documents<'a>, ctx: &'a Context<'a>) -> Documents<'a> {
-        Box::new(input.flat_map(move |document| {
-            let unwound = document.and_then(|document| {
-                ctx.step()?;
-                Ok(self.documents(document, ctx))
-            });
-            let (documents, error) = match unwound {
-                Ok(documents) => (Some(documents), None),
-                Err(error) => (None, Some(Err(error))),
-            };
-            error.into_iter().chain(documents.into_iter().flatten())
-        }))
     }
 
     fn documents<'a>(
@@ -101,6 +80,40 @@ impl Unwind {
             Ok(document)
         });
         single.into_iter().chain(unwound)
+    }
+}
+
+impl Stage for Unwind {
+    fn read(&self, fields: &mut Fields) -> bool {
+        fields.add(self.path.as_str());
+        // An object that it may write into.
+        self.index.iter().for_each(|index| fields.add(index.as_str()));
+        false
+    }
+
+    /// A document for each item of the array. What is no array counts as its only item.
+    fn run<'a>(
+        &'a self,
+        input: Documents<'a>,
+        _following: &[SharedStage],
+        _source: &'a dyn DocumentSource,
+        ctx: &'a Context<'a>,
+    ) -> Documents<'a> {
+        Box::new(input.flat_map(move |document| {
+            let unwound = document.and_then(|document| {
+                ctx.step()?;
+                Ok(self.documents(document, ctx))
+            });
+            let (documents, error) = match unwound {
+                Ok(documents) => (Some(documents), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            error.into_iter().chain(documents.into_iter().flatten())
+        }))
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::OneToMany
     }
 }
 
