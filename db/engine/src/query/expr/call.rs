@@ -36,13 +36,17 @@ pub(super) const FAMILIES: &[&[Operator]] = &[
 ];
 
 type Run = for<'c, 'v> fn(&Args<'c, 'v>) -> EvalResult<'v>;
+type Reads = fn(&[Option<Expr>], &mut Fields);
+type Prepare = fn(&[Option<Expr>], At<'_>) -> Result<Pattern>;
 
-/// One operator.
+/// One operator. A new one is an entry in the table of its family.
 pub(super) struct Operator {
     /// Its name, with the `$`.
     pub(super) name: &'static str,
     pub(super) shape: Shape,
     run: Run,
+    reads: Option<Reads>,
+    prepare: Option<Prepare>,
 }
 
 /// How the arguments of an operator are written.
@@ -73,10 +77,20 @@ pub(super) const ANY: Shape = Shape::List(0, usize::MAX);
 
 /// An entry of a table of operators.
 pub(super) const fn operator(name: &'static str, shape: Shape, run: Run) -> Operator {
-    Operator { name, shape, run }
+    Operator { name, shape, run, reads: None, prepare: None }
 }
 
 impl Operator {
+    /// With the fields of the document that it reads beside those of its arguments.
+    pub(super) const fn reading(self, reads: Reads) -> Operator {
+        Operator { reads: Some(reads), ..self }
+    }
+
+    /// With what can be prepared once for all documents.
+    pub(super) const fn preparing(self, prepare: Prepare) -> Operator {
+        Operator { prepare: Some(prepare), ..self }
+    }
+
     /// Evaluates a call of it.
     pub(super) fn run<'v>(&self, args: &Args<'_, 'v>) -> EvalResult<'v> {
         (self.run)(args)
@@ -137,7 +151,10 @@ impl OperatorCall {
                 args
             }
         };
-        let pattern = Pattern::prepare(operator.name, &args, at)?;
+        let pattern = match operator.prepare {
+            Some(prepare) => prepare(&args, at)?,
+            None => Pattern::default(),
+        };
         Ok(OperatorCall { operator, args, names, pattern })
     }
 
@@ -156,12 +173,8 @@ impl OperatorCall {
 
     pub(super) fn fields(&self, fields: &mut Fields) {
         self.args.iter().flatten().for_each(|arg| arg.fields(fields));
-        // The one operator that reads the document without an argument saying so.
-        if self.operator.name == "$getField" && matches!(self.args.as_slice(), [_, None]) {
-            match self.args.first().and_then(|name| name.as_ref()?.as_literal()?.as_str()) {
-                Some(name) if !name.contains('.') => fields.add(name),
-                _ => fields.add_all(),
-            }
+        if let Some(reads) = self.operator.reads {
+            reads(&self.args, fields);
         }
     }
 }

@@ -1,20 +1,32 @@
 //! Objects whose fields are merged, read or written by name.
 
-use super::EvalResult;
 use super::call::{ANY, Args, Operator, Shape, null, operator, owned};
+use super::{EvalResult, Expr};
 use crate::error::Result;
+use crate::query::context::Fields;
 use crate::value::{Object, Value};
 use std::borrow::Cow;
 
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$mergeObjects", ANY, merge),
-    operator("$getField", Shape::Either(&["field", "input"], 1), get_field),
+    operator("$getField", Shape::Either(&["field", "input"], 1), get_field)
+        .reading(get_field_reads),
     operator("$setField", Shape::Named(&["field", "input", "value"], 3), |args| {
         let value = args.get(2)?;
         change(args, value)
     }),
     operator("$unsetField", Shape::Named(&["field", "input"], 2), |args| change(args, None)),
 ];
+
+/// `$getField` without an input reads the document, and no argument says so.
+fn get_field_reads(args: &[Option<Expr>], fields: &mut Fields) {
+    if let [name, None] = args {
+        match name.as_ref().and_then(|name| name.as_literal()?.as_str()) {
+            Some(name) if !name.contains('.') => fields.add(name),
+            _ => fields.add_all(),
+        }
+    }
+}
 
 /// Merges the arguments or, of a single array, its items.
 fn merge<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {

@@ -21,14 +21,16 @@ pub(super) const OPERATORS: &[Operator] = &[
             Some((text, searcher)) => searcher.is_match(&text, args.ctx)?,
             None => false,
         })
-    }),
+    })
+    .preparing(Pattern::prepare),
     operator("$regexFind", PATTERN, |args| {
         let Some((text, searcher)) = search(args)? else { return null() };
         match searcher.captures_at(&text, 0, args.ctx)? {
             Some(captures) => owned(describe(args, &text, &captures, &mut (0, 0))?),
             None => null(),
         }
-    }),
+    })
+    .preparing(Pattern::prepare),
     operator("$regexFindAll", PATTERN, |args| {
         let mut found = Vec::new();
         if let Some((text, searcher)) = search(args)? {
@@ -49,14 +51,15 @@ pub(super) const OPERATORS: &[Operator] = &[
             }
         }
         owned(Value::Array(found))
-    }),
+    })
+    .preparing(Pattern::prepare),
 ];
 
 const PATTERN: Shape = Shape::Named(&["input", "regex", "options"], 2);
 
 /// The compiled pattern of a call that has the same one for every document. It follows from
 /// the arguments, so it makes no difference between two calls.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pattern(Option<Searcher>);
 
 impl PartialEq for Pattern {
@@ -71,16 +74,14 @@ impl Pattern {
         self.0.as_ref().map_or(0, Searcher::compile_steps)
     }
 
-    /// Compiles the pattern, if the operator has one and it is a literal.
-    pub(super) fn prepare(name: &str, args: &[Option<Expr>], at: At<'_>) -> Result<Pattern> {
+    /// Compiles the pattern, if it is a literal.
+    fn prepare(args: &[Option<Expr>], at: At<'_>) -> Result<Pattern> {
         let literal = |index: usize| args.get(index)?.as_ref()?.as_literal()?.as_str();
         let options = match args.get(2) {
             Some(Some(_)) => literal(2),
             _ => Some(""),
         };
-        let (true, Some(pattern), Some(options)) =
-            (OPERATORS.iter().any(|operator| operator.name == name), literal(1), options)
-        else {
+        let (Some(pattern), Some(options)) = (literal(1), options) else {
             return Ok(Pattern(None));
         };
         let compiled = compile(pattern, options, SIZE_MAX);
