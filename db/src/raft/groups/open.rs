@@ -1,0 +1,183 @@
+//! Opening a group: its log, its state, and the tasks and threads that work on them.
+
+use super::super::clock::SharedClock;
+use super::super::log_store::LogStore;
+use super::super::network::{NetworkFactory, Undelivered};
+use super::super::proposer::Proposer;
+use super::super::read_index::{Proof, ReadIndex};
+use super::super::retention::{Retention, SentCopies};
+use super::super::snapshot::{AppliedState, CopySpace, Owner};
+use super::super::state_machine::{StateEvents, StateMachine, Writer};
+use super::super::transfer::ReceiveSlot;
+use super::super::types::Raft;
+use super::reads::{self, Lease};
+use super::{Group, GroupConfig, LeaderContact, follow_role, internal};
+use crate::engine::log_time_ms;
+use crate::error::{Error, Kind, Result};
+use crate::storage::{Generations, Store};
+use openraft::SnapshotPolicy;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant as Moment};
+
+/// Time between two questions to a majority where many read: each wakes every node.
+const QUESTION_DISTANCE: Duration = Duration::from_millis(1);
+
+impl Group {
+    /// Opens the group and joins the others.
+    ///
+    /// # Errors
+    /// When log or state cannot be opened, with the reason; when one of them is missing that was
+    /// there, or the state belongs to another member.
+    pub async fn open(config: GroupConfig) -> Result<(Arc<Group>, StateEvents)> {
+        let log = LogStore::open(&config.dir.join("log"), config.log_chunk_bytes)
+            .map_err(|error| internal(format!("the log cannot be opened: {error}")))?;
+        clear_leftovers(&config.dir);
+        if config.formed && !Generations::exist(&config.dir) {
+            let dir = config.dir.display();
+            return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
+        }
+        let state = Arc::new(Generations::open(&config.dir, config.map_bytes)?);
+        let owner = take_possession(&config, &log, &state.current())?;
+        let (writer, events, thread) =
+            Writer::start(state.clone(), config.commit_after, config.peers.refused.clone())?;
+        let undelivered = Undelivered::default();
+        let copies =
+            CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
+        let last_ms = log_time_ms(&state.read()?)?;
+        let clock = SharedClock::new(config.peers.from, config.clock_skew_ms_max, last_ms);
+        let clock = Arc::new(clock);
+        let sent = SentCopies::default();
+        let network = NetworkFactory {
+            peers: config.peers.clone(),
+            space: copies.clone(),
+            copies: sent.clone(),
+            copying: Arc::default(),
+            undelivered: undelivered.clone(),
+            clock: clock.clone(),
+        };
+        let raft_config = Arc::new(raft_config(&config)?);
+        let machine = StateMachine::new(writer.clone(), state.clone(), log.clone());
+        let raft_id = config.peers.from;
+        let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
+            .await
+            .map_err(internal)?;
+        tokio::spawn(follow_role(raft.clone(), clock.clone()));
+        let retention = Retention {
+            raft: raft.clone(),
+            log: log.clone(),
+            state: state.clone(),
+            space: copies.clone(),
+            copies: sent,
+            limits: config.log_limits,
+        };
+        let retention = tokio::spawn(retention.run());
+        let length = Duration::from_millis(config.election_ms.0);
+        let given = if config.formed { length } else { Duration::ZERO };
+        let lease = Lease { length, given_until: tokio::time::Instant::now() + given };
+        let group = Group {
+            confirmed: start_read_index(&raft, &config, &lease, Proof::Quorum),
+            leased: start_read_index(&raft, &config, &lease, Proof::Lease),
+            proposer: Proposer::start(raft.clone(), state.clone(), config.dir, config.proposer),
+            lease,
+            copies,
+            clock,
+            receiving: ReceiveSlot::default(),
+            retention: Mutex::new(Some(retention)),
+            request_timeout: config.request_timeout,
+            raft,
+            state,
+            owner,
+            writer,
+            refused: config.peers.refused,
+            undelivered,
+            number: config.peers.group,
+            raft_id,
+            threads: Mutex::new(Some((log, thread))),
+            heard: Mutex::new(LeaderContact { at: Moment::now(), leader: None }),
+            led: Mutex::new((0, Moment::now())),
+            leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
+            ready_term: AtomicU64::new(0),
+        };
+        Ok((Arc::new(group), events))
+    }
+}
+
+fn start_read_index(raft: &Raft, config: &GroupConfig, lease: &Lease, proof: Proof) -> ReadIndex {
+    let (raft, peers, lease) = (raft.clone(), config.peers.clone(), lease.length);
+    let distance = match proof {
+        Proof::Quorum => QUESTION_DISTANCE,
+        Proof::Lease => Duration::ZERO,
+    };
+    ReadIndex::start(config.request_timeout, distance, move |within| {
+        reads::ask(raft.clone(), peers.clone(), proof, lease, within)
+    })
+}
+
+/// Makes a new state this member's own. A member that has lost its log or its state must not
+/// go on: it would vote again, and take part in majorities for entries that it has forgotten.
+fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Result<Owner> {
+    let me = Owner { cluster_id: config.peers.cluster_id.to_string(), raft_id: config.peers.from };
+    let (owner, empty) = {
+        let read = store.read()?;
+        (Owner::load(&read)?, AppliedState::load(&read)?.log_id.is_none())
+    };
+    let dir = config.dir.display();
+    if let Some(other) = owner.as_ref().filter(|owner| **owner != me) {
+        return Err(lost(format!(
+            "the state in {dir} belongs to member {} of cluster {}, and this node is member {} of \
+             cluster {}",
+            other.raft_id, other.cluster_id, me.raft_id, me.cluster_id
+        )));
+    }
+    if config.formed && empty {
+        return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
+    }
+    if config.formed && log.is_empty() {
+        return Err(lost(format!("the log of this member in {dir}/log is lost")));
+    }
+    if owner.is_none() {
+        let mut txn = store.write()?;
+        me.save(&mut txn)?;
+        txn.commit()?;
+        store.sync()?;
+    }
+    Ok(me)
+}
+
+fn lost(message: String) -> Error {
+    Error::new(Kind::StaleNode, message).hint(
+        "put back what is missing (is the disk mounted?), or remove this node from the cluster, \
+         give it an empty DataDir and register it again",
+    )
+}
+
+/// Copies whose sending was interrupted.
+fn clear_leftovers(dir: &std::path::Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("outgoing-") {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
+    openraft::Config {
+        cluster_name: config.peers.cluster_id.to_string(),
+        heartbeat_interval: config.heartbeat_ms,
+        election_timeout_min: config.election_ms.0,
+        election_timeout_max: config.election_ms.1,
+        enable_pre_vote: Some(true),
+        // The state is committed behind the answer, so a restarted leader does not know how
+        // far it had acknowledged; an election tells it.
+        enable_leader_restore: Some(false),
+        // `retention` decides about both, by bytes too.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        ..openraft::Config::default()
+    }
+    .validate()
+    .map_err(internal)
+}
