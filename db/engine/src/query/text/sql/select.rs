@@ -10,14 +10,12 @@ use crate::query::text::{Statement, one, where_clause};
 use crate::value::{Object, Value};
 use sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, Join, JoinConstraint, JoinOperator, LimitClause,
-    OrderByKind, OrderBySort, Query, Select, SetExpr,
+    OrderByExpr, OrderByKind, OrderBySort, Query, Select, SetExpr,
 };
 
 /// Translates a query.
 pub(super) fn translate<'q>(scan: Lexer<'q>, query: &'q Query) -> Result<Statement> {
-    let Query { with, body, order_by, limit_clause, fetch, locks, for_clause, settings, .. } =
-        query;
-    let SetExpr::Select(select) = &**body else {
+    let SetExpr::Select(select) = &*query.body else {
         return Err(scan.expected(&["SELECT"]));
     };
     let [from] = select.from.as_slice() else {
@@ -28,69 +26,24 @@ pub(super) fn translate<'q>(scan: Lexer<'q>, query: &'q Query) -> Result<Stateme
     };
     let (collection, name) = table(scan, &from.relation)?;
     let mut scope = Scope::new(scan, name);
-    scope.refuse([
-        (with.is_some(), "WITH"),
-        (fetch.is_some(), "FETCH; write LIMIT"),
-        (!locks.is_empty(), "FOR UPDATE"),
-        (for_clause.is_some(), "FOR XML"),
-        (settings.is_some() || query.format_clause.is_some(), "SETTINGS"),
-        (!query.pipe_operators.is_empty(), "|>"),
-    ])?;
-    check(&scope, select)?;
+    check_query(&scope, query)?;
+    check_select(&scope, select)?;
     scope.check_list(select.projection.len(), "columns")?;
     scope.check_list(from.joins.len(), "joins")?;
     let joins = joins(&mut scope, &from.joins)?;
     let (wildcard, columns) = columns(&scope, &select.projection)?;
     let filter = scope.filter(select.selection.as_ref())?;
-    let (skip, limit) = limits(&scope, limit_clause.as_ref())?;
-    let order: &[_] = match order_by.as_ref().map(|order| &order.kind) {
-        None => &[],
-        Some(OrderByKind::Expressions(order)) => {
-            scope.check_list(order.len(), "keys to sort by")?;
-            order
-        }
-        Some(OrderByKind::All(_)) => return Err(unsupported(scan, "ORDER BY ALL")),
-    };
-    let distinct = match &select.distinct {
-        None | Some(Distinct::All) => false,
-        Some(Distinct::Distinct) => true,
-        Some(Distinct::On(_)) => return Err(unsupported(scan, "DISTINCT ON")),
-    };
+    let (skip, limit) = limits(&scope, query.limit_clause.as_ref())?;
+    let order = order_keys(&scope, query)?;
+    let distinct = is_distinct(scan, select)?;
 
-    let (before, after) = match joins.is_empty() {
-        true => (filter, Object::new()),
-        false => {
-            let (before, after) = where_clause::split(filter, &scope.joined);
-            (Value::Object(before), after)
-        }
-    };
-    let mut stages = joins;
-    if !after.is_empty() {
-        stages.push(one("$match", Value::Object(after)));
-    }
+    let (before, mut stages) = split_filter(&scope, filter, joins);
     let grouped = group(&scope, select, &columns, order.iter().map(|key| &key.expr))?;
     if grouped && wildcard {
         return Err(unsupported(scan, "* together with GROUP BY"));
     }
-    let having = match &select.having {
-        Some(having) if grouped => Some(scope.filter(Some(having))?),
-        Some(having) => return Err(scope.place(having).error("HAVING needs GROUP BY", &["WHERE"])),
-        None => None,
-    };
-    let mut sort = Sort::default();
-    for key in order {
-        let descending = match (&key.options.sort, key.options.nulls_first) {
-            (None | Some(OrderBySort::Asc), None | Some(true)) => false,
-            (Some(OrderBySort::Desc), None | Some(false)) => true,
-            (Some(OrderBySort::Using(_)), _) => return Err(scope.unsupported(&key.expr, "USING")),
-            _ => {
-                return Err(
-                    scope.unsupported(&key.expr, "this place of NULLS; they count as least")
-                );
-            }
-        };
-        sort.add(&scope, &columns, &key.expr, descending, distinct && !wildcard)?;
-    }
+    let having = having(&scope, select, grouped)?;
+    let sort = Sort::new(&scope, &columns, order, distinct && !wildcard)?;
     if distinct && !sort.computed.is_empty() {
         return Err(unsupported(scan, "ORDER BY an expression with SELECT DISTINCT *"));
     }
@@ -104,61 +57,154 @@ pub(super) fn translate<'q>(scan: Lexer<'q>, query: &'q Query) -> Result<Stateme
         stages.extend(group.stages(select));
         stages.extend(having.map(|having| one("$match", having)));
     }
-
     let all_fields = columns.iter().all(|column| column.kind == Kind::Field);
     let is_plain = |name: &str| all_fields && name != "$set";
     let findable = stages.is_empty() && sort.computed.is_empty() && !distinct;
-    if findable && output.as_ref().is_none_or(|(name, _)| is_plain(name)) {
-        return Ok(Statement::Find {
-            collection,
-            filter: before,
-            projection: output.map(|(_, projection)| projection),
-            sort: (!sort.keys.is_empty()).then_some(Value::Object(sort.keys)),
-            skip,
-            limit,
+    let clauses =
+        Clauses { collection, before, stages, sort, output, distinct, wildcard, rows, skip, limit };
+    Ok(match findable && clauses.output.as_ref().is_none_or(|(name, _)| is_plain(name)) {
+        true => clauses.find(),
+        false => clauses.aggregate(),
+    })
+}
+
+/// The clauses of a query, translated.
+struct Clauses {
+    collection: String,
+    /// The filter before the joins.
+    before: Value,
+    /// The joins, the filter after them, and the groups.
+    stages: Vec<Value>,
+    sort: Sort,
+    /// The stage that makes the columns.
+    output: Option<(&'static str, Value)>,
+    distinct: bool,
+    wildcard: bool,
+    /// The stages of `SELECT DISTINCT` with columns.
+    rows: Vec<Value>,
+    skip: u64,
+    limit: Option<u64>,
+}
+
+impl Clauses {
+    fn find(self) -> Statement {
+        Statement::Find {
+            collection: self.collection,
+            filter: self.before,
+            projection: self.output.map(|(_, projection)| projection),
+            sort: (!self.sort.keys.is_empty()).then_some(Value::Object(self.sort.keys)),
+            skip: self.skip,
+            limit: self.limit,
             hint: None,
             one: false,
-        });
+        }
     }
 
-    let mut pipeline = Vec::new();
-    if before != Value::Object(Object::new()) {
-        pipeline.push(one("$match", before));
-    }
-    pipeline.extend(stages);
-    let temporary: Vec<Value> = sort.computed.keys().map(|name| name.as_str().into()).collect();
-    let sorted = (!sort.keys.is_empty()).then(|| one("$sort", Value::Object(sort.keys)));
-    if !temporary.is_empty() {
-        pipeline.push(one("$set", Value::Object(sort.computed)));
-    }
-    let output = output.map(|(name, fields)| one(name, fields));
-    if distinct {
-        match wildcard {
-            true => {
-                pipeline.extend(output);
-                pipeline.push(one("$group", one("_id", "$$ROOT")));
-                pipeline.push(one("$replaceRoot", one("newRoot", "$_id")));
+    fn aggregate(self) -> Statement {
+        let Clauses { collection, before, stages, sort, .. } = self;
+        let mut pipeline = Vec::new();
+        if before != Value::Object(Object::new()) {
+            pipeline.push(one("$match", before));
+        }
+        pipeline.extend(stages);
+        let temporary: Vec<Value> = sort.computed.keys().map(|name| name.as_str().into()).collect();
+        let sorted = (!sort.keys.is_empty()).then(|| one("$sort", Value::Object(sort.keys)));
+        if !temporary.is_empty() {
+            pipeline.push(one("$set", Value::Object(sort.computed)));
+        }
+        let output = self.output.map(|(name, fields)| one(name, fields));
+        if self.distinct {
+            match self.wildcard {
+                true => {
+                    pipeline.extend(output);
+                    pipeline.push(one("$group", one("_id", "$$ROOT")));
+                    pipeline.push(one("$replaceRoot", one("newRoot", "$_id")));
+                }
+                false => pipeline.extend(self.rows),
             }
-            false => pipeline.extend(rows),
+            pipeline.extend(sorted);
+        } else {
+            pipeline.extend(sorted);
+            // `$project` leaves the sort keys out by itself.
+            if !temporary.is_empty() && self.wildcard {
+                pipeline.push(one("$unset", Value::Array(temporary)));
+            }
+            pipeline.extend(output);
         }
-        pipeline.extend(sorted);
-    } else {
-        pipeline.extend(sorted);
-        // `$project` leaves the sort keys out by itself.
-        if !temporary.is_empty() && wildcard {
-            pipeline.push(one("$unset", Value::Array(temporary)));
+        if self.skip > 0 {
+            pipeline.push(one("$skip", self.skip as i64));
         }
-        pipeline.extend(output);
+        pipeline.extend(self.limit.map(|limit| one("$limit", limit as i64)));
+        Statement::Aggregate { collection, pipeline: Value::Array(pipeline) }
     }
-    if skip > 0 {
-        pipeline.push(one("$skip", skip as i64));
+}
+
+/// Refuses clauses of a query that have no meaning here.
+fn check_query(scope: &Scope<'_>, query: &Query) -> Result<()> {
+    scope.refuse([
+        (query.with.is_some(), "WITH"),
+        (query.fetch.is_some(), "FETCH; write LIMIT"),
+        (!query.locks.is_empty(), "FOR UPDATE"),
+        (query.for_clause.is_some(), "FOR XML"),
+        (query.settings.is_some() || query.format_clause.is_some(), "SETTINGS"),
+        (!query.pipe_operators.is_empty(), "|>"),
+    ])
+}
+
+/// The keys of `ORDER BY`.
+fn order_keys<'q>(scope: &Scope<'_>, query: &'q Query) -> Result<&'q [OrderByExpr]> {
+    match query.order_by.as_ref().map(|order| &order.kind) {
+        None => Ok(&[]),
+        Some(OrderByKind::Expressions(order)) => {
+            scope.check_list(order.len(), "keys to sort by")?;
+            Ok(order)
+        }
+        Some(OrderByKind::All(_)) => Err(unsupported(scope.scan, "ORDER BY ALL")),
     }
-    pipeline.extend(limit.map(|limit| one("$limit", limit as i64)));
-    Ok(Statement::Aggregate { collection, pipeline: Value::Array(pipeline) })
+}
+
+fn is_distinct(scan: Lexer<'_>, select: &Select) -> Result<bool> {
+    match &select.distinct {
+        None | Some(Distinct::All) => Ok(false),
+        Some(Distinct::Distinct) => Ok(true),
+        Some(Distinct::On(_)) => Err(unsupported(scan, "DISTINCT ON")),
+    }
+}
+
+/// The filter before the joins, and the joins with the filter after them.
+fn split_filter(scope: &Scope<'_>, filter: Value, joins: Vec<Value>) -> (Value, Vec<Value>) {
+    if joins.is_empty() {
+        return (filter, joins);
+    }
+    let (before, after) = where_clause::split(filter, &scope.joined);
+    let mut stages = joins;
+    if !after.is_empty() {
+        stages.push(one("$match", Value::Object(after)));
+    }
+    (Value::Object(before), stages)
+}
+
+fn having(scope: &Scope<'_>, select: &Select, grouped: bool) -> Result<Option<Value>> {
+    match &select.having {
+        Some(having) if grouped => scope.filter(Some(having)).map(Some),
+        Some(having) => Err(scope.place(having).error("HAVING needs GROUP BY", &["WHERE"])),
+        None => Ok(None),
+    }
+}
+
+/// Whether a key of `ORDER BY` descends. `NULL` counts as least, so it comes first in an
+/// ascending order.
+fn is_descending(scope: &Scope<'_>, key: &OrderByExpr) -> Result<bool> {
+    match (&key.options.sort, key.options.nulls_first) {
+        (None | Some(OrderBySort::Asc), None | Some(true)) => Ok(false),
+        (Some(OrderBySort::Desc), None | Some(false)) => Ok(true),
+        (Some(OrderBySort::Using(_)), _) => Err(scope.unsupported(&key.expr, "USING")),
+        _ => Err(scope.unsupported(&key.expr, "this place of NULLS; they count as least")),
+    }
 }
 
 /// Refuses clauses of `SELECT` that have no meaning here.
-fn check(scope: &Scope<'_>, select: &Select) -> Result<()> {
+fn check_select(scope: &Scope<'_>, select: &Select) -> Result<()> {
     scope.refuse([
         (select.top.is_some(), "TOP; write LIMIT"),
         (select.into.is_some(), "INTO"),
@@ -261,6 +307,20 @@ struct Sort {
 }
 
 impl Sort {
+    fn new(
+        scope: &Scope<'_>,
+        columns: &[Column<'_>],
+        order: &[OrderByExpr],
+        output_only: bool,
+    ) -> Result<Sort> {
+        let mut sort = Sort::default();
+        for key in order {
+            let descending = is_descending(scope, key)?;
+            sort.add(scope, columns, &key.expr, descending, output_only)?;
+        }
+        Ok(sort)
+    }
+
     fn add(
         &mut self,
         scope: &Scope<'_>,
