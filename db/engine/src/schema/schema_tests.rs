@@ -24,113 +24,115 @@ fn broken(schema: &str, document: &str) -> String {
     all.collect::<Vec<_>>().join("; ")
 }
 
+const VIOLATIONS: &[(&str, &str, &str)] = &[
+    (r#"{"type": "object"}"#, r#"{}"#, ""),
+    (r#"true"#, r#"{}"#, ""),
+    (r#"{"required": ["a"]}"#, r#"{}"#, "a required present: nothing"),
+    (
+        r#"{"properties": {"o": {"required": ["a"]}}}"#,
+        r#"{"o": {}}"#,
+        "o.a required present: nothing",
+    ),
+    (
+        r#"{"properties": {"l": {"items": {"properties": {"p": {"minimum": 0}}}}}}"#,
+        r#"{"l": [{"p": 1}, {"p": -1}]}"#,
+        "l.1.p minimum at least 0: -1",
+    ),
+    (
+        r#"{"properties": {"a": {"type": "string"}, "b": {"type": ["null", "integer"]}}}"#,
+        r#"{"a": 1, "b": "x"}"#,
+        "a type of type string: 1; b type of type null or integer: \"x\"",
+    ),
+    (
+        r#"{"properties": {"a": {}}, "additionalProperties": false}"#,
+        r#"{"a": 1, "b": 2, "c": 3}"#,
+        "b additionalProperties absent, as the schema does not list it: 2; \
+         c additionalProperties absent, as the schema does not list it: 3",
+    ),
+    (
+        r#"{"properties": {"a": false}}"#,
+        r#"{"a": 1}"#,
+        "a falseSchema absent, as the schema allows no value here: 1",
+    ),
+    (
+        r#"{"properties": {"a": {"enum": ["x", "y"]}}}"#,
+        r#"{"a": 1}"#,
+        r#"a enum one of ["x","y"]: 1"#,
+    ),
+    (r#"{"properties": {"a": {"const": 5}}}"#, r#"{"a": 1}"#, "a const 5: 1"),
+    (
+        r#"{"properties": {"a": {"pattern": "^[a-z]+$"}}}"#,
+        r#"{"a": "A"}"#,
+        r#"a pattern a text that matches ^[a-z]+$: "A""#,
+    ),
+    (
+        r#"{"properties": {"a": {"format": "email"}}}"#,
+        r#"{"a": "A"}"#,
+        r#"a format of the format email: "A""#,
+    ),
+    (
+        r#"{"properties": {"a": {"maxLength": 1}}}"#,
+        r#"{"a": "éé"}"#,
+        r#"a maxLength a text of at most 1 characters: "éé""#,
+    ),
+    (
+        r#"{"properties": {"a": {"uniqueItems": true}}}"#,
+        r#"{"a": [1, 1]}"#,
+        "a uniqueItems a list without duplicates: [1,1]",
+    ),
+    (
+        r#"{"properties": {"a": {"exclusiveMaximum": 3}}}"#,
+        r#"{"a": 3}"#,
+        "a exclusiveMaximum less than 3: 3",
+    ),
+    (r#"{"properties": {"a": {"multipleOf": 0.1}}}"#, r#"{"a": 0.3}"#, ""),
+    (
+        r#"{"minProperties": 2}"#,
+        r#"{"a": 3}"#,
+        r#" minProperties an object of at least 2 fields: {"a":3}"#,
+    ),
+    (
+        r#"{"propertyNames": {"maxLength": 1}}"#,
+        r#"{"ab": 3}"#,
+        r#" propertyNames an object whose every name is a text of at most 1 characters: {"ab":3}"#,
+    ),
+    (
+        r#"{"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}"#,
+        r#"{}"#,
+        " anyOf valid under one of the schemas of anyOf: {}",
+    ),
+    (
+        r#"{"not": {"required": ["a"]}}"#,
+        r#"{"a": 1}"#,
+        r#" not other than {"required":["a"]}: {"a":1}"#,
+    ),
+    (
+        r##"{"$defs": {"n": {"type": "number"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}"##,
+        r#"{"a": "x"}"#,
+        r#"a type of type number: "x""#,
+    ),
+    // Extended JSON as it is stored.
+    (
+        r#"{"properties": {"at": {"properties": {"$date": {"format": "date-time"}}, "required": ["$date"]}}}"#,
+        r#"{"at": {"$date": "2024-05-01T00:00:00Z"}}"#,
+        "",
+    ),
+    // Drafts.
+    (
+        r#"{"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": true}"#,
+        "1",
+        " exclusiveMinimum greater than 1: 1",
+    ),
+    (
+        r##"{"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"n": {"type": "null"}}, "items": [{"$ref": "#/definitions/n"}]}"##,
+        "[1]",
+        "0 type of type null: 1",
+    ),
+];
+
 #[test]
 fn violations_say_where_and_what() {
-    for (schema, document, expected) in [
-        (r#"{"type": "object"}"#, r#"{}"#, ""),
-        (r#"true"#, r#"{}"#, ""),
-        (r#"{"required": ["a"]}"#, r#"{}"#, "a required present: nothing"),
-        (
-            r#"{"properties": {"o": {"required": ["a"]}}}"#,
-            r#"{"o": {}}"#,
-            "o.a required present: nothing",
-        ),
-        (
-            r#"{"properties": {"l": {"items": {"properties": {"p": {"minimum": 0}}}}}}"#,
-            r#"{"l": [{"p": 1}, {"p": -1}]}"#,
-            "l.1.p minimum at least 0: -1",
-        ),
-        (
-            r#"{"properties": {"a": {"type": "string"}, "b": {"type": ["null", "integer"]}}}"#,
-            r#"{"a": 1, "b": "x"}"#,
-            "a type of type string: 1; b type of type null or integer: \"x\"",
-        ),
-        (
-            r#"{"properties": {"a": {}}, "additionalProperties": false}"#,
-            r#"{"a": 1, "b": 2, "c": 3}"#,
-            "b additionalProperties absent, as the schema does not list it: 2; \
-             c additionalProperties absent, as the schema does not list it: 3",
-        ),
-        (
-            r#"{"properties": {"a": false}}"#,
-            r#"{"a": 1}"#,
-            "a falseSchema absent, as the schema allows no value here: 1",
-        ),
-        (
-            r#"{"properties": {"a": {"enum": ["x", "y"]}}}"#,
-            r#"{"a": 1}"#,
-            r#"a enum one of ["x","y"]: 1"#,
-        ),
-        (r#"{"properties": {"a": {"const": 5}}}"#, r#"{"a": 1}"#, "a const 5: 1"),
-        (
-            r#"{"properties": {"a": {"pattern": "^[a-z]+$"}}}"#,
-            r#"{"a": "A"}"#,
-            r#"a pattern a text that matches ^[a-z]+$: "A""#,
-        ),
-        (
-            r#"{"properties": {"a": {"format": "email"}}}"#,
-            r#"{"a": "A"}"#,
-            r#"a format of the format email: "A""#,
-        ),
-        (
-            r#"{"properties": {"a": {"maxLength": 1}}}"#,
-            r#"{"a": "éé"}"#,
-            r#"a maxLength a text of at most 1 characters: "éé""#,
-        ),
-        (
-            r#"{"properties": {"a": {"uniqueItems": true}}}"#,
-            r#"{"a": [1, 1]}"#,
-            "a uniqueItems a list without duplicates: [1,1]",
-        ),
-        (
-            r#"{"properties": {"a": {"exclusiveMaximum": 3}}}"#,
-            r#"{"a": 3}"#,
-            "a exclusiveMaximum less than 3: 3",
-        ),
-        (r#"{"properties": {"a": {"multipleOf": 0.1}}}"#, r#"{"a": 0.3}"#, ""),
-        (
-            r#"{"minProperties": 2}"#,
-            r#"{"a": 3}"#,
-            r#" minProperties an object of at least 2 fields: {"a":3}"#,
-        ),
-        (
-            r#"{"propertyNames": {"maxLength": 1}}"#,
-            r#"{"ab": 3}"#,
-            r#" propertyNames an object whose every name is a text of at most 1 characters: {"ab":3}"#,
-        ),
-        (
-            r#"{"anyOf": [{"required": ["a"]}, {"required": ["b"]}]}"#,
-            r#"{}"#,
-            " anyOf valid under one of the schemas of anyOf: {}",
-        ),
-        (
-            r#"{"not": {"required": ["a"]}}"#,
-            r#"{"a": 1}"#,
-            r#" not other than {"required":["a"]}: {"a":1}"#,
-        ),
-        (
-            r##"{"$defs": {"n": {"type": "number"}}, "properties": {"a": {"$ref": "#/$defs/n"}}}"##,
-            r#"{"a": "x"}"#,
-            r#"a type of type number: "x""#,
-        ),
-        // Extended JSON as it is stored.
-        (
-            r#"{"properties": {"at": {"properties": {"$date": {"format": "date-time"}}, "required": ["$date"]}}}"#,
-            r#"{"at": {"$date": "2024-05-01T00:00:00Z"}}"#,
-            "",
-        ),
-        // Drafts.
-        (
-            r#"{"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": true}"#,
-            "1",
-            " exclusiveMinimum greater than 1: 1",
-        ),
-        (
-            r##"{"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"n": {"type": "null"}}, "items": [{"$ref": "#/definitions/n"}]}"##,
-            "[1]",
-            "0 type of type null: 1",
-        ),
-    ] {
+    for &(schema, document, expected) in VIOLATIONS {
         assert_eq!(broken(schema, document), expected, "{schema} of {document}");
     }
 }
@@ -245,6 +247,14 @@ fn what_is_no_schema_is_refused_with_its_place() {
             json!({"allOf": [{"$ref": "#"}]}),
             "schema.allOf[0].$ref refers to \"#\", which is already being checked for the same value",
         ),
+    ] {
+        assert_eq!(refusal(&schema), expected, "{schema}");
+    }
+}
+
+#[test]
+fn what_is_no_schema_of_mongodb_is_refused_with_its_place() {
+    for (schema, expected) in [
         (
             json!({"$jsonSchema": {"const": 5}}),
             "schema.$jsonSchema.const is no keyword of MongoDB's $jsonSchema",

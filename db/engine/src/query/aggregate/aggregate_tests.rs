@@ -127,83 +127,79 @@ fn stages_change_documents() {
     }
 }
 
+const BAD_PIPELINES: &[(&str, &str)] = &[
+    (r#"{"$match":{}}"#, "pipeline must be an array of stages"),
+    (r#"[1]"#, "pipeline[0] must be an object with one stage"),
+    (r#"[{"$match":{},"$limit":1}]"#, "pipeline[0] must be an object with one stage"),
+    (r#"[{"$limit":1},{"$skip":1},{"$foo":{}}]"#, "pipeline[2].$foo is not a known stage"),
+    (r#"[{"$match":{"a":{"$foo":1}}}]"#, "pipeline[0].$match.a"),
+    (r#"[{"$match":1}]"#, "pipeline[0].$match must be an object"),
+    (r#"[{"$limit":0}]"#, "pipeline[0].$limit must be a whole number of at least 1"),
+    (r#"[{"$limit":1.5}]"#, "pipeline[0].$limit must be a whole number"),
+    (r#"[{"$skip":-1}]"#, "pipeline[0].$skip must be a whole number of at least 0"),
+    (r#"[{"$sort":{}}]"#, "pipeline[0].$sort must be an object of paths"),
+    (r#"[{"$sort":{"a":2}}]"#, "pipeline[0].$sort.a "),
+    (r#"[{"$project":{}}]"#, "pipeline[0].$project must "),
+    (r#"[{"$unset":[]}]"#, "pipeline[0].$unset must name at least one field"),
+    (r#"[{"$unset":[1]}]"#, "pipeline[0].$unset must be a text"),
+    (r#"[{"$count":"a.b"}]"#, "pipeline[0].$count has \"a.b\""),
+    (r#"[{"$count":"$a"}]"#, "pipeline[0].$count has \"$a\""),
+    (r#"[{"$count":""}]"#, "pipeline[0].$count must be a text"),
+    (r#"[{"$sortByCount":"a"}]"#, "pipeline[0].$sortByCount must be an expression"),
+    (r#"[{"$facet":{}}]"#, "pipeline[0].$facet must be an object of pipelines"),
+    (
+        r#"[{"$facet":{"a":[{"$facet":{"b":[]}}]}}]"#,
+        "pipeline[0].$facet.a[0].$facet cannot stand inside another $facet",
+    ),
+    (
+        r#"[{"$facet":{"a":[{"$lookup":{"from":"c","as":"x","pipeline":[{"$facet":{"b":[]}}]}}]}}]"#,
+        "pipeline[0].$facet.a[0].$lookup.pipeline[0].$facet cannot",
+    ),
+    (
+        r#"[{"$facet":{"a":[{"$out":"b"}]}}]"#,
+        "pipeline[0].$facet.a[0].$out cannot stand in a pipeline inside",
+    ),
+    (
+        r#"[{"$unionWith":{"coll":"c","pipeline":[{"$merge":"b"}]}}]"#,
+        "pipeline[0].$unionWith.pipeline[0].$merge cannot",
+    ),
+    (r#"[{"$out":"b"},{"$limit":1}]"#, "pipeline[0].$out must be the last stage"),
+    (r#"[{"$out":{"db":"x","coll":"b"}}]"#, "pipeline[0].$out must be the name of a collection"),
+    (r#"[{"$merge":{"on":"a"}}]"#, "pipeline[0].$merge must have \"into\""),
+    (r#"[{"$merge":{"into":"c","on":[]}}]"#, "pipeline[0].$merge.on must be a text"),
+    (
+        r#"[{"$merge":{"into":"c","whenMatched":[]}}]"#,
+        "pipeline[0].$merge.whenMatched must be one of \"merge\"",
+    ),
+    (
+        r#"[{"$merge":{"into":"c","whenNotMatched":"x"}}]"#,
+        "pipeline[0].$merge.whenNotMatched must be one of \"insert\"",
+    ),
+    (r#"[{"$merge":{"into":"c","x":1}}]"#, "pipeline[0].$merge has the unknown option \"x\""),
+    (r#"[{"$count":"_id"}]"#, "pipeline[0].$count must not be"),
+    (r#"[{"$sample":{}}]"#, "pipeline[0].$sample must have \"size\""),
+    (
+        r#"[{"$sample":{"size":0}}]"#,
+        "pipeline[0].$sample.size must be a whole number of at least 1",
+    ),
+    (r#"[{"$sample":{"size":1,"seed":-1}}]"#, "pipeline[0].$sample.seed must be"),
+    (r#"[{"$replaceRoot":"$a"}]"#, "pipeline[0].$replaceRoot must be an object with newRoot"),
+    (r#"[{"$unwind":"a"}]"#, "pipeline[0].$unwind must be a field with a leading '$'"),
+    (r#"[{"$unwind":{"path":"$a","x":1}}]"#, "pipeline[0].$unwind has the unknown option \"x\""),
+    (
+        r#"[{"$unwind":{"path":"$a","includeArrayIndex":"$i"}}]"#,
+        "pipeline[0].$unwind.includeArrayIndex has",
+    ),
+    (
+        r#"[{"$unwind":{"path":"$a","preserveNullAndEmptyArrays":1}}]"#,
+        "pipeline[0].$unwind.preserveNullAndEmptyArrays must be true or false",
+    ),
+    (r#"[{"$unionWith":{"pipeline":[]}}]"#, "pipeline[0].$unionWith must have \"coll\""),
+];
+
 #[test]
 fn bad_pipelines_are_refused_with_their_place() {
-    for (pipeline, expected) in [
-        (r#"{"$match":{}}"#, "pipeline must be an array of stages"),
-        (r#"[1]"#, "pipeline[0] must be an object with one stage"),
-        (r#"[{"$match":{},"$limit":1}]"#, "pipeline[0] must be an object with one stage"),
-        (r#"[{"$limit":1},{"$skip":1},{"$foo":{}}]"#, "pipeline[2].$foo is not a known stage"),
-        (r#"[{"$match":{"a":{"$foo":1}}}]"#, "pipeline[0].$match.a"),
-        (r#"[{"$match":1}]"#, "pipeline[0].$match must be an object"),
-        (r#"[{"$limit":0}]"#, "pipeline[0].$limit must be a whole number of at least 1"),
-        (r#"[{"$limit":1.5}]"#, "pipeline[0].$limit must be a whole number"),
-        (r#"[{"$skip":-1}]"#, "pipeline[0].$skip must be a whole number of at least 0"),
-        (r#"[{"$sort":{}}]"#, "pipeline[0].$sort must be an object of paths"),
-        (r#"[{"$sort":{"a":2}}]"#, "pipeline[0].$sort.a "),
-        (r#"[{"$project":{}}]"#, "pipeline[0].$project must "),
-        (r#"[{"$unset":[]}]"#, "pipeline[0].$unset must name at least one field"),
-        (r#"[{"$unset":[1]}]"#, "pipeline[0].$unset must be a text"),
-        (r#"[{"$count":"a.b"}]"#, "pipeline[0].$count has \"a.b\""),
-        (r#"[{"$count":"$a"}]"#, "pipeline[0].$count has \"$a\""),
-        (r#"[{"$count":""}]"#, "pipeline[0].$count must be a text"),
-        (r#"[{"$sortByCount":"a"}]"#, "pipeline[0].$sortByCount must be an expression"),
-        (r#"[{"$facet":{}}]"#, "pipeline[0].$facet must be an object of pipelines"),
-        (
-            r#"[{"$facet":{"a":[{"$facet":{"b":[]}}]}}]"#,
-            "pipeline[0].$facet.a[0].$facet cannot stand inside another $facet",
-        ),
-        (
-            r#"[{"$facet":{"a":[{"$lookup":{"from":"c","as":"x","pipeline":[{"$facet":{"b":[]}}]}}]}}]"#,
-            "pipeline[0].$facet.a[0].$lookup.pipeline[0].$facet cannot",
-        ),
-        (
-            r#"[{"$facet":{"a":[{"$out":"b"}]}}]"#,
-            "pipeline[0].$facet.a[0].$out cannot stand in a pipeline inside",
-        ),
-        (
-            r#"[{"$unionWith":{"coll":"c","pipeline":[{"$merge":"b"}]}}]"#,
-            "pipeline[0].$unionWith.pipeline[0].$merge cannot",
-        ),
-        (r#"[{"$out":"b"},{"$limit":1}]"#, "pipeline[0].$out must be the last stage"),
-        (
-            r#"[{"$out":{"db":"x","coll":"b"}}]"#,
-            "pipeline[0].$out must be the name of a collection",
-        ),
-        (r#"[{"$merge":{"on":"a"}}]"#, "pipeline[0].$merge must have \"into\""),
-        (r#"[{"$merge":{"into":"c","on":[]}}]"#, "pipeline[0].$merge.on must be a text"),
-        (
-            r#"[{"$merge":{"into":"c","whenMatched":[]}}]"#,
-            "pipeline[0].$merge.whenMatched must be one of \"merge\"",
-        ),
-        (
-            r#"[{"$merge":{"into":"c","whenNotMatched":"x"}}]"#,
-            "pipeline[0].$merge.whenNotMatched must be one of \"insert\"",
-        ),
-        (r#"[{"$merge":{"into":"c","x":1}}]"#, "pipeline[0].$merge has the unknown option \"x\""),
-        (r#"[{"$count":"_id"}]"#, "pipeline[0].$count must not be"),
-        (r#"[{"$sample":{}}]"#, "pipeline[0].$sample must have \"size\""),
-        (
-            r#"[{"$sample":{"size":0}}]"#,
-            "pipeline[0].$sample.size must be a whole number of at least 1",
-        ),
-        (r#"[{"$sample":{"size":1,"seed":-1}}]"#, "pipeline[0].$sample.seed must be"),
-        (r#"[{"$replaceRoot":"$a"}]"#, "pipeline[0].$replaceRoot must be an object with newRoot"),
-        (r#"[{"$unwind":"a"}]"#, "pipeline[0].$unwind must be a field with a leading '$'"),
-        (
-            r#"[{"$unwind":{"path":"$a","x":1}}]"#,
-            "pipeline[0].$unwind has the unknown option \"x\"",
-        ),
-        (
-            r#"[{"$unwind":{"path":"$a","includeArrayIndex":"$i"}}]"#,
-            "pipeline[0].$unwind.includeArrayIndex has",
-        ),
-        (
-            r#"[{"$unwind":{"path":"$a","preserveNullAndEmptyArrays":1}}]"#,
-            "pipeline[0].$unwind.preserveNullAndEmptyArrays must be true or false",
-        ),
-        (r#"[{"$unionWith":{"pipeline":[]}}]"#, "pipeline[0].$unionWith must have \"coll\""),
-    ] {
+    for &(pipeline, expected) in BAD_PIPELINES {
         let error = parse(pipeline).expect_err(pipeline);
         assert_eq!(error.kind, Kind::InvalidQuery, "{pipeline}");
         assert!(error.message.starts_with(expected), "{pipeline}: {error}");

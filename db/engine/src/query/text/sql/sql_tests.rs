@@ -201,97 +201,96 @@ fn changes() {
     }
 }
 
+const ERRORS: &[(&str, &str)] = &[
+    (
+        "SELECT * FROM c WHERE a = NULL",
+        "line 1, column 27: nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL",
+    ),
+    (
+        "SELECT * FROM c WHERE a NOT IN (1, NULL)",
+        "line 1, column 36: nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL",
+    ),
+    (
+        "EXPLAIN SELECT *\nFROM c\nWHERE ñ = = 3",
+        "line 3, column 11: expected an expression, found \"=\"",
+    ),
+    (
+        "SELECT * FROM c WHERE",
+        "line 1, column 22: expected an expression, found the end of the text",
+    ),
+    ("SELECT * FORM c", "line 1, column 10: expected the end of the statement, found \"FORM\""),
+    ("SELECT FROM c", "line 1, column 1: the columns after SELECT are missing"),
+    ("SELECT * FROM c WHERE a = 'x", "line 1, column 27: unterminated string literal"),
+    (
+        "SELECT * FROM c WHERE a IN (SELECT b FROM d)",
+        "line 1, column 23: a subquery is not supported",
+    ),
+    ("SELECT a FROM c\n UNION SELECT b FROM d", "line 2, column 2: UNION is not supported"),
+    (
+        "SELECT ROW_NUMBER() OVER (ORDER BY a) FROM c",
+        "line 1, column 8: a window function (OVER) is not supported",
+    ),
+    (
+        "SELECT lenght(a) FROM c",
+        "line 1, column 8: unknown function \"LENGHT\"; did you mean \"LENGTH\"?",
+    ),
+    (
+        "SELECT a, COUNT(*) FROM c",
+        "line 1, column 8: \"a\" must be in GROUP BY, or inside COUNT, SUM, AVG, MIN, MAX",
+    ),
+    ("SELECT * FROM c WHERE SUM(a) > 1", "line 1, column 23: SUM cannot stand here"),
+    (
+        "SELECT a, x AS a FROM c",
+        "line 1, column 11: two columns are named \"a\"; give one another name",
+    ),
+    (
+        "SELECT c.a, d.a FROM c JOIN d ON c.x = d.y",
+        "line 1, column 13: two columns are named \"a\"; give one another name",
+    ),
+    (
+        "SELECT x AS y, SUM(z) AS s FROM c GROUP BY y",
+        "line 1, column 8: y in GROUP BY is a field; write GROUP BY x",
+    ),
+    (
+        "SELECT * FROM c WHERE d > CURRENT_DATE",
+        "line 1, column 27: CURRENT_DATE is not supported; a field of that name \
+         stands in backticks: `CURRENT_DATE`",
+    ),
+    (
+        "SELECT * FROM c, d",
+        "line 1, column 1: a list of tables is not supported; write JOIN … ON …",
+    ),
+    (
+        "SELECT * FROM c RIGHT JOIN d ON c.a = d.b",
+        "line 1, column 1: this kind of join with \"d\" is not supported; use JOIN or LEFT JOIN",
+    ),
+    ("SELECT * FROM c LIMIT 0", "line 1, column 23: expected a whole number from 1, found \"0\""),
+    (
+        "SELECT a FROM c ORDER BY 2",
+        "line 1, column 26: expected a field or the number of a column, found \"2\"",
+    ),
+    ("WITH x AS (SELECT 1) SELECT * FROM x", "line 1, column 1: WITH is not supported"),
+    ("INSERT INTO c (a) VALUES (1, 2)", "line 1, column 27: 2 values for 1 columns"),
+    ("INSERT INTO c (a) VALUES (b)", "line 1, column 27: expected a constant, found \"b\""),
+    (
+        "INSERT INTO c VALUES (1)",
+        "line 1, column 1: the columns are missing; write INSERT INTO c (a, b) VALUES …",
+    ),
+    ("UPDATE c SET a = 1, a = 2", "line 1, column 25: the column \"a\" is set twice"),
+    ("DELETE FROM c WHERE a = = 3", "line 1, column 25: expected an expression, found \"=\""),
+    (
+        "DELETE FROM c WHERE a = NULL",
+        "line 1, column 25: nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL",
+    ),
+    (
+        "SELECT * FROM c; SELECT * FROM d",
+        "line 1, column 18: expected the end of the statement, found \"SELECT\"",
+    ),
+];
+
 #[test]
 fn errors_name_the_place() {
-    for (text, expected) in [
-        (
-            "SELECT * FROM c WHERE a = NULL",
-            "line 1, column 27: nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL",
-        ),
-        (
-            "SELECT * FROM c WHERE a NOT IN (1, NULL)",
-            "line 1, column 36: nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL",
-        ),
-        (
-            "EXPLAIN SELECT *\nFROM c\nWHERE ñ = = 3",
-            "line 3, column 11: expected an expression, found \"=\"",
-        ),
-        (
-            "SELECT * FROM c WHERE",
-            "line 1, column 22: expected an expression, found the end of the text",
-        ),
-        ("SELECT * FORM c", "line 1, column 10: expected the end of the statement, found \"FORM\""),
-        ("SELECT FROM c", "line 1, column 1: the columns after SELECT are missing"),
-        ("SELECT * FROM c WHERE a = 'x", "line 1, column 27: unterminated string literal"),
-        (
-            "SELECT * FROM c WHERE a IN (SELECT b FROM d)",
-            "line 1, column 23: a subquery is not supported",
-        ),
-        ("SELECT a FROM c\n UNION SELECT b FROM d", "line 2, column 2: UNION is not supported"),
-        (
-            "SELECT ROW_NUMBER() OVER (ORDER BY a) FROM c",
-            "line 1, column 8: a window function (OVER) is not supported",
-        ),
-        (
-            "SELECT lenght(a) FROM c",
-            "line 1, column 8: unknown function \"LENGHT\"; did you mean \"LENGTH\"?",
-        ),
-        (
-            "SELECT a, COUNT(*) FROM c",
-            "line 1, column 8: \"a\" must be in GROUP BY, or inside COUNT, SUM, AVG, MIN, MAX",
-        ),
-        ("SELECT * FROM c WHERE SUM(a) > 1", "line 1, column 23: SUM cannot stand here"),
-        (
-            "SELECT a, x AS a FROM c",
-            "line 1, column 11: two columns are named \"a\"; give one another name",
-        ),
-        (
-            "SELECT c.a, d.a FROM c JOIN d ON c.x = d.y",
-            "line 1, column 13: two columns are named \"a\"; give one another name",
-        ),
-        (
-            "SELECT x AS y, SUM(z) AS s FROM c GROUP BY y",
-            "line 1, column 8: y in GROUP BY is a field; write GROUP BY x",
-        ),
-        (
-            "SELECT * FROM c WHERE d > CURRENT_DATE",
-            "line 1, column 27: CURRENT_DATE is not supported; a field of that name \
-             stands in backticks: `CURRENT_DATE`",
-        ),
-        (
-            "SELECT * FROM c, d",
-            "line 1, column 1: a list of tables is not supported; write JOIN … ON …",
-        ),
-        (
-            "SELECT * FROM c RIGHT JOIN d ON c.a = d.b",
-            "line 1, column 1: this kind of join with \"d\" is not supported; use JOIN or LEFT JOIN",
-        ),
-        (
-            "SELECT * FROM c LIMIT 0",
-            "line 1, column 23: expected a whole number from 1, found \"0\"",
-        ),
-        (
-            "SELECT a FROM c ORDER BY 2",
-            "line 1, column 26: expected a field or the number of a column, found \"2\"",
-        ),
-        ("WITH x AS (SELECT 1) SELECT * FROM x", "line 1, column 1: WITH is not supported"),
-        ("INSERT INTO c (a) VALUES (1, 2)", "line 1, column 27: 2 values for 1 columns"),
-        ("INSERT INTO c (a) VALUES (b)", "line 1, column 27: expected a constant, found \"b\""),
-        (
-            "INSERT INTO c VALUES (1)",
-            "line 1, column 1: the columns are missing; write INSERT INTO c (a, b) VALUES …",
-        ),
-        ("UPDATE c SET a = 1, a = 2", "line 1, column 25: the column \"a\" is set twice"),
-        ("DELETE FROM c WHERE a = = 3", "line 1, column 25: expected an expression, found \"=\""),
-        (
-            "DELETE FROM c WHERE a = NULL",
-            "line 1, column 25: nothing is equal or unequal to NULL; write IS NULL or IS NOT NULL",
-        ),
-        (
-            "SELECT * FROM c; SELECT * FROM d",
-            "line 1, column 18: expected the end of the statement, found \"SELECT\"",
-        ),
-    ] {
+    for &(text, expected) in ERRORS {
         match parse(text) {
             Ok(statement) => panic!("{text}: {}", statement.to_mongo()),
             Err(error) => assert_eq!(error.message, expected, "{text}"),
