@@ -1,8 +1,7 @@
 //! Puts a node together, runs it, and takes it apart in order.
 
-use crate::cluster::bootstrap::{self, Identity};
-use crate::cluster::join;
-use crate::cluster::{Cluster, Exit};
+use crate::cluster::identity::{Identity, lock_data_dir};
+use crate::cluster::{Cluster, Exit, bootstrap, join, secrets};
 use crate::config::Config;
 use crate::doors::http::call::App;
 use crate::doors::http::server;
@@ -44,12 +43,12 @@ const THREADS_EACH: usize = 2;
 /// # Errors
 /// When it cannot start, with the reason.
 pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> {
-    let _lock = bootstrap::lock_data_dir(&config.data_dir)?;
+    let _lock = lock_data_dir(&config.data_dir)?;
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
     let certificates = Certificates::load(&config)?;
     warn_of_clear_text(&config);
-    let secret = match bootstrap::cluster_secret(&config, &identity)? {
+    let secret = match secrets::cluster_secret(&config, &identity)? {
         Some(secret) => secret,
         None => tokio::select! {
             brought = join::bring_secret(&config, certificates.as_ref(), &identity.node_id) => {
@@ -183,7 +182,7 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
         format!("  page      {url}/"),
     ];
     if bootstrap::makes_cluster(config) {
-        let place = bootstrap::admin_password_place(config);
+        let place = secrets::admin_password_place(config);
         lines.push(format!("  password  {place}   (user admin)"));
         let file = config.admin_password.is_none().then(|| format!(" --password-file {place}"));
         lines.push(format!("  shell     {shell} --url {url}{}", file.unwrap_or_default()));

@@ -6,7 +6,7 @@
 //! only pretends to be a member can neither read what it is sent nor give a secret of its
 //! own. The leader uses the token up before it answers.
 
-use super::{Cluster, bootstrap};
+use super::{Cluster, secrets};
 use crate::auth::token::join_parts;
 use crate::config::Config;
 use crate::dial::{AddressRefusal, Dialer};
@@ -143,7 +143,7 @@ pub async fn bring_secret(
     certificates: Option<&Arc<Certificates>>,
     node: &str,
 ) -> Result<String> {
-    let token = bootstrap::join_token(config)?;
+    let token = secrets::join_token(config)?;
     let (id, key) = join_parts(&token).ok_or_else(|| {
         Error::new(Kind::InvalidParameter, "JoinToken is not a join token")
             .hint("it begins with jettra_join_; make one with: jettra cluster token")
@@ -154,7 +154,7 @@ pub async fn bring_secret(
         for peer in &config.peers {
             match ask(&dialer, peer, &JoinRequest::new(id, node, &key)?, &key).await {
                 Ok(secret) => {
-                    bootstrap::keep_secret(config, &secret)?;
+                    secrets::keep_secret(config, &secret)?;
                     tracing::info!("{peer} has taken the join token");
                     return Ok(secret);
                 }

@@ -5,7 +5,7 @@
 //! names one step. A leader that dies in the middle of any step leaves a state from which the
 //! next leader goes on.
 
-use super::bootstrap::Identity;
+use super::identity::Identity;
 use super::{Cluster, Exit};
 use crate::engine::Command;
 use crate::engine::system::NodeDocument;

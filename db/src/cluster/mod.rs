@@ -6,11 +6,13 @@ pub mod bootstrap;
 pub mod clocks;
 pub mod forward;
 pub mod health;
+pub mod identity;
 pub mod join;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
 pub mod report;
+pub mod secrets;
 pub mod upkeep;
 
 use crate::config::Config;
@@ -30,7 +32,7 @@ use crate::raft::state_machine::StateEvents;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupConfig};
 use crate::tls::Certificates;
-use bootstrap::Identity;
+use identity::Identity;
 use nodes::Nodes;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -272,7 +274,7 @@ impl Cluster {
         let config = &self.config;
         GroupConfig {
             formed,
-            dir: config.data_dir.join(bootstrap::GROUPS).join(peers.group.to_string()),
+            dir: config.data_dir.join(identity::GROUPS).join(peers.group.to_string()),
             peers,
             heartbeat_ms: config.heartbeat_ms,
             election_ms: (config.election_min_ms, config.election_max_ms),

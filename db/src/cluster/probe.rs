@@ -4,7 +4,7 @@
 //! caller's question, so that an address cannot pass for a node by repeating old answers.
 
 use super::Cluster;
-use super::bootstrap::Identity;
+use super::identity::Identity;
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::{NodeKey, PEER_HEADER, SignedHead, hex};
 use crate::raft::peer_client::{IDENTITY_PATH, PeerError, PeerRequest};

@@ -2,7 +2,8 @@
 //! with a cluster of its own in a temporary directory.
 
 use crate::cluster::Cluster;
-use crate::cluster::bootstrap::{self, Identity};
+use crate::cluster::bootstrap;
+use crate::cluster::identity::Identity;
 use crate::config::Config;
 use crate::engine::DocumentId;
 use crate::engine::Namespace;

@@ -8,7 +8,7 @@ use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
 use crate::cluster::announce::{self, AnnounceRequest};
-use crate::cluster::bootstrap::Identity;
+use crate::cluster::identity::Identity;
 use crate::cluster::join;
 use crate::cluster::probe::sign_answer;
 use crate::config::host_of;

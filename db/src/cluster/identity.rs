@@ -1,0 +1,156 @@
+//! Which node this is, and the files of its data directory that say so.
+
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::raft::node_key::hex;
+use crate::raft::types::RaftId;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+const IDENTITY_FILE: &str = "identity.json";
+/// Directory of the groups' logs and states in the data directory.
+pub const GROUPS: &str = "groups";
+const RESTORE: &str = "restore it from a copy of the data directory, or remove this node from its \
+                       cluster, give it an empty DataDir and register it again";
+
+/// Who a node is; kept in `DataDir/identity.json`, apart from the state it could lose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Its name.
+    pub node_id: String,
+    /// The cluster it belongs to, once it does.
+    pub cluster_id: Option<String>,
+    /// Its number in Raft, once it has one.
+    pub raft_id: Option<RaftId>,
+    /// Whether it holds a part of the cluster's state; without that it must not vote.
+    #[serde(default)]
+    pub formed: bool,
+}
+
+impl Identity {
+    /// Reads the identity of the data directory, or makes a new one.
+    ///
+    /// # Errors
+    /// When the configured `NodeID` is not the one the data belongs to, when the identity cannot
+    /// be read, or is missing although there is data.
+    pub fn load(config: &Config) -> Result<Self> {
+        let path = config.data_dir.join(IDENTITY_FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Identity::make(config);
+            }
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", path.display());
+                return Err(Error::new(Kind::Internal, message).hint(RESTORE));
+            }
+        };
+        let identity: Identity = serde_json::from_str(&text).map_err(|error| {
+            let message = format!("{} cannot be read: {error}", path.display());
+            Error::new(Kind::Internal, message).hint(RESTORE)
+        })?;
+        match &config.node_id {
+            Some(wanted) if *wanted != identity.node_id => {
+                let message = format!(
+                    "NodeID: the data in {} belongs to node {:?}, not {wanted:?}",
+                    config.data_dir.display(),
+                    identity.node_id
+                );
+                Err(Error::new(Kind::InvalidParameter, message)
+                    .hint("use the old NodeID, or another DataDir for a new node"))
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    /// Makes the identity of a new node.
+    fn make(config: &Config) -> Result<Self> {
+        if config.data_dir.join(GROUPS).exists() {
+            let dir = config.data_dir.display();
+            let message = format!("{dir} holds the state of a member, but no {IDENTITY_FILE}");
+            return Err(Error::new(Kind::StaleNode, message).hint(RESTORE));
+        }
+        let node_id = config.node_id.clone().map_or_else(random_name, Ok)?;
+        let identity = Identity { node_id, cluster_id: None, raft_id: None, formed: false };
+        identity.save(&config.data_dir)?;
+        Ok(identity)
+    }
+
+    /// Stores the identity so that it survives a power cut.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(failed)?;
+        write_private(&dir.join(IDENTITY_FILE), &text)
+    }
+
+    /// Whether both are the same member of the same cluster.
+    pub fn names_same(&self, other: &Identity) -> bool {
+        let names = |identity: &Identity| {
+            (identity.node_id.clone(), identity.cluster_id.clone(), identity.raft_id)
+        };
+        names(self) == names(other)
+    }
+
+    /// Checks that an invitation fits what this node is already.
+    pub fn check_same(&self, other: &Identity) -> Result<()> {
+        if self.names_same(other) {
+            return Ok(());
+        }
+        let message = format!(
+            "node {:?} belongs to cluster {} as member {}",
+            self.node_id,
+            self.cluster_id.as_deref().unwrap_or("none"),
+            self.raft_id.unwrap_or(0)
+        );
+        Err(Error::new(Kind::ForeignCluster, message)
+            .hint("stop it and give it an empty DataDir before it joins another cluster"))
+    }
+}
+
+pub(super) fn failed(error: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Internal, error.to_string())
+}
+
+fn random_name() -> Result<String> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(failed)?;
+    Ok(format!("node-{}", hex(&bytes)))
+}
+
+/// Writes a file that only this user can read, whole or not at all.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
+    let write = || {
+        let temporary = path.with_extension("new");
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|error: std::io::Error| failed(format!("{}: {error}", path.display())))
+}
+
+/// Takes the data directory for this process alone.
+///
+/// # Errors
+/// When it cannot be made, or another process holds it.
+pub fn lock_data_dir(dir: &Path) -> Result<std::fs::File> {
+    std::fs::create_dir_all(dir).map_err(|error| failed(format!("{}: {error}", dir.display())))?;
+    let path = dir.join("lock");
+    let file = std::fs::File::create(&path).map_err(failed)?;
+    file.try_lock().map_err(|_| {
+        Error::new(
+            Kind::InvalidParameter,
+            format!("DataDir: {} is used by another node", dir.display()),
+        )
+        .hint("stop that node, or give this one another DataDir")
+    })?;
+    Ok(file)
+}
