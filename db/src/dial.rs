@@ -1,8 +1,8 @@
-//! How this node reaches others: to which addresses it goes, and over which connections.
+//! Outgoing connections: which addresses this node connects to, and how.
 //!
-//! Users can make a node call an address (registration). So addresses are checked that lead
-//! to the machine's surroundings instead of to nodes, and what was checked is what is
-//! connected to: names are resolved here, once for each connection. No redirect is followed.
+//! Users can make a node connect to an address (registration). So addresses that belong to the
+//! machine's surroundings rather than to nodes are refused, and the checked address is the one that
+//! is connected to: names are resolved here, once for each connection. No redirect is followed.
 
 use crate::config::{Config, host_of};
 use crate::error::{Error, Kind, Result};
@@ -19,17 +19,17 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 use url::Url;
 
-/// Longest time until a connection stands.
+/// Longest time until a connection is established.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
-/// Where one cloud's metadata service is reached; those of the others are link-local.
+/// Address of one cloud's metadata service; those of the others are link-local.
 const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
-/// Where a cloud's metadata service is reached over IPv6.
+/// Address of a cloud's metadata service over IPv6.
 const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-/// A connection in the clear or over TLS.
+/// A connection in clear text or over TLS.
 pub type Connection = Either<TcpStream, TlsStream<TcpStream>>;
 
-/// Makes connections to other nodes.
+/// Connects to other nodes.
 #[derive(Clone)]
 pub struct Dialer {
     http: reqwest::Client,
@@ -38,7 +38,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Connections that show and demand these certificates, to the networks configured.
+    /// Creates a dialer for the configured networks that presents and demands these certificates.
     ///
     /// # Errors
     /// `invalid_parameter` for `NodeNetworks`; `internal`.
@@ -57,10 +57,10 @@ impl Dialer {
         Ok(Dialer { http, tls: Arc::new(tls).into(), networks })
     }
 
-    /// Begins an HTTP call.
+    /// Begins an HTTP request.
     ///
     /// # Errors
-    /// `address_refused` when the host is an address where no node may be.
+    /// `address_refused` if no node may be at the host's address.
     pub fn request(&self, method: reqwest::Method, url: &str) -> Result<reqwest::RequestBuilder> {
         // Names are checked when they are resolved; addresses are not resolved.
         if let Some(address) = host_of(url).and_then(|host| host.parse().ok()) {
@@ -72,7 +72,7 @@ impl Dialer {
     /// Connects to the host of `url`.
     ///
     /// # Errors
-    /// When nobody is reached, or the certificate is not that of the host.
+    /// When no address accepts the connection, or the certificate is not valid for the host.
     pub async fn connect(&self, url: &Url) -> std::io::Result<Connection> {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port_or_known_default().unwrap_or(80);
@@ -88,11 +88,11 @@ impl Dialer {
     }
 }
 
-/// Where nodes may be.
+/// The networks in which nodes may be.
 #[derive(Debug, Clone)]
 struct Networks(Arc<[IpNet]>);
 
-/// An address at which no node may be.
+/// An address that no node may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{address} {reason}")]
 pub struct AddressRefusal {
@@ -106,18 +106,18 @@ impl AddressRefusal {
             .hint("give the address of a node in NodeNetworks")
     }
 
-    /// The error for a call to `url` that failed because of this, if it did.
+    /// The error for a request to `url` that failed because of this, if it did.
     pub fn cause(url: &str, error: &(dyn std::error::Error + 'static)) -> Option<Error> {
         find::<AddressRefusal>(error).map(|refused| refused.of(url))
     }
 }
 
-/// Whether a connection failed because one end did not believe the other's certificate.
+/// Whether a connection failed because one side refused the other's certificate.
 pub fn is_about_certificates(error: &(dyn std::error::Error + 'static)) -> bool {
     find::<rustls::Error>(error).is_some()
 }
 
-/// The error of this type that an error comes from.
+/// The error of this type among the causes of an error.
 fn find<'e, E: std::error::Error + 'static>(
     error: &'e (dyn std::error::Error + 'static),
 ) -> Option<&'e E> {
@@ -126,7 +126,7 @@ fn find<'e, E: std::error::Error + 'static>(
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        // An I/O error leaves out itself what it was made of.
+        // An I/O error leaves the error that it wraps out of its sources.
         let made_of = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
         current = match made_of {
             Some(inner) => Some(inner),
@@ -137,7 +137,7 @@ fn find<'e, E: std::error::Error + 'static>(
 }
 
 impl Networks {
-    /// Whether a node may be at this address.
+    /// Checks that a node may have this address.
     fn check(&self, address: IpAddr) -> std::result::Result<(), AddressRefusal> {
         let refused = |reason| Err(AddressRefusal { address, reason });
         let plain = unmapped(address);
@@ -161,7 +161,7 @@ impl Networks {
         }
     }
 
-    /// The addresses of a host at which nodes may be.
+    /// The addresses of a host that nodes may have.
     async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
         let mut allowed = Vec::new();
         let mut refusal = None;
@@ -178,7 +178,7 @@ impl Networks {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for, by mapping or translation (RFC 6052).
+/// The IPv4 address in a mapped or translated IPv6 address (RFC 6052).
 fn unmapped(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {

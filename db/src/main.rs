@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// Longest time from the first signal to the end of the process. What is acknowledged is in the
-/// log by then, whatever is still under way.
+/// Longest time from the first signal to the end of the process. Acknowledged writes are in the log
+/// by then, whatever is still running.
 const END_MAX: Duration = Duration::from_secs(10);
-/// Time that work which cannot be interrupted gets at the end.
+/// Time that uninterruptible work has at the end.
 const WORK_MAX: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
@@ -28,8 +28,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes the allocator give large blocks back to the system. glibc keeps blocks of up to
-/// 32 MiB once one has been freed, and each password check uses 19 MiB on some thread.
+/// Makes the allocator return large blocks to the system. glibc keeps blocks of up to 32 MiB once
+/// one has been freed, and each password check uses 19 MiB on some thread.
 #[allow(unsafe_code)]
 fn return_large_blocks() {
     #[cfg(target_env = "gnu")]
@@ -39,8 +39,8 @@ fn return_large_blocks() {
     }
 }
 
-/// Follows SIGTERM and SIGINT, on a thread that nothing else can keep busy. The first asks the node
-/// to end, whatever it is doing; a second, or [`END_MAX`], ends the process at once.
+/// Handles SIGTERM and SIGINT on a thread of its own. The first signal asks the node to end,
+/// whatever it is doing; a second one, or [`END_MAX`], ends the process at once.
 fn follow_signals() -> Result<watch::Receiver<bool>> {
     let failed = |error: std::io::Error| {
         Error::new(Kind::Internal, format!("signals cannot be followed: {error}"))
@@ -81,7 +81,7 @@ fn fail(reason: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Becomes a new process image under the same number, with the same arguments.
+/// Replaces the process image, with the same process id and arguments.
 fn restart() -> ExitCode {
     let program = match std::env::current_exe() {
         Ok(program) => program,
@@ -91,8 +91,8 @@ fn restart() -> ExitCode {
     fail(&format!("cannot start again: {error}"))
 }
 
-/// Nobody but this user reads what the node writes; and it may open as many files and
-/// connections as the system lets it.
+/// Lets only this user read the node's files, and raises the limit of open files and connections to
+/// the system's maximum.
 fn set_limits() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let files = rustix::process::Resource::Nofile;
@@ -166,8 +166,8 @@ fn init_logging(level: &str) -> Result<()> {
     let filter = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
-        // The dispatcher calls it an error when a stranger sends what is no HTTP, and openraft when
-        // a group that was stopped takes no message; one that fails is logged by its core.
+        // actix logs an error when a client sends something other than HTTP, and openraft when a
+        // stopped group receives a message; a failed group is logged by its core.
         let quiet = "actix_http::h1::dispatcher=off,openraft::raft::raft_inner=off";
         format!("warn,jettra_db={level},openraft=error,{quiet}")
     };

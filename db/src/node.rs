@@ -1,4 +1,4 @@
-//! Puts a node together, runs it, and takes it apart in order.
+//! Assembles a node, runs it, and shuts it down in order.
 
 use crate::cluster::identity::{Identity, lock_data_dir};
 use crate::cluster::{Cluster, Exit, bootstrap, join, secrets};
@@ -21,24 +21,24 @@ use tokio::sync::watch;
 
 /// Idle connections are closed after this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A client must send its request head within this time.
+/// Time within which a client must send its request head.
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
-/// Open connections per HTTP thread.
+/// Open connections for each HTTP thread.
 const CONNECTIONS_MAX: usize = 4096;
-/// Files and connections that are kept for everything but clients: the log must go on when
-/// they take all that they may.
+/// Files and connections reserved for everything but clients: the log must go on when clients use
+/// all that they may.
 const FILES_RESERVED: usize = 256;
-/// Time after which a connection is closed whose other end takes nothing of an answer.
+/// Time after which a connection is closed whose peer does not read the response.
 const UNREAD_MAX_MS: u32 = 30_000;
-/// Running requests get this long when the node stops.
+/// Time that running requests have when the node stops.
 const SHUTDOWN_SECONDS: u64 = 2;
-/// Longest time for ending in good order. What is left then is in the log.
+/// Longest time for an orderly shutdown. What is unfinished then is in the log.
 const STOP_MAX: Duration = Duration::from_secs(8);
-/// Threads for clients' calls for each that serves HTTP: while one is busy for long, others go on.
+/// Threads for clients' requests for each HTTP thread: while one is busy for long, others go on.
 const THREADS_EACH: usize = 2;
 
-/// Runs a node until it is told to end, by the cluster or by `stop`; tells how. `stop` counts at
-/// any moment, also while the node waits for a cluster secret or opens a long log.
+/// Runs a node until the cluster or `stop` ends it; returns why. `stop` is effective at any moment,
+/// also while the node waits for a cluster secret or opens a long log.
 ///
 /// # Errors
 /// When it cannot start, with the reason.
@@ -98,10 +98,10 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
     exit
 }
 
-/// Waits until somebody asks the process to end.
+/// Waits until the process is asked to end.
 async fn asked(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
-        // Nobody can ask any more.
+        // The sender is gone.
         std::future::pending::<()>().await;
     }
 }
@@ -138,8 +138,8 @@ fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Serv
     Ok(bound.run())
 }
 
-/// Connections that each HTTP thread may have, within the limit of open files. With fewer than
-/// the reserve there are half of them.
+/// Connections for each HTTP thread, within the limit of open files: half of the files if there are
+/// fewer than the reserve.
 fn connections_max(workers: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
@@ -147,13 +147,13 @@ fn connections_max(workers: usize) -> usize {
     (usable / workers.max(1)).clamp(1, CONNECTIONS_MAX)
 }
 
-/// Bounds how long an answer may lie unread, and keeps the certificate of the other end beside
-/// its connection.
+/// Limits how long a response may stay unread, and keeps the peer's certificate with its
+/// connection.
 fn note_connection(connection: &dyn Any, data: &mut Extensions) {
     let tls = connection.downcast_ref::<TlsStream<TcpStream>>();
     let tcp = tls.map(|tls| tls.get_ref().0).or_else(|| connection.downcast_ref::<TcpStream>());
     if let Some(tcp) = tcp {
-        // Where the system has no such option, the kernel's own time-out ends it.
+        // Systems without this option end the connection by the kernel's own time-out.
         let _ = rustix::net::sockopt::set_tcp_user_timeout(tcp, UNREAD_MAX_MS);
     }
     let Some(tls) = tls else { return };
@@ -198,7 +198,7 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
     lines.join("\n")
 }
 
-/// How the shell is started: the program beside this one, or Cargo while it is not built.
+/// The command that starts the shell: the program beside this one, or Cargo while it is not built.
 fn shell_command() -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let program = std::env::current_exe().map(|program| program.with_file_name("jettra"));

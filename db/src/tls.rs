@@ -1,9 +1,8 @@
-//! This node's certificate and the authority of the nodes, as their files have them now.
+//! This node's certificate and the authority of the nodes, as their files are now.
 //!
-//! The files are read again every few seconds and on `SIGHUP`. New ones are taken over for
-//! all connections that begin from then on, in both directions; files that cannot be used
-//! are reported, and what there was stays in use. Connections are never resumed, so that
-//! each proves again who its ends are.
+//! The files are read again every few seconds and on `SIGHUP`. New certificates are used for all
+//! later connections in both directions; unusable files are reported and the previous certificates
+//! stay in use. TLS sessions are never resumed, so every connection verifies certificates.
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -25,12 +24,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Time between two looks at the files.
+/// Interval at which the files are read.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 type TlsResult<T> = std::result::Result<T, rustls::Error>;
 
-/// The files, and what is in use of them.
+/// The files, and the certificates in use.
 #[derive(Debug)]
 pub struct Certificates {
     certificate: PathBuf,
@@ -43,7 +42,7 @@ pub struct Certificates {
     loaded: RwLock<Arc<LoadedFiles>>,
 }
 
-/// The content of the files, ready for use.
+/// The content of the files, parsed.
 #[derive(Debug)]
 struct LoadedFiles {
     texts: [Vec<u8>; 3],
@@ -51,7 +50,7 @@ struct LoadedFiles {
     authority: Option<Authority>,
 }
 
-/// The authority, once for each side of a connection.
+/// Verifiers for the authority, one for each side of a connection.
 #[derive(Debug)]
 struct Authority {
     of_servers: Arc<WebPkiServerVerifier>,
@@ -67,12 +66,12 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 impl Certificates {
-    /// Reads the files that the configuration names; none when it names none.
+    /// Reads the files of the configuration; returns none if it names none.
     ///
     /// # Errors
-    /// `invalid_parameter` that names the key: a file cannot be read or holds nothing of the
-    /// kind, the key does not belong to the certificate, or the authority has not signed it
-    /// for the host of the advertised URL.
+    /// `invalid_parameter` that names the key: a file cannot be read or has the wrong content, the
+    /// key does not match the certificate, or the authority has not signed it for the host of the
+    /// advertised URL.
     pub fn load(config: &Config) -> Result<Option<Arc<Self>>> {
         let (Some(certificate), Some(key)) = (&config.tls_cert, &config.tls_key) else {
             return Ok(None);
@@ -100,15 +99,15 @@ impl Certificates {
         self.loaded.read().clone()
     }
 
-    /// Whether nodes must show each other certificates.
+    /// Whether nodes must present certificates to each other.
     pub fn has_authority(&self) -> bool {
         self.authority.is_some()
     }
 
-    /// Takes the files over if they have changed; tells whether they had.
+    /// Uses the files' new content if they have changed; returns whether they had.
     ///
     /// # Errors
-    /// Those of [`Certificates::load`]; what there was stays in use.
+    /// Those of [`Certificates::load`]; the previous certificates stay in use.
     pub fn reload(&self) -> Result<bool> {
         let paths = (self.certificate.as_path(), self.key.as_path(), self.authority.as_deref());
         let texts = read_files(paths)?;
@@ -120,7 +119,7 @@ impl Certificates {
         Ok(true)
     }
 
-    /// Looks at the files every few seconds and on `SIGHUP`, for ever.
+    /// Reads the files every few seconds and on `SIGHUP`, until the process ends.
     pub async fn watch(self: Arc<Self>) {
         use tokio::signal::unix::{SignalKind, signal};
         let mut told = String::new();
@@ -136,7 +135,7 @@ impl Certificates {
             match self.reload() {
                 Ok(true) => tracing::info!("the new TLS certificates are in use"),
                 Ok(false) => {}
-                // Files are seldom replaced at one moment; what stays wrong is told once.
+                // Files are seldom replaced at one moment; an error that persists is logged once.
                 Err(error) if error.message == told => continue,
                 Err(error) => {
                     tracing::error!("the new TLS certificates are not used: {error}");
@@ -148,10 +147,10 @@ impl Certificates {
         }
     }
 
-    /// How this node serves.
+    /// The TLS configuration of this node's server.
     ///
     /// # Errors
-    /// `internal` when the library has no common protocol.
+    /// `internal` if the library has no common protocol.
     pub fn server_config(self: &Arc<Self>) -> Result<ServerConfig> {
         let builder = ServerConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
@@ -167,10 +166,10 @@ impl Certificates {
     }
 }
 
-/// How this node connects to others, over http as well as https.
+/// The TLS configuration of this node's connections to others.
 ///
 /// # Errors
-/// `internal` when the library has no common protocol.
+/// `internal` if the library has no common protocol.
 pub fn client_config(certificates: Option<&Arc<Certificates>>) -> Result<ClientConfig> {
     let provider = match certificates {
         Some(certificates) => certificates.provider.clone(),
@@ -195,11 +194,11 @@ pub fn client_config(certificates: Option<&Arc<Certificates>>) -> Result<ClientC
     Ok(config)
 }
 
-/// The certificate that the other end of a connection has shown; its authority was verified.
+/// The certificate that the peer of a connection has presented; its authority is verified.
 #[derive(Debug, Clone)]
 pub struct PeerCertificate(pub CertificateDer<'static>);
 
-/// Whether a certificate, whose authority was verified, is for this host.
+/// Whether a certificate, whose authority is verified, is valid for this host.
 pub fn is_for_host(certificate: &CertificateDer<'_>, host: &str) -> bool {
     let (Ok(parsed), Ok(name)) =
         (ParsedCertificate::try_from(certificate), ServerName::try_from(host))
@@ -274,8 +273,8 @@ impl LoadedFiles {
 }
 
 impl Authority {
-    /// The authority, if it has signed this node's own certificate: all others would refuse
-    /// that otherwise, and say less clearly why.
+    /// Creates the verifiers if the authority has signed this node's own certificate: the other
+    /// nodes would refuse it otherwise, with a less clear reason.
     fn new(
         path: &Path,
         text: &[u8],
@@ -376,7 +375,8 @@ macro_rules! verify_signatures_with_provider {
     };
 }
 
-/// Certificates of clients: whoever shows none gets in, and to the routes for everybody.
+/// Verifies certificates of clients: without one a client is admitted too, to the routes for
+/// everybody.
 impl ClientCertVerifier for Certificates {
     fn client_auth_mandatory(&self) -> bool {
         false
@@ -403,11 +403,12 @@ impl ClientCertVerifier for Certificates {
     verify_signatures_with_provider!();
 }
 
-/// Certificates of other nodes: by the authority of the nodes, else by those of the system.
+/// Verifies certificates of other nodes: by the authority of the nodes, or else by those of the
+/// system.
 #[derive(Debug)]
 struct PeerVerifier {
     certificates: Option<Arc<Certificates>>,
-    /// Read with the first connection that needs it; few do.
+    /// Created with the first connection that needs it.
     system: OnceLock<TlsResult<SystemVerifier>>,
     provider: Arc<CryptoProvider>,
 }

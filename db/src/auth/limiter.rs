@@ -1,5 +1,5 @@
-//! Slows down who guesses passwords: after a few wrong ones from an address, or for a user,
-//! further tries are refused for a while that doubles.
+//! Slows down password guessing: after a few wrong passwords from an address, or for a user,
+//! further attempts are refused for a time that doubles.
 
 use crate::error::{Error, Kind, Result};
 use parking_lot::Mutex;
@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
-/// What failures are counted by, and how many are free.
+/// What failures are counted by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Subject {
     /// One user from one address.
     Both(String, String),
-    /// One address, for whichever users.
+    /// One address, for any user.
     Address(String),
-    /// One user, from whichever addresses: so many that only a machine makes them.
+    /// One user, from any address. So many failures come from a machine.
     User(String),
 }
 
@@ -30,7 +30,7 @@ impl Subject {
 
     fn pause_max(&self) -> Duration {
         match self {
-            // Else anybody could keep a user out.
+            // Otherwise anybody could lock a user out.
             Subject::User(_) => Duration::from_secs(2),
             _ => Duration::from_secs(60),
         }
@@ -39,28 +39,29 @@ impl Subject {
 
 /// In the details of the error: seconds to wait.
 pub const RETRY_AFTER: &str = "retry_after_seconds";
-/// Time without a failure after which earlier ones are forgotten.
+/// Time without a failure after which earlier failures are forgotten.
 const FORGET: Duration = Duration::from_secs(15 * 60);
 /// First pause; it doubles with every failure.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// Subjects that are remembered; beyond that the ones whose last failure is longest ago go.
+/// Subjects that are tracked; beyond that, those with the oldest failures are dropped.
 const SUBJECTS_MAX: usize = 20_000;
 
 struct Failures {
     count: u32,
     last: Instant,
     refused_until: Instant,
-    /// Whether a try has succeeded: the user knows this address.
+    /// Whether an attempt has succeeded: the user is known to use this address.
     known: bool,
 }
 
-/// Counts failures; each node does for itself.
+/// Counts failures, on each node by itself.
 #[derive(Default)]
 pub struct Limiter {
     failures: Mutex<HashMap<Subject, Failures>>,
 }
 
-/// What an address counts as: of IPv6 the network, which is what one customer gets.
+/// What an address is counted as: an IPv6 address counts as its network, which is what one customer
+/// gets.
 fn network(address: &str) -> String {
     match address.parse::<Ipv6Addr>().map(|address| (address, address.to_ipv4_mapped())) {
         Ok((_, Some(mapped))) => mapped.to_string(),
@@ -82,15 +83,15 @@ fn subjects(user: &str, address: &str) -> [Subject; 3] {
 }
 
 impl Limiter {
-    /// Whether a try is let through now. It counts as failed until [`Limiter::succeeded`] says
-    /// otherwise, so that many at once are no way around.
+    /// Admits an attempt or refuses it. It counts as failed until [`Limiter::succeeded`] is called,
+    /// so concurrent attempts are no way around the limit.
     ///
     /// # Errors
     /// `too_many_attempts`, with the seconds to wait in its details.
     pub fn begin(&self, user: &str, address: &str, now: Instant) -> Result<()> {
         let mut all = self.failures.lock();
         let subjects = subjects(user, address);
-        // Else others could keep a user out by guessing from everywhere.
+        // Otherwise others could lock a user out by guessing from many addresses.
         let known = all.get(&subjects[0]).is_some_and(|both| both.known);
         let heeded = subjects.iter().take(if known { 2 } else { 3 });
         let waits = heeded
@@ -124,8 +125,8 @@ impl Limiter {
         Ok(())
     }
 
-    /// A try has succeeded: the failures of this user from this address are forgotten, and it
-    /// does not count for the others.
+    /// Records a success: the failures of this user from this address are forgotten, and the
+    /// attempt does not count for the other subjects.
     pub fn succeeded(&self, user: &str, address: &str) {
         let mut all = self.failures.lock();
         let [both, address, user] = subjects(user, address);
@@ -164,7 +165,7 @@ mod tests {
         }
         let error = limiter.begin("ada", "1.1.1.1", at(0)).unwrap_err();
         assert_eq!(error.kind, Kind::TooManyAttempts);
-        // Another address, and another user from this one, are not concerned.
+        // Another address, and another user from this address, are not affected.
         limiter.begin("ada", "2.2.2.2", at(0)).unwrap();
         limiter.begin("bob", "1.1.1.1", at(0)).unwrap();
         // The pause doubles up to a minute.

@@ -1,4 +1,4 @@
-//! Who is calling: passwords, sessions, API keys, and what a role may do.
+//! Authentication and authorization: passwords, sessions, API keys, and what a role may do.
 
 pub mod limiter;
 pub mod password;
@@ -15,44 +15,44 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::storage::Read;
 
-/// A caller whose identity is proved.
+/// A caller whose identity is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The user's name.
     pub name: String,
-    /// What it may do.
+    /// Its rights.
     pub rights: Rights,
-    /// What it was recognised by. Whoever answers later, or applies what the caller proposes,
-    /// compares it with what holds then: users and tokens are replicated, so a node may learn a
-    /// moment after others that somebody is not to come in any more.
+    /// The revisions of the user and the token that it was authenticated by. A later response, or
+    /// applying what the caller proposes, compares them with the current ones: users and tokens are
+    /// replicated, so a node may learn of a revocation a moment after others.
     pub credentials: CredentialRevisions,
 }
 
-/// The error for a call without credentials.
+/// The error for a request without credentials.
 pub fn not_authenticated() -> Error {
     Error::new(Kind::NotAuthenticated, "this call needs a user name and password, or an API key")
         .hint("send HTTP Basic credentials or a Bearer API key, or log in with POST /api/login")
 }
 
-/// The error for credentials that are wrong; it does not say which part.
+/// The error for wrong credentials; it does not say which part is wrong.
 pub fn bad_credentials() -> Error {
     Error::new(Kind::BadCredentials, "the user name or the password is wrong")
         .hint("the first password is in DataDir/admin-password of the node that made the cluster")
 }
 
-/// The error for a user that is kept out, told only to who has proved to be it.
+/// The error for a disabled user, returned only after its password is verified.
 pub fn user_disabled(name: &str) -> Error {
     Error::new(Kind::UserDisabled, format!("user {name:?} is disabled"))
         .hint("ask an administrator")
 }
 
-/// The user of this name, with its revision, as this node knows it.
+/// The user of this name with its revision, as this node knows it.
 pub fn user(group: &Group, name: &str) -> Result<Option<(u64, UserDocument)>> {
     Ok(stored(&group.read()?, system::USERS, name)?)
 }
 
 impl User {
-    /// A user, by the token that it uses if it does.
+    /// Creates a user, with the bounds of its token if it uses one.
     fn new(user: (u64, UserDocument), token: Option<(u64, TokenDocument)>) -> Self {
         let (user_revision, user) = user;
         let grants = user.grants.into_iter();
@@ -74,28 +74,28 @@ impl User {
         User { name: user.name, rights, credentials }
     }
 
-    /// The name of the user's role, or of its API key's if that may do less.
+    /// The name of the user's role, or of its API key's role if that is lower.
     pub fn role_name(&self) -> Option<String> {
         let Rights { role, role_max, .. } = &self.rights;
         role.map(|role| role_max.map_or(role, |most| role.min(most)).name().to_owned())
     }
 
-    /// The user that another node has recognised, if this node knows the same of it. It waits
-    /// for what that node has seen and this one has not.
+    /// Returns the user that another node has authenticated, if both nodes know the same revisions.
+    /// Waits for what that node has applied and this one has not.
     ///
     /// # Errors
-    /// `user_changed`, when one of the two does not know yet what has changed.
+    /// `user_changed` when one of the two nodes has not applied the last change yet.
     pub async fn recognised(group: &Group, name: &str, by: CredentialRevisions) -> Result<User> {
         let same = |user: &User| user.credentials == by;
         if let Some(user) = find(group, name, &by)?.filter(same) {
             return Ok(user);
         }
-        // Revisions grow with the log, so the newer of the two is right.
+        // Revisions grow with the log, so the newer of the two is current.
         group.wait_linearizable().await?;
         find(group, name, &by)?.filter(same).ok_or_else(|| user_changed(name))
     }
 
-    /// Whether what has let the caller in still holds, as far as this node knows now.
+    /// Checks that the caller's credentials are still valid, as far as this node knows.
     ///
     /// # Errors
     /// `user_changed`.
@@ -120,9 +120,9 @@ fn find(group: &Group, name: &str, by: &CredentialRevisions) -> Result<Option<Us
     Ok(user.filter(|(_, user)| !user.disabled).map(|user| User::new(user, token)))
 }
 
-/// The token of this id, unless it has ended. That is told by the time of the log, not by this
-/// node's clock, so that it ends at the same moment on all nodes; a node that hears of no leader lets
-/// the time flow on. The leader removes it then as well.
+/// The token with this id, unless it has expired. The time of the log decides, not this node's
+/// clock, so a token expires at the same moment on all nodes; on a node without a leader that time
+/// goes on. The leader removes the token as well.
 fn find_token(group: &Group, read: &impl Read, id: &str) -> Result<Option<(u64, TokenDocument)>> {
     let token: Option<(u64, TokenDocument)> = stored(read, system::TOKENS, id)?;
     Ok(token.filter(|(_, token)| !has_ended(token, group.time_ms())))

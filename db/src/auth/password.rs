@@ -1,4 +1,4 @@
-//! Passwords: argon2id, outside of apply, in a bounded pool.
+//! Passwords: argon2id, outside of apply, on a bounded number of threads.
 
 use super::limiter::Limiter;
 use super::{User, bad_credentials, user_disabled};
@@ -22,7 +22,7 @@ const WAITING_MAX: usize = 200;
 const VERIFIED_MAX: u64 = 4096;
 /// Locks that credentials are distributed over by their digest.
 const FLIGHTS: usize = 64;
-/// Shortest password that is accepted.
+/// Shortest accepted password.
 pub const PASSWORD_BYTES_MIN: usize = 8;
 /// Longest name of a user.
 pub const NAME_BYTES_MAX: usize = 64;
@@ -47,10 +47,10 @@ pub struct Passwords {
 }
 
 impl Passwords {
-    /// An empty memory.
+    /// Creates the cache and the limiter.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system has no randomness.
     pub fn new() -> Result<Self> {
         let mut salt = [0; 32];
         getrandom::fill(&mut salt)
@@ -66,7 +66,7 @@ impl Passwords {
         })
     }
 
-    /// The user with this name and password, which came from this address.
+    /// Returns the user with this name and password; `address` is the client's.
     ///
     /// # Errors
     /// `bad_credentials`, the same for an unknown user and a wrong password;
@@ -88,8 +88,8 @@ impl Passwords {
         if let Some(user) = self.check(known, name, password, address).await? {
             return admitted(user);
         }
-        // Somebody else may have made or changed the user a moment ago, through another node.
-        // Without a majority, what this node knows must do.
+        // The user may have been created or changed a moment ago through another node. Without a
+        // majority, what this node knows has to do.
         let _ = group.wait_linearizable().await;
         let now = super::user(group, name)?;
         if revision(&now) == before {
@@ -98,7 +98,7 @@ impl Passwords {
         admitted(self.check(now, name, password, address).await?.ok_or_else(bad_credentials)?)
     }
 
-    /// The user, if the password is the right one.
+    /// Returns the user if the password is correct.
     async fn check(
         &self,
         known: Option<(u64, UserDocument)>,
@@ -115,7 +115,8 @@ impl Passwords {
                 if !self.matches(stored.clone(), password.to_owned()).await? {
                     return Ok(None);
                 }
-                // Nobody has the decoy, and who is disabled gets no more tries than who guesses.
+                // The decoy has no password, and a disabled user gets no more attempts than a wrong
+                // password.
                 if known.as_ref().is_some_and(|(_, user)| !user.disabled) {
                     self.limiter.succeeded(name, address);
                     self.verified.insert(digest, ());
@@ -125,7 +126,7 @@ impl Passwords {
         Ok(known)
     }
 
-    /// Counts a guess of another secret from this address, unless there were too many.
+    /// Counts an attempt to guess another secret from this address.
     ///
     /// # Errors
     /// `too_many_attempts`.
@@ -188,7 +189,7 @@ fn admitted(user: (u64, UserDocument)) -> Result<User> {
     }
 }
 
-/// One that waits for its turn, or has it.
+/// Counts a task that waits for its turn, or has it.
 struct WaitingCount<'w>(&'w AtomicUsize);
 
 impl Drop for WaitingCount<'_> {
@@ -197,8 +198,8 @@ impl Drop for WaitingCount<'_> {
     }
 }
 
-/// The passwords that are tried first, of those that are long enough: from the lists that
-/// NIST SP 800-63B asks to compare with.
+/// The most common passwords of the lists that NIST SP 800-63B asks to compare with, of those that
+/// are long enough.
 const COMMON: &[&str] = &[
     "password",
     "12345678",
@@ -265,10 +266,10 @@ const COMMON: &[&str] = &[
     "guestguest",
 ];
 
-/// Refuses a password that would be guessed, or cannot be used.
+/// Refuses a password that is easily guessed or cannot be used.
 ///
 /// # Errors
-/// `invalid_body` with the rule that it breaks.
+/// `invalid_body` with the violated rule.
 pub fn check_password(user: &str, password: &str) -> Result<()> {
     let lower = password.to_lowercase();
     let first = password.chars().next();

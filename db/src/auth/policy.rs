@@ -6,21 +6,21 @@ use crate::engine::system;
 use jettra_driver::wire::ALL_DATABASES;
 use std::collections::BTreeMap;
 
-/// Who may call a route; every row of the route table says one.
+/// Who may call a route; each row of the route table has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without credentials.
     Open,
-    /// A user with the permission; of those for databases, in the one that the call is about.
+    /// A user with the permission; a permission for databases must hold in the request's database.
     User(Permission),
     /// A node that knows the cluster secret.
     Node,
 }
 
-/// What a call does. The ones for databases are asked for one database each.
+/// What a request does. Permissions for databases are checked for one database each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// Nothing but being somebody: own session, password and API keys.
+    /// Only a valid login: own session, password and API keys.
     Login,
     /// Reads documents and the catalog of a database.
     Read,
@@ -33,7 +33,7 @@ pub enum Permission {
     Admin,
 }
 
-/// A role, the one that may do least first.
+/// A role. Roles are ordered by their rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Reads.
@@ -79,18 +79,18 @@ impl Role {
     }
 }
 
-/// What a caller may do: the user's rights, and the bounds of the API key that it uses.
+/// The rights of a caller: those of the user, bounded by its API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
-    /// The role in the allowed databases; none when it is not known, which allows nothing.
+    /// The role in the allowed databases; none if it is not known, which allows nothing.
     pub role: Option<Role>,
-    /// Databases that the role holds for; `*` stands for all.
+    /// Databases that the role is valid for; `*` stands for all.
     pub databases: Vec<String>,
     /// Further roles, each for one database.
     pub grants: BTreeMap<String, Role>,
-    /// The most that an API key may do.
+    /// The highest role of the API key.
     pub role_max: Option<Role>,
-    /// The databases that an API key may use.
+    /// The databases of the API key.
     pub databases_only: Option<Vec<String>>,
 }
 
@@ -111,7 +111,7 @@ impl Rights {
         if self.is_admin() {
             return Some(Role::Admin);
         }
-        // What the cluster knows about itself is for administrators.
+        // The system database is for administrators.
         if database == system::DATABASE {
             return None;
         }
@@ -121,17 +121,17 @@ impl Rights {
         let everywhere = self.role == Some(Role::Admin);
         let own = self.role.filter(|_| everywhere || holds_for(&self.databases, database));
         let granted = self.grants.get(database).copied();
-        // Beyond administrating, an administrator is the owner of every database.
+        // Apart from administration, an administrator is the owner of every database.
         let role = own.max(granted)?.min(Role::Owner);
         Some(self.role_max.map_or(role, |most| role.min(most)))
     }
 
-    /// Whether the caller may do this in a database.
+    /// Whether the caller has the permission in a database.
     pub fn may(&self, permission: Permission, database: &str) -> bool {
         self.role_in(database).is_some_and(|role| role.allows(permission))
     }
 
-    /// Whether the caller may do this in some database, or at all when it is not about one.
+    /// Whether the caller has the permission in some database, or at all if it is not about one.
     pub fn may_somewhere(&self, permission: Permission) -> bool {
         match permission {
             Permission::Login => true,
@@ -145,8 +145,7 @@ impl Rights {
     }
 }
 
-/// What a command of a client needs: a permission in each of some databases. None: it is not
-/// for clients.
+/// The permissions in databases that a client's command needs; none if clients may not propose it.
 pub fn needs(command: &Command) -> Option<Vec<(Permission, &str)>> {
     let known = command.describe();
     let permission = |need| match need {
@@ -159,19 +158,19 @@ pub fn needs(command: &Command) -> Option<Vec<(Permission, &str)>> {
     known.class.by_client.then(|| needed.collect())
 }
 
-/// On whose behalf something is proposed.
+/// On whose behalf a command is proposed.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// The user; none for a node.
     pub user: Option<String>,
-    /// The address from which the call came; none for what the database does by itself.
+    /// The address of the client; none for commands of the database itself.
     pub from: Option<String>,
-    /// What has let the user in: when it holds no more, nothing is done on its behalf.
+    /// The revisions of the credentials: once they are no longer valid, the command is refused.
     pub credentials: Option<CredentialRevisions>,
 }
 
 impl Caller {
-    /// A command on behalf of the caller, at this time in milliseconds since 1970.
+    /// Creates a proposal on behalf of the caller.
     pub fn proposes(&self, command: Command) -> Proposal {
         let Caller { user, from, credentials } = self.clone();
         Proposal { user, from, credentials, ..command.into() }

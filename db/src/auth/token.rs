@@ -1,9 +1,9 @@
 //! Sessions of the page, API keys of programs and join tokens of nodes: an opaque random text,
-//! of which `_system._tokens` has a hash.
+//! whose hash is stored in `_system._tokens`.
 //!
-//! The collection is replicated, so a token holds on every node, survives restarts and can be
-//! revoked; its secret is stored nowhere. A secret has 256 random bits, so a plain hash of it
-//! is enough: there is nothing to guess.
+//! The collection is replicated, so a token is valid on every node, survives restarts and can be
+//! revoked; its secret is not stored. A secret has 256 random bits, so a plain hash is enough: it
+//! cannot be guessed.
 
 use super::{User, find_token, not_authenticated, user_disabled};
 use crate::engine::system::TokenKind;
@@ -29,10 +29,10 @@ fn prefix(kind: TokenKind) -> &'static str {
     }
 }
 
-/// Makes a token: gives its text, and the document to store.
+/// Creates a token: returns its text and the document to store.
 ///
 /// # Errors
-/// When the system gives no randomness.
+/// When the system has no randomness.
 pub fn make(kind: TokenKind, user: &str, now_ms: u64) -> Result<(String, TokenDocument)> {
     let mut bytes = [0; 40];
     getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
@@ -56,7 +56,7 @@ fn hash(secret: &str) -> String {
     hex(&Sha256::digest(secret))
 }
 
-/// What may be told of a token.
+/// The public part of a token.
 pub fn info(token: TokenDocument) -> TokenInfo {
     let TokenDocument { id, kind, user, name, role, databases, created_ms, expires_ms, .. } = token;
     TokenInfo { id, kind: kind.into_wire(), user, name, role, databases, created_ms, expires_ms }
@@ -67,8 +67,8 @@ fn parts(kind: TokenKind, text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(prefix(kind))?.split_once('_')
 }
 
-/// The public id that a person means: by itself, or at the beginning of a token's whole text. What
-/// proves a token is left behind here, so that it gets into no log.
+/// The public id in what a person has entered: the id itself, or the beginning of a token's text.
+/// The secret is cut off, so that it gets into no log.
 pub fn public_id(text: &str) -> Option<&str> {
     let prefixes = [TokenKind::Join, TokenKind::ApiKey].map(prefix);
     let bare = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
@@ -80,13 +80,13 @@ pub fn public_id(text: &str) -> Option<&str> {
 /// The user of a session or an API key.
 ///
 /// # Errors
-/// `not_authenticated` when there is no such token or it has ended, `user_disabled`.
+/// `not_authenticated` if the token does not exist or has expired, `user_disabled`.
 pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
     let (id, secret) = parts(kind, text).ok_or_else(not_authenticated)?;
     let token = match find_token(group, &group.read()?, id)? {
         Some(token) => Some(token),
         None => {
-            // It may have been made on another node a moment ago.
+            // It may have been created on another node a moment ago.
             group.wait_linearizable().await?;
             find_token(group, &group.read()?, id)?
         }
@@ -103,7 +103,7 @@ pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
     }
 }
 
-/// The key of a join token: the hash of its secret, which its holder can make too.
+/// The key of a join token: the hash of its secret, which its holder can compute too.
 ///
 /// # Errors
 /// Those of reading.
@@ -119,7 +119,7 @@ pub fn join_parts(text: &str) -> Option<(&str, Vec<u8>)> {
     Some((id, Sha256::digest(secret).to_vec()))
 }
 
-/// Compares without telling by the time it takes how far two texts agree.
+/// Compares two texts in constant time.
 fn same(one: &str, other: &str) -> bool {
     let differ = one.bytes().zip(other.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
     one.len() == other.len() && differ == 0

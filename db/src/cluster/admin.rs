@@ -1,5 +1,5 @@
-//! What administrators ask of the cluster. All but [`Cluster::report`] run on the leader;
-//! the interface forwards them there.
+//! Administration of the cluster. Everything but [`Cluster::report`] runs on the leader; the doors
+//! forward it there.
 
 use super::nodes::same_address;
 use super::probe::NodeDescription;
@@ -29,11 +29,11 @@ pub enum Force {
 }
 
 impl Cluster {
-    /// Admits the node at `url`; gives its name. The reconciler makes it a voter.
+    /// Admits the node at `url`; returns its name. The reconciler makes it a voter.
     ///
     /// # Errors
     /// `invalid_url`, `not_distributed`, those of [`Cluster::probe`], `foreign_cluster`,
-    /// `stale_node`, `node_conflict`. The cluster is unchanged by all of them.
+    /// `stale_node`, `node_conflict`. None of them changes the cluster.
     pub async fn register(
         &self,
         url: &str,
@@ -50,7 +50,7 @@ impl Cluster {
         let group = self.group()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
-        // Nodes ask for admission while the first one still makes the cluster.
+        // Nodes ask for admission while the first one is still creating the cluster.
         self.check_started()?;
         let url = check_url(url)?;
         self.check_scheme(&url)?;
@@ -70,7 +70,7 @@ impl Cluster {
         }
     }
 
-    /// Where nodes show each other certificates, all must be reached over TLS.
+    /// Where nodes present certificates to each other, all must be reached over TLS.
     fn check_scheme(&self, url: &str) -> Result<()> {
         let secured = self.certificates.as_ref().is_some_and(|files| files.has_authority());
         if !secured || url.starts_with("https://") {
@@ -80,7 +80,7 @@ impl Cluster {
             .hint("give that node TlsCert, TlsKey and TlsCa, and write https://host:port"))
     }
 
-    /// The address a node gives must lead to the same node.
+    /// Checks that the address a node advertises leads to the same node.
     async fn check_advertised(
         &self,
         url: &str,
@@ -98,8 +98,8 @@ impl Cluster {
             .hint("set AdvertiseUrl on that node to an address that this one can reach"))
     }
 
-    /// The address under which a member is shown: as it was registered first, if that is another
-    /// name of the same place. A certificate is for one name.
+    /// The address shown for a member: the one that was registered first, if it is another name of
+    /// the same place. A certificate is for one name.
     fn shown_address(&self, registered: String, advertised: String) -> String {
         let members = self.nodes.all();
         let known = members.iter().find(|node| same_address(&node.url, &advertised));
@@ -146,7 +146,7 @@ impl Cluster {
         }
     }
 
-    /// Removes a node and waits until it is out; an unknown one is out already.
+    /// Removes a node and waits until it is out; succeeds if it is not a member.
     ///
     /// # Errors
     /// `would_lose_quorum`, `not_possible_now`, `timeout`.
@@ -162,7 +162,7 @@ impl Cluster {
             membership::hand_over(self, None).await?;
             return Err(crate::raft::proposer::not_leader());
         }
-        // Whatever it is meanwhile, it is to leave.
+        // Whatever its status is by now, it becomes leaving.
         let leaving = Command::ClusterUpdate {
             node: node.id.clone(),
             raft_id: node.raft_id,
@@ -194,7 +194,7 @@ impl Cluster {
             .map_err(|_| Error::new(Kind::Timeout, "it did not happen in time"))
     }
 
-    /// Proposes a change of a member and waits until this node sees it.
+    /// Proposes a change of a member and waits until it is visible on this node.
     async fn change_node(&self, group: &Arc<Group>, proposal: Proposal) -> Result<()> {
         let applied = group.propose(proposal).await?;
         group.wait_visible(applied.index).await?;
@@ -209,7 +209,7 @@ impl Cluster {
         })
     }
 
-    /// Ends the process of a node and marks it `INACTIVE`; or lets it start again.
+    /// Ends the process of a node and marks it `INACTIVE`, or restarts it.
     ///
     /// # Errors
     /// `node_not_found`, `would_lose_quorum`, `not_possible_now`.
@@ -235,7 +235,7 @@ impl Cluster {
         group.propose(by.proposes(command)).await.map(drop)
     }
 
-    /// The identity of the process that runs a node now; none when it does not run.
+    /// The identity of the process that runs a node now; none if it does not run.
     async fn boot_of(&self, group: &Group, node: &NodeDocument) -> Option<String> {
         if node.raft_id == group.raft_id() {
             return Some(self.boot.clone());
@@ -244,12 +244,12 @@ impl Cluster {
         (there.identity.raft_id == Some(node.raft_id)).then_some(there.boot)
     }
 
-    /// Takes client calls and leadership away from a node; it goes on voting.
+    /// Takes client requests and leadership away from a node; it goes on voting.
     pub async fn pause(&self, name: &str, by: &Caller) -> Result<()> {
         self.switch(name, NodeStatus::Paused, by).await
     }
 
-    /// Ends [`Cluster::pause`].
+    /// Reverts [`Cluster::pause`].
     pub async fn resume(&self, name: &str, by: &Caller) -> Result<()> {
         self.switch(name, NodeStatus::Active, by).await
     }
@@ -275,10 +275,10 @@ impl Cluster {
         self.change_node(group, by.proposes(mark)).await
     }
 
-    /// Hands leadership to a node.
+    /// Transfers leadership to a node.
     ///
     /// # Errors
-    /// `node_not_found`; `not_possible_now` when it is no active voter.
+    /// `node_not_found`; `not_possible_now` if it is not an active voter.
     pub async fn promote(&self, name: &str) -> Result<()> {
         let group = self.group()?;
         let node = self.known(name)?;
@@ -305,7 +305,7 @@ impl Cluster {
         membership::hand_over(self, Some(node.raft_id)).await
     }
 
-    /// Refuses what would leave fewer live voters than a majority.
+    /// Refuses a change that would leave fewer live voters than a majority.
     fn check_quorum(&self, node: &NodeDocument, force: Force, leaves: bool) -> Result<()> {
         let group = self.group()?;
         let live: BTreeSet<RaftId> = self
@@ -339,7 +339,7 @@ impl Cluster {
     }
 }
 
-/// Whether a majority of live voters is left when a node stops, or leaves. Pure.
+/// Whether a majority of live voters remains when a node stops or leaves. Pure.
 fn quorum_after(
     voters: &BTreeSet<RaftId>,
     live: &BTreeSet<RaftId>,

@@ -1,5 +1,5 @@
-//! What a node says by itself: "let me in" while it is no member, "I am back" while its own
-//! applied document says that it is not there.
+//! What a node announces by itself: a request for admission while it is not a member, and its
+//! return while its own applied document says that it is inactive.
 
 use super::Cluster;
 use crate::engine::Command;
@@ -17,17 +17,17 @@ use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(300);
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// Time without a leader after which the others are asked.
+/// Time without a leader after which the other members are asked.
 const LEADERLESS: Duration = Duration::from_secs(1);
-/// Path of "I am back".
+/// Path of the announcement of a member that is back.
 pub const HELLO_PATH: &str = "/raft/rpc/hello";
-/// Path of "let me in".
+/// Path of the request for admission.
 pub const JOIN_PATH: &str = "/raft/rpc/join";
 
-/// "I am back", from a member.
+/// The announcement of a member that is back.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AnnounceRequest {
-    /// The cluster it belongs to.
+    /// The cluster of the member.
     pub cluster_id: String,
     /// Its name.
     pub node_id: String,
@@ -35,18 +35,18 @@ pub struct AnnounceRequest {
     pub raft_id: RaftId,
 }
 
-/// The answer to [`AnnounceRequest`].
+/// The response to [`AnnounceRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnnounceResponse {
-    /// The member is, or will be, shown as active.
+    /// The member is shown as active, or will be.
     Known,
-    /// The asked node does not lead, or cannot tell yet.
+    /// The called node does not lead, or cannot decide yet.
     AskAgain,
     /// The cluster has removed this member.
     Removed,
 }
 
-/// Asks the configured peers for admission until one has invited this node.
+/// Asks the configured peers for admission until one of them has invited this node.
 pub async fn ask_peers(cluster: Arc<Cluster>) {
     let mut told = String::new();
     while cluster.group().is_err() && !cluster.is_ending() {
@@ -87,7 +87,7 @@ async fn post(
     cluster.calls.send(base, call).await
 }
 
-/// Who has answered this node lately, while there is no leader.
+/// The members that have answered this node lately, while there is no leader.
 #[derive(Debug, Default)]
 pub struct Contacts {
     leaderless_since: Option<Instant>,
@@ -108,8 +108,8 @@ impl Contacts {
         self.leaderless_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Whether a member must be taken for gone: there has been no leader to tell for a
-    /// while, and it does not answer this node.
+    /// Whether a member counts as gone: there has been no leader for a while, and the member does
+    /// not answer this node.
     pub fn is_gone(&self, raft_id: RaftId, limit: Duration) -> bool {
         let answered = self.answered.get(&raft_id).map(Instant::elapsed);
         self.leaderless_for() > limit && answered.is_none_or(|silence| silence > limit)
@@ -117,19 +117,19 @@ impl Contacts {
 }
 
 impl Cluster {
-    /// Who answers this node.
+    /// The members that answer this node.
     pub fn contacts(&self) -> MutexGuard<'_, Contacts> {
         self.contacts.lock()
     }
 }
 
-/// Says hello while this node's own document says that it is gone, or when no leader has
-/// been heard of for a while: a removed node would otherwise never learn of it, and the
-/// others' answers show who is there.
+/// Announces this node while its own document says that it is gone, or when there has been no
+/// leader for a while: a removed node would otherwise never learn of its removal, and the responses
+/// show which members answer.
 pub async fn run(cluster: Arc<Cluster>) {
     while !cluster.is_ending() {
         tokio::time::sleep(INTERVAL).await;
-        // A node that was told to stop must not say that it is back.
+        // A node that was told to stop must not announce its return.
         if cluster.is_ending() {
             return;
         }
@@ -159,7 +159,7 @@ async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
             Ok(AnnounceResponse::Known | AnnounceResponse::AskAgain) => {
                 cluster.contacts().answered.insert(raft_id, Instant::now());
             }
-            Err(error) => tracing::debug!(member = raft_id, %error, "hello was not heard"),
+            Err(error) => tracing::debug!(member = raft_id, %error, "an announcement got no response"),
         }
     }
 }
@@ -178,7 +178,7 @@ async fn hello(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
     result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
 }
 
-/// Answers a hello. Only a confirmed leader decides.
+/// Answers an announcement. Only a confirmed leader decides.
 pub async fn welcome(cluster: &Cluster, hello: AnnounceRequest) -> Result<AnnounceResponse> {
     let group = cluster.group()?;
     if cluster.identity().cluster_id.as_deref() != Some(&hello.cluster_id) {
@@ -201,7 +201,7 @@ pub async fn welcome(cluster: &Cluster, hello: AnnounceRequest) -> Result<Announ
     let heard = group.status().silent.get(&hello.raft_id).copied().flatten();
     let fresh = Duration::from_millis(cluster.config.inactive_after_ms) / 2;
     if heard.is_none_or(|silence| silence > fresh) {
-        // It speaks, but the log does not reach it yet; showing it active would be a lie.
+        // It answers, but the log does not reach it yet, so it must not be shown as active.
         return Ok(AnnounceResponse::AskAgain);
     }
     let mark = Command::ClusterMark {

@@ -1,4 +1,4 @@
-//! The first start: opening what this node is a member of, or creating a cluster of one.
+//! The first start: opening the group this node is a member of, or creating a cluster of one.
 
 use super::identity::{Identity, failed};
 use super::nodes::same_address;
@@ -12,13 +12,13 @@ use crate::error::{Error, Kind, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Whether this node makes a cluster when it belongs to none.
+/// Whether this node creates a cluster if it belongs to none.
 pub fn makes_cluster(config: &Config) -> bool {
     config.bootstrap || !config.distributed
 }
 
-/// Opens the group this node belongs to, or makes a new cluster of one if it is to. A crash
-/// in the middle is finished by the next start.
+/// Opens the group this node belongs to, or creates a new cluster of one if configured. A crash in
+/// the middle is completed by the next start.
 pub async fn start(cluster: &Arc<Cluster>) -> Result<()> {
     let mut identity = cluster.identity();
     if identity.cluster_id.is_none() {
@@ -59,8 +59,8 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
     group.wait_visible(applied.index).await
 }
 
-/// Compares the address in the members' collection with the configured one. A cluster of one
-/// takes the new address over; a member of a larger one must be removed and added.
+/// Compares the address in the members' collection with the configured one. A cluster of one adopts
+/// the new address; a member of a larger one must be removed and added.
 async fn check_url(cluster: &Arc<Cluster>) -> Result<()> {
     let url = cluster.config.url();
     let Some(node) = cluster.nodes.by_raft_id(cluster.group()?.raft_id()) else {

@@ -1,4 +1,4 @@
-//! Whose clock is wrong, in words: for the log, `/health` and the status of the cluster.
+//! Wrong clocks in words: for the log, `/health` and the status of the cluster.
 
 use super::Cluster;
 use std::collections::BTreeSet;
@@ -17,13 +17,13 @@ impl Cluster {
     }
 }
 
-/// How wrong a node's clock is.
+/// How far a node's clock is off.
 pub fn sentence(node: &str, ahead_ms: i64) -> String {
     let side = if ahead_ms > 0 { "ahead" } else { "behind" };
     format!("the clock of {node} is {} {side}", length(ahead_ms.unsigned_abs()))
 }
 
-/// A length of time, in the unit that fits.
+/// A duration, in the unit that fits.
 pub(super) fn length(ms: u64) -> String {
     let seconds = ms.saturating_add(500) / 1000;
     let (size, unit) = match seconds {
@@ -40,7 +40,7 @@ pub(super) fn length(ms: u64) -> String {
     }
 }
 
-/// Writes into the log when the clock of a member becomes wrong, and when it is right again.
+/// Logs when the clock of a member becomes wrong, and when it is right again.
 pub async fn run(cluster: Arc<Cluster>) {
     let (mut seen, mut told) = (BTreeSet::new(), BTreeSet::new());
     while !cluster.is_ending() {
@@ -49,7 +49,7 @@ pub async fn run(cluster: Arc<Cluster>) {
         let wrong = group.clock.wrong();
         let name = |id| cluster.nodes.by_raft_id(id).map_or(format!("member {id}"), |node| node.id);
         for (id, ms) in &wrong {
-            // One look may have met it in the middle of a change.
+            // A single measurement may have met the clock in the middle of a change.
             if seen.contains(id) && told.insert(*id) {
                 let sentence = sentence(&name(*id), *ms);
                 tracing::warn!("{sentence}; set it by NTP. Until then it decides nothing here");

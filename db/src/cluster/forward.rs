@@ -1,4 +1,4 @@
-//! From any node to the leader: where a call must go, and carrying it there.
+//! Forwarding to the leader: where a request must run, and sending it there.
 
 use super::Cluster;
 use crate::auth::{User, user_changed};
@@ -14,21 +14,21 @@ use std::time::Duration;
 
 pub use crate::raft::node_key::{FROM_HEADER, USER_HEADER};
 
-/// What the leader is asked on behalf of a caller whose rights are in question.
+/// Path of the request that confirms a caller's credentials on the leader.
 const CONFIRM_PATH: &str = "/api/v1/session";
 
-/// Where a call that needs the leader must go.
+/// Where a request that needs the leader must run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// This node leads.
     Here,
     /// Another node leads.
     There(RaftId),
-    /// Nobody is known to lead.
+    /// No leader is known.
     Nowhere,
 }
 
-/// Decides where a call that needs the leader must go. Pure.
+/// Decides where a request that needs the leader must run. Pure.
 pub fn destination(leading: bool, leader: Option<RaftId>, me: RaftId) -> Destination {
     match leader {
         _ if leading => Destination::Here,
@@ -37,7 +37,7 @@ pub fn destination(leading: bool, leader: Option<RaftId>, me: RaftId) -> Destina
     }
 }
 
-/// A call on its way to the leader.
+/// A request that is forwarded to the leader.
 #[derive(Debug, Clone)]
 pub struct ForwardedRequest {
     /// HTTP method.
@@ -54,21 +54,21 @@ pub struct ForwardedRequest {
     pub from: Option<String>,
 }
 
-/// The leader's answer.
+/// The leader's response.
 #[derive(Debug)]
 pub struct ForwardedResponse {
     /// HTTP status.
     pub status: u16,
-    /// Headers of the answer.
+    /// Headers of the response.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
 }
 
-/// Sends a call to the leader at `url`.
+/// Sends a request to the leader at `url`.
 ///
 /// # Errors
-/// `no_leader` when it cannot have arrived; `outcome_unknown` when it may have.
+/// `no_leader` if it cannot have arrived; `outcome_unknown` if it may have.
 pub async fn send(
     cluster: &Cluster,
     url: &str,
@@ -80,7 +80,7 @@ pub async fn send(
         user: Some(&call.user),
         from: call.from.as_deref(),
     };
-    // The leader gives up first, so that its own answer arrives.
+    // The leader gives up first, so that its own response arrives.
     let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
     let sent = PeerRequest { head, headers: &call.headers, body: call.body.clone(), timeout };
     let unanswered = |error: PeerError| {
@@ -103,13 +103,13 @@ pub async fn send(
     let body = answer.bytes().await.map_err(interrupted)?;
     let answer = ForwardedResponse { status, headers, body };
     if answer.is_error(Kind::Replayed) {
-        // Somebody else has delivered this call, and the leader has answered them.
+        // A copy of this request has been delivered before, and the leader has answered that one.
         return Err(crate::raft::proposer::outcome_unknown());
     }
     Ok(answer)
 }
 
-/// What a node tells another about the user that it has recognised.
+/// The user that a node has authenticated, as text for another node.
 pub fn recognised_text(user: &User) -> String {
     let CredentialRevisions { user: revision, token } = &user.credentials;
     match token {
@@ -130,7 +130,7 @@ pub fn recognised_as(text: &str) -> Option<(&str, CredentialRevisions)> {
 }
 
 impl ForwardedResponse {
-    /// Whether the leader has refused the call with this error.
+    /// Whether the leader has refused the request with this error.
     pub fn is_error(&self, kind: Kind) -> bool {
         self.status == kind.status()
             && serde_json::from_slice::<ErrorBody>(&self.body)
@@ -138,10 +138,10 @@ impl ForwardedResponse {
     }
 }
 
-/// Asks the leader at `url` whether it knows the same of a user as this node.
+/// Asks the leader at `url` whether it knows the same revisions of a user as this node.
 ///
 /// # Errors
-/// `user_changed` when it does not; those of [`send`].
+/// `user_changed` if it does not; those of [`send`].
 pub async fn confirm_user(
     cluster: &Cluster,
     url: &str,

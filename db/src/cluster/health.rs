@@ -1,4 +1,4 @@
-//! What this node truthfully says about the cluster: the collection of members, corrected by
+//! The true state of the cluster as this node knows it: the collection of members, corrected by
 //! what Raft knows at this moment.
 
 use super::{Cluster, clocks};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Silence of a member, in milliseconds, after which it is shown to be silent.
 const SILENT_AFTER_MS: u64 = 900;
-/// The same in heartbeats, when these are slow.
+/// The same as a number of heartbeats, if these are slow.
 const SILENT_HEARTBEATS: u64 = 5;
 
 impl Cluster {
@@ -19,7 +19,7 @@ impl Cluster {
         self.report_of(self.report_nodes())
     }
 
-    /// As [`Cluster::report`], of members that are known better.
+    /// As [`Cluster::report`], for members of which more is known.
     pub(super) fn report_of(&self, nodes: Vec<NodeInfo>) -> ClusterReply {
         let identity = self.identity();
         let status = self.group().map(|group| group.status()).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Cluster {
         Duration::from_millis(limit)
     }
 
-    /// The members with their roles and states as they are now.
+    /// The members with their current roles and statuses.
     pub fn report_nodes(&self) -> Vec<NodeInfo> {
         let Ok(group) = self.group() else {
             return Vec::new();
@@ -111,7 +111,7 @@ impl Cluster {
     }
 }
 
-/// What decides whether a node serves calls.
+/// What decides whether a node serves requests.
 #[derive(Debug, Clone, Copy)]
 struct ServingState<'s> {
     ending: bool,
@@ -124,7 +124,7 @@ struct ServingState<'s> {
 }
 
 impl ServingState<'_> {
-    /// One word, and why no calls are served if they are not.
+    /// One word for the state, and why no requests are served if they are not.
     fn describe(self) -> (&'static str, Option<String>) {
         let (word, reason) = if self.removed {
             ("removed", "this node was removed from its cluster")
@@ -147,7 +147,7 @@ impl ServingState<'_> {
     }
 }
 
-/// One member: what its document says, corrected by what this node sees of it.
+/// One member: its document, corrected by what this node observes.
 fn describe(
     node: &NodeDocument,
     status: &GroupStatus,
@@ -179,7 +179,7 @@ fn describe(
         (true, false) => matched.map(|at| status.last_log.saturating_sub(at)),
         _ => None,
     };
-    // What fails for a member that lacks nothing is of no account.
+    // A failure to send to a member that lacks nothing does not matter.
     let problem = status.undelivered.get(&node.raft_id).filter(|_| lag != Some(0)).cloned();
     NodeInfo {
         key: node.id.clone(),
@@ -197,12 +197,12 @@ fn describe(
     }
 }
 
-/// A length of time in whole milliseconds.
+/// A duration in whole milliseconds.
 pub(super) fn milliseconds(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// Adds whose clocks are wrong.
+/// Appends the members whose clocks are wrong.
 fn with_clocks(mut health: String, wrong: &[String]) -> String {
     if !wrong.is_empty() {
         health.truncate(health.trim_end_matches('.').len());
@@ -259,7 +259,7 @@ fn health_sentence(
     format!("{state}; {tolerance}.")
 }
 
-/// What a member is that is not active.
+/// The status of a member that is not active.
 fn standing(node: &NodeInfo) -> String {
     let silence = node.silent_ms.map(|ms| format!(", silent for {}", clocks::length(ms)));
     format!("{} is {}{}", node.id, node.status, silence.unwrap_or_default())

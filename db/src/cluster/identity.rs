@@ -1,4 +1,4 @@
-//! Which node this is, and the files of its data directory that say so.
+//! The identity of this node, and the files of its data directory that hold it.
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -15,14 +15,15 @@ pub const GROUPS: &str = "groups";
 const RESTORE: &str = "restore it from a copy of the data directory, or remove this node from its \
                        cluster, give it an empty DataDir and register it again";
 
-/// Who a node is; kept in `DataDir/identity.json`, apart from the state it could lose.
+/// The identity of a node; kept in `DataDir/identity.json`, apart from the state that it could
+/// lose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Its name.
     pub node_id: String,
-    /// The cluster it belongs to, once it does.
+    /// The cluster it belongs to, if any.
     pub cluster_id: Option<String>,
-    /// Its number in Raft, once it has one.
+    /// Its number in Raft, if it has one.
     pub raft_id: Option<RaftId>,
     /// Whether it holds a part of the cluster's state; without that it must not vote.
     #[serde(default)]
@@ -30,11 +31,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity of the data directory, or makes a new one.
+    /// Reads the identity of the data directory, or creates one.
     ///
     /// # Errors
-    /// When the configured `NodeID` is not the one the data belongs to, when the identity cannot
-    /// be read, or is missing although there is data.
+    /// When the configured `NodeID` is not that of the data, or when the identity cannot be read or
+    /// is missing although there is data.
     pub fn load(config: &Config) -> Result<Self> {
         let path = config.data_dir.join(IDENTITY_FILE);
         let text = match std::fs::read_to_string(&path) {
@@ -65,7 +66,7 @@ impl Identity {
         }
     }
 
-    /// Makes the identity of a new node.
+    /// Creates the identity of a new node.
     fn make(config: &Config) -> Result<Self> {
         if config.data_dir.join(GROUPS).exists() {
             let dir = config.data_dir.display();
@@ -92,7 +93,7 @@ impl Identity {
         names(self) == names(other)
     }
 
-    /// Checks that an invitation fits what this node is already.
+    /// Checks that an invitation matches this node's identity.
     pub fn check_same(&self, other: &Identity) -> Result<()> {
         if self.names_same(other) {
             return Ok(());
@@ -118,7 +119,7 @@ fn random_name() -> Result<String> {
     Ok(format!("node-{}", hex(&bytes)))
 }
 
-/// Writes a file that only this user can read, whole or not at all.
+/// Writes a file that only this user can read, atomically.
 pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
     let write = || {
         let temporary = path.with_extension("new");
@@ -137,10 +138,10 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<()> {
     write().map_err(|error: std::io::Error| failed(format!("{}: {error}", path.display())))
 }
 
-/// Takes the data directory for this process alone.
+/// Locks the data directory for this process.
 ///
 /// # Errors
-/// When it cannot be made, or another process holds it.
+/// When it cannot be created, or another process holds it.
 pub fn lock_data_dir(dir: &Path) -> Result<std::fs::File> {
     std::fs::create_dir_all(dir).map_err(|error| failed(format!("{}: {error}", dir.display())))?;
     let path = dir.join("lock");

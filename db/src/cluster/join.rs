@@ -1,10 +1,11 @@
-//! How a new node gets the cluster secret with a join token, over a line that may be heard.
+//! How a new node gets the cluster secret with a join token, over a connection that may be
+//! overheard.
 //!
-//! Both sides know the token's key, a hash of its secret: the new node proves that it does
-//! with a MAC, and the leader answers with the cluster secret, encrypted under a key made of
-//! the token's key and random numbers of both sides. So who listens learns nothing, and who
-//! only pretends to be a member can neither read what it is sent nor give a secret of its
-//! own. The leader uses the token up before it answers.
+//! Both sides know the token's key, a hash of its secret: the new node proves that with a MAC, and
+//! the leader responds with the cluster secret, encrypted under a key derived from the token's key
+//! and random numbers of both sides. So an eavesdropper learns nothing, and an impostor can neither
+//! read what it is sent nor provide a secret of its own. The leader uses the token up before it
+//! responds.
 
 use super::{Cluster, secrets};
 use crate::auth::token::join_parts;
@@ -25,7 +26,7 @@ const PATH: &str = "/raft/rpc/join-token";
 const TIMEOUT: Duration = Duration::from_secs(15);
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a new node sends.
+/// The request of a new node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JoinRequest {
@@ -39,7 +40,7 @@ pub struct JoinRequest {
     proof: String,
 }
 
-/// What the leader answers.
+/// The leader's response.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedSecret {
@@ -82,13 +83,13 @@ impl JoinRequest {
         proven
     }
 
-    /// Whether who has made this knows the token's key.
+    /// Whether the sender knows the token's key.
     pub fn is_proven(&self, key: &[u8]) -> bool {
         let proof = unhex(&self.proof).unwrap_or_default();
         hmac::verify(&mac_key(key), &self.proven(), &proof).is_ok()
     }
 
-    /// The cipher of the answer: its key is made of both random numbers, and used once.
+    /// The cipher of the response: its key is derived from both random numbers and used once.
     fn cipher(&self, key: &[u8], answer_nonce: &str) -> Result<LessSafeKey> {
         let salt = format!("{}{answer_nonce}", self.nonce);
         let made = hkdf::Salt::new(hkdf::HKDF_SHA256, salt.as_bytes()).extract(key);
@@ -118,26 +119,26 @@ fn mac_key(key: &[u8]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
-/// A cipher is used for one message, so its number does not matter.
+/// A cipher is used for one message, so its nonce does not matter.
 fn once() -> Nonce {
     Nonce::assume_unique_for_key([0; 12])
 }
 
 impl Cluster {
-    /// The cluster secret for the node that has made a proven request.
+    /// Encrypts the cluster secret for the node that has sent a proven request.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system has no randomness.
     pub fn seal_secret(&self, request: &JoinRequest, key: &[u8]) -> Result<SealedSecret> {
         request.seal(key, &self.secret)
     }
 }
 
-/// Gets the cluster secret from one of `Peers` with the configured token, and keeps it.
-/// Peers that do not answer are asked again.
+/// Gets the cluster secret from one of `Peers` with the configured token, and keeps it. Peers that
+/// do not answer are asked again.
 ///
 /// # Errors
-/// `bad_join_token` when the token lets nobody in; `invalid_parameter` when it is none.
+/// `bad_join_token` if the token is refused; `invalid_parameter` if it is not a token.
 pub async fn bring_secret(
     config: &Config,
     certificates: Option<&Arc<Certificates>>,

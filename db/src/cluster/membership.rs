@@ -1,9 +1,9 @@
-//! The reconciler: the collection of members is the intent, openraft's membership is who
-//! votes; one task on the leader takes the next safe step from one to the other.
+//! The reconciler: the collection of members is the desired state, openraft's membership the actual
+//! one; a task on the leader takes the next safe step from one to the other.
 //!
-//! [`next_step`] is pure and idempotent: it looks at documents, membership and progress and
-//! names one step. A leader that dies in the middle of any step leaves a state from which the
-//! next leader goes on.
+//! [`next_step`] is pure and idempotent: it decides on one step by documents, membership and
+//! progress. A leader that dies in the middle of any step leaves a state from which the next leader
+//! goes on.
 
 use super::identity::Identity;
 use super::{Cluster, Exit};
@@ -19,22 +19,22 @@ use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(150);
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause after a leader with a wrong clock has tried to hand over, before it tries again.
+/// Pause after a leader with a wrong clock has tried to transfer leadership, before it tries again.
 const GIVE_WAY_PAUSE: Duration = Duration::from_secs(30);
 /// Entries a learner may lack when it becomes a voter.
 const CAUGHT_UP: u64 = 100;
 
-/// What the decision is made from.
+/// What the decision is based on.
 pub struct ClusterState<'a> {
     /// This node, the leader.
     pub me: RaftId,
-    /// The members as they should be.
+    /// The members as desired.
     pub documents: &'a [NodeDocument],
     /// Membership and progress as they are.
     pub status: &'a GroupStatus,
     /// How long this node has led.
     pub leading_for: Duration,
-    /// Most voters.
+    /// Maximum number of voters.
     pub max_voters: usize,
     /// Silence after which a node is inactive.
     pub inactive_after: Duration,
@@ -45,7 +45,7 @@ pub struct ClusterState<'a> {
 }
 
 impl<'a> ClusterState<'a> {
-    /// What is so now, of a node that has just begun to lead.
+    /// The current state, for a node that has just become the leader.
     fn of(
         cluster: &Cluster,
         group: &Group,
@@ -68,7 +68,7 @@ impl<'a> ClusterState<'a> {
 /// One change that brings the cluster closer to its documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Completes a change of the voters that a former leader left half done.
+    /// Completes a change of the voters that a former leader left unfinished.
     FinishJoint(BTreeSet<RaftId>),
     /// Invites a registered node and lets it receive the log.
     AddLearner(RaftId),
@@ -78,16 +78,16 @@ pub enum Step {
     RemoveVoter(RaftId),
     /// Stops sending the log to a node.
     RemoveLearner(RaftId),
-    /// Removes the document of a node that is out.
+    /// Removes the document of a node that is not a member any more.
     Deregister(RaftId),
-    /// Hands leadership to another node, before this one leaves or pauses, or because its clock is
-    /// wrong.
+    /// Transfers leadership to another node, before this one leaves or pauses, or because its clock
+    /// is wrong.
     HandOver(RaftId),
-    /// Corrects what a document says.
+    /// Corrects a document.
     Update(RaftId, NodeRole, NodeStatus),
 }
 
-/// The next step, or none when all is as it should be.
+/// The next step, or none if everything is as desired.
 pub fn next_step(view: &ClusterState<'_>) -> Option<Step> {
     finish_joint(view)
         .or_else(|| remove_strangers(view))
@@ -102,7 +102,7 @@ fn finish_joint(view: &ClusterState<'_>) -> Option<Step> {
     }
 }
 
-/// Members of the Raft group without a document are leftovers of a removal.
+/// Members of the Raft group without a document are left over from a removal.
 fn remove_strangers(view: &ClusterState<'_>) -> Option<Step> {
     let known = |id: &RaftId| view.documents.iter().any(|node| node.raft_id == *id);
     if view.documents.is_empty() {
@@ -167,8 +167,8 @@ fn true_role(view: &ClusterState<'_>, id: RaftId) -> NodeRole {
     }
 }
 
-/// Corrects role and status. Only a node that is shown active is found to be silent here;
-/// that it is back it says itself (`cluster/announce.rs`), except this one, which leads.
+/// Corrects role and status. Only an active node is found to be silent here; a node that is back
+/// announces itself (`cluster/announce.rs`), except this one, which leads.
 fn correct(view: &ClusterState<'_>, node: &NodeDocument) -> Option<Step> {
     let id = node.raft_id;
     let role = true_role(view, id);
@@ -187,14 +187,14 @@ fn is_silent(view: &ClusterState<'_>, id: RaftId) -> bool {
     }
 }
 
-/// A leader whose clock is wrong leaves to one whose clock is right.
+/// A leader whose clock is wrong makes way for one whose clock is right.
 fn give_way(view: &ClusterState<'_>) -> Option<Step> {
     let better = successor(view).filter(|id| view.better_leaders.contains(id));
     better.map(Step::HandOver)
 }
 
-/// The voter to hand leadership to: active, answering, if possible with a right clock, and of those
-/// the one with the longest log.
+/// The voter to transfer leadership to: active, answering, preferably with a right clock, and of
+/// those the one with the longest log.
 fn successor(view: &ClusterState<'_>) -> Option<RaftId> {
     let fit = |node: &&NodeDocument| {
         node.raft_id != view.me
@@ -236,7 +236,7 @@ pub async fn run(cluster: Arc<Cluster>) {
     }
 }
 
-/// Takes one step; tells whether there was one.
+/// Takes one step; returns whether there was one.
 async fn reconcile_once(
     cluster: &Arc<Cluster>,
     leading_since: Instant,
@@ -323,8 +323,8 @@ async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> R
     change(group, ChangeMembers::AddNodes(learner)).await
 }
 
-/// Changes the membership and checks the outcome, which openraft's answer alone does not
-/// prove when changes overlap.
+/// Changes the membership and checks the outcome, which openraft's response alone does not prove
+/// when changes overlap.
 async fn change(group: &Group, change: ChangeMembers<RaftId, BasicNode>) -> Result<()> {
     let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("membership: {error}"));
     // Removed voters stay as learners until the step that removes them.
@@ -336,10 +336,10 @@ async fn change(group: &Group, change: ChangeMembers<RaftId, BasicNode>) -> Resu
     }
 }
 
-/// Hands leadership to a member, or to the best one, and waits until it leads.
+/// Transfers leadership to a member, or to the best one, and waits until it leads.
 ///
 /// # Errors
-/// `not_possible_now` when there is nobody to take over, or it did not happen in time.
+/// `not_possible_now` if no member can take over, or it did not happen in time.
 pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
     let group = cluster.group()?;
     let (documents, status) = (cluster.nodes.all(), group.status());
@@ -360,8 +360,8 @@ fn nobody() -> Error {
         .hint("wait until another node is ACTIVE, or add one")
 }
 
-/// Hands leadership over before this node ends. The others may be ending as well: one that is gone
-/// is not waited for.
+/// Transfers leadership before this node ends. The other members may be ending as well: one that is
+/// gone is not waited for.
 ///
 /// # Errors
 /// `not_possible_now`.
@@ -382,7 +382,7 @@ pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
     }
 }
 
-/// Takes a new address over when this node is the only member: nobody else has to agree.
+/// Changes the address of this node when it is the only member: no other member has to agree.
 pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String) -> Result<()> {
     let group = cluster.group()?;
     group.wait_until(Duration::from_secs(10), GroupStatus::is_leader).await;
@@ -399,8 +399,8 @@ pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String
     group.wait_visible(applied.index).await
 }
 
-/// Lets a test end the process right after a step (`JETTRA_CRASH_AFTER=AddVoter`), to see
-/// the next leader finish the change. Only in builds with debug assertions.
+/// Lets a test end the process right after a step (`JETTRA_CRASH_AFTER=AddVoter`), to check that
+/// the next leader completes the change. Only in builds with debug assertions.
 fn crash_point(step: &Step) {
     if cfg!(debug_assertions)
         && let Ok(name) = std::env::var("JETTRA_CRASH_AFTER")
@@ -544,8 +544,8 @@ mod tests {
     }
 
     proptest! {
-        /// Carrying out the named steps one after the other always comes to an end, and in
-        /// between at least a majority of voters stays.
+        /// Carrying out the decided steps one after the other always terminates, and in between at
+        /// least a majority of voters remains.
         #[test]
         fn the_steps_come_to_rest(
             states in proptest::collection::vec((any_status(), any::<bool>(), any::<bool>()), 1..6),

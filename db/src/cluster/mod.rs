@@ -1,4 +1,4 @@
-//! This node as a member: its identity, the other members, and what to do about changes.
+//! This node as a member: its identity, the other members, and how it reacts to changes.
 
 pub mod admin;
 pub mod announce;
@@ -55,14 +55,14 @@ pub enum Exit {
 pub struct Cluster {
     /// The settings.
     pub config: Config,
-    /// Signs and checks calls between nodes.
+    /// Signs and verifies requests between nodes.
     pub key: NodeKey,
-    /// Takes each call of another node once.
+    /// Accepts each request of another node once.
     pub inbox: Inbox,
-    /// Makes calls to other nodes.
+    /// Sends requests to other nodes.
     pub calls: PeerClient,
-    /// Carries clients' calls to the leader. Its connections are its own: those of `calls` must not
-    /// depend on a thread that works for a client.
+    /// Forwards clients' requests to the leader. Its connections are its own: those of `calls` must
+    /// not depend on a thread that works for a client.
     pub forwarding: PeerClient,
     /// This node's certificate and the authority of the nodes.
     pub certificates: Option<Arc<Certificates>>,
@@ -72,9 +72,9 @@ pub struct Cluster {
     pub memory: MemoryBudget,
     /// The members, as this node has applied them.
     pub nodes: Arc<Nodes>,
-    /// Who answers this node while there is no leader to tell.
+    /// The members that answer this node while there is no leader.
     contacts: Mutex<announce::Contacts>,
-    /// What the leader has told this node of the cluster.
+    /// The last report of the leader about the cluster.
     leader_view: Mutex<Option<report::LeaderReport>>,
     /// The cluster secret, for a new node with a join token.
     secret: String,
@@ -86,12 +86,12 @@ pub struct Cluster {
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
     runtime: tokio::runtime::Handle,
     opening: tokio::sync::Mutex<()>,
-    /// Told when there is an index to build or something dropped to clear away.
+    /// Notified when there is an index to build or something dropped to clear away.
     upkeep: tokio::sync::Notify,
 }
 
 impl Cluster {
-    /// A node with this identity; its group is opened by [`Cluster::open`].
+    /// Creates a node with this identity; its group is opened by [`Cluster::open`].
     pub fn new(
         config: Config,
         secret: &str,
@@ -128,7 +128,7 @@ impl Cluster {
         }))
     }
 
-    /// Who this node is.
+    /// The identity of this node.
     pub fn identity(&self) -> Identity {
         self.identity.lock().clone()
     }
@@ -171,7 +171,7 @@ impl Cluster {
         self.removed.load(Ordering::Acquire)
     }
 
-    /// Notes that the cluster has removed this node.
+    /// Records that the cluster has removed this node.
     pub fn set_removed(&self) {
         if !self.removed.swap(true, Ordering::AcqRel) {
             tracing::warn!(
@@ -204,11 +204,11 @@ impl Cluster {
         ended.unwrap_or(Exit::Stop)
     }
 
-    /// Opens the group with the identity given, after storing that. Does nothing when it is
-    /// open with the same identity.
+    /// Stores the identity and opens the group with it. Does nothing if it is open with the same
+    /// identity.
     ///
     /// # Errors
-    /// `foreign_cluster` when the node belongs to another cluster or has another Raft id.
+    /// `foreign_cluster` if the node belongs to another cluster or has another Raft id.
     pub async fn open(self: &Arc<Self>, identity: Identity) -> Result<()> {
         let cluster = self.clone();
         let opening = self.runtime.spawn(async move { cluster.open_here(identity).await });
@@ -249,15 +249,15 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stores who this node is.
+    /// Stores the identity of this node.
     fn set_identity(&self, identity: Identity) -> Result<()> {
         identity.save(&self.config.data_dir)?;
         *self.identity.lock() = identity;
         Ok(())
     }
 
-    /// Notes, once this node holds a part of the cluster's state, that it must never start
-    /// without it: it may have voted, and what it acknowledged may count.
+    /// Records, once this node holds a part of the cluster's state, that it must never start
+    /// without it: it may have voted, and its acknowledgements may count.
     async fn note_formed(self: Arc<Self>, group: Arc<Group>) {
         let formed = match group.wait_formed().await {
             Ok(()) => self.set_identity(Identity { formed: true, ..self.identity() }),
@@ -296,7 +296,7 @@ impl Cluster {
         }
     }
 
-    /// Carries out what applied entries ask for, until the group ends.
+    /// Carries out the effects of applied entries, until the group ends.
     async fn follow_events(self: Arc<Self>, mut events: StateEvents) {
         while let Some(effect) = events.effects.recv().await {
             let Ok(group) = self.group() else { return };
@@ -312,7 +312,7 @@ impl Cluster {
                 }
                 SideEffect::Stop { .. } => {}
                 SideEffect::Upkeep => self.upkeep.notify_one(),
-                // Once, although every node has it.
+                // Logged once, although every node has it.
                 SideEffect::Audited { user, from, event }
                     if self.group().is_ok_and(|group| group.is_leader()) =>
                 {
@@ -329,7 +329,7 @@ impl Cluster {
         }
     }
 
-    /// Leaves in good order: hands leadership over, then closes the group.
+    /// Leaves in order: transfers leadership, then closes the group.
     pub async fn shutdown(&self) {
         let Ok(group) = self.group() else { return };
         if group.is_leader()

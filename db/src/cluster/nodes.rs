@@ -8,7 +8,7 @@ use crate::raft::{Group, RaftId};
 use parking_lot::RwLock;
 use std::sync::Arc;
 
-/// The applied members. Refreshed whenever an entry changed the collection.
+/// The applied members. Refreshed when an entry has changed the collection.
 #[derive(Default)]
 pub struct Nodes {
     documents: RwLock<Arc<Vec<NodeDocument>>>,
@@ -32,7 +32,7 @@ impl Nodes {
         self.all().iter().find(|node| node.raft_id == raft_id).cloned()
     }
 
-    /// The member that a person means by a name or an address.
+    /// The member with this name or address.
     pub fn named(&self, name: &str) -> Option<NodeDocument> {
         let address = crate::config::check_url(name).ok();
         let means = |node: &&NodeDocument| {
@@ -48,7 +48,7 @@ impl PeerUrls for Nodes {
     }
 }
 
-/// Whether two checked addresses mean the same place; `localhost` is `127.0.0.1`.
+/// Whether two checked addresses are the same place; `localhost` is `127.0.0.1`.
 pub fn same_address(a: &str, b: &str) -> bool {
     let plain =
         |url: &str| url.replace("//localhost:", "//127.0.0.1:").replace("//[::1]:", "//127.0.0.1:");

@@ -1,7 +1,7 @@
-//! Asking an address which node stands there, and making it a member.
+//! Asking which node is at an address, and inviting it as a member.
 //!
-//! The caller sends a signature, never the secret; the answer is signed too, over the
-//! caller's question, so that an address cannot pass for a node by repeating old answers.
+//! The caller sends a signature, never the secret; the response is signed too, over the caller's
+//! request, so that a host cannot pass for a node by repeating old responses.
 
 use super::Cluster;
 use super::identity::Identity;
@@ -14,26 +14,26 @@ use std::time::Duration;
 /// Path of the invitation.
 pub const INVITE_PATH: &str = "/raft/rpc/invite";
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest time for one look whether a node is gone, and the pause before the next.
+/// Longest time for one check whether a node is gone, and the pause before the next.
 const GONE_TIMEOUT: Duration = Duration::from_millis(250);
 const GONE_PAUSE: Duration = Duration::from_millis(50);
 const INVITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a node says of itself.
+/// A node's description of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NodeDescription {
     /// Its name, cluster and number.
     pub identity: Identity,
-    /// Where it wants to be reached.
+    /// The address that it advertises.
     pub url: String,
     /// Identity of its process.
     pub boot: String,
-    /// Whether it is meant to be a member (`distributed: true`).
+    /// Whether it is configured to be a member (`distributed: true`).
     pub distributed: bool,
 }
 
 impl Cluster {
-    /// What this node says of itself.
+    /// The description of this node.
     pub fn introduce(&self) -> NodeDescription {
         NodeDescription {
             identity: self.identity(),
@@ -43,7 +43,7 @@ impl Cluster {
         }
     }
 
-    /// Asks the node at `url` who it is.
+    /// Asks the node at `url` for its identity.
     ///
     /// # Errors
     /// `node_unreachable`, `not_a_node`, `secret_mismatch`.
@@ -87,7 +87,7 @@ impl Cluster {
     /// Tells the node at `url` that it is a member with this identity.
     ///
     /// # Errors
-    /// As [`Cluster::probe`]; `foreign_cluster` when it belongs to another one.
+    /// Those of [`Cluster::probe`]; `foreign_cluster` if it belongs to another cluster.
     pub async fn invite(&self, url: &str, identity: &Identity) -> Result<()> {
         let head = SignedHead { method: "POST", target: INVITE_PATH, ..SignedHead::default() };
         let body = serde_json::to_vec(identity)
@@ -108,7 +108,7 @@ impl Cluster {
 
 const ANSWER: &str = "answer";
 
-/// Signs an answer to the question `target`.
+/// Signs a response to the request `target`.
 pub fn sign_answer(key: &NodeKey, target: &str, body: &str) -> String {
     key.prove(ANSWER, &[target, body])
 }
@@ -117,7 +117,8 @@ fn verify_answer(key: &NodeKey, signature: &str, target: &str, body: &str) -> bo
     key.is_proof(signature, ANSWER, &[target, body])
 }
 
-/// Why there was no answer; what exactly answers at an address is no business of the caller.
+/// The error for a missing response; what exactly answers at an address is not revealed to the
+/// caller.
 fn unreachable(url: &str, error: PeerError) -> Error {
     let why = match &error {
         PeerError::Broken(broken) if broken.is_timeout() => "no answer in time",

@@ -1,5 +1,5 @@
-//! What a node says of the cluster: the knowledge of its leader, and how old that is. Only the
-//! leader hears the members, so what another node knows by itself is less.
+//! The state of the cluster as the leader knows it, and how old that knowledge is. Only the leader
+//! hears the members, so another node knows less by itself.
 
 use super::health::milliseconds;
 use super::{Cluster, clocks};
@@ -9,27 +9,27 @@ use crate::raft::peer_client::PeerRequest;
 use jettra_driver::wire::{ClusterReply, ClusterView, NodeInfo, NodeStatus};
 use std::time::{Duration, Instant};
 
-/// Path of the question what the leader knows.
+/// Path of the request for the leader's report.
 const VIEW_PATH: &str = "/raft/rpc/view";
-/// Longest time that the leader is waited for: its silence must show soon.
+/// Longest time to wait for the leader: its silence must become visible soon.
 const ASK_MAX: Duration = Duration::from_millis(300);
-/// Age up to which an answer of the leader is used again.
+/// Age up to which a report of the leader is reused.
 const FRESH: Duration = Duration::from_millis(200);
 
-/// What a leader has told of the cluster.
+/// A leader's report about the cluster.
 #[derive(Debug, Clone)]
 pub struct LeaderReport {
     report: ClusterReply,
-    /// When it was asked.
+    /// When it was requested.
     at: Instant,
 }
 
-/// Why the leader did not tell what it knows.
+/// Why there is no report of the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NoReport {
-    /// Nothing listens where it should be.
+    /// Nothing listens at its address.
     Gone,
-    /// There was no answer in time.
+    /// There was no response in time.
     Late,
 }
 
@@ -38,13 +38,13 @@ enum NoReport {
 struct LeaderState {
     /// The leader that does not answer; none when there is no leader.
     leader: Option<RaftId>,
-    /// The one that was heard last and is silent now, and for how long.
+    /// The leader that was heard last and is silent now, and for how long.
     silent: Option<(RaftId, Duration)>,
 }
 
 impl Cluster {
-    /// `GET /api/cluster`, the same on every node: what the leader knows. While it does not
-    /// answer, what it knew, corrected by what this node sees.
+    /// `GET /api/cluster`, the same on every node: what the leader knows. While the leader does not
+    /// answer, its last report, corrected by what this node observes.
     pub async fn shared_report(&self) -> ClusterReply {
         let Ok(group) = self.group() else { return alone(self.report(), false) };
         let leader = group.leader();
@@ -58,7 +58,7 @@ impl Cluster {
         match told {
             Ok(known) => passed_on(self.report(), known),
             Err(why) => {
-                // What was known before the question may have changed during it.
+                // What was known before the request may have changed during it.
                 let status = group.status();
                 let limit =
                     if why == NoReport::Gone { Duration::ZERO } else { self.silent_after() };
@@ -71,7 +71,7 @@ impl Cluster {
         }
     }
 
-    /// What the leader says of the cluster.
+    /// Requests the leader's report.
     async fn told_by(
         &self,
         leader: &str,
@@ -98,7 +98,7 @@ impl Cluster {
         Ok(known)
     }
 
-    /// Forgets what another leader has told: this node leads, and knows better.
+    /// Drops the report of another leader: this node leads, and knows better.
     pub(super) fn forget_view(&self) {
         *self.leader_view.lock() = None;
     }
@@ -109,7 +109,7 @@ impl Cluster {
 }
 
 impl LeaderReport {
-    /// Whether it was this node that told it, as the leader.
+    /// Whether this node gave the report as the leader.
     fn is_of(&self, leader: &str) -> bool {
         self.report.node_id == leader && self.report.leader_id.as_deref() == Some(leader)
     }
@@ -119,13 +119,13 @@ impl LeaderReport {
     }
 }
 
-/// What a node knows by itself, as the leader or because it is no member.
+/// What a node knows by itself, as the leader or because it is not a member.
 fn alone(own: ClusterReply, leader: bool) -> ClusterReply {
     let view = ClusterView { from: own.node_id.clone(), leader, age_ms: 0, note: None };
     ClusterReply { view: Some(view), ..own }
 }
 
-/// What the leader knows, told by another node.
+/// The leader's report, passed on by another node.
 fn passed_on(own: ClusterReply, known: LeaderReport) -> ClusterReply {
     let age_ms = milliseconds(known.age());
     let ClusterReply { node_id, leader_id, quorum, health, nodes, .. } = known.report;
@@ -133,8 +133,8 @@ fn passed_on(own: ClusterReply, known: LeaderReport) -> ClusterReply {
     ClusterReply { leader_id, quorum, health, nodes, view: Some(view), ..own }
 }
 
-/// The members as this node sees them, with what the leader knew of them. A silent leader is shown
-/// to be silent.
+/// The members as this node observes them, completed by the leader's last report. A silent leader
+/// is shown as silent.
 fn remembered(
     own: Vec<NodeInfo>,
     known: Option<&LeaderReport>,
@@ -165,7 +165,7 @@ fn remembered(
     own.into_iter().map(remember).collect()
 }
 
-/// Says whose knowledge it is while no leader tells what it knows.
+/// Adds whose knowledge it is while there is no report of the leader.
 fn noted(own: ClusterReply, known: Option<LeaderReport>, lead: LeaderState) -> ClusterReply {
     let (missing, health) = match (lead.leader, own.leader_id.as_deref()) {
         (Some(_), Some(leader)) => {

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 const PASSWORD_FILE: &str = "admin-password";
 
-/// The cluster secret: from the configuration, what a join token has brought, or from the file
-/// of this user, which is made at the first start. Nodes of one user on one machine share it
-/// without being told. None when a join token is still to bring it.
+/// The cluster secret: from the configuration, from a join token, or from the file of this user,
+/// which is created at the first start. Nodes of one user on one machine share it without
+/// configuration. None if a join token is still to provide it.
 pub fn cluster_secret(config: &Config, identity: &Identity) -> Result<Option<String>> {
     if let Some(secret) = &config.cluster_secret {
         return Ok(Some(secret.clone()));
@@ -39,12 +39,12 @@ pub fn cluster_secret(config: &Config, identity: &Identity) -> Result<Option<Str
     read_secret("ClusterSecretFile", &path).map(Some)
 }
 
-/// Keeps the secret that a join token has brought.
+/// Stores the secret that a join token has provided.
 pub fn keep_secret(config: &Config, secret: &str) -> Result<()> {
     write_private(&config.kept_secret(), secret)
 }
 
-/// The token for joining.
+/// The join token.
 pub fn join_token(config: &Config) -> Result<String> {
     match (&config.join_token, &config.join_token_file) {
         (_, Some(path)) => read_secret("JoinTokenFile", path),
@@ -81,7 +81,7 @@ fn read_secret(key: &str, path: &Path) -> Result<String> {
     Ok(secret)
 }
 
-/// Where a person finds the admin password of a cluster made by this node.
+/// Where a person finds the admin password of a cluster created by this node.
 pub fn admin_password_place(config: &Config) -> String {
     match (&config.admin_password, &config.admin_password_file) {
         (Some(_), _) => "as configured (AdminPassword)".into(),
@@ -90,7 +90,7 @@ pub fn admin_password_place(config: &Config) -> String {
     }
 }
 
-/// The password of the first user, which is made and written down unless it is configured.
+/// The password of the first user; created and written to a file unless it is configured.
 pub(super) fn admin_password(config: &Config) -> Result<String> {
     if let Some(password) = &config.admin_password {
         return Ok(password.clone());

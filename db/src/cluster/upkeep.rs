@@ -1,6 +1,6 @@
-//! Work that grows with the data: building indexes, deleting what has expired, clearing away
-//! what was dropped. The leader proposes it in small steps; where it stands is replicated, so
-//! the next leader goes on from there.
+//! Work that grows with the data: building indexes, deleting expired documents, clearing away what
+//! was dropped. The leader proposes it in small steps; the progress is replicated, so the next
+//! leader goes on from there.
 
 use super::Cluster;
 use crate::config::Config;
@@ -21,46 +21,46 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time between two looks for what has come to its end: a second after that it is to be gone.
+/// Interval at which expired things are looked for: they are gone a second after they expire.
 const INTERVAL: Duration = Duration::from_millis(750);
 /// Longest pause between two steps of the same work.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
-/// Longest pause before a chore that is refused again and again is tried once more.
+/// Longest pause before a chore that keeps being refused is tried again.
 const REFUSED_MAX: Duration = Duration::from_secs(60);
-/// Time after which a collection that was to take another one's place is given up.
+/// Time after which a collection that was to replace another one is given up.
 const ASIDE_MAX: Duration = Duration::from_secs(3600);
-/// Documents that one command adds to an index; fewer when they are large or have many keys.
+/// Documents that one command adds to an index; fewer if they are large or have many keys.
 const BUILD_STEP: u32 = 2_000;
-/// Documents that one command deletes because they have expired.
+/// Expired documents that one command deletes.
 const EXPIRE_STEP: u32 = 1_000;
 /// Rows that one command clears away.
 const CLEAR_STEP: u32 = 10_000;
 
 /// Rows of the history of changes that one command removes.
 const TRIM_STEP: u32 = 256;
-/// Keys of calls whose answers one command forgets.
+/// Idempotency keys that one command forgets.
 const FORGET_STEP: u32 = 4_096;
-/// Former documents that are looked at for their age in one round.
+/// Former documents whose age is checked in one round.
 const AGE_STEP: usize = 20_000;
 
-/// How far the look for former documents that are old has come, by their number.
+/// How far the check for old versions has come, by their number.
 type Sweep = HashMap<CollectionId, Option<Vec<u8>>>;
 
 /// A command that is due.
 #[derive(Debug)]
 struct Chore {
-    /// What it does, in words; no two that are due at once have the same.
+    /// What it does, in words; unique among the chores that are due.
     name: String,
     command: Command,
-    /// Documents or rows that it works off. If it has worked off as many, there are more.
+    /// Documents or rows that it processes. If it has processed as many, there are more.
     step: u32,
 }
 
-/// What one look has found.
+/// What one check has found.
 #[derive(Default)]
 struct DueWork {
     due: Vec<Chore>,
-    /// What could not be looked at.
+    /// Checks that have failed.
     failed: Vec<(String, Error)>,
 }
 
@@ -69,7 +69,7 @@ impl DueWork {
         self.due.push(Chore { name: name.into(), command, step });
     }
 
-    /// A failure to look at one thing hides no other.
+    /// A failure of one check hides no other.
     fn note(&mut self, name: &str, looked: Result<()>) {
         if let Err(error) = looked {
             self.failed.push((name.to_owned(), error));
@@ -77,8 +77,8 @@ impl DueWork {
     }
 }
 
-/// The chores that were refused: each is tried again after a pause that grows, so that one that cannot
-/// succeed neither fills the log nor keeps the others from being done.
+/// The chores that were refused: each is tried again after a pause that grows, so that one that
+/// cannot succeed neither fills the log nor keeps the others from being done.
 #[derive(Default)]
 struct Refusals(HashMap<String, Refusal>);
 
@@ -136,7 +136,7 @@ pub async fn run(cluster: Arc<Cluster>) {
     }
 }
 
-/// Does what is due now; tells whether something is left.
+/// Does what is due now; returns whether something is left.
 async fn round(
     cluster: &Arc<Cluster>,
     group: &Arc<Group>,
@@ -156,8 +156,8 @@ async fn round(
     work_off(look?, refused, propose).await
 }
 
-/// Does each chore a step at a time in turn, until all are done or it is time to look again; tells
-/// whether some are left. A chore that is refused is left out and does not end the round.
+/// Runs the chores step by step in turn, until all are done or it is time for the next check;
+/// returns whether some are left. A refused chore is left out and does not end the round.
 ///
 /// # Errors
 /// When this node does not lead any more.
@@ -189,7 +189,7 @@ async fn work_off<F: Future<Output = Result<AppliedCommand>>>(
                         _ => false,
                     };
                     if more {
-                        // All nodes work on it: that leaves as much time for others.
+                        // All nodes work on it: the pause leaves as much time for other work.
                         tokio::time::sleep(took.min(PAUSE_MAX)).await;
                         unfinished.push(chore);
                     }
@@ -212,7 +212,7 @@ fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<DueWork> {
     let mut look = DueWork::default();
     let now = group.time_ms();
     let rows = TRIM_STEP;
-    // What became of a commit can be asked for as long as the transaction could be open.
+    // The outcome of a commit can be asked for as long as the transaction could be open.
     let kept_ms = (config.idempotency_minutes * 60_000).max(config.transaction_max_ms * 2);
     let before_ms = now.saturating_sub(kept_ms);
     let name = "forgetting old calls";
@@ -315,7 +315,7 @@ fn look_at(
     Ok(())
 }
 
-/// Whether a collection was to take another one's place and its caller has gone long ago.
+/// Whether a collection was to replace another one and its caller has gone long ago.
 fn is_left_behind(collection: &str, now: u64) -> bool {
     let made = collection
         .strip_prefix(system::ASIDE)
@@ -330,7 +330,7 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// A look that has found a chore of each name, clearing as many rows as its place says.
+    /// A check that has found a chore of each name, clearing as many rows as its position says.
     fn found(names: &[&str]) -> DueWork {
         let mut look = DueWork::default();
         for (rows, name) in (0..).zip(names) {
@@ -339,8 +339,8 @@ mod tests {
         look
     }
 
-    /// Works a look off where the chore of this number is refused; gives the numbers of those that
-    /// were proposed.
+    /// Works off the chores where the one with this number is refused; returns the numbers of those
+    /// that were proposed.
     async fn proposed(look: DueWork, refused: &mut Refusals, refuse: (u32, Kind)) -> Vec<u32> {
         let asked = RefCell::new(Vec::new());
         let propose = |command| {
@@ -372,11 +372,11 @@ mod tests {
         let none = proposed(found(&names), &mut refused, (1, Kind::NoLeader)).await;
         assert_eq!(none, [0, 1], "another node leads: it does them");
 
-        // The refused one waits; the others do not wait for it.
+        // The refused chore waits; the others do not wait for it.
         let full = (1, Kind::StorageFull);
         assert_eq!(proposed(found(&names), &mut refused, full).await, [0, 1, 2]);
         assert_eq!(proposed(found(&names), &mut refused, full).await, [0, 2]);
-        // Once it has not been due for a round it is like new.
+        // Once it has not been due for a round, it is like new.
         assert_eq!(proposed(found(&["a"]), &mut refused, full).await, [0]);
         assert_eq!(proposed(found(&names), &mut refused, full).await, [0, 1, 2]);
     }

@@ -1,4 +1,4 @@
-//! The memory budget permitd by request bodies and pending writes.
+//! The memory budget shared by request bodies and pending writes.
 //!
 //! Counting requests or commands says little when one of them holds 16 MiB. Code that keeps bytes
 //! for a caller takes a permit first; when the budget is exhausted, the caller retries later.
