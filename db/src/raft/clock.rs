@@ -1,11 +1,11 @@
-//! The time of the log: which time a leader stamps its proposals with.
+//! The time of the log: the time stamp of a leader's proposals.
 //!
-//! Sessions, keys and documents with a TTL end by this time, so no single clock may decide it. The
-//! answers on the append stream carry the followers' clocks; each is kept as it read at a moment of
-//! this node's *monotonic* clock, which no setting of the time moves. The leader takes its own clock
-//! while that agrees with the median of the voters', and lets the time flow on by its monotonic clock
-//! while it cannot tell. Every message to a follower says what time it is, so that all nodes judge by
-//! the same time whatever their own clocks say.
+//! Sessions, API keys and documents with a TTL expire by this time, so no single clock may decide
+//! it. The responses on the append stream carry the followers' clocks; each is kept as a reading at
+//! a moment of this node's *monotonic* clock, which setting the time does not change. The leader
+//! uses its own clock while that agrees with the median of the voters', and lets the time advance
+//! by its monotonic clock while it cannot tell. Every message to a follower carries the time, so
+//! that all nodes use the same time whatever their own clocks are.
 
 use super::types::RaftId;
 use parking_lot::Mutex;
@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 
 /// How far a stamp may be ahead of the median of the voters' clocks, in milliseconds.
 const AHEAD_MS_MAX: u64 = 500;
-/// Age past which a follower's clock counts as unknown: the follower is silent.
+/// Age after which a follower's clock counts as unknown: the follower is silent.
 const SAMPLE_MS_MAX: u64 = 10_000;
-/// Age from which a sample gives way to one with a longer way, in milliseconds.
+/// Age after which a sample is replaced by one with a longer round trip, in milliseconds.
 const BETTER_MS: u64 = 1_000;
-/// How long a leader's own clock must be wrong before the leader hands over, in milliseconds.
+/// How long a leader's own clock must be wrong before the leader transfers leadership, in
+/// milliseconds.
 const WRONG_MS: u64 = 1_000;
-/// Longest time between two looks at the monotonic clock around one at the wall clock. A process that
-/// is suspended in between would see a wall clock that has jumped.
+/// Longest time between the two readings of the monotonic clock around a reading of the wall clock.
+/// A process that is suspended in between would read a wall clock that has jumped.
 const LOOK_MAX: Duration = Duration::from_millis(5);
 
 /// Both clocks of this node at one moment.
@@ -34,7 +35,7 @@ pub struct Reading {
     pub mono_ms: u64,
 }
 
-/// What a leader tells with each message of the append stream.
+/// The times in a leader's message on the append stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// The time of the log.
@@ -43,11 +44,11 @@ pub struct Times {
     pub ahead_ms: BTreeMap<RaftId, i64>,
 }
 
-/// The clock of another member, as it read at a moment of this node's monotonic clock.
+/// A reading of another member's clock, at a moment of this node's monotonic clock.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Reading,
-    /// How wrong it may be: half the round trip.
+    /// Its error: half the round trip.
     error_ms: u64,
 }
 
@@ -59,11 +60,11 @@ pub struct Clock {
     voters: BTreeSet<RaftId>,
     leading: bool,
     samples: BTreeMap<RaftId, Sample>,
-    /// The latest time of the log, and when it was.
+    /// The latest time of the log, and when it was read.
     last: Option<Reading>,
-    /// What the leader has told, on other nodes.
+    /// The leader's times, on other nodes.
     told: BTreeMap<RaftId, i64>,
-    /// Since when the own clock is wrong, by the monotonic clock.
+    /// Since when this node's clock is wrong, by the monotonic clock.
     wrong_since_ms: Option<u64>,
 }
 
@@ -92,7 +93,7 @@ impl Clock {
         }
     }
 
-    /// Notes who votes, and whether this member leads.
+    /// Sets the voters, and whether this member leads.
     pub fn set_role(&mut self, voters: BTreeSet<RaftId>, leading: bool) {
         if leading != self.leading {
             self.told.clear();
@@ -101,11 +102,11 @@ impl Clock {
         (self.voters, self.leading) = (voters, leading);
     }
 
-    /// Notes a member's clock, as it was in the answer to a message sent at `sent_ms` that came
-    /// back at `received_ms`, both by the monotonic clock.
+    /// Records a member's clock from the response to a message sent at `sent_ms` and received at
+    /// `received_ms`, both by the monotonic clock.
     pub fn note(&mut self, member: RaftId, wall_ms: u64, sent_ms: u64, received_ms: u64) {
         let error_ms = received_ms.saturating_sub(sent_ms) / 2;
-        // What was on its way for so long does not tell a right clock from a wrong one.
+        // After such a long round trip a right clock cannot be told from a wrong one.
         if error_ms > self.skew_ms_max / 2 {
             return;
         }
@@ -118,7 +119,7 @@ impl Clock {
         }
     }
 
-    /// Notes what the leader has told in a message that came at `mono_ms`.
+    /// Records the leader's times in a message that was received at `mono_ms`.
     pub fn hear(&mut self, times: Times, mono_ms: u64) {
         if !self.leading {
             self.last = Some(Reading { wall_ms: times.time_ms, mono_ms });
@@ -126,7 +127,7 @@ impl Clock {
         }
     }
 
-    /// The time of the log: on the leader the stamp of a proposal made now.
+    /// The time of the log; on the leader, the stamp of a proposal made now.
     pub fn time(&mut self, now: Reading) -> u64 {
         let time_ms = self.decide(now);
         self.last = Some(Reading { wall_ms: time_ms, mono_ms: now.mono_ms });
@@ -151,7 +152,7 @@ impl Clock {
                 wrong = true;
                 flowed.unwrap_or(median).clamp(median, median.saturating_add(AHEAD_MS_MAX))
             }
-            // Nobody can tell which of them is right, and what is deleted too late is no harm.
+            // It is not known which of them is right, and deleting too late does no harm.
             Verdict::Apart(earliest) => flowed.unwrap_or(0).max(earliest),
             Verdict::Unknown => flowed.unwrap_or(now.wall_ms),
         };
@@ -159,7 +160,7 @@ impl Clock {
         time_ms
     }
 
-    /// Whether there is nobody to compare with: then the own clock is believed.
+    /// Whether there is no clock to compare with: then the own clock is used.
     fn is_alone(&self) -> bool {
         self.voters.is_empty() || (self.voters.len() == 1 && self.voters.contains(&self.me))
     }
@@ -180,7 +181,7 @@ impl Clock {
         if clocks.len() < majority {
             return Verdict::Unknown;
         }
-        // Of two in the middle the earlier one.
+        // Of two in the middle, the earlier one.
         let median = clocks[(clocks.len() - 1) / 2];
         let agrees = |clock: &&u64| clock.abs_diff(median) <= self.skew_ms_max;
         match clocks.iter().filter(agrees).count() >= majority {
@@ -189,14 +190,14 @@ impl Clock {
         }
     }
 
-    /// What a message of the append stream says of the time.
+    /// The times for a message of the append stream.
     pub fn tell(&mut self, now: Reading) -> Times {
         let time_ms = self.time(now);
         Times { time_ms, ahead_ms: self.ahead(now) }
     }
 
-    /// By how much the clock of each member is ahead of the time of the log, in milliseconds, as
-    /// far as it is known.
+    /// By how much the clock of each member is ahead of the time of the log, in milliseconds, if
+    /// known.
     pub fn ahead(&mut self, now: Reading) -> BTreeMap<RaftId, i64> {
         if !self.leading {
             return self.told.clone();
@@ -215,8 +216,8 @@ impl Clock {
         ahead
     }
 
-    /// The voters that agree with the median, when this leader does not and has not for a while: one
-    /// of them should lead instead.
+    /// The voters that agree with the median, if this leader has not agreed for a while: one of
+    /// them should lead instead.
     pub fn better_leaders(&mut self, now: Reading) -> BTreeSet<RaftId> {
         self.time(now);
         let long = self.wrong_since_ms.is_some_and(|since| now.mono_ms >= since + WRONG_MS);
@@ -231,12 +232,12 @@ impl Clock {
     }
 }
 
-/// What a clock says later if it runs as the monotonic clock does.
+/// The clock's value later, if it runs as the monotonic clock does.
 fn later(then: Reading, mono_ms: u64) -> u64 {
     then.wall_ms.saturating_add(mono_ms.saturating_sub(then.mono_ms))
 }
 
-/// The clock of a group's member, shared by those who propose, send and read.
+/// The clock of a group's member, shared by the tasks that propose, send and read.
 pub struct SharedClock {
     clock: Mutex<Clock>,
     started: Instant,
@@ -270,7 +271,7 @@ impl SharedClock {
         self.clock.lock().set_role(voters, leading);
     }
 
-    /// As [`Clock::note`], of an answer that came now.
+    /// As [`Clock::note`], for a response received now.
     pub fn note(&self, member: RaftId, wall_ms: u64, sent_ms: u64) {
         let received_ms = self.mono_ms();
         self.clock.lock().note(member, wall_ms, sent_ms, received_ms);
@@ -312,8 +313,8 @@ impl SharedClock {
     }
 }
 
-/// This node's wall clock, in milliseconds since 1970. What is replicated, or judged by what is
-/// replicated, takes the time of the log instead.
+/// This node's wall clock, in milliseconds since 1970. Replicated data, and decisions by replicated
+/// data, use the time of the log instead.
 pub fn wall_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)

@@ -1,4 +1,4 @@
-//! openraft's own storage test-suite on our log store and state machine.
+//! openraft's own storage test suite on our log store and state machine.
 
 use super::log_store::LogStore;
 use super::refused::RefusedEntries;

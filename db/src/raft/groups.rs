@@ -34,22 +34,22 @@ pub use super::proposer::AppliedCommand;
 pub use reads::ReadLevel;
 pub use status::GroupStatus;
 
-/// Longest time between two looks at the status while something is waited for.
+/// Longest time between two checks of the status while something is waited for.
 const STATUS_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a group is made from.
+/// The parameters of a group.
 pub struct GroupConfig {
     /// Directory of the group; `log` and `state` lie in it.
     pub dir: PathBuf,
-    /// Whether this member holds a part of the state already, and so must not begin anew.
+    /// Whether this member holds a part of the state already, and so must not start without it.
     pub formed: bool,
-    /// The calls to the other members; names group, cluster and this node.
+    /// Requests to the other members; names group, cluster and this node.
     pub peers: Peers,
     /// Interval of heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
     /// Shortest and longest wait before an election, in milliseconds.
     pub election_ms: (u64, u64),
-    /// How far a clock may be off the median of the voters' before it is a wrong one.
+    /// How far a clock may be off the median of the voters' clocks before it counts as wrong.
     pub clock_skew_ms_max: u64,
     /// Log between two snapshots, after which it is purged.
     pub log_limits: LogLimits,
@@ -69,7 +69,7 @@ pub struct GroupConfig {
 pub struct Group {
     /// The consensus itself; used by `cluster/membership.rs` and `doors/peer`.
     pub raft: Raft,
-    /// What copies of the state must leave free.
+    /// The space that copies of the state must leave free.
     pub copies: CopySpace,
     /// The time of the log.
     pub clock: Arc<SharedClock>,
@@ -91,12 +91,12 @@ pub struct Group {
     number: GroupId,
     raft_id: RaftId,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
-    /// When a leader last sent something; openraft itself keeps naming a silent leader.
+    /// When a leader last sent something; openraft itself goes on naming a silent leader.
     heard: Mutex<LeaderContact>,
-    /// The last term that this node was seen to lead, and since when.
+    /// The last term in which this node was observed to lead, and since when.
     led: Mutex<(u64, Moment)>,
     leader_silence_max: Duration,
-    /// The last term in which this node, as its leader, has seen all that was acknowledged.
+    /// The last term in which this node, as its leader, has applied everything acknowledged before.
     ready_term: AtomicU64,
 }
 
@@ -108,14 +108,14 @@ struct LeaderContact {
 }
 
 impl Group {
-    /// Waits until the first members are applied and the state is durable, the first entry of
-    /// every group being its members.
+    /// Waits until the first members are applied and the state is durable; the first entry of every
+    /// group is its members.
     pub async fn wait_formed(&self) -> Result<()> {
         self.writer.wait_visible(1).await.map_err(internal)?;
         self.writer.make_durable().await.map(drop).map_err(internal)
     }
 
-    /// Refuses a call of a member that refuses other log entries than this one.
+    /// Refuses a request of a member that refuses other log entries than this one.
     ///
     /// # Errors
     /// `misdirected`.
@@ -133,8 +133,8 @@ impl Group {
         self.raft_id
     }
 
-    /// Makes this node the first and only member of the group. Does nothing when the group
-    /// has members already.
+    /// Makes this node the first and only member of the group. Does nothing if the group has
+    /// members already.
     pub async fn initialize(&self, url: &str) -> Result<()> {
         if self.raft.is_initialized().await.map_err(internal)? {
             return Ok(());
@@ -143,8 +143,8 @@ impl Group {
         self.raft.initialize(members).await.map_err(internal)
     }
 
-    /// What is known of the group now. Neither a leader that has been silent for longer than
-    /// an election takes nor a leader that no quorum has answered for so long is called one.
+    /// The current status of the group. A leader that has been silent for longer than an election
+    /// takes does not count as one, nor does a leader that no quorum has answered for that long.
     pub fn status(&self) -> GroupStatus {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -172,7 +172,7 @@ impl Group {
         self.raft.metrics().borrow_watched().vote
     }
 
-    /// Who leads, as [`Group::status`] tells it, without the cost of the rest.
+    /// The leader of [`Group::status`], without the cost of the rest.
     pub fn leader(&self) -> Option<RaftId> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
@@ -184,7 +184,7 @@ impl Group {
         self.leader() == Some(self.raft_id)
     }
 
-    /// openraft goes on naming a leader that is silent, and a leader that is cut off.
+    /// openraft goes on naming a leader that is silent or cut off.
     fn leadership_is_fresh(&self, metrics: &Metrics) -> bool {
         let silence = if metrics.state != ServerState::Leader {
             self.leader_silence()
@@ -196,7 +196,7 @@ impl Group {
         silence <= self.leader_silence_max
     }
 
-    /// Notes that a leader has sent something.
+    /// Records that a leader has sent something.
     pub fn note_leader(&self) {
         let leader = self.raft.metrics().borrow_watched().current_leader;
         *self.heard.lock() = LeaderContact { at: Moment::now(), leader };
@@ -210,7 +210,7 @@ impl Group {
         self.heard().at.elapsed()
     }
 
-    /// For how long this node was seen to lead in this term.
+    /// How long this node has been observed to lead in this term.
     fn led_for(&self, term: u64) -> Duration {
         let mut led = self.led.lock();
         if led.0 != term {
@@ -219,7 +219,7 @@ impl Group {
         led.1.elapsed()
     }
 
-    /// Waits until `condition` holds of [`Group::status`], or the time is up; tells which.
+    /// Waits until `condition` holds for [`Group::status`], or the time is up; returns which.
     pub async fn wait_until(
         &self,
         limit: Duration,
@@ -228,7 +228,7 @@ impl Group {
         let mut metrics = self.raft.metrics();
         let waiting = async {
             while !condition(&self.status()) {
-                // Silence changes the status without a word from openraft.
+                // Silence changes the status without an event from openraft.
                 let changed = tokio::time::timeout(STATUS_PAUSE, metrics.changed()).await;
                 if changed.is_ok_and(|changed| changed.is_err()) {
                     return false;
@@ -239,11 +239,11 @@ impl Group {
         tokio::time::timeout(limit, waiting).await.unwrap_or(false)
     }
 
-    /// Proposes a command, of the database itself or on behalf of somebody, and waits until it
-    /// is applied. The proposal gets its time here.
+    /// Proposes a command, of the database itself or on behalf of a user, and waits until it is
+    /// applied. The proposal gets its time stamp here.
     ///
     /// # Errors
-    /// Those of [`Proposer::propose`]; `outcome_unknown` when the time is up.
+    /// Those of [`Proposer::propose`]; `outcome_unknown` if the time is up.
     pub async fn propose(&self, proposal: impl Into<Proposal>) -> Result<AppliedCommand> {
         let proposal = Proposal { time_ms: self.time_ms(), ..proposal.into() };
         tokio::time::timeout(self.request_timeout, self.proposer.propose(proposal))
@@ -251,21 +251,21 @@ impl Group {
             .unwrap_or_else(|_| Err(proposer::outcome_unknown()))
     }
 
-    /// The time of the log, in milliseconds since 1970: what sessions, keys, TTLs and `$$NOW` go by
-    /// on every node. See [`Clock`](super::clock::Clock).
+    /// The time of the log, in milliseconds since 1970, which decides about sessions, API keys,
+    /// TTLs and `$$NOW` on every node. See [`Clock`](super::clock::Clock).
     pub fn time_ms(&self) -> u64 {
         note_role(&self.raft.server_metrics().borrow_watched(), &self.clock);
         self.clock.time_ms()
     }
 
-    /// As [`Group::read`], with the log index of the state that it shows.
+    /// As [`Group::read`], with the log index of the state that it sees.
     pub fn read_with_index(&self) -> Result<(ReadTxn<'_>, u64)> {
         let read = self.state.read()?;
         let index = AppliedState::stored_index(&read)?;
         Ok((read, index))
     }
 
-    /// As [`Group::read_with_index`], for a view that `reader` keeps for longer.
+    /// As [`Group::read_with_index`], for a snapshot that `reader` keeps for longer.
     pub fn snapshot(&self, reader: String) -> Result<(ReadTxn<'static>, u64)> {
         let read = self.state.current().snapshot(reader)?;
         let index = AppliedState::stored_index(&read)?;
@@ -277,17 +277,17 @@ impl Group {
         self.writer.wait_beyond(index).await.map_err(internal)
     }
 
-    /// A view of the state for reading. Not for holding across an `.await`.
+    /// A snapshot of the state for reading. Not for holding across an `.await`.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
         Ok(self.state.read()?)
     }
 
-    /// The state, to receive another generation of it.
+    /// The generations of the state, to receive another one.
     pub fn generations(&self) -> &Generations {
         &self.state
     }
 
-    /// Whose state it is.
+    /// The owner of the state.
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
@@ -314,13 +314,13 @@ impl Group {
     }
 }
 
-/// Tells the clock whether this member leads, and who votes.
+/// Passes the clock whether this member leads, and the voters.
 fn note_role(metrics: &RaftServerMetrics<TypeConfig>, clock: &SharedClock) {
     let voters = metrics.membership_config.voter_ids().collect();
     clock.set_role(voters, metrics.state == ServerState::Leader);
 }
 
-/// The same whenever it changes: what is told to followers depends on it.
+/// Does so whenever it changes: the times for followers depend on it.
 async fn follow_role(raft: Raft, clock: Arc<SharedClock>) {
     let mut metrics = raft.server_metrics();
     drop(raft);

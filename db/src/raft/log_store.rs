@@ -1,12 +1,12 @@
-//! The Raft log on disk: an adaptor of the `raft-log` crate to openraft's storage trait.
+//! The Raft log on disk: an adaptor of the `raft-log` crate to openraft's storage traits.
 //!
-//! raft-log keeps checksummed chunks and one writing thread, but gives each flush request
-//! its own fdatasync. So at most one flush is outstanding here; appends that come meanwhile
-//! wait together for the next one.
+//! raft-log keeps checksummed chunks and one writing thread, but gives each flush request its own
+//! fdatasync. So at most one flush is outstanding here; appends that arrive meanwhile share the
+//! next one.
 //!
-//! Handing anything to the writing thread may block until that thread has written what it
-//! holds. So its callback only tells who waited, and a thread of our own asks for the next
-//! flush: the writing thread never waits for itself, nor for the lock of who waits for it.
+//! Handing anything to the writing thread may block until that thread has written what it holds. So
+//! its callback only notifies the waiting appends, and a thread of our own asks for the next flush:
+//! the writing thread never waits for itself, nor for a lock whose holder waits for it.
 
 use super::network::MESSAGE_BYTES_MAX;
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
@@ -28,19 +28,19 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
-/// Most bytes of entries sent to a follower in one message, which has one entry at least.
+/// Most bytes of entries sent to a follower in one message, which has at least one entry.
 pub const REPLICATION_BYTES_MAX: usize = 2 << 20;
 /// Bytes of entries kept in memory beside the open chunk.
 const CACHE_BYTES: usize = 8 << 20;
-/// Bytes that may wait for the writing thread; past them an append blocks until it has
-/// written some. One message of the append stream fits.
+/// Bytes that may wait for the writing thread; beyond that an append blocks until some are written.
+/// One message of the append stream fits.
 const UNWRITTEN_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 /// Bytes of entries after which a waiter of [`LogStore::grown`] is woken.
 const GROWN_BYTES: u64 = 1 << 20;
 /// Buffer for replaying a chunk at start.
 const REPLAY_BYTES: usize = 1 << 20;
 
-/// A value in postcard behind its length, as raft-log wants to write it.
+/// A value in postcard after its length, as raft-log writes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Coded<T>(T);
 
@@ -82,7 +82,7 @@ impl Types for LogTypes {
     }
 }
 
-/// Bytes of an entry's content, about.
+/// Bytes of an entry's content, roughly.
 pub(super) fn payload_bytes(payload: &EntryPayload) -> usize {
     match payload {
         openraft::EntryPayload::Normal(payload) => payload.0.len(),
@@ -90,7 +90,7 @@ pub(super) fn payload_bytes(payload: &EntryPayload) -> usize {
     }
 }
 
-/// Who waits for a flush.
+/// What is notified by a flush.
 enum Flushed {
     Appends(AppendsFlushed),
     Vote(oneshot::Sender<io::Result<()>>),
@@ -105,8 +105,8 @@ impl raft_log::Callback for Flushed {
     }
 }
 
-/// Ends the outstanding flush, once; with an error when it is dropped unsent, because the
-/// writing thread has ended.
+/// Ends the outstanding flush, once; with an error if it is dropped unsent, because the writing
+/// thread has ended.
 struct AppendsFlushed(Option<Arc<Flushes>>);
 
 impl AppendsFlushed {
@@ -139,7 +139,7 @@ pub struct LogStore {
     growth: Arc<Growth>,
 }
 
-/// Bytes that were appended since somebody was told of it.
+/// Bytes appended since the last notification.
 #[derive(Default)]
 struct Growth {
     bytes: AtomicU64,
@@ -151,7 +151,7 @@ struct Growth {
 pub struct LogExtent {
     /// The files that are full, from the oldest to the newest.
     pub files: Vec<FullFile>,
-    /// Where the log ends, in bytes that were ever written to it.
+    /// Where the log ends, counted in all bytes that were ever written to it.
     pub end: u64,
     /// Index of the last entry.
     pub last: Option<u64>,
@@ -159,12 +159,12 @@ pub struct LogExtent {
     pub purged: Option<u64>,
 }
 
-/// A file of the log that takes no more entries.
+/// A file of the log that is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FullFile {
     /// Index of the last entry in it or before it.
     pub last: Option<u64>,
-    /// Where it ends, in bytes that were ever written to the log.
+    /// Where it ends, counted in all bytes that were ever written to the log.
     pub end: u64,
 }
 
@@ -179,7 +179,7 @@ impl Growth {
 
 type WaitingAppends = Vec<IOFlushed<TypeConfig>>;
 
-/// The flush that is outstanding, and who waits for the next one.
+/// The outstanding flush, and what waits for the next one.
 struct Flushes {
     state: Mutex<FlushState>,
     /// Wakes the thread that asks for the next flush.
@@ -195,7 +195,7 @@ struct FlushState {
 }
 
 impl Flushes {
-    /// Lets `flushed` wait; tells whether a flush must be asked for.
+    /// Adds `flushed` to the waiting appends; returns whether a flush must be requested.
     fn wait(&self, flushed: IOFlushed<TypeConfig>) -> io::Result<bool> {
         let mut state = self.state.lock();
         if let Some(failure) = &state.failure {
@@ -205,7 +205,7 @@ impl Flushes {
         Ok(state.outstanding.is_none() && state.begin())
     }
 
-    /// Tells who waited for the outstanding flush; after a failure, everybody. Called on the
+    /// Notifies the appends of the outstanding flush; after a failure, all of them. Called on the
     /// writing thread: takes no other lock, and asks that thread for nothing.
     fn end(&self, result: io::Result<()>) {
         let mut state = self.state.lock();
@@ -227,7 +227,7 @@ impl Flushes {
 }
 
 impl FlushState {
-    /// Makes those who wait the ones of the outstanding flush; tells whether there are any.
+    /// Makes the waiting appends those of the outstanding flush; returns whether there are any.
     fn begin(&mut self) -> bool {
         if !self.waiting.is_empty() {
             self.outstanding = Some(std::mem::take(&mut self.waiting));
@@ -242,14 +242,14 @@ fn flush(log: &Mutex<RaftLog<LogTypes>>, flushes: &Arc<Flushes>) -> io::Result<(
     log.lock().flush(true, Some(callback))
 }
 
-/// Asks for one flush after the other, until the log is closed.
+/// Requests one flush after the other, until the log is closed.
 fn run_flushes(ended: Receiver<()>, log: Weak<Mutex<RaftLog<LogTypes>>>, flushes: Weak<Flushes>) {
     while ended.recv().is_ok() {
         let (Some(log), Some(flushes)) = (log.upgrade(), flushes.upgrade()) else {
             return;
         };
         if let Err(error) = flush(&log, &flushes) {
-            // Those who waited got it when the callback was dropped.
+            // The waiting appends got the error when the callback was dropped.
             tracing::error!(%error, "the log cannot be flushed");
         }
     }
@@ -287,7 +287,7 @@ impl LogStore {
         self.growth.grown.notified().await;
     }
 
-    /// How far the log reaches.
+    /// The extent of the log.
     pub fn extent(&self) -> LogExtent {
         let log = self.log.lock();
         let (stat, state) = (log.stat(), log.log_state());
@@ -303,7 +303,7 @@ impl LogStore {
         }
     }
 
-    /// Makes durable what was written, removals of entries too.
+    /// Makes everything written durable, removals of entries too.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -416,7 +416,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let from = last.map_or(0, |id| id.index + 1);
         let mut log = self.log.lock();
-        // raft-log refuses a truncation beyond the end, openraft expects it to do nothing.
+        // raft-log refuses a truncation beyond the end; openraft expects it to do nothing.
         match log.log_state().last() {
             Some(end) if from <= end.0.index => log.truncate(from).map(drop),
             _ => Ok(()),
@@ -426,7 +426,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
         let mut log = self.log.lock();
         log.purge(Coded(upto))?;
-        // A file is removed by a flush only, and the next append may be long in coming.
+        // Only a flush removes a file, and the next append may be long in coming.
         log.flush(true, None)
     }
 }

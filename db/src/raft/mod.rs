@@ -1,4 +1,4 @@
-//! Agreement: openraft with our log, our state machine and our network.
+//! Consensus: openraft with our log, our state machine and our network.
 //!
 //! openraft is named only here, in `cluster/membership.rs` and in `doors/peer`.
 

@@ -1,10 +1,10 @@
-//! How a group's members talk: HTTP calls under `/raft/rpc/`, and one WebSocket per peer for
-//! the append stream.
+//! The network between the members of a group: HTTP requests under `/raft/rpc/`, and one WebSocket
+//! per peer for the append stream.
 //!
-//! Every call names cluster, group, sender and receiver, and is refused on a mismatch, so a
-//! message can never reach a node that stands where another one stood. An address is looked
-//! up in the node's own applied copy of `_system._clusternodes`; the one in openraft's
-//! membership is the net below, for entries that vote before they are applied.
+//! Every request names cluster, group, sender and receiver, and is refused on a mismatch, so a
+//! message can never reach another node at the same address. Addresses are looked up in the node's
+//! own applied copy of `_system._clusternodes`; those in openraft's membership are a fallback, for
+//! entries that vote before they are applied.
 
 use super::clock::{SharedClock, Times};
 use super::log_store::REPLICATION_BYTES_MAX;
@@ -43,29 +43,29 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// What a message of the append stream has beside its entries, and more.
+/// Upper bound for the bytes of a message of the append stream beside its entries.
 const MESSAGE_FRAME_BYTES: usize = 1 << 20;
 /// Largest message of the append stream: the largest entry, or as many as are sent together.
 pub const MESSAGE_BYTES_MAX: usize = MESSAGE_FRAME_BYTES
     + if ENTRY_BYTES_MAX > REPLICATION_BYTES_MAX { ENTRY_BYTES_MAX } else { REPLICATION_BYTES_MAX };
-/// Longest time for a small message with entries; a larger one gets more.
+/// Longest time for a small message with entries; a larger one has more.
 const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
-/// Slowest connection over which entries of every size get through: about 1 MiB/s.
+/// Slowest connection over which entries of every size are replicated: about 1 MiB/s.
 const SLOWEST_BYTES_PER_MS: u64 = 1024;
 
-/// The parameter of a call that names the log entries which the caller refuses.
+/// The query parameter with the digest of the log entries that the sender refuses.
 pub const REFUSED_PARAMETER: &str = "refused";
 
-/// Looks up where a member is reached. Implemented by `cluster::nodes`.
+/// Looks up the address of a member. Implemented by `cluster::nodes`.
 pub trait PeerUrls: Send + Sync {
     /// The address in the node's own applied copy of the members, if it is there.
     fn url(&self, raft_id: RaftId) -> Option<String>;
 }
 
-/// What a Raft call returns: postcard of this, so that a refusal is not a transport fault.
+/// The response to a Raft request, in postcard: a refusal is not a transport error.
 pub type RpcResult<T> = std::result::Result<T, String>;
 
-/// A message of the append stream: the request behind what time it is.
+/// A message of the append stream: openraft's request after the leader's times.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AppendMessage<A> {
     /// The time of the log, and the clocks that the leader knows.
@@ -74,19 +74,19 @@ pub struct AppendMessage<A> {
     pub append: A,
 }
 
-/// The answer to an [`AppendMessage`].
+/// The response to an [`AppendMessage`].
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AppendAnswer {
-    /// The follower's wall clock when it answered.
+    /// The follower's wall clock at the response.
     pub wall_ms: u64,
-    /// openraft's answer.
+    /// openraft's response.
     pub result: RpcResult<AppendEntriesResponse<TypeConfig>>,
 }
 
-/// The caller's side of the calls between members of one group.
+/// The sender's side of the requests between members of one group.
 #[derive(Clone)]
 pub struct Peers {
-    /// Sends the calls; shared by all groups.
+    /// Sends the requests; shared by all groups.
     pub calls: PeerClient,
     /// The cluster that both sides must belong to.
     pub cluster_id: Arc<str>,
@@ -94,13 +94,13 @@ pub struct Peers {
     pub group: GroupId,
     /// This node.
     pub from: RaftId,
-    /// Where the others are.
+    /// The addresses of the members.
     pub urls: Arc<dyn PeerUrls>,
-    /// The log entries that this node refuses; the others must refuse the same.
+    /// The log entries that this node refuses; the other members must refuse the same.
     pub refused: RefusedEntries,
 }
 
-/// Why members do not get the entries that they lack, by the last attempt.
+/// Why members do not receive the entries that they lack, by the last attempt.
 #[derive(Clone, Default)]
 pub struct Undelivered(Arc<parking_lot::Mutex<BTreeMap<RaftId, String>>>);
 
@@ -110,7 +110,7 @@ impl Undelivered {
         self.0.lock().clone()
     }
 
-    /// Notes how an attempt to send entries ended, and tells it in the log, once until it changes.
+    /// Records how an attempt to send entries ended, and logs a failure once until it changes.
     fn note<T>(&self, to: RaftId, url: &str, sent: &std::result::Result<T, RpcError>) {
         let Err(error) = sent else {
             self.0.lock().remove(&to);
@@ -121,7 +121,7 @@ impl Undelivered {
         if before.as_ref() == Some(&reason) {
             return;
         }
-        // What a member answers that ends in good order.
+        // The response of a member that is stopping.
         if reason.ends_with(&Fatal::<TypeConfig>::Stopped.to_string()) {
             tracing::info!(to, url, "a member is stopping and takes no log entries");
         } else {
@@ -131,7 +131,7 @@ impl Undelivered {
 }
 
 impl Peers {
-    /// Path and query of a call to a member.
+    /// Path and query of a request to a member.
     fn target(&self, call: &str, to: RaftId) -> String {
         let Peers { cluster_id, group, from, .. } = self;
         let digest = self.refused.digest();
@@ -146,10 +146,10 @@ impl Peers {
         })
     }
 
-    /// Calls a member with a body in postcard and reads its answer.
+    /// Sends a request to a member, with a body in postcard, and reads its response.
     ///
     /// # Errors
-    /// `node_unreachable` when there is no connection, `timeout`, or the member's refusal.
+    /// `node_unreachable` if there is no connection, `timeout`, or the member's refusal.
     pub async fn call<T: DeserializeOwned>(
         &self,
         base: &str,
@@ -177,7 +177,7 @@ impl Peers {
         result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
     }
 
-    /// Asks the leader which log index a read must wait for.
+    /// Asks the leader for the log index that a read must wait for.
     pub async fn read_index(&self, leader: RaftId, proof: Proof, timeout: Duration) -> Result<u64> {
         let base = self.base_url(leader)?;
         self.call(&base, "read-index", leader, &proof, timeout).await
@@ -193,19 +193,19 @@ fn transport(base: &str, error: &reqwest::Error) -> Error {
     Error::new(kind, format!("{base} cannot be reached: {error}"))
 }
 
-/// Makes the connections of one group.
+/// Creates the connections of one group.
 pub struct NetworkFactory {
-    /// The calls to members.
+    /// Sends requests to members.
     pub peers: Peers,
-    /// Where copies are made.
+    /// Where copies of the state are written.
     pub space: CopySpace,
-    /// The copies that are under way.
+    /// The copies that are being sent.
     pub copies: SentCopies,
-    /// Held by who makes and sends a copy: there is one at a time.
+    /// Held while a copy is written and sent: there is one at a time.
     pub copying: Arc<Mutex<()>>,
-    /// What could not be delivered.
+    /// The entries that could not be delivered.
     pub undelivered: Undelivered,
-    /// Gets the clocks of those who answer.
+    /// Receives the clocks in the members' responses.
     pub clock: Arc<SharedClock>,
 }
 
@@ -228,7 +228,7 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     }
 }
 
-/// The way to one member, for one purpose.
+/// The connection to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
     space: CopySpace,
@@ -349,7 +349,8 @@ impl Connection {
     }
 }
 
-/// What is proposed fits into a message by construction; a receiver would only cut the connection.
+/// What is proposed fits into a message by construction; a receiver would only close the
+/// connection.
 fn check_message(bytes: usize) -> std::result::Result<(), RpcError> {
     if bytes <= MESSAGE_BYTES_MAX {
         return Ok(());
@@ -357,13 +358,13 @@ fn check_message(bytes: usize) -> std::result::Result<(), RpcError> {
     Err(broken(format!("entries of {bytes} bytes, {MESSAGE_BYTES_MAX} fit into a message")))
 }
 
-/// How long a member may take for a message with entries, which may take its disk a while;
-/// a large one that never got through in time would block the log for ever.
+/// How long a member may take for a message with entries, which its disk may delay; a large one
+/// that never arrived in time would block the log for ever.
 fn entries_limit(bytes: usize) -> Duration {
     ENTRIES_TIMEOUT + Duration::from_millis(bytes as u64 / SLOWEST_BYTES_PER_MS)
 }
 
-/// A copy on its way, removed when it has been sent, or is not to be any more.
+/// The file of a copy, removed when it is sent or not needed any more.
 struct CopyFile {
     path: PathBuf,
     _turn: OwnedMutexGuard<()>,
@@ -425,7 +426,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             let error = NetworkError::from_string("only this node's own state can be sent");
             return Err(StreamingError::Network(error));
         };
-        // What follows the copy must still be there when it has arrived.
+        // The log after the copy must still exist when the copy has arrived.
         let held = self.copies.begin(self.to, snapshot.meta.last_log_id.map(|id| id.index));
         let sent = tokio::select! {
             sent = self.send_snapshot(vote, store) => sent,

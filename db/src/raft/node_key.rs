@@ -1,10 +1,10 @@
-//! Signatures between nodes: each call is made by one process for one process, once.
+//! Signatures between nodes: a request is made by one process for one process, and accepted once.
 //!
-//! A call carries `x-jettra-peer`, with an HMAC-SHA256 under the cluster secret over method,
-//! path and query, the user on whose behalf it is made and that user's address, the hash of
-//! the body, the sender's host and process, a number that the sender uses once, and the name
-//! under which the receiver takes calls at the moment. The secret itself never travels, so probing an address that is no
-//! node of ours gives nothing away. TLS is what hides the content on the way.
+//! A request carries `x-jettra-peer`: an HMAC-SHA256 under the cluster secret over method, path and
+//! query, the user on whose behalf it is made and that user's address, the hash of the body, the
+//! sender's host and process, a number that the sender uses once, and the receiver's current name.
+//! The secret itself never travels, so a request to an address that is not a node reveals nothing.
+//! Only TLS hides the content.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -13,21 +13,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Header that carries the signature.
 pub const PEER_HEADER: &str = "x-jettra-peer";
-/// Header of an answer with the name of the receiver that a call must be for.
+/// Header of a response with the receiver's current name, which a request must be for.
 pub const PROCESS_HEADER: &str = "x-jettra-process";
-/// Header that names the user on whose behalf a node forwards; covered by the signature.
+/// Header with the user on whose behalf a node forwards; covered by the signature.
 pub const USER_HEADER: &str = "x-jettra-user";
-/// Header with the address of the client whose call is forwarded; covered by the signature.
+/// Header with the address of the client whose request is forwarded; covered by the signature.
 pub const FROM_HEADER: &str = "x-jettra-from";
 
 /// Bytes of a MAC.
 pub const MAC_BYTES: usize = 32;
-/// Stands in the header where there is nothing to say.
+/// Stands in the header for an empty part.
 const NONE: &str = "-";
 /// Stands for the hash of a body that carries its own MAC.
 const SEALED: &str = "sealed";
 
-/// The cluster secret and this process, ready for signing.
+/// The signing key of this process, derived from the cluster secret.
 #[derive(Clone)]
 pub struct NodeKey {
     mac: Hmac<Sha256>,
@@ -40,14 +40,14 @@ struct Sender {
     sent: AtomicU64,
 }
 
-/// What a call says before its body.
+/// The part of a request that is signed beside its body.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SignedHead<'h> {
     /// HTTP method.
     pub method: &'h str,
     /// Path and query.
     pub target: &'h str,
-    /// The user on whose behalf the call is made.
+    /// The user on whose behalf the request is made.
     pub user: Option<&'h str>,
     /// The address of that user's client.
     pub from: Option<&'h str>,
@@ -63,7 +63,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// The mark of a body that is at hand.
+    /// The protection of a body that is in memory.
     pub fn of(bytes: &[u8]) -> Self {
         Body::Hash(Sha256::digest(bytes).into())
     }
@@ -76,16 +76,16 @@ impl Body {
     }
 }
 
-/// What a genuine signature says.
+/// The content of a verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// Host under which the sender is reached.
+    /// Host at which the sender is reached.
     pub host: String,
     /// The sender's process.
     pub process: String,
-    /// Number of the call; a process uses each once.
+    /// Number of the request; a process uses each once.
     pub sequence: u64,
-    /// The name of the receiver that the call is for, if the sender knew it.
+    /// The receiver's name that the request is for, if the sender knew it.
     pub to: Option<String>,
     /// How the body is protected.
     pub body: Body,
@@ -93,8 +93,7 @@ pub struct Signature {
 }
 
 impl NodeKey {
-    /// Derives the key from the cluster secret, for a process of the node that is reached at
-    /// `host`.
+    /// Derives the key from the cluster secret, for a process of the node at `host`.
     pub fn new(secret: &str, host: &str, process: &str) -> Self {
         // HMAC takes keys of any length, so this cannot fail; an empty key would only fail to
         // verify anything made with the real one.
@@ -104,7 +103,7 @@ impl NodeKey {
         NodeKey { mac, sender: Arc::new(Sender { host, process, sent: AtomicU64::new(1) }) }
     }
 
-    /// The header value for a call to the receiver that goes by the name `to`.
+    /// The header value for a request to the receiver with the name `to`.
     pub fn sign(&self, head: SignedHead<'_>, body: &Body, to: Option<&str>) -> String {
         let Sender { host, process, sent } = &*self.sender;
         let sequence = sent.fetch_add(1, Ordering::Relaxed);
@@ -114,7 +113,7 @@ impl NodeKey {
         format!("{said} {}", hex(&mac))
     }
 
-    /// What `header` says, if it was made for this call by someone who knows the secret.
+    /// The content of `header`, if it was signed for this request with the cluster secret.
     pub fn verify(&self, header: &str, head: SignedHead<'_>) -> Option<Signature> {
         let (said, mac) = header.rsplit_once(' ')?;
         self.call_mac(head, said).verify_slice(&unhex(mac)?).ok()?;
@@ -141,12 +140,13 @@ impl NodeKey {
         self.mac_of("call", &[head.method, head.target, &user, &from, said])
     }
 
-    /// Proves the secret over texts that both sides know, for one purpose only.
+    /// Proves knowledge of the secret with a MAC over texts that both sides know, for one purpose
+    /// only.
     pub fn prove(&self, purpose: &str, texts: &[&str]) -> String {
         hex(&self.mac_of(purpose, texts).finalize().into_bytes())
     }
 
-    /// Whether `proof` was made of these texts for this purpose.
+    /// Whether `proof` is the MAC over these texts for this purpose.
     pub fn is_proof(&self, proof: &str, purpose: &str, texts: &[&str]) -> bool {
         unhex(proof).is_some_and(|mac| self.mac_of(purpose, texts).verify_slice(&mac).is_ok())
     }
@@ -156,7 +156,7 @@ impl NodeKey {
         Seal(self.mac_of("body", &[header]))
     }
 
-    /// The MAC that the body of a received call must end with.
+    /// The MAC that the body of a received request must end with.
     pub fn seal_of(&self, signature: &Signature) -> Seal {
         self.seal(&signature.text)
     }
@@ -176,7 +176,7 @@ impl NodeKey {
 pub struct Seal(Hmac<Sha256>);
 
 impl Seal {
-    /// Takes the next part.
+    /// Adds the next part.
     pub fn update(&mut self, part: &[u8]) {
         self.0.update(part);
     }

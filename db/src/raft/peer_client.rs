@@ -1,7 +1,7 @@
-//! Calls to other nodes: where every call is signed and sent.
+//! Requests to other nodes: every one of them is signed and sent here.
 //!
-//! A call is made for one process of the other node. Which one runs there this node learns
-//! from the answer that refuses a call for another; then it makes the call again.
+//! A request is made for one process of the other node. This node learns which process runs there
+//! from the response that refuses a request for another one, and sends the request again.
 
 use super::node_key::{
     Body, FROM_HEADER, NodeKey, PEER_HEADER, PROCESS_HEADER, Seal, SignedHead, USER_HEADER,
@@ -20,12 +20,12 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, http::StatusCode};
 
-/// Path of the question who stands somewhere.
+/// Path of the request for a node's identity.
 pub const IDENTITY_PATH: &str = "/raft/rpc/identity";
 /// Addresses whose processes are cached; far more than a cluster has.
 const PROCESSES_MAX: u64 = 1024;
 
-/// Makes calls to other nodes.
+/// Sends requests to other nodes.
 #[derive(Clone)]
 pub struct PeerClient {
     dialer: Dialer,
@@ -34,7 +34,7 @@ pub struct PeerClient {
     processes: Cache<String, String>,
 }
 
-/// A call with its whole body.
+/// A request with its whole body.
 #[derive(Debug, Clone, Default)]
 pub struct PeerRequest<'c> {
     /// Method, target and user.
@@ -43,11 +43,11 @@ pub struct PeerRequest<'c> {
     pub headers: &'c [(String, String)],
     /// The body.
     pub body: Bytes,
-    /// Longest time until the whole answer is there.
+    /// Longest time until the whole response has arrived.
     pub timeout: Duration,
 }
 
-/// Why a call got no answer.
+/// Why a request has no response.
 #[derive(Debug)]
 pub enum PeerError {
     /// It was not sent.
@@ -57,7 +57,7 @@ pub enum PeerError {
 }
 
 impl PeerError {
-    /// Whether the call surely has not arrived.
+    /// Whether the request cannot have arrived.
     pub fn is_unsent(&self) -> bool {
         match self {
             PeerError::NotSent(_) => true,
@@ -65,7 +65,7 @@ impl PeerError {
         }
     }
 
-    /// Whether there was a connection, and no answer in time.
+    /// Whether there was a connection, but no response in time.
     pub fn is_late(&self) -> bool {
         match self {
             PeerError::NotSent(_) => false,
@@ -86,7 +86,8 @@ impl PeerError {
         let why = if error.is_timeout() {
             "no answer in time".into()
         } else {
-            // The chain ends with what the network or TLS says; the rest repeats the address.
+            // The last error of the chain is that of the network or TLS; the others repeat the
+            // address.
             innermost(&error)
         };
         let hint = match is_about_certificates(&error) {
@@ -110,12 +111,12 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 impl PeerClient {
-    /// Calls over these connections, signed with this key.
+    /// Sends over this dialer's connections, signed with this key.
     pub fn new(dialer: Dialer, key: NodeKey) -> Self {
         PeerClient { dialer, key, processes: Cache::new(PROCESSES_MAX) }
     }
 
-    /// Notes the process that an answer names; tells whether the call was for another.
+    /// Records the process that a response names; returns whether the request was for another.
     fn learn(&self, base: &str, status: u16, headers: &HeaderMap, called: Option<&str>) -> bool {
         if status != Kind::WrongProcess.status() {
             return false;
@@ -126,10 +127,10 @@ impl PeerClient {
         true
     }
 
-    /// Sends a call to the node at `base`.
+    /// Sends a request to the node at `base`.
     ///
     /// # Errors
-    /// When there is no answer; an answer with an error is one.
+    /// When there is no response; a response with an error is one.
     pub async fn send(
         &self,
         base: &str,
@@ -180,7 +181,7 @@ impl PeerClient {
     /// Opens a WebSocket to the node at `base`.
     ///
     /// # Errors
-    /// When nobody is reached, or the handshake is refused.
+    /// When no connection is established, or the handshake is refused.
     pub async fn open(
         &self,
         base: &str,
@@ -191,7 +192,7 @@ impl PeerClient {
         Ok(stream)
     }
 
-    /// The same for content that ends with a MAC over it, which the handshake promises.
+    /// Opens a WebSocket for content that ends with a MAC over it, which the handshake announces.
     ///
     /// # Errors
     /// As [`PeerClient::open`].

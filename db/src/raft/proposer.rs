@@ -1,8 +1,8 @@
-//! From many concurrent commands to few log entries.
+//! Batches concurrent commands into few log entries.
 //!
-//! Commands that arrive while a proposal is in flight are joined into the next one, so one
-//! flush serves many writers (group commit). The queue is bounded; past it the caller is
-//! told to come back.
+//! Commands that arrive while a proposal is in flight are joined into the next one, so one flush
+//! serves many writers (group commit). The queue is bounded; when it is full the caller is refused
+//! (backpressure).
 
 use super::memory_budget::{MemoryBudget, MemoryPermit};
 use super::space::{Purpose, Space, SpaceNeed};
@@ -19,14 +19,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// A command that took effect: where in the log, and what it did.
+/// A command that took effect: its log index and its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppliedCommand {
     /// Log index of the entry that carried it.
     pub index: u64,
-    /// What it did.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Whether it was done before, for an earlier call with the same key.
+    /// Whether it took effect before, for an earlier request with the same key.
     pub repeated: bool,
 }
 
@@ -93,7 +93,7 @@ impl Proposer {
 
     /// Proposes a command and waits for its outcome.
     ///
-    /// A caller that goes away before its command is proposed takes it back.
+    /// A caller that goes away before its command is proposed withdraws it.
     ///
     /// # Errors
     /// The refusal of the command itself; `too_large`; `no_leader` when nothing was proposed
@@ -105,7 +105,7 @@ impl Proposer {
         check_size(framed.length())?;
         let reply = Reply { to, _permit: self.memory.take(framed.length())? };
         let frame = framed.encode()?;
-        // What apply could not read must not get into the log.
+        // Content that apply cannot read must not get into the log.
         entry::read_frame(&frame)?.check()?;
         let need = self.need(&proposal, frame.len())?;
         let alone = proposal.command.alone();
@@ -135,8 +135,8 @@ impl Proposer {
         Ok(SpaceNeed { log: bytes as u64, state, purpose })
     }
 
-    /// What deletions of many documents write is not known before they are applied, so they get
-    /// half of what the disk has for it.
+    /// The bytes that deletions of many documents write are not known before they are applied, so
+    /// they get half of the disk space available to them.
     fn bound_deletions(&self, proposal: &mut Proposal) -> Result<()> {
         let Some(limits) = proposal.command.many_deletions() else { return Ok(()) };
         let (store, mut space) = (self.state.current(), Space::default());
@@ -156,7 +156,7 @@ fn check_size(bytes: usize) -> Result<()> {
     Err(Error::new(Kind::TooLarge, message).hint("divide it into several calls"))
 }
 
-/// The error for what a node does not begin any more.
+/// The error for work that a stopping node does not begin any more.
 pub fn stopping() -> Error {
     Error::new(Kind::Stopping, "this node is stopping").hint("use another node")
 }
@@ -188,7 +188,7 @@ impl Task {
         }
     }
 
-    /// Takes what waits into a batch. What there is no space for is refused, and nothing else.
+    /// Gathers waiting commands into a batch. Commands without space are refused, and only those.
     fn gather(
         &mut self,
         first: QueuedProposal,
@@ -284,7 +284,7 @@ fn refused(error: WriteError) -> Error {
     }
 }
 
-/// The error for a write of which nobody knows whether it happened.
+/// The error for a write whose outcome is not known.
 pub fn outcome_unknown() -> Error {
     Error::new(Kind::OutcomeUnknown, "the write was sent to the log, its outcome is not known")
         .hint("read the document to see whether it happened before you try again")

@@ -1,10 +1,10 @@
-//! Reads that see what was acknowledged before they began: which log index they must wait for.
+//! Linearizable reads: the log index that they must wait for.
 //!
-//! Raft's read index (§6.4 of Ongaro's thesis): the leader makes sure that it still leads, and a
-//! read that waits for the commit index of that moment sees everything that was acknowledged
-//! before it began. A follower asks the leader for the index and then reads its own state. One
-//! question is under way at a time, and reads that arrive meanwhile share the next: the busier
-//! the node, the more reads share one.
+//! Raft's read index (§6.4 of Ongaro's thesis): the leader confirms its leadership, and a read that
+//! waits for the commit index of that moment sees everything that was acknowledged before it began.
+//! A follower asks the leader for the index and then reads its own state. One request is under way
+//! at a time, and reads that arrive meanwhile share the next: the busier the node, the more reads
+//! share one.
 
 use crate::error::{Error, Kind, Result};
 use parking_lot::Mutex;
@@ -15,36 +15,36 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// Reads that may wait for an answer.
+/// Reads that may wait for an index.
 const QUEUE: usize = 16 * 1024;
-/// Longest time that one question may take before it is asked again.
+/// Longest time that one request may take before it is repeated.
 const QUESTION_MAX: Duration = Duration::from_secs(1);
-/// Reads that share an answer from which on questions keep their distance.
+/// Number of reads that share an index from which on requests keep their distance.
 const MANY: usize = 8;
 
-/// How the leader makes sure that it still leads.
+/// How the leader confirms its leadership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
-    /// It asks a majority.
+    /// By the answers of a majority.
     Quorum,
-    /// It asks nobody while its lease holds.
+    /// By its lease, without a message, while that holds.
     Lease,
 }
 
-/// Handle of the task that asks.
+/// Handle of the requesting task.
 #[derive(Clone)]
 pub struct ReadIndex {
     queue: mpsc::Sender<QueuedRead>,
     last: Arc<Mutex<Option<ConfirmedIndex>>>,
 }
 
-/// A read that waits for an answer.
+/// A read that waits for an index.
 struct QueuedRead {
     since: Instant,
     reply: oneshot::Sender<Result<u64>>,
 }
 
-/// An answer: what was acknowledged before `asked` is in the log up to `index`.
+/// A confirmed index: what was acknowledged before `asked` is in the log up to `index`.
 #[derive(Debug, Clone, Copy)]
 struct ConfirmedIndex {
     asked: Instant,
@@ -52,19 +52,19 @@ struct ConfirmedIndex {
 }
 
 impl ConfirmedIndex {
-    /// Whether a read at `now` that waits for this index misses only what is younger than
+    /// Whether a read at `now` that waits for this index misses only writes younger than
     /// `freshness`. Both times are of this node's monotonic clock, and the earlier one was taken
-    /// before the leader was asked; so no clock of another node matters, and setting the time
-    /// of day changes nothing.
+    /// before the leader was asked; so no clock of another node matters, and setting the time of
+    /// day changes nothing.
     fn is_fresh(&self, now: Instant, freshness: Duration) -> bool {
         now.saturating_duration_since(self.asked) <= freshness
     }
 }
 
 impl ReadIndex {
-    /// Starts the task. `ask` asks once, for at most the time that it is given, and pauses before
-    /// it gives an error. A read is asked for again until `limit` has passed. Between two
-    /// questions for many reads lies `distance`.
+    /// Starts the task. `ask` requests an index once, within the given time, and pauses before it
+    /// returns an error. Requests are repeated for a read until `limit` has passed. Between two
+    /// requests for many reads lies `distance`.
     pub fn start<F, R>(limit: Duration, distance: Duration, ask: F) -> Self
     where
         F: Fn(Duration) -> R + Send + Sync + 'static,
@@ -89,7 +89,7 @@ impl ReadIndex {
         answer.await.map_err(|_| Error::new(Kind::Stopping, "this node is stopping"))?
     }
 
-    /// The index of the last answer, when that is not older than `freshness`.
+    /// The last confirmed index, if it is not older than `freshness`.
     pub fn known(&self, freshness: Duration) -> Option<u64> {
         let last = *self.last.lock();
         last.filter(|known| known.is_fresh(Instant::now(), freshness)).map(|known| known.index)
@@ -113,7 +113,7 @@ async fn run<F, R>(
             let Some(first) = queue.recv().await else { return };
             waiting.push(first);
         }
-        // Where many read, a question costs all nodes more than the moment that reads wait.
+        // Where many reads wait, a request costs all nodes more than this pause costs the reads.
         if shared >= MANY {
             tokio::time::sleep_until(last_asked + distance).await;
         }
@@ -140,7 +140,7 @@ fn age(read: &QueuedRead, now: Instant) -> Duration {
     now.saturating_duration_since(read.since)
 }
 
-/// Answers the reads whose time is up; gives those that are asked for again.
+/// Fails the reads whose time is up; returns those that are asked for again.
 fn refuse_late(waiting: Vec<QueuedRead>, limit: Duration, error: &Error) -> Vec<QueuedRead> {
     let now = Instant::now();
     let (late, early): (Vec<_>, Vec<_>) =

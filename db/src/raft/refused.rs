@@ -1,10 +1,10 @@
-//! Entries that an operator has refused: for the day on which one cannot be applied.
+//! Entries that an operator has refused, because they cannot be applied.
 //!
-//! A node that cannot apply a log entry stops, at each start again. With the entry named in
-//! `RefuseEntry`, by its index and the hash of its content, every proposal in it is refused
+//! A node that cannot apply a log entry stops, and stops again at each start. With the entry named
+//! in `RefuseEntry`, by its index and the hash of its content, every proposal in it is refused
 //! instead, and that is recorded in the state as the outcome of the entry; snapshots carry it.
-//! Nodes that judge an entry differently would hold different states, so Raft calls name the
-//! caller's list and are refused by a node with another one.
+//! Nodes that treat an entry differently would hold different states, so Raft requests carry the
+//! sender's list and are refused by a node with another one.
 
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
@@ -24,11 +24,11 @@ pub type EntryHashes = BTreeMap<u64, u64>;
 pub struct RefusedEntries {
     configured: Arc<EntryHashes>,
     all: Arc<Mutex<EntryHashes>>,
-    /// Whether a difference was told in the log.
+    /// Whether a difference was logged.
     told: Arc<AtomicBool>,
 }
 
-/// An entry as it is named in messages and in the configuration.
+/// The name of an entry in messages and in the configuration.
 pub fn name(index: u64, hash: u64) -> String {
     format!("{index}:{hash:016x}")
 }
@@ -42,16 +42,16 @@ fn list(entries: &EntryHashes) -> String {
 }
 
 impl RefusedEntries {
-    /// Those of the configuration.
+    /// Creates the list of the configuration.
     pub fn new(configured: EntryHashes) -> Self {
         let all = Arc::new(Mutex::new(configured.clone()));
         RefusedEntries { configured: Arc::new(configured), all, told: Arc::default() }
     }
 
-    /// Adds those that are recorded in a state that is applied up to `applied`.
+    /// Adds the entries recorded in a state that is applied up to `applied`.
     ///
     /// # Errors
-    /// When the state holds an entry as applied that is to be refused.
+    /// When the state holds a refused entry as applied.
     pub fn take_over(
         &self,
         state: &impl Read,
@@ -74,7 +74,7 @@ impl RefusedEntries {
         Ok(())
     }
 
-    /// The hash that the refused entry at a log index has.
+    /// The hash of the refused entry at a log index.
     pub fn hash_at(&self, index: u64) -> Option<u64> {
         self.all.lock().get(&index).copied()
     }
@@ -93,14 +93,14 @@ impl RefusedEntries {
         txn.put(Table::Meta, REFUSED_KEY, &bytes)
     }
 
-    /// What Raft calls carry; none while no entry is refused.
+    /// The digest in Raft requests; none while no entry is refused.
     pub fn digest(&self) -> Option<String> {
         let all = self.all.lock();
         let digest = xxh3_64(list(&all).as_bytes());
         (!all.is_empty()).then(|| format!("{digest:016x}"))
     }
 
-    /// Refuses a Raft call of a member whose list is another one.
+    /// Refuses a Raft request of a member with another list.
     ///
     /// # Errors
     /// `misdirected`, which says what to do.

@@ -1,12 +1,11 @@
-//! Which calls of other nodes are taken: each once, for this process, and not late.
+//! Replay protection between nodes: each request is accepted once, by this process, and not late.
 //!
-//! Calls that are under way together arrive in any order. So the last numbers of each sending
-//! process are kept as a window of bits that moves with the highest (RFC 4303, 3.4.3; the ring
-//! of blocks is that of RFC 6479). What a process before this one has seen need not be known: a
-//! call is for the name that this process has given to its senders. That is random and changes by
-//! the monotonic clock, so a call that somebody has held back is refused for its age without any
-//! comparison of clocks, which may be wrong. Who calls under an old name learns the new one from the
-//! refusal.
+//! Requests that are in flight together arrive in any order. So the last numbers of each sending
+//! process are kept as a window of bits that moves with the highest (RFC 4303, 3.4.3; the ring of
+//! blocks is that of RFC 6479). The requests that an earlier process accepted need not be known: a
+//! request is for the current name of this process, which is random and changes by the monotonic
+//! clock. So a request that was held back is refused for its age without a comparison of clocks,
+//! which may be wrong. A sender that uses an old name learns the new one from the refusal.
 
 use super::node_key::Signature;
 use crate::error::{Error, Kind, Result};
@@ -14,17 +13,17 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// Time for which a name is given to senders. A call may arrive under it for as long again, so none is
-/// taken more than twice this time after it was signed.
+/// Time for which a name is given to senders. A request may arrive under it for as long again, so
+/// none is accepted later than twice this time after it was signed.
 const NAME_MS: u64 = 60_000;
-/// Processes whose windows are kept at most; 32 KiB each.
+/// Maximum number of processes whose windows are kept; 32 KiB each.
 const SENDERS_MAX: usize = 128;
-/// Blocks of 64 numbers in a window. Of a process that makes 20,000 calls a second, a call
+/// Blocks of 64 numbers in a window. Of a process that sends 20,000 requests a second, a request
 /// may be 13 seconds later than another.
 const BLOCKS: usize = 4096;
 const BLOCK_BITS: u64 = 64;
 
-/// The calls that this process has taken.
+/// The requests that this process has accepted.
 pub struct Inbox {
     started: Instant,
     taken: Mutex<InboxState>,
@@ -32,7 +31,7 @@ pub struct Inbox {
 
 struct InboxState {
     name: String,
-    /// When the name was made, by the monotonic clock.
+    /// When the name was created, by the monotonic clock.
     made_ms: u64,
     name_before: Option<String>,
     senders: HashMap<String, Window>,
@@ -41,7 +40,7 @@ struct InboxState {
 struct Window {
     top: u64,
     blocks: Box<[u64]>,
-    /// When the last call was taken, by the monotonic clock.
+    /// When the last request was accepted, by the monotonic clock.
     used_ms: u64,
 }
 
@@ -53,13 +52,13 @@ impl Default for Inbox {
     }
 }
 
-/// Nobody can know it before it is given, so no call can be signed for it before.
+/// It is not known before it is given, so no request can be signed for it before.
 fn new_name() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
 impl Inbox {
-    /// The name that a call must be for now.
+    /// The name that a request must be for now.
     pub fn name(&self) -> String {
         let now_ms = self.now_ms();
         let mut taken = self.taken.lock();
@@ -67,10 +66,10 @@ impl Inbox {
         taken.name.clone()
     }
 
-    /// Takes the call with this genuine signature, unless it must not be.
+    /// Accepts the request with this verified signature, or refuses it.
     ///
     /// # Errors
-    /// `wrong_process`, for which the sender asks again; `replayed_call`; `overloaded` when there
+    /// `wrong_process`, after which the sender tries again; `replayed_call`; `overloaded` if there
     /// are too many sending processes.
     pub fn take(&self, signature: &Signature) -> Result<()> {
         let now_ms = self.now_ms();
@@ -102,7 +101,7 @@ impl InboxState {
         }
         let senders = &mut self.senders;
         if !senders.contains_key(&signature.process) && senders.len() >= SENDERS_MAX {
-            // All that such a process has sent is for names that are gone.
+            // All names that such a process has used have expired.
             senders.retain(|_, window| now_ms <= window.used_ms + 2 * NAME_MS);
             if senders.len() >= SENDERS_MAX {
                 return Err(Error::new(Kind::Overloaded, "too many processes of nodes call here")
@@ -127,7 +126,7 @@ impl Window {
         Window { top: 0, blocks: vec![0; BLOCKS].into(), used_ms: 0 }
     }
 
-    /// Notes a number; tells whether it is new. One that the window has left is not.
+    /// Records a number; returns whether it is new. A number before the window is not.
     fn take(&mut self, number: u64) -> bool {
         let (block, top_block) = (number / BLOCK_BITS, self.top / BLOCK_BITS);
         if number > self.top {
@@ -173,7 +172,7 @@ mod tests {
         let first = signature(&key, &name);
         assert_eq!(kind(&first, 0).0, Ok(()));
         assert_eq!(kind(&first, 0).0, Err(Kind::Replayed));
-        // Held back, whatever the clocks of the two say.
+        // Held back, whatever the clocks of the two are.
         let held_back = [(); 3].map(|()| signature(&key, &name));
         assert_eq!(kind(&held_back[0], NAME_MS - 1), (Ok(()), name.clone()));
         let (in_time, second) = kind(&held_back[1], NAME_MS);
@@ -183,7 +182,7 @@ mod tests {
         let (late, third) = kind(&held_back[2], 2 * NAME_MS);
         assert_eq!(late, Err(Kind::WrongProcess));
         assert_eq!(kind(&signature(&key, &second), 2 * NAME_MS).0, Ok(()));
-        // After a long silence no name is left that was given before.
+        // After a long silence no earlier name is valid.
         assert_eq!(kind(&signature(&key, &third), 4 * NAME_MS).0, Err(Kind::WrongProcess));
     }
 

@@ -1,11 +1,11 @@
-//! How much of the log is kept: bounded by entries and by bytes, and held for members that
-//! still need it.
+//! How much of the log is kept: bounded by entries and bytes, and held for members that still need
+//! it.
 //!
 //! openraft counts entries only, and purges up to a snapshot whatever a follower is about to
-//! ask for. So its own policies are off, and a task of each group decides:
+//! request. So its own policies are off, and a task of each group decides:
 //!
 //! * After `SnapshotEvery` entries or `SnapshotLogMb` of log, the applied state is made durable
-//!   and noted as a snapshot. Nothing after the last snapshot is ever purged.
+//!   and recorded as a snapshot. Nothing after the last snapshot is ever purged.
 //! * About as much log as that is kept before the end, so that a member that was away shortly
 //!   needs no copy of the state.
 //! * The leader keeps more for members that need it, within [`HELD_FACTOR`] times `SnapshotLogMb`
@@ -24,18 +24,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time between two looks at the log.
+/// Longest time between two checks of the log.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
-/// Longest time that a snapshot is waited for before the log is looked at again.
+/// Longest time to wait for a snapshot before the log is checked again.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(10);
 /// How many times `SnapshotLogMb` are kept for members that need it.
 pub const HELD_FACTOR: u64 = 8;
-/// A member that has not answered for so long is not waited for.
+/// A member that has not answered for this long is not waited for.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Longest time that the log is held for a member that has got a copy and shows no progress.
+/// Longest time that the log is held for a member that has received a copy and shows no progress.
 const AFTER_COPY_MAX: Duration = Duration::from_secs(20);
 
-/// What bounds the log.
+/// The bounds of the log.
 #[derive(Debug, Clone, Copy)]
 pub struct LogLimits {
     /// Entries between two snapshots, and entries that are kept.
@@ -44,27 +44,27 @@ pub struct LogLimits {
     pub bytes: u64,
 }
 
-/// The copies of the state that this node sends, and the log that their receivers will need.
+/// The copies of the state that this node is sending, and the log that their receivers will need.
 #[derive(Debug, Clone, Default)]
 pub struct SentCopies(Arc<Mutex<HashMap<RaftId, SentCopy>>>);
 
 #[derive(Debug, Clone, Copy)]
 struct SentCopy {
     index: Option<u64>,
-    /// When it had arrived; none while it is under way.
+    /// When it had arrived; none while it is being sent.
     arrived: Option<Instant>,
 }
 
 impl SentCopies {
-    /// Holds the log after `index` for a copy that is sent to `to`, until the guard is dropped;
-    /// if the copy has arrived by then, until the member has caught up from it.
+    /// Holds the log after `index` for a copy that is sent to `to`, until the guard is dropped; if
+    /// the copy has arrived by then, until the member has caught up from it.
     pub fn begin(&self, to: RaftId, index: Option<u64>) -> CopyGuard {
         self.0.lock().insert(to, SentCopy { index, arrived: None });
         CopyGuard { copies: self.clone(), to }
     }
 
-    /// The indexes after which the log is needed, given what the members have and up to which
-    /// index a member counts as behind.
+    /// The indexes after which the log is needed, given the members' progress and the index up to
+    /// which a member counts as lagging.
     fn holds(&self, matched: impl Fn(RaftId) -> Option<u64>, behind: u64) -> Vec<u64> {
         let mut copies = self.0.lock();
         copies.retain(|to, copy| {
@@ -79,7 +79,7 @@ impl SentCopies {
     }
 }
 
-/// Keeps the log for a copy that is under way.
+/// Holds the log for a copy that is being sent.
 #[derive(Debug)]
 pub struct CopyGuard {
     copies: SentCopies,
@@ -87,7 +87,7 @@ pub struct CopyGuard {
 }
 
 impl CopyGuard {
-    /// Notes that the copy has arrived and is installed.
+    /// Records that the copy has arrived and is installed.
     pub fn arrived(self) {
         if let Some(copy) = self.copies.0.lock().get_mut(&self.to) {
             copy.arrived = Some(Instant::now());
@@ -112,13 +112,13 @@ struct LogUse {
     applied: Option<u64>,
     /// Index of the last entry that is durable in the state.
     snapshot: Option<u64>,
-    /// Where the log ended when the last snapshot was asked for.
+    /// Where the log ended when the last snapshot was requested.
     noted: u64,
-    /// Indexes after which members need the log that lag.
+    /// Indexes after which lagging members need the log.
     lagging: Vec<u64>,
-    /// Indexes after which members need it that are sent a copy.
+    /// Indexes after which members need the log that are sent a copy.
     copied: Vec<u64>,
-    /// Bytes of log that are kept for them at most.
+    /// Maximum bytes of log that are kept for them.
     held_bytes: u64,
 }
 
@@ -164,9 +164,9 @@ pub struct Retention {
     pub log: LogStore,
     /// The state.
     pub state: Arc<Generations>,
-    /// The disk, and what must stay free of it.
+    /// The disk, and the space that must stay free on it.
     pub space: CopySpace,
-    /// The copies that are under way.
+    /// The copies that are being sent.
     pub copies: SentCopies,
     /// The bounds.
     pub limits: LogLimits,
@@ -177,7 +177,7 @@ impl Retention {
     pub async fn run(self) {
         let mut noted = 0;
         loop {
-            // A file that is full shows in the extent; small entries are counted now and then.
+            // A full file shows in the extent; small entries are counted now and then.
             let _ = tokio::time::timeout(LOOK_PAUSE, self.log.grown()).await;
             let view = self.view(noted);
             if view.wants_snapshot(self.limits) {
@@ -197,11 +197,11 @@ impl Retention {
         }
     }
 
-    /// Asks for a snapshot, and waits until there is a newer one than at `before`.
+    /// Requests a snapshot, and waits until there is a newer one than at `before`.
     async fn note_snapshot(&self, before: Option<u64>) -> Result<(), ()> {
         self.raft.trigger().snapshot().await.map_err(drop)?;
         let newer = |metrics: &Metrics| metrics.snapshot.map(|id| id.index) > before;
-        // Whether it came in time shows in the next look.
+        // Whether it came in time shows in the next check.
         let _ = self.raft.wait(Some(SNAPSHOT_WAIT)).metrics(newer, "a snapshot").await;
         Ok(())
     }
@@ -231,7 +231,7 @@ impl Retention {
     }
 }
 
-/// What the members have of the log that have answered lately; on the leader only.
+/// The log index of each member that has answered lately; on the leader only.
 fn matched(metrics: &Metrics) -> HashMap<RaftId, Option<u64>> {
     let heard = |id: &RaftId| {
         let at = metrics.heartbeat.as_ref()?.get(id)?.as_ref()?;

@@ -1,8 +1,8 @@
-//! Snapshots: a name for the state that is already durable, and a copy only when sent.
+//! Snapshots: the state that is already durable, and a copy of it only when it is sent.
 //!
-//! The applied state is a durable LMDB environment, so building a snapshot makes it durable
-//! and notes up to where; there are no periodic copies. A follower that needs one gets a hot
-//! copy of the environment, which tells by itself up to where it goes.
+//! The applied state is a durable LMDB environment, so building a snapshot makes it durable and
+//! records its log index; there are no periodic copies. A follower that needs one gets a hot copy
+//! of the environment, which holds its own log index.
 
 use super::state_machine::Writer;
 use super::types::{LogId, Membership, RaftId, TypeConfig};
@@ -21,11 +21,11 @@ use std::sync::Arc;
 pub enum SnapshotData {
     /// In an open environment: that of the node that made it.
     Live(Arc<Store>),
-    /// In a generation that was received, and is not current yet.
+    /// In a received generation that is not current yet.
     Received(Arc<ReceivedState>),
 }
 
-/// A state that was received from another member, checked and flushed.
+/// A state received from another member, checked and flushed.
 pub struct ReceivedState {
     pub(super) incoming: Incoming,
     pub(super) store: Arc<Store>,
@@ -34,7 +34,7 @@ pub struct ReceivedState {
 }
 
 impl ReceivedState {
-    /// A copy of another environment of this process.
+    /// Copies another environment of this process.
     pub(super) fn copy(
         from: &Store,
         state: &Generations,
@@ -45,7 +45,7 @@ impl ReceivedState {
         ReceivedState::check(incoming, state.map_bytes(), owner.as_ref(), || ())
     }
 
-    /// Opens what lies in `incoming`, checks each row, and makes the state that of `owner`.
+    /// Opens the environment in `incoming`, checks each row, and makes the state that of `owner`.
     /// Calls `progress` now and then. Works on the disk for as long as that takes.
     ///
     /// # Errors
@@ -69,9 +69,9 @@ impl ReceivedState {
     }
 }
 
-/// A snapshot, as openraft hands it around.
+/// A snapshot, as openraft passes it.
 pub type StateSnapshot = openraft::alias::SnapshotOf<TypeConfig, SnapshotData>;
-/// What a snapshot covers.
+/// The extent of a snapshot.
 pub type StateSnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 
 const APPLIED_KEY: &[u8] = b"applied";
@@ -115,14 +115,14 @@ impl AppliedState {
         self.log_id.map_or(0, |id| id.index)
     }
 
-    /// The same as the description of a snapshot.
+    /// The same as the metadata of a snapshot.
     pub fn into_meta(self) -> StateSnapshotMeta {
         SnapshotMeta { last_log_id: self.log_id, last_membership: self.membership }
     }
 }
 
-/// Where copies of the state are put, sent and received ones, and what they must leave free.
-/// A full disk ends the node at its next flush; a copy can wait.
+/// Where copies of the state are put, and what they must leave free. A full disk ends the node at
+/// its next flush; a copy can wait.
 #[derive(Debug, Clone)]
 pub struct CopySpace {
     /// The directory.
@@ -150,7 +150,7 @@ impl CopySpace {
 
 const OWNER_KEY: &[u8] = b"owner";
 
-/// Whose state an environment holds. Stored when it is made, and never taken over from
+/// The member that an environment belongs to. Stored when it is created, and never taken from
 /// another node's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -161,7 +161,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Reads whose state it is; none when it is new.
+    /// Reads the owner; none if the state is new.
     pub fn load(read: &impl Read) -> std::result::Result<Option<Self>, StorageError> {
         let Some(bytes) = read.get(Table::Meta, OWNER_KEY)? else {
             return Ok(None);
@@ -171,7 +171,7 @@ impl Owner {
             .map_err(|error| StorageError::Failed(format!("the owner of the state: {error}")))
     }
 
-    /// Stores whose state it is.
+    /// Stores the owner.
     pub fn save(&self, txn: &mut WriteTxn<'_>) -> std::result::Result<(), StorageError> {
         let bytes =
             postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;

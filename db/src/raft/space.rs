@@ -1,9 +1,9 @@
-//! Whether there is space for what is to be written: on the disk, and in the map of the state.
+//! Whether there is space for a write: on the disk, and in the map of the state.
 //!
-//! A log entry that cannot be flushed, or applied because the map is full, ends the node. So
-//! what makes the state grow is refused while a reserve is left, which only deletions, clearing
-//! away and membership may use: they are what ends a full disk or map. Pages that were freed
-//! count as free as far as they can be used again; they need no disk either.
+//! A log entry that cannot be flushed, or not applied because the map is full, ends the node. So
+//! commands that grow the state are refused while a reserve is left, which only deletions, clearing
+//! away and membership may use: they are what ends a full disk or map. Freed pages count as free as
+//! far as they can be reused; they need no disk either.
 
 use crate::engine::budget::WRITTEN_MAX;
 use crate::error::{Error, Kind, Result};
@@ -11,35 +11,36 @@ use crate::storage::{FreePages, Store, free_disk_bytes};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The reserve of the map in bytes, at least; and as a part of it.
+/// The minimum reserve of the map in bytes; and the reserve as a part of the map.
 const MAP_RESERVE_BYTES: u64 = 64 << 20;
 const MAP_RESERVE_PART: u64 = 20;
-/// The part of the disk's reserve that deletions leave to what clears away.
+/// The part of the disk's reserve that deletions leave to clearing away.
 const DELETION_PART: u64 = 2;
-/// The part of the disk's reserve that nothing may use: past it the node would end.
+/// The part of the disk's reserve that nothing may use: beyond it the node would end.
 const LAST_PART: u64 = 8;
-/// Time for which the free pages are believed, and how many times the time it took.
+/// Time for which a measurement of the free pages is used, and the same as a multiple of its
+/// duration.
 const BELIEVED: Duration = Duration::from_millis(50);
 const BELIEVED_TIMES: u32 = 20;
 
 const DISK: &str = "the disk of this node is nearly full";
 const MAP: &str = "the storage map (MapSizeGb) of this node";
 
-/// What a proposal needs.
+/// The space that a proposal needs.
 #[derive(Debug, Clone, Copy)]
 pub struct SpaceNeed {
     /// Bytes in the log.
     pub log: u64,
     /// Bytes that applying it may write before pages become free.
     pub state: u64,
-    /// What it does to the space.
+    /// Its effect on the space.
     pub purpose: Purpose,
 }
 
-/// What a proposal does to the space.
+/// The effect of a proposal on the space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// It makes the state grow.
+    /// It grows the state.
     Growth,
     /// It deletes documents, whose former forms may be kept.
     Deletion,
@@ -68,20 +69,20 @@ struct Grants {
 
 struct FreeSpace {
     pages: FreePages,
-    /// When it is to be looked at again.
+    /// When it is to be measured again.
     until: Instant,
     /// Bytes that were granted since.
     granted: u64,
 }
 
-/// The bytes of a map that are kept from what grows.
+/// The bytes of a map that are reserved.
 fn map_reserve(map_bytes: u64) -> u64 {
     // Maps so small that the half is less are for tests.
     (map_bytes / MAP_RESERVE_PART).max(MAP_RESERVE_BYTES).min(map_bytes / 2)
 }
 
 impl Space {
-    /// Measures disk and map before a batch is judged.
+    /// Measures disk and map before a batch is decided.
     pub fn measure(&mut self, store: &Store, dir: &Path, reserve_bytes: u64) {
         self.disk = free_disk_bytes(dir);
         self.unallocated = store.unallocated_bytes();
@@ -91,7 +92,7 @@ impl Space {
         self.granted = Grants::default();
     }
 
-    /// Grants a proposal what it needs, or refuses it.
+    /// Grants the space that a proposal needs, or refuses it.
     ///
     /// # Errors
     /// `storage_full`, which names what is full and what holds it.
@@ -123,7 +124,7 @@ impl Space {
         }
     }
 
-    /// For what deletes: that clearing away, which gives the space back, is possible afterwards.
+    /// For deletions: clearing away, which gives the space back, must be possible afterwards.
     fn check_deletion(&mut self, need: SpaceNeed, store: &Store) -> Result<()> {
         if self.deletable(store)? < need.log + need.state {
             return Err(full(DISK, "drop something, or free space on it; reading still works"));
@@ -141,7 +142,7 @@ impl Space {
         Ok((disk + self.usable(1, store)?).saturating_sub(granted))
     }
 
-    /// For what makes nothing grow: that the node does not end by it.
+    /// For what grows nothing: the node must not end by it.
     fn check_last(&mut self, log: u64, store: &Store) -> Result<()> {
         if self.disk < self.granted.log + log + self.reserve / LAST_PART {
             return Err(full(DISK, "free space on it; reading still works"));
@@ -161,13 +162,13 @@ impl Space {
         if easy {
             return Ok(());
         }
-        // A value lies on pages one after the other; it is as long as its proposal at most.
+        // A value lies on consecutive pages; it is as long as its proposal at most.
         let usable = self.usable(own, store)?;
         if tail.saturating_add(usable) < wanted {
             return Err(self.full_map(own, store));
         }
         let grows = wanted.saturating_sub(usable);
-        // What finds its place on freed pages needs disk for the log alone.
+        // What fits on freed pages needs disk for the log alone.
         let reserve = if grows == 0 { self.reserve / 2 } else { self.reserve };
         if self.disk < grows.saturating_add(log + reserve) {
             return Err(full(
@@ -178,7 +179,7 @@ impl Space {
         Ok(())
     }
 
-    /// Bytes of freed pages that can be used for values of so many bytes.
+    /// Bytes of freed pages that can be used for values of this length.
     fn usable(&mut self, contiguous: u64, store: &Store) -> Result<u64> {
         let now = Instant::now();
         if self.free.as_ref().is_none_or(|free| free.until <= now) {
@@ -261,11 +262,11 @@ mod tests {
             (1000, 0, some(), 0, growth, None),
             (1000, 0, some(), 1, growth, Some("map")),
             (1000, 0, runs(), 1, growth, None),
-            // So with the disk, where the log needs half of its reserve in any case.
+            // The same with the disk, where the log needs half of its reserve in any case.
             (65, 1000, none(), 1, growth, Some("disk")),
             (60, 1000, runs(), 1, growth, None),
             (30, 1000, runs(), 1, growth, Some("disk")),
-            // What is deleted may be kept as versions, so a part stays for what clears away.
+            // Deleted documents may be kept as versions, so a part stays for clearing away.
             (65, 1000, none(), 1, deletion, None),
             (37, 1000, none(), 1, deletion, Some("disk")),
             (30, 1000, runs(), 1, deletion, None),

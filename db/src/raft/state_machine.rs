@@ -1,11 +1,11 @@
-//! Applying committed entries: one writer thread per group, commit behind the answer.
+//! Applying committed entries: one writer thread per group, which commits after the response.
 //!
-//! openraft hands committed entries to [`StateMachine::apply`], which passes them to the
-//! writer thread and returns. The writer executes them in an open LMDB transaction, answers
-//! each waiting client as soon as its outcome is known (the log is flushed on a majority, so
-//! the answer is durable), and commits the transaction behind: after a few milliseconds, a
-//! few hundred commands, or at once when a reader asks. The *visible index* tells readers up
-//! to where the committed transactions go.
+//! openraft hands committed entries to [`StateMachine::apply`], which passes them to the writer
+//! thread and returns. The writer executes them in an open LMDB transaction, responds to each
+//! waiting client as soon as its outcome is known (the log is flushed on a majority, so the outcome
+//! is durable), and commits the transaction later: after a few milliseconds, a few hundred
+//! commands, or at once when a reader asks. The *visible index* is the log index up to which
+//! transactions are committed.
 
 use super::log_store::{LogStore, payload_bytes};
 use super::refused::{self, RefusedEntries};
@@ -33,8 +33,8 @@ use tokio::time::Instant;
 const COMMIT_COMMANDS: usize = 2048;
 /// Bytes of changed rows after which the open transaction is committed: they are in memory.
 const COMMIT_BYTES: u64 = 64 << 20;
-/// Bytes of stack of the thread that applies: the functions that evaluate what is nested call
-/// themselves, and those of a build that is not optimised take much.
+/// Bytes of stack of the writer thread: the functions that evaluate nested values are recursive,
+/// and those of a build without optimisation use much stack.
 const WRITER_STACK_BYTES: usize = 16 << 20;
 /// Batches of committed entries that may wait for the writer.
 const QUEUE: usize = 256;
@@ -43,12 +43,12 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Bytes of entries that may wait for the writer.
 const QUEUE_BYTES: usize = 64 << 20;
 
-/// What the state machine tells the rest of the node.
+/// The events of the state machine for the rest of the node.
 #[derive(Debug)]
 pub struct StateEvents {
     /// Log index up to which readers see the state.
     pub visible: watch::Receiver<u64>,
-    /// What must happen because of entries that became visible.
+    /// The side effects of entries that became visible.
     pub effects: mpsc::UnboundedReceiver<SideEffect>,
 }
 
@@ -65,7 +65,7 @@ pub struct Writer {
     jobs: mpsc::Sender<Job>,
     wanted: Arc<AtomicU64>,
     visible: watch::Receiver<u64>,
-    /// Why the thread has ended, when it had to.
+    /// Why the thread has ended, if it had to.
     failure: Arc<OnceLock<String>>,
 }
 
@@ -110,7 +110,7 @@ impl Writer {
             .spawn(move || {
                 if let Some(error) = thread.run_to_the_end() {
                     tracing::error!("{error}; the node stops");
-                    // Before those who wait learn that the thread has ended.
+                    // Before the waiting callers learn that the thread has ended.
                     let _ = reason.set(error);
                 }
             })
@@ -143,15 +143,15 @@ impl Writer {
             return Ok(());
         }
         let mut visible = self.visible.clone();
-        // Readers that share an index need one commit; the first of them has asked for it.
+        // Readers that wait for the same index need one commit; the first of them has asked for it.
         if self.wanted.fetch_max(index, Ordering::AcqRel) != index {
-            // A full queue holds an apply, after which the writer looks at `wanted` anyway.
+            // A full queue holds an apply, after which the writer checks `wanted` anyway.
             let _ = self.jobs.try_send(Job::Commit);
         }
         visible.wait_for(|visible| *visible >= index).await.map(drop).map_err(|_| self.gone())
     }
 
-    /// Waits until readers see more than `index`, whenever that is.
+    /// Waits until readers see more than `index`, however long that takes.
     ///
     /// # Errors
     /// When the writer has stopped.
@@ -160,7 +160,7 @@ impl Writer {
         visible.wait_for(|visible| *visible > index).await.map(drop).map_err(|_| self.gone())
     }
 
-    /// Commits and flushes what is applied, and tells up to where that is.
+    /// Commits and flushes what is applied; returns how far that goes.
     pub async fn make_durable(&self) -> io::Result<AppliedState> {
         self.ask(Job::MakeDurable).await
     }
@@ -203,16 +203,16 @@ struct WriterThread {
 enum Next {
     /// Commit, then go on.
     Committed,
-    /// Commit, tell what is durable.
+    /// Commit, report what is durable.
     Durable(oneshot::Sender<AppliedState>),
-    /// Go on with a state that was received.
+    /// Continue with a received state.
     Install(Arc<ReceivedState>, oneshot::Sender<AppliedState>),
     /// Commit and end.
     End,
 }
 
 impl WriterThread {
-    /// Runs until it is told to end, or cannot go on; tells why.
+    /// Runs until it is told to end, or cannot go on; returns why.
     fn run_to_the_end(&mut self) -> Option<String> {
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| self.run()));
         let error = match ended {
@@ -306,8 +306,8 @@ impl WriterThread {
         }
     }
 
-    /// Executes entries, as far as they fit into the transaction, and answers the callers that wait for them;
-    /// tells how many commands it were.
+    /// Executes entries, as far as they fit into the transaction, and responds to the callers that
+    /// wait for them; returns the number of commands.
     fn apply(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -328,7 +328,7 @@ impl WriterThread {
         Ok(commands)
     }
 
-    /// Whether the open transaction holds so many changed pages that it must commit.
+    /// Whether the open transaction has so many changed pages that it must commit.
     fn is_full(&self) -> bool {
         self.applier.written() > COMMIT_BYTES
     }
@@ -383,7 +383,7 @@ impl WriterThread {
         Ok(answers)
     }
 
-    /// Gives every proposal of an entry the same outcome: that an operator has refused it.
+    /// Gives every proposal of an entry the same outcome: refused by an operator.
     fn refuse_content(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -435,7 +435,7 @@ pub fn crash_point(step: &str) {
     }
 }
 
-/// openraft's view of the writer thread.
+/// openraft's side of the writer thread.
 pub struct StateMachine {
     writer: Writer,
     state: Arc<Generations>,
@@ -445,7 +445,7 @@ pub struct StateMachine {
 }
 
 impl StateMachine {
-    /// The state machine that applies through `writer` what is in `log`.
+    /// Creates the state machine that applies the entries of `log` through `writer`.
     pub fn new(writer: Writer, state: Arc<Generations>, log: LogStore) -> Self {
         StateMachine { writer, state, log, memory: Arc::new(Semaphore::new(QUEUE_BYTES)) }
     }
@@ -510,8 +510,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             }
             SnapshotData::Live(store) => Arc::new(ReceivedState::copy(&store, &self.state)?),
         };
-        // Entries that contradict the snapshot are cut off before: a start that found them
-        // beside the new state could not go on.
+        // Entries that contradict the snapshot are cut off first: a start that found them beside
+        // the new state could not go on.
         self.log.sync().await?;
         let applied = self.writer.install(received).await?;
         tracing::info!(index = applied.index(), "installed a snapshot");

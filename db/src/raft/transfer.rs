@@ -1,4 +1,4 @@
-//! A copy of the state on its way to a member that needs it, over a WebSocket.
+//! The transfer of a copy of the state to a member that needs it, over a WebSocket.
 //!
 //! ```text
 //! sender                              receiver
@@ -13,8 +13,8 @@
 //!                                <-   working …, done
 //! ```
 //!
-//! So nothing of a copy moves that does not fit the receiver's disk and address space. A
-//! transfer has no other time limit than [`SILENCE_MAX`]: it ends when nothing came for so long.
+//! So no part of a copy is sent that does not fit the receiver's disk and address space. The only
+//! time limit of a transfer is [`SILENCE_MAX`]: it ends when nothing has arrived for that long.
 
 use super::groups::Group;
 use super::node_key::{MAC_BYTES, Seal};
@@ -38,9 +38,9 @@ use tokio::sync::{MutexGuard, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-/// A transfer ends when one side has heard nothing of the other for so long.
+/// A transfer ends when one side has received nothing from the other for this long.
 pub const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// Longest silence of a side that is at work.
+/// Longest silence of a side that is working.
 pub const SIGN_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of the copy in one message.
 pub const CHUNK_BYTES: usize = 256 << 10;
@@ -49,7 +49,7 @@ const UNCONFIRMED_MAX: u64 = 4 << 20;
 /// Bytes that a receiver writes before it makes them durable.
 const SYNC_BYTES: u64 = 64 << 20;
 
-/// What the sender says before it sends.
+/// The sender's offer of a copy.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Offer {
     /// The leader's vote.
@@ -58,16 +58,16 @@ pub struct Offer {
     pub bytes: u64,
 }
 
-/// What the receiver says.
+/// The receiver's reply.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ReceiverReply {
-    /// Send the next; so many bytes are there.
+    /// Send the next message; this many bytes have arrived.
     Go(u64),
-    /// Everything is there, and being looked at.
+    /// Everything has arrived and is being checked.
     Working,
-    /// No, and why.
+    /// Refused, and why.
     Refused(String),
-    /// It is installed; what the consensus says.
+    /// Installed; openraft's response.
     Done(SnapshotResponse<TypeConfig>),
 }
 
@@ -79,7 +79,7 @@ fn failed(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::Internal, format!("snapshot: {error}"))
 }
 
-/// What ends when nothing is heard for too long.
+/// Ends `work` when nothing is heard for too long.
 pub async fn within_silence<T>(heard: impl Future<Output = T>) -> Result<T> {
     within(SILENCE_MAX, heard).await
 }
@@ -89,7 +89,7 @@ async fn within<T>(limit: Duration, heard: impl Future<Output = T>) -> Result<T>
     heard.map_err(|_| broken(format!("nothing was heard for {} s", limit.as_secs_f32())))
 }
 
-/// The sender's end.
+/// The sender's side.
 pub struct SnapshotSender {
     stream: WebSocketStream<dial::Connection>,
     seal: Seal,
@@ -119,7 +119,7 @@ impl SnapshotSender {
         }
     }
 
-    /// Offers a copy; succeeds when it may be sent.
+    /// Offers a copy; succeeds if it may be sent.
     ///
     /// # Errors
     /// When the receiver refuses it, with its reason.
@@ -131,7 +131,7 @@ impl SnapshotSender {
         }
     }
 
-    /// Waits for `work`, with signs of life meanwhile.
+    /// Waits for `work`, and keeps the connection alive meanwhile.
     ///
     /// # Errors
     /// When the connection breaks.
@@ -204,10 +204,10 @@ pub struct ReceiveTurn<'r> {
 }
 
 impl ReceiveSlot {
-    /// Ends what is being received, and takes its place.
+    /// Ends the copy that is being received, and takes its place.
     ///
     /// # Errors
-    /// When that does not end in time.
+    /// When the other copy does not end in time.
     pub async fn begin(&self) -> Result<ReceiveTurn<'_>> {
         let mut number = 0;
         self.newest.send_modify(|newest| {
@@ -223,7 +223,7 @@ impl ReceiveTurn<'_> {
     /// Receives, unless a newer copy is offered.
     ///
     /// # Errors
-    /// Those of `receive`; `not_possible_now` when there is a newer one.
+    /// Those of `receive`; `not_possible_now` if there is a newer one.
     pub async fn unless_newer<T>(&mut self, receive: impl Future<Output = Result<T>>) -> Result<T> {
         let number = self.number;
         tokio::select! {
@@ -249,7 +249,7 @@ impl Group {
     /// Refuses a copy of a former leader, and one that does not fit.
     ///
     /// # Errors
-    /// `not_possible_now`; `storage_full`, which says what is too small.
+    /// `not_possible_now`; `storage_full`, which names what is too small.
     pub fn check_offer(&self, offer: &Offer) -> Result<()> {
         let known = self.vote();
         if offer.vote.partial_cmp(&known).is_none_or(std::cmp::Ordering::is_lt) {
@@ -280,7 +280,7 @@ impl Group {
         Ok(Inbound { incoming, file: Some(file), space, bytes: offer.bytes, taken: 0, unsynced: 0 })
     }
 
-    /// Makes a received state the current one, if it is newer than what this node has.
+    /// Makes a received state the current one, if it is newer than this node's.
     ///
     /// # Errors
     /// When the consensus has ended.
@@ -298,12 +298,12 @@ impl Group {
 }
 
 impl Inbound {
-    /// Whether all that was announced is there.
+    /// Whether all announced bytes have arrived.
     pub fn is_complete(&self) -> bool {
         self.taken == self.bytes
     }
 
-    /// Takes the next bytes; tells how many are there.
+    /// Adds the next bytes; returns how many have arrived.
     ///
     /// # Errors
     /// When there are more than announced, or the disk is full.
@@ -332,8 +332,8 @@ impl Inbound {
         Ok(self.taken)
     }
 
-    /// Checks a copy that is there as a whole, row by row, and makes it durable; counts the rows
-    /// in `progress` meanwhile.
+    /// Checks a complete copy, row by row, and makes it durable; counts the rows in `progress`
+    /// meanwhile.
     ///
     /// # Errors
     /// When the copy is damaged, or the disk fails.
@@ -356,7 +356,7 @@ impl Inbound {
     }
 }
 
-/// Whether `message` is the MAC over all that came before.
+/// Whether `message` is the MAC over everything before it.
 pub fn is_sealed(seal: Seal, message: &[u8]) -> bool {
     message.len() == MAC_BYTES && seal.is(message)
 }

@@ -1,4 +1,4 @@
-//! The type parameters of openraft, and the names the rest of the node uses for them.
+//! The type parameters of openraft, and the names that the rest of the node uses for them.
 
 use crate::engine::ProposalResult;
 use bytes::Bytes;
@@ -42,5 +42,5 @@ pub type EntryPayload = openraft::alias::PayloadOf<TypeConfig>;
 pub type Membership = openraft::alias::StoredMembershipOf<TypeConfig>;
 /// The running consensus of a group.
 pub type Raft = openraft::Raft<TypeConfig, super::state_machine::StateMachine>;
-/// What openraft tells about a group.
+/// openraft's metrics of a group.
 pub type Metrics = openraft::RaftMetrics<TypeConfig>;

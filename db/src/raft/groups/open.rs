@@ -21,15 +21,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant as Moment};
 
-/// Time between two questions to a majority where many read: each wakes every node.
+/// Time between two requests to a majority where many read: each wakes every node.
 const QUESTION_DISTANCE: Duration = Duration::from_millis(1);
 
 impl Group {
     /// Opens the group and joins the others.
     ///
     /// # Errors
-    /// When log or state cannot be opened, with the reason; when one of them is missing that was
-    /// there, or the state belongs to another member.
+    /// When log or state cannot be opened, with the reason; when one of them is lost, or the state
+    /// belongs to another member.
     pub async fn open(config: GroupConfig) -> Result<(Arc<Group>, StateEvents)> {
         let log = LogStore::open(&config.dir.join("log"), config.log_chunk_bytes)
             .map_err(|error| internal(format!("the log cannot be opened: {error}")))?;
@@ -115,8 +115,8 @@ fn start_read_index(raft: &Raft, config: &GroupConfig, lease: &Lease, proof: Pro
     })
 }
 
-/// Makes a new state this member's own. A member that has lost its log or its state must not
-/// go on: it would vote again, and take part in majorities for entries that it has forgotten.
+/// Makes a new state this member's own. A member that has lost its log or its state must not go on:
+/// it would vote again, and take part in majorities for entries that it has forgotten.
 fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Result<Owner> {
     let me = Owner { cluster_id: config.peers.cluster_id.to_string(), raft_id: config.peers.from };
     let (owner, empty) = {
@@ -153,7 +153,7 @@ fn lost(message: String) -> Error {
     )
 }
 
-/// Copies whose sending was interrupted.
+/// Removes copies whose sending was interrupted.
 fn clear_leftovers(dir: &std::path::Path) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -170,8 +170,8 @@ fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
         election_timeout_min: config.election_ms.0,
         election_timeout_max: config.election_ms.1,
         enable_pre_vote: Some(true),
-        // The state is committed behind the answer, so a restarted leader does not know how
-        // far it had acknowledged; an election tells it.
+        // The state is committed after the response, so a restarted leader does not know how far it
+        // had acknowledged; an election tells it.
         enable_leader_restore: Some(false),
         // `retention` decides about both, by bytes too.
         snapshot_policy: SnapshotPolicy::Never,

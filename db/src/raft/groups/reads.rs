@@ -1,4 +1,4 @@
-//! What a read waits for at each level, and how the leader knows what to tell.
+//! What a read waits for at each level, and how the leader determines the read index.
 
 use super::super::network::Peers;
 use super::super::proposer;
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Longest pause after a question for a read index that was not answered.
+/// Longest pause after a request for a read index that was not answered.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How fresh the state must be that a read sees.
@@ -33,18 +33,18 @@ pub enum ReadLevel {
     Auto,
 }
 
-/// The lease of a leader: after a majority has answered a message, nobody else is elected for
+/// The lease of a leader: after a majority has answered a message, no other node is elected for
 /// this long, counted from when the message was sent.
 ///
-/// openraft's own lease is the longest election time: so long a follower that has heard the
-/// leader grants nobody its vote. But a follower that starts again has forgotten what it heard.
-/// It grants no vote for the shortest election time ([`Group::wait_out_lease`]), nor does it stand
-/// for election before. So the shorter time is the one that all members keep, and with the
-/// longer one the followers' clocks may be faster than the leader's.
+/// openraft's own lease is the longest election time: for that long, a follower that has heard the
+/// leader grants no vote. But a follower that restarts has forgotten what it heard. It grants no
+/// vote for the shortest election time ([`Group::wait_out_lease`]), nor does it stand for election
+/// before. So the shorter time is the one that all members keep, and with the longer one the
+/// followers' clocks may be faster than the leader's.
 pub(super) struct Lease {
-    /// How long it holds.
+    /// Its duration.
     pub(super) length: Duration,
-    /// Until when a leader may rely on what this member said before it was started again.
+    /// Until when a leader may rely on a promise of this member before its restart.
     pub(super) given_until: Instant,
 }
 
@@ -69,7 +69,7 @@ impl Group {
         }
     }
 
-    /// Waits until this node sees everything acknowledged before now; gives the log index.
+    /// Waits until this node sees everything acknowledged before now; returns the log index.
     pub async fn wait_linearizable(&self) -> Result<u64> {
         let index = self.read_index(Proof::Quorum).await?;
         self.wait_visible(index).await?;
@@ -94,8 +94,8 @@ impl Group {
         }
     }
 
-    /// As [`Group::wait_visible`], of an index that a client names: no entry need have it yet, so
-    /// the writer is asked to commit only once there is one.
+    /// As [`Group::wait_visible`], for an index that a client names: there may be no entry with it
+    /// yet, so the writer is asked to commit only once there is one.
     async fn wait_reached(&self, index: u64) -> Result<()> {
         if self.visible_index() >= index {
             return Ok(());
@@ -115,7 +115,7 @@ impl Group {
     }
 
     /// Waits, once in a term, until this leader sees everything that its predecessors have
-    /// acknowledged: whoever decides by the state must not decide by an older one.
+    /// acknowledged: a decision by the state must not be based on an older one.
     ///
     /// # Errors
     /// `no_leader`, `timeout`.
@@ -138,14 +138,15 @@ impl Group {
         self.raft.metrics().borrow_watched().state == ServerState::Learner
     }
 
-    /// Waits until no leader relies any more on what this member said before it was started
-    /// again; until then it must not vote.
+    /// Waits until no leader relies on a promise of this member before its restart; until then it
+    /// must not vote.
     pub async fn wait_out_lease(&self) {
         tokio::time::sleep_until(self.lease.given_until).await;
     }
 }
 
-/// Asks once for the read index, as leader by `proof`, as follower the leader.
+/// Asks once for the read index: a leader proves by `proof` that it leads, a follower asks the
+/// leader.
 pub(super) async fn ask(
     raft: Raft,
     peers: Peers,
@@ -161,7 +162,7 @@ pub(super) async fn ask(
         None => Err(proposer::not_leader()),
     };
     if asked.is_err() {
-        // Whatever went wrong, a new leader or a confirmed lease mends it.
+        // Whatever the cause, a new leader or a confirmed lease resolves it.
         let _ = timeout(PAUSE, metrics.changed()).await;
     }
     asked
@@ -170,8 +171,8 @@ pub(super) async fn ask(
 async fn as_leader(raft: &Raft, proof: Proof, lease: Duration, within: Duration) -> Result<u64> {
     let how = match proof {
         Proof::Quorum => ReadPolicy::ReadIndex.into(),
-        // Without a lease, as right after an election, it waits for a majority's answer. It
-        // gives none after it has begun to hand its leadership over.
+        // Without a lease, as right after an election, it waits for a majority's response. It gives
+        // none once it has begun to transfer leadership.
         Proof::Lease => LinearizerOption::new(Some(lease), true),
     };
     match timeout(within, raft.get_read_linearizer(how)).await {
@@ -181,7 +182,7 @@ async fn as_leader(raft: &Raft, proof: Proof, lease: Duration, within: Duration)
     }
 }
 
-/// Whatever the call to the leader failed with, the read was not at fault.
+/// Whatever error the request to the leader ended with, the read was not at fault.
 fn unanswered(error: &Error) -> Error {
     let message = format!("the leader gave no read index: {}", error.message);
     Error { message, ..proposer::not_leader() }

@@ -1,4 +1,4 @@
-//! What is known of a group at one moment.
+//! The status of a group at one moment.
 
 use super::super::types::{LogId, Metrics, RaftId};
 use crate::engine::system::NodeRole;
@@ -6,18 +6,18 @@ use openraft::{Instant, ServerState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What is known of a group at one moment, in plain values.
+/// The status of a group at one moment, in plain values.
 #[derive(Debug, Clone, Default)]
 pub struct GroupStatus {
-    /// What this node does.
+    /// The role of this node.
     pub role: Option<NodeRole>,
-    /// Who leads, as far as this node knows.
+    /// The leader, as far as this node knows.
     pub leader: Option<RaftId>,
     /// This node's term.
     pub term: u64,
-    /// Who votes; two sets while the membership changes.
+    /// The voters; two sets while the membership changes.
     pub configs: Vec<BTreeSet<RaftId>>,
-    /// Who receives the log: voters and learners.
+    /// The members that receive the log: voters and learners.
     pub members: BTreeSet<RaftId>,
     /// Index of the last entry in this node's log.
     pub last_log: u64,
@@ -25,11 +25,11 @@ pub struct GroupStatus {
     pub matched: BTreeMap<RaftId, u64>,
     /// Time since each member answered; on the leader only.
     pub silent: BTreeMap<RaftId, Option<Duration>>,
-    /// For how long this node has led; on the leader only.
+    /// How long this node has led; on the leader only.
     pub led: Option<Duration>,
     /// The leader that this node heard last, and the time since then.
     pub heard: Option<(RaftId, Duration)>,
-    /// Why members do not get the entries that they lack; on the leader only.
+    /// Why members do not receive the entries that they lack; on the leader only.
     pub undelivered: BTreeMap<RaftId, String>,
     /// Why the group has stopped working, if it has.
     pub failure: Option<String>,
@@ -44,7 +44,7 @@ impl GroupStatus {
             ServerState::Leader => Some(NodeRole::Leader),
             ServerState::Candidate => Some(NodeRole::Candidate),
             ServerState::Learner => Some(NodeRole::Learner),
-            // A follower that hears no leader is asking for votes, or about to.
+            // A follower without a leader is requesting votes, or about to.
             ServerState::Follower if voter && metrics.current_leader.is_none() => {
                 Some(NodeRole::Candidate)
             }
@@ -84,14 +84,14 @@ impl GroupStatus {
     }
 
     /// Time since a member was heard; on the leader only. A member that has not answered this
-    /// leader yet may have been heard as the leader before it.
+    /// leader yet may have been heard as the previous leader.
     pub fn silence(&self, member: RaftId) -> Option<Duration> {
         let answered = *self.silent.get(&member)?;
         let before = || self.heard.filter(|(leader, _)| *leader == member).map(|(_, ago)| ago);
         answered.or_else(before).or(self.led)
     }
 
-    /// All who vote, in either set.
+    /// All voters, in either set.
     pub fn voters(&self) -> BTreeSet<RaftId> {
         self.configs.iter().flatten().copied().collect()
     }
