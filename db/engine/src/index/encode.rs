@@ -1,24 +1,23 @@
 //! Values as bytes whose order is the order of the values.
 //!
-//! One byte for the class, then the content, so written that no encoding is the beginning of
-//! another: texts end with a zero byte (inside them 0 is `01 01` and 1 is `01 02`), lists with
-//! a zero byte where a class would stand. A number is the largest double that is not above it,
-//! and, when it lies between two doubles, its decimal digits behind that. The idea is
-//! FoundationDB's tuple layer; no crate on crates.io orders all of these types, and numbers
-//! across types, as MongoDB does.
+//! One byte for the class, then the content, such that no encoding is a prefix of another: texts
+//! end with a zero byte (inside them 0 is `01 01` and 1 is `01 02`), lists with a zero byte in the
+//! position of a class. A number is the largest double that is not above it, followed by its
+//! decimal digits if it lies between two doubles. The idea is FoundationDB's tuple layer; no crate
+//! on crates.io orders all of these types, and numbers across types, as MongoDB does.
 
 use crate::value::{Class, Decimal, Value, number};
 use std::cmp::Ordering;
 
-/// What stands for an empty array: below everything, as MongoDB sorts it.
+/// The encoding of an empty array: below everything, as MongoDB sorts it.
 pub const EMPTY_ARRAY: u8 = 0x08;
-/// Behind every encoded value.
+/// After every encoded value.
 pub const END: u8 = 0xf8;
 const SIGN: u64 = 1 << 63;
 const EXACT: u8 = 0;
 const BETWEEN: u8 = 1;
 const LIST_END: u8 = 0;
-/// Stands in texts before the bytes 0 and 1, each raised by one, so that 0 is the end only.
+/// Escape in texts before the bytes 0 and 1, each raised by one, so that 0 is only the end.
 const ESCAPE: u8 = 1;
 
 /// Appends the encoding of `value`.
@@ -51,7 +50,7 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-/// Turns the order of the bytes from `start` on around.
+/// Inverts the order of the bytes from `start` on.
 pub fn reverse(bytes: &mut [u8]) {
     bytes.iter_mut().for_each(|byte| *byte = !*byte);
 }
@@ -102,22 +101,22 @@ fn floor(value: &Value) -> f64 {
     near.next_down()
 }
 
-/// How to get back from an encoded value to the one that was encoded.
+/// How an encoded value is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FieldEncoding {
     /// By decoding.
     Value = 0,
-    /// By decoding; it is an integer, where the encoding knows numbers only.
+    /// By decoding; it is an integer, where the encoding has only numbers.
     Int = 1,
     /// There was no value.
     Missing = 2,
-    /// Not at all: the document must be read.
+    /// It cannot be decoded: the document must be read.
     Lost = 3,
 }
 
 impl FieldEncoding {
-    /// What is kept of a value.
+    /// How a value can be decoded.
     pub fn of(value: Option<&Value>) -> FieldEncoding {
         match value {
             None => FieldEncoding::Missing,
@@ -130,7 +129,7 @@ impl FieldEncoding {
         }
     }
 
-    /// From its number.
+    /// Converts from its number.
     pub fn from_byte(byte: u8) -> FieldEncoding {
         match byte {
             0 => FieldEncoding::Value,
@@ -145,7 +144,7 @@ fn is_negative_zero(number: f64) -> bool {
     number == 0.0 && number.is_sign_negative()
 }
 
-/// The value of one encoded scalar, as [`FieldEncoding`] tells; `None` when it is lost.
+/// The value of an encoded scalar; `None` if it cannot be decoded.
 pub fn decode(bytes: &[u8], kept: FieldEncoding) -> Option<Value> {
     let (class, content) = bytes.split_first()?;
     let class = *class;

@@ -1,4 +1,4 @@
-//! The keys under which an index holds a document.
+//! The keys of a document in an index.
 
 use super::encode::{self, EMPTY_ARRAY, FieldEncoding};
 use crate::budget::steps_of;
@@ -9,10 +9,10 @@ use crate::storage::keys::KEY_BYTES_MAX;
 use crate::value::Value;
 use std::collections::BTreeMap;
 
-/// What a key takes in memory beside its bytes, roughly.
+/// Approximate size of a key in memory beside its bytes.
 const KEY_MEMORY: usize = 128;
 
-/// The error for a value that makes a key which the storage does not take.
+/// The error for a value whose key is too long for the storage.
 pub fn too_long(names: &str, bytes: usize) -> Error {
     let message = format!(
         "the value of {names} is too long for an index: its key has {bytes} bytes, \
@@ -25,25 +25,25 @@ pub fn too_long(names: &str, bytes: usize) -> Error {
 /// Keys that one document may have in one index.
 const KEYS_MAX: usize = 10_000;
 
-/// The encoded values of one index entry, and what is needed to take them apart again.
+/// The encoded values of one index entry, and what is needed to take them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryInfo {
     /// Where the encoding of each value ends.
     pub ends: Vec<u16>,
-    /// How to get each value back.
+    /// How each value is decoded.
     pub kept: Vec<FieldEncoding>,
 }
 
-/// All keys of a document: encoded values, and what belongs to them.
+/// All keys of a document.
 #[derive(Debug, Default)]
 pub struct DocumentKeys {
-    /// The keys in their order; each once.
+    /// The keys in order, without duplicates.
     pub entries: BTreeMap<Vec<u8>, EntryInfo>,
-    /// Whether an array was met.
+    /// Whether a path led through an array.
     pub multikey: bool,
 }
 
-/// One field of an index while its value is looked for.
+/// One field of an index while its value is looked up.
 #[derive(Clone, Copy)]
 struct Cursor<'v> {
     value: Option<&'v Value>,
@@ -52,13 +52,13 @@ struct Cursor<'v> {
     item: bool,
 }
 
-/// Finds the keys of `document` for the fields `paths`; `descending` tells which are turned.
+/// Finds the keys of `document` for the fields `paths`; `descending` holds the direction of each.
 /// With `sparse`, a document that has none of the fields has no key.
 ///
-/// An array on the way gives one key for each item, as MongoDB's multikey indexes have it.
+/// An array on a path gives one key for each item, as in MongoDB's multikey indexes.
 ///
 /// # Errors
-/// `not_indexable` when two different arrays meet, a document has too many keys, or a key is too
+/// `not_indexable` if two different arrays meet, a document has too many keys, or a key is too
 /// long; `query_too_large`.
 pub fn document_keys(
     document: &Value,
@@ -77,7 +77,7 @@ pub fn document_keys(
     Ok(found.keys)
 }
 
-/// What was found so far, and what is looked for.
+/// The keys found so far, and the parameters of the search.
 struct KeyCollector<'f> {
     keys: DocumentKeys,
     paths: &'f [Path],
@@ -162,7 +162,7 @@ fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut KeyCollector<'_>) -> Res
 
 fn add(cursors: &[Cursor<'_>], found: &mut KeyCollector<'_>) -> Result<()> {
     let KeyCollector { keys, paths, descending, sparse, ctx } = found;
-    // What still has steps to go stands at a plain value, so the field is missing.
+    // A path that ends at a plain value before its last step has no value.
     let values = cursors.iter().map(|cursor| cursor.value.filter(|_| cursor.steps.is_empty()));
     let values: Vec<_> = values.collect();
     if *sparse && values.iter().all(Option::is_none) {

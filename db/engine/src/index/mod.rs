@@ -1,8 +1,8 @@
-//! Secondary indexes: what one is, under which keys it holds a document, and its statistics.
+//! Secondary indexes: their definition, the keys of a document, and statistics.
 //!
-//! An entry of the index table: `index id (4 bytes) ++ encoded values ++ encoded _id`, the
-//! `_id` turned around when the last field is descending. Its value tells where the parts end
-//! and how to get the values back, so that a covered query needs no document.
+//! A row of the index table: `index id (4 bytes) ++ encoded values ++ encoded _id`, the `_id`
+//! inverted if the last field is descending. Its value holds where the parts end and how the values
+//! are decoded, so that a covered query needs no document.
 
 pub mod encode;
 pub mod keys;
@@ -21,20 +21,20 @@ use encode::FieldEncoding;
 use keys::EntryInfo;
 use serde::{Deserialize, Serialize};
 
-/// Number of an index inside its group; never used twice.
+/// Number of an index in its group; never reused.
 pub type IndexId = u32;
 
-/// The name of the index on `_id`, which every collection has from the start.
+/// The name of the index on `_id`, which every collection has.
 pub const ID_INDEX: &str = "_id_";
 /// Fields of a compound index.
 pub const FIELDS_MAX: usize = 16;
 /// Indexes of a collection.
 pub const INDEXES_MAX: usize = 64;
 
-/// What somebody who creates an index asks for.
+/// The definition of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexSpec {
-    /// Its name; `city_1_age_-1` when none was given.
+    /// Its name; `city_1_age_-1` by default.
     pub name: String,
     /// Paths of the fields, and whether each is descending.
     pub fields: Vec<(String, bool)>,
@@ -44,20 +44,20 @@ pub struct IndexSpec {
     pub sparse: bool,
     /// Only documents that match this filter (JSON text) are held.
     pub partial: Option<String>,
-    /// Documents are deleted so many seconds after the date in the field.
+    /// Documents are deleted this many seconds after the date in the field.
     pub expire_after: Option<u64>,
     /// A document without the field gets the next number.
     pub sequential: bool,
 }
 
-/// How far an index is.
+/// The state of an index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum IndexState {
-    /// Documents up to this one are in it.
+    /// It is being built: documents up to this one are in it.
     Building {
         /// The last document that was added; none at the beginning.
         after: Option<DocumentId>,
-        /// Documents that were looked at.
+        /// Documents that were processed.
         done: u64,
     },
     /// It holds every document.
@@ -79,20 +79,20 @@ impl IndexState {
     }
 }
 
-/// An index as the catalog stores it.
+/// An index as stored in the catalog.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IndexEntry {
     /// Its number.
     pub id: IndexId,
-    /// What was asked for.
+    /// Its definition.
     pub spec: IndexSpec,
-    /// How far it is.
+    /// Its state.
     pub state: IndexState,
-    /// Whether an array was ever met in its fields.
+    /// Whether a path has ever led through an array.
     pub multikey: bool,
 }
 
-/// An index ready for use: its entry with paths and filter parsed.
+/// An index with parsed paths and filter.
 #[derive(Debug, Clone)]
 pub struct Index {
     /// As stored.
@@ -101,7 +101,7 @@ pub struct Index {
     pub paths: Vec<Path>,
     /// Which fields are descending.
     pub descending: Vec<bool>,
-    /// Which documents it holds; all when none.
+    /// Which documents it holds; all if none.
     pub partial: Option<Filter>,
 }
 
@@ -109,10 +109,10 @@ pub struct Index {
 pub type StoredEntry = (Vec<u8>, Vec<u8>);
 
 impl IndexSpec {
-    /// Reads a definition: `keys` is `{"city": 1, "age": -1}`, or the ancestor's `"city,age"`.
+    /// Reads a definition: `keys` is `{"city": 1, "age": -1}`, or JettraDBVM's `"city,age"`.
     ///
     /// # Errors
-    /// `invalid_query` naming what is wrong.
+    /// `invalid_query` that names what is wrong.
     pub fn parse(keys: &Value, options: &Object) -> Result<IndexSpec> {
         let at = At::root("keys");
         let fields = parse_fields(keys, at)?;
@@ -162,7 +162,7 @@ impl IndexSpec {
         Ok(spec)
     }
 
-    /// Whether it asks for the index on `_id`, which is there already.
+    /// Whether it defines the index on `_id`, which exists already.
     pub fn is_on_id(&self) -> bool {
         self.fields.len() == 1 && self.fields[0].0 == "_id"
     }
@@ -208,14 +208,14 @@ impl IndexSpec {
         Ok(())
     }
 
-    /// Whether a collection can have only one of the two: as in MongoDB, indexes on the same
-    /// fields must differ in what they hold or in whether they are unique.
+    /// Whether a collection can have only one of the two: as in MongoDB, indexes on the same fields
+    /// must differ in which documents they hold or in whether they are unique.
     pub fn excludes(&self, other: &IndexSpec) -> bool {
         let kind = |spec: &IndexSpec| (spec.unique, spec.sparse, spec.partial.clone());
         self.fields == other.fields && kind(self) == kind(other)
     }
 
-    /// Whether the other asks for the same index, its name aside.
+    /// Whether the other definition is the same, apart from its name.
     pub fn same_definition(&self, other: &IndexSpec) -> bool {
         IndexSpec { name: String::new(), ..self.clone() }
             == IndexSpec { name: String::new(), ..other.clone() }
@@ -266,7 +266,7 @@ fn default_name(fields: &[(String, bool)]) -> String {
 }
 
 impl Index {
-    /// Parses the parts of a stored entry; they were checked when it was made.
+    /// Parses the parts of a stored entry; they were checked when it was created.
     pub fn new(entry: IndexEntry) -> Result<Index> {
         let at = At::root("index");
         let paths = entry.spec.fields.iter().map(|(name, _)| Path::parse(name, at));
@@ -287,7 +287,7 @@ impl Index {
         self.entry.state == IndexState::Ready
     }
 
-    /// Whether it holds, or is to hold, the document with this `_id` by now.
+    /// Whether it holds the document with this `_id` by now, or must hold it.
     pub fn holds(&self, id: &DocumentId) -> bool {
         match &self.entry.state {
             IndexState::Ready => true,
@@ -304,10 +304,10 @@ impl Index {
         }
     }
 
-    /// Keys of a document in this index, without index id and `_id`.
+    /// The keys of a document in this index, without index id and `_id`.
     ///
     /// # Errors
-    /// `not_indexable`, saying why.
+    /// `not_indexable` with the reason.
     pub fn document_keys(&self, document: &Value, ctx: &Context<'_>) -> Result<keys::DocumentKeys> {
         if let Some(partial) = &self.partial
             && !partial.matches(document, ctx)?
@@ -321,7 +321,7 @@ impl Index {
     /// The key of an entry.
     ///
     /// # Errors
-    /// `not_indexable` when it is longer than the storage takes.
+    /// `not_indexable` if it is too long for the storage.
     pub fn entry_key(&self, values: &[u8], id: &DocumentId) -> Result<Vec<u8>> {
         let mut key = self.start();
         key.extend_from_slice(values);
@@ -334,12 +334,12 @@ impl Index {
         Ok(key)
     }
 
-    /// Appends the `_id` as an entry's key ends with it.
+    /// Appends the `_id` at the end of an entry's key.
     pub fn push_id(&self, key: &mut Vec<u8>, id: &DocumentId) {
         if !self.id_descending() {
             return storage::keys::push_id(key, id);
         }
-        // Turned around, a text must not begin another; encoded as a value it does not.
+        // When inverted, no text may be a prefix of another; an encoded value is not.
         let start = key.len();
         encode::encode(&id_value(id), key);
         encode::reverse(&mut key[start..]);
@@ -355,7 +355,7 @@ impl Index {
         self.entry.id.to_be_bytes().to_vec()
     }
 
-    /// First key behind this index.
+    /// First key after this index.
     pub fn end(&self) -> Vec<u8> {
         (self.entry.id + 1).to_be_bytes().to_vec()
     }
@@ -382,7 +382,7 @@ pub fn document_id(value: &Value) -> Option<DocumentId> {
     }
 }
 
-/// The stored value of an entry: for each field where it ends (2 bytes) and what is kept.
+/// The stored value of an entry: for each field where it ends (2 bytes) and how it is decoded.
 pub fn entry_value(info: &EntryInfo) -> Vec<u8> {
     let mut value = Vec::with_capacity(3 * info.ends.len());
     for (end, kept) in info.ends.iter().zip(&info.kept) {
@@ -400,7 +400,7 @@ pub struct Entry<'e> {
 }
 
 impl<'e> Entry<'e> {
-    /// Takes the two parts of a row of the index table.
+    /// Combines the two parts of a row of the index table.
     pub fn new(key: &'e [u8], value: &'e [u8]) -> Entry<'e> {
         Entry { key, value }
     }
@@ -424,7 +424,7 @@ impl<'e> Entry<'e> {
         self.key.get(..self.prefix_end(count)).unwrap_or(self.key)
     }
 
-    /// The `_id` as a document key has it, behind the collection's number.
+    /// The `_id` as part of a document key, after the collection's number.
     pub fn document_key(&self, collection: CollectionId, id_descending: bool) -> Vec<u8> {
         let id = self.key.get(self.prefix_end(self.fields())..).unwrap_or_default();
         if !id_descending {
@@ -436,8 +436,8 @@ impl<'e> Entry<'e> {
         id.map_or_else(Vec::new, |id| storage::keys::document_key(collection, &id))
     }
 
-    /// The value of a field; `None` when the document must be asked, `Some(None)` when the
-    /// document does not have it.
+    /// The value of a field; `None` if only the document has it, `Some(None)` if the document has
+    /// no such field.
     pub fn field(&self, at: usize, descending: bool) -> Option<Option<Value>> {
         let kept = FieldEncoding::from_byte(*self.value.get(3 * at + 2)?);
         match kept {

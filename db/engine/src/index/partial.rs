@@ -1,5 +1,5 @@
-//! Which filters a partial index may have: MongoDB's. Whether a document belongs into an index
-//! must not change without the document, as it would with `$$NOW`.
+//! The filters that a partial index may have: those of MongoDB. Whether a document belongs to an
+//! index must not change without the document, as it would with `$$NOW`.
 
 use crate::error::Result;
 use crate::query::context::At;

@@ -1,8 +1,8 @@
-//! What the planner knows of an index: how many entries, and how many different values.
+//! Statistics of an index for the planner: the number of entries, and of distinct values.
 //!
-//! Distinct values are estimated with HyperLogLog (Flajolet and others, 2007), one sketch for
-//! each number of leading fields. It only grows: deletions make an estimate too high, never a
-//! query wrong. Part of the replicated state, so every replica plans alike.
+//! Distinct values are estimated with HyperLogLog (Flajolet and others, 2007), one sketch for each
+//! number of leading fields. A sketch only grows: deletions make an estimate too high, never a
+//! query wrong. The statistics are part of the replicated state, so every replica plans alike.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -41,7 +41,7 @@ impl IndexStats {
         self.entries = self.entries.saturating_sub(1);
     }
 
-    /// Different values of the first `fields` fields, at least 1.
+    /// Distinct values of the first `fields` fields, at least 1.
     pub fn distinct(&self, fields: usize) -> f64 {
         let sketch = fields.checked_sub(1).and_then(|at| self.sketches.get(at));
         sketch.map_or(1.0, Sketch::estimate).clamp(1.0, self.entries.max(1) as f64)
@@ -62,7 +62,7 @@ impl Sketch {
         let sum: f64 = self.0.iter().map(|rank| libm::ldexp(1.0, -i32::from(*rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
         let empty = self.0.iter().filter(|rank| **rank == 0).count() as f64;
-        // Small numbers are better told by the registers that are still empty.
+        // Small numbers are estimated better by the registers that are still empty.
         if raw <= 2.5 * count && empty > 0.0 { count * libm::log(count / empty) } else { raw }
     }
 }

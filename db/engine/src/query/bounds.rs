@@ -1,7 +1,7 @@
 //! From tests on fields to ranges of index keys.
 //!
-//! A range holds every document that can match, and perhaps more: whoever reads it applies
-//! the whole filter again.
+//! A range holds every document that can match, and perhaps more: its reader applies the whole
+//! filter again.
 
 use super::filter::{Filter, Pattern, Test};
 use super::path::Path;
@@ -10,10 +10,10 @@ use crate::index::encode::{self, FieldEncoding};
 use crate::storage::keys::{self, CollectionId};
 use crate::value::{Value, number};
 
-/// Ranges that one scan may be cut into; more fields are not used then.
+/// Ranges that one scan may be split into; beyond that, further fields are not used.
 const RANGES_MAX: usize = 2_000;
 
-/// Comparisons of a filter with that of a partial index; the index is not used when it takes more.
+/// Comparisons of a filter with that of a partial index; beyond that, the index is not used.
 const COMPARISONS_MAX: usize = 100_000;
 
 /// One side of an interval of encoded values.
@@ -21,18 +21,18 @@ const COMPARISONS_MAX: usize = 100_000;
 enum Edge {
     /// Before the values of a class.
     ClassStart(u8),
-    /// Behind the values of a class.
+    /// After the values of a class.
     ClassEnd(u8),
-    /// Before a value, or before all texts with a beginning.
+    /// Before a value, or before all texts with a prefix.
     Before(Vec<u8>),
-    /// Behind a value.
+    /// After a value.
     After(Vec<u8>),
-    /// Behind all texts with a beginning.
+    /// After all texts with a prefix.
     AfterTexts(Vec<u8>),
 }
 
 impl Edge {
-    /// The first key at or behind the edge, in an ascending field.
+    /// The first key at or after the edge, in an ascending field.
     fn ascending(&self) -> Vec<u8> {
         match self {
             Edge::ClassStart(class) => vec![*class],
@@ -48,7 +48,7 @@ impl Edge {
         match self {
             Edge::ClassStart(class) => vec![!class + 1],
             Edge::ClassEnd(class) => vec![!class],
-            // The end of a text, turned around, is 0xff too.
+            // The end of a text, inverted, is 0xff too.
             Edge::Before(value) => [&turned(value)[..], &[0xff, 0xff]].concat(),
             Edge::After(value) | Edge::AfterTexts(value) => turned(value),
         }
@@ -78,7 +78,7 @@ impl Interval {
         Interval { low: low.unwrap_or(&self.low).clone(), high: high.unwrap_or(&self.high).clone() }
     }
 
-    /// As `explain` shows it: `[1, 5)`.
+    /// The form in `explain`: `[1, 5)`.
     fn text(&self) -> String {
         let value = |bytes: &[u8]| {
             encode::decode(bytes, FieldEncoding::Int)
@@ -112,7 +112,7 @@ fn encoded(value: &Value) -> Vec<u8> {
     bytes
 }
 
-/// The intervals that a test allows; `None` when it says nothing.
+/// The intervals that a test allows; `None` if it does not restrict the value.
 fn intervals(test: &Test) -> Option<Vec<Interval>> {
     let of_class = |value: &Value| {
         let class = value.class() as u8;
@@ -152,7 +152,7 @@ fn text_interval(pattern: &Pattern) -> Option<Interval> {
     Some(Interval { low: Edge::Before(start.clone()), high: Edge::AfterTexts(start) })
 }
 
-/// Sorted, without doubles. The intervals are points and texts, which may lie in each other.
+/// Sorts them and removes duplicates. The intervals are points and texts, which may be nested.
 fn normalized(mut all: Vec<Interval>) -> Option<Vec<Interval>> {
     all.sort_by_key(|interval| interval.low.ascending());
     let mut kept: Vec<Interval> = Vec::with_capacity(all.len());
@@ -169,20 +169,20 @@ fn normalized(mut all: Vec<Interval>) -> Option<Vec<Interval>> {
     Some(kept)
 }
 
-/// What all of some tests allow together.
+/// The intersection of what some tests allow.
 fn all_of<'t>(tests: impl Iterator<Item = &'t Test>) -> Option<Vec<Interval>> {
     tests.filter_map(intervals).reduce(|a, b| common(&a, &b))
 }
 
-/// What two lists of intervals have in common.
+/// The intersection of two lists of intervals.
 fn common(a: &[Interval], b: &[Interval]) -> Vec<Interval> {
     overlaps(a, b, Interval::intersect, |interval| {
         (interval.low.ascending(), interval.high.ascending())
     })
 }
 
-/// The parts that two lists of intervals have in common. Both are in order, and the intervals of
-/// each apart from each other, so one walk along them finds all.
+/// The intersection of two lists of intervals. Both are sorted and disjoint, so one walk along them
+/// is enough.
 fn overlaps<T>(
     a: &[T],
     b: &[T],
@@ -204,7 +204,7 @@ fn overlaps<T>(
     found
 }
 
-/// A test that every matching document passes, and the path it stands for.
+/// A test that every matching document passes, and its path.
 struct Condition<'f> {
     path: String,
     test: &'f Test,
@@ -214,7 +214,7 @@ fn conditions(filter: &Filter) -> Vec<Condition<'_>> {
     fn collect<'f>(filter: &'f Filter, prefix: &str, found: &mut Vec<Condition<'f>>) {
         match filter {
             Filter::And(all) => all.iter().for_each(|part| collect(part, prefix, found)),
-            // In an $elemMatch a number may stand for an item of the item, as in [[5]]; after the
+            // In an $elemMatch a number may mean an item of the item, as in [[5]]; after the
             // array's name it means an item of the array itself, and so do the keys of an index.
             Filter::Field(path, _) if !prefix.is_empty() && path.steps()[0].index.is_some() => {}
             Filter::Field(path, Test::ElemMatch(inner)) => {
@@ -231,10 +231,10 @@ fn conditions(filter: &Filter) -> Vec<Condition<'_>> {
     found
 }
 
-/// Ranges of the keys of an index that a filter needs.
+/// The ranges of the keys of an index that a filter needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexBounds {
-    /// From, inclusive, and to, exclusive; sorted, apart from each other.
+    /// Start (inclusive) and end (exclusive); sorted and disjoint.
     pub ranges: Vec<(Vec<u8>, Vec<u8>)>,
     /// Leading fields that have one value in all ranges.
     pub equal_fields: usize,
@@ -242,7 +242,7 @@ pub struct IndexBounds {
     pub bounded_fields: usize,
     /// Whether every range is one value of all bounded fields.
     pub points: bool,
-    /// For each bounded field its intervals, for people.
+    /// For each bounded field its intervals, for `explain`.
     pub text: Vec<(String, Vec<String>)>,
 }
 
@@ -286,8 +286,8 @@ pub fn index_bounds(index: &Index, filter: &Filter) -> IndexBounds {
     bounds
 }
 
-/// Appends the intervals of a field to ranges that are points so far; points stay without
-/// their last byte, so that the next field can go on.
+/// Appends the intervals of a field to ranges that are points so far; points stay without their
+/// last byte, so that the next field can be appended.
 fn extend(ranges: &mut Vec<(Vec<u8>, Vec<u8>)>, found: &[Interval], descending: bool) {
     let points = found.iter().all(Interval::is_point);
     let mut extended = Vec::with_capacity(ranges.len() * found.len());
@@ -315,8 +315,8 @@ fn field_intervals(
         return all_of(here.map(|condition| condition.test));
     }
     // In a multikey index two conditions may be met by two different items, even those of one
-    // $elemMatch, whose item may hold arrays itself. So one of them is all that counts, and one
-    // of several fields below the same array.
+    // $elemMatch, whose item may hold arrays itself. So only one of them counts, and only one of
+    // several fields below the same array.
     if used.contains(&path.first()) {
         return None;
     }
@@ -329,11 +329,10 @@ fn field_intervals(
     candidates.min_by_key(|found| (!found.iter().all(Interval::is_point), found.len()))
 }
 
-/// Whether every document that matches `filter` is in the index, although it is sparse or
-/// partial.
+/// Whether every document that matches `filter` is in the index, although it is sparse or partial.
 pub fn index_is_complete(index: &Index, filter: &Filter) -> bool {
     let conditions = conditions(filter);
-    // The document surely has the field when a test cannot be passed by what is missing.
+    // The document surely has the field if a missing value cannot pass a test.
     let surely_has = |path: &str| {
         conditions.iter().filter(|condition| condition.path == path).any(
             |condition| match condition.test {
@@ -362,7 +361,7 @@ fn parts(filter: &Filter) -> Vec<&Filter> {
     }
 }
 
-/// Whether a filter demands at least what `part` does.
+/// Whether a filter implies `part`.
 fn implied(
     part: &Filter,
     filter: &Filter,
@@ -391,7 +390,7 @@ fn implied(
     })
 }
 
-/// Whether the intervals of a test hold what passes it and nothing else. Null is left out: it
+/// Whether the intervals of a test hold exactly the values that pass it. Null is excluded: it
 /// stands for missing fields too.
 fn exact(test: &Test) -> bool {
     let plain = |value: &Value| {
@@ -457,8 +456,8 @@ fn id_test(collection: CollectionId, test: &Test) -> Option<Vec<(Vec<u8>, Vec<u8
     }
 }
 
-/// The beginning of the keys that have `values` in the fields behind the first `from` ones,
-/// which `prefix` holds already.
+/// The beginning of the keys that have `values` in the fields after the first `from` ones, which
+/// `prefix` holds already.
 pub fn position_key(index: &Index, mut prefix: Vec<u8>, from: usize, values: &[Value]) -> Vec<u8> {
     for (value, descending) in values.iter().zip(index.descending.iter().skip(from)) {
         let start = prefix.len();

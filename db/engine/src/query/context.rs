@@ -1,4 +1,4 @@
-//! What every part of a query needs: its place for error messages, bounds, and which fields
+//! What every part of a query needs: its location for error messages, its budget, and which fields
 //! it reads.
 
 use crate::budget::steps_of;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-/// Where a part of a query stands, for error messages: `filter.$and[0].age`.
+/// The location of a part of a query, for error messages: `filter.$and[0].age`.
 #[derive(Clone, Copy)]
 pub struct At<'a> {
     parent: Option<&'a At<'a>>,
@@ -26,17 +26,17 @@ enum Step<'a> {
 }
 
 impl<'a> At<'a> {
-    /// The whole of something: `filter`, `update`, `pipeline`.
+    /// The location of the whole: `filter`, `update`, `pipeline`.
     pub fn root(name: &'a str) -> At<'a> {
         At { parent: None, step: Step::Key(name) }
     }
 
-    /// A field of it.
+    /// The location of a field.
     pub fn key<'b>(&'b self, name: &'b str) -> At<'b> {
         At { parent: Some(self), step: Step::Key(name) }
     }
 
-    /// An item of it.
+    /// The location of an item.
     pub fn index(&self, index: usize) -> At<'_> {
         At { parent: Some(self), step: Step::Index(index) }
     }
@@ -50,13 +50,12 @@ impl<'a> At<'a> {
         }
     }
 
-    /// The error for what stands here; the message goes on after the place:
-    /// `at.invalid("must be a number")`.
+    /// An error at this location; the message continues after it: `at.invalid("must be a number")`.
     pub fn invalid(&self, message: impl fmt::Display) -> Error {
         self.error(Kind::InvalidQuery, message)
     }
 
-    /// An error of another kind for what stands here.
+    /// An error of another kind at this location.
     pub fn error(&self, kind: Kind, message: impl fmt::Display) -> Error {
         let place = self.to_string();
         Error::new(kind, format!("{place} {message}")).details(serde_json::json!({"path": place}))
@@ -76,14 +75,14 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// What an execution may use and has used: steps, bytes kept in memory, bytes written. Shared by
-/// the contexts of one command.
+/// The budget of an execution, and what it has used: steps, bytes kept in memory, bytes written.
+/// Shared by the contexts of one command.
 #[derive(Debug)]
 pub struct Budget {
     steps_max: u64,
     memory_max: usize,
     written_max: u64,
-    // Atomic only so that they may move to another thread: one thread at a time counts.
+    // Atomic only so that it may move to another thread: one thread at a time counts.
     steps: AtomicU64,
     memory: AtomicUsize,
     written: AtomicU64,
@@ -104,27 +103,28 @@ impl Default for Budget {
     }
 }
 
-/// What an execution may use, and when it must end.
+/// The budget of an execution, and when it must end.
 pub struct Context<'a> {
-    /// The time that the query sees as now, in milliseconds since 1970.
+    /// The current time of the query, in milliseconds since 1970.
     pub now_ms: i64,
     seed: Cell<u64>,
     budget: Arc<Budget>,
     interrupt: &'a dyn Fn() -> Result<()>,
 }
 
-/// Steps between two looks at the interrupt.
+/// Steps between two checks of the interrupt.
 const STEPS: u64 = 256;
 
 impl<'a> Context<'a> {
-    /// Bounds of an execution; `interrupt` is asked now and then, and its error ends the query.
+    /// Creates a context with a memory bound; `interrupt` is called now and then, and its error
+    /// ends the query.
     pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
         let budget = Arc::new(Budget::new(u64::MAX, memory_max, u64::MAX));
         Context { now_ms, seed: Cell::new(0), budget, interrupt }
     }
 
-    /// With the number that what is chosen by chance follows from: the engine has no chance of its
-    /// own, so it comes with the request.
+    /// With a seed for random choices: the engine has no randomness of its own, so it comes with
+    /// the request.
     pub fn seeded(self, seed: u64) -> Self {
         Context { seed: Cell::new(seed), ..self }
     }
@@ -145,16 +145,16 @@ impl<'a> Context<'a> {
         self.budget.steps.load(Relaxed)
     }
 
-    /// Whether it has ended because it took too many steps.
+    /// Whether it has used up its steps.
     pub fn is_worn_out(&self) -> bool {
         self.steps() > self.budget.steps_max
     }
 
-    /// Counts one item of work: a document looked at, a test of a filter, a call in an
-    /// expression, an item of an array.
+    /// Counts one step of work: a document read, a test of a filter, an operator of an expression,
+    /// an item of an array.
     ///
     /// # Errors
-    /// When the time is up, the caller has gone, or there were too many steps.
+    /// When the time is up, the caller has gone, or the steps are used up.
     pub fn step(&self) -> Result<()> {
         self.work(1)
     }
@@ -176,7 +176,7 @@ impl<'a> Context<'a> {
         if before / STEPS != steps / STEPS { (self.interrupt)() } else { Ok(()) }
     }
 
-    /// Compares two values, and counts the work that it was.
+    /// Compares two values, and counts the work.
     ///
     /// # Errors
     /// As [`Context::step`].
@@ -187,8 +187,8 @@ impl<'a> Context<'a> {
         Ok(order)
     }
 
-    /// Counts the work of sorting so many items of so many bytes altogether, before it begins:
-    /// a sort cannot be ended half way.
+    /// Counts the work of sorting this many items of this many bytes, before it begins: a sort
+    /// cannot be interrupted.
     ///
     /// # Errors
     /// As [`Context::step`].
@@ -197,10 +197,10 @@ impl<'a> Context<'a> {
         self.work((items as u64).saturating_add(steps_of(bytes)).saturating_mul(rounds))
     }
 
-    /// Counts `bytes` that are kept until [`Context::release`]; `what` keeps them.
+    /// Counts `bytes` that are kept until [`Context::release`]; `what` is named in errors.
     ///
     /// # Errors
-    /// `query_too_large` when the bound is passed.
+    /// `query_too_large` if the bound is exceeded.
     pub fn charge(&self, bytes: usize, what: &str) -> Result<()> {
         let used = self.memory_used().saturating_add(bytes);
         let most = self.budget.memory_max;
@@ -218,7 +218,7 @@ impl<'a> Context<'a> {
         self.budget.memory.load(Relaxed)
     }
 
-    /// Gives back what was counted.
+    /// Releases counted bytes.
     pub fn release(&self, bytes: usize) {
         self.budget.memory.store(self.memory_used().saturating_sub(bytes), Relaxed);
     }
@@ -227,7 +227,7 @@ impl<'a> Context<'a> {
     /// transaction commits, so they are never given back.
     ///
     /// # Errors
-    /// `query_too_large` when the bound is passed.
+    /// `query_too_large` if the bound is exceeded.
     pub fn write(&self, bytes: u64) -> Result<()> {
         let written = self.written().saturating_add(bytes);
         self.budget.written.store(written, Relaxed);
@@ -247,7 +247,7 @@ impl<'a> Context<'a> {
 }
 
 impl Context<'static> {
-    /// One that counts into a budget which others count into too, and is never interrupted.
+    /// A context on a shared budget, which is never interrupted.
     pub fn of(budget: Arc<Budget>, now_ms: i64) -> Self {
         Context { now_ms, seed: Cell::new(0), budget, interrupt: &never }
     }
@@ -257,7 +257,7 @@ fn never() -> Result<()> {
     Ok(())
 }
 
-/// Memory that is counted while something holds it; given back when this is dropped.
+/// Memory counted against the budget until this is dropped.
 pub struct MemoryCharge<'c> {
     ctx: &'c Context<'c>,
     what: &'static str,
@@ -265,12 +265,12 @@ pub struct MemoryCharge<'c> {
 }
 
 impl<'c> MemoryCharge<'c> {
-    /// Nothing yet; `what` is named in errors.
+    /// Creates a charge of no bytes; `what` is named in errors.
     pub fn new(ctx: &'c Context<'c>, what: &'static str) -> MemoryCharge<'c> {
         MemoryCharge { ctx, what, bytes: Cell::new(0) }
     }
 
-    /// Counts memory that is about to be taken, and the work of filling it.
+    /// Counts memory that is about to be allocated, and the work of filling it.
     ///
     /// # Errors
     /// Those of [`Context::charge`] and [`Context::work`].
@@ -280,7 +280,7 @@ impl<'c> MemoryCharge<'c> {
         self.ctx.work(steps_of(bytes))
     }
 
-    /// Gives back everything and counts `bytes` instead.
+    /// Releases everything and counts `bytes` instead.
     ///
     /// # Errors
     /// As [`MemoryCharge::add`].
@@ -327,7 +327,7 @@ impl Fields {
         *self = Fields::All;
     }
 
-    /// The names, when these are all.
+    /// The names, if not all fields are read.
     pub fn names(self) -> Option<Vec<String>> {
         match self {
             Fields::All => None,

@@ -1,4 +1,4 @@
-//! Carrying out a plan: from the tables to the documents that match, in order.
+//! Execution of a plan: from the tables to the matching documents, in order.
 
 use super::bounds;
 use super::context::{Context, Fields};
@@ -17,7 +17,7 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-/// What an execution looked at.
+/// What an execution has read.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Index entries.
@@ -30,9 +30,9 @@ pub struct Counters {
 pub struct FoundDocument<'t> {
     /// Its key in the document table.
     pub key: Vec<u8>,
-    /// Revision and text; none when an index gave all that was wanted.
+    /// Revision and text; none if an index provided all wanted fields.
     pub stored: Option<(Revision, &'t [u8])>,
-    /// The fields that were wanted, parsed.
+    /// The wanted fields, parsed.
     pub fields: Value,
 }
 
@@ -43,7 +43,7 @@ impl FoundDocument<'_> {
     }
 }
 
-/// A place in the order of an answer: behind the document with these sort values and `_id`.
+/// A position in the order of the results: after the document with these sort values and `_id`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position {
     /// Values of the fields of the sort before `_id`.
@@ -58,25 +58,25 @@ pub struct Execution<'t, R> {
     pub read: &'t R,
     /// The collection.
     pub collection: &'t Collection,
-    /// What is wanted.
+    /// The query.
     pub wanted: QuerySpec<'t>,
     /// The outermost fields to be parsed, beside those of filter and sort.
     pub fields: &'t Fields,
-    /// Only what comes behind this.
+    /// Only documents after this position.
     pub after: Option<&'t Position>,
-    /// Bounds.
+    /// The budget.
     pub ctx: &'t Context<'t>,
-    /// What is looked at.
+    /// Counts what is read.
     pub counters: &'t Counters,
 }
 
 /// Documents that a sort with a small limit keeps beyond twice the limit.
 const SLACK: usize = 32;
 
-/// Results that are made as they are asked for.
+/// Results that are computed on demand.
 pub type Stream<'t, T> = Box<dyn Iterator<Item = Result<T>> + 't>;
 
-/// A document that may match: its key, and its fields when an index knows them.
+/// A document that may match: its key, and its fields if an index holds them.
 struct Candidate {
     key: Vec<u8>,
     covered: Option<Value>,
@@ -87,7 +87,7 @@ fn damaged() -> Error {
 }
 
 impl<'t, R: Read> Execution<'t, R> {
-    /// The matching documents, in order, from `after` on. Skip and limit are the caller's,
+    /// The matching documents, in order, from `after` on. Skip and limit are left to the caller,
     /// except that a sort keeps no more than the limit.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl<'t, R: Read> Execution<'t, R> {
         let order = Order::of(self.wanted.sort);
         let mut parsed = self.fields.clone();
         self.wanted.filter.fields(&mut parsed);
-        // Where a document stands in the order is part of a cursor.
+        // The sort values of a document are part of a cursor.
         order.fields.iter().for_each(|(path, _)| parsed.add(path));
         let matching: Stream<'t, FoundDocument<'t>> = match (&plan.access, plan.delivery) {
             (AccessPath::Collection { ranges }, Delivery::ById { reverse }) => {
@@ -158,7 +158,7 @@ impl<'t, R: Read> Execution<'t, R> {
         }
     }
 
-    /// Sorts what matches, keeping no more than the limit.
+    /// Sorts the matching documents, keeping no more than the limit.
     fn sorted(
         &self,
         matching: Stream<'t, FoundDocument<'t>>,
@@ -201,7 +201,7 @@ impl<'t, R: Read> Execution<'t, R> {
         clip(ranges, key, reverse)
     }
 
-    /// Keys of the documents that the index scans give, in the plan's order.
+    /// Keys of the documents that the index scans find, in the plan's order.
     fn candidates(&self, plan: &Plan, order: &Order<'_>) -> Result<Stream<'t, Candidate>> {
         match (&plan.access, plan.delivery) {
             (AccessPath::Index(scan), Delivery::ByIndex { reverse, regroup }) => {
@@ -249,7 +249,7 @@ impl<'t, R: Read> Execution<'t, R> {
         }
     }
 
-    /// The document keys that a scan gives, sorted.
+    /// The document keys that a scan finds, sorted.
     fn gather(&self, scan: &Scan) -> Result<Vec<Vec<u8>>> {
         let index = &self.collection.indexes[scan.index];
         let mut found = Vec::new();
@@ -268,8 +268,8 @@ impl<'t, R: Read> Execution<'t, R> {
         Ok(found)
     }
 
-    /// Entries of one index in its order, equal ones against it when they are `turned`: the
-    /// values' part of each key, and the candidate.
+    /// Entries of one index in its order, equal ones in reverse if they are `turned`: the values'
+    /// part of each key, and the candidate.
     fn entries_in_order(
         &self,
         scan: &Scan,
@@ -303,7 +303,7 @@ impl<'t, R: Read> Execution<'t, R> {
     }
 }
 
-/// The row of an entry, kept to see which entries are equal in their leading fields.
+/// The row of an entry, kept to compare the leading fields of entries.
 struct GroupKey {
     key: Vec<u8>,
     value: Vec<u8>,
@@ -315,8 +315,8 @@ impl GroupKey {
     }
 }
 
-/// Puts entries that are equal in their leading fields in the order of `_id`: PostgreSQL
-/// calls it an incremental sort.
+/// Puts entries that are equal in their leading fields into the order of `_id`: an incremental
+/// sort, as PostgreSQL calls it.
 struct IncrementalSort<'t> {
     entries: Peekable<Stream<'t, (GroupKey, Candidate)>>,
     group: std::vec::IntoIter<Candidate>,
@@ -368,7 +368,7 @@ impl Iterator for IncrementalSort<'_> {
 /// ascend in each group along a descending scan, and no group must fit into memory.
 struct ReversedGroups<'t, R> {
     read: &'t R,
-    /// What is not read yet; the next range is the last.
+    /// The ranges that are not read yet; the next one is the last.
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
     reverse: bool,
     /// The next range, while it is being read.
@@ -389,7 +389,7 @@ impl<'t, R: Read> ReversedGroups<'t, R> {
         ReversedGroups { read, ranges, reverse, rows: None, group: Box::new(std::iter::empty()) }
     }
 
-    /// Begins to read the group with these values, and leaves what follows it of the range.
+    /// Begins to read the group with these values, and leaves the rest of the range for later.
     fn begin_group(&mut self, values: &[u8]) {
         let (start, end) = (values.to_vec(), [values, &[0xff]].concat());
         self.group = rows(self.read, Table::Indexes, &start, &end, !self.reverse);
@@ -439,7 +439,7 @@ impl<'t, R: Read> Iterator for ReversedGroups<'t, R> {
     }
 }
 
-/// The key at which the order goes on behind a position; none when it is before the bounds.
+/// The key at which the order continues after a position; none if that is before the bounds.
 fn resume_key(index: &Index, scan: &Scan, order: &Order<'_>, after: &Position) -> Option<Vec<u8>> {
     let equal = scan.bounds.equal_fields;
     // Only one range has one prefix of equal values.
@@ -531,7 +531,7 @@ fn keep_matching<'t>(
     }
 }
 
-/// The fields of a document that an index entry holds; none when one must be looked up.
+/// The fields of a document that an index entry holds; none if one must be looked up.
 fn covered_fields(index: &Index, entry: Entry<'_>, document_key: &[u8]) -> Option<Value> {
     let mut fields = Object::new();
     fields.insert("_id".into(), id_value(&keys::document_id(document_key)?));
@@ -546,7 +546,7 @@ fn covered_fields(index: &Index, entry: Entry<'_>, document_key: &[u8]) -> Optio
     Some(Value::Object(fields))
 }
 
-/// Where a document stands in the order of a sort.
+/// The position of a document in the order of a sort.
 pub fn position(found: &FoundDocument<'_>, sort: Option<&Sort>) -> Option<Position> {
     let values = match sort {
         Some(sort) => {

@@ -1,4 +1,4 @@
-//! Which index a caller insists on.
+//! The index that a caller demands.
 
 use super::context::At;
 use crate::catalog::Collection;
@@ -8,7 +8,7 @@ use crate::value::Value;
 use std::fmt;
 use std::sync::Arc;
 
-/// Which index a caller insists on. A sparse or partial one gives the documents that it holds.
+/// The index that a caller demands. A sparse or partial one returns the documents that it holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Hint {
     /// None: the collection itself.
@@ -45,10 +45,10 @@ impl Hint {
         }
     }
 
-    /// The place of the index in the collection's list; `None` for the collection itself.
+    /// The position of the index in the collection's list; `None` for the collection itself.
     ///
     /// # Errors
-    /// `invalid_query` when no index that is ready is meant, or several are.
+    /// `invalid_query` if the hint fits no ready index, or several.
     pub fn find(&self, collection: &Collection) -> Result<Option<usize>> {
         let meant = |index: &Index| match self {
             Hint::Natural | Hint::Id => false,

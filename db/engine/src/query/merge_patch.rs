@@ -4,11 +4,11 @@ use super::update::{id_changed, identical};
 use crate::error::Result;
 use crate::value::{Object, Value};
 
-/// Changes an object as the patch says: its null fields are removed, objects are merged,
-/// everything else replaces what is there. Tells whether anything is different afterwards.
+/// Applies a patch to an object: its null fields are removed, objects are merged, everything else
+/// replaces the old value. Returns whether anything has changed.
 ///
 /// # Errors
-/// `invalid_id` when the patch has another `_id` than the object; one without may get it.
+/// `invalid_id` if the patch has another `_id` than the object; an object without one may get it.
 pub fn merge_patch(target: &mut Object, patch: &Object) -> Result<bool> {
     let id = target.get("_id");
     match patch.get("_id") {
@@ -20,7 +20,7 @@ pub fn merge_patch(target: &mut Object, patch: &Object) -> Result<bool> {
 fn merge_fields(target: &mut Object, patch: &Object) -> bool {
     let before = target.len();
     if patch.values().any(|value| matches!(value, Value::Null)) {
-        // At once: removing one field moves all that follow it.
+        // All at once: removing one field moves all fields after it.
         target.retain(|name, _| !matches!(patch.get(name), Some(Value::Null)));
     }
     let mut changed = target.len() != before;

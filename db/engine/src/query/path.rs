@@ -4,10 +4,10 @@ use super::context::At;
 use crate::error::Result;
 use crate::value::{Object, Value};
 
-/// Steps of a path; more would only cost stack.
+/// Maximum number of steps of a path; more would only cost stack.
 const STEPS_MAX: usize = 100;
-/// Steps that are numbers: each may mean an item of an array as well as a field of its items, so
-/// that there are twice as many ways to follow.
+/// Maximum number of numeric steps: each may mean an item of an array or a field of its items,
+/// which doubles the number of ways to follow.
 const NUMBERS_MAX: usize = 8;
 
 /// A parsed path.
@@ -40,7 +40,7 @@ impl Path {
         }
     }
 
-    /// As [`Path::parse`], for what changes a document: names inside objects may begin with `$`.
+    /// As [`Path::parse`], for updates: names inside objects may begin with `$`.
     ///
     /// # Errors
     /// Those of [`Path::parse`].
@@ -52,8 +52,8 @@ impl Path {
         }
     }
 
-    /// As [`Path::parse`], for what looks for documents: names inside objects may begin with `$`,
-    /// and names may be empty.
+    /// As [`Path::parse`], for filters: names inside objects may begin with `$`, and names may be
+    /// empty.
     ///
     /// # Errors
     /// Those of [`Path::parse`].
@@ -74,7 +74,7 @@ impl Path {
         Ok(Path { text: text.to_owned(), steps })
     }
 
-    /// The path of one field that is known to be a plain name.
+    /// The path of one field whose name is known to be plain.
     pub fn field(name: &str) -> Path {
         Path { text: name.to_owned(), steps: vec![PathStep::new(name)] }
     }
@@ -94,9 +94,9 @@ impl Path {
         &self.steps[0].name
     }
 
-    /// Calls `visit` with every value that the path leads to, as a filter sees them: arrays on
-    /// the way are entered, an array at the end is given as a whole. `None` stands for a place
-    /// where the last step is missing. Ends early, with true, when `visit` returns true.
+    /// Calls `visit` with every value at the path, as a filter sees them: arrays on the way are
+    /// entered, an array at the end is passed as a whole. `None` is passed where the last step is
+    /// missing. Ends early, with true, if `visit` returns true.
     pub fn any<'v>(
         &self,
         root: &'v Value,
@@ -105,8 +105,8 @@ impl Path {
         any(root, &self.steps, &mut |_| true, &mut visit)
     }
 
-    /// As [`Path::any`]; `enter` is told how many items each array on the way has, and ends
-    /// everything, as true, when it returns false.
+    /// As [`Path::any`]; `enter` gets the number of items of each array on the way, and ends
+    /// everything, as true, if it returns false.
     pub fn any_counted<'v>(
         &self,
         root: &'v Value,
@@ -154,7 +154,7 @@ fn any<'v>(
             None => visit(None),
         },
         Value::Array(items) => {
-            // An item that is neither array nor object says nothing of what would be inside.
+            // An item that is neither array nor object has nothing inside.
             let leads = |item: &&Value| {
                 rest.is_empty() || matches!(item, Value::Object(_) | Value::Array(_))
             };
@@ -166,7 +166,7 @@ fn any<'v>(
             if !enter(items.len()) {
                 return true;
             }
-            // Only objects inside the array can have the field; other items say nothing.
+            // Only objects inside the array can have the field; other items have none.
             let mut objects = items.iter().filter(|item| matches!(item, Value::Object(_)));
             objects.any(|item| any(item, steps, enter, visit))
         }

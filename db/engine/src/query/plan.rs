@@ -1,8 +1,8 @@
-//! Choosing how to read a collection: which indexes, in which order, by estimated cost.
+//! The planner: which indexes are read, and in which order, by estimated cost.
 //!
-//! Answers come in the order of the sort, ties by ascending `_id`, whatever the directions of the
-//! sort; without a sort by ascending `_id`. So the answer does not depend on the plan, on any node, and a cursor is a
-//! position in that order.
+//! Results are in the order of the sort, ties by ascending `_id`, whatever the directions of the
+//! sort; without a sort by ascending `_id`. So the result does not depend on the plan or the node,
+//! and a cursor is a position in that order.
 
 use super::bounds::{self, IndexBounds};
 use super::filter::Filter;
@@ -14,9 +14,9 @@ use crate::index::Index;
 use crate::storage::{Read, Table};
 use serde_json::json;
 
-/// Entries that are counted to estimate a range; beyond that the statistics tell.
+/// Entries that are counted to estimate a range; beyond that the statistics are used.
 const DIVE: usize = 128;
-/// Scans of indexes that are compared for the branches of an `$or`.
+/// Index scans that are compared for the branches of an `$or`.
 const SCANS_MAX: usize = 5_000;
 /// Cost of reading the next document, of fetching one by its `_id`, of reading an index entry,
 /// and of keeping one for a sort; in microseconds, roughly.
@@ -25,19 +25,18 @@ const FETCH: f64 = 3.0;
 const ENTRY: f64 = 0.4;
 const KEEP: f64 = 1.0;
 
-/// What a query wants to read.
+/// What a query reads.
 #[derive(Clone, Copy)]
 pub struct QuerySpec<'q> {
-    /// Which documents.
+    /// The filter.
     pub filter: &'q Filter,
-    /// In which order; that of `_id` when none.
+    /// The order; that of `_id` if none.
     pub sort: Option<&'q Sort>,
     /// Whether the order matters at all.
     pub ordered: bool,
-    /// How many, with those to be skipped; all when none.
+    /// The limit, including skipped documents; all if none.
     pub limit: Option<u64>,
-    /// The outermost fields that are needed, when these are few enough for an index to give
-    /// them all.
+    /// The needed outermost fields, if they are few enough for an index to provide them all.
     pub fields: Option<&'q [String]>,
 }
 
@@ -48,12 +47,12 @@ impl<'q> QuerySpec<'q> {
     }
 }
 
-/// Where the documents come from.
+/// The access path: where the documents come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AccessPath {
-    /// The collection, or these parts of it.
+    /// The collection, or ranges of it.
     Collection {
-        /// Ranges of document keys; the whole collection when none.
+        /// Ranges of document keys; the whole collection if none.
         ranges: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     },
     /// One index.
@@ -67,60 +66,60 @@ pub enum AccessPath {
 /// One scan of an index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
-    /// Its place in the collection's list.
+    /// Its position in the collection's list.
     pub index: usize,
-    /// What is read of it.
+    /// The ranges that are read.
     pub bounds: IndexBounds,
 }
 
-/// In which order they come.
+/// The order in which an access path delivers documents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Delivery {
-    /// In the order of the collection, or against it.
+    /// The order of the collection, or its reverse.
     ById {
-        /// Against it.
+        /// In reverse.
         reverse: bool,
     },
-    /// In the order of the one index, or against it.
+    /// The order of the one index, or its reverse.
     ByIndex {
-        /// Against it.
+        /// In reverse.
         reverse: bool,
-        /// Leading fields after which equal entries are put in the order of `_id`; none when
-        /// they come in it, or it does not matter. When these are all of the fields, equal
-        /// entries are in the order of `_id` seen from the other end.
+        /// Number of leading fields after which equal entries are put into the order of `_id`; none
+        /// if they are in it, or it does not matter. If these are all fields, equal entries are in
+        /// the reverse order of `_id`.
         regroup: Option<usize>,
     },
 }
 
-/// How a query is carried out.
+/// A plan of execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Where the documents come from.
+    /// The access path.
     pub access: AccessPath,
-    /// In which order.
+    /// The order of delivery.
     pub delivery: Delivery,
     /// Whether they must be sorted afterwards.
     pub sort: bool,
-    /// Whether the index alone can answer.
+    /// Whether the index alone provides the result.
     pub covered: bool,
     /// Estimated documents or entries that are read.
     pub reads: f64,
     /// Estimated cost.
     pub cost: f64,
-    /// Estimated cost when the limit does not end it early.
+    /// Estimated cost if the limit does not end it early.
     pub cost_max: f64,
 }
 
-/// The sort taken apart: the fields before `_id`, and the direction of `_id`.
+/// The sort in parts: the fields before `_id`, and the direction of `_id`.
 pub struct Order<'q> {
     /// Paths, and whether descending.
     pub fields: Vec<(&'q str, bool)>,
-    /// Whether `_id`, which decides between equals, is descending.
+    /// Whether `_id`, which breaks ties, is descending.
     pub id_descending: bool,
 }
 
 impl<'q> Order<'q> {
-    /// Of a sort; ties go by ascending `_id`.
+    /// The order of a sort; ties are broken by ascending `_id`.
     pub fn of(sort: Option<&'q Sort>) -> Order<'q> {
         let mut order = Order { fields: Vec::new(), id_descending: false };
         for (path, direction) in sort.iter().flat_map(|sort| &sort.keys) {
@@ -135,10 +134,10 @@ impl<'q> Order<'q> {
     }
 }
 
-/// Chooses the plan; the second part are the plans that were not chosen, for `explain`.
+/// Chooses a plan; the second part are the rejected plans, for `explain`.
 ///
 /// # Errors
-/// `invalid_query` for a hint that names no index; storage errors.
+/// `invalid_query` for a hint without an index; storage errors.
 pub fn choose(
     read: &impl Read,
     collection: &Collection,
@@ -177,7 +176,7 @@ impl<R: Read> Planner<'_, R> {
             ids.iter().all(|(start, end)| end.len() == start.len() + 1 && end.starts_with(start))
         });
         if points || self.collection.indexes.iter().all(|index| !index.is_ready()) {
-            // Nothing is better than asking for the documents themselves.
+            // Nothing is better than reading the documents themselves.
             return Ok(vec![self.by_id(ids, points, f64::INFINITY)]);
         }
         let mut scans = Vec::new();
@@ -216,8 +215,8 @@ impl<R: Read> Planner<'_, R> {
             .unwrap_or_else(|| self.gathered(AccessPath::Index(scan), reads, reads)))
     }
 
-    /// The scan of an index for a filter, and how many entries it will read; `None` when the
-    /// index is not ready or lacks documents that match.
+    /// The scan of an index for a filter, and the estimated number of entries; `None` if the index
+    /// is not ready or lacks documents that match.
     fn scan(&self, at: usize, filter: &Filter) -> Result<Option<(Scan, f64)>> {
         let index = &self.collection.indexes[at];
         if !index.is_ready() || !bounds::index_is_complete(index, filter) {
@@ -226,7 +225,7 @@ impl<R: Read> Planner<'_, R> {
         self.bounded(at, filter).map(Some)
     }
 
-    /// The scan of an index, whether it holds every document that matches or not.
+    /// The scan of an index, even if it does not hold every document that matches.
     fn bounded(&self, at: usize, filter: &Filter) -> Result<(Scan, f64)> {
         let index = &self.collection.indexes[at];
         let bounds = bounds::index_bounds(index, filter);
@@ -234,7 +233,7 @@ impl<R: Read> Planner<'_, R> {
         Ok((Scan { index: at, bounds }, reads))
     }
 
-    /// Entries in some ranges: counted when they are few, else as the statistics have it.
+    /// Entries in some ranges: counted if they are few, else estimated from the statistics.
     fn estimate(&self, index: &Index, bounds: &IndexBounds) -> Result<f64> {
         let stats = self.collection.stats(self.read, index.entry.id)?;
         let entries = stats.entries as f64;
@@ -267,7 +266,7 @@ impl<R: Read> Planner<'_, R> {
         }
     }
 
-    /// What a plan costs at most. Without a filter the limit ends it for certain.
+    /// The maximum cost of a plan. Without a filter the limit certainly ends it.
     fn worst(&self, cost: f64, all: f64) -> f64 {
         if self.wanted.filter.always() { cost } else { all }
     }
@@ -305,7 +304,7 @@ impl<R: Read> Planner<'_, R> {
             true => self.in_order(index, &scan.bounds),
         };
         let Some(delivery) = streamed else {
-            // An unbounded index that gives no order only costs.
+            // An unbounded index that provides no order only costs.
             return (scan.bounds.bounded_fields > 0)
                 .then(|| self.gathered(AccessPath::Index(scan.clone()), reads, matching));
         };
@@ -347,7 +346,7 @@ impl<R: Read> Planner<'_, R> {
         }
     }
 
-    /// How the index gives the wanted order, if it does.
+    /// How the index provides the order, if it does.
     fn in_order(&self, index: &Index, bounds: &IndexBounds) -> Option<Delivery> {
         if index.entry.multikey {
             return None;
@@ -367,7 +366,7 @@ impl<R: Read> Planner<'_, R> {
         let whole = prefix == index.paths.len();
         let id_turned = self.order.id_descending != index.id_descending();
         let Some(reverse) = turns.next() else {
-            // Equal values only: the order of `_id` is given if no field comes before it.
+            // Equal values only: the order of `_id` is provided if no field comes before it.
             return whole.then_some(Delivery::ByIndex { reverse: id_turned, regroup: None });
         };
         if turns.any(|turn| turn != reverse) {
@@ -431,12 +430,12 @@ impl<R: Read> Planner<'_, R> {
     }
 }
 
-/// What choosing looks at, in steps: for each plan, and for each range that was counted.
+/// The work of choosing, in steps: for each plan, and for each range that was counted.
 const PLAN_STEPS: u64 = 100;
 const RANGE_STEPS: u64 = 50;
 
 impl Plan {
-    /// What it took to make this plan, as steps of work.
+    /// The steps of work that this plan took to make.
     pub fn steps(&self) -> u64 {
         let of = |scan: &Scan| PLAN_STEPS + RANGE_STEPS * scan.bounds.ranges.len() as u64;
         match &self.access {
@@ -449,7 +448,7 @@ impl Plan {
         }
     }
 
-    /// As `explain` shows it, with MongoDB's names of stages.
+    /// The form in `explain`, with MongoDB's names of stages.
     pub fn explain(&self, collection: &Collection) -> serde_json::Value {
         let scan = |scan: &Scan| {
             let index = &collection.indexes[scan.index];

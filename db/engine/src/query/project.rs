@@ -1,4 +1,4 @@
-//! Which parts of a document a query gives, and what it computes from them.
+//! Projections: which parts of a document a query returns, and what it computes from them.
 
 use super::context::{At, Context, Fields, MemoryCharge};
 use super::expr::{Expr, Vars};
@@ -19,20 +19,20 @@ pub struct Projection {
     root: Tree,
 }
 
-/// What becomes of fields that the projection does not name.
+/// What happens to fields that the projection does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// They are left out.
+    /// They are excluded.
     Include,
     /// They stay.
     Exclude,
 }
 
-/// What becomes of the fields of an object, by their names.
+/// What happens to the fields of an object, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Tree {
     nodes: IndexMap<String, Node>,
-    /// Whether there is something computed in it, so that it makes objects where none are.
+    /// Whether it contains something computed, so that it creates missing objects.
     computes: bool,
 }
 
@@ -41,41 +41,41 @@ enum Node {
     Keep,
     Drop,
     Computed(Expr),
-    /// So many items of an array; they begin at a place, which counts from the end if negative.
+    /// A number of items of an array; the start counts from the end if negative.
     Slice {
         skip: i64,
         count: usize,
     },
-    /// The first item that the test takes.
+    /// The first item that passes the test.
     FirstItem(Test),
     Inside(Tree),
 }
 
-/// The languages of projections.
+/// The dialects of projections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Language {
-    /// Of a query, with `$slice` and `$elemMatch` in their special forms.
+    /// That of a query, with the special forms of `$slice` and `$elemMatch`.
     Find,
-    /// Of `$project`.
+    /// That of `$project`.
     Stage,
-    /// Of `$addFields`: everything is an expression, and what is not named stays.
+    /// That of `$addFields`: everything is an expression, and fields that are not named stay.
     AddFields,
 }
 
 impl Projection {
-    /// Takes a query's projection: `{"name": 1, "address.city": 1}`, `{"secret": 0}`,
-    /// `{"total": {"$add": ["$a", "$b"]}}`, `{"list": {"$slice": 3}}`,
-    /// `{"list": {"$elemMatch": {"a": 1}}}`. An empty one gives whole documents.
+    /// Parses a query's projection: `{"name": 1, "address.city": 1}`, `{"secret": 0}`, `{"total":
+    /// {"$add": ["$a", "$b"]}}`, `{"list": {"$slice": 3}}`, `{"list": {"$elemMatch": {"a": 1}}}`.
+    /// An empty one returns whole documents.
     ///
     /// # Errors
-    /// `invalid_query` that names the part at fault, below `at`: paths that collide, inclusion
-    /// mixed with exclusion (except of `_id`), expressions that do not parse.
+    /// `invalid_query` at the location of the wrong part, below `at`: colliding paths, inclusion
+    /// mixed with exclusion (except of `_id`), invalid expressions.
     pub fn parse(value: &Value, at: At<'_>) -> Result<Projection> {
         Parser::run(value, Language::Find, at)
     }
 
-    /// Takes what the aggregation stage `$project` has. It differs in `$slice`, which is only the
-    /// expression, in `$elemMatch`, which is none, and in that it may not be empty.
+    /// Parses the aggregation stage `$project`. It differs in `$slice`, which is only the
+    /// expression, in `$elemMatch`, which it does not have, and in that it may not be empty.
     ///
     /// # Errors
     /// As [`Projection::parse`].
@@ -83,8 +83,8 @@ impl Projection {
         Parser::run(value, Language::Stage, at)
     }
 
-    /// Takes what the aggregation stages `$addFields` and `$set` have: computed fields that
-    /// come to the others, or replace them.
+    /// Parses the aggregation stages `$addFields` and `$set`: computed fields that are added to the
+    /// others, or replace them.
     ///
     /// # Errors
     /// As [`Projection::parse`].
@@ -92,15 +92,15 @@ impl Projection {
         Parser::run(value, Language::AddFields, at)
     }
 
-    /// Takes the short form of an HTTP parameter: `a,b` includes, `-a,-b` excludes, `a,-_id`.
+    /// Parses the short form of an HTTP parameter: `a,b` includes, `-a,-b` excludes, `a,-_id`.
     ///
     /// # Errors
-    /// As [`Projection::parse`], and for a name that comes twice.
+    /// As [`Projection::parse`], and for a duplicate name.
     pub fn from_names(text: &str, at: At<'_>) -> Result<Projection> {
         Projection::parse(&Value::Object(signed_names(text, 0, at)?), at)
     }
 
-    /// What the projection makes of the document.
+    /// Applies the projection to a document.
     ///
     /// # Errors
     /// Those of its expressions.
@@ -108,7 +108,7 @@ impl Projection {
         self.apply_with(document, &Vars::root(document), ctx)
     }
 
-    /// As [`Projection::apply`], with variables of the caller's for the expressions.
+    /// As [`Projection::apply`], with further variables for the expressions.
     ///
     /// # Errors
     /// Those of its expressions.
@@ -138,14 +138,14 @@ impl Projection {
         }
     }
 
-    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    /// The steps of work of parsing it beyond reading its text: its regular expressions.
     pub fn parse_steps(&self) -> u64 {
         self.root.parse_steps()
     }
 
-    /// The names of the outermost fields that it gives, `_id` among them if it gives that; `None`
-    /// when it does more than to include whole outermost fields. An index that has them all can
-    /// answer without the documents.
+    /// The names of the outermost fields that it returns, including `_id`; `None` if it does more
+    /// than include whole outermost fields. An index that has them all can answer without the
+    /// documents.
     pub fn plain_names(&self) -> Option<Vec<&str>> {
         let plain = |(name, node): (&'_ String, &Node)| *node == Node::Keep && !name.contains('.');
         let all = self.mode == Mode::Include && self.root.nodes.iter().all(plain);
@@ -165,7 +165,7 @@ impl Tree {
 }
 
 impl Node {
-    /// Adds what it reads of a document, when it stands at `name` there.
+    /// Adds the fields that it reads, at the field `name` of a document.
     fn fields(&self, name: &str, fields: &mut Fields) {
         match self {
             Node::Computed(expr) => expr.fields(fields),
@@ -182,7 +182,7 @@ struct Parser {
     language: Language,
     root: Tree,
     mode: Option<Mode>,
-    /// What was said of `_id` as a whole; it may differ from the rest.
+    /// The setting for `_id` as a whole, which may differ from the others.
     id: Option<bool>,
     slices: bool,
     first_items: bool,
@@ -248,7 +248,7 @@ impl Parser {
         insert(&mut self.root, path.steps(), node, path, at)
     }
 
-    /// `$slice` and `$elemMatch` of queries; every other operator is an expression's.
+    /// `$slice` and `$elemMatch` of queries; every other operator belongs to expressions.
     fn find_operator(
         &mut self,
         path: &Path,
@@ -282,7 +282,7 @@ impl Parser {
         }
     }
 
-    /// The node, if the others are of its mode.
+    /// The node, if its mode is that of the others.
     fn of_mode(&mut self, mode: Mode, node: Node, at: At<'_>) -> Result<Node> {
         match (*self.mode.get_or_insert(mode), mode) {
             (Mode::Include, Mode::Exclude) => {
@@ -370,7 +370,7 @@ fn sliced(items: &[Value], skip: i64, count: usize) -> Vec<Value> {
     items.iter().skip(start).take(count).cloned().collect()
 }
 
-/// One application to one document.
+/// The application to one document.
 struct Run<'r> {
     mode: Mode,
     vars: &'r Vars<'r>,
@@ -431,11 +431,11 @@ impl Run<'_> {
         Ok(value.map(Cow::into_owned))
     }
 
-    /// What becomes of a field that the document has.
+    /// The projection of a field that the document has.
     fn node(&self, node: &Node, value: &Value) -> Result<Option<Value>> {
         Ok(match (node, value) {
             (Node::Drop, _) => None,
-            // Included fields stay where they were; computed ones follow them.
+            // Included fields keep their position; computed ones follow them.
             (Node::Computed(_), _) if self.mode == Mode::Include => None,
             (Node::Computed(expr), _) => self.computed(expr)?,
             (Node::Slice { skip, count }, Value::Array(items)) => {

@@ -1,8 +1,8 @@
-//! Regular expressions, and the work that looking for one can be.
+//! Regular expressions, and the work of searching with them.
 //!
-//! The `regex` crate takes time in proportion to the text, but by a factor that the pattern
-//! decides: as long as its lazy automaton fits, a nanosecond a byte; of a pattern such as
-//! `[ab]*a[ab]{200}` it follows all places in the pattern at once, at each byte.
+//! The `regex` crate takes time proportional to the text, but the factor depends on the pattern:
+//! while its lazy automaton fits, a nanosecond a byte; with a pattern such as `[ab]*a[ab]{200}` it
+//! follows all positions in the pattern at once, at each byte.
 
 use super::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -10,16 +10,16 @@ use regex::{Captures, Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// Places of a pattern up to which its automaton stays small.
+/// Positions of a pattern up to which its automaton stays small.
 const SIMPLE: u64 = 12;
-/// Bytes of text that cost about as much as one step, for each place of a pattern.
+/// Bytes of text that cost about as much as one step, for each position of a pattern.
 const STEP_BYTES: u64 = 32;
-/// Bytes of text times places of the pattern that may be looked through at once: a search cannot
-/// be ended half way.
+/// Bytes of text times positions of the pattern that may be searched at once: a search cannot be
+/// interrupted.
 const SEARCH_MAX: u64 = 1_000_000_000;
 
-/// What compiling a pattern costs: at least, and for each range of characters in it, repetitions
-/// counted out. `\w` has hundreds of ranges.
+/// The cost of compiling a pattern: the minimum, and for each range of characters in it, with
+/// repetitions expanded. `\w` has hundreds of ranges.
 const COMPILE_STEPS: u64 = 1_000;
 const RANGE_STEPS: u64 = 16;
 
@@ -60,15 +60,15 @@ impl Searcher {
         Ok(Searcher { regex, places, compiled })
     }
 
-    /// The steps of work that compiling it was.
+    /// The steps of work of compiling it.
     pub(super) fn compile_steps(&self) -> u64 {
         self.compiled
     }
 
-    /// Counts the work of looking through so many bytes.
+    /// Counts the work of searching this many bytes.
     ///
     /// # Errors
-    /// Those of [`Context::work`]; `query_too_large` for what would take seconds.
+    /// Those of [`Context::work`]; `query_too_large` for a search that would take seconds.
     fn work(&self, bytes: usize, ctx: &Context<'_>) -> Result<()> {
         let weight = if self.places <= SIMPLE { 1 } else { self.places };
         let work = weight.saturating_mul(bytes as u64);
@@ -89,7 +89,7 @@ impl Searcher {
         Ok(self.regex.is_match(text))
     }
 
-    /// The first match that begins at `start` or behind.
+    /// The first match that begins at or after `start`.
     ///
     /// # Errors
     /// Those of counting the work.
@@ -99,7 +99,7 @@ impl Searcher {
         start: usize,
         ctx: &Context<'_>,
     ) -> Result<Option<Captures<'t>>> {
-        // Nobody sees how far it looks past the match that it gives.
+        // It is not visible how far the search reads beyond the match.
         self.work(text.len().saturating_sub(start), ctx)?;
         Ok(self.regex.captures_at(text, start))
     }
@@ -112,9 +112,9 @@ fn ranges(class: &Class) -> u64 {
     }
 }
 
-/// Counts the classes of a pattern, repetitions counted out, and with `letters` of a plain text as
-/// one more. With one for each class these are the places at which a match may stand at once,
-/// roughly; plain texts make no automaton large.
+/// Counts the classes of a pattern, with repetitions expanded, and with `letters` each letter of a
+/// plain text as one more. These are roughly the positions that a match may be at simultaneously;
+/// plain texts make no automaton large.
 fn count(pattern: &Hir, class: &dyn Fn(&Class) -> u64, letters: u64) -> u64 {
     match pattern.kind() {
         HirKind::Empty | HirKind::Look(_) => 0,

@@ -12,17 +12,17 @@ use std::collections::BinaryHeap;
 /// Keys of one order.
 const KEYS_MAX: usize = 32;
 
-/// Which end of an order comes first.
+/// The direction of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Smallest first; written 1.
+    /// Ascending; written 1.
     Ascending,
-    /// Largest first; written -1.
+    /// Descending; written -1.
     Descending,
 }
 
 impl Direction {
-    /// The order seen from this end.
+    /// The order in this direction.
     pub fn apply(self, order: Ordering) -> Ordering {
         match self {
             Direction::Ascending => order,
@@ -34,12 +34,12 @@ impl Direction {
 /// An order of documents: by the first key, then by the second, and so on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Sort {
-    /// Paths with their directions; empty leaves the documents as they come.
+    /// Paths with their directions; none keeps the order of the input.
     pub keys: Vec<(Path, Direction)>,
 }
 
 impl Sort {
-    /// Takes MongoDB's form: `{"age": -1, "name": 1}`.
+    /// Parses MongoDB's form: `{"age": -1, "name": 1}`.
     ///
     /// # Errors
     /// `invalid_query` below `at` for a direction other than 1 and -1, a bad path, and more than
@@ -62,10 +62,10 @@ impl Sort {
         Ok(Sort { keys: fields.iter().map(key).collect::<Result<_>>()? })
     }
 
-    /// Takes the short form of an HTTP parameter: `age,-name`.
+    /// Parses the short form of an HTTP parameter: `age,-name`.
     ///
     /// # Errors
-    /// As [`Sort::parse`], and for a name that comes twice.
+    /// As [`Sort::parse`], and for a duplicate name.
     pub fn from_names(text: &str, at: At<'_>) -> Result<Sort> {
         Sort::parse(&Value::Object(signed_names(text, -1, at)?), at)
     }
@@ -84,14 +84,14 @@ impl Sort {
         self.keys.iter().for_each(|(path, _)| fields.add(path.as_str()));
     }
 
-    /// What the document is sorted by, a value for each key. What is missing counts as null. Of
-    /// an array its smallest item counts ascending, its largest descending; an empty array stays
-    /// one, which [`Sort::compare_keys`] puts before null.
+    /// The sort key of a document, a value for each path. A missing value counts as null. Of an
+    /// array the smallest item counts ascending, the largest descending; an empty array stays one,
+    /// which [`Sort::compare_keys`] orders before null.
     pub fn key(&self, document: &Value) -> Vec<Value> {
         self.keys.iter().map(|(path, direction)| key(path, *direction, document)).collect()
     }
 
-    /// Compares what [`Sort::key`] gave for two documents.
+    /// Compares the keys of two documents.
     pub fn compare_keys(&self, a: &[Value], b: &[Value]) -> Ordering {
         let keys = self.keys.iter().zip(a.iter().zip(b));
         keys.map(|((_, direction), (a, b))| direction.apply(compare_key(a, b)))
@@ -123,7 +123,7 @@ fn key(path: &Path, direction: Direction, document: &Value) -> Value {
     best.cloned().unwrap_or_default()
 }
 
-/// The names of a comma list, each with 1, or with `minus` when a minus stands before it.
+/// The names of a comma-separated list, each with 1, or with `minus` if it has a leading minus.
 pub(super) fn signed_names(text: &str, minus: i64, at: At<'_>) -> Result<Object> {
     let mut names = Object::new();
     for name in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
@@ -138,7 +138,7 @@ pub(super) fn signed_names(text: &str, minus: i64, at: At<'_>) -> Result<Object>
     Ok(names)
 }
 
-/// A document with its key and its place in what came.
+/// A document with its key and its position in the input.
 struct SortItem<'s, T> {
     sort: &'s Sort,
     key: Vec<Value>,
@@ -176,12 +176,12 @@ impl<T> PartialEq for SortItem<'_, T> {
 
 impl<T> Eq for SortItem<'_, T> {}
 
-/// Sorts documents; those with equal keys stay in the order in which they came. With a limit it
-/// keeps only the best ones. The [`Value::bytes`] of the documents that it gives stay charged to
-/// `ctx`; the caller releases them as it lets the documents go.
+/// Sorts documents; the sort is stable. With a limit it keeps only the first ones. The
+/// [`Value::bytes`] of the returned documents stay charged to `ctx`; the caller releases them with
+/// the documents.
 ///
 /// # Errors
-/// The first error among the items, the end of the time, and `query_too_large` when the documents
+/// The first error among the items, the end of the time, and `query_too_large` if the documents
 /// need more memory than the query may use.
 pub fn sort_documents<T: Borrow<Value>>(
     items: impl IntoIterator<Item = Result<T>>,
@@ -193,7 +193,7 @@ pub fn sort_documents<T: Borrow<Value>>(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    // The worst of the kept stands on top, ready to give way to a better one.
+    // The last of the kept documents is on top, to be replaced by an earlier one.
     let mut kept: BinaryHeap<SortItem<'_, T>> = BinaryHeap::new();
     for (place, item) in items.into_iter().enumerate() {
         ctx.step()?;

@@ -20,7 +20,7 @@ use std::rc::Rc;
 /// A collection with its indexes.
 ///
 /// # Errors
-/// `database_not_found`, `collection_not_found`; `forbidden` for what proves identities.
+/// `database_not_found`, `collection_not_found`; `forbidden` for collections of secrets.
 pub fn open(read: &impl Read, database: &str, collection: &str) -> Result<Collection> {
     if database == system::DATABASE && system::is_secret(collection) {
         let message = format!("{database}.{collection} cannot be read as documents");
@@ -33,27 +33,27 @@ pub fn open(read: &impl Read, database: &str, collection: &str) -> Result<Collec
     }
 }
 
-/// What [`scan`] reads.
+/// The request of a [`scan`].
 pub struct ScanRequest<'q> {
-    /// Which documents, in which order. The plan reckons with the limit, cutting is the caller's.
+    /// The query. The plan takes the limit into account; applying it is left to the caller.
     pub wanted: QuerySpec<'q>,
-    /// Which of their outermost fields are parsed, beside those of filter and sort.
+    /// The outermost fields that are parsed, beside those of filter and sort.
     pub fields: Fields,
     /// The index to use.
     pub hint: Option<&'q Hint>,
 }
 
-/// How a scan is done, for `explain`.
+/// The plan of a scan and its progress, for `explain`.
 pub struct ScanReport<'p> {
     /// The plan.
     pub plan: &'p Plan,
-    /// The plans that were not chosen.
+    /// The rejected plans.
     pub rejected: &'p [Plan],
-    /// What was looked at so far.
+    /// What has been read so far.
     pub counters: &'p Counters,
 }
 
-/// Hands the documents that match to `work`, in order, with what reading them counts.
+/// Passes the matching documents to `work`, in order, with the report of the scan.
 ///
 /// # Errors
 /// Those of the plan, of the execution and of `work`.
@@ -67,7 +67,7 @@ pub fn scan<T>(
     scan_after(read, collection, request, None, ctx, work)
 }
 
-/// As [`scan`], of what comes after a position.
+/// As [`scan`], after a position.
 ///
 /// # Errors
 /// Those of [`scan`].
@@ -93,22 +93,22 @@ pub fn scan_after<T>(
 pub struct Collections<'t, R> {
     read: &'t R,
     database: &'t str,
-    /// Whether a pipeline may read others than its own.
+    /// Whether a pipeline may read collections other than its own.
     others: bool,
     opened: RefCell<HashMap<String, Rc<OpenCollection>>>,
 }
 
-/// A collection that a pipeline reads, and its documents by the values of fields that it was
-/// asked for again and again without an index.
+/// A collection that a pipeline reads, and hash tables for fields that are looked up repeatedly
+/// without an index.
 struct OpenCollection {
     collection: Collection,
     asked: RefCell<HashMap<String, FieldUse>>,
 }
 
 enum FieldUse {
-    /// Once; a second time makes it worth a table.
+    /// Once; a second time makes a table worth it.
     Once,
-    /// The table; none when it does not fit into the query's memory.
+    /// The table; none if it does not fit into the query's memory.
     Often(Option<Rc<HashTable>>),
 }
 
@@ -124,7 +124,7 @@ impl<'t, R: Read> Collections<'t, R> {
         Collections { read, database, others: true, opened: RefCell::default() }
     }
 
-    /// For a pipeline that reads one collection as it was: others would be those of today.
+    /// For a pipeline that reads one collection as of an earlier time: others would be current.
     pub fn none(read: &'t R, database: &'t str) -> Self {
         Collections { others: false, ..Collections::new(read, database) }
     }
@@ -166,7 +166,7 @@ impl<'t, R: Read> Collections<'t, R> {
         Ok(kept)
     }
 
-    /// The table for a field that is asked for more than once and has no index.
+    /// The table for a field that is looked up repeatedly and has no index.
     fn table(
         &self,
         opened: &OpenCollection,
@@ -203,7 +203,7 @@ impl<'t, R: Read> Collections<'t, R> {
 }
 
 impl HashTable {
-    /// The table; none when it does not fit into the query's memory.
+    /// Creates the table; none if it does not fit into the query's memory.
     fn new(documents: Vec<Value>, path: &Path, ctx: &Context<'_>) -> Result<Option<HashTable>> {
         let mut bytes = 0;
         for document in &documents {
@@ -246,7 +246,7 @@ impl HashTable {
     }
 }
 
-/// The field that a filter wants equal to one of some values.
+/// The field that a filter compares for equality, and the values.
 fn equality(filter: &Filter) -> Option<(&Path, &[Value])> {
     match filter {
         Filter::Field(path, Test::Eq(value)) => Some((path, std::slice::from_ref(value))),
@@ -272,7 +272,7 @@ impl<R: Read> DocumentSource for Collections<'_, R> {
         }
         let opened = match self.open(collection) {
             Ok(opened) => opened,
-            // As in MongoDB a collection that does not exist is an empty one here.
+            // As in MongoDB, a collection that does not exist is empty here.
             Err(error) if matches!(error.kind, Kind::CollectionNotFound) => {
                 return Ok(Box::new(std::iter::empty()));
             }

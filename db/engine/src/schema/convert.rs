@@ -1,4 +1,4 @@
-//! MongoDB's names of types, in the words of JSON Schema.
+//! MongoDB's names of types as JSON Schema.
 
 use super::extent::keyword;
 use crate::error::{Error, Result};
@@ -6,8 +6,8 @@ use crate::query::context::At;
 use crate::value;
 use serde_json::{Map, Value, json};
 
-/// Names of types, what JSON Schema calls them, and the field of Extended JSON that marks those
-/// it has no name for.
+/// Names of types, their JSON Schema types, and the field of Extended JSON that marks types without
+/// one.
 const TYPES: &[(&str, &str, Option<&str>)] = &[
     ("string", "string", None),
     ("object", "object", None),
@@ -40,10 +40,10 @@ fn unknown_type(name: &str, at: At<'_>) -> Error {
     at.invalid(format!("must be one of {}, not {name}", names.join(", ")))
 }
 
-/// The schema with every `bsonType` said in keywords of JSON Schema.
+/// The schema with every `bsonType` replaced by keywords of JSON Schema.
 ///
 /// # Errors
-/// `invalid_query` for a type that is not known.
+/// `invalid_query` for an unknown type.
 pub(super) fn without_bson_types(mut schema: Value, at: At<'_>) -> Result<Value> {
     convert(&mut schema, at)?;
     Ok(schema)
@@ -96,11 +96,11 @@ fn add_types(schema: &mut Map<String, Value>, types: Value, at: At<'_>) -> Resul
 }
 
 /// The schema for an object that gives each field a type: `{"name": "string", "born": "date",
-/// "address": {"city": "string"}}`. A field may be missing; where it is present, it has the
-/// type. Other fields are free, and names that begin with `_` are passed over.
+/// "address": {"city": "string"}}`. A field may be missing; if present, it has the type. Other
+/// fields are free, and names that begin with `_` are ignored.
 ///
 /// # Errors
-/// `invalid_query` for a type that is not known.
+/// `invalid_query` for an unknown type.
 pub fn definition_to_schema(definition: &value::Value) -> Result<Value> {
     object_schema(definition, At::root("definition"), 0)
 }

@@ -1,5 +1,5 @@
-//! Bounds of a schema, found before it is compiled: it refers to nothing outside, never to
-//! itself at the same place, and does not grow without measure when its references are followed.
+//! Bounds of a schema, checked before it is compiled: it refers to nothing outside, never to itself
+//! for the same value, and does not grow without bound when its references are followed.
 
 use crate::error::Result;
 use crate::query::context::At;
@@ -10,30 +10,29 @@ use std::collections::HashMap;
 const DEPTH_MAX: usize = 100;
 /// Schemas inside a schema with every reference followed, to where it leads back to itself.
 const PARTS_MAX: usize = 20_000;
-/// Schemas inside each other that look at the same value; each costs stack at every level of a
-/// document.
+/// Nested schemas for the same value; each costs stack at every level of a document.
 const NESTED_MAX: usize = 32;
 /// Levels of schemas inside each other with references followed; the library follows them too.
 const LEVELS_MAX: usize = 200;
 /// Patterns of a schema; each keeps its compiled form.
 const PATTERNS_MAX: usize = 100;
 
-/// Where the schemas inside a schema look.
+/// Which value a subschema applies to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step<'s> {
-    /// At the same value.
+    /// The same value.
     Same,
-    /// At a field of this name.
+    /// A field of this name.
     Field(&'s str),
-    /// At items of a list.
+    /// The items of an array.
     Items,
-    /// At fields of any name.
+    /// Fields of any name.
     Fields,
-    /// Nowhere, until something refers to them.
+    /// None, until something refers to it.
     Nowhere,
 }
 
-/// The keywords that hold schemas: one, a list, or (if true) an object of named ones.
+/// The keywords that hold schemas: one, an array, or (if true) an object of named ones.
 const KEYWORDS: &[(&str, bool, Step<'static>)] = &[
     ("allOf", false, Step::Same),
     ("anyOf", false, Step::Same),
@@ -59,7 +58,7 @@ const KEYWORDS: &[(&str, bool, Step<'static>)] = &[
     ("definitions", true, Step::Nowhere),
 ];
 
-/// How a keyword holds schemas: whether under names, and where they look.
+/// How a keyword holds schemas: whether under names, and which value they apply to.
 pub(super) fn keyword(name: &str) -> Option<(bool, Step<'static>)> {
     KEYWORDS.iter().find(|(keyword, ..)| *keyword == name).map(|(_, named, step)| (*named, *step))
 }
@@ -99,7 +98,7 @@ const MONGO: &[&str] = &[
 
 /// Refuses JSON that is too deep to be walked.
 pub(super) fn check_depth(schema: &Value, at: At<'_>) -> Result<()> {
-    // Level by level, as what is too deep must not be walked recursively.
+    // Level by level, as JSON that is too deep must not be walked recursively.
     let mut level = vec![schema];
     for _ in 0..DEPTH_MAX {
         let inner = level.into_iter().flat_map(|value| match value {
@@ -115,7 +114,7 @@ pub(super) fn check_depth(schema: &Value, at: At<'_>) -> Result<()> {
     }
 }
 
-/// Calls `visit` with every schema inside `schema`, and where it looks.
+/// Calls `visit` with every subschema of `schema`, and which value it applies to.
 fn inside<'s>(
     schema: &'s Map<String, Value>,
     at: At<'_>,
@@ -142,7 +141,7 @@ fn inside<'s>(
     Ok(())
 }
 
-/// Refuses what MongoDB's `$jsonSchema` does not have.
+/// Refuses keywords that MongoDB's `$jsonSchema` does not have.
 pub(super) fn check_mongo(wrapper: &Value, at: At<'_>) -> Result<()> {
     let key = "$jsonSchema";
     if wrapper.as_object().is_some_and(|fields| fields.len() != 1) {
@@ -168,25 +167,25 @@ fn check_mongo_keywords(schema: &Map<String, Value>, at: At<'_>) -> Result<()> {
     })
 }
 
-/// What a schema may cost.
+/// The cost of a schema.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Extent {
-    /// How many ways lead back into the schema from one value; the violations in a document of
-    /// depth `d` may be looked for `branching` to the power of `d` times.
+    /// The number of references back into the schema from one value; the violations in a document
+    /// of depth `d` may be looked for `branching` to the power of `d` times.
     pub(super) branching: u64,
     /// Whether it refers back to itself, so that it is as deep as the document.
     pub(super) recursive: bool,
     /// The most schemas inside each other, with references followed, for one value.
     pub(super) nested: usize,
-    /// Whether it has `anyOf` or `oneOf`, which gather the violations of each of their schemas.
+    /// Whether it has `anyOf` or `oneOf`, which collect the violations of each of their schemas.
     pub(super) alternatives: bool,
 }
 
 /// Follows all references.
 ///
 /// # Errors
-/// `invalid_query` for references that lead outside, nowhere or to the same value again, and
-/// for a schema that is too large with its references followed.
+/// `invalid_query` for references that lead outside, nowhere or to the same value again, and for a
+/// schema that is too large with its references followed.
 pub(super) fn measure(schema: &Value, at: At<'_>) -> Result<Extent> {
     let (stack, back) = (vec![(schema, 0)], HashMap::new());
     let heights = HashMap::new();
@@ -205,7 +204,7 @@ pub(super) fn measure(schema: &Value, at: At<'_>) -> Result<Extent> {
     Ok(Extent { branching, recursive, nested, alternatives: walk.alternatives })
 }
 
-/// Where the walk is.
+/// The position of the walk.
 #[derive(Clone, Copy)]
 struct SchemaPosition<'s> {
     /// Schemas around this one, and references followed.
@@ -218,19 +217,19 @@ struct SchemaPosition<'s> {
 
 struct Walk<'s> {
     root: &'s Value,
-    /// The schemas referred to that the walk is inside of, with the depth of their places.
+    /// The referenced schemas around the position, with their depth.
     stack: Vec<(&'s Value, usize)>,
     parts: usize,
     patterns: usize,
     /// References back to a schema around them, by the last step to them.
     back: HashMap<Step<'s>, u64>,
-    /// How many schemas for one value are inside each other, from a schema (its address) on.
+    /// The number of nested schemas for one value, from a schema (its address) on.
     heights: HashMap<*const Value, usize>,
     alternatives: bool,
 }
 
 impl<'s> Walk<'s> {
-    /// Looks at every schema as it is written.
+    /// Visits every schema as it is written.
     fn check_all(&mut self, schema: &'s Value, at: At<'_>, outermost: bool) -> Result<()> {
         let Value::Object(fields) = schema else { return Ok(()) };
         for (name, value) in fields {
@@ -262,10 +261,10 @@ impl<'s> Walk<'s> {
         inside(fields, at, &mut |_, inner, at| self.check_all(inner, at, false))
     }
 
-    /// Goes through a schema and what it refers to.
+    /// Visits a schema and everything that it refers to.
     fn follow(&mut self, schema: &'s Value, place: SchemaPosition<'s>, at: At<'_>) -> Result<()> {
         self.parts += 1;
-        // The place would be a long chain of references; the schema as a whole is too much.
+        // The location would be a long chain of references; the schema as a whole is too large.
         let too_much = match place {
             _ if self.parts > PARTS_MAX => format!("grow to more than {PARTS_MAX} schemas"),
             SchemaPosition { level, .. } if level > LEVELS_MAX => {
@@ -292,7 +291,7 @@ impl<'s> Walk<'s> {
         (schema.is_object() || schema.is_boolean()).then_some(schema)
     }
 
-    /// Looks how many schemas for one value are inside each other, everywhere.
+    /// Counts the nested schemas for one value, everywhere.
     fn measure_nested(&mut self, schema: &'s Value, at: At<'_>) -> Result<()> {
         self.height(schema, 0, at)?;
         let Value::Object(fields) = schema else { return Ok(()) };

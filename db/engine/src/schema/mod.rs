@@ -1,10 +1,10 @@
 //! JSON Schema of a collection's documents: draft 2020-12 unless `$schema` names an earlier
 //! one, or MongoDB's `{"$jsonSchema": …}`.
 //!
-//! A schema sees a document as it is stored, as relaxed Extended JSON: a date is the object
+//! A schema applies to a document as it is stored, as relaxed Extended JSON: a date is the object
 //! `{"$date": "2024-05-01T00:00:00Z"}`, a decimal `{"$numberDecimal": "1.50"}`. MongoDB's
-//! `bsonType` names these types in any schema. `format` is checked. Patterns are matched in
-//! linear time, which leaves out look-around and back-references.
+//! `bsonType` names these types in any schema. `format` is checked. Patterns are matched in linear
+//! time, which excludes look-around and back-references.
 //!
 //! Nothing is ever fetched: a schema may refer to its own parts only, as `#/$defs/name`.
 
@@ -28,24 +28,24 @@ use std::sync::Arc;
 const SCHEMA_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a compiled pattern, roughly.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
-/// Violations that are reported of one document.
+/// Violations that are reported for one document.
 const VIOLATIONS_MAX: usize = 20;
-/// Values of a document in which every violation is looked for: the library gathers them all
-/// before it hands out the first.
+/// Values of a document in which every violation is looked for: the library collects them all
+/// before it returns the first.
 const VALUES_MAX: usize = 20_000;
 /// Times that a part of a document may be visited while violations are looked for.
 const VISITS_MAX: u64 = 10_000;
-/// Schemas inside each other while a document is checked; each takes stack.
+/// Nested schemas while a document is checked; each takes stack.
 const NESTED_MAX: usize = 800;
 
-/// What happens to a document that does not fit the schema.
+/// What happens to a document that violates the schema.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It is refused.
     #[default]
     Error,
-    /// It is stored, and the answer has a warning.
+    /// It is stored, and the response has a warning.
     Warn,
 }
 
@@ -60,9 +60,9 @@ impl Schema {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// `invalid_query` with the place of what cannot be: no schema, a reference to anything
-    /// outside it, a pattern that cannot be matched in linear time, an unknown format, or a
-    /// schema that is too large or too entangled.
+    /// `invalid_query` with the location of what is wrong: not a schema, a reference to anything
+    /// outside, a pattern that cannot be matched in linear time, an unknown format, or a schema
+    /// that is too large or too nested.
     pub fn compile(schema: &Value) -> Result<Schema> {
         let at = At::root("schema");
         // Depth first: everything after it, also writing JSON, walks the schema recursively.
@@ -92,10 +92,10 @@ impl Schema {
         }
     }
 
-    /// How a document does not fit, as at most 20 violations; none when it fits. Of a very large
-    /// document only the first is named, or, where even this would take too long, none in
-    /// particular. Where the schema refers back to itself, a document must not be so deep that
-    /// more than 800 schemas are inside each other.
+    /// The violations of a document, at most 20; none if it conforms. For a very large document
+    /// only the first one is reported, or, if even that would take too long, none in particular. If
+    /// the schema refers back to itself, a document must not be so deep that more than 800 schemas
+    /// are nested.
     pub fn check(&self, document: &Value) -> Vec<Violation> {
         let size = Size::of(document);
         let levels = (size.depth as usize).saturating_mul(self.extent.nested);
@@ -142,7 +142,7 @@ fn draft_of(schema: &Value, default: Draft, at: At<'_>) -> Result<Draft> {
     }
 }
 
-/// What the library says about a schema, in the words of this one.
+/// Translates the library's error about a schema.
 fn compile_error(error: &ValidationError<'_>, at: At<'_>) -> crate::error::Error {
     let path = dotted(error.instance_path());
     let place = at.key(&path);
@@ -166,7 +166,7 @@ fn compile_error(error: &ValidationError<'_>, at: At<'_>) -> crate::error::Error
     at.invalid(format!("must be {must}, not {found}"))
 }
 
-/// The violations that an error of the library stands for.
+/// The violations that an error of the library represents.
 fn violations(error: ValidationError<'_>) -> Vec<Violation> {
     let path = dotted(error.instance_path());
     let instance = error.instance();
@@ -195,7 +195,7 @@ fn dotted(location: &Location) -> String {
     segments.collect::<Vec<_>>().join(".")
 }
 
-/// What goes on after "must be".
+/// The text after "must be".
 fn expected(kind: &Broken) -> String {
     match kind {
         Broken::AdditionalItems { limit } => format!("a list of at most {limit} items"),
@@ -243,7 +243,7 @@ fn expected(kind: &Broken) -> String {
     }
 }
 
-/// How many values a document has and how deep it is.
+/// The number of values of a document and its depth.
 #[derive(Default)]
 struct Size {
     values: usize,

@@ -1,5 +1,5 @@
-//! Dates as texts and on the calendar. The library's instants end a day before its calendar does,
-//! at 9999-12-30T22:00Z, so a date is a time in UTC here.
+//! Dates as text and on the calendar. The library's instants end a day before its calendar does, at
+//! 9999-12-30T22:00Z, so a date is a civil time in UTC here.
 
 use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime, Time};
@@ -11,7 +11,7 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// Last millisecond of the year 9999; a later date is written as a number.
 const ISO_DATE_MAX: i64 = 253_402_300_799_999;
 
-/// Date and time of so many milliseconds after 1970; `None` outside the years -9999 to 9999.
+/// Date and time of a number of milliseconds since 1970; `None` outside the years -9999 to 9999.
 pub fn civil_of_ms(ms: i64) -> Option<DateTime> {
     EPOCH.checked_add(SignedDuration::from_millis(ms)).ok()
 }
@@ -22,27 +22,27 @@ pub fn ms_of_civil(civil: DateTime) -> i64 {
     i64::try_from(civil.duration_since(EPOCH).as_millis()).unwrap_or_default()
 }
 
-/// Date and time of an ISO 8601 text, midnight when it has no time, and its offset from UTC.
+/// Date and time of an ISO 8601 text, midnight if it has no time, and its offset from UTC.
 pub fn parse_iso(text: &str) -> Option<(DateTime, Option<Offset>)> {
     let pieces = Pieces::parse(text).ok()?;
     let time = pieces.time().unwrap_or_else(Time::midnight);
     Some((pieces.date().to_datetime(time), pieces.to_numeric_offset()))
 }
 
-/// Milliseconds since 1970 of an ISO 8601 text; without an offset it is a time in UTC.
+/// Milliseconds since 1970 of an ISO 8601 text; without an offset the time is in UTC.
 pub fn parse_date(text: &str) -> Option<i64> {
     let (civil, offset) = parse_iso(text)?;
     Some(ms_of_civil(civil) - offset.map_or(0, offset_ms))
 }
 
-/// What may stand around and between the parts of a date in a text.
+/// Characters allowed around and between the parts of a date.
 const BLANK: [char; 6] = ['\0', '\t', '\n', '\r', ' ', '\u{a0}'];
-/// Bytes of a text that may be a date.
+/// Longest text that is parsed as a date, in bytes.
 const TEXT_MAX: usize = 100;
 
-/// Date and time of a text as people and programs write it, and the offset in milliseconds if it
-/// has one: ISO 8601, also with blanks between its parts (`2018-03-20 11:00:06 +0500`), and dates
-/// with the name of the month (`July 4, 2018`, `Wed, 31 Jan 1996 12:05:28 +0330`).
+/// Date and time of a text in one of the usual notations, and the offset in milliseconds if it has
+/// one: ISO 8601, also with blanks between its parts (`2018-03-20 11:00:06 +0500`), and dates with
+/// the name of the month (`July 4, 2018`, `Wed, 31 Jan 1996 12:05:28 +0330`).
 pub fn parse_text(text: &str) -> Option<(DateTime, Option<i64>)> {
     let text = text.trim_matches(BLANK);
     if text.len() > TEXT_MAX {
@@ -56,7 +56,7 @@ pub fn parse_text(text: &str) -> Option<(DateTime, Option<i64>)> {
         [date, time, zone] => (format!("{date}T{time}"), Some(*zone)),
         _ => return parse_words(text),
     };
-    // The library wants six digits in a year before Christ, and knows names of zones in brackets.
+    // The library wants six digits in a year before Christ, and accepts names of zones in brackets.
     let iso = match iso.strip_prefix('-') {
         Some(rest) if rest.find('-') == Some(4) => format!("-00{rest}"),
         _ => iso,
@@ -88,7 +88,8 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// A date with the name of its month; the day, the year, the time and the offset may stand anywhere.
+/// A date with the name of its month; the day, the year, the time and the offset may be in any
+/// order.
 fn parse_words(text: &str) -> Option<(DateTime, Option<i64>)> {
     let (mut month, mut day, mut year) = (None, None, None);
     let (mut time, mut offset) = (None, None);
@@ -156,7 +157,7 @@ pub fn parse_offset(text: &str) -> Option<i64> {
     Some(sign * (number(hours)? * 3600 + number(minutes)? * 60))
 }
 
-/// By how many milliseconds clocks are ahead of UTC.
+/// Milliseconds that an offset is ahead of UTC.
 pub fn offset_ms(offset: Offset) -> i64 {
     i64::from(offset.seconds()) * 1000
 }

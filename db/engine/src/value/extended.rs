@@ -1,4 +1,5 @@
-//! Extended JSON (MongoDB's specification, version 2): in, in both its forms; out, relaxed.
+//! Extended JSON (MongoDB's specification, version 2): reads both of its forms, writes the relaxed
+//! one.
 
 use super::date::{iso_date, parse_date};
 use super::number::{decimal_text, parse_decimal};
@@ -15,11 +16,10 @@ use std::fmt;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Turns parsed JSON into a value; `at` names the place for errors.
+/// Converts parsed JSON to a value; `at` is its location for errors.
 ///
 /// # Errors
-/// `invalid_query` when something looks like Extended JSON and is not, such as
-/// `{"$date": "soon"}`.
+/// `invalid_query` for invalid Extended JSON, such as `{"$date": "soon"}`.
 /// `too_deep` for more than [`LEVELS_MAX`] levels: what is written as text must be readable again.
 pub fn from_json(json: serde_json::Value, at: At<'_>) -> Result<Value> {
     build(json, at, LEVELS_MAX)
@@ -27,7 +27,7 @@ pub fn from_json(json: serde_json::Value, at: At<'_>) -> Result<Value> {
 
 fn build(json: serde_json::Value, at: At<'_>, levels: usize) -> Result<Value> {
     if levels == 0 && (json.is_array() || json.is_object()) {
-        // The place itself would be a hundred names long.
+        // The location itself would be a hundred names long.
         let message = format!("{} is nested deeper than {LEVELS_MAX} levels", at.outermost());
         return Err(Error::new(Kind::TooDeep, message).hint("flatten it"));
     }
@@ -58,7 +58,7 @@ fn build(json: serde_json::Value, at: At<'_>, levels: usize) -> Result<Value> {
     })
 }
 
-/// The value that an object of Extended JSON stands for; other objects stay as they are.
+/// The value that an object of Extended JSON represents; other objects stay as they are.
 fn special(object: Object, at: At<'_>) -> Result<Value> {
     let Some((name, _)) = object.first().filter(|(name, _)| name.starts_with('$')) else {
         return Ok(Value::Object(object));
@@ -129,8 +129,8 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
-/// Names with which Extended JSON writes values. As the name of a field they would be read back
-/// as something else, here or by another program.
+/// Names that Extended JSON uses for values. As the name of a field they would be read back as
+/// something else, here or by another program.
 const RESERVED: [&str; 17] = [
     "$date",
     "$numberInt",
@@ -140,7 +140,7 @@ const RESERVED: [&str; 17] = [
     "$oid",
     "$uuid",
     "$binary",
-    // Types that no value here has.
+    // Types that this database does not have.
     "$timestamp",
     "$regularExpression",
     "$minKey",
@@ -152,8 +152,8 @@ const RESERVED: [&str; 17] = [
     "$dbPointer",
 ];
 
-/// A field inside `value` whose name Extended JSON has taken, or that MongoDB's names cannot be
-/// because it has the character NUL, if there is one.
+/// A field inside `value` whose name is reserved by Extended JSON, or that contains the character
+/// NUL, which MongoDB does not allow, if there is one.
 pub fn reserved_name(value: &Value) -> Option<&str> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(name, value)| {
@@ -181,7 +181,7 @@ impl Serialize for Value {
                 single(serializer, "$numberDouble", name)
             }
             Value::Decimal(number) => match number.as_bigint_and_scale() {
-                // A whole number between i64 and u64 came as plain JSON and goes as such.
+                // A whole number between i64 and u64 was plain JSON and stays so.
                 (digits, 0) if digits.to_u64().is_some_and(|large| large > i64::MAX as u64) => {
                     serializer.serialize_u64(digits.to_u64().unwrap_or_default())
                 }
@@ -224,14 +224,14 @@ impl<const N: usize> Serialize for Parts<N> {
     }
 }
 
-/// Reads text that was checked when it was stored; `None` when it is not JSON after all.
+/// Reads text that was checked when it was stored; `None` if it is not JSON after all.
 pub fn parse_stored(json: &[u8]) -> Option<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     ValueVisitor.deserialize(&mut reader).ok()
 }
 
-/// As [`parse_stored`], but only the fields of the outermost object that `wanted` names; what
-/// is not wanted is skipped without being built.
+/// As [`parse_stored`], for the fields of the outermost object that `wanted` accepts; the others
+/// are skipped without being built.
 pub fn parse_fields(json: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     reader.deserialize_map(FieldsVisitor(wanted)).map(Value::Object).ok()
@@ -304,7 +304,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 }
 
-/// Builds the wanted fields of an object.
+/// Builds the accepted fields of an object.
 struct FieldsVisitor<F>(F);
 
 impl<'de, F: Fn(&str) -> bool> Visitor<'de> for FieldsVisitor<F> {
@@ -327,6 +327,6 @@ impl<'de, F: Fn(&str) -> bool> Visitor<'de> for FieldsVisitor<F> {
     }
 }
 
-/// A key that is not copied unless it holds escapes.
+/// A key that is copied only if it has escapes.
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,5 +1,5 @@
-//! The values that documents hold and queries compute with: JSON's, and the few more that
-//! Extended JSON writes (`$date`, `$numberDecimal`, `$oid`, `$binary`).
+//! The values of documents and queries: those of JSON, and the few more of Extended JSON (`$date`,
+//! `$numberDecimal`, `$oid`, `$binary`).
 //!
 //! Order and equality are MongoDB's: null, numbers, strings, objects, arrays, binary data,
 //! object ids, booleans, dates; numbers compare exactly, whatever their types.
@@ -19,8 +19,8 @@ use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 
 /// Levels of objects and arrays in a text that is read again, as documents and the parts of
-/// commands are. [`parse_stored`] reads some more, and so do clients: the readers of JSON that are
-/// common end at 128.
+/// commands are. [`parse_stored`] reads some more, and so do clients: common JSON readers end at
+/// 128.
 pub const LEVELS_MAX: usize = 120;
 
 /// Fields in the order in which they were written.
@@ -54,11 +54,11 @@ pub enum Value {
     Date(i64),
 }
 
-/// The place of a type in the order of types; numbers share one.
+/// The position of a type in the order of types; numbers share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Class {
-    /// `null`, and what is missing.
+    /// `null`, and missing values.
     Null = 0x10,
     /// Numbers of every kind.
     Number = 0x20,
@@ -79,7 +79,7 @@ pub enum Class {
 }
 
 impl Value {
-    /// The place of its type in the order of types.
+    /// The position of its type in the order of types.
     pub fn class(&self) -> Class {
         match self {
             Value::Null => Class::Null,
@@ -94,7 +94,7 @@ impl Value {
         }
     }
 
-    /// MongoDB's name of its type, as `$type` has it.
+    /// MongoDB's name of its type, as in `$type`.
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
@@ -136,7 +136,7 @@ impl Value {
         }
     }
 
-    /// A whole number, from any number that is one and fits.
+    /// The whole number, if it is a number without a fraction that fits.
     pub fn as_int(&self) -> Option<i64> {
         number::to_int(self)
     }
@@ -146,7 +146,7 @@ impl Value {
         self.class() == Class::Number
     }
 
-    /// What it takes in memory, roughly, in bytes.
+    /// Its approximate size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let inside = match self {
             Value::String(text) => text.len(),
@@ -189,7 +189,7 @@ impl Value {
         }
     }
 
-    /// Whether it has more levels of objects and arrays than that; looks no deeper.
+    /// Whether it has more levels of objects and arrays than `max`; descends no deeper.
     pub fn is_deeper(&self, levels: usize) -> bool {
         let deeper = |inner: &Value| levels == 0 || inner.is_deeper(levels - 1);
         match self {
@@ -206,7 +206,7 @@ impl Value {
     }
 }
 
-/// Refuses a value of more than `max` levels; `what` it is begins the message.
+/// Refuses a value of more than `max` levels; the message begins with `what`.
 ///
 /// # Errors
 /// `too_deep`.
@@ -218,7 +218,7 @@ pub fn check_depth(value: &Value, max: usize, what: impl Display) -> Result<()> 
     Err(Error::new(Kind::TooDeep, message).hint("flatten it"))
 }
 
-/// Levels of objects and arrays in a JSON text, however it goes on after a mistake.
+/// Levels of objects and arrays in a JSON text, whatever follows a mistake.
 pub fn text_levels(json: &str) -> usize {
     let (mut level, mut deepest) = (0usize, 0);
     let mut bytes = json.bytes();
@@ -247,8 +247,7 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
     compare_counted(a, b, &mut 0)
 }
 
-/// As [`compare`]; adds to `seen` the values and the bytes of texts that were looked at, in
-/// units of 64.
+/// As [`compare`]; adds to `seen` the number of compared values and bytes of texts, in units of 64.
 pub fn compare_counted(a: &Value, b: &Value, seen: &mut u64) -> Ordering {
     use Value::*;
     *seen += 1;
@@ -295,7 +294,7 @@ fn compare_lists<T>(
     }
 }
 
-/// Equal as MongoDB has it: `5`, `5.0` and the decimal `5` are one value.
+/// Equal as in MongoDB: `5`, `5.0` and the decimal `5` are one value.
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
         compare(self, other) == Ordering::Equal

@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// A decimal number. Every one in a [`Value`] is one of IEEE 754's decimal128: at most
-/// [`DIGITS_MAX`] digits, and an exponent between [`EXPONENT_MIN`] and [`EXPONENT_MAX`]. Nothing
-/// here takes time or memory that grows with an exponent.
+/// A decimal number. Every one in a [`Value`] is a decimal128 of IEEE 754: at most [`DIGITS_MAX`]
+/// digits, and an exponent between [`EXPONENT_MIN`] and [`EXPONENT_MAX`]. Nothing here takes time
+/// or memory that grows with an exponent.
 pub type Decimal = BigDecimal;
 
 /// Significant digits of a decimal.
@@ -18,18 +18,17 @@ pub const DIGITS_MAX: u64 = 34;
 pub const EXPONENT_MIN: i64 = -6176;
 /// Largest such power.
 pub const EXPONENT_MAX: i64 = 6111;
-/// Bytes of a text that may be a decimal.
+/// Longest text that is parsed as a decimal, in bytes.
 const TEXT_MAX: usize = 64;
-/// Difference between the exponents of two decimals from which on the digits of one do not
-/// reach to those of the other.
+/// Difference between the exponents of two decimals from which on their digits do not overlap.
 const FAR: i64 = 100;
 const FAR_BELOW: i64 = -FAR;
 
-/// 2^63, the first whole number behind `i64`.
+/// 2^63, the first whole number after `i64`.
 const INT_END: f64 = 9_223_372_036_854_775_808.0;
 
-/// Parses a decimal; `None` when it is none, or none that a decimal128 holds exactly. The exponent
-/// of a zero is brought into range, as BSON's specification has it.
+/// Parses a decimal; `None` if it is not one, or a decimal128 cannot hold it exactly. The exponent
+/// of a zero is clamped, as in BSON's specification.
 pub fn parse_decimal(text: &str) -> Option<Value> {
     match text {
         "NaN" => return Some(Value::Double(f64::NAN)),
@@ -41,7 +40,7 @@ pub fn parse_decimal(text: &str) -> Option<Value> {
     if text.len() > TEXT_MAX || !text.bytes().all(known) {
         return None;
     }
-    // Only with a small one the numbers below can be calculated with.
+    // Arithmetic on the number is possible only with a small exponent.
     let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
     exponent.parse::<i32>().ok()?;
     let number = BigDecimal::from_str(text).ok()?;
@@ -50,8 +49,8 @@ pub fn parse_decimal(text: &str) -> Option<Value> {
     exact.then(|| Value::Decimal(Box::new(fitted)))
 }
 
-/// The decimal128 nearest to a number, halves to even digits, as a value. What is beyond the
-/// largest is an infinite double; what is nearer to zero than to the smallest is zero.
+/// The decimal128 nearest to a number, ties to even, as a value. A number beyond the largest
+/// becomes an infinite double; one nearer to zero than to the smallest becomes zero.
 pub fn decimal(number: BigDecimal) -> Value {
     let negative = number.is_negative();
     match fitted(number) {
@@ -61,7 +60,7 @@ pub fn decimal(number: BigDecimal) -> Value {
     }
 }
 
-/// As [`decimal`]; `None` for what is beyond the largest.
+/// As [`decimal`]; `None` for a number beyond the largest.
 fn fitted(number: BigDecimal) -> Option<BigDecimal> {
     let scale_of = |exponent: i64| -exponent;
     let exponent = -scale(&number);
@@ -87,13 +86,13 @@ fn fitted(number: BigDecimal) -> Option<BigDecimal> {
     fits.then(|| number.with_scale(scale_of(EXPONENT_MAX)))
 }
 
-/// Digits after the point; negative for zeros before it that are not written.
+/// Digits after the point; negative for trailing zeros that are not written.
 fn scale(number: &BigDecimal) -> i64 {
     number.fractional_digit_count()
 }
 
-/// A decimal as a text, as IEEE 754 and MongoDB write it: with an exponent where it has zeros
-/// that are not among its digits, or more than five after the point.
+/// A decimal as text, as IEEE 754 and MongoDB write it: with an exponent if it has zeros that are
+/// not among its digits, or more than five after the point.
 pub fn decimal_text(number: &Decimal) -> String {
     let (digits, scale) = number.as_bigint_and_scale();
     let sign = if digits.is_negative() { "-" } else { "" };
@@ -124,7 +123,8 @@ pub fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// The exact decimal of a finite number; `None` for NaN, infinities and what is no number.
+/// The exact decimal of a finite number; `None` for NaN, infinities and values that are not
+/// numbers.
 pub fn exact(value: &Value) -> Option<BigDecimal> {
     match value {
         Value::Int(number) => Some(BigDecimal::from(*number)),
@@ -158,7 +158,7 @@ fn exact_double(number: f64) -> Option<BigDecimal> {
     })
 }
 
-/// The nearest double of any number, which is the same for equal ones; 0 for what is none.
+/// The nearest double of a number, the same for equal ones; 0 for other values.
 pub fn nearest(value: &Value) -> f64 {
     let number = to_double(value);
     if number == 0.0 { 0.0 } else { number }
@@ -171,16 +171,16 @@ pub fn to_double(value: &Value) -> f64 {
         Value::Double(number) => *number,
         Value::Decimal(number) => {
             let (digits, scale) = number.as_bigint_and_scale();
-            // The standard library rounds right, whatever the exponent.
+            // The standard library rounds correctly, whatever the exponent.
             format!("{digits}e{}", -scale).parse().unwrap_or(f64::NAN)
         }
         _ => 0.0,
     };
-    // Which bits stand for NaN differs from machine to machine.
+    // The bits of NaN differ from machine to machine.
     if number.is_nan() { f64::NAN } else { number }
 }
 
-/// The whole number that a number is; `None` when it is none or does not fit.
+/// A number as a whole number; `None` if it has a fraction or does not fit.
 pub fn to_int(value: &Value) -> Option<i64> {
     match value {
         Value::Int(number) => Some(*number),
@@ -195,7 +195,7 @@ pub fn to_int(value: &Value) -> Option<i64> {
     }
 }
 
-/// A number without its fraction; `None` when it is no number or does not fit.
+/// A number without its fraction; `None` if it is not a number or does not fit.
 pub fn truncated(value: &Value) -> Option<i64> {
     match value {
         Value::Double(number) => to_int(&Value::Double(number.trunc())),
@@ -214,7 +214,7 @@ fn leading(number: &BigDecimal) -> i64 {
     number.digits() as i64 - scale(number)
 }
 
-/// Compares two decimals without making one as long as the other has zeros.
+/// Compares two decimals without extending one by the other's zeros.
 fn compare_exact(a: &BigDecimal, b: &BigDecimal) -> Ordering {
     let signs = a.sign().cmp(&b.sign());
     if signs.is_ne() || a.sign() == Sign::NoSign {
@@ -224,7 +224,7 @@ fn compare_exact(a: &BigDecimal, b: &BigDecimal) -> Ordering {
     if sizes.is_ne() {
         return if a.sign() == Sign::Minus { sizes.reverse() } else { sizes };
     }
-    // Both begin at the same digit, so neither gets longer than the other is.
+    // Both begin at the same digit, so neither becomes longer than the other.
     let (a_digits, a_scale) = a.as_bigint_and_scale();
     let (b_digits, b_scale) = b.as_bigint_and_scale();
     let zeros = |count: i64| BigInt::from(10u8).pow(count.unsigned_abs() as u32);
@@ -235,8 +235,8 @@ fn compare_exact(a: &BigDecimal, b: &BigDecimal) -> Ordering {
     }
 }
 
-/// Hashes a number: equal ones of all types alike, and different ones differently, also where
-/// many of them have the same nearest double.
+/// Hashes a number: equal ones of all types alike, different ones differently, also where many of
+/// them have the same nearest double.
 pub fn hash<H: Hasher>(value: &Value, state: &mut H) {
     let near = nearest(value);
     if near.is_nan() || compare(value, &Value::Double(near)).is_eq() {
@@ -283,8 +283,8 @@ fn compare_int(a: i64, b: f64) -> Ordering {
     a.cmp(&(b as i64)).then_with(|| 0.0.partial_cmp(&b.fract()).unwrap_or(Ordering::Equal))
 }
 
-/// A calculation on two numbers: whole numbers stay whole while they fit, a decimal makes the
-/// result decimal, everything else is double.
+/// Arithmetic on two numbers: whole numbers stay whole while they fit, a decimal makes the result
+/// decimal, everything else is double.
 fn calculate(
     a: &Value,
     b: &Value,
@@ -298,7 +298,7 @@ fn calculate(
         return Value::Int(result);
     }
     if matches!(a, Value::Decimal(_)) || matches!(b, Value::Decimal(_)) {
-        // A double becomes the shortest decimal that names it, as people would write it.
+        // A double becomes the shortest decimal that identifies it, as people would write it.
         let plain = |value: &Value| match value {
             Value::Double(number) if number.is_finite() => format!("{number:e}").parse().ok(),
             other => exact(other),
@@ -319,7 +319,7 @@ fn sum(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     if high.is_zero() {
         return low;
     }
-    // All that can be seen of the low one is on which side of a half it is.
+    // Only on which side of a half the low one lies is visible.
     let end = scale(&high) + (DIGITS_MAX + 3) as i64 - high.digits() as i64;
     high.with_scale(end) + BigDecimal::new(BigInt::from(low.sign() as i8 - 1), end + 1)
 }
@@ -355,8 +355,7 @@ pub fn multiply(a: &Value, b: &Value) -> Value {
     calculate(a, b, i64::checked_mul, |a, b| a * b, |a, b| a * b)
 }
 
-/// The quotient of two numbers; a double, or a decimal when one of them is. `None` when `b`
-/// is zero.
+/// The quotient of two numbers; a double, or a decimal if one of them is. `None` if `b` is zero.
 pub fn divide(a: &Value, b: &Value) -> Option<Value> {
     if is_zero(b) {
         return None;
@@ -364,7 +363,7 @@ pub fn divide(a: &Value, b: &Value) -> Option<Value> {
     Some(calculate(a, b, |_, _| None, |a, b| a / b, |a, b| a / b))
 }
 
-/// The remainder of a division, with the sign of `a`; `None` when `b` is zero.
+/// The remainder of a division, with the sign of `a`; `None` if `b` is zero.
 pub fn remainder(a: &Value, b: &Value) -> Option<Value> {
     if is_zero(b) {
         return None;
