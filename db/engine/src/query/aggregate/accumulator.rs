@@ -23,7 +23,7 @@ pub(super) struct Accumulator {
     fresh: State,
 }
 
-/// What an accumulator has seen of one group.
+/// The state of an accumulator for one group.
 #[derive(Debug, Clone)]
 pub(super) enum State {
     Sum(Total),
@@ -34,7 +34,7 @@ pub(super) enum State {
     Last(Value),
     Push(Vec<Value>),
     AddToSet(IndexSet<Value>),
-    /// Whether of a sample.
+    /// Whether it is that of a sample.
     StdDev(Variance, bool),
     Merge(Object),
     FirstN(usize, Vec<Value>),
@@ -43,7 +43,7 @@ pub(super) enum State {
 
 type Fresh = fn() -> State;
 
-/// Accumulators of one expression, in a new group.
+/// Creates the state for a new group.
 const FRESH: &[(&str, Fresh)] = &[
     ("$sum", || State::Sum(Total::default())),
     ("$avg", || State::Avg(Total::default(), 0)),
@@ -59,7 +59,7 @@ const FRESH: &[(&str, Fresh)] = &[
 ];
 
 impl Accumulator {
-    /// Parses `{"$sum": "$price"}`, the accumulator of the field `name`.
+    /// Parses an accumulator such as `{"$sum": "$price"}` for the field `name`.
     ///
     /// # Errors
     /// `invalid_query` for a name with `.` or `$`, an unknown accumulator, or a bad operand.
@@ -115,7 +115,7 @@ impl Accumulator {
         &self.name
     }
 
-    /// What it computes with.
+    /// Its operand.
     pub(super) fn input(&self) -> &Expr {
         &self.input
     }
@@ -128,8 +128,8 @@ impl Accumulator {
     /// Adds a document.
     ///
     /// # Errors
-    /// Those of the expression; `not_applicable` when `$mergeObjects` meets what is no object;
-    /// `query_too_large` when it keeps too much.
+    /// Those of the expression; `not_applicable` if `$mergeObjects` meets a value that is not an
+    /// object; `query_too_large` if it keeps too much.
     pub(super) fn add(
         &self,
         state: &mut State,
@@ -148,7 +148,7 @@ impl Accumulator {
 
 impl State {
     fn add(&mut self, value: Option<Cow<'_, Value>>, kept: &mut StageMemory<'_>) -> Result<()> {
-        // Only these see that a value is missing.
+        // Only these distinguish missing values.
         let value = match (&mut *self, value) {
             (_, Some(value)) => value,
             (State::First(_) | State::Last(_) | State::FirstN(..) | State::LastN(..), None) => {

@@ -1,14 +1,14 @@
-//! Puts the values of `$lookup`'s `let` into its pipeline.
+//! Substitutes the values of `$lookup`'s `let` into its pipeline.
 //!
-//! The bound pipeline is an ordinary one: its filters, projections and expressions need not
-//! know of outer variables, and `$match` with a bound value can use an index.
+//! The bound pipeline is an ordinary one: its filters, projections and expressions need no outer
+//! variables, and `$match` with a bound value can use an index.
 
 use crate::value::{Object, Value};
 
 /// Variables and their values; `None` is a missing value.
 pub(super) type Bindings<'a> = Vec<(&'a str, Option<&'a Value>)>;
 
-/// A pipeline with values in the places of the variables.
+/// A pipeline with values in place of the variables.
 pub(super) fn pipeline(stages: &Value, bindings: &Bindings<'_>) -> Value {
     let Value::Array(stages) = stages else {
         return stages.clone();
@@ -38,7 +38,7 @@ pub(super) fn pipeline(stages: &Value, bindings: &Bindings<'_>) -> Value {
     Value::Array(stages.collect())
 }
 
-/// How many copies of the value of a variable a pipeline gets at most.
+/// Maximum number of copies of a variable's value in a pipeline.
 pub(super) fn uses(stages: &Value, name: &str) -> usize {
     match stages {
         Value::String(text) => {
@@ -75,7 +75,7 @@ fn expression(value: &Value, bindings: &Bindings<'_>) -> Value {
                 let inner =
                     without(bindings, |name| hidden.is_some_and(|vars| vars.contains_key(name)));
                 each(operand, |name, part| match name {
-                    // The names are no operators, whatever they are.
+                    // The names are not operators, whatever they are.
                     "vars" => each(part, |_, value| expression(value, bindings)),
                     _ => expression(part, &inner),
                 })
@@ -100,7 +100,7 @@ fn expression(value: &Value, bindings: &Bindings<'_>) -> Value {
     }
 }
 
-/// What stands for `$$name` or `$$name.path`.
+/// The replacement of `$$name` or `$$name.path`.
 fn variable(text: &str, bindings: &Bindings<'_>) -> Option<Value> {
     let (name, path) = match text.strip_prefix("$$")?.split_once('.') {
         Some((name, path)) => (name, Some(path)),
@@ -128,7 +128,7 @@ fn single(name: &str, value: Value) -> Value {
     Value::Object(Object::from_iter([(name.to_owned(), value)]))
 }
 
-/// The same object with other values; what is no object stays.
+/// The same object with other values; other values stay.
 fn each(value: &Value, change: impl Fn(&str, &Value) -> Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(

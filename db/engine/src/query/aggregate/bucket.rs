@@ -20,9 +20,9 @@ pub(super) struct Bucket {
 
 #[derive(Debug)]
 enum Ranges {
-    /// Each begins at a boundary and ends before the next; the value outside has another key.
+    /// Each begins at a boundary and ends before the next; values outside have the other key.
     Given(Vec<Value>, Option<Value>),
-    /// So many, of about as many documents each.
+    /// A number of buckets with about as many documents each.
     Even(usize),
 }
 
@@ -95,7 +95,7 @@ impl Bucket {
             ctx.step()?;
             let vars = Vars::root(&document);
             let value = self.group_by.eval_ref(&vars, ctx)?.unwrap_or(Cow::Owned(Value::Null));
-            // As many boundaries as are not above the value: none, or all, when it is outside.
+            // The number of boundaries that are not above the value: none or all if it is outside.
             let below = edges.partition_point(|edge| edge <= &*value);
             let inside = if below < edges.len() { below.checked_sub(1) } else { None };
             let Some(key) = inside.and_then(|index| edges.get(index)).or(other) else {

@@ -54,7 +54,7 @@ impl Facet {
 impl Stage for Facet {
     fn read(&self, fields: &mut Fields) -> bool {
         for (_, pipeline) in &self.0 {
-            // One that passes documents on puts all of their fields into its list.
+            // A pipeline that passes documents on puts all of their fields into its list.
             if !pipeline.read(fields) {
                 fields.add_all();
             }

@@ -103,14 +103,14 @@ impl Accumulators {
 pub(super) struct Groups<'a> {
     output: &'a [Accumulator],
     keys: IndexSet<Value>,
-    /// Those of the first group, then those of the second, …
+    /// Those of the first group, then those of the second, and so on.
     states: Vec<State>,
     kept: StageMemory<'a>,
     ctx: &'a Context<'a>,
 }
 
 impl<'a> Groups<'a> {
-    /// No groups yet; `what` names the stage in errors.
+    /// Creates no groups yet; `what` names the stage in errors.
     pub(super) fn new(what: &'static str, output: &'a Accumulators, ctx: &'a Context<'a>) -> Self {
         let kept = StageMemory::new(what, ctx);
         Groups { output: &output.0, keys: IndexSet::new(), states: Vec::new(), kept, ctx }
@@ -141,7 +141,7 @@ impl<'a> Groups<'a> {
     /// Orders the groups by key.
     ///
     /// # Errors
-    /// Those of the work that it is.
+    /// Those of counting the work.
     pub(super) fn into_sorted_documents(self) -> Result<Documents<'a>> {
         self.ctx.sorting(self.keys.len(), self.keys.iter().map(Value::bytes).sum())?;
         let mut order: Vec<usize> = (0..self.keys.len()).collect();
@@ -155,7 +155,7 @@ impl<'a> Groups<'a> {
         let Groups { output, keys, states, kept, .. } = self;
         let mut states = states.into_iter();
         Box::new(keys.into_iter().map(move |key| {
-            // Counted until the last group has gone out.
+            // Charged until the last group has been passed on.
             let _ = &kept;
             let values = states.by_ref().take(output.len()).map(State::into_value);
             let names = output.iter().map(|accumulator| accumulator.name().to_owned());

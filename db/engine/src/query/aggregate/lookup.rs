@@ -18,7 +18,7 @@ pub(super) struct Lookup {
     foreign: Foreign,
     /// `localField` and `foreignField`.
     keys: Option<(Path, Path)>,
-    /// The variables of `let`, and the pipeline that they are put into.
+    /// The variables of `let`, and the pipeline that they are substituted into.
     bound: Option<(Vec<(String, Expr)>, Value)>,
     into: Path,
 }
@@ -50,7 +50,7 @@ impl Lookup {
         };
         let empty = Value::Array(Vec::new());
         let stages = stages.unwrap_or(&empty);
-        // Null stands for every value while the shape is checked.
+        // Null takes the place of every value while the form is checked.
         let names = variables.iter().map(|(name, _)| (name.as_str(), Some(&Value::Null)));
         let checked = bind::pipeline(stages, &names.collect());
         let pipeline = Pipeline::parse_inner(&checked, at.key("pipeline"), nesting)?;
@@ -82,7 +82,7 @@ impl Lookup {
         let vars = Vars::root(document);
         let values = variables.iter().map(|(name, expr)| Ok((name, expr.eval(&vars, ctx)?)));
         let values = values.collect::<Result<Vec<_>>>()?;
-        // The pipeline is written anew and parsed for every document, with the values in it.
+        // The pipeline is written and parsed again for every document, with the values in it.
         let held = MemoryCharge::new(ctx, "$lookup");
         held.add(4 * stages.bytes())?;
         for (name, value) in &values {
@@ -117,7 +117,7 @@ impl Stage for Lookup {
         source: &'a dyn DocumentSource,
         ctx: &'a Context<'a>,
     ) -> Documents<'a> {
-        // What depends on no document is read once.
+        // What does not depend on a document is read once.
         let mut same: Option<(Vec<Value>, usize, StageMemory<'a>)> = None;
         each(input, ctx, move |mut document| {
             let mut kept = StageMemory::new("$lookup", ctx);
@@ -167,7 +167,7 @@ fn variables_of(value: &Value, at: At<'_>) -> Result<Vec<(String, Expr)>> {
     fields.iter().map(parse).collect()
 }
 
-/// What to look for: the values at the path, of arrays their items, null when there is nothing.
+/// The values to look up: those at the path, of arrays their items, null if there is none.
 fn local_values(document: &Value, path: &Path) -> Vec<Value> {
     let mut values = Vec::new();
     path.any(document, |value| {

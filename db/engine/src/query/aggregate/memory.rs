@@ -1,11 +1,11 @@
-//! What stages keep in memory, and streams that begin when they are first read.
+//! The memory of stages, and streams that start when they are first read.
 
 use super::super::context::Context;
 use super::Documents;
 use crate::error::Result;
 use crate::value::{LEVELS_MAX, Value, check_depth};
 
-/// Memory counted for one stage; given back when the stage ends.
+/// Memory charged for one stage; released when the stage ends.
 pub(super) struct StageMemory<'a> {
     ctx: &'a Context<'a>,
     what: &'static str,
@@ -13,12 +13,12 @@ pub(super) struct StageMemory<'a> {
 }
 
 impl<'a> StageMemory<'a> {
-    /// Nothing kept yet; `what` names the stage in errors.
+    /// Creates an empty charge; `what` names the stage in errors.
     pub(super) fn new(what: &'static str, ctx: &'a Context<'a>) -> StageMemory<'a> {
         StageMemory { ctx, what, bytes: 0 }
     }
 
-    /// Bytes that were charged before, which are now the stage's to give back.
+    /// Takes over bytes that were charged before.
     pub(super) fn charged(
         what: &'static str,
         bytes: usize,
@@ -27,17 +27,17 @@ impl<'a> StageMemory<'a> {
         StageMemory { ctx, what, bytes }
     }
 
-    /// Counts more.
+    /// Charges more bytes.
     ///
     /// # Errors
-    /// `query_too_large` when the query keeps too much.
+    /// `query_too_large` if the query keeps too much.
     pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
         self.ctx.charge(bytes, self.what)?;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// Counts a value of `new` bytes in the place of one of `old`.
+    /// Charges a value of `new` bytes in place of one of `old`.
     ///
     /// # Errors
     /// As [`StageMemory::add`].
@@ -70,7 +70,7 @@ impl Drop for StageMemory<'_> {
     }
 }
 
-/// A stream that is made when its first document is asked for.
+/// A stream that is created when its first document is requested.
 pub(super) fn later<'a>(make: impl FnOnce() -> Result<Documents<'a>> + 'a) -> Documents<'a> {
     let made = std::iter::once_with(make);
     Box::new(
@@ -78,7 +78,7 @@ pub(super) fn later<'a>(make: impl FnOnce() -> Result<Documents<'a>> + 'a) -> Do
     )
 }
 
-/// Refuses a document that the stages have nested too deep for anybody to read it.
+/// Refuses a document that the stages have nested too deep to be read.
 pub(super) fn shallow(document: Value) -> Result<Value> {
     check_depth(&document, LEVELS_MAX, "a document of the pipeline")?;
     Ok(document)

@@ -1,8 +1,8 @@
-//! MongoDB's aggregation pipelines: stages through which documents pass one after the other.
+//! MongoDB's aggregation pipelines: documents pass through one stage after the other.
 //!
-//! A stage takes a stream of documents and gives one. Those that can work document by document
+//! A stage takes a stream of documents and returns one. Stages that can work document by document
 //! do; the others (`$group`, `$sort`, …) read all of their input when the first document is
-//! asked for, and charge what they keep to the [`Context`].
+//! requested, and charge what they keep to the [`Context`].
 
 mod accumulator;
 mod bind;
@@ -36,10 +36,10 @@ use crate::value::Value;
 use stage::{Role, SharedStage};
 use std::cell::Cell;
 
-/// Stages of a pipeline, those of pipelines inside it included. Every stage is a call on the
+/// Maximum number of stages of a pipeline, including nested pipelines. Every stage is a call on the
 /// stack while documents pass, of up to 5 kB without optimization.
 const STAGES_MAX: usize = 200;
-/// Pipelines inside each other.
+/// Maximum nesting of pipelines.
 const NESTING_MAX: usize = 20;
 
 /// A stream of documents.
@@ -47,10 +47,10 @@ pub type Documents<'a> = Box<dyn Iterator<Item = Result<Value>> + 'a>;
 
 /// Where `$lookup` and `$unionWith` read other collections.
 pub trait DocumentSource {
-    /// The documents of a collection that match, whole.
+    /// The whole documents of a collection that match.
     ///
     /// # Errors
-    /// When there is no such collection, or it may not be read.
+    /// When the collection does not exist, or may not be read.
     fn find<'s>(
         &'s self,
         collection: &str,
@@ -66,20 +66,20 @@ pub struct Pipeline {
     output: Option<Output>,
 }
 
-/// What a query does before the rest of a pipeline: filter, then sort, skip and limit.
+/// The part of a pipeline that a query does: filter, then sort, skip and limit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pushdown {
-    /// Which documents.
+    /// The filter.
     pub filter: Option<Filter>,
-    /// In which order.
+    /// The order.
     pub sort: Option<Sort>,
-    /// How many to leave out first.
+    /// The number of documents to skip.
     pub skip: u64,
-    /// How many to give at most.
+    /// The maximum number of documents.
     pub limit: Option<u64>,
 }
 
-/// Where a pipeline stands that is being parsed.
+/// The position of a pipeline during parsing.
 #[derive(Clone, Copy)]
 struct Nesting<'n> {
     depth: usize,
@@ -92,7 +92,7 @@ impl Pipeline {
     /// Parses an array of stages: `[{"$match": {…}}, {"$count": "n"}]`.
     ///
     /// # Errors
-    /// `invalid_query` that names the stage at fault, below `at`: `pipeline[2].$foo`.
+    /// `invalid_query` at the location of the wrong stage, below `at`: `pipeline[2].$foo`.
     pub fn parse(value: &Value, at: At<'_>) -> Result<Pipeline> {
         let nesting = Nesting { depth: 0, stages: &Cell::new(0), in_facet: false };
         Pipeline::parse_at(value, at, nesting)
@@ -146,9 +146,9 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Takes what a planner can do with indexes from the front of the pipeline: every `$match`
-    /// and one `$sort` in any order, then `$skip` and `$limit`, these also from after stages that
-    /// give one document for each. The result stays the same when they are done first.
+    /// Takes from the front of the pipeline what a planner can do with indexes: every `$match` and
+    /// one `$sort` in any order, then `$skip` and `$limit`, these also from after stages that
+    /// return one document for each. The result is the same if they are done first.
     pub fn pushdown(&mut self) -> Pushdown {
         let mut down = Pushdown::default();
         let mut filters = Vec::new();
@@ -179,8 +179,8 @@ impl Pipeline {
         down
     }
 
-    /// Whether every stage works on each document by itself, so that what comes of some documents
-    /// does not depend on the others.
+    /// Whether every stage works on each document by itself, so that the results of some documents
+    /// do not depend on the others.
     pub fn is_per_document(&self) -> bool {
         self.output.is_none()
             && self.stages.iter().all(|stage| {
@@ -188,7 +188,7 @@ impl Pipeline {
             })
     }
 
-    /// Whether every stage gives one document for each that it is given.
+    /// Whether every stage returns one document for each of its input.
     pub fn is_one_to_one(&self) -> bool {
         self.stages.iter().all(|stage| matches!(stage.role(), Role::OneToOne))
     }
@@ -204,7 +204,7 @@ impl Pipeline {
         (!filters.is_empty()).then(|| Filter::all(filters))
     }
 
-    /// The outermost fields that the stages read of the documents they are given.
+    /// The outermost fields that the stages read of their input.
     pub fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         if !self.read(&mut fields) {
@@ -213,17 +213,17 @@ impl Pipeline {
         fields
     }
 
-    /// Adds the fields that the stages read; false when whole documents come out at the end.
+    /// Adds the fields that the stages read; false if whole documents are returned at the end.
     fn read(&self, fields: &mut Fields) -> bool {
         self.stages.iter().any(|stage| stage.read(fields))
     }
 
-    /// Sends documents through the stages. [`Pipeline::output`] is the caller's to write.
+    /// Sends documents through the stages. Writing to [`Pipeline::output`] is left to the caller.
     ///
     /// # Errors
-    /// The stream gives those of its input, of expressions that cannot be evaluated
-    /// (`not_applicable`), of the memory that the stages keep (`query_too_large`), of the
-    /// interrupt of `ctx`, and of `source`.
+    /// The stream returns those of its input, of expressions that cannot be evaluated
+    /// (`not_applicable`), of the memory that the stages keep (`query_too_large`), of the interrupt
+    /// of `ctx`, and of `source`.
     pub fn run<'a>(
         &'a self,
         input: Documents<'a>,
@@ -237,7 +237,7 @@ impl Pipeline {
         })
     }
 
-    /// Where the result is written, when the pipeline ends with `$out` or `$merge`.
+    /// Where the result is written, if the pipeline ends with `$out` or `$merge`.
     pub fn output(&self) -> Option<&Output> {
         self.output.as_ref()
     }
@@ -248,7 +248,7 @@ impl Pipeline {
     }
 }
 
-/// A stream that gives what `change` makes of every document, if anything.
+/// A stream of the results of `change` for each document, if any.
 fn each<'a>(
     input: Documents<'a>,
     ctx: &'a Context<'a>,

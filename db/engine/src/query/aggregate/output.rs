@@ -6,7 +6,7 @@ use super::read;
 use crate::error::Result;
 use crate::value::Value;
 
-/// What becomes of the result, instead of giving it to the caller.
+/// Where the result is written, instead of being returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// It replaces a collection.
@@ -18,21 +18,21 @@ pub enum Output {
     Merge {
         /// The collection.
         into: String,
-        /// Paths that tell which document of the collection is meant.
+        /// Paths that identify the document of the collection.
         on: Vec<String>,
-        /// What to do when there is one.
+        /// What to do if it exists.
         when_matched: WhenMatched,
-        /// What to do when there is none.
+        /// What to do if it does not exist.
         when_not_matched: WhenNotMatched,
     },
 }
 
-/// What `$merge` does with a document that exists.
+/// What `$merge` does with an existing document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenMatched {
     /// Replace it.
     Replace,
-    /// Leave it as it is.
+    /// Leave it unchanged.
     KeepExisting,
     /// Set the fields of the new one in it.
     Merge,
@@ -40,12 +40,12 @@ pub enum WhenMatched {
     Fail,
 }
 
-/// What `$merge` does with a document that does not exist.
+/// What `$merge` does if the document does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenNotMatched {
     /// Insert it.
     Insert,
-    /// Leave it out.
+    /// Discard the new one.
     Discard,
     /// End with an error.
     Fail,
@@ -68,7 +68,7 @@ impl Output {
     /// Parses the name of a collection.
     ///
     /// # Errors
-    /// `invalid_query` when it is none.
+    /// `invalid_query` for anything else.
     pub(super) fn parse_out(value: &Value, at: At<'_>) -> Result<Output> {
         let collection = read::text(value, at)
             .map_err(|_| at.invalid("must be the name of a collection of this database"))?;

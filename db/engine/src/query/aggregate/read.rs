@@ -1,11 +1,11 @@
-//! Reading the parts of a stage, with errors that name their place.
+//! Reads the parts of a stage, with errors at their location.
 
 use super::super::context::At;
 use super::super::expr::Expr;
 use crate::error::Result;
 use crate::value::{Object, Value};
 
-/// The fields of an object that may have only these.
+/// The fields of an object that may have only these fields.
 pub(super) fn object<'v>(value: &'v Value, allowed: &[&str], at: At<'_>) -> Result<&'v Object> {
     let list = || allowed.join(", ");
     let Value::Object(fields) = value else {
@@ -19,7 +19,7 @@ pub(super) fn object<'v>(value: &'v Value, allowed: &[&str], at: At<'_>) -> Resu
     }
 }
 
-/// A field that must be there.
+/// A required field.
 pub(super) fn required<'v>(fields: &'v Object, name: &str, at: At<'_>) -> Result<&'v Value> {
     fields.get(name).ok_or_else(|| at.invalid(format!("must have {name:?}")))
 }
@@ -30,7 +30,7 @@ pub(super) fn text<'v>(value: &'v Value, at: At<'_>) -> Result<&'v str> {
     text.ok_or_else(|| at.invalid("must be a text that is not empty"))
 }
 
-/// One text of a list.
+/// One of a list of texts.
 pub(super) fn choice<T: Copy>(value: &Value, choices: &[(&str, T)], at: At<'_>) -> Result<T> {
     let found = choices.iter().find(|(name, _)| value.as_str() == Some(name));
     found.map(|(_, choice)| *choice).ok_or_else(|| {
@@ -39,7 +39,7 @@ pub(super) fn choice<T: Copy>(value: &Value, choices: &[(&str, T)], at: At<'_>) 
     })
 }
 
-/// A truth value; false when it is not given.
+/// A truth value; false by default.
 pub(super) fn flag(fields: &Object, name: &str, at: At<'_>) -> Result<bool> {
     match fields.get(name) {
         None => Ok(false),
@@ -65,7 +65,7 @@ pub(super) fn field_name(name: &str, at: At<'_>) -> Result<()> {
     Ok(())
 }
 
-/// An expression that is no constant: a path or an operator.
+/// An expression that is not constant: a path or an operator.
 pub(super) fn computed(value: &Value, at: At<'_>) -> Result<Expr> {
     let computed = match value {
         Value::String(text) => text.starts_with('$'),

@@ -1,4 +1,4 @@
-//! `$sample`: some documents by chance.
+//! `$sample`: random documents.
 
 use super::super::context::{At, Context, Fields};
 use super::memory::{StageMemory, later};
@@ -11,12 +11,12 @@ use crate::value::Value;
 #[derive(Debug)]
 pub(super) struct Sample {
     size: usize,
-    /// Chooses the documents; without one every execution chooses others.
+    /// The seed of the selection; without one every execution selects others.
     seed: Option<u64>,
 }
 
 impl Sample {
-    /// Parses `{"size": 10}`, or with a `seed`, which chooses the same documents every time.
+    /// Parses `{"size": 10}`, or with a `seed`, which selects the same documents every time.
     ///
     /// # Errors
     /// `invalid_query` for a wrong shape.
@@ -34,8 +34,8 @@ impl Stage for Sample {
         false
     }
 
-    /// Each document with the same chance, by reservoir sampling (Vitter's algorithm R): one
-    /// pass, and no more in memory than the sample.
+    /// Selects each document with equal probability, by reservoir sampling (Vitter's algorithm R):
+    /// in one pass, with no more in memory than the sample.
     fn run<'a>(
         &'a self,
         input: Documents<'a>,
@@ -66,7 +66,7 @@ impl Stage for Sample {
     }
 }
 
-/// Steele, Lea and Flood's generator: the same numbers from the same seed on every node and in
+/// The generator of Steele, Lea and Flood: the same numbers from the same seed on every node and in
 /// every version, which no library promises.
 struct SplitMix64(u64);
 
@@ -78,7 +78,7 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`; the high half of a product is as even as 64 bits allow.
+    /// A number below `end`; the high half of a product is as uniform as 64 bits allow.
     fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.next()) * end as u128) >> 64) as usize
     }

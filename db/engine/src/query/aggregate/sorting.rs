@@ -38,7 +38,7 @@ pub(super) fn sort_by_count(spec: &Value, at: At<'_>) -> Result<Vec<SharedStage>
     Ok(vec![Arc::new(group), Arc::new(sort)])
 }
 
-/// How many documents the stages after a `$sort` take of it.
+/// The number of documents that the stages after a `$sort` take of it.
 fn limit_of(following: &[SharedStage]) -> Option<usize> {
     let mut skipped: u64 = 0;
     for stage in following {

@@ -1,5 +1,5 @@
-//! What a stage is, and the table of stages. A new one is a file that implements [`Stage`], and a
-//! line in the table.
+//! The trait of stages, and the table of stages. To add a stage, write a file that implements
+//! [`Stage`], and a line in the table.
 
 use super::super::context::{At, Context, Fields};
 use super::super::filter::Filter;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// One stage of a pipeline, with its parsed specification.
 pub(super) trait Stage: Debug + Send + Sync {
-    /// Adds the fields that it reads of its input; true when nothing else of the input goes on
+    /// Adds the fields that it reads of its input; true if nothing else of the input is passed on
     /// to the next stage.
     fn read(&self, fields: &mut Fields) -> bool;
 
@@ -38,13 +38,13 @@ pub(super) trait Stage: Debug + Send + Sync {
         ctx: &'a Context<'a>,
     ) -> Documents<'a>;
 
-    /// What the pipeline may rely on when it moves the stage or cuts its input into pages.
+    /// What the pipeline may rely on when it moves the stage or splits its input into pages.
     fn role(&self) -> Role<'_> {
         Role::Collective
     }
 }
 
-/// A stage that copies of a pipeline share.
+/// A stage, shared by copies of the pipeline.
 pub(super) type SharedStage = Arc<dyn Stage>;
 
 /// How the output of a stage depends on its input.
@@ -57,17 +57,17 @@ pub(super) enum Role<'s> {
     Skip(u64),
     /// It passes the first documents only.
     Limit(u64),
-    /// It gives one document for each, whatever the others are.
+    /// It returns one document for each, whatever the others are.
     OneToOne,
-    /// It gives any number of documents for each, whatever the others are.
+    /// It returns any number of documents for each, whatever the others are.
     OneToMany,
-    /// What it gives depends on all documents.
+    /// Its output depends on all documents.
     Collective,
 }
 
 type Parse = fn(&Value, At<'_>, Nesting<'_>) -> Result<Vec<SharedStage>>;
 
-/// The stages by name, with what parses their specification. `$out` and `$merge` are not among
+/// The stages by name, with the parser of their specification. `$out` and `$merge` are not among
 /// them: they end a pipeline.
 const STAGES: &[(&str, Parse)] = &[
     ("$match", |spec, at, _| one(Match::parse(spec, at)?)),

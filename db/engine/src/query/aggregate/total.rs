@@ -13,7 +13,7 @@ pub(in crate::query) struct Total {
 }
 
 impl Total {
-    /// Adds a number; what is none changes nothing and gives false.
+    /// Adds a number; returns false for other values, which change nothing.
     pub(in crate::query) fn add(&mut self, value: &Value) -> bool {
         match value {
             Value::Int(number) => self.whole += i128::from(*number),
@@ -29,7 +29,7 @@ impl Total {
         true
     }
 
-    /// The sum: whole while it fits, decimal when one number was, else a double.
+    /// The sum: whole while it fits, decimal if one number was, else a double.
     pub(in crate::query) fn value(&self) -> Value {
         let whole =
             || i64::try_from(self.whole).map_or(Value::Double(self.whole as f64), Value::Int);
@@ -73,7 +73,7 @@ impl CompensatedSum {
     fn with_whole(mut self, whole: i128) -> f64 {
         let nearest = whole as f64;
         self.add(nearest);
-        // What the nearest double leaves is small and exact.
+        // The remainder beside the nearest double is small and exact.
         self.add(whole.saturating_sub(nearest as i128) as f64);
         self.sum()
     }
@@ -88,7 +88,7 @@ pub(super) struct Variance {
 }
 
 impl Variance {
-    /// Adds a number; what is none changes nothing.
+    /// Adds a number; other values change nothing.
     pub(super) fn add(&mut self, value: &Value) {
         if value.is_number() {
             let number = number::nearest(value);
@@ -99,7 +99,7 @@ impl Variance {
         }
     }
 
-    /// The standard deviation; null when there are too few numbers, or one was not finite.
+    /// The standard deviation; null if there are too few numbers, or one was not finite.
     pub(super) fn deviation(self, sample: bool) -> Value {
         let weight = if sample { self.count - 1.0 } else { self.count };
         if weight <= 0.0 || !self.squares.is_finite() {

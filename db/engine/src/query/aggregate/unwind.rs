@@ -1,4 +1,4 @@
-//! `$unwind`, and the places in documents that stages write to.
+//! `$unwind`, and writing to a path of a document.
 
 use super::super::context::{At, Context, Fields};
 use super::super::path::{Path, PathStep};
@@ -13,7 +13,7 @@ use crate::value::{Object, Value};
 pub(super) struct Unwind {
     path: Path,
     index: Option<Path>,
-    /// Whether documents without items stay.
+    /// Whether documents without items are kept.
     preserve: bool,
 }
 
@@ -91,7 +91,8 @@ impl Stage for Unwind {
         false
     }
 
-    /// A document for each item of the array. What is no array counts as its only item.
+    /// Returns a document for each item of the array. A value that is not an array counts as its
+    /// only item.
     fn run<'a>(
         &'a self,
         input: Documents<'a>,
@@ -133,7 +134,7 @@ fn remove(value: &mut Value, steps: &[PathStep]) {
     }
 }
 
-/// How often [`set`] writes the value.
+/// The number of times that [`set`] writes the value.
 pub(super) fn places(target: &Value, steps: &[PathStep]) -> usize {
     match (steps.split_first(), target) {
         (Some(_), Value::Array(items)) => items.iter().map(|item| places(item, steps)).sum(),
@@ -144,8 +145,8 @@ pub(super) fn places(target: &Value, steps: &[PathStep]) -> usize {
     }
 }
 
-/// Writes a value to a path: into every item of an array on the way, and with new objects in the
-/// place of what cannot have fields.
+/// Writes a value to a path: into every item of an array on the way, and with new objects in place
+/// of values that cannot have fields.
 pub(super) fn set(target: &mut Value, steps: &[PathStep], new: Value) {
     let Some((step, rest)) = steps.split_first() else {
         *target = new;

@@ -1,6 +1,6 @@
-//! Calculation with numbers, and with dates where `$add` and `$subtract` take them.
+//! Arithmetic on numbers, and on dates where `$add` and `$subtract` accept them.
 //!
-//! Functions whose last digit is the system's choice come from `libm`: updates calculate on every
+//! Functions whose last digit depends on the system come from `libm`: updates compute on every
 //! replica.
 
 use super::EvalResult;
@@ -37,7 +37,7 @@ const PLACES: Shape = Shape::List(1, 2);
 /// Milliseconds of a number that is added to a date.
 fn milliseconds(args: &Args<'_, '_>, value: &Value) -> Result<i64> {
     let ms = number::nearest(value).round();
-    // Far behind every date that can be written, and far from an overflow.
+    // Far beyond every date that can be written, and far from an overflow.
     match ms.abs() < 9e15 {
         true => Ok(value.as_int().unwrap_or(ms as i64)),
         false => Err(args.wrong("a number of milliseconds that a date can move", value)),

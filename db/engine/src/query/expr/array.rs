@@ -1,4 +1,4 @@
-//! Arrays: their items, parts, order, and what is made of them.
+//! Arrays: their items, slices, order, and values computed from them.
 
 use super::call::{
     ANY, Args, Form, ONE, Operator, OperatorCall, Parts, Shape, TWO, named_fields, null, operator,
@@ -47,7 +47,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$objectToArray", ONE, object_to_array),
 ];
 
-/// An item by its index, from the end when that is negative.
+/// An item by its index, counted from the end if negative.
 fn item<'v>(items: Cow<'v, [Value]>, index: i64) -> Option<Cow<'v, Value>> {
     let index = match index {
         0.. => usize::try_from(index).ok()?,
@@ -101,8 +101,8 @@ fn concat<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     owned(Value::Array(all))
 }
 
-/// The part of something of length `len` that optional arguments choose, from the one at
-/// `first` on; an end before the start chooses nothing.
+/// The part of something of length `len` that optional arguments select, from the one at `first`
+/// on; an end before the start selects nothing.
 fn bounds(args: &Args<'_, '_>, first: usize, len: usize) -> Result<(usize, usize)> {
     let start = bound(args, first)?.map_or(0, |start| start.min(len));
     let end = bound(args, first + 1)?.map_or(len, |end| end.min(len));
@@ -159,7 +159,7 @@ fn range<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     owned(Value::Array(numbers.map(Value::Int).collect()))
 }
 
-/// How `$sortArray` is written: what it sorts by is not an expression.
+/// The form of `$sortArray`: its sort order is not an expression.
 static SORT: Form = Form { parse: parse_sort, to_value: sort_to_value };
 const SORT_FIELDS: &[&str] = &["input", "sortBy"];
 

@@ -41,8 +41,8 @@ static REDUCE: Form = Form {
     to_value: |call| loop_to_value(call, REDUCE_FIELDS),
 };
 
-/// Parses an operator whose second field sees an item: as one of the `fixed` variables, or as
-/// the one that `as` names.
+/// Parses an operator whose second field is evaluated for an item: as one of the `fixed` variables,
+/// or as the variable named by `as`.
 fn parse_loop(
     value: &Value,
     at: At<'_>,
@@ -79,7 +79,7 @@ fn loop_to_value(call: &OperatorCall, fields: &[&str]) -> Value {
     Value::Object(object)
 }
 
-/// The name of a variable, as MongoDB allows them to be called.
+/// The name of a variable, as MongoDB allows it.
 fn check_variable(name: &str, at: At<'_>) -> Result<String> {
     let letter = |char: char| char.is_ascii_lowercase() || !char.is_ascii();
     let rest = |char: char| char.is_ascii_alphanumeric() || char == '_' || !char.is_ascii();
@@ -181,14 +181,14 @@ fn run_reduce<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let held = MemoryCharge::new(args.ctx, WHAT);
     for item in input.iter() {
         value = body(args, &[("value", value.as_ref()), ("this", Some(item))])?;
-        // Each round may nest one more; what is too deep would overflow the stack elsewhere.
+        // Each round may nest one level more; too deep a value would overflow the stack elsewhere.
         let bytes = value.as_ref().map_or(Some(0), |value| value.bytes_within(LEVELS_MAX));
         held.replace(bytes.ok_or_else(|| args.too_deep())?)?;
     }
     Ok(value.map(Cow::Owned))
 }
 
-/// The arguments of `$switch` are its cases and what they give, in turn, and the default.
+/// The arguments of `$switch` are its cases and their results, alternating, and the default.
 fn parse_switch(value: &Value, at: At<'_>, scope: &Scope<'_>) -> Result<Parts> {
     let fields = named_fields(value, at, &["branches", "default"], 1)?;
     let branches = fields.get("branches").and_then(Value::as_array);

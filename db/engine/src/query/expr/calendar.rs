@@ -1,4 +1,4 @@
-//! Calculation with dates on a calendar.
+//! Arithmetic with dates on a calendar.
 
 use super::EvalResult;
 use super::call::{Args, Operator, Shape, null, operator, owned};
@@ -58,7 +58,7 @@ fn add<'v>(args: &Args<'_, 'v>, sign: i64) -> EvalResult<'v> {
     }
 }
 
-/// What the clocks show some months after `civil`, which is near `date`.
+/// The local time some months after `civil`, which is near `date`.
 fn later(date: &Local, civil: DateTime, months: i64) -> Option<i64> {
     let span = Span::new().try_months(months).ok()?;
     Some(date.turned_to(civil.checked_add(span).ok()?))
@@ -80,7 +80,7 @@ fn weekday_offset(first: Weekday) -> i64 {
     i64::from(Weekday::Thursday.until(first))
 }
 
-/// How many borders of the unit lie between two dates.
+/// The number of boundaries of the unit between two dates.
 fn difference<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(start), Some(end), Some(unit), Some(zone), Some(first)) =
         (date(args, 0)?, date(args, 1)?, unit(args, 2)?, zone(args, 3)?, start_of_week(args, 4)?)
@@ -93,7 +93,7 @@ fn difference<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
         Unit::Days(1) => days(date),
         Unit::Days(size) => (days(date) - weekday_offset(first)).div_euclid(size),
         Unit::Ms(size) => {
-            // Borders are where the clocks show them, distances are real time.
+            // Boundaries are in local time, distances in real time.
             date.ms - date.shown_ms.rem_euclid(size)
         }
     };
@@ -115,7 +115,7 @@ fn truncate<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
         return Err(args.wrong("a binSize of 1 or more", &Value::Int(size)));
     }
     let date = local(args, ms, &zone)?;
-    // How far `number` lies after the last border.
+    // How far `number` lies after the last boundary.
     let past = |number: i64, from: i64, step: Option<i64>| {
         step.map(|step| (number - from).rem_euclid(step))
     };

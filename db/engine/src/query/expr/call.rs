@@ -1,4 +1,4 @@
-//! Calls of operators: how their arguments are written, read back and evaluated.
+//! Operator calls: how their arguments are parsed, written and evaluated.
 
 use super::pattern::Pattern;
 use super::{
@@ -12,11 +12,11 @@ use crate::value::{LEVELS_MAX, Object, Value};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What holds memory, for errors.
+/// The holder of the memory, for errors.
 pub(super) const WHAT: &str = "an expression";
-/// Items of an array that an expression builds.
+/// Most items of an array that an expression builds.
 pub(super) const ITEMS_MAX: usize = 1_000_000;
-/// Bytes of a text that an expression builds.
+/// Most bytes of a text that an expression builds.
 pub(super) const TEXT_MAX: usize = 16 << 20;
 
 /// The families of operators.
@@ -52,17 +52,17 @@ pub(super) struct Operator {
 /// How the arguments of an operator are written.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
-    /// An array of that many; a single one may stand without it.
+    /// An array with this many items at least and at most; a single one may be written without it.
     List(usize, usize),
-    /// An object; the first so many are required.
+    /// An object with these fields; the given number of them are required.
     Named(&'static [&'static str], usize),
-    /// An object as above, or the required ones as a list.
+    /// An object as above, or the required fields as an array.
     Either(&'static [&'static str], usize),
-    /// Its own way.
+    /// A form of its own.
     Special(&'static Form),
 }
 
-/// How an operator reads and writes arguments that are not plain expressions.
+/// How the arguments of an operator that are not plain expressions are parsed and written.
 pub(super) struct Form {
     pub(super) parse: fn(&Value, At<'_>, &Scope<'_>) -> Result<Parts>,
     pub(super) to_value: fn(&OperatorCall) -> Value,
@@ -109,7 +109,7 @@ impl fmt::Debug for Operator {
     }
 }
 
-/// An operator with its arguments; those that were left out are `None`.
+/// An operator with its arguments; omitted ones are `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OperatorCall {
     pub(super) operator: &'static Operator,
@@ -267,8 +267,8 @@ pub(super) fn parse_named(
 /// Items of an array, borrowed where they can be.
 pub(super) type List<'v> = Cow<'v, [Value]>;
 
-/// The arguments of a call, evaluated when they are asked for. What they give is counted
-/// against the memory of the query until the call has ended.
+/// The arguments of a call, evaluated on demand. Their values are charged to the query's memory
+/// until the call has ended.
 pub(super) struct Args<'c, 'v> {
     pub(super) call: &'v OperatorCall,
     pub(super) vars: &'c Vars<'v>,
@@ -285,12 +285,12 @@ impl<'c, 'v> Args<'c, 'v> {
         Args { call, vars, ctx, held: MemoryCharge::new(ctx, WHAT) }
     }
 
-    /// How many there can be.
+    /// The number of parameters.
     pub(super) fn len(&self) -> usize {
         self.call.args.len()
     }
 
-    /// Whether an argument was written at all.
+    /// Whether an argument was given.
     pub(super) fn given(&self, index: usize) -> bool {
         self.expr(index).is_some()
     }
@@ -300,7 +300,7 @@ impl<'c, 'v> Args<'c, 'v> {
         self.call.args.get(index)?.as_ref()
     }
 
-    /// An argument; `None` when it is missing or was left out.
+    /// The value of an argument; `None` if it is missing or omitted.
     pub(super) fn get(&self, index: usize) -> EvalResult<'v> {
         let Some(expr) = self.expr(index) else { return Ok(None) };
         let value = expr.eval_ref(self.vars, self.ctx)?;
@@ -320,7 +320,7 @@ impl<'c, 'v> Args<'c, 'v> {
         Ok(self.get(index)?.filter(|value| !matches!(**value, Value::Null)))
     }
 
-    /// The error for a value that nobody could write down.
+    /// The error for a value that is nested too deep to be written.
     pub(super) fn too_deep(&self) -> Error {
         self.error(format_args!("would nest more than {LEVELS_MAX} levels deep"))
     }
@@ -340,7 +340,7 @@ impl<'c, 'v> Args<'c, 'v> {
         }
     }
 
-    /// Counts the work of looking through all of some items, and of noting them in a table.
+    /// Counts the work of reading all of some items, and of putting them into a table.
     pub(super) fn look_through(&self, items: &[Value]) -> Result<()> {
         self.ctx.work(items.len() as u64)?;
         self.ctx.work(steps_of(items.iter().map(Value::bytes).sum()))?;
@@ -362,7 +362,7 @@ impl<'c, 'v> Args<'c, 'v> {
         self.held.add(bytes)
     }
 
-    /// Counts what goes into an array of `len` items that is being built.
+    /// Counts an item of an array of `len` items that is being built.
     pub(super) fn item(&self, value: &Value, len: usize) -> Result<()> {
         self.ctx.step()?;
         self.check_len(len)?;
@@ -404,7 +404,7 @@ impl<'c, 'v> Args<'c, 'v> {
         }
     }
 
-    /// An argument that must be an array, and not null either.
+    /// An argument that must be an array; null is an error.
     pub(super) fn list(&self, index: usize) -> Result<List<'v>> {
         self.array(index)?.ok_or_else(|| self.error("needs an array, not null or nothing"))
     }
@@ -440,7 +440,7 @@ impl<'c, 'v> Args<'c, 'v> {
         }
     }
 
-    /// An argument that must be a whole number; null as well is an error.
+    /// An argument that must be a whole number; null is an error.
     pub(super) fn required_int(&self, index: usize) -> Result<i64> {
         self.int(index)?.ok_or_else(|| self.error("needs a whole number, not null or nothing"))
     }
@@ -453,7 +453,7 @@ impl<'c, 'v> Args<'c, 'v> {
         }
     }
 
-    /// The error for what the operator cannot do; the message goes on after its name.
+    /// The error for a call that is not possible; the message continues after the operator's name.
     pub(super) fn error(&self, message: impl fmt::Display) -> Error {
         Error::new(Kind::NotApplicable, format!("{} {message}", self.call.operator.name))
     }
@@ -464,9 +464,9 @@ impl<'c, 'v> Args<'c, 'v> {
     }
 }
 
-/// A value in an error message, cut when it is long.
+/// A value in an error message, shortened if it is long.
 pub(super) fn shown(value: &Value) -> String {
-    // What is large is named by its type: writing it down would cost more than it tells.
+    // A large value is described by its type: writing it down would cost too much.
     if matches!(value, Value::Array(_) | Value::Object(_)) && value.bytes() > 4096 {
         return format!("a large {}", value.type_name());
     }
@@ -477,12 +477,12 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// The answer of an operator that built a value.
+/// The result of an operator that built a value.
 pub(super) fn owned<'v>(value: impl Into<Value>) -> EvalResult<'v> {
     Ok(Some(Cow::Owned(value.into())))
 }
 
-/// The answer null.
+/// The result null.
 pub(super) fn null<'v>() -> EvalResult<'v> {
     Ok(Some(Cow::Owned(Value::Null)))
 }

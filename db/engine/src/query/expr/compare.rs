@@ -22,7 +22,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$ifNull", Shape::List(2, usize::MAX), if_null),
 ];
 
-/// The order of two arguments; what is missing comes before everything, null included.
+/// The order of two arguments; a missing value comes before everything, null included.
 fn order(args: &Args<'_, '_>) -> Result<Ordering> {
     Ok(match (args.get(0)?, args.get(1)?) {
         (Some(a), Some(b)) => args.ctx.compare(&a, &b)?,
@@ -35,7 +35,7 @@ pub(super) fn is_true(args: &Args<'_, '_>, index: usize) -> Result<bool> {
     Ok(truthy(args.get(index)?.as_deref()))
 }
 
-/// Whether any argument is that truth value; what follows it is not evaluated.
+/// Whether any argument has this truth value; later ones are not evaluated.
 fn any(args: &Args<'_, '_>, truth: bool) -> Result<bool> {
     for index in 0..args.len() {
         if is_true(args, index)? == truth {

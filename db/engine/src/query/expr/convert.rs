@@ -1,4 +1,4 @@
-//! Types: what they are called, and the conversion between them.
+//! Types: their names, and conversion between them.
 
 use super::EvalResult;
 use super::call::{Args, ONE, Operator, Shape, null, operator, owned, shown};
@@ -52,7 +52,7 @@ fn hold_text(args: &Args<'_, '_>, value: &Value) -> Result<()> {
     args.hold(value.as_str().map_or(0, str::len))
 }
 
-/// The value in another type, if it has one there.
+/// The value converted to another type, if that is possible.
 fn converted(value: &Value, to: &str) -> Option<Value> {
     match to {
         "int" => match to_long(value)? {
@@ -72,7 +72,7 @@ fn converted(value: &Value, to: &str) -> Option<Value> {
                 let mut bytes = [0; 12];
                 for (index, byte) in bytes.iter_mut().enumerate() {
                     let digits = text.get(2 * index..2 * index + 2)?;
-                    // A sign would pass as a part of a number.
+                    // A sign would be accepted as a part of a number.
                     let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
                     *byte = hex.then(|| u8::from_str_radix(digits, 16).ok()).flatten()?;
                 }
@@ -104,11 +104,11 @@ fn to_double(value: &Value) -> Option<f64> {
     }
 }
 
-/// A double as a text, decimal or hexadecimal. One that would be rounded to infinity or to zero is
-/// none.
+/// A double from text, decimal or hexadecimal. A text that would be rounded to infinity or to zero
+/// is refused.
 fn parse_double(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    // MongoDB has this one form of hexadecimal numbers less than C.
+    // MongoDB does not accept this one of C's forms of hexadecimal numbers.
     if text.starts_with("0x") {
         return None;
     }
@@ -168,7 +168,7 @@ fn to_text(value: &Value) -> Option<String> {
     }
 }
 
-/// A number as a text, in as few digits as tell it from others.
+/// A number as text, in as few digits as identify it.
 fn number_text(value: &Value) -> String {
     match value {
         Value::Double(number) if number.is_infinite() => {
@@ -188,10 +188,10 @@ fn number_text(value: &Value) -> String {
     }
 }
 
-/// Digits of a double where a text was expected: those of C's `%g`, which MongoDB uses there.
+/// Digits of a double where a text was expected: those of C's `%g`, as in MongoDB.
 const DIGITS: i32 = 6;
 
-/// A number that stands where a text is expected.
+/// A number where a text is expected.
 pub(super) fn coerced_text(value: &Value) -> String {
     let Value::Double(number) = value else { return number_text(value) };
     if !number.is_finite() {
@@ -232,7 +232,7 @@ fn date_text(ms: i64) -> Option<String> {
     }
 }
 
-/// Why a date has no text.
+/// The error for a date that has no text.
 pub(super) const NO_TEXT: &str = "needs a date between the years 0 and 9999 to write it as a text";
 
 /// A date as a text in UTC, with milliseconds.
@@ -251,8 +251,8 @@ fn to_date(value: &Value) -> Option<i64> {
     }
 }
 
-/// The time that an object id begins with, in milliseconds. Its seconds are a signed number, as in
-/// MongoDB: they begin again with 1901 in 2038.
+/// The time at the beginning of an object id, in milliseconds. Its seconds are a signed number, as
+/// in MongoDB: in 2038 they start over at 1901.
 pub(super) fn object_id_ms(id: &[u8; 12]) -> i64 {
     let [a, b, c, d, ..] = *id;
     i64::from(i32::from_be_bytes([a, b, c, d])) * 1000

@@ -1,4 +1,4 @@
-//! Dates: their parts, and their texts.
+//! Dates: their parts, and their text.
 
 use super::EvalResult;
 use super::call::{Args, Operator, Shape, null, operator, owned};
@@ -215,7 +215,7 @@ fn formatted(args: &Args<'_, '_>, date: &Local, format: &str) -> Result<String> 
     Ok(text)
 }
 
-/// A year that has a place in a text: one of four digits.
+/// A year that can be written: one of four digits.
 fn written_year(args: &Args<'_, '_>, year: i64) -> Result<i64> {
     if (0..=9999).contains(&year) { Ok(year) } else { Err(args.error(NO_TEXT)) }
 }
@@ -244,7 +244,8 @@ fn from_string<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     });
     let ms = parsed.and_then(|(civil, offset)| match offset {
         None => Some(instant(ms_of_civil(civil), &zone)),
-        // A text with an offset of its own and a time zone contradict each other; UTC is none.
+        // A text with an offset of its own and a time zone contradict each other; UTC does not
+        // count.
         Some(_) if !zone.is_utc() => None,
         Some(offset_ms) => Some(ms_of_civil(civil) - offset_ms),
     });
@@ -255,7 +256,7 @@ fn from_string<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     }
 }
 
-/// MongoDB's format in the words of the library.
+/// MongoDB's format in the notation of the library.
 fn jiff_format(args: &Args<'_, '_>, format: &str) -> Result<String> {
     let mut text = String::new();
     let mut chars = format.chars();
@@ -276,7 +277,7 @@ fn jiff_format(args: &Args<'_, '_>, format: &str) -> Result<String> {
     Ok(text)
 }
 
-/// A format without a `%Z` at its end, an offset in minutes, which the library does not know; and
+/// A format without a final `%Z`, an offset in minutes, which the library does not support; and
 /// whether it had one.
 fn without_minutes(format: &str) -> (&str, bool) {
     let percents = |rest: &str| rest.len() - rest.trim_end_matches('%').len();
@@ -297,7 +298,7 @@ fn parse_minutes(text: &str, format: &str) -> Option<(DateTime, Option<i64>)> {
 fn parse_format(text: &str, format: &str) -> Option<(DateTime, Option<i64>)> {
     let parsed = BrokenDownTime::parse(format, text).ok()?;
     let date = match parsed.iso_week_year() {
-        // The first day of the first week, unless the text says another.
+        // The first day of the first week, unless the text names another.
         Some(year) => {
             let week = parsed.iso_week().unwrap_or(1);
             let day = parsed.weekday().unwrap_or(Weekday::Monday);

@@ -1,4 +1,4 @@
-//! Operators that make one value of many: of their arguments, or of the items of a single one.
+//! Operators that reduce many values to one: their arguments, or the items of a single one.
 
 use super::EvalResult;
 use super::call::{ANY, Args, List, Operator, Shape, null, operator, owned};
@@ -34,7 +34,7 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 const N: Shape = Shape::Named(&["n", "input"], 2);
 
-/// Calls `visit` with what is to be folded, without nulls.
+/// Calls `visit` with the values to reduce, without nulls.
 fn each(args: &Args<'_, '_>, mut visit: impl FnMut(&Value) -> Result<()>) -> Result<()> {
     let mut present = |value: &Value| match value {
         Value::Null => Ok(()),
@@ -97,7 +97,7 @@ fn deviation<'v>(args: &Args<'_, 'v>, less: u32) -> EvalResult<'v> {
     if divisor > 0.0 { owned((squares / divisor).sqrt()) } else { null() }
 }
 
-/// The array and how many of its items are wanted.
+/// The array and the number of wanted items.
 fn counted<'v>(args: &Args<'_, 'v>) -> Result<(List<'v>, usize)> {
     match args.required_int(0)? {
         n if n > 0 => Ok((args.list(1)?, usize::try_from(n).unwrap_or(usize::MAX))),

@@ -1,8 +1,8 @@
-//! MongoDB's aggregation expressions: what computes a value from a document.
+//! MongoDB's aggregation expressions, which compute a value from a document.
 //!
-//! Operators are functions in static tables, one a family; they ask for their arguments when
-//! they need them, so that `$cond` and `$add` are made the same way. What is evaluated is
-//! borrowed from the document or the expression until something has to be built.
+//! Operators are functions in static tables, one for each family; they evaluate their arguments on
+//! demand, so that `$cond` and `$add` are implemented alike. Values are borrowed from the document
+//! or the expression until something has to be built.
 
 mod arithmetic;
 mod array;
@@ -29,10 +29,10 @@ use crate::value::{Object, Value, number};
 use call::{Args, OperatorCall, WHAT};
 use std::borrow::Cow;
 
-/// Nesting of an expression.
+/// Maximum nesting of an expression.
 const DEPTH_MAX: usize = 100;
 
-/// What the evaluation of an expression gives; `None` is missing.
+/// The result of an evaluation; `None` is a missing value.
 pub type EvalResult<'v> = Result<Option<Cow<'v, Value>>>;
 
 /// A parsed expression.
@@ -57,7 +57,7 @@ enum Node {
     OperatorCall(OperatorCall),
 }
 
-/// The variables that may be named where an expression is parsed.
+/// The variables in scope where an expression is parsed.
 struct Scope<'a> {
     parent: Option<&'a Scope<'a>>,
     names: &'a [&'a str],
@@ -78,7 +78,7 @@ impl<'a> Scope<'a> {
 }
 
 impl Expr {
-    /// Parses an expression; `at` is its place in the query.
+    /// Parses an expression; `at` is its location in the query.
     ///
     /// # Errors
     /// `invalid_query` for an unknown operator, wrong arguments, an unknown variable, and more
@@ -87,8 +87,8 @@ impl Expr {
         Expr::parse_with(value, at, &[])
     }
 
-    /// As [`Expr::parse`], where more variables than MongoDB's own may be used; evaluation must
-    /// bind them with [`Vars::with`].
+    /// As [`Expr::parse`], with variables beyond MongoDB's own; evaluation must bind them with
+    /// [`Vars::with`].
     ///
     /// # Errors
     /// Those of [`Expr::parse`].
@@ -96,11 +96,11 @@ impl Expr {
         parse(value, at, &Scope { parent: None, names: variables, depth: 0 })
     }
 
-    /// Its value for a document; `None` when it is missing.
+    /// Its value for a document; `None` if it is missing.
     ///
     /// # Errors
-    /// `not_applicable` when an operator cannot work on its arguments, `query_too_large` when
-    /// the value would be too large, and the errors of `ctx`.
+    /// `not_applicable` if an operator cannot be applied to its arguments, `query_too_large` if the
+    /// value would be too large, and the errors of `ctx`.
     pub fn eval(&self, vars: &Vars<'_>, ctx: &Context<'_>) -> Result<Option<Value>> {
         Ok(self.eval_ref(vars, ctx)?.map(Cow::into_owned))
     }
@@ -150,7 +150,7 @@ impl Expr {
         }
     }
 
-    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    /// The steps of work of parsing it beyond reading its text: its regular expressions.
     pub fn parse_steps(&self) -> u64 {
         match &self.0 {
             Node::Array(items) => items.iter().map(Expr::parse_steps).sum(),
@@ -197,7 +197,7 @@ impl Expr {
         }
     }
 
-    /// The path, when it is just one: `$a.b`.
+    /// The path, if the expression is just one: `$a.b`.
     pub fn as_path(&self) -> Option<&Path> {
         match &self.0 {
             Node::Field(path) => Some(path),
@@ -205,7 +205,7 @@ impl Expr {
         }
     }
 
-    /// The value, when it is the same for every document.
+    /// The value, if it is the same for every document.
     pub fn as_literal(&self) -> Option<&Value> {
         match &self.0 {
             Node::Literal(value) => Some(value),
@@ -214,7 +214,7 @@ impl Expr {
     }
 }
 
-/// Whether MongoDB takes it for true: everything but false, zero, null and what is missing.
+/// Whether a value counts as true in MongoDB: all but false, zero, null and missing values.
 pub fn truthy(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null | Value::Bool(false)) => false,
@@ -226,7 +226,7 @@ fn single(name: &str, value: Value) -> Value {
     Value::Object(Object::from_iter([(name.to_owned(), value)]))
 }
 
-/// Whether a value stands for itself in an expression.
+/// Whether a value represents itself in an expression.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.starts_with('$'),
@@ -238,7 +238,7 @@ fn is_plain(value: &Value) -> bool {
     }
 }
 
-/// Why a name cannot be that of a field which an expression builds.
+/// Why a name cannot be that of a field in an expression.
 fn check_name(name: &str) -> Option<&'static str> {
     match name {
         _ if name.starts_with('$') => Some("has an operator beside other fields"),
@@ -325,7 +325,7 @@ fn parse_object(fields: &Object, at: At<'_>, scope: &Scope<'_>) -> Result<Node> 
     })
 }
 
-/// The value of an expression that is one.
+/// The value of a literal expression.
 fn literal(expr: Expr) -> Value {
     match expr.0 {
         Node::Literal(value) => value,
@@ -333,7 +333,7 @@ fn literal(expr: Expr) -> Value {
     }
 }
 
-/// The value at a path: through an array, the array of what its objects have there.
+/// The value at a path: through an array, the array of the values in its objects.
 fn follow<'v>(mut value: &'v Value, mut steps: &[PathStep], ctx: &Context<'_>) -> EvalResult<'v> {
     while let Some((step, rest)) = steps.split_first() {
         match value {

@@ -10,9 +10,9 @@ use crate::value::Value;
 use regex::Captures;
 use std::borrow::Cow;
 
-/// Bytes that a compiled pattern may take.
+/// Maximum size of a compiled pattern, in bytes.
 const SIZE_MAX: usize = 1 << 20;
-/// The same for one that is compiled for each document.
+/// The same for a pattern that is compiled for each document.
 const COMPUTED_SIZE_MAX: usize = 256 << 10;
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -44,7 +44,7 @@ pub(super) const OPERATORS: &[Operator] = &[
                     true => after(&text, whole.end()),
                     false => whole.end(),
                 };
-                // As in MongoDB: at the end of a text nothing is looked for again.
+                // As in MongoDB, the search does not continue at the end of a text.
                 if start >= text.len() {
                     break;
                 }
@@ -57,8 +57,8 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 const PATTERN: Shape = Shape::Named(&["input", "regex", "options"], 2);
 
-/// The compiled pattern of a call that has the same one for every document. It follows from
-/// the arguments, so it makes no difference between two calls.
+/// The compiled pattern of a call that has the same one for every document. It is derived from the
+/// arguments, so it does not count when calls are compared.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pattern(Option<Searcher>);
 
@@ -69,7 +69,7 @@ impl PartialEq for Pattern {
 }
 
 impl Pattern {
-    /// The steps of work that compiling it was.
+    /// The steps of work of compiling it.
     pub(super) fn compile_steps(&self) -> u64 {
         self.0.as_ref().map_or(0, Searcher::compile_steps)
     }
@@ -99,7 +99,7 @@ fn compile(pattern: &str, options: &str, size_max: usize) -> std::result::Result
     })
 }
 
-/// The text and the pattern to look for; `None` when one of them is null.
+/// The text and the pattern; `None` if one of them is null.
 fn search<'v>(args: &Args<'_, 'v>) -> Result<Option<(Cow<'v, str>, Cow<'v, Searcher>)>> {
     let Some(text) = args.text(0)? else { return Ok(None) };
     if let Pattern(Some(searcher)) = &args.call.pattern {
@@ -116,7 +116,7 @@ fn search<'v>(args: &Args<'_, 'v>) -> Result<Option<(Cow<'v, str>, Cow<'v, Searc
     }
 }
 
-/// What `$regexFind` tells about a match. `counted` is a byte of the text and the code points
+/// The description of a match for `$regexFind`. `counted` is a byte of the text and the code points
 /// before it, so that many matches in a text do not count from its start each time.
 fn describe(
     args: &Args<'_, '_>,
@@ -140,7 +140,7 @@ fn describe(
     Ok(Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into()))
 }
 
-/// The place after the character at `at`; past the end of the text when there is none.
+/// The position after the character at `at`; beyond the end of the text if there is none.
 fn after(text: &str, at: usize) -> usize {
     at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
 }

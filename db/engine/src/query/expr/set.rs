@@ -1,4 +1,4 @@
-//! Arrays taken as sets: items count once, and their order does not matter.
+//! Arrays as sets: items count once, and their order does not matter.
 
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
 use super::{EvalResult, truthy};
@@ -58,7 +58,7 @@ fn intersection<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     for index in 1..args.len() {
         let Some(list) = args.array(index)? else { return null() };
         args.look_through(&list)?;
-        // Those that are still there are looked for again in each list.
+        // The remaining items are looked up again in each list.
         args.ctx.work(items.len() as u64)?;
         let others: HashSet<&Value> = list.iter().collect();
         items.retain(|item| others.contains(item));
@@ -66,7 +66,7 @@ fn intersection<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     copied(args, &items)
 }
 
-/// A new array of items that stand in other ones.
+/// A new array of items of other arrays.
 fn copied<'v>(args: &Args<'_, 'v>, items: &[&Value]) -> EvalResult<'v> {
     args.hold(items.iter().map(|item| item.bytes()).sum())?;
     owned(Value::Array(items.iter().copied().cloned().collect()))

@@ -19,7 +19,7 @@ pub(super) const OPERATORS: &[Operator] = &[
         owned(text.to_lowercase())
     }),
     operator("$strcasecmp", TWO, |args| {
-        // Of letters beyond ASCII the case counts, as in MongoDB.
+        // Case matters for letters beyond ASCII, as in MongoDB.
         let (a, b) = (coerced(args, 0)?, coerced(args, 1)?);
         args.hold(a.len() + b.len())?;
         owned(a.to_ascii_uppercase().cmp(&b.to_ascii_uppercase()) as i64)
@@ -46,14 +46,14 @@ pub(super) const OPERATORS: &[Operator] = &[
 const TRIM: Shape = Shape::Named(&["input", "chars"], 1);
 const REPLACE: Shape = Shape::Named(&["input", "find", "replacement"], 3);
 
-/// What `$trim` takes away when it is not told, as MongoDB lists it.
+/// The characters that `$trim` removes by default, as MongoDB lists them.
 const BLANK: &[char] = &[
     '\0', ' ', '\t', '\n', '\u{b}', '\u{c}', '\r', '\u{a0}', '\u{1680}', '\u{2000}', '\u{2001}',
     '\u{2002}', '\u{2003}', '\u{2004}', '\u{2005}', '\u{2006}', '\u{2007}', '\u{2008}', '\u{2009}',
     '\u{200a}',
 ];
 
-/// An argument as a text, where MongoDB takes numbers and dates as well, and null for "".
+/// An argument as text, where MongoDB accepts numbers and dates as well, and null as "".
 fn coerced<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
     Ok(match args.present(index)? {
         None => Cow::Borrowed(""),
@@ -67,7 +67,7 @@ fn coerced<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
     })
 }
 
-/// Bytes of a text in the other case, for each of its own at most.
+/// Maximum growth of a text by a change of case.
 const CASE_GROWTH: usize = 3;
 
 fn upper(args: &Args<'_, '_>, index: usize) -> Result<String> {
@@ -76,7 +76,7 @@ fn upper(args: &Args<'_, '_>, index: usize) -> Result<String> {
     Ok(text.to_uppercase())
 }
 
-/// A text that must be one; null is an error.
+/// A text; null is an error.
 fn required<'v>(args: &Args<'_, 'v>, index: usize) -> Result<Cow<'v, str>> {
     args.text(index)?.ok_or_else(|| args.error("needs a text, not null or nothing"))
 }
@@ -92,8 +92,8 @@ fn concat<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     owned(all)
 }
 
-/// A position or length in bytes. Fractions of doubles are cut off, those of decimals rounded, as
-/// MongoDB does here.
+/// A position or length in bytes. Fractions of doubles are truncated, those of decimals rounded, as
+/// in MongoDB.
 fn byte_position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
     let Some(value) = args.number(index)? else {
         return Err(args.error("needs numbers for the start and the length"));
@@ -126,7 +126,7 @@ fn substr_bytes<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     if start >= text.len() {
         return owned("");
     }
-    // A negative length means all the rest.
+    // A negative length means the whole rest.
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     match text.get(start..start.saturating_add(len).min(text.len())) {
         Some(part) => {
@@ -193,7 +193,7 @@ fn trim<'v>(args: &Args<'_, 'v>, left: bool, right: bool) -> EvalResult<'v> {
     owned(trimmed)
 }
 
-/// Where one text is in another, in bytes; -1 when it is not as a whole between the bounds.
+/// The position of one text in another, in bytes; -1 if it is not entirely between the bounds.
 fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let sought = required(args, 1)?;
@@ -206,7 +206,7 @@ fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     if sought.is_empty() {
         return owned(start as i64);
     }
-    // What is sought neither begins nor ends inside a character.
+    // The searched text neither begins nor ends inside a character.
     let is_border = |at: &usize| text.is_char_boundary(*at);
     let start = (start..=text.len()).find(is_border).unwrap_or(text.len());
     let end = (0..=end).rev().find(is_border).unwrap_or(0);
@@ -214,7 +214,7 @@ fn index_of_bytes<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     owned(found.map_or(-1, |at| (start + at) as i64))
 }
 
-/// Where one text is in another, in code points; -1 when it does not begin between the bounds.
+/// The position of one text in another, in code points; -1 if it does not begin between the bounds.
 fn index_of_points<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let Some(text) = args.text(0)? else { return null() };
     let sought = required(args, 1)?;

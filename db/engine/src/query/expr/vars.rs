@@ -1,11 +1,11 @@
-//! What the names in an expression stand for while it is evaluated.
+//! The bindings of the names in an expression during evaluation.
 
 use crate::value::Value;
 
 /// A binding of a variable; `None` is a missing value.
 pub(super) type Binding<'a> = (&'a str, Option<&'a Value>);
 
-/// The document and the variables that an expression sees.
+/// The document and the variables of an expression.
 #[derive(Clone, Copy)]
 pub struct Vars<'a> {
     document: &'a Value,
@@ -25,7 +25,7 @@ impl<'a> Vars<'a> {
         Vars { document, parent: None, bindings: Bindings::Many(&[]) }
     }
 
-    /// These and one more, which hides another of the same name; the value may be missing.
+    /// These and one more, which shadows another of the same name; the value may be missing.
     pub fn with<'b>(&'b self, name: &'b str, value: impl Into<Option<&'b Value>>) -> Vars<'b> {
         self.inner(Bindings::One((name, value.into())))
     }

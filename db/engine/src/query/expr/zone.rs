@@ -76,7 +76,7 @@ pub(super) fn date(args: &Args<'_, '_>, index: usize) -> Result<Option<i64>> {
 
 /// A time zone.
 pub(super) enum Zone {
-    /// Always so many seconds ahead of UTC, which may be days.
+    /// A fixed number of seconds ahead of UTC, which may be days.
     Fixed(i64),
     /// One of the IANA database.
     Named(TimeZone),
@@ -91,7 +91,7 @@ impl Zone {
     }
 }
 
-/// An argument that names a time zone; UTC when it was left out, `None` for null.
+/// An argument that names a time zone; UTC if it was omitted, `None` for null.
 pub(super) fn zone(args: &Args<'_, '_>, index: usize) -> Result<Option<Zone>> {
     if !args.given(index) {
         return Ok(Some(Zone::UTC));
@@ -105,7 +105,7 @@ pub(super) fn zone(args: &Args<'_, '_>, index: usize) -> Result<Option<Zone>> {
     }
     // The system's database may differ from node to node; the one in this program does not.
     let rule = match TimeZoneDatabase::bundled().get(&name) {
-        // It knows names in any case, MongoDB does not.
+        // The library ignores case, MongoDB does not.
         Ok(zone) => match zone.iana_name() {
             Some(right) if right != name => format!("the time zone {right:?}"),
             _ => return Ok(Some(Zone::Named(zone))),
@@ -122,16 +122,16 @@ const CYCLE_MS: i64 = 146_097 * 86_400_000;
 /// difference of two fits into 64 bits.
 pub(super) const MS_MAX: u64 = 1 << 61;
 
-/// What the clocks of a zone show at an instant.
+/// The local time of a zone at an instant.
 pub(super) struct Local {
     /// The instant, in milliseconds since 1970.
     pub(super) ms: i64,
-    /// By how many seconds the clocks are ahead of UTC.
+    /// Seconds that local time is ahead of UTC.
     pub(super) offset: i64,
-    /// Milliseconds from 1970, 0:00 to what they show.
+    /// Milliseconds from 1970, 0:00 to the local time.
     pub(super) shown_ms: i64,
-    /// The same as date and time; outside the years -9999 to 9999, where the library's calendar
-    /// ends, that of a year with the same calendar. So only [`Local::year`] has the year.
+    /// The local time as date and time; outside the years -9999 to 9999, where the library's
+    /// calendar ends, that of a year with the same calendar. So only [`Local::year`] has the year.
     pub(super) civil: DateTime,
     cycles: i64,
 }
@@ -142,13 +142,13 @@ impl Local {
         i64::from(civil) + 400 * self.cycles
     }
 
-    /// What clocks show that are turned from [`Local::civil`] to `civil`.
+    /// The local time that differs from [`Local::civil`] as `civil` does.
     pub(super) fn turned_to(&self, civil: DateTime) -> i64 {
         self.shown_ms + ms_of_civil(civil) - ms_of_civil(self.civil)
     }
 }
 
-/// What the clocks of a zone show at an instant.
+/// The local time of a zone at an instant.
 pub(super) fn local(args: &Args<'_, '_>, ms: i64, zone: &Zone) -> Result<Local> {
     if ms.unsigned_abs() > MS_MAX {
         return Err(out_of_range(args));
@@ -167,7 +167,7 @@ pub(super) fn local(args: &Args<'_, '_>, ms: i64, zone: &Zone) -> Result<Local> 
     Ok(Local { ms, offset, shown_ms, civil, cycles })
 }
 
-/// Date and time, and how often 400 years later it is.
+/// Date and time, and the number of 400-year periods to add.
 fn on_calendar(shown_ms: i64) -> (DateTime, i64) {
     match civil_of_ms(shown_ms) {
         Some(civil) => (civil, 0),
@@ -178,8 +178,8 @@ fn on_calendar(shown_ms: i64) -> (DateTime, i64) {
     }
 }
 
-/// The instant at which the clocks of a zone show something, given as the milliseconds from 1970,
-/// 0:00 to it. What they skip is as late as if they had not; of two instants it is the first.
+/// The instant of a local time, given as the milliseconds from 1970, 0:00. A skipped local time is
+/// as late as if it had not been skipped; of two instants the first is returned.
 pub(super) fn instant(shown_ms: i64, zone: &Zone) -> i64 {
     let zone = match zone {
         Zone::Fixed(seconds) => return shown_ms.saturating_sub(seconds * 1000),
@@ -196,7 +196,7 @@ pub(super) fn instant(shown_ms: i64, zone: &Zone) -> i64 {
     shown_ms.saturating_sub(offset_ms(offset))
 }
 
-/// The error for a date that no calendar has.
+/// The error for a date outside the calendar.
 pub(super) fn out_of_range(args: &Args<'_, '_>) -> crate::error::Error {
     args.error("has or gives a date outside the years -9999 to 9999")
 }

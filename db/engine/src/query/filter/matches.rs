@@ -1,4 +1,4 @@
-//! Whether a document matches.
+//! Matching a document against a filter.
 
 use super::{Filter, Pattern, Test};
 use crate::budget::steps_of;
@@ -10,8 +10,8 @@ use crate::value::{Value, number};
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 
-/// One look at a document. What fails is kept until the end; all answers after that are
-/// meaningless, and fast.
+/// One evaluation of a filter for a document. An error is kept until the end; all results after it
+/// are meaningless, and fast.
 struct Evaluation<'c> {
     ctx: &'c Context<'c>,
     failed: Cell<bool>,
@@ -19,14 +19,14 @@ struct Evaluation<'c> {
 }
 
 impl<'c> Evaluation<'c> {
-    /// What `ask` answers, unless something fails meanwhile.
+    /// The result of `ask`, unless an error occurs.
     fn at<T>(ctx: &'c Context<'c>, ask: impl FnOnce(&Evaluation<'c>) -> T) -> Result<T> {
         let look = Evaluation { ctx, failed: Cell::new(false), error: RefCell::new(None) };
         let answer = ask(&look);
         look.error.into_inner().map_or(Ok(answer), Err)
     }
 
-    /// The result of a part; the default when it failed, or something before it.
+    /// The result of a part; the default if it failed, or something before it.
     fn part<T: Default>(&self, part: impl FnOnce() -> Result<T>) -> T {
         if self.failed.get() {
             return T::default();
@@ -38,7 +38,7 @@ impl<'c> Evaluation<'c> {
         })
     }
 
-    /// Counts work; false when it is time to end.
+    /// Counts work; false if the evaluation must end.
     fn step(&self, count: usize) -> bool {
         self.part(|| self.ctx.work(count as u64).map(|()| true))
     }
@@ -64,12 +64,12 @@ impl Filter {
     /// Whether the document matches.
     ///
     /// # Errors
-    /// Those of evaluating a `$expr`, and of the work that it is.
+    /// Those of evaluating a `$expr`, and of counting the work.
     pub fn matches(&self, document: &Value, ctx: &Context<'_>) -> Result<bool> {
         Evaluation::at(ctx, |look| self.holds(document, true, look))
     }
 
-    /// `whole` says that it is the document, not an item of an array.
+    /// `whole` is true for the document, false for an item of an array.
     fn holds(&self, document: &Value, whole: bool, look: &Evaluation<'_>) -> bool {
         let holds = |filter: &Filter| filter.holds(document, whole, look);
         match self {
@@ -77,7 +77,7 @@ impl Filter {
             Filter::Or(filters) => filters.iter().any(holds),
             Filter::Nor(filters) => !filters.iter().any(holds),
             Filter::Field(path, test) => test.holds_at(path, document, look),
-            // Parsing refuses expressions in items; one made by hand matches nothing.
+            // Parsing refuses expressions in items; a filter built in code matches nothing.
             Filter::Expr(inner) => whole && look.truth(inner, document),
         }
     }
@@ -99,12 +99,12 @@ impl Filter {
         }
     }
 
-    /// Index of the item that a positional update (`grades.$`) is about: the first item of the
-    /// array at the path which satisfies all that the filter asks of the array's items, or else
-    /// the first which satisfies a part of it. Negations (`$ne`, `$nor`, …) ask nothing.
+    /// Index of the item that a positional update (`grades.$`) refers to: the first item of the
+    /// array at the path that satisfies all conditions of the filter on the array's items, or else
+    /// the first that satisfies one of them. Negations (`$ne`, `$nor`, …) are no conditions.
     ///
     /// # Errors
-    /// Those of the work that it is.
+    /// Those of counting the work.
     pub fn matched_item(
         &self,
         document: &Value,
@@ -121,8 +121,8 @@ impl Filter {
         })
     }
 
-    /// What the filter says of an item of the array; `None` when it says nothing. `every` part of
-    /// a conjunction must agree, or one.
+    /// Whether the filter accepts an item of the array; `None` if it has no condition on it.
+    /// `every` condition of a conjunction must accept it, or one.
     fn item_verdict(
         &self,
         item: &Value,
@@ -156,7 +156,7 @@ fn verdict(verdicts: impl Iterator<Item = Option<bool>>, every: bool) -> Option<
     verdicts.flatten().reduce(join)
 }
 
-/// The value at a path whose numbers are places in arrays.
+/// The value at a path whose numbers are indexes in arrays.
 fn follow<'v>(root: &'v Value, path: &Path) -> Option<&'v Value> {
     path.steps().iter().try_fold(root, |value, step| match value {
         Value::Object(fields) => fields.get(&step.name),
@@ -166,7 +166,7 @@ fn follow<'v>(root: &'v Value, path: &Path) -> Option<&'v Value> {
 }
 
 impl Test {
-    /// Whether something that the path leads to passes.
+    /// Whether some value at the path passes.
     fn holds_at(&self, path: &Path, document: &Value, look: &Evaluation<'_>) -> bool {
         let any = |visit: &dyn Fn(Option<&Value>) -> bool| {
             path.any_counted(document, |items| look.step(items), visit)
@@ -187,9 +187,9 @@ impl Test {
         }
     }
 
-    /// Whether the value itself passes, without a look at its items if it is an array.
+    /// Whether the value itself passes, without its items if it is an array.
     fn holds_for(&self, value: Option<&Value>, look: &Evaluation<'_>) -> bool {
-        // An end that is no answer: what failed is told in its place.
+        // The end is not a result: the error is returned in its place.
         if !look.step(1) {
             return true;
         }
@@ -213,7 +213,7 @@ impl Test {
             }
             Test::Mod(divisor, remainder) => {
                 value.and_then(number::truncated).is_some_and(|number| {
-                    // The least number by -1 overflows, and leaves nothing.
+                    // Dividing the least number by -1 overflows, and has no remainder.
                     number.checked_rem(*divisor).unwrap_or(0) == *remainder
                 })
             }
@@ -230,10 +230,10 @@ impl Test {
         }
     }
 
-    /// Whether an array's item is one that an `$elemMatch` looks for; false for other tests.
+    /// Whether an array's item passes an `$elemMatch`; false for other tests.
     ///
     /// # Errors
-    /// Those of the work that it is.
+    /// Those of counting the work.
     pub(in crate::query) fn takes_item(&self, item: &Value, ctx: &Context<'_>) -> Result<bool> {
         Evaluation::at(ctx, |look| self.accepts_item(item, look))
     }
@@ -248,7 +248,7 @@ impl Test {
         }
     }
 
-    /// What a test of an array says of one of its items; `None` when it says nothing.
+    /// Whether a test of an array accepts one of its items; `None` if it has no condition on it.
     fn item_verdict(&self, item: &Value, look: &Evaluation<'_>) -> Option<bool> {
         match self {
             Test::Exists(_) | Test::Size(_) | Test::Not(_) => None,
@@ -266,7 +266,7 @@ fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).unwrap_or_default()
 }
 
-/// How the value stands to a bound; `None` when their classes differ. NaN is neither less nor
+/// The order of the value and a bound; `None` if their classes differ. NaN is neither less nor
 /// greater than another number.
 fn order(value: Option<&Value>, bound: &Value, look: &Evaluation<'_>) -> Option<Ordering> {
     let value = value.unwrap_or(&Value::Null);

@@ -1,4 +1,4 @@
-//! MongoDB's query filters: which documents a query is about.
+//! MongoDB's query filters: conditions on documents.
 //!
 //! A parsed filter is in one form: an [`Filter::And`] never has one member and never holds
 //! another `And`, and likewise [`Filter::Or`]. [`Filter::all`] and [`Filter::any`] keep it so.
@@ -23,24 +23,24 @@ use std::ops::Deref;
 /// A condition on a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
-    /// Every one holds; with no members it matches everything.
+    /// All members match; without members it matches everything.
     And(Vec<Filter>),
-    /// One at least holds; with no members it matches nothing.
+    /// At least one member matches; without members it matches nothing.
     Or(Vec<Filter>),
-    /// None holds.
+    /// No member matches.
     Nor(Vec<Filter>),
-    /// What the path leads to passes the test.
+    /// A value at the path passes the test.
     Field(Path, Test),
     /// The expression is true for the document.
     Expr(Expr),
 }
 
-/// A condition on what a path leads to. Where the path ends at an array, most tests ask the array
-/// as a whole and each of its items; `Exists`, `ElemMatch`, `ElemMatchValue` and `Size` ask the
-/// array only.
+/// A condition on the values at a path. Where the path ends at an array, most tests apply to the
+/// array as a whole and to each of its items; `Exists`, `ElemMatch`, `ElemMatchValue` and `Size`
+/// apply to the array only.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    /// Equal; null equals what is missing.
+    /// Equal; null equals missing values.
     Eq(Value),
     /// Greater, among values of the same class.
     Gt(Value),
@@ -58,21 +58,21 @@ pub enum Test {
     Type(Vec<TypeName>),
     /// A text that the pattern matches.
     Regex(Pattern),
-    /// A number that leaves the remainder (second) when it is divided by the divisor (first).
+    /// A number with the remainder (second) of a division by the divisor (first).
     Mod(i64, i64),
-    /// Passes every test, each perhaps with another item; with no tests it matches nothing.
+    /// Every test is passed, each perhaps by another item; without tests it matches nothing.
     All(Vec<Test>),
-    /// An array with an object in it that the filter matches.
+    /// An array with an object that the filter matches.
     ElemMatch(Box<Filter>),
-    /// An array with an item in it that passes every test itself; no operator twice.
+    /// An array with an item that passes every test; no operator twice.
     ElemMatchValue(Vec<Test>),
-    /// An array of so many items.
+    /// An array of this many items.
     Size(u64),
     /// Does not pass all of the tests; no operator twice.
     Not(Vec<Test>),
 }
 
-/// The values of an `$in`: ascending, each once, so that a long list is searched quickly.
+/// The values of an `$in`: sorted and without duplicates, so that a long list is searched quickly.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ValueSet(Vec<Value>);
 
@@ -100,7 +100,7 @@ impl Deref for ValueSet {
 }
 
 impl Filter {
-    /// The filter that wants every one of the filters.
+    /// The conjunction of the filters.
     pub fn all(filters: Vec<Filter>) -> Filter {
         let flat = filters.into_iter().flat_map(|filter| match filter {
             Filter::And(inner) => inner,
@@ -109,7 +109,7 @@ impl Filter {
         joined(flat.collect(), Filter::And)
     }
 
-    /// The filter that wants one of the filters at least.
+    /// The disjunction of the filters.
     pub fn any(filters: Vec<Filter>) -> Filter {
         let flat = filters.into_iter().flat_map(|filter| match filter {
             Filter::Or(inner) => inner,
@@ -118,8 +118,7 @@ impl Filter {
         joined(flat.collect(), Filter::Or)
     }
 
-    /// Whether it matches every document, whatever that holds. False does not mean that some
-    /// document fails.
+    /// Whether it matches every document. False does not mean that some document does not match.
     pub fn always(&self) -> bool {
         match self {
             Filter::And(filters) => filters.iter().all(Filter::always),
@@ -129,7 +128,7 @@ impl Filter {
         }
     }
 
-    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    /// The steps of work of parsing it beyond reading its text: its regular expressions.
     pub fn parse_steps(&self) -> u64 {
         match self {
             Filter::And(filters) | Filter::Or(filters) | Filter::Nor(filters) => {

@@ -9,21 +9,21 @@ use crate::value::number::truncated;
 use crate::value::{Object, Value};
 use std::cell::Cell;
 
-/// Levels of filters and operators inside each other.
+/// Maximum nesting of filters and operators.
 const DEPTH_MAX: usize = 100;
-/// Regular expressions of one filter; each may take some megabytes.
+/// Most regular expressions of one filter; each may take some megabytes.
 const PATTERNS_MAX: usize = 100;
-/// Operators that stand where the name of a field could.
+/// Operators in the position of a field's name.
 const CLAUSES: &str = "$and, $or, $nor, $expr, $comment";
 /// Operators on a field.
 const OPERATORS: &str = "$eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $type, $regex, \
                          $options, $mod, $all, $elemMatch, $size, $not";
 
 impl Filter {
-    /// Takes MongoDB's form: `{"age": {"$gte": 18}, "$or": [{"a": 1}, {"b": 2}]}`.
+    /// Parses MongoDB's form: `{"age": {"$gte": 18}, "$or": [{"a": 1}, {"b": 2}]}`.
     ///
     /// # Errors
-    /// `invalid_query` that names the part at fault, below `at`.
+    /// `invalid_query` at the location of the wrong part, below `at`.
     pub fn parse(value: &Value, at: At<'_>) -> Result<Filter> {
         filter(value, at, Nesting::new(&Cell::new(0)))
     }
@@ -34,13 +34,13 @@ pub(in crate::query) fn elem_match(value: &Value, at: At<'_>) -> Result<Test> {
     item_test(value, at, Nesting::new(&Cell::new(0)))
 }
 
-/// Where a part stands.
+/// The position of a part during parsing.
 #[derive(Clone, Copy)]
 struct Nesting<'n> {
     depth: usize,
     /// Patterns so far, of the filter as a whole.
     patterns: &'n Cell<usize>,
-    /// Inside an `$elemMatch`, where the document as a whole is out of sight.
+    /// Inside an `$elemMatch`, where the document as a whole is not accessible.
     in_item: bool,
 }
 
@@ -206,7 +206,7 @@ fn all_of(item: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Test> {
     })
 }
 
-/// The pattern that an item of a list is; `None` for a plain value.
+/// The pattern if an item of a list is one; `None` for a plain value.
 fn pattern(item: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Option<Pattern>> {
     let (Some(name), Some(fields)) = (operator_of(item), item.as_object()) else {
         return Ok(None);

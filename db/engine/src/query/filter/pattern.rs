@@ -4,10 +4,10 @@ use crate::error::Result;
 use crate::query::context::{At, Context};
 use crate::query::search::Searcher;
 
-/// Bytes that a compiled pattern may take.
+/// Maximum size of a compiled pattern, in bytes.
 const SIZE_MAX: usize = 2 << 20;
 
-/// A regular expression with the text it was made of.
+/// A regular expression with its source.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     source: String,
@@ -20,8 +20,8 @@ impl Pattern {
     /// lines, `s` lets `.` match line ends, `x` allows blanks and comments, `u` says nothing new.
     ///
     /// # Errors
-    /// `invalid_query` at `at` for another option, and for a pattern that does not compile, is
-    /// too large, or has what only backtracking could match.
+    /// `invalid_query` at `at` for another option, and for a pattern that does not compile, is too
+    /// large, or has features that need backtracking.
     pub fn new(source: &str, options: &str, at: At<'_>) -> Result<Pattern> {
         if let Some(other) = options.chars().find(|option| !"imsxu".contains(*option)) {
             let message = format!("has the option {other:?}, but options are i, m, s and x");
@@ -44,13 +44,13 @@ impl Pattern {
         &self.options
     }
 
-    /// The steps of work that compiling it was.
+    /// The steps of work of compiling it.
     pub fn compile_steps(&self) -> u64 {
         self.searcher.compile_steps()
     }
 
-    /// What every text that it matches begins with; `None` when there is no such beginning, or
-    /// none that is plain to see. An index on texts can look for it.
+    /// The literal prefix of every text that it matches; `None` if there is none, or it is not
+    /// obvious. An index on texts can use it.
     pub fn literal_prefix(&self) -> Option<String> {
         let rest = self.source.strip_prefix('^')?;
         if !self.options.trim_matches('s').is_empty() || rest.contains('|') {
@@ -60,7 +60,7 @@ impl Pattern {
         let mut chars = rest.chars();
         while let Some(char) = chars.next() {
             match char {
-                // The character before may be there no time.
+                // The previous character may occur zero times.
                 '*' | '?' | '{' => {
                     prefix.pop();
                     break;
@@ -79,7 +79,7 @@ impl Pattern {
     /// Whether it matches somewhere in the text.
     ///
     /// # Errors
-    /// Those of the work that it is.
+    /// Those of counting the work.
     pub fn is_match(&self, text: &str, ctx: &Context<'_>) -> Result<bool> {
         self.searcher.is_match(text, ctx)
     }
@@ -88,7 +88,7 @@ impl Pattern {
 fn refusal(error: &regex::Error, at: At<'_>) -> crate::error::Error {
     let message = match error {
         regex::Error::CompiledTooBig(_) => "is too large a pattern".to_owned(),
-        // The library draws the pattern first; its last line says what is wrong.
+        // The library draws the pattern first; its last line has the error.
         other => {
             let text = other.to_string();
             let reason = text.lines().next_back().unwrap_or_default();

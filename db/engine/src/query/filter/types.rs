@@ -4,8 +4,7 @@ use crate::error::Result;
 use crate::query::context::At;
 use crate::value::Value;
 
-/// Every type of MongoDB with its number. Some are never a value's type here; asking for them
-/// is no mistake.
+/// Every type of MongoDB with its number. Some do not exist here; testing for them is not an error.
 const TYPES: [(&str, i64); 21] = [
     ("double", 1),
     ("string", 2),
@@ -38,10 +37,10 @@ impl TypeName {
     /// The alias of all numbers.
     pub const NUMBER: TypeName = TypeName("number");
 
-    /// Takes a name, or the number that MongoDB gives the type.
+    /// Parses a name, or the number that MongoDB gives the type.
     ///
     /// # Errors
-    /// `invalid_query` at `at` when there is no such type.
+    /// `invalid_query` at `at` for an unknown type.
     pub fn parse(value: &Value, at: At<'_>) -> Result<TypeName> {
         let found = match (value, value.as_int()) {
             (Value::String(name), _) if name == Self::NUMBER.0 => Some(Self::NUMBER.0),

@@ -4,8 +4,8 @@ use super::{Filter, Pattern, Test};
 use crate::value::{Object, Value};
 
 impl Filter {
-    /// The filter in MongoDB's form. [`Filter::parse`] of it gives the filter again, if it came
-    /// from there.
+    /// The filter in MongoDB's form. [`Filter::parse`] of it returns the same filter, if it was
+    /// parsed.
     pub fn to_value(&self) -> Value {
         let mut object = Object::new();
         let written = match self {
@@ -18,11 +18,11 @@ impl Filter {
         }
     }
 
-    /// Adds the filter to others in one object; false when its name is taken there.
+    /// Adds the filter to others in one object; false if its name is used there already.
     fn write(&self, object: &mut Object) -> bool {
         match self {
             Filter::And(_) => false,
-            // Empty lists cannot be written; these say the same.
+            // Empty lists cannot be written; these are equivalent.
             Filter::Or(filters) if filters.is_empty() => {
                 put(object, "$nor", Value::Array(vec![Value::Object(Object::new())]))
             }
@@ -31,7 +31,7 @@ impl Filter {
             Filter::Nor(filters) => put(object, "$nor", list(filters, Filter::to_value)),
             Filter::Expr(expr) => put(object, "$expr", expr.to_value()),
             Filter::Field(path, test) => match object.last_mut() {
-                // Operators on one field that follow each other share an object.
+                // Consecutive operators on one field share an object.
                 Some((name, Value::Object(operators)))
                     if name == path.as_str() && begins_with_operator(operators) =>
                 {
@@ -55,7 +55,7 @@ impl Test {
         }
     }
 
-    /// Adds the test to others of the same field; false when its operator is taken.
+    /// Adds the test to others of the same field; false if its operator is used already.
     fn write(&self, object: &mut Object) -> bool {
         let (name, value) = match self {
             Test::Eq(value) => ("$eq", value.clone()),
@@ -102,7 +102,7 @@ impl Test {
         Value::Array(values.iter().cloned().chain(patterns).collect())
     }
 
-    /// What stands in the list of an `$all`.
+    /// The list of an `$all`.
     fn all_value(&self) -> Value {
         match self {
             Test::Eq(value) => value.clone(),
@@ -137,7 +137,7 @@ fn single(name: &str, value: Value) -> Value {
     Value::Object([(name.to_owned(), value)].into())
 }
 
-/// Adds a name; false when it is taken.
+/// Adds a name; false if it is used already.
 fn put(object: &mut Object, name: &str, value: Value) -> bool {
     let free = !object.contains_key(name);
     if free {

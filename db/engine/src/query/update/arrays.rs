@@ -8,10 +8,10 @@ use crate::query::sort::Sort;
 use crate::value::{Object, Value};
 use std::collections::BTreeSet;
 
-/// The name that a condition on bare items gives them.
+/// The name of bare items in their condition.
 const ITEM: &str = "item";
 
-/// A filter on the items of an array, which it sees as the field `name` of an object.
+/// A filter on the items of an array; an item is the field `name` of an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ItemFilter {
     pub(super) name: String,
@@ -49,7 +49,7 @@ impl ItemFilter {
         self.filter.parse_steps()
     }
 
-    /// Whether the filter accepts an item; the item is lost when this fails.
+    /// Whether the filter accepts an item; the item is lost if this fails.
     pub(super) fn matches(&self, item: &mut Value, ctx: &Context<'_>) -> Result<bool> {
         let fields = Object::from_iter([(self.name.clone(), std::mem::take(item))]);
         let mut document = Value::Object(fields);
@@ -78,7 +78,7 @@ fn first_names<'f>(filter: &'f Object, names: &mut BTreeSet<&'f str>) {
     }
 }
 
-/// The values of `{"$each": […]}`, with the names of what may stand beside it; or one value.
+/// The values of `{"$each": […]}`, with the names of the fields allowed beside it; or one value.
 fn each(value: &Value, beside: &[&str], at: At<'_>) -> Result<Vec<Value>> {
     let Some((fields, each)) = value.as_object().and_then(|f| Some((f, f.get("$each")?))) else {
         return Ok(vec![value.clone()]);
@@ -99,10 +99,10 @@ pub(super) fn parse_add_to_set(value: &Value, at: At<'_>) -> Result<Vec<Value>> 
     each(value, &[], at)
 }
 
-/// Adds those of the values that the array does not have yet; whether there were any.
+/// Adds the values that the array does not have yet; returns whether there were any.
 ///
 /// # Errors
-/// Those of the work and the memory that it takes.
+/// Those of counting work and memory.
 pub(super) fn add_to_set(
     items: &mut Vec<Value>,
     values: &[Value],
@@ -133,7 +133,7 @@ pub(super) struct Push {
 enum Order {
     /// The items themselves.
     Items { descending: bool },
-    /// By fields of the items.
+    /// The fields of the items.
     Fields(Sort),
 }
 
@@ -164,7 +164,7 @@ impl Push {
     /// Adds the values, sorts, and cuts, in this order. The array may be the same afterwards.
     ///
     /// # Errors
-    /// Those of the work and the memory that it takes.
+    /// Those of counting work and memory.
     pub(super) fn apply(
         &self,
         items: &mut Vec<Value>,
@@ -223,14 +223,14 @@ impl Push {
     }
 }
 
-/// `$pull`: which items to remove.
+/// The condition of `$pull` for the removed items.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Pull {
     /// Those that are equal.
     Equal(Value),
     /// Objects that match.
     Objects(Filter),
-    /// Those that meet a condition such as `{"$gte": 6}`.
+    /// Items that meet a condition such as `{"$gte": 6}`.
     Condition(ItemFilter),
 }
 
@@ -240,7 +240,7 @@ impl Pull {
             return Ok(Pull::Equal(value.clone()));
         };
         let on_documents = |name: &str| {
-            // `$not` is no operator of documents, so it is refused there.
+            // `$not` is not an operator on documents, so it is refused there.
             !name.starts_with('$') || matches!(name, "$and" | "$or" | "$nor" | "$expr" | "$not")
         };
         if fields.first().is_none_or(|(name, _)| on_documents(name)) {
@@ -260,7 +260,7 @@ impl Pull {
         }
     }
 
-    /// Removes the items; whether there were any. Items are lost when this fails.
+    /// Removes the items; returns whether there were any. Items are lost if this fails.
     pub(super) fn apply(&self, items: &mut Vec<Value>, ctx: &Context<'_>) -> Result<bool> {
         let count = items.len();
         let mut failed = None;

@@ -1,8 +1,8 @@
 //! Updates made of operators.
 //!
-//! All paths are followed, and all array filters asked, before anything changes, so that one
-//! change does not decide over another. Then the changes are made in the order of their paths
-//! (numbers by size, names by their letters), which is also the order of new fields.
+//! All paths are resolved, and all array filters evaluated, before anything changes, so that one
+//! change does not affect another. Then the changes are made in the order of their paths (numbers
+//! by size, names alphabetically), which is also the order of new fields.
 
 use super::ARRAY_FILTERS;
 use super::arrays::ItemFilter;
@@ -73,7 +73,7 @@ impl Changes {
         self.changes.iter().flat_map(Change::targets)
     }
 
-    /// As `Update::apply`, without a look at `_id`.
+    /// As `Update::apply`, without checking `_id`.
     pub(super) fn apply(
         &self,
         document: &mut Value,
@@ -142,7 +142,7 @@ fn parse_filters(filters: &Value) -> Result<Vec<ItemFilter>> {
     Ok(parsed)
 }
 
-/// Refuses paths that differ as they were written and meet in this document.
+/// Refuses paths that are written differently and meet in this document.
 fn refuse_meeting(places: &[(&Change, Vec<Key<'_>>)]) -> Result<()> {
     for ((a, outer), (b, inner)) in places.iter().zip(places.iter().skip(1)) {
         if place::begins(place::ranks(outer), place::ranks(inner)) {

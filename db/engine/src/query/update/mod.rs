@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::value::Value;
 
 const ID: &str = "_id";
-/// Where array filters stand, for error messages.
+/// The location of array filters, for error messages.
 const ARRAY_FILTERS: &str = "arrayFilters";
 
 /// A parsed update.
@@ -41,7 +41,7 @@ impl Update {
     /// filters as `$[name]`, an array of objects such as `{"name.price": {"$gt": 5}}`.
     ///
     /// # Errors
-    /// `invalid_query` that names the part that cannot be, at `at` or in `arrayFilters`.
+    /// `invalid_query` at the location of the wrong part, at `at` or in `arrayFilters`.
     pub fn parse(update: &Value, array_filters: Option<&Value>, at: At<'_>) -> Result<Update> {
         let form = match update {
             Value::Object(operators) if !operators.is_empty() => {
@@ -63,15 +63,14 @@ impl Update {
         Ok(Update { source, array_filters, form, touches_id })
     }
 
-    /// Changes a document in place; whether anything in it is different afterwards. `filter` is
-    /// what chose the document, for `$`; `inserting` says that the document is a new one of an
-    /// upsert, which may still get its `_id`. Size and depth are the caller's to check. When this
-    /// fails, the document is damaged and must not be used.
+    /// Changes a document in place; returns whether it is different afterwards. `filter` is the
+    /// filter that selected the document, for `$`; `inserting` is true for the new document of an
+    /// upsert, which may still get its `_id`. Checking size and depth is left to the caller. If
+    /// this fails, the document is damaged and must not be used.
     ///
     /// # Errors
-    /// `not_applicable` when the document does not allow a change, `invalid_id` when the `_id`
-    /// would become another; of a pipeline also `too_deep`, `query_too_large` and those of its
-    /// expressions.
+    /// `not_applicable` if the document does not allow a change, `invalid_id` if the `_id` would
+    /// change; of a pipeline also `too_deep`, `query_too_large` and those of its expressions.
     pub fn apply(
         &self,
         document: &mut Value,
@@ -95,7 +94,7 @@ impl Update {
         }
     }
 
-    /// The steps of work that parsing it was, beside reading its text: its regular expressions.
+    /// The steps of work of parsing it beyond reading its text: its regular expressions.
     pub fn parse_steps(&self) -> u64 {
         match &self.form {
             Form::Operators(changes) => changes.parse_steps(),
@@ -152,11 +151,11 @@ pub(super) fn id_changed(before: Option<&Value>) -> Error {
         .hint("insert a document with the new _id and delete this one")
 }
 
-/// Whether two values are the same to the letter. Values that are merely equal, such as `5` and
-/// `5.0`, are not: replacing one by the other is a change.
+/// Whether two values are identical. Values that are merely equal, such as `5` and `5.0`, are not:
+/// replacing one by the other is a change.
 pub(super) fn identical(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        // Which bits stand for NaN differs from machine to machine.
+        // The bits of NaN differ from machine to machine.
         (Value::Double(a), Value::Double(b)) => {
             a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
         }

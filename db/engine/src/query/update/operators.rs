@@ -1,4 +1,4 @@
-//! The operators: what may be asked of them, and what each does to one value.
+//! The update operators: their parameters, and their effect on one value.
 
 use super::arrays::{self, ItemFilter, Pull, Push};
 use super::place::{self, Failure, Key, Target, not_an_array};
@@ -31,7 +31,7 @@ enum Action {
     Min(Value),
     Max(Value),
     Now,
-    /// Sets the target to what is taken from this path.
+    /// Sets the target to the value that is removed from this path.
     Rename(Target),
     Push(Push),
     AddToSet(Vec<Value>),
@@ -89,7 +89,7 @@ fn pop(value: &Value, at: At<'_>) -> Result<Action> {
 fn current_date(value: &Value, at: At<'_>) -> Result<Action> {
     let kind = value.as_object().filter(|fields| fields.len() == 1).and_then(|f| f.get("$type"));
     match (value, kind.and_then(Value::as_str)) {
-        // MongoDB looks at the type only.
+        // MongoDB checks the type only.
         (Value::Bool(_), _) | (_, Some("date")) => Ok(Action::Now),
         (_, Some("timestamp")) => Err(at
             .invalid("cannot be a timestamp: that type exists for MongoDB's own replication only")
@@ -173,12 +173,12 @@ impl Change {
         }
     }
 
-    /// Whether it does nothing to documents that exist.
+    /// Whether it does nothing to existing documents.
     pub(super) fn only_inserts(&self) -> bool {
         matches!(self.action, Action::SetOnInsert(_))
     }
 
-    /// The error for a document on which the change is not possible.
+    /// The error for a document that does not allow the change.
     pub(super) fn cannot(&self, failure: Failure) -> Error {
         let reason = match failure {
             Failure::Document(reason) => reason,
@@ -189,7 +189,7 @@ impl Change {
             .details(serde_json::json!({"operator": name, "path": path}))
     }
 
-    /// Makes the change at one place; whether anything is different afterwards.
+    /// Makes the change at one place; returns whether anything is different afterwards.
     pub(super) fn apply(
         &self,
         document: &mut Value,
@@ -234,13 +234,13 @@ impl Change {
         Ok(true)
     }
 
-    /// Removes items from an array; whether there were any.
+    /// Removes items from an array; returns whether there were any.
     fn shrink(&self, items: &mut Vec<Value>, ctx: &Context<'_>) -> Result<bool, Failure> {
         let count = items.len();
         match &self.action {
             Action::Pull(pull) => return Ok(pull.apply(items, ctx)?),
             Action::PullAll(values) => {
-                // As much as sorting the values with them.
+                // As much work as sorting the values with them.
                 let bytes = items.iter().map(Value::bytes).sum();
                 ctx.sorting(count + values.len(), bytes)?;
                 items.retain(|item| !values.contains(item));
@@ -256,8 +256,8 @@ impl Change {
 }
 
 impl Action {
-    /// Changes a value, which is null when it was just `created`; whether it is different
-    /// afterwards, as one that was created always is.
+    /// Changes a value, which is null if it was just `created`; returns whether it is different
+    /// afterwards, as a created one always is.
     fn calculate(
         &self,
         value: &mut Value,
@@ -341,7 +341,7 @@ fn append(
     }
 }
 
-/// A calculation in which whole numbers must stay whole.
+/// Arithmetic in which whole numbers must stay whole.
 fn whole(a: &Value, b: &Value, calculate: fn(&Value, &Value) -> Value) -> Result<Value, String> {
     if !a.is_number() {
         return Err(not_of(a, "a number"));

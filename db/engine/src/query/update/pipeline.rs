@@ -80,7 +80,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// As `Update::apply`; an `_id` that the stages drop comes back.
+    /// As `Update::apply`; an `_id` that the stages drop is restored.
     pub(super) fn apply(&self, document: &mut Value, ctx: &Context<'_>) -> Result<bool> {
         let (mut new, mut charged) = (None, 0);
         for stage in &self.stages {

@@ -1,5 +1,5 @@
-//! Where an update changes a document: its paths, which may hold `$`, `$[]` and `$[name]`, and
-//! the places in one document that they stand for.
+//! Where an update changes a document: its paths, which may have `$`, `$[]` and `$[name]`, and the
+//! places in one document that they resolve to.
 
 use super::arrays::ItemFilter;
 use crate::error::Error;
@@ -42,7 +42,7 @@ pub(super) enum Key<'t> {
     Item(usize),
 }
 
-/// What orders the steps of paths: numbers by size before names by their letters.
+/// The sort key of a path's steps: numbers by size before names alphabetically.
 pub(super) type Rank<'t> = Result<usize, &'t str>;
 
 impl<'t> Key<'t> {
@@ -71,7 +71,7 @@ impl Target {
     /// Parses a path whose `$[name]` parts name one of the array filters.
     ///
     /// # Errors
-    /// `invalid_query` at `at` for a path that cannot be.
+    /// `invalid_query` at `at` for an invalid path.
     pub(super) fn parse(text: &str, filters: &[ItemFilter], at: At<'_>) -> Result<Target> {
         let is_place = |part: &str| part == "$" || part.starts_with("$[");
         let names = text.split('.').map(|part| if is_place(part) { "0" } else { part });
@@ -105,7 +105,7 @@ impl Target {
         self.steps.iter().any(Step::is_dynamic)
     }
 
-    /// Whether it names the array filter with this number.
+    /// Whether it refers to the array filter with this number.
     pub(super) fn uses(&self, filter: usize) -> bool {
         self.steps.contains(&Step::Each(filter))
     }
@@ -124,9 +124,9 @@ impl Target {
         self.steps.iter().filter_map(Step::plain).collect()
     }
 
-    /// All its places in a document, before anything in it has changed. `matched` is the
-    /// filter that chose the document. Items are taken out for a moment each, so the document
-    /// is damaged when this fails.
+    /// All its places in a document, before anything in it has changed. `matched` is the filter
+    /// that selected the document. Items are taken out one at a time, so the document is damaged if
+    /// this fails.
     ///
     /// # Errors
     /// Why there are no places, or the error of an array filter.
@@ -166,7 +166,7 @@ impl Step {
     }
 }
 
-/// The number of the array filter that `$[name]` names.
+/// The number of the array filter that `$[name]` refers to.
 fn array_filter(part: &str, filters: &[ItemFilter], at: At<'_>) -> Result<usize> {
     let Some(name) = part.strip_prefix("$[").and_then(|rest| rest.strip_suffix(']')) else {
         return Err(at
@@ -181,7 +181,7 @@ fn array_filter(part: &str, filters: &[ItemFilter], at: At<'_>) -> Result<usize>
 
 /// Why a change cannot be made.
 pub(super) enum Failure {
-    /// The document is in the way, with the reason.
+    /// The document does not allow the change, with the reason.
     Document(String),
     /// A filter failed.
     Other(Error),
@@ -268,7 +268,7 @@ impl<'t> Search<'t, '_> {
     }
 }
 
-/// The reason when an array was needed.
+/// The reason if an array was needed.
 pub(super) fn not_an_array(value: &Value) -> String {
     format!("the value there is of type {}, not an array", value.type_name())
 }
@@ -287,15 +287,15 @@ pub(super) fn find<'v>(root: &'v mut Value, place: &[Key<'_>]) -> Option<&'v mut
     place.iter().try_fold(root, |value, key| child(value, *key))
 }
 
-/// Removes a field; in an array, null takes the place of an item. Whether anything changed.
+/// Removes a field; in an array, an item is replaced by null. Returns whether anything changed.
 ///
 /// # Errors
-/// Those of the work that it is.
+/// Those of counting the work.
 pub(super) fn unset(root: &mut Value, place: &[Key<'_>], ctx: &Context<'_>) -> Result<bool> {
     let Some((last, parents)) = place.split_last() else { return Ok(false) };
     Ok(match (find(root, parents), *last) {
         (Some(Value::Object(fields)), Key::Name(step)) => {
-            // All that follows the field moves.
+            // All fields after it move.
             ctx.work(fields.len() as u64 / 2)?;
             fields.shift_remove(&step.name).is_some()
         }
@@ -310,7 +310,7 @@ pub(super) fn unset(root: &mut Value, place: &[Key<'_>], ctx: &Context<'_>) -> R
     })
 }
 
-/// Whether the way to a place leads through an array.
+/// Whether the path to a place leads through an array.
 pub(super) fn enters_array(root: &mut Value, place: &[Key<'_>]) -> bool {
     let end = place.iter().try_fold(root, |value, key| match value {
         Value::Array(_) => Err(true),
@@ -319,12 +319,12 @@ pub(super) fn enters_array(root: &mut Value, place: &[Key<'_>]) -> bool {
     end.is_err_and(|entered| entered)
 }
 
-/// The value at a place and whether it was created, as null, because nothing was there.
-/// Objects are made on the way; arrays are filled with null up to the index.
+/// The value at a place, and whether it was created, as null, because nothing was there. Missing
+/// objects are created on the way; arrays are filled with null up to the index.
 ///
 /// # Errors
-/// The reason when a value on the way cannot hold the next step, and those of `held`, to which
-/// everything is counted that is made.
+/// The reason if a value on the way cannot hold the next step, and those of `held`, to which
+/// everything created is charged.
 pub(super) fn ensure<'v>(
     root: &'v mut Value,
     place: &[Key<'_>],

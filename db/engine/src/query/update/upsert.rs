@@ -1,4 +1,4 @@
-//! What an upsert starts from.
+//! The initial document of an upsert.
 
 use super::place::{self, Failure, Key};
 use crate::error::Result;
@@ -7,13 +7,13 @@ use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
 use crate::value::{Object, Value};
 
-/// The document that an upsert begins with when nothing matches its filter: the fields that the
-/// filter wants equal to one value, in the order of the filter. `$and`, and `$or`, `$in` and
-/// `$all` with a single member, count too.
+/// The document that an upsert begins with if nothing matches its filter: the fields that the
+/// filter compares for equality with one value, in the order of the filter. `$and`, and `$or`,
+/// `$in` and `$all` with a single member, count too.
 ///
 /// # Errors
-/// `invalid_query` when overlapping paths, such as `a` and `a.b`, have to be equal to something:
-/// there is no one document that the filter asks for.
+/// `invalid_query` if overlapping paths, such as `a` and `a.b`, have to be equal to something:
+/// there is no one document that the filter describes.
 pub fn upsert_base(filter: &Filter, at: At<'_>) -> Result<Value> {
     let mut fields = Vec::new();
     equalities(filter, &mut fields);
