@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 /// `name(argument, …)`.
 pub(super) struct MethodCall<'t> {
     pub(super) name: &'t str,
-    /// Where the name stands.
+    /// The position of the name.
     pub(super) place: Lexer<'t>,
     pub(super) arguments: VecDeque<(usize, Value)>,
-    /// Where the closing parenthesis stands.
+    /// The position of the closing parenthesis.
     end: usize,
 }
 
@@ -26,7 +26,7 @@ impl<'t> MethodCall<'t> {
         Ok(MethodCall { name, place, arguments, end: scan.at() - 1 })
     }
 
-    /// The next argument and where it stands.
+    /// The next argument and its position.
     pub(super) fn take(&mut self, what: &str) -> Result<(Lexer<'t>, Value)> {
         match self.arguments.pop_front() {
             Some((at, value)) => Ok((self.place.to(at), value)),
@@ -76,7 +76,7 @@ impl<'t> MethodCall<'t> {
         }
     }
 
-    /// The object of options, all of them known.
+    /// The object of options, all of which must be known.
     pub(super) fn options(&mut self, known: &[&str]) -> Result<Options<'t>> {
         if self.arguments.is_empty() {
             return Ok(Options { place: self.place.to(self.end), fields: Object::new() });
@@ -91,7 +91,7 @@ impl<'t> MethodCall<'t> {
         }
     }
 
-    /// There must be no more arguments.
+    /// Checks that there are no more arguments.
     pub(super) fn done(&self) -> Result<()> {
         match self.arguments.front() {
             Some((at, _)) => Err(self.place.to(*at).expected(&["\")\""])),
@@ -117,7 +117,7 @@ pub(super) struct Options<'t> {
 }
 
 impl Options<'_> {
-    /// An option as `read` understands it; `what` says what it must be.
+    /// An option as `read` converts it; `what` says what it must be.
     pub(super) fn take<T>(
         &mut self,
         name: &str,

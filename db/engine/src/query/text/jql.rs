@@ -1,5 +1,5 @@
-//! JQL: the language of Jettra's ancestor as its guides promised it, and the statements about
-//! collections and indexes that SQL writes in the same way.
+//! JQL: the language of JettraDBVM as its guides describe it, and the statements about collections
+//! and indexes that are the same in SQL.
 
 use super::lexer::{Lexer, is_word};
 use super::where_clause::{self, field, value};
@@ -33,12 +33,12 @@ const STATEMENTS: [(&str, Parse); 22] = [
     ("ALTER TABLE", |scan| rename(scan, "RENAME TO")),
 ];
 
-/// Joins of one statement.
+/// Most joins of one statement.
 const JOINS_MAX: usize = 100;
 
 type Parse = fn(&mut Lexer<'_>) -> Result<Statement>;
 
-/// Whether an `INSERT` is JQL's: the documents follow, not a list of columns.
+/// Whether an `INSERT` is that of JQL: documents follow, not a list of columns.
 pub(super) fn is_insert(mut scan: Lexer<'_>) -> bool {
     scan.keywords("INSERT INTO") && name(&mut scan).is_ok() && {
         let _ = scan.keywords("DOC") || scan.keywords("VALUES");
@@ -63,7 +63,7 @@ pub(super) fn parse(mut scan: Lexer<'_>) -> Result<Statement> {
     Err(unknown(scan))
 }
 
-/// The error for a beginning that no statement has; it stands at the first wrong word.
+/// The error for an unknown beginning of a statement, at the first wrong word.
 fn unknown(mut scan: Lexer<'_>) -> crate::error::Error {
     scan.skip();
     let mut known: Vec<&str> = STATEMENTS.iter().map(|(words, _)| *words).collect();
@@ -105,8 +105,8 @@ fn name(scan: &mut Lexer<'_>) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Reads `WHERE …`, if it comes: a condition, or a filter as MongoDB's shell writes it. That may
-/// stand without the word too.
+/// Reads `WHERE …`, if it comes: a condition, or a filter in the notation of MongoDB's shell, which
+/// may be written without the word too.
 fn filter(scan: &mut Lexer<'_>) -> Result<Option<Value>> {
     let named = scan.keywords("WHERE") || scan.keywords("DONDE");
     scan.skip();
@@ -194,8 +194,8 @@ fn find(scan: &mut Lexer<'_>) -> Result<Statement> {
     Ok(Statement::Aggregate { collection, pipeline: Value::Array(pipeline) })
 }
 
-/// Reads `ON f = g`: the field of the documents so far, and the one of the joined collection.
-/// Fields may have the names of their collections before them, in either order.
+/// Reads `ON f = g`: the field of the documents so far, and that of the joined collection. Fields
+/// may be qualified by their collections, in either order.
 fn join_fields(scan: &mut Lexer<'_>, collection: &str, other: &str) -> Result<(String, String)> {
     scan.expect_keywords("ON")?;
     let left = field(scan, "a field")?;

@@ -1,16 +1,16 @@
-//! Reading a statement from left to right, and errors that show where the reading stopped.
+//! Reading a statement from left to right, and errors that show where reading stopped.
 
 use crate::error::{Error, Kind, Result};
 use std::fmt::Display;
 
-/// Levels of objects, arrays and parentheses inside each other.
+/// Maximum nesting of objects, arrays and parentheses.
 pub(super) const DEPTH_MAX: usize = 100;
-/// Characters of a source line that an error shows.
+/// Most characters of a source line that an error shows.
 const LINE_SHOWN: usize = 120;
-/// Characters of a token that an error shows.
+/// Most characters of a token that an error shows.
 const TOKEN_SHOWN: usize = 40;
 
-/// A place in a text. Copying it is how a parser looks ahead.
+/// A position in a text. A parser looks ahead by copying it.
 #[derive(Clone, Copy)]
 pub(super) struct Lexer<'t> {
     text: &'t str,
@@ -23,22 +23,22 @@ impl<'t> Lexer<'t> {
         Lexer { text, at: 0 }
     }
 
-    /// The same text at another place; `at` is a byte between two characters.
+    /// The same text at another position; `at` is a byte between two characters.
     pub(super) fn to(self, at: usize) -> Self {
         Lexer { at, ..self }
     }
 
-    /// Bytes before this place.
+    /// Bytes before this position.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// What is still to be read.
+    /// The text that is still to be read.
     pub(super) fn rest(&self) -> &'t str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// The next character, which may be a space.
+    /// The next character, which may be a blank.
     pub(super) fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
@@ -50,7 +50,7 @@ impl<'t> Lexer<'t> {
         Some(next)
     }
 
-    /// Reads characters while they are wanted.
+    /// Reads characters while the predicate holds.
     pub(super) fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'t str {
         let rest = self.rest();
         let length = rest.find(|next| !wanted(next)).unwrap_or(rest.len());
@@ -58,7 +58,7 @@ impl<'t> Lexer<'t> {
         &rest[..length]
     }
 
-    /// Passes spaces and comments (`// …`, `-- …`, `/* … */`).
+    /// Skips blanks and comments (`// …`, `-- …`, `/* … */`).
     pub(super) fn skip(&mut self) {
         loop {
             self.take_while(char::is_whitespace);
@@ -86,7 +86,7 @@ impl<'t> Lexer<'t> {
         found
     }
 
-    /// As [`Lexer::eat`]; it must come next.
+    /// As [`Lexer::eat`]; it is required.
     pub(super) fn expect(&mut self, symbol: &str) -> Result<()> {
         if self.eat(symbol) { Ok(()) } else { Err(self.expected(&[&format!("{symbol:?}")])) }
     }
@@ -103,7 +103,7 @@ impl<'t> Lexer<'t> {
         Some(word)
     }
 
-    /// Reads these words, in capitals or not, if they come next.
+    /// Reads these words, in any case, if they come next.
     pub(super) fn keywords(&mut self, words: &str) -> bool {
         let mut ahead = *self;
         for expected in words.split(' ') {
@@ -115,19 +115,19 @@ impl<'t> Lexer<'t> {
         true
     }
 
-    /// As [`Lexer::keywords`]; they must come next.
+    /// As [`Lexer::keywords`]; they are required.
     pub(super) fn expect_keywords(&mut self, words: &str) -> Result<()> {
         if self.keywords(words) { Ok(()) } else { Err(self.expected(&[words])) }
     }
 
-    /// Whether nothing but spaces is left.
+    /// Whether only blanks are left.
     pub(super) fn is_end(&self) -> bool {
         let mut ahead = *self;
         ahead.skip();
         ahead.rest().is_empty()
     }
 
-    /// Reads the end of a statement; otherwise one of `expected` had to come.
+    /// Reads the end of a statement; otherwise one of `expected` was required.
     pub(super) fn end(&mut self, expected: &[&str]) -> Result<()> {
         self.eat(";");
         if self.is_end() {
@@ -146,7 +146,7 @@ impl<'t> Lexer<'t> {
         Err(self.error(format!("nested more than {DEPTH_MAX} levels"), &[]))
     }
 
-    /// The error that one of `expected` had to come next.
+    /// The error that one of `expected` was required next.
     pub(super) fn expected(&self, expected: &[&str]) -> Error {
         let mut here = *self;
         here.skip();
@@ -154,7 +154,7 @@ impl<'t> Lexer<'t> {
         here.error(format!("expected {}, found {found}", alternatives(expected, "or")), expected)
     }
 
-    /// The error that `name` is no known `what`, with the nearest names.
+    /// The error for an unknown `what` of this name, with the nearest names.
     pub(super) fn unknown(&self, what: &str, name: &str, known: &[&str]) -> Error {
         let near = nearest(name, known);
         let quoted = |names: &[&str]| names.iter().map(|name| format!("{name:?}")).collect();
@@ -204,7 +204,7 @@ fn is_word_start(next: char) -> bool {
     next.is_alphabetic() || matches!(next, '_' | '$')
 }
 
-/// Whether the character may stand inside a word.
+/// Whether the character may be inside a word.
 pub(super) fn is_word(next: char) -> bool {
     next.is_alphanumeric() || matches!(next, '_' | '$')
 }
@@ -251,12 +251,12 @@ pub(super) fn alternatives(items: &[impl AsRef<str>], last: &str) -> String {
     }
 }
 
-/// At most three known names that could have been meant, the likeliest first.
+/// At most three known names that are similar, the most similar first.
 fn nearest<'n>(name: &str, known: &[&'n str]) -> Vec<&'n str> {
     let name: String = name.chars().take(TOKEN_SHOWN).collect::<String>().to_lowercase();
     let distance = |known: &str| {
         let known = known.to_lowercase();
-        // A beginning or an end that was left out is nearer than letters that differ.
+        // A missing beginning or end is nearer than different letters.
         match !name.is_empty() && (known.starts_with(&name) || name.starts_with(&known)) {
             true => 1,
             false => strsim::damerau_levenshtein(&name, &known),

@@ -1,16 +1,15 @@
-//! Values as the shell of MongoDB writes them: JSON, and besides it keys without quotes, single
-//! quotes, commas after the last item, comments, regular expressions, and calls such as
-//! `ISODate("…")`.
+//! Values in the notation of MongoDB's shell: JSON, and in addition keys without quotes, single
+//! quotes, trailing commas, comments, regular expressions, and calls such as `ISODate("…")`.
 //!
-//! Written by hand: the JSON5 crates know neither the calls nor regular expressions, and give
-//! no place for errors inside a larger text.
+//! Written by hand: the JSON5 crates support neither the calls nor regular expressions, and return
+//! no positions for errors inside a larger text.
 
 use super::lexer::{Lexer, is_word};
 use crate::error::{Error, Result};
 use crate::query::context::At;
 use crate::value::{Object, Value, from_json};
 
-/// Calls that make a value, and the key of Extended JSON that means the same.
+/// Calls that create a value, and the key of Extended JSON with the same meaning.
 const CALLS: [(&str, &str); 13] = [
     ("ISODate", "$date"),
     ("Date", "$date"),
@@ -27,8 +26,8 @@ const CALLS: [(&str, &str); 13] = [
     ("BinData", "$binary"),
 ];
 
-/// Reads a value; `what` says in an error what had to come, `depth` how deep inside others it
-/// stands, 1 for one that stands alone.
+/// Reads a value; `what` is what an error says was expected, `depth` how deeply it is nested, from
+/// 1.
 ///
 /// # Errors
 /// `syntax_error`.
@@ -49,7 +48,7 @@ pub(super) fn value(scan: &mut Lexer<'_>, what: &str, depth: usize) -> Result<Va
     }
 }
 
-/// Reads values between brackets, each with the place where it begins.
+/// Reads values between brackets, each with the position where it begins.
 pub(super) fn list(
     scan: &mut Lexer<'_>,
     open: &str,
@@ -102,7 +101,7 @@ fn object(scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
     extended(&start, fields)
 }
 
-/// The value that an object of Extended JSON stands for; other objects stay as they are.
+/// The value that an object of Extended JSON represents; other objects stay as they are.
 fn extended(start: &Lexer<'_>, fields: Object) -> Result<Value> {
     let first = fields.first().map(|(name, _)| name.as_str());
     if !first.is_some_and(|first| CALLS.iter().any(|(_, key)| *key == first)) {
@@ -134,7 +133,7 @@ pub(super) fn string(scan: &mut Lexer<'_>) -> Result<String> {
     }
 }
 
-/// What an escape stands for, after its `\`; `Some(None)` is a line that goes on.
+/// The character of an escape, after its `\`; `Some(None)` is a continued line.
 fn escape(scan: &mut Lexer<'_>) -> Option<Option<char>> {
     Some(Some(match scan.bump()? {
         'n' => '\n',
@@ -194,7 +193,7 @@ fn number(scan: &mut Lexer<'_>, what: &str) -> Result<Value> {
     if hexadecimal.is_none() {
         if scan.rest().starts_with('.') {
             scan.bump();
-            // `.5` and `5.` are numbers, a dot alone is none.
+            // `.5` and `5.` are numbers, a dot alone is not.
             let fraction = scan.take_while(char::is_alphanumeric);
             let exponent_only = fraction.starts_with(['e', 'E']);
             let padded = if fraction.is_empty() || exponent_only { "0" } else { "" };
@@ -253,7 +252,7 @@ fn regex(scan: &mut Lexer<'_>) -> Result<Value> {
     regex_value(&place, pattern, flags)
 }
 
-/// `{"$regex": …, "$options": …}`; no options when there are none.
+/// `{"$regex": …, "$options": …}`; without options if there are none.
 fn regex_value(place: &Lexer<'_>, pattern: String, flags: &str) -> Result<Value> {
     if let Some(flag) = flags.chars().find(|flag| !"imsx".contains(*flag)) {
         let message = format!("the flag {flag:?} of a regular expression is not i, m, s or x");
@@ -322,7 +321,8 @@ fn call(start: &Lexer<'_>, name: &str, scan: &mut Lexer<'_>, depth: usize) -> Re
     extended(start, Object::from([(key.unwrap_or_default().to_owned(), inner)]))
 }
 
-/// A statement says the same every time it is read, so it has neither a clock nor chance.
+/// A statement has the same meaning every time it is read, so it has neither a clock nor
+/// randomness.
 fn no_argument(start: &Lexer<'_>, name: &str) -> Error {
     let instead = match name.starts_with("Object") {
         true => "give 24 hexadecimal digits, or leave _id out and one is made",

@@ -1,5 +1,5 @@
-//! The query languages as text: MongoDB's shell, SQL, and JQL, the language of Jettra's
-//! ancestor. Each is parsed into the one [`Statement`]; nothing is executed here.
+//! The query languages as text: MongoDB's shell, SQL, and JQL, the language of JettraDBVM. Each is
+//! parsed into the one [`Statement`]; nothing is executed here.
 //!
 //! | Begins with | Language |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `SELECT`, `UPDATE c SET`, `DELETE FROM`, `INSERT INTO c (…)` | SQL |
 //! | everything else, and indexes and collections for SQL too | JQL |
 //!
-//! `EXPLAIN [ANALYZE]` stands before a statement of any language.
+//! `EXPLAIN [ANALYZE]` may precede a statement of any language.
 
 mod call;
 mod jql;
@@ -22,116 +22,116 @@ use crate::error::Result;
 use crate::value::{Object, Value, check_depth};
 use lexer::Lexer;
 
-/// What a text asks for. Filters, updates, pipelines, keys and options are as their own
-/// parsers take them; they are not checked here.
+/// A parsed statement. Filters, updates, pipelines, keys and options are in the form that their own
+/// parsers take; they are not checked here.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
-    /// Documents of a collection.
+    /// Finds documents of a collection.
     Find {
         /// The collection.
         collection: String,
-        /// Which documents.
+        /// The filter.
         filter: Value,
-        /// Which fields.
+        /// The projection.
         projection: Option<Value>,
-        /// In which order.
+        /// The sort.
         sort: Option<Value>,
-        /// How many are passed first.
+        /// How many documents are skipped.
         skip: u64,
-        /// How many are given, at least 1; `None` is all.
+        /// The maximum number of documents, at least 1; `None` is all.
         limit: Option<u64>,
         /// The index to use, by name or keys.
         hint: Option<Value>,
-        /// The document itself rather than a list; `limit` is 1 then.
+        /// Returns the document itself rather than a list; `limit` is 1 then.
         one: bool,
     },
-    /// The result of a pipeline.
+    /// Runs a pipeline.
     Aggregate {
         /// The collection.
         collection: String,
         /// An array of stages.
         pipeline: Value,
     },
-    /// The number of documents.
+    /// Counts documents.
     Count {
         /// The collection.
         collection: String,
-        /// Which documents.
+        /// The filter.
         filter: Value,
     },
-    /// The different values of a field.
+    /// Returns the distinct values of a field.
     Distinct {
         /// The collection.
         collection: String,
         /// Path of the field.
         field: String,
-        /// In which documents.
+        /// The filter.
         filter: Value,
     },
-    /// Adds documents.
+    /// Inserts documents.
     Insert {
         /// The collection.
         collection: String,
         /// The documents.
         documents: Vec<Value>,
-        /// Whether the answer is for a list of documents.
+        /// Whether the response is that of several documents.
         many: bool,
     },
-    /// Changes documents.
+    /// Updates documents.
     Update {
         /// The collection.
         collection: String,
-        /// Which documents.
+        /// The filter.
         filter: Value,
         /// Update operators, or an array of stages.
         update: Value,
         /// All documents that match, not just the first.
         multi: bool,
-        /// Adds a document when none matches.
+        /// Inserts a document if none matches.
         upsert: bool,
         /// Filters for items of arrays.
         array_filters: Option<Value>,
     },
-    /// Puts another document in the place of one.
+    /// Replaces one document.
     Replace {
         /// The collection.
         collection: String,
-        /// Which document.
+        /// The filter.
         filter: Value,
-        /// What comes in its place.
+        /// The new document.
         replacement: Value,
-        /// Adds the document when none matches.
+        /// Inserts the document if none matches.
         upsert: bool,
     },
-    /// Changes one document and gives it.
+    /// Changes one document and returns it.
     FindAndModify {
         /// The collection.
         collection: String,
-        /// Which document.
+        /// The filter.
         filter: Value,
-        /// What happens to it.
+        /// The change.
         change: Modification,
-        /// Which one is the first.
+        /// The sort that decides which document is the first.
         sort: Option<Value>,
-        /// Which fields are given.
+        /// The projection of the returned document.
         projection: Option<Value>,
-        /// Gives the document after the change, not before.
+        /// Returns the document after the change, not before.
         return_new: bool,
-        /// Adds a document when none matches.
+        /// Inserts a document if none matches.
         upsert: bool,
         /// Filters for items of arrays.
         array_filters: Option<Value>,
     },
-    /// Removes documents.
+    /// Deletes documents.
     Delete {
         /// The collection.
         collection: String,
-        /// Which documents.
+        /// The filter.
         filter: Value,
         /// All documents that match, not just the first.
         multi: bool,
     },
-    /// Adds an index.
+    /// Creates an index.
     CreateIndex {
         /// The collection.
         collection: String,
@@ -140,62 +140,62 @@ pub enum Statement {
         /// `name`, `unique`, `sparse` and so on.
         options: Object,
     },
-    /// Removes an index.
+    /// Drops an index.
     DropIndex {
         /// The collection.
         collection: String,
         /// Its name, or its fields and directions.
         name_or_keys: Value,
     },
-    /// The indexes of a collection.
+    /// Lists the indexes of a collection.
     ShowIndexes {
         /// The collection.
         collection: String,
     },
-    /// Adds an empty collection.
+    /// Creates an empty collection.
     CreateCollection {
         /// The collection.
         collection: String,
     },
-    /// Removes a collection.
+    /// Drops a collection.
     DropCollection {
         /// The collection.
         collection: String,
     },
-    /// Gives a collection another name.
+    /// Renames a collection.
     RenameCollection {
         /// The collection.
         collection: String,
         /// Its new name.
         to: String,
     },
-    /// The collections of the database.
+    /// Lists the collections of the database.
     ShowCollections,
-    /// The databases.
+    /// Lists the databases.
     ShowDatabases,
-    /// How a statement would be, or was, executed.
+    /// Explains how a statement would be, or was, executed.
     Explain {
         /// The statement.
         statement: Box<Statement>,
-        /// Executes it and gives what that took.
+        /// Executes it and reports what that took.
         execute: bool,
     },
 }
 
-/// What happens to the document of a [`Statement::FindAndModify`].
+/// The change of a [`Statement::FindAndModify`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Modification {
     /// Update operators, or an array of stages.
     Update(Value),
     /// Another document in its place.
     Replace(Value),
-    /// It is removed.
+    /// The document is deleted.
     Delete,
 }
 
 impl Statement {
     /// Refuses a statement with a part that is nested deeper than `max` levels, as JSON in a body
-    /// would be. Short texts become deep ones: a `NOT` is two levels, a `CASE` four.
+    /// is. Short texts become deep: a `NOT` is two levels, a `CASE` four.
     ///
     /// # Errors
     /// `too_deep`.
@@ -258,7 +258,7 @@ impl Statement {
         }
     }
 
-    /// Whether `EXPLAIN` can say something about it.
+    /// Whether `EXPLAIN` is possible for it.
     fn is_explainable(&self) -> bool {
         use Statement::*;
         matches!(
@@ -309,13 +309,14 @@ fn parse_at(mut scan: Lexer<'_>) -> Result<Statement> {
         return sql::parse(scan);
     }
     if starts(scan, "DELETE FROM") {
-        // Both languages have it. SQL comes first: its `<>` passes documents without the field.
+        // Both languages have it. SQL comes first: its `<>` does not match documents without the
+        // field.
         return sql::parse_or(scan, jql::parse);
     }
     jql::parse(scan)
 }
 
-/// What may follow `EXPLAIN`.
+/// The statements that may follow `EXPLAIN`.
 const EXPLAINED: &str = "a statement that finds, counts, changes or removes documents";
 
 fn starts(mut scan: Lexer<'_>, words: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Statements as MongoDB's shell has them: `db.c.find({…}).sort({…})`.
+//! Statements in the notation of MongoDB's shell: `db.c.find({…}).sort({…})`.
 
 use super::call::MethodCall;
 use super::lexer::Lexer;
@@ -44,7 +44,7 @@ const CURSOR: [&str; 9] =
 /// What can follow `aggregate(…)`.
 const RESULT: [&str; 3] = ["explain", "pretty", "toArray"];
 
-/// Whether a text is of this language.
+/// Whether a text is in this language.
 pub(super) fn begins(mut scan: Lexer<'_>) -> bool {
     scan.word() == Some("db") && (scan.eat(".") || scan.eat("["))
 }
@@ -338,7 +338,7 @@ fn is_cursor(statement: &Statement) -> bool {
     matches!(statement, Statement::Find { one: false, .. } | Statement::Aggregate { .. })
 }
 
-/// Applies what follows the first call: `.sort(…)`, `.limit(…)`, `.explain()`.
+/// Applies the calls after the first one: `.sort(…)`, `.limit(…)`, `.explain()`.
 fn follow(
     statement: &mut Statement,
     mut call: MethodCall<'_>,
@@ -363,7 +363,7 @@ fn follow(
             "hint" => *hint = Some(call.hint()?),
             "skip" => *skip = call.number()?,
             "limit" => *limit = Some(call.number()?).filter(|limit| *limit > 0),
-            // As in MongoDB, the count is of all that match.
+            // As in MongoDB, all matching documents are counted.
             "count" => {
                 let (collection, filter) = (collection.clone(), filter.clone());
                 *statement = Statement::Count { collection, filter };
@@ -395,7 +395,7 @@ fn verbosity(call: &mut MethodCall<'_>) -> Result<bool> {
     Ok(execute)
 }
 
-/// A filter of all documents.
+/// A filter that matches all documents.
 pub(super) fn empty() -> Value {
     Value::Object(Object::new())
 }

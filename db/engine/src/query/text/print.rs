@@ -1,4 +1,4 @@
-//! Statements as text again: every one for MongoDB's shell, and in JQL those it can express.
+//! Statements as text: every one in MongoDB's shell, and in JQL those that it can express.
 
 use super::lexer::{is_name, is_word};
 use super::where_clause::{is_reserved, operators, unlike};
@@ -6,7 +6,7 @@ use super::{Modification, Statement};
 use crate::value::{Object, Value};
 
 impl Statement {
-    /// The statement in the language of MongoDB's shell. Parsed again it is the same.
+    /// The statement in the language of MongoDB's shell. Parsing it returns the same statement.
     pub fn to_mongo(&self) -> String {
         match self {
             Statement::ShowDatabases => "show dbs".to_owned(),
@@ -30,7 +30,7 @@ impl Statement {
         }
     }
 
-    /// The collection, and what is called on it.
+    /// The collection, and the operation on it.
     fn call(&self) -> Option<(&str, String)> {
         Some(match self {
             Statement::Find { collection, .. } => (collection, self.find_call()),
@@ -93,7 +93,7 @@ impl Statement {
         if *one {
             let options =
                 options([("sort", sort.clone()), ("skip", skipped), ("hint", hint.clone())]);
-            // The options come third.
+            // The options are the third argument.
             let empty = Value::Object(Object::new());
             return match projection {
                 None if options.is_empty() => call("findOne", [filter], options),
@@ -148,7 +148,8 @@ impl Statement {
         }
     }
 
-    /// The statement in JQL; `None` when JQL cannot express it. Parsed again it means the same.
+    /// The statement in JQL; `None` if JQL cannot express it. Parsed again, it has the same
+    /// meaning.
     pub fn to_jql(&self) -> Option<String> {
         Some(match self {
             Statement::Find { collection, filter, sort, skip, limit, .. } if self.is_jql_find() => {
@@ -192,7 +193,7 @@ impl Statement {
                 let set = set.join(", ");
                 format!("UPDATE IN {} SET {set}{}", name(collection), where_text(filter)?)
             }
-            // Not `DELETE FROM`, which is SQL first and passes documents without the field.
+            // Not `DELETE FROM`, which is SQL first and does not match documents without the field.
             Statement::Delete { collection, filter, multi: true } => {
                 format!("DELETE IN {}{}", name(collection), where_text(filter)?)
             }
@@ -232,7 +233,7 @@ impl Statement {
     }
 }
 
-/// `name(argument, …, {options})`; no options when there are none.
+/// `name(argument, …, {options})`; without options if there are none.
 fn call<const N: usize>(name: &str, arguments: [&Value; N], options: Object) -> String {
     let mut arguments: Vec<String> = arguments.iter().map(|value| value.to_json()).collect();
     if !options.is_empty() {
@@ -307,7 +308,7 @@ fn create_index(collection: &str, fields: &Value, options: &Object) -> Option<St
     Some(format!("CREATE INDEX {index}ON {} ({keys}){flags}{filter}", name(collection)))
 }
 
-/// ` WHERE …`, or nothing for an empty filter; `None` when the filter cannot be expressed.
+/// ` WHERE …`, or nothing for an empty filter; `None` if the filter cannot be expressed.
 fn where_text(filter: &Value) -> Option<String> {
     match filter.as_object()? {
         fields if fields.is_empty() => Some(String::new()),

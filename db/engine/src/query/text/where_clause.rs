@@ -1,5 +1,5 @@
-//! `WHERE` of JQL: an expression becomes a filter of MongoDB, with MongoDB's meaning: `!=` is
-//! true where the field is missing.
+//! `WHERE` of JQL: an expression becomes a filter of MongoDB, with MongoDB's meaning: `!=` is true
+//! if the field is missing.
 
 use super::lexer::{Lexer, is_word};
 use super::{literal, one};
@@ -23,7 +23,7 @@ const COMPARISONS: [(&str, &str); 8] = [
     (">", "$gt"),
 ];
 
-/// Whether a word must stand in quotes to be the name of a field or a value.
+/// Whether a word needs quotes to be the name of a field or a value.
 pub(super) fn is_reserved(word: &str) -> bool {
     RESERVED.iter().any(|reserved| word.eq_ignore_ascii_case(reserved))
 }
@@ -149,7 +149,8 @@ pub(super) fn quoted(scan: &mut Lexer<'_>) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Reads the path of a field, which may stand in quotes; `what` is said when none comes.
+/// Reads the path of a field, which may be in quotes; `what` is named in the error if there is
+/// none.
 pub(super) fn field(scan: &mut Lexer<'_>, what: &str) -> Result<String> {
     if let Some(quoted) = quoted(scan)? {
         return Ok(quoted);
@@ -184,8 +185,8 @@ pub(super) fn backticks<'t>(scan: &mut Lexer<'t>) -> Option<&'t str> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// Reads a value: a number, a text in quotes, an object, an array, `true`, `false`, `null`, a
-/// call such as `ISODate("…")`, or one word, which is a text.
+/// Reads a value: a number, a text in quotes, an object, an array, `true`, `false`, `null`, a call
+/// such as `ISODate("…")`, or one word, which is a text.
 pub(super) fn value(scan: &mut Lexer<'_>, what: &str) -> Result<Value> {
     if let Some(quoted) = quoted(scan)? {
         return Ok(quoted.into());
@@ -212,7 +213,7 @@ pub(super) fn value(scan: &mut Lexer<'_>, what: &str) -> Result<Value> {
     Ok(text.into())
 }
 
-/// All of several filters; one object where no two of them say the same of a field.
+/// The conjunction of filters; one object if no two of them have the same condition on a field.
 pub(super) fn and(terms: Vec<Value>) -> Value {
     let mut terms = flatten(terms, "$and");
     if terms.len() == 1 {
@@ -224,7 +225,7 @@ pub(super) fn and(terms: Vec<Value>) -> Value {
     }
 }
 
-/// Any of several filters.
+/// The disjunction of filters.
 pub(super) fn or(terms: Vec<Value>) -> Value {
     let mut terms = flatten(terms, "$or");
     match terms.len() {
@@ -233,7 +234,7 @@ pub(super) fn or(terms: Vec<Value>) -> Value {
     }
 }
 
-/// Puts the items of inner `$and` or `$or` in the place of it.
+/// Flattens nested `$and` or `$or`.
 fn flatten(terms: Vec<Value>, operator: &str) -> Vec<Value> {
     let mut flat = Vec::with_capacity(terms.len());
     for term in terms {
@@ -257,7 +258,7 @@ fn merge(terms: &[Value]) -> Option<Object> {
             (None, _) => {
                 merged.insert(name.clone(), condition.clone());
             }
-            // `$or` and the like stand for themselves, only conditions of one field can be joined.
+            // `$or` and the like stay separate, only conditions on one field can be joined.
             (Some(known), Some(new)) if !name.starts_with('$') && operators(known).is_some() => {
                 let Value::Object(known) = known else { return None };
                 if new.keys().any(|key| known.contains_key(key)) {
@@ -271,7 +272,7 @@ fn merge(terms: &[Value]) -> Option<Object> {
     Some(merged)
 }
 
-/// The operators of a condition such as `{"$gt": 1}`; `None` when it is a value.
+/// The operators of a condition such as `{"$gt": 1}`; `None` if it is a value.
 pub(super) fn operators(condition: &Value) -> Option<&Object> {
     condition
         .as_object()
@@ -286,8 +287,8 @@ enum Like {
     Literal(char),
 }
 
-/// The condition for `LIKE`: a regular expression with the same meaning, anchored where the
-/// pattern does not begin or end with `%`.
+/// The condition for `LIKE`: a regular expression with the same meaning, anchored where the pattern
+/// does not begin or end with `%`.
 pub(super) fn like(pattern: &str, escape: Option<char>, insensitive: bool) -> Value {
     let mut parts = Vec::new();
     let mut characters = pattern.chars();
@@ -349,15 +350,16 @@ pub(super) fn unlike(regex: &str, options: &str) -> Option<(String, bool)> {
     }
     pattern.push_str(end);
     let insensitive = options.contains('i');
-    // Only what comes out again is printed as `LIKE`: other regular expressions mean more.
+    // Only a pattern that translates back is printed as `LIKE`: other regular expressions mean
+    // more.
     let Value::Object(again) = like(&pattern, Some('\\'), insensitive) else { return None };
     let text = |name: &str| again.get(name).and_then(Value::as_str).unwrap_or_default();
     (text("$regex") == regex && text("$options") == options).then_some((pattern, insensitive))
 }
 
 /// The stages of a join: each document once for every document of `from` whose `foreign` field
-/// equals its `local` one, with that document in the field `name`. `$lookup` alone would find null
-/// and missing fields equal to each other.
+/// equals its `local` one, with that document in the field `name`. `$lookup` alone would take null
+/// and missing fields as equal.
 pub(super) fn join(from: &str, local: &str, foreign: &str, name: &str, outer: bool) -> [Value; 2] {
     let not_null = one("$match", one(foreign, one("$ne", Value::Null)));
     let lookup = [
@@ -379,7 +381,7 @@ pub(super) fn join(from: &str, local: &str, foreign: &str, name: &str, outer: bo
     [one("$lookup", Value::Object(Object::from(lookup))), one("$unwind", unwind)]
 }
 
-/// Splits a filter into what can be asked before a join and what reads the joined documents.
+/// Splits a filter into the part before a join and the part on joined documents.
 pub(super) fn split(filter: Value, joined: &[String]) -> (Object, Object) {
     let mut before = Object::new();
     let mut after = Object::new();

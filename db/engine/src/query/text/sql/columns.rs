@@ -1,5 +1,5 @@
-//! The columns of a `SELECT`: their names, what names mean beside them, and the stages that make
-//! them.
+//! The columns of a `SELECT`: their names, the meaning of names beside them, and the stages that
+//! compute them.
 
 use super::expression::Operand;
 use super::group::{Group, group_id, key_path};
@@ -15,11 +15,11 @@ pub(super) struct Column<'q> {
     pub(super) name: String,
     pub(super) expr: &'q Expr,
     pub(super) kind: Kind,
-    /// Its place in the list, from 1.
+    /// Its position in the list, from 1.
     number: usize,
 }
 
-/// What a column is.
+/// The kind of a column.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     /// A field of the documents under its own path.
@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Computed,
 }
 
-/// Whether `*` is there, and the other columns.
+/// Whether there is a `*`, and the other columns.
 pub(super) fn columns<'q>(
     scope: &Scope<'_>,
     items: &'q [SelectItem],
@@ -92,14 +92,14 @@ fn unnamed<'q>(scope: &Scope<'_>, expr: &'q Expr, number: usize) -> Result<Colum
     Ok(Column { name, expr, kind: Kind::Computed, number })
 }
 
-/// The path inside a joined document of a path that leads into one.
+/// The path inside a joined document, if a path leads into one.
 fn of_joined<'p>(scope: &Scope<'_>, path: &'p str) -> Option<&'p str> {
     let (first, rest) = path.split_once('.')?;
     scope.joined.iter().any(|joined| joined == first).then_some(rest)
 }
 
 /// The keys of `GROUP BY` with their paths. A name is that of a field, as in PostgreSQL; it is that
-/// of a column which is computed only where this column could not be made of the groups.
+/// of a computed column only where this column could not be computed from the groups.
 pub(super) fn group_keys<'e>(
     scope: &Scope<'e>,
     columns: &[Column<'e>],
@@ -144,7 +144,7 @@ pub(super) fn distinct_rows(scope: &Scope<'_>, columns: &[Column<'_>]) -> Result
     Ok(vec![one("$group", one("_id", id)), one("$project", Value::Object(fields))])
 }
 
-/// The expression that a number or the name of a column stands for.
+/// The expression that a number or the name of a column refers to.
 pub(super) fn meant<'q>(
     scope: &Scope<'_>,
     columns: &[Column<'q>],
@@ -168,7 +168,7 @@ pub(super) fn meant<'q>(
     }
 }
 
-/// The stage that makes the columns, and its fields; `None` when documents stay as they are.
+/// The stage that computes the columns, and its fields; `None` if documents stay as they are.
 pub(super) fn output(
     scope: &Scope<'_>,
     wildcard: bool,
@@ -176,13 +176,13 @@ pub(super) fn output(
     grouped: bool,
 ) -> Result<Option<(&'static str, Value)>> {
     let mut fields = Object::new();
-    // The documents have what stands in them, the joined ones too.
+    // Documents keep their fields, including joined documents.
     let there = |kind| wildcard && matches!(kind, Kind::Field | Kind::Joined);
     for column in columns.iter().filter(|column| !there(column.kind)) {
         let value = match column.kind == Kind::Field && !grouped {
             true => Value::Int(1),
             false => match scope.operand(column.expr)? {
-                // A number alone would choose a field, not be its value.
+                // A number alone would select a field, not be its value.
                 Operand::Constant(value) => one("$literal", value),
                 operand => operand.expression(),
             },

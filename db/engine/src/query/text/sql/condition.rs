@@ -1,4 +1,4 @@
-//! What conditions become: filters of MongoDB where they test one field with constants, so that
+//! Translation of conditions: filters of MongoDB where they test one field with constants, so that
 //! indexes serve them, else expressions.
 
 use super::expression::Operand;
@@ -102,7 +102,7 @@ fn test_expression(test: Test) -> Value {
         Test::In { operand, items, negated } => {
             let mut guards = vec![not_null(operand.clone())];
             if negated {
-                // Beside a null among the items nobody knows that it is none of them.
+                // With a null among the items, it is unknown whether the value is one of them.
                 let computed = items.iter().filter(|item| !matches!(item, Operand::Constant(_)));
                 guards.extend(computed.map(|item| not_null(item.clone())));
             }
@@ -132,7 +132,7 @@ pub(super) fn not(condition: Value) -> Value {
     one("$not", Value::Array(vec![condition]))
 }
 
-/// Whether an operand is there and not null: everything else is greater than null.
+/// Whether an operand is present and not null: everything else is greater than null.
 pub(super) fn not_null(operand: Operand) -> Value {
     binary("$gt", operand.expression(), Value::Null)
 }

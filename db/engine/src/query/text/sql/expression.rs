@@ -10,8 +10,8 @@ use crate::value::{Object, Value, from_json, number, parse_date};
 use sqlparser::ast::{self, BinaryOperator, CeilFloorKind, DateTimeField, Expr, UnaryOperator};
 use std::fmt::Write;
 
-/// Expressions inside each other. Each is a few calls on the stack, and a level or more of what
-/// comes out, which has no more levels either.
+/// Maximum nesting of expressions. Each is a few calls on the stack, and at least one level of the
+/// translation, which is bounded alike.
 const LEVELS_MAX: usize = 64;
 
 /// A value in a condition or among the columns.
@@ -19,14 +19,14 @@ const LEVELS_MAX: usize = 64;
 pub(super) enum Operand {
     /// A field.
     Path(String),
-    /// A value that stands in the text.
+    /// A literal.
     Constant(Value),
     /// An expression of MongoDB.
     Computed(Value),
 }
 
 impl Operand {
-    /// It as an expression.
+    /// The operand as an expression.
     pub(super) fn expression(self) -> Value {
         match self {
             Operand::Path(path) => format!("${path}").into(),
@@ -125,7 +125,7 @@ impl Scope<'_> {
             }
             other => {
                 let mut kind = FirstWord(String::new());
-                // It fails where the first word ends, on purpose.
+                // It fails after the first word, on purpose.
                 let _ = write!(kind, "{other:?}");
                 return Err(self.unsupported(expr, &format!("{} in an expression", kind.0)));
             }
@@ -142,7 +142,7 @@ impl Scope<'_> {
         Ok(Operand::Path(path))
     }
 
-    /// What stands after a minus, negated.
+    /// The operand of a minus, negated.
     fn negated(&self, expr: &Expr) -> Result<Operand> {
         // The sign is part of the number: 2^63 fits into 64 bits only with it.
         if let Expr::Value(value) = expr
@@ -163,7 +163,7 @@ impl Scope<'_> {
     }
 
     fn number(&self, expr: &Expr, sign: &str, digits: &str) -> Result<Value> {
-        // Leading zeros and a dot at an end are SQL's, not JSON's.
+        // SQL allows leading zeros and a dot at either end, JSON does not.
         let plain = digits.trim_start_matches('0');
         let zero = if plain.starts_with(|next: char| next.is_ascii_digit()) { "" } else { "0" };
         let plain = format!("{zero}{plain}").replace(".e", ".0e").replace(".E", ".0e");
@@ -259,7 +259,8 @@ impl Scope<'_> {
         Ok(result)
     }
 
-    /// An operand; for `||` and `CONCAT` anything becomes a text.
+    /// An operand; for `
+    /// ` and `CONCAT` anything is converted to text.
     pub(super) fn text_for(&self, operator: Option<&str>, expr: &Expr) -> Result<Value> {
         let operand = self.operand(expr)?;
         Ok(match (&operand, operator) {
@@ -301,7 +302,7 @@ impl Scope<'_> {
     }
 }
 
-/// Keeps the first word of what is written to it, so that a deep tree is not written at all.
+/// Keeps the first word that is written to it, so that a deep tree is not written at all.
 struct FirstWord(String);
 
 impl Write for FirstWord {

@@ -36,12 +36,12 @@ const FUNCTIONS: [(&str, &str, usize, usize); 25] = [
     ("UPPER", "$toUpper", 1, 1),
     ("LENGTH", "$strLenCP", 1, 1),
 ];
-/// Operators that give a text or an error for null, where SQL has `NULL`.
+/// Operators that return a text or an error for null, where SQL has `NULL`.
 const NOT_FOR_NULL: [&str; 5] = ["$toLower", "$toUpper", "$strLenCP", "$size", "$substrCP"];
 /// Functions of groups.
 pub(super) const AGGREGATES: [&str; 5] = ["COUNT", "SUM", "AVG", "MIN", "MAX"];
 
-/// Functions whose names are also the parts that `EXTRACT` knows.
+/// Functions whose names are also parts of `EXTRACT`.
 const PARTS_OF_DATES: [&str; 6] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
 
 impl Scope<'_> {
@@ -150,7 +150,7 @@ impl Scope<'_> {
         })
     }
 
-    /// Refuses what may stand around the arguments of a function.
+    /// Refuses clauses around the arguments of a function.
     pub(super) fn check_function(&self, expr: &Expr, function: &Function) -> Result<()> {
         let clauses = match &function.args {
             FunctionArguments::List(list) => !list.clauses.is_empty(),
@@ -171,7 +171,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The arguments of a function that has no `*` and no names among them.
+    /// The arguments of a function without `*` or named arguments.
     pub(super) fn arguments<'e>(
         &self,
         expr: &Expr,

@@ -1,4 +1,4 @@
-//! `GROUP BY` and its functions: `$group`, and what names mean after it.
+//! `GROUP BY` and its functions: `$group`, and the meaning of names after it.
 
 use super::Scope;
 use super::condition::{binary, not_null};
@@ -11,12 +11,12 @@ use sqlparser::ast::{
     DuplicateTreatment, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Select,
 };
 
-/// Where the row of a statement without `GROUP BY` stands until it is taken out.
+/// The row of a statement without `GROUP BY`, until it is taken out.
 const ROWS: &str = "rows";
 
-/// What `GROUP BY` makes of the documents.
+/// The result of `GROUP BY`.
 pub(super) struct Group<'q> {
-    /// The expressions grouped by, and the paths they have afterwards.
+    /// The expressions grouped by, and their paths afterwards.
     pub(super) keys: Vec<(Value, String)>,
     /// The accumulators of `$group`.
     pub(super) totals: Vec<Total>,
@@ -27,15 +27,15 @@ pub(super) struct Group<'q> {
 /// An accumulator.
 pub(super) struct Total {
     accumulator: Value,
-    /// What a group of no documents has instead.
+    /// The value for a group of no documents.
     empty: Value,
-    /// The path of the number of values; without any it is null.
+    /// The path of the number of values; without any, the result is null.
     count: Option<String>,
 }
 
-/// Whether a function of groups stands somewhere in an expression.
+/// Whether an expression contains a function of groups.
 pub(super) fn has_aggregate(expr: &Expr, depth: usize) -> bool {
-    // What is deeper is refused when it is translated.
+    // Deeper expressions are refused when they are translated.
     if depth > 100 {
         return false;
     }
@@ -80,10 +80,10 @@ pub(super) fn has_aggregate(expr: &Expr, depth: usize) -> bool {
 }
 
 impl Scope<'_> {
-    /// After `GROUP BY`: what an expression is that is one of its keys, a function of groups, or
-    /// the name of a column.
+    /// After `GROUP BY`: the translation of an expression that is one of its keys, a function of
+    /// groups, or the name of a column.
     pub(super) fn grouped(&self, expr: &Expr) -> Result<Option<Operand>> {
-        // While it is looked at, names mean the documents before they were grouped.
+        // During its translation, names refer to the documents before grouping.
         let Some(mut group) = self.group.take() else {
             return Ok(None);
         };
@@ -99,7 +99,7 @@ impl Scope<'_> {
         match (known?, alias) {
             (Some(operand), _) => Ok(Some(operand)),
             (None, Some(expr)) => {
-                // What a column is made of does not see the names of columns.
+                // The expression of a column does not see the names of columns.
                 let mut hidden = self.group.borrow_mut();
                 let aliases = hidden.as_mut().map(|group| std::mem::take(&mut group.aliases));
                 drop(hidden);
@@ -171,13 +171,13 @@ impl Scope<'_> {
     }
 }
 
-/// The accumulator that counts the values that are there.
+/// The accumulator that counts the present values.
 fn count(operand: Operand) -> Value {
     let there = vec![not_null(operand), Value::Int(1), Value::Int(0)];
     one("$sum", one("$cond", Value::Array(there)))
 }
 
-/// The path that a key has after `$group`.
+/// The path of a key after `$group`.
 pub(super) fn key_path(keys: usize, index: usize) -> String {
     if keys == 1 { "_id".to_owned() } else { format!("_id.k{index}") }
 }
@@ -197,7 +197,7 @@ pub(super) fn group_id(keys: &[(Value, String)]) -> Value {
 }
 
 impl Group<'_> {
-    /// Adds an accumulator, unless it is there; gives its path.
+    /// Adds an accumulator unless it exists; returns its path.
     fn add(&mut self, accumulator: Value, empty: Value) -> String {
         self.add_counted(accumulator, empty, None)
     }

@@ -21,7 +21,7 @@ pub(super) enum Logic {
     Computed(Value),
 }
 
-/// What a condition asks of operands.
+/// A test of operands.
 pub(super) enum Test {
     Compare(Comparison, Operand, Operand),
     In {
@@ -80,7 +80,7 @@ impl Comparison {
         }
     }
 
-    /// The comparison with its sides exchanged.
+    /// The comparison with its sides swapped.
     fn flipped(self) -> Comparison {
         match self {
             Lt => Gt,
@@ -123,13 +123,13 @@ impl Scope<'_> {
         }
     }
 
-    /// The expression of a condition that decides something; true or false.
+    /// The expression of a condition that only decides; true or false.
     pub(super) fn condition(&self, condition: &Expr) -> Result<Value> {
         Ok(expression(self.logic(condition, false)?))
     }
 
-    /// The expression of a condition that is a value itself: null where neither the condition nor
-    /// its opposite holds.
+    /// The expression of a condition as a value: null where neither the condition nor its opposite
+    /// holds.
     pub(super) fn condition_value(&self, condition: &Expr) -> Result<Value> {
         let holds = self.condition(condition)?;
         if is_never_null(condition) {
@@ -140,7 +140,7 @@ impl Scope<'_> {
         Ok(one("$cond", Value::Array(vec![holds, true.into(), otherwise])))
     }
 
-    /// The expression of an equality that decides something.
+    /// The expression of an equality that only decides.
     pub(super) fn equality(&self, left: &Expr, right: &Expr) -> Result<Value> {
         Ok(expression(self.compare(Eq, left, right)?))
     }
@@ -216,12 +216,12 @@ impl Scope<'_> {
         }))
     }
 
-    /// The left side of a comparison; a field may stand there in double quotes.
+    /// The left side of a comparison; a field may be in double quotes there.
     fn operand_or_null(&self, operand: &Expr) -> Result<Operand> {
         self.refuse_null(operand, self.operand(operand)?)
     }
 
-    /// A value that something is compared with.
+    /// The right side of a comparison.
     fn not_null(&self, operand: &Expr) -> Result<Operand> {
         self.refuse_null(operand, self.right_operand(operand)?)
     }
@@ -296,7 +296,7 @@ pub(super) fn is_condition(expr: &Expr) -> bool {
     }
 }
 
-/// Whether an expression is a condition that knows what to say of `NULL`.
+/// Whether an expression is a condition that is never `NULL`.
 fn is_never_null(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_never_null(inner),

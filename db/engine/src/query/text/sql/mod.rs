@@ -1,11 +1,12 @@
-//! SQL over documents. The `sqlparser` crate reads the text; here its tree becomes a statement.
+//! SQL over documents. The `sqlparser` crate parses the text; here its tree is translated to a
+//! statement.
 //!
 //! A column is the path of a field (`address.city`), a missing field is `NULL`, and `NULL` is
 //! neither equal nor unequal to anything. Conditions on one field become plain filters, so that
 //! indexes serve them; everything else becomes expressions.
 //!
-//! A name in double quotes is a field, but on the right of a comparison and among values it is
-//! a text, as in MySQL and in Jettra's ancestor.
+//! A name in double quotes is a field, but on the right of a comparison and among values it is a
+//! text, as in MySQL and JettraDBVM.
 
 mod columns;
 mod condition;
@@ -27,26 +28,26 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError};
 use std::cell::{Cell, RefCell};
 
-/// Tokens that may follow each other without a comma between them. A longer chain of operators
-/// would make a tree too deep for the stack.
+/// Maximum number of consecutive tokens without a comma. A longer chain of operators would make a
+/// tree too deep for the stack.
 const CHAIN_MAX: usize = 2000;
-/// Bytes of a statement; the tree that the parser makes of it takes some hundred times as much.
+/// Longest statement in bytes; the parser's tree takes some hundred times as much.
 const TEXT_MAX: usize = 1 << 20;
-/// Columns of a result, tables of a join, keys of an order or of groups.
+/// Most columns of a result, tables of a join, keys of an order or of groups.
 const LIST_MAX: usize = 1000;
-/// Steps of a path.
+/// Most steps of a path.
 const STEPS_MAX: usize = 100;
-/// Expressions that may be translated for each byte of a statement, and besides. Some are
+/// Expressions that may be translated for each byte of a statement, and in addition. Some are
 /// translated several times: the left side of BETWEEN, names of columns after GROUP BY.
 const EXPRESSIONS_PER_BYTE: usize = 4;
 const EXPRESSIONS_FREE: usize = 5_000;
-/// Bytes in memory that what is made of a statement may have for each of its bytes, and besides.
+/// Bytes in memory that the translation may have for each byte of a statement, and in addition.
 /// Some functions write their argument twice.
 const GROWTH_MAX: usize = 64;
 const GROWTH_FREE: usize = 1 << 18;
 
-/// Bytes of the stack that a statement is parsed on. The parser ends at fifty levels, each of which
-/// takes some ten kilobytes, and many more in a build without optimisation.
+/// Bytes of stack for parsing a statement. The parser stops at fifty levels, each of which takes
+/// some ten kilobytes, and many more in a build without optimisation.
 const STACK_BYTES: usize = 16 << 20;
 
 /// Parses a statement.
@@ -54,13 +55,13 @@ pub(super) fn parse(scan: Lexer<'_>) -> Result<Statement> {
     on_large_stack(|| translate(scan, read(scan)?))
 }
 
-/// Runs `work` where the stack is large enough for what is nested in the text.
+/// Runs `work` on a stack that is large enough for nested text.
 fn on_large_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(STACK_BYTES / 2, STACK_BYTES, work)
 }
 
-/// Parses a statement; when it is not SQL at all, `other` parses it. Of two errors the one that
-/// came further is given.
+/// Parses a statement; if it is not SQL at all, `other` parses it. Of two errors, the one further
+/// on in the text is returned.
 pub(super) fn parse_or(
     scan: Lexer<'_>,
     other: fn(Lexer<'_>) -> Result<Statement>,
@@ -101,8 +102,7 @@ fn read(scan: Lexer<'_>) -> Result<ast::Statement> {
     }
 }
 
-/// Bounds the depth of the tree, refuses what would make it deep without a bound, and reads the
-/// Spanish `donde`.
+/// Limits the depth of the tree, and reads the Spanish `donde`.
 fn prepare(scan: Lexer<'_>, tokens: &mut [TokenWithSpan]) -> Result<()> {
     let mut chains = vec![0];
     let mut total = 0;
@@ -143,12 +143,12 @@ fn prepare(scan: Lexer<'_>, tokens: &mut [TokenWithSpan]) -> Result<()> {
     Ok(())
 }
 
-/// Words that the parser would take for calls, also without parentheses, and that are names of
-/// fields then.
+/// Words that the parser would take for calls, even without parentheses; without them they are
+/// names of fields.
 const NAMES: [Keyword; 5] =
     [Keyword::USER, Keyword::INTERVAL, Keyword::EXISTS, Keyword::STRUCT, Keyword::TRIM];
 
-/// Makes names of the words that are fields, unless something follows that only a call has.
+/// Turns words that are fields into names, unless they are followed by what only a call has.
 fn release_names(tokens: &mut [TokenWithSpan]) {
     let mut called = false;
     for TokenWithSpan { token, .. } in tokens.iter_mut().rev() {
@@ -163,7 +163,7 @@ fn release_names(tokens: &mut [TokenWithSpan]) {
     }
 }
 
-/// The parser's error with our place and words.
+/// The parser's error, with our location and wording.
 fn refused(scan: Lexer<'_>, error: ParserError) -> Error {
     let (ParserError::ParserError(text) | ParserError::TokenizerError(text)) = error else {
         return scan.error("nested too deep", &[]);
@@ -179,7 +179,7 @@ fn refused(scan: Lexer<'_>, error: ParserError) -> Error {
         None => (text.as_str(), Location::empty()),
     };
     let place = match location.line {
-        // Without a place it is the end that came too early.
+        // An error without a location is about an early end.
         0 => scan.to(scan.at() + scan.rest().trim_end().len()),
         _ => at(scan, location),
     };
@@ -189,7 +189,7 @@ fn refused(scan: Lexer<'_>, error: ParserError) -> Error {
     }
 }
 
-/// The place of a location that the parser counted from where it began.
+/// The position of a location that the parser counted from where it began.
 fn at(scan: Lexer<'_>, location: Location) -> Lexer<'_> {
     let text = scan.rest();
     let lines = location.line.saturating_sub(1) as usize;
@@ -203,8 +203,7 @@ fn at(scan: Lexer<'_>, location: Location) -> Lexer<'_> {
     scan.to(scan.at() + start + offset)
 }
 
-/// The error for a part of SQL that has no meaning here; `what` may go on with advice after a
-/// semicolon.
+/// The error for an unsupported part of SQL; `what` may continue with advice after a semicolon.
 fn unsupported(place: Lexer<'_>, what: &str) -> Error {
     let (what, advice) = what.split_at(what.find(';').unwrap_or(what.len()));
     place.error(format!("{what} is not supported{advice}"), &[])
@@ -220,17 +219,17 @@ fn translate(scan: Lexer<'_>, statement: ast::Statement) -> Result<Statement> {
     }
 }
 
-/// What names mean in a statement.
+/// The meaning of names in a statement.
 struct Scope<'t> {
     /// Where the statement begins.
     scan: Lexer<'t>,
-    /// How columns name the collection of the statement.
+    /// The name of the statement's collection in columns.
     table: String,
     /// The names of joined documents; each is a field.
     joined: Vec<String>,
-    /// What `GROUP BY` made of the documents, where expressions are about that.
+    /// The result of `GROUP BY`, where expressions refer to it.
     group: RefCell<Option<group::Group<'t>>>,
-    /// How deep the expression is that is being translated.
+    /// The depth of the expression that is being translated.
     depth: Cell<usize>,
     /// Expressions that were translated so far.
     translated: Cell<usize>,
@@ -250,7 +249,7 @@ impl<'t> Scope<'t> {
         unsupported(self.place(expr), what)
     }
 
-    /// Counts an expression that is translated, and refuses one too many.
+    /// Counts a translated expression; refuses one too many.
     fn count(&self, expr: &Expr) -> Result<()> {
         let count = self.translated.get() + 1;
         self.translated.set(count);
@@ -260,7 +259,7 @@ impl<'t> Scope<'t> {
         Err(self.place(expr).error("too many expressions inside each other", &[]))
     }
 
-    /// Refuses what has grown too large for so short a statement.
+    /// Refuses a translation that is too large for so short a statement.
     fn check_growth(&self, expr: &Expr, value: &Value) -> Result<()> {
         if value.bytes() <= GROWTH_FREE + GROWTH_MAX * self.scan.rest().len() {
             return Ok(());
@@ -276,7 +275,7 @@ impl<'t> Scope<'t> {
         }
     }
 
-    /// Refuses the first clause that is there.
+    /// Refuses the first clause that is present.
     fn refuse<const N: usize>(&self, clauses: [(bool, &str); N]) -> Result<()> {
         match clauses.iter().find(|(there, _)| *there) {
             Some((_, what)) => Err(unsupported(self.scan, what)),
@@ -284,7 +283,7 @@ impl<'t> Scope<'t> {
         }
     }
 
-    /// The path that a column names; the name of its table is left out.
+    /// The path that a column refers to, without the name of its table.
     fn path(&self, names: &[Ident]) -> Result<String> {
         let place = || names.first().map_or(self.scan, |first| at(self.scan, first.span.start));
         let qualified =
@@ -302,12 +301,12 @@ impl<'t> Scope<'t> {
     }
 }
 
-/// The names in the name of a table or column.
+/// The parts of the name of a table or column.
 fn idents(name: &ObjectName) -> Vec<Ident> {
     name.0.iter().filter_map(|part| part.as_ident().cloned()).collect()
 }
 
-/// A table's collection, and the name that columns know it by.
+/// A table's collection, and its name in columns.
 fn table(scan: Lexer<'_>, factor: &TableFactor) -> Result<(String, String)> {
     match factor {
         TableFactor::Table { name, alias, args: None, .. } => {
@@ -322,8 +321,8 @@ fn table(scan: Lexer<'_>, factor: &TableFactor) -> Result<(String, String)> {
     }
 }
 
-/// Where an expression begins. The parser can tell too, but it looks through the whole tree, and
-/// a long chain of operators is too deep for that.
+/// Where an expression begins. The parser can tell too, but it reads the whole tree, and a long
+/// chain of operators is too deep for that.
 fn start(expr: &Expr) -> Option<Location> {
     let mut expr = expr;
     loop {

@@ -1,4 +1,4 @@
-//! `SELECT`: a plain find where it can be one, else a pipeline.
+//! `SELECT`: a plain find where possible, else a pipeline.
 
 use super::columns::{Column, Kind, columns, distinct_rows, group_keys, meant, output};
 use super::expression::Operand;
@@ -248,7 +248,7 @@ fn joins(scope: &mut Scope<'_>, joins: &[Join]) -> Result<Vec<Value>> {
     Ok(stages)
 }
 
-/// The field of the documents so far and the one of the joined collection.
+/// The field of the documents so far, and that of the joined collection.
 fn join_fields(scope: &Scope<'_>, on: &Expr, name: &str) -> Result<(String, String)> {
     let mut inner = on;
     while let Expr::Nested(nested) = inner {
@@ -275,7 +275,7 @@ fn join_fields(scope: &Scope<'_>, on: &Expr, name: &str) -> Result<(String, Stri
     }
 }
 
-/// Sets the scope to what follows `$group`, if there is one.
+/// Sets the scope to the result of `$group`, if there is one.
 fn group<'e>(
     scope: &Scope<'e>,
     select: &'e Select,
@@ -302,7 +302,7 @@ fn group<'e>(
 #[derive(Default)]
 struct Sort {
     keys: Object,
-    /// Keys that are no fields, computed before the sort.
+    /// Keys that are not fields, computed before the sort.
     computed: Object,
 }
 

@@ -11,7 +11,7 @@ use sqlparser::ast::{
     TableObject, TableWithJoins, Update,
 };
 
-/// Bytes that the names of the columns may have in all documents of one statement.
+/// Most bytes of the names of the columns in all documents of one statement.
 const NAMES_MAX: usize = 16 << 20;
 
 /// Translates `INSERT INTO c (a, b) VALUES (1, 2), …`.
@@ -41,7 +41,7 @@ pub(super) fn insert(scan: Lexer<'_>, insert: &Insert) -> Result<Statement> {
     }
     let paths = insert.columns.iter().map(|column| scope.path(&idents(column)));
     let paths = paths.collect::<Result<Vec<_>>>()?;
-    // Each document has the names again, which stand in the statement once.
+    // Each document repeats the names, which are in the statement once.
     let names = paths.iter().map(String::len).sum::<usize>();
     if names.saturating_mul(rows.len()) > NAMES_MAX {
         let message = format!("the names of the columns are too long for {} rows", rows.len());
@@ -72,7 +72,7 @@ pub(super) fn insert(scan: Lexer<'_>, insert: &Insert) -> Result<Statement> {
     Ok(Statement::Insert { collection, documents, many })
 }
 
-/// Sets `a.b` as the field `b` of an object `a`; false when something stands there.
+/// Sets `a.b` as the field `b` of an object `a`; false if the field is set already.
 fn set_path(document: &mut Object, path: &str, value: Value) -> bool {
     match path.split_once('.') {
         None => document.insert(path.to_owned(), value).is_none(),
