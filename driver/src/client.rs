@@ -11,11 +11,12 @@ use crate::call::{OpenTransaction, Scope};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
 use crate::wire::FORGOTTEN_HEADER;
+use parking_lot::Mutex;
 use reqwest::header;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use url::Url;
 
@@ -136,11 +137,11 @@ impl Client {
     }
 
     fn current_target(&self) -> Url {
-        self.inner.target.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.inner.target.lock().clone()
     }
 
     fn set_target(&self, url: Url) {
-        *self.inner.target.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = url;
+        *self.inner.target.lock() = url;
     }
 }
 

@@ -159,7 +159,9 @@ async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
             Ok(AnnounceResponse::Known | AnnounceResponse::AskAgain) => {
                 cluster.contacts().answered.insert(raft_id, Instant::now());
             }
-            Err(error) => tracing::debug!(member = raft_id, %error, "an announcement got no response"),
+            Err(error) => {
+                tracing::debug!(member = raft_id, %error, "an announcement got no response")
+            }
         }
     }
 }

@@ -5,8 +5,9 @@ use crate::call::Scope;
 use crate::error::{Error, Result};
 use crate::tls;
 use base64::Engine;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use url::Url;
 

@@ -5,17 +5,19 @@ use actix_web::http::header::{self, AcceptEncoding, ContentEncoding, Encoding, H
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use std::collections::HashMap;
+use moka::sync::Cache;
 use std::io::Write;
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 /// The files of `web/`. Builds with debug assertions read them from the disk instead.
 #[derive(rust_embed::Embed)]
 #[folder = "../web"]
 struct Files;
 
-/// The compressed files that were asked for, by the hash of their content.
-static COMPRESSED: LazyLock<Mutex<HashMap<[u8; 32], Bytes>>> = LazyLock::new(Mutex::default);
+/// Compressed files that are cached; more than the page has.
+const COMPRESSED_MAX: u64 = 1024;
+/// The compressed files that were requested, by the hash of their content.
+static COMPRESSED: LazyLock<Cache<[u8; 32], Bytes>> = LazyLock::new(|| Cache::new(COMPRESSED_MAX));
 
 /// Only what the page itself brings may run in it. It goes on at another member when its own node
 /// is gone, so it may find out which of them answers.
@@ -74,14 +76,13 @@ fn takes_gzip(request: &HttpRequest) -> bool {
 
 /// The content as gzip; the work is done once for each file.
 fn compressed(hash: [u8; 32], content: &[u8]) -> Bytes {
-    let mut all = COMPRESSED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let zip = || {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         // Writing to memory does not fail.
         let _ = encoder.write_all(content);
         Bytes::from(encoder.finish().unwrap_or_default())
     };
-    all.entry(hash).or_insert_with(zip).clone()
+    COMPRESSED.get_with(hash, zip)
 }
 
 /// The media type of what the page consists of; none for other files that lie beside it.
