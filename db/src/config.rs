@@ -1,4 +1,4 @@
-//! Settings of a node: every key, limit and default in one table.
+//! The settings of a node: every key, limit and default in one place.
 //!
 //! A value comes from a flag, else from the environment (`JETTRA_…`), else from the file,
 //! else from the default. Keys keep the spelling of JettraDBVM's `config.json`; a key that
@@ -25,26 +25,26 @@ pub use validate::check_node_id;
 
 /// Documents in a response when the caller names no limit, as in JettraDBVM.
 pub const PAGE_DEFAULT: u64 = 100;
-/// Documents up to which a call with `confirm=ask` changes or deletes without asking.
+/// Documents up to which a request with `confirm=ask` changes or deletes without asking.
 pub const CONFIRM_DOCUMENTS: u64 = 5;
-/// Documents of the collection that one page of a pipeline reads, when few of them become results.
+/// Documents of the collection that one page of a pipeline reads, if few of them become results.
 pub const PAGE_READ_MAX: u64 = 10_000;
-/// Longest cursor that is given in a header.
+/// Longest cursor in a header.
 pub const CURSOR_HEADER_BYTES_MAX: usize = 4096;
 /// Bytes after which a page ends, with a cursor for the rest.
 pub const PAGE_BYTES: usize = 4 << 20;
-/// Bytes past which an answer is refused that must be whole, because no cursor leads on.
+/// Size beyond which a response that cannot be continued with a cursor is refused.
 pub const WHOLE_BYTES_MAX: usize = 64 << 20;
-/// Most bytes of a log entry, and so of one command: the largest transaction fits. All that
-/// carries an entry has limits made from this one.
+/// Most bytes of a log entry, and so of one command: the largest transaction fits. Everything that
+/// carries entries derives its limits from this one.
 pub const ENTRY_BYTES_MAX: usize = 40 << 20;
-/// Bytes of a command after which a call that may make several of them begins the next one.
+/// Bytes of a command after which a request that may make several of them begins the next one.
 pub const COMMAND_BYTES_AIM: usize = 4 << 20;
-/// Conditions and operations of one batch.
+/// Most conditions and operations of one batch.
 pub const BATCH_PARTS_MAX: usize = 1000;
 pub use crate::engine::limits::{DOCUMENT_BYTES_MOST, Limits, NAME_BYTES_MAX};
-/// Deepest nesting that can be configured. Binary data is written two levels deeper, and what
-/// changes a document may hold it a level or two inside; the readers take some more.
+/// Deepest nesting that can be configured. Binary data is written two levels deeper, and an update
+/// may hold a document a level or two inside; the parsers accept some more.
 pub const DEPTH_MOST: usize = 100;
 
 /// The settings of a node, checked.
@@ -53,10 +53,10 @@ pub const DEPTH_MOST: usize = 100;
 #[allow(missing_docs)] // KEYS describes each of them.
 pub struct Config {
     pub host: IpAddr,
-    /// The name that was given for it, if it was one.
+    /// The name in `Host`, if it was not an address.
     #[serde(skip)]
     host_name: Option<String>,
-    /// What an operator should know of the file.
+    /// Notes about the file for the operator.
     #[serde(skip)]
     pub notes: Vec<String>,
     pub port: u16,
@@ -128,10 +128,10 @@ fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Error {
 }
 
 impl Config {
-    /// Joins defaults, file, environment and flags, and checks the result.
+    /// Merges defaults, file, environment and flags, and validates the result.
     ///
-    /// `file` is the text of the configuration file, `environment` looks a variable up,
-    /// `flags` holds what the command line gave, by key name.
+    /// `file` is the text of the configuration file, `environment` looks a variable up, `flags`
+    /// holds the command line's values by key.
     ///
     /// # Errors
     /// `invalid_parameter` that names the key and what would be right.
@@ -162,12 +162,12 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether a token for joining is configured.
+    /// Whether a join token is configured.
     pub fn has_join_token(&self) -> bool {
         self.join_token.is_some() || self.join_token_file.is_some()
     }
 
-    /// Where the cluster secret is kept that a join token has brought.
+    /// The file for the cluster secret that a join token has provided.
     pub fn kept_secret(&self) -> PathBuf {
         self.data_dir.join("cluster-secret")
     }
@@ -180,7 +180,7 @@ impl Config {
     /// The networks in which other nodes may be; empty for all.
     ///
     /// # Errors
-    /// `invalid_parameter` when one cannot be read.
+    /// `invalid_parameter` if one is not valid.
     pub fn networks(&self) -> Result<Vec<IpNet>> {
         let parse = |text: &String| {
             text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
@@ -193,10 +193,10 @@ impl Config {
         self.node_networks.iter().map(parse).collect()
     }
 
-    /// The log entries that are refused: the hash of each by its index.
+    /// The refused log entries: the hash of each by its index.
     ///
     /// # Errors
-    /// `invalid_parameter` when one cannot be read, or is named twice.
+    /// `invalid_parameter` if one is not valid, or is named twice.
     pub fn refused_entries(&self) -> Result<BTreeMap<u64, u64>> {
         let mut entries = BTreeMap::new();
         for text in &self.refuse_entry {
@@ -215,7 +215,7 @@ impl Config {
         Ok(entries)
     }
 
-    /// Where other nodes and clients reach this node, without a slash at the end.
+    /// The address for other nodes and clients, without a slash at the end.
     pub fn url(&self) -> String {
         match &self.advertise_url {
             Some(url) => check_url(url).unwrap_or_else(|_| url.clone()),
@@ -234,7 +234,7 @@ impl Config {
         host_of(&check_url(&self.url()).ok()?)
     }
 
-    /// Bounds for what clients may store.
+    /// Limits for what clients may store.
     pub fn limits(&self) -> Limits {
         Limits {
             document_bytes_max: self.document_bytes_max,
@@ -244,7 +244,7 @@ impl Config {
     }
 }
 
-/// The values of a file, and what is to be said of it.
+/// The values of a file, and notes about them.
 fn parse_file(text: &str) -> Result<(Map<String, Value>, Vec<String>)> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         wrong(format!("the configuration file is not JSON: {error}"), "see config.json.example")

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use url::Url;
 
-/// Puts an address in the place of a name in `Host`, and gives the name.
+/// Replaces a name in `Host` by an address, and returns the name.
 pub(super) fn resolve_host(values: &mut Map<String, Value>) -> Result<Option<String>> {
     let Some(name) = values["Host"].as_str().map(str::to_owned) else { return Ok(None) };
     if name.parse::<IpAddr>().is_ok() {
@@ -25,7 +25,7 @@ pub(super) fn resolve_host(values: &mut Map<String, Value>) -> Result<Option<Str
     Ok(Some(name))
 }
 
-/// Brings the address of a node into one form: scheme, host and port, no slash at the end.
+/// Normalizes the address of a node: scheme, host and port, no slash at the end.
 ///
 /// # Errors
 /// `invalid_url` with the reason.

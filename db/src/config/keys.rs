@@ -1,10 +1,10 @@
-//! The keys of the configuration: their spelling, types, defaults and what they do.
+//! The keys of the configuration: their spelling, types, defaults and meaning.
 
 use super::wrong;
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
 
-/// What a value must be.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     /// A text.
@@ -13,7 +13,7 @@ pub enum Type {
     Number,
     /// `true` or `false`.
     Bool,
-    /// A list of texts; in flags and environment separated by commas.
+    /// A list of texts; separated by commas in flags and variables.
     List,
 }
 
@@ -21,11 +21,11 @@ pub enum Type {
 pub struct Key {
     /// Its spelling in the file.
     pub name: &'static str,
-    /// What its value must be.
+    /// The type of its value.
     pub kind: Type,
     /// Its default, as JSON; `null` when it has none.
     pub default: &'static str,
-    /// What it does, in one line.
+    /// Its meaning, in one line.
     pub help: &'static str,
 }
 
@@ -33,7 +33,7 @@ const fn key(name: &'static str, kind: Type, default: &'static str, help: &'stat
     Key { name, kind, default, help }
 }
 
-/// Every key there is.
+/// All keys.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
     key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on, or a name that leads to it; other than loopback needs a cluster secret and AdvertiseUrl"),

@@ -1,7 +1,7 @@
-//! Keys of JettraDBVM's `config.json` that mean nothing here: they are accepted, and what has
-//! become of each is said once.
+//! Keys of JettraDBVM's `config.json` without a meaning here: they are accepted, and what replaces
+//! each is logged once.
 
-/// Each key with what has become of it.
+/// Each key with what replaces it.
 const OLD_KEYS: [(&str, &str); 8] = [
     ("Mode", "a node is alone or a member, by distributed"),
     ("Role", "the leader is elected; promote a node to choose it"),
@@ -16,7 +16,7 @@ const OLD_KEYS: [(&str, &str); 8] = [
     ("system_password", "AdminPasswordFile or JETTRA_ADMIN_PASSWORD sets the password of admin"),
 ];
 
-/// What to say of a key; none when JettraDBVM did not have it.
+/// The note about a key; none if JettraDBVM did not have it.
 pub(super) fn note(name: &str) -> Option<String> {
     let (name, became) = OLD_KEYS.iter().find(|(known, _)| *known == name)?;
     Some(format!("{name} is a key of JettraDBVM and has no effect: {became}"))

@@ -1,4 +1,4 @@
-//! Which settings are valid, and which contradict each other.
+//! Validation: which settings are valid, and which contradict each other.
 
 use super::keys::find;
 use super::{Config, DEPTH_MOST, DOCUMENT_BYTES_MOST, NAME_BYTES_MAX, check_url, wrong};
