@@ -4,6 +4,7 @@
 use crate::engine::DocumentId;
 use crate::engine::audit::AuditEntry;
 use crate::engine::changes::{ChangeKind, Delta};
+use crate::engine::schema;
 use crate::engine::system::{NodeRole, NodeStatus, TokenKind};
 use jettra_driver::wire;
 
@@ -38,6 +39,7 @@ same_variants! {
     NodeStatus, wire::NodeStatus: Joining Active Inactive Paused Leaving;
     TokenKind, wire::TokenKind: Session ApiKey Join;
     ChangeKind, wire::ChangeKind: Insert Update Delete Drop Rename;
+    schema::Mode, wire::SchemaMode: Error Warn;
 }
 
 impl IntoWire for DocumentId {

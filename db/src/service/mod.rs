@@ -22,6 +22,7 @@ pub mod pipelines;
 pub mod place;
 pub mod precondition;
 pub mod read;
+pub mod schema;
 pub mod session;
 pub mod statements;
 pub mod steps;
