@@ -27,6 +27,7 @@ pub mod session;
 pub mod statements;
 pub mod steps;
 pub mod transactions;
+pub mod versions;
 pub mod writes;
 
 pub use session::Session;

@@ -24,8 +24,8 @@ pub mod threads;
 pub mod tokens;
 pub mod transactions;
 pub mod users;
-pub mod version;
 pub mod watch;
+pub mod versions;
 pub mod web;
 pub mod writes;
 
@@ -226,17 +226,17 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/api/v1/transactions/{tx}"        User(Write), Leader(Ready), Transactions, {transactions::END},                  "end_transaction",   "end transaction";
     POST   "/api/v1/batch"                    User(Write), Leader(Ready), Transactions, {transactions::BATCH},                "batch",             "batch";
     // Versions and changes
-    GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, [version::list_ancestor],    "history",         "history";
-    GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, [version::get],              "version",         "show version";
-    POST   "/api/restore-version"                                                               User(Write), Leader(Ready), Other, [version::restore_ancestor], "restore",         "revert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   Other, [version::list],             "history",         "history";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   Other, [version::get],              "version",         "show version";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   Other, [version::diff],             "diff",            "diff";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader(Ready), Other, [version::restore],          "restore",         "revert";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader(Ready), Other, [version::undelete],         "undelete",        "undelete";
-    GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, [version::settings],         "versions",        "versions";
-    PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [version::keep],             "keep_versions",   "versions on";
-    DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [version::forget],           "forget_versions", "versions off";
+    GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, [jettradbvm::versions::history],    "history",         "history";
+    GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, [versions::get],              "version",         "show version";
+    POST   "/api/restore-version"                                                               User(Write), Leader(Ready), Other, [jettradbvm::versions::restore], "restore",         "revert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   Other, [versions::history],             "history",         "history";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   Other, [versions::get],              "version",         "show version";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   Other, [versions::diff],             "diff",            "diff";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader(Ready), Other, [versions::restore],          "restore",         "revert";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader(Ready), Other, [versions::undelete],         "undelete",        "undelete";
+    GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, [versions::settings],         "versions",        "versions";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [versions::keep],             "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [versions::forget],           "forget_versions", "versions off";
     GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, [watch::collection],         "watch",           "watch";
     GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, [watch::database],           "watch_database",  "watch";
     // Indexes, schemas, statistics

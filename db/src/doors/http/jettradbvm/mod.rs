@@ -3,3 +3,4 @@
 pub mod catalog;
 pub mod documents;
 pub mod transactions;
+pub mod versions;

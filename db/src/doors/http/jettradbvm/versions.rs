@@ -1,0 +1,44 @@
+//! JettraDBVM's calls about versions.
+
+use super::documents::is_absent;
+use crate::doors::http::call::{Call, number};
+use crate::doors::http::reply::Reply;
+use crate::engine::DocumentId;
+use crate::engine::Namespace;
+use crate::engine::command::Target;
+use crate::engine::document::check_id_size;
+use crate::error::Result;
+use crate::service::versions;
+use crate::wire::IntoEngine;
+use jettra_driver::wire::RestoreVersionBody;
+use std::rc::Rc;
+
+/// `GET /api/versions`: the numbers of the former documents.
+pub async fn history(call: Rc<Call>) -> Result<Reply> {
+    let (namespace, target) = (call.namespace()?, call.target_document()?);
+    let entries = match versions::history(&call.session, &namespace, target).await {
+        Err(error) if is_absent(&error) => return Ok(Reply::bytes(&b"[]"[..])),
+        listed => listed?,
+    };
+    Ok(Reply::of(entries.map(|entries| {
+        let former = entries.iter().skip(1).filter(|entry| entry.document.is_some());
+        Reply::json(&former.map(|entry| entry.version.to_string()).collect::<Vec<_>>())
+    })))
+}
+
+/// `POST /api/restore-version`
+pub async fn restore(call: Rc<Call>) -> Result<Reply> {
+    let RestoreVersionBody { db, col, id, version } = call.json()?;
+    let namespace = Namespace { database: db, collection: col };
+    let id = id.into_engine();
+    check_id_size(&id, &call.session.limits())?;
+    // As in an address, a text may mean a number.
+    let number = match &id {
+        DocumentId::String(text) => number(text).map(DocumentId::Int),
+        DocumentId::Int(_) => None,
+    };
+    let target = Target { id, or: number };
+    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned).parse()?;
+    let restored = versions::restore(&call.session, namespace, target, version).await?;
+    Ok(Reply::of(restored.map(|_| Reply::status("restored"))))
+}
