@@ -9,6 +9,7 @@ pub mod batch;
 pub mod bounds;
 pub mod bulk;
 pub mod catalog;
+pub mod changes;
 pub mod confirm;
 pub mod count;
 mod cursor;

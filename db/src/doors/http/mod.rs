@@ -5,6 +5,7 @@ pub mod audit;
 pub mod auth;
 pub mod call;
 pub mod catalog;
+pub mod changes;
 pub mod cluster;
 pub mod describe;
 pub mod dispatch;
@@ -24,7 +25,6 @@ pub mod threads;
 pub mod tokens;
 pub mod transactions;
 pub mod users;
-pub mod watch;
 pub mod versions;
 pub mod web;
 pub mod writes;
@@ -237,8 +237,8 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, [versions::settings],         "versions",        "versions";
     PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [versions::keep],             "keep_versions",   "versions on";
     DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [versions::forget],           "forget_versions", "versions off";
-    GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, [watch::collection],         "watch",           "watch";
-    GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, [watch::database],           "watch_database",  "watch";
+    GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, [changes::collection],         "watch",           "watch";
+    GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, [changes::database],           "watch_database",  "watch";
     // Indexes, schemas, statistics
     GET    "/api/v1/databases/{db}/collections/{col}/indexes"        User(Read),  Here(Level),   Other, {indexes::LIST},       "list_indexes", "indexes";
     POST   "/api/v1/databases/{db}/collections/{col}/indexes"        User(Own),   Leader(Ready), Other, {indexes::CREATE},     "create_index", "create index";
