@@ -47,15 +47,12 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, the one that may do most first.
+    pub const ALL: [Role; 4] = [Role::Admin, Role::Owner, Role::WriteReader, Role::Reader];
+
     /// The role of this name.
     pub fn parse(name: &str) -> Option<Role> {
-        Some(match name {
-            "admin" => Role::Admin,
-            "owner" => Role::Owner,
-            "writereader" => Role::WriteReader,
-            "reader" => Role::Reader,
-            _ => return None,
-        })
+        Role::ALL.into_iter().find(|role| role.name() == name)
     }
 
     /// Its name.

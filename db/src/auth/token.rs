@@ -11,8 +11,6 @@ use crate::engine::system::{TokenDocument, UserDocument};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::node_key::{hex, unhex};
-use crate::wire::IntoWire;
-use jettra_driver::wire::TokenInfo;
 use sha2::{Digest, Sha256};
 
 /// Name of the cookie that carries a session.
@@ -54,12 +52,6 @@ pub fn make(kind: TokenKind, user: &str, now_ms: u64) -> Result<(String, TokenDo
 
 fn hash(secret: &str) -> String {
     hex(&Sha256::digest(secret))
-}
-
-/// The public part of a token.
-pub fn info(token: TokenDocument) -> TokenInfo {
-    let TokenDocument { id, kind, user, name, role, databases, created_ms, expires_ms, .. } = token;
-    TokenInfo { id, kind: kind.into_wire(), user, name, role, databases, created_ms, expires_ms }
 }
 
 /// Id and secret in the text of a token.

@@ -27,7 +27,9 @@ pub mod schema;
 pub mod session;
 pub mod statements;
 pub mod steps;
+pub mod tokens;
 pub mod transactions;
+pub mod users;
 pub mod versions;
 pub mod writes;
 

@@ -251,17 +251,17 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/v1/databases/{db}/hash"                             User(Admin), Here(Level),   Other, {catalog::HASH},       "hash",         "hash";
     // Users, tokens, audit
     GET    "/api/users"             User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
-    POST   "/api/users"             User(Admin), Leader(Ready), Other, [users::create_ancestor], "create_user",       "create user";
-    DELETE "/api/users"             User(Admin), Leader(Ready), Other, [users::delete_ancestor], "delete_user",       "drop user";
+    POST   "/api/users"             User(Admin), Leader(Ready), Other, [jettradbvm::users::create], "create_user",       "create user";
+    DELETE "/api/users"             User(Admin), Leader(Ready), Other, [jettradbvm::users::delete], "delete_user",       "drop user";
     GET    "/api/v1/users"          User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
     POST   "/api/v1/users"          User(Admin), Leader(Ready), Other, [users::create],          "create_user",       "create user";
     GET    "/api/v1/users/{user}"   User(Admin), Here(Level),   Other, [users::get],             "user",              "show user";
     PATCH  "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, [users::update],          "update_user",       "alter user";
     DELETE "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, [users::delete],          "delete_user",       "drop user";
     GET    "/api/v1/tokens"         User(Login), Here(Level),   Other, [tokens::list],           "list_tokens",       "show tokens";
-    POST   "/api/v1/tokens"         User(Login), Leader(Ready), Other, [tokens::create_key],     "create_api_key",    "create key";
+    POST   "/api/v1/tokens"         User(Login), Leader(Ready), Other, [tokens::create_api_key],     "create_api_key",    "create key";
     DELETE "/api/v1/tokens/{token}" User(Login), Leader(Ready), Other, [tokens::revoke],         "revoke_token",      "revoke token";
-    POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, [tokens::create_join],    "create_join_token", "cluster token";
+    POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, [tokens::create_join_token],    "create_join_token", "cluster token";
     GET    "/api/v1/audit"          User(Admin), Here(Level),   Other, [audit::list],            "audit",             "show audit";
     // Cluster
     GET  "/health"                 Open,        Here(Nothing), Members, [cluster::health],     "health",             "health";

@@ -3,4 +3,5 @@
 pub mod catalog;
 pub mod documents;
 pub mod transactions;
+pub mod users;
 pub mod versions;
