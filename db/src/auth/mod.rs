@@ -31,7 +31,6 @@ pub struct User {
 /// The error for a request without credentials.
 pub fn not_authenticated() -> Error {
     Error::new(Kind::NotAuthenticated, "this call needs a user name and password, or an API key")
-        .hint("send HTTP Basic credentials or a Bearer API key, or log in with POST /api/login")
 }
 
 /// The error for wrong credentials; it does not say which part is wrong.

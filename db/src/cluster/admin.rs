@@ -11,7 +11,6 @@ use crate::engine::system::NodeStatus;
 use crate::engine::{Command, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{Group, RaftId};
-use jettra_driver::wire;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -178,7 +177,7 @@ impl Cluster {
                     Kind::Timeout,
                     format!("node {:?} is leaving, but is not out yet", node.id),
                 )
-                .hint("it goes on by itself; look at GET /api/cluster")
+                .hint("it goes on by itself; look at the state of the cluster")
             })
     }
 
@@ -311,9 +310,7 @@ impl Cluster {
         let live: BTreeSet<RaftId> = self
             .report_nodes()
             .iter()
-            .filter(|node| {
-                matches!(node.status, wire::NodeStatus::Active | wire::NodeStatus::Paused)
-            })
+            .filter(|node| matches!(node.status, NodeStatus::Active | NodeStatus::Paused))
             .map(|node| node.raft_id)
             .collect();
         let voters = group.status().voters();

@@ -1,11 +1,10 @@
 //! The true state of the cluster as this node knows it: the collection of members, corrected by
 //! what Raft knows at this moment.
 
+use super::report::{ClusterReport, MemberReport};
 use super::{Cluster, clocks};
 use crate::engine::system::{NodeDocument, NodeRole, NodeStatus};
 use crate::raft::{GroupStatus, RaftId};
-use crate::wire::IntoWire;
-use jettra_driver::wire::{self, ClusterReply, HealthReply, NodeInfo};
 use std::time::Duration;
 
 /// Silence of a member, in milliseconds, after which it is shown to be silent.
@@ -13,22 +12,43 @@ const SILENT_AFTER_MS: u64 = 900;
 /// The same as a number of heartbeats, if these are slow.
 const SILENT_HEARTBEATS: u64 = 5;
 
+/// Whether a node serves calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// `ok` when it does, else one word for why not.
+    pub status: &'static str,
+    /// Why it does not, in one sentence; none when it does.
+    pub reason: Option<String>,
+    /// The node's name.
+    pub node_id: String,
+    /// Whether it leads.
+    pub is_leader: bool,
+    /// Raft number of the leader.
+    pub leader: Option<u64>,
+    /// The node's term.
+    pub term: u64,
+    /// Its role in Raft; none when Raft has stopped.
+    pub role: Option<NodeRole>,
+    /// What an operator should look at though calls are served: nodes whose clocks are wrong.
+    pub warnings: Vec<String>,
+}
+
 impl Cluster {
     /// What this node knows of the cluster by itself.
-    pub fn report(&self) -> ClusterReply {
+    pub fn report(&self) -> ClusterReport {
         self.report_of(self.report_nodes())
     }
 
     /// As [`Cluster::report`], for members of which more is known.
-    pub(super) fn report_of(&self, nodes: Vec<NodeInfo>) -> ClusterReply {
+    pub(super) fn report_of(&self, nodes: Vec<MemberReport>) -> ClusterReport {
         let identity = self.identity();
         let status = self.group().map(|group| group.status()).unwrap_or_default();
         let leader = status.leader.and_then(|id| self.nodes.by_raft_id(id)).map(|node| node.id);
         let quorum = status.configs.iter().map(|config| config.len() / 2 + 1).max().unwrap_or(0);
-        ClusterReply {
+        ClusterReport {
             enabled: self.config.distributed,
             node_id: identity.node_id,
-            state: status.role.unwrap_or(NodeRole::Learner).into_wire(),
+            role: status.role.unwrap_or(NodeRole::Learner),
             health: with_clocks(
                 health_sentence(
                     self.group().is_ok(),
@@ -45,7 +65,7 @@ impl Cluster {
             applied_index: self.group().map_or(0, |group| group.visible_index()),
             quorum,
             nodes,
-            view: None,
+            source: None,
         }
     }
 
@@ -57,7 +77,7 @@ impl Cluster {
     }
 
     /// The members with their current roles and statuses.
-    pub fn report_nodes(&self) -> Vec<NodeInfo> {
+    pub fn report_nodes(&self) -> Vec<MemberReport> {
         let Ok(group) = self.group() else {
             return Vec::new();
         };
@@ -67,15 +87,15 @@ impl Cluster {
         let gone =
             |node: &NodeDocument| node.raft_id != me && contacts.is_gone(node.raft_id, limit);
         let (nodes, ahead) = (self.nodes.all(), group.clock.ahead());
-        let describe = |node: &NodeDocument| NodeInfo {
+        let describe = |node: &NodeDocument| MemberReport {
             clock_ms_ahead: ahead.get(&node.raft_id).copied(),
             ..describe(node, &status, me, limit, gone(node))
         };
         nodes.iter().map(describe).collect()
     }
 
-    /// `GET /health`.
-    pub fn health(&self) -> HealthReply {
+    /// Whether this node serves calls, and why not.
+    pub fn health(&self) -> Health {
         let status = self.group().map(|group| group.status()).unwrap_or_default();
         let me = self.group().map(|group| group.raft_id()).ok();
         let paused = me
@@ -91,21 +111,14 @@ impl Cluster {
             paused,
         };
         let (word, reason) = standing.describe();
-        let state = match status.role {
-            Some(NodeRole::Leader) => "Leader",
-            Some(NodeRole::Follower) => "Follower",
-            Some(NodeRole::Candidate) => "Candidate",
-            Some(NodeRole::Learner) => "Learner",
-            None => "Shutdown",
-        };
-        HealthReply {
-            status: word.into(),
+        Health {
+            status: word,
             reason,
             node_id: self.node_id().to_owned(),
             is_leader: status.is_leader(),
-            current_leader: status.leader,
-            current_term: status.term,
-            state: if me.is_none() { "Learner".into() } else { state.into() },
+            leader: status.leader,
+            term: status.term,
+            role: if me.is_none() { Some(NodeRole::Learner) } else { status.role },
             warnings: self.wrong_clocks(),
         }
     }
@@ -154,7 +167,7 @@ fn describe(
     me: RaftId,
     limit: Duration,
     gone: bool,
-) -> NodeInfo {
+) -> MemberReport {
     let leading = status.is_leader();
     let role = match status.leader {
         Some(leader) if leader == node.raft_id => NodeRole::Leader,
@@ -181,13 +194,12 @@ fn describe(
     };
     // A failure to send to a member that lacks nothing does not matter.
     let problem = status.undelivered.get(&node.raft_id).filter(|_| lag != Some(0)).cloned();
-    NodeInfo {
-        key: node.id.clone(),
+    MemberReport {
         id: node.id.clone(),
         raft_id: node.raft_id,
         url: node.url.clone(),
-        role: role.into_wire(),
-        status: state.into_wire(),
+        role,
+        status: state,
         description: node.description.clone(),
         lag,
         problem,
@@ -215,7 +227,7 @@ fn health_sentence(
     member: bool,
     removed: bool,
     leader: Option<&str>,
-    nodes: &[NodeInfo],
+    nodes: &[MemberReport],
     status: &GroupStatus,
 ) -> String {
     if removed {
@@ -228,15 +240,14 @@ fn health_sentence(
         return "There is no leader, so nothing can be written. Check that a majority of the nodes runs.".into();
     }
     let voters = status.voters();
-    let live = |node: &&NodeInfo| {
-        matches!(node.status, wire::NodeStatus::Active | wire::NodeStatus::Paused)
-    };
+    let live =
+        |node: &&MemberReport| matches!(node.status, NodeStatus::Active | NodeStatus::Paused);
     let live_voters =
         nodes.iter().filter(live).filter(|node| voters.contains(&node.raft_id)).count();
     let away: Vec<_> = nodes
         .iter()
         .filter_map(|node| match &node.problem {
-            _ if node.status != wire::NodeStatus::Active => Some(standing(node)),
+            _ if node.status != NodeStatus::Active => Some(standing(node)),
             Some(problem) => Some(format!("{} gets no log entries ({problem})", node.id)),
             None => None,
         })
@@ -260,7 +271,7 @@ fn health_sentence(
 }
 
 /// The status of a member that is not active.
-fn standing(node: &NodeInfo) -> String {
+fn standing(node: &MemberReport) -> String {
     let silence = node.silent_ms.map(|ms| format!(", silent for {}", clocks::length(ms)));
     format!("{} is {}{}", node.id, node.status, silence.unwrap_or_default())
 }
@@ -323,18 +334,12 @@ mod tests {
         let limit = Duration::from_secs(2);
         let old_leader = node(2, NodeRole::Leader, NodeStatus::Active);
         let shown = describe(&old_leader, &status, 1, limit, false);
-        assert_eq!(
-            (shown.role, shown.status),
-            (wire::NodeRole::Follower, wire::NodeStatus::Inactive)
-        );
+        assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
         assert_eq!(standing(&shown), "n2 is INACTIVE, silent for 9 s");
         assert_eq!(shown.problem.as_deref(), Some("too large"));
         let me =
             describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit, false);
-        assert_eq!(
-            (me.role, me.status, me.lag),
-            (wire::NodeRole::Leader, wire::NodeStatus::Active, Some(0))
-        );
+        assert_eq!((me.role, me.status, me.lag), (NodeRole::Leader, NodeStatus::Active, Some(0)));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod announce;
+pub mod audit;
 pub mod bootstrap;
 pub mod clocks;
 pub mod forward;
@@ -145,12 +146,8 @@ impl Cluster {
     pub fn group(&self) -> Result<&Arc<Group>> {
         self.group.get().ok_or_else(|| match self.identity().cluster_id {
             Some(_) => starting(),
-            None => Error::new(Kind::NotRegistered, "this node is not part of a cluster yet").hint(
-                format!(
-                    "register it on a member: POST /api/cluster/register {{\"url\": \"{}\"}}",
-                    self.config.url()
-                ),
-            ),
+            None => Error::new(Kind::NotRegistered, "this node is not part of a cluster yet")
+                .hint(format!("register it on a member, with the address {}", self.config.url())),
         })
     }
 

@@ -3,10 +3,11 @@
 
 use super::health::milliseconds;
 use super::{Cluster, clocks};
+use crate::engine::system::{NodeRole, NodeStatus};
 use crate::raft::RaftId;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::PeerRequest;
-use jettra_driver::wire::{ClusterReply, ClusterView, NodeInfo, NodeStatus};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// Path of the request for the leader's report.
@@ -16,10 +17,79 @@ const ASK_MAX: Duration = Duration::from_millis(300);
 /// Age up to which a report of the leader is reused.
 const FRESH: Duration = Duration::from_millis(200);
 
+/// The state of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterReport {
+    /// Whether the node was started with `distributed: true`.
+    pub enabled: bool,
+    /// Name of the reporting node.
+    pub node_id: String,
+    /// Its role.
+    pub role: NodeRole,
+    /// Name of the leader, if there is one.
+    pub leader_id: Option<String>,
+    /// The reporting node's term.
+    pub term: u64,
+    /// The cluster's identity; none while the node waits to be registered.
+    pub cluster_id: Option<String>,
+    /// Log index up to which the reporting node's state is visible to readers.
+    pub applied_index: u64,
+    /// Voters that must answer for a write to succeed.
+    pub quorum: usize,
+    /// One sentence on the cluster's health.
+    pub health: String,
+    /// The members.
+    pub nodes: Vec<MemberReport>,
+    /// Whose knowledge leader, quorum, health and members are; none: the reporting node's.
+    pub source: Option<ReportSource>,
+}
+
+/// The state of one member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Its name (`NodeID`).
+    pub id: String,
+    /// Its number in Raft: the log index of the entry that admitted it.
+    pub raft_id: u64,
+    /// Where other nodes and clients reach it.
+    pub url: String,
+    /// Its role now, as far as the reporting node knows.
+    pub role: NodeRole,
+    /// Its state.
+    pub status: NodeStatus,
+    /// Free text given at registration.
+    pub description: Option<String>,
+    /// Log entries that it still lacks; known on the leader only.
+    pub lag: Option<u64>,
+    /// Why it does not get the log entries that it lacks; known on the leader only.
+    pub problem: Option<String>,
+    /// Milliseconds since it last answered the leader; known on the leader only.
+    pub last_seen_ms: Option<u64>,
+    /// The same once it is longer than an answer takes: the member is silent. None while it
+    /// answers.
+    pub silent_ms: Option<u64>,
+    /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is
+    /// behind; none while it is not known.
+    pub clock_ms_ahead: Option<i64>,
+}
+
+/// Whose knowledge a report is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportSource {
+    /// Name of the node that knows it.
+    pub from: String,
+    /// Whether that node leads now.
+    pub leader: bool,
+    /// How old the knowledge is, in milliseconds.
+    pub age_ms: u64,
+    /// Why it is not what a leader knows now, in one sentence; none when it is.
+    pub note: Option<String>,
+}
+
 /// A leader's report about the cluster.
 #[derive(Debug, Clone)]
 pub struct LeaderReport {
-    report: ClusterReply,
+    report: ClusterReport,
     /// When it was requested.
     at: Instant,
 }
@@ -43,9 +113,9 @@ struct LeaderState {
 }
 
 impl Cluster {
-    /// `GET /api/cluster`, the same on every node: what the leader knows. While the leader does not
-    /// answer, its last report, corrected by what this node observes.
-    pub async fn shared_report(&self) -> ClusterReply {
+    /// The state of the cluster, the same on every node: what the leader knows. While the leader does
+    /// not answer, its last report, corrected by what this node observes.
+    pub async fn shared_report(&self) -> ClusterReport {
         let Ok(group) = self.group() else { return alone(self.report(), false) };
         let leader = group.leader();
         if leader == Some(group.raft_id()) {
@@ -120,33 +190,33 @@ impl LeaderReport {
 }
 
 /// What a node knows by itself, as the leader or because it is not a member.
-fn alone(own: ClusterReply, leader: bool) -> ClusterReply {
-    let view = ClusterView { from: own.node_id.clone(), leader, age_ms: 0, note: None };
-    ClusterReply { view: Some(view), ..own }
+fn alone(own: ClusterReport, leader: bool) -> ClusterReport {
+    let source = ReportSource { from: own.node_id.clone(), leader, age_ms: 0, note: None };
+    ClusterReport { source: Some(source), ..own }
 }
 
 /// The leader's report, passed on by another node.
-fn passed_on(own: ClusterReply, known: LeaderReport) -> ClusterReply {
+fn passed_on(own: ClusterReport, known: LeaderReport) -> ClusterReport {
     let age_ms = milliseconds(known.age());
-    let ClusterReply { node_id, leader_id, quorum, health, nodes, .. } = known.report;
-    let view = ClusterView { from: node_id, leader: true, age_ms, note: None };
-    ClusterReply { leader_id, quorum, health, nodes, view: Some(view), ..own }
+    let ClusterReport { node_id, leader_id, quorum, health, nodes, .. } = known.report;
+    let source = ReportSource { from: node_id, leader: true, age_ms, note: None };
+    ClusterReport { leader_id, quorum, health, nodes, source: Some(source), ..own }
 }
 
 /// The members as this node observes them, completed by the leader's last report. A silent leader
 /// is shown as silent.
 fn remembered(
-    own: Vec<NodeInfo>,
+    own: Vec<MemberReport>,
     known: Option<&LeaderReport>,
     lead: LeaderState,
-) -> Vec<NodeInfo> {
+) -> Vec<MemberReport> {
     let age_ms = known.map_or(0, |known| milliseconds(known.age()));
     let older = |ms: Option<u64>| ms.map(|ms| ms.saturating_add(age_ms));
-    let earlier = |node: &NodeInfo| {
+    let earlier = |node: &MemberReport| {
         let nodes = known.map(|known| known.report.nodes.as_slice()).unwrap_or_default();
         nodes.iter().find(|earlier| earlier.raft_id == node.raft_id).cloned()
     };
-    let remember = |mut node: NodeInfo| {
+    let remember = |mut node: MemberReport| {
         if let Some(earlier) = earlier(&node) {
             node.lag = earlier.lag;
             node.problem = earlier.problem;
@@ -166,7 +236,7 @@ fn remembered(
 }
 
 /// Adds whose knowledge it is while there is no report of the leader.
-fn noted(own: ClusterReply, known: Option<LeaderReport>, lead: LeaderState) -> ClusterReply {
+fn noted(own: ClusterReport, known: Option<LeaderReport>, lead: LeaderState) -> ClusterReport {
     let (missing, health) = match (lead.leader, own.leader_id.as_deref()) {
         (Some(_), Some(leader)) => {
             let missing = format!("The leader {leader} does not answer");
@@ -184,17 +254,19 @@ fn noted(own: ClusterReply, known: Option<LeaderReport>, lead: LeaderState) -> C
         false => format!("this is what {from} knew {} ago", clocks::length(age_ms)),
     };
     let note = Some(format!("{missing}; {what}."));
-    ClusterReply { health, view: Some(ClusterView { from, leader: false, age_ms, note }), ..own }
+    ClusterReport {
+        health,
+        source: Some(ReportSource { from, leader: false, age_ms, note }),
+        ..own
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jettra_driver::wire::NodeRole;
 
-    fn node(id: u64, role: NodeRole) -> NodeInfo {
-        NodeInfo {
-            key: format!("n{id}"),
+    fn node(id: u64, role: NodeRole) -> MemberReport {
+        MemberReport {
             id: format!("n{id}"),
             raft_id: id,
             url: String::new(),
@@ -209,11 +281,11 @@ mod tests {
         }
     }
 
-    fn report(of: &str, leader: Option<&str>, nodes: Vec<NodeInfo>) -> ClusterReply {
-        ClusterReply {
+    fn report(of: &str, leader: Option<&str>, nodes: Vec<MemberReport>) -> ClusterReport {
+        ClusterReport {
             enabled: true,
             node_id: of.into(),
-            state: NodeRole::Follower,
+            role: NodeRole::Follower,
             leader_id: leader.map(str::to_owned),
             term: 3,
             cluster_id: Some("c".into()),
@@ -221,7 +293,7 @@ mod tests {
             quorum: 2,
             health: format!("as {of} sees it"),
             nodes,
-            view: None,
+            source: None,
         }
     }
 
@@ -232,17 +304,17 @@ mod tests {
         LeaderReport { report: report("n1", Some("n1"), nodes), at }
     }
 
-    fn own() -> ClusterReply {
+    fn own() -> ClusterReport {
         report("n2", Some("n1"), vec![node(1, NodeRole::Leader), node(2, NodeRole::Follower)])
     }
 
     #[test]
     fn a_follower_says_what_the_leader_knows_and_of_itself_what_it_is() {
         let shown = passed_on(own(), known(Duration::ZERO));
-        assert_eq!((shown.node_id.as_str(), shown.state), ("n2", NodeRole::Follower));
+        assert_eq!((shown.node_id.as_str(), shown.role), ("n2", NodeRole::Follower));
         assert_eq!((shown.health.as_str(), shown.nodes[1].lag), ("as n1 sees it", Some(4)));
-        let view = shown.view.unwrap();
-        assert_eq!((view.from.as_str(), view.leader, view.note), ("n1", true, None));
+        let source = shown.source.unwrap();
+        assert_eq!((source.from.as_str(), source.leader, source.note), ("n1", true, None));
     }
 
     /// Symptom: for seconds after its end the leader was "Active, last seen never".
@@ -254,20 +326,20 @@ mod tests {
         assert_eq!((nodes[0].status, nodes[0].silent_ms), (NodeStatus::Inactive, Some(70)));
         assert_eq!((nodes[1].status, nodes[1].lag), (NodeStatus::Active, Some(4)));
         assert!(nodes[1].last_seen_ms.is_some_and(|ms| ms >= 5020), "{:?}", nodes[1].last_seen_ms);
-        let view = noted(own(), Some(known), lead).view.unwrap();
+        let source = noted(own(), Some(known), lead).source.unwrap();
         let note = "The leader n1 does not answer; this is what n1 knew 5 s ago.";
-        assert_eq!((view.from.as_str(), view.leader), ("n1", false));
-        assert_eq!(view.note.as_deref(), Some(note));
+        assert_eq!((source.from.as_str(), source.leader), ("n1", false));
+        assert_eq!(source.note.as_deref(), Some(note));
     }
 
     #[test]
     fn without_a_leader_a_node_says_that_it_speaks_for_itself() {
         let lead = LeaderState { leader: None, silent: None };
         let own = report("n2", None, Vec::new());
-        let view = noted(own, None, lead).view.unwrap();
+        let source = noted(own, None, lead).source.unwrap();
         let note = "There is no leader; this is what n2 knows by itself.";
-        assert_eq!((view.from.as_str(), view.leader, view.age_ms), ("n2", false, 0));
-        assert_eq!(view.note.as_deref(), Some(note));
+        assert_eq!((source.from.as_str(), source.leader, source.age_ms), ("n2", false, 0));
+        assert_eq!(source.note.as_deref(), Some(note));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::engine::value::{Value, parse_stored};
 use crate::error::{Error, Kind, Result};
 use crate::raft::RaftId;
 use crate::service::catalog;
+use crate::service::changes::{self, Watch};
 use crate::service::count::{self, Count};
 use crate::service::documents;
 use crate::service::find::{self, Find};
@@ -20,8 +21,11 @@ use crate::service::pipelines::PageRequest;
 use crate::service::place::{self, Origin, Place, Wait};
 use crate::service::precondition::Precondition;
 use crate::service::session::IdempotencyKey;
+use crate::service::sessions::{self, Credentials};
 use crate::service::statements::{self, StatementResult};
+use crate::service::tokens::{self, NewApiKey};
 use crate::service::transactions;
+use crate::service::users::{self, NewUser};
 use crate::service::writes::{self, Selection, Update};
 use crate::service::{Response, Service, Session};
 use std::collections::BTreeMap;
@@ -47,8 +51,8 @@ async fn start(dir: &Path) -> Arc<Service> {
 
 /// A session of the administrator, by name and password.
 async fn log_in(service: &Arc<Service>) -> Session {
-    let group = service.group().unwrap();
-    let user = service.passwords.verify(group, "admin", PASSWORD, "127.0.0.1").await.unwrap();
+    let credentials = Credentials::Password { name: "admin", password: PASSWORD };
+    let user = sessions::authenticate(service, credentials, Some("127.0.0.1")).await.unwrap();
     let mut session = Session::new(service.clone(), "in-process-1".into(), None);
     session.set_user(Arc::new(user), false);
     session
@@ -207,5 +211,80 @@ async fn what_a_session_may_not_do_the_service_refuses_whatever_the_door_has_che
     for error in refused {
         assert_eq!(error.kind, Kind::NotAuthenticated, "{error}");
     }
+    service.cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_watched_and_another_feed_goes_on_after_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = start(dir.path()).await;
+    let session = log_in(&service).await;
+    catalog::create_collection(&session, people()).await.unwrap();
+    session.wait_for_level().await.unwrap();
+    let watch = |after| Watch {
+        database: "shop".into(),
+        collection: Some("people".into()),
+        filter: Some(value(r#"{"n":{"$gt":1}}"#)),
+        after,
+    };
+    let mut feed = sent(changes::watch(&session, watch(None))).await.unwrap().value;
+    let begin = feed.token();
+    let first = sent(feed.next()).await.unwrap().expect("a first step");
+    assert!(first.changes.is_empty() && first.progress >= Some(begin));
+
+    for number in 1..=3 {
+        insert(&session, &format!(r#"{{"_id":{number},"n":{number}}}"#)).await.unwrap();
+    }
+    let mut watched = Vec::new();
+    while watched.len() < 2 {
+        let step = feed.next().await.unwrap().expect("a step");
+        watched.extend(step.changes.into_iter().map(|found| (found.change.id, found.matches)));
+    }
+    let expected = [2, 3].map(|number| (Some(DocumentId::Int(number)), Some(true)));
+    assert_eq!(watched, expected);
+
+    let mut other = changes::watch(&session, watch(Some(begin))).await.unwrap().value;
+    let step = other.next().await.unwrap().expect("a first step");
+    assert_eq!(step.changes.len(), 2);
+    let secret = Watch { database: "_system".into(), collection: None, ..watch(None) };
+    let refused = changes::watch(&session, secret).await.map(drop).unwrap_err();
+    assert_eq!(refused.kind, Kind::Forbidden);
+    service.cluster.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_api_key_authenticates_its_user_and_administers_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = start(dir.path()).await;
+    let admin = log_in(&service).await;
+    let bob = NewUser {
+        name: "bob".into(),
+        password: "bob's long password".into(),
+        role: "reader".into(),
+        allowed_dbs: Some(vec!["shop".into()]),
+        ..NewUser::default()
+    };
+    let created = sent(users::create(&admin, bob)).await.unwrap().value;
+    assert_eq!((created.name.as_str(), created.role.as_str()), ("bob", "reader"));
+    let login = sent(sessions::login(&admin, "bob", "bob's long password")).await.unwrap().value;
+    let user = sessions::authenticate(&service, Credentials::Login(&login.token), None).await;
+    let mut session = Session::new(service.clone(), "in-process-3".into(), None);
+    session.set_user(Arc::new(user.unwrap()), true);
+    assert_eq!(users::list(&session).await.unwrap_err().kind, Kind::Forbidden);
+
+    let new = NewApiKey { name: "of a program".into(), ..NewApiKey::default() };
+    let key = sent(tokens::create_api_key(&session, new)).await.unwrap().value;
+    let user = sessions::authenticate(&service, Credentials::ApiKey(&key.text), None).await;
+    let mut program = session.clone();
+    program.set_user(Arc::new(user.unwrap()), false);
+    let listed = tokens::list(&program).await.unwrap().value;
+    assert!(listed.iter().map(|token| &token.id).eq([&key.document.id]));
+    let another = tokens::create_api_key(&program, NewApiKey::default()).await.map(drop);
+    assert_eq!(another.unwrap_err().kind, Kind::Forbidden);
+
+    sent(sessions::logout(&session)).await.unwrap();
+    admin.wait_for_level().await.unwrap();
+    let ended = sessions::authenticate(&service, Credentials::Login(&login.token), None).await;
+    assert_eq!(ended.unwrap_err().kind, Kind::NotAuthenticated);
     service.cluster.shutdown().await;
 }

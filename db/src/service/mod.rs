@@ -5,11 +5,13 @@
 //! says. Nothing here knows of a protocol. Every operation checks by itself what its caller may
 //! do, so a door cannot forget it.
 
+pub mod audit;
 pub mod batch;
 pub mod bounds;
 pub mod bulk;
 pub mod catalog;
 pub mod changes;
+pub mod cluster;
 pub mod confirm;
 pub mod count;
 mod cursor;
@@ -25,6 +27,7 @@ pub mod precondition;
 pub mod read;
 pub mod schema;
 pub mod session;
+pub mod sessions;
 pub mod statements;
 pub mod steps;
 pub mod tokens;

@@ -188,7 +188,7 @@ fn not_for_clients() -> Error {
 
 /// An error that says that nothing was done and that the request may be made again, when some of
 /// its commands have taken effect: nobody must make it again.
-pub fn honest(error: Error, (done, index): (u32, u64)) -> Error {
+fn honest(error: Error, (done, index): (u32, u64)) -> Error {
     if done == 0 || !error.kind.class().may_be_repeated() {
         return error;
     }

@@ -5,16 +5,15 @@ use super::threads::Threads;
 use crate::cluster::Cluster;
 use crate::engine::DocumentId;
 use crate::engine::Namespace;
-use crate::engine::command::{Command, Target};
+use crate::engine::command::Target;
 use crate::engine::document::{check_id_size, parse_json};
 use crate::engine::value::parse_date;
 use crate::engine::versions::Moment;
 use crate::error::{Error, Kind, Result};
-use crate::raft::groups::AppliedCommand;
 use crate::raft::node_key::Signature;
 use crate::raft::{Group, ReadLevel};
 use crate::service::session::IdempotencyKey;
-use crate::service::{Service, Session, Step, Steps};
+use crate::service::{Service, Session};
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
@@ -22,8 +21,6 @@ use bytes::Bytes;
 use jettra_driver::wire::{self, BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -56,8 +53,6 @@ pub struct Call {
     pub body: Bytes,
     /// What the node that sends it has signed, once that is verified.
     pub signature: Option<Signature>,
-    /// What it has proposed by itself.
-    pub proposed: Rc<Proposed>,
 }
 
 /// The head of the request that a call came in.
@@ -159,18 +154,8 @@ impl From<MovedCall> for Call {
             added: call.added,
             body: call.body,
             signature: call.signature,
-            proposed: Rc::default(),
         }
     }
-}
-
-/// What a call has proposed by itself.
-#[derive(Default)]
-pub struct Proposed {
-    /// How many commands have taken effect, and the log index of the last of them.
-    pub done: Cell<(u32, u64)>,
-    /// Whether one of them was a repetition.
-    pub repeated: Cell<bool>,
 }
 
 /// The number that a text in an address may mean.
@@ -281,37 +266,6 @@ impl Call {
                 }
             }
         }
-    }
-
-    /// Carries a command out on behalf of the caller, if it may.
-    ///
-    /// # Errors
-    /// Those of [`Steps::propose`].
-    pub async fn propose(&self, command: Command) -> Result<AppliedCommand> {
-        let applied = Steps::new(&self.session).propose(Step::Keyed, command).await;
-        self.note(applied)
-    }
-
-    /// As [`Call::propose`], of what no client proposes by itself: the route says who may.
-    ///
-    /// # Errors
-    /// Those of [`Steps::propose_system`].
-    pub async fn propose_system(&self, step: Step, command: Command) -> Result<AppliedCommand> {
-        let applied = Steps::new(&self.session).propose_system(step, command).await;
-        self.note(applied)
-    }
-
-    fn note(&self, applied: Result<AppliedCommand>) -> Result<AppliedCommand> {
-        match &applied {
-            Ok(applied) => {
-                self.proposed.done.set((self.proposed.done.get().0 + 1, applied.index));
-                self.proposed.repeated.set(applied.repeated || self.proposed.repeated.get());
-            }
-            Err(error) => {
-                self.proposed.repeated.set(error.repeated || self.proposed.repeated.get());
-            }
-        }
-        applied
     }
 
     /// A parameter under any of its names; from the path, else from the query.

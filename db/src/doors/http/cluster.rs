@@ -1,9 +1,15 @@
-//! The cluster's members, with JettraDBVM's shapes.
+//! The cluster's members over HTTP, with JettraDBVM's shapes.
 
 use super::call::Call;
 use super::reply::Reply;
 use crate::cluster::admin::Force;
+use crate::cluster::health::Health;
+use crate::cluster::report::{ClusterReport, MemberReport, ReportSource};
+use crate::engine::system::NodeRole;
 use crate::error::{Error, Kind, Result};
+use crate::service::cluster;
+use crate::wire::IntoWire;
+use jettra_driver::wire::{ClusterReply, ClusterView, HealthReply, NodeInfo};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -42,14 +48,84 @@ impl NodeName {
     }
 }
 
-/// The ancestor answers some calls in plain text; who asks for JSON gets that.
+/// JettraDBVM answers some calls in plain text; a caller that asks for JSON gets that.
 fn said(call: &Call, text: &str) -> Reply {
     if call.wants_json() { Reply::status(text) } else { Reply::text(text) }
 }
 
+impl IntoWire for Health {
+    type Wire = HealthReply;
+    fn into_wire(self) -> HealthReply {
+        let state = match self.role {
+            Some(NodeRole::Leader) => "Leader",
+            Some(NodeRole::Follower) => "Follower",
+            Some(NodeRole::Candidate) => "Candidate",
+            Some(NodeRole::Learner) => "Learner",
+            None => "Shutdown",
+        };
+        HealthReply {
+            status: self.status.into(),
+            reason: self.reason,
+            node_id: self.node_id,
+            is_leader: self.is_leader,
+            current_leader: self.leader,
+            current_term: self.term,
+            state: state.into(),
+            warnings: self.warnings,
+        }
+    }
+}
+
+impl IntoWire for ClusterReport {
+    type Wire = ClusterReply;
+    fn into_wire(self) -> ClusterReply {
+        ClusterReply {
+            enabled: self.enabled,
+            node_id: self.node_id,
+            state: self.role.into_wire(),
+            leader_id: self.leader_id,
+            term: self.term,
+            cluster_id: self.cluster_id,
+            applied_index: self.applied_index,
+            quorum: self.quorum,
+            health: self.health,
+            nodes: self.nodes.into_iter().map(IntoWire::into_wire).collect(),
+            view: self.source.map(IntoWire::into_wire),
+        }
+    }
+}
+
+impl IntoWire for MemberReport {
+    type Wire = NodeInfo;
+    fn into_wire(self) -> NodeInfo {
+        NodeInfo {
+            key: self.id.clone(),
+            id: self.id,
+            raft_id: self.raft_id,
+            url: self.url,
+            role: self.role.into_wire(),
+            status: self.status.into_wire(),
+            description: self.description,
+            lag: self.lag,
+            problem: self.problem,
+            last_seen_ms: self.last_seen_ms,
+            silent_ms: self.silent_ms,
+            clock_ms_ahead: self.clock_ms_ahead,
+        }
+    }
+}
+
+impl IntoWire for ReportSource {
+    type Wire = ClusterView;
+    fn into_wire(self) -> ClusterView {
+        let ReportSource { from, leader, age_ms, note } = self;
+        ClusterView { from, leader, age_ms, note }
+    }
+}
+
 /// `GET /health`
 pub async fn health(call: Rc<Call>) -> Result<Reply> {
-    let health = call.cluster().health();
+    let health = cluster::health(&call.app.service).into_wire();
     let reply = Reply::json(&health);
     Ok(match health.reason {
         None => reply,
@@ -59,71 +135,71 @@ pub async fn health(call: Rc<Call>) -> Result<Reply> {
 
 /// `GET /api/cluster`
 pub async fn status(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::json(&call.cluster().shared_report().await))
+    let report = cluster::report(&call.session).await?;
+    Ok(Reply::of(report.map(|report| Reply::json(&report.into_wire()))))
 }
 
 /// `GET /raft/rpc/status`
 pub async fn nodes(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::json(&call.cluster().shared_report().await.nodes))
+    let report = cluster::report(&call.session).await?;
+    Ok(Reply::of(report.map(|report| Reply::json(&report.into_wire().nodes))))
 }
 
-/// `GET /raft/rpc/view`: what this node knows of the cluster by itself.
-pub async fn view(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::json(&call.cluster().report()))
-}
-
-/// `POST /api/cluster/register`, and `POST /raft/rpc/join` of a node with `Peers`.
+/// `POST /api/cluster/register`
 pub async fn register(call: Rc<Call>) -> Result<Reply> {
-    let given: Registration = call.json()?;
-    let node =
-        call.cluster().register(&given.url, given.description, &call.session.caller()).await?;
-    tracing::info!(node, url = given.url, "registered");
+    let Registration { url, description } = call.json()?;
+    let node = cluster::register(&call.session, &url, description).await?.value;
+    tracing::info!(node, url, "registered");
     Ok(said(&call, "Node registered"))
+}
+
+/// `POST /raft/rpc/join`: a node with `Peers` registers itself.
+pub async fn join(call: Rc<Call>) -> Result<Reply> {
+    let Registration { url, description } = call.json()?;
+    let node = call.cluster().register(&url, description, &call.session.caller()).await?;
+    tracing::info!(node, url, "registered");
+    Ok(Reply::status("Node registered"))
 }
 
 /// `POST /api/cluster/deregister`
 pub async fn deregister(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().deregister(given.required()?, given.force(), &call.session.caller()).await?;
+    cluster::deregister(&call.session, given.required()?, given.force()).await?;
     Ok(Reply::status("deregistered"))
 }
 
 /// `POST /api/cluster/stop`
 pub async fn stop(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().stop(given.required()?, false, given.force(), &call.session.caller()).await?;
+    cluster::stop(&call.session, given.required()?, given.force()).await?;
     Ok(Reply::status("stop_sent"))
 }
 
 /// `POST /api/cluster/restart`: the node that is named, else the one that was called.
 pub async fn restart(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
-    let node = called_node(&call, given.node);
-    call.cluster().stop(&node, true, Force::No, &call.session.caller()).await?;
+    cluster::restart(&call.session, &called_node(&call, given.node)).await?;
     Ok(Reply::status("restarting"))
 }
 
 /// `POST /api/cluster/pause`
 pub async fn pause(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().pause(given.required()?, &call.session.caller()).await?;
+    cluster::pause(&call.session, given.required()?).await?;
     Ok(said(&call, "Node paused"))
 }
 
 /// `POST /api/cluster/resume`
 pub async fn resume(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    call.cluster().resume(given.required()?, &call.session.caller()).await?;
+    cluster::resume(&call.session, given.required()?).await?;
     Ok(said(&call, "Node resumed"))
 }
 
 /// `POST /api/cluster/promote`: the node that is named, else the one that was called.
 pub async fn promote(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
-    let node = called_node(&call, given.node);
-    call.cluster().promote(&node).await?;
-    // Whoever leads now has it in its log.
-    super::audit::note(&call, call.session.caller(), "cluster_promote", &node, "ok");
+    cluster::promote(&call.session, &called_node(&call, given.node)).await?;
     Ok(said(&call, "Promoted to Leader"))
 }
 

@@ -1,8 +1,8 @@
 //! What the routes take and give, in words and shapes: one description for each row of
 //! [`ROUTES`](super::ROUTES) that users may call. The OpenAPI document is made of both.
 
-use super::auth::{Credentials, NewPassword};
 use super::cluster::{NodeName, Registration};
+use super::sessions::{Credentials, NewPassword};
 use crate::error::Kind::{self, *};
 use jettra_driver::wire::*;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

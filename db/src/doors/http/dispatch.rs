@@ -1,19 +1,18 @@
 //! From a request to an answer: who calls, where it must run, and the errors on the way.
 
 use super::call::Call;
-use super::endpoint::{Handled, Prepared};
+use super::endpoint::Prepared;
 use super::reply::Reply;
 use super::{About, Route};
 use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
 };
 use crate::cluster::forward::{self, FROM_HEADER, ForwardedRequest, USER_HEADER};
-use crate::engine::system::TokenKind;
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead};
 use crate::raft::proposer::not_leader;
 use crate::service::place::{self, Origin};
-use crate::service::steps::honest;
+use crate::service::sessions::{self, Credentials};
 use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
@@ -71,24 +70,9 @@ pub async fn answer(route: &'static Route, mut call: Call, origin: Origin) -> Re
     call.complete_session(route)?;
     let call = Rc::new(call);
     let Prepared { place, run } = route.prepare(&call)?;
-    let here = async || carry_out(&run, call.clone()).await;
+    let here = async || run(call.clone()).await.map(Answer::Here);
     let there = async |url: &str| forward_to(route, &call, url).await;
     place::carry_out(&call.session, place, origin, here, there).await
-}
-
-/// Runs the call here.
-async fn carry_out(run: &dyn Fn(Rc<Call>) -> Handled, call: Rc<Call>) -> Result<Answer> {
-    let proposed = call.proposed.clone();
-    match run(call).await {
-        Ok(reply) if proposed.repeated.get() => {
-            Ok(Answer::Here(reply.header(REPLAYED_HEADER, "true")))
-        }
-        Ok(reply) => Ok(Answer::Here(reply)),
-        Err(error) => {
-            let repeated = error.repeated || proposed.repeated.get();
-            Err(Error { repeated, ..honest(error, proposed.done.get()) })
-        }
-    }
 }
 
 /// Has the leader, which is at `url`, carry the call out; or tells the caller where it is.
@@ -228,27 +212,32 @@ fn bad_secret() -> Error {
 }
 
 async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
-    let group = call.group()?.clone();
-    if let Some(value) = text_header(call.headers(), header::AUTHORIZATION.as_str()) {
-        let user = match bearer(value) {
-            Some(key) => token::user(&group, TokenKind::ApiKey, key).await?,
+    let token;
+    let pair;
+    let credentials = match text_header(call.headers(), header::AUTHORIZATION.as_str()) {
+        Some(value) => match bearer(value) {
+            Some(key) => Credentials::ApiKey(key),
             None => {
-                let (name, password) = basic(value).ok_or_else(bad_credentials)?;
-                super::auth::verify(call, &name, &password).await?
+                pair = basic(value).ok_or_else(bad_credentials)?;
+                Credentials::Password { name: &pair.0, password: &pair.1 }
             }
-        };
-        call.session.set_user(Arc::new(user), false);
-        return Ok(());
-    }
-    let Some(token) = cookie(call.headers()) else {
-        return Err(not_authenticated());
+        },
+        None => {
+            token = cookie(call.headers()).ok_or_else(not_authenticated)?;
+            if method != "GET" && !call.headers().contains_key(CLIENT_HEADER) {
+                return Err(cross_site("a change by cookie"));
+            }
+            Credentials::Login(&token)
+        }
     };
-    if method != "GET" && !call.headers().contains_key(CLIENT_HEADER) {
-        return Err(cross_site("a change by cookie"));
-    }
-    let user = token::user(&group, TokenKind::Session, &token).await?;
-    call.session.set_user(Arc::new(user), true);
-    call.cookie = Some(token);
+    let from = call.session.from.as_deref();
+    let user = sessions::authenticate(&call.app.service, credentials, from).await?;
+    let cookie = match credentials {
+        Credentials::Login(text) => Some(text.to_owned()),
+        _ => None,
+    };
+    call.session.set_user(Arc::new(user), cookie.is_some());
+    call.cookie = cookie;
     Ok(())
 }
 

@@ -15,6 +15,9 @@ pub fn hint(kind: Kind) -> Option<&'static str> {
         Kind::DocumentNotFound => {
             "check the _id; \"42\" and 42 are two, which id_type=string and id_type=int tell apart"
         }
+        Kind::NotAuthenticated => {
+            "send HTTP Basic credentials or a Bearer API key, or log in with POST /api/login"
+        }
         Kind::UserNotFound => "list the users with GET /api/v1/users",
         Kind::TokenNotFound => {
             "it has ended, was used or revoked; list those there are with GET /api/v1/tokens"

@@ -2,7 +2,6 @@
 //! runs, and by which driver method and shell command a person reaches it.
 
 pub mod audit;
-pub mod auth;
 pub mod call;
 pub mod catalog;
 pub mod changes;
@@ -20,6 +19,7 @@ pub mod pipelines;
 pub mod reply;
 pub mod schema;
 pub mod server;
+pub mod sessions;
 pub mod statements;
 pub mod threads;
 pub mod tokens;
@@ -174,10 +174,10 @@ macro_rules! routes {
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = routes! {
     // Session
-    POST "/api/login"           Open,        Leader(Ready), Session, [auth::login],           "login",           "login";
-    POST "/api/logout"          User(Login), Leader(Ready), Session, [auth::logout],          "logout",          "logout";
-    GET  "/api/v1/session"      User(Login), Here(Rights),  Session, [auth::session],         "session",         "whoami";
-    POST "/api/change-password" User(Login), Leader(Ready), Session, [auth::change_password], "change_password", "password";
+    POST "/api/login"           Open,        Leader(Ready), Session, [sessions::login],           "login",           "login";
+    POST "/api/logout"          User(Login), Leader(Ready), Session, [sessions::logout],          "logout",          "logout";
+    GET  "/api/v1/session"      User(Login), Here(Rights),  Session, [sessions::whoami],         "session",         "whoami";
+    POST "/api/change-password" User(Login), Leader(Ready), Session, [sessions::change_password], "change_password", "password";
     // Catalog
     GET    "/api/dbs"           User(Login), Here(Level),   Other, {catalog::DATABASES},               "list_databases",    "show dbs";
     POST   "/api/dbs"           User(Own),   Leader(Ready), Other, {catalog::CREATE_DATABASE},         "create_database",   "create db";
@@ -277,11 +277,11 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   [openapi::document],   "openapi",            "show openapi";
     // Between nodes
     GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
-    GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [cluster::view],         "", "";
+    GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],         "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
-    POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::register],     "", "";
-    POST "/raft/rpc/note"            Node, Leader(Ready), Other, [audit::receive],        "", "";
+    POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],     "", "";
+    POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],        "", "";
     POST "/raft/rpc/hello"           Node, Here(Nothing), Other, [peer::hello],           "", "";
     POST "/raft/rpc/vote"            Node, Here(Nothing), Other, [peer::vote],            "", "";
     POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";

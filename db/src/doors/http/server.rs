@@ -26,7 +26,6 @@ use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
     LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, REPLAYED_HEADER,
 };
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -248,7 +247,6 @@ fn make_call(app: Arc<App>, http: &HttpRequest, request_id: &Arc<str>) -> Call {
         added: None,
         body: Bytes::new(),
         signature: None,
-        proposed: Rc::default(),
     }
 }
 

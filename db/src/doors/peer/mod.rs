@@ -8,6 +8,7 @@ use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
 use crate::cluster::announce::{self, AnnounceRequest};
+use crate::cluster::audit::{self, AuditNote};
 use crate::cluster::identity::Identity;
 use crate::cluster::join;
 use crate::cluster::probe::sign_answer;
@@ -21,7 +22,7 @@ use crate::raft::network::{
 };
 use crate::raft::node_key::{Body, PEER_HEADER};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig};
-use crate::service::Step;
+use crate::service::{Step, Steps};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, ProtocolError, Session};
@@ -122,24 +123,32 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
     let Some(key) = key.filter(|key| request.is_proven(key)) else {
         call.app.service.passwords.guess("", call.session.from.as_deref().unwrap_or_default())?;
         let error = join::bad_token();
-        crate::doors::http::audit::note(
-            &call,
-            call.session.caller(),
-            "join_failed",
-            &request.node,
-            error.kind.code(),
-        );
+        let (cluster, code) = (call.cluster(), error.kind.code());
+        audit::note(cluster, call.session.caller(), "join_failed", &request.node, code);
         return Err(error);
     };
     let sealed = call.cluster().seal_secret(&request, &key)?;
     let (id, node) = (request.token, request.node);
     let used = Command::UseJoinToken { id, node };
-    call.propose_system(Step::Unkeyed, used).await.map_err(|error| match error.kind {
+    let used = Steps::new(&call.session).propose_system(Step::Unkeyed, used).await;
+    used.map_err(|error| match error.kind {
         // Another node was faster.
         Kind::TokenNotFound => join::bad_token(),
         _ => error,
     })?;
     Ok(Reply::json(&sealed).header("cache-control", "no-store"))
+}
+
+/// `POST /raft/rpc/note`: another node has something for the audit log.
+pub async fn note(call: Rc<Call>) -> Result<Reply> {
+    let note: AuditNote = call.json()?;
+    note.propose(call.cluster()).await?;
+    Ok(Reply::empty())
+}
+
+/// `GET /raft/rpc/view`: what this node knows of the cluster by itself.
+pub async fn view(call: Rc<Call>) -> Result<Reply> {
+    Ok(Reply::json(&call.cluster().report()))
 }
 
 /// `POST /raft/rpc/hello`: a member that was away is back.
