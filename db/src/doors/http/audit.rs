@@ -1,6 +1,8 @@
 //! The audit log over HTTP.
 
 use super::call::Call;
+use super::describe::{ACCESS, describe};
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::config::PAGE_DEFAULT;
 use crate::error::Result;
@@ -10,7 +12,17 @@ use jettra_driver::wire::AuditReply;
 use std::rc::Rc;
 
 /// `GET /api/v1/audit`
-pub async fn list(call: Rc<Call>) -> Result<Reply> {
+pub const LIST: Endpoint = Endpoint::new(
+    |call| Box::pin(list(call)),
+    || {
+        describe(ACCESS, "Tell who did what, the latest first")
+            .query("limit before user action")
+            .gives::<AuditReply>(200)
+            .reads()
+    },
+);
+
+async fn list(call: Rc<Call>) -> Result<Reply> {
     let page_max = call.session.config().page_max as u64;
     let limit = call.number("limit", PAGE_DEFAULT.min(page_max), page_max)?.max(1) as usize;
     let before = match call.parameter(&["before"]) {

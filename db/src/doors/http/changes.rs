@@ -1,6 +1,8 @@
 //! Change feeds as server-sent events.
 
 use super::call::Call;
+use super::describe::{VERSIONS, describe};
+use super::endpoint::Endpoint;
 use super::find::json_parameter;
 use super::reply::{Events, Reply};
 use crate::engine::changes::{FeedChange, ResumeToken, delta};
@@ -16,13 +18,35 @@ use std::rc::Rc;
 use tokio::sync::mpsc;
 
 /// `GET …/collections/{col}/watch`
-pub async fn collection(call: Rc<Call>) -> Result<Reply> {
+pub const COLLECTION: Endpoint = Endpoint::new(
+    |call| Box::pin(collection(call)),
+    || {
+        describe(VERSIONS, "Follow the changes of a collection")
+            .query("filter content after")
+            .sends::<ChangeEvent>()
+            .reads()
+            .fails(&[Kind::DatabaseNotFound, Kind::InvalidQuery, Kind::TooOld])
+    },
+);
+
+async fn collection(call: Rc<Call>) -> Result<Reply> {
     let namespace = call.namespace()?;
     watch(&call, namespace.database, Some(namespace.collection)).await
 }
 
 /// `GET /api/v1/databases/{db}/watch`
-pub async fn database(call: Rc<Call>) -> Result<Reply> {
+pub const DATABASE: Endpoint = Endpoint::new(
+    |call| Box::pin(database(call)),
+    || {
+        describe(VERSIONS, "Follow the changes of a database")
+            .query("filter content after")
+            .sends::<ChangeEvent>()
+            .reads()
+            .fails(&[Kind::DatabaseNotFound, Kind::InvalidQuery, Kind::TooOld])
+    },
+);
+
+async fn database(call: Rc<Call>) -> Result<Reply> {
     watch(&call, call.required(&["db"])?.to_owned(), None).await
 }
 

@@ -1,6 +1,8 @@
 //! The cluster's members over HTTP, with JettraDBVM's shapes.
 
 use super::call::Call;
+use super::describe::{CLUSTER, NODE_ERRORS, describe};
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::cluster::admin::Force;
 use crate::cluster::health::Health;
@@ -9,7 +11,7 @@ use crate::engine::system::NodeRole;
 use crate::error::{Error, Kind, Result};
 use crate::service::cluster;
 use crate::wire::IntoWire;
-use jettra_driver::wire::{ClusterReply, ClusterView, HealthReply, NodeInfo};
+use jettra_driver::wire::{ClusterReply, ClusterView, HealthReply, NodeInfo, StatusReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -124,7 +126,19 @@ impl IntoWire for ReportSource {
 }
 
 /// `GET /health`
-pub async fn health(call: Rc<Call>) -> Result<Reply> {
+pub const HEALTH: Endpoint = Endpoint::new(
+    |call| Box::pin(health(call)),
+    || {
+        describe(
+            CLUSTER,
+            "Tell whether this node serves calls: 503 with the reason when it does not",
+        )
+        .gives::<HealthReply>(200)
+        .gives::<HealthReply>(503)
+    },
+);
+
+async fn health(call: Rc<Call>) -> Result<Reply> {
     let health = cluster::health(&call.app.service).into_wire();
     let reply = Reply::json(&health);
     Ok(match health.reason {
@@ -134,19 +148,49 @@ pub async fn health(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `GET /api/cluster`
-pub async fn status(call: Rc<Call>) -> Result<Reply> {
+pub const STATUS: Endpoint = Endpoint::new(
+    |call| Box::pin(status(call)),
+    || describe(CLUSTER, "Tell members, roles and states").gives::<ClusterReply>(200),
+);
+
+async fn status(call: Rc<Call>) -> Result<Reply> {
     let report = cluster::report(&call.session).await?;
     Ok(Reply::of(report.map(|report| Reply::json(&report.into_wire()))))
 }
 
 /// `GET /raft/rpc/status`
-pub async fn nodes(call: Rc<Call>) -> Result<Reply> {
+pub const NODES: Endpoint = Endpoint::new(
+    |call| Box::pin(nodes(call)),
+    || describe(CLUSTER, "List the members").gives::<Vec<NodeInfo>>(200),
+);
+
+async fn nodes(call: Rc<Call>) -> Result<Reply> {
     let report = cluster::report(&call.session).await?;
     Ok(Reply::of(report.map(|report| Reply::json(&report.into_wire().nodes))))
 }
 
 /// `POST /api/cluster/register`
-pub async fn register(call: Rc<Call>) -> Result<Reply> {
+pub const REGISTER: Endpoint = Endpoint::new(
+    |call| Box::pin(register(call)),
+    || {
+        describe(CLUSTER, "Admit a node; a success as well when it is a member")
+            .body::<Registration>()
+            .says()
+            .proposes()
+            .fails(NODE_ERRORS)
+            .fails(&[
+                Kind::InvalidUrl,
+                Kind::NodeConflict,
+                Kind::ForeignCluster,
+                Kind::StaleNode,
+                Kind::NotANode,
+                Kind::SecretMismatch,
+                Kind::AddressRefused,
+            ])
+    },
+);
+
+async fn register(call: Rc<Call>) -> Result<Reply> {
     let Registration { url, description } = call.json()?;
     let node = cluster::register(&call.session, &url, description).await?.value;
     tracing::info!(node, url, "registered");
@@ -162,42 +206,112 @@ pub async fn join(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST /api/cluster/deregister`
-pub async fn deregister(call: Rc<Call>) -> Result<Reply> {
+pub const DEREGISTER: Endpoint = Endpoint::new(
+    |call| Box::pin(deregister(call)),
+    || {
+        describe(CLUSTER, "Remove a node; a success as well when it is unknown")
+            .body::<NodeName>()
+            .gives::<StatusReply>(200)
+            .proposes()
+            .fails(NODE_ERRORS)
+            .fails(&[Kind::WouldLoseQuorum])
+    },
+);
+
+async fn deregister(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
     cluster::deregister(&call.session, given.required()?, given.force()).await?;
     Ok(Reply::status("deregistered"))
 }
 
 /// `POST /api/cluster/stop`
-pub async fn stop(call: Rc<Call>) -> Result<Reply> {
+pub const STOP: Endpoint = Endpoint::new(
+    |call| Box::pin(stop(call)),
+    || {
+        describe(CLUSTER, "Stop the process of a node")
+            .body::<NodeName>()
+            .gives::<StatusReply>(200)
+            .proposes()
+            .fails(NODE_ERRORS)
+            .fails(&[Kind::WouldLoseQuorum])
+    },
+);
+
+async fn stop(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
     cluster::stop(&call.session, given.required()?, given.force()).await?;
     Ok(Reply::status("stop_sent"))
 }
 
 /// `POST /api/cluster/restart`: the node that is named, else the one that was called.
-pub async fn restart(call: Rc<Call>) -> Result<Reply> {
+pub const RESTART: Endpoint = Endpoint::new(
+    |call| Box::pin(restart(call)),
+    || {
+        describe(CLUSTER, "Restart the process of a node, or of the one that is called")
+            .optional_body::<NodeName>()
+            .gives::<StatusReply>(200)
+            .proposes()
+            .fails(NODE_ERRORS)
+            .fails(&[Kind::WouldLoseQuorum])
+    },
+);
+
+async fn restart(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
     cluster::restart(&call.session, &called_node(&call, given.node)).await?;
     Ok(Reply::status("restarting"))
 }
 
 /// `POST /api/cluster/pause`
-pub async fn pause(call: Rc<Call>) -> Result<Reply> {
+pub const PAUSE: Endpoint = Endpoint::new(
+    |call| Box::pin(pause(call)),
+    || {
+        describe(CLUSTER, "Take client calls and leadership away from a node")
+            .body::<NodeName>()
+            .says()
+            .proposes()
+            .fails(NODE_ERRORS)
+            .fails(&[Kind::WouldLoseQuorum])
+    },
+);
+
+async fn pause(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
     cluster::pause(&call.session, given.required()?).await?;
     Ok(said(&call, "Node paused"))
 }
 
 /// `POST /api/cluster/resume`
-pub async fn resume(call: Rc<Call>) -> Result<Reply> {
+pub const RESUME: Endpoint = Endpoint::new(
+    |call| Box::pin(resume(call)),
+    || {
+        describe(CLUSTER, "Give a paused node its work back")
+            .body::<NodeName>()
+            .says()
+            .proposes()
+            .fails(NODE_ERRORS)
+    },
+);
+
+async fn resume(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
     cluster::resume(&call.session, given.required()?).await?;
     Ok(said(&call, "Node resumed"))
 }
 
 /// `POST /api/cluster/promote`: the node that is named, else the one that was called.
-pub async fn promote(call: Rc<Call>) -> Result<Reply> {
+pub const PROMOTE: Endpoint = Endpoint::new(
+    |call| Box::pin(promote(call)),
+    || {
+        describe(CLUSTER, "Hand leadership to a node, or to the one that is called")
+            .optional_body::<NodeName>()
+            .says()
+            .proposes()
+            .fails(NODE_ERRORS)
+    },
+);
+
+async fn promote(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
     cluster::promote(&call.session, &called_node(&call, given.node)).await?;
     Ok(said(&call, "Promoted to Leader"))

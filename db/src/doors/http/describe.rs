@@ -1,8 +1,6 @@
-//! What the routes take and give, in words and shapes: one description for each row of
-//! [`ROUTES`](super::ROUTES) that users may call. The OpenAPI document is made of both.
+//! What a call takes and gives, in words and shapes: the language in which each handler's file
+//! describes its endpoints. The OpenAPI document is made of that and of the route table.
 
-use super::cluster::{NodeName, Registration};
-use super::sessions::{Credentials, NewPassword};
 use crate::error::Kind::{self, *};
 use jettra_driver::wire::*;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -70,10 +68,6 @@ fn level_names() -> Vec<&'static str> {
 /// The description of one route.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// HTTP method, as in the route table.
-    pub method: &'static str,
-    /// Path, as in the route table.
-    pub path: &'static str,
     /// The group it is listed under.
     pub tag: &'static str,
     /// What it does, in one line.
@@ -94,15 +88,9 @@ pub struct Description {
     pub errors: Vec<Kind>,
 }
 
-fn route(
-    method: &'static str,
-    path: &'static str,
-    tag: &'static str,
-    summary: &'static str,
-) -> Description {
+/// What is said of an endpoint, beside its handler.
+pub fn describe(tag: &'static str, summary: &'static str) -> Description {
     Description {
-        method,
-        path,
         tag,
         summary,
         query: Vec::new(),
@@ -113,31 +101,6 @@ fn route(
         keyed: false,
         errors: Vec::new(),
     }
-}
-
-/// What is said of an endpoint, beside its handler.
-pub fn describe(tag: &'static str, summary: &'static str) -> Description {
-    route("", "", tag, summary)
-}
-
-fn get(path: &'static str, tag: &'static str, summary: &'static str) -> Description {
-    route("GET", path, tag, summary)
-}
-
-fn post(path: &'static str, tag: &'static str, summary: &'static str) -> Description {
-    route("POST", path, tag, summary)
-}
-
-fn put(path: &'static str, tag: &'static str, summary: &'static str) -> Description {
-    route("PUT", path, tag, summary)
-}
-
-fn patch(path: &'static str, tag: &'static str, summary: &'static str) -> Description {
-    route("PATCH", path, tag, summary)
-}
-
-fn delete(path: &'static str, tag: &'static str, summary: &'static str) -> Description {
-    route("DELETE", path, tag, summary)
 }
 
 impl Description {
@@ -344,107 +307,6 @@ pub const TAGS: [&str; 10] = [
     CLUSTER,
     JETTRADBVM,
 ];
-
-/// Every description, in the order of the route table.
-#[rustfmt::skip]
-pub fn descriptions() -> Vec<Description> {
-    vec![
-        post("/api/login", SESSION, "Check a name and password, and begin a session")
-            .body::<Credentials>().gives::<LoginReply>(200).proposes().fails(&[BadCredentials, UserDisabled, TooManyAttempts, NotRegistered, Starting, Timeout]),
-        post("/api/logout", SESSION, "End the session of the cookie")
-            .gives::<StatusReply>(200).proposes(),
-        get("/api/v1/session", SESSION, "Tell who is calling")
-            .gives::<SessionReply>(200),
-        post("/api/change-password", SESSION, "Change one's own password, and end one's sessions")
-            .body::<NewPassword>().gives::<StatusReply>(200).proposes().fails(&[Timeout]),
-
-        get("/api/versions", JETTRADBVM, "List the numbers of a document's former versions")
-            .query("db! col! id! id_type").gives::<Vec<String>>(200).reads().fails(NAMESPACE_ERRORS).fails(&[InvalidId, TimeLimit, VersionsOff]),
-        get("/api/version", JETTRADBVM, "Read a document as it was in a version")
-            .query("db! col! id! version! id_type").gives::<AnyDocument>(200).reads().fails(DOCUMENT_ERRORS).fails(VERSION_ERRORS),
-        post("/api/restore-version", JETTRADBVM, "Put a document back to a version")
-            .body::<RestoreVersionBody>().gives::<StatusReply>(200).writes().fails(DOCUMENT_ERRORS).fails(CHANGE_ERRORS).fails(VERSION_ERRORS),
-        get("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions", VERSIONS, "List the versions of a document")
-            .query("id_type").gives::<HistoryReply>(200).reads().fails(DOCUMENT_ERRORS).fails(&[TimeLimit, VersionsOff]),
-        get("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}", VERSIONS, "Read a document as it was in a version")
-            .query("id_type").gives::<AnyDocument>(200).reads().fails(DOCUMENT_ERRORS).fails(VERSION_ERRORS),
-        get("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff", VERSIONS, "Tell what differs between two versions")
-            .query("to id_type").gives::<DiffReply>(200).reads().fails(DOCUMENT_ERRORS).fails(VERSION_ERRORS).fails(&[TimeLimit]),
-        post("/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore", VERSIONS, "Put a document back to a version")
-            .query("id_type").gives::<WriteReply>(200).writes().fails(DOCUMENT_ERRORS).fails(CHANGE_ERRORS).fails(VERSION_ERRORS),
-        post("/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete", VERSIONS, "Put a deleted document back as it was last")
-            .query("id_type").gives::<WriteReply>(200).writes().fails(DOCUMENT_ERRORS).fails(CHANGE_ERRORS).fails(VERSION_ERRORS).fails(&[DuplicateId]),
-        get("/api/v1/databases/{db}/collections/{col}/versions", VERSIONS, "Tell whether a collection keeps versions")
-            .gives::<VersionsReply>(200).reads().fails(NAMESPACE_ERRORS),
-        put("/api/v1/databases/{db}/collections/{col}/versions", VERSIONS, "Keep versions from now on")
-            .optional_body::<VersionsBody>().gives::<VersionsReply>(200).writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS),
-        delete("/api/v1/databases/{db}/collections/{col}/versions", VERSIONS, "Keep no versions, and forget those that are kept")
-            .gives_nothing().writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS),
-        get("/api/v1/databases/{db}/collections/{col}/watch", VERSIONS, "Follow the changes of a collection")
-            .query("filter content after").sends::<ChangeEvent>().reads().fails(&[DatabaseNotFound, InvalidQuery, TooOld]),
-        get("/api/v1/databases/{db}/watch", VERSIONS, "Follow the changes of a database")
-            .query("filter content after").sends::<ChangeEvent>().reads().fails(&[DatabaseNotFound, InvalidQuery, TooOld]),
-
-        get("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Read the JSON Schema of a collection")
-            .gives::<SchemaReply>(200).reads().fails(NAMESPACE_ERRORS),
-        put("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Give a collection a JSON Schema")
-            .body::<SchemaBody>().gives_nothing().writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS).fails(&[InvalidQuery, InvalidBody]),
-        delete("/api/v1/databases/{db}/collections/{col}/schema", STRUCTURE, "Take the JSON Schema away")
-            .gives_nothing().writes().fails(NAME_ERRORS).fails(NAMESPACE_ERRORS),
-        post("/api/v1/databases/{db}/collections/{col}/validate", STRUCTURE, "Check documents against rules and schema, without writing")
-            .optional_body::<ValidateBody>().gives::<ValidateReply>(200).reads().fails(NAMESPACE_ERRORS).fails(QUERY_ERRORS),
-        get("/api/users", ACCESS, "List the users")
-            .gives::<Vec<UserInfo>>(200).reads(),
-        post("/api/users", ACCESS, "Create a user: 400 when there is one of this name")
-            .body::<NewUser>().gives::<StatusReply>(200).writes(),
-        delete("/api/users", ACCESS, "Delete a user")
-            .query("id!").gives::<StatusReply>(200).writes().fails(&[UserNotFound, LastAdmin]),
-        get("/api/v1/users", ACCESS, "List the users")
-            .gives::<Vec<UserInfo>>(200).reads(),
-        post("/api/v1/users", ACCESS, "Create a user")
-            .body::<NewUser>().gives::<UserInfo>(201).writes().fails(&[UserExists, UserNotFound]),
-        get("/api/v1/users/{user}", ACCESS, "Tell about a user")
-            .gives::<UserInfo>(200).reads().fails(&[UserNotFound]),
-        patch("/api/v1/users/{user}", ACCESS, "Change what is given of a user")
-            .body::<UserUpdateBody>().gives::<UserInfo>(200).writes().fails(&[UserNotFound, LastAdmin]),
-        delete("/api/v1/users/{user}", ACCESS, "Delete a user")
-            .gives_nothing().writes().fails(&[UserNotFound, LastAdmin]),
-        get("/api/v1/tokens", ACCESS, "List one's own sessions and keys, for administrators all tokens")
-            .gives::<TokensReply>(200).reads(),
-        post("/api/v1/tokens", ACCESS, "Make an API key")
-            .body::<NewToken>().gives::<TokenReply>(201).proposes(),
-        delete("/api/v1/tokens/{token}", ACCESS, "Revoke a session, an API key or a join token")
-            .gives_nothing().writes().fails(&[TokenNotFound]),
-        post("/api/v1/cluster/tokens", ACCESS, "Make a token with which one new node can join")
-            .optional_body::<NewJoinToken>().gives::<TokenReply>(201).proposes(),
-        get("/api/v1/audit", ACCESS, "Tell who did what, the latest first")
-            .query("limit before user action").gives::<AuditReply>(200).reads(),
-
-        get("/health", CLUSTER, "Tell whether this node serves calls: 503 with the reason when it does not")
-            .gives::<HealthReply>(200).gives::<HealthReply>(503),
-        get("/openapi.json", CLUSTER, "Describe this interface")
-            .gives::<Any>(200),
-        get("/api/cluster", CLUSTER, "Tell members, roles and states")
-            .gives::<ClusterReply>(200),
-        post("/api/cluster/register", CLUSTER, "Admit a node; a success as well when it is a member")
-            .body::<Registration>().says().proposes().fails(NODE_ERRORS)
-            .fails(&[InvalidUrl, NodeConflict, ForeignCluster, StaleNode, NotANode, SecretMismatch, AddressRefused]),
-        post("/api/cluster/deregister", CLUSTER, "Remove a node; a success as well when it is unknown")
-            .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
-        post("/api/cluster/stop", CLUSTER, "Stop the process of a node")
-            .body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
-        post("/api/cluster/pause", CLUSTER, "Take client calls and leadership away from a node")
-            .body::<NodeName>().says().proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
-        post("/api/cluster/resume", CLUSTER, "Give a paused node its work back")
-            .body::<NodeName>().says().proposes().fails(NODE_ERRORS),
-        post("/api/cluster/promote", CLUSTER, "Hand leadership to a node, or to the one that is called")
-            .optional_body::<NodeName>().says().proposes().fails(NODE_ERRORS),
-        post("/api/cluster/restart", CLUSTER, "Restart the process of a node, or of the one that is called")
-            .optional_body::<NodeName>().gives::<StatusReply>(200).proposes().fails(NODE_ERRORS).fails(&[WouldLoseQuorum]),
-        get("/raft/rpc/status", CLUSTER, "List the members")
-            .gives::<Vec<NodeInfo>>(200),
-    ]
-}
 
 /// What a parameter of a path, a query or a head is, by its name, with its JSON Schema.
 pub fn parameter(name: &str) -> Option<(&'static str, Value)> {

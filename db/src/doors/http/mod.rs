@@ -147,7 +147,7 @@ impl Route {
     }
 }
 
-/// An endpoint with its description in braces, or a handler in brackets.
+/// An endpoint in braces; in brackets a handler of calls between nodes, which has no description.
 macro_rules! endpoint {
     ({ $($endpoint:ident)::+ }) => { $($endpoint)::+ };
     ([ $($handler:ident)::+ ]) => {
@@ -174,10 +174,10 @@ macro_rules! routes {
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = routes! {
     // Session
-    POST "/api/login"           Open,        Leader(Ready), Session, [sessions::login],           "login",           "login";
-    POST "/api/logout"          User(Login), Leader(Ready), Session, [sessions::logout],          "logout",          "logout";
-    GET  "/api/v1/session"      User(Login), Here(Rights),  Session, [sessions::whoami],         "session",         "whoami";
-    POST "/api/change-password" User(Login), Leader(Ready), Session, [sessions::change_password], "change_password", "password";
+    POST "/api/login"           Open,        Leader(Ready), Session, {sessions::LOGIN},           "login",           "login";
+    POST "/api/logout"          User(Login), Leader(Ready), Session, {sessions::LOGOUT},          "logout",          "logout";
+    GET  "/api/v1/session"      User(Login), Here(Rights),  Session, {sessions::WHOAMI},          "session",         "whoami";
+    POST "/api/change-password" User(Login), Leader(Ready), Session, {sessions::CHANGE_PASSWORD}, "change_password", "password";
     // Catalog
     GET    "/api/dbs"           User(Login), Here(Level),   Other, {catalog::DATABASES},               "list_databases",    "show dbs";
     POST   "/api/dbs"           User(Own),   Leader(Ready), Other, {catalog::CREATE_DATABASE},         "create_database",   "create db";
@@ -226,62 +226,62 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/api/v1/transactions/{tx}"        User(Write), Leader(Ready), Transactions, {transactions::END},                  "end_transaction",   "end transaction";
     POST   "/api/v1/batch"                    User(Write), Leader(Ready), Transactions, {transactions::BATCH},                "batch",             "batch";
     // Versions and changes
-    GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, [jettradbvm::versions::history],    "history",         "history";
-    GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, [versions::get],              "version",         "show version";
-    POST   "/api/restore-version"                                                               User(Write), Leader(Ready), Other, [jettradbvm::versions::restore], "restore",         "revert";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   Other, [versions::history],             "history",         "history";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   Other, [versions::get],              "version",         "show version";
-    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   Other, [versions::diff],             "diff",            "diff";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader(Ready), Other, [versions::restore],          "restore",         "revert";
-    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader(Ready), Other, [versions::undelete],         "undelete",        "undelete";
-    GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, [versions::settings],         "versions",        "versions";
-    PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [versions::keep],             "keep_versions",   "versions on";
-    DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, [versions::forget],           "forget_versions", "versions off";
-    GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, [changes::collection],         "watch",           "watch";
-    GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, [changes::database],           "watch_database",  "watch";
+    GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, {jettradbvm::versions::HISTORY}, "history",         "history";
+    GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, {jettradbvm::versions::GET},     "version",         "show version";
+    POST   "/api/restore-version"                                                               User(Write), Leader(Ready), Other, {jettradbvm::versions::RESTORE}, "restore",         "revert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   Other, {versions::HISTORY},             "history",         "history";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   Other, {versions::GET},                 "version",         "show version";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   Other, {versions::DIFF},                "diff",            "diff";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader(Ready), Other, {versions::RESTORE},             "restore",         "revert";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader(Ready), Other, {versions::UNDELETE},            "undelete",        "undelete";
+    GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, {versions::SETTINGS},            "versions",        "versions";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, {versions::KEEP},                "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, {versions::FORGET},              "forget_versions", "versions off";
+    GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, {changes::COLLECTION},           "watch",           "watch";
+    GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, {changes::DATABASE},             "watch_database",  "watch";
     // Indexes, schemas, statistics
     GET    "/api/v1/databases/{db}/collections/{col}/indexes"        User(Read),  Here(Level),   Other, {indexes::LIST},       "list_indexes", "indexes";
     POST   "/api/v1/databases/{db}/collections/{col}/indexes"        User(Own),   Leader(Ready), Other, {indexes::CREATE},     "create_index", "create index";
     DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}" User(Own),   Leader(Ready), Other, {indexes::DROP_INDEX}, "drop_index",   "drop index";
-    GET    "/api/v1/databases/{db}/collections/{col}/schema"         User(Read),  Here(Level),   Other, [schema::get],         "schema",       "schema";
-    PUT    "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, [schema::put],         "set_schema",   "schema set";
-    DELETE "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, [schema::remove],      "drop_schema",  "schema drop";
-    POST   "/api/v1/databases/{db}/collections/{col}/validate"       User(Read),  Here(Level),   Other, [schema::validate],    "validate",     "validate";
+    GET    "/api/v1/databases/{db}/collections/{col}/schema"         User(Read),  Here(Level),   Other, {schema::GET},         "schema",       "schema";
+    PUT    "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, {schema::PUT},         "set_schema",   "schema set";
+    DELETE "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, {schema::REMOVE},      "drop_schema",  "schema drop";
+    POST   "/api/v1/databases/{db}/collections/{col}/validate"       User(Read),  Here(Level),   Other, {schema::VALIDATE},    "validate",     "validate";
     GET    "/api/v1/databases/{db}/collections/{col}/stats"          User(Read),  Here(Level),   Other, {indexes::STATS},      "stats",        "stats";
     GET    "/api/v1/databases/{db}/hash"                             User(Admin), Here(Level),   Other, {catalog::HASH},       "hash",         "hash";
     // Users, tokens, audit
-    GET    "/api/users"             User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
-    POST   "/api/users"             User(Admin), Leader(Ready), Other, [jettradbvm::users::create], "create_user",       "create user";
-    DELETE "/api/users"             User(Admin), Leader(Ready), Other, [jettradbvm::users::delete], "delete_user",       "drop user";
-    GET    "/api/v1/users"          User(Admin), Here(Level),   Other, [users::list],            "list_users",        "show users";
-    POST   "/api/v1/users"          User(Admin), Leader(Ready), Other, [users::create],          "create_user",       "create user";
-    GET    "/api/v1/users/{user}"   User(Admin), Here(Level),   Other, [users::get],             "user",              "show user";
-    PATCH  "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, [users::update],          "update_user",       "alter user";
-    DELETE "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, [users::delete],          "delete_user",       "drop user";
-    GET    "/api/v1/tokens"         User(Login), Here(Level),   Other, [tokens::list],           "list_tokens",       "show tokens";
-    POST   "/api/v1/tokens"         User(Login), Leader(Ready), Other, [tokens::create_api_key],     "create_api_key",    "create key";
-    DELETE "/api/v1/tokens/{token}" User(Login), Leader(Ready), Other, [tokens::revoke],         "revoke_token",      "revoke token";
-    POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, [tokens::create_join_token],    "create_join_token", "cluster token";
-    GET    "/api/v1/audit"          User(Admin), Here(Level),   Other, [audit::list],            "audit",             "show audit";
+    GET    "/api/users"             User(Admin), Here(Level),   Other, {users::LIST},               "list_users",        "show users";
+    POST   "/api/users"             User(Admin), Leader(Ready), Other, {jettradbvm::users::CREATE}, "create_user",       "create user";
+    DELETE "/api/users"             User(Admin), Leader(Ready), Other, {jettradbvm::users::DELETE}, "delete_user",       "drop user";
+    GET    "/api/v1/users"          User(Admin), Here(Level),   Other, {users::LIST},               "list_users",        "show users";
+    POST   "/api/v1/users"          User(Admin), Leader(Ready), Other, {users::CREATE},             "create_user",       "create user";
+    GET    "/api/v1/users/{user}"   User(Admin), Here(Level),   Other, {users::GET},                "user",              "show user";
+    PATCH  "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, {users::UPDATE},             "update_user",       "alter user";
+    DELETE "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, {users::DELETE},             "delete_user",       "drop user";
+    GET    "/api/v1/tokens"         User(Login), Here(Level),   Other, {tokens::LIST},              "list_tokens",       "show tokens";
+    POST   "/api/v1/tokens"         User(Login), Leader(Ready), Other, {tokens::CREATE_API_KEY},    "create_api_key",    "create key";
+    DELETE "/api/v1/tokens/{token}" User(Login), Leader(Ready), Other, {tokens::REVOKE},            "revoke_token",      "revoke token";
+    POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, {tokens::CREATE_JOIN_TOKEN}, "create_join_token", "cluster token";
+    GET    "/api/v1/audit"          User(Admin), Here(Level),   Other, {audit::LIST},               "audit",             "show audit";
     // Cluster
-    GET  "/health"                 Open,        Here(Nothing), Members, [cluster::health],     "health",             "health";
-    GET  "/api/cluster"            User(Login), Here(Rights),  Members, [cluster::status],     "cluster_status",     "status";
-    POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, [cluster::register],   "cluster_register",   "cluster add";
-    POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, [cluster::deregister], "cluster_deregister", "cluster remove";
-    POST "/api/cluster/stop"       User(Admin), Leader(Ready), Members, [cluster::stop],       "cluster_stop",       "cluster stop";
-    POST "/api/cluster/pause"      User(Admin), Leader(Ready), Members, [cluster::pause],      "cluster_pause",      "cluster pause";
-    POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, [cluster::resume],     "cluster_resume",     "cluster resume";
-    POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, [cluster::promote],    "cluster_promote",    "cluster promote";
-    POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, [cluster::restart],    "cluster_restart",    "cluster restart";
-    GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   [cluster::nodes],      "cluster_nodes",      "cluster nodes";
-    GET  "/openapi.json"           Open,        Here(Nothing), Other,   [openapi::document],   "openapi",            "show openapi";
+    GET  "/health"                 Open,        Here(Nothing), Members, {cluster::HEALTH},     "health",             "health";
+    GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "status";
+    POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, {cluster::REGISTER},   "cluster_register",   "cluster add";
+    POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, {cluster::DEREGISTER}, "cluster_deregister", "cluster remove";
+    POST "/api/cluster/stop"       User(Admin), Leader(Ready), Members, {cluster::STOP},       "cluster_stop",       "cluster stop";
+    POST "/api/cluster/pause"      User(Admin), Leader(Ready), Members, {cluster::PAUSE},      "cluster_pause",      "cluster pause";
+    POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, {cluster::RESUME},     "cluster_resume",     "cluster resume";
+    POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, {cluster::PROMOTE},    "cluster_promote",    "cluster promote";
+    POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, {cluster::RESTART},    "cluster_restart",    "cluster restart";
+    GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
+    GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
     // Between nodes
     GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
-    GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],         "", "";
+    GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
-    POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],     "", "";
-    POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],        "", "";
+    POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
+    POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";
     POST "/raft/rpc/hello"           Node, Here(Nothing), Other, [peer::hello],           "", "";
     POST "/raft/rpc/vote"            Node, Here(Nothing), Other, [peer::vote],            "", "";
     POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";

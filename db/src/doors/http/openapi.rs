@@ -1,7 +1,9 @@
 //! The OpenAPI 3.1 document, made of the route table, the descriptions and the error kinds.
 
 use super::call::Call;
-use super::describe::{Body, Content, Description, Effect, Success, TAGS, descriptions, parameter};
+use super::describe::{Any, CLUSTER, describe};
+use super::describe::{Body, Content, Description, Effect, Success, TAGS, parameter};
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use super::{ROUTES, Route, Runs};
 use crate::auth::{Access, Permission, token};
@@ -20,7 +22,12 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 /// `GET /openapi.json`
-pub async fn document(_: Rc<Call>) -> Result<Reply> {
+pub const DOCUMENT: Endpoint = Endpoint::new(
+    |call| Box::pin(document(call)),
+    || describe(CLUSTER, "Describe this interface").gives::<Any>(200),
+);
+
+async fn document(_: Rc<Call>) -> Result<Reply> {
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
     Ok(Reply::bytes(TEXT.clone()))
 }
@@ -119,9 +126,7 @@ fn openapi() -> Value {
 
 /// What is said of a route; none of calls between nodes.
 fn description(route: &Route) -> Option<Description> {
-    let same = |one: &Description| (one.method, one.path) == (route.method, route.path);
-    let beside_handler = route.endpoint.describe.map(|describe| describe());
-    beside_handler.or_else(|| descriptions().into_iter().find(same))
+    route.endpoint.describe.map(|describe| describe())
 }
 
 fn operation(

@@ -1,6 +1,8 @@
 //! The JSON Schema of a collection over HTTP, and dry runs of schema and rules.
 
 use super::call::Call;
+use super::describe::{NAME_ERRORS, NAMESPACE_ERRORS, QUERY_ERRORS, STRUCTURE, describe};
+use super::endpoint::Endpoint;
 use super::find::value;
 use super::reply::Reply;
 use crate::engine::schema::{Mode, definition_to_schema};
@@ -14,7 +16,17 @@ use serde_json::json;
 use std::rc::Rc;
 
 /// `GET …/schema`
-pub async fn get(call: Rc<Call>) -> Result<Reply> {
+pub const GET: Endpoint = Endpoint::new(
+    |call| Box::pin(get(call)),
+    || {
+        describe(STRUCTURE, "Read the JSON Schema of a collection")
+            .gives::<SchemaReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn get(call: Rc<Call>) -> Result<Reply> {
     let found = schema::get(&call.session, &call.namespace()?).await?;
     Ok(Reply::of(found.map(|CollectionSchema { schema, mode }| {
         Reply::json(&SchemaReply { schema, mode: mode.into_wire() })
@@ -22,7 +34,20 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `PUT …/schema`
-pub async fn put(call: Rc<Call>) -> Result<Reply> {
+pub const PUT: Endpoint = Endpoint::new(
+    |call| Box::pin(put(call)),
+    || {
+        describe(STRUCTURE, "Give a collection a JSON Schema")
+            .body::<SchemaBody>()
+            .gives_nothing()
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(NAMESPACE_ERRORS)
+            .fails(&[Kind::InvalidQuery, Kind::InvalidBody])
+    },
+);
+
+async fn put(call: Rc<Call>) -> Result<Reply> {
     let body: SchemaBody = call.json()?;
     let schema = match (body.schema, body.definition) {
         (Some(schema), None) => schema,
@@ -41,13 +66,36 @@ pub async fn put(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `DELETE …/schema`
-pub async fn remove(call: Rc<Call>) -> Result<Reply> {
+pub const REMOVE: Endpoint = Endpoint::new(
+    |call| Box::pin(remove(call)),
+    || {
+        describe(STRUCTURE, "Take the JSON Schema away")
+            .gives_nothing()
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn remove(call: Rc<Call>) -> Result<Reply> {
     let removed = schema::remove(&call.session, call.namespace()?).await?;
     Ok(Reply::of(removed.map(|()| Reply::empty())))
 }
 
 /// `POST …/validate`
-pub async fn validate(call: Rc<Call>) -> Result<Reply> {
+pub const VALIDATE: Endpoint = Endpoint::new(
+    |call| Box::pin(validate(call)),
+    || {
+        describe(STRUCTURE, "Check documents against rules and schema, without writing")
+            .optional_body::<ValidateBody>()
+            .gives::<ValidateReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+            .fails(QUERY_ERRORS)
+    },
+);
+
+async fn validate(call: Rc<Call>) -> Result<Reply> {
     let ValidateBody { documents, schema } = call.json_or_empty()?;
     let request = Validation { documents, schema };
     let result = schema::validate(&call.session, &call.namespace()?, request).await?;

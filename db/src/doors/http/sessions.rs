@@ -1,14 +1,16 @@
 //! Logging in and out over HTTP, and the caller's own password.
 
 use super::call::Call;
+use super::describe::{SESSION, describe};
 use super::dispatch::cross_site;
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::auth::token;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::service::sessions::{self, Login};
 use actix_web::http::header;
 use base64::Engine;
-use jettra_driver::wire::{CLIENT_HEADER, LoginReply, SessionReply};
+use jettra_driver::wire::{CLIENT_HEADER, LoginReply, SessionReply, StatusReply};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -34,7 +36,25 @@ pub(super) struct NewPassword {
 }
 
 /// `POST /api/login`: JettraDBVM's token, and a session cookie for the page.
-pub async fn login(call: Rc<Call>) -> Result<Reply> {
+pub const LOGIN: Endpoint = Endpoint::new(
+    |call| Box::pin(login(call)),
+    || {
+        describe(SESSION, "Check a name and password, and begin a session")
+            .body::<Credentials>()
+            .gives::<LoginReply>(200)
+            .proposes()
+            .fails(&[
+                Kind::BadCredentials,
+                Kind::UserDisabled,
+                Kind::TooManyAttempts,
+                Kind::NotRegistered,
+                Kind::Starting,
+                Kind::Timeout,
+            ])
+    },
+);
+
+async fn login(call: Rc<Call>) -> Result<Reply> {
     // A page of somebody else's must not log its visitor in as a user of its choice. Only
     // browsers send the first header, and only our page sends the second.
     let browser = call.headers().contains_key(header::ORIGIN);
@@ -60,14 +80,24 @@ fn session_cookie(token: &str, seconds: u64, tls: bool) -> String {
 }
 
 /// `POST /api/logout`
-pub async fn logout(call: Rc<Call>) -> Result<Reply> {
+pub const LOGOUT: Endpoint = Endpoint::new(
+    |call| Box::pin(logout(call)),
+    || describe(SESSION, "End the session of the cookie").gives::<StatusReply>(200).proposes(),
+);
+
+async fn logout(call: Rc<Call>) -> Result<Reply> {
     let ended = session_cookie("", 0, call.session.config().serves_tls());
     let done = sessions::logout(&call.session).await?;
     Ok(Reply::of(done.map(|()| Reply::status("logged out").header("set-cookie", ended))))
 }
 
 /// `GET /api/v1/session`
-pub async fn whoami(call: Rc<Call>) -> Result<Reply> {
+pub const WHOAMI: Endpoint = Endpoint::new(
+    |call| Box::pin(whoami(call)),
+    || describe(SESSION, "Tell who is calling").gives::<SessionReply>(200),
+);
+
+async fn whoami(call: Rc<Call>) -> Result<Reply> {
     let user = sessions::whoami(&call.session).await?;
     Ok(Reply::of(user.map(|user| {
         let role = user.role_name();
@@ -82,7 +112,18 @@ pub async fn whoami(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST /api/change-password`. JettraDBVM's clients give the old password by HTTP Basic only.
-pub async fn change_password(call: Rc<Call>) -> Result<Reply> {
+pub const CHANGE_PASSWORD: Endpoint = Endpoint::new(
+    |call| Box::pin(change_password(call)),
+    || {
+        describe(SESSION, "Change one's own password, and end one's sessions")
+            .body::<NewPassword>()
+            .gives::<StatusReply>(200)
+            .proposes()
+            .fails(&[Kind::Timeout])
+    },
+);
+
+async fn change_password(call: Rc<Call>) -> Result<Reply> {
     let NewPassword { old_password, new_password } = call.json()?;
     let old_password = old_password.as_deref();
     let done = sessions::change_password(&call.session, old_password, &new_password).await?;

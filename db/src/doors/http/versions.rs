@@ -1,20 +1,39 @@
 //! Versions of documents over HTTP, and whether a collection keeps them.
 
 use super::call::Call;
+use super::describe::{
+    AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, NAME_ERRORS, NAMESPACE_ERRORS, VERSION_ERRORS,
+    VERSIONS, describe,
+};
 use super::documents::write_reply;
+use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::engine::value::iso_date;
 use crate::engine::versions::{Retention, VersionEntry};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::service::Response;
 use crate::service::documents::{Document, Written};
 use crate::service::versions::{self, Difference, KeptVersions};
 use crate::wire::IntoWire;
-use jettra_driver::wire::{DiffReply, HistoryReply, VersionInfo, VersionsBody, VersionsReply};
+use jettra_driver::wire::{
+    DiffReply, HistoryReply, VersionInfo, VersionsBody, VersionsReply, WriteReply,
+};
 use std::rc::Rc;
 
 /// `GET …/documents/{id}/versions`
-pub async fn history(call: Rc<Call>) -> Result<Reply> {
+pub const HISTORY: Endpoint = Endpoint::new(
+    |call| Box::pin(history(call)),
+    || {
+        describe(VERSIONS, "List the versions of a document")
+            .query("id_type")
+            .gives::<HistoryReply>(200)
+            .reads()
+            .fails(DOCUMENT_ERRORS)
+            .fails(&[Kind::TimeLimit, Kind::VersionsOff])
+    },
+);
+
+async fn history(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let entries = versions::history(&call.session, &namespace, target).await?;
     Ok(Reply::of(entries.map(|entries| {
@@ -38,6 +57,19 @@ fn info(entry: VersionEntry, current: bool) -> VersionInfo {
 }
 
 /// `GET …/versions/{version}`, `GET /api/version`
+pub const GET: Endpoint = Endpoint::new(
+    |call| Box::pin(get(call)),
+    || {
+        describe(VERSIONS, "Read a document as it was in a version")
+            .query("id_type")
+            .gives::<AnyDocument>(200)
+            .reads()
+            .fails(DOCUMENT_ERRORS)
+            .fails(VERSION_ERRORS)
+    },
+);
+
+/// `GET …/versions/{version}`, `GET /api/version`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let version = call.required(&["version"])?.parse()?;
@@ -46,7 +78,20 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `GET …/versions/{version}/diff`
-pub async fn diff(call: Rc<Call>) -> Result<Reply> {
+pub const DIFF: Endpoint = Endpoint::new(
+    |call| Box::pin(diff(call)),
+    || {
+        describe(VERSIONS, "Tell what differs between two versions")
+            .query("to id_type")
+            .gives::<DiffReply>(200)
+            .reads()
+            .fails(DOCUMENT_ERRORS)
+            .fails(VERSION_ERRORS)
+            .fails(&[Kind::TimeLimit])
+    },
+);
+
+async fn diff(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let from = call.required(&["version"])?.parse()?;
     let to = match call.parameter(&["to"]) {
@@ -61,14 +106,41 @@ pub async fn diff(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `POST …/versions/{version}/restore`
-pub async fn restore(call: Rc<Call>) -> Result<Reply> {
+pub const RESTORE: Endpoint = Endpoint::new(
+    |call| Box::pin(restore(call)),
+    || {
+        describe(VERSIONS, "Put a document back to a version")
+            .query("id_type")
+            .gives::<WriteReply>(200)
+            .writes()
+            .fails(DOCUMENT_ERRORS)
+            .fails(CHANGE_ERRORS)
+            .fails(VERSION_ERRORS)
+    },
+);
+
+async fn restore(call: Rc<Call>) -> Result<Reply> {
     let version = call.required(&["version"])?.parse()?;
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     versions::restore(&call.session, namespace, target, version).await.map(written)
 }
 
 /// `POST …/documents/{id}/undelete`
-pub async fn undelete(call: Rc<Call>) -> Result<Reply> {
+pub const UNDELETE: Endpoint = Endpoint::new(
+    |call| Box::pin(undelete(call)),
+    || {
+        describe(VERSIONS, "Put a deleted document back as it was last")
+            .query("id_type")
+            .gives::<WriteReply>(200)
+            .writes()
+            .fails(DOCUMENT_ERRORS)
+            .fails(CHANGE_ERRORS)
+            .fails(VERSION_ERRORS)
+            .fails(&[Kind::DuplicateId])
+    },
+);
+
+async fn undelete(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     versions::undelete(&call.session, namespace, target).await.map(written)
 }
@@ -81,13 +153,35 @@ fn written(written: Response<Written>) -> Reply {
 }
 
 /// `GET …/collections/{col}/versions`
-pub async fn settings(call: Rc<Call>) -> Result<Reply> {
+pub const SETTINGS: Endpoint = Endpoint::new(
+    |call| Box::pin(settings(call)),
+    || {
+        describe(VERSIONS, "Tell whether a collection keeps versions")
+            .gives::<VersionsReply>(200)
+            .reads()
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn settings(call: Rc<Call>) -> Result<Reply> {
     let kept = versions::settings(&call.session, &call.namespace()?).await?;
     Ok(Reply::of(kept.map(|kept| Reply::json(&settings_reply(kept)))))
 }
 
 /// `PUT …/collections/{col}/versions`
-pub async fn keep(call: Rc<Call>) -> Result<Reply> {
+pub const KEEP: Endpoint = Endpoint::new(
+    |call| Box::pin(keep(call)),
+    || {
+        describe(VERSIONS, "Keep versions from now on")
+            .optional_body::<VersionsBody>()
+            .gives::<VersionsReply>(200)
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn keep(call: Rc<Call>) -> Result<Reply> {
     let VersionsBody { keep, keep_seconds } = call.json_or_empty()?;
     let ms = keep_seconds.map(|seconds| seconds.saturating_mul(1000));
     let retention = Retention { changes: keep, ms };
@@ -96,7 +190,18 @@ pub async fn keep(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `DELETE …/collections/{col}/versions`
-pub async fn forget(call: Rc<Call>) -> Result<Reply> {
+pub const FORGET: Endpoint = Endpoint::new(
+    |call| Box::pin(forget(call)),
+    || {
+        describe(VERSIONS, "Keep no versions, and forget those that are kept")
+            .gives_nothing()
+            .writes()
+            .fails(NAME_ERRORS)
+            .fails(NAMESPACE_ERRORS)
+    },
+);
+
+async fn forget(call: Rc<Call>) -> Result<Reply> {
     let forgotten = versions::forget(&call.session, call.namespace()?).await?;
     Ok(Reply::of(forgotten.map(|()| Reply::empty())))
 }
