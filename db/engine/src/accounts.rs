@@ -1,6 +1,6 @@
 //! Applying what concerns users and their tokens. Passwords and secrets arrive as hashes.
 
-use super::apply::{Applier, ApplyResult, refuse};
+use super::apply::{Applier, ApplyResult, refuse, settle};
 use super::catalog;
 use super::command::{CredentialRevisions, Outcome, UserUpdate};
 use super::document;
@@ -83,7 +83,7 @@ impl Applier {
             );
         }
         self.put_system(txn, system::USERS, &user.name, user)?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn update_user(
@@ -117,7 +117,7 @@ impl Applier {
             TokenKind::Join => !is_admin(&user),
             TokenKind::ApiKey => false,
         })?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn delete_user(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> ApplyResult {
@@ -146,7 +146,7 @@ impl Applier {
         let tokens: Vec<TokenDocument> = all(txn, system::TOKENS)?;
         for token in tokens.iter().filter(|token| token.user == user && which(token)) {
             // They are there, and nothing refuses to remove them.
-            let _ = self.remove_system(txn, system::TOKENS, &token.id)?;
+            let _ = settle(self.remove_system(txn, system::TOKENS, &token.id))?;
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Applier {
         if same.clone().count() >= TOKENS_MAX {
             let oldest = same.min_by_key(|known| (known.created_ms, &known.id));
             match oldest.filter(|_| token.kind == TokenKind::Session) {
-                Some(oldest) => drop(self.remove_system(txn, system::TOKENS, &oldest.id)?),
+                Some(oldest) => drop(settle(self.remove_system(txn, system::TOKENS, &oldest.id))?),
                 None => {
                     return refuse(
                         Kind::NotPossibleNow,
@@ -180,7 +180,7 @@ impl Applier {
             }
         }
         self.put_system(txn, system::TOKENS, &token.id, token)?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn revoke_token(
@@ -220,16 +220,16 @@ impl Applier {
         let ended = tokens.iter().filter(|token| has_ended(token, before_ms)).take(rows);
         let mut worked = 0;
         for token in ended {
-            let _ = self.remove_system(txn, system::TOKENS, &token.id)?;
+            let _ = settle(self.remove_system(txn, system::TOKENS, &token.id))?;
             worked += 1;
         }
-        Ok(Ok(Outcome::Worked(worked)))
+        Ok(Outcome::Worked(worked))
     }
 
     fn remove_system(&mut self, txn: &mut WriteTxn<'_>, collection: &str, id: &str) -> ApplyResult {
         let namespace = NamespaceRef { database: system::DATABASE, collection };
-        let removed = self.delete(txn, namespace, DocumentId::from(id).into(), None)?;
-        Ok(removed.map(|_| Outcome::Done))
+        self.delete(txn, namespace, DocumentId::from(id).into(), None)?;
+        Ok(Outcome::Done)
     }
 }
 
@@ -243,11 +243,11 @@ fn is_admin(user: &UserDocument) -> bool {
 }
 
 fn no_user(name: &str) -> ApplyResult {
-    Ok(Err(Error::new(Kind::UserNotFound, format!("there is no user {name:?}"))))
+    Err(Error::new(Kind::UserNotFound, format!("there is no user {name:?}")).into())
 }
 
 fn no_token(id: &str) -> ApplyResult {
-    Ok(Err(Error::new(Kind::TokenNotFound, format!("there is no token {id:?}"))))
+    Err(Error::new(Kind::TokenNotFound, format!("there is no token {id:?}")).into())
 }
 
 fn last_admin(name: &str) -> ApplyResult {

@@ -9,21 +9,21 @@ use super::accounts;
 use super::budget::{self, Cost};
 use super::catalog::{self, Collection, CollectionTotals, DatabaseEntry, ENGINE_DEFAULT, Garbage};
 use super::changes;
-use super::command::{AuditEvent, Command, CommandResult, Outcome, Proposal, ProposalResult};
+use super::command::{AuditEvent, Command, Outcome, Proposal, ProposalResult};
 use super::document::Revision;
 use super::index::IndexId;
 use super::index::stats::IndexStats;
 use super::query::context::{Budget, Context};
 use super::retry;
 use super::rules::{CompiledRules, Rules};
-use super::write::{Schemas, Stop, settle};
+use super::write::Schemas;
 use crate::changes::ChangeKind;
-use crate::error::{Error, Kind};
+use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
-use crate::storage::{Read, Table, WriteTxn};
+use crate::storage::{Read, StorageError, Table, WriteTxn};
 use crate::system::NodeStatus;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -124,12 +124,45 @@ pub(super) struct Numbers {
     pub(super) stats: HashMap<IndexId, IndexStats>,
 }
 
-/// A refusal is `Ok(Err(_))`; a storage failure is `Err(_)` and stops the node.
-pub(super) type ApplyResult = Result<CommandResult>;
+/// Why a command, or a part of it, ended: a refusal, or a storage failure that stops the node.
+pub(super) enum ApplyError {
+    Refused(Error),
+    Failed(StorageError),
+}
+
+/// What applying a command, or a part of it, came to.
+pub(super) type ApplyResult<T = Outcome> = std::result::Result<T, ApplyError>;
+
+impl From<StorageError> for ApplyError {
+    fn from(error: StorageError) -> Self {
+        ApplyError::Failed(error)
+    }
+}
+
+impl From<Error> for ApplyError {
+    fn from(error: Error) -> Self {
+        match error.kind {
+            // Queries report what the storage says as these two; other replicas may be well.
+            Kind::Internal | Kind::StorageFull => {
+                ApplyError::Failed(StorageError::Failed(error.to_string()))
+            }
+            _ => ApplyError::Refused(error),
+        }
+    }
+}
+
+/// Tells a refusal, which is an outcome on every replica alike, from a failure of the storage.
+pub(super) fn settle<T>(result: ApplyResult<T>) -> Result<error::Result<T>> {
+    match result {
+        Ok(done) => Ok(Ok(done)),
+        Err(ApplyError::Refused(error)) => Ok(Err(error)),
+        Err(ApplyError::Failed(error)) => Err(error),
+    }
+}
 
 /// Ends a command with a refusal.
-pub(super) fn refuse(kind: Kind, message: impl Into<String>, hint: &str) -> ApplyResult {
-    Ok(Err(Error::new(kind, message).hint(hint)))
+pub(super) fn refuse<T>(kind: Kind, message: impl Into<String>, hint: &str) -> ApplyResult<T> {
+    Err(Error::new(kind, message).hint(hint).into())
 }
 
 /// The time of the log in a state, if any entry had one.
@@ -235,7 +268,7 @@ impl Applier {
         self.begin_command(known.cost);
         let result = match refused {
             Some(error) => Err(error),
-            None => self.carry_out(txn, index, command)?,
+            None => settle(self.carry_out(txn, index, command))?,
         };
         let used = self.context(0);
         self.entry.steps += used.steps();
@@ -285,26 +318,23 @@ impl Applier {
             Command::CreateCollection { database, collection } => {
                 self.ensure_database(txn, &database)?;
                 self.ensure_collection(txn, &database, &collection)?;
-                Ok(Ok(Outcome::Done))
+                Ok(Outcome::Done)
             }
             Command::DropCollection { database, collection } => {
                 let namespace = NamespaceRef { database: &database, collection: &collection };
-                if let Err(refused) = settle(self.check_replaced(txn, namespace, None))? {
-                    return Ok(Err(refused));
-                }
+                self.check_replaced(txn, namespace, None)?;
                 self.drop_collection(txn, &database, &collection)?;
-                Ok(Ok(Outcome::Done))
+                Ok(Outcome::Done)
             }
             Command::RenameCollection { database, from, to } => {
                 if !self.rules(txn, &database)?.name(&from) {
                     return self.rename_collection(txn, &database, &from, &to);
                 }
-                settle(self.all_or_nothing(txn, true, |this, txn| {
-                    let done = this.rename_collection(txn, &database, &from, &to)?;
-                    let done = done.map_err(Stop::Refused)?;
+                self.all_or_nothing(txn, true, |this, txn| {
+                    let renamed = this.rename_collection(txn, &database, &from, &to)?;
                     this.rename_in_rules(txn, &database, &from, &to)?;
-                    Ok(done)
-                }))
+                    Ok(renamed)
+                })
             }
             Command::Put {
                 database,
@@ -404,7 +434,7 @@ impl Applier {
             Command::RemoveEndedTokens { before_ms, rows } => {
                 self.remove_ended_tokens(txn, before_ms, rows as usize)
             }
-            Command::Audit(_) => Ok(Ok(Outcome::Done)),
+            Command::Audit(_) => Ok(Outcome::Done),
             Command::TrimAudit { entries_max, rows } => {
                 self.trim_audit(txn, entries_max, rows as usize)
             }
@@ -415,7 +445,7 @@ impl Applier {
         if catalog::database(txn, name)?.is_none() {
             put_database(txn, name, engine)?;
         }
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn ensure_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Result<()> {
@@ -427,39 +457,37 @@ impl Applier {
 
     fn drop_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> ApplyResult {
         let collections = catalog::collections(txn, name)?;
-        if let Some(error) = self.too_many(txn, &collections, "drop its collections first")? {
-            return Ok(Err(error));
-        }
+        self.charge_collections(txn, &collections, "drop its collections first")?;
         for (collection, _) in collections {
             self.drop_collection(txn, name, &collection)?;
         }
         txn.delete(Table::Catalog, &catalog::database_key(name))?;
         self.forget();
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
-    /// Why so many collections cannot be dropped or renamed by one command, if they cannot.
-    fn too_many(
+    /// Counts the work of dropping or renaming collections; refuses more than one command may do.
+    fn charge_collections(
         &self,
         txn: &WriteTxn<'_>,
         collections: &[(String, CollectionId)],
         hint: &str,
-    ) -> Result<Option<Error>> {
+    ) -> ApplyResult<()> {
         let ctx = self.context(0);
         for (_, id) in collections {
             let (start, end) = catalog::index_range(*id);
             let indexes = txn.range(Table::Catalog, &start, &end)?.count() as u64;
             if ctx.work((1 + indexes) * budget::CATALOG).is_err() {
                 let message = "this database has too many collections and indexes for one command";
-                return Ok(Some(Error::new(Kind::QueryTooLarge, message).hint(hint)));
+                return refuse(Kind::QueryTooLarge, message, hint);
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn rename_database(&mut self, txn: &mut WriteTxn<'_>, from: &str, to: &str) -> ApplyResult {
         let Some(entry) = catalog::database(txn, from)? else {
-            return Ok(Err(database_not_found(from)));
+            return Err(database_not_found(from).into());
         };
         if catalog::database(txn, to)?.is_some() {
             return refuse(
@@ -469,9 +497,7 @@ impl Applier {
             );
         }
         let collections = catalog::collections(txn, from)?;
-        if let Some(error) = self.too_many(txn, &collections, "drop what is not needed first")? {
-            return Ok(Err(error));
-        }
+        self.charge_collections(txn, &collections, "drop what is not needed first")?;
         for (name, id) in collections {
             // Who watches the database sees nothing of them any more.
             let namespace = NamespaceRef { database: from, collection: &name };
@@ -482,7 +508,7 @@ impl Applier {
         txn.delete(Table::Catalog, &catalog::database_key(from))?;
         put_database(txn, to, &entry.engine)?;
         self.forget();
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn collection(
@@ -570,7 +596,7 @@ impl Applier {
         to: &str,
     ) -> ApplyResult {
         let Some(found) = self.collection(txn, NamespaceRef { database, collection: from })? else {
-            return Ok(Err(collection_not_found(database, from)));
+            return Err(collection_not_found(database, from).into());
         };
         if self.collection(txn, NamespaceRef { database, collection: to })?.is_some() {
             return refuse(
@@ -585,7 +611,7 @@ impl Applier {
         self.note_collection(txn, namespace, ChangeKind::Rename, Some(to))?;
         self.forget();
         self.index_references(txn, NamespaceRef { database, collection: to })?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     /// Puts a collection in the place of another, whose former documents are given up; the
@@ -603,19 +629,17 @@ impl Applier {
             && let Some(new) = &new
         {
             let namespace = NamespaceRef { database, collection: to };
-            if let Err(refused) = settle(self.check_replaced(txn, namespace, Some(new)))? {
-                return Ok(Err(refused));
-            }
+            self.check_replaced(txn, namespace, Some(new))?;
             self.drop_collection(txn, database, to)?;
         }
         let renamed = self.rename_collection(txn, database, from, to)?;
         let is_new = old.is_none();
         let kept = old.and_then(|old| old.options.versions).map(|versions| versions.retention);
         match new {
-            Some(new) if renamed.is_ok() && kept.is_some() && new.options.versions.is_none() => {
+            Some(new) if kept.is_some() && new.options.versions.is_none() => {
                 self.set_versions(txn, NamespaceRef { database, collection: to }, kept)
             }
-            _ if renamed.is_ok() && is_new => {
+            _ if is_new => {
                 self.keep_by_default(txn, NamespaceRef { database, collection: to })?;
                 Ok(renamed)
             }

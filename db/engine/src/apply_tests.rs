@@ -1,4 +1,5 @@
 use super::*;
+use crate::command::CommandResult;
 use crate::command::{PutMode, Target};
 use crate::storage::Store;
 use crate::system::NodeRole;

@@ -1,7 +1,7 @@
 //! The audit log: who did what, from where, and what came of it. An entry stands in the same
 //! log entry as what it tells of, so the one is not there without the other.
 
-use super::apply::{Applier, ApplyResult};
+use super::apply::{Applier, ApplyResult, settle};
 use super::catalog;
 use super::command::{AuditEvent, Outcome, PutMode};
 use super::document;
@@ -49,8 +49,15 @@ impl Applier {
         // Revisions grow with every document that is written.
         let id = DocumentId::Int(self.numbers.revision as i64 + 1);
         // Whatever could refuse it does so on every replica; the node's log has the entry too.
-        let _ =
-            self.put(txn, namespace, id.into(), &entry.to_string(), PutMode::Insert, None, true)?;
+        let _ = settle(self.put(
+            txn,
+            namespace,
+            id.into(),
+            &entry.to_string(),
+            PutMode::Insert,
+            None,
+            true,
+        ))?;
         Ok(())
     }
 
@@ -62,7 +69,7 @@ impl Applier {
         rows: usize,
     ) -> ApplyResult {
         let Some(id) = catalog::collection(txn, system::DATABASE, system::AUDIT)? else {
-            return Ok(Ok(Outcome::Worked(0)));
+            return Ok(Outcome::Worked(0));
         };
         let documents = match self.numbers.totals.get(&id) {
             Some(totals) => totals.documents,
@@ -76,9 +83,9 @@ impl Applier {
         let worked = ids.len() as u64;
         let namespace = NamespaceRef { database: system::DATABASE, collection: system::AUDIT };
         for id in ids {
-            let _ = self.delete(txn, namespace, id.into(), None)?;
+            let _ = settle(self.delete(txn, namespace, id.into(), None))?;
         }
-        Ok(Ok(Outcome::Worked(worked)))
+        Ok(Outcome::Worked(worked))
     }
 }
 

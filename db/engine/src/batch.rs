@@ -2,7 +2,7 @@
 //! way or the other as conditions say. One log entry, so nothing comes between; the idea is
 //! etcd's transaction.
 
-use super::apply::{Applier, ApplyResult, collection_not_found, database_not_found};
+use super::apply::{Applier, ApplyError, ApplyResult, collection_not_found, database_not_found};
 use super::budget;
 use super::catalog;
 use super::command::{Operation, OperationResult, Outcome, PutMode, WriteLimits};
@@ -10,7 +10,7 @@ use super::query::context::Context;
 use super::query::filter::Filter;
 use super::transactions::{is_too_much, too_much};
 use super::value::parse_stored;
-use super::write::{Step, Stop, damaged, find, matching, parse_filter, result_bytes, settle, text};
+use super::write::{damaged, find, matching, parse_filter, result_bytes, text};
 use crate::error::Error;
 use crate::id::DocumentId;
 use crate::namespace::{Namespace, NamespaceRef};
@@ -108,13 +108,13 @@ impl Applier {
                 });
                 done.map_err(|stop| named(stop, name, at))
             });
-            let results = steps.collect::<Step<Vec<_>>>()?;
+            let results = steps.collect::<ApplyResult<Vec<_>>>()?;
             Ok(Outcome::Batched { succeeded, results })
         };
-        settle(match many {
+        match many {
             true => self.all_or_nothing(txn, true, work),
             false => self.few_or_nothing(txn, work),
-        })
+        }
     }
 
     fn holds(
@@ -123,7 +123,7 @@ impl Applier {
         namespace: NamespaceRef<'_>,
         condition: &BatchCondition,
         ctx: &Context<'_>,
-    ) -> Step<bool> {
+    ) -> ApplyResult<bool> {
         let Some(collection) = self.collection(txn, namespace)? else {
             return Ok(!condition.exists);
         };
@@ -161,7 +161,7 @@ impl Applier {
         step: BatchStep,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<OperationResult> {
+    ) -> ApplyResult<OperationResult> {
         ctx.work(budget::LOOK_UP)?;
         if catalog::database(txn, namespace.database)?.is_none() {
             return Err(database_not_found(namespace.database).into());
@@ -171,8 +171,7 @@ impl Applier {
                 self.operation(txn, namespace, operation, limits, ctx)
             }
             BatchStep::Save { id, body } => {
-                let done =
-                    self.put_step(txn, namespace, id.into(), &body, PutMode::Upsert, None, false);
+                let done = self.put(txn, namespace, id.into(), &body, PutMode::Upsert, None, false);
                 let (outcome, warnings) = done?.without_warnings();
                 let Outcome::Written { id, revision, created } = outcome else {
                     let message = format!("unexpected outcome {outcome:?}");
@@ -208,11 +207,12 @@ impl Applier {
 }
 
 /// Says which part of the batch was refused.
-fn named(stop: Stop, part: &str, at: usize) -> Stop {
+fn named(stop: ApplyError, part: &str, at: usize) -> ApplyError {
     match stop {
-        Stop::Refused(error) => {
-            Stop::Refused(Error { message: format!("{part}[{at}]: {}", error.message), ..error })
-        }
+        ApplyError::Refused(error) => ApplyError::Refused(Error {
+            message: format!("{part}[{at}]: {}", error.message),
+            ..error
+        }),
         failed => failed,
     }
 }

@@ -290,7 +290,7 @@ impl Applier {
                 }
             };
             if removed > UPKEEP_BYTES {
-                return Ok(Ok(Outcome::Paused(worked as u64)));
+                return Ok(Outcome::Paused(worked as u64));
             }
             let (key, bytes) = oldest;
             removed += bytes;
@@ -300,7 +300,7 @@ impl Applier {
             totals.forgotten = ResumeToken::from_key(&key).unwrap_or(totals.forgotten);
             worked += 1;
         }
-        Ok(Ok(Outcome::Worked(worked as u64)))
+        Ok(Outcome::Worked(worked as u64))
     }
 }
 

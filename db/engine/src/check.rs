@@ -2,13 +2,14 @@
 //! apply will read it, and every key must be one that the storage takes. Pure: what depends on the
 //! state is for apply to refuse.
 
+use super::apply::{ApplyError, ApplyResult};
 use super::batch::{Batch, BatchCondition, BatchStep};
 use super::command::{Command, Operation, Proposal, Select, Target, Write};
 use super::document;
 use super::index::{Index, IndexEntry, IndexSpec, IndexState};
 use super::transactions::Commit;
 use super::value::{self, LEVELS_MAX};
-use super::write::{ParsedMutation, Step, Stop, check_key, parse_filter, parse_sort_and_hint};
+use super::write::{ParsedMutation, check_key, parse_filter, parse_sort_and_hint};
 use crate::error::{Error, Kind, Result};
 use crate::storage::keys::KEY_BYTES_MAX;
 
@@ -167,10 +168,10 @@ fn check_stored_key(key: &[u8]) -> Result<()> {
 }
 
 /// The result of reading a part of a command.
-fn read<T>(step: Step<T>) -> Result<T> {
+fn read<T>(step: ApplyResult<T>) -> Result<T> {
     step.map_err(|stop| match stop {
-        Stop::Refused(error) => error,
-        Stop::Failed(_) => unreadable("a part of the command"),
+        ApplyError::Refused(error) => error,
+        ApplyError::Failed(_) => unreadable("a part of the command"),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Applying what concerns the cluster itself: its beginning and its members.
 
-use super::apply::{Applier, ApplyResult, SideEffect, refuse};
+use super::apply::{Applier, ApplyResult, SideEffect, refuse, settle};
 use super::catalog;
 use super::command::{Outcome, PutMode};
 use super::document;
@@ -29,7 +29,7 @@ impl Applier {
         time_ms: u64,
     ) -> ApplyResult {
         if catalog::database(txn, system::DATABASE)?.is_some() {
-            return Ok(Ok(Outcome::Done));
+            return Ok(Outcome::Done);
         }
         self.ensure_database(txn, system::DATABASE)?;
         self.ensure_collection(txn, system::DATABASE, system::TOKENS)?;
@@ -57,7 +57,7 @@ impl Applier {
         };
         self.put_system(txn, system::NODES, &node, &first)?;
         self.effects.push(SideEffect::NodesChanged);
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn register(
@@ -70,19 +70,19 @@ impl Applier {
     ) -> ApplyResult {
         for known in nodes(txn)? {
             if known.id == node && known.url == url {
-                return Ok(Ok(Outcome::Registered { raft_id: known.raft_id }));
+                return Ok(Outcome::Registered { raft_id: known.raft_id });
             }
             if known.id == node || known.url == url {
                 let message = format!(
                     "node {node:?} at {url} clashes with the member {:?} at {}",
                     known.id, known.url
                 );
-                return Ok(Err(Error::new(Kind::NodeConflict, message)
+                return Err(Error::new(Kind::NodeConflict, message)
                     .hint("deregister the member first, or give the new node another NodeID or address")
                     .details(json!({
                         "registered": {"node": known.id, "url": known.url},
                         "requested": {"node": node, "url": url},
-                    }))));
+                    })).into());
             }
         }
         let document = NodeDocument {
@@ -95,7 +95,7 @@ impl Applier {
         };
         self.put_system(txn, system::NODES, &node, &document)?;
         self.effects.push(SideEffect::NodesChanged);
-        Ok(Ok(Outcome::Registered { raft_id: index }))
+        Ok(Outcome::Registered { raft_id: index })
     }
 
     pub(super) fn change_node(
@@ -110,7 +110,7 @@ impl Applier {
             nodes(txn)?.into_iter().find(|known| known.id == node && known.raft_id == raft_id);
         let Some(mut document) = found else {
             let message = format!("there is no node {node:?} with Raft id {raft_id}");
-            return Ok(Err(Error::new(Kind::NodeNotFound, message)));
+            return Err(Error::new(Kind::NodeNotFound, message).into());
         };
         if from.is_some_and(|from| from != document.status) {
             return refuse(
@@ -122,7 +122,7 @@ impl Applier {
         change(&mut document);
         self.put_system(txn, system::NODES, node, &document)?;
         self.effects.push(SideEffect::NodesChanged);
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn deregister(
@@ -135,11 +135,9 @@ impl Applier {
         if known {
             let namespace = NamespaceRef { database: system::DATABASE, collection: system::NODES };
             self.effects.push(SideEffect::NodesChanged);
-            self.delete(txn, namespace, DocumentId::from(node).into(), None)?
-                .map_or_else(|error| Ok(Err(error)), |_| Ok(Ok(Outcome::Done)))
-        } else {
-            Ok(Ok(Outcome::Done))
+            self.delete(txn, namespace, DocumentId::from(node).into(), None)?;
         }
+        Ok(Outcome::Done)
     }
 
     pub(super) fn put_system(
@@ -157,7 +155,7 @@ impl Applier {
         let body = value.to_string();
         let namespace = NamespaceRef { database: system::DATABASE, collection };
         let target = DocumentId::from(id).into();
-        match self.put(txn, namespace, target, &body, PutMode::Upsert, None, true)? {
+        match settle(self.put(txn, namespace, target, &body, PutMode::Upsert, None, true))? {
             Ok(_) => Ok(()),
             Err(error) => Err(StorageError::Failed(error.to_string())),
         }

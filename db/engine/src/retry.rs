@@ -581,7 +581,7 @@ impl Applier {
                 }
             }
         }
-        Ok(Ok(Outcome::Worked(worked as u64)))
+        Ok(Outcome::Worked(worked as u64))
     }
 
     /// Forgets the answers of one log entry, whose row begins with its number.

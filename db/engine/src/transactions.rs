@@ -7,14 +7,14 @@
 //! serializability), and refuses it otherwise. (Kung and Robinson, *On optimistic methods for
 //! concurrency control*, 1981: backward validation.)
 
-use super::apply::{Applier, ApplyResult, COLLECTION_KEY, INDEX_KEY};
+use super::apply::{Applier, ApplyError, ApplyResult, COLLECTION_KEY, INDEX_KEY};
 use super::budget;
 use super::catalog::{self, Collection};
 use super::check::unreadable;
 use super::command::{Outcome, Proposal, ProposalResult};
 use super::document;
 use super::index::{Entry, IndexEntry, IndexId};
-use super::write::{Step, find, settle};
+use super::write::find;
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
@@ -280,33 +280,35 @@ fn names(read: &impl Read) -> Result<HashMap<CollectionId, (String, String)>> {
 impl Applier {
     /// [`Command::Commit`]
     pub(super) fn commit(&mut self, txn: &mut WriteTxn<'_>, commit: Commit) -> ApplyResult {
-        if let Err(error) = self.context(0).work(commit.reads.len() as u64 * budget::LOOK_UP) {
-            return Ok(Err(error));
-        }
+        self.context(0).work(commit.reads.len() as u64 * budget::LOOK_UP)?;
         let changed = match self.first_change(txn, &commit)? {
             None => self.new_index(txn, &commit)?,
             changed => changed,
         };
         if let Some(changed) = changed {
-            return Ok(Err(conflict(txn, changed)?));
+            return Err(conflict(txn, changed)?.into());
         }
         // Rules and schemas were checked at each call, and what they were checked against is
         // unchanged. Now the documents come in another order.
         self.checked = true;
         let step = self.few_or_nothing(txn, |this, txn| this.write_final(txn, &commit));
         self.checked = false;
-        Ok(settle(step)?.map_err(|error| {
-            let message = format!("what the transaction wrote is not possible now: {error}");
-            Error::new(Kind::TransactionConflict, message).hint(BEGIN_AGAIN).details(json!({}))
-        }))
+        step.map_err(|error| match error {
+            ApplyError::Refused(error) => {
+                let message = format!("what the transaction wrote is not possible now: {error}");
+                let conflict = Error::new(Kind::TransactionConflict, message);
+                conflict.hint(BEGIN_AGAIN).details(json!({})).into()
+            }
+            failed => failed,
+        })
     }
 
-    fn write_final(&mut self, txn: &mut WriteTxn<'_>, commit: &Commit) -> Step<Outcome> {
+    fn write_final(&mut self, txn: &mut WriteTxn<'_>, commit: &Commit) -> ApplyResult {
         let place = |number: u32| {
             let place = commit.places.get(number as usize);
             let (database, collection) =
                 place.ok_or_else(|| unreadable("a place of the transaction"))?;
-            Step::Ok(NamespaceRef { database, collection })
+            ApplyResult::Ok(NamespaceRef { database, collection })
         };
         // A unique value may go from one document of the transaction to another: none of them
         // has one until all are written.

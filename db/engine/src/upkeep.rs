@@ -5,7 +5,8 @@
 //! on from there and every replica does the same.
 
 use super::apply::{
-    Applier, ApplyResult, SideEffect, collection_not_found, database_not_found, refuse,
+    Applier, ApplyError, ApplyResult, SideEffect, collection_not_found, database_not_found, refuse,
+    settle,
 };
 use super::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use super::catalog::{self, Collection, Garbage};
@@ -20,7 +21,7 @@ use super::rules::{Rules, RulesState};
 use super::schema::Schema;
 use super::system;
 use super::value::{Class, Value, parse_stored};
-use super::write::{Step, Stop, charge_entries, check_unique, finds, settle};
+use super::write::{charge_entries, check_unique, finds};
 use crate::error::{Error, Kind};
 use crate::namespace::NamespaceRef;
 use crate::storage::env::Result;
@@ -44,12 +45,10 @@ impl Applier {
         spec: IndexSpec,
     ) -> ApplyResult {
         if catalog::database(txn, namespace.database)?.is_none() {
-            return Ok(Err(database_not_found(namespace.database)));
+            return Err(database_not_found(namespace.database).into());
         }
-        if let Err(error) = check_spec(&spec) {
-            return Ok(Err(error));
-        }
-        let step = self.all_or_nothing(txn, true, |this, txn| {
+        check_spec(&spec)?;
+        self.all_or_nothing(txn, true, |this, txn| {
             this.context(0).work(budget::NESTED + budget::CATALOG)?;
             let collection =
                 this.ensure_collection(txn, namespace.database, namespace.collection)?;
@@ -68,19 +67,16 @@ impl Applier {
                 this.effects.push(SideEffect::Upkeep);
                 return Ok(Outcome::Index { name, created: true });
             }
-            if let Outcome::Paused(_) =
-                this.build_index(txn, namespace, id, usize::MAX)?.map_err(Stop::Refused)?
-            {
+            if let Outcome::Paused(_) = this.build_index(txn, namespace, id, usize::MAX)? {
                 this.effects.push(SideEffect::Upkeep);
             }
             let built = this.collection(txn, namespace)?;
             let built = built.as_ref().and_then(|collection| collection.index(&name));
             match built.and_then(|index| index.entry.state.error()) {
-                Some(error) => Err(Stop::Refused(error)),
+                Some(error) => Err(ApplyError::Refused(error)),
                 None => Ok(Outcome::Index { name, created: true }),
             }
-        });
-        settle(step)
+        })
     }
 
     pub(super) fn drop_index(
@@ -90,7 +86,7 @@ impl Applier {
         name: &str,
     ) -> ApplyResult {
         let Some(collection) = self.collection(txn, namespace)? else {
-            return Ok(Err(collection_not_found(namespace.database, namespace.collection)));
+            return Err(collection_not_found(namespace.database, namespace.collection).into());
         };
         let fields: Vec<&str> = name.split(',').map(str::trim).collect();
         let by_fields =
@@ -126,7 +122,7 @@ impl Applier {
             );
         }
         self.discard_index(txn, collection.id, found.entry.id)?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     /// A reference that an index serves, as `people.team`.
@@ -219,7 +215,7 @@ impl Applier {
             }
         });
         let Some((collection, index, after, done)) = building else {
-            return Ok(Ok(Outcome::Worked(0)));
+            return Ok(Outcome::Worked(0));
         };
         let start = match &after {
             Some(id) => keys::successor(keys::document_key(collection.id, id)),
@@ -244,7 +240,7 @@ impl Applier {
                 .and_then(|(_, json)| document::parse_wanted(json, &wanted))
                 .zip(keys::document_id(key));
             let Some((document, id)) = document else {
-                return Err(StorageError::Failed("a stored document cannot be read".into()));
+                return Err(StorageError::Failed("a stored document cannot be read".into()).into());
             };
             read += stored.len() as u64;
             let keys = ctx
@@ -261,7 +257,7 @@ impl Applier {
             (Ok(a), Ok(b)) => a.entries.keys().next().cmp(&b.entries.keys().next()),
             (a, b) => b.is_err().cmp(&a.is_err()),
         });
-        let step = found.into_iter().try_for_each(|(id, keys)| {
+        let step = found.into_iter().try_for_each(|(id, keys)| -> ApplyResult<()> {
             let keys = keys?;
             for key in keys.entries.keys() {
                 index.entry_key(key, &id)?;
@@ -269,7 +265,7 @@ impl Applier {
             }
             self.write_entries(txn, &collection, &index, &id, &none, &keys)
         });
-        let failed = settle(step.map_err(|stop: Stop| stop))?.err();
+        let failed = settle(step)?.err();
         let state = match failed {
             Some(error) => IndexState::failed(&error),
             None if ended => IndexState::Ready,
@@ -283,7 +279,7 @@ impl Applier {
             self.start_numbers(txn, &collection, &index)?;
         }
         let paused = !ended && worked < documents as u64;
-        Ok(Ok(if paused { Outcome::Paused(worked) } else { Outcome::Worked(worked) }))
+        Ok(if paused { Outcome::Paused(worked) } else { Outcome::Worked(worked) })
     }
 
     /// Lets a sequential index go on behind the largest number that is there.
@@ -336,30 +332,30 @@ impl Applier {
         documents: usize,
     ) -> ApplyResult {
         let Some(collection) = self.collection(txn, namespace)? else {
-            return Ok(Ok(Outcome::Worked(0)));
+            return Ok(Outcome::Worked(0));
         };
         let index = collection.indexes.iter().find(|index| index.entry.id == id);
         let Some(index) = index.filter(|index| index.is_ready()) else {
-            return Ok(Ok(Outcome::Worked(0)));
+            return Ok(Outcome::Worked(0));
         };
         let (ctx, mut deleted) = (self.context(0), 0);
         for key in expired(txn, collection.id, index, time_ms, documents)? {
             if ctx.steps() > UPKEEP_STEPS || ctx.written() > UPKEEP_BYTES {
                 // Those that stay, because something refers to them, are not tried again at once.
                 let more = if deleted > 0 { Outcome::Paused } else { Outcome::Worked };
-                return Ok(Ok(more(deleted)));
+                return Ok(more(deleted));
             }
             let Some(id) = keys::document_id(&key) else { continue };
             if let Ok(true) = settle(self.expire_document(txn, namespace, &collection, &id))? {
                 deleted += 1;
             }
         }
-        Ok(Ok(Outcome::Worked(deleted)))
+        Ok(Outcome::Worked(deleted))
     }
 
     pub(super) fn clear_garbage(&mut self, txn: &mut WriteTxn<'_>, rows: usize) -> ApplyResult {
         let Some(garbage) = catalog::garbage(txn)? else {
-            return Ok(Ok(Outcome::Worked(0)));
+            return Ok(Outcome::Worked(0));
         };
         let (table, id) = match garbage {
             Garbage::Collection(id) => (Table::Documents, id),
@@ -382,12 +378,12 @@ impl Applier {
             None => 0,
         };
         if bytes > CLEAR_BYTES && found < rows {
-            return Ok(Ok(Outcome::Paused(worked as u64)));
+            return Ok(Outcome::Paused(worked as u64));
         }
         if worked < rows {
             txn.delete(Table::Catalog, &catalog::garbage_key(garbage))?;
         }
-        Ok(Ok(Outcome::Worked(worked as u64)))
+        Ok(Outcome::Worked(worked as u64))
     }
 
     pub(super) fn set_schema(
@@ -398,21 +394,18 @@ impl Applier {
         warns: bool,
     ) -> ApplyResult {
         if catalog::database(txn, namespace.database)?.is_none() {
-            return Ok(Err(database_not_found(namespace.database)));
+            return Err(database_not_found(namespace.database).into());
         }
         if let Some(text) = &schema {
-            let parsed = serde_json::from_str(text)
-                .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))
-                .and_then(|schema| Schema::compile(&schema));
-            if let Err(error) = parsed {
-                return Ok(Err(error));
-            }
+            let schema = serde_json::from_str(text)
+                .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
+            Schema::compile(&schema)?;
         }
         let collection = self.ensure_collection(txn, namespace.database, namespace.collection)?;
         let versions = collection.options.versions;
         let options = catalog::Options { schema, schema_warns: warns, versions };
         self.put_options(txn, collection.id, &options)?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     pub(super) fn put_options(
@@ -467,7 +460,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         database: &str,
         document: &[u8],
-    ) -> Step<Vec<String>> {
+    ) -> ApplyResult<Vec<String>> {
         self.forget_rules(database);
         let document = parse_stored(document).unwrap_or_default();
         let mut warnings = Vec::new();
@@ -495,7 +488,7 @@ impl Applier {
         database: &str,
         collection: &str,
         field: &Path,
-    ) -> Step<Option<String>> {
+    ) -> ApplyResult<Option<String>> {
         if field.as_str() == "_id" || system::check_name("", collection, usize::MAX).is_err() {
             return Ok(None);
         }
@@ -507,7 +500,7 @@ impl Applier {
         }
         let name = format!("{collection}.{}", field.as_str());
         let spec = IndexSpec::parse(&Value::from(field.as_str()), &Default::default())?;
-        match self.create_index(txn, namespace, spec)? {
+        match settle(self.create_index(txn, namespace, spec))? {
             // One that exists with these fields and is complete serves as well.
             Err(error) if error.kind == Kind::IndexConflict => {
                 let known = self.collection(txn, namespace)?;
@@ -523,7 +516,7 @@ impl Applier {
             }
             Err(error) => {
                 let message = format!("a reference needs an index on {name}: {}", error.message);
-                return Err(Stop::Refused(Error { message, ..error }));
+                return Err(ApplyError::Refused(Error { message, ..error }));
             }
             Ok(_) => {}
         }
@@ -556,9 +549,9 @@ impl Applier {
 }
 
 /// The name of an index that is the same as the one asked for; a clash is refused.
-fn known_index(collection: &Collection, spec: &IndexSpec) -> Step<Option<String>> {
+fn known_index(collection: &Collection, spec: &IndexSpec) -> ApplyResult<Option<String>> {
     let refused = |message: String, hint: &str| {
-        Err(Stop::Refused(Error::new(Kind::IndexConflict, message).hint(hint)))
+        Err(ApplyError::Refused(Error::new(Kind::IndexConflict, message).hint(hint)))
     };
     let specs = || collection.indexes.iter().map(|index| &index.entry.spec);
     let same = |index: &&Arc<Index>| {

@@ -19,7 +19,7 @@ use super::catalog::{self, Collection, CollectionTotals, Garbage, Options, Versi
 use super::command::{Outcome, Target};
 use super::document::{self, Revision};
 use super::query::context::Context;
-use super::write::{Step, Stored, damaged, duplicate, find, find_target, settle};
+use super::write::{Stored, damaged, duplicate, find, find_target};
 use crate::changes::ChangeKind;
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
@@ -396,7 +396,7 @@ impl Applier {
         let Some((collection, versions)) =
             collection.and_then(|found| found.options.versions.map(|versions| (found, versions)))
         else {
-            return Ok(Ok(Outcome::Worked(0)));
+            return Ok(Outcome::Worked(0));
         };
         let own = versions.space.to_be_bytes();
         // The collection may have been dropped and made again since the keys were looked up.
@@ -404,7 +404,7 @@ impl Applier {
         for key in own {
             self.forget_record(txn, collection.id, key)?;
         }
-        Ok(Ok(Outcome::Worked(keys.len() as u64)))
+        Ok(Outcome::Worked(keys.len() as u64))
     }
 
     /// [`Command::SetVersions`](super::Command::SetVersions)
@@ -415,7 +415,7 @@ impl Applier {
         keep: Option<Retention>,
     ) -> ApplyResult {
         if catalog::database(txn, namespace.database)?.is_none() {
-            return Ok(Err(database_not_found(namespace.database)));
+            return Err(database_not_found(namespace.database).into());
         }
         let collection = match (self.collection(txn, namespace)?, keep) {
             (Some(found), _) => found,
@@ -423,7 +423,7 @@ impl Applier {
                 self.ensure_collection(txn, namespace.database, namespace.collection)?
             }
             (None, None) => {
-                return Ok(Err(collection_not_found(namespace.database, namespace.collection)));
+                return Err(collection_not_found(namespace.database, namespace.collection).into());
             }
         };
         let known = collection.options.versions;
@@ -443,7 +443,7 @@ impl Applier {
         };
         let options = Options { versions, ..collection.options.clone() };
         self.put_options(txn, collection.id, &options)?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     /// Gives up the history of a collection; its rows are cleared away later.
@@ -468,9 +468,9 @@ impl Applier {
         version: Option<Version>,
     ) -> ApplyResult {
         let Some(collection) = self.collection(txn, namespace)? else {
-            return Ok(Err(collection_not_found(namespace.database, namespace.collection)));
+            return Err(collection_not_found(namespace.database, namespace.collection).into());
         };
-        settle(self.restore_step(txn, namespace, &collection, target, version))
+        self.restore_step(txn, namespace, &collection, target, version)
     }
 
     fn restore_step(
@@ -480,7 +480,7 @@ impl Applier {
         collection: &std::sync::Arc<Collection>,
         target: Target,
         version: Option<Version>,
-    ) -> Step<Outcome> {
+    ) -> ApplyResult {
         let versions = *versions_of(collection)?;
         let (id, json) = match version {
             Some(version) => match find_version(txn, collection, &target.id, version) {

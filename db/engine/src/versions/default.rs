@@ -21,7 +21,7 @@ impl Applier {
     /// [`Command::SetVersionsDefault`](crate::Command::SetVersionsDefault)
     pub(crate) fn set_versions_default(&mut self, txn: &mut WriteTxn<'_>, on: bool) -> ApplyResult {
         txn.put(Table::Meta, DEFAULT_KEY, &u64::from(on).to_be_bytes())?;
-        Ok(Ok(Outcome::Done))
+        Ok(Outcome::Done)
     }
 
     /// Lets a new collection keep its former documents, if new collections do and it is none of

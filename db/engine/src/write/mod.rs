@@ -14,7 +14,8 @@ pub use store::{Schemas, dry_run, waiting_references};
 pub(super) use store::{charge_entries, check_unique, finds};
 
 use crate::apply::{
-    Applier, ApplyResult, collection_not_found, database_not_found, document_not_found,
+    Applier, ApplyError, ApplyResult, collection_not_found, database_not_found, document_not_found,
+    settle,
 };
 use crate::budget::{self, steps_of};
 use crate::catalog::{self, Collection};
@@ -40,41 +41,6 @@ use select::select_documents;
 use serde_json::json;
 use std::sync::Arc;
 
-/// Why a step of a write ended: a refusal, or a storage failure that stops the node.
-pub(super) enum Stop {
-    Refused(Error),
-    Failed(StorageError),
-}
-
-pub(super) type Step<T> = std::result::Result<T, Stop>;
-
-impl From<StorageError> for Stop {
-    fn from(error: StorageError) -> Self {
-        Stop::Failed(error)
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        match error.kind {
-            // Queries report what the storage says as these two; other replicas may be well.
-            Kind::Internal | Kind::StorageFull => {
-                Stop::Failed(StorageError::Failed(error.to_string()))
-            }
-            _ => Stop::Refused(error),
-        }
-    }
-}
-
-/// The result of a step as apply gives it.
-pub(super) fn settle<T>(step: Step<T>) -> Result<error::Result<T>> {
-    match step {
-        Ok(done) => Ok(Ok(done)),
-        Err(Stop::Refused(error)) => Ok(Err(error)),
-        Err(Stop::Failed(error)) => Err(error),
-    }
-}
-
 impl Applier {
     /// [`Command::Put`](super::Command::Put)
     #[allow(clippy::too_many_arguments)] // the fields of one command, unpacked once
@@ -88,21 +54,6 @@ impl Applier {
         if_match: Option<Revision>,
         create_database: bool,
     ) -> ApplyResult {
-        let step = self.put_step(txn, namespace, target, body, mode, if_match, create_database);
-        settle(step)
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn put_step(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        target: Target,
-        body: &str,
-        mode: PutMode,
-        if_match: Option<Revision>,
-        create_database: bool,
-    ) -> Step<Outcome> {
         let known = self.collection(txn, namespace)?;
         if known.is_none()
             && !create_database
@@ -136,7 +87,7 @@ impl Applier {
         namespace: NamespaceRef<'_>,
         id: &DocumentId,
         body: &str,
-    ) -> Step<Arc<Collection>> {
+    ) -> ApplyResult<Arc<Collection>> {
         // A collection that does not exist has no indexes and no schema, only rules.
         let document = document::encode(0, id, body);
         self.check_rules(txn, namespace, json_of(&document))?;
@@ -153,25 +104,22 @@ impl Applier {
         if_match: Option<Revision>,
     ) -> ApplyResult {
         let Some(collection) = self.collection(txn, namespace)? else {
-            return Ok(Err(missing_place(txn, namespace)?));
+            return Err(missing_place(txn, namespace)?.into());
         };
-        let step = (|| {
-            let (id, current) = find_target(txn, collection.id, target)?;
-            check_revision(&id, if_match, current.as_ref().map(|stored| stored.revision))?;
-            let Some(current) = current else {
-                return Err(document_not_found(&id).into());
-            };
-            self.remove(txn, namespace, &collection, &current)?;
-            Ok(Outcome::Deleted)
-        })();
-        settle(step)
+        let (id, current) = find_target(txn, collection.id, target)?;
+        check_revision(&id, if_match, current.as_ref().map(|stored| stored.revision))?;
+        let Some(current) = current else {
+            return Err(document_not_found(&id).into());
+        };
+        self.remove(txn, namespace, &collection, &current)?;
+        Ok(Outcome::Deleted)
     }
 
     /// [`Command::Write`](super::Command::Write)
     pub(super) fn write_many(&mut self, txn: &mut WriteTxn<'_>, write: Write) -> ApplyResult {
         let namespace = NamespaceRef { database: &write.database, collection: &write.collection };
         if !write.create_database && catalog::database(txn, namespace.database)?.is_none() {
-            return Ok(Err(database_not_found(namespace.database)));
+            return Err(database_not_found(namespace.database).into());
         }
         let ctx = self.context(write.time_ms);
         let mut results = Vec::with_capacity(write.operations.len());
@@ -191,7 +139,7 @@ impl Applier {
                 break;
             }
         }
-        Ok(Ok(Outcome::OperationResults(results)))
+        Ok(Outcome::OperationResults(results))
     }
 
     pub(super) fn operation(
@@ -201,7 +149,7 @@ impl Applier {
         operation: Operation,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<OperationResult> {
+    ) -> ApplyResult<OperationResult> {
         ctx.work(budget::LOOK_UP)?;
         match operation {
             Operation::Insert { id, body } => self.insert(txn, namespace, id, body, false),
@@ -254,7 +202,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         collection: &Collection,
         select: &Select,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         let Select::Filter { filter, .. } = select else { return Ok(()) };
         // Choosing a plan, and storing the statistics of each index for it.
         let indexes = collection.indexes.len() as u64;
@@ -268,8 +216,8 @@ impl Applier {
         &mut self,
         txn: &mut WriteTxn<'_>,
         many: bool,
-        step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> Step<T>,
-    ) -> Step<T> {
+        step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> ApplyResult<T>,
+    ) -> ApplyResult<T> {
         if !many {
             return step(self, txn);
         }
@@ -299,8 +247,8 @@ impl Applier {
     pub(super) fn few_or_nothing<T>(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> Step<T>,
-    ) -> Step<T> {
+        step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> ApplyResult<T>,
+    ) -> ApplyResult<T> {
         let noted = self.mark_changes(txn)?;
         let (numbers, effects) = (self.numbers.clone(), self.effects.len());
         let mark = txn.mark();
@@ -324,7 +272,7 @@ impl Applier {
         id: DocumentId,
         body: String,
         upserted: bool,
-    ) -> Step<OperationResult> {
+    ) -> ApplyResult<OperationResult> {
         // An upsert takes the _id from a filter, which nobody has checked for its length.
         check_key(&id)?;
         let collection = match self.collection(txn, namespace)? {
@@ -350,7 +298,7 @@ impl Applier {
         returning: Returning,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<OperationResult> {
+    ) -> ApplyResult<OperationResult> {
         let (found, _) = select_documents(txn, collection, select, multi, limits, ctx)?;
         let mut wrote = OperationResult::default();
         for id in found {
@@ -378,7 +326,7 @@ impl Applier {
         upsert: Option<DocumentId>,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<OperationResult> {
+    ) -> ApplyResult<OperationResult> {
         let MutationTarget { namespace, collection, returning } = target;
         let (found, filter) = select_documents(txn, collection, select, multi, limits, ctx)?;
         if found.is_empty()
@@ -434,7 +382,7 @@ impl Applier {
         returning: Returning,
         limits: &WriteLimits,
         ctx: &Context<'_>,
-    ) -> Step<OperationResult> {
+    ) -> ApplyResult<OperationResult> {
         let mut document = upsert_base(filter, At::root("filter"))?;
         change.apply(&mut document, Some(filter), true, ctx)?;
         let id = match document.as_object().and_then(|fields| fields.get("_id")) {
@@ -473,7 +421,7 @@ pub(super) enum ParsedMutation {
 }
 
 impl ParsedMutation {
-    pub(super) fn parse(mutation: &Mutation) -> Step<ParsedMutation> {
+    pub(super) fn parse(mutation: &Mutation) -> ApplyResult<ParsedMutation> {
         let object = |text: &String, name| match command_value(text, name)? {
             Value::Object(fields) => Ok(fields),
             _ => Err(At::root(name).invalid("must be an object")),
@@ -507,7 +455,7 @@ impl ParsedMutation {
         filter: Option<&Filter>,
         inserting: bool,
         ctx: &Context<'_>,
-    ) -> Step<bool> {
+    ) -> ApplyResult<bool> {
         match (self, document) {
             (ParsedMutation::Update(update), document) => {
                 Ok(update.apply(document, filter, inserting, ctx)?)
@@ -561,7 +509,7 @@ pub(super) fn result_bytes(result: &error::Result<OperationResult>) -> usize {
 }
 
 /// What an operation on a collection that does not exist comes to.
-fn missing_for(select: Select, namespace: NamespaceRef<'_>) -> Step<OperationResult> {
+fn missing_for(select: Select, namespace: NamespaceRef<'_>) -> ApplyResult<OperationResult> {
     match select {
         Select::Filter { .. } => Ok(OperationResult::default()),
         Select::Id { .. } => {
@@ -571,8 +519,8 @@ fn missing_for(select: Select, namespace: NamespaceRef<'_>) -> Step<OperationRes
 }
 
 /// What is stored cannot be read. Never for what a command brings: see [`command_value`].
-pub(super) fn damaged() -> Stop {
-    Stop::Failed(StorageError::Failed("a stored document cannot be read".into()))
+pub(super) fn damaged() -> ApplyError {
+    ApplyError::Failed(StorageError::Failed("a stored document cannot be read".into()))
 }
 
 /// The value of a text in a command. One that cannot be read is refused, as on every replica.
@@ -590,23 +538,23 @@ pub(super) fn text(json: Vec<u8>) -> String {
 }
 
 /// The fields of a stored document.
-fn fields(json: &[u8], wanted: &Fields) -> Step<Value> {
+fn fields(json: &[u8], wanted: &Fields) -> ApplyResult<Value> {
     document::parse_wanted(json, wanted).ok_or_else(damaged)
 }
 
 /// The fields of a document that a command brings.
-fn new_fields(json: &[u8], wanted: &Fields) -> Step<Value> {
+fn new_fields(json: &[u8], wanted: &Fields) -> ApplyResult<Value> {
     document::parse_wanted(json, wanted).ok_or_else(unreadable)
 }
 
 /// The refusal of a document in a command that cannot be read.
-fn unreadable() -> Stop {
+fn unreadable() -> ApplyError {
     Error::new(Kind::InvalidJson, "the document cannot be read: it is not JSON, or nested too deep")
         .into()
 }
 
 /// The text of a document without its `_id`.
-fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> Step<String> {
+fn body_of(document: Value, id: &DocumentId, limits: &WriteLimits) -> ApplyResult<String> {
     let Value::Object(mut fields) = document else { return Err(damaged()) };
     fields.shift_remove("_id");
     let document = Value::Object(fields);

@@ -1,8 +1,8 @@
 //! References between collections when a collection is dropped, replaced or renamed as a whole.
 
 use super::store::Lookup;
-use super::{Step, damaged, fields, find, finds};
-use crate::apply::Applier;
+use super::{damaged, fields, find, finds};
+use crate::apply::{Applier, ApplyResult};
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
 use crate::error::{Error, Kind};
@@ -25,7 +25,7 @@ impl Applier {
         txn: &WriteTxn<'_>,
         namespace: NamespaceRef<'_>,
         new: Option<&Arc<Collection>>,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         let rules = self.rules(txn, namespace.database)?;
         let ctx = self.context(0);
         let old =
@@ -53,13 +53,13 @@ impl Applier {
         database: &str,
         from: &str,
         to: &str,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         let namespace = NamespaceRef { database, collection: system::RULES };
         let Some(collection) = self.collection(txn, namespace)? else { return Ok(()) };
         let (start, end) =
             (keys::collection_start(collection.id), keys::collection_end(collection.id));
         let rows = txn.range(Table::Documents, &start, &end)?;
-        let ids = rows.map(|row| Ok(keys::document_id(row?.0))).collect::<Step<Vec<_>>>()?;
+        let ids = rows.map(|row| Ok(keys::document_id(row?.0))).collect::<ApplyResult<Vec<_>>>()?;
         for id in ids.into_iter().flatten() {
             let stored = find(txn, collection.id, &id)?.ok_or_else(damaged)?;
             self.context(0).work(budget::LOOK_UP + steps_of(stored.json.len()))?;
@@ -81,7 +81,7 @@ fn lost_value<R: Read>(
     old: &Lookup<'_, R>,
     new: &Lookup<'_, R>,
     ctx: &Context<'_>,
-) -> Step<Option<Value>> {
+) -> ApplyResult<Option<Value>> {
     let Some(referring) = old.collections.get(&reference.collection) else { return Ok(None) };
     let Some(index) = finds(referring, &reference.field) else { return Ok(None) };
     let mut wanted = Fields::default();

@@ -1,7 +1,7 @@
 //! Which documents an operation is for.
 
-use super::{Step, check_revision, command_value};
-use crate::apply::document_not_found;
+use super::{check_revision, command_value};
+use crate::apply::{ApplyResult, document_not_found};
 use crate::catalog::Collection;
 use crate::command::{Select, Target, WriteLimits};
 use crate::document::{self, Revision};
@@ -71,7 +71,7 @@ pub(super) fn select_documents(
     multi: bool,
     limits: &WriteLimits,
     ctx: &Context<'_>,
-) -> Step<(Vec<DocumentId>, Option<Filter>)> {
+) -> ApplyResult<(Vec<DocumentId>, Option<Filter>)> {
     let (filter, sort, hint) = match select {
         Select::Id { target, if_match } => {
             let (id, current) = find_target(txn, collection.id, target.clone())?;
@@ -96,14 +96,14 @@ pub(super) fn select_documents(
     Ok((found, Some(filter)))
 }
 
-pub(crate) fn parse_filter(text: &str) -> Step<Filter> {
+pub(crate) fn parse_filter(text: &str) -> ApplyResult<Filter> {
     Ok(Filter::parse(&command_value(text, "filter")?, At::root("filter"))?)
 }
 
 pub(crate) fn parse_sort_and_hint(
     sort: Option<&String>,
     hint: Option<&String>,
-) -> Step<(Option<Sort>, Option<Hint>)> {
+) -> ApplyResult<(Option<Sort>, Option<Hint>)> {
     let sort = sort.map(|text| Sort::parse(&command_value(text, "sort")?, At::root("sort")));
     let hint = hint.map(|text| Hint::parse(&command_value(text, "hint")?, At::root("hint")));
     Ok((sort.transpose()?, hint.transpose()?))

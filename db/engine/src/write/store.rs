@@ -1,8 +1,8 @@
 //! Storing one document, with all that depends on it.
 
 use super::select::{Stored, find, matching};
-use super::{Step, Stop, damaged, fields, json_of, new_fields, unreadable};
-use crate::apply::Applier;
+use super::{damaged, fields, json_of, new_fields, unreadable};
+use crate::apply::{Applier, ApplyError, ApplyResult};
 use crate::budget::{self, steps_of};
 use crate::catalog::{self, Collection};
 use crate::changes::ChangeDetails;
@@ -45,7 +45,7 @@ impl Applier {
         id: &DocumentId,
         old: Option<&Stored>,
         body: String,
-    ) -> Step<(Revision, Vec<String>)> {
+    ) -> ApplyResult<(Revision, Vec<String>)> {
         if namespace.collection != system::RULES {
             return self.store_document(txn, namespace, collection, id, old, body);
         }
@@ -67,7 +67,7 @@ impl Applier {
         steps: u64,
         old: usize,
         new: usize,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         let ctx = self.context(0);
         ctx.work(steps + steps_of(2 * (old + new)))?;
         // The document itself, both its forms for those who watch, and the former one once more.
@@ -83,7 +83,7 @@ impl Applier {
         id: &DocumentId,
         old: Option<&Stored>,
         body: String,
-    ) -> Step<(Revision, Vec<String>)> {
+    ) -> ApplyResult<(Revision, Vec<String>)> {
         document::check_body(&body)?;
         let former = old.map_or(0, |old| old.json.len());
         self.charge_document(collection, budget::STORE, former, body.len())?;
@@ -129,7 +129,7 @@ impl Applier {
         namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         old: &Stored,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         self.charge_document(collection, budget::REMOVE, old.json.len(), 0)?;
         self.check_still_referenced(txn, namespace, old, None)?;
         self.change_indexes(txn, collection, &old.id, old.in_indexes(), None)?;
@@ -164,11 +164,11 @@ impl Applier {
         namespace: NamespaceRef<'_>,
         collection: &Arc<Collection>,
         id: &DocumentId,
-    ) -> Step<bool> {
+    ) -> ApplyResult<bool> {
         let Some(stored) = find(txn, collection.id, id)? else { return Ok(false) };
         match self.remove(txn, namespace, collection, &stored) {
             Ok(()) => Ok(true),
-            Err(Stop::Refused(_)) => Ok(false),
+            Err(ApplyError::Refused(_)) => Ok(false),
             Err(failed) => Err(failed),
         }
     }
@@ -181,7 +181,7 @@ impl Applier {
         collection: &Collection,
         mut body: String,
         new: bool,
-    ) -> Step<(String, Numbered)> {
+    ) -> ApplyResult<(String, Numbered)> {
         let mut numbers = Vec::new();
         for index in collection.indexes.iter().filter(|index| index.entry.spec.sequential) {
             let field = index.paths[0].as_str();
@@ -217,7 +217,7 @@ impl Applier {
         namespace: NamespaceRef<'_>,
         collection: &Collection,
         json: &[u8],
-    ) -> Step<Vec<String>> {
+    ) -> ApplyResult<Vec<String>> {
         self.check_rules(txn, namespace, json)?;
         let Some(schema) = collection.options.schema.as_ref().filter(|_| !self.checked) else {
             return Ok(Vec::new());
@@ -245,7 +245,7 @@ impl Applier {
         txn: &WriteTxn<'_>,
         namespace: NamespaceRef<'_>,
         json: &[u8],
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         if self.checked {
             return Ok(());
         }
@@ -282,7 +282,7 @@ impl Applier {
         namespace: NamespaceRef<'_>,
         old: &Stored,
         new: Option<&[u8]>,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         if self.checked {
             return Ok(());
         }
@@ -351,7 +351,7 @@ impl Applier {
         collection: &Collection,
         old: Option<&Stored>,
         body: &str,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         let bytes = self.totals(txn, collection.id)?.bytes;
         // All of them are compiled again.
         self.context(0).work(2 * (bytes + body.len() as u64))?;
@@ -387,7 +387,7 @@ impl Applier {
         txn: &mut WriteTxn<'_>,
         collection: &Arc<Collection>,
         old: &Stored,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         self.change_indexes(txn, collection, &old.id, Some(&old.json), None)
     }
 
@@ -399,7 +399,7 @@ impl Applier {
         id: &DocumentId,
         old: Option<&[u8]>,
         new: Option<&[u8]>,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         if collection.indexes.is_empty() {
             return Ok(());
         }
@@ -440,7 +440,7 @@ impl Applier {
         id: &DocumentId,
         old: &DocumentKeys,
         new: &DocumentKeys,
-    ) -> Step<()> {
+    ) -> ApplyResult<()> {
         for key in old.entries.keys().filter(|key| !new.entries.contains_key(*key)) {
             txn.delete(Table::Indexes, &index.entry_key(key, id)?)?;
             self.stats(txn, collection, index)?.remove();
@@ -554,7 +554,7 @@ pub(crate) fn check_unique(
     index: &Index,
     values: &[u8],
     id: &DocumentId,
-) -> Step<()> {
+) -> ApplyResult<()> {
     if !index.entry.spec.unique {
         return Ok(());
     }
@@ -657,7 +657,7 @@ impl Schemas {
         !self.used.contains(text) && self.used.insert(text.to_owned())
     }
 
-    fn get(&mut self, text: &str) -> Step<Arc<Schema>> {
+    fn get(&mut self, text: &str) -> ApplyResult<Arc<Schema>> {
         if let Some(schema) = self.compiled.get(text) {
             return Ok(schema.clone());
         }
