@@ -7,7 +7,7 @@
 #![allow(dead_code, unreachable_pub)] // as in `checks.rs`
 
 use super::engine::Namespace;
-use super::engine::batch::{Batch, BatchCondition, BatchStep};
+use super::engine::command::{Batch, BatchCondition, BatchStep};
 use super::engine::command::{Mutation, Operation, Returning, Select, Target, Write, WriteLimits};
 use super::engine::document::parse_document;
 use super::engine::index::IndexSpec;

@@ -7,16 +7,13 @@
 pub mod accounts;
 pub mod apply;
 pub mod audit;
-pub mod batch;
 pub mod budget;
 pub mod catalog;
 pub mod changes;
-mod check;
 pub mod command;
-pub mod describe;
 pub mod document;
-pub mod entry;
 pub mod error;
+pub mod expiry;
 pub mod id;
 pub mod index;
 pub mod limits;
@@ -29,10 +26,8 @@ pub mod schema;
 pub mod storage;
 pub mod system;
 pub mod transactions;
-pub mod upkeep;
 pub mod value;
 pub mod versions;
-pub mod write;
 
 pub use apply::{Applier, SideEffect, log_time_ms};
 pub use command::{Command, Outcome, Proposal, ProposalResult, PutMode, Target};

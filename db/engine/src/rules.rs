@@ -9,10 +9,14 @@
 //! Both sides of a reference have an index. A reference is in force when these are ready, and not
 //! before: without them each write would look through a collection.
 
+use crate::catalog;
+use crate::document;
 use crate::error::{Error, Kind, Result};
 use crate::query::context::At;
 use crate::query::path::Path;
-use crate::value::{Object, Value, number};
+use crate::storage::{self, Read, Table, keys};
+use crate::system;
+use crate::value::{Object, Value, number, parse_stored};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -589,6 +593,20 @@ fn parse_reference(collection: &str, field: &Path, rule: &Object, at: At<'_>) ->
     let inner_field = Path::parse(&format!("{}.{external}", field.as_str()), at)?;
     let (collection, target) = (collection.to_owned(), target.to_owned());
     Ok(Reference { collection, field: field.clone(), inner_field, target, target_field })
+}
+
+/// The rules that the documents of a database's `_rules` make.
+pub fn stored_rules(read: &impl Read, database: &str) -> storage::env::Result<Rules> {
+    let Some(id) = catalog::collection(read, database, system::RULES)? else {
+        return Ok(Rules::default());
+    };
+    let mut documents = Vec::new();
+    let (start, end) = (keys::collection_start(id), keys::collection_end(id));
+    for row in read.range(Table::Documents, &start, &end)? {
+        let (_, stored) = row?;
+        documents.extend(document::decode(stored).and_then(|(_, json)| parse_stored(json)));
+    }
+    Ok(Rules::stored(&documents))
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 use super::*;
-use crate::Command;
-use crate::Namespace;
-use crate::batch::{Batch, BatchStep};
-use crate::command::CommandResult;
 use crate::command::{
-    Mutation, Operation, OperationResult, PutMode, RetryKey, Returning, Select, WriteLimits,
+    Batch, BatchStep, CommandResult, Mutation, Operation, OperationResult, Outcome, PutMode,
+    RetryKey, Returning, Select, WriteLimits,
 };
 use crate::history_tests::{
     self, RULES, body, cases, catalog_command, difference, documents, dump, filter, place, put,
     some_id, some_paths, spec, verify, write,
 };
+use crate::id::DocumentId;
 use crate::index::IndexSpec;
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::Filter;
@@ -18,6 +16,7 @@ use crate::query::sort::Sort;
 use crate::query::source::{ScanRequest, open, scan};
 use crate::storage::Store;
 use crate::value::{Object, Value, parse_stored};
+use crate::{Command, Namespace};
 use proptest::prelude::*;
 
 /// A store in which each command is a log entry and a commit of its own.

@@ -7,26 +7,19 @@
 //! of an earlier log index is what is there now, with the documents changed since replaced by
 //! what the first later record has of them.
 
-mod default;
 mod past;
 
-pub use default::is_default;
 pub use past::{Moment, Past};
 
-use super::apply::{Applier, ApplyResult, collection_not_found, database_not_found};
-use super::budget;
-use super::catalog::{self, Collection, CollectionTotals, Garbage, Options, Versions};
-use super::command::{Outcome, Target};
-use super::document::{self, Revision};
-use super::query::context::Context;
-use super::write::{Stored, damaged, duplicate, find, find_target};
+use crate::catalog::{self, Collection, CollectionTotals, Versions};
 use crate::changes::ChangeKind;
+use crate::document::{self, Revision};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
-use crate::namespace::NamespaceRef;
+use crate::query::context::Context;
 use crate::storage::env::Result;
-use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
-use crate::storage::{Read, StorageError, Table, WriteTxn};
+use crate::storage::keys::{self, CollectionId};
+use crate::storage::{Read, StorageError, Table};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -78,7 +71,7 @@ pub struct Retention {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionHead {
     /// Number of the change among those of the document.
-    sequence: u64,
+    pub(crate) sequence: u64,
     /// The version that it has ended.
     pub ended: Version,
     /// When, in milliseconds since 1970.
@@ -104,7 +97,7 @@ pub struct VersionRecord<'t> {
 
 const VERSION_BYTES: usize = 12;
 
-fn record_key(prefix: &[u8], version: Version) -> Vec<u8> {
+pub(crate) fn record_key(prefix: &[u8], version: Version) -> Vec<u8> {
     [prefix, &version.index.to_be_bytes(), &version.step.to_be_bytes()].concat()
 }
 
@@ -113,7 +106,11 @@ pub(super) fn version_key_bytes(document_key: &[u8]) -> usize {
     keys::version_prefix(0, document_key).len() + VERSION_BYTES
 }
 
-fn encode(head: &VersionHead, document_key: &[u8], before: Option<&[u8]>) -> Result<Vec<u8>> {
+pub(crate) fn encode(
+    head: &VersionHead,
+    document_key: &[u8],
+    before: Option<&[u8]>,
+) -> Result<Vec<u8>> {
     let mut value = catalog::encode(head)?;
     value.extend_from_slice(&(document_key.len() as u16).to_be_bytes());
     value.extend_from_slice(document_key);
@@ -121,11 +118,11 @@ fn encode(head: &VersionHead, document_key: &[u8], before: Option<&[u8]>) -> Res
     Ok(value)
 }
 
-fn unreadable() -> StorageError {
+pub(crate) fn unreadable() -> StorageError {
     StorageError::Failed("a stored version cannot be read".into())
 }
 
-fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<VersionRecord<'t>> {
+pub(crate) fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<VersionRecord<'t>> {
     let parsed = (|| {
         let version = key.get(key.len().checked_sub(VERSION_BYTES)?..)?;
         let (index, step) = version.split_first_chunk::<8>()?;
@@ -142,7 +139,7 @@ fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<VersionRecord<'t>> {
     parsed.ok_or_else(unreadable)
 }
 
-fn last_key(prefix: &[u8]) -> Vec<u8> {
+pub(crate) fn last_key(prefix: &[u8]) -> Vec<u8> {
     [prefix, &[0xff; VERSION_BYTES + 1]].concat()
 }
 
@@ -246,13 +243,17 @@ pub fn find_version(
 }
 
 /// The version that a document is in now.
-fn newest(read: &impl Read, collection: &Collection, document_key: &[u8]) -> Result<Version> {
+pub(crate) fn newest(
+    read: &impl Read,
+    collection: &Collection,
+    document_key: &[u8],
+) -> Result<Version> {
     let Some(versions) = &collection.options.versions else { return Ok(Version::default()) };
     let last = last_record(read, versions, document_key)?;
     Ok(last.map_or(Version::default(), |record| record.version))
 }
 
-fn last_record<'t>(
+pub(crate) fn last_record<'t>(
     read: &'t impl Read,
     versions: &Versions,
     document_key: &[u8],
@@ -268,7 +269,7 @@ pub fn oldest(versions: &Versions, totals: &CollectionTotals) -> (u64, u64) {
     (versions.since.max(totals.forgotten), versions.since_ms.max(totals.forgotten_ms))
 }
 
-fn versions_of(collection: &Collection) -> crate::error::Result<&Versions> {
+pub(crate) fn versions_of(collection: &Collection) -> crate::error::Result<&Versions> {
     collection
         .options
         .versions
@@ -283,10 +284,9 @@ fn space_range(space: CollectionId) -> (Vec<u8>, Vec<u8>) {
 /// Key of a record.
 pub type Key = Vec<u8>;
 
-/// Records that one write of their document removes at most.
-const FORGET_AT_ONCE: usize = 100;
 /// Records that one command removes, and their bytes.
 const FORGET_KEYS: usize = 2_000;
+
 const FORGET_BYTES: usize = 16 << 20;
 
 /// The keys of records that were made before a time, up to a number of them and a number of
@@ -314,212 +314,12 @@ pub fn older_than(
     Ok((old, None))
 }
 
-impl Applier {
-    /// Keeps what a document was, before it is changed.
-    pub(super) fn keep_version(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        collection: &Collection,
-        id: &DocumentId,
-        old: Option<&Stored>,
-        kind: ChangeKind,
-    ) -> Result<()> {
-        let Some(versions) = collection.options.versions.filter(|_| !self.provisional) else {
-            return Ok(());
-        };
-        let document_key = keys::document_key(collection.id, id);
-        let last = last_record(txn, &versions, &document_key)?;
-        let (ended, sequence) =
-            last.map_or_else(Default::default, |last| (last.version, last.head.sequence));
-        let index = self.now.index;
-        let step = if ended.index == index && sequence > 0 { ended.step + 1 } else { 0 };
-        let head = VersionHead {
-            sequence: sequence + 1,
-            ended,
-            time_ms: self.numbers.time_ms,
-            user: self.now.user.clone(),
-            kind,
-        };
-        let before = old.map(Stored::bytes);
-        let value = encode(&head, &document_key, before.as_deref())?;
-        let prefix = keys::version_prefix(versions.space, &document_key);
-        txn.put(Table::Versions, &record_key(&prefix, Version { index, step }), &value)?;
-        let totals = self.totals(txn, collection.id)?;
-        totals.versions += 1;
-        totals.version_bytes += value.len() as u64;
-        let Some(changes) = versions.retention.changes else { return Ok(()) };
-        // Usually one. When fewer are kept than before, the next writes remove the others.
-        for _ in 0..FORGET_AT_ONCE {
-            // The document is checked already: what is too much is refused by what comes next.
-            let _ = self.context(0).work(budget::ENTRY);
-            let oldest = {
-                let mut rows = txn.range(Table::Versions, &prefix, &last_key(&prefix))?;
-                let Some(row) = rows.next() else { return Ok(()) };
-                let (key, value) = row?;
-                if decode(key, value)?.head.sequence.saturating_add(changes) > head.sequence {
-                    return Ok(());
-                }
-                key.to_vec()
-            };
-            self.forget_record(txn, collection.id, &oldest)?;
-        }
-        Ok(())
-    }
+/// Where it is kept whether new collections keep their former documents: 1 when they do.
+pub(crate) const DEFAULT_KEY: &[u8] = b"versions_default";
 
-    fn forget_record(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        collection: CollectionId,
-        key: &[u8],
-    ) -> Result<()> {
-        let Some(value) = txn.get(Table::Versions, key)? else { return Ok(()) };
-        let bytes = value.len() as u64;
-        let record = decode(key, value)?;
-        let (index, time_ms) = (record.version.index, record.head.time_ms);
-        txn.delete(Table::Versions, key)?;
-        let totals = self.totals(txn, collection)?;
-        totals.versions = totals.versions.saturating_sub(1);
-        totals.version_bytes = totals.version_bytes.saturating_sub(bytes);
-        totals.forgotten = totals.forgotten.max(index);
-        totals.forgotten_ms = totals.forgotten_ms.max(time_ms);
-        Ok(())
-    }
-
-    /// [`Command::TrimVersions`](super::Command::TrimVersions)
-    pub(super) fn trim_versions(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        keys: Vec<Vec<u8>>,
-    ) -> ApplyResult {
-        let collection = self.collection(txn, namespace)?;
-        let Some((collection, versions)) =
-            collection.and_then(|found| found.options.versions.map(|versions| (found, versions)))
-        else {
-            return Ok(Outcome::Worked(0));
-        };
-        let own = versions.space.to_be_bytes();
-        // The collection may have been dropped and made again since the keys were looked up.
-        let own = keys.iter().filter(|key| key.starts_with(&own) && key.len() <= KEY_BYTES_MAX);
-        for key in own {
-            self.forget_record(txn, collection.id, key)?;
-        }
-        Ok(Outcome::Worked(keys.len() as u64))
-    }
-
-    /// [`Command::SetVersions`](super::Command::SetVersions)
-    pub(super) fn set_versions(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        keep: Option<Retention>,
-    ) -> ApplyResult {
-        if catalog::database(txn, namespace.database)?.is_none() {
-            return Err(database_not_found(namespace.database).into());
-        }
-        let collection = match (self.collection(txn, namespace)?, keep) {
-            (Some(found), _) => found,
-            (None, Some(_)) => {
-                self.ensure_collection(txn, namespace.database, namespace.collection)?
-            }
-            (None, None) => {
-                return Err(collection_not_found(namespace.database, namespace.collection).into());
-            }
-        };
-        let known = collection.options.versions;
-        let versions = match keep {
-            Some(retention) => Some(match known {
-                Some(known) => Versions { retention, ..known },
-                None => {
-                    let space = self.next_collection();
-                    let (since, since_ms) = (self.now.index, self.numbers.time_ms);
-                    Versions { space, retention, since, since_ms }
-                }
-            }),
-            None => {
-                self.discard_versions(txn, &collection)?;
-                None
-            }
-        };
-        let options = Options { versions, ..collection.options.clone() };
-        self.put_options(txn, collection.id, &options)?;
-        Ok(Outcome::Done)
-    }
-
-    /// Gives up the history of a collection; its rows are cleared away later.
-    pub(super) fn discard_versions(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        collection: &Collection,
-    ) -> Result<()> {
-        let Some(versions) = collection.options.versions else { return Ok(()) };
-        let totals = self.totals(txn, collection.id)?;
-        let CollectionTotals { documents, bytes, changed, .. } = *totals;
-        *totals = CollectionTotals { documents, bytes, changed, ..CollectionTotals::default() };
-        self.discard(txn, Garbage::Versions(versions.space))
-    }
-
-    /// [`Command::Restore`](super::Command::Restore)
-    pub(super) fn restore(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        target: Target,
-        version: Option<Version>,
-    ) -> ApplyResult {
-        let Some(collection) = self.collection(txn, namespace)? else {
-            return Err(collection_not_found(namespace.database, namespace.collection).into());
-        };
-        self.restore_step(txn, namespace, &collection, target, version)
-    }
-
-    fn restore_step(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        collection: &std::sync::Arc<Collection>,
-        target: Target,
-        version: Option<Version>,
-    ) -> ApplyResult {
-        let versions = *versions_of(collection)?;
-        let (id, json) = match version {
-            Some(version) => match find_version(txn, collection, &target.id, version) {
-                Ok((_, json)) => (target.id, json),
-                Err(error) => match target.or {
-                    Some(other) => {
-                        let (_, json) = find_version(txn, collection, &other, version)?;
-                        (other, json)
-                    }
-                    None => return Err(error.into()),
-                },
-            },
-            None => {
-                let (id, current) = find_target(txn, collection.id, target.clone())?;
-                if current.is_some() {
-                    return Err(duplicate(&id).into());
-                }
-                let deleted = [Some(target.id), target.or].into_iter().flatten().find_map(|id| {
-                    let key = keys::document_key(collection.id, &id);
-                    let before = match last_record(txn, &versions, &key) {
-                        Ok(record) => record?.before?,
-                        Err(error) => return Some(Err(error)),
-                    };
-                    let (_, json) = document::decode(before)?;
-                    Some(Ok((id, json.to_vec())))
-                });
-                deleted.transpose()?.ok_or_else(|| {
-                    Error::new(Kind::VersionNotFound, format!("nothing is kept of a document {id}"))
-                        .hint("list its versions; they may have been removed after their time")
-                })?
-            }
-        };
-        let current = find(txn, collection.id, &id)?;
-        let created = current.is_none();
-        let body = document::without_id(&json, &id).ok_or_else(damaged)?;
-        let (revision, warnings) =
-            self.store(txn, namespace, collection, &id, current.as_ref(), body)?;
-        Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
-    }
+/// Whether new collections keep their former documents, as JettraDBVM's do.
+pub fn is_default(read: &impl Read) -> Result<bool> {
+    Ok(catalog::counter(read, DEFAULT_KEY)? == 1)
 }
 
 #[cfg(test)]

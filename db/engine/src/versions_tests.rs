@@ -1,5 +1,7 @@
 use super::*;
 use crate::Command;
+use crate::apply::Applier;
+use crate::catalog::Garbage;
 use crate::changes::{Change, FeedChange, Interest, ResumeToken, changes_behind};
 use crate::command::Proposal;
 use crate::history_tests::{
@@ -11,8 +13,9 @@ use crate::query::filter::Filter;
 use crate::query::plan::QuerySpec;
 use crate::query::sort::Sort;
 use crate::query::source::{ScanRequest, scan};
-use crate::storage::Entries;
+use crate::storage::{Entries, WriteTxn};
 use crate::value::{Value, parse_stored};
+use past::{Moment, Past};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

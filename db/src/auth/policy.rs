@@ -1,7 +1,7 @@
 //! What a role may do, and in which databases. Pure.
 
+use crate::engine::command::describe::Need;
 use crate::engine::command::{Command, CredentialRevisions, Proposal};
-use crate::engine::describe::Need;
 use crate::engine::system;
 use jettra_driver::wire::ALL_DATABASES;
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use super::{Group, GroupConfig};
 use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;
 use crate::engine::command::Target;
-use crate::engine::entry::{self, Framed};
+use crate::engine::command::entry::{self, Framed};
 use crate::engine::{Command, Outcome, Proposal, ProposalResult, PutMode};
 use crate::error::{Kind, Result};
 use futures_util::future::join_all;

@@ -8,7 +8,7 @@ use super::memory_budget::{MemoryBudget, MemoryPermit};
 use super::space::{Purpose, Space, SpaceNeed};
 use super::types::{Payload, Raft, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
-use crate::engine::entry::{self, Framed};
+use crate::engine::command::entry::{self, Framed};
 use crate::engine::{Outcome, Proposal, ProposalResult};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Generations;

@@ -13,7 +13,8 @@ use super::snapshot::{
     AppliedState, ReceivedState, SnapshotBuilder, SnapshotData, StateSnapshot, StateSnapshotMeta,
 };
 use super::types::{Entry, EntryPayload, TypeConfig};
-use crate::engine::{Applier, ProposalResult, SideEffect, entry};
+use crate::engine::command::entry;
+use crate::engine::{Applier, ProposalResult, SideEffect};
 use crate::error::{Error, Kind};
 use crate::storage::{Generations, StorageError, Store, SwitchStep, WriteTxn};
 use bytes::Bytes;

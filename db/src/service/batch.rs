@@ -9,7 +9,7 @@ use crate::auth::Permission;
 use crate::config::BATCH_PARTS_MAX;
 use crate::engine::DocumentId;
 use crate::engine::Namespace;
-use crate::engine::batch::{Batch, BatchCondition, BatchStep};
+use crate::engine::command::{Batch, BatchCondition, BatchStep};
 use crate::engine::command::{Command, OperationResult, Outcome};
 use crate::engine::document::{NewDocument, Revision, check_document};
 use crate::engine::system::check_name;

@@ -6,7 +6,6 @@ use super::writes::{self, WriteResult};
 use super::{Response, Session, Step, Steps};
 use crate::engine::DocumentId;
 use crate::engine::Namespace;
-use crate::engine::apply::{collection_not_found, database_not_found, document_not_found};
 use crate::engine::catalog;
 use crate::engine::command::{
     Command, Mutation, Operation, Outcome, PutMode, Returning, Select, Target, Write,
@@ -14,6 +13,7 @@ use crate::engine::command::{
 use crate::engine::document::{self, NewDocument, Revision};
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
+use crate::error::{collection_not_found, database_not_found, document_not_found};
 use crate::raft::groups::AppliedCommand;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Table};

@@ -3,15 +3,15 @@
 use super::bounds::in_background;
 use super::{Response, Session, Step, Steps};
 use crate::engine::Namespace;
+use crate::engine::apply::{dry_run, waiting_references};
 use crate::engine::command::Command;
 use crate::engine::document::decode;
 use crate::engine::query::context::At;
 use crate::engine::query::source::open;
 use crate::engine::rules::Violation;
+use crate::engine::rules::stored_rules;
 use crate::engine::schema::{Mode, Schema};
-use crate::engine::upkeep::stored_rules;
 use crate::engine::value::from_json;
-use crate::engine::write::{dry_run, waiting_references};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, Table, keys};
 use serde_json::Value;

@@ -5,7 +5,6 @@ use super::documents::{Document, Written, written};
 use super::read::reading;
 use super::{Response, Session, Step, Steps};
 use crate::engine::Namespace;
-use crate::engine::apply::document_not_found;
 use crate::engine::catalog::{self, Collection};
 use crate::engine::changes::{Delta, delta};
 use crate::engine::command::{Command, Target};
@@ -13,6 +12,7 @@ use crate::engine::query::context::Context;
 use crate::engine::query::source::open;
 use crate::engine::value::parse_stored;
 use crate::engine::versions::{self, Retention, Version, VersionEntry};
+use crate::error::document_not_found;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Read;
 

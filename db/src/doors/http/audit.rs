@@ -43,7 +43,7 @@ mod tests {
     /// What a client may filter by is what there is.
     #[test]
     fn every_action_is_one_that_clients_know() {
-        let source = include_str!("../../../engine/src/describe.rs")
+        let source = include_str!("../../../engine/src/command/describe.rs")
             .split("impl Description")
             .next()
             .unwrap();

@@ -2,8 +2,9 @@
 
 use super::TransactionEntry;
 use crate::config::Config;
+use crate::engine::command::Commit;
 use crate::engine::command::RetryKey;
-use crate::engine::transactions::{Commit, Transaction};
+use crate::engine::transactions::Transaction;
 use crate::engine::{Proposal, ProposalResult, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;

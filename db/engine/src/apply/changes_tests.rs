@@ -1,13 +1,15 @@
 use super::*;
-use crate::Command;
-use crate::Namespace;
-use crate::batch::{Batch, BatchStep};
-use crate::command::WriteLimits;
+use crate::changes::{Change, FeedChange, Interest, changes_behind, delta, totals};
+use crate::command::{Batch, BatchStep, WriteLimits};
+use crate::error::{self, Kind};
 use crate::history_tests::{
     body, cases, catalog_command, document, document_command, documents, filter, in_transaction,
     paint, place, put, rows, some_id, some_paths, spec, upkeep_command,
 };
-use crate::query::context::At;
+use crate::query::context::{At, Context};
+use crate::query::filter::Filter;
+use crate::value::{Value, parse_stored};
+use crate::{Command, Namespace};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,8 +1,9 @@
 //! References between collections when a collection is dropped, replaced or renamed as a whole.
 
-use super::store::Lookup;
-use super::{damaged, fields, find, finds};
-use crate::apply::{Applier, ApplyResult};
+use crate::apply::Applier;
+use crate::apply::lookup::{Lookup, finds};
+use crate::apply::result::ApplyResult;
+use crate::apply::stored::{damaged, fields, find};
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
 use crate::error::{Error, Kind};
@@ -10,8 +11,7 @@ use crate::index::{Entry, Index, encode};
 use crate::namespace::NamespaceRef;
 use crate::query::context::{Context, Fields};
 use crate::rules::{self, Reference, References, referenced_error};
-use crate::storage::keys;
-use crate::storage::{Read, Table, WriteTxn};
+use crate::storage::{Read, Table, WriteTxn, keys};
 use crate::system;
 use crate::value::{Class, Value, parse_stored};
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 impl Applier {
     /// Refuses to drop a collection, or to put another in its place, when that takes away a value
     /// that documents of other collections refer to.
-    pub(crate) fn check_replaced(
+    pub(super) fn check_replaced(
         &mut self,
         txn: &WriteTxn<'_>,
         namespace: NamespaceRef<'_>,
@@ -47,7 +47,7 @@ impl Applier {
     }
 
     /// Lets the rules of a database follow a collection to its new name.
-    pub(crate) fn rename_in_rules(
+    pub(super) fn rename_in_rules(
         &mut self,
         txn: &mut WriteTxn<'_>,
         database: &str,

@@ -3,6 +3,10 @@
 //! Errors made in `engine/` are deterministic: every replica makes the same one for the same
 //! log entry. Errors that are not (storage, network) never come out of `engine::apply`.
 
+mod missing;
+
+pub use missing::{collection_not_found, database_not_found, document_not_found, duplicate};
+
 use crate::storage::StorageError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

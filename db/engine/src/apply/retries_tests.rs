@@ -1,4 +1,6 @@
 use super::*;
+use crate::retry::answer;
+
 use crate::Command;
 use crate::command::{Mutation, Proposal, Select, Write, WriteLimits};
 use crate::history_tests::{cases, difference, document_command, dump, in_transaction};

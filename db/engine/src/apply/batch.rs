@@ -1,81 +1,22 @@
-//! Batches: operations on several collections that are carried out together or not at all, one
-//! way or the other as conditions say. One log entry, so nothing comes between; the idea is
-//! etcd's transaction.
+//! Applying a batch.
 
-use super::apply::{Applier, ApplyError, ApplyResult, collection_not_found, database_not_found};
-use super::budget;
-use super::catalog;
-use super::command::{Operation, OperationResult, Outcome, PutMode, WriteLimits};
-use super::query::context::Context;
-use super::query::filter::Filter;
-use super::transactions::{is_too_much, too_much};
-use super::value::parse_stored;
-use super::write::{damaged, find, matching, parse_filter, result_bytes, text};
-use crate::error::Error;
-use crate::id::DocumentId;
-use crate::namespace::{Namespace, NamespaceRef};
+use crate::apply::Applier;
+use crate::apply::commit::{is_too_much, too_much};
+use crate::apply::operations::result_bytes;
+use crate::apply::result::{ApplyError, ApplyResult};
+use crate::apply::select::matching;
+use crate::apply::stored::{damaged, find, text};
+use crate::command::texts::parse_filter;
+use crate::command::{
+    Batch, BatchCondition, BatchStep, OperationResult, Outcome, PutMode, WriteLimits,
+};
+use crate::error::{Error, collection_not_found, database_not_found};
+use crate::namespace::NamespaceRef;
+use crate::query::context::Context;
+use crate::query::filter::Filter;
 use crate::storage::{StorageError, WriteTxn};
-use serde::{Deserialize, Serialize};
-
-/// The content of [`Command::Batch`](super::Command::Batch).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Batch {
-    /// What must hold; all of it.
-    pub conditions: Vec<(Namespace, BatchCondition)>,
-    /// Carried out when it does.
-    pub then: Vec<(Namespace, BatchStep)>,
-    /// Carried out when it does not.
-    pub otherwise: Vec<(Namespace, BatchStep)>,
-    /// Wall-clock time of the proposal, in milliseconds since 1970.
-    pub time_ms: u64,
-    /// Bounds that the proposer sets, so that every replica has the same.
-    pub limits: WriteLimits,
-}
-
-/// One condition of a [`Batch`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BatchCondition {
-    /// The document; none: any that matches.
-    pub id: Option<DocumentId>,
-    /// The revision it must have.
-    pub revision: Option<u64>,
-    /// What it must match, as JSON text.
-    pub filter: Option<String>,
-    /// Whether there must be such a document, or must not.
-    pub exists: bool,
-}
-
-/// One step of a [`Batch`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum BatchStep {
-    /// As in a [`Write`](super::command::Write).
-    Operation(Operation),
-    /// Writes a document, whether or not there was one.
-    Save {
-        /// Its `_id`.
-        id: DocumentId,
-        /// The document without `_id`.
-        body: String,
-    },
-    /// Reads a document.
-    Get(DocumentId),
-}
-
-impl Batch {
-    /// The operations of both ways.
-    pub fn operations(&self) -> impl Iterator<Item = (&Namespace, &Operation)> {
-        self.then.iter().chain(&self.otherwise).filter_map(|(namespace, step)| match step {
-            BatchStep::Operation(operation) => Some((namespace, operation)),
-            _ => None,
-        })
-    }
-
-    /// Names of databases and collections that a step may create.
-    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
-        let places = self.then.iter().chain(&self.otherwise).map(|(namespace, _)| namespace);
-        places.flat_map(|namespace| [&namespace.database, &namespace.collection])
-    }
-}
+use crate::value::parse_stored;
+use crate::{budget, catalog};
 
 impl Applier {
     /// [`Command::Batch`](super::Command::Batch)
@@ -117,7 +58,7 @@ impl Applier {
         }
     }
 
-    fn holds(
+    pub(super) fn holds(
         &mut self,
         txn: &mut WriteTxn<'_>,
         namespace: NamespaceRef<'_>,
@@ -207,7 +148,7 @@ impl Applier {
 }
 
 /// Says which part of the batch was refused.
-fn named(stop: ApplyError, part: &str, at: usize) -> ApplyError {
+pub(super) fn named(stop: ApplyError, part: &str, at: usize) -> ApplyError {
     match stop {
         ApplyError::Refused(error) => ApplyError::Refused(Error {
             message: format!("{part}[{at}]: {}", error.message),

@@ -1,9 +1,9 @@
 use super::*;
-use crate::command::CommandResult;
-use crate::command::{PutMode, Target};
+use crate::catalog;
+use crate::command::{Command, CommandResult, Outcome, PutMode, Target};
+use crate::id::DocumentId;
 use crate::storage::Store;
-use crate::system::NodeRole;
-use crate::system::UserDocument;
+use crate::system::{NodeRole, NodeStatus, UserDocument};
 
 struct World {
     _dir: tempfile::TempDir,

@@ -2,14 +2,12 @@
 //! touches, who may propose it, and how it travels. It has no default case, so that a new command
 //! does not compile without its row.
 
-use super::batch::{Batch, BatchStep};
-use super::budget::Cost;
-use super::command::{AuditEvent, Command, Operation, UserUpdate, WriteLimits};
-use super::namespace::Namespace;
-use super::system;
+use super::{AuditEvent, Batch, BatchStep, Command, Operation, UserUpdate, WriteLimits};
+use crate::budget::Cost;
 use crate::error::{Error, Kind};
 use crate::limits::NAME_BYTES_MAX;
-use crate::system::{NodeStatus, TokenKind};
+use crate::namespace::Namespace;
+use crate::system::{self, NodeStatus, TokenKind};
 
 /// What a client must be allowed to do in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,7 +244,7 @@ impl Command {
 impl Description<'_> {
     /// What makes a key that the storage does not take. Calls are checked against the (smaller)
     /// limits of their node; a command that got past them must not end every node.
-    pub(super) fn too_long(&self) -> Option<Error> {
+    pub(crate) fn too_long(&self) -> Option<Error> {
         let long = |name: &&&str| system::final_name(name).len() > NAME_BYTES_MAX;
         self.names.iter().find(long).map(|name| {
             let message = format!("a name has {} bytes, {NAME_BYTES_MAX} are allowed", name.len());

@@ -1,41 +1,31 @@
-//! Applying what concerns indexes, schemas, expiry and what is left of dropped things.
+//! Applying what concerns indexes.
 //!
-//! Work that grows with the data is cut into commands of bounded size, which the leader
-//! proposes one after the other; where it stands is part of the state, so another leader goes
-//! on from there and every replica does the same.
+//! A large index is built by commands of bounded size, which the leader proposes one after the other; how
+//! far it is is part of the state, so another leader goes on from there and every replica does the same.
 
-use super::apply::{
-    Applier, ApplyError, ApplyResult, SideEffect, collection_not_found, database_not_found, refuse,
-    settle,
-};
-use super::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
-use super::catalog::{self, Collection, Garbage};
-use super::check::check_spec;
-use super::command::Outcome;
-use super::document;
-use super::index::keys::DocumentKeys;
-use super::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
-use super::query::context::Fields;
-use super::query::path::Path;
-use super::rules::{Rules, RulesState};
-use super::schema::Schema;
-use super::system;
-use super::value::{Class, Value, parse_stored};
-use super::write::{charge_entries, check_unique, finds};
-use crate::error::{Error, Kind};
+use crate::apply::entries::{charge_entries, check_unique};
+use crate::apply::result::{ApplyError, ApplyResult, refuse, settle};
+use crate::apply::{Applier, SideEffect};
+use crate::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
+use crate::catalog::{self, Collection, Garbage};
+use crate::command::{Outcome, check_spec};
+use crate::document;
+use crate::error::{Error, Kind, collection_not_found, database_not_found};
+use crate::index::keys::DocumentKeys;
+use crate::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
 use crate::namespace::NamespaceRef;
+use crate::query::context::Fields;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
-use serde_json::json;
+use crate::value::Class;
 use std::sync::Arc;
 
 /// Documents up to which an index is built by the command that creates it, if they are small.
 const BUILD_AT_ONCE: u64 = 1_000;
+
 /// Bytes of such documents.
 const BUILD_AT_ONCE_BYTES: u64 = 4 << 20;
-/// Bytes of rows that one command clears away.
-const CLEAR_BYTES: u64 = 64 << 20;
 
 impl Applier {
     pub(super) fn create_index(
@@ -157,13 +147,6 @@ impl Applier {
         self.numbers.stats.remove(&index);
         self.discard(txn, Garbage::Index(index))?;
         self.forget();
-        Ok(())
-    }
-
-    /// Notes that rows are to be cleared away.
-    pub(super) fn discard(&mut self, txn: &mut WriteTxn<'_>, garbage: Garbage) -> Result<()> {
-        txn.put(Table::Catalog, &catalog::garbage_key(garbage), &[])?;
-        self.effects.push(SideEffect::Upkeep);
         Ok(())
     }
 
@@ -321,231 +304,6 @@ impl Applier {
         stats.last_number = stats.last_number.max(largest.unwrap_or(0));
         Ok(())
     }
-
-    /// Deletes documents whose date in the index lies far enough back.
-    pub(super) fn expire(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        id: IndexId,
-        time_ms: i64,
-        documents: usize,
-    ) -> ApplyResult {
-        let Some(collection) = self.collection(txn, namespace)? else {
-            return Ok(Outcome::Worked(0));
-        };
-        let index = collection.indexes.iter().find(|index| index.entry.id == id);
-        let Some(index) = index.filter(|index| index.is_ready()) else {
-            return Ok(Outcome::Worked(0));
-        };
-        let (ctx, mut deleted) = (self.context(0), 0);
-        for key in expired(txn, collection.id, index, time_ms, documents)? {
-            if ctx.steps() > UPKEEP_STEPS || ctx.written() > UPKEEP_BYTES {
-                // Those that stay, because something refers to them, are not tried again at once.
-                let more = if deleted > 0 { Outcome::Paused } else { Outcome::Worked };
-                return Ok(more(deleted));
-            }
-            let Some(id) = keys::document_id(&key) else { continue };
-            if let Ok(true) = settle(self.expire_document(txn, namespace, &collection, &id))? {
-                deleted += 1;
-            }
-        }
-        Ok(Outcome::Worked(deleted))
-    }
-
-    pub(super) fn clear_garbage(&mut self, txn: &mut WriteTxn<'_>, rows: usize) -> ApplyResult {
-        let Some(garbage) = catalog::garbage(txn)? else {
-            return Ok(Outcome::Worked(0));
-        };
-        let (table, id) = match garbage {
-            Garbage::Collection(id) => (Table::Documents, id),
-            Garbage::Index(id) => (Table::Indexes, id),
-            Garbage::Versions(id) => (Table::Versions, id),
-        };
-        let (start, end) = (keys::collection_start(id), keys::collection_end(id));
-        let (mut last, mut found, mut bytes) = (None, 0, 0);
-        for row in txn.range(table, &start, &end)?.take(rows) {
-            let (key, value) = row?;
-            found += 1;
-            bytes += value.len() as u64;
-            last = Some(key.to_vec());
-            if bytes > CLEAR_BYTES {
-                break;
-            }
-        }
-        let worked = match last {
-            Some(last) => txn.delete_range(table, &start, &keys::successor(last))?,
-            None => 0,
-        };
-        if bytes > CLEAR_BYTES && found < rows {
-            return Ok(Outcome::Paused(worked as u64));
-        }
-        if worked < rows {
-            txn.delete(Table::Catalog, &catalog::garbage_key(garbage))?;
-        }
-        Ok(Outcome::Worked(worked as u64))
-    }
-
-    pub(super) fn set_schema(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        schema: Option<String>,
-        warns: bool,
-    ) -> ApplyResult {
-        if catalog::database(txn, namespace.database)?.is_none() {
-            return Err(database_not_found(namespace.database).into());
-        }
-        if let Some(text) = &schema {
-            let schema = serde_json::from_str(text)
-                .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
-            Schema::compile(&schema)?;
-        }
-        let collection = self.ensure_collection(txn, namespace.database, namespace.collection)?;
-        let versions = collection.options.versions;
-        let options = catalog::Options { schema, schema_warns: warns, versions };
-        self.put_options(txn, collection.id, &options)?;
-        Ok(Outcome::Done)
-    }
-
-    pub(super) fn put_options(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        collection: CollectionId,
-        options: &catalog::Options,
-    ) -> Result<()> {
-        txn.put(Table::Catalog, &catalog::options_key(collection), &catalog::encode(options)?)?;
-        self.forget();
-        Ok(())
-    }
-
-    /// The rules of a database.
-    pub(super) fn rules(&mut self, txn: &WriteTxn<'_>, database: &str) -> Result<Arc<Rules>> {
-        if let Some(rules) = self.rules.get(database) {
-            return Ok(rules.clone());
-        }
-        let namespace = NamespaceRef { database, collection: system::RULES };
-        let rules = match self.collection(txn, namespace)?.map(|known| known.id) {
-            None => Arc::new(Rules::default()),
-            Some(collection) => {
-                let totals = *self.totals(txn, collection)?;
-                // As if they were compiled now: which replica has them compiled must not count.
-                // What is too much is refused by what comes next.
-                let _ = self.context(0).work(totals.bytes);
-                let state = RulesState { collection, changed: totals.changed, bytes: totals.bytes };
-                match self.compiled.get(database, state) {
-                    Some(rules) => rules,
-                    None => {
-                        let rules = Arc::new(stored_rules(txn, database)?);
-                        self.compiled.insert(database, state, rules.clone());
-                        rules
-                    }
-                }
-            }
-        };
-        self.rules.insert(database.to_owned(), rules.clone());
-        Ok(rules)
-    }
-
-    /// Forgets rules that were changed.
-    pub(super) fn forget_rules(&mut self, database: &str) {
-        self.rules.remove(database);
-        self.compiled.remove(database);
-    }
-
-    /// Gives both sides of every reference in a changed document of `_rules` an index: each write
-    /// to either side looks the other one up. Tells which are not in force yet.
-    pub(super) fn rules_changed(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        database: &str,
-        document: &[u8],
-    ) -> ApplyResult<Vec<String>> {
-        self.forget_rules(database);
-        let document = parse_stored(document).unwrap_or_default();
-        let mut warnings = Vec::new();
-        for reference in Rules::stored([&document]).referenced() {
-            let mut waits = Vec::new();
-            for (collection, field) in reference.sides() {
-                if let Some(reason) = self.index_side(txn, database, collection, field)? {
-                    waits.push(reason);
-                }
-            }
-            if !waits.is_empty() {
-                let (collection, field) = (&reference.collection, reference.field.as_str());
-                let message = format!("not in force until {}", waits.join(" and "));
-                let (rule, path) = ("referenced", format!("{collection}.{field}"));
-                warnings.push(json!({"path": path, "rule": rule, "message": message}).to_string());
-            }
-        }
-        Ok(warnings)
-    }
-
-    /// Gives a field that a reference needs an index. Tells what is to be waited for.
-    fn index_side(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        database: &str,
-        collection: &str,
-        field: &Path,
-    ) -> ApplyResult<Option<String>> {
-        if field.as_str() == "_id" || system::check_name("", collection, usize::MAX).is_err() {
-            return Ok(None);
-        }
-        let namespace = NamespaceRef { database, collection };
-        self.context(0).work(budget::LOOK_UP)?;
-        let known = self.collection(txn, namespace)?;
-        if known.is_some_and(|known| finds(&known, field).is_some()) {
-            return Ok(None);
-        }
-        let name = format!("{collection}.{}", field.as_str());
-        let spec = IndexSpec::parse(&Value::from(field.as_str()), &Default::default())?;
-        match settle(self.create_index(txn, namespace, spec))? {
-            // One that exists with these fields and is complete serves as well.
-            Err(error) if error.kind == Kind::IndexConflict => {
-                let known = self.collection(txn, namespace)?;
-                let index = known.and_then(|known| {
-                    known.indexes.iter().find(|index| index.paths == [field.clone()]).cloned()
-                });
-                return Ok(Some(match index {
-                    Some(index) if index.entry.spec.partial.is_none() => {
-                        format!("the index on {name} is built")
-                    }
-                    _ => format!("{name} has an index of every document ({error})"),
-                }));
-            }
-            Err(error) => {
-                let message = format!("a reference needs an index on {name}: {}", error.message);
-                return Err(ApplyError::Refused(Error { message, ..error }));
-            }
-            Ok(_) => {}
-        }
-        let known = self.collection(txn, namespace)?;
-        let ready = known.is_some_and(|known| finds(&known, field).is_some());
-        Ok((!ready).then(|| format!("the index on {name} is built")))
-    }
-
-    /// Gives a collection that has just come to its name the indexes that references need.
-    pub(super) fn index_references(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-    ) -> Result<()> {
-        if namespace.collection.starts_with('_') {
-            return Ok(());
-        }
-        let rules = self.rules(txn, namespace.database)?;
-        let references = rules
-            .references_of(namespace.collection)
-            .chain(rules.referencing(namespace.collection));
-        for (collection, field) in references.flat_map(|reference| reference.sides()) {
-            if collection == namespace.collection {
-                // Without one the reference is not in force, which is all that can be said here.
-                let _ = settle(self.index_side(txn, namespace.database, collection, field))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The name of an index that is the same as the one asked for; a clash is refused.
@@ -579,58 +337,4 @@ fn known_index(collection: &Collection, spec: &IndexSpec) -> ApplyResult<Option<
         );
     }
     Ok(None)
-}
-
-/// The rules that the documents of a database's `_rules` make.
-pub fn stored_rules(read: &impl Read, database: &str) -> Result<Rules> {
-    let Some(id) = catalog::collection(read, database, system::RULES)? else {
-        return Ok(Rules::default());
-    };
-    let mut documents = Vec::new();
-    let (start, end) = (keys::collection_start(id), keys::collection_end(id));
-    for row in read.range(Table::Documents, &start, &end)? {
-        let (_, stored) = row?;
-        documents.extend(document::decode(stored).and_then(|(_, json)| parse_stored(json)));
-    }
-    Ok(Rules::stored(&documents))
-}
-
-/// Keys of documents whose date in a TTL index lies at least its seconds before `time_ms`.
-pub fn expired(
-    read: &impl Read,
-    collection: CollectionId,
-    index: &Index,
-    time_ms: i64,
-    documents: usize,
-) -> Result<Vec<Vec<u8>>> {
-    let Some(seconds) = index.entry.spec.expire_after else {
-        return Ok(Vec::new());
-    };
-    let latest = time_ms.saturating_sub_unsigned(seconds.saturating_mul(1000));
-    let encoded = |date: i64| {
-        let mut bytes = Vec::new();
-        encode::encode(&Value::Date(date), &mut bytes);
-        bytes
-    };
-    let (first, last) = (encoded(i64::MIN), [&encoded(latest)[..], &[0xff]].concat());
-    let (mut start, mut end) = match index.descending[0] {
-        false => (first, last),
-        true => {
-            let (mut from, mut to) = (encoded(latest), encoded(i64::MIN));
-            encode::reverse(&mut from);
-            encode::reverse(&mut to);
-            to.push(0xff);
-            (from, to)
-        }
-    };
-    start.splice(0..0, index.start());
-    end.splice(0..0, index.start());
-    let mut found = Vec::new();
-    for row in read.range(Table::Indexes, &start, &end)?.take(documents) {
-        let (key, value) = row?;
-        found.push(Entry::new(key, value).document_key(collection, index.id_descending()));
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
 }

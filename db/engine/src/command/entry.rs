@@ -11,7 +11,7 @@
 //! at all: the node must stop before it applies anything of it ([`UnknownEntry`]). Content that
 //! changes its form therefore gets a new command number, or the entry a new format.
 
-use super::command::{Command, Proposal};
+use super::{Command, Proposal};
 use crate::error::{Error, Kind, Result};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;

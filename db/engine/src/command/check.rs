@@ -2,16 +2,15 @@
 //! apply will read it, and every key must be one that the storage takes. Pure: what depends on the
 //! state is for apply to refuse.
 
-use super::apply::{ApplyError, ApplyResult};
-use super::batch::{Batch, BatchCondition, BatchStep};
-use super::command::{Command, Operation, Proposal, Select, Target, Write};
-use super::document;
-use super::index::{Index, IndexEntry, IndexSpec, IndexState};
-use super::transactions::Commit;
-use super::value::{self, LEVELS_MAX};
-use super::write::{ParsedMutation, check_key, parse_filter, parse_sort_and_hint};
+use super::texts::{ParsedMutation, check_key, parse_filter, parse_sort_and_hint};
+use super::{
+    Batch, BatchCondition, BatchStep, Command, Commit, Operation, Proposal, Select, Target, Write,
+};
+use crate::document;
 use crate::error::{Error, Kind, Result};
+use crate::index::{Index, IndexEntry, IndexSpec, IndexState};
 use crate::storage::keys::KEY_BYTES_MAX;
+use crate::value::{self, LEVELS_MAX};
 
 impl Proposal {
     /// Whether apply can read all of it.
@@ -88,7 +87,7 @@ fn check_operation(operation: &Operation) -> Result<()> {
         Operation::Modify { select, mutation, upsert, .. } => {
             check_select(select)?;
             upsert.as_ref().map_or(Ok(()), check_key)?;
-            read(ParsedMutation::parse(mutation)).map(drop)
+            ParsedMutation::parse(mutation).map(drop)
         }
         Operation::Delete { select, .. } => check_select(select),
     }
@@ -98,8 +97,8 @@ fn check_select(select: &Select) -> Result<()> {
     match select {
         Select::Id { target, .. } => check_target(target),
         Select::Filter { filter, sort, hint } => {
-            read(parse_filter(filter))?;
-            read(parse_sort_and_hint(sort.as_ref(), hint.as_ref())).map(drop)
+            parse_filter(filter)?;
+            parse_sort_and_hint(sort.as_ref(), hint.as_ref()).map(drop)
         }
     }
 }
@@ -107,7 +106,7 @@ fn check_select(select: &Select) -> Result<()> {
 fn check_batch(batch: &Batch) -> Result<()> {
     let condition = |condition: &BatchCondition| -> Result<()> {
         condition.id.as_ref().map_or(Ok(()), check_key)?;
-        condition.filter.as_ref().map_or(Ok(()), |filter| read(parse_filter(filter)).map(drop))
+        condition.filter.as_ref().map_or(Ok(()), |filter| parse_filter(filter).map(drop))
     };
     let step = |step: &BatchStep| match step {
         BatchStep::Operation(operation) => check_operation(operation),
@@ -136,9 +135,9 @@ fn check_commit(commit: &Commit) -> Result<()> {
 }
 
 /// An index with this definition can be loaded again.
-pub(super) fn check_spec(spec: &IndexSpec) -> Result<()> {
+pub(crate) fn check_spec(spec: &IndexSpec) -> Result<()> {
     if let Some(filter) = &spec.partial {
-        read(parse_filter(filter))?;
+        parse_filter(filter)?;
     }
     let state = IndexState::Ready;
     Index::new(IndexEntry { id: 0, spec: spec.clone(), state, multikey: false }).map(drop)
@@ -167,15 +166,7 @@ fn check_stored_key(key: &[u8]) -> Result<()> {
     }
 }
 
-/// The result of reading a part of a command.
-fn read<T>(step: ApplyResult<T>) -> Result<T> {
-    step.map_err(|stop| match stop {
-        ApplyError::Refused(error) => error,
-        ApplyError::Failed(_) => unreadable("a part of the command"),
-    })
-}
-
-pub(super) fn unreadable(what: &str) -> Error {
+pub(crate) fn unreadable(what: &str) -> Error {
     Error::new(Kind::InvalidQuery, format!("{what} cannot be read"))
         .hint("it is nested too deep, or not what it should be; send less nested parts")
 }

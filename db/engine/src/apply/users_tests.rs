@@ -1,9 +1,12 @@
 use super::*;
-use crate::audit::AuditEntry;
-use crate::command::{Command, CommandResult, Proposal};
+use crate::accounts::revision;
+use crate::apply::tokens::TOKENS_MAX;
+use crate::audit::{self, AuditEntry};
+use crate::command::{Command, CommandResult, CredentialRevisions, Proposal};
 use crate::error::Kind;
 use crate::storage::Store;
-use crate::{Applier, audit, catalog};
+use crate::system::TokenDocument;
+use crate::{Applier, catalog};
 
 /// A cluster of one with its first user, in which each command is a log entry.
 struct World {

@@ -1,43 +1,21 @@
 //! Which documents an operation is for.
 
-use super::{check_revision, command_value};
-use crate::apply::{ApplyResult, document_not_found};
+use crate::apply::documents::check_revision;
+use crate::apply::result::ApplyResult;
+use crate::apply::stored::find_target;
 use crate::catalog::Collection;
-use crate::command::{Select, Target, WriteLimits};
-use crate::document::{self, Revision};
-use crate::error::{self, Error, Kind};
+use crate::command::texts::{parse_filter, parse_sort_and_hint};
+use crate::command::{Select, WriteLimits};
+use crate::error::{self, Error, Kind, document_not_found};
 use crate::id::DocumentId;
 use crate::index::id_value;
-use crate::query::context::{At, Context, Fields};
+use crate::query::context::{Context, Fields};
 use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
 use crate::query::plan::{Hint, QuerySpec};
 use crate::query::sort::Sort;
 use crate::query::source::{ScanRequest, scan};
-use crate::storage::env::Result;
-use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Read, Table, WriteTxn};
-
-/// A document as it is stored.
-pub(crate) struct Stored {
-    pub(crate) id: DocumentId,
-    pub(crate) revision: Revision,
-    pub(crate) json: Vec<u8>,
-    /// Whether it is in the indexes.
-    pub(crate) indexed: bool,
-}
-
-impl Stored {
-    /// As it lies in the table.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        [&self.revision.to_be_bytes()[..], &self.json].concat()
-    }
-
-    /// Its text, as far as the indexes have it.
-    pub(super) fn in_indexes(&self) -> Option<&[u8]> {
-        self.indexed.then_some(&self.json)
-    }
-}
+use crate::storage::{Read, WriteTxn};
 
 /// The `_id`s of the first `limit` documents that match, in the order of the sort.
 pub(crate) fn matching(
@@ -94,52 +72,4 @@ pub(super) fn select_documents(
             .into());
     }
     Ok((found, Some(filter)))
-}
-
-pub(crate) fn parse_filter(text: &str) -> ApplyResult<Filter> {
-    Ok(Filter::parse(&command_value(text, "filter")?, At::root("filter"))?)
-}
-
-pub(crate) fn parse_sort_and_hint(
-    sort: Option<&String>,
-    hint: Option<&String>,
-) -> ApplyResult<(Option<Sort>, Option<Hint>)> {
-    let sort = sort.map(|text| Sort::parse(&command_value(text, "sort")?, At::root("sort")));
-    let hint = hint.map(|text| Hint::parse(&command_value(text, "hint")?, At::root("hint")));
-    Ok((sort.transpose()?, hint.transpose()?))
-}
-
-pub(crate) fn find(
-    read: &impl Read,
-    collection: CollectionId,
-    id: &DocumentId,
-) -> Result<Option<Stored>> {
-    let key = keys::document_key(collection, id);
-    if key.len() > keys::KEY_BYTES_MAX {
-        // Nothing was ever stored under it.
-        return Ok(None);
-    }
-    let stored = read.get(Table::Documents, &key)?;
-    Ok(stored.and_then(document::decode).map(|(revision, json)| Stored {
-        id: id.clone(),
-        revision,
-        json: json.to_vec(),
-        indexed: true,
-    }))
-}
-
-/// Which document a target means, and what is stored of it.
-pub(crate) fn find_target(
-    read: &impl Read,
-    collection: CollectionId,
-    target: Target,
-) -> Result<(DocumentId, Option<Stored>)> {
-    let current = find(read, collection, &target.id)?;
-    if current.is_none()
-        && let Some(other) = target.or
-        && let Some(found) = find(read, collection, &other)?
-    {
-        return Ok((other, Some(found)));
-    }
-    Ok((target.id, current))
 }

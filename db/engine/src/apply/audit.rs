@@ -1,0 +1,65 @@
+//! Writing the audit log.
+
+use crate::apply::Applier;
+use crate::apply::result::{ApplyResult, settle};
+use crate::command::{AuditEvent, Outcome, PutMode};
+use crate::id::DocumentId;
+use crate::namespace::NamespaceRef;
+use crate::storage::env::Result;
+use crate::storage::{Read, Table, WriteTxn, keys};
+use crate::{catalog, system};
+
+impl Applier {
+    /// Adds an entry about what the present proposal has done.
+    pub(super) fn note(&mut self, txn: &mut WriteTxn<'_>, event: &AuditEvent) -> Result<()> {
+        let entry = serde_json::json!({
+            "time_ms": self.numbers.time_ms,
+            "user": self.now.user,
+            "from": self.now.from,
+            "action": event.action,
+            "target": event.target,
+            "outcome": event.outcome,
+        });
+        let namespace = NamespaceRef { database: system::DATABASE, collection: system::AUDIT };
+        // Revisions grow with every document that is written.
+        let id = DocumentId::Int(self.numbers.revision as i64 + 1);
+        // Whatever could refuse it does so on every replica; the node's log has the entry too.
+        let _ = settle(self.put(
+            txn,
+            namespace,
+            id.into(),
+            &entry.to_string(),
+            PutMode::Insert,
+            None,
+            true,
+        ))?;
+        Ok(())
+    }
+
+    /// [`Command::TrimAudit`](super::Command::TrimAudit)
+    pub(super) fn trim_audit(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        entries_max: u64,
+        rows: usize,
+    ) -> ApplyResult {
+        let Some(id) = catalog::collection(txn, system::DATABASE, system::AUDIT)? else {
+            return Ok(Outcome::Worked(0));
+        };
+        let documents = match self.numbers.totals.get(&id) {
+            Some(totals) => totals.documents,
+            None => catalog::totals(txn, id)?.documents,
+        };
+        let surplus = documents.saturating_sub(entries_max).min(rows as u64) as usize;
+        let (start, end) = (keys::collection_start(id), keys::collection_end(id));
+        let oldest = txn.range(Table::Documents, &start, &end)?.take(surplus);
+        let ids = oldest.map(|row| Ok(keys::document_id(row?.0)));
+        let ids: Vec<_> = ids.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let worked = ids.len() as u64;
+        let namespace = NamespaceRef { database: system::DATABASE, collection: system::AUDIT };
+        for id in ids {
+            let _ = settle(self.delete(txn, namespace, id.into(), None))?;
+        }
+        Ok(Outcome::Worked(worked))
+    }
+}

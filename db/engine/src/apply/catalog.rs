@@ -1,0 +1,237 @@
+//! Applying what concerns databases and collections.
+
+use crate::apply::Applier;
+use crate::apply::result::{ApplyResult, refuse};
+use crate::budget;
+use crate::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage};
+use crate::changes::ChangeKind;
+use crate::command::Outcome;
+use crate::error::{Kind, collection_not_found, database_not_found};
+use crate::namespace::NamespaceRef;
+use crate::storage::env::Result;
+use crate::storage::keys::CollectionId;
+use crate::storage::{Read, Table, WriteTxn};
+use std::sync::Arc;
+
+impl Applier {
+    pub(super) fn create_database(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        name: &str,
+        engine: &str,
+    ) -> ApplyResult {
+        if catalog::database(txn, name)?.is_none() {
+            put_database(txn, name, engine)?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn ensure_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> Result<()> {
+        if self.collections.contains_key(name) || catalog::database(txn, name)?.is_some() {
+            return Ok(());
+        }
+        put_database(txn, name, ENGINE_DEFAULT)
+    }
+
+    pub(super) fn drop_database(&mut self, txn: &mut WriteTxn<'_>, name: &str) -> ApplyResult {
+        let collections = catalog::collections(txn, name)?;
+        self.charge_collections(txn, &collections, "drop its collections first")?;
+        for (collection, _) in collections {
+            self.drop_collection(txn, name, &collection)?;
+        }
+        txn.delete(Table::Catalog, &catalog::database_key(name))?;
+        self.forget();
+        Ok(Outcome::Done)
+    }
+
+    /// Counts the work of dropping or renaming collections; refuses more than one command may do.
+    fn charge_collections(
+        &self,
+        txn: &WriteTxn<'_>,
+        collections: &[(String, CollectionId)],
+        hint: &str,
+    ) -> ApplyResult<()> {
+        let ctx = self.context(0);
+        for (_, id) in collections {
+            let (start, end) = catalog::index_range(*id);
+            let indexes = txn.range(Table::Catalog, &start, &end)?.count() as u64;
+            if ctx.work((1 + indexes) * budget::CATALOG).is_err() {
+                let message = "this database has too many collections and indexes for one command";
+                return refuse(Kind::QueryTooLarge, message, hint);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rename_database(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        from: &str,
+        to: &str,
+    ) -> ApplyResult {
+        let Some(entry) = catalog::database(txn, from)? else {
+            return Err(database_not_found(from).into());
+        };
+        if catalog::database(txn, to)?.is_some() {
+            return refuse(
+                Kind::NameTaken,
+                format!("a database {to:?} exists"),
+                "choose another name or drop it first",
+            );
+        }
+        let collections = catalog::collections(txn, from)?;
+        self.charge_collections(txn, &collections, "drop what is not needed first")?;
+        for (name, id) in collections {
+            // Who watches the database sees nothing of them any more.
+            let namespace = NamespaceRef { database: from, collection: &name };
+            self.note_collection(txn, namespace, ChangeKind::Drop, None)?;
+            txn.delete(Table::Catalog, &catalog::collection_key(from, &name))?;
+            txn.put(Table::Catalog, &catalog::collection_key(to, &name), &id.to_be_bytes())?;
+        }
+        txn.delete(Table::Catalog, &catalog::database_key(from))?;
+        put_database(txn, to, &entry.engine)?;
+        self.forget();
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn collection(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        namespace: NamespaceRef<'_>,
+    ) -> Result<Option<Arc<Collection>>> {
+        let known =
+            self.collections.get(namespace.database).and_then(|all| all.get(namespace.collection));
+        if let Some(known) = known {
+            return Ok(Some(known.clone()));
+        }
+        let Some(id) = catalog::collection(txn, namespace.database, namespace.collection)? else {
+            return Ok(None);
+        };
+        let found = Arc::new(Collection::load(txn, id)?);
+        self.remember(namespace, found.clone());
+        Ok(Some(found))
+    }
+
+    fn remember(&mut self, namespace: NamespaceRef<'_>, collection: Arc<Collection>) {
+        self.collections
+            .entry(namespace.database.to_owned())
+            .or_default()
+            .insert(namespace.collection.to_owned(), collection);
+    }
+
+    pub(super) fn ensure_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        collection: &str,
+    ) -> Result<Arc<Collection>> {
+        let namespace = NamespaceRef { database, collection };
+        if let Some(found) = self.collection(txn, namespace)? {
+            return Ok(found);
+        }
+        let id = self.next_collection();
+        let key = catalog::collection_key(database, collection);
+        txn.put(Table::Catalog, &key, &id.to_be_bytes())?;
+        let made = Arc::new(Collection::load(txn, id)?);
+        self.remember(namespace, made.clone());
+        self.index_references(txn, namespace)?;
+        self.keep_by_default(txn, namespace)?;
+        Ok(self.collection(txn, namespace)?.unwrap_or(made))
+    }
+
+    /// A number that no collection and no history has.
+    pub(super) fn next_collection(&mut self) -> CollectionId {
+        self.numbers.last_collection += 1;
+        self.numbers.last_collection as CollectionId
+    }
+
+    /// Takes the collection out of the catalog. Its rows are cleared away later, a few at a
+    /// time: a large one must not keep every other write waiting.
+    pub(super) fn drop_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        name: &str,
+    ) -> Result<()> {
+        let namespace = NamespaceRef { database, collection: name };
+        let Some(found) = self.collection(txn, namespace)? else {
+            return Ok(());
+        };
+        self.discard_versions(txn, &found)?;
+        self.note_collection(txn, namespace, ChangeKind::Drop, None)?;
+        txn.delete(Table::Catalog, &catalog::collection_key(database, name))?;
+        txn.delete(Table::Catalog, &catalog::options_key(found.id))?;
+        txn.delete(Table::Meta, &catalog::count_key(found.id))?;
+        self.numbers.totals.remove(&found.id);
+        for index in &found.indexes {
+            self.discard_index(txn, found.id, index.entry.id)?;
+        }
+        self.discard(txn, Garbage::Collection(found.id))?;
+        self.forget();
+        Ok(())
+    }
+
+    pub(super) fn rename_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        from: &str,
+        to: &str,
+    ) -> ApplyResult {
+        let Some(found) = self.collection(txn, NamespaceRef { database, collection: from })? else {
+            return Err(collection_not_found(database, from).into());
+        };
+        if self.collection(txn, NamespaceRef { database, collection: to })?.is_some() {
+            return refuse(
+                Kind::NameTaken,
+                format!("a collection {to:?} exists in {database:?}"),
+                "choose another name or drop it first",
+            );
+        }
+        txn.delete(Table::Catalog, &catalog::collection_key(database, from))?;
+        txn.put(Table::Catalog, &catalog::collection_key(database, to), &found.id.to_be_bytes())?;
+        let namespace = NamespaceRef { database, collection: from };
+        self.note_collection(txn, namespace, ChangeKind::Rename, Some(to))?;
+        self.forget();
+        self.index_references(txn, NamespaceRef { database, collection: to })?;
+        Ok(Outcome::Done)
+    }
+
+    /// Puts a collection in the place of another, whose former documents are given up; the
+    /// setting that they are kept stays.
+    pub(super) fn replace_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        from: &str,
+        to: &str,
+    ) -> ApplyResult {
+        let old = self.collection(txn, NamespaceRef { database, collection: to })?;
+        let new = self.collection(txn, NamespaceRef { database, collection: from })?;
+        if from != to
+            && let Some(new) = &new
+        {
+            let namespace = NamespaceRef { database, collection: to };
+            self.check_replaced(txn, namespace, Some(new))?;
+            self.drop_collection(txn, database, to)?;
+        }
+        let renamed = self.rename_collection(txn, database, from, to)?;
+        let is_new = old.is_none();
+        let kept = old.and_then(|old| old.options.versions).map(|versions| versions.retention);
+        match new {
+            Some(new) if kept.is_some() && new.options.versions.is_none() => {
+                self.set_versions(txn, NamespaceRef { database, collection: to }, kept)
+            }
+            _ if is_new => {
+                self.keep_by_default(txn, NamespaceRef { database, collection: to })?;
+                Ok(renamed)
+            }
+            _ => Ok(renamed),
+        }
+    }
+}
+
+fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {
+    let entry = DatabaseEntry { engine: engine.to_owned() };
+    txn.put(Table::Catalog, &catalog::database_key(name), &catalog::encode(&entry)?)
+}

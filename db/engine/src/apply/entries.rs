@@ -1,0 +1,163 @@
+//! The entries of a document in the indexes of its collection.
+
+use crate::apply::Applier;
+use crate::apply::result::ApplyResult;
+use crate::apply::stored::{Stored, fields, new_fields};
+use crate::budget::{self, steps_of};
+use crate::catalog::Collection;
+use crate::error::{self, Error, Kind};
+use crate::id::DocumentId;
+use crate::index::keys::DocumentKeys;
+use crate::index::stats::IndexStats;
+use crate::index::{Entry, Index, entry_value};
+use crate::query::context::{Context, Fields};
+use crate::storage::env::Result;
+use crate::storage::{Read, Table, WriteTxn, keys};
+use crate::value::Value;
+use serde_json::json;
+use std::sync::Arc;
+
+impl Applier {
+    /// Takes a document out of the indexes.
+    pub(super) fn unindex(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Arc<Collection>,
+        old: &Stored,
+    ) -> ApplyResult<()> {
+        self.change_indexes(txn, collection, &old.id, Some(&old.json), None)
+    }
+
+    /// Brings the indexes from one form of a document to the other.
+    pub(super) fn change_indexes(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Arc<Collection>,
+        id: &DocumentId,
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> ApplyResult<()> {
+        if collection.indexes.is_empty() {
+            return Ok(());
+        }
+        let mut wanted = Fields::default();
+        collection.indexes.iter().for_each(|index| index.fields(&mut wanted));
+        let old = old.map(|json| fields(json, &wanted)).transpose()?;
+        let new = new.map(|json| new_fields(json, &wanted)).transpose()?;
+        let ctx = self.context(0);
+        let kept = ctx.memory_used();
+        let mut changes = Vec::new();
+        for index in collection.indexes.iter().filter(|index| index.holds(id)) {
+            let keys = |document: &Option<Value>| match document {
+                Some(document) => index.document_keys(document, &ctx),
+                None => Ok(DocumentKeys::default()),
+            };
+            // What is in the index was indexable when it was put there.
+            let (old, new) = (keys(&old)?, keys(&new)?);
+            charge_entries(&old, &new, &ctx)?;
+            for key in new.entries.keys().filter(|key| !old.entries.contains_key(*key)) {
+                index.entry_key(key, id)?;
+                check_unique(txn, index, key, id)?;
+            }
+            changes.push((index.clone(), old, new));
+        }
+        ctx.release(ctx.memory_used().saturating_sub(kept));
+        for (index, old, new) in changes {
+            self.write_entries(txn, collection, &index, id, &old, &new)?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the entries of a document in one index.
+    pub(super) fn write_entries(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        collection: &Collection,
+        index: &Index,
+        id: &DocumentId,
+        old: &DocumentKeys,
+        new: &DocumentKeys,
+    ) -> ApplyResult<()> {
+        for key in old.entries.keys().filter(|key| !new.entries.contains_key(*key)) {
+            txn.delete(Table::Indexes, &index.entry_key(key, id)?)?;
+            self.stats(txn, collection, index)?.remove();
+        }
+        for (key, info) in &new.entries {
+            let before = old.entries.get(key);
+            if before == Some(info) {
+                continue;
+            }
+            txn.put(Table::Indexes, &index.entry_key(key, id)?, &entry_value(info))?;
+            if before.is_none() {
+                let prefixes = info.ends.iter().filter_map(|end| key.get(..usize::from(*end)));
+                self.stats(txn, collection, index)?.add(prefixes);
+            }
+        }
+        if new.multikey && !index.entry.multikey {
+            self.set_multikey(txn, collection.id, index)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn stats<'s>(
+        &'s mut self,
+        txn: &WriteTxn<'_>,
+        collection: &Collection,
+        index: &Index,
+    ) -> Result<&'s mut IndexStats> {
+        use std::collections::hash_map::Entry;
+        Ok(match self.numbers.stats.entry(index.entry.id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(collection.stats(txn, index.entry.id)?),
+        })
+    }
+}
+
+/// Counts the work and the bytes of bringing an index from some keys of a document to others.
+pub(crate) fn charge_entries(
+    old: &DocumentKeys,
+    new: &DocumentKeys,
+    ctx: &Context<'_>,
+) -> error::Result<()> {
+    let removed = old.entries.keys().filter(|key| !new.entries.contains_key(*key));
+    let added = new.entries.iter().filter(|(key, info)| old.entries.get(*key) != Some(info));
+    for key in removed.chain(added.map(|(key, _)| key)) {
+        ctx.work(budget::ENTRY + steps_of(key.len()))?;
+        ctx.write(budget::ENTRY_BYTES + key.len() as u64)?;
+    }
+    Ok(())
+}
+
+/// Refuses a key that another document has in a unique index.
+pub(crate) fn check_unique(
+    read: &impl Read,
+    index: &Index,
+    values: &[u8],
+    id: &DocumentId,
+) -> ApplyResult<()> {
+    if !index.entry.spec.unique {
+        return Ok(());
+    }
+    let start = [&index.start()[..], values].concat();
+    let end = [&start[..], &[0xff]].concat();
+    for row in read.range(Table::Indexes, &start, &end)? {
+        let (key, value) = row?;
+        let entry = Entry::new(key, value);
+        let other = keys::document_id(&entry.document_key(0, index.id_descending()));
+        let Some(other) = other.filter(|other| other != id) else { continue };
+        let fields = index.names().enumerate().map(|(at, (name, descending))| {
+            let value = entry.field(at, descending).flatten().unwrap_or_default();
+            (name.to_owned(), json!(value))
+        });
+        let fields: serde_json::Map<_, _> = fields.collect();
+        let shown = serde_json::Value::Object(fields);
+        let name = &index.entry.spec.name;
+        let message =
+            format!("the index {name:?} is unique, and the document {other} has {shown} already");
+        return Err(Error::new(Kind::UniqueViolation, message)
+            .hint("use another value, or change the document that has it")
+            .details(json!({"index": name, "value": shown, "document": other}))
+            .into());
+    }
+    Ok(())
+}

@@ -1,0 +1,330 @@
+//! Applying commands: the one place that changes the tables. Databases and collections are
+//! here, documents in `write`, indexes and upkeep in `upkeep`, members in `members`.
+//!
+//! Every command checks first and writes afterwards, so a refused one leaves no trace. The
+//! counters (documents per collection, last revision) are kept in memory while the writing
+//! transaction is open and stored by [`Applier::flush`] before it commits.
+
+mod atomic;
+mod audit;
+mod batch;
+mod catalog;
+mod changes;
+mod commit;
+mod constraints;
+mod dispatch;
+mod documents;
+mod entries;
+mod indexes;
+mod lookup;
+mod members;
+mod operations;
+mod references;
+mod result;
+mod retries;
+mod rules;
+mod schema;
+mod schemas;
+mod select;
+mod store;
+mod stored;
+mod system;
+mod tokens;
+mod upkeep;
+mod users;
+mod versions;
+
+pub use lookup::{dry_run, waiting_references};
+
+use crate::apply::result::settle;
+use crate::apply::schemas::Schemas;
+use crate::budget::{self, Cost};
+use crate::catalog::{Collection, CollectionTotals};
+use crate::command::{AuditEvent, Proposal, ProposalResult};
+use crate::document::Revision;
+use crate::error::{Error, Kind};
+use crate::index::IndexId;
+use crate::index::stats::IndexStats;
+use crate::query::context::{Budget, Context};
+use crate::retry;
+use crate::rules::{CompiledRules, Rules};
+use crate::storage::env::Result;
+use crate::storage::keys::CollectionId;
+use crate::storage::{Read, Table, WriteTxn};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+const REVISION_KEY: &[u8] = b"revision";
+
+const TIME_KEY: &[u8] = b"time";
+
+pub(super) const COLLECTION_KEY: &[u8] = b"last_collection";
+
+pub(super) const INDEX_KEY: &[u8] = b"last_index";
+
+/// What must happen on this node because a command was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SideEffect {
+    /// The collection of members changed.
+    NodesChanged,
+    /// There is an index to build or something dropped to clear away.
+    Upkeep,
+    /// The process with this identity is to end.
+    Stop {
+        /// Identity of the process.
+        boot: String,
+        /// Start again afterwards.
+        restart: bool,
+    },
+    /// The audit log has a new entry.
+    Audited {
+        /// Who.
+        user: Option<String>,
+        /// From where.
+        from: Option<String>,
+        /// What, to what, and what came of it.
+        event: AuditEvent,
+    },
+}
+
+/// Carries the counters and what was read of the catalog over an open transaction.
+#[derive(Default)]
+pub struct Applier {
+    pub(super) numbers: Numbers,
+    pub(super) now: Now,
+    changes: changes::Pending,
+    calls: retries::CallsSoFar,
+    /// Whether nothing of it is applied: no history is written.
+    pub(super) provisional: bool,
+    /// Whether what is written was checked against rules and schemas before.
+    pub(super) checked: bool,
+    /// Sequential indexes that have given a number.
+    pub(super) numbered: BTreeSet<IndexId>,
+    /// What the present command may use and has used.
+    budget: Arc<Budget>,
+    /// What the present log entry has used.
+    entry: EntryUse,
+    /// Bytes of rows that were counted as written in the open transaction.
+    written: u64,
+    collections: HashMap<String, HashMap<String, Arc<Collection>>>,
+    /// Rules that the present command has asked for, by database.
+    pub(super) rules: HashMap<String, Arc<Rules>>,
+    /// Rules as they were compiled last, by database.
+    pub(super) compiled: CompiledRules,
+    schemas: Schemas,
+    pub(super) effects: Vec<SideEffect>,
+}
+
+/// What the commands of one log entry have used together.
+#[derive(Default)]
+struct EntryUse {
+    index: u64,
+    steps: u64,
+    written: u64,
+}
+
+impl EntryUse {
+    fn is_spent(&self) -> bool {
+        self.steps > budget::STEPS_MAX || self.written > budget::WRITTEN_MAX
+    }
+}
+
+/// Which proposal is being applied.
+#[derive(Default)]
+pub(super) struct Now {
+    pub(super) index: u64,
+    /// Number of its first change in the log entry.
+    pub(super) first_change: u32,
+    pub(super) user: Option<String>,
+    pub(super) from: Option<String>,
+}
+
+/// Counters that are stored when the transaction commits.
+#[derive(Clone, Default)]
+pub(super) struct Numbers {
+    pub(super) revision: Revision,
+    /// Time of the log: that of its latest proposal, in milliseconds since 1970.
+    pub(super) time_ms: u64,
+    pub(super) changes: crate::changes::HistoryTotals,
+    pub(super) calls: HashMap<String, retry::Used>,
+    last_collection: u64,
+    pub(super) last_index: u64,
+    pub(super) totals: HashMap<CollectionId, CollectionTotals>,
+    pub(super) stats: HashMap<IndexId, IndexStats>,
+}
+
+/// The time of the log in a state, if any entry had one.
+pub fn log_time_ms(read: &impl Read) -> Result<Option<u64>> {
+    Ok(Some(crate::catalog::counter(read, TIME_KEY)?).filter(|time_ms| *time_ms > 0))
+}
+
+/// The error for a command whose neighbours in the log entry have used up what one may take.
+fn entry_spent() -> Error {
+    Error::new(Kind::Overloaded, "writes that came at the same moment took all that fits together")
+        .hint("nothing was done; send it again")
+}
+
+impl Applier {
+    /// One that only tries out: for a transaction that is not committed yet.
+    pub fn provisional() -> Self {
+        Applier { provisional: true, ..Applier::default() }
+    }
+
+    /// Begins a transaction: reads the counters as they are stored, and forgets what it knows
+    /// of the catalog.
+    pub fn begin(&mut self, read: &impl Read) -> Result<()> {
+        self.numbers = Numbers {
+            revision: crate::catalog::counter(read, REVISION_KEY)?,
+            time_ms: crate::catalog::counter(read, TIME_KEY)?,
+            changes: crate::changes::totals(read)?,
+            last_collection: crate::catalog::counter(read, COLLECTION_KEY)?,
+            last_index: crate::catalog::counter(read, INDEX_KEY)?,
+            ..Numbers::default()
+        };
+        self.written = 0;
+        self.forget();
+        Ok(())
+    }
+
+    /// Bytes of rows written since the transaction began: they are in memory until it commits.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Forgets what was read of the catalog.
+    pub(super) fn forget(&mut self) {
+        self.collections.clear();
+        self.rules.clear();
+    }
+
+    /// Forgets what was read of the catalog since changes that were taken back.
+    pub(super) fn forget_all(&mut self) {
+        self.forget();
+        self.compiled.forget_since(self.now.index);
+    }
+
+    /// Stores the counters; to be called before the transaction commits.
+    pub fn flush(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
+        let numbers = &mut self.numbers;
+        txn.put(Table::Meta, REVISION_KEY, &numbers.revision.to_be_bytes())?;
+        txn.put(Table::Meta, TIME_KEY, &numbers.time_ms.to_be_bytes())?;
+        changes::save(txn, &numbers.changes)?;
+        retries::save(txn, &mut numbers.calls)?;
+        txn.put(Table::Meta, COLLECTION_KEY, &numbers.last_collection.to_be_bytes())?;
+        txn.put(Table::Meta, INDEX_KEY, &numbers.last_index.to_be_bytes())?;
+        for (collection, totals) in numbers.totals.drain() {
+            txn.put(
+                Table::Meta,
+                &crate::catalog::count_key(collection),
+                &crate::catalog::encode(&totals)?,
+            )?;
+        }
+        for (index, stats) in numbers.stats.drain() {
+            txn.put(
+                Table::Meta,
+                &crate::catalog::stats_key(index),
+                &crate::catalog::encode(&stats)?,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Takes the effects of the commands applied since the last call.
+    pub fn take_effects(&mut self) -> Vec<SideEffect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Applies a proposal of the log entry at `index`, unless it was applied before.
+    pub fn apply(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        index: u64,
+        proposal: Proposal,
+    ) -> Result<ProposalResult> {
+        let Proposal { time_ms, user, from, credentials, retry, command } = proposal;
+        self.numbers.time_ms = self.numbers.time_ms.max(time_ms);
+        // A transaction sees the users of its beginning; its commit is compared with those of now.
+        if let (Some(user), Some(credentials), false) = (&user, &credentials, self.provisional)
+            && !crate::accounts::holds(txn, user, credentials)?
+        {
+            return Ok(ProposalResult {
+                result: Err(crate::accounts::user_changed(user)),
+                repeats: None,
+            });
+        }
+        if let Some(retry) = &retry
+            && let Some(answer) = self.repeated(txn, user.as_deref(), retry)?
+        {
+            return Ok(answer);
+        }
+        let by_somebody = user.is_some() || from.is_some();
+        self.now = Now { index, first_change: self.changes.next(), user, from };
+        let origins = retry.as_ref().map(|_| retries::origins(&command));
+        let known = command.describe();
+        if self.entry.index != index || self.provisional {
+            self.entry = EntryUse { index, ..EntryUse::default() };
+        }
+        if known.class.by_client && self.entry.is_spent() {
+            // Not remembered for a repetition, which is welcome.
+            return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
+        }
+        let refused = known.too_long();
+        let event = known.audited.clone().filter(|_| by_somebody);
+        self.begin_command(known.cost);
+        let result = match refused {
+            Some(error) => Err(error),
+            None => settle(self.carry_out(txn, index, command))?,
+        };
+        let used = self.context(0);
+        self.entry.steps += used.steps();
+        self.entry.written += used.written();
+        self.written += used.written();
+        if let Some(mut event) = event {
+            if let Err(error) = &result {
+                event.outcome = error.kind.code().into();
+            }
+            self.begin_command(Cost::DEFAULT);
+            self.note(txn, &event)?;
+            let Now { user, from, .. } = &self.now;
+            let (user, from) = (user.clone(), from.clone());
+            self.effects.push(SideEffect::Audited { user, from, event });
+        }
+        if let (Some(retry), Some(origins)) = (retry, origins) {
+            self.remember_answer(txn, retry, &result, origins)?;
+        }
+        Ok(ProposalResult { result, repeats: None })
+    }
+
+    pub(super) fn begin_command(&mut self, cost: Cost) {
+        self.budget = cost.budget();
+        self.rules.clear();
+        self.schemas.begin_command();
+    }
+
+    /// A context that counts into the budget of the present command.
+    pub(super) fn context(&self, now_ms: u64) -> Context<'static> {
+        Context::of(self.budget.clone(), now_ms as i64)
+    }
+
+    /// Ends a log entry; to be called behind its last proposal.
+    pub fn end_entry(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
+        self.end_changes(txn)?;
+        self.end_calls(txn)
+    }
+
+    pub(super) fn totals(
+        &mut self,
+        txn: &WriteTxn<'_>,
+        collection: CollectionId,
+    ) -> Result<&mut CollectionTotals> {
+        use std::collections::hash_map::Entry;
+        Ok(match self.numbers.totals.entry(collection) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(crate::catalog::totals(txn, collection)?),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

@@ -1,0 +1,47 @@
+//! What applying a command, or a part of it, comes to.
+
+use crate::command::Outcome;
+use crate::error::{self, Error, Kind};
+use crate::storage::StorageError;
+use crate::storage::env::Result;
+
+/// Why a command, or a part of it, ended: a refusal, or a storage failure that stops the node.
+pub(super) enum ApplyError {
+    Refused(Error),
+    Failed(StorageError),
+}
+
+/// What applying a command, or a part of it, came to.
+pub(super) type ApplyResult<T = Outcome> = std::result::Result<T, ApplyError>;
+
+impl From<StorageError> for ApplyError {
+    fn from(error: StorageError) -> Self {
+        ApplyError::Failed(error)
+    }
+}
+
+impl From<Error> for ApplyError {
+    fn from(error: Error) -> Self {
+        match error.kind {
+            // Queries report what the storage says as these two; other replicas may be well.
+            Kind::Internal | Kind::StorageFull => {
+                ApplyError::Failed(StorageError::Failed(error.to_string()))
+            }
+            _ => ApplyError::Refused(error),
+        }
+    }
+}
+
+/// Tells a refusal, which is an outcome on every replica alike, from a failure of the storage.
+pub(super) fn settle<T>(result: ApplyResult<T>) -> Result<error::Result<T>> {
+    match result {
+        Ok(done) => Ok(Ok(done)),
+        Err(ApplyError::Refused(error)) => Ok(Err(error)),
+        Err(ApplyError::Failed(error)) => Err(error),
+    }
+}
+
+/// Ends a command with a refusal.
+pub(super) fn refuse<T>(kind: Kind, message: impl Into<String>, hint: &str) -> ApplyResult<T> {
+    Err(Error::new(kind, message).hint(hint).into())
+}

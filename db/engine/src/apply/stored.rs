@@ -1,0 +1,97 @@
+//! Documents as they are stored, and their fields.
+
+use crate::apply::result::{ApplyError, ApplyResult};
+use crate::command::Target;
+use crate::document::{self, Revision};
+use crate::error::{Error, Kind};
+use crate::id::DocumentId;
+use crate::query::context::Fields;
+use crate::storage::env::Result;
+use crate::storage::keys::{self, CollectionId};
+use crate::storage::{Read, StorageError, Table};
+use crate::value::Value;
+
+/// A document as it is stored.
+pub(crate) struct Stored {
+    pub(crate) id: DocumentId,
+    pub(crate) revision: Revision,
+    pub(crate) json: Vec<u8>,
+    /// Whether it is in the indexes.
+    pub(crate) indexed: bool,
+}
+
+impl Stored {
+    /// As it lies in the table.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        [&self.revision.to_be_bytes()[..], &self.json].concat()
+    }
+
+    /// Its text, as far as the indexes have it.
+    pub(super) fn in_indexes(&self) -> Option<&[u8]> {
+        self.indexed.then_some(&self.json)
+    }
+}
+
+pub(crate) fn find(
+    read: &impl Read,
+    collection: CollectionId,
+    id: &DocumentId,
+) -> Result<Option<Stored>> {
+    let key = keys::document_key(collection, id);
+    if key.len() > keys::KEY_BYTES_MAX {
+        // Nothing was ever stored under it.
+        return Ok(None);
+    }
+    let stored = read.get(Table::Documents, &key)?;
+    Ok(stored.and_then(document::decode).map(|(revision, json)| Stored {
+        id: id.clone(),
+        revision,
+        json: json.to_vec(),
+        indexed: true,
+    }))
+}
+
+/// Which document a target means, and what is stored of it.
+pub(crate) fn find_target(
+    read: &impl Read,
+    collection: CollectionId,
+    target: Target,
+) -> Result<(DocumentId, Option<Stored>)> {
+    let current = find(read, collection, &target.id)?;
+    if current.is_none()
+        && let Some(other) = target.or
+        && let Some(found) = find(read, collection, &other)?
+    {
+        return Ok((other, Some(found)));
+    }
+    Ok((target.id, current))
+}
+
+/// What is stored cannot be read. Never for what a command brings: see [`command_value`].
+pub(super) fn damaged() -> ApplyError {
+    ApplyError::Failed(StorageError::Failed("a stored document cannot be read".into()))
+}
+
+/// The refusal of a document in a command that cannot be read.
+pub(super) fn unreadable() -> ApplyError {
+    Error::new(Kind::InvalidJson, "the document cannot be read: it is not JSON, or nested too deep")
+        .into()
+}
+
+pub(super) fn json_of(stored: &[u8]) -> &[u8] {
+    stored.get(8..).unwrap_or_default()
+}
+
+pub(super) fn text(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_default()
+}
+
+/// The fields of a stored document.
+pub(super) fn fields(json: &[u8], wanted: &Fields) -> ApplyResult<Value> {
+    document::parse_wanted(json, wanted).ok_or_else(damaged)
+}
+
+/// The fields of a document that a command brings.
+pub(super) fn new_fields(json: &[u8], wanted: &Fields) -> ApplyResult<Value> {
+    document::parse_wanted(json, wanted).ok_or_else(unreadable)
+}

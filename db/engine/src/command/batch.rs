@@ -1,0 +1,68 @@
+//! The content of a batch: operations on several collections that are carried out together or not
+//! at all, one way or the other as conditions say. One log entry, so nothing comes between; the idea
+//! is etcd's transaction.
+
+use crate::command::{Operation, WriteLimits};
+use crate::id::DocumentId;
+use crate::namespace::Namespace;
+use serde::{Deserialize, Serialize};
+
+/// The content of [`Command::Batch`](super::Command::Batch).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// What must hold; all of it.
+    pub conditions: Vec<(Namespace, BatchCondition)>,
+    /// Carried out when it does.
+    pub then: Vec<(Namespace, BatchStep)>,
+    /// Carried out when it does not.
+    pub otherwise: Vec<(Namespace, BatchStep)>,
+    /// Wall-clock time of the proposal, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// Bounds that the proposer sets, so that every replica has the same.
+    pub limits: WriteLimits,
+}
+
+/// One condition of a [`Batch`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchCondition {
+    /// The document; none: any that matches.
+    pub id: Option<DocumentId>,
+    /// The revision it must have.
+    pub revision: Option<u64>,
+    /// What it must match, as JSON text.
+    pub filter: Option<String>,
+    /// Whether there must be such a document, or must not.
+    pub exists: bool,
+}
+
+/// One step of a [`Batch`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum BatchStep {
+    /// As in a [`Write`](super::command::Write).
+    Operation(Operation),
+    /// Writes a document, whether or not there was one.
+    Save {
+        /// Its `_id`.
+        id: DocumentId,
+        /// The document without `_id`.
+        body: String,
+    },
+    /// Reads a document.
+    Get(DocumentId),
+}
+
+impl Batch {
+    /// The operations of both ways.
+    pub fn operations(&self) -> impl Iterator<Item = (&Namespace, &Operation)> {
+        self.then.iter().chain(&self.otherwise).filter_map(|(namespace, step)| match step {
+            BatchStep::Operation(operation) => Some((namespace, operation)),
+            _ => None,
+        })
+    }
+
+    /// Names of databases and collections that a step may create.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        let places = self.then.iter().chain(&self.otherwise).map(|(namespace, _)| namespace);
+        places.flat_map(|namespace| [&namespace.database, &namespace.collection])
+    }
+}
