@@ -1,8 +1,8 @@
 //! How many calls one user may have running on a node.
 
 use crate::error::{Error, Kind, Result};
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The running calls of each user.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl RunningCalls {
     /// # Errors
     /// `overloaded` when the user has as many as it may.
     pub fn begin(&self, user: &str) -> Result<RunningCall<'_>> {
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         let count = counts.entry(user.to_owned()).or_default();
         if *count >= self.max {
             let message = format!("user {user:?} has {} calls running on this node", self.max);
@@ -39,15 +39,11 @@ impl RunningCalls {
         *count += 1;
         Ok(RunningCall { all: self, user: user.to_owned() })
     }
-
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
-        let mut counts = self.all.counts();
+        let mut counts = self.all.counts.lock();
         if let Some(count) = counts.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {

@@ -12,8 +12,9 @@ use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::types::GroupId;
 use crate::service::bounds::pooled;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -60,10 +61,6 @@ enum State {
     Ended,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn lost(id: &str) -> Error {
     Error::new(Kind::TransactionLost, format!("there is no open transaction {id}"))
         .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
@@ -91,13 +88,13 @@ impl OpenTransaction {
     /// `transaction_lost` when it has ended; `not_possible_now` when its commit is under way;
     /// those of `work`.
     pub fn with<T>(&self, work: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let done = match &mut *state {
             State::Active(transaction) => work(transaction),
             State::Committing(_) | State::Committed(_) => Err(committing(&self.id)),
             State::Ended => Err(lost(&self.id)),
         };
-        *lock(&self.used) = Instant::now();
+        *self.used.lock() = Instant::now();
         done
     }
 
@@ -117,7 +114,7 @@ impl OpenTransaction {
             let mut full = false;
             let done = self.with(|transaction| {
                 let ProposalResult { result, repeats } = transaction.execute(proposal)?;
-                let mut permit = lock(&self.permit);
+                let mut permit = self.permit.lock();
                 let more = transaction.bytes().saturating_sub(permit.bytes());
                 memory.take(more).map(|taken| permit.join(taken)).inspect_err(|_| full = true)?;
                 let (index, repeated) = (transaction.index(), repeats.is_some());
@@ -140,24 +137,24 @@ impl OpenTransaction {
     /// long, and is not waited for.
     pub(super) fn is_committing(&self) -> bool {
         let state = self.state.try_lock();
-        matches!(state.as_deref(), Ok(State::Committing(_) | State::Committed(_)))
+        matches!(state.as_deref(), Some(State::Committing(_) | State::Committed(_)))
     }
 
     /// Whether a request of this user with this key has begun it, and it is still open.
     fn is_begun_by(&self, user: &str, key: &RetryKey) -> bool {
         let same = self.key.as_ref().is_some_and(|known| known.key == key.key);
-        same && self.user == user && !matches!(self.state.try_lock().as_deref(), Ok(State::Ended))
+        same && self.user == user && !matches!(self.state.try_lock().as_deref(), Some(State::Ended))
     }
 
     fn end(&self) {
-        *lock(&self.state) = State::Ended;
-        drop(std::mem::take(&mut *lock(&self.permit)));
+        *self.state.lock() = State::Ended;
+        drop(std::mem::take(&mut *self.permit.lock()));
     }
 
     /// What is to be proposed for a commit; else the log index, when there is nothing to propose.
     /// Afterwards it can only be committed.
     pub(super) fn prepare_commit(&self) -> Result<std::result::Result<Commit, u64>> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let transaction = match std::mem::replace(&mut *state, State::Ended) {
             State::Active(transaction) | State::Committing(transaction) => transaction,
             State::Committed(index) => {
@@ -197,7 +194,7 @@ impl OpenTransaction {
 
     /// How it is listed; none when it has nothing to commit any more.
     pub(super) fn entry(&self) -> Option<TransactionEntry> {
-        let state = lock(&self.state);
+        let state = self.state.lock();
         let (State::Active(transaction) | State::Committing(transaction)) = &*state else {
             return None;
         };
@@ -207,7 +204,7 @@ impl OpenTransaction {
             user: self.user.clone(),
             index: transaction.index(),
             age_ms: self.begun.elapsed().as_millis() as u64,
-            idle_ms: lock(&self.used).elapsed().as_millis() as u64,
+            idle_ms: self.used.lock().elapsed().as_millis() as u64,
             reads: transaction.reads() as u64,
             writes,
             bytes,
@@ -236,7 +233,7 @@ impl Transactions {
         user: &str,
         key: Option<RetryKey>,
     ) -> Result<(Arc<OpenTransaction>, bool)> {
-        let mut all = lock(&self.open);
+        let mut all = self.open.lock();
         if let Some(key) = &key
             && let Some(open) = all.values().find(|open| open.is_begun_by(user, key))
         {
@@ -271,7 +268,7 @@ impl Transactions {
     /// # Errors
     /// `transaction_lost`; `forbidden` for that of another user.
     pub fn get(&self, id: &str, user: &str) -> Result<Arc<OpenTransaction>> {
-        let open = lock(&self.open).get(id).cloned().ok_or_else(|| lost(id))?;
+        let open = self.open.lock().get(id).cloned().ok_or_else(|| lost(id))?;
         if open.user != user {
             return Err(foreign());
         }
@@ -279,7 +276,7 @@ impl Transactions {
     }
 
     pub(super) fn end(&self, id: &str) {
-        if let Some(open) = lock(&self.open).remove(id) {
+        if let Some(open) = self.open.lock().remove(id) {
             // A request that is still working with it ends first.
             tokio::task::spawn_blocking(move || open.end());
         }
@@ -287,7 +284,7 @@ impl Transactions {
 
     /// Those of a user, or all of them; the oldest first.
     pub(super) fn of(&self, user: Option<&str>) -> Vec<Arc<OpenTransaction>> {
-        let mut open: Vec<_> = lock(&self.open).values().cloned().collect();
+        let mut open: Vec<_> = self.open.lock().values().cloned().collect();
         open.retain(|open| user.is_none_or(|user| open.user == user));
         open.sort_by_key(|open| open.begun);
         open
@@ -301,15 +298,15 @@ impl Transactions {
             let over = |open: &Arc<OpenTransaction>| {
                 let age = open.begun.elapsed();
                 match open.state.try_lock().as_deref() {
-                    Ok(State::Ended) => true,
+                    Some(State::Ended) => true,
                     // Somebody may still ask for its outcome.
-                    Ok(State::Committing(_) | State::Committed(_)) => age >= this.age_max * 2,
-                    Ok(State::Active(_)) if lock(&open.used).elapsed() >= this.idle_max => true,
+                    Some(State::Committing(_) | State::Committed(_)) => age >= this.age_max * 2,
+                    Some(State::Active(_)) if open.used.lock().elapsed() >= this.idle_max => true,
                     _ => age >= this.age_max,
                 }
             };
             let ended: Vec<String> =
-                lock(&this.open).values().filter(|open| over(open)).map(|o| o.id.clone()).collect();
+                this.open.lock().values().filter(|open| over(open)).map(|o| o.id.clone()).collect();
             for id in ended {
                 tracing::debug!(id, "a transaction was not used any more and is rolled back");
                 this.end(&id);
@@ -319,7 +316,7 @@ impl Transactions {
 
     /// Ends all of them; called when the node stops.
     pub fn end_all(&self) {
-        lock(&self.open).clear();
+        self.open.lock().clear();
     }
 }
 
