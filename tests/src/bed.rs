@@ -1,4 +1,4 @@
-//! Where a test runs: its folder, its ports, and its turn on this machine.
+//! The environment of a test: its directory, its ports, and its permit to run.
 
 use crate::node::{Node, Role, Settings};
 use crate::wait::wait_until;
@@ -14,35 +14,36 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const PARALLEL: usize = 1;
 static TURN: Semaphore = Semaphore::const_new(PARALLEL);
 
-/// First port given out, below those the kernel gives to outgoing connections, so that a
-/// stopped node's port stays free until it is back.
+/// First port handed out. The range lies below the ephemeral ports, so that the port of a stopped
+/// node stays free until the node is back.
 const PORT_MIN: u32 = 10_000;
 const PORTS: u32 = 20_000;
 static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
-/// The locks of the ports given out.
+/// Locks on the ports that were handed out.
 static CLAIMS: Mutex<Vec<File>> = Mutex::new(Vec::new());
 
-/// A test's folder and turn. When the test fails, the folder stays.
+/// A test bed: the directory and the permit of one test. If the test fails, the directory stays.
 pub struct Bed {
     dir: Option<TempDir>,
     _turn: SemaphorePermit<'static>,
 }
 
 impl Bed {
-    /// Waits for its turn and makes an empty folder.
+    /// Waits for a permit and creates an empty directory.
     pub async fn new(name: &str) -> Bed {
         let turn = TURN.acquire().await.expect("the semaphore is never closed");
         let prefix = format!("jettra-test-{name}-");
-        let dir = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary folder");
+        let dir =
+            tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory");
         Bed { dir: Some(dir), _turn: turn }
     }
 
-    /// The folder.
+    /// The directory.
     pub fn dir(&self) -> &Path {
         self.dir.as_ref().expect("it is taken in drop only").path()
     }
 
-    /// A node that is a cluster of its own and serves.
+    /// Starts a node that is a cluster of its own, and waits until it serves calls.
     pub async fn serving_node(&self) -> Node {
         let mut node = self.node("node", Settings::new(Role::First));
         node.start();
@@ -55,7 +56,7 @@ impl Bed {
         node
     }
 
-    /// A node with a folder and a port of its own; it does not run yet.
+    /// A node with its own directory and port; it does not run yet.
     pub fn node(&self, name: &str, settings: Settings) -> Node {
         Node::new(self.dir(), name, free_port(), settings)
     }
@@ -71,7 +72,7 @@ impl Drop for Bed {
     }
 }
 
-/// A port that nobody listens on, and that no other test gets while this process runs.
+/// A port that no process listens on, and that no other test is given while this process runs.
 pub fn free_port() -> u16 {
     let start = std::process::id().wrapping_mul(97);
     for _ in 0..PORTS {
@@ -84,7 +85,7 @@ pub fn free_port() -> u16 {
     panic!("no port from {PORT_MIN} on is free");
 }
 
-/// The first of so many ports in a row, each as [`free_port`] gives it.
+/// The first of `count` consecutive ports, each chosen as by [`free_port`].
 pub fn free_ports(count: u16) -> u16 {
     loop {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
@@ -94,13 +95,13 @@ pub fn free_ports(count: u16) -> u16 {
     }
 }
 
-/// Takes a port from the other test programs of this machine until this process ends, also while
-/// the node that has it is down.
+/// Reserves a port against the other test programs of this machine until this process ends, even
+/// while the node that uses it is down.
 fn claim(port: u16) -> bool {
     let dir = std::env::temp_dir().join("jettra-test-ports");
-    std::fs::create_dir_all(&dir).expect("a folder for the locks of ports");
+    std::fs::create_dir_all(&dir).expect("a directory for the locks of ports");
     let path = dir.join(port.to_string());
-    // Another user's file is not opened for writing, and need not be.
+    // A file of another user cannot be opened for writing; a lock does not need that.
     let file = File::open(&path).or_else(|_| File::create(&path));
     let Ok(file) = file else { return false };
     let claimed = file.try_lock().is_ok();
@@ -113,7 +114,7 @@ fn claim(port: u16) -> bool {
 /// A program of the workspace, built beside the tests.
 ///
 /// # Panics
-/// When it was not built.
+/// If it was not built.
 pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let beside = test.ancestors().skip(1).take(2).map(|dir| dir.join(name));

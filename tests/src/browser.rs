@@ -26,7 +26,8 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-sync",
     "--window-size=1280,900",
 ];
-/// Sets a field at once, as pasting does; typed keys cannot be outside Unicode's first plane.
+/// Sets the value of a field at once, as pasting does: the driver types no characters outside the
+/// Basic Multilingual Plane.
 const PASTE: &str = "const [field, text] = arguments; field.value = text;
     field.dispatchEvent(new Event('input', { bubbles: true }));";
 
@@ -48,7 +49,7 @@ impl Browser {
     /// Starts a browser with an empty profile.
     ///
     /// # Panics
-    /// When Chromium or its driver is not installed.
+    /// If Chromium or its driver is not installed.
     pub async fn start() -> Browser {
         let driver = Driver::start().await;
         let client = ClientBuilder::new(HttpConnector::new())
@@ -64,7 +65,7 @@ impl Browser {
         self.client.close().await.expect("the browser ends");
     }
 
-    /// Goes to an address; one that differs only after `#` does not reload the page.
+    /// Opens an address; one that differs from the current one only after `#` does not reload the page.
     pub async fn open(&self, url: &str) {
         self.client.goto(url).await.expect("the page loads");
     }
@@ -96,7 +97,7 @@ impl Browser {
         self.see_count(selector, 0).await;
     }
 
-    /// Waits until an element shows a text.
+    /// Waits until an element contains a text.
     pub async fn see_text(&self, selector: &str, text: &str) {
         let css = css(selector);
         wait_until(&format!("{selector} shows {text:?}"), async || {
@@ -130,7 +131,7 @@ impl Browser {
         self.run(PASTE, vec![element, text.into()]).await;
     }
 
-    /// Types keys where the focus is.
+    /// Types keys into the focused element.
     pub async fn press(&self, keys: &str) {
         let focused = self.client.active_element().await.expect("the browser answers");
         focused.send_keys(keys).await.expect("keys can be typed");
@@ -149,7 +150,7 @@ impl Browser {
         self.devtools("Network.clearBrowserCache", &json!({})).await;
     }
 
-    /// A command of the browser's own debugging protocol.
+    /// A command of the Chrome DevTools protocol.
     async fn devtools(&self, command: &str, parameters: &Value) {
         let body = json!({"cmd": command, "params": parameters});
         self.drive("goog/cdp/execute", &body).await;
@@ -227,7 +228,7 @@ impl Driver {
 }
 
 impl Drop for Driver {
-    /// A driver that is killed leaves its browser behind, so the browser goes first.
+    /// Killing the driver would leave the browser running, so the browser is killed first.
     fn drop(&mut self) {
         if let Some(browser) = self.browser() {
             let killed = Command::new("kill").args(["-s", "KILL", &browser]).status();
@@ -248,7 +249,7 @@ fn capabilities(profile: &Path) -> fantoccini::wd::Capabilities {
     capabilities.as_object().expect("an object").clone()
 }
 
-/// A selector with every `@name` written out.
+/// A selector with every `@name` expanded.
 fn css(selector: &str) -> String {
     let mut parts = selector.split('@');
     let mut css = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Certificates for tests, made with the command that a person makes them with.
+//! Certificates for tests, issued by the command that users run too.
 
 use crate::bed::program;
 use crate::node::Settings;
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-/// A folder with an authority and the certificate of nodes.
+/// A directory with a certificate authority and the certificate of the nodes.
 #[derive(Debug, Clone)]
 pub struct Certs(PathBuf);
 
 impl Certs {
-    /// Runs `jettra dev certs`; an authority that is there already signs again.
+    /// Runs `jettra dev certs`; an authority that exists already is used again.
     pub fn make(dir: PathBuf, hosts: &[&str]) -> Certs {
         let mut command = Command::new(program("jettra"));
         command.args(["dev", "certs", "--out"]).arg(&dir);
@@ -37,7 +37,7 @@ impl Certs {
         self.0.join("node.pem")
     }
 
-    /// The key of that certificate.
+    /// The private key of that certificate.
     pub fn key(&self) -> PathBuf {
         self.0.join("node-key.pem")
     }
@@ -50,7 +50,7 @@ impl Certs {
     }
 }
 
-/// An HTTP client that trusts the authority in the file, and shows a certificate when given.
+/// An HTTP client that trusts the authority in the file and presents the certificate, if any.
 pub fn http_client(authority: Option<&Path>, shown: Option<&Certs>) -> ClientBuilder {
     let mut roots = RootCertStore::empty();
     for certificate in authority.map(read).unwrap_or_default() {
@@ -76,7 +76,7 @@ fn read(path: &Path) -> Vec<CertificateDer<'static>> {
     read.map(|certificate| certificate.expect("a certificate")).collect()
 }
 
-/// The first certificate that the server at an address of the loopback shows.
+/// The first certificate that the server at a loopback address presents.
 pub async fn shown_at(port: u16, authority: &Path) -> Result<Vec<u8>, String> {
     let client = http_client(Some(authority), None).tls_info(true).build();
     let client = client.map_err(|error| error.to_string())?;

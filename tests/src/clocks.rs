@@ -1,12 +1,12 @@
-//! Wrong clocks: each node has a wall clock of its own, which a test sets while the node runs. The
-//! monotonic clock stays that of the machine, as when an operator or NTP sets the time.
+//! Wrong clocks: each node has its own wall clock, which a test sets while the node runs. The
+//! monotonic clock stays that of the machine, as it does when an operator or NTP sets the time.
 
 use crate::node::Settings;
 use std::cell::Cell;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// The wall clocks of a cluster's nodes, made by libfaketime.
+/// The wall clocks of a cluster's nodes, provided by libfaketime.
 pub struct Clocks {
     dir: TempDir,
     library: PathBuf,
@@ -20,10 +20,10 @@ impl Default for Clocks {
 }
 
 impl Clocks {
-    /// No clock yet.
+    /// An empty set of clocks.
     ///
     /// # Panics
-    /// When libfaketime is not installed (`apt-get install faketime`).
+    /// If libfaketime is not installed (`apt-get install faketime`).
     pub fn new() -> Clocks {
         let dirs = std::fs::read_dir("/usr/lib").expect("a folder of libraries").flatten();
         let mut libraries = dirs.map(|dir| dir.path().join("faketime/libfaketimeMT.so.1"));
@@ -37,7 +37,7 @@ impl Clocks {
         self.dir.path().join(node.to_string())
     }
 
-    /// The settings of the next node, with a clock that is right.
+    /// The settings of the next node, with a correct clock.
     pub fn settings(&self, settings: Settings) -> Settings {
         let node = self.made.replace(self.made.get() + 1);
         if !self.file(node).exists() {
@@ -51,7 +51,7 @@ impl Clocks {
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 
-    /// Sets the clock of the node at this index so many seconds ahead.
+    /// Sets the clock of the node at `index` ahead by a number of seconds, or behind if it is negative.
     pub fn set(&self, node: usize, seconds: i64) {
         let new = self.dir.path().join("new");
         std::fs::write(&new, format!("{seconds:+}\n")).expect("the time of a node");

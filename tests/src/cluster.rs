@@ -1,4 +1,4 @@
-//! A cluster of nodes, and what tests ask of it.
+//! A cluster of nodes.
 
 use crate::bed::Bed;
 use crate::certs::Certs;
@@ -13,11 +13,11 @@ use std::time::Duration;
 
 const NODES: &str = "/api/v1/databases/_system/collections/_clusternodes/documents?level=local";
 
-/// A cluster. Node `n` is called `node<n+1>`; the first one made the cluster.
+/// A cluster. The node at index `n` is called `node<n+1>`; the first one creates the cluster.
 pub struct Cluster {
-    /// The nodes, whether or not they run.
+    /// The nodes, running or not.
     pub nodes: Vec<Node>,
-    /// Where they live; dropped after them.
+    /// The test bed with their files; dropped after them.
     pub bed: Bed,
 }
 
@@ -27,7 +27,7 @@ impl Cluster {
         Cluster::start_with(name, size, |settings| settings).await
     }
 
-    /// The same, with settings that `adjust` has changed.
+    /// The same, with settings changed by `adjust`.
     pub async fn start_with(
         name: &str,
         size: usize,
@@ -48,8 +48,8 @@ impl Cluster {
         (cluster, certs)
     }
 
-    /// The same with a proxy in front of each node, so that a test can break the links between
-    /// them; see [`Links`].
+    /// The same with a proxy in front of each node, so that the test can break the links between them;
+    /// see [`Links`].
     pub async fn start_with_links(
         name: &str,
         size: usize,
@@ -61,7 +61,7 @@ impl Cluster {
         (cluster, links)
     }
 
-    /// Nodes that do not run yet.
+    /// A cluster of nodes that do not run yet.
     async fn prepare(name: &str, size: usize, adjust: impl Fn(Settings) -> Settings) -> Cluster {
         Cluster::prepare_on(Bed::new(name).await, size, adjust)
     }
@@ -76,7 +76,7 @@ impl Cluster {
         Cluster { nodes, bed }
     }
 
-    /// Starts all nodes and makes them one cluster.
+    /// Starts all nodes and registers them.
     async fn form(&mut self) {
         self.nodes.iter_mut().for_each(Node::start);
         self.wait_health(0, "ok").await;
@@ -87,7 +87,7 @@ impl Cluster {
         self.wait_active(self.nodes.len()).await;
     }
 
-    /// Adds a node that waits to be registered, and starts it; its index.
+    /// Starts an additional node that waits to be registered, and returns its index.
     pub async fn add_waiting(&mut self, name: &str) -> usize {
         let node = self.bed.node(name, Settings::new(Role::Waiting));
         self.nodes.push(node);
@@ -106,13 +106,16 @@ impl Cluster {
     /// A call to `/api/cluster/<action>` of the node at `index`.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If there is no response.
     pub async fn act(&self, index: usize, action: &str, body: Value) -> Answer {
         let answer = self.try_act(index, action, body).await;
         answer.unwrap_or_else(|error| panic!("{action} on {}: {error}", self.nodes[index].name))
     }
 
-    /// The same of a node that may not run.
+    /// The same for a node that may not be running.
+    ///
+    /// # Errors
+    /// If there is no response; the reason as text.
     pub async fn try_act(&self, index: usize, action: &str, body: Value) -> Result<Answer, String> {
         let request = self.nodes[index].http().request("POST", &format!("/api/cluster/{action}"));
         try_send(request.json(&body)).await
@@ -125,7 +128,7 @@ impl Cluster {
         builder.build().expect("a client")
     }
 
-    /// A client that talks to one node only.
+    /// A client that calls one node only.
     pub fn client_of(&self, index: usize) -> Client {
         let builder = self.builder().seeds([self.nodes[index].url()]).stay_on_seed();
         let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(20));
@@ -146,13 +149,15 @@ impl Cluster {
         found.unwrap_or_else(|| panic!("there is no node {name}"))
     }
 
-    /// The nodes whose process was started.
+    /// The indexes of the nodes whose process was started.
     pub fn running(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|index| self.nodes[*index].is_started()).collect()
     }
 
-    /// Those of the nodes whose `/health` says one of these words. The others are no members
-    /// yet, or no more; one that is starting is an error, which ends by itself.
+    /// Those of `nodes` whose status in `/health` is one of `words`.
+    ///
+    /// # Errors
+    /// If a node is still starting, or does not respond.
     async fn with_health(&self, nodes: &[usize], words: &[&str]) -> Result<Vec<usize>, String> {
         let mut found = Vec::new();
         for index in nodes.iter().copied() {
@@ -173,7 +178,7 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Waits until a node's `/health` says `status`.
+    /// Waits until the status in a node's `/health` is `status`.
     pub async fn wait_health(&self, index: usize, status: &str) {
         let node = &self.nodes[index];
         wait_until(&format!("health of {}: {status}", node.name), async || {
@@ -189,15 +194,15 @@ impl Cluster {
         .await;
     }
 
-    /// The members as the collection `_clusternodes` of this node's own copy has them.
+    /// The members in the node's own copy of the collection `_clusternodes`.
     pub async fn members(&self, index: usize) -> Result<Vec<Value>, String> {
         let answer = self.nodes[index].http().try_get(NODES).await?;
         let documents = answer.json()["documents"].as_array().cloned();
         documents.ok_or_else(|| format!("{}: {}", self.nodes[index].name, answer.text))
     }
 
-    /// Waits until the copies of all running nodes agree and satisfy `condition`. A paused
-    /// node shows its copy to nobody.
+    /// Waits until the member lists of all running nodes are equal and satisfy `condition`. A paused
+    /// node is left out, because it refuses the read.
     pub async fn wait_members(
         &self,
         what: &str,
@@ -217,8 +222,8 @@ impl Cluster {
         .await
     }
 
-    /// Waits until every running node's copy shows `count` active members, one of them
-    /// leading, and every node takes part.
+    /// Waits until every running node serves calls and lists `count` active members, one of them the
+    /// leader.
     pub async fn wait_active(&self, count: usize) {
         self.wait_members(&format!("{count} active members"), |members| {
             members.len() == count && all_active(members) && leaders(members) == 1
@@ -227,7 +232,7 @@ impl Cluster {
         self.leader().await;
     }
 
-    /// Waits until the copies show a member with this status.
+    /// Waits until the member lists show a member with this status.
     pub async fn wait_status(&self, name: &str, status: &str) {
         self.wait_members(&format!("{name} is {status}"), |members| {
             members.iter().any(|node| node["_id"] == name && node["status"] == status)
@@ -235,12 +240,12 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until one running member says that it leads, and the others name it; its index.
+    /// Waits until all running members agree on a leader, and returns its index.
     pub async fn leader(&self) -> usize {
         self.leader_among(&self.running()).await
     }
 
-    /// The same of some nodes, which the others may not reach.
+    /// The same among some of the nodes, which may be cut off from the others.
     pub async fn leader_among(&self, nodes: &[usize]) -> usize {
         wait_until(&format!("one leader that the nodes {nodes:?} know"), async || {
             let mut leading = Vec::new();
@@ -261,15 +266,15 @@ impl Cluster {
         .await
     }
 
-    /// A running node that does not lead.
+    /// The index of a running follower.
     pub async fn follower(&self) -> usize {
         let leader = self.leader().await;
         let other = self.running().into_iter().find(|index| *index != leader);
         other.expect("a second node runs")
     }
 
-    /// Waits until every running node shows all that was acknowledged before this call, also
-    /// to readers with `level=local`. A read of the default level waits for that.
+    /// Waits until every running node has applied all writes that were acknowledged before this call,
+    /// so that reads with `level=local` see them: a read with the default level waits for that.
     pub async fn wait_caught_up(&self) {
         for index in self.running() {
             let node = &self.nodes[index];
@@ -281,8 +286,8 @@ impl Cluster {
         }
     }
 
-    /// Waits until all running nodes are at one log index, and checks that their copies of a
-    /// database are equal there; the answer of the route `hash`.
+    /// Waits until all running nodes have applied the same log index, checks that their copies of a
+    /// database are equal there, and returns the response of the route `hash`.
     pub async fn wait_equal(&self, database: &str, what: &str) -> Value {
         let target = format!("/api/v1/databases/{database}/hash?level=local");
         wait_until(&format!("{what}: all nodes at one log index"), async || {
@@ -300,7 +305,7 @@ impl Cluster {
         .await
     }
 
-    /// Hands leadership to a node and waits until it leads.
+    /// Transfers leadership to a node and waits until it leads.
     pub async fn lead_with(&self, index: usize) {
         let name = self.nodes[index].name.clone();
         wait_until(&format!("{name} leads"), async || {

@@ -1,4 +1,4 @@
-//! Clients that do the same again and again while a test breaks things.
+//! Clients that repeat an action while a test injects faults.
 
 use crate::wait::wait_until;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Starts `count` clients. Each calls `act` with its number and how often it has done so
-    /// already; the answer says whether that was a success.
+    /// Starts `count` clients. Each calls `act` with its own number and the number of its calls so
+    /// far, until [`Crowd::finish`]; `act` returns whether it succeeded.
     pub fn start<F>(count: usize, act: impl Fn(usize, usize) -> F + Clone + Send + 'static) -> Crowd
     where
         F: Future<Output = bool> + Send + 'static,
@@ -36,10 +36,10 @@ impl Crowd {
         Crowd { stop, successes, tasks }
     }
 
-    /// Waits until `more` further acts have succeeded.
+    /// Waits until `more` further calls have succeeded.
     ///
     /// # Panics
-    /// Also when a client has panicked.
+    /// After [`DEADLINE`](crate::DEADLINE), or if a client has panicked.
     pub async fn wait_successes(&self, more: usize) {
         let goal = self.successes.load(Ordering::Acquire) + more;
         wait_until(&format!("{more} more successes"), async || {
@@ -51,10 +51,10 @@ impl Crowd {
         .await;
     }
 
-    /// Ends the clients; how many acts have succeeded.
+    /// Ends the clients and returns how many calls have succeeded.
     ///
     /// # Panics
-    /// When a client has panicked.
+    /// If a client has panicked.
     pub async fn finish(self) -> usize {
         self.stop.store(true, Ordering::Release);
         for task in self.tasks {

@@ -1,11 +1,11 @@
-//! One collection over HTTP, as the tests of queries address it.
+//! One collection over HTTP, as the tests of documents and queries use it.
 
 use crate::http::{Answer, Http, try_send};
 use serde_json::{Value, json};
 
-/// Documents that one call inserts.
+/// Documents inserted by one call.
 const BATCH: usize = 500;
-/// Pages after which following cursors is given up: no collection of the tests has as many.
+/// More pages than any collection of the tests has; a cursor that goes on for longer never ends.
 const PAGES_MAX: usize = 1_000;
 
 /// A collection, through one node.
@@ -28,14 +28,14 @@ impl Documents {
         Documents { http, ..self.clone() }
     }
 
-    /// The same collection with a parameter for every call, such as `level=local` or `tx=…`.
+    /// The same collection with a parameter added to every call, such as `level=local` or `tx=…`.
     pub fn with(&self, parameter: &str) -> Documents {
         let separator = if self.parameters.is_empty() { "" } else { "&" };
         let parameters = format!("{}{separator}{parameter}", self.parameters);
         Documents { parameters, ..self.clone() }
     }
 
-    /// The target of something below the collection.
+    /// The path of `tail` below the collection, with the parameters.
     pub fn target(&self, tail: &str) -> String {
         let separator = match (self.parameters.is_empty(), tail.contains('?')) {
             (true, _) => "",
@@ -50,18 +50,26 @@ impl Documents {
         self.http.post(&self.target(action), &body).await
     }
 
-    /// `POST …/<action>`; the text of the failure when there is no answer.
+    /// `POST …/<action>`.
+    ///
+    /// # Errors
+    /// If there is no response; the reason as text.
     pub async fn try_post(&self, action: &str, body: Value) -> Result<Answer, String> {
         self.try_call("POST", action, body).await
     }
 
-    /// A call of another method with a JSON body; the text of the failure when there is no
-    /// answer.
+    /// A call with another method and a JSON body.
+    ///
+    /// # Errors
+    /// If there is no response; the reason as text.
     pub async fn try_call(&self, method: &str, tail: &str, body: Value) -> Result<Answer, String> {
         try_send(self.http.request(method, &self.target(tail)).json(&body)).await
     }
 
-    /// `GET …/<tail>`; the text of the failure when there is no answer.
+    /// `GET …/<tail>`.
+    ///
+    /// # Errors
+    /// If there is no response; the reason as text.
     pub async fn try_get(&self, tail: &str) -> Result<Answer, String> {
         self.http.try_get(&self.target(tail)).await
     }
@@ -71,12 +79,12 @@ impl Documents {
         self.http.get(&self.target(tail)).await
     }
 
-    /// A call of another method with a JSON body.
+    /// A call with another method and a JSON body.
     pub async fn call(&self, method: &str, tail: &str, body: Value) -> Answer {
         self.http.json(method, &self.target(tail), &body).await
     }
 
-    /// The answer to `POST …/<action>`, which must succeed.
+    /// `POST …/<action>`, which must succeed; returns the body of the response.
     pub async fn ask(&self, action: &str, body: Value) -> Value {
         let text = body.to_string();
         let answer = self.post(action, body).await;
@@ -93,12 +101,12 @@ impl Documents {
         }
     }
 
-    /// The `_id`s of the first page of a query.
+    /// The ids in the first page of a query.
     pub async fn ids(&self, body: Value) -> Value {
         self.find(body).await.into_iter().map(|mut document| document["_id"].take()).collect()
     }
 
-    /// All documents of a query, page by page; `page` is called after each.
+    /// Reads all documents of a query page by page, and calls `page` after each page.
     pub async fn pages(
         &self,
         query: &Value,
@@ -129,12 +137,12 @@ impl Documents {
         answer["count"].as_u64().unwrap_or_else(|| panic!("no count: {answer}"))
     }
 
-    /// The document with this `_id`, `null` when there is none.
+    /// The document with this id, `null` if it does not exist.
     pub async fn one(&self, id: Value) -> Value {
         self.find(json!({"filter": {"_id": id}})).await.pop().unwrap_or_default()
     }
 
-    /// Inserts documents, many in one call.
+    /// Inserts documents in batches.
     pub async fn insert_all(&self, documents: impl IntoIterator<Item = Value>) {
         let operations = documents.into_iter().map(|document| insert(&document));
         let operations: Vec<_> = operations.collect();
@@ -150,14 +158,14 @@ impl Documents {
         assert_eq!(made["state"], "ready", "{made}");
     }
 
-    /// The description of an index, `null` when there is none.
+    /// The description of an index, `null` if it does not exist.
     pub async fn index_info(&self, name: &str) -> Value {
         let answer = self.get("indexes").await.ok().json();
         let indexes = answer["indexes"].as_array().expect("a list").clone();
         indexes.into_iter().find(|index| index["name"] == name).unwrap_or_default()
     }
 
-    /// The plan of a query, executed.
+    /// Executes a query and returns its plan with statistics.
     pub async fn explain(&self, mut query: Value) -> Value {
         query["explain"] = json!("executionStats");
         self.ask("find", query).await["explain"].take()
@@ -169,7 +177,7 @@ pub fn insert(document: &Value) -> Value {
     json!({"insertOne": {"document": document}})
 }
 
-/// The stages of a plan from the outermost to the first innermost.
+/// The names of a plan's stages, from the outermost to the first innermost one.
 pub fn stages(explained: &Value) -> Vec<String> {
     let mut stages = Vec::new();
     let mut stage = &explained["queryPlanner"]["winningPlan"];

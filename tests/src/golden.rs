@@ -1,4 +1,4 @@
-//! Golden scripts: calls and their answers, written down as a person reads them.
+//! Golden scripts: calls and their expected responses, in a form that people read.
 //!
 //! ```text
 //! # A comment.
@@ -10,17 +10,17 @@
 //! {"status": "ok"}
 //! ```
 //!
-//! `> method target` begins a call, `< status` what it must answer; headers and a body may
-//! follow either. An error is written `< 404 document_not_found`, and must have a message and
-//! a hint. `$name` in an answer remembers a value the first time and must be the same later;
-//! in a call it stands for that value. `"*"` in an answer is any value.
+//! `> method target` begins a call and `< status` its response; headers and a body may follow
+//! either. An error is written `< 404 document_not_found`, and must have a message and a hint.
+//! The first `$name` in a response stores a value, and later ones must equal it; in a call it
+//! stands for that value. `"*"` in a response matches any value.
 
 use crate::http::{Answer, Http, send};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// One call and its answer.
+/// One call and its expected response.
 #[derive(Debug, Default)]
 struct Step {
     line: usize,
@@ -28,7 +28,7 @@ struct Step {
     answer: Message,
 }
 
-/// The first line without its mark, headers, and a body.
+/// The first line without its marker, the headers, and the body.
 #[derive(Debug, Default)]
 struct Message {
     head: String,
@@ -71,10 +71,10 @@ fn parse(text: &str) -> Vec<Step> {
     steps
 }
 
-/// Runs a script, each call on the next of `nodes`; the calls as `method target`.
+/// Runs a script, each call on the next of `nodes`; returns the calls as `method target`.
 ///
 /// # Panics
-/// When an answer is not as written, with the line.
+/// If a response differs from the script; the message names the line.
 pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
     let text =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -102,7 +102,7 @@ pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
 
 type Variables = BTreeMap<String, Value>;
 
-/// `text` with the values of variables in the place of their names.
+/// `text` with the names of variables replaced by their values.
 fn fill(text: &str, variables: &Variables) -> String {
     let mut filled = text.to_owned();
     for (name, value) in variables {

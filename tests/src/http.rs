@@ -1,4 +1,4 @@
-//! Plain HTTP calls, for what the driver does not do on purpose.
+//! Plain HTTP calls, for what the driver deliberately does not do.
 
 use crate::certs::http_client;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
@@ -16,12 +16,12 @@ pub struct Http {
     credentials: Option<(String, String)>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// The headers; of several with one name, the last.
+    /// The headers; of several with the same name, the last.
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub text: String,
@@ -33,19 +33,19 @@ impl Http {
         Http::over(http_client(None, None), base)
     }
 
-    /// The same over connections of one's own.
+    /// The same over the connections of `connections`.
     pub fn over(connections: ClientBuilder, base: &str) -> Http {
         let client = connections.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("an HTTP client");
         Http { client, base: base.to_owned(), credentials: None }
     }
 
-    /// The same with HTTP Basic.
+    /// The same with HTTP Basic authentication.
     pub fn login(&self, user: &str, password: &str) -> Http {
         Http { credentials: Some((user.to_owned(), password.to_owned())), ..self.clone() }
     }
 
-    /// Begins a call; for headers and bodies of one's own.
+    /// Builds a request, to which headers and a body can be added.
     pub fn request(&self, method: &str, target: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let request = self.client.request(method, format!("{}{target}", self.base));
@@ -55,7 +55,10 @@ impl Http {
         }
     }
 
-    /// `GET`; the text of the failure when there is no answer.
+    /// `GET`.
+    ///
+    /// # Errors
+    /// If there is no response; the reason as text.
     pub async fn try_get(&self, target: &str) -> Result<Answer, String> {
         try_send(self.request("GET", target)).await
     }
@@ -82,15 +85,18 @@ impl Http {
     }
 }
 
-/// Sends a call.
+/// Sends a request.
 ///
 /// # Panics
-/// When there is no answer.
+/// If there is no response.
 pub async fn send(request: RequestBuilder) -> Answer {
     try_send(request).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Sends a call; the text of the failure when there is no answer.
+/// Sends a request.
+///
+/// # Errors
+/// If there is no response; the reason as text.
 pub async fn try_send(request: RequestBuilder) -> Result<Answer, String> {
     let answer = request.send().await.map_err(|error| format!("{error:?}"))?;
     let status = answer.status().as_u16();
@@ -104,36 +110,36 @@ pub async fn try_send(request: RequestBuilder) -> Result<Answer, String> {
 }
 
 impl Answer {
-    /// The body as JSON; `null` when it is none.
+    /// The body as JSON; `null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
 
-    /// The stable code of an error.
+    /// The code of an error.
     pub fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// A header, empty when it is not there.
+    /// A header, empty if it is missing.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// The answer, when it is a success.
+    /// This response, if it is a success.
     ///
     /// # Panics
-    /// When it is an error.
+    /// If it is an error.
     #[track_caller]
     pub fn ok(self) -> Answer {
         assert!((200..300).contains(&self.status), "{} {}", self.status, self.text);
         self
     }
 
-    /// Checks that this is an error as the interface promises: status, code, JSON, a message
-    /// and a next step.
+    /// Checks that this is an error as the interface specifies it: status, code, JSON, a message and
+    /// a hint.
     ///
     /// # Panics
-    /// When it is not.
+    /// If it is not.
     #[track_caller]
     pub fn refused(&self, status: u16, code: &str) -> &Answer {
         let fault = self.fault(status, code);
@@ -141,7 +147,7 @@ impl Answer {
         self
     }
 
-    /// What is wrong with this answer if it is to be this error.
+    /// How this response differs from the error that is expected.
     pub fn fault(&self, status: u16, code: &str) -> Option<String> {
         if (self.status, self.code().as_str()) != (status, code) {
             return Some(format!("{} where {status} {code} is due: {}", self.status, self.text));

@@ -1,9 +1,9 @@
 //! Clusters of real `jettradb` processes for the scenario tests in `tests/`.
 //!
-//! A test takes a [`Bed`] (a folder and its turn on this machine), makes a [`Cluster`] or
-//! single [`Node`]s on it, and breaks them with the signals that a machine breaks processes
-//! with. Nothing here sleeps to synchronise: [`wait_until`] asks again and again until a
-//! condition holds, and names what was missing when it never does.
+//! A test creates a [`Bed`] (its directory and its permit to run), starts a [`Cluster`] or single
+//! [`Node`]s in it, and injects faults: signals, broken links, wrong clocks. Nothing here sleeps to
+//! synchronise: [`wait_until`] polls until a condition holds, and panics with what was missing if
+//! it never does.
 
 mod bed;
 pub mod browser;
@@ -35,21 +35,21 @@ pub use crowd::Crowd;
 pub use documents::Documents;
 pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings, memory_mb};
-pub use proxy::{Fault, Links, Place};
+pub use proxy::{Endpoint, Fault, Links};
 pub use random::Random;
 pub use terminal::Terminal;
 pub use transaction::OpenTransaction;
 pub use wait::{DEADLINE, wait_until};
 
-/// The user that every cluster begins with.
+/// The first user of every cluster.
 pub const ADMIN: &str = "admin";
 /// The password of [`ADMIN`] in all tests.
 pub const PASSWORD: &str = "tests-know-this-password";
-/// The cluster secret of all tests but those about wrong secrets.
+/// The cluster secret of all tests except those about wrong secrets.
 pub const SECRET: &str = "tests-share-this-cluster-secret";
 
-/// Whether tests that take minutes are to run: `tests/check.sh long` says so. Their names begin
-/// with `long_`; they return at once when they are not to run.
+/// Whether tests that take minutes run: only in `tests/check.sh long`. Their names begin with
+/// `long_`; otherwise they return at once.
 pub fn long() -> bool {
     let long = std::env::var_os("JETTRA_LONG").is_some();
     if !long {

@@ -1,4 +1,4 @@
-//! Writers that go on while nodes fail, and remember what they were told.
+//! Writers that continue while nodes fail, and record the outcome of each write.
 
 use jettra_driver::{Client, DocumentId, Error};
 use serde_json::{Value, json};
@@ -7,26 +7,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::task::JoinHandle;
 
-/// Database of all load.
+/// Database that all writers use.
 pub const DATABASE: &str = "load";
-/// Collection that inserts go to.
+/// Collection of the inserted documents.
 pub const INSERTS: &str = "inserts";
-/// Collection of the one document that is changed by compare-and-set.
+/// Collection of the single document that is updated by compare-and-set.
 pub const COUNTER: &str = "counter";
 
-/// What the writers were told.
+/// The outcomes of writes, each named by its token.
 #[derive(Debug, Default)]
-pub struct Told {
-    /// Acknowledged: must be there.
+pub struct WriteOutcomes {
+    /// Acknowledged: must exist.
     pub acknowledged: BTreeSet<String>,
-    /// Of unknown outcome: may be there.
+    /// Of unknown outcome: may exist.
     pub unknown: BTreeSet<String>,
-    /// Refused with the promise that nothing was changed: must not be there.
+    /// Refused with the promise that nothing was changed: must not exist.
     pub refused: BTreeSet<String>,
 }
 
-impl Told {
-    fn note<T>(&mut self, token: String, result: &Result<T, Error>) {
+impl WriteOutcomes {
+    fn record<T>(&mut self, token: String, result: &Result<T, Error>) {
         match result {
             Ok(_) => self.acknowledged.insert(token),
             Err(Error::Unknown { .. } | Error::Decode(_)) => self.unknown.insert(token),
@@ -34,42 +34,41 @@ impl Told {
         };
     }
 
-    /// Takes over what other writers were told.
-    pub fn join(&mut self, other: Told) {
+    /// Adds the outcomes of other writers.
+    pub fn merge(&mut self, other: WriteOutcomes) {
         self.acknowledged.extend(other.acknowledged);
         self.unknown.extend(other.unknown);
         self.refused.extend(other.refused);
     }
 
-    /// Compares what was told with what is there.
+    /// Compares the outcomes with the tokens that were read.
     ///
     /// # Panics
-    /// When an acknowledged write is missing, or something is there that nobody wrote or
-    /// that was refused.
+    /// If an acknowledged write is missing, or a token exists that was refused or never written.
     #[track_caller]
-    pub fn check(&self, there: &BTreeSet<String>, place: &str) {
-        let lost: Vec<_> = self.acknowledged.difference(there).collect();
+    pub fn check(&self, found: &BTreeSet<String>, place: &str) {
+        let lost: Vec<_> = self.acknowledged.difference(found).collect();
         assert!(lost.is_empty(), "{place}: acknowledged, but lost: {lost:?}");
-        let refused: Vec<_> = self.refused.intersection(there).collect();
-        assert!(refused.is_empty(), "{place}: refused, but there: {refused:?}");
+        let refused: Vec<_> = self.refused.intersection(found).collect();
+        assert!(refused.is_empty(), "{place}: refused, but found: {refused:?}");
         let known: BTreeSet<_> = self.acknowledged.union(&self.unknown).cloned().collect();
-        let invented: Vec<_> = there.difference(&known).collect();
-        assert!(invented.is_empty(), "{place}: written by nobody: {invented:?}");
+        let invented: Vec<_> = found.difference(&known).collect();
+        assert!(invented.is_empty(), "{place}: never written: {invented:?}");
     }
 }
 
-/// Writers are numbered throughout, so that no two have the same tokens.
+/// Number of writers of this process, so that no two use the same tokens.
 static WRITERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Running writers.
 pub struct Load {
     stop: Arc<AtomicBool>,
     successes: Arc<AtomicUsize>,
-    tasks: Vec<JoinHandle<Told>>,
+    tasks: Vec<JoinHandle<WriteOutcomes>>,
 }
 
 impl Load {
-    /// Starts `count` writers; each calls `write` with a token of its own again and again.
+    /// Starts `count` writers; each calls `write` in a loop, with a new token each time.
     fn start<F>(count: usize, write: impl Fn(String) -> F + Clone + Send + Sync + 'static) -> Load
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
@@ -79,24 +78,24 @@ impl Load {
             let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
             let (stop, successes, write) = (stop.clone(), successes.clone(), write.clone());
             tokio::spawn(async move {
-                let mut told = Told::default();
+                let mut outcomes = WriteOutcomes::default();
                 for number in 0.. {
                     if stop.load(Ordering::Acquire) {
                         break;
                     }
                     let token = format!("w{writer}-{number}");
                     let result = write(token.clone()).await;
-                    told.note(token, &result);
+                    outcomes.record(token, &result);
                     successes.fetch_add(usize::from(result.is_ok()), Ordering::AcqRel);
                 }
-                told
+                outcomes
             })
         });
         let tasks = tasks.collect();
         Load { stop, successes, tasks }
     }
 
-    /// Writers that insert documents whose `_id` is the token.
+    /// Starts writers that insert documents whose id is the token.
     pub fn inserts(client: &Client, count: usize) -> Load {
         let documents = client.collection::<Value>(DATABASE, INSERTS);
         Load::start(count, move |token| {
@@ -108,7 +107,7 @@ impl Load {
         })
     }
 
-    /// Writers that append their tokens to one list, each time by compare-and-set.
+    /// Starts writers that append their tokens to one list by compare-and-set.
     pub async fn appends(client: &Client, count: usize) -> Load {
         let documents = client.collection::<Value>(DATABASE, COUNTER);
         let id = DocumentId::from("list");
@@ -129,14 +128,14 @@ impl Load {
         .await;
     }
 
-    /// Ends the writers; what they were told.
-    pub async fn finish(self) -> Told {
+    /// Ends the writers and returns the outcomes of their writes.
+    pub async fn finish(self) -> WriteOutcomes {
         self.stop.store(true, Ordering::Release);
-        let mut told = Told::default();
+        let mut outcomes = WriteOutcomes::default();
         for task in self.tasks {
-            told.join(task.await.expect("a writer does not panic"));
+            outcomes.merge(task.await.expect("a writer does not panic"));
         }
-        told
+        outcomes
     }
 }
 
@@ -164,31 +163,31 @@ mod tests {
         tokens.iter().map(|token| (*token).to_owned()).collect()
     }
 
-    fn told() -> Told {
-        Told { acknowledged: set(&["a"]), unknown: set(&["b"]), refused: set(&["c"]) }
+    fn outcomes() -> WriteOutcomes {
+        WriteOutcomes { acknowledged: set(&["a"]), unknown: set(&["b"]), refused: set(&["c"]) }
     }
 
     #[test]
     fn an_unknown_write_may_be_there_or_not() {
-        told().check(&set(&["a"]), "here");
-        told().check(&set(&["a", "b"]), "here");
+        outcomes().check(&set(&["a"]), "here");
+        outcomes().check(&set(&["a", "b"]), "here");
     }
 
     #[test]
     #[should_panic(expected = "lost")]
     fn a_lost_write_is_found() {
-        told().check(&set(&["b"]), "here");
+        outcomes().check(&set(&["b"]), "here");
     }
 
     #[test]
     #[should_panic(expected = "refused, but there")]
     fn a_refused_write_that_happened_is_found() {
-        told().check(&set(&["a", "c"]), "here");
+        outcomes().check(&set(&["a", "c"]), "here");
     }
 
     #[test]
     #[should_panic(expected = "written by nobody")]
     fn an_invented_write_is_found() {
-        told().check(&set(&["a", "d"]), "here");
+        outcomes().check(&set(&["a", "d"]), "here");
     }
 }

@@ -1,5 +1,5 @@
-//! What the benchmarks share: clients that work side by side for a while, a cluster of release
-//! builds, and medians of rounds. Only figures of one run are compared.
+//! What the benchmarks share: concurrent clients, a cluster of release builds, and medians of
+//! rounds. Only figures of the same run are comparable.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Why a benchmark ended.
+/// Why a benchmark failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Figures of one round.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures {
-    /// Pieces of work done.
+    /// Operations completed.
     pub per_second: f64,
-    /// Time that half of them took at most, in milliseconds.
+    /// Median latency in milliseconds.
     pub p50_ms: f64,
-    /// Time that 99 of 100 took at most, in milliseconds.
+    /// 99th percentile of the latency in milliseconds.
     pub p99_ms: f64,
 }
 
-/// Lets clients do `work` side by side for some seconds. Each piece gets the next number of
+/// Runs `work` in concurrent clients for some seconds. Each call is passed the next number of
 /// `next`.
 ///
 /// # Errors
-/// The first that a piece of work gives.
+/// The first error that `work` returns.
 pub async fn measure<F: Future<Output = Result<(), Failure>> + Send>(
     clients: usize,
     seconds: u64,
@@ -62,7 +62,7 @@ pub async fn measure<F: Future<Output = Result<(), Failure>> + Send>(
     Ok(Figures { per_second: latencies.len() as f64 / elapsed, p50_ms: at(0.5), p99_ms: at(0.99) })
 }
 
-/// The round in the middle.
+/// The median of the rounds.
 pub fn median(mut figures: Vec<Figures>) -> Figures {
     figures.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     figures[figures.len() / 2]
@@ -74,7 +74,7 @@ pub fn print(what: &str, figures: Figures) {
     println!("{what:<48} {per_second:>9.0}/s  p50 {p50_ms:>6.2} ms  p99 {p99_ms:>7.2} ms");
 }
 
-/// Three nodes of the release build, run by `jettra dev`; they end with this.
+/// Three nodes of the release build, run by `jettra dev`. Dropping it stops them.
 pub struct Three {
     shell: PathBuf,
     dir: PathBuf,
@@ -85,10 +85,10 @@ pub struct Three {
 }
 
 impl Three {
-    /// Starts them at ports from `port` on, with a database `bench`.
+    /// Starts them at consecutive ports beginning with `port`, and creates the database `bench`.
     ///
     /// # Errors
-    /// When there is no release build, or a port is taken.
+    /// If there is no release build, or a port is in use.
     pub async fn start(dir: &Path, port: u16) -> Result<Three, Failure> {
         let shell = std::env::current_exe()?.with_file_name("jettra");
         let dir = dir.join("jettra");

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Lines of a log that a failed test prints.
+/// Lines of the log that a failed test prints.
 const LOG_TAIL: usize = 40;
-/// Variable of the tests' own environment with the `LogLevel` of all nodes, for hunting.
+/// Environment variable that sets the `LogLevel` of all nodes, for debugging.
 const LOG_VARIABLE: &str = "TEST_LOG_LEVEL";
 const EXIT_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// How a node begins.
+/// How a node starts for the first time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It makes a cluster (`Bootstrap: true`).
+    /// It creates the cluster (`Bootstrap: true`).
     First,
     /// It waits to be registered.
     Waiting,
@@ -30,14 +30,14 @@ pub enum Role {
     Alone,
 }
 
-/// What a node is started with, beside its place.
+/// How a node is configured, besides its directory and port.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How it begins.
+    /// How it starts for the first time.
     pub role: Role,
-    /// Further keys of its configuration file.
+    /// Additional keys of its configuration file.
     pub config: Map<String, Value>,
-    /// Further variables of its environment.
+    /// Additional environment variables.
     pub env: Vec<(String, String)>,
     /// The cluster secret.
     pub secret: String,
@@ -50,13 +50,13 @@ impl Settings {
         Settings { role, config: Map::new(), env: Vec::new(), secret }
     }
 
-    /// With a key more in the configuration file.
+    /// Adds a key to the configuration file.
     pub fn key(mut self, name: &str, value: impl Into<Value>) -> Settings {
         self.config.insert(name.to_owned(), value.into());
         self
     }
 
-    /// With a variable more in the environment.
+    /// Adds an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Settings {
         self.env.push((name.to_owned(), value.to_owned()));
         self
@@ -69,7 +69,7 @@ pub struct Node {
     pub name: String,
     /// Its port on the loopback.
     pub port: u16,
-    /// What the next start uses.
+    /// The settings that the next start uses.
     pub settings: Settings,
     dir: PathBuf,
     child: Option<Child>,
@@ -77,32 +77,32 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node that keeps its files in `bed/name`; it does not run yet.
+    /// A node with its files in `bed/name`; it does not run yet.
     pub(crate) fn new(bed: &Path, name: &str, port: u16, settings: Settings) -> Node {
         let dir = bed.join(name);
         std::fs::create_dir_all(&dir).expect("the folder of a node");
         Node { name: name.to_owned(), port, settings, dir, child: None, process: Arc::default() }
     }
 
-    /// Where it is reached.
+    /// The URL at which it listens.
     pub fn url(&self) -> String {
         let tls = self.settings.config.contains_key("TlsCert");
         format!("{}://127.0.0.1:{}", if tls { "https" } else { "http" }, self.port)
     }
 
-    /// Where the others reach it: its `AdvertiseUrl`, which may be that of a proxy.
+    /// The URL for the other nodes: its `AdvertiseUrl`, which may be that of a proxy.
     pub fn advertised_url(&self) -> String {
         let advertised = self.settings.config.get("AdvertiseUrl").and_then(Value::as_str);
         advertised.map_or_else(|| self.url(), str::to_owned)
     }
 
-    /// Calls to this node as the administrator.
+    /// A client for this node, with the administrator's credentials.
     pub fn http(&self) -> Http {
         let connections = http_client(self.authority().as_deref(), None);
         Http::over(connections, &self.url()).login(crate::ADMIN, PASSWORD)
     }
 
-    /// The file with the authority of its certificate.
+    /// The file with the certificate authority of the node.
     pub fn authority(&self) -> Option<PathBuf> {
         self.settings.config.get("TlsCa").and_then(Value::as_str).map(PathBuf::from)
     }
@@ -119,7 +119,7 @@ impl Node {
         self.spawn(command);
     }
 
-    /// The command line of this node, with its configuration file written.
+    /// Writes the configuration file and returns the command that starts the node.
     pub fn command(&self) -> Command {
         let path = self.dir.join("config.json");
         std::fs::write(&path, format!("{:#}", self.configuration())).expect("config.json");
@@ -139,7 +139,7 @@ impl Node {
         command
     }
 
-    /// Starts a command line as this node's process; its output goes to the log.
+    /// Starts a command as this node's process; its output is appended to the log.
     pub fn spawn(&mut self, mut command: Command) {
         let log = File::options().create(true).append(true).open(self.log_path());
         let log = log.expect("the log of a node");
@@ -169,45 +169,45 @@ impl Node {
         self.dir.join("log")
     }
 
-    /// All that the node has logged so far, over all its starts.
+    /// The log of the node since its first start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Whether the node belongs to a cluster, by what lies on its disk.
+    /// Whether the node belongs to a cluster, according to its files.
     pub fn has_joined(&self) -> bool {
         let text = std::fs::read_to_string(self.data_dir().join("identity.json"));
         let identity = text.ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
         identity.is_some_and(|identity| identity["cluster_id"].is_string())
     }
 
-    /// Whether the process was started and has not ended by itself.
+    /// Whether the process runs.
     pub fn is_running(&mut self) -> bool {
         let child = self.child.as_mut();
-        child.is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+        child.is_some_and(|child| child.try_wait().expect("the state of a child process").is_none())
     }
 
-    /// Whether [`Node::start`] was called and nobody has taken the process away since.
+    /// Whether the test has started the process and not ended it since.
     pub fn is_started(&self) -> bool {
         self.child.is_some()
     }
 
-    /// Number of the process.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the node runs").id()
     }
 
-    /// Memory of the process beside the files that it maps, in MB.
+    /// Memory of the process without the files that it maps, in MB.
     pub fn memory_mb(&self) -> u64 {
         memory_mb(self.pid())
     }
 
-    /// Number of the process, kept true over restarts; 0 while none runs.
+    /// The process id, updated at each restart; 0 while no process runs.
     pub(crate) fn process(&self) -> Arc<AtomicU32> {
         self.process.clone()
     }
 
-    /// Kills the process as `kill -9` does.
+    /// Kills the process with `SIGKILL`.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             self.process.store(0, Ordering::Release);
@@ -226,13 +226,13 @@ impl Node {
     /// Waits until the process has ended.
     ///
     /// # Panics
-    /// When it does not end.
+    /// If it does not end.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the node runs");
         self.process.store(0, Ordering::Release);
         let started = Instant::now();
         loop {
-            if let Some(status) = child.try_wait().expect("a child can be asked") {
+            if let Some(status) = child.try_wait().expect("the state of a child process") {
                 return status;
             }
             if started.elapsed() > EXIT_MAX {
@@ -244,14 +244,14 @@ impl Node {
         }
     }
 
-    /// Removes everything the node has stored, as a lost disk does.
+    /// Removes all files that the node has stored, as the loss of its disk would.
     pub fn wipe(&mut self) {
         assert!(self.child.is_none(), "{} still runs", self.name);
         std::fs::remove_dir_all(self.data_dir()).expect("the data of a node");
     }
 }
 
-/// The same of a process by its number; 0 when there is none.
+/// Memory of a process without the files that it maps, in MB; 0 if there is no such process.
 pub fn memory_mb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));

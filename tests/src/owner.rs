@@ -1,7 +1,7 @@
-//! Which process a connection of this machine belongs to.
+//! The process that owns a TCP connection of this machine.
 //!
-//! The kernel is asked for the one socket (`sock_diag`): its whole table, `/proc/net/tcp`, takes
-//! milliseconds to read, and broken links make many connections.
+//! Uses `sock_diag` to look up a single socket: reading the whole table, `/proc/net/tcp`, takes
+//! milliseconds, and broken links cause many connections.
 
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
@@ -12,13 +12,14 @@ use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use std::net::SocketAddr;
 use std::path::Path;
 
-/// The inode of the TCP socket between two addresses, on the side of the first; `None` when
-/// there is none any more.
+/// The inode of the TCP socket from `near` to `far`; `None` if it does not exist any more.
 pub(crate) fn inode(near: SocketAddr, far: SocketAddr) -> Option<u32> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG).expect("a netlink socket");
     socket.bind_auto().expect("a netlink address");
     let request = request(near, far);
-    socket.send_to(&request, &netlink_sys::SocketAddr::new(0, 0), 0).expect("the kernel listens");
+    socket
+        .send_to(&request, &netlink_sys::SocketAddr::new(0, 0), 0)
+        .expect("the kernel takes the request");
     let (answer, _) = socket.recv_from_full().expect("the kernel answers");
     let answer = NetlinkMessage::<SockDiagMessage>::deserialize(&answer).expect("a message");
     match answer.payload {

@@ -1,13 +1,12 @@
-//! The network between the nodes, as something that a test can break: one TCP proxy in front of
-//! each node, and a fault for each directed link.
+//! Network faults between the nodes: one TCP proxy in front of each node, and at most one fault for
+//! each directed link.
 //!
-//! Toxiproxy is a service of its own and sees only where a connection goes; its faults would
-//! meet all senders alike. Network namespaces need privileges. So this proxy is written here:
-//! all reach node B at B's one address, and the proxy asks the kernel which process a connection
-//! comes from.
+//! Toxiproxy is a separate service and sees only the destination of a connection, so its faults
+//! would affect all senders alike. Network namespaces need privileges. This proxy finds out
+//! the sender instead: it asks the kernel which process has opened a connection.
 //!
-//! What it cannot imitate: a connection over a broken link is made all the same, and then ends
-//! or stays silent.
+//! One difference to a real network remains: a connection over a broken link is still accepted, and
+//! then ends or stays silent.
 
 use crate::node::Node;
 use crate::owner;
@@ -23,63 +22,63 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-/// Bytes that are forwarded at once.
+/// Bytes that are forwarded in one piece.
 const CHUNK: usize = 16 << 10;
-/// Chunks on their way over a slow or silent link; further ones wait at the sender.
+/// Chunks in flight over a slow or silent link; the sender waits with further ones.
 const CHUNKS_MAX: usize = 64;
 
 /// One end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Endpoint {
     /// The test itself.
     Client,
     /// The node with this index.
     Node(usize),
 }
 
-impl From<usize> for Place {
-    fn from(index: usize) -> Place {
-        Place::Node(index)
+impl From<usize> for Endpoint {
+    fn from(index: usize) -> Endpoint {
+        Endpoint::Node(index)
     }
 }
 
-/// What is wrong with a link.
+/// A fault of a directed link, from a source to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Connections that the one end opens to the other end at once, in the midst of what they
-    /// carry; those in the other direction go on. As a firewall that refuses.
+    /// Connections opened by the source are closed, even within a message, and new ones are
+    /// refused; those opened by the destination continue. Like a firewall that rejects.
     Cut,
-    /// A connection, whoever has opened it, ends in the midst of a message: after so many more
-    /// bytes that the one end has sent over it.
+    /// Each connection, no matter which end has opened it, is closed after the source has sent this
+    /// number of further bytes over it, which may be within a message.
     CutAfter(usize),
-    /// Nothing that the one end sends arrives, whoever has opened the connection, and no
-    /// connection ends. What is on the way arrives after the repair. As a pulled cable.
+    /// Nothing from the source arrives, no matter which end has opened the connection, and no
+    /// connection is closed. Bytes in flight arrive after the repair. Like a pulled cable.
     Blackhole,
-    /// What the one end sends arrives so much later.
+    /// Bytes from the source arrive later by this time.
     Delay(Duration),
 }
 
-/// From where to where.
-type Link = (Place, Place);
+/// Source and destination.
+type Link = (Endpoint, Endpoint);
 type Faults = BTreeMap<Link, Fault>;
 
 /// A connection was ended by a fault.
 struct Cut;
 
-/// The links between the nodes of a cluster. Clones rule the same links; the proxies end with
-/// the last one.
+/// The links between the nodes of a cluster. Clones share their state; dropping the last one stops
+/// the proxies.
 #[derive(Clone)]
 pub struct Links {
     network: Arc<Network>,
     _proxies: Arc<Proxies>,
 }
 
-/// What all connections share.
+/// State shared by all connections.
 struct Network {
     faults: watch::Sender<Faults>,
     /// The process of each node, 0 while it does not run.
     processes: Vec<Arc<AtomicU32>>,
-    /// Connections that a fault has ended, and chunks that one has held up.
+    /// Number of connections closed and chunks delayed by faults.
     hits: AtomicU64,
 }
 
@@ -92,10 +91,10 @@ impl Drop for Proxies {
 }
 
 impl Links {
-    /// Puts a proxy in front of each node and makes it the node's `AdvertiseUrl`.
+    /// Starts a proxy for each node and sets its address as the node's `AdvertiseUrl`.
     ///
     /// # Panics
-    /// When no port is free.
+    /// If no port is free.
     pub async fn start(nodes: &mut [Node]) -> Links {
         let processes = nodes.iter().map(Node::process).collect();
         let faults = watch::Sender::new(Faults::new());
@@ -111,39 +110,39 @@ impl Links {
         Links { network, _proxies: Arc::new(Proxies(proxies)) }
     }
 
-    /// Breaks the link from one place to another.
-    pub fn set(&self, from: impl Into<Place>, to: impl Into<Place>, fault: Fault) {
+    /// Injects a fault into the link from one endpoint to another.
+    pub fn set(&self, from: impl Into<Endpoint>, to: impl Into<Endpoint>, fault: Fault) {
         let link = (from.into(), to.into());
         self.network.faults.send_modify(|faults| faults.extend([(link, fault)]));
     }
 
     /// [`Fault::Cut`].
-    pub fn cut(&self, from: impl Into<Place>, to: impl Into<Place>) {
+    pub fn cut(&self, from: impl Into<Endpoint>, to: impl Into<Endpoint>) {
         self.set(from, to, Fault::Cut);
     }
 
     /// [`Fault::Blackhole`].
-    pub fn blackhole(&self, from: impl Into<Place>, to: impl Into<Place>) {
+    pub fn blackhole(&self, from: impl Into<Endpoint>, to: impl Into<Endpoint>) {
         self.set(from, to, Fault::Blackhole);
     }
 
     /// [`Fault::Delay`].
-    pub fn delay(&self, from: impl Into<Place>, to: impl Into<Place>, time: Duration) {
+    pub fn delay(&self, from: impl Into<Endpoint>, to: impl Into<Endpoint>, time: Duration) {
         self.set(from, to, Fault::Delay(time));
     }
 
-    /// Breaks all links of a node with other nodes, both ways.
+    /// Breaks all links between a node and the other nodes, in both directions.
     pub fn isolate(&self, node: usize, fault: Fault) {
         let all = 0..self.network.processes.len();
         let others: Vec<_> = all.filter(|other| *other != node).collect();
         self.partition(&[node], &others, fault);
     }
 
-    /// Breaks all links between two groups of nodes, both ways.
+    /// Breaks all links between two groups of nodes, in both directions.
     pub fn partition(&self, one: &[usize], other: &[usize], fault: Fault) {
         let pairs = one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b)));
         let links = pairs.flat_map(|(a, b)| [(a, b), (b, a)]);
-        let links = links.map(|(from, to)| ((Place::Node(from), Place::Node(to)), fault));
+        let links = links.map(|(from, to)| ((Endpoint::Node(from), Endpoint::Node(to)), fault));
         self.network.faults.send_modify(|faults| faults.extend(links));
     }
 
@@ -152,7 +151,7 @@ impl Links {
         self.network.faults.send_modify(Faults::clear);
     }
 
-    /// How often a fault has met something: connections ended or refused, chunks held up.
+    /// How often faults took effect: connections closed or refused, chunks delayed.
     pub fn hits(&self) -> u64 {
         self.network.hits.load(Ordering::Relaxed)
     }
@@ -172,18 +171,18 @@ impl Network {
         }
     }
 
-    /// Carries one connection until an end closes it or a fault ends it. Whose owner is gone
-    /// already has nothing more to say.
+    /// Forwards one connection until an end closes it or a fault does. A connection whose owner
+    /// has already ended is dropped.
     async fn serve(self: Arc<Self>, near: TcpStream, peer: SocketAddr, to: usize, at: SocketAddr) {
         let Ok(local) = near.local_addr() else { return };
-        let Some(from) = self.place_of(peer, local) else { return };
-        let (there, back) = ((from, Place::Node(to)), (Place::Node(to), from));
+        let Some(from) = self.endpoint_of(peer, local) else { return };
+        let (there, back) = ((from, Endpoint::Node(to)), (Endpoint::Node(to), from));
         if self.faults.borrow().get(&there) == Some(&Fault::Cut) {
             self.hit();
             return;
         }
         let Ok(far) = TcpStream::connect(at).await else { return };
-        // Small messages must not wait for each other; a link adds no delay of its own.
+        // Without Nagle's algorithm, which would delay small messages.
         if near.set_nodelay(true).and(far.set_nodelay(true)).is_err() {
             return;
         }
@@ -205,14 +204,14 @@ impl Network {
         self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until the fault of a link is as wanted.
+    /// Waits until the fault of a link satisfies `wanted`.
     async fn wait_fault(&self, link: Link, wanted: impl Fn(Option<Fault>) -> bool) {
         let mut faults = self.faults.subscribe();
         let found = faults.wait_for(|faults| wanted(faults.get(&link).copied())).await;
         found.expect("the network outlives its connections");
     }
 
-    /// Forwards one direction until its sender closes it; the receiver is told of that too.
+    /// Forwards one direction until its sender closes it, and then closes it towards the receiver.
     async fn carry(&self, from: OwnedReadHalf, to: OwnedWriteHalf, link: Link) -> Result<(), Cut> {
         let (sender, receiver) = mpsc::channel(CHUNKS_MAX);
         tokio::try_join!(read(from, sender), self.deliver(receiver, to, link)).map(drop)
@@ -242,12 +241,12 @@ impl Network {
             left = left.map(|left| left - chunk.len());
         }
         self.travel(Instant::now(), link).await;
-        // A receiver that is gone needs no goodbye.
+        // The receiver may have closed the connection already.
         drop(to.shutdown().await);
         Ok(())
     }
 
-    /// Waits as long as the link holds up what was sent at a time; the fault it goes on with.
+    /// Waits until the link delivers what was sent at `sent`; returns the fault at that moment.
     async fn travel(&self, sent: Instant, link: Link) -> Option<Fault> {
         let mut held = false;
         loop {
@@ -275,19 +274,19 @@ impl Network {
         self.faults.borrow().get(&link).copied()
     }
 
-    /// Where the connection from `peer` to `local` comes from: the test's own process or a
-    /// node's; `None` when its owner has ended.
-    fn place_of(&self, peer: SocketAddr, local: SocketAddr) -> Option<Place> {
+    /// The process that opened the connection from `peer` to `local`: the test itself or a node;
+    /// `None` if it has ended.
+    fn endpoint_of(&self, peer: SocketAddr, local: SocketAddr) -> Option<Endpoint> {
         let inode = owner::inode(peer, local)?;
         let nodes = self.processes.iter().map(|process| process.load(Ordering::Acquire));
-        let nodes = nodes.enumerate().map(|(index, process)| (Place::Node(index), process));
-        let mut places = nodes.chain([(Place::Client, std::process::id())]);
-        let found = places.find(|(_, process)| *process != 0 && owner::owns(*process, inode));
-        found.map(|(place, _)| place)
+        let nodes = nodes.enumerate().map(|(index, process)| (Endpoint::Node(index), process));
+        let mut endpoints = nodes.chain([(Endpoint::Client, std::process::id())]);
+        let found = endpoints.find(|(_, process)| *process != 0 && owner::owns(*process, inode));
+        found.map(|(endpoint, _)| endpoint)
     }
 }
 
-/// Reads until the sender ends or nobody wants more.
+/// Reads until the sender closes the connection or the receiver is dropped.
 async fn read(
     mut from: OwnedReadHalf,
     chunks: mpsc::Sender<(Instant, Vec<u8>)>,
@@ -308,7 +307,7 @@ async fn read(
 mod tests {
     use super::*;
 
-    /// A proxy in front of a server that sends everything back.
+    /// A proxy in front of an echo server.
     async fn echo() -> (Links, SocketAddr) {
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let target = server.local_addr().unwrap();
@@ -337,10 +336,10 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// What arrives until the connection ends.
+    /// Reads all bytes until the connection ends.
     async fn rest(mut stream: TcpStream) -> String {
         let mut bytes = Vec::new();
-        // Ended in the midst, it may end with an error.
+        // A connection closed by a fault may end with an error.
         drop(stream.read_to_end(&mut bytes).await);
         String::from_utf8(bytes).unwrap()
     }
@@ -351,7 +350,7 @@ mod tests {
         let mut live = TcpStream::connect(address).await.unwrap();
         send(&mut live, "one").await;
         assert_eq!(receive(&mut live, 3).await, "one");
-        links.cut(Place::Client, 0);
+        links.cut(Endpoint::Client, 0);
         assert_eq!(rest(live).await, "");
         assert_eq!(rest(TcpStream::connect(address).await.unwrap()).await, "");
         assert_eq!(links.hits(), 2);
@@ -364,7 +363,7 @@ mod tests {
     #[tokio::test]
     async fn a_cut_in_the_midst_lets_the_beginning_through() {
         let (links, address) = echo().await;
-        links.set(0, Place::Client, Fault::CutAfter(4));
+        links.set(0, Endpoint::Client, Fault::CutAfter(4));
         let mut stream = TcpStream::connect(address).await.unwrap();
         send(&mut stream, "abcdefgh").await;
         assert_eq!(rest(stream).await, "abcd");
@@ -372,7 +371,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_blackhole_holds_what_is_sent_one_way_and_the_repair_lets_it_go() {
-        for link in [(Place::Client, Place::Node(0)), (Place::Node(0), Place::Client)] {
+        for link in [(Endpoint::Client, Endpoint::Node(0)), (Endpoint::Node(0), Endpoint::Client)] {
             let (links, address) = echo().await;
             let mut stream = TcpStream::connect(address).await.unwrap();
             links.blackhole(link.0, link.1);
@@ -390,7 +389,7 @@ mod tests {
     async fn a_delay_keeps_the_order() {
         let (links, address) = echo().await;
         let delay = Duration::from_millis(50);
-        links.delay(Place::Client, 0, delay);
+        links.delay(Endpoint::Client, 0, delay);
         let started = Instant::now();
         let mut stream = TcpStream::connect(address).await.unwrap();
         for text in ["a", "b", "c"] {
@@ -404,7 +403,7 @@ mod tests {
     async fn other_links_are_not_touched() {
         let (links, address) = echo().await;
         links.isolate(0, Fault::Cut);
-        links.cut(Place::Node(1), 0);
+        links.cut(Endpoint::Node(1), 0);
         let mut stream = TcpStream::connect(address).await.unwrap();
         send(&mut stream, "through").await;
         assert_eq!(receive(&mut stream, 7).await, "through");
@@ -416,8 +415,8 @@ mod tests {
         let (links, address) = echo().await;
         let stream = TcpStream::connect(address).await.unwrap();
         let local = stream.local_addr().unwrap();
-        assert_eq!(links.network.place_of(local, address), Some(Place::Client));
+        assert_eq!(links.network.endpoint_of(local, address), Some(Endpoint::Client));
         links.network.processes[0].store(std::process::id(), Ordering::Release);
-        assert_eq!(links.network.place_of(local, address), Some(Place::Node(0)));
+        assert_eq!(links.network.endpoint_of(local, address), Some(Endpoint::Node(0)));
     }
 }

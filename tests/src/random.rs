@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run.
+//! Pseudo-random numbers from a seed.
 
-/// A generator (splitmix64) that begins with its seed.
+/// A generator (splitmix64); the value is its state, at first the seed.
 pub struct Random(pub u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Calls in two halves: the request goes to the kernel now, the answer is read later.
+//! Calls in two steps: the request is sent now, the response is read later.
 
 use crate::{ADMIN, Answer, DEADLINE, Node, PASSWORD};
 use serde_json::json;
@@ -6,28 +6,28 @@ use std::io::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A call whose answer has not been read.
+/// A call whose response has not been read.
 pub struct Queued(TcpStream);
 
-/// The value of the `Authorization` header, from the login at a node.
+/// Logs in at a node and returns the value of the `Authorization` header.
 pub async fn token(node: &Node) -> String {
     let body = json!({"username": ADMIN, "password": PASSWORD});
     let login = node.http().post("/api/login", &body).await.ok();
     login.json()["token"].as_str().expect("a token").to_owned()
 }
 
-/// Sends a call, also to a process that sleeps.
+/// Sends a call, even to a process that is stopped.
 ///
 /// # Panics
-/// When nobody listens.
+/// If no process listens.
 pub async fn queue(node: &Node, token: &str, call: &str, body: &str) -> Queued {
     begin(node, token, call, body.len(), body.as_bytes()).await
 }
 
-/// Sends a call of whose body, which is to have `length` bytes, only the beginning comes.
+/// Sends a call that announces a body of `length` bytes, with only the beginning of that body.
 ///
 /// # Panics
-/// When nobody listens.
+/// If no process listens.
 pub async fn begin(node: &Node, token: &str, call: &str, length: usize, body: &[u8]) -> Queued {
     let stream = TcpStream::connect(("127.0.0.1", node.port)).await;
     let mut stream = stream.expect("the kernel takes the connection");
@@ -41,16 +41,16 @@ pub async fn begin(node: &Node, token: &str, call: &str, length: usize, body: &[
 }
 
 impl Queued {
-    /// Whether the answer has begun, or the connection has ended.
+    /// Whether the response has begun or the connection was closed.
     pub fn is_answered(&self) -> bool {
         let read = self.0.try_read(&mut [0]);
         !matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
-    /// Reads the answer.
+    /// Reads the response.
     ///
     /// # Errors
-    /// When none comes, as a text.
+    /// If there is no response; the reason as text.
     pub async fn answer(mut self) -> Result<Answer, String> {
         let mut text = String::new();
         let reading = tokio::time::timeout(DEADLINE, self.0.read_to_string(&mut text));

@@ -1,14 +1,14 @@
-//! Calls between nodes, signed as the nodes' documentation describes it and nothing else.
+//! Signed calls between nodes, written from the documentation of the signature alone.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 /// Header with the signature.
 pub const PEER_HEADER: &str = "x-jettra-peer";
-/// Header of the answer with the name that a call must be for.
+/// Response header with the name of the process that a call must be addressed to.
 pub const PROCESS_HEADER: &str = "x-jettra-process";
 
-/// A call, with all that its signature covers.
+/// A call, with everything that its signature covers.
 #[derive(Debug, Clone)]
 pub struct SignedCall {
     /// The cluster secret.
@@ -17,22 +17,22 @@ pub struct SignedCall {
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// The user on whose behalf it is.
+    /// The user on whose behalf the call is made.
     pub user: Option<String>,
     /// Host of the sender.
     pub host: String,
-    /// Process of the sender.
+    /// Name of the sending process.
     pub process: String,
-    /// Number of the call.
+    /// Sequence number of the call.
     pub sequence: u64,
-    /// Name under which the receiver takes calls.
+    /// Name of the process that the call is addressed to.
     pub to: String,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl SignedCall {
-    /// A call of a process at 127.0.0.1 to the process `to`, now.
+    /// A call from a process at 127.0.0.1 to the process `to`, with the current time.
     pub fn new(method: &str, target: &str, to: &str) -> SignedCall {
         SignedCall {
             secret: crate::SECRET.into(),

@@ -1,4 +1,4 @@
-//! What tests read out of the project's own source.
+//! Access to the project's own sources.
 
 use std::path::{Path, PathBuf};
 
@@ -44,14 +44,14 @@ impl Route {
 /// The route table.
 ///
 /// # Panics
-/// When it cannot be read.
+/// If it cannot be read.
 pub fn routes() -> Vec<Route> {
     let text =
         std::fs::read_to_string(root().join("db/src/doors/http/mod.rs")).expect("the route table");
     let table = text.split("routes! {").nth(1).and_then(|rest| rest.split("};").next());
     let rows = table.expect("the table").lines().map(str::trim);
     let routes: Vec<_> = rows.filter(|row| !row.starts_with("//")).filter_map(parse_row).collect();
-    assert!(routes.len() > 30, "the route table was not understood: {routes:?}");
+    assert!(routes.len() > 30, "the route table could not be parsed: {routes:?}");
     routes
 }
 
@@ -63,13 +63,13 @@ fn parse_row(row: &str) -> Option<Route> {
     Some(Route { method: method.trim().to_owned(), path: path.to_owned(), access, place })
 }
 
-/// All Rust files below a folder, with their text.
+/// All Rust files below a directory, with their contents.
 ///
 /// # Panics
-/// When one cannot be read.
+/// If one cannot be read.
 pub fn rust_files(dir: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).expect("a folder of sources") {
+    for entry in std::fs::read_dir(dir).expect("a directory of sources") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             files.extend(rust_files(&path));

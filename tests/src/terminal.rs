@@ -1,24 +1,24 @@
-//! A person at a terminal: a program in a pseudo-terminal, what is typed, and what is seen.
+//! A program in a pseudo-terminal, what is typed into it and what it shows.
 
 use crate::wait::wait_until;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-/// Begins and ends what a terminal sends for a paste.
+/// The sequences that a terminal sends before and after a pasted text.
 const PASTE: (&str, &str) = ("\x1b[200~", "\x1b[201~");
 
-/// A program in a terminal of 24 lines and 100 columns. Dropping it hangs up.
+/// A program in a terminal of 24 lines and 100 columns. Dropping it closes the terminal.
 pub struct Terminal {
     child: Child,
     keys: ChildStdin,
     seen: Arc<Mutex<Vec<u8>>>,
-    /// Bytes that were waited for already.
+    /// Length of the output up to the end of the last text that was waited for.
     passed: usize,
 }
 
 impl Terminal {
-    /// Starts a command of `sh`, with the folder and the environment that `prepare` gives it.
+    /// Starts a command of `sh`; `prepare` sets its directory and environment.
     pub fn start(command: &str, prepare: impl FnOnce(&mut Command)) -> Terminal {
         let mut script = Command::new("script");
         let sized = format!("stty rows 24 cols 100; exec {command}");
@@ -40,23 +40,24 @@ impl Terminal {
         Terminal { child, keys, seen, passed: 0 }
     }
 
-    /// Presses these keys.
+    /// Sends keys.
     pub fn keys(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("the terminal is there");
         self.keys.flush().expect("the terminal is there");
     }
 
-    /// Types a line.
+    /// Types a line and presses Enter.
     pub fn line(&mut self, line: &str) {
         self.keys(&format!("{line}\r"));
     }
 
-    /// Pastes a text, and presses Enter.
+    /// Pastes a text and presses Enter.
     pub fn paste(&mut self, text: &str) {
         self.keys(&format!("{}{text}{}\r", PASTE.0, PASTE.1));
     }
 
-    /// Waits until this is seen after what was waited for before; what was seen until then.
+    /// Waits until a text is shown after the previous one that was waited for; returns the output
+    /// between the two.
     pub async fn sees(&mut self, text: &str) -> String {
         let (seen, passed) = (self.seen.clone(), self.passed);
         let (found, end) = wait_until(&format!("{text:?} is seen"), async || {

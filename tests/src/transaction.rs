@@ -1,4 +1,4 @@
-//! Transactions over plain HTTP, call by call, as the tests of their promises need them.
+//! Transactions over plain HTTP, call by call.
 
 use crate::documents::Documents;
 use crate::history::Outcome;
@@ -8,14 +8,14 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 const BASE: &str = "/api/v1/transactions";
-/// Pause before a commit is tried elsewhere.
+/// Pause before a commit is tried through another node.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A transaction that was begun, through one node.
+/// An open transaction, used through one node.
 #[derive(Clone)]
 pub struct OpenTransaction {
     http: Http,
-    /// What `tx=` names it by.
+    /// Its id, the value of `tx=`.
     pub id: String,
 }
 
@@ -23,13 +23,16 @@ impl OpenTransaction {
     /// Begins a transaction.
     ///
     /// # Panics
-    /// When that is refused.
+    /// If it is refused.
     pub async fn begin(http: &Http) -> OpenTransaction {
         let begun = OpenTransaction::try_begin(http).await;
         begun.unwrap_or_else(|error| panic!("begin: {error}"))
     }
 
-    /// The same; why it was refused as text.
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// If it is refused; the reason as text.
     pub async fn try_begin(http: &Http) -> Result<OpenTransaction, String> {
         let answer = try_send(http.request("POST", BASE)).await?;
         match (answer.status, answer.json()["id"].as_str()) {
@@ -43,23 +46,26 @@ impl OpenTransaction {
         OpenTransaction { http, id: self.id.clone() }
     }
 
-    /// A collection as the transaction sees it.
+    /// A collection as seen by the transaction.
     pub fn see(&self, documents: &Documents) -> Documents {
         documents.through(self.http.clone()).with(&format!("tx={}", self.id))
     }
 
-    /// Commits; the answer may be a refusal.
+    /// Commits; the response may be an error.
     pub async fn commit(&self) -> Answer {
         let answer = self.try_commit().await;
         answer.unwrap_or_else(|error| panic!("commit: {error}"))
     }
 
-    /// The same; the text of the failure when there is no answer.
+    /// Commits; the response may be an error.
+    ///
+    /// # Errors
+    /// If there is no response; the reason as text.
     pub async fn try_commit(&self) -> Result<Answer, String> {
         try_send(self.http.request("POST", &format!("{BASE}/{}/commit", self.id))).await
     }
 
-    /// Commits, through one node after the other until one knows the outcome.
+    /// Commits through one node after the other until one returns the outcome.
     pub async fn settle(&self, https: &[Http]) -> Outcome {
         let started = Instant::now();
         let mut through = self.clone();
@@ -78,17 +84,17 @@ impl OpenTransaction {
         Outcome::Unknown
     }
 
-    /// Gives all writes up.
+    /// Rolls back.
     pub async fn roll_back(&self) -> Answer {
         send(self.http.request("DELETE", &format!("{BASE}/{}", self.id))).await
     }
 
-    /// Gives all writes up, whether or not the node answers: time does it as well.
+    /// Rolls back if the node responds; if not, the transaction ends by its time limit.
     pub async fn abandon(&self) {
         drop(try_send(self.http.request("DELETE", &format!("{BASE}/{}", self.id))).await);
     }
 
-    /// What the list of open transactions says of it, `null` when it is not there.
+    /// Its entry in the list of open transactions, `null` if there is none.
     pub async fn info(&self) -> Value {
         let list = self.http.get(BASE).await.ok().json();
         let list = list["transactions"].as_array().expect("a list").clone();

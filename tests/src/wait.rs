@@ -1,15 +1,15 @@
-//! Waiting for something to become true.
+//! Waiting for a condition.
 
 use std::time::{Duration, Instant};
 
-/// Longest time that anything in a test may take; far longer than it does.
+/// Time after which a condition counts as never becoming true; far longer than it takes.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(40);
 
-/// Asks `condition` until it gives a value, and returns that.
+/// Polls `condition` until it returns a value, and returns that.
 ///
 /// # Panics
-/// After [`DEADLINE`], with `what` and the reason that `condition` gave last.
+/// After [`DEADLINE`], with `what` and the last reason that `condition` returned.
 pub async fn wait_until<T>(what: &str, mut condition: impl AsyncFnMut() -> Result<T, String>) -> T {
     let started = Instant::now();
     loop {

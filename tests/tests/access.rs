@@ -1,4 +1,4 @@
-//! Who may do what: the route table against every role, and changes of rights that hold at once.
+//! Authorization: the route table against every role, and changes of rights that take effect at once.
 
 use jettra_tests::source::{self, Route};
 use jettra_tests::{Answer, Cluster, Http, Node, Settings, send, wait_until};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 const WORD: &str = "a password for tests";
 
-/// Somebody who calls, with what the table is to allow in the database `shop`.
+/// A caller, with the permissions that the route table grants it in the database `shop`.
 struct Actor {
     name: &'static str,
-    /// The user to be made, but for name and password.
+    /// The user to create, without name and password.
     user: Value,
-    /// What it may do in `shop`.
+    /// Its permissions in `shop`.
     here: &'static [&'static str],
-    /// What it may do where no database is named.
+    /// Its permissions for routes without a database.
     anywhere: &'static [&'static str],
 }
 
@@ -43,8 +43,8 @@ fn actors() -> Vec<Actor> {
     ]
 }
 
-/// A call to a route about the database `shop`, as somebody makes it who may. It changes as
-/// little as it can: what is named beside the database is not there where that would hurt.
+/// A valid call to a route for the database `shop`. It changes as little as possible: what it
+/// names in the database does not exist where that would do harm.
 fn call(route: &Route) -> (String, String) {
     let mut path = route.path.clone();
     for (name, value) in [
@@ -80,7 +80,7 @@ fn call(route: &Route) -> (String, String) {
             ("", json!({"then": [{"insert": insert}]}))
         }
         ("DELETE", "/api/users") => ("id=nobody", json!({})),
-        // A feed has no end.
+        // A change feed has no end.
         ("GET", path) if path.ends_with("/watch") => ("filter=x", json!({})),
         (_, path) if path.starts_with("/api/cluster/") => {
             ("", json!({"node": "no-such-node", "url": "x"}))
@@ -122,7 +122,7 @@ async fn make_users(admin: &Http) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_route_lets_in_whom_the_table_says() {
+async fn every_route_admits_the_callers_that_the_table_lists() {
     let cluster = Cluster::start("access-table", 2).await;
     let admin = cluster.nodes[0].http();
     make_users(&admin).await;
@@ -168,9 +168,9 @@ async fn check(node: &Node, route: &Route, actor: &Actor, admin: &Http) {
     }
 }
 
-/// Symptom: what no call of the table names, and a text or a list does, is not checked.
+/// Symptom: a database named in a statement or a list, and not by the route, was not checked.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_inside_a_text_or_a_list_is_checked_too() {
+async fn a_database_named_in_a_statement_or_a_list_is_checked_too() {
     let cluster = Cluster::start("access-inside", 1).await;
     let node = &cluster.nodes[0];
     let admin = node.http();
@@ -195,7 +195,7 @@ async fn a_database_inside_a_text_or_a_list_is_checked_too() {
         ("stranger", "/api/v1/batch", json!({"if": [condition], "then": [insert("lab")]})),
         ("granted", "/api/v1/batch", json!({"then": [insert("shop")]})),
         ("reader", &format!("{rest}/things/aggregate"), json!({"pipeline": [{"$out": "copy"}]})),
-        // Rules say what others may write.
+        // Rules restrict what others may write.
         ("writer", &format!("{rest}/_rules/documents"), json!({"things": []})),
     ] {
         let answer = as_user(name).post(target, &body).await;
@@ -206,7 +206,7 @@ async fn a_database_inside_a_text_or_a_list_is_checked_too() {
             answer.text
         );
     }
-    // A call's rights end with the transaction's begin no more than outside.
+    // Inside a transaction every call is checked, as outside.
     let begun = as_user("writer").post("/api/v1/transactions", &json!({})).await.ok();
     let tx = begun.json()["id"].as_str().expect("an id").to_owned();
     let writer = as_user("writer");
@@ -216,14 +216,14 @@ async fn a_database_inside_a_text_or_a_list_is_checked_too() {
     admin.json("PATCH", "/api/v1/users/writer", &json!({"role": "reader"})).await.ok();
     let commit = format!("/api/v1/transactions/{tx}/commit");
     writer.post(&commit, &json!({})).await.refused(403, "forbidden");
-    // A listing shows what one may read.
+    // A list shows the databases that the caller may read.
     for (name, expected) in [("reader", vec!["shop"]), ("stranger", vec![]), ("nothing", vec![])] {
         let listed = as_user(name).get("/api/dbs").await.ok().json();
         let names: Vec<_> =
             listed.as_array().expect("a list").iter().map(|one| one["name"].clone()).collect();
         assert_eq!(json!(names), json!(expected), "{name}");
     }
-    // Nobody but an owner makes a database by writing into it.
+    // Only an owner may create a database by writing to it.
     let writer =
         json!({"username": "both", "password": WORD, "role": "writereader", "allowed_dbs": ["*"]});
     admin.post("/api/v1/users", &writer).await.ok();
@@ -233,7 +233,7 @@ async fn a_database_inside_a_text_or_a_list_is_checked_too() {
     both.post("/api/cols", &collection).await.refused(404, "database_not_found");
 }
 
-/// How a program or page proves who it is.
+/// The credentials of a program or a page.
 enum Proof {
     Basic(String),
     Key(String),
@@ -267,10 +267,10 @@ async fn proofs(node: &Node, name: &str) -> Vec<Proof> {
     vec![Proof::Basic(name.to_owned()), Proof::Key(key), Proof::Cookie(cookie)]
 }
 
-/// A right that was taken away is gone on every node, for every way to prove who one is, from
-/// the moment in which the administrator is told so.
+/// A right that was revoked is gone on every node and for all kinds of credentials, once the
+/// administrator's call has succeeded.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_taken_away_is_gone_everywhere_at_once() {
+async fn a_revoked_right_is_gone_everywhere_at_once() {
     let cluster = Cluster::start("access-at-once", 3).await;
     let admin = cluster.nodes[0].http();
     make_place(&admin).await;
@@ -301,8 +301,8 @@ async fn a_right_taken_away_is_gone_everywhere_at_once() {
             };
             assert!(fits, "{} {change} {}", node.name, found.text);
         }
-        // Deleted, then made again with the same name and password: keys and sessions of the
-        // former user are nobody's.
+        // Deleted and created again with the same name and password: the API keys and sessions of the
+        // former user stay invalid.
         send(through.request("DELETE", &path)).await.ok();
         admin.post("/api/v1/users", &user).await.ok();
         for (node, proof) in all(&cluster, &proofs) {
@@ -319,12 +319,12 @@ fn all<'a>(cluster: &'a Cluster, proofs: &'a [Proof]) -> Vec<(&'a Node, &'a Proo
     nodes.flat_map(|node| proofs.iter().map(move |proof| (node, proof))).collect()
 }
 
-/// Refused for good, or because the node was about to learn of the change.
+/// Refused because of the change, or because the node does not know yet whether there is one.
 fn is_refused(answer: &Answer) -> bool {
     matches!(answer.status, 401 | 403) || answer.code() == "user_changed"
 }
 
-/// Who calls a follower that does not know yet of a change, and what of it may still be answered.
+/// Calls all routes of a follower that has not applied the change of a user yet.
 async fn calls_of_a_changed_user(node: &Node, routes: &[Route], proof: &Proof, stays: bool) {
     let calls = routes.iter().map(|route| async move {
         let (target, body) = call(route);
@@ -339,7 +339,7 @@ async fn calls_of_a_changed_user(node: &Node, routes: &[Route], proof: &Proof, s
             let role = answer.json()["role"].clone();
             assert_ne!(role, "admin", "{route:?} {} {}", answer.status, answer.text);
         } else {
-            // Many wrong passwords at once are too many, and the node may stay behind for too long.
+            // Many wrong passwords at once exceed the limit, and the follower may lag for too long.
             let unanswered = matches!(answer.status, 401 | 403 | 429 | 503);
             assert!(unanswered, "{route:?} {} {}", answer.status, answer.text);
         }
@@ -347,12 +347,12 @@ async fn calls_of_a_changed_user(node: &Node, routes: &[Route], proof: &Proof, s
     futures_util::future::join_all(calls).await;
 }
 
-/// Symptom: `whoami` with the old password on a follower, right after the administrator was told
-/// that it is changed, was answered; no route may be, whatever it waits for.
+/// Symptom: `whoami` with the old password succeeded on a follower right after the password was
+/// changed. No route may succeed, whatever it waits for.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_route_answers_a_changed_user_on_a_node_that_lags() {
+async fn no_route_serves_the_old_credentials_on_a_follower_that_lags() {
     const LAG: Duration = Duration::from_millis(300);
-    // A node that hears no leader goes by what it knows: the lag must not come to that.
+    // A node without a leader decides by its own copy, so the lag must end before that.
     let patient =
         |settings: Settings| settings.key("ElectionMinMs", 5000).key("ElectionMaxMs", 6000);
     let (cluster, links) = Cluster::start_with_links("access-lag", 3, patient).await;
@@ -363,7 +363,7 @@ async fn no_route_answers_a_changed_user_on_a_node_that_lags() {
     let mut routes = source::routes();
     routes.retain(|route| route.place.starts_with("Here") && route.access.starts_with("User"));
     assert!(routes.len() > 25, "{routes:?}");
-    // A password takes long to check, so not every route is called with it.
+    // Verifying a password takes long, so not every route is called with it.
     let few = ["/api/v1/session", "/api/cluster", "/api/dbs", "/api/count"];
     let some: Vec<_> =
         routes.iter().filter(|route| few.contains(&route.path.as_str())).cloned().collect();
@@ -383,7 +383,7 @@ async fn no_route_answers_a_changed_user_on_a_node_that_lags() {
         let made = user.post("/api/v1/tokens", &json!({"name": "test"})).await.ok().json();
         let key = Proof::Key(made["token"].as_str().expect("a key").to_owned());
         let (basic, id) = (Proof::Basic(name.clone()), made["id"].as_str().expect("its name"));
-        // Both are known there, and remembered.
+        // The follower has verified and cached both.
         user.get("/api/v1/session").await.ok();
         let request = Http::new(&node.url()).request("GET", "/api/v1/session");
         send(request.bearer_auth(made["token"].as_str().expect("a key"))).await.ok();
@@ -396,7 +396,7 @@ async fn no_route_answers_a_changed_user_on_a_node_that_lags() {
         if method != "revoke" {
             calls_of_a_changed_user(node, &some, &basic, stays).await;
         }
-        // A key does not end with the password that it was made with.
+        // An API key outlives the password with which it was created.
         if change.get("password").is_none() {
             calls_of_a_changed_user(node, &routes, &key, stays).await;
         }
@@ -405,7 +405,7 @@ async fn no_route_answers_a_changed_user_on_a_node_that_lags() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_key_does_what_it_was_made_for_until_it_ends() {
+async fn an_api_key_has_its_role_until_it_expires() {
     let cluster = Cluster::start("access-keys", 2).await;
     let (first, second) = (&cluster.nodes[0], &cluster.nodes[1]);
     let admin = first.http();
@@ -434,7 +434,7 @@ async fn an_api_key_does_what_it_was_made_for_until_it_ends() {
         send(by_key("POST", "/api/change-password").body("{\"newPassword\":\"taken over\"}"))
             .await
             .refused(400, "invalid_body");
-        // A key is no cookie, and nothing but a key is a key.
+        // An API key is not accepted as a cookie, and other tokens are not accepted as API keys.
         let cookie = format!("jettra_session={key}");
         read(node, &Proof::Cookie(cookie), "GET").await.refused(401, "not_authenticated");
         read(node, &Proof::Key(format!("{key}0")), "GET").await.refused(401, "not_authenticated");
@@ -458,7 +458,7 @@ async fn an_api_key_does_what_it_was_made_for_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guessing_is_slowed_down_and_keeps_nobody_out_who_is_in() {
+async fn guessing_is_slowed_down_and_does_not_end_sessions() {
     let cluster = Cluster::start("access-guess", 1).await;
     let node = &cluster.nodes[0];
     let admin = node.http();
@@ -477,16 +477,16 @@ async fn guessing_is_slowed_down_and_keeps_nobody_out_who_is_in() {
     let login = json!({"username": "admin", "password": "guess"});
     let page = Http::new(&node.url());
     page.post("/api/login", &login).await.refused(429, "too_many_attempts");
-    // Who is in stays in.
+    // Sessions stay valid.
     admin.get("/api/dbs").await.ok();
     let failed = admin.get("/api/v1/audit?action=login_failed").await.ok().json();
     let entries = failed["entries"].as_array().expect("a list").len();
     assert!((1..=13).contains(&entries), "{failed}");
 }
 
-/// Session fixation: a cookie that somebody else has set becomes no session.
+/// Session fixation: a cookie that an attacker has set does not become a session.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_makes_a_session_of_its_own() {
+async fn a_login_creates_a_new_session() {
     let cluster = Cluster::start("access-fixation", 1).await;
     let node = &cluster.nodes[0];
     let planted = format!("jettra_session={}_{}", "0".repeat(16), "0".repeat(64));
@@ -500,7 +500,7 @@ async fn a_login_makes_a_session_of_its_own() {
     };
     send(session(&planted)).await.refused(401, "not_authenticated");
     send(session(&made)).await.ok();
-    // The id of a session is no secret, and proves nothing.
+    // The id of a session is not secret and cannot be used as a credential.
     let (id, _) = made.split_once('_').and_then(|_| made.rsplit_once('_')).expect("two parts");
     send(session(id)).await.refused(401, "not_authenticated");
 }
@@ -532,7 +532,7 @@ async fn there_is_always_an_administrator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_did_is_in_the_audit_log_which_has_a_bound() {
+async fn actions_are_in_the_audit_log_which_is_bounded() {
     let small = |settings: Settings| settings.key("AuditMax", 100).key("LogLevel", "debug");
     let cluster = Cluster::start_with("access-audit", 2, small).await;
     let (first, second) = (&cluster.nodes[0], &cluster.nodes[1]);
@@ -599,7 +599,7 @@ async fn what_somebody_did_is_in_the_audit_log_which_has_a_bound() {
     }
     assert!(entries.iter().all(|entry| entry["from"] == "127.0.0.1"), "{entries:?}");
     ada.get("/api/v1/audit").await;
-    // No secret is in the logs, not even at level debug, nor in the log lines of the audit.
+    // No secret is in the logs, not even at level debug, nor in the log lines of the audit log.
     let cookie = cookie.header("set-cookie").to_owned();
     let session =
         cookie.split_once('=').and_then(|(_, rest)| rest.split(';').next()).expect("a value");
@@ -618,7 +618,7 @@ async fn what_somebody_did_is_in_the_audit_log_which_has_a_bound() {
             assert!(!log.contains(secret), "{secret} is in the log of {}", node.name);
         }
     }
-    // The oldest entries go.
+    // The oldest entries are removed.
     for number in 0..120 {
         send(first.http().request("DELETE", &format!("/api/dbs?name=none{number}"))).await.ok();
     }
@@ -636,7 +636,7 @@ async fn what_somebody_did_is_in_the_audit_log_which_has_a_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_user_cannot_take_all_of_a_node() {
+async fn one_user_cannot_use_a_node_up() {
     let few = |settings: Settings| settings.key("CallsPerUserMax", 4);
     let cluster = Cluster::start_with("access-many", 1, few).await;
     let node = &cluster.nodes[0];
@@ -644,8 +644,8 @@ async fn one_user_cannot_take_all_of_a_node() {
     make_users(&admin).await;
     make_place(&admin).await;
     let stranger = Http::new(&node.url()).login("reader", WORD);
-    // Calls whose bodies do not come. One that meets the question finds no place, so there may
-    // have to be more.
+    // Calls whose bodies do not arrive. One that is sent at the same time as the probe is refused, so
+    // more may be needed.
     let mut held = Vec::new();
     let token = jettra_tests::raw::token(node).await;
     wait_until("the places of the user are taken", async || {
@@ -698,9 +698,9 @@ async fn pages_of_other_origins_may_call_only_when_listed() {
     }
 }
 
-/// A key of an administrator may be as strong as its maker; it lets nobody in.
+/// An API key of an administrator may have all rights in the data, but not manage access.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_key_lets_nobody_in_and_keeps_nobody_out() {
+async fn an_api_key_cannot_manage_users_and_keys() {
     let cluster = Cluster::start("access-strong-key", 1).await;
     let node = &cluster.nodes[0];
     let made = node.http().post("/api/v1/tokens", &json!({"name": "strong"})).await.ok().json();
@@ -721,7 +721,7 @@ async fn an_api_key_lets_nobody_in_and_keeps_nobody_out() {
     ] {
         by_key(method, target, body).await.refused(403, "forbidden");
     }
-    // Not even a session changes its own password without the old one.
+    // Even a session needs the old password to change its own password.
     let own = json!({"password": "a password of somebody else"});
     let answer = node.http().json("PATCH", "/api/v1/users/admin", &own).await;
     answer.refused(400, "invalid_body");
@@ -731,9 +731,9 @@ async fn an_api_key_lets_nobody_in_and_keeps_nobody_out() {
     by_key("GET", "/api/v1/users", json!({})).await.refused(401, "not_authenticated");
 }
 
-/// Login CSRF: a page of somebody else's logs its visitor in as a user of its own choice.
+/// Login CSRF: a page of another site logs its visitor in as a user chosen by the attacker.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_page_cannot_log_its_visitor_in() {
+async fn a_page_of_another_site_cannot_log_its_visitor_in() {
     let cluster = Cluster::start("access-login-csrf", 1).await;
     let http = Http::new(&cluster.nodes[0].url());
     let body = json!({"username": "admin", "password": jettra_tests::PASSWORD}).to_string();
@@ -747,7 +747,7 @@ async fn a_foreign_page_cannot_log_its_visitor_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_learns_which_users_and_databases_there_are() {
+async fn responses_do_not_reveal_which_users_and_databases_exist() {
     let cluster = Cluster::start("access-oracle", 1).await;
     let node = &cluster.nodes[0];
     let admin = node.http();
@@ -761,8 +761,8 @@ async fn nobody_learns_which_users_and_databases_there_are() {
         stranger.post(&target, &json!({})).await.refused(403, "forbidden");
         stranger.get(&format!("/api/dbs/{database}/cols")).await.refused(403, "forbidden");
     }
-    // What stands in for the hash of an unknown user is nobody's password, and guesses for
-    // unknown users are counted like others.
+    // The hash used for unknown users matches no password, and guesses for unknown users are
+    // counted like others.
     let mut refused = 0;
     for _ in 0..8 {
         let ghost = Http::new(&node.url()).login("ghost", "no user has this password");
@@ -771,7 +771,7 @@ async fn nobody_learns_which_users_and_databases_there_are() {
         refused += usize::from(answer.status == 429);
     }
     assert!(refused >= 2, "{refused} guesses were refused");
-    // A password too long to be one is a guess as well.
+    // A password that exceeds the maximum length counts as a guess as well.
     let mut refused = 0;
     for _ in 0..50 {
         let long = Http::new(&node.url()).login("ghost", &"x".repeat(2000));
@@ -807,7 +807,7 @@ async fn a_feed_ends_with_the_right_to_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_else_on_the_machine_reads_what_a_node_writes() {
+async fn files_of_a_node_are_not_readable_by_other_users_of_the_machine() {
     use std::os::unix::fs::PermissionsExt;
     let cluster = Cluster::start("access-files", 1).await;
     let node = &cluster.nodes[0];
@@ -828,7 +828,7 @@ async fn nobody_else_on_the_machine_reads_what_a_node_writes() {
     assert!(seen > 5, "{seen} files");
 }
 
-/// An expression that works for minutes, on a document that is found at once.
+/// An expression that runs for minutes, for a document that is found at once.
 fn heavy(items: u32) -> Value {
     let range = json!({"$range": [0, items]});
     let sum = json!({"$add": ["$$value", {"$size": range}]});
@@ -836,9 +836,9 @@ fn heavy(items: u32) -> Value {
     json!({"_id": "1", "$expr": {"$gt": [reduce, -1]}})
 }
 
-/// Symptom: a reader's queries stop a node; a writer's update stops all of them.
+/// Symptom: a reader's queries stopped a node, and a writer's update stopped all nodes.
 #[tokio::test(flavor = "multi_thread")]
-async fn heavy_expressions_hold_nobody_else_up() {
+async fn expensive_expressions_do_not_delay_others() {
     let short =
         |settings: Settings| settings.key("QueryTimeoutMs", 5_000).key("WriteStepsMax", 1_000_000);
     let cluster = Cluster::start_with("access-heavy", 2, short).await;

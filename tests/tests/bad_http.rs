@@ -1,17 +1,16 @@
-//! Requests that are no requests: what comes over the wire before a handler sees anything. Each
-//! is refused in the shape of every other error or by the end of the connection, and the node
-//! goes on.
+//! Malformed HTTP requests, which never reach a handler. Each is refused with an error like any
+//! other or by closing the connection, and the node continues.
 
 use jettra_tests::{Bed, DEADLINE, Node, raw};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends bytes and gives all that comes back until the connection ends.
+/// Sends bytes and returns everything received until the connection is closed.
 async fn exchange(node: &Node, request: &[u8]) -> String {
     let stream = TcpStream::connect(("127.0.0.1", node.port)).await;
     let mut stream = stream.expect("the node listens");
-    // The node may have answered and closed before all of it was sent.
+    // The node may have responded and closed the connection before all bytes were sent.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
     let reading = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await;
@@ -19,20 +18,20 @@ async fn exchange(node: &Node, request: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The statuses of the answers in what came back.
+/// The statuses of the responses received.
 fn statuses(text: &str) -> Vec<u16> {
     let lines = text.split("HTTP/1.1 ").skip(1);
     lines.filter_map(|line| line.get(..3)?.parse().ok()).collect()
 }
 
-/// The code of the error in an answer.
+/// The code of the error in a response.
 fn code(text: &str) -> String {
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     body["error"]["code"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A node with a document, and the head of calls to it.
+/// A node with a document, and the headers of calls to it.
 struct Target {
     node: Node,
     head: String,
@@ -52,7 +51,7 @@ impl Target {
         Target { node, head, _bed: bed }
     }
 
-    /// A whole request with further header lines and a body.
+    /// A complete request with additional header lines and a body.
     fn request(&self, line: &str, headers: &str, body: &[u8]) -> Vec<u8> {
         [format!("{line} HTTP/1.1\r\n{}{headers}\r\n", self.head).as_bytes(), body].concat()
     }
@@ -61,20 +60,20 @@ impl Target {
         exchange(&self.node, &self.request(&format!("GET {target}"), "", b"")).await
     }
 
-    /// Whether the node goes on, and still has its one document.
+    /// Checks that the node still serves calls and has its one document.
     async fn is_unharmed(&mut self) {
         assert!(self.node.is_running());
         let list = self.node.http().get(DOCUMENTS).await.ok();
         assert_eq!(list.json()["documents"], json!([{"_id": "apples", "n": 1}]));
         let log = self.node.log();
         assert!(!log.contains("panicked"), "{log}");
-        // A stranger must not be able to fill the log.
+        // An unauthenticated client must not be able to fill the log.
         assert!(!log.contains(" ERROR "), "{log}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_http_is_refused() {
+async fn bytes_that_are_not_http_are_refused() {
     let mut target = Target::new("no-http").await;
     let long = "x".repeat(100_000);
     let many = "x: a\r\n".repeat(200);
@@ -103,9 +102,9 @@ async fn what_is_no_http_is_refused() {
     target.is_unharmed().await;
 }
 
-/// Two readers of one request must never see two different ones.
+/// Request smuggling: a proxy and the node must never disagree about where a request ends.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_whose_length_is_in_doubt_is_refused() {
+async fn a_request_of_ambiguous_length_is_refused() {
     let mut target = Target::new("smuggling").await;
     let hidden = b"0\r\n\r\nDELETE /api/dbs?name=shop HTTP/1.1\r\nhost: node\r\n\r\n";
     let chunked = b"2\r\n{}\r\n0\r\n\r\n";
@@ -139,7 +138,7 @@ async fn a_request_whose_length_is_in_doubt_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_lead_to_no_files_and_to_one_document_only() {
+async fn paths_reach_no_files_and_identify_one_document() {
     let mut target = Target::new("bad-addresses").await;
     let files = [
         "/api/v1/databases/../../../etc/passwd",
@@ -159,8 +158,8 @@ async fn addresses_lead_to_no_files_and_to_one_document_only() {
             "{path}"
         );
     }
-    // Names of databases and collections are checked where they are made; elsewhere they are
-    // looked up as they are.
+    // Names of databases and collections are checked when they are created; elsewhere they are
+    // looked up as given.
     for name in ["%00", "..", "..%2f..", "a%00b", "%2e%2e", "a%2fb", "%0d%0a", "_%00"] {
         for path in [
             format!("/api/v1/databases/{name}/collections/stock/documents/a"),
@@ -174,7 +173,7 @@ async fn addresses_lead_to_no_files_and_to_one_document_only() {
             assert!(status == [400] || status == [404] || status == [405], "{path}: {answer}");
         }
     }
-    // What is no UTF-8 would mean the same document as other bytes that are none.
+    // Different bytes that are not UTF-8 would identify the same document.
     for path in
         [format!("{DOCUMENTS}/%ff"), format!("{DOCUMENTS}?cursor=%fe"), "/api/dbs?%c3".into()]
     {
@@ -189,7 +188,7 @@ async fn addresses_lead_to_no_files_and_to_one_document_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_in_an_address_is_read_as_strictly_as_in_a_body() {
+async fn json_in_a_query_string_is_parsed_as_strictly_as_in_a_body() {
     let mut target = Target::new("bad-filters").await;
     let deep = format!("{}1{}", "%7B%22a%22:".repeat(3000), "%7D".repeat(3000));
     let large = format!("%7B%22a%22:{}%7D", "9".repeat(2000));
@@ -215,7 +214,7 @@ async fn json_in_an_address_is_read_as_strictly_as_in_a_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_in_bodies_and_headers() {
+async fn bytes_that_are_not_utf8_in_bodies_and_headers_are_refused() {
     let mut target = Target::new("bad-bytes").await;
     for body in [
         &b"{\"a\":\"\xff\"}"[..],
@@ -249,9 +248,9 @@ async fn bytes_that_are_no_text_in_bodies_and_headers() {
     target.is_unharmed().await;
 }
 
-/// The token itself is no name of it: it would stand in the audit log and in the node's log.
+/// A token must not be named by its secret, which would appear in the audit log and the node's log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_revoked_by_its_whole_text_is_not_written_down() {
+async fn a_token_revoked_by_its_secret_is_not_logged() {
     let bed = Bed::new("revoked-by-text").await;
     let node = bed.serving_node().await;
     let made = node.http().post("/api/v1/cluster/tokens", &json!({})).await.ok().json();
@@ -269,10 +268,10 @@ async fn a_token_that_is_revoked_by_its_whole_text_is_not_written_down() {
     assert!(!node.log().contains(secret));
 }
 
-/// Symptom: a call with a body that is too long, or without a right to send one, was answered when the
-/// time for the body was over.
+/// Symptom: a call with a body that is too long, or without the right to send one, was refused only
+/// after the time limit for the body.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_refused_by_its_head_before_the_body_comes() {
+async fn a_call_is_refused_by_its_headers_before_the_body_arrives() {
     let mut target = Target::new("by-head").await;
     let token = raw::token(&target.node).await;
     let post = format!("POST {DOCUMENTS}");

@@ -1,12 +1,12 @@
-//! Wrong input is refused with a status, a stable code, a message and a next step, by every
-//! node alike, and changes nothing.
+//! Invalid input is refused with a status, a code, a message and a hint, by every node alike, and
+//! changes nothing.
 
 use jettra_tests::{Answer, Bed, Cluster, Documents, Http, Role, Settings, send, wait_until};
 use serde_json::{Value, json};
 
 const DOCUMENTS: &str = "/api/v1/databases/shop/collections/stock/documents";
 
-/// Everything that a client can see of the data: catalog, counts and documents.
+/// All data that a client can see: catalog, counts and documents.
 async fn contents(cluster: &Cluster) -> Vec<Value> {
     let client = cluster.client();
     let mut contents = Vec::new();
@@ -119,7 +119,7 @@ async fn documents_that_cannot_be_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_and_addresses_that_mean_nothing() {
+async fn invalid_names_and_paths() {
     let long = format!("{DOCUMENTS}/{}", "x".repeat(600));
     let rest = |database: &str, collection: &str| {
         format!("/api/v1/databases/{database}/collections/{collection}/documents")
@@ -155,7 +155,7 @@ async fn names_and_addresses_that_mean_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_and_headers_with_wrong_values() {
+async fn parameters_and_headers_with_invalid_values() {
     let apples = format!("{DOCUMENTS}/apples");
     let mut cases = Vec::new();
     for query in [
@@ -171,7 +171,7 @@ async fn parameters_and_headers_with_wrong_values() {
         "limit=",
     ] {
         cases.push(case("GET", &format!("{DOCUMENTS}?{query}"), "", 400, "invalid_parameter"));
-        // JettraDBVM gives everything for a limit that is negative, and takes any that is large.
+        // JettraDBVM returns everything for a negative limit, and accepts any large one.
         if !matches!(query, "limit=-1" | "limit=1001") {
             let old = format!("/api/query?db=shop&col=stock&{query}");
             cases.push(case("GET", &old, "", 400, "invalid_parameter"));
@@ -193,7 +193,7 @@ async fn parameters_and_headers_with_wrong_values() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_of_administration_with_wrong_shapes() {
+async fn invalid_bodies_of_administrative_calls() {
     let mut cases = Vec::new();
     for target in [
         "/api/dbs",
@@ -248,8 +248,8 @@ async fn a_document_at_the_limits_is_stored() {
     }
 }
 
-/// Queries that mean nothing: action, body, code of the error, and the part that it names.
-fn meaningless() -> Vec<(&'static str, Value, &'static str, &'static str)> {
+/// Invalid queries: action, body, code of the error, and the part that it names.
+fn invalid_queries() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     let deep = (0..100).fold(json!({"a": 1}), |inner, _| json!({"$and": [inner]}));
     let deep_not = (0..100).fold(json!({"$gt": 1}), |inner, _| json!({"$not": inner}));
     let deep_expression = (0..100).fold(json!("$a"), |inner, _| json!({"$abs": inner}));
@@ -407,11 +407,11 @@ fn meaningless() -> Vec<(&'static str, Value, &'static str, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queries_that_mean_nothing_name_the_part() {
+async fn errors_of_invalid_queries_name_the_part() {
     let cluster = prepared("bad-queries").await;
     let before = contents(&cluster).await;
     let mut faults = Vec::new();
-    for (action, body, code, path) in meaningless() {
+    for (action, body, code, path) in invalid_queries() {
         for node in &cluster.nodes {
             let stock = Documents::new(node.http(), "shop", "stock");
             let answer = stock.post(action, body.clone()).await;
@@ -459,7 +459,7 @@ async fn documents_that_an_index_cannot_hold() {
         answer.refused(422, "not_indexable");
     }
     assert_eq!(contents(&cluster).await, before);
-    // And an index that cannot hold what is there is not made.
+    // An index that cannot hold the existing documents is not created.
     stock.post("documents", json!({"_id": "long", "d": long, "e": [1], "f": [2]})).await.ok();
     let indexes = stock.get("indexes").await.ok().json();
     for keys in [json!({"d": 1}), json!({"e": 1, "f": 1})] {
@@ -500,7 +500,7 @@ async fn cursors_belong_to_one_query() {
     assert_eq!(next, [json!({"_id": 7}), json!({"_id": 6}), json!({"_id": 5})]);
 }
 
-/// A node that runs alone with a key of its configuration set, and a collection with documents.
+/// A node that runs alone with one setting, and a collection with documents.
 async fn bounded(name: &str, key: &str, value: u64) -> (Bed, jettra_tests::Node, Documents) {
     let bed = Bed::new(name).await;
     let mut node = bed.node("alone", Settings::new(Role::Alone).key(key, value));
@@ -519,7 +519,7 @@ async fn bounded(name: &str, key: &str, value: u64) -> (Bed, jettra_tests::Node,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queries_beyond_the_memory_bound_are_refused_and_others_go_on() {
+async fn queries_beyond_the_memory_bound_are_refused_and_others_continue() {
     let (_bed, _node, stock) = bounded("memory", "QueryMemoryMb", 1).await;
     let pipeline = |stages: Value| json!({"pipeline": stages});
     for (action, body) in [

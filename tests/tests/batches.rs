@@ -1,4 +1,4 @@
-//! Batches: conditions and operations in one log entry, carried out together or not at all.
+//! Batches: conditions and operations in one log entry, all carried out or none.
 
 use jettra_tests::{Answer, Cluster, Documents, Http, send};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn start(name: &str, size: usize) -> (Cluster, Documents) {
     (cluster, documents)
 }
 
-/// The collection that all conditions and operations name.
+/// Adds the collection that all conditions and operations name.
 fn on(mut body: Value) -> Value {
     body["database"] = json!("shop");
     body["collection"] = json!("stock");
@@ -36,7 +36,7 @@ async fn batch(http: &Http, body: Value) -> Answer {
     http.post(BATCH, &body).await
 }
 
-/// Whether the conditions held; both branches put their mark on document `a`.
+/// Whether the conditions held: each branch marks the document `a`.
 async fn holds(http: &Http, conditions: Value) -> bool {
     let body = json!({"if": conditions, "then": [set("a", 10)], "else": [set("a", 20)]});
     let answer = batch(http, body).await.ok().json();
@@ -80,7 +80,7 @@ async fn conditions_choose_the_branch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operations_see_those_before_them_and_tell_what_they_did() {
+async fn operations_see_earlier_ones_and_return_their_results() {
     let (cluster, documents) = start("operations", 3).await;
     for (turn, node) in cluster.nodes.iter().enumerate() {
         let new = format!("new{turn}");
@@ -139,7 +139,7 @@ async fn one_operation_that_fails_undoes_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_with_wrong_parts_is_refused() {
+async fn an_invalid_batch_is_refused() {
     let (cluster, documents) = start("wrong", 1).await;
     let http = cluster.nodes[0].http();
     let wrong = [
@@ -161,9 +161,9 @@ async fn a_batch_with_wrong_parts_is_refused() {
     assert_eq!(documents.one(json!("a")).await["n"], 1);
 }
 
-/// Compare-and-set over two documents, by many clients at once.
+/// Compare-and-set of two documents by concurrent clients.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_batches_on_one_revision_one_succeeds() {
+async fn of_several_batches_on_one_revision_one_succeeds() {
     let (cluster, documents) = start("race", 3).await;
     for round in 10..15 {
         let a = documents.get("documents/a").await.ok();

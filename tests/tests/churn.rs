@@ -1,5 +1,5 @@
-//! Members join, leave and die while writers go on: the case in which systems lose updates
-//! that pass all their tests with stable members.
+//! Members join, leave and crash while writers continue. Systems that pass all tests with a stable
+//! membership have lost updates in this case.
 
 use jettra_driver::{Client, ReadLevel};
 use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A client that knows the nodes of now and those to come.
+/// A client with the addresses of all nodes, including those that join later.
 fn client(nodes: &[Node]) -> Client {
     let builder = Client::builder().seeds(nodes.iter().map(Node::url));
     let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(25));
@@ -30,7 +30,7 @@ async fn replace(cluster: &mut Cluster, leaving: usize, name: &str, load: &Load)
     let removing = json!({"node": gone});
     let leader = cluster.leader().await;
     let asked = cluster.try_act(through, "deregister", removing.clone());
-    // Whatever this call says, the removal is repeated until it is done.
+    // The removal is repeated until it is done, so the outcome of this call does not matter.
     drop(tokio::time::timeout(Duration::from_millis(100), asked).await);
     if leader != leaving {
         cluster.nodes[leader].kill();
@@ -61,7 +61,7 @@ async fn local_ids(cluster: &Cluster, index: usize) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_node_is_replaced_under_load_while_leaders_die() {
+async fn every_node_is_replaced_under_load_while_leaders_crash() {
     let mut cluster = Cluster::start("churn", 3).await;
     for name in ["node4", "node5", "node6"] {
         cluster.add_waiting(name).await;

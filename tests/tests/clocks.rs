@@ -1,5 +1,5 @@
-//! Nodes whose clocks are wrong, or jump while they lead: the time of the log stays right, the nodes
-//! are named, and calls go on.
+//! Nodes whose clocks are wrong or jump while they lead: the time of the log stays correct, the nodes
+//! are named, and calls continue.
 
 use jettra_tests::clocks::Clocks;
 use jettra_tests::{Cluster, Documents, Http, Settings, send, wait_until};
@@ -20,7 +20,7 @@ async fn start(name: &str, size: usize, clocks: &Clocks) -> Cluster {
     Cluster::start_with(name, size, |settings: Settings| clocks.settings(settings)).await
 }
 
-/// Waits until all nodes but this one name its clock in `/health` and in the status.
+/// Waits until all other nodes name this node's clock in `/health` and in the status.
 async fn wait_named(cluster: &Cluster, wrong: usize, how: &str) {
     let sentence = format!("the clock of {} is {how}", cluster.nodes[wrong].name);
     wait_until(&format!("the others say that {sentence}"), async || {
@@ -39,7 +39,7 @@ async fn wait_named(cluster: &Cluster, wrong: usize, how: &str) {
     .await;
 }
 
-/// Waits until no node says that a clock is wrong.
+/// Waits until no node reports a wrong clock.
 async fn wait_right(cluster: &Cluster) {
     wait_until("all clocks are right", async || {
         for index in cluster.running() {
@@ -76,7 +76,7 @@ async fn a_leader_whose_clock_jumps_a_day_ahead_deletes_nothing_early_and_hands_
     .await;
     wait_named(&cluster, leader, "24 h ahead").await;
 
-    // What is due goes on to end, and the writes' own time is right.
+    // Due documents still expire, and the time of writes is correct.
     wait_until("the due document is gone", async || {
         let ids = documents.ids(json!({})).await;
         if ids == json!(["stays"]) { Ok(()) } else { Err(ids.to_string()) }
@@ -91,7 +91,7 @@ async fn a_leader_whose_clock_jumps_a_day_ahead_deletes_nothing_early_and_hands_
     let recent = json!({"seen": {"$gt": minute_ago, "$lt": minute_later}});
     assert_eq!(documents.count(recent).await, 1, "{seen}");
 
-    // It does not get leadership back before its clock is right.
+    // It cannot become leader again before its clock is correct.
     let name = cluster.nodes[leader].name.clone();
     let answer = cluster.act((leader + 1) % 3, "promote", json!({"node": name})).await;
     answer.refused(409, "not_possible_now");
@@ -113,7 +113,7 @@ async fn a_node_with_a_wrong_clock_takes_part_and_is_named() {
     }
     wait_named(&cluster, 2, "90 s ahead").await;
 
-    // A key lives for as long as it was given, on every node.
+    // An API key is valid for its whole lifetime on every node.
     let read = async |node: usize, key: &str| {
         let http = Http::new(&cluster.nodes[node].url());
         send(http.request("GET", "/api/dbs").bearer_auth(key)).await
@@ -136,7 +136,7 @@ async fn a_node_with_a_wrong_clock_takes_part_and_is_named() {
         .await;
     }
 
-    // Calls go through it and are forwarded, however wrong it is.
+    // Calls through this node are forwarded and succeed, however wrong its clock is.
     for (seconds, how) in [(3_600, "1 h ahead"), (-3_600, "1 h behind")] {
         clocks.set(2, seconds);
         wait_named(&cluster, 2, how).await;

@@ -1,4 +1,4 @@
-//! The leader dies right after a step of a membership change, and the next one finishes it.
+//! The leader crashes right after a step of a membership change, and the next leader finishes it.
 
 use jettra_driver::ReadLevel;
 use jettra_tests::{Cluster, wait_until};
@@ -22,7 +22,7 @@ async fn cluster_with_data(name: &str, size: usize) -> Cluster {
     cluster
 }
 
-/// All that was written before is on every node.
+/// Checks that all documents written before are on every node.
 async fn check_data(cluster: &Cluster) {
     cluster.wait_caught_up().await;
     for index in cluster.running() {
@@ -34,7 +34,7 @@ async fn check_data(cluster: &Cluster) {
     }
 }
 
-/// Lets a node lead that dies right after `step`.
+/// Makes a node leader that will crash right after `step`.
 async fn lead_with_crash(cluster: &mut Cluster, step: &str) -> usize {
     let members = cluster.nodes.len();
     let index = cluster.follower().await;
@@ -46,14 +46,14 @@ async fn lead_with_crash(cluster: &mut Cluster, step: &str) -> usize {
     index
 }
 
-/// Sees the node die by itself, and has it start without the fault next time.
+/// Waits for the crash of the node, and removes the fault from its settings.
 async fn wait_crash(cluster: &mut Cluster, index: usize, step: &str) {
     let exit = cluster.nodes[index].wait_exit().await;
     assert_eq!(exit.signal(), Some(SIGABRT), "no crash after {step}: {exit}");
     cluster.nodes[index].settings.env.clear();
 }
 
-/// A node joins while the leader dies after `step`.
+/// A node joins while the leader crashes after `step`.
 async fn add_through_a_crash(cluster: &mut Cluster, step: &str) {
     let fourth = cluster.add_waiting(&format!("joins-{step}")).await;
     let joining = cluster.nodes.remove(fourth);
@@ -70,7 +70,7 @@ async fn add_through_a_crash(cluster: &mut Cluster, step: &str) {
     check_data(cluster).await;
 }
 
-/// The fourth node is removed while the leader dies after `step`.
+/// The fourth node is removed while the leader crashes after `step`.
 async fn remove_through_a_crash(cluster: &mut Cluster, step: &str) {
     let leader = loop {
         let leader = lead_with_crash(cluster, step).await;
@@ -82,7 +82,7 @@ async fn remove_through_a_crash(cluster: &mut Cluster, step: &str) {
         cluster.wait_active(4).await;
     };
     let name = cluster.nodes[3].name.clone();
-    // The answer depends on how far the leader came; what counts is what happens.
+    // The response depends on how far the leader came; only the result is checked.
     cluster.act((leader + 1) % 3, "deregister", json!({"node": name})).await;
     wait_crash(cluster, leader, step).await;
     cluster.wait_health(3, "removed").await;
@@ -105,9 +105,9 @@ async fn a_crash_after_any_step_of_joining_and_leaving_is_finished_by_the_next_l
     remove_through_a_crash(&mut cluster, "Deregister").await;
 }
 
-/// Of two nodes neither can go on alone, so the crashed one comes back first.
+/// Neither of two nodes has a quorum alone, so the crashed one restarts first.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_of_one_that_crashes_while_it_grows_to_two_goes_on_after_its_restart() {
+async fn a_cluster_of_one_that_crashes_while_it_grows_to_two_continues_after_its_restart() {
     for step in ["AddLearner", "AddVoter", "Update"] {
         let mut cluster = cluster_with_data("crash-grow", 1).await;
         cluster.nodes[0].kill();
@@ -125,7 +125,7 @@ async fn a_cluster_of_one_that_crashes_while_it_grows_to_two_goes_on_after_its_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_membership_change_that_lost_its_quorum_goes_on_when_the_nodes_are_back() {
+async fn a_membership_change_that_lost_its_quorum_continues_when_the_nodes_are_back() {
     let mut cluster = cluster_with_data("crash-quorum", 3).await;
     let fourth = cluster.add_waiting("fourth").await;
     let body = json!({"url": cluster.nodes[fourth].url()});

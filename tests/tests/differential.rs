@@ -1,7 +1,7 @@
-//! Random queries, pipelines and updates, compared with the answers of mingo, an independent
-//! implementation; `differential/README.md` says how they are compared.
+//! Random queries, pipelines and updates, compared with the results of mingo, an independent
+//! implementation; `differential/README.md` describes the comparison.
 //!
-//! `DIFFERENTIAL_SEED` and `DIFFERENTIAL_CASES` ask for others than the fixed ones.
+//! `DIFFERENTIAL_SEED` and `DIFFERENTIAL_CASES` replace the fixed seed and number of cases.
 
 use jettra_tests::{Bed, Documents, Http, Role, Settings, source, wait_until};
 use serde_json::{Map, Number, Value, json};
@@ -15,15 +15,15 @@ use tokio::task::JoinSet;
 const SEED: &str = "1";
 const CASES: &str = "1500";
 const DOCUMENTS: &str = "600";
-/// Cases that are carried out at once: writes of several share one log entry.
+/// Cases that are carried out concurrently, so that several writes share one log entry.
 const PARALLEL: usize = 8;
-/// Differences that a failure shows.
+/// Maximum number of differences shown by a failure.
 const SHOWN_MAX: usize = 25;
-/// Difference of two numbers as a part of the larger one: the last digit is nobody's promise.
+/// Relative difference up to which two numbers are equal: the last digits may differ.
 const TOLERANCE: f64 = 1e-9;
-/// Whole floats up to this are integers in other languages too.
+/// Integral floats up to this are represented exactly in JavaScript.
 const WHOLE_MAX: f64 = 9e15;
-/// More than any collection has.
+/// More than the number of documents in any collection.
 const LIMIT: u64 = 1_000;
 /// Indexes of the second pass: plain, descending, compound, multikey and inside arrays.
 const INDEXES: [&str; 8] = [
@@ -37,7 +37,7 @@ const INDEXES: [&str; 8] = [
     r#"{"nested.y.z": 1}"#,
 ];
 
-/// What the generator prints: documents first, then cases.
+/// The output of the generator: documents first, then cases.
 fn generate() -> Vec<Value> {
     let dir = source::root().join("tests/differential");
     if !dir.join("node_modules").is_dir() {
@@ -71,7 +71,7 @@ fn output(command: &mut Command, dir: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_are_those_of_an_independent_implementation() {
+async fn results_equal_those_of_an_independent_implementation() {
     let lines = generate();
     let bed = Bed::new("differential").await;
     let mut node = bed.node("alone", Settings::new(Role::Alone));
@@ -113,7 +113,7 @@ fn collection(http: &Http, case: &Value) -> Documents {
     Documents::new(http.clone(), "d", case["collection"].as_str().expect("a collection"))
 }
 
-/// Carries the cases out; what differs, in their order.
+/// Carries out the cases and returns the differences in their order.
 async fn run(http: &Http, cases: &[Arc<Value>], how: &'static str) -> Vec<String> {
     let places = Arc::new(Semaphore::new(PARALLEL));
     let mut running = JoinSet::new();
@@ -155,7 +155,7 @@ fn pick(case: &Value, names: &[&str]) -> Value {
     Value::Object(fields.collect())
 }
 
-/// Compares the answer to a request that reads.
+/// Compares the result of a read.
 async fn read(
     http: &Http,
     case: &Value,
@@ -184,7 +184,7 @@ fn refused(status: u16, text: &str) -> Result<(), String> {
     }
 }
 
-/// Carries an update out on the one document of a collection of its own.
+/// Carries out an update of the only document of a new collection.
 async fn update(http: &Http, case: &Value) -> Result<(), String> {
     let place = Documents::new(http.clone(), "d", &format!("update-{}", case["case"]));
     place.insert_all([case["document"].clone()]).await;
@@ -234,7 +234,7 @@ fn shown(difference: Option<(&Value, &Value)>) -> String {
     }
 }
 
-/// A value with sorted keys and the numbers by value: whole ones as integers, others to twelve
+/// A value with sorted keys and normalized numbers: integral ones as integers, others with twelve
 /// digits.
 fn canonical(value: &Value) -> Value {
     match value {
@@ -256,7 +256,7 @@ fn canonical_number(number: &Number) -> Number {
     if whole { (rounded as i64).into() } else { Number::from_f64(rounded).expect("finite") }
 }
 
-/// Whether two values are equal, numbers that are not whole within [`TOLERANCE`].
+/// Whether two values are equal, comparing fractional numbers within [`TOLERANCE`].
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => same_number(a, b),
@@ -287,7 +287,7 @@ fn sort(value: &mut Value) {
 }
 
 #[test]
-fn answers_are_compared_by_value() {
+fn results_are_compared_by_value() {
     let case = json!({"ordered": false, "unorderedFields": ["s"]});
     let passes = |a, b| compare(&case, &a, &b).is_ok();
     assert!(passes(

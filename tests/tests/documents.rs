@@ -1,16 +1,16 @@
-//! The golden scripts, against a cluster of three, each call on another node.
+//! The golden scripts, against a cluster of three nodes, each call to the next node.
 
 use jettra_tests::source::{self, Route};
 use jettra_tests::{Cluster, Node, golden};
 
-/// Routes of the catalog, of documents and of sessions: the scripts must call each of them.
+/// Whether the scripts must call a route: those of the catalog, of documents and of sessions.
 fn must_be_called(route: &Route) -> bool {
     let others = ["/raft/", "/api/cluster", "/health", "/openapi.json"];
     !others.iter().any(|prefix| route.path.starts_with(prefix))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_golden_scripts_give_what_they_say_on_every_node() {
+async fn the_golden_scripts_pass_on_every_node() {
     let mut calls = Vec::new();
     let cluster = Cluster::start("documents", 3).await;
     let nodes: Vec<_> = cluster.nodes.iter().map(Node::http).collect();

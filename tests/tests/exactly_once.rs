@@ -1,5 +1,5 @@
-//! A write with a key happens once, however often and wherever it is sent, and every time the
-//! answer is the same.
+//! Idempotency keys: a write with a key is carried out once, however often and to whichever node it
+//! is sent, and the response is the same each time.
 
 use jettra_tests::{
     Answer, Cluster, Crowd, DEADLINE, Documents, Fault, Http, Random, Settings, send, try_send,
@@ -18,7 +18,7 @@ const PROGRESS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(30);
 const SLOW: Duration = Duration::from_millis(50);
 
-/// A write with a key.
+/// A write with an idempotency key.
 #[derive(Debug, Clone)]
 struct Keyed {
     method: &'static str,
@@ -41,7 +41,7 @@ impl Keyed {
         send(self.request(http)).await
     }
 
-    /// Sends it to one node after the other until one gives its answer.
+    /// Sends it to one node after the other until one returns its response.
     async fn insist(&self, https: &[Http], first: usize) -> Answer {
         let started = Instant::now();
         for turn in first.. {
@@ -59,7 +59,7 @@ impl Keyed {
     }
 }
 
-/// What must be the same each time.
+/// The parts of a response that must be the same each time.
 fn essence(answer: &Answer) -> (u16, String, Value) {
     let mut body = answer.json();
     without_request_ids(&mut body);
@@ -91,8 +91,7 @@ async fn start(name: &str, adjust: impl Fn(Settings) -> Settings) -> (Cluster, D
     (cluster, documents)
 }
 
-/// Writes of every kind, each of which changes something more when it is carried out again, or
-/// is refused then.
+/// Writes of every kind. Carried out twice, each changes the data again or is refused.
 fn writes() -> Vec<Keyed> {
     let at = |tail: &str| format!("{BASE}/{tail}");
     let add = || json!({"$inc": {"n": 1}});
@@ -126,7 +125,7 @@ fn writes() -> Vec<Keyed> {
             ]}),
             "batch",
         ),
-        // Refusals are answers too, also one in the midst of what was done.
+        // Errors are responses too, even if a part of the call was carried out.
         keyed("POST", &at("documents"), json!({"_id": "n"}), "refused-id"),
         keyed(
             "POST",
@@ -147,7 +146,7 @@ fn writes() -> Vec<Keyed> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_write_is_answered_as_the_first_time_on_every_node_and_after_every_restart() {
+async fn a_repeated_write_gets_its_first_response_on_every_node_and_after_restarts() {
     let (mut cluster, documents) = start("kinds", |settings| settings).await;
     let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
     let mut first = Vec::new();
@@ -233,9 +232,9 @@ async fn the_same_call_sent_twice_at_once_happens_once() {
     assert_eq!(documents.one(json!("n")).await["n"], 20);
 }
 
-/// The answers are part of the state, so a node has them that got the state as a whole.
+/// Stored responses are part of the state, so a snapshot contains them.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_came_back_by_a_snapshot_knows_the_answers() {
+async fn a_node_that_installed_a_snapshot_has_the_stored_responses() {
     let adjust = |settings: Settings| settings.key("SnapshotEvery", 10);
     let (mut cluster, documents) = start("snapshot", adjust).await;
     let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
@@ -247,7 +246,7 @@ async fn a_node_that_came_back_by_a_snapshot_knows_the_answers() {
         let answer = write.insist(&https, through).await;
         first.push((write, answer));
     }
-    // The log is cut a few times a second.
+    // The log is purged a few times a second.
     let (began, mut number) = (Instant::now(), 0);
     while number < 60 || began.elapsed() < Duration::from_secs(2) {
         documents.through(https[through].clone()).ask("documents", json!({"filler": number})).await;
@@ -265,10 +264,10 @@ async fn a_node_that_came_back_by_a_snapshot_knows_the_answers() {
     cluster.wait_equal(DATABASE, "after the snapshot").await;
 }
 
-/// What was said to each key.
+/// The response to each key.
 type Said = BTreeMap<String, (Keyed, Answer)>;
 
-/// Sends one call until it is answered, and now and then an old one again.
+/// Sends a call until it gets a response, and sometimes repeats an old one.
 async fn count_up(https: &[Http], said: &Mutex<Said>, key: String, random: &mut Random) {
     let update = json!({"$inc": {"n": 1}});
     let body = json!({"filter": {"_id": "n"}, "update": update, "return": "after"});
@@ -351,7 +350,7 @@ async fn every_key_counts_once_while_leaders_die_and_links_break() {
 }
 
 const COUNTED: usize = 6_000;
-/// Rounds in which a fault should have met a call at least once.
+/// Number of rounds; in at least one of them the fault should meet a call.
 const ROUNDS_MAX: usize = 12;
 
 /// A collection whose documents count how often they were merged.
@@ -376,11 +375,11 @@ async fn wait_begun(documents: &Documents, done: &tokio::task::JoinHandle<Answer
     .await;
 }
 
-/// Symptom: while `$merge` wrote into the collection that it read, another node was made the
-/// leader: the node that was called began it again, and thousands of documents counted twice under
-/// a call that was answered with 200.
+/// Symptom: leadership was transferred while `$merge` wrote to the collection that it read. The
+/// called node started it again, and a call that returned 200 had merged thousands of documents
+/// twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_merge_whose_leader_changes_counts_no_document_twice() {
+async fn a_merge_whose_leader_changes_merges_no_document_twice() {
     let (cluster, _) = start("merge", |settings| settings).await;
     let https: Vec<_> = cluster.nodes.iter().map(|node| node.http()).collect();
     let mut interrupted = [false; 2];
@@ -419,7 +418,7 @@ async fn a_merge_whose_leader_changes_counts_no_document_twice() {
         if with_key == 0 {
             continue;
         }
-        // A client that repeats its call with the key counts nothing again either.
+        // A client that repeats the call with its key merges nothing twice either.
         let again = call.send(&https[leader]).await;
         assert_eq!(again.header("idempotent-replayed"), "true", "{again:?}");
         if answer.status == 200 {
@@ -435,9 +434,9 @@ async fn a_merge_whose_leader_changes_counts_no_document_twice() {
     assert_eq!(interrupted, [true; 2], "no call was interrupted");
 }
 
-/// Symptom: a call that writes for long went on with a right that was taken away meanwhile.
+/// Symptom: a long call continued to write after the right to do so was revoked.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_taken_away_ends_a_long_call_at_its_next_write() {
+async fn a_revoked_right_ends_a_long_call_at_its_next_write() {
     let (cluster, _) = start("rights", |settings| settings).await;
     let admin = cluster.nodes[cluster.leader().await].http();
     for round in 0..ROUNDS_MAX {
@@ -468,9 +467,9 @@ async fn a_right_taken_away_ends_a_long_call_at_its_next_write() {
     panic!("no call was under way");
 }
 
-/// Symptom: remembered answers held whole documents: 948 keyed patches took 1.4 GB.
+/// Symptom: stored responses contained whole documents: 948 patches with keys took 1.4 GB.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_answer_says_so_when_its_document_is_kept_no_longer() {
+async fn a_repeated_response_says_that_its_document_was_forgotten() {
     let (cluster, documents) = start("forgotten", |settings| settings.key("ChangesMb", 1)).await;
     let http = cluster.nodes[1].http();
     let large = "x".repeat(200_000);
@@ -492,7 +491,7 @@ async fn a_repeated_answer_says_so_when_its_document_is_kept_no_longer() {
     jettra_tests::wait_until("the history is cut", async || {
         n += 1;
         documents.call("PATCH", "documents/large", json!({"n": n})).await;
-        // The youngest of the three changes goes last.
+        // The most recent of the three changes is forgotten last.
         match by_driver.patch(&"large".into(), &json!({"n": 3}), None).await {
             Err(jettra_driver::Error::Forgotten { .. }) => Ok(()),
             _ => Err(format!("{n} changes")),
@@ -517,7 +516,7 @@ async fn a_repeated_answer_says_so_when_its_document_is_kept_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_whose_answers_fill_their_space_goes_on_without_keys() {
+async fn a_user_with_too_many_stored_responses_can_still_write_without_keys() {
     let (cluster, documents) = start("full", |settings| settings.key("IdempotencyMb", 1)).await;
     let http = cluster.nodes[0].http();
     let bulk = |round: usize| {

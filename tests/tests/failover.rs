@@ -1,12 +1,12 @@
-//! Nodes die under load: writers go on, and nothing that was acknowledged is lost.
+//! Nodes crash under load: writers continue, and no acknowledged write is lost.
 
 use jettra_driver::wire::ReadLevel;
-use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, Told};
+use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, WriteOutcomes};
 use jettra_tests::{Cluster, Settings, raw, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The `_id`s of all documents in a node's own copy.
+/// The ids of all documents in a node's own copy.
 async fn ids(cluster: &Cluster, index: usize, collection: &str) -> BTreeSet<String> {
     let documents = cluster.client_of(index).collection::<Value>(DATABASE, collection);
     let documents = documents.with_level(ReadLevel::Local);
@@ -30,7 +30,7 @@ async fn start(name: &str, adjust: impl Fn(Settings) -> Settings) -> Cluster {
     cluster
 }
 
-/// Kills the leader under load and lets the rest go on; the index of the dead node.
+/// Kills the leader under load, waits until writes succeed again, and returns its index.
 async fn kill_leader(cluster: &mut Cluster, load: &Load) -> usize {
     load.wait_successes(50).await;
     let leader = cluster.leader().await;
@@ -40,19 +40,19 @@ async fn kill_leader(cluster: &mut Cluster, load: &Load) -> usize {
 }
 
 async fn check_inserts(cluster: &Cluster, load: Load) {
-    check_told(cluster, load.finish().await).await;
+    check_outcomes(cluster, load.finish().await).await;
 }
 
-async fn check_told(cluster: &Cluster, told: Told) {
+async fn check_outcomes(cluster: &Cluster, outcomes: WriteOutcomes) {
     cluster.wait_caught_up().await;
     for index in 0..cluster.nodes.len() {
         let there = ids(cluster, index, INSERTS).await;
-        told.check(&there, &cluster.nodes[index].name);
+        outcomes.check(&there, &cluster.nodes[index].name);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writers_go_on_after_a_crash_of_the_leader_and_it_catches_up_by_log() {
+async fn writers_continue_after_a_crash_of_the_leader_and_it_catches_up_by_log() {
     let mut cluster = start("failover-log", |settings| settings).await;
     let load = Load::inserts(&cluster.client(), 6);
     for _ in 0..2 {
@@ -65,12 +65,12 @@ async fn writers_go_on_after_a_crash_of_the_leader_and_it_catches_up_by_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_missed_more_than_the_log_holds_catches_up_by_snapshot() {
+async fn a_node_that_missed_purged_entries_catches_up_by_snapshot() {
     let adjust = |settings: Settings| settings.env("JETTRA_SNAPSHOT_EVERY", "50");
     let mut cluster = start("failover-snapshot", adjust).await;
     let load = Load::inserts(&cluster.client(), 6);
     let dead = kill_leader(&mut cluster, &load).await;
-    // The log is cut a few times a second.
+    // The log is purged a few times a second.
     load.wait_successes(3000).await;
     cluster.nodes[dead].start();
     cluster.wait_active(3).await;
@@ -80,7 +80,7 @@ async fn a_node_that_missed_more_than_the_log_holds_catches_up_by_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compare_and_set_loses_nothing_and_repeats_nothing_while_leaders_die() {
+async fn compare_and_set_loses_and_repeats_nothing_while_leaders_crash() {
     let mut cluster = start("failover-set", |settings| settings).await;
     let client = cluster.client();
     let load = Load::appends(&client, 4).await;
@@ -92,17 +92,17 @@ async fn a_compare_and_set_loses_nothing_and_repeats_nothing_while_leaders_die()
         cluster.nodes[leader].start();
         cluster.wait_active(3).await;
     }
-    let told = load.finish().await;
+    let outcomes = load.finish().await;
     let list = client.collection::<Value>(DATABASE, COUNTER).get(&"list".into()).await;
     let list = list.expect("an answer").expect("the list").value;
     let tokens: Vec<String> = serde_json::from_value(list["tokens"].clone()).expect("texts");
     let there: BTreeSet<String> = tokens.iter().cloned().collect();
     assert_eq!(tokens.len(), there.len(), "a write happened twice");
-    told.check(&there, "the list");
+    outcomes.check(&there, "the list");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_acknowledged_is_lost_when_all_nodes_die_at_once() {
+async fn no_acknowledged_write_is_lost_when_all_nodes_crash_at_once() {
     let mut cluster = start("failover-all", |settings| settings).await;
     for _ in 0..2 {
         let load = Load::inserts(&cluster.client(), 6);
@@ -117,10 +117,10 @@ async fn nothing_acknowledged_is_lost_when_all_nodes_die_at_once() {
     }
 }
 
-/// Symptom: no leader for as long as clients wait for one. Cause: calls that waited for a
-/// leader spun on the threads that serve HTTP, and the votes of the nodes found none free.
+/// Symptom: no leader was elected as long as clients waited for one. Cause: calls that waited for a
+/// leader spun on the threads that serve HTTP, so that no thread was free for votes.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_without_a_leader_answers_while_many_calls_wait_for_one() {
+async fn a_node_without_a_leader_responds_while_many_calls_wait_for_one() {
     let mut cluster = start("failover-spinning", |settings| settings).await;
     let left = cluster.follower().await;
     let token = raw::token(&cluster.nodes[left]).await;
@@ -140,7 +140,7 @@ async fn a_node_without_a_leader_answers_while_many_calls_wait_for_one() {
     assert_eq!(ended, 0, "the node answered only after the waiting calls had ended");
 }
 
-/// The same between nodes.
+/// The same with the calls between nodes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_is_elected_while_many_clients_wait_for_one_at_every_node() {
     let mut cluster = start("failover-waiting", |settings| settings).await;
@@ -159,15 +159,15 @@ async fn a_leader_is_elected_while_many_clients_wait_for_one_at_every_node() {
     }
     cluster.nodes[leader].start();
     cluster.wait_active(3).await;
-    let mut told = Told::default();
+    let mut outcomes = WriteOutcomes::default();
     for load in loads {
-        told.join(load.finish().await);
+        outcomes.merge(load.finish().await);
     }
-    check_told(&cluster, told).await;
+    check_outcomes(&cluster, outcomes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_leader_is_shown_inactive_everywhere_until_it_is_back() {
+async fn a_crashed_leader_is_shown_inactive_everywhere_until_it_is_back() {
     let mut cluster = Cluster::start("failover-status", 3).await;
     let dead = cluster.leader().await;
     let name = cluster.nodes[dead].name.clone();
@@ -211,7 +211,7 @@ async fn a_dead_leader_is_shown_inactive_everywhere_until_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_follower_is_shown_inactive_and_writes_go_on() {
+async fn a_crashed_follower_is_shown_inactive_and_writes_continue() {
     let mut cluster = start("failover-follower", |settings| settings).await;
     let follower = cluster.follower().await;
     let name = cluster.nodes[follower].name.clone();

@@ -1,5 +1,5 @@
-//! Change feeds and versions, while leaders die: a feed tells every change once, and what it has
-//! told is what the documents are, were, and what every replica keeps of them.
+//! Change feeds and versions while leaders crash: a feed delivers every change once, and its events
+//! agree with the documents, their versions and what every replica keeps of them.
 
 use jettra_driver::wire::{ChangeContent, ChangeEvent, ChangeKind, VersionsBody};
 use jettra_driver::{Collection, DocumentId, ReadLevel, WatchOptions};
@@ -20,7 +20,7 @@ fn items(cluster: &Cluster) -> Collection<Value> {
     cluster.client().collection(DATABASE, COLLECTION)
 }
 
-/// Changes, adds and deletes documents until told to end; how many writes succeeded.
+/// Inserts, updates and deletes documents until `done`, and counts the successful writes.
 async fn write(
     items: Collection<Value>,
     writer: usize,
@@ -55,7 +55,7 @@ async fn write(
     }
 }
 
-/// Lets a change act on a model, and checks that it fits: nothing is missing, nothing comes twice.
+/// Applies a change to a model and checks that it fits: no change is missing or repeated.
 fn follow(model: &mut Model, change: &ChangeEvent) {
     let id = change.id.clone().expect("a document");
     let before = model.get(&id);
@@ -105,7 +105,7 @@ async fn all(items: &Collection<Value>) -> Model {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
+async fn a_feed_delivers_each_change_once_and_agrees_with_the_versions() {
     let mut cluster = Cluster::start("history", 3).await;
     let client = cluster.client();
     client.create_database(DATABASE).await.expect("a database");
@@ -123,7 +123,7 @@ async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
         loop {
             match feed.next().await.expect("a change") {
                 Ok(change) => told.push(change),
-                // No node answered for a while: it goes on behind the last event.
+                // No node responded for a while: it resumes after the last event.
                 Err(error) if error.code() != Some("too_old") => continue,
                 Err(error) => panic!("{error}"),
             }
@@ -166,7 +166,7 @@ async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
     assert_eq!(all(&items(&cluster)).await, model);
     assert!(told.len() > 150 && moments.len() > 5, "{} changes", told.len());
 
-    // From any token on, and at any node, the rest is the same.
+    // Resumed at any token and at any node, the feed delivers the same rest.
     let middle = told.len() / 2;
     for index in 0..3 {
         let items = cluster.client_of(index).collection::<Value>(DATABASE, COLLECTION);
@@ -181,7 +181,7 @@ async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
         }
     }
 
-    // Every version can be read, and all replicas keep the same.
+    // Every version can be read, and all replicas keep the same ones.
     let (id, current) = model.iter().next().expect("a document");
     let own = told.iter().filter(|change| change.id.as_ref() == Some(id));
     let own: Vec<&ChangeEvent> = own.collect();
@@ -212,7 +212,7 @@ async fn a_feed_tells_each_change_once_and_the_past_is_what_it_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn history_is_bounded_and_says_so() {
+async fn bounds_of_changes_and_versions_are_kept_and_reported() {
     let mut cluster =
         Cluster::start_with("history-bounds", 1, |settings| settings.key("ChangesMb", 1)).await;
     let client = cluster.client();
@@ -246,7 +246,7 @@ async fn history_is_bounded_and_says_so() {
     let past = items.clone().at(first.index).get(&id).await.unwrap_err();
     assert_eq!(past.code(), Some("too_old"));
 
-    // A feed goes on where it stood when its node comes back.
+    // A feed resumes at its position when its node comes back.
     let mut feed = items.watch(WatchOptions::new()).await.expect("a feed");
     let token = feed.token().to_owned();
     cluster.nodes[0].kill();

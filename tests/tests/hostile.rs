@@ -1,15 +1,15 @@
-//! Statements, documents and queries that once ended every node, at each restart again, or kept
-//! one from answering: each is refused or answered, and the nodes go on.
+//! Statements, documents and queries that once crashed every node, again at each restart, or made
+//! one unresponsive: each gets a response, and the nodes continue.
 
 use jettra_tests::{Answer, Cluster, Http, try_send};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Within this an answer comes even on a busy machine; some of these calls had none.
+/// Longest time for a response on a busy machine; some of these calls once had none.
 const LIMIT: Duration = Duration::from_secs(60);
 const STOCK: &str = "/api/v1/databases/shop/collections/stock";
 
-/// A value inside so many arrays.
+/// A value nested in arrays.
 fn nested(levels: usize) -> String {
     format!("{}1{}", "[".repeat(levels), "]".repeat(levels))
 }
@@ -29,7 +29,7 @@ fn call(name: &'static str, action: &str, body: Value) -> Call {
     (name, format!("{STOCK}/{action}"), body)
 }
 
-/// Calls that must be refused, each for what it is.
+/// Calls that must be refused because of their content.
 fn refused() -> Vec<Call> {
     let nots = "NOT ".repeat(70);
     let cases =
@@ -93,7 +93,7 @@ fn refused() -> Vec<Call> {
     ]
 }
 
-/// Calls that must be answered, one way or the other.
+/// Calls that must get a response, a success or an error.
 fn answered() -> Vec<Call> {
     let pow = json!({"$pow": [{"$subtract": ["$n", "$n"]}, 1_000_000]});
     let many: Vec<i64> = (0..20_000).collect();
@@ -146,7 +146,7 @@ async fn send(http: &Http, (name, target, body): &Call) -> Answer {
     }
 }
 
-/// Checks that every node answers, with what the majority knows.
+/// Checks that every node responds to a linearizable read.
 async fn check_alive(cluster: &mut Cluster, after: &str) {
     for node in &mut cluster.nodes {
         assert!(node.is_running(), "{after}: {} has ended:\n{}", node.name, node.log());
@@ -161,7 +161,7 @@ async fn check_alive(cluster: &mut Cluster, after: &str) {
 }
 
 #[tokio::test]
-async fn no_call_ends_a_node_or_keeps_it_from_answering() {
+async fn no_call_crashes_a_node_or_makes_it_unresponsive() {
     let mut cluster = Cluster::start("hostile", 3).await;
     let http = cluster.nodes[cluster.follower().await].http();
     cluster.client().create_database("shop").await.expect("a database");
@@ -193,7 +193,7 @@ async fn no_call_ends_a_node_or_keeps_it_from_answering() {
         check_alive(&mut cluster, name).await;
     }
     cluster.wait_equal("shop", "the documents").await;
-    // What was applied is applied again from the log.
+    // The entries are applied again from the log.
     for index in 0..cluster.nodes.len() {
         cluster.crash_and_restart(index);
     }

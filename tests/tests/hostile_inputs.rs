@@ -1,9 +1,9 @@
-//! Whatever a client with the right to write sends: every node goes on serving, answers nothing
-//! with 500, keeps to its memory, and holds the same as the others, also after all were killed.
+//! Whatever a client with the right to write sends: every node continues to serve calls, returns no
+//! 500, keeps within its memory, and has the same state as the others, even after all were killed.
 //!
 //! `JETTRA_HOSTILE_SEED` and `JETTRA_HOSTILE_SECONDS` choose another run. All calls are in the file
-//! `calls` of the folder that a failed run leaves; `JETTRA_HOSTILE_REPLAY` names such a file, whole
-//! or cut down, to be sent again.
+//! `calls` of the directory that a failed run leaves; `JETTRA_HOSTILE_REPLAY` names such a file,
+//! complete or shortened, to send its calls again.
 
 use jettra_tests::hostile::{Act, COLLECTIONS, Hostile, Update, quoted};
 use jettra_tests::{Answer, Cluster, Http, Random, long, send, source, try_send, wait_until};
@@ -16,15 +16,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DATABASE: &str = "hostile";
 const FIXED_SEED: u64 = 10;
-/// Acts that are under way together.
+/// Acts in progress at the same time.
 const ACTS: usize = 6;
 /// Rounds after which the database is dropped, so that rules and schemas don't refuse everything.
 const ROUNDS: usize = 40;
-/// Longest time for one call: more than any limit of the nodes.
+/// Longest time for one call, above all limits of the nodes.
 const CALL_MAX: Duration = Duration::from_secs(60);
-/// Memory of a node beside what it maps: that of its queries, of one command, of waiting bodies.
+/// Memory of a node without mapped files: for its queries, one command and waiting bodies.
 const MEMORY_MAX_MB: u64 = 1_500;
-/// Characters of a call that a failure shows.
+/// Characters of a call that are shown by a failure.
 const SHOWN: usize = 300;
 
 /// A call as it is sent.
@@ -52,7 +52,7 @@ fn command(text: &str) -> Call {
     Call { method: "POST", target: format!("/api/command?db={DATABASE}"), body }
 }
 
-/// A document's address, by its `_id` as JSON.
+/// The path of a document by its `_id` as JSON.
 fn address(id: &str) -> String {
     let text = serde_json::from_str::<String>(id).unwrap_or_else(|_| id.to_owned());
     let encoded = text.bytes().map(|byte| match byte {
@@ -71,7 +71,7 @@ fn update(update: &Update) -> String {
     format!("\"filter\":{filter},\"update\":{update},\"upsert\":{upsert}{filters}")
 }
 
-/// An act as an operation of a bulk.
+/// An act as operations of a bulk write.
 fn operations(act: &Act) -> Vec<String> {
     match act {
         Act::Insert { documents, .. } => {
@@ -93,7 +93,7 @@ fn operations(act: &Act) -> Vec<String> {
     }
 }
 
-/// An act as a step of a batch.
+/// An act as operations of a batch.
 fn steps(act: &Act) -> Vec<String> {
     let step = |name: &str, collection: &str, rest: &str| {
         let place = format!("\"database\":\"{DATABASE}\",\"collection\":\"{collection}\"");
@@ -118,7 +118,7 @@ fn steps(act: &Act) -> Vec<String> {
     }
 }
 
-/// The call of an act that is no transaction.
+/// The call for an act that is not a transaction.
 fn single(act: &Act) -> Call {
     match act {
         Act::Insert { collection, documents } if documents.len() == 1 => {
@@ -220,7 +220,7 @@ async fn answer_to(http: &Http, call: &Call) -> Result<Answer, String> {
     try_send(request.body(call.body.clone())).await
 }
 
-/// Carries an act out; its calls and their answers.
+/// Carries out an act and returns its calls with their responses.
 async fn carry_out(http: Http, act: Act) -> Vec<(Call, Result<Answer, String>)> {
     let Act::Transaction(acts) = act else {
         let call = single(&act);
@@ -245,11 +245,11 @@ async fn carry_out(http: Http, act: Act) -> Vec<(Call, Result<Answer, String>)> 
     all
 }
 
-/// One run over a cluster.
+/// One run against a cluster.
 struct Run {
     cluster: Cluster,
     calls: File,
-    /// How often each status was answered.
+    /// Number of responses with each status.
     statuses: BTreeMap<u16, usize>,
     slowest: Duration,
     memory_mb: u64,
@@ -259,7 +259,7 @@ struct Run {
 impl Run {
     async fn start(name: &str) -> Run {
         let turn = Cell::new(0);
-        // Each node cuts its transactions elsewhere.
+        // Each node commits at different log indexes.
         let cluster = Cluster::start_with(name, 3, |settings| {
             let commit_ms = [1, 40, 400][turn.replace(turn.get() + 1) % 3];
             settings.key("CommitMs", commit_ms).key("QueryTimeoutMs", 3_000)
@@ -270,7 +270,7 @@ impl Run {
         Run { cluster, calls, statuses, slowest, memory_mb: 0, rounds: 0 }
     }
 
-    /// A new database with a few documents of every kind.
+    /// Creates the database anew, with a few documents of every kind.
     async fn renew(&mut self) {
         let http = self.cluster.nodes[0].http();
         let name = json!({"name": DATABASE});
@@ -292,7 +292,7 @@ impl Run {
         }
     }
 
-    /// Sends some acts together and looks whether all nodes are well afterwards.
+    /// Sends acts concurrently and then checks all nodes.
     async fn round(&mut self, acts: Vec<(usize, Act)>) {
         self.rounds += 1;
         let tasks: Vec<_> = acts
@@ -319,7 +319,7 @@ impl Run {
                         panic!("500 {}\n{}", answer.text, call.shown())
                     }
                     Ok(answer) => *self.statuses.entry(answer.status).or_default() += 1,
-                    // The client does not send a head of more than 64 KiB.
+                    // The client refuses to send more than 64 KiB of headers.
                     Err(error) if error.contains("kind: Builder") => {}
                     Err(error) => panic!("no answer: {error}\n{}", call.shown()),
                 }
@@ -330,7 +330,7 @@ impl Run {
         self.check(&sent.join("\n")).await;
     }
 
-    /// Every node runs, is well, serves the default read, and keeps to its memory.
+    /// Checks that every node runs, is healthy, serves a linearizable read and keeps within its memory.
     async fn check(&mut self, sent: &str) {
         for index in 0..self.cluster.nodes.len() {
             let node = &mut self.cluster.nodes[index];
@@ -351,7 +351,7 @@ impl Run {
         }
     }
 
-    /// Sends acts of a seed until a time.
+    /// Sends the acts of a seed until `end`.
     async fn until(&mut self, seed: u64, end: Instant) {
         println!("JETTRA_HOSTILE_SEED={seed}");
         let (mut random, mut nodes) = (Random(seed), Random(!seed));
@@ -369,7 +369,7 @@ impl Run {
         }
     }
 
-    /// Sends the calls of a file one after the other.
+    /// Sends the calls of a file in sequence.
     async fn replay(&mut self, path: &str) {
         self.renew().await;
         let text = std::fs::read_to_string(path).expect("the file of JETTRA_HOSTILE_REPLAY");
@@ -386,7 +386,7 @@ impl Run {
         }
     }
 
-    /// All copies are equal, also after every node was killed and has applied its log again.
+    /// Checks that all copies are equal, also after every node was killed and has replayed its log.
     async fn finish(mut self) {
         self.cluster.wait_equal(DATABASE, "after the calls").await;
         self.cluster.nodes.iter_mut().for_each(jettra_tests::Node::kill);
@@ -401,7 +401,7 @@ impl Run {
     }
 }
 
-/// The statements that the fuzz targets begin with.
+/// The seed statements of the fuzz targets.
 fn statements() -> Vec<String> {
     let corpus = source::root().join("tests/fuzz/corpus");
     let mut paths: Vec<_> = ["jql", "sql", "mongo"]
@@ -435,12 +435,12 @@ fn random_seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_input_ends_or_blocks_a_node() {
+async fn no_input_crashes_or_blocks_a_node() {
     run("hostile", 10, &[FIXED_SEED, random_seed()]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_no_input_ends_or_blocks_a_node() {
+async fn long_no_input_crashes_or_blocks_a_node() {
     if long() {
         run("hostile-long", 600, &[random_seed(), random_seed() + 1]).await;
     }

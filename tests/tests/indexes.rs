@@ -1,10 +1,11 @@
-//! Indexes over HTTP: building in the background, through crashes, expiry, numbers, clearing.
+//! Indexes over HTTP: building in the background and through crashes, expiry, sequential numbers,
+//! clearing of dropped data.
 
 use jettra_tests::documents::stages;
 use jettra_tests::{Cluster, Documents, wait_until};
 use serde_json::{Value, json};
 
-/// Documents of a collection that is too large to be indexed by one command.
+/// Number of documents that one command cannot index.
 const MANY: usize = 5_000;
 
 async fn three(name: &str) -> (Cluster, Documents) {
@@ -18,7 +19,7 @@ fn numbered(number: usize) -> Value {
     json!({"_id": number, "k": number % 1_000, "u": number})
 }
 
-/// Waits until an index is ready on a node, by its own copy; how it is described there.
+/// Waits until an index is ready in the node's own copy, and returns its description.
 async fn wait_ready(documents: &Documents, name: &str) -> Value {
     wait_until(&format!("the index {name} is ready"), async || {
         let answer = documents.get("indexes?level=local").await.json();
@@ -31,7 +32,7 @@ async fn wait_ready(documents: &Documents, name: &str) -> Value {
     .await
 }
 
-/// Checks that the index finds on every node what the collection holds.
+/// Checks on every node that the index finds the same documents as a scan of the collection.
 async fn check_complete(cluster: &Cluster, documents: &Documents, field: &str, filter: Value) {
     for node in &cluster.nodes {
         let there = documents.through(node.http());
@@ -44,7 +45,7 @@ async fn check_complete(cluster: &Cluster, documents: &Documents, field: &str, f
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_is_built_while_writes_go_on() {
+async fn an_index_is_built_while_writes_continue() {
     let (cluster, documents) = three("build").await;
     documents.insert_all((0..MANY).map(numbered)).await;
     let made = documents.ask("indexes", json!({"keys": {"k": 1}, "wait": false})).await;
@@ -71,10 +72,10 @@ async fn an_index_is_built_while_writes_go_on() {
     documents.post("indexes", other).await.refused(409, "index_conflict");
 }
 
-/// Symptom: an index on 2,001 documents with 3,000 numbers each stopped all writes and default
-/// reads on all nodes for a minute.
+/// Symptom: building an index on 2,001 documents with 3,000 numbers each blocked all writes and
+/// linearizable reads on all nodes for a minute.
 #[tokio::test(flavor = "multi_thread")]
-async fn others_are_served_while_an_index_with_many_keys_is_built() {
+async fn other_calls_are_served_while_an_index_with_many_keys_is_built() {
     let (cluster, documents) = three("build-keys").await;
     let numbers = |n: u64| (0..1_500).map(|k| n * 1_500 + k).collect::<Vec<_>>();
     documents.insert_all((0..40).map(|n| json!({"_id": n, "n": numbers(n)}))).await;
@@ -97,7 +98,7 @@ async fn others_are_served_while_an_index_with_many_keys_is_built() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_goes_on_after_a_crash_and_under_another_leader() {
+async fn a_build_continues_after_a_crash_and_under_another_leader() {
     let (mut cluster, documents) = three("build-crash").await;
     documents.insert_all((0..6 * MANY).map(numbered)).await;
     documents.ask("indexes", json!({"keys": {"k": 1}, "wait": false})).await;
@@ -131,7 +132,7 @@ async fn a_unique_index_over_equal_values_is_refused_and_leaves_nothing() {
     answer.refused(409, "unique_violation");
     assert_eq!(answer.json()["error"]["details"]["index"], "a_1", "{}", answer.text);
     assert_eq!(documents.get("indexes").await.ok().json(), json!({"indexes": []}));
-    // One that is built in the background ends the same way, however far behind the pair is.
+    // One that is built in the background fails too, however late it reaches the second value.
     let large = Documents::new(cluster.nodes[0].http(), "shop", "large");
     large.insert_all((0..MANY).map(numbered)).await;
     large.insert_all([json!({"_id": MANY, "u": 4_321})]).await;
@@ -140,7 +141,7 @@ async fn a_unique_index_over_equal_values_is_refused_and_leaves_nothing() {
     assert_eq!(answer.json()["error"]["details"]["value"], json!({"u": 4_321}), "{}", answer.text);
     assert_eq!(large.get("indexes").await.ok().json(), json!({"indexes": []}));
     large.insert_all([json!({"_id": "more", "u": 4_321})]).await;
-    // Without waiting it is shown as failed, with the reason, until it is dropped.
+    // It is then listed as failed, with the reason, until it is dropped.
     large.ask("indexes", json!({"keys": {"u": 1}, "unique": true, "wait": false})).await;
     wait_until("the index has failed", async || {
         let index = large.index_info("u_1").await;
@@ -162,13 +163,13 @@ async fn a_unique_index_over_equal_values_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unique_index_never_holds_a_value_twice_though_writes_race_with_its_build() {
+async fn a_unique_index_never_holds_a_value_twice_although_writes_race_with_its_build() {
     let (cluster, documents) = three("build-race").await;
     documents.insert_all((0..4 * MANY).map(numbered)).await;
     for round in 0..3 {
         let unique = json!({"keys": {"u": 1}, "unique": true, "wait": false});
         documents.ask("indexes", unique).await;
-        // Each is equal to one far behind or far before what is being added to the index.
+        // Each is equal to one far before or far after the position of the build.
         let mut inserted = 0;
         for number in [4 * MANY - 1, 0, 2 * MANY] {
             let twin = json!({"_id": format!("{round}-{number}"), "u": number});
@@ -218,7 +219,7 @@ async fn an_index_is_dropped_by_name_or_by_fields() {
     assert_eq!(documents.index_info("both").await["entries"], 10);
 }
 
-/// A date so many hours from now.
+/// The date `hours` from now.
 fn hours_from_now(hours: i64) -> Value {
     let now =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
@@ -320,7 +321,7 @@ async fn a_sequential_index_numbers_documents_without_gaps_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sparse_partial_and_multikey_indexes_hold_what_they_should() {
+async fn sparse_partial_and_multikey_indexes_hold_the_right_documents() {
     let (cluster, documents) = three("kinds").await;
     documents
         .insert_all((0..100).map(|number| match number % 4 {
@@ -372,7 +373,7 @@ async fn sparse_partial_and_multikey_indexes_hold_what_they_should() {
             assert_eq!(found, natural, "{filter}");
         }
     }
-    // A hint gives what the index holds.
+    // A query with a hint returns only the documents in the index.
     for (filter, name, held) in [
         (json!({}), "sparse", json!({"a": {"$exists": true}})),
         (json!({"a": null}), "sparse", json!({"$and": [{"a": null}, {"a": {"$exists": true}}]})),
@@ -397,7 +398,7 @@ async fn sparse_partial_and_multikey_indexes_hold_what_they_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_collection_gives_its_name_at_once_and_is_cleared_away() {
+async fn the_name_of_a_dropped_collection_is_free_at_once_and_its_data_is_cleared() {
     let (cluster, documents) = three("clear").await;
     documents.insert_all((0..4 * MANY).map(numbered)).await;
     documents.index(json!({"k": 1}), json!({})).await;
@@ -413,7 +414,7 @@ async fn a_dropped_collection_gives_its_name_at_once_and_is_cleared_away() {
     }
     documents.index(json!({"k": 1}), json!({})).await;
     assert_eq!(documents.index_info("k_1").await["entries"], 1);
-    // The same with a database.
+    // The same for a database.
     documents.insert_all((0..2 * MANY).map(numbered)).await;
     http.curl("DELETE", "/api/dbs?name=shop", "").await.ok();
     cluster.client().create_database("shop").await.expect("made again");

@@ -1,4 +1,4 @@
-//! What the driver says of calls that were interrupted: never more than it knows.
+//! The driver reports the outcome of interrupted calls: unknown, unless it is certain.
 
 use jettra_driver::{Client, DocumentId, Error};
 use jettra_tests::{ADMIN, Cluster, PASSWORD, free_port};
@@ -11,9 +11,9 @@ fn impatient(url: String) -> Client {
     builder.attempt_timeout(Duration::from_millis(400)).build().expect("a client")
 }
 
-/// A process that sleeps takes the request all the same, and may carry it out later.
+/// The kernel accepts a request for a stopped process, which may carry it out later.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_a_sleeping_node_has_taken_is_of_unknown_outcome() {
+async fn a_write_sent_to_a_stopped_node_has_an_unknown_outcome() {
     let cluster = Cluster::start("interruption-sleep", 1).await;
     cluster.client().create_collection("shop", "stock").await.expect("a collection");
     let stock = impatient(cluster.nodes[0].url()).collection::<Value>("shop", "stock");
@@ -33,7 +33,7 @@ async fn a_write_that_a_sleeping_node_has_taken_is_of_unknown_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_connection_nothing_was_changed() {
+async fn a_write_without_a_connection_is_known_to_have_no_effect() {
     let nobody = impatient(format!("http://127.0.0.1:{}", free_port()));
     let stock = nobody.collection::<Value>("shop", "stock");
     for document in [json!({"_id": "pears"}), json!({"n": 1})] {

@@ -1,5 +1,5 @@
-//! Real data: all records of Debian's `iso-codes`, loaded while the leader dies, read back
-//! through other nodes and compared one by one.
+//! Real data: all records of Debian's `iso-codes`, loaded while the leader crashes, read back
+//! through other nodes and compared.
 
 use jettra_driver::{Client, Collection, DocumentId, Error};
 use jettra_tests::{Cluster, wait_until};
@@ -36,7 +36,8 @@ fn read(path: &Path) -> (String, Vec<Value>) {
     (format!("iso-{name}"), records)
 }
 
-/// Writes one record, and again until it is sure: an interrupted write may have happened.
+/// Writes a record and repeats it until the outcome is known: an interrupted write may have been
+/// carried out.
 async fn store(collection: &Collection<Value>, number: usize, record: &Value) {
     let id = DocumentId::Int(number as i64);
     loop {
@@ -49,7 +50,7 @@ async fn store(collection: &Collection<Value>, number: usize, record: &Value) {
     }
 }
 
-/// Loads all records through a few writers; `stored` counts along.
+/// Loads all records with a few writers and counts them in `stored`.
 async fn load(client: Client, data: Arc<Data>, stored: Arc<AtomicUsize>) {
     for (name, records) in data.iter() {
         client.create_collection("iso", name).await.expect("a collection");
@@ -93,7 +94,7 @@ async fn compare(cluster: &Cluster, index: usize, name: &str, records: &[Value])
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_iso_codes_survive_the_death_of_the_leader() {
+async fn all_iso_codes_survive_a_crash_of_the_leader() {
     let data = Arc::new(records());
     let total: usize = data.values().map(Vec::len).sum();
     assert!(data.len() == 8 && total >= RECORDS_MIN, "{} files, {total} records", data.len());
@@ -112,7 +113,7 @@ async fn all_iso_codes_survive_the_death_of_the_leader() {
     loading.await.expect("the rest is stored");
     cluster.nodes[dead].start();
     cluster.wait_active(3).await;
-    // The writes went to the leaders; the other nodes have all of it too.
+    // The leaders served the writes; the other nodes must have all records too.
     let leader = cluster.leader().await;
     for index in (0..3).filter(|index| *index != leader) {
         for (name, records) in data.iter() {

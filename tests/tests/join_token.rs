@@ -1,4 +1,4 @@
-//! Join tokens: a new node gets the cluster secret with one, once, and nobody else does.
+//! Join tokens: one new node obtains the cluster secret with a token, and no one else does.
 
 use jettra_tests::{Cluster, Http, Node, Role, SECRET, Settings, wait_until};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ async fn make_token(node: &Node, body: Value) -> String {
     made.json()["token"].as_str().expect("a token").to_owned()
 }
 
-/// A node that knows nothing but a token and where to ask.
+/// A node with nothing but a token and the addresses of peers.
 fn newcomer(cluster: &Cluster, name: &str, peers: Value, token: &str) -> Node {
     let settings = Settings::new(Role::Waiting).key("Peers", peers).key("JoinToken", token);
     cluster.bed.node(name, settings)
@@ -23,7 +23,7 @@ fn start_without_secret(node: &mut Node) {
     node.spawn(command);
 }
 
-/// Waits until the process has refused to go on, and gives what it has logged.
+/// Waits until the process has refused to start, and returns its log.
 async fn refusal(node: &mut Node) -> String {
     assert_eq!(node.wait_exit().await.code(), Some(1), "{}", node.log());
     node.log()
@@ -35,7 +35,7 @@ async fn a_token_lets_one_node_in() {
     let follower = cluster.follower().await;
     let token = make_token(&cluster.nodes[0], json!({})).await;
     assert!(token.starts_with("jettra_join_"), "{token}");
-    // Also asked of a node that does not lead.
+    // Also through a follower.
     let peers = json!([cluster.nodes[follower].url()]);
     let mut third = newcomer(&cluster, "node3", peers.clone(), &token);
     start_without_secret(&mut third);
@@ -47,7 +47,7 @@ async fn a_token_lets_one_node_in() {
     assert_eq!(mode & 0o777, 0o600);
     assert!(!cluster.nodes[2].log().contains(SECRET), "the secret is in the log");
 
-    // Later starts need no token, although it is used up.
+    // Later starts need no token, although it has been used.
     cluster.nodes[2].kill();
     start_without_secret(&mut cluster.nodes[2]);
     cluster.wait_active(3).await;
@@ -72,7 +72,7 @@ async fn a_token_lets_one_node_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_know_the_token_gets_and_gives_nothing() {
+async fn without_the_token_no_secret_is_obtained_or_accepted() {
     let cluster = Cluster::start("join-proof", 1).await;
     let node = &cluster.nodes[0];
     let token = make_token(node, json!({})).await;
@@ -81,14 +81,14 @@ async fn who_does_not_know_the_token_gets_and_gives_nothing() {
     let request = json!({"token": id, "node": "x", "nonce": "00", "proof": "00".repeat(32)});
     ask(request.clone()).await.refused(401, "bad_join_token");
     ask(json!({"token": id})).await.refused(400, "invalid_body");
-    // A session or an API key is no join token.
+    // Sessions and API keys are not accepted as join tokens.
     let key = node.http().post("/api/v1/tokens", &json!({"name": "k"})).await.ok();
     let key = key.json()["id"].as_str().expect("an id").to_owned();
     let mut other = request;
     other["token"] = json!(key);
     ask(other).await.refused(401, "bad_join_token");
 
-    // A false member cannot give a secret of its own, and the token stays good.
+    // A false member cannot pass a secret of its own, and the token stays valid.
     let (address, _) = false_member().await;
     let mut fooled = newcomer(&cluster, "fooled", json!([format!("http://{address}")]), &token);
     start_without_secret(&mut fooled);
@@ -105,7 +105,7 @@ async fn who_does_not_know_the_token_gets_and_gives_nothing() {
         .await;
 }
 
-/// Answers the question for the secret as a member would, but without the token's key.
+/// Responds to a request for the secret as a member would, but without the token's key.
 async fn false_member() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -124,7 +124,7 @@ async fn false_member() -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
     (address, serving)
 }
 
-/// Passes bytes on to a node, and keeps them.
+/// Forwards bytes to a node and records them.
 async fn listen_in(port: u16) -> (std::net::SocketAddr, Arc<Mutex<Vec<u8>>>) {
     use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
     async fn pass(
@@ -157,7 +157,7 @@ async fn listen_in(port: u16) -> (std::net::SocketAddr, Arc<Mutex<Vec<u8>>>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_listens_learns_no_secret() {
+async fn an_eavesdropper_learns_no_secret() {
     let cluster = Cluster::start("join-heard", 1).await;
     let token = make_token(&cluster.nodes[0], json!({})).await;
     let (address, heard) = listen_in(cluster.nodes[0].port).await;

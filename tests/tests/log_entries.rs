@@ -1,4 +1,4 @@
-//! What goes into the log: how large it may be, what there is space for, and what is refused.
+//! Log entries: their maximum size, the space that they need, and entries that are refused.
 
 use jettra_tests::{Answer, Cluster, Http, wait_until};
 use serde_json::{Value, json};
@@ -20,10 +20,10 @@ async fn put(http: &Http, id: usize, bytes: usize) -> Answer {
     http.json("PUT", &target(id), &json!({"text": "x".repeat(bytes)})).await
 }
 
-/// Symptom: SQL of 50 KB made a log entry of 100 MB that never reached the followers: all writes
-/// stopped until the leader was killed, and the status said that one entry was missing.
+/// Symptom: 50 KB of SQL became a log entry of 100 MB that never reached the followers: all writes
+/// were blocked until the leader was killed, and the status reported one missing entry.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_makes_a_huge_command_is_refused_and_writes_go_on() {
+async fn a_statement_with_a_huge_command_is_refused_and_writes_continue() {
     let cluster = Cluster::start("entries-huge", 3).await;
     let http = cluster.nodes[cluster.leader().await].http();
     create_collection(&http).await;
@@ -35,7 +35,7 @@ async fn a_statement_that_makes_a_huge_command_is_refused_and_writes_go_on() {
     cluster.wait_equal("shop", "a refused statement").await;
 }
 
-/// Two members that judge an entry of the log differently would have different states.
+/// Two members of which only one refuses an entry would have different states.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_refuse_different_entries_do_not_serve_together() {
     let mut cluster = Cluster::start("entries-refused", 3).await;
@@ -76,7 +76,7 @@ fn free_disk_mib(dir: &Path) -> u64 {
     text.lines().last().and_then(|line| line.trim().parse().ok()).expect("a number")
 }
 
-/// Symptom: once the disk was full, writes were refused for ever, and deletions with them.
+/// Symptom: once the disk was full, writes were refused forever, including deletions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_recovers_by_deleting() {
     let mut cluster = Cluster::start("entries-disk", 1).await;
@@ -85,13 +85,13 @@ async fn a_full_disk_recovers_by_deleting() {
     for id in 0..20 {
         put(&http, id, MIB / 2).await.ok();
     }
-    // Three quarters of the reserve are free, so for the node the disk is full.
+    // Three quarters of the reserve are free, so the node regards the disk as full.
     let reserve = free_disk_mib(&cluster.nodes[0].data_dir()) / 3 * 4;
     cluster.nodes[0].settings.config.insert("DiskReserveMb".into(), reserve.into());
     cluster.crash_and_restart(0);
     cluster.wait_caught_up().await;
     let mut id = 100;
-    // Pages that were free before are used up first.
+    // Pages that were free before are used first.
     while put(&http, id, MIB / 2).await.status != 507 {
         id += 1;
         assert!(id < 200, "the disk is never full");

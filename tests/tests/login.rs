@@ -1,4 +1,4 @@
-//! Nobody does anything without proving who they are.
+//! Every call needs credentials.
 
 use jettra_tests::source::{self, Route};
 use jettra_tests::{ADMIN, Answer, Cluster, Http, Node, PASSWORD, send, wait_until};
@@ -53,7 +53,7 @@ async fn check_closed(node: &Node, route: &Route) {
         let wrong =
             anonymous(node).login(ADMIN, "admin").request(&route.method, &target).body("{}");
         let answer = send(wrong).await;
-        // After some of them, further ones are not even looked at.
+        // After some failures, further ones are refused without verification.
         if answer.status != 429 {
             refused(&answer, "bad_credentials", route);
         }
@@ -68,7 +68,7 @@ fn refused(answer: &Answer, code: &str, route: &Route) {
     answer.refused(401, code);
 }
 
-/// Logs in on a node; the cookie that it sets.
+/// Logs in at a node and returns the cookie that it sets.
 async fn log_in(node: &Node, password: &str) -> String {
     let body = json!({"username": ADMIN, "password": password});
     let answer = anonymous(node).post("/api/login", &body).await.ok();
@@ -86,7 +86,7 @@ async fn by_cookie(node: &Node, method: &str, target: &str, cookie: &str, page: 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_holds_on_all_nodes_and_a_foreign_page_cannot_use_it() {
+async fn a_session_is_valid_on_all_nodes_and_other_sites_cannot_use_it() {
     let cluster = Cluster::start("login-session", 3).await;
     let cookie = log_in(&cluster.nodes[1], PASSWORD).await;
     for node in &cluster.nodes {
@@ -113,7 +113,7 @@ async fn a_session_holds_on_all_nodes_and_a_foreign_page_cannot_use_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_holds_on_all_nodes_and_ends_the_sessions() {
+async fn a_new_password_is_valid_on_all_nodes_and_ends_the_sessions() {
     let cluster = Cluster::start("login-password", 3).await;
     let new = "another-password-than-before";
     let cookie = log_in(&cluster.nodes[0], PASSWORD).await;
@@ -151,7 +151,7 @@ async fn a_new_password_holds_on_all_nodes_and_ends_the_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_are_in_no_answer_and_no_log() {
+async fn secrets_are_in_no_response_and_no_log() {
     let cluster = Cluster::start("login-secrets", 2).await;
     log_in(&cluster.nodes[1], PASSWORD).await;
     for node in &cluster.nodes {

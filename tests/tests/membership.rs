@@ -1,4 +1,4 @@
-//! Membership changes are repeatable, and refused where they would do harm.
+//! Membership changes are idempotent, and refused if they would do harm.
 
 use jettra_tests::{Cluster, Role, Settings, wait_until};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ async fn the_leader_is_removed_through_itself_and_hands_over_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_would_lose_the_quorum_is_refused_unless_forced() {
+async fn a_removal_that_would_lose_the_quorum_is_refused_unless_forced() {
     let mut cluster = Cluster::start("member-quorum", 3).await;
     let leader = cluster.leader().await;
     let others: Vec<_> = (0..3).filter(|index| *index != leader).collect();
@@ -81,7 +81,7 @@ async fn what_would_lose_the_quorum_is_refused_unless_forced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_node_is_removed_and_cannot_come_back_by_a_restart() {
+async fn a_crashed_node_is_removed_and_cannot_come_back_by_a_restart() {
     let mut cluster = Cluster::start("member-dead", 3).await;
     let index = cluster.follower().await;
     let name = cluster.nodes[index].name.clone();
@@ -130,7 +130,7 @@ async fn a_node_moves_to_another_machine_by_removal_and_registration() {
         documents.insert(&json!({"_id": number})).await.expect("written");
     }
     for round in 0..3 {
-        // The first node is the oldest one each time.
+        // The first node is the oldest one in each round.
         let index = 0;
         let name = cluster.nodes[index].name.clone();
         let new = cluster.add_waiting(&format!("moved{round}")).await;

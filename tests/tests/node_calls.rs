@@ -1,5 +1,5 @@
-//! Calls between nodes that somebody forges, changes, repeats or holds back, and addresses
-//! that a registration must not make a node call.
+//! Calls between nodes that an attacker forges, alters, replays or delays, and addresses that a
+//! registration must not make a node call.
 
 use jettra_tests::signer::{PEER_HEADER, PROCESS_HEADER, SignedCall};
 use jettra_tests::{Answer, Cluster, Http, Node, send};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Sends a signed call, with a body that need not be the signed one.
+/// Sends a signed call with a body that may differ from the signed one.
 async fn call(node: &Node, call: &SignedCall, body: &[u8]) -> Answer {
     call_as(node, call, &call.signature(), body).await
 }
@@ -25,7 +25,7 @@ async fn call_as(node: &Node, call: &SignedCall, signature: &str, body: &[u8]) -
     send(request.body(body.to_vec())).await
 }
 
-/// The process of a node, as it tells to who knows the secret.
+/// The name of a node's process, which it reveals to callers that know the secret.
 async fn process_of(node: &Node, sequence: u64) -> String {
     let question = SignedCall { sequence, ..SignedCall::new("GET", "/raft/rpc/identity", "-") };
     let answer = call(node, &question, b"").await;
@@ -34,7 +34,7 @@ async fn process_of(node: &Node, sequence: u64) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_taken_once_unchanged_in_time_and_by_its_process() {
+async fn a_call_is_accepted_once_unaltered_in_time_and_by_its_process() {
     let mut cluster = Cluster::start("node-calls", 2).await;
     let to = process_of(&cluster.nodes[0], 1).await;
     let node = &cluster.nodes[0];
@@ -44,14 +44,14 @@ async fn a_call_is_taken_once_unchanged_in_time_and_by_its_process() {
         SignedCall { sequence, ..SignedCall::new("GET", "/raft/rpc/identity", &to) }
     };
 
-    // Genuine once; the same again is refused, also after others.
+    // Accepted once; a replay is refused, also after other calls.
     let genuine = identity();
     call(node, &genuine, b"").await.ok();
     call(node, &genuine, b"").await.refused(401, "replayed_call");
     call(node, &identity(), b"").await.ok();
     call(node, &genuine, b"").await.refused(401, "replayed_call");
 
-    // Forged: another secret, nothing, or parts of a genuine one exchanged.
+    // Forged: signed with another secret, not signed, or with exchanged parts of a genuine signature.
     let forged = SignedCall { secret: "a-secret-of-somebody-else".into(), ..identity() };
     let refused = call(node, &forged, b"").await;
     refused.refused(401, "bad_cluster_secret");
@@ -79,7 +79,7 @@ async fn a_call_is_taken_once_unchanged_in_time_and_by_its_process() {
     let nobody = SignedCall { user: None, ..login.clone() };
     call_as(node, &login, &nobody.signature(), b"").await.refused(401, "bad_cluster_secret");
 
-    // An altered body, of a call between nodes and of a forwarded one.
+    // An altered body of a call between nodes and of a forwarded one.
     let body = serde_json::to_vec(&json!({"cluster_id": "x", "node_id": "n", "raft_id": 9}));
     let body = body.expect("JSON");
     let hello = SignedCall {
@@ -95,7 +95,7 @@ async fn a_call_is_taken_once_unchanged_in_time_and_by_its_process() {
     let empty = SignedCall { sequence: identity().sequence, ..hello };
     call(node, &empty, b"").await.refused(401, "bad_cluster_secret");
 
-    // For another node, and for a process that is gone: restarts forget nothing.
+    // For another node, and for a process that has ended: a restart does not forget replays.
     let other = process_of(&cluster.nodes[1], 1).await;
     let misled = SignedCall { to: other, ..identity() };
     call(node, &misled, b"").await.refused(421, "wrong_process");
@@ -140,7 +140,7 @@ async fn messages_for_another_cluster_group_or_node_are_refused() {
     }
 }
 
-/// A server that answers everything alike; counts who comes.
+/// A server with the same response to every call; counts the connections.
 async fn server(answer: String) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -161,7 +161,7 @@ async fn server(answer: String) -> (SocketAddr, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_leads_to_nodes_only() {
+async fn a_registration_makes_a_node_call_nodes_only() {
     let cluster = Cluster::start("node-ssrf", 1).await;
     let register = async |url: &str| {
         cluster.nodes[0].http().post("/api/cluster/register", &json!({"url": url})).await
@@ -204,7 +204,7 @@ async fn a_registration_leads_to_nodes_only() {
     }
     assert_eq!(visits.load(Ordering::Relaxed), 0, "nobody was led on");
 
-    // A server that says for which process the call must be gets one more, and no further.
+    // A server that names a process gets one more call, addressed to it, and no further one.
     let answer = "HTTP/1.1 421 x\r\nx-jettra-process: any\r\ncontent-length: 0\r\n\
                   connection: close\r\n\r\n";
     let (outer, asked) = server(answer.into()).await;

@@ -1,7 +1,7 @@
-//! The description of the interface against the interface: Schemathesis makes thousands of calls
-//! out of the OpenAPI document, and no answer may be other than the document says.
+//! The OpenAPI document against the interface: Schemathesis generates thousands of calls from the
+//! document, and every response must be one that the document describes.
 //!
-//! It is installed by `tests/python/environment.sh`; `tests/python/meaning.py` gives its calls
+//! It is installed by `tests/python/environment.sh`; `tests/python/meaning.py` fills its calls with
 //! data that exists.
 
 use jettra_tests::source::root;
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// What the run must not call: the end of the server under test, feeds that do not end, and the
-/// password that the run itself logs in with (which has a run of its own, the last).
+/// Routes that the run must not call: those that end the server under test, feeds, which do not end,
+/// and the change of the password that the run itself uses (which has its own run, the last one).
 const LEFT_OUT: [&str; 6] = [
     "/api/cluster/stop",
     "/api/cluster/restart",
@@ -24,8 +24,8 @@ const LEFT_OUT: [&str; 6] = [
 ];
 const PASSWORD_PATH: &str = "/api/change-password";
 
-/// Every check but those about what the document cannot say: which filter has a meaning, and when
-/// somebody who guesses passwords is told to wait. `login.rs` walks the routes as nobody.
+/// All checks except those for what the document cannot express: which filters are valid, and when
+/// failed logins are limited. `login.rs` calls all routes without credentials.
 const CHECKS: [&str; 10] = [
     "not_a_server_error",
     "status_code_conformance",
@@ -39,10 +39,10 @@ const CHECKS: [&str; 10] = [
     "missing_required_header",
 ];
 
-/// Longest time of one run.
+/// Time limit of one run.
 const RUN_MAX: Duration = Duration::from_secs(600);
 
-/// The folder of Schemathesis.
+/// The directory of Schemathesis.
 fn programs() -> PathBuf {
     let script = root().join("tests/python/environment.sh");
     let made = Command::new("bash").arg(script).stderr(Stdio::inherit()).output();
@@ -51,7 +51,7 @@ fn programs() -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(&made.stdout).trim())
 }
 
-/// A node with a little data, which `meaning.py` knows.
+/// A node with the data that `meaning.py` uses.
 async fn prepared(bed: &Bed) -> Node {
     let node = bed.serving_node().await;
     let http = node.http();
@@ -67,7 +67,7 @@ async fn prepared(bed: &Bed) -> Node {
     node
 }
 
-/// Runs Schemathesis with further arguments, and gives the number of answers by their status.
+/// Runs Schemathesis with additional arguments and returns the number of responses by status.
 async fn run(programs: &Path, dir: &Path, node: &Node, more: &[&str]) -> BTreeMap<u64, usize> {
     let python = root().join("tests/python");
     let archive = dir.join("answers.har");
@@ -95,7 +95,7 @@ async fn run(programs: &Path, dir: &Path, node: &Node, more: &[&str]) -> BTreeMa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_answer_is_other_than_the_document_says() {
+async fn every_response_is_described_by_the_document() {
     let programs = programs();
     let bed = Bed::new("openapi").await;
     let mut node = prepared(&bed).await;
@@ -106,7 +106,7 @@ async fn no_answer_is_other_than_the_document_says() {
     let number = |from, to| statuses.range(from..to).map(|(_, number)| number).sum::<usize>();
     assert!(number(200, 300) > 300, "few calls had a meaning: {statuses:?}");
     assert!(number(400, 500) > 1000, "few calls were wrong: {statuses:?}");
-    // Nobody was left without credentials on the way.
+    // The run did not lose its credentials.
     assert!(number(401, 402) < number(200, 300), "{statuses:?}");
     run(&programs, bed.dir(), &node, &["--include-path", "/api/login"]).await;
     run(&programs, bed.dir(), &node, &["--include-path", PASSWORD_PATH]).await;
@@ -116,7 +116,7 @@ async fn no_answer_is_other_than_the_document_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_nobody_can_read_the_document_and_the_driver_gives_it() {
+async fn the_document_is_readable_without_credentials_and_through_the_driver() {
     let bed = Bed::new("openapi-open").await;
     let node = prepared(&bed).await;
     let nobody = jettra_tests::Http::new(&node.url());
@@ -131,7 +131,7 @@ async fn who_is_nobody_can_read_the_document_and_the_driver_gives_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_method_that_is_not_possible_is_told_the_others() {
+async fn a_method_that_is_not_allowed_gets_the_list_of_those_that_are() {
     let bed = Bed::new("allow").await;
     let node = prepared(&bed).await;
     let answer = node.http().json("TRACE", "/api/dbs", &json!({})).await;
@@ -140,7 +140,7 @@ async fn a_method_that_is_not_possible_is_told_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_values_is_no_body() {
+async fn a_body_that_is_an_array_is_refused() {
     let bed = Bed::new("list-as-body").await;
     let node = prepared(&bed).await;
     let count = "/api/v1/databases/shop/collections/stock/count";

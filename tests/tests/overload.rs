@@ -1,4 +1,4 @@
-//! What callers send takes bounded memory and time, whoever they are.
+//! Calls of any caller use bounded memory and time.
 
 use jettra_tests::{
     Answer, Bed, Cluster, Crowd, Http, Node, Role, Settings, raw, try_send, wait_until,
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const TARGET: &str = "/api/v1/databases/shop/collections/stock/documents/apples";
 const MIB: usize = 1 << 20;
 const THINGS: &str = "/api/v1/databases/shop/collections/things";
-/// Clients at each node; more than there are threads and places for queries.
+/// Clients of each node, more than its threads and query permits.
 const CLIENTS: usize = 16;
 
 async fn start(bed: &Bed, settings: Settings) -> Node {
@@ -32,7 +32,7 @@ async fn put(http: &Http, bytes: usize) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_without_credentials_is_refused_before_its_body_comes() {
+async fn a_call_without_credentials_is_refused_before_its_body_arrives() {
     let bed = Bed::new("overload-anonymous").await;
     let node = start(&bed, Settings::new(Role::Alone)).await;
     for (call, status) in [(format!("PUT {TARGET}"), 401), ("POST /raft/rpc/vote".into(), 401)] {
@@ -45,7 +45,7 @@ async fn a_call_without_credentials_is_refused_before_its_body_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_does_not_come_is_not_waited_for() {
+async fn a_body_that_does_not_arrive_in_time_is_refused() {
     let bed = Bed::new("overload-slow").await;
     let node = start(&bed, Settings::new(Role::Alone).key("BodyTimeoutMs", 100)).await;
     let token = raw::token(&node).await;
@@ -55,7 +55,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_take_no_more_memory_together_than_is_allowed() {
+async fn all_bodies_together_keep_within_the_memory_bound() {
     let bed = Bed::new("overload-memory").await;
     let settings = Settings::new(Role::Alone).key("BodyMemoryMb", 64).key("BodyTimeoutMs", 600_000);
     let node = start(&bed, settings).await;
@@ -83,7 +83,7 @@ async fn bodies_take_no_more_memory_together_than_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_of_large_documents_ends_early_and_its_cursor_leads_on() {
+async fn a_page_of_large_documents_ends_early_and_its_cursor_continues() {
     let bed = Bed::new("overload-page").await;
     let node = start(&bed, Settings::new(Role::Alone)).await;
     let http = node.http();
@@ -105,13 +105,13 @@ async fn a_page_of_large_documents_ends_early_and_its_cursor_leads_on() {
         }
     }
     assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
-    // Without a cursor the page is whole.
+    // A result that fits in the page has no cursor.
     for target in ["/api/query?db=shop&col=stock", &format!("{documents}?limit=100&offset=0")] {
         assert!(http.get(target).await.ok().text.len() > 6 * MIB, "{target}");
     }
 }
 
-/// A query whose plan is short and whose expression is not.
+/// A query with a cheap plan and an expensive expression.
 fn heavy() -> Value {
     let range = json!({"$range": [0, 20_000]});
     let sum = json!({"$add": ["$$value", {"$size": range}]});
@@ -119,7 +119,7 @@ fn heavy() -> Value {
     json!({"filter": {"_id": 1, "$expr": {"$gt": [reduce, -1]}}})
 }
 
-/// Clients that ask the same again and again.
+/// Clients that repeat the same call.
 fn crowd(http: &Http, target: &str, body: &Value) -> Crowd {
     let (http, target, body) = (http.clone(), target.to_owned(), body.clone());
     Crowd::start(CLIENTS, move |_, _| {
@@ -128,11 +128,11 @@ fn crowd(http: &Http, target: &str, body: &Value) -> Crowd {
     })
 }
 
-/// Symptom: a reader's queries made a node's HTTP dead for good, `/health` and SIGTERM too.
-/// Cause: they ran on the threads that serve Raft and `/health`. A query that found no place waited
+/// Symptom: a reader's queries made a node unresponsive for good, including `/health` and SIGTERM.
+/// Cause: they ran on the threads that serve Raft and `/health`, and a query without a permit waited
 /// for as long as a query may run.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_hears_its_cluster_and_its_operator_while_queries_take_every_thread() {
+async fn raft_health_and_signals_are_served_while_queries_use_every_thread() {
     let long = |settings: Settings| {
         let settings = settings.key("QueriesMax", 2).key("QueryTimeoutMs", 600_000);
         settings.key("WriteStepsMax", 50_000)

@@ -1,18 +1,18 @@
-//! The network between the nodes breaks, one link or many, one way or both: whoever cannot be
-//! sure refuses, the majority goes on, and nothing that was acknowledged is lost.
+//! Network faults between the nodes, on one link or many, in one direction or both: a node without a
+//! majority refuses calls, the majority continues, and no acknowledged write is lost.
 
-use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, Told};
+use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, WriteOutcomes};
 use jettra_tests::{Cluster, Documents, Fault, Http, Links, Settings, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Long enough that it is felt, short enough for a leader to be kept.
+/// A delay below the election timeout.
 const SLOW: Duration = Duration::from_millis(60);
-/// Bytes after which a connection breaks: in the midst of the appends of some writes.
+/// Bytes after which a connection breaks: within the append messages of some writes.
 const MIDST: usize = 3_000;
 
-/// Calls give up early, since the nodes of a minority have nothing to wait for.
+/// Short time limits, since the nodes of a minority wait in vain.
 fn hasty(settings: Settings) -> Settings {
     settings.key("RequestTimeoutMs", 1500)
 }
@@ -34,26 +34,26 @@ fn inserts(http: Http) -> Documents {
     Documents::new(http, DATABASE, INSERTS)
 }
 
-/// Compares what writers were told with every node's own copy.
-async fn check_inserts(cluster: &Cluster, told: &Told) {
+/// Compares the outcomes of writes with every node's own copy.
+async fn check_inserts(cluster: &Cluster, outcomes: &WriteOutcomes) {
     cluster.wait_caught_up().await;
     for node in &cluster.nodes {
         let copy = inserts(node.http()).with("level=local");
         let found = copy.pages(&json!({}), 1000, async || {}).await;
         let ids = found.iter().map(|document| document["_id"].as_str().expect("a text").to_owned());
-        told.check(&ids.collect(), &node.name);
+        outcomes.check(&ids.collect(), &node.name);
     }
 }
 
-async fn check_appends(cluster: &Cluster, told: &Told) {
+async fn check_appends(cluster: &Cluster, outcomes: &WriteOutcomes) {
     let list = Documents::new(cluster.nodes[0].http(), DATABASE, COUNTER).one(json!("list")).await;
     let tokens: Vec<String> = serde_json::from_value(list["tokens"].clone()).expect("texts");
     let there: BTreeSet<String> = tokens.iter().cloned().collect();
     assert_eq!(tokens.len(), there.len(), "a write happened twice");
-    told.check(&there, "the list");
+    outcomes.check(&there, "the list");
 }
 
-/// A node without a majority refuses what it cannot promise, and says what happened to it.
+/// Checks that a node without a majority refuses writes and linearizable reads, and serves local ones.
 async fn check_minority(cluster: &Cluster, node: usize) {
     let documents = inserts(cluster.nodes[node].http());
     let read = documents.post("find", json!({"filter": {}})).await;
@@ -66,7 +66,7 @@ async fn check_minority(cluster: &Cluster, node: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_isolated_leader_is_replaced_refuses_and_comes_back_with_nothing_lost() {
+async fn an_isolated_leader_is_replaced_refuses_calls_and_comes_back_without_loss() {
     let (cluster, links) = start("partitions-leader").await;
     let load = Load::inserts(&cluster.client(), 4);
     for fault in [Fault::Blackhole, Fault::Cut] {
@@ -88,7 +88,7 @@ async fn an_isolated_leader_is_replaced_refuses_and_comes_back_with_nothing_lost
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_that_are_dead_one_way_lose_and_repeat_nothing() {
+async fn links_that_are_dead_in_one_direction_lose_and_repeat_nothing() {
     let (cluster, links) = start("partitions-one-way").await;
     let load = Load::appends(&cluster.client(), 4).await;
     for (outward, near) in [(true, 1), (false, 1), (true, 2), (false, 2)] {
@@ -110,7 +110,7 @@ async fn links_that_are_dead_one_way_lose_and_repeat_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_break_in_the_midst_of_messages_lose_and_repeat_nothing() {
+async fn connections_that_break_within_messages_lose_and_repeat_nothing() {
     let (cluster, links) = start("partitions-midst").await;
     let inserting = Load::inserts(&cluster.client(), 3);
     let appending = Load::appends(&cluster.client(), 2).await;
@@ -148,14 +148,14 @@ async fn slow_links_cost_time_only() {
     assert_eq!(cluster.leader().await, leader, "a slow leader was replaced");
     links.heal();
     load.wait_successes(20).await;
-    let told = load.finish().await;
-    assert!(told.unknown.is_empty() && told.refused.is_empty(), "{told:?}");
-    check_inserts(&cluster, &told).await;
+    let outcomes = load.finish().await;
+    assert!(outcomes.unknown.is_empty() && outcomes.refused.is_empty(), "{outcomes:?}");
+    check_inserts(&cluster, &outcomes).await;
 }
 
-/// A leader that nobody hears goes on taking writes for a while; none of them may stay.
+/// An isolated leader still appends writes for a while; none of them may take effect.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_only_a_minority_has_does_not_come_back() {
+async fn a_write_that_only_a_minority_has_is_not_applied_later() {
     let (cluster, links) = start("partitions-minority").await;
     let old = cluster.leader().await;
     let documents = Documents::new(cluster.nodes[old].http(), DATABASE, COUNTER);

@@ -1,4 +1,4 @@
-//! Queries and updates over HTTP, on three nodes through one that does not lead.
+//! Queries and updates over HTTP, on three nodes through a follower.
 
 use jettra_driver::wire::StatementReply;
 use jettra_tests::documents::{insert, stages};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
-/// A cluster of three and the collection `shop.c` through a follower.
+/// A cluster of three nodes, and the collection `shop.c` through a follower.
 async fn three(name: &str) -> (Cluster, Documents) {
     let cluster = Cluster::start(name, 3).await;
     cluster.client().create_database("shop").await.expect("a database");
@@ -17,7 +17,7 @@ async fn three(name: &str) -> (Cluster, Documents) {
     (cluster, Documents::new(http, "shop", "c"))
 }
 
-/// A node that runs alone and its collection `shop.c`.
+/// A node that runs alone, and its collection `shop.c`.
 async fn alone(name: &str) -> (Bed, Node, Documents) {
     let bed = Bed::new(name).await;
     let mut node = bed.node("alone", Settings::new(Role::Alone));
@@ -107,7 +107,7 @@ async fn find_filters_sorts_projects_skips_and_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_address_and_the_body_ask_the_same() {
+async fn query_string_and_body_express_the_same_query() {
     let (_cluster, documents) = three("address").await;
     documents.insert_all(people()).await;
     let filter = "filter=%7B%22age%22%3A%7B%22%24gt%22%3A25%7D%7D";
@@ -129,10 +129,10 @@ async fn the_address_and_the_body_ask_the_same() {
     assert_eq!(stages(&plan["explain"]), ["COLLSCAN"]);
 }
 
-/// Symptom: a statement without `LIMIT` ended silently after 100 documents, and `LIMIT 10000` was
+/// Symptom: a statement without `LIMIT` silently returned 100 documents only, and `LIMIT 10000` was
 /// refused.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_gives_everything_or_says_that_there_is_more() {
+async fn a_statement_returns_everything_or_reports_that_there_is_more() {
     const ALL: u64 = 1205;
     let (cluster, documents) = three("statements").await;
     documents.insert_all((0..ALL).map(|id| json!({"_id": id, "g": id % 3}))).await;
@@ -184,15 +184,15 @@ async fn a_statement_gives_everything_or_says_that_there_is_more() {
     }
 }
 
-/// Documents of the cursor test; `k` never changes, and is the same in ten of them.
+/// Documents of the cursor test; `k` never changes, and ten of them have the same.
 const STAYING: usize = 500;
 
 fn staying(number: usize) -> Value {
     json!({"_id": format!("{number:03}"), "k": number * 7 % 50, "v": 0})
 }
 
-/// Inserts, changes and deletes around the documents that stay until told to end; each turn
-/// sends a message when it is done, and waits until that was taken.
+/// Inserts, updates and deletes other documents until `stop`; each turn sends a message when it is
+/// done and waits until that is received.
 async fn noise(documents: Documents, first: usize, stop: Arc<AtomicBool>, turns: mpsc::Sender<()>) {
     for turn in first.. {
         if stop.load(Ordering::Acquire) {
@@ -216,7 +216,7 @@ async fn noise(documents: Documents, first: usize, stop: Arc<AtomicBool>, turns:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_show_each_document_that_stays_exactly_once_while_others_come_and_go() {
+async fn pages_contain_each_unchanged_document_exactly_once_while_others_change() {
     let (_cluster, documents) = three("cursor").await;
     documents.insert_all((0..STAYING).map(staying)).await;
     let mut faults = Vec::new();
@@ -274,7 +274,7 @@ fn fault(found: &[Value], query: &Value) -> Option<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn explain_tells_what_is_read() {
+async fn explain_describes_what_is_read() {
     let (_bed, _node, documents) = alone("explain").await;
     let all =
         (0..2_000).map(|number| json!({"_id": number, "k": number * 7 % 2_000, "g": number % 4}));
@@ -325,7 +325,7 @@ async fn explain_tells_what_is_read() {
     assert!(sampled.len() > 1, "a sample is always the same: {sampled:?}");
     let beginning = documents.explain(json!({"filter": {"_id": {"$regex": "^a"}}})).await;
     assert_eq!(beginning["executionStats"]["totalDocsExamined"], 0, "{beginning}");
-    // What counts or writes is explained without being carried out.
+    // Counts and writes are explained without being carried out.
     let explained = async |call: &str, mut body: Value| {
         body["explain"] = json!("executionStats");
         documents.ask(call, body).await["explain"].take()
@@ -435,7 +435,7 @@ async fn count_and_distinct() {
     }
 }
 
-/// A document, an update with its options, and what it makes of the document.
+/// A document, an update with its options, and the resulting document.
 fn updates() -> Vec<(Value, Value, Value)> {
     let each = json!({"$each": [5, 1], "$sort": 1, "$slice": 3});
     vec![
@@ -533,7 +533,7 @@ async fn updates_and_deletes_of_one_and_of_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn find_and_modify_gives_the_document_before_or_after() {
+async fn find_and_modify_returns_the_document_before_or_after() {
     let (_cluster, documents) = three("modify").await;
     documents.insert_all((1..=3).map(|number| json!({"_id": number, "n": number}))).await;
     for (request, expected) in [
@@ -571,7 +571,7 @@ async fn find_and_modify_gives_the_document_before_or_after() {
     assert_eq!(documents.ids(json!({})).await, json!([1, 3, 8, 9]));
 }
 
-/// The log index in the header of an answer.
+/// The log index in the header of a response.
 fn log_index(answer: &Answer) -> u64 {
     answer.header("x-jettra-index").parse().expect("X-Jettra-Index")
 }
@@ -643,7 +643,7 @@ async fn a_bulk_write_ends_at_the_first_failure_or_tries_all() {
     assert_eq!(errors["3"]["code"], "unique_violation", "{result}");
     assert_eq!(errors["3"]["details"]["value"], json!({"u": 1}), "{result}");
     assert_eq!(documents.ids(json!({})).await, json!([1, 2, 10, 21]));
-    // One that cannot be understood fails, as others do.
+    // An invalid operation fails like any other.
     let wrong = json!([insert(&json!({"_id": 30})), {"updateOne": {"filter": {"a": {"$gtt": 1}}, "update": {"$set": {"a": 1}}}}]);
     let answer = documents.post("bulk", json!({"operations": wrong, "ordered": false})).await;
     answer.refused(400, "invalid_query");
@@ -717,7 +717,7 @@ async fn a_patch_merges_or_has_operators() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unique_index_names_itself_and_the_value() {
+async fn a_violation_of_a_unique_index_names_the_index_and_the_value() {
     let (_cluster, documents) = three("unique").await;
     documents
         .insert_all([
@@ -762,7 +762,7 @@ async fn a_unique_index_names_itself_and_the_value() {
     }
     taken[7].refused(409, "unique_violation");
     assert_eq!(documents.ids(json!({"sort": {"mail": 1}})).await, json!([1, 2]));
-    // Many may change places as long as the end is unique is not promised: each step counts.
+    // Every step must keep the index unique, not only the final state.
     documents.ask("delete", json!({"filter": {"_id": 1}})).await;
     documents
         .ask("update", json!({"filter": {"_id": 2}, "update": {"$set": {"mail": "a@x"}}}))
@@ -820,7 +820,7 @@ async fn pipelines_group_join_and_write() {
     assert_eq!(result.find(json!({})).await, expected);
     documents.ask("aggregate", out(json!({"$out": "result"}))).await;
     assert_eq!(result.count(json!({"kept": true})).await, 0);
-    // A document that cannot be merged keeps no other one back.
+    // A document that cannot be merged does not prevent others from being merged.
     result.ask("delete", json!({"filter": {"_id": {"$ne": 1}}, "multi": true})).await;
     let fail = json!({"$merge": {"into": "result", "whenMatched": "fail"}});
     let answer = documents.post("aggregate", out(fail)).await;
@@ -829,7 +829,7 @@ async fn pipelines_group_join_and_write() {
     assert_eq!(result.ids(json!({})).await, json!([0, 1, 2]));
 }
 
-/// Values of every type, and pairs that are equal though their types differ.
+/// Values of every type, and pairs that are equal although their types differ.
 fn mixed() -> Vec<Value> {
     let mut values = vec![
         json!(null),
@@ -867,7 +867,7 @@ fn mixed() -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_end_and_begin_rightly_between_values_of_every_type() {
+async fn page_boundaries_between_values_of_every_type_are_right() {
     let (_bed, _node, documents) = alone("cursor-types").await;
     let twice = mixed().into_iter().chain(mixed()).enumerate();
     let all =

@@ -1,5 +1,5 @@
-//! The commands of `README.md`, all of them, in their order, in one shell and an empty folder: what
-//! a newcomer pastes works.
+//! Runs all commands of `README.md` in their order, in one shell and an empty directory, as a new
+//! user pastes them.
 
 use jettra_tests::{Bed, free_ports, program};
 use std::os::unix::fs::symlink;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 
-/// The ports that the text names, which others on this machine may have.
+/// The ports in the text, which may be in use on this machine.
 const PORTS: [&str; 6] = ["8080", "8090", "8091", "8092", "8094", "8095"];
 
-/// Stands in for Cargo, so that nothing is built: the programs are there already.
+/// A substitute for Cargo that builds nothing, since the programs are built already.
 const CARGO: &str = "#!/bin/sh\n\
     case \"$*\" in\n\
     'run --release') exec \"$PROGRAMS/jettradb\" --port \"$README_PORT\" ;;\n\
@@ -21,10 +21,10 @@ const CARGO: &str = "#!/bin/sh\n\
     *) echo \"unknown: cargo $*\" >&2; exit 1 ;;\n\
     esac\n";
 
-/// Ends all that the script has started.
+/// Ends all processes started by the script.
 const END: &str =
     "kill $(jobs -p) 2>/dev/null; target/release/jettra dev down >/dev/null 2>&1; wait";
-/// Longer than all of it takes on a busy machine.
+/// Longer than the script takes on a busy machine.
 const HANGS: Duration = Duration::from_secs(300);
 
 /// The lines of all code blocks for a shell.
@@ -42,9 +42,9 @@ fn commands(text: &str) -> Vec<&str> {
     lines
 }
 
-/// The commands as one script that ends with the first that fails. What goes on until Ctrl-C is
-/// started beside it: the server, for which the others wait, and the change feed, which has to print
-/// an event. The suite that runs this test is not run again.
+/// The commands as one script that ends with the first failure. Commands that run until Ctrl-C are
+/// started in the background: the server, until it responds, and the change feed, until it prints an
+/// event. The command that runs the tests is left out.
 fn script(commands: &[&str]) -> String {
     let mut script = format!("set -euo pipefail\ntrap '{END}' EXIT\n");
     for line in commands {
@@ -70,7 +70,7 @@ fn script(commands: &[&str]) -> String {
     script + "echo ALL DONE\n"
 }
 
-/// Other ports than those of the text, in the same distances.
+/// Replaces the ports in the text by free ones.
 fn with_free_ports(script: &str) -> (String, String) {
     let begin = free_ports(6);
     let mut text = script.to_owned();
@@ -80,7 +80,7 @@ fn with_free_ports(script: &str) -> (String, String) {
     (text, begin.to_string())
 }
 
-/// Ends what the script has started and left, when the test fails: all of its process group.
+/// Ends the process group of the script, if the test fails.
 struct Group(u32);
 
 impl Drop for Group {
@@ -99,7 +99,7 @@ fn write(dir: &Path, name: &str, text: &str, executable: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_of_the_readme_works_when_it_is_pasted() {
+async fn every_command_of_the_readme_works() {
     let bed = Bed::new("readme").await;
     let readme = std::fs::read_to_string(README).expect("the file");
     let commands = commands(&readme);
@@ -114,7 +114,7 @@ async fn every_command_of_the_readme_works_when_it_is_pasted() {
         symlink(program(name), programs.join(name)).expect("a link");
     }
     write(&home, "cargo", CARGO, true);
-    // A call that is refused fails; in the text it would only print why.
+    // Makes curl fail for error statuses, which it would only print otherwise.
     write(&home, ".curlrc", "silent\nshow-error\nfail-with-body\nretry-delay = 1\n", false);
     write(bed.dir(), "script.sh", &script, false);
     let path = std::env::var("PATH").expect("a PATH");
@@ -140,7 +140,7 @@ async fn every_command_of_the_readme_works_when_it_is_pasted() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(out.ends_with("ALL DONE\n"), "{}\n{out}\n{err}", output.status);
-    // What the reader is promised to see.
+    // Output that the text promises.
     for shown in ["\"books\":1", "Ada Lovelace", "\"openapi\"", "dev-certs", "user_create"] {
         assert!(out.contains(shown), "{shown} is not in {out}");
     }

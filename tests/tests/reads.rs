@@ -1,5 +1,5 @@
-//! What each read level promises: the default never returns what was overwritten before the read
-//! began, and the others as little as they say.
+//! The guarantee of each read level: the default never returns a value that was overwritten before
+//! the read began, and the others are as fresh as documented.
 
 use jettra_driver::{DocumentId, ReadLevel};
 use jettra_tests::{Answer, Cluster, Http, Node, Settings, raw, send, wait_until};
@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const TARGET: &str = "/api/v1/databases/shop/collections/stock/documents/apples";
-/// Reads that wait in the socket of a stopped process, so that it meets them first of all.
+/// Reads that wait in the socket of a stopped process, so that it serves them first.
 const QUEUED: usize = 20;
 
-/// Writes and gives the log index of the write.
+/// Writes and returns the log index of the write.
 async fn write(http: &Http, number: u64) -> u64 {
     let body = json!({"number": number});
     let written = http.json("PUT", TARGET, &body).await.ok();
     written.header("x-jettra-index").parse().expect("a log index")
 }
 
-/// The address of a read at a level, with what the level needs.
+/// The path of a read at a level, with the parameters of the level.
 fn at(level: &str) -> String {
     format!("{TARGET}?level={level}")
 }
@@ -27,8 +27,8 @@ async fn prepare(cluster: &Cluster) {
     write(&cluster.nodes[0].http(), 1).await;
 }
 
-/// Sends reads to a stopped process, wakes it and collects what it answers. The reads are
-/// in the kernel's hands before the process wakes.
+/// Sends reads to a stopped process, resumes it and collects the responses. The kernel has received
+/// the reads before the process resumes.
 async fn read_at_wake_up(node: &Node, token: &str, level: &str) -> Vec<Result<Answer, String>> {
     let target = at(level);
     let mut queued = Vec::new();
@@ -46,7 +46,7 @@ async fn read_at_wake_up(node: &Node, token: &str, level: &str) -> Vec<Result<An
     answers
 }
 
-/// An answer may be an error while the node finds its place again; an old value never.
+/// Checks responses: errors are allowed while the node recovers, an old value is not.
 fn check(answers: Vec<Result<Answer, String>>, expected: u64) {
     let mut served = 0;
     for answer in answers.into_iter().flatten() {
@@ -75,17 +75,17 @@ async fn new_leader(cluster: &Cluster, stopped: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_slept_through_its_succession_never_serves_the_old_value() {
-    sleeps_through_its_succession("reads-leader", "linearizable").await;
+async fn a_leader_stopped_while_another_was_elected_never_serves_the_old_value() {
+    stop_while_another_is_elected("reads-leader", "linearizable").await;
 }
 
-/// Its lease has ended while it slept, though it does not know of its successor yet.
+/// Its lease has expired meanwhile, although it does not know of its successor yet.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_slept_longer_than_its_lease_does_not_rely_on_it() {
-    sleeps_through_its_succession("reads-lease", "leader").await;
+async fn a_leader_stopped_for_longer_than_its_lease_does_not_rely_on_it() {
+    stop_while_another_is_elected("reads-lease", "leader").await;
 }
 
-async fn sleeps_through_its_succession(name: &str, level: &str) {
+async fn stop_while_another_is_elected(name: &str, level: &str) {
     let cluster = Cluster::start(name, 3).await;
     prepare(&cluster).await;
     let token = raw::token(&cluster.nodes[0]).await;
@@ -100,7 +100,7 @@ async fn sleeps_through_its_succession(name: &str, level: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_follower_that_slept_never_serves_the_old_value() {
+async fn a_follower_that_was_stopped_never_serves_the_old_value() {
     let cluster = Cluster::start("reads-follower", 3).await;
     prepare(&cluster).await;
     let token = raw::token(&cluster.nodes[0]).await;
@@ -133,7 +133,7 @@ async fn every_node_serves_every_level_under_each_of_its_names() {
             assert!(reflected >= index, "{level} on {}: {reflected} of {index}", node.name);
         }
     }
-    // A node that has shown the last value once shows it to all.
+    // A node that has returned the last value once returns it to everyone.
     for node in &cluster.nodes {
         let target = "/api/v1/databases/shop/collections/stock/aggregate?level=session";
         let request = node.http().request("POST", target).header("x-jettra-index", "1");
@@ -148,7 +148,7 @@ async fn every_node_serves_every_level_under_each_of_its_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn levels_with_wrong_or_missing_parameters_are_refused_by_name() {
+async fn errors_name_the_wrong_or_missing_parameters_of_levels() {
     let cluster = Cluster::start("reads-parameters", 1).await;
     prepare(&cluster).await;
     let http = cluster.nodes[0].http();
@@ -180,7 +180,7 @@ async fn levels_with_wrong_or_missing_parameters_are_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_reads_what_it_wrote_on_every_node() {
+async fn a_session_reads_its_own_writes_on_every_node() {
     let cluster = Cluster::start("reads-session", 3).await;
     prepare(&cluster).await;
     let id = DocumentId::from("apples");
@@ -198,9 +198,9 @@ async fn a_session_reads_what_it_wrote_on_every_node() {
     }
 }
 
-/// What a node still answers when it hears of no other.
+/// Reads of an isolated node.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_cut_off_serves_a_bounded_read_as_long_as_it_is_fresh() {
+async fn an_isolated_node_serves_bounded_reads_as_long_as_it_is_fresh() {
     let adjust = |settings: Settings| settings.key("RequestTimeoutMs", 1000);
     let cluster = Cluster::start_with("reads-bounded", 3, adjust).await;
     prepare(&cluster).await;
@@ -297,7 +297,7 @@ async fn without_a_quorum_only_local_reads_are_served() {
     assert!(number == Some(1) || unknown && number == Some(2), "{number:?} after {}", write.text);
 }
 
-/// Reads until one is answered; the number that it found.
+/// Repeats a read until it succeeds, and returns the number read.
 async fn first_read(http: &Http) -> u64 {
     wait_until("a read is answered", async || {
         let answer = http.try_get(TARGET).await?;
@@ -309,9 +309,10 @@ async fn first_read(http: &Http) -> u64 {
     .await
 }
 
-/// Symptom: a read through a follower misses a write that was acknowledged before it. Cause:
-/// the killed leader had answered ahead of its commit, came back within the election time as
-/// leader without an election, and gave its old durable index as read index.
+/// Symptom: a read through a follower missed a write that was acknowledged before it. Cause: the
+/// killed leader had acknowledged writes before committing them to disk, came back within the
+/// election timeout as leader without an election, and returned its old durable index as the read
+/// index.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_killed_and_started_again_never_serves_the_old_value() {
     let adjust = |settings: Settings| {
@@ -330,9 +331,9 @@ async fn a_leader_killed_and_started_again_never_serves_the_old_value() {
     }
 }
 
-/// Symptom: 400, that the log index has not been reached yet.
+/// Symptom: status 400, because the log index had not been reached yet.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_of_the_state_at_an_own_write_waits_for_it_at_every_level() {
+async fn a_read_of_the_state_at_a_recent_write_waits_for_it_at_every_level() {
     let slow = |settings: Settings| settings.key("CommitMs", 100);
     let cluster = Cluster::start_with("reads-at", 2, slow).await;
     prepare(&cluster).await;

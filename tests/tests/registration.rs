@@ -1,11 +1,11 @@
-//! A registration that cannot work is refused with its reason, and changes nothing.
+//! An impossible registration is refused with the reason, and changes nothing.
 
 use jettra_tests::{Bed, Cluster, Node, Role, Settings, free_port, wait_until};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Registers `url` through every node; each time it is refused, and the members stay.
+/// Registers `url` through every node, and checks that it is refused and the members are unchanged.
 async fn check_refused(cluster: &Cluster, url: &str, status: u16, code: &str) {
     let before = cluster.members(0).await.expect("the members");
     for through in 0..cluster.nodes.len() {
@@ -28,7 +28,7 @@ async fn started(bed: &Bed, name: &str, settings: Settings) -> Node {
     node
 }
 
-/// An HTTP server that is no node: it answers everything with a page.
+/// An HTTP server that is not a node: its response is always a page.
 async fn other_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -44,7 +44,7 @@ async fn other_server() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_where_no_node_can_be_are_refused() {
+async fn addresses_that_cannot_be_a_node_are_refused() {
     let cluster = Cluster::start("register-address", 2).await;
     let nobody = format!("http://127.0.0.1:{}", free_port());
     check_refused(&cluster, &nobody, 422, "node_unreachable").await;
@@ -62,7 +62,7 @@ async fn addresses_where_no_node_can_be_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_do_not_belong_here_are_refused() {
+async fn nodes_of_other_clusters_are_refused() {
     let cluster = Cluster::start("register-foreign", 2).await;
     let bed = &cluster.bed;
     let mut settings = Settings::new(Role::Waiting);
@@ -94,7 +94,7 @@ async fn a_node_whose_advertised_address_leads_elsewhere_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_runs_alone_registers_nobody() {
+async fn a_node_that_runs_alone_registers_no_other() {
     let bed = Bed::new("register-alone").await;
     let alone = started(&bed, "alone", Settings::new(Role::Alone)).await;
     let waiting = started(&bed, "waiting", Settings::new(Role::Waiting)).await;
@@ -105,10 +105,10 @@ async fn a_node_that_runs_alone_registers_nobody() {
     answer.refused(503, "not_registered");
 }
 
-/// Symptom: a node that asked before the first one had made the cluster became a member of it before
-/// there was an administrator, and nobody could log in ever after.
+/// Symptom: a node that registered itself while the first one created the cluster became a member
+/// before the administrator was created, and no one could ever log in.
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_ask_while_the_cluster_is_made_are_admitted_after_it() {
+async fn nodes_that_register_while_the_cluster_is_created_are_admitted_afterwards() {
     let bed = Bed::new("register-early").await;
     let first = bed.node("node1", Settings::new(Role::First));
     let peers = json!([first.url()]);

@@ -1,5 +1,5 @@
 //! Replicas stay equal: random histories of every kind of write, with nodes that fall behind and
-//! come back by the log or by a snapshot. Equal means: the same hash at the same log index.
+//! catch up by the log or by a snapshot. Equal means the same hash at the same log index.
 //!
 //! `HISTORY_SEED` is added to the seeds, for other histories than the fixed ones.
 
@@ -8,13 +8,13 @@ use jettra_tests::{Cluster, DEADLINE, Documents, Random, wait_until};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Names that the histories use again and again.
+/// The collections of the histories.
 const COLLECTIONS: [&str; 3] = ["a", "b", "c"];
-/// Documents of a collection have these ids, so that histories meet the same ones.
+/// Number of different ids, small enough that writes meet existing documents.
 const IDS: u64 = 60;
 const STEPS: usize = 120;
 
-/// What the histories consist of.
+/// The random parts of a history.
 trait Choice {
     fn value(&mut self) -> Value;
     fn document(&mut self) -> Value;
@@ -23,7 +23,7 @@ trait Choice {
 }
 
 impl Choice for Random {
-    /// A value of any kind, also for indexes that do not like it.
+    /// A value of any type, including those that some indexes refuse.
     fn value(&mut self) -> Value {
         let number = self.below(20) as i64 - 5;
         match self.below(9) {
@@ -77,7 +77,8 @@ fn now_ms() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis()
 }
 
-/// One write; whether it is refused does not matter, only that every node does the same.
+/// Carries out one write and returns the status. It may be refused: what matters is that all nodes
+/// do the same.
 async fn step(random: &mut Random, cluster: &Cluster, through: usize) -> u16 {
     let http = cluster.nodes[through].http();
     let collection = random.pick(&COLLECTIONS);
@@ -169,7 +170,7 @@ fn index(random: &mut Random) -> Value {
     }
 }
 
-/// A history on three nodes, with a follower that misses a part of it.
+/// Carries out a history on three nodes, with a follower that misses a part of it.
 async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
     let chunk = |settings: jettra_tests::Settings| settings.key("SnapshotEvery", snapshot_every);
     let mut cluster = Cluster::start_with(name, 3, chunk).await;
@@ -229,7 +230,7 @@ async fn end_expiry(cluster: &Cluster) {
     }
 }
 
-/// Each index that is ready finds what the collection holds, and counts its entries rightly.
+/// Checks that each ready index finds the same documents as a scan of the collection.
 async fn check_indexes(cluster: &Cluster, node: usize) {
     for collection in COLLECTIONS {
         let documents = Documents::new(cluster.nodes[node].http(), "shop", collection);
@@ -265,22 +266,22 @@ async fn check_indexes(cluster: &Cluster, node: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_is_the_same_everywhere_when_a_node_comes_back_by_the_log() {
+async fn replicas_are_equal_after_one_has_caught_up_by_the_log() {
     history("replicas-log", 1, 20_000, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_is_the_same_everywhere_when_a_node_comes_back_by_a_snapshot() {
+async fn replicas_are_equal_after_one_has_caught_up_by_a_snapshot() {
     history("replicas-snapshot", 2, 40, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_is_the_same_everywhere_when_a_node_sleeps() {
+async fn replicas_are_equal_after_one_was_stopped_and_resumed() {
     history("replicas-sleep", 3, 60, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_expires_while_a_node_is_away_is_gone_there_too() {
+async fn documents_that_expire_while_a_node_is_down_are_deleted_there_too() {
     let mut cluster = Cluster::start("replicas-ttl", 3).await;
     cluster.client().create_database("shop").await.expect("a database");
     let away = cluster.follower().await;
@@ -304,7 +305,7 @@ async fn what_expires_while_a_node_is_away_is_gone_there_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_in_the_middle_of_a_build_carries_the_build() {
+async fn a_snapshot_taken_during_an_index_build_contains_the_build() {
     let settings = |settings: jettra_tests::Settings| settings.key("SnapshotEvery", 10);
     let mut cluster = Cluster::start_with("replicas-build", 3, settings).await;
     cluster.client().create_database("shop").await.expect("a database");

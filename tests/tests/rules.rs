@@ -1,10 +1,10 @@
-//! Rules in `_rules` and JSON Schemas over HTTP: what they refuse, and that they name it.
+//! Rules in `_rules` and JSON Schemas over HTTP: which documents they refuse, and the errors.
 
 use jettra_tests::documents::insert;
 use jettra_tests::{Answer, Cluster, Documents};
 use serde_json::{Value, json};
 
-/// A cluster of three with rules for the collection `shop.c`, asked through a follower.
+/// A cluster of three nodes with rules for the collection `shop.c`, used through a follower.
 async fn three(name: &str, rules: Value) -> (Cluster, Documents) {
     let cluster = Cluster::start(name, 3).await;
     cluster.client().create_database("shop").await.expect("a database");
@@ -13,7 +13,7 @@ async fn three(name: &str, rules: Value) -> (Cluster, Documents) {
     (cluster, Documents::new(http, "shop", "c"))
 }
 
-/// Checks that an answer refuses a document for this.
+/// Checks that a response refuses a document because of this rule.
 #[track_caller]
 fn breaks(answer: &Answer, path: &str, rule: &str, expected: &str) {
     answer.refused(422, "validation_failed");
@@ -64,7 +64,7 @@ async fn every_type_of_rule_refuses_what_breaks_it() {
     breaks(&two, "tags", "not_empty", "present and not empty");
     breaks(&two, "age", "non_negative", "at least 0");
     assert_eq!(documents.count(json!({})).await, 2);
-    // By whatever way a document comes.
+    // In whichever way a document is written.
     documents.call("PUT", "documents/p", good.clone()).await.ok();
     let set = json!({"$set": {"age": -1}});
     let one = json!({"_id": "p"});
@@ -93,7 +93,7 @@ async fn every_type_of_rule_refuses_what_breaks_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_rule_is_refused_with_its_place() {
+async fn errors_of_invalid_rules_name_their_place() {
     let (cluster, documents) = three("rules-bad", json!({"_id": "r"})).await;
     let http = cluster.nodes[1].http();
     let save = async |rules: Value| http.post("/api/doc?db=shop&col=_rules", &rules).await;
@@ -112,7 +112,7 @@ async fn what_is_no_rule_is_refused_with_its_place() {
         assert_eq!(answer.json()["error"]["details"]["path"], path, "{rules}: {}", answer.text);
     }
     documents.call("POST", "documents", json!({"age": null})).await.ok();
-    // Rules hold from when they are written until they are deleted; what is there may stay.
+    // Rules apply from when they are written until they are deleted; existing documents may stay.
     save(json!({"_id": "late", "c": [{"age": {"type": "not_null"}}]})).await.ok();
     breaks(
         &documents.call("POST", "documents", json!({})).await,
@@ -183,7 +183,7 @@ async fn references_hold_in_both_directions() {
     teams.call("DELETE", "documents/2", json!(null)).await.ok();
     documents.call("DELETE", "documents/ada", json!(null)).await.ok();
     teams.call("DELETE", "documents/1", json!(null)).await.refused(422, "referenced");
-    // So does what takes a whole collection away, and what gives it another name.
+    // So does dropping or renaming a whole collection.
     teams.insert_all([json!({"_id": 5, "code": "e"})]).await;
     let empty = json!({"pipeline": [{"$match": {"_id": -1}}, {"$out": "teams"}]});
     let fewer = json!({"pipeline": [{"$match": {"_id": 5}}, {"$out": "teams"}]});
@@ -213,7 +213,7 @@ async fn references_hold_in_both_directions() {
     groups.call("DELETE", "documents/1", json!(null)).await.refused(422, "referenced");
     rename("members", "c").await;
     rename("groups", "teams").await;
-    // Each side of a reference has an index, since each write to the other looks there.
+    // Each side of a reference has an index, because each write to the other side looks it up.
     for node in &cluster.nodes {
         let names = |there: Documents| async move {
             let indexes = there.get("indexes").await.ok().json()["indexes"].clone();
@@ -293,7 +293,7 @@ async fn a_schema_refuses_or_warns() {
         "{dry}"
     );
     assert_eq!(documents.count(json!({})).await, 2, "a dry run wrote something");
-    // In warn mode it is stored, and the answer says what is wrong.
+    // In warn mode it is stored, and the response contains the warning.
     documents.call("PUT", "schema", json!({"schema": schema, "mode": "warn"})).await.ok();
     let warned = [
         insert_one(json!({"_id": "w1", "name": "A"})).await.ok(),
@@ -347,7 +347,7 @@ async fn a_short_definition_is_a_schema_and_bad_schemas_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_result_of_a_pipeline_obeys_rules_and_schema() {
+async fn the_output_of_a_pipeline_obeys_rules_and_schema() {
     let rules = json!({"_id": "r", "c": [{"n": {"type": "non_negative"}}]});
     let (cluster, documents) = three("rules-out", rules).await;
     let source = Documents::new(cluster.nodes[0].http(), "shop", "source");

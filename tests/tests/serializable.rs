@@ -1,5 +1,5 @@
-//! Transactions while nodes die and links break: money is neither made nor lost, and what
-//! clients saw could have happened one transaction at a time, in the order of real time.
+//! Transactions while nodes crash and links break: the total of a bank stays the same, and histories
+//! are strictly serializable.
 
 use jettra_tests::history::{Outcome, Recorder, Step};
 use jettra_tests::{
@@ -16,12 +16,12 @@ const MONEY: u64 = 100;
 const LISTS: u64 = 4;
 const STEPS_MAX: u64 = 4;
 const CLIENTS: usize = 6;
-/// Acts that must succeed before, during and after each fault.
+/// Transactions that must succeed before, during and after each fault.
 const PROGRESS: usize = 15;
-/// Pause of a client that was refused; nothing waits for it.
+/// Pause of a client after an error; not used for synchronisation.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What goes wrong, one after the other.
+/// The faults, in this order.
 const FAULTS: [Trouble; 4] = [
     Trouble::KillLeader,
     Trouble::IsolateLeader(Fault::Blackhole),
@@ -31,11 +31,11 @@ const FAULTS: [Trouble; 4] = [
 
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
-    /// `kill -9`, and a start after a while.
+    /// The leader is killed and restarted later.
     KillLeader,
-    /// The leader reaches nobody and nobody reaches it.
+    /// The leader is isolated in both directions.
     IsolateLeader(Fault),
-    /// What the leader sends does not arrive.
+    /// Messages from the leader do not arrive.
     DeafenFollowers,
 }
 
@@ -48,8 +48,8 @@ async fn start(name: &str) -> (Cluster, Links, Vec<Http>) {
     (cluster, links, https)
 }
 
-/// Makes all the trouble while a crowd goes on.
-async fn trouble(cluster: &mut Cluster, links: &Links, crowd: &Crowd) {
+/// Injects all faults while the clients continue.
+async fn inject_faults(cluster: &mut Cluster, links: &Links, crowd: &Crowd) {
     for trouble in FAULTS {
         crowd.wait_successes(PROGRESS).await;
         let leader = cluster.leader().await;
@@ -77,7 +77,7 @@ fn documents(http: &Http) -> Documents {
     Documents::new(http.clone(), DATABASE, "docs")
 }
 
-/// What a success holds; everything else as text.
+/// A successful response; anything else becomes a text.
 fn success(answer: Result<Answer, String>) -> Result<Answer, String> {
     let answer = answer?;
     match answer.status {
@@ -86,7 +86,7 @@ fn success(answer: Result<Answer, String>) -> Result<Answer, String> {
     }
 }
 
-/// The bank: transfers, and readers of the total.
+/// A bank, with transfers between accounts and reads of the total.
 struct Bank {
     https: Vec<Http>,
     transfers: AtomicUsize,
@@ -94,7 +94,7 @@ struct Bank {
 }
 
 impl Bank {
-    /// Moves money between two accounts. Whether it did.
+    /// Moves money between two accounts; returns whether it was committed.
     async fn transfer(&self, random: &mut Random) -> Result<bool, String> {
         let http = &self.https[random.below(3) as usize];
         let transaction = OpenTransaction::try_begin(http).await?;
@@ -164,7 +164,7 @@ async fn get_all(documents: &Documents) -> Result<Vec<Value>, String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn money_is_neither_made_nor_lost_while_leaders_die_and_links_break() {
+async fn transfers_keep_the_total_while_leaders_crash_and_links_break() {
     let (mut cluster, links, https) = start("serializable-bank").await;
     let accounts = (0..ACCOUNTS).map(|account| json!({"_id": account, "money": MONEY}));
     documents(&https[0]).insert_all(accounts).await;
@@ -186,7 +186,7 @@ async fn money_is_neither_made_nor_lost_while_leaders_die_and_links_break() {
             }
         })
     };
-    trouble(&mut cluster, &links, &crowd).await;
+    inject_faults(&mut cluster, &links, &crowd).await;
     crowd.finish().await;
     let (transfers, totals) =
         (bank.transfers.load(Ordering::Relaxed), bank.totals.load(Ordering::Relaxed));
@@ -201,7 +201,7 @@ async fn money_is_neither_made_nor_lost_while_leaders_die_and_links_break() {
     cluster.wait_equal(DATABASE, "after the transfers").await;
 }
 
-/// Clients of lists, who remember all that they saw.
+/// Clients that append to lists and read them, and record everything.
 struct Lists {
     https: Vec<Http>,
     recorder: Recorder,
@@ -213,7 +213,7 @@ impl Lists {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Reads a list; one that is missing is empty.
+    /// Reads a list; a missing one is empty.
     async fn read(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
         let answer = place.try_get(&format!("documents/{key}")).await?;
         let list = match answer.status {
@@ -224,7 +224,7 @@ impl Lists {
         Ok(())
     }
 
-    /// Appends to a list by an operator.
+    /// Appends to a list with `$push`.
     async fn push(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
         let number = self.number();
         steps.push(Step::Append(key, number));
@@ -234,7 +234,7 @@ impl Lists {
         success(place.try_post("update", body).await).map(drop)
     }
 
-    /// Appends to a list by reading it and putting a longer one in its place.
+    /// Appends to a list by reading it and replacing it with a longer one.
     async fn put(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
         self.read(place, key, steps).await?;
         let Some(Step::Read(_, list)) = steps.last() else { panic!("it was just read") };
@@ -245,7 +245,7 @@ impl Lists {
         success(place.try_call("PUT", &tail, body).await).map(drop)
     }
 
-    /// Some steps in one transaction; whether it was committed.
+    /// Carries out some steps in one transaction; returns whether it was committed.
     async fn transaction(&self, random: &mut Random) -> bool {
         let began = self.recorder.begin();
         let http = &self.https[random.below(3) as usize];
@@ -270,7 +270,7 @@ impl Lists {
         outcome == Outcome::Committed
     }
 
-    /// One step outside of transactions, which is one as well.
+    /// Carries out one step outside of transactions, which counts as a transaction.
     async fn alone(&self, random: &mut Random) -> bool {
         let (began, mut steps) = (self.recorder.begin(), Vec::new());
         let place = documents(&self.https[random.below(3) as usize]);
@@ -290,7 +290,7 @@ fn numbers(list: &Value) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn histories_are_strictly_serializable_while_leaders_die_and_links_break() {
+async fn histories_are_strictly_serializable_while_leaders_crash_and_links_break() {
     let (mut cluster, links, https) = start("serializable-lists").await;
     let lists = Lists { https, recorder: Recorder::default(), numbers: AtomicU64::new(1) };
     let lists = Arc::new(lists);
@@ -310,7 +310,7 @@ async fn histories_are_strictly_serializable_while_leaders_die_and_links_break()
             }
         })
     };
-    trouble(&mut cluster, &links, &crowd).await;
+    inject_faults(&mut cluster, &links, &crowd).await;
     crowd.finish().await;
     cluster.wait_caught_up().await;
     for http in &lists.https {

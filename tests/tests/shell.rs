@@ -1,4 +1,4 @@
-//! The shell as scripts use it: statements, output, exit codes, and clusters for development.
+//! The shell in scripts and at a terminal: statements, output, exit codes, development clusters.
 
 use jettra_tests::{ADMIN, Bed, Cluster, PASSWORD, Terminal, free_port, free_ports, program};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn jettra(dir: &Path, password: Option<&str>, arguments: &[&str], input: &
     let running = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().expect("the shell starts");
         let mut stdin = child.stdin.take().expect("its input");
-        // A shell that does not read its input closes it.
+        // A shell that does not read its standard input closes it.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         child.wait_with_output().expect("the shell ends")
@@ -36,7 +36,7 @@ async fn jettra(dir: &Path, password: Option<&str>, arguments: &[&str], input: &
     ShellRun { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-/// One statement on the first node of a cluster; its output as JSON.
+/// Runs one statement on the first node of a cluster and returns its output as JSON.
 async fn statement(cluster: &Cluster, text: &str) -> Value {
     let url = cluster.nodes[0].url();
     let arguments = ["--url", &url, "-m", "json", "-q", "-y", "-e", text];
@@ -59,7 +59,7 @@ async fn statements_give_json_and_a_script_runs_from_the_input() {
     let client = cluster.client();
     let users = client.collection::<Value>("shop", "users");
     assert_eq!(users.count().await.expect("a count"), 2);
-    // Explained, nothing is changed.
+    // EXPLAIN changes nothing.
     for (text, stage) in [
         ("count users {\"born\": 1815} --explain", "COUNT"),
         ("distinct users born --explain", "COLLSCAN"),
@@ -113,7 +113,7 @@ async fn federated_nodes_lists_the_members_as_the_document_says() {
     statement(&cluster, "cluster remove node3").await;
     cluster.wait_active(2).await;
 
-    // Without a majority a person is told what is missing, and what is known.
+    // Without a majority the output names what is missing and shows what is known.
     cluster.nodes[1].kill();
     let dir = cluster.bed.dir().to_owned();
     let shell = format!("{} --url {}", program("jettra").display(), cluster.nodes[0].url());
@@ -127,7 +127,7 @@ async fn federated_nodes_lists_the_members_as_the_document_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exit_codes_tell_what_went_wrong() {
+async fn exit_codes_distinguish_errors() {
     let cluster = Cluster::start("shell-codes", 1).await;
     let (dir, url) = (cluster.bed.dir(), cluster.nodes[0].url());
     let nobody = format!("http://127.0.0.1:{}", free_port());
@@ -150,7 +150,7 @@ async fn exit_codes_tell_what_went_wrong() {
     }
 }
 
-/// Users and keys without anybody at the terminal: passwords and keys come from files.
+/// Users and API keys without a terminal: passwords and keys are read from files.
 #[tokio::test(flavor = "multi_thread")]
 async fn users_and_keys_are_managed_from_scripts() {
     let cluster = Cluster::start("shell-users", 2).await;
@@ -251,7 +251,7 @@ async fn with_people(name: &str, documents: std::ops::RangeInclusive<u64>) -> Cl
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_without_a_limit_gives_everything_to_a_pipe() {
+async fn a_statement_without_a_limit_prints_everything_to_a_pipe() {
     let cluster = with_people("shell-all", 1..=2500).await;
     let url = cluster.nodes[0].url();
     let listed = async |mode: &str, text: &str| {
@@ -281,7 +281,7 @@ async fn a_statement_without_a_limit_gives_everything_to_a_pipe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_people_type_first_is_understood() {
+async fn common_first_attempts_work_or_get_a_helpful_error() {
     let cluster = with_people("shell-first", 1..=3).await;
     let (dir, url) = (cluster.bed.dir(), cluster.nodes[0].url());
     let run = async |arguments: &[&str], input: &str| {
@@ -299,8 +299,8 @@ async fn what_people_type_first_is_understood() {
         ended.err
     };
 
-    // A statement as arguments, the database beside it or before the collection, and one value of
-    // JSON for `jq`.
+    // A statement as arguments, the database as a flag or before the collection, and one JSON value
+    // for `jq`.
     assert!(ok(&["show", "dbs"]).await.to_string().contains("shop"));
     assert!(ok(&["cluster", "token"]).await["token"].is_string());
     let ada = json!([{"_id": 2, "name": "n2", "age": 2, "home": {"city": "Lima"}}]);
@@ -321,7 +321,7 @@ async fn what_people_type_first_is_understood() {
     let help = run(&["help", "find"], "").await;
     assert!(help.out.starts_with("find <collection>"), "{}", help.out);
 
-    // An update that could replace the document changes nothing, and both ways are named.
+    // An update that may have been meant as a replacement is refused, and the error names both forms.
     let shop = |words: &[&'static str]| [&["--db", "shop"], words].concat();
     let error = refused(&shop(&["update", "people", "1", "{age: 9}"])).await;
     assert!(error.contains("replace people 1 {\"age\":9}"), "{error}");
@@ -331,7 +331,7 @@ async fn what_people_type_first_is_understood() {
     ok(&shop(&["replace", "people", "1", "{age: 10}"])).await;
     assert_eq!(ok(&shop(&["get", "people", "1"])).await, json!({"_id": 1, "age": 10}));
 
-    // A number as id is the text where only that one is there, and a filter is all that match.
+    // A number as id means the string if only that exists, and a filter means all matching documents.
     ok(&shop(&["insert", "people", "[{_id: '7'}, {_id: '8'}, {_id: 8}]"])).await;
     ok(&shop(&["delete", "people", "7"])).await;
     ok(&shop(&["delete", "people", "8"])).await;
@@ -340,10 +340,10 @@ async fn what_people_type_first_is_understood() {
     assert!(error.contains("no document with _id 7"), "{error}");
     assert_eq!(ok(&shop(&["delete", "people", "{_id: {$lte: 2}}"])).await["deleted"], 2);
     assert_eq!(ok(&shop(&["delete", "people", "{}", "--one"])).await["deleted"], 1);
-    // A script is not asked.
+    // Scripts are not asked for confirmation.
     assert_eq!(ok(&shop(&["DELETE FROM people"])).await["deleted"], 1);
 
-    // Slips of the fingers.
+    // Typing errors.
     let slips = [
         ("fnid people", "did you mean find?"),
         ("SELEC * FROM people", "did you mean SELECT?"),
@@ -381,7 +381,7 @@ async fn errors_name_statements_of_the_shell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
+async fn at_a_terminal_it_asks_for_confirmation_and_shows_page_by_page() {
     let mut cluster = with_people("shell-person", 1..=60).await;
     let dir = cluster.bed.dir().to_owned();
     std::fs::write(dir.join("pager.sh"), "echo PAGER; cat\n").expect("a file");
@@ -395,7 +395,7 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
     person.line("use shop");
     person.sees("Using database shop.").await;
 
-    // All or many are asked about, in every language; few are not.
+    // Changes of all or many documents need confirmation in every language, changes of few do not.
     let questions = [
         ("DELETE FROM people;", "This deletes all 60 documents of people. Go on? (y/n)"),
         ("db.people.deleteMany({})", "This deletes all 60 documents of people. Go on? (y/n)"),
@@ -420,7 +420,7 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
     let seen = person.sees("2 deleted.").await;
     assert!(!seen.contains("Go on?"), "{seen}");
 
-    // A page, the prompt, and more; what does not fit goes through the pager.
+    // A page, the prompt, and `more`; long output goes through the pager.
     person.line("SELECT * FROM people ORDER BY _id");
     let seen = person.sees("; type more, or more all)").await;
     assert!(seen.contains("n17") && !seen.contains("n18") && !seen.contains("PAGER"), "{seen}");
@@ -440,7 +440,7 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
     person.sees("; type more, or more all)").await;
     person.line(".mode table");
 
-    // Names of fields, words of SQL and values of flags are completed.
+    // Names of fields, keywords of SQL and values of flags are completed.
     person.keys("find people {na\t");
     person.sees("{name").await;
     person.line(": 'n7'}");
@@ -462,14 +462,14 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
     person.line("find poeple");
     person.sees("Did you mean people?").await;
 
-    // Two statements that were pasted are two, one over several lines is one.
+    // Two pasted statements are two, one over several lines is one.
     person.paste("count people\ncount people {age: 1}");
     person.sees("Count: 48").await;
     person.sees("Count: 1").await;
     person.paste("SELECT COUNT(*) AS n FROM people\nWHERE age <= 2");
     person.sees("│ 2 ").await;
 
-    // A node that is silent is named after a second, one that is gone at once.
+    // A node that does not respond is named after a second, one that is down at once.
     cluster.nodes[0].signal("STOP");
     person.line("count people");
     person.sees("Waiting for a node: ").await;
@@ -484,7 +484,7 @@ async fn a_person_at_the_terminal_is_asked_and_reads_page_by_page() {
     person.sees("Goodbye!").await;
 }
 
-/// Stops the development cluster also when the test fails.
+/// Stops the development cluster even if the test fails.
 struct Down<'d>(&'d Path);
 
 impl Drop for Down<'_> {
@@ -496,7 +496,7 @@ impl Drop for Down<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_development_cluster_goes_up_is_tested_and_goes_down() {
+async fn a_development_cluster_is_started_tested_and_stopped() {
     let bed = Bed::new("shell-dev").await;
     let port = free_ports(3).to_string();
     let _down = Down(bed.dir());

@@ -1,4 +1,4 @@
-//! The log is bounded, and a member that was away for too long gets a copy of the state.
+//! The log is bounded, and a member that lacks purged entries installs a snapshot.
 
 use jettra_tests::load::{DATABASE, INSERTS, Load};
 use jettra_tests::{Cluster, Documents, Node, Settings, wait_until};
@@ -20,7 +20,7 @@ fn log_bytes(node: &Node) -> u64 {
     bytes_in(&node.data_dir().join("groups/0/log"))
 }
 
-/// What lies beside the log: the pointer, and one generation if nothing is left over.
+/// The files beside the log: the pointer and, if nothing is left over, one generation.
 fn generations(node: &Node) -> Vec<String> {
     let entries = std::fs::read_dir(node.data_dir().join("groups/0")).expect("the group");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
@@ -30,15 +30,15 @@ fn generations(node: &Node) -> Vec<String> {
     names
 }
 
-/// Saves a document of so many MB.
+/// Saves a document of the given size in MB.
 async fn save(documents: &Documents, id: usize, megabytes: usize) {
     let text = "x".repeat(megabytes * MB - 1000);
     let answer = documents.call("PUT", &format!("documents/{id}"), json!({"text": text})).await;
     assert_eq!(answer.status / 100, 2, "{id}: {} {}", answer.status, answer.text);
 }
 
-/// Symptom: 60 writes of 15 MB left 859 MB of log. Cause: snapshots and purges were decided by
-/// the number of entries alone.
+/// Symptom: 60 writes of 15 MB left 859 MB of log. Cause: snapshots and purges depended on the
+/// number of entries only.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_writes_leave_a_bounded_log() {
     let adjust = |settings: Settings| settings.key("SnapshotLogMb", 16).key("LogChunkMb", 1);
@@ -48,7 +48,7 @@ async fn large_writes_leave_a_bounded_log() {
     for id in 0..8 {
         save(&documents, id, 15).await;
     }
-    // What is kept are 16 MB, as much again until the next snapshot, and an entry.
+    // 16 MB are kept, another 16 MB accumulate until the next snapshot, and one entry.
     wait_until("the log is purged", async || {
         let bytes = log_bytes(&cluster.nodes[0]);
         if bytes < 50 << 20 { Ok(()) } else { Err(format!("{bytes} bytes")) }
@@ -59,7 +59,7 @@ async fn large_writes_leave_a_bounded_log() {
     assert_eq!(documents.count(json!({})).await, 8);
 }
 
-/// Kills a follower and writes until the log is purged beyond what it has.
+/// Kills a follower and writes until entries that it lacks are purged.
 async fn leave_behind(cluster: &mut Cluster, documents: &Documents) -> usize {
     let away = cluster.follower().await;
     cluster.nodes[away].kill();
@@ -70,7 +70,7 @@ async fn leave_behind(cluster: &mut Cluster, documents: &Documents) -> usize {
         for row in rows {
             documents.insert_all([row]).await;
         }
-        // Larger than a file of the log, so that what was purged shows.
+        // Larger than a file of the log, so that purging is visible.
         save(&documents, 1, 2).await;
         save(&documents, 2, 2).await;
         wait_until("the log is purged", async || {
@@ -83,7 +83,7 @@ async fn leave_behind(cluster: &mut Cluster, documents: &Documents) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crash_after_any_step_of_an_installation_is_survived() {
+async fn a_node_recovers_from_a_crash_after_any_step_of_an_installation() {
     let adjust = |settings: Settings| {
         settings.key("SnapshotEvery", 10).key("SnapshotLogMb", 1).key("LogChunkMb", 1)
     };
@@ -113,7 +113,7 @@ async fn a_crash_after_any_step_of_an_installation_is_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_does_not_fit_is_refused_before_it_is_sent() {
+async fn a_snapshot_that_does_not_fit_is_refused_before_it_is_sent() {
     let adjust = |settings: Settings| {
         settings.key("SnapshotEvery", 10).key("SnapshotLogMb", 1).key("LogChunkMb", 1)
     };
@@ -145,14 +145,14 @@ async fn a_copy_that_does_not_fit_is_refused_before_it_is_sent() {
     cluster.wait_equal("shop", "after the restart").await;
 }
 
-/// How much and how long.
+/// The load, and how long the follower is down.
 struct Absence {
     megabytes: usize,
     time: Duration,
     adjust: fn(Settings) -> Settings,
 }
 
-/// The largest resident memory of a process so far, in MB: all of it, and what is no file.
+/// The peak resident memory of a process in MB: in total and without mapped files.
 fn memory(node: &Node) -> (u64, u64) {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap_or_default();
@@ -163,7 +163,7 @@ fn memory(node: &Node) -> (u64, u64) {
     (of("VmHWM:"), of("RssAnon:"))
 }
 
-/// A follower is away under load, and must catch up while the load goes on.
+/// A follower is down under load, and must catch up while the load continues.
 async fn catch_up(name: &str, absence: Absence) {
     let mut cluster = Cluster::start_with(name, 3, absence.adjust).await;
     cluster.client().create_database("shop").await.expect("a database");
@@ -199,7 +199,7 @@ async fn catch_up(name: &str, absence: Absence) {
     .await;
     let caught_up = back.elapsed();
     load.wait_successes(10).await;
-    let told = load.finish().await;
+    let outcomes = load.finish().await;
     cluster.wait_equal(DATABASE, "after the load").await;
     cluster.wait_equal("shop", "after the load").await;
     let copies = cluster.nodes[away].log().matches("installed a snapshot").count();
@@ -208,17 +208,17 @@ async fn catch_up(name: &str, absence: Absence) {
         "{} MB of state, {} writes: caught up after {caught_up:?} by {copies} copies; leader: \
          {peak} MB at most ({anonymous} MB of them no files), {} MB of log; follower: {} MB",
         absence.megabytes,
-        told.acknowledged.len(),
+        outcomes.acknowledged.len(),
         log_bytes(&cluster.nodes[leader]) >> 20,
         memory(&cluster.nodes[away]).0,
     );
     assert!((1..=2).contains(&copies), "{copies} copies");
 }
 
-/// Symptom: 736 MB of state, 100 writes/s: 18 snapshots in 180 s, and the follower never caught
-/// up. Cause: the log after a copy was purged before the copy had arrived.
+/// Symptom: with 736 MB of state and 100 writes/s, 18 snapshots were sent in 180 s and the follower
+/// never caught up. Cause: the entries after a snapshot were purged before the snapshot had arrived.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_follower_that_was_away_under_load_catches_up_with_one_copy() {
+async fn a_follower_that_was_down_under_load_catches_up_with_one_snapshot() {
     let adjust = |settings: Settings| {
         settings.key("SnapshotEvery", 50).key("SnapshotLogMb", 4).key("LogChunkMb", 1)
     };
@@ -226,9 +226,9 @@ async fn a_follower_that_was_away_under_load_catches_up_with_one_copy() {
     catch_up("snapshots-away", Absence { megabytes: 60, time, adjust }).await;
 }
 
-/// The same with more than half of the address space, for minutes.
+/// The same with a state of more than half of the address space, for minutes.
 #[tokio::test(flavor = "multi_thread")]
-async fn long_a_follower_that_was_away_for_minutes_with_a_large_state_catches_up() {
+async fn long_a_follower_that_was_down_for_minutes_with_a_large_state_catches_up() {
     if !jettra_tests::long() {
         return;
     }

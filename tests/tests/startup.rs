@@ -18,7 +18,7 @@ async fn wait_ok(node: &Node) {
     .await;
 }
 
-/// The process ends with 1 and says on standard error which key is wrong.
+/// Checks that the process exits with 1 and names the wrong key on standard error.
 async fn check_refused(command: Command, key: &str) {
     let output = run_to_end(command).await;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -61,9 +61,9 @@ async fn a_wrong_setting_is_named_and_the_exit_code_is_1() {
     check_refused(missing, "/nowhere/config.json").await;
 }
 
-/// Symptom: a file of JettraDBVM was refused. Its collections always keep former documents.
+/// Symptom: a configuration file of JettraDBVM was refused. Its collections always keep versions.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_jettradbvm_starts_a_node_and_says_what_became_of_its_keys() {
+async fn a_configuration_of_jettradbvm_is_accepted_and_its_keys_are_explained() {
     let bed = Bed::new("start-old").await;
     let settings = Settings::new(Role::First)
         .key("Host", "localhost")
@@ -129,7 +129,7 @@ async fn a_node_keeps_its_name_with_its_data() {
     check_refused(node.command(), "NodeID").await;
 }
 
-/// Waits until the node has noted that it holds a part of the state.
+/// Waits until the node has recorded that it holds state.
 async fn wait_formed(node: &Node) {
     let path = node.data_dir().join("identity.json");
     wait_until(&format!("{} is formed", node.name), async || {
@@ -140,8 +140,8 @@ async fn wait_formed(node: &Node) {
     .await;
 }
 
-/// Symptom: an acknowledged write is lost, or a second cluster of the same identity appears.
-/// Cause: a member that had lost its log or state, or its identity, began anew in silence.
+/// Symptom: an acknowledged write was lost, or a second cluster with the same identity appeared.
+/// Cause: a member that had lost its log, state or identity silently started from scratch.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_has_lost_a_part_of_its_data_does_not_start() {
     let mut cluster = Cluster::start("start-lost", 2).await;
@@ -161,7 +161,7 @@ async fn a_member_that_has_lost_a_part_of_its_data_does_not_start() {
             let (path, aside) = (dir.join(lost), dir.join("aside"));
             std::fs::rename(&path, &aside).expect("it was there");
             check_refused(node.command(), named).await;
-            // A second start refuses as well, although the first has left empty files.
+            // A second start is refused as well, although the first has left empty files.
             check_refused(node.command(), named).await;
             if path.is_dir() {
                 std::fs::remove_dir_all(&path).expect("what the start has made");
@@ -189,7 +189,7 @@ async fn a_member_that_has_lost_a_part_of_its_data_does_not_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_and_interrupt_end_a_node_in_good_order() {
+async fn sigterm_and_sigint_shut_a_node_down_cleanly() {
     let mut cluster = Cluster::start("start-term", 3).await;
     for signal in ["TERM", "INT"] {
         for index in [cluster.leader().await, cluster.follower().await] {
@@ -241,7 +241,7 @@ async fn a_single_node_keeps_its_data_and_may_move_to_another_port() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_without_a_configuration_makes_a_password_and_serves() {
+async fn a_node_without_a_configuration_generates_a_password_and_serves() {
     let bed = Bed::new("start-plain").await;
     let mut node = bed.node("plain", Settings::new(Role::Alone));
     let mut command = Command::new(jettra_tests::program("jettradb"));
@@ -263,7 +263,7 @@ async fn a_node_without_a_configuration_makes_a_password_and_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_ran_alone_grows_into_a_cluster() {
+async fn a_node_that_ran_alone_becomes_a_cluster() {
     let bed = Bed::new("start-grow").await;
     let mut first = bed.node("node1", Settings::new(Role::Alone));
     first.start();

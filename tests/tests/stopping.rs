@@ -1,4 +1,4 @@
-//! A node ends in good order, whatever it is doing.
+//! A node shuts down cleanly, whatever it is doing.
 
 use jettra_tests::{Bed, Cluster, Node, Role, Settings, free_port, try_send, wait_until};
 use serde_json::json;
@@ -25,7 +25,7 @@ async fn check_ends(node: &mut Node, signal: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_starting_ends_in_good_order() {
+async fn a_node_that_is_starting_shuts_down_cleanly() {
     let bed = Bed::new("stopping-starting").await;
     let mut node = bed.node("first", Settings::new(Role::First));
     for round in 0..6 {
@@ -42,7 +42,7 @@ async fn a_node_that_is_starting_ends_in_good_order() {
 
 /// Symptom: such a node was killed by the signal.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_asks_for_the_cluster_secret_ends_in_good_order() {
+async fn a_node_that_requests_the_cluster_secret_shuts_down_cleanly() {
     let bed = Bed::new("stopping-asking").await;
     let peers = json!([format!("http://127.0.0.1:{}", free_port())]);
     let settings = Settings::new(Role::Waiting).key("Peers", peers);
@@ -63,7 +63,7 @@ async fn a_second_signal_ends_a_node_at_once() {
     for index in (0..3).filter(|index| *index != leader) {
         cluster.nodes[index].signal("STOP");
     }
-    // Nobody takes its leadership over.
+    // No other node can take over leadership.
     cluster.nodes[leader].signal("TERM");
     let node = &cluster.nodes[leader];
     wait_until("it is stopping", async || {
@@ -77,7 +77,7 @@ async fn a_second_signal_ends_a_node_at_once() {
 
 /// Symptom: the leader waited 5 s for a node that had ended before it could take over.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_does_not_wait_for_nodes_that_end_with_it() {
+async fn a_leader_does_not_wait_for_nodes_that_stop_at_the_same_time() {
     let adjust = |settings: Settings| settings.key("LogLevel", "debug");
     let mut cluster = Cluster::start_with("stopping-all", 3, adjust).await;
     let leader = cluster.leader().await;
@@ -93,7 +93,7 @@ async fn a_leader_does_not_wait_for_nodes_that_end_with_it() {
 
 /// Symptom: the connection was reset.
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_that_wait_when_a_node_stops_are_answered() {
+async fn calls_that_wait_when_a_node_stops_get_a_response() {
     let few = |settings: Settings| settings.key("CallsPerUserMax", 4);
     let mut cluster = Cluster::start_with("stopping-stopping", 2, few).await;
     cluster.nodes[1].kill();
@@ -105,7 +105,7 @@ async fn calls_that_wait_when_a_node_stops_are_answered() {
         async move {
             loop {
                 let answer = try_send(http.request("POST", "/api/dbs").json(&body)).await;
-                // What asks whether all of them are under way had the last place.
+                // The call that checks whether all of them are in progress had the last permit.
                 if !answer.as_ref().is_ok_and(|answer| answer.status == 429) {
                     return answer;
                 }

@@ -1,4 +1,4 @@
-//! A cluster over TLS: who is believed, who is refused, and certificates that change.
+//! A cluster over TLS: which certificates are trusted or refused, and certificates that change.
 
 use jettra_tests::certs::{Certs, first_in, http_client, shown_at};
 use jettra_tests::signer::{PEER_HEADER, SignedCall};
@@ -33,7 +33,7 @@ async fn shell(url: &str, authority: Option<&Certs>, statement: &str) -> Output 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_over_tls_does_what_others_do() {
+async fn a_cluster_over_tls_works_like_any_other() {
     let (mut cluster, certs) = Cluster::start_with_tls("tls", 3).await;
     create_database(&cluster).await;
     for (index, node) in cluster.nodes.iter().enumerate() {
@@ -51,7 +51,7 @@ async fn a_cluster_over_tls_does_what_others_do() {
     }
     cluster.wait_equal("shop", "after the leader's end").await;
 
-    // Passwords are not even sent to whom the client does not believe.
+    // The client sends no password to a server that it does not trust.
     let url = cluster.nodes[0].url();
     let stranger = Http::over(http_client(None, None), &url).login(ADMIN, PASSWORD);
     let error = stranger.try_get("/api/dbs").await.expect_err("an unknown authority");
@@ -73,12 +73,12 @@ async fn a_cluster_over_tls_does_what_others_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_nodes_with_certificates_of_the_authority_talk_to_nodes() {
+async fn only_nodes_with_certificates_of_the_authority_may_call_nodes() {
     let (cluster, certs) = Cluster::start_with_tls("tls-nodes", 2).await;
     let node = &cluster.nodes[0];
     let to = process_of(node, &certs).await;
     let strangers = Certs::make(cluster.bed.dir().join("strangers"), &[]);
-    // The same names, from the right authority, but not the one that the call claims.
+    // A certificate of the right authority, but not for the name that the call claims.
     let elsewhere = |call: SignedCall| SignedCall { host: "node9.example".into(), ..call };
     let identity = |sequence: u64| SignedCall {
         sequence,
@@ -97,7 +97,7 @@ async fn only_nodes_with_certificates_of_the_authority_talk_to_nodes() {
         let plain = Http::over(http_client(Some(&certs.authority()), None), &node.url());
         send(&plain, &call).await.refused(403, "bad_certificate");
     }
-    // The handshake fails already, or the first call over it.
+    // Either the handshake fails or the first call over the connection.
     let foreign = http_client(Some(&certs.authority()), Some(&strangers));
     let foreign = Http::over(foreign, &node.url());
     assert!(try_call(&foreign, &identity(903)).await.is_err());
@@ -143,7 +143,7 @@ async fn new_certificates_are_used_without_a_restart() {
     create_database(&cluster).await;
     let pids: Vec<u32> = cluster.nodes.iter().map(Node::pid).collect();
     let first = first_in(&certs.certificate());
-    // Another key for the certificate there: the old pair stays in use, and the log says so.
+    // A key that does not match the certificate: the old pair stays in use, and the log reports it.
     let key = std::fs::read(certs.key()).expect("the key");
     std::fs::write(certs.key(), b"no key").expect("a broken file");
     for node in &cluster.nodes {
@@ -156,7 +156,7 @@ async fn new_certificates_are_used_without_a_restart() {
         assert_eq!(shown_at(node.port, &certs.authority()).await.expect("it serves"), first);
     }
     std::fs::write(certs.key(), key).expect("the key is back");
-    // One node is told, the other finds out by itself.
+    // One node gets a signal, the other notices the new files by itself.
     Certs::make(cluster.bed.dir().join("certs"), &[]);
     let second = first_in(&certs.certificate());
     assert_ne!(first, second);
@@ -169,7 +169,7 @@ async fn new_certificates_are_used_without_a_restart() {
         .await;
     }
 
-    // Another authority: first beside the old one, then alone.
+    // Another authority: first together with the old one, then alone.
     let old = std::fs::read(certs.authority()).expect("the authority");
     let next = Certs::make(cluster.bed.dir().join("next"), &[]);
     let new = std::fs::read(next.authority()).expect("the new authority");
@@ -199,7 +199,7 @@ async fn new_certificates_are_used_without_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_cannot_be_used_are_named_with_their_key() {
+async fn errors_of_unusable_files_name_the_key() {
     let bed = Bed::new("tls-files").await;
     let certs = Certs::make(bed.dir().join("certs"), &[]);
     let others = Certs::make(bed.dir().join("others"), &[]);
@@ -224,7 +224,7 @@ async fn files_that_cannot_be_used_are_named_with_their_key() {
     }
 }
 
-/// The process of a node, which it names to whom it knows as a node.
+/// The name of a node's process, which it reveals to other nodes only.
 async fn process_of(node: &Node, certs: &Certs) -> String {
     let http = Http::over(http_client(Some(&certs.authority()), Some(certs)), &node.url());
     let call = SignedCall { sequence: 800, ..SignedCall::new("GET", "/raft/rpc/identity", "-") };

@@ -1,15 +1,15 @@
-//! Transactions: each sees one state and its own writes, and takes effect as a whole or not at
-//! all; of two that cannot both have been alone, one is refused. The names of the anomalies are
-//! those of Adya and of Berenson et al.
+//! Transactions: each sees one snapshot and its own writes, and takes effect completely or not at
+//! all; of two that are not serializable, one is refused. The names of the anomalies are those of
+//! Adya and of Berenson et al.
 
 use jettra_tests::{Answer, Cluster, Documents, Http, OpenTransaction, Settings, wait_until};
 use serde_json::{Value, json};
 
-/// Rows of a collection that is read as a whole.
+/// Documents of a collection that is read completely.
 const READ_ROWS: usize = 6_000;
 const TRANSACTIONS: &str = "/api/v1/transactions";
 
-/// A cluster of one node, and a collection.
+/// A cluster of one node, and a collection in it.
 async fn start(name: &str) -> (Cluster, Documents) {
     let cluster = Cluster::start(&format!("transactions-{name}"), 1).await;
     let documents = prepare(&cluster).await;
@@ -21,7 +21,7 @@ async fn prepare(cluster: &Cluster) -> Documents {
     Documents::new(cluster.nodes[0].http(), "shop", "stock")
 }
 
-/// A transaction, and the collection as it sees it.
+/// A transaction, and the collection as seen by it.
 async fn begin(http: &Http, documents: &Documents) -> (OpenTransaction, Documents) {
     let transaction = OpenTransaction::begin(http).await;
     let inside = transaction.see(documents);
@@ -63,12 +63,12 @@ async fn no_update_is_lost() {
     is_conflict(&refused);
     assert_eq!(refused.json()["error"]["details"]["id"], "apples", "{}", refused.text);
     assert_eq!(documents.one(json!("apples")).await["n"], 2);
-    // It is over, and its outcome stays the same.
+    // It has ended, and its outcome stays the same.
     assert_eq!(other.commit().await.code(), "transaction_conflict");
     seen_by_other.post("find", json!({})).await.refused(409, "transaction_lost");
 }
 
-/// An update that reads only by its own filter and operators is no better off.
+/// An update that reads only by its filter and operators conflicts too.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_increment_is_lost_to_a_write_outside() {
     let (cluster, documents) = start("increment").await;
@@ -97,7 +97,7 @@ async fn write_skew_between_two_documents_is_refused() {
     assert_eq!(documents.count(json!({"on_call": true})).await, 1);
 }
 
-/// The same with a count, which reads what is not named; with an index and without.
+/// The same with a count, whose read set has no ids; with an index and without.
 #[tokio::test(flavor = "multi_thread")]
 async fn write_skew_by_a_count_is_refused() {
     let (cluster, documents) = start("count-skew").await;
@@ -132,7 +132,7 @@ async fn a_phantom_in_a_range_is_refused() {
         }
         documents.ask("delete", json!({"filter": {}, "multi": true})).await;
         documents.insert_all((0..30).map(|n| json!({"_id": n, "n": n * 3}))).await;
-        // Born into the range, moved into it, gone from it.
+        // Inserted into the range, moved into it, removed from it.
         let changes = [
             ("update", json!({"filter": {"_id": 0}, "update": {"$set": {"n": 11}}})),
             ("delete", json!({"filter": {"_id": 4}})),
@@ -152,7 +152,7 @@ async fn a_phantom_in_a_range_is_refused() {
     }
 }
 
-/// So many rows are read that the transaction does not note each of them.
+/// More rows are read than the transaction records individually.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_large_collection_that_was_read_is_refused() {
     let (cluster, documents) = start("large-read").await;
@@ -178,7 +178,7 @@ async fn a_change_of_a_large_collection_that_was_read_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reads_stay_in_one_state_and_never_conflict() {
+async fn reads_see_one_snapshot_and_never_conflict() {
     let (cluster, documents) = start("read-skew").await;
     documents.index(json!({"n": 1}), json!({})).await;
     documents.insert_all(["a", "b"].map(|id| json!({"_id": id, "n": 50}))).await;
@@ -198,7 +198,7 @@ async fn reads_stay_in_one_state_and_never_conflict() {
     is_committed(transaction.commit().await);
 }
 
-/// The same state also when the transaction was begun before its first read.
+/// The snapshot is that of the begin, even if the first read comes later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_wrote_after_stale_reads_is_refused() {
     let (cluster, documents) = start("stale-read").await;
@@ -212,7 +212,7 @@ async fn a_transaction_that_wrote_after_stale_reads_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn transactions_that_do_not_meet_are_both_committed() {
+async fn transactions_without_overlap_are_both_committed() {
     let (cluster, documents) = start("apart").await;
     let http = cluster.nodes[0].http();
     documents.insert_all(["a", "b"].map(|id| json!({"_id": id, "n": 1}))).await;
@@ -259,7 +259,7 @@ async fn of_two_inserts_of_one_id_or_unique_value_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn own_writes_are_seen_inside_and_outside_only_after_the_commit() {
+async fn writes_are_visible_inside_and_only_after_the_commit_outside() {
     let (cluster, documents) = start("own-writes").await;
     documents.index(json!({"n": 1}), json!({})).await;
     documents.insert_all((1..=5).map(|n| json!({"_id": n, "n": n * 10}))).await;
@@ -352,7 +352,7 @@ async fn a_conflict_leaves_nothing_also_in_other_collections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_repeated_gives_the_first_outcome() {
+async fn a_repeated_commit_returns_the_first_outcome() {
     let (mut cluster, documents) = start("repeated").await;
     let http = cluster.nodes[0].http();
     documents.insert_all([json!({"_id": 1, "n": 1})]).await;
@@ -388,7 +388,7 @@ async fn open_transactions_are_listed_and_can_be_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_part_of_a_transaction_is_refused_and_the_rest_goes_on() {
+async fn calls_not_allowed_in_a_transaction_are_refused_and_it_stays_open() {
     let (cluster, documents) = start("not-inside").await;
     let http = cluster.nodes[0].http();
     let (transaction, inside) = begin(&http, &documents).await;
@@ -443,7 +443,7 @@ async fn a_transaction_that_grows_too_large_is_refused() {
 
 /// The calls of JettraDBVM: `/api/tx/*`, and `txID=` on its document calls.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ancestors_calls_make_transactions() {
+async fn the_calls_of_jettradbvm_run_transactions() {
     let cluster = Cluster::start("transactions-ancestor", 3).await;
     let documents = prepare(&cluster).await;
     let call = async |node: usize, method: &str, target: String, body: &str| {
@@ -480,7 +480,7 @@ async fn the_ancestors_calls_make_transactions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_goes_on_through_every_node_and_dies_with_its_leader() {
+async fn a_transaction_is_usable_through_every_node_and_ends_with_its_leader() {
     let mut cluster = Cluster::start("transactions-leader", 3).await;
     let documents = prepare(&cluster).await;
     documents.insert_all([json!({"_id": "a", "n": 1}), json!({"_id": "b", "n": 1})]).await;
@@ -506,7 +506,7 @@ async fn a_transaction_goes_on_through_every_node_and_dies_with_its_leader() {
     let inside = through.see(&documents);
     inside.post("update", set("a", "n", 4)).await.refused(409, "transaction_lost");
     through.commit().await.refused(409, "transaction_lost");
-    // What was committed before is known on the new leader as well.
+    // The new leader also knows the outcome of earlier commits.
     is_committed(transaction.through(https[left].clone()).commit().await);
     let outside = documents.through(https[left].clone());
     assert_eq!(outside.count(json!({"n": 2})).await, 2, "half of it was carried out");

@@ -1,10 +1,10 @@
-//! The walk-through of seed 004, step by step as its reader does it.
+//! The walk-through of seed document 004, step by step.
 
 use jettra_tests::{Bed, Cluster, Node, Role, Settings, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Registers as the document's `curl -d` does, with `localhost` as the host.
+/// Registers a node as the document's `curl -d` does, with `localhost` as the host.
 async fn register(cluster: &Cluster, through: usize, index: usize) {
     let body = format!("{{\"url\": \"http://localhost:{}\"}}", cluster.nodes[index].port);
     let http = cluster.nodes[through].http();
@@ -17,7 +17,7 @@ fn field<'v>(members: &'v [Value], name: &str, field: &str) -> &'v str {
     node.and_then(|node| node[field].as_str()).unwrap_or("")
 }
 
-/// Starts node1 to node3 as the document says, one after the other.
+/// Starts node1 to node3 in sequence, as the document says.
 async fn follow_the_document(name: &str) -> Cluster {
     let bed = Bed::new(name).await;
     let nodes = vec![
@@ -47,11 +47,11 @@ async fn three_nodes_are_set_up_as_the_document_says() {
         assert_eq!(field(&members, name, "role"), role, "{members:?}");
         assert_eq!(field(&members, name, "status"), "ACTIVE", "{members:?}");
         let url = cluster.nodes[cluster.index_of(name)].url();
-        // As it was registered.
+        // The address with which it was registered.
         let url = if name == "node1" { url } else { url.replace("127.0.0.1", "localhost") };
         assert_eq!(field(&members, name, "url"), url, "{members:?}");
     }
-    // Again, by its other name: nothing changes.
+    // Again, by its other address: nothing changes.
     let again = json!({"url": cluster.nodes[1].url()});
     cluster.act(0, "register", again).await.ok();
     assert_eq!(cluster.members(0).await.expect("the collection"), members);
@@ -126,8 +126,8 @@ async fn a_node_is_stopped_by_url_and_by_name_and_returns_without_registration()
     }
 }
 
-/// The different statuses of a member one after the other, as a node shows them, until some time
-/// after it is inactive.
+/// The statuses of a member in sequence as one node shows them, until some time after it has become
+/// inactive.
 fn watch_status(shown_by: &Node, name: &str) -> tokio::task::JoinHandle<Vec<String>> {
     let (http, name) = (shown_by.http(), name.to_owned());
     tokio::spawn(async move {
@@ -160,7 +160,7 @@ async fn the_leader_can_be_stopped_through_a_follower() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_node_serves_nobody_until_it_is_resumed() {
+async fn a_paused_node_serves_no_calls_until_it_is_resumed() {
     let cluster = follow_the_document("walk-pause").await;
     for index in [1, cluster.leader().await] {
         let name = cluster.nodes[index].name.clone();
@@ -186,7 +186,7 @@ async fn a_paused_node_serves_nobody_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promote_hands_leadership_to_the_node_that_is_asked_or_named() {
+async fn promote_transfers_leadership_to_the_called_or_named_node() {
     let cluster = follow_the_document("walk-promote").await;
     let answer = cluster.nodes[1].http().curl("POST", "/api/cluster/promote", "").await.ok();
     assert_eq!(answer.text, "Promoted to Leader");

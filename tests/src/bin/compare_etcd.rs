@@ -1,8 +1,8 @@
-//! Jettra beside etcd's HTTP gateway: three nodes each, the same HTTP client, in turns.
+//! Compares Jettra with etcd's HTTP gateway: three nodes each, the same HTTP client, alternating.
 //!
 //! `cargo run --release -p jettra-tests --bin compare_etcd [seconds] [rounds]` after
 //! `cargo build --release --workspace`, with Debian's `etcd-server` installed. Prints the
-//! median of the rounds. Only ratios within one run count.
+//! medians of the rounds. Only ratios within one run are meaningful.
 
 use jettra_tests::measure::{Failure, Three, measure, median, print};
 use reqwest::{Client, RequestBuilder};
@@ -17,7 +17,7 @@ const JETTRA_PORT: u16 = 19180;
 const ETCD_PORT: u16 = 19280;
 const DOCUMENTS: u64 = 5000;
 
-/// A system under comparison: how to write and read the value of a number.
+/// A system under test: how to write and read the value of a number.
 #[derive(Clone)]
 enum System {
     Jettra { url: String, password: String },
@@ -45,7 +45,7 @@ impl System {
         }
     }
 
-    /// A linearizable read, the default of both.
+    /// A linearizable read, the default of both systems.
     fn get(&self, http: &Client, key: u64) -> RequestBuilder {
         match self {
             System::Jettra { url, password } => http
@@ -84,7 +84,7 @@ async fn carry_out(system: System, work: Work, http: Client, number: u64) -> Res
     Ok(())
 }
 
-/// Ends the processes of etcd.
+/// Stops the processes of etcd when dropped.
 struct Etcd(Vec<Child>);
 
 impl Drop for Etcd {
@@ -116,7 +116,7 @@ fn start_etcd(dir: &Path) -> Result<Vec<Child>, Failure> {
         .collect()
 }
 
-/// The address of etcd's leader, once it answers.
+/// Waits until etcd responds, and returns the address of its leader.
 async fn etcd_leader(http: &Client) -> Result<String, Failure> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while Instant::now() < deadline {

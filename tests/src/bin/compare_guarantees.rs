@@ -1,9 +1,10 @@
-//! What guarantees cost: transactions beside single writes, linearizable reads beside local
-//! ones, versions and idempotency keys beside none. Three nodes, the same HTTP client, in turns.
+//! Measures the cost of guarantees: transactions compared with single writes, linearizable reads
+//! with local ones, versions and idempotency keys with none. Three nodes, the same HTTP client,
+//! alternating.
 //!
 //! `cargo run --release -p jettra-tests --bin compare_guarantees [seconds] [rounds] [title]` after
-//! `cargo build --release --workspace`. Prints the medians of the rounds, of the comparisons whose
-//! title begins so. Only ratios within one run count.
+//! `cargo build --release --workspace`. Prints the medians of the rounds of all comparisons whose
+//! title begins with `title`. Only ratios within one run are meaningful.
 
 use jettra_tests::measure::{Failure, Figures, Three, measure, median, print};
 use reqwest::{Client, Method};
@@ -15,7 +16,7 @@ use std::sync::atomic::AtomicU64;
 const PORT: u16 = 19380;
 const DOCUMENTS: u64 = 5000;
 
-/// The cluster, and how to call it.
+/// The cluster and a client for it.
 #[derive(Clone)]
 struct Target {
     http: Client,
@@ -62,7 +63,7 @@ fn document(number: u64) -> Value {
 }
 
 type Done = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
-/// One kind of work, done once for each number.
+/// One kind of operation, carried out once for each number.
 type Work = fn(Target, u64) -> Done;
 
 fn insert(target: Target, number: u64) -> Done {
@@ -149,7 +150,8 @@ fn update(target: Target, number: u64, name: &'static str) -> Done {
     })
 }
 
-/// A comparison: a name, how many clients, and kinds of work of which the first is the measure.
+/// A comparison: a title, the number of clients, and the operations, the first of which is the
+/// baseline.
 type Comparison = (&'static str, usize, &'static [(&'static str, Work)]);
 
 const COMPARISONS: &[Comparison] = &[

@@ -1,10 +1,10 @@
-//! Jettra's queries beside PostgreSQL's jsonb: one node each, the same documents, in turns.
+//! Compares Jettra's queries with PostgreSQL's jsonb: one node each, the same documents, alternating.
 //!
 //! `cargo run --release -p jettra-tests --bin compare_queries [seconds] [rounds]` after
 //! `cargo build --release --workspace`, as root with Debian's `postgresql` and
-//! `postgresql-contrib` installed. Jettra is asked over HTTP by reqwest, PostgreSQL by pgbench
-//! with prepared statements, which costs its client far less. Prints the median of the rounds.
-//! Only ratios within one run count.
+//! `postgresql-contrib` installed. The client of Jettra is reqwest over HTTP, that of PostgreSQL is
+//! pgbench with prepared statements, which needs far less processor time. Prints the medians of the
+//! rounds. Only ratios within one run are meaningful.
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ struct Jettra {
     _process: Stopped,
 }
 
-/// A child that ends with its handle.
+/// A child process that is killed when dropped.
 struct Stopped(Child);
 
 impl Drop for Stopped {
@@ -92,7 +92,7 @@ impl Jettra {
         if status.is_success() { Ok(body) } else { Err(format!("{path}: {body}").into()) }
     }
 
-    /// Calls a second at 16 clients.
+    /// Calls per second with 16 clients.
     async fn rate(
         self: &Arc<Self>,
         seconds: u64,
@@ -172,7 +172,7 @@ impl Postgres {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    /// Runs a script with pgbench; gives transactions a second.
+    /// Runs a script with pgbench and returns the transactions per second.
     fn bench(&self, script: &str, clients: &str, seconds: u64) -> Result<f64, Failure> {
         let file = self.dir.with_file_name("script.sql");
         std::fs::write(&file, script)?;

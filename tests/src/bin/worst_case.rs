@@ -1,10 +1,11 @@
-//! What the worst calls cost the others: three nodes of the release build, a few writers and a
-//! prober of `/health` for each node, while one call after the other does the most that it may.
+//! Measures how much the most expensive calls delay others: three nodes of the release build, a few
+//! writers and a prober of `/health` for each node, while one call after the other uses all that
+//! its limits allow.
 //!
 //! `cargo run --release -p jettra-tests --bin worst_case [words]` after
-//! `cargo build --release --workspace`; with words only the cases whose names hold one of them.
-//! Prints for each case what was answered and after how long, the latencies of the other writes, the
-//! slowest `/health`, and the most memory that a node took beside what it maps. The targets: p99 of
+//! `cargo build --release --workspace`; with words, only the cases whose names contain one of them.
+//! Prints for each case the response and its latency, the latencies of the other writes, the slowest
+//! `/health`, and the peak memory of a node without the files that it maps. The targets: p99 of the
 //! other writes at most 1 s, `/health` at most 100 ms, 256 MB for one command.
 
 use jettra_tests::{Cluster, Http, memory_mb, try_send};
@@ -15,18 +16,19 @@ use std::time::{Duration, Instant};
 
 const DATABASE: &str = "worst";
 const WRITERS: usize = 4;
-/// Time between two questions to a node how it is.
+/// Time between two calls of a node's `/health`.
 const PROBE: Duration = Duration::from_millis(10);
-/// Time for which the others are watched after a call has been answered: upkeep may go on.
+/// Time for which the other calls are measured after a call has ended: upkeep may go on.
 const AFTER: Duration = Duration::from_secs(2);
 const CALL_MAX: Duration = Duration::from_secs(300);
 const SHOWN: usize = 100;
 
-/// A call with a JSON body; the target is below the database's collections, or begins with `/`.
+/// A call with a JSON body; the target is relative to the database's collections unless it begins
+/// with `/`.
 #[derive(Clone)]
 struct Call(&'static str, String, Value);
 
-/// A case: what is there before, and the calls that are measured, all at once.
+/// A case: the documents inserted before, and the calls to measure, all sent at once.
 struct Case {
     name: &'static str,
     before: Vec<Call>,
@@ -41,7 +43,7 @@ fn statement(text: String) -> Call {
     post(&format!("/api/command?db={DATABASE}"), json!({"command": text}))
 }
 
-/// Inserts documents, some at a time.
+/// Inserts documents in batches.
 fn inserts(collection: &str, count: u64, each: u64, document: impl Fn(u64) -> Value) -> Vec<Call> {
     let call = |begin: u64| {
         let numbers = begin..count.min(begin + each);
@@ -215,7 +217,7 @@ async fn send(http: &Http, Call(method, target, body): &Call) -> (String, Durati
     (shown.chars().take(SHOWN).collect(), began.elapsed())
 }
 
-/// What the others saw.
+/// What the other calls experienced.
 #[derive(Default)]
 struct Seen {
     writes: Vec<Duration>,
@@ -238,7 +240,7 @@ impl Seen {
     }
 }
 
-/// Watches the others until it is told to stop.
+/// Measures the other calls until `stop` is set.
 struct Watch {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,

@@ -1,4 +1,4 @@
-//! Who must come before whom, and whether that goes round in a circle.
+//! The graph of dependencies between transactions, and cycles in it.
 
 use super::{Anomaly, History, Key, Number, Orders, Outcome};
 use petgraph::algo::{astar, tarjan_scc};
@@ -6,20 +6,20 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why one transaction comes before another; the surest reason first.
+/// Why one transaction precedes another; the strongest reason first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
-    /// It wrote what the other wrote over: the other's append stands behind its own.
+    /// The other's append follows its own in the list.
     WriteWrite(Key, Number, Number),
-    /// It wrote what the other has read.
+    /// The other has read its append.
     WriteRead(Key, Number),
-    /// It has read what the other wrote over: it did not see the other's append.
+    /// It has read the list without the other's append.
     ReadWrite(Key, Number),
-    /// It had ended when the other began.
+    /// It ended before the other began.
     RealTime,
 }
 
-/// Which reasons a kind of cycle may have.
+/// The reasons that a kind of cycle may contain.
 type Allowed = fn(&Reason) -> bool;
 
 /// Kinds of cycles, the worst first. `G-single` is a cycle with one read-write edge, found among
@@ -48,7 +48,7 @@ pub(super) fn cycle(history: &History, orders: &Orders) -> Option<Anomaly> {
             ("G2-realtime", 1) => "G-single-realtime",
             (name, _) => name,
         };
-        Some(Anomaly { name, story: tell(&path) })
+        Some(Anomaly { name, description: describe(&path) })
     })
 }
 
@@ -56,10 +56,11 @@ fn is_read_write(reason: &Reason) -> bool {
     matches!(reason, Reason::ReadWrite(..))
 }
 
-/// A way round: each transaction with the reason why it comes before the next.
+/// A cycle: each transaction with the reason why it precedes the next.
 type Path = Vec<(usize, Reason)>;
 
-/// The shortest cycle along allowed edges that begins with such an edge and goes on so.
+/// The shortest cycle of allowed edges whose first edge satisfies `first` and whose other edges
+/// satisfy `further`.
 fn shortest(
     graph: &Graph,
     allowed: impl Fn(&Reason) -> bool,
@@ -73,7 +74,7 @@ fn shortest(
         edges.filter(|edge| components[edge.source().index()] == components[edge.target().index()]);
     let paths = edges.filter_map(|edge| {
         let mut path = vec![(graph[edge.source()], *edge.weight())];
-        path.extend(way(graph, further, edge.target(), edge.source())?);
+        path.extend(self::path(graph, further, edge.target(), edge.source())?);
         Some(path)
     });
     paths.min_by_key(Vec::len)
@@ -91,29 +92,29 @@ fn components(graph: &Graph, allowed: impl Fn(&Reason) -> bool) -> Vec<usize> {
     components
 }
 
-/// The shortest way from one transaction to another; the last step leads to the goal.
-fn way(
+/// The shortest path from one transaction to another; the last step leads to the goal.
+fn path(
     graph: &Graph,
     allowed: impl Fn(&Reason) -> bool + Copy,
     start: NodeIndex,
     goal: NodeIndex,
 ) -> Option<Path> {
     let filtered = EdgeFiltered::from_fn(graph, |edge| allowed(edge.weight()));
-    let (_, places) = astar(&filtered, start, |place| place == goal, |_| 1, |_| 0)?;
-    let steps = places.windows(2).map(|pair| {
+    let (_, nodes) = astar(&filtered, start, |node| node == goal, |_| 1, |_| 0)?;
+    let steps = nodes.windows(2).map(|pair| {
         let between = graph.edges_connecting(pair[0], pair[1]).map(|edge| *edge.weight());
         let reason = between.filter(|reason| allowed(reason)).min();
-        (graph[pair[0]], reason.expect("the way goes along edges"))
+        (graph[pair[0]], reason.expect("the path consists of edges"))
     });
     Some(steps.collect())
 }
 
-/// A cycle in words.
-fn tell(path: &Path) -> String {
+/// Describes a cycle.
+fn describe(path: &Path) -> String {
     let next = path.iter().cycle().skip(1).map(|(transaction, _)| transaction);
     let steps = path.iter().zip(next).map(|((one, reason), other)| match reason {
         Reason::WriteWrite(key, mine, theirs) => {
-            format!("T{other} appended {theirs} to list {key} behind T{one}'s {mine}")
+            format!("T{other} appended {theirs} to list {key} after T{one}'s {mine}")
         }
         Reason::WriteRead(key, number) => {
             format!("T{other} saw {number} of T{one} in list {key}")
@@ -121,10 +122,10 @@ fn tell(path: &Path) -> String {
         Reason::ReadWrite(key, number) => {
             format!("T{one} did not see {number} of T{other} in list {key}")
         }
-        Reason::RealTime => format!("T{one} had ended when T{other} began"),
+        Reason::RealTime => format!("T{one} ended before T{other} began"),
     });
     let steps: Vec<_> = steps.collect();
-    format!("{}, a circle", steps.join("; "))
+    format!("a cycle: {}", steps.join("; "))
 }
 
 fn build(history: &History, orders: &Orders) -> Graph {
@@ -137,7 +138,7 @@ fn build(history: &History, orders: &Orders) -> Graph {
     };
     let unseen = unseen(history, orders);
     let writer = |key: Key, number: Number| orders.writers.get(&(key, number)).copied();
-    // Who appended what stands next behind so many numbers of a list.
+    // The appends that may follow the first `length` numbers of a list, with their transactions.
     let next = |key: Key, length: usize| {
         let list = orders.lists.get(&key).map_or(&[][..], Vec::as_slice);
         let unseen = unseen.get(&key).map_or(&[][..], Vec::as_slice);
@@ -145,10 +146,10 @@ fn build(history: &History, orders: &Orders) -> Graph {
         numbers.iter().filter_map(move |number| Some((writer(key, *number)?, *number)))
     };
     for (key, list) in &orders.lists {
-        for (place, number) in list.iter().enumerate() {
+        for (position, number) in list.iter().enumerate() {
             let Some(one) = writer(*key, *number) else { continue };
-            for (other, behind) in next(*key, place + 1) {
-                edge(one, other, Reason::WriteWrite(*key, *number, behind));
+            for (other, following) in next(*key, position + 1) {
+                edge(one, other, Reason::WriteWrite(*key, *number, following));
             }
         }
     }
@@ -170,8 +171,8 @@ fn build(history: &History, orders: &Orders) -> Graph {
     graph
 }
 
-/// What committed transactions have appended and no read has shown: it stands behind all that
-/// was shown, since each read shows the beginning of the list.
+/// Appends of committed transactions that no read has seen: they follow all that were seen, since
+/// each read sees a prefix of the list.
 fn unseen(history: &History, orders: &Orders) -> BTreeMap<Key, Vec<Number>> {
     let seen = orders.lists.iter();
     let seen: BTreeSet<_> =
@@ -186,8 +187,9 @@ fn unseen(history: &History, orders: &Orders) -> BTreeMap<Key, Vec<Number>> {
     unseen
 }
 
-/// Who had ended when another began, without what follows from other pairs. One of unknown
-/// outcome may take effect at any later time, so it has no end.
+/// Pairs of transactions the first of which ended before the second began, without those that
+/// follow from other pairs. One of unknown outcome may take effect at any later time, so it has no
+/// end.
 fn real_time(history: &History, orders: &Orders) -> Vec<(usize, usize)> {
     let committed = (0..history.0.len()).filter(|index| orders.committed[*index]);
     let mut events: Vec<_> = committed
@@ -199,7 +201,7 @@ fn real_time(history: &History, orders: &Orders) -> Vec<(usize, usize)> {
         .flatten()
         .collect();
     events.sort_unstable();
-    // Those that have ended, less those whom another of them has seen ended.
+    // Those that have ended, without those that ended before another of them began.
     let mut latest: Vec<usize> = Vec::new();
     let mut before: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     let mut pairs = Vec::new();

@@ -1,10 +1,10 @@
-//! Histories of transactions on lists, and a judge of them after Elle (Kingsbury and Alvaro,
-//! VLDB 2020).
+//! Histories of transactions on lists, and a checker of strict serializability after Elle (Kingsbury
+//! and Alvaro, VLDB 2020).
 //!
-//! Transactions append numbers to lists, each number once in the whole history, and read
-//! lists. A read tells the order of all appends that it saw; so the order of transactions that
-//! depend on each other can be inferred, and a cycle in it is proof that the history is not
-//! serializable, and with the order of real time, not strictly serializable.
+//! Transactions append numbers to lists, each number once in the whole history, and read lists. A
+//! read reveals the order of all appends that it saw, so the order of dependent transactions can be
+//! inferred. A cycle in it proves that the history is not serializable; a cycle in it together
+//! with the real-time order, that it is not strictly serializable.
 
 mod graph;
 mod observe;
@@ -16,9 +16,9 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A list.
+/// Identifies a list.
 pub type Key = u64;
-/// A number that one append puts at the end of one list.
+/// A number, appended once to one list.
 pub type Number = u64;
 
 /// One step of a transaction.
@@ -35,26 +35,26 @@ pub enum Step {
 pub enum Outcome {
     /// It was committed.
     Committed,
-    /// It was not, and never will be.
+    /// It was not committed and never will be.
     Aborted,
-    /// It may have been, or may yet be.
+    /// It may have been committed, or may be committed later.
     Unknown,
 }
 
 /// One transaction.
 #[derive(Debug, Clone)]
 pub struct Transaction {
-    /// Tick of the clock before its first call.
+    /// Value of the logical clock before its first call.
     pub began: u64,
-    /// Tick after its last answer.
+    /// Value of the logical clock after its last response.
     pub ended: u64,
-    /// The steps that were answered, in their order.
+    /// The steps that succeeded, in their order.
     pub steps: Vec<Step>,
     /// How it ended.
     pub outcome: Outcome,
 }
 
-/// Collects the transactions of many clients, in real time.
+/// Records the transactions of concurrent clients with their real-time order.
 #[derive(Default)]
 pub struct Recorder {
     clock: AtomicU64,
@@ -62,75 +62,75 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A tick of the clock, to be taken before the first call of a transaction.
+    /// The value of the logical clock; to be called before the first call of a transaction.
     pub fn begin(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Notes a transaction that has ended now.
+    /// Records a transaction that has ended now.
     pub fn end(&self, began: u64, steps: Vec<Step>, outcome: Outcome) {
         let ended = self.clock.fetch_add(1, Ordering::SeqCst);
         let transaction = Transaction { began, ended, steps, outcome };
         self.transactions.lock().expect("nobody panics with it").push(transaction);
     }
 
-    /// What has been noted so far.
+    /// The transactions recorded so far.
     pub fn history(&self) -> History {
         History(self.transactions.lock().expect("nobody panics with it").clone())
     }
 }
 
-/// Transactions, named by their place.
+/// Transactions, identified by their index.
 #[derive(Debug, Clone, Default)]
 pub struct History(pub Vec<Transaction>);
 
-/// What no strictly serializable database would have answered.
+/// A violation of strict serializability.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Anomaly {
-    /// What it is called: a name of Adya's (`G0`, `G1a`, …) where there is one.
+    /// Its name: Adya's (`G0`, `G1a`, …) where there is one.
     pub name: &'static str,
-    /// Who saw what.
-    pub story: String,
+    /// The transactions and values that show it.
+    pub description: String,
 }
 
 impl fmt::Display for Anomaly {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.name, self.story)
+        write!(formatter, "{}: {}", self.name, self.description)
     }
 }
 
 impl History {
-    /// How many transactions ended so.
+    /// The number of transactions with this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.0.iter().filter(|transaction| transaction.outcome == outcome).count()
     }
 
-    /// Everything that is wrong with the history; of cycles the shortest of the worst kind.
+    /// All anomalies of single reads, and the shortest cycle of the worst kind.
     pub fn anomalies(&self) -> Vec<Anomaly> {
         let (orders, mut anomalies) = observe::observe(self);
         anomalies.extend(graph::cycle(self, &orders));
         anomalies
     }
 
-    /// Checks that nothing is wrong.
+    /// Checks that there is no anomaly.
     ///
     /// # Panics
-    /// With what is.
+    /// If there is one.
     #[track_caller]
     pub fn check(&self) {
         let anomalies = self.anomalies();
-        let stories: Vec<_> = anomalies.iter().map(Anomaly::to_string).collect();
-        assert!(anomalies.is_empty(), "{} anomalies:\n{}", stories.len(), stories.join("\n"));
+        let lines: Vec<_> = anomalies.iter().map(Anomaly::to_string).collect();
+        assert!(anomalies.is_empty(), "{} anomalies:\n{}", lines.len(), lines.join("\n"));
     }
 }
 
-/// The orders of appends that the reads tell of, and who is known to be committed.
+/// The order of appends that the reads reveal, and the transactions known to be committed.
 struct Orders {
     /// The longest state of each list that was read.
     lists: BTreeMap<Key, Vec<Number>>,
-    /// Who appended which number.
+    /// The transaction that appended each number.
     writers: BTreeMap<(Key, Number), usize>,
-    /// Whether each transaction is committed: it says so, or a committed one has seen it.
+    /// Whether each transaction is committed: its client knows it, or a committed one has read it.
     committed: Vec<bool>,
 }
 
@@ -151,7 +151,7 @@ impl Transaction {
         })
     }
 
-    /// The reads, each without what the transaction itself had appended before.
+    /// The reads, each without the transaction's own appends at its end.
     fn outer_reads(&self) -> impl Iterator<Item = (Key, &[Number])> {
         self.steps.iter().filter_map(|step| match step {
             Step::Read(key, list) => {

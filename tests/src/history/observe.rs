@@ -1,9 +1,9 @@
-//! What single reads tell, before any order of transactions is inferred.
+//! Checks of single reads, before any order of transactions is inferred.
 
 use super::{Anomaly, History, Key, Number, Orders, Outcome, Step, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The orders that the reads tell of, and what is wrong without looking at cycles.
+/// The orders that the reads reveal, and the anomalies that need no search for cycles.
 pub(super) fn observe(history: &History) -> (Orders, Vec<Anomaly>) {
     let (writers, mut anomalies) = writers(history);
     let mut orders = Orders { lists: BTreeMap::new(), committed: Vec::new(), writers };
@@ -24,22 +24,23 @@ pub(super) fn observe(history: &History) -> (Orders, Vec<Anomaly>) {
     (orders, anomalies)
 }
 
-/// Who appended which number. Each may be appended once only, or nothing can be inferred.
+/// The transaction that appended each number. Nothing can be inferred from a number appended twice.
 fn writers(history: &History) -> (BTreeMap<(Key, Number), usize>, Vec<Anomaly>) {
     let (mut writers, mut anomalies) = (BTreeMap::new(), Vec::new());
     for (index, transaction) in history.0.iter().enumerate() {
         for (key, number) in transaction.all_appends() {
             if let Some(other) = writers.insert((key, number), index) {
-                let story = format!("T{other} and T{index} both append {number} to list {key}");
-                anomalies.push(Anomaly { name: "useless history", story });
+                let description =
+                    format!("T{other} and T{index} both append {number} to list {key}");
+                anomalies.push(Anomaly { name: "useless history", description });
             }
         }
     }
     (writers, anomalies)
 }
 
-/// Whether each transaction is known to be committed. Who was seen is; and what one of those
-/// has seen is too.
+/// Whether each transaction is known to be committed: by its client, or because a transaction known
+/// to be committed has read its appends.
 fn committed(history: &History, writers: &BTreeMap<(Key, Number), usize>) -> Vec<bool> {
     let says = |transaction: &Transaction| transaction.outcome == Outcome::Committed;
     let mut committed: Vec<_> = history.0.iter().map(says).collect();
@@ -57,8 +58,8 @@ fn committed(history: &History, writers: &BTreeMap<(Key, Number), usize>) -> Vec
     committed
 }
 
-/// Within a transaction: every read shows the own appends before it, and the same state of
-/// others as the read before.
+/// Checks that every read within a transaction shows the transaction's own earlier appends, and
+/// otherwise the same state as the previous read of the list.
 fn own_view(index: usize, transaction: &Transaction) -> Vec<Anomaly> {
     let mut anomalies = Vec::new();
     let mut seen: BTreeMap<Key, Vec<Number>> = BTreeMap::new();
@@ -78,10 +79,10 @@ fn own_view(index: usize, transaction: &Transaction) -> Vec<Anomaly> {
                     let before = expected.map_or_else(String::new, |expected| {
                         format!(" where it had {expected:?} before")
                     });
-                    let story = format!(
+                    let description = format!(
                         "T{index} has appended {own:?} to list {key} and reads {list:?}{before}"
                     );
-                    anomalies.push(Anomaly { name: "internal", story });
+                    anomalies.push(Anomaly { name: "internal", description });
                 }
                 seen.insert(*key, list.clone());
             }
@@ -90,7 +91,7 @@ fn own_view(index: usize, transaction: &Transaction) -> Vec<Anomaly> {
     anomalies
 }
 
-/// What a read must not have seen of others.
+/// Appends of other transactions that a read must not have seen.
 fn foreign(
     history: &History,
     orders: &Orders,
@@ -100,16 +101,16 @@ fn foreign(
 ) -> Vec<Anomaly> {
     let mut anomalies = Vec::new();
     let read = format!("T{reader} reads list {key} as {list:?}");
-    let mut note = |name, story| anomalies.push(Anomaly { name, story });
+    let mut add = |name, description| anomalies.push(Anomaly { name, description });
     let mut before = BTreeSet::new();
     for number in list {
         if !before.insert(number) {
-            note("duplicate append", format!("{read}, with {number} twice"));
+            add("duplicate append", format!("{read}, with {number} twice"));
         }
         match orders.writers.get(&(key, *number)) {
-            None => note("invented", format!("{read}, and nobody appends {number}")),
+            None => add("invented", format!("{read}, and no transaction appends {number}")),
             Some(writer) if history.0[*writer].outcome == Outcome::Aborted => {
-                note("G1a", format!("{read}, and T{writer}, which appends {number}, was aborted"));
+                add("G1a", format!("{read}, and T{writer}, which appends {number}, was aborted"));
             }
             Some(_) => {}
         }
@@ -118,20 +119,21 @@ fn foreign(
     if let Some((number, writer)) = last.filter(|(_, writer)| *writer != reader) {
         let end = history.0[writer].appends(key).last();
         if end != Some(*number) {
-            let story = format!("{read}, from the midst of T{writer}, which goes on to {end:?}");
-            note("G1b", story);
+            let description =
+                format!("{read}, an intermediate state of T{writer}, whose last append is {end:?}");
+            add("G1b", description);
         }
     }
     anomalies
 }
 
-/// Takes a read into the order of its list: one of two reads is the beginning of the other.
+/// Adds a read to the order of its list: of two reads, one is a prefix of the other.
 fn longest(orders: &mut Orders, reader: usize, key: Key, list: &[Number]) -> Option<Anomaly> {
     let longest = orders.lists.entry(key).or_default();
     let common = longest.len().min(list.len());
     if longest[..common] != list[..common] {
-        let story = format!("T{reader} reads list {key} as {list:?}, another as {longest:?}");
-        return Some(Anomaly { name: "incompatible order", story });
+        let description = format!("T{reader} reads list {key} as {list:?}, another as {longest:?}");
+        return Some(Anomaly { name: "incompatible order", description });
     }
     if list.len() > common {
         *longest = list.to_vec();
@@ -139,7 +141,7 @@ fn longest(orders: &mut Orders, reader: usize, key: Key, list: &[Number]) -> Opt
     None
 }
 
-/// Appends that were acknowledged, and that nobody has seen who began after that.
+/// Acknowledged appends that no transaction begun later has seen.
 fn lost(history: &History, orders: &Orders) -> Vec<Anomaly> {
     let mut last_read: BTreeMap<Key, (u64, usize)> = BTreeMap::new();
     let readers = history.0.iter().enumerate().filter(|(index, _)| orders.committed[*index]);
@@ -163,11 +165,11 @@ fn lost(history: &History, orders: &Orders) -> Vec<Anomaly> {
         .filter(|(_, _, key, number)| !seen.contains(&(*key, *number)))
         .filter_map(|(writer, ended, key, number)| {
             let (_, reader) = *last_read.get(&key).filter(|(began, _)| *began > ended)?;
-            let story = format!(
+            let description = format!(
                 "T{writer} appended {number} to list {key}, and T{reader}, which began after \
-                 that was acknowledged, does not see it; nor does anybody else"
+                 that was acknowledged, does not see it, and no other transaction does"
             );
-            Some(Anomaly { name: "lost append", story })
+            Some(Anomaly { name: "lost append", description })
         })
         .collect()
 }

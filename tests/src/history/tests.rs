@@ -2,16 +2,16 @@ use super::{Anomaly, History, Key, Number, Outcome, Step, Transaction};
 use crate::Random;
 use std::collections::BTreeMap;
 
-/// A transaction that runs beside all others, so that real time tells nothing.
-fn beside(outcome: Outcome, steps: &[Step]) -> Transaction {
+/// A transaction concurrent with all others, so that real time orders nothing.
+fn concurrent(outcome: Outcome, steps: &[Step]) -> Transaction {
     Transaction { began: 0, ended: 1000, steps: steps.to_vec(), outcome }
 }
 
 fn committed(steps: &[Step]) -> Transaction {
-    beside(Outcome::Committed, steps)
+    concurrent(Outcome::Committed, steps)
 }
 
-/// The same between two ticks.
+/// A committed transaction between two values of the logical clock.
 fn within(began: u64, ended: u64, steps: &[Step]) -> Transaction {
     Transaction { began, ended, ..committed(steps) }
 }
@@ -30,12 +30,12 @@ fn names(history: Vec<Transaction>) -> Vec<&'static str> {
 }
 
 #[test]
-fn nothing_is_wrong_with_nothing() {
+fn an_empty_history_has_no_anomaly() {
     assert_eq!(names(Vec::new()), Vec::<&str>::new());
 }
 
 #[test]
-fn a_good_history_passes() {
+fn a_strictly_serializable_history_has_no_anomaly() {
     let history = vec![
         within(0, 2, &[append(1, 1), append(2, 1)]),
         within(1, 4, &[read(1, &[1]), append(1, 2), read(1, &[1, 2])]),
@@ -50,7 +50,7 @@ fn a_good_history_passes() {
 }
 
 #[test]
-fn g0_two_transactions_write_over_each_other() {
+fn two_transactions_that_overwrite_each_other_are_g0() {
     let history = vec![
         committed(&[append(1, 1), append(2, 1)]),
         committed(&[append(1, 2), append(2, 2)]),
@@ -62,7 +62,7 @@ fn g0_two_transactions_write_over_each_other() {
 
 #[test]
 fn g1a_a_read_sees_what_was_aborted() {
-    let history = vec![beside(Outcome::Aborted, &[append(1, 1)]), committed(&[read(1, &[1])])];
+    let history = vec![concurrent(Outcome::Aborted, &[append(1, 1)]), committed(&[read(1, &[1])])];
     assert_eq!(names(history), ["G1a"]);
 }
 
@@ -106,9 +106,9 @@ fn write_skew_is_g2() {
     assert_eq!(names(history), ["G2"]);
 }
 
-/// It is found though nobody reads what was appended.
+/// It is found although no transaction reads the appends.
 #[test]
-fn write_skew_that_nobody_has_read_is_g2() {
+fn write_skew_that_was_never_read_is_g2() {
     let history =
         vec![committed(&[read(1, &[]), append(2, 1)]), committed(&[read(2, &[]), append(1, 1)])];
     assert_eq!(names(history), ["G2"]);
@@ -135,7 +135,7 @@ fn a_write_into_the_past_is_an_anomaly_of_real_time() {
 }
 
 #[test]
-fn an_acknowledged_append_that_nobody_sees_is_lost() {
+fn an_acknowledged_append_that_is_never_read_is_lost() {
     let history = vec![
         within(0, 1, &[append(1, 1)]),
         within(2, 3, &[append(1, 2)]),
@@ -145,7 +145,7 @@ fn an_acknowledged_append_that_nobody_sees_is_lost() {
 }
 
 #[test]
-fn an_append_that_nobody_could_see_is_not_lost() {
+fn an_append_that_no_later_transaction_read_is_not_lost() {
     let history = vec![within(0, 3, &[append(1, 1)]), within(2, 4, &[read(1, &[])])];
     assert_eq!(names(history), Vec::<&str>::new());
 }
@@ -159,11 +159,11 @@ fn an_append_of_unknown_outcome_is_not_lost_and_may_come_late() {
     assert_eq!(names(history), Vec::<&str>::new());
 }
 
-/// Also what it had read before it is judged then.
+/// Its own reads are then checked as well.
 #[test]
-fn who_was_seen_is_committed() {
+fn a_transaction_whose_append_was_read_is_committed() {
     let history = vec![
-        beside(Outcome::Unknown, &[read(1, &[]), append(1, 1)]),
+        concurrent(Outcome::Unknown, &[read(1, &[]), append(1, 1)]),
         committed(&[read(1, &[]), append(1, 2)]),
         committed(&[read(1, &[1, 2])]),
     ];
@@ -171,13 +171,13 @@ fn who_was_seen_is_committed() {
 }
 
 #[test]
-fn an_append_that_happened_twice_is_found() {
+fn an_append_that_took_effect_twice_is_found() {
     let history = vec![committed(&[append(1, 1)]), committed(&[read(1, &[1, 1])])];
     assert_eq!(names(history)[0], "duplicate append");
 }
 
 #[test]
-fn an_append_by_nobody_is_found() {
+fn an_append_without_a_writer_is_found() {
     assert_eq!(names(vec![committed(&[read(1, &[7])])]), ["invented"]);
 }
 
@@ -204,14 +204,14 @@ fn a_transaction_whose_reads_differ_is_found() {
 }
 
 #[test]
-fn a_cycle_is_told_in_words() {
+fn a_cycle_is_described() {
     let history = History(vec![
         committed(&[read(1, &[]), append(2, 1)]),
         committed(&[read(2, &[]), append(1, 1)]),
     ]);
-    let [Anomaly { story, .. }] = &history.anomalies()[..] else { panic!("one anomaly") };
-    assert!(story.contains("T0 did not see 1 of T1 in list 1"), "{story}");
-    assert!(story.contains("T1 did not see 1 of T0 in list 2"), "{story}");
+    let [Anomaly { description, .. }] = &history.anomalies()[..] else { panic!("one anomaly") };
+    assert!(description.contains("T0 did not see 1 of T1 in list 1"), "{description}");
+    assert!(description.contains("T1 did not see 1 of T0 in list 2"), "{description}");
 }
 
 /// What a small database checks before a commit.
@@ -225,7 +225,7 @@ enum Checks {
     Nothing,
 }
 
-/// A history of a small database with snapshots, with four clients.
+/// A history of four clients of a small database with snapshots.
 fn simulate(seed: u64, checks: Checks) -> History {
     let (mut random, mut clock) = (Random(seed), 0);
     let mut lists: BTreeMap<Key, Vec<Number>> = BTreeMap::new();

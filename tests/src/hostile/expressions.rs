@@ -2,7 +2,7 @@
 
 use super::{COLLECTIONS, Hostile, nested, object};
 
-/// Operators that take a list of expressions, of any number.
+/// Operators that take a list of expressions of any length.
 const LISTS: [&str; 84] = [
     "$abs",
     "$add",
@@ -90,7 +90,7 @@ const LISTS: [&str; 84] = [
     "$literal",
 ];
 
-/// Expressions that make much of little.
+/// Expressions whose results are much larger than their operands.
 const GREEDY: [&str; 24] = [
     r#"{"$reduce":{"input":{"$range":[0,64]},"initialValue":"xxxxxxxx","in":{"$concat":["$$value","$$value"]}}}"#,
     r#"{"$reduce":{"input":{"$range":[0,64]},"initialValue":["x"],"in":{"$concatArrays":["$$value","$$value"]}}}"#,
@@ -119,7 +119,7 @@ const GREEDY: [&str; 24] = [
 ];
 
 impl<C: FnMut(u64) -> u64> Hostile<C> {
-    /// An expression; `level` bounds how often it branches.
+    /// An expression; `level` bounds its depth.
     pub(super) fn expression(&mut self, level: u64) -> String {
         if level == 0 {
             return self.operand();
@@ -221,7 +221,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         object(operators)
     }
 
-    /// One field of an update operator.
+    /// The value of one field in an update operator.
     fn change(&mut self) -> String {
         let path = match self.below(3) {
             0 => self

@@ -1,9 +1,9 @@
-//! What a hostile client sends: acts of every kind, with texts that are extreme in depth, width,
-//! length and numbers, made of choices. The choices come from a seed, or from the bytes of a fuzzer.
+//! Generates the operations of a hostile client, with texts that are extreme in depth, width,
+//! length and numbers. Every choice is made by a random generator or by the bytes of a fuzzer.
 //!
 //! `db/engine/src/hostile_tests.rs` and the fuzz target `apply` include this module by its path, so
 //! it uses nothing but `std`.
-#![allow(dead_code, unreachable_pub)] // not all of it is used by each
+#![allow(dead_code, unreachable_pub)] // none of the three uses all of it
 
 use std::collections::BTreeSet;
 
@@ -11,83 +11,83 @@ mod expressions;
 mod statements;
 mod values;
 
-/// Collections that acts are about, beside the rules.
+/// Collections used by the acts, besides that of the rules.
 pub const COLLECTIONS: [&str; 4] = ["c0", "c1", "c2", "c3"];
 
-/// One thing a client does. All texts are JSON, unless said otherwise.
+/// One operation of a client. All texts are JSON unless stated otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // of the fields: their names say what they are
+#[allow(missing_docs)] // of the fields, whose names say what they are
 pub enum Act {
     /// Inserts documents.
     Insert { collection: String, documents: Vec<String> },
-    /// Puts a document at an `_id`.
+    /// Creates or replaces the document with an id.
     Put { collection: String, id: String, document: String },
-    /// Changes a document by a merge patch, or by update operators.
+    /// Changes a document by a merge patch or by update operators.
     Patch { collection: String, id: String, patch: String },
-    /// Changes documents by operators or a pipeline.
+    /// Updates documents by operators or by a pipeline.
     Update(Update),
     /// Replaces the first document that matches.
     Replace { collection: String, filter: String, document: String, upsert: bool },
     /// Deletes documents.
     Delete { collection: String, filter: String, multi: bool },
-    /// Several updates, replacements, deletions and inserts in one call.
+    /// Updates, replacements, deletions and inserts in one call.
     Bulk { collection: String, acts: Vec<Act>, ordered: bool },
-    /// Several updates, deletions and inserts, all or none, if a condition holds.
+    /// Updates, deletions and inserts that are carried out together, if a condition holds.
     Batch { condition: Option<(String, String)>, acts: Vec<Act> },
-    /// Inserts, updates, reads and deletions, and the commit of all.
+    /// Inserts, updates, reads and deletions in a transaction, and its commit.
     Transaction(Vec<Act>),
     /// Creates an index.
     Index { collection: String, keys: String, options: Vec<(&'static str, String)> },
-    /// Drops an index by its fields.
+    /// Drops an index by its name.
     DropIndex { collection: String, name: String },
     /// Sets the schema of a collection.
     Schema { collection: String, schema: String, warns: bool },
     /// Writes a document of rules.
     Rules { document: String },
-    /// Keeps former documents, or no longer.
+    /// Begins or ends keeping versions.
     Versions { collection: String, keep: Option<u64> },
-    /// Puts the form of a document before a change back.
+    /// Restores a version of a document.
     Restore { collection: String, id: String, version: u64 },
     /// A statement in one of the text languages.
     Statement(String),
-    /// Reads.
+    /// Finds documents.
     Find { collection: String, filter: String, sort: String, projection: String },
-    /// Reads values of a field.
+    /// Reads the distinct values of a field.
     Distinct { collection: String, field: String, filter: String },
-    /// Runs a pipeline, which may write.
+    /// Runs an aggregation pipeline, which may write.
     Aggregate { collection: String, pipeline: String },
     /// Drops a collection.
     DropCollection(String),
-    /// Gives a collection the name of another.
+    /// Renames a collection.
     RenameCollection { from: String, to: String },
 }
 
 /// The content of [`Act::Update`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
-    /// Where.
+    /// The collection.
     pub collection: String,
-    /// Of which documents.
+    /// The documents to update.
     pub filter: String,
-    /// How.
+    /// Update operators or a pipeline.
     pub update: String,
     /// Filters of array items, each an object.
     pub array_filters: Vec<String>,
-    /// All that match.
+    /// Whether to update all matching documents.
     pub multi: bool,
-    /// Insert one when none matches.
+    /// Whether to insert a document if none matches.
     pub upsert: bool,
 }
 
-/// Makes acts of choices: a function that gives a number below the one it is asked for.
+/// A generator of acts. `choose` returns a number below its argument and makes every choice.
 pub struct Hostile<C> {
     choose: C,
-    /// Statements whose pieces are put together anew.
+    /// Statements whose parts are recombined.
     seeds: Vec<String>,
 }
 
 impl<C: FnMut(u64) -> u64> Hostile<C> {
-    /// One that takes `seeds` as examples of statements.
+    /// A generator with `seeds` as examples of statements.
     pub fn new(seeds: Vec<String>, choose: C) -> Self {
         Hostile { choose, seeds }
     }
@@ -137,7 +137,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         }
     }
 
-    /// What may be a part of another act.
+    /// An act that may be a part of another one.
     fn part(&mut self) -> Act {
         let collection = self.collection();
         match self.below(8) {
@@ -230,7 +230,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         (0..count).map(|_| make(self)).collect()
     }
 
-    /// How deep something is nested: around the limits, now and then far beyond.
+    /// A depth of nesting: mostly near the limits, sometimes far beyond.
     fn depth(&mut self) -> usize {
         let base = self.pick(&[1, 1, 3, 10, 30, 45, 60, 60, 90, 124]);
         match self.below(60) {
@@ -240,13 +240,13 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         }
     }
 
-    /// How many things lie side by side.
+    /// A number of siblings.
     fn width(&mut self) -> usize {
         self.pick(&[2, 10, 100, 400, 1_000, 3_000])
     }
 }
 
-/// A JSON object of fields "name":value, the first of each name.
+/// A JSON object of fields `"name":value`; of several with the same name, the first.
 fn object(fields: Vec<String>) -> String {
     let mut names = BTreeSet::new();
     let new = |field: &String| {
@@ -262,7 +262,7 @@ fn object(fields: Vec<String>) -> String {
     format!("{{{}}}", fields.into_iter().filter(new).collect::<Vec<_>>().join(","))
 }
 
-/// `core` between `depth` times `open` and `close`.
+/// `core` enclosed in `depth` pairs of `open` and `close`.
 fn nested(open: &str, core: &str, close: &str, depth: usize) -> String {
     format!("{}{core}{}", open.repeat(depth), close.repeat(depth))
 }

@@ -38,7 +38,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         }
     }
 
-    /// A condition behind `WHERE`.
+    /// A condition for `WHERE`.
     fn clause(&mut self) -> String {
         let depth = self.depth().min(5_000);
         let literal = self.literal();
@@ -93,7 +93,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         }
     }
 
-    /// A piece of one example in the place of a piece of another.
+    /// An example statement, a part of which is replaced by a part of another.
     fn spliced(&mut self) -> String {
         if self.seeds.is_empty() {
             return "SHOW TABLES".into();

@@ -65,7 +65,7 @@ const PATTERNS: [&str; 9] = [
 const TEXTS: [&str; 8] = ["", "a", "x y", "é😀", "$a", "a.b", "\u{0}", "'\"\\"];
 
 impl<C: FnMut(u64) -> u64> Hostile<C> {
-    /// A text of a document, as JSON.
+    /// A string, as JSON.
     pub(super) fn text(&mut self) -> String {
         match self.below(8) {
             0 => {
@@ -94,7 +94,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         }
     }
 
-    /// A value that is no operator; `level` bounds how often it branches.
+    /// A value that is not an operator; `level` bounds its depth.
     pub(super) fn value(&mut self, level: u64) -> String {
         if level == 0 {
             return self.scalar();
@@ -130,7 +130,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         object(fields)
     }
 
-    /// A name of a field, as JSON.
+    /// The name of a field, as JSON.
     fn field(&mut self) -> String {
         match self.below(16) {
             0 => format!("\"{}\"", "f".repeat(self.width())),
@@ -169,7 +169,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         object(fields)
     }
 
-    /// A path to a field; as it stands, in no quotes.
+    /// A path to a field, without quotes.
     pub(super) fn path(&mut self) -> String {
         match self.below(14) {
             0 => {
@@ -187,7 +187,7 @@ impl<C: FnMut(u64) -> u64> Hostile<C> {
         quoted(&self.path())
     }
 
-    /// A merge patch, or update operators.
+    /// A merge patch or update operators.
     pub(super) fn patch(&mut self) -> String {
         match self.below(3) {
             0 => self.update(),
