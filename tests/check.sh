@@ -1,27 +1,50 @@
 #!/usr/bin/env bash
-# Every check of the project.
-#
-#   tests/check.sh               all of the ordinary ones, in the order below
-#   tests/check.sh STEP ...      some: tools fmt deny clippy doc build unit e2e
-#   tests/check.sh long          what takes minutes: tests with the prefix `long_`, and figures of
-#                                a cluster under the worst calls
-#
-# E2E_JOBS is the number of end-to-end test programs that run side by side, E2E="reads rules" names
-# some of them.
-#
-# `tools` installs what is needed beyond Rust and a C compiler: Chromium and its driver for the
-# browser test, the real data of the iso-codes package, libfaketime for wrong clocks, Node.js for the
-# differential test and Python for Schemathesis and cargo-deny, which fetch their packages by
-# themselves. Needs root (or sudo) for that only.
+# Every check of the project, or some of them; `tests/check.sh --help` lists them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
+ordinary=(tools fmt deny clippy doc build unit e2e)
 
-# Test programs that take the machine for themselves: a browser, and those that watch how the nodes
-# share it.
-alone="access_page browser overload"
-# Those that take longest go first, so that none is left over at the end.
-first="openapi differential transactions access reads indexes"
+usage() {
+  cat <<END
+usage: tests/check.sh [STEP | PROGRAM | PROGRAM::TEST]...
+
+Without arguments: ${ordinary[*]}.
+
+Steps, run in the order given:
+  tools   install what is needed beyond Rust; uses root or sudo, and apt-get
+  fmt     the formatting
+  deny    licences, bans and sources of the dependencies
+  clippy  the lints
+  doc     the documentation builds without a warning
+  build   the programs under test, and all tests
+  unit    unit tests and documentation tests
+  e2e     end-to-end tests, all of them or those of the programs named
+  long    tests that take minutes (their names begin with long_), and the figures of
+          a cluster under the worst calls; with programs named, their long tests only
+
+Programs of end-to-end tests; PROGRAM::TEST runs the tests whose names contain TEST:
+$(programs | tr '\n' ' ' | fold -s -w 90 | sed 's/^/  /; s/ *$//')
+
+Environment:
+  NEXTEST_TEST_THREADS   end-to-end tests that run side by side (default: cores + 1)
+
+Examples:
+  tests/check.sh fmt clippy unit
+  tests/check.sh fmt unit shell
+  tests/check.sh replicas::sleeps
+  tests/check.sh long failover
+END
+}
+
+# The names of the end-to-end test programs.
+programs() {
+  local path
+  for path in tests/tests/*.rs tests/tests/*/main.rs; do
+    path=${path%/main.rs}
+    basename "$path" .rs
+  done | sort
+}
 
 step() { printf '\n== %s\n' "$*"; }
 
@@ -35,12 +58,14 @@ step_tools() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -d /usr/share/iso-codes/json ] || missing+=(iso-codes)
   command -v faketime >/dev/null || missing+=(faketime)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  step "installing ${missing[*]}"
-  local sudo
-  sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  if [ ${#missing[@]} -gt 0 ]; then
+    step "installing ${missing[*]}"
+    local sudo
+    sudo=$([ "$(id -u)" -eq 0 ] || echo sudo)
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+  tests/python/environment.sh >/dev/null
 }
 
 step_fmt() {
@@ -49,10 +74,10 @@ step_fmt() {
 }
 
 step_deny() {
-  step "licences, bans and sources of what is built in"
+  step "licences, bans and sources of the dependencies"
   local deny
   deny=$(tests/python/environment.sh)/cargo-deny
-  # There is no such package for every kind of machine.
+  # The Python package exists for some platforms only.
   [ -x "$deny" ] || deny=cargo-deny
   command -v "$deny" >/dev/null || cargo install --locked --quiet cargo-deny@0.20.2
   "$deny" --locked --log-level error check bans licenses sources
@@ -64,7 +89,7 @@ step_clippy() {
 }
 
 step_doc() {
-  step "docs"
+  step "documentation"
   RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 }
 
@@ -81,70 +106,95 @@ step_unit() {
 }
 
 step_e2e() {
-  step "end-to-end tests"
-  run_e2e ""
+  step "end-to-end tests${chosen[*]:+: ${chosen[*]}}"
+  run_e2e default "not test($long_name)"
 }
 
 step_long() {
-  step "tests that take minutes"
-  cargo build --workspace --locked --quiet
-  export JETTRA_LONG=1
-  E2E_JOBS=1 run_e2e long_
+  step "tests that take minutes${chosen[*]:+: ${chosen[*]}}"
+  JETTRA_LONG=1 run_e2e long "test($long_name)"
+  [ ${#chosen[@]} -eq 0 ] || return 0
   step "the worst calls on a cluster of release builds"
   cargo build --workspace --release --locked --quiet
   "$target/release/worst_case"
 }
 
-# Runs the end-to-end tests whose name contains $1, several programs at a time. They wait for
-# elections, time-outs and flushes more than they work. What a program prints is kept in
-# $target/e2e and shown when it has ended.
+# The names of tests that take minutes, as nextest matches them.
+long_name='/(^|::)long_/'
+
+# Runs the end-to-end tests that were chosen and match the filter $2 of nextest, with profile $1 of
+# tests/nextest.toml. The binaries are built as parts of the workspace, so that nothing is built
+# again with other features.
 run_e2e() {
-  local filter=$1 jobs=${E2E_JOBS:-$(($(nproc) + 1))} wanted=() name programs side_by_side last
-  local status=0
-  set -f
-  for name in ${E2E:-*}; do wanted+=(--test "$name"); done
-  set +f
-  # As a part of the workspace, so that nothing is built again with other features.
-  programs=$(cargo test --workspace --locked --no-run --message-format=json "${wanted[@]}" |
-    python3 tests/python/programs.py)
-  side_by_side=$(sort_programs "$programs" "$first" "$alone")
-  last=$(sort_programs "$programs" "$alone" only)
-  mkdir -p "$target/e2e"
-  export filter target=$(realpath "$target")
-  export -f run_program
-  xargs -r -P "$jobs" -L 1 bash -c 'run_program "$@"' _ <<<"$side_by_side" || status=1
-  xargs -r -P 1 -L 1 bash -c 'run_program "$@"' _ <<<"$last" || status=1
-  return $status
-}
-
-# Lines "name path" of $1: those named in $2 first and in that order, then the others but those
-# named in $3; no others when $3 is "only".
-sort_programs() {
-  local name
-  for name in $2; do
-    grep "^$name " <<<"$1" || true
+  local profile=$1 filter=$2 nextest name program any selected=() targets=()
+  cargo build --workspace --locked --quiet
+  nextest=$(find_nextest)
+  if [ -z "$nextest" ]; then
+    run_e2e_without_nextest "$profile"
+    return
+  fi
+  for name in "${chosen[@]}"; do
+    program=${name%%::*}
+    targets+=(--test "$program")
+    case $name in
+      *::*) selected+=("binary(=$program) & test(${name#*::})") ;;
+      *) selected+=("binary(=$program)") ;;
+    esac
   done
-  [ "$3" = only ] || grep -vE "^(${2// /|}|${3// /|}) " <<<"$1" || true
+  [ ${#chosen[@]} -gt 0 ] || { targets=(--test '*') selected=("all()"); }
+  printf -v any ' | (%s)' "${selected[@]}"
+  # The tests wait for elections, time-outs and flushes more than they calculate.
+  NEXTEST_TEST_THREADS=${NEXTEST_TEST_THREADS:-$(($(nproc) + 1))} "$nextest" nextest run \
+    --config-file tests/nextest.toml --profile "$profile" --workspace --locked --cargo-quiet \
+    "${targets[@]}" -E "(${any# | }) & $filter"
 }
 
-# Runs the test program $1 at $2.
-run_program() {
-  local log=$target/e2e/$1.log began=$SECONDS status=0
-  (cd tests && exec "$2" $filter) >"$log" 2>&1 </dev/null || status=$?
-  [ -z "$filter" ] || ! grep -q '^running 0 tests' "$log" || return $status
-  # One write, so that the lines of programs don't mix.
-  printf '%s\n' "== $1: $((SECONDS - began)) s$([ $status = 0 ] || echo ", FAILED ($status)")
-$(grep -v '^$' "$log")"
+# The same one program after the other, with the test runner that Cargo has.
+run_e2e_without_nextest() {
+  local name program filter status=0
+  for name in "${chosen[@]:-*}"; do
+    program=${name%%::*} filter=
+    [ "$name" = "$program" ] || filter=${name#*::}
+    [ "$1" != long ] || filter=long_
+    cargo test --workspace --locked --quiet --no-fail-fast --test "$program" -- "$filter" || status=1
+  done
   return $status
 }
 
-steps=("$@")
-[ $# -gt 0 ] || steps=(tools fmt deny clippy doc build unit e2e)
-for name in "${steps[@]}"; do
-  declare -F "step_$name" >/dev/null || { echo "there is no step $name; see $0" >&2; exit 2; }
+# The path of cargo-nextest; nothing where there is none.
+find_nextest() {
+  local installed
+  installed=$(tests/python/environment.sh)/cargo-nextest || true
+  if [ -x "$installed" ]; then
+    echo "$installed"
+  else
+    command -v cargo-nextest || true
+  fi
+}
+
+steps=() chosen=()
+for name in "$@" ${E2E:-}; do
+  if [ "$name" = --help ] || [ "$name" = -h ]; then
+    usage
+    exit
+  elif declare -F "step_$name" >/dev/null; then
+    steps+=("$name")
+  elif programs | grep -qxF -- "${name%%::*}"; then
+    chosen+=("$name")
+  else
+    printf 'tests/check.sh: no step and no program of end-to-end tests is called %s\n\n' "$name" >&2
+    usage >&2
+    exit 2
+  fi
 done
+if [ ${#chosen[@]} -gt 0 ]; then
+  [[ " ${steps[*]} " =~ " e2e "|" long " ]] || steps+=(e2e)
+elif [ ${#steps[@]} -eq 0 ]; then
+  steps=("${ordinary[@]}")
+fi
 for name in "${steps[@]}"; do
   began=$SECONDS
   "step_$name"
   echo "-- $name: $((SECONDS - began)) s"
 done
+echo "-- all: $SECONDS s"

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Tests of one program that may run at the same time; `check.sh` runs several programs.
+/// Tests of one process that may run at the same time. It matters to `cargo test`, which runs the tests
+/// of a program as threads; nextest gives each its own process and limits their number itself.
 const PARALLEL: usize = 1;
 static TURN: Semaphore = Semaphore::const_new(PARALLEL);
 
