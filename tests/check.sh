@@ -22,6 +22,8 @@ Steps, run in the order given:
   e2e     end-to-end tests, all of them or those of the programs named
   long    tests that take minutes (their names begin with long_), and the figures of
           a cluster under the worst calls; with programs named, their long tests only
+  golden  writes the responses as they are now into the scripts of tests/golden; read the
+          diff afterwards
 
 Programs of end-to-end tests; PROGRAM::TEST runs the tests whose names contain TEST:
 $(programs | tr '\n' ' ' | fold -s -w 90 | sed 's/^/  /; s/ *$//')
@@ -117,6 +119,13 @@ step_long() {
   step "the worst calls on a cluster of release builds"
   cargo build --workspace --release --locked --quiet
   "$target/release/worst_case"
+}
+
+step_golden() {
+  step "updating tests/golden"
+  cargo build --workspace --locked --quiet
+  UPDATE_GOLDEN=1 cargo test --workspace --locked --quiet --test documents
+  git --no-pager diff --stat -- tests/golden
 }
 
 # The names of tests that take minutes, as nextest matches them.

@@ -14,10 +14,14 @@
 //! either. An error is written `< 404 document_not_found`, and must have a message and a hint.
 //! The first `$name` in a response stores a value, and later ones must equal it; in a call it
 //! stands for that value. `"*"` in a response matches any value.
+//!
+//! With `UPDATE_GOLDEN` in the environment (`tests/check.sh golden`) a response that differs is written
+//! into the script instead; its `$name` and `"*"` stay where the response still has a value.
 
 use crate::http::{Answer, Http, send};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 /// One call and its expected response.
@@ -26,6 +30,8 @@ struct Step {
     line: usize,
     call: Message,
     answer: Message,
+    /// The lines of the expected response, without blank lines and comments at its end.
+    answer_lines: Range<usize>,
 }
 
 /// The first line without its marker, the headers, and the body.
@@ -48,6 +54,13 @@ impl Message {
             None => self.body.push_str(line.trim_end()),
         }
     }
+
+    /// The lines of an expected response.
+    fn lines(&self) -> Vec<String> {
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let body = Some(self.body.clone()).filter(|body| !body.is_empty());
+        [format!("< {}", self.head)].into_iter().chain(headers).chain(body).collect()
+    }
 }
 
 fn parse(text: &str) -> Vec<Step> {
@@ -56,16 +69,20 @@ fn parse(text: &str) -> Vec<Step> {
     for (at, line) in text.lines().enumerate() {
         if let Some(head) = line.strip_prefix("> ") {
             let call = Message { head: head.to_owned(), ..Message::default() };
-            steps.push(Step { line: at + 1, call, answer: Message::default() });
+            steps.push(Step { line: at + 1, call, ..Step::default() });
             answering = false;
         } else if let (Some(head), Some(step)) = (line.strip_prefix("< "), steps.last_mut()) {
             step.answer.head = head.to_owned();
+            step.answer_lines = at..at + 1;
             answering = true;
         } else if !line.starts_with('#')
             && let Some(step) = steps.last_mut()
         {
             let message = if answering { &mut step.answer } else { &mut step.call };
             message.add(line);
+            if answering && !line.trim().is_empty() {
+                step.answer_lines.end = at + 1;
+            }
         }
     }
     steps
@@ -78,12 +95,19 @@ fn parse(text: &str) -> Vec<Step> {
 pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
     let text =
         std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut variables = BTreeMap::new();
-    let mut calls = Vec::new();
+    let (mut calls, mut updates) = (Vec::new(), Vec::new());
     for (number, step) in parse(&text).into_iter().enumerate() {
         let node = &nodes[number % nodes.len()];
         let answer = call(node, &step.call, &variables).await;
-        if let Err(reason) = compare(&step.answer, &answer, &mut variables) {
+        let mut result = compare(&step.answer, &answer, &mut variables);
+        if result.is_err() && update {
+            let new = updated(&step.answer, &answer, &variables);
+            result = compare(&new, &answer, &mut variables);
+            updates.push((step.answer_lines.clone(), new.lines()));
+        }
+        if let Err(reason) = result {
             let Step { line, call, .. } = step;
             panic!(
                 "{}:{line}: {}\n{reason}\ngot: {} {:?}\n{}",
@@ -97,7 +121,61 @@ pub async fn run(path: &Path, nodes: &[Http]) -> Vec<String> {
         calls.push(step.call.head);
     }
     assert!(!calls.is_empty(), "{} holds no calls", path.display());
+    if !updates.is_empty() {
+        std::fs::write(path, replace_lines(&text, updates)).expect("the script can be written");
+    }
     calls
+}
+
+/// `text` with ranges of its lines replaced.
+fn replace_lines(text: &str, updates: Vec<(Range<usize>, Vec<String>)>) -> String {
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    for (range, new) in updates.into_iter().rev() {
+        lines.splice(range, new);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The expectation that a response meets, as close to the old one as possible.
+fn updated(old: &Message, answer: &Answer, variables: &Variables) -> Message {
+    let code = answer.code();
+    let head = match code.is_empty() {
+        true => answer.status.to_string(),
+        false => format!("{} {code}", answer.status),
+    };
+    let headers = old.headers.iter().map(|(name, old)| {
+        let found = Value::from(answer.header(&name.to_lowercase()));
+        let new = updated_value(&Value::from(old.as_str()), &found, variables);
+        (name.clone(), new.as_str().unwrap_or_default().to_owned())
+    });
+    let headers = headers.collect();
+    let body = match (serde_json::from_str(&old.body), serde_json::from_str(&answer.text)) {
+        (Ok(old), Ok(found)) => updated_value(&old, &found, variables).to_string(),
+        _ if !code.is_empty() && old.body.is_empty() => String::new(),
+        _ => answer.text.clone(),
+    };
+    Message { head, headers, body }
+}
+
+/// `found` with those placeholders of `old` that still match.
+fn updated_value(old: &Value, found: &Value, variables: &Variables) -> Value {
+    if compare_value(old, found, &mut variables.clone()).is_ok() {
+        return old.clone();
+    }
+    match (old, found) {
+        (Value::Array(old), Value::Array(found)) => {
+            let old = old.iter().chain(std::iter::repeat(&Value::Null));
+            found.iter().zip(old).map(|(found, old)| updated_value(old, found, variables)).collect()
+        }
+        (Value::Object(old), Value::Object(found)) => {
+            let new = |(key, found): (&String, &Value)| {
+                let old = old.get(key).unwrap_or(&Value::Null);
+                (key.clone(), updated_value(old, found, variables))
+            };
+            found.iter().map(new).collect()
+        }
+        _ => found.clone(),
+    }
 }
 
 type Variables = BTreeMap<String, Value>;
@@ -204,5 +282,22 @@ mod tests {
             assert!(!same(expected.clone(), found.clone()), "{expected} is not {found}");
         }
         assert_eq!(fill("/x/$x", &variables), "/x/7");
+    }
+
+    #[test]
+    fn an_update_changes_only_what_differs() {
+        let text = "> GET /a\n< 200\nETag: $r\n{\"a\":\"*\",\"b\":[1,\"$x\"],\"c\":2}\n\n# x\n> GET /b\n< 200\n";
+        let steps = parse(text);
+        assert_eq!((steps[0].answer_lines.clone(), steps[1].answer_lines.clone()), (1..4, 7..8));
+        let headers = [("etag".to_owned(), "\"7\"".to_owned())].into();
+        let body = r#"{"a":5,"b":[2,8,9],"d":null}"#.to_owned();
+        let answer = Answer { status: 201, headers, text: body };
+        let new = updated(&steps[0].answer, &answer, &Variables::new());
+        assert!(compare(&new, &answer, &mut Variables::new()).is_ok());
+        let text = replace_lines(text, vec![(steps[0].answer_lines.clone(), new.lines())]);
+        assert_eq!(
+            text,
+            "> GET /a\n< 201\nETag: $r\n{\"a\":\"*\",\"b\":[2,\"$x\",9],\"d\":null}\n\n# x\n> GET /b\n< 200\n"
+        );
     }
 }
