@@ -338,7 +338,7 @@ fn batch(condition: Option<&(String, String)>, acts: &[Act]) -> Command {
     }))
 }
 
-/// Parses a statement, with room for a parser that is not optimised.
+/// Parses a statement, with a stack large enough for a parser without optimisation.
 fn parsed(text: &str) -> Option<Statement> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(PARSER_STACK);

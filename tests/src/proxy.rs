@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_in_the_midst_lets_the_beginning_through() {
+    async fn a_cut_within_a_message_lets_the_beginning_through() {
         let (links, address) = echo().await;
         links.set(0, Endpoint::Client, Fault::CutAfter(4));
         let mut stream = TcpStream::connect(address).await.unwrap();

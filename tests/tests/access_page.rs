@@ -51,7 +51,7 @@ async fn an_administrator_gives_access_and_takes_it_away() {
     }
 }
 
-/// A reader of `shop`, who may also write in `crm`.
+/// A reader of `shop` and writer of `crm`.
 async fn creates_a_user(admin: &Browser) {
     admin.click("@user-create").await;
     admin.fill("@user-name", "no spaces, please").await;

@@ -115,7 +115,7 @@ fn writes() -> Vec<Keyed> {
             "bulk",
         ),
         keyed("POST", &at("delete"), json!({"filter": {"_id": "mine"}}), "delete-many"),
-        keyed("POST", doc, json!({"made": "by the ancestor"}), "doc"),
+        keyed("POST", doc, json!({"made": "as by JettraDBVM"}), "doc"),
         keyed(
             "POST",
             "/api/v1/batch",

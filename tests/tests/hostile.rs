@@ -124,7 +124,7 @@ fn answered() -> Vec<Call> {
             "find",
             json!({"filter": {"t": {"$regex": "[ab]*a[ab]{300}c"}}}),
         ),
-        call("an array doubled again and again", "aggregate", {
+        call("an array doubled repeatedly", "aggregate", {
             let twice = json!({"$concatArrays": ["$$value", "$$value"]});
             let reduced = json!({"$reduce": {"input": {"$range": [0, 60]}, "initialValue": [1], "in": twice}});
             json!({"pipeline": [{"$set": {"m": reduced}}]})

@@ -151,7 +151,7 @@ async fn raft_health_and_signals_are_served_while_queries_use_every_thread() {
     crowds.push(crowd(&http, &format!("{THINGS}/update"), &update));
     for node in &cluster.nodes {
         let http = node.http();
-        wait_until("a query finds no place, and is told so", async || {
+        wait_until("a query gets no permit, and is refused", async || {
             let request = http.request("POST", &format!("{THINGS}/find")).json(&heavy());
             let answer = try_send(request).await?;
             answer.fault(429, "overloaded").map_or(Ok(()), Err)

@@ -444,7 +444,7 @@ async fn a_transaction_that_grows_too_large_is_refused() {
 /// The calls of JettraDBVM: `/api/tx/*`, and `txID=` on its document calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_calls_of_jettradbvm_run_transactions() {
-    let cluster = Cluster::start("transactions-ancestor", 3).await;
+    let cluster = Cluster::start("transactions-jettradbvm", 3).await;
     let documents = prepare(&cluster).await;
     let call = async |node: usize, method: &str, target: String, body: &str| {
         cluster.nodes[node].http().curl(method, &target, body).await

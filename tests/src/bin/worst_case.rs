@@ -219,7 +219,7 @@ async fn send(http: &Http, Call(method, target, body): &Call) -> (String, Durati
 
 /// What the other calls experienced.
 #[derive(Default)]
-struct Seen {
+struct Observations {
     writes: Vec<Duration>,
     refused: usize,
     health: Duration,
@@ -227,8 +227,8 @@ struct Seen {
     memory_mb: u64,
 }
 
-impl Seen {
-    fn wrote(&mut self, took: Duration, done: bool) {
+impl Observations {
+    fn record_write(&mut self, took: Duration, done: bool) {
         self.writes.push(took);
         self.refused += usize::from(!done);
     }
@@ -243,14 +243,14 @@ impl Seen {
 /// Measures the other calls until `stop` is set.
 struct Watch {
     stop: Arc<AtomicBool>,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<Observations>>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Watch {
     fn start(cluster: &Cluster) -> Watch {
         let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Observations::default()));
         let mut tasks = Vec::new();
         for writer in 0..WRITERS {
             let node = &cluster.nodes[writer % cluster.nodes.len()];
@@ -265,7 +265,7 @@ impl Watch {
                     let request = http.request("PUT", &target).timeout(CALL_MAX);
                     let answer = try_send(request.json(&json!({"n": turn}))).await;
                     let done = answer.is_ok_and(|answer| answer.status < 300);
-                    seen.lock().expect("nobody panics with it").wrote(began.elapsed(), done);
+                    seen.lock().expect("nobody panics with it").record_write(began.elapsed(), done);
                     if stop.load(Ordering::Acquire) {
                         return;
                     }
@@ -288,7 +288,7 @@ impl Watch {
         Watch { stop, seen, tasks }
     }
 
-    async fn finish(self) -> Seen {
+    async fn finish(self) -> Observations {
         self.stop.store(true, Ordering::Release);
         for task in self.tasks {
             task.await.expect("a watcher does not panic");
@@ -320,7 +320,7 @@ async fn run(cluster: &Cluster, case: Case) {
         answers.push(task.await.expect("a call does not panic"));
     }
     tokio::time::sleep(AFTER).await;
-    let Seen { mut writes, refused, health, unwell, memory_mb } = watch.finish().await;
+    let Observations { mut writes, refused, health, unwell, memory_mb } = watch.finish().await;
     writes.sort_unstable();
     let at = |part: usize| writes[(writes.len() - 1) * part / 100].as_millis();
     let longest = answers.iter().map(|(_, took)| took.as_millis()).max().unwrap_or_default();
