@@ -182,7 +182,7 @@ find_nextest() {
 }
 
 steps=() chosen=()
-for name in "$@" ${E2E:-}; do
+for name in "$@"; do
   if [ "$name" = --help ] || [ "$name" = -h ]; then
     usage
     exit
