@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// A database, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseEntry {
-    /// Engine name, kept for clients of the ancestor.
+    /// Engine name, kept for clients of JettraDBVM.
     pub engine: String,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn collection_key(database: &str, collection: &str) -> Vec<u8> {
     format!("c/{database}/{collection}").into_bytes()
 }
 
-/// From the first to behind the last key that begins with `prefix`, which ends in a slash.
+/// The range of all keys that begin with `prefix`, which ends in a slash; its end is exclusive.
 fn prefix_range(prefix: &str) -> (Vec<u8>, Vec<u8>) {
     let start = prefix.as_bytes().to_vec();
     let mut end = start.clone();

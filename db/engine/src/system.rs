@@ -72,7 +72,7 @@ pub const USERS: &str = "_users";
 pub const TOKENS: &str = "_tokens";
 /// Who did what.
 pub const AUDIT: &str = "_audit";
-/// In every database: its rules, as the ancestor has them.
+/// In every database: its rules, as JettraDBVM has them.
 pub const RULES: &str = "_rules";
 /// What the names of collections begin with that are filled to take another one's place. A
 /// UUID, a dot and the other one's name follow.

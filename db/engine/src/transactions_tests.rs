@@ -141,19 +141,19 @@ enum Call {
 
 /// What a call came to, without what is provisional.
 #[derive(Debug, Clone, PartialEq)]
-enum Told {
+enum CommitResult {
     Found(std::result::Result<Vec<String>, Kind>),
     Wrote(std::result::Result<Vec<std::result::Result<OperationResult, Kind>>, Kind>),
 }
 
-fn told(result: CommandResult) -> Told {
+fn told(result: CommandResult) -> CommitResult {
     let kind = |error: Error| match error.kind {
         // A collection of which nothing is left may be there or not.
         Kind::CollectionNotFound => Kind::DocumentNotFound,
         kind => kind,
     };
     let plain = |wrote: OperationResult| OperationResult { revision: None, ..wrote };
-    Told::Wrote(match result {
+    CommitResult::Wrote(match result {
         Err(error) => Err(kind(error)),
         Ok(outcome) => Ok(match outcome.without_warnings().0 {
             Outcome::OperationResults(all) => {
@@ -254,7 +254,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-type Calls = Vec<(Call, Told)>;
+type Calls = Vec<(Call, CommitResult)>;
 
 proptest! {
     #![proptest_config(cases(150))]
@@ -289,7 +289,7 @@ proptest! {
                         .entry(who)
                         .or_insert_with(|| (world.begin_with(rows_max), at, Vec::new()));
                     let result = match &call {
-                        Call::Find(call) => Told::Found(find(open.view(), call)),
+                        Call::Find(call) => CommitResult::Found(find(open.view(), call)),
                         Call::Do(command) => told(execute(open, command.clone())),
                     };
                     calls.push((call, result));
@@ -317,7 +317,7 @@ proptest! {
         let mut again = World::new();
         for (call, result) in serial.into_iter().flat_map(|(_, _, calls)| calls) {
             let other = match &call {
-                Call::Find(call) => Told::Found(find(&again.store.read().unwrap(), call)),
+                Call::Find(call) => CommitResult::Found(find(&again.store.read().unwrap(), call)),
                 Call::Do(command) => told(again.run(command.clone())),
             };
             prop_assert_eq!(other, result, "{:?}", call);

@@ -185,7 +185,7 @@ fn a_cluster_that_was_down_goes_on_at_the_present_time() {
 }
 
 proptest! {
-    /// Whatever a minority's clocks do, and whoever answers: the time of the log is never ahead of
+    /// Whatever a minority's clocks do, and whichever nodes answer: the time of the log is never ahead of
     /// all right clocks by more than the bounds, it goes on while a majority answers, and while all
     /// answer it is right.
     #[test]

@@ -105,7 +105,7 @@ impl InboxState {
             senders.retain(|_, window| now_ms <= window.used_ms + 2 * NAME_MS);
             if senders.len() >= SENDERS_MAX {
                 return Err(Error::new(Kind::Overloaded, "too many processes of nodes call here")
-                    .hint("wait some minutes; a node that starts again and again causes this"));
+                    .hint("wait some minutes; a node that restarts repeatedly causes this"));
             }
         }
         let window = senders.entry(signature.process.clone()).or_insert_with(Window::new);

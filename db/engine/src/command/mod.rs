@@ -52,7 +52,7 @@ pub enum Command {
     CreateDatabase {
         /// Its name.
         name: String,
-        /// Engine name, kept for clients of the ancestor.
+        /// Engine name, kept for clients of JettraDBVM.
         engine: String,
     },
     /// Drops a database with all it holds; nothing happens when there is none.

@@ -47,7 +47,7 @@ pub struct RetryKey {
     pub fingerprint: u64,
     /// Which part of the call it is, when the call is carried out by several commands.
     pub part: Option<Part>,
-    /// Bytes that the answers to its user's calls may take before there is no room for another.
+    /// Bytes that the stored responses to its user's calls may take before the next one is refused.
     pub bytes_max: u64,
 }
 

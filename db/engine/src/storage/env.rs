@@ -509,7 +509,7 @@ impl<'e> WriteTxn<'e> {
         }
     }
 
-    /// Removes the keys from `start` (inclusive) to `end` (exclusive); tells how many.
+    /// Removes the keys from `start` (inclusive) to `end` (exclusive); returns their number.
     pub fn delete_range(&mut self, table: Table, start: &[u8], end: &[u8]) -> Result<usize> {
         if self.is_marked() {
             let rows = self.range(table, start, end)?.map(|row| row.map(|(key, _)| key.to_vec()));

@@ -14,7 +14,7 @@ use crate::storage::{Entries, Merged, Read, Table};
 pub enum Moment {
     /// Behind the entry with this log index.
     Index(u64),
-    /// Behind the last entry that is not later than this, in milliseconds since 1970.
+    /// After the last entry that is not later than this, in milliseconds since 1970.
     Time(u64),
 }
 

@@ -188,7 +188,7 @@ pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// `GET /raft/rpc/stream`: the append stream, over a WebSocket. Each message is answered in
-/// its turn; whoever breaks the order closes the connection.
+/// its turn; a caller that breaks the order closes the connection.
 pub async fn stream(call: Call, http: &HttpRequest, payload: Payload) -> Result<HttpResponse> {
     let group = check_receiver(&call)?;
     let (response, session, messages) = actix_ws::handle(http, payload)
