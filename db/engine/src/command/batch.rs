@@ -38,7 +38,7 @@ pub struct BatchCondition {
 /// One step of a [`Batch`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum BatchStep {
-    /// As in a [`Write`](super::command::Write).
+    /// As in a [`Write`](super::Write).
     Operation(Operation),
     /// Writes a document, whether or not there was one.
     Save {

@@ -4,7 +4,7 @@ use crate::id::DocumentId;
 use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 
-/// The content of [`Command::Write`].
+/// The content of [`Command::Write`](super::Command::Write).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Write {
     /// The database.
@@ -151,7 +151,7 @@ impl From<DocumentId> for Target {
     }
 }
 
-/// What a [`Command::Put`] does with what is there.
+/// What a [`Command::Put`](super::Command::Put) does with what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PutMode {
     /// The document must not exist.

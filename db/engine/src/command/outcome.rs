@@ -28,7 +28,7 @@ pub enum Outcome {
         /// Its Raft id.
         raft_id: u64,
     },
-    /// Each operation of a [`Write`] that was tried, and what came of it.
+    /// Each operation of a [`Write`](super::Write) that was tried, and what came of it.
     OperationResults(Vec<crate::error::Result<OperationResult>>),
     /// An index exists now.
     Index {
@@ -41,7 +41,7 @@ pub enum Outcome {
     Worked(u64),
     /// A transaction was committed, with so many documents written or deleted.
     Committed(u64),
-    /// Whether the conditions of a [`Batch`] held, and what each step did.
+    /// Whether the conditions of a [`Batch`](super::Batch) held, and what each step did.
     Batched {
         /// Whether they held.
         succeeded: bool,
@@ -108,7 +108,7 @@ pub struct OperationResult {
     pub forgotten: Option<DocumentId>,
 }
 
-/// What the operations of a [`Write`] did together, when what each of them did is kept no longer.
+/// What the operations of a [`Write`](super::Write) did together, when what each of them did is kept no longer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WriteTotals {
     /// Documents that matched.

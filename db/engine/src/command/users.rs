@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The content of [`Command::UpdateUser`]: what is given is changed.
+/// The content of [`Command::UpdateUser`](super::Command::UpdateUser): what is given is changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserUpdate {
     /// Its name.
@@ -22,7 +22,7 @@ pub struct UserUpdate {
     pub disabled: Option<bool>,
 }
 
-/// The content of [`Command::Audit`].
+/// The content of [`Command::Audit`](super::Command::Audit).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
     /// What was done or tried.
