@@ -176,7 +176,7 @@ async fn check_confirmed(
             }
             _ => continue,
         };
-        // The refusal tells how many documents there are.
+        // The refusal contains the number of documents.
         session.authorize(Permission::Write, &namespace.database)?;
         confirm::check(session, namespace, action, filter).await?;
     }

@@ -114,7 +114,7 @@ impl Session {
         self.user.as_ref()
     }
 
-    /// Whether a login proves who calls, and not a password or an API key.
+    /// Whether the caller was authenticated by a login, not by a password or an API key.
     pub fn is_login(&self) -> bool {
         self.by_login
     }
@@ -126,7 +126,7 @@ impl Session {
         Caller { user: user.map(|user| user.name.clone()), from: self.from.clone(), credentials }
     }
 
-    /// The id of the API key that proves who calls, when one does.
+    /// The id of the API key that authenticated the caller, if one did.
     pub fn api_key(&self) -> Option<&str> {
         let user = self.user.as_ref().filter(|_| !self.by_login)?;
         user.credentials.token.as_ref().map(|(id, _)| id.as_str())

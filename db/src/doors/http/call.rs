@@ -39,7 +39,7 @@ pub struct Call {
     pub app: Arc<App>,
     /// On whose behalf it is carried out, and how; of nobody before it is admitted.
     pub session: Session,
-    /// The text of the login token, when a cookie proved who calls.
+    /// The text of the login token, when a cookie authenticated the caller.
     pub cookie: Option<String>,
     /// Parameters of the path.
     pub path: Vec<(String, String)>,

@@ -173,7 +173,7 @@ async fn nodes(call: Rc<Call>) -> Result<Reply> {
 pub const REGISTER: Endpoint = Endpoint::new(
     |call| Box::pin(register(call)),
     || {
-        describe(CLUSTER, "Admit a node; a success as well when it is a member")
+        describe(CLUSTER, "Admit a node; succeeds if it is a member already")
             .body::<Registration>()
             .says()
             .proposes()
@@ -209,7 +209,7 @@ pub async fn join(call: Rc<Call>) -> Result<Reply> {
 pub const DEREGISTER: Endpoint = Endpoint::new(
     |call| Box::pin(deregister(call)),
     || {
-        describe(CLUSTER, "Remove a node; a success as well when it is unknown")
+        describe(CLUSTER, "Remove a node; succeeds if it is unknown")
             .body::<NodeName>()
             .gives::<StatusReply>(200)
             .proposes()

@@ -1,4 +1,4 @@
-//! From a request to an answer: who calls, where it must run, and the errors on the way.
+//! From a request to a response: authentication, where the request runs, and the errors on the way.
 
 use super::call::Call;
 use super::endpoint::Prepared;
@@ -117,7 +117,7 @@ pub fn returned_header(name: &str) -> bool {
     RETURNED_HEADERS.contains(&name)
 }
 
-/// Proves who calls; tells from where the call came.
+/// Authenticates the caller; returns where the call came from.
 async fn authenticate(route: &Route, call: &mut Call) -> Result<Origin> {
     let method = route.method;
     if matches!(route.access, Access::User(_)) || route.about == About::Session {
