@@ -152,7 +152,7 @@ fn history_path() -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var_os("HOME")?).join(HISTORY_FILE))
 }
 
-/// Makes a history private that others could read.
+/// Makes the history file readable by its owner only.
 fn protect(path: &PathBuf) {
     use std::os::unix::fs::PermissionsExt;
     if path.exists() {

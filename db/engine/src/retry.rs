@@ -120,7 +120,7 @@ pub(crate) fn hash_of(answer: &[u8]) -> u64 {
 
 /// When a key was made, in milliseconds since 1970, if it tells.
 pub(crate) fn made_ms(key: &str) -> Option<u64> {
-    // A key may have more behind the UUID: one call can have several steps.
+    // A key may have more after the UUID: one call can have several steps.
     let id = uuid::Uuid::parse_str(key.get(..36)?).ok()?;
     let (seconds, nanos) = id.get_timestamp().filter(|_| id.get_version_num() == 7)?.to_unix();
     Some(seconds * 1000 + u64::from(nanos / 1_000_000))

@@ -265,7 +265,7 @@ impl Applier {
         Ok(if paused { Outcome::Paused(worked) } else { Outcome::Worked(worked) })
     }
 
-    /// Lets a sequential index go on behind the largest number that is there.
+    /// Lets a sequential index go on after the largest number that is there.
     fn start_numbers(
         &mut self,
         txn: &mut WriteTxn<'_>,

@@ -305,7 +305,7 @@ pub enum Command {
         /// Its name.
         name: String,
     },
-    /// Makes a session, an API key or a join token.
+    /// Creates a session, an API key or a join token.
     CreateToken(Box<TokenDocument>),
     /// Ends a token.
     RevokeToken {
