@@ -3,7 +3,7 @@
 use crate::engine::members;
 use crate::engine::system::NodeDocument;
 use crate::error::Result;
-use crate::raft::network::PeerUrls;
+use crate::raft::peers::PeerUrls;
 use crate::raft::{Group, RaftId};
 use parking_lot::RwLock;
 use std::sync::Arc;

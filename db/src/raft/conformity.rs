@@ -2,8 +2,9 @@
 
 use super::log_store::LogStore;
 use super::refused::RefusedEntries;
-use super::state_machine::{StateMachine, Writer};
+use super::state_machine::StateMachine;
 use super::types::TypeConfig;
+use super::writer::Writer;
 use crate::storage::Generations;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};

@@ -1,14 +1,14 @@
 //! A group of one member, with its log and state in a temporary directory.
 
 use super::memory_budget::MemoryBudget;
-use super::network::{PeerUrls, Peers};
 use super::node_key::NodeKey;
 use super::peer_client::PeerClient;
+use super::peers::{PeerUrls, Peers};
 use super::proposer::ProposerLimits;
 use super::refused::{self, RefusedEntries};
 use super::retention::LogLimits;
-use super::state_machine::StateEvents;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
+use super::writer::StateEvents;
 use super::{Group, GroupConfig};
 use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;

@@ -2,19 +2,22 @@
 
 mod open;
 mod reads;
+mod receive;
 mod status;
 
 use super::clock::SharedClock;
 use super::log_store::LogStore;
-use super::network::{Peers, Undelivered};
+use super::network::Undelivered;
+use super::peers::Peers;
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
 use super::refused::RefusedEntries;
 use super::retention::LogLimits;
 use super::snapshot::{AppliedState, CopySpace, Owner};
-use super::state_machine::Writer;
+use super::state_machine::Raft;
 use super::transfer::ReceiveSlot;
-use super::types::{GroupId, Metrics, Raft, RaftId, TypeConfig, Vote};
+use super::types::{GroupId, Metrics, RaftId, TypeConfig, Vote};
+use super::writer::Writer;
 use crate::engine::Proposal;
 use crate::engine::system::NodeRole;
 use crate::error::{Error, Kind, Result};

@@ -8,7 +8,7 @@
 //! its callback only notifies the waiting appends, and a thread of our own asks for the next flush:
 //! the writing thread never waits for itself, nor for a lock whose holder waits for it.
 
-use super::network::MESSAGE_BYTES_MAX;
+use super::append_stream::{MESSAGE_BYTES_MAX, REPLICATION_BYTES_MAX};
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
@@ -28,8 +28,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
-/// Most bytes of entries sent to a follower in one message, which has at least one entry.
-pub const REPLICATION_BYTES_MAX: usize = 2 << 20;
 /// Bytes of entries kept in memory beside the open chunk.
 const CACHE_BYTES: usize = 8 << 20;
 /// Bytes that may wait for the writing thread; beyond that an append blocks until some are written.

@@ -2,6 +2,7 @@
 //!
 //! openraft is named only here, in `cluster/membership.rs` and in `doors/peer`.
 
+pub mod append_stream;
 pub mod clock;
 pub mod groups;
 pub mod log_store;
@@ -9,6 +10,7 @@ pub mod memory_budget;
 pub mod network;
 pub mod node_key;
 pub mod peer_client;
+pub mod peers;
 pub mod proposer;
 pub mod read_index;
 pub mod refused;
@@ -19,6 +21,7 @@ pub mod space;
 pub mod state_machine;
 pub mod transfer;
 pub mod types;
+pub mod writer;
 
 #[cfg(test)]
 mod conformity;

@@ -6,17 +6,13 @@
 //! own applied copy of `_system._clusternodes`; those in openraft's membership are a fallback, for
 //! entries that vote before they are applied.
 
-use super::clock::{SharedClock, Times};
-use super::log_store::REPLICATION_BYTES_MAX;
-use super::node_key::SignedHead;
-use super::peer_client::{PeerClient, PeerRequest};
-use super::read_index::Proof;
-use super::refused::RefusedEntries;
+use super::append_stream::{self, AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX};
+use super::clock::SharedClock;
+use super::peers::{Peers, internal};
 use super::retention::SentCopies;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::transfer::{self, Offer};
-use super::types::{GroupId, RaftId, TypeConfig, Vote};
-use crate::config::ENTRY_BYTES_MAX;
+use super::types::{RaftId, TypeConfig, Vote};
 use crate::dial;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
@@ -30,8 +26,8 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -42,63 +38,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-
-/// Upper bound for the bytes of a message of the append stream beside its entries.
-const MESSAGE_FRAME_BYTES: usize = 1 << 20;
-/// Largest message of the append stream: the largest entry, or as many as are sent together.
-pub const MESSAGE_BYTES_MAX: usize = MESSAGE_FRAME_BYTES
-    + if ENTRY_BYTES_MAX > REPLICATION_BYTES_MAX { ENTRY_BYTES_MAX } else { REPLICATION_BYTES_MAX };
-/// Longest time for a small message with entries; a larger one has more.
-const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
-/// Slowest connection over which entries of every size are replicated: about 1 MiB/s.
-const SLOWEST_BYTES_PER_MS: u64 = 1024;
-
-/// The query parameter with the digest of the log entries that the sender refuses.
-pub const REFUSED_PARAMETER: &str = "refused";
-
-/// Looks up the address of a member. Implemented by `cluster::nodes`.
-pub trait PeerUrls: Send + Sync {
-    /// The address in the node's own applied copy of the members, if it is there.
-    fn url(&self, raft_id: RaftId) -> Option<String>;
-}
-
-/// The response to a Raft request, in postcard: a refusal is not a transport error.
-pub type RpcResult<T> = std::result::Result<T, String>;
-
-/// A message of the append stream: openraft's request after the leader's times.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct AppendMessage<A> {
-    /// The time of the log, and the clocks that the leader knows.
-    pub times: Times,
-    /// openraft's request.
-    pub append: A,
-}
-
-/// The response to an [`AppendMessage`].
-#[derive(Debug, Serialize, Deserialize)]
-pub struct AppendAnswer {
-    /// The follower's wall clock at the response.
-    pub wall_ms: u64,
-    /// openraft's response.
-    pub result: RpcResult<AppendEntriesResponse<TypeConfig>>,
-}
-
-/// The sender's side of the requests between members of one group.
-#[derive(Clone)]
-pub struct Peers {
-    /// Sends the requests; shared by all groups.
-    pub calls: PeerClient,
-    /// The cluster that both sides must belong to.
-    pub cluster_id: Arc<str>,
-    /// The group.
-    pub group: GroupId,
-    /// This node.
-    pub from: RaftId,
-    /// The addresses of the members.
-    pub urls: Arc<dyn PeerUrls>,
-    /// The log entries that this node refuses; the other members must refuse the same.
-    pub refused: RefusedEntries,
-}
 
 /// Why members do not receive the entries that they lack, by the last attempt.
 #[derive(Clone, Default)]
@@ -128,69 +67,6 @@ impl Undelivered {
             tracing::error!(to, url, reason, "log entries cannot be delivered to a member");
         }
     }
-}
-
-impl Peers {
-    /// Path and query of a request to a member.
-    fn target(&self, call: &str, to: RaftId) -> String {
-        let Peers { cluster_id, group, from, .. } = self;
-        let digest = self.refused.digest();
-        let refused = digest.map(|digest| format!("&{REFUSED_PARAMETER}={digest}"));
-        let refused = refused.unwrap_or_default();
-        format!("/raft/rpc/{call}?cluster={cluster_id}&group={group}&from={from}&to={to}{refused}")
-    }
-
-    fn base_url(&self, to: RaftId) -> Result<String> {
-        self.urls.url(to).ok_or_else(|| {
-            Error::new(Kind::NodeUnreachable, format!("the address of member {to} is not known"))
-        })
-    }
-
-    /// Sends a request to a member, with a body in postcard, and reads its response.
-    ///
-    /// # Errors
-    /// `node_unreachable` if there is no connection, `timeout`, or the member's refusal.
-    pub async fn call<T: DeserializeOwned>(
-        &self,
-        base: &str,
-        call: &str,
-        to: RaftId,
-        body: &impl Serialize,
-        timeout: Duration,
-    ) -> Result<T> {
-        let body = postcard::to_stdvec(body).map_err(internal)?.into();
-        let target = self.target(call, to);
-        let head = SignedHead { method: "POST", target: &target, ..SignedHead::default() };
-        let call = PeerRequest { head, body, timeout, ..PeerRequest::default() };
-        let answer = self.calls.send(base, call).await.map_err(|error| error.into_error(base))?;
-        Peers::read(base, answer).await
-    }
-
-    async fn read<T: DeserializeOwned>(base: &str, answer: reqwest::Response) -> Result<T> {
-        let status = answer.status();
-        let bytes = answer.bytes().await.map_err(|error| transport(base, &error))?;
-        if !status.is_success() {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            return Err(Error::new(Kind::Misdirected, format!("{base} answered {status}: {text}")));
-        }
-        let result: RpcResult<T> = postcard::from_bytes(&bytes).map_err(internal)?;
-        result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
-    }
-
-    /// Asks the leader for the log index that a read must wait for.
-    pub async fn read_index(&self, leader: RaftId, proof: Proof, timeout: Duration) -> Result<u64> {
-        let base = self.base_url(leader)?;
-        self.call(&base, "read-index", leader, &proof, timeout).await
-    }
-}
-
-fn internal(error: impl std::fmt::Display) -> Error {
-    Error::new(Kind::Internal, error.to_string())
-}
-
-fn transport(base: &str, error: &reqwest::Error) -> Error {
-    let kind = if error.is_connect() { Kind::NodeUnreachable } else { Kind::Timeout };
-    Error::new(kind, format!("{base} cannot be reached: {error}"))
 }
 
 /// Creates the connections of one group.
@@ -349,21 +225,6 @@ impl Connection {
     }
 }
 
-/// What is proposed fits into a message by construction; a receiver would only close the
-/// connection.
-fn check_message(bytes: usize) -> std::result::Result<(), RpcError> {
-    if bytes <= MESSAGE_BYTES_MAX {
-        return Ok(());
-    }
-    Err(broken(format!("entries of {bytes} bytes, {MESSAGE_BYTES_MAX} fit into a message")))
-}
-
-/// How long a member may take for a message with entries, which its disk may delay; a large one
-/// that never arrived in time would block the log for ever.
-fn entries_limit(bytes: usize) -> Duration {
-    ENTRIES_TIMEOUT + Duration::from_millis(bytes as u64 / SLOWEST_BYTES_PER_MS)
-}
-
 /// The file of a copy, removed when it is sent or not needed any more.
 struct CopyFile {
     path: PathBuf,
@@ -391,9 +252,9 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         if rpc.entries.is_empty() {
             return self.exchange_within(option.hard_ttl(), bytes).await;
         }
-        let answer = match check_message(bytes.len()) {
-            Ok(()) => self.exchange_within(entries_limit(bytes.len()), bytes).await,
-            Err(error) => Err(error),
+        let answer = match append_stream::check_bytes(bytes.len()) {
+            Ok(()) => self.exchange_within(append_stream::time_limit(bytes.len()), bytes).await,
+            Err(error) => Err(broken(error)),
         };
         self.undelivered.note(self.to, &self.url(), &answer);
         answer
@@ -461,41 +322,18 @@ impl RaftNetworkV2<TypeConfig> for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::types::{Entry, LogId, Payload};
-    use openraft::entry::RaftEntry;
-    use openraft::vote::RaftLeaderId;
 
     /// Symptom: an entry of 100 MB was never replicated, all writes stopped, and the status of the
     /// cluster said nothing.
     #[test]
     fn what_cannot_be_delivered_is_told_until_it_is() {
         let undelivered = Undelivered::default();
-        assert!(check_message(MESSAGE_BYTES_MAX).is_ok());
-        undelivered.note(2, "http://a", &check_message(MESSAGE_BYTES_MAX + 1));
+        assert!(append_stream::check_bytes(MESSAGE_BYTES_MAX).is_ok());
+        let refused = append_stream::check_bytes(MESSAGE_BYTES_MAX + 1).map_err(broken);
+        undelivered.note(2, "http://a", &refused);
         assert!(undelivered.all()[&2].contains("fit into a message"), "{:?}", undelivered.all());
         undelivered.note(3, "http://b", &Ok(()));
         undelivered.note(2, "http://a", &Ok(()));
         assert!(undelivered.all().is_empty());
-    }
-
-    #[test]
-    fn the_largest_entry_fits_into_a_message() {
-        let content = Payload(vec![7; ENTRY_BYTES_MAX].into());
-        let leader = openraft::alias::LeaderIdOf::<TypeConfig>::new(u64::MAX, u64::MAX);
-        let log_id = LogId::new(leader.to_committed(), u64::MAX);
-        let entry = Entry::new(log_id, openraft::EntryPayload::Normal(content));
-        let request = AppendEntriesRequest::<TypeConfig> {
-            vote: Vote::new(u64::MAX, u64::MAX),
-            prev_log_id: Some(log_id),
-            entries: vec![entry],
-            leader_commit: Some(log_id),
-        };
-        assert!(check_message(postcard::to_stdvec(&request).unwrap().len()).is_ok());
-    }
-
-    #[test]
-    fn a_large_message_gets_the_time_that_a_slow_connection_takes() {
-        assert_eq!(entries_limit(100), ENTRIES_TIMEOUT);
-        assert_eq!(entries_limit(16 << 20), ENTRIES_TIMEOUT + Duration::from_millis(16 << 10));
     }
 }

@@ -6,7 +6,8 @@
 
 use super::memory_budget::{MemoryBudget, MemoryPermit};
 use super::space::{Purpose, Space, SpaceNeed};
-use super::types::{Payload, Raft, TypeConfig};
+use super::state_machine::Raft;
+use super::types::{Payload, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::command::entry::{self, Framed};
 use crate::engine::{Outcome, Proposal, ProposalResult};

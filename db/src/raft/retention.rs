@@ -16,7 +16,8 @@
 
 use super::log_store::{LogExtent, LogStore};
 use super::snapshot::CopySpace;
-use super::types::{Metrics, Raft, RaftId};
+use super::state_machine::Raft;
+use super::types::{Metrics, RaftId};
 use crate::storage::{Generations, free_disk_bytes};
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;

@@ -4,15 +4,13 @@
 //! records its log index; there are no periodic copies. A follower that needs one gets a hot copy
 //! of the environment, which holds its own log index.
 
-use super::state_machine::Writer;
 use super::types::{LogId, Membership, RaftId, TypeConfig};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{
     Generations, Incoming, Read, StorageError, Store, Table, WriteTxn, free_disk_bytes,
 };
-use openraft::storage::{RaftSnapshotBuilder, Snapshot, SnapshotMeta};
+use openraft::storage::SnapshotMeta;
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -176,21 +174,6 @@ impl Owner {
         let bytes =
             postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
         txn.put(Table::Meta, OWNER_KEY, &bytes)
-    }
-}
-
-/// Builds a snapshot by making the applied state durable.
-pub struct SnapshotBuilder {
-    pub(super) writer: Writer,
-    pub(super) state: Arc<Generations>,
-}
-
-impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
-    type SnapshotData = SnapshotData;
-
-    async fn build_snapshot(&mut self) -> io::Result<StateSnapshot> {
-        let meta = self.writer.make_durable().await?.into_meta();
-        Ok(Snapshot { meta, snapshot: SnapshotData::Live(self.state.current()) })
     }
 }
 

@@ -16,9 +16,8 @@
 //! So no part of a copy is sent that does not fit the receiver's disk and address space. The only
 //! time limit of a transfer is [`SILENCE_MAX`]: it ends when nothing has arrived for that long.
 
-use super::groups::Group;
 use super::node_key::{MAC_BYTES, Seal};
-use super::snapshot::{CopySpace, Owner, ReceivedState, SnapshotData};
+use super::snapshot::{CopySpace, Owner, ReceivedState};
 use super::types::{TypeConfig, Vote};
 use crate::dial;
 use crate::error::{Error, Kind, Result};
@@ -26,7 +25,6 @@ use crate::storage::Incoming;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use openraft::raft::SnapshotResponse;
-use openraft::storage::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::future::Future;
@@ -75,7 +73,7 @@ fn broken(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::NodeUnreachable, format!("the transfer of a snapshot broke off: {error}"))
 }
 
-fn failed(error: impl std::fmt::Display) -> Error {
+pub(super) fn failed(error: impl std::fmt::Display) -> Error {
     Error::new(Kind::Internal, format!("snapshot: {error}"))
 }
 
@@ -245,59 +243,16 @@ pub struct Inbound {
     unsynced: u64,
 }
 
-impl Group {
-    /// Refuses a copy of a former leader, and one that does not fit.
-    ///
-    /// # Errors
-    /// `not_possible_now`; `storage_full`, which names what is too small.
-    pub fn check_offer(&self, offer: &Offer) -> Result<()> {
-        let known = self.vote();
-        if offer.vote.partial_cmp(&known).is_none_or(std::cmp::Ordering::is_lt) {
-            let message = format!("the snapshot is offered by {}, here is {known}", offer.vote);
-            return Err(Error::new(Kind::NotPossibleNow, message));
-        }
-        let map = self.generations().current().address_bytes();
-        if offer.bytes > map {
-            let message = format!(
-                "a state of {} bytes does not fit into the address space of this node, {map} bytes",
-                offer.bytes
-            );
-            return Err(Error::new(Kind::StorageFull, message)
-                .hint("give this node as large a MapSizeGb as the others have"));
-        }
-        self.copies.check(offer.bytes)
-    }
-
-    /// Begins to receive the copy that is offered.
-    ///
-    /// # Errors
-    /// Those of [`Group::check_offer`]; when the file cannot be created.
-    pub fn receive(&self, offer: &Offer) -> Result<Inbound> {
-        self.check_offer(offer)?;
-        let incoming = self.generations().begin()?;
-        let file = File::create(incoming.file()).map_err(failed)?;
-        let space = self.copies.clone();
-        Ok(Inbound { incoming, file: Some(file), space, bytes: offer.bytes, taken: 0, unsynced: 0 })
-    }
-
-    /// Makes a received state the current one, if it is newer than this node's.
-    ///
-    /// # Errors
-    /// When the consensus has ended.
-    pub async fn install(
-        &self,
-        vote: Vote,
-        received: ReceivedState,
-    ) -> Result<SnapshotResponse<TypeConfig>> {
-        let meta = received.applied.clone().into_meta();
-        let snapshot = Snapshot { meta, snapshot: SnapshotData::Received(Arc::new(received)) };
-        let installed = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed);
-        self.note_leader();
-        installed
-    }
-}
-
 impl Inbound {
+    /// Begins a copy of this many bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn begin(incoming: Incoming, space: CopySpace, bytes: u64) -> Result<Inbound> {
+        let file = File::create(incoming.file()).map_err(failed)?;
+        Ok(Inbound { incoming, file: Some(file), space, bytes, taken: 0, unsynced: 0 })
+    }
+
     /// Whether all announced bytes have arrived.
     pub fn is_complete(&self) -> bool {
         self.taken == self.bytes

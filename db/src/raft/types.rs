@@ -40,7 +40,5 @@ pub type Entry = openraft::alias::EntryOf<TypeConfig>;
 pub type EntryPayload = openraft::alias::PayloadOf<TypeConfig>;
 /// A membership with the log id of its entry.
 pub type Membership = openraft::alias::StoredMembershipOf<TypeConfig>;
-/// The running consensus of a group.
-pub type Raft = openraft::Raft<TypeConfig, super::state_machine::StateMachine>;
 /// openraft's metrics of a group.
 pub type Metrics = openraft::RaftMetrics<TypeConfig>;

@@ -16,11 +16,10 @@ use crate::config::host_of;
 use crate::engine::Command;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
+use crate::raft::append_stream::{AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX};
 use crate::raft::clock::wall_ms;
-use crate::raft::network::{
-    AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX, REFUSED_PARAMETER, RpcResult,
-};
 use crate::raft::node_key::{Body, PEER_HEADER};
+use crate::raft::peers::{REFUSED_PARAMETER, RpcResult};
 use crate::raft::types::{SYSTEM_GROUP, TypeConfig};
 use crate::service::{Step, Steps};
 use actix_web::web::Payload;

@@ -1,9 +1,9 @@
 //! What a read waits for at each level, and how the leader determines the read index.
 
-use super::super::network::Peers;
+use super::super::peers::Peers;
 use super::super::proposer;
 use super::super::read_index::Proof;
-use super::super::types::Raft;
+use super::super::state_machine::Raft;
 use super::{Group, internal};
 use crate::error::{Error, Kind, Result};
 use openraft::async_runtime::watch::WatchReceiver;
