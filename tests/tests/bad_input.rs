@@ -248,55 +248,82 @@ async fn a_document_at_the_limits_is_stored() {
     }
 }
 
-/// Invalid queries: action, body, code of the error, and the part that it names.
-fn invalid_queries() -> Vec<(&'static str, Value, &'static str, &'static str)> {
+/// Filters that are refused, with the part of the filter that the error names.
+fn invalid_filters() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"a": {"$gtt": 1}}), ".a"),
+        (json!({"$ann": []}), ""),
+        (json!({"$and": [{}, {"a": {"$in": 7}}]}), ".$and[1].a.$in"),
+        (json!({"$or": {"a": 1}}), ".$or"),
+        (json!({"a": {"$exists": "x", "b": 1}}), ".a"),
+        (json!({"a": {"$size": -1}}), ".a.$size"),
+        (json!({"a": {"$mod": [0, 1]}}), ".a.$mod"),
+        (json!({"a": {"$type": "strng"}}), ".a.$type"),
+        (json!({"a": {"$regex": "("}}), ".a.$regex"),
+        (json!({"a": {"$regex": "(a)\\1"}}), ".a.$regex"),
+        (json!({"a": {"$regex": "a(?=b)"}}), ".a.$regex"),
+        (json!({"a": {"$regex": "(?<!a)b"}}), ".a.$regex"),
+        (json!({"a": {"$regex": "a", "$options": "q"}}), ".a"),
+        (json!({"a": {"$date": "soon"}}), ".a"),
+        (json!({"$expr": {"$foo": 1}}), ".$expr"),
+        (json!(7), ""),
+    ]
+}
+
+/// Stages that are refused, with the part of the stage that the error names.
+fn invalid_stages() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"$grup": {}}), ""),
+        (json!({"$group": {"n": {"$sum": 1}}}), ".$group"),
+        (json!({"$group": {"_id": null, "n": {"$smu": 1}}}), ".$group.n"),
+        (json!({"$limit": 0}), ".$limit"),
+        (json!({"$set": {"a": {"$add": "x", "$b": 1}}}), ".$set.a"),
+        (json!({"$set": {"a": "$$nobody"}}), ".$set.a"),
+        (json!({"$lookup": {"from": "stock"}}), ".$lookup"),
+    ]
+}
+
+/// Updates that are refused, with the part of the update that the error names.
+fn invalid_updates() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"$sett": {"a": 1}}), ".$sett"),
+        (json!({"a": 1}), ""),
+        (json!({}), ""),
+        (json!({"$set": 7}), ".$set"),
+        (json!({"$set": {"a": 1}, "$inc": {"a": 1}}), ""),
+        (json!({"$set": {"a.b": 1, "a": 1}}), ""),
+        (json!({"$inc": {"number": "x"}}), ".$inc.number"),
+        (json!({"$push": {"l": {"$each": 7}}}), ".$push.l"),
+        (json!({"$set": {"l.$[x]": 1}}), ""),
+    ]
+}
+
+/// Definitions of indexes that are refused, with the part that the error names.
+fn invalid_indexes() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({"keys": {}}), "keys"),
+        (json!({"keys": {"a": 2}}), "keys.a"),
+        (json!({"keys": {"a": 1}, "unique": 1}), "unique"),
+        (json!({"keys": {"a": 1}, "uniqe": true}), "uniqe"),
+        (
+            json!({"keys": {"a": 1}, "partialFilterExpression": {"a": {"$gtt": 1}}}),
+            "partialFilterExpression.a",
+        ),
+        (json!({"keys": {"a": 1}, "expireAfterSeconds": -1}), "expireAfterSeconds"),
+    ]
+}
+
+/// An invalid query: action, body, code of the error, and the part that it names.
+type InvalidQuery = (&'static str, Value, &'static str, String);
+
+/// Bodies of which another part than filter, stage, update or index is refused.
+fn other_invalid_queries() -> impl Iterator<Item = InvalidQuery> {
     let deep = (0..100).fold(json!({"a": 1}), |inner, _| json!({"$and": [inner]}));
     let deep_not = (0..100).fold(json!({"$gt": 1}), |inner, _| json!({"$not": inner}));
     let deep_expression = (0..100).fold(json!("$a"), |inner, _| json!({"$abs": inner}));
-    let stages = |stage: Value| json!({"pipeline": [{"$match": {}}, stage]});
-    let set = |update: Value| json!({"filter": {}, "update": update});
-    vec![
-        ("find", json!({"filter": {"a": {"$gtt": 1}}}), "invalid_query", "filter.a"),
-        ("find", json!({"filter": {"$ann": []}}), "invalid_query", "filter"),
-        (
-            "find",
-            json!({"filter": {"$and": [{}, {"a": {"$in": 7}}]}}),
-            "invalid_query",
-            "filter.$and[1].a.$in",
-        ),
-        ("find", json!({"filter": {"$or": {"a": 1}}}), "invalid_query", "filter.$or"),
-        ("find", json!({"filter": {"a": {"$exists": "x", "b": 1}}}), "invalid_query", "filter.a"),
-        ("find", json!({"filter": {"a": {"$size": -1}}}), "invalid_query", "filter.a.$size"),
-        ("find", json!({"filter": {"a": {"$mod": [0, 1]}}}), "invalid_query", "filter.a.$mod"),
-        ("find", json!({"filter": {"a": {"$type": "strng"}}}), "invalid_query", "filter.a.$type"),
-        ("find", json!({"filter": {"a": {"$regex": "("}}}), "invalid_query", "filter.a.$regex"),
-        (
-            "find",
-            json!({"filter": {"a": {"$regex": "(a)\\1"}}}),
-            "invalid_query",
-            "filter.a.$regex",
-        ),
-        (
-            "find",
-            json!({"filter": {"a": {"$regex": "a(?=b)"}}}),
-            "invalid_query",
-            "filter.a.$regex",
-        ),
-        (
-            "find",
-            json!({"filter": {"a": {"$regex": "(?<!a)b"}}}),
-            "invalid_query",
-            "filter.a.$regex",
-        ),
-        (
-            "find",
-            json!({"filter": {"a": {"$regex": "a", "$options": "q"}}}),
-            "invalid_query",
-            "filter.a",
-        ),
-        ("find", json!({"filter": {"a": {"$date": "soon"}}}), "invalid_query", "filter.a"),
-        ("find", json!({"filter": {"$expr": {"$foo": 1}}}), "invalid_query", "filter.$expr"),
-        ("find", json!({"filter": 7}), "invalid_query", "filter"),
+    let wrong = json!({"a": {"$gtt": 1}});
+    let set = json!({"$set": {"a": 1}});
+    [
         ("find", json!({"filter": deep}), "too_deep", ""),
         ("find", json!({"filter": {"a": deep_not}}), "too_deep", ""),
         ("find", json!({"filter": {"$expr": deep_expression}}), "too_deep", ""),
@@ -310,100 +337,60 @@ fn invalid_queries() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("find", json!({"cursor": "x"}), "invalid_parameter", ""),
         ("find", json!({"hint": "nothing_1"}), "invalid_query", "hint"),
         ("find", json!({"explain": "all"}), "invalid_body", ""),
-        ("count", json!({"filter": {"a": {"$gtt": 1}}}), "invalid_query", "filter.a"),
+        ("count", json!({"filter": wrong}), "invalid_query", "filter.a"),
         ("distinct", json!({"field": ""}), "invalid_query", "field"),
         ("distinct", json!({}), "invalid_body", ""),
         ("aggregate", json!({"pipeline": {}}), "invalid_query", "pipeline"),
-        ("aggregate", stages(json!({"$grup": {}})), "invalid_query", "pipeline[1]"),
-        (
-            "aggregate",
-            stages(json!({"$group": {"n": {"$sum": 1}}})),
-            "invalid_query",
-            "pipeline[1].$group",
-        ),
-        (
-            "aggregate",
-            stages(json!({"$group": {"_id": null, "n": {"$smu": 1}}})),
-            "invalid_query",
-            "pipeline[1].$group.n",
-        ),
-        ("aggregate", stages(json!({"$limit": 0})), "invalid_query", "pipeline[1].$limit"),
-        (
-            "aggregate",
-            stages(json!({"$set": {"a": {"$add": "x", "$b": 1}}})),
-            "invalid_query",
-            "pipeline[1].$set.a",
-        ),
-        (
-            "aggregate",
-            stages(json!({"$set": {"a": "$$nobody"}})),
-            "invalid_query",
-            "pipeline[1].$set.a",
-        ),
-        (
-            "aggregate",
-            stages(json!({"$lookup": {"from": "stock"}})),
-            "invalid_query",
-            "pipeline[1].$lookup",
-        ),
         (
             "aggregate",
             json!({"pipeline": [{"$out": "x"}, {"$match": {}}]}),
             "invalid_query",
             "pipeline[0]",
         ),
-        ("aggregate", stages(json!({"$out": "_rules"})), "invalid_name", ""),
-        ("update", set(json!({"$sett": {"a": 1}})), "invalid_query", "update.$sett"),
-        ("update", set(json!({"a": 1})), "invalid_query", "update"),
-        ("update", set(json!({})), "invalid_query", "update"),
-        ("update", set(json!({"$set": 7})), "invalid_query", "update.$set"),
-        ("update", set(json!({"$set": {"_id": 7}})), "invalid_id", ""),
-        ("update", set(json!({"$set": {"a": 1}, "$inc": {"a": 1}})), "invalid_query", "update"),
-        ("update", set(json!({"$set": {"a.b": 1, "a": 1}})), "invalid_query", "update"),
-        ("update", set(json!({"$inc": {"number": "x"}})), "invalid_query", "update.$inc.number"),
-        ("update", set(json!({"$push": {"l": {"$each": 7}}})), "invalid_query", "update.$push.l"),
-        ("update", set(json!({"$set": {"l.$[x]": 1}})), "invalid_query", "update"),
+        (
+            "aggregate",
+            json!({"pipeline": [{"$match": {}}, {"$out": "_rules"}]}),
+            "invalid_name",
+            "",
+        ),
+        ("update", json!({"filter": {}, "update": {"$set": {"_id": 7}}}), "invalid_id", ""),
         ("update", json!({"filter": {}}), "invalid_body", ""),
-        (
-            "update",
-            json!({"filter": {"a": {"$gtt": 1}}, "update": {"$set": {"b": 1}}}),
-            "invalid_query",
-            "filter.a",
-        ),
+        ("update", json!({"filter": wrong, "update": set}), "invalid_query", "filter.a"),
         ("replace", json!({"filter": {}, "replacement": {"_id": 1}}), "invalid_id", "replacement"),
-        (
-            "replace",
-            json!({"filter": {}, "replacement": {"$set": {"a": 1}}}),
-            "invalid_query",
-            "replacement",
-        ),
-        ("delete", json!({"filter": {"a": {"$gtt": 1}}}), "invalid_query", "filter.a"),
+        ("replace", json!({"filter": {}, "replacement": set}), "invalid_query", "replacement"),
+        ("delete", json!({"filter": wrong}), "invalid_query", "filter.a"),
         ("delete", json!({}), "invalid_body", ""),
         ("bulk", json!({"operations": [{"insertTwo": {}}]}), "invalid_body", ""),
         (
             "bulk",
-            json!({"operations": [{"deleteOne": {"filter": {"a": {"$gtt": 1}}}}]}),
+            json!({"operations": [{"deleteOne": {"filter": wrong}}]}),
             "invalid_query",
             "filter.a",
         ),
-        ("indexes", json!({"keys": {}}), "invalid_query", "keys"),
-        ("indexes", json!({"keys": {"a": 2}}), "invalid_query", "keys.a"),
-        ("indexes", json!({"keys": {"a": 1}, "unique": 1}), "invalid_query", "unique"),
-        ("indexes", json!({"keys": {"a": 1}, "uniqe": true}), "invalid_query", "uniqe"),
-        (
-            "indexes",
-            json!({"keys": {"a": 1}, "partialFilterExpression": {"a": {"$gtt": 1}}}),
-            "invalid_query",
-            "partialFilterExpression.a",
-        ),
-        (
-            "indexes",
-            json!({"keys": {"a": 1}, "expireAfterSeconds": -1}),
-            "invalid_query",
-            "expireAfterSeconds",
-        ),
         ("validate", json!({"schema": {"type": "strin"}}), "invalid_query", ""),
     ]
+    .into_iter()
+    .map(|(action, body, code, path)| (action, body, code, path.to_owned()))
+}
+
+fn invalid_queries() -> impl Iterator<Item = InvalidQuery> {
+    const CODE: &str = "invalid_query";
+    let filters = invalid_filters().into_iter();
+    let filters = filters
+        .map(|(filter, path)| ("find", json!({"filter": filter}), CODE, format!("filter{path}")));
+    let stages = invalid_stages().into_iter();
+    let stages = stages.map(|(stage, path)| {
+        let pipeline = json!({"pipeline": [{"$match": {}}, stage]});
+        ("aggregate", pipeline, CODE, format!("pipeline[1]{path}"))
+    });
+    let updates = invalid_updates().into_iter();
+    let updates = updates.map(|(update, path)| {
+        let body = json!({"filter": {}, "update": update});
+        ("update", body, CODE, format!("update{path}"))
+    });
+    let indexes = invalid_indexes().into_iter();
+    let indexes = indexes.map(|(index, path)| ("indexes", index, CODE, path.to_owned()));
+    filters.chain(stages).chain(updates).chain(indexes).chain(other_invalid_queries())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,7 +407,7 @@ async fn errors_of_invalid_queries_name_the_part() {
             let named = answer.json()["error"]["details"]["path"].as_str().unwrap_or("").to_owned();
             let fault = answer.fault(400, code);
             let fault = fault.or_else(|| {
-                (!named.starts_with(path)).then(|| format!("names {named:?}, not {path:?}"))
+                (!named.starts_with(&path)).then(|| format!("names {named:?}, not {path:?}"))
             });
             faults.extend(fault.map(|fault| format!("{call}: {fault}")));
             if fault_on_one(&faults, &call) {

@@ -2,7 +2,7 @@
 //! agree with the documents, their versions and what every replica keeps of them.
 
 use jettra_driver::wire::{ChangeContent, ChangeEvent, ChangeKind, VersionsBody};
-use jettra_driver::{Collection, DocumentId, ReadLevel, WatchOptions};
+use jettra_driver::{ChangeFeed, Collection, DocumentId, ReadLevel, WatchOptions};
 use jettra_tests::{Cluster, wait_until};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -104,40 +104,29 @@ async fn all(items: &Collection<Value>) -> Model {
     found.documents.into_iter().map(|document| (id(&document), document)).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_feed_delivers_each_change_once_and_agrees_with_the_versions() {
-    let mut cluster = Cluster::start("history", 3).await;
-    let client = cluster.client();
-    client.create_database(DATABASE).await.expect("a database");
-    items(&cluster).keep_versions(&VersionsBody::default()).await.expect("versions");
-    let watch = || WatchOptions::new().content(ChangeContent::Both);
-    let mut feed = items(&cluster).watch(watch()).await.expect("a feed");
-    let (done, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let writers: Vec<_> = (0..4)
-        .map(|writer| tokio::spawn(write(items(&cluster), writer, done.clone(), count.clone())))
-        .collect();
-    let last = json!("the last one");
-    let end = last.clone();
-    let reading = tokio::spawn(async move {
-        let mut told = Vec::new();
-        loop {
-            match feed.next().await.expect("a change") {
-                Ok(change) => told.push(change),
-                // No node responded for a while: it resumes after the last event.
-                Err(error) if error.code() != Some("too_old") => continue,
-                Err(error) => panic!("{error}"),
-            }
-            if told.last().and_then(|change| change.document.as_ref()).map(|d| &d["_id"])
-                == Some(&end)
-            {
-                return told;
-            }
+/// The changes that a feed delivers, up to the insertion of the document with this `_id`.
+async fn read_until(mut feed: ChangeFeed, last: &Value) -> Vec<ChangeEvent> {
+    let mut changes: Vec<ChangeEvent> = Vec::new();
+    loop {
+        match feed.next().await.expect("a change") {
+            Ok(change) => changes.push(change),
+            // No node responded for a while: it resumes after the last event.
+            Err(error) if error.code() != Some("too_old") => continue,
+            Err(error) => panic!("{error}"),
         }
-    });
+        let document = changes.last().and_then(|change| change.document.as_ref());
+        if document.is_some_and(|document| document["_id"] == *last) {
+            return changes;
+        }
+    }
+}
+
+/// Kills and starts leaders and a follower, each after some more successful writes.
+async fn kill_nodes(cluster: &mut Cluster, writes: &AtomicUsize) {
     for round in 0..3 {
-        let before = count.load(Ordering::Relaxed);
+        let before = writes.load(Ordering::Relaxed);
         wait_until("more writes", async || {
-            let now = count.load(Ordering::Relaxed);
+            let now = writes.load(Ordering::Relaxed);
             if now >= before + 60 { Ok(()) } else { Err(format!("{now} of {before}")) }
         })
         .await;
@@ -148,54 +137,25 @@ async fn a_feed_delivers_each_change_once_and_agrees_with_the_versions() {
         cluster.nodes[victim].kill();
         cluster.nodes[victim].start();
     }
-    done.store(true, Ordering::Relaxed);
-    for writer in writers {
-        writer.await.expect("a writer");
-    }
-    items(&cluster).insert(&json!({"_id": last})).await.expect("the last one");
-    let told = reading.await.expect("the feed");
+}
 
-    let mut model = Model::new();
-    let mut moments = Vec::new();
-    for (at, change) in told.iter().enumerate() {
-        follow(&mut model, change);
-        if told.get(at + 1).is_none_or(|next| next.index != change.index) && at % 9 == 0 {
-            moments.push((change.index, model.clone()));
-        }
-    }
-    assert_eq!(all(&items(&cluster)).await, model);
-    assert!(told.len() > 150 && moments.len() > 5, "{} changes", told.len());
-
-    // Resumed at any token and at any node, the feed delivers the same rest.
-    let middle = told.len() / 2;
-    for index in 0..3 {
-        let items = cluster.client_of(index).collection::<Value>(DATABASE, COLLECTION);
-        let mut again = items.watch(watch().after(&told[middle].token)).await.expect("a feed");
-        for expected in &told[middle + 1..] {
-            assert_eq!(again.next().await.expect("a change").expect("a change"), *expected);
-        }
-        cluster.wait_caught_up().await;
-        let past = items.with_level(ReadLevel::Local);
-        for (index, model) in &moments {
-            assert_eq!(all(&past.clone().at(*index)).await, *model, "as of {index}");
-        }
-    }
-
-    // Every version can be read, and all replicas keep the same ones.
-    let (id, current) = model.iter().next().expect("a document");
-    let own = told.iter().filter(|change| change.id.as_ref() == Some(id));
-    let own: Vec<&ChangeEvent> = own.collect();
-    let versions = items(&cluster).history(id).await.expect("versions");
-    assert_eq!(versions.len(), own.len());
-    for (version, change) in versions.iter().rev().zip(&own) {
+/// Checks that the versions of a document are those that its changes describe.
+async fn check_versions(items: &Collection<Value>, id: &DocumentId, changes: &[ChangeEvent]) {
+    let changes: Vec<_> = changes.iter().filter(|change| change.id.as_ref() == Some(id)).collect();
+    let versions = items.history(id).await.expect("versions");
+    assert_eq!(versions.len(), changes.len());
+    for (version, change) in versions.iter().rev().zip(changes) {
         assert_eq!(version.operation, Some(change.operation));
         assert_eq!(version.revision, change.revision);
         assert_eq!(version.version.split('.').next(), Some(change.index.to_string().as_str()));
-        let kept = items(&cluster).version(id, &version.version).await.expect("an answer");
+        let kept = items.version(id, &version.version).await.expect("an answer");
         let expected = change.document.as_ref().filter(|_| change.operation != ChangeKind::Delete);
         assert_eq!(kept.map(|document| document.value).as_ref(), expected);
     }
-    assert_eq!(own.last().and_then(|change| change.document.as_ref()), Some(current));
+}
+
+/// Waits until all nodes are at the same log index, and checks that they hold the same.
+async fn check_equal_replicas(cluster: &Cluster) {
     wait_until("equal replicas", async || {
         let mut hashes = Vec::new();
         for node in &cluster.nodes {
@@ -209,6 +169,61 @@ async fn a_feed_delivers_each_change_once_and_agrees_with_the_versions() {
         Ok(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_delivers_each_change_once_and_agrees_with_the_versions() {
+    let mut cluster = Cluster::start("history", 3).await;
+    let client = cluster.client();
+    client.create_database(DATABASE).await.expect("a database");
+    items(&cluster).keep_versions(&VersionsBody::default()).await.expect("versions");
+    let watch = || WatchOptions::new().content(ChangeContent::Both);
+    let feed = items(&cluster).watch(watch()).await.expect("a feed");
+    let (done, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| tokio::spawn(write(items(&cluster), writer, done.clone(), count.clone())))
+        .collect();
+    let last = json!("the last one");
+    let end = last.clone();
+    let reading = tokio::spawn(async move { read_until(feed, &end).await });
+    kill_nodes(&mut cluster, &count).await;
+    done.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.expect("a writer");
+    }
+    items(&cluster).insert(&json!({"_id": last})).await.expect("the last one");
+    let changes = reading.await.expect("the feed");
+
+    let mut model = Model::new();
+    let mut moments = Vec::new();
+    for (at, change) in changes.iter().enumerate() {
+        follow(&mut model, change);
+        if changes.get(at + 1).is_none_or(|next| next.index != change.index) && at % 9 == 0 {
+            moments.push((change.index, model.clone()));
+        }
+    }
+    assert_eq!(all(&items(&cluster)).await, model);
+    assert!(changes.len() > 150 && moments.len() > 5, "{} changes", changes.len());
+
+    // Resumed at any token and at any node, the feed delivers the same rest.
+    let middle = changes.len() / 2;
+    for index in 0..3 {
+        let items = cluster.client_of(index).collection::<Value>(DATABASE, COLLECTION);
+        let mut again = items.watch(watch().after(&changes[middle].token)).await.expect("a feed");
+        for expected in &changes[middle + 1..] {
+            assert_eq!(again.next().await.expect("a change").expect("a change"), *expected);
+        }
+        cluster.wait_caught_up().await;
+        let past = items.with_level(ReadLevel::Local);
+        for (index, model) in &moments {
+            assert_eq!(all(&past.clone().at(*index)).await, *model, "as of {index}");
+        }
+    }
+
+    // Every version can be read, and all replicas keep the same ones.
+    let id = model.keys().next().expect("a document");
+    check_versions(&items(&cluster), id, &changes).await;
+    check_equal_replicas(&cluster).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

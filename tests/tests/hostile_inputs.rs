@@ -164,6 +164,31 @@ fn single(act: &Act) -> Call {
             let body = format!("{{\"if\":[{condition}],\"then\":[{}]}}", then.join(","));
             Call { method: "POST", target: "/api/v1/batch".into(), body }
         }
+        Act::Restore { collection, id, version } => {
+            let tail = format!("{}/versions/{version}/restore", address(id));
+            call("POST", collection, &tail, String::new())
+        }
+        Act::Statement(text) => command(text),
+        Act::Find { collection, filter, sort, projection } => {
+            let body = format!(
+                "{{\"filter\":{filter},\"sort\":{sort},\"projection\":{projection},\"limit\":20}}"
+            );
+            call("POST", collection, "find", body)
+        }
+        Act::Distinct { collection, field, filter } => {
+            let body = format!("{{\"field\":{},\"filter\":{filter}}}", quoted(field));
+            call("POST", collection, "distinct", body)
+        }
+        Act::Aggregate { collection, pipeline } => {
+            call("POST", collection, "aggregate", format!("{{\"pipeline\":{pipeline}}}"))
+        }
+        other => definition(other),
+    }
+}
+
+/// The call for an act that defines or drops what belongs to a collection, or the collection.
+fn definition(act: &Act) -> Call {
+    match act {
         Act::Index { collection, keys, options } => {
             let options = options.iter().map(|(name, value)| format!(",\"{name}\":{value}"));
             let body = format!("{{\"keys\":{keys}{}}}", options.collect::<String>());
@@ -188,29 +213,11 @@ fn single(act: &Act) -> Call {
         Act::Versions { collection, keep: None } => {
             call("DELETE", collection, "versions", String::new())
         }
-        Act::Restore { collection, id, version } => {
-            let tail = format!("{}/versions/{version}/restore", address(id));
-            call("POST", collection, &tail, String::new())
-        }
-        Act::Statement(text) => command(text),
-        Act::Find { collection, filter, sort, projection } => {
-            let body = format!(
-                "{{\"filter\":{filter},\"sort\":{sort},\"projection\":{projection},\"limit\":20}}"
-            );
-            call("POST", collection, "find", body)
-        }
-        Act::Distinct { collection, field, filter } => {
-            let body = format!("{{\"field\":{},\"filter\":{filter}}}", quoted(field));
-            call("POST", collection, "distinct", body)
-        }
-        Act::Aggregate { collection, pipeline } => {
-            call("POST", collection, "aggregate", format!("{{\"pipeline\":{pipeline}}}"))
-        }
         Act::DropCollection(name) => command(&format!("DROP TABLE {name}")),
         Act::RenameCollection { from, to } => {
             command(&format!("ALTER TABLE {from} RENAME TO {to}"))
         }
-        Act::Transaction(_) => unreachable!("it is several calls"),
+        other => unreachable!("it is several calls: {other:?}"),
     }
 }
 

@@ -125,17 +125,24 @@ async fn errors_of_invalid_rules_name_their_place() {
     assert_eq!(documents.count(json!({})).await, 2);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn references_hold_in_both_directions() {
+/// A cluster in which documents of `shop.c` refer to each other and to those of `shop.teams`: the
+/// cluster, `c` and `teams`.
+async fn with_references(name: &str) -> (Cluster, Documents, Documents) {
     let reference = |target: &str, field: &str| json!({"type": "referenced", "collectionreferenced": target, "externalfield": field});
     let rules = json!({"_id": "r", "c": [
         {"team": reference("teams", "_id")},
         {"codes": reference("teams", "code")},
         {"boss": reference("c", "_id")},
     ]});
-    let (cluster, documents) = three("references", rules).await;
+    let (cluster, documents) = three(name, rules).await;
     let http = cluster.nodes[cluster.follower().await].http();
-    let teams = Documents::new(http.clone(), "shop", "teams");
+    let teams = Documents::new(http, "shop", "teams");
+    (cluster, documents, teams)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn references_hold_in_both_directions() {
+    let (_cluster, documents, teams) = with_references("references").await;
     let dangling = documents.call("POST", "documents", json!({"team": 1})).await;
     breaks(&dangling, "team", "referenced", "the _id of a document in teams");
     teams
@@ -183,8 +190,14 @@ async fn references_hold_in_both_directions() {
     teams.call("DELETE", "documents/2", json!(null)).await.ok();
     documents.call("DELETE", "documents/ada", json!(null)).await.ok();
     teams.call("DELETE", "documents/1", json!(null)).await.refused(422, "referenced");
-    // So does dropping or renaming a whole collection.
-    teams.insert_all([json!({"_id": 5, "code": "e"})]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn references_hold_when_collections_are_replaced_dropped_and_renamed() {
+    let (cluster, documents, teams) = with_references("references-whole").await;
+    let http = cluster.nodes[cluster.follower().await].http();
+    teams.insert_all([json!({"_id": 1, "code": "a"}), json!({"_id": 5, "code": "e"})]).await;
+    documents.insert_all([json!({"_id": "bob", "team": 1})]).await;
     let empty = json!({"pipeline": [{"$match": {"_id": -1}}, {"$out": "teams"}]});
     let fewer = json!({"pipeline": [{"$match": {"_id": 5}}, {"$out": "teams"}]});
     for refused in [
@@ -232,20 +245,28 @@ async fn references_hold_in_both_directions() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_schema_refuses_or_warns() {
-    let (cluster, documents) =
-        three("schema", json!({"_id": "r", "c": [{"n": {"type": "max_value", "value": 10}}]}))
-            .await;
-    documents.insert_all([json!({"_id": "old", "name": 5})]).await;
-    let schema = json!({
+/// A schema for documents with a name and lines that have prices.
+fn schema_of_names() -> Value {
+    json!({
         "type": "object",
         "required": ["name"],
         "properties": {
             "name": {"type": "string", "minLength": 2},
             "lines": {"type": "array", "items": {"properties": {"price": {"type": "number", "minimum": 0}}}},
         },
-    });
+    })
+}
+
+/// A cluster with a rule for the field `n` of `shop.c`.
+async fn with_a_rule(name: &str) -> (Cluster, Documents) {
+    three(name, json!({"_id": "r", "c": [{"n": {"type": "max_value", "value": 10}}]})).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_refuses_what_breaks_it() {
+    let (cluster, documents) = with_a_rule("schema").await;
+    documents.insert_all([json!({"_id": "old", "name": 5})]).await;
+    let schema = schema_of_names();
     documents.call("PUT", "schema", json!({"schema": schema})).await.ok();
     for node in &cluster.nodes {
         let stored = documents.through(node.http()).get("schema").await.ok().json();
@@ -293,8 +314,17 @@ async fn a_schema_refuses_or_warns() {
         "{dry}"
     );
     assert_eq!(documents.count(json!({})).await, 2, "a dry run wrote something");
-    // In warn mode it is stored, and the response contains the warning.
-    documents.call("PUT", "schema", json!({"schema": schema, "mode": "warn"})).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_warn_mode_a_schema_stores_and_warns() {
+    let (_cluster, documents) = with_a_rule("schema-warns").await;
+    documents.insert_all([json!({"_id": "good", "name": "Ada"})]).await;
+    let insert_one = async |document: Value| documents.call("POST", "documents", document).await;
+    documents
+        .call("PUT", "schema", json!({"schema": schema_of_names(), "mode": "warn"}))
+        .await
+        .ok();
     let warned = [
         insert_one(json!({"_id": "w1", "name": "A"})).await.ok(),
         documents
@@ -313,7 +343,7 @@ async fn a_schema_refuses_or_warns() {
     insert_one(json!({"_id": "w3", "name": "Cyd", "n": 11}))
         .await
         .refused(422, "validation_failed");
-    assert_eq!(documents.ids(json!({})).await, json!(["good", "old", "w1", "w2"]));
+    assert_eq!(documents.ids(json!({})).await, json!(["good", "w1", "w2"]));
     documents.call("DELETE", "schema", json!(null)).await.ok();
     assert_eq!(documents.get("schema").await.ok().json()["schema"], json!(null));
     assert_eq!(insert_one(json!({"name": 1})).await.ok().json()["warnings"], json!(null));

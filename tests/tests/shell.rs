@@ -380,9 +380,9 @@ async fn errors_name_statements_of_the_shell() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn at_a_terminal_it_asks_for_confirmation_and_shows_page_by_page() {
-    let mut cluster = with_people("shell-person", 1..=60).await;
+/// A node with 60 people, and a shell at a terminal that uses their database.
+async fn at_a_terminal(name: &str) -> (Cluster, Terminal) {
+    let cluster = with_people(name, 1..=60).await;
     let dir = cluster.bed.dir().to_owned();
     std::fs::write(dir.join("pager.sh"), "echo PAGER; cat\n").expect("a file");
     let shell = format!("{} --url {}", program("jettra").display(), cluster.nodes[0].url());
@@ -390,12 +390,17 @@ async fn at_a_terminal_it_asks_for_confirmation_and_shows_page_by_page() {
         command.env("HOME", &dir).env("JETTRA_PASSWORD", PASSWORD).current_dir(&dir);
         command.env("PAGER", "sh pager.sh").env_remove("JETTRA_URL");
     });
-    let client = cluster.client();
-    let people = client.collection::<Value>("shop", "people");
     person.line("use shop");
     person.sees("Using database shop.").await;
+    (cluster, person)
+}
 
-    // Changes of all or many documents need confirmation in every language, changes of few do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_changes_of_all_or_many_documents_need_confirmation() {
+    let (cluster, mut person) = at_a_terminal("shell-confirms").await;
+    let client = cluster.client();
+    let people = client.collection::<Value>("shop", "people");
+    // In every language; changes of few documents do not need it.
     let questions = [
         ("DELETE FROM people;", "This deletes all 60 documents of people. Go on? (y/n)"),
         ("db.people.deleteMany({})", "This deletes all 60 documents of people. Go on? (y/n)"),
@@ -419,19 +424,23 @@ async fn at_a_terminal_it_asks_for_confirmation_and_shows_page_by_page() {
     person.line("delete people {_id: {$in: [49, 50]}}");
     let seen = person.sees("2 deleted.").await;
     assert!(!seen.contains("Go on?"), "{seen}");
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_results_are_shown_page_by_page() {
+    let (_cluster, mut person) = at_a_terminal("shell-pages").await;
     // A page, the prompt, and `more`; long output goes through the pager.
     person.line("SELECT * FROM people ORDER BY _id");
     let seen = person.sees("; type more, or more all)").await;
     assert!(seen.contains("n17") && !seen.contains("n18") && !seen.contains("PAGER"), "{seen}");
     person.line("count people");
-    person.sees("Count: 48").await;
+    person.sees("Count: 60").await;
     person.line("more");
     let seen = person.sees("; type more, or more all)").await;
     assert!(seen.contains("n18") && seen.contains("n34") && !seen.contains("n35"), "{seen}");
     person.line("more all");
-    let seen = person.sees("(14 rows").await;
-    assert!(seen.contains("n35") && seen.contains("n48"), "{seen}");
+    let seen = person.sees("(26 rows").await;
+    assert!(seen.contains("n35") && seen.contains("n60"), "{seen}");
     person.line("more");
     person.sees("there is no more of the last listing").await;
     person.line(".mode line");
@@ -439,7 +448,11 @@ async fn at_a_terminal_it_asks_for_confirmation_and_shows_page_by_page() {
     person.sees("PAGER").await;
     person.sees("; type more, or more all)").await;
     person.line(".mode table");
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_names_are_completed_and_statements_are_pasted() {
+    let (_cluster, mut person) = at_a_terminal("shell-completes").await;
     // Names of fields, keywords of SQL and values of flags are completed.
     person.keys("find people {na\t");
     person.sees("{name").await;
@@ -464,18 +477,22 @@ async fn at_a_terminal_it_asks_for_confirmation_and_shows_page_by_page() {
 
     // Two pasted statements are two, one over several lines is one.
     person.paste("count people\ncount people {age: 1}");
-    person.sees("Count: 48").await;
+    person.sees("Count: 60").await;
     person.sees("Count: 1").await;
     person.paste("SELECT COUNT(*) AS n FROM people\nWHERE age <= 2");
     person.sees("│ 2 ").await;
+}
 
-    // A node that does not respond is named after a second, one that is down at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_a_node_that_does_not_respond_is_named() {
+    let (mut cluster, mut person) = at_a_terminal("shell-waits").await;
+    // After a second if it hangs, at once if it is down.
     cluster.nodes[0].signal("STOP");
     person.line("count people");
     person.sees("Waiting for a node: ").await;
     person.sees("does not answer").await;
     cluster.nodes[0].signal("CONT");
-    person.sees("Count: 48").await;
+    person.sees("Count: 60").await;
     cluster.nodes[0].kill();
     person.line("count people");
     person.sees("no connection to ").await;
