@@ -20,6 +20,7 @@ const POSTGRES_PORT: u16 = 19381;
 const DOCUMENTS: u64 = 100_000;
 const BATCH: u64 = 500;
 const PASSWORD: &str = "compare-queries";
+const FULL_SCAN: &str = "full scan, filter on age";
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -231,23 +232,16 @@ fn cheapest(jettra: &Jettra, _: u64) -> reqwest::RequestBuilder {
     jettra.http.post(format!("{}/find", jettra.base)).json(&query)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+fn median(figures: &[f64]) -> f64 {
+    let mut figures = figures.to_vec();
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let seconds: u64 = arguments.next().map_or(Ok(4), |text| text.parse())?;
-    let rounds: usize = arguments.next().map_or(Ok(3), |text| text.parse())?;
-    let dir = tempfile::tempdir()?;
-    run(Command::new("chmod").arg("755").arg(dir.path()))?;
-    let jettra = Arc::new(Jettra::start(&dir.path().join("jettra")).await?);
-    let postgres = Postgres::start(&dir.path().join("postgres"))?;
-
+/// Loads the same documents into both, and returns their size in bytes.
+async fn load(jettra: &Jettra, postgres: &Postgres, dir: &Path) -> Result<usize, Failure> {
     let mut bytes = 0;
-    let copy = dir.path().join("documents.tsv");
+    let copy = dir.join("documents.tsv");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&copy)?);
     for start in (0..DOCUMENTS).step_by(BATCH as usize) {
         let documents: Vec<_> = (start..start + BATCH).map(document).collect();
@@ -268,7 +262,11 @@ async fn main() -> Result<(), Failure> {
     postgres.sql(&format!("COPY c FROM '{}'", copy.display()))?;
     postgres.sql("VACUUM ANALYZE c")?;
     println!("{DOCUMENTS} documents, {:.0} bytes each on average", bytes as f64 / DOCUMENTS as f64);
+    Ok(bytes)
+}
 
+/// Builds the same indexes in both, and prints how fast that was.
+async fn build_indexes(jettra: &Jettra, postgres: &Postgres) -> Result<(), Failure> {
     let built = jettra.seconds("/indexes", &json!({"keys": {"email": 1}, "unique": true})).await?;
     let postgres_built = postgres.sql("CREATE UNIQUE INDEX ON c ((doc->>'email'))")?;
     jettra.post("/indexes", &json!({"keys": {"price": 1}})).await?;
@@ -279,50 +277,116 @@ async fn main() -> Result<(), Failure> {
         DOCUMENTS as f64 / built,
         DOCUMENTS as f64 / postgres_built
     );
-
-    let explained = jettra
-        .post("/find", &json!({"sort": {"price": 1}, "limit": 20, "explain": "executionStats"}))
-        .await?;
+    let sorted = json!({"sort": {"price": 1}, "limit": 20, "explain": "executionStats"});
+    let explained = jettra.post("/find", &sorted).await?;
     println!(
         "sort+limit 20 examines {} documents",
         explained["explain"]["executionStats"]["totalDocsExamined"]
     );
+    Ok(())
+}
 
+/// What is compared: calls per second, or seconds of one call.
+struct Comparison {
+    name: &'static str,
+    /// The script for pgbench.
+    script: &'static str,
+    call: Call,
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
+}
+
+/// The call of a comparison.
+enum Call {
+    /// Made by many clients.
+    Rate(fn(&Jettra, u64) -> reqwest::RequestBuilder),
+    /// Made by one client: path and body.
+    Seconds(&'static str, Value),
+}
+
+fn comparisons() -> [Comparison; 5] {
     let scan = json!({"filter": {"age": {"$gt": 200}}});
     let group = json!({"pipeline": [{"$group": {"_id": "$city", "n": {"$sum": 1}, "avg": {"$avg": "$price"}}}]});
-    let mut rows: Vec<(&str, &str, Vec<f64>, Vec<f64>)> =
-        ["get by _id", "find by indexed email", "sort by price, limit 20"]
-            .map(|name| (name, "/s", Vec::new(), Vec::new()))
-            .into();
-    rows.push(("full scan, filter on age", "s", Vec::new(), Vec::new()));
-    rows.push(("group by city", "s", Vec::new(), Vec::new()));
-    let scripts = [
-        "\\set id random(0, 99999)\nSELECT doc FROM c WHERE id = :id;\n",
-        "\\set id random(0, 99999)\nSELECT doc FROM c WHERE doc->>'email' = 'user' || :id::text || '@example.org';\n",
-        "SELECT doc FROM c ORDER BY (doc->>'price')::numeric LIMIT 20;\n",
-        "SELECT count(*) FROM c WHERE (doc->>'age')::int > 200;\n",
-        "SELECT doc->>'city', count(*), avg((doc->>'price')::numeric) FROM c GROUP BY 1;\n",
-    ];
-    for _ in 0..rounds {
-        for (at, request) in [get, by_email, cheapest].into_iter().enumerate() {
-            rows[at].2.push(jettra.rate(seconds, request).await?);
-            rows[at].3.push(postgres.bench(scripts[at], "16", seconds)?);
+    [
+        ("get by _id", "\\set id random(0, 99999)\nSELECT doc FROM c WHERE id = :id;\n", Call::Rate(get)),
+        (
+            "find by indexed email",
+            "\\set id random(0, 99999)\nSELECT doc FROM c WHERE doc->>'email' = 'user' || :id::text || '@example.org';\n",
+            Call::Rate(by_email),
+        ),
+        (
+            "sort by price, limit 20",
+            "SELECT doc FROM c ORDER BY (doc->>'price')::numeric LIMIT 20;\n",
+            Call::Rate(cheapest),
+        ),
+        (
+            FULL_SCAN,
+            "SELECT count(*) FROM c WHERE (doc->>'age')::int > 200;\n",
+            Call::Seconds("/count", scan),
+        ),
+        (
+            "group by city",
+            "SELECT doc->>'city', count(*), avg((doc->>'price')::numeric) FROM c GROUP BY 1;\n",
+            Call::Seconds("/aggregate", group),
+        ),
+    ]
+    .map(|(name, script, call)| Comparison { name, script, call, ours: vec![], theirs: vec![] })
+}
+
+impl Comparison {
+    /// Measures both once.
+    async fn measure(
+        &mut self,
+        jettra: &Arc<Jettra>,
+        postgres: &Postgres,
+        seconds: u64,
+    ) -> Result<(), Failure> {
+        match &self.call {
+            Call::Rate(request) => {
+                self.ours.push(jettra.rate(seconds, *request).await?);
+                self.theirs.push(postgres.bench(self.script, "16", seconds)?);
+            }
+            Call::Seconds(path, body) => {
+                self.ours.push(jettra.seconds(path, body).await?);
+                self.theirs.push(1.0 / postgres.bench(self.script, "1", seconds)?);
+            }
         }
-        for (at, path, body) in [(3, "/count", &scan), (4, "/aggregate", &group)] {
-            rows[at].2.push(jettra.seconds(path, body).await?);
-            rows[at].3.push(1.0 / postgres.bench(scripts[at], "1", seconds)?);
+        Ok(())
+    }
+
+    fn print(&self) {
+        let (name, unit, digits) = match self.call {
+            Call::Rate(_) => (self.name, "/s", 0),
+            Call::Seconds(..) => (self.name, "s", 3),
+        };
+        let (ours, theirs) = (median(&self.ours), median(&self.theirs));
+        println!("{name:<28} {ours:>11.digits$}{unit} {theirs:>11.digits$}{unit}");
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let seconds: u64 = arguments.next().map_or(Ok(4), |text| text.parse())?;
+    let rounds: usize = arguments.next().map_or(Ok(3), |text| text.parse())?;
+    let dir = tempfile::tempdir()?;
+    run(Command::new("chmod").arg("755").arg(dir.path()))?;
+    let jettra = Arc::new(Jettra::start(&dir.path().join("jettra")).await?);
+    let postgres = Postgres::start(&dir.path().join("postgres"))?;
+    let bytes = load(&jettra, &postgres, dir.path()).await?;
+    build_indexes(&jettra, &postgres).await?;
+    let mut comparisons = comparisons();
+    for _ in 0..rounds {
+        for comparison in &mut comparisons {
+            comparison.measure(&jettra, &postgres, seconds).await?;
         }
     }
     println!("{:<28} {:>12} {:>12}", "", "jettra", "PostgreSQL");
-    let mut scan_seconds = 1.0;
-    for (name, unit, ours, theirs) in rows {
-        let (ours, theirs) = (median(ours), median(theirs));
-        if name.starts_with("full scan") {
-            scan_seconds = ours;
-        }
-        let digits = if unit == "s" { 3 } else { 0 };
-        println!("{name:<28} {ours:>11.digits$}{unit} {theirs:>11.digits$}{unit}");
+    for comparison in &comparisons {
+        comparison.print();
     }
-    println!("the scan reads {:.0} MB/s", bytes as f64 / scan_seconds / 1e6);
+    if let Some(scan) = comparisons.iter().find(|one| one.name == FULL_SCAN) {
+        println!("the scan reads {:.0} MB/s", bytes as f64 / median(&scan.ours) / 1e6);
+    }
     Ok(())
 }

@@ -70,28 +70,15 @@ fn case(name: &'static str, before: Vec<Call>, calls: Vec<Call>) -> Case {
     Case { name, before, calls }
 }
 
-fn cases() -> Vec<Case> {
-    let numbers = |number: u64| json!({"_id": number, "a": (0..3_000u64).map(|n| n * 7 + number).collect::<Vec<_>>()});
-    let all = json!({});
-    let doubling = |operator: &str, start: Value| {
-        json!([{"$set": {"x": {"$reduce": {
-            "input": {"$range": [0, 40]}, "initialValue": start,
-            "in": {operator: ["$$value", "$$value"]}}}}}])
-    };
-    let heavy = json!({"pipeline": [{"$project": {"x": {"$sum": {"$map": {
+/// A pipeline of about 900,000 steps for each document.
+fn heavy() -> Value {
+    json!({"pipeline": [{"$project": {"x": {"$sum": {"$map": {
         "input": {"$range": [0, 3000]},
-        "in": {"$size": {"$filter": {"input": {"$range": [0, 300]}, "cond": {"$gt": ["$$this", 5]}}}}}}}}}]});
-    let many = json!({"updateMany": {"filter": {}, "update": {"$inc": {"n": 1}}}});
-    let rules = |document: u64| {
-        let rules: Vec<_> = (0..1_000)
-            .map(|n| json!({format!("f{document}_{n}"): {"type": "non_negative"}}))
-            .collect();
-        Call("PUT", format!("_rules/documents/r{document}"), json!({"small": rules}))
-    };
-    let referenced = json!({"orders": [{"customer": {
-        "type": "referenced", "collectionreferenced": "customers", "externalfield": "number"}}]});
-    let orders: Vec<_> =
-        (0..400).map(|n| json!({"insertOne": {"document": {"customer": n}}})).collect();
+        "in": {"$size": {"$filter": {"input": {"$range": [0, 300]}, "cond": {"$gt": ["$$this", 5]}}}}}}}}}]})
+}
+
+fn index_builds() -> Vec<Case> {
+    let numbers = |number: u64| json!({"_id": number, "a": (0..3_000u64).map(|n| n * 7 + number).collect::<Vec<_>>()});
     vec![
         case(
             "index of 2,001 documents with 3,000 numbers each",
@@ -103,6 +90,18 @@ fn cases() -> Vec<Case> {
             inserts("small", 100_000, 500, small),
             vec![index("small", json!({"keys": {"city": 1, "n": -1}, "wait": true}))],
         ),
+    ]
+}
+
+fn updates() -> Vec<Case> {
+    let all = json!({});
+    let many = json!({"updateMany": {"filter": {}, "update": {"$inc": {"n": 1}}}});
+    let doubling = |operator: &str, start: Value| {
+        json!([{"$set": {"x": {"$reduce": {
+            "input": {"$range": [0, 40]}, "initialValue": start,
+            "in": {operator: ["$$value", "$$value"]}}}}}])
+    };
+    vec![
         case(
             "updateMany {} of 100,000 documents with an index",
             vec![],
@@ -137,7 +136,7 @@ fn cases() -> Vec<Case> {
             vec![update(
                 "small",
                 all.clone(),
-                json!([{"$set": {"x": heavy["pipeline"][0]["$project"]["x"].clone()}}]),
+                json!([{"$set": {"x": heavy()["pipeline"][0]["$project"]["x"].clone()}}]),
             )],
         ),
         case(
@@ -149,6 +148,12 @@ fn cases() -> Vec<Case> {
                 json!([{"$set": {"n": {"$pow": [{"$subtract": ["$n", "$n"]}, 1_000_000]}}}]),
             )],
         ),
+    ]
+}
+
+/// Statements and pipelines that read or write many or large documents.
+fn statements_and_pipelines() -> Vec<Case> {
+    vec![
         case(
             "INSERT of 10,000 rows with a column name of 10 KB",
             vec![],
@@ -173,7 +178,22 @@ fn cases() -> Vec<Case> {
                     {"$set": {"_id": "$n"}}, {"$out": "large"}]}),
             )],
         ),
-        case("16 heavy reads at once", vec![], vec![post("small/aggregate", heavy); 16]),
+        case("16 heavy reads at once", vec![], vec![post("small/aggregate", heavy()); 16]),
+    ]
+}
+
+fn inserts_under_rules() -> Vec<Case> {
+    let rules = |document: u64| {
+        let rules: Vec<_> = (0..1_000)
+            .map(|n| json!({format!("f{document}_{n}"): {"type": "non_negative"}}))
+            .collect();
+        Call("PUT", format!("_rules/documents/r{document}"), json!({"small": rules}))
+    };
+    let referenced = json!({"orders": [{"customer": {
+        "type": "referenced", "collectionreferenced": "customers", "externalfield": "number"}}]});
+    let orders: Vec<_> =
+        (0..400).map(|n| json!({"insertOne": {"document": {"customer": n}}})).collect();
+    vec![
         case(
             "400 inserts under a rule `referenced` whose index builds",
             [
@@ -189,6 +209,11 @@ fn cases() -> Vec<Case> {
             vec![],
             inserts("small", 100_500, 500, small).split_off(200),
         ),
+    ]
+}
+
+fn removals() -> Vec<Case> {
+    vec![
         case(
             "deleteMany {} of 100,000 documents with an index",
             vec![],
@@ -200,6 +225,14 @@ fn cases() -> Vec<Case> {
             vec![Call("DELETE", format!("/api/dbs?name={DATABASE}"), Value::Null)],
         ),
     ]
+}
+
+/// All cases, in the order in which they run: later ones use what earlier ones have inserted.
+fn cases() -> Vec<Case> {
+    [index_builds(), updates(), statements_and_pipelines(), inserts_under_rules(), removals()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 async fn send(http: &Http, Call(method, target, body): &Call) -> (String, Duration) {
