@@ -71,7 +71,7 @@ pub struct ErrorDetail {
     pub code: String,
     /// One sentence that names the value that was wrong.
     pub message: String,
-    /// The next step for the person who reads it.
+    /// The next step for the reader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.

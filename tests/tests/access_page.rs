@@ -345,7 +345,7 @@ async fn shows_documents_as_text(browser: &Browser, http: &Http) {
     browser.click("@doc-save").await;
     browser.see_text("@toast-ok", MARKUP).await;
     browser.see_text("@doc-row", "second").await;
-    runs_nothing(browser, "the editor and what it tells").await;
+    runs_nothing(browser, "the editor and its output").await;
     browser.click("@tab-changes").await;
     browser.see("@feed-state[data-state=live]").await;
     let target = format!("{PEOPLE}/{}", encoded(MARKUP));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// marks, quotes and underscores do not matter, so names of functions are searched too.
 type Phrase = (&'static str, &'static str);
 
-const PHRASES: [Phrase; 14] = [
+const PHRASES: [Phrase; 23] = [
     ("behind the last/first/newest", "after the last"),
     ("ancestor", "JettraDBVM"),
     ("ancestor's", "JettraDBVM's"),
@@ -18,6 +18,15 @@ const PHRASES: [Phrase; 14] = [
     ("whoever", "any client"),
     ("a success as well", "succeeds if it does not exist"),
     ("tells how many", "returns the number of"),
+    ("tells it/what/whether/when/which/where", "returns, shows, contains"),
+    ("is/are/be/was/were told", "receives, learns, is asked to"),
+    ("for ever", "forever, without limit"),
+    ("so many", "this many, a number of"),
+    ("who knows/is/did/reads/writes/does/has/wants", "the user, the client, the node"),
+    ("for/of who", "for a client that, of a user that"),
+    ("worked off", "processed, enforced"),
+    ("hold/holds no more", "is no longer valid"),
+    ("needed no more", "no longer needed"),
     ("room for/of/in", "budget, permit, space"),
     ("share of memory", "budget, permit"),
     ("in the midst", "within, during"),

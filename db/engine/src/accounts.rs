@@ -39,7 +39,7 @@ pub fn holds(read: &impl Read, user: &str, credentials: &CredentialRevisions) ->
     Ok(token && revision(read, system::USERS, user)? == Some(credentials.user))
 }
 
-/// The error when what has let a user in holds no more.
+/// The error when the credentials of a user are no longer valid.
 pub fn user_changed(name: &str) -> Error {
     let message = format!("user {name:?}, or its session or key, was changed at this moment");
     Error::new(Kind::UserChanged, message).hint("send the call again")

@@ -1,5 +1,5 @@
-//! The audit log: who did what, from where, and what came of it. An entry stands in the same
-//! log entry as what it tells of, so the one is not there without the other.
+//! The audit log: actions with their user, address and outcome. An entry is written by the same
+//! log entry as the action, so that neither exists without the other.
 
 use crate::id::DocumentId;
 use crate::storage::env::Result;

@@ -48,7 +48,7 @@ pub const ENTRY_BYTES: u64 = 256;
 /// Bytes that cost as much as one step to read or to write.
 const STEP_BYTES: u64 = 32;
 
-/// The steps that so many bytes cost.
+/// The steps that a number of bytes costs.
 pub fn steps_of(bytes: usize) -> u64 {
     bytes as u64 / STEP_BYTES
 }

@@ -17,7 +17,7 @@ use crate::storage::{Read, Store, Table, WriteTxn};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many cases, or as many as the environment's `PROPTEST_CASES` says.
+/// This number of cases, or the one in the environment's `PROPTEST_CASES`.
 pub(super) fn cases(count: u32) -> ProptestConfig {
     let given = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     ProptestConfig {
@@ -806,7 +806,7 @@ fn verify_index(
     assert!(stored == expected, "entries of {name}:\n{stored:?}\n{expected:?}");
 }
 
-/// Carries out a history, cut into transactions of so many commands.
+/// Carries out a history, cut into transactions of this many commands.
 fn replay(steps: &[Step], each: usize) -> (Vec<Option<CommandResult>>, Dump) {
     in_transaction(|txn| {
         let mut world = World::new(txn);

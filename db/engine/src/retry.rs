@@ -4,7 +4,7 @@
 //! For each log entry a row lists the keys that it has used; the oldest rows are removed with
 //! their keys when the leader proposes it. A key that carries its own time (UUIDv7) and is older
 //! than what was removed is refused: nobody knows any more whether its call was carried out. Of
-//! other keys a hash stays for [`HASHES_KEPT_MS`], which refuses them likewise.
+//! other keys a hash stays for [`HASHES_KEPT_MS`], which refuses them as well.
 //!
 //! An answer holds no documents: it points to the history of changes, or to the document itself
 //! as long as it is the same. What a user's answers take is counted, and bounded.
@@ -118,7 +118,7 @@ pub(crate) fn hash_of(answer: &[u8]) -> u64 {
     xxh3_64(answer)
 }
 
-/// When a key was made, in milliseconds since 1970, if it tells.
+/// When a key was made, in milliseconds since 1970, if it contains that.
 pub(crate) fn made_ms(key: &str) -> Option<u64> {
     // A key may have more after the UUID: one call can have several steps.
     let id = uuid::Uuid::parse_str(key.get(..36)?).ok()?;

@@ -70,7 +70,7 @@ pub const NODES: &str = "_clusternodes";
 pub const USERS: &str = "_users";
 /// Sessions, API keys and join tokens, with hashes of their secrets.
 pub const TOKENS: &str = "_tokens";
-/// Who did what.
+/// Actions with their users.
 pub const AUDIT: &str = "_audit";
 /// In every database: its rules, as JettraDBVM has them.
 pub const RULES: &str = "_rules";

@@ -492,7 +492,7 @@ fn a_batch_with_overlong_names_is_refused() {
     }
 }
 
-/// Symptom: a transaction commits what it was told of a document that could not have been there
+/// Symptom: a transaction commits what it read of a document that could not have been there
 /// for a while. Cause: a unique index that came meanwhile saw only what was left at the commit.
 #[test]
 fn an_index_that_came_meanwhile_is_a_conflict() {

@@ -63,11 +63,11 @@ impl FromStr for Version {
 pub struct Retention {
     /// Changes of each document; all when none.
     pub changes: Option<u64>,
-    /// Milliseconds; for ever when none.
+    /// Milliseconds; without limit when none.
     pub ms: Option<u64>,
 }
 
-/// What a record tells of its change.
+/// Facts about the change of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionHead {
     /// Number of the change among those of the document.
@@ -87,7 +87,7 @@ pub struct VersionHead {
 pub struct VersionRecord<'t> {
     /// The version that it has made.
     pub version: Version,
-    /// What it tells.
+    /// Facts about the change.
     pub head: VersionHead,
     /// Key of the document among the documents.
     document_key: &'t [u8],

@@ -15,7 +15,7 @@ enum Subject {
     Both(String, String),
     /// One address, for any user.
     Address(String),
-    /// One user, from any address. So many failures come from a machine.
+    /// One user, from any address. Only a program fails as often as this allows.
     User(String),
 }
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_the_password_is_never_slowed_down() {
+    fn a_caller_that_knows_the_password_is_never_slowed_down() {
         let limiter = Limiter::default();
         for _ in 0..500 {
             limiter.begin("ada", "1.1.1.1", Instant::now()).unwrap();

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_of_a_token_is_told_without_its_secret() {
+    fn the_id_of_a_token_is_known_without_its_secret() {
         for kind in [TokenKind::Session, TokenKind::ApiKey, TokenKind::Join] {
             let (text, document) = make(kind, "ada", 1).unwrap();
             assert_eq!(public_id(&text), Some(document.id.as_str()));

@@ -129,7 +129,7 @@ impl Cluster {
 pub async fn run(cluster: Arc<Cluster>) {
     while !cluster.is_ending() {
         tokio::time::sleep(INTERVAL).await;
-        // A node that was told to stop must not announce its return.
+        // A node that is stopping must not announce its return.
         if cluster.is_ending() {
             return;
         }

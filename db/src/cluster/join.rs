@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_knows_the_key_proves_reads_and_answers() {
+    fn only_a_holder_of_the_key_proves_reads_and_answers() {
         let (key, other) = ([1; 32], [2; 32]);
         let request = JoinRequest::new("id", "node4", &key).unwrap();
         assert!(request.is_proven(&key) && !request.is_proven(&other));

@@ -579,7 +579,7 @@ mod tests {
                     Step::FinishJoint(_) | Step::HandOver(_) => prop_assert!(false, "{step:?}"),
                 }
             }
-            prop_assert!(false, "the steps go on for ever: {nodes:?}");
+            prop_assert!(false, "the steps do not end: {nodes:?}");
         }
     }
 }

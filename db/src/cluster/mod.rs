@@ -44,9 +44,9 @@ use tokio::sync::watch;
 /// Why the process ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// It was told to stop.
+    /// It was asked to stop.
     Stop,
-    /// It was told to start again.
+    /// It was asked to start again.
     Restart,
     /// It cannot go on.
     Failed(String),

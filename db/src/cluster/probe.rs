@@ -84,7 +84,7 @@ impl Cluster {
         }
     }
 
-    /// Tells the node at `url` that it is a member with this identity.
+    /// Informs the node at `url` that it is a member with this identity.
     ///
     /// # Errors
     /// Those of [`Cluster::probe`]; `foreign_cluster` if it belongs to another cluster.

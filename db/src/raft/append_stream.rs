@@ -48,7 +48,7 @@ pub(super) fn check_bytes(bytes: usize) -> Result<(), String> {
 }
 
 /// How long a member may take for a message with entries, which its disk may delay; a large one
-/// that never arrived in time would block the log for ever.
+/// that never arrived in time would block the log forever.
 pub(super) fn time_limit(bytes: usize) -> Duration {
     ENTRIES_TIMEOUT + Duration::from_millis(bytes as u64 / SLOWEST_BYTES_PER_MS)
 }

@@ -106,7 +106,7 @@ impl Clock {
     /// `received_ms`, both by the monotonic clock.
     pub fn note(&mut self, member: RaftId, wall_ms: u64, sent_ms: u64, received_ms: u64) {
         let error_ms = received_ms.saturating_sub(sent_ms) / 2;
-        // After such a long round trip a right clock cannot be told from a wrong one.
+        // After such a long round trip a right clock cannot be distinguished from a wrong one.
         if error_ms > self.skew_ms_max / 2 {
             return;
         }

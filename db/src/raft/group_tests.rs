@@ -189,7 +189,7 @@ async fn an_entry_of_a_later_version_stops_the_node_until_it_is_refused() {
     group.shutdown().await;
     drop((group, events));
 
-    // It is recorded: the setting is needed no more, and other members must know of it.
+    // It is recorded: the setting is no longer needed, and other members must know of it.
     let recorded = RefusedEntries::default();
     let (group, events) = reopen(dir.path(), recorded.clone()).await.unwrap();
     assert_eq!(recorded.digest(), right.digest());
@@ -226,7 +226,7 @@ async fn reopen_with(
     }
 }
 
-/// Symptom: a full map was full for ever, whatever was deleted, and of 150 deletions 103 got
+/// Symptom: a full map stayed full, whatever was deleted, and of 150 deletions 103 got
 /// 507 because they had travelled with insertions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_map_takes_deletions_and_then_writes_again() {

@@ -444,7 +444,7 @@ mod tests {
         Entry::new(log_id, openraft::EntryPayload::Normal(payload))
     }
 
-    /// Symptom: the node stops answering for ever. Cause: the writing thread's callback asked
+    /// Symptom: the node stops answering. Cause: the writing thread's callback asked
     /// for the next flush, and so waited for a lock whose holder waited for that thread.
     #[test]
     fn appends_end_when_they_come_faster_than_the_disk_writes() {
@@ -465,7 +465,7 @@ mod tests {
             }
             done.send(log).unwrap();
         });
-        let log = ended.recv_timeout(LIMIT).expect("the appends wait for ever");
+        let log = ended.recv_timeout(LIMIT).expect("the appends wait forever");
         assert_eq!(log.read_range(0..400, usize::MAX).unwrap().len(), 400);
     }
 

@@ -326,7 +326,7 @@ mod tests {
     /// Symptom: an entry of 100 MB was never replicated, all writes stopped, and the status of the
     /// cluster said nothing.
     #[test]
-    fn what_cannot_be_delivered_is_told_until_it_is() {
+    fn what_cannot_be_delivered_is_reported_until_it_is() {
         let undelivered = Undelivered::default();
         assert!(append_stream::check_bytes(MESSAGE_BYTES_MAX).is_ok());
         let refused = append_stream::check_bytes(MESSAGE_BYTES_MAX + 1).map_err(broken);

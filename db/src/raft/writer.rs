@@ -222,7 +222,7 @@ enum Next {
 }
 
 impl WriterThread {
-    /// Runs until it is told to end, or cannot go on; returns why.
+    /// Runs until it is asked to end, or cannot go on; returns why.
     fn run_to_the_end(&mut self) -> Option<String> {
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| self.run()));
         let error = match ended {
@@ -334,7 +334,7 @@ impl WriterThread {
         Ok(commands)
     }
 
-    /// Whether the open transaction has so many changed pages that it must commit.
+    /// Whether the open transaction has too many changed pages to stay open.
     fn is_full(&self) -> bool {
         self.applier.written() > COMMIT_BYTES
     }
@@ -346,7 +346,7 @@ impl WriterThread {
     ) -> Result<Vec<ProposalResult>, StorageError> {
         let log_id = entry.log_id;
         if log_id.index <= self.applied.index() && self.applied.log_id.is_some() {
-            // A received snapshot may go further than openraft was told.
+            // A received snapshot may go further than openraft knows.
             return Ok(Vec::new());
         }
         let mut answers = Vec::new();

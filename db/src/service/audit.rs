@@ -11,7 +11,7 @@ use crate::error::Result;
 pub struct AuditQuery {
     /// Only those before the entry of this number.
     pub before: Option<u64>,
-    /// At most so many.
+    /// The largest number of entries.
     pub limit: usize,
     /// Only those by or about this user.
     pub user: Option<String>,

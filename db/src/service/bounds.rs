@@ -34,7 +34,7 @@ pub struct Interrupt {
     limit: Duration,
 }
 
-/// Tells a running query, once it is dropped, that nobody waits for it any more.
+/// Ends a running query when it is dropped, because its caller no longer waits.
 #[derive(Debug)]
 pub struct Waiting(Arc<AtomicBool>);
 
@@ -78,7 +78,7 @@ fn took_too_long(limit: Duration) -> Error {
         .hint("add an index or a narrower filter; explain shows what is read")
 }
 
-/// A permit for a longer query; waits for one, but not for ever.
+/// A permit for a longer query; waits for one, but not without limit.
 ///
 /// # Errors
 /// `overloaded`.

@@ -49,7 +49,7 @@ pub struct Feed {
     token: ResumeToken,
     /// Whether the reader has taken the first step.
     begun: bool,
-    /// When the reader was told last how far the feed is.
+    /// When the last progress of the feed was sent to the reader.
     progress_at: Instant,
     ended: bool,
     _permit: OwnedSemaphorePermit,
@@ -126,7 +126,7 @@ impl Feed {
     }
 
     /// The next step: the first one at once, each later one when something has changed, or after
-    /// ten seconds. None when the feed has ended because this node serves no more; its reader goes
+    /// ten seconds. None when the feed has ended because this node has stopped serving; its reader goes
     /// on at another node, or here later.
     ///
     /// # Errors

@@ -239,7 +239,7 @@ impl Query {
             filter: &self.filter,
             sort: self.sort.as_ref(),
             ordered: true,
-            // One more tells whether there is another page.
+            // One more, to know whether there is another page.
             limit: Some(self.skip.saturating_add(self.limit).saturating_add(1)),
             fields,
         }

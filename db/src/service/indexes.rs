@@ -238,7 +238,7 @@ async fn create_once(
 }
 
 /// Waits until an index is built, as long as a query may take; then it goes on being built, and the
-/// list of indexes tells how far it is. One that cannot be built is dropped.
+/// list of indexes shows its progress. One that cannot be built is dropped.
 async fn wait_until_built(steps: &mut Steps<'_>, namespace: &Namespace, name: &str) -> Result<()> {
     let session = steps.session();
     let deadline = Instant::now() + session.time_limit;

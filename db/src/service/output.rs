@@ -257,7 +257,7 @@ async fn replace_collection(
         operations.collect::<Result<Vec<_>>>()
     });
     let operations = operations.await?;
-    // Its id tells by the log's time when it was made: the leader gives up those of long ago.
+    // Its id contains the log's time at which it was made: the leader gives up those of long ago.
     let seconds = session.group()?.time_ms() / 1000;
     let made = uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0);
     let aside = Namespace {

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_may_have_so_many_calls_and_others_as_many() {
+    fn each_user_may_have_the_same_number_of_calls() {
         let calls = RunningCalls::new(2);
         let first = calls.begin("ada").unwrap();
         let _second = calls.begin("ada").unwrap();

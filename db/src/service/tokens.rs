@@ -93,7 +93,7 @@ pub async fn create_api_key(session: &Session, new: NewApiKey) -> Result<Respons
     create(session, NewToken { text, document }).await
 }
 
-/// Creates a token that admits one new node within so many milliseconds, or an hour.
+/// Creates a token that admits one new node within this many milliseconds, or an hour.
 ///
 /// # Errors
 /// `invalid_body`, `forbidden`.

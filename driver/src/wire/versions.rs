@@ -12,7 +12,7 @@ pub struct VersionsBody {
     /// Changes that are kept of each document; all when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u64>,
-    /// Seconds for which a change is kept; for ever when not given.
+    /// Seconds for which a change is kept; without limit when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_seconds: Option<u64>,
 }
@@ -26,7 +26,7 @@ pub struct VersionsReply {
     /// Changes that are kept of each document; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<u64>,
-    /// Seconds for which a change is kept; for ever when absent.
+    /// Seconds for which a change is kept; without limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_seconds: Option<u64>,
     /// Log index back to which the collection can be read as it was.

@@ -31,7 +31,7 @@ pub(super) static GROUP: Group = Group {
     ],
 };
 
-/// So many days or hours in milliseconds.
+/// A number of days or hours in milliseconds.
 pub(super) fn milliseconds(count: u64, unit_ms: u64) -> Result<u64, Failure> {
     count.checked_mul(unit_ms).filter(|time| *time > 0).ok_or_else(|| {
         Failure::Refused(format!("{count} is no such time; give a number above zero"))

@@ -17,7 +17,7 @@ export function limitsText({ keep, keep_seconds: seconds }) {
     const [unit, length] = inUnit(seconds);
     parts.push(`for ${plural(seconds / length, unit.slice(0, -1))}`);
   }
-  return parts.join(', ') || 'every change, for ever';
+  return parts.join(', ') || 'every change, forever';
 }
 
 /** Resolves to whether the limits were set; the second argument are the present settings. */

@@ -154,7 +154,7 @@ fn registering_twice_is_one_member_and_a_clash_shows_both() {
     assert_eq!(crate::members::nodes(&world.store.read().unwrap()).unwrap(), vec![]);
 }
 
-/// Symptom: a node that was told to leave, or to pause, is active again. Cause: a status was
+/// Symptom: a node that was asked to leave, or to pause, is active again. Cause: a status was
 /// set on the ground of an older view, whatever it had become meanwhile.
 #[test]
 fn a_status_changes_only_from_the_one_it_is_believed_to_be() {

@@ -13,7 +13,7 @@ use crate::storage::env::Result;
 use crate::storage::{Read, StorageError, Table, WriteTxn};
 use serde::Serialize;
 
-/// A [`Change`] that borrows what it tells; the same in the history.
+/// A [`Change`] that borrows its content; the same bytes in the history.
 #[derive(Serialize)]
 struct NewChange<'c> {
     token: ResumeToken,

@@ -178,7 +178,7 @@ impl Applier {
         }
     }
 
-    /// Adds the next documents to an index, until they are so many or have so many keys and bytes.
+    /// Adds the next documents to an index, until a number of documents, keys or bytes is reached.
     /// One that cannot be indexed ends it.
     pub(super) fn build_index(
         &mut self,

@@ -74,7 +74,7 @@ pub(crate) fn finds<'c>(collection: &'c Collection, field: &Path) -> Option<&'c 
     })
 }
 
-/// Tells what documents break, without storing them: for a dry run.
+/// Returns what documents violate, without storing them: for a dry run.
 ///
 /// # Errors
 /// Storage errors; what it gives fails as look-ups do.

@@ -32,7 +32,7 @@ impl From<Error> for ApplyError {
     }
 }
 
-/// Tells a refusal, which is an outcome on every replica alike, from a failure of the storage.
+/// Distinguishes a refusal, an outcome on every replica alike, from a failure of the storage.
 pub(super) fn settle<T>(result: ApplyResult<T>) -> Result<error::Result<T>> {
     match result {
         Ok(done) => Ok(Ok(done)),

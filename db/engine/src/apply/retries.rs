@@ -78,7 +78,7 @@ impl Applier {
         let now_ms = self.numbers.time_ms;
         let expired = |message: &str| {
             Error::new(Kind::IdempotencyKeyExpired, message)
-                .hint("look whether the write happened, and repeat it with a new key if not; a UUIDv7 tells the time, so the client's clock must be right")
+                .hint("look whether the write happened, and repeat it with a new key if not; a UUIDv7 contains the time, so the client's clock must be right")
                 .details(json!({"now_ms": now_ms}))
         };
         if retry.part.as_ref().is_some_and(|part| part.number > 0) {
@@ -190,8 +190,8 @@ impl Applier {
         txn.put(Table::Retries, &numbered(ENTRY, self.now.index), &catalog::encode(&calls)?)
     }
 
-    /// [`Command::ForgetRetries`](super::Command::ForgetRetries): whole log entries, until so many
-    /// keys are forgotten, and then hashes that were kept for long enough.
+    /// [`Command::ForgetRetries`](super::Command::ForgetRetries): whole log entries, until a number
+    /// of keys is forgotten, and then hashes that were kept for long enough.
     pub(super) fn forget_retries(
         &mut self,
         txn: &mut WriteTxn<'_>,

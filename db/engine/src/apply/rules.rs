@@ -51,7 +51,7 @@ impl Applier {
     }
 
     /// Gives both sides of every reference in a changed document of `_rules` an index: each write
-    /// to either side looks the other one up. Tells which are not in force yet.
+    /// to either side looks the other one up. Returns those that are not in force yet.
     pub(super) fn rules_changed(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -78,7 +78,7 @@ impl Applier {
         Ok(warnings)
     }
 
-    /// Gives a field that a reference needs an index. Tells what is to be waited for.
+    /// Gives a field that a reference needs an index. Returns what is to be waited for.
     fn index_side(
         &mut self,
         txn: &mut WriteTxn<'_>,

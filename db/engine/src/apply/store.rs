@@ -159,7 +159,7 @@ impl Applier {
     }
 
     /// Gives a new document the next number of each sequential index whose field it lacks.
-    /// Tells the last number of each, which holds once the document is stored.
+    /// Returns the last number of each, which holds once the document is stored.
     fn number_document(
         &mut self,
         txn: &WriteTxn<'_>,

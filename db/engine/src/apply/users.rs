@@ -51,7 +51,7 @@ impl Applier {
             return last_admin(&user.name);
         }
         self.put_system(txn, system::USERS, &user.name, &user)?;
-        // Who does not administer the cluster any more lets nobody in.
+        // A user that no longer administers the cluster cannot admit nodes.
         self.end_tokens(txn, &user.name, |token| match token.kind {
             TokenKind::Session => ends_sessions,
             TokenKind::Join => !is_admin(&user),

@@ -254,7 +254,7 @@ fn a_join_token_lets_one_node_in_and_only_in_time() {
     assert_eq!(world.refused(use_it("k")), Kind::TokenNotFound);
     world.run(None, use_it("j")).unwrap();
     assert_eq!(world.refused(use_it("j")), Kind::TokenNotFound);
-    // A token of who administers the cluster no more lets nobody in.
+    // A token of a user that no longer administers the cluster admits no node.
     for change in [
         update("boss", |update| update.role = Some("owner".into())),
         update("boss", |update| update.disabled = Some(true)),

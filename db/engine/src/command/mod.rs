@@ -152,7 +152,7 @@ pub enum Command {
         /// Start again afterwards.
         restart: bool,
     },
-    /// Removes the document of a node that votes and learns no more.
+    /// Removes the document of a node that is neither a voter nor a learner.
     ClusterDeregister {
         /// Name of the node.
         node: String,

@@ -37,9 +37,9 @@ pub enum Outcome {
         /// Whether it is new.
         created: bool,
     },
-    /// How many documents or rows a step of upkeep worked off.
+    /// How many documents or rows a step of upkeep has processed.
     Worked(u64),
-    /// A transaction was committed, with so many documents written or deleted.
+    /// A transaction was committed, with this number of documents written or deleted.
     Committed(u64),
     /// Whether the conditions of a [`Batch`](super::Batch) held, and what each step did.
     Batched {
@@ -48,7 +48,7 @@ pub enum Outcome {
         /// What each step did.
         results: Vec<OperationResult>,
     },
-    /// A call of several commands was carried out, and has written so many documents.
+    /// A call of several commands was carried out, and has written documents.
     Output {
         /// How many.
         written: u64,

@@ -12,7 +12,7 @@ pub struct Proposal {
     pub user: Option<String>,
     /// The address from which the call came.
     pub from: Option<String>,
-    /// What has let the user in. When it holds no more, the command is refused.
+    /// What has let the user in. When it is no longer valid, the command is refused.
     pub credentials: Option<CredentialRevisions>,
     /// With what a repeated call is recognised.
     pub retry: Option<RetryKey>,
@@ -29,7 +29,7 @@ impl From<Command> for Proposal {
 }
 
 /// Revisions of the documents that have let a caller in. Every change gives a new one, so
-/// comparing them tells whether the caller may still do what it was admitted for.
+/// comparing them shows whether the caller may still do what it was admitted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialRevisions {
     /// Revision of the user's document.

@@ -49,7 +49,7 @@ impl ParsedMutation {
         }
     }
 
-    /// Changes the document; tells whether it is another one now.
+    /// Changes the document; returns whether it differs now.
     pub(crate) fn apply(
         &self,
         document: &mut Value,

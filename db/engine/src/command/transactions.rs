@@ -18,7 +18,7 @@ pub struct Commit {
     /// Where was written: database and collection.
     pub places: Vec<(String, String)>,
     /// The newest index that was there: one that came since could have refused a document that
-    /// the transaction had for a while, or what it was told about it.
+    /// the transaction had for a while, or what was answered about it.
     pub last_index: u64,
     /// What is written, each with the number of its place; deletions first.
     pub writes: Vec<(u32, FinalWrite)>,

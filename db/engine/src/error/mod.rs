@@ -124,7 +124,7 @@ error_kinds! {
     Forbidden "forbidden" Forbidden;
     /// The user is disabled.
     UserDisabled "user_disabled" Forbidden;
-    /// A change that a page of another site may have sent in the name of a user who is logged in.
+    /// A change that a page of another site may have sent in the name of a logged-in user.
     CrossSite "cross_site_request" Forbidden;
     /// Nothing at this path.
     RouteNotFound "route_not_found" NotFound;
@@ -257,7 +257,7 @@ pub struct Error {
     pub kind: Kind,
     /// One sentence that names the value that was wrong.
     pub message: String,
-    /// The next step for the person who reads it; none if it is a call, which each door names by
+    /// The next step for the reader; none if it is a call, which each door names by
     /// its own means.
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.

@@ -54,7 +54,7 @@ const CHECKSUM_BYTES: usize = 8;
 /// transaction of a client.
 const READERS_MAX: u32 = 2048;
 
-/// Address space that LMDB gets beyond a map of so many bytes.
+/// Address space that LMDB gets beyond a map of this many bytes.
 fn headroom(map_bytes: usize) -> usize {
     (map_bytes / 4).max(1 << 30)
 }
@@ -117,7 +117,7 @@ impl Store {
     pub const FILE: &str = "data.mdb";
 
     /// Opens or creates the environment in `dir`, which may grow to `map_bytes`. LMDB gets more
-    /// address space than that: who writes looks at the bytes that are left before, but deletions
+    /// address space than that: writers look at the bytes that are left before, but deletions
     /// take space before they give some back, and a full map would end the node.
     pub fn open(dir: &Path, map_bytes: usize) -> Result<Self> {
         Store::open_exact(dir, map_bytes, map_bytes.saturating_add(headroom(map_bytes)))
@@ -496,7 +496,7 @@ impl<'e> WriteTxn<'e> {
         }
     }
 
-    /// Removes `key`; tells whether it was there.
+    /// Removes `key`; returns whether it was there.
     pub fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool> {
         self.note(table, key)?;
         match &mut self.target {

@@ -4,7 +4,7 @@
 //! again that were freed before the oldest reader began. heed gives no access to that tree, so
 //! it is read from the file, under a read transaction that keeps its pages as they are. The
 //! layout is that of data version 1 of LMDB (`mdb.c`: `MDB_meta`, `MDB_page`, `MDB_node`); a
-//! test compares what is found with the numbers that LMDB tells of all its trees.
+//! test compares what is found with the numbers that LMDB reports for all its trees.
 
 use super::env::{Result, StorageError};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FreePages {
     page_bytes: u64,
-    /// How many runs there are of so many pages one after the other.
+    /// The number of runs of this many consecutive pages.
     runs: BTreeMap<u64, u64>,
     /// Pages that are not used before the oldest reader has ended.
     held: u64,

@@ -1,7 +1,7 @@
 //! Changes laid over a view, and what was read of the view below: an open transaction.
 //!
 //! A reader of an [`Overlay`] sees its changes on top of the view. What was read of the view
-//! itself is noted, so that it can be told later whether anything of it has changed: single
+//! itself is noted, so that a commit can find out whether anything of it has changed: single
 //! keys, and ranges with the rows that were in them, so that a row that appears in a range is
 //! noticed as well. (The idea is that of PostgreSQL's predicate locks and of FoundationDB's
 //! read conflict ranges.)

@@ -1,4 +1,4 @@
-//! Who reads an environment at the moment, so that the one can be named that holds its pages.
+//! The open readers of an environment, so that the one can be named that holds its pages.
 
 use parking_lot::Mutex;
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Transaction that is read, and a number that tells readers of the same one apart.
+/// Transaction that is read, and a number that distinguishes readers of the same one.
 type Key = (u64, u64);
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Readers {
         self.0.lock().readers.first_key_value().map(|(key, _)| key.0)
     }
 
-    /// Who reads the oldest transaction, and for how long.
+    /// The reader of the oldest transaction, and its age.
     pub(super) fn oldest(&self) -> Option<(String, Duration)> {
         let open = self.0.lock();
         let (_, reader) = open.readers.first_key_value()?;

@@ -15,7 +15,7 @@ use std::rc::Rc;
 pub const LIST: Endpoint = Endpoint::new(
     |call| Box::pin(list(call)),
     || {
-        describe(ACCESS, "Tell who did what, the latest first")
+        describe(ACCESS, "The entries of the audit log, the latest first")
             .query("limit before user action")
             .gives::<AuditReply>(200)
             .reads()

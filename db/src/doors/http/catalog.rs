@@ -61,7 +61,7 @@ fn status(done: Response<()>, text: &str) -> Reply {
     Reply::of(done.map(|()| Reply::status(text)))
 }
 
-/// A database as the interface tells it.
+/// A database as the interface represents it.
 pub fn database_info(entry: DatabaseEntry) -> DatabaseInfo {
     DatabaseInfo { name: entry.name, engine: entry.engine }
 }

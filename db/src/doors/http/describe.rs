@@ -15,7 +15,7 @@ pub type Shape = fn(&mut SchemaGenerator) -> Schema;
 pub enum Content {
     /// JSON of this shape.
     Json(Shape),
-    /// The same, or plain text for who does not ask for JSON.
+    /// The same, or plain text for a client that does not ask for JSON.
     JsonOrText(Shape),
     /// Server-sent events with JSON of these shapes in them.
     Events(Shape),
@@ -356,7 +356,7 @@ pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
             json!({"type": "string", "enum": ["ask"]}),
         ),
         "content" => (
-            "What of a change is told.",
+            "Which content of a change is delivered.",
             json!({"type": "string", "enum": ["document", "delta", "both"]}),
         ),
         "after" => ("The token behind which the feed begins; now when left out.", text()),

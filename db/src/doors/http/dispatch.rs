@@ -57,8 +57,8 @@ pub enum Answer {
     Forwarded(forward::ForwardedResponse),
 }
 
-/// Decides by the head of a call whether it is carried out; nobody's body is read before. Tells
-/// from where the call came.
+/// Decides by the head of a call whether it is carried out; no body is read before. Returns
+/// where the call came from.
 pub async fn admit(route: &Route, call: &mut Call) -> Result<Origin> {
     let origin = authenticate(route, call).await?;
     check_state(route, call)?;
@@ -75,7 +75,7 @@ pub async fn answer(route: &'static Route, mut call: Call, origin: Origin) -> Re
     place::carry_out(&call.session, place, origin, here, there).await
 }
 
-/// Has the leader, which is at `url`, carry the call out; or tells the caller where it is.
+/// Forwards the call to the leader, which is at `url`; or answers with the leader's address.
 async fn forward_to(route: &Route, call: &Call, url: &str) -> Result<Answer> {
     if call.parameter(&["redirect"]).is_some() {
         let place = format!("{url}{}", call.target());
@@ -248,7 +248,7 @@ pub(super) fn cross_site(what: &str) -> Error {
 }
 
 /// Refuses a caller without the permission: in the database that the head of the call names,
-/// else in every one; then the rest of the call tells, and is checked where it is read.
+/// else in every one; then the rest of the call names it, and is checked where it is read.
 fn check_permission(call: &Call, permission: Permission) -> Result<()> {
     match (permission, call.parameter(&["db", "database"])) {
         (Permission::Read | Permission::Write | Permission::Own, Some(database)) => {

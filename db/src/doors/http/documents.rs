@@ -199,7 +199,7 @@ async fn delete(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(deleted.map(|()| Reply::empty())))
 }
 
-/// What was written, as the interface tells it.
+/// What was written, as the interface represents it.
 pub fn write_reply(written: Written) -> WriteReply {
     let Written { id, revision, warnings: texts, .. } = written;
     WriteReply { id: id.into_wire(), revision, warnings: warnings(texts) }

@@ -14,7 +14,7 @@ use jettra_driver::wire::{IndexBody, IndexInfo, IndexStateName, IndexesReply, St
 use serde_json::{Value, json};
 use std::rc::Rc;
 
-/// An index as the interface tells it.
+/// An index as the interface represents it.
 pub fn index_info(entry: IndexEntry) -> IndexInfo {
     let (state, done, error) = match &entry.state {
         IndexState::Building { done, .. } => (IndexStateName::Building, Some(*done), None),

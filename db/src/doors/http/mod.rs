@@ -115,7 +115,7 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// The driver method that calls it; empty for calls that no program makes.
     pub driver: &'static str,
-    /// The shell command that leads to it; empty likewise.
+    /// The shell command that leads to it; empty if there is none.
     pub shell: &'static str,
 }
 

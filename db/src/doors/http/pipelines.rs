@@ -50,7 +50,7 @@ async fn write(call: Rc<Call>, pipeline: Pipeline) -> Result<Reply> {
     Ok(Reply::of(written.map(written_reply)))
 }
 
-/// How many documents a pipeline has written, as the interface tells it.
+/// How many documents a pipeline has written, as the interface represents it.
 pub fn written_reply(written: u64) -> Reply {
     Reply::json(&json!({"documents": [], "written": written}))
 }

@@ -119,7 +119,7 @@ impl Reply {
     }
 }
 
-/// An error as the interface tells it.
+/// An error as the interface represents it.
 pub fn error_detail(error: &Error, request_id: &str) -> ErrorDetail {
     ErrorDetail {
         code: error.kind.code().into(),

@@ -36,7 +36,7 @@ const DRAIN_BYTES_MAX: usize = 64 << 20;
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Pause of the client after which nothing more of it is read.
 const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(200);
-/// Time that a call has to end from the moment on in which the node is told to stop. Shorter than
+/// Time that a call has to end from the moment in which the node is asked to stop. Shorter than
 /// what the server waits for its connections, so that the caller learns what has happened.
 const STOPPING_CALL_MAX: Duration = Duration::from_millis(1500);
 /// Largest body that is parsed on a thread that serves HTTP.
@@ -216,7 +216,7 @@ fn too_slow(http: &HttpRequest, limit: Duration) -> Error {
 }
 
 /// The index that an answer may name which does not say what it reflects. It is looked up
-/// before the call is carried out: later it could be newer than what the answer tells.
+/// before the call is carried out: later it could be newer than what the answer reflects.
 fn visible_index(app: &App) -> u64 {
     app.service.cluster.group().map_or(0, |group| group.visible_index())
 }
@@ -360,7 +360,7 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     respond_error(&app, &http, &request_id(&app), &error, visible_index(&app))
 }
 
-/// What every answer tells: who served it, and who leads.
+/// Adds the headers of every answer: the node that served it, and the leader.
 fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
     let cluster = &app.service.cluster;
     if node {

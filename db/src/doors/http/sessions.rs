@@ -94,7 +94,7 @@ async fn logout(call: Rc<Call>) -> Result<Reply> {
 /// `GET /api/v1/session`
 pub const WHOAMI: Endpoint = Endpoint::new(
     |call| Box::pin(whoami(call)),
-    || describe(SESSION, "Tell who is calling").gives::<SessionReply>(200),
+    || describe(SESSION, "The user of the call").gives::<SessionReply>(200),
 );
 
 async fn whoami(call: Rc<Call>) -> Result<Reply> {

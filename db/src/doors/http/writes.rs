@@ -99,7 +99,7 @@ fn find_and_modify_request(body: FindAndModifyBody) -> Result<FindAndModify> {
     })
 }
 
-/// What an update did, as the interface tells it.
+/// What an update did, as the interface represents it.
 pub fn update_reply(updated: Updated) -> UpdateReply {
     let Updated { matched, modified, upserted_id, warnings: texts } = updated;
     let upserted_id = upserted_id.map(IntoWire::into_wire);
@@ -244,7 +244,7 @@ fn ids(ids: BTreeMap<usize, DocumentId>) -> BTreeMap<usize, jettra_driver::Docum
     ids.into_iter().map(|(at, id)| (at, id.into_wire())).collect()
 }
 
-/// What many operations did, as the interface tells it.
+/// What many operations did, as the interface represents it.
 ///
 /// # Errors
 /// That of the first operation that was refused, with what the others did.

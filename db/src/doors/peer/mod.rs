@@ -53,7 +53,7 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
     Ok(group.clone())
 }
 
-/// Refuses a message in another member's name, where certificates tell who is who.
+/// Refuses a message in another member's name, where certificates prove which member calls.
 fn check_sender(call: &Call) -> Result<()> {
     let cluster = call.cluster();
     let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());

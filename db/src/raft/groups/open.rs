@@ -171,7 +171,7 @@ fn raft_config(config: &GroupConfig) -> Result<openraft::Config> {
         election_timeout_max: config.election_ms.1,
         enable_pre_vote: Some(true),
         // The state is committed after the response, so a restarted leader does not know how far it
-        // had acknowledged; an election tells it.
+        // had acknowledged; an election settles it.
         enable_leader_restore: Some(false),
         // `retention` decides about both, by bytes too.
         snapshot_policy: SnapshotPolicy::Never,

@@ -86,9 +86,9 @@ pub enum StatementResult {
     Updated(Updated),
     /// A document was changed or deleted.
     Modified(Modified),
-    /// So many documents were deleted.
+    /// The number of documents that were deleted.
     Deleted(u64),
-    /// The result of a pipeline, of so many documents, was written.
+    /// The number of documents that a pipeline has written.
     Written(u64),
     /// An index exists now.
     IndexCreated {

@@ -2,7 +2,7 @@
 //!
 //! A transaction lives on the leader that began it, in memory, with a view of the state as it
 //! was then. Nothing of it is replicated before it is committed, so when that node dies or
-//! another one leads, the client is told that it is lost and begins anew; nothing is half
+//! another one leads, the client gets `transaction_lost` and begins anew; nothing is half
 //! applied. A commit is proposed under a key made from the transaction's id, so repeating it is
 //! safe, also at another leader.
 

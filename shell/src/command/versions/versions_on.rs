@@ -37,7 +37,7 @@ fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
             "--keep" => limits.keep = Some(words.number(name)?),
             "--days" => {
                 let days = words.number(name)?.checked_mul(DAY_SECONDS);
-                limits.keep_seconds = Some(days.ok_or("there are not so many days")?);
+                limits.keep_seconds = Some(days.ok_or("the number of days is too large")?);
             }
             _ => return Ok(false),
         }

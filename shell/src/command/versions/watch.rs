@@ -40,7 +40,7 @@ struct Watch {
     /// The whole database in use when it is left out.
     collection: Option<String>,
     options: WatchOptions,
-    /// So many changes; without end when it is left out.
+    /// The number of changes; without end when it is left out.
     count: Option<u64>,
 }
 
@@ -87,7 +87,7 @@ fn content(name: &str) -> ParseResult<ChangeContent> {
 }
 
 impl Action for Watch {
-    /// Prints changes until so many were seen, the feed ends, or a person presses Ctrl-C.
+    /// Prints changes until that many were seen, the feed ends, or a person presses Ctrl-C.
     async fn run(self, session: &mut Session) -> StatementResult {
         let Watch { collection, options, count } = self;
         let mut feed = match collection {
