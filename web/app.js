@@ -66,6 +66,15 @@ const app = {
       if (error.status !== 401) toastError(error); // the end of the session has its own message
     }
   },
+  /** Lets users change their own password, which takes the old one. */
+  async changePassword() {
+    try {
+      const { changeOwnPassword } = await import('./session/password-dialog.js');
+      if (await changeOwnPassword()) app.signIn(null); // every session of the user has ended
+    } catch (error) {
+      toastError(error);
+    }
+  },
   signIn(who) {
     app.session = who;
     app.bootError = null;
@@ -169,15 +178,6 @@ async function logOut() {
   }
 }
 
-const changePassword = async () => {
-  try {
-    const { changeOwnPassword } = await import('./session/password-dialog.js');
-    if (await changeOwnPassword()) app.signIn(null); // every session of the user has ended
-  } catch (error) {
-    toastError(error);
-  }
-};
-
 /** Switches to the other theme; choosing the system's theme means following it again. */
 function toggleTheme() {
   const system = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
@@ -210,7 +210,7 @@ const topBar = () => html`
     <span class="who" data-testid="session-user"><span class="name">${app.session.username}</span>
       ${app.session.role ? html`<span class="tag">${app.session.role}</span>` : nothing}</span>
     ${themeButton()}
-    ${iconButton('key', 'Change password', 'change-password', changePassword)}
+    ${iconButton('key', 'Change password', 'change-password', app.changePassword)}
     <button type="button" class="quiet" data-testid="logout" @click=${logOut} aria-label="Log out">
       ${icon('exit')}<span class="wide-only">Log out</span></button>
   </header>`;

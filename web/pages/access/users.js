@@ -45,8 +45,10 @@ export class UserTable {
   #update = async (user) =>
     this.#changed(await updateRights(user), `Rights of ${user.username} updated.`);
 
-  #setPassword = async (user) =>
-    this.#changed(await setPassword(user), `${user.username} has a new password.`);
+  #setPassword = async (user) => {
+    if (user.username === this.app.session.username) return this.app.changePassword();
+    await this.#changed(await setPassword(user), `${user.username} has a new password.`);
+  };
 
   #toggle = async (user) => {
     const { username, disabled } = user;
