@@ -105,7 +105,9 @@ async fn revoke_login(steps: &mut Steps<'_>) -> Result<()> {
         && let Some((id, _)) = &session.user()?.credentials.token
     {
         let command = Command::RevokeToken { id: id.clone(), user: None };
-        steps.propose_system(Step::Keyed, command).await?;
+        let applied = steps.propose_system(Step::Keyed, command).await?;
+        // The next call with the token may come to this node at once.
+        session.group()?.wait_visible(applied.index).await?;
     }
     Ok(())
 }
