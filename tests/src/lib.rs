@@ -13,6 +13,7 @@ mod cluster;
 mod crowd;
 pub mod documents;
 pub mod golden;
+mod guard;
 pub mod history;
 pub mod hostile;
 mod http;

@@ -2,6 +2,7 @@
 
 use crate::bed::program;
 use crate::certs::http_client;
+use crate::guard::Guard;
 use crate::http::Http;
 use crate::{PASSWORD, SECRET};
 use serde_json::{Map, Value, json};
@@ -73,6 +74,8 @@ pub struct Node {
     pub settings: Settings,
     dir: PathBuf,
     child: Option<Child>,
+    /// Kills the process if this one ends without dropping the node.
+    guard: Option<Guard>,
     process: Arc<AtomicU32>,
 }
 
@@ -81,7 +84,8 @@ impl Node {
     pub(crate) fn new(bed: &Path, name: &str, port: u16, settings: Settings) -> Node {
         let dir = bed.join(name);
         std::fs::create_dir_all(&dir).expect("the folder of a node");
-        Node { name: name.to_owned(), port, settings, dir, child: None, process: Arc::default() }
+        let (name, process) = (name.to_owned(), Arc::default());
+        Node { name, port, settings, dir, child: None, guard: None, process }
     }
 
     /// The URL at which it listens.
@@ -146,6 +150,7 @@ impl Node {
         command.stdout(log.try_clone().expect("a second handle")).stderr(log);
         let child = command.spawn().expect("jettradb can be started");
         self.process.store(child.id(), Ordering::Release);
+        self.guard = Some(Guard::of(child.id()));
         self.child = Some(child);
     }
 
@@ -211,6 +216,7 @@ impl Node {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             self.process.store(0, Ordering::Release);
+            self.guard = None;
             child.kill().expect("a child can be killed");
             child.wait().expect("a killed child ends");
         }
@@ -233,6 +239,7 @@ impl Node {
         let started = Instant::now();
         loop {
             if let Some(status) = child.try_wait().expect("the state of a child process") {
+                self.guard = None;
                 return status;
             }
             if started.elapsed() > EXIT_MAX {
