@@ -8,7 +8,9 @@
 
 use super::engine::Namespace;
 use super::engine::command::{Batch, BatchCondition, BatchStep};
-use super::engine::command::{Mutation, Operation, Returning, Select, Target, Write, WriteLimits};
+use super::engine::command::{
+    Mutation, Operation, Put, Returning, Select, Target, Write, WriteLimits,
+};
 use super::engine::document::parse_document;
 use super::engine::index::IndexSpec;
 use super::engine::limits::Limits;
@@ -124,23 +126,18 @@ fn upkeep(turn: usize) -> Vec<Command> {
     if turn % 3 != 2 {
         return Vec::new();
     }
-    let (database, collection) = place(COLLECTIONS[turn / 3 % COLLECTIONS.len()]);
+    let namespace = place(COLLECTIONS[turn / 3 % COLLECTIONS.len()]);
     let index = (turn / 6) as _;
     vec![
-        Command::BuildIndex {
-            database: database.clone(),
-            collection: collection.clone(),
-            index,
-            documents: 100,
-        },
-        Command::Expire { database, collection, index, time_ms: 1 << 41, documents: 100 },
+        Command::BuildIndex { namespace: namespace.clone(), index, documents: 100 },
+        Command::Expire { namespace, index, time_ms: 1 << 41, documents: 100 },
         Command::ClearGarbage { rows: 100 },
         Command::TrimChanges { bytes_max: 1 << 20, rows: 10 },
     ]
 }
 
-fn place(collection: &str) -> (String, String) {
-    (DATABASE.to_owned(), collection.to_owned())
+fn place(collection: &str) -> Namespace {
+    Namespace::new(DATABASE, collection)
 }
 
 fn limits() -> WriteLimits {
@@ -216,10 +213,9 @@ fn collection(act: &Act) -> &str {
 }
 
 fn write(name: &str, operations: Vec<Operation>, ordered: bool) -> Vec<Command> {
-    let (database, collection) = place(name);
+    let namespace = place(name);
     vec![Command::Write(Box::new(Write {
-        database,
-        collection,
+        namespace,
         create_database: true,
         operations,
         ordered,
@@ -241,18 +237,10 @@ fn commands(act: &Act) -> Vec<Command> {
             let (Some(which), Some((_, body))) = (id(which), document(text)) else {
                 return Vec::new();
             };
-            let (database, collection) = place(collection);
+            let namespace = place(collection);
             let (target, mode) = (Target::from(which), PutMode::Upsert);
             let (if_match, create_database) = (None, true);
-            vec![Command::Put {
-                database,
-                collection,
-                target,
-                body,
-                mode,
-                if_match,
-                create_database,
-            }]
+            vec![Command::Put(Put { namespace, target, body, mode, if_match, create_database })]
         }
         Act::Patch { collection, id: which, patch } => {
             let Some(which) = id(which) else { return Vec::new() };
@@ -271,36 +259,35 @@ fn commands(act: &Act) -> Vec<Command> {
             index(collection, value(keys), options)
         }
         Act::DropIndex { collection, name } => {
-            let (database, collection) = place(collection);
-            vec![Command::DropIndex { database, collection, name: name.clone() }]
+            vec![Command::DropIndex { namespace: place(collection), name: name.clone() }]
         }
         Act::Schema { collection, schema, warns } => {
-            let (database, collection) = place(collection);
+            let namespace = place(collection);
             let (schema, warns) = (Some(schema.clone()), *warns);
-            vec![Command::SetSchema { database, collection, schema, warns }]
+            vec![Command::SetSchema { namespace, schema, warns }]
         }
         Act::Rules { document: text } => {
             let operations = document(text).map(|(id, body)| Operation::Insert { id, body });
             write("_rules", operations.into_iter().collect(), true)
         }
         Act::Versions { collection, keep } => {
-            let (database, collection) = place(collection);
+            let namespace = place(collection);
             let keep = keep.map(|changes| Retention { changes: Some(changes), ms: None });
-            vec![Command::SetVersions { database, collection, keep }]
+            vec![Command::SetVersions { namespace, keep }]
         }
         Act::Restore { collection, id: which, version } => {
             let Some(which) = id(which) else { return Vec::new() };
-            let (database, collection) = place(collection);
+            let namespace = place(collection);
             let version = Some(Version { index: *version, step: 0 });
-            vec![Command::Restore { database, collection, target: which.into(), version }]
+            vec![Command::Restore { namespace, target: which.into(), version }]
         }
         Act::Statement(text) => parsed(text).map(statement).unwrap_or_default(),
         Act::DropCollection(name) => {
-            let (database, collection) = place(name);
-            vec![Command::DropCollection { database, collection }]
+            let namespace = place(name);
+            vec![Command::DropCollection { namespace }]
         }
         Act::RenameCollection { from, to } => {
-            let (database, from) = place(from);
+            let Namespace { database, collection: from } = place(from);
             vec![Command::RenameCollection { database, from, to: to.clone() }]
         }
         Act::Find { .. } | Act::Distinct { .. } | Act::Aggregate { .. } | Act::Transaction(_) => {
@@ -312,22 +299,17 @@ fn commands(act: &Act) -> Vec<Command> {
 fn index(collection: &str, keys: Option<Value>, options: Option<Object>) -> Vec<Command> {
     let (Some(keys), Some(options)) = (keys, options) else { return Vec::new() };
     let Ok(spec) = IndexSpec::parse(&keys, &options) else { return Vec::new() };
-    let (database, collection) = place(collection);
-    vec![Command::CreateIndex { database, collection, spec }]
+    vec![Command::CreateIndex { namespace: place(collection), spec }]
 }
 
 fn batch(condition: Option<&(String, String)>, acts: &[Act]) -> Command {
-    let namespace = |collection: &str| {
-        let (database, collection) = place(collection);
-        Namespace { database, collection }
-    };
     let condition = condition.map(|(collection, filter)| {
         let (filter, exists) = (Some(filter.clone()), true);
-        (namespace(collection), BatchCondition { id: None, revision: None, filter, exists })
+        (place(collection), BatchCondition { id: None, revision: None, filter, exists })
     });
     let steps = acts.iter().flat_map(|act| {
         let all = operations(act).into_iter();
-        all.map(move |operation| (namespace(collection(act)), BatchStep::Operation(operation)))
+        all.map(move |operation| (place(collection(act)), BatchStep::Operation(operation)))
     });
     Command::Batch(Box::new(Batch {
         conditions: condition.into_iter().collect(),

@@ -4,12 +4,13 @@ use super::*;
 use crate::apply::Applier;
 use crate::catalog::{self, Collection};
 use crate::command::{
-    Command, CommandResult, Mutation, Operation, Outcome, PutMode, Returning, Select, Write,
+    Command, CommandResult, Mutation, Operation, Outcome, Put, PutMode, Returning, Select, Write,
     WriteLimits,
 };
 use crate::error::Kind;
 use crate::id::DocumentId;
 use crate::index::{IndexSpec, IndexState};
+use crate::namespace::Namespace;
 use crate::rules::RULES_MAX;
 use crate::storage::{Read, Store, Table};
 use crate::value::{Object, Value};
@@ -63,21 +64,20 @@ impl World {
     }
 
     fn put(&mut self, collection: &str, id: &str, body: String) -> CommandResult {
-        self.run(Command::Put {
-            database: "d".into(),
-            collection: collection.into(),
+        self.run(Command::Put(Put {
+            namespace: Namespace::new("d", collection),
             target: DocumentId::from(id).into(),
             body,
             mode: PutMode::Upsert,
             if_match: None,
             create_database: false,
-        })
+        }))
     }
 
     fn delete(&mut self, collection: &str, id: &str) -> CommandResult {
-        let (database, collection) = ("d".into(), collection.into());
+        let namespace = Namespace::new("d", collection);
         let target = DocumentId::from(id).into();
-        self.run(Command::Delete { database, collection, target, if_match: None })
+        self.run(Command::Delete { namespace, target, if_match: None })
     }
 
     /// Inserts documents, many with each command.
@@ -96,8 +96,7 @@ impl World {
 
     fn index(&mut self, collection: &str, keys: &str) -> CommandResult {
         let spec = IndexSpec::parse(&Value::from(keys), &Object::new()).unwrap();
-        let (database, collection) = ("d".into(), collection.into());
-        self.run(Command::CreateIndex { database, collection, spec })
+        self.run(Command::CreateIndex { namespace: Namespace::new("d", collection), spec })
     }
 
     fn collection(&self, name: &str) -> (Collection, catalog::CollectionTotals) {
@@ -116,18 +115,17 @@ impl World {
         let (collection, _) = self.collection(name);
         let mut building = collection.indexes.iter().filter(|index| !index.is_ready());
         let Some(index) = building.next() else { return false };
-        let (database, collection) = ("d".into(), name.into());
+        let namespace = Namespace::new("d", name);
         let (index, documents) = (index.entry.id, 2_000);
-        self.run(Command::BuildIndex { database, collection, index, documents }).unwrap();
+        self.run(Command::BuildIndex { namespace, index, documents }).unwrap();
         true
     }
 }
 
 fn write(collection: &str, operations: Vec<Operation>) -> Command {
-    let (database, collection) = ("d".into(), collection.into());
+    let namespace = Namespace::new("d", collection);
     let (create_database, ordered, time_ms, limits) = (false, false, 0, LIMITS);
-    let write =
-        Write { database, collection, create_database, operations, ordered, time_ms, limits };
+    let write = Write { namespace, create_database, operations, ordered, time_ms, limits };
     Command::Write(Box::new(write))
 }
 
@@ -172,14 +170,15 @@ fn the_commands_of_a_log_entry_are_bounded_together() {
     let mut world = World::new();
     let large = "x".repeat(8 << 20);
     let body = |n: u32| format!(r#"{{"n":{n},"text":"{large}"}}"#);
-    let save = |n: u32| Command::Put {
-        database: "d".into(),
-        collection: "c".into(),
-        target: DocumentId::from("a").into(),
-        body: body(n),
-        mode: PutMode::Upsert,
-        if_match: None,
-        create_database: false,
+    let save = |n: u32| {
+        Command::Put(Put {
+            namespace: Namespace::new("d", "c"),
+            target: DocumentId::from("a").into(),
+            body: body(n),
+            mode: PutMode::Upsert,
+            if_match: None,
+            create_database: false,
+        })
     };
     let results = world.entry((0..12).map(save).collect());
     let refused: Vec<_> = results.into_iter().filter_map(Result::err).collect();
@@ -285,8 +284,8 @@ fn any_number_of_versions_can_be_kept() {
     world.put("c", "a", "{}".into()).unwrap();
     for (changes, left) in [(u64::MAX, 300), (500, 500), (1, 1)] {
         let keep = Some(Retention { changes: Some(changes), ms: None });
-        let (database, collection) = ("d".into(), "c".into());
-        world.run(Command::SetVersions { database, collection, keep }).unwrap();
+        let namespace = Namespace::new("d", "c");
+        world.run(Command::SetVersions { namespace, keep }).unwrap();
         for n in 0..300 {
             world.put("c", "a", format!("{{\"n\":{n}}}")).unwrap();
         }
@@ -316,8 +315,7 @@ fn a_reference_is_in_force_when_its_indexes_are_ready() {
     assert_eq!(refused.unwrap_err().kind, Kind::ValidationFailed);
     world.put("people", "good", r#"{"team":"t7"}"#.into()).unwrap();
     // Without its index it would not be checked any more.
-    let (database, collection) = ("d".into(), "teams".into());
-    let drop = Command::DropIndex { database, collection, name: "name".into() };
+    let drop = Command::DropIndex { namespace: Namespace::new("d", "teams"), name: "name".into() };
     assert_eq!(world.run(drop.clone()).unwrap_err().kind, Kind::IndexConflict);
     assert_eq!(world.delete("teams", "x").unwrap_err().kind, Kind::DocumentNotFound);
     // Where both sides are small it is in force at once.
@@ -335,8 +333,8 @@ fn a_collection_that_comes_again_has_the_indexes_of_its_rules() {
     let mut world = World::new();
     world.put("_rules", "r", reference()).unwrap();
     for collection in ["people", "teams"] {
-        let (database, collection) = ("d".into(), collection.into());
-        world.run(Command::DropCollection { database, collection }).unwrap();
+        let namespace = Namespace::new("d", collection);
+        world.run(Command::DropCollection { namespace }).unwrap();
     }
     world.put("teams", "a", r#"{"name":"t"}"#.into()).unwrap();
     world.put("people", "a", r#"{"team":"t"}"#.into()).unwrap();
@@ -393,8 +391,7 @@ fn a_database_that_is_too_large_for_one_command_is_not_dropped() {
     let mut world = World::new();
     let collections = |world: &mut World, from: usize, count: usize| {
         let create = |n: usize| Command::CreateCollection {
-            database: "d".into(),
-            collection: format!("c{n}"),
+            namespace: Namespace::new("d", format!("c{n}")),
         };
         for from in (from..from + count).step_by(1_000) {
             world.entry((from..from + 1_000).map(create).collect());
@@ -406,8 +403,8 @@ fn a_database_that_is_too_large_for_one_command_is_not_dropped() {
     let refused = world.run(drop_all.clone()).unwrap_err();
     assert_eq!(refused.kind, Kind::QueryTooLarge);
     let drop_one = |n: usize| {
-        let (database, collection) = ("d".into(), format!("c{n}"));
-        Command::DropCollection { database, collection }
+        let namespace = Namespace::new("d", format!("c{n}"));
+        Command::DropCollection { namespace }
     };
     world.entry((0..1_500).map(drop_one).collect());
     world.run(drop_all).unwrap();

@@ -4,7 +4,7 @@
 use super::apply::{Applier, SideEffect};
 use super::catalog::{self, Collection};
 use super::command::{
-    Command, CommandResult, Mutation, Operation, Outcome, PutMode, Returning, Select, Write,
+    Command, CommandResult, Mutation, Operation, Outcome, Put, PutMode, Returning, Select, Write,
     WriteLimits,
 };
 use super::document;
@@ -12,6 +12,7 @@ use super::index::{Index, IndexEntry, IndexId, IndexSpec, IndexState, entry_valu
 use super::query::context::Context;
 use super::value::{Decimal, Object, Value, parse_stored};
 use crate::id::DocumentId;
+use crate::namespace::Namespace;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Store, Table, WriteTxn};
 use proptest::prelude::*;
@@ -456,12 +457,12 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-pub(super) fn place(collection: &str) -> (String, String) {
-    ("d".to_owned(), collection.to_owned())
+pub(super) fn place(collection: &str) -> Namespace {
+    Namespace::new("d", collection)
 }
 
 pub(super) fn write(operations: Vec<Operation>, ordered: bool, tight: u32) -> Write {
-    let (database, collection) = place("c");
+    let namespace = place("c");
     let tight = |bit: u32, small: u64, large: u64| if tight == bit { small } else { large };
     let limits = WriteLimits {
         documents_max: tight(1, 2, 1000),
@@ -472,7 +473,7 @@ pub(super) fn write(operations: Vec<Operation>, ordered: bool, tight: u32) -> Wr
         written_max: 1 << 40,
     };
     let create_database = true;
-    Write { database, collection, create_database, operations, ordered, time_ms: 5000, limits }
+    Write { namespace, create_database, operations, ordered, time_ms: 5000, limits }
 }
 
 pub(super) fn any_write() -> impl Strategy<Value = Write> {
@@ -496,9 +497,9 @@ pub(super) fn put(
     mode: PutMode,
     if_match: Option<u64>,
 ) -> Command {
-    let (database, collection) = place(collection);
+    let namespace = place(collection);
     let create_database = true;
-    Command::Put { database, collection, target: id.into(), body, mode, if_match, create_database }
+    Command::Put(Put { namespace, target: id.into(), body, mode, if_match, create_database })
 }
 
 pub(super) fn document_command() -> impl Strategy<Value = Command> {
@@ -509,42 +510,33 @@ pub(super) fn document_command() -> impl Strategy<Value = Command> {
         5 => (collection(), some_id(), body(), mode, if_match())
             .prop_map(|(collection, id, body, mode, if_match)| put(collection, id, body, mode, if_match)),
         1 => (collection(), some_id(), if_match()).prop_map(|(collection, id, if_match)| {
-            let (database, collection) = place(collection);
-            Command::Delete { database, collection, target: id.into(), if_match }
+            Command::Delete { namespace: place(collection), target: id.into(), if_match }
         }),
         5 => any_write().prop_map(|write| Command::Write(Box::new(write))),
     ]
 }
 
 pub(super) fn upkeep_command() -> impl Strategy<Value = Command> {
-    let (database, collection) = place("c");
-    let here = move || (database.clone(), collection.clone());
-    let (of_build, of_expiry, of_drop, of_schema) =
-        (here.clone(), here.clone(), here.clone(), here.clone());
+    let here = || place("c");
     let names = prop::sample::select(&["a_1", "b_1", "a,b", "tags", "o.x", "c"][..]);
     let schema = prop::sample::select(&["{\"properties\":{\"a\":{\"type\":\"number\"}}}"][..]);
     prop_oneof![
         6 => spec().prop_map(move |spec| {
-            let (database, collection) = here();
-            Command::CreateIndex { database, collection, spec }
+            Command::CreateIndex { namespace: here(), spec }
         }),
         5 => (1..6u32, 1..5u32).prop_map(move |(index, documents)| {
-            let (database, collection) = of_build();
-            Command::BuildIndex { database, collection, index, documents }
+            Command::BuildIndex { namespace: here(), index, documents }
         }),
         2 => (1..6u32, 0..4000u64, 1..4u32).prop_map(move |(index, time_ms, documents)| {
-            let (database, collection) = of_expiry();
-            Command::Expire { database, collection, index, time_ms, documents }
+            Command::Expire { namespace: here(), index, time_ms, documents }
         }),
         1 => names.prop_map(move |name| {
-            let (database, collection) = of_drop();
-            Command::DropIndex { database, collection, name: name.to_owned() }
+            Command::DropIndex { namespace: here(), name: name.to_owned() }
         }),
         2 => (1..6u32).prop_map(|rows| Command::ClearGarbage { rows }),
         1 => (prop::option::of(schema), any::<bool>()).prop_map(move |(schema, warns)| {
-            let (database, collection) = of_schema();
             let schema = schema.map(str::to_owned);
-            Command::SetSchema { database, collection, schema, warns }
+            Command::SetSchema { namespace: here(), schema, warns }
         }),
     ]
 }
@@ -554,7 +546,7 @@ pub(super) fn catalog_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         4 => (0..3i64, prop::sample::select(&RULES[..]))
             .prop_map(|(number, rule)| put("_rules", id(number), rule.to_owned(), PutMode::Upsert, None)),
-        1 => name().prop_map(|collection| Command::DropCollection { database: "d".into(), collection }),
+        1 => name().prop_map(|collection| Command::DropCollection { namespace: place(&collection) }),
         1 => (name(), name())
             .prop_map(|(from, to)| Command::RenameCollection { database: "d".into(), from, to }),
         1 => (name(), name())
@@ -653,8 +645,7 @@ impl<'t, 's> World<'t, 's> {
     /// Works off what is left of builds and of what was dropped.
     fn finish(&mut self) {
         for index in 1..=self.applier.numbers.last_index as IndexId {
-            let (database, collection) = place("c");
-            let build = Command::BuildIndex { database, collection, index, documents: 3 };
+            let build = Command::BuildIndex { namespace: place("c"), index, documents: 3 };
             while let Ok(Outcome::Worked(3)) = self.run(build.clone()) {}
         }
         while catalog::garbage(self.txn).unwrap().is_some() {
@@ -869,8 +860,7 @@ proptest! {
         // Steps and results are counted over the whole list.
         let limits = WriteLimits { steps_max: u64::MAX, memory_max: u64::MAX, ..write.limits };
         let write = Write { limits, ..write };
-        let (database, collection) = place("c");
-        let create = Command::CreateIndex { database, collection, spec };
+        let create = Command::CreateIndex { namespace: place("c"), spec };
         let begin = |txn: &mut WriteTxn<'_>| -> Applier {
             let mut world = World::new(txn);
             let first: Vec<_> = steps.to_vec();
@@ -926,18 +916,15 @@ fn a_build_goes_on_after_a_restart() {
         world.cut();
         txn.commit().unwrap();
     };
-    let build = |index, documents| {
-        let (database, collection) = place("c");
-        Command::BuildIndex { database, collection, index, documents }
-    };
+    let build = |index, documents| Command::BuildIndex { namespace: place("c"), index, documents };
     session(&mut |world| {
         for number in 0..MANY {
             let command = put("c", number.into(), many(number), PutMode::Insert, None);
             world.run(command).unwrap();
         }
         for keys in ["a", "b,a"] {
-            let (database, collection) = place("c");
-            world.run(Command::CreateIndex { database, collection, spec: spec(keys) }).unwrap();
+            let namespace = place("c");
+            world.run(Command::CreateIndex { namespace, spec: spec(keys) }).unwrap();
         }
         assert_eq!(world.applier.take_effects(), [SideEffect::Upkeep, SideEffect::Upkeep]);
         assert_eq!(world.run(build(1, 400)), Ok(Outcome::Worked(400)));
@@ -949,9 +936,9 @@ fn a_build_goes_on_after_a_restart() {
             world.run(put("c", number.into(), body, PutMode::Upsert, None)).unwrap();
         }
         for target in [5, 900] {
-            let (database, collection) = place("c");
+            let namespace = place("c");
             let target = DocumentId::Int(target).into();
-            world.run(Command::Delete { database, collection, target, if_match: None }).unwrap();
+            world.run(Command::Delete { namespace, target, if_match: None }).unwrap();
         }
         assert_eq!(world.run(build(1, 400)), Ok(Outcome::Worked(400)));
         assert_eq!(world.run(build(2, 1_000)), Ok(Outcome::Worked(1_000)));

@@ -30,7 +30,7 @@ pub mod value;
 pub mod versions;
 
 pub use apply::{Applier, SideEffect, log_time_ms};
-pub use command::{Command, Outcome, Proposal, ProposalResult, PutMode, Target};
+pub use command::{Command, Outcome, Proposal, ProposalResult, Put, PutMode, Target};
 pub use id::DocumentId;
 pub use namespace::{Namespace, NamespaceRef};
 

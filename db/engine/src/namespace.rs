@@ -13,9 +13,20 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// Puts the names together.
+    pub fn new(database: impl Into<String>, collection: impl Into<String>) -> Self {
+        Namespace { database: database.into(), collection: collection.into() }
+    }
+
     /// Borrows the names.
     pub fn borrowed(&self) -> NamespaceRef<'_> {
         NamespaceRef { database: &self.database, collection: &self.collection }
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.borrowed().fmt(f)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::command::{Commit, FinalWrite, IndexRead, Proposal, ProposalResult};
 use crate::document;
 use crate::error::{Error, Kind};
 use crate::index::IndexId;
+use crate::namespace::Namespace;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Overlay, Read, ReadTxn, Reads, StorageError, Table};
@@ -108,16 +109,17 @@ impl Transaction {
         }
         let base = self.overlay.base();
         let names = names(&self.overlay)?;
-        let (mut places, mut numbers) = (Vec::new(), HashMap::new());
+        let (mut namespaces, mut numbers) = (Vec::new(), HashMap::new());
         let mut writes = Vec::new();
         for (key, stored) in self.overlay.changes(Table::Documents) {
             let collection = collection_of(key);
-            let (Some(id), Some(name)) = (keys::document_id(key), names.get(&collection)) else {
-                return Err(StorageError::Failed("a written document has no place".into()));
+            let (Some(id), Some(namespace)) = (keys::document_id(key), names.get(&collection))
+            else {
+                return Err(StorageError::Failed("a written document has no collection".into()));
             };
-            let place = *numbers.entry(collection).or_insert_with(|| {
-                places.push(name.clone());
-                places.len() as u32 - 1
+            let number = *numbers.entry(collection).or_insert_with(|| {
+                namespaces.push(namespace.clone());
+                namespaces.len() as u32 - 1
             });
             if stored.is_none() && base.get(Table::Documents, key)?.is_none() {
                 continue;
@@ -131,7 +133,7 @@ impl Transaction {
                     Some(body.ok_or_else(lost)?)
                 }
             };
-            writes.push((place, FinalWrite { id, body }));
+            writes.push((number, FinalWrite { id, body }));
         }
         writes.sort_by_key(|(_, write)| write.body.is_some());
         let reads = self.reads_of_others()?;
@@ -150,7 +152,7 @@ impl Transaction {
         unchanged.dedup();
         let indexes = self.indexes(&reads)?;
         let last_index = catalog::counter(base, INDEX_KEY)?;
-        Ok(Some(Commit { reads, unchanged, indexes, places, last_index, writes }))
+        Ok(Some(Commit { reads, unchanged, indexes, namespaces, last_index, writes }))
     }
 
     /// What was read, without the collections and indexes that the transaction itself has made:
@@ -200,12 +202,12 @@ pub(crate) fn collection_of(key: &[u8]) -> CollectionId {
     key.first_chunk().map_or(0, |number| u32::from_be_bytes(*number))
 }
 
-/// Database and name of every collection.
-pub(crate) fn names(read: &impl Read) -> Result<HashMap<CollectionId, (String, String)>> {
+/// The names of every collection.
+pub(crate) fn names(read: &impl Read) -> Result<HashMap<CollectionId, Namespace>> {
     let mut names = HashMap::new();
     for (database, _) in catalog::databases(read)? {
         for (collection, id) in catalog::collections(read, &database)? {
-            names.insert(id, (database.clone(), collection));
+            names.insert(id, Namespace { database: database.clone(), collection });
         }
     }
     Ok(names)

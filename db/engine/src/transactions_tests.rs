@@ -32,8 +32,8 @@ impl World {
         let store = Store::open(dir.path(), 1 << 26).unwrap();
         let mut world = World { _dir: dir, store, index: 0 };
         for collection in ["e", "c"] {
-            let (database, collection) = place(collection);
-            world.run(Command::CreateCollection { database, collection }).unwrap();
+            let namespace = place(collection);
+            world.run(Command::CreateCollection { namespace }).unwrap();
         }
         world
     }
@@ -59,8 +59,7 @@ impl World {
         let options: Object = [(option.to_owned(), Value::Bool(true))].into();
         let options = if option.is_empty() { Object::new() } else { options };
         let spec = IndexSpec::parse(&Value::from(keys), &options).unwrap();
-        let (database, collection) = place("c");
-        self.run(Command::CreateIndex { database, collection, spec }).unwrap();
+        self.run(Command::CreateIndex { namespace: place("c"), spec }).unwrap();
     }
 
     fn begin(&self) -> Transaction {
@@ -95,8 +94,11 @@ fn save(collection: &str, id: i64, body: &str) -> Command {
 }
 
 fn delete(collection: &str, id: i64) -> Command {
-    let (database, collection) = place(collection);
-    Command::Delete { database, collection, target: DocumentId::Int(id).into(), if_match: None }
+    Command::Delete {
+        namespace: place(collection),
+        target: DocumentId::Int(id).into(),
+        if_match: None,
+    }
 }
 
 fn execute(open: &mut Transaction, command: Command) -> CommandResult {
@@ -209,8 +211,7 @@ fn write_call() -> impl Strategy<Value = Command> {
         4 => (collection.clone(), some_id(), body(), mode)
             .prop_map(|(collection, id, body, mode)| put(collection, id, body, mode, None)),
         2 => (collection, some_id()).prop_map(|(collection, id)| {
-            let (database, collection) = place(collection);
-            Command::Delete { database, collection, target: id.into(), if_match: None }
+            Command::Delete { namespace: place(collection), target: id.into(), if_match: None }
         }),
         4 => prop::collection::vec(operation, 1..3)
             .prop_map(|operations| Command::Write(Box::new(write(operations, true, 0)))),
@@ -231,16 +232,10 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let (database, collection) = place("c");
-    let create = index_spec().prop_map(move |spec| {
-        let (database, collection) = (database.clone(), collection.clone());
-        Command::CreateIndex { database, collection, spec }
-    });
+    let create = index_spec().prop_map(|spec| Command::CreateIndex { namespace: place("c"), spec });
     let names = prop::sample::select(&["a_1", "b_1", "a,b", "a"][..]);
-    let drop_index = names.prop_map(|name| {
-        let (database, collection) = place("c");
-        Command::DropIndex { database, collection, name: name.to_owned() }
-    });
+    let drop_index =
+        names.prop_map(|name| Command::DropIndex { namespace: place("c"), name: name.to_owned() });
     prop_oneof![
         6 => (0..3usize, find_call()).prop_map(|(who, find)| Event::Call(who, Call::Find(find))),
         8 => (0..3usize, write_call()).prop_map(|(who, command)| Event::Call(who, Call::Do(command))),
@@ -266,10 +261,8 @@ proptest! {
         rows_max in prop::sample::select(&[3, ROWS_MAX][..]),
     ) {
         let mut world = World::new();
-        let (database, collection) = place("c");
-        let created = indexes.into_iter().map(|spec| {
-            Command::CreateIndex { database: database.clone(), collection: collection.clone(), spec }
-        });
+        let created =
+            indexes.into_iter().map(|spec| Command::CreateIndex { namespace: place("c"), spec });
         let first = (0..).zip(bodies).map(|(number, body)| {
             put("c", history_tests::id(number), body, PutMode::Insert, None)
         });
@@ -366,10 +359,7 @@ fn both_sides_of_a_reference_come_and_go_in_one_transaction() {
 /// index was the first time given several entries of a document, of which none lay in the range.
 #[test]
 fn an_index_that_was_read_is_the_same_at_the_commit() {
-    let drop_index = || {
-        let (database, collection) = place("c");
-        Command::DropIndex { database, collection, name: "a_1".into() }
-    };
+    let drop_index = || Command::DropIndex { namespace: place("c"), name: "a_1".into() };
     let cases: [(&str, Vec<Command>); 2] = [
         ("{\"a\":5}", vec![drop_index(), save("c", 100, "{\"a\":5}")]),
         ("{\"a\":{\"$gt\":1,\"$lt\":5}}", vec![save("c", 100, "{\"a\":[0,10]}")]),

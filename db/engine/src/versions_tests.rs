@@ -25,22 +25,18 @@ const START: u64 = 1_000;
 type LogEntry = (u64, Vec<Command>);
 
 fn entries() -> impl Strategy<Value = Vec<LogEntry>> {
-    let create = spec().prop_map(|spec| {
-        let (database, collection) = place("c");
-        Command::CreateIndex { database, collection, spec }
-    });
+    let create = spec().prop_map(|spec| Command::CreateIndex { namespace: place("c"), spec });
     let restore = (some_id(), prop::option::of(1..14u64)).prop_map(|(id, index)| {
-        let (database, collection) = place("c");
+        let namespace = place("c");
         let version = index.map(|index| Version { index, step: 0 });
-        Command::Restore { database, collection, target: id.into(), version }
+        Command::Restore { namespace, target: id.into(), version }
     });
     let command = prop_oneof![12 => document_command(), 1 => create, 3 => restore];
     prop::collection::vec((0..3u64, prop::collection::vec(command, 1..4)), 1..14)
 }
 
 fn set_versions(keep: Option<Retention>) -> Command {
-    let (database, collection) = place("c");
-    Command::SetVersions { database, collection, keep }
+    Command::SetVersions { namespace: place("c"), keep }
 }
 
 type State = BTreeMap<DocumentId, String>;
@@ -208,8 +204,7 @@ proptest! {
             if let Some(age) = age {
                 let versions = world.collection().options.versions.unwrap();
                 let (keys, _) = older_than(world.txn, &versions, START + age, None, 1000).unwrap();
-                let (database, collection) = place("c");
-                world.entry(vec![Command::TrimVersions { database, collection, keys }]);
+                world.entry(vec![Command::TrimVersions { namespace: place("c"), keys }]);
                 world.applier.flush(world.txn).unwrap();
             }
             let (mut count, mut bytes) = (0, 0);
@@ -277,17 +272,19 @@ proptest! {
 }
 
 fn restore(id: i64, version: Option<u64>) -> Command {
-    let (database, collection) = place("c");
+    let namespace = place("c");
     let version = version.map(|index| Version { index, step: 0 });
-    Command::Restore { database, collection, target: DocumentId::Int(id).into(), version }
+    Command::Restore { namespace, target: DocumentId::Int(id).into(), version }
 }
 
 #[test]
 fn a_former_form_is_put_back() {
     let save = |text: &str| put("c", 1.into(), text.to_owned(), crate::PutMode::Upsert, None);
-    let (database, collection) = place("c");
-    let delete =
-        Command::Delete { database, collection, target: DocumentId::Int(1).into(), if_match: None };
+    let delete = Command::Delete {
+        namespace: place("c"),
+        target: DocumentId::Int(1).into(),
+        if_match: None,
+    };
     let commands = [
         save("{\"a\":1}"),
         save("{\"a\":2}"),

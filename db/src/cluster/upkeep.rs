@@ -4,6 +4,7 @@
 
 use super::Cluster;
 use crate::config::Config;
+use crate::engine::Namespace;
 use crate::engine::accounts::{all, has_ended};
 use crate::engine::catalog::{self, Collection};
 use crate::engine::command::{Command, Outcome};
@@ -272,10 +273,10 @@ fn look_at(
     sweep: &mut Sweep,
     look: &mut DueWork,
 ) -> Result<()> {
-    let place = || (database.to_owned(), collection.to_owned());
+    let namespace = || Namespace::new(database, collection);
     if is_left_behind(collection, now) {
-        let (name, (database, collection)) = (format!("dropping {database}.{collection}"), place());
-        look.add(name, u32::MAX, Command::DropCollection { database, collection });
+        let name = format!("dropping {database}.{collection}");
+        look.add(name, u32::MAX, Command::DropCollection { namespace: namespace() });
         return Ok(());
     }
     let loaded = Collection::load(read, id)?;
@@ -288,8 +289,7 @@ fn look_at(
         sweep.insert(versions.space, next);
         if !keys.is_empty() {
             let name = format!("trimming the versions of {database}.{collection}");
-            let (database, collection) = place();
-            look.add(name, u32::MAX, Command::TrimVersions { database, collection, keys });
+            look.add(name, u32::MAX, Command::TrimVersions { namespace: namespace(), keys });
         }
     }
     for entry in loaded.indexes {
@@ -297,16 +297,14 @@ fn look_at(
         match entry.entry.state {
             IndexState::Building { .. } => {
                 let name = format!("building index {index} of {database}.{collection}");
-                let (database, collection) = place();
                 let documents = BUILD_STEP;
-                let build = Command::BuildIndex { database, collection, index, documents };
+                let build = Command::BuildIndex { namespace: namespace(), index, documents };
                 look.add(name, BUILD_STEP, build);
             }
             IndexState::Ready if !expired(read, id, &entry, now as i64, 1)?.is_empty() => {
                 let name = format!("deleting by index {index} of {database}.{collection}");
-                let (database, collection) = place();
                 let (time_ms, documents) = (now, EXPIRE_STEP);
-                let expire = Command::Expire { database, collection, index, time_ms, documents };
+                let expire = Command::Expire { namespace: namespace(), index, time_ms, documents };
                 look.add(name, EXPIRE_STEP, expire);
             }
             _ => {}

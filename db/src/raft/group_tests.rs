@@ -12,9 +12,10 @@ use super::writer::StateEvents;
 use super::{Group, GroupConfig};
 use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;
+use crate::engine::Namespace;
 use crate::engine::command::Target;
 use crate::engine::command::entry::{self, Framed};
-use crate::engine::{Command, Outcome, Proposal, ProposalResult, PutMode};
+use crate::engine::{Command, Outcome, Proposal, ProposalResult, Put, PutMode};
 use crate::error::{Kind, Result};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -79,21 +80,19 @@ async fn open(dir: &Path) -> (Arc<Group>, StateEvents) {
 }
 
 fn put(id: i64, bytes: usize) -> Command {
-    Command::Put {
-        database: "d".into(),
-        collection: "c".into(),
+    Command::Put(Put {
+        namespace: Namespace::new("d", "c"),
         target: Target::from(crate::engine::DocumentId::from(id)),
         body: format!(r#"{{"t":"{}"}}"#, "x".repeat(bytes)),
         mode: PutMode::Upsert,
         if_match: None,
         create_database: true,
-    }
+    })
 }
 
 fn delete(id: i64) -> Command {
     Command::Delete {
-        database: "d".into(),
-        collection: "c".into(),
+        namespace: Namespace::new("d", "c"),
         target: Target::from(crate::engine::DocumentId::from(id)),
         if_match: None,
     }

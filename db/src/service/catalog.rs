@@ -119,12 +119,11 @@ pub async fn collections(session: &Session, database: &str) -> Result<Response<V
 /// # Errors
 /// `invalid_name`, `database_not_found`, `forbidden`.
 pub async fn create_collection(session: &Session, namespace: Namespace) -> Result<Response<()>> {
-    let Namespace { database, collection } = namespace;
-    check(session, "database", &database)?;
-    session.authorize(Permission::Write, &database)?;
-    session.check_creates(&database).await?;
-    check(session, "collection", &collection)?;
-    run(session, Command::CreateCollection { database, collection }).await
+    check(session, "database", &namespace.database)?;
+    session.authorize(Permission::Write, &namespace.database)?;
+    session.check_creates(&namespace.database).await?;
+    check(session, "collection", &namespace.collection)?;
+    run(session, Command::CreateCollection { namespace }).await
 }
 
 /// Drops a collection; succeeds if it does not exist.
@@ -132,10 +131,9 @@ pub async fn create_collection(session: &Session, namespace: Namespace) -> Resul
 /// # Errors
 /// `invalid_name`, `database_not_found`, `referenced`, `forbidden`.
 pub async fn drop_collection(session: &Session, namespace: Namespace) -> Result<Response<()>> {
-    let Namespace { database, collection } = namespace;
-    check(session, "database", &database)?;
-    check(session, "collection", &collection)?;
-    run(session, Command::DropCollection { database, collection }).await
+    check(session, "database", &namespace.database)?;
+    check(session, "collection", &namespace.collection)?;
+    run(session, Command::DropCollection { namespace }).await
 }
 
 /// Renames a collection.

@@ -8,7 +8,7 @@ use crate::engine::DocumentId;
 use crate::engine::Namespace;
 use crate::engine::catalog;
 use crate::engine::command::{
-    Command, Mutation, Operation, Outcome, PutMode, Returning, Select, Target, Write,
+    Command, Mutation, Operation, Outcome, Put, PutMode, Returning, Select, Target, Write,
 };
 use crate::engine::document::{self, NewDocument, Revision};
 use crate::engine::value::Value;
@@ -90,11 +90,9 @@ pub async fn insert(
     create_database: bool,
 ) -> Result<Response<Written>> {
     session.check_writable(&namespace)?;
-    let Namespace { database, collection } = namespace;
     let target = Target::from(new.id.unwrap_or_else(new_id));
     let (body, if_match) = (new.body, None);
-    let command =
-        Command::Put { database, collection, target, body, mode, if_match, create_database };
+    let command = Command::Put(Put { namespace, target, body, mode, if_match, create_database });
     let mut steps = Steps::new(session);
     let written = steps.propose(Step::Keyed, command).await.and_then(written);
     steps.finish(written)
@@ -114,14 +112,15 @@ pub async fn put(
 ) -> Result<Response<Written>> {
     let mut steps = Steps::new(session);
     let guarded = Guarded { namespace, target, condition, puts: true };
-    let put = guarded.propose(&mut steps, |guard| Command::Put {
-        database: namespace.database.clone(),
-        collection: namespace.collection.clone(),
-        target: target.clone(),
-        body: body.to_owned(),
-        mode: guard.mode,
-        if_match: guard.if_match,
-        create_database,
+    let put = guarded.propose(&mut steps, |guard| {
+        Command::Put(Put {
+            namespace: namespace.clone(),
+            target: target.clone(),
+            body: body.to_owned(),
+            mode: guard.mode,
+            if_match: guard.if_match,
+            create_database,
+        })
     });
     let written = put.await.and_then(written);
     steps.finish(written)
@@ -159,8 +158,7 @@ pub async fn patch(
             returning: Returning::After,
         };
         Command::Write(Box::new(Write {
-            database: namespace.database.clone(),
-            collection: namespace.collection.clone(),
+            namespace: namespace.clone(),
             create_database: false,
             operations: vec![operation],
             ordered: true,
@@ -193,8 +191,7 @@ pub async fn delete(
     let mut steps = Steps::new(session);
     let guarded = Guarded { namespace, target, condition, puts: false };
     let deleted = guarded.propose(&mut steps, |guard| Command::Delete {
-        database: namespace.database.clone(),
-        collection: namespace.collection.clone(),
+        namespace: namespace.clone(),
         target: target.clone(),
         if_match: guard.if_match,
     });

@@ -202,12 +202,11 @@ pub async fn create_with_collection(
 
 /// Creates a collection unless it exists.
 async fn create_collection(steps: &mut Steps<'_>, namespace: &Namespace) -> Result<()> {
-    let Namespace { database, collection } = namespace.clone();
     let read = steps.session().group()?.read()?;
-    let exists = catalog::collection(&read, &database, &collection)?.is_some();
+    let exists = catalog::collection(&read, &namespace.database, &namespace.collection)?.is_some();
     drop(read);
     if !exists {
-        let command = Command::CreateCollection { database, collection };
+        let command = Command::CreateCollection { namespace: namespace.clone() };
         steps.propose(Step::Keyed, command).await?;
     }
     Ok(())
@@ -224,8 +223,7 @@ async fn create_once(
     if spec.is_on_id() {
         return create_id_index(steps, namespace).await;
     }
-    let Namespace { database, collection } = namespace.clone();
-    let command = Command::CreateIndex { database, collection, spec };
+    let command = Command::CreateIndex { namespace: namespace.clone(), spec };
     let applied = steps.propose(Step::Keyed, command).await?;
     let Outcome::Index { name, created } = applied.outcome else {
         return Err(Error::new(Kind::Internal, "unexpected outcome"));
@@ -246,8 +244,8 @@ async fn wait_until_built(steps: &mut Steps<'_>, namespace: &Namespace, name: &s
         match state_of(session, namespace, name)? {
             None | Some(IndexState::Ready) => return Ok(()),
             Some(failed @ IndexState::Failed(_)) => {
-                let Namespace { database, collection } = namespace.clone();
-                let command = Command::DropIndex { database, collection, name: name.to_owned() };
+                let command =
+                    Command::DropIndex { namespace: namespace.clone(), name: name.to_owned() };
                 steps.propose_system(Step::Unkeyed, command).await?;
                 return Err(failed.error().unwrap_or_else(|| {
                     Error::new(Kind::NotIndexable, "the index could not be built")
@@ -274,8 +272,7 @@ async fn create_id_index(
     if let Some(index) = exists_at(steps.session(), namespace)? {
         return Ok(Response::at(created, index));
     }
-    let Namespace { database, collection } = namespace.clone();
-    let command = Command::CreateCollection { database, collection };
+    let command = Command::CreateCollection { namespace: namespace.clone() };
     let applied = steps.propose(Step::Keyed, command).await?;
     Ok(Response::at(created, applied.index))
 }
@@ -311,8 +308,7 @@ pub async fn drop_index(
     name: &str,
 ) -> Result<Response<()>> {
     session.check_writable(namespace)?;
-    let Namespace { database, collection } = namespace.clone();
-    let command = Command::DropIndex { database, collection, name: name.to_owned() };
+    let command = Command::DropIndex { namespace: namespace.clone(), name: name.to_owned() };
     let mut steps = Steps::new(session);
     let done = steps.propose(Step::Keyed, command).await;
     steps.finish(done.map(|applied| Response::at((), applied.index)))

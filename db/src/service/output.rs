@@ -264,10 +264,7 @@ async fn replace_collection(
         database: database.clone(),
         collection: format!("{}{}.{collection}", system::ASIDE, uuid::Uuid::new_v7(made)),
     };
-    let create = Command::CreateCollection {
-        database: aside.database.clone(),
-        collection: aside.collection.clone(),
-    };
+    let create = Command::CreateCollection { namespace: aside.clone() };
     steps.propose(Step::Aside, create).await?;
     let filled = match fill_aside(steps, namespace, &aside, operations).await {
         Ok(()) => {
@@ -282,8 +279,7 @@ async fn replace_collection(
     };
     if !matches!(&filled, Ok(applied) if !applied.repeated) {
         // What a failure here leaves is dropped by upkeep.
-        let Namespace { database, collection } = aside;
-        let drop = Command::DropCollection { database, collection };
+        let drop = Command::DropCollection { namespace: aside };
         let _ = steps.propose_system(Step::Aside, drop).await;
     }
     filled
@@ -298,21 +294,17 @@ async fn fill_aside(
 ) -> Result<()> {
     let session = steps.session();
     let (specs, options) = structure(session, model)?;
-    let names = || (aside.database.clone(), aside.collection.clone());
     if options.schema.is_some() {
-        let (database, collection) = names();
         let (schema, warns) = (options.schema, options.schema_warns);
-        let command = Command::SetSchema { database, collection, schema, warns };
+        let command = Command::SetSchema { namespace: aside.clone(), schema, warns };
         steps.propose(Step::Aside, command).await?;
     }
     if let Some(versions) = options.versions {
-        let (database, collection) = names();
         let keep = Some(versions.retention);
-        steps.propose(Step::Aside, Command::SetVersions { database, collection, keep }).await?;
+        steps.propose(Step::Aside, Command::SetVersions { namespace: aside.clone(), keep }).await?;
     }
     for spec in specs {
-        let (database, collection) = names();
-        steps.propose(Step::Aside, Command::CreateIndex { database, collection, spec }).await?;
+        steps.propose(Step::Aside, Command::CreateIndex { namespace: aside.clone(), spec }).await?;
     }
     let mut operations = operations.into_iter();
     loop {

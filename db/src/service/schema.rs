@@ -72,8 +72,7 @@ async fn store(
     warns: bool,
 ) -> Result<Response<()>> {
     session.check_writable(&namespace)?;
-    let Namespace { database, collection } = namespace;
-    let command = Command::SetSchema { database, collection, schema, warns };
+    let command = Command::SetSchema { namespace, schema, warns };
     let mut steps = Steps::new(session);
     let done = steps.propose(Step::Keyed, command).await;
     steps.finish(done.map(|applied| Response::at((), applied.index)))

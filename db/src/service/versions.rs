@@ -159,8 +159,7 @@ async fn put_back(
     version: Option<Version>,
 ) -> Result<Response<Written>> {
     session.check_writable(&namespace)?;
-    let Namespace { database, collection } = namespace;
-    let command = Command::Restore { database, collection, target, version };
+    let command = Command::Restore { namespace, target, version };
     let mut steps = Steps::new(session);
     let restored = steps.propose(Step::Keyed, command).await.and_then(written);
     steps.finish(restored)
@@ -231,7 +230,6 @@ pub async fn forget(session: &Session, namespace: Namespace) -> Result<Response<
 /// Sets whether a collection keeps versions; returns the log index of it.
 async fn set(steps: &mut Steps<'_>, namespace: Namespace, keep: Option<Retention>) -> Result<u64> {
     steps.session().check_writable(&namespace)?;
-    let Namespace { database, collection } = namespace;
-    let command = Command::SetVersions { database, collection, keep };
+    let command = Command::SetVersions { namespace, keep };
     Ok(steps.propose(Step::Keyed, command).await?.index)
 }

@@ -274,10 +274,8 @@ pub fn write_command(
     operations: Vec<Operation>,
     ordered: bool,
 ) -> Result<Command> {
-    let Namespace { database, collection } = namespace;
     Ok(Command::Write(Box::new(Write {
-        database,
-        collection,
+        namespace,
         create_database: false,
         operations,
         ordered,

@@ -1,7 +1,8 @@
 use super::*;
 use crate::catalog;
-use crate::command::{Command, CommandResult, Outcome, PutMode, Target};
+use crate::command::{Command, CommandResult, Outcome, Put, PutMode, Target};
 use crate::id::DocumentId;
+use crate::namespace::Namespace;
 use crate::storage::Store;
 use crate::system::{NodeRole, NodeStatus, UserDocument};
 
@@ -31,21 +32,19 @@ impl World {
     }
 
     fn put(&mut self, id: &str, mode: PutMode, if_match: Option<u64>) -> CommandResult {
-        self.run(Command::Put {
-            database: "shop".into(),
-            collection: "c".into(),
+        self.run(Command::Put(Put {
+            namespace: Namespace::new("shop", "c"),
             target: DocumentId::from(id).into(),
             body: "{\"a\":1}".into(),
             mode,
             if_match,
             create_database: true,
-        })
+        }))
     }
 
     fn delete(&mut self, id: &str, if_match: Option<u64>) -> CommandResult {
         self.run(Command::Delete {
-            database: "shop".into(),
-            collection: "c".into(),
+            namespace: Namespace::new("shop", "c"),
             target: DocumentId::from(id).into(),
             if_match,
         })
@@ -98,8 +97,7 @@ fn a_text_that_could_be_a_number_finds_the_document_that_exists() {
     world.put("42", PutMode::Insert, None).unwrap();
     let target = Target { id: DocumentId::Int(42), or: Some("42".into()) };
     let deleted = world.run(Command::Delete {
-        database: "shop".into(),
-        collection: "c".into(),
+        namespace: Namespace::new("shop", "c"),
         target,
         if_match: None,
     });
@@ -205,19 +203,20 @@ fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
     let mut world = World::new();
     let long = || "x".repeat(300);
     let (id, database, collection) = (DocumentId::Int(1), String::from("d"), String::from("c"));
-    let put = |database: String, collection: String, id: DocumentId| Command::Put {
-        database,
-        collection,
-        target: id.into(),
-        body: "{}".into(),
-        mode: PutMode::Upsert,
-        if_match: None,
-        create_database: true,
+    let put = |database: String, collection: String, id: DocumentId| {
+        Command::Put(Put {
+            namespace: Namespace { database, collection },
+            target: id.into(),
+            body: "{}".into(),
+            mode: PutMode::Upsert,
+            if_match: None,
+            create_database: true,
+        })
     };
     world.run(put(database.clone(), collection.clone(), id.clone())).unwrap();
     for command in [
         Command::CreateDatabase { name: long() + &long(), engine: "e".into() },
-        Command::CreateCollection { database: long(), collection: long() },
+        Command::CreateCollection { namespace: Namespace::new(long(), long()) },
         Command::RenameDatabase { from: database.clone(), to: long() + &long() },
         Command::RenameCollection {
             database: database.clone(),

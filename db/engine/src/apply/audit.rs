@@ -2,9 +2,9 @@
 
 use crate::apply::Applier;
 use crate::apply::result::{ApplyResult, settle};
-use crate::command::{AuditEvent, Outcome, PutMode};
+use crate::command::{AuditEvent, Outcome, Put, PutMode};
 use crate::id::DocumentId;
-use crate::namespace::NamespaceRef;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::storage::env::Result;
 use crate::storage::{Read, Table, WriteTxn, keys};
 use crate::{catalog, system};
@@ -20,19 +20,17 @@ impl Applier {
             "target": event.target,
             "outcome": event.outcome,
         });
-        let namespace = NamespaceRef { database: system::DATABASE, collection: system::AUDIT };
-        // Revisions grow with every document that is written.
-        let id = DocumentId::Int(self.numbers.revision as i64 + 1);
+        let put = Put {
+            namespace: Namespace::new(system::DATABASE, system::AUDIT),
+            // Revisions grow with every document that is written.
+            target: DocumentId::Int(self.numbers.revision as i64 + 1).into(),
+            body: entry.to_string(),
+            mode: PutMode::Insert,
+            if_match: None,
+            create_database: true,
+        };
         // Whatever could refuse it does so on every replica; the node's log has the entry too.
-        let _ = settle(self.put(
-            txn,
-            namespace,
-            id.into(),
-            &entry.to_string(),
-            PutMode::Insert,
-            None,
-            true,
-        ))?;
+        let _ = settle(self.put(txn, put))?;
         Ok(())
     }
 

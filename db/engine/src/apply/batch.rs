@@ -2,16 +2,16 @@
 
 use crate::apply::Applier;
 use crate::apply::commit::{is_too_much, too_much};
-use crate::apply::operations::result_bytes;
+use crate::apply::operations::{OperationScope, result_bytes};
 use crate::apply::result::{ApplyError, ApplyResult};
 use crate::apply::select::matching;
 use crate::apply::stored::{damaged, find, text};
 use crate::command::texts::parse_filter;
 use crate::command::{
-    Batch, BatchCondition, BatchStep, OperationResult, Outcome, PutMode, WriteLimits,
+    Batch, BatchCondition, BatchStep, OperationResult, Outcome, Put, PutMode, WriteLimits,
 };
 use crate::error::{Error, collection_not_found, database_not_found};
-use crate::namespace::NamespaceRef;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::query::context::Context;
 use crate::query::filter::Filter;
 use crate::storage::{StorageError, WriteTxn};
@@ -35,7 +35,7 @@ impl Applier {
             };
             let steps = steps.into_iter().enumerate().map(|(at, (namespace, step))| {
                 let kept = ctx.memory_used();
-                let done = this.batch_step(txn, namespace.borrowed(), step, &batch.limits, &ctx);
+                let done = this.batch_step(txn, namespace, step, &batch.limits, &ctx);
                 // What it has kept in memory goes, but for its result.
                 ctx.release(ctx.memory_used().saturating_sub(kept));
                 let done = done.and_then(|done| {
@@ -98,22 +98,30 @@ impl Applier {
     fn batch_step(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        namespace: Namespace,
         step: BatchStep,
         limits: &WriteLimits,
         ctx: &Context<'_>,
     ) -> ApplyResult<OperationResult> {
         ctx.work(budget::LOOK_UP)?;
-        if catalog::database(txn, namespace.database)?.is_none() {
-            return Err(database_not_found(namespace.database).into());
+        if catalog::database(txn, &namespace.database)?.is_none() {
+            return Err(database_not_found(&namespace.database).into());
         }
         match step {
             BatchStep::Operation(operation) => {
-                self.operation(txn, namespace, operation, limits, ctx)
+                let scope = OperationScope { namespace: namespace.borrowed(), limits, ctx };
+                self.operation(txn, scope, operation)
             }
             BatchStep::Save { id, body } => {
-                let done = self.put(txn, namespace, id.into(), &body, PutMode::Upsert, None, false);
-                let (outcome, warnings) = done?.without_warnings();
+                let put = Put {
+                    namespace,
+                    target: id.into(),
+                    body,
+                    mode: PutMode::Upsert,
+                    if_match: None,
+                    create_database: false,
+                };
+                let (outcome, warnings) = self.put(txn, put)?.without_warnings();
                 let Outcome::Written { id, revision, created } = outcome else {
                     let message = format!("unexpected outcome {outcome:?}");
                     return Err(StorageError::Failed(message).into());
@@ -128,9 +136,9 @@ impl Applier {
                 })
             }
             BatchStep::Get(id) => {
-                let Some(collection) = self.collection(txn, namespace)? else {
+                let Some(collection) = self.collection(txn, namespace.borrowed())? else {
                     return Err(
-                        collection_not_found(namespace.database, namespace.collection).into()
+                        collection_not_found(&namespace.database, &namespace.collection).into()
                     );
                 };
                 let found = find(txn, collection.id, &id)?;

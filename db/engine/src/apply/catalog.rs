@@ -7,7 +7,7 @@ use crate::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage};
 use crate::changes::ChangeKind;
 use crate::command::Outcome;
 use crate::error::{Kind, collection_not_found, database_not_found};
-use crate::namespace::NamespaceRef;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
 use crate::storage::{Read, Table, WriteTxn};
@@ -119,6 +119,16 @@ impl Applier {
             .insert(namespace.collection.to_owned(), collection);
     }
 
+    pub(super) fn create_collection(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        namespace: &Namespace,
+    ) -> ApplyResult {
+        self.ensure_database(txn, &namespace.database)?;
+        self.ensure_collection(txn, &namespace.database, &namespace.collection)?;
+        Ok(Outcome::Done)
+    }
+
     pub(super) fn ensure_collection(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -143,6 +153,17 @@ impl Applier {
     pub(super) fn next_collection(&mut self) -> CollectionId {
         self.numbers.last_collection += 1;
         self.numbers.last_collection as CollectionId
+    }
+
+    /// Drops a collection, unless documents of others refer to its documents.
+    pub(super) fn drop_unreferenced(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        namespace: &Namespace,
+    ) -> ApplyResult {
+        self.check_replaced(txn, namespace.borrowed(), None)?;
+        self.drop_collection(txn, &namespace.database, &namespace.collection)?;
+        Ok(Outcome::Done)
     }
 
     /// Takes the collection out of the catalog. Its rows are cleared away later, a few at a
@@ -171,7 +192,25 @@ impl Applier {
         Ok(())
     }
 
-    pub(super) fn rename_collection(
+    /// Renames a collection, and refers to it by its new name in the rules of its database.
+    pub(super) fn rename_with_rules(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        database: &str,
+        from: &str,
+        to: &str,
+    ) -> ApplyResult {
+        if !self.rules(txn, database)?.name(from) {
+            return self.rename_collection(txn, database, from, to);
+        }
+        self.all_or_nothing(txn, true, |this, txn| {
+            let renamed = this.rename_collection(txn, database, from, to)?;
+            this.rename_in_rules(txn, database, from, to)?;
+            Ok(renamed)
+        })
+    }
+
+    fn rename_collection(
         &mut self,
         txn: &mut WriteTxn<'_>,
         database: &str,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Command;
 use crate::changes::{Change, FeedChange, Interest, changes_behind, delta, totals};
 use crate::command::{Batch, BatchStep, WriteLimits};
 use crate::error::{self, Kind};
@@ -9,7 +10,6 @@ use crate::history_tests::{
 use crate::query::context::{At, Context};
 use crate::query::filter::Filter;
 use crate::value::{Value, parse_stored};
-use crate::{Command, Namespace};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -22,9 +22,7 @@ fn batch() -> impl Strategy<Value = Command> {
         }),
     ];
     prop::collection::vec(step, 1..4).prop_map(|steps| {
-        let (database, collection) = place("c");
-        let place = Namespace { database, collection };
-        let then = steps.into_iter().map(|step| (place.clone(), step)).collect();
+        let then = steps.into_iter().map(|step| (place("c"), step)).collect();
         let limits = WriteLimits {
             documents_max: 99,
             document_bytes_max: 9999,
@@ -39,10 +37,7 @@ fn batch() -> impl Strategy<Value = Command> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let create = spec().prop_map(|spec| {
-        let (database, collection) = place("c");
-        Command::CreateIndex { database, collection, spec }
-    });
+    let create = spec().prop_map(|spec| Command::CreateIndex { namespace: place("c"), spec });
     prop_oneof![
         10 => document_command(),
         3 => batch(),

@@ -9,7 +9,7 @@ use crate::command::{Commit, Outcome, unreadable};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::index::{Entry, IndexEntry};
-use crate::namespace::NamespaceRef;
+use crate::namespace::Namespace;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::overlay::stamp;
@@ -56,16 +56,15 @@ impl Applier {
     }
 
     fn write_final(&mut self, txn: &mut WriteTxn<'_>, commit: &Commit) -> ApplyResult {
-        let place = |number: u32| {
-            let place = commit.places.get(number as usize);
-            let (database, collection) =
-                place.ok_or_else(|| unreadable("a place of the transaction"))?;
-            ApplyResult::Ok(NamespaceRef { database, collection })
+        let named = |number: u32| {
+            let namespace = commit.namespaces.get(number as usize);
+            let namespace = namespace.ok_or_else(|| unreadable("a place of the transaction"))?;
+            ApplyResult::Ok(namespace.borrowed())
         };
         // A unique value may go from one document of the transaction to another: none of them
         // has one until all are written.
         for (number, write) in &commit.writes {
-            if let Some(collection) = self.collection(txn, place(*number)?)?
+            if let Some(collection) = self.collection(txn, named(*number)?)?
                 && collection.indexes.iter().any(|index| index.entry.spec.unique)
                 && let Some(old) = find(txn, collection.id, &write.id)?
             {
@@ -73,21 +72,22 @@ impl Applier {
             }
         }
         // A collection that the transaction has made stays, even when nothing is left in it.
-        for (database, collection) in &commit.places {
+        for Namespace { database, collection } in &commit.namespaces {
             self.ensure_database(txn, database)?;
             self.ensure_collection(txn, database, collection)?;
         }
         for (number, write) in &commit.writes {
-            let place = place(*number)?;
-            let collection = self.ensure_collection(txn, place.database, place.collection)?;
+            let namespace = named(*number)?;
+            let collection =
+                self.ensure_collection(txn, namespace.database, namespace.collection)?;
             let unindexed = collection.indexes.iter().any(|index| index.entry.spec.unique);
             let old = find(txn, collection.id, &write.id)?;
             let old = old.map(|old| Stored { indexed: !unindexed, ..old });
             match (&write.body, old) {
                 (Some(body), old) => {
-                    self.store(txn, place, &collection, &write.id, old.as_ref(), body.clone())?;
+                    self.store(txn, namespace, &collection, &write.id, old.as_ref(), body.clone())?;
                 }
-                (None, Some(old)) => self.remove(txn, place, &collection, &old)?,
+                (None, Some(old)) => self.remove(txn, namespace, &collection, &old)?,
                 (None, None) => {}
             }
             if is_too_much(txn) {
@@ -99,9 +99,8 @@ impl Applier {
 
     /// A collection with an index that came since the transaction has written to it.
     fn new_index(&mut self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Conflict>> {
-        for (database, collection) in &commit.places {
-            let place = NamespaceRef { database, collection };
-            let Some(collection) = self.collection(txn, place)? else { continue };
+        for namespace in &commit.namespaces {
+            let Some(collection) = self.collection(txn, namespace.borrowed())? else { continue };
             let newest = collection.indexes.iter().map(|index| index.entry.id).max();
             if newest.is_some_and(|newest| u64::from(newest) > commit.last_index) {
                 return Ok(Some(Conflict::Collection(collection.id)));
@@ -190,11 +189,11 @@ fn conflict(read: &impl Read, changed: Conflict) -> Result<Error> {
         None => None,
     };
     let (message, details) = match (name, id) {
-        (Some((database, collection)), Some(id)) => (
+        (Some(Namespace { database, collection }), Some(id)) => (
             format!("the document {id} of {database}.{collection} was changed by another call"),
             json!({"database": database, "collection": collection, "id": id}),
         ),
-        (Some((database, collection)), None) => (
+        (Some(Namespace { database, collection }), None) => (
             format!("{database}.{collection} was changed by another call"),
             json!({"database": database, "collection": collection}),
         ),

@@ -5,7 +5,7 @@ use crate::apply::result::ApplyResult;
 use crate::apply::stored::{find_target, json_of};
 use crate::catalog::{self, Collection};
 use crate::command::texts::check_key;
-use crate::command::{Outcome, PutMode, Target};
+use crate::command::{Outcome, Put, PutMode, Target};
 use crate::document::{self, Revision};
 use crate::error::{
     self, Error, Kind, collection_not_found, database_not_found, document_not_found, duplicate,
@@ -19,17 +19,9 @@ use std::sync::Arc;
 
 impl Applier {
     /// [`Command::Put`](super::Command::Put)
-    #[allow(clippy::too_many_arguments)] // the fields of one command, unpacked once
-    pub(super) fn put(
-        &mut self,
-        txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
-        target: Target,
-        body: &str,
-        mode: PutMode,
-        if_match: Option<Revision>,
-        create_database: bool,
-    ) -> ApplyResult {
+    pub(super) fn put(&mut self, txn: &mut WriteTxn<'_>, put: Put) -> ApplyResult {
+        let Put { namespace, target, body, mode, if_match, create_database } = put;
+        let namespace = namespace.borrowed();
         let known = self.collection(txn, namespace)?;
         if known.is_none()
             && !create_database
@@ -48,11 +40,11 @@ impl Applier {
         check_key(&id)?;
         let collection = match known {
             Some(collection) => collection,
-            None => self.create_for_write(txn, namespace, &id, body)?,
+            None => self.create_for_write(txn, namespace, &id, &body)?,
         };
         let created = current.is_none();
         let (revision, warnings) =
-            self.store(txn, namespace, &collection, &id, current.as_ref(), body.to_owned())?;
+            self.store(txn, namespace, &collection, &id, current.as_ref(), body)?;
         Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
     }
 

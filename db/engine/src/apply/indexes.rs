@@ -13,7 +13,7 @@ use crate::document;
 use crate::error::{Error, Kind, collection_not_found, database_not_found};
 use crate::index::keys::DocumentKeys;
 use crate::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
-use crate::namespace::NamespaceRef;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::query::context::Fields;
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
@@ -72,11 +72,11 @@ impl Applier {
     pub(super) fn drop_index(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        namespace: &Namespace,
         name: &str,
     ) -> ApplyResult {
-        let Some(collection) = self.collection(txn, namespace)? else {
-            return Err(collection_not_found(namespace.database, namespace.collection).into());
+        let Some(collection) = self.collection(txn, namespace.borrowed())? else {
+            return Err(collection_not_found(&namespace.database, &namespace.collection).into());
         };
         let fields: Vec<&str> = name.split(',').map(str::trim).collect();
         let by_fields =
@@ -97,13 +97,13 @@ impl Applier {
                 Kind::IndexNotFound,
                 format!(
                     "there is no index {name:?} on {}.{}",
-                    namespace.database, namespace.collection
+                    &namespace.database, &namespace.collection
                 ),
                 "list the indexes to see their names",
             );
         };
         if found.entry.state.error().is_none()
-            && let Some(reference) = self.reference_by(txn, namespace, found)?
+            && let Some(reference) = self.reference_by(txn, namespace.borrowed(), found)?
         {
             return refuse(
                 Kind::IndexConflict,

@@ -94,7 +94,56 @@ impl Applier {
         Ok(Outcome::Registered { raft_id: index })
     }
 
-    pub(super) fn change_node(
+    pub(super) fn update_node(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        node: &str,
+        raft_id: u64,
+        role: Option<NodeRole>,
+        status: Option<NodeStatus>,
+        url: Option<String>,
+    ) -> ApplyResult {
+        self.change_node(txn, node, raft_id, None, |document| {
+            document.role = role.unwrap_or(document.role);
+            document.status = status.unwrap_or(document.status);
+            document.url = url.unwrap_or_else(|| std::mem::take(&mut document.url));
+        })
+    }
+
+    pub(super) fn stop_node(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        node: &str,
+        raft_id: u64,
+        boot: Option<String>,
+        restart: bool,
+    ) -> ApplyResult {
+        if let Some(boot) = boot {
+            self.effects.push(SideEffect::Stop { boot, restart });
+        }
+        self.change_node(txn, node, raft_id, None, |document| {
+            if document.status != NodeStatus::Leaving {
+                document.status = NodeStatus::Inactive;
+            }
+        })
+    }
+
+    pub(super) fn mark_node(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        node: &str,
+        raft_id: u64,
+        role: Option<NodeRole>,
+        from: NodeStatus,
+        to: NodeStatus,
+    ) -> ApplyResult {
+        self.change_node(txn, node, raft_id, Some(from), |document| {
+            document.role = role.unwrap_or(document.role);
+            document.status = to;
+        })
+    }
+
+    fn change_node(
         &mut self,
         txn: &mut WriteTxn<'_>,
         node: &str,

@@ -269,7 +269,7 @@ impl Applier {
             return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
         }
         let refused = known.too_long();
-        let event = known.audited.clone().filter(|_| by_somebody);
+        let event = by_somebody.then(|| command.audit_event()).flatten();
         self.begin_command(known.cost);
         let result = match refused {
             Some(error) => Err(error),

@@ -22,28 +22,38 @@ use crate::value::{self, Value, parse_stored};
 use crate::{document, index};
 use std::sync::Arc;
 
+/// Where an operation takes place, and within which bounds.
 #[derive(Clone, Copy)]
-struct MutationTarget<'a> {
-    namespace: NamespaceRef<'a>,
-    collection: &'a Arc<Collection>,
+pub(super) struct OperationScope<'a> {
+    pub(super) namespace: NamespaceRef<'a>,
+    pub(super) limits: &'a WriteLimits,
+    pub(super) ctx: &'a Context<'a>,
+}
+
+/// An [`Operation::Modify`] that was read.
+struct Modification {
+    change: ParsedMutation,
+    multi: bool,
+    upsert: Option<DocumentId>,
     returning: Returning,
 }
 
 impl Applier {
     /// [`Command::Write`](super::Command::Write)
     pub(super) fn write_many(&mut self, txn: &mut WriteTxn<'_>, write: Write) -> ApplyResult {
-        let namespace = NamespaceRef { database: &write.database, collection: &write.collection };
+        let namespace = write.namespace.borrowed();
         if !write.create_database && catalog::database(txn, namespace.database)?.is_none() {
             return Err(database_not_found(namespace.database).into());
         }
         let ctx = self.context(write.time_ms);
+        let scope = OperationScope { namespace, limits: &write.limits, ctx: &ctx };
         let mut results = Vec::with_capacity(write.operations.len());
         let mut full = None;
         for operation in write.operations {
             let kept = ctx.memory_used();
             let result = match &full {
                 Some(error) => Err(Error::clone(error)),
-                None => settle(self.operation(txn, namespace, operation, &write.limits, &ctx))?,
+                None => settle(self.operation(txn, scope, operation))?,
             };
             // What it has kept in memory goes, but for its result.
             ctx.release(ctx.memory_used().saturating_sub(kept));
@@ -60,11 +70,10 @@ impl Applier {
     pub(super) fn operation(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        scope: OperationScope<'_>,
         operation: Operation,
-        limits: &WriteLimits,
-        ctx: &Context<'_>,
     ) -> ApplyResult<OperationResult> {
+        let OperationScope { namespace, ctx, .. } = scope;
         ctx.work(budget::LOOK_UP)?;
         match operation {
             Operation::Insert { id, body } => self.insert(txn, namespace, id, body, false),
@@ -74,37 +83,26 @@ impl Applier {
                 };
                 self.settle_numbers(txn, &collection, &select)?;
                 self.all_or_nothing(txn, multi, |this, txn| {
-                    this.delete_matching(
-                        txn,
-                        namespace,
-                        &collection,
-                        &select,
-                        multi,
-                        returning,
-                        limits,
-                        ctx,
-                    )
+                    this.delete_matching(txn, scope, &collection, &select, multi, returning)
                 })
             }
             Operation::Modify { select, mutation, multi, upsert, returning } => {
-                let parsed = ParsedMutation::parse(&mutation)?;
-                ctx.work(parsed.steps())?;
+                let change = ParsedMutation::parse(&mutation)?;
+                ctx.work(change.steps())?;
+                let modification = Modification { change, multi, upsert, returning };
                 let Some(collection) = self.collection(txn, namespace)? else {
-                    return match (&select, upsert) {
+                    return match (&select, &modification.upsert) {
                         (Select::Filter { filter, .. }, Some(id)) => {
                             let filter = parse_filter(filter)?;
                             ctx.work(filter.parse_steps())?;
-                            self.upsert(
-                                txn, namespace, &filter, &parsed, id, returning, limits, ctx,
-                            )
+                            self.upsert(txn, scope, &filter, &modification, id)
                         }
                         _ => missing_for(select, namespace),
                     };
                 };
                 self.settle_numbers(txn, &collection, &select)?;
                 self.all_or_nothing(txn, multi, |this, txn| {
-                    let target = MutationTarget { namespace, collection: &collection, returning };
-                    this.change_matching(txn, target, &select, &parsed, multi, upsert, limits, ctx)
+                    this.change_matching(txn, scope, &collection, &select, &modification)
                 })
             }
         }
@@ -148,18 +146,16 @@ impl Applier {
         Ok(OperationResult { inserted, upserted, revision, warnings, ..OperationResult::default() })
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn delete_matching(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        scope: OperationScope<'_>,
         collection: &Arc<Collection>,
         select: &Select,
         multi: bool,
         returning: Returning,
-        limits: &WriteLimits,
-        ctx: &Context<'_>,
     ) -> ApplyResult<OperationResult> {
+        let OperationScope { namespace, limits, ctx } = scope;
         let (found, _) = select_documents(txn, collection, select, multi, limits, ctx)?;
         let mut wrote = OperationResult::default();
         for id in found {
@@ -176,24 +172,22 @@ impl Applier {
         Ok(wrote)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn change_matching(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        target: MutationTarget<'_>,
+        scope: OperationScope<'_>,
+        collection: &Arc<Collection>,
         select: &Select,
-        change: &ParsedMutation,
-        multi: bool,
-        upsert: Option<DocumentId>,
-        limits: &WriteLimits,
-        ctx: &Context<'_>,
+        modification: &Modification,
     ) -> ApplyResult<OperationResult> {
-        let MutationTarget { namespace, collection, returning } = target;
+        let OperationScope { namespace, limits, ctx } = scope;
+        let Modification { change, multi, upsert, returning } = modification;
+        let (multi, returning) = (*multi, *returning);
         let (found, filter) = select_documents(txn, collection, select, multi, limits, ctx)?;
         if found.is_empty()
             && let (Some(id), Some(filter)) = (upsert, &filter)
         {
-            return self.upsert(txn, namespace, filter, change, id, returning, limits, ctx);
+            return self.upsert(txn, scope, filter, modification, id);
         }
         let mut wrote =
             OperationResult { matched: found.len() as u64, ..OperationResult::default() };
@@ -232,22 +226,20 @@ impl Applier {
         Ok(wrote)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn upsert(
+    fn upsert(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        scope: OperationScope<'_>,
         filter: &Filter,
-        change: &ParsedMutation,
-        made: DocumentId,
-        returning: Returning,
-        limits: &WriteLimits,
-        ctx: &Context<'_>,
+        modification: &Modification,
+        made: &DocumentId,
     ) -> ApplyResult<OperationResult> {
+        let OperationScope { namespace, limits, ctx } = scope;
+        let Modification { change, returning, .. } = modification;
         let mut document = upsert_base(filter, At::root("filter"))?;
         change.apply(&mut document, Some(filter), true, ctx)?;
         let id = match document.as_object().and_then(|fields| fields.get("_id")) {
-            None => made,
+            None => made.clone(),
             Some(id) => index::document_id(id).ok_or_else(|| {
                 Error::new(
                     Kind::InvalidId,
@@ -258,7 +250,7 @@ impl Applier {
         };
         let body = body_of(document, &id, limits)?;
         let mut wrote = self.insert(txn, namespace, id.clone(), body, true)?;
-        if returning == Returning::After
+        if *returning == Returning::After
             && let Some(collection) = self.collection(txn, namespace)?
         {
             wrote.document = find(txn, collection.id, &id)?.map(|stored| text(stored.json));

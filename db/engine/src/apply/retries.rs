@@ -270,8 +270,7 @@ pub(super) fn origins(command: &Command) -> Origins {
             [Operation::Modify { returning, .. } | Operation::Delete { returning, .. }]
                 if *returning != Returning::Nothing =>
             {
-                let (database, collection) = (write.database.clone(), write.collection.clone());
-                Origins::One(Namespace { database, collection })
+                Origins::One(write.namespace.clone())
             }
             _ => Origins::None,
         },

@@ -1,4 +1,5 @@
 use super::*;
+use crate::namespace::Namespace;
 use crate::retry::answer;
 
 use crate::Command;
@@ -97,8 +98,7 @@ impl<'t, 's> World<'t, 's> {
 
 fn write(operations: Vec<Operation>) -> Write {
     Write {
-        database: "d".into(),
-        collection: "c".into(),
+        namespace: Namespace::new("d", "c"),
         create_database: true,
         operations,
         ordered: true,

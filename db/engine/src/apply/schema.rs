@@ -5,7 +5,7 @@ use crate::apply::result::ApplyResult;
 use crate::catalog;
 use crate::command::Outcome;
 use crate::error::{Error, Kind, database_not_found};
-use crate::namespace::NamespaceRef;
+use crate::namespace::Namespace;
 use crate::schema::Schema;
 use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
@@ -15,19 +15,19 @@ impl Applier {
     pub(super) fn set_schema(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        namespace: &Namespace,
         schema: Option<String>,
         warns: bool,
     ) -> ApplyResult {
-        if catalog::database(txn, namespace.database)?.is_none() {
-            return Err(database_not_found(namespace.database).into());
+        if catalog::database(txn, &namespace.database)?.is_none() {
+            return Err(database_not_found(&namespace.database).into());
         }
         if let Some(text) = &schema {
             let schema = serde_json::from_str(text)
                 .map_err(|error| Error::new(Kind::InvalidJson, error.to_string()))?;
             Schema::compile(&schema)?;
         }
-        let collection = self.ensure_collection(txn, namespace.database, namespace.collection)?;
+        let collection = self.ensure_collection(txn, &namespace.database, &namespace.collection)?;
         let versions = collection.options.versions;
         let options = catalog::Options { schema, schema_warns: warns, versions };
         self.put_options(txn, collection.id, &options)?;

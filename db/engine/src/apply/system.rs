@@ -2,9 +2,9 @@
 
 use crate::apply::Applier;
 use crate::apply::result::{ApplyResult, settle};
-use crate::command::{Outcome, PutMode};
+use crate::command::{Outcome, Put, PutMode};
 use crate::id::DocumentId;
-use crate::namespace::NamespaceRef;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::storage::env::Result;
 use crate::storage::{StorageError, WriteTxn};
 use crate::system;
@@ -24,9 +24,15 @@ impl Applier {
             object.shift_remove("_id");
         }
         let body = value.to_string();
-        let namespace = NamespaceRef { database: system::DATABASE, collection };
-        let target = DocumentId::from(id).into();
-        match settle(self.put(txn, namespace, target, &body, PutMode::Upsert, None, true))? {
+        let put = Put {
+            namespace: Namespace::new(system::DATABASE, collection),
+            target: DocumentId::from(id).into(),
+            body,
+            mode: PutMode::Upsert,
+            if_match: None,
+            create_database: true,
+        };
+        match settle(self.put(txn, put))? {
             Ok(_) => Ok(()),
             Err(error) => Err(StorageError::Failed(error.to_string())),
         }

@@ -7,7 +7,7 @@ use crate::catalog::{self, Garbage};
 use crate::command::Outcome;
 use crate::expiry::expired;
 use crate::index::IndexId;
-use crate::namespace::NamespaceRef;
+use crate::namespace::Namespace;
 use crate::storage::env::Result;
 use crate::storage::{Read, Table, WriteTxn, keys};
 
@@ -26,12 +26,12 @@ impl Applier {
     pub(super) fn expire(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        namespace: &Namespace,
         id: IndexId,
         time_ms: i64,
         documents: usize,
     ) -> ApplyResult {
-        let Some(collection) = self.collection(txn, namespace)? else {
+        let Some(collection) = self.collection(txn, namespace.borrowed())? else {
             return Ok(Outcome::Worked(0));
         };
         let index = collection.indexes.iter().find(|index| index.entry.id == id);
@@ -46,7 +46,9 @@ impl Applier {
                 return Ok(more(deleted));
             }
             let Some(id) = keys::document_id(&key) else { continue };
-            if let Ok(true) = settle(self.expire_document(txn, namespace, &collection, &id))? {
+            if let Ok(true) =
+                settle(self.expire_document(txn, namespace.borrowed(), &collection, &id))?
+            {
                 deleted += 1;
             }
         }

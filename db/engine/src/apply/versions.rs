@@ -8,7 +8,7 @@ use crate::changes::ChangeKind;
 use crate::command::{Outcome, Target};
 use crate::error::{Error, Kind, collection_not_found, database_not_found, duplicate};
 use crate::id::DocumentId;
-use crate::namespace::NamespaceRef;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, Table, WriteTxn};
@@ -96,10 +96,10 @@ impl Applier {
     pub(super) fn trim_versions(
         &mut self,
         txn: &mut WriteTxn<'_>,
-        namespace: NamespaceRef<'_>,
+        namespace: &Namespace,
         keys: Vec<Vec<u8>>,
     ) -> ApplyResult {
-        let collection = self.collection(txn, namespace)?;
+        let collection = self.collection(txn, namespace.borrowed())?;
         let Some((collection, versions)) =
             collection.and_then(|found| found.options.versions.map(|versions| (found, versions)))
         else {

@@ -25,9 +25,9 @@ impl Proposal {
 impl Command {
     fn check(&self) -> Result<()> {
         match self {
-            Command::Put { target, body, .. } => {
-                check_target(target)?;
-                document::check_body(body)
+            Command::Put(put) => {
+                check_target(&put.target)?;
+                document::check_body(&put.body)
             }
             Command::Delete { target, .. } | Command::Restore { target, .. } => {
                 check_target(target)
@@ -126,7 +126,7 @@ fn check_commit(commit: &Commit) -> Result<()> {
     let bounds = ranges.flat_map(|range| [&range.start, &range.end]);
     points.chain(bounds).try_for_each(|key| check_stored_key(key))?;
     commit.writes.iter().try_for_each(|(place, write)| {
-        if *place as usize >= commit.places.len() {
+        if *place as usize >= commit.namespaces.len() {
             return Err(unreadable("a place of the transaction"));
         }
         check_key(&write.id)?;

@@ -1,6 +1,7 @@
 use super::*;
-use crate::command::{Mutation, PutMode, Returning, WriteLimits};
+use crate::command::{Mutation, Put, PutMode, Returning, WriteLimits};
 use crate::id::DocumentId;
+use crate::namespace::Namespace;
 
 const LIMITS: WriteLimits = WriteLimits {
     documents_max: 10,
@@ -20,21 +21,19 @@ fn check(command: Command) -> std::result::Result<(), Kind> {
 }
 
 fn put(body: &str) -> Command {
-    Command::Put {
-        database: "shop".into(),
-        collection: "people".into(),
+    Command::Put(Put {
+        namespace: Namespace::new("shop", "people"),
         target: DocumentId::Int(1).into(),
         body: body.into(),
         mode: PutMode::Upsert,
         if_match: None,
         create_database: false,
-    }
+    })
 }
 
 fn write(operation: Operation) -> Command {
     Command::Write(Box::new(Write {
-        database: "shop".into(),
-        collection: "people".into(),
+        namespace: Namespace::new("shop", "people"),
         create_database: false,
         operations: vec![operation],
         ordered: true,
@@ -59,8 +58,7 @@ fn what_apply_could_not_read_is_refused_before_it_is_proposed() {
     let deep = nested(200);
     let update = |text: &str| modify(Mutation::Update { update: text.into(), array_filters: None });
     let index = |partial: &str| Command::CreateIndex {
-        database: "shop".into(),
-        collection: "people".into(),
+        namespace: Namespace::new("shop", "people"),
         spec: IndexSpec {
             name: "a_1".into(),
             fields: vec![("a".into(), false)],
@@ -95,16 +93,12 @@ fn what_apply_could_not_read_is_refused_before_it_is_proposed() {
 fn a_key_that_the_storage_does_not_take_is_refused_before_it_is_proposed() {
     let long = DocumentId::String("x".repeat(600));
     let target: Target = long.clone().into();
-    let delete = Command::Delete {
-        database: "shop".into(),
-        collection: "people".into(),
-        target,
-        if_match: None,
-    };
+    let delete =
+        Command::Delete { namespace: Namespace::new("shop", "people"), target, if_match: None };
     assert_eq!(check(delete), Err(Kind::InvalidId));
     let insert = Operation::Insert { id: long, body: "{}".into() };
     assert_eq!(check(write(insert)), Err(Kind::InvalidId));
     let keys = vec![vec![1; 600]];
-    let trim = Command::TrimVersions { database: "a".into(), collection: "b".into(), keys };
+    let trim = Command::TrimVersions { namespace: Namespace::new("a", "b"), keys };
     assert_eq!(check(trim), Err(Kind::InvalidQuery));
 }

@@ -2,12 +2,12 @@
 //! touches, who may propose it, and how it travels. It has no default case, so that a new command
 //! does not compile without its row.
 
-use super::{AuditEvent, Batch, BatchStep, Command, Operation, UserUpdate, WriteLimits};
+use super::{Batch, BatchStep, Command, Operation, Write, WriteLimits};
 use crate::budget::Cost;
 use crate::error::{Error, Kind};
 use crate::limits::NAME_BYTES_MAX;
 use crate::namespace::Namespace;
-use crate::system::{self, NodeStatus, TokenKind};
+use crate::system;
 
 /// What a client must be allowed to do in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +78,6 @@ pub struct Description<'c> {
     pub touches: Vec<Scope<'c>>,
     /// Names that it may make keys of: of databases, collections, nodes, users, tokens.
     pub names: Vec<&'c str>,
-    /// Its entry in the audit log, if it has one.
-    pub audited: Option<AuditEvent>,
     /// Bounds of its work.
     pub cost: Cost,
 }
@@ -88,155 +86,64 @@ impl Command {
     /// What is known of it without applying it.
     pub fn describe(&self) -> Description<'_> {
         match self {
-            Command::InitCluster { node, .. } => row(ADMISSION, vec![], vec![node], None),
-            Command::CreateDatabase { name, .. } => {
-                row(DEFINITION, vec![own(name)], vec![name], None)
+            Command::InitCluster { node, .. } | Command::ClusterRegister { node, .. } => {
+                row(ADMISSION, vec![], vec![node])
             }
-            Command::DropDatabase { name } => {
-                row(REWORK, vec![own(name)], vec![], event("drop_database", name.clone()))
+            Command::CreateDatabase { name, .. } => row(DEFINITION, vec![own(name)], vec![name]),
+            Command::DropDatabase { name } => row(REWORK, vec![own(name)], vec![]),
+            Command::RenameDatabase { from, to } => row(REWORK, vec![own(from), own(to)], vec![to]),
+            Command::CreateCollection { namespace } => {
+                creating(DEFINITION, at(Need::Write, namespace))
             }
-            Command::RenameDatabase { from, to } => {
-                let entry = event("rename_database", format!("{from} to {to}"));
-                row(REWORK, vec![own(from), own(to)], vec![to], entry)
-            }
-            Command::CreateCollection { database, collection } => {
-                let touched = at(Need::Write, database, collection);
-                row(DEFINITION, vec![touched], vec![database, collection], None)
-            }
-            Command::DropCollection { database, collection } => {
-                let entry = event("drop_collection", place(database, collection));
-                row(DEFINITION, vec![at(Need::Own, database, collection)], vec![], entry)
+            Command::DropCollection { namespace } | Command::DropIndex { namespace, .. } => {
+                row(DEFINITION, vec![at(Need::Own, namespace)], vec![])
             }
             Command::RenameCollection { database, from, to } => {
-                let entry =
-                    event("rename_collection", format!("{} to {to}", place(database, from)));
-                let touched = vec![at(Need::Own, database, from), at(Need::Own, database, to)];
-                row(DEFINITION, touched, vec![database, to], entry)
+                let touched = [from, to].map(|name| collection(Need::Own, database, name));
+                row(DEFINITION, touched.into(), vec![database, to])
             }
             Command::ReplaceCollection { database, to, .. } => {
-                let entry = event("replace_collection", place(database, to));
-                row(DEFINITION, vec![documents(database, to)], vec![database, to], entry)
+                creating(DEFINITION, documents(database, to))
             }
-            Command::Put { database, collection, .. } => {
-                let touched = documents(database, collection);
-                row(DOCUMENTS, vec![touched], vec![database, collection], None)
+            Command::Put(put) => creating(DOCUMENTS, documents_of(&put.namespace)),
+            Command::Delete { namespace, .. } => {
+                row(DELETION, vec![documents_of(namespace)], vec![])
             }
-            Command::Delete { database, collection, .. } => {
-                row(DELETION, vec![documents(database, collection)], vec![], None)
-            }
-            Command::Restore { database, collection, .. } => {
-                row(FINAL, vec![documents(database, collection)], vec![], None)
-            }
-            Command::Write(write) => {
-                let deletes = |operation: &Operation| matches!(operation, Operation::Delete { .. });
-                let class = if write.operations.iter().all(deletes) { DELETION } else { DOCUMENTS };
-                let alone = write.operations.iter().any(Operation::is_many);
-                let touched = documents(&write.database, &write.collection);
-                let names = vec![&*write.database, &*write.collection];
-                let known = row(CommandClass { alone, ..class }, vec![touched], names, None);
-                Description { cost: cost(&write.limits), ..known }
-            }
-            Command::Batch(batch) => {
-                let alone = batch.operations().any(|(_, operation)| operation.is_many());
-                let names = batch.names().map(|name| &**name).collect();
-                let known =
-                    row(CommandClass { alone, ..DOCUMENTS }, batch_touches(batch), names, None);
-                Description { cost: cost(&batch.limits), ..known }
-            }
+            Command::Restore { namespace, .. } => row(FINAL, vec![documents_of(namespace)], vec![]),
+            Command::Write(write) => describe_write(write),
+            Command::Batch(batch) => describe_batch(batch),
             Command::Commit(commit) => {
-                let places = commit.places.iter();
-                let touched = places.map(|(database, collection)| documents(database, collection));
-                let names = commit.places.iter().flat_map(|(one, other)| [&**one, &**other]);
-                row(FINAL, touched.collect(), names.collect(), None)
+                let touched = commit.namespaces.iter().map(documents_of);
+                let names = commit.namespaces.iter().flat_map(names);
+                row(FINAL, touched.collect(), names.collect())
             }
-            Command::CreateIndex { database, collection, .. } => {
-                let touched = at(Need::Own, database, collection);
-                row(INDEX, vec![touched], vec![database, collection], None)
+            Command::CreateIndex { namespace, .. } => creating(INDEX, at(Need::Own, namespace)),
+            Command::SetSchema { namespace, .. } | Command::SetVersions { namespace, .. } => {
+                creating(DEFINITION, at(Need::Own, namespace))
             }
-            Command::DropIndex { database, collection, name } => {
-                let entry = event("drop_index", format!("{} {name}", place(database, collection)));
-                row(DEFINITION, vec![at(Need::Own, database, collection)], vec![], entry)
+            Command::BuildIndex { namespace, .. } => {
+                row(BUILD, vec![at(Need::Own, namespace)], vec![])
             }
-            Command::SetSchema { database, collection, .. } => {
-                let entry = event("set_schema", place(database, collection));
-                let touched = at(Need::Own, database, collection);
-                row(DEFINITION, vec![touched], vec![database, collection], entry)
-            }
-            Command::SetVersions { database, collection, keep } => {
-                let entry = match keep {
-                    Some(_) => None,
-                    None => event("drop_versions", place(database, collection)),
-                };
-                let touched = at(Need::Own, database, collection);
-                row(DEFINITION, vec![touched], vec![database, collection], entry)
-            }
-            Command::BuildIndex { database, collection, .. } => {
-                row(BUILD, vec![at(Need::Own, database, collection)], vec![], None)
-            }
-            Command::Expire { database, collection, .. }
-            | Command::TrimVersions { database, collection, .. } => {
-                row(CHORE, vec![at(Need::Own, database, collection)], vec![], None)
+            Command::Expire { namespace, .. } | Command::TrimVersions { namespace, .. } => {
+                row(CHORE, vec![at(Need::Own, namespace)], vec![])
             }
             Command::ClearGarbage { .. }
             | Command::TrimChanges { .. }
             | Command::ForgetRetries { .. }
             | Command::RemoveEndedTokens { .. }
             | Command::SetVersionsDefault { .. }
-            | Command::TrimAudit { .. } => row(CHORE, vec![], vec![], None),
-            Command::ClusterRegister { node, url, .. } => {
-                let entry = event("cluster_register", format!("{node} {url}"));
-                row(ADMISSION, vec![], vec![node], entry)
-            }
-            Command::ClusterUpdate { node, status, .. } => {
-                let leaves = *status == Some(NodeStatus::Leaving);
-                let entry = if leaves { event("cluster_deregister", node.clone()) } else { None };
-                row(SYSTEM, vec![], vec![], entry)
-            }
-            Command::ClusterStop { node, restart, .. } => {
-                let action = if *restart { "cluster_restart" } else { "cluster_stop" };
-                row(SYSTEM, vec![], vec![], event(action, node.clone()))
-            }
-            Command::ClusterMark { node, to, .. } => {
-                let entry = match to {
-                    NodeStatus::Paused => event("cluster_pause", node.clone()),
-                    NodeStatus::Active => event("cluster_resume", node.clone()),
-                    _ => None,
-                };
-                row(SYSTEM, vec![], vec![], entry)
-            }
-            Command::ClusterDeregister { .. } => row(SYSTEM, vec![], vec![], None),
-            Command::CreateUser(user) => {
-                let entry = event("user_create", format!("{} ({})", user.name, user.role));
-                row(SYSTEM, vec![], vec![&user.name], entry)
-            }
-            Command::UpdateUser(update) => {
-                let entry = match update.proved_hash {
-                    Some(_) => event("password_change", update.name.clone()),
-                    None => event("user_update", changes(update)),
-                };
-                row(SYSTEM, vec![], vec![], entry)
-            }
-            Command::DeleteUser { name } => {
-                row(SYSTEM, vec![], vec![], event("user_delete", name.clone()))
-            }
-            Command::CreateToken(token) => {
-                let called = token.name.as_deref().unwrap_or("");
-                let entry = match token.kind {
-                    TokenKind::Session => event("login", token.user.clone()),
-                    TokenKind::ApiKey => event("token_create", format!("{} {called}", token.id)),
-                    TokenKind::Join => {
-                        event("token_create", format!("{} for a new node", token.id))
-                    }
-                };
-                row(SYSTEM, vec![], vec![&token.id], entry)
-            }
-            Command::RevokeToken { id, .. } => {
-                row(SYSTEM, vec![], vec![], event("token_revoke", id.clone()))
-            }
-            Command::UseJoinToken { id, node } => {
-                row(SYSTEM, vec![], vec![], event("join_token_use", format!("{id} {node}")))
-            }
-            Command::Audit(entry) => row(SYSTEM, vec![], vec![], Some((**entry).clone())),
+            | Command::TrimAudit { .. } => row(CHORE, vec![], vec![]),
+            Command::CreateUser(user) => row(SYSTEM, vec![], vec![&user.name]),
+            Command::CreateToken(token) => row(SYSTEM, vec![], vec![&token.id]),
+            Command::ClusterUpdate { .. }
+            | Command::ClusterStop { .. }
+            | Command::ClusterMark { .. }
+            | Command::ClusterDeregister { .. }
+            | Command::UpdateUser(_)
+            | Command::DeleteUser { .. }
+            | Command::RevokeToken { .. }
+            | Command::UseJoinToken { .. }
+            | Command::Audit(_) => row(SYSTEM, vec![], vec![]),
         }
     }
 }
@@ -253,13 +160,37 @@ impl Description<'_> {
     }
 }
 
-fn row<'c>(
-    class: CommandClass,
-    touches: Vec<Scope<'c>>,
-    names: Vec<&'c str>,
-    audited: Option<AuditEvent>,
-) -> Description<'c> {
-    Description { class, touches, names, audited, cost: Cost::DEFAULT }
+fn row<'c>(class: CommandClass, touches: Vec<Scope<'c>>, names: Vec<&'c str>) -> Description<'c> {
+    Description { class, touches, names, cost: Cost::DEFAULT }
+}
+
+/// A command for one collection, which it creates if need be.
+fn creating(class: CommandClass, touched: Scope<'_>) -> Description<'_> {
+    let names = [Some(touched.database), touched.collection];
+    row(class, vec![touched], names.into_iter().flatten().collect())
+}
+
+fn describe_write(write: &Write) -> Description<'_> {
+    let deletes = |operation: &Operation| matches!(operation, Operation::Delete { .. });
+    let class = if write.operations.iter().all(deletes) { DELETION } else { DOCUMENTS };
+    let alone = write.operations.iter().any(Operation::is_many);
+    let known = creating(CommandClass { alone, ..class }, documents_of(&write.namespace));
+    Description { cost: cost(&write.limits), ..known }
+}
+
+fn describe_batch(batch: &Batch) -> Description<'_> {
+    fn read(namespace: &Namespace) -> Scope<'_> {
+        at(Need::Read, namespace)
+    }
+    let conditions = batch.conditions.iter().map(|(namespace, _)| read(namespace));
+    let steps = batch.then.iter().chain(&batch.otherwise).map(|(namespace, step)| match step {
+        BatchStep::Get(_) => read(namespace),
+        BatchStep::Operation(_) | BatchStep::Save { .. } => documents_of(namespace),
+    });
+    let alone = batch.operations().any(|(_, operation)| operation.is_many());
+    let names = batch.names().map(|name| &**name).collect();
+    let known = row(CommandClass { alone, ..DOCUMENTS }, conditions.chain(steps).collect(), names);
+    Description { cost: cost(&batch.limits), ..known }
 }
 
 fn cost(limits: &WriteLimits) -> Cost {
@@ -271,48 +202,24 @@ fn own(database: &str) -> Scope<'_> {
     Scope { need: Need::Own, database, collection: None }
 }
 
-fn at<'c>(need: Need, database: &'c str, collection: &'c str) -> Scope<'c> {
+fn collection<'c>(need: Need, database: &'c str, collection: &'c str) -> Scope<'c> {
     Scope { need, database, collection: Some(collection) }
 }
 
+fn at(need: Need, namespace: &Namespace) -> Scope<'_> {
+    collection(need, &namespace.database, &namespace.collection)
+}
+
 /// Documents of a collection that are changed. Rules and their like say what others may write.
-fn documents<'c>(database: &'c str, collection: &'c str) -> Scope<'c> {
-    let system = system::final_name(collection).starts_with('_');
-    at(if system { Need::Own } else { Need::Write }, database, collection)
+fn documents<'c>(database: &'c str, name: &'c str) -> Scope<'c> {
+    let system = system::final_name(name).starts_with('_');
+    collection(if system { Need::Own } else { Need::Write }, database, name)
 }
 
-fn batch_touches(batch: &Batch) -> Vec<Scope<'_>> {
-    fn read(place: &Namespace) -> Scope<'_> {
-        at(Need::Read, &place.database, &place.collection)
-    }
-    let conditions = batch.conditions.iter().map(|(place, _)| read(place));
-    let steps = batch.then.iter().chain(&batch.otherwise).map(|(place, step)| match step {
-        BatchStep::Get(_) => read(place),
-        BatchStep::Operation(_) | BatchStep::Save { .. } => {
-            documents(&place.database, &place.collection)
-        }
-    });
-    conditions.chain(steps).collect()
+fn documents_of(namespace: &Namespace) -> Scope<'_> {
+    documents(&namespace.database, &namespace.collection)
 }
 
-fn place(database: &str, collection: &str) -> String {
-    format!("{database}.{collection}")
-}
-
-fn event(action: &str, target: String) -> Option<AuditEvent> {
-    Some(AuditEvent { action: action.into(), target, outcome: "ok".into() })
-}
-
-/// What is changed of a user, without secrets.
-fn changes(update: &UserUpdate) -> String {
-    let mut parts = vec![update.name.clone()];
-    parts.extend(update.password_hash.as_ref().map(|_| "password".to_owned()));
-    parts.extend(update.role.as_ref().map(|role| format!("role={role}")));
-    parts.extend(update.allowed_dbs.as_ref().map(|all| format!("databases={}", all.join(","))));
-    parts.extend(update.grants.as_ref().map(|grants| {
-        let grants = grants.iter().map(|(database, role)| format!("{database}:{role}"));
-        format!("grants={}", grants.collect::<Vec<_>>().join(","))
-    }));
-    parts.extend(update.disabled.map(|disabled| format!("disabled={disabled}")));
-    parts.join(" ")
+fn names(namespace: &Namespace) -> [&str; 2] {
+    [&namespace.database, &namespace.collection]
 }

@@ -1,16 +1,16 @@
 //! The content of commands that write documents.
 
+use crate::document::Revision;
 use crate::id::DocumentId;
+use crate::namespace::Namespace;
 use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 
 /// The content of [`Command::Write`](super::Command::Write).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Write {
-    /// The database.
-    pub database: String,
     /// The collection; created when missing and something is inserted.
-    pub collection: String,
+    pub namespace: Namespace,
     /// Create the database too when it is missing.
     pub create_database: bool,
     /// What is to be done, one after the other.
@@ -151,7 +151,24 @@ impl From<DocumentId> for Target {
     }
 }
 
-/// What a [`Command::Put`](super::Command::Put) does with what is there.
+/// The content of [`Command::Put`](super::Command::Put).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Put {
+    /// The collection; created when missing.
+    pub namespace: Namespace,
+    /// Which document.
+    pub target: Target,
+    /// The document without its `_id`, as compact JSON text.
+    pub body: String,
+    /// What to do when it exists, or does not.
+    pub mode: PutMode,
+    /// Write only if the document has this revision.
+    pub if_match: Option<Revision>,
+    /// Create the database too when it is missing.
+    pub create_database: bool,
+}
+
+/// What a [`Put`] does with what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PutMode {
     /// The document must not exist.

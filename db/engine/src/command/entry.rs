@@ -255,6 +255,7 @@ impl<'e> Iterator for Frames<'e> {
 mod tests {
     use super::*;
     use crate::command::{Write, WriteLimits};
+    use crate::namespace::Namespace;
 
     fn proposal(name: &str) -> Proposal {
         Proposal {
@@ -297,8 +298,7 @@ mod tests {
             written_max: 6,
         };
         let write = Write {
-            database: "d".into(),
-            collection: "c".into(),
+            namespace: Namespace::new("d", "c"),
             create_database: false,
             operations: Vec::new(),
             ordered: true,

@@ -3,6 +3,7 @@
 //! This is the log's format, not a wire type: it is written with postcard, so variants and
 //! fields are only ever added at the end.
 
+mod audit;
 mod batch;
 mod check;
 pub mod describe;
@@ -16,7 +17,9 @@ mod users;
 
 pub use batch::{Batch, BatchCondition, BatchStep};
 pub(crate) use check::{check_spec, unreadable};
-pub use documents::{Mutation, Operation, PutMode, Returning, Select, Target, Write, WriteLimits};
+pub use documents::{
+    Mutation, Operation, Put, PutMode, Returning, Select, Target, Write, WriteLimits,
+};
 pub use outcome::{CommandResult, OperationResult, Outcome, WriteTotals};
 pub use proposal::{CredentialRevisions, Part, Proposal, ProposalResult, RetryKey};
 pub use transactions::{Commit, FinalWrite, IndexRead};
@@ -26,6 +29,7 @@ use crate::budget::WRITTEN_MAX;
 use crate::catalog;
 use crate::command::describe::Scope;
 use crate::index::{IndexId, IndexSpec};
+use crate::namespace::Namespace;
 use crate::storage::{Read, StorageError};
 use crate::system::{NodeRole, NodeStatus, TokenDocument, UserDocument};
 use crate::versions::{Retention, Version};
@@ -69,17 +73,13 @@ pub enum Command {
     },
     /// Creates a collection, and its database; nothing happens when it exists.
     CreateCollection {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
     },
     /// Drops a collection with its documents; nothing happens when there is none.
     DropCollection {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
     },
     /// Gives a collection another name.
     RenameCollection {
@@ -91,28 +91,11 @@ pub enum Command {
         to: String,
     },
     /// Writes one document.
-    Put {
-        /// The database.
-        database: String,
-        /// The collection; created when missing.
-        collection: String,
-        /// Which document.
-        target: Target,
-        /// The document without its `_id`, as compact JSON text.
-        body: String,
-        /// What to do when it exists, or does not.
-        mode: PutMode,
-        /// Write only if the document has this revision.
-        if_match: Option<u64>,
-        /// Create the database too when it is missing.
-        create_database: bool,
-    },
+    Put(Put),
     /// Deletes one document.
     Delete {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
         /// Which document.
         target: Target,
         /// Delete only if the document has this revision.
@@ -164,28 +147,22 @@ pub enum Command {
     Write(Box<Write>),
     /// Creates an index; nothing happens when the same exists.
     CreateIndex {
-        /// The database.
-        database: String,
         /// The collection; created when missing.
-        collection: String,
+        namespace: Namespace,
         /// What is asked for.
         spec: IndexSpec,
     },
     /// Drops an index by its name, or by its fields when no name fits.
     DropIndex {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
         /// Its name, or its fields with commas between them.
         name: String,
     },
     /// Adds the next documents to an index that is being built.
     BuildIndex {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
         /// Number of the index.
         index: IndexId,
         /// How many documents.
@@ -193,10 +170,8 @@ pub enum Command {
     },
     /// Deletes documents whose time in a TTL index has passed.
     Expire {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
         /// Number of the index.
         index: IndexId,
         /// Wall-clock time of the proposal, in milliseconds since 1970.
@@ -211,10 +186,8 @@ pub enum Command {
     },
     /// Sets the JSON Schema of a collection, or takes it away.
     SetSchema {
-        /// The database.
-        database: String,
         /// The collection; created when missing.
-        collection: String,
+        namespace: Namespace,
         /// The schema as JSON text.
         schema: Option<String>,
         /// Whether documents that break it are accepted with a warning.
@@ -250,10 +223,8 @@ pub enum Command {
     Batch(Box<Batch>),
     /// Keeps former documents of a collection from now on, or no longer.
     SetVersions {
-        /// The database.
-        database: String,
         /// The collection; created when missing.
-        collection: String,
+        namespace: Namespace,
         /// For how long they are kept; none: those that are there are removed.
         keep: Option<Retention>,
     },
@@ -264,10 +235,8 @@ pub enum Command {
     },
     /// Puts a former document in its place again.
     Restore {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
         /// Which document.
         target: Target,
         /// Which version; none: the last one of a document that is deleted.
@@ -275,10 +244,8 @@ pub enum Command {
     },
     /// Removes former documents that are kept for long enough.
     TrimVersions {
-        /// The database.
-        database: String,
         /// The collection.
-        collection: String,
+        namespace: Namespace,
         /// Their keys in the table.
         keys: Vec<Vec<u8>>,
     },

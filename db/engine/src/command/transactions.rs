@@ -2,6 +2,7 @@
 
 use crate::id::DocumentId;
 use crate::index::IndexId;
+use crate::namespace::Namespace;
 use crate::storage::Reads;
 use crate::storage::keys::CollectionId;
 use serde::{Deserialize, Serialize};
@@ -15,12 +16,12 @@ pub struct Commit {
     pub unchanged: Vec<(CollectionId, u64)>,
     /// Indexes that were read.
     pub indexes: Vec<IndexRead>,
-    /// Where was written: database and collection.
-    pub places: Vec<(String, String)>,
+    /// The collections that were written.
+    pub namespaces: Vec<Namespace>,
     /// The newest index that was there: one that came since could have refused a document that
     /// the transaction had for a while, or what was answered about it.
     pub last_index: u64,
-    /// What is written, each with the number of its place; deletions first.
+    /// What is written, each with the number of its collection in `namespaces`; deletions first.
     pub writes: Vec<(u32, FinalWrite)>,
 }
 

@@ -1,11 +1,12 @@
 //! Whatever plan is chosen or forced, the answer is that of a look at every document.
 
 use super::*;
-use crate::command::{Command, PutMode};
+use crate::command::{Command, Put, PutMode};
 use crate::history_tests::{
     self as history, apply, document, filter, index_definition, object, scalar,
 };
 use crate::index::IndexSpec;
+use crate::namespace::Namespace;
 use crate::query::context::At;
 use crate::query::filter::Filter;
 use crate::query::plan::{self, Hint};
@@ -157,30 +158,27 @@ fn value(json: &str) -> Value {
 fn fill(txn: &mut WriteTxn<'_>, case: &Case) -> Collection {
     let mut applier = Applier::default();
     applier.begin(txn).unwrap();
-    let place = || ("d".to_owned(), "c".to_owned());
-    let (database, collection) = place();
-    apply(&mut applier, txn, Command::CreateCollection { database, collection }).unwrap();
+    let place = || Namespace::new("d", "c");
+    apply(&mut applier, txn, Command::CreateCollection { namespace: place() }).unwrap();
     for before in [true, false] {
         for (keys, options, when) in &case.indexes {
             if *when == before {
                 let options = value(options).as_object().cloned().unwrap_or_default();
                 let spec = IndexSpec::parse(&value(keys), &options).unwrap();
-                let (database, collection) = place();
-                let create = Command::CreateIndex { database, collection, spec };
+                let create = Command::CreateIndex { namespace: place(), spec };
                 let _ = apply(&mut applier, txn, create);
             }
         }
         for (at, body) in case.documents.iter().enumerate().filter(|_| before) {
-            let (database, collection) = place();
-            let put = Command::Put {
-                database,
-                collection,
+            let namespace = place();
+            let put = Command::Put(Put {
+                namespace,
                 target: history::id(at as i64).into(),
                 body: body.clone(),
                 mode: PutMode::Insert,
                 if_match: None,
                 create_database: true,
-            };
+            });
             let _ = apply(&mut applier, txn, put);
         }
     }
