@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub)] // as in `checks.rs`
 
 use super::engine::Namespace;
+use super::engine::catalog::Retention;
 use super::engine::command::{Batch, BatchCondition, BatchStep};
 use super::engine::command::{
     Mutation, Operation, Put, Returning, Select, Target, Write, WriteLimits,
@@ -19,7 +20,7 @@ use super::engine::query::text::{Statement, parse};
 use super::engine::storage::{Read, Store, Table};
 use super::engine::transactions::Transaction;
 use super::engine::value::{Object, Value, from_json};
-use super::engine::versions::{Retention, Version};
+use super::engine::versions::Version;
 use super::engine::{Applier, Command, DocumentId, Proposal, ProposalResult, PutMode};
 use super::hostile::{Act, COLLECTIONS, Hostile, Update};
 use std::time::{Duration, Instant};

@@ -2,8 +2,7 @@
 
 use crate::command::CredentialRevisions;
 use crate::error::{Error, Kind};
-use crate::storage::env::Result;
-use crate::storage::{Read, StorageError, Table, keys};
+use crate::storage::{Read, Result, StorageError, Table, keys};
 use crate::system::{self, TokenDocument};
 use crate::{catalog, document};
 use serde::de::DeserializeOwned;

@@ -2,8 +2,7 @@
 //! log entry as the action, so that neither exists without the other.
 
 use crate::id::DocumentId;
-use crate::storage::env::Result;
-use crate::storage::{Read, Table, keys};
+use crate::storage::{Read, Result, Table, keys};
 use crate::{catalog, document, system};
 use serde::Deserialize;
 

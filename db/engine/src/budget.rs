@@ -5,9 +5,6 @@
 //! measured on; the default of `WriteStepsMax` is 0.4 s. Nothing that differs between
 //! replicas may be counted: no cache, no statistics that are not stored.
 
-use super::query::context::Budget;
-use std::sync::Arc;
-
 /// Steps of a command that brings no limit of its own.
 pub const STEPS_MAX: u64 = 16_000_000;
 /// Bytes that such a command may keep in memory.
@@ -68,12 +65,6 @@ impl Cost {
     /// Of a command that brings no limits.
     pub const DEFAULT: Cost =
         Cost { steps_max: STEPS_MAX, memory_max: MEMORY_MAX, written_max: WRITTEN_MAX };
-
-    /// A budget with these bounds.
-    pub(super) fn budget(self) -> Arc<Budget> {
-        let memory = usize::try_from(self.memory_max).unwrap_or(usize::MAX);
-        Arc::new(Budget::new(self.steps_max, memory, self.written_max.min(WRITTEN_MAX)))
-    }
 }
 
 #[cfg(test)]

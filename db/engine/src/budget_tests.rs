@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::apply::Applier;
-use crate::catalog::{self, Collection};
+use crate::catalog::{self, Collection, Retention};
 use crate::command::{
     Command, CommandResult, Mutation, Operation, Outcome, Put, PutMode, Returning, Select, Write,
     WriteLimits,
@@ -14,7 +14,7 @@ use crate::namespace::Namespace;
 use crate::rules::RULES_MAX;
 use crate::storage::{Read, Store, Table};
 use crate::value::{Object, Value};
-use crate::versions::Retention;
+use std::sync::Arc;
 
 const LIMITS: WriteLimits = WriteLimits {
     documents_max: 100_000,

@@ -8,10 +8,8 @@
 
 use super::index::stats::IndexStats;
 use super::index::{Index, IndexEntry, IndexId};
-use super::versions::Retention;
-use crate::storage::env::Result;
 use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
-use crate::storage::{Read, StorageError, Table};
+use crate::storage::{Read, Result, StorageError, Table};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -160,6 +158,15 @@ pub struct Versions {
     pub since: u64,
     /// Its time, in milliseconds since 1970.
     pub since_ms: u64,
+}
+
+/// For how long former documents are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Changes of each document; all when none.
+    pub changes: Option<u64>,
+    /// Milliseconds; without limit when none.
+    pub ms: Option<u64>,
 }
 
 /// Bytes of the documents of a collection; 0 when there is none.

@@ -1,9 +1,8 @@
 //! Which documents have expired.
 
 use crate::index::{Entry, Index, encode};
-use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
-use crate::storage::{Read, Table};
+use crate::storage::{Read, Result, Table};
 use crate::value::Value;
 
 /// Keys of documents whose date in a TTL index lies at least its seconds before `time_ms`.

@@ -613,9 +613,9 @@ impl<'t, 's> World<'t, 's> {
         if collection.indexes.iter().any(|index| clash(index)) {
             return;
         }
-        self.applier.numbers.last_index += 1;
+        self.applier.counters.last_index += 1;
         let entry = IndexEntry {
-            id: self.applier.numbers.last_index as IndexId,
+            id: self.applier.counters.last_index as IndexId,
             spec,
             state: IndexState::Building { after: None, done: 0 },
             multikey: false,
@@ -629,7 +629,7 @@ impl<'t, 's> World<'t, 's> {
     fn committed<T>(&mut self, look: impl FnOnce(&WriteTxn<'_>) -> T) -> T {
         let mut nested = self.txn.nested().unwrap();
         let mut shadow = Applier::default();
-        shadow.numbers = self.applier.numbers.clone();
+        shadow.counters = self.applier.counters.clone();
         shadow.flush(&mut nested).unwrap();
         look(&nested)
     }
@@ -644,7 +644,7 @@ impl<'t, 's> World<'t, 's> {
 
     /// Works off what is left of builds and of what was dropped.
     fn finish(&mut self) {
-        for index in 1..=self.applier.numbers.last_index as IndexId {
+        for index in 1..=self.applier.counters.last_index as IndexId {
             let build = Command::BuildIndex { namespace: place("c"), index, documents: 3 };
             while let Ok(Outcome::Worked(3)) = self.run(build.clone()) {}
         }

@@ -1,7 +1,6 @@
 //! Applying what concerns the cluster itself: its beginning and its members.
 
-use crate::storage::env::Result;
-use crate::storage::{Read, StorageError, Table, keys};
+use crate::storage::{Read, Result, StorageError, Table, keys};
 use crate::system::{self, NodeDocument};
 use crate::{catalog, document};
 

@@ -14,8 +14,7 @@ use crate::command::{CommandResult, OperationResult, Outcome, Part, ProposalResu
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
-use crate::storage::env::Result;
-use crate::storage::{Read, Table, keys};
+use crate::storage::{Read, Result, Table, keys};
 use crate::{catalog, document};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -42,7 +41,7 @@ pub const HASHES_KEPT_MS: u64 = 24 * 3_600_000;
 
 /// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Stored {
+pub(crate) struct StoredAnswer {
     pub(crate) fingerprint: u64,
     pub(crate) index: u64,
     pub(crate) result: CommandResult,
@@ -91,7 +90,7 @@ pub(crate) struct Hashes {
 
 /// Bytes that are kept for the calls of a user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Used {
+pub(super) struct RetryUsage {
     /// By answers.
     pub(crate) answers: u64,
     /// By hashes of forgotten keys.
@@ -132,7 +131,7 @@ pub(crate) fn leaves_hash(key: &str) -> bool {
     made_ms(key).is_none() && !key.contains(' ')
 }
 
-pub(crate) fn stored(read: &impl Read, key: &[u8]) -> Result<Option<Stored>> {
+pub(crate) fn stored(read: &impl Read, key: &[u8]) -> Result<Option<StoredAnswer>> {
     catalog::stored(read, Table::Retries, key)
 }
 
@@ -198,8 +197,8 @@ pub fn partly(error: Error, written: u64, total: u64) -> Error {
 }
 
 /// The answer of a call that was carried out, with its documents as far as they are kept.
-fn with_documents(read: &impl Read, stored: Stored) -> Result<ProposalResult> {
-    let Stored { index, mut result, documents, .. } = stored;
+fn with_documents(read: &impl Read, stored: StoredAnswer) -> Result<ProposalResult> {
+    let StoredAnswer { index, mut result, documents, .. } = stored;
     for reference in documents {
         let found = find(read, index, &reference)?;
         if let Some(wrote) = part_of(&mut result, reference.result) {

@@ -346,7 +346,7 @@ impl Rules {
             };
             if let Some(found) = broken {
                 let (path, found) = (rule.field.as_str(), found.map(Value::to_json));
-                let Described(name, expected) = rule.test.describe();
+                let Expectation(name, expected) = rule.test.describe();
                 violations.push(Violation::new(path, name, expected, found));
             }
         }
@@ -453,7 +453,7 @@ fn first_broken<'v>(test: &Test, path: &Path, document: &'v Value) -> Option<Opt
 }
 
 /// A rule's type and what goes on after "must be".
-struct Described(&'static str, String);
+struct Expectation(&'static str, String);
 
 impl Test {
     /// Whether a value passes; `None` stands for a missing one. Bounds are for numbers only.
@@ -477,20 +477,20 @@ impl Test {
         }
     }
 
-    fn describe(&self) -> Described {
+    fn describe(&self) -> Expectation {
         match self {
-            Test::NotNull => Described("not_null", "present and not null".to_owned()),
-            Test::NotEmpty => Described("not_empty", "present and not empty".to_owned()),
-            Test::NonNegative => Described("non_negative", "at least 0".to_owned()),
-            Test::Min(min) => Described("min_value", format!("at least {}", shown(min))),
-            Test::Max(max) => Described("max_value", format!("at most {}", shown(max))),
+            Test::NotNull => Expectation("not_null", "present and not null".to_owned()),
+            Test::NotEmpty => Expectation("not_empty", "present and not empty".to_owned()),
+            Test::NonNegative => Expectation("non_negative", "at least 0".to_owned()),
+            Test::Min(min) => Expectation("min_value", format!("at least {}", shown(min))),
+            Test::Max(max) => Expectation("max_value", format!("at most {}", shown(max))),
             Test::Range(min, max) => {
-                Described("range", format!("from {} to {}", shown(min), shown(max)))
+                Expectation("range", format!("from {} to {}", shown(min), shown(max)))
             }
             Test::Referenced(reference) => {
                 let Reference { target, target_field, .. } = &**reference;
                 let field = target_field.as_str();
-                Described("referenced", format!("the {field} of a document in {target}"))
+                Expectation("referenced", format!("the {field} of a document in {target}"))
             }
         }
     }
@@ -596,7 +596,7 @@ fn parse_reference(collection: &str, field: &Path, rule: &Object, at: At<'_>) ->
 }
 
 /// The rules that the documents of a database's `_rules` make.
-pub fn stored_rules(read: &impl Read, database: &str) -> storage::env::Result<Rules> {
+pub fn stored_rules(read: &impl Read, database: &str) -> storage::Result<Rules> {
     let Some(id) = catalog::collection(read, database, system::RULES)? else {
         return Ok(Rules::default());
     };

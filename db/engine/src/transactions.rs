@@ -14,9 +14,8 @@ use crate::document;
 use crate::error::{Error, Kind};
 use crate::index::IndexId;
 use crate::namespace::Namespace;
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Overlay, Read, ReadTxn, Reads, StorageError, Table};
+use crate::storage::{Overlay, Read, ReadTxn, Reads, Result, StorageError, Table};
 use std::collections::{BTreeSet, HashMap};
 
 /// Rows of one collection or index that a transaction notes one by one; beyond that the whole
@@ -80,7 +79,7 @@ impl Transaction {
                 .hint("only documents can be read and written in it; do the rest outside");
             return refused(error);
         }
-        let numbers = self.applier.numbers.clone();
+        let counters = self.applier.counters.clone();
         let mut txn = self.overlay.write();
         let answer = self.applier.apply(&mut txn, self.index, proposal)?;
         self.applier.flush(&mut txn)?;
@@ -88,7 +87,7 @@ impl Transaction {
         let written = tables.map(|table| txn.overlaid(table)).iter().sum::<usize>();
         if written > self.bytes_max {
             drop(txn);
-            self.applier.numbers = numbers;
+            self.applier.counters = counters;
             self.applier.forget_all();
             let message = format!(
                 "the transaction would hold {written} bytes, {} are allowed",

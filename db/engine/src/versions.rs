@@ -17,9 +17,8 @@ use crate::document::{self, Revision};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::query::context::Context;
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Read, StorageError, Table};
+use crate::storage::{Read, Result, StorageError, Table};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -58,16 +57,7 @@ impl FromStr for Version {
     }
 }
 
-/// For how long former documents are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Changes of each document; all when none.
-    pub changes: Option<u64>,
-    /// Milliseconds; without limit when none.
-    pub ms: Option<u64>,
-}
-
-/// Facts about the change of a record.
+/// What a record tells of its change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionHead {
     /// Number of the change among those of the document.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Command;
 use crate::apply::Applier;
-use crate::catalog::Garbage;
+use crate::catalog::{Garbage, Retention};
 use crate::changes::{Change, FeedChange, Interest, ResumeToken, changes_behind};
 use crate::command::Proposal;
 use crate::history_tests::{

@@ -14,7 +14,7 @@ use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;
 use crate::engine::Namespace;
 use crate::engine::command::Target;
-use crate::engine::command::entry::{self, Framed};
+use crate::engine::command::entry::{self, FrameEncoder};
 use crate::engine::{Command, Outcome, Proposal, ProposalResult, Put, PutMode};
 use crate::error::{Kind, Result};
 use futures_util::future::join_all;
@@ -100,7 +100,7 @@ fn delete(id: i64) -> Command {
 
 fn frame(command: Command) -> Vec<u8> {
     let proposal = Proposal::from(command);
-    Framed::new(&proposal).unwrap().encode().unwrap()
+    FrameEncoder::new(&proposal).unwrap().encode().unwrap()
 }
 
 /// Puts an entry into the log as it is, past the proposer.

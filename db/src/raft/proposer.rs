@@ -9,7 +9,7 @@ use super::space::{Purpose, Space, SpaceNeed};
 use super::state_machine::Raft;
 use super::types::{Payload, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
-use crate::engine::command::entry::{self, Framed};
+use crate::engine::command::entry::{self, FrameEncoder};
 use crate::engine::{Outcome, Proposal, ProposalResult};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Generations;
@@ -102,7 +102,7 @@ impl Proposer {
     pub async fn propose(&self, mut proposal: Proposal) -> Result<AppliedCommand> {
         self.bound_deletions(&mut proposal)?;
         let (to, answer) = oneshot::channel();
-        let framed = Framed::new(&proposal)?;
+        let framed = FrameEncoder::new(&proposal)?;
         check_size(framed.length())?;
         let reply = Reply { to, _permit: self.memory.take(framed.length())? };
         let frame = framed.encode()?;

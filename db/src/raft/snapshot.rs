@@ -7,7 +7,7 @@
 use super::types::{LogId, Membership, RaftId, TypeConfig};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{
-    Generations, Incoming, Read, StorageError, Store, Table, WriteTxn, free_disk_bytes,
+    Generations, IncomingGeneration, Read, StorageError, Store, Table, WriteTxn, free_disk_bytes,
 };
 use openraft::storage::SnapshotMeta;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub enum SnapshotData {
 
 /// A state received from another member, checked and flushed.
 pub struct ReceivedState {
-    pub(super) incoming: Incoming,
+    pub(super) incoming: IncomingGeneration,
     pub(super) store: Arc<Store>,
     /// How far it goes.
     pub applied: AppliedState,
@@ -49,7 +49,7 @@ impl ReceivedState {
     /// # Errors
     /// When a row is damaged, or the disk fails.
     pub fn check(
-        incoming: Incoming,
+        incoming: IncomingGeneration,
         map_bytes: usize,
         owner: Option<&Owner>,
         progress: impl FnMut(),

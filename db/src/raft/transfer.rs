@@ -21,7 +21,7 @@ use super::snapshot::{CopySpace, Owner, ReceivedState};
 use super::types::{TypeConfig, Vote};
 use crate::dial;
 use crate::error::{Error, Kind, Result};
-use crate::storage::Incoming;
+use crate::storage::IncomingGeneration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use openraft::raft::SnapshotResponse;
@@ -235,7 +235,7 @@ impl ReceiveTurn<'_> {
 
 /// A copy that is being received.
 pub struct Inbound {
-    incoming: Incoming,
+    incoming: IncomingGeneration,
     file: Option<File>,
     space: CopySpace,
     bytes: u64,
@@ -248,7 +248,7 @@ impl Inbound {
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn begin(incoming: Incoming, space: CopySpace, bytes: u64) -> Result<Inbound> {
+    pub fn begin(incoming: IncomingGeneration, space: CopySpace, bytes: u64) -> Result<Inbound> {
         let file = File::create(incoming.file()).map_err(failed)?;
         Ok(Inbound { incoming, file: Some(file), space, bytes, taken: 0, unsynced: 0 })
     }

@@ -10,8 +10,7 @@ use crate::engine::query::context::Context;
 use crate::engine::system::{self, check_name};
 use crate::error::database_not_found;
 use crate::error::{Error, Result};
-use crate::storage::env::StorageError;
-use crate::storage::{Read, ReadTxn, Table, keys};
+use crate::storage::{Read, ReadTxn, StorageError, Table, keys};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3;
 

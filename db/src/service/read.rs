@@ -10,7 +10,7 @@ use crate::engine::query::source::open;
 use crate::engine::versions::{Moment, Past};
 use crate::error::{Error, Kind, Result};
 use crate::raft::clock::wall_ms;
-use crate::storage::{Entries, Overlay, Read, ReadTxn, Table, env};
+use crate::storage::{Entries, Overlay, Read, ReadTxn, Result as StorageResult, Table};
 use std::sync::Arc;
 
 /// A state that is read.
@@ -34,11 +34,11 @@ macro_rules! each_view {
 }
 
 impl Read for View<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> env::Result<Option<&[u8]>> {
+    fn get(&self, table: Table, key: &[u8]) -> StorageResult<Option<&[u8]>> {
         each_view!(self, read => read.get(table, key))
     }
 
-    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> env::Result<Entries<'t>> {
+    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> StorageResult<Entries<'t>> {
         each_view!(self, read => read.range(table, start, end))
     }
 
@@ -47,7 +47,7 @@ impl Read for View<'_> {
         table: Table,
         start: &[u8],
         end: &[u8],
-    ) -> env::Result<Entries<'t>> {
+    ) -> StorageResult<Entries<'t>> {
         each_view!(self, read => read.range_back(table, start, end))
     }
 }

@@ -22,14 +22,14 @@ impl Applier {
         self.context(0).work(budget::NESTED)?;
         // What is noted so far is stored by the mark, and stays counted.
         let mark = self.mark_changes(txn)?;
-        let (numbers, effects) = (self.numbers.clone(), self.effects.len());
+        let (numbers, effects) = (self.counters.clone(), self.effects.len());
         let mut nested = txn.nested()?;
         let done = step(self, &mut nested);
         if done.is_ok() {
             nested.commit()?;
         } else {
             drop(nested);
-            self.numbers = numbers;
+            self.counters = numbers;
             self.effects.truncate(effects);
             self.take_back_changes(mark);
             self.forget_all();
@@ -45,14 +45,14 @@ impl Applier {
         step: impl FnOnce(&mut Self, &mut WriteTxn<'_>) -> ApplyResult<T>,
     ) -> ApplyResult<T> {
         let noted = self.mark_changes(txn)?;
-        let (numbers, effects) = (self.numbers.clone(), self.effects.len());
+        let (numbers, effects) = (self.counters.clone(), self.effects.len());
         let mark = txn.mark();
         let done = step(self, txn);
         if done.is_ok() {
             txn.release(mark);
         } else {
             txn.roll_back(mark)?;
-            self.numbers = numbers;
+            self.counters = numbers;
             self.effects.truncate(effects);
             self.take_back_changes(noted);
             self.forget_all();

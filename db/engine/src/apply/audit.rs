@@ -5,17 +5,16 @@ use crate::apply::result::{ApplyResult, settle};
 use crate::command::{AuditEvent, Outcome, Put, PutMode};
 use crate::id::DocumentId;
 use crate::namespace::{Namespace, NamespaceRef};
-use crate::storage::env::Result;
-use crate::storage::{Read, Table, WriteTxn, keys};
+use crate::storage::{Read, Result, Table, WriteTxn, keys};
 use crate::{catalog, system};
 
 impl Applier {
     /// Adds an entry about what the present proposal has done.
     pub(super) fn note(&mut self, txn: &mut WriteTxn<'_>, event: &AuditEvent) -> Result<()> {
         let entry = serde_json::json!({
-            "time_ms": self.numbers.time_ms,
-            "user": self.now.user,
-            "from": self.now.from,
+            "time_ms": self.counters.time_ms,
+            "user": self.current.user,
+            "from": self.current.from,
             "action": event.action,
             "target": event.target,
             "outcome": event.outcome,
@@ -23,7 +22,7 @@ impl Applier {
         let put = Put {
             namespace: Namespace::new(system::DATABASE, system::AUDIT),
             // Revisions grow with every document that is written.
-            target: DocumentId::Int(self.numbers.revision as i64 + 1).into(),
+            target: DocumentId::Int(self.counters.revision as i64 + 1).into(),
             body: entry.to_string(),
             mode: PutMode::Insert,
             if_match: None,
@@ -44,7 +43,7 @@ impl Applier {
         let Some(id) = catalog::collection(txn, system::DATABASE, system::AUDIT)? else {
             return Ok(Outcome::Worked(0));
         };
-        let documents = match self.numbers.totals.get(&id) {
+        let documents = match self.counters.totals.get(&id) {
             Some(totals) => totals.documents,
             None => catalog::totals(txn, id)?.documents,
         };

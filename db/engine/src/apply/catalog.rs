@@ -8,9 +8,8 @@ use crate::changes::ChangeKind;
 use crate::command::Outcome;
 use crate::error::{Kind, collection_not_found, database_not_found};
 use crate::namespace::{Namespace, NamespaceRef};
-use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
-use crate::storage::{Read, Table, WriteTxn};
+use crate::storage::{Read, Result, Table, WriteTxn};
 use std::sync::Arc;
 
 impl Applier {
@@ -151,8 +150,8 @@ impl Applier {
 
     /// A number that no collection and no history has.
     pub(super) fn next_collection(&mut self) -> CollectionId {
-        self.numbers.last_collection += 1;
-        self.numbers.last_collection as CollectionId
+        self.counters.last_collection += 1;
+        self.counters.last_collection as CollectionId
     }
 
     /// Drops a collection, unless documents of others refer to its documents.
@@ -183,7 +182,7 @@ impl Applier {
         txn.delete(Table::Catalog, &catalog::collection_key(database, name))?;
         txn.delete(Table::Catalog, &catalog::options_key(found.id))?;
         txn.delete(Table::Meta, &catalog::count_key(found.id))?;
-        self.numbers.totals.remove(&found.id);
+        self.counters.totals.remove(&found.id);
         for index in &found.indexes {
             self.discard_index(txn, found.id, index.entry.id)?;
         }

@@ -9,8 +9,7 @@ use crate::command::Outcome;
 use crate::document::Revision;
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
-use crate::storage::env::Result;
-use crate::storage::{Read, StorageError, Table, WriteTxn};
+use crate::storage::{Read, Result, StorageError, Table, WriteTxn};
 use serde::Serialize;
 
 /// A [`Change`] that borrows its content; the same bytes in the history.
@@ -31,12 +30,12 @@ struct NewChange<'c> {
 
 /// Changes of a log entry that are not in the table yet.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct PendingChanges {
     row: Vec<u8>,
     next: u32,
 }
 
-impl Pending {
+impl PendingChanges {
     /// Number of the next change.
     pub(super) fn next(&self) -> u32 {
         self.next
@@ -70,7 +69,7 @@ impl Applier {
         fn text(json: Option<&[u8]>) -> Option<&str> {
             json.and_then(|json| std::str::from_utf8(json).ok())
         }
-        let token = ResumeToken { index: self.now.index, number: self.changes.next };
+        let token = ResumeToken { index: self.current.index, number: self.changes.next };
         let change = NewChange {
             token,
             kind: changed.kind,
@@ -78,8 +77,8 @@ impl Applier {
             collection: namespace.collection,
             id: changed.id,
             revision: changed.revision,
-            time_ms: self.numbers.time_ms,
-            user: self.now.user.as_deref(),
+            time_ms: self.counters.time_ms,
+            user: self.current.user.as_deref(),
             before: text(changed.before),
             after: text(changed.after),
             renamed_to: changed.renamed_to,
@@ -112,9 +111,9 @@ impl Applier {
         if self.changes.row.is_empty() {
             return Ok(());
         }
-        let last = ResumeToken { index: self.now.index, number: self.changes.next - 1 };
+        let last = ResumeToken { index: self.current.index, number: self.changes.next - 1 };
         txn.put(Table::Changes, &last.key(), &self.changes.row)?;
-        self.numbers.changes.bytes += self.changes.row.len() as u64;
+        self.counters.changes.bytes += self.changes.row.len() as u64;
         self.changes.row.clear();
         Ok(())
     }
@@ -146,7 +145,7 @@ impl Applier {
         rows: usize,
     ) -> ApplyResult {
         let (mut worked, mut removed) = (0, 0);
-        while worked < rows && self.numbers.changes.bytes > bytes_max {
+        while worked < rows && self.counters.changes.bytes > bytes_max {
             let oldest = {
                 let mut rows = txn.range(Table::Changes, &[0], &[0xff])?;
                 match rows.next() {
@@ -163,7 +162,7 @@ impl Applier {
             let (key, bytes) = oldest;
             removed += bytes;
             txn.delete(Table::Changes, &key)?;
-            let totals = &mut self.numbers.changes;
+            let totals = &mut self.counters.changes;
             totals.bytes = totals.bytes.saturating_sub(bytes);
             totals.forgotten = ResumeToken::from_key(&key).unwrap_or(totals.forgotten);
             worked += 1;

@@ -10,10 +10,9 @@ use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::index::{Entry, IndexEntry};
 use crate::namespace::Namespace;
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::overlay::stamp;
-use crate::storage::{Read, Table, WriteTxn};
+use crate::storage::{Read, Result, Table, WriteTxn};
 use crate::transactions::{collection_of, names};
 use serde_json::json;
 
@@ -139,7 +138,7 @@ impl Applier {
             let key = catalog::index_key(seen.collection, seen.index);
             let entry: Option<IndexEntry> = catalog::stored(txn, Table::Catalog, &key)?;
             let gone = entry.is_none_or(|entry| seen.single && entry.multikey);
-            let number = match self.numbers.stats.get(&seen.index) {
+            let number = match self.counters.stats.get(&seen.index) {
                 Some(stats) => stats.last_number,
                 None => catalog::index_stats(txn, seen.index)?.last_number,
             };
@@ -148,7 +147,7 @@ impl Applier {
             }
         }
         for (collection, index) in &commit.unchanged {
-            let totals = match self.numbers.totals.get(collection) {
+            let totals = match self.counters.totals.get(collection) {
                 Some(totals) => *totals,
                 None => catalog::totals(txn, *collection)?,
             };

@@ -11,8 +11,7 @@ use crate::query::context::{At, Context, Fields};
 use crate::rules::{
     RULES_BYTES_MAX, RULES_MAX, Reference, References, Rules, referenced_error, violation_error,
 };
-use crate::storage::WriteTxn;
-use crate::storage::env::Result;
+use crate::storage::{Result, WriteTxn};
 use crate::value::{Value, parse_stored};
 use crate::{budget, system};
 use serde_json::json;

@@ -12,8 +12,7 @@ use crate::error::{
 };
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
-use crate::storage::env::Result;
-use crate::storage::{Read, WriteTxn};
+use crate::storage::{Read, Result, WriteTxn};
 use serde_json::json;
 use std::sync::Arc;
 

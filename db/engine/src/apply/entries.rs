@@ -11,8 +11,7 @@ use crate::index::keys::DocumentKeys;
 use crate::index::stats::IndexStats;
 use crate::index::{Entry, Index, entry_value};
 use crate::query::context::{Context, Fields};
-use crate::storage::env::Result;
-use crate::storage::{Read, Table, WriteTxn, keys};
+use crate::storage::{Read, Result, Table, WriteTxn, keys};
 use crate::value::Value;
 use serde_json::json;
 use std::sync::Arc;
@@ -106,7 +105,7 @@ impl Applier {
         index: &Index,
     ) -> Result<&'s mut IndexStats> {
         use std::collections::hash_map::Entry;
-        Ok(match self.numbers.stats.entry(index.entry.id) {
+        Ok(match self.counters.stats.entry(index.entry.id) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(collection.stats(txn, index.entry.id)?),
         })

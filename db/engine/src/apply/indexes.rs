@@ -15,9 +15,8 @@ use crate::index::keys::DocumentKeys;
 use crate::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
 use crate::namespace::{Namespace, NamespaceRef};
 use crate::query::context::Fields;
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Read, StorageError, Table, WriteTxn};
+use crate::storage::{Read, Result, StorageError, Table, WriteTxn};
 use crate::value::Class;
 use std::sync::Arc;
 
@@ -45,8 +44,8 @@ impl Applier {
             if let Some(known) = known_index(&collection, &spec)? {
                 return Ok(Outcome::Index { name: known, created: false });
             }
-            this.numbers.last_index += 1;
-            let id = this.numbers.last_index as IndexId;
+            this.counters.last_index += 1;
+            let id = this.counters.last_index as IndexId;
             let name = spec.name.clone();
             let state = IndexState::Building { after: None, done: 0 };
             this.put_index(txn, collection.id, &IndexEntry { id, spec, state, multikey: false })?;
@@ -144,7 +143,7 @@ impl Applier {
     ) -> Result<()> {
         txn.delete(Table::Catalog, &catalog::index_key(collection, index))?;
         txn.delete(Table::Meta, &catalog::stats_key(index))?;
-        self.numbers.stats.remove(&index);
+        self.counters.stats.remove(&index);
         self.discard(txn, Garbage::Index(index))?;
         self.forget();
         Ok(())

@@ -48,9 +48,8 @@ use crate::index::stats::IndexStats;
 use crate::query::context::{Budget, Context};
 use crate::retry;
 use crate::rules::{CompiledRules, Rules};
-use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
-use crate::storage::{Read, Table, WriteTxn};
+use crate::storage::{Read, Result, Table, WriteTxn};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -90,10 +89,10 @@ pub enum SideEffect {
 /// Carries the counters and what was read of the catalog over an open transaction.
 #[derive(Default)]
 pub struct Applier {
-    pub(super) numbers: Numbers,
-    pub(super) now: Now,
-    changes: changes::Pending,
-    calls: retries::CallsSoFar,
+    pub(super) counters: StateCounters,
+    pub(super) current: CurrentProposal,
+    changes: changes::PendingChanges,
+    calls: retries::PendingCalls,
     /// Whether nothing of it is applied: no history is written.
     pub(super) provisional: bool,
     /// Whether what is written was checked against rules and schemas before.
@@ -103,7 +102,7 @@ pub struct Applier {
     /// What the present command may use and has used.
     budget: Arc<Budget>,
     /// What the present log entry has used.
-    entry: EntryUse,
+    entry: EntryUsage,
     /// Bytes of rows that were counted as written in the open transaction.
     written: u64,
     collections: HashMap<String, HashMap<String, Arc<Collection>>>,
@@ -117,13 +116,13 @@ pub struct Applier {
 
 /// What the commands of one log entry have used together.
 #[derive(Default)]
-struct EntryUse {
+struct EntryUsage {
     index: u64,
     steps: u64,
     written: u64,
 }
 
-impl EntryUse {
+impl EntryUsage {
     fn is_spent(&self) -> bool {
         self.steps > budget::STEPS_MAX || self.written > budget::WRITTEN_MAX
     }
@@ -131,7 +130,7 @@ impl EntryUse {
 
 /// Which proposal is being applied.
 #[derive(Default)]
-pub(super) struct Now {
+pub(super) struct CurrentProposal {
     pub(super) index: u64,
     /// Number of its first change in the log entry.
     pub(super) first_change: u32,
@@ -141,12 +140,12 @@ pub(super) struct Now {
 
 /// Counters that are stored when the transaction commits.
 #[derive(Clone, Default)]
-pub(super) struct Numbers {
+pub(super) struct StateCounters {
     pub(super) revision: Revision,
     /// Time of the log: that of its latest proposal, in milliseconds since 1970.
     pub(super) time_ms: u64,
     pub(super) changes: crate::changes::HistoryTotals,
-    pub(super) calls: HashMap<String, retry::Used>,
+    pub(super) calls: HashMap<String, retry::RetryUsage>,
     last_collection: u64,
     pub(super) last_index: u64,
     pub(super) totals: HashMap<CollectionId, CollectionTotals>,
@@ -173,13 +172,13 @@ impl Applier {
     /// Begins a transaction: reads the counters as they are stored, and forgets what it knows
     /// of the catalog.
     pub fn begin(&mut self, read: &impl Read) -> Result<()> {
-        self.numbers = Numbers {
+        self.counters = StateCounters {
             revision: crate::catalog::counter(read, REVISION_KEY)?,
             time_ms: crate::catalog::counter(read, TIME_KEY)?,
             changes: crate::changes::totals(read)?,
             last_collection: crate::catalog::counter(read, COLLECTION_KEY)?,
             last_index: crate::catalog::counter(read, INDEX_KEY)?,
-            ..Numbers::default()
+            ..StateCounters::default()
         };
         self.written = 0;
         self.forget();
@@ -200,26 +199,26 @@ impl Applier {
     /// Forgets what was read of the catalog since changes that were taken back.
     pub(super) fn forget_all(&mut self) {
         self.forget();
-        self.compiled.forget_since(self.now.index);
+        self.compiled.forget_since(self.current.index);
     }
 
     /// Stores the counters; to be called before the transaction commits.
     pub fn flush(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
-        let numbers = &mut self.numbers;
-        txn.put(Table::Meta, REVISION_KEY, &numbers.revision.to_be_bytes())?;
-        txn.put(Table::Meta, TIME_KEY, &numbers.time_ms.to_be_bytes())?;
-        changes::save(txn, &numbers.changes)?;
-        retries::save(txn, &mut numbers.calls)?;
-        txn.put(Table::Meta, COLLECTION_KEY, &numbers.last_collection.to_be_bytes())?;
-        txn.put(Table::Meta, INDEX_KEY, &numbers.last_index.to_be_bytes())?;
-        for (collection, totals) in numbers.totals.drain() {
+        let counters = &mut self.counters;
+        txn.put(Table::Meta, REVISION_KEY, &counters.revision.to_be_bytes())?;
+        txn.put(Table::Meta, TIME_KEY, &counters.time_ms.to_be_bytes())?;
+        changes::save(txn, &counters.changes)?;
+        retries::save(txn, &mut counters.calls)?;
+        txn.put(Table::Meta, COLLECTION_KEY, &counters.last_collection.to_be_bytes())?;
+        txn.put(Table::Meta, INDEX_KEY, &counters.last_index.to_be_bytes())?;
+        for (collection, totals) in counters.totals.drain() {
             txn.put(
                 Table::Meta,
                 &crate::catalog::count_key(collection),
                 &crate::catalog::encode(&totals)?,
             )?;
         }
-        for (index, stats) in numbers.stats.drain() {
+        for (index, stats) in counters.stats.drain() {
             txn.put(
                 Table::Meta,
                 &crate::catalog::stats_key(index),
@@ -242,7 +241,7 @@ impl Applier {
         proposal: Proposal,
     ) -> Result<ProposalResult> {
         let Proposal { time_ms, user, from, credentials, retry, command } = proposal;
-        self.numbers.time_ms = self.numbers.time_ms.max(time_ms);
+        self.counters.time_ms = self.counters.time_ms.max(time_ms);
         // A transaction sees the users of its beginning; its commit is compared with those of now.
         if let (Some(user), Some(credentials), false) = (&user, &credentials, self.provisional)
             && !crate::accounts::holds(txn, user, credentials)?
@@ -258,11 +257,11 @@ impl Applier {
             return Ok(answer);
         }
         let by_somebody = user.is_some() || from.is_some();
-        self.now = Now { index, first_change: self.changes.next(), user, from };
+        self.current = CurrentProposal { index, first_change: self.changes.next(), user, from };
         let origins = retry.as_ref().map(|_| retries::origins(&command));
         let known = command.describe();
         if self.entry.index != index || self.provisional {
-            self.entry = EntryUse { index, ..EntryUse::default() };
+            self.entry = EntryUsage { index, ..EntryUsage::default() };
         }
         if known.class.by_client && self.entry.is_spent() {
             // Not remembered for a repetition, which is welcome.
@@ -285,7 +284,7 @@ impl Applier {
             }
             self.begin_command(Cost::DEFAULT);
             self.note(txn, &event)?;
-            let Now { user, from, .. } = &self.now;
+            let CurrentProposal { user, from, .. } = &self.current;
             let (user, from) = (user.clone(), from.clone());
             self.effects.push(SideEffect::Audited { user, from, event });
         }
@@ -296,7 +295,7 @@ impl Applier {
     }
 
     pub(super) fn begin_command(&mut self, cost: Cost) {
-        self.budget = cost.budget();
+        self.budget = Arc::new(cost.into());
         self.rules.clear();
         self.schemas.begin_command();
     }
@@ -318,7 +317,7 @@ impl Applier {
         collection: CollectionId,
     ) -> Result<&mut CollectionTotals> {
         use std::collections::hash_map::Entry;
-        Ok(match self.numbers.totals.entry(collection) {
+        Ok(match self.counters.totals.entry(collection) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(crate::catalog::totals(txn, collection)?),
         })

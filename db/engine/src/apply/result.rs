@@ -2,8 +2,7 @@
 
 use crate::command::Outcome;
 use crate::error::{self, Error, Kind};
-use crate::storage::StorageError;
-use crate::storage::env::Result;
+use crate::storage::{Result, StorageError};
 
 /// Why a command, or a part of it, ended: a refusal, or a storage failure that stops the node.
 pub(super) enum ApplyError {

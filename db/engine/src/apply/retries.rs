@@ -11,12 +11,11 @@ use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
 use crate::retry::{
-    Calls, ENTRY, HASH, HASHES, HASHES_KEPT_MS, HORIZON_KEY, Hashes, Progress, Reference, Stored,
-    USED, Used, answer_key, hash_of, leaves_hash, made_ms, numbered, oldest, partly, parts,
-    repeated, stored,
+    Calls, ENTRY, HASH, HASHES, HASHES_KEPT_MS, HORIZON_KEY, Hashes, Progress, Reference,
+    RetryUsage, StoredAnswer, USED, answer_key, hash_of, leaves_hash, made_ms, numbered, oldest,
+    partly, parts, repeated, stored,
 };
-use crate::storage::env::Result;
-use crate::storage::{Read, Table, WriteTxn, keys};
+use crate::storage::{Read, Result, Table, WriteTxn, keys};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -34,7 +33,7 @@ pub(super) enum Origins {
 
 /// The calls of the log entry that is being applied.
 #[derive(Default)]
-pub(super) struct CallsSoFar {
+pub(super) struct PendingCalls {
     keys: Vec<Vec<u8>>,
     /// When the newest of their keys was made.
     made_ms: u64,
@@ -75,7 +74,7 @@ impl Applier {
             self.store_changes(txn)?;
             return repeated(txn, user, retry);
         }
-        let now_ms = self.numbers.time_ms;
+        let now_ms = self.counters.time_ms;
         let expired = |message: &str| {
             Error::new(Kind::IdempotencyKeyExpired, message)
                 .hint("look whether the write happened, and repeat it with a new key if not; a UUIDv7 contains the time, so the client's clock must be right")
@@ -103,7 +102,7 @@ impl Applier {
         if self.provisional {
             return Ok(None);
         }
-        let Used { answers, hashes } = *self.used(txn, user.unwrap_or_default())?;
+        let RetryUsage { answers, hashes } = *self.used(txn, user.unwrap_or_default())?;
         let used = if leaves_hash(&retry.key) { answers + hashes } else { answers };
         if used < retry.bytes_max {
             return Ok(None);
@@ -121,12 +120,12 @@ impl Applier {
         refuse(Error::new(Kind::IdempotencyFull, message).hint(hint))
     }
 
-    pub(super) fn used(&mut self, read: &impl Read, user: &str) -> Result<&mut Used> {
-        if !self.numbers.calls.contains_key(user) {
+    pub(super) fn used(&mut self, read: &impl Read, user: &str) -> Result<&mut RetryUsage> {
+        if !self.counters.calls.contains_key(user) {
             let used = catalog::stored(read, Table::Retries, &used_key(user))?;
-            self.numbers.calls.insert(user.to_owned(), used.unwrap_or_default());
+            self.counters.calls.insert(user.to_owned(), used.unwrap_or_default());
         }
-        Ok(self.numbers.calls.entry(user.to_owned()).or_default())
+        Ok(self.counters.calls.entry(user.to_owned()).or_default())
     }
 
     /// Remembers the answer to a call.
@@ -137,11 +136,11 @@ impl Applier {
         result: &CommandResult,
         origins: Origins,
     ) -> Result<()> {
-        let user = self.now.user.clone().unwrap_or_default();
+        let user = self.current.user.clone().unwrap_or_default();
         let key = answer_key(Some(&user), &retry.key);
         let before = stored(txn, &key)?;
-        let (fingerprint, index) = (retry.fingerprint, self.now.index);
-        let mut answer = Stored {
+        let (fingerprint, index) = (retry.fingerprint, self.current.index);
+        let mut answer = StoredAnswer {
             fingerprint,
             index,
             result: Ok(Outcome::Done),
@@ -152,13 +151,13 @@ impl Applier {
             let written = before.as_ref().and_then(|before| before.progress);
             let written = written.map_or(0, |progress| progress.written);
             let (result, progress) = part_result(part, written, result);
-            answer = Stored { result, progress: Some(progress), ..answer };
+            answer = StoredAnswer { result, progress: Some(progress), ..answer };
         } else {
             answer.result = result.clone();
             // What is only tried out is in no history.
             if !self.provisional {
                 answer.documents =
-                    take_documents(&mut answer.result, origins, self.now.first_change);
+                    take_documents(&mut answer.result, origins, self.current.first_change);
             }
         }
         let mut value = catalog::encode(&answer)?;
@@ -182,12 +181,12 @@ impl Applier {
 
     /// Ends the calls of one log entry.
     pub(super) fn end_calls(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
-        let CallsSoFar { keys, made_ms } = std::mem::take(&mut self.calls);
+        let PendingCalls { keys, made_ms } = std::mem::take(&mut self.calls);
         if keys.is_empty() {
             return Ok(());
         }
-        let calls = Calls { time_ms: self.numbers.time_ms.max(made_ms), keys };
-        txn.put(Table::Retries, &numbered(ENTRY, self.now.index), &catalog::encode(&calls)?)
+        let calls = Calls { time_ms: self.counters.time_ms.max(made_ms), keys };
+        txn.put(Table::Retries, &numbered(ENTRY, self.current.index), &catalog::encode(&calls)?)
     }
 
     /// [`Command::ForgetRetries`](super::Command::ForgetRetries): whole log entries, until a number
@@ -210,7 +209,7 @@ impl Applier {
             txn.put(Table::Meta, HORIZON_KEY, &horizon.to_be_bytes())?;
             self.forget_calls(txn, &row, calls)?;
         }
-        let hashes_before = self.numbers.time_ms.saturating_sub(HASHES_KEPT_MS);
+        let hashes_before = self.counters.time_ms.saturating_sub(HASHES_KEPT_MS);
         while worked < keys_max {
             let Some((row, hashes)) = oldest::<Hashes>(txn, HASHES)? else { break };
             if hashes.time_ms >= hashes_before {
@@ -402,7 +401,7 @@ pub(super) fn refuse(error: Error) -> Result<Option<ProposalResult>> {
 }
 
 /// What an answer takes: its row, and its key in that of its log entry.
-pub(super) fn bytes_of(key: &[u8], answer: &Stored) -> Result<u64> {
+pub(super) fn bytes_of(key: &[u8], answer: &StoredAnswer) -> Result<u64> {
     let value = catalog::encode(answer)?.len() as u64;
     Ok(value + 2 * key.len() as u64 + ROW_BYTES)
 }
@@ -412,9 +411,9 @@ fn used_key(user: &str) -> Vec<u8> {
 }
 
 /// Stores what the calls of each user take.
-pub(super) fn save(txn: &mut WriteTxn<'_>, calls: &mut HashMap<String, Used>) -> Result<()> {
+pub(super) fn save(txn: &mut WriteTxn<'_>, calls: &mut HashMap<String, RetryUsage>) -> Result<()> {
     for (user, used) in calls.drain() {
-        match used == Used::default() {
+        match used == RetryUsage::default() {
             true => txn.delete(Table::Retries, &used_key(&user)).map(drop)?,
             false => txn.put(Table::Retries, &used_key(&user), &catalog::encode(&used)?)?,
         }

@@ -7,9 +7,8 @@ use crate::command::Outcome;
 use crate::error::{Error, Kind, database_not_found};
 use crate::namespace::Namespace;
 use crate::schema::Schema;
-use crate::storage::env::Result;
 use crate::storage::keys::CollectionId;
-use crate::storage::{Table, WriteTxn};
+use crate::storage::{Result, Table, WriteTxn};
 
 impl Applier {
     pub(super) fn set_schema(

@@ -73,7 +73,7 @@ impl Applier {
         let former = old.map_or(0, |old| old.json.len());
         self.charge_document(collection, budget::STORE, former, body.len())?;
         let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;
-        let revision = self.numbers.revision + 1;
+        let revision = self.counters.revision + 1;
         let stored = document::encode(revision, id, &body);
         let json = json_of(&stored);
         let warnings = self.check_document(txn, namespace, collection, json)?;
@@ -97,8 +97,8 @@ impl Applier {
         for (index, number) in numbers {
             self.stats(txn, collection, &index)?.last_number = number;
         }
-        self.numbers.revision = revision;
-        let index = self.now.index;
+        self.counters.revision = revision;
+        let index = self.current.index;
         let totals = self.totals(txn, collection.id)?;
         totals.changed = index;
         totals.documents += u64::from(old.is_none());
@@ -131,7 +131,7 @@ impl Applier {
             renamed_to: None,
         };
         self.note_change(txn, namespace, changed)?;
-        let index = self.now.index;
+        let index = self.current.index;
         let totals = self.totals(txn, collection.id)?;
         totals.changed = index;
         totals.documents = totals.documents.saturating_sub(1);
@@ -174,7 +174,7 @@ impl Applier {
             let known = known.ok_or_else(unreadable)?;
             let given = known.as_object().and_then(|fields| fields.get(field));
             // Not yet among the numbers to be stored: the document may be refused.
-            let last = match self.numbers.stats.get(&index.entry.id) {
+            let last = match self.counters.stats.get(&index.entry.id) {
                 Some(stats) => stats.last_number,
                 None => collection.stats(txn, index.entry.id)?.last_number,
             };

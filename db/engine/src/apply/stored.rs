@@ -6,9 +6,8 @@ use crate::document::{self, Revision};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::query::context::Fields;
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Read, StorageError, Table};
+use crate::storage::{Read, Result, StorageError, Table};
 use crate::value::Value;
 
 /// A document as it is stored.

@@ -5,8 +5,7 @@ use crate::apply::result::{ApplyResult, settle};
 use crate::command::{Outcome, Put, PutMode};
 use crate::id::DocumentId;
 use crate::namespace::{Namespace, NamespaceRef};
-use crate::storage::env::Result;
-use crate::storage::{StorageError, WriteTxn};
+use crate::storage::{Result, StorageError, WriteTxn};
 use crate::system;
 use serde::Serialize;
 

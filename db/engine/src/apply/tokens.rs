@@ -6,8 +6,7 @@ use crate::apply::result::{ApplyResult, refuse, settle};
 use crate::apply::users::no_user;
 use crate::command::Outcome;
 use crate::error::{Error, Kind};
-use crate::storage::WriteTxn;
-use crate::storage::env::Result;
+use crate::storage::{Result, WriteTxn};
 use crate::system::{self, TokenDocument, TokenKind, UserDocument};
 
 /// API keys that one user may have, and sessions: the oldest session ends for a new one.
@@ -63,7 +62,7 @@ impl Applier {
 
     pub(super) fn use_join_token(&mut self, txn: &mut WriteTxn<'_>, id: &str) -> ApplyResult {
         let token: Option<(u64, TokenDocument)> = stored(txn, system::TOKENS, id)?;
-        let now = self.numbers.time_ms;
+        let now = self.counters.time_ms;
         let usable = token.is_some_and(|(_, token)| {
             token.kind == TokenKind::Join && token.expires_ms.is_none_or(|end| end > now)
         });

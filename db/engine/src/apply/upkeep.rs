@@ -8,8 +8,7 @@ use crate::command::Outcome;
 use crate::expiry::expired;
 use crate::index::IndexId;
 use crate::namespace::Namespace;
-use crate::storage::env::Result;
-use crate::storage::{Read, Table, WriteTxn, keys};
+use crate::storage::{Read, Result, Table, WriteTxn, keys};
 
 /// Bytes of rows that one command clears away.
 const CLEAR_BYTES: u64 = 64 << 20;

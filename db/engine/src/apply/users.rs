@@ -5,8 +5,7 @@ use crate::apply::Applier;
 use crate::apply::result::{ApplyResult, refuse};
 use crate::command::{Outcome, UserUpdate};
 use crate::error::{Error, Kind};
-use crate::storage::WriteTxn;
-use crate::storage::env::Result;
+use crate::storage::{Result, WriteTxn};
 use crate::system::{self, TokenKind, UserDocument};
 
 impl Applier {
@@ -46,7 +45,7 @@ impl Applier {
         user.allowed_dbs = update.allowed_dbs.unwrap_or(user.allowed_dbs);
         user.grants = update.grants.unwrap_or(user.grants);
         user.disabled = update.disabled.unwrap_or(user.disabled);
-        user.changed_ms = self.numbers.time_ms;
+        user.changed_ms = self.counters.time_ms;
         if !is_admin(&user) && self.is_last_admin(txn, &user.name)? {
             return last_admin(&user.name);
         }

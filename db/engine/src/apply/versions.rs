@@ -3,18 +3,17 @@
 use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
 use crate::apply::stored::{Stored, damaged, find, find_target};
-use crate::catalog::{self, Collection, CollectionTotals, Garbage, Options, Versions};
+use crate::catalog::{self, Collection, CollectionTotals, Garbage, Options, Retention, Versions};
 use crate::changes::ChangeKind;
 use crate::command::{Outcome, Target};
 use crate::error::{Error, Kind, collection_not_found, database_not_found, duplicate};
 use crate::id::DocumentId;
 use crate::namespace::{Namespace, NamespaceRef};
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
-use crate::storage::{Read, Table, WriteTxn};
+use crate::storage::{Read, Result, Table, WriteTxn};
 use crate::versions::{
-    DEFAULT_KEY, Retention, Version, VersionHead, decode, encode, find_version, is_default,
-    last_key, last_record, record_key, versions_of,
+    DEFAULT_KEY, Version, VersionHead, decode, encode, find_version, is_default, last_key,
+    last_record, record_key, versions_of,
 };
 use crate::{budget, document, system};
 
@@ -38,13 +37,13 @@ impl Applier {
         let last = last_record(txn, &versions, &document_key)?;
         let (ended, sequence) =
             last.map_or_else(Default::default, |last| (last.version, last.head.sequence));
-        let index = self.now.index;
+        let index = self.current.index;
         let step = if ended.index == index && sequence > 0 { ended.step + 1 } else { 0 };
         let head = VersionHead {
             sequence: sequence + 1,
             ended,
-            time_ms: self.numbers.time_ms,
-            user: self.now.user.clone(),
+            time_ms: self.counters.time_ms,
+            user: self.current.user.clone(),
             kind,
         };
         let before = old.map(Stored::bytes);
@@ -139,7 +138,7 @@ impl Applier {
                 Some(known) => Versions { retention, ..known },
                 None => {
                     let space = self.next_collection();
-                    let (since, since_ms) = (self.now.index, self.numbers.time_ms);
+                    let (since, since_ms) = (self.current.index, self.counters.time_ms);
                     Versions { space, retention, since, since_ms }
                 }
             }),
@@ -251,7 +250,7 @@ impl Applier {
             return Ok(());
         }
         let space = self.next_collection();
-        let (since, since_ms) = (self.now.index, self.numbers.time_ms);
+        let (since, since_ms) = (self.current.index, self.counters.time_ms);
         let versions = Some(Versions { space, retention: Retention::default(), since, since_ms });
         self.put_options(txn, collection.id, &Options { versions, ..collection.options.clone() })
     }

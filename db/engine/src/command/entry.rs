@@ -118,12 +118,12 @@ fn dotted([major, minor, patch]: Version) -> String {
 }
 
 /// A proposal of which the length in its entry is known, before memory is taken for it.
-pub struct Framed<'p> {
+pub struct FrameEncoder<'p> {
     proposal: &'p Proposal,
     content: u32,
 }
 
-impl<'p> Framed<'p> {
+impl<'p> FrameEncoder<'p> {
     /// Measures a proposal.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl<'p> Framed<'p> {
     pub fn new(proposal: &'p Proposal) -> Result<Self> {
         let size = postcard::ser_flavors::Size::default();
         let content = postcard::serialize_with_flavor(proposal, size).map_err(failed)?;
-        Ok(Framed { proposal, content: content.try_into().map_err(failed)? })
+        Ok(FrameEncoder { proposal, content: content.try_into().map_err(failed)? })
     }
 
     /// Bytes of its frame.
@@ -269,7 +269,7 @@ mod tests {
         join(
             &names
                 .iter()
-                .map(|name| Framed::new(&proposal(name)).unwrap().encode().unwrap())
+                .map(|name| FrameEncoder::new(&proposal(name)).unwrap().encode().unwrap())
                 .collect::<Vec<_>>(),
         )
     }
@@ -305,7 +305,7 @@ mod tests {
             time_ms: 9,
             limits,
         };
-        let frame = Framed::new(&Proposal::from(Command::Write(Box::new(write))))
+        let frame = FrameEncoder::new(&Proposal::from(Command::Write(Box::new(write))))
             .unwrap()
             .encode()
             .unwrap();

@@ -26,13 +26,13 @@ pub use transactions::{Commit, FinalWrite, IndexRead};
 pub use users::{AuditEvent, UserUpdate};
 
 use crate::budget::WRITTEN_MAX;
-use crate::catalog;
+use crate::catalog::{self, Retention};
 use crate::command::describe::Scope;
 use crate::index::{IndexId, IndexSpec};
 use crate::namespace::Namespace;
 use crate::storage::{Read, StorageError};
 use crate::system::{NodeRole, NodeStatus, TokenDocument, UserDocument};
-use crate::versions::{Retention, Version};
+use crate::versions::Version;
 use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 

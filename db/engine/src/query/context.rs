@@ -1,7 +1,7 @@
 //! What every part of a query needs: its location for error messages, its budget, and which fields
 //! it reads.
 
-use crate::budget::steps_of;
+use crate::budget::{Cost, WRITTEN_MAX, steps_of};
 use crate::error::{Error, Kind, Result};
 use crate::value::{Value, compare_counted};
 use std::cell::Cell;
@@ -93,6 +93,13 @@ impl Budget {
     pub fn new(steps_max: u64, memory_max: usize, written_max: u64) -> Budget {
         let (steps, memory, written) = Default::default();
         Budget { steps_max, memory_max, written_max, steps, memory, written }
+    }
+}
+
+impl From<Cost> for Budget {
+    fn from(cost: Cost) -> Budget {
+        let memory = usize::try_from(cost.memory_max).unwrap_or(usize::MAX);
+        Budget::new(cost.steps_max, memory, cost.written_max.min(WRITTEN_MAX))
     }
 }
 

@@ -1,16 +1,17 @@
 //! One LMDB environment with a few tables of checked values.
 //!
-//! The only file that names heed. Every value is stored behind an XXH3 checksum of its key
+//! Only this file and `write` call heed. Every value is stored behind an XXH3 checksum of its key
 //! and bytes, verified on each read, because LMDB itself does not notice a damaged page.
 //! The environment is opened with `NO_META_SYNC`: a commit is one flush, and a power cut can
 //! undo at most the last commit, which the Raft log replays.
 
+use super::error::{Result, StorageError};
 use super::free::{self, FreePages};
-use super::overlay::{Overlay, Savepoint};
-use super::readers::{Readers, Registered};
+use super::read::{Entries, Read};
+use super::readers::{Readers, Registration};
+use super::table::{TABLES, TABLES_LEN, Table};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ops::Bound;
@@ -19,36 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use xxhash_rust::xxh3::Xxh3;
 
-/// The tables of a group's environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Table {
-    /// Single values: applied log id, counters.
-    Meta,
-    /// Databases and collections.
-    Catalog,
-    /// Documents of all collections.
-    Documents,
-    /// Entries of all secondary indexes.
-    Indexes,
-    /// Former documents.
-    Versions,
-    /// Changes of documents, in the order of the log.
-    Changes,
-    /// Answers to calls that may be repeated.
-    Retries,
-}
-
-/// How many tables there are.
-pub(super) const TABLES_LEN: usize = 7;
-const TABLES: [(Table, &str); TABLES_LEN] = [
-    (Table::Meta, "meta"),
-    (Table::Catalog, "catalog"),
-    (Table::Documents, "documents"),
-    (Table::Indexes, "indexes"),
-    (Table::Versions, "versions"),
-    (Table::Changes, "changes"),
-    (Table::Retries, "retries"),
-];
 const CHECKSUM_BYTES: usize = 8;
 /// Read transactions at once: one for each thread that reads, and one for each open
 /// transaction of a client.
@@ -59,54 +30,14 @@ fn headroom(map_bytes: usize) -> usize {
     (map_bytes / 4).max(1 << 30)
 }
 
-/// What can go wrong with bytes on disk.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// A stored value does not match its checksum.
-    #[error("a value of table {table:?} is damaged (key {key})")]
-    Corrupt {
-        /// The table.
-        table: Table,
-        /// The key, in hexadecimal.
-        key: String,
-    },
-    /// The environment's address space or the disk is full.
-    #[error("the storage is full: {0}")]
-    Full(String),
-    /// Anything else that LMDB or the file system reports.
-    #[error("storage failed: {0}")]
-    Failed(String),
-}
-
-impl From<heed::Error> for StorageError {
-    fn from(error: heed::Error) -> Self {
-        match &error {
-            heed::Error::Mdb(heed::MdbError::MapFull) => StorageError::Full(error.to_string()),
-            heed::Error::Io(io) if io.kind() == std::io::ErrorKind::StorageFull => {
-                StorageError::Full(error.to_string())
-            }
-            _ => StorageError::Failed(error.to_string()),
-        }
-    }
-}
-
-impl From<StorageError> for std::io::Error {
-    fn from(error: StorageError) -> Self {
-        std::io::Error::other(error)
-    }
-}
-
-/// Result of a storage call.
-pub type Result<T> = std::result::Result<T, StorageError>;
-
-type TableHandle<'t> = Database<'t, Bytes, Bytes>;
-type Tables = [TableHandle<'static>; TABLES_LEN];
+pub(super) type TableHandle<'t> = Database<'t, Bytes, Bytes>;
+pub(super) type Tables = [TableHandle<'static>; TABLES_LEN];
 
 /// One environment. Cheap to share; safe to read from many threads.
 pub struct Store {
     /// Without thread-local readers, so that a view can move from thread to thread.
-    env: Env<WithoutTls>,
-    tables: Tables,
+    pub(super) env: Env<WithoutTls>,
+    pub(super) tables: Tables,
     map_bytes: usize,
     closed: AtomicBool,
     readers: Readers,
@@ -159,12 +90,6 @@ impl Store {
             true => Err(StorageError::Failed("the node is stopping".into())),
             false => Ok(()),
         }
-    }
-
-    /// Begins writing. There is one writer at a time; a second one waits.
-    pub fn write(&self) -> Result<WriteTxn<'_>> {
-        let (txn, journal) = (self.env.write_txn()?, Journal::default());
-        Ok(WriteTxn { target: Target::Stored { txn, store: self, journal } })
     }
 
     /// Makes the last commit survive a power cut as well.
@@ -250,7 +175,7 @@ impl Store {
         self.closed.store(true, Ordering::Release);
     }
 
-    fn table(&self, table: Table) -> TableHandle<'static> {
+    pub(super) fn table(&self, table: Table) -> TableHandle<'static> {
         self.tables[table as usize]
     }
 
@@ -281,55 +206,14 @@ fn create_tables(env: &Env<WithoutTls>) -> Result<Tables> {
     }
 }
 
-/// Keys and values in key order.
-pub type Entries<'t> = Box<dyn Iterator<Item = Result<(&'t [u8], &'t [u8])>> + 't>;
-
-/// What can be read in a transaction of either kind.
-pub trait Read {
-    /// The value of `key`, checked.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>>;
-
-    /// The entries from `start` (inclusive) to `end` (exclusive), in key order, checked.
-    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>>;
-
-    /// As [`Read::range`], from the last to the first.
-    fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>>;
-}
-
 /// A consistent view for reading. Not for holding across an `.await`.
 pub struct ReadTxn<'e> {
     txn: RoTxn<'e, WithoutTls>,
     tables: Tables,
-    _registered: Registered,
+    _registered: Registration,
 }
 
-/// A transaction that writes: the one writing transaction of the environment, of which nothing
-/// is visible to readers until it commits, or changes laid over a view.
-pub struct WriteTxn<'e> {
-    target: Target<'e>,
-}
-
-enum Target<'e> {
-    Stored { txn: RwTxn<'e>, store: &'e Store, journal: Journal },
-    Overlaid(Savepoint<'e>),
-}
-
-/// What was there before the changes since a mark.
-#[derive(Default)]
-struct Journal {
-    open: bool,
-    bytes: usize,
-    before: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
-}
-
-/// A place among the changes of a transaction, to come back to.
-#[derive(Clone, Copy)]
-pub struct Mark {
-    at: usize,
-    outermost: bool,
-}
-
-fn get<'t>(
+pub(super) fn get<'t>(
     tables: &Tables,
     txn: &'t RoTxn<'_>,
     table: Table,
@@ -339,14 +223,20 @@ fn get<'t>(
     stored.map(|stored| checked(table, key, stored)).transpose()
 }
 
-fn put(store: &Store, txn: &mut RwTxn<'_>, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
+pub(super) fn put(
+    store: &Store,
+    txn: &mut RwTxn<'_>,
+    table: Table,
+    key: &[u8],
+    value: &[u8],
+) -> Result<()> {
     let mut stored = Vec::with_capacity(CHECKSUM_BYTES + value.len());
     stored.extend_from_slice(&checksum(key, value).to_be_bytes());
     stored.extend_from_slice(value);
     Ok(store.table(table).put(txn, key, &stored)?)
 }
 
-fn range<'t>(
+pub(super) fn range<'t>(
     tables: &Tables,
     txn: &'t RoTxn<'_>,
     table: Table,
@@ -357,7 +247,7 @@ fn range<'t>(
     Ok(Box::new(entries.map(move |entry| checked_entry(table, entry))))
 }
 
-fn range_back<'t>(
+pub(super) fn range_back<'t>(
     tables: &Tables,
     txn: &'t RoTxn<'_>,
     table: Table,
@@ -390,180 +280,6 @@ impl Read for ReadTxn<'_> {
     }
 }
 
-impl Read for WriteTxn<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
-        match &self.target {
-            Target::Stored { txn, store, .. } => get(&store.tables, txn, table, key),
-            Target::Overlaid(over) => over.overlay().get(table, key),
-        }
-    }
-
-    fn range<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
-        match &self.target {
-            Target::Stored { txn, store, .. } => range(&store.tables, txn, table, (start, end)),
-            Target::Overlaid(over) => over.overlay().range(table, start, end),
-        }
-    }
-
-    fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
-        match &self.target {
-            Target::Stored { txn, store, .. } => {
-                range_back(&store.tables, txn, table, (start, end))
-            }
-            Target::Overlaid(over) => over.overlay().range_back(table, start, end),
-        }
-    }
-}
-
-impl<'e> WriteTxn<'e> {
-    /// Writes into an overlay instead of the environment.
-    pub fn over(overlay: &'e mut Overlay) -> Self {
-        WriteTxn { target: Target::Overlaid(Savepoint::new(overlay)) }
-    }
-
-    /// Notes what is there under a key, while there is a mark.
-    fn note(&mut self, table: Table, key: &[u8]) -> Result<()> {
-        if let Target::Stored { txn, store, journal } = &mut self.target
-            && journal.open
-        {
-            let before = get(&store.tables, txn, table, key)?.map(<[u8]>::to_vec);
-            journal.bytes += key.len() + before.as_ref().map_or(0, Vec::len);
-            journal.before.push((table, key.to_vec(), before));
-        }
-        Ok(())
-    }
-
-    /// A place to come back to with [`WriteTxn::roll_back`]. For few changes this is much
-    /// cheaper than [`WriteTxn::nested`], for which LMDB takes megabytes and gives them back.
-    pub fn mark(&mut self) -> Mark {
-        match &mut self.target {
-            Target::Stored { journal, .. } => {
-                let outermost = !std::mem::replace(&mut journal.open, true);
-                Mark { at: journal.before.len(), outermost }
-            }
-            Target::Overlaid(over) => Mark { at: over.mark(), outermost: false },
-        }
-    }
-
-    /// Whether there is a mark.
-    pub fn is_marked(&self) -> bool {
-        matches!(&self.target, Target::Stored { journal: Journal { open: true, .. }, .. })
-    }
-
-    /// Bytes that are kept to come back to a mark.
-    pub fn marked_bytes(&self) -> usize {
-        match &self.target {
-            Target::Stored { journal, .. } => journal.bytes,
-            Target::Overlaid(_) => 0,
-        }
-    }
-
-    /// Takes back what was changed since a mark.
-    pub fn roll_back(&mut self, mark: Mark) -> Result<()> {
-        match &mut self.target {
-            Target::Overlaid(over) => over.roll_back(mark.at),
-            Target::Stored { txn, store, journal } => {
-                for (table, key, before) in journal.before.split_off(mark.at).into_iter().rev() {
-                    match before {
-                        Some(value) => put(store, txn, table, &key, &value)?,
-                        None => drop(store.table(table).delete(txn, &key)?),
-                    }
-                }
-            }
-        }
-        self.release(mark);
-        Ok(())
-    }
-
-    /// Gives up a mark; the changes stay.
-    pub fn release(&mut self, mark: Mark) {
-        if let Target::Stored { journal, .. } = &mut self.target
-            && mark.outermost
-        {
-            *journal = Journal::default();
-        }
-    }
-
-    /// Stores `value` under `key`, over what was there.
-    pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<()> {
-        self.note(table, key)?;
-        match &mut self.target {
-            Target::Stored { txn, store, .. } => put(store, txn, table, key, value),
-            Target::Overlaid(over) => {
-                over.change(table, key, Some(value));
-                Ok(())
-            }
-        }
-    }
-
-    /// Removes `key`; returns whether it was there.
-    pub fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool> {
-        self.note(table, key)?;
-        match &mut self.target {
-            Target::Stored { txn, store, .. } => Ok(store.table(table).delete(txn, key)?),
-            Target::Overlaid(over) => {
-                let there = over.overlay().get(table, key)?.is_some();
-                over.change(table, key, None);
-                Ok(there)
-            }
-        }
-    }
-
-    /// Removes the keys from `start` (inclusive) to `end` (exclusive); returns their number.
-    pub fn delete_range(&mut self, table: Table, start: &[u8], end: &[u8]) -> Result<usize> {
-        if self.is_marked() {
-            let rows = self.range(table, start, end)?.map(|row| row.map(|(key, _)| key.to_vec()));
-            let keys = rows.collect::<Result<Vec<_>>>()?;
-            keys.iter().try_for_each(|key| self.note(table, key))?;
-        }
-        match &mut self.target {
-            Target::Stored { txn, store, .. } => {
-                let bounds = (Bound::Included(start), Bound::Excluded(end));
-                Ok(store.table(table).delete_range(txn, &bounds)?)
-            }
-            Target::Overlaid(over) => {
-                let rows = over.overlay().range(table, start, end)?;
-                let keys = rows.map(|row| row.map(|(key, _)| key.to_vec()));
-                let keys = keys.collect::<Result<Vec<_>>>()?;
-                keys.iter().for_each(|key| over.change(table, key, None));
-                Ok(keys.len())
-            }
-        }
-    }
-
-    /// Begins a transaction inside this one: dropped, it leaves no trace; committed, its
-    /// changes become part of this one.
-    pub fn nested(&mut self) -> Result<WriteTxn<'_>> {
-        let target = match &mut self.target {
-            Target::Stored { txn, store, .. } => {
-                let (txn, journal) = (store.env.nested_write_txn(txn)?, Journal::default());
-                Target::Stored { txn, store, journal }
-            }
-            Target::Overlaid(over) => Target::Overlaid(over.nested()),
-        };
-        Ok(WriteTxn { target })
-    }
-
-    /// Bytes that an overlay holds of a table in its changes, at most; 0 without an overlay.
-    pub fn overlaid(&self, table: Table) -> usize {
-        match &self.target {
-            Target::Stored { .. } => 0,
-            Target::Overlaid(over) => over.overlay().bytes(table),
-        }
-    }
-
-    /// Makes the changes visible and durable; those of an overlay stay in it.
-    pub fn commit(self) -> Result<()> {
-        match self.target {
-            Target::Stored { txn, .. } => Ok(txn.commit()?),
-            Target::Overlaid(over) => {
-                over.keep();
-                Ok(())
-            }
-        }
-    }
-}
-
 /// Free bytes of the disk that `dir` lies on; as many as there can be when nobody knows.
 pub fn free_disk_bytes(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
@@ -587,6 +303,7 @@ fn checked<'t>(table: Table, key: &[u8], stored: &'t [u8]) -> Result<&'t [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::write::Target;
     use super::*;
 
     const MAP: usize = 1 << 26;

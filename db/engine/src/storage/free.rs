@@ -6,7 +6,7 @@
 //! layout is that of data version 1 of LMDB (`mdb.c`: `MDB_meta`, `MDB_page`, `MDB_node`); a
 //! test compares what is found with the numbers that LMDB reports for all its trees.
 
-use super::env::{Result, StorageError};
+use super::error::{Result, StorageError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -82,7 +82,7 @@ pub(super) fn read(
         }
         if meta.u64(META_TXN)? == txn {
             let last = meta.u64(META_LAST_PAGE)?;
-            let mut found = Found { free: vec![0; last as usize / 64 + 1], held: 0, oldest };
+            let mut found = UsablePages { free: vec![0; last as usize / 64 + 1], held: 0, oldest };
             let root = meta.u64(META_TREE + TREE_ROOT)?;
             if root != NO_PAGE {
                 pages.walk(root, 0, &mut found)?;
@@ -94,14 +94,14 @@ pub(super) fn read(
     Ok(None)
 }
 
-struct Found {
+struct UsablePages {
     /// A bit for each usable page.
     free: Vec<u64>,
     held: u64,
     oldest: u64,
 }
 
-impl Found {
+impl UsablePages {
     fn runs(&self) -> BTreeMap<u64, u64> {
         let (mut runs, mut length) = (BTreeMap::new(), 0);
         // A word of zeros at the end closes the last run.
@@ -140,7 +140,7 @@ impl Pages<'_> {
         self.bytes(number, 0, self.page_bytes)
     }
 
-    fn walk(&self, number: u64, depth: usize, found: &mut Found) -> Result<()> {
+    fn walk(&self, number: u64, depth: usize, found: &mut UsablePages) -> Result<()> {
         let page = self.page(number)?;
         let (flags, end) = (page.u16(10)?, page.u16(12)? as usize);
         if depth > DEPTH_MAX || end < PAGE_HEAD {
@@ -167,7 +167,7 @@ impl Pages<'_> {
         Ok(())
     }
 
-    fn big_list(&self, first: u64, txn: u64, found: &mut Found) -> Result<()> {
+    fn big_list(&self, first: u64, txn: u64, found: &mut UsablePages) -> Result<()> {
         let count = self.bytes(first, PAGE_HEAD, 8)?.u64(0)? as usize;
         if txn >= found.oldest {
             found.held += count as u64;
@@ -184,7 +184,7 @@ impl Pages<'_> {
     }
 }
 
-fn found_list(page: &Bytes, at: usize, txn: u64, found: &mut Found) -> Result<()> {
+fn found_list(page: &Bytes, at: usize, txn: u64, found: &mut UsablePages) -> Result<()> {
     let count = page.u64(at)?;
     if txn >= found.oldest {
         found.held += count;
@@ -193,7 +193,7 @@ fn found_list(page: &Bytes, at: usize, txn: u64, found: &mut Found) -> Result<()
     (1..=count as usize).try_for_each(|number| note(page.u64(at + number * 8)?, found))
 }
 
-fn note(page: u64, found: &mut Found) -> Result<()> {
+fn note(page: u64, found: &mut UsablePages) -> Result<()> {
     let word = found.free.get_mut(page as usize / 64).ok_or_else(|| wrong("a page number"))?;
     *word |= 1 << (page % 64);
     Ok(())

@@ -12,7 +12,8 @@
 //! generation: its directory goes at once, its disk space when the last of them ends. A start
 //! removes what the pointer does not name.
 
-use super::env::{ReadTxn, Result, StorageError, Store};
+use super::env::{ReadTxn, Store};
+use super::error::{Result, StorageError};
 use parking_lot::RwLock;
 use std::fs::File;
 use std::io::Write;
@@ -49,13 +50,13 @@ pub struct Generations {
 
 /// A generation that is not current yet. Its directory goes with it, unless it became current.
 #[derive(Debug)]
-pub struct Incoming {
+pub struct IncomingGeneration {
     dir: PathBuf,
     number: u64,
     kept: AtomicBool,
 }
 
-impl Incoming {
+impl IncomingGeneration {
     /// Where its environment lies.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -67,7 +68,7 @@ impl Incoming {
     }
 }
 
-impl Drop for Incoming {
+impl Drop for IncomingGeneration {
     fn drop(&mut self) {
         if !self.kept.load(Ordering::Acquire) {
             let _ = std::fs::remove_dir_all(&self.dir);
@@ -128,11 +129,11 @@ impl Generations {
     ///
     /// # Errors
     /// When it cannot be created.
-    pub fn begin(&self) -> Result<Incoming> {
+    pub fn begin(&self) -> Result<IncomingGeneration> {
         let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let dir = place(&self.dir, number);
         std::fs::create_dir_all(&dir).map_err(failed)?;
-        Ok(Incoming { dir, number, kept: AtomicBool::new(false) })
+        Ok(IncomingGeneration { dir, number, kept: AtomicBool::new(false) })
     }
 
     /// Makes a generation current that is complete and flushed; `store` is its environment.
@@ -142,7 +143,7 @@ impl Generations {
     /// When the pointer cannot be written; then either generation may be current after a start.
     pub fn switch(
         &self,
-        incoming: &Incoming,
+        incoming: &IncomingGeneration,
         store: Arc<Store>,
         after: &dyn Fn(SwitchStep),
     ) -> Result<()> {
@@ -222,7 +223,7 @@ fn remove_all_but(dir: &Path, current: Option<u64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::env::{Read, Table};
+    use super::super::{Read, Table};
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -238,7 +239,7 @@ mod tests {
         read.get(Table::Meta, b"k").unwrap().map(<[u8]>::to_vec)
     }
 
-    fn receive(state: &Generations, value: &[u8]) -> (Incoming, Arc<Store>) {
+    fn receive(state: &Generations, value: &[u8]) -> (IncomingGeneration, Arc<Store>) {
         let incoming = state.begin().unwrap();
         let store = Arc::new(Store::open(incoming.dir(), MAP).unwrap());
         write(&store, value);

@@ -1,13 +1,21 @@
 //! Bytes on disk: LMDB tables, order-preserving keys, checksums. Knows nothing of documents.
 
-pub mod env;
+mod env;
+mod error;
 mod free;
 pub mod generations;
 pub mod keys;
 pub mod overlay;
+mod read;
 mod readers;
+mod table;
+mod write;
 
-pub use env::{Entries, Read, ReadTxn, StorageError, Store, Table, WriteTxn, free_disk_bytes};
+pub use env::{ReadTxn, Store, free_disk_bytes};
+pub use error::{Result, StorageError};
 pub use free::FreePages;
-pub use generations::{Generations, Incoming, SwitchStep};
-pub use overlay::{Merged, Overlay, Reads};
+pub use generations::{Generations, IncomingGeneration, SwitchStep};
+pub use overlay::{MergedRows, Overlay, Reads};
+pub use read::{Entries, Read};
+pub use table::Table;
+pub use write::{Mark, WriteTxn};

@@ -6,8 +6,11 @@
 //! noticed as well. (The idea is that of PostgreSQL's predicate locks and of FoundationDB's
 //! read conflict ranges.)
 
-use super::env::{Entries, Read, ReadTxn, Result, TABLES_LEN, Table, WriteTxn};
+use super::env::ReadTxn;
+use super::error::Result;
 use super::keys::successor;
+use super::read::{Entries, Read};
+use super::table::{TABLES_LEN, Table};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -199,10 +202,10 @@ impl Overlay {
         }
     }
 
-    /// Begins writing into the overlay.
-    pub fn write(&mut self) -> WriteTxn<'_> {
+    /// Begins changes; those before can no longer be taken back.
+    pub(super) fn begin(&mut self) -> Savepoint<'_> {
         self.journal.clear();
-        WriteTxn::over(self)
+        Savepoint::new(self)
     }
 
     /// The view below, without noting what is read.
@@ -273,8 +276,8 @@ impl Overlay {
         let changed = changes.range(start.to_vec()..end.to_vec());
         let changed = changed.map(|(key, value)| Ok((&key[..], value.as_deref())));
         Ok(match back {
-            false => Box::new(Merged::new(rows, changed, back)),
-            true => Box::new(Merged::new(rows, changed.rev(), back)),
+            false => Box::new(MergedRows::new(rows, changed, back)),
+            true => Box::new(MergedRows::new(rows, changed.rev(), back)),
         })
     }
 }
@@ -306,7 +309,7 @@ pub struct Savepoint<'o> {
 }
 
 impl<'o> Savepoint<'o> {
-    pub(super) fn new(overlay: &'o mut Overlay) -> Self {
+    fn new(overlay: &'o mut Overlay) -> Self {
         Savepoint { mark: overlay.journal.len(), overlay, kept: false }
     }
 
@@ -350,20 +353,20 @@ impl Drop for Savepoint<'_> {
 /// Rows with others in their place: those that `changed` gives replace rows of the same key,
 /// are added where there is none, and remove the row when they have no value. Both sides come
 /// in the order of their keys, or both from the last to the first.
-pub struct Merged<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> {
+pub struct MergedRows<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> {
     rows: Peekable<Entries<'t>>,
     changed: Peekable<C>,
     back: bool,
 }
 
-impl<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> Merged<'t, C> {
+impl<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> MergedRows<'t, C> {
     /// Merges two sides; `back` says that they come from the last to the first.
     pub fn new(rows: Entries<'t>, changed: C, back: bool) -> Self {
-        Merged { rows: rows.peekable(), changed: changed.peekable(), back }
+        MergedRows { rows: rows.peekable(), changed: changed.peekable(), back }
     }
 }
 
-impl<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> Iterator for Merged<'t, C> {
+impl<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> Iterator for MergedRows<'t, C> {
     type Item = Result<(&'t [u8], &'t [u8])>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -393,7 +396,7 @@ impl<'t, C: Iterator<Item = Result<(&'t [u8], Option<&'t [u8]>)>>> Iterator for 
 
 #[cfg(test)]
 mod tests {
-    use super::super::Store;
+    use super::super::{Store, WriteTxn};
     use super::*;
     use proptest::prelude::*;
 

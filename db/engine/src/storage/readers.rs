@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 type Key = (u64, u64);
 
 #[derive(Default)]
-struct Open {
+struct OpenReaders {
     next: u64,
     readers: BTreeMap<Key, Reader>,
 }
@@ -22,22 +22,22 @@ struct Reader {
 
 /// The open read transactions of an environment.
 #[derive(Default)]
-pub(super) struct Readers(Arc<Mutex<Open>>);
+pub(super) struct Readers(Arc<Mutex<OpenReaders>>);
 
 /// A reader that is known until this is dropped.
-pub(super) struct Registered {
+pub(super) struct Registration {
     key: Key,
-    open: Arc<Mutex<Open>>,
+    open: Arc<Mutex<OpenReaders>>,
 }
 
 impl Readers {
     /// Notes that `name` reads what the transaction `txn` has committed.
-    pub(super) fn register(&self, txn: u64, name: impl Into<Cow<'static, str>>) -> Registered {
+    pub(super) fn register(&self, txn: u64, name: impl Into<Cow<'static, str>>) -> Registration {
         let mut open = self.0.lock();
         open.next += 1;
         let key = (txn, open.next);
         open.readers.insert(key, Reader { name: name.into(), since: Instant::now() });
-        Registered { key, open: self.0.clone() }
+        Registration { key, open: self.0.clone() }
     }
 
     /// The oldest transaction that somebody reads.
@@ -53,7 +53,7 @@ impl Readers {
     }
 }
 
-impl Drop for Registered {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.open.lock().readers.remove(&self.key);
     }

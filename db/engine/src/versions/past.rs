@@ -4,9 +4,8 @@
 use super::{Version, VersionRecord, decode, last_key, oldest, record_key, versions_of};
 use crate::catalog::{self, Collection};
 use crate::error::{Error, Kind};
-use crate::storage::env::Result;
 use crate::storage::keys::{self, CollectionId};
-use crate::storage::{Entries, Merged, Read, Table};
+use crate::storage::{Entries, MergedRows, Read, Result, Table};
 
 /// A moment in the past. The times of log entries never go back, so both kinds cut the history
 /// between two entries.
@@ -137,7 +136,7 @@ impl<R: Read> Read for Past<'_, R> {
         if !self.is_here(table, start) || start >= end {
             return Ok(rows);
         }
-        Ok(Box::new(Merged::new(rows, self.changed(start, end, false)?, false)))
+        Ok(Box::new(MergedRows::new(rows, self.changed(start, end, false)?, false)))
     }
 
     fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
@@ -145,6 +144,6 @@ impl<R: Read> Read for Past<'_, R> {
         if !self.is_here(table, start) || start >= end {
             return Ok(rows);
         }
-        Ok(Box::new(Merged::new(rows, self.changed(start, end, true)?, true)))
+        Ok(Box::new(MergedRows::new(rows, self.changed(start, end, true)?, true)))
     }
 }

@@ -8,8 +8,9 @@ use super::describe::{
 use super::documents::write_reply;
 use super::endpoint::Endpoint;
 use super::reply::Reply;
+use crate::engine::catalog::Retention;
 use crate::engine::value::iso_date;
-use crate::engine::versions::{Retention, VersionEntry};
+use crate::engine::versions::VersionEntry;
 use crate::error::{Kind, Result};
 use crate::service::Response;
 use crate::service::documents::{Document, Written};

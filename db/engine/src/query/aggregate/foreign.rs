@@ -7,18 +7,18 @@ use crate::error::Result;
 
 /// Documents of another collection, after a pipeline.
 #[derive(Debug)]
-pub(super) struct Foreign {
+pub(super) struct ForeignDocuments {
     pub(super) collection: String,
     /// Taken out of the pipeline, so that an index can serve it.
     filter: Filter,
     pipeline: Pipeline,
 }
 
-impl Foreign {
+impl ForeignDocuments {
     /// The documents of a collection after a pipeline.
-    pub(super) fn new(collection: &str, mut pipeline: Pipeline) -> Foreign {
+    pub(super) fn new(collection: &str, mut pipeline: Pipeline) -> ForeignDocuments {
         let filter = pipeline.take_filter().unwrap_or(Filter::And(Vec::new()));
-        Foreign { collection: collection.to_owned(), filter, pipeline }
+        ForeignDocuments { collection: collection.to_owned(), filter, pipeline }
     }
 
     /// The documents; with `keys`, only those that match it.

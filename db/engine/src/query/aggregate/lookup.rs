@@ -4,7 +4,7 @@ use super::super::context::{At, Context, Fields, MemoryCharge};
 use super::super::expr::{Expr, Vars};
 use super::super::filter::{Filter, Test};
 use super::super::path::Path;
-use super::foreign::Foreign;
+use super::foreign::ForeignDocuments;
 use super::memory::{StageMemory, shallow};
 use super::stage::{Role, SharedStage, Stage};
 use super::unwind::{places, set};
@@ -15,7 +15,7 @@ use crate::value::Value;
 /// A parsed `$lookup`.
 #[derive(Debug)]
 pub(super) struct Lookup {
-    foreign: Foreign,
+    foreign: ForeignDocuments,
     /// `localField` and `foreignField`.
     keys: Option<(Path, Path)>,
     /// The variables of `let`, and the pipeline that they are substituted into.
@@ -54,7 +54,7 @@ impl Lookup {
         let names = variables.iter().map(|(name, _)| (name.as_str(), Some(&Value::Null)));
         let checked = bind::pipeline(stages, &names.collect());
         let pipeline = Pipeline::parse_inner(&checked, at.key("pipeline"), nesting)?;
-        let foreign = Foreign::new(text("from")?, pipeline);
+        let foreign = ForeignDocuments::new(text("from")?, pipeline);
         let bound = (!variables.is_empty()).then(|| (variables, stages.clone()));
         Ok(Lookup { foreign, keys, bound, into: path("as")? })
     }
@@ -91,8 +91,10 @@ impl Lookup {
         }
         let bindings = values.iter().map(|(name, value)| (name.as_str(), value.as_ref()));
         let stages = bind::pipeline(stages, &bindings.collect());
-        let foreign =
-            Foreign::new(&self.foreign.collection, Pipeline::parse(&stages, At::root("pipeline"))?);
+        let foreign = ForeignDocuments::new(
+            &self.foreign.collection,
+            Pipeline::parse(&stages, At::root("pipeline"))?,
+        );
         kept.collect(foreign.find(keys, source, ctx)?)
     }
 }

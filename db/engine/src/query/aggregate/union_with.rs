@@ -1,7 +1,7 @@
 //! `$unionWith`: the documents of another collection after those of the input.
 
 use super::super::context::{At, Context, Fields};
-use super::foreign::Foreign;
+use super::foreign::ForeignDocuments;
 use super::memory::later;
 use super::stage::{SharedStage, Stage};
 use super::{DocumentSource, Documents, Nesting, Pipeline, read};
@@ -10,7 +10,7 @@ use crate::value::Value;
 
 /// A parsed `$unionWith`.
 #[derive(Debug)]
-pub(super) struct UnionWith(Foreign);
+pub(super) struct UnionWith(ForeignDocuments);
 
 impl UnionWith {
     /// Parses `"name"` or `{"coll": "name", "pipeline": […]}`.
@@ -19,14 +19,17 @@ impl UnionWith {
     /// `invalid_query` for a wrong shape and for errors of the pipeline.
     pub(super) fn parse(spec: &Value, at: At<'_>, nesting: Nesting<'_>) -> Result<UnionWith> {
         if spec.as_str().is_some() {
-            return Ok(UnionWith(Foreign::new(read::text(spec, at)?, Pipeline::default())));
+            return Ok(UnionWith(ForeignDocuments::new(
+                read::text(spec, at)?,
+                Pipeline::default(),
+            )));
         }
         let fields = read::object(spec, &["coll", "pipeline"], at)?;
         let collection = read::text(read::required(fields, "coll", at)?, at.key("coll"))?;
         let pipeline = fields.get("pipeline");
         let pipeline =
             pipeline.map(|stages| Pipeline::parse_inner(stages, at.key("pipeline"), nesting));
-        Ok(UnionWith(Foreign::new(collection, pipeline.transpose()?.unwrap_or_default())))
+        Ok(UnionWith(ForeignDocuments::new(collection, pipeline.transpose()?.unwrap_or_default())))
     }
 }
 
