@@ -19,10 +19,11 @@ const LAYERS: [(&str, u8); 7] = [
 /// What every layer may use, and what uses no layer.
 const COMMON: [&str; 8] = ["config", "dial", "engine", "error", "status", "storage", "tls", "wire"];
 
-/// A source file of `db/src`, by its path there, without its tests and comments.
+/// A source file, by its path below the directory that is read, without its tests and comments.
 struct File {
     path: String,
     code: String,
+    texts: Vec<String>,
 }
 
 impl File {
@@ -72,25 +73,26 @@ fn first_names(path: &str) -> Vec<String> {
     parts.map(word).filter(|name| !name.is_empty()).collect()
 }
 
-/// The code of a file: no tests, no comments, and nothing in the quotes of texts.
-fn bare_code(text: &str) -> String {
+/// The code of a file without its tests, comments and texts, and the texts: what is in quotes.
+fn code_and_texts(text: &str) -> (String, Vec<String>) {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let (mut bare, mut in_text, mut before) = (String::new(), false, ' ');
+    let (mut bare, mut texts, mut open, mut before) = (String::new(), Vec::new(), None, ' ');
     for line in code.lines() {
         let mut letters = line.chars().peekable();
         while let Some(letter) = letters.next() {
-            match letter {
-                '\\' if in_text => drop(letters.next()),
-                '"' if before != '\'' => in_text = !in_text,
-                '/' if !in_text && letters.peek() == Some(&'/') => break,
-                _ if in_text => {}
-                _ => bare.push(letter),
+            match (letter, &mut open) {
+                ('\\', Some(text)) => text.extend(letters.next()),
+                ('"', Some(_)) => texts.extend(open.take()),
+                ('"', None) if before != '\'' => open = Some(String::new()),
+                ('/', None) if letters.peek() == Some(&'/') => break,
+                (_, Some(text)) => text.push(letter),
+                (_, None) => bare.push(letter),
             }
             before = letter;
         }
         bare.push('\n');
     }
-    bare
+    (bare, texts)
 }
 
 /// The sources without the files that hold tests only.
@@ -104,9 +106,9 @@ fn files_of(directory: &str) -> Vec<File> {
         |path: &Path| path.strip_prefix(&source).expect("below it").display().to_string();
     let files = rust_files(&source);
     assert!(files.len() > 30, "the sources were not found");
-    let file = |(path, text): (std::path::PathBuf, String)| File {
-        path: relative(&path),
-        code: bare_code(&text),
+    let file = |(path, text): (std::path::PathBuf, String)| {
+        let (code, texts) = code_and_texts(&text);
+        File { path: relative(&path), code, texts }
     };
     let is_code = |file: &File| file.path != "lib.rs" && !file.path.ends_with("_tests.rs");
     files.into_iter().map(file).filter(is_code).collect()
@@ -171,6 +173,26 @@ fn each_large_dependency_stays_behind_its_layer() {
         let actix = strangers(word, |path| path.starts_with("doors/") || path == "node.rs");
         assert!(actix.is_empty(), "{word} is for doors/ and node.rs: {actix:?}");
     }
+}
+
+/// A request, a parameter or a header is named by the door that it came through. The path of a
+/// call between nodes is no text for a caller.
+#[test]
+fn no_text_below_the_doors_names_a_call_of_an_interface() {
+    let of_doors = [
+        "/api", "GET ", "POST ", "PUT ", "PATCH ", "HTTP", "header", "curl", "Idempotency-Key",
+        "X-Jettra", "level=", "confirm=", "\"force\"",
+    ];
+    let below = ["service", "auth", "cluster", "raft"];
+    let files = files().into_iter().filter(|file| below.contains(&file.module()));
+    let mut named = Vec::new();
+    for File { path, texts, .. } in files.chain(files_of("db/engine/src")) {
+        let is_named = |text: &String| of_doors.iter().any(|word| text.contains(word));
+        let called = |text: &String| path == "cluster/forward.rs" && text == "/api/v1/session";
+        let wrong = texts.into_iter().filter(|text| is_named(text) && !called(text));
+        named.extend(wrong.map(|text| format!("{path}: {text:?}")));
+    }
+    assert!(named.is_empty(), "texts for a door only: {named:#?}");
 }
 
 #[test]
@@ -284,5 +306,7 @@ fn a_list_in_a_use_names_each_of_its_modules() {
 fn texts_and_comments_are_no_code() {
     let text =
         "let a = \"openraft=error \\\" x\"; // heed\nlet b = '\"'; heed();\n#[cfg(test)] tokio";
-    assert_eq!(bare_code(text), "let a = \"; \nlet b = '\"'; heed();\n".replacen('"', "", 1));
+    let (code, texts) = code_and_texts(text);
+    assert_eq!(code, "let a = ; \nlet b = '\"'; heed();\n");
+    assert_eq!(texts, ["openraft=error \" x"]);
 }

@@ -38,5 +38,3 @@ pub use namespace::{Namespace, NamespaceRef};
 mod history_tests;
 #[cfg(test)]
 mod hostile_tests;
-#[cfg(test)]
-mod interface_tests;

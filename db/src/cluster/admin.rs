@@ -326,7 +326,7 @@ impl Cluster {
                 let hint = if leaves && voters.len() == 1 {
                     "the only voter cannot be removed; stop it instead"
                 } else {
-                    "bring the other nodes back first, or repeat with \"force\": true"
+                    "bring the other nodes back first, or force it"
                 };
                 Err(Error::new(Kind::WouldLoseQuorum, message)
                     .hint(hint)

@@ -84,7 +84,7 @@ impl ReadIndex {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(QueuedRead { since: Instant::now(), reply }).map_err(|_| {
             Error::new(Kind::Overloaded, "too many reads are waiting on this node")
-                .hint("try again after a pause, or read with level=local")
+                .hint("try again after a pause, or read at the level local")
         })?;
         answer.await.map_err(|_| Error::new(Kind::Stopping, "this node is stopping"))?
     }

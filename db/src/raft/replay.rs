@@ -97,7 +97,7 @@ impl InboxState {
         if to != Some(self.name.as_str()) && (to.is_none() || to != self.name_before.as_deref()) {
             let message = "the call is for another process, or too old";
             return Err(Error::new(Kind::WrongProcess, message)
-                .hint("make it again for the name in X-Jettra-Process"));
+                .hint("make it again for the process that this refusal names"));
         }
         let senders = &mut self.senders;
         if !senders.contains_key(&signature.process) && senders.len() >= SENDERS_MAX {

@@ -90,7 +90,7 @@ impl Group {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(internal(error)),
             Err(_) => Err(Error::new(Kind::Timeout, "this node is too far behind the leader")
-                .hint("try again, read from another node, or read with level=local")),
+                .hint("try again, read from another node, or read at the level local")),
         }
     }
 
@@ -110,7 +110,7 @@ impl Group {
         timeout(self.request_timeout, reached).await.unwrap_or_else(|_| {
             let message = format!("log index {index} has not come to this node in time");
             Err(Error::new(Kind::Timeout, message)
-                .hint("try again, read from another node, or read with level=local"))
+                .hint("try again, read from another node, or read at the level local"))
         })
     }
 
@@ -190,5 +190,5 @@ fn unanswered(error: &Error) -> Error {
 
 fn no_quorum() -> Error {
     Error::new(Kind::Timeout, "no majority of the nodes confirmed the read in time")
-        .hint("check that a majority runs, or read with level=local")
+        .hint("check that a majority runs, or read at the level local")
 }
