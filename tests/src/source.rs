@@ -8,7 +8,7 @@ pub fn root() -> PathBuf {
     tests.parent().expect("the workspace holds this crate").to_owned()
 }
 
-/// One row of the route table in `db/src/doors/http/mod.rs`.
+/// One row of the route table in `db/src/doors/http/routes.rs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// HTTP method.
@@ -46,8 +46,8 @@ impl Route {
 /// # Panics
 /// If it cannot be read.
 pub fn routes() -> Vec<Route> {
-    let text =
-        std::fs::read_to_string(root().join("db/src/doors/http/mod.rs")).expect("the route table");
+    let text = std::fs::read_to_string(root().join("db/src/doors/http/routes.rs"))
+        .expect("the route table");
     let table = text.split("routes! {").nth(1).and_then(|rest| rest.split("};").next());
     let rows = table.expect("the table").lines().map(str::trim);
     let routes: Vec<_> = rows.filter(|row| !row.starts_with("//")).filter_map(parse_row).collect();

@@ -76,7 +76,7 @@ fn first_names(path: &str) -> Vec<String> {
 /// The code of a file without its tests, comments and texts, and the texts: what is in quotes.
 fn code_and_texts(text: &str) -> (String, Vec<String>) {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let (mut bare, mut texts, mut open, mut before) = (String::new(), Vec::new(), None, ' ');
+    let (mut bare, mut texts, mut open, mut before) = (String::new(), Vec::new(), None::<String>, ' ');
     for line in code.lines() {
         let mut letters = line.chars().peekable();
         while let Some(letter) = letters.next() {
@@ -180,8 +180,19 @@ fn each_large_dependency_stays_behind_its_layer() {
 #[test]
 fn no_text_below_the_doors_names_a_call_of_an_interface() {
     let of_doors = [
-        "/api", "GET ", "POST ", "PUT ", "PATCH ", "HTTP", "header", "curl", "Idempotency-Key",
-        "X-Jettra", "level=", "confirm=", "\"force\"",
+        "/api",
+        "GET ",
+        "POST ",
+        "PUT ",
+        "PATCH ",
+        "HTTP",
+        "header",
+        "curl",
+        "Idempotency-Key",
+        "X-Jettra",
+        "level=",
+        "confirm=",
+        "\"force\"",
     ];
     let below = ["service", "auth", "cluster", "raft"];
     let files = files().into_iter().filter(|file| below.contains(&file.module()));

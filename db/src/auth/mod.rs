@@ -35,8 +35,9 @@ pub fn not_authenticated() -> Error {
 
 /// The error for wrong credentials; it does not say which part is wrong.
 pub fn bad_credentials() -> Error {
-    Error::new(Kind::BadCredentials, "the user name or the password is wrong")
-        .hint("the first password is in DataDir/admin-password of the node that created the cluster")
+    Error::new(Kind::BadCredentials, "the user name or the password is wrong").hint(
+        "the first password is in DataDir/admin-password of the node that created the cluster",
+    )
 }
 
 /// The error for a disabled user, returned only after its password is verified.

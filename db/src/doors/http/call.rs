@@ -1,6 +1,6 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
-use super::Route;
+use super::routes::Route;
 use super::threads::Threads;
 use crate::cluster::Cluster;
 use crate::engine::DocumentId;

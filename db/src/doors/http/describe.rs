@@ -4,7 +4,6 @@
 use crate::error::Kind::{self, *};
 use jettra_driver::wire::*;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// The JSON Schema of a type; shared parts go to the generator.
@@ -56,13 +55,6 @@ pub enum Effect {
     Writes,
     /// It may do either, by its body.
     ReadsOrWrites,
-}
-
-/// All names of read levels.
-fn level_names() -> Vec<&'static str> {
-    use jettra_driver::ReadLevel;
-    let others = ReadLevel::OTHER_NAMES.iter().map(|(other, _)| *other);
-    ReadLevel::NAMES.into_iter().chain(others).collect()
 }
 
 /// The description of one route.
@@ -307,87 +299,3 @@ pub const TAGS: [&str; 10] = [
     CLUSTER,
     JETTRADBVM,
 ];
-
-/// What a parameter of a path, a query or a head is, by its name, with its JSON Schema.
-pub fn parameter(name: &str) -> Option<(&'static str, Value)> {
-    let text = || json!({"type": "string"});
-    let name_of = || json!({"type": "string", "minLength": 1});
-    let number = || json!({"type": "integer", "minimum": 0, "maximum": u64::MAX});
-    Some(match name {
-        "db" | "database" => ("The database.", name_of()),
-        "col" | "collection" => ("The collection.", name_of()),
-        "id" => (
-            "The `_id` of the document, or the name of the user. A text that could be a number means either, the number first.",
-            name_of(),
-        ),
-        "id_type" => (
-            "Which of the two an `id` means that could be both.",
-            json!({"type": "string", "enum": ["int", "string"]}),
-        ),
-        "name" => ("The name.", name_of()),
-        "field" => ("The name of the index, or its fields with commas between them.", name_of()),
-        "version" => (
-            "A version, as the list of versions names it.",
-            json!({"type": "string", "minLength": 1, "example": "17"}),
-        ),
-        "to" => ("The version to compare with; `current` when left out.", text()),
-        "tx" => ("The transaction that the call belongs to.", name_of()),
-        "txID" => ("The transaction.", text()),
-        "filter" => ("Only documents that match this.", json!({"type": "object"})),
-        "sort" => ("The order: `-age,name`, or JSON.", text()),
-        "fields" => ("What of the documents is wanted: `name,-_id`, or JSON.", text()),
-        "skip" | "offset" => ("Documents to leave out first.", number()),
-        "limit" => ("How many at most; 100 when left out.", number()),
-        "user" => ("The name of a user.", name_of()),
-        "token" => ("The public part of a token, as the list of tokens names it.", name_of()),
-        "action" => ("Only what was done of this kind, such as `login`.", text()),
-        "before" => (
-            "Only what came before the entry of this number.",
-            json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
-        ),
-        "cursor" => ("The cursor of the page before.", text()),
-        "hint" => ("Name of the index to use, its fields as JSON, or `$natural`.", text()),
-        "explain" => (
-            "Asks for the plan instead of the documents.",
-            json!({"type": "string", "enum": ["queryPlanner", "executionStats"]}),
-        ),
-        "confirm" => (
-            "Refuses the call, with their number, when it would change or delete all documents or more than a handful.",
-            json!({"type": "string", "enum": ["ask"]}),
-        ),
-        "content" => (
-            "Which content of a change is delivered.",
-            json!({"type": "string", "enum": ["document", "delta", "both"]}),
-        ),
-        "after" => ("The token behind which the feed begins; now when left out.", text()),
-        "at" => ("Reads the collection as it was at this log index.", number()),
-        "asOf" => {
-            ("Reads the collection as it was at this time, such as `2026-01-31T12:00:00Z`.", text())
-        }
-        "level" => (
-            "How fresh the answer must be; `session` and `bounded` need `index` and `freshness`. \
-             Other names: `strong` for `linearizable`, `weak` for `leader`, `none`, `serializable` and \
-             `stale` for `local`.",
-            json!({"type": "string", "enum": level_names()}),
-        ),
-        "index" => ("With `level=session`: the `X-Jettra-Index` of an earlier answer.", text()),
-        "freshness" => (
-            "With `level=bounded`: how old the answer may be, such as `500ms`, `2s` or `1m`.",
-            text(),
-        ),
-        "redirect" => ("Asks for the leader's address (307) instead of being forwarded.", text()),
-        "If-Match" => (
-            "The `ETag` of the revision that is to be changed, a list of several, or `*` for any: the document must exist.",
-            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$"}),
-        ),
-        "If-None-Match" => (
-            "For a reader the `ETag` that it has: 304 when that is the revision still. For a writer `*`: the document must not exist.",
-            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$"}),
-        ),
-        "Idempotency-Key" => (
-            "A key under which the call is made exactly once, however often it is repeated.",
-            json!({"type": "string", "pattern": "^[!-~]{1,200}$"}),
-        ),
-        _ => return None,
-    })
-}

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::endpoint::Prepared;
 use super::reply::Reply;
-use super::{About, Route};
+use super::routes::{About, Route};
 use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
 };

@@ -1,23 +1,20 @@
 //! The OpenAPI 3.1 document, made of the route table, the descriptions and the error kinds.
 
+mod parameters;
+mod responses;
+mod schemas;
+
 use super::call::Call;
-use super::describe::{Any, CLUSTER, describe};
-use super::describe::{Body, Content, Description, Effect, Success, TAGS, parameter};
+use super::describe::{Any, Body, CLUSTER, Description, TAGS, describe};
 use super::endpoint::Endpoint;
 use super::reply::Reply;
-use super::{ROUTES, Route, Runs};
+use super::routes::{ROUTES, Route, Runs};
 use crate::auth::{Access, Permission, token};
-use crate::error::Kind::{self, *};
 use crate::error::Result;
-use crate::status::HttpStatus;
 use bytes::Bytes;
-use jettra_driver::wire::{
-    CLIENT_HEADER, CURSOR_HEADER, ErrorBody, FORGOTTEN_HEADER, INDEX_HEADER, LEADER_HEADER,
-    MORE_HEADER, NODE_HEADER, REPLAYED_HEADER,
-};
-use schemars::generate::{SchemaGenerator, SchemaSettings};
+use jettra_driver::wire::{CLIENT_HEADER, ErrorBody};
+use schemas::{Schemas, tidy};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
@@ -30,65 +27,6 @@ pub const DOCUMENT: Endpoint = Endpoint::new(
 async fn document(_: Rc<Call>) -> Result<Reply> {
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
     Ok(Reply::bytes(TEXT.clone()))
-}
-
-/// Schemas of bodies and of answers: a field may be left out of the one and not of the other.
-struct Schemas {
-    bodies: SchemaGenerator,
-    answers: SchemaGenerator,
-}
-
-impl Schemas {
-    fn new() -> Schemas {
-        let settings = || {
-            SchemaSettings::draft2020_12()
-                .with(|settings| settings.definitions_path = "/components/schemas".into())
-        };
-        Schemas {
-            bodies: settings().for_deserialize().into_generator(),
-            answers: settings().for_serialize().into_generator(),
-        }
-    }
-
-    /// All that the others refer to.
-    fn take(mut self) -> Map<String, Value> {
-        let mut all = self.answers.take_definitions(true);
-        all.extend(self.bodies.take_definitions(true));
-        all.values_mut().for_each(tidy);
-        all["ErrorDetail"]["properties"]["code"] =
-            json!({"$ref": "#/components/schemas/ErrorCode"});
-        all.insert("ErrorCode".into(), error_code());
-        all
-    }
-}
-
-/// Every code of an error, with what it means.
-fn error_code() -> Value {
-    let one = |kind: &Kind| json!({"const": kind.code(), "description": kind.meaning()});
-    let text = "Stable, for programs.";
-    json!({"description": text, "type": "string", "oneOf": Kind::ALL.iter().map(one).collect::<Vec<_>>()})
-}
-
-/// Bounds that the name of a format implies, and no links that only Rust's docs can follow.
-fn tidy(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            let most = match fields.get("format").and_then(Value::as_str) {
-                Some("uint64" | "uint") => Some(u64::MAX),
-                Some("uint32") => Some(u32::MAX.into()),
-                _ => None,
-            };
-            if let Some(most) = most {
-                fields.insert("maximum".into(), most.into());
-            }
-            if let Some(Value::String(text)) = fields.get_mut("description") {
-                *text = text.replace("[`", "`").replace("`]", "`").replace('\n', " ");
-            }
-            fields.values_mut().for_each(tidy);
-        }
-        Value::Array(items) => items.iter_mut().for_each(tidy),
-        _ => {}
-    }
 }
 
 /// The whole document.
@@ -117,8 +55,8 @@ fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas.take(),
-            "parameters": shared_parameters(),
-            "headers": headers(),
+            "parameters": parameters::shared(),
+            "headers": responses::headers(),
             "securitySchemes": security_schemes(),
         },
     })
@@ -140,8 +78,8 @@ fn operation(
         "tags": [description.tag],
         "summary": description.summary,
         "description": who_and_where(route),
-        "parameters": parameters(route, description),
-        "responses": responses(route, description, schemas, error),
+        "parameters": parameters::of_route(route, description),
+        "responses": responses::of_route(route, description, schemas, error),
         "security": security(route),
     });
     if let Some(Body { shape, required }) = description.body {
@@ -215,218 +153,11 @@ fn security_schemes() -> Value {
     })
 }
 
-/// Whether a call can belong to a transaction, or read the past.
-fn states(route: &Route) -> (bool, bool) {
-    (route.about.is_documents(), route.reads_documents())
-}
-
-fn parameters(route: &Route, description: &Description) -> Vec<Value> {
-    let in_path =
-        route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let mut all: Vec<_> = in_path.map(|name| make_parameter("path", name, true)).collect();
-    for name in &description.query {
-        let plain = name.trim_end_matches('!');
-        all.push(make_parameter("query", plain, plain != *name));
-    }
-    let (transaction, past) = states(route);
-    let reads = matches!(description.effect, Effect::Reads | Effect::ReadsOrWrites);
-    let writes = matches!(description.effect, Effect::Writes | Effect::ReadsOrWrites);
-    let knows = description.answers.iter().any(|answer| answer.status == 304);
-    let further = [
-        (transaction, &["tx"][..]),
-        (past, &["at", "asOf"]),
-        (reads, &["level", "index", "freshness"]),
-        (!route.runs.is_here(), &["redirect"]),
-        (description.if_match, &["If-Match"]),
-        (description.if_match || knows, &["If-None-Match"]),
-        (writes || description.keyed, &["Idempotency-Key"]),
-    ];
-    let names = further.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, names)| names);
-    let link = |name: &&str| json!({"$ref": format!("#/components/parameters/{name}")});
-    all.extend(names.map(link));
-    all
-}
-
-/// Parameters that many calls take, with the part of the request where they stand.
-const SHARED: [(&str, &str); 10] = [
-    ("query", "tx"),
-    ("query", "at"),
-    ("query", "asOf"),
-    ("query", "level"),
-    ("query", "index"),
-    ("query", "freshness"),
-    ("query", "redirect"),
-    ("header", "If-Match"),
-    ("header", "If-None-Match"),
-    ("header", "Idempotency-Key"),
-];
-
-fn shared_parameters() -> Map<String, Value> {
-    let make = |(place, name): (&str, &str)| (name.to_owned(), make_parameter(place, name, false));
-    SHARED.into_iter().map(make).collect()
-}
-
-fn make_parameter(place: &str, name: &str, required: bool) -> Value {
-    let (description, schema) = parameter(name).unwrap_or_default();
-    let mut parameter =
-        json!({"name": name, "in": place, "required": required, "description": description});
-    // An object in a query is JSON text.
-    match schema["type"] == "object" {
-        true => parameter["content"] = json!({"application/json": {"schema": schema}}),
-        false => parameter["schema"] = schema,
-    }
-    parameter
-}
-
-fn responses(
-    route: &Route,
-    description: &Description,
-    schemas: &mut Schemas,
-    error: &Value,
-) -> BTreeMap<String, Value> {
-    let mut responses = BTreeMap::new();
-    for Success { status, content } in &description.answers {
-        let response = responses
-            .entry(status.to_string())
-            .or_insert_with(|| json!({"description": "Done.", "headers": header_links()}));
-        let mut add = |media: &str, shape: super::describe::Shape| {
-            let mut schema = Value::from(shape(&mut schemas.answers));
-            tidy(&mut schema);
-            let content = &mut response["content"][media]["schema"];
-            *content = match content.take() {
-                Value::Null => schema,
-                first => json!({"anyOf": [first, schema]}),
-            };
-        };
-        match content {
-            Content::Empty => {}
-            Content::Json(shape) => add("application/json", *shape),
-            Content::JsonOrText(shape) => {
-                add("application/json", *shape);
-                response["content"]["text/plain"] = json!({"schema": {"type": "string"}});
-            }
-            Content::Events(shape) => add("text/event-stream", *shape),
-        }
-    }
-    if !route.runs.is_here() {
-        let location = json!({"schema": {"type": "string", "format": "uri"}});
-        let text = "With `redirect`: the leader is there.";
-        responses
-            .insert("307".into(), json!({"description": text, "headers": {"Location": location}}));
-    }
-    for (status, kinds) in by_status(&errors(route, description)) {
-        responses.entry(status.to_string()).or_insert_with(|| error_response(&kinds, error));
-    }
-    responses
-}
-
-fn by_status(errors: &BTreeSet<Kind>) -> BTreeMap<u16, Vec<Kind>> {
-    let mut by_status: BTreeMap<u16, Vec<Kind>> = BTreeMap::new();
-    for kind in errors {
-        by_status.entry(kind.status()).or_default().push(*kind);
-    }
-    by_status
-}
-
-fn error_response(kinds: &[Kind], error: &Value) -> Value {
-    let codes: Vec<_> = kinds.iter().map(|kind| kind.code()).collect();
-    let meanings: Vec<_> = kinds.iter().map(|kind| kind.meaning()).collect();
-    let one_of = json!({"properties": {"error": {"properties": {"code": {"enum": codes}}}}});
-    json!({
-        "description": meanings.join(" "),
-        "content": {"application/json": {"schema": {"allOf": [error, one_of]}}},
-    })
-}
-
-/// Every error that a call may end with: its own, and those that follow from the rest.
-fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
-    const USER: &[Kind] = &[
-        NotAuthenticated,
-        BadCredentials,
-        Forbidden,
-        UserDisabled,
-        TooManyAttempts,
-        Overloaded,
-        UserChanged,
-        NotRegistered,
-        Starting,
-        Stopping,
-    ];
-    const BODY: &[Kind] = &[InvalidJson, DuplicateKey, InvalidBody, TooDeep, TooLarge, Overloaded];
-    const READ: &[Kind] = &[InvalidParameter, NoLeader, Timeout, Overloaded, Stopping];
-    const WRITE: &[Kind] = &[
-        NoLeader,
-        Overloaded,
-        TooLarge,
-        QueryTooLarge,
-        OutcomeUnknown,
-        EntryRefused,
-        StorageFull,
-        Stopping,
-    ];
-    const KEY: &[Kind] =
-        &[InvalidParameter, IdempotencyKeyReused, IdempotencyKeyExpired, IdempotencyFull];
-    const TRANSACTION: &[Kind] =
-        &[TransactionLost, TransactionTooLarge, NotInTransaction, CrossGroup];
-    const PAST: &[Kind] = &[InvalidParameter, TooOld, VersionsOff];
-    let user = matches!(route.access, Access::User(_));
-    let documents =
-        !matches!(route.access, Access::Open | Access::User(Permission::Login | Permission::Admin));
-    let effect = description.effect;
-    let reads = matches!(effect, Effect::Reads | Effect::ReadsLatest | Effect::ReadsOrWrites);
-    let writes = matches!(effect, Effect::Writes | Effect::ReadsOrWrites);
-    let (transaction, past) = states(route);
-    let has_parameters = route.path.contains('{') || !description.query.is_empty();
-    let rules = [
-        (true, &[Internal][..]),
-        (user, USER),
-        (user && route.method != "GET", &[CrossSite]),
-        (documents, &[Removed, Paused]),
-        (description.body.is_some(), BODY),
-        (has_parameters || description.if_match, &[InvalidParameter]),
-        (!route.runs.is_here(), &[NoLeader, Stopping]),
-        (reads, READ),
-        (writes || effect == Effect::Proposes, WRITE),
-        (writes, KEY),
-        (transaction, TRANSACTION),
-        (past, PAST),
-    ];
-    let implied = rules.into_iter().filter(|(holds, _)| *holds).flat_map(|(_, kinds)| kinds);
-    implied.chain(&description.errors).copied().collect()
-}
-
-/// Headers that every answer may have.
-const HEADERS: [(&str, &str, &str); 7] = [
-    (INDEX_HEADER, "integer", "The log index that the answer reflects."),
-    (NODE_HEADER, "string", "The node that has carried the call out."),
-    (LEADER_HEADER, "string", "Where the leader is reached."),
-    (REPLAYED_HEADER, "string", "`true` when an earlier call with the same key got this answer."),
-    (
-        FORGOTTEN_HEADER,
-        "string",
-        "`true` when a document that this answer had is kept no longer: the write was made, and `revision` is what it gave.",
-    ),
-    (
-        MORE_HEADER,
-        "string",
-        "`true` when a statement gives more documents than the array in this answer has; call again with `page` or `cursor` in the body.",
-    ),
-    (CURSOR_HEADER, "string", "The `cursor` for the documents that follow."),
-];
-
-fn headers() -> Map<String, Value> {
-    let header = |kind: &str, text: &str| json!({"description": text, "schema": {"type": kind}});
-    HEADERS.iter().map(|(name, kind, text)| ((*name).to_owned(), header(kind, text))).collect()
-}
-
-fn header_links() -> Map<String, Value> {
-    let link = |name: &str| json!({"$ref": format!("#/components/headers/{name}")});
-    HEADERS.iter().map(|(name, ..)| ((*name).to_owned(), link(name))).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::parameters::{SHARED, parameter};
     use super::*;
+    use std::collections::BTreeSet;
 
     fn operations(document: &Value) -> Vec<&Value> {
         let paths = document["paths"].as_object().unwrap().values();

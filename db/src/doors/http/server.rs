@@ -3,39 +3,31 @@
 use super::call::{App, Call, Http, MovedCall};
 use super::dispatch::{self, Answer};
 use super::endpoint::Endpoint;
-use super::reply::{Events, Reply};
-use super::{About, ROUTES, Route, Runs, web as page};
+use super::reply::Reply;
+use super::respond::{pass_on, respond, respond_error};
+use super::routes::{About, ROUTES, Route, Runs};
+use super::{body, web as page};
 use crate::auth::Access;
 use crate::cluster::forward::USER_HEADER;
 use crate::config::Config;
 use crate::doors::peer;
 use crate::error::{Error, Kind, Result};
-use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
-use crate::raft::node_key::PROCESS_HEADER;
 use crate::service::Session;
 use crate::service::place::{Origin, Wait, begins_again};
-use crate::status::HttpStatus;
 use actix_cors::Cors;
 use actix_web::http::header;
 use actix_web::middleware::Condition;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, guard};
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use actix_web::{HttpRequest, HttpResponse, guard};
+use bytes::Bytes;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
     LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, REPLAYED_HEADER,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Bytes of a refused body that are still read, and thrown away.
-const DRAIN_BYTES_MAX: usize = 64 << 20;
-/// Longest time for that.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// Pause of the client after which nothing more of it is read.
-const DRAIN_PAUSE_MAX: Duration = Duration::from_millis(200);
 /// Time that a call has to end from the moment in which the node is asked to stop. Shorter than
 /// what the server waits for its connections, so that the caller learns what has happened.
 const STOPPING_CALL_MAX: Duration = Duration::from_millis(1500);
@@ -115,7 +107,7 @@ async fn serve(
             // What is missing here then has been closed.
             let closed = error.kind == Kind::Internal && app.service.cluster.is_ending();
             let error = if closed { cut_off(route) } else { error };
-            drain(&mut payload).await;
+            body::drain(&mut payload).await;
             respond_error(&app, &http, &id, &error, index)
         }
     }
@@ -157,8 +149,8 @@ async fn serve_call(
     };
     // What nodes say to each other is small, and must not wait for clients.
     let budget = (route.access != Access::Node).then_some(&app.service.cluster.memory);
-    let reading = tokio::time::timeout(limit, read_body(http, payload, max, budget));
-    let (body, permit) = reading.await.unwrap_or_else(|_| Err(too_slow(http, limit)))?;
+    let reading = tokio::time::timeout(limit, body::read(http, payload, max, budget));
+    let (body, permit) = reading.await.unwrap_or_else(|_| Err(body::too_slow(http, limit)))?;
     let permit = Arc::new(permit);
     let id = call.session.request_id.clone();
     (call.body, call.session.permit) = (body.clone(), permit.clone());
@@ -210,11 +202,6 @@ fn check_address(http: &HttpRequest) -> Result<()> {
     }
 }
 
-fn too_slow(http: &HttpRequest, limit: Duration) -> Error {
-    let message = format!("the body of {} did not arrive within {limit:?}", http.path());
-    Error::new(Kind::InvalidBody, message).hint("send it faster, or in smaller parts")
-}
-
 /// The index that an answer may name which does not say what it reflects. It is looked up
 /// before the call is carried out: later it could be newer than what the answer reflects.
 fn visible_index(app: &App) -> u64 {
@@ -256,58 +243,6 @@ fn decode(value: &str) -> String {
         // No other escape is left, and a literal percent sign is one of them.
         true => percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned(),
         false => value.to_owned(),
-    }
-}
-
-/// Reads a body of at most `max` bytes, taking memory permits for it as it arrives.
-async fn read_body(
-    http: &HttpRequest,
-    payload: &mut Payload,
-    max: usize,
-    budget: Option<&MemoryBudget>,
-) -> Result<(Bytes, MemoryPermit)> {
-    let mut permit = MemoryPermit::default();
-    let mut body = BytesMut::new();
-    let said = said_length(http);
-    if said > max {
-        return Err(crate::engine::document::too_large(said, max));
-    }
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| {
-            Error::new(
-                Kind::InvalidBody,
-                format!("the body of {} was cut off: {error}", http.path()),
-            )
-        })?;
-        let size = body.len() + chunk.len();
-        if size > max {
-            return Err(crate::engine::document::too_large(said.max(size), max));
-        }
-        if let Some(budget) = budget {
-            permit.join(budget.take(chunk.len())?);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((body.freeze(), permit))
-}
-
-/// How long the body is, as the client says.
-fn said_length(http: &HttpRequest) -> usize {
-    let length = http.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    length.unwrap_or(0)
-}
-
-/// Reads what is still coming of a refused call, so that the client gets the answer instead
-/// of a broken connection.
-async fn drain(payload: &mut Payload) {
-    let deadline = Instant::now() + DRAIN_MAX;
-    let mut size = 0;
-    while size <= DRAIN_BYTES_MAX && Instant::now() < deadline {
-        match tokio::time::timeout(DRAIN_PAUSE_MAX, payload.next()).await {
-            Ok(Some(Ok(chunk))) => size += chunk.len(),
-            _ => return,
-        }
     }
 }
 
@@ -360,22 +295,13 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     respond_error(&app, &http, &request_id(&app), &error, visible_index(&app))
 }
 
-/// Adds the headers of every answer: the node that served it, and the leader.
-fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
-    let cluster = &app.service.cluster;
-    if node {
-        builder.insert_header((NODE_HEADER, cluster.node_id()));
-    }
-    let leader = cluster.group().ok().and_then(|group| group.leader());
-    let nodes = cluster.nodes.all();
-    if let Some(leader) = nodes.iter().find(|node| Some(node.raft_id) == leader) {
-        builder.insert_header((LEADER_HEADER, leader.url.as_str()));
-    }
-    // An answer is data: nothing in it is to be shown as a page, framed or kept.
-    builder.insert_header(("x-content-type-options", "nosniff"));
-    builder
-        .insert_header(("content-security-policy", "default-src 'none'; frame-ancestors 'none'"));
-    builder.insert_header(("cache-control", "no-store"));
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
+/// A name for a call, by which the log can be searched for its errors.
+fn request_id(app: &App) -> Arc<str> {
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let boot = &app.service.cluster.boot;
+    format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)).into()
 }
 
 /// What pages of other origins may do: nothing, unless the configuration lists them. They have
@@ -410,78 +336,6 @@ pub fn cors(config: &Config) -> Condition<Cors> {
         .max_age(600);
     let cors = config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin));
     Condition::new(!config.cors_origins.is_empty(), cors)
-}
-
-fn builder(status: u16) -> HttpResponseBuilder {
-    let status = if status == 0 { 200 } else { status };
-    HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap_or_default())
-}
-
-fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
-    let mut builder = builder(reply.status);
-    with_origin(app, &mut builder, true);
-    builder.insert_header((INDEX_HEADER, reply.index.unwrap_or(index)));
-    for (name, value) in reply.headers {
-        builder.insert_header((name, value));
-    }
-    if !reply.media.is_empty() {
-        builder.content_type(reply.media);
-    }
-    match reply.events {
-        Some(Events(mut pieces)) => {
-            let pieces = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
-            builder.streaming(pieces.map(Ok::<_, std::io::Error>))
-        }
-        None => builder.body(reply.body),
-    }
-}
-
-fn pass_on(app: &App, answer: crate::cluster::forward::ForwardedResponse) -> HttpResponse {
-    let mut builder = builder(answer.status);
-    with_origin(app, &mut builder, false);
-    for (name, value) in answer.headers {
-        if name == "content-type" {
-            builder.content_type(value);
-        } else if dispatch::returned_header(&name) {
-            builder.insert_header((name, value));
-        }
-    }
-    builder.body(answer.body)
-}
-
-static REQUESTS: AtomicU64 = AtomicU64::new(1);
-
-/// A name for a call, by which the log can be searched for its errors.
-fn request_id(app: &App) -> Arc<str> {
-    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let boot = &app.service.cluster.boot;
-    format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)).into()
-}
-
-fn respond_error(
-    app: &App,
-    http: &HttpRequest,
-    id: &str,
-    error: &Error,
-    index: u64,
-) -> HttpResponse {
-    if error.kind.status() == 500 {
-        tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
-    } else {
-        tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
-    }
-    let mut reply = Reply::error(error, id);
-    if error.repeated {
-        reply = reply.header(REPLAYED_HEADER, "true");
-    }
-    if error.kind == Kind::WrongProcess {
-        reply = reply.header(PROCESS_HEADER, app.service.cluster.inbox.name());
-    }
-    // A browser would answer this header with a password prompt of its own, before the page.
-    if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
-        reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
-    }
-    respond(app, reply, error.index.unwrap_or(index))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Statements over HTTP.
 
-use super::Prepared;
 use super::call::Call;
 use super::catalog::database_info;
 use super::describe::{Any, CHANGE_ERRORS, QUERIES, QUERY_ERRORS, SELECTION_ERRORS, describe};
 use super::endpoint::Endpoint;
+use super::endpoint::Prepared;
 use super::find::page_reply;
 use super::indexes::index_info;
 use super::pipelines::written_reply;

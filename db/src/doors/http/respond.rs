@@ -1,0 +1,98 @@
+//! Responses: what each of them carries, whatever the call was.
+
+use super::call::App;
+use super::dispatch;
+use super::reply::{Events, Reply};
+use crate::cluster::forward::ForwardedResponse;
+use crate::error::{Error, Kind};
+use crate::raft::node_key::PROCESS_HEADER;
+use crate::status::HttpStatus;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use futures_util::StreamExt;
+use jettra_driver::wire::{
+    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, REPLAYED_HEADER,
+};
+
+/// Adds the headers of every answer: the node that served it, and the leader.
+fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
+    let cluster = &app.service.cluster;
+    if node {
+        builder.insert_header((NODE_HEADER, cluster.node_id()));
+    }
+    let leader = cluster.group().ok().and_then(|group| group.leader());
+    let nodes = cluster.nodes.all();
+    if let Some(leader) = nodes.iter().find(|node| Some(node.raft_id) == leader) {
+        builder.insert_header((LEADER_HEADER, leader.url.as_str()));
+    }
+    // An answer is data: nothing in it is to be shown as a page, framed or kept.
+    builder.insert_header(("x-content-type-options", "nosniff"));
+    builder
+        .insert_header(("content-security-policy", "default-src 'none'; frame-ancestors 'none'"));
+    builder.insert_header(("cache-control", "no-store"));
+}
+
+fn builder(status: u16) -> HttpResponseBuilder {
+    let status = if status == 0 { 200 } else { status };
+    HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap_or_default())
+}
+
+/// The response for a reply; `index` is its log index if it names none.
+pub(super) fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
+    let mut builder = builder(reply.status);
+    with_origin(app, &mut builder, true);
+    builder.insert_header((INDEX_HEADER, reply.index.unwrap_or(index)));
+    for (name, value) in reply.headers {
+        builder.insert_header((name, value));
+    }
+    if !reply.media.is_empty() {
+        builder.content_type(reply.media);
+    }
+    match reply.events {
+        Some(Events(mut pieces)) => {
+            let pieces = futures_util::stream::poll_fn(move |context| pieces.poll_recv(context));
+            builder.streaming(pieces.map(Ok::<_, std::io::Error>))
+        }
+        None => builder.body(reply.body),
+    }
+}
+
+/// The leader's response to a forwarded call.
+pub(super) fn pass_on(app: &App, answer: ForwardedResponse) -> HttpResponse {
+    let mut builder = builder(answer.status);
+    with_origin(app, &mut builder, false);
+    for (name, value) in answer.headers {
+        if name == "content-type" {
+            builder.content_type(value);
+        } else if dispatch::returned_header(&name) {
+            builder.insert_header((name, value));
+        }
+    }
+    builder.body(answer.body)
+}
+
+/// The response for an error of the call with this id, which is logged.
+pub(super) fn respond_error(
+    app: &App,
+    http: &HttpRequest,
+    id: &str,
+    error: &Error,
+    index: u64,
+) -> HttpResponse {
+    if error.kind.status() == 500 {
+        tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
+    } else {
+        tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
+    }
+    let mut reply = Reply::error(error, id);
+    if error.repeated {
+        reply = reply.header(REPLAYED_HEADER, "true");
+    }
+    if error.kind == Kind::WrongProcess {
+        reply = reply.header(PROCESS_HEADER, app.service.cluster.inbox.name());
+    }
+    // A browser would answer this header with a password prompt of its own, before the page.
+    if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
+        reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
+    }
+    respond(app, reply, error.index.unwrap_or(index))
+}

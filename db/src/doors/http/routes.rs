@@ -1,0 +1,352 @@
+//! The route table: method, path, who may call it, where it runs, and by which driver method and
+//! shell command a person reaches it.
+
+use super::call::Call;
+use super::endpoint::{Endpoint, Prepared, Run};
+use super::{
+    audit, catalog, changes, cluster, documents, find, indexes, jettradbvm, openapi, pipelines,
+    schema, sessions, statements, tokens, transactions, users, versions, writes,
+};
+use crate::auth::Access::{self, Node, Open, User};
+use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
+use crate::doors::peer;
+use crate::error::Result;
+use crate::service::place::Place;
+use crate::service::place::Wait::{self, Level, Nothing, Ready, Rights};
+use About::{Document, Documents, Members, Other, Session, Transactions};
+use Runs::{ByBody, Here, Leader};
+
+/// Where a call is carried out, and what is waited for there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// On the node that was called; in a transaction on the leader.
+    Here(Wait),
+    /// On the leader; other nodes forward it.
+    Leader(Wait),
+    /// On the leader when it changes something, which its body says; else on the node that was
+    /// called.
+    ByBody,
+}
+
+impl Runs {
+    /// Whether a read level may be waited for.
+    pub fn may_read(self) -> bool {
+        matches!(self, Here(Level) | Leader(Level) | ByBody)
+    }
+
+    /// Whether it is always carried out on the node that was called.
+    pub fn is_here(self) -> bool {
+        matches!(self, Here(_))
+    }
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// One document as it stands: no filter, no expression, no statement.
+    Document,
+    /// Documents of one collection.
+    Documents,
+    /// Transactions, or what is done in one step.
+    Transactions,
+    /// The members of the cluster.
+    Members,
+    /// The caller's own session.
+    Session,
+    /// Anything else.
+    Other,
+}
+
+impl About {
+    /// Whether it reads or writes documents of one collection.
+    pub fn is_documents(self) -> bool {
+        matches!(self, Document | Documents)
+    }
+
+    /// Whether it can belong to a transaction.
+    pub fn knows_transactions(self) -> bool {
+        self.is_documents() || self == Transactions
+    }
+
+    /// Whether its work is bounded by one small document, so that it may be carried out on a thread
+    /// that serves Raft.
+    pub fn is_light(self) -> bool {
+        matches!(self, Document | Members)
+    }
+}
+
+/// One row of the table.
+pub struct Route {
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path; parts in braces are parameters.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// Where it runs.
+    pub runs: Runs,
+    /// What it is about.
+    pub about: About,
+    /// How it is carried out, and what is said of it.
+    pub endpoint: Endpoint,
+    /// The driver method that calls it; empty for calls that no program makes.
+    pub driver: &'static str,
+    /// The shell command that leads to it; empty if there is none.
+    pub shell: &'static str,
+}
+
+impl Route {
+    /// Whether it reads documents and changes none, so that it can read the past.
+    pub fn reads_documents(&self) -> bool {
+        self.about.is_documents() && self.access == User(Permission::Read)
+    }
+
+    /// Whether it can be asked to change many documents only once a person has agreed.
+    pub fn asks_first(&self) -> bool {
+        self.method != "GET" && self.about.knows_transactions()
+    }
+
+    /// Where a call is carried out, and how.
+    ///
+    /// # Errors
+    /// Those of its body, when that says where.
+    pub fn prepare(&self, call: &Call) -> Result<Prepared> {
+        let place = match self.runs {
+            Here(wait) => Place::Here(wait),
+            Leader(wait) => Place::Leader(wait),
+            ByBody => Place::Leader(Ready),
+        };
+        match self.endpoint.run {
+            Run::Fixed(run) => Ok(Prepared { place, run: Box::new(run) }),
+            Run::ByBody(prepare) => prepare(call),
+        }
+    }
+}
+
+/// An endpoint in braces; in brackets a handler of calls between nodes, which has no description.
+macro_rules! endpoint {
+    ({ $($endpoint:ident)::+ }) => { $($endpoint)::+ };
+    ([ $($handler:ident)::+ ]) => {
+        Endpoint::between_nodes(|call| Box::pin($($handler)::+(call)))
+    };
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $access:expr, $runs:expr, $about:expr, $endpoint:tt, $driver:literal, $shell:literal;)*) => {
+        &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            access: $access,
+            runs: $runs,
+            about: $about,
+            endpoint: endpoint!($endpoint),
+            driver: $driver,
+            shell: $shell,
+        },)*]
+    };
+}
+
+/// Every route but the page's files and the append stream and snapshots of `peer`.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = routes! {
+    // Session
+    POST "/api/login"           Open,        Leader(Ready), Session, {sessions::LOGIN},           "login",           "login";
+    POST "/api/logout"          User(Login), Leader(Ready), Session, {sessions::LOGOUT},          "logout",          "logout";
+    GET  "/api/v1/session"      User(Login), Here(Rights),  Session, {sessions::WHOAMI},          "session",         "whoami";
+    POST "/api/change-password" User(Login), Leader(Ready), Session, {sessions::CHANGE_PASSWORD}, "change_password", "password";
+    // Catalog
+    GET    "/api/dbs"           User(Login), Here(Level),   Other, {catalog::DATABASES},               "list_databases",    "show dbs";
+    POST   "/api/dbs"           User(Own),   Leader(Ready), Other, {catalog::CREATE_DATABASE},         "create_database",   "create db";
+    DELETE "/api/dbs"           User(Own),   Leader(Ready), Other, {catalog::DROP_DATABASE},           "drop_database",     "drop db";
+    POST   "/api/dbs/rename"    User(Own),   Leader(Ready), Other, {catalog::RENAME_DATABASE},         "rename_database",   "rename db";
+    GET    "/api/dbs/{db}/cols" User(Read),  Here(Level),   Other, {jettradbvm::catalog::COLLECTIONS}, "list_collections",  "show collections";
+    POST   "/api/cols"          User(Write), Leader(Ready), Other, {catalog::CREATE_COLLECTION},       "create_collection", "create col";
+    DELETE "/api/cols"          User(Own),   Leader(Ready), Other, {catalog::DROP_COLLECTION},         "drop_collection",   "drop col";
+    POST   "/api/cols/rename"   User(Own),   Leader(Ready), Other, {catalog::RENAME_COLLECTION},       "rename_collection", "rename col";
+    // Documents, as JettraDBVM has them
+    POST   "/api/doc"     User(Write), Leader(Ready), Document,  {jettradbvm::documents::SAVE},       "insert",          "insert";
+    GET    "/api/doc"     User(Read),  Here(Level),   Document,  {jettradbvm::documents::GET},        "get",             "get";
+    PUT    "/api/doc"     User(Write), Leader(Ready), Document,  {jettradbvm::documents::REPLACE},    "save",            "update";
+    DELETE "/api/doc"     User(Write), Leader(Ready), Document,  {jettradbvm::documents::DELETE},     "delete",          "delete";
+    GET    "/api/query"   User(Read),  Here(Level),   Documents, {jettradbvm::documents::QUERY},      "list",            "find";
+    GET    "/api/count"   User(Read),  Here(Level),   Documents, {jettradbvm::documents::COUNT},      "count",           "count";
+    POST   "/api/command" User(Read),  ByBody,        Documents, {statements::COMMAND},               "statement_pages", "sql";
+    GET    "/api/index"   User(Read),  Here(Level),   Other,     {jettradbvm::catalog::INDEXES},      "list_indexes",    "indexes";
+    POST   "/api/index"   User(Own),   Leader(Ready), Other,     {jettradbvm::catalog::CREATE_INDEX}, "create_index",    "create index";
+    DELETE "/api/index"   User(Own),   Leader(Ready), Other,     {jettradbvm::catalog::DROP_INDEX},   "drop_index",      "drop index";
+    // Documents, as REST
+    GET    "/api/v1/databases/{db}/collections/{col}/documents"      User(Read),  Here(Level),   Documents, {find::LIST},        "list",   "find";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents"      User(Write), Leader(Ready), Document,  {documents::INSERT}, "insert", "insert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Read),  Here(Level),   Document,  {documents::GET},    "get",    "get";
+    PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::PUT},    "save",   "update";
+    PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, {documents::PATCH},  "patch",  "patch";
+    DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::DELETE}, "delete", "delete";
+    // Queries
+    POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Documents, {find::FIND},              "find",            "find";
+    POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, {pipelines::AGGREGATE},    "aggregate",       "aggregate";
+    GET  "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, {find::COUNT},             "count",           "count";
+    POST "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, {find::COUNT_MATCHING},    "count_matching",  "count";
+    POST "/api/v1/databases/{db}/collections/{col}/distinct"        User(Read),  Here(Level),   Documents, {find::DISTINCT},          "distinct",        "distinct";
+    POST "/api/v1/databases/{db}/collections/{col}/update"          User(Write), Leader(Ready), Documents, {writes::UPDATE},          "update_one",      "update";
+    POST "/api/v1/databases/{db}/collections/{col}/replace"         User(Write), Leader(Ready), Documents, {writes::REPLACE},         "replace_one",     "replace";
+    POST "/api/v1/databases/{db}/collections/{col}/delete"          User(Write), Leader(Ready), Documents, {writes::DELETE},          "delete_many",     "delete";
+    POST "/api/v1/databases/{db}/collections/{col}/find-and-modify" User(Write), Leader(Ready), Documents, {writes::FIND_AND_MODIFY}, "find_and_modify", "modify";
+    POST "/api/v1/databases/{db}/collections/{col}/bulk"            User(Write), Leader(Ready), Documents, {writes::BULK},            "bulk",            "bulk";
+    // Transactions
+    POST   "/api/tx/begin"                    User(Write), Leader(Ready), Transactions, {jettradbvm::transactions::BEGIN},    "begin",             "begin";
+    POST   "/api/tx/commit"                   User(Write), Leader(Ready), Transactions, {jettradbvm::transactions::COMMIT},   "commit",            "commit";
+    POST   "/api/tx/rollback"                 User(Write), Leader(Ready), Transactions, {jettradbvm::transactions::ROLLBACK}, "rollback",          "rollback";
+    GET    "/api/v1/transactions"             User(Read),  Leader(Level), Transactions, {transactions::LIST},                 "list_transactions", "show transactions";
+    POST   "/api/v1/transactions"             User(Write), Leader(Ready), Transactions, {transactions::BEGIN},                "begin",             "begin";
+    POST   "/api/v1/transactions/{tx}/commit" User(Write), Leader(Ready), Transactions, {transactions::COMMIT},               "commit",            "commit";
+    DELETE "/api/v1/transactions/{tx}"        User(Write), Leader(Ready), Transactions, {transactions::END},                  "end_transaction",   "end transaction";
+    POST   "/api/v1/batch"                    User(Write), Leader(Ready), Transactions, {transactions::BATCH},                "batch",             "batch";
+    // Versions and changes
+    GET    "/api/versions"                                                                      User(Read),  Here(Level),   Other, {jettradbvm::versions::HISTORY}, "history",         "history";
+    GET    "/api/version"                                                                       User(Read),  Here(Level),   Other, {jettradbvm::versions::GET},     "version",         "show version";
+    POST   "/api/restore-version"                                                               User(Write), Leader(Ready), Other, {jettradbvm::versions::RESTORE}, "restore",         "revert";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions"                   User(Read),  Here(Level),   Other, {versions::HISTORY},             "history",         "history";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}"         User(Read),  Here(Level),   Other, {versions::GET},                 "version",         "show version";
+    GET    "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/diff"    User(Read),  Here(Level),   Other, {versions::DIFF},                "diff",            "diff";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/versions/{version}/restore" User(Write), Leader(Ready), Other, {versions::RESTORE},             "restore",         "revert";
+    POST   "/api/v1/databases/{db}/collections/{col}/documents/{id}/undelete"                   User(Write), Leader(Ready), Other, {versions::UNDELETE},            "undelete",        "undelete";
+    GET    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Read),  Here(Level),   Other, {versions::SETTINGS},            "versions",        "versions";
+    PUT    "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, {versions::KEEP},                "keep_versions",   "versions on";
+    DELETE "/api/v1/databases/{db}/collections/{col}/versions"                                  User(Own),   Leader(Ready), Other, {versions::FORGET},              "forget_versions", "versions off";
+    GET    "/api/v1/databases/{db}/collections/{col}/watch"                                     User(Read),  Here(Level),   Other, {changes::COLLECTION},           "watch",           "watch";
+    GET    "/api/v1/databases/{db}/watch"                                                       User(Read),  Here(Level),   Other, {changes::DATABASE},             "watch_database",  "watch";
+    // Indexes, schemas, statistics
+    GET    "/api/v1/databases/{db}/collections/{col}/indexes"        User(Read),  Here(Level),   Other, {indexes::LIST},       "list_indexes", "indexes";
+    POST   "/api/v1/databases/{db}/collections/{col}/indexes"        User(Own),   Leader(Ready), Other, {indexes::CREATE},     "create_index", "create index";
+    DELETE "/api/v1/databases/{db}/collections/{col}/indexes/{name}" User(Own),   Leader(Ready), Other, {indexes::DROP_INDEX}, "drop_index",   "drop index";
+    GET    "/api/v1/databases/{db}/collections/{col}/schema"         User(Read),  Here(Level),   Other, {schema::GET},         "schema",       "schema";
+    PUT    "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, {schema::PUT},         "set_schema",   "schema set";
+    DELETE "/api/v1/databases/{db}/collections/{col}/schema"         User(Own),   Leader(Ready), Other, {schema::REMOVE},      "drop_schema",  "schema drop";
+    POST   "/api/v1/databases/{db}/collections/{col}/validate"       User(Read),  Here(Level),   Other, {schema::VALIDATE},    "validate",     "validate";
+    GET    "/api/v1/databases/{db}/collections/{col}/stats"          User(Read),  Here(Level),   Other, {indexes::STATS},      "stats",        "stats";
+    GET    "/api/v1/databases/{db}/hash"                             User(Admin), Here(Level),   Other, {catalog::HASH},       "hash",         "hash";
+    // Users, tokens, audit
+    GET    "/api/users"             User(Admin), Here(Level),   Other, {users::LIST},               "list_users",        "show users";
+    POST   "/api/users"             User(Admin), Leader(Ready), Other, {jettradbvm::users::CREATE}, "create_user",       "create user";
+    DELETE "/api/users"             User(Admin), Leader(Ready), Other, {jettradbvm::users::DELETE}, "delete_user",       "drop user";
+    GET    "/api/v1/users"          User(Admin), Here(Level),   Other, {users::LIST},               "list_users",        "show users";
+    POST   "/api/v1/users"          User(Admin), Leader(Ready), Other, {users::CREATE},             "create_user",       "create user";
+    GET    "/api/v1/users/{user}"   User(Admin), Here(Level),   Other, {users::GET},                "user",              "show user";
+    PATCH  "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, {users::UPDATE},             "update_user",       "alter user";
+    DELETE "/api/v1/users/{user}"   User(Admin), Leader(Ready), Other, {users::DELETE},             "delete_user",       "drop user";
+    GET    "/api/v1/tokens"         User(Login), Here(Level),   Other, {tokens::LIST},              "list_tokens",       "show tokens";
+    POST   "/api/v1/tokens"         User(Login), Leader(Ready), Other, {tokens::CREATE_API_KEY},    "create_api_key",    "create key";
+    DELETE "/api/v1/tokens/{token}" User(Login), Leader(Ready), Other, {tokens::REVOKE},            "revoke_token",      "revoke token";
+    POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, {tokens::CREATE_JOIN_TOKEN}, "create_join_token", "cluster token";
+    GET    "/api/v1/audit"          User(Admin), Here(Level),   Other, {audit::LIST},               "audit",             "show audit";
+    // Cluster
+    GET  "/health"                 Open,        Here(Nothing), Members, {cluster::HEALTH},     "health",             "health";
+    GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "status";
+    POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, {cluster::REGISTER},   "cluster_register",   "cluster add";
+    POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, {cluster::DEREGISTER}, "cluster_deregister", "cluster remove";
+    POST "/api/cluster/stop"       User(Admin), Leader(Ready), Members, {cluster::STOP},       "cluster_stop",       "cluster stop";
+    POST "/api/cluster/pause"      User(Admin), Leader(Ready), Members, {cluster::PAUSE},      "cluster_pause",      "cluster pause";
+    POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, {cluster::RESUME},     "cluster_resume",     "cluster resume";
+    POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, {cluster::PROMOTE},    "cluster_promote",    "cluster promote";
+    POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, {cluster::RESTART},    "cluster_restart",    "cluster restart";
+    GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
+    GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
+    // Between nodes
+    GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
+    GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
+    POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
+    POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
+    POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
+    POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";
+    POST "/raft/rpc/hello"           Node, Here(Nothing), Other, [peer::hello],           "", "";
+    POST "/raft/rpc/vote"            Node, Here(Nothing), Other, [peer::vote],            "", "";
+    POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";
+    POST "/raft/rpc/transfer-leader" Node, Here(Nothing), Other, [peer::transfer_leader], "", "";
+    POST "/raft/rpc/read-index"      Node, Here(Nothing), Other, [peer::read_index],      "", "";
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn only_health_and_what_brings_its_own_proof_is_open() {
+        let open: BTreeSet<_> =
+            ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
+        assert_eq!(open, ["/api/login", "/health", "/openapi.json", "/raft/rpc/join-token"].into());
+    }
+
+    #[test]
+    fn what_nodes_say_to_each_other_is_for_nodes_only() {
+        for route in ROUTES.iter().filter(|route| route.path.starts_with("/raft/")) {
+            // The members' states are for users; a join token is a proof of its own.
+            let others = matches!(route.path, "/raft/rpc/status" | "/raft/rpc/join-token");
+            assert_eq!(route.access == Node, !others, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn no_route_stands_twice() {
+        let all: BTreeSet<_> = ROUTES.iter().map(|route| (route.method, route.path)).collect();
+        assert_eq!(all.len(), ROUTES.len());
+    }
+
+    #[test]
+    fn what_changes_something_runs_on_the_leader() {
+        for route in ROUTES.iter().filter(|route| matches!(route.access, User(Write | Admin))) {
+            let reads = route.method == "GET";
+            let leader = matches!(route.runs, Leader(_));
+            assert_ne!(leader, reads, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn a_call_whose_body_says_where_it_runs_has_no_other_place() {
+        for route in ROUTES {
+            let by_body = matches!(route.endpoint.run, Run::ByBody(_));
+            assert_eq!(by_body, route.runs == ByBody, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn what_a_node_answers_a_user_by_itself_waits_for_the_users_rights() {
+        for route in ROUTES.iter().filter(|route| matches!(route.access, User(_))) {
+            assert!(!matches!(route.runs, Here(Nothing)), "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn every_route_for_users_has_its_driver_method_and_shell_command() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        fn source(dir: &std::path::Path) -> String {
+            let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+            let text = |path: std::path::PathBuf| match path.is_dir() {
+                true => source(&path),
+                false => std::fs::read_to_string(path).unwrap(),
+            };
+            entries.map(text).collect()
+        }
+        let driver = source(format!("{root}/driver/src").as_ref());
+        let shell = source(format!("{root}/shell/src").as_ref());
+        let between_nodes =
+            |route: &&Route| route.access == Node || route.path == "/raft/rpc/join-token";
+        for route in ROUTES.iter().filter(|route| !between_nodes(route)) {
+            let method = ["pub async fn", "pub fn"].map(|it| format!("{it} {}(", route.driver));
+            assert!(
+                method.iter().any(|it| driver.contains(it)),
+                "{}: the driver lacks {}",
+                route.path,
+                route.driver
+            );
+            assert!(
+                shell.contains(&format!(".{}(", route.driver)),
+                "{}: the shell never calls {}",
+                route.path,
+                route.driver
+            );
+            let command = format!("\"{}", route.shell);
+            assert!(shell.contains(&command), "{}: the shell lacks {:?}", route.path, route.shell);
+        }
+    }
+}
