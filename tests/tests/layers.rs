@@ -76,7 +76,8 @@ fn first_names(path: &str) -> Vec<String> {
 /// The code of a file without its tests, comments and texts, and the texts: what is in quotes.
 fn code_and_texts(text: &str) -> (String, Vec<String>) {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let (mut bare, mut texts, mut open, mut before) = (String::new(), Vec::new(), None::<String>, ' ');
+    let (mut bare, mut texts, mut open, mut before) =
+        (String::new(), Vec::new(), None::<String>, ' ');
     for line in code.lines() {
         let mut letters = line.chars().peekable();
         while let Some(letter) = letters.next() {

@@ -48,14 +48,14 @@ pub enum AnnounceResponse {
 
 /// Asks the configured peers for admission until one of them has invited this node.
 pub async fn ask_peers(cluster: Arc<Cluster>) {
-    let mut told = String::new();
+    let mut last_warning = String::new();
     while cluster.group().is_err() && !cluster.is_ending() {
         for peer in &cluster.config.peers {
             if let Err(error) = ask(&cluster, peer).await
-                && told != error.message
+                && last_warning != error.message
             {
                 tracing::warn!("waiting for admission by {peer}: {error}");
-                told = error.message;
+                last_warning = error.message;
             }
         }
         tokio::time::sleep(INTERVAL).await;
@@ -95,7 +95,7 @@ pub struct Contacts {
 }
 
 impl Contacts {
-    fn note_leader(&mut self, known: bool) {
+    fn record_leader(&mut self, known: bool) {
         if known {
             *self = Contacts::default();
         } else {
@@ -135,7 +135,7 @@ pub async fn run(cluster: Arc<Cluster>) {
         }
         let Ok(group) = cluster.group() else { return };
         let status = group.status();
-        cluster.contacts().note_leader(status.leader.is_some());
+        cluster.contacts().record_leader(status.leader.is_some());
         if status.is_leader() {
             cluster.forget_view();
         }
@@ -143,17 +143,18 @@ pub async fn run(cluster: Arc<Cluster>) {
         let shown_gone = mine.as_ref().is_some_and(|node| node.status == NodeStatus::Inactive);
         let leaderless = cluster.contacts().leaderless_for() > LEADERLESS;
         if !status.is_leader() && (shown_gone || leaderless) {
-            say_hello(&cluster, group.raft_id(), status.leader).await;
+            announce(&cluster, group.raft_id(), status.leader).await;
         }
     }
 }
 
-async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
+async fn announce(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     let members = cluster.nodes.all();
     let others = members.iter().filter(|node| node.raft_id != me);
     let asked = others.filter(|node| leader.is_none_or(|leader| leader == node.raft_id));
-    let hellos = asked.map(|node| async { (node.raft_id, hello(cluster, &node.url).await) });
-    for (raft_id, answer) in futures_util::future::join_all(hellos).await {
+    let announcements =
+        asked.map(|node| async { (node.raft_id, send_announcement(cluster, &node.url).await) });
+    for (raft_id, answer) in futures_util::future::join_all(announcements).await {
         match answer {
             Ok(AnnounceResponse::Removed) => cluster.set_removed(),
             Ok(AnnounceResponse::Known | AnnounceResponse::AskAgain) => {
@@ -166,7 +167,7 @@ async fn say_hello(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     }
 }
 
-async fn hello(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
+async fn send_announcement(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
     let identity = cluster.identity();
     let hello = AnnounceRequest {
         cluster_id: identity.cluster_id.unwrap_or_default(),
@@ -181,7 +182,7 @@ async fn hello(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
 }
 
 /// Answers an announcement. Only a confirmed leader decides.
-pub async fn welcome(cluster: &Cluster, hello: AnnounceRequest) -> Result<AnnounceResponse> {
+pub async fn answer(cluster: &Cluster, hello: AnnounceRequest) -> Result<AnnounceResponse> {
     let group = cluster.group()?;
     if cluster.identity().cluster_id.as_deref() != Some(&hello.cluster_id) {
         return Err(Error::new(Kind::ForeignCluster, "the clusters differ"));

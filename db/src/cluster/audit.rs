@@ -10,38 +10,38 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Path of what nodes send the leader for the audit log.
-const NOTE_PATH: &str = "/raft/rpc/note";
-/// Longest target that is noted, in characters.
+const REPORT_PATH: &str = "/raft/rpc/note";
+/// Longest target of an entry, in characters.
 const TARGET_CHARS_MAX: usize = 200;
 
 /// What a node sends the leader for the audit log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct AuditNote {
+pub struct AuditReport {
     user: Option<String>,
     from: Option<String>,
     event: AuditEvent,
 }
 
 /// Adds an entry to the audit log, without waiting for it.
-pub fn note(cluster: &Arc<Cluster>, caller: Caller, action: &str, target: &str, outcome: &str) {
+pub fn record(cluster: &Arc<Cluster>, caller: Caller, action: &str, target: &str, outcome: &str) {
     let target = target.chars().take(TARGET_CHARS_MAX).collect();
     let event = AuditEvent { action: action.into(), target, outcome: outcome.into() };
-    let note = AuditNote { user: caller.user, from: caller.from, event };
+    let report = AuditReport { user: caller.user, from: caller.from, event };
     let cluster = cluster.clone();
     tokio::spawn(async move {
-        if let Err(error) = note.deliver(&cluster).await {
-            tracing::warn!(%error, "something could not be noted in the audit log");
+        if let Err(error) = report.deliver(&cluster).await {
+            tracing::warn!(%error, "an audit entry could not be recorded");
         }
     });
 }
 
-impl AuditNote {
-    /// Puts the note into the log, as the leader.
+impl AuditReport {
+    /// Proposes the entry, as the leader.
     ///
     /// # Errors
     /// Those of [`Group::propose`](crate::raft::Group::propose).
     pub async fn propose(self, cluster: &Cluster) -> Result<()> {
-        let AuditNote { user, from, event } = self;
+        let AuditReport { user, from, event } = self;
         // It has happened, whatever becomes of the user.
         let caller = Caller { user, from, credentials: None };
         let proposal = caller.proposes(Command::Audit(Box::new(event)));
@@ -59,7 +59,7 @@ impl AuditNote {
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let call = ForwardedRequest {
             method: "POST".into(),
-            target: NOTE_PATH.into(),
+            target: REPORT_PATH.into(),
             headers: vec![("content-type".into(), "application/json".into())],
             body: body.into(),
             user: String::new(),

@@ -42,7 +42,7 @@ pub(super) fn length(ms: u64) -> String {
 
 /// Logs when the clock of a member becomes wrong, and when it is right again.
 pub async fn run(cluster: Arc<Cluster>) {
-    let (mut seen, mut told) = (BTreeSet::new(), BTreeSet::new());
+    let (mut suspected, mut reported) = (BTreeSet::new(), BTreeSet::new());
     while !cluster.is_ending() {
         tokio::time::sleep(INTERVAL).await;
         let Ok(group) = cluster.group() else { return };
@@ -50,20 +50,20 @@ pub async fn run(cluster: Arc<Cluster>) {
         let name = |id| cluster.nodes.by_raft_id(id).map_or(format!("member {id}"), |node| node.id);
         for (id, ms) in &wrong {
             // A single measurement may have met the clock in the middle of a change.
-            if seen.contains(id) && told.insert(*id) {
+            if suspected.contains(id) && reported.insert(*id) {
                 let sentence = sentence(&name(*id), *ms);
                 tracing::warn!("{sentence}; set it by NTP. Until then it decides nothing here");
             }
         }
         let known = group.clock.ahead();
-        told.retain(|id| {
+        reported.retain(|id| {
             let right = known.contains_key(id) && !wrong.contains_key(id);
             if right {
                 tracing::info!("the clock of {} is right again", name(*id));
             }
             !right
         });
-        seen = wrong.into_keys().collect();
+        suspected = wrong.into_keys().collect();
     }
 }
 

@@ -101,7 +101,7 @@ impl Cluster {
         let paused = me
             .and_then(|me| self.nodes.by_raft_id(me))
             .is_some_and(|node| node.status == NodeStatus::Paused);
-        let standing = ServingState {
+        let state = ServingState {
             ending: self.is_ending(),
             removed: self.is_removed(),
             registered: self.identity().cluster_id.is_some(),
@@ -110,7 +110,7 @@ impl Cluster {
             led: status.leader.is_some(),
             paused,
         };
-        let (word, reason) = standing.describe();
+        let (word, reason) = state.describe();
         Health {
             status: word,
             reason,
@@ -247,7 +247,7 @@ fn health_sentence(
     let away: Vec<_> = nodes
         .iter()
         .filter_map(|node| match &node.problem {
-            _ if node.status != NodeStatus::Active => Some(standing(node)),
+            _ if node.status != NodeStatus::Active => Some(member_status(node)),
             Some(problem) => Some(format!("{} gets no log entries ({problem})", node.id)),
             None => None,
         })
@@ -271,7 +271,7 @@ fn health_sentence(
 }
 
 /// The status of a member that is not active.
-fn standing(node: &MemberReport) -> String {
+fn member_status(node: &MemberReport) -> String {
     let silence = node.silent_ms.map(|ms| format!(", silent for {}", clocks::length(ms)));
     format!("{} is {}{}", node.id, node.status, silence.unwrap_or_default())
 }
@@ -303,7 +303,7 @@ mod tests {
             paused: false,
         };
         assert_eq!(serving.describe(), ("ok", None));
-        for (standing, expected) in [
+        for (state, expected) in [
             (ServingState { ending: true, led: false, ..serving }, "stopping"),
             (ServingState { removed: true, paused: true, ..serving }, "removed"),
             (ServingState { registered: false, started: false, led: false, ..serving }, "waiting"),
@@ -313,9 +313,9 @@ mod tests {
             (ServingState { led: false, paused: true, ..serving }, "no_leader"),
             (ServingState { paused: true, ..serving }, "paused"),
         ] {
-            let (word, reason) = standing.describe();
-            assert_eq!(word, expected, "{standing:?}");
-            assert!(reason.is_some_and(|reason| !reason.is_empty()), "{standing:?}");
+            let (word, reason) = state.describe();
+            assert_eq!(word, expected, "{state:?}");
+            assert!(reason.is_some_and(|reason| !reason.is_empty()), "{state:?}");
         }
     }
 
@@ -336,7 +336,7 @@ mod tests {
         let shown = describe(&old_leader, &status, 1, limit, false);
         assert_eq!((shown.role, shown.status), (NodeRole::Follower, NodeStatus::Inactive));
         assert_eq!((shown.lag, shown.last_seen_ms), (Some(3), Some(9000)));
-        assert_eq!(standing(&shown), "n2 is INACTIVE, silent for 9 s");
+        assert_eq!(member_status(&shown), "n2 is INACTIVE, silent for 9 s");
         assert_eq!(shown.problem.as_deref(), Some("too large"));
         let me =
             describe(&node(1, NodeRole::Follower, NodeStatus::Active), &status, 1, limit, false);

@@ -150,7 +150,7 @@ pub async fn bring_secret(
             .hint("it begins with jettra_join_; make one with: jettra cluster token")
     })?;
     let dialer = Dialer::new(config, certificates)?;
-    let mut told = String::new();
+    let mut last_warning = String::new();
     loop {
         for peer in &config.peers {
             match ask(&dialer, peer, &JoinRequest::new(id, node, &key)?, &key).await {
@@ -160,10 +160,10 @@ pub async fn bring_secret(
                     return Ok(secret);
                 }
                 Err(error) if error.kind == Kind::BadJoinToken => return Err(error),
-                Err(error) if error.message == told => {}
+                Err(error) if error.message == last_warning => {}
                 Err(error) => {
                     tracing::warn!("{peer} has not taken the join token yet: {error}");
-                    told = error.message;
+                    last_warning = error.message;
                 }
             }
         }
@@ -181,10 +181,10 @@ async fn ask(dialer: &Dialer, peer: &str, request: &JoinRequest, key: &[u8]) -> 
     let success = answer.status().is_success();
     let body = answer.bytes().await.map_err(unreachable)?;
     if !success {
-        let told = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error);
-        return Err(match told {
-            Ok(told) if told.code == Kind::BadJoinToken.code() => bad_token(),
-            Ok(told) => Error::new(Kind::NotPossibleNow, told.message),
+        let refusal = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error);
+        return Err(match refusal {
+            Ok(refusal) if refusal.code == Kind::BadJoinToken.code() => bad_token(),
+            Ok(refusal) => Error::new(Kind::NotPossibleNow, refusal.message),
             Err(_) => Error::new(Kind::NotANode, format!("{peer} is not a Jettra node")),
         });
     }

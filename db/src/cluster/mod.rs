@@ -236,7 +236,7 @@ impl Cluster {
         self.nodes.refresh(&group)?;
         let _ = self.group.set(group.clone());
         if !formed {
-            tokio::spawn(self.clone().note_formed(group));
+            tokio::spawn(self.clone().record_formed(group));
         }
         tokio::spawn(self.clone().follow_events(events));
         tokio::spawn(membership::run(self.clone()));
@@ -255,7 +255,7 @@ impl Cluster {
 
     /// Records, once this node holds a part of the cluster's state, that it must never start
     /// without it: it may have voted, and its acknowledgements may count.
-    async fn note_formed(self: Arc<Self>, group: Arc<Group>) {
+    async fn record_formed(self: Arc<Self>, group: Arc<Group>) {
         let formed = match group.wait_formed().await {
             Ok(()) => self.set_identity(Identity { formed: true, ..self.identity() }),
             Err(error) => Err(error),

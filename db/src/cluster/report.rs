@@ -121,11 +121,11 @@ impl Cluster {
         if leader == Some(group.raft_id()) {
             return alone(self.report(), true);
         }
-        let told = match leader.and_then(|id| self.nodes.by_raft_id(id)) {
-            Some(node) => self.told_by(&node.id, &node.url).await,
+        let report = match leader.and_then(|id| self.nodes.by_raft_id(id)) {
+            Some(node) => self.leader_report(&node.id, &node.url).await,
             None => Err(NoReport::Late),
         };
-        match told {
+        match report {
             Ok(known) => passed_on(self.report(), known),
             Err(why) => {
                 // What was known before the request may have changed during it.
@@ -135,14 +135,14 @@ impl Cluster {
                 let silent = status.heard.filter(|(_, silence)| *silence > limit);
                 let lead = LeaderState { leader: status.leader, silent };
                 let known = self.known_view();
-                let nodes = remembered(self.report_nodes(), known.as_ref(), lead);
-                noted(self.report_of(nodes), known, lead)
+                let nodes = with_last_report(self.report_nodes(), known.as_ref(), lead);
+                with_source(self.report_of(nodes), known, lead)
             }
         }
     }
 
     /// Requests the leader's report.
-    async fn told_by(
+    async fn leader_report(
         &self,
         leader: &str,
         url: &str,
@@ -205,7 +205,7 @@ fn passed_on(own: ClusterReport, known: LeaderReport) -> ClusterReport {
 
 /// The members as this node observes them, completed by the leader's last report. A silent leader
 /// is shown as silent.
-fn remembered(
+fn with_last_report(
     own: Vec<MemberReport>,
     known: Option<&LeaderReport>,
     lead: LeaderState,
@@ -216,7 +216,7 @@ fn remembered(
         let nodes = known.map(|known| known.report.nodes.as_slice()).unwrap_or_default();
         nodes.iter().find(|earlier| earlier.raft_id == node.raft_id).cloned()
     };
-    let remember = |mut node: MemberReport| {
+    let complete = |mut node: MemberReport| {
         if let Some(earlier) = earlier(&node) {
             node.lag = earlier.lag;
             node.problem = earlier.problem;
@@ -232,11 +232,15 @@ fn remembered(
         }
         node
     };
-    own.into_iter().map(remember).collect()
+    own.into_iter().map(complete).collect()
 }
 
 /// Adds whose knowledge it is while there is no report of the leader.
-fn noted(own: ClusterReport, known: Option<LeaderReport>, lead: LeaderState) -> ClusterReport {
+fn with_source(
+    own: ClusterReport,
+    known: Option<LeaderReport>,
+    lead: LeaderState,
+) -> ClusterReport {
     let (missing, health) = match (lead.leader, own.leader_id.as_deref()) {
         (Some(_), Some(leader)) => {
             let missing = format!("The leader {leader} does not answer");
@@ -322,11 +326,11 @@ mod tests {
     fn a_leader_that_is_gone_is_silent_at_once_and_the_rest_is_as_old_as_it_is() {
         let lead = LeaderState { leader: Some(1), silent: Some((1, Duration::from_millis(70))) };
         let known = known(Duration::from_secs(5));
-        let nodes = remembered(own().nodes, Some(&known), lead);
+        let nodes = with_last_report(own().nodes, Some(&known), lead);
         assert_eq!((nodes[0].status, nodes[0].silent_ms), (NodeStatus::Inactive, Some(70)));
         assert_eq!((nodes[1].status, nodes[1].lag), (NodeStatus::Active, Some(4)));
         assert!(nodes[1].last_seen_ms.is_some_and(|ms| ms >= 5020), "{:?}", nodes[1].last_seen_ms);
-        let source = noted(own(), Some(known), lead).source.unwrap();
+        let source = with_source(own(), Some(known), lead).source.unwrap();
         let note = "The leader n1 does not answer; this is what n1 knew 5 s ago.";
         assert_eq!((source.from.as_str(), source.leader), ("n1", false));
         assert_eq!(source.note.as_deref(), Some(note));
@@ -336,7 +340,7 @@ mod tests {
     fn without_a_leader_a_node_says_that_it_speaks_for_itself() {
         let lead = LeaderState { leader: None, silent: None };
         let own = report("n2", None, Vec::new());
-        let source = noted(own, None, lead).source.unwrap();
+        let source = with_source(own, None, lead).source.unwrap();
         let note = "There is no leader; this is what n2 knows by itself.";
         assert_eq!((source.from.as_str(), source.leader, source.age_ms), ("n2", false, 0));
         assert_eq!(source.note.as_deref(), Some(note));

@@ -71,7 +71,7 @@ impl DueWork {
     }
 
     /// A failure of one check hides no other.
-    fn note(&mut self, name: &str, looked: Result<()>) {
+    fn record(&mut self, name: &str, looked: Result<()>) {
         if let Err(error) = looked {
             self.failed.push((name.to_owned(), error));
         }
@@ -93,7 +93,7 @@ impl Refusals {
         self.0.get(name).is_some_and(|refusal| now < refusal.until)
     }
 
-    fn note(&mut self, name: &str, error: &Error, now: Instant) {
+    fn record(&mut self, name: &str, error: &Error, now: Instant) {
         let refusal = self.0.entry(name.to_owned()).or_insert(Refusal { times: 0, until: now });
         let pause = Duration::from_secs(1 << refusal.times.min(6)).min(REFUSED_MAX);
         refusal.times += 1;
@@ -171,7 +171,7 @@ async fn work_off<F: Future<Output = Result<AppliedCommand>>>(
     refused.keep(&look);
     for (name, error) in &look.failed {
         if !refused.waits(name, started) {
-            refused.note(name, error, started);
+            refused.record(name, error, started);
         }
     }
     let mut due = look.due;
@@ -198,7 +198,7 @@ async fn work_off<F: Future<Output = Result<AppliedCommand>>>(
                 Err(error) => match error.kind {
                     Kind::NoLeader | Kind::OutcomeUnknown | Kind::Stopping => return Err(error),
                     Kind::Overloaded => tracing::debug!(%error, "upkeep: {} waits", chore.name),
-                    _ => refused.note(&chore.name, &error, Instant::now()),
+                    _ => refused.record(&chore.name, &error, Instant::now()),
                 },
             }
         }
@@ -221,45 +221,45 @@ fn look(group: &Group, config: &Config, sweep: &mut Sweep) -> Result<DueWork> {
         Ok(true) => {
             look.add(name, FORGET_STEP, Command::ForgetRetries { before_ms, rows: FORGET_STEP });
         }
-        due => look.note(name, due.map(drop).map_err(Error::from)),
+        due => look.record(name, due.map(drop).map_err(Error::from)),
     }
     let (name, bytes_max) = ("trimming the history of changes", config.changes_mb << 20);
     match changes::totals(&read) {
         Ok(totals) if totals.bytes > bytes_max => {
             look.add(name, rows, Command::TrimChanges { bytes_max, rows });
         }
-        totals => look.note(name, totals.map(drop).map_err(Error::from)),
+        totals => look.record(name, totals.map(drop).map_err(Error::from)),
     }
     let (name, entries_max) = ("trimming the audit log", config.audit_max);
     match audit::count(&read) {
         Ok(count) if count > entries_max => {
             look.add(name, rows, Command::TrimAudit { entries_max, rows });
         }
-        count => look.note(name, count.map(drop).map_err(Error::from)),
+        count => look.record(name, count.map(drop).map_err(Error::from)),
     }
     let name = "removing ended sessions and keys";
     match all::<TokenDocument>(&read, system::TOKENS) {
         Ok(tokens) if tokens.iter().any(|token| has_ended(token, now)) => {
             look.add(name, rows, Command::RemoveEndedTokens { before_ms: now, rows });
         }
-        tokens => look.note(name, tokens.map(drop).map_err(Error::from)),
+        tokens => look.record(name, tokens.map(drop).map_err(Error::from)),
     }
     let name = "setting whether new collections keep versions";
     match is_default(&read) {
         Ok(on) if on != config.versions => {
             look.add(name, u32::MAX, Command::SetVersionsDefault { on: config.versions });
         }
-        on => look.note(name, on.map(drop).map_err(Error::from)),
+        on => look.record(name, on.map(drop).map_err(Error::from)),
     }
     let name = "clearing away what was dropped";
     match catalog::garbage(&read) {
         Ok(Some(_)) => look.add(name, CLEAR_STEP, Command::ClearGarbage { rows: CLEAR_STEP }),
-        garbage => look.note(name, garbage.map(drop).map_err(Error::from)),
+        garbage => look.record(name, garbage.map(drop).map_err(Error::from)),
     }
     for (database, _) in catalog::databases(&read)? {
         for (collection, id) in catalog::collections(&read, &database)? {
             let looked = look_at(&read, (&database, &collection, id), now, sweep, &mut look);
-            look.note(&format!("looking at {database}.{collection}"), looked);
+            look.record(&format!("looking at {database}.{collection}"), looked);
         }
     }
     Ok(look)
@@ -384,7 +384,7 @@ mod tests {
         let (mut refused, mut now) = (Refusals::default(), Instant::now());
         let error = Error::new(Kind::StorageFull, "full");
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
-            refused.note("a", &error, now);
+            refused.record("a", &error, now);
             now += Duration::from_secs(seconds);
             assert!(refused.waits("a", now - Duration::from_millis(1)), "{seconds}");
             assert!(!refused.waits("a", now) && !refused.waits("b", now), "{seconds}");
@@ -396,7 +396,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_looked_at_hides_nothing_else() {
         let mut look = found(&["a"]);
-        look.note("b", Err(Error::new(Kind::Internal, "a damaged row")));
+        look.record("b", Err(Error::new(Kind::Internal, "a damaged row")));
         assert_eq!(proposed(look, &mut Refusals::default(), (9, Kind::Internal)).await, [0]);
     }
 }

@@ -63,7 +63,7 @@ pub struct Clock {
     /// The latest time of the log, and when it was read.
     last: Option<Reading>,
     /// The leader's times, on other nodes.
-    told: BTreeMap<RaftId, i64>,
+    leader_ahead_ms: BTreeMap<RaftId, i64>,
     /// Since when this node's clock is wrong, by the monotonic clock.
     wrong_since_ms: Option<u64>,
 }
@@ -88,7 +88,7 @@ impl Clock {
             leading: false,
             samples: BTreeMap::new(),
             last: last_ms.map(|wall_ms| Reading { wall_ms, mono_ms }),
-            told: BTreeMap::new(),
+            leader_ahead_ms: BTreeMap::new(),
             wrong_since_ms: None,
         }
     }
@@ -96,7 +96,7 @@ impl Clock {
     /// Sets the voters, and whether this member leads.
     pub fn set_role(&mut self, voters: BTreeSet<RaftId>, leading: bool) {
         if leading != self.leading {
-            self.told.clear();
+            self.leader_ahead_ms.clear();
             self.wrong_since_ms = None;
         }
         (self.voters, self.leading) = (voters, leading);
@@ -104,7 +104,7 @@ impl Clock {
 
     /// Records a member's clock from the response to a message sent at `sent_ms` and received at
     /// `received_ms`, both by the monotonic clock.
-    pub fn note(&mut self, member: RaftId, wall_ms: u64, sent_ms: u64, received_ms: u64) {
+    pub fn record(&mut self, member: RaftId, wall_ms: u64, sent_ms: u64, received_ms: u64) {
         let error_ms = received_ms.saturating_sub(sent_ms) / 2;
         // After such a long round trip a right clock cannot be distinguished from a wrong one.
         if error_ms > self.skew_ms_max / 2 {
@@ -120,10 +120,10 @@ impl Clock {
     }
 
     /// Records the leader's times in a message that was received at `mono_ms`.
-    pub fn hear(&mut self, times: Times, mono_ms: u64) {
+    pub fn record_leader(&mut self, times: Times, mono_ms: u64) {
         if !self.leading {
             self.last = Some(Reading { wall_ms: times.time_ms, mono_ms });
-            self.told = times.ahead_ms;
+            self.leader_ahead_ms = times.ahead_ms;
         }
     }
 
@@ -191,7 +191,7 @@ impl Clock {
     }
 
     /// The times for a message of the append stream.
-    pub fn tell(&mut self, now: Reading) -> Times {
+    pub fn times(&mut self, now: Reading) -> Times {
         let time_ms = self.time(now);
         Times { time_ms, ahead_ms: self.ahead(now) }
     }
@@ -200,7 +200,7 @@ impl Clock {
     /// known.
     pub fn ahead(&mut self, now: Reading) -> BTreeMap<RaftId, i64> {
         if !self.leading {
-            return self.told.clone();
+            return self.leader_ahead_ms.clone();
         }
         let time_ms = self.time(now) as i64;
         let members = self.samples.keys().copied().chain([self.me]);
@@ -271,15 +271,15 @@ impl SharedClock {
         self.clock.lock().set_role(voters, leading);
     }
 
-    /// As [`Clock::note`], for a response received now.
-    pub fn note(&self, member: RaftId, wall_ms: u64, sent_ms: u64) {
+    /// As [`Clock::record`], for a response received now.
+    pub fn record(&self, member: RaftId, wall_ms: u64, sent_ms: u64) {
         let received_ms = self.mono_ms();
-        self.clock.lock().note(member, wall_ms, sent_ms, received_ms);
+        self.clock.lock().record(member, wall_ms, sent_ms, received_ms);
     }
 
-    /// As [`Clock::hear`].
-    pub fn hear(&self, times: Times, mono_ms: u64) {
-        self.clock.lock().hear(times, mono_ms);
+    /// As [`Clock::record_leader`].
+    pub fn record_leader(&self, times: Times, mono_ms: u64) {
+        self.clock.lock().record_leader(times, mono_ms);
     }
 
     /// As [`Clock::time`].
@@ -288,10 +288,10 @@ impl SharedClock {
         self.clock.lock().time(now)
     }
 
-    /// As [`Clock::tell`].
-    pub fn tell(&self) -> Times {
+    /// As [`Clock::times`].
+    pub fn times(&self) -> Times {
         let now = self.reading();
-        self.clock.lock().tell(now)
+        self.clock.lock().times(now)
     }
 
     /// As [`Clock::ahead`].

@@ -45,7 +45,7 @@ impl World {
         let mono_ms = BEGIN_MONO + self.passed_ms;
         for id in answering {
             let wall_ms = shifted(self.truth(), self.ahead[*id as usize - 1]);
-            self.clock.note(*id, wall_ms, mono_ms, mono_ms);
+            self.clock.record(*id, wall_ms, mono_ms, mono_ms);
         }
     }
 
@@ -133,17 +133,17 @@ fn a_silent_voter_and_a_slow_answer_say_nothing() {
 
     // An answer that was on its way for 1 s says what its clock was half a second ago.
     let mono_ms = world.now().mono_ms;
-    world.clock.note(2, world.truth() - 500, mono_ms - 1_000, mono_ms);
+    world.clock.record(2, world.truth() - 500, mono_ms - 1_000, mono_ms);
     assert_eq!(world.clock.ahead(world.now()).get(&2), Some(&0));
-    world.clock.note(3, world.truth(), mono_ms - 1_100, mono_ms);
+    world.clock.record(3, world.truth(), mono_ms - 1_100, mono_ms);
     assert_eq!(world.clock.ahead(world.now()).get(&3), None, "too long to tell");
     // A shorter way is better, a longer one only when the sample is old.
-    world.clock.note(2, world.truth() - 3, mono_ms - 2, mono_ms);
-    world.clock.note(2, world.truth() - 400, mono_ms - 400, mono_ms);
+    world.clock.record(2, world.truth() - 3, mono_ms - 2, mono_ms);
+    world.clock.record(2, world.truth() - 400, mono_ms - 400, mono_ms);
     assert_eq!(world.clock.ahead(world.now()).get(&2), Some(&-2));
     world.pass(2_000, &[]);
     let mono_ms = world.now().mono_ms;
-    world.clock.note(2, world.truth() - 400, mono_ms - 400, mono_ms);
+    world.clock.record(2, world.truth() - 400, mono_ms - 400, mono_ms);
     assert_eq!(world.clock.ahead(world.now()).get(&2), Some(&-200));
 }
 
@@ -155,12 +155,12 @@ fn a_follower_judges_by_the_leaders_time_and_a_new_leader_goes_on_from_it() {
     clock.set_role([1, 2, 3].into(), false);
     assert_eq!(clock.time(wall(200)), BEGIN - 4_800, "before it hears of a leader");
     let times = Times { time_ms: BEGIN + 300, ahead_ms: [(1, 90_000), (2, 0)].into() };
-    clock.hear(times, 300);
+    clock.record_leader(times, 300);
     assert_eq!(clock.time(wall(350)), BEGIN + 350);
     assert_eq!(clock.wrong(wall(350)), [(1, 90_000)].into());
     clock.set_role([1, 2, 3].into(), true);
     assert_eq!(clock.time(wall(400)), BEGIN + 400);
-    clock.hear(Times { time_ms: 7, ahead_ms: [].into() }, 450);
+    clock.record_leader(Times { time_ms: 7, ahead_ms: [].into() }, 450);
     assert_eq!(clock.time(wall(500)), BEGIN + 500, "a message of a leader before it comes late");
     // A node that knows nothing has only its own.
     assert_eq!(Clock::new(1, SKEW, None, 0).time(wall(10)), BEGIN + 90_010);

@@ -200,7 +200,7 @@ impl Group {
     }
 
     /// Records that a leader has sent something.
-    pub fn note_leader(&self) {
+    pub fn record_leader(&self) {
         let leader = self.raft.metrics().borrow_watched().current_leader;
         *self.heard.lock() = LeaderContact { at: Moment::now(), leader };
     }
@@ -257,7 +257,7 @@ impl Group {
     /// The time of the log, in milliseconds since 1970, which decides about sessions, API keys,
     /// TTLs and `$$NOW` on every node. See [`Clock`](super::clock::Clock).
     pub fn time_ms(&self) -> u64 {
-        note_role(&self.raft.server_metrics().borrow_watched(), &self.clock);
+        update_role(&self.raft.server_metrics().borrow_watched(), &self.clock);
         self.clock.time_ms()
     }
 
@@ -318,7 +318,7 @@ impl Group {
 }
 
 /// Passes the clock whether this member leads, and the voters.
-fn note_role(metrics: &RaftServerMetrics<TypeConfig>, clock: &SharedClock) {
+fn update_role(metrics: &RaftServerMetrics<TypeConfig>, clock: &SharedClock) {
     let voters = metrics.membership_config.voter_ids().collect();
     clock.set_role(voters, metrics.state == ServerState::Leader);
 }
@@ -328,7 +328,7 @@ async fn follow_role(raft: Raft, clock: Arc<SharedClock>) {
     let mut metrics = raft.server_metrics();
     drop(raft);
     loop {
-        note_role(&metrics.borrow_watched(), &clock);
+        update_role(&metrics.borrow_watched(), &clock);
         if metrics.changed().await.is_err() {
             return;
         }

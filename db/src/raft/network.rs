@@ -50,7 +50,7 @@ impl Undelivered {
     }
 
     /// Records how an attempt to send entries ended, and logs a failure once until it changes.
-    fn note<T>(&self, to: RaftId, url: &str, sent: &std::result::Result<T, RpcError>) {
+    fn record<T>(&self, to: RaftId, url: &str, sent: &std::result::Result<T, RpcError>) {
         let Err(error) = sent else {
             self.0.lock().remove(&to);
             return;
@@ -174,7 +174,7 @@ impl Connection {
             match stream.next().await {
                 Some(Ok(Message::Binary(answer))) => {
                     let answer: AppendAnswer = postcard::from_bytes(&answer).map_err(broken)?;
-                    self.clock.note(self.to, answer.wall_ms, sent_ms);
+                    self.clock.record(self.to, answer.wall_ms, sent_ms);
                     self.stream = Some(stream);
                     return answer.result.map_err(broken);
                 }
@@ -247,7 +247,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let message = AppendMessage { times: self.clock.tell(), append: &rpc };
+        let message = AppendMessage { times: self.clock.times(), append: &rpc };
         let bytes = postcard::to_stdvec(&message).map_err(broken)?;
         if rpc.entries.is_empty() {
             return self.exchange_within(option.hard_ttl(), bytes).await;
@@ -256,7 +256,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             Ok(()) => self.exchange_within(append_stream::time_limit(bytes.len()), bytes).await,
             Err(error) => Err(broken(error)),
         };
-        self.undelivered.note(self.to, &self.url(), &answer);
+        self.undelivered.record(self.to, &self.url(), &answer);
         answer
     }
 
@@ -330,10 +330,10 @@ mod tests {
         let undelivered = Undelivered::default();
         assert!(append_stream::check_bytes(MESSAGE_BYTES_MAX).is_ok());
         let refused = append_stream::check_bytes(MESSAGE_BYTES_MAX + 1).map_err(broken);
-        undelivered.note(2, "http://a", &refused);
+        undelivered.record(2, "http://a", &refused);
         assert!(undelivered.all()[&2].contains("fit into a message"), "{:?}", undelivered.all());
-        undelivered.note(3, "http://b", &Ok(()));
-        undelivered.note(2, "http://a", &Ok(()));
+        undelivered.record(3, "http://b", &Ok(()));
+        undelivered.record(2, "http://a", &Ok(()));
         assert!(undelivered.all().is_empty());
     }
 }

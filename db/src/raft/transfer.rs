@@ -100,12 +100,12 @@ impl SnapshotSender {
         SnapshotSender { stream, seal, confirmed: 0 }
     }
 
-    async fn say(&mut self, message: Vec<u8>) -> Result<()> {
+    async fn send(&mut self, message: Vec<u8>) -> Result<()> {
         self.seal.update(&message);
         within_silence(self.stream.send(Message::binary(message))).await?.map_err(broken)
     }
 
-    async fn hear(&mut self) -> Result<ReceiverReply> {
+    async fn receive(&mut self) -> Result<ReceiverReply> {
         loop {
             let message = within_silence(self.stream.next()).await?;
             let message = message.ok_or_else(|| broken("the receiver closed it"))?;
@@ -122,8 +122,8 @@ impl SnapshotSender {
     /// # Errors
     /// When the receiver refuses it, with its reason.
     pub async fn offer(&mut self, offer: Offer) -> Result<()> {
-        self.say(postcard::to_stdvec(&offer).map_err(failed)?).await?;
-        match self.hear().await? {
+        self.send(postcard::to_stdvec(&offer).map_err(failed)?).await?;
+        match self.receive().await? {
             ReceiverReply::Go(_) => Ok(()),
             reply => Err(broken(format!("{reply:?} is no answer to an offer"))),
         }
@@ -163,7 +163,7 @@ impl SnapshotSender {
                 break;
             }
             sent += chunk.len() as u64;
-            self.say(chunk).await?;
+            self.send(chunk).await?;
             while sent - self.confirmed > UNCONFIRMED_MAX {
                 self.confirm().await?;
             }
@@ -171,7 +171,7 @@ impl SnapshotSender {
         let mac = self.seal.clone().finish().to_vec();
         within_silence(self.stream.send(Message::binary(mac))).await?.map_err(broken)?;
         loop {
-            match self.hear().await? {
+            match self.receive().await? {
                 ReceiverReply::Done(response) => return Ok(response),
                 _ => continue,
             }
@@ -179,7 +179,7 @@ impl SnapshotSender {
     }
 
     async fn confirm(&mut self) -> Result<()> {
-        match self.hear().await? {
+        match self.receive().await? {
             ReceiverReply::Go(bytes) => self.confirmed = bytes,
             reply => return Err(broken(format!("{reply:?} came too early"))),
         }

@@ -96,6 +96,6 @@ pub async fn promote(session: &Session, node: &str) -> Result<Response<()>> {
     let cluster = &session.service().cluster;
     cluster.promote(node).await?;
     // The next leader has it in its log.
-    audit::note(cluster, session.caller(), "cluster_promote", node, "ok");
+    audit::record(cluster, session.caller(), "cluster_promote", node, "ok");
     Ok(Response::new(()))
 }

@@ -57,7 +57,7 @@ pub async fn authenticate(
         && matches!(error.kind, Kind::BadCredentials | Kind::UserDisabled)
     {
         let caller = Caller { from: address.map(str::to_owned), ..Caller::default() };
-        audit::note(&service.cluster, caller, "login_failed", name, error.kind.code());
+        audit::record(&service.cluster, caller, "login_failed", name, error.kind.code());
     }
     verified
 }

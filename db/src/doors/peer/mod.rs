@@ -8,7 +8,7 @@ use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
 use crate::cluster::announce::{self, AnnounceRequest};
-use crate::cluster::audit::{self, AuditNote};
+use crate::cluster::audit::{self, AuditReport};
 use crate::cluster::identity::Identity;
 use crate::cluster::join;
 use crate::cluster::probe::sign_answer;
@@ -123,7 +123,7 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
         call.app.service.passwords.guess("", call.session.from.as_deref().unwrap_or_default())?;
         let error = join::bad_token();
         let (cluster, code) = (call.cluster(), error.kind.code());
-        audit::note(cluster, call.session.caller(), "join_failed", &request.node, code);
+        audit::record(cluster, call.session.caller(), "join_failed", &request.node, code);
         return Err(error);
     };
     let sealed = call.cluster().seal_secret(&request, &key)?;
@@ -140,8 +140,8 @@ pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST /raft/rpc/note`: another node has something for the audit log.
 pub async fn note(call: Rc<Call>) -> Result<Reply> {
-    let note: AuditNote = call.json()?;
-    note.propose(call.cluster()).await?;
+    let report: AuditReport = call.json()?;
+    report.propose(call.cluster()).await?;
     Ok(Reply::empty())
 }
 
@@ -154,7 +154,7 @@ pub async fn view(call: Rc<Call>) -> Result<Reply> {
 pub async fn hello(call: Rc<Call>) -> Result<Reply> {
     let hello: AnnounceRequest = call.json()?;
     let answer: RpcResult<_> =
-        announce::welcome(call.cluster(), hello).await.map_err(|error| error.to_string());
+        announce::answer(call.cluster(), hello).await.map_err(|error| error.to_string());
     Ok(Reply::json(&answer))
 }
 
@@ -236,8 +236,8 @@ async fn answer_stream(
             result,
             Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
         ) {
-            group.note_leader();
-            group.clock.hear(times, received_ms);
+            group.record_leader();
+            group.clock.record_leader(times, received_ms);
         }
         let answer = AppendAnswer { wall_ms: wall_ms(), result };
         let Ok(bytes) = postcard::to_stdvec(&answer) else {

@@ -53,7 +53,7 @@ impl Group {
         let meta = received.applied.clone().into_meta();
         let snapshot = Snapshot { meta, snapshot: SnapshotData::Received(Arc::new(received)) };
         let installed = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed);
-        self.note_leader();
+        self.record_leader();
         installed
     }
 }
