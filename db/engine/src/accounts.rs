@@ -1,10 +1,11 @@
 //! Applying what concerns users and their tokens. Passwords and secrets arrive as hashes.
 
+use crate::catalog;
 use crate::command::CredentialRevisions;
 use crate::error::{Error, Kind};
+use crate::row::Row;
 use crate::storage::{Read, Result, StorageError, Table, keys};
 use crate::system::{self, TokenDocument};
-use crate::{catalog, document};
 use serde::de::DeserializeOwned;
 
 /// A document of the `_system` database, with its revision.
@@ -26,7 +27,7 @@ pub fn revision(read: &impl Read, collection: &str, id: &str) -> Result<Option<u
         return Ok(None);
     };
     let found = read.get(Table::Documents, &keys::document_key(collection, &id.into()))?;
-    Ok(found.and_then(document::decode).map(|(revision, _)| revision))
+    Ok(found.and_then(Row::decode).map(|row| row.revision))
 }
 
 /// Whether what has let a user in still holds.
@@ -55,8 +56,7 @@ pub fn all<T: DeserializeOwned>(read: &impl Read, collection: &str) -> Result<Ve
 }
 
 pub(crate) fn parsed<T: DeserializeOwned>(stored: &[u8]) -> Result<(u64, T)> {
-    let found = document::decode(stored)
-        .and_then(|(revision, json)| Some((revision, system::parse(json)?)));
+    let found = Row::decode(stored).and_then(|row| Some((row.revision, system::parse(row.json)?)));
     found.ok_or_else(|| StorageError::Failed("a document of _system is damaged".into()))
 }
 

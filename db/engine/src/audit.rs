@@ -2,8 +2,9 @@
 //! log entry as the action, so that neither exists without the other.
 
 use crate::id::DocumentId;
+use crate::row::Row;
 use crate::storage::{Read, Result, Table, keys};
-use crate::{catalog, document, system};
+use crate::{catalog, system};
 use serde::Deserialize;
 
 /// An entry of the audit log.
@@ -53,7 +54,7 @@ pub fn entries(
     };
     let mut found = Vec::new();
     for row in read.range_back(Table::Documents, &start, &end)? {
-        let entry = document::decode(row?.1).and_then(|(_, json)| system::parse(json));
+        let entry = Row::decode(row?.1).and_then(|row| system::parse(row.json));
         found.extend(entry.filter(&wanted));
         if found.len() >= limit {
             break;

@@ -1,7 +1,4 @@
-//! Documents as JSON text: strict parsing of what clients send, and the stored form.
-//!
-//! Stored: the revision (8 bytes, big endian) and the document as compact JSON with `_id`
-//! first. The revision is a counter of the group, raised by every write of a document.
+//! Documents as JSON text: strict parsing of what clients send.
 
 use super::query::context::{At, Fields};
 use super::value::{self, Object, Value};
@@ -247,22 +244,16 @@ pub fn check_id_size(id: &DocumentId, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-/// The stored form of a document.
-pub fn encode(revision: Revision, id: &DocumentId, body: &str) -> Vec<u8> {
+/// The text of a document that is given without its `_id`.
+pub fn with_id(id: &DocumentId, body: &str) -> String {
     let id = serde_json::to_string(id).unwrap_or_default();
     let rest = body.strip_prefix('{').unwrap_or("}");
     let comma = if rest == "}" { "" } else { "," };
-    let mut stored = Vec::with_capacity(8 + 8 + id.len() + body.len());
-    stored.extend_from_slice(&revision.to_be_bytes());
+    let mut document = String::with_capacity(8 + id.len() + body.len());
     for part in ["{\"_id\":", &id, comma, rest] {
-        stored.extend_from_slice(part.as_bytes());
+        document.push_str(part);
     }
-    stored
-}
-
-/// The text of a document that is given without its `_id`.
-pub fn with_id(id: &DocumentId, body: &str) -> String {
-    String::from_utf8(encode(0, id, body).split_off(size_of::<Revision>())).unwrap_or_default()
+    document
 }
 
 /// The text of a stored document without its `_id`, which stands first.
@@ -280,12 +271,6 @@ pub fn parse_wanted(json: &[u8], wanted: &Fields) -> Option<Value> {
         Fields::Some(names) if names.is_empty() => Some(Value::Object(Object::new())),
         some => value::parse_fields(json, |name| some.contains(name)),
     }
-}
-
-/// Takes a stored document apart into revision and JSON text; `None` when it is too short.
-pub fn decode(stored: &[u8]) -> Option<(Revision, &[u8])> {
-    let (revision, json) = stored.split_first_chunk::<8>()?;
-    Some((u64::from_be_bytes(*revision), json))
 }
 
 #[cfg(test)]
@@ -368,11 +353,9 @@ mod tests {
     fn the_id_comes_first_and_numbers_keep_their_value() {
         let text = br#"{"n":9007199254740993,"_id":"x","f":0.1}"#;
         let document = parse_document(text, &LIMITS).unwrap();
-        let stored = encode(7, document.id.as_ref().unwrap(), &document.body);
-        let (revision, json) = decode(&stored).unwrap();
-        assert_eq!(revision, 7);
-        assert_eq!(json, br#"{"_id":"x","n":9007199254740993,"f":0.1}"#);
-        assert_eq!(&encode(0, &DocumentId::Int(-1), "{}")[8..], br#"{"_id":-1}"#);
+        let json = with_id(document.id.as_ref().unwrap(), &document.body);
+        assert_eq!(json, r#"{"_id":"x","n":9007199254740993,"f":0.1}"#);
+        assert_eq!(with_id(&DocumentId::Int(-1), "{}"), r#"{"_id":-1}"#);
     }
 
     proptest! {

@@ -7,12 +7,12 @@ use super::command::{
     Command, CommandResult, Mutation, Operation, Outcome, Put, PutMode, Returning, Select, Write,
     WriteLimits,
 };
-use super::document;
 use super::index::{Index, IndexEntry, IndexId, IndexSpec, IndexState, entry_value};
 use super::query::context::Context;
 use super::value::{Decimal, Object, Value, parse_stored};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
+use crate::row::Row;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Store, Table, WriteTxn};
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ pub(super) fn documents(read: &impl Read, collection: CollectionId) -> Vec<(Docu
     let (start, end) = (keys::collection_start(collection), keys::collection_end(collection));
     let rows = read.range(Table::Documents, &start, &end).unwrap().map(|row| {
         let (key, stored) = row.unwrap();
-        let (_, json) = document::decode(stored).unwrap();
+        let json = Row::decode(stored).unwrap().json;
         (keys::document_id(key).unwrap(), String::from_utf8(json.to_vec()).unwrap())
     });
     rows.collect()
@@ -716,7 +716,7 @@ pub(super) fn verify(txn: &WriteTxn<'_>) {
             for (key, stored) in
                 rows(txn, Table::Documents, &keys::collection_start(id), &keys::collection_end(id))
             {
-                let (revision, _) = document::decode(&stored).unwrap();
+                let revision = Row::decode(&stored).unwrap().revision;
                 assert!(revisions.insert(revision), "revision {revision} twice: {key:?}");
             }
             collections.insert(id);

@@ -21,6 +21,7 @@ pub mod members;
 pub mod namespace;
 pub mod query;
 pub mod retry;
+pub mod row;
 pub mod rules;
 pub mod schema;
 pub mod storage;

@@ -1,8 +1,9 @@
 //! Applying what concerns the cluster itself: its beginning and its members.
 
+use crate::catalog;
+use crate::row::Row;
 use crate::storage::{Read, Result, StorageError, Table, keys};
 use crate::system::{self, NodeDocument};
-use crate::{catalog, document};
 
 /// Raft id of the node that makes the cluster.
 pub const FIRST_RAFT_ID: u64 = 1;
@@ -16,7 +17,7 @@ pub fn nodes(read: &impl Read) -> Result<Vec<NodeDocument>> {
     let mut nodes = Vec::new();
     for entry in read.range(Table::Documents, &start, &end)? {
         let (_, stored) = entry?;
-        let node = document::decode(stored).and_then(|(_, json)| system::parse(json));
+        let node = Row::decode(stored).and_then(|row| system::parse(row.json));
         nodes.push(
             node.ok_or_else(|| StorageError::Failed("a member's document is unreadable".into()))?,
         );

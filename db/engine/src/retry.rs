@@ -9,13 +9,14 @@
 //! An answer holds no documents: it points to the history of changes, or to the document itself
 //! as long as it is the same. What a user's answers take is counted, and bounded.
 
+use crate::catalog;
 use crate::changes::{self, ResumeToken};
 use crate::command::{CommandResult, OperationResult, Outcome, Part, ProposalResult, RetryKey};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
+use crate::row::Row;
 use crate::storage::{Read, Result, Table, keys};
-use crate::{catalog, document};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -233,7 +234,7 @@ pub(crate) fn find(read: &impl Read, index: u64, reference: &Reference) -> Resul
         return Ok(None);
     };
     let row = read.get(Table::Documents, &keys::document_key(collection, &reference.id))?;
-    let json = row.and_then(document::decode).map(|(_, json)| json);
+    let json = row.and_then(Row::decode).map(|row| row.json);
     let text = json.and_then(|json| std::str::from_utf8(json).ok()).map(str::to_owned);
     Ok(text.filter(fits))
 }

@@ -10,10 +10,10 @@
 //! before: without them each write would look through a collection.
 
 use crate::catalog;
-use crate::document;
 use crate::error::{Error, Kind, Result};
 use crate::query::context::At;
 use crate::query::path::Path;
+use crate::row::Row;
 use crate::storage::{self, Read, Table, keys};
 use crate::system;
 use crate::value::{Object, Value, number, parse_stored};
@@ -604,7 +604,7 @@ pub fn stored_rules(read: &impl Read, database: &str) -> storage::Result<Rules> 
     let (start, end) = (keys::collection_start(id), keys::collection_end(id));
     for row in read.range(Table::Documents, &start, &end)? {
         let (_, stored) = row?;
-        documents.extend(document::decode(stored).and_then(|(_, json)| parse_stored(json)));
+        documents.extend(Row::decode(stored).and_then(|row| parse_stored(row.json)));
     }
     Ok(Rules::stored(&documents))
 }

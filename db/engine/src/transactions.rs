@@ -14,6 +14,7 @@ use crate::document;
 use crate::error::{Error, Kind};
 use crate::index::IndexId;
 use crate::namespace::Namespace;
+use crate::row::Row;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Overlay, Read, ReadTxn, Reads, Result, StorageError, Table};
 use std::collections::{BTreeSet, HashMap};
@@ -126,7 +127,7 @@ impl Transaction {
             let body = match stored {
                 None => None,
                 Some(stored) => {
-                    let json = document::decode(stored).map(|(_, json)| json);
+                    let json = Row::decode(stored).map(|row| row.json);
                     let body = json.and_then(|json| document::without_id(json, &id));
                     let lost = || StorageError::Failed("a written document is damaged".into());
                     Some(body.ok_or_else(lost)?)

@@ -13,10 +13,11 @@ pub use past::{Moment, Past};
 
 use crate::catalog::{self, Collection, CollectionTotals, Versions};
 use crate::changes::ChangeKind;
-use crate::document::{self, Revision};
+use crate::document::Revision;
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::query::context::Context;
+use crate::row::Row;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Result, StorageError, Table};
 use serde::{Deserialize, Serialize};
@@ -169,9 +170,7 @@ pub fn history(
 ) -> crate::error::Result<Vec<VersionEntry>> {
     let key = keys::document_key(collection.id, id);
     let mut entries: Vec<VersionEntry> = Vec::new();
-    let size = |stored: &[u8]| {
-        document::decode(stored).map(|(revision, json)| (revision, json.len() as u64))
-    };
+    let size = |stored: &[u8]| Row::decode(stored).map(|row| (row.revision, row.json.len() as u64));
     let mut last: Option<(Version, VersionHead)> = None;
     if let Some(versions) = &collection.options.versions {
         for record in records_from(read, versions, &key, Version::default())? {
@@ -224,12 +223,10 @@ pub fn find_version(
         None if newest(read, collection, &key)? == version => read.get(Table::Documents, &key)?,
         None => None,
     };
-    stored.and_then(document::decode).map(|(revision, json)| (revision, json.to_vec())).ok_or_else(
-        || {
-            Error::new(Kind::VersionNotFound, format!("the document {id} has no version {version}"))
-                .hint("list its versions; a deleted document has none at that point")
-        },
-    )
+    stored.and_then(Row::decode).map(|row| (row.revision, row.json.to_vec())).ok_or_else(|| {
+        Error::new(Kind::VersionNotFound, format!("the document {id} has no version {version}"))
+            .hint("list its versions; a deleted document has none at that point")
+    })
 }
 
 /// The version that a document is in now.

@@ -13,6 +13,7 @@ use crate::query::filter::Filter;
 use crate::query::plan::QuerySpec;
 use crate::query::sort::Sort;
 use crate::query::source::{ScanRequest, scan};
+use crate::row::Row;
 use crate::storage::{Entries, WriteTxn};
 use crate::value::{Value, parse_stored};
 use past::{Moment, Past};
@@ -127,7 +128,7 @@ fn check_past(
     let keys: Vec<(Vec<u8>, &String)> =
         state.iter().map(|(id, json)| (keys::document_key(then.id, id), json)).collect();
     for (key, json) in &keys {
-        let found = past.get(Table::Documents, key).unwrap().and_then(document::decode).unwrap().1;
+        let found = past.get(Table::Documents, key).unwrap().and_then(Row::decode).unwrap().json;
         prop_assert_eq!(found, json.as_bytes());
     }
     // Bounds beside, behind and between the keys of documents.

@@ -10,7 +10,8 @@ use crate::engine::catalog;
 use crate::engine::command::{
     Command, Mutation, Operation, Outcome, Put, PutMode, Returning, Select, Target, Write,
 };
-use crate::engine::document::{self, NewDocument, Revision};
+use crate::engine::document::{NewDocument, Revision};
+use crate::engine::row::Row;
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
 use crate::error::{collection_not_found, database_not_found, document_not_found};
@@ -235,9 +236,9 @@ pub fn find_collection(read: &impl Read, namespace: &Namespace) -> Result<Collec
 pub fn find(read: &impl Read, collection: CollectionId, target: &Target) -> Result<Document> {
     for id in [Some(&target.id), target.or.as_ref()].into_iter().flatten() {
         if let Some(stored) = read.get(Table::Documents, &keys::document_key(collection, id))? {
-            let (revision, json) = document::decode(stored)
-                .ok_or_else(|| Error::new(Kind::Internal, "a stored document is too short"))?;
-            return Ok(Document { revision, json: json.to_vec() });
+            let row = Row::decode(stored)
+                .ok_or_else(|| Error::new(Kind::Internal, "a stored document is damaged"))?;
+            return Ok(Document { revision: row.revision, json: row.json.to_vec() });
         }
     }
     Err(document_not_found(&target.id))

@@ -5,9 +5,9 @@ use super::{Response, Session, Step, Steps};
 use crate::engine::Namespace;
 use crate::engine::apply::{dry_run, waiting_references};
 use crate::engine::command::Command;
-use crate::engine::document::decode;
 use crate::engine::query::context::At;
 use crate::engine::query::source::open;
+use crate::engine::row::Row;
 use crate::engine::rules::Violation;
 use crate::engine::rules::stored_rules;
 use crate::engine::schema::{Mode, Schema};
@@ -156,7 +156,7 @@ pub async fn validate(
                     (keys::collection_start(collection.id), keys::collection_end(collection.id));
                 for row in read.range(Table::Documents, &start, &end)? {
                     let (_, stored) = row?;
-                    let json = decode(stored).map(|(_, json)| json).unwrap_or_default();
+                    let json = Row::decode(stored).map(|row| row.json).unwrap_or_default();
                     let document: Value = serde_json::from_slice(json).map_err(unreadable)?;
                     check(document.get("_id").cloned().unwrap_or_default(), document)?;
                 }

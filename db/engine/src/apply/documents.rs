@@ -2,7 +2,7 @@
 
 use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
-use crate::apply::stored::{find_target, json_of};
+use crate::apply::stored::find_target;
 use crate::catalog::{self, Collection};
 use crate::command::texts::check_key;
 use crate::command::{Outcome, Put, PutMode, Target};
@@ -56,8 +56,8 @@ impl Applier {
         body: &str,
     ) -> ApplyResult<Arc<Collection>> {
         // A collection that does not exist has no indexes and no schema, only rules.
-        let document = document::encode(0, id, body);
-        self.check_rules(txn, namespace, json_of(&document))?;
+        let document = document::with_id(id, body);
+        self.check_rules(txn, namespace, document.as_bytes())?;
         self.ensure_database(txn, namespace.database)?;
         Ok(self.ensure_collection(txn, namespace.database, namespace.collection)?)
     }

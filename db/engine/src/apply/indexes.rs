@@ -9,12 +9,12 @@ use crate::apply::{Applier, SideEffect};
 use crate::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use crate::catalog::{self, Collection, Garbage};
 use crate::command::{Outcome, check_spec};
-use crate::document;
 use crate::error::{Error, Kind, collection_not_found, database_not_found};
 use crate::index::keys::DocumentKeys;
 use crate::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
 use crate::namespace::{Namespace, NamespaceRef};
 use crate::query::context::Fields;
+use crate::row::Row;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Result, StorageError, Table, WriteTxn};
 use crate::value::Class;
@@ -218,9 +218,8 @@ impl Applier {
                 break;
             }
             let (key, stored) = row?;
-            let document = document::decode(stored)
-                .and_then(|(_, json)| document::parse_wanted(json, &wanted))
-                .zip(keys::document_id(key));
+            let document =
+                Row::decode(stored).and_then(|row| row.fields(&wanted)).zip(keys::document_id(key));
             let Some((document, id)) = document else {
                 return Err(StorageError::Failed("a stored document cannot be read".into()).into());
             };

@@ -3,7 +3,7 @@
 use crate::apply::Applier;
 use crate::apply::changes::ChangeDetails;
 use crate::apply::result::{ApplyError, ApplyResult};
-use crate::apply::stored::{Stored, find, json_of, unreadable};
+use crate::apply::stored::{Stored, find, unreadable};
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
 use crate::changes::ChangeKind;
@@ -11,6 +11,7 @@ use crate::document::{self, Revision};
 use crate::id::DocumentId;
 use crate::index::Index;
 use crate::namespace::NamespaceRef;
+use crate::row;
 use crate::storage::{Table, WriteTxn, keys};
 use crate::system;
 use crate::value::parse_fields;
@@ -39,8 +40,8 @@ impl Applier {
             this.check_rules_fit(txn, namespace, collection, old, &body)?;
             let (revision, mut warnings) =
                 this.store_document(txn, namespace, collection, id, old, body.clone())?;
-            let document = document::encode(revision, id, &body);
-            warnings.extend(this.rules_changed(txn, namespace.database, json_of(&document))?);
+            let document = document::with_id(id, &body);
+            warnings.extend(this.rules_changed(txn, namespace.database, document.as_bytes())?);
             Ok((revision, warnings))
         })
     }
@@ -74,8 +75,8 @@ impl Applier {
         self.charge_document(collection, budget::STORE, former, body.len())?;
         let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;
         let revision = self.counters.revision + 1;
-        let stored = document::encode(revision, id, &body);
-        let json = json_of(&stored);
+        let document = document::with_id(id, &body);
+        let json = document.as_bytes();
         let warnings = self.check_document(txn, namespace, collection, json)?;
         if let Some(old) = old {
             self.check_still_referenced(txn, namespace, old, Some(json))?;
@@ -83,7 +84,11 @@ impl Applier {
         self.change_indexes(txn, collection, id, old.and_then(Stored::in_indexes), Some(json))?;
         let kind = if old.is_none() { ChangeKind::Insert } else { ChangeKind::Update };
         self.keep_version(txn, collection, id, old, kind)?;
-        txn.put(Table::Documents, &keys::document_key(collection.id, id), &stored)?;
+        txn.put(
+            Table::Documents,
+            &keys::document_key(collection.id, id),
+            &row::encode(revision, json),
+        )?;
         let (before, after) = (old.map(|old| &old.json[..]), Some(json));
         let changed = ChangeDetails {
             kind,

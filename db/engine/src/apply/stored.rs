@@ -6,6 +6,7 @@ use crate::document::{self, Revision};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::query::context::Fields;
+use crate::row::{self, Row};
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Result, StorageError, Table};
 use crate::value::Value;
@@ -22,7 +23,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// As it lies in the table.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        [&self.revision.to_be_bytes()[..], &self.json].concat()
+        row::encode(self.revision, &self.json)
     }
 
     /// Its text, as far as the indexes have it.
@@ -42,10 +43,10 @@ pub(crate) fn find(
         return Ok(None);
     }
     let stored = read.get(Table::Documents, &key)?;
-    Ok(stored.and_then(document::decode).map(|(revision, json)| Stored {
+    Ok(stored.and_then(Row::decode).map(|row| Stored {
         id: id.clone(),
-        revision,
-        json: json.to_vec(),
+        revision: row.revision,
+        json: row.json.to_vec(),
         indexed: true,
     }))
 }
@@ -75,10 +76,6 @@ pub(super) fn damaged() -> ApplyError {
 pub(super) fn unreadable() -> ApplyError {
     Error::new(Kind::InvalidJson, "the document cannot be read: it is not JSON, or nested too deep")
         .into()
-}
-
-pub(super) fn json_of(stored: &[u8]) -> &[u8] {
-    stored.get(8..).unwrap_or_default()
 }
 
 pub(super) fn text(json: Vec<u8>) -> String {

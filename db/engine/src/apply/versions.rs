@@ -9,6 +9,7 @@ use crate::command::{Outcome, Target};
 use crate::error::{Error, Kind, collection_not_found, database_not_found, duplicate};
 use crate::id::DocumentId;
 use crate::namespace::{Namespace, NamespaceRef};
+use crate::row::Row;
 use crate::storage::keys::{self, CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, Result, Table, WriteTxn};
 use crate::versions::{
@@ -210,8 +211,8 @@ impl Applier {
                         Ok(record) => record?.before?,
                         Err(error) => return Some(Err(error)),
                     };
-                    let (_, json) = document::decode(before)?;
-                    Some(Ok((id, json.to_vec())))
+                    let row = Row::decode(before)?;
+                    Some(Ok((id, row.json.to_vec())))
                 });
                 deleted.transpose()?.ok_or_else(|| {
                     Error::new(Kind::VersionNotFound, format!("nothing is kept of a document {id}"))

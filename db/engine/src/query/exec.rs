@@ -6,10 +6,11 @@ use super::plan::{AccessPath, Delivery, Order, Plan, QuerySpec, Scan};
 use super::sort::Sort;
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
-use crate::document::{self, Revision};
+use crate::document::Revision;
 use crate::error::{Error, Kind, Result};
 use crate::id::DocumentId;
 use crate::index::{Entry, Index, id_value};
+use crate::row::Row;
 use crate::storage::{Entries, Read, Table, keys};
 use crate::value::{Object, Value};
 use std::cell::Cell;
@@ -510,9 +511,9 @@ fn parse<'t>(
     counters: &Counters,
 ) -> Result<FoundDocument<'t>> {
     counters.documents.set(counters.documents.get() + 1);
-    let (revision, json) = document::decode(stored).ok_or_else(damaged)?;
-    let fields = document::parse_wanted(json, wanted).ok_or_else(damaged)?;
-    Ok(FoundDocument { key, stored: Some((revision, json)), fields })
+    let row = Row::decode(stored).ok_or_else(damaged)?;
+    let fields = row.fields(wanted).ok_or_else(damaged)?;
+    Ok(FoundDocument { key, stored: Some((row.revision, row.json)), fields })
 }
 
 fn keep_matching<'t>(
