@@ -10,13 +10,13 @@ pub(crate) use retry::pause_between;
 use crate::call::{OpenTransaction, Scope};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
-use crate::wire::FORGOTTEN_HEADER;
+use crate::wire::{FORGOTTEN_HEADER, Position, Positions};
 use parking_lot::Mutex;
 use reqwest::header;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use url::Url;
 
@@ -39,8 +39,8 @@ struct Inner {
     end_when_unreachable: bool,
     /// Where the next call goes: the leader once it is known, else a seed.
     target: Mutex<Url>,
-    /// Highest log index in an answer so far.
-    last_index: AtomicU64,
+    /// The latest positions in answers so far.
+    seen: Mutex<Positions>,
     /// Milliseconds that this machine's clock is behind the cluster's, when that matters.
     clock_behind: AtomicI64,
 }
@@ -129,11 +129,23 @@ impl Client {
         self.current_target().to_string()
     }
 
-    /// The highest log index in an answer to this client or a clone of it; 0 before the first.
-    /// Another client that reads with [`Session`](crate::ReadLevel::Session) of this number sees
-    /// what this one has written.
+    /// The highest log index of group 0 in an answer to this client or a clone of it; 0 before the
+    /// first. Another client that reads with [`Session`](crate::ReadLevel::Session) of this number
+    /// sees what this one has written there; [`Client::seen`] has all groups.
     pub fn last_index(&self) -> u64 {
-        self.inner.last_index.load(Ordering::Relaxed)
+        self.inner.seen.lock().index(0)
+    }
+
+    /// The latest position in each group that an answer to this client or a clone of it named. A
+    /// read with [`Session`](crate::ReadLevel::Session) sees at least these.
+    pub fn seen(&self) -> Positions {
+        self.inner.seen.lock().clone()
+    }
+
+    /// Lets reads with [`Session`](crate::ReadLevel::Session) see at least this position, which
+    /// another client has [seen](Client::seen).
+    pub fn has_seen(&self, position: Position) {
+        self.inner.seen.lock().advance(position);
     }
 
     fn current_target(&self) -> Url {

@@ -63,4 +63,4 @@ pub use indexes::IndexOptions;
 pub use queries::{Find, Pages};
 pub use statements::{StatementPages, only_reads};
 pub use transactions::Transaction;
-pub use wire::{DocumentId, ReadLevel};
+pub use wire::{DocumentId, Position, Positions, ReadLevel};

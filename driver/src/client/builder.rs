@@ -7,7 +7,7 @@ use crate::tls;
 use base64::Engine;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 use url::Url;
 
@@ -113,7 +113,7 @@ impl ClientBuilder {
                 follow_leader: !self.stay,
                 end_when_unreachable: self.end_when_unreachable,
                 target: Mutex::new(first),
-                last_index: AtomicU64::new(0),
+                seen: Mutex::default(),
                 clock_behind: AtomicI64::new(0),
             }),
         })

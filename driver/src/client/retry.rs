@@ -11,6 +11,7 @@ use crate::call::{Call, Repeat};
 use crate::error::{Error, Result};
 use crate::wire::{
     CLIENT_HEADER, ErrorBody, ErrorDetail, IDEMPOTENCY_HEADER, INDEX_HEADER, LEADER_HEADER,
+    Positions,
 };
 use reqwest::{StatusCode, header};
 use std::sync::atomic::Ordering;
@@ -204,7 +205,7 @@ impl Client {
             url.query_pairs_mut().extend_pairs(&call.query);
         }
         if let Some(level) = call.level {
-            url.query_pairs_mut().extend_pairs(level.parameters(self.last_index()));
+            url.query_pairs_mut().extend_pairs(level.parameters(self.seen()));
         }
         let mut request = http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
         if call.long {
@@ -269,9 +270,9 @@ impl Client {
     }
 
     fn note_index(&self, answer: &reqwest::Response) {
-        let index = answer.headers().get(INDEX_HEADER).and_then(|value| value.to_str().ok());
-        if let Some(index) = index.and_then(|index| index.parse().ok()) {
-            self.inner.last_index.fetch_max(index, Ordering::Relaxed);
+        let seen = answer.headers().get(INDEX_HEADER).and_then(|value| value.to_str().ok());
+        if let Some(seen) = seen.and_then(|seen| seen.parse::<Positions>().ok()) {
+            seen.iter().for_each(|position| self.has_seen(position));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How fresh a read must be: the levels, their names, and what some of them need.
 
+use super::{Position, Positions};
 use std::fmt;
 use std::time::Duration;
 
@@ -80,8 +81,8 @@ impl ReadLevel {
             "linearizable" => Ok(ReadLevel::Linearizable),
             "leader" => Ok(ReadLevel::Leader),
             "session" => {
-                let index = value.and_then(|text| text.parse().ok());
-                index.map(ReadLevel::Session).ok_or(BadLevel::Index)
+                let seen = value.and_then(|text| text.parse::<Positions>().ok());
+                seen.map(|seen| ReadLevel::Session(seen.index(0))).ok_or(BadLevel::Index)
             }
             "bounded" => {
                 let freshness = value.and_then(parse_time);
@@ -93,11 +94,14 @@ impl ReadLevel {
         }
     }
 
-    /// The parameters that ask for this level, from a client that has seen the log index `seen`.
-    pub(crate) fn parameters(self, seen: u64) -> Vec<(&'static str, String)> {
+    /// The parameters that ask for this level, from a client that has seen these positions.
+    pub(crate) fn parameters(self, mut seen: Positions) -> Vec<(&'static str, String)> {
         let mut parameters = vec![("level", self.name().to_owned())];
         match self {
-            ReadLevel::Session(index) => parameters.push(("index", index.max(seen).to_string())),
+            ReadLevel::Session(index) => {
+                seen.advance(Position::system(index));
+                parameters.push(("index", seen.to_string()));
+            }
             ReadLevel::Bounded(freshness) => {
                 parameters.push(("freshness", format!("{}ms", freshness.as_millis().max(1))));
             }
@@ -192,13 +196,16 @@ mod tests {
             ReadLevel::Auto,
         ];
         for (level, name) in levels.into_iter().zip(ReadLevel::NAMES) {
-            let parameters = level.parameters(0);
+            let parameters = level.parameters(Positions::default());
             assert_eq!(parameters[0], ("level", name.to_owned()));
             let value = parameters.get(1).map(|(_, value)| value.as_str());
             assert_eq!(ReadLevel::parse(name, value), Ok(level));
         }
-        assert_eq!(ReadLevel::Session(17).parameters(20)[1], ("index", "20".to_owned()));
-        let least = ReadLevel::Bounded(Duration::from_micros(1)).parameters(0);
+        assert_eq!(
+            ReadLevel::Session(17).parameters("20,5@3".parse().unwrap())[1],
+            ("index", "20,5@3".to_owned())
+        );
+        let least = ReadLevel::Bounded(Duration::from_micros(1)).parameters(Positions::default());
         assert_eq!(least[1], ("freshness", "1ms".to_owned()));
     }
 }
