@@ -8,7 +8,7 @@
 //!
 //! The document is compact JSON with `_id` first, so a read by `_id` copies it as it is. The places
 //! of the outermost fields spare queries the parsing of fields that they do not look at. A
-//! document has none, and is parsed from its beginning, if it has more than [`FIELDS_MAX`] fields,
+//! document has none, and is parsed from its beginning, if it has more than 1,000 fields,
 //! if a name is escaped, or if the text is not compact.
 
 use crate::document::{Revision, parse_wanted};

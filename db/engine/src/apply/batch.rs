@@ -36,7 +36,7 @@ impl Applier {
             let steps = steps.into_iter().enumerate().map(|(at, (namespace, step))| {
                 let kept = ctx.memory_used();
                 let done = this.batch_step(txn, namespace, step, &batch.limits, &ctx);
-                // What it has kept in memory goes, but for its result.
+                // Its memory is released, except that of its result.
                 ctx.release(ctx.memory_used().saturating_sub(kept));
                 let done = done.and_then(|done| {
                     let done = Ok(done);

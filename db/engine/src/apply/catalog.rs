@@ -1,4 +1,4 @@
-//! Applying what concerns databases and collections.
+//! Applying commands about databases and collections.
 
 use crate::apply::Applier;
 use crate::apply::result::{ApplyResult, refuse};
@@ -81,7 +81,7 @@ impl Applier {
         let collections = catalog::collections(txn, from)?;
         self.charge_collections(txn, &collections, "drop what is not needed first")?;
         for (name, id) in collections {
-            // Who watches the database sees nothing of them any more.
+            // Feeds of the old name end for them.
             let namespace = NamespaceRef { database: from, collection: &name };
             self.note_collection(txn, namespace, ChangeKind::Drop, None)?;
             txn.delete(Table::Catalog, &catalog::collection_key(from, &name))?;
@@ -235,8 +235,8 @@ impl Applier {
         Ok(Outcome::Done)
     }
 
-    /// Puts a collection in the place of another, whose former documents are given up; the
-    /// setting that they are kept stays.
+    /// Gives a collection the name of another, which is dropped with its former documents; whether
+    /// those are kept stays set.
     pub(super) fn replace_collection(
         &mut self,
         txn: &mut WriteTxn<'_>,

@@ -125,7 +125,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Where the changes stand, to come back to with [`Applier::take_back_changes`].
+    /// A mark to return to with [`Applier::take_back_changes`].
     pub(super) fn mark_changes(&mut self, txn: &mut WriteTxn<'_>) -> Result<u32> {
         self.store_changes(txn)?;
         Ok(self.changes.next)

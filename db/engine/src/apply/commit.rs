@@ -16,8 +16,8 @@ use crate::storage::{Read, Result, Table, WriteTxn};
 use crate::transactions::{collection_of, names};
 use serde_json::json;
 
-/// Bytes of what is there that a transaction or batch may overwrite: they are kept in memory
-/// until it is known that all of it is possible.
+/// Bytes that a transaction or batch may overwrite: they are kept in memory until all of it has
+/// succeeded.
 const OVERWRITTEN_MAX: usize = 64 << 20;
 
 const BEGIN_AGAIN: &str = "nothing was written; begin the transaction again";
@@ -70,7 +70,7 @@ impl Applier {
                 self.unindex(txn, &collection, &old)?;
             }
         }
-        // A collection that the transaction has made stays, even when nothing is left in it.
+        // A collection that the transaction has created stays, even when nothing is left in it.
         for Namespace { database, collection } in &commit.namespaces {
             self.ensure_database(txn, database)?;
             self.ensure_collection(txn, database, collection)?;
@@ -108,7 +108,7 @@ impl Applier {
         Ok(None)
     }
 
-    /// The first of what a transaction has read that is another now.
+    /// The first thing that a transaction has read and that has changed since.
     fn first_change(&self, txn: &WriteTxn<'_>, commit: &Commit) -> Result<Option<Conflict>> {
         for ((table, key), seen) in &commit.reads.points {
             let now = txn.get(*table, key)?.map(stamp);

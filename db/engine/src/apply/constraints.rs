@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Applier {
-    /// Checks a document against rules and schema; gives the warnings.
+    /// Checks a document against rules and schema; returns the warnings.
     pub(super) fn check_document(
         &mut self,
         txn: &WriteTxn<'_>,
@@ -33,7 +33,7 @@ impl Applier {
         };
         let ctx = self.context(0);
         if self.schemas.is_first(schema) {
-            // Compiling takes far longer than reading; whether it is known already must not count.
+            // Compiling takes far longer than reading; whether this replica has it must not count.
             ctx.work(10 * schema.len() as u64)?;
         }
         ctx.work((schema.len() + json.len()) as u64 / 8)?;
@@ -118,7 +118,7 @@ impl Applier {
             {
                 continue;
             }
-            // What refers to itself goes with itself, and another document may have the value too.
+            // A document that refers to itself may go, and another one may have the value too.
             let own =
                 |collection: &str| Some(&old.id).filter(|_| collection == namespace.collection);
             let (from, to) = (&reference.collection, &reference.target);

@@ -47,7 +47,7 @@ impl Applier {
         Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))
     }
 
-    /// Makes the collection that a first document is for, unless that will be refused.
+    /// Creates the collection of a first document, unless the document breaks its rules.
     pub(super) fn create_for_write(
         &mut self,
         txn: &mut WriteTxn<'_>,

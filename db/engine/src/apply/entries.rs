@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 impl Applier {
-    /// Takes a document out of the indexes.
+    /// Removes a document from the indexes.
     pub(super) fn unindex(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -27,7 +27,7 @@ impl Applier {
         self.change_indexes(txn, collection, &old.id, Some(&old.json), None)
     }
 
-    /// Brings the indexes from one form of a document to the other.
+    /// Updates the indexes from one form of a document to the other.
     pub(super) fn change_indexes(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -112,7 +112,7 @@ impl Applier {
     }
 }
 
-/// Counts the work and the bytes of bringing an index from some keys of a document to others.
+/// Counts the work and the bytes of replacing the keys of a document in an index.
 pub(crate) fn charge_entries(
     old: &DocumentKeys,
     new: &DocumentKeys,

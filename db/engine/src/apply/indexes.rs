@@ -1,7 +1,8 @@
-//! Applying what concerns indexes.
+//! Applying commands about indexes.
 //!
-//! A large index is built by commands of bounded size, which the leader proposes one after the other; how
-//! far it is is part of the state, so another leader goes on from there and every replica does the same.
+//! A large index is built by commands of bounded size, which the leader proposes one after the
+//! other. The progress is part of the state, so another leader goes on from there and every replica
+//! does the same.
 
 use crate::apply::entries::{charge_entries, check_unique};
 use crate::apply::result::{ApplyError, ApplyResult, refuse, settle};
@@ -167,7 +168,7 @@ impl Applier {
         collection: CollectionId,
         index: &Index,
     ) -> Result<()> {
-        // The stored entry may be further than the one at hand.
+        // The stored entry may be newer than the one at hand.
         let key = catalog::index_key(collection, index.entry.id);
         match catalog::stored::<IndexEntry>(txn, Table::Catalog, &key)? {
             Some(stored) if !stored.multikey => {
@@ -263,7 +264,7 @@ impl Applier {
         Ok(if paused { Outcome::Paused(worked) } else { Outcome::Worked(worked) })
     }
 
-    /// Lets a sequential index go on after the largest number that is there.
+    /// Sets the last number of a sequential index to the largest one that is there.
     fn start_numbers(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -292,7 +293,7 @@ impl Applier {
         for row in rows {
             let (key, value) = row?;
             let value = Entry::new(key, value).field(0, index.descending[0]).flatten();
-            // Infinity and fractions are no numbers to go on behind.
+            // Infinity and fractions are no sequential numbers.
             largest = value.and_then(|value| value.as_int());
             if largest.is_some() {
                 break;
@@ -304,7 +305,7 @@ impl Applier {
     }
 }
 
-/// The name of an index that is the same as the one asked for; a clash is refused.
+/// The name of an existing index with the same definition; a clash with another is refused.
 fn known_index(collection: &Collection, spec: &IndexSpec) -> ApplyResult<Option<String>> {
     let refused = |message: String, hint: &str| {
         Err(ApplyError::Refused(Error::new(Kind::IndexConflict, message).hint(hint)))

@@ -76,7 +76,7 @@ pub(crate) fn finds<'c>(collection: &'c Collection, field: &Path) -> Option<&'c 
 /// Returns what documents violate, without storing them: for a dry run.
 ///
 /// # Errors
-/// Storage errors; what it gives fails as look-ups do.
+/// Storage errors; the check itself fails as look-ups do.
 pub fn dry_run<'t>(
     read: &'t impl Read,
     database: &str,

@@ -1,4 +1,4 @@
-//! Applying what concerns the cluster itself: its beginning and its members.
+//! Applying commands about the cluster itself: its first entry and its members.
 
 use crate::apply::result::{ApplyResult, refuse};
 use crate::apply::{Applier, SideEffect};

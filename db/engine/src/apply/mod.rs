@@ -1,5 +1,5 @@
-//! Applying commands: the one place that changes the tables. Databases and collections are
-//! here, documents in `write`, indexes and upkeep in `upkeep`, members in `members`.
+//! Applying commands: the one place that changes the tables. `dispatch` names the function that
+//! carries out each command, in the file of its feature.
 //!
 //! Every command checks first and writes afterwards, so a refused one leaves no trace. The
 //! counters (documents per collection, last revision) are kept in memory while the writing
@@ -77,23 +77,24 @@ pub enum SideEffect {
     },
     /// The audit log has a new entry.
     Audited {
-        /// Who.
+        /// The caller; none for the database itself.
         user: Option<String>,
-        /// From where.
+        /// The address from which the call came.
         from: Option<String>,
-        /// What, to what, and what came of it.
+        /// What was done, to what, and with which outcome.
         event: AuditEvent,
     },
 }
 
-/// Carries the counters and what was read of the catalog over an open transaction.
+/// Applies commands within an open transaction, with its counters and what it has read of the
+/// catalog.
 #[derive(Default)]
 pub struct Applier {
     pub(super) counters: StateCounters,
     pub(super) current: CurrentProposal,
     changes: changes::PendingChanges,
     calls: retries::PendingCalls,
-    /// Whether nothing of it is applied: no history is written.
+    /// Whether the changes are tentative: no history is written.
     pub(super) provisional: bool,
     /// Whether what is written was checked against rules and schemas before.
     pub(super) checked: bool,
@@ -157,14 +158,14 @@ pub fn log_time_ms(read: &impl Read) -> Result<Option<u64>> {
     Ok(Some(crate::catalog::counter(read, TIME_KEY)?).filter(|time_ms| *time_ms > 0))
 }
 
-/// The error for a command whose neighbours in the log entry have used up what one may take.
+/// The error for a command when those before it have used up the budget of their log entry.
 fn entry_spent() -> Error {
     Error::new(Kind::Overloaded, "writes that came at the same moment took all that fits together")
         .hint("nothing was done; send it again")
 }
 
 impl Applier {
-    /// One that only tries out: for a transaction that is not committed yet.
+    /// Creates an applier whose changes are tentative: those of an open transaction of a client.
     pub fn provisional() -> Self {
         Applier { provisional: true, ..Applier::default() }
     }
@@ -264,7 +265,7 @@ impl Applier {
             self.entry = EntryUsage { index, ..EntryUsage::default() };
         }
         if known.class.by_client && self.entry.is_spent() {
-            // Not remembered for a repetition, which is welcome.
+            // Not remembered under its key: the caller may repeat it.
             return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
         }
         let refused = known.too_long();
@@ -305,7 +306,7 @@ impl Applier {
         Context::of(self.budget.clone(), now_ms as i64)
     }
 
-    /// Ends a log entry; to be called behind its last proposal.
+    /// Ends a log entry; to be called after its last proposal.
     pub fn end_entry(&mut self, txn: &mut WriteTxn<'_>) -> Result<()> {
         self.end_changes(txn)?;
         self.end_calls(txn)

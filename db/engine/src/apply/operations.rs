@@ -55,7 +55,7 @@ impl Applier {
                 Some(error) => Err(Error::clone(error)),
                 None => settle(self.operation(txn, scope, operation))?,
             };
-            // What it has kept in memory goes, but for its result.
+            // Its memory is released, except that of its result.
             ctx.release(ctx.memory_used().saturating_sub(kept));
             full = full.or(ctx.charge(result_bytes(&result), "the list of results").err());
             let failed = result.is_err();
@@ -132,7 +132,7 @@ impl Applier {
         body: String,
         upserted: bool,
     ) -> ApplyResult<OperationResult> {
-        // An upsert takes the _id from a filter, which nobody has checked for its length.
+        // An upsert takes the _id from a filter; its length is not checked yet.
         check_key(&id)?;
         let collection = match self.collection(txn, namespace)? {
             Some(collection) => collection,
@@ -259,7 +259,7 @@ impl Applier {
     }
 }
 
-/// What the result of an operation takes in memory.
+/// Bytes that the result of an operation takes in memory.
 pub(super) fn result_bytes(result: &error::Result<OperationResult>) -> usize {
     const FRAME: usize = 256;
     let wrote = match result {
@@ -273,7 +273,7 @@ pub(super) fn result_bytes(result: &error::Result<OperationResult>) -> usize {
     FRAME + wrote.document.as_ref().map_or(0, String::len) + warnings
 }
 
-/// What an operation on a collection that does not exist comes to.
+/// The result of an operation on a collection that does not exist.
 fn missing_for(select: Select, namespace: NamespaceRef<'_>) -> ApplyResult<OperationResult> {
     match select {
         Select::Filter { .. } => Ok(OperationResult::default()),

@@ -33,7 +33,7 @@ impl Applier {
         let collections = new.map(|new| (namespace.collection.to_owned(), new.clone()));
         let new = Lookup { read: txn, collections: HashMap::from_iter(collections), ctx: &ctx };
         for reference in rules.referencing(namespace.collection) {
-            // What refers to itself goes with itself.
+            // References within the collection go with it.
             let within = reference.collection == namespace.collection;
             ctx.work(budget::RULE)?;
             if within || !old.in_force(reference) || !new.in_force(reference) {
@@ -46,7 +46,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Lets the rules of a database follow a collection to its new name.
+    /// Replaces the name of a collection in the rules of its database.
     pub(super) fn rename_in_rules(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -120,7 +120,7 @@ fn without_nulls(index: &Index) -> (Vec<u8>, Vec<u8>) {
         false => ([&index.start()[..], &edge].concat(), index.end()),
         true => {
             encode::reverse(&mut edge);
-            // Turned around, the values above null end where those of null begin.
+            // In descending order the values above null end where those of null begin.
             edge[0] += 1;
             (index.start(), [&index.start()[..], &edge].concat())
         }

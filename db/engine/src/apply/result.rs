@@ -1,4 +1,4 @@
-//! What applying a command, or a part of it, comes to.
+//! The result of applying a command or a part of it.
 
 use crate::command::Outcome;
 use crate::error::{self, Error, Kind};
@@ -10,7 +10,7 @@ pub(super) enum ApplyError {
     Failed(StorageError),
 }
 
-/// What applying a command, or a part of it, came to.
+/// The result of applying a command or a part of it.
 pub(super) type ApplyResult<T = Outcome> = std::result::Result<T, ApplyError>;
 
 impl From<StorageError> for ApplyError {
@@ -22,7 +22,7 @@ impl From<StorageError> for ApplyError {
 impl From<Error> for ApplyError {
     fn from(error: Error) -> Self {
         match error.kind {
-            // Queries report what the storage says as these two; other replicas may be well.
+            // Queries report a failure of the storage as these two; other replicas may not have it.
             Kind::Internal | Kind::StorageFull => {
                 ApplyError::Failed(StorageError::Failed(error.to_string()))
             }

@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Where the documents of a command's result come from.
 pub(super) enum Origins {
-    /// It gives none.
+    /// It has none.
     None,
     /// One operation.
     One(Namespace),
@@ -154,7 +154,7 @@ impl Applier {
             answer = StoredAnswer { result, progress: Some(progress), ..answer };
         } else {
             answer.result = result.clone();
-            // What is only tried out is in no history.
+            // Tentative changes are in no history.
             if !self.provisional {
                 answer.documents =
                     take_documents(&mut answer.result, origins, self.current.first_change);
@@ -288,7 +288,7 @@ pub(super) fn origins(command: &Command) -> Origins {
     }
 }
 
-/// Takes the documents out of a result, and gives where they are found.
+/// Takes the documents out of a result, and returns where they are found.
 fn take_documents(result: &mut CommandResult, origins: Origins, change: u32) -> Vec<Reference> {
     let (results, namespaces): (Vec<&mut OperationResult>, Vec<Namespace>) = match (result, origins)
     {
@@ -400,7 +400,7 @@ pub(super) fn refuse(error: Error) -> Result<Option<ProposalResult>> {
     Ok(Some(ProposalResult { result: Err(error), repeats: None }))
 }
 
-/// What an answer takes: its row, and its key in that of its log entry.
+/// Bytes that an answer takes: its row, and its key in that of its log entry.
 pub(super) fn bytes_of(key: &[u8], answer: &StoredAnswer) -> Result<u64> {
     let value = catalog::encode(answer)?.len() as u64;
     Ok(value + 2 * key.len() as u64 + ROW_BYTES)
@@ -410,7 +410,7 @@ fn used_key(user: &str) -> Vec<u8> {
     [&[USED], user.as_bytes()].concat()
 }
 
-/// Stores what the calls of each user take.
+/// Stores how many bytes the calls of each user take.
 pub(super) fn save(txn: &mut WriteTxn<'_>, calls: &mut HashMap<String, RetryUsage>) -> Result<()> {
     for (user, used) in calls.drain() {
         match used == RetryUsage::default() {

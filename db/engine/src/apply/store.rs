@@ -35,7 +35,7 @@ impl Applier {
         if namespace.collection != system::RULES {
             return self.store_document(txn, namespace, collection, id, old, body);
         }
-        // Rules bring indexes, which may not be possible.
+        // References in rules create indexes, which may be refused.
         self.few_or_nothing(txn, |this, txn| {
             this.check_rules_fit(txn, namespace, collection, old, &body)?;
             let (revision, mut warnings) =
@@ -56,7 +56,7 @@ impl Applier {
     ) -> ApplyResult<()> {
         let ctx = self.context(0);
         ctx.work(steps + steps_of(2 * (old + new)))?;
-        // The document itself, both its forms for those who watch, and the former one once more.
+        // The document itself, both its forms in the changes, and the former one as a version.
         let versions = usize::from(collection.options.versions.is_some());
         Ok(ctx.write(budget::ROW_BYTES + (2 * new + (1 + versions) * old) as u64)?)
     }

@@ -1,4 +1,4 @@
-//! Applying what concerns sessions, API keys and join tokens. Secrets arrive as hashes.
+//! Applying commands about sessions, API keys and join tokens. Secrets arrive as hashes.
 
 use crate::accounts::{all, has_ended, stored};
 use crate::apply::Applier;

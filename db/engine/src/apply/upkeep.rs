@@ -40,7 +40,7 @@ impl Applier {
         let (ctx, mut deleted) = (self.context(0), 0);
         for key in expired(txn, collection.id, index, time_ms, documents)? {
             if ctx.steps() > UPKEEP_STEPS || ctx.written() > UPKEEP_BYTES {
-                // Those that stay, because something refers to them, are not tried again at once.
+                // Documents that stay because others refer to them are not tried again at once.
                 let more = if deleted > 0 { Outcome::Paused } else { Outcome::Worked };
                 return Ok(more(deleted));
             }

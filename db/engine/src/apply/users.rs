@@ -1,4 +1,4 @@
-//! Applying what concerns users. Passwords arrive as hashes.
+//! Applying commands about users. Passwords arrive as hashes.
 
 use crate::accounts::{all, stored};
 use crate::apply::Applier;
@@ -70,7 +70,7 @@ impl Applier {
         self.remove_system(txn, system::USERS, name)
     }
 
-    /// Whether nobody but this user could administer the cluster.
+    /// Whether this user is the last one that can administer the cluster.
     fn is_last_admin(&self, txn: &WriteTxn<'_>, name: &str) -> Result<bool> {
         let users: Vec<UserDocument> = all(txn, system::USERS)?;
         Ok(!users.iter().any(|user| user.name != name && is_admin(user)))

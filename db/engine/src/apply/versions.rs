@@ -106,7 +106,7 @@ impl Applier {
             return Ok(Outcome::Worked(0));
         };
         let own = versions.space.to_be_bytes();
-        // The collection may have been dropped and made again since the keys were looked up.
+        // The collection may have been dropped and created again since the keys were looked up.
         let own = keys.iter().filter(|key| key.starts_with(&own) && key.len() <= KEY_BYTES_MAX);
         for key in own {
             self.forget_record(txn, collection.id, key)?;
@@ -153,7 +153,7 @@ impl Applier {
         Ok(Outcome::Done)
     }
 
-    /// Gives up the history of a collection; its rows are cleared away later.
+    /// Discards the history of a collection; its rows are cleared away later.
     pub(super) fn discard_versions(
         &mut self,
         txn: &mut WriteTxn<'_>,
@@ -234,8 +234,8 @@ impl Applier {
         Ok(Outcome::Done)
     }
 
-    /// Lets a new collection keep its former documents, if new collections do and it is none of
-    /// the system.
+    /// Lets a new collection keep its former documents, if that is the default and it is not a
+    /// system collection.
     pub(super) fn keep_by_default(
         &mut self,
         txn: &mut WriteTxn<'_>,

@@ -1,5 +1,5 @@
 //! The content of a batch: operations on several collections that are carried out together or not
-//! at all, one way or the other as conditions say. One log entry, so nothing comes between; the idea
+//! at all, in one of two branches that conditions choose. One log entry, so nothing comes between; the idea
 //! is etcd's transaction.
 
 use crate::command::{Operation, WriteLimits};
@@ -52,7 +52,7 @@ pub enum BatchStep {
 }
 
 impl Batch {
-    /// The operations of both ways.
+    /// The operations of both branches.
     pub fn operations(&self) -> impl Iterator<Item = (&Namespace, &Operation)> {
         self.then.iter().chain(&self.otherwise).filter_map(|(namespace, step)| match step {
             BatchStep::Operation(operation) => Some((namespace, operation)),

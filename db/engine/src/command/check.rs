@@ -149,7 +149,6 @@ fn check_target(target: &Target) -> Result<()> {
     or.as_ref().map_or(Ok(()), check_key)
 }
 
-/// A document without its `_id`, as JSON text: it is an object, and not deeper than can be read.
 /// Refuses a JSON text that its reader would not take.
 fn check_levels(text: &str) -> Result<()> {
     if value::text_levels(text) <= LEVELS_MAX {

@@ -1,5 +1,5 @@
 //! What is known of a command without applying it: the one list that says for every command what it
-//! touches, who may propose it, and how it travels. It has no default case, so that a new command
+//! touches, who may propose it, and how it is proposed. It has no default case, so that a new command
 //! does not compile without its row.
 
 use super::{Batch, BatchStep, Command, Operation, Write, WriteLimits};
@@ -149,7 +149,7 @@ impl Command {
 }
 
 impl Description<'_> {
-    /// What makes a key that the storage does not take. Calls are checked against the (smaller)
+    /// The refusal of a name that makes too long a key for the storage. Calls are checked against the (smaller)
     /// limits of their node; a command that got past them must not end every node.
     pub(crate) fn too_long(&self) -> Option<Error> {
         let long = |name: &&&str| system::final_name(name).len() > NAME_BYTES_MAX;

@@ -117,7 +117,7 @@ fn dotted([major, minor, patch]: Version) -> String {
     format!("{major}.{minor}.{patch}")
 }
 
-/// A proposal of which the length in its entry is known, before memory is taken for it.
+/// Encodes a proposal as a frame, of which it knows the length before it takes memory for it.
 pub struct FrameEncoder<'p> {
     proposal: &'p Proposal,
     content: u32,
@@ -175,7 +175,7 @@ pub fn join<F: AsRef<[u8]>>(frames: &[F]) -> Vec<u8> {
     entry
 }
 
-/// With what an entry is named when it is to be refused as a whole.
+/// The hash that names an entry which is to be refused as a whole.
 pub fn hash(entry: &[u8]) -> u64 {
     xxh3_64(entry)
 }
@@ -227,7 +227,7 @@ impl Frame<'_> {
     }
 }
 
-/// The frames of an entry; `None` for a rest that is none.
+/// The frames of an entry; `None` for trailing bytes that are no frame.
 struct Frames<'e>(&'e [u8]);
 
 impl<'e> Iterator for Frames<'e> {

@@ -1,4 +1,4 @@
-//! The content of log entries, and what applying one gives.
+//! The content of log entries, and the outcomes of applying them.
 //!
 //! This is the log's format, not a wire type: it is written with postcard, so variants and
 //! fields are only ever added at the end.
@@ -52,14 +52,14 @@ pub enum Command {
         /// Wall-clock time of the proposal, in milliseconds since 1970.
         time_ms: u64,
     },
-    /// Creates a database; nothing happens when it exists.
+    /// Creates a database; succeeds if it exists.
     CreateDatabase {
         /// Its name.
         name: String,
         /// Engine name, kept for clients of JettraDBVM.
         engine: String,
     },
-    /// Drops a database with all it holds; nothing happens when there is none.
+    /// Drops a database with all it holds; succeeds if it does not exist.
     DropDatabase {
         /// Its name.
         name: String,
@@ -71,12 +71,12 @@ pub enum Command {
         /// Its name afterwards.
         to: String,
     },
-    /// Creates a collection, and its database; nothing happens when it exists.
+    /// Creates a collection, and its database; succeeds if it exists.
     CreateCollection {
         /// The collection.
         namespace: Namespace,
     },
-    /// Drops a collection with its documents; nothing happens when there is none.
+    /// Drops a collection with its documents; succeeds if it does not exist.
     DropCollection {
         /// The collection.
         namespace: Namespace,
@@ -145,7 +145,7 @@ pub enum Command {
     /// Writes documents of one collection: what `insertMany`, `updateMany`, `bulkWrite` and
     /// their like are made of.
     Write(Box<Write>),
-    /// Creates an index; nothing happens when the same exists.
+    /// Creates an index; succeeds if the same exists.
     CreateIndex {
         /// The collection; created when missing.
         namespace: Namespace,
@@ -184,7 +184,7 @@ pub enum Command {
         /// How many rows at most.
         rows: u32,
     },
-    /// Sets the JSON Schema of a collection, or takes it away.
+    /// Sets the JSON Schema of a collection, or removes it.
     SetSchema {
         /// The collection; created when missing.
         namespace: Namespace,
@@ -193,7 +193,7 @@ pub enum Command {
         /// Whether documents that break it are accepted with a warning.
         warns: bool,
     },
-    /// Puts a collection in the place of another, which is dropped.
+    /// Gives a collection the name of another, which is dropped.
     ReplaceCollection {
         /// The database.
         database: String,
@@ -233,7 +233,7 @@ pub enum Command {
         /// Whether they do.
         on: bool,
     },
-    /// Puts a former document in its place again.
+    /// Restores a former document.
     Restore {
         /// The collection.
         namespace: Namespace,
@@ -258,7 +258,7 @@ pub enum Command {
     },
     /// Forgets the answers to calls that were made long ago.
     ForgetRetries {
-        /// Those of before this time, in milliseconds since 1970.
+        /// Calls before this time, in milliseconds since 1970.
         before_ms: u64,
         /// Keys after which no further log entry's calls are forgotten.
         rows: u32,
@@ -267,7 +267,7 @@ pub enum Command {
     CreateUser(Box<UserDocument>),
     /// Changes a user.
     UpdateUser(Box<UserUpdate>),
-    /// Deletes a user and its tokens; nothing happens when there is none.
+    /// Deletes a user and its tokens; succeeds if it does not exist.
     DeleteUser {
         /// Its name.
         name: String,
@@ -281,11 +281,11 @@ pub enum Command {
         /// Only if it is this user's.
         user: Option<String>,
     },
-    /// Uses a join token up: it is there and has not ended, and is gone afterwards.
+    /// Uses a join token, which must exist and not have ended, and removes it.
     UseJoinToken {
         /// Its public name.
         id: String,
-        /// The name of the node that comes with it.
+        /// The name of the node that joins with it.
         node: String,
     },
     /// Removes tokens that have ended.

@@ -28,7 +28,7 @@ pub enum Outcome {
         /// Its Raft id.
         raft_id: u64,
     },
-    /// Each operation of a [`Write`](super::Write) that was tried, and what came of it.
+    /// The result of each operation of a [`Write`](super::Write) that was tried.
     OperationResults(Vec<crate::error::Result<OperationResult>>),
     /// An index exists now.
     Index {
@@ -68,7 +68,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// With what a schema that only warns has found.
+    /// Adds the warnings of a schema that only warns.
     pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Outcome {
         match warnings.is_empty() {
             true => self,

@@ -14,7 +14,7 @@ pub struct Proposal {
     pub from: Option<String>,
     /// What has let the user in. When it is no longer valid, the command is refused.
     pub credentials: Option<CredentialRevisions>,
-    /// With what a repeated call is recognised.
+    /// The idempotency key of the call.
     pub retry: Option<RetryKey>,
     /// The command.
     pub command: Command,
@@ -28,7 +28,7 @@ impl From<Command> for Proposal {
     }
 }
 
-/// Revisions of the documents that have let a caller in. Every change gives a new one, so
+/// Revisions of the documents that a caller was admitted by. Every change gives a new one, so
 /// comparing them shows whether the caller may still do what it was admitted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialRevisions {
@@ -38,7 +38,7 @@ pub struct CredentialRevisions {
     pub token: Option<(String, u64)>,
 }
 
-/// With what a repeated call is recognised.
+/// An idempotency key, by which a repeated call is recognised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryKey {
     /// The key that the client chose.
@@ -70,11 +70,11 @@ pub struct Part {
     pub written: u64,
     /// Documents that the call writes.
     pub total: u64,
-    /// Whether the call is done with it.
+    /// Whether it is the last part.
     pub last: bool,
 }
 
-/// What a proposal came to.
+/// The result of a proposal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProposalResult {
     /// What its command did, or why it was refused.

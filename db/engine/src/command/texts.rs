@@ -41,7 +41,7 @@ impl ParsedMutation {
         })
     }
 
-    /// The steps of work that parsing it was, beside reading its text.
+    /// The steps of work that parsing it took, beside reading its text.
     pub(crate) fn steps(&self) -> u64 {
         match self {
             ParsedMutation::Update(update) => update.parse_steps(),

@@ -39,7 +39,7 @@ pub struct IndexRead {
     pub last_number: Option<i64>,
 }
 
-/// What a transaction makes of one document.
+/// The final form of one document of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinalWrite {
     /// Its `_id`.

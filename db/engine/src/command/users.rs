@@ -10,7 +10,7 @@ pub struct UserUpdate {
     pub name: String,
     /// The new hash of the password.
     pub password_hash: Option<String>,
-    /// Only if the hash is still this one: somebody has proved to know the password.
+    /// Only if the hash is still this one: the caller has proved that it knows the password.
     pub proved_hash: Option<String>,
     /// The new role.
     pub role: Option<String>,
@@ -18,7 +18,7 @@ pub struct UserUpdate {
     pub allowed_dbs: Option<Vec<String>>,
     /// The new grants.
     pub grants: Option<BTreeMap<String, String>>,
-    /// Whether it is kept out.
+    /// Whether it may not log in.
     pub disabled: Option<bool>,
 }
 
@@ -27,7 +27,7 @@ pub struct UserUpdate {
 pub struct AuditEvent {
     /// What was done or tried.
     pub action: String,
-    /// To what.
+    /// The name of what it was done to.
     pub target: String,
     /// `ok`, or the code of an error.
     pub outcome: String,

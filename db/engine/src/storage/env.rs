@@ -104,7 +104,7 @@ impl Store {
         Ok(self.env.copy_to_path(to, heed::CompactionOption::Disabled)?)
     }
 
-    /// Checks the bytes of every row; calls `progress` behind each.
+    /// Checks the bytes of every row; calls `progress` after each.
     ///
     /// # Errors
     /// `Corrupt` at the first one that is damaged.
@@ -206,7 +206,7 @@ fn create_tables(env: &Env<WithoutTls>) -> Result<Tables> {
     }
 }
 
-/// A consistent view for reading. Not for holding across an `.await`.
+/// A consistent view for reading. It must not be held across an `.await`.
 pub struct ReadTxn<'e> {
     txn: RoTxn<'e, WithoutTls>,
     tables: Tables,
@@ -280,7 +280,7 @@ impl Read for ReadTxn<'_> {
     }
 }
 
-/// Free bytes of the disk that `dir` lies on; as many as there can be when nobody knows.
+/// Free bytes of the disk that `dir` lies on; `u64::MAX` if they cannot be determined.
 pub fn free_disk_bytes(dir: &Path) -> u64 {
     rustix::fs::statvfs(dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
 }

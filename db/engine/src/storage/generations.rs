@@ -125,7 +125,7 @@ impl Generations {
         self.map_bytes
     }
 
-    /// Makes an empty directory for the next generation.
+    /// Creates an empty directory for the next generation.
     ///
     /// # Errors
     /// When it cannot be created.
@@ -137,7 +137,7 @@ impl Generations {
     }
 
     /// Makes a generation current that is complete and flushed; `store` is its environment.
-    /// Calls `after` behind each step.
+    /// Calls `after` after each step.
     ///
     /// # Errors
     /// When the pointer cannot be written; then either generation may be current after a start.

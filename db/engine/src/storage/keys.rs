@@ -56,7 +56,7 @@ pub fn string_id_range(
     (key(low), high.map_or_else(end, |high| successor(key(high))))
 }
 
-/// Keys of the documents whose `_id` is a text that begins so.
+/// Keys of the documents whose `_id` is a text with this prefix.
 pub fn string_id_beginnings(collection: CollectionId, beginning: &str) -> (Vec<u8>, Vec<u8>) {
     let key = document_key(collection, &DocumentId::String(beginning.to_owned()));
     // No text has this byte.
@@ -77,7 +77,7 @@ pub fn document_id(key: &[u8]) -> Option<DocumentId> {
 
 /// What the keys of a document's versions begin with, in a history that has a number of its
 /// own. Zero bytes behind the tag are followed by a one and the whole ends in two zeros, so
-/// that the order is that of the documents' keys, whatever comes behind.
+/// that the order is that of the documents' keys, whatever follows.
 pub fn version_prefix(space: CollectionId, document_key: &[u8]) -> Vec<u8> {
     let mut key = version_bound(space, document_key);
     key.extend_from_slice(&[0, 0]);
@@ -98,17 +98,17 @@ pub fn version_bound(space: CollectionId, document_key: &[u8]) -> Vec<u8> {
     key
 }
 
-/// First key at or behind every key of the collection's predecessor.
+/// First key at or after every key of the collection's predecessor.
 pub fn collection_start(collection: CollectionId) -> Vec<u8> {
     collection.to_be_bytes().to_vec()
 }
 
-/// First key behind every key of the collection.
+/// First key after every key of the collection.
 pub fn collection_end(collection: CollectionId) -> Vec<u8> {
     (collection + 1).to_be_bytes().to_vec()
 }
 
-/// The smallest key that sorts behind `key`.
+/// The smallest key that sorts after `key`.
 pub fn successor(mut key: Vec<u8>) -> Vec<u8> {
     key.push(0);
     key

@@ -167,7 +167,7 @@ struct RecordedRange {
     edge: Vec<u8>,
 }
 
-/// Rows of the view below, each noted when it is given.
+/// Rows of the view below, each noted when it is returned.
 struct RecordedRows<'t> {
     rows: Entries<'t>,
     range: RecordedRange,
@@ -223,7 +223,7 @@ impl Overlay {
         self.bytes[table as usize]
     }
 
-    /// Puts a change in its place; gives what it covers.
+    /// Puts a change in its place; returns what it covers.
     fn set(&mut self, table: Table, key: Vec<u8>, value: Change) -> Change {
         let size = |value: &Change| {
             value.as_ref().map_or(0, |value| key.len() + value.as_ref().map_or(0, Vec::len))

@@ -40,7 +40,7 @@ impl Readers {
         Registration { key, open: self.0.clone() }
     }
 
-    /// The oldest transaction that somebody reads.
+    /// The oldest transaction that is being read.
     pub(super) fn oldest_txn(&self) -> Option<u64> {
         self.0.lock().readers.first_key_value().map(|(key, _)| key.0)
     }

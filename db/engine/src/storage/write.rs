@@ -27,7 +27,7 @@ pub(super) struct Journal {
     before: Vec<(Table, Vec<u8>, Option<Vec<u8>>)>,
 }
 
-/// A place among the changes of a transaction, to come back to.
+/// A place among the changes of a transaction, to return to.
 #[derive(Clone, Copy)]
 pub struct Mark {
     at: usize,
@@ -87,8 +87,8 @@ impl<'e> WriteTxn<'e> {
         Ok(())
     }
 
-    /// A place to come back to with [`WriteTxn::roll_back`]. For few changes this is much
-    /// cheaper than [`WriteTxn::nested`], for which LMDB takes megabytes and gives them back.
+    /// A mark to return to with [`WriteTxn::roll_back`]. For few changes this is much
+    /// cheaper than [`WriteTxn::nested`], for which LMDB allocates megabytes.
     pub fn mark(&mut self) -> Mark {
         match &mut self.target {
             Target::Stored { journal, .. } => {
@@ -104,7 +104,7 @@ impl<'e> WriteTxn<'e> {
         matches!(&self.target, Target::Stored { journal: Journal { open: true, .. }, .. })
     }
 
-    /// Bytes that are kept to come back to a mark.
+    /// Bytes that are kept to return to a mark.
     pub fn marked_bytes(&self) -> usize {
         match &self.target {
             Target::Stored { journal, .. } => journal.bytes,
