@@ -254,7 +254,7 @@ impl Call {
                 Err(Error::new(Kind::InvalidParameter, "at and asOf are both given")
                     .hint("give one"))
             }
-            (Some(text), None) => match text.parse() {
+            (Some(text), None) => match self.in_own_group("at", text)?.parse() {
                 Ok(index) => Ok(Some(Moment::Index(index))),
                 Err(_) => wrong("at", text, "use the log index of an earlier answer"),
             },
@@ -357,7 +357,11 @@ impl Call {
         Ok(match level {
             wire::ReadLevel::Linearizable => ReadLevel::Linearizable,
             wire::ReadLevel::Leader => ReadLevel::Leader,
-            wire::ReadLevel::Session(index) => ReadLevel::Session(index),
+            // The client may have seen other groups, too.
+            wire::ReadLevel::Session(_) => {
+                let seen = value.unwrap_or_default().parse::<wire::Positions>();
+                ReadLevel::Session(seen.unwrap_or_default().index(self.group_number()?))
+            }
             wire::ReadLevel::Bounded(freshness) => ReadLevel::Bounded(freshness),
             wire::ReadLevel::Local => ReadLevel::Local,
             wire::ReadLevel::Auto => ReadLevel::Auto,

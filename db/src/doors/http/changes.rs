@@ -4,15 +4,17 @@ use super::call::Call;
 use super::describe::{VERSIONS, describe};
 use super::endpoint::Endpoint;
 use super::find::json_parameter;
+use super::positions::part_of_group;
 use super::reply::{Events, Reply};
 use crate::engine::changes::{FeedChange, ResumeToken, delta};
 use crate::engine::value::{Value, iso_date, parse_stored};
 use crate::error::{Error, Kind, Result};
+use crate::raft::GroupId;
 use crate::service::Response;
 use crate::service::changes::{self, Feed, FeedStep, Watch};
 use crate::wire::IntoWire;
 use bytes::Bytes;
-use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, ProgressEvent};
+use jettra_driver::wire::{ChangeContent, ChangeEvent, LAST_EVENT_HEADER, ProgressEvent, in_group};
 use serde::Serialize;
 use std::rc::Rc;
 use tokio::sync::mpsc;
@@ -59,22 +61,23 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
                 .hint("use document, delta or both")
         })?,
     };
+    let group = call.group_number()?;
     // A browser that connects again repeats the address, and says in the header how far it came.
     let header = call.headers().get(LAST_EVENT_HEADER).and_then(|value| value.to_str().ok());
     let after = match header.or(call.parameter(&["after"])) {
         None => None,
-        Some(text) => Some(text.parse()?),
+        Some(text) => Some(part_of_group("after", text, group)?.parse()?),
     };
     let watch = Watch { database, collection, filter, after };
     let Response { value: mut feed, index, .. } = changes::watch(&call.session, watch).await?;
     // Where it begins comes first; what is wrong with the token is an error of the call.
     let mut first = Vec::new();
-    push_progress(&mut first, feed.token());
+    push_progress(&mut first, feed.token(), group);
     if let Some(step) = feed.next().await? {
-        push_step(&mut first, &step, content)?;
+        push_step(&mut first, &step, content, group)?;
     }
     let (pieces, events) = mpsc::channel(1);
-    let stream = EventStream { feed, content, ended: false };
+    let stream = EventStream { feed, content, group, ended: false };
     tokio::task::spawn_local(stream.run(first.into(), pieces));
     let events = Some(Events(events));
     let reply = Reply { events, media: "text/event-stream", index, ..Reply::default() };
@@ -85,6 +88,7 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
 struct EventStream {
     feed: Feed,
     content: ChangeContent,
+    group: GroupId,
     ended: bool,
 }
 
@@ -123,23 +127,32 @@ impl EventStream {
     async fn next_events(&mut self) -> Result<Option<Bytes>> {
         let Some(step) = self.feed.next().await? else { return Ok(None) };
         let mut text = Vec::new();
-        push_step(&mut text, &step, self.content)?;
+        push_step(&mut text, &step, self.content, self.group)?;
         Ok(Some(text.into()))
     }
 }
 
-fn push_step(text: &mut Vec<u8>, step: &FeedStep, content: ChangeContent) -> Result<()> {
+fn push_step(
+    text: &mut Vec<u8>,
+    step: &FeedStep,
+    content: ChangeContent,
+    group: GroupId,
+) -> Result<()> {
     for change in &step.changes {
-        let event = change_event(change, content)?;
+        let event = change_event(change, content, group)?;
         push(text, "change", &event.token, &event);
     }
     if let Some(token) = step.progress {
-        push_progress(text, token);
+        push_progress(text, token, group);
     }
     Ok(())
 }
 
-fn change_event(change: &FeedChange, content: ChangeContent) -> Result<ChangeEvent> {
+fn change_event(
+    change: &FeedChange,
+    content: ChangeContent,
+    group: GroupId,
+) -> Result<ChangeEvent> {
     let FeedChange { change, matches } = change;
     let parsed = |text: &Option<String>| match text {
         None => Ok(None),
@@ -159,7 +172,7 @@ fn change_event(change: &FeedChange, content: ChangeContent) -> Result<ChangeEve
         }
     };
     Ok(ChangeEvent {
-        token: change.token.to_string(),
+        token: in_group(change.token, group),
         index: change.token.index,
         operation: change.kind.into_wire(),
         database: change.database.clone(),
@@ -180,8 +193,8 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
 }
 
 /// Appends how far a feed is.
-fn push_progress(text: &mut Vec<u8>, token: ResumeToken) {
-    let token = token.to_string();
+fn push_progress(text: &mut Vec<u8>, token: ResumeToken, group: GroupId) {
+    let token = in_group(token, group);
     push(text, "progress", &token.clone(), &ProgressEvent { token });
 }
 

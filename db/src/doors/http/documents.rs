@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::describe::{AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, DOCUMENTS, describe};
 use super::endpoint::Endpoint;
+use super::positions::without_group;
 use super::reply::{Reply, warnings};
 use crate::engine::command::PutMode;
 use crate::engine::document::parse_document;
@@ -10,11 +11,12 @@ use crate::engine::document::{Revision, parse_json};
 use crate::engine::query::context::At;
 use crate::engine::value::from_json;
 use crate::error::{Error, Kind, Result};
+use crate::raft::GroupId;
 use crate::service::Response;
 use crate::service::documents::{self, Document, Patched, Written};
 use crate::service::precondition::{Precondition, Revisions};
 use crate::wire::IntoWire;
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::http::header::{self, HeaderName};
 use jettra_driver::wire::{ForgottenReply, WriteReply};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -211,28 +213,31 @@ pub fn write_reply(written: Written) -> WriteReply {
 /// `invalid_parameter` for what is no entity tag of this interface.
 pub fn condition(call: &Call) -> Result<Precondition> {
     Ok(Precondition {
-        matches: tags_of(call.headers(), header::IF_MATCH, "If-Match")?,
-        none_of: tags_of(call.headers(), header::IF_NONE_MATCH, "If-None-Match")?,
+        matches: tags_of(call, header::IF_MATCH, "If-Match")?,
+        none_of: tags_of(call, header::IF_NONE_MATCH, "If-None-Match")?,
     })
 }
 
-fn tags_of(headers: &HeaderMap, name: HeaderName, shown: &str) -> Result<Option<Revisions>> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    parse_tags(shown, value.to_str().unwrap_or_default()).map(Some)
+fn tags_of(call: &Call, name: HeaderName, shown: &str) -> Result<Option<Revisions>> {
+    let Some(value) = call.headers().get(name) else { return Ok(None) };
+    parse_tags(shown, value.to_str().unwrap_or_default(), call.group_number()?).map(Some)
 }
 
-/// Reads `*` or a list of entity tags. A proxy may have made a tag weak, and a person may have left
-/// the quotes out.
-fn parse_tags(name: &str, text: &str) -> Result<Revisions> {
+/// Reads `*` or a list of entity tags of a group. A proxy may have made a tag weak, and a person may
+/// have left the quotes out.
+fn parse_tags(name: &str, text: &str, group: GroupId) -> Result<Revisions> {
     if text.trim() == "*" {
         return Ok(Revisions::Any);
     }
-    let tag = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').parse().ok();
-    let tags: Option<Vec<Revision>> = text.split(',').map(tag).collect();
-    tags.map(Revisions::Some).ok_or_else(|| {
+    let wrong = |_| {
         Error::new(Kind::InvalidParameter, format!("{name}: {text} is not a revision"))
             .hint(format!("send the ETag of an earlier answer, for example {name}: \"17\", or *"))
-    })
+    };
+    let tags = text.split(',').map(|tag| {
+        let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
+        without_group(name, tag, group)?.parse().map_err(wrong)
+    });
+    tags.collect::<Result<Vec<Revision>>>().map(Revisions::Some)
 }
 
 /// A text as one part of a path.
@@ -255,8 +260,10 @@ mod tests {
             ("\"x\"", None),
             ("\"1\",", None),
             ("*, \"1\"", None),
+            ("\"17@0\"", Some(Revisions::Some(vec![17]))),
+            ("\"17@3\"", None),
         ] {
-            assert_eq!(parse_tags("If-Match", text).ok(), expected, "{text}");
+            assert_eq!(parse_tags("If-Match", text, 0).ok(), expected, "{text}");
         }
     }
 }

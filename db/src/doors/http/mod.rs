@@ -17,6 +17,7 @@ pub mod indexes;
 pub mod jettradbvm;
 pub mod openapi;
 pub mod pipelines;
+mod positions;
 pub mod reply;
 mod respond;
 pub mod routes;

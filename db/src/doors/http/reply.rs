@@ -39,6 +39,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Log index that the answer reflects; the visible index before the call when none.
     pub index: Option<u64>,
+    /// Revision of the document, for the header `ETag`.
+    pub revision: Option<u64>,
 }
 
 impl Reply {
@@ -96,8 +98,9 @@ impl Reply {
     }
 
     /// With the revision as `ETag`.
-    pub fn etag(self, revision: u64) -> Self {
-        self.header("etag", format!("\"{revision}\""))
+    pub fn etag(mut self, revision: u64) -> Self {
+        self.revision = Some(revision);
+        self
     }
 
     /// With the log index it reflects.

@@ -7,10 +7,11 @@ use crate::cluster::forward::ForwardedResponse;
 use crate::error::{Error, Kind};
 use crate::raft::node_key::PROCESS_HEADER;
 use crate::status::HttpStatus;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
-    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, REPLAYED_HEADER,
+    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, Position, REPLAYED_HEADER, in_group,
 };
 
 /// Adds the headers of every answer: the node that served it, and the leader.
@@ -36,11 +37,15 @@ fn builder(status: u16) -> HttpResponseBuilder {
     HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap_or_default())
 }
 
-/// The response for a reply; `index` is its log index if it names none.
-pub(super) fn respond(app: &App, reply: Reply, index: u64) -> HttpResponse {
+/// The response for a reply; `seen` is its position if it names none.
+pub(super) fn respond(app: &App, reply: Reply, seen: Position) -> HttpResponse {
     let mut builder = builder(reply.status);
     with_origin(app, &mut builder, true);
-    builder.insert_header((INDEX_HEADER, reply.index.unwrap_or(index)));
+    let seen = Position { index: reply.index.unwrap_or(seen.index), ..seen };
+    builder.insert_header((INDEX_HEADER, seen.to_string()));
+    if let Some(revision) = reply.revision {
+        builder.insert_header((header::ETAG, format!("\"{}\"", in_group(revision, seen.group))));
+    }
     for (name, value) in reply.headers {
         builder.insert_header((name, value));
     }
@@ -76,7 +81,7 @@ pub(super) fn respond_error(
     http: &HttpRequest,
     id: &str,
     error: &Error,
-    index: u64,
+    seen: Position,
 ) -> HttpResponse {
     if error.kind.status() == 500 {
         tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
@@ -94,5 +99,6 @@ pub(super) fn respond_error(
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
         reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
     }
-    respond(app, reply, error.index.unwrap_or(index))
+    let index = error.index.unwrap_or(seen.index);
+    respond(app, reply, Position { index, ..seen })
 }

@@ -12,6 +12,7 @@ use crate::cluster::forward::USER_HEADER;
 use crate::config::Config;
 use crate::doors::peer;
 use crate::error::{Error, Kind, Result};
+use crate::raft::Group;
 use crate::service::Session;
 use crate::service::place::{Origin, Wait, begins_again};
 use actix_cors::Cors;
@@ -22,7 +23,7 @@ use actix_web::{HttpRequest, HttpResponse, guard};
 use bytes::Bytes;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
-    LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, REPLAYED_HEADER,
+    LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, Position, REPLAYED_HEADER,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +90,7 @@ async fn serve(
     mut payload: Payload,
 ) -> HttpResponse {
     let app = app.into_inner();
-    let index = visible_index(&app);
+    let seen = visible_position(&app);
     let id = request_id(&app);
     let answer = tokio::select! {
         biased;
@@ -99,16 +100,16 @@ async fn serve(
     match answer {
         // A stream that nobody reads ends here.
         Ok(Answer::Here(reply)) if http.method() == "HEAD" => {
-            respond(&app, Reply { events: None, ..reply }, index)
+            respond(&app, Reply { events: None, ..reply }, seen)
         }
-        Ok(Answer::Here(reply)) => respond(&app, reply, index),
+        Ok(Answer::Here(reply)) => respond(&app, reply, seen),
         Ok(Answer::Forwarded(answer)) => pass_on(&app, answer),
         Err(error) => {
             // What is missing here then has been closed.
             let closed = error.kind == Kind::Internal && app.service.cluster.is_ending();
             let error = if closed { cut_off(route) } else { error };
             body::drain(&mut payload).await;
-            respond_error(&app, &http, &id, &error, index)
+            respond_error(&app, &http, &id, &error, seen)
         }
     }
 }
@@ -202,10 +203,11 @@ fn check_address(http: &HttpRequest) -> Result<()> {
     }
 }
 
-/// The index that an answer may name which does not say what it reflects. It is looked up
+/// The position that an answer may name which does not say what it reflects. It is looked up
 /// before the call is carried out: later it could be newer than what the answer reflects.
-fn visible_index(app: &App) -> u64 {
-    app.service.cluster.group().map_or(0, |group| group.visible_index())
+fn visible_position(app: &App) -> Position {
+    let position = |group: &Group| Position { group: group.number(), index: group.visible_index() };
+    app.service.cluster.group().map_or_else(|_| Position::default(), |group| position(group))
 }
 
 /// A call about the members that another node carries out still knows which node was called.
@@ -248,26 +250,26 @@ fn decode(value: &str) -> String {
 
 async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
-    let index = visible_index(&app);
+    let seen = visible_position(&app);
     let id = request_id(&app);
     let mut call = make_call(app.clone(), &http, &id);
     let answer = match dispatch::admit(&STREAM, &mut call).await {
         Ok(_) => peer::stream(call, &http, payload).await,
         Err(error) => Err(error),
     };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, index))
+    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, seen))
 }
 
 async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let app = app.into_inner();
-    let index = visible_index(&app);
+    let seen = visible_position(&app);
     let id = request_id(&app);
     let mut call = make_call(app.clone(), &http, &id);
     let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
         Ok(_) => peer::snapshot(call, &http, payload).await,
         Err(error) => Err(error),
     };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, index))
+    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, seen))
 }
 
 async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
@@ -276,7 +278,8 @@ async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let methods = methods.collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
-    let mut response = respond_error(&app, &http, &request_id(&app), &error, visible_index(&app));
+    let mut response =
+        respond_error(&app, &http, &request_id(&app), &error, visible_position(&app));
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
@@ -292,7 +295,7 @@ async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
     let error = Error::new(Kind::RouteNotFound, message).hint(hint);
-    respond_error(&app, &http, &request_id(&app), &error, visible_index(&app))
+    respond_error(&app, &http, &request_id(&app), &error, visible_position(&app))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);

@@ -10,14 +10,15 @@ use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::engine::catalog::Retention;
 use crate::engine::value::iso_date;
-use crate::engine::versions::VersionEntry;
+use crate::engine::versions::{Version, VersionEntry};
 use crate::error::{Kind, Result};
+use crate::raft::GroupId;
 use crate::service::Response;
 use crate::service::documents::{Document, Written};
 use crate::service::versions::{self, Difference, KeptVersions};
 use crate::wire::IntoWire;
 use jettra_driver::wire::{
-    DiffReply, HistoryReply, VersionInfo, VersionsBody, VersionsReply, WriteReply,
+    DiffReply, HistoryReply, VersionInfo, VersionsBody, VersionsReply, WriteReply, in_group,
 };
 use std::rc::Rc;
 
@@ -37,17 +38,24 @@ pub const HISTORY: Endpoint = Endpoint::new(
 async fn history(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let entries = versions::history(&call.session, &namespace, target).await?;
+    let group = call.group_number()?;
     Ok(Reply::of(entries.map(|entries| {
-        let versions = entries.into_iter().enumerate().map(|(at, entry)| info(entry, at == 0));
+        let versions =
+            entries.into_iter().enumerate().map(|(at, entry)| info(entry, group, at == 0));
         Reply::json(&HistoryReply { versions: versions.collect() })
     })))
 }
 
-fn info(entry: VersionEntry, current: bool) -> VersionInfo {
+/// Reads a version, which is one of the group that holds the data.
+pub fn version(call: &Call, text: &str) -> Result<Version> {
+    call.in_own_group("version", text)?.parse()
+}
+
+fn info(entry: VersionEntry, group: GroupId, current: bool) -> VersionInfo {
     let (revision, bytes) = entry.document.unzip();
     let made = entry.made.as_ref();
     VersionInfo {
-        version: entry.version.to_string(),
+        version: in_group(entry.version, group),
         operation: made.map(|made| made.kind.into_wire()),
         time: made.and_then(|made| iso_date(made.time_ms as i64)),
         user: made.and_then(|made| made.user.clone()),
@@ -73,7 +81,7 @@ pub const GET: Endpoint = Endpoint::new(
 /// `GET …/versions/{version}`, `GET /api/version`
 pub async fn get(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
-    let version = call.required(&["version"])?.parse()?;
+    let version = version(&call, call.required(&["version"])?)?;
     let found = versions::get(&call.session, &namespace, target, version).await?;
     Ok(Reply::of(found.map(|Document { revision, json }| Reply::bytes(json).etag(revision))))
 }
@@ -94,14 +102,15 @@ pub const DIFF: Endpoint = Endpoint::new(
 
 async fn diff(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
-    let from = call.required(&["version"])?.parse()?;
+    let from = version(&call, call.required(&["version"])?)?;
     let to = match call.parameter(&["to"]) {
         None | Some("current") => None,
-        Some(text) => Some(text.parse()?),
+        Some(text) => Some(version(&call, text)?),
     };
     let difference = versions::diff(&call.session, &namespace, target, from, to).await?;
+    let group = call.group_number()?;
     Ok(Reply::of(difference.map(|Difference { from, to, delta }| {
-        let (from, to) = (from.to_string(), to.to_string());
+        let (from, to) = (in_group(from, group), in_group(to, group));
         Reply::json(&DiffReply { from, to, delta: delta.into_wire() })
     })))
 }
@@ -121,7 +130,7 @@ pub const RESTORE: Endpoint = Endpoint::new(
 );
 
 async fn restore(call: Rc<Call>) -> Result<Reply> {
-    let version = call.required(&["version"])?.parse()?;
+    let version = version(&call, call.required(&["version"])?)?;
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     versions::restore(&call.session, namespace, target, version).await.map(written)
 }

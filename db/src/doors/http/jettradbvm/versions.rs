@@ -16,7 +16,7 @@ use crate::engine::document::check_id_size;
 use crate::error::{Kind, Result};
 use crate::service::versions;
 use crate::wire::IntoEngine;
-use jettra_driver::wire::{RestoreVersionBody, StatusReply};
+use jettra_driver::wire::{RestoreVersionBody, StatusReply, in_group};
 use std::rc::Rc;
 
 /// `GET /api/version`
@@ -51,9 +51,10 @@ async fn history(call: Rc<Call>) -> Result<Reply> {
         Err(error) if is_absent(&error) => return Ok(Reply::bytes(&b"[]"[..])),
         listed => listed?,
     };
+    let group = call.group_number()?;
     Ok(Reply::of(entries.map(|entries| {
         let former = entries.iter().skip(1).filter(|entry| entry.document.is_some());
-        Reply::json(&former.map(|entry| entry.version.to_string()).collect::<Vec<_>>())
+        Reply::json(&former.map(|entry| in_group(entry.version, group)).collect::<Vec<_>>())
     })))
 }
 
@@ -82,7 +83,8 @@ async fn restore(call: Rc<Call>) -> Result<Reply> {
         DocumentId::Int(_) => None,
     };
     let target = Target { id, or: number };
-    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned).parse()?;
+    let text = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
+    let version = versions_door::version(&call, &text)?;
     let restored = versions::restore(&call.session, namespace, target, version).await?;
     Ok(Reply::of(restored.map(|_| Reply::status("restored"))))
 }

@@ -69,6 +69,9 @@ fn level_names() -> Vec<&'static str> {
     ReadLevel::NAMES.into_iter().chain(others).collect()
 }
 
+/// `*`, or entity tags with commas between them.
+const ETAGS: &str = "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$";
+
 /// What a parameter of a path, a query or a head is, by its name, with its JSON Schema.
 pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
     let text = || json!({"type": "string"});
@@ -121,7 +124,10 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
             json!({"type": "string", "enum": ["document", "delta", "both"]}),
         ),
         "after" => ("The token behind which the feed begins; now when left out.", text()),
-        "at" => ("Reads the collection as it was at this log index.", number()),
+        "at" => (
+            "Reads the collection as it was at this log index.",
+            json!({"type": "string", "pattern": "^[0-9]{1,19}$", "example": "17"}),
+        ),
         "asOf" => {
             ("Reads the collection as it was at this time, such as `2026-01-31T12:00:00Z`.", text())
         }
@@ -131,19 +137,27 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
              `stale` for `local`.",
             json!({"type": "string", "enum": level_names()}),
         ),
-        "index" => ("With `level=session`: the `X-Jettra-Index` of an earlier answer.", text()),
+        "index" => ("With `level=session`: the `X-Jettra-Index` of earlier answers.", text()),
         "freshness" => (
             "With `level=bounded`: how old the answer may be, such as `500ms`, `2s` or `1m`.",
             text(),
         ),
         "redirect" => ("Asks for the leader's address (307) instead of being forwarded.", text()),
+        _ => return header(name),
+    })
+}
+
+/// As [`parameter`], for what stands in the head of a call.
+fn header(name: &str) -> Option<(&'static str, Value)> {
+    let etags = || json!({"type": "string", "pattern": ETAGS});
+    Some(match name {
         "If-Match" => (
             "The `ETag` of the revision that is to be changed, a list of several, or `*` for any: the document must exist.",
-            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$"}),
+            etags(),
         ),
         "If-None-Match" => (
             "For a reader the `ETag` that it has: 304 when that is the revision still. For a writer `*`: the document must not exist.",
-            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$"}),
+            etags(),
         ),
         "Idempotency-Key" => (
             "A key under which the call is made exactly once, however often it is repeated.",

@@ -132,7 +132,11 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
 
 /// Headers that every answer may have.
 const HEADERS: [(&str, &str, &str); 7] = [
-    (INDEX_HEADER, "integer", "The log index that the answer reflects."),
+    (
+        INDEX_HEADER,
+        "string",
+        "The log index that the answer reflects: `17`, or `17@3` in the log of group 3.",
+    ),
     (NODE_HEADER, "string", "The node that has carried the call out."),
     (LEADER_HEADER, "string", "Where the leader is reached."),
     (REPLAYED_HEADER, "string", "`true` when an earlier call with the same key got this answer."),
