@@ -15,10 +15,10 @@ impl Call {
         Ok(self.group()?.number())
     }
 
-    /// As [`without_group`], for the group that holds the data.
+    /// As `without_group`, for the group that holds the data.
     ///
     /// # Errors
-    /// Those of [`without_group`], and `not_registered`, `starting`.
+    /// Those of `without_group`, and `not_registered`, `starting`.
     pub fn in_own_group<'t>(&self, name: &str, text: &'t str) -> Result<&'t str> {
         without_group(name, text, self.group_number()?)
     }

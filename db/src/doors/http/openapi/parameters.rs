@@ -147,7 +147,7 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
     })
 }
 
-/// As [`parameter`], for what stands in the head of a call.
+/// As `parameter`, for what stands in the head of a call.
 fn header(name: &str) -> Option<(&'static str, Value)> {
     let etags = || json!({"type": "string", "pattern": ETAGS});
     Some(match name {
