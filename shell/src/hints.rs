@@ -29,7 +29,7 @@ const HINTS: &[(&str, &str)] = &[
     ("not_in_transaction", "Type commit or rollback first."),
     ("paused", "Resume the node with: cluster resume <node>"),
     ("not_registered", "Connect to a member, then admit this node with: cluster add <url>"),
-    ("would_lose_quorum", "Bring the other nodes back first; --force does it all the same."),
+    ("would_lose_quorum", "Bring the other nodes back first; --force does it all the same, unless it is the only voter."),
 ];
 
 /// What a person does when nothing listens at an address.
