@@ -95,7 +95,7 @@ pub fn encode(revision: Revision, document: &[u8]) -> Vec<u8> {
     row
 }
 
-/// Where each outermost name of compact JSON, and its value, begin; `None` if they cannot be told
+/// Where each outermost name of compact JSON, and its value, begin; `None` if they cannot be found
 /// by looking at quotes and brackets only.
 fn places(json: &[u8]) -> Option<Vec<(usize, usize)>> {
     let mut places = Vec::with_capacity(16);
