@@ -46,7 +46,7 @@ impl Cluster {
             )
             .hint("set distributed to true on it and restart; its data stays"));
         }
-        let group = self.group()?;
+        let group = self.groups.system()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         // Nodes ask for admission while the first one is still creating the cluster.
@@ -150,7 +150,7 @@ impl Cluster {
     /// # Errors
     /// `would_lose_quorum`, `not_possible_now`, `timeout`.
     pub async fn deregister(&self, name: &str, force: Force, by: &Caller) -> Result<()> {
-        let group = self.group()?;
+        let group = self.groups.system()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         let Some(node) = self.nodes.named(name) else {
@@ -213,7 +213,7 @@ impl Cluster {
     /// # Errors
     /// `node_not_found`, `would_lose_quorum`, `not_possible_now`.
     pub async fn stop(&self, name: &str, restart: bool, force: Force, by: &Caller) -> Result<()> {
-        let group = self.group()?;
+        let group = self.groups.system()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         let node = self.known(name)?;
@@ -254,7 +254,7 @@ impl Cluster {
     }
 
     async fn switch(&self, name: &str, to: NodeStatus, by: &Caller) -> Result<()> {
-        let group = self.group()?;
+        let group = self.groups.system()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
         let node = self.known(name)?;
@@ -279,7 +279,7 @@ impl Cluster {
     /// # Errors
     /// `node_not_found`; `not_possible_now` if it is not an active voter.
     pub async fn promote(&self, name: &str) -> Result<()> {
-        let group = self.group()?;
+        let group = self.groups.system()?;
         let node = self.known(name)?;
         if node.raft_id == group.raft_id() {
             return Ok(());
@@ -306,7 +306,7 @@ impl Cluster {
 
     /// Refuses a change that would leave fewer live voters than a majority.
     fn check_quorum(&self, node: &NodeDocument, force: Force, leaves: bool) -> Result<()> {
-        let group = self.group()?;
+        let group = self.groups.system()?;
         let live: BTreeSet<RaftId> = self
             .report_nodes()
             .iter()

@@ -49,7 +49,7 @@ pub enum AnnounceResponse {
 /// Asks the configured peers for admission until one of them has invited this node.
 pub async fn ask_peers(cluster: Arc<Cluster>) {
     let mut last_warning = String::new();
-    while cluster.group().is_err() && !cluster.is_ending() {
+    while cluster.groups.system().is_err() && !cluster.is_ending() {
         for peer in &cluster.config.peers {
             if let Err(error) = ask(&cluster, peer).await
                 && last_warning != error.message
@@ -133,7 +133,7 @@ pub async fn run(cluster: Arc<Cluster>) {
         if cluster.is_ending() {
             return;
         }
-        let Ok(group) = cluster.group() else { return };
+        let Ok(group) = cluster.groups.system() else { return };
         let status = group.status();
         cluster.contacts().record_leader(status.leader.is_some());
         if status.is_leader() {
@@ -183,7 +183,7 @@ async fn send_announcement(cluster: &Cluster, url: &str) -> Result<AnnounceRespo
 
 /// Answers an announcement. Only a confirmed leader decides.
 pub async fn answer(cluster: &Cluster, hello: AnnounceRequest) -> Result<AnnounceResponse> {
-    let group = cluster.group()?;
+    let group = cluster.groups.system()?;
     if cluster.identity().cluster_id.as_deref() != Some(&hello.cluster_id) {
         return Err(Error::new(Kind::ForeignCluster, "the clusters differ"));
     }

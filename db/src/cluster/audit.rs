@@ -45,11 +45,11 @@ impl AuditReport {
         // It has happened, whatever becomes of the user.
         let caller = Caller { user, from, credentials: None };
         let proposal = caller.proposes(Command::Audit(Box::new(event)));
-        cluster.group()?.propose(proposal).await.map(drop)
+        cluster.groups.system()?.propose(proposal).await.map(drop)
     }
 
     async fn deliver(self, cluster: &Cluster) -> Result<()> {
-        let group = cluster.group()?;
+        let group = cluster.groups.system()?;
         if group.is_leader() {
             return self.propose(cluster).await;
         }

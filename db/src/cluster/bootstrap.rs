@@ -37,7 +37,7 @@ pub async fn start(cluster: &Arc<Cluster>) -> Result<()> {
 }
 
 async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> {
-    let group = cluster.group()?;
+    let group = cluster.groups.system()?;
     let made = catalog::database(&group.read()?, system::DATABASE)?.is_some();
     if made {
         return Ok(());
@@ -63,7 +63,7 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
 /// the new address; a member of a larger one must be removed and added.
 async fn check_url(cluster: &Arc<Cluster>) -> Result<()> {
     let url = cluster.config.url();
-    let Some(node) = cluster.nodes.by_raft_id(cluster.group()?.raft_id()) else {
+    let Some(node) = cluster.nodes.by_raft_id(cluster.groups.system()?.raft_id()) else {
         return Ok(());
     };
     if same_address(&node.url, &url) {

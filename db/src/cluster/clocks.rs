@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 impl Cluster {
     /// A sentence for each member whose clock is wrong, as far as this node knows.
     pub fn wrong_clocks(&self) -> Vec<String> {
-        let Ok(group) = self.group() else { return Vec::new() };
+        let Ok(group) = self.groups.system() else { return Vec::new() };
         let wrong = group.clock.wrong().into_iter();
         let named = |(id, ms)| Some(sentence(&self.nodes.by_raft_id(id)?.id, ms));
         wrong.filter_map(named).collect()
@@ -45,7 +45,7 @@ pub async fn run(cluster: Arc<Cluster>) {
     let (mut suspected, mut reported) = (BTreeSet::new(), BTreeSet::new());
     while !cluster.is_ending() {
         tokio::time::sleep(INTERVAL).await;
-        let Ok(group) = cluster.group() else { return };
+        let Ok(group) = cluster.groups.system() else { return };
         let wrong = group.clock.wrong();
         let name = |id| cluster.nodes.by_raft_id(id).map_or(format!("member {id}"), |node| node.id);
         for (id, ms) in &wrong {

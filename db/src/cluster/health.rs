@@ -42,7 +42,7 @@ impl Cluster {
     /// As [`Cluster::report`], for members of which more is known.
     pub(super) fn report_of(&self, nodes: Vec<MemberReport>) -> ClusterReport {
         let identity = self.identity();
-        let status = self.group().map(|group| group.status()).unwrap_or_default();
+        let status = self.groups.system().map(|group| group.status()).unwrap_or_default();
         let leader = status.leader.and_then(|id| self.nodes.by_raft_id(id)).map(|node| node.id);
         let quorum = status.configs.iter().map(|config| config.len() / 2 + 1).max().unwrap_or(0);
         ClusterReport {
@@ -51,7 +51,7 @@ impl Cluster {
             role: status.role.unwrap_or(NodeRole::Learner),
             health: with_clocks(
                 health_sentence(
-                    self.group().is_ok(),
+                    self.groups.system().is_ok(),
                     self.is_removed(),
                     leader.as_deref(),
                     &nodes,
@@ -62,7 +62,7 @@ impl Cluster {
             leader_id: leader,
             term: status.term,
             cluster_id: identity.cluster_id,
-            applied_index: self.group().map_or(0, |group| group.visible_index()),
+            applied_index: self.groups.system().map_or(0, |group| group.visible_index()),
             quorum,
             nodes,
             source: None,
@@ -78,7 +78,7 @@ impl Cluster {
 
     /// The members with their current roles and statuses.
     pub fn report_nodes(&self) -> Vec<MemberReport> {
-        let Ok(group) = self.group() else {
+        let Ok(group) = self.groups.system() else {
             return Vec::new();
         };
         let (status, me) = (group.status(), group.raft_id());
@@ -96,8 +96,8 @@ impl Cluster {
 
     /// Whether this node serves calls, and why not.
     pub fn health(&self) -> Health {
-        let status = self.group().map(|group| group.status()).unwrap_or_default();
-        let me = self.group().map(|group| group.raft_id()).ok();
+        let status = self.groups.system().map(|group| group.status()).unwrap_or_default();
+        let me = self.groups.system().map(|group| group.raft_id()).ok();
         let paused = me
             .and_then(|me| self.nodes.by_raft_id(me))
             .is_some_and(|node| node.status == NodeStatus::Paused);

@@ -214,7 +214,7 @@ pub async fn run(cluster: Arc<Cluster>) {
     let mut leading_since: Option<Instant> = None;
     let mut gave_way: Option<Instant> = None;
     while !cluster.is_ending() {
-        let Ok(group) = cluster.group() else { return };
+        let Ok(group) = cluster.groups.system() else { return };
         let status = group.status();
         if let Some(failure) = status.failure {
             return cluster.end(Exit::Failed(failure));
@@ -242,7 +242,7 @@ async fn reconcile_once(
     leading_since: Instant,
     gave_way: &mut Option<Instant>,
 ) -> Result<bool> {
-    let group = cluster.group()?;
+    let group = cluster.groups.system()?;
     // A new leader may not have applied all that its predecessor committed.
     group.wait_linearizable().await?;
     cluster.nodes.refresh(group)?;
@@ -341,7 +341,7 @@ async fn change(group: &Group, change: ChangeMembers<RaftId, BasicNode>) -> Resu
 /// # Errors
 /// `not_possible_now` if no member can take over, or it did not happen in time.
 pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
-    let group = cluster.group()?;
+    let group = cluster.groups.system()?;
     let (documents, status) = (cluster.nodes.all(), group.status());
     let view = ClusterState::of(cluster, group, &documents, &status);
     let to = to.or_else(|| successor(&view)).ok_or_else(nobody)?;
@@ -366,7 +366,7 @@ fn nobody() -> Error {
 /// # Errors
 /// `not_possible_now`.
 pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
-    let group = cluster.group()?;
+    let group = cluster.groups.system()?;
     let mut left: Vec<NodeDocument> = cluster.nodes.all().to_vec();
     loop {
         let status = group.status();
@@ -384,7 +384,7 @@ pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
 
 /// Changes the address of this node when it is the only member: no other member has to agree.
 pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String) -> Result<()> {
-    let group = cluster.group()?;
+    let group = cluster.groups.system()?;
     group.wait_until(Duration::from_secs(10), GroupStatus::is_leader).await;
     let nodes = BTreeMap::from([(node.raft_id, BasicNode::new(&url))]);
     change(group, ChangeMembers::SetNodes(nodes)).await?;

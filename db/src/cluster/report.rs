@@ -116,7 +116,7 @@ impl Cluster {
     /// The state of the cluster, the same on every node: what the leader knows. While the leader does
     /// not answer, its last report, corrected by what this node observes.
     pub async fn shared_report(&self) -> ClusterReport {
-        let Ok(group) = self.group() else { return alone(self.report(), false) };
+        let Ok(group) = self.groups.system() else { return alone(self.report(), false) };
         let leader = group.leader();
         if leader == Some(group.raft_id()) {
             return alone(self.report(), true);

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// Interval at which expired things are looked for: they are gone a second after they expire.
 const INTERVAL: Duration = Duration::from_millis(750);
@@ -115,21 +116,21 @@ impl Refusals {
     }
 }
 
-/// Runs until the node ends.
-pub async fn run(cluster: Arc<Cluster>) {
+/// Runs for a group until it is closed or the node ends. `due` is notified when there is an index
+/// to build or something dropped to clear away.
+pub async fn run(cluster: Arc<Cluster>, group: Arc<Group>, due: Arc<Notify>) {
     let sweep = Arc::new(Mutex::new(Sweep::new()));
     let mut refused = Refusals::default();
     let mut unfinished = false;
-    while !cluster.is_ending() {
+    while !cluster.is_ending() && !group.is_closed() {
         if !unfinished {
-            let _ = tokio::time::timeout(INTERVAL, cluster.upkeep.notified()).await;
+            let _ = tokio::time::timeout(INTERVAL, due.notified()).await;
         }
         unfinished = false;
-        let Ok(group) = cluster.group() else { return };
         if !group.is_leader() {
             continue;
         }
-        match round(&cluster, group, &sweep, &mut refused).await {
+        match round(&cluster, &group, &sweep, &mut refused).await {
             Ok(more) => unfinished = more,
             // Another leader goes on, or this one a little later.
             Err(error) => tracing::debug!(%error, "upkeep is interrupted"),

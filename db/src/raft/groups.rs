@@ -8,7 +8,7 @@ mod status;
 use super::clock::SharedClock;
 use super::log_store::LogStore;
 use super::network::Undelivered;
-use super::peers::Peers;
+use super::peers::{PeerUrls, Peers};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
 use super::refused::RefusedEntries;
@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant as Moment};
+use tokio::sync::watch;
 
 pub use super::proposer::AppliedCommand;
 pub use reads::ReadLevel;
@@ -94,6 +95,9 @@ pub struct Group {
     number: GroupId,
     raft_id: RaftId,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
+    /// The addresses of the group's replicas.
+    urls: Arc<dyn PeerUrls>,
+    closed: watch::Sender<bool>,
     /// When a leader last sent something; openraft itself goes on naming a silent leader.
     heard: Mutex<LeaderContact>,
     /// The last term in which this node was observed to lead, and since when.
@@ -295,8 +299,25 @@ impl Group {
         &self.owner
     }
 
+    /// The address of a replica of the group.
+    pub fn url(&self, id: RaftId) -> Option<String> {
+        self.urls.url(id)
+    }
+
+    /// Whether the group is closed here, or about to be.
+    pub fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Waits until the group is closed here.
+    pub async fn closed(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
     /// Leaves the consensus and closes log and state, in that order.
     pub async fn shutdown(&self) {
+        self.closed.send_replace(true);
         if let Err(error) = self.raft.shutdown().await {
             tracing::warn!(%error, "the consensus did not end cleanly");
         }

@@ -43,7 +43,7 @@ pub async fn list(session: &Session, query: AuditQuery) -> Result<Response<Audit
         user.as_ref().is_none_or(of_user)
             && action.as_ref().is_none_or(|action| entry.action == *action)
     };
-    let group = session.group()?.clone();
+    let group = session.system()?.clone();
     let (entries, index) = pooled(move || {
         let (read, index) = group.read_with_index()?;
         Ok((entries(&read, before, limit, wanted)?, index))

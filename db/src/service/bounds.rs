@@ -120,7 +120,7 @@ pub async fn in_background<T: Send + 'static>(
 ) -> Result<(T, u64)> {
     let memory = session.config().query_memory_mb << 20;
     let permit = query_permit(session).await?;
-    let group = session.group()?.clone();
+    let group = session.group()?;
     let (interrupt, _waiting) = Interrupt::new(session);
     within(interrupt.limit(), permit, move || {
         let (read, index) = group.read_with_index()?;

@@ -51,8 +51,9 @@ async fn run(session: &Session, command: Command) -> Result<Response<()>> {
 pub async fn databases(session: &Session) -> Result<Response<Vec<DatabaseEntry>>> {
     session.service().check_serving()?;
     let rights = &session.user()?.rights;
-    let index = session.group()?.visible_index();
-    let all = catalog::databases(&session.group()?.read()?)?;
+    let group = session.group()?;
+    let index = group.visible_index();
+    let all = catalog::databases(&group.read()?)?;
     let readable = all.into_iter().filter(|(name, _)| rights.may(Permission::Read, name));
     let entries = readable.map(|(name, entry)| DatabaseEntry { name, engine: entry.engine });
     Ok(Response::at(entries.collect(), index))
@@ -99,7 +100,8 @@ pub async fn rename_database(session: &Session, from: String, to: String) -> Res
 pub async fn collections(session: &Session, database: &str) -> Result<Response<Vec<String>>> {
     session.authorize(Permission::Read, database)?;
     let is_admin = session.user()?.rights.is_admin();
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     if catalog::database(&read, database)?.is_none() {
         return Err(database_not_found(database));
     }

@@ -74,7 +74,7 @@ pub async fn watch(session: &Session, request: Watch) -> Result<Response<Feed>> 
     let Watch { database, collection, filter, after } = request;
     check_readable(session, &database, collection.as_deref())?;
     let filter = filter.map(|filter| Filter::parse(&filter, At::root("filter"))).transpose()?;
-    let group = session.group()?.clone();
+    let group = session.group()?;
     let token = match after {
         None => ResumeToken::behind(group.visible_index()),
         Some(token) => {

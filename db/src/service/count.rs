@@ -57,7 +57,8 @@ pub(super) async fn count_matching(
     let everything = filter.always() && matches!(hint, None | Some(Hint::Natural | Hint::Id));
     if everything && State::of(session)?.is_now() {
         session.check_readable(namespace)?;
-        let (read, index) = session.group()?.read_with_index()?;
+        let group = session.group()?;
+        let (read, index) = group.read_with_index()?;
         let id = find_collection(&read, namespace)?;
         return Ok(Response::at(catalog::totals(&read, id)?.documents, index));
     }

@@ -72,7 +72,8 @@ pub async fn get(
         });
         return reading.await.map(|(document, index)| Response::at(document, index));
     }
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     let id = find_collection(&read, namespace)?;
     Ok(Response::at(find(&read, id, &target)?, index))
 }

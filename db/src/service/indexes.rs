@@ -121,7 +121,8 @@ fn entries(read: &impl Read, collection: &Collection) -> Result<Vec<IndexEntry>>
 /// `database_not_found`, `collection_not_found`, `forbidden`.
 pub async fn list(session: &Session, namespace: &Namespace) -> Result<Response<Vec<IndexEntry>>> {
     session.check_readable(namespace)?;
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     let collection = open(&read, &namespace.database, &namespace.collection)?;
     Ok(Response::at(entries(&read, &collection)?, index))
 }
@@ -152,7 +153,8 @@ pub async fn get(
 /// `database_not_found`, `collection_not_found`, `forbidden`.
 pub async fn statistics(session: &Session, namespace: &Namespace) -> Result<Response<Statistics>> {
     session.check_readable(namespace)?;
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     let collection = open(&read, &namespace.database, &namespace.collection)?;
     let totals = catalog::totals(&read, collection.id)?;
     let statistics = Statistics {
@@ -202,7 +204,8 @@ pub async fn create_with_collection(
 
 /// Creates a collection unless it exists.
 async fn create_collection(steps: &mut Steps<'_>, namespace: &Namespace) -> Result<()> {
-    let read = steps.session().group()?.read()?;
+    let group = steps.session().group()?;
+    let read = group.read()?;
     let exists = catalog::collection(&read, &namespace.database, &namespace.collection)?.is_some();
     drop(read);
     if !exists {
@@ -258,7 +261,8 @@ async fn wait_until_built(steps: &mut Steps<'_>, namespace: &Namespace, name: &s
 }
 
 fn state_of(session: &Session, namespace: &Namespace, name: &str) -> Result<Option<IndexState>> {
-    let read = session.group()?.read()?;
+    let group = session.group()?;
+    let read = group.read()?;
     let collection = open(&read, &namespace.database, &namespace.collection)?;
     Ok(collection.index(name).map(|index| index.entry.state.clone()))
 }
@@ -279,7 +283,8 @@ async fn create_id_index(
 
 /// The log index at which a collection is seen to exist.
 fn exists_at(session: &Session, namespace: &Namespace) -> Result<Option<u64>> {
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     match open(&read, &namespace.database, &namespace.collection) {
         Ok(_) => Ok(Some(index)),
         Err(error) if error.kind == Kind::CollectionNotFound => Ok(None),

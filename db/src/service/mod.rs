@@ -43,7 +43,6 @@ use crate::auth::password::Passwords;
 use crate::cluster::Cluster;
 use crate::config::{Config, Limits};
 use crate::error::Result;
-use crate::raft::Group;
 use permits::RunningCalls;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -82,14 +81,6 @@ impl Service {
             transactions,
             cluster,
         }))
-    }
-
-    /// The group that holds the data.
-    ///
-    /// # Errors
-    /// `not_registered`, `starting`.
-    pub fn group(&self) -> Result<&Arc<Group>> {
-        self.cluster.group()
     }
 
     /// The settings of this node.

@@ -326,7 +326,8 @@ async fn fill_aside(
 
 /// The indexes and options of a collection; none when it does not exist.
 fn structure(session: &Session, namespace: &Namespace) -> Result<(Vec<IndexSpec>, Options)> {
-    let read = session.group()?.read()?;
+    let group = session.group()?;
+    let read = group.read()?;
     Ok(match open(&read, &namespace.database, &namespace.collection) {
         Ok(found) => {
             let specs = found.indexes.iter().map(|index| index.entry.spec.clone());

@@ -120,15 +120,14 @@ async fn on_leader<T>(
                     Wait::Level => session.wait_for_level().await?,
                     _ => {
                         group.wait_ready().await?;
-                        user.confirm(group)?;
+                        user.confirm(session.system()?)?;
                     }
                 }
             }
             here().await
         }
         Destination::There(leader) if origin == Origin::Caller => {
-            let node = session.service().cluster.nodes.by_raft_id(leader);
-            there(&node.ok_or_else(not_leader)?.url).await
+            there(&group.url(leader).ok_or_else(not_leader)?).await
         }
         _ => Err(not_leader()),
     }
@@ -136,7 +135,7 @@ async fn on_leader<T>(
 
 /// Waits until the leader has confirmed the caller's rights, as long as this node hears a leader.
 async fn confirm_rights(session: &Session, origin: Origin) -> Result<()> {
-    let group = session.group()?;
+    let group = session.system()?;
     for _ in 0..LEADERS_MAX {
         let leader = group.leader();
         let asking = async {
@@ -144,9 +143,9 @@ async fn confirm_rights(session: &Session, origin: Origin) -> Result<()> {
                 Destination::Here => group.wait_linearizable().await.map(drop),
                 Destination::There(leader) if origin == Origin::Caller => {
                     let cluster = &session.service().cluster;
-                    let node = cluster.nodes.by_raft_id(leader).ok_or_else(not_leader)?;
+                    let url = group.url(leader).ok_or_else(not_leader)?;
                     let from = session.from.as_deref();
-                    forward::confirm_user(cluster, &node.url, session.user()?, from).await
+                    forward::confirm_user(cluster, &url, session.user()?, from).await
                 }
                 _ => Ok(()),
             }
@@ -183,7 +182,7 @@ impl Service {
     /// # Errors
     /// `no_leader`, `timeout`.
     pub async fn catch_up(&self) -> Result<()> {
-        self.group()?.wait_linearizable().await.map(drop)
+        self.cluster.groups.system()?.wait_linearizable().await.map(drop)
     }
 
     /// Refuses to serve on a node that is removed.
@@ -204,7 +203,7 @@ impl Service {
     /// `removed`, `paused`.
     pub fn check_serving(&self) -> Result<()> {
         self.check_member()?;
-        let me = self.group()?.raft_id();
+        let me = self.cluster.groups.system()?.raft_id();
         let paused = |node: &NodeDocument| node.raft_id == me && node.status == NodeStatus::Paused;
         if self.cluster.nodes.all().iter().any(paused) {
             return Err(Error::new(Kind::Paused, "this node is paused")

@@ -125,7 +125,7 @@ pub async fn reading<T: Send + 'static>(
         _ => None,
     };
     let permit = query_permit(session).await?;
-    let group = session.group()?.clone();
+    let group = session.group()?;
     let (interrupt, _waiting) = Interrupt::new(session);
     within(interrupt.limit(), (permit, turn), move || {
         let check = || interrupt.check();

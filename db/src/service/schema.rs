@@ -34,7 +34,8 @@ pub struct CollectionSchema {
 /// `database_not_found`, `collection_not_found`, `forbidden`.
 pub async fn get(session: &Session, namespace: &Namespace) -> Result<Response<CollectionSchema>> {
     session.check_readable(namespace)?;
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     let options = open(&read, &namespace.database, &namespace.collection)?.options;
     let schema = options.schema.and_then(|text| serde_json::from_str(&text).ok());
     let mode = if options.schema_warns { Mode::Warn } else { Mode::Error };

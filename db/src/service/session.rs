@@ -26,6 +26,8 @@ pub struct Session {
     pub from: Option<String>,
     /// The name of the request, by which the log can be searched for its errors.
     pub request_id: Arc<str>,
+    /// The database that it is about, if it is about one.
+    pub database: Option<Arc<str>>,
     /// How fresh the state must be that it reads.
     pub level: ReadLevel,
     /// The moment in the past that it reads; none: the present.
@@ -62,6 +64,7 @@ impl Session {
             by_login: false,
             from,
             request_id,
+            database: None,
             level: ReadLevel::default(),
             moment: None,
             transaction: None,
@@ -93,12 +96,24 @@ impl Session {
         self.service.limits()
     }
 
-    /// The group that holds the data.
+    /// The group that holds the database of the request; the system group if it is about none.
     ///
     /// # Errors
     /// `not_registered`, `starting`.
-    pub fn group(&self) -> Result<&Arc<Group>> {
-        self.service.group()
+    pub fn group(&self) -> Result<Arc<Group>> {
+        let groups = &self.service.cluster.groups;
+        match &self.database {
+            Some(database) => groups.of(database),
+            None => groups.system().cloned(),
+        }
+    }
+
+    /// The system group, which holds users, tokens, the audit log and the members.
+    ///
+    /// # Errors
+    /// `not_registered`, `starting`.
+    pub fn system(&self) -> Result<&Arc<Group>> {
+        self.service.cluster.groups.system()
     }
 
     /// The user.
@@ -259,7 +274,7 @@ impl Session {
     /// # Errors
     /// `user_changed`.
     pub fn confirm_user(&self) -> Result<()> {
-        self.user()?.confirm(self.group()?)
+        self.user()?.confirm(self.system()?)
     }
 
     /// Waits until this node may answer at the level asked for; then the caller must still be

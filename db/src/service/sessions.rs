@@ -45,7 +45,7 @@ pub async fn authenticate(
     credentials: Credentials<'_>,
     address: Option<&str>,
 ) -> Result<User> {
-    let group = service.group()?;
+    let group = service.cluster.groups.system()?;
     let (name, password) = match credentials {
         Credentials::ApiKey(text) => return token::user(group, TokenKind::ApiKey, text).await,
         Credentials::Login(text) => return token::user(group, TokenKind::Session, text).await,
@@ -67,7 +67,7 @@ pub async fn authenticate(
 /// # Errors
 /// Those of [`authenticate`].
 pub async fn login(session: &Session, name: &str, password: &str) -> Result<Response<Login>> {
-    let group = session.group()?;
+    let group = session.system()?;
     group.wait_ready().await?;
     let credentials = Credentials::Password { name, password };
     let user = authenticate(session.service(), credentials, session.from.as_deref()).await?;
@@ -85,7 +85,7 @@ pub async fn login(session: &Session, name: &str, password: &str) -> Result<Resp
 async fn create_token(steps: &mut Steps<'_>, command: Command) -> Result<u64> {
     let applied = steps.propose_system(Step::Unkeyed, command).await?;
     // The next call with the token may come to this node at once.
-    steps.session().group()?.wait_visible(applied.index).await?;
+    steps.session().system()?.wait_visible(applied.index).await?;
     Ok(applied.index)
 }
 
@@ -107,7 +107,7 @@ async fn revoke_login(steps: &mut Steps<'_>) -> Result<()> {
         let command = Command::RevokeToken { id: id.clone(), user: None };
         let applied = steps.propose_system(Step::Keyed, command).await?;
         // The next call with the token may come to this node at once.
-        session.group()?.wait_visible(applied.index).await?;
+        session.system()?.wait_visible(applied.index).await?;
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ pub async fn change_password(
 
 async fn change_once(steps: &mut Steps<'_>, current: Option<&str>, new: &str) -> Result<u64> {
     let session = steps.session();
-    let (group, user) = (session.group()?, session.user()?);
+    let (group, user) = (session.system()?, session.user()?);
     match current {
         Some(current) => {
             let credentials = Credentials::Password { name: &user.name, password: current };

@@ -95,7 +95,8 @@ impl<'s> Steps<'s> {
         }
         let Some(key) = self.key(0, None)? else { return Ok(None) };
         let user = self.session.user()?.name.as_str();
-        let found = retry::repeated(&self.session.group()?.read()?, Some(user), &key)?;
+        let group = self.session.group()?;
+        let found = retry::repeated(&group.read()?, Some(user), &key)?;
         let Some(ProposalResult { result, repeats }) = found else { return Ok(None) };
         let (index, repeated) = (repeats.unwrap_or_default(), repeats.is_some());
         self.repeated |= repeated;

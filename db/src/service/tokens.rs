@@ -49,9 +49,9 @@ fn wrong(message: &str, hint: impl Into<String>) -> Error {
 /// `not_authenticated`.
 pub async fn list(session: &Session) -> Result<Response<Vec<TokenDocument>>> {
     let user = session.user()?;
-    let (read, index) = session.group()?.read_with_index()?;
+    let (read, index) = session.system()?.read_with_index()?;
     let is_admin = user.rights.is_admin();
-    let now = session.group()?.time_ms();
+    let now = session.system()?.time_ms();
     let mut tokens: Vec<TokenDocument> = all(&read, system::TOKENS)?;
     let api_key = session.api_key();
     tokens.retain(|token| {
@@ -84,7 +84,7 @@ pub async fn create_api_key(session: &Session, new: NewApiKey) -> Result<Respons
         let hint = format!("use 1 to {KEY_MS_MAX}, or leave it out for a key without end");
         return Err(wrong("expires_in_ms is out of range", hint));
     }
-    let now = session.group()?.time_ms();
+    let now = session.system()?.time_ms();
     let (text, mut document) = token::make(TokenKind::ApiKey, &user.name, now)?;
     document.name = Some(new.name);
     document.role = new.role;
@@ -107,7 +107,7 @@ pub async fn create_join_token(
     if !(1..=JOIN_MS_MAX).contains(&ms) {
         return Err(wrong("expires_in_ms is out of range", format!("use 1 to {JOIN_MS_MAX}")));
     }
-    let now = session.group()?.time_ms();
+    let now = session.system()?.time_ms();
     let (text, mut document) = token::make(TokenKind::Join, &session.user()?.name, now)?;
     document.expires_ms = Some(document.created_ms + ms);
     create(session, NewToken { text, document }).await
@@ -124,7 +124,7 @@ async fn create(session: &Session, new: NewToken) -> Result<Response<NewToken>> 
 
 async fn propose(steps: &mut Steps<'_>, step: Step, command: Command) -> Result<u64> {
     let applied = steps.propose_system(step, command).await?;
-    steps.session().group()?.wait_visible(applied.index).await?;
+    steps.session().system()?.wait_visible(applied.index).await?;
     Ok(applied.index)
 }
 

@@ -99,7 +99,7 @@ fn check_grants(session: &Session, grants: &BTreeMap<String, String>) -> Result<
 /// `forbidden`.
 pub async fn list(session: &Session) -> Result<Response<Vec<UserDocument>>> {
     session.require(Permission::Admin)?;
-    let (read, index) = session.group()?.read_with_index()?;
+    let (read, index) = session.system()?.read_with_index()?;
     Ok(Response::at(all(&read, system::USERS)?, index))
 }
 
@@ -113,7 +113,7 @@ pub async fn get(session: &Session, name: &str) -> Result<Response<UserDocument>
 }
 
 fn find(session: &Session, name: &str) -> Result<UserDocument> {
-    match crate::auth::user(session.group()?, name)? {
+    match crate::auth::user(session.system()?, name)? {
         Some((_, user)) => Ok(user),
         None => Err(Error::new(Kind::UserNotFound, format!("there is no user {name:?}"))),
     }
@@ -146,7 +146,7 @@ async fn create_once(steps: &mut Steps<'_>, new: NewUser) -> Result<Response<Use
     };
     check_databases(session, "allowed_dbs", &allowed_dbs)?;
     let password_hash = session.service().passwords.hash(&new.name, &new.password).await?;
-    let now = session.group()?.time_ms();
+    let now = session.system()?.time_ms();
     let user = UserDocument {
         name: new.name.clone(),
         password_hash,
@@ -166,7 +166,7 @@ async fn propose(steps: &mut Steps<'_>, command: Command) -> Result<u64> {
     let session = steps.session();
     session.refuse_api_key()?;
     let applied = steps.propose_system(Step::Keyed, command).await?;
-    session.group()?.wait_visible(applied.index).await?;
+    session.system()?.wait_visible(applied.index).await?;
     Ok(applied.index)
 }
 

@@ -174,7 +174,8 @@ pub async fn settings(
     namespace: &Namespace,
 ) -> Result<Response<Option<KeptVersions>>> {
     session.check_readable(namespace)?;
-    let (read, index) = session.group()?.read_with_index()?;
+    let group = session.group()?;
+    let (read, index) = group.read_with_index()?;
     let collection = open(&read, &namespace.database, &namespace.collection)?;
     let totals = catalog::totals(&read, collection.id)?;
     let kept = collection.options.versions.map(|versions| KeptVersions {

@@ -2,6 +2,7 @@
 
 use super::routes::Route;
 use super::threads::Threads;
+use crate::auth::{Access, Permission};
 use crate::cluster::Cluster;
 use crate::engine::DocumentId;
 use crate::engine::Namespace;
@@ -10,8 +11,8 @@ use crate::engine::document::{check_id_size, parse_json};
 use crate::engine::value::parse_date;
 use crate::engine::versions::Moment;
 use crate::error::{Error, Kind, Result};
+use crate::raft::ReadLevel;
 use crate::raft::node_key::Signature;
-use crate::raft::{Group, ReadLevel};
 use crate::service::session::IdempotencyKey;
 use crate::service::{Service, Session};
 use actix_web::HttpRequest;
@@ -184,11 +185,6 @@ impl Call {
         &self.app.service.cluster
     }
 
-    /// The group that holds the data.
-    pub fn group(&self) -> Result<&Arc<Group>> {
-        self.app.service.group()
-    }
-
     /// Puts into the session what address and head say of it, as far as the route knows it.
     ///
     /// # Errors
@@ -207,6 +203,9 @@ impl Call {
             let message = format!("{} {} does not read the past", route.method, route.path);
             return Err(Error::new(Kind::InvalidParameter, message)
                 .hint("leave at and asOf out; they are for reading documents"));
+        }
+        if let Access::User(Permission::Read | Permission::Write | Permission::Own) = route.access {
+            self.session.database = self.parameter(&["db", "database"]).map(Into::into);
         }
         let confirm = route.asks_first() && self.confirm()?;
         if confirm || route.runs.may_read() {

@@ -152,7 +152,7 @@ async fn authenticate_node(
     match (route.access, user) {
         (Access::User(permission), Some(text)) => {
             let (name, by) = forward::recognised_as(&text).ok_or_else(not_authenticated)?;
-            let user = User::recognised(call.group()?, name, by).await?;
+            let user = User::recognised(call.cluster().groups.system()?, name, by).await?;
             let by_login = call.cookie.is_some();
             call.session.set_user(Arc::new(user), by_login);
             check_permission(call, permission)?;

@@ -12,7 +12,7 @@ impl Call {
     /// # Errors
     /// `not_registered`, `starting`.
     pub fn group_number(&self) -> Result<GroupId> {
-        Ok(self.group()?.number())
+        Ok(self.session.group()?.number())
     }
 
     /// As `without_group`, for the group that holds the data.

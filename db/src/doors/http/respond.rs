@@ -20,7 +20,7 @@ fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
     if node {
         builder.insert_header((NODE_HEADER, cluster.node_id()));
     }
-    let leader = cluster.group().ok().and_then(|group| group.leader());
+    let leader = cluster.groups.system().ok().and_then(|group| group.leader());
     let nodes = cluster.nodes.all();
     if let Some(leader) = nodes.iter().find(|node| Some(node.raft_id) == leader) {
         builder.insert_header((LEADER_HEADER, leader.url.as_str()));

@@ -207,7 +207,8 @@ fn check_address(http: &HttpRequest) -> Result<()> {
 /// before the call is carried out: later it could be newer than what the answer reflects.
 fn visible_position(app: &App) -> Position {
     let position = |group: &Group| Position { group: group.number(), index: group.visible_index() };
-    app.service.cluster.group().map_or_else(|_| Position::default(), |group| position(group))
+    let system = app.service.cluster.groups.system();
+    system.map_or_else(|_| Position::default(), |group| position(group))
 }
 
 /// A call about the members that another node carries out still knows which node was called.

@@ -20,7 +20,7 @@ use crate::raft::append_stream::{AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX}
 use crate::raft::clock::wall_ms;
 use crate::raft::node_key::{Body, PEER_HEADER};
 use crate::raft::peers::{REFUSED_PARAMETER, RpcResult};
-use crate::raft::types::{SYSTEM_GROUP, TypeConfig};
+use crate::raft::types::TypeConfig;
 use crate::service::{Step, Steps};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
@@ -32,12 +32,16 @@ use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Refuses a message for another cluster, group or node.
+/// The group that a message is for. Refuses one for another cluster or replica, and for a group
+/// that is not on this node.
 fn check_receiver(call: &Call) -> Result<Arc<Group>> {
-    let group = call.group()?;
+    let meant = call.required(&["group"])?;
+    let id = meant.parse().map_err(|_| {
+        Error::new(Kind::Misdirected, format!("{meant:?} is not the number of a group"))
+    })?;
+    let group = call.cluster().groups.get(id)?;
     let mine = [
         ("cluster", call.cluster().identity().cluster_id.unwrap_or_default()),
-        ("group", SYSTEM_GROUP.to_string()),
         ("to", group.raft_id().to_string()),
     ];
     for (name, value) in mine {
@@ -48,24 +52,25 @@ fn check_receiver(call: &Call) -> Result<Arc<Group>> {
                 .hint("another node stands where the caller looks for one; compare the members"));
         }
     }
-    check_sender(call)?;
+    check_sender(call, &group)?;
     group.check_refused(call.parameter(&[REFUSED_PARAMETER]))?;
-    Ok(group.clone())
+    Ok(group)
 }
 
 /// Refuses a message in another member's name, where certificates prove which member calls.
-fn check_sender(call: &Call) -> Result<()> {
+fn check_sender(call: &Call, group: &Group) -> Result<()> {
     let cluster = call.cluster();
     let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());
     let from = call.required(&["from"])?.parse().ok();
-    let node = from.and_then(|from| cluster.nodes.by_raft_id(from));
-    let (Some(node), Some(signature), true) = (node, &call.signature, secured) else {
+    let url = from.and_then(|from| group.url(from));
+    let (Some(from), Some(url), Some(signature), true) = (from, url, &call.signature, secured)
+    else {
         return Ok(());
     };
-    if host_of(&node.url).as_deref() == Some(signature.host.as_str()) {
+    if host_of(&url).as_deref() == Some(signature.host.as_str()) {
         return Ok(());
     }
-    let message = format!("node {:?} is at {}, not at {:?}", node.id, node.url, signature.host);
+    let message = format!("member {from} is at {url}, not at {:?}", signature.host);
     Err(Error::new(Kind::BadCertificate, message)
         .hint("a node speaks for itself only; compare its AdvertiseUrl with the members"))
 }
@@ -116,7 +121,7 @@ pub async fn invite(call: Rc<Call>) -> Result<Reply> {
 /// cluster secret, sealed with it.
 pub async fn join_token(call: Rc<Call>) -> Result<Reply> {
     let request: join::JoinRequest = call.json()?;
-    let group = call.group()?;
+    let group = call.cluster().groups.system()?;
     group.wait_linearizable().await?;
     let key = token::join_key(group, &request.token)?;
     let Some(key) = key.filter(|key| request.is_proven(key)) else {
@@ -245,6 +250,9 @@ async fn answer_stream(
         };
         if session.binary(bytes).await.is_err() {
             return;
+        }
+        if group.is_closed() {
+            break;
         }
     }
     let _ = session.close(None).await;

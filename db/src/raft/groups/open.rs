@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant as Moment};
+use tokio::sync::watch;
 
 /// Time between two requests to a majority where many read: each wakes every node.
 const QUESTION_DISTANCE: Duration = Duration::from_millis(1);
@@ -94,6 +95,8 @@ impl Group {
             undelivered,
             number: config.peers.group,
             raft_id,
+            urls: config.peers.urls,
+            closed: watch::Sender::new(false),
             threads: Mutex::new(Some((log, thread))),
             heard: Mutex::new(LeaderContact { at: Moment::now(), leader: None }),
             led: Mutex::new((0, Moment::now())),

@@ -61,7 +61,7 @@ pub async fn begin(session: &Session) -> Result<Response<BegunTransaction>> {
     group.wait_linearizable().await?;
     let key = Steps::new(session).first_key()?;
     let (open, repeated) =
-        session.service().transactions.begin(group, &session.user()?.name, key)?;
+        session.service().transactions.begin(&group, &session.user()?.name, key)?;
     let index = open.with(|transaction| Ok(transaction.index()))?;
     let config = session.config();
     let begun = BegunTransaction {
@@ -90,7 +90,7 @@ async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
     let open = match transactions.get(id, user) {
         Ok(open) => open,
         Err(error) if error.kind == Kind::TransactionLost => {
-            return committed_before(group, user, &key).await?.ok_or(error);
+            return committed_before(&group, user, &key).await?.ok_or(error);
         }
         Err(error) => return Err(error),
     };
@@ -160,7 +160,8 @@ pub async fn end(session: &Session, id: &str) -> Result<Response<()>> {
             }
         }
         Err(_) => {
-            let before = committed_before(session.group()?, &user.name, &commit_key(id)).await;
+            let group = session.group()?;
+            let before = committed_before(&group, &user.name, &commit_key(id)).await;
             if matches!(before, Ok(Some(_))) {
                 return Err(committing(id));
             }

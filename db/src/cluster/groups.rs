@@ -1,0 +1,253 @@
+//! The Raft groups of this node. A group is always looked up, never assumed.
+
+use super::{Cluster, Exit, identity, membership, upkeep};
+use crate::engine::SideEffect;
+use crate::engine::command::AuditEvent;
+use crate::error::{Error, Kind, Result};
+use crate::raft::peers::{PeerUrls, Peers};
+use crate::raft::proposer::ProposerLimits;
+use crate::raft::refused::RefusedEntries;
+use crate::raft::retention::LogLimits;
+use crate::raft::types::SYSTEM_GROUP;
+use crate::raft::writer::StateEvents;
+use crate::raft::{Group, GroupConfig, GroupId, RaftId};
+use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The open groups of a node.
+pub struct Groups {
+    /// Closed only when the node ends.
+    system: OnceLock<Arc<Group>>,
+    others: RwLock<BTreeMap<GroupId, Arc<Group>>>,
+    /// Whether this node belongs to a cluster; while it is open, that is what it waits for.
+    admitted: AtomicBool,
+    /// The address at which this node can be registered.
+    url: String,
+}
+
+/// The replica of a group that this node holds.
+#[derive(Clone)]
+pub struct Replica {
+    /// The group.
+    pub group: GroupId,
+    /// The number of the replica, with which it votes.
+    pub id: RaftId,
+    /// Whether it holds a part of the group's state already, and so must not start without it.
+    pub formed: bool,
+    /// The addresses of the group's replicas.
+    pub urls: Arc<dyn PeerUrls>,
+}
+
+impl Groups {
+    /// No groups yet, on a node with this address.
+    pub(super) fn new(url: String, admitted: bool) -> Self {
+        Groups {
+            system: OnceLock::new(),
+            others: RwLock::default(),
+            admitted: AtomicBool::new(admitted),
+            url,
+        }
+    }
+
+    pub(super) fn set_admitted(&self, admitted: bool) {
+        self.admitted.store(admitted, Ordering::Release);
+    }
+
+    /// The system group: it holds `_system` and every database not placed elsewhere, and is on
+    /// every node.
+    ///
+    /// # Errors
+    /// `not_registered` while the node waits for admission, `starting` while a member opens it.
+    pub fn system(&self) -> Result<&Arc<Group>> {
+        self.system.get().ok_or_else(|| match self.admitted.load(Ordering::Acquire) {
+            true => starting(),
+            false => Error::new(Kind::NotRegistered, "this node is not part of a cluster yet")
+                .hint(format!("register it on a member, with the address {}", self.url)),
+        })
+    }
+
+    /// The group that holds a database. No database is placed elsewhere yet, so it is the system
+    /// group.
+    ///
+    /// # Errors
+    /// As [`Groups::system`].
+    pub fn of(&self, _database: &str) -> Result<Arc<Group>> {
+        self.system().cloned()
+    }
+
+    /// The group with this number.
+    ///
+    /// # Errors
+    /// `misdirected` if no replica of it is open on this node; as [`Groups::system`].
+    pub fn get(&self, id: GroupId) -> Result<Arc<Group>> {
+        let system = self.system()?;
+        if id == SYSTEM_GROUP {
+            return Ok(system.clone());
+        }
+        self.others.read().get(&id).cloned().ok_or_else(|| {
+            Error::new(Kind::Misdirected, format!("group {id} is not on this node"))
+                .hint("the caller looks for a replica that was never here or is closed")
+        })
+    }
+
+    /// All groups, by number.
+    pub fn all(&self) -> Vec<Arc<Group>> {
+        self.system.get().into_iter().chain(self.others.read().values()).cloned().collect()
+    }
+
+    fn add(&self, group: Arc<Group>) {
+        if group.number() == SYSTEM_GROUP {
+            let _ = self.system.set(group);
+        } else {
+            self.others.write().insert(group.number(), group);
+        }
+    }
+}
+
+pub(super) fn starting() -> Error {
+    Error::new(Kind::Starting, "this node has no copy of the cluster's state at hand yet")
+        .hint("try again in a moment, or use another node")
+}
+
+impl Cluster {
+    /// Opens a replica, and starts what runs for each group as long as it is open.
+    ///
+    /// # Errors
+    /// Those of [`Group::open`]; `not_possible_now` if the group is open.
+    pub async fn open_replica(self: &Arc<Self>, replica: Replica) -> Result<Arc<Group>> {
+        let cluster = self.clone();
+        let opening = self.runtime.spawn(async move {
+            let _one_at_a_time = cluster.opening.lock().await;
+            cluster.open_replica_here(replica).await
+        });
+        opening.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?
+    }
+
+    /// As [`Cluster::open_replica`], on the runtime of the node, while `opening` is held.
+    pub(super) async fn open_replica_here(
+        self: &Arc<Self>,
+        replica: Replica,
+    ) -> Result<Arc<Group>> {
+        if self.groups.all().iter().any(|group| group.number() == replica.group) {
+            let message = format!("group {} is open on this node", replica.group);
+            return Err(Error::new(Kind::NotPossibleNow, message));
+        }
+        let config = self.group_config(&replica)?;
+        let (group, events) = Group::open(config).await?;
+        if replica.group == SYSTEM_GROUP {
+            self.nodes.refresh(&group)?;
+        }
+        self.groups.add(group.clone());
+        let due = Arc::new(Notify::new());
+        tokio::spawn(self.clone().follow_events(group.clone(), events, due.clone()));
+        tokio::spawn(upkeep::run(self.clone(), group.clone(), due));
+        Ok(group)
+    }
+
+    /// Closes the replica of a group other than the system group, and ends what ran for it.
+    ///
+    /// # Errors
+    /// `misdirected` if it is not open.
+    pub async fn close_replica(&self, id: GroupId) -> Result<()> {
+        let group = self.groups.get(id)?;
+        self.groups.others.write().remove(&id);
+        group.shutdown().await;
+        Ok(())
+    }
+
+    fn group_config(&self, replica: &Replica) -> Result<GroupConfig> {
+        let config = &self.config;
+        let cluster_id = self.identity().cluster_id;
+        let cluster_id = cluster_id
+            .ok_or_else(|| Error::new(Kind::Internal, "the identity names no cluster"))?;
+        let refused = match replica.group {
+            SYSTEM_GROUP => RefusedEntries::new(config.refused_entries()?),
+            _ => RefusedEntries::default(),
+        };
+        Ok(GroupConfig {
+            formed: replica.formed,
+            dir: config.data_dir.join(identity::GROUPS).join(replica.group.to_string()),
+            peers: Peers {
+                calls: self.calls.clone(),
+                cluster_id: cluster_id.into(),
+                group: replica.group,
+                from: replica.id,
+                urls: replica.urls.clone(),
+                refused,
+            },
+            heartbeat_ms: config.heartbeat_ms,
+            election_ms: (config.election_min_ms, config.election_max_ms),
+            clock_skew_ms_max: config.clock_skew_max_ms,
+            log_limits: LogLimits {
+                entries: config.snapshot_every,
+                bytes: config.snapshot_log_mb << 20,
+            },
+            log_chunk_bytes: config.log_chunk_mb << 20,
+            map_bytes: config.map_size_gb << 30,
+            commit_after: Duration::from_millis(config.commit_ms),
+            request_timeout: Duration::from_millis(config.request_timeout_ms),
+            proposer: ProposerLimits {
+                queue_max: config.queue_max,
+                memory: self.memory.clone(),
+                batch_max: config.batch_max,
+                reserve_bytes: config.disk_reserve_mb << 20,
+            },
+        })
+    }
+
+    /// Carries out the effects of applied entries, until the group ends.
+    async fn follow_events(
+        self: Arc<Self>,
+        group: Arc<Group>,
+        mut events: StateEvents,
+        due: Arc<Notify>,
+    ) {
+        loop {
+            let effect = tokio::select! {
+                effect = events.effects.recv() => effect,
+                () = group.closed() => return,
+            };
+            let Some(effect) = effect else { break };
+            match effect {
+                SideEffect::NodesChanged => {
+                    if let Err(error) = self.nodes.refresh(&group) {
+                        tracing::error!(%error, "the members could not be read");
+                    }
+                }
+                SideEffect::Stop { boot, restart } if boot == self.boot => {
+                    tracing::info!(restart, "told to stop by the cluster");
+                    self.end(if restart { Exit::Restart } else { Exit::Stop });
+                }
+                SideEffect::Stop { .. } => {}
+                SideEffect::Upkeep => due.notify_one(),
+                // Logged once, although every node has it.
+                SideEffect::Audited { user, from, event } if group.is_leader() => {
+                    let AuditEvent { action, target, outcome } = event;
+                    tracing::info!(target: "jettra_db::audit", user, from, action, target, outcome, "audit");
+                }
+                SideEffect::Audited { .. } => {}
+            }
+        }
+        if !self.is_ending() {
+            let reason = group.status().failure;
+            let reason = reason.unwrap_or_else(|| "the state can no longer be written".into());
+            self.end(Exit::Failed(reason));
+        }
+    }
+
+    /// Leaves in order: transfers leadership, then closes the groups.
+    pub async fn shutdown(&self) {
+        let Ok(system) = self.groups.system() else { return };
+        if system.is_leader()
+            && let Err(error) = membership::hand_over_to_any(self).await
+        {
+            tracing::debug!(%error, "leadership was not handed over");
+        }
+        futures_util::future::join_all(self.groups.all().iter().map(|group| group.shutdown()))
+            .await;
+    }
+}
