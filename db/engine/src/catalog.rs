@@ -8,16 +8,17 @@
 
 use super::index::stats::IndexStats;
 use super::index::{Index, IndexEntry, IndexId};
+use crate::cbor::{self, DecodeOwned};
 use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
 use crate::storage::{Read, Result, StorageError, Table};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use minicbor::{CborLen, Decode, Encode};
 use std::sync::Arc;
 
 /// A database, as stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct DatabaseEntry {
     /// Engine name, kept for clients of JettraDBVM.
+    #[n(0)]
     pub engine: String,
 }
 
@@ -78,7 +79,10 @@ pub fn databases(read: &impl Read) -> Result<Vec<(String, DatabaseEntry)>> {
     let mut found = Vec::new();
     for entry in read.range(Table::Catalog, &start, &end)? {
         let (key, value) = entry?;
-        found.push((String::from_utf8_lossy(&key[start.len()..]).into_owned(), decode(value)?));
+        found.push((
+            String::from_utf8_lossy(&key[start.len()..]).into_owned(),
+            cbor::decode(value)?,
+        ));
     }
     Ok(found)
 }
@@ -112,21 +116,28 @@ pub fn collections(read: &impl Read, database: &str) -> Result<Vec<(String, Coll
 }
 
 /// How much a collection holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct CollectionTotals {
     /// Documents.
+    #[n(0)]
     pub documents: u64,
     /// Bytes of their JSON text.
+    #[n(1)]
     pub bytes: u64,
     /// Log index of the last change of a document.
+    #[n(2)]
     pub changed: u64,
     /// Changes of documents that are kept as versions.
+    #[n(3)]
     pub versions: u64,
     /// Bytes of them.
+    #[n(4)]
     pub version_bytes: u64,
     /// Log index of the newest of those that are kept no longer.
+    #[n(5)]
     pub forgotten: u64,
     /// Its time, in milliseconds since 1970.
+    #[n(6)]
     pub forgotten_ms: u64,
 }
 
@@ -136,36 +147,45 @@ pub fn totals(read: &impl Read, collection: CollectionId) -> Result<CollectionTo
 }
 
 /// What is set for a collection beside its indexes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct Options {
     /// JSON Schema of its documents, as JSON text.
+    #[n(0)]
     pub schema: Option<String>,
     /// Whether a document that breaks the schema is accepted with a warning.
+    #[n(1)]
     pub schema_warns: bool,
     /// How former documents are kept, when they are.
+    #[n(2)]
     pub versions: Option<Versions>,
 }
 
 /// How former documents of a collection are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct Versions {
     /// What their keys begin with: a number from the same counter as those of collections, so
     /// that a history that was given up is never mixed with a later one.
+    #[n(0)]
     pub space: CollectionId,
     /// For how long.
+    #[n(1)]
     pub retention: Retention,
     /// Log index from which on they are kept.
+    #[n(2)]
     pub since: u64,
     /// Its time, in milliseconds since 1970.
+    #[n(3)]
     pub since_ms: u64,
 }
 
 /// For how long former documents are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct Retention {
     /// Changes of each document; all when none.
+    #[n(0)]
     pub changes: Option<u64>,
     /// Milliseconds; without limit when none.
+    #[n(1)]
     pub ms: Option<u64>,
 }
 
@@ -202,7 +222,7 @@ impl Collection {
         let (start, end) = index_range(id);
         let mut indexes = Vec::new();
         for row in read.range(Table::Catalog, &start, &end)? {
-            let entry: IndexEntry = decode(row?.1)?;
+            let entry: IndexEntry = cbor::decode(row?.1)?;
             let index =
                 Index::new(entry).map_err(|error| StorageError::Failed(error.to_string()))?;
             indexes.push(Arc::new(index));
@@ -283,23 +303,13 @@ pub(super) fn stats_key(index: IndexId) -> Vec<u8> {
     [b"x", &index.to_be_bytes()[..]].concat()
 }
 
-/// An entry from its stored form.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(bytes).map_err(|error| StorageError::Failed(error.to_string()))
-}
-
 /// The entry under a key.
-pub(super) fn stored<T: DeserializeOwned>(
+pub(super) fn stored<T: DecodeOwned>(
     read: &impl Read,
     table: Table,
     key: &[u8],
 ) -> Result<Option<T>> {
-    read.get(table, key)?.map(decode).transpose()
-}
-
-/// The stored form of an entry of the catalog.
-pub(super) fn encode(entry: &impl Serialize) -> Result<Vec<u8>> {
-    postcard::to_stdvec(entry).map_err(|error| StorageError::Failed(error.to_string()))
+    read.get(table, key)?.map(cbor::decode).transpose()
 }
 
 /// A counter of the meta table; 0 when it was never written.

@@ -6,31 +6,39 @@
 //! same on every node and a feed goes on at another node where it stopped.
 
 use crate::catalog;
+use crate::cbor;
 use crate::document::Revision;
 use crate::error::{self, Error, Kind};
 use crate::id::DocumentId;
 use crate::query::context::Context;
 use crate::query::filter::Filter;
-use crate::storage::{Read, Result, StorageError, Table};
+use crate::storage::{Read, Result, Table};
 use crate::system::ASIDE;
 use crate::value::{Value, parse_stored};
+use minicbor::{CborLen, Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// What was done to a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
 #[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum ChangeKind {
     /// It was added.
+    #[n(0)]
     Insert,
     /// It was changed or replaced.
+    #[n(1)]
     Update,
     /// It was deleted.
+    #[n(2)]
     Delete,
     /// Its collection was dropped; the event names no document.
+    #[n(3)]
     Drop,
     /// Its collection was renamed; the event names no document.
+    #[n(4)]
     Rename,
 }
 
@@ -46,11 +54,13 @@ pub struct Delta {
 pub(crate) const TOTALS_KEY: &[u8] = b"changes";
 
 /// A place in the history: behind a change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, CborLen)]
 pub struct ResumeToken {
     /// Log index.
+    #[n(0)]
     pub index: u64,
     /// Number of the change in its log entry.
+    #[n(1)]
     pub number: u32,
 }
 
@@ -101,38 +111,51 @@ impl FromStr for ResumeToken {
 }
 
 /// One change, as it is stored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct Change {
     /// Where it stands.
+    #[n(0)]
     pub token: ResumeToken,
     /// What was done.
+    #[n(1)]
     pub kind: ChangeKind,
     /// The database.
+    #[n(2)]
     pub database: String,
     /// The collection.
+    #[n(3)]
     pub collection: String,
     /// The document; none when the collection itself was changed.
+    #[n(4)]
     pub id: Option<DocumentId>,
     /// Its revision after the change.
+    #[n(5)]
     pub revision: Option<Revision>,
     /// When, in milliseconds since 1970.
+    #[n(6)]
     pub time_ms: u64,
     /// By whom; none when the database did it itself.
+    #[n(7)]
     pub user: Option<String>,
     /// JSON text of the document before; none when there was none.
+    #[n(8)]
     pub before: Option<String>,
     /// JSON text of the document after; none when there is none.
+    #[n(9)]
     pub after: Option<String>,
     /// The new name of a collection.
+    #[n(10)]
     pub renamed_to: Option<String>,
 }
 
 /// How much history there is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct HistoryTotals {
     /// Bytes of its rows.
+    #[n(0)]
     pub bytes: u64,
     /// The newest change that is kept no longer.
+    #[n(1)]
     pub forgotten: ResumeToken,
 }
 
@@ -147,8 +170,7 @@ pub(super) fn find(read: &impl Read, token: ResumeToken) -> Result<Option<Change
     let Some(row) = rows.next() else { return Ok(None) };
     let mut rest = row?.1;
     while !rest.is_empty() {
-        let (change, behind) = postcard::take_from_bytes::<Change>(rest)
-            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        let (change, behind) = cbor::take::<Change>(rest)?;
         if change.token >= token {
             return Ok((change.token == token).then_some(change));
         }
@@ -205,8 +227,7 @@ pub fn changes_behind(
         seen += rest.len();
         while !rest.is_empty() {
             ctx.step()?;
-            let (change, behind) = postcard::take_from_bytes::<Change>(rest)
-                .map_err(|error| StorageError::Failed(error.to_string()))?;
+            let (change, behind) = cbor::take::<Change>(rest)?;
             rest = behind;
             if change.token <= token {
                 continue;

@@ -621,7 +621,7 @@ impl<'t, 's> World<'t, 's> {
             multikey: false,
         };
         let key = catalog::index_key(id, entry.id);
-        self.txn.put(Table::Catalog, &key, &catalog::encode(&entry).unwrap()).unwrap();
+        self.txn.put(Table::Catalog, &key, &crate::cbor::encode(&entry).unwrap()).unwrap();
         self.applier.forget();
     }
 

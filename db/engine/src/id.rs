@@ -1,10 +1,14 @@
 //! The `_id` of a document.
 
+use minicbor::data::Type;
+use minicbor::encode::{self, Write};
+use minicbor::{CborLen, Decode, Decoder, Encode, Encoder, decode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The value of `_id`: unique in its collection. Integers come before strings.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum DocumentId {
     /// An integer `_id`.
     Int(i64),
@@ -21,47 +25,35 @@ impl fmt::Display for DocumentId {
     }
 }
 
-/// Written to JSON as the bare number or string; to a binary form with its variant.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Bare {
-    Int(i64),
-    String(String),
-}
-
-#[derive(Serialize, Deserialize)]
-enum Tagged {
-    Int(i64),
-    String(String),
-}
-
-impl Serialize for DocumentId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.clone() {
-            DocumentId::Int(number) if serializer.is_human_readable() => {
-                serializer.serialize_i64(number)
-            }
-            DocumentId::String(text) if serializer.is_human_readable() => {
-                serializer.serialize_str(&text)
-            }
-            DocumentId::Int(number) => Tagged::Int(number).serialize(serializer),
-            DocumentId::String(text) => Tagged::String(text).serialize(serializer),
+/// In the log and in stored rows it is the number or the text.
+impl<C> Encode<C> for DocumentId {
+    fn encode<W: Write>(
+        &self,
+        to: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match self {
+            DocumentId::Int(number) => to.i64(*number)?.ok(),
+            DocumentId::String(text) => to.str(text)?.ok(),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for DocumentId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            return Bare::deserialize(deserializer).map(|bare| match bare {
-                Bare::Int(number) => DocumentId::Int(number),
-                Bare::String(text) => DocumentId::String(text),
-            });
+impl<'b, C> Decode<'b, C> for DocumentId {
+    fn decode(from: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        match from.datatype()? {
+            Type::String => Ok(DocumentId::String(from.str()?.to_owned())),
+            _ => from.i64().map(DocumentId::Int),
         }
-        Tagged::deserialize(deserializer).map(|tagged| match tagged {
-            Tagged::Int(number) => DocumentId::Int(number),
-            Tagged::String(text) => DocumentId::String(text),
-        })
+    }
+}
+
+impl<C> CborLen<C> for DocumentId {
+    fn cbor_len(&self, ctx: &mut C) -> usize {
+        match self {
+            DocumentId::Int(number) => number.cbor_len(ctx),
+            DocumentId::String(text) => text.cbor_len(ctx),
+        }
     }
 }
 

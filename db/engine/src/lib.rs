@@ -9,6 +9,7 @@ pub mod apply;
 pub mod audit;
 pub mod budget;
 pub mod catalog;
+pub mod cbor;
 pub mod changes;
 pub mod command;
 pub mod document;

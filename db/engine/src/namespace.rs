@@ -1,14 +1,16 @@
 //! The names of a collection: those of its database and its own.
 
-use serde::{Deserialize, Serialize};
+use minicbor::{CborLen, Decode, Encode};
 use std::fmt;
 
 /// A collection by its names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode, CborLen)]
 pub struct Namespace {
     /// The database.
+    #[n(0)]
     pub database: String,
     /// The collection.
+    #[n(1)]
     pub collection: String,
 }
 

@@ -10,14 +10,16 @@
 //! as long as it is the same. What a user's answers take is counted, and bounded.
 
 use crate::catalog;
+use crate::cbor::{self, DecodeOwned};
 use crate::changes::{self, ResumeToken};
 use crate::command::{CommandResult, OperationResult, Outcome, Part, ProposalResult, RetryKey};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, key_reused};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
 use crate::row::Row;
 use crate::storage::{Read, Result, Table, keys};
-use serde::{Deserialize, Serialize};
+use minicbor::bytes::ByteVec;
+use minicbor::{CborLen, Decode, Encode};
 use serde_json::json;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -41,60 +43,81 @@ pub(crate) const USED: u8 = b'u';
 pub const HASHES_KEPT_MS: u64 = 24 * 3_600_000;
 
 /// The answer to a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub(crate) struct StoredAnswer {
+    #[n(0)]
     pub(crate) fingerprint: u64,
+    #[n(1)]
     pub(crate) index: u64,
+    #[n(2)]
     pub(crate) result: CommandResult,
     /// The documents that belong into the result.
+    #[n(3)]
     pub(crate) documents: Vec<Reference>,
     /// How far a call of several commands is.
+    #[n(4)]
     pub(crate) progress: Option<Progress>,
 }
 
 /// How far a call of several commands is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, CborLen)]
 pub(crate) struct Progress {
+    #[n(0)]
     pub(crate) run: u64,
+    #[n(1)]
     pub(crate) next: u32,
+    #[n(2)]
     pub(crate) written: u64,
+    #[n(3)]
     pub(crate) total: u64,
+    #[n(4)]
     pub(crate) done: bool,
 }
 
 /// Where a document of an answer is found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub(crate) struct Reference {
     /// Number of its part in the result.
+    #[n(0)]
     pub(crate) result: u32,
+    #[n(1)]
     pub(crate) namespace: Namespace,
+    #[n(2)]
     pub(crate) id: DocumentId,
     /// Number of the change in its log entry; none when the document was only read.
+    #[n(3)]
     pub(crate) change: Option<u32>,
     /// Hash of the document's text, by which it is recognised.
+    #[n(4)]
     pub(crate) hash: u64,
 }
 
 /// The calls of one log entry. Its time is not before that of a key.
-#[derive(Serialize, Deserialize)]
+#[derive(Encode, Decode, CborLen)]
 pub(crate) struct Calls {
+    #[n(0)]
     pub(crate) time_ms: u64,
-    pub(crate) keys: Vec<Vec<u8>>,
+    #[n(1)]
+    pub(crate) keys: Vec<ByteVec>,
 }
 
 /// The hashes of forgotten keys of one log entry, by user.
-#[derive(Serialize, Deserialize)]
+#[derive(Encode, Decode, CborLen)]
 pub(crate) struct Hashes {
+    #[n(0)]
     pub(crate) time_ms: u64,
+    #[n(1)]
     pub(crate) of: BTreeMap<String, Vec<u64>>,
 }
 
 /// Bytes that are kept for the calls of a user.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub(super) struct RetryUsage {
     /// By answers.
+    #[n(0)]
     pub(crate) answers: u64,
     /// By hashes of forgotten keys.
+    #[n(1)]
     pub(crate) hashes: u64,
 }
 
@@ -143,13 +166,6 @@ pub(crate) fn stored(read: &impl Read, key: &[u8]) -> Result<Option<StoredAnswer
 pub fn answer(read: &impl Read, user: Option<&str>, key: &str) -> Result<Option<ProposalResult>> {
     let found = stored(read, &answer_key(user, key))?;
     found.map(|stored| with_documents(read, stored)).transpose()
-}
-
-/// The error for a key that another call has used.
-pub fn key_reused() -> Error {
-    let message = "this idempotency key was used for another call";
-    Error::new(Kind::IdempotencyKeyReused, message)
-        .hint("use a new key for every call, and the same only to repeat one")
 }
 
 /// What a repeated call is answered with, if it is one.
@@ -240,14 +256,11 @@ pub(crate) fn find(read: &impl Read, index: u64, reference: &Reference) -> Resul
 }
 
 /// The oldest row of a kind.
-pub(crate) fn oldest<T: serde::de::DeserializeOwned>(
-    read: &impl Read,
-    kind: u8,
-) -> Result<Option<(Vec<u8>, T)>> {
+pub(crate) fn oldest<T: DecodeOwned>(read: &impl Read, kind: u8) -> Result<Option<(Vec<u8>, T)>> {
     let mut rows = read.range(Table::Retries, &[kind], &[kind + 1])?;
     let Some(row) = rows.next() else { return Ok(None) };
     let (key, value) = row?;
-    Ok(Some((key.to_vec(), catalog::decode(value)?)))
+    Ok(Some((key.to_vec(), cbor::decode(value)?)))
 }
 
 /// Whether there are calls of before this time to forget, or hashes that were kept for long

@@ -1,6 +1,7 @@
 //! The documents of the `_system` database: members, users, sessions, the cluster itself.
 
 use crate::error::{Error, Kind, Result};
+use minicbor::{CborLen, Decode, Encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,32 +11,43 @@ use std::fmt;
 pub const ALL_DATABASES: &str = "*";
 
 /// What a member does in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
 #[serde(rename_all = "UPPERCASE")]
+#[cbor(index_only)]
 pub enum NodeRole {
     /// Orders the log.
+    #[n(0)]
     Leader,
     /// Votes and follows.
+    #[n(1)]
     Follower,
     /// Asks for votes; seen only while there is no leader.
+    #[n(2)]
     Candidate,
     /// Receives the log, does not vote.
+    #[n(3)]
     Learner,
 }
 
 /// The state of a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
 #[serde(rename_all = "UPPERCASE")]
+#[cbor(index_only)]
 pub enum NodeStatus {
     /// Admitted, still receiving the snapshot or the log.
+    #[n(0)]
     Joining,
     /// Answers the leader.
+    #[n(1)]
     Active,
     /// Was stopped, or has not answered the leader for a while.
+    #[n(2)]
     Inactive,
     /// Takes no client calls and no leadership until resumed; it still votes.
+    #[n(3)]
     Paused,
     /// Being removed.
+    #[n(4)]
     Leaving,
 }
 
@@ -51,14 +63,18 @@ macro_rules! upper_case_display {
 upper_case_display!(NodeRole, NodeStatus);
 
 /// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum TokenKind {
     /// A login, kept by a browser in a cookie.
+    #[n(0)]
     Session,
     /// The credential of a program.
+    #[n(1)]
     ApiKey,
     /// Admits one new node, once.
+    #[n(2)]
     Join,
 }
 
@@ -115,48 +131,65 @@ pub struct NodeDocument {
 }
 
 /// A document of [`USERS`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
 pub struct UserDocument {
     /// The user's name.
     #[serde(rename = "_id")]
+    #[n(0)]
     pub name: String,
     /// Argon2id hash in PHC form.
+    #[n(1)]
     pub password_hash: String,
     /// `admin`, `owner`, `writereader` or `reader`.
+    #[n(2)]
     pub role: String,
     /// Databases that the role holds for; `*` stands for all.
+    #[n(3)]
     pub allowed_dbs: Vec<String>,
     /// Further roles, each for one database.
+    #[n(4)]
     pub grants: BTreeMap<String, String>,
     /// Whether the user is kept out.
+    #[n(5)]
     pub disabled: bool,
     /// When it was created, in milliseconds since 1970.
+    #[n(6)]
     pub created_ms: u64,
     /// When it was changed last, in milliseconds since 1970.
+    #[n(7)]
     pub changed_ms: u64,
 }
 
 /// A document of [`TOKENS`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
 pub struct TokenDocument {
     /// Its public name, the first part of its text.
     #[serde(rename = "_id")]
+    #[n(0)]
     pub id: String,
     /// What it is for.
+    #[n(1)]
     pub kind: TokenKind,
     /// On whose behalf it acts; for a join token, who made it.
+    #[n(2)]
     pub user: String,
     /// What its maker calls it.
+    #[n(3)]
     pub name: Option<String>,
     /// The most that it may do; none: as much as its user.
+    #[n(4)]
     pub role: Option<String>,
     /// The databases that it may use; none: those of its user.
+    #[n(5)]
     pub databases: Option<Vec<String>>,
     /// SHA-256 of its secret, in hexadecimal.
+    #[n(6)]
     pub token_hash: String,
     /// When it was made, in milliseconds since 1970.
+    #[n(7)]
     pub created_ms: u64,
     /// When it ends, in milliseconds since 1970; none: never.
+    #[n(8)]
     pub expires_ms: Option<u64>,
 }
 

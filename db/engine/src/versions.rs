@@ -12,6 +12,7 @@ mod past;
 pub use past::{Moment, Past};
 
 use crate::catalog::{self, Collection, CollectionTotals, Versions};
+use crate::cbor;
 use crate::changes::ChangeKind;
 use crate::document::Revision;
 use crate::error::{Error, Kind};
@@ -20,19 +21,22 @@ use crate::query::context::Context;
 use crate::row::Row;
 use crate::storage::keys::{self, CollectionId};
 use crate::storage::{Read, Result, StorageError, Table};
-use serde::{Deserialize, Serialize};
+use minicbor::bytes::ByteVec;
+use minicbor::{CborLen, Decode, Encode};
 use std::fmt;
 use std::str::FromStr;
 
 /// The number of a version: the change that made it. The oldest one may have the number 0: it
 /// was there before versions were kept.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, CborLen,
 )]
 pub struct Version {
     /// Log index of the change.
+    #[n(0)]
     pub index: u64,
     /// How many changes of the same document in the same log entry came before it.
+    #[n(1)]
     pub step: u32,
 }
 
@@ -59,17 +63,22 @@ impl FromStr for Version {
 }
 
 /// What a record tells of its change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct VersionHead {
     /// Number of the change among those of the document.
+    #[n(0)]
     pub(crate) sequence: u64,
     /// The version that it has ended.
+    #[n(1)]
     pub ended: Version,
     /// When, in milliseconds since 1970.
+    #[n(2)]
     pub time_ms: u64,
     /// By whom; none when the database did it itself.
+    #[n(3)]
     pub user: Option<String>,
     /// What was done.
+    #[n(4)]
     pub kind: ChangeKind,
 }
 
@@ -102,7 +111,7 @@ pub(crate) fn encode(
     document_key: &[u8],
     before: Option<&[u8]>,
 ) -> Result<Vec<u8>> {
-    let mut value = catalog::encode(head)?;
+    let mut value = cbor::encode(head)?;
     value.extend_from_slice(&(document_key.len() as u16).to_be_bytes());
     value.extend_from_slice(document_key);
     value.extend_from_slice(before.unwrap_or_default());
@@ -121,7 +130,7 @@ pub(crate) fn decode<'t>(key: &[u8], value: &'t [u8]) -> Result<VersionRecord<'t
             index: u64::from_be_bytes(*index),
             step: u32::from_be_bytes(step.try_into().ok()?),
         };
-        let (head, rest) = postcard::take_from_bytes(value).ok()?;
+        let (head, rest) = cbor::take(value).ok()?;
         let (length, rest) = rest.split_first_chunk::<2>()?;
         let (document_key, before) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
         let before = Some(before).filter(|before| !before.is_empty());
@@ -284,7 +293,7 @@ pub fn older_than(
     time_ms: u64,
     from: Option<Vec<u8>>,
     rows: usize,
-) -> Result<(Vec<Key>, Option<Key>)> {
+) -> Result<(Vec<ByteVec>, Option<Key>)> {
     let (start, end) = space_range(versions.space);
     let (mut old, mut bytes) = (Vec::new(), 0);
     let found = read.range(Table::Versions, &from.unwrap_or(start), &end)?;
@@ -295,7 +304,7 @@ pub fn older_than(
         }
         if decode(key, value)?.head.time_ms < time_ms {
             bytes += value.len();
-            old.push(key.to_vec());
+            old.push(key.to_vec().into());
         }
     }
     Ok((old, None))

@@ -246,13 +246,11 @@ async fn wait_until_built(steps: &mut Steps<'_>, namespace: &Namespace, name: &s
     loop {
         match state_of(session, namespace, name)? {
             None | Some(IndexState::Ready) => return Ok(()),
-            Some(failed @ IndexState::Failed(_)) => {
+            Some(IndexState::Failed(error)) => {
                 let command =
                     Command::DropIndex { namespace: namespace.clone(), name: name.to_owned() };
                 steps.propose_system(Step::Unkeyed, command).await?;
-                return Err(failed.error().unwrap_or_else(|| {
-                    Error::new(Kind::NotIndexable, "the index could not be built")
-                }));
+                return Err(*error);
             }
             Some(IndexState::Building { .. }) if Instant::now() > deadline => return Ok(()),
             Some(IndexState::Building { .. }) => tokio::time::sleep(BUILD_PAUSE).await,

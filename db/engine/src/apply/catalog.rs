@@ -4,6 +4,7 @@ use crate::apply::Applier;
 use crate::apply::result::{ApplyResult, refuse};
 use crate::budget;
 use crate::catalog::{self, Collection, DatabaseEntry, ENGINE_DEFAULT, Garbage};
+use crate::cbor;
 use crate::changes::ChangeKind;
 use crate::command::Outcome;
 use crate::error::{Kind, collection_not_found, database_not_found};
@@ -271,5 +272,5 @@ impl Applier {
 
 fn put_database(txn: &mut WriteTxn<'_>, name: &str, engine: &str) -> Result<()> {
     let entry = DatabaseEntry { engine: engine.to_owned() };
-    txn.put(Table::Catalog, &catalog::database_key(name), &catalog::encode(&entry)?)
+    txn.put(Table::Catalog, &catalog::database_key(name), &cbor::encode(&entry)?)
 }

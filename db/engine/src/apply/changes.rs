@@ -3,28 +3,39 @@
 use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
 use crate::budget::UPKEEP_BYTES;
-use crate::catalog;
+use crate::cbor;
 use crate::changes::{ChangeKind, HistoryTotals, ResumeToken, TOTALS_KEY};
 use crate::command::Outcome;
 use crate::document::Revision;
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
-use crate::storage::{Read, Result, StorageError, Table, WriteTxn};
-use serde::Serialize;
+use crate::storage::{Read, Result, Table, WriteTxn};
+use minicbor::Encode;
 
 /// A [`Change`] that borrows its content; the same bytes in the history.
-#[derive(Serialize)]
+#[derive(Encode)]
 struct NewChange<'c> {
+    #[n(0)]
     token: ResumeToken,
+    #[n(1)]
     kind: ChangeKind,
+    #[n(2)]
     database: &'c str,
+    #[n(3)]
     collection: &'c str,
+    #[n(4)]
     id: Option<&'c DocumentId>,
+    #[n(5)]
     revision: Option<Revision>,
+    #[n(6)]
     time_ms: u64,
+    #[n(7)]
     user: Option<&'c str>,
+    #[n(8)]
     before: Option<&'c str>,
+    #[n(9)]
     after: Option<&'c str>,
+    #[n(10)]
     renamed_to: Option<&'c str>,
 }
 
@@ -83,9 +94,7 @@ impl Applier {
             after: text(changed.after),
             renamed_to: changed.renamed_to,
         };
-        let row = std::mem::take(&mut self.changes.row);
-        self.changes.row = postcard::to_extend(&change, row)
-            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        cbor::append(&change, &mut self.changes.row)?;
         self.changes.next += 1;
         if self.changes.row.len() >= ROW_BYTES { self.store_changes(txn) } else { Ok(()) }
     }
@@ -173,7 +182,7 @@ impl Applier {
 
 /// Stores how much history there is.
 pub(super) fn save(txn: &mut WriteTxn<'_>, totals: &HistoryTotals) -> Result<()> {
-    txn.put(Table::Meta, TOTALS_KEY, &catalog::encode(totals)?)
+    txn.put(Table::Meta, TOTALS_KEY, &cbor::encode(totals)?)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::Command;
+use crate::catalog;
 use crate::changes::{Change, FeedChange, Interest, changes_behind, delta, totals};
 use crate::command::{Batch, BatchStep, WriteLimits};
 use crate::error::{self, Kind};

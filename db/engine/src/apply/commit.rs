@@ -113,7 +113,7 @@ impl Applier {
         for ((table, key), seen) in &commit.reads.points {
             let now = txn.get(*table, key)?.map(stamp);
             if now != *seen {
-                return Ok(Some(Conflict::Row(*table, key.clone())));
+                return Ok(Some(Conflict::Row(*table, key.to_vec())));
             }
         }
         for ((table, _), ranges) in &commit.reads.ranges {

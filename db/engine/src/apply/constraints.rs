@@ -5,12 +5,11 @@ use crate::apply::lookup::Lookup;
 use crate::apply::result::ApplyResult;
 use crate::apply::stored::{Stored, fields, new_fields, unreadable};
 use crate::catalog::Collection;
+use crate::error::violation::violation_error;
 use crate::error::{Error, Kind};
 use crate::namespace::NamespaceRef;
 use crate::query::context::{At, Context, Fields};
-use crate::rules::{
-    RULES_BYTES_MAX, RULES_MAX, Reference, References, Rules, referenced_error, violation_error,
-};
+use crate::rules::{RULES_BYTES_MAX, RULES_MAX, Reference, References, Rules, referenced_error};
 use crate::storage::{Result, WriteTxn};
 use crate::value::{Value, parse_stored};
 use crate::{budget, system};

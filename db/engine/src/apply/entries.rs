@@ -5,7 +5,7 @@ use crate::apply::result::ApplyResult;
 use crate::apply::stored::{Stored, fields, new_fields};
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
-use crate::error::{self, Error, Kind};
+use crate::error;
 use crate::id::DocumentId;
 use crate::index::keys::DocumentKeys;
 use crate::index::stats::IndexStats;
@@ -149,14 +149,8 @@ pub(crate) fn check_unique(
             (name.to_owned(), json!(value))
         });
         let fields: serde_json::Map<_, _> = fields.collect();
-        let shown = serde_json::Value::Object(fields);
-        let name = &index.entry.spec.name;
-        let message =
-            format!("the index {name:?} is unique, and the document {other} has {shown} already");
-        return Err(Error::new(Kind::UniqueViolation, message)
-            .hint("use another value, or change the document that has it")
-            .details(json!({"index": name, "value": shown, "document": other}))
-            .into());
+        let value = serde_json::Value::Object(fields);
+        return Err(error::unique_violation(&index.entry.spec.name, &value, &other).into());
     }
     Ok(())
 }

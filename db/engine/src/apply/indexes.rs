@@ -9,6 +9,7 @@ use crate::apply::result::{ApplyError, ApplyResult, refuse, settle};
 use crate::apply::{Applier, SideEffect};
 use crate::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use crate::catalog::{self, Collection, Garbage};
+use crate::cbor;
 use crate::command::{Outcome, check_spec};
 use crate::error::{Error, Kind, collection_not_found, database_not_found};
 use crate::index::keys::DocumentKeys;
@@ -63,7 +64,7 @@ impl Applier {
             let built = this.collection(txn, namespace)?;
             let built = built.as_ref().and_then(|collection| collection.index(&name));
             match built.and_then(|index| index.entry.state.error()) {
-                Some(error) => Err(ApplyError::Refused(error)),
+                Some(error) => Err(ApplyError::Refused(error.clone())),
                 None => Ok(Outcome::Index { name, created: true }),
             }
         })
@@ -157,7 +158,7 @@ impl Applier {
         entry: &IndexEntry,
     ) -> Result<()> {
         let key = catalog::index_key(collection, entry.id);
-        txn.put(Table::Catalog, &key, &catalog::encode(entry)?)?;
+        txn.put(Table::Catalog, &key, &cbor::encode(entry)?)?;
         self.forget();
         Ok(())
     }
@@ -249,7 +250,7 @@ impl Applier {
         });
         let failed = settle(step)?.err();
         let state = match failed {
-            Some(error) => IndexState::failed(&error),
+            Some(error) => IndexState::Failed(Box::new(error)),
             None if ended => IndexState::Ready,
             None => IndexState::Building { after: last.or(after), done: done + worked },
         };

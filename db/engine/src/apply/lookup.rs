@@ -3,13 +3,14 @@
 use crate::apply::select::matching;
 use crate::apply::stored::find;
 use crate::catalog::{self, Collection};
+use crate::error::violation::Violation;
 use crate::id::DocumentId;
 use crate::index::{self, Index};
 use crate::query::context::Context;
 use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
 use crate::query::plan::Hint;
-use crate::rules::{Reference, References, Rules, Violation};
+use crate::rules::{Reference, References, Rules};
 use crate::storage::{Read, Result};
 use crate::value::Value;
 use crate::{budget, error};

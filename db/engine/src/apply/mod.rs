@@ -216,15 +216,11 @@ impl Applier {
             txn.put(
                 Table::Meta,
                 &crate::catalog::count_key(collection),
-                &crate::catalog::encode(&totals)?,
+                &crate::cbor::encode(&totals)?,
             )?;
         }
         for (index, stats) in counters.stats.drain() {
-            txn.put(
-                Table::Meta,
-                &crate::catalog::stats_key(index),
-                &crate::catalog::encode(&stats)?,
-            )?;
+            txn.put(Table::Meta, &crate::catalog::stats_key(index), &crate::cbor::encode(&stats)?)?;
         }
         Ok(())
     }

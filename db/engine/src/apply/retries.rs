@@ -3,6 +3,7 @@
 use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
 use crate::catalog;
+use crate::cbor;
 use crate::command::{
     Batch, BatchStep, Command, CommandResult, Operation, OperationResult, Outcome, Part,
     ProposalResult, RetryKey, Returning, WriteTotals,
@@ -16,6 +17,7 @@ use crate::retry::{
     partly, parts, repeated, stored,
 };
 use crate::storage::{Read, Result, Table, WriteTxn, keys};
+use minicbor::bytes::ByteVec;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -34,7 +36,7 @@ pub(super) enum Origins {
 /// The calls of the log entry that is being applied.
 #[derive(Default)]
 pub(super) struct PendingCalls {
-    keys: Vec<Vec<u8>>,
+    keys: Vec<ByteVec>,
     /// When the newest of their keys was made.
     made_ms: u64,
 }
@@ -160,10 +162,10 @@ impl Applier {
                     take_documents(&mut answer.result, origins, self.current.first_change);
             }
         }
-        let mut value = catalog::encode(&answer)?;
+        let mut value = cbor::encode(&answer)?;
         if value.len() > ANSWER_BYTES_MAX && !self.provisional {
             answer.result = shortened(answer.result);
-            value = catalog::encode(&answer)?;
+            value = cbor::encode(&answer)?;
         }
         txn.put(Table::Retries, &key, &value)?;
         if self.provisional {
@@ -175,7 +177,7 @@ impl Applier {
         used.answers = (used.answers + taken).saturating_sub(freed);
         let made = made_ms(&retry.key).unwrap_or_default();
         self.calls.made_ms = self.calls.made_ms.max(made);
-        self.calls.keys.push(key);
+        self.calls.keys.push(key.into());
         Ok(())
     }
 
@@ -186,7 +188,7 @@ impl Applier {
             return Ok(());
         }
         let calls = Calls { time_ms: self.counters.time_ms.max(made_ms), keys };
-        txn.put(Table::Retries, &numbered(ENTRY, self.current.index), &catalog::encode(&calls)?)
+        txn.put(Table::Retries, &numbered(ENTRY, self.current.index), &cbor::encode(&calls)?)
     }
 
     /// [`Command::ForgetRetries`](super::Command::ForgetRetries): whole log entries, until a number
@@ -258,7 +260,7 @@ impl Applier {
             return Ok(());
         }
         let key = [&[HASHES], &row[1..]].concat();
-        txn.put(Table::Retries, &key, &catalog::encode(&hashes)?)
+        txn.put(Table::Retries, &key, &cbor::encode(&hashes)?)
     }
 }
 
@@ -336,7 +338,7 @@ fn shortened(result: CommandResult) -> CommandResult {
         Outcome::OperationResults(results) => {
             let results = results.into_iter().map(|one| one.map(bare).map_err(short));
             let results: Vec<_> = results.collect();
-            let bytes = postcard::to_stdvec(&results).map_or(usize::MAX, |bytes| bytes.len());
+            let bytes = cbor::len(&results);
             match results.len() > 1 && bytes > ANSWER_BYTES_MAX {
                 true => Outcome::WriteTotals(Box::new(totals(results))),
                 false => Outcome::OperationResults(results),
@@ -402,7 +404,7 @@ pub(super) fn refuse(error: Error) -> Result<Option<ProposalResult>> {
 
 /// Bytes that an answer takes: its row, and its key in that of its log entry.
 pub(super) fn bytes_of(key: &[u8], answer: &StoredAnswer) -> Result<u64> {
-    let value = catalog::encode(answer)?.len() as u64;
+    let value = cbor::encode(answer)?.len() as u64;
     Ok(value + 2 * key.len() as u64 + ROW_BYTES)
 }
 
@@ -415,7 +417,7 @@ pub(super) fn save(txn: &mut WriteTxn<'_>, calls: &mut HashMap<String, RetryUsag
     for (user, used) in calls.drain() {
         match used == RetryUsage::default() {
             true => txn.delete(Table::Retries, &used_key(&user)).map(drop)?,
-            false => txn.put(Table::Retries, &used_key(&user), &catalog::encode(&used)?)?,
+            false => txn.put(Table::Retries, &used_key(&user), &cbor::encode(&used)?)?,
         }
     }
     Ok(())

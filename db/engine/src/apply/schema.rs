@@ -3,6 +3,7 @@
 use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
 use crate::catalog;
+use crate::cbor;
 use crate::command::Outcome;
 use crate::error::{Error, Kind, database_not_found};
 use crate::namespace::Namespace;
@@ -39,7 +40,7 @@ impl Applier {
         collection: CollectionId,
         options: &catalog::Options,
     ) -> Result<()> {
-        txn.put(Table::Catalog, &catalog::options_key(collection), &catalog::encode(options)?)?;
+        txn.put(Table::Catalog, &catalog::options_key(collection), &cbor::encode(options)?)?;
         self.forget();
         Ok(())
     }

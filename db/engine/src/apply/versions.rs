@@ -17,6 +17,7 @@ use crate::versions::{
     last_record, record_key, versions_of,
 };
 use crate::{budget, document, system};
+use minicbor::bytes::ByteVec;
 
 /// Records that one write of their document removes at most.
 const FORGET_AT_ONCE: usize = 100;
@@ -97,7 +98,7 @@ impl Applier {
         &mut self,
         txn: &mut WriteTxn<'_>,
         namespace: &Namespace,
-        keys: Vec<Vec<u8>>,
+        keys: Vec<ByteVec>,
     ) -> ApplyResult {
         let collection = self.collection(txn, namespace.borrowed())?;
         let Some((collection, versions)) =

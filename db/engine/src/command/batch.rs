@@ -5,50 +5,65 @@
 use crate::command::{Operation, WriteLimits};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
-use serde::{Deserialize, Serialize};
+use minicbor::{CborLen, Decode, Encode};
 
 /// The content of [`Command::Batch`](super::Command::Batch).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct Batch {
     /// What must hold; all of it.
+    #[n(0)]
     pub conditions: Vec<(Namespace, BatchCondition)>,
     /// Carried out when it does.
+    #[n(1)]
     pub then: Vec<(Namespace, BatchStep)>,
     /// Carried out when it does not.
+    #[n(2)]
     pub otherwise: Vec<(Namespace, BatchStep)>,
     /// Wall-clock time of the proposal, in milliseconds since 1970.
+    #[n(3)]
     pub time_ms: u64,
     /// Bounds that the proposer sets, so that every replica has the same.
+    #[n(4)]
     pub limits: WriteLimits,
 }
 
 /// One condition of a [`Batch`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct BatchCondition {
     /// The document; none: any that matches.
+    #[n(0)]
     pub id: Option<DocumentId>,
     /// The revision it must have.
+    #[n(1)]
     pub revision: Option<u64>,
     /// What it must match, as JSON text.
+    #[n(2)]
     pub filter: Option<String>,
     /// Whether there must be such a document, or must not.
+    #[n(3)]
     pub exists: bool,
 }
 
 /// One step of a [`Batch`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
+#[cbor(flat)]
 pub enum BatchStep {
     /// As in a [`Write`](super::Write).
-    Operation(Operation),
+    #[n(0)]
+    Operation(#[n(0)] Operation),
     /// Writes a document, whether or not there was one.
+    #[n(1)]
     Save {
         /// Its `_id`.
+        #[n(0)]
         id: DocumentId,
         /// The document without `_id`.
+        #[n(1)]
         body: String,
     },
     /// Reads a document.
-    Get(DocumentId),
+    #[n(2)]
+    Get(#[n(0)] DocumentId),
 }
 
 impl Batch {

@@ -121,7 +121,7 @@ fn check_batch(batch: &Batch) -> Result<()> {
 }
 
 fn check_commit(commit: &Commit) -> Result<()> {
-    let points = commit.reads.points.keys().map(|(_, key)| key);
+    let points = commit.reads.points.keys().map(|(_, key)| &**key);
     let ranges = commit.reads.ranges.values().flatten();
     let bounds = ranges.flat_map(|range| [&range.start, &range.end]);
     points.chain(bounds).try_for_each(|key| check_stored_key(key))?;

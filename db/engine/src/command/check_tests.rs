@@ -98,7 +98,7 @@ fn a_key_that_the_storage_does_not_take_is_refused_before_it_is_proposed() {
     assert_eq!(check(delete), Err(Kind::InvalidId));
     let insert = Operation::Insert { id: long, body: "{}".into() };
     assert_eq!(check(write(insert)), Err(Kind::InvalidId));
-    let keys = vec![vec![1; 600]];
+    let keys = vec![vec![1; 600].into()];
     let trim = Command::TrimVersions { namespace: Namespace::new("a", "b"), keys };
     assert_eq!(check(trim), Err(Kind::InvalidQuery));
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! entry = format (1 byte), version of the proposing node (3 bytes), frame …
-//! frame = number of the command (2 bytes), length (4 bytes), proposal in postcard
+//! frame = number of the command (2 bytes), length (4 bytes), proposal in CBOR
 //! ```
 //!
 //! Every replica reads an entry alike. A proposal whose content cannot be read is refused, and
@@ -12,12 +12,13 @@
 //! changes its form therefore gets a new command number, or the entry a new format.
 
 use super::{Command, Proposal};
+use crate::cbor;
 use crate::error::{Error, Kind, Result};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The format that is written and read here.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// Bytes before the first frame, in every format.
 pub const HEAD_BYTES: usize = 4;
 const FRAME_HEAD_BYTES: usize = 6;
@@ -129,9 +130,8 @@ impl<'p> FrameEncoder<'p> {
     /// # Errors
     /// `internal` when it cannot be encoded.
     pub fn new(proposal: &'p Proposal) -> Result<Self> {
-        let size = postcard::ser_flavors::Size::default();
-        let content = postcard::serialize_with_flavor(proposal, size).map_err(failed)?;
-        Ok(FrameEncoder { proposal, content: content.try_into().map_err(failed)? })
+        let content = cbor::len(proposal).try_into().map_err(failed)?;
+        Ok(FrameEncoder { proposal, content })
     }
 
     /// Bytes of its frame.
@@ -147,7 +147,8 @@ impl<'p> FrameEncoder<'p> {
         let mut frame = Vec::with_capacity(self.length());
         frame.extend_from_slice(&number(&self.proposal.command).to_be_bytes());
         frame.extend_from_slice(&self.content.to_be_bytes());
-        postcard::to_extend(self.proposal, frame).map_err(failed)
+        cbor::append(self.proposal, &mut frame)?;
+        Ok(frame)
     }
 }
 
@@ -222,8 +223,8 @@ struct Frame<'e> {
 
 impl Frame<'_> {
     fn proposal(&self) -> Option<Proposal> {
-        let (proposal, rest) = postcard::take_from_bytes::<Proposal>(self.content).ok()?;
-        (rest.is_empty() && number(&proposal.command) == self.number).then_some(proposal)
+        let proposal = cbor::decode::<Proposal>(self.content).ok()?;
+        (number(&proposal.command) == self.number).then_some(proposal)
     }
 }
 
@@ -277,10 +278,10 @@ mod tests {
     #[test]
     fn the_bytes_of_an_entry_stay_as_they_are() {
         let golden = [
-            &[2][..],
+            &[3][..],
             &OWN_VERSION,
-            &[0, 3, 0, 0, 0, 10, 7, 1, 1, b'u', 0, 0, 0, 2, 1, b'a'],
-            &[0, 3, 0, 0, 0, 10, 7, 1, 1, b'u', 0, 0, 0, 2, 1, b'b'],
+            b"\0\x03\0\0\0\x0b\x86\x07\x61u\xf6\xf6\xf6\x82\x03\x61a",
+            b"\0\x03\0\0\0\x0b\x86\x07\x61u\xf6\xf6\xf6\x82\x03\x61b",
         ];
         assert_eq!(entry(&["a", "b"]), golden.concat());
         assert_eq!(read(&golden.concat()).unwrap(), [Ok(proposal("a")), Ok(proposal("b"))]);
@@ -310,8 +311,8 @@ mod tests {
             .encode()
             .unwrap();
         let golden = [
-            &[0, 14, 0, 0, 0, 20, 0, 0, 0, 0, 0, 13][..],
-            &[1, b'd', 1, b'c', 0, 0, 1, 9, 1, 2, 3, 4, 5, 6],
+            &b"\0\x0e\0\0\0\x19\x86\0\xf6\xf6\xf6\xf6\x82\x0e"[..],
+            b"\x86\x82\x61d\x61c\xf4\x80\xf5\x09\x86\x01\x02\x03\x04\x05\x06",
         ];
         assert_eq!(frame, golden.concat());
     }
@@ -326,13 +327,13 @@ mod tests {
     #[test]
     fn a_proposal_that_cannot_be_read_is_refused_and_its_neighbours_are_not() {
         let good = entry(&["a", "b", "c"]);
-        let second = HEAD_BYTES + 16;
+        let second = HEAD_BYTES + 17;
         for (at, value) in [
-            // Number of another command, presence of a user, variant, length of the name.
+            // Number of another command, type of the user, variant, type of the name.
             (second + 1, 4),
-            (second + 7, 9),
-            (second + 13, 250),
-            (second + 14, 200),
+            (second + 8, 9),
+            (second + 14, 250),
+            (second + 15, 200),
         ] {
             let mut damaged = good.clone();
             damaged[at] = value;
@@ -355,10 +356,10 @@ mod tests {
         format[..HEAD_BYTES].copy_from_slice(&[9, 3, 2, 1]);
         let mut command = entry(&["a", "b"]);
         command[1] = 4;
-        command[HEAD_BYTES + 16] = 200;
+        command[HEAD_BYTES + 17] = 200;
         let mut content = entry(&["a"]);
         content[1] = 5;
-        content[HEAD_BYTES + 13] = 250;
+        content[HEAD_BYTES + 14] = 250;
         for (entry, what, version) in
             [(format, "format 9", "3.2.1"), (command, "command 51203", "4."), (content, "", "5.")]
         {

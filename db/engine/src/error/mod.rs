@@ -4,8 +4,13 @@
 //! log entry. Errors that are not (storage, network) never come out of `engine::apply`.
 
 mod missing;
+mod stored;
+pub mod violation;
 
-pub use missing::{collection_not_found, database_not_found, document_not_found, duplicate};
+pub use missing::{
+    collection_not_found, database_not_found, document_not_found, duplicate, key_reused,
+    unique_violation,
+};
 
 use crate::storage::StorageError;
 use serde::{Deserialize, Serialize};
@@ -261,7 +266,6 @@ pub struct Error {
     /// its own means.
     pub hint: Option<String>,
     /// Values that belong to the code, for programs.
-    #[serde(with = "as_text")]
     pub details: Option<Box<Value>>,
     /// Log index of what was done all the same, when something was.
     #[serde(skip)]
@@ -269,27 +273,6 @@ pub struct Error {
     /// Whether it was the answer before, to an earlier call with the same key.
     #[serde(skip)]
     pub repeated: bool,
-}
-
-/// Free JSON as text: binary forms that do not say what comes next cannot hold it otherwise.
-mod as_text {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use serde_json::Value;
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<Box<Value>>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.as_ref().map(ToString::to_string).serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Box<Value>>, D::Error> {
-        let text = Option::<String>::deserialize(from)?;
-        let parse = |text: String| serde_json::from_str(&text).map_err(serde::de::Error::custom);
-        text.map(parse).transpose()
-    }
 }
 
 impl Error {
@@ -343,13 +326,6 @@ impl From<StorageError> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_keeps_its_details_in_a_binary_form() {
-        let error = Error::new(Kind::DuplicateId, "m").details(serde_json::json!({"id": [1, "a"]}));
-        let bytes = postcard::to_stdvec(&error).unwrap();
-        assert_eq!(postcard::from_bytes::<Error>(&bytes).unwrap(), error);
-    }
 
     #[test]
     fn every_code_is_used_once() {

@@ -9,7 +9,7 @@ pub mod keys;
 mod partial;
 pub mod stats;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::id::DocumentId;
 use crate::query::context::{At, Context, Fields};
 use crate::query::filter::Filter;
@@ -19,7 +19,7 @@ use crate::storage::keys::{CollectionId, KEY_BYTES_MAX};
 use crate::value::{Object, Value, parse_stored};
 use encode::FieldEncoding;
 use keys::EntryInfo;
-use serde::{Deserialize, Serialize};
+use minicbor::{CborLen, Decode, Encode};
 
 /// Number of an index in its group; never reused.
 pub type IndexId = u32;
@@ -32,63 +32,77 @@ pub const FIELDS_MAX: usize = 16;
 pub const INDEXES_MAX: usize = 64;
 
 /// The definition of an index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct IndexSpec {
     /// Its name; `city_1_age_-1` by default.
+    #[n(0)]
     pub name: String,
     /// Paths of the fields, and whether each is descending.
+    #[n(1)]
     pub fields: Vec<(String, bool)>,
     /// No two documents may have the same values.
+    #[n(2)]
     pub unique: bool,
     /// Documents without any of the fields are left out.
+    #[n(3)]
     pub sparse: bool,
     /// Only documents that match this filter (JSON text) are held.
+    #[n(4)]
     pub partial: Option<String>,
     /// Documents are deleted this many seconds after the date in the field.
+    #[n(5)]
     pub expire_after: Option<u64>,
     /// A document without the field gets the next number.
+    #[n(6)]
     pub sequential: bool,
 }
 
 /// The state of an index.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
+#[cbor(flat)]
 pub enum IndexState {
     /// It is being built: documents up to this one are in it.
+    #[n(0)]
     Building {
         /// The last document that was added; none at the beginning.
+        #[n(0)]
         after: Option<DocumentId>,
         /// Documents that were processed.
+        #[n(1)]
         done: u64,
     },
     /// It holds every document.
+    #[n(1)]
     Ready,
-    /// It could not be built; the error, as JSON text.
-    Failed(String),
+    /// It could not be built.
+    #[n(2)]
+    Failed(#[n(0)] Box<Error>),
 }
 
 impl IndexState {
-    /// The state of an index that could not be built.
-    pub fn failed(error: &Error) -> IndexState {
-        IndexState::Failed(serde_json::to_string(error).unwrap_or_default())
-    }
-
     /// Why the index could not be built, if so.
-    pub fn error(&self) -> Option<Error> {
-        let IndexState::Failed(text) = self else { return None };
-        Some(serde_json::from_str(text).unwrap_or_else(|_| Error::new(Kind::NotIndexable, text)))
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            IndexState::Failed(error) => Some(error),
+            IndexState::Building { .. } | IndexState::Ready => None,
+        }
     }
 }
 
 /// An index as stored in the catalog.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct IndexEntry {
     /// Its number.
+    #[n(0)]
     pub id: IndexId,
     /// Its definition.
+    #[n(1)]
     pub spec: IndexSpec,
     /// Its state.
+    #[n(2)]
     pub state: IndexState,
     /// Whether a path has ever led through an array.
+    #[n(3)]
     pub multikey: bool,
 }
 

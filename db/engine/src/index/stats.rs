@@ -4,25 +4,30 @@
 //! number of leading fields. A sketch only grows: deletions make an estimate too high, never a
 //! query wrong. The statistics are part of the replicated state, so every replica plans alike.
 
-use serde::{Deserialize, Serialize};
+use minicbor::bytes::ByteVec;
+use minicbor::{CborLen, Decode, Encode};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Registers of a sketch; the error is about 1.04 / sqrt(256), 6.5 %.
 const REGISTERS: usize = 256;
 
 /// Statistics of one index.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode, CborLen)]
 pub struct IndexStats {
     /// Entries.
+    #[n(0)]
     pub entries: u64,
     /// The largest number in a sequential index.
+    #[n(1)]
     pub last_number: i64,
     /// A sketch for each number of leading fields.
+    #[n(2)]
     sketches: Vec<Sketch>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Sketch(Vec<u8>);
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
+#[cbor(transparent)]
+struct Sketch(#[n(0)] ByteVec);
 
 impl IndexStats {
     /// Counts an entry; `prefixes` are its leading fields: one, two, all.
@@ -30,7 +35,7 @@ impl IndexStats {
         self.entries += 1;
         for (at, prefix) in prefixes.enumerate() {
             if at == self.sketches.len() {
-                self.sketches.push(Sketch(vec![0; REGISTERS]));
+                self.sketches.push(Sketch(vec![0; REGISTERS].into()));
             }
             self.sketches[at].add(xxh3_64(prefix));
         }

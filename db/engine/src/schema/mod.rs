@@ -13,8 +13,8 @@ mod extent;
 
 pub use convert::definition_to_schema;
 
-use super::rules::{Violation, shortened};
 use crate::error::Result;
+use crate::error::violation::{Violation, shortened};
 use crate::query::context::At;
 use extent::Extent;
 use jsonschema::error::{TypeKind, ValidationErrorKind as Broken};

@@ -11,7 +11,8 @@ use super::error::Result;
 use super::keys::successor;
 use super::read::{Entries, Read};
 use super::table::{TABLES_LEN, Table};
-use serde::{Deserialize, Serialize};
+use minicbor::bytes::ByteVec;
+use minicbor::{CborLen, Decode, Encode};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,31 +38,37 @@ pub struct Overlay {
 }
 
 /// What was read of the view below an overlay.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Encode, Decode, CborLen)]
 pub struct Reads {
     /// Single keys with the stamp of their value; none when there was none.
-    pub points: BTreeMap<(Table, Vec<u8>), Option<Stamp>>,
+    #[n(0)]
+    pub points: BTreeMap<(Table, ByteVec), Option<Stamp>>,
     /// Ranges with what was in them.
+    #[n(1)]
     pub ranges: BTreeMap<(Table, Space), Vec<RangeRead>>,
     /// Collections and indexes of which too much was read to note the rows.
+    #[n(2)]
     pub whole: BTreeSet<(Table, Space)>,
     /// What is noted of each collection or index: keys, ranges and their rows.
-    #[serde(skip)]
+    #[cbor(skip)]
     rows: BTreeMap<(Table, Space), usize>,
     /// Rows of one collection or index that are noted one by one.
-    #[serde(skip)]
+    #[cbor(skip)]
     rows_max: usize,
 }
 
 /// A range that was read as far as `start` to `end`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct RangeRead {
     /// First key, included.
+    #[cbor(n(0), with = "minicbor::bytes")]
     pub start: Vec<u8>,
     /// Last key, excluded.
+    #[cbor(n(1), with = "minicbor::bytes")]
     pub end: Vec<u8>,
     /// Keys and stamps of the rows in it, in the order of the keys.
-    pub rows: Vec<(Vec<u8>, Stamp)>,
+    #[n(2)]
+    pub rows: Vec<(ByteVec, Stamp)>,
 }
 
 /// The stamp of a value.
@@ -94,7 +101,7 @@ impl Reads {
     fn point(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
         let catalog = table == Table::Catalog;
         if catalog || self.notes(table, key) && self.count((table, space(key))) {
-            self.points.insert((table, key.to_vec()), value.map(stamp));
+            self.points.insert((table, key.to_vec().into()), value.map(stamp));
         }
     }
 
@@ -131,7 +138,7 @@ impl Reads {
             false => seen.end = successor(key.to_vec()),
             true => seen.start = key.to_vec(),
         }
-        seen.rows.push((key.to_vec(), stamp(value)));
+        seen.rows.push((key.to_vec().into(), stamp(value)));
         self.count(range.space);
     }
 
@@ -511,11 +518,11 @@ mod tests {
         let last = overlay.range_back(Table::Documents, b"bbbb", b"bbbc").unwrap();
         assert_eq!(last.count(), 1);
         let reads = overlay.reads();
-        assert_eq!(reads.points, [((Table::Documents, b"aaaa9".to_vec()), None)].into());
+        assert_eq!(reads.points, [((Table::Documents, b"aaaa9".to_vec().into()), None)].into());
         let seen = |start: &[u8], end: &[u8], key: &[u8]| RangeRead {
             start: start.to_vec(),
             end: end.to_vec(),
-            rows: vec![(key.to_vec(), stamp(key))],
+            rows: vec![(key.to_vec().into(), stamp(key))],
         };
         assert_eq!(
             reads.ranges[&(Table::Documents, *b"aaaa")],

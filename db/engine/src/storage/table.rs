@@ -1,23 +1,31 @@
 //! The tables of a group's environment.
 
-use serde::{Deserialize, Serialize};
+use minicbor::{CborLen, Decode, Encode};
 
 /// The tables of a group's environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, CborLen)]
+#[cbor(index_only)]
 pub enum Table {
     /// Single values: applied log id, counters.
+    #[n(0)]
     Meta,
     /// Databases and collections.
+    #[n(1)]
     Catalog,
     /// Documents of all collections.
+    #[n(2)]
     Documents,
     /// Entries of all secondary indexes.
+    #[n(3)]
     Indexes,
     /// Former documents.
+    #[n(4)]
     Versions,
     /// Changes of documents, in the order of the log.
+    #[n(5)]
     Changes,
     /// Answers to calls that may be repeated.
+    #[n(6)]
     Retries,
 }
 

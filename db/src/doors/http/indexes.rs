@@ -19,9 +19,7 @@ pub fn index_info(entry: IndexEntry) -> IndexInfo {
     let (state, done, error) = match &entry.state {
         IndexState::Building { done, .. } => (IndexStateName::Building, Some(*done), None),
         IndexState::Ready => (IndexStateName::Ready, None, None),
-        failed @ IndexState::Failed(_) => {
-            (IndexStateName::Failed, None, failed.error().map(|error| error.to_string()))
-        }
+        IndexState::Failed(error) => (IndexStateName::Failed, None, Some(error.to_string())),
     };
     let keys = entry.keys.into_iter();
     IndexInfo {

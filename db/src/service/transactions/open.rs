@@ -4,8 +4,9 @@ use super::TransactionEntry;
 use crate::config::Config;
 use crate::engine::command::Commit;
 use crate::engine::command::RetryKey;
+use crate::engine::error::key_reused;
 use crate::engine::transactions::Transaction;
-use crate::engine::{Proposal, ProposalResult, retry};
+use crate::engine::{Proposal, ProposalResult};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::groups::AppliedCommand;
@@ -239,7 +240,7 @@ impl Transactions {
         {
             return match open.key.as_ref().map(|known| known.fingerprint) == Some(key.fingerprint) {
                 true => Ok((open.clone(), true)),
-                false => Err(retry::key_reused()),
+                false => Err(key_reused()),
             };
         }
         if all.len() >= self.max {
