@@ -585,7 +585,10 @@ impl<'t, 's> World<'t, 's> {
     /// As a commit, and the beginning of the next transaction.
     fn cut(&mut self) {
         self.applier.flush(self.txn).unwrap();
+        // The log entry goes on, and its changes are numbered on.
+        let changes = std::mem::take(&mut self.applier.changes);
         self.applier = Applier::default();
+        self.applier.changes = changes;
         self.applier.begin(self.txn).unwrap();
     }
 

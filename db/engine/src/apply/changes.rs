@@ -41,7 +41,7 @@ struct NewChange<'c> {
 
 /// Changes of a log entry that are not in the table yet.
 #[derive(Default)]
-pub(super) struct PendingChanges {
+pub(crate) struct PendingChanges {
     row: Vec<u8>,
     next: u32,
 }

@@ -92,7 +92,7 @@ pub enum SideEffect {
 pub struct Applier {
     pub(super) counters: StateCounters,
     pub(super) current: CurrentProposal,
-    changes: changes::PendingChanges,
+    pub(super) changes: changes::PendingChanges,
     calls: retries::PendingCalls,
     /// Whether the changes are tentative: no history is written.
     pub(super) provisional: bool,
