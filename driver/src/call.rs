@@ -19,6 +19,8 @@ pub(crate) struct Scope {
     pub(crate) key: Option<String>,
     /// Whether those that would write to many documents are to be refused first.
     pub(crate) confirm: bool,
+    /// Whether values come in canonical Extended JSON, in which every number says its type.
+    pub(crate) canonical: bool,
 }
 
 /// A transaction that calls belong to.
@@ -176,6 +178,9 @@ impl Call {
     /// Adds what `scope` says to the call, and returns its body.
     pub(crate) fn prepare(&mut self, scope: &Scope) -> Result<Option<Vec<u8>>> {
         let body = self.body.take().transpose()?;
+        if scope.canonical {
+            self.query.push(("extended_json", "canonical".to_owned()));
+        }
         if !self.scoped {
             return Ok(body);
         }

@@ -106,10 +106,20 @@ impl Client {
         client
     }
 
+    /// The same client, which gets documents in canonical Extended JSON: every number says its type,
+    /// as `{"$numberInt": "5"}` does. Without this they come in relaxed form, in which a 64-bit
+    /// integer cannot be distinguished from one of 32 bits that has the same value.
+    pub fn with_canonical_json(&self) -> Client {
+        let mut client = self.clone();
+        client.scope.canonical = true;
+        client
+    }
+
     /// The same client, its calls about documents belonging to a transaction.
     pub(crate) fn in_transaction(&self, id: &str) -> (Client, Arc<OpenTransaction>) {
         let open = Arc::new(OpenTransaction::new(id));
-        let scope = Scope { transaction: Some(open.clone()), ..Scope::default() };
+        let canonical = self.scope.canonical;
+        let scope = Scope { transaction: Some(open.clone()), canonical, ..Scope::default() };
         (Client { inner: self.inner.clone(), scope }, open)
     }
 

@@ -230,6 +230,8 @@ impl<'t> Reader<'t> {
             "false" => Ok(json!(false)),
             "null" => Ok(Value::Null),
             "Infinity" | "NaN" => Ok(json!({"$numberDouble": word})),
+            "MinKey" if self.peek() != Some('(') => Ok(json!({"$minKey": 1})),
+            "MaxKey" if self.peek() != Some('(') => Ok(json!({"$maxKey": 1})),
             name if !name.is_empty() && self.eat('(') => self.call(name),
             name => {
                 self.at = start;
@@ -259,6 +261,11 @@ impl<'t> Reader<'t> {
                 let kind = format!("{:02x}", kind.as_u64().unwrap_or(256));
                 Ok(json!({"$binary": {"base64": base64, "subType": kind}}))
             }
+            ("Timestamp", _, [seconds, number]) => {
+                Ok(json!({"$timestamp": {"t": seconds, "i": number}}))
+            }
+            ("MinKey" | "MaxKey", Some(key), []) => Ok(json!({key: 1})),
+            ("Code", _, [text, scope]) => Ok(json!({"$code": text, "$scope": scope})),
             ("BinData", ..) => Err("BinData takes a kind and the bytes in base64".to_owned()),
             // Extended JSON has the digits of these numbers in a text.
             (_, Some(key), [Value::Number(number)]) if key.starts_with("$number") => {
@@ -275,10 +282,7 @@ impl<'t> Reader<'t> {
 }
 
 fn regex(pattern: &str, options: &str) -> Value {
-    match options {
-        "" => json!({"$regex": pattern}),
-        options => json!({"$regex": pattern, "$options": options}),
-    }
+    json!({"$regularExpression": {"pattern": pattern, "options": options}})
 }
 
 fn is_word(next: char) -> bool {
@@ -302,7 +306,9 @@ mod tests {
                 json!({"a.b": "it's \"so\"", "_x1": [1, -2.5, 0.5, 5.0, 1]})
             }),
             ("{a: 0x1F, b: true, c: null}", json!({"a": 31, "b": true, "c": null})),
-            ("{a: /^x[/]\\/y\\d/i}", json!({"a": {"$regex": "^x[/]/y\\d", "$options": "i"}})),
+            ("{a: /^x[/]\\/y\\d/i}", {
+                json!({"a": {"$regularExpression": {"pattern": "^x[/]/y\\d", "options": "i"}}})
+            }),
             ("{at: ISODate('2026-01-02')}", json!({"at": {"$date": "2026-01-02"}})),
             ("{at: new Date(\"2026-01-02\")}", json!({"at": {"$date": "2026-01-02"}})),
             ("[ObjectId('0123456789abcdef01234567')]", {
@@ -311,7 +317,15 @@ mod tests {
             ("{n: NumberLong(5), d: NumberDecimal('1.10')}", {
                 json!({"n": {"$numberLong": "5"}, "d": {"$numberDecimal": "1.10"}})
             }),
-            ("{r: RegExp('a', 'i')}", json!({"r": {"$regex": "a", "$options": "i"}})),
+            ("{r: RegExp('a', 'i')}", {
+                json!({"r": {"$regularExpression": {"pattern": "a", "options": "i"}}})
+            }),
+            ("[Timestamp(1, 2), MinKey, MaxKey(), Code('f()'), Int64('5')]", {
+                json!([
+                    {"$timestamp": {"t": 1, "i": 2}}, {"$minKey": 1}, {"$maxKey": 1},
+                    {"$code": "f()"}, {"$numberLong": "5"}
+                ])
+            }),
             ("{b: BinData(0, 'AA==')}", {
                 json!({"b": {"$binary": {"base64": "AA==", "subType": "00"}}})
             }),

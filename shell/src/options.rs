@@ -89,6 +89,9 @@ pub(crate) struct Options {
     /// How fresh reads are: linearizable, leader, session, bounded=2s, local or auto
     #[arg(long, value_parser = level_option, default_value = "linearizable", global = true)]
     pub(crate) level: ReadLevel,
+    /// Show documents in canonical Extended JSON, in which every number says its type
+    #[arg(long, global = true)]
+    pub(crate) canonical: bool,
     /// Longest time of one call, for example 500ms, 15s or 2m
     #[arg(long, value_parser = duration, default_value = "15s", global = true)]
     pub(crate) timeout: Duration,
@@ -127,6 +130,7 @@ impl Options {
             deadline: self.timeout,
             patient: false,
             authority,
+            canonical: self.canonical,
         })
     }
 

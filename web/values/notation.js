@@ -9,8 +9,10 @@ import { Num, Reader, whole } from './json.js';
 const CALLS = {
   ISODate: '$date', Date: '$date', ObjectId: '$oid', ObjectID: '$oid', NumberLong: '$numberLong',
   Long: '$numberLong', NumberInt: '$numberInt', Int32: '$numberInt', NumberDecimal: '$numberDecimal',
-  Decimal128: '$numberDecimal', Double: '$numberDouble', UUID: '$uuid',
+  Decimal128: '$numberDecimal', Double: '$numberDouble', UUID: '$uuid', Int64: '$numberLong',
+  Decimal: '$numberDecimal', Timestamp: '$timestamp', MinKey: '$minKey', MaxKey: '$maxKey', Code: '$code',
 };
+const ENDS = { MinKey: '$minKey', MaxKey: '$maxKey' };
 const WORDS = { true: true, false: false, null: null };
 const DOUBLES = ['Infinity', '-Infinity', 'NaN'];
 
@@ -67,6 +69,7 @@ class NotationReader extends Reader {
     }
     if (this.space() === '(') return this.call(name, start, depth);
     if (Object.hasOwn(WORDS, name)) return WORDS[name];
+    if (Object.hasOwn(ENDS, name)) return new Map([[ENDS[name], new Num('1')]]);
     if (DOUBLES.includes(name)) return new Map([['$numberDouble', name]]);
     return this.fail(`Expected a value, not ${name}; put text in quotes`, start);
   }
@@ -91,7 +94,7 @@ class NotationReader extends Reader {
 
   pattern(text, flags, start) {
     if (!REGEX_FLAGS.test(flags)) this.fail('The flags of a regular expression are i, m, s and x', start);
-    return new Map([['$regex', text], ...(flags ? [['$options', flags]] : [])]);
+    return new Map([['$regularExpression', new Map([['pattern', text], ['options', flags]])]]);
   }
 
   call(name, start, depth) {
@@ -101,6 +104,11 @@ class NotationReader extends Reader {
       return this.pattern(items[0], items[1] ?? '', start);
     }
     if (!Object.hasOwn(CALLS, name)) this.fail(`${name} is unknown`, start);
+    if (Object.hasOwn(ENDS, name) && !items.length) return new Map([[ENDS[name], new Num('1')]]);
+    if (name === 'Timestamp' && items.length === 2) {
+      return new Map([['$timestamp', new Map([['t', items[0]], ['i', items[1]]])]]);
+    }
+    if (name === 'Code' && items.length === 2) return new Map([['$code', items[0]], ['$scope', items[1]]]);
     if (items.length !== 1) this.fail(`${name} takes one value`, start);
     const text = items[0] instanceof Num && CALLS[name] !== '$date' ? items[0].text : items[0];
     return new Map([[CALLS[name], text]]);

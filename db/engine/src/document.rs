@@ -216,7 +216,8 @@ pub fn check_names(document: &Value) -> Result<()> {
 fn check_id(id: &Value, limits: &Limits) -> Result<DocumentId> {
     let id = match id {
         Value::String(text) => DocumentId::String(text.clone()),
-        Value::Int(number) => DocumentId::Int(*number),
+        Value::Int(number) => DocumentId::Int(i64::from(*number)),
+        Value::Long(number) => DocumentId::Int(*number),
         other => {
             let other = other.to_json();
             let message = format!("_id must be a string or an integer, not {other}");
@@ -342,8 +343,8 @@ mod tests {
                 assert_eq!(kind(&text), Kind::InvalidBody, "{text}");
             }
         }
-        for name in ["$timestamp", "$minKey", "$code"] {
-            assert_eq!(kind(&format!("{{\"a\":{{{name:?}:1}}}}")), Kind::InvalidBody, "{name}");
+        for name in ["$timestamp", "$symbol", "$undefined", "$dbPointer"] {
+            assert_eq!(kind(&format!("{{\"a\":{{{name:?}:1}}}}")), Kind::InvalidQuery, "{name}");
         }
         assert_eq!(kind(r#"{"a":{"b\u0000":1}}"#), Kind::InvalidBody);
         assert!(parse_document(br#"{"a":{"$x":1,"$ref":"c"}}"#, &LIMITS).is_ok());

@@ -9,6 +9,7 @@ use super::command::{
 };
 use super::index::{Index, IndexEntry, IndexId, IndexSpec, IndexState, entry_value};
 use super::query::context::Context;
+use super::value::number::decimal;
 use super::value::{Decimal, Object, Value, parse_stored};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
@@ -88,15 +89,17 @@ pub(super) fn text() -> impl Strategy<Value = Value> {
 pub(super) fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         1 => Just(Value::Null),
-        6 => (-1..4i64).prop_map(Value::Int),
+        6 => (-1..4i32).prop_map(Value::Int),
+        1 => (-1..3i64).prop_map(Value::Long),
         2 => prop::sample::select(&[0.5, 1.0, 2.0][..]).prop_map(Value::Double),
         1 => prop::sample::select(&[f64::NAN, -0.0, f64::INFINITY][..]).prop_map(Value::Double),
-        1 => prop::sample::select(&[15, 20][..])
-            .prop_map(|tenths| Value::Decimal(Box::new(Decimal::new(tenths.into(), 1)))),
-        1 => prop::sample::select(&[1 << 53, (1 << 53) + 1][..]).prop_map(Value::Int),
+        1 => prop::sample::select(&["1.5", "2.0", "2", "-0", "NaN", "Infinity"][..])
+            .prop_map(|text| decimal(Decimal::parse(text).unwrap())),
+        1 => prop::sample::select(&[1 << 53, (1 << 53) + 1][..]).prop_map(Value::Long),
         3 => text(),
         1 => any::<bool>().prop_map(Value::Bool),
         1 => prop::sample::select(&[0, 1000, 2000][..]).prop_map(Value::Date),
+        1 => super::value::tests::bson_only(),
     ]
 }
 
@@ -129,7 +132,8 @@ fn objects() -> impl Strategy<Value = Value> {
 
 /// A document without `_id`: no arrays (0), arrays in `tags` and few elsewhere (1), anywhere (2).
 pub(super) fn document(arrays: u32) -> BoxedStrategy<Value> {
-    let plain = || prop_oneof![4 => scalar(), 1 => value(0)].boxed();
+    let regex = super::value::tests::regex;
+    let plain = || prop_oneof![16 => scalar(), 4 => value(0), 1 => regex()].boxed();
     let items = prop_oneof![2 => scalar(), 1 => value(arrays)];
     let list = prop::collection::vec(items, 0..4).prop_map(Value::Array).boxed();
     let mixed = || match arrays {
@@ -216,7 +220,7 @@ pub(super) fn some_paths() -> impl Strategy<Value = Vec<&'static str>> {
 /// Conditions for partial indexes, found in filters too.
 fn simple_condition() -> impl Strategy<Value = Value> {
     let path = prop::sample::select(&["a", "b", "a.b", "tags"][..]);
-    let bound = prop_oneof![(0..3i64).prop_map(Value::Int), Just(Value::from("a"))];
+    let bound = prop_oneof![(0..3i32).prop_map(Value::Int), Just(Value::from("a"))];
     let operator = prop::sample::select(&["$gt", "$gte", "$lt", "$lte", "$eq"][..]);
     let test = prop_oneof![
         4 => (operator, bound).prop_map(|(name, bound)| one(name, bound)),

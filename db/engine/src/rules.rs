@@ -17,7 +17,7 @@ use crate::query::path::Path;
 use crate::row::Row;
 use crate::storage::{self, Read, Table, keys};
 use crate::system;
-use crate::value::{Object, Value, number, parse_stored};
+use crate::value::{Decimal, Object, Value, number, parse_stored};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -454,6 +454,7 @@ impl Test {
 fn shown(bound: &Value) -> String {
     match bound {
         Value::Decimal(number) => number.to_string(),
+        Value::Long(number) => number.to_string(),
         bound => bound.to_json(),
     }
 }
@@ -508,7 +509,8 @@ fn parse_number(value: Option<&Value>, at: At<'_>) -> Result<Value> {
     let number = match value {
         Some(Value::String(text)) => {
             let text = text.trim();
-            text.parse().map(Value::Int).ok().or_else(|| number::parse_decimal(text))
+            let whole = text.parse::<i64>().map(Value::from).ok();
+            whole.or_else(|| Decimal::parse(text).map(number::decimal))
         }
         number => number.cloned(),
     };

@@ -125,7 +125,7 @@ async fn documents_are_written_once_and_read_page_by_page() {
             break;
         }
     }
-    assert_eq!(numbers, [5, 4, 3, 2, 1, 0].map(Value::Int));
+    assert_eq!(numbers, [5, 4, 3, 2, 1, 0].map(Value::from));
     service.cluster.shutdown().await;
 }
 

@@ -11,7 +11,7 @@ use crate::engine::query::source::open;
 use crate::engine::row::Row;
 use crate::engine::rules::stored_rules;
 use crate::engine::schema::{Mode, Schema};
-use crate::engine::value::from_json;
+use crate::engine::value::{from_json, relaxed};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, Table, keys};
 use serde_json::Value;
@@ -149,7 +149,9 @@ pub async fn validate(
         match request.documents {
             Some(documents) => {
                 for (at, document) in documents.into_iter().enumerate() {
-                    check(at.into(), document)?;
+                    let text = document.to_string();
+                    let document = serde_json::from_slice(&relaxed(text.as_bytes()));
+                    check(at.into(), document.map_err(unreadable)?)?;
                 }
             }
             None => {
@@ -158,7 +160,8 @@ pub async fn validate(
                 for row in read.range(Table::Documents, &start, &end)? {
                     let (_, stored) = row?;
                     let json = Row::decode(stored).map(|row| row.json).unwrap_or_default();
-                    let document: Value = serde_json::from_slice(json).map_err(unreadable)?;
+                    let document: Value =
+                        serde_json::from_slice(&relaxed(json)).map_err(unreadable)?;
                     check(document.get("_id").cloned().unwrap_or_default(), document)?;
                 }
             }

@@ -176,6 +176,16 @@ async fn a_call_of_which_it_is_known_how_far_it_came_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_client_for_canonical_json_asks_for_it_in_every_call() {
+    let (client, requests) = node(vec![Answer::With(200, r#"{"count": 1}"#.into())]);
+    client.with_canonical_json().collection::<Value>("d", "c").count().await.unwrap();
+    client.collection::<Value>("d", "c").count().await.unwrap();
+    let requests = requests.lock().unwrap();
+    let asked = requests.iter().map(|call| call.line.contains("extended_json=canonical"));
+    assert_eq!(asked.collect::<Vec<_>>(), [true, false], "{requests:?}");
+}
+
+#[tokio::test]
 async fn only_calls_that_may_write_to_many_documents_ask_first() {
     let (client, requests) = node(vec![Answer::With(200, r#"{"deleted": 1, "count": 1}"#.into())]);
     let confirming = client.with_confirmation();

@@ -80,6 +80,7 @@ impl schemars::JsonSchema for DocumentId {
             "anyOf": [
                 {"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX},
                 {"type": "string"},
+                {"type": "object", "description": "In canonical Extended JSON."},
             ],
         })
     }

@@ -2,7 +2,7 @@
 
 /// Calls that stand for a value in MongoDB's shell, such as `ISODate("…")`, and the key of
 /// Extended JSON that means the same. `RegExp` has a value of its own form.
-pub const VALUE_CALLS: [(&str, &str); 13] = [
+pub const VALUE_CALLS: [(&str, &str); 19] = [
     ("ISODate", "$date"),
     ("Date", "$date"),
     ("ObjectId", "$oid"),
@@ -16,4 +16,10 @@ pub const VALUE_CALLS: [(&str, &str); 13] = [
     ("Double", "$numberDouble"),
     ("UUID", "$uuid"),
     ("BinData", "$binary"),
+    ("Int64", "$numberLong"),
+    ("Decimal", "$numberDecimal"),
+    ("Timestamp", "$timestamp"),
+    ("MinKey", "$minKey"),
+    ("MaxKey", "$maxKey"),
+    ("Code", "$code"),
 ];

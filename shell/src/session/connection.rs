@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) patient: bool,
     /// The authority that has signed the nodes' certificates, in PEM; else the system's.
     pub(crate) authority: Option<Vec<u8>>,
+    /// Get documents in canonical Extended JSON.
+    pub(crate) canonical: bool,
 }
 
 impl Connection {
@@ -60,7 +62,8 @@ impl Connection {
         };
         let builder = if self.stay { builder.stay_on_seed() } else { builder };
         let builder = if self.patient { builder } else { builder.end_when_unreachable() };
-        Ok(builder.build()?)
+        let client = builder.build()?;
+        Ok(if self.canonical { client.with_canonical_json() } else { client })
     }
 }
 

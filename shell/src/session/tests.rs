@@ -37,6 +37,7 @@ fn session(answers: Vec<(u16, &'static str)>) -> (Session, Arc<Mutex<Vec<String>
         deadline,
         patient: false,
         authority: None,
+        canonical: false,
     };
     let settings = Settings {
         mode: Mode::Json,

@@ -3,7 +3,7 @@
 use super::{COLLECTIONS, Hostile, nested, object, quoted};
 
 const FIELDS: [&str; 10] = ["a", "b", "n", "s", "tags", "lines", "d", "_id", "a.b", "lines.price"];
-const NUMBERS: [&str; 32] = [
+const NUMBERS: [&str; 38] = [
     "0",
     "1",
     "2",
@@ -28,7 +28,13 @@ const NUMBERS: [&str; 32] = [
     r#"{"$numberDouble":"NaN"}"#,
     r#"{"$numberDouble":"-Infinity"}"#,
     r#"{"$numberLong":"9223372036854775807"}"#,
+    r#"{"$numberLong":"5"}"#,
+    r#"{"$numberInt":"2147483647"}"#,
     r#"{"$numberDecimal":"0"}"#,
+    r#"{"$numberDecimal":"-0.00"}"#,
+    r#"{"$numberDecimal":"5.00"}"#,
+    r#"{"$numberDecimal":"NaN"}"#,
+    r#"{"$numberDecimal":"-Infinity"}"#,
     r#"{"$numberDecimal":"1E6111"}"#,
     r#"{"$numberDecimal":"1E-6176"}"#,
     r#"{"$numberDecimal":"3E-6000"}"#,
@@ -37,7 +43,7 @@ const NUMBERS: [&str; 32] = [
     r#"{"$numberDecimal":"1e999999999"}"#,
     r#"{"$numberDecimal":"0.1234567890123456789012345678901234"}"#,
 ];
-const OTHERS: [&str; 12] = [
+const OTHERS: [&str; 25] = [
     "null",
     "true",
     "false",
@@ -47,6 +53,19 @@ const OTHERS: [&str; 12] = [
     r#"{"$oid":"0123456789abcdef01234567"}"#,
     r#"{"$binary":{"base64":"AQI=","subType":"80"}}"#,
     r#"{"$date":"nothing"}"#,
+    r#"{"$timestamp":{"t":4294967295,"i":1}}"#,
+    r#"{"$timestamp":{"t":-1,"i":1}}"#,
+    r#"{"$regularExpression":{"pattern":"^a(b|c)*$","options":"i"}}"#,
+    r#"{"$regularExpression":{"pattern":"(?<=a)b","options":"q"}}"#,
+    r#"{"$regularExpression":{"pattern":"(","options":""}}"#,
+    r#"{"$minKey":1}"#,
+    r#"{"$maxKey":1}"#,
+    r#"{"$code":"function() { return 1 }"}"#,
+    r#"{"$code":"x","$scope":{"x":[1,{"y":{"$numberLong":"5"}}]}}"#,
+    r#"{"$code":"x","$scope":1}"#,
+    r#"{"$symbol":"s"}"#,
+    r#"{"$undefined":true}"#,
+    r#"{"$dbPointer":{"$ref":"a","$id":{"$oid":"0123456789abcdef01234567"}}}"#,
     r#"{"$oid":1}"#,
     "[]",
     "{}",

@@ -137,7 +137,7 @@ pub(crate) async fn fits_at_every_width(browser: &Browser) {
 
 /// Notation that is accepted where JSON is asked for. The page parses it itself, with the same result
 /// as the server in statements.
-const NOTATION: [&str; 8] = [
+const NOTATION: [&str; 9] = [
     "{a: {b: 1}, 'c.d': \"x\", $e1: [1, 2, ], }",
     r#"{a: 'it\'s "so"', b: "it's\n"}"#,
     "{n: 9223372036854775807, f: .5, g: -5., h: +1e3, z: -0.25}",
@@ -145,6 +145,7 @@ const NOTATION: [&str; 8] = [
     "{l: NumberLong('5'), i: NumberInt(7), m: NumberDecimal('1.50')}",
     "{x: NaN, y: -Infinity, t: true, u: null} // the end",
     "{ /* at first */ größe: 1, 1: 'one' }",
+    "{t: Timestamp(1, 2), k: [MinKey, MaxKey(), Code('f()', {a: 1})], l: Int64('5')}",
     "{r: {of: /^a\\/b[/]/i, re: RegExp('x', 'm')}}",
 ];
 

@@ -6,7 +6,8 @@
 //! decimal digits if it lies between two doubles. The idea is FoundationDB's tuple layer; no crate
 //! on crates.io orders all of these types, and numbers across types, as MongoDB does.
 
-use crate::value::{Class, Decimal, Value, number};
+use crate::value::{Class, Code, Object, Regex, Value, number};
+use bigdecimal::{BigDecimal, ToPrimitive};
 use std::cmp::Ordering;
 
 /// The encoding of an empty array: below everything, as MongoDB sorts it.
@@ -24,18 +25,13 @@ const ESCAPE: u8 = 1;
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     out.push(value.class() as u8);
     match value {
-        Value::Null => {}
+        Value::Null | Value::MinKey | Value::MaxKey => {}
         Value::Bool(truth) => out.push(u8::from(*truth)),
-        Value::Int(_) | Value::Double(_) | Value::Decimal(_) => encode_number(value, out),
-        Value::String(text) => encode_text(text.as_bytes(), out),
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                out.push(value.class() as u8);
-                encode_text(name.as_bytes(), out);
-                encode(value, out);
-            }
-            out.push(LIST_END);
+        Value::Int(_) | Value::Long(_) | Value::Double(_) | Value::Decimal(_) => {
+            encode_number(value, out);
         }
+        Value::String(text) => encode_text(text.as_bytes(), out),
+        Value::Object(fields) => encode_object(fields, out),
         Value::Array(items) => {
             items.iter().for_each(|item| encode(item, out));
             out.push(LIST_END);
@@ -47,7 +43,30 @@ pub fn encode(value: &Value, out: &mut Vec<u8>) {
         }
         Value::ObjectId(bytes) => out.extend_from_slice(bytes),
         Value::Date(ms) => out.extend_from_slice(&((*ms as u64) ^ SIGN).to_be_bytes()),
+        Value::Timestamp(seconds, number) => {
+            out.extend_from_slice(&seconds.to_be_bytes());
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        Value::Regex(regex) => {
+            encode_text(regex.pattern.as_bytes(), out);
+            encode_text(regex.options.as_bytes(), out);
+        }
+        Value::Code(code) => {
+            encode_text(code.text.as_bytes(), out);
+            if let Some(scope) = &code.scope {
+                encode_object(scope, out);
+            }
+        }
     }
+}
+
+fn encode_object(fields: &Object, out: &mut Vec<u8>) {
+    for (name, value) in fields {
+        out.push(value.class() as u8);
+        encode_text(name.as_bytes(), out);
+        encode(value, out);
+    }
+    out.push(LIST_END);
 }
 
 /// Inverts the order of the bytes from `start` on.
@@ -107,12 +126,14 @@ fn floor(value: &Value) -> f64 {
 pub enum FieldEncoding {
     /// By decoding.
     Value = 0,
-    /// By decoding; it is an integer, where the encoding has only numbers.
+    /// By decoding; it is an integer of 32 bits, where the encoding has only numbers.
     Int = 1,
     /// There was no value.
     Missing = 2,
     /// It cannot be decoded: the document must be read.
     Lost = 3,
+    /// By decoding; it is an integer of 64 bits.
+    Long = 4,
 }
 
 impl FieldEncoding {
@@ -121,6 +142,8 @@ impl FieldEncoding {
         match value {
             None => FieldEncoding::Missing,
             Some(Value::Int(_)) => FieldEncoding::Int,
+            Some(Value::Long(_)) => FieldEncoding::Long,
+            Some(Value::Code(code)) if code.scope.is_some() => FieldEncoding::Lost,
             Some(Value::Double(number)) if number.is_nan() || is_negative_zero(*number) => {
                 FieldEncoding::Lost
             }
@@ -135,6 +158,7 @@ impl FieldEncoding {
             0 => FieldEncoding::Value,
             1 => FieldEncoding::Int,
             2 => FieldEncoding::Missing,
+            4 => FieldEncoding::Long,
             _ => FieldEncoding::Lost,
         }
     }
@@ -148,33 +172,54 @@ fn is_negative_zero(number: f64) -> bool {
 pub fn decode(bytes: &[u8], kept: FieldEncoding) -> Option<Value> {
     let (class, content) = bytes.split_first()?;
     let class = *class;
-    if class == Class::Null as u8 {
+    let is = |other: Class| class == other as u8;
+    if is(Class::Null) {
         Some(Value::Null)
-    } else if class == Class::Bool as u8 {
+    } else if is(Class::Bool) {
         Some(Value::Bool(*content.first()? != 0))
-    } else if class == Class::Number as u8 {
+    } else if is(Class::Number) {
         decode_number(content, kept)
-    } else if class == Class::String as u8 {
-        let mut text = Vec::with_capacity(content.len());
-        let mut bytes = content.iter();
-        while let Some(byte) = bytes.next() {
-            text.push(match *byte {
-                0 => break,
-                ESCAPE => bytes.next()?.checked_sub(1)?,
-                other => other,
-            });
-        }
-        String::from_utf8(text).ok().map(Value::String)
-    } else if class == Class::Date as u8 {
+    } else if is(Class::String) {
+        decode_text(content).map(|(text, _)| Value::String(text))
+    } else if is(Class::Date) {
         let number = u64::from_be_bytes(content.try_into().ok()?);
         Some(Value::Date((number ^ SIGN) as i64))
-    } else if class == Class::ObjectId as u8 {
+    } else if is(Class::ObjectId) {
         content.try_into().ok().map(Value::ObjectId)
-    } else if class == Class::Binary as u8 {
+    } else if is(Class::Binary) {
         Some(Value::Binary(*content.get(4)?, content.get(5..)?.to_vec()))
+    } else if is(Class::Timestamp) {
+        let (seconds, number) = content.split_first_chunk::<4>()?;
+        let number = u32::from_be_bytes(number.try_into().ok()?);
+        Some(Value::Timestamp(u32::from_be_bytes(*seconds), number))
+    } else if is(Class::Regex) {
+        let (pattern, rest) = decode_text(content)?;
+        let (options, _) = decode_text(rest)?;
+        Some(Value::Regex(Box::new(Regex { pattern, options })))
+    } else if is(Class::Code) {
+        let (text, _) = decode_text(content)?;
+        Some(Value::Code(Box::new(Code { text, scope: None })))
+    } else if is(Class::MinKey) {
+        Some(Value::MinKey)
+    } else if is(Class::MaxKey) {
+        Some(Value::MaxKey)
     } else {
         None
     }
+}
+
+/// A text, and what follows it.
+fn decode_text(content: &[u8]) -> Option<(String, &[u8])> {
+    let mut text = Vec::with_capacity(content.len());
+    let mut bytes = content.iter();
+    while let Some(byte) = bytes.next() {
+        text.push(match *byte {
+            0 => break,
+            ESCAPE => bytes.next()?.checked_sub(1)?,
+            other => other,
+        });
+    }
+    Some((String::from_utf8(text).ok()?, bytes.as_slice()))
 }
 
 fn decode_number(content: &[u8], kept: FieldEncoding) -> Option<Value> {
@@ -184,7 +229,8 @@ fn decode_number(content: &[u8], kept: FieldEncoding) -> Option<Value> {
     let (between, digits) = rest.split_first()?;
     if *between == EXACT {
         return Some(match kept {
-            FieldEncoding::Int => Value::Int(below as i64),
+            FieldEncoding::Int => Value::Int(below as i32),
+            FieldEncoding::Long => Value::Long(below as i64),
             _ => Value::Double(below),
         });
     }
@@ -196,9 +242,10 @@ fn decode_number(content: &[u8], kept: FieldEncoding) -> Option<Value> {
     let exponent = i64::from((u16::from_be_bytes(*exponent) ^ (1 << 15)) as i16);
     let digits = std::str::from_utf8(digits.strip_suffix(&[0])?).ok()?;
     let scale = digits.len() as i64 - exponent;
-    let number = Decimal::new(digits.parse().ok()?, scale);
+    // Only integers of 64 bits lie between two doubles and are kept.
+    let number = BigDecimal::new(digits.parse().ok()?, scale);
     let number = if below < 0.0 { -number } else { number };
-    number::to_int(&Value::Decimal(Box::new(number))).map(Value::Int)
+    number.to_i64().map(Value::Long)
 }
 
 #[cfg(test)]

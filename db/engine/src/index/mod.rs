@@ -383,7 +383,7 @@ impl Index {
 /// An `_id` as a value.
 pub fn id_value(id: &DocumentId) -> Value {
     match id {
-        DocumentId::Int(number) => Value::Int(*number),
+        DocumentId::Int(number) => Value::from(*number),
         DocumentId::String(text) => Value::from(text.as_str()),
     }
 }
@@ -457,7 +457,7 @@ impl<'e> Entry<'e> {
         match kept {
             FieldEncoding::Missing => return Some(None),
             FieldEncoding::Lost => return None,
-            FieldEncoding::Value | FieldEncoding::Int => {}
+            FieldEncoding::Value | FieldEncoding::Int | FieldEncoding::Long => {}
         }
         let mut bytes = self.key.get(self.prefix_end(at)..self.prefix_end(at + 1))?.to_vec();
         if descending {

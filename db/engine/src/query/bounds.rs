@@ -118,10 +118,13 @@ fn intervals(test: &Test) -> Option<Vec<Interval>> {
         let class = value.class() as u8;
         (Edge::ClassStart(class), Edge::ClassEnd(class))
     };
-    let comparable = |value: &Value| !matches!(value, Value::Array(_));
+    // The ends of the order are compared with values of all classes.
+    let comparable =
+        |value: &Value| !matches!(value, Value::Array(_) | Value::MinKey | Value::MaxKey);
+    let is_point = |value: &Value| !matches!(value, Value::Array(_));
     let one = |low, high| Some(vec![Interval { low, high }]);
     match test {
-        Test::Eq(value) if comparable(value) => Some(vec![Interval::point(value)]),
+        Test::Eq(value) if is_point(value) => Some(vec![Interval::point(value)]),
         Test::Gt(value) if comparable(value) => one(Edge::After(encoded(value)), of_class(value).1),
         Test::Gte(value) if comparable(value) => {
             one(Edge::Before(encoded(value)), of_class(value).1)
@@ -133,23 +136,25 @@ fn intervals(test: &Test) -> Option<Vec<Interval>> {
             one(of_class(value).0, Edge::After(encoded(value)))
         }
         Test::In(values, patterns) => {
-            let points = values.iter().map(|v| comparable(v).then(|| Interval::point(v)));
-            let texts = patterns.iter().map(text_interval);
-            normalized(points.chain(texts).collect::<Option<Vec<_>>>()?)
+            let points = values.iter().map(|v| is_point(v).then(|| vec![Interval::point(v)]));
+            let texts = patterns.iter().map(pattern_intervals);
+            normalized(points.chain(texts).collect::<Option<Vec<_>>>()?.concat())
         }
         Test::Exists(false) => Some(vec![Interval::point(&Value::Null)]),
-        Test::Regex(pattern) => text_interval(pattern).map(|interval| vec![interval]),
+        Test::Regex(pattern) => pattern_intervals(pattern),
         Test::All(tests) => tests.iter().find_map(intervals),
         Test::ElemMatchValue(tests) => all_of(tests.iter()),
         _ => None,
     }
 }
 
-fn text_interval(pattern: &Pattern) -> Option<Interval> {
+/// The texts that a pattern can match, and the value that is this regular expression itself.
+fn pattern_intervals(pattern: &Pattern) -> Option<Vec<Interval>> {
     let prefix = pattern.literal_prefix()?;
     let mut start = encoded(&Value::String(prefix));
     start.pop(); // the end of the text
-    Some(Interval { low: Edge::Before(start.clone()), high: Edge::AfterTexts(start) })
+    let texts = Interval { low: Edge::Before(start.clone()), high: Edge::AfterTexts(start) };
+    Some(vec![texts, Interval::point(&pattern.to_value())])
 }
 
 /// Sorts them and removes duplicates. The intervals are points and texts, which may be nested.
@@ -394,7 +399,9 @@ fn implied(
 /// stands for missing fields too.
 fn exact(test: &Test) -> bool {
     let plain = |value: &Value| {
-        !matches!(value, Value::Null | Value::Array(_)) && !number::nearest(value).is_nan()
+        let special =
+            matches!(value, Value::Null | Value::Array(_) | Value::MinKey | Value::MaxKey);
+        !special && !number::is_nan(value)
     };
     match test {
         Test::Eq(value) | Test::Gt(value) | Test::Gte(value) => plain(value),

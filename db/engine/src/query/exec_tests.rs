@@ -139,11 +139,11 @@ fn fitting(keys: Object) -> impl Strategy<Value = (Value, Object)> {
                 filter.insert(path.clone(), object(tests));
             }
             let turn =
-                |one: &Value| Value::Int(one.as_int().unwrap_or(1) * if turned { -1 } else { 1 });
+                |one: &Value| Value::from(one.as_int().unwrap_or(1) * if turned { -1 } else { 1 });
             let behind = keys.iter().skip(equal.len()).take(sorted);
             let mut sort: Object = behind.map(|(path, one)| (path.clone(), turn(one))).collect();
             if last != 0 {
-                sort.entry("_id".to_owned()).or_insert(Value::Int(last));
+                sort.entry("_id".to_owned()).or_insert(Value::from(last));
             }
             (Value::Object(filter), sort)
         },
@@ -481,7 +481,6 @@ fn texts_with_zero_bytes_are_apart_in_a_descending_index() {
         r#"{"a":{"$gt":"a"}}"#,
         r#"{"a":{"$lte":"a\u0000"}}"#,
         r#"{"a":{"$in":["a","a\u0000"]}}"#,
-        r#"{"a":{"$regex":"^a\u0000"}}"#,
         r#"{"a":{"$regex":"^a\u0001"}}"#,
     ] {
         check(&documents, r#"{"a":-1}"#, filter, r#"{"a":-1}"#);

@@ -74,7 +74,7 @@ impl Sort {
     pub fn to_value(&self) -> Value {
         let keys = self.keys.iter().map(|(path, direction)| {
             let direction = direction.apply(Ordering::Greater) as i64;
-            (path.as_str().to_owned(), Value::Int(direction))
+            (path.as_str().to_owned(), Value::from(direction))
         });
         Value::Object(keys.collect())
     }
@@ -131,7 +131,7 @@ pub(super) fn signed_names(text: &str, minus: i64, at: At<'_>) -> Result<Object>
             Some(name) => (name, minus),
             None => (name, 1),
         };
-        if names.insert(name.to_owned(), Value::Int(sign)).is_some() {
+        if names.insert(name.to_owned(), Value::from(sign)).is_some() {
             return Err(at.invalid(format!("has the name {name:?} twice")));
         }
     }

@@ -24,6 +24,11 @@ const TYPES: &[(&str, &str, Option<&str>)] = &[
     ("decimal", "object", Some("$numberDecimal")),
     ("objectId", "object", Some("$oid")),
     ("binData", "object", Some("$binary")),
+    ("timestamp", "object", Some("$timestamp")),
+    ("regex", "object", Some("$regularExpression")),
+    ("javascript", "object", Some("$code")),
+    ("minKey", "object", Some("$minKey")),
+    ("maxKey", "object", Some("$maxKey")),
 ];
 
 /// The schema of a type's values.

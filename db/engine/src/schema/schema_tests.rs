@@ -266,8 +266,8 @@ fn what_is_no_schema_of_mongodb_is_refused_with_its_place() {
             "schema.$jsonSchema.properties.a.minimum must be of type number, not \"x\"",
         ),
         (
-            json!({"items": {"bsonType": "regex"}}),
-            "schema.items.bsonType must be one of string, object, array, bool, boolean, null, int, long, integer, double, number, date, decimal, objectId, binData, not \"regex\"",
+            json!({"items": {"bsonType": "symbol"}}),
+            "schema.items.bsonType must be one of string, object, array, bool, boolean, null, int, long, integer, double, number, date, decimal, objectId, binData, timestamp, regex, javascript, minKey, maxKey, not \"symbol\"",
         ),
         (json!({"bsonType": []}), "schema.bsonType must name a type"),
         (

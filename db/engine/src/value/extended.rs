@@ -1,16 +1,16 @@
-//! Extended JSON (MongoDB's specification, version 2): reads both of its forms, writes the relaxed
-//! one.
+//! Reads Extended JSON (MongoDB's specification, version 2) in both of its forms.
+//!
+//! The crate `bson` reads it too, by way of its own values; here a text becomes values of the engine
+//! in one pass, of the wanted fields only, and errors name their place.
 
-use super::date::{iso_date, parse_date};
-use super::number::{decimal_text, parse_decimal};
-use super::{Decimal, LEVELS_MAX, Object, Value};
+use super::date::parse_date;
+use super::number::{self, decimal};
+use super::{Code, Decimal, LEVELS_MAX, Object, Regex, Value};
 use crate::error::{Error, Kind};
 use crate::query::context::At;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bigdecimal::ToPrimitive;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -35,9 +35,9 @@ fn build(json: serde_json::Value, at: At<'_>, levels: usize) -> Result<Value> {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(truth) => Value::Bool(truth),
         serde_json::Value::Number(number) => match number.as_i64() {
-            Some(int) => Value::Int(int),
+            Some(int) => Value::from(int),
             None => match number.as_u64() {
-                Some(large) => Value::Decimal(Box::new(Decimal::from(large))),
+                Some(large) => decimal(Decimal::from(i128::from(large))),
                 None => Value::Double(number.as_f64().unwrap_or(f64::NAN)),
             },
         },
@@ -65,7 +65,8 @@ fn special(object: Object, at: At<'_>) -> Result<Value> {
     };
     let rule = match name.as_str() {
         "$date" => "an ISO 8601 text with a time zone, or milliseconds since 1970",
-        "$numberInt" | "$numberLong" => "a whole number as a text",
+        "$numberInt" => "a whole number of 32 bits as a text",
+        "$numberLong" => "a whole number of 64 bits as a text",
         "$numberDouble" => "a number as a text",
         "$numberDecimal" => {
             "a decimal number as a text, of at most 34 digits and with an exponent between -6176 \
@@ -74,6 +75,18 @@ fn special(object: Object, at: At<'_>) -> Result<Value> {
         "$oid" => "24 hexadecimal digits",
         "$uuid" => "a UUID as a text",
         "$binary" => "{\"base64\": …, \"subType\": …}",
+        "$timestamp" => "{\"t\": …, \"i\": …}, both whole numbers of 32 bits without a sign",
+        "$regularExpression" => {
+            "{\"pattern\": …, \"options\": …}, both texts without the character NUL"
+        }
+        "$minKey" | "$maxKey" => "1",
+        "$code" | "$scope" => "the text of a program, alone or with an object as $scope beside it",
+        "$symbol" | "$undefined" | "$dbPointer" => {
+            return Err(at
+                .key(name)
+                .invalid("is a type that BSON gave up, and does not exist here")
+                .hint("use a text in the place of a symbol, and null in that of undefined"));
+        }
         _ => return Ok(Value::Object(object)),
     };
     match parse_special(&object) {
@@ -84,15 +97,24 @@ fn special(object: Object, at: At<'_>) -> Result<Value> {
 
 fn parse_special(object: &Object) -> Option<Value> {
     let (name, value) = object.first()?;
-    // The old form of binary data has its two keys side by side.
-    if object.len() != 1 && !(name == "$binary" && object.len() == 2) {
+    if object.len() == 2 {
+        return match name.as_str() {
+            // The old form of binary data has its two keys side by side.
+            "$binary" => binary(value, object.get("$type")?),
+            "$code" | "$scope" => code(object.get("$code")?, Some(object.get("$scope")?)),
+            _ => None,
+        };
+    }
+    if object.len() != 1 {
         return None;
     }
     match (name.as_str(), value) {
-        ("$date", Value::Int(ms)) => Some(Value::Date(*ms)),
         ("$date", Value::String(text)) => parse_date(text).map(Value::Date),
-        ("$numberInt" | "$numberLong", Value::String(text)) => text.parse().ok().map(Value::Int),
-        ("$numberInt" | "$numberLong", Value::Int(number)) => Some(Value::Int(*number)),
+        ("$date", number) => number::whole(number).map(Value::Date),
+        ("$numberInt", Value::String(text)) => text.parse().ok().map(Value::Int),
+        ("$numberInt", Value::Int(number)) => Some(Value::Int(*number)),
+        ("$numberLong", Value::String(text)) => text.parse().ok().map(Value::Long),
+        ("$numberLong", number) => number::whole(number).map(Value::Long),
         ("$numberDouble", Value::String(text)) => match text.as_str() {
             "Infinity" => Some(Value::Double(f64::INFINITY)),
             "-Infinity" => Some(Value::Double(f64::NEG_INFINITY)),
@@ -100,9 +122,9 @@ fn parse_special(object: &Object) -> Option<Value> {
             _ => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::Double),
         },
         ("$numberDouble", number) if number.is_number() => {
-            Some(Value::Double(super::number::to_double(number)))
+            Some(Value::Double(number::to_double(number)))
         }
-        ("$numberDecimal", Value::String(text)) => parse_decimal(text),
+        ("$numberDecimal", Value::String(text)) => Decimal::parse(text).map(decimal),
         ("$oid", Value::String(text)) => hex(text)?.try_into().ok().map(Value::ObjectId),
         ("$uuid", Value::String(text)) => {
             let bytes = hex(&text.replace('-', "")).filter(|bytes| bytes.len() == 16)?;
@@ -111,9 +133,27 @@ fn parse_special(object: &Object) -> Option<Value> {
         ("$binary", Value::Object(parts)) if parts.len() == 2 => {
             binary(parts.get("base64")?, parts.get("subType")?)
         }
-        ("$binary", text) => binary(text, object.get("$type")?),
+        ("$timestamp", Value::Object(parts)) if parts.len() == 2 => {
+            let part = |name| u32::try_from(number::whole(parts.get(name)?)?).ok();
+            Some(Value::Timestamp(part("t")?, part("i")?))
+        }
+        ("$regularExpression", Value::Object(parts)) if parts.len() == 2 => {
+            let text = |name| parts.get(name).and_then(Value::as_str);
+            Some(Value::Regex(Box::new(Regex::new(text("pattern")?, text("options")?)?)))
+        }
+        ("$minKey", Value::Int(1)) => Some(Value::MinKey),
+        ("$maxKey", Value::Int(1)) => Some(Value::MaxKey),
+        ("$code", text) => code(text, None),
         _ => None,
     }
+}
+
+fn code(text: &Value, scope: Option<&Value>) -> Option<Value> {
+    let scope = match scope {
+        Some(scope) => Some(scope.as_object()?.clone()),
+        None => None,
+    };
+    Some(Value::Code(Box::new(Code { text: text.as_str()?.to_owned(), scope })))
 }
 
 fn binary(base64: &Value, kind: &Value) -> Option<Value> {
@@ -140,88 +180,39 @@ const RESERVED: [&str; 17] = [
     "$oid",
     "$uuid",
     "$binary",
-    // Types that this database does not have.
     "$timestamp",
     "$regularExpression",
     "$minKey",
     "$maxKey",
     "$code",
     "$scope",
+    // Types that this database does not have.
     "$symbol",
     "$undefined",
     "$dbPointer",
 ];
 
+/// Whether Extended JSON uses the name for a value.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// A field inside `value` whose name is reserved by Extended JSON, or that contains the character
 /// NUL, which MongoDB does not allow, if there is one.
 pub fn reserved_name(value: &Value) -> Option<&str> {
     match value {
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            let taken = RESERVED.contains(&name.as_str()) || name.contains('\0');
-            if taken { Some(name.as_str()) } else { reserved_name(value) }
-        }),
+        Value::Object(fields) => reserved_in(fields),
         Value::Array(items) => items.iter().find_map(reserved_name),
+        Value::Code(code) => code.scope.as_ref().and_then(reserved_in),
         _ => None,
     }
 }
 
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Value::Null => serializer.serialize_unit(),
-            Value::Bool(truth) => serializer.serialize_bool(*truth),
-            Value::Int(number) => serializer.serialize_i64(*number),
-            Value::Double(number) if number.is_finite() => serializer.serialize_f64(*number),
-            Value::Double(number) => {
-                let name = match number {
-                    number if number.is_nan() => "NaN",
-                    number if *number > 0.0 => "Infinity",
-                    _ => "-Infinity",
-                };
-                single(serializer, "$numberDouble", name)
-            }
-            Value::Decimal(number) => match number.as_bigint_and_scale() {
-                // A whole number between i64 and u64 was plain JSON and stays so.
-                (digits, 0) if digits.to_u64().is_some_and(|large| large > i64::MAX as u64) => {
-                    serializer.serialize_u64(digits.to_u64().unwrap_or_default())
-                }
-                _ => single(serializer, "$numberDecimal", &decimal_text(number)),
-            },
-            Value::String(text) => serializer.serialize_str(text),
-            Value::Object(fields) => serializer.collect_map(fields),
-            Value::Array(items) => serializer.collect_seq(items),
-            Value::Binary(kind, bytes) => {
-                let parts = [("base64", BASE64.encode(bytes)), ("subType", format!("{kind:02x}"))];
-                single(serializer, "$binary", &Parts(parts))
-            }
-            Value::ObjectId(bytes) => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                single(serializer, "$oid", &digits)
-            }
-            Value::Date(ms) => match iso_date(*ms) {
-                Some(text) => single(serializer, "$date", &text),
-                None => single(serializer, "$date", &Parts([("$numberLong", ms.to_string())])),
-            },
-        }
-    }
-}
-
-fn single<S: Serializer>(
-    serializer: S,
-    name: &str,
-    value: &(impl Serialize + ?Sized),
-) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(1))?;
-    map.serialize_entry(name, value)?;
-    map.end()
-}
-
-struct Parts<const N: usize>([(&'static str, String); N]);
-
-impl<const N: usize> Serialize for Parts<N> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
+fn reserved_in(fields: &Object) -> Option<&str> {
+    fields.iter().find_map(|(name, value)| {
+        let taken = is_reserved(name) || name.contains('\0');
+        if taken { Some(name.as_str()) } else { reserved_name(value) }
+    })
 }
 
 /// Reads text that was checked when it was stored; `None` if it is not JSON after all.
@@ -264,13 +255,13 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Int(number))
+        Ok(Value::from(number))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
         Ok(match i64::try_from(number) {
-            Ok(int) => Value::Int(int),
-            Err(_) => Value::Decimal(Box::new(Decimal::from(number))),
+            Ok(int) => Value::from(int),
+            Err(_) => decimal(Decimal::from(i128::from(number))),
         })
     }
 

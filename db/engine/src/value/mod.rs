@@ -1,16 +1,21 @@
-//! The values of documents and queries: those of JSON, and the few more of Extended JSON (`$date`,
-//! `$numberDecimal`, `$oid`, `$binary`).
+//! The values of documents and queries: those of BSON but for its deprecated types (symbol,
+//! undefined, DBPointer), read and written as Extended JSON.
 //!
-//! Order and equality are MongoDB's: null, numbers, strings, objects, arrays, binary data,
-//! object ids, booleans, dates; numbers compare exactly, whatever their types.
+//! Order and equality are BSON's: MinKey, null, numbers, strings, objects, arrays, binary data,
+//! object ids, booleans, dates, timestamps, regular expressions, code, code with a scope, MaxKey;
+//! numbers compare exactly, whatever their types.
 
 pub mod date;
+pub mod decimal;
+pub mod decimal_functions;
 mod extended;
 pub mod number;
+mod write;
 
 pub use date::{iso_date, parse_date};
-pub use extended::{from_json, parse_fields, parse_stored, reserved_name};
-pub use number::Decimal;
+pub use decimal::Decimal;
+pub use extended::{from_json, is_reserved, parse_fields, parse_stored, reserved_name};
+pub use write::{canonical, canonical_in, relaxed};
 
 use crate::error::{Error, Kind, Result};
 use indexmap::IndexMap;
@@ -34,8 +39,10 @@ pub enum Value {
     Null,
     /// A truth value.
     Bool(bool),
-    /// A whole number.
-    Int(i64),
+    /// A whole number of 32 bits.
+    Int(i32),
+    /// A whole number of 64 bits.
+    Long(i64),
     /// A binary floating point number.
     Double(f64),
     /// A decimal number, at most 34 digits.
@@ -52,12 +59,54 @@ pub enum Value {
     ObjectId([u8; 12]),
     /// Milliseconds since 1970.
     Date(i64),
+    /// MongoDB's internal time: seconds since 1970, and a number inside the second.
+    Timestamp(u32, u32),
+    /// A regular expression.
+    Regex(Box<Regex>),
+    /// A program in JavaScript. Nothing here runs it.
+    Code(Box<Code>),
+    /// Below every other value.
+    MinKey,
+    /// Above every other value.
+    MaxKey,
+}
+
+/// A regular expression as a value; [`crate::query::filter::Pattern`] is one that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Regex {
+    /// Its text.
+    pub pattern: String,
+    /// Its options, in the order of the alphabet.
+    pub options: String,
+}
+
+/// A program in JavaScript.
+#[derive(Debug, Clone)]
+pub struct Code {
+    /// Its text.
+    pub text: String,
+    /// The variables that it sees, if it comes with some.
+    pub scope: Option<Object>,
+}
+
+impl Regex {
+    /// A regular expression; `None` if a text has the character NUL, which BSON does not allow.
+    pub fn new(pattern: &str, options: &str) -> Option<Regex> {
+        let mut letters: Vec<char> = options.chars().collect();
+        letters.sort_unstable();
+        letters.dedup();
+        let options: String = letters.into_iter().collect();
+        let valid = !pattern.contains('\0') && !options.contains('\0');
+        valid.then(|| Regex { pattern: pattern.to_owned(), options })
+    }
 }
 
 /// The position of a type in the order of types; numbers share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Class {
+    /// MinKey.
+    MinKey = 0x04,
     /// `null`, and missing values.
     Null = 0x10,
     /// Numbers of every kind.
@@ -76,6 +125,16 @@ pub enum Class {
     Bool = 0x80,
     /// Dates.
     Date = 0x90,
+    /// Timestamps.
+    Timestamp = 0xa0,
+    /// Regular expressions.
+    Regex = 0xb0,
+    /// Code without a scope.
+    Code = 0xc0,
+    /// Code with a scope.
+    CodeWithScope = 0xd0,
+    /// MaxKey.
+    MaxKey = 0xe0,
 }
 
 impl Value {
@@ -84,13 +143,19 @@ impl Value {
         match self {
             Value::Null => Class::Null,
             Value::Bool(_) => Class::Bool,
-            Value::Int(_) | Value::Double(_) | Value::Decimal(_) => Class::Number,
+            Value::Int(_) | Value::Long(_) | Value::Double(_) | Value::Decimal(_) => Class::Number,
             Value::String(_) => Class::String,
             Value::Object(_) => Class::Object,
             Value::Array(_) => Class::Array,
             Value::Binary(..) => Class::Binary,
             Value::ObjectId(_) => Class::ObjectId,
             Value::Date(_) => Class::Date,
+            Value::Timestamp(..) => Class::Timestamp,
+            Value::Regex(_) => Class::Regex,
+            Value::Code(code) if code.scope.is_some() => Class::CodeWithScope,
+            Value::Code(_) => Class::Code,
+            Value::MinKey => Class::MinKey,
+            Value::MaxKey => Class::MaxKey,
         }
     }
 
@@ -99,8 +164,8 @@ impl Value {
         match self {
             Value::Null => "null",
             Value::Bool(_) => "bool",
-            Value::Int(number) if i32::try_from(*number).is_ok() => "int",
-            Value::Int(_) => "long",
+            Value::Int(_) => "int",
+            Value::Long(_) => "long",
             Value::Double(_) => "double",
             Value::Decimal(_) => "decimal",
             Value::String(_) => "string",
@@ -109,6 +174,12 @@ impl Value {
             Value::Binary(..) => "binData",
             Value::ObjectId(_) => "objectId",
             Value::Date(_) => "date",
+            Value::Timestamp(..) => "timestamp",
+            Value::Regex(_) => "regex",
+            Value::Code(code) if code.scope.is_some() => "javascriptWithScope",
+            Value::Code(_) => "javascript",
+            Value::MinKey => "minKey",
+            Value::MaxKey => "maxKey",
         }
     }
 
@@ -151,11 +222,11 @@ impl Value {
         let inside = match self {
             Value::String(text) => text.len(),
             Value::Array(items) => items.iter().map(Value::bytes).sum(),
-            Value::Object(fields) => {
-                fields.iter().map(|(name, value)| 48 + name.len() + value.bytes()).sum()
-            }
+            Value::Object(fields) => object_bytes(fields),
             Value::Binary(_, bytes) => bytes.len(),
             Value::Decimal(_) => 64,
+            Value::Regex(regex) => 64 + regex.pattern.len() + regex.options.len(),
+            Value::Code(code) => 64 + code.text.len() + code.scope.as_ref().map_or(0, object_bytes),
             _ => 0,
         };
         size_of::<Value>() + inside
@@ -168,12 +239,10 @@ impl Value {
                 let inner = levels.checked_sub(1)?;
                 items.iter().map(|item| item.bytes_within(inner)).sum::<Option<usize>>()?
             }
-            Value::Object(fields) => {
-                let inner = levels.checked_sub(1)?;
-                let field = |(name, value): (&String, &Value)| {
-                    Some(48 + name.len() + value.bytes_within(inner)?)
-                };
-                fields.iter().map(field).sum::<Option<usize>>()?
+            Value::Object(fields) => object_bytes_within(fields, levels)?,
+            Value::Code(code) if code.scope.is_some() => {
+                let scope = code.scope.as_ref()?;
+                code.text.len() + object_bytes_within(scope, levels.checked_sub(1)?)?
             }
             plain => return Some(plain.bytes()),
         };
@@ -182,9 +251,12 @@ impl Value {
 
     /// Levels of objects and arrays in it; 0 for a plain value.
     pub fn depth(&self) -> usize {
+        let of_fields = |fields: &Object| 1 + fields.values().map(Value::depth).max().unwrap_or(0);
         match self {
-            Value::Object(fields) => 1 + fields.values().map(Value::depth).max().unwrap_or(0),
+            Value::Object(fields) => of_fields(fields),
             Value::Array(items) => 1 + items.iter().map(Value::depth).max().unwrap_or(0),
+            // As text the scope stands in an object.
+            Value::Code(code) => code.scope.as_ref().map_or(0, |scope| 1 + of_fields(scope)),
             _ => 0,
         }
     }
@@ -195,15 +267,31 @@ impl Value {
         match self {
             Value::Object(fields) => levels == 0 || fields.values().any(deeper),
             Value::Array(items) => levels == 0 || items.iter().any(deeper),
+            // As text the scope stands in an object.
+            Value::Code(code) => code.scope.as_ref().is_some_and(|scope| {
+                levels < 2 || scope.values().any(|inner| inner.is_deeper(levels - 2))
+            }),
             _ => false,
         }
     }
 
-    /// Compact relaxed Extended JSON.
+    /// As compact Extended JSON that keeps every type: the relaxed form, in which a 64-bit integer
+    /// that 32 bits can hold is written as `$numberLong`.
     pub fn to_json(&self) -> String {
         // Writing to memory cannot fail, and every key is a string.
         serde_json::to_string(self).unwrap_or_default()
     }
+}
+
+fn object_bytes(fields: &Object) -> usize {
+    fields.iter().map(|(name, value)| 48 + name.len() + value.bytes()).sum()
+}
+
+fn object_bytes_within(fields: &Object, levels: usize) -> Option<usize> {
+    let inner = levels.checked_sub(1)?;
+    let field =
+        |(name, value): (&String, &Value)| Some(48 + name.len() + value.bytes_within(inner)?);
+    fields.iter().map(field).sum()
 }
 
 /// Refuses a value of more than `max` levels; the message begins with `what`.
@@ -263,17 +351,37 @@ pub fn compare_counted(a: &Value, b: &Value, seen: &mut u64) -> Ordering {
         (Array(a), Array(b)) => {
             compare_lists(a.iter(), b.iter(), |a, b| compare_counted(a, b, seen))
         }
-        (Object(a), Object(b)) => compare_lists(a.iter(), b.iter(), |a, b| {
-            let class = a.1.class().cmp(&b.1.class());
-            class.then_with(|| a.0.cmp(b.0)).then_with(|| compare_counted(a.1, b.1, seen))
-        }),
+        (Object(a), Object(b)) => compare_objects(a, b, seen),
         (Binary(a_type, a), Binary(b_type, b)) => {
             *seen += a.len().min(b.len()) as u64 / 64;
             a.len().cmp(&b.len()).then(a_type.cmp(b_type)).then_with(|| a.cmp(b))
         }
+        (Timestamp(a, a_number), Timestamp(b, b_number)) => (a, a_number).cmp(&(b, b_number)),
+        (Regex(a), Regex(b)) => {
+            *seen += a.pattern.len().min(b.pattern.len()) as u64 / 64;
+            a.cmp(b)
+        }
+        (Code(a), Code(b)) => {
+            *seen += a.text.len().min(b.text.len()) as u64 / 64;
+            match (&a.scope, &b.scope) {
+                (Some(a_scope), Some(b_scope)) => {
+                    a.text.cmp(&b.text).then_with(|| compare_objects(a_scope, b_scope, seen))
+                }
+                (a_scope, b_scope) => {
+                    a_scope.is_some().cmp(&b_scope.is_some()).then_with(|| a.text.cmp(&b.text))
+                }
+            }
+        }
         _ if a.is_number() && b.is_number() => number::compare(a, b),
         _ => a.class().cmp(&b.class()),
     }
+}
+
+fn compare_objects(a: &Object, b: &Object, seen: &mut u64) -> Ordering {
+    compare_lists(a.iter(), b.iter(), |a, b| {
+        let class = a.1.class().cmp(&b.1.class());
+        class.then_with(|| a.0.cmp(b.0)).then_with(|| compare_counted(a.1, b.1, seen))
+    })
 }
 
 fn compare_lists<T>(
@@ -319,9 +427,9 @@ impl Hash for Value {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.class() as u8).hash(state);
         match self {
-            Value::Null => {}
+            Value::Null | Value::MinKey | Value::MaxKey => {}
             Value::Bool(truth) => truth.hash(state),
-            Value::Int(_) | Value::Double(_) | Value::Decimal(_) => {
+            Value::Int(_) | Value::Long(_) | Value::Double(_) | Value::Decimal(_) => {
                 number::hash(self, state);
             }
             Value::String(text) => text.hash(state),
@@ -330,6 +438,12 @@ impl Hash for Value {
             Value::Binary(kind, bytes) => (kind, bytes).hash(state),
             Value::ObjectId(bytes) => bytes.hash(state),
             Value::Date(ms) => ms.hash(state),
+            Value::Timestamp(seconds, number) => (seconds, number).hash(state),
+            Value::Regex(regex) => regex.hash(state),
+            Value::Code(code) => {
+                code.text.hash(state);
+                code.scope.iter().flatten().for_each(|field| field.hash(state));
+            }
         }
     }
 }
@@ -346,9 +460,10 @@ impl From<String> for Value {
     }
 }
 
+/// A whole number in as few bits as it needs.
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
-        Value::Int(number)
+        i32::try_from(number).map_or(Value::Long(number), Value::Int)
     }
 }
 

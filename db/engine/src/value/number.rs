@@ -1,25 +1,13 @@
-//! Numbers of three kinds that compare and calculate with each other exactly where they can.
+//! Numbers of four kinds that compare and calculate with each other exactly where they can.
 
 use super::Value;
+use super::decimal::{DIGITS_MAX, Decimal};
+use super::decimal_functions::shortened;
 use bigdecimal::num_bigint::{BigInt, Sign};
-use bigdecimal::{BigDecimal, RoundingMode, Signed, ToPrimitive, Zero};
+use bigdecimal::{BigDecimal, Signed, ToPrimitive, Zero};
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
-use std::str::FromStr;
 
-/// A decimal number. Every one in a [`Value`] is a decimal128 of IEEE 754: at most [`DIGITS_MAX`]
-/// digits, and an exponent between [`EXPONENT_MIN`] and [`EXPONENT_MAX`]. Nothing here takes time
-/// or memory that grows with an exponent.
-pub type Decimal = BigDecimal;
-
-/// Significant digits of a decimal.
-pub const DIGITS_MAX: u64 = 34;
-/// Least power of ten that the digits of a decimal, as a whole number, are multiplied by.
-pub const EXPONENT_MIN: i64 = -6176;
-/// Largest such power.
-pub const EXPONENT_MAX: i64 = 6111;
-/// Longest text that is parsed as a decimal, in bytes.
-const TEXT_MAX: usize = 64;
 /// Difference between the exponents of two decimals from which on their digits do not overlap.
 const FAR: i64 = 100;
 const FAR_BELOW: i64 = -FAR;
@@ -27,63 +15,9 @@ const FAR_BELOW: i64 = -FAR;
 /// 2^63, the first whole number after `i64`.
 const INT_END: f64 = 9_223_372_036_854_775_808.0;
 
-/// Parses a decimal; `None` if it is not one, or a decimal128 cannot hold it exactly. The exponent
-/// of a zero is clamped, as in BSON's specification.
-pub fn parse_decimal(text: &str) -> Option<Value> {
-    match text {
-        "NaN" => return Some(Value::Double(f64::NAN)),
-        "Infinity" | "+Infinity" => return Some(Value::Double(f64::INFINITY)),
-        "-Infinity" => return Some(Value::Double(f64::NEG_INFINITY)),
-        _ => {}
-    }
-    let known = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-    if text.len() > TEXT_MAX || !text.bytes().all(known) {
-        return None;
-    }
-    // Arithmetic on the number is possible only with a small exponent.
-    let exponent = text.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
-    exponent.parse::<i32>().ok()?;
-    let number = BigDecimal::from_str(text).ok()?;
-    let fitted = fitted(number.clone())?;
-    let exact = compare_exact(&fitted, &number) == Ordering::Equal;
-    exact.then(|| Value::Decimal(Box::new(fitted)))
-}
-
-/// The decimal128 nearest to a number, ties to even, as a value. A number beyond the largest
-/// becomes an infinite double; one nearer to zero than to the smallest becomes zero.
-pub fn decimal(number: BigDecimal) -> Value {
-    let negative = number.is_negative();
-    match fitted(number) {
-        Some(number) => Value::Decimal(Box::new(number)),
-        None if negative => Value::Double(f64::NEG_INFINITY),
-        None => Value::Double(f64::INFINITY),
-    }
-}
-
-/// As [`decimal`]; `None` for a number beyond the largest.
-fn fitted(number: BigDecimal) -> Option<BigDecimal> {
-    let scale_of = |exponent: i64| -exponent;
-    let exponent = -scale(&number);
-    if number.is_zero() {
-        let exponent = exponent.clamp(EXPONENT_MIN, EXPONENT_MAX);
-        return Some(BigDecimal::new(BigInt::ZERO, scale_of(exponent)));
-    }
-    let surplus = number.digits() as i64 - DIGITS_MAX as i64;
-    let dropped = surplus.max(EXPONENT_MIN - exponent).max(0);
-    let mut number = match dropped {
-        0 => number,
-        _ => number.with_scale_round(scale_of(exponent + dropped), RoundingMode::HalfEven),
-    };
-    // 9…9.5 has become 10…0.
-    if number.digits() > DIGITS_MAX {
-        number = number.with_scale(scale(&number) - 1);
-    }
-    let above = -scale(&number) - EXPONENT_MAX;
-    if above <= 0 {
-        return Some(number);
-    }
-    let fits = number.digits() as i64 + above <= DIGITS_MAX as i64;
-    fits.then(|| number.with_scale(scale_of(EXPONENT_MAX)))
+/// A decimal as a value.
+pub fn decimal(number: Decimal) -> Value {
+    Value::Decimal(Box::new(number))
 }
 
 /// Digits after the point; negative for trailing zeros that are not written.
@@ -91,25 +25,12 @@ fn scale(number: &BigDecimal) -> i64 {
     number.fractional_digit_count()
 }
 
-/// A decimal as text, as IEEE 754 and MongoDB write it: with an exponent if it has zeros that are
-/// not among its digits, or more than five after the point.
-pub fn decimal_text(number: &Decimal) -> String {
-    let (digits, scale) = number.as_bigint_and_scale();
-    let sign = if digits.is_negative() { "-" } else { "" };
-    let digits = digits.magnitude().to_string();
-    let leading = digits.len() as i64 - scale;
-    if scale < 0 || leading < -5 {
-        let (first, rest) = digits.split_at(1);
-        let point = if rest.is_empty() { "" } else { "." };
-        return format!("{sign}{first}{point}{rest}E{:+}", leading - 1);
-    }
-    match usize::try_from(leading) {
-        Ok(whole) if whole == digits.len() => format!("{sign}{digits}"),
-        Ok(whole) if whole > 0 => {
-            let (whole, fraction) = digits.split_at(whole);
-            format!("{sign}{whole}.{fraction}")
-        }
-        _ => format!("{sign}0.{digits:0>width$}", width = scale.unsigned_abs() as usize),
+/// The number of an [`Value::Int`] or a [`Value::Long`].
+pub fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(i64::from(*number)),
+        Value::Long(number) => Some(*number),
+        _ => None,
     }
 }
 
@@ -117,6 +38,7 @@ pub fn decimal_text(number: &Decimal) -> String {
 pub fn is_zero(value: &Value) -> bool {
     match value {
         Value::Int(number) => *number == 0,
+        Value::Long(number) => *number == 0,
         Value::Double(number) => *number == 0.0,
         Value::Decimal(number) => number.is_zero(),
         _ => false,
@@ -128,8 +50,9 @@ pub fn is_zero(value: &Value) -> bool {
 pub fn exact(value: &Value) -> Option<BigDecimal> {
     match value {
         Value::Int(number) => Some(BigDecimal::from(*number)),
+        Value::Long(number) => Some(BigDecimal::from(*number)),
         Value::Double(number) => exact_double(*number),
-        Value::Decimal(number) => Some((**number).clone()),
+        Value::Decimal(number) => number.exact(),
         _ => None,
     }
 }
@@ -167,13 +90,10 @@ pub fn nearest(value: &Value) -> f64 {
 /// As [`nearest`], but a zero keeps its sign.
 pub fn to_double(value: &Value) -> f64 {
     let number = match value {
-        Value::Int(number) => *number as f64,
+        Value::Int(number) => f64::from(*number),
+        Value::Long(number) => *number as f64,
         Value::Double(number) => *number,
-        Value::Decimal(number) => {
-            let (digits, scale) = number.as_bigint_and_scale();
-            // The standard library rounds correctly, whatever the exponent.
-            format!("{digits}e{}", -scale).parse().unwrap_or(f64::NAN)
-        }
+        Value::Decimal(number) => number.to_double(),
         _ => 0.0,
     };
     // The bits of NaN differ from machine to machine.
@@ -183,13 +103,14 @@ pub fn to_double(value: &Value) -> f64 {
 /// A number as a whole number; `None` if it has a fraction or does not fit.
 pub fn to_int(value: &Value) -> Option<i64> {
     match value {
-        Value::Int(number) => Some(*number),
+        Value::Int(_) | Value::Long(_) => whole(value),
         Value::Double(number) => {
             let fits = number.fract() == 0.0 && (-INT_END..INT_END).contains(number);
             fits.then_some(*number as i64)
         }
-        Value::Decimal(_) => {
-            truncated(value).filter(|whole| compare(value, &Value::Int(*whole)).is_eq())
+        Value::Decimal(number) => {
+            let size = i128::try_from(number.whole()?).ok()?;
+            i64::try_from(if number.is_negative() { -size } else { size }).ok()
         }
         _ => None,
     }
@@ -199,13 +120,54 @@ pub fn to_int(value: &Value) -> Option<i64> {
 pub fn truncated(value: &Value) -> Option<i64> {
     match value {
         Value::Double(number) => to_int(&Value::Double(number.trunc())),
-        Value::Decimal(number) => match leading(number) {
-            ..=0 => Some(0),
-            1..=19 => number.with_scale(0).into_bigint_and_scale().0.to_i64(),
-            _ if number.is_zero() => Some(0),
-            _ => None,
-        },
+        Value::Decimal(number) => {
+            let number = number.exact()?;
+            match leading(&number) {
+                ..=0 => Some(0),
+                1..=19 => number.with_scale(0).into_bigint_and_scale().0.to_i64(),
+                _ if number.is_zero() => Some(0),
+                _ => None,
+            }
+        }
         other => to_int(other),
+    }
+}
+
+/// Whether it is the number NaN.
+pub fn is_nan(value: &Value) -> bool {
+    match value {
+        Value::Double(number) => number.is_nan(),
+        Value::Decimal(number) => number.is_nan(),
+        _ => false,
+    }
+}
+
+/// Whether it is a number that is neither NaN nor infinite.
+pub fn is_finite(value: &Value) -> bool {
+    match value {
+        Value::Double(number) => number.is_finite(),
+        Value::Decimal(number) => matches!(**number, Decimal::Finite { .. }),
+        other => other.is_number(),
+    }
+}
+
+/// A number as a decimal; a double gets 15 digits, as in MongoDB. NaN for other values.
+pub fn to_decimal(value: &Value) -> Decimal {
+    match value {
+        Value::Double(number) => Decimal::from_double(*number),
+        Value::Decimal(number) => **number,
+        other => whole(other).map_or(Decimal::Nan, |number| i128::from(number).into()),
+    }
+}
+
+/// A double as a decimal with all its digits, as far as there is place for them.
+pub fn exact_decimal(number: f64) -> Decimal {
+    match exact_double(number).filter(|exact| !exact.is_zero()) {
+        Some(exact) => {
+            let (digits, scale) = exact.into_bigint_and_scale();
+            shortened(digits, -scale, 0)
+        }
+        None => Decimal::from_double(number),
     }
 }
 
@@ -249,11 +211,11 @@ pub fn hash<H: Hasher>(value: &Value, state: &mut H) {
 
 /// Compares two numbers exactly. NaN is below every other number and equal to itself.
 pub fn compare(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Double(a), Value::Double(b)) => compare_doubles(*a, *b),
-        (Value::Int(a), Value::Double(b)) => compare_int(*a, *b),
-        (Value::Double(a), Value::Int(b)) => compare_int(*b, *a).reverse(),
+    match (whole(a), whole(b), a, b) {
+        (Some(a), Some(b), ..) => a.cmp(&b),
+        (_, _, Value::Double(a), Value::Double(b)) => compare_doubles(*a, *b),
+        (Some(a), _, _, Value::Double(b)) => compare_int(a, *b),
+        (_, Some(b), Value::Double(a), _) => compare_int(b, *a).reverse(),
         _ => match (exact(a), exact(b)) {
             (Some(a), Some(b)) => compare_exact(&a, &b),
             // One is NaN or infinite, the other may be a decimal beyond every double.
@@ -284,37 +246,89 @@ fn compare_int(a: i64, b: f64) -> Ordering {
 }
 
 /// Arithmetic on two numbers: whole numbers stay whole while they fit, a decimal makes the result
-/// decimal, everything else is double.
+/// decimal, everything else is double. Two 32-bit integers give one of 64 bits where 32 are too few.
 fn calculate(
     a: &Value,
     b: &Value,
     ints: impl Fn(i64, i64) -> Option<i64>,
     doubles: impl Fn(f64, f64) -> f64,
-    decimals: impl Fn(BigDecimal, BigDecimal) -> BigDecimal,
+    decimals: impl Fn(Decimal, Decimal) -> Decimal,
 ) -> Value {
-    if let (Value::Int(a), Value::Int(b)) = (a, b)
-        && let Some(result) = ints(*a, *b)
+    if let (Some(left), Some(right)) = (whole(a), whole(b))
+        && let Some(result) = ints(left, right)
     {
-        return Value::Int(result);
+        let short = matches!((a, b), (Value::Int(_), Value::Int(_)));
+        return if short { Value::from(result) } else { Value::Long(result) };
     }
     if matches!(a, Value::Decimal(_)) || matches!(b, Value::Decimal(_)) {
-        // A double becomes the shortest decimal that identifies it, as people would write it.
-        let plain = |value: &Value| match value {
-            Value::Double(number) if number.is_finite() => format!("{number:e}").parse().ok(),
-            other => exact(other),
-        };
-        if let (Some(a), Some(b)) = (plain(a), plain(b)) {
-            return decimal(decimals(a, b));
-        }
+        return decimal(decimals(to_decimal(a), to_decimal(b)));
     }
     Value::Double(doubles(to_double(a), to_double(b)))
+}
+
+/// Arithmetic on two decimals: by `exact` if both are finite, else by `doubles`, which know the same
+/// rules of infinities and NaN. `negative` is the sign of a zero.
+fn on_decimals(
+    a: Decimal,
+    b: Decimal,
+    exact: impl Fn(BigDecimal, BigDecimal) -> BigDecimal,
+    doubles: impl Fn(f64, f64) -> f64,
+    negative: bool,
+) -> Decimal {
+    match (a.exact(), b.exact()) {
+        (Some(a), Some(b)) => Decimal::round(exact(a, b), negative),
+        _ => by_signs(a, b, doubles),
+    }
+}
+
+/// Arithmetic of which only the signs of finite numbers matter, and whether they are zero.
+fn by_signs(a: Decimal, b: Decimal, doubles: impl Fn(f64, f64) -> f64) -> Decimal {
+    let sign = |number: Decimal| match number {
+        Decimal::Finite { negative, digits, .. } => {
+            let size = if digits == 0 { 0.0 } else { 1.0 };
+            if negative { -size } else { size }
+        }
+        other => other.to_double(),
+    };
+    Decimal::from_double(doubles(sign(a), sign(b)))
+}
+
+/// The quotient of two decimals, with as few zeros at its end as IEEE 754 says.
+pub fn divide_decimals(a: Decimal, b: Decimal) -> Decimal {
+    let negative = a.is_negative() != b.is_negative();
+    let (
+        Decimal::Finite { digits, exponent, .. },
+        Decimal::Finite { digits: divisor @ 1.., exponent: divisor_exponent, .. },
+    ) = (a, b)
+    else {
+        return by_signs(a, b, |a, b| a / b);
+    };
+    let ideal = i64::from(exponent) - i64::from(divisor_exponent);
+    if digits == 0 {
+        return Decimal::round(BigDecimal::new(BigInt::ZERO, -ideal), negative);
+    }
+    // Zeros enough that the quotient has all its digits and some more.
+    let more = 2 * DIGITS_MAX as u32 + 4;
+    let long = BigInt::from(digits) * BigInt::from(10u8).pow(more);
+    let (quotient, rest) = (&long / divisor, long % divisor);
+    let exponent = ideal - i64::from(more);
+    let size = match rest.is_zero() {
+        true => shortened(quotient, exponent, ideal),
+        // One more digit, which makes half of a place more than half.
+        false => Decimal::round(BigDecimal::new(quotient * 10 + 1, 1 - exponent), false),
+    };
+    if negative { size.negated() } else { size }
 }
 
 /// The sum of two decimals, exact as far as a decimal128 shows it.
 fn sum(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     let (high, low) = if scale(&a) < scale(&b) { (a, b) } else { (b, a) };
-    if scale(&low) - scale(&high) <= FAR {
-        return high + low;
+    let more = scale(&low) - scale(&high);
+    if more <= FAR {
+        // Of zeros, too, the longer one decides how many digits there are behind the point.
+        let (high, low) = (high.into_bigint_and_scale(), low.into_bigint_and_scale());
+        let zeros = BigInt::from(10u8).pow(more.unsigned_abs() as u32);
+        return BigDecimal::new(high.0 * zeros + low.0, low.1);
     }
     if high.is_zero() {
         return low;
@@ -322,6 +336,12 @@ fn sum(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     // Only on which side of a half the low one lies is visible.
     let end = scale(&high) + (DIGITS_MAX + 3) as i64 - high.digits() as i64;
     high.with_scale(end) + BigDecimal::new(BigInt::from(low.sign() as i8 - 1), end + 1)
+}
+
+/// The product of two decimals; that of a zero has all places behind the point too.
+fn product(a: BigDecimal, b: BigDecimal) -> BigDecimal {
+    let ((a, a_scale), (b, b_scale)) = (a.into_bigint_and_scale(), b.into_bigint_and_scale());
+    BigDecimal::new(a * b, a_scale + b_scale)
 }
 
 /// The remainder of two decimals, with the sign of the first; the second is not zero.
@@ -340,19 +360,28 @@ fn rest(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     }
 }
 
+/// The sum of two decimals.
+fn add_decimals(a: Decimal, b: Decimal) -> Decimal {
+    on_decimals(a, b, sum, |a, b| a + b, a.is_negative() && b.is_negative())
+}
+
 /// The sum of two numbers.
 pub fn add(a: &Value, b: &Value) -> Value {
-    calculate(a, b, i64::checked_add, |a, b| a + b, sum)
+    calculate(a, b, i64::checked_add, |a, b| a + b, add_decimals)
 }
 
 /// The difference of two numbers.
 pub fn subtract(a: &Value, b: &Value) -> Value {
-    calculate(a, b, i64::checked_sub, |a, b| a - b, |a, b| sum(a, -b))
+    let decimals = |a, b: Decimal| add_decimals(a, b.negated());
+    calculate(a, b, i64::checked_sub, |a, b| a - b, decimals)
 }
 
 /// The product of two numbers.
 pub fn multiply(a: &Value, b: &Value) -> Value {
-    calculate(a, b, i64::checked_mul, |a, b| a * b, |a, b| a * b)
+    let decimals = |a: Decimal, b: Decimal| {
+        on_decimals(a, b, product, |a, b| a * b, a.is_negative() != b.is_negative())
+    };
+    calculate(a, b, i64::checked_mul, |a, b| a * b, decimals)
 }
 
 /// The quotient of two numbers; a double, or a decimal if one of them is. `None` if `b` is zero.
@@ -360,7 +389,7 @@ pub fn divide(a: &Value, b: &Value) -> Option<Value> {
     if is_zero(b) {
         return None;
     }
-    Some(calculate(a, b, |_, _| None, |a, b| a / b, |a, b| a / b))
+    Some(calculate(a, b, |_, _| None, |a, b| a / b, divide_decimals))
 }
 
 /// The remainder of a division, with the sign of `a`; `None` if `b` is zero.
@@ -368,5 +397,10 @@ pub fn remainder(a: &Value, b: &Value) -> Option<Value> {
     if is_zero(b) {
         return None;
     }
-    Some(calculate(a, b, i64::checked_rem, |a, b| a % b, rest))
+    let decimals = |a: Decimal, b: Decimal| match b {
+        // Everything is less than an infinity.
+        Decimal::Infinity { .. } if a.exact().is_some() => a,
+        _ => on_decimals(a, b, rest, |a, b| a % b, a.is_negative()),
+    };
+    Some(calculate(a, b, i64::checked_rem, |a, b| a % b, decimals))
 }

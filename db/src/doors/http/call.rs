@@ -1,5 +1,6 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
+use super::reply::Form;
 use super::routes::Route;
 use super::threads::Threads;
 use crate::auth::{Access, Permission};
@@ -387,6 +388,21 @@ impl Call {
             return empty.json();
         }
         self.json()
+    }
+
+    /// The form of Extended JSON that the caller wants values in.
+    ///
+    /// # Errors
+    /// `invalid_parameter` for an unknown one.
+    pub fn form(&self) -> Result<Form> {
+        match self.parameter(&["extended_json"]) {
+            None | Some("relaxed") => Ok(Form::Relaxed),
+            Some("canonical") => Ok(Form::Canonical),
+            Some(other) => {
+                let message = format!("extended_json={other} is unknown");
+                Err(Error::new(Kind::InvalidParameter, message).hint("use relaxed or canonical"))
+            }
+        }
     }
 
     /// Whether the caller prefers JSON to JettraDBVM's plain text.

@@ -5,7 +5,7 @@ use super::describe::{VERSIONS, describe};
 use super::endpoint::Endpoint;
 use super::find::json_parameter;
 use super::positions::part_of_group;
-use super::reply::{Events, Reply};
+use super::reply::{Events, Form, Reply, Values};
 use crate::engine::changes::{FeedChange, ResumeToken, delta};
 use crate::engine::value::{Value, iso_date, parse_stored};
 use crate::error::{Error, Kind, Result};
@@ -54,6 +54,7 @@ async fn database(call: Rc<Call>) -> Result<Reply> {
 
 async fn watch(call: &Call, database: String, collection: Option<String>) -> Result<Reply> {
     let filter = json_parameter(call, "filter", false)?;
+    let form = call.form()?;
     let content = match call.parameter(&["content"]) {
         None => ChangeContent::default(),
         Some(text) => serde_json::from_value(text.into()).map_err(|_| {
@@ -74,10 +75,10 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
     let mut first = Vec::new();
     push_progress(&mut first, feed.token(), group);
     if let Some(step) = feed.next().await? {
-        push_step(&mut first, &step, content, group)?;
+        push_step(&mut first, &step, content, group, form)?;
     }
     let (pieces, events) = mpsc::channel(1);
-    let stream = EventStream { feed, content, group, ended: false };
+    let stream = EventStream { feed, content, group, form, ended: false };
     tokio::task::spawn_local(stream.run(first.into(), pieces));
     let events = Some(Events(events));
     let reply = Reply { events, media: "text/event-stream", index, ..Reply::default() };
@@ -89,6 +90,7 @@ struct EventStream {
     feed: Feed,
     content: ChangeContent,
     group: GroupId,
+    form: Form,
     ended: bool,
 }
 
@@ -127,7 +129,7 @@ impl EventStream {
     async fn next_events(&mut self) -> Result<Option<Bytes>> {
         let Some(step) = self.feed.next().await? else { return Ok(None) };
         let mut text = Vec::new();
-        push_step(&mut text, &step, self.content, self.group)?;
+        push_step(&mut text, &step, self.content, self.group, self.form)?;
         Ok(Some(text.into()))
     }
 }
@@ -137,10 +139,11 @@ fn push_step(
     step: &FeedStep,
     content: ChangeContent,
     group: GroupId,
+    form: Form,
 ) -> Result<()> {
     for change in &step.changes {
         let event = change_event(change, content, group)?;
-        push(text, "change", &event.token, &event);
+        push(text, "change", &event.token, &event, form);
     }
     if let Some(token) = step.progress {
         push_progress(text, token, group);
@@ -195,12 +198,15 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
 /// Appends how far a feed is.
 fn push_progress(text: &mut Vec<u8>, token: ResumeToken, group: GroupId) {
     let token = in_group(token, group);
-    push(text, "progress", &token.clone(), &ProgressEvent { token });
+    push(text, "progress", &token.clone(), &ProgressEvent { token }, Form::Relaxed);
 }
 
 /// Appends an event in the form of the HTML standard.
-fn push(text: &mut Vec<u8>, name: &str, token: &str, data: &impl Serialize) {
+fn push(text: &mut Vec<u8>, name: &str, token: &str, data: &impl Serialize, form: Form) {
     // JSON has no line breaks of its own.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    text.extend_from_slice(format!("event: {name}\nid: {token}\ndata: {data}\n\n").as_bytes());
+    let data = serde_json::to_vec(data).unwrap_or_default();
+    let data = form.of(&data, Values::In(&["document", "updated"]));
+    text.extend_from_slice(format!("event: {name}\nid: {token}\ndata: ").as_bytes());
+    text.extend_from_slice(&data);
+    text.extend_from_slice(b"\n\n");
 }

@@ -70,7 +70,8 @@ pub async fn answer(route: &'static Route, mut call: Call, origin: Origin) -> Re
     call.complete_session(route)?;
     let call = Rc::new(call);
     let Prepared { place, run } = route.prepare(&call)?;
-    let here = async || run(call.clone()).await.map(Answer::Here);
+    let form = call.form()?;
+    let here = async || run(call.clone()).await.map(|reply| Answer::Here(reply.in_form(form)));
     let there = async |url: &str| forward_to(route, &call, url).await;
     place::carry_out(&call.session, place, origin, here, there).await
 }

@@ -43,7 +43,7 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(found.map(|Document { revision, json }| {
         let reply = match condition.is_known(revision) {
             true => Reply::empty().with_status(304),
-            false => Reply::bytes(json),
+            false => Reply::value(json),
         };
         reply.etag(revision)
     })))
@@ -169,7 +169,7 @@ async fn patch(call: Rc<Call>) -> Result<Reply> {
     let patched = documents::patch(&call.session, &namespace, &target, patch, &condition).await?;
     Ok(Reply::of(patched.map(|Patched { revision, document }| {
         let reply = match document {
-            Ok(text) => Reply::bytes(text),
+            Ok(text) => Reply::value(text),
             Err(id) => Reply::json(&ForgottenReply {
                 id: id.into_wire(),
                 revision,

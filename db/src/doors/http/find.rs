@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::describe::{DOCUMENTS, NAMESPACE_ERRORS, QUERIES, QUERY_ERRORS, describe};
 use super::endpoint::Endpoint;
-use super::reply::Reply;
+use super::reply::{Reply, Values};
 use crate::config::PAGE_DEFAULT;
 use crate::engine::Namespace;
 use crate::engine::document::parse_json;
@@ -57,7 +57,7 @@ pub fn page_reply(page: Page) -> Reply {
         body.extend_from_slice(format!(",\"cursor\":\"{cursor}\"").as_bytes());
     }
     body.push(b'}');
-    Reply::bytes(body)
+    Reply::bytes(body).values(Values::In(&["documents"]))
 }
 
 /// Answers how something finds its documents.
@@ -253,5 +253,8 @@ async fn distinct(call: Rc<Call>) -> Result<Reply> {
         return explain_reply(&call, &namespace, Explained::Distinct(request), explain).await;
     }
     let values = count::distinct(&call.session, &namespace, request).await?;
-    Ok(Reply::of(values.map(|values| Reply::json(&json!({"values": values})))))
+    Ok(Reply::of(
+        values
+            .map(|values| Reply::json(&json!({"values": values})).values(Values::In(&["values"]))),
+    ))
 }

@@ -2,18 +2,53 @@
 
 use super::hints;
 use crate::auth::limiter::RETRY_AFTER;
+use crate::engine::value::{canonical, canonical_in, relaxed};
 use crate::error::Error;
 use crate::service::Response;
 use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::{ErrorBody, ErrorDetail, FORGOTTEN_HEADER, REPLAYED_HEADER};
 use serde::Serialize;
+use std::borrow::Cow;
 use tokio::sync::mpsc;
 
 /// Media type of nearly every answer.
 pub const JSON: &str = "application/json";
 /// Media type of JettraDBVM's short answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// In which form of Extended JSON a client gets values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Numbers are plain where JSON has them.
+    #[default]
+    Relaxed,
+    /// Every number says its type.
+    Canonical,
+}
+
+/// Which parts of a body are values of documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Values {
+    /// None.
+    #[default]
+    None,
+    /// The body is one.
+    Whole,
+    /// Those in the fields of these names.
+    In(&'static [&'static str]),
+}
+
+impl Form {
+    /// A body of JSON in this form.
+    pub fn of<'b>(self, body: &'b [u8], values: Values) -> Cow<'b, [u8]> {
+        match (self, values) {
+            (Form::Relaxed, _) | (_, Values::None) => relaxed(body),
+            (Form::Canonical, Values::Whole) => canonical(body),
+            (Form::Canonical, Values::In(names)) => canonical_in(body, names),
+        }
+    }
+}
 
 /// The body of an answer that goes on and on: its pieces as they are made.
 pub struct Events(pub mpsc::Receiver<Bytes>);
@@ -37,6 +72,8 @@ pub struct Reply {
     pub events: Option<Events>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
+    /// Which parts of the body are values.
+    pub values: Values,
     /// Log index that the answer reflects; the visible index before the call when none.
     pub index: Option<u64>,
     /// Revision of the document, for the header `ETag`.
@@ -67,6 +104,26 @@ impl Reply {
     /// 200 with JSON that is written already.
     pub fn bytes(body: impl Into<Bytes>) -> Self {
         Reply { status: 200, media: JSON, body: body.into(), ..Reply::default() }
+    }
+
+    /// 200 with a document, or another value that is written already.
+    pub fn value(text: impl Into<Bytes>) -> Self {
+        Reply::bytes(text).values(Values::Whole)
+    }
+
+    /// With values in the body.
+    pub fn values(self, values: Values) -> Self {
+        Reply { values, ..self }
+    }
+
+    /// With the values in the body in the form that the client gets.
+    pub fn in_form(mut self, form: Form) -> Self {
+        if self.media == JSON
+            && let Cow::Owned(body) = form.of(&self.body, self.values)
+        {
+            self.body = body.into();
+        }
+        self
     }
 
     /// 200 with a short text.
@@ -113,7 +170,7 @@ impl Reply {
     pub fn error(error: &Error, request_id: &str) -> Self {
         let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
         let body = ErrorBody { error: ErrorDetail { hint, ..error_detail(error, request_id) } };
-        let reply = Reply::json(&body).with_status(error.kind.status());
+        let reply = Reply::json(&body).with_status(error.kind.status()).in_form(Form::Relaxed);
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
             429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),

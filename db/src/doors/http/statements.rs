@@ -8,7 +8,7 @@ use super::endpoint::Prepared;
 use super::find::page_reply;
 use super::indexes::index_info;
 use super::pipelines::written_reply;
-use super::reply::{Reply, warnings};
+use super::reply::{Reply, Values, warnings};
 use super::writes::{bulk_reply, update_reply};
 use crate::config::CURSOR_HEADER_BYTES_MAX;
 use crate::error::{Error, Kind, Result};
@@ -96,9 +96,9 @@ fn reply(result: StatementResult, paged: bool) -> Reply {
 fn other_reply(result: StatementResult) -> Reply {
     match result {
         StatementResult::List(page) => plain(page),
-        StatementResult::Document(text) => Reply::bytes(text.unwrap_or_else(|| b"null".to_vec())),
+        StatementResult::Document(text) => Reply::value(text.unwrap_or_else(|| b"null".to_vec())),
         StatementResult::Count(count) => Reply::json(&json!({"count": count})),
-        StatementResult::Values(values) => Reply::json(&values),
+        StatementResult::Values(values) => Reply::json(&values).values(Values::Whole),
         StatementResult::Explained(explained) => Reply::json(&json!({"explain": explained})),
         StatementResult::InsertedOne { id, warnings: texts } => {
             let id = id.map(|id| json!(id)).unwrap_or_default();
@@ -121,7 +121,9 @@ fn other_reply(result: StatementResult) -> Reply {
             let text = format!("{} matched, {} changed", reply.matched, reply.modified);
             message(text, json!(reply))
         }
-        StatementResult::Modified(modified) => Reply::json(&modified.document),
+        StatementResult::Modified(modified) => {
+            Reply::json(&modified.document).values(Values::Whole)
+        }
         StatementResult::Deleted(deleted) => {
             message(format!("{deleted} deleted"), json!(DeleteReply { deleted }))
         }
@@ -158,7 +160,7 @@ fn plain(page: Page) -> Reply {
     if let Some(explained) = page.explained {
         return Reply::json(&json!({"explain": explained}));
     }
-    let reply = Reply::bytes(page.documents.into_array());
+    let reply = Reply::value(page.documents.into_array());
     let Some(cursor) = page.cursor else { return reply };
     let reply = reply.header(MORE_HEADER, "true");
     match cursor.len() <= CURSOR_HEADER_BYTES_MAX {
@@ -175,7 +177,11 @@ fn in_answer(paged: bool, reply: Reply) -> Reply {
     let mut body = b"{\"answer\":".to_vec();
     body.extend_from_slice(&reply.body);
     body.push(b'}');
-    Reply { body: body.into(), ..reply }
+    let values = match reply.values {
+        Values::Whole => Values::In(&["answer"]),
+        other => other,
+    };
+    Reply { body: body.into(), values, ..reply }
 }
 
 #[cfg(test)]

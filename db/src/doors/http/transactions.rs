@@ -4,7 +4,7 @@ use super::call::Call;
 use super::describe::{CHANGE_ERRORS, COMMIT_ERRORS, SELECTION_ERRORS, TRANSACTIONS, describe};
 use super::endpoint::Endpoint;
 use super::find::{optional, value};
-use super::reply::Reply;
+use super::reply::{Reply, Values};
 use super::writes::{delete_part, update_part};
 use crate::engine::Namespace;
 use crate::error::{Kind, Result};
@@ -177,5 +177,6 @@ async fn batch(call: Rc<Call>) -> Result<Reply> {
             document_forgotten: wrote.forgotten.is_some(),
         });
         Reply::json(&BatchReply { succeeded, results: results.collect() })
+            .values(Values::In(&["document"]))
     })))
 }

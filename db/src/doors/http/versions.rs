@@ -7,7 +7,7 @@ use super::describe::{
 };
 use super::documents::write_reply;
 use super::endpoint::Endpoint;
-use super::reply::Reply;
+use super::reply::{Reply, Values};
 use crate::engine::catalog::Retention;
 use crate::engine::value::iso_date;
 use crate::engine::versions::{Version, VersionEntry};
@@ -83,7 +83,7 @@ pub async fn get(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let version = version(&call, call.required(&["version"])?)?;
     let found = versions::get(&call.session, &namespace, target, version).await?;
-    Ok(Reply::of(found.map(|Document { revision, json }| Reply::bytes(json).etag(revision))))
+    Ok(Reply::of(found.map(|Document { revision, json }| Reply::value(json).etag(revision))))
 }
 
 /// `GET …/versions/{version}/diff`
@@ -112,6 +112,7 @@ async fn diff(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(difference.map(|Difference { from, to, delta }| {
         let (from, to) = (in_group(from, group), in_group(to, group));
         Reply::json(&DiffReply { from, to, delta: delta.into_wire() })
+            .values(Values::In(&["updated"]))
     })))
 }
 

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::describe::{CHANGE_ERRORS, QUERIES, SELECTION_ERRORS, describe};
 use super::endpoint::Endpoint;
 use super::find::{explain_level, explain_reply, optional, value};
-use super::reply::{Reply, error_detail, warnings};
+use super::reply::{Reply, Values, error_detail, warnings};
 use crate::engine::DocumentId;
 use crate::engine::query::context::At;
 use crate::error::{Error, Kind, Result};
@@ -202,6 +202,7 @@ async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
         let document = document.map(|document| json!(document));
         let upserted_id = upserted_id.map(IntoWire::into_wire);
         Reply::json(&FindAndModifyReply { document, upserted_id, document_forgotten: forgotten })
+            .values(Values::In(&["document"]))
     })))
 }
 

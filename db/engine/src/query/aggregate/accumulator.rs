@@ -228,7 +228,7 @@ impl State {
         match self {
             State::Sum(total) => total.value(),
             State::Avg(total, count) => {
-                number::divide(&total.value(), &Value::Int(count)).unwrap_or_default()
+                number::divide(&total.value(), &Value::from(count)).unwrap_or_default()
             }
             State::Extreme(_, value) | State::First(value) => value.unwrap_or_default(),
             State::Last(value) => value,

@@ -371,11 +371,11 @@ fn unwind_takes_arrays_apart() {
         (r#""$a""#, r#"{"_id":1,"a":5} {"_id":1,"a":null} {"_id":5,"a":7} {"_id":6,"a":[1]}"#),
         (
             r#"{"path":"$a","includeArrayIndex":"i"}"#,
-            r#"{"_id":1,"a":5,"i":0} {"_id":1,"a":null,"i":1} {"_id":5,"a":7,"i":null} {"_id":6,"a":[1],"i":0}"#,
+            r#"{"_id":1,"a":5,"i":{"$numberLong":"0"}} {"_id":1,"a":null,"i":{"$numberLong":"1"}} {"_id":5,"a":7,"i":null} {"_id":6,"a":[1],"i":{"$numberLong":"0"}}"#,
         ),
         (
             r#"{"path":"$a","preserveNullAndEmptyArrays":true,"includeArrayIndex":"i"}"#,
-            r#"{"_id":1,"a":5,"i":0} {"_id":1,"a":null,"i":1} {"_id":2,"i":null} {"_id":3,"a":null,"i":null} {"_id":4,"i":null} {"_id":5,"a":7,"i":null} {"_id":6,"a":[1],"i":0}"#,
+            r#"{"_id":1,"a":5,"i":{"$numberLong":"0"}} {"_id":1,"a":null,"i":{"$numberLong":"1"}} {"_id":2,"i":null} {"_id":3,"a":null,"i":null} {"_id":4,"i":null} {"_id":5,"a":7,"i":null} {"_id":6,"a":[1],"i":{"$numberLong":"0"}}"#,
         ),
     ] {
         let output = run(input, &format!(r#"[{{"$unwind":{spec}}}]"#), &[]);
@@ -383,7 +383,10 @@ fn unwind_takes_arrays_apart() {
     }
     let nested = r#"[{"a":{"b":[1,2],"c":3}},{"a":[{"b":[1]}]}]"#;
     let output = run(nested, r#"[{"$unwind":{"path":"$a.b","includeArrayIndex":"a.i"}}]"#, &[]);
-    assert_eq!(output, "{\"a\":{\"b\":1,\"c\":3,\"i\":0}}\n{\"a\":{\"b\":2,\"c\":3,\"i\":1}}");
+    assert_eq!(
+        output,
+        "{\"a\":{\"b\":1,\"c\":3,\"i\":{\"$numberLong\":\"0\"}}}\n{\"a\":{\"b\":2,\"c\":3,\"i\":{\"$numberLong\":\"1\"}}}"
+    );
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Stage for Count {
                 ctx.step()?;
                 count += 1;
             }
-            let counted = || Ok(Value::Object([(self.field.clone(), Value::Int(count))].into()));
+            let counted = || Ok(Value::Object([(self.field.clone(), Value::from(count))].into()));
             Ok(Box::new((count > 0).then(counted).into_iter()))
         })
     }

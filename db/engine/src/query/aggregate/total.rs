@@ -7,6 +7,8 @@ use crate::value::{Value, number};
 pub(in crate::query) struct Total {
     /// Whole numbers apart: an `i128` holds more sums of `i64` than there can be documents.
     whole: i128,
+    /// Whether one of them had 64 bits.
+    long: bool,
     doubles: Option<CompensatedSum>,
     /// In a box, to keep the totals of others small.
     decimals: Option<Box<Value>>,
@@ -17,6 +19,10 @@ impl Total {
     pub(in crate::query) fn add(&mut self, value: &Value) -> bool {
         match value {
             Value::Int(number) => self.whole += i128::from(*number),
+            Value::Long(number) => {
+                self.whole += i128::from(*number);
+                self.long = true;
+            }
             Value::Double(number) => self.doubles.get_or_insert_default().add(*number),
             Value::Decimal(_) => {
                 self.decimals = Some(Box::new(match &self.decimals {
@@ -29,19 +35,24 @@ impl Total {
         true
     }
 
-    /// The sum: whole while it fits, decimal if one number was, else a double.
+    /// The sum: whole while it fits, of 32 bits while all numbers were and it does too, decimal if one number was, else a double.
     pub(in crate::query) fn value(&self) -> Value {
-        let whole =
-            || i64::try_from(self.whole).map_or(Value::Double(self.whole as f64), Value::Int);
         let Some(decimals) = &self.decimals else {
-            return match self.doubles {
-                Some(doubles) => Value::Double(doubles.with_whole(self.whole)),
-                None => whole(),
+            return match (self.doubles, i64::try_from(self.whole)) {
+                (Some(doubles), _) => Value::Double(doubles.with_whole(self.whole)),
+                (None, Ok(whole)) if self.long => Value::Long(whole),
+                (None, Ok(whole)) => Value::from(whole),
+                (None, Err(_)) => Value::Double(self.whole as f64),
             };
         };
-        let sum = number::add(decimals, &whole());
+        let sum = match self.whole {
+            0 => (**decimals).clone(),
+            whole => number::add(decimals, &number::decimal(whole.into())),
+        };
         match self.doubles {
-            Some(doubles) => number::add(&sum, &Value::Double(doubles.sum())),
+            Some(doubles) => doubles.parts().into_iter().fold(sum, |sum, part| {
+                number::add(&sum, &number::decimal(number::exact_decimal(part)))
+            }),
             None => sum,
         }
     }
@@ -68,6 +79,14 @@ impl CompensatedSum {
     fn sum(self) -> f64 {
         // Infinities have no rounding error; the difference of two is NaN.
         if self.sum.is_finite() { self.sum + self.error } else { self.sum }
+    }
+
+    /// Numbers that together are the sum, for a type with more digits.
+    fn parts(self) -> Vec<f64> {
+        match self.sum.is_finite() && self.error != 0.0 {
+            true => vec![self.sum, self.error],
+            false => vec![self.sum],
+        }
     }
 
     fn with_whole(mut self, whole: i128) -> f64 {

@@ -74,7 +74,7 @@ impl Unwind {
                 set(
                     &mut document,
                     index.steps(),
-                    Value::Int(i64::try_from(number).unwrap_or(i64::MAX)),
+                    Value::Long(i64::try_from(number).unwrap_or(i64::MAX)),
                 );
             }
             Ok(document)

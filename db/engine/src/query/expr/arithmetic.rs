@@ -6,7 +6,7 @@
 use super::EvalResult;
 use super::call::{ANY, Args, ONE, Operator, Shape, TWO, null, operator, owned};
 use crate::error::Result;
-use crate::value::{Value, number};
+use crate::value::{Decimal, Value, decimal_functions, number};
 use bigdecimal::{RoundingMode, ToPrimitive};
 use std::borrow::Cow;
 
@@ -23,12 +23,9 @@ pub(super) const OPERATORS: &[Operator] = &[
     operator("$trunc", PLACES, |args| round(args, RoundingMode::Down, f64::trunc)),
     operator("$sqrt", ONE, square_root),
     operator("$pow", TWO, power),
-    operator("$exp", ONE, |args| match args.number(0)? {
-        Some(value) => owned(libm::exp(number::nearest(&value))),
-        None => null(),
-    }),
-    operator("$ln", ONE, |args| logarithm(args, libm::log)),
-    operator("$log10", ONE, |args| logarithm(args, libm::log10)),
+    operator("$exp", ONE, |args| function(args, libm::exp, decimal_functions::exp)),
+    operator("$ln", ONE, |args| logarithm(args, libm::log, decimal_functions::ln)),
+    operator("$log10", ONE, |args| logarithm(args, libm::log10, decimal_functions::log10)),
     operator("$log", TWO, log),
 ];
 
@@ -74,7 +71,7 @@ fn add<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
 fn subtract<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(a), Some(b)) = (args.present(0)?, args.present(1)?) else { return null() };
     match (&*a, &*b) {
-        (Value::Date(a), Value::Date(b)) => owned(a.saturating_sub(*b)),
+        (Value::Date(a), Value::Date(b)) => owned(Value::Long(a.saturating_sub(*b))),
         (Value::Date(date), ms) if ms.is_number() => {
             move_date(args, *date, -milliseconds(args, ms)?)
         }
@@ -113,9 +110,10 @@ fn absolute<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
         None => null(),
         Some(value) => match &*value {
             Value::Double(number) => owned(number.abs()),
-            _ if number::compare(&value, &Value::Int(0)).is_lt() => {
-                owned(number::multiply(&value, &Value::Int(-1)))
+            Value::Decimal(number) if number.is_negative() => {
+                owned(number::decimal(number.negated()))
             }
+            Value::Int(..0) | Value::Long(..0) => owned(number::multiply(&value, &Value::Int(-1))),
             _ => Ok(Some(value)),
         },
     }
@@ -133,7 +131,7 @@ fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> 
         },
     };
     match &*value {
-        Value::Int(_) if places >= 0 => return Ok(Some(value)),
+        Value::Int(_) | Value::Long(_) if places >= 0 => return Ok(Some(value)),
         Value::Double(number) if places == 0 || !number.is_finite() => {
             return owned(whole(*number));
         }
@@ -144,49 +142,73 @@ fn round<'v>(args: &Args<'_, 'v>, mode: RoundingMode, whole: fn(f64) -> f64) -> 
         }
         _ => {}
     }
-    let exact = number::exact(&value).unwrap_or_default();
+    let Some(exact) = number::exact(&value) else { return Ok(Some(value)) };
     if exact.fractional_digit_count() <= places {
         return Ok(Some(value));
     }
     let rounded = exact.with_scale_round(places, mode);
     match &*value {
-        Value::Int(_) => match rounded.to_i64() {
-            Some(int) => owned(int),
-            None => owned(number::decimal(rounded.with_scale(0))),
-        },
         Value::Double(number) => owned(rounded.to_f64().unwrap_or(f64::NAN).copysign(*number)),
-        _ => owned(number::decimal(rounded)),
+        Value::Decimal(number) => {
+            owned(number::decimal(Decimal::round(rounded, number.is_negative())))
+        }
+        whole => match (rounded.to_i64(), whole) {
+            (Some(rounded), Value::Long(_)) => owned(Value::Long(rounded)),
+            (Some(rounded), _) => owned(rounded),
+            (None, _) => owned(number::decimal(Decimal::round(rounded.with_scale(0), false))),
+        },
     }
 }
 
-fn square_root<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
+/// A function of one number: of a decimal with all its digits, else of a double.
+fn function<'v>(
+    args: &Args<'_, 'v>,
+    doubles: fn(f64) -> f64,
+    decimals: fn(Decimal) -> Decimal,
+) -> EvalResult<'v> {
     let Some(value) = args.number(0)? else { return null() };
-    if number::nearest(&value) < 0.0 {
-        return Err(args.wrong("a number of 0 or more", &value));
-    }
     match &*value {
-        Value::Decimal(number) => match number.sqrt() {
-            Some(root) => owned(number::decimal(root)),
-            None => Err(args.wrong("a number of 0 or more", &value)),
-        },
-        value => owned(number::to_double(value).sqrt()),
+        Value::Decimal(number) => {
+            args.ctx.work(decimal_functions::STEPS)?;
+            owned(number::decimal(decimals(**number)))
+        }
+        value => owned(doubles(number::to_double(value))),
+    }
+}
+
+fn is_negative(value: &Value) -> bool {
+    !number::is_nan(value) && number::compare(value, &Value::Int(0)).is_lt()
+}
+
+fn square_root<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
+    match args.number(0)? {
+        Some(value) if is_negative(&value) => Err(args.wrong("a number of 0 or more", &value)),
+        _ => function(args, f64::sqrt, decimal_functions::sqrt),
     }
 }
 
 fn power<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(base), Some(exponent)) = (args.number(0)?, args.number(1)?) else { return null() };
-    let times = exponent.as_int().and_then(|times| u64::try_from(times).ok());
-    match (&*base, times) {
-        (Value::Int(_) | Value::Decimal(_), Some(times))
-            if !matches!(*exponent, Value::Double(_)) =>
-        {
-            owned(repeat(&base, times))
-        }
-        _ if number::is_zero(&base) && number::nearest(&exponent) < 0.0 => {
-            Err(args.error("cannot raise 0 to a negative power"))
-        }
-        _ => owned(libm::pow(number::nearest(&base), number::nearest(&exponent))),
+    if number::is_zero(&base) && is_negative(&exponent) {
+        return Err(args.error("cannot raise 0 to a negative power"));
     }
+    if let (Some(whole), Some(times)) = (number::whole(&base), number::whole(&exponent))
+        && (times >= 0 || whole.unsigned_abs() == 1)
+    {
+        let result = repeat(&base, times.unsigned_abs());
+        let long = matches!((&*base, &*exponent), (Value::Long(_), _) | (_, Value::Long(_)));
+        return owned(match number::whole(&result).filter(|_| long) {
+            Some(whole) => Value::Long(whole),
+            None => result,
+        });
+    }
+    if matches!((&*base, &*exponent), (Value::Decimal(_), _) | (_, Value::Decimal(_))) {
+        args.ctx.work(decimal_functions::STEPS)?;
+        let power =
+            decimal_functions::pow(number::to_decimal(&base), number::to_decimal(&exponent));
+        return owned(number::decimal(power));
+    }
+    owned(libm::pow(number::to_double(&base), number::to_double(&exponent)))
 }
 
 /// A power by squaring: exact while the result fits.
@@ -204,24 +226,34 @@ fn repeat(base: &Value, mut times: u64) -> Value {
     result
 }
 
-fn logarithm<'v>(args: &Args<'_, 'v>, function: fn(f64) -> f64) -> EvalResult<'v> {
+/// Whether a number has no logarithm.
+fn is_not_above_zero(value: &Value) -> bool {
+    is_negative(value) || number::is_zero(value)
+}
+
+fn logarithm<'v>(
+    args: &Args<'_, 'v>,
+    doubles: fn(f64) -> f64,
+    decimals: fn(Decimal) -> Decimal,
+) -> EvalResult<'v> {
     match args.number(0)? {
-        None => null(),
-        Some(value) if number::nearest(&value) <= 0.0 => {
-            Err(args.wrong("a number above 0", &value))
-        }
-        Some(value) => owned(function(number::nearest(&value))),
+        Some(value) if is_not_above_zero(&value) => Err(args.wrong("a number above 0", &value)),
+        _ => function(args, doubles, decimals),
     }
 }
 
 fn log<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     let (Some(value), Some(base)) = (args.number(0)?, args.number(1)?) else { return null() };
-    let (number, base_number) = (number::nearest(&value), number::nearest(&base));
-    if number <= 0.0 {
+    if is_not_above_zero(&value) {
         return Err(args.wrong("a number above 0", &value));
     }
-    if base_number <= 0.0 || base_number == 1.0 {
+    if is_not_above_zero(&base) || *base == Value::Int(1) {
         return Err(args.wrong("a base above 0 other than 1", &base));
     }
-    owned(libm::log(number) / libm::log(base_number))
+    if matches!((&*value, &*base), (Value::Decimal(_), _) | (_, Value::Decimal(_))) {
+        args.ctx.work(2 * decimal_functions::STEPS)?;
+        let log = decimal_functions::log(number::to_decimal(&value), number::to_decimal(&base));
+        return owned(number::decimal(log));
+    }
+    owned(libm::log(number::to_double(&value)) / libm::log(number::to_double(&base)))
 }

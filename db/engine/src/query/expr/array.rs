@@ -156,7 +156,7 @@ fn range<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
     args.hold(len * size_of::<Value>())?;
     let next = |number: &i64| number.checked_add(step);
     let numbers = std::iter::successors(Some(start), next).take(len);
-    owned(Value::Array(numbers.map(Value::Int).collect()))
+    owned(Value::Array(numbers.map(Value::from).collect()))
 }
 
 /// The form of `$sortArray`: its sort order is not an expression.

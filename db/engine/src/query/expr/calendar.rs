@@ -112,7 +112,7 @@ fn truncate<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
         return null();
     };
     if !(1..1 << 40).contains(&size) {
-        return Err(args.wrong("a binSize of 1 or more", &Value::Int(size)));
+        return Err(args.wrong("a binSize of 1 or more", &Value::from(size)));
     }
     let date = local(args, ms, &zone)?;
     // How far `number` lies after the last boundary.

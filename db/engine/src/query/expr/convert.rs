@@ -5,7 +5,7 @@ use super::call::{Args, ONE, Operator, Shape, null, operator, owned, shown};
 use crate::error::Result;
 use crate::query::context::At;
 use crate::query::filter::TypeName;
-use crate::value::{Value, date, iso_date, number};
+use crate::value::{Decimal, Value, date, iso_date, number};
 
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$type", ONE, |args| owned(args.get(0)?.map_or("missing", |value| value.type_name()))),
@@ -56,12 +56,10 @@ fn hold_text(args: &Args<'_, '_>, value: &Value) -> Result<()> {
 fn converted(value: &Value, to: &str) -> Option<Value> {
     match to {
         "int" => match to_long(value)? {
-            int if i32::try_from(int).is_ok() && !matches!(value, Value::Date(_)) => {
-                Some(Value::Int(int))
-            }
-            _ => None,
+            _ if matches!(value, Value::Date(_)) => None,
+            int => i32::try_from(int).ok().map(Value::Int),
         },
-        "long" => to_long(value).map(Value::Int),
+        "long" => to_long(value).map(Value::Long),
         "double" => to_double(value).map(Value::Double),
         "decimal" => to_decimal(value),
         "string" => to_text(value).map(Value::String),
@@ -99,6 +97,10 @@ fn to_double(value: &Value) -> Option<f64> {
         Value::Bool(truth) => Some(f64::from(u8::from(*truth))),
         Value::Date(ms) => Some(*ms as f64),
         Value::String(text) => parse_double(text),
+        Value::Decimal(number) => {
+            let double = number.to_double();
+            (double.is_finite() || number.exact().is_none()).then_some(double)
+        }
         number if number.is_number() => Some(number::to_double(number)),
         _ => None,
     }
@@ -146,14 +148,10 @@ fn parse_hexadecimal(text: &str) -> Option<(f64, bool)> {
 
 fn to_decimal(value: &Value) -> Option<Value> {
     match value {
-        Value::Bool(truth) => to_decimal(&Value::Int(i64::from(*truth))),
-        Value::Date(ms) => to_decimal(&Value::Int(*ms)),
-        Value::Int(int) => Some(number::decimal((*int).into())),
-        // As people would write it, not with all the digits of its binary form.
-        Value::Double(double) => number::parse_decimal(&format!("{double:?}")),
-        Value::Decimal(_) => Some(value.clone()),
-        Value::String(text) => number::parse_decimal(text),
-        _ => None,
+        Value::Bool(truth) => to_decimal(&Value::Int(i32::from(*truth))),
+        Value::Date(ms) => to_decimal(&Value::Long(*ms)),
+        Value::String(text) => Decimal::parse(text).map(number::decimal),
+        other => other.is_number().then(|| number::decimal(number::to_decimal(other))),
     }
 }
 
@@ -182,8 +180,9 @@ fn number_text(value: &Value) -> String {
                 _ => with_exponent(&text),
             }
         }
-        Value::Decimal(number) => number::decimal_text(number),
+        Value::Decimal(number) => number.to_string(),
         Value::Int(number) => number.to_string(),
+        Value::Long(number) => number.to_string(),
         _ => String::new(),
     }
 }
@@ -244,11 +243,17 @@ fn to_date(value: &Value) -> Option<i64> {
     match value {
         Value::Date(ms) => Some(*ms),
         Value::ObjectId(bytes) => Some(object_id_ms(bytes)),
+        Value::Timestamp(seconds, _) => Some(timestamp_ms(*seconds)),
         Value::String(text) => date::parse_text(text)
             .map(|(civil, offset_ms)| date::ms_of_civil(civil) - offset_ms.unwrap_or_default()),
         number if number.is_number() => to_long(number),
         _ => None,
     }
+}
+
+/// The time of a timestamp, in milliseconds.
+pub(super) fn timestamp_ms(seconds: u32) -> i64 {
+    i64::from(seconds) * 1000
 }
 
 /// The time at the beginning of an object id, in milliseconds. Its seconds are a signed number, as

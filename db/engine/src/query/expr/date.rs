@@ -101,7 +101,7 @@ fn to_parts<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
         ("millisecond", date.civil.millisecond().into()),
     ];
     let parts = days.into_iter().chain(times);
-    let parts = parts.map(|(name, number)| (name.to_owned(), Value::Int(number)));
+    let parts = parts.map(|(name, number)| (name.to_owned(), Value::from(number)));
     owned(Value::Object(parts.collect::<Object>()))
 }
 
@@ -129,7 +129,7 @@ fn from_parts<'v>(args: &Args<'_, 'v>) -> EvalResult<'v> {
         return null();
     };
     if !(1..=9999).contains(&year) {
-        return Err(args.wrong("a year from 1 to 9999", &Value::Int(year)));
+        return Err(args.wrong("a year from 1 to 9999", &Value::from(year)));
     }
     let (Some(hour), Some(minute), Some(second), Some(ms), Some(zone)) =
         (number(6, 0)?, number(7, 0)?, number(8, 0)?, number(9, 0)?, zone(args, 10)?)

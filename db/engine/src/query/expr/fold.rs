@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 pub(super) const OPERATORS: &[Operator] = &[
     operator("$sum", ANY, |args| owned(total(args)?.0)),
     operator("$avg", ANY, |args| match total(args)? {
-        (sum, count) if count > 0 => Ok(number::divide(&sum, &Value::Int(count)).map(Cow::Owned)),
+        (sum, count) if count > 0 => Ok(number::divide(&sum, &Value::from(count)).map(Cow::Owned)),
         _ => null(),
     }),
     operator("$min", ANY, |args| extreme(args, Ordering::Less)),
@@ -101,7 +101,7 @@ fn deviation<'v>(args: &Args<'_, 'v>, less: u32) -> EvalResult<'v> {
 fn counted<'v>(args: &Args<'_, 'v>) -> Result<(List<'v>, usize)> {
     match args.required_int(0)? {
         n if n > 0 => Ok((args.list(1)?, usize::try_from(n).unwrap_or(usize::MAX))),
-        n => Err(args.wrong("n to be 1 or more", &Value::Int(n))),
+        n => Err(args.wrong("n to be 1 or more", &Value::from(n))),
     }
 }
 

@@ -76,13 +76,15 @@ impl Pattern {
 
     /// Compiles the pattern, if it is a literal.
     fn prepare(args: &[Option<Expr>], at: At<'_>) -> Result<Pattern> {
-        let literal = |index: usize| args.get(index)?.as_ref()?.as_literal()?.as_str();
+        let literal = |index: usize| args.get(index)?.as_ref()?.as_literal();
         let options = match args.get(2) {
-            Some(Some(_)) => literal(2),
+            Some(Some(_)) => literal(2).and_then(Value::as_str),
             _ => Some(""),
         };
-        let (Some(pattern), Some(options)) = (literal(1), options) else {
-            return Ok(Pattern(None));
+        let (pattern, options) = match (literal(1), options) {
+            (Some(Value::String(pattern)), Some(options)) => (pattern, options),
+            (Some(Value::Regex(regex)), Some("")) => (&regex.pattern, regex.options.as_str()),
+            _ => return Ok(Pattern(None)),
         };
         let compiled = compile(pattern, options, SIZE_MAX);
         compiled.map(|searcher| Pattern(Some(searcher))).map_err(|message| at.invalid(message))
@@ -105,8 +107,22 @@ fn search<'v>(args: &Args<'_, 'v>) -> Result<Option<(Cow<'v, str>, Cow<'v, Searc
     if let Pattern(Some(searcher)) = &args.call.pattern {
         return Ok(Some((text, Cow::Borrowed(searcher))));
     }
-    let Some(pattern) = args.text(1)? else { return Ok(None) };
+    let (pattern, own) = match args.present(1)? {
+        None => return Ok(None),
+        Some(Cow::Borrowed(Value::Regex(regex))) => {
+            (Cow::Borrowed(regex.pattern.as_str()), regex.options.clone())
+        }
+        Some(Cow::Owned(Value::Regex(regex))) => (Cow::Owned(regex.pattern), regex.options),
+        Some(_) => match args.text(1)? {
+            None => return Ok(None),
+            Some(text) => (text, String::new()),
+        },
+    };
     let options = args.text(2)?.unwrap_or_default();
+    if !own.is_empty() && !options.is_empty() {
+        return Err(args.error("has options beside a regular expression with options of its own"));
+    }
+    let options = own + &options;
     match compile(&pattern, &options, COMPUTED_SIZE_MAX) {
         Ok(searcher) => {
             args.ctx.work(searcher.compile_steps())?;
@@ -134,7 +150,7 @@ fn describe(
     let groups = groups.map(|group| group.map_or(Value::Null, |group| group.as_str().into()));
     let fields = [
         ("match", Value::from(matched)),
-        ("idx", Value::Int(counted.1)),
+        ("idx", Value::from(counted.1)),
         ("captures", Value::Array(groups.collect())),
     ];
     Ok(Value::Object(fields.map(|(name, value)| (name.to_owned(), value)).into()))

@@ -103,7 +103,7 @@ fn byte_position(args: &Args<'_, '_>, index: usize) -> Result<i64> {
     if !matches!(*value, Value::Decimal(_)) {
         return Ok(whole);
     }
-    let rest = number::to_double(&number::subtract(&value, &Value::Int(whole)));
+    let rest = number::to_double(&number::subtract(&value, &Value::from(whole)));
     let rounded = rest.abs() > 0.5 || rest.abs() == 0.5 && whole % 2 != 0;
     Ok(if rounded { whole.saturating_add(rest.signum() as i64) } else { whole })
 }

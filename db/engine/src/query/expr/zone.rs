@@ -1,7 +1,7 @@
 //! What the operators on dates share: instants, time zones and units.
 
 use super::call::Args;
-use super::convert::object_id_ms;
+use super::convert::{object_id_ms, timestamp_ms};
 use crate::error::Result;
 use crate::value::Value;
 use crate::value::date::{civil_of_ms, ms_of_civil, offset_ms, parse_offset};
@@ -70,6 +70,7 @@ pub(super) fn date(args: &Args<'_, '_>, index: usize) -> Result<Option<i64>> {
         None => Ok(None),
         Some(Value::Date(ms)) => Ok(Some(*ms)),
         Some(Value::ObjectId(id)) => Ok(Some(object_id_ms(id))),
+        Some(Value::Timestamp(seconds, _)) => Ok(Some(timestamp_ms(*seconds))),
         Some(other) => Err(args.wrong("a date", other)),
     }
 }

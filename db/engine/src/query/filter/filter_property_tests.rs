@@ -1,15 +1,17 @@
 use super::tests::matches;
 use super::*;
 use crate::query::context::At;
+use crate::value::Regex;
 use proptest::prelude::*;
 
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
-        (-2..3i64).prop_map(Value::Int),
+        (-2..3i32).prop_map(Value::Int),
         prop_oneof![Just(0.5), Just(1.0), Just(f64::NAN)].prop_map(Value::Double),
         "[ab]{0,2}".prop_map(Value::String),
+        crate::value::tests::bson_only(),
     ]
 }
 
@@ -35,16 +37,14 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn document() -> impl Strategy<Value = Value> {
-    prop::collection::vec(("[abc]", any_value()), 0..4).prop_map(object)
+    let value = prop_oneof![8 => any_value().boxed(), 1 => pattern().boxed()];
+    prop::collection::vec(("[abc]", value), 0..4).prop_map(object)
 }
 
 fn pattern() -> impl Strategy<Value = Value> {
     let sources = prop_oneof![Just("^a"), Just("b$"), Just("A.")];
-    (sources, prop_oneof![Just(""), Just("i"), Just("sm")]).prop_map(|(source, options)| {
-        let parts =
-            vec![("pattern".to_owned(), source.into()), ("options".to_owned(), options.into())];
-        one("$regularExpression", object(parts))
-    })
+    (sources, prop_oneof![Just(""), Just("i"), Just("sm")])
+        .prop_map(|(source, options)| Value::Regex(Box::new(Regex::new(source, options).unwrap())))
 }
 
 /// An object of operators.
@@ -73,7 +73,7 @@ fn operators() -> impl Strategy<Value = Value> {
         pattern().prop_map(|pattern| ("$regex".to_owned(), pattern)),
         (1..4i64, 0..3i64)
             .prop_map(|(a, b)| ("$mod".to_owned(), Value::Array(vec![a.into(), b.into()]))),
-        (0..3i64).prop_map(|size| ("$size".to_owned(), Value::Int(size))),
+        (0..3i32).prop_map(|size| ("$size".to_owned(), Value::Int(size))),
     ];
     prop::collection::vec(leaf, 1..4).prop_map(object).prop_recursive(3, 12, 2, |inner| {
         let pair = |name: &'static str| move |inner: Value| (name.to_owned(), inner);

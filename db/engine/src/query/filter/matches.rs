@@ -51,8 +51,13 @@ impl<'c> Evaluation<'c> {
         self.compare(a, b).is_some_and(Ordering::is_eq)
     }
 
-    fn is_match(&self, pattern: &Pattern, text: &str) -> bool {
-        self.part(|| pattern.is_match(text, self.ctx))
+    /// Whether a pattern matches a text, or is the regular expression that the value is.
+    fn is_match_or_same(&self, pattern: &Pattern, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.part(|| pattern.is_match(text, self.ctx)),
+            Value::Regex(regex) => pattern.is_written_as(regex),
+            _ => false,
+        }
     }
 
     fn truth(&self, expr: &Expr, document: &Value) -> bool {
@@ -200,16 +205,16 @@ impl Test {
             Test::Lt(bound) => order(value, bound, look).is_some_and(Ordering::is_lt),
             Test::Lte(bound) => order(value, bound, look).is_some_and(Ordering::is_le),
             Test::In(values, patterns) => {
-                let text = value.and_then(Value::as_str);
-                values.contains(value.unwrap_or(&Value::Null))
-                    || text.is_some_and(|text| patterns.iter().any(|one| look.is_match(one, text)))
+                let value = value.unwrap_or(&Value::Null);
+                values.contains(value)
+                    || patterns.iter().any(|one| look.is_match_or_same(one, value))
             }
             Test::Exists(wanted) => value.is_some() == *wanted,
             Test::Type(types) => {
                 value.is_some_and(|value| types.iter().any(|name| name.covers(value)))
             }
             Test::Regex(pattern) => {
-                value.and_then(Value::as_str).is_some_and(|text| look.is_match(pattern, text))
+                value.is_some_and(|value| look.is_match_or_same(pattern, value))
             }
             Test::Mod(divisor, remainder) => {
                 value.and_then(number::truncated).is_some_and(|number| {
@@ -266,11 +271,14 @@ fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).unwrap_or_default()
 }
 
-/// The order of the value and a bound; `None` if their classes differ. NaN is neither less nor
+/// The order of the value and a bound; `None` if their classes differ and the bound is not an end of
+/// the order. NaN is neither less nor
 /// greater than another number.
 fn order(value: Option<&Value>, bound: &Value, look: &Evaluation<'_>) -> Option<Ordering> {
     let value = value.unwrap_or(&Value::Null);
-    let nan = |value: &Value| matches!(value, Value::Double(number) if number.is_nan());
-    let comparable = value.class() == bound.class() && nan(value) == nan(bound);
+    // Every value is above the one and below the other.
+    let end = matches!(bound, Value::MinKey | Value::MaxKey);
+    let alike = value.class() == bound.class() && number::is_nan(value) == number::is_nan(bound);
+    let comparable = end || alike;
     if comparable { look.compare(value, bound) } else { None }
 }

@@ -6,7 +6,7 @@ use crate::query::context::At;
 use crate::query::expr::{Expr, truthy};
 use crate::query::path::Path;
 use crate::value::number::truncated;
-use crate::value::{Object, Value};
+use crate::value::{Object, Regex, Value};
 use std::cell::Cell;
 
 /// Maximum nesting of filters and operators.
@@ -58,6 +58,10 @@ impl<'n> Nesting<'n> {
         }
     }
 
+    fn compiled(self, regex: &Regex, at: At<'_>) -> Result<Pattern> {
+        self.pattern(&regex.pattern, &regex.options, at.key("$regularExpression"))
+    }
+
     fn deeper(self, at: At<'_>) -> Result<Nesting<'n>> {
         match self.depth {
             DEPTH_MAX => Err(at.invalid(format!("is nested more than {DEPTH_MAX} levels deep"))),
@@ -107,9 +111,10 @@ fn filters(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Filter>> 
 
 /// The value beside a field's name: operators, or what the field must equal.
 fn field_tests(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Test>> {
-    match operator_of(value) {
-        Some(_) => operators(value, at, nest),
-        None => Ok(vec![Test::Eq(value.clone())]),
+    match (operator_of(value), value) {
+        (Some(_), _) => operators(value, at, nest),
+        (None, Value::Regex(regex)) => Ok(vec![Test::Regex(nest.compiled(regex, at)?)]),
+        (None, _) => Ok(vec![Test::Eq(value.clone())]),
     }
 }
 
@@ -124,6 +129,9 @@ fn operator_of(value: &Value) -> Option<&str> {
 
 fn operators(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Test>> {
     let nest = nest.deeper(at)?;
+    if let Value::Regex(regex) = value {
+        return Ok(vec![Test::Regex(nest.compiled(regex, at)?)]);
+    }
     let fields = value.as_object().filter(|fields| !fields.is_empty());
     let Some(fields) = fields else {
         return Err(at.invalid("must be an object of operators, such as {\"$gt\": 5}"));
@@ -132,6 +140,7 @@ fn operators(value: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Vec<Test>> 
     for (name, value) in fields {
         let inner = at.key(name);
         tests.push(match name.as_str() {
+            "$eq" if matches!(value, Value::Regex(_)) => Test::Eq(value.clone()),
             "$eq" => Test::Eq(literal(value, inner)?),
             "$ne" => Test::Not(vec![Test::Eq(literal(value, inner)?)]),
             "$gt" => Test::Gt(literal(value, inner)?),
@@ -175,11 +184,12 @@ fn items<'v>(value: &'v Value, at: At<'_>) -> Result<&'v [Value]> {
 
 /// A value to compare with.
 fn literal(value: &Value, at: At<'_>) -> Result<Value> {
-    match operator_of(value) {
-        Some("$regex" | "$regularExpression") => Err(at
+    let is_regex = matches!(value, Value::Regex(_)) || operator_of(value) == Some("$regex");
+    match is_regex {
+        true => Err(at
             .invalid("cannot hold a regular expression")
             .hint("use $regex, or $not: {$regex}")),
-        _ => Ok(value.clone()),
+        false => Ok(value.clone()),
     }
 }
 
@@ -208,16 +218,14 @@ fn all_of(item: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Test> {
 
 /// The pattern if an item of a list is one; `None` for a plain value.
 fn pattern(item: &Value, at: At<'_>, nest: Nesting<'_>) -> Result<Option<Pattern>> {
+    if let Value::Regex(regex) = item {
+        return nest.compiled(regex, at).map(Some);
+    }
     let (Some(name), Some(fields)) = (operator_of(item), item.as_object()) else {
         return Ok(None);
     };
-    match (name, fields.first()) {
-        ("$regularExpression", Some((_, value))) if fields.len() == 1 => {
-            regular_expression(value, at.key(name), nest).map(Some)
-        }
-        ("$regex" | "$options", _)
-            if fields.keys().all(|key| key == "$regex" || key == "$options") =>
-        {
+    match name {
+        "$regex" | "$options" if fields.keys().all(|key| key == "$regex" || key == "$options") => {
             regex(fields, at, nest).map(Some)
         }
         _ => Err(at.invalid(format!("cannot hold operators such as {name}"))),
@@ -236,20 +244,13 @@ fn regex(fields: &Object, at: At<'_>, nest: Nesting<'_>) -> Result<Pattern> {
         (Some(Value::String(source)), _) => {
             nest.pattern(source, options.unwrap_or_default(), at_regex)
         }
-        (Some(value @ Value::Object(_)), options)
-            if operator_of(value) == Some("$regularExpression") =>
-        {
-            let at = at_regex.key("$regularExpression");
-            let inner = value.as_object().and_then(|fields| fields.get("$regularExpression"));
-            let pattern = regular_expression(inner.unwrap_or(&Value::Null), at, nest)?;
-            match options {
-                None => Ok(pattern),
-                Some(options) if pattern.options().is_empty() => {
-                    nest.pattern(pattern.source(), options, at_regex)
-                }
-                Some(_) => Err(at_options.invalid("must not repeat the options of $regex")),
+        (Some(Value::Regex(regex)), options) => match options {
+            None => nest.compiled(regex, at_regex),
+            Some(options) if regex.options.is_empty() => {
+                nest.pattern(&regex.pattern, options, at_regex)
             }
-        }
+            Some(_) => Err(at_options.invalid("must not repeat the options of $regex")),
+        },
         (Some(_), _) => Err(at_regex.invalid("must be a text, or a $regularExpression")),
         (None, _) => Err(at_options.invalid("must stand beside $regex")),
     }

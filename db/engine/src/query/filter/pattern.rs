@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::query::context::{At, Context};
 use crate::query::search::Searcher;
+use crate::value::{Regex, Value};
 
 /// Maximum size of a compiled pattern, in bytes.
 const SIZE_MAX: usize = 2 << 20;
@@ -27,6 +28,9 @@ impl Pattern {
             let message = format!("has the option {other:?}, but options are i, m, s and x");
             return Err(at.invalid(message));
         }
+        if source.contains('\0') {
+            return Err(at.invalid("has the character NUL, which BSON does not allow in a pattern"));
+        }
         let has = |option| options.contains(option);
         let searcher = Searcher::new(source, options, SIZE_MAX);
         let searcher = searcher.map_err(|error| refusal(&error, at))?;
@@ -42,6 +46,17 @@ impl Pattern {
     /// Its options, in the order `imsx`.
     pub fn options(&self) -> &str {
         &self.options
+    }
+
+    /// As a value.
+    pub fn to_value(&self) -> Value {
+        let (pattern, options) = (self.source.clone(), self.options.clone());
+        Value::Regex(Box::new(Regex { pattern, options }))
+    }
+
+    /// Whether a value is the same regular expression.
+    pub fn is_written_as(&self, regex: &Regex) -> bool {
+        self.source == regex.pattern && self.options == regex.options
     }
 
     /// The steps of work of compiling it.

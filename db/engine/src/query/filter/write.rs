@@ -50,6 +50,8 @@ impl Test {
             Test::Eq(Value::Object(fields)) if begins_with_operator(fields) => {
                 single("$eq", Value::Object(fields.clone()))
             }
+            // Alone it would be a pattern.
+            Test::Eq(value @ Value::Regex(_)) => single("$eq", value.clone()),
             Test::Eq(value) => value.clone(),
             other => operators(std::slice::from_ref(other)),
         }
@@ -70,7 +72,7 @@ impl Test {
                 several => ("$type", list(several, |name| name.as_str().into())),
             },
             Test::Regex(pattern) if object.contains_key("$regex") => {
-                ("$regularExpression", extended(pattern))
+                ("$regularExpression", regex_parts(pattern))
             }
             Test::Regex(pattern) => {
                 put(object, "$regex", pattern.source().into());
@@ -83,9 +85,13 @@ impl Test {
             Test::All(tests) => ("$all", list(tests, Test::all_value)),
             Test::ElemMatch(filter) => ("$elemMatch", filter.to_value()),
             Test::ElemMatchValue(tests) => ("$elemMatch", operators(tests)),
-            Test::Size(size) => ("$size", Value::Int(i64::try_from(*size).unwrap_or(i64::MAX))),
+            Test::Size(size) => ("$size", i64::try_from(*size).unwrap_or(i64::MAX).into()),
             Test::Not(tests) => match tests.as_slice() {
-                [Test::Eq(value)] if !object.contains_key("$ne") => ("$ne", value.clone()),
+                [Test::Eq(value)]
+                    if !object.contains_key("$ne") && !matches!(value, Value::Regex(_)) =>
+                {
+                    ("$ne", value.clone())
+                }
                 [test @ Test::In(..)] if !object.contains_key("$nin") => ("$nin", test.in_value()),
                 several => ("$not", operators(several)),
             },
@@ -98,7 +104,7 @@ impl Test {
         let Test::In(values, patterns) = self else {
             return Value::Array(Vec::new());
         };
-        let patterns = patterns.iter().map(|one| single("$regularExpression", extended(one)));
+        let patterns = patterns.iter().map(Pattern::to_value);
         Value::Array(values.iter().cloned().chain(patterns).collect())
     }
 
@@ -106,7 +112,7 @@ impl Test {
     fn all_value(&self) -> Value {
         match self {
             Test::Eq(value) => value.clone(),
-            Test::Regex(pattern) => single("$regularExpression", extended(pattern)),
+            Test::Regex(pattern) => pattern.to_value(),
             other => operators(std::slice::from_ref(other)),
         }
     }
@@ -120,7 +126,7 @@ fn operators(tests: &[Test]) -> Value {
     Value::Object(object)
 }
 
-fn extended(pattern: &Pattern) -> Value {
+fn regex_parts(pattern: &Pattern) -> Value {
     let parts = [("pattern", pattern.source()), ("options", pattern.options())];
     Value::Object(parts.map(|(name, text)| (name.to_owned(), Value::from(text))).into())
 }

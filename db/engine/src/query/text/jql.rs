@@ -226,7 +226,7 @@ fn order(scan: &mut Lexer<'_>) -> Result<Value> {
             scan.keywords("ASC");
         }
         let direction = if descending { -1 } else { 1 };
-        if keys.insert(path.clone(), Value::Int(direction)).is_some() {
+        if keys.insert(path.clone(), Value::from(direction)).is_some() {
             return Err(start.error(format!("the field {path:?} is there twice"), &[]));
         }
         if !scan.eat(",") {

@@ -7,10 +7,10 @@
 use super::lexer::{Lexer, is_word};
 use crate::error::{Error, Result};
 use crate::query::context::At;
-use crate::value::{Object, Value, from_json};
+use crate::value::{Object, Regex, Value, from_json, is_reserved, number};
 
 /// Calls that create a value, and the key of Extended JSON with the same meaning.
-const CALLS: [(&str, &str); 13] = [
+const CALLS: [(&str, &str); 19] = [
     ("ISODate", "$date"),
     ("Date", "$date"),
     ("ObjectId", "$oid"),
@@ -24,6 +24,12 @@ const CALLS: [(&str, &str); 13] = [
     ("Double", "$numberDouble"),
     ("UUID", "$uuid"),
     ("BinData", "$binary"),
+    ("Int64", "$numberLong"),
+    ("Decimal", "$numberDecimal"),
+    ("Timestamp", "$timestamp"),
+    ("MinKey", "$minKey"),
+    ("MaxKey", "$maxKey"),
+    ("Code", "$code"),
 ];
 
 /// Reads a value; `what` is what an error says was expected, `depth` how deeply it is nested, from
@@ -104,7 +110,7 @@ fn object(scan: &mut Lexer<'_>, depth: usize) -> Result<Value> {
 /// The value that an object of Extended JSON represents; other objects stay as they are.
 fn extended(start: &Lexer<'_>, fields: Object) -> Result<Value> {
     let first = fields.first().map(|(name, _)| name.as_str());
-    if !first.is_some_and(|first| CALLS.iter().any(|(_, key)| *key == first)) {
+    if !first.is_some_and(is_reserved) {
         return Ok(Value::Object(fields));
     }
     let json = serde_json::to_value(Value::Object(fields)).unwrap_or_default();
@@ -212,7 +218,7 @@ fn number(scan: &mut Lexer<'_>, what: &str) -> Result<Value> {
         return Err(wrong());
     }
     let parsed = match hexadecimal {
-        Some(digits) => i64::from_str_radix(&format!("{minus}{digits}"), 16).ok().map(Value::Int),
+        Some(digits) => i64::from_str_radix(&format!("{minus}{digits}"), 16).ok().map(Value::from),
         None => decimal_number(&text),
     };
     parsed.ok_or_else(wrong)
@@ -252,17 +258,16 @@ fn regex(scan: &mut Lexer<'_>) -> Result<Value> {
     regex_value(&place, pattern, flags)
 }
 
-/// `{"$regex": …, "$options": …}`; without options if there are none.
+/// A regular expression as a value.
 fn regex_value(place: &Lexer<'_>, pattern: String, flags: &str) -> Result<Value> {
     if let Some(flag) = flags.chars().find(|flag| !"imsx".contains(*flag)) {
         let message = format!("the flag {flag:?} of a regular expression is not i, m, s or x");
         return Err(place.error(message, &["i", "m", "s", "x"]));
     }
-    let mut fields = Object::from([("$regex".to_owned(), Value::String(pattern))]);
-    if !flags.is_empty() {
-        fields.insert("$options".to_owned(), flags.into());
+    match Regex::new(&pattern, flags) {
+        Some(regex) => Ok(Value::Regex(Box::new(regex))),
+        None => Err(place.error("a regular expression cannot have the character NUL", &[])),
     }
-    Ok(Value::Object(fields))
 }
 
 fn named(scan: &mut Lexer<'_>, what: &str, depth: usize) -> Result<Value> {
@@ -282,6 +287,8 @@ fn named(scan: &mut Lexer<'_>, what: &str, depth: usize) -> Result<Value> {
         Some("null") => Ok(Value::Null),
         Some("Infinity") => Ok(Value::Double(f64::INFINITY)),
         Some("NaN") => Ok(Value::Double(f64::NAN)),
+        Some("MinKey") => Ok(Value::MinKey),
+        Some("MaxKey") => Ok(Value::MaxKey),
         _ => Err(start.expected(&[what])),
     }
 }
@@ -291,7 +298,9 @@ fn call(start: &Lexer<'_>, name: &str, scan: &mut Lexer<'_>, depth: usize) -> Re
     let arguments: Vec<Value> = arguments.into_iter().map(|(_, value)| value).collect();
     let key = CALLS.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
     let inner = match (key, arguments.as_slice()) {
-        (None, [pattern, flags @ ..]) if name == "RegExp" && flags.len() <= 1 => {
+        (None, [pattern, flags @ ..])
+            if matches!(name, "RegExp" | "BSONRegExp") && flags.len() <= 1 =>
+        {
             let flags = flags.first().map_or(Some(""), Value::as_str);
             return match (pattern.as_str(), flags) {
                 (Some(pattern), Some(flags)) => regex_value(start, pattern.to_owned(), flags),
@@ -310,7 +319,19 @@ fn call(start: &Lexer<'_>, name: &str, scan: &mut Lexer<'_>, depth: usize) -> Re
                 ("subType".to_owned(), format!("{kind:02x}").into()),
             ]))
         }
-        (Some("$numberDecimal"), [number]) if number.is_number() => number.to_json().into(),
+        (Some("$numberDecimal"), [number]) if number.is_number() => match number::whole(number) {
+            Some(whole) => whole.to_string().into(),
+            None => number.to_json().into(),
+        },
+        (Some("$timestamp"), [seconds, number]) => Value::Object(Object::from([
+            ("t".to_owned(), seconds.clone()),
+            ("i".to_owned(), number.clone()),
+        ])),
+        (Some("$minKey" | "$maxKey"), []) => Value::Int(1),
+        (Some(key @ "$code"), [text, scope]) => {
+            let fields = [(key.to_owned(), text.clone()), ("$scope".to_owned(), scope.clone())];
+            return extended(start, Object::from(fields));
+        }
         (Some("$date" | "$oid"), []) => return Err(no_argument(start, name)),
         (Some(_), [inner]) => inner.clone(),
         (Some(_), _) => {

@@ -89,7 +89,7 @@ impl Statement {
         let Statement::Find { filter, projection, sort, skip, limit, hint, one, .. } = self else {
             return String::new();
         };
-        let skipped = (*skip > 0).then_some(Value::Int(*skip as i64));
+        let skipped = (*skip > 0).then_some(Value::from(*skip as i64));
         if *one {
             let options =
                 options([("sort", sort.clone()), ("skip", skipped), ("hint", hint.clone())]);
@@ -106,7 +106,7 @@ impl Statement {
             None => call("find", [filter], Object::new()),
             Some(projection) => call("find", [filter, projection], Object::new()),
         };
-        let limit = limit.map(|limit| Value::Int(limit as i64));
+        let limit = limit.map(|limit| Value::from(limit as i64));
         for (name, argument) in
             [("sort", sort), ("skip", &skipped), ("limit", &limit), ("hint", hint)]
         {
@@ -332,6 +332,7 @@ fn conjunction(fields: &Object) -> Option<String> {
             (path, condition) => match operators(condition) {
                 None => terms.push(match condition {
                     Value::Null => format!("{} IS NULL", field(path)),
+                    Value::Regex(regex) => like(&field(path), "", &regex.pattern, &regex.options)?,
                     value => equals(path, value),
                 }),
                 Some(operators) => conditions(&field(path), operators, &mut terms)?,
@@ -361,7 +362,7 @@ fn conditions(field: &str, operators: &Object, terms: &mut Vec<String>) -> Optio
             "$in" => format!("{field} IN ({})", list(value)?),
             "$nin" => format!("{field} NOT IN ({})", list(value)?),
             "$options" if operators.contains_key("$regex") => continue,
-            "$regex" => like(field, "", operators)?,
+            "$regex" => like_of(field, "", operators)?,
             "$elemMatch" => {
                 let item = value.as_object().filter(|inner| inner.len() == 1)?.get("$eq")?;
                 format!("{field} CONTAINS {}", item.to_json())
@@ -376,7 +377,7 @@ fn conditions(field: &str, operators: &Object, terms: &mut Vec<String>) -> Optio
 fn negated(field: &str, operators: &Object) -> Option<String> {
     if operators.contains_key("$regex") {
         let known = operators.keys().all(|key| key == "$regex" || key == "$options");
-        return if known { like(field, "NOT ", operators) } else { None };
+        return if known { like_of(field, "NOT ", operators) } else { None };
     }
     match (operators.len(), operators.get("$gte"), operators.get("$lte")) {
         (2, Some(low), Some(high)) => {
@@ -386,9 +387,13 @@ fn negated(field: &str, operators: &Object) -> Option<String> {
     }
 }
 
-fn like(field: &str, not: &str, operators: &Object) -> Option<String> {
+fn like_of(field: &str, not: &str, operators: &Object) -> Option<String> {
     let options = operators.get("$options").map_or(Some(""), Value::as_str)?;
-    let (pattern, insensitive) = unlike(operators.get("$regex")?.as_str()?, options)?;
+    like(field, not, operators.get("$regex")?.as_str()?, options)
+}
+
+fn like(field: &str, not: &str, pattern: &str, options: &str) -> Option<String> {
+    let (pattern, insensitive) = unlike(pattern, options)?;
     let word = if insensitive { "ILIKE" } else { "LIKE" };
     Some(format!("{field} {not}{word} {}", quote(&pattern)))
 }

@@ -45,7 +45,7 @@ const JQL: &[(&str, &str)] = &[
     ),
     (
         "FIND IN c WHERE {name: /^a/i, 'b.c': [1,],}",
-        r#"db.c.find({"name":{"$regex":"^a","$options":"i"},"b.c":[1]})"#,
+        r#"db.c.find({"name":{"$regularExpression":{"pattern":"^a","options":"i"}},"b.c":[1]})"#,
     ),
     ("COUNT IN c {a: 1}", r#"db.c.countDocuments({"a":1})"#),
     ("DELETE IN c {a: 1}", r#"db.c.deleteMany({"a":1})"#),
@@ -113,7 +113,7 @@ fn mongodb() {
         ("db . c . find ( ) . count ( )", "db.c.countDocuments({})"),
         (
             "db.c.find({a: /^x[/]\\/y\\d/i, /* all */ b: {$in: [/z/]}}).explain('executionStats')",
-            r#"db.c.explain("executionStats").find({"a":{"$regex":"^x[/]/y\\d","$options":"i"},"b":{"$in":[{"$regex":"z"}]}})"#,
+            r#"db.c.explain("executionStats").find({"a":{"$regularExpression":{"pattern":"^x[/]/y\\d","options":"i"}},"b":{"$in":[{"$regularExpression":{"pattern":"z","options":""}}]}})"#,
         ),
         ("db.c.explain().find()", r#"db.c.explain("queryPlanner").find({})"#),
         (
@@ -121,8 +121,8 @@ fn mongodb() {
             r#"db.c.findOne({"_id":{"$oid":"0123456789abcdef01234567"}}, {"a":1}, {"sort":{"a":1}})"#,
         ),
         (
-            "db.a.b.insertOne({d: ISODate('2026-01-31'), n: NumberLong('5'), m: new Date(5), x: NumberDecimal('1.5'), b: BinData(0, 'AAEC')})",
-            r#"db.a.b.insertOne({"d":{"$date":"2026-01-31T00:00:00Z"},"n":5,"m":{"$date":"1970-01-01T00:00:00.005Z"},"x":{"$numberDecimal":"1.5"},"b":{"$binary":{"base64":"AAEC","subType":"00"}}})"#,
+            "db.a.b.insertOne({d: ISODate('2026-01-31'), n: NumberLong('5'), l: NumberLong(5), i: NumberInt(5), t: Timestamp(1, 2), k: [MinKey, MaxKey(), Code('f()', {a: 1})], r: /a\\/b/i, m: new Date(5), x: NumberDecimal('1.5'), b: BinData(0, 'AAEC')})",
+            r#"db.a.b.insertOne({"d":{"$date":"2026-01-31T00:00:00Z"},"n":{"$numberLong":"5"},"l":{"$numberLong":"5"},"i":5,"t":{"$timestamp":{"t":1,"i":2}},"k":[{"$minKey":1},{"$maxKey":1},{"$code":"f()","$scope":{"a":1}}],"r":{"$regularExpression":{"pattern":"a/b","options":"i"}},"m":{"$date":"1970-01-01T00:00:00.005Z"},"x":{"$numberDecimal":"1.5"},"b":{"$binary":{"base64":"AAEC","subType":"00"}}})"#,
         ),
         (
             "db['my coll'].insertMany([{}, {a: 0x1F, b: .5, c: 5., d: -1e3, e: -Infinity, f: 18446744073709551615, g: 1.5E+2}])",
@@ -323,7 +323,7 @@ fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
-        any::<i64>().prop_map(Value::Int),
+        any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(|number| Value::Double(if number.is_nan() {
             f64::NAN
         } else {
@@ -333,7 +333,9 @@ fn value() -> impl Strategy<Value = Value> {
         any::<String>().prop_map(Value::String),
         any::<i64>().prop_map(Value::Date),
         any::<[u8; 12]>().prop_map(Value::ObjectId),
-        any::<u64>().prop_map(|number| crate::value::number::decimal(number.into())),
+        any::<u64>()
+            .prop_map(|number| { crate::value::number::decimal(i128::from(number).into()) }),
+        crate::value::tests::bson_only(),
         (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..4))
             .prop_map(|(kind, bytes)| Value::Binary(kind, bytes)),
     ];

@@ -159,9 +159,7 @@ pub(super) fn identical(a: &Value, b: &Value) -> bool {
         (Value::Double(a), Value::Double(b)) => {
             a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
         }
-        (Value::Decimal(a), Value::Decimal(b)) => {
-            a.as_bigint_and_exponent() == b.as_bigint_and_exponent()
-        }
+        (Value::Decimal(a), Value::Decimal(b)) => a == b,
         (Value::Object(a), Value::Object(b)) => {
             let same = |(a, b): ((&String, _), (&String, _))| a.0 == b.0 && identical(a.1, b.1);
             a.len() == b.len() && a.iter().zip(b).all(same)

@@ -6,7 +6,7 @@ use super::{identical, identical_lists};
 use crate::budget::steps_of;
 use crate::error::{Error, Kind};
 use crate::query::context::{At, Context, MemoryCharge};
-use crate::value::{Value, number};
+use crate::value::{Decimal, Value, number};
 use std::collections::BTreeSet;
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,6 +31,7 @@ enum Action {
     Min(Value),
     Max(Value),
     Now,
+    NowAsTimestamp,
     /// Sets the target to the value that is removed from this path.
     Rename(Target),
     Push(Push),
@@ -40,7 +41,7 @@ enum Action {
     Pop {
         first: bool,
     },
-    Bit(Vec<(Bit, i64)>),
+    Bit(Vec<(Bit, Value)>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +49,22 @@ enum Bit {
     And,
     Or,
     Xor,
+}
+
+impl Bit {
+    /// Of 32 bits if both whole numbers are.
+    fn apply(self, a: &Value, b: &Value) -> Value {
+        let [left, right] = [a, b].map(|value| number::whole(value).unwrap_or_default());
+        let bits = match self {
+            Bit::And => left & right,
+            Bit::Or => left | right,
+            Bit::Xor => left ^ right,
+        };
+        match (a, b) {
+            (Value::Int(_), Value::Int(_)) => Value::from(bits),
+            _ => Value::Long(bits),
+        }
+    }
 }
 
 type Parse = fn(&Value, At<'_>) -> Result<Action>;
@@ -91,11 +108,15 @@ fn current_date(value: &Value, at: At<'_>) -> Result<Action> {
     match (value, kind.and_then(Value::as_str)) {
         // MongoDB checks the type only.
         (Value::Bool(_), _) | (_, Some("date")) => Ok(Action::Now),
-        (_, Some("timestamp")) => Err(at
-            .invalid("cannot be a timestamp: that type exists for MongoDB's own replication only")
-            .hint("use true or {\"$type\": \"date\"}")),
-        _ => Err(at.invalid("must be true or {\"$type\": \"date\"}")),
+        (_, Some("timestamp")) => Ok(Action::NowAsTimestamp),
+        _ => Err(at.invalid("must be true, or {\"$type\": \"date\"} or \"timestamp\"")),
     }
+}
+
+/// The time in seconds, and the milliseconds inside the second from 1 on.
+fn timestamp(now_ms: i64) -> Value {
+    let (seconds, rest) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000));
+    Value::Timestamp(u32::try_from(seconds).unwrap_or(u32::MAX), rest as u32 + 1)
 }
 
 fn bits(value: &Value, at: At<'_>) -> Result<Action> {
@@ -107,10 +128,7 @@ fn bits(value: &Value, at: At<'_>) -> Result<Action> {
             "xor" => Bit::Xor,
             _ => return None,
         };
-        match value {
-            Value::Int(number) => Some((bit, *number)),
-            _ => None,
-        }
+        number::whole(value).is_some().then(|| (bit, value.clone()))
     };
     let fields = value.as_object().filter(|fields| !fields.is_empty());
     let operations = fields.and_then(|fields| fields.iter().map(operation).collect());
@@ -297,22 +315,18 @@ impl Action {
             Action::Max(new) if !created && ctx.compare(value, new)?.is_ge() => return Ok(false),
             Action::Min(new) | Action::Max(new) => copy(new)?,
             Action::Now => Value::Date(ctx.now_ms),
+            Action::NowAsTimestamp => timestamp(ctx.now_ms),
             Action::Add(by) if created => by.clone(),
             Action::Multiply(by) if created => zero_like(by),
             Action::Add(by) => whole(value, by, number::add)?,
             Action::Multiply(by) => whole(value, by, number::multiply)?,
             Action::Bit(operations) => {
-                let start = match value {
-                    Value::Int(number) => *number,
-                    _ if created => 0,
+                let start = match &*value {
+                    _ if created => Value::Int(0),
+                    Value::Int(_) | Value::Long(_) => value.clone(),
                     _ => return Err(not_of(value, "a whole number").into()),
                 };
-                let step = |number, (bit, by): &(Bit, i64)| match bit {
-                    Bit::And => number & by,
-                    Bit::Or => number | by,
-                    Bit::Xor => number ^ by,
-                };
-                Value::Int(operations.iter().fold(start, step))
+                operations.iter().fold(start, |number, (bit, by)| bit.apply(&number, by))
             }
             _ => return Ok(false),
         };
@@ -347,9 +361,8 @@ fn whole(a: &Value, b: &Value, calculate: fn(&Value, &Value) -> Value) -> Result
         return Err(not_of(a, "a number"));
     }
     let result = calculate(a, b);
-    match (a, b, &result) {
-        (Value::Int(_), Value::Int(_), Value::Int(_)) => Ok(result),
-        (Value::Int(a), Value::Int(b), _) => {
+    match (number::whole(a), number::whole(b), number::whole(&result)) {
+        (Some(a), Some(b), None) => {
             Err(format!("the result of {a} and {b} is beyond the whole numbers of 64 bits"))
         }
         _ => Ok(result),
@@ -360,7 +373,8 @@ fn whole(a: &Value, b: &Value, calculate: fn(&Value, &Value) -> Value) -> Result
 fn zero_like(value: &Value) -> Value {
     match value {
         Value::Double(_) => Value::Double(0.0),
-        Value::Decimal(_) => Value::Decimal(Box::default()),
+        Value::Decimal(_) => number::decimal(Decimal::ZERO),
+        Value::Long(_) => Value::Long(0),
         _ => Value::Int(0),
     }
 }

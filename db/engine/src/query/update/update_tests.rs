@@ -173,7 +173,7 @@ fn the_time_of_the_command_is_set() {
         (
             r#"{}"#,
             r#"{"$currentDate":{"a":{"$type":"timestamp"}}}"#,
-            "invalid_query update.$currentDate.a cannot be a timestamp…",
+            r#"{"a":{"$timestamp":{"t":86400,"i":1}}}"#,
         ),
     ]);
 }

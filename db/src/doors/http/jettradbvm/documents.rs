@@ -151,7 +151,7 @@ async fn query(call: Rc<Call>) -> Result<Reply> {
     };
     Ok(Reply::of(page.map(|page| match page.explained {
         Some(explained) => Reply::json(&json!({"explain": explained})),
-        None => Reply::bytes(page.documents.into_array()),
+        None => Reply::value(page.documents.into_array()),
     })))
 }
 

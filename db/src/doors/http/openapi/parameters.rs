@@ -20,6 +20,7 @@ pub(super) fn of_route(route: &Route, description: &Description) -> Vec<Value> {
         (transaction, &["tx"][..]),
         (past, &["at", "asOf"]),
         (reads, &["level", "index", "freshness"]),
+        (reads || writes, &["extended_json"]),
         (!route.runs.is_here(), &["redirect"]),
         (description.if_match, &["If-Match"]),
         (description.if_match || knows, &["If-None-Match"]),
@@ -32,13 +33,14 @@ pub(super) fn of_route(route: &Route, description: &Description) -> Vec<Value> {
 }
 
 /// Parameters that many calls take, with the part of the request where they stand.
-pub(super) const SHARED: [(&str, &str); 10] = [
+pub(super) const SHARED: [(&str, &str); 11] = [
     ("query", "tx"),
     ("query", "at"),
     ("query", "asOf"),
     ("query", "level"),
     ("query", "index"),
     ("query", "freshness"),
+    ("query", "extended_json"),
     ("query", "redirect"),
     ("header", "If-Match"),
     ("header", "If-None-Match"),
@@ -141,6 +143,10 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "freshness" => (
             "With `level=bounded`: how old the answer may be, such as `500ms`, `2s` or `1m`.",
             text(),
+        ),
+        "extended_json" => (
+            "The form of Extended JSON that values of documents come in: in canonical form every number says its type.",
+            json!({"type": "string", "enum": ["relaxed", "canonical"]}),
         ),
         "redirect" => ("Asks for the leader's address (307) instead of being forwarded.", text()),
         _ => return header(name),

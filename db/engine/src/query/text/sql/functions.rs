@@ -85,7 +85,7 @@ impl Scope<'_> {
             }
             Some(from) => call("$subtract", [from.expression(), Value::Int(1)]),
         };
-        let length = length.map_or(Ok(Value::Int(i64::from(i32::MAX))), |n| self.expression(n))?;
+        let length = length.map_or(Ok(Value::Int(i32::MAX)), |n| self.expression(n))?;
         let part = call("$substrCP", [text.clone().expression(), from, length]);
         Ok(null_for_null(text, part))
     }
