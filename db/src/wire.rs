@@ -4,8 +4,13 @@
 use crate::engine::DocumentId;
 use crate::engine::audit::AuditEntry;
 use crate::engine::changes::{ChangeKind, Delta};
+use crate::engine::document::check_id;
+use crate::engine::limits::Limits;
+use crate::engine::query::context::At;
 use crate::engine::schema;
 use crate::engine::system::{NodeRole, NodeStatus, TokenKind};
+use crate::engine::value::{Value, from_json};
+use crate::error::Result;
 use jettra_driver::wire;
 
 /// A type of the engine that has a form for the wire.
@@ -14,14 +19,6 @@ pub trait IntoWire {
     type Wire;
     /// Converts to it.
     fn into_wire(self) -> Self::Wire;
-}
-
-/// A type of the wire that has a form in the engine.
-pub trait IntoEngine {
-    /// That form.
-    type Engine;
-    /// Converts to it.
-    fn into_engine(self) -> Self::Engine;
 }
 
 macro_rules! same_variants {
@@ -45,21 +42,21 @@ same_variants! {
 impl IntoWire for DocumentId {
     type Wire = wire::DocumentId;
     fn into_wire(self) -> wire::DocumentId {
-        match self {
-            DocumentId::Int(number) => wire::DocumentId::Int(number),
-            DocumentId::String(text) => wire::DocumentId::String(text),
+        match self.value() {
+            Value::String(text) => wire::DocumentId::String(text.clone()),
+            Value::Int(number) => wire::DocumentId::Int(i64::from(*number)),
+            Value::Long(number) => wire::DocumentId::Int(*number),
+            _ => wire::DocumentId::Json(self.to_json()),
         }
     }
 }
 
-impl IntoEngine for wire::DocumentId {
-    type Engine = DocumentId;
-    fn into_engine(self) -> DocumentId {
-        match self {
-            wire::DocumentId::Int(number) => DocumentId::Int(number),
-            wire::DocumentId::String(text) => DocumentId::String(text),
-        }
-    }
+/// The `_id` that a client has named in a body.
+///
+/// # Errors
+/// `invalid_query` for what only looks like Extended JSON, `invalid_id`, `id_too_long`.
+pub fn document_id(id: wire::DocumentId, limits: &Limits) -> Result<DocumentId> {
+    check_id(from_json(id.to_value(), At::root("id"))?, limits)
 }
 
 impl IntoWire for Delta {

@@ -256,11 +256,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T> {
         id: &DocumentId,
         parts: &[&str],
     ) -> Call {
-        let kind = match id {
-            DocumentId::Int(_) => "int",
-            DocumentId::String(_) => "string",
-        };
-        let id = id.to_string();
+        let (id, kind) = id.in_address();
         let collection = [self.database.as_str(), "collections", &self.name, "documents", &id];
         let path = [&["api", "v1", "databases"], &collection[..], parts].concat();
         Call::new(method, &path).query("id_type", kind)

@@ -3,6 +3,7 @@
 use crate::lookup::nearest;
 use crate::notation;
 use jettra_driver::DocumentId;
+use jettra_driver::wire::VALUE_CALLS;
 use serde_json::Value;
 
 /// The rest of a statement, taken word by word from the left.
@@ -97,8 +98,15 @@ impl<'a> Words<'a> {
         Ok(self.word()?.map(|word| word.text))
     }
 
-    /// Takes a document id: a bare integer is a number, everything else is a text.
+    /// Takes a document id: a bare integer is a number, a call such as `ObjectId("…")` its value, and
+    /// everything else is a text.
     pub(crate) fn id(&mut self) -> ParseResult<DocumentId> {
+        let called = self.rest.split_once('(').map(|(name, _)| name);
+        if called.is_some_and(|called| VALUE_CALLS.iter().any(|(name, _)| *name == called)) {
+            let (value, length) = notation::read(self.rest)?;
+            self.rest = self.rest[length..].trim_start();
+            return Ok(DocumentId::from_value(value));
+        }
         let word = self.word()?.ok_or("the document id is missing")?;
         Ok(document_id(&word))
     }
@@ -300,6 +308,12 @@ mod tests {
             ("4.2", DocumentId::from("4.2")),
             ("99999999999999999999", DocumentId::from("99999999999999999999")),
             ("abc", DocumentId::from("abc")),
+            ("ObjectId", DocumentId::from("ObjectId")),
+            ("Frob(1)", DocumentId::from("Frob(1)")),
+            ("ObjectId(\"65a000000000000000000001\")", {
+                DocumentId::object_id("65a000000000000000000001")
+            }),
+            ("Timestamp(1, 2)", DocumentId::from_value(json!({"$timestamp": {"t": 1, "i": 2}}))),
         ];
         for (text, id) in table {
             assert_eq!(Words::new(text).id().unwrap(), id, "{text}");

@@ -156,7 +156,7 @@ fn limits() -> WriteLimits {
 fn document(text: &str) -> Option<(DocumentId, String)> {
     let limits = Limits { document_bytes_max: 1 << 22, depth_max: 64, id_bytes_max: 480 };
     let new = parse_document(text.as_bytes(), &limits).ok()?;
-    Some((new.id.unwrap_or(DocumentId::Int(text.len() as i64)), new.body))
+    Some((new.id.unwrap_or(DocumentId::from(text.len() as i64)), new.body))
 }
 
 fn id(text: &str) -> Option<DocumentId> {
@@ -172,7 +172,7 @@ fn filter(filter: &str) -> Select {
 }
 
 fn modify(select: Select, mutation: Mutation, multi: bool, upsert: bool) -> Operation {
-    let upsert = upsert.then_some(DocumentId::Int(7));
+    let upsert = upsert.then_some(DocumentId::from(7));
     Operation::Modify { select, mutation, multi, upsert, returning: Returning::After }
 }
 
@@ -335,7 +335,7 @@ fn statement(statement: Statement) -> Vec<Command> {
         Statement::Insert { collection, documents, .. } => {
             let texts = documents.iter().filter_map(|value| document(&value.to_json()));
             let inserts = texts.zip(0..).map(|((_, body), id)| {
-                let id = DocumentId::Int(id);
+                let id = DocumentId::from(id);
                 Operation::Insert { id, body }
             });
             write(&collection, inserts.collect(), true)

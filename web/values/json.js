@@ -142,8 +142,16 @@ export function stringify(value, indent = 0, margin = '\n') {
   return open + inner + parts.join(`,${inner}`) + (indent ? margin : '') + close;
 }
 
-/** The id of a parsed document: its text and whether it is an integer or a string. */
+const INTEGER = /^-?\d{1,18}$/;
+const NO_PART_OF_AN_ADDRESS = ['', '.', '..'];
+
+/**
+ * The id of a parsed document: its text and its type in an address, an integer, a string, or any
+ * other value as Extended JSON.
+ */
 export function idOf(document) {
   const id = document.get('_id');
-  return { text: String(id), type: id instanceof Num ? 'int' : 'string' };
+  if (id instanceof Num && INTEGER.test(id.text)) return { text: id.text, type: 'int' };
+  if (typeof id === 'string' && !NO_PART_OF_AN_ADDRESS.includes(id)) return { text: id, type: 'string' };
+  return { text: stringify(id, 0), type: 'json' };
 }

@@ -49,7 +49,7 @@ pub fn entries(
     };
     let start = keys::collection_start(collection);
     let end = match before {
-        Some(before) => keys::document_key(collection, &DocumentId::Int(before as i64)),
+        Some(before) => keys::document_key(collection, &DocumentId::from(before as i64)),
         None => keys::collection_end(collection),
     };
     let mut found = Vec::new();

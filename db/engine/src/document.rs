@@ -3,7 +3,7 @@
 use super::query::context::{At, Fields};
 use super::value::{self, Object, Value};
 use crate::error::{Error, Kind, Result};
-use crate::id::DocumentId;
+use crate::id::{DocumentId, ID_BYTES_MOST};
 use crate::limits::{DOCUMENT_BYTES_MOST, Limits};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value as Json};
@@ -160,7 +160,7 @@ pub fn check_document(document: Value, limits: &Limits) -> Result<NewDocument> {
         return Err(Error::new(Kind::InvalidBody, "a document must be a JSON object")
             .hint("wrap the value: {\"value\": …}"));
     };
-    let id = object.shift_remove("_id").map(|id| check_id(&id, limits)).transpose()?;
+    let id = object.shift_remove("_id").map(|id| check_id(id, limits)).transpose()?;
     let rest = Value::Object(object);
     check_names(&rest)?;
     // Not every document came as text: statements and pipelines make some.
@@ -213,36 +213,36 @@ pub fn check_names(document: &Value) -> Result<()> {
     }
 }
 
-fn check_id(id: &Value, limits: &Limits) -> Result<DocumentId> {
-    let id = match id {
-        Value::String(text) => DocumentId::String(text.clone()),
-        Value::Int(number) => DocumentId::Int(i64::from(*number)),
-        Value::Long(number) => DocumentId::Int(*number),
-        other => {
-            let other = other.to_json();
-            let message = format!("_id must be a string or an integer, not {other}");
-            return Err(Error::new(Kind::InvalidId, message).hint("leave it out to get one made"));
-        }
-    };
+/// The value as an `_id`.
+///
+/// # Errors
+/// `invalid_id` if it cannot be one, `id_too_long`.
+pub fn check_id(id: Value, limits: &Limits) -> Result<DocumentId> {
+    let id = DocumentId::new(id).ok_or_else(no_id)?;
     check_id_size(&id, limits)?;
     Ok(id)
 }
 
-/// Refuses an empty or overlong string `_id`.
+/// The error for a value that cannot be an `_id`.
+pub fn no_id() -> Error {
+    let message = "_id must not be null, an array or a regular expression";
+    Error::new(Kind::InvalidId, message).hint("give another _id, or leave it out to get one made")
+}
+
+/// Refuses an overlong `_id`.
 pub fn check_id_size(id: &DocumentId, limits: &Limits) -> Result<()> {
-    let DocumentId::String(text) = id else {
-        return Ok(());
-    };
-    if text == "." || text == ".." {
-        let message = format!("_id {text:?} cannot be used: no address can name it");
-        return Err(Error::new(Kind::InvalidId, message).hint("use another identifier"));
+    check_id_bytes(id, limits.id_bytes_max.min(ID_BYTES_MOST))
+}
+
+/// Refuses an `_id` of more than `max` bytes in a key.
+pub fn check_id_bytes(id: &DocumentId, max: usize) -> Result<()> {
+    match id.key().len() {
+        size if size <= max => Ok(()),
+        size => {
+            let message = format!("_id takes {size} bytes in a key, {max} are allowed");
+            Err(Error::new(Kind::IdTooLong, message).hint("use a shorter identifier"))
+        }
     }
-    if text.is_empty() || text.len() > limits.id_bytes_max {
-        let size = text.len();
-        let message = format!("_id has {size} bytes; 1 to {} are allowed", limits.id_bytes_max);
-        return Err(Error::new(Kind::InvalidId, message).hint("use a shorter identifier"));
-    }
-    Ok(())
 }
 
 /// The text of a document that is given without its `_id`.
@@ -257,12 +257,19 @@ pub fn with_id(id: &DocumentId, body: &str) -> String {
     document
 }
 
-/// The text of a stored document without its `_id`, which stands first.
-pub fn without_id(json: &[u8], id: &DocumentId) -> Option<String> {
-    let json = std::str::from_utf8(json).ok()?;
-    let rest = json.strip_prefix("{\"_id\":")?;
-    let rest = rest.strip_prefix(&serde_json::to_string(id).ok()?)?;
-    Some(format!("{{{}", rest.strip_prefix(',').unwrap_or(rest)))
+const ID_FIRST: &[u8] = b"{\"_id\":";
+
+/// The `_id` of a stored document, which stands first, as it was given.
+pub fn id_of(json: &[u8]) -> Option<DocumentId> {
+    DocumentId::new(value::parse_first(json.strip_prefix(ID_FIRST)?)?.0)
+}
+
+/// The text of a stored document without its `_id`, which stands first, and that.
+pub fn without_id(json: &[u8]) -> Option<(DocumentId, String)> {
+    let rest = json.strip_prefix(ID_FIRST)?;
+    let (id, length) = value::parse_first(rest)?;
+    let rest = std::str::from_utf8(rest.get(length..)?).ok()?;
+    Some((DocumentId::new(id)?, format!("{{{}", rest.strip_prefix(',').unwrap_or(rest))))
 }
 
 /// The fields of a stored document that are wanted; `None` when the text is damaged.
@@ -296,11 +303,11 @@ mod tests {
             ("{\"a\":{\"b\":1,\"b\":1}}", Kind::DuplicateKey),
             ("{\"a\":[[[1]]]}", Kind::InvalidBody),
             ("{\"a\":[[[[1]]]]}", Kind::TooDeep),
-            ("{\"_id\":1.5}", Kind::InvalidId),
+            ("{\"_id\":[1]}", Kind::InvalidId),
             ("{\"_id\":null}", Kind::InvalidId),
-            ("{\"_id\":\"\"}", Kind::InvalidId),
-            ("{\"_id\":\"..\"}", Kind::InvalidId),
-            ("{\"_id\":\"12345678901\"}", Kind::InvalidId),
+            (r#"{"_id":{"$regularExpression":{"pattern":"a","options":""}}}"#, Kind::InvalidId),
+            ("{\"_id\":{\"$undefined\":true}}", Kind::InvalidQuery),
+            ("{\"_id\":\"123456789\"}", Kind::IdTooLong),
         ] {
             if expected == Kind::InvalidBody && text.starts_with('{') {
                 assert!(parse_document(text.as_bytes(), &LIMITS).is_ok(), "{text}");
@@ -356,7 +363,7 @@ mod tests {
         let document = parse_document(text, &LIMITS).unwrap();
         let json = with_id(document.id.as_ref().unwrap(), &document.body);
         assert_eq!(json, r#"{"_id":"x","n":9007199254740993,"f":0.1}"#);
-        assert_eq!(with_id(&DocumentId::Int(-1), "{}"), r#"{"_id":-1}"#);
+        assert_eq!(with_id(&DocumentId::from(-1), "{}"), r#"{"_id":-1}"#);
     }
 
     proptest! {

@@ -113,7 +113,7 @@ impl Transaction {
         let mut writes = Vec::new();
         for (key, stored) in self.overlay.changes(Table::Documents) {
             let collection = collection_of(key);
-            let (Some(id), Some(namespace)) = (keys::document_id(key), names.get(&collection))
+            let (Some(mut id), Some(namespace)) = (keys::document_id(key), names.get(&collection))
             else {
                 return Err(StorageError::Failed("a written document has no collection".into()));
             };
@@ -128,9 +128,10 @@ impl Transaction {
                 None => None,
                 Some(stored) => {
                     let json = Row::decode(stored).map(|row| row.json);
-                    let body = json.and_then(|json| document::without_id(json, &id));
                     let lost = || StorageError::Failed("a written document is damaged".into());
-                    Some(body.ok_or_else(lost)?)
+                    let (given, body) = json.and_then(document::without_id).ok_or_else(lost)?;
+                    id = given;
+                    Some(body)
                 }
             };
             writes.push((number, FinalWrite { id, body }));

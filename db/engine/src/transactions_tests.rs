@@ -96,7 +96,7 @@ fn save(collection: &str, id: i64, body: &str) -> Command {
 fn delete(collection: &str, id: i64) -> Command {
     Command::Delete {
         namespace: place(collection),
-        target: DocumentId::Int(id).into(),
+        target: DocumentId::from(id).into(),
         if_match: None,
     }
 }
@@ -440,7 +440,7 @@ fn remembered_answers_count_as_well() {
     let mut open = world.begin();
     open.bytes_max = 100_000;
     let change = |number: u64| {
-        let select = Select::Id { target: DocumentId::Int(1).into(), if_match: None };
+        let select = Select::Id { target: DocumentId::from(1).into(), if_match: None };
         let mutation = Mutation::Merge(format!("{{\"b\":{number}}}"));
         let returning = Returning::After;
         let operation =
@@ -473,9 +473,9 @@ fn a_batch_with_overlong_names_is_refused() {
     };
     let cases = [
         (batch("x".repeat(600), 1.into()), Kind::InvalidName),
-        (batch("c".into(), DocumentId::String("x".repeat(600))), Kind::InvalidId),
+        (batch("c".into(), DocumentId::from("x".repeat(600))), Kind::IdTooLong),
         // As a key among the versions a zero takes two bytes.
-        (batch("c".into(), DocumentId::String("\0".repeat(300))), Kind::InvalidId),
+        (batch("c".into(), DocumentId::from("\0".repeat(300))), Kind::IdTooLong),
     ];
     for (command, kind) in cases {
         assert_eq!(world.run(command).unwrap_err().kind, kind);

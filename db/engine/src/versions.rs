@@ -101,11 +101,6 @@ pub(crate) fn record_key(prefix: &[u8], version: Version) -> Vec<u8> {
     [prefix, &version.index.to_be_bytes(), &version.step.to_be_bytes()].concat()
 }
 
-/// Length of the keys of a document's records.
-pub(super) fn version_key_bytes(document_key: &[u8]) -> usize {
-    keys::version_prefix(0, document_key).len() + VERSION_BYTES
-}
-
 pub(crate) fn encode(
     head: &VersionHead,
     document_key: &[u8],

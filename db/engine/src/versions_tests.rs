@@ -275,7 +275,7 @@ proptest! {
 fn restore(id: i64, version: Option<u64>) -> Command {
     let namespace = place("c");
     let version = version.map(|index| Version { index, step: 0 });
-    Command::Restore { namespace, target: DocumentId::Int(id).into(), version }
+    Command::Restore { namespace, target: DocumentId::from(id).into(), version }
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_former_form_is_put_back() {
     let save = |text: &str| put("c", 1.into(), text.to_owned(), crate::PutMode::Upsert, None);
     let delete = Command::Delete {
         namespace: place("c"),
-        target: DocumentId::Int(1).into(),
+        target: DocumentId::from(1).into(),
         if_match: None,
     };
     let commands = [

@@ -77,7 +77,7 @@ pub const KEYS: &[Key] = &[
     key("BatchMax", Type::Number, "512", "writes in one log entry"),
     key("DocumentBytesMax", Type::Number, "16777216", "largest document in bytes"),
     key("DepthMax", Type::Number, "64", "deepest nesting of a document"),
-    key("IdBytesMax", Type::Number, "480", "longest _id in bytes, at most 490"),
+    key("IdBytesMax", Type::Number, "480", "longest _id in bytes, as it stands in keys, at most 480"),
     key("NameBytesMax", Type::Number, "100", "longest name of a database or collection in bytes, at most 200"),
     key("PageMax", Type::Number, "1000", "most documents in one page of a listing"),
     key("QueryMemoryMb", Type::Number, "64", "memory that one query may keep, for sorting, grouping and its result"),

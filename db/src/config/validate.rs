@@ -183,7 +183,7 @@ impl Config {
             ("BatchMax", self.batch_max as u64, 1, 4096),
             ("DocumentBytesMax", self.document_bytes_max as u64, 1024, DOCUMENT_BYTES_MOST as u64),
             ("DepthMax", self.depth_max as u64, 1, DEPTH_MOST as u64),
-            ("IdBytesMax", self.id_bytes_max as u64, 36, 490),
+            ("IdBytesMax", self.id_bytes_max as u64, 36, 480),
             ("NameBytesMax", self.name_bytes_max as u64, 1, NAME_BYTES_MAX as u64),
             ("PageMax", self.page_max as u64, 1, 10_000),
             ("QueryMemoryMb", self.query_memory_mb as u64, 1, 16 * 1024),

@@ -240,7 +240,7 @@ async fn changes_are_watched_and_another_feed_goes_on_after_a_token() {
         let step = feed.next().await.unwrap().expect("a step");
         watched.extend(step.changes.into_iter().map(|found| (found.change.id, found.matches)));
     }
-    let expected = [2, 3].map(|number| (Some(DocumentId::Int(number)), Some(true)));
+    let expected = [2, 3].map(|number| (Some(DocumentId::from(number)), Some(true)));
     assert_eq!(watched, expected);
 
     let mut other = changes::watch(&session, watch(Some(begin))).await.unwrap().value;

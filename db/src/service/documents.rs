@@ -52,7 +52,7 @@ pub struct Patched {
 
 /// A new `_id`. A UUIDv7 grows with time, so new documents lie side by side in the tree.
 pub fn new_id() -> DocumentId {
-    DocumentId::String(uuid::Uuid::now_v7().to_string())
+    DocumentId::from(uuid::Uuid::now_v7().to_string())
 }
 
 /// Reads a document.

@@ -9,11 +9,12 @@ use super::writes::{insert_operation, write_command};
 use super::{Response, Session, Step, Steps};
 use crate::auth::Permission;
 use crate::config::Limits;
+use crate::engine::DocumentId;
 use crate::engine::Namespace;
 use crate::engine::catalog::Options;
 use crate::engine::command::{Command, Mutation, Operation, Outcome, Part, Returning, Select};
-use crate::engine::document::check_document;
-use crate::engine::index::{IndexSpec, document_id};
+use crate::engine::document::{check_document, no_id};
+use crate::engine::index::IndexSpec;
 use crate::engine::query::aggregate::{Output, WhenMatched, WhenNotMatched};
 use crate::engine::query::context::At;
 use crate::engine::query::path::Path;
@@ -362,13 +363,7 @@ fn merge_operation(
     let id = fields.shift_remove("_id");
     let inserts = when_not_matched == WhenNotMatched::Insert;
     let made = match &id {
-        Some(id) => document_id(id).ok_or_else(|| {
-            Error::new(
-                Kind::InvalidId,
-                format!("_id must be a string or an integer, not {}", id.to_json()),
-            )
-            .hint("give the result another _id with $project")
-        })?,
+        Some(id) => DocumentId::new(id.clone()).ok_or_else(no_id)?,
         None => new_id(),
     };
     let text = Value::Object(fields.clone()).to_json();
@@ -402,7 +397,7 @@ mod tests {
     use crate::engine::DocumentId;
 
     fn insert(bytes: usize) -> Operation {
-        Operation::Insert { id: DocumentId::Int(1), body: "x".repeat(bytes) }
+        Operation::Insert { id: DocumentId::from(1), body: "x".repeat(bytes) }
     }
 
     /// Symptom: 500 large documents of a `$merge` made a log entry of gigabytes.

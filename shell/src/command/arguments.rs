@@ -130,7 +130,7 @@ pub(super) fn moment_flag(
 pub(super) fn as_text(id: &DocumentId) -> Option<DocumentId> {
     match id {
         DocumentId::Int(number) => Some(DocumentId::String(number.to_string())),
-        DocumentId::String(_) => None,
+        DocumentId::String(_) | DocumentId::Json(_) => None,
     }
 }
 

@@ -89,7 +89,7 @@ function checked(editor, id) {
   if (!id || !document.has('_id')) return stringify(document);
   const written = idOf(document);
   if (written.text === id.text && written.type === id.type) return stringify(document);
-  const kept = id.type === 'int' ? id.text : JSON.stringify(id.text);
+  const kept = id.type === 'string' ? JSON.stringify(id.text) : id.text;
   throw new Error(`The _id of a document cannot be changed. Restore ${kept}, or insert a new document.`);
 }
 

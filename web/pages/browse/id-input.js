@@ -1,4 +1,6 @@
 /** The input for the `_id` of a document, and what its text may mean. */
+import { stringify } from '../../values/json.js';
+import { parseNotation } from '../../values/notation.js';
 import { html } from '../../vendor/lit-html.js';
 
 export const idInput = (text, testid, onInput) => html`
@@ -19,10 +21,15 @@ export async function firstFound(text, read) {
   }
 }
 
-/** Whole numbers are integer ids first; quotes make any id a string. */
+/** Whole numbers are integer ids first, and `ObjectId("…")` is its value; quotes make any id a string. */
 function possibleIds(text) {
   const quoted = /^"(.*)"$/.exec(text);
   const ids = [{ text: quoted ? quoted[1] : text, type: 'string' }];
+  if (/^(?:\{|\w+\()/.test(text)) {
+    try {
+      ids.unshift({ text: stringify(parseNotation(text)), type: 'json' });
+    } catch { /* It is a text all the same. */ }
+  }
   if (/^-?\d+$/.test(text)) ids.unshift({ text, type: 'int' });
   return ids;
 }

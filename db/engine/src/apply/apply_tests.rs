@@ -95,7 +95,7 @@ fn a_revision_is_compared_before_anything_changes() {
 fn a_text_that_could_be_a_number_finds_the_document_that_exists() {
     let mut world = World::new();
     world.put("42", PutMode::Insert, None).unwrap();
-    let target = Target { id: DocumentId::Int(42), or: Some("42".into()) };
+    let target = Target { id: DocumentId::from(42), or: Some("42".into()) };
     let deleted = world.run(Command::Delete {
         namespace: Namespace::new("shop", "c"),
         target,
@@ -202,7 +202,7 @@ fn a_status_changes_only_from_the_one_it_is_believed_to_be() {
 fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
     let mut world = World::new();
     let long = || "x".repeat(300);
-    let (id, database, collection) = (DocumentId::Int(1), String::from("d"), String::from("c"));
+    let (id, database, collection) = (DocumentId::from(1), String::from("d"), String::from("c"));
     let put = |database: String, collection: String, id: DocumentId| {
         Command::Put(Put {
             namespace: Namespace { database, collection },
@@ -238,6 +238,6 @@ fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
     ] {
         assert_eq!(kind(world.run(command)), Kind::InvalidName);
     }
-    let long_id = DocumentId::String(long() + &long());
-    assert_eq!(kind(world.run(put(database, collection, long_id))), Kind::InvalidId);
+    let long_id = DocumentId::from(long() + &long());
+    assert_eq!(kind(world.run(put(database, collection, long_id))), Kind::IdTooLong);
 }

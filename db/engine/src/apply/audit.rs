@@ -22,7 +22,7 @@ impl Applier {
         let put = Put {
             namespace: Namespace::new(system::DATABASE, system::AUDIT),
             // Revisions grow with every document that is written.
-            target: DocumentId::Int(self.counters.revision as i64 + 1).into(),
+            target: DocumentId::from(self.counters.revision as i64 + 1).into(),
             body: entry.to_string(),
             mode: PutMode::Insert,
             if_match: None,

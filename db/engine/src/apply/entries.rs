@@ -86,7 +86,7 @@ impl Applier {
             if before == Some(info) {
                 continue;
             }
-            txn.put(Table::Indexes, &index.entry_key(key, id)?, &entry_value(info))?;
+            txn.put(Table::Indexes, &index.entry_key(key, id)?, &entry_value(info, id))?;
             if before.is_none() {
                 let prefixes = info.ends.iter().filter_map(|end| key.get(..usize::from(*end)));
                 self.stats(txn, collection, index)?.add(prefixes);

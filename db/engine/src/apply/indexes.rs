@@ -11,6 +11,7 @@ use crate::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use crate::catalog::{self, Collection, Garbage};
 use crate::cbor;
 use crate::command::{Outcome, check_spec};
+use crate::document;
 use crate::error::{Error, Kind, collection_not_found, database_not_found};
 use crate::index::keys::DocumentKeys;
 use crate::index::{Entry, INDEXES_MAX, Index, IndexEntry, IndexId, IndexSpec, IndexState, encode};
@@ -219,9 +220,9 @@ impl Applier {
                 ended = false;
                 break;
             }
-            let (key, stored) = row?;
-            let document =
-                Row::decode(stored).and_then(|row| row.fields(&wanted)).zip(keys::document_id(key));
+            let (_, stored) = row?;
+            let document = Row::decode(stored)
+                .and_then(|row| Some((row.fields(&wanted)?, document::id_of(row.json)?)));
             let Some((document, id)) = document else {
                 return Err(StorageError::Failed("a stored document cannot be read".into()).into());
             };

@@ -5,7 +5,7 @@ use crate::apply::stored::find;
 use crate::catalog::{self, Collection};
 use crate::error::violation::Violation;
 use crate::id::DocumentId;
-use crate::index::{self, Index};
+use crate::index::Index;
 use crate::query::context::Context;
 use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
@@ -37,7 +37,7 @@ impl<R: Read> Lookup<'_, R> {
         let Some(collection) = self.collections.get(collection) else { return Ok(false) };
         self.ctx.work(budget::LOOK_UP)?;
         if field.as_str() == "_id" {
-            let Some(id) = index::document_id(value).filter(|id| Some(id) != except) else {
+            let Some(id) = DocumentId::new(value.clone()).filter(|id| Some(id) != except) else {
                 return Ok(false);
             };
             return Ok(find(self.read, collection.id, &id)?.is_some());

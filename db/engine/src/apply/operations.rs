@@ -11,7 +11,8 @@ use crate::budget::{self, steps_of};
 use crate::catalog::{self, Collection};
 use crate::command::texts::{ParsedMutation, check_key, parse_filter};
 use crate::command::{Operation, OperationResult, Outcome, Returning, Select, Write, WriteLimits};
-use crate::error::{self, Error, Kind, collection_not_found, database_not_found, duplicate};
+use crate::document;
+use crate::error::{self, Error, collection_not_found, database_not_found, duplicate};
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
 use crate::query::context::{At, Context};
@@ -19,7 +20,6 @@ use crate::query::filter::Filter;
 use crate::query::update::upsert_base;
 use crate::storage::WriteTxn;
 use crate::value::{self, Value, parse_stored};
-use crate::{document, index};
 use std::sync::Arc;
 
 /// Where an operation takes place, and within which bounds.
@@ -240,13 +240,7 @@ impl Applier {
         change.apply(&mut document, Some(filter), true, ctx)?;
         let id = match document.as_object().and_then(|fields| fields.get("_id")) {
             None => made.clone(),
-            Some(id) => index::document_id(id).ok_or_else(|| {
-                Error::new(
-                    Kind::InvalidId,
-                    format!("_id must be a string or an integer, not {}", id.to_json()),
-                )
-                .hint("name another _id in the filter, or leave it out")
-            })?,
+            Some(id) => DocumentId::new(id.clone()).ok_or_else(document::no_id)?,
         };
         let body = body_of(document, &id, limits)?;
         let mut wrote = self.insert(txn, namespace, id.clone(), body, true)?;

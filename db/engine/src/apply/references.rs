@@ -68,7 +68,7 @@ impl Applier {
             if rules::rename(&mut document, from, to) {
                 document.shift_remove("_id");
                 let body = Value::Object(document).to_json();
-                self.store(txn, namespace, &collection, &id, Some(&stored), body)?;
+                self.store(txn, namespace, &collection, &stored.id, Some(&stored), body)?;
             }
         }
         Ok(())

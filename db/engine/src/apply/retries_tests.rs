@@ -80,7 +80,7 @@ impl<'t, 's> World<'t, 's> {
     }
 
     fn patch(&mut self, key: &str, patch: &str, returning: Returning) -> ProposalResult {
-        let select = Select::Id { target: DocumentId::Int(1).into(), if_match: None };
+        let select = Select::Id { target: DocumentId::from(1).into(), if_match: None };
         let mutation = Mutation::Merge(patch.to_owned());
         let operation =
             Operation::Modify { select, mutation, multi: false, upsert: None, returning };
@@ -115,7 +115,7 @@ fn write(operations: Vec<Operation>) -> Write {
 }
 
 fn insert(id: i64, body: String) -> Operation {
-    Operation::Insert { id: DocumentId::Int(id), body }
+    Operation::Insert { id: DocumentId::from(id), body }
 }
 
 /// Whether a repeated result is the first one, but for documents that were only read and are others
@@ -175,7 +175,7 @@ fn a_remembered_answer_holds_no_document() {
             if first.modified > 0 || at >= 28 {
                 assert_eq!(again, first, "{at}");
             } else {
-                assert_eq!(again.forgotten, Some(DocumentId::Int(1)), "{at}");
+                assert_eq!(again.forgotten, Some(DocumentId::from(1)), "{at}");
                 assert_eq!((again.document, again.revision), (None, first.revision), "{at}");
             }
         }
@@ -187,7 +187,7 @@ fn a_remembered_answer_holds_no_document() {
             match again.document {
                 // The document as it is now.
                 Some(text) => assert_eq!(Some(text), first.document, "{at}"),
-                None => assert_eq!(again.forgotten, Some(DocumentId::Int(1)), "{at}"),
+                None => assert_eq!(again.forgotten, Some(DocumentId::from(1)), "{at}"),
             }
         }
         let last = only(&world.patch(&key(29), &patch(29), returning[1]));
@@ -201,7 +201,7 @@ fn a_repetition_in_the_same_log_entry_has_the_document_too() {
     in_transaction(|txn| {
         let mut world = World::new(txn);
         world.run(Command::Write(Box::new(write(vec![insert(1, "{}".into())]))));
-        let select = Select::Id { target: DocumentId::Int(1).into(), if_match: None };
+        let select = Select::Id { target: DocumentId::from(1).into(), if_match: None };
         let mutation = Mutation::Merge("{\"a\":1}".into());
         let returning = Returning::Before;
         let operation =
@@ -222,7 +222,7 @@ fn a_repetition_in_the_same_log_entry_has_the_document_too() {
 fn an_answer_about_very_many_documents_is_remembered_in_short() {
     in_transaction(|txn| {
         let mut world = World::new(txn);
-        let id = |at: usize| DocumentId::String(format!("{at:0400}"));
+        let id = |at: usize| DocumentId::from(format!("{at:0400}"));
         let mut operations: Vec<_> =
             (0..1_000).map(|at| Operation::Insert { id: id(at), body: "{}".into() }).collect();
         operations.push(Operation::Insert { id: id(0), body: "{}".into() });

@@ -8,7 +8,6 @@ use crate::command::texts::{parse_filter, parse_sort_and_hint};
 use crate::command::{Select, WriteLimits};
 use crate::error::{self, Error, Kind, document_not_found};
 use crate::id::DocumentId;
-use crate::index::id_value;
 use crate::query::context::{Context, Fields};
 use crate::query::filter::{Filter, Test};
 use crate::query::path::Path;
@@ -55,7 +54,7 @@ pub(super) fn select_documents(
             let (id, current) = find_target(txn, collection.id, target.clone())?;
             check_revision(&id, *if_match, current.as_ref().map(|stored| stored.revision))?;
             current.ok_or_else(|| document_not_found(&id))?;
-            let filter = Filter::Field(Path::field("_id"), Test::Eq(id_value(&id)));
+            let filter = Filter::Field(Path::field("_id"), Test::Eq(id.value().clone()));
             return Ok((vec![id], Some(filter)));
         }
         Select::Filter { filter, sort, hint } => (filter, sort, hint),

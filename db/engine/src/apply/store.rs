@@ -71,6 +71,8 @@ impl Applier {
         body: String,
     ) -> ApplyResult<(Revision, Vec<String>)> {
         document::check_body(&body)?;
+        // Equal numbers are one `_id`, and it keeps the type that it was first given with.
+        let id = old.map_or(id, |old| &old.id);
         let former = old.map_or(0, |old| old.json.len());
         self.charge_document(collection, budget::STORE, former, body.len())?;
         let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;

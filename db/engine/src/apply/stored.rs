@@ -44,7 +44,8 @@ pub(crate) fn find(
     }
     let stored = read.get(Table::Documents, &key)?;
     Ok(stored.and_then(Row::decode).map(|row| Stored {
-        id: id.clone(),
+        // A number may have been given with another type.
+        id: document::id_of(row.json).unwrap_or_else(|| id.clone()),
         revision: row.revision,
         json: row.json.to_vec(),
         indexed: true,
@@ -57,14 +58,12 @@ pub(crate) fn find_target(
     collection: CollectionId,
     target: Target,
 ) -> Result<(DocumentId, Option<Stored>)> {
-    let current = find(read, collection, &target.id)?;
-    if current.is_none()
-        && let Some(other) = target.or
-        && let Some(found) = find(read, collection, &other)?
-    {
-        return Ok((other, Some(found)));
+    for id in [Some(&target.id), target.or.as_ref()].into_iter().flatten() {
+        if let Some(found) = find(read, collection, id)? {
+            return Ok((found.id.clone(), Some(found)));
+        }
     }
-    Ok((target.id, current))
+    Ok((target.id, None))
 }
 
 /// What is stored cannot be read. Never for what a command brings: see [`command_value`].

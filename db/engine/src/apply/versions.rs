@@ -223,7 +223,8 @@ impl Applier {
         };
         let current = find(txn, collection.id, &id)?;
         let created = current.is_none();
-        let body = document::without_id(&json, &id).ok_or_else(damaged)?;
+        let (former, body) = document::without_id(&json).ok_or_else(damaged)?;
+        let id = current.as_ref().map_or(former, |current| current.id.clone());
         let (revision, warnings) =
             self.store(txn, namespace, collection, &id, current.as_ref(), body)?;
         Ok(Outcome::Written { id, revision, created }.with_warnings(warnings))

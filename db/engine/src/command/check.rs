@@ -16,7 +16,7 @@ impl Proposal {
     /// Whether apply can read all of it.
     ///
     /// # Errors
-    /// What is wrong with it: `invalid_query`, `invalid_json`, `invalid_id`, `too_deep`.
+    /// What is wrong with it: `invalid_query`, `invalid_json`, `id_too_long`, `too_deep`.
     pub fn check(&self) -> Result<()> {
         self.command.check()
     }

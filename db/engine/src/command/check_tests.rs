@@ -23,7 +23,7 @@ fn check(command: Command) -> std::result::Result<(), Kind> {
 fn put(body: &str) -> Command {
     Command::Put(Put {
         namespace: Namespace::new("shop", "people"),
-        target: DocumentId::Int(1).into(),
+        target: DocumentId::from(1).into(),
         body: body.into(),
         mode: PutMode::Upsert,
         if_match: None,
@@ -91,13 +91,13 @@ fn what_apply_could_not_read_is_refused_before_it_is_proposed() {
 
 #[test]
 fn a_key_that_the_storage_does_not_take_is_refused_before_it_is_proposed() {
-    let long = DocumentId::String("x".repeat(600));
+    let long = DocumentId::from("x".repeat(600));
     let target: Target = long.clone().into();
     let delete =
         Command::Delete { namespace: Namespace::new("shop", "people"), target, if_match: None };
-    assert_eq!(check(delete), Err(Kind::InvalidId));
+    assert_eq!(check(delete), Err(Kind::IdTooLong));
     let insert = Operation::Insert { id: long, body: "{}".into() };
-    assert_eq!(check(write(insert)), Err(Kind::InvalidId));
+    assert_eq!(check(write(insert)), Err(Kind::IdTooLong));
     let keys = vec![vec![1; 600].into()];
     let trim = Command::TrimVersions { namespace: Namespace::new("a", "b"), keys };
     assert_eq!(check(trim), Err(Kind::InvalidQuery));

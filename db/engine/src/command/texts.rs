@@ -2,17 +2,16 @@
 //! mutations.
 
 use crate::command::Mutation;
+use crate::document::check_id_bytes;
 use crate::error::{Error, Kind, Result};
-use crate::id::DocumentId;
+use crate::id::{DocumentId, ID_BYTES_MOST};
 use crate::query::context::{At, Context};
 use crate::query::filter::Filter;
 use crate::query::merge_patch::merge_patch;
 use crate::query::plan::Hint;
 use crate::query::sort::Sort;
 use crate::query::update::Update;
-use crate::storage::keys;
 use crate::value::{Object, Value, parse_stored};
-use crate::versions::version_key_bytes;
 
 /// A mutation, parsed once for all documents.
 pub(crate) enum ParsedMutation {
@@ -104,12 +103,7 @@ fn check_same_id(known: Option<&Value>, given: Option<&Value>) -> Result<()> {
 /// Refuses an `_id` that makes a key, of the document or of its versions, which the storage does
 /// not take.
 pub(crate) fn check_key(id: &DocumentId) -> Result<()> {
-    let key = version_key_bytes(&keys::document_key(0, id));
-    if key <= keys::KEY_BYTES_MAX {
-        return Ok(());
-    }
-    let message = format!("an _id that makes a key of {key} bytes is too long");
-    Err(Error::new(Kind::InvalidId, message).hint("use a shorter identifier"))
+    check_id_bytes(id, ID_BYTES_MOST)
 }
 
 pub(crate) fn parse_filter(text: &str) -> Result<Filter> {

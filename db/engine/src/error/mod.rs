@@ -253,6 +253,8 @@ error_kinds! {
     EntryRefused "entry_refused" Failed;
     /// The disk or the storage's address space is full.
     StorageFull "storage_full" Full;
+    /// The `_id` is too long.
+    IdTooLong "id_too_long" Invalid;
 }
 
 /// What went wrong and what to do about it.

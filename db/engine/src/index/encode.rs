@@ -6,7 +6,7 @@
 //! decimal digits if it lies between two doubles. The idea is FoundationDB's tuple layer; no crate
 //! on crates.io orders all of these types, and numbers across types, as MongoDB does.
 
-use crate::value::{Class, Code, Object, Regex, Value, number};
+use crate::value::{Class, Code, Decimal, LEVELS_MAX, Object, Regex, Value, number};
 use bigdecimal::{BigDecimal, ToPrimitive};
 use std::cmp::Ordering;
 
@@ -85,7 +85,11 @@ fn encode_text(text: &[u8], out: &mut Vec<u8>) {
 }
 
 fn encode_number(value: &Value, out: &mut Vec<u8>) {
-    let below = floor(value);
+    let below = match value {
+        // Every one of them is a double.
+        Value::Int(number) => f64::from(*number),
+        other => floor(other),
+    };
     let bits = match below.to_bits() {
         _ if below.is_nan() => 0,
         bits if bits & SIGN != 0 => !bits,
@@ -170,39 +174,92 @@ fn is_negative_zero(number: f64) -> bool {
 
 /// The value of an encoded scalar; `None` if it cannot be decoded.
 pub fn decode(bytes: &[u8], kept: FieldEncoding) -> Option<Value> {
+    let (value, rest) = decode_scalar(bytes, kept)?;
+    rest.is_empty().then_some(value)
+}
+
+/// The value that some bytes begin with, and what follows it. A number comes back in the type that
+/// needs the fewest bits.
+pub fn decode_first(bytes: &[u8]) -> Option<(Value, &[u8])> {
+    decode_nested(bytes, LEVELS_MAX)
+}
+
+fn decode_nested(bytes: &[u8], levels: usize) -> Option<(Value, &[u8])> {
+    let (class, content) = bytes.split_first()?;
+    let inner = levels.checked_sub(1)?;
+    let is = |other: Class| *class == other as u8;
+    if is(Class::Object) {
+        let (fields, rest) = decode_object(content, inner)?;
+        Some((Value::Object(fields), rest))
+    } else if is(Class::Array) {
+        let (mut items, mut rest) = (Vec::new(), content);
+        while *rest.first()? != LIST_END {
+            let (item, after) = decode_nested(rest, inner)?;
+            items.push(item);
+            rest = after;
+        }
+        Some((Value::Array(items), rest.get(1..)?))
+    } else if is(Class::CodeWithScope) {
+        let (text, rest) = decode_text(content)?;
+        let (scope, rest) = decode_object(rest, inner)?;
+        Some((Value::Code(Box::new(Code { text, scope: Some(scope) })), rest))
+    } else {
+        decode_scalar(bytes, FieldEncoding::Int)
+    }
+}
+
+fn decode_object(content: &[u8], levels: usize) -> Option<(Object, &[u8])> {
+    let (mut fields, mut rest) = (Object::new(), content);
+    while *rest.first()? != LIST_END {
+        // The class stands before the name too, for the order.
+        let (name, after) = decode_text(rest.get(1..)?)?;
+        let (value, after) = decode_nested(after, levels)?;
+        fields.insert(name, value);
+        rest = after;
+    }
+    Some((fields, rest.get(1..)?))
+}
+
+fn decode_scalar(bytes: &[u8], kept: FieldEncoding) -> Option<(Value, &[u8])> {
     let (class, content) = bytes.split_first()?;
     let class = *class;
     let is = |other: Class| class == other as u8;
     if is(Class::Null) {
-        Some(Value::Null)
+        Some((Value::Null, content))
     } else if is(Class::Bool) {
-        Some(Value::Bool(*content.first()? != 0))
+        let (truth, rest) = content.split_first()?;
+        Some((Value::Bool(*truth != 0), rest))
     } else if is(Class::Number) {
         decode_number(content, kept)
     } else if is(Class::String) {
-        decode_text(content).map(|(text, _)| Value::String(text))
+        decode_text(content).map(|(text, rest)| (Value::String(text), rest))
     } else if is(Class::Date) {
-        let number = u64::from_be_bytes(content.try_into().ok()?);
-        Some(Value::Date((number ^ SIGN) as i64))
+        let (number, rest) = content.split_first_chunk::<8>()?;
+        Some((Value::Date((u64::from_be_bytes(*number) ^ SIGN) as i64), rest))
     } else if is(Class::ObjectId) {
-        content.try_into().ok().map(Value::ObjectId)
+        let (id, rest) = content.split_first_chunk::<12>()?;
+        Some((Value::ObjectId(*id), rest))
     } else if is(Class::Binary) {
-        Some(Value::Binary(*content.get(4)?, content.get(5..)?.to_vec()))
+        let (length, rest) = content.split_first_chunk::<4>()?;
+        let (kind, rest) = rest.split_first()?;
+        let (bytes, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        Some((Value::Binary(*kind, bytes.to_vec()), rest))
     } else if is(Class::Timestamp) {
-        let (seconds, number) = content.split_first_chunk::<4>()?;
-        let number = u32::from_be_bytes(number.try_into().ok()?);
-        Some(Value::Timestamp(u32::from_be_bytes(*seconds), number))
+        let (seconds, rest) = content.split_first_chunk::<4>()?;
+        let (number, rest) = rest.split_first_chunk::<4>()?;
+        let [seconds, number] = [*seconds, *number].map(u32::from_be_bytes);
+        Some((Value::Timestamp(seconds, number), rest))
     } else if is(Class::Regex) {
         let (pattern, rest) = decode_text(content)?;
-        let (options, _) = decode_text(rest)?;
-        Some(Value::Regex(Box::new(Regex { pattern, options })))
+        let (options, rest) = decode_text(rest)?;
+        Some((Value::Regex(Box::new(Regex { pattern, options })), rest))
     } else if is(Class::Code) {
-        let (text, _) = decode_text(content)?;
-        Some(Value::Code(Box::new(Code { text, scope: None })))
+        let (text, rest) = decode_text(content)?;
+        Some((Value::Code(Box::new(Code { text, scope: None })), rest))
     } else if is(Class::MinKey) {
-        Some(Value::MinKey)
+        Some((Value::MinKey, content))
     } else if is(Class::MaxKey) {
-        Some(Value::MaxKey)
+        Some((Value::MaxKey, content))
     } else {
         None
     }
@@ -210,10 +267,10 @@ pub fn decode(bytes: &[u8], kept: FieldEncoding) -> Option<Value> {
 
 /// A text, and what follows it.
 fn decode_text(content: &[u8]) -> Option<(String, &[u8])> {
-    let mut text = Vec::with_capacity(content.len());
+    let mut text = Vec::new();
     let mut bytes = content.iter();
-    while let Some(byte) = bytes.next() {
-        text.push(match *byte {
+    loop {
+        text.push(match *bytes.next()? {
             0 => break,
             ESCAPE => bytes.next()?.checked_sub(1)?,
             other => other,
@@ -222,30 +279,39 @@ fn decode_text(content: &[u8]) -> Option<(String, &[u8])> {
     Some((String::from_utf8(text).ok()?, bytes.as_slice()))
 }
 
-fn decode_number(content: &[u8], kept: FieldEncoding) -> Option<Value> {
+fn decode_number(content: &[u8], kept: FieldEncoding) -> Option<(Value, &[u8])> {
     let (bits, rest) = content.split_first_chunk::<8>()?;
     let bits = u64::from_be_bytes(*bits);
     let below = f64::from_bits(if bits & SIGN != 0 { bits & !SIGN } else { !bits });
-    let (between, digits) = rest.split_first()?;
+    let (between, rest) = rest.split_first()?;
     if *between == EXACT {
-        return Some(match kept {
-            FieldEncoding::Int => Value::Int(below as i32),
-            FieldEncoding::Long => Value::Long(below as i64),
-            _ => Value::Double(below),
+        let whole = number::to_int(&Value::Double(below));
+        return Some(match (kept, whole) {
+            // Zero bits are those of NaN.
+            _ if bits == 0 => (Value::Double(f64::NAN), rest),
+            (FieldEncoding::Int, Some(whole)) => (Value::from(whole), rest),
+            (FieldEncoding::Long, Some(whole)) => (Value::Long(whole), rest),
+            _ => (Value::Double(below), rest),
         });
     }
-    let mut digits = digits.to_vec();
-    if below < 0.0 {
-        reverse(&mut digits);
-    }
-    let (exponent, digits) = digits.split_first_chunk::<2>()?;
-    let exponent = i64::from((u16::from_be_bytes(*exponent) ^ (1 << 15)) as i16);
-    let digits = std::str::from_utf8(digits.strip_suffix(&[0])?).ok()?;
+    let turn = |byte: u8| if below < 0.0 { !byte } else { byte };
+    let (exponent, rest) = rest.split_first_chunk::<2>()?;
+    let exponent = exponent.map(turn);
+    let exponent = i64::from((u16::from_be_bytes(exponent) ^ (1 << 15)) as i16);
+    let length = rest.iter().position(|byte| turn(*byte) == 0)?;
+    let (digits, rest) = rest.split_at_checked(length)?;
+    let digits: Vec<u8> = digits.iter().map(|byte| turn(*byte)).collect();
+    let digits = std::str::from_utf8(&digits).ok()?;
+    // Only integers of 64 bits and decimals lie between two doubles.
     let scale = digits.len() as i64 - exponent;
-    // Only integers of 64 bits lie between two doubles and are kept.
     let number = BigDecimal::new(digits.parse().ok()?, scale);
     let number = if below < 0.0 { -number } else { number };
-    number.to_i64().map(Value::Long)
+    let whole = if scale <= 0 && exponent <= 19 { number.to_i64() } else { None };
+    let value = match whole {
+        Some(whole) => Value::Long(whole),
+        None => number::decimal(Decimal::round(number, false)),
+    };
+    Some((value, rest.get(1..)?))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::history_tests as history;
-use crate::index::{Entry, Index, IndexEntry, IndexSpec, IndexState, document_id, entry_value};
+use crate::index::{Entry, Index, IndexEntry, IndexSpec, IndexState, entry_value};
 use crate::query::context::At;
 use crate::query::context::Context;
 use crate::storage::keys as storage;
@@ -191,11 +191,10 @@ proptest! {
         let ctx = Context::new(0, usize::MAX, &interrupt);
         let id = history::id(id);
         for (values, info) in index.document_keys(&document, &ctx).unwrap().entries {
-            let (key, value) = (index.entry_key(&values, &id).unwrap(), entry_value(&info));
+            let (key, value) = (index.entry_key(&values, &id).unwrap(), entry_value(&info, &id));
             let entry = Entry::new(&key, &value);
             let row = entry.document_key(3, index.id_descending());
             prop_assert_eq!(storage::document_id(&row), Some(id.clone()));
-            prop_assert_eq!(document_id(&crate::index::id_value(&id)), Some(id.clone()));
             for (at, name) in ["a", "b"].iter().enumerate() {
                 let held = document.as_object().and_then(|fields| fields.get(*name));
                 if let Some(known) = entry.field(at, descending[at]) {

@@ -355,7 +355,7 @@ impl Index {
         }
         // When inverted, no text may be a prefix of another; an encoded value is not.
         let start = key.len();
-        encode::encode(&id_value(id), key);
+        storage::keys::push_id(key, id);
         encode::reverse(&mut key[start..]);
     }
 
@@ -380,28 +380,17 @@ impl Index {
     }
 }
 
-/// An `_id` as a value.
-pub fn id_value(id: &DocumentId) -> Value {
-    match id {
-        DocumentId::Int(number) => Value::from(*number),
-        DocumentId::String(text) => Value::from(text.as_str()),
-    }
-}
-
-/// A value as an `_id`, if it can be one.
-pub fn document_id(value: &Value) -> Option<DocumentId> {
-    match value {
-        Value::String(text) => Some(DocumentId::String(text.clone())),
-        number => number.as_int().map(DocumentId::Int),
-    }
-}
-
-/// The stored value of an entry: for each field where it ends (2 bytes) and how it is decoded.
-pub fn entry_value(info: &EntryInfo) -> Vec<u8> {
-    let mut value = Vec::with_capacity(3 * info.ends.len());
+/// The stored value of an entry: for each field where it ends (2 bytes) and how it is decoded; then
+/// a byte if the `_id` is of a type that its encoding does not tell.
+pub fn entry_value(info: &EntryInfo, id: &DocumentId) -> Vec<u8> {
+    let mut value = Vec::with_capacity(3 * info.ends.len() + 1);
     for (end, kept) in info.ends.iter().zip(&info.kept) {
         value.extend_from_slice(&end.to_be_bytes());
         value.push(*kept as u8);
+    }
+    let told = DocumentId::from_key(&id.key()).is_some_and(|told| told.to_json() == id.to_json());
+    if !told {
+        value.push(FieldEncoding::Lost as u8);
     }
     value
 }
@@ -422,6 +411,11 @@ impl<'e> Entry<'e> {
     /// Number of fields.
     pub fn fields(&self) -> usize {
         self.value.len() / 3
+    }
+
+    /// Whether the encoding of the `_id` tells its type.
+    pub fn tells_id(&self) -> bool {
+        self.value.len().is_multiple_of(3)
     }
 
     /// Where the encoding of the first `count` fields ends in the key.
@@ -446,8 +440,7 @@ impl<'e> Entry<'e> {
         }
         let mut id = id.to_vec();
         encode::reverse(&mut id);
-        let id = encode::decode(&id, FieldEncoding::Int).and_then(|id| document_id(&id));
-        id.map_or_else(Vec::new, |id| storage::keys::document_key(collection, &id))
+        [&collection.to_be_bytes()[..], &id].concat()
     }
 
     /// The value of a field; `None` if only the document has it, `Some(None)` if the document has

@@ -81,7 +81,9 @@ impl Interval {
     /// The form in `explain`: `[1, 5)`.
     fn text(&self) -> String {
         let value = |bytes: &[u8]| {
+            // A prefix of texts lacks the end of a text.
             encode::decode(bytes, FieldEncoding::Int)
+                .or_else(|| encode::decode(&[bytes, &[0]].concat(), FieldEncoding::Int))
                 .map_or_else(|| "…".to_owned(), |value| value.to_json())
         };
         let low = match &self.low {
@@ -417,50 +419,27 @@ pub fn all_ids(collection: CollectionId) -> (Vec<u8>, Vec<u8>) {
     (keys::collection_start(collection), keys::collection_end(collection))
 }
 
-/// Ranges of document keys that the tests on `_id` allow; `None` when there are none.
+/// Ranges of document keys that the tests on `_id` allow; `None` when there are none. That of one
+/// `_id` ends with its successor.
 pub fn id_ranges(collection: CollectionId, filter: &Filter) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let conditions = conditions(filter);
     let tests = conditions.iter().filter(|condition| condition.path == "_id");
-    type Range = (Vec<u8>, Vec<u8>);
-    let both = |a: &Range, b: &Range| (a.0.clone().max(b.0.clone()), a.1.clone().min(b.1.clone()));
-    let tests = tests.filter_map(|condition| id_test(collection, condition.test));
-    tests.reduce(|a, b| overlaps(&a, &b, both, Range::clone))
+    let found = all_of(tests.map(|condition| condition.test))?;
+    let key = |place: &[u8]| [&collection.to_be_bytes()[..], place].concat();
+    let ranges = found.iter().map(|interval| {
+        let start = key(&interval.low.ascending());
+        let end = match interval.is_point() {
+            true => keys::successor(start.clone()),
+            false => key(&interval.high.ascending()),
+        };
+        (start, end)
+    });
+    Some(ranges.collect())
 }
 
-fn id_test(collection: CollectionId, test: &Test) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let point = |value: &Value| match value {
-        Value::String(text) => Some(keys::string_id_range(collection, text, Some(text))),
-        number => number.as_int().map(|number| keys::int_id_range(collection, number, number)),
-    };
-    match test {
-        Test::Eq(value) => Some(point(value).into_iter().collect()),
-        Test::In(values, patterns) if patterns.is_empty() => {
-            let mut ranges: Vec<_> = values.iter().filter_map(point).collect();
-            ranges.sort();
-            ranges.dedup();
-            Some(ranges)
-        }
-        Test::Gt(value) | Test::Gte(value) => Some(match value {
-            Value::String(text) => vec![keys::string_id_range(collection, text, None)],
-            value if value.is_number() => {
-                let low = number::nearest(value).floor() as i64;
-                vec![keys::int_id_range(collection, low.saturating_sub(1024), i64::MAX)]
-            }
-            _ => Vec::new(),
-        }),
-        Test::Lt(value) | Test::Lte(value) => Some(match value {
-            Value::String(text) => vec![keys::string_id_range(collection, "", Some(text))],
-            value if value.is_number() => {
-                let high = number::nearest(value).ceil() as i64;
-                vec![keys::int_id_range(collection, i64::MIN, high.saturating_add(1024))]
-            }
-            _ => Vec::new(),
-        }),
-        Test::Regex(pattern) => {
-            Some(vec![keys::string_id_beginnings(collection, &pattern.literal_prefix()?)])
-        }
-        _ => None,
-    }
+/// Whether a range that [`id_ranges`] gives is that of one `_id`.
+pub fn is_one_id((start, end): &(Vec<u8>, Vec<u8>)) -> bool {
+    end.strip_prefix(start.as_slice()) == Some(&[0])
 }
 
 /// The beginning of the keys that have `values` in the fields after the first `from` ones, which

@@ -6,10 +6,11 @@ use super::plan::{AccessPath, Delivery, Order, Plan, QuerySpec, Scan};
 use super::sort::Sort;
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
+use crate::document;
 use crate::document::Revision;
 use crate::error::{Error, Kind, Result};
 use crate::id::DocumentId;
-use crate::index::{Entry, Index, id_value};
+use crate::index::{Entry, Index};
 use crate::row::Row;
 use crate::storage::{Entries, Read, Table, keys};
 use crate::value::{Object, Value};
@@ -37,9 +38,13 @@ pub struct FoundDocument<'t> {
 }
 
 impl FoundDocument<'_> {
-    /// Its `_id`.
+    /// Its `_id`, as it was given.
     pub fn id(&self) -> Option<DocumentId> {
-        keys::document_id(&self.key)
+        match (self.stored, &self.fields) {
+            (Some((_, json)), _) => document::id_of(json),
+            (None, Value::Object(fields)) => fields.get("_id").cloned().and_then(DocumentId::new),
+            _ => keys::document_id(&self.key),
+        }
     }
 }
 
@@ -534,7 +539,10 @@ fn keep_matching<'t>(
 /// The fields of a document that an index entry holds; none if one must be looked up.
 fn covered_fields(index: &Index, entry: Entry<'_>, document_key: &[u8]) -> Option<Value> {
     let mut fields = Object::new();
-    fields.insert("_id".into(), id_value(&keys::document_id(document_key)?));
+    if !entry.tells_id() {
+        return None;
+    }
+    fields.insert("_id".into(), keys::document_id(document_key)?.value().clone());
     for (at, (path, descending)) in index.paths.iter().zip(&index.descending).enumerate() {
         let value = entry.field(at, *descending)?;
         if path.steps().len() == 1

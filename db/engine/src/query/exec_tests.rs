@@ -591,7 +591,7 @@ fn a_beginning_of_the_id_reads_only_what_begins_so() {
     let filter = Filter::parse(&value(r#"{"_id":{"$regex":"^kk"}}"#), At::root("filter")).unwrap();
     let ranges = bounds::id_ranges(7, &filter).unwrap();
     let inside = |id: &str| {
-        let key = keys::document_key(7, &DocumentId::String(id.to_owned()));
+        let key = keys::document_key(7, &DocumentId::from(id.to_owned()));
         ranges.iter().any(|(start, end)| (start..end).contains(&&key))
     };
     assert!(inside("kk") && inside("kk\u{10ffff}") && !inside("k") && !inside("kl"));

@@ -172,9 +172,7 @@ impl<R: Read> Planner<'_, R> {
             return self.hinted(hint).map(|plan| vec![plan]);
         }
         let ids = bounds::id_ranges(self.collection.id, self.wanted.filter);
-        let points = ids.as_ref().is_some_and(|ids| {
-            ids.iter().all(|(start, end)| end.len() == start.len() + 1 && end.starts_with(start))
-        });
+        let points = ids.as_ref().is_some_and(|ids| ids.iter().all(bounds::is_one_id));
         if points || self.collection.indexes.iter().all(|index| !index.is_ready()) {
             // Nothing is better than reading the documents themselves.
             return Ok(vec![self.by_id(ids, points, f64::INFINITY)]);

@@ -228,6 +228,20 @@ pub fn parse_fields(json: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Value>
     reader.deserialize_map(FieldsVisitor(wanted)).map(Value::Object).ok()
 }
 
+/// The value that a text begins with, and its length. For texts that were checked when they were
+/// stored.
+pub fn parse_first(json: &[u8]) -> Option<(Value, usize)> {
+    let mut values = serde_json::Deserializer::from_slice(json).into_iter::<Value>();
+    let value = values.next()?.ok()?;
+    Some((value, values.byte_offset()))
+}
+
+impl<'de> serde::Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(ValueVisitor)
+    }
+}
+
 /// Builds values from stored text.
 struct ValueVisitor;
 

@@ -14,7 +14,9 @@ mod write;
 
 pub use date::{iso_date, parse_date};
 pub use decimal::Decimal;
-pub use extended::{from_json, is_reserved, parse_fields, parse_stored, reserved_name};
+pub use extended::{
+    from_json, is_reserved, parse_fields, parse_first, parse_stored, reserved_name,
+};
 pub use write::{canonical, canonical_in, relaxed};
 
 use crate::error::{Error, Kind, Result};

@@ -9,7 +9,9 @@ use crate::engine::DocumentId;
 use crate::engine::Namespace;
 use crate::engine::command::Target;
 use crate::engine::document::{check_id_size, parse_json};
-use crate::engine::value::parse_date;
+use crate::engine::limits::Limits;
+use crate::engine::query::context::At;
+use crate::engine::value::{from_json, parse_date};
 use crate::engine::versions::Moment;
 use crate::error::{Error, Kind, Result};
 use crate::raft::ReadLevel;
@@ -22,6 +24,7 @@ use actix_web::http::{Method, Uri};
 use bytes::Bytes;
 use jettra_driver::wire::{self, BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
 use std::borrow::Cow;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
@@ -163,6 +166,30 @@ impl From<MovedCall> for Call {
 /// The number that a text in an address may mean.
 pub fn number(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|number| number.to_string() == text)
+}
+
+/// The `_id` that a text in an address means by its type.
+fn typed_id(text: &str, kind: &str, limits: &Limits) -> Result<DocumentId> {
+    let extended = |json: Json| from_json(json, At::root("id")).ok().and_then(DocumentId::new);
+    let (id, what) = match kind {
+        "string" => (Some(text.into()), "a text"),
+        "int" => (number(text).map(DocumentId::from), "an integer"),
+        "oid" => (extended(json!({"$oid": text})), "an ObjectId, 24 hexadecimal digits"),
+        "uuid" => (extended(json!({"$uuid": text})), "a UUID"),
+        "json" => {
+            let json = parse_json(text.as_bytes(), limits).ok();
+            (json.and_then(extended), "Extended JSON of a value that can be an _id")
+        }
+        other => {
+            return Err(Error::new(Kind::InvalidParameter, format!("id_type={other} is unknown"))
+                .hint("use string, int, oid, uuid or json"));
+        }
+    };
+    id.ok_or_else(|| {
+        let message = format!("the id {text:?} is not {what}, as id_type={kind} says");
+        Error::new(Kind::InvalidParameter, message)
+            .hint("leave id_type out, or use that of the _id: string, int, oid, uuid or json")
+    })
 }
 
 impl Call {
@@ -314,28 +341,18 @@ impl Call {
 
     /// The document that the call names. A text that could be a number as well means either,
     /// unless `id_type` says which.
+    ///
+    /// # Errors
+    /// `invalid_parameter` for a text that is not of that type, `id_too_long`.
     pub fn target_document(&self) -> Result<Target> {
         let text = self.required(&["id"])?;
-        let number = number(text);
-        let string = DocumentId::String(text.to_owned());
-        let target = match (self.parameter(&["id_type"]), number) {
-            (Some("string"), _) | (None, None) => string.into(),
-            (Some("int"), Some(number)) => DocumentId::Int(number).into(),
-            (None, Some(number)) => Target { id: DocumentId::Int(number), or: Some(string) },
-            (Some("int"), None) => {
-                let message = format!("the id {text:?} is not an integer, as id_type=int says");
-                return Err(Error::new(Kind::InvalidParameter, message)
-                    .hint("leave id_type out, or use id_type=string"));
-            }
-            (Some(other), _) => {
-                return Err(Error::new(
-                    Kind::InvalidParameter,
-                    format!("id_type={other} is unknown"),
-                )
-                .hint("use int or string"));
-            }
+        let limits = self.session.limits();
+        let target = match (self.parameter(&["id_type"]), number(text)) {
+            (None, Some(number)) => Target { id: number.into(), or: Some(text.into()) },
+            (None, None) => DocumentId::from(text).into(),
+            (Some(kind), _) => typed_id(text, kind, &limits)?.into(),
         };
-        check_id_size(&target.id, &self.session.limits())?;
+        check_id_size(&target.id, &limits)?;
         Ok(target)
     }
 

@@ -224,7 +224,7 @@ impl JsonSchema for AnyDocument {
 pub(in crate::doors) const NAMESPACE_ERRORS: &[Kind] = &[DatabaseNotFound, CollectionNotFound];
 /// A document that is not there, or whose `_id` cannot be.
 pub(in crate::doors) const DOCUMENT_ERRORS: &[Kind] =
-    &[DatabaseNotFound, CollectionNotFound, DocumentNotFound, InvalidId];
+    &[DatabaseNotFound, CollectionNotFound, DocumentNotFound, IdTooLong];
 /// A query that cannot be, or is not carried out to its end.
 pub(in crate::doors) const QUERY_ERRORS: &[Kind] =
     &[InvalidQuery, NotApplicable, QueryTooLarge, TimeLimit];
@@ -233,6 +233,7 @@ pub(in crate::doors) const CHANGE_ERRORS: &[Kind] = &[
     DatabaseNotFound,
     InvalidName,
     InvalidId,
+    IdTooLong,
     InvalidQuery,
     TooDeep,
     TooLarge,

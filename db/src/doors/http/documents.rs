@@ -1,10 +1,11 @@
 //! Single documents over HTTP.
 
-use super::call::Call;
+use super::call::{Call, number};
 use super::describe::{AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, DOCUMENTS, describe};
 use super::endpoint::Endpoint;
 use super::positions::without_group;
 use super::reply::{Reply, warnings};
+use crate::engine::DocumentId;
 use crate::engine::command::PutMode;
 use crate::engine::document::parse_document;
 use crate::engine::document::{Revision, parse_json};
@@ -72,7 +73,7 @@ async fn insert(call: Rc<Call>) -> Result<Reply> {
     );
     let inserted = documents::insert(&call.session, namespace, new, PutMode::Insert, false).await?;
     Ok(Reply::of(inserted.map(|written| {
-        let place = place + &segment(&written.id.to_string());
+        let place = place + &in_address(&written.id);
         let revision = written.revision;
         let reply = Reply::json(&write_reply(written)).with_status(201);
         reply.etag(revision).header("location", place)
@@ -238,6 +239,17 @@ fn parse_tags(name: &str, text: &str, group: GroupId) -> Result<Revisions> {
         without_group(name, tag, group)?.parse().map_err(wrong)
     });
     tags.collect::<Result<Vec<Revision>>>().map(Revisions::Some)
+}
+
+/// What stands for an `_id` at the end of an address.
+fn in_address(id: &DocumentId) -> String {
+    let id = id.clone().into_wire();
+    match id.in_address() {
+        // Alone a text that could be a number would mean the number first.
+        (text, "string") if number(&text).is_some() => format!("{text}?id_type=string"),
+        (text, "json") => format!("{}?id_type=json", segment(&text)),
+        (text, _) => segment(&text),
+    }
 }
 
 /// A text as one part of a path.

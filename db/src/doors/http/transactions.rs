@@ -7,12 +7,13 @@ use super::find::{optional, value};
 use super::reply::{Reply, Values};
 use super::writes::{delete_part, update_part};
 use crate::engine::Namespace;
+use crate::engine::limits::Limits;
 use crate::error::{Kind, Result};
 use crate::service::batch::{
     self, BatchOperation as Operation, BatchOutcome, BatchRequest, checked,
 };
 use crate::service::transactions::{self, BegunTransaction, TransactionEntry};
-use crate::wire::{IntoEngine, IntoWire};
+use crate::wire::{IntoWire, document_id};
 use jettra_driver::wire::{
     BatchBody, BatchOperation, BatchReply, BatchResult, CommitReply, Condition, DeleteBody,
     TransactionInfo, TransactionReply, TransactionsReply,
@@ -102,15 +103,15 @@ fn info(entry: TransactionEntry) -> TransactionInfo {
     TransactionInfo { id, user, index, age_ms, idle_ms, reads, writes, bytes }
 }
 
-fn condition(condition: Condition) -> Result<(Namespace, batch::Condition)> {
+fn condition(condition: Condition, limits: &Limits) -> Result<(Namespace, batch::Condition)> {
     let Condition { database, collection, id, revision, filter, exists } = condition;
     let (filter, exists) = (optional(filter, "filter")?, exists.unwrap_or(true));
-    let id = id.map(IntoEngine::into_engine);
+    let id = id.map(|id| document_id(id, limits)).transpose()?;
     let condition = batch::Condition { id, revision, filter, exists };
     Ok((Namespace { database, collection }, condition))
 }
 
-fn operation(operation: BatchOperation) -> Result<(Namespace, Operation)> {
+fn operation(operation: BatchOperation, limits: &Limits) -> Result<(Namespace, Operation)> {
     let at = |database, collection| Namespace { database, collection };
     Ok(match operation {
         BatchOperation::Insert { database, collection, document } => {
@@ -128,7 +129,7 @@ fn operation(operation: BatchOperation) -> Result<(Namespace, Operation)> {
             (at(database, collection), Operation::Delete(delete_part(body, multi)?))
         }
         BatchOperation::Get { database, collection, id } => {
-            (at(database, collection), Operation::Get(id.into_engine()))
+            (at(database, collection), Operation::Get(document_id(id, limits)?))
         }
     })
 }
@@ -160,10 +161,11 @@ pub const BATCH: Endpoint = Endpoint::new(
 
 async fn batch(call: Rc<Call>) -> Result<Reply> {
     let body: BatchBody = call.json()?;
+    let limits = call.session.limits();
     let request = BatchRequest {
-        conditions: checked("if", body.conditions, condition)?,
-        then: checked("then", body.then, operation)?,
-        otherwise: checked("else", body.otherwise, operation)?,
+        conditions: checked("if", body.conditions, |one| condition(one, &limits))?,
+        then: checked("then", body.then, |one| operation(one, &limits))?,
+        otherwise: checked("else", body.otherwise, |one| operation(one, &limits))?,
     };
     let done = batch::batch(&call.session, request).await?;
     Ok(Reply::of(done.map(|BatchOutcome { succeeded, results }| {

@@ -12,10 +12,9 @@ use crate::doors::http::versions as versions_door;
 use crate::engine::DocumentId;
 use crate::engine::Namespace;
 use crate::engine::command::Target;
-use crate::engine::document::check_id_size;
 use crate::error::{Kind, Result};
 use crate::service::versions;
-use crate::wire::IntoEngine;
+use crate::wire::document_id;
 use jettra_driver::wire::{RestoreVersionBody, StatusReply, in_group};
 use std::rc::Rc;
 
@@ -41,7 +40,7 @@ pub const HISTORY: Endpoint = Endpoint::new(
             .gives::<Vec<String>>(200)
             .reads()
             .fails(NAMESPACE_ERRORS)
-            .fails(&[Kind::InvalidId, Kind::TimeLimit, Kind::VersionsOff])
+            .fails(&[Kind::IdTooLong, Kind::TimeLimit, Kind::VersionsOff])
     },
 );
 
@@ -51,10 +50,9 @@ async fn history(call: Rc<Call>) -> Result<Reply> {
         Err(error) if is_absent(&error) => return Ok(Reply::bytes(&b"[]"[..])),
         listed => listed?,
     };
-    let group = call.group_number()?;
     Ok(Reply::of(entries.map(|entries| {
         let former = entries.iter().skip(1).filter(|entry| entry.document.is_some());
-        Reply::json(&former.map(|entry| in_group(entry.version, group)).collect::<Vec<_>>())
+        Reply::json(&former.map(|entry| entry.version.to_string()).collect::<Vec<_>>())
     })))
 }
 
@@ -75,13 +73,9 @@ pub const RESTORE: Endpoint = Endpoint::new(
 async fn restore(call: Rc<Call>) -> Result<Reply> {
     let RestoreVersionBody { db, col, id, version } = call.json()?;
     let namespace = Namespace { database: db, collection: col };
-    let id = id.into_engine();
-    check_id_size(&id, &call.session.limits())?;
+    let id = document_id(id, &call.session.limits())?;
     // As in an address, a text may mean a number.
-    let number = match &id {
-        DocumentId::String(text) => number(text).map(DocumentId::Int),
-        DocumentId::Int(_) => None,
-    };
+    let number = id.value().as_str().and_then(number).map(DocumentId::from);
     let target = Target { id, or: number };
     let text = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
     let version = versions_door::version(&call, &text)?;

@@ -87,8 +87,8 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
             name_of(),
         ),
         "id_type" => (
-            "Which of the two an `id` means that could be both.",
-            json!({"type": "string", "enum": ["int", "string"]}),
+            "What the text of `id` is: a string, an integer, an ObjectId, a UUID, or Extended JSON. Without it a text that could be a number means either, the number first.",
+            json!({"type": "string", "enum": ["string", "int", "oid", "uuid", "json"]}),
         ),
         "name" => ("The name.", name_of()),
         "field" => ("The name of the index, or its fields with commas between them.", name_of()),
