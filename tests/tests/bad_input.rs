@@ -442,28 +442,24 @@ async fn documents_that_an_index_cannot_hold() {
     stock.index(json!({"a": 1}), json!({})).await;
     stock.index(json!({"b": 1, "c": 1}), json!({})).await;
     let before = contents(&cluster).await;
-    let long = "x".repeat(2_000);
     let cases = [
-        stock.post("documents", json!({"a": long})).await,
-        stock.post("documents", json!({"a": ["short", long]})).await,
         stock.post("documents", json!({"b": [1, 2], "c": [3, 4]})).await,
-        stock.call("PUT", "documents/apples", json!({"a": long})).await,
         stock.call("PATCH", "documents/apples", json!({"b": [1], "c": []})).await,
         stock
-            .post("update", json!({"filter": {}, "update": {"$set": {"a": long}}, "multi": true}))
+            .post(
+                "update",
+                json!({"filter": {}, "update": {"$set": {"b": [1], "c": [2]}}, "multi": true}),
+            )
             .await,
-        stock.post("bulk", json!({"operations": [{"insertOne": {"document": {"a": long}}}]})).await,
     ];
     for answer in cases {
         answer.refused(422, "not_indexable");
     }
     assert_eq!(contents(&cluster).await, before);
     // An index that cannot hold the existing documents is not created.
-    stock.post("documents", json!({"_id": "long", "d": long, "e": [1], "f": [2]})).await.ok();
+    stock.post("documents", json!({"_id": "two", "e": [1], "f": [2]})).await.ok();
     let indexes = stock.get("indexes").await.ok().json();
-    for keys in [json!({"d": 1}), json!({"e": 1, "f": 1})] {
-        stock.post("indexes", json!({"keys": keys})).await.refused(422, "not_indexable");
-    }
+    stock.post("indexes", json!({"keys": {"e": 1, "f": 1}})).await.refused(422, "not_indexable");
     assert_eq!(stock.get("indexes").await.ok().json(), indexes);
 }
 

@@ -55,7 +55,6 @@ impl Applier {
             let (old, new) = (keys(&old)?, keys(&new)?);
             charge_entries(&old, &new, &ctx)?;
             for key in new.entries.keys().filter(|key| !old.entries.contains_key(*key)) {
-                index.entry_key(key, id)?;
                 check_unique(txn, index, key, id)?;
             }
             changes.push((index.clone(), old, new));
@@ -78,21 +77,25 @@ impl Applier {
         new: &DocumentKeys,
     ) -> ApplyResult<()> {
         for key in old.entries.keys().filter(|key| !new.entries.contains_key(*key)) {
-            txn.delete(Table::Indexes, &index.entry_key(key, id)?)?;
+            txn.delete(Table::Indexes, &index.entry_key(key, id))?;
             self.stats(txn, collection, index)?.remove();
         }
+        let mut multikey = new.multikey;
         for (key, info) in &new.entries {
             let before = old.entries.get(key);
             if before == Some(info) {
                 continue;
             }
-            txn.put(Table::Indexes, &index.entry_key(key, id)?, &entry_value(info, id))?;
+            let hashed = index.hashes_id(key, id);
+            multikey |= hashed;
+            let value = entry_value(info, id, hashed);
+            txn.put(Table::Indexes, &index.entry_key(key, id), &value)?;
             if before.is_none() {
                 let prefixes = info.ends.iter().filter_map(|end| key.get(..usize::from(*end)));
                 self.stats(txn, collection, index)?.add(prefixes);
             }
         }
-        if new.multikey && !index.entry.multikey {
+        if multikey && !index.entry.multikey {
             self.set_multikey(txn, collection.id, index)?;
         }
         Ok(())

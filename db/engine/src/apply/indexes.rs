@@ -244,7 +244,6 @@ impl Applier {
         let step = found.into_iter().try_for_each(|(id, keys)| -> ApplyResult<()> {
             let keys = keys?;
             for key in keys.entries.keys() {
-                index.entry_key(key, &id)?;
                 check_unique(txn, &index, key, &id)?;
             }
             self.write_entries(txn, &collection, &index, &id, &none, &keys)

@@ -1,26 +1,16 @@
 //! The keys of a document in an index.
 
 use super::encode::{self, EMPTY_ARRAY, FieldEncoding};
+use super::shorten;
 use crate::budget::steps_of;
 use crate::error::{Error, Kind, Result};
 use crate::query::context::Context;
 use crate::query::path::{Path, PathStep};
-use crate::storage::keys::KEY_BYTES_MAX;
 use crate::value::Value;
 use std::collections::BTreeMap;
 
 /// Approximate size of a key in memory beside its bytes.
 const KEY_MEMORY: usize = 128;
-
-/// The error for a value whose key is too long for the storage.
-pub fn too_long(names: &str, bytes: usize) -> Error {
-    let message = format!(
-        "the value of {names} is too long for an index: its key has {bytes} bytes, \
-         {KEY_BYTES_MAX} are possible"
-    );
-    Error::new(Kind::NotIndexable, message)
-        .hint("shorten the value, drop the index, or index a shorter field")
-}
 
 /// Keys that one document may have in one index.
 const KEYS_MAX: usize = 10_000;
@@ -39,7 +29,7 @@ pub struct EntryInfo {
 pub struct DocumentKeys {
     /// The keys in order, without duplicates.
     pub entries: BTreeMap<Vec<u8>, EntryInfo>,
-    /// Whether a path led through an array.
+    /// Whether a path led through an array, or values were too long for a key.
     pub multikey: bool,
 }
 
@@ -58,8 +48,7 @@ struct Cursor<'v> {
 /// An array on a path gives one key for each item, as in MongoDB's multikey indexes.
 ///
 /// # Errors
-/// `not_indexable` if two different arrays meet, a document has too many keys, or a key is too
-/// long; `query_too_large`.
+/// `not_indexable` if two different arrays meet or a document has too many keys; `query_too_large`.
 pub fn document_keys(
     document: &Value,
     paths: &[Path],
@@ -161,7 +150,7 @@ fn expand<'v>(mut cursors: Vec<Cursor<'v>>, found: &mut KeyCollector<'_>) -> Res
 }
 
 fn add(cursors: &[Cursor<'_>], found: &mut KeyCollector<'_>) -> Result<()> {
-    let KeyCollector { keys, paths, descending, sparse, ctx } = found;
+    let KeyCollector { keys, descending, sparse, ctx, .. } = found;
     // A path that ends at a plain value before its last step has no value.
     let values = cursors.iter().map(|cursor| cursor.value.filter(|_| cursor.steps.is_empty()));
     let values: Vec<_> = values.collect();
@@ -180,15 +169,16 @@ fn add(cursors: &[Cursor<'_>], found: &mut KeyCollector<'_>) -> Result<()> {
         if *descending {
             encode::reverse(&mut key[start..]);
         }
-        if key.len() > KEY_BYTES_MAX {
-            let names = paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
-            return Err(too_long(&names, key.len()));
-        }
         ends.push(u16::try_from(key.len()).unwrap_or(u16::MAX));
     }
     ctx.work(steps_of(key.len()))?;
     ctx.charge(KEY_MEMORY + key.len(), "the keys of documents in an index")?;
-    let kept = values.iter().map(|value| FieldEncoding::of(*value)).collect();
+    let mut kept: Vec<_> = values.iter().map(|value| FieldEncoding::of(*value)).collect();
+    if shorten(&mut key) {
+        keys.multikey = true;
+        kept.fill(FieldEncoding::Lost);
+        ends.iter_mut().for_each(|end| *end = usize::from(*end).min(key.len()) as u16);
+    }
     keys.entries.entry(key).or_insert(EntryInfo { ends, kept });
     if keys.entries.len() > KEYS_MAX {
         let message =

@@ -56,7 +56,19 @@ fn seen<'v>(document: &'v Value, path: &Path) -> Vec<Option<&'v Value>> {
 }
 
 fn any_document() -> impl Strategy<Value = Value> {
-    prop_oneof![1 => history::document(1), 2 => history::document(2)]
+    prop_oneof![1 => history::document(1), 2 => history::document(2)].prop_map(short)
+}
+
+/// A value without texts that are too long for a key.
+fn short(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > 100 => Value::from("k"),
+        Value::Array(items) => Value::Array(items.into_iter().map(short).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, short(value))).collect())
+        }
+        other => other,
+    }
 }
 
 /// The parts of the keys that stand for one field.
@@ -73,7 +85,7 @@ proptest! {
 
     #[test]
     fn keys_have_the_order_of_the_values(
-        first in prop::collection::vec((without_arrays(), history::scalar()), 2),
+        first in prop::collection::vec((without_arrays(), history::scalar().prop_map(short)), 2),
         descending in any::<[bool; 2]>(),
         equal in any::<bool>(),
     ) {
@@ -191,7 +203,10 @@ proptest! {
         let ctx = Context::new(0, usize::MAX, &interrupt);
         let id = history::id(id);
         for (values, info) in index.document_keys(&document, &ctx).unwrap().entries {
-            let (key, value) = (index.entry_key(&values, &id).unwrap(), entry_value(&info, &id));
+            let (key, value) = (
+                index.entry_key(&values, &id),
+                entry_value(&info, &id, index.hashes_id(&values, &id)),
+            );
             let entry = Entry::new(&key, &value);
             let row = entry.document_key(3, index.id_descending());
             prop_assert_eq!(storage::document_id(&row), Some(id.clone()));

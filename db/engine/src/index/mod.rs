@@ -2,7 +2,9 @@
 //!
 //! A row of the index table: `index id (4 bytes) ++ encoded values ++ encoded _id`, the `_id`
 //! inverted if the last field is descending. Its value holds where the parts end and how the values
-//! are decoded, so that a covered query needs no document.
+//! are decoded, so that a covered query needs no document. A key that would be too long for the
+//! storage ends in a hash; queries take an index with such a key for one with arrays (`multikey`),
+//! which neither gives an order nor answers without documents.
 
 pub mod encode;
 pub mod keys;
@@ -20,6 +22,7 @@ use crate::value::{Object, Value, parse_stored};
 use encode::FieldEncoding;
 use keys::EntryInfo;
 use minicbor::{CborLen, Decode, Encode};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Number of an index in its group; never reused.
 pub type IndexId = u32;
@@ -101,7 +104,7 @@ pub struct IndexEntry {
     /// Its state.
     #[n(2)]
     pub state: IndexState,
-    /// Whether a path has ever led through an array.
+    /// Whether a path has ever led through an array, or a key ended in a hash.
     #[n(3)]
     pub multikey: bool,
 }
@@ -333,19 +336,22 @@ impl Index {
     }
 
     /// The key of an entry.
-    ///
-    /// # Errors
-    /// `not_indexable` if it is too long for the storage.
-    pub fn entry_key(&self, values: &[u8], id: &DocumentId) -> Result<Vec<u8>> {
+    pub fn entry_key(&self, values: &[u8], id: &DocumentId) -> Vec<u8> {
         let mut key = self.start();
         key.extend_from_slice(values);
+        let values_end = key.len();
         self.push_id(&mut key, id);
         if key.len() > KEY_BYTES_MAX {
-            let names = self.paths.iter().map(Path::as_str).collect::<Vec<_>>().join(", ");
-            return Err(keys::too_long(&names, key.len())
-                .details(serde_json::json!({"index": self.entry.spec.name, "document": id})));
+            let hash = hash(&key[values_end..]);
+            key.truncate(values_end);
+            key.extend_from_slice(&hash);
         }
-        Ok(key)
+        key
+    }
+
+    /// Whether a key has a hash in the place of the `_id`, since the storage takes no longer one.
+    pub fn hashes_id(&self, values: &[u8], id: &DocumentId) -> bool {
+        INDEX_ID_BYTES + values.len() + id.key().len() > KEY_BYTES_MAX
     }
 
     /// Appends the `_id` at the end of an entry's key.
@@ -380,17 +386,61 @@ impl Index {
     }
 }
 
-/// The stored value of an entry: for each field where it ends (2 bytes) and how it is decoded; then
-/// a byte if the `_id` is of a type that its encoding does not tell.
-pub fn entry_value(info: &EntryInfo, id: &DocumentId) -> Vec<u8> {
+const INDEX_ID_BYTES: usize = 4;
+const HASH_BYTES: usize = 16;
+/// Longest encoded values that stand in a key as they are.
+const VALUES_BYTES_MAX: usize = KEY_BYTES_MAX - INDEX_ID_BYTES - HASH_BYTES;
+/// Bytes of longer ones that stand before their hash.
+const VALUES_PREFIX_BYTES: usize = VALUES_BYTES_MAX - HASH_BYTES;
+
+/// Puts the beginning of encoded values and a hash in their place if they are too long for a key;
+/// returns whether they were.
+fn shorten(values: &mut Vec<u8>) -> bool {
+    let long = values.len() > VALUES_BYTES_MAX;
+    if long {
+        let hash = hash(values);
+        values.truncate(VALUES_PREFIX_BYTES);
+        values.extend_from_slice(&hash);
+    }
+    long
+}
+
+/// A hash that no end of a range is before.
+fn hash(bytes: &[u8]) -> [u8; HASH_BYTES] {
+    (xxh3_128(bytes) >> 1).to_be_bytes()
+}
+
+/// A range of keys, made wide enough for those that end in a hash.
+pub fn widened((mut start, mut end): (Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
+    const EXACT: usize = INDEX_ID_BYTES + VALUES_PREFIX_BYTES;
+    start.truncate(EXACT);
+    if end.len() > EXACT {
+        end.truncate(EXACT);
+        end.resize(KEY_BYTES_MAX, 0xff);
+    }
+    (start, end)
+}
+
+/// Behind the fields: the type of the `_id` is not told by its encoding.
+const ID_LOST: u8 = 1;
+/// Behind the fields: the key ends in a hash of the encoded `_id`, which follows here.
+const HASHED: u8 = 2;
+
+/// The stored value of an entry: the number of fields; for each field where it ends (2 bytes) and
+/// how it is decoded; then what there is to say of the `_id`.
+pub fn entry_value(info: &EntryInfo, id: &DocumentId, hashed: bool) -> Vec<u8> {
     let mut value = Vec::with_capacity(3 * info.ends.len() + 1);
+    value.push(info.ends.len() as u8);
     for (end, kept) in info.ends.iter().zip(&info.kept) {
         value.extend_from_slice(&end.to_be_bytes());
         value.push(*kept as u8);
     }
-    let told = DocumentId::from_key(&id.key()).is_some_and(|told| told.to_json() == id.to_json());
-    if !told {
-        value.push(FieldEncoding::Lost as u8);
+    let key = id.key();
+    if hashed {
+        value.push(HASHED);
+        value.extend_from_slice(&key);
+    } else if DocumentId::from_key(&key).is_none_or(|told| told.to_json() != id.to_json()) {
+        value.push(ID_LOST);
     }
     value
 }
@@ -399,30 +449,34 @@ pub fn entry_value(info: &EntryInfo, id: &DocumentId) -> Vec<u8> {
 #[derive(Clone, Copy)]
 pub struct Entry<'e> {
     key: &'e [u8],
-    value: &'e [u8],
+    /// For each field where it ends and how it is decoded.
+    places: &'e [u8],
+    id: &'e [u8],
 }
 
 impl<'e> Entry<'e> {
     /// Combines the two parts of a row of the index table.
     pub fn new(key: &'e [u8], value: &'e [u8]) -> Entry<'e> {
-        Entry { key, value }
+        let (fields, rest) = value.split_first().unwrap_or((&0, &[]));
+        let (places, id) = rest.split_at_checked(3 * usize::from(*fields)).unwrap_or((rest, &[]));
+        Entry { key, places, id }
     }
 
     /// Number of fields.
     pub fn fields(&self) -> usize {
-        self.value.len() / 3
+        self.places.len() / 3
     }
 
     /// Whether the encoding of the `_id` tells its type.
     pub fn tells_id(&self) -> bool {
-        self.value.len().is_multiple_of(3)
+        self.id.is_empty()
     }
 
     /// Where the encoding of the first `count` fields ends in the key.
     pub fn prefix_end(&self, count: usize) -> usize {
-        let Some(at) = count.checked_sub(1) else { return 4 };
-        match self.value.get(3 * at..3 * at + 2) {
-            Some(end) => 4 + usize::from(u16::from_be_bytes([end[0], end[1]])),
+        let Some(at) = count.checked_sub(1) else { return INDEX_ID_BYTES };
+        match self.places.get(3 * at..3 * at + 2) {
+            Some(end) => INDEX_ID_BYTES + usize::from(u16::from_be_bytes([end[0], end[1]])),
             None => self.key.len(),
         }
     }
@@ -434,6 +488,9 @@ impl<'e> Entry<'e> {
 
     /// The `_id` as part of a document key, after the collection's number.
     pub fn document_key(&self, collection: CollectionId, id_descending: bool) -> Vec<u8> {
+        if let Some((&HASHED, id)) = self.id.split_first() {
+            return [&collection.to_be_bytes()[..], id].concat();
+        }
         let id = self.key.get(self.prefix_end(self.fields())..).unwrap_or_default();
         if !id_descending {
             return [&collection.to_be_bytes()[..], id].concat();
@@ -446,7 +503,7 @@ impl<'e> Entry<'e> {
     /// The value of a field; `None` if only the document has it, `Some(None)` if the document has
     /// no such field.
     pub fn field(&self, at: usize, descending: bool) -> Option<Option<Value>> {
-        let kept = FieldEncoding::from_byte(*self.value.get(3 * at + 2)?);
+        let kept = FieldEncoding::from_byte(*self.places.get(3 * at + 2)?);
         match kept {
             FieldEncoding::Missing => return Some(None),
             FieldEncoding::Lost => return None,

@@ -5,8 +5,8 @@
 
 use super::filter::{Filter, Pattern, Test};
 use super::path::Path;
-use crate::index::Index;
 use crate::index::encode::{self, FieldEncoding};
+use crate::index::{Index, widened};
 use crate::storage::keys::{self, CollectionId};
 use crate::value::{Value, number};
 
@@ -290,7 +290,24 @@ pub fn index_bounds(index: &Index, filter: &Filter) -> IndexBounds {
     } else if bounds.points {
         bounds.ranges.iter_mut().for_each(|(_, end)| end.push(0xff));
     }
+    bounds.ranges = joined(bounds.ranges.into_iter().map(widened));
     bounds
+}
+
+/// Sorted ranges without those that begin before the end of another.
+fn joined(ranges: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut joined: Vec<(Vec<u8>, Vec<u8>)> = Vec::with_capacity(ranges.size_hint().0);
+    for (start, end) in ranges {
+        match joined.last_mut() {
+            Some((_, last)) if start < *last => {
+                if end > *last {
+                    *last = end;
+                }
+            }
+            _ => joined.push((start, end)),
+        }
+    }
+    joined
 }
 
 /// Appends the intervals of a field to ranges that are points so far; points stay without their
