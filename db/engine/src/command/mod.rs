@@ -1,6 +1,6 @@
 //! The content of log entries, and the outcomes of applying them.
 //!
-//! This is the log's format, not a wire type: see [`cbor`](crate::cbor) for how it may change.
+//! This is the log's format, not a wire type: see [`cbor`](mod@crate::cbor) for how it may change.
 
 mod audit;
 mod batch;
