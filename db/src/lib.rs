@@ -1,8 +1,9 @@
 //! A node of Jettra, layer by layer. Each layer uses only those below it in this list;
-//! `error`, `config`, `tls` and `dial` use none.
+//! `error`, `config`, `format`, `tls` and `dial` use none.
 
 pub mod config;
 pub mod dial;
+pub mod format;
 pub mod status;
 pub mod tls;
 pub mod wire;

@@ -19,6 +19,8 @@ pub struct SignedCall {
     pub target: String,
     /// The user on whose behalf the call is made.
     pub user: Option<String>,
+    /// Number of the format of messages between nodes.
+    pub format: u32,
     /// Host of the sender.
     pub host: String,
     /// Name of the sending process.
@@ -39,6 +41,7 @@ impl SignedCall {
             method: method.into(),
             target: target.into(),
             user: None,
+            format: 1,
             host: "127.0.0.1".into(),
             process: format!("test-{}", std::process::id()),
             sequence: 1,
@@ -49,9 +52,9 @@ impl SignedCall {
 
     /// The value of [`PEER_HEADER`].
     pub fn signature(&self) -> String {
-        let SignedCall { host, process, sequence, to, .. } = self;
+        let SignedCall { format, host, process, sequence, to, .. } = self;
         let body = hex(&Sha256::digest(&self.body));
-        let said = format!("{host} {process} {sequence} {to} {body}");
+        let said = format!("{format} {host} {process} {sequence} {to} {body}");
         let user = self.user.as_ref().map_or(String::new(), |user| format!("={user}"));
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("any length");
         for part in ["call", &self.method, &self.target, &user, "", &said] {

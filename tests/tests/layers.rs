@@ -17,7 +17,8 @@ const LAYERS: [(&str, u8); 7] = [
     ("raft", 5),
 ];
 /// What every layer may use, and what uses no layer.
-const COMMON: [&str; 8] = ["config", "dial", "engine", "error", "status", "storage", "tls", "wire"];
+const COMMON: [&str; 9] =
+    ["config", "dial", "engine", "error", "format", "status", "storage", "tls", "wire"];
 
 /// A source file, by its path below the directory that is read, without its tests and comments.
 struct File {

@@ -20,12 +20,12 @@ fn log_bytes(node: &Node) -> u64 {
     bytes_in(&node.data_dir().join("groups/0/log"))
 }
 
-/// The files beside the log: the pointer and, if nothing is left over, one generation.
+/// The files beside the log and `replica.json`: the pointer and, if nothing is left over, one generation.
 fn generations(node: &Node) -> Vec<String> {
     let entries = std::fs::read_dir(node.data_dir().join("groups/0")).expect("the group");
     let names = entries.map(|entry| entry.expect("an entry").file_name());
     let names = names.map(|name| name.into_string().expect("a name"));
-    let mut names: Vec<_> = names.filter(|name| name != "log").collect();
+    let mut names: Vec<_> = names.filter(|name| name != "log" && name != "replica.json").collect();
     names.sort_unstable();
     names
 }

@@ -7,12 +7,14 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::peers::{PeerUrls, Peers};
 use crate::raft::proposer::ProposerLimits;
 use crate::raft::refused::RefusedEntries;
+use crate::raft::replica;
 use crate::raft::retention::LogLimits;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::writer::StateEvents;
 use crate::raft::{Group, GroupConfig, GroupId, RaftId};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -108,6 +110,20 @@ impl Groups {
     }
 }
 
+/// Renames the directory of a replica that is not placed here. It is never opened again.
+fn set_aside(dir: &Path) -> Result<()> {
+    let names = (1..).map(|number: u32| dir.with_extension(format!("aside-{number}")));
+    for aside in names {
+        if !aside.exists() {
+            std::fs::rename(dir, &aside).map_err(identity::failed)?;
+            let (dir, aside) = (dir.display(), aside.display());
+            tracing::warn!("{dir} holds a replica that is not placed here; it is now {aside}");
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn starting() -> Error {
     Error::new(Kind::Starting, "this node has no copy of the cluster's state at hand yet")
         .hint("try again in a moment, or use another node")
@@ -137,6 +153,12 @@ impl Cluster {
             return Err(Error::new(Kind::NotPossibleNow, message));
         }
         let config = self.group_config(&replica)?;
+        if replica.group != SYSTEM_GROUP {
+            let owner = replica::owner_of(&config.dir)?;
+            if owner.is_some_and(|owner| owner.raft_id != replica.id) {
+                set_aside(&config.dir)?;
+            }
+        }
         let (group, events) = Group::open(config).await?;
         if replica.group == SYSTEM_GROUP {
             self.nodes.refresh(&group)?;
@@ -146,6 +168,22 @@ impl Cluster {
         tokio::spawn(self.clone().follow_events(group.clone(), events, due.clone()));
         tokio::spawn(upkeep::run(self.clone(), group.clone(), due));
         Ok(group)
+    }
+
+    /// Sets aside the directories of groups of which no replica is placed on this node: they are
+    /// left over, and their replicas must not vote again. Only the system group is placed yet.
+    ///
+    /// # Errors
+    /// When one cannot be renamed.
+    pub(super) fn set_aside_unplaced(&self) -> Result<()> {
+        let dir = self.config.data_dir.join(identity::GROUPS);
+        for entry in std::fs::read_dir(&dir).map_err(identity::failed)?.flatten() {
+            let group = entry.file_name().to_str().and_then(|name| name.parse::<GroupId>().ok());
+            if group.is_some_and(|group| group != SYSTEM_GROUP) {
+                set_aside(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Closes the replica of a group other than the system group, and ends what ran for it.

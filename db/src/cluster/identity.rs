@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::format::IDENTITY;
 use crate::raft::node_key::hex;
 use crate::raft::types::RaftId;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,20 @@ pub struct Identity {
     pub formed: bool,
 }
 
+/// The number in the file; 0 in one that was written before there were numbers.
+#[derive(Deserialize)]
+struct Numbered {
+    #[serde(default)]
+    format: u32,
+}
+
+#[derive(Serialize)]
+struct IdentityFile<'i> {
+    format: u32,
+    #[serde(flatten)]
+    identity: &'i Identity,
+}
+
 impl Identity {
     /// Reads the identity of the data directory, or creates one.
     ///
@@ -48,10 +63,13 @@ impl Identity {
                 return Err(Error::new(Kind::Internal, message).hint(RESTORE));
             }
         };
-        let identity: Identity = serde_json::from_str(&text).map_err(|error| {
+        let unreadable = |error| {
             let message = format!("{} cannot be read: {error}", path.display());
             Error::new(Kind::Internal, message).hint(RESTORE)
-        })?;
+        };
+        let Numbered { format } = serde_json::from_str(&text).map_err(unreadable)?;
+        IDENTITY.check(format, &path.display().to_string())?;
+        let identity: Identity = serde_json::from_str(&text).map_err(unreadable)?;
         match &config.node_id {
             Some(wanted) if *wanted != identity.node_id => {
                 let message = format!(
@@ -81,7 +99,8 @@ impl Identity {
 
     /// Stores the identity so that it survives a power cut.
     pub fn save(&self, dir: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(failed)?;
+        let file = IdentityFile { format: IDENTITY.number(), identity: self };
+        let text = serde_json::to_string_pretty(&file).map_err(failed)?;
         write_private(&dir.join(IDENTITY_FILE), &text)
     }
 
@@ -154,4 +173,28 @@ pub fn lock_data_dir(dir: &Path) -> Result<std::fs::File> {
         .hint("stop that node, or give this one another DataDir")
     })?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_identity_of_another_format_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = BTreeMap::from([("DataDir", dir.path().display().to_string())]);
+        let config = Config::load(None, |_| None, &flags).unwrap();
+        let identity = Identity::load(&config).unwrap();
+        assert_eq!(Identity::load(&config), Ok(identity));
+        let path = dir.path().join(IDENTITY_FILE);
+        for (text, number) in [(r#"{"format": 7, "name": "a"}"#, 7), (r#"{"node_id": "a"}"#, 0)] {
+            std::fs::write(&path, text).unwrap();
+            let error = Identity::load(&config).unwrap_err();
+            let expected =
+                format!("format {number} of the identity of a node, and this node reads 1");
+            assert!(error.message.ends_with(&expected), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
 }

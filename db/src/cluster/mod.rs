@@ -207,6 +207,7 @@ impl Cluster {
         let urls = self.nodes.clone();
         let replica = Replica { group: SYSTEM_GROUP, id: raft_id, formed, urls };
         let group = self.open_replica_here(replica).await?;
+        self.set_aside_unplaced()?;
         if !formed {
             tokio::spawn(self.clone().record_formed(group));
         }

@@ -8,6 +8,8 @@ use super::identity::Identity;
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::{NodeKey, PEER_HEADER, SignedHead, hex};
 use crate::raft::peer_client::{IDENTITY_PATH, PeerError, PeerRequest};
+use crate::status::HttpStatus;
+use jettra_driver::wire::ErrorBody;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -62,6 +64,12 @@ impl Cluster {
         let body = body.map_err(|error| unreachable(url, PeerError::Broken(error)))?;
         if status == 401 && body.contains(Kind::BadClusterSecret.code()) {
             return Err(secret_mismatch(url));
+        }
+        if status.as_u16() == Kind::Misdirected.status()
+            && let Ok(ErrorBody { error }) = serde_json::from_str(&body)
+        {
+            let message = format!("{url} refuses this node: {}", error.message);
+            return Err(Error::new(Kind::Misdirected, message).hint(error.hint.unwrap_or_default()));
         }
         let introduction = serde_json::from_str(&body).ok().filter(|_| status.is_success());
         let introduction: NodeDescription = introduction.ok_or_else(|| not_a_node(url))?;

@@ -180,6 +180,16 @@ async fn a_second_group_goes_on_without_its_leader_and_leaves_the_system_group_a
     })
     .await;
     assert!(holds(&nodes[leader].group(), 2).await);
+
+    // A replica that was removed and comes back is another one; what it had is not opened.
+    let groups = nodes[leader].cluster.config.data_dir.join("groups");
+    nodes[leader].cluster.close_replica(GROUP).await.unwrap();
+    until("another replica is open", async || {
+        nodes[leader].cluster.open_replica(replica(104, false)).await.is_ok()
+    })
+    .await;
+    assert!(groups.join("3.aside-1").is_dir());
+    assert_eq!(nodes[leader].group().visible_index(), 0);
     for node in &nodes {
         node.cluster.shutdown().await;
     }

@@ -4,8 +4,7 @@ use super::clock::Times;
 use super::peers::RpcResult;
 use super::types::TypeConfig;
 use crate::config::ENTRY_BYTES_MAX;
-use openraft::raft::AppendEntriesResponse;
-use serde::{Deserialize, Serialize};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use std::time::Duration;
 
 /// Most bytes of entries sent to a follower in one message, which has at least one entry.
@@ -21,16 +20,16 @@ const ENTRIES_TIMEOUT: Duration = Duration::from_secs(5);
 const SLOWEST_BYTES_PER_MS: u64 = 1024;
 
 /// A message of the append stream: openraft's request after the leader's times.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct AppendMessage<A> {
+#[derive(Debug, Clone)]
+pub struct AppendMessage {
     /// The time of the log, and the clocks that the leader knows.
     pub times: Times,
     /// openraft's request.
-    pub append: A,
+    pub append: AppendEntriesRequest<TypeConfig>,
 }
 
 /// The response to an [`AppendMessage`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppendAnswer {
     /// The follower's wall clock at the response.
     pub wall_ms: u64,
@@ -55,10 +54,10 @@ pub(super) fn time_limit(bytes: usize) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::wire;
     use super::*;
     use crate::raft::types::{Entry, LogId, Payload, Vote};
     use openraft::entry::RaftEntry;
-    use openraft::raft::AppendEntriesRequest;
     use openraft::vote::RaftLeaderId;
 
     #[test]
@@ -73,7 +72,8 @@ mod tests {
             entries: vec![entry],
             leader_commit: Some(log_id),
         };
-        assert!(check_bytes(postcard::to_stdvec(&request).unwrap().len()).is_ok());
+        let message = AppendMessage { times: Times::default(), append: request };
+        assert!(check_bytes(wire::encode(&message).unwrap().len()).is_ok());
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //! that all nodes use the same time whatever their own clocks are.
 
 use super::types::RaftId;
+use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -36,11 +36,13 @@ pub struct Reading {
 }
 
 /// The times in a leader's message on the append stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Times {
     /// The time of the log.
+    #[n(0)]
     pub time_ms: u64,
     /// By how much each known clock is ahead of it, in milliseconds.
+    #[n(1)]
     pub ahead_ms: BTreeMap<RaftId, i64>,
 }
 

@@ -10,14 +10,13 @@
 
 use super::append_stream::{MESSAGE_BYTES_MAX, REPLICATION_BYTES_MAX};
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
+use super::wire::{self, Wire};
 use openraft::entry::RaftEntry;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use parking_lot::Mutex;
 use raft_log::api::raft_log_writer::RaftLogWriter;
 use raft_log::codeq::{Decode, Encode};
 use raft_log::{Config, RaftLog, Types};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::ops::{Bound, RangeBounds};
@@ -38,26 +37,26 @@ const GROWN_BYTES: u64 = 1 << 20;
 /// Buffer for replaying a chunk at start.
 const REPLAY_BYTES: usize = 1 << 20;
 
-/// A value in postcard after its length, as raft-log writes it.
+/// A value in its numbered form after its length, as raft-log writes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Coded<T>(T);
 
-impl<T: Serialize> Encode for Coded<T> {
+impl<T: Wire> Encode for Coded<T> {
     fn encode<W: Write>(&self, mut writer: W) -> io::Result<usize> {
-        let bytes = postcard::to_stdvec(&self.0).map_err(io::Error::other)?;
+        let bytes = wire::encode(&self.0).map_err(io::Error::other)?;
         writer.write_all(&(bytes.len() as u32).to_be_bytes())?;
         writer.write_all(&bytes)?;
         Ok(4 + bytes.len())
     }
 }
 
-impl<T: DeserializeOwned> Decode for Coded<T> {
+impl<T: Wire> Decode for Coded<T> {
     fn decode<R: Read>(mut reader: R) -> io::Result<Self> {
         let mut length = [0; 4];
         reader.read_exact(&mut length)?;
         let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
         reader.read_exact(&mut bytes)?;
-        postcard::from_bytes(&bytes).map(Coded).map_err(io::Error::other)
+        wire::decode(&bytes).map(Coded).map_err(io::Error::other)
     }
 }
 

@@ -15,18 +15,22 @@ pub mod proposer;
 pub mod read_index;
 pub mod refused;
 pub mod replay;
+pub mod replica;
 pub mod retention;
 pub mod snapshot;
 pub mod space;
 pub mod state_machine;
 pub mod transfer;
 pub mod types;
+pub mod wire;
 pub mod writer;
 
 #[cfg(test)]
 mod conformity;
 #[cfg(test)]
 mod group_tests;
+#[cfg(test)]
+mod wire_tests;
 
 pub use groups::{AppliedCommand, Group, GroupConfig, GroupStatus, ReadLevel};
 pub use types::{GroupId, RaftId};

@@ -13,6 +13,7 @@ use super::retention::SentCopies;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::transfer::{self, Offer};
 use super::types::{RaftId, TypeConfig, Vote};
+use super::wire::{self, Wire};
 use crate::dial;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
@@ -26,8 +27,6 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -142,10 +141,10 @@ impl Connection {
         self.peers.urls.url(self.to).unwrap_or_else(|| self.fallback.clone())
     }
 
-    async fn call<T: DeserializeOwned>(
+    async fn call<T: Wire>(
         &self,
         call: &str,
-        body: &impl Serialize,
+        body: &impl Wire,
         option: &RPCOption,
     ) -> std::result::Result<T, RpcError> {
         let url = self.url();
@@ -173,7 +172,7 @@ impl Connection {
         loop {
             match stream.next().await {
                 Some(Ok(Message::Binary(answer))) => {
-                    let answer: AppendAnswer = postcard::from_bytes(&answer).map_err(broken)?;
+                    let answer: AppendAnswer = wire::decode(&answer).map_err(broken)?;
                     self.clock.record(self.to, answer.wall_ms, sent_ms);
                     self.stream = Some(stream);
                     return answer.result.map_err(broken);
@@ -247,9 +246,9 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let message = AppendMessage { times: self.clock.times(), append: &rpc };
-        let bytes = postcard::to_stdvec(&message).map_err(broken)?;
-        if rpc.entries.is_empty() {
+        let message = AppendMessage { times: self.clock.times(), append: rpc };
+        let bytes = wire::encode(&message).map_err(broken)?;
+        if message.append.entries.is_empty() {
             return self.exchange_within(option.hard_ttl(), bytes).await;
         }
         let answer = match append_stream::check_bytes(bytes.len()) {

@@ -1,11 +1,12 @@
 //! Signatures between nodes: a request is made by one process for one process, and accepted once.
 //!
-//! A request carries `x-jettra-peer`: an HMAC-SHA256 under the cluster secret over method, path and
+//! A request carries `x-jettra-peer`: the number of the format, and an HMAC-SHA256 under the cluster secret over method, path and
 //! query, the user on whose behalf it is made and that user's address, the hash of the body, the
-//! sender's host and process, a number that the sender uses once, and the receiver's current name.
+//! sender's host and process, a sequence number that the sender uses once, and the receiver's current name.
 //! The secret itself never travels, so a request to an address that is not a node reveals nothing.
 //! Only TLS hides the content.
 
+use crate::format::MESSAGES;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -26,6 +27,11 @@ pub const MAC_BYTES: usize = 32;
 const NONE: &str = "-";
 /// Stands for the hash of a body that carries its own MAC.
 const SEALED: &str = "sealed";
+
+/// The format of the message between nodes that carries this signature; none if it is no signature.
+pub fn format_of(header: &str) -> Option<u32> {
+    header.split(' ').next()?.parse().ok()
+}
 
 /// The signing key of this process, derived from the cluster secret.
 #[derive(Clone)]
@@ -108,7 +114,8 @@ impl NodeKey {
         let Sender { host, process, sent } = &*self.sender;
         let sequence = sent.fetch_add(1, Ordering::Relaxed);
         let (to, body) = (to.unwrap_or(NONE), body.text());
-        let said = format!("{host} {process} {sequence} {to} {body}");
+        let format = MESSAGES.number();
+        let said = format!("{format} {host} {process} {sequence} {to} {body}");
         let mac = self.call_mac(head, &said).finalize().into_bytes();
         format!("{said} {}", hex(&mac))
     }
@@ -117,7 +124,8 @@ impl NodeKey {
     pub fn verify(&self, header: &str, head: SignedHead<'_>) -> Option<Signature> {
         let (said, mac) = header.rsplit_once(' ')?;
         self.call_mac(head, said).verify_slice(&unhex(mac)?).ok()?;
-        let mut parts = said.split(' ');
+        // The caller has compared the number of the format, which comes first.
+        let mut parts = said.split(' ').skip(1);
         let mut part = || parts.next();
         let signature = Signature {
             host: part()?.into(),

@@ -5,9 +5,8 @@ use super::peer_client::{PeerClient, PeerRequest};
 use super::read_index::Proof;
 use super::refused::RefusedEntries;
 use super::types::{GroupId, RaftId};
+use super::wire::{self, Wire};
 use crate::error::{Error, Kind, Result};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ pub trait PeerUrls: Send + Sync {
     fn url(&self, raft_id: RaftId) -> Option<String>;
 }
 
-/// The response to a Raft request, in postcard: a refusal is not a transport error.
+/// The response to a Raft request: a refusal is not a transport error.
 pub type RpcResult<T> = std::result::Result<T, String>;
 
 /// The sender's side of the requests between members of one group.
@@ -56,19 +55,19 @@ impl Peers {
         })
     }
 
-    /// Sends a request to a member, with a body in postcard, and reads its response.
+    /// Sends a request to a member, and reads its response.
     ///
     /// # Errors
     /// `node_unreachable` if there is no connection, `timeout`, or the member's refusal.
-    pub async fn call<T: DeserializeOwned>(
+    pub async fn call<T: Wire>(
         &self,
         base: &str,
         call: &str,
         to: RaftId,
-        body: &impl Serialize,
+        body: &impl Wire,
         timeout: Duration,
     ) -> Result<T> {
-        let body = postcard::to_stdvec(body).map_err(internal)?.into();
+        let body = wire::encode(body).map_err(internal)?.into();
         let target = self.target(call, to);
         let head = SignedHead { method: "POST", target: &target, ..SignedHead::default() };
         let call = PeerRequest { head, body, timeout, ..PeerRequest::default() };
@@ -76,14 +75,14 @@ impl Peers {
         Peers::read(base, answer).await
     }
 
-    async fn read<T: DeserializeOwned>(base: &str, answer: reqwest::Response) -> Result<T> {
+    async fn read<T: Wire>(base: &str, answer: reqwest::Response) -> Result<T> {
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(|error| transport(base, &error))?;
         if !status.is_success() {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             return Err(Error::new(Kind::Misdirected, format!("{base} answered {status}: {text}")));
         }
-        let result: RpcResult<T> = postcard::from_bytes(&bytes).map_err(internal)?;
+        let result: RpcResult<T> = wire::decode(&bytes).map_err(internal)?;
         result.map_err(|reason| Error::new(Kind::NotPossibleNow, reason))
     }
 

@@ -7,8 +7,8 @@
 //! share one.
 
 use crate::error::{Error, Kind, Result};
+use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +23,13 @@ const QUESTION_MAX: Duration = Duration::from_secs(1);
 const MANY: usize = 8;
 
 /// How the leader confirms its leadership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Proof {
     /// By the answers of a majority.
+    #[n(0)]
     Quorum,
     /// By its lease, without a message, while that holds.
+    #[n(1)]
     Lease,
 }
 

@@ -6,6 +6,7 @@
 //! Nodes that treat an entry differently would hold different states, so Raft requests carry the
 //! sender's list and are refused by a node with another one.
 
+use super::wire::{self, RefusedForm};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
 use parking_lot::Mutex;
@@ -88,7 +89,7 @@ impl RefusedEntries {
     ) -> std::result::Result<(), StorageError> {
         let mut entries = recorded(txn)?;
         entries.insert(index, hash);
-        let bytes = postcard::to_stdvec(&entries)
+        let bytes = wire::encode(&RefusedForm { entries })
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         txn.put(Table::Meta, REFUSED_KEY, &bytes)
     }
@@ -123,7 +124,8 @@ impl RefusedEntries {
 fn recorded(state: &impl Read) -> std::result::Result<EntryHashes, StorageError> {
     match state.get(Table::Meta, REFUSED_KEY)? {
         None => Ok(EntryHashes::new()),
-        Some(bytes) => postcard::from_bytes(bytes)
+        Some(bytes) => wire::decode::<RefusedForm>(bytes)
+            .map(|form| form.entries)
             .map_err(|error| StorageError::Failed(format!("the refused entries: {error}"))),
     }
 }

@@ -4,11 +4,13 @@
 //! records its log index; there are no periodic copies. A follower that needs one gets a hot copy
 //! of the environment, which holds its own log index.
 
-use super::types::{LogId, Membership, RaftId, TypeConfig};
+use super::types::{GroupId, LogId, Membership, RaftId, TypeConfig};
+use super::wire;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{
     Generations, IncomingGeneration, Read, StorageError, Store, Table, WriteTxn, free_disk_bytes,
 };
+use minicbor::{Decode, Encode};
 use openraft::storage::SnapshotMeta;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -75,7 +77,7 @@ pub type StateSnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 const APPLIED_KEY: &[u8] = b"applied";
 
 /// How far the log is applied; stored in the same transaction as the effects.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AppliedState {
     /// The last applied entry.
     pub log_id: Option<LogId>,
@@ -88,7 +90,7 @@ impl AppliedState {
     pub fn load(read: &impl Read) -> std::result::Result<Self, StorageError> {
         match read.get(Table::Meta, APPLIED_KEY)? {
             None => Ok(AppliedState::default()),
-            Some(bytes) => postcard::from_bytes(bytes)
+            Some(bytes) => wire::decode(bytes)
                 .map_err(|error| StorageError::Failed(format!("the applied state: {error}"))),
         }
     }
@@ -96,15 +98,13 @@ impl AppliedState {
     /// Index of the last applied entry as it is stored, without reading the rest.
     pub fn stored_index(read: &impl Read) -> std::result::Result<u64, StorageError> {
         let Some(bytes) = read.get(Table::Meta, APPLIED_KEY)? else { return Ok(0) };
-        let (log_id, _) = postcard::take_from_bytes::<Option<LogId>>(bytes)
-            .map_err(|error| StorageError::Failed(format!("the applied state: {error}")))?;
-        Ok(log_id.map_or(0, |id| id.index))
+        wire::applied_index(bytes)
+            .map_err(|error| StorageError::Failed(format!("the applied state: {error}")))
     }
 
     /// Stores the state in the transaction that carries its effects.
     pub fn save(&self, txn: &mut WriteTxn<'_>) -> std::result::Result<(), StorageError> {
-        let bytes =
-            postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
+        let bytes = wire::encode(self).map_err(|error| StorageError::Failed(error.to_string()))?;
         txn.put(Table::Meta, APPLIED_KEY, &bytes)
     }
 
@@ -148,13 +148,19 @@ impl CopySpace {
 
 const OWNER_KEY: &[u8] = b"owner";
 
-/// The member that an environment belongs to. Stored when it is created, and never taken from
+/// The replica that an environment belongs to. Stored when it is created, and never taken from
 /// another node's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Owner {
     /// The cluster.
+    #[n(0)]
     pub cluster_id: String,
-    /// The member.
+    /// The group.
+    #[n(1)]
+    pub group: GroupId,
+    /// The replica.
+    #[n(2)]
+    #[serde(rename = "replica")]
     pub raft_id: RaftId,
 }
 
@@ -164,15 +170,14 @@ impl Owner {
         let Some(bytes) = read.get(Table::Meta, OWNER_KEY)? else {
             return Ok(None);
         };
-        postcard::from_bytes(bytes)
+        wire::decode(bytes)
             .map(Some)
             .map_err(|error| StorageError::Failed(format!("the owner of the state: {error}")))
     }
 
     /// Stores the owner.
     pub fn save(&self, txn: &mut WriteTxn<'_>) -> std::result::Result<(), StorageError> {
-        let bytes =
-            postcard::to_stdvec(self).map_err(|error| StorageError::Failed(error.to_string()))?;
+        let bytes = wire::encode(self).map_err(|error| StorageError::Failed(error.to_string()))?;
         txn.put(Table::Meta, OWNER_KEY, &bytes)
     }
 }
@@ -187,7 +192,7 @@ mod tests {
     fn a_state_larger_than_half_the_map_is_taken_over() {
         const MAP: usize = 16 << 20;
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let owner = |raft_id| Owner { cluster_id: "c".into(), raft_id };
+        let owner = |raft_id| Owner { cluster_id: "c".into(), group: 0, raft_id };
         let fill = |dir: &tempfile::TempDir, raft_id, value: u8| {
             let state = Generations::open(dir.path(), MAP).unwrap();
             let store = state.current();

@@ -19,13 +19,13 @@
 use super::node_key::{MAC_BYTES, Seal};
 use super::snapshot::{CopySpace, Owner, ReceivedState};
 use super::types::{TypeConfig, Vote};
+use super::wire;
 use crate::dial;
 use crate::error::{Error, Kind, Result};
 use crate::storage::IncomingGeneration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use openraft::raft::SnapshotResponse;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::future::Future;
 use std::io::{Read, Write};
@@ -48,7 +48,7 @@ const UNCONFIRMED_MAX: u64 = 4 << 20;
 const SYNC_BYTES: u64 = 64 << 20;
 
 /// The sender's offer of a copy.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offer {
     /// The leader's vote.
     pub vote: Vote,
@@ -57,7 +57,7 @@ pub struct Offer {
 }
 
 /// The receiver's reply.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiverReply {
     /// Send the next message; this many bytes have arrived.
     Go(u64),
@@ -110,7 +110,7 @@ impl SnapshotSender {
             let message = within_silence(self.stream.next()).await?;
             let message = message.ok_or_else(|| broken("the receiver closed it"))?;
             let Message::Binary(reply) = message.map_err(broken)? else { continue };
-            return match postcard::from_bytes(&reply).map_err(broken)? {
+            return match wire::decode(&reply).map_err(broken)? {
                 ReceiverReply::Refused(reason) => Err(Error::new(Kind::NotPossibleNow, reason)),
                 reply => Ok(reply),
             };
@@ -122,7 +122,7 @@ impl SnapshotSender {
     /// # Errors
     /// When the receiver refuses it, with its reason.
     pub async fn offer(&mut self, offer: Offer) -> Result<()> {
-        self.send(postcard::to_stdvec(&offer).map_err(failed)?).await?;
+        self.send(wire::encode(&offer).map_err(failed)?).await?;
         match self.receive().await? {
             ReceiverReply::Go(_) => Ok(()),
             reply => Err(broken(format!("{reply:?} is no answer to an offer"))),

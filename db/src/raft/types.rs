@@ -12,7 +12,7 @@ pub type RaftId = u64;
 /// The group that holds `_system` and every database not placed elsewhere.
 pub const SYSTEM_GROUP: GroupId = 0;
 
-/// The content of a normal log entry: a batch of commands in postcard. Opaque to openraft,
+/// The content of a normal log entry: a batch of commands in the encoding of the engine. Opaque to openraft,
 /// which clones entries for every follower; a clone of [`Bytes`] costs nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload(pub Bytes);

@@ -9,7 +9,8 @@ use crate::auth::{
 };
 use crate::cluster::forward::{self, FROM_HEADER, ForwardedRequest, USER_HEADER};
 use crate::error::{Error, Kind, Result};
-use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead};
+use crate::format::MESSAGES;
+use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of};
 use crate::raft::proposer::not_leader;
 use crate::service::place::{self, Origin};
 use crate::service::sessions::{self, Credentials};
@@ -173,6 +174,8 @@ fn verify_signature(
     method: &str,
     user: Option<&str>,
 ) -> Result<Signature> {
+    let format = format_of(signature).ok_or_else(bad_secret)?;
+    MESSAGES.check(format, "a call of another node")?;
     let cluster = call.cluster();
     let target = call.target();
     let from = text_header(call.headers(), FROM_HEADER);

@@ -20,17 +20,15 @@ use crate::raft::append_stream::{AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX}
 use crate::raft::clock::wall_ms;
 use crate::raft::node_key::{Body, PEER_HEADER};
 use crate::raft::peers::{REFUSED_PARAMETER, RpcResult};
-use crate::raft::types::TypeConfig;
+use crate::raft::wire::{self, Wire};
 use crate::service::{Step, Steps};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use actix_ws::{AggregatedMessage, ProtocolError, Session};
 use futures_util::StreamExt;
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use openraft::raft::AppendEntriesResponse;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// The group that a message is for. Refuses one for another cluster or replica, and for a group
 /// that is not on this node.
@@ -75,17 +73,17 @@ fn check_sender(call: &Call, group: &Group) -> Result<()> {
         .hint("a node speaks for itself only; compare its AdvertiseUrl with the members"))
 }
 
-fn request<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    postcard::from_bytes(body).map_err(|error| {
+fn request<T: Wire>(body: &[u8]) -> Result<T> {
+    wire::decode(body).map_err(|error| {
         Error::new(Kind::InvalidBody, format!("the message cannot be read: {error}"))
             .hint("all nodes must run the same version")
     })
 }
 
-fn rpc<T: Serialize, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Result<Reply> {
+fn rpc<T: Wire, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Result<Reply> {
     let result: RpcResult<T> = result.map_err(|error| error.to_string());
-    let bytes = postcard::to_stdvec(&result)
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let bytes =
+        wire::encode(&result).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     Ok(Reply {
         status: 200,
         media: "application/octet-stream",
@@ -201,12 +199,13 @@ pub async fn stream(call: Call, http: &HttpRequest, payload: Payload) -> Result<
         .max_frame_size(MESSAGE_BYTES_MAX)
         .aggregate_continuations()
         .max_continuation_size(MESSAGE_BYTES_MAX);
-    actix_web::rt::spawn(answer_stream(group, session, messages));
+    // The stream may be idle for long; it must not keep a group open.
+    actix_web::rt::spawn(answer_stream(Arc::downgrade(&group), session, messages));
     Ok(response)
 }
 
 async fn answer_stream(
-    group: Arc<Group>,
+    group: Weak<Group>,
     mut session: Session,
     mut messages: actix_ws::AggregatedMessageStream,
 ) {
@@ -223,15 +222,14 @@ async fn answer_stream(
         let AggregatedMessage::Binary(bytes) = message else {
             continue;
         };
+        let Some(group) = group.upgrade() else { break };
         let received_ms = group.clock.mono_ms();
-        let message =
-            postcard::from_bytes::<AppendMessage<AppendEntriesRequest<TypeConfig>>>(&bytes);
-        let Ok(AppendMessage { times, append }) = message else {
+        let Ok(AppendMessage { times, append }) = wire::decode(&bytes) else {
             tracing::error!("a member sent a message that cannot be read; do versions differ?");
             let result =
                 Err("the message cannot be read here; do the versions of the nodes differ?".into());
             let answer = AppendAnswer { wall_ms: wall_ms(), result };
-            let answer = postcard::to_stdvec(&answer).unwrap_or_default();
+            let answer = wire::encode(&answer).unwrap_or_default();
             let _ = session.binary(answer).await;
             break;
         };
@@ -245,14 +243,11 @@ async fn answer_stream(
             group.clock.record_leader(times, received_ms);
         }
         let answer = AppendAnswer { wall_ms: wall_ms(), result };
-        let Ok(bytes) = postcard::to_stdvec(&answer) else {
+        let Ok(bytes) = wire::encode(&answer) else {
             break;
         };
         if session.binary(bytes).await.is_err() {
             return;
-        }
-        if group.is_closed() {
-            break;
         }
     }
     let _ = session.close(None).await;

@@ -6,6 +6,7 @@ use crate::raft::node_key::{MAC_BYTES, Seal};
 use crate::raft::snapshot::ReceivedState;
 use crate::raft::transfer::{Inbound, Offer, ReceiverReply, SIGN_PAUSE, is_sealed, within_silence};
 use crate::raft::types::Vote;
+use crate::raft::wire;
 use crate::raft::writer::crash_point;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
 use bytes::Bytes;
@@ -104,7 +105,7 @@ impl Line {
     async fn offer(&mut self, seal: &mut Seal) -> Result<Offer> {
         let message = self.next().await?;
         seal.update(&message);
-        postcard::from_bytes(&message).map_err(|error| {
+        wire::decode(&message).map_err(|error| {
             Error::new(
                 Kind::InvalidBody,
                 format!("the offer of a snapshot cannot be read: {error}"),
@@ -114,8 +115,8 @@ impl Line {
     }
 
     async fn say(&mut self, reply: &ReceiverReply) -> Result<()> {
-        let bytes = postcard::to_stdvec(reply)
-            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let bytes =
+            wire::encode(reply).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let closed = |_| Error::new(Kind::NodeUnreachable, "the sender of a snapshot went away");
         within_silence(self.session.binary(bytes)).await?.map_err(closed)
     }

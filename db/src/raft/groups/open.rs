@@ -5,6 +5,7 @@ use super::super::log_store::LogStore;
 use super::super::network::{NetworkFactory, Undelivered};
 use super::super::proposer::Proposer;
 use super::super::read_index::{Proof, ReadIndex};
+use super::super::replica;
 use super::super::retention::{Retention, SentCopies};
 use super::super::snapshot::{AppliedState, CopySpace, Owner};
 use super::super::state_machine::{Raft, StateMachine};
@@ -32,7 +33,13 @@ impl Group {
     /// When log or state cannot be opened, with the reason; when one of them is lost, or the state
     /// belongs to another member.
     pub async fn open(config: GroupConfig) -> Result<(Arc<Group>, StateEvents)> {
-        let log = LogStore::open(&config.dir.join("log"), config.log_chunk_bytes)
+        let me = Owner {
+            cluster_id: config.peers.cluster_id.to_string(),
+            group: config.peers.group,
+            raft_id: config.peers.from,
+        };
+        check_owner(&config, &me, &replica::claim(&config.dir, &me)?)?;
+        let log = LogStore::open(&config.dir.join(replica::LOG), config.log_chunk_bytes)
             .map_err(|error| internal(format!("the log cannot be opened: {error}")))?;
         clear_leftovers(&config.dir);
         if config.formed && !Generations::exist(&config.dir) {
@@ -40,7 +47,7 @@ impl Group {
             return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
         }
         let state = Arc::new(Generations::open(&config.dir, config.map_bytes)?);
-        let owner = take_possession(&config, &log, &state.current())?;
+        let owner = take_possession(&config, me, &log, &state.current())?;
         let (writer, events, thread) =
             Writer::start(state.clone(), config.commit_after, config.peers.refused.clone())?;
         let undelivered = Undelivered::default();
@@ -120,20 +127,18 @@ fn start_read_index(raft: &Raft, config: &GroupConfig, lease: &Lease, proof: Pro
 
 /// Makes a new state this member's own. A member that has lost its log or its state must not go on:
 /// it would vote again, and take part in majorities for entries that it has forgotten.
-fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Result<Owner> {
-    let me = Owner { cluster_id: config.peers.cluster_id.to_string(), raft_id: config.peers.from };
+fn take_possession(
+    config: &GroupConfig,
+    me: Owner,
+    log: &LogStore,
+    store: &Store,
+) -> Result<Owner> {
     let (owner, empty) = {
         let read = store.read()?;
         (Owner::load(&read)?, AppliedState::load(&read)?.log_id.is_none())
     };
     let dir = config.dir.display();
-    if let Some(other) = owner.as_ref().filter(|owner| **owner != me) {
-        return Err(lost(format!(
-            "the state in {dir} belongs to member {} of cluster {}, and this node is member {} of \
-             cluster {}",
-            other.raft_id, other.cluster_id, me.raft_id, me.cluster_id
-        )));
-    }
+    check_owner(config, &me, owner.as_ref().unwrap_or(&me))?;
     if config.formed && empty {
         return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
     }
@@ -147,6 +152,18 @@ fn take_possession(config: &GroupConfig, log: &LogStore, store: &Store) -> Resul
         store.sync()?;
     }
     Ok(me)
+}
+
+fn check_owner(config: &GroupConfig, me: &Owner, owner: &Owner) -> Result<()> {
+    if owner == me {
+        return Ok(());
+    }
+    let name = |owner: &Owner| {
+        let Owner { cluster_id, group, raft_id } = owner;
+        format!("member {raft_id} of group {group} of cluster {cluster_id}")
+    };
+    let (dir, other, me) = (config.dir.display(), name(owner), name(me));
+    Err(lost(format!("the state in {dir} belongs to {other}, and this node is {me}")))
 }
 
 fn lost(message: String) -> Error {
