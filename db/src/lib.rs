@@ -16,6 +16,8 @@ pub mod service;
 
 pub mod auth;
 pub mod cluster;
+pub mod tasks;
+
 pub mod raft;
 
 pub use jettra_engine as engine;

@@ -5,6 +5,24 @@ use crate::storage::keys::CollectionId;
 use crate::storage::{Read, Result, Table};
 use crate::value::Value;
 
+/// When the first document of a TTL index expires, in milliseconds since 1970; none when no
+/// document ever does.
+pub fn first_expiry(read: &impl Read, index: &Index) -> Result<Option<i64>> {
+    let Some(seconds) = index.entry.spec.expire_after else { return Ok(None) };
+    let (start, end) = dates_until(index, i64::MAX);
+    let first = match index.descending[0] {
+        false => read.range(Table::Indexes, &start, &end)?.next(),
+        true => read.range_back(Table::Indexes, &start, &end)?.next(),
+    };
+    let Some((key, value)) = first.transpose()? else { return Ok(None) };
+    match Entry::new(key, value).field(0, index.descending[0]).flatten() {
+        Some(Value::Date(date)) => {
+            Ok(Some(date.saturating_add_unsigned(seconds.saturating_mul(1000))))
+        }
+        _ => Ok(None),
+    }
+}
+
 /// Keys of documents whose date in a TTL index lies at least its seconds before `time_ms`.
 pub fn expired(
     read: &impl Read,
@@ -16,7 +34,20 @@ pub fn expired(
     let Some(seconds) = index.entry.spec.expire_after else {
         return Ok(Vec::new());
     };
-    let latest = time_ms.saturating_sub_unsigned(seconds.saturating_mul(1000));
+    let (start, end) =
+        dates_until(index, time_ms.saturating_sub_unsigned(seconds.saturating_mul(1000)));
+    let mut found = Vec::new();
+    for row in read.range(Table::Indexes, &start, &end)?.take(documents) {
+        let (key, value) = row?;
+        found.push(Entry::new(key, value).document_key(collection, index.id_descending()));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The range of the entries of an index with a date up to and including `latest`.
+fn dates_until(index: &Index, latest: i64) -> (Vec<u8>, Vec<u8>) {
     let encoded = |date: i64| {
         let mut bytes = Vec::new();
         encode::encode(&Value::Date(date), &mut bytes);
@@ -35,12 +66,5 @@ pub fn expired(
     };
     start.splice(0..0, index.start());
     end.splice(0..0, index.start());
-    let mut found = Vec::new();
-    for row in read.range(Table::Indexes, &start, &end)?.take(documents) {
-        let (key, value) = row?;
-        found.push(Entry::new(key, value).document_key(collection, index.id_descending()));
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    (start, end)
 }

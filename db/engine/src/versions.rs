@@ -280,6 +280,17 @@ const FORGET_KEYS: usize = 2_000;
 
 const FORGET_BYTES: usize = 16 << 20;
 
+/// What a part of a search for old records has found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OldVersions {
+    /// Keys of records that are old.
+    pub keys: Vec<ByteVec>,
+    /// Where to go on; none at the end.
+    pub next: Option<Key>,
+    /// When the oldest of the others was made, in milliseconds since 1970.
+    pub oldest_ms: Option<u64>,
+}
+
 /// The keys of records that were made before a time, up to a number of them and a number of
 /// bytes, and where to go on: the leader looks for them, and proposes that they are removed.
 pub fn older_than(
@@ -288,21 +299,25 @@ pub fn older_than(
     time_ms: u64,
     from: Option<Vec<u8>>,
     rows: usize,
-) -> Result<(Vec<ByteVec>, Option<Key>)> {
+) -> Result<OldVersions> {
     let (start, end) = space_range(versions.space);
-    let (mut old, mut bytes) = (Vec::new(), 0);
+    let (mut old, mut bytes) = (OldVersions::default(), 0);
     let found = read.range(Table::Versions, &from.unwrap_or(start), &end)?;
     for (seen, row) in found.enumerate() {
         let (key, value) = row?;
-        if seen == rows || old.len() == FORGET_KEYS || bytes > FORGET_BYTES {
-            return Ok((old, Some(key.to_vec())));
+        if seen == rows || old.keys.len() == FORGET_KEYS || bytes > FORGET_BYTES {
+            old.next = Some(key.to_vec());
+            break;
         }
-        if decode(key, value)?.head.time_ms < time_ms {
+        let made_ms = decode(key, value)?.head.time_ms;
+        if made_ms < time_ms {
             bytes += value.len();
-            old.push(key.to_vec().into());
+            old.keys.push(key.to_vec().into());
+        } else {
+            old.oldest_ms = Some(old.oldest_ms.map_or(made_ms, |oldest| oldest.min(made_ms)));
         }
     }
-    Ok((old, None))
+    Ok(old)
 }
 
 /// Where it is kept whether new collections keep their former documents: 1 when they do.

@@ -204,7 +204,7 @@ proptest! {
             let mut forgotten = (2, START);
             if let Some(age) = age {
                 let versions = world.collection().options.versions.unwrap();
-                let (keys, _) = older_than(world.txn, &versions, START + age, None, 1000).unwrap();
+                let keys = older_than(world.txn, &versions, START + age, None, 1000).unwrap().keys;
                 world.entry(vec![Command::TrimVersions { namespace: place("c"), keys }]);
                 world.applier.flush(world.txn).unwrap();
             }

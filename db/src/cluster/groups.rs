@@ -1,6 +1,6 @@
 //! The Raft groups of this node. A group is always looked up, never assumed.
 
-use super::{Cluster, Exit, identity, membership, upkeep};
+use super::{Cluster, Exit, identity, membership};
 use crate::engine::SideEffect;
 use crate::engine::command::AuditEvent;
 use crate::error::{Error, Kind, Result};
@@ -12,13 +12,13 @@ use crate::raft::retention::LogLimits;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::writer::StateEvents;
 use crate::raft::{Group, GroupConfig, GroupId, RaftId};
+use crate::tasks::{self, Tasks};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// The open groups of a node.
 pub struct Groups {
@@ -164,9 +164,11 @@ impl Cluster {
             self.nodes.refresh(&group)?;
         }
         self.groups.add(group.clone());
-        let due = Arc::new(Notify::new());
-        tokio::spawn(self.clone().follow_events(group.clone(), events, due.clone()));
-        tokio::spawn(upkeep::run(self.clone(), group.clone(), due));
+        let (cluster, open, bounds) = (self.clone(), group.clone(), (&self.config).into());
+        let is_ending = move || cluster.is_ending() || open.is_closed();
+        let tasks = self.tasks(group.number());
+        tokio::spawn(self.clone().follow_events(group.clone(), events, tasks.clone()));
+        tokio::spawn(tasks::run(tasks, group.clone(), bounds, is_ending));
         Ok(group)
     }
 
@@ -193,6 +195,7 @@ impl Cluster {
     pub async fn close_replica(&self, id: GroupId) -> Result<()> {
         let group = self.groups.get(id)?;
         self.groups.others.write().remove(&id);
+        self.tasks.lock().remove(&id);
         group.shutdown().await;
         Ok(())
     }
@@ -242,7 +245,7 @@ impl Cluster {
         self: Arc<Self>,
         group: Arc<Group>,
         mut events: StateEvents,
-        due: Arc<Notify>,
+        tasks: Arc<Tasks>,
     ) {
         loop {
             let effect = tokio::select! {
@@ -261,7 +264,9 @@ impl Cluster {
                     self.end(if restart { Exit::Restart } else { Exit::Stop });
                 }
                 SideEffect::Stop { .. } => {}
-                SideEffect::Upkeep => due.notify_one(),
+                SideEffect::Dropped => tasks.dropped(),
+                SideEffect::CollectionChanged(namespace) => tasks.collection_changed(namespace),
+                SideEffect::ExpiryChanged(index) => tasks.expiry_changed(index),
                 // Logged once, although every node has it.
                 SideEffect::Audited { user, from, event } if group.is_leader() => {
                     let AuditEvent { action, target, outcome } = event;

@@ -15,7 +15,6 @@ pub mod nodes;
 pub mod probe;
 pub mod report;
 pub mod secrets;
-pub mod upkeep;
 
 use crate::config::Config;
 use crate::dial::Dialer;
@@ -25,12 +24,14 @@ use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::node_key::NodeKey;
 use crate::raft::peer_client::PeerClient;
 use crate::raft::replay::Inbox;
-use crate::raft::types::SYSTEM_GROUP;
+use crate::raft::types::{GroupId, SYSTEM_GROUP};
+use crate::tasks::Tasks;
 use crate::tls::Certificates;
 use groups::{Groups, Replica};
 use identity::Identity;
 use nodes::Nodes;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
@@ -82,6 +83,8 @@ pub struct Cluster {
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
     runtime: tokio::runtime::Handle,
     opening: tokio::sync::Mutex<()>,
+    /// What this node does over time for each group that it leads.
+    tasks: Mutex<BTreeMap<GroupId, Arc<Tasks>>>,
 }
 
 impl Cluster {
@@ -118,6 +121,7 @@ impl Cluster {
             removed: AtomicBool::new(false),
             runtime: tokio::runtime::Handle::current(),
             opening: tokio::sync::Mutex::new(()),
+            tasks: Mutex::default(),
             config,
         }))
     }
@@ -142,6 +146,11 @@ impl Cluster {
             return Err(groups::starting());
         }
         Ok(())
+    }
+
+    /// The tasks of a group.
+    pub fn tasks(&self, group: GroupId) -> Arc<Tasks> {
+        self.tasks.lock().entry(group).or_default().clone()
     }
 
     /// Whether the cluster has removed this node.

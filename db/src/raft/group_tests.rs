@@ -275,7 +275,7 @@ async fn a_full_map_takes_deletions_and_then_writes_again() {
     group.shutdown().await;
 }
 
-/// What upkeep does.
+/// What the tasks do.
 async fn trim(group: &Group) {
     group.propose(Command::TrimChanges { bytes_max: 0, rows: 1000 }).await.unwrap();
 }

@@ -279,7 +279,7 @@ async fn replace_collection(
         Err(error) => Err(error),
     };
     if !matches!(&filled, Ok(applied) if !applied.repeated) {
-        // What a failure here leaves is dropped by upkeep.
+        // What a failure here leaves is dropped by a task.
         let drop = Command::DropCollection { namespace: aside };
         let _ = steps.propose_system(Step::Aside, drop).await;
     }

@@ -87,6 +87,7 @@ impl Applier {
             self.note_collection(txn, namespace, ChangeKind::Drop, None)?;
             txn.delete(Table::Catalog, &catalog::collection_key(from, &name))?;
             txn.put(Table::Catalog, &catalog::collection_key(to, &name), &id.to_be_bytes())?;
+            self.note_renamed(namespace, NamespaceRef { database: to, collection: &name });
         }
         txn.delete(Table::Catalog, &catalog::database_key(from))?;
         put_database(txn, to, &entry.engine)?;
@@ -144,6 +145,7 @@ impl Applier {
         txn.put(Table::Catalog, &key, &id.to_be_bytes())?;
         let made = Arc::new(Collection::load(txn, id)?);
         self.remember(namespace, made.clone());
+        self.note_collection_changed(namespace);
         self.index_references(txn, namespace)?;
         self.keep_by_default(txn, namespace)?;
         Ok(self.collection(txn, namespace)?.unwrap_or(made))
@@ -188,6 +190,7 @@ impl Applier {
             self.discard_index(txn, found.id, index.entry.id)?;
         }
         self.discard(txn, Garbage::Collection(found.id))?;
+        self.note_collection_changed(namespace);
         self.forget();
         Ok(())
     }
@@ -232,7 +235,9 @@ impl Applier {
         let namespace = NamespaceRef { database, collection: from };
         self.note_collection(txn, namespace, ChangeKind::Rename, Some(to))?;
         self.forget();
-        self.index_references(txn, NamespaceRef { database, collection: to })?;
+        let renamed = NamespaceRef { database, collection: to };
+        self.note_renamed(namespace, renamed);
+        self.index_references(txn, renamed)?;
         Ok(Outcome::Done)
     }
 

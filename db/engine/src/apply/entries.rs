@@ -1,8 +1,8 @@
 //! The entries of a document in the indexes of its collection.
 
-use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
 use crate::apply::stored::{Stored, fields, new_fields};
+use crate::apply::{Applier, SideEffect};
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
 use crate::error;
@@ -91,6 +91,9 @@ impl Applier {
             let value = entry_value(info, id, hashed);
             txn.put(Table::Indexes, &index.entry_key(key, id), &value)?;
             if before.is_none() {
+                if index.entry.spec.expire_after.is_some() {
+                    self.note_effect(SideEffect::ExpiryChanged(index.entry.id));
+                }
                 let prefixes = info.ends.iter().filter_map(|end| key.get(..usize::from(*end)));
                 self.stats(txn, collection, index)?.add(prefixes);
             }

@@ -4,9 +4,9 @@
 //! other. The progress is part of the state, so another leader goes on from there and every replica
 //! does the same.
 
+use crate::apply::Applier;
 use crate::apply::entries::{charge_entries, check_unique};
 use crate::apply::result::{ApplyError, ApplyResult, refuse, settle};
-use crate::apply::{Applier, SideEffect};
 use crate::budget::{self, UPKEEP_BYTES, UPKEEP_STEPS, steps_of};
 use crate::catalog::{self, Collection, Garbage};
 use crate::cbor;
@@ -52,16 +52,14 @@ impl Applier {
             let name = spec.name.clone();
             let state = IndexState::Building { after: None, done: 0 };
             this.put_index(txn, collection.id, &IndexEntry { id, spec, state, multikey: false })?;
+            this.note_collection_changed(namespace);
             let totals = *this.totals(txn, collection.id)?;
             let few = totals.documents <= BUILD_AT_ONCE && totals.bytes <= BUILD_AT_ONCE_BYTES;
             let used = this.context(0).steps();
             if !few || used > UPKEEP_STEPS {
-                this.effects.push(SideEffect::Upkeep);
                 return Ok(Outcome::Index { name, created: true });
             }
-            if let Outcome::Paused(_) = this.build_index(txn, namespace, id, usize::MAX)? {
-                this.effects.push(SideEffect::Upkeep);
-            }
+            this.build_index(txn, namespace, id, usize::MAX)?;
             let built = this.collection(txn, namespace)?;
             let built = built.as_ref().and_then(|collection| collection.index(&name));
             match built.and_then(|index| index.entry.state.error()) {
@@ -114,6 +112,7 @@ impl Applier {
             );
         }
         self.discard_index(txn, collection.id, found.entry.id)?;
+        self.note_collection_changed(namespace.borrowed());
         Ok(Outcome::Done)
     }
 
@@ -254,6 +253,9 @@ impl Applier {
             None if ended => IndexState::Ready,
             None => IndexState::Building { after: last.or(after), done: done + worked },
         };
+        if !matches!(state, IndexState::Building { .. }) {
+            self.note_collection_changed(namespace);
+        }
         let stored = Collection::load(txn, collection.id)?;
         if let Some(stored) = stored.indexes.iter().find(|stored| stored.entry.id == id) {
             self.put_index(txn, collection.id, &IndexEntry { state, ..stored.entry.clone() })?;

@@ -45,6 +45,7 @@ use crate::document::Revision;
 use crate::error::{Error, Kind};
 use crate::index::IndexId;
 use crate::index::stats::IndexStats;
+use crate::namespace::{Namespace, NamespaceRef};
 use crate::query::context::{Budget, Context};
 use crate::retry;
 use crate::rules::{CompiledRules, Rules};
@@ -61,13 +62,21 @@ pub(super) const COLLECTION_KEY: &[u8] = b"last_collection";
 
 pub(super) const INDEX_KEY: &[u8] = b"last_index";
 
+/// Effects that a new one is compared with.
+const EFFECTS_COMPARED: usize = 8;
+
 /// What must happen on this node because a command was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SideEffect {
     /// The collection of members changed.
     NodesChanged,
-    /// There is an index to build or something dropped to clear away.
-    Upkeep,
+    /// Something was dropped, and its rows are to be cleared away.
+    Dropped,
+    /// A collection has come, gone or got another name, or its indexes or its versions are others:
+    /// what is to be done for it may be something else.
+    CollectionChanged(Namespace),
+    /// An index by which documents expire has new entries.
+    ExpiryChanged(IndexId),
     /// The process with this identity is to end.
     Stop {
         /// Identity of the process.
@@ -223,6 +232,25 @@ impl Applier {
             txn.put(Table::Meta, &crate::catalog::stats_key(index), &crate::cbor::encode(&stats)?)?;
         }
         Ok(())
+    }
+
+    /// Notes an effect, unless it is among the latest: many documents have the same.
+    pub(super) fn note_effect(&mut self, effect: SideEffect) {
+        if !self.effects.iter().rev().take(EFFECTS_COMPARED).any(|noted| *noted == effect) {
+            self.effects.push(effect);
+        }
+    }
+
+    pub(super) fn note_collection_changed(&mut self, namespace: NamespaceRef<'_>) {
+        let NamespaceRef { database, collection } = namespace;
+        self.note_effect(SideEffect::CollectionChanged(Namespace::new(database, collection)));
+    }
+
+    /// The new name comes first, so that a reader of one after the other never finds the collection
+    /// gone.
+    pub(super) fn note_renamed(&mut self, from: NamespaceRef<'_>, to: NamespaceRef<'_>) {
+        self.note_collection_changed(to);
+        self.note_collection_changed(from);
     }
 
     /// Takes the effects of the commands applied since the last call.

@@ -17,7 +17,7 @@ impl Applier {
     /// Notes that rows are to be cleared away.
     pub(super) fn discard(&mut self, txn: &mut WriteTxn<'_>, garbage: Garbage) -> Result<()> {
         txn.put(Table::Catalog, &catalog::garbage_key(garbage), &[])?;
-        self.effects.push(SideEffect::Upkeep);
+        self.note_effect(SideEffect::Dropped);
         Ok(())
     }
 

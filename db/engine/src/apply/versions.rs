@@ -151,6 +151,7 @@ impl Applier {
         };
         let options = Options { versions, ..collection.options.clone() };
         self.put_options(txn, collection.id, &options)?;
+        self.note_collection_changed(namespace);
         Ok(Outcome::Done)
     }
 
