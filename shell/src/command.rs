@@ -11,6 +11,7 @@ mod connection;
 mod indexes;
 mod queries;
 mod shell;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod transactions;
@@ -39,7 +40,7 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 10] = [
+pub(crate) static GROUPS: [&Group; 11] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,
@@ -48,6 +49,7 @@ pub(crate) static GROUPS: [&Group; 10] = [
     &transactions::GROUP,
     &versions::GROUP,
     &indexes::GROUP,
+    &tasks::GROUP,
     &cluster::GROUP,
     &shell::GROUP,
 ];
@@ -185,6 +187,8 @@ pub(crate) enum Kind {
     Transaction,
     /// A session, an API key or a join token.
     Token,
+    /// A task of the cluster.
+    Task,
     /// A member of the cluster.
     Node,
     /// A path.
@@ -212,6 +216,7 @@ impl Kind {
             Kind::Index => "index",
             Kind::Transaction => "transaction",
             Kind::Token => "token",
+            Kind::Task => "task",
             Kind::Node => "node",
             Kind::File => "file",
             Kind::Command => "command",

@@ -6,7 +6,7 @@ use crate::command::Kind;
 use crate::lookup::lookup;
 use crate::text;
 use candidates::{Candidates, Names, candidates};
-use jettra_driver::{Client, Find};
+use jettra_driver::{Client, Find, TaskQuery};
 use rustyline::completion::{Completer, FilenameCompleter};
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
@@ -101,6 +101,11 @@ impl LineHelper {
             (Kind::Node, _) => {
                 let nodes = self.client.cluster_nodes().await.unwrap_or_default();
                 nodes.into_iter().map(|node| node.key).collect()
+            }
+            (Kind::Task, _) => {
+                let listed = self.client.list_tasks(&TaskQuery::default()).await;
+                let tasks = listed.map(|reply| reply.tasks).unwrap_or_default();
+                tasks.into_iter().map(|task| task.id).collect()
             }
             (Kind::Transaction, _) => {
                 let open = self.client.list_transactions().await.unwrap_or_default();

@@ -15,6 +15,7 @@ const HINTS: &[(&str, &str)] = &[
     ("document_not_found", "A number and the same in quotes are two ids: 42 and \"42\"."),
     ("index_not_found", "List them with: indexes <collection>"),
     ("version_not_found", "List them with: history <collection> <id>"),
+    ("task_not_found", "List them with: task list"),
     ("user_not_found", "List them with: show users"),
     ("token_not_found", "List them with: show tokens"),
     ("node_not_found", "List them with: cluster nodes"),

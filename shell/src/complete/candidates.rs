@@ -265,6 +265,7 @@ mod tests {
             "tables",
             "transactions",
             "version",
+            "tasks",
             "cluster",
             "nodes",
         ];
