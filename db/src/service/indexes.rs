@@ -169,7 +169,8 @@ pub async fn statistics(session: &Session, namespace: &Namespace) -> Result<Resp
 /// Creates an index and, if wished, waits until it is built. Creates its collection if need be.
 ///
 /// # Errors
-/// `invalid_query`, `index_conflict`; `unique_violation` and `not_indexable` when the documents
+/// `invalid_query`, `index_conflict`; `index_not_found` when it is dropped while it is being built;
+/// `unique_violation` and `not_indexable` when the documents
 /// that exist do not allow it: then there is no such index.
 pub async fn create(
     session: &Session,
@@ -245,7 +246,8 @@ async fn wait_until_built(steps: &mut Steps<'_>, namespace: &Namespace, name: &s
     let deadline = Instant::now() + session.time_limit;
     loop {
         match state_of(session, namespace, name)? {
-            None | Some(IndexState::Ready) => return Ok(()),
+            Some(IndexState::Ready) => return Ok(()),
+            None => return Err(dropped_meanwhile(name)),
             Some(IndexState::Failed(error)) => {
                 let command =
                     Command::DropIndex { namespace: namespace.clone(), name: name.to_owned() };
@@ -256,6 +258,14 @@ async fn wait_until_built(steps: &mut Steps<'_>, namespace: &Namespace, name: &s
             Some(IndexState::Building { .. }) => tokio::time::sleep(BUILD_PAUSE).await,
         }
     }
+}
+
+fn dropped_meanwhile(name: &str) -> Error {
+    Error::new(
+        Kind::IndexNotFound,
+        format!("the index {name:?} was dropped while it was being built"),
+    )
+    .hint("create it again if it is wanted")
 }
 
 fn state_of(session: &Session, namespace: &Namespace, name: &str) -> Result<Option<IndexState>> {

@@ -79,6 +79,7 @@ pub const CREATE: Endpoint = Endpoint::new(
                 Kind::CollectionNotFound,
                 Kind::InvalidQuery,
                 Kind::IndexConflict,
+                Kind::IndexNotFound,
                 Kind::UniqueViolation,
                 Kind::NotIndexable,
                 Kind::TooLarge,

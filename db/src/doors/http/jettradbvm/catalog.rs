@@ -115,6 +115,7 @@ pub const CREATE_INDEX: Endpoint = Endpoint::new(
                 Kind::CollectionNotFound,
                 Kind::InvalidQuery,
                 Kind::IndexConflict,
+                Kind::IndexNotFound,
                 Kind::UniqueViolation,
                 Kind::NotIndexable,
                 Kind::TooLarge,
