@@ -241,8 +241,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_is_given_narrows_the_list() {
         let list = || Answer::With(200, r#"{"tasks": [], "total": 0}"#.into());
-        let (client, requests) =
-            node(vec![list(), list(), Answer::With(200, task("cancelled"))]);
+        let (client, requests) = node(vec![list(), list(), Answer::With(200, task("cancelled"))]);
         let query = TaskQuery {
             state: Some(TaskState::Running),
             kind: Some("index-build".into()),

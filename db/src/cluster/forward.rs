@@ -3,7 +3,7 @@
 use super::Cluster;
 use crate::auth::{User, user_changed};
 use crate::engine::command::CredentialRevisions;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::raft::RaftId;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::{PeerError, PeerRequest};
@@ -130,6 +130,23 @@ pub fn recognised_as(text: &str) -> Option<(&str, CredentialRevisions)> {
 }
 
 impl ForwardedResponse {
+    /// The error with which the leader has refused the request, if it has.
+    pub fn error(&self) -> Option<Error> {
+        if self.status < 400 {
+            return None;
+        }
+        let body = serde_json::from_slice::<ErrorBody>(&self.body).ok();
+        let Some(detail) = body.map(|body| body.error) else {
+            return Some(Error::new(Kind::Internal, "the leader's answer cannot be read"));
+        };
+        let kind = Kind::ALL.iter().find(|kind| kind.code() == detail.code);
+        let error = Error::new(kind.copied().unwrap_or(Kind::Internal), detail.message);
+        Some(match detail.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
+    }
+
     /// Whether the leader has refused the request with this error.
     pub fn is_error(&self, kind: Kind) -> bool {
         self.status == kind.status()

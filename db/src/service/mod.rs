@@ -30,6 +30,7 @@ pub mod session;
 pub mod sessions;
 pub mod statements;
 pub mod steps;
+pub mod tasks;
 pub mod tokens;
 pub mod transactions;
 pub mod users;

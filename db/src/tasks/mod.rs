@@ -167,6 +167,15 @@ pub enum TaskState {
 }
 
 impl TaskState {
+    /// All states.
+    pub const ALL: [TaskState; 5] = [
+        TaskState::Waiting,
+        TaskState::Running,
+        TaskState::Done,
+        TaskState::Failed,
+        TaskState::Cancelled,
+    ];
+
     /// Whether it changes no more.
     pub fn is_ended(self) -> bool {
         matches!(self, TaskState::Done | TaskState::Failed | TaskState::Cancelled)

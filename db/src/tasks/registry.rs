@@ -48,9 +48,14 @@ struct Run {
 }
 
 impl Registry {
-    /// The tasks that there is one of, due now, beside those that have ended.
-    pub fn restart(&mut self, now_ms: u64) {
+    /// Forgets all but those that have ended.
+    pub fn clear(&mut self) {
         *self = Registry { ended: std::mem::take(&mut self.ended), ..Registry::default() };
+    }
+
+    /// Begins with the tasks that there is one of, due now, beside those that have ended.
+    pub fn restart(&mut self, now_ms: u64) {
+        self.clear();
         for kind in TaskKind::ALL.into_iter().filter(|kind| kind.is_single()) {
             self.entries.insert(TaskId::single(kind), Entry::default());
             self.set_due(TaskId::single(kind), Some(now_ms));

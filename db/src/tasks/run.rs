@@ -104,8 +104,11 @@ impl Tasks {
         Ok(())
     }
 
+    /// Another node leads: what this one knew of its tasks is out of date.
     fn stop(&self) {
-        self.held.lock().changes = None;
+        let mut held = self.held.lock();
+        held.changes = None;
+        held.registry.clear();
     }
 
     /// Brings the registry up to date with what has changed.

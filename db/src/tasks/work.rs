@@ -1,10 +1,10 @@
 //! What a task has to do: reading what is due, without changing anything.
 
-use super::{Subject, TaskId, TaskKind};
+use super::{Subject, Task, TaskId, TaskKind, TaskState};
 use crate::config::Config;
 use crate::engine::Namespace;
 use crate::engine::accounts::all;
-use crate::engine::catalog::{self, Collection};
+use crate::engine::catalog::{self, Collection, CollectionTotals};
 use crate::engine::command::Command;
 use crate::engine::expiry::first_expiry;
 use crate::engine::index::{Index, IndexId, IndexState};
@@ -179,6 +179,51 @@ pub fn collection_tasks(read: &impl Read, namespace: &Namespace) -> Result<Colle
         }
     }
     Ok(found)
+}
+
+/// The task of building an index, as the catalog has it; none for another kind, or when there is no such
+/// index.
+///
+/// # Errors
+/// Those of reading.
+pub fn index_build(read: &impl Read, id: TaskId) -> Result<Option<Task>> {
+    if id.kind != TaskKind::IndexBuild {
+        return Ok(None);
+    }
+    let Some(collection) = catalog::collection_of_index(read, id.number)? else { return Ok(None) };
+    for namespace in namespaces(read)? {
+        let Namespace { database, collection: name } = &namespace;
+        if catalog::collection(read, database, name)? == Some(collection) {
+            let loaded = Collection::load(read, collection)?;
+            let totals = catalog::totals(read, collection)?;
+            let index = loaded.indexes.iter().find(|index| index.entry.id == id.number);
+            return Ok(index.map(|index| {
+                let name = Some(index.entry.spec.name.clone());
+                build_of(id, index, Subject { collection, namespace, index: name }, totals)
+            }));
+        }
+    }
+    Ok(None)
+}
+
+fn build_of(id: TaskId, index: &Index, subject: Subject, totals: CollectionTotals) -> Task {
+    let (state, done) = match &index.entry.state {
+        IndexState::Building { done, .. } => (TaskState::Waiting, *done),
+        IndexState::Ready => (TaskState::Done, totals.documents),
+        IndexState::Failed(_) => (TaskState::Failed, 0),
+    };
+    Task {
+        id,
+        state,
+        subject: Some(subject),
+        done,
+        total: Some(totals.documents),
+        bytes: Some(totals.bytes),
+        left_ms: None,
+        due_ms: None,
+        ended_ms: None,
+        reason: index.entry.state.error().map(ToString::to_string),
+    }
 }
 
 /// The collections of all databases, by their names.

@@ -151,6 +151,8 @@ error_kinds! {
     TokenNotFound "token_not_found" NotFound;
     /// No such node.
     NodeNotFound "node_not_found" NotFound;
+    /// No such task, or one that has been forgotten after its end.
+    TaskNotFound "task_not_found" NotFound;
     /// The `_id` is taken.
     DuplicateId "duplicate_id" Conflict;
     /// Another document has the same value in a unique index.

@@ -12,15 +12,17 @@ use crate::error::{Error, Kind, Result};
 use crate::format::MESSAGES;
 use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of};
 use crate::raft::proposer::not_leader;
-use crate::service::place::{self, Origin};
+use crate::service::place::{self, Origin, Place, Wait};
 use crate::service::sessions::{self, Credentials};
 use crate::tls::{PeerCertificate, is_for_host};
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
+use bytes::Bytes;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, MORE_HEADER,
     REPLAYED_HEADER,
 };
+use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -117,6 +119,36 @@ fn forwarded(route: &Route, call: &Call) -> ForwardedRequest {
 /// The headers of a forwarded answer that go back to the caller.
 pub fn returned_header(name: &str) -> bool {
     RETURNED_HEADERS.contains(&name)
+}
+
+/// Asks the leader on the caller's behalf, by `here` if it is this node, else by a GET of `target`. An
+/// answer that has begun is not forwarded as a whole.
+///
+/// # Errors
+/// The leader's, and those of waiting for it.
+pub async fn ask_leader<T: DeserializeOwned>(
+    call: &Call,
+    target: &str,
+    here: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
+    let there = async |url: &str| {
+        let question = ForwardedRequest {
+            method: "GET".into(),
+            target: target.into(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            user: forward::recognised_text(call.session.user()?),
+            from: call.session.from.clone(),
+        };
+        let answer = forward::send(call.cluster(), url, &question).await?;
+        if let Some(error) = answer.error() {
+            return Err(error);
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| Error::new(Kind::Internal, error.to_string()))
+    };
+    let place = Place::Leader(Wait::Level);
+    place::carry_out(&call.session, place, Origin::Caller, here, there).await
 }
 
 /// Authenticates the caller; returns where the call came from.

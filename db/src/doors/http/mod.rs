@@ -25,6 +25,7 @@ pub mod schema;
 pub mod server;
 pub mod sessions;
 pub mod statements;
+pub mod tasks;
 pub mod threads;
 pub mod tokens;
 pub mod transactions;

@@ -5,7 +5,7 @@ use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
     audit, catalog, changes, cluster, documents, find, indexes, jettradbvm, openapi, pipelines,
-    schema, sessions, statements, tokens, transactions, users, versions, writes,
+    schema, sessions, statements, tasks, tokens, transactions, users, versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -239,6 +239,11 @@ pub const ROUTES: &[Route] = routes! {
     DELETE "/api/v1/tokens/{token}" User(Login), Leader(Ready), Other, {tokens::REVOKE},            "revoke_token",      "revoke token";
     POST   "/api/v1/cluster/tokens" User(Admin), Leader(Ready), Other, {tokens::CREATE_JOIN_TOKEN}, "create_join_token", "cluster token";
     GET    "/api/v1/audit"          User(Admin), Here(Level),   Other, {audit::LIST},               "audit",             "show audit";
+    // Tasks
+    GET  "/api/v1/tasks"               User(Read), Leader(Level), Other, {tasks::LIST},   "list_tasks",  "task list";
+    GET  "/api/v1/tasks/{task}"        User(Read), Leader(Level), Other, {tasks::GET},    "task",        "task show";
+    GET  "/api/v1/tasks/{task}/events" User(Read), Here(Level),   Other, {tasks::EVENTS}, "task_events", "task watch";
+    POST "/api/v1/tasks/{task}/cancel" User(Own),  Leader(Ready), Other, {tasks::CANCEL}, "cancel_task", "task cancel";
     // Cluster
     GET  "/health"                 Open,        Here(Nothing), Members, {cluster::HEALTH},     "health",             "health";
     GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "status";

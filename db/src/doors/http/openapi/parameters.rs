@@ -74,6 +74,23 @@ fn level_names() -> Vec<&'static str> {
 /// `*`, or entity tags with commas between them.
 const ETAGS: &str = "^(\\*|\"[0-9]{1,19}\"(, ?\"[0-9]{1,19}\")*)$";
 
+/// What a parameter of a call about tasks is.
+fn task_parameter(name: &str) -> Option<(&'static str, Value)> {
+    use jettra_driver::wire::{TASK_KINDS, TaskState};
+    Some(match name {
+        "task" => (
+            "The id of a task, such as `index-build-17`.",
+            json!({"type": "string", "minLength": 1}),
+        ),
+        "state" => (
+            "Only tasks in this state.",
+            json!({"type": "string", "enum": TaskState::ALL.map(TaskState::name)}),
+        ),
+        "kind" => ("Only tasks of this kind.", json!({"type": "string", "enum": TASK_KINDS})),
+        _ => return None,
+    })
+}
+
 /// What a parameter of a path, a query or a head is, by its name, with its JSON Schema.
 pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
     let text = || json!({"type": "string"});
@@ -169,6 +186,6 @@ fn header(name: &str) -> Option<(&'static str, Value)> {
             "A key under which the call is made exactly once, however often it is repeated.",
             json!({"type": "string", "pattern": "^[!-~]{1,200}$"}),
         ),
-        _ => return None,
+        _ => return task_parameter(name),
     })
 }
