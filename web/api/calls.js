@@ -314,6 +314,12 @@ export const transactions = {
   end: (id) => write('DELETE', `api/v1/transactions/${segment(id)}`),
 };
 
+export const tasks = {
+  list: async () => (await get('api/v1/tasks?kind=index-build')).tasks,
+  /** Drops the index that is being built. */
+  cancel: (id) => write('POST', `api/v1/tasks/${segment(id)}/cancel`),
+};
+
 /**
  * The changes of a collection after the token `after`, or from now on, each as `{event, id, data}`.
  * `filter` is JSON. This is not an EventSource: that neither gives the reason of an error nor sends

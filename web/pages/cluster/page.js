@@ -3,6 +3,7 @@ import { html, nothing } from '../../vendor/lit-html.js';
 import { cluster } from '../../api/calls.js';
 import { addButton, count, duration, errorBox, fact, plural, toastError } from '../../components/ui.js';
 import { isLive, isVoter, nodeCard } from './node-card.js';
+import { RunningTasks } from './tasks.js';
 import { OpenTransactions } from './transactions.js';
 
 const POLL_MS = 500;
@@ -14,10 +15,12 @@ export class ClusterPage {
   #error = null; // of the last poll
   #polling = false;
   #timer;
+  #tasks;
   #transactions;
 
   constructor(app) {
     this.app = app;
+    this.#tasks = new RunningTasks(app);
     this.#transactions = new OpenTransactions(app);
   }
 
@@ -27,10 +30,12 @@ export class ClusterPage {
     this.#timer = setInterval(this.#poll, POLL_MS);
     document.addEventListener('visibilitychange', this.#poll);
     this.#poll();
+    this.#tasks.start();
     this.#transactions.start();
   }
 
   stop() {
+    this.#tasks.stop();
     this.#transactions.stop();
     clearInterval(this.#timer);
     document.removeEventListener('visibilitychange', this.#poll);
@@ -76,6 +81,7 @@ export class ClusterPage {
       ${error ? errorBox(error, 'cluster-error',
         html`<span class="muted">The page retries twice a second.</span>`) : nothing}
       ${this.#nodes(stale, age)}
+      ${this.#tasks.view()}
       ${this.#transactions.view()}`;
   }
 
