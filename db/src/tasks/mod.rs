@@ -6,7 +6,7 @@
 //! without a word in the log, and an id is never used for anything else, since such numbers are not.
 //!
 //! [`registry`] holds the tasks of a leader in the order of their due times. It is filled from the catalog
-//! when the node becomes leader, and a change of the catalog brings its collection up to date ([`run`]). So
+//! when the node becomes leader, and a change of the catalog brings its collection up to date ([`run()`]). So
 //! nothing is read while nothing is due, whatever the number of collections. [`work`] looks whether a task
 //! that is due has something to do.
 
