@@ -14,27 +14,27 @@ fn failed(error: impl Display) -> StorageError {
 }
 
 /// The bytes of a value.
-pub(crate) fn encode(value: &impl Encode<()>) -> Result<Vec<u8>> {
+pub fn encode(value: &impl Encode<()>) -> Result<Vec<u8>> {
     minicbor::to_vec(value).map_err(failed)
 }
 
 /// Appends the bytes of a value.
-pub(crate) fn append(value: &impl Encode<()>, to: &mut Vec<u8>) -> Result<()> {
+pub fn append(value: &impl Encode<()>, to: &mut Vec<u8>) -> Result<()> {
     minicbor::encode(value, to).map_err(failed)
 }
 
 /// What can be read from bytes that do not outlive it.
-pub(crate) trait DecodeOwned: for<'b> Decode<'b, ()> {}
+pub trait DecodeOwned: for<'b> Decode<'b, ()> {}
 
 impl<T: for<'b> Decode<'b, ()>> DecodeOwned for T {}
 
 /// The number of bytes of a value.
-pub(crate) fn len(value: &impl CborLen<()>) -> usize {
+pub fn len(value: &impl CborLen<()>) -> usize {
     minicbor::len(value)
 }
 
 /// The value that has these bytes, all of them.
-pub(crate) fn decode<T: DecodeOwned>(bytes: &[u8]) -> Result<T> {
+pub fn decode<T: DecodeOwned>(bytes: &[u8]) -> Result<T> {
     match take(bytes)? {
         (value, []) => Ok(value),
         (_, rest) => Err(failed(format!("{} bytes are left over", rest.len()))),
@@ -42,7 +42,7 @@ pub(crate) fn decode<T: DecodeOwned>(bytes: &[u8]) -> Result<T> {
 }
 
 /// The value that begins with these bytes, and the rest of them.
-pub(crate) fn take<T: DecodeOwned>(bytes: &[u8]) -> Result<(T, &[u8])> {
+pub fn take<T: DecodeOwned>(bytes: &[u8]) -> Result<(T, &[u8])> {
     let mut decoder = Decoder::new(bytes);
     let value = decoder.decode().map_err(failed)?;
     Ok((value, bytes.get(decoder.position()..).unwrap_or_default()))

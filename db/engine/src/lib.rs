@@ -15,6 +15,7 @@ pub mod command;
 pub mod document;
 pub mod error;
 pub mod expiry;
+pub mod format;
 pub mod id;
 pub mod index;
 pub mod limits;

@@ -93,7 +93,7 @@ pub(crate) struct Reference {
 }
 
 /// The calls of one log entry. Its time is not before that of a key.
-#[derive(Encode, Decode, CborLen)]
+#[derive(Debug, PartialEq, Encode, Decode, CborLen)]
 pub(crate) struct Calls {
     #[n(0)]
     pub(crate) time_ms: u64,
@@ -102,7 +102,7 @@ pub(crate) struct Calls {
 }
 
 /// The hashes of forgotten keys of one log entry, by user.
-#[derive(Encode, Decode, CborLen)]
+#[derive(Debug, PartialEq, Encode, Decode, CborLen)]
 pub(crate) struct Hashes {
     #[n(0)]
     pub(crate) time_ms: u64,

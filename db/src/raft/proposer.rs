@@ -10,7 +10,7 @@ use super::state_machine::Raft;
 use super::types::{Payload, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::command::entry::{self, FrameEncoder};
-use crate::engine::{Outcome, Proposal, ProposalResult};
+use crate::engine::{Outcome, Proposal, ProposalResult, format};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Generations;
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
@@ -126,7 +126,9 @@ impl Proposer {
 
 impl Proposer {
     fn need(&self, proposal: &Proposal, bytes: usize) -> Result<SpaceNeed> {
-        let state = proposal.command.space_needed(&self.state.read()?)?;
+        let read = self.state.read()?;
+        proposal.command.describe().check_level(format::feature_level(&read)?)?;
+        let state = proposal.command.space_needed(&read)?;
         let class = proposal.command.describe().class;
         let purpose = match (class.grows, class.in_transaction) {
             (true, _) => Purpose::Growth,

@@ -47,6 +47,7 @@ impl Applier {
             Command::SetVersions { namespace, keep } => {
                 self.set_versions(txn, namespace.borrowed(), keep)
             }
+            Command::SetFeatureLevel { level } => self.set_feature_level(txn, level),
             Command::SetVersionsDefault { on } => self.set_versions_default(txn, on),
             Command::Restore { namespace, target, version } => {
                 self.restore(txn, namespace.borrowed(), target, version)

@@ -15,6 +15,7 @@ mod constraints;
 mod dispatch;
 mod documents;
 mod entries;
+mod features;
 mod indexes;
 mod lookup;
 mod members;
@@ -103,6 +104,8 @@ pub struct Applier {
     pub(super) current: CurrentProposal,
     pub(super) changes: changes::PendingChanges,
     calls: retries::PendingCalls,
+    /// The newest feature level that is supported.
+    level_max: features::LevelMax,
     /// Whether the changes are tentative: no history is written.
     pub(super) provisional: bool,
     /// Whether what is written was checked against rules and schemas before.
@@ -152,6 +155,8 @@ pub(super) struct CurrentProposal {
 #[derive(Clone, Default)]
 pub(super) struct StateCounters {
     pub(super) revision: Revision,
+    /// The feature level in force.
+    pub(super) level: u32,
     /// Time of the log: that of its latest proposal, in milliseconds since 1970.
     pub(super) time_ms: u64,
     pub(super) changes: crate::changes::HistoryTotals,
@@ -184,6 +189,7 @@ impl Applier {
     pub fn begin(&mut self, read: &impl Read) -> Result<()> {
         self.counters = StateCounters {
             revision: crate::catalog::counter(read, REVISION_KEY)?,
+            level: self.supported_level(read)?,
             time_ms: crate::catalog::counter(read, TIME_KEY)?,
             changes: crate::changes::totals(read)?,
             last_collection: crate::catalog::counter(read, COLLECTION_KEY)?,
@@ -292,7 +298,7 @@ impl Applier {
             // Not remembered under its key: the caller may repeat it.
             return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
         }
-        let refused = known.too_long();
+        let refused = known.check_level(self.counters.level).err().or_else(|| known.too_long());
         let event = by_somebody.then(|| command.audit_event()).flatten();
         self.begin_command(known.cost);
         let result = match refused {

@@ -60,6 +60,7 @@ impl Command {
             | Command::BuildIndex { .. }
             | Command::SetVersions { .. }
             | Command::SetVersionsDefault { .. }
+            | Command::SetFeatureLevel { .. }
             | Command::Expire { .. }
             | Command::ClearGarbage { .. }
             | Command::TrimVersions { .. }

@@ -59,6 +59,7 @@ impl Command {
             | Command::ClearGarbage { .. }
             | Command::SetVersions { .. }
             | Command::SetVersionsDefault { .. }
+            | Command::SetFeatureLevel { .. }
             | Command::TrimChanges { .. }
             | Command::ForgetRetries { .. }
             | Command::CreateUser(_)

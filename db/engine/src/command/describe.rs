@@ -4,7 +4,7 @@
 
 use super::{Batch, BatchStep, Command, Operation, Write, WriteLimits};
 use crate::budget::Cost;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 use crate::limits::NAME_BYTES_MAX;
 use crate::namespace::Namespace;
 use crate::system;
@@ -80,6 +80,8 @@ pub struct Description<'c> {
     pub names: Vec<&'c str>,
     /// Bounds of its work.
     pub cost: Cost,
+    /// The feature level from which on it may be proposed.
+    pub min_level: u32,
 }
 
 impl Command {
@@ -132,6 +134,7 @@ impl Command {
             | Command::ForgetRetries { .. }
             | Command::RemoveEndedTokens { .. }
             | Command::SetVersionsDefault { .. }
+            | Command::SetFeatureLevel { .. }
             | Command::TrimAudit { .. } => row(CHORE, vec![], vec![]),
             Command::CreateUser(user) => row(SYSTEM, vec![], vec![&user.name]),
             Command::CreateToken(token) => row(SYSTEM, vec![], vec![&token.id]),
@@ -149,6 +152,20 @@ impl Command {
 }
 
 impl Description<'_> {
+    /// Whether the command may be proposed and applied at a feature level.
+    ///
+    /// # Errors
+    /// `not_possible_now`.
+    pub fn check_level(&self, level: u32) -> Result<()> {
+        if self.min_level <= level {
+            return Ok(());
+        }
+        let needed = self.min_level;
+        let message = format!("this needs feature level {needed}, the cluster has {level}");
+        Err(Error::new(Kind::NotPossibleNow, message)
+            .hint("bring every member to a version that supports it, and let the level be raised"))
+    }
+
     /// The refusal of a name that makes too long a key for the storage. Calls are checked against the (smaller)
     /// limits of their node; a command that got past them must not end every node.
     pub(crate) fn too_long(&self) -> Option<Error> {
@@ -161,7 +178,7 @@ impl Description<'_> {
 }
 
 fn row<'c>(class: CommandClass, touches: Vec<Scope<'c>>, names: Vec<&'c str>) -> Description<'c> {
-    Description { class, touches, names, cost: Cost::DEFAULT }
+    Description { class, touches, names, cost: Cost::DEFAULT, min_level: 1 }
 }
 
 /// A command for one collection, which it creates if need be.

@@ -14,11 +14,12 @@
 use super::{Command, Proposal};
 use crate::cbor;
 use crate::error::{Error, Kind, Result};
+use crate::format::{LOG_ENTRY, Unsupported};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The format that is written and read here.
-const FORMAT: u8 = 3;
+/// The format that is written.
+const FORMAT: u8 = LOG_ENTRY.newest as u8;
 /// Bytes before the first frame, in every format.
 pub const HEAD_BYTES: usize = 4;
 const FRAME_HEAD_BYTES: usize = 6;
@@ -29,11 +30,13 @@ type Version = [u8; 3];
 /// Gives each command its number in the log. A number is never given to another command.
 macro_rules! command_numbers {
     ($($command:ident $number:literal)*) => {
-        fn number(command: &Command) -> u16 {
+        /// The number of a command in the log.
+        pub(crate) fn number(command: &Command) -> u16 {
             match command { $(Command::$command { .. } => $number,)* }
         }
 
-        const NUMBERS: &[u16] = &[$($number,)*];
+        /// The numbers of all commands.
+        pub(crate) const NUMBERS: &[u16] = &[$($number,)*];
     };
 }
 
@@ -77,25 +80,35 @@ command_numbers! {
     Audit 37
     TrimAudit 38
     SetVersionsDefault 39
+    SetFeatureLevel 40
 }
 
-/// Why an entry cannot be applied by this version: a later one has written it.
+/// Why an entry cannot be applied by this version: another one has written it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownEntry {
-    what: String,
-    version: Version,
+pub enum UnknownEntry {
+    /// Its form is of another format.
+    Format(Unsupported),
+    /// It holds what only a later version knows.
+    Content {
+        /// What it holds.
+        what: String,
+        /// The version that has written it.
+        version: [u8; 3],
+    },
 }
 
 impl fmt::Display for UnknownEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "it holds {}, which version {} does not know; it was written by version {}: start \
-             this node with that version or a later one",
-            self.what,
-            dotted(OWN_VERSION),
-            dotted(self.version)
-        )
+        match self {
+            UnknownEntry::Format(unsupported) => unsupported.fmt(f),
+            UnknownEntry::Content { what, version } => write!(
+                f,
+                "it holds {what}, which version {} does not know; it was written by version {}: \
+                 start this node with that version or a later one",
+                dotted(OWN_VERSION),
+                dotted(*version)
+            ),
+        }
     }
 }
 
@@ -190,9 +203,9 @@ pub fn read(entry: &[u8]) -> std::result::Result<Vec<Result<Proposal>>, UnknownE
         return Ok(vec![Err(unreadable())]);
     };
     let [format, version @ ..] = *head;
-    let unknown = |what: String| UnknownEntry { what, version };
-    if format != FORMAT {
-        return Err(unknown(format!("entry format {format}")));
+    let unknown = |what: String| UnknownEntry::Content { what, version };
+    if let Err(unsupported) = LOG_ENTRY.check(format.into()) {
+        return Err(UnknownEntry::Format(unsupported));
     }
     let proposal = |frame: Option<Frame<'_>>| match frame {
         Some(frame) if !NUMBERS.contains(&frame.number) => {
@@ -352,19 +365,21 @@ mod tests {
 
     #[test]
     fn what_a_later_version_has_written_is_not_refused_but_names_that_version() {
-        let mut format = entry(&["a"]);
-        format[..HEAD_BYTES].copy_from_slice(&[9, 3, 2, 1]);
         let mut command = entry(&["a", "b"]);
         command[1] = 4;
         command[HEAD_BYTES + 17] = 200;
         let mut content = entry(&["a"]);
         content[1] = 5;
         content[HEAD_BYTES + 14] = 250;
-        for (entry, what, version) in
-            [(format, "format 9", "3.2.1"), (command, "command 51203", "4."), (content, "", "5.")]
-        {
-            let error = read(&entry).unwrap_err().to_string();
+        for (content, what, version) in [(command, "command 51203", "4."), (content, "", "5.")] {
+            let error = read(&content).unwrap_err().to_string();
             assert!(error.contains(what) && error.contains(&format!("by version {version}")));
+        }
+        for number in [FORMAT - 1, FORMAT + 1] {
+            let mut format = entry(&["a"]);
+            format[0] = number;
+            let error = read(&format).unwrap_err().to_string();
+            assert!(error.contains(&format!("has format {number}, ")), "{error}");
         }
     }
 }

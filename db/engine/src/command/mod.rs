@@ -420,6 +420,14 @@ pub enum Command {
         #[n(1)]
         rows: u32,
     },
+    /// Raises the feature level: what it brings may be proposed from here on, and is applied
+    /// alike by all members. Proposed when all of them support it; a member that does not stops.
+    #[n(40)]
+    SetFeatureLevel {
+        /// The level; never lower than the one in force.
+        #[n(0)]
+        level: u32,
+    },
 }
 
 impl Command {

@@ -10,6 +10,7 @@ use super::free::{self, FreePages};
 use super::read::{Entries, Read};
 use super::readers::{Readers, Registration};
 use super::table::{TABLES, TABLES_LEN, Table};
+use crate::format;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 use std::borrow::Cow;
@@ -192,18 +193,51 @@ impl Store {
 /// Opens the tables, and creates those that do not exist yet.
 fn create_tables(env: &Env<WithoutTls>) -> Result<Tables> {
     let created = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
+        let (_, meta) = TABLES[Table::Meta as usize];
+        if let Some(meta) = opener.open_database(txn, Some(meta))? {
+            check_format(&meta, txn)?;
+        }
         let mut tables = Vec::with_capacity(TABLES_LEN);
         for (_, name) in TABLES {
             tables.push(opener.create_database(txn, Some(name))?);
         }
         let tables: std::result::Result<[TableHandle<'_>; TABLES_LEN], _> = tables.try_into();
         let tables = tables.map_err(|_| StorageError::Failed("tables".into()))?;
+        let meta = tables[Table::Meta as usize];
+        if meta.is_empty(txn)? {
+            let number = format::STATE.newest.to_be_bytes();
+            meta.put(txn, format::STATE_KEY, &sealed(format::STATE_KEY, &number))?;
+        }
         Ok::<_, StorageError>(CommitOrAbort::<_, Infallible>::Commit(tables))
     })?;
     match created {
         CommitOrAbort::Commit(tables) => Ok(tables),
         CommitOrAbort::Abort(never) => match never {},
     }
+}
+
+/// Refuses a state of another format before anything of it is touched.
+fn check_format(meta: &TableHandle<'_>, txn: &RoTxn<'_>) -> Result<()> {
+    let number = match meta.get(txn, format::STATE_KEY)? {
+        Some(stored) => {
+            let number = checked(Table::Meta, format::STATE_KEY, stored)?;
+            let number =
+                number.try_into().map_err(|_| StorageError::Failed("its format".into()))?;
+            u32::from_be_bytes(number)
+        }
+        None if meta.is_empty(txn)? => return Ok(()),
+        // Of before formats had numbers.
+        None => 0,
+    };
+    Ok(format::STATE.check(number)?)
+}
+
+/// A value as it is stored, with its checksum.
+fn sealed(key: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(CHECKSUM_BYTES + value.len());
+    stored.extend_from_slice(&checksum(key, value).to_be_bytes());
+    stored.extend_from_slice(value);
+    stored
 }
 
 /// A consistent view for reading. It must not be held across an `.await`.
@@ -230,10 +264,7 @@ pub(super) fn put(
     key: &[u8],
     value: &[u8],
 ) -> Result<()> {
-    let mut stored = Vec::with_capacity(CHECKSUM_BYTES + value.len());
-    stored.extend_from_slice(&checksum(key, value).to_be_bytes());
-    stored.extend_from_slice(value);
-    Ok(store.table(table).put(txn, key, &stored)?)
+    Ok(store.table(table).put(txn, key, &sealed(key, value))?)
 }
 
 pub(super) fn range<'t>(
@@ -336,6 +367,21 @@ mod tests {
     }
 
     #[test]
+    fn a_state_of_another_format_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in [0, format::STATE.newest + 1] {
+            let store = Store::open_exact(dir.path(), 1 << 20, 1 << 20).unwrap();
+            let mut txn = store.write().unwrap();
+            txn.put(Table::Meta, format::STATE_KEY, &u32::to_be_bytes(number)).unwrap();
+            txn.commit().unwrap();
+            drop(store);
+            let error = Store::open_exact(dir.path(), 1 << 20, 1 << 20).err().unwrap().to_string();
+            assert!(error.contains(&format!("has format {number}")), "{error}");
+            std::fs::remove_file(dir.path().join(Store::FILE)).unwrap();
+        }
+    }
+
+    #[test]
     fn a_copy_is_verified_row_by_row() {
         let (_dir, store) = store();
         let mut txn = store.write().unwrap();
@@ -344,9 +390,10 @@ mod tests {
         }
         txn.put(Table::Catalog, b"k", b"v").unwrap();
         txn.commit().unwrap();
+        // Beside these rows there is the number of the format.
         let mut rows = 0;
         store.verify(|| rows += 1).unwrap();
-        assert_eq!(rows, 101);
+        assert_eq!(rows, 102);
         let mut txn = store.write().unwrap();
         let Target::Stored { txn: raw, .. } = &mut txn.target else { unreachable!() };
         store.table(Table::Retries).put(raw, b"k", b"12345678value").unwrap();
