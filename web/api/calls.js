@@ -281,6 +281,9 @@ export const documents = {
     const answer = await send('GET', `${documentPath(db, col, id)}?${typed(id, readOf(moment))}`);
     return { text: answer.text, etag: answer.headers.get('ETag') };
   },
+  /** As `get`, in canonical Extended JSON, in which no type is lost. */
+  getCanonical: (db, col, id, moment) =>
+    documents.get(db, col, id, { ...readOf(moment), extended_json: 'canonical' }),
   insert: async (db, col, text) =>
     (await write('POST', `${documentsPath(db, col)}?${parameters(inTheTransaction())}`, { body: text })).text,
   /** Replaces the document; with `etag` only if that is still its revision (else 412). */

@@ -142,6 +142,33 @@ export function stringify(value, indent = 0, margin = '\n') {
   return open + inner + parts.join(`,${inner}`) + (indent ? margin : '') + close;
 }
 
+/** Whether the text of a number shows its type, by the name that the type has in Extended JSON. */
+const PLAIN = new Map([
+  ['$numberInt', () => true],
+  ['$numberDouble', isFinite],
+  ['$numberLong', (text) => Number(text) !== (text | 0)],
+]);
+
+/**
+ * Canonical Extended JSON as a person edits it: numbers are plain where their text says their type,
+ * and dates are texts. A 64-bit integer that would fit 32 bits stays `{"$numberLong": "5"}`.
+ */
+export function typed(value) {
+  if (Array.isArray(value)) return value.map(typed);
+  if (!(value instanceof Map)) return value;
+  const [[name, inner] = []] = value;
+  if (value.size === 1 && PLAIN.get(name)?.(inner)) return new Num(inner);
+  if (value.size === 1 && name === '$date') return new Map([[name, dateText(inner)]]);
+  return new Map([...value].map(([key, v]) => [key, typed(v)]));
+}
+
+/** The milliseconds of a date as a text; as they are outside of the years that have one. */
+function dateText(ms) {
+  const date = new Date(Number(ms.get('$numberLong')));
+  return date.getUTCFullYear() >= 1970 && date.getUTCFullYear() <= 9999
+    ? date.toISOString().replace('.000Z', 'Z') : ms;
+}
+
 const INTEGER = /^-?\d{1,18}$/;
 const NO_PART_OF_AN_ADDRESS = ['', '.', '..'];
 

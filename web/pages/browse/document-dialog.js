@@ -3,10 +3,10 @@ import { html, nothing } from '../../vendor/lit-html.js';
 import { documents } from '../../api/calls.js';
 import { differenceList } from './differences.js';
 import { STAY, openDialog } from '../../components/dialog.js';
-import { edit, editorArea, newEditor, objectOf, pretty } from '../../components/json-editor.js';
+import { edit, editorArea, newEditor, objectOf } from '../../components/json-editor.js';
 import { icon, toastDone } from '../../components/ui.js';
 import { differences } from '../../values/diff.js';
-import { idOf, parse, stringify } from '../../values/json.js';
+import { Num, idOf, parse, stringify, typed } from '../../values/json.js';
 import { parseNotation } from '../../values/notation.js';
 import { showHistory } from './history-dialog.js';
 
@@ -27,8 +27,8 @@ export function insertDocument({ db, col }) {
 /** Opens a document, as it was at `moment` if given; resolves to whether it was changed. */
 export async function editDocument(place, id, canWrite, moment) {
   const { db, col } = place;
-  const { text, etag } = await documents.get(db, col, id, moment);
-  const editor = { ...newEditor(pretty(text), !canWrite), etag, restored: false };
+  const { text, etag } = await read(db, col, id, moment);
+  const editor = { ...newEditor(text, !canWrite), etag, restored: false };
   const options = editorDialog(editor, `${canWrite ? 'Edit' : 'View'} ${id.text}`);
   const body = (dialog) => [options.body(dialog), historyButton({ ...place, canWrite }, id, editor, dialog)];
   if (!canWrite) return openDialog({ ...options, body });
@@ -72,11 +72,18 @@ function historyButton(place, id, editor, dialog) {
     @click=${show}>${icon('history')}History</button></p>`;
 }
 
+/** The document as it is edited, and its revision. The `_id` is written as in the list of documents. */
+async function read(db, col, id, moment) {
+  const { text, etag } = await documents.getCanonical(db, col, id, moment);
+  const document = typed(parse(text));
+  if (id.type === 'int') document.set('_id', new Num(id.text));
+  return { text: stringify(document, 2), etag };
+}
+
 /** The present document; `{text: null}` if it does not exist. */
 async function current(db, col, id) {
   try {
-    const { text, etag } = await documents.get(db, col, id);
-    return { text: pretty(text), etag };
+    return await read(db, col, id);
   } catch (error) {
     if (error.status === 404) return { text: null, etag: null };
     throw error;
