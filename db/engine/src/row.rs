@@ -58,7 +58,8 @@ impl<'a> Row<'a> {
             let name = self.json.get(name + 1..value.checked_sub(2)?)?;
             let name = std::str::from_utf8(name).ok()?;
             if names.contains(name) {
-                let end = places.peek().map_or(self.json.len(), |(next, _)| *next) - 1;
+                let end =
+                    places.peek().map_or(self.json.len(), |(next, _)| *next).checked_sub(1)?;
                 object.insert(name.to_owned(), parse_stored(self.json.get(value..end)?)?);
             }
         }
@@ -202,6 +203,13 @@ mod tests {
         let row = Row::decode(&row).unwrap();
         assert_eq!(row.places.len(), 3 * 8);
         assert_eq!(row.fields(&names(&["b"])).unwrap().to_json(), r#"{"b":5}"#);
+    }
+
+    #[test]
+    fn damaged_places_are_no_document() {
+        let mut row = row(r#"{"a":1}"#);
+        row[14..16].fill(0);
+        assert_eq!(Row::decode(&row).unwrap().fields(&names(&["_id"])), None);
     }
 
     proptest! {

@@ -140,7 +140,7 @@ pub fn log(x: Decimal, base: Decimal) -> Decimal {
     }
 }
 
-/// A result that is a whole number but for the error of its last places, without zeros behind the
+/// A result that is a whole number but for the error of its last places, without zeros after the
 /// point.
 fn whole(number: Decimal) -> Decimal {
     match number {

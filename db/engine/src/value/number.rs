@@ -325,7 +325,7 @@ fn sum(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     let (high, low) = if scale(&a) < scale(&b) { (a, b) } else { (b, a) };
     let more = scale(&low) - scale(&high);
     if more <= FAR {
-        // Of zeros, too, the longer one decides how many digits there are behind the point.
+        // Of zeros, too, the longer one decides how many digits there are after the point.
         let (high, low) = (high.into_bigint_and_scale(), low.into_bigint_and_scale());
         let zeros = BigInt::from(10u8).pow(more.unsigned_abs() as u32);
         return BigDecimal::new(high.0 * zeros + low.0, low.1);
@@ -338,7 +338,7 @@ fn sum(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     high.with_scale(end) + BigDecimal::new(BigInt::from(low.sign() as i8 - 1), end + 1)
 }
 
-/// The product of two decimals; that of a zero has all places behind the point too.
+/// The product of two decimals; that of a zero has all places after the point too.
 fn product(a: BigDecimal, b: BigDecimal) -> BigDecimal {
     let ((a, a_scale), (b, b_scale)) = (a.into_bigint_and_scale(), b.into_bigint_and_scale());
     BigDecimal::new(a * b, a_scale + b_scale)
