@@ -5,11 +5,11 @@ use std::process::{Child, Command, Stdio};
 /// A shell that waits for the end of its input, which this process holds open, and then kills
 /// another process. (`PR_SET_PDEATHSIG` would not do: it acts when the thread ends that has started
 /// the process, and threads of an asynchronous runtime come and go.)
-pub(crate) struct Guard(Child);
+pub struct Guard(Child);
 
 impl Guard {
     /// Guards the process with this id; to drop the guard leaves the process alone.
-    pub(crate) fn of(pid: u32) -> Guard {
+    pub fn of(pid: u32) -> Guard {
         let script = "trap '' INT TERM; read -r line; kill -s KILL $0";
         let mut command = Command::new("sh");
         command.args(["-c", script, &pid.to_string()]);

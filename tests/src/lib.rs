@@ -34,6 +34,7 @@ pub use bed::{Bed, free_port, free_ports, program};
 pub use cluster::Cluster;
 pub use crowd::Crowd;
 pub use documents::Documents;
+pub use guard::Guard;
 pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings, memory_mb};
 pub use proxy::{Endpoint, Fault, Links};

@@ -1,0 +1,60 @@
+//! Calls that prepare and check a system, one after the other.
+
+use jettra_tests::certs::http_client;
+use jettra_tests::measure::Failure;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A client that waits for each response.
+pub(crate) struct Http {
+    runtime: Runtime,
+    client: reqwest::Client,
+    password: Option<String>,
+}
+
+impl Http {
+    /// A client; with a password it shows that of the user `admin`.
+    pub(crate) fn new(password: Option<&str>) -> Result<Http, Failure> {
+        // A thread of its own, so that it notices between two calls that a server closes a connection.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build()?;
+        let client = http_client(None, None).tcp_nodelay(true).timeout(TIMEOUT).build()?;
+        Ok(Http { runtime, client, password: password.map(str::to_owned) })
+    }
+
+    /// `POST` of a JSON text.
+    ///
+    /// # Errors
+    /// If the response is not a success.
+    pub(crate) fn post(&self, url: &str, body: String) -> Result<Value, Failure> {
+        let request = self.client.post(url).header("content-type", "application/json").body(body);
+        self.send(request)
+    }
+
+    /// `GET`.
+    ///
+    /// # Errors
+    /// If the response is not a success.
+    pub(crate) fn get(&self, url: &str) -> Result<Value, Failure> {
+        self.send(self.client.get(url))
+    }
+
+    fn send(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let mut request = request.header("accept", "application/json");
+        if let Some(password) = &self.password {
+            request = request.basic_auth("admin", Some(password));
+        }
+        self.runtime.block_on(async {
+            let response = request.send().await?;
+            let (status, url) = (response.status(), response.url().clone());
+            let body = response.text().await?;
+            if !status.is_success() {
+                return Err(format!("{url} answered {status}: {body}").into());
+            }
+            serde_json::from_str(&body).map_err(|error| format!("{url}: {error}: {body}").into())
+        })
+    }
+}

@@ -1,0 +1,261 @@
+//! Jettra: a cluster of release builds.
+
+use crate::http::Http;
+use crate::process::{Process, metered, wait_for};
+use crate::system::System;
+use crate::workload::{
+    AGE_MIN, CITIES, FIRST, GROUP, GROUP_SIZE, ID, Large, PRICE_MAX, Plan, SEQUENCE, Sample, Work,
+    once, repeat, small,
+};
+use crate::wrk::{self, Request};
+use base64::Engine;
+use jettra_tests::measure::Failure;
+use jettra_tests::{PASSWORD, SECRET, free_ports};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Documents in one call of a bulk load.
+const BATCH: u64 = 1000;
+
+/// A cluster. Its settings are the defaults.
+pub(crate) struct Jettra {
+    name: &'static str,
+    nodes: Vec<Process>,
+    port: u16,
+    leader: usize,
+    http: Http,
+    loads: usize,
+}
+
+impl Jettra {
+    /// Starts `count` nodes of the program in `programs`, with data in `dir`.
+    pub(crate) fn start(
+        name: &'static str,
+        programs: &Path,
+        dir: &Path,
+        count: u16,
+    ) -> Result<Jettra, Failure> {
+        let program = programs.join("jettradb");
+        std::fs::create_dir_all(dir)?;
+        let port = free_ports(count);
+        let nodes: Result<_, Failure> = (0..count)
+            .map(|at| {
+                let log = dir.join(format!("n{at}.log"));
+                Process::start(command(&program, dir, port, at), &log, "KILL")
+            })
+            .collect();
+        let http = Http::new(Some(PASSWORD))?;
+        let mut jettra = Jettra { name, nodes: nodes?, port, leader: 0, http, loads: 0 };
+        wait_for("the first node", || jettra.health(0))?;
+        for at in 1..usize::from(count) {
+            let node = json!({"url": format!("http://{}", jettra.address(at))});
+            wait_for("a further node", || jettra.post("/api/cluster/register", &node))?;
+        }
+        jettra.settle()?;
+        jettra.post("/api/dbs", &json!({"name": "b"}))?;
+        Ok(jettra)
+    }
+
+    fn address(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", usize::from(self.port) + node)
+    }
+
+    /// The response of `/health` if the node serves.
+    fn health(&self, node: usize) -> Result<Value, Failure> {
+        let url = format!("http://{}/health", self.address(node));
+        self.http.get(&url)
+    }
+
+    /// Waits until all nodes serve, and notes which one leads.
+    fn settle(&mut self) -> Result<(), Failure> {
+        self.leader = wait_for("all nodes", || {
+            let health: Result<Vec<_>, _> =
+                (0..self.nodes.len()).map(|at| self.health(at)).collect();
+            let health = health?;
+            let leader = health.iter().position(|node| node["is_leader"] == true);
+            leader.ok_or_else(|| "no leader".into())
+        })?;
+        Ok(())
+    }
+
+    /// `POST` to the leader.
+    fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let url = format!("http://{}{path}", self.address(self.leader));
+        self.http.post(&url, body.to_string())
+    }
+
+    /// The same with a path that follows the name of a collection.
+    fn of(&self, collection: &str, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.post(&format!("/api/v1/databases/b/collections/{collection}{path}"), body)
+    }
+
+    /// Inserts the documents with these numbers, each as JSON.
+    fn bulk(
+        &self,
+        collection: &str,
+        numbers: std::ops::Range<u64>,
+        document: impl Fn(u64) -> String,
+    ) -> Result<(), Failure> {
+        let url = format!(
+            "http://{}/api/v1/databases/b/collections/{collection}/bulk",
+            self.address(self.leader)
+        );
+        for start in numbers.clone().step_by(BATCH as usize) {
+            let end = numbers.end.min(start + BATCH);
+            let operations: Vec<String> = (start..end)
+                .map(|number| {
+                    let text = document(number);
+                    let rest = &text[1..];
+                    format!(r#"{{"insertOne":{{"document":{{"_id":{number},{rest}}}}}"#)
+                })
+                .collect();
+            let body = format!(r#"{{"operations":[{}]}}"#, operations.join(","));
+            let reply = self.http.post(&url, body)?;
+            if reply["inserted"] != end - start {
+                return Err(format!("{url}: {reply}").into());
+            }
+        }
+        Ok(())
+    }
+
+    fn large(&self) -> String {
+        format!("large{}", self.loads)
+    }
+
+    fn count(&self, filter: &Value, expected: u64) -> Result<(), Failure> {
+        let reply = self.of(&self.large(), "/count", &json!({"filter": filter}))?;
+        match reply["count"] == expected {
+            true => Ok(()),
+            false => Err(format!("{filter}: {reply} instead of {expected}").into()),
+        }
+    }
+
+    /// An operation that one client repeats, or carries out once.
+    fn measure_large(&mut self, work: Work, plan: &Plan) -> Result<Sample, Failure> {
+        let count = plan.large;
+        match work {
+            Work::Load => {
+                self.loads += 1;
+                let collection = self.large();
+                once(count, || self.bulk(&collection, 0..count, |n| Large::new(n).text()))
+            }
+            Work::BuildIndex => {
+                let index = json!({"keys": {"price": 1}});
+                once(count, || self.of(&self.large(), "/indexes", &index).map(drop))
+            }
+            Work::CountIndexed => {
+                let expected = Large::matching(count, |large| large.price < PRICE_MAX);
+                let filter = json!({"price": {"$lt": PRICE_MAX}});
+                repeat(plan, || self.count(&filter, expected))
+            }
+            Work::Scan => {
+                let expected = Large::matching(count, |large| large.age >= AGE_MIN);
+                let filter = json!({"age": {"$gte": AGE_MIN}});
+                repeat(plan, || self.count(&filter, expected))
+            }
+            _ => {
+                let group =
+                    json!({"_id": "$city", "n": {"$sum": 1}, "average": {"$avg": "$price"}});
+                let body = json!({"pipeline": [{"$group": group}]});
+                repeat(plan, || {
+                    let reply = self.of(&self.large(), "/aggregate", &body)?;
+                    let groups = reply["documents"].as_array().map_or(0, Vec::len) as u64;
+                    match groups == CITIES.min(count) {
+                        true => Ok(()),
+                        false => Err(format!("{groups} groups: {reply}").into()),
+                    }
+                })
+            }
+        }
+    }
+}
+
+fn command(program: &Path, dir: &Path, port: u16, at: u16) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--port", &(port + at).to_string(), "--node-id", &format!("n{at}")]);
+    command.arg("--data-dir").arg(data_dir(dir, at)).args(["--distributed", "--log-level", "warn"]);
+    if at == 0 {
+        command.arg("--bootstrap");
+    }
+    command.env("HOME", dir).current_dir(dir);
+    command.env("JETTRA_CLUSTER_SECRET", SECRET).env("JETTRA_ADMIN_PASSWORD", PASSWORD);
+    command
+}
+
+fn data_dir(dir: &Path, at: u16) -> PathBuf {
+    dir.join(format!("n{at}"))
+}
+
+/// The request of an operation that many clients carry out.
+fn request(work: Work) -> Option<Request> {
+    let target = match work {
+        Work::Insert(_) | Work::InsertAtFollower => "POST %/inserts/documents".to_owned(),
+        Work::Update => format!("PUT %/docs/documents/{ID}?id_type=int"),
+        Work::Get => format!("GET %/docs/documents/{ID}?id_type=int"),
+        Work::LocalGet => format!("GET %/docs/documents/{ID}?id_type=int&level=local"),
+        Work::Find => "POST %/docs/find?level=local".to_owned(),
+        _ => return None,
+    };
+    let (body, response_bytes) = match work {
+        Work::Insert(bytes) => (small(SEQUENCE, GROUP, bytes), 0),
+        Work::InsertAtFollower | Work::Update => (small(SEQUENCE, GROUP, 200), 0),
+        Work::Find => (format!(r#"{{"filter":{{"g":{GROUP}}}}}"#), 200 * GROUP_SIZE as usize),
+        _ => (String::new(), 200),
+    };
+    let credentials = base64::engine::general_purpose::STANDARD.encode(format!("admin:{PASSWORD}"));
+    Some(Request {
+        line: target.replace('%', "/api/v1/databases/b/collections"),
+        headers: format!("Authorization: Basic {credentials}\r\n"),
+        body,
+        response_bytes,
+    })
+}
+
+impl System for Jettra {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(Process::pid).collect()
+    }
+
+    fn fill(&mut self, documents: u64) -> Result<(), Failure> {
+        self.post("/api/cols", &json!({"database": "b", "collection": "inserts"}))?;
+        self.of("docs", "/indexes", &json!({"keys": {"g": 1}}))?;
+        self.bulk("docs", FIRST..FIRST + documents, |number| {
+            small(&number.to_string(), &(number / GROUP_SIZE).to_string(), 200)
+        })
+    }
+
+    fn measure(&mut self, work: Work, plan: &Plan) -> Result<Option<Sample>, Failure> {
+        let node = match work {
+            Work::InsertAtFollower => (self.leader + 1) % self.nodes.len(),
+            _ => self.leader,
+        };
+        metered(&self.pids(), || match request(work) {
+            Some(request) => wrk::measure(&self.address(node), &request, plan),
+            None => self.measure_large(work, plan),
+        })
+        .map(Some)
+    }
+
+    fn inserted(&self) -> Result<u64, Failure> {
+        let reply = self.of("inserts", "/count", &json!({}))?;
+        reply["count"].as_u64().ok_or_else(|| format!("count: {reply}").into())
+    }
+
+    fn verify(&self, documents: u64) -> Result<(), Failure> {
+        let id = FIRST + documents / 2;
+        let path = format!("/api/v1/databases/b/collections/docs/documents/{id}?id_type=int");
+        let url = format!("http://{}{path}", self.address(self.leader));
+        let found = self.http.get(&url)?;
+        let group = self.of("docs", "/find", &json!({"filter": {"g": id / GROUP_SIZE}}))?;
+        let documents = group["documents"].as_array().map_or(0, Vec::len) as u64;
+        match found["g"] == id / GROUP_SIZE && documents == GROUP_SIZE {
+            true => Ok(()),
+            false => Err(format!("{}: {found}, {group}", self.name).into()),
+        }
+    }
+}

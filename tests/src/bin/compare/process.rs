@@ -1,0 +1,151 @@
+//! Server processes, and what they use: processor time, memory, disk.
+
+use crate::workload::Sample;
+use jettra_tests::Guard;
+use jettra_tests::measure::Failure;
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The unit of processor time in `/proc`: 100 for each second on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+const EXIT_MAX: Duration = Duration::from_secs(20);
+const READY_MAX: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A server process that can be started again. Dropping it ends it.
+pub(crate) struct Process {
+    command: Command,
+    /// The signal that ends it when it is dropped.
+    end: &'static str,
+    child: Option<(Child, Guard)>,
+}
+
+impl Process {
+    /// Starts a process without input; its output goes to the file `log`.
+    pub(crate) fn start(
+        mut command: Command,
+        log: &Path,
+        end: &'static str,
+    ) -> Result<Process, Failure> {
+        let log = std::fs::File::options().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut process = Process { command, end, child: None };
+        process.restart()?;
+        Ok(process)
+    }
+
+    /// Starts it again after [`Process::end`].
+    pub(crate) fn restart(&mut self) -> Result<(), Failure> {
+        let child = self
+            .command
+            .spawn()
+            .map_err(|error| format!("{:?}: {error}", self.command.get_program()))?;
+        let guard = Guard::of(child.id());
+        self.child = Some((child, guard));
+        Ok(())
+    }
+
+    /// Its id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(|(child, _)| child.id())
+    }
+
+    /// Sends a signal and waits until the process has ended.
+    pub(crate) fn end(&mut self, signal: &str) -> Result<(), Failure> {
+        let Some((mut child, _guard)) = self.child.take() else { return Ok(()) };
+        Command::new("kill").args(["-s", signal, &child.id().to_string()]).status()?;
+        let deadline = Instant::now() + EXIT_MAX;
+        while child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                child.kill()?;
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.end(self.end);
+    }
+}
+
+/// Runs a program to its end and returns its output.
+pub(crate) fn run(command: &mut Command) -> Result<String, Failure> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    if !output.status.success() {
+        let (out, err) = (output.stdout, output.stderr);
+        let text = [String::from_utf8_lossy(&out), String::from_utf8_lossy(&err)].concat();
+        return Err(format!("{:?}: {text}", command.get_program()).into());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Calls `condition` until it returns a value.
+pub(crate) fn wait_for<T>(
+    what: &str,
+    mut condition: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let deadline = Instant::now() + READY_MAX;
+    loop {
+        match condition() {
+            Ok(value) => return Ok(value),
+            Err(error) if Instant::now() > deadline => {
+                return Err(format!("{what}: {error}").into());
+            }
+            Err(_) => std::thread::sleep(POLL),
+        }
+    }
+}
+
+/// A process as `/proc` shows it.
+struct Stat {
+    parent: u32,
+    /// Time of the processor used by it and the children that it has waited for.
+    ticks: u64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program, in parentheses, may contain anything.
+    let fields: Vec<&str> = text.rsplit_once(") ")?.1.split(' ').collect();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    let ticks = (11..15).filter_map(number).sum();
+    Some(Stat { parent: number(1)? as u32, ticks })
+}
+
+/// These processes and all that they have started.
+fn tree(roots: &[u32]) -> Vec<(u32, Stat)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut all: HashMap<u32, Stat> = pids.filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let mut found = Vec::new();
+    let mut next = roots.to_vec();
+    while let Some(pid) = next.pop() {
+        next.extend(all.iter().filter(|(_, stat)| stat.parent == pid).map(|(pid, _)| *pid));
+        found.extend(all.remove(&pid).map(|stat| (pid, stat)));
+    }
+    found
+}
+
+/// Processor time that the processes and their children have used, in seconds.
+pub(crate) fn cpu_seconds(roots: &[u32]) -> f64 {
+    tree(roots).iter().map(|(_, stat)| stat.ticks).sum::<u64>() as f64 / TICKS_PER_SECOND
+}
+
+/// Measures with the processor time that the processes use meanwhile.
+pub(crate) fn metered(
+    roots: &[u32],
+    measure: impl FnOnce() -> Result<Sample, Failure>,
+) -> Result<Sample, Failure> {
+    let before = cpu_seconds(roots);
+    let sample = measure()?;
+    let used = cpu_seconds(roots) - before;
+    Ok(Sample { cpu_us: used * 1e6 / sample.operations as f64, ..sample })
+}
