@@ -1,7 +1,7 @@
 //! The entries of a document in the indexes of its collection.
 
 use crate::apply::result::ApplyResult;
-use crate::apply::stored::{Stored, fields, new_fields};
+use crate::apply::stored::{Stored, damaged, fields, new_fields};
 use crate::apply::{Applier, SideEffect};
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
@@ -9,8 +9,10 @@ use crate::error;
 use crate::id::DocumentId;
 use crate::index::keys::DocumentKeys;
 use crate::index::stats::IndexStats;
-use crate::index::{Entry, Index, entry_value};
+use crate::index::{Entry, Index, entry_value, is_long};
 use crate::query::context::{Context, Fields};
+use crate::row::Row;
+use crate::storage::keys::CollectionId;
 use crate::storage::{Read, Result, Table, WriteTxn, keys};
 use crate::value::Value;
 use serde_json::json;
@@ -54,9 +56,7 @@ impl Applier {
             // What is in the index was indexable when it was put there.
             let (old, new) = (keys(&old)?, keys(&new)?);
             charge_entries(&old, &new, &ctx)?;
-            for key in new.entries.keys().filter(|key| !old.entries.contains_key(*key)) {
-                check_unique(txn, index, key, id)?;
-            }
+            check_unique(txn, collection.id, index, id, &old, &new, &ctx)?;
             changes.push((index.clone(), old, new));
         }
         ctx.release(ctx.memory_used().saturating_sub(kept));
@@ -133,30 +133,66 @@ pub(crate) fn charge_entries(
     Ok(())
 }
 
-/// Refuses a key that another document has in a unique index.
+/// Refuses keys that another document has in a unique index.
 pub(crate) fn check_unique(
     read: &impl Read,
+    collection: CollectionId,
     index: &Index,
-    values: &[u8],
     id: &DocumentId,
+    old: &DocumentKeys,
+    new: &DocumentKeys,
+    ctx: &Context<'_>,
 ) -> ApplyResult<()> {
     if !index.entry.spec.unique {
         return Ok(());
     }
-    let start = [&index.start()[..], values].concat();
-    let end = [&start[..], &[0xff]].concat();
-    for row in read.range(Table::Indexes, &start, &end)? {
-        let (key, value) = row?;
-        let entry = Entry::new(key, value);
-        let other = keys::document_id(&entry.document_key(0, index.id_descending()));
-        let Some(other) = other.filter(|other| other != id) else { continue };
-        let fields = index.names().enumerate().map(|(at, (name, descending))| {
-            let value = entry.field(at, descending).flatten().unwrap_or_default();
-            (name.to_owned(), json!(value))
-        });
-        let fields: serde_json::Map<_, _> = fields.collect();
-        let value = serde_json::Value::Object(fields);
-        return Err(error::unique_violation(&index.entry.spec.name, &value, &other).into());
+    for values in new.entries.keys() {
+        // A hash may stand for another value than before.
+        if old.entries.contains_key(values) && (!is_long(values) || old.long == new.long) {
+            continue;
+        }
+        let start = [&index.start()[..], values].concat();
+        let end = [&start[..], &[0xff]].concat();
+        for row in read.range(Table::Indexes, &start, &end)? {
+            let (key, value) = row?;
+            let entry = Entry::new(key, value);
+            let document_key = entry.document_key(collection, index.id_descending());
+            let other = keys::document_id(&document_key);
+            let Some(other) = other.filter(|other| other != id) else { continue };
+            if is_long(values) && !shares_values(read, index, &document_key, new, ctx)? {
+                continue;
+            }
+            let fields = index.names().enumerate().map(|(at, (name, descending))| {
+                let value = entry.field(at, descending).flatten().unwrap_or_default();
+                (name.to_owned(), json!(value))
+            });
+            let fields: serde_json::Map<_, _> = fields.collect();
+            let value = serde_json::Value::Object(fields);
+            return Err(error::unique_violation(&index.entry.spec.name, &value, &other).into());
+        }
     }
     Ok(())
 }
+
+/// Whether the document under a key has one of the long values itself, not only its hash.
+fn shares_values(
+    read: &impl Read,
+    index: &Index,
+    document_key: &[u8],
+    keys: &DocumentKeys,
+    ctx: &Context<'_>,
+) -> ApplyResult<bool> {
+    let stored = read.get(Table::Documents, document_key)?.ok_or_else(damaged)?;
+    ctx.work(budget::LOOK_UP + budget::ROW + steps_of(stored.len()))?;
+    let mut wanted = Fields::default();
+    index.fields(&mut wanted);
+    let row = Row::decode(stored).and_then(|row| row.fields(&wanted)).ok_or_else(damaged)?;
+    let kept = ctx.memory_used();
+    let other = index.document_keys(&row, ctx)?;
+    ctx.release(ctx.memory_used().saturating_sub(kept));
+    Ok(!other.long.is_disjoint(&keys.long))
+}
+
+#[cfg(test)]
+#[path = "entries_tests.rs"]
+mod tests;

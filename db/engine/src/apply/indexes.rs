@@ -242,9 +242,7 @@ impl Applier {
         });
         let step = found.into_iter().try_for_each(|(id, keys)| -> ApplyResult<()> {
             let keys = keys?;
-            for key in keys.entries.keys() {
-                check_unique(txn, &index, key, &id)?;
-            }
+            check_unique(txn, collection.id, &index, &id, &none, &keys, &ctx)?;
             self.write_entries(txn, &collection, &index, &id, &none, &keys)
         });
         let failed = settle(step)?.err();

@@ -1,13 +1,13 @@
 //! The keys of a document in an index.
 
 use super::encode::{self, EMPTY_ARRAY, FieldEncoding};
-use super::shorten;
+use super::{is_long, shortened};
 use crate::budget::steps_of;
 use crate::error::{Error, Kind, Result};
 use crate::query::context::Context;
 use crate::query::path::{Path, PathStep};
 use crate::value::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Approximate size of a key in memory beside its bytes.
 const KEY_MEMORY: usize = 128;
@@ -31,6 +31,8 @@ pub struct DocumentKeys {
     pub entries: BTreeMap<Vec<u8>, EntryInfo>,
     /// Whether a path led through an array, or values were too long for a key.
     pub multikey: bool,
+    /// The whole of those values of which a key may have only a hash.
+    pub long: BTreeSet<Vec<u8>>,
 }
 
 /// One field of an index while its value is looked up.
@@ -174,7 +176,12 @@ fn add(cursors: &[Cursor<'_>], found: &mut KeyCollector<'_>) -> Result<()> {
     ctx.work(steps_of(key.len()))?;
     ctx.charge(KEY_MEMORY + key.len(), "the keys of documents in an index")?;
     let mut kept: Vec<_> = values.iter().map(|value| FieldEncoding::of(*value)).collect();
-    if shorten(&mut key) {
+    if is_long(&key) {
+        ctx.charge(KEY_MEMORY + key.len(), "the keys of documents in an index")?;
+        keys.long.insert(key.clone());
+    }
+    if let Some(short) = shortened(&key) {
+        key = short;
         keys.multikey = true;
         kept.fill(FieldEncoding::Lost);
         ends.iter_mut().for_each(|end| *end = usize::from(*end).min(key.len()) as u16);

@@ -393,16 +393,15 @@ const VALUES_BYTES_MAX: usize = KEY_BYTES_MAX - INDEX_ID_BYTES - HASH_BYTES;
 /// Bytes of longer ones that stand before their hash.
 const VALUES_PREFIX_BYTES: usize = VALUES_BYTES_MAX - HASH_BYTES;
 
-/// Puts the beginning of encoded values and a hash in their place if they are too long for a key;
-/// returns whether they were.
-fn shorten(values: &mut Vec<u8>) -> bool {
+/// The beginning of encoded values and a hash, if they are too long for a key.
+fn shortened(values: &[u8]) -> Option<Vec<u8>> {
     let long = values.len() > VALUES_BYTES_MAX;
-    if long {
-        let hash = hash(values);
-        values.truncate(VALUES_PREFIX_BYTES);
-        values.extend_from_slice(&hash);
-    }
-    long
+    long.then(|| [&values[..VALUES_PREFIX_BYTES], &hash(values)].concat())
+}
+
+/// Whether encoded values are too long for a key, or as long as those that end in a hash.
+pub fn is_long(values: &[u8]) -> bool {
+    values.len() >= VALUES_BYTES_MAX
 }
 
 /// A hash that no end of a range is before.
