@@ -22,6 +22,7 @@ use crate::value::{Object, Value, parse_stored};
 use encode::FieldEncoding;
 use keys::EntryInfo;
 use minicbor::{CborLen, Decode, Encode};
+use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Number of an index in its group; never reused.
@@ -342,7 +343,7 @@ impl Index {
         let values_end = key.len();
         self.push_id(&mut key, id);
         if key.len() > KEY_BYTES_MAX {
-            let hash = hash(&key[values_end..]);
+            let hash = hash_id(&key[values_end..]);
             key.truncate(values_end);
             key.extend_from_slice(&hash);
         }
@@ -404,9 +405,18 @@ pub fn is_long(values: &[u8]) -> bool {
     values.len() >= VALUES_BYTES_MAX
 }
 
-/// A hash that no end of a range is before.
-fn hash(bytes: &[u8]) -> [u8; HASH_BYTES] {
-    (xxh3_128(bytes) >> 1).to_be_bytes()
+/// A hash that no end of a range is before. Where two values have the same, documents are compared.
+fn hash(values: &[u8]) -> [u8; HASH_BYTES] {
+    (xxh3_128(values) >> 1).to_be_bytes()
+}
+
+/// A hash that no end of a range is before, and for which nobody can make two `_id`s with the same:
+/// the entry of one would take the place of the other's.
+fn hash_id(id: &[u8]) -> [u8; HASH_BYTES] {
+    let mut hash = [0; HASH_BYTES];
+    hash.copy_from_slice(&Sha256::digest(id)[..HASH_BYTES]);
+    hash[0] >>= 1;
+    hash
 }
 
 /// A range of keys, made wide enough for those that end in a hash.
