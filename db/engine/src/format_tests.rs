@@ -20,10 +20,11 @@ use crate::namespace::Namespace;
 use crate::retry::{self, Calls, Hashes, Progress, Reference, RetryUsage, StoredAnswer};
 use crate::storage::overlay::{RangeRead, Reads};
 use crate::storage::{Store, Table};
-use crate::system::{NodeRole, NodeStatus, TokenDocument, TokenKind, UserDocument};
+use crate::system::{NodeRole, NodeStatus, ScramKeys, TokenDocument, TokenKind, UserDocument};
 use crate::versions::{Version, VersionHead};
 use crate::{Command, Proposal, Put, PutMode};
-use minicbor::Encode;
+use minicbor::{Decode, Encode};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -132,6 +133,15 @@ fn commit() -> Commit {
     }
 }
 
+fn scram() -> ScramKeys {
+    ScramKeys {
+        salt: "c2FsdA==".into(),
+        iterations: 15_000,
+        stored_key: "c3RvcmVk".into(),
+        server_key: "c2VydmVy".into(),
+    }
+}
+
 fn user() -> UserDocument {
     UserDocument {
         name: "ada".into(),
@@ -142,6 +152,7 @@ fn user() -> UserDocument {
         disabled: true,
         created_ms: 1000,
         changed_ms: 2000,
+        scram_sha_256: Some(scram()),
     }
 }
 
@@ -250,6 +261,7 @@ fn other_commands() -> Vec<Command> {
             allowed_dbs: Some(vec!["shop".into()]),
             grants: Some([("shop".to_owned(), "owner".to_owned())].into()),
             disabled: Some(false),
+            scram_sha_256: Some(scram()),
         })),
         Command::DeleteUser { name: "ada".into() },
         Command::CreateToken(Box::new(token())),
@@ -458,6 +470,32 @@ fn an_older_reader_skips_an_added_field_of_a_command() {
     assert_eq!(entry::read_frame(&later).unwrap().command, command);
 }
 
+/// A user as versions knew it that had no SCRAM keys.
+#[derive(Debug, PartialEq, Decode, Deserialize)]
+struct OlderUser {
+    #[n(0)]
+    #[serde(rename = "_id")]
+    name: String,
+    #[n(1)]
+    password_hash: String,
+    #[n(7)]
+    changed_ms: u64,
+}
+
+#[test]
+fn an_older_reader_skips_the_scram_keys_of_a_user() {
+    let user = user();
+    let UserDocument { name, password_hash, changed_ms, .. } = user.clone();
+    let older = OlderUser { name, password_hash, changed_ms };
+    assert_eq!(cbor::decode::<OlderUser>(&cbor::encode(&user).unwrap()).unwrap(), older);
+    let stored = serde_json::to_vec(&user).unwrap();
+    assert_eq!(crate::system::parse::<OlderUser>(&stored).unwrap(), older);
+    let earlier = UserDocument { scram_sha_256: None, ..user };
+    let stored = serde_json::to_string(&earlier).unwrap();
+    assert!(!stored.contains("scram"), "{stored}");
+    assert_eq!(crate::system::parse::<UserDocument>(stored.as_bytes()).unwrap(), earlier);
+}
+
 fn levels(store: &Store, newest: u32, wanted: u32) -> Result<crate::ProposalResult> {
     let mut txn = store.write()?;
     let mut applier = Applier::supporting(newest);
@@ -519,7 +557,11 @@ fn fill(store: &Store) {
         put("ada".into(), r#"{"name":"Ada","age":37}"#),
         Command::Delete { namespace: place(), target: 7.into_id().into(), if_match: None },
         put("bob".into(), r#"{"name":"Ada","age":37}"#),
-        Command::CreateUser(Box::new(UserDocument { disabled: false, ..user() })),
+        Command::CreateUser(Box::new(UserDocument {
+            disabled: false,
+            scram_sha_256: None,
+            ..user()
+        })),
         Command::CreateToken(Box::new(token())),
     ];
     for (index, command) in (1..).zip(commands) {

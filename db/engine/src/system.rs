@@ -158,6 +158,27 @@ pub struct UserDocument {
     /// When it was changed last, in milliseconds since 1970.
     #[n(7)]
     pub changed_ms: u64,
+    /// What SCRAM-SHA-256 logins are checked against; none: such logins are refused.
+    #[n(8)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scram_sha_256: Option<ScramKeys>,
+}
+
+/// What a server keeps of a password for SCRAM (RFC 5802, section 3), the bytes in Base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
+pub struct ScramKeys {
+    /// Random bytes that the password was hashed with.
+    #[n(0)]
+    pub salt: String,
+    /// How often it was hashed.
+    #[n(1)]
+    pub iterations: u32,
+    /// The hash of the key that a client proves to have.
+    #[n(2)]
+    pub stored_key: String,
+    /// The key by which the server proves that it knows the user.
+    #[n(3)]
+    pub server_key: String,
 }
 
 /// A document of [`TOKENS`].

@@ -156,6 +156,7 @@ async fn create_once(steps: &mut Steps<'_>, new: NewUser) -> Result<Response<Use
         disabled: new.disabled,
         created_ms: now,
         changed_ms: now,
+        scram_sha_256: None,
     };
     let index = propose(steps, Command::CreateUser(Box::new(user))).await?;
     Ok(Response::at(find(session, &new.name)?, index))
@@ -216,6 +217,7 @@ async fn update_once(
         allowed_dbs: update.allowed_dbs,
         grants: update.grants,
         disabled: update.disabled,
+        scram_sha_256: None,
     };
     if command == (command::UserUpdate { name: name.clone(), ..Default::default() }) {
         let hint = "give password, role, allowed_dbs, grants or disabled";

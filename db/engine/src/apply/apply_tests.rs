@@ -233,6 +233,7 @@ fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
             disabled: false,
             created_ms: 0,
             changed_ms: 0,
+            scram_sha_256: None,
         })),
         Command::ClusterRegister { node: long() + &long(), url: "u".into(), description: None },
     ] {

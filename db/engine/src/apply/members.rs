@@ -41,6 +41,7 @@ impl Applier {
             disabled: false,
             created_ms: time_ms,
             changed_ms: time_ms,
+            scram_sha_256: None,
         };
         self.put_system(txn, system::USERS, "admin", &admin)?;
         let first = NodeDocument {

@@ -40,7 +40,9 @@ impl Applier {
             );
         }
         let ends_sessions = update.password_hash.is_some() || update.disabled == Some(true);
-        user.password_hash = update.password_hash.unwrap_or(user.password_hash);
+        if let Some(hash) = update.password_hash {
+            (user.password_hash, user.scram_sha_256) = (hash, update.scram_sha_256);
+        }
         user.role = update.role.unwrap_or(user.role);
         user.allowed_dbs = update.allowed_dbs.unwrap_or(user.allowed_dbs);
         user.grants = update.grants.unwrap_or(user.grants);

@@ -5,7 +5,7 @@ use crate::audit::{self, AuditEntry};
 use crate::command::{Command, CommandResult, CredentialRevisions, Proposal};
 use crate::error::Kind;
 use crate::storage::Store;
-use crate::system::TokenDocument;
+use crate::system::{ScramKeys, TokenDocument};
 use crate::{Applier, catalog};
 
 /// A cluster of one with its first user, in which each command is a log entry.
@@ -87,6 +87,7 @@ fn user(name: &str, role: &str) -> UserDocument {
         disabled: false,
         created_ms: 1,
         changed_ms: 1,
+        scram_sha_256: None,
     }
 }
 
@@ -186,6 +187,30 @@ fn a_user_is_made_once_and_changed_as_far_as_is_given() {
     assert_eq!(world.user("ada").unwrap(), expected);
     assert_eq!(world.refused(update("bob", |_| ())), Kind::UserNotFound);
     assert_eq!(world.refused(Command::DeleteUser { name: "bob".into() }), Kind::UserNotFound);
+}
+
+#[test]
+fn scram_keys_go_with_the_password_they_were_made_of() {
+    let mut world = World::new();
+    let keys = |key: &str| {
+        let [salt, stored_key, server_key] = ["c2FsdA==", key, key].map(str::to_owned);
+        Some(ScramKeys { salt, iterations: 15_000, stored_key, server_key })
+    };
+    let ada = UserDocument { scram_sha_256: keys("b25l"), ..user("ada", "reader") };
+    world.run(None, Command::CreateUser(Box::new(ada))).unwrap();
+    let stored = |world: &World| world.user("ada").unwrap().scram_sha_256;
+    world.run(None, update("ada", |update| update.role = Some("owner".into()))).unwrap();
+    assert_eq!(stored(&world), keys("b25l"));
+    let change = |scram: Option<ScramKeys>| {
+        update("ada", |update| {
+            update.password_hash = Some("other".into());
+            update.scram_sha_256 = scram;
+        })
+    };
+    world.run(None, change(keys("dHdv"))).unwrap();
+    assert_eq!(stored(&world), keys("dHdv"));
+    world.run(None, change(None)).unwrap();
+    assert_eq!(stored(&world), None);
 }
 
 /// Symptom: a password is changed by who knew an older one only.

@@ -1,5 +1,6 @@
 //! The content of commands about users, and of entries of the audit log.
 
+use crate::system::ScramKeys;
 use minicbor::{CborLen, Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +29,9 @@ pub struct UserUpdate {
     /// Whether it may not log in.
     #[n(6)]
     pub disabled: Option<bool>,
+    /// The SCRAM-SHA-256 keys of the new password. Those of the former one go with it.
+    #[n(7)]
+    pub scram_sha_256: Option<ScramKeys>,
 }
 
 /// The content of [`Command::Audit`](super::Command::Audit).
