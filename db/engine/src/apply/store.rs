@@ -46,19 +46,23 @@ impl Applier {
         })
     }
 
-    /// Counts the work and the bytes of writing one document, before any of it is done.
-    fn charge_document(
+    /// Counts the work of writing or deleting one document, before any of it is done.
+    fn charge_work(&self, steps: u64, old: usize, new: usize) -> ApplyResult<()> {
+        Ok(self.context(0).work(steps + steps_of(2 * (old + new)))?)
+    }
+
+    /// Counts the bytes of the rows that one document changes: its own with its new text, both its
+    /// texts in the changes, and the former row as a version.
+    fn charge_rows(
         &self,
         collection: &Collection,
-        steps: u64,
-        old: usize,
+        old: Option<&Stored>,
+        row: usize,
         new: usize,
     ) -> ApplyResult<()> {
-        let ctx = self.context(0);
-        ctx.work(steps + steps_of(2 * (old + new)))?;
-        // The document itself, both its forms in the changes, and the former one as a version.
-        let versions = usize::from(collection.options.versions.is_some());
-        Ok(ctx.write(budget::ROW_BYTES + (2 * new + (1 + versions) * old) as u64)?)
+        let kept = collection.options.versions.is_some();
+        let former = old.map_or(0, |old| old.json.len() + if kept { old.row_bytes } else { 0 });
+        Ok(self.context(0).write(budget::ROW_BYTES + (row + new + former) as u64)?)
     }
 
     fn store_document(
@@ -74,11 +78,13 @@ impl Applier {
         // Equal numbers are one `_id`, and it keeps the type that it was first given with.
         let id = old.map_or(id, |old| &old.id);
         let former = old.map_or(0, |old| old.json.len());
-        self.charge_document(collection, budget::STORE, former, body.len())?;
+        self.charge_work(budget::STORE, former, body.len())?;
         let (body, numbers) = self.number_document(txn, collection, body, old.is_none())?;
         let revision = self.counters.revision + 1;
         let document = document::with_id(id, &body);
         let json = document.as_bytes();
+        let row = row::encode(revision, json);
+        self.charge_rows(collection, old, row.len(), json.len())?;
         let warnings = self.check_document(txn, namespace, collection, json)?;
         if let Some(old) = old {
             self.check_still_referenced(txn, namespace, old, Some(json))?;
@@ -86,11 +92,7 @@ impl Applier {
         self.change_indexes(txn, collection, id, old.and_then(Stored::in_indexes), Some(json))?;
         let kind = if old.is_none() { ChangeKind::Insert } else { ChangeKind::Update };
         self.keep_version(txn, collection, id, old, kind)?;
-        txn.put(
-            Table::Documents,
-            &keys::document_key(collection.id, id),
-            &row::encode(revision, json),
-        )?;
+        txn.put(Table::Documents, &keys::document_key(collection.id, id), &row)?;
         let (before, after) = (old.map(|old| &old.json[..]), Some(json));
         let changed = ChangeDetails {
             kind,
@@ -122,7 +124,8 @@ impl Applier {
         collection: &Arc<Collection>,
         old: &Stored,
     ) -> ApplyResult<()> {
-        self.charge_document(collection, budget::REMOVE, old.json.len(), 0)?;
+        self.charge_work(budget::REMOVE, old.json.len(), 0)?;
+        self.charge_rows(collection, Some(old), 0, 0)?;
         self.check_still_referenced(txn, namespace, old, None)?;
         self.change_indexes(txn, collection, &old.id, old.in_indexes(), None)?;
         let kind = ChangeKind::Delete;

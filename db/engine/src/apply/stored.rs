@@ -16,6 +16,8 @@ pub(crate) struct Stored {
     pub(crate) id: DocumentId,
     pub(crate) revision: Revision,
     pub(crate) json: Vec<u8>,
+    /// Bytes of its row.
+    pub(crate) row_bytes: usize,
     /// Whether it is in the indexes.
     pub(crate) indexed: bool,
 }
@@ -42,12 +44,13 @@ pub(crate) fn find(
         // Nothing was ever stored under it.
         return Ok(None);
     }
-    let stored = read.get(Table::Documents, &key)?;
-    Ok(stored.and_then(Row::decode).map(|row| Stored {
+    let Some(stored) = read.get(Table::Documents, &key)? else { return Ok(None) };
+    Ok(Row::decode(stored).map(|row| Stored {
         // A number may have been given with another type.
         id: document::id_of(row.json).unwrap_or_else(|| id.clone()),
         revision: row.revision,
         json: row.json.to_vec(),
+        row_bytes: stored.len(),
         indexed: true,
     }))
 }
