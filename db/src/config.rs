@@ -12,6 +12,7 @@ mod validate;
 use crate::error::{Error, Kind, Result};
 use address::resolve_host;
 use ipnet::IpNet;
+use jettra_driver::wire::Position;
 use keys::{find, unknown_key};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -193,22 +194,22 @@ impl Config {
         self.node_networks.iter().map(parse).collect()
     }
 
-    /// The refused log entries: the hash of each by its index.
+    /// The refused log entries: the hash of each by its position.
     ///
     /// # Errors
     /// `invalid_parameter` if one is not valid, or is named twice.
-    pub fn refused_entries(&self) -> Result<BTreeMap<u64, u64>> {
+    pub fn refused_entries(&self) -> Result<BTreeMap<Position, u64>> {
         let mut entries = BTreeMap::new();
         for text in &self.refuse_entry {
-            let parts = text.split_once(':').and_then(|(index, hash)| {
+            let parts = text.split_once(':').and_then(|(at, hash)| {
                 let hash = (hash.len() == 16).then(|| u64::from_str_radix(hash, 16).ok())??;
-                Some((index.parse().ok()?, hash))
+                Some((at.parse().ok()?, hash))
             });
-            let fresh = parts.is_some_and(|(index, hash)| entries.insert(index, hash).is_none());
+            let fresh = parts.is_some_and(|(at, hash)| entries.insert(at, hash).is_none());
             if !fresh {
                 return Err(wrong(
                     format!("RefuseEntry: {text:?} is not one entry of the log"),
-                    "write INDEX:HASH as the node has printed it that could not apply the entry",
+                    "write INDEX:HASH, or INDEX@GROUP:HASH, as the node has printed it that could not apply the entry",
                 ));
             }
         }

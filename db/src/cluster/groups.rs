@@ -205,10 +205,9 @@ impl Cluster {
         let cluster_id = self.identity().cluster_id;
         let cluster_id = cluster_id
             .ok_or_else(|| Error::new(Kind::Internal, "the identity names no cluster"))?;
-        let refused = match replica.group {
-            SYSTEM_GROUP => RefusedEntries::new(config.refused_entries()?),
-            _ => RefusedEntries::default(),
-        };
+        let refused = config.refused_entries()?.into_iter();
+        let refused = refused.filter(|(at, _)| at.group == replica.group);
+        let refused = refused.map(|(at, hash)| (at.index, hash)).collect();
         Ok(GroupConfig {
             formed: replica.formed,
             dir: config.data_dir.join(identity::GROUPS).join(replica.group.to_string()),
@@ -218,7 +217,7 @@ impl Cluster {
                 group: replica.group,
                 from: replica.id,
                 urls: replica.urls.clone(),
-                refused,
+                refused: RefusedEntries::new(replica.group, refused),
             },
             heartbeat_ms: config.heartbeat_ms,
             election_ms: (config.election_min_ms, config.election_max_ms),

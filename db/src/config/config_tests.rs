@@ -73,6 +73,14 @@ fn a_wrong_setting_names_the_key_and_what_would_be_right() {
 }
 
 #[test]
+fn an_entry_that_is_refused_names_its_group() {
+    let config = load(r#"{"RefuseEntry": ["7:0123456789abcdef", "7@3:0000000000000001"]}"#);
+    let entries = config.unwrap().refused_entries().unwrap();
+    let at = |group| Position { group, index: 7 };
+    assert_eq!(entries, [(at(0), 0x0123_4567_89ab_cdef), (at(3), 1)].into());
+}
+
+#[test]
 fn a_file_of_jettradbvm_is_read_and_says_what_became_of_its_keys() {
     let file = r#"{"Host": "localhost", "Port": 6585, "DataDir": "data", "Mode": "standalone",
         "Role": "leader", "SessionTimeout": 30, "ClusterID": "c", "FederatedServers": [],

@@ -67,7 +67,7 @@ pub const KEYS: &[Key] = &[
     key("CommitMs", Type::Number, "5", "time after which applied writes become visible at the level local; other readers do not wait for it"),
     key("DiskReserveMb", Type::Number, "64", "free disk space below which writes are refused with 507"),
     key("HttpWorkers", Type::Number, "2", "threads that read requests and write answers, and serve the other nodes; twice as many carry out the calls of clients"),
-    key("RefuseEntry", Type::List, "[]", "log entries that are refused as a whole, as INDEX:HASH from the message of a node that could not apply one; the same on all nodes, until it is in the state"),
+    key("RefuseEntry", Type::List, "[]", "log entries that are refused as a whole, as INDEX:HASH (INDEX@GROUP:HASH in another group than 0) from the message of a node that could not apply one; the same on all nodes, until it is in the state"),
     key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
     key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
     key("CallsPerUserMax", Type::Number, "1024", "calls of one user that a node carries out at once; further ones get 429"),

@@ -5,7 +5,7 @@ use super::node_key::NodeKey;
 use super::peer_client::PeerClient;
 use super::peers::{PeerUrls, Peers};
 use super::proposer::ProposerLimits;
-use super::refused::{self, RefusedEntries};
+use super::refused::RefusedEntries;
 use super::retention::LogLimits;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
 use super::writer::StateEvents;
@@ -155,7 +155,7 @@ async fn an_entry_of_a_later_version_stops_the_node_until_it_is_refused() {
     let mut entry = entry::join(&[frame(put(1, 5)), later]);
     entry[1] = 77;
     let index = group.status().last_log + 1;
-    let name = refused::name(index, entry::hash(&entry));
+    let name = RefusedEntries::default().name(index, entry::hash(&entry));
     assert!(write(&group, entry.clone()).await.is_none());
     let reason = failure(&group).await;
     assert!(reason.contains("version 77."), "{reason}");
@@ -165,14 +165,14 @@ async fn an_entry_of_a_later_version_stops_the_node_until_it_is_refused() {
     drop((group, events));
 
     // Named wrongly: it is not applied either.
-    let wrong = RefusedEntries::new([(index, 1)].into());
+    let wrong = RefusedEntries::new(0, [(index, 1)].into());
     let (group, events) = reopen(dir.path(), wrong).await.unwrap();
     let reason = failure(&group).await;
     assert!(reason.contains(&name) && reason.contains("RefuseEntry names"), "{reason}");
     group.shutdown().await;
     drop((group, events));
 
-    let right = RefusedEntries::new([(index, entry::hash(&entry))].into());
+    let right = RefusedEntries::new(0, [(index, entry::hash(&entry))].into());
     let (group, events) = reopen(dir.path(), right.clone()).await.unwrap();
     let at = group.propose(put(5, 5)).await.unwrap().index;
     group.wait_beyond(at - 1).await.unwrap();
@@ -199,7 +199,7 @@ async fn an_entry_of_a_later_version_stops_the_node_until_it_is_refused() {
     drop((group, events));
 
     // What is applied cannot be refused afterwards.
-    let late = RefusedEntries::new([(index + 1, 1)].into());
+    let late = RefusedEntries::new(0, [(index + 1, 1)].into());
     let error = reopen(dir.path(), late).await.err().unwrap();
     assert!(error.message.contains("take it out of RefuseEntry"), "{error}");
 }

@@ -6,9 +6,11 @@
 //! Nodes that treat an entry differently would hold different states, so Raft requests carry the
 //! sender's list and are refused by a node with another one.
 
+use super::types::GroupId;
 use super::wire::{self, RefusedForm};
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Read, StorageError, Table, WriteTxn};
+use jettra_driver::wire::Position;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,33 +22,35 @@ const REFUSED_KEY: &[u8] = b"refused";
 /// Log index and hash of each refused entry.
 pub type EntryHashes = BTreeMap<u64, u64>;
 
-/// The entries that a member refuses: those of its configuration and those of its state.
+/// The entries of a group's log that a member refuses: those of its configuration and those of its
+/// state.
 #[derive(Clone, Default)]
 pub struct RefusedEntries {
+    group: GroupId,
     configured: Arc<EntryHashes>,
     all: Arc<Mutex<EntryHashes>>,
     /// Whether a difference was logged.
     told: Arc<AtomicBool>,
 }
 
-/// The name of an entry in messages and in the configuration.
-pub fn name(index: u64, hash: u64) -> String {
-    format!("{index}:{hash:016x}")
-}
-
-fn list(entries: &EntryHashes) -> String {
-    let names: Vec<_> = entries.iter().map(|(index, hash)| name(*index, *hash)).collect();
-    match names.is_empty() {
-        true => "none".into(),
-        false => names.join(","),
-    }
-}
-
 impl RefusedEntries {
-    /// Creates the list of the configuration.
-    pub fn new(configured: EntryHashes) -> Self {
+    /// Creates the list of the configuration for a group.
+    pub fn new(group: GroupId, configured: EntryHashes) -> Self {
         let all = Arc::new(Mutex::new(configured.clone()));
-        RefusedEntries { configured: Arc::new(configured), all, told: Arc::default() }
+        RefusedEntries { group, configured: Arc::new(configured), all, told: Arc::default() }
+    }
+
+    /// The name of an entry in messages and in the configuration.
+    pub fn name(&self, index: u64, hash: u64) -> String {
+        format!("{}:{hash:016x}", Position { group: self.group, index })
+    }
+
+    fn list(&self, entries: &EntryHashes) -> String {
+        let names: Vec<_> = entries.iter().map(|(index, hash)| self.name(*index, *hash)).collect();
+        match names.is_empty() {
+            true => "none".into(),
+            false => names.join(","),
+        }
     }
 
     /// Adds the entries recorded in a state that is applied up to `applied`.
@@ -64,8 +68,8 @@ impl RefusedEntries {
                 return Err(StorageError::Failed(format!(
                     "RefuseEntry names the log entry {}, but the state here goes up to {applied} and \
                      has recorded as refused: {}; take it out of RefuseEntry",
-                    name(*index, *hash),
-                    list(&recorded)
+                    self.name(*index, *hash),
+                    self.list(&recorded)
                 )));
             }
         }
@@ -97,7 +101,7 @@ impl RefusedEntries {
     /// The digest in Raft requests; none while no entry is refused.
     pub fn digest(&self) -> Option<String> {
         let all = self.all.lock();
-        let digest = xxh3_64(list(&all).as_bytes());
+        let digest = xxh3_64(self.list(&all).as_bytes());
         (!all.is_empty()).then(|| format!("{digest:016x}"))
     }
 
@@ -111,13 +115,13 @@ impl RefusedEntries {
         }
         let message = format!(
             "the members differ in the log entries that they refuse; refused here: {}",
-            list(&self.all.lock())
+            self.list(&self.all.lock())
         );
         if !self.told.swap(true, Ordering::Relaxed) {
             tracing::error!("{message}; start all nodes with the same RefuseEntry");
         }
         Err(Error::new(Kind::Misdirected, message)
-            .hint("start all nodes with the same RefuseEntry (--refuse-entry INDEX:HASH,…)"))
+            .hint("start all nodes with the same RefuseEntry (--refuse-entry INDEX@GROUP:HASH,…)"))
     }
 }
 
@@ -137,8 +141,8 @@ mod tests {
     #[test]
     fn members_with_different_lists_do_not_serve_together() {
         let none = RefusedEntries::default();
-        let some = RefusedEntries::new([(7, 1)].into());
-        let other = RefusedEntries::new([(7, 2)].into());
+        let some = RefusedEntries::new(0, [(7, 1)].into());
+        let other = RefusedEntries::new(3, [(7, 2)].into());
         assert_eq!(none.digest(), None);
         assert!(none.check(None).is_ok());
         assert!(some.check(some.digest().as_deref()).is_ok());
@@ -148,5 +152,6 @@ mod tests {
             assert!(error.hint.unwrap().contains("--refuse-entry"));
         }
         assert!(some.check(None).unwrap_err().message.contains("7:0000000000000001"));
+        assert!(other.check(None).unwrap_err().message.contains("7@3:0000000000000002"));
     }
 }

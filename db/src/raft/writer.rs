@@ -6,7 +6,7 @@
 //! few milliseconds, a few thousand commands, or at once when a reader asks. The *visible index* is
 //! the log index up to which transactions are committed.
 
-use super::refused::{self, RefusedEntries};
+use super::refused::RefusedEntries;
 use super::snapshot::{AppliedState, ReceivedState};
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::command::entry;
@@ -231,7 +231,7 @@ impl WriterThread {
             Err(panic) => format!("the writer thread has panicked: {}", panic_text(&*panic)),
         };
         let entry = self.applying.take().map(|(index, content)| {
-            let name = refused::name(index, entry::hash(&content));
+            let name = self.refused.name(index, entry::hash(&content));
             format!(
                 "log entry {name} cannot be applied: {error} (if it is neither the disk nor the \
                  version of this node, all nodes started with --refuse-entry {name} go on without it)"
@@ -398,9 +398,9 @@ impl WriterThread {
         wanted: u64,
     ) -> Result<Vec<ProposalResult>, StorageError> {
         let hash = entry::hash(content);
-        let name = refused::name(index, hash);
+        let name = self.refused.name(index, hash);
         if hash != wanted {
-            let wanted = refused::name(index, wanted);
+            let wanted = self.refused.name(index, wanted);
             return Err(StorageError::Failed(format!(
                 "RefuseEntry names {wanted}, but this entry is {name}; compare with the message of \
                  the node that stopped"
