@@ -45,7 +45,10 @@ impl IntoWire for DocumentId {
         match self.value() {
             Value::String(text) => wire::DocumentId::String(text.clone()),
             Value::Int(number) => wire::DocumentId::Int(i64::from(*number)),
-            Value::Long(number) => wire::DocumentId::Int(*number),
+            // A smaller one would be taken for an integer of 32 bits.
+            Value::Long(number) if i32::try_from(*number).is_err() => {
+                wire::DocumentId::Int(*number)
+            }
             _ => wire::DocumentId::Json(self.to_json()),
         }
     }

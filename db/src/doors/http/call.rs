@@ -412,14 +412,11 @@ impl Call {
     /// # Errors
     /// `invalid_parameter` for an unknown one.
     pub fn form(&self) -> Result<Form> {
-        match self.parameter(&["extended_json"]) {
-            None | Some("relaxed") => Ok(Form::Relaxed),
-            Some("canonical") => Ok(Form::Canonical),
-            Some(other) => {
-                let message = format!("extended_json={other} is unknown");
-                Err(Error::new(Kind::InvalidParameter, message).hint("use relaxed or canonical"))
-            }
-        }
+        let Some(name) = self.parameter(&["extended_json"]) else { return Ok(Form::default()) };
+        Form::named(name).ok_or_else(|| {
+            let message = format!("extended_json={name} is unknown");
+            Error::new(Kind::InvalidParameter, message).hint("use relaxed or canonical")
+        })
     }
 
     /// Whether the caller prefers JSON to JettraDBVM's plain text.

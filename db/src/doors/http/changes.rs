@@ -120,7 +120,7 @@ impl EventStream {
             Ok(piece) => piece,
             Err(error) => {
                 self.ended = true;
-                let body = Reply::error(&error, "").body;
+                let body = Reply::error(&error, "", self.form).body;
                 Some(Bytes::from([&b"event: error\ndata: "[..], &body, b"\n\n"].concat()))
             }
         }
@@ -205,7 +205,7 @@ fn push_progress(text: &mut Vec<u8>, token: ResumeToken, group: GroupId) {
 fn push(text: &mut Vec<u8>, name: &str, token: &str, data: &impl Serialize, form: Form) {
     // JSON has no line breaks of its own.
     let data = serde_json::to_vec(data).unwrap_or_default();
-    let data = form.of(&data, Values::In(&["document", "updated"]));
+    let data = form.of(&data, Values::In(&["id", "document", "updated"]));
     text.extend_from_slice(format!("event: {name}\nid: {token}\ndata: ").as_bytes());
     text.extend_from_slice(&data);
     text.extend_from_slice(b"\n\n");

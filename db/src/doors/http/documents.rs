@@ -4,13 +4,13 @@ use super::call::{Call, number};
 use super::describe::{AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, DOCUMENTS, describe};
 use super::endpoint::Endpoint;
 use super::positions::without_group;
-use super::reply::{Reply, warnings};
+use super::reply::{IDS, Reply, warnings};
 use crate::engine::DocumentId;
 use crate::engine::command::PutMode;
 use crate::engine::document::parse_document;
 use crate::engine::document::{Revision, parse_json};
 use crate::engine::query::context::At;
-use crate::engine::value::from_json;
+use crate::engine::value::{Value, from_json};
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
 use crate::service::Response;
@@ -18,7 +18,7 @@ use crate::service::documents::{self, Document, Patched, Written};
 use crate::service::precondition::{Precondition, Revisions};
 use crate::wire::IntoWire;
 use actix_web::http::header::{self, HeaderName};
-use jettra_driver::wire::{ForgottenReply, WriteReply};
+use jettra_driver::wire::{self, ForgottenReply, WriteReply};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -75,7 +75,7 @@ async fn insert(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(inserted.map(|written| {
         let place = place + &in_address(&written.id);
         let revision = written.revision;
-        let reply = Reply::json(&write_reply(written)).with_status(201);
+        let reply = written_reply(written).with_status(201);
         reply.etag(revision).header("location", place)
     })))
 }
@@ -115,7 +115,7 @@ pub const PUT: Endpoint = Endpoint::new(
 async fn put(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(replace(&call).await?.map(|written| {
         let (status, revision) = (if written.created { 201 } else { 200 }, written.revision);
-        Reply::json(&write_reply(written)).with_status(status).etag(revision)
+        written_reply(written).with_status(status).etag(revision)
     })))
 }
 
@@ -175,7 +175,8 @@ async fn patch(call: Rc<Call>) -> Result<Reply> {
                 id: id.into_wire(),
                 revision,
                 document_forgotten: true,
-            }),
+            })
+            .values(IDS),
         };
         reply.etag(revision)
     })))
@@ -203,9 +204,10 @@ async fn delete(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// What was written, as the interface represents it.
-pub fn write_reply(written: Written) -> WriteReply {
+pub fn written_reply(written: Written) -> Reply {
     let Written { id, revision, warnings: texts, .. } = written;
-    WriteReply { id: id.into_wire(), revision, warnings: warnings(texts) }
+    let reply = WriteReply { id: id.into_wire(), revision, warnings: warnings(texts) };
+    Reply::json(&reply).values(IDS)
 }
 
 /// The precondition in the head of a call.
@@ -243,7 +245,11 @@ fn parse_tags(name: &str, text: &str, group: GroupId) -> Result<Revisions> {
 
 /// What stands for an `_id` at the end of an address.
 fn in_address(id: &DocumentId) -> String {
-    let id = id.clone().into_wire();
+    let id = match id.value() {
+        // Equal numbers are one `_id`.
+        Value::Long(number) => wire::DocumentId::Int(*number),
+        _ => id.clone().into_wire(),
+    };
     match id.in_address() {
         // Alone a text that could be a number would mean the number first.
         (text, "string") if number(&text).is_some() => format!("{text}?id_type=string"),

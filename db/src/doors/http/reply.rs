@@ -17,6 +17,10 @@ pub const JSON: &str = "application/json";
 /// Media type of JettraDBVM's short answers.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
+/// The fields that hold identifiers beside documents.
+pub const IDS: Values =
+    Values::In(&["id", "ids", "inserted_id", "insertedIds", "upsertedId", "upsertedIds"]);
+
 /// In which form of Extended JSON a client gets values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
@@ -40,6 +44,15 @@ pub enum Values {
 }
 
 impl Form {
+    /// The form with this name, as the parameter `extended_json` gives it.
+    pub fn named(name: &str) -> Option<Form> {
+        match name {
+            "relaxed" => Some(Form::Relaxed),
+            "canonical" => Some(Form::Canonical),
+            _ => None,
+        }
+    }
+
     /// A body of JSON in this form.
     pub fn of<'b>(self, body: &'b [u8], values: Values) -> Cow<'b, [u8]> {
         match (self, values) {
@@ -167,10 +180,12 @@ impl Reply {
     }
 
     /// The answer for an error.
-    pub fn error(error: &Error, request_id: &str) -> Self {
+    pub fn error(error: &Error, request_id: &str, form: Form) -> Self {
         let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
         let body = ErrorBody { error: ErrorDetail { hint, ..error_detail(error, request_id) } };
-        let reply = Reply::json(&body).with_status(error.kind.status()).in_form(Form::Relaxed);
+        let values = Values::In(&["id", "document", "value", "insertedIds", "upsertedIds"]);
+        let reply =
+            Reply::json(&body).values(values).with_status(error.kind.status()).in_form(form);
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
             429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),

@@ -2,7 +2,7 @@
 
 use super::call::App;
 use super::dispatch;
-use super::reply::{Events, Reply};
+use super::reply::{Events, Form, Reply};
 use crate::cluster::forward::ForwardedResponse;
 use crate::error::{Error, Kind};
 use crate::raft::node_key::PROCESS_HEADER;
@@ -88,7 +88,10 @@ pub(super) fn respond_error(
     } else {
         tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
     }
-    let mut reply = Reply::error(error, id);
+    let query = url::form_urlencoded::parse(http.query_string().as_bytes());
+    let form =
+        query.filter(|(name, _)| name == "extended_json").find_map(|(_, name)| Form::named(&name));
+    let mut reply = Reply::error(error, id, form.unwrap_or_default());
     if error.repeated {
         reply = reply.header(REPLAYED_HEADER, "true");
     }

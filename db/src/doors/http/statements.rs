@@ -8,7 +8,7 @@ use super::endpoint::Prepared;
 use super::find::page_reply;
 use super::indexes::index_info;
 use super::pipelines::written_reply;
-use super::reply::{Reply, Values, warnings};
+use super::reply::{IDS, Reply, Values, warnings};
 use super::writes::{bulk_reply, update_reply};
 use crate::config::CURSOR_HEADER_BYTES_MAX;
 use crate::error::{Error, Kind, Result};
@@ -82,7 +82,7 @@ fn message(text: String, values: Value) -> Reply {
     if let (Some(answer), Value::Object(values)) = (answer.as_object_mut(), values) {
         answer.extend(values);
     }
-    Reply::json(&answer)
+    Reply::json(&answer).values(IDS)
 }
 
 fn reply(result: StatementResult, paged: bool) -> Reply {

@@ -179,6 +179,6 @@ async fn batch(call: Rc<Call>) -> Result<Reply> {
             document_forgotten: wrote.forgotten.is_some(),
         });
         Reply::json(&BatchReply { succeeded, results: results.collect() })
-            .values(Values::In(&["document"]))
+            .values(Values::In(&["document", "inserted_id"]))
     })))
 }

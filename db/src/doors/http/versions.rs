@@ -5,7 +5,7 @@ use super::describe::{
     AnyDocument, CHANGE_ERRORS, DOCUMENT_ERRORS, NAME_ERRORS, NAMESPACE_ERRORS, VERSION_ERRORS,
     VERSIONS, describe,
 };
-use super::documents::write_reply;
+use super::documents::written_reply;
 use super::endpoint::Endpoint;
 use super::reply::{Reply, Values};
 use crate::engine::catalog::Retention;
@@ -159,7 +159,7 @@ async fn undelete(call: Rc<Call>) -> Result<Reply> {
 fn written(written: Response<Written>) -> Reply {
     Reply::of(written.map(|written| {
         let revision = written.revision;
-        Reply::json(&write_reply(written)).etag(revision)
+        written_reply(written).etag(revision)
     }))
 }
 

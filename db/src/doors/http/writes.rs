@@ -4,7 +4,7 @@ use super::call::Call;
 use super::describe::{CHANGE_ERRORS, QUERIES, SELECTION_ERRORS, describe};
 use super::endpoint::Endpoint;
 use super::find::{explain_level, explain_reply, optional, value};
-use super::reply::{Reply, Values, error_detail, warnings};
+use super::reply::{IDS, Reply, Values, error_detail, warnings};
 use crate::engine::DocumentId;
 use crate::engine::query::context::At;
 use crate::error::{Error, Kind, Result};
@@ -133,7 +133,7 @@ async fn update(call: Rc<Call>) -> Result<Reply> {
         return explain_reply(&call, &namespace, explained, explain).await;
     }
     let updated = writes::update(&call.session, namespace, request).await?;
-    Ok(Reply::of(updated.map(|updated| Reply::json(&update_reply(updated)))))
+    Ok(Reply::of(updated.map(|updated| Reply::json(&update_reply(updated)).values(IDS))))
 }
 
 /// `POST …/replace`
@@ -152,7 +152,7 @@ pub const REPLACE: Endpoint = Endpoint::new(
 async fn replace(call: Rc<Call>) -> Result<Reply> {
     let request = replace_request(call.json()?)?;
     let replaced = writes::replace(&call.session, call.namespace()?, request).await?;
-    Ok(Reply::of(replaced.map(|updated| Reply::json(&update_reply(updated)))))
+    Ok(Reply::of(replaced.map(|updated| Reply::json(&update_reply(updated)).values(IDS))))
 }
 
 /// `POST …/delete`
@@ -202,7 +202,7 @@ async fn find_and_modify(call: Rc<Call>) -> Result<Reply> {
         let document = document.map(|document| json!(document));
         let upserted_id = upserted_id.map(IntoWire::into_wire);
         Reply::json(&FindAndModifyReply { document, upserted_id, document_forgotten: forgotten })
-            .values(Values::In(&["document"]))
+            .values(Values::In(&["document", "upsertedId"]))
     })))
 }
 
@@ -238,7 +238,7 @@ async fn bulk(call: Rc<Call>) -> Result<Reply> {
     let operations = operations.collect();
     let done = bulk::bulk(&call.session, call.namespace()?, operations, body.ordered).await?;
     let done = bulk_reply(&call, done)?;
-    Ok(Reply::of(done.map(|reply| Reply::json(&reply))))
+    Ok(Reply::of(done.map(|reply| Reply::json(&reply).values(IDS))))
 }
 
 fn ids(ids: BTreeMap<usize, DocumentId>) -> BTreeMap<usize, jettra_driver::DocumentId> {
