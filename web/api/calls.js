@@ -109,6 +109,33 @@ export class Loader {
   }
 }
 
+/** Loads something repeatedly while it is shown; `value` is null until it is known. */
+export class Poller {
+  value = null;
+  error = null;
+  #loader = new Loader();
+  #timer;
+
+  /** `changed` is called after each load. */
+  constructor(pauseMs, work, changed) { Object.assign(this, { pauseMs, work, changed }); }
+
+  start() {
+    this.stop();
+    this.#timer = setInterval(() => document.hidden || this.load(), this.pauseMs);
+    this.load();
+  }
+
+  stop() { clearInterval(this.#timer); }
+
+  async load() {
+    const outcome = await this.#loader.run(this.work);
+    if (!outcome) return;
+    this.error = outcome.error;
+    this.value = outcome.value ?? null; // an old value is not shown
+    this.changed();
+  }
+}
+
 /** The result of `work` and the milliseconds it took: `{value, ms}`. */
 export async function timed(work) {
   const started = performance.now();
@@ -318,7 +345,8 @@ export const transactions = {
 };
 
 export const tasks = {
-  list: async () => (await get('api/v1/tasks?kind=index-build')).tasks,
+  /** `{tasks, total}`; there may be more than are listed. */
+  list: () => get('api/v1/tasks'),
   /** Drops the index that is being built. */
   cancel: (id) => write('POST', `api/v1/tasks/${segment(id)}/cancel`),
 };

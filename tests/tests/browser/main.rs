@@ -3,6 +3,7 @@
 mod handling;
 mod statements;
 mod status;
+mod tasks;
 
 use jettra_tests::browser::Browser;
 use jettra_tests::{ADMIN, Cluster, PASSWORD, wait_until};
@@ -51,6 +52,7 @@ async fn a_user_works_with_the_page() {
     commits_a_transaction(&browser, &cluster).await;
     begins_again_after_a_conflict(&browser, &cluster).await;
     ends_an_open_transaction(&browser).await;
+    tasks::follows_a_task_and_cancels_it(&browser, &cluster).await;
     statements::shows_the_first_page_and_more(&browser).await;
     statements::asks_before_many_documents_are_changed(&browser, &cluster).await;
     statements::explains_what_a_statement_would_do(&browser).await;

@@ -3,7 +3,7 @@ import { html, nothing } from '../../vendor/lit-html.js';
 import { cluster } from '../../api/calls.js';
 import { addButton, count, duration, errorBox, fact, plural, toastError } from '../../components/ui.js';
 import { isLive, isVoter, nodeCard } from './node-card.js';
-import { RunningTasks } from './tasks.js';
+import { Tasks } from './tasks.js';
 import { OpenTransactions } from './transactions.js';
 
 const POLL_MS = 500;
@@ -20,7 +20,7 @@ export class ClusterPage {
 
   constructor(app) {
     this.app = app;
-    this.#tasks = new RunningTasks(app);
+    this.#tasks = new Tasks(app);
     this.#transactions = new OpenTransactions(app);
   }
 

@@ -1,6 +1,6 @@
 /** The table of open transactions: the user's own, or those of all users for an administrator. */
 import { html, nothing } from '../../vendor/lit-html.js';
-import { Loader, transactions } from '../../api/calls.js';
+import { Poller, transactions } from '../../api/calls.js';
 import { bytes, count, duration, errorBox, openDialog, tableBox, toastDone } from '../../components/ui.js';
 
 const POLL_MS = 2_000;
@@ -8,29 +8,19 @@ const ID_CHARS = 8; // enough to tell transactions apart
 const COLUMNS = ['Id', 'User', 'Age', 'Idle', 'Reads', 'Writes', 'Size'];
 
 export class OpenTransactions {
-  list = null; // null until known
-  error = null;
-  #loader = new Loader();
-  #timer;
+  #list;
 
-  constructor(app) { this.app = app; }
-
-  start() {
-    clearInterval(this.#timer);
-    if (!this.app.may('reader')) return; // others cannot begin one
-    this.#timer = setInterval(() => document.hidden || this.load(), POLL_MS);
-    this.load();
+  constructor(app) {
+    this.app = app;
+    this.#list = new Poller(POLL_MS, transactions.list, () => app.update());
   }
 
-  stop() { clearInterval(this.#timer); }
+  start() {
+    this.stop();
+    if (this.app.may('reader')) this.#list.start(); // others cannot begin one
+  }
 
-  load = async () => {
-    const outcome = await this.#loader.run(transactions.list);
-    if (!outcome) return;
-    this.error = outcome.error;
-    this.list = outcome.value ?? null; // an old list is not shown
-    this.app.update();
-  };
+  stop() { this.#list.stop(); }
 
   async #end({ id, user, writes }) {
     const done = await openDialog({
@@ -45,25 +35,26 @@ export class OpenTransactions {
     if (!done) return;
     toastDone('The transaction was rolled back.');
     if (id === this.app.transaction?.open?.id) this.app.transaction.forget();
-    await this.load();
+    await this.#list.load();
   }
 
   view() {
-    if (!this.list && !this.error) return nothing;
-    if (this.error?.status === 0) return nothing; // the page already shows that the node does not answer
-    return html`<section class="open-transactions" aria-labelledby="transactions-title">
+    const { value: list, error } = this.#list;
+    if (!list && !error) return nothing;
+    if (error?.status === 0) return nothing; // the page already shows that the node does not answer
+    return html`<section class="long-work" aria-labelledby="transactions-title">
       <div class="section-head"><h2 id="transactions-title">Open transactions</h2>
         ${this.app.session.role === 'admin' ? nothing : html`<span class="muted">yours</span>`}</div>
-      ${this.error ? errorBox(this.error, 'transactions-error') : this.#content()}</section>`;
+      ${error ? errorBox(error, 'transactions-error') : this.#content(list)}</section>`;
   }
 
-  #content() {
-    if (!this.list.length) return html`<p class="muted" data-testid="transactions-none">No open transactions.</p>`;
+  #content(list) {
+    if (!list.length) return html`<p class="muted" data-testid="transactions-none">No open transactions.</p>`;
     const mayEnd = this.app.may('writereader');
     return tableBox('Open transactions', html`<table class="docs" data-testid="transactions-table">
       <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}
         ${mayEnd ? html`<th class="row-actions"><span class="hidden">Actions</span></th>` : nothing}</tr></thead>
-      <tbody>${this.list.map((transaction) => this.#row(transaction, mayEnd))}</tbody></table>`);
+      <tbody>${list.map((transaction) => this.#row(transaction, mayEnd))}</tbody></table>`);
   }
 
   #row(transaction, mayEnd) {
