@@ -10,7 +10,7 @@ use super::command::{
 use super::index::{Index, IndexEntry, IndexId, IndexSpec, IndexState, entry_value};
 use super::query::context::Context;
 use super::value::number::decimal;
-use super::value::{Decimal, Object, Value, parse_stored};
+use super::value::{Code, Decimal, Object, Value, parse_stored};
 use crate::id::DocumentId;
 use crate::namespace::Namespace;
 use crate::row::Row;
@@ -52,15 +52,24 @@ pub(super) fn apply(
     answer.result
 }
 
-/// The `_id` with a number: integers, texts of which some begin others, and objects in turn.
+/// The `_id` with a number: values of all types in turn, and texts of which some begin others.
 pub(super) fn id(number: i64) -> DocumentId {
-    match number % 4 {
+    let value = match number % 13 {
+        0 => Value::from(number - 6),
+        1 | 10 => Value::from("k".repeat((number / 3 + 1) as usize)),
+        2 => Value::from(format!("k{number}")),
         // Too long to stand behind a long value.
-        3 => DocumentId::new(one("number", number)).unwrap(),
-        0 => DocumentId::from(number - 6),
-        1 => DocumentId::from("k".repeat((number / 3 + 1) as usize)),
-        _ => DocumentId::from(format!("k{number}")),
-    }
+        3 => one("number", number),
+        4 => Value::ObjectId([number as u8; 12]),
+        5 => decimal(Decimal::parse(&format!("{number}.50")).unwrap()),
+        6 => Value::Date(number * 1000),
+        7 => Value::Binary(4, vec![number as u8; 16]),
+        8 => Value::Timestamp(number as u32, 1),
+        9 => Value::Double(number as f64 + 0.25),
+        11 => Value::Long(number + (1 << 40)),
+        _ => Value::Code(Box::new(Code { text: format!("k{number}"), scope: None })),
+    };
+    DocumentId::new(value).unwrap()
 }
 
 /// The documents of a collection as they are stored.

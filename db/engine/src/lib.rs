@@ -41,3 +41,5 @@ pub use namespace::{Namespace, NamespaceRef};
 mod history_tests;
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod round_trip_tests;

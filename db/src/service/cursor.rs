@@ -52,3 +52,52 @@ pub(super) fn parse_cursor(text: &str, query: u64) -> Result<(Position, Option<u
     let values = content.values.into_iter().map(|json| from_json(json, At::root("cursor")));
     Ok((Position { values: values.collect::<Result<_>>()?, id: content.id }, content.left))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn value(json: serde_json::Value) -> Value {
+        from_json(json, At::root("value")).unwrap()
+    }
+
+    #[test]
+    fn a_cursor_keeps_the_type_of_every_value() {
+        let values = [
+            json!({"$minKey": 1}),
+            json!(null),
+            json!(5),
+            json!({"$numberLong": "5"}),
+            json!(5.0),
+            json!(-0.0),
+            json!({"$numberDouble": "NaN"}),
+            json!({"$numberDecimal": "-0.00"}),
+            json!({"$numberDecimal": "NaN"}),
+            json!({"$numberDecimal": "Infinity"}),
+            json!({"$numberDecimal": "9.999999999999999999999999999999999E+6144"}),
+            json!("a\u{0}"),
+            json!({"b": 1, "a": {"$numberLong": "1"}}),
+            json!([1, {"$numberLong": "1"}, []]),
+            json!({"$binary": {"base64": "AQI=", "subType": "80"}}),
+            json!({"$oid": "0123456789abcdef01234567"}),
+            json!(true),
+            json!({"$date": {"$numberLong": "-62135596800001"}}),
+            json!({"$timestamp": {"t": 4_294_967_295_u32, "i": 1}}),
+            json!({"$regularExpression": {"pattern": "^a", "options": "i"}}),
+            json!({"$code": "x"}),
+            json!({"$code": "x", "$scope": {"n": {"$numberLong": "1"}}}),
+            json!({"$maxKey": 1}),
+        ]
+        .map(value);
+        let text = |values: &[Value]| values.iter().map(Value::to_json).collect::<Vec<_>>();
+        for id in values.iter().filter_map(|value| DocumentId::new(value.clone())) {
+            let before = Position { values: values.to_vec(), id: id.clone() };
+            let cursor = cursor_text(7, before, Some(3)).unwrap();
+            let (after, left) = parse_cursor(&cursor, 7).unwrap();
+            assert_eq!(text(&after.values), text(&values));
+            assert_eq!((after.id.to_json(), left), (id.to_json(), Some(3)));
+            assert!(parse_cursor(&cursor, 8).is_err());
+        }
+    }
+}
