@@ -2,6 +2,7 @@
 
 use super::reply::Form;
 use super::routes::Route;
+use super::server::PathParameters;
 use super::threads::Threads;
 use crate::auth::{Access, Permission};
 use crate::cluster::Cluster;
@@ -47,7 +48,7 @@ pub struct Call {
     /// The text of the login token, when a cookie authenticated the caller.
     pub cookie: Option<String>,
     /// Parameters of the path.
-    pub path: Vec<(String, String)>,
+    pub path: PathParameters,
     /// Parameters of the query.
     pub query: Vec<(String, String)>,
     /// The request that it came in.
@@ -123,7 +124,7 @@ pub struct MovedCall {
     app: Arc<App>,
     session: Session,
     cookie: Option<String>,
-    path: Vec<(String, String)>,
+    path: PathParameters,
     query: Vec<(String, String)>,
     head: Arc<Head>,
     added: Option<String>,
@@ -297,13 +298,12 @@ impl Call {
 
     /// A parameter under any of its names; from the path, else from the query.
     pub fn parameter(&self, names: &[&str]) -> Option<&str> {
-        let of = |list: &'_ [(String, String)]| {
-            list.iter().position(|(name, _)| names.contains(&name.as_str()))
-        };
-        if let Some(at) = of(&self.path) {
-            return Some(&self.path[at].1);
-        }
-        of(&self.query).map(|at| self.query[at].1.as_str())
+        let in_path = self.path.iter().find(|(name, _)| names.contains(name));
+        let in_query = || self.query.iter().find(|(name, _)| names.contains(&name.as_str()));
+        in_path
+            .map(|(_, value)| value)
+            .or_else(|| in_query().map(|(_, value)| value))
+            .map(String::as_str)
     }
 
     /// A parameter that must be there.

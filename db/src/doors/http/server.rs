@@ -19,14 +19,16 @@ use actix_cors::Cors;
 use actix_web::http::header;
 use actix_web::middleware::Condition;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
     LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, Position, REPLAYED_HEADER,
 };
-use std::sync::Arc;
+use matchit::Router;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// Time that a call has to end from the moment in which the node is asked to stop. Shorter than
@@ -54,47 +56,59 @@ const fn node_route(method: &'static str, path: &'static str) -> Route {
     }
 }
 
-/// Mounts all routes.
+/// Mounts all routes: the server passes every call to one function, which finds its route.
 pub fn mount(services: &mut ServiceConfig) {
-    let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
-    paths.dedup();
-    for path in paths {
-        let mut resource = web::resource(path);
-        for route in ROUTES.iter().filter(|route| route.path == path) {
-            resource = resource.route(
-                method(route.method).to(move |app, http, payload| serve(route, app, http, payload)),
-            );
-        }
-        services.service(resource.default_service(web::to(wrong_method)));
-    }
-    services.route(STREAM.path, web::get().to(serve_stream));
-    services.route(SNAPSHOT.path, web::get().to(serve_snapshot));
-    services.default_service(web::to(other));
+    services.default_service(web::to(route));
 }
 
-/// A `HEAD` is carried out as the `GET`; the server sends the head of its answer only.
-fn method(name: &str) -> actix_web::Route {
-    match name {
-        "GET" => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
-        "POST" => web::post(),
-        "PUT" => web::put(),
-        "PATCH" => web::patch(),
-        _ => web::delete(),
+/// The routes of each path. actix would compare a call with the patterns of about a hundred paths,
+/// one after the other.
+static PATHS: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
+    let mut paths: BTreeMap<&'static str, Vec<&'static Route>> = BTreeMap::new();
+    for route in ROUTES.iter().chain([&STREAM, &SNAPSHOT]) {
+        paths.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in paths {
+        router.insert(path, routes).expect("the paths of the route table are well formed");
+    }
+    router
+});
+
+/// The parameters of a path, by name.
+pub type PathParameters = Vec<(&'static str, String)>;
+
+/// Finds the route of a call by its path and method.
+async fn route(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
+    let app = app.into_inner();
+    let Ok(found) = PATHS.at(http.match_info().as_str()) else {
+        return other(&app, &http);
+    };
+    // A `HEAD` is carried out as the `GET`; the server sends the head of its answer only.
+    let method = if http.method() == "HEAD" { "GET" } else { http.method().as_str() };
+    let Some(route) = found.value.iter().find(|route| route.method == method) else {
+        return wrong_method(&app, &http, found.value);
+    };
+    let parameters = found.params.iter().map(|(name, value)| (name, decode(value))).collect();
+    match route.path {
+        path if path == STREAM.path => serve_stream(app, http, payload).await,
+        path if path == SNAPSHOT.path => serve_snapshot(app, http, payload).await,
+        _ => serve(route, parameters, app, http, payload).await,
     }
 }
 
 async fn serve(
     route: &'static Route,
-    app: web::Data<App>,
+    parameters: PathParameters,
+    app: Arc<App>,
     http: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    let app = app.into_inner();
     let seen = visible_position(&app);
     let id = request_id(&app);
     let answer = tokio::select! {
         biased;
-        answer = serve_call(route, make_call(app.clone(), &http, &id), &http, &mut payload) => answer,
+        answer = serve_call(route, make_call(app.clone(), &http, &id, parameters), &http, &mut payload) => answer,
         () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
     };
     match answer {
@@ -153,12 +167,12 @@ async fn serve_call(
     let reading = tokio::time::timeout(limit, body::read(http, payload, max, budget));
     let (body, permit) = reading.await.unwrap_or_else(|_| Err(body::too_slow(http, limit)))?;
     let permit = Arc::new(permit);
-    let id = call.session.request_id.clone();
+    let (id, parameters) = (call.session.request_id.clone(), call.path.clone());
     (call.body, call.session.permit) = (body.clone(), permit.clone());
     match carry_out(route, call, origin).await {
         Err(error) if begins_again(&error, origin) => {
             app.service.catch_up().await?;
-            let mut call = make_call(app.clone(), http, &id);
+            let mut call = make_call(app.clone(), http, &id, parameters);
             note_called_node(route, &mut call, http);
             let origin = dispatch::admit(route, &mut call).await?;
             (call.body, call.session.permit) = (body, permit);
@@ -222,9 +236,12 @@ fn note_called_node(route: &Route, call: &mut Call, http: &HttpRequest) {
 }
 
 /// A call without its body.
-fn make_call(app: Arc<App>, http: &HttpRequest, request_id: &Arc<str>) -> Call {
-    let path = http.match_info();
-    let path = path.iter().map(|(name, value)| (name.to_owned(), decode(value))).collect();
+fn make_call(
+    app: Arc<App>,
+    http: &HttpRequest,
+    request_id: &Arc<str>,
+    path: PathParameters,
+) -> Call {
     let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
     let from = http.peer_addr().map(|address| address.ip().to_string());
     Call {
@@ -249,11 +266,10 @@ fn decode(value: &str) -> String {
     }
 }
 
-async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let app = app.into_inner();
+async fn serve_stream(app: Arc<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let seen = visible_position(&app);
     let id = request_id(&app);
-    let mut call = make_call(app.clone(), &http, &id);
+    let mut call = make_call(app.clone(), &http, &id, PathParameters::new());
     let answer = match dispatch::admit(&STREAM, &mut call).await {
         Ok(_) => peer::stream(call, &http, payload).await,
         Err(error) => Err(error),
@@ -261,11 +277,10 @@ async fn serve_stream(app: web::Data<App>, http: HttpRequest, payload: Payload) 
     answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, seen))
 }
 
-async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let app = app.into_inner();
+async fn serve_snapshot(app: Arc<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
     let seen = visible_position(&app);
     let id = request_id(&app);
-    let mut call = make_call(app.clone(), &http, &id);
+    let mut call = make_call(app.clone(), &http, &id, PathParameters::new());
     let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
         Ok(_) => peer::snapshot(call, &http, payload).await,
         Err(error) => Err(error),
@@ -273,30 +288,29 @@ async fn serve_snapshot(app: web::Data<App>, http: HttpRequest, payload: Payload
     answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, seen))
 }
 
-async fn wrong_method(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
-    let known = ROUTES.iter().filter(|route| Some(route.path) == http.match_pattern().as_deref());
-    let methods = known.map(|route| if route.method == "GET" { "GET, HEAD" } else { route.method });
+fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse {
+    let methods =
+        known.iter().map(|route| if route.method == "GET" { "GET, HEAD" } else { route.method });
     let methods = methods.collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
-    let mut response =
-        respond_error(&app, &http, &request_id(&app), &error, visible_position(&app));
+    let mut response = respond_error(app, http, &request_id(app), &error, visible_position(app));
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
     response
 }
 
-async fn other(app: web::Data<App>, http: HttpRequest) -> HttpResponse {
+fn other(app: &App, http: &HttpRequest) -> HttpResponse {
     if (http.method() == "GET" || http.method() == "HEAD")
-        && let Some(file) = page::file(&http, &app.service.cluster.nodes.all())
+        && let Some(file) = page::file(http, &app.service.cluster.nodes.all())
     {
         return file;
     }
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
     let error = Error::new(Kind::RouteNotFound, message).hint(hint);
-    respond_error(&app, &http, &request_id(&app), &error, visible_position(&app))
+    respond_error(app, http, &request_id(app), &error, visible_position(app))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
