@@ -7,29 +7,40 @@ use crate::cluster::forward::ForwardedResponse;
 use crate::error::{Error, Kind};
 use crate::raft::node_key::PROCESS_HEADER;
 use crate::status::HttpStatus;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
     CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, Position, REPLAYED_HEADER, in_group,
 };
 
+const NODE: HeaderName = HeaderName::from_static(NODE_HEADER);
+const LEADER: HeaderName = HeaderName::from_static(LEADER_HEADER);
+const INDEX: HeaderName = HeaderName::from_static(INDEX_HEADER);
+/// An answer is data: nothing in it is to be shown as a page, framed or kept.
+const AS_DATA: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+
 /// Adds the headers of every answer: the node that served it, and the leader.
 fn with_origin(app: &App, builder: &mut HttpResponseBuilder, node: bool) {
     let cluster = &app.service.cluster;
     if node {
-        builder.insert_header((NODE_HEADER, cluster.node_id()));
+        builder.insert_header((NODE, cluster.node_id()));
     }
     let leader = cluster.groups.system().ok().and_then(|group| group.leader());
     let nodes = cluster.nodes.all();
     if let Some(leader) = nodes.iter().find(|node| Some(node.raft_id) == leader) {
-        builder.insert_header((LEADER_HEADER, leader.url.as_str()));
+        builder.insert_header((LEADER, leader.url.as_str()));
     }
-    // An answer is data: nothing in it is to be shown as a page, framed or kept.
-    builder.insert_header(("x-content-type-options", "nosniff"));
-    builder
-        .insert_header(("content-security-policy", "default-src 'none'; frame-ancestors 'none'"));
-    builder.insert_header(("cache-control", "no-store"));
+    for header in AS_DATA {
+        builder.insert_header(header);
+    }
 }
 
 fn builder(status: u16) -> HttpResponseBuilder {
@@ -42,7 +53,7 @@ pub(super) fn respond(app: &App, reply: Reply, seen: Position) -> HttpResponse {
     let mut builder = builder(reply.status);
     with_origin(app, &mut builder, true);
     let seen = Position { index: reply.index.unwrap_or(seen.index), ..seen };
-    builder.insert_header((INDEX_HEADER, seen.to_string()));
+    builder.insert_header((INDEX, seen.to_string()));
     if let Some(revision) = reply.revision {
         builder.insert_header((header::ETAG, format!("\"{}\"", in_group(revision, seen.group))));
     }
@@ -50,7 +61,7 @@ pub(super) fn respond(app: &App, reply: Reply, seen: Position) -> HttpResponse {
         builder.insert_header((name, value));
     }
     if !reply.media.is_empty() {
-        builder.content_type(reply.media);
+        builder.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(reply.media)));
     }
     match reply.events {
         Some(Events(mut pieces)) => {
