@@ -1,5 +1,6 @@
 //! Authentication and authorization: passwords, sessions, API keys, and what a role may do.
 
+pub mod admitted;
 pub mod limiter;
 pub mod password;
 pub mod policy;
@@ -16,7 +17,7 @@ use crate::raft::Group;
 use crate::storage::Read;
 
 /// A caller whose identity is verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct User {
     /// The user's name.
     pub name: String,
@@ -26,6 +27,10 @@ pub struct User {
     /// applying what the caller proposes, compares them with the current ones: users and tokens are
     /// replicated, so a node may learn of a revocation a moment after others.
     pub credentials: CredentialRevisions,
+    /// The [`Group::accounts_index`] before the user was read: while it stays, so do the revisions.
+    accounts: u64,
+    /// When the token expires, in the time of the log.
+    expires_ms: Option<u64>,
 }
 
 /// The error for a request without credentials.
@@ -53,7 +58,7 @@ pub fn user(group: &Group, name: &str) -> Result<Option<(u64, UserDocument)>> {
 
 impl User {
     /// Creates a user, with the bounds of its token if it uses one.
-    fn new(user: (u64, UserDocument), token: Option<(u64, TokenDocument)>) -> Self {
+    fn new(user: (u64, UserDocument), token: Option<(u64, TokenDocument)>, accounts: u64) -> Self {
         let (user_revision, user) = user;
         let grants = user.grants.into_iter();
         let grants = grants.filter_map(|(database, role)| Some((database, Role::parse(&role)?)));
@@ -64,6 +69,7 @@ impl User {
             role_max: None,
             databases_only: None,
         };
+        let expires_ms = token.as_ref().and_then(|(_, token)| token.expires_ms);
         let token = token.map(|(revision, token)| {
             // A role that is not known must not lift the bound.
             rights.role_max = token.role.map(|role| Role::parse(&role).unwrap_or(Role::Reader));
@@ -71,7 +77,13 @@ impl User {
             (token.id, revision)
         });
         let credentials = CredentialRevisions { user: user_revision, token };
-        User { name: user.name, rights, credentials }
+        User { name: user.name, rights, credentials, accounts, expires_ms }
+    }
+
+    /// Whether the user and its token are still as they were read.
+    fn is_current(&self, group: &Group) -> bool {
+        self.accounts == group.accounts_index()
+            && self.expires_ms.is_none_or(|expires_ms| group.time_ms() < expires_ms)
     }
 
     /// The name of the user's role, or of its API key's role if that is lower.
@@ -100,14 +112,14 @@ impl User {
     /// # Errors
     /// `user_changed`.
     pub fn confirm(&self, group: &Group) -> Result<()> {
-        match holds(&group.read()?, &self.name, &self.credentials)? {
-            true => Ok(()),
-            false => Err(user_changed(&self.name)),
-        }
+        let holds = self.accounts == group.accounts_index()
+            || holds(&group.read()?, &self.name, &self.credentials)?;
+        if holds { Ok(()) } else { Err(user_changed(&self.name)) }
     }
 }
 
 fn find(group: &Group, name: &str, by: &CredentialRevisions) -> Result<Option<User>> {
+    let accounts = group.accounts_index();
     let read = group.read()?;
     let token = match &by.token {
         None => None,
@@ -117,7 +129,7 @@ fn find(group: &Group, name: &str, by: &CredentialRevisions) -> Result<Option<Us
         },
     };
     let user: Option<(u64, UserDocument)> = stored(&read, system::USERS, name)?;
-    Ok(user.filter(|(_, user)| !user.disabled).map(|user| User::new(user, token)))
+    Ok(user.filter(|(_, user)| !user.disabled).map(|user| User::new(user, token, accounts)))
 }
 
 /// The token with this id, unless it has expired. The time of the log decides, not this node's

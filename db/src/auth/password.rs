@@ -1,5 +1,6 @@
 //! Passwords: argon2id, outside of apply, on a bounded number of threads.
 
+use super::admitted::{CredentialDigest, Salt};
 use super::limiter::Limiter;
 use super::{User, bad_credentials, user_disabled};
 use crate::engine::system::UserDocument;
@@ -9,7 +10,6 @@ use crate::raft::node_key::hex;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
 use moka::sync::Cache;
-use sha2::{Digest, Sha256};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::sync::Semaphore;
@@ -34,8 +34,8 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// changed password has another stored hash, so it needs no invalidation.
 pub struct Passwords {
     pool: Semaphore,
-    salt: [u8; 32],
-    verified: Cache<[u8; 32], ()>,
+    salt: Salt,
+    verified: Cache<CredentialDigest, ()>,
     /// Verified for unknown users, so that they take as long as known ones.
     decoy: String,
     limiter: Limiter,
@@ -52,14 +52,12 @@ impl Passwords {
     /// # Errors
     /// When the system has no randomness.
     pub fn new() -> Result<Self> {
-        let mut salt = [0; 32];
-        getrandom::fill(&mut salt)
-            .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let salt = Salt::new()?;
         Ok(Passwords {
             pool: Semaphore::new(PARALLEL),
+            decoy: hash(&hex(&salt.digest(&[])))?,
             salt,
             verified: Cache::new(VERIFIED_MAX),
-            decoy: hash(&hex(&salt))?,
             limiter: Limiter::default(),
             waiting: AtomicUsize::new(0),
             flights: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
@@ -82,20 +80,23 @@ impl Passwords {
             self.limiter.begin("", address, Instant::now())?;
             return Err(bad_credentials());
         }
+        let accounts = group.accounts_index();
         let known = super::user(group, name)?;
         let revision = |known: &Option<(u64, UserDocument)>| known.as_ref().map(|known| known.0);
         let before = revision(&known);
         if let Some(user) = self.check(known, name, password, address).await? {
-            return admitted(user);
+            return admitted(user, accounts);
         }
         // The user may have been created or changed a moment ago through another node. Without a
         // majority, what this node knows has to do.
         let _ = group.wait_linearizable().await;
+        let accounts = group.accounts_index();
         let now = super::user(group, name)?;
         if revision(&now) == before {
             return Err(bad_credentials());
         }
-        admitted(self.check(now, name, password, address).await?.ok_or_else(bad_credentials)?)
+        let user = self.check(now, name, password, address).await?.ok_or_else(bad_credentials)?;
+        admitted(user, accounts)
     }
 
     /// Returns the user if the password is correct.
@@ -107,7 +108,7 @@ impl Passwords {
         address: &str,
     ) -> Result<Option<(u64, UserDocument)>> {
         let stored = known.as_ref().map_or(&self.decoy, |(_, user)| &user.password_hash).clone();
-        let digest = self.digest(name, password, &stored);
+        let digest = self.salt.digest(&[name, password, &stored]);
         if self.verified.get(&digest).is_none() {
             let _flight = self.flights[usize::from(digest[0]) % FLIGHTS].lock().await;
             if self.verified.get(&digest).is_none() {
@@ -132,17 +133,6 @@ impl Passwords {
     /// `too_many_attempts`.
     pub fn guess(&self, what: &str, address: &str) -> Result<()> {
         self.limiter.begin(what, address, Instant::now())
-    }
-
-    /// The cache key of credentials that match this stored hash.
-    fn digest(&self, name: &str, password: &str, stored: &str) -> [u8; 32] {
-        let mut digest = Sha256::new();
-        digest.update(self.salt);
-        for part in [name, password, stored] {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        digest.finalize().into()
     }
 
     async fn matches(&self, stored: String, password: String) -> Result<bool> {
@@ -182,10 +172,10 @@ impl Passwords {
     }
 }
 
-fn admitted(user: (u64, UserDocument)) -> Result<User> {
+fn admitted(user: (u64, UserDocument), accounts: u64) -> Result<User> {
     match user.1.disabled {
         true => Err(user_disabled(&user.1.name)),
-        false => Ok(User::new(user, None)),
+        false => Ok(User::new(user, None, accounts)),
     }
 }
 

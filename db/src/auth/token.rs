@@ -75,11 +75,13 @@ pub fn public_id(text: &str) -> Option<&str> {
 /// `not_authenticated` if the token does not exist or has expired, `user_disabled`.
 pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
     let (id, secret) = parts(kind, text).ok_or_else(not_authenticated)?;
+    let mut accounts = group.accounts_index();
     let token = match find_token(group, &group.read()?, id)? {
         Some(token) => Some(token),
         None => {
             // It may have been created on another node a moment ago.
             group.wait_linearizable().await?;
+            accounts = group.accounts_index();
             find_token(group, &group.read()?, id)?
         }
     };
@@ -91,7 +93,7 @@ pub async fn user(group: &Group, kind: TokenKind, text: &str) -> Result<User> {
         super::user(group, &token.1.user)?.ok_or_else(not_authenticated)?;
     match user.1.disabled {
         true => Err(user_disabled(&user.1.name)),
-        false => Ok(User::new(user, Some(token))),
+        false => Ok(User::new(user, Some(token), accounts)),
     }
 }
 

@@ -110,11 +110,11 @@ pub async fn send(
 }
 
 /// The user that a node has authenticated, as text for another node.
-pub fn recognised_text(user: &User) -> String {
-    let CredentialRevisions { user: revision, token } = &user.credentials;
+pub fn recognised_text(name: &str, credentials: &CredentialRevisions) -> String {
+    let CredentialRevisions { user: revision, token } = credentials;
     match token {
-        None => format!("{} {revision}", user.name),
-        Some((id, of_token)) => format!("{} {revision} {id} {of_token}", user.name),
+        None => format!("{name} {revision}"),
+        Some((id, of_token)) => format!("{name} {revision} {id} {of_token}"),
     }
 }
 
@@ -170,7 +170,7 @@ pub async fn confirm_user(
         target: CONFIRM_PATH.into(),
         headers: Vec::new(),
         body: Bytes::new(),
-        user: recognised_text(user),
+        user: recognised_text(&user.name, &user.credentials),
         from: from.map(str::to_owned),
     };
     let answer = send(cluster, url, &question).await?;
@@ -203,15 +203,8 @@ mod tests {
             CredentialRevisions { user: 7, token: None },
             CredentialRevisions { user: 9, token: Some(("ab12".into(), 3)) },
         ] {
-            let rights = crate::auth::Rights {
-                role: None,
-                databases: Vec::new(),
-                grants: Default::default(),
-                role_max: None,
-                databases_only: None,
-            };
-            let user = User { name: "ada".into(), rights, credentials: credentials.clone() };
-            assert_eq!(recognised_as(&recognised_text(&user)), Some(("ada", credentials)));
+            let text = recognised_text("ada", &credentials);
+            assert_eq!(recognised_as(&text), Some(("ada", credentials)));
         }
         for bad in ["", "ada", "ada x", "ada 1 id x"] {
             assert_eq!(recognised_as(bad), None, "{bad}");

@@ -262,7 +262,7 @@ impl Cluster {
                     tracing::info!(restart, "told to stop by the cluster");
                     self.end(if restart { Exit::Restart } else { Exit::Stop });
                 }
-                SideEffect::Stop { .. } => {}
+                SideEffect::AccountsChanged | SideEffect::Stop { .. } => {}
                 SideEffect::Dropped => tasks.dropped(),
                 SideEffect::CollectionChanged(namespace) => tasks.collection_changed(namespace),
                 SideEffect::ExpiryChanged(index) => tasks.expiry_changed(index),

@@ -54,7 +54,7 @@ async fn log_in(service: &Arc<Service>) -> Session {
     let credentials = Credentials::Password { name: "admin", password: PASSWORD };
     let user = sessions::authenticate(service, credentials, Some("127.0.0.1")).await.unwrap();
     let mut session = Session::new(service.clone(), "in-process-1".into(), None);
-    session.set_user(Arc::new(user), false);
+    session.set_user(user, false);
     session
 }
 
@@ -269,14 +269,14 @@ async fn an_api_key_authenticates_its_user_and_administers_nothing() {
     let login = sent(sessions::login(&admin, "bob", "bob's long password")).await.unwrap().value;
     let user = sessions::authenticate(&service, Credentials::Login(&login.token), None).await;
     let mut session = Session::new(service.clone(), "in-process-3".into(), None);
-    session.set_user(Arc::new(user.unwrap()), true);
+    session.set_user(user.unwrap(), true);
     assert_eq!(users::list(&session).await.unwrap_err().kind, Kind::Forbidden);
 
     let new = NewApiKey { name: "of a program".into(), ..NewApiKey::default() };
     let key = sent(tokens::create_api_key(&session, new)).await.unwrap().value;
     let user = sessions::authenticate(&service, Credentials::ApiKey(&key.text), None).await;
     let mut program = session.clone();
-    program.set_user(Arc::new(user.unwrap()), false);
+    program.set_user(user.unwrap(), false);
     let listed = tokens::list(&program).await.unwrap().value;
     assert!(listed.iter().map(|token| &token.id).eq([&key.document.id]));
     let another = tokens::create_api_key(&program, NewApiKey::default()).await.map(drop);

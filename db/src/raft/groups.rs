@@ -265,6 +265,12 @@ impl Group {
         self.clock.time_ms()
     }
 
+    /// A log index that is another one as soon as users or tokens have changed in a state that is
+    /// visible. What is read of them after this index was taken is valid as long as it stays.
+    pub fn accounts_index(&self) -> u64 {
+        self.writer.accounts_index()
+    }
+
     /// As [`Group::read`], with the log index of the state that it sees.
     pub fn read_with_index(&self) -> Result<(ReadTxn<'_>, u64)> {
         let read = self.state.read()?;

@@ -60,6 +60,7 @@ pub struct Writer {
     jobs: mpsc::Sender<Job>,
     wanted: Arc<AtomicU64>,
     visible: watch::Receiver<u64>,
+    accounts: Arc<AtomicU64>,
     /// Why the thread has ended, if it had to.
     failure: Arc<OnceLock<String>>,
 }
@@ -82,6 +83,7 @@ impl Writer {
         let (visible_sender, visible) = watch::channel(applied.index());
         let (effects, effects_receiver) = mpsc::unbounded_channel();
         let wanted = Arc::new(AtomicU64::new(0));
+        let accounts = Arc::new(AtomicU64::new(applied.index()));
         let mut thread = WriterThread {
             state,
             store,
@@ -89,6 +91,7 @@ impl Writer {
             visible: visible_sender,
             effects,
             wanted: wanted.clone(),
+            accounts: accounts.clone(),
             applied,
             applier: Applier::default(),
             commit_after,
@@ -111,7 +114,7 @@ impl Writer {
             })
             .map_err(|error| StorageError::Failed(error.to_string()))?;
         let events = StateEvents { visible: visible.clone(), effects: effects_receiver };
-        Ok((Writer { jobs, wanted, visible, failure }, events, handle))
+        Ok((Writer { jobs, wanted, visible, accounts, failure }, events, handle))
     }
 
     /// Why nothing can be applied any more, if so.
@@ -127,6 +130,12 @@ impl Writer {
     /// Log index up to which readers see the state.
     pub fn visible_index(&self) -> u64 {
         *self.visible.borrow()
+    }
+
+    /// A log index that is another one as soon as users or tokens have changed in a state that is
+    /// visible. What is read of them after this index was taken is valid as long as it stays.
+    pub fn accounts_index(&self) -> u64 {
+        self.accounts.load(Ordering::Acquire)
     }
 
     /// Waits until readers see the state at `index` or later.
@@ -197,6 +206,7 @@ struct WriterThread {
     visible: watch::Sender<u64>,
     effects: mpsc::UnboundedSender<SideEffect>,
     wanted: Arc<AtomicU64>,
+    accounts: Arc<AtomicU64>,
     applied: AppliedState,
     applier: Applier,
     commit_after: Duration,
@@ -310,6 +320,11 @@ impl WriterThread {
     }
 
     fn announce(&mut self, effects: Vec<SideEffect>) {
+        // After the commit: what is read by the index before may be older. Before the state counts
+        // as visible: then nobody may rely on what was read before.
+        if effects.contains(&SideEffect::AccountsChanged) {
+            self.accounts.store(self.applied.index(), Ordering::Release);
+        }
         self.visible.send_replace(self.applied.index());
         for effect in effects {
             let _ = self.effects.send(effect);
@@ -423,7 +438,7 @@ impl WriterThread {
         self.store = received.store.clone();
         self.applied = received.applied.clone();
         self.refused.take_over(&self.store.read()?, self.applied.index())?;
-        self.announce(vec![SideEffect::NodesChanged]);
+        self.announce(vec![SideEffect::AccountsChanged, SideEffect::NodesChanged]);
         Ok(())
     }
 }

@@ -40,6 +40,7 @@ pub mod writes;
 pub use session::Session;
 pub use steps::{Step, Steps};
 
+use crate::auth::admitted::Admitted;
 use crate::auth::password::Passwords;
 use crate::cluster::Cluster;
 use crate::config::{Config, Limits};
@@ -53,6 +54,8 @@ use transactions::Transactions;
 pub struct Service {
     /// This node as a member of its cluster.
     pub cluster: Arc<Cluster>,
+    /// The callers that were authenticated a moment ago.
+    pub admitted: Admitted,
     /// Verifies passwords.
     pub passwords: Passwords,
     /// Permits for longer queries: each may keep as much memory as one query may.
@@ -75,6 +78,7 @@ impl Service {
         let transactions = Arc::new(Transactions::new(config));
         tokio::spawn(Transactions::sweep(Arc::downgrade(&transactions)));
         Ok(Arc::new(Service {
+            admitted: Admitted::new()?,
             passwords: Passwords::new()?,
             queries: Arc::new(Semaphore::new(config.queries_max)),
             feeds: Arc::new(Semaphore::new(config.feeds_max)),

@@ -44,15 +44,22 @@ pub async fn authenticate(
     service: &Service,
     credentials: Credentials<'_>,
     address: Option<&str>,
-) -> Result<User> {
-    let group = service.cluster.groups.system()?;
+) -> Result<Arc<User>> {
+    let (group, admitted) = (service.cluster.groups.system()?, &service.admitted);
     let (name, password) = match credentials {
-        Credentials::ApiKey(text) => return token::user(group, TokenKind::ApiKey, text).await,
-        Credentials::Login(text) => return token::user(group, TokenKind::Session, text).await,
+        Credentials::ApiKey(text) => {
+            let user = async || token::user(group, TokenKind::ApiKey, text).await;
+            return admitted.get(group, &["key", text], user).await;
+        }
+        Credentials::Login(text) => {
+            let user = async || token::user(group, TokenKind::Session, text).await;
+            return admitted.get(group, &["login", text], user).await;
+        }
         Credentials::Password { name, password } => (name, password),
     };
-    let passwords = &service.passwords;
-    let verified = passwords.verify(group, name, password, address.unwrap_or_default()).await;
+    let (passwords, address_text) = (&service.passwords, address.unwrap_or_default());
+    let verify = async || passwords.verify(group, name, password, address_text).await;
+    let verified = admitted.get(group, &["password", name, password], verify).await;
     if let Err(error) = &verified
         && matches!(error.kind, Kind::BadCredentials | Kind::UserDisabled)
     {
@@ -71,7 +78,6 @@ pub async fn login(session: &Session, name: &str, password: &str) -> Result<Resp
     group.wait_ready().await?;
     let credentials = Credentials::Password { name, password };
     let user = authenticate(session.service(), credentials, session.from.as_deref()).await?;
-    let user = Arc::new(user);
     let seconds = session.config().session_hours * 3600;
     let (token, mut document) = token::make(TokenKind::Session, &user.name, group.time_ms())?;
     document.expires_ms = Some(document.created_ms + seconds * 1000);

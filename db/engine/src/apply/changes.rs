@@ -1,7 +1,7 @@
 //! Writing the history of changes.
 
-use crate::apply::Applier;
 use crate::apply::result::ApplyResult;
+use crate::apply::{Applier, SideEffect};
 use crate::budget::UPKEEP_BYTES;
 use crate::cbor;
 use crate::changes::{ChangeKind, HistoryTotals, ResumeToken, TOTALS_KEY};
@@ -10,6 +10,7 @@ use crate::document::Revision;
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
 use crate::storage::{Read, Result, Table, WriteTxn};
+use crate::system;
 use minicbor::Encode;
 
 /// A [`Change`] that borrows its content; the same bytes in the history.
@@ -79,6 +80,10 @@ impl Applier {
         }
         fn text(json: Option<&[u8]>) -> Option<&str> {
             json.and_then(|json| std::str::from_utf8(json).ok())
+        }
+        if namespace.database == system::DATABASE && system::is_secret(namespace.collection) {
+            self.admitted = None;
+            self.note_effect(SideEffect::AccountsChanged);
         }
         let token = ResumeToken { index: self.current.index, number: self.changes.next };
         let change = NewChange {

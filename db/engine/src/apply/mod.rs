@@ -41,7 +41,7 @@ use crate::apply::result::settle;
 use crate::apply::schemas::Schemas;
 use crate::budget::{self, Cost};
 use crate::catalog::{Collection, CollectionTotals};
-use crate::command::{AuditEvent, Proposal, ProposalResult};
+use crate::command::{AuditEvent, CredentialRevisions, Proposal, ProposalResult};
 use crate::document::Revision;
 use crate::error::{Error, Kind};
 use crate::index::IndexId;
@@ -71,6 +71,8 @@ const EFFECTS_COMPARED: usize = 8;
 pub enum SideEffect {
     /// The collection of members changed.
     NodesChanged,
+    /// A user or a token has changed: callers are to be authenticated again.
+    AccountsChanged,
     /// Something was dropped, and its rows are to be cleared away.
     Dropped,
     /// A collection has come, gone or got another name, or its indexes or its versions are others:
@@ -118,6 +120,8 @@ pub struct Applier {
     entry: EntryUsage,
     /// Bytes of rows that were counted as written in the open transaction.
     written: u64,
+    /// The last user whose credentials were found valid, until a user or token changes.
+    admitted: Option<(String, CredentialRevisions)>,
     collections: HashMap<String, HashMap<String, Arc<Collection>>>,
     /// Rules that the present command has asked for, by database.
     pub(super) rules: HashMap<String, Arc<Rules>>,
@@ -208,6 +212,7 @@ impl Applier {
 
     /// Forgets what was read of the catalog.
     pub(super) fn forget(&mut self) {
+        self.admitted = None;
         self.collections.clear();
         self.rules.clear();
     }
@@ -275,7 +280,7 @@ impl Applier {
         self.counters.time_ms = self.counters.time_ms.max(time_ms);
         // A transaction sees the users of its beginning; its commit is compared with those of now.
         if let (Some(user), Some(credentials), false) = (&user, &credentials, self.provisional)
-            && !crate::accounts::holds(txn, user, credentials)?
+            && !self.is_admitted(txn, user, credentials)?
         {
             return Ok(ProposalResult {
                 result: Err(crate::accounts::user_changed(user)),
@@ -323,6 +328,22 @@ impl Applier {
             self.remember_answer(txn, retry, &result, origins)?;
         }
         Ok(ProposalResult { result, repeats: None })
+    }
+
+    /// Whether what has let a user in still holds.
+    fn is_admitted(
+        &mut self,
+        read: &impl Read,
+        user: &str,
+        credentials: &CredentialRevisions,
+    ) -> Result<bool> {
+        let known = self.admitted.as_ref();
+        if known.is_some_and(|(name, revisions)| name == user && revisions == credentials) {
+            return Ok(true);
+        }
+        let holds = crate::accounts::holds(read, user, credentials)?;
+        self.admitted = holds.then(|| (user.to_owned(), credentials.clone()));
+        Ok(holds)
     }
 
     pub(super) fn begin_command(&mut self, cost: Cost) {

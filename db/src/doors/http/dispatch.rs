@@ -111,9 +111,13 @@ fn forwarded(route: &Route, call: &Call) -> ForwardedRequest {
         target: call.target().into_owned(),
         headers,
         body: call.body.clone(),
-        user: user.map(|user| forward::recognised_text(user)).unwrap_or_default(),
+        user: user.map(|user| recognised(user)).unwrap_or_default(),
         from: call.session.from.clone(),
     }
+}
+
+fn recognised(user: &User) -> String {
+    forward::recognised_text(&user.name, &user.credentials)
 }
 
 /// The headers of a forwarded answer that go back to the caller.
@@ -137,7 +141,7 @@ pub async fn ask_leader<T: DeserializeOwned>(
             target: target.into(),
             headers: Vec::new(),
             body: Bytes::new(),
-            user: forward::recognised_text(call.session.user()?),
+            user: recognised(call.session.user()?),
             from: call.session.from.clone(),
         };
         let answer = forward::send(call.cluster(), url, &question).await?;
@@ -272,7 +276,7 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
         Credentials::Login(text) => Some(text.to_owned()),
         _ => None,
     };
-    call.session.set_user(Arc::new(user), cookie.is_some());
+    call.session.set_user(user, cookie.is_some());
     call.cookie = cookie;
     Ok(())
 }
