@@ -7,7 +7,7 @@
 //! by its monotonic clock while it cannot tell. Every message to a follower carries the time, so
 //! that all nodes use the same time whatever their own clocks are.
 
-use super::types::RaftId;
+use super::types::{LogId, RaftId};
 use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -242,14 +242,24 @@ fn later(then: Reading, mono_ms: u64) -> u64 {
 /// The clock of a group's member, shared by the tasks that propose, send and read.
 pub struct SharedClock {
     clock: Mutex<Clock>,
+    role: Mutex<Option<Role>>,
     started: Instant,
+}
+
+/// Which membership is in force, by its entry, and whether this member leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
+    /// The entry of the membership.
+    pub membership: Option<LogId>,
+    /// Whether this member leads.
+    pub leading: bool,
 }
 
 impl SharedClock {
     /// As [`Clock::new`].
     pub fn new(me: RaftId, skew_ms_max: u64, last_ms: Option<u64>) -> Self {
         let clock = Mutex::new(Clock::new(me, skew_ms_max, last_ms, 0));
-        SharedClock { clock, started: Instant::now() }
+        SharedClock { clock, role: Mutex::default(), started: Instant::now() }
     }
 
     /// The monotonic clock.
@@ -268,9 +278,13 @@ impl SharedClock {
         }
     }
 
-    /// As [`Clock::set_role`].
-    pub fn set_role(&self, voters: BTreeSet<RaftId>, leading: bool) {
-        self.clock.lock().set_role(voters, leading);
+    /// As [`Clock::set_role`], if the role is another one.
+    pub fn set_role(&self, role: Role, voters: impl FnOnce() -> BTreeSet<RaftId>) {
+        let mut known = self.role.lock();
+        if *known != Some(role) {
+            *known = Some(role);
+            self.clock.lock().set_role(voters(), role.leading);
+        }
     }
 
     /// As [`Clock::record`], for a response received now.

@@ -5,7 +5,7 @@ mod reads;
 mod receive;
 mod status;
 
-use super::clock::SharedClock;
+use super::clock::{Role, SharedClock};
 use super::log_store::LogStore;
 use super::network::Undelivered;
 use super::peers::{PeerUrls, Peers};
@@ -346,8 +346,10 @@ impl Group {
 
 /// Passes the clock whether this member leads, and the voters.
 fn update_role(metrics: &RaftServerMetrics<TypeConfig>, clock: &SharedClock) {
-    let voters = metrics.membership_config.voter_ids().collect();
-    clock.set_role(voters, metrics.state == ServerState::Leader);
+    let membership = &metrics.membership_config;
+    let leading = metrics.state == ServerState::Leader;
+    let role = Role { membership: *membership.log_id(), leading };
+    clock.set_role(role, || membership.voter_ids().collect());
 }
 
 /// Does so whenever it changes: the times for followers depend on it.
