@@ -4,6 +4,7 @@
 
 pub mod append_stream;
 pub mod clock;
+pub mod gather;
 pub mod groups;
 pub mod log_store;
 pub mod memory_budget;

@@ -4,6 +4,7 @@
 //! serves many writers (group commit). The queue is bounded; when it is full the caller is refused
 //! (backpressure).
 
+use super::gather;
 use super::memory_budget::{MemoryBudget, MemoryPermit};
 use super::space::{Purpose, Space, SpaceNeed};
 use super::state_machine::Raft;
@@ -17,7 +18,8 @@ use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// A command that took effect: its log index and its outcome.
@@ -69,7 +71,7 @@ struct Reply {
 /// Handle of a group's proposing task.
 #[derive(Clone)]
 pub struct Proposer {
-    queue: mpsc::Sender<QueuedProposal>,
+    queue: gather::Sender<QueuedProposal>,
     memory: MemoryBudget,
     state: Arc<Generations>,
     dir: PathBuf,
@@ -84,7 +86,7 @@ impl Proposer {
         dir: PathBuf,
         limits: ProposerLimits,
     ) -> Self {
-        let (queue, receiver) = mpsc::channel(limits.queue_max);
+        let (queue, receiver) = gather::channel(limits.queue_max);
         let memory = limits.memory.clone();
         let (space, reserve_bytes) = (Space::default(), limits.reserve_bytes);
         let task = Task { raft, state: state.clone(), dir: dir.clone(), limits, space, next: None };
@@ -113,11 +115,11 @@ impl Proposer {
         drop(proposal);
         let waiting = QueuedProposal { frame, alone, need, reply };
         self.queue.try_send(waiting).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
+            TrySendError::Full(_) => {
                 Error::new(Kind::Overloaded, "too many writes are waiting on this node")
                     .hint("try again after a pause, and with fewer writers at once")
             }
-            mpsc::error::TrySendError::Closed(_) => stopping(),
+            TrySendError::Closed(_) => stopping(),
         })?;
         // The task may have ended with the command in flight.
         answer.await.map_err(|_| outcome_unknown())?
@@ -175,19 +177,22 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut queue: mpsc::Receiver<QueuedProposal>) {
+    async fn run(mut self, mut queue: gather::Receiver<QueuedProposal>) {
         loop {
             let first = match self.next.take() {
                 Some(waiting) => waiting,
-                None => match queue.recv().await {
+                None => match queue.first(self.limits.batch_max).await {
                     Some(waiting) => waiting,
                     None => return,
                 },
             };
             let (frames, replies) = self.gather(first, &mut queue);
-            if !frames.is_empty() {
-                self.propose(&frames, replies).await;
+            if frames.is_empty() {
+                continue;
             }
+            let written = self.write(&frames).await;
+            queue.answering(replies.len());
+            answer(written, replies);
         }
     }
 
@@ -195,7 +200,7 @@ impl Task {
     fn gather(
         &mut self,
         first: QueuedProposal,
-        queue: &mut mpsc::Receiver<QueuedProposal>,
+        queue: &mut gather::Receiver<QueuedProposal>,
     ) -> (Vec<Vec<u8>>, Vec<Reply>) {
         let store = self.state.current();
         self.space.measure(&store, &self.dir, self.limits.reserve_bytes);
@@ -222,27 +227,9 @@ impl Task {
             if !frames.is_empty() && (alone || frames.len() >= self.limits.batch_max) {
                 break;
             }
-            waiting = queue.try_recv().ok();
+            waiting = queue.take();
         }
         (frames, replies)
-    }
-
-    async fn propose(&self, frames: &[Vec<u8>], replies: Vec<Reply>) {
-        match self.write(frames).await {
-            Ok((at, answers)) => {
-                for (reply, ProposalResult { result, repeats }) in replies.into_iter().zip(answers)
-                {
-                    let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
-                    let applied = result.map(|outcome| AppliedCommand { index, outcome, repeated });
-                    let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
-                }
-            }
-            Err(error) => {
-                for reply in replies {
-                    let _ = reply.to.send(Err(error.clone()));
-                }
-            }
-        }
     }
 
     async fn write(&self, frames: &[Vec<u8>]) -> Result<(u64, Vec<ProposalResult>)> {
@@ -255,6 +242,24 @@ impl Task {
                     tokio::time::sleep(LEASE_PAUSE).await;
                 }
                 Err(error) => return Err(refused(error)),
+            }
+        }
+    }
+}
+
+/// Answers the callers of a batch.
+fn answer(written: Result<(u64, Vec<ProposalResult>)>, replies: Vec<Reply>) {
+    match written {
+        Ok((at, answers)) => {
+            for (reply, ProposalResult { result, repeats }) in replies.into_iter().zip(answers) {
+                let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
+                let applied = result.map(|outcome| AppliedCommand { index, outcome, repeated });
+                let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
+            }
+        }
+        Err(error) => {
+            for reply in replies {
+                let _ = reply.to.send(Err(error.clone()));
             }
         }
     }

@@ -6,21 +6,20 @@
 //! at a time, and reads that arrive meanwhile share the next: the busier the node, the more reads
 //! share one.
 
+use super::gather;
 use crate::error::{Error, Kind, Result};
 use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// Reads that may wait for an index.
 const QUEUE: usize = 16 * 1024;
 /// Longest time that one request may take before it is repeated.
 const QUESTION_MAX: Duration = Duration::from_secs(1);
-/// Number of reads that share an index from which on requests keep their distance.
-const MANY: usize = 8;
 
 /// How the leader confirms its leadership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -36,7 +35,7 @@ pub enum Proof {
 /// Handle of the requesting task.
 #[derive(Clone)]
 pub struct ReadIndex {
-    queue: mpsc::Sender<QueuedRead>,
+    queue: gather::Sender<QueuedRead>,
     last: Arc<Mutex<Option<ConfirmedIndex>>>,
 }
 
@@ -65,16 +64,16 @@ impl ConfirmedIndex {
 
 impl ReadIndex {
     /// Starts the task. `ask` requests an index once, within the given time, and pauses before it
-    /// returns an error. Requests are repeated for a read until `limit` has passed. Between two
-    /// requests for many reads lies `distance`.
-    pub fn start<F, R>(limit: Duration, distance: Duration, ask: F) -> Self
+    /// returns an error. Requests are repeated for a read until `limit` has passed. Reads
+    /// wait a moment for each other if they are to be `gathered`.
+    pub fn start<F, R>(limit: Duration, gathered: bool, ask: F) -> Self
     where
         F: Fn(Duration) -> R + Send + Sync + 'static,
         R: Future<Output = Result<u64>> + Send + 'static,
     {
-        let (queue, receiver) = mpsc::channel(QUEUE);
+        let (queue, receiver) = gather::channel(QUEUE);
         let last = Arc::default();
-        tokio::spawn(run(receiver, Arc::clone(&last), limit, distance, ask));
+        tokio::spawn(run(receiver, Arc::clone(&last), limit, gathered, ask));
         ReadIndex { queue, last }
     }
 
@@ -99,36 +98,30 @@ impl ReadIndex {
 }
 
 async fn run<F, R>(
-    mut queue: mpsc::Receiver<QueuedRead>,
+    mut queue: gather::Receiver<QueuedRead>,
     last: Arc<Mutex<Option<ConfirmedIndex>>>,
     limit: Duration,
-    distance: Duration,
+    gathered: bool,
     ask: F,
 ) where
     F: Fn(Duration) -> R,
     R: Future<Output = Result<u64>>,
 {
     let mut waiting: Vec<QueuedRead> = Vec::new();
-    let (mut shared, mut last_asked) = (0, Instant::now());
     loop {
         if waiting.is_empty() {
-            let Some(first) = queue.recv().await else { return };
+            let Some(first) = queue.first(QUEUE).await else { return };
             waiting.push(first);
         }
-        // Where many reads wait, a request costs all nodes more than this pause costs the reads.
-        if shared >= MANY {
-            tokio::time::sleep_until(last_asked + distance).await;
-        }
-        while let Ok(next) = queue.try_recv() {
-            waiting.push(next);
-        }
-        shared = waiting.len();
+        waiting.extend(std::iter::from_fn(|| queue.take()));
         let asked = Instant::now();
-        last_asked = asked;
         let left = waiting.first().map_or(limit, |oldest| limit.saturating_sub(age(oldest, asked)));
         match ask(left.min(QUESTION_MAX)).await {
             Ok(index) => {
                 *last.lock() = Some(ConfirmedIndex { asked, index });
+                if gathered {
+                    queue.answering(waiting.len());
+                }
                 for read in waiting.drain(..) {
                     let _ = read.reply.send(Ok(index));
                 }

@@ -1,5 +1,6 @@
 use super::*;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::mpsc;
 
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -9,7 +10,7 @@ async fn a_read_never_takes_the_answer_of_a_question_that_began_before_it() {
     let questions = Arc::new(AtomicU64::new(0));
     let (begun, mut begins) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
     let counter = questions.clone();
-    let reads = ReadIndex::start(LIMIT, Duration::ZERO, move |_| {
+    let reads = ReadIndex::start(LIMIT, true, move |_| {
         let (counter, begun) = (counter.clone(), begun.clone());
         async move {
             let number = counter.fetch_add(1, Ordering::SeqCst);
@@ -30,7 +31,7 @@ async fn a_read_never_takes_the_answer_of_a_question_that_began_before_it() {
             tokio::spawn(async move { reads.get().await })
         })
         .collect();
-    while reads.queue.capacity() > QUEUE - 3 {
+    while reads.queue.length() < 3 {
         tokio::task::yield_now().await;
     }
     go_first.send(()).unwrap();
@@ -44,7 +45,7 @@ async fn a_read_never_takes_the_answer_of_a_question_that_began_before_it() {
 #[tokio::test]
 async fn a_question_that_fails_is_asked_again() {
     let questions = AtomicU64::new(0);
-    let reads = ReadIndex::start(LIMIT, Duration::ZERO, move |_| {
+    let reads = ReadIndex::start(LIMIT, true, move |_| {
         let number = questions.fetch_add(1, Ordering::SeqCst);
         async move { if number < 3 { Err(Error::new(Kind::NoLeader, "none")) } else { Ok(number) } }
     });
@@ -53,7 +54,7 @@ async fn a_question_that_fails_is_asked_again() {
 
 #[tokio::test]
 async fn a_read_whose_time_is_up_gets_the_last_error() {
-    let reads = ReadIndex::start(Duration::ZERO, Duration::ZERO, |within| async move {
+    let reads = ReadIndex::start(Duration::ZERO, true, |within| async move {
         assert_eq!(within, Duration::ZERO);
         Err(Error::new(Kind::NoLeader, "none"))
     });
@@ -63,7 +64,7 @@ async fn a_read_whose_time_is_up_gets_the_last_error() {
 
 #[tokio::test]
 async fn an_answer_is_known_as_long_as_it_is_fresh() {
-    let reads = ReadIndex::start(LIMIT, Duration::ZERO, |_| async { Ok(7) });
+    let reads = ReadIndex::start(LIMIT, true, |_| async { Ok(7) });
     assert_eq!(reads.known(Duration::MAX), None, "nobody has asked");
     assert_eq!(reads.get().await, Ok(7));
     assert_eq!(reads.known(Duration::MAX), Some(7));

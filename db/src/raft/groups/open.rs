@@ -23,9 +23,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant as Moment};
 use tokio::sync::watch;
 
-/// Time between two requests to a majority where many read: each wakes every node.
-const QUESTION_DISTANCE: Duration = Duration::from_millis(1);
-
 impl Group {
     /// Opens the group and joins the others.
     ///
@@ -116,11 +113,9 @@ impl Group {
 
 fn start_read_index(raft: &Raft, config: &GroupConfig, lease: &Lease, proof: Proof) -> ReadIndex {
     let (raft, peers, lease) = (raft.clone(), config.peers.clone(), lease.length);
-    let distance = match proof {
-        Proof::Quorum => QUESTION_DISTANCE,
-        Proof::Lease => Duration::ZERO,
-    };
-    ReadIndex::start(config.request_timeout, distance, move |within| {
+    // What costs all nodes something is shared by as many reads as possible.
+    let gathered = proof == Proof::Quorum;
+    ReadIndex::start(config.request_timeout, gathered, move |within| {
         reads::ask(raft.clone(), peers.clone(), proof, lease, within)
     })
 }
