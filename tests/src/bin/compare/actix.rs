@@ -8,7 +8,7 @@ use crate::wrk::{self, Request};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use jettra_tests::free_port;
 use jettra_tests::measure::Failure;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Threads that serve: as many as a node has by default.
@@ -18,6 +18,7 @@ const WORKERS: usize = 2;
 pub(crate) struct Actix {
     process: Process,
     port: u16,
+    dir: PathBuf,
 }
 
 /// Serves until the process is ended.
@@ -33,13 +34,14 @@ pub(crate) fn serve(port: u16) -> Result<(), Failure> {
 impl Actix {
     /// Starts this program as the server.
     pub(crate) fn start(dir: &Path) -> Result<Actix, Failure> {
+        std::fs::create_dir_all(dir)?;
         let port = free_port();
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--serve-bare", &port.to_string()]);
         let process = Process::start(command, &dir.join("actix.log"), "KILL")?;
         let reach = || Ok(std::net::TcpStream::connect(("127.0.0.1", port)).map(drop)?);
         wait_for("bare actix", reach)?;
-        Ok(Actix { process, port })
+        Ok(Actix { process, port, dir: dir.to_owned() })
     }
 }
 
@@ -50,6 +52,10 @@ impl System for Actix {
 
     fn pids(&self) -> Vec<u32> {
         self.process.pid().into_iter().collect()
+    }
+
+    fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn fill(&mut self, _: u64) -> Result<(), Failure> {
@@ -73,5 +79,13 @@ impl System for Actix {
 
     fn verify(&self, _: u64) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn restart_node(&mut self) -> Result<Option<f64>, Failure> {
+        Ok(None)
+    }
+
+    fn kill_leader(&mut self) -> Result<Option<f64>, Failure> {
+        Ok(None)
     }
 }

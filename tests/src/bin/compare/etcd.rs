@@ -1,16 +1,20 @@
-//! etcd: three members, called by its HTTP gateway.
+//! etcd: three members, called by its HTTP gateway or by gRPC.
 
+use crate::grpc;
 use crate::http::Http;
 use crate::process::{Process, metered, wait_for};
 use crate::system::System;
-use crate::workload::{ETCD, FIRST, ID, Large, Plan, SEQUENCE, SEQUENCE_FIRST, Sample, Work, once};
+use crate::workload::{
+    ETCD, ETCD_GRPC, FIRST, ID, Large, Plan, SEQUENCE, SEQUENCE_FIRST, Sample, Work, once,
+};
 use crate::wrk::{self, Request};
 use base64::Engine;
 use jettra_tests::free_ports;
 use jettra_tests::measure::Failure;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const MEMBERS: u16 = 3;
 /// Operations that etcd allows in one transaction.
@@ -19,18 +23,32 @@ const BATCH: u64 = 128;
 /// documents of bulk loads.
 const BULK_FIRST: u64 = 2 * SEQUENCE_FIRST;
 
+/// Time after which a client without an answer calls another member.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+
 /// A cluster.
 pub(crate) struct Etcd {
     members: Vec<Process>,
     port: u16,
     leader: usize,
     http: Http,
+    dir: PathBuf,
     loaded: u64,
+    protocol: Protocol,
+}
+
+/// How it is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Its HTTP gateway.
+    Http,
+    /// gRPC.
+    Grpc,
 }
 
 impl Etcd {
     /// Starts three members with data in `dir`.
-    pub(crate) fn start(dir: &Path) -> Result<Etcd, Failure> {
+    pub(crate) fn start(dir: &Path, protocol: Protocol) -> Result<Etcd, Failure> {
         std::fs::create_dir_all(dir)?;
         let port = free_ports(2 * MEMBERS);
         let members: Result<_, Failure> = (0..MEMBERS)
@@ -39,7 +57,8 @@ impl Etcd {
             })
             .collect();
         let http = Http::new(None)?;
-        let mut etcd = Etcd { members: members?, port, leader: 0, http, loaded: 0 };
+        let (members, dir) = (members?, dir.to_owned());
+        let mut etcd = Etcd { members, port, leader: 0, http, dir, loaded: 0, protocol };
         etcd.settle()?;
         Ok(etcd)
     }
@@ -133,11 +152,18 @@ fn request(work: Work) -> Option<Request> {
 
 impl System for Etcd {
     fn name(&self) -> String {
-        ETCD.to_owned()
+        match self.protocol {
+            Protocol::Http => ETCD.to_owned(),
+            Protocol::Grpc => ETCD_GRPC.to_owned(),
+        }
     }
 
     fn pids(&self) -> Vec<u32> {
         self.members.iter().filter_map(Process::pid).collect()
+    }
+
+    fn dir(&self) -> &Path {
+        &self.dir
     }
 
     fn fill(&mut self, documents: u64) -> Result<(), Failure> {
@@ -146,7 +172,7 @@ impl System for Etcd {
 
     fn measure(&mut self, work: Work, plan: &Plan) -> Result<Option<Sample>, Failure> {
         let pids = self.pids();
-        if work == Work::Load {
+        if work == Work::Load && self.protocol == Protocol::Http {
             let first = BULK_FIRST + self.loaded;
             self.loaded += plan.large;
             let document = |number| Large::new(number - first).text();
@@ -158,8 +184,13 @@ impl System for Etcd {
             Work::InsertAtFollower => (self.leader + 1) % self.members.len(),
             _ => self.leader,
         };
+        let address = self.address(member);
+        if self.protocol == Protocol::Grpc {
+            let Some(call) = grpc::Call::of(work) else { return Ok(None) };
+            return metered(&pids, || grpc::measure(&address, call, plan)).map(Some);
+        }
         let Some(request) = request(work) else { return Ok(None) };
-        metered(&pids, || wrk::measure(&self.address(member), &request, plan)).map(Some)
+        metered(&pids, || wrk::measure(&address, &request, plan)).map(Some)
     }
 
     fn inserted(&self) -> Result<u64, Failure> {
@@ -177,5 +208,32 @@ impl System for Etcd {
             true => Ok(()),
             false => Err(format!("etcd: {reply}").into()),
         }
+    }
+
+    fn restart_node(&mut self) -> Result<Option<f64>, Failure> {
+        let member = (self.leader + 1) % self.members.len();
+        self.members[member].end("TERM")?;
+        let started = Instant::now();
+        self.members[member].restart()?;
+        let key = format!(r#"{{"key":"{FIRST:016}"}}"#);
+        wait_for("a member that was restarted", || self.post(member, "/v3/kv/range", key.clone()))?;
+        Ok(Some(started.elapsed().as_secs_f64()))
+    }
+
+    fn kill_leader(&mut self) -> Result<Option<f64>, Failure> {
+        let (leader, count) = (self.leader, self.members.len());
+        let killed = Instant::now();
+        self.members[leader].end("KILL")?;
+        let mut others = (1..count).map(|step| (leader + step) % count).cycle();
+        wait_for("a write without the leader", || {
+            let url =
+                format!("http://{}/v3/kv/put", self.address(others.next().unwrap_or_default()));
+            let put = format!(r#"{{"key":"{BULK_FIRST}","value":"{}"}}"#, value(200));
+            self.http.post_within(&url, put, ANSWER_MAX)
+        })?;
+        let seconds = killed.elapsed().as_secs_f64();
+        self.members[leader].restart()?;
+        self.settle()?;
+        Ok(Some(seconds))
     }
 }

@@ -34,6 +34,17 @@ impl Http {
         self.send(request)
     }
 
+    /// The same with a limit of time.
+    pub(crate) fn post_within(
+        &self,
+        url: &str,
+        body: String,
+        time: Duration,
+    ) -> Result<Value, Failure> {
+        let request = self.client.post(url).header("content-type", "application/json").body(body);
+        self.send(request.timeout(time))
+    }
+
     /// `GET`.
     ///
     /// # Errors

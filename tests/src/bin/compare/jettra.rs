@@ -14,9 +14,13 @@ use jettra_tests::{PASSWORD, SECRET, free_ports};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Documents in one call of a bulk load.
 const BATCH: u64 = 1000;
+
+/// Time after which a client without an answer calls another node.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// A cluster. Its settings are the defaults.
 pub(crate) struct Jettra {
@@ -25,6 +29,7 @@ pub(crate) struct Jettra {
     port: u16,
     leader: usize,
     http: Http,
+    dir: PathBuf,
     loads: usize,
 }
 
@@ -46,7 +51,8 @@ impl Jettra {
             })
             .collect();
         let http = Http::new(Some(PASSWORD))?;
-        let mut jettra = Jettra { name, nodes: nodes?, port, leader: 0, http, loads: 0 };
+        let (nodes, dir) = (nodes?, dir.to_owned());
+        let mut jettra = Jettra { name, nodes, port, leader: 0, http, dir, loads: 0 };
         wait_for("the first node", || jettra.health(0))?;
         for at in 1..usize::from(count) {
             let node = json!({"url": format!("http://{}", jettra.address(at))});
@@ -119,6 +125,46 @@ impl Jettra {
         Ok(())
     }
 
+    /// Creates the collections of small documents.
+    pub(crate) fn create(&self) -> Result<(), Failure> {
+        self.post("/api/cols", &json!({"database": "b", "collection": "inserts"}))?;
+        self.of("docs", "/indexes", &json!({"keys": {"g": 1}})).map(drop)
+    }
+
+    /// Stores small documents; they are numbered from 0.
+    pub(crate) fn add(&self, numbers: std::ops::Range<u64>) -> Result<(), Failure> {
+        self.bulk("docs", FIRST + numbers.start..FIRST + numbers.end, |number| {
+            small(&number.to_string(), &(number / GROUP_SIZE).to_string(), 200)
+        })
+    }
+
+    /// Creates empty collections, in one database or each in one of its own; they are numbered from 0.
+    pub(crate) fn create_collections(
+        &self,
+        numbers: std::ops::Range<u64>,
+        own_database: bool,
+    ) -> Result<(), Failure> {
+        for number in FIRST + numbers.start..FIRST + numbers.end {
+            let database = if own_database { format!("b{number}") } else { "b".to_owned() };
+            let names = json!({"database": database, "collection": format!("c{number}")});
+            self.post("/api/cols", &names)?;
+        }
+        Ok(())
+    }
+
+    /// Inserts into one of these collections with each call; the plan's documents are their number.
+    pub(crate) fn insert_into_collections(
+        &self,
+        own_database: bool,
+        plan: &Plan,
+    ) -> Result<Sample, Failure> {
+        let database = if own_database { format!("b{ID}") } else { "b".to_owned() };
+        let line = format!("POST /api/v1/databases/{database}/collections/c{ID}/documents");
+        let body = small(SEQUENCE, GROUP, 200);
+        let request = Request { line, headers: credentials(), body, response_bytes: 0 };
+        metered(&self.pids(), || wrk::measure(&self.address(self.leader), &request, plan))
+    }
+
     fn large(&self) -> String {
         format!("large{}", self.loads)
     }
@@ -187,6 +233,12 @@ fn data_dir(dir: &Path, at: u16) -> PathBuf {
     dir.join(format!("n{at}"))
 }
 
+/// The header that shows the credentials of the user `admin`.
+fn credentials() -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(format!("admin:{PASSWORD}"));
+    format!("Authorization: Basic {text}\r\n")
+}
+
 /// The request of an operation that many clients carry out.
 fn request(work: Work) -> Option<Request> {
     let target = match work {
@@ -203,10 +255,9 @@ fn request(work: Work) -> Option<Request> {
         Work::Find => (format!(r#"{{"filter":{{"g":{GROUP}}}}}"#), 200 * GROUP_SIZE as usize),
         _ => (String::new(), 200),
     };
-    let credentials = base64::engine::general_purpose::STANDARD.encode(format!("admin:{PASSWORD}"));
     Some(Request {
         line: target.replace('%', "/api/v1/databases/b/collections"),
-        headers: format!("Authorization: Basic {credentials}\r\n"),
+        headers: credentials(),
         body,
         response_bytes,
     })
@@ -221,12 +272,13 @@ impl System for Jettra {
         self.nodes.iter().filter_map(Process::pid).collect()
     }
 
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn fill(&mut self, documents: u64) -> Result<(), Failure> {
-        self.post("/api/cols", &json!({"database": "b", "collection": "inserts"}))?;
-        self.of("docs", "/indexes", &json!({"keys": {"g": 1}}))?;
-        self.bulk("docs", FIRST..FIRST + documents, |number| {
-            small(&number.to_string(), &(number / GROUP_SIZE).to_string(), 200)
-        })
+        self.create()?;
+        self.add(0..documents)
     }
 
     fn measure(&mut self, work: Work, plan: &Plan) -> Result<Option<Sample>, Failure> {
@@ -257,5 +309,33 @@ impl System for Jettra {
             true => Ok(()),
             false => Err(format!("{}: {found}, {group}", self.name).into()),
         }
+    }
+
+    fn restart_node(&mut self) -> Result<Option<f64>, Failure> {
+        let node = (self.leader + 1) % self.nodes.len();
+        self.nodes[node].end("TERM")?;
+        let started = Instant::now();
+        self.nodes[node].restart()?;
+        let path = format!("/api/v1/databases/b/collections/docs/documents/{FIRST}?id_type=int");
+        let url = format!("http://{}{path}", self.address(node));
+        wait_for("a node that was restarted", || self.http.get(&url))?;
+        Ok(Some(started.elapsed().as_secs_f64()))
+    }
+
+    fn kill_leader(&mut self) -> Result<Option<f64>, Failure> {
+        let (leader, count) = (self.leader, self.nodes.len());
+        let killed = Instant::now();
+        self.nodes[leader].end("KILL")?;
+        let mut others = (1..count).map(|step| (leader + step) % count).cycle();
+        wait_for("a write without the leader", || {
+            let node = others.next().unwrap_or_default();
+            let path = "/api/v1/databases/b/collections/inserts/documents";
+            let url = format!("http://{}{path}", self.address(node));
+            self.http.post_within(&url, small("1", "1", 200), ANSWER_MAX)
+        })?;
+        let seconds = killed.elapsed().as_secs_f64();
+        self.nodes[leader].restart()?;
+        self.settle()?;
+        Ok(Some(seconds))
     }
 }

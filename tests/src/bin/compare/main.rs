@@ -8,27 +8,34 @@
 //! meaningful.
 
 mod actix;
+mod charts;
+mod document;
 mod etcd;
+mod grpc;
 mod http;
 mod jettra;
 mod postgres;
 mod process;
 mod report;
+mod stored;
 mod system;
 mod workload;
 mod wrk;
 
 use actix::Actix;
+use charts::Growth;
 use clap::Parser;
-use etcd::Etcd;
+use etcd::{Etcd, Protocol};
 use jettra::Jettra;
 use jettra_tests::measure::Failure;
 use postgres::Postgres;
 use report::{BEFORE, JETTRA, Table};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use stored::Stored;
 use system::System;
-use workload::{ACTIX, ETCD, POSTGRES, Plan, ROWS, Row, SEQUENCE_FIRST};
+use workload::{ACTIX, ETCD, ETCD_GRPC, POSTGRES, Plan, ROWS, Row, SEQUENCE_FIRST};
 
 /// Compares Jettra with other systems on this machine
 #[derive(Parser)]
@@ -45,10 +52,14 @@ struct Options {
     /// Documents of about 900 B that are loaded and queried in each round
     #[arg(long, default_value_t = 100_000)]
     large: u64,
+    /// Documents of 200 B of the systems whose memory, disk and starts are measured
+    #[arg(long, default_value_t = 1_000_000)]
+    stored: u64,
     /// Everything small, in about a minute: to try it, not to measure
     #[arg(long)]
     quick: bool,
-    /// Only operations whose names contain this; of those on large documents, their load as well
+    /// Only operations whose names contain this, and what they need; "stored documents" stands for
+    /// memory, disk, starts and the time without a leader
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Leave out systems whose names contain one of these, such as etcd
@@ -60,18 +71,46 @@ struct Options {
     /// Where those of another build are, which becomes a column of its own
     #[arg(long, value_name = "DIR")]
     baseline: Option<PathBuf>,
+    /// Write performance.md into this directory
+    #[arg(long, value_name = "DIR")]
+    docs: Option<PathBuf>,
+    /// Draw charts as well, which takes long, into DIR/performance
+    #[arg(long, requires = "docs")]
+    charts: bool,
     /// Serve as the bare handler at this port
     #[arg(long, hide = true)]
     serve_bare: Option<u16>,
 }
 
 impl Options {
+    /// Whether what has this name is measured.
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only))
+    }
+
     fn rows(&self) -> Vec<&'static Row> {
-        let wanted = |row: &&Row| match &self.only {
-            Some(only) => row.work.name().contains(only) || row.work.is_needed_for(only),
-            None => true,
-        };
+        let needed =
+            |row: &Row| self.only.as_ref().is_some_and(|only| row.work.is_needed_for(only));
+        let wanted = |row: &&Row| self.wants(&row.work.name()) || needed(row);
         ROWS.iter().filter(wanted).collect()
+    }
+
+    /// The directory of Jettra's programs.
+    fn programs(&self) -> Result<PathBuf, Failure> {
+        let own = std::env::current_exe()?;
+        let beside = own.parent().unwrap_or(Path::new("."));
+        Ok(self.jettra.clone().unwrap_or_else(|| beside.to_owned()))
+    }
+
+    /// What the tables do not say.
+    fn sizes(&self) -> String {
+        let Options { rounds, seconds, .. } = self;
+        let count = |documents: u64| report::number(documents as f64);
+        let [documents, large, stored] = [self.documents, self.large, self.stored].map(count);
+        format!(
+            "\nMedians of {rounds} rounds of {seconds} s for each cell; {documents} documents of 200 B, {large} of about \
+             900 B. The second table: each system alone, with {stored} documents of 200 B.\n"
+        )
     }
 
     fn includes(&self, name: &str) -> bool {
@@ -80,40 +119,72 @@ impl Options {
     }
 }
 
+/// What the second table is about.
+const STORED: &str = "stored documents";
+
 /// Whether a program can be found.
 fn installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// Starts all systems that are installed, with data in `dir`.
-fn start(options: &Options, dir: &Path) -> Result<Vec<Box<dyn System>>, Failure> {
-    let own = std::env::current_exe()?;
-    let beside = own.parent().unwrap_or(Path::new(".")).to_owned();
-    let programs = options.jettra.clone().unwrap_or(beside);
-    let mut systems: Vec<Box<dyn System>> =
-        vec![Box::new(Jettra::start(JETTRA, &programs, &dir.join("jettra"), 3)?)];
-    if let Some(baseline) = &options.baseline {
-        systems.push(Box::new(Jettra::start(BEFORE, baseline, &dir.join("before"), 3)?));
+/// A system that runs, or why it does not.
+type Started = Result<Box<dyn System>, Failure>;
+
+/// A system that is installed: its column, and how to start it with data in an empty directory.
+struct Installed {
+    name: &'static str,
+    start: Box<dyn Fn(&Path) -> Started>,
+}
+
+impl Installed {
+    fn new<S: System + 'static>(
+        name: &'static str,
+        start: impl Fn(&Path) -> Result<S, Failure> + 'static,
+    ) -> Installed {
+        Installed { name, start: Box::new(move |dir| Ok(Box::new(start(dir)?))) }
     }
-    if options.includes(ETCD) {
-        match installed("etcd") {
-            true => systems.push(Box::new(Etcd::start(&dir.join("etcd"))?)),
-            false => eprintln!("etcd is left out: apt-get install etcd-server"),
-        }
+}
+
+/// The systems that are installed and wanted, Jettra first.
+fn installed_systems(options: &Options) -> Result<Vec<Installed>, Failure> {
+    let programs = options.programs()?;
+    let mut systems =
+        vec![Installed::new(JETTRA, move |dir| Jettra::start(JETTRA, &programs, dir, 3))];
+    if let Some(programs) = options.baseline.clone() {
+        systems.push(Installed::new(BEFORE, move |dir| Jettra::start(BEFORE, &programs, dir, 3)));
     }
-    if options.includes(POSTGRES) {
-        match postgres::programs() {
-            Some(programs) => {
-                systems.push(Box::new(Postgres::start(programs, &dir.join("postgres"))?));
-            }
-            None => eprintln!("PostgreSQL is left out: apt-get install postgresql"),
-        }
+    match installed("etcd") {
+        true => systems.extend([
+            Installed::new(ETCD, |dir| Etcd::start(dir, Protocol::Http)),
+            Installed::new(ETCD_GRPC, |dir| Etcd::start(dir, Protocol::Grpc)),
+        ]),
+        false => eprintln!("etcd is left out: apt-get install etcd-server"),
     }
-    if options.includes(ACTIX) {
-        systems.push(Box::new(Actix::start(dir)?));
+    match postgres::programs() {
+        Some(programs) => systems
+            .push(Installed::new(POSTGRES, move |dir| Postgres::start(programs.clone(), dir))),
+        None => eprintln!("PostgreSQL is left out: apt-get install postgresql"),
     }
+    systems.push(Installed::new(ACTIX, Actix::start));
+    systems.retain(|system| options.includes(system.name));
     Ok(systems)
+}
+
+/// Starts these systems and stores the small documents.
+fn start<'a>(
+    systems: impl Iterator<Item = &'a Installed>,
+    documents: u64,
+    dir: &Path,
+) -> Result<Vec<Box<dyn System>>, Failure> {
+    let mut started = Vec::new();
+    for (at, installed) in systems.enumerate() {
+        let mut system = (installed.start)(&dir.join(at.to_string()))?;
+        system.fill(documents)?;
+        system.verify(documents)?;
+        started.push(system);
+    }
+    Ok(started)
 }
 
 /// One measurement of one system in one row; checked by the number of documents that were added.
@@ -197,12 +268,53 @@ fn main() -> Result<(), Failure> {
     let dir = tempfile::Builder::new().prefix("jettra-compare-").tempdir()?;
     // PostgreSQL runs as another user.
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
-    let mut systems = start(&options, dir.path())?;
-    for system in &mut systems {
-        system.fill(options.documents)?;
-        system.verify(options.documents)?;
+    let installed = installed_systems(&options)?;
+    let table = match options.rows().is_empty() {
+        true => String::new(),
+        false => {
+            let mut systems = start(installed.iter(), options.documents, dir.path())?;
+            compare(&options, &mut systems, dir.path())?.markdown()
+        }
+    };
+    println!("{table}");
+    let stored = match options.wants(STORED) {
+        true => stored(&options, &installed, dir.path())?,
+        false => String::new(),
+    };
+    println!("{stored}");
+    if let Some(docs) = &options.docs {
+        let charts = match options.charts {
+            true => growth(&options, dir.path())?.draw(&installed, &docs.join("performance"))?,
+            false => String::new(),
+        };
+        document::write(docs, &[&options.sizes(), &table, &stored, &charts])?;
     }
-    let table = compare(&options, &mut systems, dir.path())?;
-    println!("{}", table.markdown());
     Ok(())
+}
+
+/// What the charts show.
+fn growth(options: &Options, dir: &Path) -> Result<Growth, Failure> {
+    let (counts, collections) = match options.quick {
+        true => (vec![1000, 2000], vec![10, 20]),
+        false => (vec![10_000, 100_000, 1_000_000], vec![10, 100, 1000, 10_000]),
+    };
+    let Options { seconds, documents, .. } = *options;
+    let (programs, dir) = (options.programs()?, dir.to_owned());
+    Ok(Growth { seconds, documents, counts, collections, programs, dir, sequence: 0 })
+}
+
+/// What stored documents cost in each system, one after the other.
+fn stored(options: &Options, systems: &[Installed], dir: &Path) -> Result<String, Failure> {
+    let plan = match options.quick {
+        true => Stored { documents: 5000, idle: Duration::from_secs(1), kills: 2 },
+        false => Stored { documents: options.stored, idle: Duration::from_secs(20), kills: 10 },
+    };
+    let mut all = Vec::new();
+    for installed in systems.iter().filter(|one| ![ACTIX, ETCD_GRPC].contains(&one.name)) {
+        eprintln!("{} with {} documents", installed.name, plan.documents);
+        let dir = dir.join("stored");
+        all.push(plan.measure((installed.start)(&dir)?.as_mut())?);
+        std::fs::remove_dir_all(dir)?;
+    }
+    Ok(stored::markdown(&all))
 }

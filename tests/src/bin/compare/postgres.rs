@@ -11,6 +11,7 @@ use jettra_tests::measure::Failure;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
@@ -158,7 +159,7 @@ impl Postgres {
         let mut pgbench = self.connection("pgbench", 0);
         pgbench.args(["-n", "-M", "prepared", "-c", &plan.clients.to_string()]);
         // Its time includes that for opening the connections, which its result does not.
-        let seconds = plan.seconds + plan.clients as u64 / 64;
+        let seconds = plan.seconds + plan.clients as u64 / 32;
         pgbench.args(["-T", &seconds.to_string(), "-f"]).arg(&file);
         pgbench.arg("-l").arg(format!("--log-prefix={}", logs.join("log").display()));
         for (name, value) in variables {
@@ -235,11 +236,16 @@ impl System for Postgres {
         self.servers.iter().filter_map(Process::pid).collect()
     }
 
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn fill(&mut self, documents: u64) -> Result<(), Failure> {
         let path = self.copy_file(FIRST..FIRST + documents, |number| {
             small(&number.to_string(), &(number / GROUP_SIZE).to_string(), 200)
         })?;
         self.copy("docs", &path)?;
+        std::fs::remove_file(path)?;
         self.sql("VACUUM ANALYZE docs").map(drop)
     }
 
@@ -309,5 +315,18 @@ impl System for Postgres {
         self.expect(&format!("SELECT doc->>'g' FROM docs WHERE id = {id}"), group)?;
         let find = format!("SELECT count(*) FROM docs WHERE (doc->>'g')::int = {group}");
         self.expect(&find, GROUP_SIZE)
+    }
+
+    fn restart_node(&mut self) -> Result<Option<f64>, Failure> {
+        self.servers[1].end("INT")?;
+        let started = Instant::now();
+        self.servers[1].restart()?;
+        let get = format!("SELECT doc FROM docs WHERE id = {FIRST}");
+        wait_for("a standby that was restarted", || self.sql_at(1, &get))?;
+        Ok(Some(started.elapsed().as_secs_f64()))
+    }
+
+    fn kill_leader(&mut self) -> Result<Option<f64>, Failure> {
+        Ok(None)
     }
 }

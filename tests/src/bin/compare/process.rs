@@ -4,6 +4,7 @@ use crate::workload::Sample;
 use jettra_tests::Guard;
 use jettra_tests::measure::Failure;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -148,4 +149,33 @@ pub(crate) fn metered(
     let sample = measure()?;
     let used = cpu_seconds(roots) - before;
     Ok(Sample { cpu_us: used * 1e6 / sample.operations as f64, ..sample })
+}
+
+/// Memory of the processes and their children that no file backs, shared memory counted once, in MB.
+pub(crate) fn private_mb(roots: &[u32]) -> f64 {
+    let kilobytes = |(pid, _): (u32, Stat)| -> u64 {
+        let path = format!("/proc/{pid}/smaps_rollup");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let fields = text.lines().filter_map(|line| {
+            let rest =
+                line.strip_prefix("Pss_Anon:").or_else(|| line.strip_prefix("Pss_Shmem:"))?;
+            rest.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        fields.sum()
+    };
+    tree(roots).into_iter().map(kilobytes).sum::<u64>() as f64 / 1024.0
+}
+
+/// Space on disk that the files of a directory take, in MB.
+pub(crate) fn disk_mb(dir: &Path) -> f64 {
+    fn blocks(dir: &Path) -> u64 {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let size = |entry: std::fs::DirEntry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => blocks(&entry.path()),
+            Ok(metadata) => metadata.blocks(),
+            Err(_) => 0,
+        };
+        entries.map(size).sum()
+    }
+    blocks(dir) as f64 * 512.0 / 1e6
 }

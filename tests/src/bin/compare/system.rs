@@ -2,6 +2,7 @@
 
 use crate::workload::{Plan, Sample, Work};
 use jettra_tests::measure::Failure;
+use std::path::Path;
 
 /// A system under test, running.
 pub(crate) trait System {
@@ -10,6 +11,9 @@ pub(crate) trait System {
 
     /// Its processes; those that they have started belong to it too.
     fn pids(&self) -> Vec<u32>;
+
+    /// The directory of its data.
+    fn dir(&self) -> &Path;
 
     /// Stores the small documents.
     fn fill(&mut self, documents: u64) -> Result<(), Failure>;
@@ -22,4 +26,12 @@ pub(crate) trait System {
 
     /// Reads a document and a group by other means than the generator does, and compares them.
     fn verify(&self, documents: u64) -> Result<(), Failure>;
+
+    /// Stops a node that does not lead and starts it again; the seconds from its start to its first
+    /// read, nothing if the system has one node only.
+    fn restart_node(&mut self) -> Result<Option<f64>, Failure>;
+
+    /// Kills the leader; the seconds from there to the next acknowledged write. Then starts the node
+    /// again. Nothing if the system does not choose another leader by itself.
+    fn kill_leader(&mut self) -> Result<Option<f64>, Failure>;
 }

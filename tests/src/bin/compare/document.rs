@@ -1,0 +1,65 @@
+//! `docs/performance.md`: the tables with the machine, the versions, the date and the commit.
+
+use crate::postgres;
+use crate::process::run;
+use jettra_tests::measure::Failure;
+use jettra_tests::source::root;
+use std::path::Path;
+use std::process::Command;
+
+const HEAD: &str = "# Performance
+
+Written by `cargo run --release -p jettra-tests --bin compare -- --docs docs --charts`; see
+CONTRIBUTING. Absolute figures drift from run to run: only ratios within one run are meaningful.
+";
+const METHOD: &str = "
+All systems ran at the same time on this machine, three nodes each on loopback (PostgreSQL: a primary and two
+standbys, one of which must confirm each commit; bare actix: one process whose handler returns 200 bytes), and took
+turns in each round. A write is acknowledged when it is on disk on two of three nodes. Settings are the defaults;
+PostgreSQL has `shared_buffers = 1GB`, `max_wal_size = 4GB`, `jit = off`. The generators, `wrk` for HTTP and
+`pgbench` with prepared statements for PostgreSQL, run on the same cores. Calls go to the leader or primary unless the
+row says otherwise. Each call is checked, and documents are counted or read again afterwards.
+
+A cell: operations per second, latency at the median / 99th percentile, processor time of all nodes for each operation.
+";
+
+/// Writes the document with these parts into a directory.
+pub(crate) fn write(dir: &Path, parts: &[&str]) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir)?;
+    let text = format!("{HEAD}\n{}{METHOD}{}", environment()?, parts.join("\n"));
+    Ok(std::fs::write(dir.join("performance.md"), text)?)
+}
+
+/// The machine, the versions, the date and the commit, as a list.
+fn environment() -> Result<String, Failure> {
+    let cpu = field("/proc/cpuinfo", "model name");
+    let memory: u64 = field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse()?;
+    let cores = std::thread::available_parallelism()?;
+    let kernel = line(Command::new("uname").arg("-r"));
+    let postgres = postgres::programs().unwrap_or_default().join("postgres");
+    let versions = [
+        line(Command::new("etcd").arg("--version")),
+        line(Command::new(postgres).arg("--version")),
+    ];
+    let commit =
+        line(Command::new("git").args(["log", "-1", "--format=%h of %cs"]).current_dir(root()));
+    let date = line(Command::new("date").args(["-u", "+%F"]));
+    Ok(format!(
+        "- Machine: {cores} cores, {cpu}, {:.0} GiB, Linux {kernel}\n- Peers: {}\n- Jettra: commit {commit}\n- Date: {date}\n",
+        memory as f64 / 1024.0 / 1024.0,
+        versions.join(", "),
+    ))
+}
+
+/// The value of a field of a file in `/proc`.
+fn field(path: impl AsRef<Path>, name: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
+    value.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+}
+
+/// The first line that a program prints.
+fn line(command: &mut Command) -> String {
+    let output = run(command).unwrap_or_else(|_| "not installed".to_owned());
+    output.lines().next().unwrap_or_default().to_owned()
+}
