@@ -13,14 +13,16 @@ Written by `cargo run --release -p jettra-tests --bin compare -- --docs docs --c
 CONTRIBUTING. Absolute figures drift from run to run: only ratios within one run are meaningful.
 ";
 const METHOD: &str = "
-All systems ran at the same time on this machine, three nodes each on loopback (PostgreSQL: a primary and two
-standbys, one of which must confirm each commit; bare actix: one process whose handler returns 200 bytes), and took
-turns in each round. A write is acknowledged when it is on disk on two of three nodes. Settings are the defaults;
-PostgreSQL has `shared_buffers = 1GB`, `max_wal_size = 4GB`, `jit = off`. The generators, `wrk` for HTTP and
-`pgbench` with prepared statements for PostgreSQL, run on the same cores. Calls go to the leader or primary unless the
-row says otherwise. Each call is checked, and documents are counted or read again afterwards.
+All systems ran at the same time on this machine, three nodes each on loopback, and took turns in each round.
+PostgreSQL: a primary and two standbys, one of which must confirm each commit; it reads at the primary alone. Bare
+actix: one process whose handler returns 200 bytes. A write is acknowledged when it is on disk on two of three nodes.
+Settings are the defaults, but for `shared_buffers = 1GB`, `max_wal_size = 4GB`, `max_connections = 300` and `jit = off`
+of PostgreSQL, and a larger quota of etcd. The generators run on the same cores: `wrk` for HTTP, `pgbench` with prepared
+statements for PostgreSQL, one of our own for gRPC. Calls go to the leader or primary unless the row says otherwise.
+Each call is checked, and documents are counted or read again afterwards.
 
-A cell: operations per second, latency at the median / 99th percentile, processor time of all nodes for each operation.
+A cell: operations per second, latency at the median / 99th percentile, processor time of all nodes for each operation
+(PostgreSQL's includes the opening of its connections).
 ";
 
 /// Writes the document with these parts into a directory.

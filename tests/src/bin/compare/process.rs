@@ -7,13 +7,41 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The unit of processor time in `/proc`: 100 for each second on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 const EXIT_MAX: Duration = Duration::from_secs(20);
 const READY_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on an interrupt or `SIGTERM` only makes [`check_interrupt`] fail, so that every process is
+/// ended and every file removed.
+pub(crate) fn catch_interrupt() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _context = runtime.enter();
+    let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    std::thread::spawn(move || {
+        let [interrupt, terminate] = &mut signals;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        INTERRUPTED.store(true, Ordering::Release);
+    });
+    Ok(())
+}
+
+/// Fails once the comparison has been interrupted.
+pub(crate) fn check_interrupt() -> Result<(), Failure> {
+    if INTERRUPTED.load(Ordering::Acquire) { Err("interrupted".into()) } else { Ok(()) }
+}
 
 /// A server process that can be started again. Dropping it ends it.
 pub(crate) struct Process {
@@ -95,6 +123,7 @@ pub(crate) fn wait_for<T>(
 ) -> Result<T, Failure> {
     let deadline = Instant::now() + READY_MAX;
     loop {
+        check_interrupt()?;
         match condition() {
             Ok(value) => return Ok(value),
             Err(error) if Instant::now() > deadline => {
@@ -145,6 +174,7 @@ pub(crate) fn metered(
     roots: &[u32],
     measure: impl FnOnce() -> Result<Sample, Failure>,
 ) -> Result<Sample, Failure> {
+    check_interrupt()?;
     let before = cpu_seconds(roots);
     let sample = measure()?;
     let used = cpu_seconds(roots) - before;

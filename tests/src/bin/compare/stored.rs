@@ -1,6 +1,6 @@
 //! What stored documents cost: memory, disk, an idle node, a start, and the time without a leader.
 
-use crate::process::{cpu_seconds, disk_mb, private_mb};
+use crate::process::{check_interrupt, cpu_seconds, disk_mb, private_mb};
 use crate::report::number;
 use crate::system::System;
 use jettra_tests::measure::Failure;
@@ -35,6 +35,7 @@ impl Stored {
     /// Measures a system that has been started and holds no documents.
     pub(crate) fn measure(&self, system: &mut dyn System) -> Result<Figures, Failure> {
         system.fill(self.documents)?;
+        check_interrupt()?;
         std::thread::sleep(SETTLE.min(self.idle));
         let pids = system.pids();
         let nodes = pids.len() as f64;
