@@ -58,7 +58,7 @@ struct Options {
     /// The most documents of 200 B in the charts
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
     grow_to: u64,
-    /// Everything small, in about two minutes: to try it, not to measure
+    /// Everything small, in a few minutes: to try it, not to measure
     #[arg(long)]
     quick: bool,
     /// Only operations whose names contain this, and what they need; "stored documents" stands for

@@ -178,7 +178,7 @@ pub(crate) fn metered(
     let before = cpu_seconds(roots);
     let sample = measure()?;
     let used = cpu_seconds(roots) - before;
-    Ok(Sample { cpu_us: used * 1e6 / sample.operations as f64, ..sample })
+    Ok(Sample { cpu_us: used * 1e6 / sample.operations.max(1) as f64, ..sample })
 }
 
 /// Memory of the processes and their children that no file backs, shared memory counted once, in MB.
