@@ -24,7 +24,7 @@ pub const LOG_ENTRY: Supported =
 
 /// The tables of a state: their names, keys and rows. A copy has the same.
 pub const STATE: Supported =
-    Supported { what: "the stored state has format", oldest: 1, newest: 1 };
+    Supported { what: "the stored state has format", oldest: 2, newest: 2 };
 
 /// What commands there are and how they are applied: the same on all members, see
 /// [`Command::SetFeatureLevel`](crate::Command::SetFeatureLevel).

@@ -611,7 +611,7 @@ fn restored(rows: &str, dir: &Path) -> Store {
 
 #[test]
 fn a_state_of_this_format_opens_and_is_worked_on() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/state-1.txt");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/state-2.txt");
     let dir = tempfile::tempdir().unwrap();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let store = Store::open(&dir.path().join("new"), 1 << 26).unwrap();
