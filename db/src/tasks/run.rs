@@ -38,6 +38,8 @@ struct Held {
     registry: Registry,
     /// What has changed since the registry was brought up to date; none while it is not in use.
     changes: Option<Changes>,
+    /// Log index of the last step.
+    last_step: u64,
 }
 
 /// What has changed in the catalog.
@@ -287,9 +289,14 @@ async fn work_off<F: Future<Output = Result<AppliedCommand>>>(
                     _ => (0, false),
                 };
                 let times = (time_ms(), again_ms);
-                tasks.held.lock().registry.end_step(id, worked, more, times);
-                if more {
-                    // All nodes work on it: the pause leaves as much time for other work.
+                let others_write = {
+                    let mut held = tasks.held.lock();
+                    held.registry.end_step(id, worked, more, times);
+                    let last = std::mem::replace(&mut held.last_step, applied.index);
+                    applied.index != last + 1
+                };
+                if more && others_write {
+                    // All nodes work on it: the pause leaves as much time for other writes.
                     tokio::time::sleep(took.min(PAUSE_MAX)).await;
                 }
             }
