@@ -34,12 +34,15 @@ pub(crate) struct Postgres {
     loads: usize,
 }
 
-/// The directory of the newest version installed.
+/// The directory of the newest version installed, if it is complete.
 pub(crate) fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
     let newest = versions.map(|entry| entry.path()).max_by_key(number)?;
-    Some(newest.join("bin")).filter(|bin| bin.join("postgres").is_file())
+    let complete = |bin: &PathBuf| {
+        ["postgres", "psql", "pgbench"].iter().all(|program| bin.join(program).is_file())
+    };
+    Some(newest.join("bin")).filter(complete)
 }
 
 impl Postgres {
