@@ -3,7 +3,7 @@
 
 use crate::engine::DocumentId;
 use crate::engine::query::context::At;
-use crate::engine::query::exec::Position;
+use crate::engine::query::position::Position;
 use crate::engine::value::{Value, from_json};
 use crate::error::{Error, Kind, Result};
 use base64::Engine;

@@ -3,6 +3,8 @@
 use super::bounds;
 use super::context::{Context, Fields};
 use super::plan::{AccessPath, Delivery, Order, Plan, QuerySpec, Scan};
+use super::position::{Position, compare_position, compare_positions, position};
+use super::ranges::{ReversedGroups, clip, clip_from, clip_to, ordered_ranges};
 use super::sort::Sort;
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
@@ -12,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::DocumentId;
 use crate::index::{Entry, Index};
 use crate::row::Row;
-use crate::storage::{Entries, Read, Table, keys};
+use crate::storage::{Read, Table, keys};
 use crate::value::{Object, Value};
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -46,15 +48,6 @@ impl FoundDocument<'_> {
             _ => keys::document_id(&self.key),
         }
     }
-}
-
-/// A position in the order of the results: after the document with these sort values and `_id`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Position {
-    /// Values of the fields of the sort before `_id`.
-    pub values: Vec<Value>,
-    /// The `_id`.
-    pub id: DocumentId,
 }
 
 /// Everything an execution needs.
@@ -108,10 +101,12 @@ impl<'t, R: Read> Execution<'t, R> {
                 let ranges = ranges.clone();
                 let ranges = ranges.unwrap_or_else(|| vec![bounds::all_ids(self.collection.id)]);
                 let ranges = match self.after.filter(|_| !plan.sort) {
-                    Some(after) => self.clip_by_id(ranges, &after.id, reverse),
+                    Some(after) => {
+                        clip(ranges, keys::document_key(self.collection.id, &after.id), reverse)
+                    }
                     None => ranges,
                 };
-                let rows = ordered_ranges(self.read, Table::Documents, ranges, reverse)?;
+                let rows = ordered_ranges(self.read, Table::Documents, ranges, reverse);
                 let (ctx, counters, filter) = (self.ctx, self.counters, self.wanted.filter);
                 Box::new(rows.filter_map(move |row| {
                     let found = (|| {
@@ -194,16 +189,6 @@ impl<'t, R: Read> Execution<'t, R> {
         kept.sort_by(compare);
         kept.truncate(limit);
         Ok(Box::new(kept.into_iter().map(|(_, found, _)| Ok(found))))
-    }
-
-    fn clip_by_id(
-        &self,
-        ranges: Vec<(Vec<u8>, Vec<u8>)>,
-        id: &DocumentId,
-        reverse: bool,
-    ) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let key = keys::document_key(self.collection.id, id);
-        clip(ranges, key, reverse)
     }
 
     /// Keys of the documents that the index scans find, in the plan's order.
@@ -293,7 +278,7 @@ impl<'t, R: Read> Execution<'t, R> {
         }
         let rows = match turned {
             true => Box::new(ReversedGroups::new(self.read, ranges, reverse)),
-            false => ordered_ranges(self.read, Table::Indexes, ranges, reverse)?,
+            false => ordered_ranges(self.read, Table::Indexes, ranges, reverse),
         };
         let (collection, counters) = (self.collection.id, self.counters);
         Ok(Box::new(rows.map(move |row| {
@@ -369,81 +354,6 @@ impl Iterator for IncrementalSort<'_> {
     }
 }
 
-/// The rows of ranges of an index, equal entries against the direction of the scan: so `_id`s
-/// ascend in each group along a descending scan, and no group must fit into memory.
-struct ReversedGroups<'t, R> {
-    read: &'t R,
-    /// The ranges that are not read yet; the next one is the last.
-    ranges: Vec<(Vec<u8>, Vec<u8>)>,
-    reverse: bool,
-    /// The next range, while it is being read.
-    rows: Option<Peekable<Entries<'t>>>,
-    /// A group of equal entries.
-    group: Entries<'t>,
-}
-
-impl<'t, R: Read> ReversedGroups<'t, R> {
-    fn new(
-        read: &'t R,
-        mut ranges: Vec<(Vec<u8>, Vec<u8>)>,
-        reverse: bool,
-    ) -> ReversedGroups<'t, R> {
-        if !reverse {
-            ranges.reverse();
-        }
-        ReversedGroups { read, ranges, reverse, rows: None, group: Box::new(std::iter::empty()) }
-    }
-
-    /// Begins to read the group with these values, and leaves the rest of the range for later.
-    fn begin_group(&mut self, values: &[u8]) {
-        let (start, end) = (values.to_vec(), [values, &[0xff]].concat());
-        self.group = rows(self.read, Table::Indexes, &start, &end, !self.reverse);
-        self.rows = None;
-        if let Some((first, last)) = self.ranges.last_mut() {
-            if self.reverse {
-                *last = start
-            } else {
-                *first = end
-            }
-            if first >= last {
-                self.ranges.pop();
-            }
-        }
-    }
-}
-
-impl<'t, R: Read> Iterator for ReversedGroups<'t, R> {
-    type Item = <Entries<'t> as Iterator>::Item;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        fn values<'r>((key, value): (&'r [u8], &[u8])) -> &'r [u8] {
-            let entry = Entry::new(key, value);
-            key.get(..entry.prefix_end(entry.fields())).unwrap_or(key)
-        }
-        loop {
-            if let Some(row) = self.group.next() {
-                return Some(row);
-            }
-            let (start, end) = self.ranges.last()?;
-            let begin = || rows(self.read, Table::Indexes, start, end, self.reverse).peekable();
-            let unread = self.rows.get_or_insert_with(begin);
-            match unread.next() {
-                Some(Ok(first)) => match unread.peek() {
-                    Some(Ok(next)) if values(*next) == values(first) => {
-                        self.begin_group(values(first));
-                    }
-                    _ => return Some(Ok(first)),
-                },
-                Some(Err(error)) => return Some(Err(error)),
-                None => {
-                    self.rows = None;
-                    self.ranges.pop();
-                }
-            }
-        }
-    }
-}
-
 /// The key at which the order continues after a position; none if that is before the bounds.
 fn resume_key(index: &Index, scan: &Scan, order: &Order<'_>, after: &Position) -> Option<Vec<u8>> {
     let equal = scan.bounds.equal_fields;
@@ -458,55 +368,6 @@ fn resume_key(index: &Index, scan: &Scan, order: &Order<'_>, after: &Position) -
     let values: Vec<_> =
         values.filter(|((path, _), _)| !constant(path)).map(|(_, value)| value.clone()).collect();
     Some(bounds::position_key(index, prefix, equal, &values))
-}
-
-fn clip(ranges: Vec<(Vec<u8>, Vec<u8>)>, key: Vec<u8>, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
-    match reverse {
-        false => clip_from(ranges, keys::successor(key)),
-        true => clip_to(ranges, key),
-    }
-}
-
-fn clip_from(ranges: Vec<(Vec<u8>, Vec<u8>)>, from: Vec<u8>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let clipped = ranges.into_iter().map(|(start, end)| (start.max(from.clone()), end));
-    clipped.filter(|(start, end)| start < end).collect()
-}
-
-fn clip_to(ranges: Vec<(Vec<u8>, Vec<u8>)>, to: Vec<u8>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let clipped = ranges.into_iter().map(|(start, end)| (start, end.min(to.clone())));
-    clipped.filter(|(start, end)| start < end).collect()
-}
-
-/// The rows of several ranges, one range after the other.
-fn ordered_ranges<'t, R: Read>(
-    read: &'t R,
-    table: Table,
-    mut ranges: Vec<(Vec<u8>, Vec<u8>)>,
-    reverse: bool,
-) -> Result<Entries<'t>> {
-    if reverse {
-        ranges.reverse();
-    }
-    let range = move |(start, end): (Vec<u8>, Vec<u8>)| rows(read, table, &start, &end, reverse);
-    if ranges.len() == 1 {
-        return Ok(ranges.pop().map_or_else(|| Box::new(std::iter::empty()) as Entries<'t>, range));
-    }
-    Ok(Box::new(ranges.into_iter().flat_map(range)))
-}
-
-/// The rows of one range.
-fn rows<'t, R: Read>(
-    read: &'t R,
-    table: Table,
-    start: &[u8],
-    end: &[u8],
-    reverse: bool,
-) -> Entries<'t> {
-    let rows = match reverse {
-        false => read.range(table, start, end),
-        true => read.range_back(table, start, end),
-    };
-    rows.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
 }
 
 fn parse<'t>(
@@ -552,34 +413,6 @@ fn covered_fields(index: &Index, entry: Entry<'_>, document_key: &[u8]) -> Optio
         }
     }
     Some(Value::Object(fields))
-}
-
-/// The position of a document in the order of a sort.
-pub fn position(found: &FoundDocument<'_>, sort: Option<&Sort>) -> Option<Position> {
-    let values = match sort {
-        Some(sort) => {
-            let mut values = sort.key(&found.fields);
-            values.truncate(Order::of(Some(sort)).fields.len());
-            values
-        }
-        None => Vec::new(),
-    };
-    Some(Position { values, id: found.id()? })
-}
-
-fn compare_position(found: &FoundDocument<'_>, after: &Position, sort: Option<&Sort>) -> Ordering {
-    match position(found, sort) {
-        Some(position) => compare_positions(&position, after, sort),
-        None => Ordering::Less,
-    }
-}
-
-fn compare_positions(a: &Position, b: &Position, sort: Option<&Sort>) -> Ordering {
-    let values = sort.map_or(Ordering::Equal, |sort| sort.compare_keys(&a.values, &b.values));
-    values.then_with(|| match Order::of(sort).id_descending {
-        true => b.id.cmp(&a.id),
-        false => a.id.cmp(&b.id),
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use super::aggregate::{DocumentSource, Documents};
 use super::context::{Context, Fields};
-use super::exec::{Counters, Execution, FoundDocument, Position, Stream};
+use super::exec::{Counters, Execution, FoundDocument, Stream};
 use super::filter::{Filter, Test};
 use super::path::Path;
 use super::plan::{self, Hint, Plan, QuerySpec};
+use super::position::Position;
 use crate::budget::steps_of;
 use crate::catalog::{self, Collection};
 use crate::error::{Error, Kind, Result};
