@@ -361,9 +361,14 @@ pub fn index_is_complete(index: &Index, filter: &Filter) -> bool {
         conditions.iter().filter(|condition| condition.path == path).any(
             |condition| match condition.test {
                 Test::Exists(exists) => *exists,
-                Test::Eq(value) | Test::Gte(value) | Test::Lte(value) => *value != Value::Null,
+                Test::Eq(value) => *value != Value::Null,
                 Test::In(values, _) => !values.contains(&Value::Null),
-                Test::Gt(_) | Test::Lt(_) | Test::Regex(_) | Test::Mod(..) | Test::Size(_) => true,
+                // A missing value is above MinKey and below MaxKey, as null is.
+                Test::Gt(value) => *value != Value::MinKey,
+                Test::Gte(value) => !matches!(value, Value::Null | Value::MinKey),
+                Test::Lt(value) => *value != Value::MaxKey,
+                Test::Lte(value) => !matches!(value, Value::Null | Value::MaxKey),
+                Test::Regex(_) | Test::Mod(..) | Test::Size(_) => true,
                 _ => false,
             },
         )

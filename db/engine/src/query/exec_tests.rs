@@ -545,6 +545,22 @@ fn an_item_without_the_field_passes_as_null_in_a_sparse_index() {
     check_with(&documents[1..2], r#"{"a.0":1}"#, r#"{"sparse":true}"#, r#"{"a.0":null}"#, "{}");
 }
 
+/// Symptom: a query with `$gt: MinKey` by a sparse or partial index did not find documents without
+/// the field, which pass it.
+#[test]
+fn a_missing_field_lies_between_min_key_and_max_key() {
+    for (operator, bound) in
+        [("$gt", "$minKey"), ("$gte", "$minKey"), ("$lt", "$maxKey"), ("$lte", "$maxKey")]
+    {
+        let filter = format!(r#"{{"a":{{"{operator}":{{"{bound}":1}}}}}}"#);
+        for options in
+            [r#"{"sparse":true}"#, r#"{"partialFilterExpression":{"a":{"$exists":true}}}"#]
+        {
+            check_with(&[r#"{"b":1}"#], r#"{"a":1}"#, options, &filter, "{}");
+        }
+    }
+}
+
 /// Symptom: documents that are equal for a descending sort came by descending `_id`.
 #[test]
 fn ties_go_by_ascending_id_whatever_the_direction_and_the_index() {
