@@ -13,6 +13,7 @@ pub mod join;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
+pub mod reconcile;
 pub mod report;
 pub mod secrets;
 
