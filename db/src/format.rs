@@ -3,8 +3,10 @@
 //!
 //! A number is written into what it describes, and compared before anything else of it is used. It
 //! rises when a reader of the former number would misunderstand the new form; a field that is
-//! added does not raise it. The numbers of log entries, states and snapshots are the engine's.
+//! added does not raise it. The numbers of log entries, states and snapshots are the engine's;
+//! [`GroupFormats`] says from which feature level on a new one is written.
 
+use crate::engine::format::{FEATURES, LOG_ENTRY, Supported};
 use crate::error::{Error, Kind, Result};
 
 /// A format with the numbers that this program reads. It writes the newest.
@@ -52,6 +54,40 @@ pub const REPLICA: Format = Format {
     hints: OF_FILES,
 };
 
+/// What a program supports of what all members of a group must read alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupFormats {
+    /// Feature levels.
+    pub features: Supported,
+    /// Log entries.
+    pub log_entry: Supported,
+    /// The feature level from which on log entries are written in the newest format; below it in
+    /// the one before.
+    pub log_entry_level: u32,
+}
+
+impl GroupFormats {
+    /// Those of this version.
+    pub const THIS: GroupFormats =
+        GroupFormats { features: FEATURES, log_entry: LOG_ENTRY, log_entry_level: FEATURES.oldest };
+
+    /// Those of a next version, for tests: it supports one more feature level, from which on log
+    /// entries have a number that this version does not read.
+    #[cfg(any(test, debug_assertions))]
+    pub const NEXT: GroupFormats = GroupFormats {
+        features: Supported { newest: FEATURES.newest + 1, ..FEATURES },
+        log_entry: Supported { newest: LOG_ENTRY.newest + 1, ..LOG_ENTRY },
+        log_entry_level: FEATURES.newest + 1,
+    };
+
+    /// The format of log entries at a feature level, which every member of a group at that level
+    /// reads.
+    pub fn log_entry_at(&self, level: u32) -> u8 {
+        let newest = self.log_entry.newest as u8;
+        if level < self.log_entry_level { newest - 1 } else { newest }
+    }
+}
+
 impl Format {
     /// The number that is written.
     pub const fn number(&self) -> u32 {
@@ -83,6 +119,16 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_format_of_log_entries_is_written_from_its_level_on() {
+        let GroupFormats { features, log_entry, .. } = GroupFormats::THIS;
+        let (level, format) = (features.newest, log_entry.newest as u8);
+        assert_eq!(GroupFormats::THIS.log_entry_at(level), format);
+        assert_eq!(GroupFormats::NEXT.log_entry_at(level), format);
+        assert_eq!(GroupFormats::NEXT.log_entry_at(level + 1), format + 1);
+        assert!(log_entry.check(u32::from(format) + 1).is_err());
+    }
 
     #[test]
     fn what_is_too_new_or_too_old_is_refused_with_both_numbers() {

@@ -7,6 +7,7 @@ use crate::doors::http::call::App;
 use crate::doors::http::server;
 use crate::doors::http::threads::Threads;
 use crate::error::{Error, Kind, Result};
+use crate::format::GroupFormats;
 use crate::service::Service;
 use crate::tls::{Certificates, PeerCertificate};
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -57,7 +58,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
             () = asked(&mut stop) => return Ok(Exit::Stop),
         },
     };
-    let cluster = Cluster::new(config, &secret, identity, certificates.clone())?;
+    let cluster = Cluster::new(config, &secret, identity, certificates.clone(), formats())?;
     tokio::spawn(end_when_asked(cluster.clone(), stop));
     let config = &cluster.config;
     let threads = Threads::start(config.http_workers * THREADS_EACH, config.queries_max)?;
@@ -96,6 +97,16 @@ pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit
         );
     }
     exit
+}
+
+/// What this program supports. A build with debug assertions plays the next version when a test asks
+/// for that (`JETTRA_NEXT_VERSION`).
+fn formats() -> GroupFormats {
+    #[cfg(debug_assertions)]
+    if std::env::var_os("JETTRA_NEXT_VERSION").is_some() {
+        return GroupFormats::NEXT;
+    }
+    GroupFormats::THIS
 }
 
 /// Waits until the process is asked to end.

@@ -61,10 +61,10 @@ impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Unsupported { supported: Supported { what, oldest, newest }, found } = self;
         let version = env!("CARGO_PKG_VERSION");
-        write!(f, "{what} {found}, and version {version} reads {oldest} to {newest}: ")?;
+        write!(f, "{what} {found}, and version {version} supports {oldest} to {newest}: ")?;
         match found > newest {
-            true => write!(f, "start this node with a version that reads {found}"),
-            false => write!(f, "start this node first with an older version that reads {found}"),
+            true => write!(f, "start this node with a version that supports {found}"),
+            false => write!(f, "start this node first with an older version that supports {found}"),
         }
     }
 }

@@ -20,7 +20,9 @@ use crate::namespace::Namespace;
 use crate::retry::{self, Calls, Hashes, Progress, Reference, RetryUsage, StoredAnswer};
 use crate::storage::overlay::{RangeRead, Reads};
 use crate::storage::{Store, Table};
-use crate::system::{NodeRole, NodeStatus, ScramKeys, TokenDocument, TokenKind, UserDocument};
+use crate::system::{
+    NodeRole, NodeStatus, Program, ScramKeys, TokenDocument, TokenKind, UserDocument,
+};
 use crate::versions::{Version, VersionHead};
 use crate::{Command, Proposal, Put, PutMode};
 use minicbor::{Decode, Encode};
@@ -170,6 +172,10 @@ fn token() -> TokenDocument {
     }
 }
 
+fn program() -> Program {
+    Program { version: "1.2.3".into(), oldest_level: 1, newest_level: 2 }
+}
+
 /// One of every command that writes documents.
 fn document_commands() -> Vec<Command> {
     let namespace = place;
@@ -221,7 +227,12 @@ fn other_commands() -> Vec<Command> {
         Command::CreateCollection { namespace: namespace() },
         Command::DropCollection { namespace: namespace() },
         Command::RenameCollection { database: "shop".into(), from: from(), to: to() },
-        Command::ClusterRegister { node: node(), url: url(), description: Some("d".into()) },
+        Command::ClusterRegister {
+            node: node(),
+            url: url(),
+            description: Some("d".into()),
+            program: Some(program()),
+        },
         Command::ClusterUpdate {
             node: node(),
             raft_id: 5,
@@ -276,6 +287,8 @@ fn other_commands() -> Vec<Command> {
         Command::TrimAudit { entries_max: 1000, rows: 100 },
         Command::SetVersionsDefault { on: true },
         Command::SetFeatureLevel { level: 2 },
+        Command::ClusterAnnounce { raft_id: 5, program: program() },
+        Command::SetMaxFeatureLevel { max: Some(2) },
     ]
 }
 
@@ -512,7 +525,7 @@ fn the_feature_level_is_raised_never_lowered_and_stops_what_cannot_follow() {
     let store = Store::open(dir.path(), 1 << 26).unwrap();
     assert_eq!(feature_level(&store.read().unwrap()).unwrap(), 1);
     let stopped = levels(&store, 1, 2).unwrap_err().to_string();
-    assert!(stopped.contains("has feature level 2") && stopped.contains("reads 1 to 1"));
+    assert!(stopped.contains("has feature level 2") && stopped.contains("supports 1 to 1"));
     assert_eq!(feature_level(&store.read().unwrap()).unwrap(), 1);
     assert_eq!(levels(&store, 2, 2).unwrap().result, Ok(Outcome::Done));
     assert_eq!(feature_level(&store.read().unwrap()).unwrap(), 2);

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The name that stands for all databases in a user's rights.
 pub const ALL_DATABASES: &str = "*";
@@ -111,6 +112,27 @@ pub fn is_secret(collection: &str) -> bool {
 /// One document: the identity of the cluster.
 pub const CLUSTER: &str = "_cluster";
 
+/// What a member runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
+pub struct Program {
+    /// Its version.
+    #[n(0)]
+    pub version: String,
+    /// The oldest feature level that it supports.
+    #[n(1)]
+    pub oldest_level: u32,
+    /// The newest feature level that it supports.
+    #[n(2)]
+    pub newest_level: u32,
+}
+
+impl Program {
+    /// The feature levels that a program supports; one that says nothing supports the first.
+    pub fn levels(program: Option<&Program>) -> RangeInclusive<u32> {
+        program.map_or(1..=1, |program| program.oldest_level..=program.newest_level)
+    }
+}
+
 /// A document of [`NODES`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeDocument {
@@ -128,6 +150,9 @@ pub struct NodeDocument {
     /// Free text given at registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What it runs, as it has announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
 }
 
 /// A document of [`USERS`].
@@ -224,6 +249,9 @@ pub struct ClusterDocument {
     pub cluster_id: String,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
+    /// The feature level that is not exceeded; none: the newest that all members support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_feature_level: Option<u32>,
 }
 
 /// Reads a system document from its JSON text.

@@ -32,7 +32,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `invalid_url`, `not_distributed`, those of [`Cluster::probe`], `foreign_cluster`,
-    /// `stale_node`, `node_conflict`. None of them changes the cluster.
+    /// `stale_node`, `node_conflict`, `unsupported_feature_level`. None of them changes the cluster.
     pub async fn register(
         &self,
         url: &str,
@@ -62,7 +62,8 @@ impl Cluster {
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
         let url = self.shown_address(url, advertised);
-        let command = Command::ClusterRegister { node: node.clone(), url, description };
+        let program = there.program;
+        let command = Command::ClusterRegister { node: node.clone(), url, description, program };
         match group.propose(by.proposes(command)).await?.outcome {
             Outcome::Registered { .. } => Ok(node),
             other => Err(Error::new(Kind::Internal, format!("unexpected outcome {other:?}"))),

@@ -1,14 +1,15 @@
-//! What a node announces by itself: a request for admission while it is not a member, and its
-//! return while its own applied document says that it is inactive.
+//! What a node announces by itself: a request for admission while it is not a member, its return
+//! while its own applied document says that it is inactive, and what it runs while that document
+//! says something else.
 
 use super::Cluster;
 use crate::engine::Command;
-use crate::engine::system::NodeStatus;
+use crate::engine::system::{NodeDocument, NodeStatus, Program};
 use crate::error::{Error, Kind, Result};
-use crate::raft::RaftId;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::{PeerError, PeerRequest};
 use crate::raft::peers::RpcResult;
+use crate::raft::{Group, RaftId};
 use parking_lot::MutexGuard;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,12 +20,12 @@ const INTERVAL: Duration = Duration::from_millis(300);
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Time without a leader after which the other members are asked.
 const LEADERLESS: Duration = Duration::from_secs(1);
-/// Path of the announcement of a member that is back.
+/// Path of the announcement of a member.
 pub const HELLO_PATH: &str = "/raft/rpc/hello";
 /// Path of the request for admission.
 pub const JOIN_PATH: &str = "/raft/rpc/join";
 
-/// The announcement of a member that is back.
+/// The announcement of a member that is back, or runs another version than before.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AnnounceRequest {
     /// The cluster of the member.
@@ -33,6 +34,9 @@ pub struct AnnounceRequest {
     pub node_id: String,
     /// Its number.
     pub raft_id: RaftId,
+    /// What it runs.
+    #[serde(default)]
+    pub program: Option<Program>,
 }
 
 /// The response to [`AnnounceRequest`].
@@ -123,8 +127,8 @@ impl Cluster {
     }
 }
 
-/// Announces this node while its own document says that it is gone, or when there has been no
-/// leader for a while: a removed node would otherwise never learn of its removal, and the responses
+/// Announces this node while its own document says that it is gone or runs something else, or when
+/// there has been no leader for a while: a removed node would otherwise never learn of its removal, and the responses
 /// show which members answer.
 pub async fn run(cluster: Arc<Cluster>) {
     while !cluster.is_ending() {
@@ -141,8 +145,14 @@ pub async fn run(cluster: Arc<Cluster>) {
         }
         let mine = cluster.nodes.by_raft_id(group.raft_id());
         let shown_gone = mine.as_ref().is_some_and(|node| node.status == NodeStatus::Inactive);
+        let program = cluster.program();
+        let runs_other = mine.is_some_and(|node| node.program != Some(program));
         let leaderless = cluster.contacts().leaderless_for() > LEADERLESS;
-        if !status.is_leader() && (shown_gone || leaderless) {
+        if status.is_leader() {
+            if runs_other && let Err(error) = answer(&cluster, request(&cluster)).await {
+                tracing::debug!(%error, "what this node runs was not recorded yet");
+            }
+        } else if shown_gone || runs_other || leaderless {
             announce(&cluster, group.raft_id(), status.leader).await;
         }
     }
@@ -167,14 +177,18 @@ async fn announce(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     }
 }
 
-async fn send_announcement(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
+fn request(cluster: &Cluster) -> AnnounceRequest {
     let identity = cluster.identity();
-    let hello = AnnounceRequest {
+    AnnounceRequest {
         cluster_id: identity.cluster_id.unwrap_or_default(),
         node_id: identity.node_id,
         raft_id: identity.raft_id.unwrap_or_default(),
-    };
-    let answer = post(cluster, url, HELLO_PATH, &hello, TIMEOUT).await;
+        program: Some(cluster.program()),
+    }
+}
+
+async fn send_announcement(cluster: &Cluster, url: &str) -> Result<AnnounceResponse> {
+    let answer = post(cluster, url, HELLO_PATH, &request(cluster), TIMEOUT).await;
     let answer = answer.map_err(|error| error.into_error(url))?;
     let failed = |error: reqwest::Error| Error::new(Kind::NodeUnreachable, error.to_string());
     let result: RpcResult<AnnounceResponse> = answer.json().await.map_err(failed)?;
@@ -198,6 +212,7 @@ pub async fn answer(cluster: &Cluster, hello: AnnounceRequest) -> Result<Announc
     let Some(node) = cluster.nodes.by_raft_id(hello.raft_id) else {
         return Ok(AnnounceResponse::Removed);
     };
+    record_program(group, &node, hello.program).await?;
     if node.status != NodeStatus::Inactive {
         return Ok(AnnounceResponse::Known);
     }
@@ -216,4 +231,17 @@ pub async fn answer(cluster: &Cluster, hello: AnnounceRequest) -> Result<Announc
     };
     group.propose(mark).await?;
     Ok(AnnounceResponse::Known)
+}
+
+/// Records what a member runs, unless its document says so already.
+async fn record_program(
+    group: &Group,
+    node: &NodeDocument,
+    program: Option<Program>,
+) -> Result<()> {
+    let Some(program) = program.filter(|program| node.program.as_ref() != Some(program)) else {
+        return Ok(());
+    };
+    let announce = Command::ClusterAnnounce { raft_id: node.raft_id, program };
+    group.propose(announce).await.map(drop)
 }

@@ -55,7 +55,9 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
         admin_hash,
         time_ms: group.time_ms(),
     };
-    let applied = group.propose(command).await?;
+    group.propose(command).await?;
+    let (raft_id, program) = (FIRST_RAFT_ID, cluster.program());
+    let applied = group.propose(Command::ClusterAnnounce { raft_id, program }).await?;
     group.wait_visible(applied.index).await
 }
 

@@ -236,6 +236,7 @@ impl Cluster {
                 batch_max: config.batch_max,
                 reserve_bytes: config.disk_reserve_mb << 20,
             },
+            formats: self.formats,
         })
     }
 

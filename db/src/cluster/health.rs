@@ -1,10 +1,11 @@
 //! The true state of the cluster as this node knows it: the collection of members, corrected by
 //! what Raft knows at this moment.
 
-use super::report::{ClusterReport, MemberReport};
+use super::report::{ClusterReport, GroupReport, MemberReport};
 use super::{Cluster, clocks};
 use crate::engine::system::{NodeDocument, NodeRole, NodeStatus};
-use crate::raft::{GroupStatus, RaftId};
+use crate::raft::{Group, GroupStatus, RaftId};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Silence of a member, in milliseconds, after which it is shown to be silent.
@@ -64,9 +65,20 @@ impl Cluster {
             cluster_id: identity.cluster_id,
             applied_index: self.groups.system().map_or(0, |group| group.visible_index()),
             quorum,
+            groups: self.report_groups(),
+            max_feature_level: self.max_feature_level(),
             nodes,
             source: None,
         }
+    }
+
+    /// The groups of this node.
+    fn report_groups(&self) -> Vec<GroupReport> {
+        let report = |group: &Arc<Group>| {
+            let feature_level = group.feature_level().ok()?;
+            Some(GroupReport { id: group.number(), feature_level })
+        };
+        self.groups.all().iter().filter_map(report).collect()
     }
 
     /// Silence of a member after which it is shown to be silent.
@@ -201,6 +213,7 @@ fn describe(
         role,
         status: state,
         description: node.description.clone(),
+        program: node.program.clone(),
         lag,
         problem,
         clock_ms_ahead: None,
@@ -288,6 +301,7 @@ mod tests {
             role,
             status,
             description: None,
+            program: None,
         }
     }
 

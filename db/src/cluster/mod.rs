@@ -10,6 +10,7 @@ pub mod groups;
 pub mod health;
 pub mod identity;
 pub mod join;
+pub mod levels;
 pub mod membership;
 pub mod nodes;
 pub mod probe;
@@ -20,6 +21,7 @@ pub mod secrets;
 use crate::config::Config;
 use crate::dial::Dialer;
 use crate::error::{Error, Kind, Result};
+use crate::format::GroupFormats;
 use crate::raft::Group;
 use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::node_key::NodeKey;
@@ -52,6 +54,8 @@ pub enum Exit {
 pub struct Cluster {
     /// The settings.
     pub config: Config,
+    /// What this program supports.
+    pub formats: GroupFormats,
     /// Signs and verifies requests between nodes.
     pub key: NodeKey,
     /// Accepts each request of another node once.
@@ -96,6 +100,7 @@ impl Cluster {
         secret: &str,
         identity: Identity,
         certificates: Option<Arc<Certificates>>,
+        formats: GroupFormats,
     ) -> Result<Arc<Self>> {
         let boot = uuid::Uuid::now_v7().to_string();
         let key = NodeKey::new(secret, &config.advertise_host().unwrap_or_default(), &boot);
@@ -124,6 +129,7 @@ impl Cluster {
             opening: tokio::sync::Mutex::new(()),
             tasks: Mutex::default(),
             config,
+            formats,
         }))
     }
 
@@ -222,6 +228,7 @@ impl Cluster {
             tokio::spawn(self.clone().record_formed(group));
         }
         tokio::spawn(membership::run(self.clone()));
+        tokio::spawn(levels::run(self.clone()));
         tokio::spawn(announce::run(self.clone()));
         tokio::spawn(clocks::run(self.clone()));
         Ok(())

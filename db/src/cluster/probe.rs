@@ -5,6 +5,7 @@
 
 use super::Cluster;
 use super::identity::Identity;
+use crate::engine::system::Program;
 use crate::error::{Error, Kind, Result};
 use crate::raft::node_key::{NodeKey, PEER_HEADER, SignedHead, hex};
 use crate::raft::peer_client::{IDENTITY_PATH, PeerError, PeerRequest};
@@ -32,6 +33,9 @@ pub struct NodeDescription {
     pub boot: String,
     /// Whether it is configured to be a member (`distributed: true`).
     pub distributed: bool,
+    /// What it runs.
+    #[serde(default)]
+    pub program: Option<Program>,
 }
 
 impl Cluster {
@@ -42,6 +46,7 @@ impl Cluster {
             url: self.config.url(),
             boot: self.boot.clone(),
             distributed: self.config.distributed,
+            program: Some(self.program()),
         }
     }
 

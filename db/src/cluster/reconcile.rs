@@ -190,6 +190,7 @@ mod tests {
             role,
             status,
             description: None,
+            program: None,
         }
     }
 

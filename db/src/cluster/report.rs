@@ -3,10 +3,10 @@
 
 use super::health::milliseconds;
 use super::{Cluster, clocks};
-use crate::engine::system::{NodeRole, NodeStatus};
-use crate::raft::RaftId;
+use crate::engine::system::{NodeRole, NodeStatus, Program};
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::PeerRequest;
+use crate::raft::{GroupId, RaftId};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
@@ -38,10 +38,25 @@ pub struct ClusterReport {
     pub quorum: usize,
     /// One sentence on the cluster's health.
     pub health: String,
+    /// The groups of the reporting node.
+    #[serde(default)]
+    pub groups: Vec<GroupReport>,
+    /// The feature level that is not exceeded; none: the newest that all members support.
+    #[serde(default)]
+    pub max_feature_level: Option<u32>,
     /// The members.
     pub nodes: Vec<MemberReport>,
     /// Whose knowledge leader, quorum, health and members are; none: the reporting node's.
     pub source: Option<ReportSource>,
+}
+
+/// The state of one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    /// Its number.
+    pub id: GroupId,
+    /// The feature level in force in it.
+    pub feature_level: u32,
 }
 
 /// The state of one member.
@@ -71,6 +86,9 @@ pub struct MemberReport {
     /// Milliseconds by which its clock is ahead of the cluster's time, less than 0 when it is
     /// behind; none while it is not known.
     pub clock_ms_ahead: Option<i64>,
+    /// What it runs, as it has announced.
+    #[serde(default)]
+    pub program: Option<Program>,
 }
 
 /// Whose knowledge a report is.
@@ -282,6 +300,7 @@ mod tests {
             last_seen_ms: None,
             silent_ms: None,
             clock_ms_ahead: None,
+            program: None,
         }
     }
 
@@ -296,6 +315,8 @@ mod tests {
             applied_index: 9,
             quorum: 2,
             health: format!("as {of} sees it"),
+            groups: Vec::new(),
+            max_feature_level: None,
             nodes,
             source: None,
         }

@@ -11,6 +11,7 @@ use crate::engine::command::{PutMode, Target};
 use crate::engine::document::parse_document;
 use crate::engine::value::{Value, parse_stored};
 use crate::error::{Error, Kind, Result};
+use crate::format::GroupFormats;
 use crate::raft::RaftId;
 use crate::service::catalog;
 use crate::service::changes::{self, Watch};
@@ -44,7 +45,8 @@ async fn start(dir: &Path) -> Arc<Service> {
     let config = Config::load(None, |_| None, &BTreeMap::from(flags)).unwrap();
     std::fs::create_dir_all(&config.data_dir).unwrap();
     let identity = Identity::load(&config).unwrap();
-    let cluster = Cluster::new(config, "0123456789abcdef", identity, None).unwrap();
+    let cluster =
+        Cluster::new(config, "0123456789abcdef", identity, None, GroupFormats::THIS).unwrap();
     bootstrap::start(&cluster).await.unwrap();
     Service::new(cluster).unwrap()
 }

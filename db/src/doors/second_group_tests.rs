@@ -10,6 +10,7 @@ use crate::doors::http::threads::Threads;
 use crate::engine::command::{PutMode, Target};
 use crate::engine::{Command, DocumentId, Namespace, Put, catalog};
 use crate::error::Kind;
+use crate::format::GroupFormats;
 use crate::raft::peers::PeerUrls;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupId, RaftId};
@@ -55,7 +56,8 @@ async fn start(peer: Option<&str>) -> Node {
     ]);
     let config = Config::load(None, |_| None, &flags).unwrap();
     let identity = Identity::load(&config).unwrap();
-    let cluster = Cluster::new(config, "0123456789abcdef", identity, None).unwrap();
+    let formats = GroupFormats::NEXT;
+    let cluster = Cluster::new(config, "0123456789abcdef", identity, None, formats).unwrap();
     let app = Data::new(App {
         service: Service::new(cluster.clone()).unwrap(),
         threads: Threads::start(1, 1).unwrap(),
@@ -155,6 +157,13 @@ async fn a_second_group_goes_on_without_its_leader_and_leaves_the_system_group_a
     for group in &groups {
         assert!(holds(group, 1).await, "replica {}", group.raft_id());
     }
+    // All of them play the next version, so its level is reached everywhere.
+    let newest = GroupFormats::NEXT.features.newest;
+    until("every replica of both groups has the next level", async || {
+        let replicas = nodes.iter().flat_map(|node| node.cluster.groups.all());
+        replicas.map(|group| group.feature_level()).all(|level| level == Ok(newest))
+    })
+    .await;
 
     drop(groups);
     nodes[leader].cluster.close_replica(GROUP).await.unwrap();

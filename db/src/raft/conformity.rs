@@ -5,6 +5,7 @@ use super::refused::RefusedEntries;
 use super::state_machine::StateMachine;
 use super::types::TypeConfig;
 use super::writer::Writer;
+use crate::format::GroupFormats;
 use crate::storage::Generations;
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -20,9 +21,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let dir = tempfile::tempdir().unwrap();
         let log = LogStore::open(&dir.path().join("log"), 1 << 20).unwrap();
         let state = Arc::new(Generations::open(dir.path(), 1 << 26).unwrap());
+        let (refused, formats) = (RefusedEntries::default(), GroupFormats::THIS);
         let (writer, _events, _thread) =
-            Writer::start(state.clone(), Duration::from_millis(1), RefusedEntries::default())
-                .unwrap();
+            Writer::start(state.clone(), Duration::from_millis(1), refused, formats).unwrap();
         let machine = StateMachine::new(writer, state, log.clone());
         Ok((dir, log, machine))
     }

@@ -17,6 +17,7 @@ use crate::engine::command::Target;
 use crate::engine::command::entry::{self, FrameEncoder};
 use crate::engine::{Command, Outcome, Proposal, ProposalResult, Put, PutMode};
 use crate::error::{Kind, Result};
+use crate::format::GroupFormats;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,6 +69,7 @@ async fn open_with(
             batch_max: 512,
             reserve_bytes,
         },
+        formats: GroupFormats::THIS,
     })
     .await?;
     group.initialize("http://127.0.0.1:1").await?;
@@ -103,6 +105,11 @@ fn frame(command: Command) -> Vec<u8> {
     FrameEncoder::new(&proposal).unwrap().encode().unwrap()
 }
 
+fn join(frames: &[Vec<u8>]) -> Vec<u8> {
+    let formats = GroupFormats::THIS;
+    entry::join(frames, formats.log_entry_at(formats.features.newest))
+}
+
 /// Puts an entry into the log as it is, past the proposer.
 async fn write(group: &Group, entry: Vec<u8>) -> Option<(u64, Vec<ProposalResult>)> {
     let written = group.raft.client_write(Payload(entry.into())).await.ok()?;
@@ -130,7 +137,7 @@ async fn a_proposal_that_cannot_be_read_is_refused_and_its_neighbours_are_carrie
     let mut broken = frame(put(2, 5));
     let end = broken.len();
     broken[end - 9] = 255;
-    let entry = entry::join(&[frame(put(1, 5)), broken, frame(put(3, 5))]);
+    let entry = join(&[frame(put(1, 5)), broken, frame(put(3, 5))]);
     let (_, answers) = write(&group, entry).await.unwrap();
     assert_eq!(answers.len(), 3);
     assert!(matches!(answers[0].result, Ok(Outcome::Written { .. })), "{answers:?}");
@@ -152,7 +159,7 @@ async fn an_entry_of_a_later_version_stops_the_node_until_it_is_refused() {
     let (group, mut events) = open(dir.path()).await;
     let mut later = frame(put(2, 5));
     later[..2].copy_from_slice(&9999u16.to_be_bytes());
-    let mut entry = entry::join(&[frame(put(1, 5)), later]);
+    let mut entry = join(&[frame(put(1, 5)), later]);
     entry[1] = 77;
     let index = group.status().last_log + 1;
     let name = RefusedEntries::default().name(index, entry::hash(&entry));

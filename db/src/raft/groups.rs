@@ -19,8 +19,10 @@ use super::transfer::ReceiveSlot;
 use super::types::{GroupId, Metrics, RaftId, TypeConfig, Vote};
 use super::writer::Writer;
 use crate::engine::Proposal;
+use crate::engine::format;
 use crate::engine::system::NodeRole;
 use crate::error::{Error, Kind, Result};
+use crate::format::GroupFormats;
 use crate::storage::{Generations, ReadTxn};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
@@ -67,6 +69,8 @@ pub struct GroupConfig {
     pub request_timeout: Duration,
     /// Bounds of the proposing queue.
     pub proposer: ProposerLimits,
+    /// What this program supports.
+    pub formats: GroupFormats,
 }
 
 /// One group on this node. Shared by everything that reads or writes it.
@@ -293,6 +297,11 @@ impl Group {
     /// A snapshot of the state for reading. Not for holding across an `.await`.
     pub fn read(&self) -> Result<ReadTxn<'_>> {
         Ok(self.state.read()?)
+    }
+
+    /// The feature level in force, as far as this node has applied the log.
+    pub fn feature_level(&self) -> Result<u32> {
+        Ok(format::feature_level(&self.read()?)?)
     }
 
     /// The generations of the state, to receive another one.

@@ -13,6 +13,7 @@ use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::command::entry::{self, FrameEncoder};
 use crate::engine::{Outcome, Proposal, ProposalResult, format};
 use crate::error::{Error, Kind, Result};
+use crate::format::GroupFormats;
 use crate::storage::Generations;
 use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use std::path::PathBuf;
@@ -85,11 +86,13 @@ impl Proposer {
         state: Arc<Generations>,
         dir: PathBuf,
         limits: ProposerLimits,
+        formats: GroupFormats,
     ) -> Self {
         let (queue, receiver) = gather::channel(limits.queue_max);
         let memory = limits.memory.clone();
         let (space, reserve_bytes) = (Space::default(), limits.reserve_bytes);
-        let task = Task { raft, state: state.clone(), dir: dir.clone(), limits, space, next: None };
+        let (shared, place) = (state.clone(), dir.clone());
+        let task = Task { raft, state: shared, dir: place, limits, formats, space, next: None };
         tokio::spawn(task.run(receiver));
         Proposer { queue, memory, state, dir, reserve_bytes }
     }
@@ -171,6 +174,7 @@ struct Task {
     state: Arc<Generations>,
     dir: PathBuf,
     limits: ProposerLimits,
+    formats: GroupFormats,
     space: Space,
     /// A command that did not fit into the batch before.
     next: Option<QueuedProposal>,
@@ -233,7 +237,8 @@ impl Task {
     }
 
     async fn write(&self, frames: &[Vec<u8>]) -> Result<(u64, Vec<ProposalResult>)> {
-        let payload = Payload(entry::join(frames).into());
+        let level = format::feature_level(&self.state.read()?)?;
+        let payload = Payload(entry::join(frames, self.formats.log_entry_at(level)).into());
         let started = Instant::now();
         loop {
             match self.raft.client_write(payload.clone()).await {

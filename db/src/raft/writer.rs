@@ -10,8 +10,10 @@ use super::refused::RefusedEntries;
 use super::snapshot::{AppliedState, ReceivedState};
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::command::entry;
+use crate::engine::format::feature_level;
 use crate::engine::{Applier, ProposalResult, SideEffect};
 use crate::error::{Error, Kind};
+use crate::format::GroupFormats;
 use crate::storage::{Generations, StorageError, Store, SwitchStep, WriteTxn};
 use bytes::Bytes;
 use openraft::storage::ApplyResponder;
@@ -67,14 +69,19 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the writer thread of the group with this state.
+    ///
+    /// # Errors
+    /// When the state cannot be read, or has a feature level that this program does not support.
     pub fn start(
         state: Arc<Generations>,
         commit_after: Duration,
         refused: RefusedEntries,
+        formats: GroupFormats,
     ) -> Result<(Writer, StateEvents, std::thread::JoinHandle<()>), StorageError> {
         let store = state.current();
         let applied = {
             let read = store.read()?;
+            formats.features.check(feature_level(&read)?)?;
             let applied = AppliedState::load(&read)?;
             refused.take_over(&read, applied.index())?;
             applied
@@ -93,11 +100,12 @@ impl Writer {
             wanted: wanted.clone(),
             accounts: accounts.clone(),
             applied,
-            applier: Applier::default(),
+            applier: Applier::supporting(formats.features.newest),
             commit_after,
             rest: Vec::new(),
             rest_permit: None,
             refused,
+            formats,
             applying: None,
         };
         let failure = Arc::new(OnceLock::new());
@@ -215,6 +223,7 @@ struct WriterThread {
     /// The memory that they take.
     rest_permit: Option<OwnedSemaphorePermit>,
     refused: RefusedEntries,
+    formats: GroupFormats,
     /// The entry that is being applied.
     applying: Option<(u64, Bytes)>,
 }
@@ -391,7 +400,8 @@ impl WriterThread {
         }
         let stopped = |error: &dyn Display| StorageError::Failed(error.to_string());
         let mut answers = Vec::new();
-        for proposal in entry::read(content).map_err(|unknown| stopped(&unknown))? {
+        let proposals = entry::read(content, self.formats.log_entry);
+        for proposal in proposals.map_err(|unknown| stopped(&unknown))? {
             answers.push(match proposal {
                 Ok(proposal) => self.applier.apply(txn, index, proposal)?,
                 Err(error) => {

@@ -58,7 +58,7 @@ impl World {
 
     fn register(&mut self, node: &str, url: &str) -> CommandResult {
         let (node, url) = (node.into(), url.into());
-        self.run(Command::ClusterRegister { node, url, description: None })
+        self.run(Command::ClusterRegister { node, url, description: None, program: None })
     }
 }
 
@@ -235,7 +235,12 @@ fn a_name_too_long_for_a_key_is_refused_and_ends_nothing() {
             changed_ms: 0,
             scram_sha_256: None,
         })),
-        Command::ClusterRegister { node: long() + &long(), url: "u".into(), description: None },
+        Command::ClusterRegister {
+            node: long() + &long(),
+            url: "u".into(),
+            description: None,
+            program: None,
+        },
     ] {
         assert_eq!(kind(world.run(command)), Kind::InvalidName);
     }

@@ -48,12 +48,13 @@ impl Applier {
                 self.set_versions(txn, namespace.borrowed(), keep)
             }
             Command::SetFeatureLevel { level } => self.set_feature_level(txn, level),
+            Command::SetMaxFeatureLevel { max } => self.set_max_feature_level(txn, max),
             Command::SetVersionsDefault { on } => self.set_versions_default(txn, on),
             Command::Restore { namespace, target, version } => {
                 self.restore(txn, namespace.borrowed(), target, version)
             }
-            Command::ClusterRegister { node, url, description } => {
-                self.register(txn, index, node, url, description)
+            Command::ClusterRegister { node, url, description, program } => {
+                self.register(txn, index, node, url, description, program)
             }
             Command::ClusterUpdate { node, raft_id, role, status, url } => {
                 self.update_node(txn, &node, raft_id, role, status, url)
@@ -64,6 +65,7 @@ impl Applier {
             Command::ClusterMark { node, raft_id, role, from, to } => {
                 self.mark_node(txn, &node, raft_id, role, from, to)
             }
+            Command::ClusterAnnounce { raft_id, program } => self.announce(txn, raft_id, program),
             Command::ClusterDeregister { node, raft_id } => self.deregister(txn, &node, raft_id),
             Command::CreateUser(user) => self.create_user(txn, &user),
             Command::UpdateUser(update) => self.update_user(txn, *update),

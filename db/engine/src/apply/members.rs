@@ -6,11 +6,11 @@ use crate::catalog;
 use crate::command::Outcome;
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
-use crate::members::{FIRST_RAFT_ID, nodes};
+use crate::members::{FIRST_RAFT_ID, nodes, unsupported};
 use crate::namespace::NamespaceRef;
 use crate::storage::WriteTxn;
 use crate::system::{
-    self, ALL_DATABASES, ClusterDocument, NodeDocument, NodeRole, NodeStatus, UserDocument,
+    self, ALL_DATABASES, ClusterDocument, NodeDocument, NodeRole, NodeStatus, Program, UserDocument,
 };
 use serde_json::json;
 
@@ -30,7 +30,12 @@ impl Applier {
         self.ensure_database(txn, system::DATABASE)?;
         self.ensure_collection(txn, system::DATABASE, system::TOKENS)?;
         self.ensure_collection(txn, system::DATABASE, system::AUDIT)?;
-        let cluster = ClusterDocument { id: "cluster".into(), cluster_id, created_ms: time_ms };
+        let cluster = ClusterDocument {
+            id: "cluster".into(),
+            cluster_id,
+            created_ms: time_ms,
+            max_feature_level: None,
+        };
         self.put_system(txn, system::CLUSTER, "cluster", &cluster)?;
         let admin = UserDocument {
             name: "admin".into(),
@@ -51,6 +56,7 @@ impl Applier {
             role: NodeRole::Leader,
             status: NodeStatus::Active,
             description: None,
+            program: None,
         };
         self.put_system(txn, system::NODES, &node, &first)?;
         self.effects.push(SideEffect::NodesChanged);
@@ -64,7 +70,12 @@ impl Applier {
         node: String,
         url: String,
         description: Option<String>,
+        program: Option<Program>,
     ) -> ApplyResult {
+        let level = self.counters.level;
+        if !Program::levels(program.as_ref()).contains(&level) {
+            return Err(unsupported(&node, program.as_ref(), level).into());
+        }
         for known in nodes(txn)? {
             if known.id == node && known.url == url {
                 return Ok(Outcome::Registered { raft_id: known.raft_id });
@@ -89,6 +100,7 @@ impl Applier {
             role: NodeRole::Learner,
             status: NodeStatus::Joining,
             description,
+            program,
         };
         self.put_system(txn, system::NODES, &node, &document)?;
         self.effects.push(SideEffect::NodesChanged);
@@ -142,6 +154,22 @@ impl Applier {
             document.role = role.unwrap_or(document.role);
             document.status = to;
         })
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        raft_id: u64,
+        program: Program,
+    ) -> ApplyResult {
+        let Some(known) = nodes(txn)?.into_iter().find(|known| known.raft_id == raft_id) else {
+            let message = format!("there is no node with Raft id {raft_id}");
+            return Err(Error::new(Kind::NodeNotFound, message).into());
+        };
+        let document = NodeDocument { program: Some(program), ..known };
+        self.put_system(txn, system::NODES, &document.id, &document)?;
+        self.effects.push(SideEffect::NodesChanged);
+        Ok(Outcome::Done)
     }
 
     fn change_node(

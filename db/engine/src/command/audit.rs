@@ -37,6 +37,10 @@ impl Command {
             Command::ClusterMark { node, to: NodeStatus::Active, .. } => {
                 ("cluster_resume", node.clone())
             }
+            Command::SetMaxFeatureLevel { max } => {
+                let max = max.map_or_else(|| "none".to_owned(), |max| max.to_string());
+                ("set_max_feature_level", max)
+            }
             Command::CreateUser(user) => ("user_create", format!("{} ({})", user.name, user.role)),
             Command::UpdateUser(update) if update.proved_hash.is_some() => {
                 ("password_change", update.name.clone())
@@ -70,6 +74,7 @@ impl Command {
             | Command::TrimAudit { .. }
             | Command::ClusterUpdate { .. }
             | Command::ClusterMark { .. }
+            | Command::ClusterAnnounce { .. }
             | Command::ClusterDeregister { .. } => return None,
         };
         Some(AuditEvent { action: action.into(), target, outcome: "ok".into() })

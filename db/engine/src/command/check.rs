@@ -53,6 +53,7 @@ impl Command {
             | Command::ClusterStop { .. }
             | Command::ClusterDeregister { .. }
             | Command::ClusterMark { .. }
+            | Command::ClusterAnnounce { .. }
             | Command::DropIndex { .. }
             | Command::BuildIndex { .. }
             | Command::Expire { .. }
@@ -60,6 +61,7 @@ impl Command {
             | Command::SetVersions { .. }
             | Command::SetVersionsDefault { .. }
             | Command::SetFeatureLevel { .. }
+            | Command::SetMaxFeatureLevel { .. }
             | Command::TrimChanges { .. }
             | Command::ForgetRetries { .. }
             | Command::CreateUser(_)

@@ -141,6 +141,8 @@ impl Command {
             Command::ClusterUpdate { .. }
             | Command::ClusterStop { .. }
             | Command::ClusterMark { .. }
+            | Command::ClusterAnnounce { .. }
+            | Command::SetMaxFeatureLevel { .. }
             | Command::ClusterDeregister { .. }
             | Command::UpdateUser(_)
             | Command::DeleteUser { .. }

@@ -14,12 +14,10 @@
 use super::{Command, Proposal};
 use crate::cbor;
 use crate::error::{Error, Kind, Result};
-use crate::format::{LOG_ENTRY, Unsupported};
+use crate::format::{Supported, Unsupported};
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The format that is written.
-const FORMAT: u8 = LOG_ENTRY.newest as u8;
 /// Bytes before the first frame, in every format.
 pub const HEAD_BYTES: usize = 4;
 const FRAME_HEAD_BYTES: usize = 6;
@@ -81,6 +79,8 @@ command_numbers! {
     TrimAudit 38
     SetVersionsDefault 39
     SetFeatureLevel 40
+    ClusterAnnounce 41
+    SetMaxFeatureLevel 42
 }
 
 /// Why an entry cannot be applied by this version: another one has written it.
@@ -179,11 +179,11 @@ pub fn read_frame(frame: &[u8]) -> Result<Proposal> {
     frame.and_then(|frame| frame.proposal()).ok_or_else(unreadable)
 }
 
-/// The entry that holds these frames.
-pub fn join<F: AsRef<[u8]>>(frames: &[F]) -> Vec<u8> {
+/// The entry that holds these frames, in the format with this number.
+pub fn join<F: AsRef<[u8]>>(frames: &[F], format: u8) -> Vec<u8> {
     let length: usize = frames.iter().map(|frame| frame.as_ref().len()).sum();
     let mut entry = Vec::with_capacity(HEAD_BYTES + length);
-    entry.push(FORMAT);
+    entry.push(format);
     entry.extend_from_slice(&OWN_VERSION);
     frames.iter().for_each(|frame| entry.extend_from_slice(frame.as_ref()));
     entry
@@ -194,17 +194,21 @@ pub fn hash(entry: &[u8]) -> u64 {
     xxh3_64(entry)
 }
 
-/// The proposals of an entry, each with the reason when it cannot be read.
+/// The proposals of an entry of one of the formats `supported`, each with the reason when it cannot
+/// be read.
 ///
 /// # Errors
 /// [`UnknownEntry`] when this version cannot judge the entry.
-pub fn read(entry: &[u8]) -> std::result::Result<Vec<Result<Proposal>>, UnknownEntry> {
+pub fn read(
+    entry: &[u8],
+    supported: Supported,
+) -> std::result::Result<Vec<Result<Proposal>>, UnknownEntry> {
     let Some((head, frames)) = entry.split_first_chunk::<HEAD_BYTES>() else {
         return Ok(vec![Err(unreadable())]);
     };
     let [format, version @ ..] = *head;
     let unknown = |what: String| UnknownEntry::Content { what, version };
-    if let Err(unsupported) = LOG_ENTRY.check(format.into()) {
+    if let Err(unsupported) = supported.check(format.into()) {
         return Err(UnknownEntry::Format(unsupported));
     }
     let proposal = |frame: Option<Frame<'_>>| match frame {
@@ -269,7 +273,14 @@ impl<'e> Iterator for Frames<'e> {
 mod tests {
     use super::*;
     use crate::command::{Write, WriteLimits};
+    use crate::format::LOG_ENTRY;
     use crate::namespace::Namespace;
+
+    const FORMAT: u8 = LOG_ENTRY.newest as u8;
+
+    fn read(entry: &[u8]) -> std::result::Result<Vec<Result<Proposal>>, UnknownEntry> {
+        super::read(entry, LOG_ENTRY)
+    }
 
     fn proposal(name: &str) -> Proposal {
         Proposal {
@@ -285,6 +296,7 @@ mod tests {
                 .iter()
                 .map(|name| FrameEncoder::new(&proposal(name)).unwrap().encode().unwrap())
                 .collect::<Vec<_>>(),
+            FORMAT,
         )
     }
 

@@ -31,7 +31,7 @@ use crate::command::describe::Scope;
 use crate::index::{IndexId, IndexSpec};
 use crate::namespace::Namespace;
 use crate::storage::{Read, StorageError};
-use crate::system::{NodeRole, NodeStatus, TokenDocument, UserDocument};
+use crate::system::{NodeRole, NodeStatus, Program, TokenDocument, UserDocument};
 use crate::versions::Version;
 use minicbor::bytes::ByteVec;
 use minicbor::{CborLen, Decode, Encode};
@@ -142,6 +142,9 @@ pub enum Command {
         /// Free text.
         #[n(2)]
         description: Option<String>,
+        /// What it runs.
+        #[n(3)]
+        program: Option<Program>,
     },
     /// Changes what is known of a node. Nothing happens unless the Raft id fits.
     #[n(11)]
@@ -427,6 +430,24 @@ pub enum Command {
         /// The level; never lower than the one in force.
         #[n(0)]
         level: u32,
+    },
+    /// Records what a member runs, which it announces at its start.
+    #[n(41)]
+    ClusterAnnounce {
+        /// Raft id of the node.
+        #[n(0)]
+        raft_id: u64,
+        /// What it runs.
+        #[n(1)]
+        program: Program,
+    },
+    /// Holds the feature level back, or lets it rise again.
+    #[n(42)]
+    SetMaxFeatureLevel {
+        /// The level that is not exceeded, at least the one in force; none: the newest that all
+        /// members support.
+        #[n(0)]
+        max: Option<u32>,
     },
 }
 

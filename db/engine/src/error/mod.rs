@@ -171,6 +171,8 @@ error_kinds! {
     ForeignCluster "foreign_cluster" Conflict;
     /// The node was removed, or its disk was emptied.
     StaleNode "stale_node" Conflict;
+    /// The node does not support the feature level of the cluster.
+    UnsupportedLevel "unsupported_feature_level" Conflict;
     /// The operation would leave the cluster without a quorum.
     WouldLoseQuorum "would_lose_quorum" Conflict;
     /// The cluster is not in a state that allows the operation.

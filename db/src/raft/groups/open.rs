@@ -38,15 +38,11 @@ impl Group {
         check_owner(&config, &me, &replica::claim(&config.dir, &me)?)?;
         let log = LogStore::open(&config.dir.join(replica::LOG), config.log_chunk_bytes)
             .map_err(|error| internal(format!("the log cannot be opened: {error}")))?;
-        clear_leftovers(&config.dir);
-        if config.formed && !Generations::exist(&config.dir) {
-            let dir = config.dir.display();
-            return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
-        }
-        let state = Arc::new(Generations::open(&config.dir, config.map_bytes)?);
+        let state = open_state(&config)?;
         let owner = take_possession(&config, me, &log, &state.current())?;
+        let refused = config.peers.refused.clone();
         let (writer, events, thread) =
-            Writer::start(state.clone(), config.commit_after, config.peers.refused.clone())?;
+            Writer::start(state.clone(), config.commit_after, refused, config.formats)?;
         let undelivered = Undelivered::default();
         let copies =
             CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
@@ -78,13 +74,17 @@ impl Group {
             limits: config.log_limits,
         };
         let retention = tokio::spawn(retention.run());
-        let length = Duration::from_millis(config.election_ms.0);
-        let given = if config.formed { length } else { Duration::ZERO };
-        let lease = Lease { length, given_until: tokio::time::Instant::now() + given };
+        let lease = lease(&config);
         let group = Group {
             confirmed: start_read_index(&raft, &config, &lease, Proof::Quorum),
             leased: start_read_index(&raft, &config, &lease, Proof::Lease),
-            proposer: Proposer::start(raft.clone(), state.clone(), config.dir, config.proposer),
+            proposer: Proposer::start(
+                raft.clone(),
+                state.clone(),
+                config.dir,
+                config.proposer,
+                config.formats,
+            ),
             lease,
             copies,
             clock,
@@ -109,6 +109,23 @@ impl Group {
         };
         Ok((Arc::new(group), events))
     }
+}
+
+/// Opens the state. A member that has had one must not start without it.
+fn open_state(config: &GroupConfig) -> Result<Arc<Generations>> {
+    clear_leftovers(&config.dir);
+    if config.formed && !Generations::exist(&config.dir) {
+        let dir = config.dir.display();
+        return Err(lost(format!("the state of this member in {dir}/state-… is lost")));
+    }
+    Ok(Arc::new(Generations::open(&config.dir, config.map_bytes)?))
+}
+
+/// The lease that a leader has, and the one that this member may have given before it started again.
+fn lease(config: &GroupConfig) -> Lease {
+    let length = Duration::from_millis(config.election_ms.0);
+    let given = if config.formed { length } else { Duration::ZERO };
+    Lease { length, given_until: tokio::time::Instant::now() + given }
 }
 
 fn start_read_index(raft: &Raft, config: &GroupConfig, lease: &Lease, proof: Proof) -> ReadIndex {
