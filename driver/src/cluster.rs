@@ -73,6 +73,16 @@ impl Client {
         self.cluster_action("restart", json!({"node": node})).await
     }
 
+    /// Sets the feature level that is not exceeded, so that a rolling upgrade can still be taken
+    /// back; none: the newest that all members support.
+    ///
+    /// The level in force is never lowered, so a maximum below it is refused.
+    pub async fn set_max_feature_level(&self, max: Option<u32>) -> Result<()> {
+        let path = ["api", "v1", "cluster", "feature-level"];
+        let call = Call::plain(Method::PUT, &path).body(&json!({"max": max}));
+        self.send(call.safe_to_repeat()).await.map(drop)
+    }
+
     async fn cluster_action(&self, action: &str, body: Value) -> Result<()> {
         self.send(Call::plain(Method::POST, &["api", "cluster", action]).body(&body))
             .await

@@ -99,3 +99,13 @@ pub async fn promote(session: &Session, node: &str) -> Result<Response<()>> {
     audit::record(cluster, session.caller(), "cluster_promote", node, "ok");
     Ok(Response::new(()))
 }
+
+/// Sets the feature level that is not exceeded; none: the newest that all members support.
+///
+/// # Errors
+/// `invalid_parameter` if it is less than the level in force; `forbidden`.
+pub async fn set_max_feature_level(session: &Session, max: Option<u32>) -> Result<Response<()>> {
+    session.require(Permission::Admin)?;
+    let cluster = &session.service().cluster;
+    cluster.set_max_feature_level(max, &session.caller()).await.map(Response::new)
+}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The actions in the audit log, in alphabetical order.
-pub const AUDIT_ACTIONS: [&str; 25] = [
+pub const AUDIT_ACTIONS: [&str; 26] = [
     "cluster_deregister",
     "cluster_pause",
     "cluster_promote",
@@ -23,6 +23,7 @@ pub const AUDIT_ACTIONS: [&str; 25] = [
     "rename_collection",
     "rename_database",
     "replace_collection",
+    "set_max_feature_level",
     "set_schema",
     "token_create",
     "token_revoke",

@@ -83,6 +83,31 @@ pub struct NodeInfo {
     /// behind; absent while it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ms_ahead: Option<i64>,
+    /// The program that it runs, as it has announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramInfo>,
+}
+
+/// The program that a member runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProgramInfo {
+    /// Its version.
+    pub version: String,
+    /// The oldest feature level that it supports.
+    pub oldest_level: u32,
+    /// The newest feature level that it supports.
+    pub newest_level: u32,
+}
+
+/// One group in `GET /api/cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GroupInfo {
+    /// Its number; 0 is the system group.
+    pub id: u64,
+    /// The feature level in force in it: which commands there are, and how they are applied.
+    pub feature_level: u32,
 }
 
 /// Answer of `GET /api/cluster`, in JettraDBVM's shape with a few more fields.
@@ -108,11 +133,24 @@ pub struct ClusterReply {
     pub quorum: usize,
     /// One sentence on the cluster's health.
     pub health: String,
+    /// The groups of the answering node.
+    #[serde(default)]
+    pub groups: Vec<GroupInfo>,
+    /// The feature level that is not exceeded; absent: the newest that all members support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_feature_level: Option<u32>,
     /// The members.
     pub nodes: Vec<NodeInfo>,
     /// The node that knows leader, quorum, health and members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ClusterView>,
+}
+
+impl ClusterReply {
+    /// The feature level in force in the system group, which the other groups follow.
+    pub fn feature_level(&self) -> Option<u32> {
+        self.groups.iter().find(|group| group.id == 0).map(|group| group.feature_level)
+    }
 }
 
 /// The node whose knowledge of the cluster an answer has.

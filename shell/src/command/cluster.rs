@@ -7,6 +7,7 @@ mod promote_node;
 mod remove_node;
 mod restart_node;
 mod resume_node;
+mod set_max_level;
 mod show_cluster;
 mod show_leader;
 mod show_nodes;
@@ -31,6 +32,7 @@ pub(super) static GROUP: Group = Group {
         &resume_node::COMMAND,
         &promote_node::COMMAND,
         &restart_node::COMMAND,
+        &set_max_level::COMMAND,
     ],
 };
 
@@ -57,11 +59,13 @@ fn reply() -> jettra_driver::wire::ClusterReply {
         serde_json::json!({
             "_id": name, "id": name, "raft_id": 1, "url": format!("http://{name}:8080"),
             "role": role, "status": status,
+            "program": {"version": "1.2.3", "oldest_level": 1, "newest_level": 2},
         })
     };
     let reply = serde_json::json!({
         "enabled": true, "nodeId": "node3", "state": "FOLLOWER", "leaderId": "node1", "term": 4,
         "clusterId": null, "appliedIndex": 9, "quorum": 2, "health": "Two of three.",
+        "groups": [{"id": 0, "feature_level": 1}], "maxFeatureLevel": 1,
         "nodes": [
             node("node1", "LEADER", "ACTIVE"),
             node("node2", "FOLLOWER", "INACTIVE"),

@@ -157,6 +157,13 @@ function facts(data, stale) {
     ${fact('Term', data.term, 'fact-term')}
     ${fact('Quorum', `${data.quorum} of ${voters} voters`, 'fact-quorum')}
     ${fact('Applied index', data.appliedIndex === undefined ? undefined : count(data.appliedIndex), 'fact-applied')}
+    ${fact('Feature level', featureLevel(data), 'fact-feature-level')}
     ${data.clusterId ? fact('Cluster', html`<code>${data.clusterId}</code>`, 'fact-cluster') : nothing}
   </dl>`;
+}
+
+/** The feature level in force in the system group, and where it is held. */
+function featureLevel({ groups, maxFeatureLevel: max }) {
+  const level = groups?.find(({ id }) => id === 0)?.feature_level;
+  return level === undefined || max === undefined ? level : `${level}, held at ${max}`;
 }

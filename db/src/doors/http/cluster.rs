@@ -6,12 +6,14 @@ use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::cluster::admin::Force;
 use crate::cluster::health::Health;
-use crate::cluster::report::{ClusterReport, MemberReport, ReportSource};
-use crate::engine::system::NodeRole;
+use crate::cluster::report::{ClusterReport, GroupReport, MemberReport, ReportSource};
+use crate::engine::system::{NodeRole, Program};
 use crate::error::{Error, Kind, Result};
 use crate::service::cluster;
 use crate::wire::IntoWire;
-use jettra_driver::wire::{ClusterReply, ClusterView, HealthReply, NodeInfo, StatusReply};
+use jettra_driver::wire::{
+    ClusterReply, ClusterView, GroupInfo, HealthReply, NodeInfo, ProgramInfo, StatusReply,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::rc::Rc;
@@ -48,6 +50,15 @@ impl NodeName {
     fn force(&self) -> Force {
         if self.force { Force::Yes } else { Force::No }
     }
+}
+
+/// Body of `PUT /api/v1/cluster/feature-level`.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct MaxFeatureLevel {
+    /// The feature level that is not exceeded, at least the one in force; null: the newest that all
+    /// members support.
+    #[serde(deserialize_with = "Option::deserialize")]
+    max: Option<u32>,
 }
 
 /// JettraDBVM answers some calls in plain text; a caller that asks for JSON gets that.
@@ -91,6 +102,8 @@ impl IntoWire for ClusterReport {
             applied_index: self.applied_index,
             quorum: self.quorum,
             health: self.health,
+            groups: self.groups.into_iter().map(IntoWire::into_wire).collect(),
+            max_feature_level: self.max_feature_level,
             nodes: self.nodes.into_iter().map(IntoWire::into_wire).collect(),
             view: self.source.map(IntoWire::into_wire),
         }
@@ -113,7 +126,24 @@ impl IntoWire for MemberReport {
             last_seen_ms: self.last_seen_ms,
             silent_ms: self.silent_ms,
             clock_ms_ahead: self.clock_ms_ahead,
+            program: self.program.map(IntoWire::into_wire),
         }
+    }
+}
+
+impl IntoWire for Program {
+    type Wire = ProgramInfo;
+    fn into_wire(self) -> ProgramInfo {
+        let Program { version, oldest_level, newest_level } = self;
+        ProgramInfo { version, oldest_level, newest_level }
+    }
+}
+
+impl IntoWire for GroupReport {
+    type Wire = GroupInfo;
+    fn into_wire(self) -> GroupInfo {
+        let GroupReport { id, feature_level } = self;
+        GroupInfo { id: id.into(), feature_level }
     }
 }
 
@@ -183,6 +213,7 @@ pub const REGISTER: Endpoint = Endpoint::new(
                 Kind::NodeConflict,
                 Kind::ForeignCluster,
                 Kind::StaleNode,
+                Kind::UnsupportedLevel,
                 Kind::NotANode,
                 Kind::SecretMismatch,
                 Kind::AddressRefused,
@@ -315,6 +346,24 @@ async fn promote(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json_or_empty()?;
     cluster::promote(&call.session, &called_node(&call, given.node)).await?;
     Ok(said(&call, "Promoted to Leader"))
+}
+
+/// `PUT /api/v1/cluster/feature-level`
+pub const SET_MAX_FEATURE_LEVEL: Endpoint = Endpoint::new(
+    |call| Box::pin(set_max_feature_level(call)),
+    || {
+        describe(CLUSTER, "Hold the feature level at a maximum, or let it rise with the members")
+            .body::<MaxFeatureLevel>()
+            .gives::<StatusReply>(200)
+            .proposes()
+            .fails(&[Kind::InvalidParameter])
+    },
+);
+
+async fn set_max_feature_level(call: Rc<Call>) -> Result<Reply> {
+    let MaxFeatureLevel { max } = call.json()?;
+    cluster::set_max_feature_level(&call.session, max).await?;
+    Ok(Reply::status("set"))
 }
 
 /// The node that is meant when none is named: the one that the caller has called, which a

@@ -254,6 +254,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, {cluster::RESUME},     "cluster_resume",     "cluster resume";
     POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, {cluster::PROMOTE},    "cluster_promote",    "cluster promote";
     POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, {cluster::RESTART},    "cluster_restart",    "cluster restart";
+    PUT  "/api/v1/cluster/feature-level" User(Admin), Leader(Ready), Other, {cluster::SET_MAX_FEATURE_LEVEL}, "set_max_feature_level", "cluster max-level";
     GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
     // Between nodes

@@ -3,7 +3,7 @@
 use crate::command::{Action, Command, action};
 use crate::print::Output;
 use crate::session::{Session, StatementResult};
-use jettra_driver::wire::NodeInfo;
+use jettra_driver::wire::{NodeInfo, ProgramInfo};
 use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
@@ -31,9 +31,19 @@ pub(super) fn row(node: &NodeInfo) -> Value {
         "lag": node.lag, "problem": node.problem, "last_seen_ms": node.last_seen_ms,
         "silent_ms": node.silent_ms,
         "clock_ms_ahead": node.clock_ms_ahead, "description": node.description,
+        "version": node.program.as_ref().map(|program| &program.version),
+        "feature_levels": node.program.as_ref().map(levels),
     });
     if let Some(object) = row.as_object_mut() {
         object.retain(|_, value| !value.is_null());
     }
     row
+}
+
+/// The feature levels that a program supports.
+fn levels(program: &ProgramInfo) -> String {
+    match program.oldest_level == program.newest_level {
+        true => program.newest_level.to_string(),
+        false => format!("{}-{}", program.oldest_level, program.newest_level),
+    }
 }

@@ -30,7 +30,11 @@ fn record(reply: &ClusterReply) -> Value {
         "leader": reply.leader_id, "term": reply.term, "members": reply.nodes.len(),
         "quorum": reply.quorum, "applied_index": reply.applied_index,
         "cluster": reply.cluster_id, "distributed": reply.enabled,
+        "feature_level": reply.feature_level(),
     });
+    if let Some(max) = reply.max_feature_level {
+        record["max_feature_level"] = json!(max);
+    }
     if let Some(view) = &reply.view {
         record["known_by"] = json!(view.from);
         record["known_ms_ago"] = json!(view.age_ms);
