@@ -33,6 +33,8 @@ const TRANSACTION_BYTES_MAX: usize = 16 << 20;
 const APPLY_MAX: Duration = Duration::from_secs(30);
 /// Bytes of stack for the parser of statements.
 const PARSER_STACK: usize = 64 << 20;
+/// The newest feature level that the replicas support.
+const LEVEL_MAX: u32 = 4;
 /// Entries that the second replica applies in one transaction.
 const CUT: usize = 7;
 const TABLES: [Table; 7] = [
@@ -95,7 +97,7 @@ pub fn check(choose: &mut dyn FnMut(u64) -> u64, acts: usize, is_over: impl Fn()
 /// Applies entries from a log index on in one transaction.
 fn apply(store: &Store, index: u64, entries: &[Vec<Proposal>], act: &Act) -> Vec<ProposalResult> {
     let mut txn = store.write().expect("a transaction");
-    let mut applier = Applier::default();
+    let mut applier = Applier::supporting(LEVEL_MAX);
     applier.begin(&txn).expect("the counters");
     let mut answers = Vec::new();
     for (entry, index) in entries.iter().zip(index..) {
@@ -134,6 +136,8 @@ fn upkeep(turn: usize) -> Vec<Command> {
         Command::Expire { namespace, index, time_ms: 1 << 41, documents: 100 },
         Command::ClearGarbage { rows: 100 },
         Command::TrimChanges { bytes_max: 1 << 20, rows: 10 },
+        Command::SetFeatureLevel { level: turn as u32 % (LEVEL_MAX + 1) },
+        Command::SetMaxFeatureLevel { max: Some(turn as u32) },
     ]
 }
 

@@ -172,8 +172,11 @@ fn index(random: &mut Random) -> Value {
 
 /// Carries out a history on three nodes, with a follower that misses a part of it.
 async fn history(name: &str, seed: u64, snapshot_every: u64, crash: bool) {
-    let chunk = |settings: jettra_tests::Settings| settings.key("SnapshotEvery", snapshot_every);
-    let mut cluster = Cluster::start_with(name, 3, chunk).await;
+    // Nodes that play the next version raise the feature level while they run.
+    let adjust = |settings: jettra_tests::Settings| {
+        settings.key("SnapshotEvery", snapshot_every).env("JETTRA_NEXT_VERSION", "true")
+    };
+    let mut cluster = Cluster::start_with(name, 3, adjust).await;
     cluster.client().create_database("shop").await.expect("a database");
     let other = std::env::var("HISTORY_SEED").ok().and_then(|text| text.parse::<u64>().ok());
     let seed = seed + other.unwrap_or(0);
