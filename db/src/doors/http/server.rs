@@ -104,11 +104,12 @@ async fn serve(
     http: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    let seen = visible_position(&app);
     let id = request_id(&app);
+    let call = make_call(app.clone(), &http, &id, parameters);
+    let seen = visible_position(&app, call.parameter(&["db", "database"]));
     let answer = tokio::select! {
         biased;
-        answer = serve_call(route, make_call(app.clone(), &http, &id, parameters), &http, &mut payload) => answer,
+        answer = serve_call(route, call, &http, &mut payload) => answer,
         () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
     };
     match answer {
@@ -219,10 +220,14 @@ fn check_address(http: &HttpRequest) -> Result<()> {
 
 /// The position that an answer may name which does not say what it reflects. It is looked up
 /// before the call is carried out: later it could be newer than what the answer reflects.
-fn visible_position(app: &App) -> Position {
+fn visible_position(app: &App, database: Option<&str>) -> Position {
+    let groups = &app.service.cluster.groups;
+    let group = match database {
+        Some(database) => groups.of(database),
+        None => groups.system().cloned(),
+    };
     let position = |group: &Group| Position { group: group.number(), index: group.visible_index() };
-    let system = app.service.cluster.groups.system();
-    system.map_or_else(|_| Position::default(), |group| position(group))
+    group.map_or_else(|_| Position::default(), |group| position(&group))
 }
 
 /// A call about the members that another node carries out still knows which node was called.
@@ -267,7 +272,7 @@ fn decode(value: &str) -> String {
 }
 
 async fn serve_stream(app: Arc<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let seen = visible_position(&app);
+    let seen = visible_position(&app, None);
     let id = request_id(&app);
     let mut call = make_call(app.clone(), &http, &id, PathParameters::new());
     let answer = match dispatch::admit(&STREAM, &mut call).await {
@@ -278,7 +283,7 @@ async fn serve_stream(app: Arc<App>, http: HttpRequest, payload: Payload) -> Htt
 }
 
 async fn serve_snapshot(app: Arc<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let seen = visible_position(&app);
+    let seen = visible_position(&app, None);
     let id = request_id(&app);
     let mut call = make_call(app.clone(), &http, &id, PathParameters::new());
     let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
@@ -294,7 +299,8 @@ fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse
     let methods = methods.collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
-    let mut response = respond_error(app, http, &request_id(app), &error, visible_position(app));
+    let mut response =
+        respond_error(app, http, &request_id(app), &error, visible_position(app, None));
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
@@ -310,7 +316,7 @@ fn other(app: &App, http: &HttpRequest) -> HttpResponse {
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
     let error = Error::new(Kind::RouteNotFound, message).hint(hint);
-    respond_error(app, http, &request_id(app), &error, visible_position(app))
+    respond_error(app, http, &request_id(app), &error, visible_position(app, None))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
