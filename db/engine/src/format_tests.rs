@@ -21,7 +21,7 @@ use crate::retry::{self, Calls, Hashes, Progress, Reference, RetryUsage, StoredA
 use crate::storage::overlay::{RangeRead, Reads};
 use crate::storage::{Store, Table};
 use crate::system::{
-    NodeRole, NodeStatus, Program, ScramKeys, TokenDocument, TokenKind, UserDocument,
+    Addresses, NodeRole, NodeStatus, Program, ScramKeys, TokenDocument, TokenKind, UserDocument,
 };
 use crate::versions::{Version, VersionHead};
 use crate::{Command, Proposal, Put, PutMode};
@@ -173,7 +173,13 @@ fn token() -> TokenDocument {
 }
 
 fn program() -> Program {
-    Program { version: "1.2.3".into(), oldest_level: 1, newest_level: 2 }
+    let addresses = Addresses { peer_url: Some("http://n:7081".into()) };
+    Program {
+        version: "1.2.3".into(),
+        oldest_level: 1,
+        newest_level: 2,
+        addresses: Some(addresses),
+    }
 }
 
 /// One of every command that writes documents.
@@ -507,6 +513,28 @@ fn an_older_reader_skips_the_scram_keys_of_a_user() {
     let stored = serde_json::to_string(&earlier).unwrap();
     assert!(!stored.contains("scram"), "{stored}");
     assert_eq!(crate::system::parse::<UserDocument>(stored.as_bytes()).unwrap(), earlier);
+}
+
+/// What a member runs, as versions announced it that had one address.
+#[derive(Debug, PartialEq, Decode, Deserialize)]
+struct OlderProgram {
+    #[n(0)]
+    version: String,
+    #[n(2)]
+    newest_level: u32,
+}
+
+#[test]
+fn an_older_reader_skips_the_further_addresses_of_a_member() {
+    let program = program();
+    let older = OlderProgram { version: program.version.clone(), newest_level: 2 };
+    assert_eq!(cbor::decode::<OlderProgram>(&cbor::encode(&program).unwrap()).unwrap(), older);
+    let stored = serde_json::to_vec(&program).unwrap();
+    assert_eq!(crate::system::parse::<OlderProgram>(&stored).unwrap(), older);
+    let earlier = Program { addresses: None, ..program };
+    let stored = serde_json::to_string(&earlier).unwrap();
+    assert!(!stored.contains("addresses"), "{stored}");
+    assert_eq!(crate::system::parse::<Program>(stored.as_bytes()).unwrap(), earlier);
 }
 
 fn levels(store: &Store, newest: u32, wanted: u32) -> Result<crate::ProposalResult> {

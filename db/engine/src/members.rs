@@ -77,6 +77,7 @@ mod tests {
             version: "1.0.0".into(),
             oldest_level,
             newest_level,
+            addresses: None,
         });
         NodeDocument {
             id: id.into(),

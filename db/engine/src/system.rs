@@ -124,6 +124,19 @@ pub struct Program {
     /// The newest feature level that it supports.
     #[n(2)]
     pub newest_level: u32,
+    /// Where it is reached besides its address; none so far.
+    #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Addresses>,
+}
+
+/// Further addresses of a member. A second protocol for clients is to be another field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
+pub struct Addresses {
+    /// Where other nodes reach it, if not where clients do.
+    #[n(0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_url: Option<String>,
 }
 
 impl Program {

@@ -63,6 +63,7 @@ impl Cluster {
             version: env!("CARGO_PKG_VERSION").into(),
             oldest_level: features.oldest,
             newest_level: features.newest,
+            addresses: None,
         }
     }
 
@@ -116,7 +117,8 @@ mod tests {
     use crate::engine::system::{NodeRole, NodeStatus};
 
     fn node(raft_id: RaftId, newest_level: u32) -> NodeDocument {
-        let program = Program { version: "1.0.0".into(), oldest_level: 1, newest_level };
+        let program =
+            Program { version: "1.0.0".into(), oldest_level: 1, newest_level, addresses: None };
         NodeDocument {
             id: format!("n{raft_id}"),
             raft_id,

@@ -134,7 +134,7 @@ impl IntoWire for MemberReport {
 impl IntoWire for Program {
     type Wire = ProgramInfo;
     fn into_wire(self) -> ProgramInfo {
-        let Program { version, oldest_level, newest_level } = self;
+        let Program { version, oldest_level, newest_level, addresses: _ } = self;
         ProgramInfo { version, oldest_level, newest_level }
     }
 }
