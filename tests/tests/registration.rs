@@ -17,12 +17,13 @@ async fn check_refused(cluster: &Cluster, url: &str, status: u16, code: &str) {
 }
 
 async fn started(bed: &Bed, name: &str, settings: Settings) -> Node {
+    // A node that creates its cluster waits as well, for a moment.
+    let ready = if settings.role == Role::Waiting { "waiting" } else { "ok" };
     let mut node = bed.node(name, settings);
     node.start();
-    wait_until(&format!("{name} answers"), async || {
+    wait_until(&format!("{name} is {ready}"), async || {
         let health = node.http().try_get("/health").await?;
-        let ready = health.json()["status"] == "ok" || health.json()["status"] == "waiting";
-        if ready { Ok(()) } else { Err(health.text) }
+        if health.json()["status"] == ready { Ok(()) } else { Err(health.text) }
     })
     .await;
     node
