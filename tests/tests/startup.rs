@@ -1,7 +1,9 @@
 //! How a node starts, refuses to start, and stops.
 
+use jettra_tests::source::root;
 use jettra_tests::{Bed, Cluster, Node, Role, Settings, free_port, wait_until};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -284,4 +286,103 @@ async fn a_node_that_ran_alone_becomes_a_cluster() {
         assert_eq!(count(node).await, 1);
         assert_eq!(node.http().get("/api/cluster").await.ok().json()["enabled"], true);
     }
+}
+
+/// What is asked of the node that opens the data directory of the fixture.
+const OF_FIXTURE: [&str; 6] = [
+    "/api/v1/databases/shop/hash",
+    "/api/v1/databases/shop/collections/people/documents?extended_json=canonical",
+    "/api/v1/databases/shop/collections/people/indexes",
+    "/api/v1/databases/shop/collections/people/documents/ada/versions",
+    "/api/v1/databases/shop/collections/people/schema",
+    "/api/v1/users",
+];
+
+/// The responses to `OF_FIXTURE`.
+async fn fixture_responses(node: &Node) -> Value {
+    let mut responses = serde_json::Map::new();
+    for target in OF_FIXTURE {
+        responses.insert(target.to_owned(), node.http().get(target).await.ok().json());
+    }
+    // What the node itself writes when it starts is in the log, too.
+    responses[OF_FIXTURE[0]].as_object_mut().expect("an object").remove("index");
+    responses.into()
+}
+
+/// Makes the data directory of the fixture: values of every type, versions, an index, a schema, a
+/// user, and a deleted document.
+async fn fill_fixture(node: &Node) {
+    let people = "/api/v1/databases/shop/collections/people";
+    let calls = [
+        ("POST", "/api/dbs".to_owned(), json!({"name": "shop"})),
+        ("POST", "/api/cols".to_owned(), json!({"database": "shop", "collection": "people"})),
+        ("PUT", format!("{people}/versions"), json!({})),
+        ("POST", format!("{people}/indexes"), json!({"keys": {"email": 1}, "unique": true})),
+        ("PUT", format!("{people}/schema"), json!({"schema": {"properties": {"n": {}}}})),
+        ("POST", format!("{people}/documents"), json!({"_id": "ada", "email": "a@example.org"})),
+        ("PATCH", format!("{people}/documents/ada"), json!({"email": "ada@example.org", "n": 1})),
+        (
+            "POST",
+            format!("{people}/documents"),
+            json!({"_id": {"$oid": "0123456789abcdef01234567"},
+            "long": {"$numberLong": "7"}, "double": 0.5, "decimal": {"$numberDecimal": "-0.00"},
+            "date": {"$date": "2026-11-29T21:00:00Z"}, "binary": {"$binary": {"base64": "AQI=", "subType": "00"}},
+            "time": {"$timestamp": {"t": 5, "i": 1}}, "pattern": {"$regularExpression": {"pattern": "^a", "options": "i"}},
+            "least": {"$minKey": 1}, "most": {"$maxKey": 1}, "none": null, "list": [true, {"a": []}]}),
+        ),
+        ("POST", format!("{people}/documents"), json!({"_id": 3, "email": "gone@example.org"})),
+        ("DELETE", format!("{people}/documents/3?id_type=int"), Value::Null),
+        (
+            "POST",
+            "/api/v1/users".to_owned(),
+            json!({"username": "bob", "password": "bob's long password",
+            "role": "reader", "allowed_dbs": ["shop"]}),
+        ),
+    ];
+    for (method, target, body) in calls {
+        node.http().json(method, &target, &body).await.ok();
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let copy = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_dir(&path, &copy);
+        } else if !path.ends_with("lock.mdb") {
+            // The table of LMDB's readers belongs to a running process.
+            std::fs::copy(path, copy).expect("a copy");
+        }
+    }
+}
+
+/// The directory has the numbers of formats in its files. When one of them rises, `UPDATE_GOLDEN=1`
+/// writes it anew; from the first release on, it stays, and another one is written beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_of_this_format_is_opened() {
+    let fixture = root().join("tests/fixtures/data-2");
+    let recorded = fixture.join("responses.json");
+    let bed = Bed::new("start-fixture").await;
+    let mut node = bed.node("fixture", Settings::new(Role::Alone));
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if !update {
+        copy_dir(&fixture.join("data"), &node.data_dir());
+    }
+    node.start();
+    wait_ok(&node).await;
+    if !update {
+        let expected = std::fs::read(&recorded).expect("the recorded responses");
+        let expected: Value = serde_json::from_slice(&expected).expect("JSON");
+        assert_eq!(fixture_responses(&node).await, expected);
+        return;
+    }
+    fill_fixture(&node).await;
+    let responses = fixture_responses(&node).await;
+    node.signal("TERM");
+    assert!(node.wait_exit().await.success());
+    let _ = std::fs::remove_dir_all(&fixture);
+    copy_dir(&node.data_dir(), &fixture.join("data"));
+    std::fs::write(&recorded, format!("{responses:#}\n")).expect("the responses");
 }
