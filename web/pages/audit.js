@@ -9,7 +9,8 @@ const COLUMNS = ['When', 'User', 'From', 'Action', 'Target', 'Outcome'];
 const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'cluster_register', 'cluster_restart',
   'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_index', 'drop_versions', 'join_failed',
   'join_token_use', 'login', 'login_failed', 'password_change', 'rename_collection', 'rename_database',
-  'replace_collection', 'set_schema', 'token_create', 'token_revoke', 'user_create', 'user_delete', 'user_update'];
+  'replace_collection', 'set_max_feature_level', 'set_schema', 'token_create', 'token_revoke', 'user_create',
+  'user_delete', 'user_update'];
 
 export class AuditPage {
   log = null; // {entries, next}: the entries shown, and where the older ones begin; null until known
