@@ -7,17 +7,19 @@ use super::peers::{PeerUrls, Peers};
 use super::proposer::ProposerLimits;
 use super::refused::RefusedEntries;
 use super::retention::LogLimits;
+use super::snapshot::ReceivedState;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
-use super::writer::StateEvents;
+use super::writer::{StateEvents, Writer};
 use super::{Group, GroupConfig};
 use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;
 use crate::engine::Namespace;
 use crate::engine::command::Target;
 use crate::engine::command::entry::{self, FrameEncoder};
-use crate::engine::{Command, Outcome, Proposal, ProposalResult, Put, PutMode};
+use crate::engine::{Applier, Command, Outcome, Proposal, ProposalResult, Put, PutMode};
 use crate::error::{Kind, Result};
 use crate::format::GroupFormats;
+use crate::storage::{Generations, Store};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -311,4 +313,30 @@ async fn a_full_disk_refuses_what_grows_and_takes_deletions_and_chores() {
     // Membership and what else is small and makes nothing grow.
     clear(&group).await;
     group.shutdown().await;
+}
+
+/// Symptom: a node that is too old for the cluster threw away the state that it had, and could not
+/// start with the one that took its place.
+#[tokio::test]
+async fn a_copy_of_a_feature_level_that_is_too_new_is_not_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (own, newer) = (dir.path().join("own"), dir.path().join("newer"));
+    let state = Arc::new(Generations::open(&own, 64 * MB).unwrap());
+    let (refused, formats) = (RefusedEntries::default(), GroupFormats::THIS);
+    let (writer, _events, thread) =
+        Writer::start(state.clone(), Duration::from_millis(1), refused, formats).unwrap();
+    let newer = Store::open(&newer, 64 * MB).unwrap();
+    let level = GroupFormats::NEXT.features.newest;
+    let (mut txn, mut applier) = (newer.write().unwrap(), Applier::supporting(level));
+    applier.begin(&txn).unwrap();
+    let raised = applier.apply(&mut txn, 1, Command::SetFeatureLevel { level }.into()).unwrap();
+    assert_eq!(raised.result, Ok(Outcome::Done));
+    applier.flush(&mut txn).unwrap();
+    txn.commit().unwrap();
+    let received = Arc::new(ReceivedState::copy(&newer, &state).unwrap());
+    let current = state.current();
+    assert!(writer.install(received).await.is_err());
+    thread.join().unwrap();
+    assert!(writer.failure().unwrap().contains("feature level 2"), "{:?}", writer.failure());
+    assert!(Arc::ptr_eq(&current, &state.current()));
 }

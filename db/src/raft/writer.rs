@@ -439,6 +439,8 @@ impl WriterThread {
     }
 
     fn install(&mut self, received: &ReceivedState) -> Result<(), StorageError> {
+        // Before it takes the place of a state that this program can go on with.
+        self.formats.features.check(feature_level(&received.store.read()?)?)?;
         crash_point("SnapshotChecked");
         self.state.switch(&received.incoming, received.store.clone(), &|step| match step {
             SwitchStep::PointerWritten => crash_point("SnapshotPointerWritten"),
