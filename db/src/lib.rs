@@ -1,9 +1,10 @@
 //! A node of Jettra, layer by layer. Each layer uses only those below it in this list;
-//! `error`, `config`, `format`, `tls` and `dial` use none.
+//! `error`, `config`, `format`, `pulse`, `tls` and `dial` use none.
 
 pub mod config;
 pub mod dial;
 pub mod format;
+pub mod pulse;
 pub mod status;
 pub mod tls;
 pub mod wire;

@@ -6,6 +6,7 @@ use super::Cluster;
 use crate::engine::Command;
 use crate::engine::system::{NodeDocument, NodeStatus, Program};
 use crate::error::{Error, Kind, Result};
+use crate::pulse;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::{PeerError, PeerRequest};
 use crate::raft::peers::RpcResult;
@@ -132,7 +133,7 @@ impl Cluster {
 /// show which members answer.
 pub async fn run(cluster: Arc<Cluster>) {
     while !cluster.is_ending() {
-        tokio::time::sleep(INTERVAL).await;
+        pulse::pause(INTERVAL).await;
         // A node that is stopping must not announce its return.
         if cluster.is_ending() {
             return;

@@ -1,11 +1,12 @@
 //! Wrong clocks in words: for the log, `/health` and the status of the cluster.
 
 use super::Cluster;
+use crate::pulse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_millis(900);
 
 impl Cluster {
     /// A sentence for each member whose clock is wrong, as far as this node knows.
@@ -44,7 +45,7 @@ pub(super) fn length(ms: u64) -> String {
 pub async fn run(cluster: Arc<Cluster>) {
     let (mut suspected, mut reported) = (BTreeSet::new(), BTreeSet::new());
     while !cluster.is_ending() {
-        tokio::time::sleep(INTERVAL).await;
+        pulse::pause(INTERVAL).await;
         let Ok(group) = cluster.groups.system() else { return };
         let wrong = group.clock.wrong();
         let name = |id| cluster.nodes.by_raft_id(id).map_or(format!("member {id}"), |node| node.id);

@@ -11,13 +11,14 @@ use crate::engine::members::{check_level, cluster, nodes};
 use crate::engine::system::{NodeDocument, Program};
 use crate::engine::{Command, format};
 use crate::error::Result;
+use crate::pulse;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, RaftId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const INTERVAL: Duration = Duration::from_millis(300);
+const INTERVAL: Duration = Duration::from_millis(900);
 
 /// The level to which the system group is to be raised; none while it stays as it is. Pure.
 ///
@@ -51,7 +52,7 @@ pub async fn run(cluster: Arc<Cluster>) {
                 tracing::debug!(group, %error, "the feature level was not raised yet");
             }
         }
-        tokio::time::sleep(INTERVAL).await;
+        pulse::pause(INTERVAL).await;
     }
 }
 

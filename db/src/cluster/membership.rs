@@ -8,13 +8,18 @@ use super::{Cluster, Exit};
 use crate::engine::Command;
 use crate::engine::system::NodeDocument;
 use crate::error::{Error, Kind, Result};
+use crate::pulse;
 use crate::raft::{Group, GroupStatus, RaftId};
 use openraft::{BasicNode, ChangeMembers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const INTERVAL: Duration = Duration::from_millis(150);
+/// Longest time between two looks, and between those that follow a step: a learner catches up.
+const INTERVAL: Duration = Duration::from_millis(300);
+const INTERVAL_AFTER_STEP: Duration = Duration::from_millis(150);
+/// How long a step is followed by closer looks.
+const STEP_FOLLOWED: Duration = Duration::from_secs(5);
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a leader with a wrong clock has tried to transfer leadership, before it tries again.
 const GIVE_WAY_PAUSE: Duration = Duration::from_secs(30);
@@ -44,6 +49,7 @@ impl<'a> ClusterState<'a> {
 pub async fn run(cluster: Arc<Cluster>) {
     let mut leading_since: Option<Instant> = None;
     let mut gave_way: Option<Instant> = None;
+    let mut stepped: Option<Instant> = None;
     while !cluster.is_ending() {
         let Ok(group) = cluster.groups.system() else { return };
         let status = group.status();
@@ -52,18 +58,25 @@ pub async fn run(cluster: Arc<Cluster>) {
         }
         if !status.is_leader() {
             leading_since = None;
-            tokio::time::sleep(INTERVAL).await;
+            pulse::pause(INTERVAL).await;
             continue;
         }
         let since = *leading_since.get_or_insert_with(Instant::now);
         match reconcile_once(&cluster, since, &mut gave_way).await {
-            Ok(true) => {}
-            Ok(false) => tokio::time::sleep(INTERVAL).await,
+            Ok(true) => {
+                stepped = Some(Instant::now());
+                continue;
+            }
+            Ok(false) => {}
             Err(error) => {
                 tracing::debug!(%error, "a membership step did not succeed yet");
-                tokio::time::sleep(INTERVAL).await;
+                pulse::pause(INTERVAL_AFTER_STEP).await;
+                continue;
             }
         }
+        let soon = stepped.is_some_and(|at| at.elapsed() < STEP_FOLLOWED);
+        let pause = if soon { INTERVAL_AFTER_STEP } else { INTERVAL };
+        let _ = tokio::time::timeout_at(pulse::next(pause), cluster.nodes.changed()).await;
     }
 }
 
@@ -74,26 +87,32 @@ async fn reconcile_once(
     gave_way: &mut Option<Instant>,
 ) -> Result<bool> {
     let group = cluster.groups.system()?;
+    let just_gave_way = gave_way.is_some_and(|at| at.elapsed() < GIVE_WAY_PAUSE);
+    let better_leaders = || match just_gave_way {
+        true => BTreeSet::new(),
+        false => group.clock.better_leaders(),
+    };
+    let next = |documents: &[NodeDocument]| {
+        let status = group.status();
+        let view = ClusterState {
+            leading_for: leading_since.elapsed(),
+            better_leaders: better_leaders(),
+            ..ClusterState::of(cluster, group, documents, &status)
+        };
+        next_step(&view).filter(|_| status.is_leader())
+    };
+    // Mostly there is nothing to do, which is seen without asking a majority.
+    if next(&cluster.nodes.all()).is_none() {
+        return Ok(false);
+    }
     // A new leader may not have applied all that its predecessor committed.
     group.wait_linearizable().await?;
     cluster.nodes.refresh(group)?;
-    let (documents, status) = (cluster.nodes.all(), group.status());
-    if !status.is_leader() {
-        return Ok(false);
-    }
-    let just_gave_way = gave_way.is_some_and(|at| at.elapsed() < GIVE_WAY_PAUSE);
-    let view = ClusterState {
-        leading_for: leading_since.elapsed(),
-        better_leaders: match just_gave_way {
-            true => BTreeSet::new(),
-            false => group.clock.better_leaders(),
-        },
-        ..ClusterState::of(cluster, group, &documents, &status)
-    };
-    let Some(step) = next_step(&view) else {
+    let documents = cluster.nodes.all();
+    let Some(step) = next(&documents) else {
         return Ok(false);
     };
-    if matches!(step, Step::HandOver(_)) && !view.better_leaders.is_empty() {
+    if matches!(step, Step::HandOver(_)) && !better_leaders().is_empty() {
         *gave_way = Some(Instant::now());
         tracing::warn!(
             "this leader's clock is wrong; it hands over to a node whose clock is right"

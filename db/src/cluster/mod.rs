@@ -227,10 +227,16 @@ impl Cluster {
         if !formed {
             tokio::spawn(self.clone().record_formed(group));
         }
-        tokio::spawn(membership::run(self.clone()));
-        tokio::spawn(levels::run(self.clone()));
-        tokio::spawn(announce::run(self.clone()));
-        tokio::spawn(clocks::run(self.clone()));
+        // As one task: when their intervals end at the same time, one thread wakes for them.
+        let cluster = self.clone();
+        tokio::spawn(async move {
+            tokio::join!(
+                membership::run(cluster.clone()),
+                levels::run(cluster.clone()),
+                announce::run(cluster.clone()),
+                clocks::run(cluster.clone()),
+            )
+        });
         Ok(())
     }
 

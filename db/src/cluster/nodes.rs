@@ -7,11 +7,13 @@ use crate::raft::peers::PeerUrls;
 use crate::raft::{Group, RaftId};
 use parking_lot::RwLock;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// The applied members. Refreshed when an entry has changed the collection.
 #[derive(Default)]
 pub struct Nodes {
     documents: RwLock<Arc<Vec<NodeDocument>>>,
+    changed: Notify,
 }
 
 impl Nodes {
@@ -19,7 +21,13 @@ impl Nodes {
     pub fn refresh(&self, group: &Group) -> Result<()> {
         let documents = members::nodes(&group.read()?)?;
         *self.documents.write() = Arc::new(documents);
+        self.changed.notify_one();
         Ok(())
+    }
+
+    /// Waits until the collection is read again. For one task: the reconciler.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// All members.

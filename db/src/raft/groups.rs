@@ -4,6 +4,7 @@ mod open;
 mod reads;
 mod receive;
 mod status;
+mod ticks;
 
 use super::clock::{Role, SharedClock};
 use super::log_store::LogStore;
@@ -359,18 +360,6 @@ fn update_role(metrics: &RaftServerMetrics<TypeConfig>, clock: &SharedClock) {
     let leading = metrics.state == ServerState::Leader;
     let role = Role { membership: *membership.log_id(), leading };
     clock.set_role(role, || membership.voter_ids().collect());
-}
-
-/// Does so whenever it changes: the times for followers depend on it.
-async fn follow_role(raft: Raft, clock: Arc<SharedClock>) {
-    let mut metrics = raft.server_metrics();
-    drop(raft);
-    loop {
-        update_role(&metrics.borrow_watched(), &clock);
-        if metrics.changed().await.is_err() {
-            return;
-        }
-    }
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {

@@ -38,6 +38,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+/// Buffer for the answers of the append stream.
+const ANSWER_BUFFER_BYTES: usize = 4 << 10;
+
 /// Why members do not receive the entries that they lack, by the last attempt.
 #[derive(Clone, Default)]
 pub struct Undelivered(Arc<parking_lot::Mutex<BTreeMap<RaftId, String>>>);
@@ -153,7 +156,9 @@ impl Connection {
 
     async fn connect(&self) -> std::result::Result<WebSocketStream<dial::Connection>, RpcError> {
         let target = self.peers.target("stream", self.to);
+        // The answers are small, and each read zeroes the whole buffer.
         let config = WebSocketConfig::default()
+            .read_buffer_size(ANSWER_BUFFER_BYTES)
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
         self.peers.calls.open(&self.url(), &target, config).await.map_err(unreachable)

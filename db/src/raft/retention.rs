@@ -18,6 +18,7 @@ use super::log_store::{LogExtent, LogStore};
 use super::snapshot::CopySpace;
 use super::state_machine::Raft;
 use super::types::{Metrics, RaftId};
+use crate::pulse;
 use crate::storage::{Generations, free_disk_bytes};
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Longest time between two checks of the log.
-const LOOK_PAUSE: Duration = Duration::from_millis(250);
+const LOOK_PAUSE: Duration = Duration::from_millis(600);
 /// Longest time to wait for a snapshot before the log is checked again.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(10);
 /// How many times `SnapshotLogMb` are kept for members that need it.
@@ -179,7 +180,7 @@ impl Retention {
         let mut noted = 0;
         loop {
             // A full file shows in the extent; small entries are counted now and then.
-            let _ = tokio::time::timeout(LOOK_PAUSE, self.log.grown()).await;
+            let _ = tokio::time::timeout_at(pulse::next(LOOK_PAUSE), self.log.grown()).await;
             let view = self.view(noted);
             if view.wants_snapshot(self.limits) {
                 noted = view.log.end;

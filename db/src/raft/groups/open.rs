@@ -12,7 +12,7 @@ use super::super::state_machine::{Raft, StateMachine};
 use super::super::transfer::ReceiveSlot;
 use super::super::writer::{StateEvents, Writer};
 use super::reads::{self, Lease};
-use super::{Group, GroupConfig, LeaderContact, follow_role, internal};
+use super::{Group, GroupConfig, LeaderContact, internal, ticks};
 use crate::engine::log_time_ms;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Generations, Store};
@@ -64,7 +64,6 @@ impl Group {
         let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
             .await
             .map_err(internal)?;
-        tokio::spawn(follow_role(raft.clone(), clock.clone()));
         let retention = Retention {
             raft: raft.clone(),
             log: log.clone(),
@@ -107,7 +106,7 @@ impl Group {
             leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),
             ready_term: AtomicU64::new(0),
         };
-        Ok((Arc::new(group), events))
+        Ok((ticks::start(group, config.heartbeat_ms, config.election_ms.0), events))
     }
 }
 

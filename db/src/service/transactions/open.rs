@@ -8,6 +8,7 @@ use crate::engine::error::key_reused;
 use crate::engine::transactions::Transaction;
 use crate::engine::{Proposal, ProposalResult};
 use crate::error::{Error, Kind, Result};
+use crate::pulse;
 use crate::raft::Group;
 use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Time between two looks for transactions that nobody uses any more.
-const SWEEP: Duration = Duration::from_millis(500);
+const SWEEP: Duration = Duration::from_millis(600);
 /// Transactions of the largest size that there is memory for.
 const LARGE_MAX: usize = 16;
 /// The open transactions of this node.
@@ -294,7 +295,7 @@ impl Transactions {
     /// Ends transactions that nobody uses any more, as long as somebody holds this.
     pub async fn sweep(this: Weak<Self>) {
         loop {
-            tokio::time::sleep(SWEEP).await;
+            pulse::pause(SWEEP).await;
             let Some(this) = this.upgrade() else { return };
             let over = |open: &Arc<OpenTransaction>| {
                 let age = open.begun.elapsed();
