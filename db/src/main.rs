@@ -14,8 +14,6 @@ use tokio::sync::watch;
 /// Longest time from the first signal to the end of the process. Acknowledged writes are in the log
 /// by then, whatever is still running.
 const END_MAX: Duration = Duration::from_secs(10);
-/// Time that uninterruptible work has at the end.
-const WORK_MAX: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     return_large_blocks();
@@ -110,15 +108,7 @@ fn start(stop: watch::Receiver<bool>) -> Result<Exit> {
     for note in &config.notes {
         tracing::warn!("{note}");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(32)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    let exit = runtime.block_on(jettra_db::node::run(config, stop));
-    runtime.shutdown_timeout(WORK_MAX);
-    exit
+    jettra_db::node::run(config, stop)
 }
 
 fn command() -> Command {

@@ -33,6 +33,8 @@ const FILES_RESERVED: usize = 256;
 const UNREAD_MAX_MS: u32 = 30_000;
 /// Time that running requests have when the node stops.
 const SHUTDOWN_SECONDS: u64 = 2;
+/// Time that uninterruptible work has at the end.
+const WORK_MAX: Duration = Duration::from_millis(200);
 /// Longest time for an orderly shutdown. What is unfinished then is in the log.
 const STOP_MAX: Duration = Duration::from_secs(8);
 /// Threads for clients' requests for each HTTP thread: while one is busy for long, others go on.
@@ -41,9 +43,24 @@ const THREADS_EACH: usize = 2;
 /// Runs a node until the cluster or `stop` ends it; returns why. `stop` is effective at any moment,
 /// also while the node waits for a cluster secret or opens a long log.
 ///
+/// This function is not async, so that the program contains a call of the library: an async function
+/// is compiled where it is awaited, with all the async functions that it awaits.
+///
 /// # Errors
 /// When it cannot start, with the reason.
-pub async fn run(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> {
+pub fn run(config: Config, stop: watch::Receiver<bool>) -> Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(32)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let exit = runtime.block_on(serve(config, stop));
+    runtime.shutdown_timeout(WORK_MAX);
+    exit
+}
+
+async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> {
     let _lock = lock_data_dir(&config.data_dir)?;
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
