@@ -259,7 +259,12 @@ async fn a_node_without_a_configuration_generates_a_password_and_serves() {
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&path.metadata().expect("its mode").permissions());
     assert_eq!(mode & 0o777, 0o600);
-    assert!(node.log().contains("data/admin-password"), "{}", node.log());
+    // The node answers a moment before it says so.
+    wait_until("the log names the password's file", async || {
+        let log = node.log();
+        if log.contains("data/admin-password") { Ok(()) } else { Err(log) }
+    })
+    .await;
     assert!(!node.log().contains(password.trim()), "the password is in the log");
     node.http().login("admin", password.trim()).get("/api/dbs").await.ok();
 }
