@@ -29,14 +29,15 @@ fn silence_max(election_min_ms: u64) -> Duration {
     Duration::from_millis(election_min_ms * 3 / 4)
 }
 
-/// Decides by the role and by the leader that was heard last, and how long ago. Pure.
+/// Decides by the role, by whether there is another member, and by the leader that was heard last, and how long ago. Pure.
 fn need(
-    state: ServerState,
+    (state, alone): (ServerState, bool),
     leader: Option<RaftId>,
     heard: (Option<RaftId>, Duration),
     silence_max: Duration,
 ) -> Need {
     match state {
+        ServerState::Leader if alone => Need::Nothing(silence_max),
         ServerState::Leader => Need::Heartbeat,
         ServerState::Follower | ServerState::Learner
             if leader.is_some() && leader == heard.0 && heard.1 < silence_max =>
@@ -64,13 +65,14 @@ async fn run(
     loop {
         let pause = {
             let Some(group) = group.upgrade() else { return };
-            let (state, leader) = {
+            let (role, leader) = {
                 let metrics = metrics.borrow_and_update();
                 update_role(&metrics, &group.clock);
-                (metrics.state, metrics.current_leader)
+                let alone = metrics.membership_config.nodes().count() == 1;
+                ((metrics.state, alone), metrics.current_leader)
             };
             let heard = group.heard();
-            let need = need(state, leader, (heard.leader, heard.at.elapsed()), silence_max);
+            let need = need(role, leader, (heard.leader, heard.at.elapsed()), silence_max);
             group.raft.runtime_config().tick(need == Need::Ticks);
             match need {
                 Need::Ticks => silence_max,
@@ -96,10 +98,13 @@ mod tests {
     fn the_clock_rests_on_a_leader_and_on_a_follower_that_hears_it() {
         let ms = Duration::from_millis;
         let limit = silence_max(400);
-        let need =
-            |state, leader, heard: Option<u64>, ago| need(state, leader, (heard, ms(ago)), limit);
+        let need = |state, leader, heard: Option<u64>, ago| {
+            need((state, false), leader, (heard, ms(ago)), limit)
+        };
         use ServerState::{Candidate, Follower, Leader, Learner};
         assert_eq!(need(Leader, Some(1), None, 5_000), Need::Heartbeat);
+        let alone = super::need((Leader, true), Some(1), (None, ms(0)), limit);
+        assert_eq!(alone, Need::Nothing(limit), "nobody is to hear it");
         assert_eq!(need(Follower, Some(2), Some(2), 100), Need::Nothing(ms(200)));
         assert_eq!(need(Learner, Some(2), Some(2), 100), Need::Nothing(ms(200)));
         assert_eq!(need(Follower, Some(2), Some(2), 300), Need::Ticks, "it is silent");
