@@ -13,7 +13,7 @@
 
 use crate::document::{Revision, parse_wanted};
 use crate::query::context::Fields;
-use crate::value::{Object, Value, parse_stored};
+use crate::value::{Object, Value, parse_stored, string_end};
 use memchr::memchr2;
 
 /// Most fields of which the places are stored.
@@ -140,18 +140,6 @@ fn value_end(json: &[u8], mut at: usize) -> Option<usize> {
             _ => {}
         }
         at += 1;
-    }
-}
-
-/// The position after the string that begins at `at`.
-fn string_end(json: &[u8], at: usize) -> Option<usize> {
-    let mut at = at + 1;
-    loop {
-        at += memchr2(b'"', b'\\', json.get(at..)?)?;
-        if json[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
     }
 }
 

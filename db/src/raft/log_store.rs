@@ -42,11 +42,8 @@ const REPLAY_BYTES: usize = 1 << 20;
 struct Coded<T>(T);
 
 impl<T: Wire> Encode for Coded<T> {
-    fn encode<W: Write>(&self, mut writer: W) -> io::Result<usize> {
-        let bytes = wire::encode(&self.0).map_err(io::Error::other)?;
-        writer.write_all(&(bytes.len() as u32).to_be_bytes())?;
-        writer.write_all(&bytes)?;
-        Ok(4 + bytes.len())
+    fn encode<W: Write>(&self, writer: W) -> io::Result<usize> {
+        wire::write_counted(&self.0, writer)
     }
 }
 

@@ -12,13 +12,16 @@ use super::read_index::Proof;
 use super::snapshot::{AppliedState, Owner};
 use super::types::{Entry, EntryPayload, LogId, Membership, Payload, RaftId, Vote};
 use bytes::Bytes;
+use minicbor::encode::Write;
+use minicbor::encode::write::Writer;
 use minicbor::{Decode, Decoder, Encode};
 use openraft::BasicNode;
 use openraft::entry::RaftEntry;
 use openraft::impls::leader_id_adv::LeaderId;
 use openraft::vote::RaftVote;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::convert::Infallible;
+use std::{fmt, io};
 
 /// Bytes that are not the form of what they should hold, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +59,42 @@ pub trait Wire: Sized {
 /// # Errors
 /// None today; the encoder cannot promise it.
 pub fn encode<T: Wire>(value: &T) -> Result<Vec<u8>, Malformed> {
-    minicbor::to_vec(value.form()).map_err(malformed)
+    let form = value.form();
+    // A large entry would be copied again and again while the bytes grow.
+    let mut bytes = Vec::with_capacity(length(&form)?);
+    minicbor::encode(form, &mut bytes).map_err(malformed)?;
+    Ok(bytes)
+}
+
+/// Writes the length of the bytes of a value in 4 bytes, then them; returns how many it wrote. The
+/// bytes are not gathered before, so that those of a large entry are copied once.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_counted<T: Wire>(value: &T, mut to: impl io::Write) -> io::Result<usize> {
+    let form = value.form();
+    let length = length(&form).map_err(io::Error::other)?;
+    to.write_all(&u32::try_from(length).map_err(io::Error::other)?.to_be_bytes())?;
+    minicbor::encode(form, Writer::new(to)).map_err(io::Error::other)?;
+    Ok(4 + length)
+}
+
+fn length(form: &impl Encode<()>) -> Result<usize, Malformed> {
+    let mut length = Length(0);
+    minicbor::encode(form, &mut length).map_err(malformed)?;
+    Ok(length.0)
+}
+
+/// Counts bytes, and does not keep them.
+struct Length(usize);
+
+impl Write for Length {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0 += bytes.len();
+        Ok(())
+    }
 }
 
 /// The value of the whole of `bytes`.

@@ -7,7 +7,7 @@ use super::read_index::Proof;
 use super::snapshot::{AppliedState, Owner};
 use super::transfer::{Offer, ReceiverReply};
 use super::types::{Entry, EntryPayload, LogId, Membership, Payload, TypeConfig, Vote};
-use super::wire::{RefusedForm, Wire, applied_index, decode, encode};
+use super::wire::{RefusedForm, Wire, applied_index, decode, encode, write_counted};
 use openraft::BasicNode;
 use openraft::entry::RaftEntry;
 use openraft::impls::leader_id_adv::LeaderId;
@@ -61,6 +61,9 @@ impl Golden {
         if hex(&bytes) != expected {
             self.0.push(format!("{name}: {} instead of {expected}", hex(&bytes)));
         }
+        let mut counted = Vec::new();
+        assert_eq!(write_counted(&value, &mut counted).unwrap(), 4 + bytes.len());
+        assert_eq!(counted, [&(bytes.len() as u32).to_be_bytes(), &bytes[..]].concat(), "{name}");
         let read: T = decode(&bytes).unwrap();
         assert_eq!(format!("{read:?}"), format!("{value:?}"), "{name}");
     }

@@ -1,11 +1,12 @@
 //! Many operations on one collection in one step.
 
 use super::confirm::{self, Action};
-use super::writes::{Delete, Replace, Update, insert_operation, write_command};
+use super::writes::{Delete, Replace, Update, insert_operation, new_insert, write_command};
 use super::{Response, Session, Step, Steps};
 use crate::engine::DocumentId;
 use crate::engine::Namespace;
 use crate::engine::command::{Operation, OperationResult, Outcome, WriteTotals};
+use crate::engine::document::NewDocument;
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
 use std::collections::BTreeMap;
@@ -111,6 +112,23 @@ pub async fn insert_all(
     let mut steps = Steps::new(session);
     let parsed = Parsed::new(operations.into_iter().map(Ok), true);
     let done = write(&mut steps, namespace, parsed, true).await;
+    steps.finish(done)
+}
+
+/// As [`bulk`], of documents that are checked already.
+///
+/// # Errors
+/// Those of the proposal.
+pub async fn insert_checked(
+    session: &Session,
+    namespace: Namespace,
+    documents: Vec<NewDocument>,
+    ordered: bool,
+) -> Result<Response<BulkResult>> {
+    let operations = documents.into_iter().map(|new| Ok(new_insert(new)));
+    let parsed = Parsed::new(operations, ordered);
+    let mut steps = Steps::new(session);
+    let done = write(&mut steps, namespace, parsed, ordered).await;
     steps.finish(done)
 }
 

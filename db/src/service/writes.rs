@@ -247,8 +247,12 @@ impl FindAndModify {
 /// # Errors
 /// Those of a document.
 pub fn insert_operation(document: Value, limits: &Limits) -> Result<Operation> {
-    let NewDocument { id, body } = check_document(document, limits)?;
-    Ok(Operation::Insert { id: id.unwrap_or_else(new_id), body })
+    Ok(new_insert(check_document(document, limits)?))
+}
+
+/// The insertion of a document that is checked, with a new `_id` if it has none.
+pub fn new_insert(NewDocument { id, body }: NewDocument) -> Operation {
+    Operation::Insert { id: id.unwrap_or_else(new_id), body }
 }
 
 /// The bounds of a write.

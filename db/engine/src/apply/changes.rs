@@ -9,7 +9,7 @@ use crate::command::Outcome;
 use crate::document::Revision;
 use crate::id::DocumentId;
 use crate::namespace::NamespaceRef;
-use crate::storage::{Read, Result, Table, WriteTxn};
+use crate::storage::{Result, Table, WriteTxn};
 use crate::system;
 use minicbor::Encode;
 
@@ -160,20 +160,11 @@ impl Applier {
     ) -> ApplyResult {
         let (mut worked, mut removed) = (0, 0);
         while worked < rows && self.counters.changes.bytes > bytes_max {
-            let oldest = {
-                let mut rows = txn.range(Table::Changes, &[0], &[0xff])?;
-                match rows.next() {
-                    None => break,
-                    Some(row) => {
-                        let (key, value) = row?;
-                        (key.to_vec(), value.len() as u64)
-                    }
-                }
-            };
+            let Some((key, bytes)) = txn.first(Table::Changes, &[0], &[0xff])? else { break };
             if removed > UPKEEP_BYTES {
                 return Ok(Outcome::Paused(worked as u64));
             }
-            let (key, bytes) = oldest;
+            let bytes = bytes as u64;
             removed += bytes;
             txn.delete(Table::Changes, &key)?;
             let totals = &mut self.counters.changes;

@@ -10,6 +10,7 @@ use crate::history_tests::{
 };
 use crate::query::context::{At, Context};
 use crate::query::filter::Filter;
+use crate::storage::Read;
 use crate::value::{Value, parse_stored};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Transactions that write.
 
-use super::env::{Store, get, put, range, range_back};
+use super::env::{CHECKSUM_BYTES, Store, get, put, range, range_back};
 use super::error::Result;
 use super::overlay::{Overlay, Savepoint};
 use super::read::{Entries, Read};
@@ -183,6 +183,28 @@ impl<'e> WriteTxn<'e> {
                 Ok(keys.len())
             }
         }
+    }
+
+    /// The first key from `start` (inclusive) to `end` (exclusive), with the bytes of its value. The
+    /// value is neither read nor checked.
+    pub fn first(
+        &self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+    ) -> Result<Option<(Vec<u8>, usize)>> {
+        let first = match &self.target {
+            Target::Stored { txn, store, .. } => {
+                let bounds = (Bound::Included(start), Bound::Excluded(end));
+                let first = store.table(table).range(txn, &bounds)?.next().transpose()?;
+                first.map(|(key, stored)| (key, stored.len().saturating_sub(CHECKSUM_BYTES)))
+            }
+            Target::Overlaid(over) => {
+                let first = over.overlay().range(table, start, end)?.next().transpose()?;
+                first.map(|(key, value)| (key, value.len()))
+            }
+        };
+        Ok(first.map(|(key, bytes)| (key.to_vec(), bytes)))
     }
 
     /// Begins a transaction inside this one: dropped, it leaves no trace; committed, its

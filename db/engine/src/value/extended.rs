@@ -334,4 +334,4 @@ impl<'de, F: Fn(&str) -> bool> Visitor<'de> for FieldsVisitor<F> {
 
 /// A key that is copied only if it has escapes.
 #[derive(serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);

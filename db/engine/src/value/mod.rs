@@ -14,6 +14,7 @@ mod write;
 
 pub use date::{iso_date, parse_date};
 pub use decimal::Decimal;
+pub(crate) use extended::Name;
 pub use extended::{
     from_json, is_reserved, parse_fields, parse_first, parse_stored, reserved_name,
 };
@@ -21,6 +22,7 @@ pub use write::{canonical, canonical_in, relaxed};
 
 use crate::error::{Error, Kind, Result};
 use indexmap::IndexMap;
+use memchr::memchr2;
 use std::cmp::Ordering;
 use std::fmt::Display;
 use std::hash::{Hash, Hasher};
@@ -310,26 +312,36 @@ pub fn check_depth(value: &Value, max: usize, what: impl Display) -> Result<()> 
 
 /// Levels of objects and arrays in a JSON text, whatever follows a mistake.
 pub fn text_levels(json: &str) -> usize {
-    let (mut level, mut deepest) = (0usize, 0);
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
+    let json = json.as_bytes();
+    let (mut level, mut deepest, mut at) = (0usize, 0, 0);
+    while let Some(byte) = json.get(at) {
         match byte {
             b'{' | b'[' => {
                 level += 1;
                 deepest = deepest.max(level);
             }
             b'}' | b']' => level = level.saturating_sub(1),
-            b'"' => loop {
-                match bytes.next() {
-                    Some(b'\\') => drop(bytes.next()),
-                    None | Some(b'"') => break,
-                    Some(_) => {}
-                }
-            },
+            b'"' => {
+                at = string_end(json, at).unwrap_or(json.len());
+                continue;
+            }
             _ => {}
         }
+        at += 1;
     }
     deepest
+}
+
+/// The position after the string of a JSON text that begins at `at`; `None` if it has no end.
+pub fn string_end(json: &[u8], at: usize) -> Option<usize> {
+    let mut at = at + 1;
+    loop {
+        at += memchr2(b'"', b'\\', json.get(at..)?)?;
+        if json[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
 }
 
 /// Compares two values of the same or different types.

@@ -5,7 +5,9 @@ use super::describe::{CHANGE_ERRORS, QUERIES, SELECTION_ERRORS, describe};
 use super::endpoint::Endpoint;
 use super::find::{explain_level, explain_reply, optional, value};
 use super::reply::{IDS, Reply, Values, error_detail, warnings};
+use crate::config::Limits;
 use crate::engine::DocumentId;
+use crate::engine::document::{NewDocument, Rewritten};
 use crate::engine::query::context::At;
 use crate::error::{Error, Kind, Result};
 use crate::service::Response;
@@ -19,6 +21,7 @@ use jettra_driver::wire::{
     BulkBody, BulkOperation, BulkReply, DeleteBody, DeleteReply, ExplainLevel, ExplainReply,
     FindAndModifyBody, FindAndModifyReply, ReplaceBody, ReturnForm, UpdateBody, UpdateReply,
 };
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -221,7 +224,50 @@ pub const BULK: Endpoint = Endpoint::new(
     },
 );
 
+/// Levels of objects and arrays around a document in the body of [`BULK`].
+const AROUND_INSERTED: usize = 4;
+
+/// The body of [`BULK`] when it does nothing but insert, as that of a large import does: its documents
+/// are rewritten without a tree of values.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Inserts {
+    operations: Vec<Insert>,
+    #[serde(default = "ordered")]
+    ordered: bool,
+}
+
+fn ordered() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Insert {
+    InsertOne { document: Rewritten },
+}
+
+/// The documents of such a body, and whether the first that is refused ends it. `None` for any other
+/// body: also for one that is refused, for a reason that is found when all of it is read.
+fn inserts(body: &[u8], limits: &Limits) -> Option<(Vec<NewDocument>, bool)> {
+    if body.len() > limits.document_bytes_max || body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    let Inserts { operations, ordered } = serde_json::from_slice(body).ok()?;
+    let documents = operations.into_iter();
+    let documents = documents
+        .map(|Insert::InsertOne { document }| document.within(limits, AROUND_INSERTED))
+        .collect::<Option<_>>()?;
+    Some((documents, ordered))
+}
+
 async fn bulk(call: Rc<Call>) -> Result<Reply> {
+    if let Some((documents, ordered)) = inserts(&call.body, &call.session.limits()) {
+        let namespace = call.namespace()?;
+        let done = bulk::insert_checked(&call.session, namespace, documents, ordered).await?;
+        let done = bulk_reply(&call, done)?;
+        return Ok(Reply::of(done.map(|reply| Reply::json(&reply).values(IDS))));
+    }
     let body: BulkBody = call.json()?;
     let operations = body.operations.into_iter().map(|operation| {
         Ok(match operation {
@@ -272,4 +318,40 @@ pub fn bulk_reply(call: &Call, done: Response<BulkResult>) -> Result<Response<Bu
     let message = format!("operation {at}: {}", error.message);
     let details = json!({"operation": at, "details": error.details, "result": done.value});
     Err(Error { message, index, repeated: repeated || error.repeated, ..error }.details(details))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { document_bytes_max: 300, depth_max: 6, id_bytes_max: 20 };
+
+    fn read(body: &str) -> Option<(Vec<NewDocument>, bool)> {
+        inserts(body.as_bytes(), &LIMITS)
+    }
+
+    #[test]
+    fn a_body_that_only_inserts_is_read_without_a_tree_and_any_other_is_left_to_it() {
+        let insert = r#"{"insertOne":{"document":{"a":{},"_id":7}}}"#;
+        let body = format!(" {{\"operations\":[{insert},{insert}]}} ");
+        let (documents, ordered) = read(&body).unwrap();
+        assert!(ordered && documents.len() == 2);
+        assert_eq!(documents[0].body, r#"{"a":{}}"#);
+        assert_eq!(documents[0].id, Some(DocumentId::from(7)));
+        let (documents, ordered) = read(r#"{"ordered":false,"operations":[]}"#).unwrap();
+        assert!(!ordered && documents.is_empty());
+        let deeper = r#"{"insertOne":{"document":{"a":[{}]}}}"#;
+        let other = r#"{"deleteOne":{"filter":{}}}"#;
+        for body in [
+            format!("{{\"operations\":[{insert},{other}]}}"),
+            format!("{{\"operations\":[{deeper}]}}"),
+            format!("{{\"operations\":[{insert}],\"ordered\":null}}"),
+            format!("{{\"operations\":[{insert}],\"x\":1}}"),
+            format!("{{\"operations\":[{insert}],\"operations\":[]}}"),
+            format!("[[{insert}]]"),
+            format!("{{\"operations\":[{}]}}", [insert; 8].join(",")),
+        ] {
+            assert_eq!(read(&body), None, "{body}");
+        }
+    }
 }
