@@ -6,15 +6,18 @@ use crate::config::Config;
 use crate::doors::http::call::App;
 use crate::doors::http::server;
 use crate::doors::http::threads::Threads;
+use crate::doors::http::upgrade;
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
 use crate::service::Service;
 use crate::tls::{Certificates, PeerCertificate};
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::dev::Extensions;
+use actix_web::App as HttpApp;
+use actix_web::dev::{AppConfig, Extensions, Server};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App as HttpApp, HttpServer};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,25 +142,47 @@ async fn end_when_asked(cluster: Arc<Cluster>, mut stop: watch::Receiver<bool>) 
     cluster.end(Exit::Stop);
 }
 
-fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<actix_web::dev::Server> {
-    let config = &cluster.config;
-    let (host, port) = (config.host, config.port);
-    let server = HttpServer::new(move || {
-        HttpApp::new()
+/// An HTTP service on connections of one type. A macro, because the types of actix have no short name.
+macro_rules! http_service {
+    ($connection:ty, $app:expr, $stopping:expr) => {{
+        let (app, stopping) = ($app.clone(), $stopping.clone());
+        let calls = HttpApp::new()
             .wrap(server::cors(app.service.config()))
             .app_data(app.clone())
-            .configure(server::mount)
-    })
-    .workers(config.http_workers)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(REQUEST_HEAD)
-    .max_connections(connections_max(config.http_workers))
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(note_connection)
-    .disable_signals();
+            .configure(server::mount);
+        let calls = calls.into_factory().map_err(|error| error.error_response());
+        HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(REQUEST_HEAD)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|connection: &$connection, data| note_connection(connection, data))
+            .upgrade(upgrade::service(app.into_inner()))
+            .finish(map_config(calls, |()| AppConfig::default()))
+    }};
+}
+
+fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<Server> {
+    let config = &cluster.config;
+    let (host, port) = (config.host, config.port);
+    let server = Server::build()
+        .workers(config.http_workers)
+        .max_concurrent_connections(connections_max(config.http_workers))
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
     let bound = match &cluster.certificates {
-        Some(files) => server.bind_rustls_0_23((host, port), files.server_config()?),
-        None => server.bind((host, port)),
+        Some(files) => {
+            let tls = files.server_config()?;
+            server.bind("https", (host, port), move || {
+                http_service!(TlsStream<TcpStream>, app, stopping).rustls_0_23(tls.clone())
+            })
+        }
+        None => {
+            server.bind("http", (host, port), move || http_service!(TcpStream, app, stopping).tcp())
+        }
     };
     let bound = bound.map_err(|error| {
         Error::new(Kind::InvalidParameter, format!("Port: cannot listen on {host}:{port}: {error}"))

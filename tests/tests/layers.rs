@@ -172,7 +172,7 @@ fn each_large_dependency_stays_behind_its_layer() {
             || path == "cluster/membership.rs"
     });
     assert!(openraft.is_empty(), "openraft is for raft/: {openraft:?}");
-    for word in ["actix_web", "actix_ws"] {
+    for word in ["actix_web", "actix_http"] {
         let actix = strangers(word, |path| path.starts_with("doors/") || path == "node.rs");
         assert!(actix.is_empty(), "{word} is for doors/ and node.rs: {actix:?}");
     }
@@ -213,7 +213,7 @@ fn no_text_below_the_doors_names_a_call_of_an_interface() {
 fn the_service_knows_no_protocol() {
     let words = [
         "actix_web",
-        "actix_ws",
+        "actix_http",
         "jettra_driver",
         "wire",
         "HttpStatus",

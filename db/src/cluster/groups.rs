@@ -159,7 +159,10 @@ impl Cluster {
                 set_aside(&config.dir)?;
             }
         }
-        let (group, events) = Group::open(config).await?;
+        let opening = self.raft_threads.of(replica.group).spawn(Group::open(config));
+        let opened =
+            opening.await.map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+        let (group, events) = opened?;
         if replica.group == SYSTEM_GROUP {
             self.nodes.refresh(&group)?;
         }

@@ -27,6 +27,7 @@ use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::node_key::NodeKey;
 use crate::raft::peer_client::PeerClient;
 use crate::raft::replay::Inbox;
+use crate::raft::threads::RaftThreads;
 use crate::raft::types::{GroupId, SYSTEM_GROUP};
 use crate::tasks::Tasks;
 use crate::tls::Certificates;
@@ -87,6 +88,8 @@ pub struct Cluster {
     removed: AtomicBool,
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
     runtime: tokio::runtime::Handle,
+    /// Where the consensus of each group runs.
+    raft_threads: RaftThreads,
     opening: tokio::sync::Mutex<()>,
     /// What this node does over time for each group that it leads.
     tasks: Mutex<BTreeMap<GroupId, Arc<Tasks>>>,
@@ -126,6 +129,7 @@ impl Cluster {
             exit: watch::Sender::new(None),
             removed: AtomicBool::new(false),
             runtime: tokio::runtime::Handle::current(),
+            raft_threads: RaftThreads::start(config.http_workers).map_err(identity::failed)?,
             opening: tokio::sync::Mutex::new(()),
             tasks: Mutex::default(),
             config,

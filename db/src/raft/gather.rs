@@ -34,6 +34,8 @@ impl<T> Clone for Sender<T> {
 pub struct Receiver<T> {
     queue: mpsc::Receiver<T>,
     awaited: Arc<Awaited>,
+    /// Does not keep the queue open.
+    sender: mpsc::WeakSender<T>,
     /// How many are likely to be in the next batch.
     expected: usize,
 }
@@ -51,9 +53,10 @@ const NEVER: usize = usize::MAX;
 pub fn channel<T>(max: usize) -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = mpsc::channel(max);
     let awaited = Arc::new(Awaited { length: AtomicUsize::new(NEVER), reached: Notify::new() });
+    let weak = sender.downgrade();
     (
         Sender { queue: sender, awaited: awaited.clone() },
-        Receiver { queue: receiver, awaited, expected: 0 },
+        Receiver { queue: receiver, awaited, sender: weak, expected: 0 },
     )
 }
 
@@ -99,10 +102,19 @@ impl<T> Receiver<T> {
         self.queue.try_recv().ok()
     }
 
-    /// Notes that `count` callers are about to be answered. To be called before: after it, the first
-    /// of them may be in the queue again.
-    pub fn answering(&mut self, count: usize) {
-        self.expected = count + self.queue.len();
+    /// A function that counts the callers in the queue, for another thread.
+    pub fn counter(&self) -> impl Fn() -> usize + Clone + Send + use<T>
+    where
+        T: Send + 'static,
+    {
+        let sender = self.sender.clone();
+        move || sender.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+
+    /// Notes how many callers were answered or are waiting. They are counted before the answers:
+    /// after them the first may be in the queue again.
+    pub fn expect(&mut self, count: usize) {
+        self.expected = count;
     }
 }
 
@@ -114,7 +126,7 @@ mod tests {
     async fn batch(receiver: &mut Receiver<u32>) -> Vec<u32> {
         let mut batch = vec![receiver.first(100).await.unwrap()];
         batch.extend(std::iter::from_fn(|| receiver.take()));
-        receiver.answering(batch.len());
+        receiver.expect(batch.len());
         batch
     }
 

@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant as Moment};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub use super::proposer::AppliedCommand;
@@ -99,6 +100,7 @@ pub struct Group {
     request_timeout: Duration,
     number: GroupId,
     raft_id: RaftId,
+    runtime: Handle,
     threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
     /// The addresses of the group's replicas.
     urls: Arc<dyn PeerUrls>,
@@ -138,6 +140,11 @@ impl Group {
     /// The group's number.
     pub fn number(&self) -> GroupId {
         self.number
+    }
+
+    /// The runtime that the consensus of the group runs on.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// This node's number.

@@ -21,6 +21,7 @@ pub mod retention;
 pub mod snapshot;
 pub mod space;
 pub mod state_machine;
+pub mod threads;
 pub mod transfer;
 pub mod types;
 pub mod wire;

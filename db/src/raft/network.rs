@@ -38,9 +38,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Buffer for the answers of the append stream.
-const ANSWER_BUFFER_BYTES: usize = 4 << 10;
-
 /// Why members do not receive the entries that they lack, by the last attempt.
 #[derive(Clone, Default)]
 pub struct Undelivered(Arc<parking_lot::Mutex<BTreeMap<RaftId, String>>>);
@@ -106,6 +103,15 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
     }
 }
 
+/// How a WebSocket between nodes is set up. tungstenite clears its whole buffer before each read,
+/// so it is not much larger than a usual message.
+pub fn web_socket_config(message_bytes_max: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+}
+
 /// The connection to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
@@ -156,11 +162,7 @@ impl Connection {
 
     async fn connect(&self) -> std::result::Result<WebSocketStream<dial::Connection>, RpcError> {
         let target = self.peers.target("stream", self.to);
-        // The answers are small, and each read zeroes the whole buffer.
-        let config = WebSocketConfig::default()
-            .read_buffer_size(ANSWER_BUFFER_BYTES)
-            .max_message_size(Some(MESSAGE_BYTES_MAX))
-            .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        let config = web_socket_config(MESSAGE_BYTES_MAX);
         self.peers.calls.open(&self.url(), &target, config).await.map_err(unreachable)
     }
 
@@ -208,7 +210,7 @@ impl Connection {
         let busy = |_| Error::new(Kind::NotPossibleNow, "another snapshot is being sent");
         let turn = self.copying.clone().try_lock_owned().map_err(busy)?;
         let (url, target) = (self.url(), self.peers.target("snapshot", self.to));
-        let config = WebSocketConfig::default();
+        let config = web_socket_config(transfer::CHUNK_BYTES);
         let opening = self.peers.calls.open_sealed(&url, &target, config);
         let (stream, seal) = transfer::within_silence(opening).await??;
         let mut sender = transfer::SnapshotSender::new(stream, seal);
@@ -240,6 +242,9 @@ impl Drop for CopyFile {
         let _ = std::fs::remove_file(&self.path);
     }
 }
+
+/// Bytes that are read from a WebSocket at once.
+const READ_BUFFER_BYTES: usize = 16 << 10;
 
 static COPIES: AtomicU64 = AtomicU64::new(0);
 

@@ -8,14 +8,15 @@ use super::gather;
 use super::memory_budget::{MemoryBudget, MemoryPermit};
 use super::space::{Purpose, Space, SpaceNeed};
 use super::state_machine::Raft;
-use super::types::{Payload, TypeConfig};
+use super::types::{Callback, Payload, TypeConfig};
 use crate::config::ENTRY_BYTES_MAX;
 use crate::engine::command::entry::{self, FrameEncoder};
 use crate::engine::{Outcome, Proposal, ProposalResult, format};
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
 use crate::storage::Generations;
-use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
+use openraft::errors::{ClientWriteError, ForwardReason};
+use openraft::raft::ClientWriteResult;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,9 +195,8 @@ impl Task {
             if frames.is_empty() {
                 continue;
             }
-            let written = self.write(&frames).await;
-            queue.answering(replies.len());
-            answer(written, replies);
+            let expected = self.write(&frames, replies, queue.counter()).await;
+            queue.expect(expected);
         }
     }
 
@@ -236,45 +236,84 @@ impl Task {
         (frames, replies)
     }
 
-    async fn write(&self, frames: &[Vec<u8>]) -> Result<(u64, Vec<ProposalResult>)> {
-        let level = format::feature_level(&self.state.read()?)?;
+    /// Proposes an entry and answers its callers; returns how many they and those `waiting` were
+    /// right before the answers.
+    async fn write(
+        &self,
+        frames: &[Vec<u8>],
+        mut replies: Vec<Reply>,
+        waiting: impl Fn() -> usize + Send + Clone + 'static,
+    ) -> usize {
+        let level = self.state.read().and_then(|read| format::feature_level(&read));
+        let level = match level {
+            Ok(level) => level,
+            Err(error) => return refuse(error.into(), replies),
+        };
         let payload = Payload(entry::join(frames, self.formats.log_entry_at(level)).into());
         let started = Instant::now();
         loop {
-            match self.raft.client_write(payload.clone()).await {
-                Ok(response) => return Ok((response.log_id.index, response.data)),
-                Err(error) if lease_expired(&error) && started.elapsed() < LEASE_WAIT => {
+            let (ending, ended) = oneshot::channel();
+            let waiting = waiting.clone();
+            // Called by the thread that has applied the entry: every thread in between would take
+            // as long as the rest of the work.
+            let callback = Callback::new(move |result| {
+                let _ = ending.send(answer(result, replies, waiting));
+            });
+            if let Err(error) = self.raft.client_write_ff(payload.clone(), Some(callback)).await {
+                // The callers learn that the outcome is unknown when the callback is dropped: the
+                // entry may be in the log of others already.
+                tracing::error!(%error, "a proposal ended with a fatal error");
+                return 0;
+            }
+            match ended.await {
+                Ok(Ok(expected)) => return expected,
+                Ok(Err((error, back)))
+                    if lease_expired(&error) && started.elapsed() < LEASE_WAIT =>
+                {
+                    replies = back;
                     tokio::time::sleep(LEASE_PAUSE).await;
                 }
-                Err(error) => return Err(refused(error)),
+                Ok(Err((error, back))) => return refuse(refused(error), back),
+                Err(_) => return 0,
             }
         }
     }
 }
 
-/// Answers the callers of a batch.
-fn answer(written: Result<(u64, Vec<ProposalResult>)>, replies: Vec<Reply>) {
-    match written {
-        Ok((at, answers)) => {
-            for (reply, ProposalResult { result, repeats }) in replies.into_iter().zip(answers) {
-                let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
-                let applied = result.map(|outcome| AppliedCommand { index, outcome, repeated });
-                let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
-            }
-        }
-        Err(error) => {
-            for reply in replies {
-                let _ = reply.to.send(Err(error.clone()));
-            }
-        }
+/// Answers the callers of a batch that was applied, and returns how many they and those `waiting`
+/// were before; returns the callers of one that was not.
+fn answer(
+    result: ClientWriteResult<TypeConfig>,
+    replies: Vec<Reply>,
+    waiting: impl Fn() -> usize,
+) -> std::result::Result<usize, (WriteError, Vec<Reply>)> {
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return Err((error, replies)),
+    };
+    let expected = replies.len() + waiting();
+    let at = response.log_id.index;
+    for (reply, ProposalResult { result, repeats }) in replies.into_iter().zip(response.data) {
+        let (index, repeated) = (repeats.unwrap_or(at), repeats.is_some());
+        let applied = result.map(|outcome| AppliedCommand { index, outcome, repeated });
+        let _ = reply.to.send(applied.map_err(|error| Error { repeated, ..error }));
     }
+    Ok(expected)
 }
 
-type WriteError = RaftError<TypeConfig, ClientWriteError<TypeConfig>>;
+/// Answers the callers of a batch with an error; returns that none of them is expected again.
+fn refuse(error: Error, replies: Vec<Reply>) -> usize {
+    for reply in replies {
+        let _ = reply.to.send(Err(error.clone()));
+    }
+    0
+}
+
+type WriteError = ClientWriteError<TypeConfig>;
 
 /// Right after an election the leader refuses for a moment, until a quorum has answered.
 fn lease_expired(error: &WriteError) -> bool {
-    matches!(error, RaftError::APIError(ClientWriteError::ForwardToLeader(forward))
+    matches!(error, ClientWriteError::ForwardToLeader(forward)
         if forward.reason == ForwardReason::LeaseExpired)
 }
 
@@ -286,14 +325,9 @@ pub fn not_leader() -> Error {
 
 fn refused(error: WriteError) -> Error {
     match error {
-        RaftError::APIError(ClientWriteError::ForwardToLeader(_)) => not_leader(),
-        RaftError::APIError(ClientWriteError::LogEntryDiscarded(_)) => outcome_unknown(),
-        RaftError::APIError(error) => Error::new(Kind::Internal, error.to_string()),
-        RaftError::Fatal(error) => {
-            // The entry may be in the log of others already.
-            tracing::error!(%error, "a proposal ended with a fatal error");
-            outcome_unknown()
-        }
+        ClientWriteError::ForwardToLeader(_) => not_leader(),
+        ClientWriteError::LogEntryDiscarded(_) => outcome_unknown(),
+        error => Error::new(Kind::Internal, error.to_string()),
     }
 }
 

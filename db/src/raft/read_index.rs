@@ -120,7 +120,7 @@ async fn run<F, R>(
             Ok(index) => {
                 *last.lock() = Some(ConfirmedIndex { asked, index });
                 if gathered {
-                    queue.answering(waiting.len());
+                    queue.expect(waiting.len() + queue.counter()());
                 }
                 for read in waiting.drain(..) {
                     let _ = read.reply.send(Ok(index));

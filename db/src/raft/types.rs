@@ -2,6 +2,9 @@
 
 use crate::engine::ProposalResult;
 use bytes::Bytes;
+use openraft::impls;
+use openraft::raft::responder::Responder;
+use openraft::vote::RaftLeaderId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -23,12 +26,42 @@ impl fmt::Display for Payload {
     }
 }
 
-openraft::declare_raft_types!(
-    /// The type configuration of Jettra's groups.
-    pub TypeConfig:
-        D = Payload,
-        R = Vec<ProposalResult>,
-);
+/// What is called with the outcome of a log entry, on the thread that has applied it.
+pub struct Callback<T>(Box<dyn FnOnce(T) + Send>);
+
+impl<T> Callback<T> {
+    /// Calls `function` once. It must be quick: the thread goes on applying after it.
+    pub fn new(function: impl FnOnce(T) + Send + 'static) -> Self {
+        Callback(Box::new(function))
+    }
+}
+
+impl<T: Send + 'static> Responder<TypeConfig, T> for Callback<T> {
+    fn on_complete(self, result: T) {
+        (self.0)(result);
+    }
+}
+
+/// The type configuration of Jettra's groups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeConfig;
+
+// The macro for it has no place for a responder, which is generic.
+impl openraft::RaftTypeConfig for TypeConfig {
+    type D = Payload;
+    type R = Vec<ProposalResult>;
+    type NodeId = RaftId;
+    type Node = impls::BasicNode;
+    type Term = u64;
+    type LeaderId = impls::leader_id_adv::LeaderId<u64, RaftId>;
+    type Vote = impls::Vote<Self::LeaderId>;
+    type Payload = openraft::EntryPayload<Self::D, RaftId, Self::Node>;
+    type Entry = openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type Responder<T: Send + 'static> = Callback<T>;
+    type Batch<T: Send + 'static> = impls::InlineBatch<T>;
+    type AsyncRuntime = impls::TokioRuntime;
+    type ErrorSource = impls::BoxedErrorSource;
+}
 
 /// Term and index of a log entry.
 pub type LogId = openraft::alias::LogIdOf<TypeConfig>;

@@ -19,6 +19,7 @@ use crate::raft::ReadLevel;
 use crate::raft::node_key::Signature;
 use crate::service::session::IdempotencyKey;
 use crate::service::{Service, Session};
+use crate::tls::PeerCertificate;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
@@ -72,38 +73,46 @@ pub enum Http {
 
 /// The parts of a request's head that matter after its admission.
 pub struct Head {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    /// Its method.
+    pub method: Method,
+    /// Its path and query.
+    pub uri: Uri,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// What the caller has shown of itself, if that is still known.
+    pub certificate: Option<PeerCertificate>,
 }
 
 impl Http {
-    fn method(&self) -> &Method {
+    /// Its method.
+    pub fn method(&self) -> &Method {
         match self {
             Http::Received(http) => http.method(),
             Http::Moved(head) => &head.method,
         }
     }
 
-    fn uri(&self) -> &Uri {
+    /// Its path and query.
+    pub fn uri(&self) -> &Uri {
         match self {
             Http::Received(http) => http.uri(),
             Http::Moved(head) => &head.uri,
         }
     }
 
-    fn headers(&self) -> &HeaderMap {
+    /// Its headers.
+    pub fn headers(&self) -> &HeaderMap {
         match self {
             Http::Received(http) => http.headers(),
             Http::Moved(head) => &head.headers,
         }
     }
 
-    /// What the connection keeps beside it; none on another thread.
-    pub fn conn_data<T: 'static>(&self) -> Option<&T> {
+    /// The certificate that the caller has shown.
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
         match self {
             Http::Received(http) => http.conn_data(),
-            Http::Moved(_) => None,
+            Http::Moved(head) => head.certificate.as_ref(),
         }
     }
 
@@ -113,6 +122,8 @@ impl Http {
                 method: http.method().clone(),
                 uri: http.uri().clone(),
                 headers: http.headers().clone(),
+                // It matters for the admission only.
+                certificate: None,
             }),
             Http::Moved(head) => head.clone(),
         }

@@ -14,7 +14,7 @@ use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of}
 use crate::raft::proposer::not_leader;
 use crate::service::place::{self, Origin, Place, Wait};
 use crate::service::sessions::{self, Credentials};
-use crate::tls::{PeerCertificate, is_for_host};
+use crate::tls::is_for_host;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use bytes::Bytes;
@@ -218,7 +218,7 @@ fn verify_signature(
     let head = SignedHead { method, target: &target, user, from };
     let signature = cluster.key.verify(signature, head).ok_or_else(bad_secret)?;
     if cluster.certificates.as_ref().is_some_and(|files| files.has_authority()) {
-        let shown = call.http.conn_data::<PeerCertificate>();
+        let shown = call.http.certificate();
         if !shown.is_some_and(|shown| is_for_host(&shown.0, &signature.host)) {
             return Err(bad_certificate(&signature.host, shown.is_some()));
         }

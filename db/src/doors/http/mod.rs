@@ -29,6 +29,7 @@ pub mod tasks;
 pub mod threads;
 pub mod tokens;
 pub mod transactions;
+pub mod upgrade;
 pub mod users;
 pub mod versions;
 pub mod web;

@@ -1,6 +1,6 @@
 //! Responses: what each of them carries, whatever the call was.
 
-use super::call::App;
+use super::call::{App, Http};
 use super::dispatch;
 use super::reply::{Events, Form, Reply};
 use crate::cluster::forward::ForwardedResponse;
@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::raft::node_key::PROCESS_HEADER;
 use crate::status::HttpStatus;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
     CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, Position, REPLAYED_HEADER, in_group,
@@ -89,17 +89,18 @@ pub(super) fn pass_on(app: &App, answer: ForwardedResponse) -> HttpResponse {
 /// The response for an error of the call with this id, which is logged.
 pub(super) fn respond_error(
     app: &App,
-    http: &HttpRequest,
+    http: &Http,
     id: &str,
     error: &Error,
     seen: Position,
 ) -> HttpResponse {
+    let path = http.uri().path();
     if error.kind.status() == 500 {
-        tracing::error!(request_id = id, method = %http.method(), path = http.path(), %error, "a call failed");
+        tracing::error!(request_id = id, method = %http.method(), path, %error, "a call failed");
     } else {
-        tracing::debug!(request_id = id, method = %http.method(), path = http.path(), %error, "refused");
+        tracing::debug!(request_id = id, method = %http.method(), path, %error, "refused");
     }
-    let query = url::form_urlencoded::parse(http.query_string().as_bytes());
+    let query = url::form_urlencoded::parse(http.uri().query().unwrap_or_default().as_bytes());
     let form =
         query.filter(|(name, _)| name == "extended_json").find_map(|(_, name)| Form::named(&name));
     let mut reply = Reply::error(error, id, form.unwrap_or_default());

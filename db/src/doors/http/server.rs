@@ -10,7 +10,6 @@ use super::{body, web as page};
 use crate::auth::Access;
 use crate::cluster::forward::USER_HEADER;
 use crate::config::Config;
-use crate::doors::peer;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::service::Session;
@@ -27,6 +26,7 @@ use jettra_driver::wire::{
 };
 use matchit::Router;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -39,10 +39,10 @@ const LIGHT_BODY_BYTES_MAX: usize = 64 << 10;
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
-static STREAM: Route = node_route("GET", "/raft/rpc/stream");
-static SNAPSHOT: Route = node_route("GET", "/raft/rpc/snapshot");
+pub(super) static STREAM: Route = node_route("GET", "/raft/rpc/stream");
+pub(super) static SNAPSHOT: Route = node_route("GET", "/raft/rpc/snapshot");
 
-/// A WebSocket between nodes; `peer` serves it itself.
+/// A WebSocket between nodes; `upgrade` serves it.
 const fn node_route(method: &'static str, path: &'static str) -> Route {
     Route {
         method,
@@ -90,11 +90,7 @@ async fn route(app: web::Data<App>, http: HttpRequest, payload: Payload) -> Http
         return wrong_method(&app, &http, found.value);
     };
     let parameters = found.params.iter().map(|(name, value)| (name, decode(value))).collect();
-    match route.path {
-        path if path == STREAM.path => serve_stream(app, http, payload).await,
-        path if path == SNAPSHOT.path => serve_snapshot(app, http, payload).await,
-        _ => serve(route, parameters, app, http, payload).await,
-    }
+    serve(route, parameters, app, http, payload).await
 }
 
 async fn serve(
@@ -105,7 +101,8 @@ async fn serve(
     mut payload: Payload,
 ) -> HttpResponse {
     let id = request_id(&app);
-    let call = make_call(app.clone(), &http, &id, parameters);
+    let head = Http::Received(http.clone());
+    let call = make_call(app.clone(), head.clone(), http.peer_addr(), &id, parameters);
     let seen = visible_position(&app, call.parameter(&["db", "database"]));
     let answer = tokio::select! {
         biased;
@@ -124,7 +121,7 @@ async fn serve(
             let closed = error.kind == Kind::Internal && app.service.cluster.is_ending();
             let error = if closed { cut_off(route) } else { error };
             body::drain(&mut payload).await;
-            respond_error(&app, &http, &id, &error, seen)
+            respond_error(&app, &head, &id, &error, seen)
         }
     }
 }
@@ -173,7 +170,8 @@ async fn serve_call(
     match carry_out(route, call, origin).await {
         Err(error) if begins_again(&error, origin) => {
             app.service.catch_up().await?;
-            let mut call = make_call(app.clone(), http, &id, parameters);
+            let head = Http::Received(http.clone());
+            let mut call = make_call(app.clone(), head, http.peer_addr(), &id, parameters);
             note_called_node(route, &mut call, http);
             let origin = dispatch::admit(route, &mut call).await?;
             (call.body, call.session.permit) = (body, permit);
@@ -220,7 +218,7 @@ fn check_address(http: &HttpRequest) -> Result<()> {
 
 /// The position that an answer may name which does not say what it reflects. It is looked up
 /// before the call is carried out: later it could be newer than what the answer reflects.
-fn visible_position(app: &App, database: Option<&str>) -> Position {
+pub(super) fn visible_position(app: &App, database: Option<&str>) -> Position {
     let groups = &app.service.cluster.groups;
     let group = match database {
         Some(database) => groups.of(database),
@@ -241,21 +239,23 @@ fn note_called_node(route: &Route, call: &mut Call, http: &HttpRequest) {
 }
 
 /// A call without its body.
-fn make_call(
+pub(super) fn make_call(
     app: Arc<App>,
-    http: &HttpRequest,
+    http: Http,
+    from: Option<SocketAddr>,
     request_id: &Arc<str>,
     path: PathParameters,
 ) -> Call {
-    let query = url::form_urlencoded::parse(http.query_string().as_bytes()).into_owned().collect();
-    let from = http.peer_addr().map(|address| address.ip().to_string());
+    let query = http.uri().query().unwrap_or_default().as_bytes();
+    let query = url::form_urlencoded::parse(query).into_owned().collect();
+    let from = from.map(|address| address.ip().to_string());
     Call {
         session: Session::new(app.service.clone(), request_id.clone(), from),
         app,
         cookie: None,
         path,
         query,
-        http: Http::Received(http.clone()),
+        http,
         added: None,
         body: Bytes::new(),
         signature: None,
@@ -271,36 +271,15 @@ fn decode(value: &str) -> String {
     }
 }
 
-async fn serve_stream(app: Arc<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let seen = visible_position(&app, None);
-    let id = request_id(&app);
-    let mut call = make_call(app.clone(), &http, &id, PathParameters::new());
-    let answer = match dispatch::admit(&STREAM, &mut call).await {
-        Ok(_) => peer::stream(call, &http, payload).await,
-        Err(error) => Err(error),
-    };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, seen))
-}
-
-async fn serve_snapshot(app: Arc<App>, http: HttpRequest, payload: Payload) -> HttpResponse {
-    let seen = visible_position(&app, None);
-    let id = request_id(&app);
-    let mut call = make_call(app.clone(), &http, &id, PathParameters::new());
-    let answer = match dispatch::admit(&SNAPSHOT, &mut call).await {
-        Ok(_) => peer::snapshot(call, &http, payload).await,
-        Err(error) => Err(error),
-    };
-    answer.unwrap_or_else(|error| respond_error(&app, &http, &id, &error, seen))
-}
-
 fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse {
     let methods =
         known.iter().map(|route| if route.method == "GET" { "GET, HEAD" } else { route.method });
     let methods = methods.collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
+    let head = Http::Received(http.clone());
     let mut response =
-        respond_error(app, http, &request_id(app), &error, visible_position(app, None));
+        respond_error(app, &head, &request_id(app), &error, visible_position(app, None));
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
@@ -316,13 +295,14 @@ fn other(app: &App, http: &HttpRequest) -> HttpResponse {
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
     let error = Error::new(Kind::RouteNotFound, message).hint(hint);
-    respond_error(app, http, &request_id(app), &error, visible_position(app, None))
+    let head = Http::Received(http.clone());
+    respond_error(app, &head, &request_id(app), &error, visible_position(app, None))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
 /// A name for a call, by which the log can be searched for its errors.
-fn request_id(app: &App) -> Arc<str> {
+pub(super) fn request_id(app: &App) -> Arc<str> {
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let boot = &app.service.cluster.boot;
     format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)).into()

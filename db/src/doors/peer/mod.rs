@@ -18,17 +18,20 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::append_stream::{AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX};
 use crate::raft::clock::wall_ms;
-use crate::raft::node_key::{Body, PEER_HEADER};
+use crate::raft::network::web_socket_config;
+use crate::raft::node_key::{Body, PEER_HEADER, Seal};
 use crate::raft::peers::{REFUSED_PARAMETER, RpcResult};
 use crate::raft::wire::{self, Wire};
 use crate::service::{Step, Steps};
-use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse};
-use actix_ws::{AggregatedMessage, ProtocolError, Session};
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
 use openraft::raft::AppendEntriesResponse;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::{self, Error as WebSocketError, Message};
 
 /// The group that a message is for. Refuses one for another cluster or replica, and for a group
 /// that is not on this node.
@@ -189,82 +192,95 @@ pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
     rpc(group.read_index(request(&call.body)?).await)
 }
 
-/// `GET /raft/rpc/stream`: the append stream, over a WebSocket. Each message is answered in
-/// its turn; a caller that breaks the order closes the connection.
-pub async fn stream(call: Call, http: &HttpRequest, payload: Payload) -> Result<HttpResponse> {
-    let group = check_receiver(&call)?;
-    let (response, session, messages) = actix_ws::handle(http, payload)
-        .map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
-    let messages = messages
-        .max_frame_size(MESSAGE_BYTES_MAX)
-        .aggregate_continuations()
-        .max_continuation_size(MESSAGE_BYTES_MAX);
-    // The stream may be idle for long; it must not keep a group open.
-    actix_web::rt::spawn(answer_stream(Arc::downgrade(&group), session, messages));
-    Ok(response)
+/// What is said over a WebSocket between nodes.
+pub enum WebSocket {
+    /// The append stream. It may be idle for long, and must not keep a group open.
+    Append(Weak<Group>),
+    /// A copy of the leader's state.
+    Copy(Arc<Group>, Seal),
 }
 
-async fn answer_stream(
-    group: Weak<Group>,
-    mut session: Session,
-    mut messages: actix_ws::AggregatedMessageStream,
-) {
+impl WebSocket {
+    /// Serves it as the receiver, to its end. `read` was received already.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, read: Bytes) {
+        let bytes_max = match self {
+            WebSocket::Append(_) => MESSAGE_BYTES_MAX,
+            WebSocket::Copy(..) => snapshot::MESSAGE_BYTES_MAX,
+        };
+        let config = web_socket_config(bytes_max);
+        let role = tungstenite::protocol::Role::Server;
+        let read = read.to_vec();
+        let stream = WebSocketStream::from_partially_read(stream, read, role, Some(config)).await;
+        match self {
+            WebSocket::Append(group) => answer_stream(group, stream).await,
+            WebSocket::Copy(group, seal) => snapshot::receive(group, seal, stream).await,
+        }
+    }
+}
+
+/// `GET /raft/rpc/stream`: the append stream. Each message is answered in its turn; a caller that
+/// breaks the order closes the connection.
+pub fn stream(call: &Call) -> Result<(Arc<Group>, WebSocket)> {
+    let group = check_receiver(call)?;
+    let socket = WebSocket::Append(Arc::downgrade(&group));
+    Ok((group, socket))
+}
+
+async fn answer_stream<S>(group: Weak<Group>, mut messages: WebSocketStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     while let Some(message) = messages.next().await {
-        let message = match message {
-            Ok(message) => message,
+        let bytes = match message {
+            Ok(Message::Binary(bytes)) => bytes,
+            Ok(_) => continue,
             // The leader has gone; it opens another stream.
-            Err(ProtocolError::Io(_)) => break,
+            Err(
+                WebSocketError::Io(_)
+                | WebSocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+            ) => break,
             Err(error) => {
                 tracing::error!(%error, "the append stream of the leader is broken");
                 break;
             }
         };
-        let AggregatedMessage::Binary(bytes) = message else {
-            continue;
-        };
         let Some(group) = group.upgrade() else { break };
-        let received_ms = group.clock.mono_ms();
-        let Ok(AppendMessage { times, append }) = wire::decode(&bytes) else {
-            tracing::error!("a member sent a message that cannot be read; do versions differ?");
-            let result =
-                Err("the message cannot be read here; do the versions of the nodes differ?".into());
-            let answer = AppendAnswer { wall_ms: wall_ms(), result };
-            let answer = wire::encode(&answer).unwrap_or_default();
-            let _ = session.binary(answer).await;
-            break;
-        };
-        let result: RpcResult<_> =
-            group.raft.append_entries(append).await.map_err(|error| error.to_string());
-        if matches!(
-            result,
-            Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
-        ) {
-            group.record_leader();
-            group.clock.record_leader(times, received_ms);
-        }
-        let answer = AppendAnswer { wall_ms: wall_ms(), result };
-        let Ok(bytes) = wire::encode(&answer) else {
-            break;
-        };
-        if session.binary(bytes).await.is_err() {
+        let Some(answer) = answer_message(&group, &bytes).await else { break };
+        if messages.send(Message::binary(answer)).await.is_err() {
             return;
         }
     }
-    let _ = session.close(None).await;
+    let _ = messages.close(None).await;
 }
 
-/// `GET /raft/rpc/snapshot`: a copy of the leader's state, over a WebSocket.
-pub async fn snapshot(call: Call, http: &HttpRequest, payload: Payload) -> Result<HttpResponse> {
-    let group = check_receiver(&call)?;
+/// The answer to a message of the append stream; none if it cannot be written.
+async fn answer_message(group: &Group, bytes: &[u8]) -> Option<Vec<u8>> {
+    let received_ms = group.clock.mono_ms();
+    let result: RpcResult<_> = match wire::decode(bytes) {
+        Ok(AppendMessage { times, append }) => {
+            let result = group.raft.append_entries(append).await;
+            if matches!(
+                result,
+                Ok(AppendEntriesResponse::Success | AppendEntriesResponse::PartialSuccess(_))
+            ) {
+                group.record_leader();
+                group.clock.record_leader(times, received_ms);
+            }
+            result.map_err(|error| error.to_string())
+        }
+        Err(_) => {
+            tracing::error!("a member sent a message that cannot be read; do versions differ?");
+            Err("the message cannot be read here; do the versions of the nodes differ?".into())
+        }
+    };
+    wire::encode(&AppendAnswer { wall_ms: wall_ms(), result }).ok()
+}
+
+/// `GET /raft/rpc/snapshot`: a copy of the leader's state.
+pub fn snapshot(call: &Call) -> Result<(Arc<Group>, WebSocket)> {
+    let group = check_receiver(call)?;
     let sealed = call.signature.as_ref().filter(|signature| signature.body == Body::Sealed);
     let seal = sealed.map(|signature| call.cluster().key.seal_of(signature));
     let seal = seal.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot is not sealed"))?;
-    let (response, session, messages) = actix_ws::handle(http, payload)
-        .map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
-    let messages = messages
-        .max_frame_size(snapshot::MESSAGE_BYTES_MAX)
-        .aggregate_continuations()
-        .max_continuation_size(snapshot::MESSAGE_BYTES_MAX);
-    actix_web::rt::spawn(snapshot::receive(group, seal, session, messages));
-    Ok(response)
+    Ok((group.clone(), WebSocket::Copy(group, seal)))
 }

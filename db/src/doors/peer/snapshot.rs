@@ -8,30 +8,33 @@ use crate::raft::transfer::{Inbound, Offer, ReceiverReply, SIGN_PAUSE, is_sealed
 use crate::raft::types::Vote;
 use crate::raft::wire;
 use crate::raft::writer::crash_point;
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, Session};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
 /// Receives a copy of the state and installs it; the connection ends with it.
-pub async fn receive(
-    group: Arc<Group>,
-    seal: Seal,
-    session: Session,
-    messages: AggregatedMessageStream,
-) {
-    let mut line = Line { session: session.clone(), messages };
+pub async fn receive<S>(group: Arc<Group>, seal: Seal, messages: WebSocketStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut line = Line { messages };
     if let Err(error) = take(&group, seal, &mut line).await {
         tracing::warn!(%error, "a snapshot was not received");
         let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         let _ = line.say(&ReceiverReply::Refused(format!("{error}{hint}"))).await;
     }
-    let _ = session.close(None).await;
+    let _ = line.messages.close(None).await;
 }
 
-async fn take(group: &Group, seal: Seal, line: &mut Line) -> Result<()> {
+async fn take<S>(group: &Group, seal: Seal, line: &mut Line<S>) -> Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut turn = group.receiving.begin().await?;
     turn.unless_newer(async {
         let (vote, received) = take_content(group, seal, line).await?;
@@ -43,11 +46,14 @@ async fn take(group: &Group, seal: Seal, line: &mut Line) -> Result<()> {
     .await
 }
 
-async fn take_content(
+async fn take_content<S>(
     group: &Group,
     mut seal: Seal,
-    line: &mut Line,
-) -> Result<(Vote, ReceivedState)> {
+    line: &mut Line<S>,
+) -> Result<(Vote, ReceivedState)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let offer = line.offer(&mut seal).await?;
     group.check_offer(&offer)?;
     line.say(&ReceiverReply::Go(0)).await?;
@@ -68,7 +74,10 @@ async fn take_content(
     Ok((offer.vote, check(group, inbound, line).await?))
 }
 
-async fn check(group: &Group, inbound: Inbound, line: &mut Line) -> Result<ReceivedState> {
+async fn check<S>(group: &Group, inbound: Inbound, line: &mut Line<S>) -> Result<ReceivedState>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let rows = Arc::new(AtomicU64::new(0));
     let checking =
         inbound.check(group.owner().clone(), group.generations().map_bytes(), rows.clone());
@@ -81,19 +90,18 @@ async fn check(group: &Group, inbound: Inbound, line: &mut Line) -> Result<Recei
 }
 
 /// The connection, as the receiver sees it.
-struct Line {
-    session: Session,
-    messages: AggregatedMessageStream,
+struct Line<S> {
+    messages: WebSocketStream<S>,
 }
 
-impl Line {
+impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// The next message; signs of life count.
     async fn next(&mut self) -> Result<Bytes> {
         let ended = |reason: String| Error::new(Kind::NodeUnreachable, reason);
         loop {
             match within_silence(self.messages.next()).await? {
-                Some(Ok(AggregatedMessage::Binary(bytes))) => return Ok(bytes),
-                Some(Ok(AggregatedMessage::Close(_))) | None => {
+                Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
+                Some(Ok(Message::Close(_))) | None => {
                     return Err(ended("the sender of a snapshot went away".into()));
                 }
                 Some(Ok(_)) => {}
@@ -118,7 +126,7 @@ impl Line {
         let bytes =
             wire::encode(reply).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
         let closed = |_| Error::new(Kind::NodeUnreachable, "the sender of a snapshot went away");
-        within_silence(self.session.binary(bytes)).await?.map_err(closed)
+        within_silence(self.messages.send(Message::binary(bytes))).await?.map_err(closed)
     }
 
     /// Waits for `work`, and says so as long as it advances.

@@ -21,10 +21,11 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant as Moment};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 impl Group {
-    /// Opens the group and joins the others.
+    /// Opens the group and joins the others. Its consensus runs on the runtime of the caller.
     ///
     /// # Errors
     /// When log or state cannot be opened, with the reason; when one of them is lost, or the state
@@ -61,9 +62,8 @@ impl Group {
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), state.clone(), log.clone());
         let raft_id = config.peers.from;
-        let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine)
-            .await
-            .map_err(internal)?;
+        let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine);
+        let raft = raft.await.map_err(internal)?;
         let retention = Retention {
             raft: raft.clone(),
             log: log.clone(),
@@ -98,6 +98,7 @@ impl Group {
             undelivered,
             number: config.peers.group,
             raft_id,
+            runtime: Handle::current(),
             urls: config.peers.urls,
             closed: watch::Sender::new(false),
             threads: Mutex::new(Some((log, thread))),
