@@ -10,7 +10,7 @@ use crate::engine::query::context::{At, Context, Fields};
 use crate::engine::query::filter::Filter;
 use crate::engine::query::path::Path;
 use crate::engine::query::plan::{Hint, QuerySpec};
-use crate::engine::query::source::{ScanRequest, scan};
+use crate::engine::query::source::{self, ScanRequest, scan};
 use crate::engine::value::Value;
 use crate::error::Result;
 use std::collections::BTreeSet;
@@ -63,15 +63,7 @@ pub(super) async fn count_matching(
         return Ok(Response::at(catalog::totals(&read, id)?.documents, index));
     }
     let reading = reading(session, namespace, move |read, collection, ctx| {
-        let mut fields = Fields::default();
-        filter.fields(&mut fields);
-        let names = fields.names();
-        let fields = names.as_deref();
-        let wanted = QuerySpec { ordered: false, fields, ..QuerySpec::all(&filter) };
-        let request = ScanRequest { wanted, fields: Fields::default(), hint: hint.as_ref() };
-        scan(read, collection, request, ctx, |mut found, _| {
-            found.try_fold(0, |count, found| found.map(|_| count + 1))
-        })
+        source::count(read, collection, &filter, hint.as_ref(), ctx)
     });
     reading.await.map(|(count, index)| Response::at(count, index))
 }

@@ -115,6 +115,15 @@ fn encode_number(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether the encoding of NaN stands at the beginning.
+pub fn begins_with_nan(bytes: &[u8], descending: bool) -> bool {
+    const NAN: [u8; 9] = [Class::Number as u8, 0, 0, 0, 0, 0, 0, 0, 0];
+    match descending {
+        false => bytes.starts_with(&NAN),
+        true => bytes.starts_with(&NAN.map(|byte| !byte)),
+    }
+}
+
 /// The largest double that is not above a number.
 fn floor(value: &Value) -> f64 {
     let near = number::nearest(value);

@@ -393,6 +393,8 @@ const HASH_BYTES: usize = 16;
 const VALUES_BYTES_MAX: usize = KEY_BYTES_MAX - INDEX_ID_BYTES - HASH_BYTES;
 /// Bytes of longer ones that stand before their hash.
 const VALUES_PREFIX_BYTES: usize = VALUES_BYTES_MAX - HASH_BYTES;
+/// Bytes of a key up to which no hash can begin.
+const EXACT_BYTES: usize = INDEX_ID_BYTES + VALUES_PREFIX_BYTES;
 
 /// The beginning of encoded values and a hash, if they are too long for a key.
 fn shortened(values: &[u8]) -> Option<Vec<u8>> {
@@ -421,13 +423,18 @@ fn hash_id(id: &[u8]) -> [u8; HASH_BYTES] {
 
 /// A range of keys, made wide enough for those that end in a hash.
 pub fn widened((mut start, mut end): (Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
-    const EXACT: usize = INDEX_ID_BYTES + VALUES_PREFIX_BYTES;
-    start.truncate(EXACT);
-    if end.len() > EXACT {
-        end.truncate(EXACT);
+    start.truncate(EXACT_BYTES);
+    if end.len() > EXACT_BYTES {
+        end.truncate(EXACT_BYTES);
         end.resize(KEY_BYTES_MAX, 0xff);
     }
     (start, end)
+}
+
+/// Whether a range is as it was before it was [`widened`].
+pub fn is_exact_range((start, end): &(Vec<u8>, Vec<u8>)) -> bool {
+    // A start of just this length may have been longer.
+    start.len() < EXACT_BYTES && end.len() <= EXACT_BYTES
 }
 
 /// Behind the fields: the type of the `_id` is not told by its encoding.

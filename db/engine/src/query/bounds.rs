@@ -6,7 +6,7 @@
 use super::filter::{Filter, Pattern, Test};
 use super::path::Path;
 use crate::index::encode::{self, FieldEncoding};
-use crate::index::{Index, widened};
+use crate::index::{Index, is_exact_range, widened};
 use crate::storage::keys::{self, CollectionId};
 use crate::value::{Value, number};
 
@@ -436,6 +436,33 @@ fn exact(test: &Test) -> bool {
     }
 }
 
+/// Whether the entries in the bounds of an index for a filter are exactly those of the matching
+/// documents, one for each, but for entries that have NaN in some fields: the positions of these
+/// fields. NaN lies below every number in the order, and is not less than any.
+pub fn exact_but_for_nan(
+    index: &Index,
+    bounds: &IndexBounds,
+    filter: &Filter,
+) -> Option<Vec<usize>> {
+    if index.entry.multikey || !bounds.ranges.iter().all(is_exact_range) {
+        return None;
+    }
+    let bounded = &index.paths[..bounds.bounded_fields];
+    let mut without_nan = Vec::new();
+    for part in parts(filter) {
+        let Filter::Field(path, test) = part else { return None };
+        let at = bounded.iter().position(|bounded| bounded == path)?;
+        match test {
+            Test::Lt(value) | Test::Lte(value) if value.is_number() && !number::is_nan(value) => {
+                without_nan.push(at);
+            }
+            test if exact(test) => {}
+            _ => return None,
+        }
+    }
+    Some(without_nan)
+}
+
 /// The range of the keys of all documents.
 pub fn all_ids(collection: CollectionId) -> (Vec<u8>, Vec<u8>) {
     (keys::collection_start(collection), keys::collection_end(collection))
@@ -476,3 +503,7 @@ pub fn position_key(index: &Index, mut prefix: Vec<u8>, from: usize, values: &[V
     }
     prefix
 }
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod tests;

@@ -309,6 +309,18 @@ impl<'t> Asked<'t> {
         rows.collect()
     }
 
+    /// Counts by a plan.
+    fn count(&self, plan: &Plan, wanted: QuerySpec<'_>) -> u64 {
+        let interrupt = || Ok(());
+        let ctx = Context::new(0, usize::MAX, &interrupt);
+        let (fields, counters) = (Fields::default(), Counters::default());
+        let (read, collection, counters) = (self.read, self.collection, &counters);
+        let fields = &fields;
+        let execution =
+            Execution { read, collection, wanted, fields, after: None, ctx: &ctx, counters };
+        execution.count(plan).unwrap()
+    }
+
     /// The answer without plan and execution.
     fn expected(&self, projected: bool) -> Vec<Row> {
         let interrupt = || Ok(());
@@ -377,7 +389,9 @@ fn check_answers(asked: &Asked<'_>, query: &Query) -> std::result::Result<(), Te
         found.sort();
         let mut ids: Vec<_> = expected.iter().map(|row| row.id.clone()).collect();
         ids.sort();
-        prop_assert_eq!(found, ids, "counted {} {:?}", name, plan);
+        prop_assert_eq!(found, ids, "unordered {} {:?}", name, plan);
+        let counted = asked.count(&plan, wanted);
+        prop_assert_eq!(counted, expected.len() as u64, "counted {} {:?}", name, plan);
     }
     Ok(())
 }
@@ -470,6 +484,19 @@ fn a_text_that_is_only_the_beginning_is_found_in_a_descending_index() {
     check(&documents, r#"{"a":-1}"#, r#"{"a":{"$regex":"^a"}}"#, "{}");
     check(&documents, r#"{"a":-1,"b":1}"#, r#"{"a":{"$regex":"^a"}}"#, r#"{"a":1}"#);
     check(&documents, r#"{"a":-1}"#, r#"{"a":{"$in":["b",{"$regex":"^a"}]}}"#, r#"{"a":-1}"#);
+}
+
+#[test]
+fn nan_is_not_counted_among_smaller_numbers() {
+    let nan = r#"{"a":{"$numberDouble":"NaN"},"b":1}"#;
+    let documents = [r#"{"a":1,"b":1}"#, nan, r#"{"b":1}"#, r#"{"a":"x"}"#];
+    for index in [r#"{"a":1}"#, r#"{"a":-1}"#, r#"{"b":1,"a":-1}"#] {
+        for filter in
+            [r#"{"a":{"$lt":2},"b":1}"#, r#"{"b":1,"a":{"$lte":1}}"#, r#"{"a":{"$lt":2}}"#]
+        {
+            check(&documents, index, filter, "{}");
+        }
+    }
 }
 
 /// Cause: the encoding of a text was the beginning of that of the same text with a zero byte

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod position;
 pub mod project;
 mod ranges;
+mod run;
 mod search;
 pub mod sort;
 pub mod source;

@@ -90,6 +90,28 @@ pub fn scan_after<T>(
     work(found, &ScanReport { plan: &plan, rejected: &rejected, counters: &counters })
 }
 
+/// The number of documents that match.
+///
+/// # Errors
+/// Those of the plan and of the execution.
+pub fn count(
+    read: &impl Read,
+    collection: &Collection,
+    filter: &Filter,
+    hint: Option<&Hint>,
+    ctx: &Context<'_>,
+) -> Result<u64> {
+    let mut fields = Fields::default();
+    filter.fields(&mut fields);
+    let names = fields.names();
+    let wanted = QuerySpec { ordered: false, fields: names.as_deref(), ..QuerySpec::all(filter) };
+    let (plan, rejected) = plan::choose(read, collection, wanted, hint)?;
+    ctx.work(rejected.iter().chain([&plan]).map(Plan::steps).sum())?;
+    let (fields, counters) = (Fields::default(), Counters::default());
+    let (fields, counters) = (&fields, &counters);
+    Execution { read, collection, wanted, fields, after: None, ctx, counters }.count(&plan)
+}
+
 /// The collections of one database in one transaction.
 pub struct Collections<'t, R> {
     read: &'t R,
