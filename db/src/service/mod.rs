@@ -60,6 +60,8 @@ pub struct Service {
     pub passwords: Passwords,
     /// Permits for longer queries: each may keep as much memory as one query may.
     pub queries: Arc<Semaphore>,
+    /// Permits for threads that help queries: there are as many as cores beyond the first.
+    pub helpers: Arc<Semaphore>,
     /// Permits for change feeds.
     pub feeds: Arc<Semaphore>,
     /// The open transactions.
@@ -76,11 +78,13 @@ impl Service {
     pub fn new(cluster: Arc<Cluster>) -> Result<Arc<Service>> {
         let config = &cluster.config;
         let transactions = Arc::new(Transactions::new(config));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         tokio::spawn(Transactions::sweep(Arc::downgrade(&transactions)));
         Ok(Arc::new(Service {
             admitted: Admitted::new()?,
             passwords: Passwords::new()?,
             queries: Arc::new(Semaphore::new(config.queries_max)),
+            helpers: Arc::new(Semaphore::new(cores - 1)),
             feeds: Arc::new(Semaphore::new(config.feeds_max)),
             running: RunningCalls::new(config.calls_per_user_max),
             transactions,

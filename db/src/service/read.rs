@@ -10,7 +10,9 @@ use crate::engine::query::source::open;
 use crate::engine::versions::{Moment, Past};
 use crate::error::{Error, Kind, Result};
 use crate::raft::clock::wall_ms;
-use crate::storage::{Entries, Overlay, Read, ReadTxn, Result as StorageResult, Table};
+use crate::storage::{
+    Entries, Overlay, Read, ReadTxn, Result as StorageResult, SealedEntries, Table,
+};
 use std::sync::Arc;
 
 /// A state that is read.
@@ -49,6 +51,15 @@ impl Read for View<'_> {
         end: &[u8],
     ) -> StorageResult<Entries<'t>> {
         each_view!(self, read => read.range_back(table, start, end))
+    }
+
+    fn sealed_range<'t>(
+        &'t self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+    ) -> StorageResult<Option<SealedEntries<'t>>> {
+        each_view!(self, read => read.sealed_range(table, start, end))
     }
 }
 
@@ -125,12 +136,15 @@ pub async fn reading<T: Send + 'static>(
         _ => None,
     };
     let permit = query_permit(session).await?;
+    let helper = session.service().helpers.clone().try_acquire_owned().ok();
+    let helpers = usize::from(helper.is_some());
     let group = session.group()?;
     let (interrupt, _waiting) = Interrupt::new(session);
-    within(interrupt.limit(), (permit, turn), move || {
+    within(interrupt.limit(), (permit, helper, turn), move || {
         let check = || interrupt.check();
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-        let ctx = Context::new(group.time_ms() as i64, memory, &check).seeded(seed);
+        let ctx =
+            Context::new(group.time_ms() as i64, memory, &check).seeded(seed).helped_by(helpers);
         match state {
             State::Now => {
                 let (read, index) = group.read_with_index()?;

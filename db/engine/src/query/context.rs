@@ -117,6 +117,7 @@ pub struct Context<'a> {
     seed: Cell<u64>,
     budget: Arc<Budget>,
     interrupt: &'a dyn Fn() -> Result<()>,
+    helpers: Cell<usize>,
 }
 
 /// Steps between two checks of the interrupt.
@@ -127,13 +128,32 @@ impl<'a> Context<'a> {
     /// ends the query.
     pub fn new(now_ms: i64, memory_max: usize, interrupt: &'a dyn Fn() -> Result<()>) -> Self {
         let budget = Arc::new(Budget::new(u64::MAX, memory_max, u64::MAX));
-        Context { now_ms, seed: Cell::new(0), budget, interrupt }
+        Context { now_ms, seed: Cell::new(0), budget, interrupt, helpers: Cell::new(0) }
     }
 
     /// With a seed for random choices: the engine has no randomness of its own, so it comes with
     /// the request.
     pub fn seeded(self, seed: u64) -> Self {
         Context { seed: Cell::new(seed), ..self }
+    }
+
+    /// With this many threads that may help with a long scan. What is applied from the log has
+    /// none.
+    pub fn helped_by(self, helpers: usize) -> Self {
+        Context { helpers: Cell::new(helpers), ..self }
+    }
+
+    /// How many threads may help.
+    pub fn helpers(&self) -> usize {
+        self.helpers.get()
+    }
+
+    /// Hands the helpers to `work`; nothing else has them meanwhile.
+    pub fn with_helpers<T>(&self, work: impl FnOnce(usize) -> T) -> T {
+        let helpers = self.helpers.take();
+        let done = work(helpers);
+        self.helpers.set(helpers);
+        done
     }
 
     /// A seed that no other part of this execution has.
@@ -181,6 +201,14 @@ impl<'a> Context<'a> {
             ));
         }
         if before / STEPS != steps / STEPS { (self.interrupt)() } else { Ok(()) }
+    }
+
+    /// Whether the work may go on.
+    ///
+    /// # Errors
+    /// When the time is up, or the caller has gone.
+    pub fn check(&self) -> Result<()> {
+        (self.interrupt)()
     }
 
     /// Compares two values, and counts the work.
@@ -256,7 +284,7 @@ impl<'a> Context<'a> {
 impl Context<'static> {
     /// A context on a shared budget, which is never interrupted.
     pub fn of(budget: Arc<Budget>, now_ms: i64) -> Self {
-        Context { now_ms, seed: Cell::new(0), budget, interrupt: &never }
+        Context { now_ms, seed: Cell::new(0), budget, interrupt: &never, helpers: Cell::new(0) }
     }
 }
 

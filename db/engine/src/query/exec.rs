@@ -2,9 +2,10 @@
 
 use super::bounds;
 use super::context::{Context, Fields};
+use super::filter::Filter;
 use super::plan::{AccessPath, Delivery, Order, Plan, QuerySpec, Scan};
 use super::position::{Position, compare_position, compare_positions, position};
-use super::ranges::{ReversedGroups, clip, clip_from, clip_to, ordered_ranges};
+use super::ranges::{KeyRange, ReversedGroups, clip, clip_from, clip_to, ordered_ranges};
 use super::sort::Sort;
 use crate::budget::{self, steps_of};
 use crate::catalog::Collection;
@@ -91,79 +92,101 @@ impl<'t, R: Read> Execution<'t, R> {
     /// # Errors
     /// `query_too_large`, `time_limit`, and what an expression of the filter reports.
     pub fn run(self, plan: &'t Plan) -> Result<Stream<'t, FoundDocument<'t>>> {
-        let order = Order::of(self.wanted.sort);
-        let mut parsed = self.fields.clone();
-        self.wanted.filter.fields(&mut parsed);
-        // The sort values of a document are part of a cursor.
-        order.fields.iter().for_each(|(path, _)| parsed.add(path));
+        let parsed = self.parsed();
+        let (ctx, counters, filter) = (self.ctx, self.counters, self.wanted.filter);
         let matching: Stream<'t, FoundDocument<'t>> = match (&plan.access, plan.delivery) {
             (AccessPath::Collection { ranges }, Delivery::ById { reverse }) => {
-                let ranges = ranges.clone();
-                let ranges = ranges.unwrap_or_else(|| vec![bounds::all_ids(self.collection.id)]);
-                let ranges = match self.after.filter(|_| !plan.sort) {
-                    Some(after) => {
-                        clip(ranges, keys::document_key(self.collection.id, &after.id), reverse)
-                    }
-                    None => ranges,
-                };
+                let ranges = self.document_ranges(ranges.as_deref(), plan.sort, reverse);
                 let rows = ordered_ranges(self.read, Table::Documents, ranges, reverse);
-                let (ctx, counters, filter) = (self.ctx, self.counters, self.wanted.filter);
                 Box::new(rows.filter_map(move |row| {
-                    let found = (|| {
-                        let (key, stored) = row?;
-                        ctx.work(budget::ROW + steps_of(stored.len()))?;
-                        parse(key.to_vec(), stored, &parsed, counters)
-                    })();
-                    keep_matching(found, |found| filter.matches(&found.fields, ctx))
+                    let row = match row {
+                        Ok(row) => row,
+                        Err(error) => return Some(Err(error.into())),
+                    };
+                    counters.documents.set(counters.documents.get() + 1);
+                    look(row, &parsed, filter, ctx).transpose()
                 }))
             }
             _ => {
-                let candidates = self.candidates(plan, &order)?;
-                let (ctx, counters, filter, read) =
-                    (self.ctx, self.counters, self.wanted.filter, self.read);
+                let candidates = self.candidates(plan, &Order::of(self.wanted.sort))?;
+                let read = self.read;
                 Box::new(candidates.filter_map(move |candidate| {
                     let found = (|| {
                         let Candidate { key, covered } = candidate?;
                         ctx.work(budget::ROW)?;
                         if let Some(fields) = covered {
-                            return Ok(Some(FoundDocument { key, stored: None, fields }));
+                            let found = FoundDocument { key, stored: None, fields };
+                            return Ok(filter.matches(&found.fields, ctx)?.then_some(found));
                         }
-                        match read.get(Table::Documents, &key)? {
-                            Some(stored) => {
-                                ctx.work(budget::LOOK_UP + steps_of(stored.len()))?;
-                                parse(key, stored, &parsed, counters).map(Some)
-                            }
-                            None => Err(damaged()),
-                        }
+                        let stored = read.get(Table::Documents, &key)?.ok_or_else(damaged)?;
+                        ctx.work(budget::LOOK_UP + steps_of(stored.len()))?;
+                        counters.documents.set(counters.documents.get() + 1);
+                        parse(&key, stored, &parsed, filter, ctx)
                     })();
-                    let found = found.transpose()?;
-                    keep_matching(found, |found| filter.matches(&found.fields, ctx))
+                    found.transpose()
                 }))
             }
         };
-        let matching: Stream<'t, FoundDocument<'t>> = match self.after {
+        self.finish(matching, plan)
+    }
+
+    /// The outermost fields that are parsed.
+    pub(super) fn parsed(&self) -> Fields {
+        let mut parsed = self.fields.clone();
+        self.wanted.filter.fields(&mut parsed);
+        // The sort values of a document are part of a cursor.
+        Order::of(self.wanted.sort).fields.iter().for_each(|(path, _)| parsed.add(path));
+        parsed
+    }
+
+    /// The ranges of the collection that are read: all of it if there are `None`.
+    pub(super) fn document_ranges(
+        &self,
+        ranges: Option<&[KeyRange]>,
+        sorted: bool,
+        reverse: bool,
+    ) -> Vec<KeyRange> {
+        let ranges = ranges
+            .map_or_else(|| vec![bounds::all_ids(self.collection.id)], |ranges| ranges.to_vec());
+        match self.after.filter(|_| !sorted) {
+            Some(after) => clip(ranges, keys::document_key(self.collection.id, &after.id), reverse),
+            None => ranges,
+        }
+    }
+
+    /// What is left to do with the matching documents: leaving out those before the beginning,
+    /// and sorting.
+    pub(super) fn finish<'s>(
+        &self,
+        matching: Stream<'s, FoundDocument<'t>>,
+        plan: &Plan,
+    ) -> Result<Stream<'s, FoundDocument<'t>>>
+    where
+        't: 's,
+    {
+        let sort = self.wanted.sort;
+        let matching: Stream<'s, FoundDocument<'t>> = match self.after {
             None => matching,
-            Some(after) => {
-                let sort = self.wanted.sort;
-                Box::new(matching.filter_map(move |found| {
-                    keep_matching(found, |found| {
-                        Ok(compare_position(found, after, sort) == Ordering::Greater)
-                    })
-                }))
-            }
+            Some(after) => Box::new(matching.filter(move |found| match found {
+                Ok(found) => compare_position(found, after, sort) == Ordering::Greater,
+                Err(_) => true,
+            })),
         };
-        match self.wanted.sort.filter(|_| plan.sort) {
+        match sort.filter(|_| plan.sort) {
             None => Ok(matching),
             Some(sort) => self.sorted(matching, sort),
         }
     }
 
     /// Sorts the matching documents, keeping no more than the limit.
-    fn sorted(
+    fn sorted<'s>(
         &self,
-        matching: Stream<'t, FoundDocument<'t>>,
+        matching: Stream<'s, FoundDocument<'t>>,
         sort: &Sort,
-    ) -> Result<Stream<'t, FoundDocument<'t>>> {
+    ) -> Result<Stream<'s, FoundDocument<'t>>>
+    where
+        't: 's,
+    {
         let limit =
             self.wanted.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
         let mut kept: Vec<(Position, FoundDocument<'t>, usize)> = Vec::new();
@@ -370,31 +393,32 @@ fn resume_key(index: &Index, scan: &Scan, order: &Order<'_>, after: &Position) -
     Some(bounds::position_key(index, prefix, equal, &values))
 }
 
-fn parse<'t>(
-    key: Vec<u8>,
-    stored: &'t [u8],
-    wanted: &Fields,
-    counters: &Counters,
-) -> Result<FoundDocument<'t>> {
-    counters.documents.set(counters.documents.get() + 1);
-    let row = Row::decode(stored).ok_or_else(damaged)?;
-    let fields = row.fields(wanted).ok_or_else(damaged)?;
-    Ok(FoundDocument { key, stored: Some((row.revision, row.json)), fields })
+/// A row of the collection, parsed, if it matches.
+pub(super) fn look<'t>(
+    (key, stored): (&[u8], &'t [u8]),
+    parsed: &Fields,
+    filter: &Filter,
+    ctx: &Context<'_>,
+) -> Result<Option<FoundDocument<'t>>> {
+    ctx.work(budget::ROW + steps_of(stored.len()))?;
+    parse(key, stored, parsed, filter, ctx)
 }
 
-fn keep_matching<'t>(
-    found: Result<FoundDocument<'t>>,
-    matches: impl FnOnce(&FoundDocument<'t>) -> Result<bool>,
-) -> Option<Result<FoundDocument<'t>>> {
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => return Some(Err(error)),
+fn parse<'t>(
+    key: &[u8],
+    stored: &'t [u8],
+    parsed: &Fields,
+    filter: &Filter,
+    ctx: &Context<'_>,
+) -> Result<Option<FoundDocument<'t>>> {
+    let row = Row::decode(stored).ok_or_else(damaged)?;
+    let fields = row.fields(parsed).ok_or_else(damaged)?;
+    let found = |fields| FoundDocument {
+        key: key.to_vec(),
+        stored: Some((row.revision, row.json)),
+        fields,
     };
-    match matches(&found) {
-        Ok(true) => Some(Ok(found)),
-        Ok(false) => None,
-        Err(error) => Some(Err(error)),
-    }
+    Ok(filter.matches(&fields, ctx)?.then(|| found(fields)))
 }
 
 /// The fields of a document that an index entry holds; none if one must be looked up.

@@ -9,6 +9,7 @@ pub mod expr;
 pub mod filter;
 mod hint;
 pub mod merge_patch;
+mod parallel;
 pub mod path;
 pub mod plan;
 pub mod position;

@@ -1,14 +1,37 @@
-//! Other ways to run an execution than to give the documents.
+//! Other ways to run an execution than by one thread that gives the documents: by several threads,
+//! and only to count.
 
 use super::bounds;
-use super::exec::Execution;
-use super::plan::{AccessPath, Plan, Scan};
+use super::context::{Context, Fields};
+use super::exec::{Execution, FoundDocument, Stream, look};
+use super::filter::Filter;
+use super::parallel;
+use super::plan::{AccessPath, Delivery, Plan, Scan};
 use crate::budget;
 use crate::error::Result;
 use crate::index::{Entry, encode};
-use crate::storage::{Read, Table};
+use crate::storage::{Read, SealedEntries, SealedEntry, Table};
+
+/// Estimated documents from which on a scan is worth more threads.
+const PARALLEL_MIN: f64 = 2_000.0;
 
 impl<'t, R: Read> Execution<'t, R> {
+    /// Passes the matching documents to `work`, as [`Execution::run`] gives them. The helpers of
+    /// the context take part in a long scan of the collection.
+    ///
+    /// # Errors
+    /// Those of [`Execution::run`] and of `work`.
+    pub fn pass<T>(
+        self,
+        plan: &'t Plan,
+        work: impl FnOnce(Stream<'_, FoundDocument<'t>>) -> Result<T>,
+    ) -> Result<T> {
+        let Some(rows) = self.parallel_rows(plan)? else { return work(self.run(plan)?) };
+        let (parsed, filter) = (self.parsed(), self.wanted.filter);
+        let each = |row, ctx: &Context<'_>| look_at(row, &parsed, filter, ctx);
+        self.in_parallel(rows, &each, |found| work(self.finish(found, plan)?))
+    }
+
     /// The number of matching documents. Where the ranges of an index hold exactly these, its
     /// entries are counted, and neither values nor documents are parsed.
     ///
@@ -25,7 +48,14 @@ impl<'t, R: Read> Execution<'t, R> {
                 return self.count_entries(scan, &without_nan);
             }
         }
-        self.run(plan)?.try_fold(0, |count, found| found.map(|_| count + 1))
+        if let (Some(rows), None) = (self.parallel_rows(plan)?, self.after) {
+            let (parsed, filter) = (self.parsed(), self.wanted.filter);
+            let each = |row, ctx: &Context<'_>| {
+                Ok(look_at(row, &parsed, filter, ctx)?.map(|_: FoundDocument<'_>| ()))
+            };
+            return self.in_parallel(rows, &each, number);
+        }
+        number(self.run(plan)?)
     }
 
     /// The number of entries in the ranges of a scan, without those that have NaN in one of some
@@ -49,4 +79,52 @@ impl<'t, R: Read> Execution<'t, R> {
         self.counters.keys.set(self.counters.keys.get() + read);
         Ok(count)
     }
+
+    /// The rows of a scan that several threads can share: one that reads all of the collection, or
+    /// a long range of it, and makes no choice that depends on the order of the work.
+    fn parallel_rows(&self, plan: &Plan) -> Result<Option<SealedEntries<'t>>> {
+        let ends_early = self.wanted.limit.is_some() && !plan.sort;
+        let (AccessPath::Collection { ranges }, Delivery::ById { reverse: false }) =
+            (&plan.access, plan.delivery)
+        else {
+            return Ok(None);
+        };
+        let long = plan.reads >= PARALLEL_MIN && self.ctx.helpers() > 0;
+        if !long || ends_early || self.wanted.filter.has_expressions() {
+            return Ok(None);
+        }
+        match self.document_ranges(ranges.as_deref(), plan.sort, false).as_slice() {
+            [(start, end)] => Ok(self.read.sealed_range(Table::Documents, start, end)?),
+            _ => Ok(None),
+        }
+    }
+
+    fn in_parallel<T: Send, U>(
+        &self,
+        rows: SealedEntries<'t>,
+        each: &(impl Fn(SealedEntry<'t>, &Context<'_>) -> Result<Option<T>> + Sync),
+        work: impl FnOnce(Stream<'_, T>) -> Result<U>,
+    ) -> Result<U> {
+        let counters = self.counters;
+        let read = |rows| counters.documents.set(counters.documents.get() + rows);
+        self.ctx
+            .with_helpers(|helpers| parallel::in_order(rows, helpers, self.ctx, each, &read, work))
+    }
 }
+
+fn look_at<'t>(
+    row: SealedEntry<'t>,
+    parsed: &Fields,
+    filter: &Filter,
+    ctx: &Context<'_>,
+) -> Result<Option<FoundDocument<'t>>> {
+    look(row.open()?, parsed, filter, ctx)
+}
+
+fn number<T>(mut found: Stream<'_, T>) -> Result<u64> {
+    found.try_fold(0, |count, found| found.map(|_| count + 1))
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -86,8 +86,8 @@ pub fn scan_after<T>(
     let counters = Counters::default();
     let execution =
         Execution { read, collection, wanted, fields: &fields, after, ctx, counters: &counters };
-    let found = execution.run(&plan)?;
-    work(found, &ScanReport { plan: &plan, rejected: &rejected, counters: &counters })
+    let report = ScanReport { plan: &plan, rejected: &rejected, counters: &counters };
+    execution.pass(&plan, |found| work(found, &report))
 }
 
 /// The number of documents that match.

@@ -7,7 +7,7 @@
 
 use super::error::{Result, StorageError};
 use super::free::{self, FreePages};
-use super::read::{Entries, Read};
+use super::read::{Entries, Read, SealedEntries, SealedEntry};
 use super::readers::{Readers, Registration};
 use super::table::{TABLES, TABLES_LEN, Table};
 use crate::format;
@@ -313,6 +313,20 @@ impl Read for ReadTxn<'_> {
     fn range_back<'t>(&'t self, table: Table, start: &[u8], end: &[u8]) -> Result<Entries<'t>> {
         range_back(&self.tables, &self.txn, table, (start, end))
     }
+
+    fn sealed_range<'t>(
+        &'t self,
+        table: Table,
+        start: &[u8],
+        end: &[u8],
+    ) -> Result<Option<SealedEntries<'t>>> {
+        let bounds = (Bound::Included(start), Bound::Excluded(end));
+        let entries = self.tables[table as usize].range(&self.txn, &bounds)?;
+        Ok(Some(Box::new(entries.map(move |entry| {
+            let (key, stored) = entry?;
+            Ok(SealedEntry { table, key, stored })
+        }))))
+    }
 }
 
 /// Free bytes of the disk that `dir` lies on; `u64::MAX` if they cannot be determined.
@@ -326,7 +340,7 @@ fn checksum(key: &[u8], value: &[u8]) -> u64 {
     xxh3_64_with_seed(value, xxh3_64(key))
 }
 
-fn checked<'t>(table: Table, key: &[u8], stored: &'t [u8]) -> Result<&'t [u8]> {
+pub(super) fn checked<'t>(table: Table, key: &[u8], stored: &'t [u8]) -> Result<&'t [u8]> {
     let damaged = || StorageError::Corrupt {
         table,
         key: key.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -16,6 +16,6 @@ pub use error::{Result, StorageError};
 pub use free::FreePages;
 pub use generations::{Generations, IncomingGeneration, SwitchStep};
 pub use overlay::{MergedRows, Overlay, Reads};
-pub use read::{Entries, Read};
+pub use read::{Entries, Read, SealedEntries, SealedEntry};
 pub use table::Table;
 pub use write::{Mark, WriteTxn};

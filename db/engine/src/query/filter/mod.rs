@@ -128,6 +128,17 @@ impl Filter {
         }
     }
 
+    /// Whether an expression decides. Any of its parts may fail, need memory, or be random.
+    pub fn has_expressions(&self) -> bool {
+        match self {
+            Filter::And(filters) | Filter::Or(filters) | Filter::Nor(filters) => {
+                filters.iter().any(Filter::has_expressions)
+            }
+            Filter::Field(..) => false,
+            Filter::Expr(_) => true,
+        }
+    }
+
     /// The steps of work of parsing it beyond reading its text: its regular expressions.
     pub fn parse_steps(&self) -> u64 {
         match self {
