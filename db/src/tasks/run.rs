@@ -38,8 +38,10 @@ struct Held {
     registry: Registry,
     /// What has changed since the registry was brought up to date; none while it is not in use.
     changes: Option<Changes>,
-    /// Log index of the last step.
-    last_step: u64,
+    /// Log index of the last step of work that goes on.
+    last_step: Option<u64>,
+    /// Whether others wrote between the last two steps of such work.
+    busy: bool,
 }
 
 /// What has changed in the catalog.
@@ -134,7 +136,11 @@ impl Tasks {
         memory: &mut LookMemory,
         now_ms: u64,
     ) -> Vec<DueStep> {
-        let due = self.held.lock().registry.due(now_ms, LOOKS_MAX);
+        let due = {
+            let held = self.held.lock();
+            memory.busy = held.busy;
+            held.registry.due(now_ms, LOOKS_MAX)
+        };
         let looked = due.into_iter().map(|(id, subject): (_, Option<Subject>)| {
             (id, look(read, bounds, memory, now_ms, (id, subject.as_ref())))
         });
@@ -292,10 +298,12 @@ async fn work_off<F: Future<Output = Result<AppliedCommand>>>(
                 let others_write = {
                     let mut held = tasks.held.lock();
                     held.registry.end_step(id, worked, more, times);
-                    let last = std::mem::replace(&mut held.last_step, applied.index);
-                    applied.index != last + 1
+                    let last = held.last_step.take();
+                    held.busy = more && last.is_some_and(|last| applied.index != last + 1);
+                    held.last_step = more.then_some(applied.index);
+                    held.busy
                 };
-                if more && others_write {
+                if others_write {
                     // All nodes work on it: the pause leaves as much time for other writes.
                     tokio::time::sleep(took.min(PAUSE_MAX)).await;
                 }

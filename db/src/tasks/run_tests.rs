@@ -1,4 +1,5 @@
 use super::super::TaskState;
+use super::super::work::{BUILD_STEP, BUILD_STEP_BUSY};
 use super::*;
 use crate::engine::command::Proposal;
 use crate::engine::index::IndexSpec;
@@ -212,4 +213,48 @@ fn a_document_that_expires_earlier_makes_its_index_due() {
     assert!(!expiry(&tasks, &world, &mut memory, false), "nobody has told of it");
     tasks.expiry_changed(1);
     assert!(expiry(&tasks, &world, &mut memory, false));
+}
+
+/// Carries out a step that the log has at `index`; returns whether the next one is small because
+/// others write.
+async fn is_busy_after(tasks: &Tasks, id: TaskId, index: u64, outcome: Outcome) -> bool {
+    let command = Command::ClearGarbage { rows: 1 };
+    let steps = vec![DueStep { id, command, size: 100, again_ms: None }];
+    let propose = |_| {
+        let outcome = outcome.clone();
+        std::future::ready(Ok(AppliedCommand { index, outcome, repeated: false }))
+    };
+    work_off(tasks, steps, || 0, propose).await.unwrap();
+    tasks.held.lock().busy
+}
+
+#[tokio::test]
+async fn an_index_is_built_in_small_steps_while_others_write() {
+    let (tasks, [id, ..]) = due();
+    for (index, outcome, busy) in [
+        (5, Outcome::Paused(7), false),
+        (6, Outcome::Worked(100), false),
+        (9, Outcome::Paused(7), true),
+        (10, Outcome::Paused(7), false),
+        // It ends, and another one begins later.
+        (12, Outcome::Worked(7), false),
+        (30, Outcome::Paused(7), false),
+    ] {
+        assert_eq!(is_busy_after(&tasks, id, index, outcome).await, busy, "{index}");
+    }
+    let world = World::new();
+    let read = world.store.read().unwrap();
+    let subject = Subject { namespace: place(1), collection: 1, index: None };
+    let mut memory = LookMemory::default();
+    for (busy, step) in [(false, BUILD_STEP), (true, BUILD_STEP_BUSY)] {
+        memory.busy = busy;
+        let task = (TaskId::new(TaskKind::IndexBuild, 1), Some(&subject));
+        let Found::Step { command, size, .. } =
+            look(&read, &BOUNDS, &mut memory, NOW_MS, task).unwrap()
+        else {
+            panic!("a build is a step");
+        };
+        assert!(matches!(*command, Command::BuildIndex { documents, .. } if documents == step));
+        assert_eq!(size, step);
+    }
 }

@@ -24,8 +24,11 @@ pub const INTERVAL_MS: u64 = 750;
 const CLEAR_PAUSE_MS: u64 = 50;
 /// Time after which a collection that was to replace another one is given up.
 const ASIDE_MAX: Duration = Duration::from_secs(3600);
-/// Documents that one command adds to an index; fewer if they are large or have many keys.
-const BUILD_STEP: u32 = 2_000;
+/// Documents that one command adds to an index; fewer if they are large or have many keys. The
+/// pages of the index that change are written once for each command, so large steps are cheaper.
+pub(super) const BUILD_STEP: u32 = 20_000;
+/// The same while others write, who wait for each command.
+pub(super) const BUILD_STEP_BUSY: u32 = 2_000;
 /// Expired documents that one command deletes.
 const EXPIRE_STEP: u32 = 1_000;
 /// Rows that one command clears away.
@@ -69,6 +72,8 @@ pub struct LookMemory {
     sweeps: HashMap<CollectionId, Sweep>,
     /// Log index of the last change of a token, and when the first of them ends.
     tokens: Option<(u64, Option<u64>)>,
+    /// Whether others wrote between the last two steps.
+    pub(super) busy: bool,
 }
 
 /// How far a search for old versions is.
@@ -263,12 +268,9 @@ pub fn look(
     let due = match (id.kind, subject) {
         (TaskKind::IndexBuild, Some(subject)) => {
             let (namespace, index) = (subject.namespace.clone(), id.number);
-            let command = Command::BuildIndex { namespace, index, documents: BUILD_STEP };
-            return Ok(Found::Step {
-                command: Box::new(command),
-                size: BUILD_STEP,
-                again_ms: None,
-            });
+            let size = if memory.busy { BUILD_STEP_BUSY } else { BUILD_STEP };
+            let command = Command::BuildIndex { namespace, index, documents: size };
+            return Ok(Found::Step { command: Box::new(command), size, again_ms: None });
         }
         (TaskKind::DropLeftover, Some(subject)) => {
             let command = Command::DropCollection { namespace: subject.namespace.clone() };
