@@ -87,7 +87,7 @@ pub fn scan_after<T>(
     let execution =
         Execution { read, collection, wanted, fields: &fields, after, ctx, counters: &counters };
     let report = ScanReport { plan: &plan, rejected: &rejected, counters: &counters };
-    execution.pass(&plan, |found| work(found, &report))
+    work(execution.run(&plan)?, &report)
 }
 
 /// The number of documents that match.
