@@ -230,6 +230,23 @@ impl Collection {
         Ok(Collection { id, indexes, options })
     }
 
+    /// Loads what is stored under a number if its definitions have no more than `bytes_max` bytes.
+    pub fn load_small(
+        read: &impl Read,
+        id: CollectionId,
+        bytes_max: usize,
+    ) -> Result<Option<Collection>> {
+        let (start, end) = index_range(id);
+        let mut bytes = read.get(Table::Catalog, &options_key(id))?.map_or(0, <[u8]>::len);
+        for row in read.range(Table::Catalog, &start, &end)? {
+            bytes += row?.1.len();
+            if bytes > bytes_max {
+                return Ok(None);
+            }
+        }
+        Collection::load(read, id).map(Some)
+    }
+
     /// How many documents it has.
     pub fn documents(&self, read: &impl Read) -> Result<u64> {
         Ok(totals(read, self.id)?.documents)

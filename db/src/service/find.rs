@@ -15,7 +15,7 @@ use crate::engine::query::plan::{self, Hint, Plan, QuerySpec};
 use crate::engine::query::position::{Position, position};
 use crate::engine::query::project::Projection;
 use crate::engine::query::sort::Sort;
-use crate::engine::query::source::{ScanReport, open};
+use crate::engine::query::source::{ScanReport, open, open_small};
 use crate::engine::value::Value;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Read;
@@ -26,6 +26,14 @@ use xxhash_rust::xxh3::xxh3_64;
 const INLINE_COST: f64 = 150.0;
 /// Steps after which a query that seemed to be short goes on to a thread for blocking work.
 const INLINE_STEPS: u64 = 20_000;
+/// The same where the query holds up whatever else its thread serves, as the messages of nodes.
+const BRIEF_COST: f64 = 50.0;
+const BRIEF_STEPS: u64 = 4_000;
+/// Tests in the filter of such a query.
+const BRIEF_TESTS_MAX: usize = 8;
+/// Indexes that may have to be looked at for its plan, and bytes of their definitions.
+const BRIEF_INDEXES_MAX: usize = 8;
+const BRIEF_DEFINITIONS_MAX: usize = 4 << 10;
 
 /// A request for documents.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -328,23 +336,32 @@ impl Query {
         cursor_text(self.fingerprint, position(last, self.sort.as_ref())?, left)
     }
 
-    /// Carries the query out on the present state if it is short.
+    /// Carries the query out on the present state if it is short, or even `brief`.
     fn run_at_once(
         &self,
         session: &Session,
-        namespace: &Namespace,
+        Namespace { database, collection }: &Namespace,
+        brief: bool,
     ) -> Result<Option<Response<Page>>> {
         let group = session.group()?;
         let (read, index) = group.read_with_index()?;
-        let collection = open(&read, &namespace.database, &namespace.collection)?;
+        let (collection, cost_max, steps_max) = match brief {
+            false => (Some(open(&read, database, collection)?), INLINE_COST, INLINE_STEPS),
+            true => {
+                let small = open_small(&read, database, collection, BRIEF_DEFINITIONS_MAX)?;
+                let small = small.filter(|found| found.indexes.len() <= BRIEF_INDEXES_MAX);
+                (small, BRIEF_COST, BRIEF_STEPS)
+            }
+        };
+        let Some(collection) = collection else { return Ok(None) };
         let plans = self.plan(&read, &collection)?;
-        if plans.0.cost_max > INLINE_COST {
+        if plans.0.cost_max > cost_max {
             return Ok(None);
         }
         let (interrupt, _waiting) = Interrupt::new(session);
         let check = || interrupt.check();
         let memory = session.config().query_memory_mb << 20;
-        let ctx = Context::new(group.time_ms() as i64, memory, &check).steps_max(INLINE_STEPS);
+        let ctx = Context::new(group.time_ms() as i64, memory, &check).steps_max(steps_max);
         match self.run(&read, &collection, &plans, &ctx) {
             // The plan knows nothing of the work that expressions do.
             Err(_) if ctx.is_worn_out() => Ok(None),
@@ -356,6 +373,53 @@ impl Query {
 fn too_large() -> Error {
     Error::new(Kind::TooLarge, format!("the answer has more than {WHOLE_BYTES_MAX} bytes"))
         .hint("ask for fewer documents or fields, or read page by page with a cursor")
+}
+
+/// Finds documents if that is so short that it may be done where nodes are heard: a plain filter for
+/// which an index leads to a few documents. None if it is not, or that is not known beforehand.
+///
+/// # Errors
+/// Those of [`find`].
+pub fn find_if_brief(
+    session: &Session,
+    namespace: &Namespace,
+    request: &Find,
+) -> Result<Option<Response<Page>>> {
+    if !request.is_plain() || !State::of(session)?.is_now() {
+        return Ok(None);
+    }
+    let query = Query::parse(request.clone())?;
+    session.check_readable(namespace)?;
+    query.run_at_once(session, namespace, true)
+}
+
+impl Find {
+    /// Whether it is nothing but a filter of a few comparisons with single values: parsing it and
+    /// choosing a plan are short, whatever the values are.
+    fn is_plain(&self) -> bool {
+        let Some(Value::Object(fields)) = &self.filter else { return false };
+        let single =
+            |value: &Value| !matches!(value, Value::Object(_) | Value::Array(_) | Value::Regex(_));
+        let compares = |name: &str| matches!(name, "$eq" | "$gt" | "$gte" | "$lt" | "$lte");
+        let mut tests = 0;
+        let fields_only = fields.iter().all(|(name, value)| {
+            let inner = value.as_object();
+            tests += inner.map_or(1, |inner| inner.len());
+            !name.starts_with('$')
+                && match inner {
+                    Some(inner) => {
+                        inner.iter().all(|(name, value)| compares(name) && single(value))
+                    }
+                    None => single(value),
+                }
+        });
+        let filter_only = self.sort.is_none()
+            && self.projection.is_none()
+            && self.cursor.is_none()
+            && self.hint.is_none()
+            && self.explain.is_none();
+        fields_only && filter_only && tests <= BRIEF_TESTS_MAX
+    }
 }
 
 /// Finds documents: at once when that is short, else on a thread for blocking work.
@@ -372,7 +436,7 @@ pub async fn find(
     let query = Query::parse(request)?;
     session.check_readable(namespace)?;
     if State::of(session)?.is_now()
-        && let Some(done) = query.run_at_once(session, namespace)?
+        && let Some(done) = query.run_at_once(session, namespace, false)?
     {
         return Ok(done);
     }
@@ -386,6 +450,34 @@ pub async fn find(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::value::parse_stored;
+
+    #[test]
+    fn a_plain_request_is_a_filter_of_a_few_comparisons() {
+        let find = |filter: &str| Find {
+            filter: Some(parse_stored(filter.as_bytes()).unwrap()),
+            ..Find::default()
+        };
+        for plain in [r#"{}"#, r#"{"a": 1, "b.c": {"$gte": "x", "$lt": "y"}}"#] {
+            assert!(find(plain).is_plain(), "{plain}");
+        }
+        let many = r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":{"$gt":1,"$lt":3}}"#;
+        for other in [
+            r#"{"$expr": {"$eq": ["$a", 1]}}"#,
+            r#"{"$or": [{"a": 1}]}"#,
+            r#"{"a": {"$regex": "x"}}"#,
+            r#"{"a": {"$regularExpression": {"pattern": "x", "options": ""}}}"#,
+            r#"{"a": {"$in": [1, 2]}}"#,
+            r#"{"a": {"$eq": {"b": 1}}}"#,
+            r#"{"a": [1]}"#,
+            many,
+        ] {
+            assert!(!find(other).is_plain(), "{other}");
+        }
+        let sort = Some(Value::from("a"));
+        assert!(!Find { sort, ..find("{}") }.is_plain());
+        assert!(!Find::default().is_plain());
+    }
 
     #[test]
     fn documents_are_an_array_or_one_by_one() {

@@ -12,6 +12,7 @@ use crate::catalog::{self, Collection};
 use crate::error::{Error, Kind, Result};
 use crate::error::{collection_not_found, database_not_found};
 use crate::storage::Read;
+use crate::storage::keys::CollectionId;
 use crate::system;
 use crate::value::Value;
 use std::cell::RefCell;
@@ -23,12 +24,31 @@ use std::rc::Rc;
 /// # Errors
 /// `database_not_found`, `collection_not_found`; `forbidden` for collections of secrets.
 pub fn open(read: &impl Read, database: &str, collection: &str) -> Result<Collection> {
+    Ok(Collection::load(read, find(read, database, collection)?)?)
+}
+
+/// As [`open`], if the definitions of the collection and its indexes have no more than `bytes_max`
+/// bytes.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_small(
+    read: &impl Read,
+    database: &str,
+    collection: &str,
+    bytes_max: usize,
+) -> Result<Option<Collection>> {
+    Ok(Collection::load_small(read, find(read, database, collection)?, bytes_max)?)
+}
+
+/// The number of a collection that may be read.
+fn find(read: &impl Read, database: &str, collection: &str) -> Result<CollectionId> {
     if database == system::DATABASE && system::is_secret(collection) {
         let message = format!("{database}.{collection} cannot be read as documents");
         return Err(Error::new(Kind::Forbidden, message).hint("it has calls of its own"));
     }
     match catalog::collection(read, database, collection)? {
-        Some(id) => Ok(Collection::load(read, id)?),
+        Some(id) => Ok(id),
         None if catalog::database(read, database)?.is_none() => Err(database_not_found(database)),
         None => Err(collection_not_found(database, collection)),
     }

@@ -1,6 +1,7 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
-use super::reply::Form;
+use super::endpoint::Handled;
+use super::reply::{Form, Reply};
 use super::routes::Route;
 use super::server::PathParameters;
 use super::threads::Threads;
@@ -28,6 +29,7 @@ use jettra_driver::wire::{self, BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -205,6 +207,25 @@ fn typed_id(text: &str, kind: &str, limits: &Limits) -> Result<DocumentId> {
 }
 
 impl Call {
+    /// Whether it is on the thread that has received it, where nodes are heard too.
+    pub fn is_where_it_came(&self) -> bool {
+        matches!(self.http, Http::Received(_))
+    }
+
+    /// Carries the call out on the threads for clients, after all.
+    ///
+    /// # Errors
+    /// Those of `run`.
+    pub async fn on_threads(&self, run: fn(Rc<Call>) -> Handled) -> Result<Reply> {
+        let (app, form, moved) = (self.app.clone(), self.form()?, MovedCall::from(self.clone()));
+        let answering = app.threads.run(move || async move {
+            let reply = run(Rc::new(Call::from(moved))).await;
+            // Giving a large answer its form takes long too.
+            reply.map(|reply| reply.in_form(form))
+        });
+        answering.await?
+    }
+
     /// Headers of the request.
     pub fn headers(&self) -> &HeaderMap {
         self.http.headers()

@@ -89,8 +89,20 @@ pub const FIND: Endpoint = Endpoint::new(
 );
 
 async fn find(call: Rc<Call>) -> Result<Reply> {
+    if call.is_where_it_came() {
+        let brief = find::find_if_brief(&call.session, &call.namespace()?, &find_request(&call)?)?;
+        return match brief {
+            Some(page) => Ok(Reply::of(page.map(page_reply))),
+            None => call.on_threads(|call| Box::pin(find(call))).await,
+        };
+    }
+    let page = find::find(&call.session, &call.namespace()?, find_request(&call)?).await?;
+    Ok(Reply::of(page.map(page_reply)))
+}
+
+fn find_request(call: &Call) -> Result<Find> {
     let body: FindBody = call.json_or_empty()?;
-    let request = Find {
+    Ok(Find {
         filter: optional(body.filter, "filter")?,
         sort: optional(body.sort, "sort")?,
         projection: optional(body.projection, "projection")?,
@@ -101,9 +113,7 @@ async fn find(call: Rc<Call>) -> Result<Reply> {
         hint: optional(body.hint, "hint")?,
         explain: body.explain.map(explain_level),
         ..Find::default()
-    };
-    let page = find::find(&call.session, &call.namespace()?, request).await?;
-    Ok(Reply::of(page.map(page_reply)))
+    })
 }
 
 /// A parameter with JSON text in it; with `plain` other text stands for itself.

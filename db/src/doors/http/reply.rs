@@ -136,6 +136,7 @@ impl Reply {
         {
             self.body = body.into();
         }
+        self.values = Values::None;
         self
     }
 

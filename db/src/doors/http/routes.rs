@@ -13,7 +13,7 @@ use crate::doors::peer;
 use crate::error::Result;
 use crate::service::place::Place;
 use crate::service::place::Wait::{self, Level, Nothing, Ready, Rights};
-use About::{Document, Documents, Members, Other, Session, Transactions};
+use About::{Document, Documents, Find, Members, Other, Session, Transactions};
 use Runs::{ByBody, Here, Leader};
 
 /// Where a call is carried out, and what is waited for there.
@@ -47,6 +47,8 @@ pub enum About {
     Document,
     /// Documents of one collection.
     Documents,
+    /// The same, and often only a few that an index leads to.
+    Find,
     /// Transactions, or what is done in one step.
     Transactions,
     /// The members of the cluster.
@@ -60,7 +62,7 @@ pub enum About {
 impl About {
     /// Whether it reads or writes documents of one collection.
     pub fn is_documents(self) -> bool {
-        matches!(self, Document | Documents)
+        matches!(self, Document | Documents | Find)
     }
 
     /// Whether it can belong to a transaction.
@@ -72,6 +74,11 @@ impl About {
     /// that serves Raft.
     pub fn is_light(self) -> bool {
         matches!(self, Document | Members)
+    }
+
+    /// Whether it may be begun there, and goes on elsewhere when it turns out to be longer.
+    pub fn may_be_brief(self) -> bool {
+        self == Find
     }
 }
 
@@ -182,7 +189,7 @@ pub const ROUTES: &[Route] = routes! {
     PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, {documents::PATCH},  "patch",  "patch";
     DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::DELETE}, "delete", "delete";
     // Queries
-    POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Documents, {find::FIND},              "find",            "find";
+    POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Find,      {find::FIND},              "find",            "find";
     POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, {pipelines::AGGREGATE},    "aggregate",       "aggregate";
     GET  "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, {find::COUNT},             "count",           "count";
     POST "/api/v1/databases/{db}/collections/{col}/count"           User(Read),  Here(Level),   Documents, {find::COUNT_MATCHING},    "count_matching",  "count";

@@ -36,6 +36,8 @@ use std::time::Duration;
 const STOPPING_CALL_MAX: Duration = Duration::from_millis(1500);
 /// Largest body that is parsed on a thread that serves HTTP.
 const LIGHT_BODY_BYTES_MAX: usize = 64 << 10;
+/// Largest body of a query that is begun there.
+const BRIEF_BODY_BYTES_MAX: usize = 1 << 10;
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -201,8 +203,11 @@ async fn carry_out(route: &'static Route, call: Call, origin: Origin) -> Result<
 /// Whether a call may be carried out on a thread that serves Raft and `/health`.
 fn is_light(route: &Route, call: &Call) -> bool {
     let elsewhere = ["tx", "txID", "at", "asOf", "as_of"];
-    let small = call.body.len() <= LIGHT_BODY_BYTES_MAX && call.parameter(&elsewhere).is_none();
-    route.access == Access::Node || small && route.about.is_light()
+    let small = match (route.about.is_light(), route.about.may_be_brief()) {
+        (true, _) => call.body.len() <= LIGHT_BODY_BYTES_MAX,
+        (false, brief) => brief && call.body.len() <= BRIEF_BODY_BYTES_MAX,
+    };
+    route.access == Access::Node || small && call.parameter(&elsewhere).is_none()
 }
 
 /// Refuses an address that is no text once it is decoded: what is put in the place of such
@@ -345,6 +350,13 @@ pub fn cors(config: &Config) -> Condition<Cors> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_find_is_begun_where_nodes_are_heard_and_may_go_on_elsewhere() {
+        let brief = ROUTES.iter().filter(|route| route.about.may_be_brief());
+        let brief: Vec<_> = brief.map(|route| (route.method, route.path)).collect();
+        assert_eq!(brief, [("POST", "/api/v1/databases/{db}/collections/{col}/find")]);
+    }
 
     /// Symptom: a reader's query made a node deaf.
     #[test]
