@@ -164,7 +164,11 @@ macro_rules! http_service {
     }};
 }
 
-fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<Server> {
+/// The server of a node, listening.
+///
+/// # Errors
+/// When the port cannot be used, or a file of TLS.
+pub(crate) fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<Server> {
     let config = &cluster.config;
     let (host, port) = (config.host, config.port);
     let server = Server::build()

@@ -5,19 +5,18 @@ use crate::cluster::identity::Identity;
 use crate::cluster::{Cluster, bootstrap};
 use crate::config::Config;
 use crate::doors::http::call::App;
-use crate::doors::http::server;
 use crate::doors::http::threads::Threads;
 use crate::engine::command::{PutMode, Target};
 use crate::engine::{Command, DocumentId, Namespace, Put, catalog};
 use crate::error::Kind;
 use crate::format::GroupFormats;
+use crate::node;
 use crate::raft::peers::PeerUrls;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupId, RaftId};
 use crate::service::Service;
 use crate::storage::{Read, Table, keys};
 use actix_web::web::Data;
-use actix_web::{App as HttpApp, HttpServer};
 use openraft::BasicNode;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -62,9 +61,8 @@ async fn start(peer: Option<&str>) -> Node {
         service: Service::new(cluster.clone()).unwrap(),
         threads: Threads::start(1, 1).unwrap(),
     });
-    let serving =
-        HttpServer::new(move || HttpApp::new().app_data(app.clone()).configure(server::mount));
-    tokio::spawn(serving.workers(1).disable_signals().listen(listener).unwrap().run());
+    drop(listener);
+    tokio::spawn(node::listen(&cluster, app).unwrap());
     bootstrap::start(&cluster).await.unwrap();
     Node { cluster, url: format!("http://{address}"), _dir: dir }
 }

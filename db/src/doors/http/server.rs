@@ -10,6 +10,7 @@ use super::{body, web as page};
 use crate::auth::Access;
 use crate::cluster::forward::USER_HEADER;
 use crate::config::Config;
+use crate::doors::peer;
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::service::Session;
@@ -41,18 +42,20 @@ const BRIEF_BODY_BYTES_MAX: usize = 1 << 10;
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
-pub(super) static STREAM: Route = node_route("GET", "/raft/rpc/stream");
-pub(super) static SNAPSHOT: Route = node_route("GET", "/raft/rpc/snapshot");
+pub(super) static STREAM: Route = web_socket("/raft/rpc/stream");
+pub(super) static SNAPSHOT: Route = web_socket("/raft/rpc/snapshot");
 
-/// A WebSocket between nodes; `upgrade` serves it.
-const fn node_route(method: &'static str, path: &'static str) -> Route {
+/// A WebSocket between nodes, which `upgrade` serves. Without an upgrade it is refused.
+const fn web_socket(path: &'static str) -> Route {
     Route {
-        method,
+        method: "GET",
         path,
         access: Access::Node,
         runs: Runs::Here(Wait::Nothing),
         about: About::Other,
-        endpoint: Endpoint::between_nodes(|_| Box::pin(std::future::ready(Ok(Reply::empty())))),
+        endpoint: Endpoint::between_nodes(|call| {
+            Box::pin(std::future::ready(peer::no_socket(&call)))
+        }),
         driver: "",
         shell: "",
     }

@@ -218,6 +218,13 @@ impl WebSocket {
     }
 }
 
+/// The answer to a request for a WebSocket that asks for no upgrade.
+pub fn no_socket(call: &Call) -> Result<Reply> {
+    check_receiver(call)?;
+    Err(Error::new(Kind::InvalidBody, "this is served over a WebSocket only")
+        .hint("all nodes must run the same version"))
+}
+
 /// `GET /raft/rpc/stream`: the append stream. Each message is answered in its turn; a caller that
 /// breaks the order closes the connection.
 pub fn stream(call: &Call) -> Result<(Arc<Group>, WebSocket)> {
