@@ -259,10 +259,14 @@ fn the_engine_is_deterministic_and_touches_no_outer_world() {
         "std::net",
         "std::env",
         "std::thread",
+        // Threads that help with a scan are given to queries of clients only, by the service.
+        "helped_by",
     ];
+    let may = [("query/parallel.rs", "std::thread"), ("query/context.rs", "helped_by")];
     for file in files_of("db/engine/src").iter().filter(|file| file.module() != "storage") {
         for word in words {
-            assert!(!file.names(word), "{} names {word}", file.path);
+            let allowed = may.contains(&(&file.path, word));
+            assert!(allowed || !file.names(word), "{} names {word}", file.path);
         }
     }
 }
