@@ -156,16 +156,13 @@ impl<'t, R: Read> Execution<'t, R> {
 
     /// What is left to do with the matching documents: leaving out those before the beginning,
     /// and sorting.
-    pub(super) fn finish<'s>(
+    fn finish(
         &self,
-        matching: Stream<'s, FoundDocument<'t>>,
+        matching: Stream<'t, FoundDocument<'t>>,
         plan: &Plan,
-    ) -> Result<Stream<'s, FoundDocument<'t>>>
-    where
-        't: 's,
-    {
+    ) -> Result<Stream<'t, FoundDocument<'t>>> {
         let sort = self.wanted.sort;
-        let matching: Stream<'s, FoundDocument<'t>> = match self.after {
+        let matching: Stream<'t, FoundDocument<'t>> = match self.after {
             None => matching,
             Some(after) => Box::new(matching.filter(move |found| match found {
                 Ok(found) => compare_position(found, after, sort) == Ordering::Greater,
@@ -179,14 +176,11 @@ impl<'t, R: Read> Execution<'t, R> {
     }
 
     /// Sorts the matching documents, keeping no more than the limit.
-    fn sorted<'s>(
+    fn sorted(
         &self,
-        matching: Stream<'s, FoundDocument<'t>>,
+        matching: Stream<'t, FoundDocument<'t>>,
         sort: &Sort,
-    ) -> Result<Stream<'s, FoundDocument<'t>>>
-    where
-        't: 's,
-    {
+    ) -> Result<Stream<'t, FoundDocument<'t>>> {
         let limit =
             self.wanted.limit.map_or(usize::MAX, |limit| limit.try_into().unwrap_or(usize::MAX));
         let mut kept: Vec<(Position, FoundDocument<'t>, usize)> = Vec::new();

@@ -1,5 +1,4 @@
-//! Other ways to run an execution than by one thread that gives the documents: by several threads,
-//! and only to count.
+//! Counting what an execution finds: by the entries of an index, or by several threads.
 
 use super::bounds;
 use super::context::{Context, Fields};
@@ -16,22 +15,6 @@ use crate::storage::{Read, SealedEntries, SealedEntry, Table};
 const PARALLEL_MIN: f64 = 2_000.0;
 
 impl<'t, R: Read> Execution<'t, R> {
-    /// Passes the matching documents to `work`, as [`Execution::run`] gives them. The helpers of
-    /// the context take part in a long scan of the collection.
-    ///
-    /// # Errors
-    /// Those of [`Execution::run`] and of `work`.
-    pub fn pass<T>(
-        self,
-        plan: &'t Plan,
-        work: impl FnOnce(Stream<'_, FoundDocument<'t>>) -> Result<T>,
-    ) -> Result<T> {
-        let Some(rows) = self.parallel_rows(plan)? else { return work(self.run(plan)?) };
-        let (parsed, filter) = (self.parsed(), self.wanted.filter);
-        let each = |row, ctx: &Context<'_>| look_at(row, &parsed, filter, ctx);
-        self.in_parallel(rows, &each, |found| work(self.finish(found, plan)?))
-    }
-
     /// The number of matching documents. Where the ranges of an index hold exactly these, its
     /// entries are counted, and neither values nor documents are parsed.
     ///
