@@ -104,6 +104,29 @@ async fn bytes_that_are_not_http_are_refused() {
 
 /// Request smuggling: a proxy and the node must never disagree about where a request ends.
 #[tokio::test(flavor = "multi_thread")]
+async fn only_nodes_open_web_sockets() {
+    let mut target = Target::new("bad-upgrade").await;
+    let headers = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let head = target.head.replace("connection: close\r\n", headers);
+    for (line, status, expected) in [
+        ("GET /raft/rpc/stream", 401, "bad_cluster_secret"),
+        ("GET /raft/rpc/snapshot?group=0", 401, "bad_cluster_secret"),
+        ("POST /raft/rpc/stream", 404, "route_not_found"),
+        ("GET /health", 404, "route_not_found"),
+        (&format!("GET {DOCUMENTS}"), 404, "route_not_found"),
+    ] {
+        let request = format!("{line} HTTP/1.1\r\n{head}\r\n");
+        let answer = exchange(&target.node, request.as_bytes()).await;
+        assert_eq!((statuses(&answer), code(&answer).as_str()), (vec![status], expected), "{line}");
+        // A caller that does not wait for the answer is nothing to log.
+        let mut gone = TcpStream::connect(("127.0.0.1", target.node.port)).await.expect("a node");
+        gone.write_all(request.as_bytes()).await.expect("sent");
+    }
+    target.is_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_of_ambiguous_length_is_refused() {
     let mut target = Target::new("smuggling").await;
     let hidden = b"0\r\n\r\nDELETE /api/dbs?name=shop HTTP/1.1\r\nhost: node\r\n\r\n";

@@ -16,7 +16,7 @@ use actix_codec::{AsyncRead, AsyncWrite, Framed};
 use actix_http::body::{BodySize, MessageBody};
 use actix_http::h1::{Codec, Message};
 use actix_http::header::{HeaderName, HeaderValue, SEC_WEBSOCKET_KEY};
-use actix_http::{ConnectionType, HttpMessage, Request, Response, StatusCode};
+use actix_http::{ConnectionType, HttpMessage, Method, Request, Response, StatusCode};
 use actix_service::{ServiceFactory, fn_service};
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::rt::net::TcpStream;
@@ -38,7 +38,13 @@ pub fn service<T: Connection>(
 > {
     fn_service(move |(request, framed)| {
         let app = app.clone();
-        async move { upgrade(app, request, framed).await.map_err(actix_web::Error::from) }
+        async move {
+            // The caller has gone. actix would log it as an error, which strangers could cause.
+            if let Err(error) = upgrade(app, request, framed).await {
+                tracing::debug!(%error, "a connection was not upgraded");
+            }
+            Ok(())
+        }
     })
 }
 
@@ -114,9 +120,10 @@ async fn admit(
     mut call: Call,
     request: &Request,
 ) -> Result<(Arc<Group>, WebSocket, (HeaderName, HeaderValue))> {
-    let route = [&STREAM, &SNAPSHOT].into_iter().find(|route| route.path == request.path());
-    let route: &Route = route.ok_or_else(|| {
-        let message = format!("{} serves no WebSocket", request.path());
+    let is_called =
+        |route: &&Route| (request.method(), request.path()) == (&Method::GET, route.path);
+    let route: &Route = [&STREAM, &SNAPSHOT].into_iter().find(is_called).ok_or_else(|| {
+        let message = format!("{} {} opens no WebSocket", request.method(), request.path());
         Error::new(Kind::RouteNotFound, message).hint("send the request without upgrade")
     })?;
     dispatch::admit(route, &mut call).await?;
