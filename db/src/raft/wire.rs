@@ -60,7 +60,7 @@ pub trait Wire: Sized {
 /// None today; the encoder cannot promise it.
 pub fn encode<T: Wire>(value: &T) -> Result<Vec<u8>, Malformed> {
     let form = value.form();
-    // A large entry would be copied again and again while the bytes grow.
+    // A large entry would be copied repeatedly while the bytes grow.
     let mut bytes = Vec::with_capacity(length(&form)?);
     minicbor::encode(form, &mut bytes).map_err(malformed)?;
     Ok(bytes)

@@ -25,7 +25,7 @@ const WAIT: Duration = Duration::from_millis(10);
 const STACK_BYTES: usize = 16 << 20;
 
 /// Passes what `look` makes of the rows, none of those that do not match, to `work`, in the order
-/// of the rows. At most `helpers` threads help. `read` is told how many rows were read.
+/// of the rows. At most `helpers` threads help. `read` receives the number of rows that were read.
 ///
 /// # Errors
 /// Those of `work`, which gets those of the rows and of `look`.
@@ -182,7 +182,7 @@ struct Ordered<'s, 't, T> {
 }
 
 impl<'t, T> Ordered<'_, 't, T> {
-    /// What came of the next batch; none behind the last one.
+    /// What came of the next batch; none after the last one.
     fn next(
         &mut self,
         ctx: &Context<'_>,

@@ -12,7 +12,7 @@ use crate::storage::{ReadTxn, Store};
 use crate::value::{Value, parse_stored};
 use crate::{Applier, Put, PutMode};
 
-/// So many documents that a scan of them is shared.
+/// Enough documents that a scan of them is shared.
 const DOCUMENTS: i64 = 2_500;
 
 fn filled() -> (tempfile::TempDir, Store) {

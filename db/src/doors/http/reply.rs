@@ -87,6 +87,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Which parts of the body are values.
     pub values: Values,
+    /// Whether they have the form that the client gets.
+    pub is_in_form: bool,
     /// Log index that the answer reflects; the visible index before the call when none.
     pub index: Option<u64>,
     /// Revision of the document, for the header `ETag`.
@@ -129,14 +131,15 @@ impl Reply {
         Reply { values, ..self }
     }
 
-    /// With the values in the body in the form that the client gets.
+    /// With the values in the body in the form that the client gets. A second time it does nothing.
     pub fn in_form(mut self, form: Form) -> Self {
         if self.media == JSON
+            && !self.is_in_form
             && let Cow::Owned(body) = form.of(&self.body, self.values)
         {
             self.body = body.into();
         }
-        self.values = Values::None;
+        self.is_in_form = true;
         self
     }
 
