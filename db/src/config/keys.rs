@@ -64,7 +64,7 @@ pub const KEYS: &[Key] = &[
     key("SnapshotLogMb", Type::Number, "64", "bytes of log between two snapshots; about twice as much is kept, and up to 8 times (or the size of the state) while a member needs it"),
     key("LogChunkMb", Type::Number, "8", "size of a log file; the newest one is kept in memory too"),
     key("MapSizeGb", Type::Number, "64", "largest size of the stored state; only address space until it is used"),
-    key("CommitMs", Type::Number, "20", "time after which applied writes become visible at the level local; other readers do not wait for it"),
+    key("CommitMs", Type::Number, "10", "time after which applied writes become visible at the level local; other readers do not wait for it"),
     key("DiskReserveMb", Type::Number, "64", "free disk space below which writes are refused with 507"),
     key("HttpWorkers", Type::Number, "2", "threads that read requests and write answers, and serve the other nodes; twice as many carry out the calls of clients"),
     key("RefuseEntry", Type::List, "[]", "log entries that are refused as a whole, as INDEX:HASH (INDEX@GROUP:HASH in another group than 0) from the message of a node that could not apply one; the same on all nodes, until it is in the state"),
