@@ -27,6 +27,8 @@ use tokio::sync::watch;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time within which a client must send its request head.
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
+/// Time that a connection has to close; without one it might stay.
+const DISCONNECT_MAX: Duration = Duration::from_secs(1);
 /// Open connections for each HTTP thread.
 const CONNECTIONS_MAX: usize = 4096;
 /// Files and connections reserved for everything but clients: the log must go on when clients use
@@ -154,6 +156,7 @@ macro_rules! http_service {
         HttpService::build()
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(REQUEST_HEAD)
+            .client_disconnect_timeout(DISCONNECT_MAX)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }

@@ -60,6 +60,10 @@ pub fn channel<T>(max: usize) -> (Sender<T>, Receiver<T>) {
     )
 }
 
+fn length<T>(queue: &mpsc::Sender<T>) -> usize {
+    queue.max_capacity() - queue.capacity()
+}
+
 impl<T> Sender<T> {
     /// Adds a caller.
     ///
@@ -75,7 +79,7 @@ impl<T> Sender<T> {
 
     /// How many are waiting.
     pub fn length(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+        length(&self.queue)
     }
 }
 
@@ -108,7 +112,7 @@ impl<T> Receiver<T> {
         T: Send + 'static,
     {
         let sender = self.sender.clone();
-        move || sender.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity())
+        move || sender.upgrade().map_or(0, |queue| length(&queue))
     }
 
     /// Notes how many callers were answered or are waiting. They are counted before the answers:

@@ -203,7 +203,7 @@ async fn carry_out(route: &'static Route, call: Call, origin: Origin) -> Result<
     answering.await?
 }
 
-/// Whether a call may be carried out on a thread that serves Raft and `/health`.
+/// Whether a call may be carried out, or begun, on a thread that serves nodes and `/health`.
 fn is_light(route: &Route, call: &Call) -> bool {
     let elsewhere = ["tx", "txID", "at", "asOf", "as_of"];
     let small = match (route.about.is_light(), route.about.may_be_brief()) {

@@ -29,7 +29,8 @@ fn silence_max(election_min_ms: u64) -> Duration {
     Duration::from_millis(election_min_ms * 3 / 4)
 }
 
-/// Decides by the role, by whether there is another member, and by the leader that was heard last, and how long ago. Pure.
+/// Decides by the role, by whether there is another member, by the leader that was heard last, and
+/// how long ago. Pure.
 fn need(
     (state, alone): (ServerState, bool),
     leader: Option<RaftId>,
