@@ -8,7 +8,7 @@
 //! that all nodes use the same time whatever their own clocks are.
 
 use super::types::{LogId, RaftId};
-use minicbor::{Decode, Encode};
+use minicbor::{CborLen, Decode, Encode};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub struct Reading {
 }
 
 /// The times in a leader's message on the append stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct Times {
     /// The time of the log.
     #[n(0)]

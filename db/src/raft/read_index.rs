@@ -8,7 +8,7 @@
 
 use super::gather;
 use crate::error::{Error, Kind, Result};
-use minicbor::{Decode, Encode};
+use minicbor::{CborLen, Decode, Encode};
 use parking_lot::Mutex;
 use std::future::Future;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const QUEUE: usize = 16 * 1024;
 const QUESTION_MAX: Duration = Duration::from_secs(1);
 
 /// How the leader confirms its leadership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, CborLen)]
 pub enum Proof {
     /// By the answers of a majority.
     #[n(0)]

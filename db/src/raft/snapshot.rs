@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::{
     Generations, IncomingGeneration, Read, StorageError, Store, Table, WriteTxn, free_disk_bytes,
 };
-use minicbor::{Decode, Encode};
+use minicbor::{CborLen, Decode, Encode};
 use openraft::storage::SnapshotMeta;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -150,7 +150,7 @@ const OWNER_KEY: &[u8] = b"owner";
 
 /// The replica that an environment belongs to. Stored when it is created, and never taken from
 /// another node's.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen, Serialize, Deserialize)]
 pub struct Owner {
     /// The cluster.
     #[n(0)]

@@ -11,16 +11,15 @@ use super::clock::Times;
 use super::read_index::Proof;
 use super::snapshot::{AppliedState, Owner};
 use super::types::{Entry, EntryPayload, LogId, Membership, Payload, RaftId, Vote};
+use crate::engine::cbor;
 use bytes::Bytes;
-use minicbor::encode::Write;
 use minicbor::encode::write::Writer;
-use minicbor::{Decode, Decoder, Encode};
+use minicbor::{CborLen, Decode, Decoder, Encode};
 use openraft::BasicNode;
 use openraft::entry::RaftEntry;
 use openraft::impls::leader_id_adv::LeaderId;
 use openraft::vote::RaftVote;
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::{fmt, io};
 
 /// Bytes that are not the form of what they should hold, and why.
@@ -42,7 +41,7 @@ fn malformed(error: impl fmt::Display) -> Malformed {
 /// A type with a numbered form.
 pub trait Wire: Sized {
     /// The form.
-    type Form: Encode<()> + for<'b> Decode<'b, ()>;
+    type Form: Encode<()> + CborLen<()> + for<'b> Decode<'b, ()>;
 
     /// The value in its form.
     fn form(&self) -> Self::Form;
@@ -61,7 +60,7 @@ pub trait Wire: Sized {
 pub fn encode<T: Wire>(value: &T) -> Result<Vec<u8>, Malformed> {
     let form = value.form();
     // A large entry would be copied repeatedly while the bytes grow.
-    let mut bytes = Vec::with_capacity(length(&form)?);
+    let mut bytes = Vec::with_capacity(cbor::len(&form));
     minicbor::encode(form, &mut bytes).map_err(malformed)?;
     Ok(bytes)
 }
@@ -73,28 +72,10 @@ pub fn encode<T: Wire>(value: &T) -> Result<Vec<u8>, Malformed> {
 /// Those of the writer.
 pub fn write_counted<T: Wire>(value: &T, mut to: impl io::Write) -> io::Result<usize> {
     let form = value.form();
-    let length = length(&form).map_err(io::Error::other)?;
+    let length = cbor::len(&form);
     to.write_all(&u32::try_from(length).map_err(io::Error::other)?.to_be_bytes())?;
     minicbor::encode(form, Writer::new(to)).map_err(io::Error::other)?;
     Ok(4 + length)
-}
-
-fn length(form: &impl Encode<()>) -> Result<usize, Malformed> {
-    let mut length = Length(0);
-    minicbor::encode(form, &mut length).map_err(malformed)?;
-    Ok(length.0)
-}
-
-/// Counts bytes, and does not keep them.
-struct Length(usize);
-
-impl Write for Length {
-    type Error = Infallible;
-
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
-        self.0 += bytes.len();
-        Ok(())
-    }
 }
 
 /// The value of the whole of `bytes`.
@@ -138,7 +119,7 @@ macro_rules! own_form {
 own_form!((), u64, Times, Proof, Owner, RefusedForm);
 
 /// The log entries that a state has recorded as refused: log index and hash.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct RefusedForm {
     /// They.
     #[n(0)]
@@ -146,7 +127,7 @@ pub struct RefusedForm {
 }
 
 /// The form of a [`LogId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct LogIdForm {
     #[n(0)]
     term: u64,
@@ -170,7 +151,7 @@ impl Wire for LogId {
 }
 
 /// The form of a [`Vote`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct VoteForm {
     #[n(0)]
     term: u64,
@@ -200,7 +181,7 @@ impl Wire for Vote {
 type Members = openraft::Membership<RaftId, BasicNode>;
 
 /// The form of a membership.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct MembershipForm {
     /// The voters; two sets while the membership changes.
     #[n(0)]
@@ -211,7 +192,7 @@ pub struct MembershipForm {
 }
 
 /// The form of a member.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct MemberForm {
     #[n(0)]
     url: String,
@@ -237,7 +218,7 @@ impl Wire for Members {
 }
 
 /// The form of an [`EntryPayload`].
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub enum PayloadForm {
     /// The first entry of a leader.
     #[n(0)]
@@ -253,8 +234,9 @@ pub enum PayloadForm {
 /// Bytes that are not copied when they are put into a form.
 mod shared_bytes {
     use bytes::Bytes;
+    use minicbor::bytes::ByteSlice;
     use minicbor::encode::Write;
-    use minicbor::{Decoder, Encoder};
+    use minicbor::{CborLen, Decoder, Encoder};
 
     pub(super) fn encode<C, W: Write>(
         bytes: &Bytes,
@@ -269,6 +251,10 @@ mod shared_bytes {
         _: &mut C,
     ) -> Result<Bytes, minicbor::decode::Error> {
         decoder.bytes().map(Bytes::copy_from_slice)
+    }
+
+    pub(super) fn cbor_len<C>(bytes: &Bytes, context: &mut C) -> usize {
+        <&ByteSlice>::from(bytes.as_ref()).cbor_len(context)
     }
 }
 
@@ -295,7 +281,7 @@ impl Wire for EntryPayload {
 }
 
 /// The form of an [`Entry`].
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct EntryForm {
     #[n(0)]
     log_id: LogIdForm,
@@ -324,7 +310,7 @@ fn values<T: Wire>(form: Option<T::Form>) -> Result<Option<T>, Malformed> {
 }
 
 /// The form of an [`AppliedState`].
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct AppliedForm {
     /// The first field: [`applied_index`] reads it alone.
     #[n(0)]

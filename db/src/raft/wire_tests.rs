@@ -161,3 +161,13 @@ fn the_applied_index_is_read_alone() {
     assert_eq!(applied_index(&encode(&AppliedState::default()).unwrap()), Ok(0));
     assert!(applied_index(b"").is_err());
 }
+
+#[test]
+fn the_length_before_an_entry_is_that_of_its_bytes() {
+    for length in [0, 23, 24, 255, 256, 65_535, 65_536] {
+        let payload = EntryPayload::Normal(Payload(vec![7; length].into()));
+        let (bytes, mut counted) = (encode(&payload).unwrap(), Vec::new());
+        write_counted(&payload, &mut counted).unwrap();
+        assert_eq!(counted, [&(bytes.len() as u32).to_be_bytes(), &bytes[..]].concat(), "{length}");
+    }
+}

@@ -5,14 +5,14 @@ use crate::raft::append_stream::{AppendAnswer, AppendMessage};
 use crate::raft::clock::Times;
 use crate::raft::transfer::{Offer, ReceiverReply};
 use crate::raft::types::{Entry, LogId, RaftId, TypeConfig, Vote};
-use minicbor::{Decode, Encode};
+use minicbor::{CborLen, Decode, Encode};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 
 /// The form of an [`AppendMessage`].
-#[derive(Debug, Clone, PartialEq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct AppendForm {
     #[n(0)]
     times: Times,
@@ -53,7 +53,7 @@ impl Wire for AppendMessage {
 }
 
 /// The form of openraft's response to a request to append.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub enum AppendedForm {
     /// All entries are appended.
     #[n(0)]
@@ -94,7 +94,7 @@ impl Wire for AppendEntriesResponse<TypeConfig> {
 }
 
 /// The form of an [`AppendAnswer`].
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct AppendAnswerForm {
     #[n(0)]
     wall_ms: u64,
@@ -128,7 +128,7 @@ impl<T: Wire> Wire for Result<T, String> {
 }
 
 /// The form of a request for a vote.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct VoteRequestForm {
     #[n(0)]
     vote: VoteForm,
@@ -160,7 +160,7 @@ impl Wire for VoteRequest<TypeConfig> {
 }
 
 /// The form of a response to a request for a vote.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct VoteResponseForm {
     #[n(0)]
     vote: VoteForm,
@@ -191,7 +191,7 @@ impl Wire for VoteResponse<TypeConfig> {
 }
 
 /// The form of a request to take leadership over.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct TransferForm {
     #[n(0)]
     from: VoteForm,
@@ -219,7 +219,7 @@ impl Wire for TransferLeaderRequest<TypeConfig> {
 }
 
 /// The form of a response to a request to take leadership over.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub enum TransferAnswerForm {
     /// The member stands for election.
     #[n(0)]
@@ -277,7 +277,7 @@ impl Wire for TransferLeaderResponse<TypeConfig> {
 }
 
 /// The form of an [`Offer`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, CborLen)]
 pub struct OfferForm {
     #[n(0)]
     vote: VoteForm,
@@ -298,7 +298,7 @@ impl Wire for Offer {
 }
 
 /// The form of a [`ReceiverReply`].
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, CborLen)]
 pub enum ReceiverReplyForm {
     /// As [`ReceiverReply::Go`].
     #[n(0)]
