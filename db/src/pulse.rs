@@ -4,15 +4,24 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// When the process first asked.
+fn begin() -> Instant {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    *BEGIN.get_or_init(Instant::now)
+}
+
 /// The next multiple of `interval` since the process first asked. Tasks with the same interval, or a
 /// multiple of it, wake together: an idle node is woken once for all of them.
 pub fn next(interval: Duration) -> Instant {
-    static BEGIN: OnceLock<Instant> = OnceLock::new();
-    let now = Instant::now();
-    after(*BEGIN.get_or_init(|| now), now, interval)
+    multiple(begin(), Instant::now(), interval)
 }
 
-fn after(begin: Instant, now: Instant, interval: Duration) -> Instant {
+/// The first multiple of `step` after `pause`, so that tasks with pauses of any length wake together.
+pub fn after(pause: Duration, step: Duration) -> Instant {
+    multiple(begin(), Instant::now() + pause, step)
+}
+
+fn multiple(begin: Instant, now: Instant, interval: Duration) -> Instant {
     let interval = interval.as_nanos().max(1);
     let over = now.saturating_duration_since(begin).as_nanos() % interval;
     now + Duration::from_nanos((interval - over) as u64)
@@ -31,7 +40,7 @@ mod tests {
     fn multiples_of_an_interval_meet() {
         let begin = Instant::now();
         let ms = Duration::from_millis;
-        let next = |now, interval| after(begin, begin + ms(now), ms(interval)) - begin;
+        let next = |now, interval| multiple(begin, begin + ms(now), ms(interval)) - begin;
         assert_eq!(next(0, 150), ms(150));
         assert_eq!(next(149, 150), ms(150));
         assert_eq!(next(150, 150), ms(300));

@@ -240,6 +240,7 @@ impl Cluster {
                 reserve_bytes: config.disk_reserve_mb << 20,
             },
             formats: self.formats,
+            writer_thread: self.raft_threads.writer(replica.group).clone(),
         })
     }
 

@@ -3,6 +3,7 @@
 use super::log_store::LogStore;
 use super::refused::RefusedEntries;
 use super::state_machine::StateMachine;
+use super::threads::WriterThread;
 use super::types::TypeConfig;
 use super::writer::Writer;
 use crate::format::GroupFormats;
@@ -22,8 +23,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let log = LogStore::open(&dir.path().join("log"), 1 << 20).unwrap();
         let state = Arc::new(Generations::open(dir.path(), 1 << 26).unwrap());
         let (refused, formats) = (RefusedEntries::default(), GroupFormats::THIS);
-        let (writer, _events, _thread) =
-            Writer::start(state.clone(), Duration::from_millis(1), refused, formats).unwrap();
+        let (after, thread) = (Duration::from_millis(1), WriterThread::start(0).unwrap());
+        let (writer, _events) =
+            Writer::start(state.clone(), after, refused, formats, &thread).unwrap();
         let machine = StateMachine::new(writer, state, log.clone());
         Ok((dir, log, machine))
     }

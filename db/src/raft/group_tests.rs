@@ -8,6 +8,7 @@ use super::proposer::ProposerLimits;
 use super::refused::RefusedEntries;
 use super::retention::LogLimits;
 use super::snapshot::ReceivedState;
+use super::threads::WriterThread;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
 use super::writer::{StateEvents, Writer};
 use super::{Group, GroupConfig};
@@ -72,6 +73,7 @@ async fn open_with(
             reserve_bytes,
         },
         formats: GroupFormats::THIS,
+        writer_thread: WriterThread::start(0).unwrap(),
     })
     .await?;
     group.initialize("http://127.0.0.1:1").await?;
@@ -323,8 +325,8 @@ async fn a_copy_of_a_feature_level_that_is_too_new_is_not_installed() {
     let (own, newer) = (dir.path().join("own"), dir.path().join("newer"));
     let state = Arc::new(Generations::open(&own, 64 * MB).unwrap());
     let (refused, formats) = (RefusedEntries::default(), GroupFormats::THIS);
-    let (writer, _events, thread) =
-        Writer::start(state.clone(), Duration::from_millis(1), refused, formats).unwrap();
+    let (after, thread) = (Duration::from_millis(1), WriterThread::start(0).unwrap());
+    let (writer, _events) = Writer::start(state.clone(), after, refused, formats, &thread).unwrap();
     let newer = Store::open(&newer, 64 * MB).unwrap();
     let level = GroupFormats::NEXT.features.newest;
     let (mut txn, mut applier) = (newer.write().unwrap(), Applier::supporting(level));
@@ -336,7 +338,9 @@ async fn a_copy_of_a_feature_level_that_is_too_new_is_not_installed() {
     let received = Arc::new(ReceivedState::copy(&newer, &state).unwrap());
     let current = state.current();
     assert!(writer.install(received).await.is_err());
-    thread.join().unwrap();
+    while writer.failure().is_none() {
+        tokio::task::yield_now().await;
+    }
     assert!(writer.failure().unwrap().contains("feature level 2"), "{:?}", writer.failure());
     assert!(Arc::ptr_eq(&current, &state.current()));
 }

@@ -16,6 +16,7 @@ use super::refused::RefusedEntries;
 use super::retention::LogLimits;
 use super::snapshot::{AppliedState, CopySpace, Owner};
 use super::state_machine::Raft;
+use super::threads::WriterThread;
 use super::transfer::ReceiveSlot;
 use super::types::{GroupId, Metrics, RaftId, TypeConfig, Vote};
 use super::writer::Writer;
@@ -73,6 +74,8 @@ pub struct GroupConfig {
     pub proposer: ProposerLimits,
     /// What this program supports.
     pub formats: GroupFormats,
+    /// Where the entries are applied.
+    pub writer_thread: WriterThread,
 }
 
 /// One group on this node. Shared by everything that reads or writes it.
@@ -101,7 +104,7 @@ pub struct Group {
     number: GroupId,
     raft_id: RaftId,
     runtime: Handle,
-    threads: Mutex<Option<(LogStore, std::thread::JoinHandle<()>)>>,
+    log: Mutex<Option<LogStore>>,
     /// The addresses of the group's replicas.
     urls: Arc<dyn PeerUrls>,
     closed: watch::Sender<bool>,
@@ -351,8 +354,8 @@ impl Group {
             let _ = retention.await;
         }
         self.state.close();
-        let threads = self.threads.lock().take();
-        if let Some((log, _writer)) = threads {
+        let log = self.log.lock().take();
+        if let Some(log) = log {
             let durable = self.writer.make_durable().await;
             if let Err(error) = durable.and_then(|_| log.wait_idle().map(drop)) {
                 tracing::warn!(%error, "the last writes are in the log only");

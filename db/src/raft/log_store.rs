@@ -5,8 +5,9 @@
 //! next one.
 //!
 //! Handing anything to the writing thread may block until that thread has written what it holds. So
-//! its callback only notifies the waiting appends, and a thread of our own asks for the next flush:
-//! the writing thread never waits for itself, nor for a lock whose holder waits for it.
+//! its callback only notifies the waiting appends, and a task on the thread of the group, which is woken
+//! for them anyway, asks for the next flush: the writing thread never waits for itself, nor for a lock
+//! whose holder waits for it.
 
 use super::append_stream::{MESSAGE_BYTES_MAX, REPLICATION_BYTES_MAX};
 use super::types::{Entry, EntryPayload, LogId, TypeConfig, Vote};
@@ -22,7 +23,6 @@ use std::io::{self, Read, Write};
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -176,8 +176,15 @@ type WaitingAppends = Vec<IOFlushed<TypeConfig>>;
 /// The outstanding flush, and what waits for the next one.
 struct Flushes {
     state: Mutex<FlushState>,
-    /// Wakes the thread that asks for the next flush.
-    next: Sender<()>,
+    /// Wakes the task that asks for the next flush.
+    next: Arc<Notify>,
+}
+
+impl Drop for Flushes {
+    fn drop(&mut self) {
+        // The task ends.
+        self.next.notify_one();
+    }
 }
 
 #[derive(Default)]
@@ -215,7 +222,7 @@ impl Flushes {
             flushed.io_completed(copy_result(&result));
         }
         if next {
-            let _ = self.next.send(());
+            self.next.notify_one();
         }
     }
 }
@@ -237,8 +244,13 @@ fn flush(log: &Mutex<RaftLog<LogTypes>>, flushes: &Arc<Flushes>) -> io::Result<(
 }
 
 /// Requests one flush after the other, until the log is closed.
-fn run_flushes(ended: Receiver<()>, log: Weak<Mutex<RaftLog<LogTypes>>>, flushes: Weak<Flushes>) {
-    while ended.recv().is_ok() {
+async fn run_flushes(
+    next: Arc<Notify>,
+    log: Weak<Mutex<RaftLog<LogTypes>>>,
+    flushes: Weak<Flushes>,
+) {
+    loop {
+        next.notified().await;
         let (Some(log), Some(flushes)) = (log.upgrade(), flushes.upgrade()) else {
             return;
         };
@@ -250,7 +262,8 @@ fn run_flushes(ended: Receiver<()>, log: Weak<Mutex<RaftLog<LogTypes>>>, flushes
 }
 
 impl LogStore {
-    /// Opens or creates the log in `dir`; its files hold about `chunk_bytes` each.
+    /// Opens or creates the log in `dir`; its files hold about `chunk_bytes` each. Flushes are asked for
+    /// on the runtime of the caller.
     ///
     /// # Errors
     /// When the directory cannot be used, or a chunk other than the last one is damaged.
@@ -267,12 +280,9 @@ impl LogStore {
         config.wal.flush_queue_max_bytes = Some(unwritten_max);
         config.log_cache_capacity = Some(CACHE_BYTES);
         let log = Arc::new(Mutex::new(RaftLog::open(Arc::new(config))?));
-        let (next, ended) = mpsc::channel();
-        let flushes = Arc::new(Flushes { state: Mutex::default(), next });
-        let (weak_log, weak_flushes) = (Arc::downgrade(&log), Arc::downgrade(&flushes));
-        std::thread::Builder::new()
-            .name("log-flush".into())
-            .spawn(move || run_flushes(ended, weak_log, weak_flushes))?;
+        let next = Arc::new(Notify::new());
+        let flushes = Arc::new(Flushes { state: Mutex::default(), next: next.clone() });
+        tokio::spawn(run_flushes(next, Arc::downgrade(&log), Arc::downgrade(&flushes)));
         Ok(LogStore { log, flushes, growth: Arc::default() })
     }
 
@@ -445,10 +455,12 @@ mod tests {
     #[test]
     fn appends_end_when_they_come_faster_than_the_disk_writes() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = LogStore::open_with(dir.path(), 4096, 1).unwrap();
-        let (done, ended) = mpsc::channel();
+        let path = dir.path().to_owned();
+        let (done, ended) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _entered = runtime.enter();
+            let mut log = LogStore::open_with(&path, 4096, 1).unwrap();
             let mut waiting = Vec::new();
             for index in 0..400 {
                 let (flushed, wait) = TypeConfig::oneshot();
@@ -468,8 +480,9 @@ mod tests {
     #[test]
     fn after_a_failed_flush_those_who_wait_and_all_later_appends_get_the_error() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = LogStore::open(dir.path(), 1 << 20).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let mut log = LogStore::open(dir.path(), 1 << 20).unwrap();
         let (first, first_told) = TypeConfig::oneshot();
         let (second, second_told) = TypeConfig::oneshot();
         assert!(log.flushes.wait(IOFlushed::signal(first)).unwrap());

@@ -1,6 +1,7 @@
-//! Applying committed entries: one writer thread per group, which commits after the response.
+//! Applying committed entries: one writer per group, which commits after the response.
 //!
-//! The state machine passes committed entries to the writer thread. The writer executes them in an
+//! The state machine passes committed entries to the writer, which stays on one of the threads that
+//! the writers of all groups share. The writer executes them in an
 //! open LMDB transaction, responds to each waiting client as soon as its outcome is known (the log
 //! is flushed on a majority, so the outcome is durable), and commits the transaction later: after a
 //! few milliseconds, a few thousand commands, or at once when a reader asks. The *visible index* is
@@ -8,6 +9,7 @@
 
 use super::refused::RefusedEntries;
 use super::snapshot::{AppliedState, ReceivedState};
+use super::threads::WriterThread;
 use super::types::{Entry, EntryPayload, TypeConfig};
 use crate::engine::command::entry;
 use crate::engine::format::feature_level;
@@ -16,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::format::GroupFormats;
 use crate::storage::{Generations, StorageError, Store, SwitchStep, WriteTxn};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use openraft::storage::ApplyResponder;
 use std::any::Any;
 use std::fmt::Display;
@@ -31,9 +34,6 @@ use tokio::time::Instant;
 const COMMIT_COMMANDS: usize = 2048;
 /// Bytes of changed rows after which the open transaction is committed: they are in memory.
 const COMMIT_BYTES: u64 = 64 << 20;
-/// Bytes of stack of the writer thread: the functions that evaluate nested values are recursive,
-/// and those of a build without optimisation use much stack.
-const WRITER_STACK_BYTES: usize = 16 << 20;
 /// Batches of committed entries that may wait for the writer.
 const QUEUE: usize = 256;
 
@@ -56,19 +56,21 @@ enum Job {
     Install(Arc<ReceivedState>, oneshot::Sender<AppliedState>),
 }
 
-/// Handle of the writer thread. The thread ends when the last handle is dropped.
+/// Handle of the writer, which ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
     wanted: Arc<AtomicU64>,
     visible: watch::Receiver<u64>,
     accounts: Arc<AtomicU64>,
-    /// Why the thread has ended, if it had to.
+    /// Why the writer has ended, if it had to.
     failure: Arc<OnceLock<String>>,
+    /// Runs as long as there is a handle.
+    _thread: WriterThread,
 }
 
 impl Writer {
-    /// Starts the writer thread of the group with this state.
+    /// Starts the writer of the group with this state on `thread`.
     ///
     /// # Errors
     /// When the state cannot be read, or has a feature level that this program does not support.
@@ -77,7 +79,8 @@ impl Writer {
         commit_after: Duration,
         refused: RefusedEntries,
         formats: GroupFormats,
-    ) -> Result<(Writer, StateEvents, std::thread::JoinHandle<()>), StorageError> {
+        thread: &WriterThread,
+    ) -> Result<(Writer, StateEvents), StorageError> {
         let store = state.current();
         let applied = {
             let read = store.read()?;
@@ -91,7 +94,7 @@ impl Writer {
         let (effects, effects_receiver) = mpsc::unbounded_channel();
         let wanted = Arc::new(AtomicU64::new(0));
         let accounts = Arc::new(AtomicU64::new(applied.index()));
-        let mut thread = WriterThread {
+        let mut worker = WriterWork {
             state,
             store,
             queue,
@@ -110,19 +113,16 @@ impl Writer {
         };
         let failure = Arc::new(OnceLock::new());
         let reason = failure.clone();
-        let handle = std::thread::Builder::new()
-            .name("writer".into())
-            .stack_size(WRITER_STACK_BYTES)
-            .spawn(move || {
-                if let Some(error) = thread.run_to_the_end() {
-                    tracing::error!("{error}; the node stops");
-                    // Before the waiting callers learn that the thread has ended.
-                    let _ = reason.set(error);
-                }
-            })
-            .map_err(|error| StorageError::Failed(error.to_string()))?;
+        thread.run(move || async move {
+            if let Some(error) = worker.run_to_the_end().await {
+                tracing::error!("{error}; the node stops");
+                // Before the waiting callers learn that the writer has ended.
+                let _ = reason.set(error);
+            }
+        });
         let events = StateEvents { visible: visible.clone(), effects: effects_receiver };
-        Ok((Writer { jobs, wanted, visible, accounts, failure }, events, handle))
+        let _thread = thread.clone();
+        Ok((Writer { jobs, wanted, visible, accounts, failure, _thread }, events))
     }
 
     /// Why nothing can be applied any more, if so.
@@ -131,7 +131,7 @@ impl Writer {
     }
 
     fn gone(&self) -> io::Error {
-        let reason = self.failure().unwrap_or("the writer thread has stopped");
+        let reason = self.failure().unwrap_or("the writer has stopped");
         io::Error::other(reason.to_owned())
     }
 
@@ -206,7 +206,7 @@ impl Writer {
     }
 }
 
-struct WriterThread {
+struct WriterWork {
     state: Arc<Generations>,
     /// Its current generation.
     store: Arc<Store>,
@@ -240,14 +240,14 @@ enum Next {
     End,
 }
 
-impl WriterThread {
+impl WriterWork {
     /// Runs until it is asked to end, or cannot go on; returns why.
-    fn run_to_the_end(&mut self) -> Option<String> {
-        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| self.run()));
+    async fn run_to_the_end(&mut self) -> Option<String> {
+        let ended = AssertUnwindSafe(self.run()).catch_unwind().await;
         let error = match ended {
             Ok(Ok(())) => return None,
             Ok(Err(error)) => error.to_string(),
-            Err(panic) => format!("the writer thread has panicked: {}", panic_text(&*panic)),
+            Err(panic) => format!("the writer has panicked: {}", panic_text(&*panic)),
         };
         let entry = self.applying.take().map(|(index, content)| {
             let name = self.refused.name(index, entry::hash(&content));
@@ -259,21 +259,14 @@ impl WriterThread {
         Some(entry.unwrap_or_else(|| format!("the state cannot be written: {error}")))
     }
 
-    fn run(&mut self) -> Result<(), StorageError> {
-        // The clock for "commit after" needs a runtime; it lives on this thread only, so the
-        // transaction, which may not change threads, can stay open while it waits.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|error| StorageError::Failed(error.to_string()))?;
+    async fn run(&mut self) -> Result<(), StorageError> {
         loop {
             let first = match self.rest.is_empty() {
-                true => self.queue.blocking_recv(),
+                true => self.queue.recv().await,
                 false => Some(Job::Apply(std::mem::take(&mut self.rest), self.rest_permit.take())),
             };
             let Some(first) = first else { return Ok(()) };
-            let next = runtime.block_on(self.one_transaction(first))?;
-            match next {
+            match self.one_transaction(first).await? {
                 Next::Committed => {}
                 Next::Durable(reply) => {
                     self.store.sync()?;

@@ -42,8 +42,9 @@ impl Group {
         let state = open_state(&config)?;
         let owner = take_possession(&config, me, &log, &state.current())?;
         let refused = config.peers.refused.clone();
-        let (writer, events, thread) =
-            Writer::start(state.clone(), config.commit_after, refused, config.formats)?;
+        let (after, formats) = (config.commit_after, config.formats);
+        let (writer, events) =
+            Writer::start(state.clone(), after, refused, formats, &config.writer_thread)?;
         let undelivered = Undelivered::default();
         let copies =
             CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };
@@ -77,13 +78,10 @@ impl Group {
         let group = Group {
             confirmed: start_read_index(&raft, &config, &lease, Proof::Quorum),
             leased: start_read_index(&raft, &config, &lease, Proof::Lease),
-            proposer: Proposer::start(
-                raft.clone(),
-                state.clone(),
-                config.dir,
-                config.proposer,
-                config.formats,
-            ),
+            proposer: {
+                let (raft, state) = (raft.clone(), state.clone());
+                Proposer::start(raft, state, config.dir, config.proposer, formats)
+            },
             lease,
             copies,
             clock,
@@ -101,7 +99,7 @@ impl Group {
             runtime: Handle::current(),
             urls: config.peers.urls,
             closed: watch::Sender::new(false),
-            threads: Mutex::new(Some((log, thread))),
+            log: Mutex::new(Some(log)),
             heard: Mutex::new(LeaderContact { at: Moment::now(), leader: None }),
             led: Mutex::new((0, Moment::now())),
             leader_silence_max: Duration::from_millis(config.election_ms.1 * 2),

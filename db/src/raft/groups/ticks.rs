@@ -5,6 +5,7 @@
 //! sends its heartbeats from here, and a follower that has just heard its leader needs no election.
 
 use super::{Group, update_role};
+use crate::pulse;
 use crate::raft::types::{RaftId, TypeConfig};
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -64,7 +65,8 @@ async fn run(
     (heartbeat, silence_max): (Duration, Duration),
 ) {
     loop {
-        let pause = {
+        // All groups of a node wake together.
+        let wakes = {
             let Some(group) = group.upgrade() else { return };
             let (role, leader) = {
                 let metrics = metrics.borrow_and_update();
@@ -75,16 +77,17 @@ async fn run(
             let heard = group.heard();
             let need = need(role, leader, (heard.leader, heard.at.elapsed()), silence_max);
             group.raft.runtime_config().tick(need == Need::Ticks);
+            let after = |pause| pulse::after(pause, heartbeat / 4);
             match need {
-                Need::Ticks => silence_max,
-                Need::Nothing(pause) => pause,
+                Need::Ticks => after(silence_max),
+                Need::Nothing(pause) => after(pause),
                 Need::Heartbeat => match group.raft.trigger().heartbeat().await {
-                    Ok(()) => heartbeat,
+                    Ok(()) => pulse::next(heartbeat),
                     Err(_) => return,
                 },
             }
         };
-        let changed = tokio::time::timeout(pause, metrics.changed()).await;
+        let changed = tokio::time::timeout_at(wakes, metrics.changed()).await;
         if changed.is_ok_and(|changed| changed.is_err()) {
             return;
         }
