@@ -85,6 +85,8 @@ pub struct Config {
     pub election_max_ms: u64,
     pub clock_skew_max_ms: u64,
     pub inactive_after_ms: u64,
+    pub replace_after_ms: u64,
+    pub auto_rebalance: bool,
     pub snapshot_every: u64,
     pub snapshot_log_mb: u64,
     pub log_chunk_mb: usize,

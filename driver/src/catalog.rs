@@ -22,6 +22,15 @@ impl Client {
         self.send(call).await.map(drop)
     }
 
+    /// Creates a database in a group of replicas; succeeds if it is there.
+    ///
+    /// # Errors
+    /// `group_not_found`; `name_taken` if it is in another group.
+    pub async fn create_database_in(&self, name: &str, group: u64) -> Result<()> {
+        let body = json!({"name": name, "group": group});
+        self.send(Call::new(Method::POST, &["api", "dbs"]).body(&body)).await.map(drop)
+    }
+
     /// Drops a database with all its collections; succeeds if it does not exist.
     pub async fn drop_database(&self, name: &str) -> Result<()> {
         self.send(Call::new(Method::DELETE, &["api", "dbs"]).query("name", name)).await.map(drop)

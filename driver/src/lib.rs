@@ -40,6 +40,7 @@ mod collection;
 mod error;
 #[cfg(test)]
 mod fake;
+mod groups;
 mod hints;
 mod indexes;
 mod queries;

@@ -9,6 +9,7 @@ mod changes;
 mod cluster;
 mod document_id;
 mod extended_json;
+mod groups;
 mod indexes;
 mod position;
 mod queries;
@@ -30,6 +31,7 @@ pub use changes::*;
 pub use cluster::*;
 pub use document_id::*;
 pub use extended_json::*;
+pub use groups::*;
 pub use indexes::*;
 pub use position::*;
 pub use queries::*;
@@ -51,6 +53,9 @@ use serde_json::Value;
 pub const INDEX_HEADER: &str = "x-jettra-index";
 /// Header with the advertised URL of the leader, as far as the answering node knows it.
 pub const LEADER_HEADER: &str = "x-jettra-leader";
+/// Header with the numbers of groups that have not heard yet that a right was taken away, because they
+/// have no quorum. They hear of it before they take or answer another call.
+pub const PENDING_HEADER: &str = "x-jettra-pending-groups";
 /// Header with the name (`NodeID`) of the node that served the call.
 pub const NODE_HEADER: &str = "x-jettra-node";
 /// Header that a request authenticated by cookie must carry when it changes something.

@@ -8,6 +8,7 @@ mod arguments;
 mod catalog;
 mod cluster;
 mod connection;
+mod groups;
 mod indexes;
 mod queries;
 mod shell;
@@ -40,7 +41,7 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 11] = [
+pub(crate) static GROUPS: [&Group; 12] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,
@@ -51,6 +52,7 @@ pub(crate) static GROUPS: [&Group; 11] = [
     &indexes::GROUP,
     &tasks::GROUP,
     &cluster::GROUP,
+    &groups::GROUP,
     &shell::GROUP,
 ];
 

@@ -8,7 +8,7 @@
 
 use super::engine::Namespace;
 use super::engine::catalog::Retention;
-use super::engine::command::{Batch, BatchCondition, BatchStep};
+use super::engine::command::{Batch, BatchCondition, BatchStep, GroupCommand, Placement};
 use super::engine::command::{
     Mutation, Operation, Put, Returning, Select, Target, Write, WriteLimits,
 };
@@ -138,7 +138,34 @@ fn upkeep(turn: usize) -> Vec<Command> {
         Command::TrimChanges { bytes_max: 1 << 20, rows: 10 },
         Command::SetFeatureLevel { level: turn as u32 % (LEVEL_MAX + 1) },
         Command::SetMaxFeatureLevel { max: Some(turn as u32) },
+        Command::Placement(Box::new(placement(turn))),
+        Command::InGroup(Box::new(GroupCommand::Rights { epoch: turn as u64 })),
     ]
+}
+
+/// What is decided about groups, in an order that makes some of it possible.
+fn placement(turn: usize) -> Placement {
+    let (group, node, name) = (1 + turn as u32 / 36, 1, || DATABASE.to_owned());
+    let replica = turn as u64;
+    match turn / 3 % 12 {
+        0 => Placement::CreateGroup {
+            group,
+            replication_factor: 1,
+            voters: vec![node],
+            observers: Vec::new(),
+        },
+        1 => Placement::PlaceReplica { group, node },
+        2 => Placement::ActivateReplica { group, replica },
+        3 => Placement::ActivateGroup { group },
+        4 => Placement::CreateDatabase { name: "e".into(), engine: "x".into(), group },
+        5 => Placement::EndDatabaseChange { name: "e".into(), epoch: replica, problem: None },
+        6 => Placement::RenameDatabase { from: "e".into(), to: name() },
+        7 => Placement::DropDatabase { name: "e".into() },
+        8 => Placement::PinLeader { group, node: Some(node) },
+        9 => Placement::SetNodes { group, epoch: replica, voters: vec![2], observers: vec![node] },
+        10 => Placement::RemoveReplica { group, replica, joining: false },
+        _ => Placement::RemoveGroup { group },
+    }
 }
 
 fn place(collection: &str) -> Namespace {

@@ -9,14 +9,15 @@ use crate::changes::{Change, ChangeKind, HistoryTotals, ResumeToken};
 use crate::command::entry::{self, FrameEncoder, NUMBERS};
 use crate::command::{
     AuditEvent, Batch, BatchCondition, BatchStep, Commit, CredentialRevisions, FinalWrite,
-    IndexRead, Mutation, Operation, OperationResult, Outcome, Part, RetryKey, Returning, Select,
-    UserUpdate, Write, WriteLimits, WriteTotals,
+    GroupCommand, IndexRead, Mutation, Operation, OperationResult, Outcome, Part, Placement,
+    RetryKey, Returning, Select, UserUpdate, Write, WriteLimits, WriteTotals,
 };
 use crate::error::{Error, Kind, duplicate};
 use crate::history_tests::{dump, verify};
 use crate::index::stats::IndexStats;
 use crate::index::{IndexEntry, IndexSpec, IndexState};
 use crate::namespace::Namespace;
+use crate::placement::DatabaseChange;
 use crate::retry::{self, Calls, Hashes, Progress, Reference, RetryUsage, StoredAnswer};
 use crate::storage::overlay::{RangeRead, Reads};
 use crate::storage::{Store, Table};
@@ -295,7 +296,54 @@ fn other_commands() -> Vec<Command> {
         Command::SetFeatureLevel { level: 2 },
         Command::ClusterAnnounce { raft_id: 5, program: program() },
         Command::SetMaxFeatureLevel { max: Some(2) },
+        Command::Placement(Box::new(Placement::CreateDatabase {
+            name: "shop".into(),
+            engine: "x".into(),
+            group: 3,
+        })),
+        Command::InGroup(Box::new(GroupCommand::ChangeDatabase {
+            epoch: 17,
+            change: DatabaseChange::Rename { from: from(), to: to() },
+        })),
     ]
+}
+
+/// One of every command about groups.
+fn group_commands() -> Vec<String> {
+    let (name, engine) = (|| "shop".to_owned(), || "x".to_owned());
+    let (from, to) = (|| "a".to_owned(), || "b".to_owned());
+    let (group, replica, voters, observers) = (3, 17, vec![1, 5], vec![9]);
+    let placements = [
+        Placement::CreateGroup {
+            group,
+            replication_factor: 3,
+            voters: voters.clone(),
+            observers: observers.clone(),
+        },
+        Placement::RemoveGroup { group },
+        Placement::SetNodes { group, epoch: 17, voters, observers },
+        Placement::PlaceReplica { group, node: 5 },
+        Placement::ActivateReplica { group, replica },
+        Placement::RemoveReplica { group, replica, joining: true },
+        Placement::ActivateGroup { group },
+        Placement::PinLeader { group, node: Some(5) },
+        Placement::CreateDatabase { name: name(), engine: engine(), group },
+        Placement::DropDatabase { name: name() },
+        Placement::RenameDatabase { from: from(), to: to() },
+        Placement::EndDatabaseChange { name: name(), epoch: 17, problem: Some("why".into()) },
+    ];
+    let epoch = 17;
+    let change = |change| GroupCommand::ChangeDatabase { epoch, change };
+    let in_groups = [
+        GroupCommand::Init { group },
+        change(DatabaseChange::Create { name: name(), engine: engine() }),
+        change(DatabaseChange::Drop { name: name() }),
+        change(DatabaseChange::Rename { from: from(), to: to() }),
+        GroupCommand::Rights { epoch },
+    ];
+    let placements = placements.iter().map(|one| line(&format!("placement_{}", variant(one)), one));
+    let in_groups = in_groups.iter().map(|one| line(&format!("in_group_{}", variant(one)), one));
+    placements.chain(in_groups).collect()
 }
 
 /// One of every outcome.
@@ -401,6 +449,7 @@ fn rows() -> Vec<String> {
             ..RetryKey::new("key".into(), 1 << 60)
         }),
         command: Command::ClearGarbage { rows: 1 },
+        rights: None,
     };
     let change = Change {
         token: ResumeToken { index: 17, number: 1 },
@@ -461,8 +510,8 @@ fn the_bytes_of_commands_and_rows_stay_as_they_are() {
     let outcomes = outcomes.iter().map(|one| line(&format!("outcome_{}", variant(one)), one));
     let kinds = Kind::ALL.iter().map(|kind| kind.code()).collect::<BTreeSet<_>>();
     let codes = format!("codes {}", kinds.into_iter().collect::<Vec<_>>().join(","));
-    let found: Vec<String> =
-        commands.chain(outcomes).chain(catalog_rows()).chain(rows()).chain([codes]).collect();
+    let found = commands.chain(outcomes).chain(catalog_rows()).chain(rows()).chain([codes]);
+    let found: Vec<String> = found.chain(group_commands()).collect();
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/format_golden.txt");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, found.join("\n") + "\n").unwrap();

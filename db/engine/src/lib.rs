@@ -21,6 +21,7 @@ pub mod index;
 pub mod limits;
 pub mod members;
 pub mod namespace;
+pub mod placement;
 pub mod query;
 pub mod retry;
 pub mod row;

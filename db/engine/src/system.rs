@@ -89,6 +89,10 @@ pub const USERS: &str = "_users";
 pub const TOKENS: &str = "_tokens";
 /// Actions with their users.
 pub const AUDIT: &str = "_audit";
+/// The groups beside the system group: where their replicas are.
+pub const GROUPS: &str = "_groups";
+/// The databases that are not in the system group.
+pub const DATABASES: &str = "_databases";
 /// In every database: its rules, as JettraDBVM has them.
 pub const RULES: &str = "_rules";
 /// What the names of collections begin with that are filled to take another one's place. A

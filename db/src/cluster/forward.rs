@@ -1,21 +1,31 @@
 //! Forwarding to the leader: where a request must run, and sending it there.
 
 use super::Cluster;
+use super::placement::report::LeaderStatus;
 use crate::auth::{User, user_changed};
 use crate::engine::command::CredentialRevisions;
 use crate::error::{Error, Kind, Result};
-use crate::raft::RaftId;
 use crate::raft::node_key::SignedHead;
 use crate::raft::peer_client::{PeerError, PeerRequest};
+use crate::raft::{GroupId, RaftId};
 use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::ErrorBody;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 pub use crate::raft::node_key::{FROM_HEADER, USER_HEADER};
 
 /// Path of the request that confirms a caller's credentials on the leader.
 const CONFIRM_PATH: &str = "/api/v1/session";
+
+/// Path of the question which replica leads a group.
+pub const LEADER_PATH: &str = "/raft/rpc/leader";
+/// Path of the question what the leader of a group knows of it.
+pub const STATUS_PATH: &str = "/raft/rpc/group-status";
+/// Longest time for the answer.
+const LEADER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Where a request that needs the leader must run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +75,15 @@ pub struct ForwardedResponse {
     pub body: Bytes,
 }
 
+/// The error of a call that got no answer.
+fn unanswered(error: PeerError) -> Error {
+    if error.is_unsent() {
+        crate::raft::proposer::not_leader()
+    } else {
+        crate::raft::proposer::outcome_unknown()
+    }
+}
+
 /// Sends a request to the leader at `url`.
 ///
 /// # Errors
@@ -83,14 +102,6 @@ pub async fn send(
     // The leader gives up first, so that its own response arrives.
     let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
     let sent = PeerRequest { head, headers: &call.headers, body: call.body.clone(), timeout };
-    let unanswered = |error: PeerError| {
-        if error.is_unsent() {
-            tracing::debug!(error = %error.into_error(url), "a call was not forwarded");
-            crate::raft::proposer::not_leader()
-        } else {
-            crate::raft::proposer::outcome_unknown()
-        }
-    };
     let answer = cluster.forwarding.send(url, sent).await.map_err(unanswered)?;
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
@@ -107,6 +118,79 @@ pub async fn send(
         return Err(crate::raft::proposer::outcome_unknown());
     }
     Ok(answer)
+}
+
+/// Longest time for a call between nodes about groups.
+const NODE_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a node answers to a command of another node.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Applied {
+    /// The log index of the command.
+    pub index: u64,
+}
+
+/// What a node knows of the leader of a group.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct KnownLeader {
+    /// The replica that leads.
+    pub leader: Option<RaftId>,
+}
+
+/// Has another node carry out a command that concerns groups; returns its log index.
+///
+/// # Errors
+/// That of the command; `no_leader` if it cannot have arrived, `outcome_unknown` if it may have.
+pub async fn call_node(cluster: &Cluster, url: &str, target: &str, body: Vec<u8>) -> Result<u64> {
+    let head = SignedHead { method: "POST", target, ..SignedHead::default() };
+    let call =
+        PeerRequest { head, body: body.into(), timeout: NODE_CALL_TIMEOUT, ..Default::default() };
+    let Applied { index } = ask_node(cluster, url, call).await?;
+    Ok(index)
+}
+
+/// Asks another node which replica leads a group of which it holds one.
+///
+/// # Errors
+/// `no_leader` if it does not answer; `misdirected` if it holds none.
+pub async fn ask_leader_of(cluster: &Cluster, url: &str, group: GroupId) -> Result<Option<RaftId>> {
+    let target = format!("{LEADER_PATH}?group={group}");
+    let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
+    let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
+    let KnownLeader { leader } = ask_node(cluster, url, call).await?;
+    Ok(leader)
+}
+
+/// Asks another node what it knows of a group that it leads; none if it does not lead it.
+///
+/// # Errors
+/// As [`ask_leader_of`].
+pub async fn ask_status_of(
+    cluster: &Cluster,
+    url: &str,
+    group: GroupId,
+) -> Result<Option<LeaderStatus>> {
+    let target = format!("{STATUS_PATH}?group={group}");
+    let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
+    let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
+    ask_node(cluster, url, call).await
+}
+
+async fn ask_node<T: DeserializeOwned>(
+    cluster: &Cluster,
+    url: &str,
+    call: PeerRequest<'_>,
+) -> Result<T> {
+    let answer = cluster.forwarding.send(url, call).await.map_err(unanswered)?;
+    let status = answer.status().as_u16();
+    let interrupted = |_| crate::raft::proposer::outcome_unknown();
+    let body = answer.bytes().await.map_err(interrupted)?;
+    let answer = ForwardedResponse { status, headers: Vec::new(), body };
+    match answer.error() {
+        Some(error) => Err(error),
+        None => serde_json::from_slice(&answer.body)
+            .map_err(|error| Error::new(Kind::Internal, error.to_string())),
+    }
 }
 
 /// The user that a node has authenticated, as text for another node.

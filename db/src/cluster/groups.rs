@@ -1,5 +1,6 @@
 //! The Raft groups of this node. A group is always looked up, never assumed.
 
+use super::placement::Placements;
 use super::{Cluster, Exit, identity, membership};
 use crate::engine::SideEffect;
 use crate::engine::command::AuditEvent;
@@ -20,11 +21,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+/// Size of a log file of groups other than the system group.
+const LOG_CHUNK_BYTES: usize = 1 << 20;
+
 /// The open groups of a node.
 pub struct Groups {
     /// Closed only when the node ends.
     system: OnceLock<Arc<Group>>,
     others: RwLock<BTreeMap<GroupId, Arc<Group>>>,
+    /// Which of them holds which database.
+    placements: Arc<Placements>,
     /// Whether this node belongs to a cluster; while it is open, that is what it waits for.
     admitted: AtomicBool,
     /// The address at which this node can be registered.
@@ -46,10 +52,11 @@ pub struct Replica {
 
 impl Groups {
     /// No groups yet, on a node with this address.
-    pub(super) fn new(url: String, admitted: bool) -> Self {
+    pub(super) fn new(url: String, admitted: bool, placements: Arc<Placements>) -> Self {
         Groups {
             system: OnceLock::new(),
             others: RwLock::default(),
+            placements,
             admitted: AtomicBool::new(admitted),
             url,
         }
@@ -72,13 +79,17 @@ impl Groups {
         })
     }
 
-    /// The group that holds a database. No database is placed elsewhere yet, so it is the system
-    /// group.
+    /// The group that holds a database, or the one that would create it.
     ///
     /// # Errors
-    /// As [`Groups::system`].
-    pub fn of(&self, _database: &str) -> Result<Arc<Group>> {
-        self.system().cloned()
+    /// As [`Groups::get`].
+    pub fn of(&self, database: &str) -> Result<Arc<Group>> {
+        self.get(self.number_of(database))
+    }
+
+    /// The number of that group, of which this node may have no replica.
+    pub fn number_of(&self, database: &str) -> GroupId {
+        self.placements.group_of(database)
     }
 
     /// The group with this number.
@@ -124,6 +135,12 @@ fn set_aside(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The error for a group that does not exist.
+pub fn group_not_found(group: GroupId) -> Error {
+    Error::new(Kind::GroupNotFound, format!("there is no group {group}"))
+        .hint("list the groups to see their numbers")
+}
+
 pub(super) fn starting() -> Error {
     Error::new(Kind::Starting, "this node has no copy of the cluster's state at hand yet")
         .hint("try again in a moment, or use another node")
@@ -165,6 +182,7 @@ impl Cluster {
         let (group, events) = opened?;
         if replica.group == SYSTEM_GROUP {
             self.nodes.refresh(&group)?;
+            self.placements.refresh(&group)?;
         }
         self.groups.add(group.clone());
         let (cluster, open, bounds) = (self.clone(), group.clone(), (&self.config).into());
@@ -173,22 +191,6 @@ impl Cluster {
         tokio::spawn(self.clone().follow_events(group.clone(), events, tasks.clone()));
         tokio::spawn(tasks::run(tasks, group.clone(), bounds, is_ending));
         Ok(group)
-    }
-
-    /// Sets aside the directories of groups of which no replica is placed on this node: they are
-    /// left over, and their replicas must not vote again. Only the system group is placed yet.
-    ///
-    /// # Errors
-    /// When one cannot be renamed.
-    pub(super) fn set_aside_unplaced(&self) -> Result<()> {
-        let dir = self.config.data_dir.join(identity::GROUPS);
-        for entry in std::fs::read_dir(&dir).map_err(identity::failed)?.flatten() {
-            let group = entry.file_name().to_str().and_then(|name| name.parse::<GroupId>().ok());
-            if group.is_some_and(|group| group != SYSTEM_GROUP) {
-                set_aside(&entry.path())?;
-            }
-        }
-        Ok(())
     }
 
     /// Closes the replica of a group other than the system group, and ends what ran for it.
@@ -229,7 +231,11 @@ impl Cluster {
                 entries: config.snapshot_every,
                 bytes: config.snapshot_log_mb << 20,
             },
-            log_chunk_bytes: config.log_chunk_mb << 20,
+            // The open file is kept in memory, and there may be many groups.
+            log_chunk_bytes: match replica.group {
+                SYSTEM_GROUP => config.log_chunk_mb << 20,
+                _ => LOG_CHUNK_BYTES,
+            },
             map_bytes: config.map_size_gb << 30,
             commit_after: Duration::from_millis(config.commit_ms),
             request_timeout: Duration::from_millis(config.request_timeout_ms),
@@ -263,10 +269,17 @@ impl Cluster {
                         tracing::error!(%error, "the members could not be read");
                     }
                 }
+                SideEffect::PlacementChanged => {
+                    if let Err(error) = self.placements.refresh(&group) {
+                        tracing::error!(%error, "the placement could not be read");
+                    }
+                }
                 SideEffect::Stop { boot, restart } if boot == self.boot => {
                     tracing::info!(restart, "told to stop by the cluster");
                     self.end(if restart { Exit::Restart } else { Exit::Stop });
                 }
+                // The leaders of other groups look at it.
+                SideEffect::RightsTaken => self.placements.wake(),
                 SideEffect::AccountsChanged | SideEffect::Stop { .. } => {}
                 SideEffect::Dropped => tasks.dropped(),
                 SideEffect::CollectionChanged(namespace) => tasks.collection_changed(namespace),
@@ -289,6 +302,7 @@ impl Cluster {
     /// Leaves in order: transfers leadership, then closes the groups.
     pub async fn shutdown(&self) {
         let Ok(system) = self.groups.system() else { return };
+        self.hand_over_groups().await;
         if system.is_leader()
             && let Err(error) = membership::hand_over_to_any(self).await
         {

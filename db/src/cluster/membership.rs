@@ -41,6 +41,7 @@ impl<'a> ClusterState<'a> {
             inactive_after: Duration::from_millis(cluster.config.inactive_after_ms),
             wrong_clocks: group.clock.wrong().into_keys().collect(),
             better_leaders: BTreeSet::new(),
+            holding: cluster.placements.view().holding(),
         }
     }
 }
@@ -135,13 +136,11 @@ async fn take(
         found.ok_or_else(|| Error::new(Kind::NodeNotFound, format!("member {id} has no document")))
     };
     match step {
-        Step::FinishJoint(voters) => {
-            change(group, ChangeMembers::ReplaceAllVoters(voters.clone())).await
-        }
+        Step::FinishJoint(voters) => set_voters(group, voters.clone()).await,
         Step::AddLearner(id) => add_learner(cluster, group, document(id)?).await,
-        Step::AddVoter(id) => change(group, ChangeMembers::AddVoterIds([*id].into())).await,
-        Step::RemoveVoter(id) => change(group, ChangeMembers::RemoveVoters([*id].into())).await,
-        Step::RemoveLearner(id) => change(group, ChangeMembers::RemoveNodes([*id].into())).await,
+        Step::AddVoter(id) => add_voter(group, *id).await,
+        Step::RemoveVoter(id) => remove_voter(group, *id).await,
+        Step::RemoveLearner(id) => remove_member(group, *id).await,
         Step::Deregister(id) => {
             let node = document(id)?.id.clone();
             group.propose(Command::ClusterDeregister { node, raft_id: *id }).await.map(drop)
@@ -161,6 +160,46 @@ async fn take(
     }
 }
 
+/// Lets a replica receive the log of a group.
+///
+/// # Errors
+/// `not_possible_now`.
+pub(super) async fn add_member(group: &Group, id: RaftId, url: &str) -> Result<()> {
+    change(group, ChangeMembers::AddNodes(BTreeMap::from([(id, BasicNode::new(url))]))).await
+}
+
+/// Lets a member vote.
+///
+/// # Errors
+/// `not_possible_now`.
+pub(super) async fn add_voter(group: &Group, id: RaftId) -> Result<()> {
+    change(group, ChangeMembers::AddVoterIds([id].into())).await
+}
+
+/// Takes the vote from a member.
+///
+/// # Errors
+/// `not_possible_now`.
+pub(super) async fn remove_voter(group: &Group, id: RaftId) -> Result<()> {
+    change(group, ChangeMembers::RemoveVoters([id].into())).await
+}
+
+/// Stops sending the log to a member without a vote.
+///
+/// # Errors
+/// `not_possible_now`.
+pub(super) async fn remove_member(group: &Group, id: RaftId) -> Result<()> {
+    change(group, ChangeMembers::RemoveNodes([id].into())).await
+}
+
+/// Makes these members the voters.
+///
+/// # Errors
+/// `not_possible_now`.
+pub(super) async fn set_voters(group: &Group, voters: BTreeSet<RaftId>) -> Result<()> {
+    change(group, ChangeMembers::ReplaceAllVoters(voters)).await
+}
+
 async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> Result<()> {
     let identity = Identity {
         node_id: node.id.clone(),
@@ -169,8 +208,7 @@ async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> R
         formed: false,
     };
     cluster.invite(&node.url, &identity).await?;
-    let learner = BTreeMap::from([(node.raft_id, BasicNode::new(&node.url))]);
-    change(group, ChangeMembers::AddNodes(learner)).await
+    add_member(group, node.raft_id, &node.url).await
 }
 
 /// Changes the membership and checks the outcome, which openraft's response alone does not prove
@@ -195,6 +233,14 @@ pub async fn hand_over(cluster: &Cluster, to: Option<RaftId>) -> Result<()> {
     let (documents, status) = (cluster.nodes.all(), group.status());
     let view = ClusterState::of(cluster, group, &documents, &status);
     let to = to.or_else(|| successor(&view)).ok_or_else(nobody)?;
+    hand_over_group(group, to).await
+}
+
+/// Transfers the leadership of a group to a member, and waits until it leads.
+///
+/// # Errors
+/// `not_possible_now` if it did not happen in time.
+pub(super) async fn hand_over_group(group: &Group, to: RaftId) -> Result<()> {
     let failed = |error: String| Error::new(Kind::NotPossibleNow, format!("leadership: {error}"));
     group.raft.trigger().transfer_leader(to).await.map_err(|error| failed(error.to_string()))?;
     let leads = |status: &GroupStatus| status.leader == Some(to);
@@ -251,7 +297,7 @@ pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String
 
 /// Lets a test end the process right after a step (`JETTRA_CRASH_AFTER=AddVoter`), to check that
 /// the next leader completes the change. Only in builds with debug assertions.
-fn crash_point(step: &Step) {
+pub(super) fn crash_point(step: &impl std::fmt::Debug) {
     if cfg!(debug_assertions)
         && let Ok(name) = std::env::var("JETTRA_CRASH_AFTER")
         && format!("{step:?}").starts_with(&name)

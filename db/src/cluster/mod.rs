@@ -13,6 +13,7 @@ pub mod join;
 pub mod levels;
 pub mod membership;
 pub mod nodes;
+pub mod placement;
 pub mod probe;
 pub mod reconcile;
 pub mod report;
@@ -35,6 +36,7 @@ use groups::{Groups, Replica};
 use identity::Identity;
 use nodes::Nodes;
 use parking_lot::Mutex;
+use placement::Placements;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,6 +86,10 @@ pub struct Cluster {
     identity: Mutex<Identity>,
     /// The groups of this node.
     pub groups: Groups,
+    /// Where all groups are, as this node has applied it.
+    pub placements: Arc<Placements>,
+    /// Where the leaders of groups are of which this node has no replica, as far as it was told.
+    group_leaders: Mutex<BTreeMap<GroupId, String>>,
     exit: watch::Sender<Option<Exit>>,
     removed: AtomicBool,
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
@@ -107,6 +113,7 @@ impl Cluster {
     ) -> Result<Arc<Self>> {
         let boot = uuid::Uuid::now_v7().to_string();
         let key = NodeKey::new(secret, &config.advertise_host().unwrap_or_default(), &boot);
+        let placements = Arc::<Placements>::default();
         let caller = || {
             let dialer = Dialer::new(&config, certificates.as_ref())?;
             Ok::<_, Error>(PeerClient::new(dialer, key.clone()))
@@ -124,7 +131,9 @@ impl Cluster {
             contacts: Mutex::default(),
             leader_view: Mutex::default(),
             node_id: identity.node_id.as_str().into(),
-            groups: Groups::new(config.url(), identity.cluster_id.is_some()),
+            groups: Groups::new(config.url(), identity.cluster_id.is_some(), placements.clone()),
+            placements,
+            group_leaders: Mutex::default(),
             identity: Mutex::new(identity),
             exit: watch::Sender::new(None),
             removed: AtomicBool::new(false),
@@ -227,7 +236,6 @@ impl Cluster {
         let urls = self.nodes.clone();
         let replica = Replica { group: SYSTEM_GROUP, id: raft_id, formed, urls };
         let group = self.open_replica_here(replica).await?;
-        self.set_aside_unplaced()?;
         if !formed {
             tokio::spawn(self.clone().record_formed(group));
         }
@@ -239,6 +247,9 @@ impl Cluster {
                 levels::run(cluster.clone()),
                 announce::run(cluster.clone()),
                 clocks::run(cluster.clone()),
+                placement::replicas::run(cluster.clone()),
+                placement::work::run_steps(cluster.clone()),
+                placement::work::run_decisions(cluster.clone()),
             )
         });
         Ok(())

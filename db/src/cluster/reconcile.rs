@@ -31,6 +31,8 @@ pub struct ClusterState<'a> {
     pub wrong_clocks: BTreeSet<RaftId>,
     /// The voters that should lead instead of this node, because its own clock is wrong.
     pub better_leaders: BTreeSet<RaftId>,
+    /// Nodes that hold replicas of other groups, which must go before they do.
+    pub holding: BTreeSet<RaftId>,
 }
 
 /// One change that brings the cluster closer to its documents.
@@ -57,15 +59,17 @@ pub enum Step {
 
 /// The next step, or none if everything is as desired.
 pub fn next_step(view: &ClusterState<'_>) -> Option<Step> {
-    finish_joint(view)
+    finish_joint(view.status)
+        .map(Step::FinishJoint)
         .or_else(|| remove_strangers(view))
         .or_else(|| give_way(view))
         .or_else(|| view.documents.iter().find_map(|node| step_for(view, node)))
 }
 
-fn finish_joint(view: &ClusterState<'_>) -> Option<Step> {
-    match view.status.configs.as_slice() {
-        [_, .., last] => Some(Step::FinishJoint(last.clone())),
+/// The voters with which an unfinished change of the membership is completed.
+pub(super) fn finish_joint(status: &GroupStatus) -> Option<BTreeSet<RaftId>> {
+    match status.configs.as_slice() {
+        [_, .., last] => Some(last.clone()),
         _ => None,
     }
 }
@@ -97,12 +101,13 @@ fn step_for(view: &ClusterState<'_>, node: &NodeDocument) -> Option<Step> {
         NodeStatus::Leaving | NodeStatus::Paused if mine => {
             successor(view).map(Step::HandOver).or_else(|| correct(view, node))
         }
+        NodeStatus::Leaving if view.holding.contains(&id) => None,
         NodeStatus::Leaving => Some(removal(view, id)),
         NodeStatus::Joining if !view.status.members.contains(&id) => Some(Step::AddLearner(id)),
         _ if may_vote(view, node) => Some(Step::AddVoter(id)),
         NodeStatus::Joining => {
             let admitted =
-                view.status.voters().contains(&id) || (full(view) && caught_up(view, id));
+                view.status.voters().contains(&id) || (full(view) && caught_up(view.status, id));
             admitted.then(|| Step::Update(id, true_role(view, id), NodeStatus::Active))
         }
         _ => correct(view, node),
@@ -117,12 +122,13 @@ fn may_vote(view: &ClusterState<'_>, node: &NodeDocument) -> bool {
     let id = node.raft_id;
     let learner = view.status.members.contains(&id) && !view.status.voters().contains(&id);
     let wanted = matches!(node.status, NodeStatus::Joining | NodeStatus::Active);
-    wanted && learner && !full(view) && caught_up(view, id)
+    wanted && learner && !full(view) && caught_up(view.status, id)
 }
 
-fn caught_up(view: &ClusterState<'_>, id: RaftId) -> bool {
-    let matched = view.status.matched.get(&id).copied().unwrap_or(0);
-    matched > 0 && matched + CAUGHT_UP >= view.status.last_log
+/// Whether a member has nearly all of the log.
+pub(super) fn caught_up(status: &GroupStatus, id: RaftId) -> bool {
+    let matched = status.matched.get(&id).copied().unwrap_or(0);
+    matched > 0 && matched + CAUGHT_UP >= status.last_log
 }
 
 fn true_role(view: &ClusterState<'_>, id: RaftId) -> NodeRole {
@@ -217,6 +223,7 @@ mod tests {
             inactive_after: Duration::from_secs(2),
             wrong_clocks: BTreeSet::new(),
             better_leaders: BTreeSet::new(),
+            holding: BTreeSet::new(),
         })
     }
 
@@ -235,6 +242,7 @@ mod tests {
                 inactive_after: Duration::from_secs(2),
                 wrong_clocks: wrong.iter().copied().collect(),
                 better_leaders: better.iter().copied().collect(),
+                holding: BTreeSet::new(),
             })
         };
         assert_eq!(step(&[1], &[5, 6]), Some(Step::HandOver(6)), "the longer log");

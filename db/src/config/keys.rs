@@ -60,6 +60,8 @@ pub const KEYS: &[Key] = &[
     key("ElectionMaxMs", Type::Number, "600", "longest such silence"),
     key("ClockSkewMaxMs", Type::Number, "1000", "how far a node's clock may be off most of the others before it is named in status and health; a leader that is so far off hands over"),
     key("InactiveAfterMs", Type::Number, "2000", "silence after which the leader marks a node INACTIVE"),
+    key("ReplaceAfterMs", Type::Number, "600000", "silence after which other nodes take the replicas that a node holds of groups; not while more than one node, or more than a third, is silent"),
+    key("AutoRebalance", Type::Bool, "true", "move replicas of groups by itself when a node holds two more than another; false: only when asked"),
     key("SnapshotEvery", Type::Number, "20000", "log entries between two snapshots; older entries are removed from the log"),
     key("SnapshotLogMb", Type::Number, "64", "bytes of log between two snapshots; about twice as much is kept, and up to 8 times (or the size of the state) while a member needs it"),
     key("LogChunkMb", Type::Number, "8", "size of a log file; the newest one is kept in memory too"),

@@ -163,7 +163,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 38] = [
+        let bounds: [(&str, u64, u64, u64); 39] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -171,6 +171,7 @@ impl Config {
             ("ElectionMaxMs", self.election_max_ms, self.election_min_ms + 1, 120_000),
             ("ClockSkewMaxMs", self.clock_skew_max_ms, 100, 60_000),
             ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
+            ("ReplaceAfterMs", self.replace_after_ms, self.inactive_after_ms, 604_800_000),
             ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
             ("SnapshotLogMb", self.snapshot_log_mb, 1, 1024 * 1024),
             ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),

@@ -6,5 +6,3 @@ pub mod peer;
 
 #[cfg(test)]
 mod in_process_tests;
-#[cfg(test)]
-mod second_group_tests;

@@ -341,6 +341,6 @@ async fn a_copy_of_a_feature_level_that_is_too_new_is_not_installed() {
     while writer.failure().is_none() {
         tokio::task::yield_now().await;
     }
-    assert!(writer.failure().unwrap().contains("feature level 2"), "{:?}", writer.failure());
+    assert!(writer.failure().unwrap().contains("feature level 3"), "{:?}", writer.failure());
     assert!(Arc::ptr_eq(&current, &state.current()));
 }

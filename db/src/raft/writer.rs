@@ -443,7 +443,11 @@ impl WriterWork {
         self.store = received.store.clone();
         self.applied = received.applied.clone();
         self.refused.take_over(&self.store.read()?, self.applied.index())?;
-        self.announce(vec![SideEffect::AccountsChanged, SideEffect::NodesChanged]);
+        self.announce(vec![
+            SideEffect::AccountsChanged,
+            SideEffect::NodesChanged,
+            SideEffect::PlacementChanged,
+        ]);
         Ok(())
     }
 }

@@ -79,6 +79,7 @@ pub async fn batch(session: &Session, request: BatchRequest) -> Result<Response<
         let message = format!("the batch has {parts} parts, {BATCH_PARTS_MAX} are allowed");
         return Err(Error::new(Kind::InvalidBody, message).hint("send it in several batches"));
     }
+    check_one_group(session, &request)?;
     check_confirmed(session, request.then.iter().chain(&request.otherwise)).await?;
     let step = |(namespace, operation)| step(session, namespace, operation);
     let batch = Batch {
@@ -102,6 +103,26 @@ pub async fn batch(session: &Session, request: BatchRequest) -> Result<Response<
         steps.note_forgotten(done.value.results.iter().any(|wrote| wrote.forgotten.is_some()));
     }
     steps.finish(done)
+}
+
+/// Refuses a batch on databases of several groups, which decide independently.
+fn check_one_group(session: &Session, request: &BatchRequest) -> Result<()> {
+    let own = session.group_number();
+    let groups = &session.service().cluster.groups;
+    let named = request.conditions.iter().map(|(namespace, _)| namespace);
+    let changed = request.then.iter().chain(&request.otherwise).map(|(namespace, _)| namespace);
+    for Namespace { database, .. } in named.chain(changed) {
+        let group = groups.number_of(database);
+        if group != own {
+            let message =
+                format!("database {database:?} is in group {group}, and others are in {own}");
+            return Err(Error::new(Kind::CrossGroup, message).hint(
+                "groups decide independently, so nothing is atomic across them: send a batch for \
+                 each, or keep what belongs together in one group",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A collection that a batch names, checked for writing.

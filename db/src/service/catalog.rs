@@ -1,15 +1,19 @@
 //! Databases and collections: listed, created, dropped and renamed; what a collection holds.
 
 use super::bounds::in_background;
-use super::{Response, Session, Step, Steps};
+use super::{Response, Session, Step, Steps, groups};
 use crate::auth::Permission;
 use crate::engine::Command;
 use crate::engine::Namespace;
 use crate::engine::catalog::{self, Collection};
+use crate::engine::command::Placement;
+use crate::engine::placement::{self, DatabaseDocument, DatabaseState};
 use crate::engine::query::context::Context;
 use crate::engine::system::{self, check_name};
 use crate::error::database_not_found;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::raft::GroupId;
+use crate::raft::types::SYSTEM_GROUP;
 use crate::storage::{Read, ReadTxn, StorageError, Table, keys};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3;
@@ -21,6 +25,8 @@ pub struct DatabaseEntry {
     pub name: String,
     /// A name that JettraDBVM's clients give; kept, and without meaning.
     pub engine: String,
+    /// The group that holds it.
+    pub group: GroupId,
 }
 
 /// Hashes of a collection, to compare nodes.
@@ -51,27 +57,80 @@ async fn run(session: &Session, command: Command) -> Result<Response<()>> {
 pub async fn databases(session: &Session) -> Result<Response<Vec<DatabaseEntry>>> {
     session.service().check_serving()?;
     let rights = &session.user()?.rights;
-    let group = session.group()?;
-    let index = group.visible_index();
-    let all = catalog::databases(&group.read()?)?;
-    let readable = all.into_iter().filter(|(name, _)| rights.may(Permission::Read, name));
-    let entries = readable.map(|(name, entry)| DatabaseEntry { name, engine: entry.engine });
-    Ok(Response::at(entries.collect(), index))
+    let (read, index) = session.system()?.read_with_index()?;
+    let own = catalog::databases(&read)?.into_iter();
+    let own =
+        own.map(|(name, entry)| DatabaseEntry { name, engine: entry.engine, group: SYSTEM_GROUP });
+    let there =
+        |state: &DatabaseState| !matches!(state, DatabaseState::Creating | DatabaseState::Reserved);
+    let placed = placement::databases(&read)?.into_iter().filter(|known| there(&known.state));
+    let placed = placed.map(|known| {
+        let DatabaseDocument { name, engine, group, .. } = known;
+        DatabaseEntry { name, engine, group }
+    });
+    let mut all: Vec<_> =
+        own.chain(placed).filter(|entry| rights.may(Permission::Read, &entry.name)).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Response::at(all, index))
 }
 
-/// Creates a database; succeeds if it exists.
+/// The database as the placement has it, if it is in a group other than the system group, or is to be
+/// there.
+async fn placed(session: &Session, name: &str) -> Result<Option<DatabaseDocument>> {
+    let view = session.service().cluster.confirmed_placement().await?;
+    Ok(view.databases.get(name).cloned())
+}
+
+/// Has a database changed that is in a group other than the system group, and waits until it is done.
+async fn change_placed(
+    session: &Session,
+    name: &str,
+    placement: Placement,
+) -> Result<Response<()>> {
+    let done = run(session, Command::Placement(Box::new(placement))).await?;
+    let epoch = done.index.unwrap_or_default();
+    let system = session.system()?;
+    system.wait_visible(epoch).await?;
+    session.service().cluster.placements.refresh(system)?;
+    let view = session.service().cluster.placements.view();
+    // Another caller may have asked for the same before.
+    let epoch = view.databases.get(name).map_or(epoch, |known| known.epoch);
+    groups::wait_for_database(session, name, epoch).await?;
+    Ok(done)
+}
+
+/// Creates a database, in the group that is named if it does not exist; succeeds if it is there.
 ///
 /// # Errors
-/// `invalid_name`, `forbidden`.
+/// `invalid_name`, `group_not_found`, `forbidden`; `name_taken` if it is in another group.
 pub async fn create_database(
     session: &Session,
     name: String,
     engine: Option<String>,
+    group: Option<GroupId>,
 ) -> Result<Response<()>> {
     check(session, "name", &name)?;
     let engine = engine.unwrap_or_else(|| catalog::ENGINE_DEFAULT.into());
     check(session, "engine", &engine)?;
-    run(session, Command::CreateDatabase { name, engine }).await
+    let known = placed(session, &name).await?;
+    let group = group.or(known.map(|known| known.group)).unwrap_or(SYSTEM_GROUP);
+    if group == SYSTEM_GROUP {
+        let create = Command::CreateDatabase { name: name.clone(), engine };
+        return run(session, create).await.map_err(taken(&name));
+    }
+    let create = Placement::CreateDatabase { name: name.clone(), engine, group };
+    change_placed(session, &name, create).await
+}
+
+/// What a database that is in another group means for a caller that creates it in the system group.
+fn taken(name: &str) -> impl FnOnce(Error) -> Error + '_ {
+    move |error| match error.kind {
+        Kind::PlacementChanged => {
+            Error::new(Kind::NameTaken, format!("there is a database {name:?} in another group"))
+                .hint("choose another name or drop it first")
+        }
+        _ => error,
+    }
 }
 
 /// Drops a database with all that it holds; succeeds if it does not exist.
@@ -80,6 +139,10 @@ pub async fn create_database(
 /// `invalid_name`, `forbidden`.
 pub async fn drop_database(session: &Session, name: String) -> Result<Response<()>> {
     check(session, "name", &name)?;
+    if placed(session, &name).await?.is_some() {
+        let drop = Placement::DropDatabase { name: name.clone() };
+        return change_placed(session, &name, drop).await;
+    }
     run(session, Command::DropDatabase { name }).await
 }
 
@@ -90,6 +153,10 @@ pub async fn drop_database(session: &Session, name: String) -> Result<Response<(
 pub async fn rename_database(session: &Session, from: String, to: String) -> Result<Response<()>> {
     check(session, "oldName", &from)?;
     check(session, "newName", &to)?;
+    if placed(session, &from).await?.is_some() {
+        let rename = Placement::RenameDatabase { from: from.clone(), to };
+        return change_placed(session, &from, rename).await;
+    }
     run(session, Command::RenameDatabase { from, to }).await
 }
 

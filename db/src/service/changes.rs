@@ -160,11 +160,11 @@ impl Feed {
             }
             let changes = self.changes().await?;
             if !changes.is_empty() {
-                self.session.confirm_user()?;
+                self.session.confirm_rights().await?;
             }
             let mut progress = None;
             if self.progress_at.elapsed() >= SILENCE_MAX {
-                self.session.confirm_user()?;
+                self.session.confirm_rights().await?;
                 self.progress_at = Instant::now();
                 progress = Some(self.token);
             }

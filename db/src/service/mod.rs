@@ -18,6 +18,7 @@ mod cursor;
 pub mod documents;
 pub mod explain;
 pub mod find;
+pub mod groups;
 pub mod indexes;
 pub mod output;
 pub mod permits;
@@ -45,6 +46,7 @@ use crate::auth::password::Passwords;
 use crate::cluster::Cluster;
 use crate::config::{Config, Limits};
 use crate::error::Result;
+use crate::raft::GroupId;
 use permits::RunningCalls;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -114,12 +116,14 @@ pub struct Response<T> {
     pub repeated: bool,
     /// Whether a document that belongs to it is not kept any more.
     pub forgotten: bool,
+    /// Groups that have not heard of it yet: they had no quorum.
+    pub pending: Vec<GroupId>,
 }
 
 impl<T> Response<T> {
     /// A result that reflects no state of the log.
     pub fn new(value: T) -> Self {
-        Response { value, index: None, repeated: false, forgotten: false }
+        Response { value, index: None, repeated: false, forgotten: false, pending: Vec::new() }
     }
 
     /// A result that reflects the state at a log index.
@@ -129,7 +133,7 @@ impl<T> Response<T> {
 
     /// The same with another form of the result.
     pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Response<U> {
-        let Response { value, index, repeated, forgotten } = self;
-        Response { value: form(value), index, repeated, forgotten }
+        let Response { value, index, repeated, forgotten, pending } = self;
+        Response { value: form(value), index, repeated, forgotten, pending }
     }
 }

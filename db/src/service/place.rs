@@ -5,6 +5,7 @@ use crate::cluster::forward::{self, Destination, destination};
 use crate::engine::system::{NodeDocument, NodeStatus};
 use crate::error::{Error, Kind, Result};
 use crate::raft::proposer::not_leader;
+use crate::raft::types::SYSTEM_GROUP;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,32 +78,78 @@ pub async fn carry_out<T>(
     there: impl AsyncFn(&str) -> Result<T>,
 ) -> Result<T> {
     let wait = match place {
-        Place::Here(wait) if session.transaction.is_none() => {
-            match wait {
-                Wait::Nothing => {}
-                Wait::Rights => confirm_rights(session, origin).await?,
-                Wait::Level | Wait::Ready => {
-                    // Nothing more comes to a node that is removed, so it would wait in vain.
-                    session.service().check_member()?;
-                    session.wait_for_level().await?;
-                }
-            }
+        Place::Here(Wait::Nothing) => return here().await,
+        Place::Here(Wait::Rights) if session.transaction.is_none() => {
+            confirm_rights(session, origin).await?;
             return here().await;
         }
         Place::Here(_) => Wait::Level,
         Place::Leader(wait) => wait,
     };
+    let on_replica = matches!(place, Place::Here(_)) && session.transaction.is_none();
     let deadline = Instant::now() + Duration::from_millis(session.config().request_timeout_ms);
     loop {
-        let error = match on_leader(session, wait, origin, &here, &there).await {
-            Err(error) if error.kind == Kind::NoLeader => error,
+        let done = match on_replica && is_readable_here(session) {
+            true => on_this_replica(session, &here).await,
+            false if on_replica && origin == Origin::Caller => {
+                on_some_replica(session, &there).await
+            }
+            false => on_leader(session, wait, origin, &here, &there).await,
+        };
+        let error = match done {
+            Err(error) if matches!(error.kind, Kind::NoLeader | Kind::PlacementChanged) => error,
             done => return done,
         };
         if origin == Origin::Forwarded || Instant::now() + PAUSE >= deadline {
             return Err(error);
         }
-        tokio::time::sleep(PAUSE).await;
+        match error.kind {
+            Kind::PlacementChanged => session.service().look_again(deadline).await,
+            _ => tokio::time::sleep(PAUSE).await,
+        }
     }
+}
+
+/// Whether this node has a replica of the request's group that is up to date, or about to be.
+fn is_readable_here(session: &Session) -> bool {
+    let cluster = &session.service().cluster;
+    let number = session.group_number();
+    number == SYSTEM_GROUP || cluster.groups.get(number).is_ok() && cluster.has_active(number)
+}
+
+async fn on_this_replica<T>(session: &Session, here: &impl AsyncFn() -> Result<T>) -> Result<T> {
+    // Nothing more comes to a node that is removed, so it would wait in vain.
+    session.service().check_member()?;
+    session.wait_for_level().await?;
+    let known = session.group_rights()?;
+    let answer = here().await?;
+    // What was read may be newer than what the rights were compared with.
+    if session.group_rights()? != known {
+        session.confirm_rights().await?;
+    }
+    Ok(answer)
+}
+
+/// Has a read of a group of which this node has no replica carried out by one that has: the leader, or
+/// while there is none any other.
+async fn on_some_replica<T>(
+    session: &Session,
+    there: &impl AsyncFn(&str) -> Result<T>,
+) -> Result<T> {
+    let cluster = &session.service().cluster;
+    let number = session.group_number();
+    let url = match cluster.leader_of(number).await {
+        Ok(url) => url,
+        Err(error) if error.kind == Kind::NoLeader => {
+            cluster.some_replica(number).ok_or_else(not_leader)?
+        }
+        Err(error) => return Err(error),
+    };
+    let answer = there(&url).await;
+    if answer.is_err() {
+        cluster.forget_leader(number);
+    }
+    answer
 }
 
 async fn on_leader<T>(
@@ -112,6 +159,18 @@ async fn on_leader<T>(
     here: &impl AsyncFn() -> Result<T>,
     there: &impl AsyncFn(&str) -> Result<T>,
 ) -> Result<T> {
+    let cluster = &session.service().cluster;
+    let number = session.group_number();
+    if number != SYSTEM_GROUP && cluster.groups.get(number).is_err() {
+        if origin == Origin::Forwarded {
+            return Err(not_leader());
+        }
+        let answer = there(&cluster.leader_of(number).await?).await;
+        if answer.as_ref().is_err_and(|error| error.kind == Kind::NoLeader) {
+            cluster.forget_leader(number);
+        }
+        return answer;
+    }
     let group = session.group()?;
     match destination(group.is_leader(), group.leader(), group.raft_id()) {
         Destination::Here => {
@@ -177,6 +236,16 @@ pub fn begins_again(error: &Error, origin: Origin) -> bool {
 }
 
 impl Service {
+    /// Waits until this node knows where databases are as well as any other does now, or for a moment
+    /// while no majority says so.
+    async fn look_again(&self, deadline: Instant) {
+        let looked = tokio::time::timeout_at(deadline, self.cluster.confirmed_placement()).await;
+        if let Ok(Err(error)) = looked {
+            tracing::debug!(%error, "the placement could not be confirmed");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
     /// Waits until this node knows of users and tokens as much as any other does now.
     ///
     /// # Errors

@@ -5,13 +5,14 @@ use super::transactions::OpenTransaction;
 use crate::auth::{Caller, Permission, User, not_authenticated};
 use crate::config::{Config, Limits};
 use crate::engine::Namespace;
-use crate::engine::catalog;
 use crate::engine::system::{self, check_name};
 use crate::engine::versions::Moment;
+use crate::engine::{catalog, placement};
 use crate::error::database_not_found;
 use crate::error::{Error, Kind, Result};
 use crate::raft::memory_budget::MemoryPermit;
-use crate::raft::{Group, ReadLevel};
+use crate::raft::types::SYSTEM_GROUP;
+use crate::raft::{Group, GroupId, ReadLevel};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Session {
     pub request_id: Arc<str>,
     /// The database that it is about, if it is about one.
     pub database: Option<Arc<str>>,
+    /// The group that it names by something else than a database.
+    pub named_group: Option<GroupId>,
     /// How fresh the state must be that it reads.
     pub level: ReadLevel,
     /// The moment in the past that it reads; none: the present.
@@ -65,6 +68,7 @@ impl Session {
             from,
             request_id,
             database: None,
+            named_group: None,
             level: ReadLevel::default(),
             moment: None,
             transaction: None,
@@ -99,12 +103,16 @@ impl Session {
     /// The group that holds the database of the request; the system group if it is about none.
     ///
     /// # Errors
-    /// `not_registered`, `starting`.
+    /// `not_registered`, `starting`; `misdirected` if this node has no replica of it.
     pub fn group(&self) -> Result<Arc<Group>> {
-        let groups = &self.service.cluster.groups;
-        match &self.database {
-            Some(database) => groups.of(database),
-            None => groups.system().cloned(),
+        self.service.cluster.groups.get(self.group_number())
+    }
+
+    /// The number of that group.
+    pub fn group_number(&self) -> GroupId {
+        match (&self.database, self.named_group) {
+            (Some(database), _) => self.service.cluster.groups.number_of(database),
+            (None, named) => named.unwrap_or(SYSTEM_GROUP),
         }
     }
 
@@ -291,7 +299,54 @@ impl Session {
         {
             group.wait_linearizable().await?;
         }
+        self.confirm_rights().await?;
+        self.check_placed(&group)
+    }
+
+    /// Refuses a caller whose rights were taken away, as far as the group of the request knows: it may
+    /// know more than this node's copy of the users, which is waited for then.
+    ///
+    /// # Errors
+    /// `user_changed`, `timeout`.
+    pub async fn confirm_rights(&self) -> Result<()> {
+        let epoch = self.group_rights()?;
+        let system = self.system()?;
+        if system.visible_index() < epoch {
+            system.wait_visible(epoch).await?;
+        }
         self.confirm_user()
+    }
+
+    /// The last change of rights that the group of the request knows of; 0 for the system group, whose
+    /// state holds the users itself.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn group_rights(&self) -> Result<u64> {
+        match self.group_number() {
+            SYSTEM_GROUP => Ok(0),
+            _ => Ok(placement::rights_epoch(&self.group()?.read()?)?),
+        }
+    }
+
+    /// The rights epoch under which the caller's rights are checked now.
+    ///
+    /// # Errors
+    /// `user_changed`.
+    pub fn rights_epoch(&self) -> Result<u64> {
+        let epoch = placement::rights_epoch(&self.system()?.read()?)?;
+        self.confirm_user()?;
+        Ok(epoch)
+    }
+
+    /// Refuses to read a database in a group that does not hold it any more.
+    fn check_placed(&self, group: &Group) -> Result<()> {
+        match &self.database {
+            Some(database) if self.level != ReadLevel::Local => {
+                placement::check_placed(&group.read()?, database)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

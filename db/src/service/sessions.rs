@@ -1,6 +1,6 @@
 //! Callers: their credentials verified, logins and logouts, the caller's own password.
 
-use super::{Response, Service, Session, Step, Steps};
+use super::{Response, Service, Session, Step, Steps, users};
 use crate::auth::{Caller, User, bad_credentials, not_authenticated, token};
 use crate::cluster::audit;
 use crate::engine::command::{Command, UserUpdate};
@@ -102,10 +102,10 @@ async fn create_token(steps: &mut Steps<'_>, command: Command) -> Result<u64> {
 pub async fn logout(session: &Session) -> Result<Response<()>> {
     let mut steps = Steps::new(session);
     let revoked = revoke_login(&mut steps).await;
-    steps.finish(revoked.map(Response::new))
+    Ok(users::spread(session, steps.finish(revoked.map(|index| Response::at((), index)))?).await)
 }
 
-async fn revoke_login(steps: &mut Steps<'_>) -> Result<()> {
+async fn revoke_login(steps: &mut Steps<'_>) -> Result<u64> {
     let session = steps.session();
     if session.is_login()
         && let Some((id, _)) = &session.user()?.credentials.token
@@ -114,8 +114,9 @@ async fn revoke_login(steps: &mut Steps<'_>) -> Result<()> {
         let applied = steps.propose_system(Step::Keyed, command).await?;
         // The next call with the token may come to this node at once.
         session.system()?.wait_visible(applied.index).await?;
+        return Ok(applied.index);
     }
-    Ok(())
+    Ok(session.system()?.visible_index())
 }
 
 /// The caller itself.
@@ -139,7 +140,7 @@ pub async fn change_password(
 ) -> Result<Response<()>> {
     let mut steps = Steps::new(session);
     let changed = change_once(&mut steps, current, new).await;
-    steps.finish(changed.map(|index| Response::at((), index)))
+    Ok(users::spread(session, steps.finish(changed.map(|index| Response::at((), index)))?).await)
 }
 
 async fn change_once(steps: &mut Steps<'_>, current: Option<&str>, new: &str) -> Result<u64> {

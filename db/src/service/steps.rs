@@ -7,6 +7,7 @@ use crate::engine::command::{Part, RetryKey};
 use crate::engine::{Command, Proposal, ProposalResult, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::groups::AppliedCommand;
+use crate::raft::types::SYSTEM_GROUP;
 use serde_json::json;
 
 /// Longest idempotency key, in bytes.
@@ -68,9 +69,20 @@ impl<'s> Steps<'s> {
                 session.confirm_user()?;
                 open.execute(proposal, session.service().transactions.memory.clone()).await
             }
-            None => session.group()?.propose(proposal).await,
+            None => self.to_group(proposal).await,
         };
         self.note(aside, applied)
+    }
+
+    /// Proposes in the group of the request. A group that does not hold the users compares the rights
+    /// epoch instead of their revisions.
+    async fn to_group(&self, proposal: Proposal) -> Result<AppliedCommand> {
+        let group = self.session.group()?;
+        let rights = match group.number() != SYSTEM_GROUP && proposal.user.is_some() {
+            true => Some(self.session.rights_epoch()?),
+            false => None,
+        };
+        group.propose(Proposal { rights, ..proposal }).await
     }
 
     /// Carries a command out that no client proposes by itself: the operation has checked that
@@ -81,7 +93,7 @@ impl<'s> Steps<'s> {
     pub async fn propose_system(&mut self, step: Step, command: Command) -> Result<AppliedCommand> {
         let aside = step == Step::Aside;
         let proposal = self.proposal(step, command)?;
-        let applied = self.session.group()?.propose(proposal).await;
+        let applied = self.to_group(proposal).await;
         self.note(aside, applied)
     }
 

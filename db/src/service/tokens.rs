@@ -1,7 +1,7 @@
 //! Sessions, API keys and join tokens.
 
 use super::users::{check_databases, check_role};
-use super::{Response, Session, Step, Steps};
+use super::{Response, Session, Step, Steps, users};
 use crate::auth::{Permission, token};
 use crate::engine::accounts::{all, has_ended};
 use crate::engine::command::Command;
@@ -147,5 +147,6 @@ pub async fn revoke(session: &Session, id_or_text: &str) -> Result<Response<()>>
     }
     let mut steps = Steps::new(session);
     let revoked = propose(&mut steps, Step::Keyed, Command::RevokeToken { id, user: owner }).await;
-    steps.finish(revoked.map(|index| Response::at((), index)))
+    let revoked = steps.finish(revoked.map(|index| Response::at((), index)))?;
+    Ok(users::spread(session, revoked).await)
 }

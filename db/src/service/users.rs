@@ -171,6 +171,14 @@ async fn propose(steps: &mut Steps<'_>, command: Command) -> Result<u64> {
     Ok(applied.index)
 }
 
+/// Waits until every group has heard of a right that was taken away at a log index; the response names
+/// those that have not, because they have no quorum.
+pub(super) async fn spread<T>(session: &Session, done: Response<T>) -> Response<T> {
+    let index = done.index.unwrap_or_default();
+    let pending = session.service().cluster.spread_rights(index).await;
+    Response { pending, ..done }
+}
+
 /// Changes a user.
 ///
 /// # Errors
@@ -182,7 +190,7 @@ pub async fn update(
 ) -> Result<Response<UserDocument>> {
     let mut steps = Steps::new(session);
     let updated = update_once(&mut steps, name, update).await;
-    steps.finish(updated)
+    Ok(spread(session, steps.finish(updated)?).await)
 }
 
 async fn update_once(
@@ -235,5 +243,5 @@ pub async fn delete(session: &Session, name: String) -> Result<Response<()>> {
     session.require(Permission::Admin)?;
     let mut steps = Steps::new(session);
     let deleted = propose(&mut steps, Command::DeleteUser { name }).await;
-    steps.finish(deleted.map(|index| Response::at((), index)))
+    Ok(spread(session, steps.finish(deleted.map(|index| Response::at((), index)))?).await)
 }

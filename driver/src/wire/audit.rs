@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The actions in the audit log, in alphabetical order.
-pub const AUDIT_ACTIONS: [&str; 26] = [
+pub const AUDIT_ACTIONS: [&str; 30] = [
     "cluster_deregister",
     "cluster_pause",
     "cluster_promote",
@@ -15,6 +15,10 @@ pub const AUDIT_ACTIONS: [&str; 26] = [
     "drop_database",
     "drop_index",
     "drop_versions",
+    "group_create",
+    "group_move",
+    "group_pin_leader",
+    "group_remove",
     "join_failed",
     "join_token_use",
     "login",

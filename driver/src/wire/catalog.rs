@@ -12,6 +12,9 @@ pub struct DatabaseInfo {
     pub name: String,
     /// The engine name that it was created with; kept for clients of JettraDBVM.
     pub engine: String,
+    /// The group of replicas that holds it; 0 is the system group.
+    #[serde(default)]
+    pub group: u64,
 }
 
 /// Answer of `GET …/stats`.

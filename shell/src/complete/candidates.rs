@@ -268,6 +268,7 @@ mod tests {
             "tasks",
             "cluster",
             "nodes",
+            "groups",
         ];
         assert_eq!(all, [Candidates::Words(expected.to_vec())]);
     }

@@ -9,6 +9,7 @@ use crate::changes::ChangeKind;
 use crate::command::Outcome;
 use crate::error::{Kind, collection_not_found, database_not_found};
 use crate::namespace::{Namespace, NamespaceRef};
+use crate::placement;
 use crate::storage::keys::CollectionId;
 use crate::storage::{Read, Result, Table, WriteTxn};
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Applier {
         let Some(entry) = catalog::database(txn, from)? else {
             return Err(database_not_found(from).into());
         };
-        if catalog::database(txn, to)?.is_some() {
+        if catalog::database(txn, to)?.is_some() || placement::database(txn, to)?.is_some() {
             return refuse(
                 Kind::NameTaken,
                 format!("a database {to:?} exists"),

@@ -67,6 +67,8 @@ impl Applier {
             }
             Command::ClusterAnnounce { raft_id, program } => self.announce(txn, raft_id, program),
             Command::ClusterDeregister { node, raft_id } => self.deregister(txn, &node, raft_id),
+            Command::Placement(placement) => self.place(txn, index, *placement),
+            Command::InGroup(command) => self.in_group(txn, *command),
             Command::CreateUser(user) => self.create_user(txn, &user),
             Command::UpdateUser(update) => self.update_user(txn, *update),
             Command::DeleteUser { name } => self.delete_user(txn, &name),

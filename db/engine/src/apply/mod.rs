@@ -20,6 +20,7 @@ mod indexes;
 mod lookup;
 mod members;
 mod operations;
+mod placement;
 mod references;
 mod result;
 mod retries;
@@ -71,6 +72,10 @@ const EFFECTS_COMPARED: usize = 8;
 pub enum SideEffect {
     /// The collection of members changed.
     NodesChanged,
+    /// The groups, their replicas, or the databases in them have changed.
+    PlacementChanged,
+    /// A right was taken away: the other groups are to hear of it.
+    RightsTaken,
     /// A user or a token has changed: callers are to be authenticated again.
     AccountsChanged,
     /// Something was dropped, and its rows are to be cleared away.
@@ -161,6 +166,10 @@ pub(super) struct StateCounters {
     pub(super) revision: Revision,
     /// The feature level in force.
     pub(super) level: u32,
+    /// The number of the data group; none in the system group.
+    pub(super) group: Option<u32>,
+    /// See [`rights_epoch`](crate::placement::rights_epoch).
+    pub(super) rights: u64,
     /// Time of the log: that of its latest proposal, in milliseconds since 1970.
     pub(super) time_ms: u64,
     pub(super) changes: crate::changes::HistoryTotals,
@@ -194,6 +203,8 @@ impl Applier {
         self.counters = StateCounters {
             revision: crate::catalog::counter(read, REVISION_KEY)?,
             level: self.supported_level(read)?,
+            group: crate::placement::data_group(read)?,
+            rights: crate::placement::rights_epoch(read)?,
             time_ms: crate::catalog::counter(read, TIME_KEY)?,
             changes: crate::changes::totals(read)?,
             last_collection: crate::catalog::counter(read, COLLECTION_KEY)?,
@@ -276,11 +287,11 @@ impl Applier {
         index: u64,
         proposal: Proposal,
     ) -> Result<ProposalResult> {
-        let Proposal { time_ms, user, from, credentials, retry, command } = proposal;
+        let Proposal { time_ms, user, from, credentials, retry, command, rights } = proposal;
         self.counters.time_ms = self.counters.time_ms.max(time_ms);
         // A transaction sees the users of its beginning; its commit is compared with those of now.
-        if let (Some(user), Some(credentials), false) = (&user, &credentials, self.provisional)
-            && !self.is_admitted(txn, user, credentials)?
+        if let (Some(user), false) = (&user, self.provisional)
+            && !self.is_admitted(txn, user, credentials.as_ref(), rights)?
         {
             return Ok(ProposalResult {
                 result: Err(crate::accounts::user_changed(user)),
@@ -303,7 +314,10 @@ impl Applier {
             // Not remembered under its key: the caller may repeat it.
             return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
         }
-        let refused = known.check_level(self.counters.level).err().or_else(|| known.too_long());
+        let mut refused = known.check_level(self.counters.level).err().or_else(|| known.too_long());
+        if refused.is_none() {
+            refused = settle(self.check_placed(txn, &command, &known))?.err();
+        }
         let event = by_somebody.then(|| command.audit_event()).flatten();
         self.begin_command(known.cost);
         let result = match refused {
@@ -330,13 +344,19 @@ impl Applier {
         Ok(ProposalResult { result, repeats: None })
     }
 
-    /// Whether what has let a user in still holds.
+    /// Whether what has let a user in still holds. A data group knows only whether a right was taken
+    /// away since it was checked.
     fn is_admitted(
         &mut self,
         read: &impl Read,
         user: &str,
-        credentials: &CredentialRevisions,
+        credentials: Option<&CredentialRevisions>,
+        rights: Option<u64>,
     ) -> Result<bool> {
+        if self.counters.group.is_some() {
+            return Ok(rights.unwrap_or_default() >= self.counters.rights);
+        }
+        let Some(credentials) = credentials else { return Ok(true) };
         let known = self.admitted.as_ref();
         if known.is_some_and(|(name, revisions)| name == user && revisions == credentials) {
             return Ok(true);

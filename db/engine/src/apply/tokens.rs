@@ -54,6 +54,7 @@ impl Applier {
         let token: Option<(u64, TokenDocument)> = stored(txn, system::TOKENS, id)?;
         match token {
             Some((_, token)) if user.is_none_or(|user| token.user == user) => {
+                self.note_rights_taken(txn)?;
                 self.remove_system(txn, system::TOKENS, id)
             }
             _ => no_token(id),

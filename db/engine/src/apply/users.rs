@@ -51,6 +51,7 @@ impl Applier {
         if !is_admin(&user) && self.is_last_admin(txn, &user.name)? {
             return last_admin(&user.name);
         }
+        self.note_rights_taken(txn)?;
         self.put_system(txn, system::USERS, &user.name, &user)?;
         // A user that no longer administers the cluster cannot admit nodes.
         self.end_tokens(txn, &user.name, |token| match token.kind {
@@ -68,6 +69,7 @@ impl Applier {
         if self.is_last_admin(txn, name)? {
             return last_admin(name);
         }
+        self.note_rights_taken(txn)?;
         self.end_tokens(txn, name, |_| true)?;
         self.remove_system(txn, system::USERS, name)
     }

@@ -1,6 +1,6 @@
 //! What the audit log says of each command.
 
-use super::{AuditEvent, Command, UserUpdate};
+use super::{AuditEvent, Command, Placement, UserUpdate};
 use crate::namespace::NamespaceRef;
 use crate::system::{NodeStatus, TokenDocument, TokenKind};
 
@@ -41,6 +41,7 @@ impl Command {
                 let max = max.map_or_else(|| "none".to_owned(), |max| max.to_string());
                 ("set_max_feature_level", max)
             }
+            Command::Placement(placement) => placement_event(placement)?,
             Command::CreateUser(user) => ("user_create", format!("{} ({})", user.name, user.role)),
             Command::UpdateUser(update) if update.proved_hash.is_some() => {
                 ("password_change", update.name.clone())
@@ -75,10 +76,29 @@ impl Command {
             | Command::ClusterUpdate { .. }
             | Command::ClusterMark { .. }
             | Command::ClusterAnnounce { .. }
+            | Command::InGroup(_)
             | Command::ClusterDeregister { .. } => return None,
         };
         Some(AuditEvent { action: action.into(), target, outcome: "ok".into() })
     }
+}
+
+fn placement_event(placement: &Placement) -> Option<(&'static str, String)> {
+    let of = |group: &u32| format!("group {group}");
+    Some(match placement {
+        Placement::CreateGroup { group, .. } => ("group_create", of(group)),
+        Placement::RemoveGroup { group } => ("group_remove", of(group)),
+        Placement::SetNodes { group, .. } => ("group_move", of(group)),
+        Placement::PinLeader { group, .. } => ("group_pin_leader", of(group)),
+        Placement::DropDatabase { name } => ("drop_database", name.clone()),
+        Placement::RenameDatabase { from, to } => ("rename_database", format!("{from} to {to}")),
+        Placement::PlaceReplica { .. }
+        | Placement::ActivateReplica { .. }
+        | Placement::RemoveReplica { .. }
+        | Placement::ActivateGroup { .. }
+        | Placement::CreateDatabase { .. }
+        | Placement::EndDatabaseChange { .. } => return None,
+    })
 }
 
 /// A token that is created, without its secret.

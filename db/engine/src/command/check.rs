@@ -62,6 +62,8 @@ impl Command {
             | Command::SetVersionsDefault { .. }
             | Command::SetFeatureLevel { .. }
             | Command::SetMaxFeatureLevel { .. }
+            | Command::Placement(_)
+            | Command::InGroup(_)
             | Command::TrimChanges { .. }
             | Command::ForgetRetries { .. }
             | Command::CreateUser(_)

@@ -2,11 +2,12 @@
 //! touches, who may propose it, and how it is proposed. It has no default case, so that a new command
 //! does not compile without its row.
 
-use super::{Batch, BatchStep, Command, Operation, Write, WriteLimits};
+use super::{Batch, BatchStep, Command, GroupCommand, Operation, Placement, Write, WriteLimits};
 use crate::budget::Cost;
 use crate::error::{Error, Kind, Result};
 use crate::limits::NAME_BYTES_MAX;
 use crate::namespace::Namespace;
+use crate::placement::{DatabaseChange, GROUPS_LEVEL};
 use crate::system;
 
 /// What a client must be allowed to do in a database.
@@ -136,6 +137,8 @@ impl Command {
             | Command::SetVersionsDefault { .. }
             | Command::SetFeatureLevel { .. }
             | Command::TrimAudit { .. } => row(CHORE, vec![], vec![]),
+            Command::Placement(placement) => describe_placement(placement),
+            Command::InGroup(command) => describe_in_group(command),
             Command::CreateUser(user) => row(SYSTEM, vec![], vec![&user.name]),
             Command::CreateToken(token) => row(SYSTEM, vec![], vec![&token.id]),
             Command::ClusterUpdate { .. }
@@ -181,6 +184,38 @@ impl Description<'_> {
 
 fn row<'c>(class: CommandClass, touches: Vec<Scope<'c>>, names: Vec<&'c str>) -> Description<'c> {
     Description { class, touches, names, cost: Cost::DEFAULT, min_level: 1 }
+}
+
+fn describe_placement(placement: &Placement) -> Description<'_> {
+    let known = match placement {
+        Placement::CreateDatabase { name, .. } => row(DEFINITION, vec![own(name)], vec![name]),
+        Placement::DropDatabase { name } => row(DEFINITION, vec![own(name)], vec![]),
+        Placement::RenameDatabase { from, to } => {
+            row(DEFINITION, vec![own(from), own(to)], vec![to])
+        }
+        Placement::PlaceReplica { .. } => row(ADMISSION, vec![], vec![]),
+        Placement::CreateGroup { .. }
+        | Placement::RemoveGroup { .. }
+        | Placement::SetNodes { .. }
+        | Placement::ActivateReplica { .. }
+        | Placement::RemoveReplica { .. }
+        | Placement::ActivateGroup { .. }
+        | Placement::PinLeader { .. }
+        | Placement::EndDatabaseChange { .. } => row(SYSTEM, vec![], vec![]),
+    };
+    Description { min_level: GROUPS_LEVEL, ..known }
+}
+
+fn describe_in_group(command: &GroupCommand) -> Description<'_> {
+    let known = match command {
+        GroupCommand::ChangeDatabase { change, .. } => match change {
+            DatabaseChange::Create { name, .. } => row(CHORE, vec![own(name)], vec![name]),
+            DatabaseChange::Drop { name } => row(CHORE, vec![own(name)], vec![]),
+            DatabaseChange::Rename { from, to } => row(CHORE, vec![own(from), own(to)], vec![to]),
+        },
+        GroupCommand::Init { .. } | GroupCommand::Rights { .. } => row(SYSTEM, vec![], vec![]),
+    };
+    Description { min_level: GROUPS_LEVEL, ..known }
 }
 
 /// A command for one collection, which it creates if need be.

@@ -81,6 +81,8 @@ command_numbers! {
     SetFeatureLevel 40
     ClusterAnnounce 41
     SetMaxFeatureLevel 42
+    Placement 43
+    InGroup 44
 }
 
 /// Why an entry cannot be applied by this version: another one has written it.

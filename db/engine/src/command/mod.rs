@@ -9,6 +9,7 @@ pub mod describe;
 mod documents;
 pub mod entry;
 mod outcome;
+mod placement;
 mod proposal;
 pub(crate) mod texts;
 mod transactions;
@@ -20,6 +21,7 @@ pub use documents::{
     Mutation, Operation, Put, PutMode, Returning, Select, Target, Write, WriteLimits,
 };
 pub use outcome::{CommandResult, OperationResult, Outcome, WriteTotals};
+pub use placement::{GroupCommand, Placement};
 pub use proposal::{CredentialRevisions, Part, Proposal, ProposalResult, RetryKey};
 pub use transactions::{Commit, FinalWrite, IndexRead};
 pub use users::{AuditEvent, UserUpdate};
@@ -449,6 +451,13 @@ pub enum Command {
         #[n(0)]
         max: Option<u32>,
     },
+    /// Says, in the system group, which groups there are, where their replicas are, and which
+    /// databases they hold.
+    #[n(43)]
+    Placement(#[n(0)] Box<Placement>),
+    /// Tells another group what the system group has decided.
+    #[n(44)]
+    InGroup(#[n(0)] Box<GroupCommand>),
 }
 
 impl Command {

@@ -25,13 +25,17 @@ pub struct Proposal {
     /// The command.
     #[n(5)]
     pub command: Command,
+    /// The rights epoch under which the rights of the user were checked. A data group, which does not
+    /// hold the users, refuses the command under an older one than its own.
+    #[n(6)]
+    pub rights: Option<u64>,
 }
 
 impl From<Command> for Proposal {
     /// A command of the database itself, without a time of its own.
     fn from(command: Command) -> Self {
         let (user, from, credentials, retry) = (None, None, None, None);
-        Proposal { time_ms: 0, user, from, credentials, retry, command }
+        Proposal { time_ms: 0, user, from, credentials, retry, command, rights: None }
     }
 }
 

@@ -151,6 +151,8 @@ error_kinds! {
     TokenNotFound "token_not_found" NotFound;
     /// No such node.
     NodeNotFound "node_not_found" NotFound;
+    /// No such group.
+    GroupNotFound "group_not_found" NotFound;
     /// No such task, or one that has been forgotten after its end.
     TaskNotFound "task_not_found" NotFound;
     /// The `_id` is taken.
@@ -167,6 +169,12 @@ error_kinds! {
     NameTaken "name_taken" Conflict;
     /// The node id or URL is registered otherwise.
     NodeConflict "node_conflict" Conflict;
+    /// A group with this number exists.
+    GroupExists "group_exists" Conflict;
+    /// The group holds databases.
+    GroupInUse "group_in_use" Conflict;
+    /// The node holds replicas of groups.
+    NodeInUse "node_in_use" Conflict;
     /// The node belongs to another cluster.
     ForeignCluster "foreign_cluster" Conflict;
     /// The node was removed, or its disk was emptied.
@@ -237,6 +245,9 @@ error_kinds! {
     Internal "internal" Failed;
     /// The caller, or what it may do, was changed at this moment.
     UserChanged "user_changed" Unavailable;
+    /// The database is in another group than the one that was asked: it was created, renamed or dropped
+    /// at this moment.
+    PlacementChanged "placement_changed" Unavailable;
     /// No leader at the moment.
     NoLeader "no_leader" Unavailable;
     /// This node is not part of a cluster yet.

@@ -25,7 +25,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
 use bytes::Bytes;
-use jettra_driver::wire::{self, BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER};
+use jettra_driver::wire::{self, BadLevel, IDEMPOTENCY_HEADER, INDEX_HEADER, split_group};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use std::borrow::Cow;
@@ -266,8 +266,11 @@ impl Call {
                 .hint("leave at and asOf out; they are for reading documents"));
         }
         if let Access::User(Permission::Read | Permission::Write | Permission::Own) = route.access {
-            self.session.database = self.parameter(&["db", "database"]).map(Into::into);
+            self.session.database = self.database(route);
         }
+        // The id of a transaction names its group.
+        self.session.named_group =
+            transaction.as_deref().and_then(|id| split_group(id).ok()).map(|(_, group)| group);
         let confirm = route.asks_first() && self.confirm()?;
         if confirm || route.runs.may_read() {
             self.session.level = self.level()?;
@@ -277,6 +280,15 @@ impl Call {
         self.session.transaction = transaction;
         self.session.confirm = confirm;
         Ok(())
+    }
+
+    /// The database whose group carries the call out; none for what is about databases themselves.
+    fn database(&self, route: &Route) -> Option<Arc<str>> {
+        if route.path == "/api/dbs" {
+            return None;
+        }
+        let given = self.parameter(&["db", "database"]);
+        given.map(Into::into).or_else(|| database_in(&self.body, route).map(Into::into))
     }
 
     /// Whether the caller is to be asked before many documents are changed.
@@ -409,7 +421,7 @@ impl Call {
             // The client may have seen other groups, too.
             wire::ReadLevel::Session(_) => {
                 let seen = value.unwrap_or_default().parse::<wire::Positions>();
-                ReadLevel::Session(seen.unwrap_or_default().index(self.group_number()?))
+                ReadLevel::Session(seen.unwrap_or_default().index(self.session.group_number()))
             }
             wire::ReadLevel::Bounded(freshness) => ReadLevel::Bounded(freshness),
             wire::ReadLevel::Local => ReadLevel::Local,
@@ -456,6 +468,26 @@ impl Call {
         let accept = self.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         accept.is_some_and(|accept| accept.contains("application/json"))
     }
+}
+
+/// The database that a body names, for calls whose address names none. What is wrong with the body is
+/// for its handler to say.
+fn database_in(body: &[u8], route: &Route) -> Option<String> {
+    const NAMED: [&str; 5] =
+        ["/api/cols", "/api/cols/rename", "/api/index", "/api/restore-version", "/api/v1/batch"];
+    /// The first one, of the body itself or of a part of a batch; what a document holds comes later.
+    fn first(json: &Json) -> Option<&str> {
+        let named = json.get("database").or_else(|| json.get("db")).and_then(Json::as_str);
+        named.or_else(|| match json {
+            Json::Object(fields) => fields.values().find_map(first),
+            Json::Array(parts) => parts.iter().find_map(first),
+            _ => None,
+        })
+    }
+    if route.method == "GET" || !NAMED.contains(&route.path) {
+        return None;
+    }
+    first(&serde_json::from_slice::<Json>(body).ok()?).map(str::to_owned)
 }
 
 /// A JSON object as `T`. What serde would take as well, a list of the fields' values, is refused.

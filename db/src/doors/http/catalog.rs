@@ -21,6 +21,9 @@ pub(super) struct NewDatabase {
     /// A name that JettraDBVM's clients give; kept, and without meaning.
     #[serde(default)]
     engine: Option<String>,
+    /// The group of replicas that is to hold it; default: where it is, else the system group, 0.
+    #[serde(default)]
+    group: Option<u32>,
 }
 
 /// Body of `POST /api/dbs/rename`.
@@ -63,7 +66,8 @@ fn status(done: Response<()>, text: &str) -> Reply {
 
 /// A database as the interface represents it.
 pub fn database_info(entry: DatabaseEntry) -> DatabaseInfo {
-    DatabaseInfo { name: entry.name, engine: entry.engine }
+    let DatabaseEntry { name, engine, group } = entry;
+    DatabaseInfo { name, engine, group: group.into() }
 }
 
 /// `GET /api/dbs`: those that the caller may read.
@@ -88,12 +92,14 @@ pub const CREATE_DATABASE: Endpoint = Endpoint::new(
             .gives::<StatusReply>(200)
             .writes()
             .fails(NAME_ERRORS)
+            .fails(&[Kind::GroupNotFound, Kind::NameTaken, Kind::NotPossibleNow])
     },
 );
 
 async fn create_database(call: Rc<Call>) -> Result<Reply> {
-    let NewDatabase { name, engine } = call.json()?;
-    Ok(status(catalog::create_database(&call.session, name, engine).await?, "created"))
+    let NewDatabase { name, engine, group } = call.json()?;
+    let created = catalog::create_database(&call.session, name, engine, group).await?;
+    Ok(status(created, "created"))
 }
 
 /// `DELETE /api/dbs?name=`
@@ -105,6 +111,7 @@ pub const DROP_DATABASE: Endpoint = Endpoint::new(
             .gives::<StatusReply>(200)
             .writes()
             .fails(NAME_ERRORS)
+            .fails(&[Kind::NotPossibleNow])
     },
 );
 
@@ -122,7 +129,7 @@ pub const RENAME_DATABASE: Endpoint = Endpoint::new(
             .gives::<StatusReply>(200)
             .writes()
             .fails(NAME_ERRORS)
-            .fails(&[Kind::NameTaken])
+            .fails(&[Kind::NameTaken, Kind::NotPossibleNow])
     },
 );
 

@@ -62,7 +62,7 @@ async fn watch(call: &Call, database: String, collection: Option<String>) -> Res
                 .hint("use document, delta or both")
         })?,
     };
-    let group = call.group_number()?;
+    let group = call.session.group_number();
     // A browser that connects again repeats the address, and says in the header how far it came.
     let header = call.headers().get(LAST_EVENT_HEADER).and_then(|value| value.to_str().ok());
     let after = match header.or(call.parameter(&["after"])) {

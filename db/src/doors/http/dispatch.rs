@@ -20,7 +20,7 @@ use base64::Engine;
 use bytes::Bytes;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, MORE_HEADER,
-    REPLAYED_HEADER,
+    PENDING_HEADER, REPLAYED_HEADER,
 };
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
@@ -37,7 +37,7 @@ const FORWARDED_HEADERS: [&str; 7] = [
     INDEX_HEADER,
 ];
 /// Headers of the leader's answer that the caller gets.
-const RETURNED_HEADERS: [&str; 12] = [
+const RETURNED_HEADERS: [&str; 13] = [
     "etag",
     "location",
     "set-cookie",
@@ -50,6 +50,7 @@ const RETURNED_HEADERS: [&str; 12] = [
     FORGOTTEN_HEADER,
     MORE_HEADER,
     CURSOR_HEADER,
+    PENDING_HEADER,
 ];
 
 /// What came out of a call.

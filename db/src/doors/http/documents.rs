@@ -223,7 +223,7 @@ pub fn condition(call: &Call) -> Result<Precondition> {
 
 fn tags_of(call: &Call, name: HeaderName, shown: &str) -> Result<Option<Revisions>> {
     let Some(value) = call.headers().get(name) else { return Ok(None) };
-    parse_tags(shown, value.to_str().unwrap_or_default(), call.group_number()?).map(Some)
+    parse_tags(shown, value.to_str().unwrap_or_default(), call.session.group_number()).map(Some)
 }
 
 /// Reads `*` or a list of entity tags of a group. A proxy may have made a tag weak, and a person may

@@ -12,6 +12,7 @@ pub mod dispatch;
 pub mod documents;
 pub mod endpoint;
 pub mod find;
+pub mod groups;
 pub mod hints;
 pub mod indexes;
 pub mod jettradbvm;

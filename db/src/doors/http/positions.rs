@@ -7,20 +7,12 @@ use crate::raft::GroupId;
 use jettra_driver::wire::{NotAPosition, split_group};
 
 impl Call {
-    /// Number of the group in whose log this call's positions are.
-    ///
-    /// # Errors
-    /// `not_registered`, `starting`.
-    pub fn group_number(&self) -> Result<GroupId> {
-        Ok(self.session.group()?.number())
-    }
-
     /// As `without_group`, for the group that holds the data.
     ///
     /// # Errors
-    /// Those of `without_group`, and `not_registered`, `starting`.
+    /// Those of `without_group`.
     pub fn in_own_group<'t>(&self, name: &str, text: &'t str) -> Result<&'t str> {
-        without_group(name, text, self.group_number()?)
+        without_group(name, text, self.session.group_number())
     }
 }
 

@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::service::Response;
 use crate::status::HttpStatus;
 use bytes::Bytes;
-use jettra_driver::wire::{ErrorBody, ErrorDetail, FORGOTTEN_HEADER, REPLAYED_HEADER};
+use jettra_driver::wire::{
+    ErrorBody, ErrorDetail, FORGOTTEN_HEADER, PENDING_HEADER, REPLAYED_HEADER,
+};
 use serde::Serialize;
 use std::borrow::Cow;
 use tokio::sync::mpsc;
@@ -99,8 +101,12 @@ impl Reply {
     /// The answer made of what a request came to: it says which log index it reflects, and whether
     /// it was given before.
     pub fn of(response: Response<Reply>) -> Self {
-        let Response { value: mut reply, index, repeated, forgotten } = response;
+        let Response { value: mut reply, index, repeated, forgotten, pending } = response;
         reply.index = index;
+        if !pending.is_empty() {
+            let groups: Vec<_> = pending.iter().map(ToString::to_string).collect();
+            reply = reply.with_status(202).header(PENDING_HEADER, groups.join(","));
+        }
         if repeated {
             reply = reply.header(REPLAYED_HEADER, "true");
         }

@@ -4,8 +4,8 @@
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
-    audit, catalog, changes, cluster, documents, find, indexes, jettradbvm, openapi, pipelines,
-    schema, sessions, statements, tasks, tokens, transactions, users, versions, writes,
+    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, openapi,
+    pipelines, schema, sessions, statements, tasks, tokens, transactions, users, versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -261,6 +261,11 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, {cluster::RESUME},     "cluster_resume",     "cluster resume";
     POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, {cluster::PROMOTE},    "cluster_promote",    "cluster promote";
     POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, {cluster::RESTART},    "cluster_restart",    "cluster restart";
+    GET    "/api/v1/groups"                User(Admin), Here(Level),   Other, {groups::LIST},       "list_groups",      "group list";
+    POST   "/api/v1/groups"                User(Admin), Leader(Ready), Other, {groups::CREATE},     "create_group",     "group create";
+    GET    "/api/v1/groups/{group}"        User(Admin), Here(Level),   Other, {groups::GET},        "group",            "group show";
+    DELETE "/api/v1/groups/{group}"        User(Admin), Leader(Ready), Other, {groups::REMOVE},     "remove_group",     "group remove";
+    PUT    "/api/v1/groups/{group}/leader" User(Admin), Leader(Ready), Other, {groups::PIN_LEADER}, "set_group_leader", "group lead";
     PUT  "/api/v1/cluster/feature-level" User(Admin), Leader(Ready), Other, {cluster::SET_MAX_FEATURE_LEVEL}, "set_max_feature_level", "cluster max-level";
     GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
@@ -271,6 +276,10 @@ pub const ROUTES: &[Route] = routes! {
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
     POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
     POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";
+    POST "/raft/rpc/placement"       Node, Leader(Ready), Other, [peer::placement],       "", "";
+    POST "/raft/rpc/in-group"        Node, Here(Nothing), Other, [peer::in_group],        "", "";
+    GET  "/raft/rpc/group-status"    Node, Here(Nothing), Other, [peer::group_status],    "", "";
+    GET  "/raft/rpc/leader"          Node, Here(Nothing), Other, [peer::leader],          "", "";
     POST "/raft/rpc/hello"           Node, Here(Nothing), Other, [peer::hello],           "", "";
     POST "/raft/rpc/vote"            Node, Here(Nothing), Other, [peer::vote],            "", "";
     POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";

@@ -64,16 +64,17 @@ async fn run(call: Rc<Call>, statement: Statement, page: Option<PageRequest>) ->
         false => call.parameter(&["db", "database"]).unwrap_or_default(),
     };
     let done = statements::run(&call.session, database, statement, page).await?;
-    let Response { value, index, repeated, forgotten } = done;
+    let Response { value, index, repeated, forgotten, pending } = done;
     if let StatementResult::InsertedMany(result) = value {
-        let done = bulk_reply(&call, Response { value: result, index, repeated, forgotten })?;
+        let done =
+            bulk_reply(&call, Response { value: result, index, repeated, forgotten, pending })?;
         return Ok(Reply::of(done.map(|reply| {
             let ids: Vec<_> = reply.inserted_ids.values().collect();
             in_answer(paged, message(format!("{} inserted", reply.inserted), json!({"ids": ids})))
         })));
     }
     let value = reply(value, paged);
-    Ok(Reply::of(Response { value, index, repeated, forgotten }))
+    Ok(Reply::of(Response { value, index, repeated, forgotten, pending }))
 }
 
 /// A sentence for an answer, with the values that belong to it.

@@ -38,7 +38,7 @@ pub const HISTORY: Endpoint = Endpoint::new(
 async fn history(call: Rc<Call>) -> Result<Reply> {
     let (namespace, target) = (call.namespace()?, call.target_document()?);
     let entries = versions::history(&call.session, &namespace, target).await?;
-    let group = call.group_number()?;
+    let group = call.session.group_number();
     Ok(Reply::of(entries.map(|entries| {
         let versions =
             entries.into_iter().enumerate().map(|(at, entry)| info(entry, group, at == 0));
@@ -108,7 +108,7 @@ async fn diff(call: Rc<Call>) -> Result<Reply> {
         Some(text) => Some(version(&call, text)?),
     };
     let difference = versions::diff(&call.session, &namespace, target, from, to).await?;
-    let group = call.group_number()?;
+    let group = call.session.group_number();
     Ok(Reply::of(difference.map(|Difference { from, to, delta }| {
         let (from, to) = (in_group(from, group), in_group(to, group));
         Reply::json(&DiffReply { from, to, delta: delta.into_wire() })

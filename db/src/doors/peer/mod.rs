@@ -9,11 +9,15 @@ use crate::doors::http::reply::Reply;
 use crate::auth::token;
 use crate::cluster::announce::{self, AnnounceRequest};
 use crate::cluster::audit::{self, AuditReport};
+use crate::cluster::forward::{Applied, KnownLeader};
 use crate::cluster::identity::Identity;
 use crate::cluster::join;
+use crate::cluster::placement::report::LeaderStatus;
 use crate::cluster::probe::sign_answer;
 use crate::config::host_of;
 use crate::engine::Command;
+use crate::engine::cbor::{self, DecodeOwned};
+use crate::engine::command::{GroupCommand, Placement};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use crate::raft::append_stream::{AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX};
@@ -36,11 +40,7 @@ use tokio_tungstenite::tungstenite::{self, Error as WebSocketError, Message};
 /// The group that a message is for. Refuses one for another cluster or replica, and for a group
 /// that is not on this node.
 fn check_receiver(call: &Call) -> Result<Arc<Group>> {
-    let meant = call.required(&["group"])?;
-    let id = meant.parse().map_err(|_| {
-        Error::new(Kind::Misdirected, format!("{meant:?} is not the number of a group"))
-    })?;
-    let group = call.cluster().groups.get(id)?;
+    let group = named_group(call)?;
     let mine = [
         ("cluster", call.cluster().identity().cluster_id.unwrap_or_default()),
         ("to", group.raft_id().to_string()),
@@ -190,6 +190,55 @@ pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
         return Err(crate::raft::proposer::not_leader());
     }
     rpc(group.read_index(request(&call.body)?).await)
+}
+
+/// `POST /raft/rpc/placement`: another node has something recorded in the placement.
+pub async fn placement(call: Rc<Call>) -> Result<Reply> {
+    let placement: Placement = command(&call.body)?;
+    let group = call.cluster().groups.system()?;
+    applied(group, Command::Placement(Box::new(placement))).await
+}
+
+/// `POST /raft/rpc/in-group`: what the system group has decided about a group that this node leads.
+pub async fn in_group(call: Rc<Call>) -> Result<Reply> {
+    let decided: GroupCommand = command(&call.body)?;
+    let group = named_group(&call)?;
+    applied(&group, Command::InGroup(Box::new(decided))).await
+}
+
+async fn applied(group: &Group, command: Command) -> Result<Reply> {
+    if !group.is_leader() {
+        return Err(crate::raft::proposer::not_leader());
+    }
+    let index = group.propose(command).await?.index;
+    Ok(Reply::json(&Applied { index }))
+}
+
+fn command<T: DecodeOwned>(body: &[u8]) -> Result<T> {
+    cbor::decode(body).map_err(|_| {
+        Error::new(Kind::InvalidBody, "the command cannot be read")
+            .hint("all nodes must run the same version")
+    })
+}
+
+/// The group that a call names, of which this node has a replica.
+fn named_group(call: &Call) -> Result<Arc<Group>> {
+    let meant = call.required(&["group"])?;
+    let id = meant.parse().map_err(|_| {
+        Error::new(Kind::Misdirected, format!("{meant:?} is not the number of a group"))
+    })?;
+    call.cluster().groups.get(id)
+}
+
+/// `GET /raft/rpc/leader`: which replica leads a group, as far as this node knows.
+pub async fn leader(call: Rc<Call>) -> Result<Reply> {
+    Ok(Reply::json(&KnownLeader { leader: named_group(&call)?.leader() }))
+}
+
+/// `GET /raft/rpc/group-status`: what this node knows of a group that it leads.
+pub async fn group_status(call: Rc<Call>) -> Result<Reply> {
+    let group = named_group(&call)?;
+    Ok(Reply::json(&LeaderStatus::of(&group)))
 }
 
 /// What is said over a WebSocket between nodes.

@@ -14,6 +14,7 @@ use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::raft::types::GroupId;
 use crate::service::bounds::pooled;
+use jettra_driver::wire::in_group;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -251,7 +252,7 @@ impl Transactions {
         let (base, index) = group.snapshot(format!("an open transaction of {user:?}"))?;
         let state = Transaction::begin(base, index, self.bytes_max)?;
         let open = Arc::new(OpenTransaction {
-            id: uuid::Uuid::new_v4().to_string(),
+            id: in_group(uuid::Uuid::new_v4(), group.number()),
             user: user.to_owned(),
             key,
             group: group.number(),

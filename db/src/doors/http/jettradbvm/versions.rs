@@ -50,7 +50,7 @@ async fn history(call: Rc<Call>) -> Result<Reply> {
         Err(error) if is_absent(&error) => return Ok(Reply::bytes(&b"[]"[..])),
         listed => listed?,
     };
-    let group = call.group_number()?;
+    let group = call.session.group_number();
     Ok(Reply::of(entries.map(|entries| {
         let former = entries.iter().skip(1).filter(|entry| entry.document.is_some());
         Reply::json(&former.map(|entry| in_group(entry.version, group)).collect::<Vec<_>>())

@@ -121,6 +121,14 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "fields" => ("What of the documents is wanted: `name,-_id`, or JSON.", text()),
         "skip" | "offset" => ("Documents to leave out first.", number()),
         "limit" => ("How many at most; 100 when left out.", number()),
+        "group" => (
+            "The number of a group; 0 is the system group.",
+            json!({"type": "string", "pattern": "^[0-9]{1,9}$", "example": "3"}),
+        ),
+        "wait" => (
+            "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed.",
+            json!({"type": "string", "enum": ["ready", "stopped"]}),
+        ),
         "user" => ("The name of a user.", name_of()),
         "token" => ("The public part of a token, as the list of tokens names it.", name_of()),
         "action" => ("Only what was done of this kind, such as `login`.", text()),

@@ -1,0 +1,181 @@
+use super::*;
+use crate::engine::placement::ReplicaDocument;
+use crate::engine::system::NodeRole;
+use proptest::prelude::*;
+
+fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
+    NodeDocument {
+        id: format!("n{raft_id}"),
+        raft_id,
+        url: String::new(),
+        role: NodeRole::Follower,
+        status,
+        description: None,
+        program: None,
+    }
+}
+
+fn nodes(ids: impl IntoIterator<Item = RaftId>) -> Vec<NodeDocument> {
+    ids.into_iter().map(|id| node(id, NodeStatus::Active)).collect()
+}
+
+/// A group with an active replica on each of its nodes; a replica has the number of its node.
+fn group(number: GroupId, voters: &[RaftId]) -> GroupDocument {
+    let replica =
+        |node: &RaftId| ReplicaDocument { id: *node, node: *node, state: ReplicaState::Active };
+    GroupDocument {
+        id: number.to_string(),
+        group: number,
+        state: GroupState::Active,
+        epoch: 7,
+        replication_factor: 3,
+        voters: voters.to_vec(),
+        observers: Vec::new(),
+        replicas: voters.iter().map(replica).collect(),
+        databases: 0,
+        leader: None,
+    }
+}
+
+fn decided(groups: &[GroupDocument], nodes: &[NodeDocument], gone: &[RaftId]) -> Option<Decision> {
+    let (groups, gone) = (groups.iter().collect::<Vec<_>>(), gone.iter().copied().collect());
+    decide(&PlacementState { groups: &groups, nodes, gone: &gone, even_out: true })
+}
+
+fn set(number: GroupId, voters: &[RaftId]) -> Option<Decision> {
+    let (voters, observers) = (voters.to_vec(), Vec::new());
+    Some(Decision::SetNodes { group: number, epoch: 7, voters, observers })
+}
+
+#[test]
+fn what_is_intended_is_placed_one_after_the_other() {
+    let mut new = GroupDocument { replicas: Vec::new(), ..group(3, &[1, 2, 3]) };
+    new.state = GroupState::Creating;
+    let nodes = nodes(1..=3);
+    for node in 1..=3 {
+        assert_eq!(decided(&[new.clone()], &nodes, &[]), Some(Decision::Place(3, node)));
+        new.replicas.push(ReplicaDocument { id: node, node, state: ReplicaState::Joining });
+    }
+    assert_eq!(decided(&[new], &nodes, &[]), None);
+}
+
+#[test]
+fn a_node_that_leaves_or_is_gone_is_replaced_and_one_that_is_silent_is_not() {
+    let held = [group(3, &[1, 2, 3])];
+    let mut members = nodes(1..=4);
+    assert_eq!(decided(&held, &members, &[]), None);
+    assert_eq!(decided(&held, &members, &[2]), set(3, &[1, 3, 4]));
+    members[1].status = NodeStatus::Inactive;
+    assert_eq!(decided(&held, &members, &[]), None);
+    members[1].status = NodeStatus::Leaving;
+    assert_eq!(decided(&held, &members, &[]), set(3, &[1, 3, 4]));
+    // Without another node the group gets smaller, and grows again when one comes.
+    assert_eq!(decided(&held, &members[..3], &[]), set(3, &[1, 3]));
+    assert_eq!(decided(&[group(3, &[1, 3])], &nodes([1, 3, 5]), &[]), set(3, &[1, 3, 5]));
+    let last = [NodeStatus::Leaving].map(|status| node(1, status));
+    assert_eq!(decided(&[group(3, &[1])], &last, &[]), None, "it keeps its last voter");
+}
+
+#[test]
+fn records_of_replicas_that_never_began_or_are_lost_are_removed() {
+    let joining = |node| ReplicaDocument { id: node, node, state: ReplicaState::Joining };
+    let mut unfounded = GroupDocument { state: GroupState::Creating, ..group(3, &[2]) };
+    unfounded.replicas = vec![joining(1)];
+    assert_eq!(decided(&[unfounded], &nodes(1..=2), &[]), Some(Decision::Remove(3, 1)));
+    let removing = GroupDocument { state: GroupState::Removing, ..group(3, &[1, 2]) };
+    assert_eq!(decided(&[removing.clone()], &nodes(1..=2), &[]), None, "their nodes close them");
+    assert_eq!(decided(&[removing.clone()], &nodes(1..=2), &[2]), Some(Decision::Remove(3, 2)));
+    assert_eq!(decided(&[removing], &nodes(1..=1), &[]), Some(Decision::Remove(3, 2)));
+}
+
+#[test]
+fn a_replica_moves_when_a_node_holds_two_more_than_another_and_nothing_else_moves() {
+    let groups = [group(3, &[1, 2, 3]), group(4, &[1, 2, 3])];
+    let members = nodes(1..=4);
+    let Some(Decision::SetNodes { voters, .. }) = decided(&groups, &members, &[]) else {
+        panic!("nothing moves to the new node");
+    };
+    assert!(voters.contains(&4) && voters.len() == 3);
+    let mut moving = groups.clone();
+    moving[0].replicas[0].state = ReplicaState::Joining;
+    assert_eq!(decided(&moving, &members, &[]), None);
+    assert_eq!(decided(&groups[..1], &members, &[]), None, "the difference is 1");
+}
+
+/// Carries decisions out until there are none; returns how many replicas were placed.
+fn settle(groups: &mut [GroupDocument], nodes: &[NodeDocument]) -> usize {
+    let mut placed = 0;
+    for _ in 0..1000 {
+        let Some(decision) = decided(groups, nodes, &[]) else { return placed };
+        match decision {
+            Decision::SetNodes { group, epoch: _, voters, observers } => {
+                let group = groups.iter_mut().find(|known| known.group == group).unwrap();
+                group.replicas.retain(|replica| voters.contains(&replica.node));
+                (group.voters, group.observers) = (voters, observers);
+            }
+            Decision::Place(number, node) => {
+                let group = groups.iter_mut().find(|known| known.group == number).unwrap();
+                group.replicas.push(ReplicaDocument {
+                    id: node,
+                    node,
+                    state: ReplicaState::Active,
+                });
+                group.state = GroupState::Active;
+                placed += 1;
+            }
+            Decision::Remove(..) => panic!("nothing is lost"),
+        }
+    }
+    panic!("the decisions do not end: {groups:?}");
+}
+
+fn spread(groups: &[GroupDocument], nodes: &[NodeDocument]) -> (usize, usize) {
+    let loads = loads(&groups.iter().collect::<Vec<_>>());
+    let all = nodes.iter().map(|node| loads.get(&node.raft_id).copied().unwrap_or(0));
+    (all.clone().min().unwrap(), all.max().unwrap())
+}
+
+proptest! {
+    /// Without zones, and where the replication factor is at most the number of nodes, the numbers
+    /// of replicas differ by one at most; when a node comes or goes, at most one replica more moves
+    /// than must.
+    #[test]
+    fn replicas_are_spread_evenly_and_few_of_them_move(
+        count in 3_u64..8,
+        number in 1_u32..9,
+        leaves in any::<bool>(),
+        which in any::<prop::sample::Index>(),
+    ) {
+        let members = nodes(1..=count);
+        let mut groups = Vec::new();
+        for number in 1..=number {
+            // As they are created: one after the other.
+            let loads = loads(&groups.iter().collect::<Vec<_>>());
+            let ids: Vec<_> = members.iter().map(|node| node.raft_id).collect();
+            groups.push(GroupDocument {
+                replicas: Vec::new(),
+                voters: choose(number, 3, &ids, &[], &loads),
+                ..group(number, &[])
+            });
+            settle(&mut groups, &members);
+        }
+        let (least, most) = spread(&groups, &members);
+        prop_assert!(most - least <= 1, "{least} to {most}");
+
+        let mut changed = members.clone();
+        let must = match leaves && count > 3 {
+            true => {
+                let gone = changed.remove(which.index(changed.len())).raft_id;
+                groups.iter().filter(|group| group.wants(gone)).count()
+            }
+            false => {
+                changed.push(node(count + 1, NodeStatus::Active));
+                groups.len() * 3 / changed.len()
+            }
+        };
+        let moved = settle(&mut groups, &changed);
+        let (least, most) = spread(&groups, &changed);
+        prop_assert!(most - least <= 1, "{least} to {most}");
+        prop_assert!(moved <= must + 1, "{moved} moved, {must} must");
+    }
+}

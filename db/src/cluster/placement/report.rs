@@ -1,0 +1,218 @@
+//! The state of the groups: their documents, completed by what the leader of each knows.
+
+use super::super::{Cluster, forward, groups};
+use super::PlacementView;
+use crate::engine::placement::{DatabaseState, GroupDocument, GroupState, ReplicaState};
+use crate::error::Result;
+use crate::raft::types::SYSTEM_GROUP;
+use crate::raft::{Group, GroupId, GroupStatus, RaftId};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the leader of a group knows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaderStatus {
+    /// The replica that leads.
+    pub leader: RaftId,
+    /// Whether a majority answers it.
+    pub ready: bool,
+    /// Its term.
+    pub term: u64,
+    /// Log index of its last entry.
+    pub last_log: u64,
+    /// Log index up to which readers see its state.
+    pub applied: u64,
+    /// Index up to which each member has the log.
+    pub matched: BTreeMap<RaftId, u64>,
+}
+
+/// One replica, or one that is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaReport {
+    /// The name of its node.
+    pub node: String,
+    /// Its id and state, once it is placed.
+    pub placed: Option<(RaftId, ReplicaState)>,
+    /// Whether the group is to have it.
+    pub wanted: bool,
+    /// Whether it is to vote.
+    pub voter: bool,
+    /// Log entries that it lacks.
+    pub lag: Option<u64>,
+}
+
+/// One group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupReport {
+    /// Its number.
+    pub group: GroupId,
+    /// How far it is.
+    pub state: GroupState,
+    /// What its leader says; none while there is no leader.
+    pub status: Option<LeaderStatus>,
+    /// The name of the leader's node.
+    pub leader: Option<String>,
+    /// The name of the node that is to lead it.
+    pub pinned: Option<String>,
+    /// Voters that it is to have while there are nodes for them.
+    pub replication_factor: u32,
+    /// Names of the nodes that are to hold a voter.
+    pub members: Vec<String>,
+    /// Names of the nodes that are to hold a replica without a vote.
+    pub observers: Vec<String>,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaReport>,
+    /// The names of its databases.
+    pub databases: Vec<String>,
+}
+
+impl LeaderStatus {
+    /// What this node knows of a group; none unless it leads it.
+    pub fn of(group: &Group) -> Option<LeaderStatus> {
+        let status: GroupStatus = group.status();
+        (status.leader == Some(group.raft_id())).then(|| LeaderStatus {
+            leader: group.raft_id(),
+            ready: status.is_leader(),
+            term: status.term,
+            last_log: status.last_log,
+            applied: group.visible_index(),
+            matched: status.matched,
+        })
+    }
+}
+
+impl Cluster {
+    /// All groups, the system group first.
+    ///
+    /// # Errors
+    /// `not_registered`, `starting`.
+    pub async fn placed_groups(&self) -> Result<Vec<GroupReport>> {
+        let view = self.placements.view();
+        let reporting = view.groups.values().map(|group| self.report_placed(group, &view));
+        let mut reports = vec![self.report_system().await?];
+        reports.extend(join_all(reporting).await);
+        Ok(reports)
+    }
+
+    /// One group.
+    ///
+    /// # Errors
+    /// `group_not_found`.
+    pub async fn report_group(&self, number: GroupId) -> Result<GroupReport> {
+        if number == SYSTEM_GROUP {
+            return self.report_system().await;
+        }
+        let view = self.placements.view();
+        let group = view.groups.get(&number).ok_or_else(|| groups::group_not_found(number))?;
+        Ok(self.report_placed(group, &view).await)
+    }
+
+    /// What the leader of a group says of it.
+    async fn leader_status(&self, group: GroupId) -> Option<LeaderStatus> {
+        if let Ok(here) = self.groups.get(group)
+            && let Some(status) = LeaderStatus::of(&here)
+        {
+            return Some(status);
+        }
+        let url = self.leader_of(group).await.ok()?;
+        let status = forward::ask_status_of(self, &url, group).await.ok().flatten();
+        if status.is_none() {
+            self.forget_leader(group);
+        }
+        status
+    }
+
+    async fn report_placed(&self, group: &GroupDocument, view: &PlacementView) -> GroupReport {
+        let status = self.leader_status(group.group).await;
+        let name = |id: &RaftId| self.name_of(*id);
+        let lag = |id: RaftId| {
+            let status = status.as_ref()?;
+            let known =
+                if id == status.leader { Some(&status.last_log) } else { status.matched.get(&id) };
+            Some(status.last_log.saturating_sub(*known?))
+        };
+        let mut replicas: Vec<_> = group
+            .replicas
+            .iter()
+            .map(|replica| ReplicaReport {
+                node: name(&replica.node),
+                placed: Some((replica.id, replica.state)),
+                wanted: group.wants(replica.node),
+                voter: group.voters.contains(&replica.node),
+                lag: lag(replica.id),
+            })
+            .collect();
+        let missing = group.voters.iter().chain(&group.observers);
+        replicas.extend(missing.filter(|node| group.on(**node).is_none()).map(|node| {
+            ReplicaReport {
+                node: name(node),
+                placed: None,
+                wanted: true,
+                voter: group.voters.contains(node),
+                lag: None,
+            }
+        }));
+        let leader = status.as_ref().and_then(|status| group.replica(status.leader));
+        let held = view.databases.values().filter(|database| {
+            database.group == group.group && database.state != DatabaseState::Reserved
+        });
+        GroupReport {
+            group: group.group,
+            state: group.state,
+            leader: leader.map(|replica| name(&replica.node)),
+            pinned: group.leader.as_ref().map(name),
+            replication_factor: group.replication_factor,
+            members: group.voters.iter().map(name).collect(),
+            observers: group.observers.iter().map(name).collect(),
+            replicas,
+            databases: held.map(|database| database.name.clone()).collect(),
+            status,
+        }
+    }
+
+    /// The system group, which has no document: every member is a replica.
+    async fn report_system(&self) -> Result<GroupReport> {
+        let status = self.leader_status(SYSTEM_GROUP).await;
+        let system = self.groups.system()?;
+        let voters = system.status().voters();
+        let nodes = self.nodes.all();
+        let lag = |id: RaftId| {
+            let status = status.as_ref()?;
+            let known =
+                if id == status.leader { Some(&status.last_log) } else { status.matched.get(&id) };
+            Some(status.last_log.saturating_sub(*known?))
+        };
+        let replicas = nodes.iter().map(|node| ReplicaReport {
+            node: node.id.clone(),
+            placed: Some((node.raft_id, ReplicaState::Active)),
+            wanted: true,
+            voter: voters.contains(&node.raft_id),
+            lag: lag(node.raft_id),
+        });
+        let named = |votes: bool| {
+            let fit = nodes.iter().filter(|node| voters.contains(&node.raft_id) == votes);
+            fit.map(|node| node.id.clone()).collect::<Vec<_>>()
+        };
+        let databases = crate::engine::catalog::databases(&system.read()?)?;
+        let replicas: Vec<_> = replicas.collect();
+        let (members, observers) = (named(true), named(false));
+        Ok(GroupReport {
+            group: SYSTEM_GROUP,
+            state: GroupState::Active,
+            leader: status.as_ref().map(|status| self.name_of(status.leader)),
+            pinned: None,
+            replication_factor: self.config.max_voters as u32,
+            members,
+            observers,
+            replicas,
+            databases: databases.into_iter().map(|(name, _)| name).collect(),
+            status,
+        })
+    }
+
+    /// The name of a node; its Raft id if it is not a member any more.
+    pub fn name_of(&self, node: RaftId) -> String {
+        self.nodes.by_raft_id(node).map_or_else(|| node.to_string(), |node| node.id)
+    }
+}

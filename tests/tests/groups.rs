@@ -1,0 +1,322 @@
+//! Groups of replicas beside the system group: databases in them, calls to any node, replicas that move,
+//! and rights that hold in all of them.
+
+use jettra_driver::ReadLevel;
+use jettra_driver::wire::{GroupReply, GroupState, NewGroup};
+use jettra_tests::load::{DATABASE, INSERTS, Load};
+use jettra_tests::{Cluster, wait_until};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
+
+const SIGABRT: i32 = 6;
+
+fn on(id: u64, members: &[&str]) -> NewGroup {
+    let members = members.iter().map(|name| (*name).to_owned()).collect();
+    NewGroup { id, members: Some(members), ..NewGroup::default() }
+}
+
+/// Waits until a group has exactly these voters, and serves.
+async fn wait_members(cluster: &Cluster, id: u64, members: &[&str]) -> GroupReply {
+    let expected: BTreeSet<&str> = members.iter().copied().collect();
+    wait_until(&format!("group {id} on {members:?}"), async || {
+        let group = cluster.client().group(id).await.map_err(|error| error.to_string())?;
+        let wanted: BTreeSet<&str> = group.members.iter().map(String::as_str).collect();
+        let placed: BTreeSet<&str> =
+            group.replicas.iter().map(|replica| replica.node.as_str()).collect();
+        let settled = group.ready
+            && wanted == expected
+            && placed == expected
+            && group.replicas.iter().all(|replica| replica.replica.is_some());
+        if settled { Ok(group) } else { Err(format!("{group:?}")) }
+    })
+    .await
+}
+
+fn holds(cluster: &Cluster, node: usize, group: u64) -> bool {
+    cluster.nodes[node].data_dir().join(format!("groups/{group}")).exists()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_in_a_group_is_served_by_every_node() {
+    let cluster = Cluster::start("groups-serve", 4).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    let again = client.create_group(&on(3, &["node1"]), false).await.unwrap_err();
+    assert_eq!((again.status(), again.code()), (Some(409), Some("group_exists")), "{again}");
+    client.create_database_in("shop", 3).await.expect("a database");
+    client.create_database_in("shop", 3).await.expect("it is there");
+    let elsewhere = client.create_database_in("shop", 0).await.unwrap_err();
+    assert_eq!(elsewhere.code(), Some("name_taken"), "{elsewhere}");
+    assert!((0..3).all(|node| holds(&cluster, node, 3)) && !holds(&cluster, 3, 3));
+
+    // Each node takes a write, and each node reads it at once.
+    for writer in 0..4 {
+        let id = format!("by-{writer}");
+        let target = format!("/api/v1/databases/shop/collections/people/documents/{id}");
+        let written =
+            cluster.nodes[writer].http().json("PUT", &target, &json!({"n": writer})).await;
+        let written = written.ok();
+        assert!(written.header("x-jettra-index").ends_with("@3"), "{:?}", written.headers);
+        for reader in 0..4 {
+            let read = cluster.nodes[reader].http().get(&target).await.ok();
+            assert_eq!(read.json()["n"], json!(writer), "{writer} to {reader}");
+            let index = written.header("x-jettra-index");
+            let seen = format!("{target}?level=session&index={index}");
+            cluster.nodes[reader].http().get(&seen).await.ok();
+        }
+    }
+    for node in 0..4 {
+        let http = cluster.nodes[node].http();
+        let find = "/api/v1/databases/shop/collections/people/find";
+        let found = http.post(find, &json!({"filter": {"n": {"$gte": 1}}, "sort": {"n": 1}})).await;
+        assert_eq!(found.ok().json()["documents"].as_array().map(Vec::len), Some(3));
+        let collections = http.get("/api/dbs/shop/cols").await.ok();
+        assert_eq!(collections.json().as_array().map(Vec::len), Some(1 + node));
+        let databases = http.get("/api/dbs").await.ok().json();
+        let listed = databases.as_array().expect("a list").iter();
+        let shop = listed.clone().find(|one| one["name"] == "shop").expect("it is listed");
+        assert_eq!(shop["group"], 3);
+        // What a body names.
+        let created = json!({"database": "shop", "collection": format!("c{node}")});
+        http.post("/api/cols", &created).await.ok();
+        let index = json!({"keys": {"n": 1}});
+        http.post("/api/v1/databases/shop/collections/people/indexes", &index).await.ok();
+    }
+    check_across_groups(&cluster).await;
+    check_databases_change(&cluster).await;
+}
+
+/// Nothing is atomic across groups, and what is asked for is refused with the reason.
+async fn check_across_groups(cluster: &Cluster) {
+    let http = cluster.nodes[3].http();
+    http.post("/api/dbs", &json!({"name": "own"})).await.ok();
+    let insert = |database: &str| json!({"insert": {"database": database, "collection": "c", "document": {"n": 1}}});
+    let batch = json!({"then": [insert("shop"), insert("shop")]});
+    http.post("/api/v1/batch", &batch).await.ok();
+    let batch = json!({"then": [insert("shop"), insert("own")]});
+    http.post("/api/v1/batch", &batch).await.refused(422, "cross_group_transaction");
+
+    let begun = http.post("/api/v1/transactions?db=shop", &json!({})).await.ok().json();
+    let tx = begun["id"].as_str().expect("an id").to_owned();
+    assert!(tx.ends_with("@3"), "{tx}");
+    let inside = format!("/api/v1/databases/shop/collections/people/documents?tx={tx}");
+    http.post(&inside, &json!({"_id": "tx", "n": 9})).await.ok();
+    let other = format!("/api/v1/databases/own/collections/c/documents?tx={tx}");
+    http.post(&other, &json!({"n": 9})).await.refused(422, "cross_group_transaction");
+    let read = "/api/v1/databases/shop/collections/people/documents/tx";
+    assert_eq!(http.get(read).await.status, 404, "it is not committed");
+    http.post(&format!("/api/v1/transactions/{tx}/commit"), &json!({})).await.ok();
+    http.get(read).await.ok();
+}
+
+/// A database is renamed and dropped in its group, and the group goes when it is empty.
+async fn check_databases_change(cluster: &Cluster) {
+    let (client, http) = (cluster.client(), cluster.nodes[3].http());
+    let refused = client.remove_group(3, true).await.unwrap_err();
+    assert_eq!(refused.code(), Some("group_in_use"), "{refused}");
+    client.rename_database("shop", "store").await.expect("renamed");
+    http.get("/api/v1/databases/store/collections/people/documents/by-0").await.ok();
+    let old = http.get("/api/v1/databases/shop/collections/people/documents/by-0").await;
+    old.refused(404, "database_not_found");
+    client.drop_database("store").await.expect("dropped");
+    http.get("/api/v1/databases/store/collections/people/documents/by-0")
+        .await
+        .refused(404, "database_not_found");
+    client.remove_group(3, true).await.expect("removed");
+    client.remove_group(3, true).await.expect("it is gone");
+    let gone = client.group(3).await.unwrap_err();
+    assert_eq!((gone.status(), gone.code()), (Some(404), Some("group_not_found")));
+    assert!((0..4).all(|node| !holds(cluster, node, 3)));
+    // The number may be used again, and nothing of the former group is there.
+    client.create_group(&on(3, &["node2", "node3", "node4"]), true).await.expect("another group");
+    client.create_database_in("store", 3).await.expect("a database");
+    assert_eq!(http.get("/api/dbs/store/cols").await.ok().json(), json!([]));
+}
+
+/// Takes the crash out of a node's settings and starts it again.
+async fn restart_after_crash(cluster: &mut Cluster, node: usize, step: &str) {
+    let exit = cluster.nodes[node].wait_exit().await;
+    assert_eq!(exit.signal(), Some(SIGABRT), "no crash after {step}: {exit}");
+    cluster.nodes[node].settings.env.clear();
+    cluster.nodes[node].start();
+}
+
+/// Every node crashes at its first step of this kind; each goes on after its restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_after_any_step_of_a_group_is_finished() {
+    let mut cluster = Cluster::start("groups-crash", 3).await;
+    for (number, step) in
+        (3..).zip(["Place", "Activate(", "AddLearner", "AddVoter", "ActivateGroup"])
+    {
+        let client = cluster.client();
+        let victim = match step {
+            "Place" => cluster.leader().await,
+            _ => 0,
+        };
+        cluster.nodes[victim].kill();
+        cluster.nodes[victim].settings.env = vec![("JETTRA_CRASH_AFTER".into(), step.into())];
+        cluster.nodes[victim].start();
+        cluster.wait_active(3).await;
+        cluster.lead_with(victim).await;
+        // The first one founds the group, so it takes the steps.
+        let members = ["node1", "node2", "node3"];
+        let mut group = on(number, &members);
+        if step != "Place" {
+            group.members = Some(vec!["node1".into(), "node2".into(), "node3".into()]);
+        }
+        let _ = client.create_group(&group, false).await;
+        restart_after_crash(&mut cluster, victim, step).await;
+        cluster.wait_active(3).await;
+        let group = wait_members(&cluster, number, &members).await;
+        assert_eq!(group.state, GroupState::Active);
+        client.create_database_in(&format!("db{number}"), number).await.expect("a database");
+    }
+    // The leader of the system group dies between a change of a database and its record.
+    let leader = cluster.follower().await;
+    cluster.nodes[leader].kill();
+    cluster.nodes[leader].settings.env =
+        vec![("JETTRA_CRASH_AFTER".into(), "\"DatabaseChanged\"".into())];
+    cluster.nodes[leader].start();
+    cluster.wait_active(3).await;
+    cluster.lead_with(leader).await;
+    let renaming = {
+        let client = cluster.client();
+        tokio::spawn(async move { client.rename_database("db3", "renamed").await })
+    };
+    restart_after_crash(&mut cluster, leader, "DatabaseChanged").await;
+    let _ = renaming.await;
+    cluster.wait_active(3).await;
+    wait_until("the database is renamed", async || {
+        let databases =
+            cluster.client().list_databases().await.map_err(|error| error.to_string())?;
+        let names: Vec<_> = databases.iter().map(|one| one.name.as_str()).collect();
+        match names.contains(&"renamed") && !names.contains(&"db3") {
+            true => Ok(()),
+            false => Err(format!("{names:?}")),
+        }
+    })
+    .await;
+    cluster.client().create_collection("renamed", "c").await.expect("it is there");
+}
+
+/// A node is drained under load; its replicas go to the others first, and no write is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_leaves_hands_its_replicas_over_under_load() {
+    let mut cluster = Cluster::start("groups-drain", 4).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in(DATABASE, 3).await.expect("a database");
+    client.create_collection(DATABASE, INSERTS).await.expect("a collection");
+    let load = Load::inserts(&client, 4);
+    load.wait_successes(50).await;
+    let leaving = cluster.index_of("node2");
+    let removal =
+        cluster.act(cluster.index_of("node1"), "deregister", json!({"node": "node2"})).await;
+    assert!(matches!(removal.status, 200 | 503), "{}", removal.text);
+    wait_members(&cluster, 3, &["node1", "node3", "node4"]).await;
+    cluster.wait_health(leaving, "removed").await;
+    load.wait_successes(50).await;
+    // One that is killed loses nothing either.
+    let group = cluster.client().group(3).await.expect("the group");
+    let leader = group.leader.map(|name| cluster.index_of(&name)).expect("a leader");
+    cluster.nodes[leader].kill();
+    load.wait_successes(50).await;
+    cluster.nodes[leader].start();
+    let outcomes = load.finish().await;
+    let documents = cluster.client_of(leader).collection::<Value>(DATABASE, INSERTS);
+    let mut found = BTreeSet::new();
+    let mut cursor = None::<String>;
+    loop {
+        let page = wait_until("a page", async || {
+            let page = documents.list(1000, cursor.as_deref()).await;
+            page.map_err(|error| error.to_string())
+        })
+        .await;
+        let ids = page.documents.iter().map(|document| document["_id"].as_str());
+        found.extend(ids.map(|id| id.expect("a token").to_owned()));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    outcomes.check(&found, "the group");
+}
+
+/// A replica whose directory is lost never votes again under its number: another one takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_lost_its_directory_is_replaced_by_a_new_one() {
+    let mut cluster = Cluster::start("groups-lost", 3).await;
+    let client = cluster.client();
+    let members = ["node1", "node2", "node3"];
+    client.create_group(&on(3, &members), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    let documents = client.collection::<Value>("shop", "people");
+    documents.insert(&json!({"_id": "ada"})).await.expect("written");
+    let before = wait_members(&cluster, 3, &members).await;
+    let lost = cluster.index_of("node3");
+    cluster.nodes[lost].kill();
+    std::fs::remove_dir_all(cluster.nodes[lost].data_dir().join("groups/3")).expect("it was there");
+    cluster.nodes[lost].start();
+    let number = |group: &GroupReply| {
+        let replica = group.replicas.iter().find(|replica| replica.node == "node3");
+        replica.and_then(|replica| replica.replica)
+    };
+    wait_until("another replica", async || {
+        let group = cluster.client().group(3).await.map_err(|error| error.to_string())?;
+        let new = number(&group).is_some() && number(&group) != number(&before);
+        if new && group.ready { Ok(()) } else { Err(format!("{group:?}")) }
+    })
+    .await;
+    wait_members(&cluster, 3, &members).await;
+    wait_until("it has the data", async || {
+        let local = cluster.client_of(lost).collection::<Value>("shop", "people");
+        let found = local.with_level(ReadLevel::Local).get(&"ada".into()).await;
+        found.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+/// A right that was taken away in the system group holds in every other group once the answer is there,
+/// also on a node whose copy of the users lags.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_taken_away_holds_in_every_group() {
+    let cluster = Cluster::start("groups-rights", 3).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    client.create_collection("shop", "people").await.expect("a collection");
+    let http = cluster.nodes[0].http();
+    let user = json!({
+        "username": "ada", "password": "a password of ada", "role": "writereader",
+        "allowed_dbs": ["shop"],
+    });
+    http.post("/api/v1/users", &user).await.ok();
+    let ada = |node: usize| cluster.nodes[node].http().login("ada", "a password of ada");
+    let target = "/api/v1/databases/shop/collections/people/documents/x";
+    for node in 0..3 {
+        ada(node).json("PUT", target, &json!({"n": node})).await.ok();
+    }
+    for round in 0..5 {
+        let taken = json!({"role": "reader"});
+        let changed = http.json("PATCH", "/api/v1/users/ada", &taken).await.ok();
+        assert_eq!(changed.status, 200, "every group has heard of it");
+        for node in 0..3 {
+            let refused = ada(node).json("PUT", target, &json!({"n": round})).await;
+            refused.refused(403, "forbidden");
+        }
+        let given = json!({"role": "writereader"});
+        http.json("PATCH", "/api/v1/users/ada", &given).await.ok();
+        for node in 0..3 {
+            wait_until("the right that was given", async || {
+                let written = ada(node).json("PUT", target, &json!({"n": round})).await;
+                if written.status < 300 { Ok(()) } else { Err(written.text) }
+            })
+            .await;
+        }
+    }
+    http.json("DELETE", "/api/v1/users/ada", &json!({})).await.ok();
+    for node in 0..3 {
+        assert_eq!(ada(node).get(target).await.status, 401);
+    }
+}
