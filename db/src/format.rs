@@ -29,8 +29,8 @@ const OF_FILES: [&str; 2] = [
 /// handshake of each stream; it covers the responses too.
 pub const MESSAGES: Format = Format {
     what: "messages between nodes",
-    oldest: 1,
-    newest: 1,
+    oldest: 2,
+    newest: 2,
     kind: Kind::Misdirected,
     hints: [
         "run a newer version of Jettra on the calling node",

@@ -41,7 +41,7 @@ impl SignedCall {
             method: method.into(),
             target: target.into(),
             user: None,
-            format: 1,
+            format: 2,
             host: "127.0.0.1".into(),
             process: format!("test-{}", std::process::id()),
             sequence: 1,

@@ -112,12 +112,12 @@ async fn a_node_of_another_format_is_refused_with_both_numbers() {
     let cluster = Cluster::start("node-format", 1).await;
     let node = &cluster.nodes[0];
     let to = process_of(node, 1).await;
-    for (format, advice) in [(0, "on the calling node"), (2, "on this node")] {
+    for (format, advice) in [(1, "on the calling node"), (3, "on this node")] {
         let other = SignedCall { format, ..SignedCall::new("POST", "/raft/rpc/vote", &to) };
         let answer = call(node, &other, b"").await;
         answer.refused(421, "misdirected");
         let said = format!("{answer:?}");
-        for part in [&format!("format {format} of messages"), "this node reads 1", advice] {
+        for part in [&format!("format {format} of messages"), "this node reads 2", advice] {
             assert!(said.contains(part), "{said}");
         }
     }

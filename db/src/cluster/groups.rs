@@ -247,6 +247,7 @@ impl Cluster {
             },
             formats: self.formats,
             writer_thread: self.raft_threads.writer(replica.group).clone(),
+            links: self.links[self.raft_threads.lane_of(replica.group)].clone(),
         })
     }
 

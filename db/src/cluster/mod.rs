@@ -24,6 +24,7 @@ use crate::dial::Dialer;
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
 use crate::raft::Group;
+use crate::raft::link::Links;
 use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::node_key::NodeKey;
 use crate::raft::peer_client::PeerClient;
@@ -88,14 +89,18 @@ pub struct Cluster {
     pub groups: Groups,
     /// Where all groups are, as this node has applied it.
     pub placements: Arc<Placements>,
-    /// Where the leaders of groups are of which this node has no replica, as far as it was told.
+    /// Where the leaders of groups are of which this node has no replica, as last heard.
     group_leaders: Mutex<BTreeMap<GroupId, String>>,
     exit: watch::Sender<Option<Exit>>,
     removed: AtomicBool,
+    /// Whether replicas move until they are spread evenly, as an administrator has asked.
+    rebalancing: AtomicBool,
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
     runtime: tokio::runtime::Handle,
     /// Where the consensus of each group runs.
-    raft_threads: RaftThreads,
+    pub raft_threads: RaftThreads,
+    /// The connections to other nodes of each of those threads.
+    links: Vec<Links>,
     opening: tokio::sync::Mutex<()>,
     /// What this node does over time for each group that it leads.
     tasks: Mutex<BTreeMap<GroupId, Arc<Tasks>>>,
@@ -118,8 +123,14 @@ impl Cluster {
             let dialer = Dialer::new(&config, certificates.as_ref())?;
             Ok::<_, Error>(PeerClient::new(dialer, key.clone()))
         };
+        let raft_threads = RaftThreads::start(config.http_workers).map_err(identity::failed)?;
+        let calls = caller()?;
+        let lanes = 0..config.http_workers.max(1);
+        let links =
+            lanes.map(|lane| Links::new(calls.clone(), lane, raft_threads.lane(lane).clone()));
         Ok(Arc::new(Cluster {
-            calls: caller()?,
+            links: links.collect(),
+            calls,
             forwarding: caller()?,
             secret: secret.to_owned(),
             key,
@@ -137,8 +148,9 @@ impl Cluster {
             identity: Mutex::new(identity),
             exit: watch::Sender::new(None),
             removed: AtomicBool::new(false),
+            rebalancing: AtomicBool::new(false),
             runtime: tokio::runtime::Handle::current(),
-            raft_threads: RaftThreads::start(config.http_workers).map_err(identity::failed)?,
+            raft_threads,
             opening: tokio::sync::Mutex::new(()),
             tasks: Mutex::default(),
             config,

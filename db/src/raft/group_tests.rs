@@ -1,5 +1,6 @@
 //! A group of one member, with its log and state in a temporary directory.
 
+use super::link::Links;
 use super::memory_budget::MemoryBudget;
 use super::node_key::NodeKey;
 use super::peer_client::PeerClient;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const MB: usize = 1 << 20;
@@ -54,6 +56,7 @@ async fn open_with(
         urls: Arc::new(Nobody),
         refused,
     };
+    let links = Links::new(peers.calls.clone(), 0, Handle::current());
     let (group, events) = Group::open(GroupConfig {
         dir: dir.to_owned(),
         formed: false,
@@ -74,6 +77,7 @@ async fn open_with(
         },
         formats: GroupFormats::THIS,
         writer_thread: WriterThread::start(0).unwrap(),
+        links,
     })
     .await?;
     group.initialize("http://127.0.0.1:1").await?;

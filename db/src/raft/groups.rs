@@ -7,6 +7,7 @@ mod status;
 mod ticks;
 
 use super::clock::{Role, SharedClock};
+use super::link::Links;
 use super::log_store::LogStore;
 use super::network::Undelivered;
 use super::peers::{PeerUrls, Peers};
@@ -76,6 +77,8 @@ pub struct GroupConfig {
     pub formats: GroupFormats,
     /// Where the entries are applied.
     pub writer_thread: WriterThread,
+    /// The connections to other nodes for the append stream.
+    pub links: Links,
 }
 
 /// One group on this node. Shared by everything that reads or writes it.

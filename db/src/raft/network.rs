@@ -1,23 +1,24 @@
-//! The network between the members of a group: HTTP requests under `/raft/rpc/`, and one WebSocket
-//! per peer for the append stream.
+//! The network between the members of a group: HTTP requests under `/raft/rpc/`, and for the append
+//! stream WebSockets that groups share (`raft::link`).
 //!
 //! Every request names cluster, group, sender and receiver, and is refused on a mismatch, so a
 //! message can never reach another node at the same address. Addresses are looked up in the node's
 //! own applied copy of `_system._clusternodes`; those in openraft's membership are a fallback, for
 //! entries that vote before they are applied.
 
-use super::append_stream::{self, AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX};
+#[cfg(test)]
+use super::append_stream::MESSAGE_BYTES_MAX;
+use super::append_stream::{self, AppendAnswer, AppendMessage};
 use super::clock::SharedClock;
+use super::link::{Links, Purpose, Route};
 use super::peers::{Peers, internal};
 use super::retention::SentCopies;
 use super::snapshot::{CopySpace, SnapshotData, StateSnapshot};
 use super::transfer::{self, Offer};
 use super::types::{RaftId, TypeConfig, Vote};
-use super::wire::{self, Wire};
-use crate::dial;
+use super::wire::Wire;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
-use futures_util::{SinkExt, StreamExt};
 use openraft::BasicNode;
 use openraft::errors::{
     Fatal, NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
@@ -34,8 +35,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// Why members do not receive the entries that they lack, by the last attempt.
@@ -82,6 +81,8 @@ pub struct NetworkFactory {
     pub undelivered: Undelivered,
     /// Receives the clocks in the members' responses.
     pub clock: Arc<SharedClock>,
+    /// The connections for the append stream, which other groups use too.
+    pub links: Links,
 }
 
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
@@ -98,7 +99,7 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
             clock: self.clock.clone(),
             to: target,
             fallback: node.addr.clone(),
-            stream: None,
+            links: self.links.clone(),
         }
     }
 }
@@ -112,7 +113,7 @@ pub fn web_socket_config(message_bytes_max: usize) -> WebSocketConfig {
         .max_frame_size(Some(message_bytes_max))
 }
 
-/// The connection to one member, for one purpose.
+/// The requests to one member, for one purpose.
 pub struct Connection {
     peers: Peers,
     space: CopySpace,
@@ -124,8 +125,7 @@ pub struct Connection {
     clock: Arc<SharedClock>,
     to: RaftId,
     fallback: String,
-    /// The append stream; taken out during an exchange, so that an aborted one closes it.
-    stream: Option<WebSocketStream<dial::Connection>>,
+    links: Links,
 }
 
 type RpcError = RPCError<TypeConfig>;
@@ -160,46 +160,22 @@ impl Connection {
         self.peers.call(&url, call, self.to, body, option.hard_ttl()).await.map_err(rpc_error)
     }
 
-    async fn connect(&self) -> std::result::Result<WebSocketStream<dial::Connection>, RpcError> {
-        let target = self.peers.target("stream", self.to);
-        let config = web_socket_config(MESSAGE_BYTES_MAX);
-        self.peers.calls.open(&self.url(), &target, config).await.map_err(unreachable)
-    }
-
+    /// Sends a message of the append stream, and returns the member's response.
     async fn exchange(
-        &mut self,
-        request: Vec<u8>,
-    ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => self.connect().await?,
-        };
-        let sent_ms = self.clock.mono_ms();
-        stream.send(Message::binary(request)).await.map_err(broken)?;
-        loop {
-            match stream.next().await {
-                Some(Ok(Message::Binary(answer))) => {
-                    let answer: AppendAnswer = wire::decode(&answer).map_err(broken)?;
-                    self.clock.record(self.to, answer.wall_ms, sent_ms);
-                    self.stream = Some(stream);
-                    return answer.result.map_err(broken);
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(broken(error)),
-                None => return Err(broken("the member closed the append stream")),
-            }
-        }
-    }
-
-    async fn exchange_within(
-        &mut self,
+        &self,
         limit: Duration,
+        purpose: Purpose,
         request: Vec<u8>,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
-        match tokio::time::timeout(limit, self.exchange(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(broken("the member did not answer in time")),
-        }
+        let url = self.url();
+        let sent_ms = self.clock.mono_ms();
+        let asking = self.links.call((&url, &self.peers.cluster_id), purpose, request);
+        let answer: AppendAnswer = match tokio::time::timeout(limit, asking).await {
+            Ok(answer) => answer.map_err(rpc_error)?,
+            Err(_) => return Err(broken("the member did not answer in time")),
+        };
+        self.clock.record(self.to, answer.wall_ms, sent_ms);
+        answer.result.map_err(broken)
     }
 
     async fn send_snapshot(
@@ -257,12 +233,19 @@ impl RaftNetworkV2<TypeConfig> for Connection {
         option: RPCOption,
     ) -> std::result::Result<AppendEntriesResponse<TypeConfig>, RpcError> {
         let message = AppendMessage { times: self.clock.times(), append: rpc };
-        let bytes = wire::encode(&message).map_err(broken)?;
+        let route = Route {
+            group: self.peers.group,
+            from: self.peers.from,
+            to: self.to,
+            refused: self.peers.refused.digest(),
+        };
+        let request = Links::request(&route, &message).map_err(broken)?;
         if message.append.entries.is_empty() {
-            return self.exchange_within(option.hard_ttl(), bytes).await;
+            return self.exchange(option.hard_ttl(), Purpose::Heartbeats, request).await;
         }
-        let answer = match append_stream::check_bytes(bytes.len()) {
-            Ok(()) => self.exchange_within(append_stream::time_limit(bytes.len()), bytes).await,
+        let (bytes, purpose) = (request.len(), Purpose::Entries);
+        let answer = match append_stream::check_bytes(bytes) {
+            Ok(()) => self.exchange(append_stream::time_limit(bytes), purpose, request).await,
             Err(error) => Err(broken(error)),
         };
         self.undelivered.record(self.to, &self.url(), &answer);

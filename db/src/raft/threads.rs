@@ -49,7 +49,17 @@ impl RaftThreads {
 
     /// The runtime of a group.
     pub fn of(&self, group: GroupId) -> &Handle {
-        &self.runtimes[group as usize % self.runtimes.len()]
+        self.lane(self.lane_of(group))
+    }
+
+    /// The number of a group's thread.
+    pub fn lane_of(&self, group: GroupId) -> usize {
+        group as usize % self.runtimes.len()
+    }
+
+    /// The runtime of the thread with a number, which may be that of a node with more threads.
+    pub fn lane(&self, number: usize) -> &Handle {
+        &self.runtimes[number % self.runtimes.len()]
     }
 }
 

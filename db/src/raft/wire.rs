@@ -65,6 +65,19 @@ pub fn encode<T: Wire>(value: &T) -> Result<Vec<u8>, Malformed> {
     Ok(bytes)
 }
 
+/// The number of a value's bytes.
+pub fn length<T: Wire>(value: &T) -> usize {
+    cbor::len(&value.form())
+}
+
+/// Adds the bytes of a value to others.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_into<T: Wire>(value: &T, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
+    minicbor::encode(value.form(), bytes).map_err(malformed)
+}
+
 /// Writes the length of the bytes of a value in 4 bytes, then them; returns how many it wrote. The
 /// bytes are not gathered before, so that those of a large entry are copied once.
 ///

@@ -53,9 +53,7 @@ const fn web_socket(path: &'static str) -> Route {
         access: Access::Node,
         runs: Runs::Here(Wait::Nothing),
         about: About::Other,
-        endpoint: Endpoint::between_nodes(|call| {
-            Box::pin(std::future::ready(peer::no_socket(&call)))
-        }),
+        endpoint: Endpoint::between_nodes(|_| Box::pin(std::future::ready(peer::no_socket()))),
         driver: "",
         shell: "",
     }

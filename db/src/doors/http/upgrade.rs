@@ -1,6 +1,6 @@
 //! Requests for a WebSocket, which only nodes open: the append stream, and copies of the state.
 //!
-//! The connection leaves actix and is served on the thread of its group. Served on an HTTP thread, each
+//! The connection leaves actix and is served on a thread of the consensus, that of its group. Served on an HTTP thread, each
 //! message would wake that of the group, and each answer the HTTP thread again.
 
 use super::call::{App, Call, Head, Http};
@@ -10,7 +10,6 @@ use super::routes::Route;
 use super::server::{PathParameters, SNAPSHOT, STREAM, make_call, request_id, visible_position};
 use crate::doors::peer::{self, WebSocket};
 use crate::error::{Error, Kind, Result};
-use crate::raft::Group;
 use crate::tls::PeerCertificate;
 use actix_codec::{AsyncRead, AsyncWrite, Framed};
 use actix_http::body::{BodySize, MessageBody};
@@ -24,6 +23,7 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use std::io;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The service for such requests.
@@ -54,13 +54,13 @@ pub trait Connection: AsyncRead + AsyncWrite + Unpin + 'static {
     ///
     /// # Errors
     /// When it cannot be taken from this thread.
-    fn serve(self, read: Bytes, socket: WebSocket, group: &Group) -> io::Result<()>;
+    fn serve(self, read: Bytes, socket: WebSocket, runtime: &Handle) -> io::Result<()>;
 }
 
 impl Connection for TcpStream {
-    fn serve(self, read: Bytes, socket: WebSocket, group: &Group) -> io::Result<()> {
+    fn serve(self, read: Bytes, socket: WebSocket, runtime: &Handle) -> io::Result<()> {
         let moved = self.into_std()?;
-        group.runtime().spawn(async move {
+        runtime.spawn(async move {
             match TcpStream::from_std(moved) {
                 Ok(stream) => socket.serve(stream, read).await,
                 Err(error) => tracing::warn!(%error, "a connection of a node cannot be served"),
@@ -72,7 +72,7 @@ impl Connection for TcpStream {
 
 /// The encryption of a connection stays with the thread on which it began.
 impl Connection for TlsStream<TcpStream> {
-    fn serve(self, read: Bytes, socket: WebSocket, _: &Group) -> io::Result<()> {
+    fn serve(self, read: Bytes, socket: WebSocket, _: &Handle) -> io::Result<()> {
         actix_web::rt::spawn(socket.serve(self, read));
         Ok(())
     }
@@ -94,13 +94,13 @@ async fn upgrade<T: Connection>(
     let call =
         make_call(app.clone(), http.clone(), request.peer_addr(), &id, PathParameters::new());
     match admit(call, &request).await {
-        Ok((group, socket, accept)) => {
+        Ok((runtime, socket, accept)) => {
             let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
             let response = response.upgrade("websocket").insert_header(accept).message_body(());
             let response = response.map_err(|error| io::Error::other(error.to_string()))?;
             framed.send(Message::Item((response, BodySize::None))).await?;
             let parts = framed.into_parts();
-            parts.io.serve(parts.read_buf.freeze(), socket, &group)
+            parts.io.serve(parts.read_buf.freeze(), socket, &runtime)
         }
         Err(error) => {
             let response = respond_error(&app, &http, &id, &error, seen);
@@ -119,7 +119,7 @@ async fn upgrade<T: Connection>(
 async fn admit(
     mut call: Call,
     request: &Request,
-) -> Result<(Arc<Group>, WebSocket, (HeaderName, HeaderValue))> {
+) -> Result<(Handle, WebSocket, (HeaderName, HeaderValue))> {
     let is_called =
         |route: &&Route| (request.method(), request.path()) == (&Method::GET, route.path);
     let route: &Route = [&STREAM, &SNAPSHOT].into_iter().find(is_called).ok_or_else(|| {
@@ -127,7 +127,7 @@ async fn admit(
         Error::new(Kind::RouteNotFound, message).hint("send the request without upgrade")
     })?;
     dispatch::admit(route, &mut call).await?;
-    let (group, socket) = match route.path == STREAM.path {
+    let (runtime, socket) = match route.path == STREAM.path {
         true => peer::stream(&call)?,
         false => peer::snapshot(&call)?,
     };
@@ -136,5 +136,5 @@ async fn admit(
     })?;
     let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
-    Ok((group, socket, (HeaderName::from_static("sec-websocket-accept"), accept)))
+    Ok((runtime, socket, (HeaderName::from_static("sec-websocket-accept"), accept)))
 }

@@ -7,6 +7,7 @@ use crate::doors::http::call::Call;
 use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
+use crate::cluster::Cluster;
 use crate::cluster::announce::{self, AnnounceRequest};
 use crate::cluster::audit::{self, AuditReport};
 use crate::cluster::forward::{Applied, KnownLeader};
@@ -17,22 +18,24 @@ use crate::cluster::probe::sign_answer;
 use crate::config::host_of;
 use crate::engine::Command;
 use crate::engine::cbor::{self, DecodeOwned};
-use crate::engine::command::{GroupCommand, Placement};
 use crate::error::{Error, Kind, Result};
-use crate::raft::Group;
 use crate::raft::append_stream::{AppendAnswer, AppendMessage, MESSAGE_BYTES_MAX};
 use crate::raft::clock::wall_ms;
+use crate::raft::link::{self, Route};
 use crate::raft::network::web_socket_config;
 use crate::raft::node_key::{Body, PEER_HEADER, Seal};
 use crate::raft::peers::{REFUSED_PARAMETER, RpcResult};
 use crate::raft::wire::{self, Wire};
+use crate::raft::{Group, RaftId};
 use crate::service::{Step, Steps};
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use openraft::raft::AppendEntriesResponse;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{self, Error as WebSocketError, Message};
@@ -41,37 +44,47 @@ use tokio_tungstenite::tungstenite::{self, Error as WebSocketError, Message};
 /// that is not on this node.
 fn check_receiver(call: &Call) -> Result<Arc<Group>> {
     let group = named_group(call)?;
-    let mine = [
-        ("cluster", call.cluster().identity().cluster_id.unwrap_or_default()),
-        ("to", group.raft_id().to_string()),
-    ];
-    for (name, value) in mine {
-        let meant = call.required(&[name])?;
-        if meant != value {
-            let message = format!("this message is for {name} {meant}, here is {name} {value}");
-            return Err(Error::new(Kind::Misdirected, message)
-                .hint("another node stands where the caller looks for one; compare the members"));
-        }
+    check_cluster(call)?;
+    let (meant, mine) = (call.required(&["to"])?, group.raft_id().to_string());
+    if meant != mine {
+        return Err(meant_for("to", meant, &mine));
     }
     check_sender(call, &group)?;
     group.check_refused(call.parameter(&[REFUSED_PARAMETER]))?;
     Ok(group)
 }
 
-/// Refuses a message in another member's name, where certificates prove which member calls.
+/// Refuses a message for another cluster.
+fn check_cluster(call: &Call) -> Result<()> {
+    let mine = call.cluster().identity().cluster_id.unwrap_or_default();
+    match call.required(&["cluster"])? {
+        meant if meant == mine => Ok(()),
+        meant => Err(meant_for("cluster", meant, &mine)),
+    }
+}
+
+fn meant_for(name: &str, meant: &str, mine: &str) -> Error {
+    let message = format!("this message is for {name} {meant}, here is {name} {mine}");
+    Error::new(Kind::Misdirected, message)
+        .hint("another node stands where the caller looks for one; compare the members")
+}
+
+/// Refuses a message in another member's name.
 fn check_sender(call: &Call, group: &Group) -> Result<()> {
-    let cluster = call.cluster();
-    let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());
     let from = call.required(&["from"])?.parse().ok();
-    let url = from.and_then(|from| group.url(from));
-    let (Some(from), Some(url), Some(signature), true) = (from, url, &call.signature, secured)
-    else {
-        return Ok(());
-    };
-    if host_of(&url).as_deref() == Some(signature.host.as_str()) {
+    let (Some(from), Some(signature)) = (from, &call.signature) else { return Ok(()) };
+    check_host(call.cluster(), group, from, &signature.host)
+}
+
+/// Refuses a message in the name of a member at another host, where certificates prove which host it
+/// comes from.
+fn check_host(cluster: &Cluster, group: &Group, from: RaftId, host: &str) -> Result<()> {
+    let secured = cluster.certificates.as_ref().is_some_and(|files| files.has_authority());
+    let (Some(url), true) = (group.url(from), secured) else { return Ok(()) };
+    if host_of(&url).as_deref() == Some(host) {
         return Ok(());
     }
-    let message = format!("member {from} is at {url}, not at {:?}", signature.host);
+    let message = format!("member {from} is at {url}, not at {host:?}");
     Err(Error::new(Kind::BadCertificate, message)
         .hint("a node speaks for itself only; compare its AdvertiseUrl with the members"))
 }
@@ -194,23 +207,14 @@ pub async fn read_index(call: Rc<Call>) -> Result<Reply> {
 
 /// `POST /raft/rpc/placement`: another node has something recorded in the placement.
 pub async fn placement(call: Rc<Call>) -> Result<Reply> {
-    let placement: Placement = command(&call.body)?;
-    let group = call.cluster().groups.system()?;
-    applied(group, Command::Placement(Box::new(placement))).await
+    let index = call.cluster().record_placement(command(&call.body)?).await?;
+    Ok(Reply::json(&Applied { index }))
 }
 
 /// `POST /raft/rpc/in-group`: what the system group has decided about a group that this node leads.
 pub async fn in_group(call: Rc<Call>) -> Result<Reply> {
-    let decided: GroupCommand = command(&call.body)?;
-    let group = named_group(&call)?;
-    applied(&group, Command::InGroup(Box::new(decided))).await
-}
-
-async fn applied(group: &Group, command: Command) -> Result<Reply> {
-    if !group.is_leader() {
-        return Err(crate::raft::proposer::not_leader());
-    }
-    let index = group.propose(command).await?.index;
+    let group = named_group(&call)?.number();
+    let index = call.cluster().carry_out(group, command(&call.body)?).await?;
     Ok(Reply::json(&Applied { index }))
 }
 
@@ -238,13 +242,14 @@ pub async fn leader(call: Rc<Call>) -> Result<Reply> {
 /// `GET /raft/rpc/group-status`: what this node knows of a group that it leads.
 pub async fn group_status(call: Rc<Call>) -> Result<Reply> {
     let group = named_group(&call)?;
-    Ok(Reply::json(&LeaderStatus::of(&group)))
+    Ok(Reply::json(&LeaderStatus::of(&group)?))
 }
 
 /// What is said over a WebSocket between nodes.
 pub enum WebSocket {
-    /// The append stream. It may be idle for long, and must not keep a group open.
-    Append(Weak<Group>),
+    /// The append stream of all groups, from the host that has signed its request. It must not keep the
+    /// node open.
+    Append(Weak<Cluster>, String),
     /// A copy of the leader's state.
     Copy(Arc<Group>, Seal),
 }
@@ -253,7 +258,7 @@ impl WebSocket {
     /// Serves it as the receiver, to its end. `read` was received already.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(self, stream: S, read: Bytes) {
         let bytes_max = match self {
-            WebSocket::Append(_) => MESSAGE_BYTES_MAX,
+            WebSocket::Append(..) => MESSAGE_BYTES_MAX,
             WebSocket::Copy(..) => snapshot::MESSAGE_BYTES_MAX,
         };
         let config = web_socket_config(bytes_max);
@@ -261,56 +266,97 @@ impl WebSocket {
         let read = read.to_vec();
         let stream = WebSocketStream::from_partially_read(stream, read, role, Some(config)).await;
         match self {
-            WebSocket::Append(group) => answer_stream(group, stream).await,
+            WebSocket::Append(cluster, host) => answer_stream(cluster, host, stream).await,
             WebSocket::Copy(group, seal) => snapshot::receive(group, seal, stream).await,
         }
     }
 }
 
 /// The answer to a request for a WebSocket that asks for no upgrade.
-pub fn no_socket(call: &Call) -> Result<Reply> {
-    check_receiver(call)?;
+pub fn no_socket() -> Result<Reply> {
     Err(Error::new(Kind::InvalidBody, "this is served over a WebSocket only")
         .hint("all nodes must run the same version"))
 }
 
-/// `GET /raft/rpc/stream`: the append stream. Each message is answered in its turn; a caller that
-/// breaks the order closes the connection.
-pub fn stream(call: &Call) -> Result<(Arc<Group>, WebSocket)> {
-    let group = check_receiver(call)?;
-    let socket = WebSocket::Append(Arc::downgrade(&group));
-    Ok((group, socket))
+/// `GET /raft/rpc/stream`: the append stream of the groups of one thread; returns the runtime that is to
+/// serve it.
+pub fn stream(call: &Call) -> Result<(Handle, WebSocket)> {
+    let cluster = call.cluster();
+    check_cluster(call)?;
+    let lane = call.number("lane", 0, u16::MAX.into())?;
+    let host = call.signature.as_ref().map(|signature| signature.host.clone());
+    let socket = WebSocket::Append(Arc::downgrade(cluster), host.unwrap_or_default());
+    Ok((cluster.raft_threads.lane(lane as usize).clone(), socket))
 }
 
-async fn answer_stream<S>(group: Weak<Group>, mut messages: WebSocketStream<S>)
+/// Answers messages as they can be answered: one that waits for a disk holds up no other.
+async fn answer_stream<S>(cluster: Weak<Cluster>, host: String, mut messages: WebSocketStream<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    while let Some(message) = messages.next().await {
+    let mut answers = FuturesUnordered::new();
+    loop {
+        let message = tokio::select! {
+            message = messages.next() => message,
+            Some(answer) = answers.next() => {
+                let mut next = Some(answer);
+                while let Some(answer) = next {
+                    if messages.feed(Message::binary(answer)).await.is_err() {
+                        return;
+                    }
+                    // Those that are ready leave together.
+                    next = answers.next().now_or_never().flatten();
+                }
+                if messages.flush().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         let bytes = match message {
-            Ok(Message::Binary(bytes)) => bytes,
-            Ok(_) => continue,
-            // The leader has gone; it opens another stream.
-            Err(
+            Some(Ok(Message::Binary(bytes))) => bytes,
+            Some(Ok(_)) => continue,
+            // The sender has gone; it opens another stream.
+            None
+            | Some(Err(
                 WebSocketError::Io(_)
                 | WebSocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake),
-            ) => break,
-            Err(error) => {
-                tracing::error!(%error, "the append stream of the leader is broken");
+            )) => break,
+            Some(Err(error)) => {
+                tracing::error!(%error, "the append stream of a leader is broken");
                 break;
             }
         };
-        let Some(group) = group.upgrade() else { break };
-        let Some(answer) = answer_message(&group, &bytes).await else { break };
-        if messages.send(Message::binary(answer)).await.is_err() {
-            return;
-        }
+        let (Some(cluster), Some((number, route, message))) =
+            (cluster.upgrade(), link::decode(bytes))
+        else {
+            break;
+        };
+        let group = receiver(&cluster, &route, &host);
+        answers.push(async move {
+            let answer = match group {
+                Ok(group) => answer_message(&group, &message).await,
+                Err(error) => AppendAnswer { wall_ms: wall_ms(), result: Err(error.to_string()) },
+            };
+            link::respond(number, &answer).unwrap_or_default()
+        });
     }
     let _ = messages.close(None).await;
 }
 
-/// The answer to a message of the append stream; none if it cannot be written.
-async fn answer_message(group: &Group, bytes: &[u8]) -> Option<Vec<u8>> {
+/// The group that a message is for.
+fn receiver(cluster: &Cluster, route: &Route, host: &str) -> Result<Arc<Group>> {
+    let group = cluster.groups.get(route.group)?;
+    if group.raft_id() != route.to {
+        return Err(meant_for("to", &route.to.to_string(), &group.raft_id().to_string()));
+    }
+    check_host(cluster, &group, route.from, host)?;
+    group.check_refused(route.refused.as_deref())?;
+    Ok(group)
+}
+
+/// The answer to a message of the append stream.
+async fn answer_message(group: &Group, bytes: &[u8]) -> AppendAnswer {
     let received_ms = group.clock.mono_ms();
     let result: RpcResult<_> = match wire::decode(bytes) {
         Ok(AppendMessage { times, append }) => {
@@ -329,14 +375,14 @@ async fn answer_message(group: &Group, bytes: &[u8]) -> Option<Vec<u8>> {
             Err("the message cannot be read here; do the versions of the nodes differ?".into())
         }
     };
-    wire::encode(&AppendAnswer { wall_ms: wall_ms(), result }).ok()
+    AppendAnswer { wall_ms: wall_ms(), result }
 }
 
 /// `GET /raft/rpc/snapshot`: a copy of the leader's state.
-pub fn snapshot(call: &Call) -> Result<(Arc<Group>, WebSocket)> {
+pub fn snapshot(call: &Call) -> Result<(Handle, WebSocket)> {
     let group = check_receiver(call)?;
     let sealed = call.signature.as_ref().filter(|signature| signature.body == Body::Sealed);
     let seal = sealed.map(|signature| call.cluster().key.seal_of(signature));
     let seal = seal.ok_or_else(|| Error::new(Kind::InvalidBody, "the snapshot is not sealed"))?;
-    Ok((group.clone(), WebSocket::Copy(group, seal)))
+    Ok((group.runtime().clone(), WebSocket::Copy(group, seal)))
 }

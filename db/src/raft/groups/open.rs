@@ -59,6 +59,7 @@ impl Group {
             copying: Arc::default(),
             undelivered: undelivered.clone(),
             clock: clock.clone(),
+            links: config.links.clone(),
         };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), state.clone(), log.clone());
