@@ -46,6 +46,7 @@ mod indexes;
 mod queries;
 mod schema;
 mod sessions;
+mod shards;
 mod statements;
 mod tasks;
 mod tls;

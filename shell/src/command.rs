@@ -11,6 +11,7 @@ mod connection;
 mod groups;
 mod indexes;
 mod queries;
+mod shards;
 mod shell;
 mod tasks;
 #[cfg(test)]
@@ -41,7 +42,7 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 12] = [
+pub(crate) static GROUPS: [&Group; 13] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,
@@ -53,6 +54,7 @@ pub(crate) static GROUPS: [&Group; 12] = [
     &tasks::GROUP,
     &cluster::GROUP,
     &groups::GROUP,
+    &shards::GROUP,
     &shell::GROUP,
 ];
 

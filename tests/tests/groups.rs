@@ -2,7 +2,9 @@
 //! and rights that hold in all of them.
 
 use jettra_driver::ReadLevel;
-use jettra_driver::wire::{GroupReply, GroupState, NewGroup};
+use jettra_driver::wire::{
+    GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, ShardInfo,
+};
 use jettra_tests::load::{DATABASE, INSERTS, Load};
 use jettra_tests::{Cluster, wait_until};
 use serde_json::{Value, json};
@@ -241,6 +243,110 @@ async fn a_node_that_leaves_hands_its_replicas_over_under_load() {
         }
     }
     outcomes.check(&found, "the group");
+}
+
+/// Waits until a shard is `active` on exactly these nodes.
+async fn wait_shard(cluster: &Cluster, shard: &str, nodes: &[&str]) -> ShardInfo {
+    wait_until(&format!("{shard} on {nodes:?}"), async || {
+        let found = cluster.client().shard(shard).await.map_err(|error| error.to_string())?;
+        let on: BTreeSet<&str> = found.nodes.iter().map(String::as_str).collect();
+        match found.status == "active" && on == nodes.iter().copied().collect() {
+            true => Ok(found),
+            false => Err(format!("{found:?}")),
+        }
+    })
+    .await
+}
+
+/// A replica moves to another node under load, whatever node dies on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_migrates_under_load_although_nodes_die() {
+    let mut cluster = Cluster::start("groups-migrate", 4).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in(DATABASE, 3).await.expect("a database");
+    client.create_collection(DATABASE, INSERTS).await.expect("a collection");
+    let load = Load::inserts(&client, 4);
+    load.wait_successes(50).await;
+    let migration = |from: &str, to: &str| Migration {
+        from_node: from.into(),
+        to_node: to.into(),
+        strategy: MigrationStrategy::LiveCopy,
+    };
+    for (from, to, code) in [
+        ("node4", "node1", "not_possible_now"),
+        ("node1", "node2", "not_possible_now"),
+        ("node1", "node9", "node_not_found"),
+    ] {
+        let refused = client.migrate_shard("shard-03", &migration(from, to)).await.unwrap_err();
+        assert_eq!(refused.code(), Some(code), "{refused}");
+    }
+    let unknown = client.migrate_shard("shard-07", &migration("node1", "node4")).await.unwrap_err();
+    assert_eq!(unknown.code(), Some("group_not_found"), "{unknown}");
+
+    // Node 4 takes the place of each other one in turn, and each time another node dies meanwhile.
+    let names = ["node1", "node2", "node3", "node4"];
+    let mut free = 3;
+    for (from, dies) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+        client
+            .migrate_shard("shard-03", &migration(names[from], names[free]))
+            .await
+            .expect("decided");
+        cluster.nodes[dies].kill();
+        cluster.nodes[dies].start();
+        let left: Vec<&str> = (0..4).filter(|node| *node != from).map(|node| names[node]).collect();
+        wait_shard(&cluster, "shard-03", &left).await;
+        free = from;
+    }
+    load.wait_successes(50).await;
+    cluster.wait_active(4).await;
+    let outcomes = load.finish().await;
+    let shard = client.shard("shard-03").await.expect("the shard");
+    assert!(shard.documents >= outcomes.acknowledged.len() as u64, "{shard:?}");
+    assert_eq!(shard.vector_count, shard.documents);
+    let documents = client.collection::<Value>(DATABASE, INSERTS);
+    let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
+    loop {
+        let page = documents.list(1000, cursor.as_deref()).await.expect("a page");
+        let ids = page.documents.iter().map(|document| document["_id"].as_str());
+        found.extend(ids.map(|id| id.expect("a token").to_owned()));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    outcomes.check(&found, "the shard");
+}
+
+/// A node that joins gets replicas, and every node holds as many as any other, or one more.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_spread_to_a_node_that_joins() {
+    let mut cluster =
+        Cluster::start_with("groups-spread", 3, |settings| settings.key("AutoRebalance", false))
+            .await;
+    let client = cluster.client();
+    for id in 1..=4 {
+        client.create_group(&NewGroup { id, ..NewGroup::default() }, true).await.expect("a group");
+    }
+    let ring = client.ring().await.expect("the ring");
+    assert!(ring.nodes.iter().all(|node| node.virtual_nodes == 4), "{ring:?}");
+    let fourth = cluster.add_waiting("node4").await;
+    cluster.register(fourth).await;
+    cluster.wait_active(4).await;
+    let planned = client.rebalance(true).await.expect("a plan");
+    assert_eq!(planned.moves.len(), 3, "{planned:?}");
+    assert!(planned.moves.iter().all(|planned| planned.to_node == "node4"), "{planned:?}");
+    let ring = client.ring().await.expect("the ring");
+    assert_eq!(ring.nodes[3].virtual_nodes, 0, "nothing was done");
+    client.rebalance(false).await.expect("moves");
+    wait_until("every node holds three replicas", async || {
+        let ring = client.ring().await.map_err(|error| error.to_string())?;
+        let shards = client.list_shards().await.map_err(|error| error.to_string())?;
+        let even = ring.nodes.iter().all(|node| node.virtual_nodes == 3);
+        let done = shards.iter().all(|shard| shard.status == "active" && shard.replicas == 3);
+        if even && done { Ok(()) } else { Err(format!("{ring:?} {shards:?}")) }
+    })
+    .await;
 }
 
 /// A replica whose directory is lost never votes again under its number: another one takes its place.

@@ -29,6 +29,7 @@ async fn under_load(name: &str) -> (Cluster, Load) {
     client.create_collection(DATABASE, INSERTS).await.expect("a collection");
     let load = Load::inserts(&client, WRITERS);
     load.wait_successes(20).await;
+    wait_level(&cluster, OLD).await;
     (cluster, load)
 }
 
@@ -116,7 +117,7 @@ async fn check_old_nodes_refused(cluster: &mut Cluster) {
     node.start();
     let ended = node.wait_exit().await;
     assert_eq!(ended.code(), Some(1), "{}", node.log());
-    let (level, supported) = (format!("feature level {NEW}"), format!("supports {OLD} to {OLD}"));
+    let (level, supported) = (format!("feature level {NEW}"), format!("supports 1 to {OLD}"));
     let reason = node.log().lines().last().unwrap_or_default().to_owned();
     for part in [&level, &supported, &format!("a version that supports {NEW}")] {
         assert!(reason.contains(part.as_str()), "{part} is not in: {reason}");
@@ -129,7 +130,7 @@ async fn check_old_nodes_refused(cluster: &mut Cluster) {
     let through = cluster.leader_among(&[0, 1, 2]).await;
     let url = json!({"url": cluster.nodes[fresh].url()});
     let refused = cluster.act(through, "register", url.clone()).await;
-    for part in ["\"fresh\"", &format!("levels {OLD} to {OLD}"), &format!("level {NEW}")] {
+    for part in ["\"fresh\"", &format!("levels 1 to {OLD}"), &format!("level {NEW}")] {
         assert!(refused.text.contains(&part.replace('"', "\\\"")), "{part}: {}", refused.text);
     }
     refused.refused(409, "unsupported_feature_level");

@@ -28,7 +28,15 @@ export const LINEARIZABLE = 'linearizable';
 /** The greatest staleness of a read at the level `bounded`. */
 export const FRESHNESS = '2s';
 
-let lastIndex = 0; // the highest log index of any answer
+const lastIndexes = new Map(); // the highest log index of any answer, by the group whose log it is in
+
+/** Notes the position of an answer: `17` in the system group, `17@3` in group 3. */
+function notePosition(text) {
+  const [index, group = '0'] = (text ?? '0').split('@');
+  lastIndexes.set(group, Math.max(lastIndexes.get(group) ?? 0, Number(index)));
+}
+const lastPositions = () => [...lastIndexes]
+  .map(([group, index]) => (group === '0' ? index : `${index}@${group}`)).join(',');
 
 let signedOut = () => {};
 /** Calls `listener` when the server no longer accepts the session. */
@@ -66,7 +74,7 @@ async function send(method, path, { body, etag, key, anyStatus = false, timeoutM
     unreachable();
     throw noAnswer(cause, method, timeoutMs);
   }
-  lastIndex = Math.max(lastIndex, Number(response.headers.get('X-Jettra-Index')));
+  notePosition(response.headers.get('X-Jettra-Index'));
   if (isInTransaction(path)) transactionListener.used();
   if (response.ok || anyStatus) return { text, headers: response.headers };
   throw reported(response, text, path);
@@ -252,12 +260,15 @@ export const tokens = {
   revoke: (id) => write('DELETE', `api/v1/tokens/${segment(id)}`),
 };
 
+/** The groups of replicas, which hold the databases; for administrators. */
+export const groups = { list: () => get('api/v1/groups', { timeoutMs: TIMEOUT_POLL_MS }) };
+
 /** Entries of the audit log, the newest first: `{entries, next}`. */
 export const audit = (fields) => get(`api/v1/audit?${parameters(fields)}`);
 
 /** The parameters of a read level, and `more`. */
 const at = (level, more = {}) => parameters({ level, ...more,
-  ...(level === 'session' && { index: lastIndex }),
+  ...(level === 'session' && { index: lastPositions() }),
   ...(level === 'bounded' && { freshness: FRESHNESS }) });
 
 export const databases = {

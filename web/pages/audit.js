@@ -7,10 +7,10 @@ const PAGE = 50; // entries
 const COLUMNS = ['When', 'User', 'From', 'Action', 'Target', 'Outcome'];
 /** Those of the server; a test compares them. */
 const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'cluster_register', 'cluster_restart',
-  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_index', 'drop_versions', 'join_failed',
-  'join_token_use', 'login', 'login_failed', 'password_change', 'rename_collection', 'rename_database',
-  'replace_collection', 'set_max_feature_level', 'set_schema', 'token_create', 'token_revoke', 'user_create',
-  'user_delete', 'user_update'];
+  'cluster_resume', 'cluster_stop', 'drop_collection', 'drop_database', 'drop_index', 'drop_versions',
+  'group_create', 'group_move', 'group_pin_leader', 'group_remove', 'join_failed', 'join_token_use',
+  'login', 'login_failed', 'password_change', 'rename_collection', 'rename_database', 'replace_collection',
+  'set_max_feature_level', 'set_schema', 'token_create', 'token_revoke', 'user_create', 'user_delete', 'user_update'];
 
 export class AuditPage {
   log = null; // {entries, next}: the entries shown, and where the older ones begin; null until known

@@ -3,7 +3,7 @@
 //! [`Placement`](crate::command::Placement).
 //!
 //! A group's document is an intent, as a member's is: nodes that are to hold a replica, beside the
-//! replicas that there are. What is missing between the two is done step by step, by whoever leads.
+//! replicas that there are. What is missing between the two is done step by step, by the leaders.
 
 use crate::accounts::{all, stored};
 use crate::catalog;

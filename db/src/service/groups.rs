@@ -202,7 +202,7 @@ async fn wait_for_level(session: &Session, deadline: Instant) -> Result<()> {
     Ok(())
 }
 
-fn raft_ids(nodes: &[NodeDocument], names: &[String]) -> Result<Vec<RaftId>> {
+pub(super) fn raft_ids(nodes: &[NodeDocument], names: &[String]) -> Result<Vec<RaftId>> {
     let known = |name: &String| {
         let found = nodes.iter().find(|node| node.id == *name || node.url == *name);
         found.map(|node| node.raft_id).ok_or_else(|| {

@@ -29,6 +29,7 @@ pub mod read;
 pub mod schema;
 pub mod session;
 pub mod sessions;
+pub mod shards;
 pub mod statements;
 pub mod steps;
 pub mod tasks;

@@ -9,6 +9,7 @@ use crate::engine::Namespace;
 use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexId;
 use crate::error::{Error, Kind, Result};
+use crate::pulse;
 use crate::raft::{AppliedCommand, Group};
 use crate::storage::Read;
 use parking_lot::Mutex;
@@ -198,7 +199,8 @@ pub async fn run(
     let mut pause = INTERVAL;
     while !is_ending() {
         if !pause.is_zero() {
-            let _ = tokio::time::timeout(pause, tasks.wake.notified()).await;
+            // The tasks of all groups wake together.
+            let _ = tokio::time::timeout_at(pulse::next(pause), tasks.wake.notified()).await;
         }
         pause = INTERVAL;
         if !group.is_leader() {

@@ -12,9 +12,13 @@ pub struct DatabaseInfo {
     pub name: String,
     /// The engine name that it was created with; kept for clients of JettraDBVM.
     pub engine: String,
-    /// The group of replicas that holds it; 0 is the system group.
-    #[serde(default)]
+    /// The group of replicas that holds it; left out for the system group, 0.
+    #[serde(default, skip_serializing_if = "is_system")]
     pub group: u64,
+}
+
+fn is_system(group: &u64) -> bool {
+    *group == 0
 }
 
 /// Answer of `GET …/stats`.

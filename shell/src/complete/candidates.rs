@@ -269,6 +269,7 @@ mod tests {
             "cluster",
             "nodes",
             "groups",
+            "shards",
         ];
         assert_eq!(all, [Candidates::Words(expected.to_vec())]);
     }

@@ -3,6 +3,7 @@ import { html, nothing } from '../../vendor/lit-html.js';
 import { cluster } from '../../api/calls.js';
 import { addButton, count, duration, errorBox, fact, plural, toastError } from '../../components/ui.js';
 import { isLive, isVoter, nodeCard } from './node-card.js';
+import { Groups } from './groups.js';
 import { Tasks } from './tasks.js';
 import { OpenTransactions } from './transactions.js';
 
@@ -15,11 +16,13 @@ export class ClusterPage {
   #error = null; // of the last poll
   #polling = false;
   #timer;
+  #groups;
   #tasks;
   #transactions;
 
   constructor(app) {
     this.app = app;
+    this.#groups = new Groups(app);
     this.#tasks = new Tasks(app);
     this.#transactions = new OpenTransactions(app);
   }
@@ -30,11 +33,13 @@ export class ClusterPage {
     this.#timer = setInterval(this.#poll, POLL_MS);
     document.addEventListener('visibilitychange', this.#poll);
     this.#poll();
+    this.#groups.start();
     this.#tasks.start();
     this.#transactions.start();
   }
 
   stop() {
+    this.#groups.stop();
     this.#tasks.stop();
     this.#transactions.stop();
     clearInterval(this.#timer);
@@ -81,6 +86,7 @@ export class ClusterPage {
       ${error ? errorBox(error, 'cluster-error',
         html`<span class="muted">The page retries twice a second.</span>`) : nothing}
       ${this.#nodes(stale, age)}
+      ${this.#groups.view(sortedNodes(data))}
       ${this.#tasks.view()}
       ${this.#transactions.view()}`;
   }
@@ -98,12 +104,14 @@ export class ClusterPage {
 
   #nodes(stale, age) {
     const data = this.#data;
-    const nodes = [...(data?.nodes ?? [])].sort((a, b) => a.raft_id - b.raft_id);
+    const nodes = sortedNodes(data);
     const actOn = (node) => (action) => this.#asking((dialogs) => dialogs.confirmAction(action, node, data))();
     return html`<ul class="nodes ${stale ? 'stale' : ''}" data-testid="node-list">
       ${nodes.map((node) => nodeCard(node, data, { stale, age, onAction: this.#isAdmin ? actOn(node) : null }))}</ul>`;
   }
 }
+
+const sortedNodes = (data) => [...(data?.nodes ?? [])].sort((a, b) => a.raft_id - b.raft_id);
 
 function healthPanel(data, error, stale, age) {
   const { sentence, tone, hint } = data && !stale ? currentSummary(data) : staleSummary(data, error, age);

@@ -261,7 +261,7 @@ fn a_database_is_created_renamed_and_dropped_in_its_group() {
 }
 
 #[test]
-fn a_data_group_changes_databases_only_as_it_is_told_and_in_order() {
+fn a_data_group_changes_databases_only_as_the_system_group_decides_and_in_order() {
     let mut state = State::data();
     state.done(put("shop"));
     for refused in [

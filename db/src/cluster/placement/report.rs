@@ -3,6 +3,7 @@
 use super::super::{Cluster, forward, groups};
 use super::PlacementView;
 use crate::engine::placement::{DatabaseState, GroupDocument, GroupState, ReplicaState};
+use crate::engine::{catalog, system};
 use crate::error::Result;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupId, GroupStatus, RaftId};
@@ -23,6 +24,10 @@ pub struct LeaderStatus {
     pub last_log: u64,
     /// Log index up to which readers see its state.
     pub applied: u64,
+    /// How many documents its databases hold.
+    pub documents: u64,
+    /// Bytes of its state.
+    pub bytes: u64,
     /// Index up to which each member has the log.
     pub matched: BTreeMap<RaftId, u64>,
 }
@@ -69,16 +74,34 @@ pub struct GroupReport {
 
 impl LeaderStatus {
     /// What this node knows of a group; none unless it leads it.
-    pub fn of(group: &Group) -> Option<LeaderStatus> {
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn of(group: &Group) -> Result<Option<LeaderStatus>> {
         let status: GroupStatus = group.status();
-        (status.leader == Some(group.raft_id())).then(|| LeaderStatus {
+        if status.leader != Some(group.raft_id()) {
+            return Ok(None);
+        }
+        let read = group.read()?;
+        let mut documents = 0;
+        for (database, _) in catalog::databases(&read)? {
+            if database == system::DATABASE {
+                continue;
+            }
+            for (_, collection) in catalog::collections(&read, &database)? {
+                documents += catalog::totals(&read, collection)?.documents;
+            }
+        }
+        Ok(Some(LeaderStatus {
             leader: group.raft_id(),
             ready: status.is_leader(),
             term: status.term,
             last_log: status.last_log,
             applied: group.visible_index(),
+            documents,
+            bytes: group.generations().current().used_bytes() as u64,
             matched: status.matched,
-        })
+        }))
     }
 }
 
@@ -111,7 +134,7 @@ impl Cluster {
     /// What the leader of a group says of it.
     async fn leader_status(&self, group: GroupId) -> Option<LeaderStatus> {
         if let Ok(here) = self.groups.get(group)
-            && let Some(status) = LeaderStatus::of(&here)
+            && let Ok(Some(status)) = LeaderStatus::of(&here)
         {
             return Some(status);
         }
@@ -194,7 +217,7 @@ impl Cluster {
             let fit = nodes.iter().filter(|node| voters.contains(&node.raft_id) == votes);
             fit.map(|node| node.id.clone()).collect::<Vec<_>>()
         };
-        let databases = crate::engine::catalog::databases(&system.read()?)?;
+        let databases = catalog::databases(&system.read()?)?;
         let replicas: Vec<_> = replicas.collect();
         let (members, observers) = (named(true), named(false));
         Ok(GroupReport {

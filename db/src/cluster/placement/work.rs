@@ -3,7 +3,7 @@
 
 use super::super::membership::{self, hand_over_group};
 use super::super::{Cluster, forward, groups};
-use super::decide::{Decision, PlacementState, decide};
+use super::decide::{Decision, PlacementState, decide, is_settled};
 use super::steps::{GroupView, Step, next_step};
 use super::{Follower, PlacementView, leaders};
 use crate::engine::cbor;
@@ -19,9 +19,12 @@ use crate::raft::{Group, GroupId, RaftId};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_millis(300);
+/// The same while all replicas are where they are to be: only who leads may be wrong then.
+const SETTLED_INTERVAL: Duration = Duration::from_millis(900);
 /// How long a group is led before its leader hands over to the node that is to lead it.
 const PINNED_AFTER: Duration = Duration::from_secs(1);
 /// The same when nobody has named that node: leaders are spread evenly after a while.
@@ -52,7 +55,9 @@ pub async fn run_steps(cluster: Arc<Cluster>) {
         let stepped = join_all(stepping).await;
         if !stepped.contains(&true) {
             let changed = cluster.placements.changed(Follower::Steps);
-            let _ = tokio::time::timeout_at(pulse::next(INTERVAL), changed).await;
+            let settled = cluster.placements.view().groups.values().all(is_settled);
+            let pause = if settled { SETTLED_INTERVAL } else { INTERVAL };
+            let _ = tokio::time::timeout_at(pulse::next(pause), changed).await;
         }
     }
 }
@@ -189,12 +194,15 @@ async fn decide_once(cluster: &Arc<Cluster>, system: &Arc<Group>) -> Result<bool
         let gone = cluster.gone(system);
         let groups: Vec<_> = view.groups.values().collect();
         let nodes = cluster.nodes.all();
-        let even_out = cluster.config.auto_rebalance;
+        let even_out = cluster.config.auto_rebalance || cluster.is_rebalancing();
         decide(&PlacementState { groups: &groups, nodes: &nodes, gone: &gone, even_out })
     };
     let view = cluster.placements.view();
     let changing = view.databases.values().any(|database| database.change().is_some());
     if due(&view).is_none() && !changing {
+        if view.groups.values().all(is_settled) {
+            cluster.rebalancing.store(false, Ordering::Release);
+        }
         return Ok(false);
     }
     let view = cluster.confirmed_placement().await?;
@@ -234,6 +242,17 @@ impl Cluster {
         Ok(self.placements.view())
     }
 
+    /// Lets replicas move until no node holds two more than another, while this node leads the system
+    /// group.
+    pub fn rebalance(&self) {
+        self.rebalancing.store(true, Ordering::Release);
+        self.placements.wake();
+    }
+
+    fn is_rebalancing(&self) -> bool {
+        self.rebalancing.load(Ordering::Acquire)
+    }
+
     /// Members that are silent for so long that others take their replicas; none while more than one
     /// member, or more than a third of them, is silent: then it is rather the network.
     fn gone(&self, system: &Group) -> BTreeSet<RaftId> {
@@ -253,6 +272,30 @@ impl Cluster {
         }
     }
 
+    /// Records something in the placement, on the leader of the system group; returns its log index.
+    ///
+    /// # Errors
+    /// That of the command; `no_leader`.
+    pub async fn record_placement(&self, placement: Placement) -> Result<u64> {
+        self.lead(SYSTEM_GROUP, Command::Placement(Box::new(placement))).await
+    }
+
+    /// Carries out what the system group has decided about a group, on its leader; returns the log index.
+    ///
+    /// # Errors
+    /// That of the command; `no_leader`; `misdirected` if this node has no replica of it.
+    pub async fn carry_out(&self, group: GroupId, command: GroupCommand) -> Result<u64> {
+        self.lead(group, Command::InGroup(Box::new(command))).await
+    }
+
+    async fn lead(&self, group: GroupId, command: Command) -> Result<u64> {
+        let group = self.groups.get(group)?;
+        match group.is_leader() {
+            true => Ok(group.propose(command).await?.index),
+            false => Err(not_leader()),
+        }
+    }
+
     /// Has something recorded in the placement, and waits until this node sees it.
     ///
     /// # Errors
@@ -260,7 +303,7 @@ impl Cluster {
     pub async fn propose_placement(&self, placement: Placement) -> Result<()> {
         let system = self.groups.system()?;
         let index = if system.is_leader() {
-            system.propose(Command::Placement(Box::new(placement))).await?.index
+            self.record_placement(placement).await?
         } else {
             let leader = system.leader().and_then(|id| system.url(id)).ok_or_else(not_leader)?;
             let body = cbor::encode(&placement)?;
@@ -275,10 +318,8 @@ impl Cluster {
     /// # Errors
     /// That of the command; `no_leader`, `outcome_unknown`.
     pub async fn propose_in_group(&self, group: GroupId, command: GroupCommand) -> Result<()> {
-        if let Ok(here) = self.groups.get(group)
-            && here.is_leader()
-        {
-            return here.propose(Command::InGroup(Box::new(command))).await.map(drop);
+        if self.groups.get(group).is_ok_and(|here| here.is_leader()) {
+            return self.carry_out(group, command).await.map(drop);
         }
         let leader = self.leader_of(group).await?;
         let path = format!("{IN_GROUP_PATH}?group={group}");

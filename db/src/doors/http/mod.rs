@@ -25,6 +25,7 @@ pub mod routes;
 pub mod schema;
 pub mod server;
 pub mod sessions;
+pub mod shards;
 pub mod statements;
 pub mod tasks;
 pub mod threads;

@@ -5,7 +5,8 @@ use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
     audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, openapi,
-    pipelines, schema, sessions, statements, tasks, tokens, transactions, users, versions, writes,
+    pipelines, schema, sessions, shards, statements, tasks, tokens, transactions, users, versions,
+    writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -266,6 +267,11 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/v1/groups/{group}"        User(Admin), Here(Level),   Other, {groups::GET},        "group",            "group show";
     DELETE "/api/v1/groups/{group}"        User(Admin), Leader(Ready), Other, {groups::REMOVE},     "remove_group",     "group remove";
     PUT    "/api/v1/groups/{group}/leader" User(Admin), Leader(Ready), Other, {groups::PIN_LEADER}, "set_group_leader", "group lead";
+    GET    "/api/v1/cluster/shards"                 User(Admin), Here(Level),   Other, {shards::LIST},      "list_shards",   "shard list";
+    GET    "/api/v1/cluster/shards/{shard}"         User(Admin), Here(Level),   Other, {shards::GET},       "shard",         "shard show";
+    POST   "/api/v1/cluster/shards/{shard}/migrate" User(Admin), Leader(Ready), Other, {shards::MIGRATE},   "migrate_shard", "shard migrate";
+    GET    "/api/v1/cluster/ring"                   User(Login), Here(Level),   Other, {shards::RING},      "ring",          "cluster ring";
+    POST   "/api/v1/cluster/rebalance"              User(Admin), Leader(Ready), Other, {shards::REBALANCE}, "rebalance",     "rebalance";
     PUT  "/api/v1/cluster/feature-level" User(Admin), Leader(Ready), Other, {cluster::SET_MAX_FEATURE_LEVEL}, "set_max_feature_level", "cluster max-level";
     GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";

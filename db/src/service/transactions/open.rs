@@ -12,9 +12,8 @@ use crate::pulse;
 use crate::raft::Group;
 use crate::raft::groups::AppliedCommand;
 use crate::raft::memory_budget::{MemoryBudget, MemoryPermit};
-use crate::raft::types::GroupId;
+use crate::raft::types::{GroupId, SYSTEM_GROUP};
 use crate::service::bounds::pooled;
-use jettra_driver::wire::in_group;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -62,6 +61,15 @@ enum State {
     Committed(u64),
     /// It has ended.
     Ended,
+}
+
+/// An id that names the group, as positions in its log do.
+fn new_id(group: GroupId) -> String {
+    let id = uuid::Uuid::new_v4();
+    match group {
+        SYSTEM_GROUP => id.to_string(),
+        group => format!("{id}@{group}"),
+    }
 }
 
 fn lost(id: &str) -> Error {
@@ -252,7 +260,7 @@ impl Transactions {
         let (base, index) = group.snapshot(format!("an open transaction of {user:?}"))?;
         let state = Transaction::begin(base, index, self.bytes_max)?;
         let open = Arc::new(OpenTransaction {
-            id: in_group(uuid::Uuid::new_v4(), group.number()),
+            id: new_id(group.number()),
             user: user.to_owned(),
             key,
             group: group.number(),

@@ -125,6 +125,11 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
             "The number of a group; 0 is the system group.",
             json!({"type": "string", "pattern": "^[0-9]{1,9}$", "example": "3"}),
         ),
+        "shard" => (
+            "The name of a shard, made of the number of its group.",
+            json!({"type": "string", "pattern": "^shard-[0-9]{2,9}$", "example": "shard-03"}),
+        ),
+        "dry_run" => ("Whether only to say what would be done.", json!({"type": "boolean"})),
         "wait" => (
             "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed.",
             json!({"type": "string", "enum": ["ready", "stopped"]}),

@@ -1,0 +1,163 @@
+//! Shards over HTTP, with JadeVectorDB's shapes: a shard is a group of replicas.
+
+use super::call::Call;
+use super::describe::{CLUSTER, describe};
+use super::endpoint::Endpoint;
+use super::reply::Reply;
+use crate::cluster::placement::report::GroupReport;
+use crate::engine::placement::GroupState;
+use crate::error::{Error, Kind, Result};
+use crate::raft::GroupId;
+use crate::raft::types::SYSTEM_GROUP;
+use crate::service::{groups, shards};
+use jettra_driver::wire::{
+    Migration, MigrationStrategy, PlannedMove, RebalanceReply, RingNode, RingReply, ShardInfo,
+};
+use std::rc::Rc;
+
+fn shard_id(group: GroupId) -> String {
+    format!("shard-{group:02}")
+}
+
+/// A group as JadeVectorDB's clients see it.
+fn info(group: GroupReport) -> ShardInfo {
+    let moving = group.replicas.iter().any(|replica| !replica.wanted || replica.placed.is_none());
+    let status = match group.state {
+        GroupState::Creating => "creating",
+        GroupState::Removing => "removing",
+        GroupState::Active if !group.is_ready() => "unavailable",
+        GroupState::Active if moving => "migrating",
+        GroupState::Active => "active",
+    };
+    let placed = group.replicas.iter().filter(|replica| replica.placed.is_some());
+    let nodes: Vec<_> = placed.map(|replica| replica.node.clone()).collect();
+    let (documents, bytes) =
+        group.status.as_ref().map_or((0, 0), |status| (status.documents, status.bytes));
+    ShardInfo {
+        shard_id: shard_id(group.group),
+        primary_node: group.leader.unwrap_or_default(),
+        replicas: nodes.len() as u64,
+        nodes,
+        vector_count: documents,
+        documents,
+        bytes,
+        status: status.into(),
+    }
+}
+
+/// The group that a call names as a shard.
+fn group(call: &Call) -> Result<GroupId> {
+    let text = call.required(&["shard"])?;
+    let number = text.strip_prefix("shard-").and_then(|number| number.parse().ok());
+    number.filter(|group| *group != SYSTEM_GROUP).ok_or_else(|| {
+        Error::new(Kind::GroupNotFound, format!("there is no shard {text:?}"))
+            .hint("list the shards to see their names, such as shard-03")
+    })
+}
+
+/// `GET /api/v1/cluster/shards`
+pub const LIST: Endpoint = Endpoint::new(
+    |call| Box::pin(list(call)),
+    || describe(CLUSTER, "List the shards").gives::<Vec<ShardInfo>>(200).reads(),
+);
+
+async fn list(call: Rc<Call>) -> Result<Reply> {
+    let groups = groups::list(&call.session).await?;
+    Ok(Reply::of(groups.map(|groups| {
+        let data = groups.into_iter().filter(|group| group.group != SYSTEM_GROUP);
+        Reply::json(&data.map(info).collect::<Vec<_>>())
+    })))
+}
+
+/// `GET /api/v1/cluster/shards/{shard}`
+pub const GET: Endpoint = Endpoint::new(
+    |call| Box::pin(get(call)),
+    || {
+        describe(CLUSTER, "Tell the state of a shard")
+            .gives::<ShardInfo>(200)
+            .reads()
+            .fails(&[Kind::GroupNotFound])
+    },
+);
+
+async fn get(call: Rc<Call>) -> Result<Reply> {
+    let found = groups::get(&call.session, group(&call)?).await?;
+    Ok(Reply::of(found.map(|group| Reply::json(&info(group)))))
+}
+
+/// `POST /api/v1/cluster/shards/{shard}/migrate`
+pub const MIGRATE: Endpoint = Endpoint::new(
+    |call| Box::pin(migrate(call)),
+    || {
+        describe(CLUSTER, "Move a replica of a shard to another node")
+            .body::<Migration>()
+            .gives::<ShardInfo>(202)
+            .writes()
+            .fails(&[Kind::GroupNotFound, Kind::NodeNotFound, Kind::NotPossibleNow])
+    },
+);
+
+async fn migrate(call: Rc<Call>) -> Result<Reply> {
+    let Migration { from_node, to_node, strategy: MigrationStrategy::LiveCopy } = call.json()?;
+    let moved = shards::migrate(&call.session, group(&call)?, &from_node, &to_node).await?;
+    Ok(Reply::of(moved.map(|group| Reply::json(&info(group)).with_status(202))))
+}
+
+/// `GET /api/v1/cluster/ring`
+pub const RING: Endpoint = Endpoint::new(
+    |call| Box::pin(ring(call)),
+    || {
+        describe(CLUSTER, "Tell how the replicas are spread over the nodes")
+            .gives::<RingReply>(200)
+            .reads()
+    },
+);
+
+async fn ring(call: Rc<Call>) -> Result<Reply> {
+    let shares = shards::ring(&call.session).await?;
+    Ok(Reply::of(shares.map(|shares| {
+        let all: usize = shares.iter().map(|share| share.groups.len()).sum();
+        let nodes = shares.into_iter().map(|share| RingNode {
+            node: share.node,
+            virtual_nodes: share.groups.len() as u64,
+            share: share.groups.len() as f64 / all.max(1) as f64,
+            groups: share.groups.into_iter().map(Into::into).collect(),
+        });
+        Reply::json(&RingReply { nodes: nodes.collect(), virtual_nodes: all as u64 })
+    })))
+}
+
+/// `POST /api/v1/cluster/rebalance`
+pub const REBALANCE: Endpoint = Endpoint::new(
+    |call| Box::pin(rebalance(call)),
+    || {
+        describe(
+            CLUSTER,
+            "Move replicas until no node holds two more than another; dry_run=true only says which",
+        )
+        .query("dry_run")
+        .gives::<RebalanceReply>(200)
+        .reads_latest()
+        .fails(&[Kind::InvalidParameter])
+    },
+);
+
+async fn rebalance(call: Rc<Call>) -> Result<Reply> {
+    let dry_run = match call.parameter(&["dry_run"]) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            return Err(Error::new(Kind::InvalidParameter, format!("dry_run={other} is unknown"))
+                .hint("use true or false, or leave it out"));
+        }
+    };
+    let planned = shards::rebalance(&call.session, dry_run).await?;
+    Ok(Reply::of(planned.map(|moves| {
+        let moves = moves.into_iter().map(|planned| PlannedMove {
+            group: planned.group.into(),
+            from_node: planned.from,
+            to_node: planned.to,
+        });
+        Reply::json(&RebalanceReply { moves: moves.collect(), dry_run })
+    })))
+}

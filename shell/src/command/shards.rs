@@ -1,0 +1,64 @@
+//! Commands about shards: where the replicas of the groups are, and moving them.
+
+mod list_shards;
+mod migrate_shard;
+mod rebalance;
+mod show_ring;
+mod show_shard;
+
+use super::Group;
+use crate::words::{ParseResult, Words};
+use jettra_driver::wire::ShardInfo;
+use serde_json::{Value, json};
+
+pub(super) static GROUP: Group = Group {
+    title: "Shards",
+    commands: &[
+        &list_shards::COMMAND,
+        &show_shard::COMMAND,
+        &migrate_shard::COMMAND,
+        &show_ring::COMMAND,
+        &rebalance::COMMAND,
+    ],
+};
+
+/// Takes the name of a shard, of which the number is enough.
+fn shard(words: &mut Words<'_>) -> ParseResult<String> {
+    let name = words.required("the shard")?;
+    Ok(match name.parse::<u64>() {
+        Ok(number) => format!("shard-{number:02}"),
+        Err(_) => name,
+    })
+}
+
+/// A shard as a row of a list.
+fn row(shard: &ShardInfo) -> Value {
+    json!({
+        "shard": shard.shard_id, "status": shard.status, "primary": shard.primary_node,
+        "nodes": shard.nodes.join(" "), "documents": shard.documents, "bytes": shard.bytes,
+    })
+}
+
+#[cfg(test)]
+fn example() -> ShardInfo {
+    ShardInfo {
+        shard_id: "shard-03".into(),
+        primary_node: "n1".into(),
+        replicas: 2,
+        nodes: vec!["n1".into(), "n2".into()],
+        vector_count: 7,
+        documents: 7,
+        bytes: 4096,
+        status: "active".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_where_a_shard_is() {
+        assert_eq!(row(&example())["nodes"], "n1 n2");
+    }
+}
