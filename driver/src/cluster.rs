@@ -46,6 +46,52 @@ impl Client {
         self.send(call.safe_to_repeat()).await.map(drop)
     }
 
+    /// Adds the node at `url`, which is expected to have this name if one is given; succeeds if it is there.
+    /// With `wait` it returns once the node is connected.
+    ///
+    /// # Errors
+    /// `node_conflict` if a node of that name has another address.
+    pub async fn add_node(&self, name: Option<&str>, url: &str, wait: bool) -> Result<NodeInfo> {
+        let mut body = json!({"url": url});
+        if let Some(name) = name {
+            body["id"] = name.into();
+        }
+        let mut call = Call::plain(Method::POST, &["api", "v1", "nodes"]).body(&body);
+        if wait {
+            call = call.query("wait", "connected");
+        }
+        self.send(call.safe_to_repeat()).await?.json()
+    }
+
+    /// Removes a node, named by `NodeID` or URL; succeeds if it is no member. Its replicas of groups go to
+    /// other nodes first; without `drain` a node that holds any is not removed.
+    ///
+    /// # Errors
+    /// `would_lose_quorum`; `node_in_use` without `drain`.
+    pub async fn remove_node(&self, node: &str, drain: bool) -> Result<()> {
+        let mut call = Call::plain(Method::DELETE, &["api", "v1", "nodes", node]);
+        if !drain {
+            call = call.query("drain", "false");
+        }
+        self.send(call.safe_to_repeat()).await.map(drop)
+    }
+
+    /// The name that dongting's clients have for [`Client::add_node`].
+    ///
+    /// # Errors
+    /// Those of [`Client::add_node`].
+    pub async fn server_add_node(&self, name: &str, url: &str) -> Result<NodeInfo> {
+        self.add_node(Some(name), url, false).await
+    }
+
+    /// The name that dongting's clients have for [`Client::remove_node`]; it never drains.
+    ///
+    /// # Errors
+    /// Those of [`Client::remove_node`].
+    pub async fn server_remove_node(&self, node: &str) -> Result<()> {
+        self.remove_node(node, false).await
+    }
+
     /// Stops the process of a node and marks it `INACTIVE`.
     ///
     /// `force` stops it even when the cluster loses its quorum.

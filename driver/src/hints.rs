@@ -20,6 +20,7 @@ const HINTS: &[(&str, &str)] = &[
     ("user_not_found", "list the users with Client::list_users"),
     ("token_not_found", "list the tokens with Client::list_tokens"),
     ("node_not_found", "list the members with Client::cluster_nodes"),
+    ("group_not_found", "list the groups with Client::list_groups"),
     ("not_registered", "register the node on a member with Client::cluster_register"),
     ("paused", "use another node, or resume this one with Client::cluster_resume"),
     ("needs_confirmation", "if that is meant, call it without Client::with_confirmation"),

@@ -16,6 +16,7 @@ const HINTS: &[(&str, &str)] = &[
     ("index_not_found", "List them with: indexes <collection>"),
     ("version_not_found", "List them with: history <collection> <id>"),
     ("task_not_found", "List them with: task list"),
+    ("group_not_found", "List them with: group list"),
     ("user_not_found", "List them with: show users"),
     ("token_not_found", "List them with: show tokens"),
     ("node_not_found", "List them with: cluster nodes"),

@@ -1,12 +1,12 @@
 //! Groups of replicas beside the system group: databases in them, calls to any node, replicas that move,
 //! and rights that hold in all of them.
 
-use jettra_driver::ReadLevel;
 use jettra_driver::wire::{
     GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, ShardInfo,
 };
+use jettra_driver::{ReadLevel, WatchOptions};
 use jettra_tests::load::{DATABASE, INSERTS, Load};
-use jettra_tests::{Cluster, wait_until};
+use jettra_tests::{Cluster, DEADLINE, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -85,8 +85,23 @@ async fn a_database_in_a_group_is_served_by_every_node() {
         let index = json!({"keys": {"n": 1}});
         http.post("/api/v1/databases/shop/collections/people/indexes", &index).await.ok();
     }
+    check_feed(&cluster).await;
     check_across_groups(&cluster).await;
     check_databases_change(&cluster).await;
+}
+
+/// A node without a replica serves a feed too, which another node reads for it.
+async fn check_feed(cluster: &Cluster) {
+    let far = cluster.client_of(3).collection::<Value>("shop", "people");
+    let mut feed = far.watch(WatchOptions::new()).await.expect("a feed");
+    let near = cluster.client_of(0).collection::<Value>("shop", "people");
+    for number in 0..3 {
+        near.insert(&json!({"_id": format!("fed-{number}")})).await.expect("written");
+        let change = tokio::time::timeout(DEADLINE, feed.next()).await.expect("a change in time");
+        let change = change.expect("it goes on").expect("a change");
+        assert_eq!(change.id, Some(format!("fed-{number}").as_str().into()));
+        assert!(change.token.ends_with("@3"), "{}", change.token);
+    }
 }
 
 /// Nothing is atomic across groups, and what is asked for is refused with the reason.
@@ -202,6 +217,31 @@ async fn a_crash_after_any_step_of_a_group_is_finished() {
     cluster.client().create_collection("renamed", "c").await.expect("it is there");
 }
 
+/// A node that holds replicas is removed only after they have gone, and one address has one name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_used_is_not_removed_unless_it_is_drained() {
+    let mut cluster = Cluster::start("groups-nodes", 3).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    let refused = client.remove_node("node3", false).await.unwrap_err();
+    assert_eq!((refused.status(), refused.code()), (Some(409), Some("node_in_use")));
+    assert!(refused.to_string().contains("node is using, current ref count: 1"), "{refused}");
+    client.remove_node("unknown", false).await.expect("it is not there");
+    let (node2, other) = (cluster.nodes[1].url(), "http://127.0.0.1:1");
+    let same = client.add_node(Some("node2"), &node2, true).await.expect("it is there");
+    assert_eq!(same.id, "node2");
+    let moved = client.add_node(Some("node2"), other, false).await.unwrap_err();
+    assert_eq!((moved.status(), moved.code()), (Some(409), Some("node_conflict")));
+    assert!(moved.to_string().contains("host/port is not same"), "{moved}");
+    let fourth = cluster.add_waiting("node4").await;
+    let added = client.add_node(Some("node4"), &cluster.nodes[fourth].url(), true).await;
+    assert_eq!(added.expect("added").id, "node4");
+    client.remove_node("node3", true).await.expect("drained");
+    wait_members(&cluster, 3, &["node1", "node2", "node4"]).await;
+    client.remove_node("node4", true).await.expect("the group gets smaller");
+    wait_members(&cluster, 3, &["node1", "node2"]).await;
+}
+
 /// A node is drained under load; its replicas go to the others first, and no write is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_leaves_hands_its_replicas_over_under_load() {
@@ -301,9 +341,6 @@ async fn a_shard_migrates_under_load_although_nodes_die() {
     load.wait_successes(50).await;
     cluster.wait_active(4).await;
     let outcomes = load.finish().await;
-    let shard = client.shard("shard-03").await.expect("the shard");
-    assert!(shard.documents >= outcomes.acknowledged.len() as u64, "{shard:?}");
-    assert_eq!(shard.vector_count, shard.documents);
     let documents = client.collection::<Value>(DATABASE, INSERTS);
     let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
     loop {
@@ -316,6 +353,12 @@ async fn a_shard_migrates_under_load_although_nodes_die() {
         }
     }
     outcomes.check(&found, "the shard");
+    wait_until("the shard counts its documents", async || {
+        let shard = client.shard("shard-03").await.map_err(|error| error.to_string())?;
+        let all = (shard.documents, shard.vector_count) == (found.len() as u64, found.len() as u64);
+        if all { Ok(()) } else { Err(format!("{shard:?} of {}", found.len())) }
+    })
+    .await;
 }
 
 /// A node that joins gets replicas, and every node holds as many as any other, or one more.

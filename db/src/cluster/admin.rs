@@ -27,6 +27,16 @@ pub enum Force {
     Yes,
 }
 
+/// What becomes of the replicas that a node holds when it is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Drain {
+    /// They go to other nodes first.
+    #[default]
+    Yes,
+    /// A node that holds any is not removed.
+    No,
+}
+
 impl Cluster {
     /// Admits the node at `url`; returns its name. The reconciler makes it a voter.
     ///
@@ -146,11 +156,39 @@ impl Cluster {
         }
     }
 
-    /// Removes a node and waits until it is out; succeeds if it is not a member.
+    /// Refuses the removal of a node that holds replicas of groups other than the system group.
+    async fn check_unused(&self, node: &NodeDocument) -> Result<()> {
+        let view = self.confirmed_placement().await?;
+        let used = view
+            .groups
+            .values()
+            .filter(|group| group.wants(node.raft_id) || group.on(node.raft_id).is_some());
+        let used: Vec<_> = used.map(|group| group.group).collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "node is using, current ref count: {}: node {:?} holds replicas of groups",
+            used.len(),
+            node.id
+        );
+        Err(Error::new(Kind::NodeInUse, message)
+            .hint("let it be drained, or move its replicas first")
+            .details(json!({"groups": used})))
+    }
+
+    /// Removes a node and waits until it is out; succeeds if it is not a member. Its replicas of groups go
+    /// to other nodes first, as far as there are any.
     ///
     /// # Errors
-    /// `would_lose_quorum`, `not_possible_now`, `timeout`.
-    pub async fn deregister(&self, name: &str, force: Force, by: &Caller) -> Result<()> {
+    /// `would_lose_quorum`, `not_possible_now`, `timeout`; without draining `node_in_use`.
+    pub async fn deregister(
+        &self,
+        name: &str,
+        force: Force,
+        drain: Drain,
+        by: &Caller,
+    ) -> Result<()> {
         let group = self.groups.system()?;
         group.wait_linearizable().await?;
         self.nodes.refresh(group)?;
@@ -158,6 +196,9 @@ impl Cluster {
             return Ok(());
         };
         self.check_quorum(&node, force, true)?;
+        if drain == Drain::No {
+            self.check_unused(&node).await?;
+        }
         if node.raft_id == group.raft_id() {
             membership::hand_over(self, None).await?;
             return Err(crate::raft::proposer::not_leader());

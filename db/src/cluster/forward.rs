@@ -84,6 +84,26 @@ fn unanswered(error: PeerError) -> Error {
     }
 }
 
+/// Longest time for a feed that another node serves through this one.
+const FEED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Sends a request for a feed to the node at `url`, and returns its response before it has ended; or the
+/// whole response, when it is no feed.
+///
+/// # Errors
+/// Those of [`send`].
+pub async fn send_feed(
+    cluster: &Cluster,
+    url: &str,
+    call: &ForwardedRequest,
+) -> Result<std::result::Result<reqwest::Response, ForwardedResponse>> {
+    let answer = request(cluster, url, call, FEED_MAX).await?;
+    match answer.status().is_success() {
+        true => Ok(Ok(answer)),
+        false => whole(answer).await.map(Err),
+    }
+}
+
 /// Sends a request to the leader at `url`.
 ///
 /// # Errors
@@ -93,16 +113,29 @@ pub async fn send(
     url: &str,
     call: &ForwardedRequest,
 ) -> Result<ForwardedResponse> {
+    // The leader gives up first, so that its own response arrives.
+    let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
+    whole(request(cluster, url, call, timeout).await?).await
+}
+
+async fn request(
+    cluster: &Cluster,
+    url: &str,
+    call: &ForwardedRequest,
+    timeout: Duration,
+) -> Result<reqwest::Response> {
     let head = SignedHead {
         method: &call.method,
         target: &call.target,
         user: Some(&call.user),
         from: call.from.as_deref(),
     };
-    // The leader gives up first, so that its own response arrives.
-    let timeout = Duration::from_millis(cluster.config.request_timeout_ms) + Duration::from_secs(2);
     let sent = PeerRequest { head, headers: &call.headers, body: call.body.clone(), timeout };
-    let answer = cluster.forwarding.send(url, sent).await.map_err(unanswered)?;
+    cluster.forwarding.send(url, sent).await.map_err(unanswered)
+}
+
+/// The whole response.
+async fn whole(answer: reqwest::Response) -> Result<ForwardedResponse> {
     let status = answer.status().as_u16();
     let headers = answer.headers().iter();
     let headers = headers

@@ -21,7 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Size of a log file of groups other than the system group.
+/// Most bytes of log between two snapshots in groups other than the system group: each file of the log takes
+/// a file handle.
+const LOG_KEPT_BYTES: u64 = 8 << 20;
+/// Size of a log file in them.
 const LOG_CHUNK_BYTES: usize = 1 << 20;
 
 /// The open groups of a node.
@@ -138,7 +141,6 @@ fn set_aside(dir: &Path) -> Result<()> {
 /// The error for a group that does not exist.
 pub fn group_not_found(group: GroupId) -> Error {
     Error::new(Kind::GroupNotFound, format!("there is no group {group}"))
-        .hint("list the groups to see their numbers")
 }
 
 pub(super) fn starting() -> Error {
@@ -229,7 +231,10 @@ impl Cluster {
             clock_skew_ms_max: config.clock_skew_max_ms,
             log_limits: LogLimits {
                 entries: config.snapshot_every,
-                bytes: config.snapshot_log_mb << 20,
+                bytes: match replica.group {
+                    SYSTEM_GROUP => config.snapshot_log_mb << 20,
+                    _ => (config.snapshot_log_mb << 20).min(LOG_KEPT_BYTES),
+                },
             },
             // The open file is kept in memory, and there may be many groups.
             log_chunk_bytes: match replica.group {

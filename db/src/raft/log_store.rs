@@ -27,8 +27,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
-/// Bytes of entries kept in memory beside the open chunk.
+/// Most bytes of entries kept in memory beside the open chunk, and their part of a chunk: small chunks
+/// are those of one group among many.
 const CACHE_BYTES: usize = 8 << 20;
+const CACHE_PART: usize = 4;
+/// Size of a chunk from which on the cache is as large as it may be.
+const LARGE_CHUNK_BYTES: usize = 8 << 20;
 /// Bytes that may wait for the writing thread; beyond that an append blocks until some are written.
 /// One message of the append stream fits.
 const UNWRITTEN_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
@@ -278,7 +282,10 @@ impl LogStore {
         config.wal.read_buffer_size = Some(REPLAY_BYTES);
         config.wal.flush_batch_wait = Some(Duration::ZERO);
         config.wal.flush_queue_max_bytes = Some(unwritten_max);
-        config.log_cache_capacity = Some(CACHE_BYTES);
+        config.log_cache_capacity = Some(match chunk_bytes < LARGE_CHUNK_BYTES {
+            true => chunk_bytes / CACHE_PART,
+            false => CACHE_BYTES,
+        });
         let log = Arc::new(Mutex::new(RaftLog::open(Arc::new(config))?));
         let next = Arc::new(Notify::new());
         let flushes = Arc::new(Flushes { state: Mutex::default(), next: next.clone() });

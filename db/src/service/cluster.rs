@@ -3,11 +3,20 @@
 
 use super::{Response, Service, Session};
 use crate::auth::Permission;
-use crate::cluster::admin::Force;
+use crate::cluster::admin::{Drain, Force};
 use crate::cluster::audit;
 use crate::cluster::health::Health;
+use crate::cluster::nodes::same_address;
 use crate::cluster::report::ClusterReport;
-use crate::error::Result;
+use crate::config::check_url;
+use crate::engine::system::{NodeDocument, NodeStatus};
+use crate::error::{Error, Kind, Result};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Time between two looks at what is waited for.
+const LOOK_PAUSE: Duration = Duration::from_millis(30);
 
 /// Whether this node serves calls, and why not.
 pub fn health(service: &Service) -> Health {
@@ -37,14 +46,64 @@ pub async fn register(
     cluster.register(url, description, &session.caller()).await.map(Response::new)
 }
 
-/// Removes a node, and waits until it is out; succeeds if there is no such node.
+/// Admits the node at a URL, under the name that it is expected to have, if one is given; with `wait` it
+/// returns once the node is connected.
 ///
 /// # Errors
-/// `would_lose_quorum`, `not_possible_now`, `timeout`, `forbidden`.
-pub async fn deregister(session: &Session, node: &str, force: Force) -> Result<Response<()>> {
+/// Those of [`register`]; `node_conflict` if a member has that name and another address; `timeout`.
+pub async fn add_node(
+    session: &Session,
+    name: Option<&str>,
+    url: &str,
+    wait: bool,
+) -> Result<Response<NodeDocument>> {
     session.require(Permission::Admin)?;
     let cluster = &session.service().cluster;
-    cluster.deregister(node, force, &session.caller()).await.map(Response::new)
+    cluster.confirmed_placement().await?;
+    if let Some(name) = name
+        && let Some(known) = cluster.nodes.all().iter().find(|node| node.id == name)
+        && !same_address(&known.url, &check_url(url)?)
+    {
+        let message = format!(
+            "node already exist but host/port is not same: {name:?} is at {}, not at {url}",
+            known.url
+        );
+        return Err(Error::new(Kind::NodeConflict, message)
+            .hint("remove that node first, or give the new one another name")
+            .details(json!({"registered": known.url, "requested": url})));
+    }
+    let added = cluster.register(url, None, &session.caller()).await?;
+    let deadline = Instant::now() + Duration::from_millis(session.config().request_timeout_ms);
+    loop {
+        cluster.confirmed_placement().await?;
+        let found = cluster.nodes.all().iter().find(|node| node.id == added).cloned();
+        match found {
+            Some(node) if !wait || node.status == NodeStatus::Active => {
+                return Ok(Response::at(node, session.system()?.visible_index()));
+            }
+            _ if Instant::now() >= deadline => {
+                let message = format!("node {added:?} is admitted, but is not connected yet");
+                return Err(Error::new(Kind::Timeout, message).hint("it goes on by itself"));
+            }
+            _ => tokio::time::sleep(LOOK_PAUSE).await,
+        }
+    }
+}
+
+/// Removes a node, and waits until it is out; succeeds if there is no such node. Its replicas of groups
+/// go to other nodes first.
+///
+/// # Errors
+/// `would_lose_quorum`, `not_possible_now`, `timeout`, `forbidden`; without draining `node_in_use`.
+pub async fn deregister(
+    session: &Session,
+    node: &str,
+    force: Force,
+    drain: Drain,
+) -> Result<Response<()>> {
+    session.require(Permission::Admin)?;
+    let cluster = &session.service().cluster;
+    cluster.deregister(node, force, drain, &session.caller()).await.map(Response::new)
 }
 
 /// Ends the process of a node.

@@ -2,6 +2,8 @@
 
 mod add_node;
 mod create_join_token;
+mod drain_node;
+mod node_add;
 mod pause_node;
 mod promote_node;
 mod remove_node;
@@ -26,7 +28,9 @@ pub(super) static GROUP: Group = Group {
         &show_leader::COMMAND,
         &create_join_token::COMMAND,
         &add_node::COMMAND,
+        &node_add::COMMAND,
         &remove_node::COMMAND,
+        &drain_node::COMMAND,
         &stop_node::COMMAND,
         &pause_node::COMMAND,
         &resume_node::COMMAND,

@@ -3,8 +3,9 @@
 use super::call::Call;
 use super::describe::{CLUSTER, NODE_ERRORS, describe};
 use super::endpoint::Endpoint;
+use super::groups::waits;
 use super::reply::Reply;
-use crate::cluster::admin::Force;
+use crate::cluster::admin::{Drain, Force};
 use crate::cluster::health::Health;
 use crate::cluster::report::{ClusterReport, GroupReport, MemberReport, ReportSource};
 use crate::engine::system::{NodeRole, Program};
@@ -37,6 +38,10 @@ pub(super) struct NodeName {
     /// Do it even when the cluster loses its quorum by it.
     #[serde(default)]
     force: bool,
+    /// For a removal: false refuses it while the node holds replicas of groups; else they go to other
+    /// nodes first.
+    #[serde(default)]
+    drain: Option<bool>,
 }
 
 impl NodeName {
@@ -245,14 +250,112 @@ pub const DEREGISTER: Endpoint = Endpoint::new(
             .gives::<StatusReply>(200)
             .proposes()
             .fails(NODE_ERRORS)
-            .fails(&[Kind::WouldLoseQuorum])
+            .fails(&[Kind::WouldLoseQuorum, Kind::NodeInUse])
     },
 );
 
 async fn deregister(call: Rc<Call>) -> Result<Reply> {
     let given: NodeName = call.json()?;
-    cluster::deregister(&call.session, given.required()?, given.force()).await?;
+    let drain = drain(given.drain);
+    cluster::deregister(&call.session, given.required()?, given.force(), drain).await?;
     Ok(Reply::status("deregistered"))
+}
+
+fn drain(given: Option<bool>) -> Drain {
+    if given == Some(false) { Drain::No } else { Drain::Yes }
+}
+
+/// A node that is to be added.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewNode {
+    /// The name that it has (`NodeID`), if the caller knows it.
+    #[serde(default)]
+    id: Option<String>,
+    /// Where it is reached.
+    url: String,
+}
+
+/// `POST /api/v1/nodes`
+pub const ADD_NODE: Endpoint = Endpoint::new(
+    |call| Box::pin(add_node(call)),
+    || {
+        describe(
+            CLUSTER,
+            "Add a node; succeeds if it is there at the same address; wait=connected waits until it is \
+             connected",
+        )
+        .query("wait")
+        .body::<NewNode>()
+        .gives::<NodeInfo>(201)
+        .proposes()
+        .fails(NODE_ERRORS)
+        .fails(&[
+            Kind::InvalidUrl,
+            Kind::NodeConflict,
+            Kind::ForeignCluster,
+            Kind::StaleNode,
+            Kind::UnsupportedLevel,
+            Kind::NotANode,
+            Kind::SecretMismatch,
+            Kind::AddressRefused,
+            Kind::InvalidParameter,
+        ])
+    },
+);
+
+async fn add_node(call: Rc<Call>) -> Result<Reply> {
+    let NewNode { id, url } = call.json()?;
+    let wait = waits(&call, "connected")?;
+    let added = cluster::add_node(&call.session, id.as_deref(), &url, wait).await?;
+    Ok(Reply::of(added.map(|node| {
+        let member = MemberReport {
+            id: node.id,
+            raft_id: node.raft_id,
+            url: node.url,
+            role: node.role,
+            status: node.status,
+            description: node.description,
+            lag: None,
+            problem: None,
+            last_seen_ms: None,
+            silent_ms: None,
+            clock_ms_ahead: None,
+            program: node.program,
+        };
+        Reply::json(&member.into_wire()).with_status(201)
+    })))
+}
+
+/// `DELETE /api/v1/nodes/{node}`
+pub const REMOVE_NODE: Endpoint = Endpoint::new(
+    |call| Box::pin(remove_node(call)),
+    || {
+        describe(
+            CLUSTER,
+            "Remove a node, after its replicas have gone to others; drain=false refuses that while it \
+             holds any; succeeds if it is unknown",
+        )
+        .query("drain")
+        .gives::<StatusReply>(200)
+        .proposes()
+        .fails(NODE_ERRORS)
+        .fails(&[Kind::WouldLoseQuorum, Kind::NodeInUse, Kind::InvalidParameter])
+    },
+);
+
+async fn remove_node(call: Rc<Call>) -> Result<Reply> {
+    let drained = match call.parameter(&["drain"]) {
+        None | Some("true") => Drain::Yes,
+        Some("false") => Drain::No,
+        Some(other) => {
+            return Err(Error::new(Kind::InvalidParameter, format!("drain={other} is unknown"))
+                .hint("use true or false, or leave it out"));
+        }
+    };
+    let node = call.required(&["node"])?;
+    cluster::deregister(&call.session, node, Force::No, drained).await?;
+    Ok(Reply::status("removed"))
 }
 
 /// `POST /api/cluster/stop`

@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::endpoint::Prepared;
-use super::reply::Reply;
+use super::reply::{Events, Reply};
 use super::routes::{About, Route};
 use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
@@ -19,15 +19,16 @@ use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use bytes::Bytes;
 use jettra_driver::wire::{
-    CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER, MORE_HEADER,
-    PENDING_HEADER, REPLAYED_HEADER,
+    CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
+    LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER,
 };
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 7] = [
+const FORWARDED_HEADERS: [&str; 8] = [
     "if-match",
     "if-none-match",
     "content-type",
@@ -35,6 +36,7 @@ const FORWARDED_HEADERS: [&str; 7] = [
     CLIENT_HEADER,
     IDEMPOTENCY_HEADER,
     INDEX_HEADER,
+    LAST_EVENT_HEADER,
 ];
 /// Headers of the leader's answer that the caller gets.
 const RETURNED_HEADERS: [&str; 13] = [
@@ -86,7 +88,14 @@ async fn forward_to(route: &Route, call: &Call, url: &str) -> Result<Answer> {
         let place = format!("{url}{}", call.target());
         return Ok(Answer::Here(Reply::empty().with_status(307).header("location", place)));
     }
-    let answer = forward::send(call.cluster(), url, &forwarded(route, call)).await?;
+    let request = forwarded(route, call);
+    let answer = match route.is_feed() {
+        true => match forward::send_feed(call.cluster(), url, &request).await? {
+            Ok(feed) => return Ok(Answer::Here(pass_feed_on(feed))),
+            Err(answer) => answer,
+        },
+        false => forward::send(call.cluster(), url, &request).await?,
+    };
     if answer.is_error(Kind::NoLeader) {
         return Err(not_leader());
     }
@@ -94,6 +103,32 @@ async fn forward_to(route: &Route, call: &Call, url: &str) -> Result<Answer> {
         return Err(user_changed(&call.session.user()?.name));
     }
     Ok(Answer::Forwarded(answer))
+}
+
+/// The feed of another node, piece by piece.
+fn pass_feed_on(mut feed: reqwest::Response) -> Reply {
+    let headers = RETURNED_HEADERS.iter().filter_map(|name| {
+        let value = feed.headers().get(*name)?.to_str().ok()?;
+        Some((*name, value.to_owned()))
+    });
+    let mut reply = Reply { media: "text/event-stream", ..Reply::default() };
+    for (name, value) in headers.collect::<Vec<_>>() {
+        reply = reply.header(name, value);
+    }
+    let (pieces, events) = mpsc::channel(1);
+    tokio::task::spawn_local(async move {
+        loop {
+            let piece = tokio::select! {
+                piece = feed.chunk() => piece,
+                () = pieces.closed() => return,
+            };
+            let Ok(Some(piece)) = piece else { return };
+            if pieces.send(piece).await.is_err() {
+                return;
+            }
+        }
+    });
+    Reply { events: Some(Events(events)), ..reply }
 }
 
 fn forwarded(route: &Route, call: &Call) -> ForwardedRequest {

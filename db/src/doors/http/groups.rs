@@ -70,7 +70,7 @@ fn bad_number(text: &str) -> Error {
 }
 
 /// Whether a call waits for something, which `wait=` names.
-fn waits(call: &Call, what: &str) -> Result<bool> {
+pub(super) fn waits(call: &Call, what: &str) -> Result<bool> {
     match call.parameter(&["wait"]) {
         None => Ok(false),
         Some(given) if given == what => Ok(true),

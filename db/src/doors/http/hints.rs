@@ -23,6 +23,7 @@ pub fn hint(kind: Kind) -> Option<&'static str> {
             "it has ended, was used or revoked; list those there are with GET /api/v1/tokens"
         }
         Kind::NodeNotFound => "list the members with GET /api/cluster",
+        Kind::GroupNotFound => "list the groups with GET /api/v1/groups",
         Kind::VersionsOff => {
             "switch them on with PUT …/collections/{col}/versions; they are kept from then on"
         }

@@ -104,6 +104,11 @@ pub struct Route {
 }
 
 impl Route {
+    /// Whether its answer goes on as long as somebody reads it.
+    pub fn is_feed(&self) -> bool {
+        self.path.ends_with("/watch")
+    }
+
     /// Whether it reads documents and changes none, so that it can read the past.
     pub fn reads_documents(&self) -> bool {
         self.about.is_documents() && self.access == User(Permission::Read)
@@ -262,6 +267,8 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/cluster/resume"     User(Admin), Leader(Ready), Members, {cluster::RESUME},     "cluster_resume",     "cluster resume";
     POST "/api/cluster/promote"    User(Admin), Leader(Ready), Members, {cluster::PROMOTE},    "cluster_promote",    "cluster promote";
     POST "/api/cluster/restart"    User(Admin), Leader(Ready), Members, {cluster::RESTART},    "cluster_restart",    "cluster restart";
+    POST   "/api/v1/nodes"                 User(Admin), Leader(Ready), Other, {cluster::ADD_NODE},    "add_node",    "node add";
+    DELETE "/api/v1/nodes/{node}"          User(Admin), Leader(Ready), Other, {cluster::REMOVE_NODE}, "remove_node", "drain";
     GET    "/api/v1/groups"                User(Admin), Here(Level),   Other, {groups::LIST},       "list_groups",      "group list";
     POST   "/api/v1/groups"                User(Admin), Leader(Ready), Other, {groups::CREATE},     "create_group",     "group create";
     GET    "/api/v1/groups/{group}"        User(Admin), Here(Level),   Other, {groups::GET},        "group",            "group show";

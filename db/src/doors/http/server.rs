@@ -42,18 +42,24 @@ const BRIEF_BODY_BYTES_MAX: usize = 1 << 10;
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
-pub(super) static STREAM: Route = web_socket("/raft/rpc/stream");
-pub(super) static SNAPSHOT: Route = web_socket("/raft/rpc/snapshot");
+pub(super) static STREAM: Route = web_socket(
+    "/raft/rpc/stream",
+    Endpoint::between_nodes(|call| Box::pin(std::future::ready(peer::no_socket(&call, false)))),
+);
+pub(super) static SNAPSHOT: Route = web_socket(
+    "/raft/rpc/snapshot",
+    Endpoint::between_nodes(|call| Box::pin(std::future::ready(peer::no_socket(&call, true)))),
+);
 
 /// A WebSocket between nodes, which `upgrade` serves. Without an upgrade it is refused.
-const fn web_socket(path: &'static str) -> Route {
+const fn web_socket(path: &'static str, endpoint: Endpoint) -> Route {
     Route {
         method: "GET",
         path,
         access: Access::Node,
         runs: Runs::Here(Wait::Nothing),
         about: About::Other,
-        endpoint: Endpoint::between_nodes(|_| Box::pin(std::future::ready(peer::no_socket()))),
+        endpoint,
         driver: "",
         shell: "",
     }

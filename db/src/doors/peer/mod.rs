@@ -273,7 +273,14 @@ impl WebSocket {
 }
 
 /// The answer to a request for a WebSocket that asks for no upgrade.
-pub fn no_socket() -> Result<Reply> {
+///
+/// # Errors
+/// That of the request, else `invalid_body`.
+pub fn no_socket(call: &Call, is_copy: bool) -> Result<Reply> {
+    match is_copy {
+        true => drop(check_receiver(call)?),
+        false => check_cluster(call)?,
+    }
     Err(Error::new(Kind::InvalidBody, "this is served over a WebSocket only")
         .hint("all nodes must run the same version"))
 }

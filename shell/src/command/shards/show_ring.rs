@@ -8,7 +8,7 @@ use jettra_driver::wire::RingReply;
 use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
-    names: &["cluster ring"],
+    names: &["cluster ring", "federated ring"],
     help: "Show how the replicas of the groups are spread over the nodes",
     driver: &["ring"],
     parse: read,

@@ -131,8 +131,13 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
         ),
         "dry_run" => ("Whether only to say what would be done.", json!({"type": "boolean"})),
         "wait" => (
-            "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed.",
-            json!({"type": "string", "enum": ["ready", "stopped"]}),
+            "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed, `connected` until a node is.",
+            json!({"type": "string", "enum": ["ready", "stopped", "connected"]}),
+        ),
+        "node" => ("The name or address of a node.", name_of()),
+        "drain" => (
+            "Whether the replicas of the node go to others first; else a node that holds any is not removed.",
+            json!({"type": "boolean"}),
         ),
         "user" => ("The name of a user.", name_of()),
         "token" => ("The public part of a token, as the list of tokens names it.", name_of()),
