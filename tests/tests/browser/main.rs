@@ -1,5 +1,6 @@
 //! A user on the page of a real cluster, from the first wrong password to logging out.
 
+mod groups;
 mod handling;
 mod statements;
 mod status;
@@ -53,6 +54,7 @@ async fn a_user_works_with_the_page() {
     begins_again_after_a_conflict(&browser, &cluster).await;
     ends_an_open_transaction(&browser).await;
     tasks::follows_a_task_and_cancels_it(&browser, &cluster).await;
+    groups::sees_groups_and_their_replicas(&browser, &cluster).await;
     statements::shows_the_first_page_and_more(&browser).await;
     statements::asks_before_many_documents_are_changed(&browser, &cluster).await;
     statements::explains_what_a_statement_would_do(&browser).await;
