@@ -392,6 +392,38 @@ async fn replicas_spread_to_a_node_that_joins() {
     .await;
 }
 
+/// Another node takes the replica of one that is gone for long; when that one comes back, its replica is
+/// no member any more, and its directory goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_gone_for_long_loses_its_replicas_to_others() {
+    let mut cluster =
+        Cluster::start_with("groups-gone", 4, |settings| settings.key("ReplaceAfterMs", 2500))
+            .await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    let documents = client.collection::<Value>("shop", "people");
+    documents.insert(&json!({"_id": "ada"})).await.expect("written");
+    let gone = cluster.index_of("node3");
+    cluster.nodes[gone].kill();
+    wait_members(&cluster, 3, &["node1", "node2", "node4"]).await;
+    documents.insert(&json!({"_id": "bob"})).await.expect("written");
+    assert!(holds(&cluster, gone, 3));
+    cluster.nodes[gone].start();
+    cluster.wait_active(4).await;
+    wait_until("its directory goes", async || match holds(&cluster, gone, 3) {
+        true => Err("it is there".to_owned()),
+        false => Ok(()),
+    })
+    .await;
+    let group = wait_members(&cluster, 3, &["node1", "node2", "node4"]).await;
+    assert_eq!(group.replicas.len(), 3, "{group:?}");
+    let through = cluster.client_of(gone).collection::<Value>("shop", "people");
+    for id in ["ada", "bob"] {
+        through.get(&id.into()).await.expect("every node serves it");
+    }
+}
+
 /// A replica whose directory is lost never votes again under its number: another one takes its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_lost_its_directory_is_replaced_by_a_new_one() {

@@ -472,10 +472,15 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         3 => (some_id(), body()).prop_map(|(id, body)| Operation::Insert { id, body }),
         5 => changed.prop_map(|(select, mutation, multi, upsert, returning)| {
+            // Only an operation on one document gives it back.
+            let multi = multi && returning == Returning::Nothing;
             Operation::Modify { select, mutation, multi, upsert, returning }
         }),
         1 => (select(), any::<bool>(), returning())
-            .prop_map(|(select, multi, returning)| Operation::Delete { select, multi, returning }),
+            .prop_map(|(select, multi, returning)| {
+                let multi = multi && returning == Returning::Nothing;
+                Operation::Delete { select, multi, returning }
+            }),
     ]
 }
 
