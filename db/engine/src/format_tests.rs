@@ -292,6 +292,13 @@ fn other_commands() -> Vec<Command> {
             outcome: "ok".into(),
         })),
         Command::TrimAudit { entries_max: 1000, rows: 100 },
+    ]
+}
+
+/// One of every command about levels and groups.
+fn cluster_commands() -> Vec<Command> {
+    let (from, to) = (|| "a".to_owned(), || "b".to_owned());
+    vec![
         Command::SetVersionsDefault { on: true },
         Command::SetFeatureLevel { level: 2 },
         Command::ClusterAnnounce { raft_id: 5, program: program() },
@@ -501,7 +508,7 @@ fn rows() -> Vec<String> {
 
 #[test]
 fn the_bytes_of_commands_and_rows_stay_as_they_are() {
-    let mut commands = [document_commands(), other_commands()].concat();
+    let mut commands = [document_commands(), other_commands(), cluster_commands()].concat();
     commands.sort_by_key(entry::number);
     let numbers: Vec<u16> = commands.iter().map(entry::number).collect();
     assert_eq!(numbers, NUMBERS, "a command is not in the table");

@@ -1,7 +1,7 @@
 //! On whose behalf a request is carried out, and how.
 
 use super::Service;
-use super::transactions::OpenTransaction;
+use super::transactions::{OpenTransaction, check_group};
 use crate::auth::{Caller, Permission, User, not_authenticated};
 use crate::config::{Config, Limits};
 use crate::engine::Namespace;
@@ -271,9 +271,8 @@ impl Session {
     /// `transaction_lost`, `forbidden`, `cross_group_transaction`.
     pub fn open_transaction(&self) -> Result<Option<Arc<OpenTransaction>>> {
         let Some(id) = &self.transaction else { return Ok(None) };
-        let open = self.service.transactions.get(id, &self.user()?.name)?;
-        open.check_group(self.group()?.number())?;
-        Ok(Some(open))
+        check_group(id, self.group_number())?;
+        self.service.transactions.get(id, &self.user()?.name).map(Some)
     }
 
     /// Refuses a caller whose user or token was changed since it was admitted, as far as this

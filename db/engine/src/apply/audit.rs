@@ -38,7 +38,7 @@ impl Applier {
         &mut self,
         txn: &mut WriteTxn<'_>,
         entries_max: u64,
-        rows: usize,
+        rows: u32,
     ) -> ApplyResult {
         let Some(id) = catalog::collection(txn, system::DATABASE, system::AUDIT)? else {
             return Ok(Outcome::Worked(0));
@@ -47,7 +47,7 @@ impl Applier {
             Some(totals) => totals.documents,
             None => catalog::totals(txn, id)?.documents,
         };
-        let surplus = documents.saturating_sub(entries_max).min(rows as u64) as usize;
+        let surplus = documents.saturating_sub(entries_max).min(u64::from(rows)) as usize;
         let (start, end) = (keys::collection_start(id), keys::collection_end(id));
         let oldest = txn.range(Table::Documents, &start, &end)?.take(surplus);
         let ids = oldest.map(|row| Ok(keys::document_id(row?.0)));

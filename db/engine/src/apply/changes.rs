@@ -156,13 +156,13 @@ impl Applier {
         &mut self,
         txn: &mut WriteTxn<'_>,
         bytes_max: u64,
-        rows: usize,
+        rows: u32,
     ) -> ApplyResult {
-        let (mut worked, mut removed) = (0, 0);
+        let (mut worked, mut removed) = (0_u32, 0);
         while worked < rows && self.counters.changes.bytes > bytes_max {
             let Some((key, bytes)) = txn.first(Table::Changes, &[0], &[0xff])? else { break };
             if removed > UPKEEP_BYTES {
-                return Ok(Outcome::Paused(worked as u64));
+                return Ok(Outcome::Paused(worked.into()));
             }
             let bytes = bytes as u64;
             removed += bytes;
@@ -172,7 +172,7 @@ impl Applier {
             totals.forgotten = ResumeToken::from_key(&key).unwrap_or(totals.forgotten);
             worked += 1;
         }
-        Ok(Outcome::Worked(worked as u64))
+        Ok(Outcome::Worked(worked.into()))
     }
 }
 

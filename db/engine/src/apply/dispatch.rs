@@ -81,18 +81,14 @@ impl Applier {
             }
             Command::ClearGarbage { rows } => self.clear_garbage(txn, rows as usize),
             Command::TrimVersions { namespace, keys } => self.trim_versions(txn, &namespace, keys),
-            Command::TrimChanges { bytes_max, rows } => {
-                self.trim_changes(txn, bytes_max, rows as usize)
-            }
+            Command::TrimChanges { bytes_max, rows } => self.trim_changes(txn, bytes_max, rows),
             Command::ForgetRetries { before_ms, rows } => {
                 self.forget_retries(txn, before_ms, rows as usize)
             }
             Command::RemoveEndedTokens { before_ms, rows } => {
                 self.remove_ended_tokens(txn, before_ms, rows as usize)
             }
-            Command::TrimAudit { entries_max, rows } => {
-                self.trim_audit(txn, entries_max, rows as usize)
-            }
+            Command::TrimAudit { entries_max, rows } => self.trim_audit(txn, entries_max, rows),
         }
     }
 }

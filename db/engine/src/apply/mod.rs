@@ -314,10 +314,11 @@ impl Applier {
             // Not remembered under its key: the caller may repeat it.
             return Ok(ProposalResult { result: Err(entry_spent()), repeats: None });
         }
-        let mut refused = known.check_level(self.counters.level).err().or_else(|| known.too_long());
-        if refused.is_none() {
-            refused = settle(self.check_placed(txn, &command, &known))?.err();
+        if let Err(error) = settle(self.check_placed(txn, &command, &known))? {
+            // Not remembered either: the same call may be right here in a moment.
+            return Ok(ProposalResult { result: Err(error), repeats: None });
         }
+        let refused = known.check_level(self.counters.level).err().or_else(|| known.too_long());
         let event = by_somebody.then(|| command.audit_event()).flatten();
         self.begin_command(known.cost);
         let result = match refused {

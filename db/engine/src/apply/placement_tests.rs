@@ -284,6 +284,22 @@ fn a_data_group_changes_databases_only_as_the_system_group_decides_and_in_order(
     assert_eq!(kind(state.place(create(5, &[1]))), Kind::NotPossibleNow);
 }
 
+/// A call may come before its database does, and is repeated under its key until it is there.
+#[test]
+fn a_refusal_for_the_placement_is_not_the_answer_to_a_repeated_call() {
+    let mut state = State::data();
+    let call = || {
+        let retry = Some(crate::command::RetryKey::new("k".into(), 1));
+        Proposal { user: Some("ada".into()), retry, ..put("store").into() }
+    };
+    assert_eq!(kind(state.propose(call())), Kind::PlacementChanged);
+    let create = DatabaseChange::Create { name: "store".into(), engine: "x".into() };
+    state.in_group(GroupCommand::ChangeDatabase { epoch: 30, change: create }).unwrap();
+    let written = state.propose(call()).unwrap();
+    assert!(matches!(written, Outcome::Written { .. }), "{written:?}");
+    assert_eq!(state.propose(call()).unwrap(), written);
+}
+
 #[test]
 fn a_data_group_refuses_a_user_whose_rights_were_checked_before_one_was_taken() {
     let mut state = State::data();

@@ -2,6 +2,7 @@ use super::*;
 use crate::engine::placement::ReplicaDocument;
 use crate::engine::system::NodeRole;
 use proptest::prelude::*;
+use std::slice::from_ref;
 
 fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
     NodeDocument {
@@ -83,8 +84,8 @@ fn records_of_replicas_that_never_began_or_are_lost_are_removed() {
     unfounded.replicas = vec![joining(1)];
     assert_eq!(decided(&[unfounded], &nodes(1..=2), &[]), Some(Decision::Remove(3, 1)));
     let removing = GroupDocument { state: GroupState::Removing, ..group(3, &[1, 2]) };
-    assert_eq!(decided(&[removing.clone()], &nodes(1..=2), &[]), None, "their nodes close them");
-    assert_eq!(decided(&[removing.clone()], &nodes(1..=2), &[2]), Some(Decision::Remove(3, 2)));
+    assert_eq!(decided(from_ref(&removing), &nodes(1..=2), &[]), None, "their nodes close them");
+    assert_eq!(decided(from_ref(&removing), &nodes(1..=2), &[2]), Some(Decision::Remove(3, 2)));
     assert_eq!(decided(&[removing], &nodes(1..=1), &[]), Some(Decision::Remove(3, 2)));
 }
 

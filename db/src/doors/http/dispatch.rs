@@ -8,6 +8,7 @@ use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
 };
 use crate::cluster::forward::{self, FROM_HEADER, ForwardedRequest, USER_HEADER};
+use crate::engine::placement::placement_changed;
 use crate::error::{Error, Kind, Result};
 use crate::format::MESSAGES;
 use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of};
@@ -98,6 +99,9 @@ async fn forward_to(route: &Route, call: &Call, url: &str) -> Result<Answer> {
     };
     if answer.is_error(Kind::NoLeader) {
         return Err(not_leader());
+    }
+    if answer.is_error(Kind::PlacementChanged) {
+        return Err(placement_changed(call.session.database.as_deref().unwrap_or_default()));
     }
     if answer.is_error(Kind::UserChanged) {
         return Err(user_changed(&call.session.user()?.name));

@@ -8,7 +8,7 @@
 
 mod open;
 
-pub use open::{OpenTransaction, Transactions};
+pub use open::{OpenTransaction, Transactions, check_group};
 
 use super::bounds::pooled;
 use super::{Response, Session, Step, Steps};

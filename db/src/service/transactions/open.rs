@@ -41,7 +41,6 @@ pub struct OpenTransaction {
     user: String,
     /// The key of the request that began it: a repetition of that request gets this transaction.
     key: Option<RetryKey>,
-    group: GroupId,
     begun: Instant,
     used: Mutex<Instant>,
     /// One request after the other: those that wait take no thread meanwhile.
@@ -70,6 +69,25 @@ fn new_id(group: GroupId) -> String {
         SYSTEM_GROUP => id.to_string(),
         group => format!("{id}@{group}"),
     }
+}
+
+/// Refuses a transaction of another group than that of the request, by its id: the node that holds the one
+/// does not hold the other.
+///
+/// # Errors
+/// `cross_group_transaction`.
+pub fn check_group(id: &str, group: GroupId) -> Result<()> {
+    let named = id.rsplit_once('@').and_then(|(_, group)| group.parse().ok());
+    let own = named.unwrap_or(SYSTEM_GROUP);
+    if own == group {
+        return Ok(());
+    }
+    let message =
+        format!("the transaction began in group {own}, and this document is in group {group}");
+    Err(Error::new(Kind::CrossGroup, message).hint(
+        "groups decide independently, so nothing is atomic across them: use one transaction for each, \
+         or keep what belongs together in one database",
+    ))
 }
 
 fn lost(id: &str) -> Error {
@@ -185,24 +203,6 @@ impl OpenTransaction {
         }
     }
 
-    /// Refuses what belongs to another group of nodes.
-    ///
-    /// # Errors
-    /// `cross_group_transaction`.
-    pub fn check_group(&self, group: GroupId) -> Result<()> {
-        if self.group == group {
-            return Ok(());
-        }
-        let message = format!(
-            "the transaction began in group {}, and this document is in group {group}",
-            self.group
-        );
-        Err(Error::new(Kind::CrossGroup, message).hint(
-            "groups decide independently, so nothing is atomic across them: use one transaction \
-             for each, or keep what belongs together in one database",
-        ))
-    }
-
     /// How it is listed; none when it has nothing to commit any more.
     pub(super) fn entry(&self) -> Option<TransactionEntry> {
         let state = self.state.lock();
@@ -263,7 +263,6 @@ impl Transactions {
             id: new_id(group.number()),
             user: user.to_owned(),
             key,
-            group: group.number(),
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
             turn: Arc::new(Semaphore::new(1)),
@@ -337,20 +336,12 @@ mod tests {
 
     #[test]
     fn a_transaction_stays_in_its_group() {
-        let open = OpenTransaction {
-            id: "t".into(),
-            key: None,
-            user: "u".into(),
-            group: 0,
-            begun: Instant::now(),
-            used: Mutex::new(Instant::now()),
-            turn: Arc::new(Semaphore::new(1)),
-            permit: Mutex::default(),
-            state: Mutex::new(State::Ended),
-        };
-        assert!(open.check_group(0).is_ok());
-        let refused = open.check_group(3).unwrap_err();
-        assert_eq!(refused.kind, Kind::CrossGroup);
-        assert!(refused.message.contains("group 3"), "{refused}");
+        for group in [0, 3] {
+            let id = new_id(group);
+            assert_eq!(check_group(&id, group), Ok(()));
+            let refused = check_group(&id, 7).unwrap_err();
+            assert_eq!(refused.kind, Kind::CrossGroup);
+            assert!(refused.message.contains("group 7"), "{refused}");
+        }
     }
 }

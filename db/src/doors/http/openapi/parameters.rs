@@ -91,6 +91,31 @@ fn task_parameter(name: &str) -> Option<(&'static str, Value)> {
     })
 }
 
+/// What a parameter of a call about groups, shards and nodes is.
+fn group_parameter(name: &str) -> Option<(&'static str, Value)> {
+    Some(match name {
+        "group" => (
+            "The number of a group; 0 is the system group.",
+            json!({"type": "string", "pattern": "^[0-9]{1,9}$", "example": "3"}),
+        ),
+        "shard" => (
+            "The name of a shard, made of the number of its group.",
+            json!({"type": "string", "pattern": "^shard-[0-9]{2,9}$", "example": "shard-03"}),
+        ),
+        "dry_run" => ("Whether only to say what would be done.", json!({"type": "boolean"})),
+        "wait" => (
+            "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed, `connected` until a node is.",
+            json!({"type": "string", "enum": ["ready", "stopped", "connected"]}),
+        ),
+        "node" => ("The name or address of a node.", json!({"type": "string", "minLength": 1})),
+        "drain" => (
+            "Whether the replicas of the node go to others first; else a node that holds any is not removed.",
+            json!({"type": "boolean"}),
+        ),
+        _ => return task_parameter(name),
+    })
+}
+
 /// What a parameter of a path, a query or a head is, by its name, with its JSON Schema.
 pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
     let text = || json!({"type": "string"});
@@ -121,24 +146,6 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "fields" => ("What of the documents is wanted: `name,-_id`, or JSON.", text()),
         "skip" | "offset" => ("Documents to leave out first.", number()),
         "limit" => ("How many at most; 100 when left out.", number()),
-        "group" => (
-            "The number of a group; 0 is the system group.",
-            json!({"type": "string", "pattern": "^[0-9]{1,9}$", "example": "3"}),
-        ),
-        "shard" => (
-            "The name of a shard, made of the number of its group.",
-            json!({"type": "string", "pattern": "^shard-[0-9]{2,9}$", "example": "shard-03"}),
-        ),
-        "dry_run" => ("Whether only to say what would be done.", json!({"type": "boolean"})),
-        "wait" => (
-            "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed, `connected` until a node is.",
-            json!({"type": "string", "enum": ["ready", "stopped", "connected"]}),
-        ),
-        "node" => ("The name or address of a node.", name_of()),
-        "drain" => (
-            "Whether the replicas of the node go to others first; else a node that holds any is not removed.",
-            json!({"type": "boolean"}),
-        ),
         "user" => ("The name of a user.", name_of()),
         "token" => ("The public part of a token, as the list of tokens names it.", name_of()),
         "action" => ("Only what was done of this kind, such as `login`.", text()),
@@ -204,6 +211,6 @@ fn header(name: &str) -> Option<(&'static str, Value)> {
             "A key under which the call is made exactly once, however often it is repeated.",
             json!({"type": "string", "pattern": "^[!-~]{1,200}$"}),
         ),
-        _ => return task_parameter(name),
+        _ => return group_parameter(name),
     })
 }
