@@ -11,6 +11,7 @@ use crate::engine::schema;
 use crate::engine::system::{NodeRole, NodeStatus, TokenKind};
 use crate::engine::value::{Value, from_json};
 use crate::error::Result;
+use crate::raft::GroupId;
 use jettra_driver::wire;
 
 /// A type of the engine that has a form for the wire.
@@ -69,10 +70,10 @@ impl IntoWire for Delta {
     }
 }
 
-impl IntoWire for AuditEntry {
+impl IntoWire for (GroupId, AuditEntry) {
     type Wire = wire::AuditEntry;
     fn into_wire(self) -> wire::AuditEntry {
-        let AuditEntry { id, time_ms, user, from, action, target, outcome } = self;
-        wire::AuditEntry { id, time_ms, user, from, action, target, outcome }
+        let (group, AuditEntry { id, time_ms, user, from, action, target, outcome }) = self;
+        wire::AuditEntry { id, group, time_ms, user, from, action, target, outcome }
     }
 }

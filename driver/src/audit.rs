@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
-use crate::wire::AuditReply;
+use crate::wire::{AuditReply, Positions};
 use reqwest::Method;
 
 /// Which entries of the audit log are returned; see [`Client::audit`]. A field without a value does
@@ -12,8 +12,8 @@ use reqwest::Method;
 pub struct AuditQuery {
     /// The number of entries at most; the cluster has a default and a bound of its own.
     pub limit: Option<u64>,
-    /// Only entries with a smaller number: [`AuditReply::next`] of the answer before.
-    pub before: Option<u64>,
+    /// Only entries with a smaller number in their group: [`AuditReply::next`] of the answer before.
+    pub before: Option<Positions>,
     /// Only actions of this user, also refused ones.
     pub user: Option<String>,
     /// Only this action, for example `login_failed`.
@@ -45,13 +45,11 @@ impl Client {
     /// `forbidden`.
     pub async fn audit(&self, query: &AuditQuery) -> Result<AuditReply> {
         let mut call = Call::plain(Method::GET, &["api", "v1", "audit"]);
-        let numbers = [("limit", query.limit), ("before", query.before)];
-        for (name, number) in numbers {
-            if let Some(number) = number {
-                call = call.query(name, &number.to_string());
-            }
-        }
-        for (name, text) in [("user", &query.user), ("action", &query.action)] {
+        let limit = query.limit.map(|limit| limit.to_string());
+        let before = query.before.as_ref().map(Positions::to_string);
+        let (user, action) = (&query.user, &query.action);
+        let fields = [("limit", &limit), ("before", &before), ("user", user), ("action", action)];
+        for (name, text) in fields {
             if let Some(text) = text {
                 call = call.query(name, text);
             }
@@ -63,6 +61,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Position;
     use crate::fake::{Answer, node};
 
     #[tokio::test]
@@ -71,16 +70,16 @@ mod tests {
         let (client, requests) = node(vec![page(), page()]);
         let query = AuditQuery {
             limit: Some(5),
-            before: Some(9),
+            before: Some("9,4@3".parse().unwrap()),
             user: Some("ada l".into()),
             action: Some("login".into()),
         };
-        assert_eq!(client.audit(&query).await.unwrap().next, Some(7));
+        assert_eq!(client.audit(&query).await.unwrap().next, Some(Position::system(7).into()));
         client.audit(&AuditQuery::default()).await.unwrap();
         let requests = requests.lock().unwrap();
         let lines: Vec<&str> = requests.iter().map(|call| call.line.as_str()).collect();
         let expected = [
-            "GET /api/v1/audit?limit=5&before=9&user=ada+l&action=login HTTP/1.1",
+            "GET /api/v1/audit?limit=5&before=9%2C4%403&user=ada+l&action=login HTTP/1.1",
             "GET /api/v1/audit HTTP/1.1",
         ];
         assert_eq!(lines, expected);

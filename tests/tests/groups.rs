@@ -2,9 +2,9 @@
 //! and rights that hold in all of them.
 
 use jettra_driver::wire::{
-    GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, ShardInfo,
+    AuditEntry, GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, ShardInfo,
 };
-use jettra_driver::{ReadLevel, WatchOptions};
+use jettra_driver::{AuditQuery, ReadLevel, WatchOptions};
 use jettra_tests::load::{DATABASE, INSERTS, Load};
 use jettra_tests::{Cluster, DEADLINE, wait_until};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn holds(cluster: &Cluster, node: usize, group: u64) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_in_a_group_is_served_by_every_node() {
-    let cluster = Cluster::start("groups-serve", 4).await;
+    let mut cluster = Cluster::start("groups-serve", 4).await;
     let client = cluster.client();
     client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
     let again = client.create_group(&on(3, &["node1"]), false).await.unwrap_err();
@@ -87,6 +87,7 @@ async fn a_database_in_a_group_is_served_by_every_node() {
     }
     check_feed(&cluster).await;
     check_across_groups(&cluster).await;
+    check_audit(&mut cluster).await;
     check_databases_change(&cluster).await;
 }
 
@@ -125,6 +126,50 @@ async fn check_across_groups(cluster: &Cluster) {
     assert_eq!(http.get(read).await.status, 404, "it is not committed");
     http.post(&format!("/api/v1/transactions/{tx}/commit"), &json!({})).await.ok();
     http.get(read).await.ok();
+}
+
+/// Each node lists the audit entries of all groups in the order of time, page after page, and names a
+/// group that does not answer.
+async fn check_audit(cluster: &mut Cluster) {
+    let client = cluster.client();
+    client.drop_collection("shop", "c0").await.expect("dropped");
+    let eve = json!({"username": "eve", "password": "a long password", "role": "reader", "allowed_dbs": ["*"]});
+    cluster.nodes[3].http().post("/api/v1/users", &eve).await.ok();
+    client.drop_collection("shop", "c1").await.expect("dropped");
+    for node in 0..4 {
+        let client = cluster.client_of(node);
+        let all = client.audit(&AuditQuery::default()).await.expect("entries");
+        let line = |entry: &AuditEntry| (entry.group, entry.action.clone(), entry.target.clone());
+        let lines: Vec<_> = all.entries.iter().take(3).map(line).collect();
+        let dropped = |name: &str| (3, "drop_collection".to_owned(), format!("shop.{name}"));
+        assert_eq!(lines[0], dropped("c1"), "{lines:?}");
+        assert_eq!((lines[1].0, lines[1].1.as_str()), (0, "user_create"), "{lines:?}");
+        assert_eq!(lines[2], dropped("c0"), "{lines:?}");
+        assert!(all.missing_groups.is_empty());
+        let mut query = AuditQuery { limit: Some(2), ..AuditQuery::default() };
+        let mut paged = Vec::new();
+        while let page = client.audit(&query).await.expect("entries")
+            && !page.entries.is_empty()
+        {
+            paged.extend(page.entries);
+            match page.next {
+                Some(next) => query.before = Some(next),
+                None => break,
+            }
+        }
+        assert_eq!(paged, all.entries);
+    }
+    client.create_group(&on(5, &["node2"]), true).await.expect("a group");
+    cluster.nodes[1].kill();
+    let far = cluster.client_of(3);
+    wait_until("the other groups' entries", async || {
+        let rest = far.audit(&AuditQuery::default()).await.map_err(|error| error.to_string())?;
+        let others = rest.entries.iter().any(|entry| entry.group == 3);
+        if others && rest.missing_groups == [5] { Ok(()) } else { Err(format!("{rest:?}")) }
+    })
+    .await;
+    cluster.nodes[1].start();
+    client.remove_group(5, true).await.expect("removed");
 }
 
 /// A database is renamed and dropped in its group, and the group goes when it is empty.
@@ -479,7 +524,7 @@ async fn a_right_that_is_taken_away_holds_in_every_group() {
         ada(node).json("PUT", target, &json!({"n": node})).await.ok();
     }
     for round in 0..5 {
-        let taken = json!({"role": "reader"});
+        let taken = json!({"role": "reader", "allowed_dbs": ["*"]});
         let changed = http.json("PATCH", "/api/v1/users/ada", &taken).await.ok();
         assert_eq!(changed.status, 200, "every group has heard of it");
         for node in 0..3 {

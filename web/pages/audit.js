@@ -13,7 +13,7 @@ const ACTIONS = ['cluster_deregister', 'cluster_pause', 'cluster_promote', 'clus
   'set_max_feature_level', 'set_schema', 'token_create', 'token_revoke', 'user_create', 'user_delete', 'user_update'];
 
 export class AuditPage {
-  log = null; // {entries, next}: the entries shown, and where the older ones begin; null until known
+  log = null; // {entries, next, missing_groups}: the entries shown, and where the older ones begin; null until known
   error = null;
   filter = {}; // user and action
   typed = ''; // the user in the form
@@ -32,8 +32,7 @@ export class AuditPage {
     const outcome = await this.#loader.run(() => audit({ ...this.filter, limit: PAGE, before: this.log.next }));
     if (!outcome) return;
     if (outcome.error) return toastError(outcome.error);
-    const { entries, next } = outcome.value;
-    this.log = { entries: [...this.log.entries, ...entries], next };
+    this.log = { ...outcome.value, entries: [...this.log.entries, ...outcome.value.entries] };
     this.app.update();
   };
 
@@ -83,9 +82,11 @@ export class AuditPage {
 
   #table() {
     if (!this.log) return this.error ? nothing : html`<p class="loading">Loading…</p>`;
-    const { entries, next } = this.log;
-    if (!entries.length) return emptyState('No entries', 'No entry of the audit log matches.');
-    return html`${tableBox('Audit log', html`<table class="docs" data-testid="audit-table">
+    const { entries, next, missing_groups: missing = [] } = this.log;
+    if (!entries.length && !missing.length) return emptyState('No entries', 'No entry of the audit log matches.');
+    return html`${missing.length ? html`<p class="muted" data-testid="audit-missing">Without the entries of
+        groups that do not answer: ${missing.join(', ')}</p>` : nothing}
+      ${tableBox('Audit log', html`<table class="docs" data-testid="audit-table">
         <thead><tr>${COLUMNS.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${entries.map(row)}</tbody></table>`)}
       ${next === undefined || next === null ? nothing : html`<p class="pager"><button type="button"

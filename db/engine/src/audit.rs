@@ -5,12 +5,12 @@ use crate::id::DocumentId;
 use crate::row::Row;
 use crate::storage::{Read, Result, Table, keys};
 use crate::{catalog, system};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// An entry of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// Its number; later ones are larger.
+    /// Its number; later ones of its group are larger.
     #[serde(rename = "_id")]
     pub id: u64,
     /// When, in milliseconds since 1970.

@@ -24,6 +24,8 @@ const CONFIRM_PATH: &str = "/api/v1/session";
 pub const LEADER_PATH: &str = "/raft/rpc/leader";
 /// Path of the question what the leader of a group knows of it.
 pub const STATUS_PATH: &str = "/raft/rpc/group-status";
+/// Path of the question for the audit entries of a group.
+const AUDIT_PATH: &str = "/raft/rpc/group-audit";
 /// Longest time for the answer.
 const LEADER_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -207,6 +209,24 @@ pub async fn ask_status_of(
     let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
     let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
     ask_node(cluster, url, call).await
+}
+
+/// Asks another node for audit entries of a group, by `query` in JSON.
+///
+/// # Errors
+/// Those of reading them; as [`ask_leader_of`].
+pub async fn ask_audit_of<T: DeserializeOwned>(
+    cluster: &Cluster,
+    url: &str,
+    group: GroupId,
+    query: &impl Serialize,
+) -> Result<T> {
+    let target = format!("{AUDIT_PATH}?group={group}");
+    let body =
+        serde_json::to_vec(query).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
+    let head = SignedHead { method: "POST", target: &target, ..SignedHead::default() };
+    let timeout = Duration::from_millis(cluster.config.request_timeout_ms);
+    ask_node(cluster, url, PeerRequest { head, headers: &[], body: body.into(), timeout }).await
 }
 
 async fn ask_node<T: DeserializeOwned>(

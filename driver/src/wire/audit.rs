@@ -1,5 +1,6 @@
 //! The audit log.
 
+use super::Positions;
 use serde::{Deserialize, Serialize};
 
 /// The actions in the audit log, in alphabetical order.
@@ -40,20 +41,27 @@ pub const AUDIT_ACTIONS: [&str; 30] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditReply {
-    /// The entries, the latest first.
+    /// The entries of all groups, the latest first.
     pub entries: Vec<AuditEntry>,
-    /// Pass it as `before=` for the entries before; none at the end.
+    /// Pass it as `before=` for the entries before; none at the end. The number of the last entry in
+    /// each group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<u64>,
+    pub next: Option<Positions>,
+    /// The groups that did not answer; their entries are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_groups: Vec<u32>,
 }
 
 /// One entry of the audit log: an action that was carried out or refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
-    /// Its number; later ones are larger.
+    /// Its number; later ones of its group are larger.
     #[serde(rename = "_id")]
     pub id: u64,
+    /// The group that it lies in, that of the database; 0 is the system group.
+    #[serde(default, skip_serializing_if = "is_system")]
+    pub group: u32,
     /// The time, in milliseconds since 1970.
     pub time_ms: u64,
     /// The user; none for actions of the database itself.
@@ -68,4 +76,8 @@ pub struct AuditEntry {
     pub target: String,
     /// `ok`, or the code of the error with which it was refused.
     pub outcome: String,
+}
+
+fn is_system(group: &u32) -> bool {
+    *group == 0
 }

@@ -96,6 +96,11 @@ impl Positions {
         *index = position.index.max(*index);
     }
 
+    /// Puts a position in the place of the one of its group.
+    pub fn set(&mut self, position: Position) {
+        self.0.insert(position.group, position.index);
+    }
+
     /// The positions in ascending order of their groups.
     pub fn iter(&self) -> impl Iterator<Item = Position> + '_ {
         self.0.iter().map(|(group, index)| Position { group: *group, index: *index })
@@ -132,6 +137,38 @@ impl FromStr for Positions {
 impl From<Position> for Positions {
     fn from(position: Position) -> Self {
         Positions(BTreeMap::from([(position.group, position.index)]))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Positions {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Positions".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "One position for each group, for example `17,40@3`; a number in the system group.",
+            "type": ["integer", "string"],
+        })
+    }
+}
+
+impl Serialize for Positions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.len() {
+            1 if self.0.contains_key(&0) => serializer.serialize_u64(self.index(0)),
+            _ => serializer.collect_str(self),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Positions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Number(index) => Ok(Position::system(index).into()),
+            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
     }
 }
 
@@ -193,5 +230,9 @@ mod tests {
         assert_eq!(serde_json::to_string(&position).unwrap(), "17");
         let position: Position = serde_json::from_str("\"17@3\"").unwrap();
         assert_eq!(serde_json::to_string(&position).unwrap(), "\"17@3\"");
+        for text in ["17", "\"17@3\"", "\"17,40@3\""] {
+            let positions: Positions = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&positions).unwrap(), text);
+        }
     }
 }

@@ -5,10 +5,11 @@ use super::describe::{ACCESS, describe};
 use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::config::PAGE_DEFAULT;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::service::audit::{self, AuditPage, AuditQuery};
 use crate::wire::IntoWire;
-use jettra_driver::wire::AuditReply;
+use jettra_driver::Positions;
+use jettra_driver::wire::{AuditReply, NotAPosition};
 use std::rc::Rc;
 
 /// `GET /api/v1/audit`
@@ -26,15 +27,18 @@ async fn list(call: Rc<Call>) -> Result<Reply> {
     let page_max = call.session.config().page_max as u64;
     let limit = call.number("limit", PAGE_DEFAULT.min(page_max), page_max)?.max(1) as usize;
     let before = match call.parameter(&["before"]) {
-        Some(_) => Some(call.number("before", 0, i64::MAX as u64)?),
-        None => None,
+        Some(text) => text.parse().map_err(|error: NotAPosition| {
+            Error::new(Kind::InvalidParameter, format!("before: {error}"))
+                .hint("give the next of the page before")
+        })?,
+        None => Positions::default(),
     };
     let text = |name: &str| call.parameter(&[name]).map(str::to_owned);
     let query = AuditQuery { before, limit, user: text("user"), action: text("action") };
     let page = audit::list(&call.session, query).await?;
-    Ok(Reply::of(page.map(|AuditPage { entries, next }| {
+    Ok(Reply::of(page.map(|AuditPage { entries, next, missing }| {
         let entries = entries.into_iter().map(IntoWire::into_wire).collect();
-        Reply::json(&AuditReply { entries, next })
+        Reply::json(&AuditReply { entries, next, missing_groups: missing })
     })))
 }
 

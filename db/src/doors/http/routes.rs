@@ -292,6 +292,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/raft/rpc/placement"       Node, Leader(Ready), Other, [peer::placement],       "", "";
     POST "/raft/rpc/in-group"        Node, Here(Nothing), Other, [peer::in_group],        "", "";
     GET  "/raft/rpc/group-status"    Node, Here(Nothing), Other, [peer::group_status],    "", "";
+    POST "/raft/rpc/group-audit"     Node, Here(Nothing), Other, [peer::group_audit],     "", "";
     GET  "/raft/rpc/leader"          Node, Here(Nothing), Other, [peer::leader],          "", "";
     POST "/raft/rpc/hello"           Node, Here(Nothing), Other, [peer::hello],           "", "";
     POST "/raft/rpc/vote"            Node, Here(Nothing), Other, [peer::vote],            "", "";

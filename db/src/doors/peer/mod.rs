@@ -26,7 +26,8 @@ use crate::raft::network::web_socket_config;
 use crate::raft::node_key::{Body, PEER_HEADER, Seal};
 use crate::raft::peers::{REFUSED_PARAMETER, RpcResult};
 use crate::raft::wire::{self, Wire};
-use crate::raft::{Group, RaftId};
+use crate::raft::{Group, RaftId, ReadLevel};
+use crate::service::audit::GroupEntries;
 use crate::service::{Step, Steps};
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
@@ -243,6 +244,13 @@ pub async fn leader(call: Rc<Call>) -> Result<Reply> {
 pub async fn group_status(call: Rc<Call>) -> Result<Reply> {
     let group = named_group(&call)?;
     Ok(Reply::json(&LeaderStatus::of(&group)?))
+}
+
+/// `POST /raft/rpc/group-audit`: entries of the audit log of a group.
+pub async fn group_audit(call: Rc<Call>) -> Result<Reply> {
+    let query: GroupEntries = serde_json::from_slice(&call.body)
+        .map_err(|error| Error::new(Kind::InvalidBody, error.to_string()))?;
+    Ok(Reply::json(&query.read(named_group(&call)?, ReadLevel::Linearizable).await?))
 }
 
 /// What is said over a WebSocket between nodes.

@@ -5,15 +5,15 @@ use crate::command::{Action, BoxedAction, Command, Kind, action};
 use crate::print::{Format, Output, rows, time};
 use crate::session::{Session, StatementResult};
 use crate::words::{ParseResult, Words};
-use jettra_driver::AuditQuery;
-use jettra_driver::wire::{AUDIT_ACTIONS, AuditEntry, AuditReply};
+use jettra_driver::wire::{AUDIT_ACTIONS, AuditEntry, AuditReply, NotAPosition};
+use jettra_driver::{AuditQuery, Position, Positions};
 use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
     names: &["show audit"],
     arguments: &[
         Valued("--limit", "N", Kind::Other("N")),
-        Valued("--before", "N", Kind::Other("N")),
+        Valued("--before", "position", Kind::Other("position")),
         Valued("--user", "user", Kind::User),
         Valued("--action", "action", Kind::Word(&AUDIT_ACTIONS)),
     ],
@@ -35,7 +35,11 @@ fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
     words.flags(|flag, words| {
         match flag {
             "--limit" => query.limit = Some(words.number(flag)?),
-            "--before" => query.before = Some(words.number(flag)?),
+            "--before" => {
+                let text = words.required("the position")?;
+                let wrong = |error: NotAPosition| format!("{text:?} after --before: {error}");
+                query.before = Some(text.parse::<Positions>().map_err(wrong)?);
+            }
             "--user" => query.user = Some(words.required("the user")?),
             "--action" => query.action = Some(words.required("the action")?),
             _ => return Ok(false),
@@ -56,7 +60,12 @@ fn report(reply: &AuditReply, format: Format) -> Output {
         [] => "There is no such entry.\n".to_owned(),
         entries => rows(&entries.iter().map(row).collect::<Vec<_>>(), format),
     };
-    if let Some(next) = reply.next {
+    if !reply.missing_groups.is_empty() {
+        let groups: Vec<_> = reply.missing_groups.iter().map(u32::to_string).collect();
+        text +=
+            &format!("\nWithout the entries of groups that do not answer: {}\n", groups.join(", "));
+    }
+    if let Some(next) = &reply.next {
         let break_before = if text.ends_with('\n') { "" } else { "\n" };
         text += &format!("{break_before}Older ones: show audit --before {next}\n");
     }
@@ -69,7 +78,7 @@ fn row(entry: &AuditEntry) -> Value {
         None => "the database",
     });
     json!({
-        "id": entry.id, "time": time(entry.time_ms), "user": user,
+        "id": Position { group: entry.group, index: entry.id }.to_string(), "time": time(entry.time_ms), "user": user,
         "from": entry.from.as_deref().unwrap_or_default(), "action": entry.action,
         "target": entry.target, "outcome": entry.outcome.replace('_', " "),
     })
@@ -85,11 +94,11 @@ mod tests {
     fn flags_narrow_the_log() {
         let query = AuditQuery {
             limit: Some(5),
-            before: Some(9),
+            before: Some("9,4@3".parse().unwrap()),
             user: Some("ada".into()),
             action: Some("login".into()),
         };
-        let text = "show audit --action login --limit 5 --user ada --before 9";
+        let text = "show audit --action login --limit 5 --user ada --before 9,4@3";
         assert_eq!(parsed::<ShowAudit>(text), ShowAudit { query });
         assert_eq!(parsed::<ShowAudit>("show audit").query, AuditQuery::default());
     }

@@ -150,8 +150,8 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
         "token" => ("The public part of a token, as the list of tokens names it.", name_of()),
         "action" => ("Only what was done of this kind, such as `login`.", text()),
         "before" => (
-            "Only what came before the entry of this number.",
-            json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+            "Only what came before: the `next` of the page before, one number for each group as `17,40@3`.",
+            text(),
         ),
         "cursor" => ("The cursor of the page before.", text()),
         "hint" => ("Name of the index to use, its fields as JSON, or `$natural`.", text()),
