@@ -408,6 +408,32 @@ async fn a_shard_migrates_under_load_although_nodes_die() {
 
 /// A node that joins gets replicas, and every node holds as many as any other, or one more.
 #[tokio::test(flavor = "multi_thread")]
+async fn a_migration_to_a_node_that_is_down_says_so_and_is_called_back() {
+    let mut cluster = Cluster::start("groups-stuck", 4).await;
+    let client = cluster.client_of(0);
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    cluster.nodes[3].kill();
+    let there = Migration {
+        from_node: "node3".into(),
+        to_node: "node4".into(),
+        strategy: MigrationStrategy::LiveCopy,
+    };
+    client.migrate_shard("shard-03", &there).await.expect("it begins");
+    wait_until("what it waits for", async || {
+        let shard = client.shard("shard-03").await.map_err(|error| error.to_string())?;
+        let waits_for = shard.waits_for.clone().unwrap_or_default();
+        let named = shard.status == "migrating" && waits_for.contains("node4, which must run");
+        if named { Ok(()) } else { Err(format!("{shard:?}")) }
+    })
+    .await;
+    let back = Migration { from_node: "node4".into(), to_node: "node3".into(), ..there };
+    client.migrate_shard("shard-03", &back).await.expect("it is called back");
+    let shard = wait_shard(&cluster, "shard-03", &["node1", "node2", "node3"]).await;
+    assert_eq!(shard.waits_for, None, "{shard:?}");
+    assert_eq!(shard.status, "active");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replicas_spread_to_a_node_that_joins() {
     let mut cluster =
         Cluster::start_with("groups-spread", 3, |settings| settings.key("AutoRebalance", false))

@@ -45,6 +45,9 @@ pub struct ReplicaInfo {
     /// Log entries that it lacks; absent when nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<u64>,
+    /// Milliseconds since it answered the leader, if it is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_ms: Option<u64>,
 }
 
 /// One group.
@@ -82,6 +85,9 @@ pub struct GroupReply {
     pub observers: Vec<String>,
     /// Its replicas, those that are to come too.
     pub replicas: Vec<ReplicaInfo>,
+    /// What the change of its replicas that is under way waits for, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// The databases that it holds.
     pub databases: Vec<String>,
 }

@@ -22,6 +22,12 @@ pub struct ShardInfo {
     pub bytes: u64,
     /// `active`, `migrating`, `creating`, `removing`, or `unavailable` without a leader.
     pub status: String,
+    /// Log entries that the replica that is to come lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries_left: Option<u64>,
+    /// What the migration waits for, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// How a replica gets to another node.

@@ -38,6 +38,11 @@ fn state(group: &GroupReply) -> String {
     }
 }
 
+/// What a change of replicas waits for, as a line.
+pub(super) fn waiting(waits_for: Option<&str>) -> String {
+    waits_for.map(|what| format!("It waits for {what}.\n")).unwrap_or_default()
+}
+
 /// A group as a row of a list.
 fn row(group: &GroupReply) -> Value {
     json!({

@@ -50,6 +50,8 @@ fn example() -> ShardInfo {
         documents: 7,
         bytes: 4096,
         status: "active".into(),
+        entries_left: None,
+        waits_for: None,
     }
 }
 

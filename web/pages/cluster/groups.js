@@ -49,7 +49,8 @@ function row(group, nodes) {
   const { id, databases } = group;
   const names = databases.filter((name) => name !== '_system');
   return html`<tr data-testid="group-row" data-id=${id} data-ready=${group.ready}>
-    <td>${id === 0 ? '0, system' : id}</td><td data-testid="group-state">${state(group)}</td>
+    <td>${id === 0 ? '0, system' : id}</td><td data-testid="group-state">${state(group)}
+      ${group.waits_for ? html`<div class="muted">waits for ${group.waits_for}</div>` : nothing}</td>
     ${nodes.map((node) => html`<td data-testid="group-replica" data-node=${node.id}>${cell(group, node.id)}</td>`)}
     <td title=${names.join(', ')}>${names.length > 3 ? plural(names.length, 'database') : names.join(', ')}</td></tr>`;
 }

@@ -1,6 +1,7 @@
 //! The state of the groups: their documents, completed by what the leader of each knows.
 
-use super::super::{Cluster, forward, groups};
+use super::super::health::milliseconds;
+use super::super::{Cluster, clocks, forward, groups};
 use super::PlacementView;
 use crate::engine::placement::{DatabaseState, GroupDocument, GroupState, ReplicaState};
 use crate::engine::{catalog, system};
@@ -30,6 +31,9 @@ pub struct LeaderStatus {
     pub bytes: u64,
     /// Index up to which each member has the log.
     pub matched: BTreeMap<RaftId, u64>,
+    /// Milliseconds since each member answered.
+    #[serde(default)]
+    pub silent_ms: BTreeMap<RaftId, u64>,
 }
 
 /// One replica, or one that is to come.
@@ -45,6 +49,8 @@ pub struct ReplicaReport {
     pub voter: bool,
     /// Log entries that it lacks.
     pub lag: Option<u64>,
+    /// Milliseconds since it answered the leader, if it is silent.
+    pub silent_ms: Option<u64>,
 }
 
 /// One group.
@@ -92,7 +98,10 @@ impl LeaderStatus {
                 documents += catalog::totals(&read, collection)?.documents;
             }
         }
+        let silences = status.members.iter().filter(|member| **member != group.raft_id());
+        let silent_ms = silences.filter_map(|id| Some((*id, milliseconds(status.silence(*id)?))));
         Ok(Some(LeaderStatus {
+            silent_ms: silent_ms.collect(),
             leader: group.raft_id(),
             ready: status.is_leader(),
             term: status.term,
@@ -105,7 +114,44 @@ impl LeaderStatus {
     }
 }
 
+impl ReplicaReport {
+    fn is_changing(&self) -> bool {
+        !self.wanted || !matches!(self.placed, Some((_, ReplicaState::Active)))
+    }
+}
+
+impl GroupReport {
+    /// What the change of its replicas that is under way waits for; none if there is no change.
+    pub fn waits_for(&self) -> Option<String> {
+        let changing = self.replicas.iter().filter(|replica| replica.is_changing());
+        // An old replica goes when the new ones are in.
+        let replica = changing.min_by_key(|replica| !replica.wanted)?;
+        let node = &replica.node;
+        Some(match (&self.status, replica.placed, replica.lag) {
+            (None, _, _) => "a leader: a majority of its voters must run".to_owned(),
+            (Some(status), _, _) if !status.ready => {
+                "answers of a majority of its voters".to_owned()
+            }
+            _ if !replica.wanted => format!("{node} to give its replica up"),
+            (_, None, _) => format!("{node}, which must run, to open its replica"),
+            (_, _, lag) => match (replica.silent_ms, lag) {
+                (Some(ms), _) => format!("{node} to answer, silent for {}", clocks::length(ms)),
+                (_, Some(1..)) => {
+                    format!("{node} to receive the log, {} entries", lag.unwrap_or(0))
+                }
+                _ => format!("{node} to be admitted"),
+            },
+        })
+    }
+}
+
 impl Cluster {
+    /// How long a replica has not answered the leader of its group, if that is long.
+    fn silence_of(&self, status: Option<&LeaderStatus>, id: RaftId) -> Option<u64> {
+        let limit = milliseconds(self.silent_after());
+        status?.silent_ms.get(&id).copied().filter(|silent| *silent > limit)
+    }
+
     /// All groups, the system group first.
     ///
     /// # Errors
@@ -164,6 +210,7 @@ impl Cluster {
                 wanted: group.wants(replica.node),
                 voter: group.voters.contains(&replica.node),
                 lag: lag(replica.id),
+                silent_ms: self.silence_of(status.as_ref(), replica.id),
             })
             .collect();
         let missing = group.voters.iter().chain(&group.observers);
@@ -174,6 +221,7 @@ impl Cluster {
                 wanted: true,
                 voter: group.voters.contains(node),
                 lag: None,
+                silent_ms: None,
             }
         }));
         let leader = status.as_ref().and_then(|status| group.replica(status.leader));
@@ -212,6 +260,7 @@ impl Cluster {
             wanted: true,
             voter: voters.contains(&node.raft_id),
             lag: lag(node.raft_id),
+            silent_ms: self.silence_of(status.as_ref(), node.raft_id),
         });
         let named = |votes: bool| {
             let fit = nodes.iter().filter(|node| voters.contains(&node.raft_id) == votes);
@@ -237,5 +286,63 @@ impl Cluster {
     /// The name of a node; its Raft id if it is not a member any more.
     pub fn name_of(&self, node: RaftId) -> String {
         self.nodes.by_raft_id(node).map_or_else(|| node.to_string(), |node| node.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(node: &str, placed: Option<ReplicaState>, wanted: bool) -> ReplicaReport {
+        let placed = placed.map(|state| (10, state));
+        ReplicaReport { node: node.into(), placed, wanted, voter: true, lag: None, silent_ms: None }
+    }
+
+    fn report(replicas: Vec<ReplicaReport>, led: bool) -> GroupReport {
+        let status = LeaderStatus {
+            leader: 10,
+            ready: true,
+            term: 1,
+            last_log: 9,
+            applied: 9,
+            documents: 0,
+            bytes: 0,
+            matched: BTreeMap::new(),
+            silent_ms: BTreeMap::new(),
+        };
+        GroupReport {
+            group: 3,
+            state: GroupState::Active,
+            status: led.then_some(status),
+            leader: None,
+            pinned: None,
+            replication_factor: 3,
+            members: Vec::new(),
+            observers: Vec::new(),
+            replicas,
+            databases: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_change_tells_what_it_waits_for() {
+        use ReplicaState::{Active, Joining};
+        let (stays, goes) = (replica("n1", Some(Active), true), replica("n3", Some(Active), false));
+        let waits = |last: ReplicaReport, led| {
+            report(vec![stays.clone(), goes.clone(), last], led).waits_for().unwrap()
+        };
+        let joining = replica("n4", Some(Joining), true);
+        assert!(waits(joining.clone(), false).starts_with("a leader"));
+        assert_eq!(
+            waits(replica("n4", None, true), true),
+            "n4, which must run, to open its replica"
+        );
+        let behind = ReplicaReport { lag: Some(70), ..joining.clone() };
+        assert_eq!(waits(behind.clone(), true), "n4 to receive the log, 70 entries");
+        let silent = ReplicaReport { silent_ms: Some(9000), ..behind };
+        assert_eq!(waits(silent, true), "n4 to answer, silent for 9 s");
+        assert_eq!(waits(joining, true), "n4 to be admitted");
+        assert_eq!(waits(replica("n4", Some(Active), true), true), "n3 to give its replica up");
+        assert_eq!(report(vec![stays], false).waits_for(), None);
     }
 }

@@ -18,12 +18,13 @@ use std::rc::Rc;
 impl IntoWire for ReplicaReport {
     type Wire = ReplicaInfo;
     fn into_wire(self) -> ReplicaInfo {
-        let ReplicaReport { node, placed, wanted, voter, lag } = self;
+        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms } = self;
         let state = placed.map(|(_, state)| match state {
             placement::ReplicaState::Joining => ReplicaState::Joining,
             placement::ReplicaState::Active => ReplicaState::Active,
         });
-        ReplicaInfo { node, replica: placed.map(|(id, _)| id), state, wanted, voter, lag }
+        let replica = placed.map(|(id, _)| id);
+        ReplicaInfo { node, replica, state, wanted, voter, lag, silent_ms }
     }
 }
 
@@ -36,6 +37,7 @@ impl IntoWire for GroupReport {
         };
         let status = self.status.as_ref();
         GroupReply {
+            waits_for: self.waits_for(),
             id: self.group.into(),
             state: match self.state {
                 placement::GroupState::Creating => GroupState::Creating,

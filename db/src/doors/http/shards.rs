@@ -5,7 +5,7 @@ use super::describe::{CLUSTER, describe};
 use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::cluster::placement::report::GroupReport;
-use crate::engine::placement::GroupState;
+use crate::engine::placement::{GroupState, ReplicaState};
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
 use crate::raft::types::SYSTEM_GROUP;
@@ -31,6 +31,10 @@ fn info(group: GroupReport) -> ShardInfo {
     };
     let placed = group.replicas.iter().filter(|replica| replica.placed.is_some());
     let nodes: Vec<_> = placed.map(|replica| replica.node.clone()).collect();
+    let joining = group.replicas.iter().find(|replica| {
+        matches!(replica.placed, Some((_, ReplicaState::Joining))) && replica.wanted
+    });
+    let (entries_left, waits_for) = (joining.and_then(|replica| replica.lag), group.waits_for());
     let (documents, bytes) =
         group.status.as_ref().map_or((0, 0), |status| (status.documents, status.bytes));
     ShardInfo {
@@ -42,6 +46,8 @@ fn info(group: GroupReport) -> ShardInfo {
         documents,
         bytes,
         status: status.into(),
+        entries_left,
+        waits_for,
     }
 }
 

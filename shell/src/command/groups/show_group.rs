@@ -1,6 +1,6 @@
 //! `group show`: shows one group and its replicas.
 
-use super::{number, replica_row, state};
+use super::{number, replica_row, state, waiting};
 use crate::command::Argument::Required;
 use crate::command::{Action, BoxedAction, Command, Kind, action};
 use crate::print::{Format, Output, rows};
@@ -42,6 +42,7 @@ fn report(group: &GroupReply, format: Format) -> Output {
     };
     let mut text =
         format!("Group {} is {}; its leader is {leader}{pinned}.\n", group.id, state(group));
+    text += &waiting(group.waits_for.as_deref());
     let databases: Vec<_> =
         group.databases.iter().filter(|name| *name != "_system").cloned().collect();
     text += &match databases.is_empty() {
@@ -73,6 +74,9 @@ mod tests {
             text.starts_with("Group 3 is ACTIVE; its leader is n1.\nIt holds shop.\n"),
             "{text}"
         );
+        group.waits_for = Some("n4 to answer".into());
+        let text = rendered(&report(&group, Format::plain(Mode::Line)));
+        assert!(text.contains("n1.\nIt waits for n4 to answer.\nIt holds"), "{text}");
         (group.leader, group.pinned_leader) = (None, Some("n2".into()));
         let text = rendered(&report(&group, Format::plain(Mode::Line)));
         assert!(text.contains("its leader is nobody, which n2 is to be."), "{text}");

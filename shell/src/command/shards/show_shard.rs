@@ -2,6 +2,7 @@
 
 use super::{row, shard};
 use crate::command::Argument::Required;
+use crate::command::groups::waiting;
 use crate::command::{Action, BoxedAction, Command, Kind, action};
 use crate::print::{Output, rows};
 use crate::session::{Session, StatementResult};
@@ -30,7 +31,8 @@ fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
 impl Action for ShowShard {
     async fn run(self, session: &mut Session) -> StatementResult {
         let shard = session.client.shard(&self.shard).await?;
-        let text = rows(&[row(&shard)], session.format());
+        let waits = waiting(shard.waits_for.as_deref());
+        let text = waits + &rows(&[row(&shard)], session.format());
         Ok(Output::Report { text, answer: json!(shard) })
     }
 }
