@@ -17,6 +17,7 @@ mod guard;
 pub mod history;
 pub mod hostile;
 mod http;
+pub mod lists;
 pub mod load;
 pub mod measure;
 mod node;

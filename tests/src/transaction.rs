@@ -34,7 +34,19 @@ impl OpenTransaction {
     /// # Errors
     /// If it is refused; the reason as text.
     pub async fn try_begin(http: &Http) -> Result<OpenTransaction, String> {
-        let answer = try_send(http.request("POST", BASE)).await?;
+        OpenTransaction::try_begin_at(http, BASE).await
+    }
+
+    /// Begins a transaction in the group that holds a database.
+    ///
+    /// # Errors
+    /// If it is refused; the reason as text.
+    pub async fn try_begin_in(http: &Http, database: &str) -> Result<OpenTransaction, String> {
+        OpenTransaction::try_begin_at(http, &format!("{BASE}?db={database}")).await
+    }
+
+    async fn try_begin_at(http: &Http, target: &str) -> Result<OpenTransaction, String> {
+        let answer = try_send(http.request("POST", target)).await?;
         match (answer.status, answer.json()["id"].as_str()) {
             (201, Some(id)) => Ok(OpenTransaction { http: http.clone(), id: id.to_owned() }),
             _ => Err(format!("{} {}", answer.status, answer.text)),

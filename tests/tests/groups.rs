@@ -422,7 +422,7 @@ async fn a_migration_to_a_node_that_is_down_says_so_and_is_called_back() {
     wait_until("what it waits for", async || {
         let shard = client.shard("shard-03").await.map_err(|error| error.to_string())?;
         let waits_for = shard.waits_for.clone().unwrap_or_default();
-        let named = shard.status == "migrating" && waits_for.contains("node4, which must run");
+        let named = shard.status == "migrating" && waits_for.starts_with("node4 to answer, silent");
         if named { Ok(()) } else { Err(format!("{shard:?}")) }
     })
     .await;
