@@ -1,20 +1,19 @@
 //! Transactions while nodes crash and links break: the total of a bank stays the same, and histories
 //! are strictly serializable.
 
-use jettra_tests::history::{Outcome, Recorder, Step};
+use jettra_tests::history::Outcome;
+use jettra_tests::lists::Lists;
 use jettra_tests::{
     Answer, Cluster, Crowd, Documents, Fault, Http, Links, OpenTransaction, Random, Settings,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const DATABASE: &str = "proof";
 const ACCOUNTS: u64 = 8;
 const MONEY: u64 = 100;
-const LISTS: u64 = 4;
-const STEPS_MAX: u64 = 4;
 const CLIENTS: usize = 6;
 /// Transactions that must succeed before, during and after each fault.
 const PROGRESS: usize = 15;
@@ -201,128 +200,16 @@ async fn transfers_keep_the_total_while_leaders_crash_and_links_break() {
     cluster.wait_equal(DATABASE, "after the transfers").await;
 }
 
-/// Clients that append to lists and read them, and record everything.
-struct Lists {
-    https: Vec<Http>,
-    recorder: Recorder,
-    numbers: AtomicU64,
-}
-
-impl Lists {
-    fn number(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Reads a list; a missing one is empty.
-    async fn read(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
-        let answer = place.try_get(&format!("documents/{key}")).await?;
-        let list = match answer.status {
-            404 => Vec::new(),
-            _ => numbers(&success(Ok(answer))?.json()["list"]),
-        };
-        steps.push(Step::Read(key, list));
-        Ok(())
-    }
-
-    /// Appends to a list with `$push`.
-    async fn push(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
-        let number = self.number();
-        steps.push(Step::Append(key, number));
-        let body = json!({
-            "filter": {"_id": key}, "update": {"$push": {"list": number}}, "upsert": true
-        });
-        success(place.try_post("update", body).await).map(drop)
-    }
-
-    /// Appends to a list by reading it and replacing it with a longer one.
-    async fn put(&self, place: &Documents, key: u64, steps: &mut Vec<Step>) -> Result<(), String> {
-        self.read(place, key, steps).await?;
-        let Some(Step::Read(_, list)) = steps.last() else { panic!("it was just read") };
-        let number = self.number();
-        let list: Vec<_> = list.iter().copied().chain([number]).collect();
-        steps.push(Step::Append(key, number));
-        let (tail, body) = (format!("documents/{key}"), json!({"list": list}));
-        success(place.try_call("PUT", &tail, body).await).map(drop)
-    }
-
-    /// Carries out some steps in one transaction; returns whether it was committed.
-    async fn transaction(&self, random: &mut Random) -> bool {
-        let began = self.recorder.begin();
-        let http = &self.https[random.below(3) as usize];
-        let Ok(transaction) = OpenTransaction::try_begin(http).await else { return false };
-        let inside = transaction.see(&documents(http));
-        let mut steps = Vec::new();
-        for _ in 0..1 + random.below(STEPS_MAX) {
-            let key = random.below(LISTS);
-            let done = match random.below(4) {
-                0 | 1 => self.read(&inside, key, &mut steps).await,
-                2 => self.push(&inside, key, &mut steps).await,
-                _ => self.put(&inside, key, &mut steps).await,
-            };
-            if done.is_err() {
-                transaction.abandon().await;
-                self.recorder.end(began, steps, Outcome::Aborted);
-                return false;
-            }
-        }
-        let outcome = transaction.settle(&self.https).await;
-        self.recorder.end(began, steps, outcome);
-        outcome == Outcome::Committed
-    }
-
-    /// Carries out one step outside of transactions, which counts as a transaction.
-    async fn alone(&self, random: &mut Random) -> bool {
-        let (began, mut steps) = (self.recorder.begin(), Vec::new());
-        let place = documents(&self.https[random.below(3) as usize]);
-        let key = random.below(LISTS);
-        let done = match random.below(2) {
-            0 => self.read(&place, key, &mut steps).await,
-            _ => self.push(&place, key, &mut steps).await,
-        };
-        let outcome = if done.is_ok() { Outcome::Committed } else { Outcome::Unknown };
-        self.recorder.end(began, steps, outcome);
-        done.is_ok()
-    }
-}
-
-fn numbers(list: &Value) -> Vec<u64> {
-    serde_json::from_value(list.clone()).expect("a list of numbers")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_are_strictly_serializable_while_leaders_crash_and_links_break() {
     let (mut cluster, links, https) = start("serializable-lists").await;
-    let lists = Lists { https, recorder: Recorder::default(), numbers: AtomicU64::new(1) };
-    let lists = Arc::new(lists);
-    let crowd = {
-        let lists = lists.clone();
-        Crowd::start(CLIENTS, move |client, turn| {
-            let (lists, mut random) = (lists.clone(), Random((client << 32 | turn) as u64));
-            async move {
-                let done = match random.below(5) {
-                    0 => lists.alone(&mut random).await,
-                    _ => lists.transaction(&mut random).await,
-                };
-                if !done {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                done
-            }
-        })
-    };
+    let lists = Arc::new(Lists::new(DATABASE, https.clone()));
+    let crowd = lists.start(CLIENTS);
     inject_faults(&mut cluster, &links, &crowd).await;
     crowd.finish().await;
     cluster.wait_caught_up().await;
-    for http in &lists.https {
-        for copy in [documents(http), documents(http).with("level=local")] {
-            let (began, mut steps) = (lists.recorder.begin(), Vec::new());
-            for key in 0..LISTS {
-                lists.read(&copy, key, &mut steps).await.expect("nothing is broken any more");
-            }
-            lists.recorder.end(began, steps, Outcome::Committed);
-        }
-    }
-    let history = lists.recorder.history();
+    lists.check_all(&https).await;
+    let history = lists.history();
     let committed = history.count(Outcome::Committed);
     eprintln!(
         "{committed} committed, {} aborted, {} unknown",
