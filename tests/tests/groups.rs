@@ -85,6 +85,12 @@ async fn a_database_in_a_group_is_served_by_every_node() {
         let index = json!({"keys": {"n": 1}});
         http.post("/api/v1/databases/shop/collections/people/indexes", &index).await.ok();
     }
+    let hash = "/api/v1/databases/shop/hash";
+    let first = cluster.nodes[0].http().get(hash).await.ok().json();
+    assert!(first["collections"]["people"].is_object(), "{first}");
+    for node in &cluster.nodes[1..] {
+        assert_eq!(node.http().get(hash).await.ok().json(), first);
+    }
     check_feed(&cluster).await;
     check_across_groups(&cluster).await;
     check_audit(&mut cluster).await;
@@ -431,6 +437,36 @@ async fn a_migration_to_a_node_that_is_down_says_so_and_is_called_back() {
     let shard = wait_shard(&cluster, "shard-03", &["node1", "node2", "node3"]).await;
     assert_eq!(shard.waits_for, None, "{shard:?}");
     assert_eq!(shard.status, "active");
+}
+
+/// What a transaction reads keeps the files of the replica open, which the next one needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_returns_to_a_node_where_a_transaction_was_open() {
+    let cluster = Cluster::start("groups-return", 4).await;
+    let client = cluster.client_of(0);
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    let leader = client.group(3).await.expect("the group").leader.expect("a leader");
+    let http = cluster.nodes[cluster.index_of(&leader)].http();
+    let begun = http.post("/api/v1/transactions?db=shop", &json!({})).await.ok().json();
+    let inside = format!(
+        "/api/v1/databases/shop/collections/people/documents?tx={}",
+        begun["id"].as_str().expect("an id")
+    );
+    http.post(&inside, &json!({"n": 1})).await.ok();
+    let mut others = BTreeSet::from(["node1", "node2", "node3"]);
+    others.remove(leader.as_str());
+    let moved: Vec<_> = others.iter().copied().chain(["node4"]).collect();
+    let back: Vec<_> = others.iter().copied().chain([leader.as_str()]).collect();
+    for (from_node, to_node, nodes) in [(leader.as_str(), "node4", moved), ("node4", &leader, back)]
+    {
+        let strategy = MigrationStrategy::LiveCopy;
+        let (from_node, to_node) = (from_node.to_owned(), to_node.to_owned());
+        let migration = Migration { from_node, to_node, strategy };
+        client.migrate_shard("shard-03", &migration).await.expect("it begins");
+        wait_shard(&cluster, "shard-03", &nodes).await;
+    }
+    http.post(&inside, &json!({"n": 2})).await.refused(409, "transaction_lost");
 }
 
 #[tokio::test(flavor = "multi_thread")]

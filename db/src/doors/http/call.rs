@@ -265,7 +265,11 @@ impl Call {
             return Err(Error::new(Kind::InvalidParameter, message)
                 .hint("leave at and asOf out; they are for reading documents"));
         }
-        if let Access::User(Permission::Read | Permission::Write | Permission::Own) = route.access {
+        let of_data = matches!(
+            route.access,
+            Access::User(Permission::Read | Permission::Write | Permission::Own)
+        );
+        if of_data || route.path.contains("{db}") {
             self.session.database = self.database(route);
         }
         // The id of a transaction names its group.

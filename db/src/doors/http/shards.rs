@@ -21,12 +21,12 @@ fn shard_id(group: GroupId) -> String {
 
 /// A group as JadeVectorDB's clients see it.
 fn info(group: GroupReport) -> ShardInfo {
-    let moving = group.replicas.iter().any(|replica| !replica.wanted || replica.placed.is_none());
+    let waits_for = group.waits_for();
     let status = match group.state {
         GroupState::Creating => "creating",
         GroupState::Removing => "removing",
         GroupState::Active if !group.is_ready() => "unavailable",
-        GroupState::Active if moving => "migrating",
+        GroupState::Active if waits_for.is_some() => "migrating",
         GroupState::Active => "active",
     };
     let placed = group.replicas.iter().filter(|replica| replica.placed.is_some());
@@ -34,7 +34,7 @@ fn info(group: GroupReport) -> ShardInfo {
     let joining = group.replicas.iter().find(|replica| {
         matches!(replica.placed, Some((_, ReplicaState::Joining))) && replica.wanted
     });
-    let (entries_left, waits_for) = (joining.and_then(|replica| replica.lag), group.waits_for());
+    let entries_left = joining.and_then(|replica| replica.lag);
     let (documents, bytes) =
         group.status.as_ref().map_or((0, 0), |status| (status.documents, status.bytes));
     ShardInfo {

@@ -39,6 +39,9 @@ pub struct Transactions {
 pub struct OpenTransaction {
     id: String,
     user: String,
+    /// Its group. When this node closes its replica, the transaction ends: it would keep the files open that
+    /// the next replica of the group needs.
+    group: Weak<Group>,
     /// The key of the request that began it: a repetition of that request gets this transaction.
     key: Option<RetryKey>,
     begun: Instant,
@@ -240,7 +243,7 @@ impl Transactions {
     /// did.
     pub(super) fn begin(
         &self,
-        group: &Group,
+        group: &Arc<Group>,
         user: &str,
         key: Option<RetryKey>,
     ) -> Result<(Arc<OpenTransaction>, bool)> {
@@ -262,6 +265,7 @@ impl Transactions {
         let open = Arc::new(OpenTransaction {
             id: new_id(group.number()),
             user: user.to_owned(),
+            group: Arc::downgrade(group),
             key,
             begun: Instant::now(),
             used: Mutex::new(Instant::now()),
@@ -306,6 +310,9 @@ impl Transactions {
             pulse::pause(SWEEP).await;
             let Some(this) = this.upgrade() else { return };
             let over = |open: &Arc<OpenTransaction>| {
+                if open.group.upgrade().is_none_or(|group| group.is_closed()) {
+                    return true;
+                }
                 let age = open.begun.elapsed();
                 match open.state.try_lock().as_deref() {
                     Some(State::Ended) => true,
