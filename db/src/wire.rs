@@ -11,7 +11,6 @@ use crate::engine::schema;
 use crate::engine::system::{NodeRole, NodeStatus, TokenKind};
 use crate::engine::value::{Value, from_json};
 use crate::error::Result;
-use crate::raft::GroupId;
 use jettra_driver::wire;
 
 /// A type of the engine that has a form for the wire.
@@ -70,7 +69,7 @@ impl IntoWire for Delta {
     }
 }
 
-impl IntoWire for (GroupId, AuditEntry) {
+impl IntoWire for (u32, AuditEntry) {
     type Wire = wire::AuditEntry;
     fn into_wire(self) -> wire::AuditEntry {
         let (group, AuditEntry { id, time_ms, user, from, action, target, outcome }) = self;

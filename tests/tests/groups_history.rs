@@ -320,7 +320,7 @@ fn replica_ids(group: &GroupReply) -> BTreeSet<Option<u64>> {
 async fn arm_all(field: &mut Field) {
     for (id, step) in ROUNDS.concat() {
         let leader = first_members(id)[0];
-        // Whoever leads the system group at the end of the drain crashes then.
+        // The leader of the system group at the end of the drain crashes then.
         field.due[leader] = match (leader, step) {
             (DECIDER, _) => [step, "Place", "SetNodes", "Deregister"].into(),
             // It is set later: after the restart, leaders hand over to those that are named.

@@ -10,17 +10,19 @@ use crate::error::Result;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupId, ReadLevel};
 use futures_util::future::join_all;
-use jettra_driver::{Position, Positions};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+
+/// The number of an entry in each group.
+pub type Numbers = BTreeMap<GroupId, u64>;
 
 /// A request for entries, the newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditQuery {
     /// Only those before the entry of this number, in each group that is named here.
-    pub before: Positions,
+    pub before: Numbers,
     /// The largest number of entries.
     pub limit: usize,
     /// Only those by or about this user.
@@ -35,7 +37,7 @@ pub struct AuditPage {
     /// The entries with their groups, the newest first.
     pub entries: Vec<(GroupId, AuditEntry)>,
     /// The `before` of the next page; none when there are no more.
-    pub next: Option<Positions>,
+    pub next: Option<Numbers>,
     /// The groups that did not answer.
     pub missing: Vec<GroupId>,
 }
@@ -104,9 +106,8 @@ pub async fn list(session: &Session, query: AuditQuery) -> Result<Response<Audit
         .collect();
     let fetching = groups.iter().map(|group| {
         let AuditQuery { before, limit, user, action } = query.clone();
-        let before = before.iter().find(|position| position.group == *group);
-        let before = before.map(|position| position.index);
-        // One more tells whether there is another page.
+        let before = before.get(group).copied();
+        // One more than fits, to know whether there is another page.
         let part = GroupEntries { before, limit: limit + 1, user, action };
         part.fetch(cluster, *group, session.level)
     });
@@ -128,9 +129,9 @@ type Entries = Vec<(GroupId, AuditEntry)>;
 /// The first `limit` entries of all groups, and where the next page begins.
 fn merge(
     mut parts: Vec<(GroupId, VecDeque<AuditEntry>)>,
-    mut before: Positions,
+    mut before: Numbers,
     limit: usize,
-) -> (Entries, Option<Positions>) {
+) -> (Entries, Option<Numbers>) {
     let mut merged = Vec::new();
     while merged.len() < limit {
         // The time of a group never goes back, so that its entries stay in order.
@@ -148,9 +149,7 @@ fn merge(
     let unseen =
         parts.iter().filter_map(|(group, entries)| Some((*group, entries.front()?.id + 1)));
     let seen = merged.iter().map(|(group, entry)| (*group, entry.id));
-    for (group, index) in unseen.chain(seen) {
-        before.set(Position { group, index });
-    }
+    before.extend(unseen.chain(seen));
     (merged, Some(before))
 }
 
@@ -174,14 +173,14 @@ mod tests {
             (9, vec![entry(2, 2)]),
         ];
         for limit in 1..9 {
-            let mut before = Positions::default();
+            let mut before = Numbers::new();
             let mut listed = Vec::new();
             loop {
                 let parts = all.iter().map(|(group, entries)| {
-                    let position = before.iter().find(|position| position.group == *group);
+                    let number = before.get(group);
                     let older = entries
                         .iter()
-                        .filter(|entry| position.is_none_or(|position| entry.id < position.index));
+                        .filter(|entry| number.is_none_or(|number| entry.id < *number));
                     (*group, older.take(limit + 1).cloned().collect())
                 });
                 let (page, next) = merge(parts.collect(), before.clone(), limit);

@@ -96,11 +96,6 @@ impl Positions {
         *index = position.index.max(*index);
     }
 
-    /// Puts a position in the place of the one of its group.
-    pub fn set(&mut self, position: Position) {
-        self.0.insert(position.group, position.index);
-    }
-
     /// The positions in ascending order of their groups.
     pub fn iter(&self) -> impl Iterator<Item = Position> + '_ {
         self.0.iter().map(|(group, index)| Position { group: *group, index: *index })

@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_tells_what_it_waits_for() {
+    fn a_change_names_what_it_waits_for() {
         use ReplicaState::{Active, Joining};
         let (stays, goes) = (replica("n1", Some(Active), true), replica("n3", Some(Active), false));
         let waits = |last: ReplicaReport, led| {

@@ -8,8 +8,8 @@ use crate::config::PAGE_DEFAULT;
 use crate::error::{Error, Kind, Result};
 use crate::service::audit::{self, AuditPage, AuditQuery};
 use crate::wire::IntoWire;
-use jettra_driver::Positions;
 use jettra_driver::wire::{AuditReply, NotAPosition};
+use jettra_driver::{Position, Positions};
 use std::rc::Rc;
 
 /// `GET /api/v1/audit`
@@ -33,11 +33,18 @@ async fn list(call: Rc<Call>) -> Result<Reply> {
         })?,
         None => Positions::default(),
     };
+    let before = before.iter().map(|Position { group, index }| (group, index)).collect();
     let text = |name: &str| call.parameter(&[name]).map(str::to_owned);
     let query = AuditQuery { before, limit, user: text("user"), action: text("action") };
     let page = audit::list(&call.session, query).await?;
     Ok(Reply::of(page.map(|AuditPage { entries, next, missing }| {
         let entries = entries.into_iter().map(IntoWire::into_wire).collect();
+        let next = next.map(|next| {
+            let mut positions = Positions::default();
+            next.into_iter()
+                .for_each(|(group, index)| positions.advance(Position { group, index }));
+            positions
+        });
         Reply::json(&AuditReply { entries, next, missing_groups: missing })
     })))
 }
