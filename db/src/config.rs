@@ -24,6 +24,8 @@ pub use address::{check_url, host_of};
 pub use keys::{KEYS, Key, Type};
 pub use validate::check_node_id;
 
+/// Voters of a group that is created without a number of them.
+pub const REPLICATION_FACTOR: u32 = 3;
 /// Documents in a response when the caller names no limit, as in JettraDBVM.
 pub const PAGE_DEFAULT: u64 = 100;
 /// Documents up to which a request with `confirm=ask` changes or deletes without asking.

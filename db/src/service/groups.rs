@@ -4,6 +4,7 @@ use super::{Response, Session, Step, Steps};
 use crate::auth::Permission;
 use crate::cluster::placement::decide::{choose, loads, usable};
 use crate::cluster::placement::report::GroupReport;
+use crate::config::REPLICATION_FACTOR;
 use crate::engine::command::{Command, Placement};
 use crate::engine::placement::{DatabaseState, GROUPS_LEVEL, GroupState, REPLICAS_MAX};
 use crate::engine::system::NodeDocument;
@@ -14,8 +15,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Voters of a group that is created without saying more.
-const REPLICATION_FACTOR: u32 = 3;
 /// Time between two looks at what is waited for.
 const LOOK_PAUSE: Duration = Duration::from_millis(30);
 

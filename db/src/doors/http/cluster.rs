@@ -204,6 +204,18 @@ async fn nodes(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(report.map(|report| Reply::json(&report.into_wire().nodes))))
 }
 
+/// Why a node is not admitted.
+const ADMISSION_ERRORS: &[Kind] = &[
+    Kind::InvalidUrl,
+    Kind::NodeConflict,
+    Kind::ForeignCluster,
+    Kind::StaleNode,
+    Kind::UnsupportedLevel,
+    Kind::NotANode,
+    Kind::SecretMismatch,
+    Kind::AddressRefused,
+];
+
 /// `POST /api/cluster/register`
 pub const REGISTER: Endpoint = Endpoint::new(
     |call| Box::pin(register(call)),
@@ -213,16 +225,7 @@ pub const REGISTER: Endpoint = Endpoint::new(
             .says()
             .proposes()
             .fails(NODE_ERRORS)
-            .fails(&[
-                Kind::InvalidUrl,
-                Kind::NodeConflict,
-                Kind::ForeignCluster,
-                Kind::StaleNode,
-                Kind::UnsupportedLevel,
-                Kind::NotANode,
-                Kind::SecretMismatch,
-                Kind::AddressRefused,
-            ])
+            .fails(ADMISSION_ERRORS)
     },
 );
 
@@ -290,17 +293,7 @@ pub const ADD_NODE: Endpoint = Endpoint::new(
         .gives::<NodeInfo>(201)
         .proposes()
         .fails(NODE_ERRORS)
-        .fails(&[
-            Kind::InvalidUrl,
-            Kind::NodeConflict,
-            Kind::ForeignCluster,
-            Kind::StaleNode,
-            Kind::UnsupportedLevel,
-            Kind::NotANode,
-            Kind::SecretMismatch,
-            Kind::AddressRefused,
-            Kind::InvalidParameter,
-        ])
+        .fails(ADMISSION_ERRORS).fails(&[Kind::InvalidParameter])
     },
 );
 
