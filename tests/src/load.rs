@@ -1,6 +1,6 @@
 //! Writers that continue while nodes fail, and record the outcome of each write.
 
-use jettra_driver::{Client, DocumentId, Error};
+use jettra_driver::{Client, Collection, DocumentId, Error};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -151,6 +151,24 @@ async fn append(
         match documents.replace(id, &found.value, found.revision).await {
             Err(error) if error.code() == Some("revision_mismatch") => {}
             other => return other.map(drop),
+        }
+    }
+}
+
+/// The tokens that are the `_id`s of all documents of a collection, page after page.
+///
+/// # Errors
+/// If a page is refused; the reason as text.
+pub async fn tokens(documents: &Collection<Value>) -> Result<BTreeSet<String>, String> {
+    let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
+    loop {
+        let page = documents.list(1000, cursor.as_deref()).await;
+        let page = page.map_err(|error| error.to_string())?;
+        let ids = page.documents.iter().map(|document| document["_id"].as_str());
+        found.extend(ids.map(|id| id.expect("a token").to_owned()));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(found);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! membership have lost updates in this case.
 
 use jettra_driver::{Client, ReadLevel};
-use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load};
+use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, tokens};
 use jettra_tests::{ADMIN, Cluster, Node, PASSWORD, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -48,16 +48,7 @@ async fn replace(cluster: &mut Cluster, leaving: usize, name: &str, load: &Load)
 async fn local_ids(cluster: &Cluster, index: usize) -> BTreeSet<String> {
     let documents = cluster.client_of(index).collection::<Value>(DATABASE, INSERTS);
     let documents = documents.with_level(ReadLevel::Local);
-    let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
-    loop {
-        let page = documents.list(1000, cursor.as_deref()).await.expect("a page");
-        let ids = page.documents.iter().filter_map(|document| document["_id"].as_str());
-        found.extend(ids.map(str::to_owned));
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return found;
-        }
-    }
+    tokens(&documents).await.expect("the tokens")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Nodes crash under load: writers continue, and no acknowledged write is lost.
 
 use jettra_driver::wire::ReadLevel;
-use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, WriteOutcomes};
+use jettra_tests::load::{COUNTER, DATABASE, INSERTS, Load, WriteOutcomes, tokens};
 use jettra_tests::{Cluster, Settings, raw, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -10,16 +10,7 @@ use std::collections::BTreeSet;
 async fn ids(cluster: &Cluster, index: usize, collection: &str) -> BTreeSet<String> {
     let documents = cluster.client_of(index).collection::<Value>(DATABASE, collection);
     let documents = documents.with_level(ReadLevel::Local);
-    let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
-    loop {
-        let page = documents.list(1000, cursor.as_deref()).await.expect("a page");
-        let ids = page.documents.iter().map(|document| document["_id"].as_str().expect("an _id"));
-        found.extend(ids.map(str::to_owned));
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return found;
-        }
-    }
+    tokens(&documents).await.expect("the tokens")
 }
 
 async fn start(name: &str, adjust: impl Fn(Settings) -> Settings) -> Cluster {

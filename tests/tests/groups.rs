@@ -5,7 +5,7 @@ use jettra_driver::wire::{
     AuditEntry, GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, ShardInfo,
 };
 use jettra_driver::{AuditQuery, ReadLevel, WatchOptions};
-use jettra_tests::load::{DATABASE, INSERTS, Load};
+use jettra_tests::load::{DATABASE, INSERTS, Load, tokens};
 use jettra_tests::{Cluster, DEADLINE, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -318,21 +318,7 @@ async fn a_node_that_leaves_hands_its_replicas_over_under_load() {
     cluster.nodes[leader].start();
     let outcomes = load.finish().await;
     let documents = cluster.client_of(leader).collection::<Value>(DATABASE, INSERTS);
-    let mut found = BTreeSet::new();
-    let mut cursor = None::<String>;
-    loop {
-        let page = wait_until("a page", async || {
-            let page = documents.list(1000, cursor.as_deref()).await;
-            page.map_err(|error| error.to_string())
-        })
-        .await;
-        let ids = page.documents.iter().map(|document| document["_id"].as_str());
-        found.extend(ids.map(|id| id.expect("a token").to_owned()));
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let found = wait_until("the tokens", async || tokens(&documents).await).await;
     outcomes.check(&found, "the group");
 }
 
@@ -393,16 +379,7 @@ async fn a_shard_migrates_under_load_although_nodes_die() {
     cluster.wait_active(4).await;
     let outcomes = load.finish().await;
     let documents = client.collection::<Value>(DATABASE, INSERTS);
-    let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
-    loop {
-        let page = documents.list(1000, cursor.as_deref()).await.expect("a page");
-        let ids = page.documents.iter().map(|document| document["_id"].as_str());
-        found.extend(ids.map(|id| id.expect("a token").to_owned()));
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let found = tokens(&documents).await.expect("the tokens");
     outcomes.check(&found, "the shard");
     wait_until("the shard counts its documents", async || {
         let shard = client.shard("shard-03").await.map_err(|error| error.to_string())?;

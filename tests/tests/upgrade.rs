@@ -4,7 +4,7 @@
 
 use jettra_driver::ReadLevel;
 use jettra_driver::wire::{ClusterReply, NodeInfo};
-use jettra_tests::load::{DATABASE, INSERTS, Load};
+use jettra_tests::load::{DATABASE, INSERTS, Load, tokens};
 use jettra_tests::{Cluster, Node, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -93,16 +93,7 @@ async fn check_writes(cluster: &Cluster, load: Load) {
     for index in cluster.running() {
         let documents = cluster.client_of(index).collection::<Value>(DATABASE, INSERTS);
         let documents = documents.with_level(ReadLevel::Local);
-        let (mut found, mut cursor) = (BTreeSet::new(), None::<String>);
-        loop {
-            let page = documents.list(1000, cursor.as_deref()).await.expect("a page");
-            let ids = page.documents.iter().map(|document| document["_id"].as_str());
-            found.extend(ids.map(|id| id.expect("a token").to_owned()));
-            cursor = page.cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
+        let found = tokens(&documents).await.expect("the tokens");
         outcomes.check(&found, &cluster.nodes[index].name);
     }
 }
