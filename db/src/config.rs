@@ -89,6 +89,8 @@ pub struct Config {
     pub inactive_after_ms: u64,
     pub replace_after_ms: u64,
     pub auto_rebalance: bool,
+    pub move_mb_per_second: u64,
+    pub zone: Option<String>,
     pub snapshot_every: u64,
     pub snapshot_log_mb: u64,
     pub log_chunk_mb: usize,

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
-use crate::wire::{GroupReply, LeaderPin, NewGroup};
+use crate::wire::{GroupReply, LeaderPin, NewGroup, Removal};
 use reqwest::Method;
 
 impl Client {
@@ -33,16 +33,23 @@ impl Client {
         self.send(call).await?.json()
     }
 
-    /// Removes a group that holds no database; succeeds if it does not exist. With `wait` it returns
-    /// once all replicas are closed, else at once.
+    /// Removes a group that holds no database; succeeds if it does not exist.
     ///
     /// # Errors
-    /// `group_in_use`.
-    pub async fn remove_group(&self, id: u64, wait: bool) -> Result<()> {
+    /// `group_in_use`; `timeout` if it was waited for in vain: it is removed later.
+    pub async fn remove_group(&self, id: u64, removal: Removal) -> Result<()> {
         let id = id.to_string();
+        let Removal { wait, timeout_ms, snapshot } = removal;
         let mut call = Call::new(Method::DELETE, &["api", "v1", "groups", &id]);
-        if wait {
-            call = call.query("wait", "stopped");
+        let timeout_ms = timeout_ms.map(|limit| limit.to_string());
+        for (name, value) in [
+            ("wait", wait.then_some("stopped")),
+            ("timeout_ms", timeout_ms.as_deref()),
+            ("snapshot", snapshot.then_some("true")),
+        ] {
+            if let Some(value) = value {
+                call = call.query(name, value);
+            }
         }
         self.send(call).await.map(drop)
     }
@@ -70,8 +77,8 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`Client::remove_group`].
-    pub async fn server_remove_group(&self, id: u64) -> Result<()> {
-        self.remove_group(id, false).await
+    pub async fn server_remove_group(&self, id: u64, removal: Removal) -> Result<()> {
+        self.remove_group(id, removal).await
     }
 
     /// The name that dongting's clients have for [`Client::group`].

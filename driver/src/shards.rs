@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
-use crate::wire::{Migration, RebalanceReply, RingReply, ShardInfo};
+use crate::wire::{Migration, RebalanceReply, RingReply, ShardExplanation, ShardInfo};
 use reqwest::Method;
 
 impl Client {
@@ -18,6 +18,15 @@ impl Client {
     /// `group_not_found`.
     pub async fn shard(&self, shard: &str) -> Result<ShardInfo> {
         self.send(Call::new(Method::GET, &["api", "v1", "cluster", "shards", shard])).await?.json()
+    }
+
+    /// Why the replicas of a shard are on their nodes.
+    ///
+    /// # Errors
+    /// `group_not_found`.
+    pub async fn explain_shard(&self, shard: &str) -> Result<ShardExplanation> {
+        let path = ["api", "v1", "cluster", "shards", shard, "explain"];
+        self.send(Call::new(Method::GET, &path)).await?.json()
     }
 
     /// Moves a replica of a shard to another node. It returns once that is decided; the status of the

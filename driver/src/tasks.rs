@@ -22,6 +22,8 @@ pub struct TaskQuery {
     pub kind: Option<String>,
     /// Only those about this database.
     pub database: Option<String>,
+    /// Only those that the leader of this group carries out.
+    pub group: Option<u64>,
     /// The number of tasks at most; the cluster has a default and a bound of its own.
     pub limit: Option<u64>,
 }
@@ -49,11 +51,13 @@ impl Client {
     pub async fn list_tasks(&self, query: &TaskQuery) -> Result<TasksReply> {
         let mut call = Call::plain(Method::GET, &PATH);
         let state = query.state.map(|state| state.name().to_owned());
+        let group = query.group.map(|group| group.to_string());
         let limit = query.limit.map(|limit| limit.to_string());
         for (name, value) in [
             ("state", &state),
             ("kind", &query.kind),
             ("database", &query.database),
+            ("group", &group),
             ("limit", &limit),
         ] {
             if let Some(value) = value {
@@ -71,7 +75,8 @@ impl Client {
         self.send(Call::plain(Method::GET, &[&PATH[..], &[id]].concat())).await?.json()
     }
 
-    /// Cancels a task: an index that is being built is dropped. Succeeds if it was cancelled before.
+    /// Cancels a task: an index that is being built is dropped, replicas that move stay where they were.
+    /// Succeeds if it was cancelled before.
     ///
     /// # Errors
     /// `not_possible_now` (409) when it has ended, or is none that can be cancelled.
@@ -246,6 +251,7 @@ mod tests {
             state: Some(TaskState::Running),
             kind: Some("index-build".into()),
             database: Some("shop".into()),
+            group: Some(0),
             limit: Some(5),
         };
         client.list_tasks(&query).await.unwrap();
@@ -254,7 +260,7 @@ mod tests {
         let requests = requests.lock().unwrap();
         let lines: Vec<&str> = requests.iter().map(|call| call.line.as_str()).collect();
         let expected = [
-            "GET /api/v1/tasks?state=running&kind=index-build&database=shop&limit=5 HTTP/1.1",
+            "GET /api/v1/tasks?state=running&kind=index-build&database=shop&group=0&limit=5 HTTP/1.1",
             "GET /api/v1/tasks HTTP/1.1",
             "POST /api/v1/tasks/index-build-17/cancel HTTP/1.1",
         ];

@@ -4,7 +4,7 @@ use crate::call::{Call, OpenTransaction};
 use crate::client::{Client, pause_between};
 use crate::collection::Collection;
 use crate::error::{Error, Result};
-use crate::wire::{CommitReply, TransactionInfo, TransactionReply, TransactionsReply};
+use crate::wire::{CommitReply, TransactionReply, TransactionsReply};
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -125,9 +125,8 @@ impl Client {
     }
 
     /// The open transactions of this user; an administrator sees all.
-    pub async fn list_transactions(&self) -> Result<Vec<TransactionInfo>> {
-        let reply = self.send(Call::plain(Method::GET, &PATH)).await?;
-        Ok(reply.json::<TransactionsReply>()?.transactions)
+    pub async fn list_transactions(&self) -> Result<TransactionsReply> {
+        self.send(Call::plain(Method::GET, &PATH)).await?.json()
     }
 
     /// Rolls back the transaction with this id; succeeds if there is none. An administrator may end

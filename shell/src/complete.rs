@@ -108,7 +108,8 @@ impl LineHelper {
                 tasks.into_iter().map(|task| task.id).collect()
             }
             (Kind::Transaction, _) => {
-                let open = self.client.list_transactions().await.unwrap_or_default();
+                let listed = self.client.list_transactions().await;
+                let open = listed.map(|reply| reply.transactions).unwrap_or_default();
                 open.into_iter().map(|transaction| transaction.id).collect()
             }
             (Kind::Url, _) => {

@@ -162,9 +162,15 @@ fn placement(turn: usize) -> Placement {
         6 => Placement::RenameDatabase { from: "e".into(), to: name() },
         7 => Placement::DropDatabase { name: "e".into() },
         8 => Placement::PinLeader { group, node: Some(node) },
-        9 => Placement::SetNodes { group, epoch: replica, voters: vec![2], observers: vec![node] },
+        9 => Placement::SetNodes {
+            group,
+            epoch: replica,
+            voters: vec![2],
+            observers: vec![node],
+            strategy: None,
+        },
         10 => Placement::RemoveReplica { group, replica, joining: false },
-        _ => Placement::RemoveGroup { group },
+        _ => Placement::RemoveGroup { group, keep_state: (replica % 2 == 0).then_some(true) },
     }
 }
 

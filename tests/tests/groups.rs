@@ -2,14 +2,16 @@
 //! and rights that hold in all of them.
 
 use jettra_driver::wire::{
-    AuditEntry, GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, ShardInfo,
+    AuditEntry, GroupReply, GroupState, Migration, MigrationStrategy, NewGroup, NodeInfo, Removal,
+    ShardInfo, TaskState,
 };
-use jettra_driver::{AuditQuery, ReadLevel, WatchOptions};
+use jettra_driver::{AuditQuery, Client, ReadLevel, TaskQuery, WatchOptions};
 use jettra_tests::load::{DATABASE, INSERTS, Load, tokens};
-use jettra_tests::{Cluster, DEADLINE, wait_until};
+use jettra_tests::{Cluster, DEADLINE, Settings, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
+use std::sync::Mutex;
 
 const SIGABRT: i32 = 6;
 
@@ -33,6 +35,11 @@ async fn wait_members(cluster: &Cluster, id: u64, members: &[&str]) -> GroupRepl
         if settled { Ok(group) } else { Err(format!("{group:?}")) }
     })
     .await
+}
+
+/// A removal that is waited for.
+fn removal() -> Removal {
+    Removal { wait: true, ..Removal::default() }
 }
 
 fn holds(cluster: &Cluster, node: usize, group: u64) -> bool {
@@ -174,14 +181,17 @@ async fn check_audit(cluster: &mut Cluster) {
         if others && rest.missing_groups == [5] { Ok(()) } else { Err(format!("{rest:?}")) }
     })
     .await;
+    let tasks = far.list_tasks(&TaskQuery::default()).await.expect("the tasks of the others");
+    assert!(tasks.missing_groups == [5] && tasks.tasks.iter().any(|task| task.group == 3));
+    assert_eq!(far.list_transactions().await.expect("none").missing_groups, [5]);
     cluster.nodes[1].start();
-    client.remove_group(5, true).await.expect("removed");
+    client.remove_group(5, removal()).await.expect("removed");
 }
 
 /// A database is renamed and dropped in its group, and the group goes when it is empty.
 async fn check_databases_change(cluster: &Cluster) {
     let (client, http) = (cluster.client(), cluster.nodes[3].http());
-    let refused = client.remove_group(3, true).await.unwrap_err();
+    let refused = client.remove_group(3, removal()).await.unwrap_err();
     assert_eq!(refused.code(), Some("group_in_use"), "{refused}");
     client.rename_database("shop", "store").await.expect("renamed");
     http.get("/api/v1/databases/store/collections/people/documents/by-0").await.ok();
@@ -191,8 +201,15 @@ async fn check_databases_change(cluster: &Cluster) {
     http.get("/api/v1/databases/store/collections/people/documents/by-0")
         .await
         .refused(404, "database_not_found");
-    client.remove_group(3, true).await.expect("removed");
-    client.remove_group(3, true).await.expect("it is gone");
+    let kept = Removal { snapshot: true, timeout_ms: Some(60_000), ..removal() };
+    client.remove_group(3, kept).await.expect("removed");
+    client.remove_group(3, removal()).await.expect("it is gone");
+    for node in 0..3 {
+        let kept = std::fs::read_dir(cluster.nodes[node].data_dir().join("removed-groups"));
+        let names = kept.expect("it is kept").flatten().map(|entry| entry.file_name());
+        let names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        assert!(names.len() == 1 && names[0].starts_with("3-"), "{names:?}");
+    }
     let gone = client.group(3).await.unwrap_err();
     assert_eq!((gone.status(), gone.code()), (Some(404), Some("group_not_found")));
     assert!((0..4).all(|node| !holds(cluster, node, 3)));
@@ -348,7 +365,7 @@ async fn a_shard_migrates_under_load_although_nodes_die() {
     let migration = |from: &str, to: &str| Migration {
         from_node: from.into(),
         to_node: to.into(),
-        strategy: MigrationStrategy::LiveCopy,
+        strategy: None,
     };
     for (from, to, code) in [
         ("node4", "node1", "not_possible_now"),
@@ -396,11 +413,7 @@ async fn a_migration_to_a_node_that_is_down_says_so_and_is_called_back() {
     let client = cluster.client_of(0);
     client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
     cluster.nodes[3].kill();
-    let there = Migration {
-        from_node: "node3".into(),
-        to_node: "node4".into(),
-        strategy: MigrationStrategy::LiveCopy,
-    };
+    let there = Migration { from_node: "node3".into(), to_node: "node4".into(), strategy: None };
     client.migrate_shard("shard-03", &there).await.expect("it begins");
     wait_until("what it waits for", async || {
         let shard = client.shard("shard-03").await.map_err(|error| error.to_string())?;
@@ -409,11 +422,169 @@ async fn a_migration_to_a_node_that_is_down_says_so_and_is_called_back() {
         if named { Ok(()) } else { Err(format!("{shard:?}")) }
     })
     .await;
-    let back = Migration { from_node: "node4".into(), to_node: "node3".into(), ..there };
+    let back = Migration { from_node: "node4".into(), to_node: "node3".into(), strategy: None };
     client.migrate_shard("shard-03", &back).await.expect("it is called back");
     let shard = wait_shard(&cluster, "shard-03", &["node1", "node2", "node3"]).await;
     assert_eq!(shard.waits_for, None, "{shard:?}");
     assert_eq!(shard.status, "active");
+
+    // The same by its task, which any node names.
+    client.migrate_shard("shard-03", &there).await.expect("it begins");
+    let moves = TaskQuery { kind: Some("place-replicas".into()), ..TaskQuery::default() };
+    let moves = async || cluster.client_of(1).list_tasks(&moves).await.map(|reply| reply.tasks);
+    let task = wait_until("its task", async || {
+        let listed = moves().await.map_err(|error| error.to_string())?;
+        let found = listed.iter().find(|task| task.state == TaskState::Running && task.group == 3);
+        let reason = found.and_then(|task| task.reason.as_deref()).unwrap_or_default();
+        match reason.starts_with("waits for node4 to answer, silent") {
+            true => Ok(found.cloned().expect("it has a reason")),
+            false => Err(format!("{listed:?}")),
+        }
+    })
+    .await;
+    assert!(task.cancellable, "{task:?}");
+    client.cancel_task(&task.id).await.expect("it is cancelled");
+    wait_shard(&cluster, "shard-03", &["node1", "node2", "node3"]).await;
+    let ended = client.wait_for_task(&task.id).await.expect("its end");
+    assert_eq!(ended.state, TaskState::Cancelled);
+    client.cancel_task(&task.id).await.expect("it is cancelled already");
+    let created = moves().await.expect("the tasks").into_iter();
+    let mut done = created.filter(|task| task.state == TaskState::Done);
+    let done = done.next().expect("the group was created");
+    let refused = client.cancel_task(&done.id).await.unwrap_err();
+    assert_eq!(refused.code(), Some("not_possible_now"), "{refused}");
+}
+
+/// Writes documents of 1 MB in all.
+async fn fill(client: &Client, number: usize) {
+    let documents = client.collection::<Value>("shop", "people");
+    let text = "x".repeat(10_000);
+    let batch: Vec<_> =
+        (0..100).map(|n| json!({"_id": format!("{number}-{n}"), "text": text})).collect();
+    documents.insert_many(&batch).await.expect("written");
+}
+
+/// A replica is sent a copy of the state, or the log, no faster than a node may, and its progress is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_moves_by_each_strategy() {
+    let adjust = |settings: Settings| settings.key("MoveMbPerSecond", 1);
+    let cluster = Cluster::start_with("groups-strategies", 4, adjust).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    for number in 0..2 {
+        fill(&client, number).await;
+    }
+    let copies = |node: usize| cluster.nodes[node].log().matches("received a snapshot").count();
+    let before = [copies(2), copies(3)];
+    let strategies = [
+        ("node3", "node4", Some(MigrationStrategy::Snapshot)),
+        ("node4", "node3", None),
+        ("node3", "node4", Some(MigrationStrategy::Incremental)),
+        ("node4", "node3", Some(MigrationStrategy::LiveCopy)),
+    ];
+    for (from, to, strategy) in strategies {
+        let migration = Migration { from_node: from.to_owned(), to_node: to.to_owned(), strategy };
+        client.migrate_shard("shard-03", &migration).await.expect("it begins");
+        let by_copy = strategy == Some(MigrationStrategy::Snapshot);
+        wait_until("how far it is", async || {
+            let group = client.group(3).await.map_err(|error| error.to_string())?;
+            let shard = client.shard("shard-03").await.map_err(|error| error.to_string())?;
+            let joins = group.replicas.iter().find(|replica| replica.node == to);
+            let copied = joins
+                .is_some_and(|joins| joins.copied > Some(0) && joins.copy_total > joins.copied);
+            let told = shard.bytes_left > Some(0) && shard.left_ms.is_some();
+            if told && copied == by_copy { Ok(()) } else { Err(format!("{shard:?} {group:?}")) }
+        })
+        .await;
+        wait_shard(&cluster, "shard-03", &["node1", "node2", to]).await;
+    }
+    assert_eq!([copies(2), copies(3)], [before[0], before[1] + 1], "one was to be sent a copy");
+    cluster.wait_equal("shop", "after the moves").await;
+}
+
+/// What each group has of its own is listed over all of them, whatever node is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_and_transactions_of_all_groups_are_listed() {
+    let cluster = Cluster::start("groups-lists", 4).await;
+    let client = cluster.client();
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    let far = cluster.nodes[3].http();
+    let mut begun = Vec::new();
+    for target in ["/api/v1/transactions", "/api/v1/transactions?db=shop"] {
+        let id = far.post(target, &json!({})).await.ok().json()["id"].clone();
+        begun.push(id.as_str().expect("an id").to_owned());
+    }
+    let listed = async |target: &str| {
+        let reply = far.get(target).await.ok().json();
+        let ids = reply["transactions"].as_array().expect("transactions").iter();
+        ids.map(|open| open["id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("/api/v1/transactions").await, begun);
+    assert_eq!(listed("/api/v1/transactions?group=3").await, begun[1..]);
+    assert_eq!(listed("/api/v1/transactions?group=0").await, begun[..1]);
+    far.get("/api/v1/transactions?group=9").await.refused(404, "group_not_found");
+
+    client.create_database("own").await.expect("a database");
+    for (database, task) in [("own", "expiry-"), ("shop", "expiry-")] {
+        let index = json!({"name": "ttl", "keys": {"at": 1}, "expireAfterSeconds": 3600});
+        let target = format!("/api/v1/databases/{database}/collections/people/indexes");
+        far.post(&target, &index).await.ok();
+        let group = if database == "own" { 0 } else { 3 };
+        let task = wait_until("its task", async || {
+            let query = TaskQuery { kind: Some("expiry".into()), ..TaskQuery::default() };
+            let listed = client.list_tasks(&query).await.map_err(|error| error.to_string())?;
+            let found = listed
+                .tasks
+                .iter()
+                .find(|found| found.group == group && found.id.starts_with(task));
+            found.cloned().ok_or_else(|| format!("{listed:?}"))
+        })
+        .await;
+        assert_eq!(task.id.ends_with("@3"), group == 3, "{task:?}");
+        let shown = client.task(&task.id).await.expect("a task of any group");
+        assert_eq!((shown.id, shown.database.as_deref()), (task.id, Some(database)));
+    }
+}
+
+/// Replicas of a group are in different zones, and each node's reason is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_are_spread_over_zones() {
+    let zones = Mutex::new(vec!["c", "b", "a", "a", "a"]);
+    let adjust = |settings: Settings| {
+        let zone = zones.lock().expect("the zones").pop();
+        settings.key("Zone", zone.expect("a zone for each node"))
+    };
+    let cluster = Cluster::start_with("groups-zones", 5, adjust).await;
+    let client = cluster.client();
+    wait_until("the zones are known", async || {
+        let nodes = client.cluster_nodes().await.map_err(|error| error.to_string())?;
+        let zone = |node: &NodeInfo| node.program.as_ref().and_then(|program| program.zone.clone());
+        let known = nodes.iter().filter(|node| zone(node).is_some()).count();
+        if known == 5 { Ok(()) } else { Err(format!("{nodes:?}")) }
+    })
+    .await;
+    // One that was placed by name is brought into three zones, as one that is placed by the cluster is.
+    client.create_group(&on(3, &["node1", "node2", "node3"]), false).await.expect("a group");
+    client.create_group(&NewGroup { id: 4, ..NewGroup::default() }, false).await.expect("a group");
+    for id in [3, 4] {
+        wait_until("replicas in three zones", async || {
+            let group = client.group(id).await.map_err(|error| error.to_string())?;
+            let held =
+                ["node4", "node5"].iter().all(|node| group.members.iter().any(|name| name == node));
+            let settled = group.ready && group.waits_for.is_none();
+            if held && settled { Ok(()) } else { Err(format!("{group:?}")) }
+        })
+        .await;
+    }
+    let explained = client.explain_shard("shard-03").await.expect("an explanation");
+    let of = |name: &str| explained.nodes.iter().find(|node| node.node == name).expect("a node");
+    assert!(of("node4").holds && of("node4").zone.as_deref() == Some("b"), "{explained:?}");
+    let near: Vec<_> =
+        ["node1", "node2", "node3"].map(of).into_iter().filter(|node| !node.holds).collect();
+    assert_eq!(near.len(), 2, "{explained:?}");
+    assert!(near.iter().all(|node| node.reason.contains("same zone")), "{explained:?}");
 }
 
 /// What a transaction reads keeps the files of the replica open, which the next one needs.
@@ -437,7 +608,7 @@ async fn a_replica_returns_to_a_node_where_a_transaction_was_open() {
     let back: Vec<_> = others.iter().copied().chain([leader.as_str()]).collect();
     for (from_node, to_node, nodes) in [(leader.as_str(), "node4", moved), ("node4", &leader, back)]
     {
-        let strategy = MigrationStrategy::LiveCopy;
+        let strategy = None;
         let (from_node, to_node) = (from_node.to_owned(), to_node.to_owned());
         let migration = Migration { from_node, to_node, strategy };
         client.migrate_shard("shard-03", &migration).await.expect("it begins");

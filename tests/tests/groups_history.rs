@@ -2,7 +2,7 @@
 //! step of that, disks are lost, and a node is drained: the history of every database is strictly
 //! serializable, nothing acknowledged is lost, and all replicas are equal.
 
-use jettra_driver::wire::{GroupReply, GroupState, Migration, MigrationStrategy, NewGroup};
+use jettra_driver::wire::{GroupReply, GroupState, Migration, NewGroup};
 use jettra_driver::wire::{ReplicaInfo, ReplicaState};
 use jettra_tests::history::Outcome;
 use jettra_tests::lists::Lists;
@@ -190,11 +190,7 @@ impl Field {
 
     /// Decides that a replica moves from a node to another one, and returns the nodes of the group then.
     async fn migrate(&mut self, id: u64, from: usize, to: usize) -> Vec<usize> {
-        let migration = Migration {
-            from_node: name(from),
-            to_node: name(to),
-            strategy: MigrationStrategy::LiveCopy,
-        };
+        let migration = Migration { from_node: name(from), to_node: name(to), strategy: None };
         eprintln!("group {id} from {} to {}", migration.from_node, migration.to_node);
         wait_until("the migration is decided", async || {
             self.revive().await;

@@ -29,7 +29,7 @@ pub const STATE: Supported =
 /// What commands there are and how they are applied: the same on all members, see
 /// [`Command::SetFeatureLevel`](crate::Command::SetFeatureLevel).
 pub const FEATURES: Supported =
-    Supported { what: "the cluster has feature level", oldest: 1, newest: 2 };
+    Supported { what: "the cluster has feature level", oldest: 1, newest: 3 };
 
 /// Key of the number of the state's format, in [`Table::Meta`](crate::storage::Table::Meta).
 pub(crate) const STATE_KEY: &[u8] = b"format";

@@ -17,7 +17,7 @@ use crate::history_tests::{dump, verify};
 use crate::index::stats::IndexStats;
 use crate::index::{IndexEntry, IndexSpec, IndexState};
 use crate::namespace::Namespace;
-use crate::placement::DatabaseChange;
+use crate::placement::{DatabaseChange, MoveStrategy};
 use crate::retry::{self, Calls, Hashes, Progress, Reference, RetryUsage, StoredAnswer};
 use crate::storage::overlay::{RangeRead, Reads};
 use crate::storage::{Store, Table};
@@ -180,6 +180,7 @@ fn program() -> Program {
         oldest_level: 1,
         newest_level: 2,
         addresses: Some(addresses),
+        zone: Some("z".into()),
     }
 }
 
@@ -327,8 +328,22 @@ fn group_commands() -> Vec<String> {
             voters: voters.clone(),
             observers: observers.clone(),
         },
-        Placement::RemoveGroup { group },
-        Placement::SetNodes { group, epoch: 17, voters, observers },
+        Placement::RemoveGroup { group, keep_state: None },
+        Placement::RemoveGroup { group, keep_state: Some(true) },
+        Placement::SetNodes {
+            group,
+            epoch: 17,
+            voters: voters.clone(),
+            observers: observers.clone(),
+            strategy: None,
+        },
+        Placement::SetNodes {
+            group,
+            epoch: 17,
+            voters,
+            observers,
+            strategy: Some(MoveStrategy::Snapshot),
+        },
         Placement::PlaceReplica { group, node: 5 },
         Placement::ActivateReplica { group, replica },
         Placement::RemoveReplica { group, replica, joining: true },
@@ -587,9 +602,9 @@ fn an_older_reader_skips_the_further_addresses_of_a_member() {
     assert_eq!(cbor::decode::<OlderProgram>(&cbor::encode(&program).unwrap()).unwrap(), older);
     let stored = serde_json::to_vec(&program).unwrap();
     assert_eq!(crate::system::parse::<OlderProgram>(&stored).unwrap(), older);
-    let earlier = Program { addresses: None, ..program };
+    let earlier = Program { addresses: None, zone: None, ..program };
     let stored = serde_json::to_string(&earlier).unwrap();
-    assert!(!stored.contains("addresses"), "{stored}");
+    assert!(!stored.contains("addresses") && !stored.contains("zone"), "{stored}");
     assert_eq!(crate::system::parse::<Program>(stored.as_bytes()).unwrap(), earlier);
 }
 

@@ -78,6 +78,7 @@ mod tests {
             oldest_level,
             newest_level,
             addresses: None,
+            zone: None,
         });
         NodeDocument {
             id: id.into(),

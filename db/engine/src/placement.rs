@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 /// The feature level from which on there are groups beside the system group.
 pub const GROUPS_LEVEL: u32 = 2;
+/// The feature level from which on a group remembers how its replicas move and whether its state is kept,
+/// and a member says in which zone it is.
+pub const MOVES_LEVEL: u32 = 3;
 /// Groups that there may be beside the system group.
 pub const GROUPS_MAX: usize = 1000;
 /// Voters, and observers, that a group may have.
@@ -47,6 +50,22 @@ pub enum ReplicaState {
     Joining,
     /// It may have voted, so it must not go on without its log and its state.
     Active,
+}
+
+/// How a replica that is to come gets the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Encode, Decode, CborLen)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[cbor(index_only)]
+pub enum MoveStrategy {
+    /// Through the log, or by a copy of the state where the log does not go back far enough.
+    #[n(0)]
+    LiveCopy,
+    /// By a copy of the state at first, then through the log.
+    #[n(1)]
+    Snapshot,
+    /// As [`LiveCopy`](Self::LiveCopy), in rounds: it may vote after a round of less than a second.
+    #[n(2)]
+    Incremental,
 }
 
 /// A replica that is placed on a node.
@@ -86,12 +105,23 @@ pub struct GroupDocument {
     /// Raft id of the node that is to lead it; none: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader: Option<u64>,
+    /// How replicas that are to come get the data; none: as it suits the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<MoveStrategy>,
+    /// Whether each node keeps a copy of the state when the group is removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_state: bool,
 }
 
 impl GroupDocument {
+    /// The nodes that are to hold a replica.
+    pub fn nodes(&self) -> impl Iterator<Item = u64> {
+        self.voters.iter().chain(&self.observers).copied()
+    }
+
     /// Whether a node is to hold a replica.
     pub fn wants(&self, node: u64) -> bool {
-        self.voters.contains(&node) || self.observers.contains(&node)
+        self.nodes().any(|wanted| wanted == node)
     }
 
     /// The replica on a node.

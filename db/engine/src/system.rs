@@ -1,6 +1,7 @@
 //! The documents of the `_system` database: members, users, sessions, the cluster itself.
 
 use crate::error::{Error, Kind, Result};
+use crate::placement::MOVES_LEVEL;
 use minicbor::{CborLen, Decode, Encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,11 @@ pub struct Program {
     #[n(3)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Addresses>,
+    /// The zone that it is in: what fails together, such as a rack. From level
+    /// [`MOVES_LEVEL`] on.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// Further addresses of a member. A second protocol for clients is to be another field.
@@ -147,6 +153,11 @@ impl Program {
     /// The feature levels that a program supports; one that says nothing supports the first.
     pub fn levels(program: Option<&Program>) -> RangeInclusive<u32> {
         program.map_or(1..=1, |program| program.oldest_level..=program.newest_level)
+    }
+
+    /// What members remember of it at a feature level.
+    pub fn at_level(self, level: u32) -> Program {
+        Program { zone: self.zone.filter(|_| level >= MOVES_LEVEL), ..self }
     }
 }
 

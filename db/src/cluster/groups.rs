@@ -252,6 +252,7 @@ impl Cluster {
             },
             formats: self.formats,
             writer_thread: self.raft_threads.writer(replica.group).clone(),
+            move_rate: self.move_rate.clone(),
             links: self.links[self.raft_threads.lane_of(replica.group)].clone(),
         })
     }
@@ -270,6 +271,9 @@ impl Cluster {
             };
             let Some(effect) = effect else { break };
             match effect {
+                // The state of another group has neither, although a copy of it was installed.
+                SideEffect::NodesChanged | SideEffect::PlacementChanged
+                    if group.number() != SYSTEM_GROUP => {}
                 SideEffect::NodesChanged => {
                     if let Err(error) = self.nodes.refresh(&group) {
                         tracing::error!(%error, "the members could not be read");

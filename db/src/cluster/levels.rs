@@ -60,12 +60,16 @@ impl Cluster {
     /// What this node runs.
     pub fn program(&self) -> Program {
         let features = self.formats.features;
-        Program {
+        let program = Program {
             version: env!("CARGO_PKG_VERSION").into(),
             oldest_level: features.oldest,
             newest_level: features.newest,
             addresses: None,
-        }
+            zone: self.config.zone.clone(),
+        };
+        // Before the cluster is formed there is no level: the node asks for admission.
+        let level = self.groups.system().and_then(|system| system.feature_level());
+        program.at_level(level.unwrap_or(features.newest))
     }
 
     async fn raise_level(&self, group: &Group) -> Result<()> {
@@ -118,8 +122,13 @@ mod tests {
     use crate::engine::system::{NodeRole, NodeStatus};
 
     fn node(raft_id: RaftId, newest_level: u32) -> NodeDocument {
-        let program =
-            Program { version: "1.0.0".into(), oldest_level: 1, newest_level, addresses: None };
+        let program = Program {
+            version: "1.0.0".into(),
+            oldest_level: 1,
+            newest_level,
+            addresses: None,
+            zone: None,
+        };
         NodeDocument {
             id: format!("n{raft_id}"),
             raft_id,

@@ -24,6 +24,7 @@ use crate::dial::Dialer;
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
 use crate::raft::Group;
+use crate::raft::joining::MoveRate;
 use crate::raft::link::Links;
 use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::node_key::NodeKey;
@@ -38,6 +39,7 @@ use identity::Identity;
 use nodes::Nodes;
 use parking_lot::Mutex;
 use placement::Placements;
+use placement::rounds::Rounds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,12 +97,16 @@ pub struct Cluster {
     removed: AtomicBool,
     /// Whether replicas move until they are spread evenly, as an administrator has asked.
     rebalancing: AtomicBool,
+    /// How fast the replicas catch up that groups of this node let in.
+    rounds: Mutex<Rounds>,
     /// Everything that outlives a request runs here, not on a thread that serves HTTP.
     runtime: tokio::runtime::Handle,
     /// Where the consensus of each group runs.
     pub raft_threads: RaftThreads,
     /// The connections to other nodes of each of those threads.
     links: Vec<Links>,
+    /// How fast this node sends joining replicas what they lack.
+    move_rate: Arc<MoveRate>,
     opening: tokio::sync::Mutex<()>,
     /// What this node does over time for each group that it leads.
     tasks: Mutex<BTreeMap<GroupId, Arc<Tasks>>>,
@@ -130,6 +136,7 @@ impl Cluster {
             lanes.map(|lane| Links::new(calls.clone(), lane, raft_threads.lane(lane).clone()));
         Ok(Arc::new(Cluster {
             links: links.collect(),
+            move_rate: Arc::new(MoveRate::new(config.move_mb_per_second)),
             calls,
             forwarding: caller()?,
             secret: secret.to_owned(),
@@ -149,6 +156,7 @@ impl Cluster {
             exit: watch::Sender::new(None),
             removed: AtomicBool::new(false),
             rebalancing: AtomicBool::new(false),
+            rounds: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
             raft_threads,
             opening: tokio::sync::Mutex::new(()),

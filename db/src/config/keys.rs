@@ -62,6 +62,8 @@ pub const KEYS: &[Key] = &[
     key("InactiveAfterMs", Type::Number, "2000", "silence after which the leader marks a node INACTIVE"),
     key("ReplaceAfterMs", Type::Number, "600000", "silence after which other nodes take the replicas that a node holds of groups; not while more than one node, or more than a third, is silent"),
     key("AutoRebalance", Type::Bool, "true", "move replicas of groups by itself when a node holds two more than another; false: only when asked"),
+    key("MoveMbPerSecond", Type::Number, "64", "megabytes per second that this node may send to replicas that are new on other nodes; 0: as fast as possible"),
+    key("Zone", Type::Text, "null", "what this node may fail together with, such as a rack or a data center: replicas of a group are spread over zones; any name"),
     key("SnapshotEvery", Type::Number, "20000", "log entries between two snapshots; older entries are removed from the log"),
     key("SnapshotLogMb", Type::Number, "64", "bytes of log between two snapshots; about twice as much is kept, and up to 8 times (or the size of the state) while a member needs it"),
     key("LogChunkMb", Type::Number, "8", "size of a log file; the newest one is kept in memory too"),

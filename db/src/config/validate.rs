@@ -26,6 +26,9 @@ impl Config {
         if let Some(name) = &self.node_id {
             check_node_id(name)?;
         }
+        if let Some(zone) = &self.zone {
+            check_label("Zone", zone)?;
+        }
         self.validate_origins()?;
         self.validate_numbers()
     }
@@ -163,7 +166,7 @@ impl Config {
     }
 
     fn validate_numbers(&self) -> Result<()> {
-        let bounds: [(&str, u64, u64, u64); 39] = [
+        let bounds: [(&str, u64, u64, u64); 40] = [
             ("Port", self.port.into(), 1, 65535),
             ("MaxVoters", self.max_voters as u64, 1, 9),
             ("HeartbeatMs", self.heartbeat_ms, 10, 10_000),
@@ -172,6 +175,7 @@ impl Config {
             ("ClockSkewMaxMs", self.clock_skew_max_ms, 100, 60_000),
             ("InactiveAfterMs", self.inactive_after_ms, self.heartbeat_ms * 5, 600_000),
             ("ReplaceAfterMs", self.replace_after_ms, self.inactive_after_ms, 604_800_000),
+            ("MoveMbPerSecond", self.move_mb_per_second, 0, 100_000),
             ("SnapshotEvery", self.snapshot_every, 10, 10_000_000),
             ("SnapshotLogMb", self.snapshot_log_mb, 1, 1024 * 1024),
             ("LogChunkMb", self.log_chunk_mb as u64, 1, 1024),
@@ -224,10 +228,14 @@ impl Config {
 /// # Errors
 /// `invalid_parameter` with the rule.
 pub fn check_node_id(name: &str) -> Result<()> {
+    check_label("NodeID", name)
+}
+
+fn check_label(key: &str, name: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
         return Err(wrong(
-            format!("NodeID: {name:?} cannot be used"),
+            format!("{key}: {name:?} cannot be used"),
             "use 1 to 64 ASCII letters, digits, '-', '_' and '.'",
         ));
     }

@@ -1,5 +1,6 @@
 //! A group of one member, with its log and state in a temporary directory.
 
+use super::joining::MoveRate;
 use super::link::Links;
 use super::memory_budget::MemoryBudget;
 use super::node_key::NodeKey;
@@ -78,6 +79,7 @@ async fn open_with(
         formats: GroupFormats::THIS,
         writer_thread: WriterThread::start(0).unwrap(),
         links,
+        move_rate: Arc::new(MoveRate::new(0)),
     })
     .await?;
     group.initialize("http://127.0.0.1:1").await?;
@@ -345,6 +347,7 @@ async fn a_copy_of_a_feature_level_that_is_too_new_is_not_installed() {
     while writer.failure().is_none() {
         tokio::task::yield_now().await;
     }
-    assert!(writer.failure().unwrap().contains("feature level 3"), "{:?}", writer.failure());
+    let expected = format!("feature level {level}");
+    assert!(writer.failure().unwrap().contains(&expected), "{:?}", writer.failure());
     assert!(Arc::ptr_eq(&current, &state.current()));
 }

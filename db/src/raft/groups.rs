@@ -7,9 +7,10 @@ mod status;
 mod ticks;
 
 use super::clock::{Role, SharedClock};
+use super::joining::MoveRate;
 use super::link::Links;
 use super::log_store::LogStore;
-use super::network::Undelivered;
+use super::network::{NetworkFactory, Undelivered};
 use super::peers::{PeerUrls, Peers};
 use super::proposer::{self, Proposer, ProposerLimits};
 use super::read_index::ReadIndex;
@@ -79,6 +80,8 @@ pub struct GroupConfig {
     pub writer_thread: WriterThread,
     /// The connections to other nodes for the append stream.
     pub links: Links,
+    /// How fast joining members are sent what they lack.
+    pub move_rate: Arc<MoveRate>,
 }
 
 /// One group on this node. Shared by everything that reads or writes it.
@@ -97,6 +100,7 @@ pub struct Group {
     writer: Writer,
     refused: RefusedEntries,
     undelivered: Undelivered,
+    network: NetworkFactory,
     proposer: Proposer,
     /// Read indexes that a majority has confirmed.
     confirmed: ReadIndex,

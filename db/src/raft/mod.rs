@@ -6,6 +6,7 @@ pub mod append_stream;
 pub mod clock;
 pub mod gather;
 pub mod groups;
+pub mod joining;
 pub mod link;
 pub mod log_store;
 pub mod memory_budget;

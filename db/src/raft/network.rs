@@ -10,6 +10,7 @@
 use super::append_stream::MESSAGE_BYTES_MAX;
 use super::append_stream::{self, AppendAnswer, AppendMessage};
 use super::clock::SharedClock;
+use super::joining::Joining;
 use super::link::{Links, Purpose, Route};
 use super::peers::{Peers, internal};
 use super::retention::SentCopies;
@@ -68,6 +69,7 @@ impl Undelivered {
 }
 
 /// Creates the connections of one group.
+#[derive(Clone)]
 pub struct NetworkFactory {
     /// Sends requests to members.
     pub peers: Peers,
@@ -83,6 +85,8 @@ pub struct NetworkFactory {
     pub clock: Arc<SharedClock>,
     /// The connections for the append stream, which other groups use too.
     pub links: Links,
+    /// What joining members are sent.
+    pub joining: Joining,
 }
 
 impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
@@ -100,6 +104,7 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
             to: target,
             fallback: node.addr.clone(),
             links: self.links.clone(),
+            joining: self.joining.clone(),
         }
     }
 }
@@ -126,6 +131,7 @@ pub struct Connection {
     to: RaftId,
     fallback: String,
     links: Links,
+    joining: Joining,
 }
 
 type RpcError = RPCError<TypeConfig>;
@@ -183,6 +189,7 @@ impl Connection {
         vote: Vote,
         store: Arc<Store>,
     ) -> Result<SnapshotResponse<TypeConfig>> {
+        let count = self.joining.begin_copy(self.to);
         let busy = |_| Error::new(Kind::NotPossibleNow, "another snapshot is being sent");
         let turn = self.copying.clone().try_lock_owned().map_err(busy)?;
         let (url, target) = (self.url(), self.peers.target("snapshot", self.to));
@@ -203,7 +210,27 @@ impl Connection {
         });
         let (file, bytes, _copy) = sender.while_working(copying).await?.map_err(internal)??;
         sender.offer(Offer { vote, bytes }).await?;
-        sender.content(file).await
+        count.of(bytes);
+        let response = sender.content(file, &count).await?;
+        count.arrived();
+        Ok(response)
+    }
+
+    /// Sends a copy of this node's state, whose last applied entry has this index or a later one.
+    ///
+    /// # Errors
+    /// When another copy is being sent, the connection breaks, or the receiver cannot take it.
+    pub async fn send_state(
+        &self,
+        vote: Vote,
+        store: Arc<Store>,
+        index: Option<u64>,
+    ) -> Result<SnapshotResponse<TypeConfig>> {
+        // The log after the copy must still exist when the copy has arrived.
+        let held = self.copies.begin(self.to, index);
+        let response = self.send_snapshot(vote, store).await?;
+        held.arrived();
+        Ok(response)
     }
 }
 
@@ -244,6 +271,7 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             return self.exchange(option.hard_ttl(), Purpose::Heartbeats, request).await;
         }
         let (bytes, purpose) = (request.len(), Purpose::Entries);
+        self.joining.entries(self.to, message.append.entries.len(), bytes).await;
         let answer = match append_stream::check_bytes(bytes) {
             Ok(()) => self.exchange(append_stream::time_limit(bytes), purpose, request).await,
             Err(error) => Err(broken(error)),
@@ -279,17 +307,13 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             let error = NetworkError::from_string("only this node's own state can be sent");
             return Err(StreamingError::Network(error));
         };
-        // The log after the copy must still exist when the copy has arrived.
-        let held = self.copies.begin(self.to, snapshot.meta.last_log_id.map(|id| id.index));
+        let index = snapshot.meta.last_log_id.map(|id| id.index);
         let sent = tokio::select! {
-            sent = self.send_snapshot(vote, store) => sent,
+            sent = self.send_state(vote, store, index) => sent,
             closed = cancel => return Err(StreamingError::Closed(closed)),
         };
         match sent {
-            Ok(response) => {
-                held.arrived();
-                Ok(response)
-            }
+            Ok(response) => Ok(response),
             Err(error) => {
                 let complaint = error.to_string();
                 if self.complaint.as_ref() != Some(&complaint) {

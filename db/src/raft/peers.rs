@@ -17,6 +17,12 @@ pub const REFUSED_PARAMETER: &str = "refused";
 pub trait PeerUrls: Send + Sync {
     /// The address in the node's own applied copy of the members, if it is there.
     fn url(&self, raft_id: RaftId) -> Option<String>;
+
+    /// Whether it is a replica of a group that has never had a vote: it is sent what it lacks no faster
+    /// than a node may, see [`joining`](super::joining).
+    fn is_joining(&self, _: RaftId) -> bool {
+        false
+    }
 }
 
 /// The response to a Raft request: a refusal is not a transport error.

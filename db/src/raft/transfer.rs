@@ -16,6 +16,7 @@
 //! So no part of a copy is sent that does not fit the receiver's disk and address space. The only
 //! time limit of a transfer is [`SILENCE_MAX`]: it ends when nothing has arrived for that long.
 
+use super::joining::CopyCount;
 use super::node_key::{MAC_BYTES, Seal};
 use super::snapshot::{CopySpace, Owner, ReceivedState};
 use super::types::{TypeConfig, Vote};
@@ -144,11 +145,15 @@ impl SnapshotSender {
         }
     }
 
-    /// Sends the content of the copy, and waits until it is installed.
+    /// Sends the content of the copy, as fast as `count` allows, and waits until it is installed.
     ///
     /// # Errors
     /// When the connection breaks, or the receiver cannot take it.
-    pub async fn content(mut self, mut file: File) -> Result<SnapshotResponse<TypeConfig>> {
+    pub async fn content(
+        mut self,
+        mut file: File,
+        count: &CopyCount,
+    ) -> Result<SnapshotResponse<TypeConfig>> {
         let mut sent = 0;
         loop {
             let reading = tokio::task::spawn_blocking(move || {
@@ -163,6 +168,7 @@ impl SnapshotSender {
                 break;
             }
             sent += chunk.len() as u64;
+            count.bytes(chunk.len() as u64).await;
             self.send(chunk).await?;
             while sent - self.confirmed > UNCONFIRMED_MAX {
                 self.confirm().await?;

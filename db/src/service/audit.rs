@@ -109,7 +109,7 @@ pub async fn list(session: &Session, query: AuditQuery) -> Result<Response<Audit
         let before = before.get(group).copied();
         // One more than fits, to know whether there is another page.
         let part = GroupEntries { before, limit: limit + 1, user, action };
-        part.fetch(cluster, *group, session.level)
+        cluster.part_of_all(*group, part.fetch(cluster, *group, session.level))
     });
     let mut parts = Vec::new();
     let mut missing = Vec::new();

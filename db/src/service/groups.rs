@@ -2,7 +2,7 @@
 
 use super::{Response, Session, Step, Steps};
 use crate::auth::Permission;
-use crate::cluster::placement::decide::{choose, loads, usable};
+use crate::cluster::placement::decide::Sites;
 use crate::cluster::placement::report::GroupReport;
 use crate::config::REPLICATION_FACTOR;
 use crate::engine::command::{Command, Placement};
@@ -78,8 +78,8 @@ pub async fn create(session: &Session, new: NewGroup, wait: bool) -> Result<Resp
     }
     let voters = given.unwrap_or_else(|| {
         let groups: Vec<_> = view.groups.values().collect();
-        let usable = usable(&nodes, &BTreeSet::new());
-        choose(new.group, replication_factor as usize, &usable, &observers, &loads(&groups))
+        let sites = Sites::new(&nodes, &BTreeSet::new(), &groups);
+        sites.choose(new.group, replication_factor as usize, &observers)
     });
     let group = new.group;
     let create = Placement::CreateGroup { group, replication_factor, voters, observers };
@@ -92,15 +92,28 @@ pub async fn create(session: &Session, new: NewGroup, wait: bool) -> Result<Resp
     Ok(Response::at(cluster.report_group(group).await?, index))
 }
 
-/// Removes a group that holds no database; succeeds if it does not exist. With `wait` it returns once
-/// all replicas are closed.
+/// How a group is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Whether it returns only once all replicas are closed.
+    pub wait: bool,
+    /// Longest time to wait for that; none: that of any call.
+    pub timeout: Option<Duration>,
+    /// Whether each node keeps the directory of its replica, in `removed-groups`.
+    pub keep_state: bool,
+}
+
+/// Removes a group that holds no database; succeeds if it does not exist.
 ///
 /// # Errors
 /// `group_in_use`, `timeout`, `forbidden`.
-pub async fn remove(session: &Session, group: GroupId, wait: bool) -> Result<Response<()>> {
+pub async fn remove(session: &Session, group: GroupId, removal: Removal) -> Result<Response<()>> {
+    let Removal { wait, timeout, keep_state } = removal;
     session.require(Permission::Admin)?;
     let cluster = session.service().cluster.clone();
-    let removed = propose(session, Placement::RemoveGroup { group }).await;
+    let deadline = timeout.map_or_else(|| deadline(session), |timeout| Instant::now() + timeout);
+    let keep_state = keep_state.then_some(true);
+    let removed = propose(session, Placement::RemoveGroup { group, keep_state }).await;
     let index = removed.map_err(|error| match error.kind {
         Kind::GroupInUse => {
             let view = cluster.placements.view();
@@ -118,7 +131,7 @@ pub async fn remove(session: &Session, group: GroupId, wait: bool) -> Result<Res
         };
         let message =
             format!("group {group} is being removed, but not all replicas are closed yet");
-        wait_until(deadline(session), &message, gone).await?;
+        wait_until(deadline, &message, gone).await?;
     }
     Ok(Response::at((), index))
 }

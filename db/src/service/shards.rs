@@ -3,10 +3,14 @@
 use super::groups::{propose, raft_ids};
 use super::{Response, Session};
 use crate::auth::Permission;
+use crate::cluster::groups::group_not_found;
 use crate::cluster::placement::decide::{Decision, PlacementState, decide};
+use crate::cluster::placement::explain::{NodeReason, explain};
 use crate::cluster::placement::report::GroupReport;
 use crate::engine::command::Placement;
-use crate::engine::placement::GroupDocument;
+use crate::engine::placement::{
+    GroupDocument, GroupState, MoveStrategy, ReplicaDocument, ReplicaState,
+};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{GroupId, RaftId};
 use std::collections::BTreeSet;
@@ -34,7 +38,8 @@ pub struct Move {
     pub to: String,
 }
 
-/// Moves a replica of a group from one node to another, both given by name.
+/// Moves a replica of a group from one node to another, both given by name. It gets the data as the
+/// strategy says; none: as it suits the log.
 ///
 /// # Errors
 /// `group_not_found`, `node_not_found`, `forbidden`; `not_possible_now` if the one holds no voter, or
@@ -44,6 +49,7 @@ pub async fn migrate(
     group: GroupId,
     from: &str,
     to: &str,
+    strategy: Option<MoveStrategy>,
 ) -> Result<Response<GroupReport>> {
     session.require(Permission::Admin)?;
     let cluster = session.service().cluster.clone();
@@ -71,8 +77,76 @@ pub async fn migrate(
     let replaced = |node: &RaftId| if *node == from_id { to_id } else { *node };
     let voters = document.voters.iter().map(replaced).collect();
     let (epoch, observers) = (document.epoch, document.observers.clone());
-    let index = propose(session, Placement::SetNodes { group, epoch, voters, observers }).await?;
+    let moved = Placement::SetNodes { group, epoch, voters, observers, strategy };
+    let index = propose(session, moved).await?;
     Ok(Response::at(cluster.report_group(group).await?, index))
+}
+
+/// Lets replicas that move stay where they were, as long as those are there still and the new ones have no
+/// vote.
+///
+/// # Errors
+/// `not_possible_now` with the reason, `forbidden`.
+pub(super) async fn call_off(
+    session: &Session,
+    group: GroupId,
+    epoch: u64,
+) -> Result<Response<()>> {
+    session.require(Permission::Admin)?;
+    let view = session.service().cluster.confirmed_placement().await?;
+    let document = view.groups.get(&group).filter(|group| group.epoch == epoch);
+    let voters = document.and_then(former_voters).ok_or_else(|| {
+        let message = format!("the replicas of group {group} cannot stay where they were");
+        Error::new(Kind::NotPossibleNow, message)
+            .hint("they have moved already, or their nodes are gone; move them again instead")
+    })?;
+    let observers = document.map(|document| document.observers.clone()).unwrap_or_default();
+    let stay = Placement::SetNodes { group, epoch, voters, observers, strategy: None };
+    Ok(Response::at((), propose(session, stay).await?))
+}
+
+/// The nodes that were to hold voters before a decision that is still being carried out.
+fn former_voters(group: &GroupDocument) -> Option<Vec<RaftId>> {
+    let active =
+        |node: RaftId| group.on(node).is_some_and(|replica| replica.state == ReplicaState::Active);
+    let (mut stay, come): (Vec<RaftId>, Vec<RaftId>) =
+        group.voters.iter().partition(|node| active(**node));
+    let leave = group.replicas.iter().map(|replica| replica.node);
+    stay.extend(leave.filter(|node| active(*node) && !group.wants(*node)).take(come.len()));
+    (group.state == GroupState::Active && !come.is_empty() && stay.len() == group.voters.len())
+        .then_some(stay)
+}
+
+/// A group and why its replicas are where they are, with the names of the nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Voters that it is to have while there are nodes for them.
+    pub replication_factor: u32,
+    /// Log index of the decision, in the system group.
+    pub epoch: u64,
+    /// The nodes, in the order in which they would be taken now.
+    pub nodes: Vec<(String, NodeReason)>,
+}
+
+/// Explains where the replicas of a group are.
+///
+/// # Errors
+/// `group_not_found`, `forbidden`.
+pub async fn explain_placement(session: &Session, group: GroupId) -> Result<Response<Explanation>> {
+    session.require(Permission::Admin)?;
+    let cluster = &session.service().cluster;
+    let index = session.system()?.visible_index();
+    cluster.placements.refresh(session.system()?)?;
+    let view = cluster.placements.view();
+    let document = view.groups.get(&group).ok_or_else(|| group_not_found(group))?;
+    let groups: Vec<_> = view.groups.values().collect();
+    let nodes = explain(document, &groups, &cluster.nodes.all()).into_iter();
+    let explanation = Explanation {
+        replication_factor: document.replication_factor,
+        epoch: document.epoch,
+        nodes: nodes.map(|reason| (cluster.name_of(reason.node), reason)).collect(),
+    };
+    Ok(Response::at(explanation, index))
 }
 
 /// How the replicas are spread over the nodes, by their names.
@@ -131,7 +205,6 @@ pub async fn rebalance(session: &Session, dry_run: bool) -> Result<Response<Vec<
 
 /// A group whose replicas are where they are to be.
 fn settled(group: &GroupDocument) -> GroupDocument {
-    use crate::engine::placement::{GroupState, ReplicaDocument, ReplicaState};
     let placed = group.voters.iter().chain(&group.observers);
     let replica =
         |node: &RaftId| ReplicaDocument { id: *node, node: *node, state: ReplicaState::Active };
@@ -140,4 +213,38 @@ fn settled(group: &GroupDocument) -> GroupDocument {
         state => state,
     };
     GroupDocument { state, replicas: placed.map(replica).collect(), ..group.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_move_can_be_called_off_until_the_new_replica_is_in() {
+        let replicas = |state| {
+            [(1, ReplicaState::Active), (2, ReplicaState::Active), (4, state)]
+                .map(|(node, state)| ReplicaDocument { id: node * 10, node, state })
+        };
+        let moving = |state| GroupDocument {
+            id: "3".into(),
+            group: 3,
+            state: GroupState::Active,
+            epoch: 7,
+            replication_factor: 2,
+            voters: vec![1, 4],
+            observers: Vec::new(),
+            replicas: replicas(state).to_vec(),
+            databases: 0,
+            leader: None,
+            strategy: None,
+            keep_state: false,
+        };
+        assert_eq!(former_voters(&moving(ReplicaState::Joining)), Some(vec![1, 2]));
+        assert_eq!(former_voters(&moving(ReplicaState::Active)), None, "it may vote");
+        let mut gone = moving(ReplicaState::Joining);
+        gone.replicas.remove(1);
+        assert_eq!(former_voters(&gone), None, "there is nowhere to stay");
+        gone.state = GroupState::Creating;
+        assert_eq!(former_voters(&gone), None);
+    }
 }

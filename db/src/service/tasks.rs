@@ -1,11 +1,13 @@
 //! The tasks of the cluster, as callers see them. Runs on the leader, which carries them out.
 
-use super::{Response, Session, Step, Steps};
+use super::{Response, Session, Step, Steps, shards};
 use crate::auth::Permission;
+use crate::cluster::Cluster;
 use crate::engine::Namespace;
 use crate::engine::command::Command;
 use crate::error::{Error, Kind, Result};
 use crate::tasks::{Task, TaskId, TaskKind, TaskState, work};
+use futures_util::future::join_all;
 
 /// A request for tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +39,8 @@ pub struct TaskPage {
 pub async fn list(session: &Session, query: TaskQuery) -> Result<Response<TaskPage>> {
     let TaskQuery { state, kind, database, limit } = query;
     let group = session.group()?;
-    let mut tasks = session.service().cluster.tasks(group.number()).all(group.time_ms());
+    let cluster = &session.service().cluster;
+    let mut tasks = cluster.tasks(group.number()).all(group.time_ms());
     let mut total = 0;
     let mut failed = None;
     tasks.retain(|task| {
@@ -52,10 +55,25 @@ pub async fn list(session: &Session, query: TaskQuery) -> Result<Response<TaskPa
         total += u64::from(seen);
         seen && total <= limit as u64
     });
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(Response::new(TaskPage { tasks, total })),
+    if let Some(error) = failed {
+        return Err(error);
     }
+    join_all(tasks.iter_mut().map(|task| complete(cluster, task))).await;
+    Ok(Response::new(TaskPage { tasks, total }))
+}
+
+/// Adds to a task how far the replicas are that it brings to other nodes, as their leader knows.
+async fn complete(cluster: &Cluster, task: &mut Task) {
+    let Some(group) = task.placing.filter(|_| !task.state.is_ended()) else { return };
+    let Ok(report) = cluster.report_group(group).await else { return };
+    task.reason = report.waits_for().map(|what| format!("waits for {what}"));
+    let Some(status) = &report.status else { return };
+    let joining = report.replicas.iter().find(|replica| replica.is_joining());
+    (task.bytes, task.total) = (Some(status.bytes), Some(status.last_log));
+    task.done = status
+        .last_log
+        .saturating_sub(joining.map_or(0, |replica| replica.lag.unwrap_or(status.last_log)));
+    task.left_ms = joining.and_then(|replica| replica.progress?.left_ms);
 }
 
 /// A task, by its id.
@@ -63,11 +81,14 @@ pub async fn list(session: &Session, query: TaskQuery) -> Result<Response<TaskPa
 /// # Errors
 /// `task_not_found`, also when the caller may not see it.
 pub async fn get(session: &Session, id: TaskId) -> Result<Response<Task>> {
-    find(session, id).map(Response::new)
+    let mut task = find(session, id)?;
+    complete(&session.service().cluster, &mut task).await;
+    Ok(Response::new(task))
 }
 
-/// Cancels a task: an index that is being built is dropped. Succeeds if it was cancelled before. A
-/// build that comes to its end at this very moment is dropped all the same.
+/// Cancels a task: an index that is being built is dropped, replicas that move stay where they were.
+/// Succeeds if it was cancelled before. A build that comes to its end at this very moment is dropped all
+/// the same.
 ///
 /// # Errors
 /// `task_not_found`, `not_possible_now`, `forbidden`.
@@ -75,6 +96,11 @@ pub async fn cancel(session: &Session, id: TaskId) -> Result<Response<Task>> {
     let mut task = find(session, id)?;
     if let Some(database) = about(&task) {
         session.authorize(Permission::Own, database)?;
+    }
+    if let Some(group) = task.placing.filter(|_| task.is_cancellable()) {
+        let called_off = shards::call_off(session, group, id.number).await?;
+        task.state = TaskState::Cancelled;
+        return Ok(called_off.map(|()| task));
     }
     let index = task
         .subject

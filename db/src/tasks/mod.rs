@@ -19,6 +19,7 @@ pub use work::Bounds;
 
 use crate::engine::Namespace;
 use crate::error::{Error, Kind};
+use crate::raft::GroupId;
 use crate::storage::keys::CollectionId;
 use std::fmt;
 use std::str::FromStr;
@@ -47,11 +48,14 @@ pub enum TaskKind {
     RemoveTokens,
     /// Sets whether new collections keep versions, as this node is configured.
     SetVersionsDefault,
+    /// Brings the replicas of a group to the nodes that are to hold them; its number is the log index
+    /// of that decision.
+    PlaceReplicas,
 }
 
 impl TaskKind {
     /// All of them.
-    pub const ALL: [TaskKind; 10] = [
+    pub const ALL: [TaskKind; 11] = [
         TaskKind::IndexBuild,
         TaskKind::Expiry,
         TaskKind::TrimVersions,
@@ -62,6 +66,7 @@ impl TaskKind {
         TaskKind::ForgetCalls,
         TaskKind::RemoveTokens,
         TaskKind::SetVersionsDefault,
+        TaskKind::PlaceReplicas,
     ];
 
     /// Its name, which the ids of its tasks begin with.
@@ -77,6 +82,7 @@ impl TaskKind {
             TaskKind::ForgetCalls => "forget-calls",
             TaskKind::RemoveTokens => "remove-tokens",
             TaskKind::SetVersionsDefault => "set-versions-default",
+            TaskKind::PlaceReplicas => "place-replicas",
         }
     }
 
@@ -88,6 +94,7 @@ impl TaskKind {
                 | TaskKind::Expiry
                 | TaskKind::TrimVersions
                 | TaskKind::DropLeftover
+                | TaskKind::PlaceReplicas
         )
     }
 }
@@ -98,13 +105,18 @@ pub struct TaskId {
     /// What it does.
     pub kind: TaskKind,
     /// The number of what it is about; 0 when there is one such task.
-    pub number: u32,
+    pub number: u64,
 }
 
 impl TaskId {
     /// A task about what has this number.
-    pub fn new(kind: TaskKind, number: u32) -> TaskId {
-        TaskId { kind, number }
+    pub fn new(kind: TaskKind, number: impl Into<u64>) -> TaskId {
+        TaskId { kind, number: number.into() }
+    }
+
+    /// The number of the index, history or collection that it is about.
+    pub fn in_catalog(self) -> u32 {
+        self.number.try_into().unwrap_or(u32::MAX)
     }
 
     /// The one task of its kind.
@@ -130,7 +142,7 @@ impl FromStr for TaskId {
             let rest = text.strip_prefix(kind.name())?;
             match kind.is_single() {
                 true => rest.is_empty().then(|| TaskId::single(kind)),
-                false => Some(TaskId::new(kind, rest.strip_prefix('-')?.parse().ok()?)),
+                false => Some(TaskId { kind, number: rest.strip_prefix('-')?.parse().ok()? }),
             }
         });
         parsed.filter(|id| id.to_string() == text).ok_or_else(|| {
@@ -191,6 +203,8 @@ pub struct Task {
     pub state: TaskState,
     /// What it is about; none when it is about the whole group.
     pub subject: Option<Subject>,
+    /// The group whose replicas it brings to other nodes.
+    pub placing: Option<GroupId>,
     /// Documents or rows that it has processed, in this run if it comes again.
     pub done: u64,
     /// How many there are, where that is known.
@@ -208,10 +222,11 @@ pub struct Task {
 }
 
 impl Task {
-    /// Whether it can be cancelled: an index that is being built, which is dropped then. What keeps
-    /// the data within its bounds cannot.
+    /// Whether it can be cancelled: an index that is being built, which is dropped then, and replicas
+    /// that move, which stay then. What keeps the data within its bounds cannot.
     pub fn is_cancellable(&self) -> bool {
-        self.id.kind == TaskKind::IndexBuild && !self.state.is_ended()
+        matches!(self.id.kind, TaskKind::IndexBuild | TaskKind::PlaceReplicas)
+            && !self.state.is_ended()
     }
 }
 
@@ -222,10 +237,10 @@ mod tests {
     #[test]
     fn an_id_is_its_text_and_nothing_else_is() {
         for kind in TaskKind::ALL {
-            let id = if kind.is_single() { TaskId::single(kind) } else { TaskId::new(kind, 17) };
+            let id = if kind.is_single() { TaskId::single(kind) } else { TaskId::new(kind, 17u32) };
             assert_eq!(id.to_string().parse::<TaskId>().unwrap(), id);
         }
-        assert_eq!(TaskId::new(TaskKind::IndexBuild, 17).to_string(), "index-build-17");
+        assert_eq!(TaskId::new(TaskKind::IndexBuild, 17u32).to_string(), "index-build-17");
         for bad in ["", "index-build", "index-build-", "index-build-017", "trim-audit-0", "x-1"] {
             assert!(bad.parse::<TaskId>().is_err(), "{bad}");
         }

@@ -5,7 +5,8 @@ use super::{Subject, Task, TaskId, TaskKind, TaskState};
 use crate::engine::Namespace;
 use crate::engine::index::IndexId;
 use crate::error::Error;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use crate::raft::GroupId;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// Longest pause before a task that keeps being refused is tried again, in milliseconds.
 const REFUSED_MS_MAX: u64 = 60_000;
@@ -30,6 +31,7 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct Entry {
     subject: Option<Subject>,
+    placing: Option<GroupId>,
     due_ms: Option<u64>,
     run: Option<Run>,
     done: u64,
@@ -83,7 +85,7 @@ impl Registry {
             let subject = self.entries.get(&id).and_then(|entry| entry.subject.as_ref());
             let of = subject.and_then(|subject| self.of.get(&subject.namespace));
             if !of.is_some_and(|ids| ids.contains(&id)) {
-                let is_built = built.contains(&id.number);
+                let is_built = built.contains(&id.in_catalog());
                 let state = if is_built { TaskState::Done } else { TaskState::Cancelled };
                 self.end(id, state, None, now_ms);
             }
@@ -102,6 +104,31 @@ impl Registry {
         }
     }
 
+    /// Takes over the decisions about replicas that are being carried out, each with its log index and
+    /// group. One that is so no longer is done if it is among the `settled` ones; else another
+    /// decision has replaced it.
+    pub fn set_placing(
+        &mut self,
+        placing: &BTreeMap<u64, GroupId>,
+        settled: &BTreeSet<u64>,
+        now_ms: u64,
+    ) {
+        let known = self.entries.keys().filter(|id| id.kind == TaskKind::PlaceReplicas);
+        let over: Vec<_> = known.filter(|id| !placing.contains_key(&id.number)).copied().collect();
+        for id in over {
+            let done = settled.contains(&id.number);
+            let state = if done { TaskState::Done } else { TaskState::Cancelled };
+            self.end(id, state, None, now_ms);
+        }
+        for (index, group) in placing {
+            let id = TaskId::new(TaskKind::PlaceReplicas, *index);
+            self.ended.retain(|ended| ended.id != id);
+            let entry = self.entries.entry(id).or_default();
+            entry.placing = Some(*group);
+            entry.run.get_or_insert(Run { since_ms: now_ms, done_before: 0 });
+        }
+    }
+
     /// Notes an index that could not be built.
     fn fail(&mut self, id: TaskId, subject: Subject, error: &Error, now_ms: u64) {
         if self.ended.iter().any(|ended| ended.id == id) {
@@ -115,7 +142,7 @@ impl Registry {
     fn end(&mut self, id: TaskId, state: TaskState, reason: Option<String>, now_ms: u64) {
         self.set_due(id, None);
         let Some(entry) = self.entries.remove(&id) else { return };
-        if id.kind != TaskKind::IndexBuild {
+        if !matches!(id.kind, TaskKind::IndexBuild | TaskKind::PlaceReplicas) {
             return;
         }
         let mut task = entry.task(id, now_ms);
@@ -242,6 +269,7 @@ impl Entry {
             id,
             state: if self.run.is_some() { TaskState::Running } else { TaskState::Waiting },
             subject: self.subject.clone(),
+            placing: self.placing,
             done: self.done,
             total: self.total,
             bytes: self.bytes,

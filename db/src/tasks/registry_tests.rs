@@ -151,7 +151,7 @@ fn the_pause_after_a_refusal_grows_to_a_minute_and_ends() {
 #[test]
 fn no_more_ended_tasks_are_remembered_than_a_thousand_and_none_for_more_than_an_hour() {
     let mut registry = Registry::default();
-    let build = |number| TaskId::new(TaskKind::IndexBuild, number);
+    let build = |number: u32| TaskId::new(TaskKind::IndexBuild, number);
     let mut end = |number, now_ms| {
         registry.set_collections(vec![with("c", &[build(number)])], now_ms);
         registry.set_collections(vec![with("c", &[])], now_ms);

@@ -10,10 +10,10 @@ use crate::engine::command::{Command, Outcome};
 use crate::engine::index::IndexId;
 use crate::error::{Error, Kind, Result};
 use crate::pulse;
-use crate::raft::{AppliedCommand, Group};
+use crate::raft::{AppliedCommand, Group, GroupId};
 use crate::storage::Read;
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -83,6 +83,21 @@ impl Tasks {
         change(changes);
         if at_once {
             self.wake.notify_one();
+        }
+    }
+
+    /// Takes over the decisions about replicas, see [`Registry::set_placing`]. For the leader of the
+    /// system group.
+    pub fn set_placing(
+        &self,
+        placing: &BTreeMap<u64, GroupId>,
+        settled: &BTreeSet<u64>,
+        now_ms: u64,
+    ) {
+        let mut held = self.held.lock();
+        // What comes before the first look is cleared by it.
+        if held.changes.is_some() {
+            held.registry.set_placing(placing, settled, now_ms);
         }
     }
 

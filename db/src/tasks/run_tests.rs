@@ -203,10 +203,10 @@ fn a_document_that_expires_earlier_makes_its_index_due() {
     let expiry = |tasks: &Tasks, world: &World, memory: &mut LookMemory, fill| {
         let read = || Ok(world.store.read()?);
         let steps = look_up(tasks, read, &BOUNDS, memory, (NOW_MS, fill)).unwrap();
-        steps.iter().any(|step| step.id == TaskId::new(TaskKind::Expiry, 1))
+        steps.iter().any(|step| step.id == TaskId::new(TaskKind::Expiry, 1u32))
     };
     assert!(!expiry(&tasks, &world, &mut memory, true), "it has a minute left");
-    let task = tasks.get(TaskId::new(TaskKind::Expiry, 1), NOW_MS).unwrap();
+    let task = tasks.get(TaskId::new(TaskKind::Expiry, 1u32), NOW_MS).unwrap();
     assert_eq!((task.state, task.due_ms), (TaskState::Waiting, Some(NOW_MS + 60_000)));
     world.run([put(c, NOW_MS - 60_000)]);
     assert!(world.applier.take_effects().contains(&SideEffect::ExpiryChanged(1)));
@@ -248,7 +248,7 @@ async fn an_index_is_built_in_small_steps_while_others_write() {
     let mut memory = LookMemory::default();
     for (busy, step) in [(false, BUILD_STEP), (true, BUILD_STEP_BUSY)] {
         memory.busy = busy;
-        let task = (TaskId::new(TaskKind::IndexBuild, 1), Some(&subject));
+        let task = (TaskId::new(TaskKind::IndexBuild, 1u32), Some(&subject));
         let Found::Step { command, size, .. } =
             look(&read, &BOUNDS, &mut memory, NOW_MS, task).unwrap()
         else {

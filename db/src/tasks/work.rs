@@ -195,13 +195,15 @@ pub fn index_build(read: &impl Read, id: TaskId) -> Result<Option<Task>> {
     if id.kind != TaskKind::IndexBuild {
         return Ok(None);
     }
-    let Some(collection) = catalog::collection_of_index(read, id.number)? else { return Ok(None) };
+    let Some(collection) = catalog::collection_of_index(read, id.in_catalog())? else {
+        return Ok(None);
+    };
     for namespace in namespaces(read)? {
         let Namespace { database, collection: name } = &namespace;
         if catalog::collection(read, database, name)? == Some(collection) {
             let loaded = Collection::load(read, collection)?;
             let totals = catalog::totals(read, collection)?;
-            let index = loaded.indexes.iter().find(|index| index.entry.id == id.number);
+            let index = loaded.indexes.iter().find(|index| index.entry.id == id.in_catalog());
             return Ok(index.map(|index| {
                 let name = Some(index.entry.spec.name.clone());
                 build_of(id, index, Subject { collection, namespace, index: name }, totals)
@@ -221,6 +223,7 @@ fn build_of(id: TaskId, index: &Index, subject: Subject, totals: CollectionTotal
         id,
         state,
         subject: Some(subject),
+        placing: None,
         done,
         total: Some(totals.documents),
         bytes: Some(totals.bytes),
@@ -267,7 +270,7 @@ pub fn look(
     let rows = TRIM_STEP;
     let due = match (id.kind, subject) {
         (TaskKind::IndexBuild, Some(subject)) => {
-            let (namespace, index) = (subject.namespace.clone(), id.number);
+            let (namespace, index) = (subject.namespace.clone(), id.in_catalog());
             let size = if memory.busy { BUILD_STEP_BUSY } else { BUILD_STEP };
             let command = Command::BuildIndex { namespace, index, documents: size };
             return Ok(Found::Step { command: Box::new(command), size, again_ms: None });
@@ -276,10 +279,12 @@ pub fn look(
             let command = Command::DropCollection { namespace: subject.namespace.clone() };
             return Ok(Found::Step { command: Box::new(command), size: u32::MAX, again_ms: None });
         }
-        (TaskKind::Expiry, Some(subject)) => return look_expired(read, now_ms, id.number, subject),
+        (TaskKind::Expiry, Some(subject)) => {
+            return look_expired(read, now_ms, id.in_catalog(), subject);
+        }
         (TaskKind::TrimVersions, Some(subject)) => {
-            let sweep = memory.sweeps.entry(id.number).or_default();
-            return look_versions(read, now_ms, id.number, subject, sweep);
+            let sweep = memory.sweeps.entry(id.in_catalog()).or_default();
+            return look_versions(read, now_ms, id.in_catalog(), subject, sweep);
         }
         (TaskKind::ClearDropped, _) => {
             if catalog::garbage(read)?.is_none() {

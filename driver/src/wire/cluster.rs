@@ -98,6 +98,9 @@ pub struct ProgramInfo {
     pub oldest_level: u32,
     /// The newest feature level that it supports.
     pub newest_level: u32,
+    /// The zone that it is in, such as a rack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// One group in `GET /api/cluster`.

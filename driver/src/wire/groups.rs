@@ -48,6 +48,29 @@ pub struct ReplicaInfo {
     /// Milliseconds since it answered the leader, if it is silent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<u64>,
+    /// Bytes of a copy of the state that it was sent, while it is sent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<u64>,
+    /// Bytes of that copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_total: Option<u64>,
+    /// Bytes that it lacks while it is joining, of the copy or about that many of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_left: Option<u64>,
+    /// Milliseconds until it has them, judged by what it was sent so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
+}
+
+/// How a group is removed, see `DELETE /api/v1/groups/{group}`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Whether to wait until all replicas are closed.
+    pub wait: bool,
+    /// Longest time to wait for that, in milliseconds; none: that of any call.
+    pub timeout_ms: Option<u64>,
+    /// Whether each node keeps the directory of its replica.
+    pub snapshot: bool,
 }
 
 /// One group.

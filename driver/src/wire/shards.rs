@@ -25,20 +25,73 @@ pub struct ShardInfo {
     /// Log entries that the replica that is to come lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries_left: Option<u64>,
+    /// Bytes that it lacks, of a copy of the state or about that many of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_left: Option<u64>,
+    /// Milliseconds until it has them, judged by what it was sent so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
     /// What the migration waits for, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
 }
 
+/// Answer of `GET /api/v1/cluster/shards/{shard}/explain`: why its replicas are where they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShardExplanation {
+    /// Its name.
+    pub shard_id: String,
+    /// Voters that it is to have while there are nodes for them.
+    pub replication_factor: u32,
+    /// Log index of the decision, in the system group.
+    pub epoch: u64,
+    /// The nodes, in the order in which they would be taken now.
+    pub nodes: Vec<ShardNode>,
+}
+
+/// What a node is for a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ShardNode {
+    /// Its name.
+    pub node: String,
+    /// Whether it is to hold a replica.
+    pub holds: bool,
+    /// The zone that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Replicas of other shards that it is to hold.
+    pub other_replicas: u64,
+    /// Its place in the order; absent if it can hold no replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// Why it is to hold a replica, or none, in words.
+    pub reason: String,
+}
+
 /// How a replica gets to another node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MigrationStrategy {
     /// The new replica receives the log, or the state where the log does not go back far enough, catches
     /// up, and takes over the vote; then the old one goes.
-    #[default]
     LiveCopy,
+    /// The new replica receives a copy of the state at first, then the log from there on.
+    Snapshot,
+    /// As `LIVE_COPY`, in rounds, each of which brings what was written during the one before: it takes
+    /// over the vote after a round of less than a second.
+    Incremental,
+}
+
+impl MigrationStrategy {
+    /// All of them, with their names.
+    pub const ALL: [(&str, MigrationStrategy); 3] = [
+        ("LIVE_COPY", MigrationStrategy::LiveCopy),
+        ("SNAPSHOT", MigrationStrategy::Snapshot),
+        ("INCREMENTAL", MigrationStrategy::Incremental),
+    ];
 }
 
 /// Body of `POST /api/v1/cluster/shards/{shard}/migrate`.
@@ -50,9 +103,9 @@ pub struct Migration {
     pub from_node: String,
     /// The node that is to have it.
     pub to_node: String,
-    /// How it gets there.
-    #[serde(default)]
-    pub strategy: MigrationStrategy,
+    /// How it gets there; default: `LIVE_COPY`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<MigrationStrategy>,
 }
 
 /// What a node has of the groups.

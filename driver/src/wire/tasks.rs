@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The kinds of tasks, with which their ids begin.
-pub const TASK_KINDS: [&str; 10] = [
+pub const TASK_KINDS: [&str; 11] = [
     "index-build",
     "expiry",
     "trim-versions",
@@ -14,6 +14,7 @@ pub const TASK_KINDS: [&str; 10] = [
     "forget-calls",
     "remove-tokens",
     "set-versions-default",
+    "place-replicas",
 ];
 
 /// The state of a task.
@@ -69,14 +70,20 @@ pub struct TasksReply {
     pub tasks: Vec<TaskInfo>,
     /// How many there are; `limit` may have left some out.
     pub total: u64,
+    /// The groups whose leaders did not answer: their tasks are not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_groups: Vec<u32>,
 }
 
 /// Answer of `GET /api/v1/tasks/{task}`, and an event of its stream: a task at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TaskInfo {
-    /// Its id, such as `index-build-17`; the same under every leader.
+    /// Its id, such as `index-build-17`, or `index-build-17@3` in group 3; the same under every leader.
     pub id: String,
+    /// The group whose leader carries it out, or whose replicas it moves.
+    #[serde(default)]
+    pub group: u64,
     /// Its kind, one of [`TASK_KINDS`].
     pub kind: String,
     /// Its state.

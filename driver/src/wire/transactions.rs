@@ -42,6 +42,9 @@ pub struct CommitReply {
 pub struct TransactionsReply {
     /// The open transactions that the caller may see, the oldest first.
     pub transactions: Vec<TransactionInfo>,
+    /// The groups whose leaders did not answer: their transactions are not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_groups: Vec<u32>,
 }
 
 /// One open transaction.

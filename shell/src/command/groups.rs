@@ -43,6 +43,16 @@ pub(super) fn waiting(waits_for: Option<&str>) -> String {
     waits_for.map(|what| format!("It waits for {what}.\n")).unwrap_or_default()
 }
 
+/// The groups that are missing in a list over all of them, as a line.
+pub(super) fn missing(groups: &[u32]) -> String {
+    let names: Vec<_> = groups.iter().map(u32::to_string).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("No answer from group {one}.\n"),
+        _ => format!("No answer from groups {}.\n", names.join(", ")),
+    }
+}
+
 /// A group as a row of a list.
 fn row(group: &GroupReply) -> Value {
     json!({

@@ -1,5 +1,6 @@
 //! Commands about shards: where the replicas of the groups are, and moving them.
 
+mod explain_shard;
 mod list_shards;
 mod migrate_shard;
 mod rebalance;
@@ -16,6 +17,7 @@ pub(super) static GROUP: Group = Group {
     commands: &[
         &list_shards::COMMAND,
         &show_shard::COMMAND,
+        &explain_shard::COMMAND,
         &migrate_shard::COMMAND,
         &show_ring::COMMAND,
         &rebalance::COMMAND,
@@ -31,11 +33,19 @@ fn shard(words: &mut Words<'_>) -> ParseResult<String> {
     })
 }
 
+/// What a replica that is to come lacks: `1200 kB, 3 s`.
+fn left(shard: &ShardInfo) -> String {
+    let bytes = shard.bytes_left.map(|bytes| format!("{} kB", bytes.div_ceil(1000)));
+    let time = shard.left_ms.map(|ms| format!("{} s", ms.div_ceil(1000)));
+    bytes.into_iter().chain(time).collect::<Vec<_>>().join(", ")
+}
+
 /// A shard as a row of a list.
 fn row(shard: &ShardInfo) -> Value {
     json!({
         "shard": shard.shard_id, "status": shard.status, "primary": shard.primary_node,
         "nodes": shard.nodes.join(" "), "documents": shard.documents, "bytes": shard.bytes,
+        "left": left(shard),
     })
 }
 
@@ -51,6 +61,8 @@ fn example() -> ShardInfo {
         bytes: 4096,
         status: "active".into(),
         entries_left: None,
+        bytes_left: Some(1500),
+        left_ms: Some(2500),
         waits_for: None,
     }
 }
@@ -62,5 +74,6 @@ mod tests {
     #[test]
     fn a_row_says_where_a_shard_is() {
         assert_eq!(row(&example())["nodes"], "n1 n2");
+        assert_eq!(row(&example())["left"], "2 kB, 3 s");
     }
 }

@@ -28,10 +28,11 @@ fn task(words: &mut Words<'_>) -> ParseResult<String> {
     words.required("the task")
 }
 
-/// What a task is about: `shop.people city_1`.
+/// What a task is about: `shop.people city_1`, `group 3`.
 fn subject(task: &TaskInfo) -> String {
     let collection = match (&task.database, &task.collection) {
         (Some(database), Some(collection)) => format!("{database}.{collection}"),
+        _ if task.kind == "place-replicas" => format!("group {}", task.group),
         _ => String::new(),
     };
     let parts = [Some(collection), task.index.clone()];
@@ -105,5 +106,7 @@ mod tests {
         assert_eq!(line(&task), format!("{start}; full"));
         (task.database, task.index, task.total, task.left_ms) = (None, None, Some(0), None);
         assert_eq!(line(&task), "index-build-17 running: 400 of 0 (100 %); full");
+        (task.kind, task.group, task.total) = ("place-replicas".into(), 3, None);
+        assert_eq!(line(&task), "index-build-17 running group 3: 400; full");
     }
 }

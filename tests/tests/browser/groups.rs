@@ -1,6 +1,6 @@
 //! The grid of groups and nodes.
 
-use jettra_driver::wire::NewGroup;
+use jettra_driver::wire::{NewGroup, Removal};
 use jettra_tests::Cluster;
 use jettra_tests::browser::Browser;
 
@@ -21,6 +21,6 @@ pub(crate) async fn sees_groups_and_their_replicas(browser: &Browser, cluster: &
     browser.see_text(row, "leader").await;
     browser.see_text(row, "placed").await;
     client.drop_database("placed").await.expect("dropped");
-    client.remove_group(7, true).await.expect("removed");
+    client.remove_group(7, Removal { wait: true, ..Removal::default() }).await.expect("removed");
     browser.see_no("@groups-table").await;
 }

@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn program(oldest_level: u32, newest_level: u32) -> Program {
-        Program { version: "1.0.0".into(), oldest_level, newest_level, addresses: None }
+        Program { version: "1.0.0".into(), oldest_level, newest_level, addresses: None, zone: None }
     }
 
     fn register(node: &str, program: Option<Program>) -> Command {

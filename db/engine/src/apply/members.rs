@@ -100,7 +100,7 @@ impl Applier {
             role: NodeRole::Learner,
             status: NodeStatus::Joining,
             description,
-            program,
+            program: program.map(|program| program.at_level(level)),
         };
         self.put_system(txn, system::NODES, &node, &document)?;
         self.effects.push(SideEffect::NodesChanged);
@@ -166,7 +166,8 @@ impl Applier {
             let message = format!("there is no node with Raft id {raft_id}");
             return Err(Error::new(Kind::NodeNotFound, message).into());
         };
-        let document = NodeDocument { program: Some(program), ..known };
+        let program = Some(program.at_level(self.counters.level));
+        let document = NodeDocument { program, ..known };
         self.put_system(txn, system::NODES, &document.id, &document)?;
         self.effects.push(SideEffect::NodesChanged);
         Ok(Outcome::Done)

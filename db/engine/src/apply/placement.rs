@@ -9,8 +9,8 @@ use crate::error::{Error, Kind, database_not_found};
 use crate::members::nodes;
 use crate::placement::{
     self, CHANGED_KEY, DatabaseChange, DatabaseDocument, DatabaseState, GROUP_KEY, GROUPS_MAX,
-    GroupDocument, GroupState, REPLICAS_MAX, RIGHTS_KEY, ReplicaDocument, ReplicaState,
-    placement_changed,
+    GroupDocument, GroupState, MoveStrategy, REPLICAS_MAX, RIGHTS_KEY, ReplicaDocument,
+    ReplicaState, placement_changed,
 };
 use crate::storage::{Result, Table, WriteTxn};
 use crate::system::{self, DATABASES, GROUPS, NodeStatus};
@@ -64,7 +64,7 @@ impl Applier {
             Placement::CreateGroup { group, replication_factor, voters, observers } => {
                 let id = group.to_string();
                 let (state, epoch, replicas) = (GroupState::Creating, index, Vec::new());
-                let (databases, leader) = (0, None);
+                let (databases, leader, strategy, keep_state) = (0, None, None, false);
                 self.create_group(
                     txn,
                     GroupDocument {
@@ -78,12 +78,16 @@ impl Applier {
                         replicas,
                         databases,
                         leader,
+                        strategy,
+                        keep_state,
                     },
                 )
             }
-            Placement::RemoveGroup { group } => self.remove_group(txn, index, group),
-            Placement::SetNodes { group, epoch, voters, observers } => {
-                self.set_nodes(txn, index, group, epoch, (voters, observers))
+            Placement::RemoveGroup { group, keep_state } => {
+                self.remove_group(txn, index, group, keep_state.unwrap_or(false))
+            }
+            Placement::SetNodes { group, epoch, voters, observers, strategy } => {
+                self.set_nodes(txn, index, group, epoch, (voters, observers, strategy))
             }
             Placement::PlaceReplica { group, node } => self.place_replica(txn, index, group, node),
             Placement::ActivateReplica { group, replica } => {
@@ -125,7 +129,13 @@ impl Applier {
         self.put_group(txn, &group)
     }
 
-    fn remove_group(&mut self, txn: &mut WriteTxn<'_>, index: u64, number: u32) -> ApplyResult {
+    fn remove_group(
+        &mut self,
+        txn: &mut WriteTxn<'_>,
+        index: u64,
+        number: u32,
+        keep_state: bool,
+    ) -> ApplyResult {
         if number == 0 {
             let message = "group 0 holds the members and users of the cluster";
             return refuse(Kind::GroupInUse, message, "it cannot be removed");
@@ -142,7 +152,8 @@ impl Applier {
             self.note_effect(SideEffect::PlacementChanged);
             return self.remove_system(txn, GROUPS, &group.id);
         }
-        self.put_group(txn, &GroupDocument { state: GroupState::Removing, epoch: index, ..group })
+        let state = GroupState::Removing;
+        self.put_group(txn, &GroupDocument { state, epoch: index, keep_state, ..group })
     }
 
     fn set_nodes(
@@ -151,7 +162,7 @@ impl Applier {
         index: u64,
         number: u32,
         epoch: u64,
-        (voters, observers): (Vec<u64>, Vec<u64>),
+        (voters, observers, strategy): (Vec<u64>, Vec<u64>, Option<MoveStrategy>),
     ) -> ApplyResult {
         let group = known_group(txn, number)?;
         if group.state == GroupState::Removing || group.epoch != epoch {
@@ -159,7 +170,7 @@ impl Applier {
             return refuse(Kind::NotPossibleNow, message, "look at it again");
         }
         let leader = group.leader.filter(|node| voters.contains(node));
-        let changed = GroupDocument { epoch: index, voters, observers, leader, ..group };
+        let changed = GroupDocument { epoch: index, voters, observers, leader, strategy, ..group };
         check_nodes(txn, &changed)?;
         self.put_group(txn, &changed)
     }

@@ -23,8 +23,13 @@ impl State {
     /// The system group of a cluster of three nodes, with Raft ids 1, 2 and 3.
     fn system() -> Self {
         let mut state = State::new();
-        let program =
-            Program { version: "1.0.0".into(), oldest_level: 1, newest_level: 2, addresses: None };
+        let program = Program {
+            version: "1.0.0".into(),
+            oldest_level: 1,
+            newest_level: 2,
+            addresses: None,
+            zone: None,
+        };
         let node = |node: &str| Command::ClusterRegister {
             node: node.into(),
             url: format!("http://{node}"),
@@ -167,7 +172,7 @@ fn a_group_is_founded_filled_moved_and_removed() {
     let epoch = state.group(3).unwrap().epoch;
     let set = |epoch, voters: &[u64]| {
         let (voters, observers) = (voters.to_vec(), Vec::new());
-        Placement::SetNodes { group: 3, epoch, voters, observers }
+        Placement::SetNodes { group: 3, epoch, voters, observers, strategy: None }
     };
     assert_eq!(
         kind(state.place(Placement::PinLeader { group: 3, node: Some(3) })),
@@ -182,13 +187,13 @@ fn a_group_is_founded_filled_moved_and_removed() {
         "a later intent stands"
     );
 
-    state.place(Placement::RemoveGroup { group: 3 }).unwrap();
+    state.place(Placement::RemoveGroup { group: 3, keep_state: None }).unwrap();
     assert_eq!(state.group(3).unwrap().state, GroupState::Removing);
     for replica in [first, second] {
         state.place(Placement::RemoveReplica { group: 3, replica, joining: false }).unwrap();
     }
     assert_eq!(state.group(3), None);
-    state.place(Placement::RemoveGroup { group: 3 }).unwrap();
+    state.place(Placement::RemoveGroup { group: 3, keep_state: None }).unwrap();
     assert_eq!(kind(state.place(Placement::ActivateGroup { group: 3 })), Kind::GroupNotFound);
 }
 
@@ -215,7 +220,10 @@ fn a_database_is_created_renamed_and_dropped_in_its_group() {
         kind(state.place(Placement::DropDatabase { name: "shop".into() })),
         Kind::NotPossibleNow
     );
-    assert_eq!(kind(state.place(Placement::RemoveGroup { group: 3 })), Kind::GroupInUse);
+    assert_eq!(
+        kind(state.place(Placement::RemoveGroup { group: 3, keep_state: None })),
+        Kind::GroupInUse
+    );
     state.place(end("shop", created - 1, None)).unwrap();
     let database = |state: &State, name: &str| {
         placement::database(&state.store.read().unwrap(), name).unwrap()

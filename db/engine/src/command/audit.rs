@@ -87,7 +87,7 @@ fn placement_event(placement: &Placement) -> Option<(&'static str, String)> {
     let of = |group: &u32| format!("group {group}");
     Some(match placement {
         Placement::CreateGroup { group, .. } => ("group_create", of(group)),
-        Placement::RemoveGroup { group } => ("group_remove", of(group)),
+        Placement::RemoveGroup { group, .. } => ("group_remove", of(group)),
         Placement::SetNodes { group, .. } => ("group_move", of(group)),
         Placement::PinLeader { group, .. } => ("group_pin_leader", of(group)),
         Placement::DropDatabase { name } => ("drop_database", name.clone()),

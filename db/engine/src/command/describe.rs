@@ -7,7 +7,7 @@ use crate::budget::Cost;
 use crate::error::{Error, Kind, Result};
 use crate::limits::NAME_BYTES_MAX;
 use crate::namespace::Namespace;
-use crate::placement::{DatabaseChange, GROUPS_LEVEL};
+use crate::placement::{DatabaseChange, GROUPS_LEVEL, MOVES_LEVEL};
 use crate::system;
 
 /// What a client must be allowed to do in a database.
@@ -203,7 +203,12 @@ fn describe_placement(placement: &Placement) -> Description<'_> {
         | Placement::PinLeader { .. }
         | Placement::EndDatabaseChange { .. } => row(SYSTEM, vec![], vec![]),
     };
-    Description { min_level: GROUPS_LEVEL, ..known }
+    let min_level = match placement {
+        Placement::SetNodes { strategy: Some(_), .. }
+        | Placement::RemoveGroup { keep_state: Some(_), .. } => MOVES_LEVEL,
+        _ => GROUPS_LEVEL,
+    };
+    Description { min_level, ..known }
 }
 
 fn describe_in_group(command: &GroupCommand) -> Description<'_> {

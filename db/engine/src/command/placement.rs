@@ -1,7 +1,7 @@
 //! The content of commands about groups: in the system group, where they are and what they hold; in
 //! any other group, what the system group has decided.
 
-use crate::placement::DatabaseChange;
+use crate::placement::{DatabaseChange, MoveStrategy};
 use minicbor::{CborLen, Decode, Encode};
 
 /// The content of [`Command::Placement`](super::Command::Placement).
@@ -30,6 +30,9 @@ pub enum Placement {
         /// Its number.
         #[n(0)]
         group: u32,
+        /// Whether each node keeps a copy of its state.
+        #[n(1)]
+        keep_state: Option<bool>,
     },
     /// Changes the nodes that are to hold replicas.
     #[n(3)]
@@ -46,6 +49,9 @@ pub enum Placement {
         /// Raft ids of the nodes that are to hold a replica without a vote.
         #[n(3)]
         observers: Vec<u64>,
+        /// How replicas that are to come get the data.
+        #[n(4)]
+        strategy: Option<MoveStrategy>,
     },
     /// Places a replica on a node that is to hold one. Its id is the log index of this entry.
     #[n(4)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::placement::ReplicaDocument;
-use crate::engine::system::NodeRole;
+use crate::engine::system::{NodeRole, Program};
 use proptest::prelude::*;
 use std::slice::from_ref;
 
@@ -35,6 +35,8 @@ fn group(number: GroupId, voters: &[RaftId]) -> GroupDocument {
         replicas: voters.iter().map(replica).collect(),
         databases: 0,
         leader: None,
+        strategy: None,
+        keep_state: false,
     }
 }
 
@@ -136,6 +138,35 @@ fn spread(groups: &[GroupDocument], nodes: &[NodeDocument]) -> (usize, usize) {
     (all.clone().min().unwrap(), all.max().unwrap())
 }
 
+/// A node in a zone.
+fn zoned(raft_id: RaftId, zone: u64) -> NodeDocument {
+    let program = Program {
+        version: "1.0.0".into(),
+        oldest_level: 1,
+        newest_level: 3,
+        addresses: None,
+        zone: Some(format!("z{zone}")),
+    };
+    NodeDocument { program: Some(program), ..node(raft_id, NodeStatus::Active) }
+}
+
+#[test]
+fn replicas_of_a_group_are_in_different_zones() {
+    let members = [zoned(1, 1), zoned(2, 1), zoned(3, 2), zoned(4, 3), zoned(5, 3)];
+    let crowded = group(3, &[1, 2, 3]);
+    let Some(Decision::SetNodes { voters, .. }) = decided(from_ref(&crowded), &members, &[]) else {
+        panic!("it stays in two zones");
+    };
+    assert_eq!(voters, [4, 2, 3], "from the first of the zone to the first of the empty one");
+    assert_eq!(decided(&[group(3, &[1, 3, 4])], &members, &[]), None);
+    assert_eq!(decided(&[crowded], &members[..3], &[]), None, "there are two zones only");
+    let busy = [group(3, &[1, 3, 5]), group(4, &[1, 3, 5]), group(5, &[1, 3, 5])];
+    let Some(Decision::SetNodes { voters, .. }) = decided(&busy, &members, &[]) else {
+        panic!("two nodes have nothing to do");
+    };
+    assert!(voters == [2, 3, 5] || voters == [1, 3, 4], "it stays in its zone: {voters:?}");
+}
+
 proptest! {
     /// Without zones, and where the replication factor is at most the number of nodes, the numbers
     /// of replicas differ by one at most; when a node comes or goes, at most one replica more moves
@@ -151,11 +182,11 @@ proptest! {
         let mut groups = Vec::new();
         for number in 1..=number {
             // As they are created: one after the other.
-            let loads = loads(&groups.iter().collect::<Vec<_>>());
-            let ids: Vec<_> = members.iter().map(|node| node.raft_id).collect();
+            let all: Vec<_> = groups.iter().collect();
+            let voters = Sites::new(&members, &BTreeSet::new(), &all).choose(number, 3, &[]);
             groups.push(GroupDocument {
                 replicas: Vec::new(),
-                voters: choose(number, 3, &ids, &[], &loads),
+                voters,
                 ..group(number, &[])
             });
             settle(&mut groups, &members);
@@ -178,5 +209,22 @@ proptest! {
         let (least, most) = spread(&groups, &changed);
         prop_assert!(most - least <= 1, "{least} to {most}");
         prop_assert!(moved <= must + 1, "{moved} moved, {must} must");
+    }
+
+    /// Whatever the zones are, the moves end, and the replicas of a group are in as many zones as can be.
+    #[test]
+    fn groups_are_spread_over_zones(
+        zones in proptest::collection::vec(0_u64..4, 3..9),
+        number in 1_u32..7,
+    ) {
+        let members: Vec<_> = (1..).zip(&zones).map(|(id, zone)| zoned(id, *zone)).collect();
+        let mut groups: Vec<_> = (1..=number).map(|number| group(number, &[1, 2, 3])).collect();
+        settle(&mut groups, &members);
+        let distinct: BTreeSet<_> = zones.iter().collect();
+        for group in &groups {
+            let zone = |node: &RaftId| zones[*node as usize - 1];
+            let over: BTreeSet<_> = group.voters.iter().map(zone).collect();
+            prop_assert_eq!(over.len(), distinct.len().min(3), "{:?} of {:?}", group.voters, zones);
+        }
     }
 }

@@ -63,6 +63,8 @@ mod tests {
             replicas: Vec::new(),
             databases: 0,
             leader,
+            strategy: None,
+            keep_state: false,
         }
     }
 

@@ -8,14 +8,16 @@
 //! [`replicas`] on every node (which replicas are open).
 
 pub mod decide;
+pub mod explain;
 pub mod leaders;
 pub mod replicas;
 pub mod report;
+pub mod rounds;
 pub mod steps;
 pub mod work;
 
 use super::nodes::Nodes;
-use crate::engine::placement::{self, DatabaseDocument, GroupDocument, GroupState};
+use crate::engine::placement::{self, DatabaseDocument, GroupDocument, GroupState, ReplicaState};
 use crate::error::Result;
 use crate::raft::peers::PeerUrls;
 use crate::raft::types::SYSTEM_GROUP;
@@ -45,8 +47,7 @@ impl PlacementView {
     pub fn holding(&self) -> BTreeSet<RaftId> {
         let placed = |group: &GroupDocument| {
             let placed = group.replicas.iter().map(|replica| replica.node);
-            let wanted = group.voters.iter().chain(&group.observers).copied();
-            placed.chain(wanted).collect::<Vec<_>>()
+            placed.chain(group.nodes()).collect::<Vec<_>>()
         };
         self.groups.values().flat_map(placed).collect()
     }
@@ -135,5 +136,11 @@ impl PeerUrls for ReplicaUrls {
         let view = self.placements.view();
         let node = view.groups.get(&self.group)?.replica(replica)?.node;
         self.nodes.url(node)
+    }
+
+    fn is_joining(&self, replica: RaftId) -> bool {
+        let view = self.placements.view();
+        let document = view.groups.get(&self.group).and_then(|group| group.replica(replica));
+        document.is_some_and(|replica| replica.state == ReplicaState::Joining)
     }
 }

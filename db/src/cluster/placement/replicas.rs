@@ -7,18 +7,20 @@
 
 use super::super::groups::Replica;
 use super::super::{Cluster, identity};
-use super::{Follower, ReplicaUrls};
+use super::{Follower, PlacementView, ReplicaUrls};
 use crate::engine::command::Placement;
 use crate::engine::placement::{GroupDocument, GroupState, ReplicaDocument, ReplicaState};
 use crate::error::Result;
 use crate::pulse;
-use crate::raft::replica;
 use crate::raft::types::{GroupId, SYSTEM_GROUP};
+use crate::raft::{Group, replica};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Directory of the replicas that were kept when their groups were removed.
+const KEPT: &str = "removed-groups";
 const INTERVAL: Duration = Duration::from_millis(300);
 
 /// Opens and closes replicas as long as this node runs.
@@ -46,13 +48,22 @@ impl Replicas {
     async fn arrange(&mut self) -> Result<()> {
         let cluster = self.cluster.clone();
         let me = cluster.groups.system()?.raft_id();
-        let view = cluster.placements.view();
+        let mut view = cluster.placements.view();
+        let open = cluster.groups.all().into_iter().filter(|group| group.number() != SYSTEM_GROUP);
+        let open: Vec<_> = open.collect();
+        let placed = |view: &PlacementView, group: &Group| {
+            let known = view.groups.get(&group.number());
+            known.is_some_and(|known| known.replica(group.raft_id()).is_some())
+        };
+        // What is closed is removed, too.
+        if !open.iter().all(|group| placed(&view, group)) {
+            view = cluster.confirmed_placement().await?;
+        }
         let placed = view.groups.values().filter_map(|group| Some((group, *group.on(me)?)));
         let wanted: BTreeMap<GroupId, (&GroupDocument, ReplicaDocument)> = placed
             .filter(|(group, _)| group.state != GroupState::Removing)
             .map(|(group, replica)| (group.group, (group, replica)))
             .collect();
-        let open = cluster.groups.all().into_iter().filter(|group| group.number() != SYSTEM_GROUP);
         let mut missing = wanted.clone();
         for group in open {
             match missing.remove(&group.number()) {
@@ -61,7 +72,10 @@ impl Replicas {
                     let number = group.number();
                     drop(group);
                     cluster.close_replica(number).await?;
-                    self.remove(number)?;
+                    match view.groups.get(&number).filter(|group| group.keep_state) {
+                        Some(group) => self.keep(group)?,
+                        None => self.remove(number)?,
+                    }
                     missing.extend(wanted.get(&number).map(|placed| (number, *placed)));
                 }
             }
@@ -99,6 +113,20 @@ impl Replicas {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(identity::failed(error)),
         }
+    }
+
+    /// Keeps the directory of a replica whose group is removed.
+    fn keep(&self, group: &GroupDocument) -> Result<()> {
+        let kept = self.cluster.config.data_dir.join(KEPT);
+        let to = kept.join(format!("{}-{}", group.group, group.epoch));
+        std::fs::create_dir_all(&kept).map_err(identity::failed)?;
+        std::fs::rename(self.dir(group.group), &to).map_err(identity::failed)?;
+        tracing::info!(
+            group = group.group,
+            "the group was removed; its replica is now {}",
+            to.display()
+        );
+        Ok(())
     }
 
     async fn open(&mut self, group: &GroupDocument, replica: ReplicaDocument) -> Result<()> {

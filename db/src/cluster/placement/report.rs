@@ -6,6 +6,7 @@ use super::PlacementView;
 use crate::engine::placement::{DatabaseState, GroupDocument, GroupState, ReplicaState};
 use crate::engine::{catalog, system};
 use crate::error::Result;
+use crate::raft::joining::JoinProgress;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupId, GroupStatus, RaftId};
 use futures_util::future::join_all;
@@ -34,6 +35,9 @@ pub struct LeaderStatus {
     /// Milliseconds since each member answered.
     #[serde(default)]
     pub silent_ms: BTreeMap<RaftId, u64>,
+    /// How far those are that are joining.
+    #[serde(default)]
+    pub joining: BTreeMap<RaftId, JoinProgress>,
 }
 
 /// One replica, or one that is to come.
@@ -51,6 +55,8 @@ pub struct ReplicaReport {
     pub lag: Option<u64>,
     /// Milliseconds since it answered the leader, if it is silent.
     pub silent_ms: Option<u64>,
+    /// How far it is while it is joining.
+    pub progress: Option<JoinProgress>,
 }
 
 /// One group.
@@ -100,7 +106,11 @@ impl LeaderStatus {
         }
         let silences = status.members.iter().filter(|member| **member != group.raft_id());
         let silent_ms = silences.filter_map(|id| Some((*id, milliseconds(status.silence(*id)?))));
+        let lag = |id| {
+            status.last_log.saturating_sub(status.matched.get(&id).copied().unwrap_or_default())
+        };
         Ok(Some(LeaderStatus {
+            joining: group.joining().progress(lag),
             silent_ms: silent_ms.collect(),
             leader: group.raft_id(),
             ready: status.is_leader(),
@@ -115,6 +125,16 @@ impl LeaderStatus {
 }
 
 impl ReplicaReport {
+    /// The bytes of the copy of the state that it is being sent, so far and all together.
+    fn copied(&self) -> Option<(u64, u64)> {
+        self.progress?.copied
+    }
+
+    /// Whether it is to come, and has no vote yet.
+    pub fn is_joining(&self) -> bool {
+        self.wanted && matches!(self.placed, Some((_, ReplicaState::Joining)))
+    }
+
     fn is_changing(&self) -> bool {
         !self.wanted || !matches!(self.placed, Some((_, ReplicaState::Active)))
     }
@@ -134,10 +154,16 @@ impl GroupReport {
             }
             _ if !replica.wanted => format!("{node} to give its replica up"),
             (_, None, _) => format!("{node}, which must run, to open its replica"),
-            (_, _, lag) => match (replica.silent_ms, lag) {
-                (Some(ms), _) => format!("{node} to answer, silent for {}", clocks::length(ms)),
-                (_, Some(1..)) => {
-                    format!("{node} to receive the log, {} entries", lag.unwrap_or(0))
+            (_, _, lag) => match (replica.copied(), replica.silent_ms, lag) {
+                (Some((done, total)), _, _) => {
+                    let [done, total] = [done, total].map(|bytes| bytes as f64 / (1 << 20) as f64);
+                    format!("{node} to receive a copy of the state, {done:.1} of {total:.1} MB")
+                }
+                (None, Some(ms), _) => {
+                    format!("{node} to answer, silent for {}", clocks::length(ms))
+                }
+                (None, None, Some(entries @ 1..)) => {
+                    format!("{node} to receive the log, {entries} entries")
                 }
                 _ => format!("{node} to be admitted"),
             },
@@ -211,6 +237,9 @@ impl Cluster {
                 voter: group.voters.contains(&replica.node),
                 lag: lag(replica.id),
                 silent_ms: self.silence_of(status.as_ref(), replica.id),
+                progress: status
+                    .as_ref()
+                    .and_then(|status| status.joining.get(&replica.id).copied()),
             })
             .collect();
         let missing = group.voters.iter().chain(&group.observers);
@@ -222,6 +251,7 @@ impl Cluster {
                 voter: group.voters.contains(node),
                 lag: None,
                 silent_ms: None,
+                progress: None,
             }
         }));
         let leader = status.as_ref().and_then(|status| group.replica(status.leader));
@@ -261,6 +291,7 @@ impl Cluster {
             voter: voters.contains(&node.raft_id),
             lag: lag(node.raft_id),
             silent_ms: self.silence_of(status.as_ref(), node.raft_id),
+            progress: None,
         });
         let named = |votes: bool| {
             let fit = nodes.iter().filter(|node| voters.contains(&node.raft_id) == votes);
@@ -295,7 +326,15 @@ mod tests {
 
     fn replica(node: &str, placed: Option<ReplicaState>, wanted: bool) -> ReplicaReport {
         let placed = placed.map(|state| (10, state));
-        ReplicaReport { node: node.into(), placed, wanted, voter: true, lag: None, silent_ms: None }
+        ReplicaReport {
+            node: node.into(),
+            placed,
+            wanted,
+            voter: true,
+            lag: None,
+            silent_ms: None,
+            progress: None,
+        }
     }
 
     fn report(replicas: Vec<ReplicaReport>, led: bool) -> GroupReport {
@@ -309,6 +348,7 @@ mod tests {
             bytes: 0,
             matched: BTreeMap::new(),
             silent_ms: BTreeMap::new(),
+            joining: BTreeMap::new(),
         };
         GroupReport {
             group: 3,
@@ -339,6 +379,10 @@ mod tests {
         );
         let behind = ReplicaReport { lag: Some(70), ..joining.clone() };
         assert_eq!(waits(behind.clone(), true), "n4 to receive the log, 70 entries");
+        let copied = Some((3 << 19, 8 << 20));
+        let progress = Some(JoinProgress { copied, ..JoinProgress::default() });
+        let copying = ReplicaReport { progress, silent_ms: Some(9000), ..behind.clone() };
+        assert_eq!(waits(copying, true), "n4 to receive a copy of the state, 1.5 of 8.0 MB");
         let silent = ReplicaReport { silent_ms: Some(9000), ..behind };
         assert_eq!(waits(silent, true), "n4 to answer, silent for 9 s");
         assert_eq!(waits(joining, true), "n4 to be admitted");

@@ -4,7 +4,9 @@
 //! A replica that is to go keeps its vote until all that are to stay have theirs.
 
 use super::super::reconcile::{caught_up, finish_joint};
-use crate::engine::placement::{GroupDocument, GroupState, ReplicaDocument, ReplicaState};
+use crate::engine::placement::{
+    GroupDocument, GroupState, MoveStrategy, ReplicaDocument, ReplicaState,
+};
 use crate::raft::{GroupStatus, RaftId};
 use std::collections::BTreeSet;
 
@@ -20,6 +22,10 @@ pub struct GroupView<'a> {
     pub serving: BTreeSet<RaftId>,
     /// The replica that is to lead instead of this one.
     pub preferred: Option<RaftId>,
+    /// Replicas at which a copy of the state has arrived.
+    pub copied: BTreeSet<RaftId>,
+    /// Members that have caught up in a short round.
+    pub short_rounds: BTreeSet<RaftId>,
 }
 
 /// One change that brings the group closer to its document.
@@ -27,6 +33,8 @@ pub struct GroupView<'a> {
 pub enum Step {
     /// Completes a change of the voters that a former leader left unfinished.
     FinishJoint(BTreeSet<RaftId>),
+    /// Sends a replica a copy of the state, before it receives the log.
+    SendState(RaftId),
     /// Lets a replica receive the log.
     AddLearner(RaftId),
     /// Records that a replica may vote from now on.
@@ -74,10 +82,13 @@ fn admit(view: &GroupView<'_>, replica: &ReplicaDocument) -> Option<Step> {
     if !view.document.wants(node) {
         return None;
     }
+    let strategy = view.document.strategy.filter(|_| state == ReplicaState::Joining);
     if !view.status.members.contains(&id) {
-        return Some(Step::AddLearner(id));
+        let first = strategy == Some(MoveStrategy::Snapshot) && !view.copied.contains(&id);
+        return Some(if first { Step::SendState(id) } else { Step::AddLearner(id) });
     }
-    let ready = id == view.me || caught_up(view.status, id);
+    let fast = strategy != Some(MoveStrategy::Incremental) || view.short_rounds.contains(&id);
+    let ready = id == view.me || caught_up(view.status, id) && fast;
     match state {
         ReplicaState::Joining if ready => Some(Step::Activate(id)),
         ReplicaState::Active
@@ -165,6 +176,8 @@ mod tests {
                 .collect(),
             databases: 0,
             leader: None,
+            strategy: None,
+            keep_state: false,
         }
     }
 
@@ -183,8 +196,9 @@ mod tests {
     }
 
     fn view<'a>(document: &'a GroupDocument, status: &'a GroupStatus) -> GroupView<'a> {
-        let serving = status.members.clone();
-        GroupView { me: 10, document, status, serving, preferred: None }
+        let (serving, copied) = (status.members.clone(), BTreeSet::new());
+        let short_rounds = BTreeSet::new();
+        GroupView { me: 10, document, status, serving, preferred: None, copied, short_rounds }
     }
 
     fn step(document: &GroupDocument, status: &GroupStatus) -> Option<Step> {
@@ -236,6 +250,27 @@ mod tests {
             step(&moving(Active), &status(&[10, 20, 40], &[])),
             Some(Step::RemoveReplica(30))
         );
+    }
+
+    #[test]
+    fn a_strategy_decides_how_a_replica_catches_up() {
+        let moving = |strategy| GroupDocument {
+            strategy: Some(strategy),
+            ..document(GroupState::Active, &[1, 4], &[(1, Active), (4, Joining)])
+        };
+        let (alone, both) = (status(&[10], &[]), status(&[10], &[40]));
+        let by_copy = moving(MoveStrategy::Snapshot);
+        assert_eq!(step(&by_copy, &alone), Some(Step::SendState(40)));
+        let copied = GroupView { copied: [40].into(), ..view(&by_copy, &alone) };
+        assert_eq!(next_step(&copied), Some(Step::AddLearner(40)));
+        assert_eq!(step(&by_copy, &both), Some(Step::Activate(40)));
+
+        let in_rounds = moving(MoveStrategy::Incremental);
+        assert_eq!(step(&in_rounds, &alone), Some(Step::AddLearner(40)));
+        assert_eq!(step(&in_rounds, &both), None, "no round was short yet");
+        let fast = GroupView { short_rounds: [40].into(), ..view(&in_rounds, &both) };
+        assert_eq!(next_step(&fast), Some(Step::Activate(40)));
+        assert_eq!(step(&moving(MoveStrategy::LiveCopy), &alone), Some(Step::AddLearner(40)));
     }
 
     #[test]
@@ -333,7 +368,7 @@ mod tests {
                     }
                     Step::HandOver(id) => { prop_assert!(voters.contains(&id)); me = id; }
                     Step::ActivateGroup => document.state = GroupState::Active,
-                    Step::FinishJoint(_) => prop_assert!(false),
+                    Step::FinishJoint(_) | Step::SendState(_) => prop_assert!(false),
                 }
             }
             prop_assert!(false, "the steps do not end");

@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_millis(300);
 /// The same while all replicas are where they are to be: only who leads may be wrong then.
@@ -126,7 +126,12 @@ fn decided<'v>(
             *leaders::preferred(view.groups.values(), &nodes, system).get(&document.group)?;
         document.on(node).map(|replica| replica.id)
     };
+    let copied = document.replicas.iter().map(|replica| replica.id);
+    let copied = copied.filter(|id| group.joining().has_copy(*id)).collect();
+    let short_rounds = cluster.rounds.lock().look(group.number(), &status, Instant::now());
     let step = next_step(&GroupView {
+        copied,
+        short_rounds,
         me: group.raft_id(),
         document,
         status: &status,
@@ -145,11 +150,12 @@ async fn take(
     let number = document.group;
     match step {
         Step::FinishJoint(voters) => membership::set_voters(group, voters.clone()).await,
+        Step::SendState(id) => {
+            group.send_state(*id, &group.url(*id).unwrap_or_default());
+            Ok(())
+        }
         Step::AddLearner(id) => {
-            let node =
-                document.replica(*id).and_then(|replica| cluster.nodes.by_raft_id(replica.node));
-            let url = node.map(|node| node.url).unwrap_or_default();
-            membership::add_member(group, *id, &url).await
+            membership::add_member(group, *id, &group.url(*id).unwrap_or_default()).await
         }
         Step::AddVoter(id) => membership::add_voter(group, *id).await,
         Step::RemoveVoter(id) => membership::remove_voter(group, *id).await,
@@ -198,6 +204,7 @@ async fn decide_once(cluster: &Arc<Cluster>, system: &Arc<Group>) -> Result<bool
         decide(&PlacementState { groups: &groups, nodes: &nodes, gone: &gone, even_out })
     };
     let view = cluster.placements.view();
+    cluster.note_placing(system, &view);
     let changing = view.databases.values().any(|database| database.change().is_some());
     if due(&view).is_none() && !changing {
         if view.groups.values().all(is_settled) {
@@ -219,7 +226,7 @@ impl From<Decision> for Placement {
     fn from(decision: Decision) -> Placement {
         match decision {
             Decision::SetNodes { group, epoch, voters, observers } => {
-                Placement::SetNodes { group, epoch, voters, observers }
+                Placement::SetNodes { group, epoch, voters, observers, strategy: None }
             }
             Decision::Place(group, node) => Placement::PlaceReplica { group, node },
             Decision::Remove(group, replica) => {
@@ -247,6 +254,15 @@ impl Cluster {
     pub fn rebalance(&self) {
         self.rebalancing.store(true, Ordering::Release);
         self.placements.wake();
+    }
+
+    /// Lets the tasks show which decisions are being carried out.
+    fn note_placing(&self, system: &Group, view: &PlacementView) {
+        let (settled, placing): (Vec<_>, Vec<_>) =
+            view.groups.values().partition(|group| is_settled(group));
+        let placing = placing.into_iter().map(|group| (group.epoch, group.group)).collect();
+        let settled = settled.into_iter().map(|group| group.epoch).collect();
+        self.tasks(SYSTEM_GROUP).set_placing(&placing, &settled, system.time_ms());
     }
 
     fn is_rebalancing(&self) -> bool {
@@ -453,6 +469,21 @@ impl Cluster {
             }
         });
         join_all(handing).await;
+    }
+
+    /// Waits for what one group has of a list over all of them, not so long that the whole list
+    /// comes too late.
+    ///
+    /// # Errors
+    /// Its own; `no_leader` if it takes too long.
+    pub async fn part_of_all<T>(
+        &self,
+        group: GroupId,
+        part: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let limit = Duration::from_millis(self.config.request_timeout_ms);
+        let limit = if group == SYSTEM_GROUP { limit } else { limit / 2 };
+        tokio::time::timeout(limit, part).await.unwrap_or_else(|_| Err(not_leader()))
     }
 
     /// Forgets where the leader of a group was: it is asked for anew.

@@ -1,5 +1,6 @@
 //! One call, taken apart: what handlers get instead of an HTTP request.
 
+use super::dispatch::GROUP_PARAMETER;
 use super::endpoint::Handled;
 use super::reply::{Form, Reply};
 use super::routes::Route;
@@ -16,8 +17,8 @@ use crate::engine::query::context::At;
 use crate::engine::value::{from_json, parse_date};
 use crate::engine::versions::Moment;
 use crate::error::{Error, Kind, Result};
-use crate::raft::ReadLevel;
 use crate::raft::node_key::Signature;
+use crate::raft::{GroupId, ReadLevel};
 use crate::service::session::IdempotencyKey;
 use crate::service::{Service, Session};
 use crate::tls::PeerCertificate;
@@ -272,9 +273,7 @@ impl Call {
         if of_data || route.path.contains("{db}") {
             self.session.database = self.database(route);
         }
-        // The id of a transaction names its group.
-        self.session.named_group =
-            transaction.as_deref().and_then(|id| split_group(id).ok()).map(|(_, group)| group);
+        self.session.named_group = self.named_group(route)?;
         let confirm = route.asks_first() && self.confirm()?;
         if confirm || route.runs.may_read() {
             self.session.level = self.level()?;
@@ -284,6 +283,17 @@ impl Call {
         self.session.transaction = transaction;
         self.session.confirm = confirm;
         Ok(())
+    }
+
+    /// The group that the call names by something else than a database: by the id of a transaction or a
+    /// task, or as the only one whose part of a list is asked for.
+    fn named_group(&self, route: &Route) -> Result<Option<GroupId>> {
+        if route.lists_groups() && self.parameter(&[GROUP_PARAMETER]).is_some() {
+            let number = self.number(GROUP_PARAMETER, 0, GroupId::MAX.into())?;
+            return Ok(GroupId::try_from(number).ok());
+        }
+        let id = self.parameter(&["tx", "txID", "task"]);
+        Ok(id.and_then(|id| split_group(id).ok()).map(|(_, group)| group))
     }
 
     /// The database whose group carries the call out; none for what is about databases themselves.

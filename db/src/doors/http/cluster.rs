@@ -139,8 +139,8 @@ impl IntoWire for MemberReport {
 impl IntoWire for Program {
     type Wire = ProgramInfo;
     fn into_wire(self) -> ProgramInfo {
-        let Program { version, oldest_level, newest_level, addresses: _ } = self;
-        ProgramInfo { version, oldest_level, newest_level }
+        let Program { version, oldest_level, newest_level, addresses: _, zone } = self;
+        ProgramInfo { version, oldest_level, newest_level, zone }
     }
 }
 

@@ -11,14 +11,18 @@ use crate::cluster::forward::{self, FROM_HEADER, ForwardedRequest, USER_HEADER};
 use crate::engine::placement::placement_changed;
 use crate::error::{Error, Kind, Result};
 use crate::format::MESSAGES;
+use crate::raft::GroupId;
 use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of};
 use crate::raft::proposer::not_leader;
+use crate::raft::types::SYSTEM_GROUP;
+use crate::service::Session;
 use crate::service::place::{self, Origin, Place, Wait};
 use crate::service::sessions::{self, Credentials};
 use crate::tls::is_for_host;
 use actix_web::http::header::{self, HeaderMap};
 use base64::Engine;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
     LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER,
@@ -55,6 +59,9 @@ const RETURNED_HEADERS: [&str; 13] = [
     CURSOR_HEADER,
     PENDING_HEADER,
 ];
+
+/// The parameter with the number of the only group whose part of a list is asked for.
+pub const GROUP_PARAMETER: &str = "group";
 
 /// What came out of a call.
 pub enum Answer {
@@ -171,7 +178,7 @@ pub fn returned_header(name: &str) -> bool {
 /// # Errors
 /// The leader's, and those of waiting for it.
 pub async fn ask_leader<T: DeserializeOwned>(
-    call: &Call,
+    session: &Session,
     target: &str,
     here: impl AsyncFn() -> Result<T>,
 ) -> Result<T> {
@@ -181,10 +188,10 @@ pub async fn ask_leader<T: DeserializeOwned>(
             target: target.into(),
             headers: Vec::new(),
             body: Bytes::new(),
-            user: recognised(call.session.user()?),
-            from: call.session.from.clone(),
+            user: recognised(session.user()?),
+            from: session.from.clone(),
         };
-        let answer = forward::send(call.cluster(), url, &question).await?;
+        let answer = forward::send(&session.service().cluster, url, &question).await?;
         if let Some(error) = answer.error() {
             return Err(error);
         }
@@ -192,7 +199,40 @@ pub async fn ask_leader<T: DeserializeOwned>(
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))
     };
     let place = Place::Leader(Wait::Level);
-    place::carry_out(&call.session, place, Origin::Caller, here, there).await
+    place::carry_out(session, place, Origin::Caller, here, there).await
+}
+
+/// Asks the leaders of all groups what a call asks of one, by `here` or by the same call with
+/// [`GROUP_PARAMETER`]; returns the answers, and the groups that gave none in time.
+///
+/// # Errors
+/// That of the system group.
+pub async fn ask_groups<T: DeserializeOwned>(
+    call: &Call,
+    here: impl AsyncFn(&Session) -> Result<T>,
+) -> Result<(Vec<T>, Vec<GroupId>)> {
+    let placed = call.cluster().placements.view();
+    let groups = [SYSTEM_GROUP].into_iter().chain(placed.groups.keys().copied());
+    let mark = if call.http.uri().query().is_some() { '&' } else { '?' };
+    let asking = groups.map(|group| {
+        let mut session = call.session.clone();
+        session.named_group = Some(group);
+        let target = format!("{}{mark}{GROUP_PARAMETER}={group}", call.target());
+        let here = &here;
+        async move {
+            let asking = ask_leader(&session, &target, async || here(&session).await);
+            (group, session.service().cluster.part_of_all(group, asking).await)
+        }
+    });
+    let (mut answers, mut missing) = (Vec::new(), Vec::new());
+    for (group, answer) in join_all(asking).await {
+        match answer {
+            Ok(answer) => answers.push(answer),
+            Err(error) if group == SYSTEM_GROUP => return Err(error),
+            Err(_) => missing.push(group),
+        }
+    }
+    Ok((answers, missing))
 }
 
 /// Authenticates the caller; returns where the call came from.

@@ -8,23 +8,42 @@ use crate::cluster::placement::report::{GroupReport, ReplicaReport};
 use crate::engine::placement;
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
-use crate::service::groups::{self, NewGroup};
+use crate::service::groups::{self, NewGroup, Removal};
 use crate::wire::IntoWire;
 use jettra_driver::wire::{
     self, GroupReply, GroupState, LeaderPin, ReplicaInfo, ReplicaState, StatusReply,
 };
 use std::rc::Rc;
+use std::time::Duration;
+
+/// Longest time for which a call may ask to wait, in milliseconds.
+const WAIT_MS_MAX: u64 = 600_000;
 
 impl IntoWire for ReplicaReport {
     type Wire = ReplicaInfo;
     fn into_wire(self) -> ReplicaInfo {
-        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms } = self;
+        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms, progress } = self;
+        let (copied, copy_total) = progress.and_then(|joins| joins.copied).unzip();
+        let left = progress.map(|joins| (joins.bytes_left, joins.left_ms));
+        let (bytes_left, left_ms) = left.unwrap_or_default();
         let state = placed.map(|(_, state)| match state {
             placement::ReplicaState::Joining => ReplicaState::Joining,
             placement::ReplicaState::Active => ReplicaState::Active,
         });
         let replica = placed.map(|(id, _)| id);
-        ReplicaInfo { node, replica, state, wanted, voter, lag, silent_ms }
+        ReplicaInfo {
+            node,
+            replica,
+            state,
+            wanted,
+            voter,
+            lag,
+            silent_ms,
+            copied,
+            copy_total,
+            bytes_left,
+            left_ms,
+        }
     }
 }
 
@@ -78,6 +97,18 @@ pub(super) fn waits(call: &Call, what: &str) -> Result<bool> {
         Some(given) if given == what => Ok(true),
         Some(other) => Err(Error::new(Kind::InvalidParameter, format!("wait={other} is unknown"))
             .hint(format!("use wait={what}, or leave it out"))),
+    }
+}
+
+/// A parameter that is true or false; false if it is not given.
+pub(super) fn flag(call: &Call, name: &str) -> Result<bool> {
+    match call.parameter(&[name]) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            Err(Error::new(Kind::InvalidParameter, format!("{name}={other} is unknown"))
+                .hint("use true or false, or leave it out"))
+        }
     }
 }
 
@@ -143,17 +174,26 @@ pub const REMOVE: Endpoint = Endpoint::new(
         describe(
             CLUSTER,
             "Remove a group that holds no database; succeeds if it does not exist; wait=stopped \
-             waits until all replicas are closed",
+             waits until all replicas are closed, for timeout_ms at most; snapshot=true keeps the \
+             directory of each replica",
         )
-        .query("wait")
+        .query("wait timeout_ms snapshot")
         .gives::<StatusReply>(200)
         .writes()
-        .fails(&[Kind::GroupInUse])
+        .fails(&[Kind::GroupInUse, Kind::InvalidParameter])
     },
 );
 
 async fn remove(call: Rc<Call>) -> Result<Reply> {
-    let removed = groups::remove(&call.session, number(&call)?, waits(&call, "stopped")?).await?;
+    let removal = Removal {
+        wait: waits(&call, "stopped")?,
+        timeout: match call.number("timeout_ms", 0, WAIT_MS_MAX)? {
+            0 => None,
+            given => Some(Duration::from_millis(given)),
+        },
+        keep_state: flag(&call, "snapshot")?,
+    };
+    let removed = groups::remove(&call.session, number(&call)?, removal).await?;
     Ok(Reply::of(removed.map(|()| Reply::status("removed"))))
 }
 

@@ -109,6 +109,11 @@ impl Route {
         self.path.ends_with("/watch")
     }
 
+    /// Whether it lists what every group has of its own.
+    pub fn lists_groups(&self) -> bool {
+        self.method == "GET" && matches!(self.path, "/api/v1/tasks" | "/api/v1/transactions")
+    }
+
     /// Whether it reads documents and changes none, so that it can read the past.
     pub fn reads_documents(&self) -> bool {
         self.about.is_documents() && self.access == User(Permission::Read)
@@ -276,6 +281,7 @@ pub const ROUTES: &[Route] = routes! {
     PUT    "/api/v1/groups/{group}/leader" User(Admin), Leader(Ready), Other, {groups::PIN_LEADER}, "set_group_leader", "group lead";
     GET    "/api/v1/cluster/shards"                 User(Admin), Here(Level),   Other, {shards::LIST},      "list_shards",   "shard list";
     GET    "/api/v1/cluster/shards/{shard}"         User(Admin), Here(Level),   Other, {shards::GET},       "shard",         "shard show";
+    GET    "/api/v1/cluster/shards/{shard}/explain" User(Admin), Here(Level),   Other, {shards::EXPLAIN},   "explain_shard", "shard explain";
     POST   "/api/v1/cluster/shards/{shard}/migrate" User(Admin), Leader(Ready), Other, {shards::MIGRATE},   "migrate_shard", "shard migrate";
     GET    "/api/v1/cluster/ring"                   User(Login), Here(Level),   Other, {shards::RING},      "ring",          "cluster ring";
     POST   "/api/v1/cluster/rebalance"              User(Admin), Leader(Ready), Other, {shards::REBALANCE}, "rebalance",     "rebalance";

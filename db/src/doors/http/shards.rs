@@ -3,15 +3,19 @@
 use super::call::Call;
 use super::describe::{CLUSTER, describe};
 use super::endpoint::Endpoint;
+use super::groups::flag;
 use super::reply::Reply;
+use crate::cluster::placement::explain::NodeReason;
 use crate::cluster::placement::report::GroupReport;
-use crate::engine::placement::{GroupState, ReplicaState};
+use crate::engine::placement::{GroupState, MoveStrategy};
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
 use crate::raft::types::SYSTEM_GROUP;
+use crate::service::shards::Explanation;
 use crate::service::{groups, shards};
 use jettra_driver::wire::{
-    Migration, MigrationStrategy, PlannedMove, RebalanceReply, RingNode, RingReply, ShardInfo,
+    Migration, MigrationStrategy, PlannedMove, RebalanceReply, RingNode, RingReply,
+    ShardExplanation, ShardInfo, ShardNode,
 };
 use std::rc::Rc;
 
@@ -31,10 +35,9 @@ fn info(group: GroupReport) -> ShardInfo {
     };
     let placed = group.replicas.iter().filter(|replica| replica.placed.is_some());
     let nodes: Vec<_> = placed.map(|replica| replica.node.clone()).collect();
-    let joining = group.replicas.iter().find(|replica| {
-        matches!(replica.placed, Some((_, ReplicaState::Joining))) && replica.wanted
-    });
+    let joining = group.replicas.iter().find(|replica| replica.is_joining());
     let entries_left = joining.and_then(|replica| replica.lag);
+    let progress = joining.and_then(|replica| replica.progress).unwrap_or_default();
     let (documents, bytes) =
         group.status.as_ref().map_or((0, 0), |status| (status.documents, status.bytes));
     ShardInfo {
@@ -47,6 +50,8 @@ fn info(group: GroupReport) -> ShardInfo {
         bytes,
         status: status.into(),
         entries_left,
+        bytes_left: progress.bytes_left,
+        left_ms: progress.left_ms,
         waits_for,
     }
 }
@@ -91,6 +96,31 @@ async fn get(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::of(found.map(|group| Reply::json(&info(group)))))
 }
 
+/// `GET /api/v1/cluster/shards/{shard}/explain`
+pub const EXPLAIN: Endpoint = Endpoint::new(
+    |call| Box::pin(explain(call)),
+    || {
+        describe(CLUSTER, "Explain why the replicas of a shard are on their nodes")
+            .gives::<ShardExplanation>(200)
+            .reads()
+            .fails(&[Kind::GroupNotFound])
+    },
+);
+
+async fn explain(call: Rc<Call>) -> Result<Reply> {
+    let group = group(&call)?;
+    let explained = shards::explain_placement(&call.session, group).await?;
+    Ok(Reply::of(explained.map(|Explanation { replication_factor, epoch, nodes }| {
+        let nodes = nodes.into_iter().map(|(node, reason)| {
+            let NodeReason { node: _, holds, zone, others, order, reason } = reason;
+            let order = order.map(|order| order as u64);
+            ShardNode { node, holds, zone, other_replicas: others as u64, order, reason }
+        });
+        let (shard_id, nodes) = (shard_id(group), nodes.collect());
+        Reply::json(&ShardExplanation { shard_id, replication_factor, epoch, nodes })
+    })))
+}
+
 /// `POST /api/v1/cluster/shards/{shard}/migrate`
 pub const MIGRATE: Endpoint = Endpoint::new(
     |call| Box::pin(migrate(call)),
@@ -104,8 +134,14 @@ pub const MIGRATE: Endpoint = Endpoint::new(
 );
 
 async fn migrate(call: Rc<Call>) -> Result<Reply> {
-    let Migration { from_node, to_node, strategy: MigrationStrategy::LiveCopy } = call.json()?;
-    let moved = shards::migrate(&call.session, group(&call)?, &from_node, &to_node).await?;
+    let Migration { from_node, to_node, strategy } = call.json()?;
+    let strategy = strategy.map(|strategy| match strategy {
+        MigrationStrategy::LiveCopy => MoveStrategy::LiveCopy,
+        MigrationStrategy::Snapshot => MoveStrategy::Snapshot,
+        MigrationStrategy::Incremental => MoveStrategy::Incremental,
+    });
+    let group = group(&call)?;
+    let moved = shards::migrate(&call.session, group, &from_node, &to_node, strategy).await?;
     Ok(Reply::of(moved.map(|group| Reply::json(&info(group)).with_status(202))))
 }
 
@@ -149,14 +185,7 @@ pub const REBALANCE: Endpoint = Endpoint::new(
 );
 
 async fn rebalance(call: Rc<Call>) -> Result<Reply> {
-    let dry_run = match call.parameter(&["dry_run"]) {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => {
-            return Err(Error::new(Kind::InvalidParameter, format!("dry_run={other} is unknown"))
-                .hint("use true or false, or leave it out"));
-        }
-    };
+    let dry_run = flag(&call, "dry_run")?;
     let planned = shards::rebalance(&call.session, dry_run).await?;
     Ok(Reply::of(planned.map(|moves| {
         let moves = moves.into_iter().map(|planned| PlannedMove {

@@ -2,15 +2,18 @@
 
 use super::call::Call;
 use super::describe::{CLUSTER, describe};
-use super::dispatch::ask_leader;
+use super::dispatch::{ask_groups, ask_leader};
 use super::endpoint::Endpoint;
 use super::reply::{Events, Form, Reply};
 use crate::config::PAGE_DEFAULT;
 use crate::error::{Error, Kind, Result};
+use crate::raft::GroupId;
+use crate::service::Session;
 use crate::service::tasks::{self, TaskPage, TaskQuery};
 use crate::tasks::{Task, TaskId, TaskKind, TaskState};
 use bytes::Bytes;
-use jettra_driver::wire::{self, TaskInfo, TasksReply};
+use jettra_driver::wire::{self, TaskInfo, TasksReply, in_group, split_group};
+use std::cmp::Reverse;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -26,7 +29,7 @@ pub const LIST: Endpoint = Endpoint::new(
     |call| Box::pin(list(call)),
     || {
         describe(CLUSTER, "List the tasks of the cluster that the caller may see")
-            .query("state kind database limit")
+            .query("state kind database group limit")
             .gives::<TasksReply>(200)
             .reads()
             .fails(&[Kind::InvalidParameter])
@@ -41,11 +44,28 @@ async fn list(call: Rc<Call>) -> Result<Reply> {
         database: call.parameter(&["database"]).map(str::to_owned),
         limit: call.number("limit", PAGE_DEFAULT.min(page_max), page_max)? as usize,
     };
-    let page = tasks::list(&call.session, query).await?;
-    Ok(Reply::of(page.map(|TaskPage { tasks, total }| {
-        let tasks = tasks.into_iter().map(info).collect();
-        Reply::json(&TasksReply { tasks, total })
-    })))
+    let here = async |session: &Session| {
+        let TaskPage { tasks, total } = tasks::list(session, query.clone()).await?.value;
+        let group = session.group_number();
+        let tasks = tasks.into_iter().map(|task| info(task, group)).collect();
+        Ok(TasksReply { tasks, total, missing_groups: Vec::new() })
+    };
+    if call.session.database.is_some() || call.session.named_group.is_some() {
+        return Ok(Reply::json(&here(&call.session).await?));
+    }
+    let (parts, missing) = ask_groups(&call, here).await?;
+    Ok(Reply::json(&merge(parts, missing, query.limit)))
+}
+
+/// The tasks of all groups: those that go on by group, then those that have ended, the last one first.
+fn merge(parts: Vec<TasksReply>, missing: Vec<GroupId>, limit: usize) -> TasksReply {
+    let total = parts.iter().map(|part| part.total).sum();
+    let tasks = parts.into_iter().flat_map(|part| part.tasks);
+    let (mut ended, mut tasks): (Vec<_>, Vec<_>) = tasks.partition(|task| task.state.is_ended());
+    ended.sort_by_key(|task| Reverse(task.ended_ms));
+    tasks.extend(ended);
+    tasks.truncate(limit);
+    TasksReply { tasks, total, missing_groups: missing }
 }
 
 /// The one of `all` that a parameter names.
@@ -65,11 +85,12 @@ fn named<T: Copy, const N: usize>(
 }
 
 fn id(call: &Call) -> Result<TaskId> {
-    call.required(&["task"])?.parse()
+    let text = call.required(&["task"])?;
+    split_group(text).map_or(text, |(id, _)| id).parse()
 }
 
-fn reply(task: Task) -> Reply {
-    Reply::json(&info(task))
+fn reply(call: &Call, task: Task) -> Reply {
+    Reply::json(&info(task, call.session.group_number()))
 }
 
 fn state_name(state: TaskState) -> wire::TaskState {
@@ -82,14 +103,16 @@ fn state_name(state: TaskState) -> wire::TaskState {
     }
 }
 
-fn info(task: Task) -> TaskInfo {
+fn info(task: Task, group: GroupId) -> TaskInfo {
     let cancellable = task.is_cancellable();
-    let Task { id, state, subject, done, total, bytes, left_ms, due_ms, ended_ms, reason } = task;
+    let Task { id, state, subject, placing, done, total, bytes, left_ms, due_ms, ended_ms, reason } =
+        task;
     let (namespace, index) = subject.map(|subject| (subject.namespace, subject.index)).unzip();
     let (database, collection) =
         namespace.map(|namespace| (namespace.database, namespace.collection)).unzip();
     TaskInfo {
-        id: id.to_string(),
+        id: in_group(id, group),
+        group: placing.unwrap_or(group).into(),
         kind: id.kind.name().to_owned(),
         state: state_name(state),
         database,
@@ -118,14 +141,14 @@ pub const GET: Endpoint = Endpoint::new(
 );
 
 async fn get(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::of(tasks::get(&call.session, id(&call)?).await?.map(reply)))
+    Ok(Reply::of(tasks::get(&call.session, id(&call)?).await?.map(|task| reply(&call, task))))
 }
 
 /// `POST /api/v1/tasks/{task}/cancel`
 pub const CANCEL: Endpoint = Endpoint::new(
     |call| Box::pin(cancel(call)),
     || {
-        describe(CLUSTER, "Cancel a task: an index that is being built is dropped")
+        describe(CLUSTER, "Cancel a task: an index that is being built is dropped, replicas that move stay where they were")
             .gives::<TaskInfo>(200)
             .proposes()
             .fails(&[
@@ -138,7 +161,7 @@ pub const CANCEL: Endpoint = Endpoint::new(
 );
 
 async fn cancel(call: Rc<Call>) -> Result<Reply> {
-    Ok(Reply::of(tasks::cancel(&call.session, id(&call)?).await?.map(reply)))
+    Ok(Reply::of(tasks::cancel(&call.session, id(&call)?).await?.map(|task| reply(&call, task))))
 }
 
 /// `GET /api/v1/tasks/{task}/events`
@@ -173,8 +196,9 @@ async fn events(call: Rc<Call>) -> Result<Reply> {
 
 /// The task as the leader knows it.
 async fn task(call: &Call, id: TaskId) -> Result<TaskInfo> {
-    let here = async || Ok(info(tasks::get(&call.session, id).await?.value));
-    ask_leader(call, &format!("/api/v1/tasks/{id}"), here).await
+    let group = call.session.group_number();
+    let here = async || Ok(info(tasks::get(&call.session, id).await?.value, group));
+    ask_leader(&call.session, &format!("/api/v1/tasks/{}", in_group(id, group)), here).await
 }
 
 /// Sends the states of a task until it has ended, or nobody takes them any more.

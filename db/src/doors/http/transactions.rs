@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::describe::{CHANGE_ERRORS, COMMIT_ERRORS, SELECTION_ERRORS, TRANSACTIONS, describe};
+use super::dispatch::ask_groups;
 use super::endpoint::Endpoint;
 use super::find::{optional, value};
 use super::reply::{Reply, Values};
@@ -9,6 +10,7 @@ use super::writes::{delete_part, update_part};
 use crate::engine::Namespace;
 use crate::engine::limits::Limits;
 use crate::error::{Kind, Result};
+use crate::service::Session;
 use crate::service::batch::{
     self, BatchOperation as Operation, BatchOutcome, BatchRequest, checked,
 };
@@ -18,6 +20,7 @@ use jettra_driver::wire::{
     BatchBody, BatchOperation, BatchReply, BatchResult, CommitReply, Condition, DeleteBody,
     TransactionInfo, TransactionReply, TransactionsReply,
 };
+use std::cmp::Reverse;
 use std::rc::Rc;
 
 /// The id of the transaction that a call is about.
@@ -85,17 +88,25 @@ pub const LIST: Endpoint = Endpoint::new(
     |call| Box::pin(list(call)),
     || {
         describe(TRANSACTIONS, "List the open transactions: one's own, for administrators all")
+            .query("group")
             .gives::<TransactionsReply>(200)
             .reads()
     },
 );
 
 async fn list(call: Rc<Call>) -> Result<Reply> {
-    let listed = transactions::list(&call.session).await?;
-    Ok(Reply::of(listed.map(|entries| {
+    let here = async |session: &Session| {
+        let entries = transactions::list(session).await?.value;
         let transactions = entries.into_iter().map(info).collect();
-        Reply::json(&TransactionsReply { transactions })
-    })))
+        Ok(TransactionsReply { transactions, missing_groups: Vec::new() })
+    };
+    if call.session.database.is_some() || call.session.named_group.is_some() {
+        return Ok(Reply::json(&here(&call.session).await?));
+    }
+    let (parts, missing_groups) = ask_groups(&call, here).await?;
+    let mut transactions: Vec<_> = parts.into_iter().flat_map(|part| part.transactions).collect();
+    transactions.sort_by_key(|open| Reverse(open.age_ms));
+    Ok(Reply::json(&TransactionsReply { transactions, missing_groups }))
 }
 
 fn info(entry: TransactionEntry) -> TransactionInfo {

@@ -1,6 +1,7 @@
 //! Opening a group: its log, its state, and the tasks and threads that work on them.
 
 use super::super::clock::SharedClock;
+use super::super::joining::Joining;
 use super::super::log_store::LogStore;
 use super::super::network::{NetworkFactory, Undelivered};
 use super::super::proposer::Proposer;
@@ -60,11 +61,12 @@ impl Group {
             undelivered: undelivered.clone(),
             clock: clock.clone(),
             links: config.links.clone(),
+            joining: Joining::new(config.move_rate.clone(), config.peers.urls.clone()),
         };
         let raft_config = Arc::new(raft_config(&config)?);
         let machine = StateMachine::new(writer.clone(), state.clone(), log.clone());
         let raft_id = config.peers.from;
-        let raft = Raft::new(raft_id, raft_config, network, log.clone(), machine);
+        let raft = Raft::new(raft_id, raft_config, network.clone(), log.clone(), machine);
         let raft = raft.await.map_err(internal)?;
         let retention = Retention {
             raft: raft.clone(),
@@ -95,6 +97,7 @@ impl Group {
             writer,
             refused: config.peers.refused,
             undelivered,
+            network,
             number: config.peers.group,
             raft_id,
             runtime: Handle::current(),

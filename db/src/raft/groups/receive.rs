@@ -1,10 +1,13 @@
-//! Taking over the state of another member: which copies are received, and how one is installed.
+//! Copies of the state: sent to a member that is to join, received from another one and installed.
 
+use super::super::joining::Joining;
 use super::super::snapshot::{ReceivedState, SnapshotData};
 use super::super::transfer::{Inbound, Offer, failed};
-use super::super::types::{TypeConfig, Vote};
+use super::super::types::{RaftId, TypeConfig, Vote};
 use super::Group;
 use crate::error::{Error, Kind, Result};
+use openraft::BasicNode;
+use openraft::network::RaftNetworkFactory;
 use openraft::raft::SnapshotResponse;
 use openraft::storage::Snapshot;
 use std::sync::Arc;
@@ -55,5 +58,26 @@ impl Group {
         let installed = self.raft.install_full_snapshot(vote, snapshot).await.map_err(failed);
         self.record_leader();
         installed
+    }
+
+    /// Sends a copy of the state to a replica that is about to become a member, in the background. What
+    /// has come of it is in [`Group::joining`].
+    pub fn send_state(self: &Arc<Self>, to: RaftId, url: &str) {
+        if self.joining().is_copying(to) {
+            return;
+        }
+        let (group, node) = (self.clone(), BasicNode::new(url));
+        tokio::spawn(async move {
+            let connection = group.network.clone().new_client(to, &node).await;
+            let (store, index) = (group.state.current(), group.visible_index());
+            if let Err(error) = connection.send_state(group.vote(), store, Some(index)).await {
+                tracing::debug!(group = group.number, to, %error, "a copy of the state was not sent yet");
+            }
+        });
+    }
+
+    /// The members that are joining, as far as this node has sent them something.
+    pub fn joining(&self) -> &Joining {
+        &self.network.joining
     }
 }

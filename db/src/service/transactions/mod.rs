@@ -171,14 +171,14 @@ pub async fn end(session: &Session, id: &str) -> Result<Response<()>> {
     Ok(Response::new(()))
 }
 
-/// Lists the open transactions, the oldest first: the caller's own, for administrators all.
+/// Lists the open transactions of a group, the oldest first: the caller's own, for administrators all.
 ///
 /// # Errors
 /// `not_authenticated`.
 pub async fn list(session: &Session) -> Result<Response<Vec<TransactionEntry>>> {
     let user = session.user()?;
     let whose = (!user.rights.is_admin()).then_some(user.name.as_str());
-    let open = session.service().transactions.of(whose);
+    let open = session.service().transactions.of(whose, session.group_number());
     let entries = pooled(move || Ok(open.iter().filter_map(|open| open.entry()).collect()));
     entries.await.map(Response::new)
 }

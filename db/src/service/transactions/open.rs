@@ -296,10 +296,13 @@ impl Transactions {
         }
     }
 
-    /// Those of a user, or all of them; the oldest first.
-    pub(super) fn of(&self, user: Option<&str>) -> Vec<Arc<OpenTransaction>> {
+    /// Those of a user, or of all, in a group; the oldest first.
+    pub(super) fn of(&self, user: Option<&str>, group: GroupId) -> Vec<Arc<OpenTransaction>> {
         let mut open: Vec<_> = self.open.lock().values().cloned().collect();
-        open.retain(|open| user.is_none_or(|user| open.user == user));
+        open.retain(|open| {
+            user.is_none_or(|user| open.user == user)
+                && open.group.upgrade().is_some_and(|of| of.number() == group)
+        });
         open.sort_by_key(|open| open.begun);
         open
     }

@@ -13,9 +13,13 @@ pub(super) static COMMAND: Command = Command {
         Required(Kind::Other("shard")),
         Valued("--from", "node", Kind::Node),
         Valued("--to", "node", Kind::Node),
+        Valued("--strategy", "strategy", Kind::Other("LIVE_COPY, SNAPSHOT or INCREMENTAL")),
     ],
     help: "Move a replica of a shard from one node to another",
-    examples: &["shard migrate shard-03 --from n1 --to n4"],
+    examples: &[
+        "shard migrate shard-03 --from n1 --to n4",
+        "shard migrate shard-03 --from n1 --to n4 --strategy SNAPSHOT",
+    ],
     driver: &["migrate_shard"],
     parse: read,
     ..Command::WRITE_OUTSIDE
@@ -29,11 +33,12 @@ struct MigrateShard {
 
 fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
     let shard = shard(words)?;
-    let (mut from, mut to) = (None, None);
+    let (mut from, mut to, mut strategy) = (None, None, None);
     words.flags(|flag, words| {
         match flag {
             "--from" => from = Some(words.required("the node")?),
             "--to" => to = Some(words.required("the node")?),
+            "--strategy" => strategy = Some(named(&words.required("the strategy")?)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -41,8 +46,15 @@ fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
     let (Some(from_node), Some(to_node)) = (from, to) else {
         return Err("both nodes are needed: --from <node> --to <node>".into());
     };
-    let strategy = MigrationStrategy::LiveCopy;
     action(MigrateShard { shard, migration: Migration { from_node, to_node, strategy } })
+}
+
+/// The strategy with a name, in whatever case it is written.
+fn named(name: &str) -> ParseResult<MigrationStrategy> {
+    let found = MigrationStrategy::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found
+        .map(|(_, strategy)| *strategy)
+        .ok_or_else(|| format!("{name} is no strategy; use LIVE_COPY, SNAPSHOT or INCREMENTAL"))
 }
 
 impl Action for MigrateShard {
@@ -62,9 +74,12 @@ mod tests {
     #[test]
     fn both_nodes_are_named() {
         let (from_node, to_node) = ("n1".to_owned(), "n4".to_owned());
-        let migration = Migration { from_node, to_node, strategy: MigrationStrategy::LiveCopy };
+        let strategy = Some(MigrationStrategy::Snapshot);
+        let migration = Migration { from_node, to_node, strategy };
         let moved = MigrateShard { shard: "shard-03".into(), migration };
-        assert_eq!(parsed::<MigrateShard>("shard migrate 3 --to n4 --from n1"), moved);
+        let text = "shard migrate 3 --to n4 --from n1 --strategy snapshot";
+        assert_eq!(parsed::<MigrateShard>(text), moved);
+        assert!(parse(&format!("{text}s")).unwrap_err().contains("LIVE_COPY"));
         assert!(parse("shard migrate 3 --to n4").unwrap_err().contains("--from <node>"));
     }
 }

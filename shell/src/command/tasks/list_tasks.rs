@@ -2,6 +2,7 @@
 
 use super::row;
 use crate::command::Argument::Valued;
+use crate::command::groups::missing;
 use crate::command::{Action, BoxedAction, Command, Kind, action};
 use crate::print::{Format, Output, rows};
 use crate::session::{Session, StatementResult};
@@ -18,9 +19,10 @@ pub(super) static COMMAND: Command = Command {
         Valued("--state", "state", Kind::Word(&STATES)),
         Valued("--kind", "kind", Kind::Word(&TASK_KINDS)),
         Valued("--database", "database", Kind::Database),
+        Valued("--group", "number", Kind::Other("number")),
         Valued("--limit", "N", Kind::Other("N")),
     ],
-    help: "List the tasks of the cluster, such as indexes that are being built",
+    help: "List the tasks of the cluster, such as indexes that are being built and replicas that move",
     examples: &["task list --state running", "task list --kind index-build --database shop"],
     driver: &["list_tasks"],
     parse: read,
@@ -39,6 +41,7 @@ fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
             "--state" => query.state = Some(state(&words.required("the state")?)?),
             "--kind" => query.kind = Some(words.required("the kind")?),
             "--database" => query.database = Some(words.required("the database")?),
+            "--group" => query.group = Some(words.number(flag)?),
             "--limit" => query.limit = Some(words.number(flag)?),
             _ => return Ok(false),
         }
@@ -69,6 +72,7 @@ fn report(reply: &TasksReply, format: Format) -> Output {
         text +=
             &format!("{break_before}{shown} of {} tasks; see more with: --limit\n", reply.total);
     }
+    text += &missing(&reply.missing_groups);
     Output::Report { text, answer: json!(reply.tasks) }
 }
 
@@ -85,6 +89,7 @@ mod tests {
             state: Some(TaskState::Running),
             kind: Some("index-build".into()),
             database: Some("shop".into()),
+            group: None,
             limit: Some(5),
         };
         let text = "task list --state running --limit 5 --database shop --kind index-build";
@@ -96,7 +101,8 @@ mod tests {
 
     #[test]
     fn tasks_are_rows_and_those_left_out_are_counted() {
-        let reply = TasksReply { tasks: vec![example("running")], total: 3 };
+        let reply =
+            TasksReply { tasks: vec![example("running")], total: 3, missing_groups: Vec::new() };
         let text = rendered(&report(&reply, Format::plain(Mode::Line)));
         assert!(text.contains("about    = shop.people city_1\n"), "{text}");
         assert!(text.ends_with("1 of 3 tasks; see more with: --limit\n"), "{text}");

@@ -1,9 +1,10 @@
 //! `show transactions`: lists the open transactions of the cluster.
 
+use crate::command::groups::missing;
 use crate::command::{Action, Command, action};
 use crate::print::{Format, Output, rows};
 use crate::session::{Session, StatementResult};
-use jettra_driver::wire::TransactionInfo;
+use jettra_driver::wire::{TransactionInfo, TransactionsReply};
 use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
@@ -23,12 +24,13 @@ impl Action for ShowTransactions {
     }
 }
 
-fn report(transactions: &[TransactionInfo], format: Format) -> Output {
-    let text = match transactions {
+fn report(reply: &TransactionsReply, format: Format) -> Output {
+    let text = match reply.transactions.as_slice() {
         [] => "No transaction is open.\n".to_owned(),
         transactions => rows(&transactions.iter().map(row).collect::<Vec<_>>(), format),
     };
-    Output::Report { text, answer: json!(transactions) }
+    let text = text + &missing(&reply.missing_groups);
+    Output::Report { text, answer: json!(reply.transactions) }
 }
 
 fn row(one: &TransactionInfo) -> Value {
@@ -47,7 +49,10 @@ mod tests {
     #[test]
     fn open_transactions_are_rows() {
         let format = Format::plain(Mode::Line);
-        assert_eq!(rendered(&report(&[], format)), "No transaction is open.\n");
+        let reply =
+            |transactions, missing_groups| TransactionsReply { transactions, missing_groups };
+        let text = rendered(&report(&reply(vec![], vec![3]), format));
+        assert_eq!(text, "No transaction is open.\nNo answer from group 3.\n");
         let one = TransactionInfo {
             id: "t1".into(),
             user: "ada".into(),
@@ -58,7 +63,7 @@ mod tests {
             writes: 2,
             bytes: 40,
         };
-        let text = rendered(&report(&[one], format));
+        let text = rendered(&report(&reply(vec![one], vec![]), format));
         assert!(text.contains("age    = 61 s\nidle   = 0 s\n"), "{text}");
     }
 }

@@ -1,6 +1,7 @@
 //! `show audit`: shows the audit log.
 
 use crate::command::Argument::Valued;
+use crate::command::groups::missing;
 use crate::command::{Action, BoxedAction, Command, Kind, action};
 use crate::print::{Format, Output, rows, time};
 use crate::session::{Session, StatementResult};
@@ -60,11 +61,7 @@ fn report(reply: &AuditReply, format: Format) -> Output {
         [] => "There is no such entry.\n".to_owned(),
         entries => rows(&entries.iter().map(row).collect::<Vec<_>>(), format),
     };
-    if !reply.missing_groups.is_empty() {
-        let groups: Vec<_> = reply.missing_groups.iter().map(u32::to_string).collect();
-        text +=
-            &format!("\nWithout the entries of groups that do not answer: {}\n", groups.join(", "));
-    }
+    text += &missing(&reply.missing_groups);
     if let Some(next) = &reply.next {
         let break_before = if text.ends_with('\n') { "" } else { "\n" };
         text += &format!("{break_before}Older ones: show audit --before {next}\n");

@@ -102,6 +102,14 @@ fn group_parameter(name: &str) -> Option<(&'static str, Value)> {
             "The name of a shard, made of the number of its group.",
             json!({"type": "string", "pattern": "^shard-[0-9]{2,9}$", "example": "shard-03"}),
         ),
+        "timeout_ms" => (
+            "Longest time to wait, in milliseconds; 0: that of any call.",
+            json!({"type": "integer", "minimum": 0, "maximum": 600_000}),
+        ),
+        "snapshot" => (
+            "Whether each node keeps the directory of its replica, in `removed-groups`.",
+            json!({"type": "boolean"}),
+        ),
         "dry_run" => ("Whether only to say what would be done.", json!({"type": "boolean"})),
         "wait" => (
             "Waits until it is done: `ready` until a group serves, `stopped` until all its replicas are closed, `connected` until a node is.",
