@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 const NEXT_VERSION: &str = "JETTRA_NEXT_VERSION";
 /// The newest feature level of this version.
-const OLD: u32 = 2;
+const OLD: u32 = 3;
 /// That of the next version.
 const NEW: u32 = OLD + 1;
 const WRITERS: usize = 4;

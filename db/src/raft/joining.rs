@@ -1,5 +1,5 @@
 //! What a leader sends to members that are joining: no faster than `MoveMbPerSecond`, and counted, so
-//! that their progress can be told. Other members get what they lack as fast as it can be sent.
+//! that their progress is known. Other members get what they lack as fast as it can be sent.
 
 use super::peers::PeerUrls;
 use super::types::RaftId;
@@ -25,7 +25,7 @@ impl MoveRate {
         MoveRate { bytes_per_second: megabytes << 20, free_at: Mutex::new(Instant::now()) }
     }
 
-    /// When so many bytes may be sent.
+    /// When this many bytes may be sent.
     fn reserve(&self, bytes: u64, now: Instant) -> Instant {
         if self.bytes_per_second == 0 {
             return now;
@@ -37,7 +37,7 @@ impl MoveRate {
         begin
     }
 
-    /// Waits until so many bytes may be sent.
+    /// Waits until this many bytes may be sent.
     async fn take(&self, bytes: u64) {
         tokio::time::sleep_until(self.reserve(bytes, Instant::now())).await;
     }
@@ -60,7 +60,7 @@ impl Sent {
         Sent { since: Instant::now(), copy: None, copied: false, entries: 0, entry_bytes: 0 }
     }
 
-    /// How far the member is, when it lacks so many entries of the log.
+    /// How far the member is, when it lacks this many entries of the log.
     fn progress(&self, lag: u64, elapsed: Duration) -> JoinProgress {
         let left_ms = |done: u64, left: u64| {
             let each = elapsed.as_secs_f64() * 1000.0 / done as f64;
@@ -143,7 +143,7 @@ impl Joining {
         self.sent.lock().get(&to).is_some_and(|sent| sent.copied)
     }
 
-    /// How far the joining members are, of which each lacks so many entries.
+    /// How far the joining members are, of which each lacks the number of entries that `lag` gives.
     pub fn progress(&self, lag: impl Fn(RaftId) -> u64) -> BTreeMap<RaftId, JoinProgress> {
         let sent = self.sent.lock();
         let joining = sent.iter().filter(|(id, _)| self.urls.is_joining(**id));
@@ -170,7 +170,7 @@ impl CopyCount {
         self.change(|sent| sent.copy = Some((0, total)));
     }
 
-    /// Waits until so many bytes of it may be sent.
+    /// Waits until this many bytes of it may be sent.
     pub async fn bytes(&self, bytes: u64) {
         self.change(|sent| {
             if let Some((done, _)) = &mut sent.copy {

@@ -72,17 +72,14 @@ impl Replicas {
                     let number = group.number();
                     drop(group);
                     cluster.close_replica(number).await?;
-                    match view.groups.get(&number).filter(|group| group.keep_state) {
-                        Some(group) => self.keep(group)?,
-                        None => self.remove(number)?,
-                    }
+                    self.put_away(number, view.groups.get(&number))?;
                     missing.extend(wanted.get(&number).map(|placed| (number, *placed)));
                 }
             }
         }
         for group in view.groups.values().filter(|group| group.state == GroupState::Removing) {
             if let Some(replica) = group.on(me) {
-                self.remove(group.group)?;
+                self.put_away(group.group, Some(group))?;
                 let (group, replica) = (group.group, replica.id);
                 let closed = Placement::RemoveReplica { group, replica, joining: false };
                 cluster.propose_placement(closed).await?;
@@ -115,8 +112,15 @@ impl Replicas {
         }
     }
 
-    /// Keeps the directory of a replica whose group is removed.
-    fn keep(&self, group: &GroupDocument) -> Result<()> {
+    /// Removes the directory of a replica that is closed, or keeps it if its group is being removed and
+    /// says so.
+    fn put_away(&self, number: GroupId, group: Option<&GroupDocument>) -> Result<()> {
+        let Some(group) = group.filter(|group| group.keep_state) else {
+            return self.remove(number);
+        };
+        if !self.dir(number).exists() {
+            return Ok(());
+        }
         let kept = self.cluster.config.data_dir.join(KEPT);
         let to = kept.join(format!("{}-{}", group.group, group.epoch));
         std::fs::create_dir_all(&kept).map_err(identity::failed)?;

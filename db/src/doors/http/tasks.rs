@@ -32,7 +32,7 @@ pub const LIST: Endpoint = Endpoint::new(
             .query("state kind database group limit")
             .gives::<TasksReply>(200)
             .reads()
-            .fails(&[Kind::InvalidParameter])
+            .fails(&[Kind::InvalidParameter, Kind::GroupNotFound])
     },
 );
 

@@ -91,6 +91,7 @@ pub const LIST: Endpoint = Endpoint::new(
             .query("group")
             .gives::<TransactionsReply>(200)
             .reads()
+            .fails(&[Kind::InvalidParameter, Kind::GroupNotFound])
     },
 );
 

@@ -10,8 +10,7 @@ use jettra_driver::wire::Removal;
 pub(super) static COMMAND: Command = Command {
     names: &["group remove", "group delete"],
     arguments: &[Required(Kind::Other("number")), Flag("--snapshot")],
-    help: "Remove a group that holds no database, with its replicas; with --snapshot each node keeps \
-           the directory of its replica",
+    help: "Remove a group without databases; with --snapshot, nodes keep its directories",
     examples: &["group remove 3", "group remove 3 --snapshot"],
     driver: &["remove_group"],
     parse: read,
