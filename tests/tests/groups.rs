@@ -542,6 +542,39 @@ async fn a_replica_that_lost_its_directory_is_replaced_by_a_new_one() {
     .await;
 }
 
+/// Symptom: a node that received a copy of one group's state removed its replicas of all groups. Cause: it took
+/// the members and the placement from that state, where there are none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_groups_state_leaves_the_other_replicas_of_the_node_alone() {
+    let cluster = Cluster::start_with("groups-copy", 4, |settings| {
+        settings.key("AutoRebalance", false).key("SnapshotEvery", 20)
+    })
+    .await;
+    let client = cluster.client_of(0);
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_group(&on(5, &["node4"]), true).await.expect("a group");
+    for (database, group) in [("shop", 3), ("store", 5)] {
+        client.create_database_in(database, group).await.expect("a database");
+    }
+    let kept = client.collection::<Value>("store", "people");
+    kept.insert(&json!({"_id": "ada"})).await.expect("written");
+    let before = wait_members(&cluster, 5, &["node4"]).await;
+    let documents = client.collection::<Value>("shop", "people");
+    for number in 0..200 {
+        documents.insert(&json!({"n": number})).await.expect("written");
+    }
+    let strategy = MigrationStrategy::LiveCopy;
+    let (from_node, to_node) = ("node3".into(), "node4".into());
+    let migration = Migration { from_node, to_node, strategy };
+    client.migrate_shard("shard-03", &migration).await.expect("it begins");
+    wait_shard(&cluster, "shard-03", &["node1", "node2", "node4"]).await;
+    assert!(cluster.nodes[3].log().contains("installed a snapshot"), "no copy was needed");
+    let after = wait_members(&cluster, 5, &["node4"]).await;
+    assert_eq!(after.replicas, before.replicas);
+    kept.get(&"ada".into()).await.expect("an answer").expect("it is there");
+    assert!(!cluster.nodes[3].log().contains("was removed"), "a replica was removed");
+}
+
 /// A right that was taken away in the system group holds in every other group once the answer is there,
 /// also on a node whose copy of the users lags.
 #[tokio::test(flavor = "multi_thread")]

@@ -270,6 +270,10 @@ impl Cluster {
             };
             let Some(effect) = effect else { break };
             match effect {
+                // A copy of the state that arrives is said to change everything, but members and placement
+                // are in the system group only.
+                SideEffect::NodesChanged | SideEffect::PlacementChanged
+                    if group.number() != SYSTEM_GROUP => {}
                 SideEffect::NodesChanged => {
                     if let Err(error) = self.nodes.refresh(&group) {
                         tracing::error!(%error, "the members could not be read");
