@@ -34,6 +34,9 @@ pub struct LeaderStatus {
     /// Milliseconds since each member answered.
     #[serde(default)]
     pub silent_ms: BTreeMap<RaftId, u64>,
+    /// Why members do not receive what they lack.
+    #[serde(default)]
+    pub undelivered: BTreeMap<RaftId, String>,
 }
 
 /// One replica, or one that is to come.
@@ -51,6 +54,8 @@ pub struct ReplicaReport {
     pub lag: Option<u64>,
     /// Milliseconds since it answered the leader, if it is silent.
     pub silent_ms: Option<u64>,
+    /// Why it does not receive what it lacks.
+    pub problem: Option<String>,
 }
 
 /// One group.
@@ -110,6 +115,7 @@ impl LeaderStatus {
             documents,
             bytes: group.generations().current().used_bytes() as u64,
             matched: status.matched,
+            undelivered: status.undelivered,
         }))
     }
 }
@@ -136,13 +142,19 @@ impl GroupReport {
             (_, None, _) => format!("{node}, which must run, to open its replica"),
             (_, _, lag) => match (replica.silent_ms, lag) {
                 (Some(ms), _) => format!("{node} to answer, silent for {}", clocks::length(ms)),
-                (_, Some(1..)) => {
-                    format!("{node} to receive the log, {} entries", lag.unwrap_or(0))
+                (_, Some(entries @ 1..)) => {
+                    let problem = replica.problem.as_ref().map(|problem| format!(": {problem}"));
+                    let problem = problem.unwrap_or_default();
+                    format!("{node} to receive the log, {entries} entries{problem}")
                 }
                 _ => format!("{node} to be admitted"),
             },
         })
     }
+}
+
+fn problem_of(status: Option<&LeaderStatus>, id: RaftId) -> Option<String> {
+    status?.undelivered.get(&id).cloned()
 }
 
 impl Cluster {
@@ -211,6 +223,7 @@ impl Cluster {
                 voter: group.voters.contains(&replica.node),
                 lag: lag(replica.id),
                 silent_ms: self.silence_of(status.as_ref(), replica.id),
+                problem: problem_of(status.as_ref(), replica.id),
             })
             .collect();
         let missing = group.voters.iter().chain(&group.observers);
@@ -222,6 +235,7 @@ impl Cluster {
                 voter: group.voters.contains(node),
                 lag: None,
                 silent_ms: None,
+                problem: None,
             }
         }));
         let leader = status.as_ref().and_then(|status| group.replica(status.leader));
@@ -261,6 +275,7 @@ impl Cluster {
             voter: voters.contains(&node.raft_id),
             lag: lag(node.raft_id),
             silent_ms: self.silence_of(status.as_ref(), node.raft_id),
+            problem: problem_of(status.as_ref(), node.raft_id),
         });
         let named = |votes: bool| {
             let fit = nodes.iter().filter(|node| voters.contains(&node.raft_id) == votes);
@@ -295,7 +310,8 @@ mod tests {
 
     fn replica(node: &str, placed: Option<ReplicaState>, wanted: bool) -> ReplicaReport {
         let placed = placed.map(|state| (10, state));
-        ReplicaReport { node: node.into(), placed, wanted, voter: true, lag: None, silent_ms: None }
+        let (node, lag, silent_ms, problem) = (node.into(), None, None, None);
+        ReplicaReport { node, placed, wanted, voter: true, lag, silent_ms, problem }
     }
 
     fn report(replicas: Vec<ReplicaReport>, led: bool) -> GroupReport {
@@ -309,6 +325,7 @@ mod tests {
             bytes: 0,
             matched: BTreeMap::new(),
             silent_ms: BTreeMap::new(),
+            undelivered: BTreeMap::new(),
         };
         GroupReport {
             group: 3,
@@ -339,6 +356,8 @@ mod tests {
         );
         let behind = ReplicaReport { lag: Some(70), ..joining.clone() };
         assert_eq!(waits(behind.clone(), true), "n4 to receive the log, 70 entries");
+        let full = ReplicaReport { problem: Some("its disk is full".into()), ..behind.clone() };
+        assert_eq!(waits(full, true), "n4 to receive the log, 70 entries: its disk is full");
         let silent = ReplicaReport { silent_ms: Some(9000), ..behind };
         assert_eq!(waits(silent, true), "n4 to answer, silent for 9 s");
         assert_eq!(waits(joining, true), "n4 to be admitted");

@@ -18,7 +18,7 @@ use std::rc::Rc;
 impl IntoWire for ReplicaReport {
     type Wire = ReplicaInfo;
     fn into_wire(self) -> ReplicaInfo {
-        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms } = self;
+        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms, problem: _ } = self;
         let state = placed.map(|(_, state)| match state {
             placement::ReplicaState::Joining => ReplicaState::Joining,
             placement::ReplicaState::Active => ReplicaState::Active,
