@@ -6,7 +6,7 @@ use jettra_driver::wire::{
 };
 use jettra_driver::{AuditQuery, ReadLevel, WatchOptions};
 use jettra_tests::load::{DATABASE, INSERTS, Load, tokens};
-use jettra_tests::{Cluster, DEADLINE, wait_until};
+use jettra_tests::{Cluster, DEADLINE, Fault, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -573,6 +573,30 @@ async fn a_copy_of_a_groups_state_leaves_the_other_replicas_of_the_node_alone() 
     assert_eq!(after.replicas, before.replicas);
     kept.get(&"ada".into()).await.expect("an answer").expect("it is there");
     assert!(!cluster.nodes[3].log().contains("was removed"), "a replica was removed");
+}
+
+/// Symptom: nodes without a replica of a group sent its writes to a former leader that had become silent until
+/// it was back. Cause: only an answer made them look for another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_replica_finds_the_next_leader_when_one_becomes_silent() {
+    let (cluster, links) = Cluster::start_with_links("groups-silent", 4, |settings| {
+        settings.key("RequestTimeoutMs", 1500).key("AutoRebalance", false)
+    })
+    .await;
+    let client = cluster.client_of(3);
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    let http = cluster.nodes[3].http();
+    let write = async |id: &str| {
+        let target = format!("/api/v1/databases/shop/collections/people/documents/{id}");
+        let written = http.json("PUT", &target, &json!({"n": 1})).await;
+        if written.status < 300 { Ok(()) } else { Err(written.text) }
+    };
+    write("before").await.expect("written");
+    let leader = client.group(3).await.expect("the group").leader.expect("a leader");
+    links.isolate(cluster.index_of(&leader), Fault::Blackhole);
+    wait_until("a write through it", async || write("after").await).await;
+    links.heal();
 }
 
 /// A right that was taken away in the system group holds in every other group once the answer is there,
