@@ -11,6 +11,7 @@ pub mod certs;
 pub mod clocks;
 mod cluster;
 mod crowd;
+
 pub mod documents;
 pub mod golden;
 pub mod groups;
@@ -43,7 +44,7 @@ pub use proxy::{Endpoint, Fault, Links};
 pub use random::{Random, random_seed};
 pub use terminal::Terminal;
 pub use transaction::OpenTransaction;
-pub use wait::{DEADLINE, wait_until};
+pub use wait::{DEADLINE, wait_until, wait_within};
 
 /// The first user of every cluster.
 pub const ADMIN: &str = "admin";
