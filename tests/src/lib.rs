@@ -11,7 +11,7 @@ pub mod certs;
 pub mod clocks;
 mod cluster;
 mod crowd;
-
+pub mod disk;
 pub mod documents;
 pub mod golden;
 pub mod groups;

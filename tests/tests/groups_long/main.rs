@@ -1,9 +1,11 @@
 //! What takes minutes with groups: an hour of histories while replicas move and nodes fail, a cluster that
-//! grows to 20 nodes and shrinks again, and 100 groups on three nodes.
+//! grows to 20 nodes and shrinks again, a disk that is full in the middle of a move, and 100 groups on three
+//! nodes.
 //!
 //! `JETTRA_GROUPS_SECONDS` sets how long the histories take, and `JETTRA_GROUPS_SEED` repeats the random
 //! choices of an earlier run, whose seed it has printed.
 
+mod full_disk;
 mod growth;
 mod hour;
 mod hundred;
