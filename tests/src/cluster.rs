@@ -123,7 +123,12 @@ impl Cluster {
 
     /// A client that knows all nodes and follows the leader.
     pub fn client(&self) -> Client {
-        let builder = self.builder().seeds(self.nodes.iter().map(Node::url));
+        self.client_among(&(0..self.nodes.len()).collect::<Vec<_>>())
+    }
+
+    /// A client that knows these nodes only, and follows the leader.
+    pub fn client_among(&self, nodes: &[usize]) -> Client {
+        let builder = self.builder().seeds(nodes.iter().map(|node| self.nodes[*node].url()));
         let builder = builder.credentials(ADMIN, PASSWORD).deadline(Duration::from_secs(20));
         builder.build().expect("a client")
     }

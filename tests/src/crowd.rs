@@ -41,8 +41,16 @@ impl Crowd {
     /// # Panics
     /// After [`DEADLINE`](crate::DEADLINE), or if a client has panicked.
     pub async fn wait_successes(&self, more: usize) {
+        self.wait_successes_in("all", more).await;
+    }
+
+    /// The same, with a name that says whose successes they are.
+    ///
+    /// # Panics
+    /// After [`DEADLINE`](crate::DEADLINE), or if a client has panicked.
+    pub async fn wait_successes_in(&self, place: &str, more: usize) {
         let goal = self.successes.load(Ordering::Acquire) + more;
-        wait_until(&format!("{more} more successes"), async || {
+        wait_until(&format!("{more} more successes in {place}"), async || {
             let reached = self.successes.load(Ordering::Acquire);
             let ended = self.tasks.iter().any(JoinHandle::is_finished);
             assert!(!ended, "a client has panicked");

@@ -11,8 +11,10 @@ pub mod certs;
 pub mod clocks;
 mod cluster;
 mod crowd;
+pub mod disk;
 pub mod documents;
 pub mod golden;
+pub mod groups;
 mod guard;
 pub mod history;
 pub mod hostile;
@@ -39,10 +41,10 @@ pub use guard::Guard;
 pub use http::{Answer, Http, send, try_send};
 pub use node::{Node, Role, Settings, memory_mb};
 pub use proxy::{Endpoint, Fault, Links};
-pub use random::Random;
+pub use random::{Random, random_seed};
 pub use terminal::Terminal;
 pub use transaction::OpenTransaction;
-pub use wait::{DEADLINE, wait_until};
+pub use wait::{DEADLINE, wait_until, wait_within};
 
 /// The first user of every cluster.
 pub const ADMIN: &str = "admin";
@@ -59,4 +61,12 @@ pub fn long() -> bool {
         println!("not run: `tests/check.sh long` runs what takes minutes");
     }
     long
+}
+
+/// The number in an environment variable that changes a test, such as its length or its seed.
+///
+/// # Panics
+/// If it is no number.
+pub fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
 }

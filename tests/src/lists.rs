@@ -1,4 +1,4 @@
-//! Clients that append numbers to the lists of one database through all nodes and read the lists, and
+//! Clients that append numbers to the lists of one collection through all nodes and read the lists, and
 //! that record every transaction for the checker of [`history`](crate::history).
 
 use crate::crowd::Crowd;
@@ -14,8 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Collection of the lists.
-const COLLECTION: &str = "docs";
 /// Lists that are in use at one time.
 const LISTS: u64 = 4;
 /// Appended numbers after which other lists are used, so that no list becomes long.
@@ -24,9 +22,10 @@ const STEPS_MAX: u64 = 4;
 /// Pause of a client after an error; not used for synchronisation.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The lists of one database.
+/// The lists of one collection.
 pub struct Lists {
     database: String,
+    collection: String,
     https: Vec<Http>,
     recorder: Recorder,
     numbers: AtomicU64,
@@ -34,9 +33,10 @@ pub struct Lists {
 
 impl Lists {
     /// No list yet; the calls go to all these nodes.
-    pub fn new(database: &str, https: Vec<Http>) -> Lists {
-        let (database, recorder) = (database.to_owned(), Recorder::default());
-        Lists { database, https, recorder, numbers: AtomicU64::new(1) }
+    pub fn new(database: &str, collection: &str, https: Vec<Http>) -> Lists {
+        let (database, collection) = (database.to_owned(), collection.to_owned());
+        let (recorder, numbers) = (Recorder::default(), AtomicU64::new(1));
+        Lists { database, collection, https, recorder, numbers }
     }
 
     /// Starts clients that carry out random transactions; each successful one counts.
@@ -123,7 +123,7 @@ impl Lists {
     }
 
     fn documents(&self, http: &Http) -> Documents {
-        Documents::new(http.clone(), &self.database, COLLECTION)
+        Documents::new(http.clone(), &self.database, &self.collection)
     }
 
     fn any(&self, random: &mut Random) -> &Http {

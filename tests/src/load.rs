@@ -97,9 +97,20 @@ impl Load {
 
     /// Starts writers that insert documents whose id is the token.
     pub fn inserts(client: &Client, count: usize) -> Load {
-        let documents = client.collection::<Value>(DATABASE, INSERTS);
+        let client = client.clone();
+        Load::inserts_in(move || client.clone(), DATABASE, count)
+    }
+
+    /// The same in another database; each write asks for the client that makes it, so that it may know
+    /// other nodes than the one before.
+    pub fn inserts_in(
+        client: impl Fn() -> Client + Clone + Send + Sync + 'static,
+        database: &str,
+        count: usize,
+    ) -> Load {
+        let database = database.to_owned();
         Load::start(count, move |token| {
-            let documents = documents.clone();
+            let documents = client().collection::<Value>(&database, INSERTS);
             async move {
                 let document = json!({"_id": token, "padding": "x".repeat(100)});
                 documents.insert(&document).await.map(drop)

@@ -1,5 +1,15 @@
 //! Pseudo-random numbers from a seed.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A seed that is another one in each run.
+///
+/// # Panics
+/// If the clock is before 1970.
+pub fn random_seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis() as u64
+}
+
 /// A generator (splitmix64); the value is its state, at first the seed.
 pub struct Random(pub u64);
 

@@ -10,13 +10,25 @@ const POLL: Duration = Duration::from_millis(40);
 ///
 /// # Panics
 /// After [`DEADLINE`], with `what` and the last reason that `condition` returned.
-pub async fn wait_until<T>(what: &str, mut condition: impl AsyncFnMut() -> Result<T, String>) -> T {
+pub async fn wait_until<T>(what: &str, condition: impl AsyncFnMut() -> Result<T, String>) -> T {
+    wait_within(DEADLINE, what, condition).await
+}
+
+/// The same with a deadline of its own, for what takes minutes.
+///
+/// # Panics
+/// After the deadline, with `what` and the last reason that `condition` returned.
+pub async fn wait_within<T>(
+    deadline: Duration,
+    what: &str,
+    mut condition: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
     let started = Instant::now();
     loop {
         match condition().await {
             Ok(value) => return value,
-            Err(reason) if started.elapsed() > DEADLINE => {
-                panic!("{what}: not within {DEADLINE:?}: {reason}")
+            Err(reason) if started.elapsed() > deadline => {
+                panic!("{what}: not within {deadline:?}: {reason}")
             }
             Err(_) => tokio::time::sleep(POLL).await,
         }

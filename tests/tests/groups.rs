@@ -7,7 +7,7 @@ use jettra_driver::wire::{
 };
 use jettra_driver::{AuditQuery, Client, ReadLevel, TaskQuery, WatchOptions};
 use jettra_tests::load::{DATABASE, INSERTS, Load, tokens};
-use jettra_tests::{Cluster, DEADLINE, Settings, wait_until};
+use jettra_tests::{Cluster, DEADLINE, Fault, Settings, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -711,6 +711,63 @@ async fn a_replica_that_lost_its_directory_is_replaced_by_a_new_one() {
         found.map(drop).map_err(|error| error.to_string())
     })
     .await;
+}
+
+/// Symptom: a node that received a copy of one group's state removed its replicas of all groups. Cause: it took
+/// the members and the placement from that state, where there are none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_groups_state_leaves_the_other_replicas_of_the_node_alone() {
+    let cluster = Cluster::start_with("groups-copy", 4, |settings| {
+        settings.key("AutoRebalance", false).key("SnapshotEvery", 20)
+    })
+    .await;
+    let client = cluster.client_of(0);
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_group(&on(5, &["node4"]), true).await.expect("a group");
+    for (database, group) in [("shop", 3), ("store", 5)] {
+        client.create_database_in(database, group).await.expect("a database");
+    }
+    let kept = client.collection::<Value>("store", "people");
+    kept.insert(&json!({"_id": "ada"})).await.expect("written");
+    let before = wait_members(&cluster, 5, &["node4"]).await;
+    let documents = client.collection::<Value>("shop", "people");
+    for number in 0..200 {
+        documents.insert(&json!({"n": number})).await.expect("written");
+    }
+    let strategy = None;
+    let (from_node, to_node) = ("node3".into(), "node4".into());
+    let migration = Migration { from_node, to_node, strategy };
+    client.migrate_shard("shard-03", &migration).await.expect("it begins");
+    wait_shard(&cluster, "shard-03", &["node1", "node2", "node4"]).await;
+    assert!(cluster.nodes[3].log().contains("installed a snapshot"), "no copy was needed");
+    let after = wait_members(&cluster, 5, &["node4"]).await;
+    assert_eq!(after.replicas, before.replicas);
+    kept.get(&"ada".into()).await.expect("an answer").expect("it is there");
+    assert!(!cluster.nodes[3].log().contains("was removed"), "a replica was removed");
+}
+
+/// Symptom: nodes without a replica of a group sent its writes to a former leader that had become silent until
+/// it was back. Cause: only an answer made them look for another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_a_replica_finds_the_next_leader_when_one_becomes_silent() {
+    let (cluster, links) = Cluster::start_with_links("groups-silent", 4, |settings| {
+        settings.key("RequestTimeoutMs", 1500).key("AutoRebalance", false)
+    })
+    .await;
+    let client = cluster.client_of(3);
+    client.create_group(&on(3, &["node1", "node2", "node3"]), true).await.expect("a group");
+    client.create_database_in("shop", 3).await.expect("a database");
+    let http = cluster.nodes[3].http();
+    let write = async |id: &str| {
+        let target = format!("/api/v1/databases/shop/collections/people/documents/{id}");
+        let written = http.json("PUT", &target, &json!({"n": 1})).await;
+        if written.status < 300 { Ok(()) } else { Err(written.text) }
+    };
+    write("before").await.expect("written");
+    let leader = client.group(3).await.expect("the group").leader.expect("a leader");
+    links.isolate(cluster.index_of(&leader), Fault::Blackhole);
+    wait_until("a write through it", async || write("after").await).await;
+    links.heal();
 }
 
 /// A right that was taken away in the system group holds in every other group once the answer is there,

@@ -6,13 +6,14 @@
 //! complete or shortened, to send its calls again.
 
 use jettra_tests::hostile::{Act, COLLECTIONS, Hostile, Update, quoted};
-use jettra_tests::{Answer, Cluster, Http, Random, long, send, source, try_send, wait_until};
+use jettra_tests::{Answer, Cluster, Http, Random, long, random_seed, send, setting, source};
+use jettra_tests::{try_send, wait_until};
 use serde_json::json;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const DATABASE: &str = "hostile";
 const FIXED_SEED: u64 = 10;
@@ -420,10 +421,6 @@ fn statements() -> Vec<String> {
     paths.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect()
 }
 
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}: {text}")))
-}
-
 async fn run(name: &str, seconds: u64, seeds: &[u64]) {
     let mut run = Run::start(name).await;
     if let Ok(path) = std::env::var("JETTRA_HOSTILE_REPLAY") {
@@ -435,10 +432,6 @@ async fn run(name: &str, seconds: u64, seeds: &[u64]) {
         run.until(setting("JETTRA_HOSTILE_SEED").unwrap_or(*seed), Instant::now() + part).await;
     }
     run.finish().await;
-}
-
-fn random_seed() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis() as u64
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,8 @@
 //! Log entries: their maximum size, the space that they need, and entries that are refused.
 
+use jettra_tests::disk::free_mb;
 use jettra_tests::{Answer, Cluster, Http, wait_until};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 
 const MIB: usize = 1 << 20;
 
@@ -70,12 +69,6 @@ async fn nodes_that_refuse_different_entries_do_not_serve_together() {
     .await;
 }
 
-fn free_disk_mib(dir: &Path) -> u64 {
-    let output = Command::new("df").args(["-B1M", "--output=avail"]).arg(dir).output();
-    let text = String::from_utf8(output.expect("df runs").stdout).expect("text");
-    text.lines().last().and_then(|line| line.trim().parse().ok()).expect("a number")
-}
-
 /// Symptom: once the disk was full, writes were refused forever, including deletions.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_recovers_by_deleting() {
@@ -86,7 +79,7 @@ async fn a_full_disk_recovers_by_deleting() {
         put(&http, id, MIB / 2).await.ok();
     }
     // Three quarters of the reserve are free, so the node regards the disk as full.
-    let reserve = free_disk_mib(&cluster.nodes[0].data_dir()) / 3 * 4;
+    let reserve = free_mb(&cluster.nodes[0].data_dir()) / 3 * 4;
     cluster.nodes[0].settings.config.insert("DiskReserveMb".into(), reserve.into());
     cluster.crash_and_restart(0);
     cluster.wait_caught_up().await;

@@ -203,7 +203,7 @@ async fn transfers_keep_the_total_while_leaders_crash_and_links_break() {
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_are_strictly_serializable_while_leaders_crash_and_links_break() {
     let (mut cluster, links, https) = start("serializable-lists").await;
-    let lists = Arc::new(Lists::new(DATABASE, https.clone()));
+    let lists = Arc::new(Lists::new(DATABASE, "docs", https.clone()));
     let crowd = lists.start(CLIENTS);
     inject_faults(&mut cluster, &links, &crowd).await;
     crowd.finish().await;

@@ -38,7 +38,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Why members do not receive the entries that they lack, by the last attempt.
+/// Why members do not receive the entries that they lack, or the copy of the state that they need before
+/// them, by the last attempt.
 #[derive(Clone, Default)]
 pub struct Undelivered(Arc<parking_lot::Mutex<BTreeMap<RaftId, String>>>);
 
@@ -48,15 +49,21 @@ impl Undelivered {
         self.0.lock().clone()
     }
 
+    /// Records that something was delivered.
+    fn clear(&self, to: RaftId) {
+        self.0.lock().remove(&to);
+    }
+
+    /// Records a failure; returns whether it is another one than before.
+    fn note(&self, to: RaftId, reason: &str) -> bool {
+        self.0.lock().insert(to, reason.to_owned()).is_none_or(|before| before != reason)
+    }
+
     /// Records how an attempt to send entries ended, and logs a failure once until it changes.
     fn record<T>(&self, to: RaftId, url: &str, sent: &std::result::Result<T, RpcError>) {
-        let Err(error) = sent else {
-            self.0.lock().remove(&to);
-            return;
-        };
+        let Err(error) = sent else { return self.clear(to) };
         let reason = error.to_string();
-        let before = self.0.lock().insert(to, reason.clone());
-        if before.as_ref() == Some(&reason) {
+        if !self.note(to, &reason) {
             return;
         }
         // The response of a member that is stopping.
@@ -97,7 +104,6 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
             peers: self.peers.clone(),
             space: self.space.clone(),
             copies: self.copies.clone(),
-            complaint: None,
             copying: self.copying.clone(),
             undelivered: self.undelivered.clone(),
             clock: self.clock.clone(),
@@ -123,8 +129,6 @@ pub struct Connection {
     peers: Peers,
     space: CopySpace,
     copies: SentCopies,
-    /// Why the last copy was not sent.
-    complaint: Option<String>,
     copying: Arc<Mutex<()>>,
     undelivered: Undelivered,
     clock: Arc<SharedClock>,
@@ -228,9 +232,18 @@ impl Connection {
     ) -> Result<SnapshotResponse<TypeConfig>> {
         // The log after the copy must still exist when the copy has arrived.
         let held = self.copies.begin(self.to, index);
-        let response = self.send_snapshot(vote, store).await?;
-        held.arrived();
-        Ok(response)
+        let sent = self.send_snapshot(vote, store).await;
+        match &sent {
+            Ok(_) => {
+                held.arrived();
+                self.undelivered.clear(self.to);
+            }
+            Err(error) if self.undelivered.note(self.to, &error.to_string()) => {
+                tracing::warn!(to = self.to, %error, "a snapshot was not sent; it is tried again");
+            }
+            Err(_) => {}
+        }
+        sent
     }
 }
 
@@ -312,18 +325,8 @@ impl RaftNetworkV2<TypeConfig> for Connection {
             sent = self.send_state(vote, store, index) => sent,
             closed = cancel => return Err(StreamingError::Closed(closed)),
         };
-        match sent {
-            Ok(response) => Ok(response),
-            Err(error) => {
-                let complaint = error.to_string();
-                if self.complaint.as_ref() != Some(&complaint) {
-                    tracing::warn!(to = self.to, %error, "a snapshot was not sent; it is tried again");
-                    self.complaint = Some(complaint);
-                }
-                // It is tried again after a pause.
-                Err(StreamingError::Unreachable(Unreachable::from_string(error)))
-            }
-        }
+        // It is tried again after a pause.
+        sent.map_err(|error| StreamingError::Unreachable(Unreachable::from_string(error)))
     }
 
     async fn transfer_leader(

@@ -38,6 +38,9 @@ pub struct LeaderStatus {
     /// How far those are that are joining.
     #[serde(default)]
     pub joining: BTreeMap<RaftId, JoinProgress>,
+    /// Why members do not receive what they lack.
+    #[serde(default)]
+    pub undelivered: BTreeMap<RaftId, String>,
 }
 
 /// One replica, or one that is to come.
@@ -57,6 +60,8 @@ pub struct ReplicaReport {
     pub silent_ms: Option<u64>,
     /// How far it is while it is joining.
     pub progress: Option<JoinProgress>,
+    /// Why it does not receive what it lacks.
+    pub problem: Option<String>,
 }
 
 /// One group.
@@ -120,6 +125,7 @@ impl LeaderStatus {
             documents,
             bytes: group.generations().current().used_bytes() as u64,
             matched: status.matched,
+            undelivered: status.undelivered,
         }))
     }
 }
@@ -135,6 +141,25 @@ impl ReplicaReport {
         self.wanted && matches!(self.placed, Some((_, ReplicaState::Joining)))
     }
 
+    /// What a replica that is to come waits for.
+    fn lacks(&self) -> String {
+        let (node, problem) = (&self.node, self.problem.as_ref());
+        let problem = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
+        match (self.copied(), self.silent_ms, self.lag) {
+            (Some((done, total)), _, _) => {
+                let [done, total] = [done, total].map(|bytes| bytes as f64 / (1 << 20) as f64);
+                format!(
+                    "{node} to receive a copy of the state, {done:.1} of {total:.1} MB{problem}"
+                )
+            }
+            (None, Some(ms), _) => format!("{node} to answer, silent for {}", clocks::length(ms)),
+            (None, None, Some(entries @ 1..)) => {
+                format!("{node} to receive the log, {entries} entries{problem}")
+            }
+            _ => format!("{node} to be admitted{problem}"),
+        }
+    }
+
     fn is_changing(&self) -> bool {
         !self.wanted || !matches!(self.placed, Some((_, ReplicaState::Active)))
     }
@@ -147,28 +172,18 @@ impl GroupReport {
         // An old replica goes when the new ones are in.
         let replica = changing.min_by_key(|replica| !replica.wanted)?;
         let node = &replica.node;
-        Some(match (&self.status, replica.placed, replica.lag) {
-            (None, _, _) => "a leader: a majority of its voters must run".to_owned(),
-            (Some(status), _, _) if !status.ready => {
-                "answers of a majority of its voters".to_owned()
-            }
+        Some(match (&self.status, replica.placed) {
+            (None, _) => "a leader: a majority of its voters must run".to_owned(),
+            (Some(status), _) if !status.ready => "answers of a majority of its voters".to_owned(),
             _ if !replica.wanted => format!("{node} to give its replica up"),
-            (_, None, _) => format!("{node}, which must run, to open its replica"),
-            (_, _, lag) => match (replica.copied(), replica.silent_ms, lag) {
-                (Some((done, total)), _, _) => {
-                    let [done, total] = [done, total].map(|bytes| bytes as f64 / (1 << 20) as f64);
-                    format!("{node} to receive a copy of the state, {done:.1} of {total:.1} MB")
-                }
-                (None, Some(ms), _) => {
-                    format!("{node} to answer, silent for {}", clocks::length(ms))
-                }
-                (None, None, Some(entries @ 1..)) => {
-                    format!("{node} to receive the log, {entries} entries")
-                }
-                _ => format!("{node} to be admitted"),
-            },
+            (_, None) => format!("{node}, which must run, to open its replica"),
+            _ => replica.lacks(),
         })
     }
+}
+
+fn problem_of(status: Option<&LeaderStatus>, id: RaftId) -> Option<String> {
+    status?.undelivered.get(&id).cloned()
 }
 
 impl Cluster {
@@ -240,6 +255,7 @@ impl Cluster {
                 progress: status
                     .as_ref()
                     .and_then(|status| status.joining.get(&replica.id).copied()),
+                problem: problem_of(status.as_ref(), replica.id),
             })
             .collect();
         let missing = group.voters.iter().chain(&group.observers);
@@ -252,6 +268,7 @@ impl Cluster {
                 lag: None,
                 silent_ms: None,
                 progress: None,
+                problem: None,
             }
         }));
         let leader = status.as_ref().and_then(|status| group.replica(status.leader));
@@ -292,6 +309,7 @@ impl Cluster {
             lag: lag(node.raft_id),
             silent_ms: self.silence_of(status.as_ref(), node.raft_id),
             progress: None,
+            problem: problem_of(status.as_ref(), node.raft_id),
         });
         let named = |votes: bool| {
             let fit = nodes.iter().filter(|node| voters.contains(&node.raft_id) == votes);
@@ -334,6 +352,7 @@ mod tests {
             lag: None,
             silent_ms: None,
             progress: None,
+            problem: None,
         }
     }
 
@@ -349,6 +368,7 @@ mod tests {
             matched: BTreeMap::new(),
             silent_ms: BTreeMap::new(),
             joining: BTreeMap::new(),
+            undelivered: BTreeMap::new(),
         };
         GroupReport {
             group: 3,
@@ -383,6 +403,8 @@ mod tests {
         let progress = Some(JoinProgress { copied, ..JoinProgress::default() });
         let copying = ReplicaReport { progress, silent_ms: Some(9000), ..behind.clone() };
         assert_eq!(waits(copying, true), "n4 to receive a copy of the state, 1.5 of 8.0 MB");
+        let full = ReplicaReport { problem: Some("its disk is full".into()), ..behind.clone() };
+        assert_eq!(waits(full, true), "n4 to receive the log, 70 entries: its disk is full");
         let silent = ReplicaReport { silent_ms: Some(9000), ..behind };
         assert_eq!(waits(silent, true), "n4 to answer, silent for 9 s");
         assert_eq!(waits(joining, true), "n4 to be admitted");

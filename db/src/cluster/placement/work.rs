@@ -340,7 +340,7 @@ impl Cluster {
         let leader = self.leader_of(group).await?;
         let path = format!("{IN_GROUP_PATH}?group={group}");
         let called = forward::call_node(self, &leader, &path, cbor::encode(&command)?).await;
-        if called.as_ref().is_err_and(|error| error.kind == Kind::NoLeader) {
+        if called.is_err() {
             self.forget_leader(group);
         }
         called.map(drop)

@@ -22,7 +22,8 @@ const WAIT_MS_MAX: u64 = 600_000;
 impl IntoWire for ReplicaReport {
     type Wire = ReplicaInfo;
     fn into_wire(self) -> ReplicaInfo {
-        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms, progress } = self;
+        let ReplicaReport { node, placed, wanted, voter, lag, silent_ms, progress, problem: _ } =
+            self;
         let (copied, copy_total) = progress.and_then(|joins| joins.copied).unzip();
         let left = progress.map(|joins| (joins.bytes_left, joins.left_ms));
         let (bytes_left, left_ms) = left.unwrap_or_default();

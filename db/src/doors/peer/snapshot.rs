@@ -25,8 +25,7 @@ where
     let mut line = Line { messages };
     if let Err(error) = take(&group, seal, &mut line).await {
         tracing::warn!(%error, "a snapshot was not received");
-        let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        let _ = line.say(&ReceiverReply::Refused(format!("{error}{hint}"))).await;
+        let _ = line.say(&ReceiverReply::Refused(error.to_string())).await;
     }
     let _ = line.messages.close(None).await;
 }
