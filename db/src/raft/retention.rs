@@ -26,8 +26,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time between two checks of the log.
-const LOOK_PAUSE: Duration = Duration::from_millis(600);
+/// Longest time between two checks of the log; one that grows fast is checked at once.
+const LOOK_PAUSE: Duration = Duration::from_millis(1800);
 /// Longest time to wait for a snapshot before the log is checked again.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(10);
 /// How many times `SnapshotLogMb` are kept for members that need it.
