@@ -23,9 +23,9 @@ use std::time::Duration;
 
 /// Most bytes of log between two snapshots in groups other than the system group: each file of the log takes
 /// a file handle.
-const LOG_KEPT_BYTES: u64 = 8 << 20;
+const LOG_KEPT_BYTES: u64 = 4 << 20;
 /// Size of a log file in them.
-const LOG_CHUNK_BYTES: usize = 1 << 20;
+const LOG_CHUNK_BYTES: usize = 256 << 10;
 /// Bytes of changed rows after which a transaction of the system group is committed.
 const COMMIT_BYTES: u64 = 64 << 20;
 /// The same in the others.
