@@ -298,6 +298,12 @@ impl LogStore {
         self.growth.grown.notified().await;
     }
 
+    /// Forgets the entries that are kept in memory for members that lag a little. They are read from the
+    /// files from then on.
+    pub fn drop_cache(&self) {
+        self.log.lock().drain_cache_evictable();
+    }
+
     /// The extent of the log.
     pub fn extent(&self) -> LogExtent {
         let log = self.log.lock();

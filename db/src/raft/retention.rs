@@ -177,11 +177,15 @@ pub struct Retention {
 impl Retention {
     /// Bounds the log until the consensus ends.
     pub async fn run(self) {
-        let mut noted = 0;
+        let (mut noted, mut end) = (0, 0);
         loop {
             // A full file shows in the extent; small entries are counted now and then.
             let _ = tokio::time::timeout_at(pulse::next(LOOK_PAUSE), self.log.grown()).await;
             let view = self.view(noted);
+            if std::mem::replace(&mut end, view.log.end) == view.log.end {
+                // Nothing is written, and members have had the time to catch up.
+                self.log.drop_cache();
+            }
             if view.wants_snapshot(self.limits) {
                 noted = view.log.end;
                 if self.note_snapshot(view.snapshot).await.is_err() {
