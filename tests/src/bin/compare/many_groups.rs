@@ -186,16 +186,16 @@ fn each(values: [f64; NODES]) -> String {
 }
 
 /// A row: what it shows of a node.
-type Shown = (&'static str, fn(&Moment, usize) -> f64);
+type Shown = (&'static str, fn(&Moment, usize) -> String);
 
 const ROWS: [Shown; 7] = [
-    ("idle, % of a core", |moment, node| moment.idle[node]),
-    ("private memory, MB", |moment, node| moment.usage[node].private_mb),
-    ("of it heap", |moment, node| moment.usage[node].heap_mb),
-    ("of it mapped without a file", |moment, node| moment.usage[node].mapped_mb),
-    ("of it pages of files", |moment, node| moment.usage[node].files_mb),
-    ("threads", |moment, node| moment.usage[node].threads as f64),
-    ("file handles", |moment, node| moment.usage[node].handles as f64),
+    ("idle, % of a core", |moment, node| number(moment.idle[node])),
+    ("private memory, MB", |moment, node| number(moment.usage[node].private_mb)),
+    ("of it heap", |moment, node| number(moment.usage[node].heap_mb)),
+    ("of it mapped without a file", |moment, node| number(moment.usage[node].mapped_mb)),
+    ("of it pages of files", |moment, node| number(moment.usage[node].files_mb)),
+    ("threads", |moment, node| moment.usage[node].threads.to_string()),
+    ("file handles", |moment, node| moment.usage[node].handles.to_string()),
 ];
 
 impl Figures {
@@ -215,7 +215,10 @@ impl Figures {
             "---|".repeat(names.len()),
         );
         for (name, shown) in ROWS {
-            let cell = |moment: &Moment| each(std::array::from_fn(|node| shown(moment, node)));
+            let cell = |moment: &Moment| {
+                let values: [String; NODES] = std::array::from_fn(|node| shown(moment, node));
+                values.join(" / ")
+            };
             let cells: Vec<_> = self.moments.iter().map(cell).collect();
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
         }

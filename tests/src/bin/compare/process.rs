@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_memory_is_told_apart_by_what_backs_it() {
+    fn private_memory_is_counted_by_what_backs_it() {
         let smaps = "55d0-55d1 rw-p 00000000 00:00 0    [heap]\nSize: 8 kB\nPrivate_Dirty: 8 kB\n\
                      7f00-7f01 rw-p 00000000 00:00 0 \nPrivate_Dirty: 3 kB\n\
                      7f02-7f03 rw-s 00000000 fe:01 77    /a b/data.mdb\nPrivate_Dirty: 2 kB\n\
