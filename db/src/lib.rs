@@ -1,6 +1,7 @@
 //! A node of Jettra, layer by layer. Each layer uses only those below it in this list;
-//! `error`, `config`, `format`, `pulse`, `tls` and `dial` use none.
+//! `error`, `config`, `format`, `pulse`, `allocator`, `tls` and `dial` use none.
 
+pub mod allocator;
 pub mod config;
 pub mod dial;
 pub mod format;

@@ -1,6 +1,7 @@
 //! `jettradb`: flags, logging, exit.
 
 use clap::{Arg, Command};
+use jettra_db::allocator;
 use jettra_db::cluster::Exit;
 use jettra_db::config::{Config, KEYS, Type};
 use jettra_db::error::{Error, Kind, Result};
@@ -16,27 +17,14 @@ use tokio::sync::watch;
 const END_MAX: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    tune_allocator();
+    // No other thread exists yet.
+    allocator::tune();
     let ended = follow_signals().and_then(start);
     match ended {
         Ok(Exit::Stop) => ExitCode::SUCCESS,
         Ok(Exit::Restart) => restart(),
         Ok(Exit::Failed(reason)) => fail(&reason),
         Err(error) => fail(&error.to_string()),
-    }
-}
-
-/// Makes the allocator return large blocks to the system, and keep the others for the next use.
-/// glibc keeps blocks of up to 32 MiB once one has been freed, and each password check uses 19 MiB
-/// on some thread. Told that it must not, it would give the end of a heap back as soon as 128 KiB
-/// are free: the pages of each transaction, and the entries of a bulk write.
-#[allow(unsafe_code)]
-fn tune_allocator() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: called before any other thread exists.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 4 << 20);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, 8 << 20);
     }
 }
 

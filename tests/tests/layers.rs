@@ -18,8 +18,19 @@ const LAYERS: [(&str, u8); 8] = [
     ("raft", 6),
 ];
 /// What every layer may use, and what uses no layer.
-const COMMON: [&str; 10] =
-    ["config", "dial", "engine", "error", "format", "pulse", "status", "storage", "tls", "wire"];
+const COMMON: [&str; 11] = [
+    "allocator",
+    "config",
+    "dial",
+    "engine",
+    "error",
+    "format",
+    "pulse",
+    "status",
+    "storage",
+    "tls",
+    "wire",
+];
 
 /// A source file, by its path below the directory that is read, without its tests and comments.
 struct File {

@@ -11,7 +11,7 @@ use crate::raft::refused::RefusedEntries;
 use crate::raft::replica;
 use crate::raft::retention::LogLimits;
 use crate::raft::types::SYSTEM_GROUP;
-use crate::raft::writer::StateEvents;
+use crate::raft::writer::{CommitLimits, StateEvents};
 use crate::raft::{Group, GroupConfig, GroupId, RaftId};
 use crate::tasks::{self, Tasks};
 use parking_lot::RwLock;
@@ -23,9 +23,13 @@ use std::time::Duration;
 
 /// Most bytes of log between two snapshots in groups other than the system group: each file of the log takes
 /// a file handle.
-const LOG_KEPT_BYTES: u64 = 8 << 20;
+const LOG_KEPT_BYTES: u64 = 4 << 20;
 /// Size of a log file in them.
-const LOG_CHUNK_BYTES: usize = 1 << 20;
+const LOG_CHUNK_BYTES: usize = 256 << 10;
+/// Bytes of changed rows after which a transaction of the system group is committed.
+const COMMIT_BYTES: u64 = 64 << 20;
+/// The same in the others.
+const COMMIT_BYTES_EACH: u64 = 256 << 10;
 
 /// The open groups of a node.
 pub struct Groups {
@@ -242,7 +246,13 @@ impl Cluster {
                 _ => LOG_CHUNK_BYTES,
             },
             map_bytes: config.map_size_gb << 30,
-            commit_after: Duration::from_millis(config.commit_ms),
+            commit: CommitLimits {
+                after: Duration::from_millis(config.commit_ms),
+                bytes: match replica.group {
+                    SYSTEM_GROUP => COMMIT_BYTES,
+                    _ => COMMIT_BYTES_EACH,
+                },
+            },
             request_timeout: Duration::from_millis(config.request_timeout_ms),
             proposer: ProposerLimits {
                 queue_max: config.queue_max,

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod join;
 pub mod levels;
 pub mod membership;
+pub mod memory;
 pub mod nodes;
 pub mod placement;
 pub mod probe;
@@ -265,6 +266,7 @@ impl Cluster {
             tokio::join!(
                 membership::run(cluster.clone()),
                 levels::run(cluster.clone()),
+                memory::run(cluster.clone()),
                 announce::run(cluster.clone()),
                 clocks::run(cluster.clone()),
                 placement::replicas::run(cluster.clone()),

@@ -5,7 +5,7 @@ use super::refused::RefusedEntries;
 use super::state_machine::StateMachine;
 use super::threads::WriterThread;
 use super::types::TypeConfig;
-use super::writer::Writer;
+use super::writer::{CommitLimits, Writer};
 use crate::format::GroupFormats;
 use crate::storage::Generations;
 use openraft::StorageError;
@@ -23,9 +23,10 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, tempfile::TempDir> for Bui
         let log = LogStore::open(&dir.path().join("log"), 1 << 20).unwrap();
         let state = Arc::new(Generations::open(dir.path(), 1 << 26).unwrap());
         let (refused, formats) = (RefusedEntries::default(), GroupFormats::THIS);
-        let (after, thread) = (Duration::from_millis(1), WriterThread::start(0).unwrap());
+        let thread = WriterThread::start(0).unwrap();
+        let commit = CommitLimits { after: Duration::from_millis(1), bytes: 64 << 20 };
         let (writer, _events) =
-            Writer::start(state.clone(), after, refused, formats, &thread).unwrap();
+            Writer::start(state.clone(), commit, refused, formats, &thread).unwrap();
         let machine = StateMachine::new(writer, state, log.clone());
         Ok((dir, log, machine))
     }

@@ -12,7 +12,7 @@ use super::retention::LogLimits;
 use super::snapshot::ReceivedState;
 use super::threads::WriterThread;
 use super::types::{Payload, RaftId, SYSTEM_GROUP};
-use super::writer::{StateEvents, Writer};
+use super::writer::{CommitLimits, StateEvents, Writer};
 use super::{Group, GroupConfig};
 use crate::config::{Config, ENTRY_BYTES_MAX};
 use crate::dial::Dialer;
@@ -68,7 +68,7 @@ async fn open_with(
         log_limits: LogLimits { entries: 1000, bytes: 64 << 20 },
         log_chunk_bytes: MB,
         map_bytes,
-        commit_after: Duration::from_millis(1),
+        commit: CommitLimits { after: Duration::from_millis(1), bytes: 64 << 20 },
         request_timeout: LIMIT,
         proposer: ProposerLimits {
             queue_max: 1000,
@@ -331,8 +331,10 @@ async fn a_copy_of_a_feature_level_that_is_too_new_is_not_installed() {
     let (own, newer) = (dir.path().join("own"), dir.path().join("newer"));
     let state = Arc::new(Generations::open(&own, 64 * MB).unwrap());
     let (refused, formats) = (RefusedEntries::default(), GroupFormats::THIS);
-    let (after, thread) = (Duration::from_millis(1), WriterThread::start(0).unwrap());
-    let (writer, _events) = Writer::start(state.clone(), after, refused, formats, &thread).unwrap();
+    let thread = WriterThread::start(0).unwrap();
+    let commit = CommitLimits { after: Duration::from_millis(1), bytes: 64 << 20 };
+    let (writer, _events) =
+        Writer::start(state.clone(), commit, refused, formats, &thread).unwrap();
     let newer = Store::open(&newer, 64 * MB).unwrap();
     let level = GroupFormats::NEXT.features.newest;
     let (mut txn, mut applier) = (newer.write().unwrap(), Applier::supporting(level));

@@ -21,7 +21,7 @@ use super::state_machine::Raft;
 use super::threads::WriterThread;
 use super::transfer::ReceiveSlot;
 use super::types::{GroupId, Metrics, RaftId, TypeConfig, Vote};
-use super::writer::Writer;
+use super::writer::{CommitLimits, Writer};
 use crate::engine::Proposal;
 use crate::engine::format;
 use crate::engine::system::NodeRole;
@@ -68,8 +68,8 @@ pub struct GroupConfig {
     pub log_chunk_bytes: usize,
     /// Address space of the state, in bytes.
     pub map_bytes: usize,
-    /// Time after which applied commands are committed.
-    pub commit_after: Duration,
+    /// When applied commands are committed.
+    pub commit: CommitLimits,
     /// Longest time for a write or a confirmation.
     pub request_timeout: Duration,
     /// Bounds of the proposing queue.

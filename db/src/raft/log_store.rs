@@ -38,7 +38,7 @@ const LARGE_CHUNK_BYTES: usize = 8 << 20;
 const UNWRITTEN_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 /// Bytes of entries after which a waiter of [`LogStore::grown`] is woken.
 const GROWN_BYTES: u64 = 1 << 20;
-/// Buffer for replaying a chunk at start.
+/// Largest buffer for replaying a chunk at start.
 const REPLAY_BYTES: usize = 1 << 20;
 
 /// A value in its numbered form after its length, as raft-log writes it.
@@ -279,7 +279,7 @@ impl LogStore {
         std::fs::create_dir_all(dir)?;
         let mut config = Config::new(dir.display());
         config.wal.chunk_max_size = Some(chunk_bytes);
-        config.wal.read_buffer_size = Some(REPLAY_BYTES);
+        config.wal.read_buffer_size = Some(REPLAY_BYTES.min(chunk_bytes));
         config.wal.flush_batch_wait = Some(Duration::ZERO);
         config.wal.flush_queue_max_bytes = Some(unwritten_max);
         config.log_cache_capacity = Some(match chunk_bytes < LARGE_CHUNK_BYTES {
@@ -296,6 +296,12 @@ impl LogStore {
     /// Waits until the log has grown by about a MiB since the last time.
     pub async fn grown(&self) {
         self.growth.grown.notified().await;
+    }
+
+    /// Forgets the entries that are kept in memory for members that lag a little. They are read from the
+    /// files from then on.
+    pub fn drop_cache(&self) {
+        self.log.lock().drain_cache_evictable();
     }
 
     /// The extent of the log.

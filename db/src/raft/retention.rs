@@ -26,8 +26,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time between two checks of the log.
-const LOOK_PAUSE: Duration = Duration::from_millis(600);
+/// Longest time between two checks of the log; one that grows fast is checked at once.
+const LOOK_PAUSE: Duration = Duration::from_millis(1800);
 /// Longest time to wait for a snapshot before the log is checked again.
 const SNAPSHOT_WAIT: Duration = Duration::from_secs(10);
 /// How many times `SnapshotLogMb` are kept for members that need it.
@@ -177,11 +177,15 @@ pub struct Retention {
 impl Retention {
     /// Bounds the log until the consensus ends.
     pub async fn run(self) {
-        let mut noted = 0;
+        let (mut noted, mut end) = (0, 0);
         loop {
             // A full file shows in the extent; small entries are counted now and then.
             let _ = tokio::time::timeout_at(pulse::next(LOOK_PAUSE), self.log.grown()).await;
             let view = self.view(noted);
+            if std::mem::replace(&mut end, view.log.end) == view.log.end {
+                // Nothing is written, and members have had the time to catch up.
+                self.log.drop_cache();
+            }
             if view.wants_snapshot(self.limits) {
                 noted = view.log.end;
                 if self.note_snapshot(view.snapshot).await.is_err() {

@@ -32,10 +32,18 @@ use tokio::time::Instant;
 
 /// Commands after which the open transaction is committed in any case.
 const COMMIT_COMMANDS: usize = 2048;
-/// Bytes of changed rows after which the open transaction is committed: they are in memory.
-const COMMIT_BYTES: u64 = 64 << 20;
 /// Batches of committed entries that may wait for the writer.
 const QUEUE: usize = 256;
+
+/// When the open transaction is committed.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitLimits {
+    /// Time after its first entry.
+    pub after: Duration,
+    /// Bytes of changed rows: they are in memory until then, and LMDB keeps the pages of the largest
+    /// transaction for the next ones.
+    pub bytes: u64,
+}
 
 /// The events of the state machine for the rest of the node.
 #[derive(Debug)]
@@ -76,7 +84,7 @@ impl Writer {
     /// When the state cannot be read, or has a feature level that this program does not support.
     pub fn start(
         state: Arc<Generations>,
-        commit_after: Duration,
+        commit: CommitLimits,
         refused: RefusedEntries,
         formats: GroupFormats,
         thread: &WriterThread,
@@ -104,7 +112,7 @@ impl Writer {
             accounts: accounts.clone(),
             applied,
             applier: Applier::supporting(formats.features.newest),
-            commit_after,
+            commit,
             rest: Vec::new(),
             rest_permit: None,
             refused,
@@ -217,7 +225,7 @@ struct WriterWork {
     accounts: Arc<AtomicU64>,
     applied: AppliedState,
     applier: Applier,
-    commit_after: Duration,
+    commit: CommitLimits,
     /// Entries that did not fit into the transaction before.
     rest: Batch,
     /// The memory that they take.
@@ -286,7 +294,7 @@ impl WriterWork {
         let mut txn = store.write()?;
         self.applier.begin(&txn)?;
         let mut commands = 0;
-        let deadline = Instant::now() + self.commit_after;
+        let deadline = Instant::now() + self.commit.after;
         let mut job = Some(first);
         let next = loop {
             match job {
@@ -353,7 +361,7 @@ impl WriterWork {
 
     /// Whether the open transaction has too many changed pages to stay open.
     fn is_full(&self) -> bool {
-        self.applier.written() > COMMIT_BYTES
+        self.applier.written() > self.commit.bytes
     }
 
     fn apply_entry(

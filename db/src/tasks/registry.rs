@@ -174,6 +174,14 @@ impl Registry {
         }
     }
 
+    /// The state has changed: what depends on all of it is due at once.
+    pub fn state_changed(&mut self, now_ms: u64) {
+        let by_event = |kind: &TaskKind| *kind == TaskKind::ClearDropped;
+        for kind in TaskKind::ALL.into_iter().filter(|kind| kind.is_single() && !by_event(kind)) {
+            self.wake(TaskId::single(kind), now_ms);
+        }
+    }
+
     /// When the next task is due, in milliseconds since 1970.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.queue.first().map(|(due_ms, _)| *due_ms)

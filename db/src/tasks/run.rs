@@ -39,6 +39,8 @@ struct Held {
     registry: Registry,
     /// What has changed since the registry was brought up to date; none while it is not in use.
     changes: Option<Changes>,
+    /// Log index up to which the state was visible at the last look.
+    seen: Option<u64>,
     /// Log index of the last step of work that goes on.
     last_step: Option<u64>,
     /// Whether others wrote between the last two steps of such work.
@@ -54,6 +56,10 @@ struct Changes {
 }
 
 impl Changes {
+    fn is_empty(&self) -> bool {
+        self.collections.is_empty() && self.expiry.is_empty() && !self.dropped
+    }
+
     fn are_too_many(&self) -> bool {
         self.collections.len() > CHANGED_MAX || self.expiry.len() > CHANGED_MAX
     }
@@ -144,6 +150,23 @@ impl Tasks {
         }
     }
 
+    /// Whether there is anything to look at, in the state that is visible up to a log index.
+    fn are_due(&self, index: u64, now_ms: u64) -> bool {
+        let mut held = self.held.lock();
+        if held.seen.replace(index) != Some(index) {
+            held.registry.state_changed(now_ms);
+        }
+        let quiet = held.changes.as_ref().is_some_and(Changes::is_empty);
+        !quiet || held.registry.next_due_ms().is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
+    /// Time until there may be something to look at.
+    fn pause(&self, now_ms: u64) -> Duration {
+        let due_ms = self.held.lock().registry.next_due_ms();
+        let wait_ms = due_ms.map_or(INTERVAL_MS, |due_ms| due_ms.saturating_sub(now_ms));
+        INTERVAL.min(Duration::from_millis(wait_ms))
+    }
+
     /// What the tasks that are due have to do. A failure of one hides no other.
     fn look(
         &self,
@@ -223,6 +246,11 @@ pub async fn run(
         }
         let vote = Some(group.vote());
         let fill = filled != vote;
+        // A look takes another thread and a read of the state, for each group of the node.
+        if !tasks.are_due(group.visible_index(), group.time_ms()) && !fill {
+            pause = tasks.pause(group.time_ms());
+            continue;
+        }
         match round(&tasks, &group, &bounds, &memory, fill).await {
             Ok(next) => {
                 (filled, pause) = (vote, next);
@@ -259,9 +287,7 @@ async fn round(
         async move { group.propose(command).await }
     };
     work_off(tasks, steps, || group.time_ms(), propose).await?;
-    let due_ms = tasks.held.lock().registry.next_due_ms();
-    let wait_ms = due_ms.map_or(INTERVAL_MS, |due_ms| due_ms.saturating_sub(group.time_ms()));
-    Ok(INTERVAL.min(Duration::from_millis(wait_ms)))
+    Ok(tasks.pause(group.time_ms()))
 }
 
 /// Brings the registry up to date, and finds what is due.

@@ -194,6 +194,32 @@ fn ten_thousand_collections_cost_no_more_than_ten_while_nothing_is_due() {
 }
 
 #[test]
+fn a_state_that_does_not_change_is_looked_at_seldom() {
+    let world = World::new();
+    let (tasks, mut memory) = (Tasks::default(), LookMemory::default());
+    let mut look = |now_ms, fill| {
+        let read = || Ok(world.store.read()?);
+        look_up(&tasks, read, &BOUNDS, &mut memory, (now_ms, fill)).unwrap();
+    };
+    assert!(tasks.are_due(1, NOW_MS), "nothing was read yet");
+    look(NOW_MS, true);
+    let looks = (1..=20).filter(|round| {
+        let now_ms = NOW_MS + round * INTERVAL_MS;
+        let due = tasks.are_due(1, now_ms);
+        if due {
+            look(now_ms, false);
+        }
+        due
+    });
+    assert_eq!(looks.count(), 1, "in a quarter of a minute");
+    assert!(tasks.are_due(2, NOW_MS), "it has changed");
+    look(NOW_MS, false);
+    assert!(!tasks.are_due(2, NOW_MS));
+    tasks.dropped();
+    assert!(tasks.are_due(2, NOW_MS), "something was dropped");
+}
+
+#[test]
 fn a_document_that_expires_earlier_makes_its_index_due() {
     let mut world = World::new();
     let c = place(1);

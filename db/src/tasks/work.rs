@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Interval at which a task that is due repeatedly is looked at: what has expired is gone a
 /// second later.
 pub const INTERVAL_MS: u64 = 750;
+/// Time for which a look that has found nothing holds while the state does not change, in milliseconds:
+/// calls and tokens are to be forgotten some time after they have ended.
+const UNCHANGED_MS: u64 = 10_000;
 /// Pause before the next thing that was dropped is looked for: the last step becomes visible.
 const CLEAR_PAUSE_MS: u64 = 50;
 /// Time after which a collection that was to replace another one is given up.
@@ -320,7 +323,7 @@ pub fn look(
         }
         _ => return Ok(Found::Nothing(None)),
     };
-    Ok(due.unwrap_or(Found::Nothing(again_ms)))
+    Ok(due.unwrap_or(Found::Nothing(Some(now_ms + UNCHANGED_MS))))
 }
 
 fn look_expired(read: &impl Read, now_ms: u64, index: IndexId, subject: &Subject) -> Result<Found> {

@@ -43,9 +43,9 @@ impl Group {
         let state = open_state(&config)?;
         let owner = take_possession(&config, me, &log, &state.current())?;
         let refused = config.peers.refused.clone();
-        let (after, formats) = (config.commit_after, config.formats);
+        let (commit, formats) = (config.commit, config.formats);
         let (writer, events) =
-            Writer::start(state.clone(), after, refused, formats, &config.writer_thread)?;
+            Writer::start(state.clone(), commit, refused, formats, &config.writer_thread)?;
         let undelivered = Undelivered::default();
         let copies =
             CopySpace { dir: config.dir.clone(), reserve_bytes: config.proposer.reserve_bytes };

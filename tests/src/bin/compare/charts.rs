@@ -10,16 +10,20 @@ use plotters::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// A line: what it stands for, and its points.
-type Line = (String, Vec<(f64, f64)>);
+pub(crate) type Line = (String, Vec<(f64, f64)>);
 
 /// A chart with logarithmic axes.
-struct Chart {
+pub(crate) struct Chart {
     /// The name of the file, without its ending.
-    file: &'static str,
-    title: String,
-    across: &'static str,
-    up: &'static str,
-    lines: Vec<Line>,
+    pub(crate) file: &'static str,
+    /// What stands above it.
+    pub(crate) title: String,
+    /// The axis to the right.
+    pub(crate) across: &'static str,
+    /// The axis upwards.
+    pub(crate) up: &'static str,
+    /// Its lines.
+    pub(crate) lines: Vec<Line>,
 }
 
 const SIZE: (u32, u32) = (760, 420);
@@ -33,8 +37,13 @@ const COLOURS: [RGBColor; 6] = [
 ];
 
 impl Chart {
+    /// The line of Markdown that shows it.
+    pub(crate) fn shown(&self) -> String {
+        format!("![{}](performance/{}.svg)\n", self.title, self.file)
+    }
+
     /// Draws it into a directory.
-    fn draw(&self, dir: &Path) -> Result<(), Failure> {
+    pub(crate) fn draw(&self, dir: &Path) -> Result<(), Failure> {
         let points = || self.lines.iter().flat_map(|(_, points)| points.iter().copied());
         let smallest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MAX, f64::min);
         let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MIN, f64::max);
@@ -115,7 +124,7 @@ impl Growth {
         let mut text = "\n## Growth\n\n".to_owned();
         for chart in charts {
             chart.draw(to)?;
-            text += &format!("![{}](performance/{}.svg)\n", chart.title, chart.file);
+            text += &chart.shown();
         }
         Ok(text)
     }

@@ -1,4 +1,5 @@
-//! `docs/performance.md`: the tables with the machine, the versions, the date and the commit.
+//! `docs/performance.md` and `docs/performance-groups.md`: the tables with the machine, the versions, the
+//! date and the commit.
 
 use crate::postgres;
 use crate::process::run;
@@ -10,7 +11,14 @@ use std::process::Command;
 const HEAD: &str = "# Performance
 
 Written by `cargo run --release -p jettra-tests --bin compare -- --docs docs --charts`; see
-CONTRIBUTING. Absolute figures drift from run to run: only ratios within one run are meaningful.
+CONTRIBUTING. Absolute figures drift from run to run: only ratios within one run are meaningful. Groups of replicas have
+[a page of their own](performance-groups.md).
+";
+const GROUPS_HEAD: &str = "# Performance of groups
+
+Written by `cargo run --release -p jettra-tests --bin compare -- --docs docs --charts`, or alone with `--only groups`; see
+CONTRIBUTING. Absolute figures drift from run to run: only ratios within one run are meaningful. The generators run on the
+same cores. Settings are the defaults.
 ";
 const METHOD: &str = "
 All systems ran at the same time on this machine, three nodes each on loopback, and took turns in each round.
@@ -25,31 +33,41 @@ A cell: operations per second, latency at the median / 99th percentile, processo
 (PostgreSQL's includes the opening of its connections).
 ";
 
+/// Writes the page about groups with these parts into a directory.
+pub(crate) fn write_groups(dir: &Path, parts: &[&str]) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir)?;
+    let text = format!("{GROUPS_HEAD}\n{}\n{}", environment(&[])?, parts.join("\n"));
+    Ok(std::fs::write(dir.join("performance-groups.md"), text)?)
+}
+
 /// Writes the document with these parts into a directory.
 pub(crate) fn write(dir: &Path, parts: &[&str]) -> Result<(), Failure> {
     std::fs::create_dir_all(dir)?;
-    let text = format!("{HEAD}\n{}{METHOD}{}", environment()?, parts.join("\n"));
+    let postgres = postgres::programs().unwrap_or_default().join("postgres");
+    let peers = [
+        line(Command::new("etcd").arg("--version")),
+        line(Command::new(postgres).arg("--version")),
+    ];
+    let text = format!("{HEAD}\n{}{METHOD}{}", environment(&peers)?, parts.join("\n"));
     Ok(std::fs::write(dir.join("performance.md"), text)?)
 }
 
 /// The machine, the versions, the date and the commit, as a list.
-fn environment() -> Result<String, Failure> {
+fn environment(peers: &[String]) -> Result<String, Failure> {
     let cpu = field("/proc/cpuinfo", "model name");
     let memory: u64 = field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse()?;
     let cores = std::thread::available_parallelism()?;
     let kernel = line(Command::new("uname").arg("-r"));
-    let postgres = postgres::programs().unwrap_or_default().join("postgres");
-    let versions = [
-        line(Command::new("etcd").arg("--version")),
-        line(Command::new(postgres).arg("--version")),
-    ];
+    let peers = match peers {
+        [] => String::new(),
+        peers => format!("- Peers: {}\n", peers.join(", ")),
+    };
     let commit =
         line(Command::new("git").args(["log", "-1", "--format=%h of %cs"]).current_dir(root()));
     let date = line(Command::new("date").args(["-u", "+%F"]));
     Ok(format!(
-        "- Machine: {cores} cores, {cpu}, {:.0} GiB, Linux {kernel}\n- Peers: {}\n- Jettra: commit {commit}\n- Date: {date}\n",
+        "- Machine: {cores} cores, {cpu}, {:.0} GiB, Linux {kernel}\n{peers}- Jettra: commit {commit}\n- Date: {date}\n",
         memory as f64 / 1024.0 / 1024.0,
-        versions.join(", "),
     ))
 }
 

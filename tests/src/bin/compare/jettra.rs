@@ -63,7 +63,8 @@ impl Jettra {
         Ok(jettra)
     }
 
-    fn address(&self, node: usize) -> String {
+    /// The address of a node, without the protocol.
+    pub(crate) fn address(&self, node: usize) -> String {
         format!("127.0.0.1:{}", usize::from(self.port) + node)
     }
 
@@ -85,10 +86,24 @@ impl Jettra {
         Ok(())
     }
 
+    /// The client of its calls.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
+    }
+
+    /// A node.
+    pub(crate) fn node(&mut self, at: usize) -> &mut Process {
+        &mut self.nodes[at]
+    }
+
+    /// The URL of a path at the leader.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address(self.leader))
+    }
+
     /// `POST` to the leader.
-    fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let url = format!("http://{}{path}", self.address(self.leader));
-        self.http.post(&url, body.to_string())
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.http.post(&self.url(path), body.to_string())
     }
 
     /// The same with a path that follows the name of a collection.
@@ -96,19 +111,16 @@ impl Jettra {
         self.post(&format!("/api/v1/databases/b/collections/{collection}{path}"), body)
     }
 
-    /// Inserts the documents with these numbers, each as JSON.
-    fn bulk(
+    /// Inserts the documents with these numbers, each as JSON, into a collection of a database.
+    pub(crate) fn bulk(
         &self,
-        collection: &str,
-        numbers: std::ops::Range<u64>,
+        (database, collection): (&str, &str),
+        (numbers, batch): (std::ops::Range<u64>, u64),
         document: impl Fn(u64) -> String,
     ) -> Result<(), Failure> {
-        let url = format!(
-            "http://{}/api/v1/databases/b/collections/{collection}/bulk",
-            self.address(self.leader)
-        );
-        for start in numbers.clone().step_by(BATCH as usize) {
-            let end = numbers.end.min(start + BATCH);
+        let url = self.url(&format!("/api/v1/databases/{database}/collections/{collection}/bulk"));
+        for start in numbers.clone().step_by(batch as usize) {
+            let end = numbers.end.min(start + batch);
             let operations: Vec<String> = (start..end)
                 .map(|number| {
                     let text = document(number);
@@ -133,7 +145,17 @@ impl Jettra {
 
     /// Stores small documents; they are numbered from 0.
     pub(crate) fn add(&self, numbers: std::ops::Range<u64>) -> Result<(), Failure> {
-        self.bulk("docs", FIRST + numbers.start..FIRST + numbers.end, |number| {
+        self.add_to("b", numbers)
+    }
+
+    /// The same in a database.
+    pub(crate) fn add_to(
+        &self,
+        database: &str,
+        numbers: std::ops::Range<u64>,
+    ) -> Result<(), Failure> {
+        let numbers = FIRST + numbers.start..FIRST + numbers.end;
+        self.bulk((database, "docs"), (numbers, BATCH), |number| {
             small(&number.to_string(), &(number / GROUP_SIZE).to_string(), 200)
         })
     }
@@ -184,7 +206,8 @@ impl Jettra {
             Work::Load => {
                 self.loads += 1;
                 let collection = self.large();
-                once(count, || self.bulk(&collection, 0..count, |n| Large::new(n).text()))
+                let (place, numbers) = (("b", collection.as_str()), (0..count, BATCH));
+                once(count, || self.bulk(place, numbers, |n| Large::new(n).text()))
             }
             Work::BuildIndex => {
                 let index = json!({"keys": {"price": 1}});
@@ -239,8 +262,8 @@ fn credentials() -> String {
     format!("Authorization: Basic {text}\r\n")
 }
 
-/// The request of an operation that many clients carry out.
-fn request(work: Work) -> Option<Request> {
+/// The request of an operation that many clients carry out, in a database.
+pub(crate) fn request(work: Work, database: &str) -> Option<Request> {
     let target = match work {
         Work::Insert(_) | Work::InsertAtFollower => "POST %/inserts/documents".to_owned(),
         Work::Update => format!("PUT %/docs/documents/{ID}?id_type=int"),
@@ -256,7 +279,7 @@ fn request(work: Work) -> Option<Request> {
         _ => (String::new(), 200),
     };
     Some(Request {
-        line: target.replace('%', "/api/v1/databases/b/collections"),
+        line: target.replace('%', &format!("/api/v1/databases/{database}/collections")),
         headers: credentials(),
         body,
         response_bytes,
@@ -286,7 +309,7 @@ impl System for Jettra {
             Work::InsertAtFollower => (self.leader + 1) % self.nodes.len(),
             _ => self.leader,
         };
-        metered(&self.pids(), || match request(work) {
+        metered(&self.pids(), || match request(work, "b") {
             Some(request) => wrk::measure(&self.address(node), &request, plan),
             None => self.measure_large(work, plan),
         })

@@ -11,12 +11,15 @@ mod actix;
 mod charts;
 mod document;
 mod etcd;
+mod groups;
 mod grpc;
 mod http;
 mod jettra;
+mod many_groups;
 mod postgres;
 mod process;
 mod report;
+mod spread;
 mod stored;
 mod system;
 mod workload;
@@ -28,8 +31,10 @@ use clap::Parser;
 use etcd::{Etcd, Protocol};
 use jettra::Jettra;
 use jettra_tests::measure::Failure;
+use many_groups::ManyGroups;
 use postgres::Postgres;
 use report::{BEFORE, JETTRA, Table};
+use spread::Spread;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -62,7 +67,8 @@ struct Options {
     #[arg(long)]
     quick: bool,
     /// Only operations whose names contain this, and what they need; "stored documents" stands for
-    /// memory, disk, starts and the time without a leader
+    /// memory, disk, starts and the time without a leader, "groups" for one and several groups of
+    /// replicas, and "many-groups" for a hundred of them
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Leave out systems whose names contain one of these, such as etcd
@@ -125,6 +131,11 @@ impl Options {
 
 /// What the second table is about.
 const STORED: &str = "stored documents";
+
+/// One group of replicas beside several.
+const GROUPS: &str = "groups";
+/// A hundred groups; `--only groups` means them as well.
+const MANY_GROUPS: &str = "many-groups";
 
 /// Whether a program can be found.
 fn installed(program: &str) -> bool {
@@ -285,12 +296,40 @@ fn main() -> Result<(), Failure> {
         false => String::new(),
     };
     println!("{stored}");
-    if let Some(docs) = &options.docs {
+    if let Some(docs) = options.docs.as_ref().filter(|_| !table.is_empty() || !stored.is_empty()) {
         let charts = match options.charts {
             true => growth(&options, dir.path())?.draw(&installed, &docs.join("performance"))?,
             false => String::new(),
         };
         document::write(docs, &[&options.sizes(), &table, &stored, &charts])?;
+    }
+    measure_groups(&options, dir.path())
+}
+
+/// What groups of replicas bring and cost. Their page is written when both are measured.
+fn measure_groups(options: &Options, dir: &Path) -> Result<(), Failure> {
+    let (programs, dir) = (options.programs()?, dir.to_owned());
+    let Options { rounds, seconds, documents, quick, .. } = *options;
+    let mut spread = String::new();
+    if options.wants(GROUPS) {
+        let plan =
+            Spread { rounds, seconds, documents, programs: programs.clone(), dir: dir.clone() };
+        let figures = plan.measure()?;
+        spread = figures.markdown(&plan);
+        println!("{spread}");
+        if let Some(docs) = options.docs.as_ref().filter(|_| options.charts) {
+            spread += &format!("\n{}", figures.draw(&docs.join("performance"))?);
+        }
+    }
+    if options.wants(MANY_GROUPS) {
+        let (count, documents, idle) = if quick { (6, 200, 1) } else { (100, 8800, 30) };
+        let idle = Duration::from_secs(idle);
+        let plan = ManyGroups { count, documents, idle, programs, dir };
+        let many = plan.measure()?.markdown(&plan);
+        println!("{many}");
+        if let Some(docs) = options.docs.as_ref().filter(|_| !spread.is_empty()) {
+            document::write_groups(docs, &[&spread, &many])?;
+        }
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ fn met(met: bool, relation: &str, wanted: f64) -> String {
 }
 
 /// The sample with the median of the operations per second.
-fn median(samples: &[Sample]) -> Option<Sample> {
+pub(crate) fn median(samples: &[Sample]) -> Option<Sample> {
     let mut samples = samples.to_vec();
     samples.sort_by(|a, b| a.per_second().total_cmp(&b.per_second()));
     samples.get(samples.len() / 2).copied()

@@ -10,6 +10,8 @@ pub(crate) const ID: &str = "71828182";
 pub(crate) const GROUP: &str = "3141592";
 /// Stands for a number that no other call has. Like every text of 16 digits, it is Base64 as well.
 pub(crate) const SEQUENCE: &str = "1618033988749894";
+/// Stands for the database in a request that is sent to one of many.
+pub(crate) const DATABASE: &str = "b57721566";
 /// The first id. All have as many digits as [`ID`].
 pub(crate) const FIRST: u64 = 10_000_000;
 /// The first number of [`SEQUENCE`].
