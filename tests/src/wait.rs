@@ -4,14 +4,19 @@ use std::time::{Duration, Instant};
 
 /// Time after which a condition counts as never becoming true; far longer than it takes.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How many times longer the tests of `tests/check.sh long` wait, which keep a machine busy with many nodes.
+const LONG_FACTOR: u32 = 4;
 const POLL: Duration = Duration::from_millis(40);
 
 /// Polls `condition` until it returns a value, and returns that.
 ///
 /// # Panics
-/// After [`DEADLINE`], with `what` and the last reason that `condition` returned.
+/// After [`DEADLINE`], or four times that in `tests/check.sh long`, with `what` and the last reason that
+/// `condition` returned.
 pub async fn wait_until<T>(what: &str, condition: impl AsyncFnMut() -> Result<T, String>) -> T {
-    wait_within(DEADLINE, what, condition).await
+    let long = std::env::var_os("JETTRA_LONG").is_some();
+    let deadline = if long { LONG_FACTOR * DEADLINE } else { DEADLINE };
+    wait_within(deadline, what, condition).await
 }
 
 /// The same with a deadline of its own, for what takes minutes.
