@@ -170,7 +170,7 @@ fn placement(turn: usize) -> Placement {
             strategy: None,
         },
         10 => Placement::RemoveReplica { group, replica, joining: false },
-        _ => Placement::RemoveGroup { group, keep_state: (replica % 2 == 0).then_some(true) },
+        _ => Placement::RemoveGroup { group, keep_state: Some(replica.is_multiple_of(2)) },
     }
 }
 
