@@ -218,6 +218,7 @@ fn settled(group: &GroupDocument) -> GroupDocument {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::placement::samples;
 
     #[test]
     fn a_move_can_be_called_off_until_the_new_replica_is_in() {
@@ -226,18 +227,8 @@ mod tests {
                 .map(|(node, state)| ReplicaDocument { id: node * 10, node, state })
         };
         let moving = |state| GroupDocument {
-            id: "3".into(),
-            group: 3,
-            state: GroupState::Active,
-            epoch: 7,
-            replication_factor: 2,
-            voters: vec![1, 4],
-            observers: Vec::new(),
             replicas: replicas(state).to_vec(),
-            databases: 0,
-            leader: None,
-            strategy: None,
-            keep_state: false,
+            ..samples::group(3, &[1, 4])
         };
         assert_eq!(former_voters(&moving(ReplicaState::Joining)), Some(vec![1, 2]));
         assert_eq!(former_voters(&moving(ReplicaState::Active)), None, "it may vote");

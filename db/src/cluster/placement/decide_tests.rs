@@ -1,43 +1,11 @@
+use super::super::samples::{self, group, node};
 use super::*;
 use crate::engine::placement::ReplicaDocument;
-use crate::engine::system::{NodeRole, Program};
 use proptest::prelude::*;
 use std::slice::from_ref;
 
-fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
-    NodeDocument {
-        id: format!("n{raft_id}"),
-        raft_id,
-        url: String::new(),
-        role: NodeRole::Follower,
-        status,
-        description: None,
-        program: None,
-    }
-}
-
 fn nodes(ids: impl IntoIterator<Item = RaftId>) -> Vec<NodeDocument> {
     ids.into_iter().map(|id| node(id, NodeStatus::Active)).collect()
-}
-
-/// A group with an active replica on each of its nodes; a replica has the number of its node.
-fn group(number: GroupId, voters: &[RaftId]) -> GroupDocument {
-    let replica =
-        |node: &RaftId| ReplicaDocument { id: *node, node: *node, state: ReplicaState::Active };
-    GroupDocument {
-        id: number.to_string(),
-        group: number,
-        state: GroupState::Active,
-        epoch: 7,
-        replication_factor: 3,
-        voters: voters.to_vec(),
-        observers: Vec::new(),
-        replicas: voters.iter().map(replica).collect(),
-        databases: 0,
-        leader: None,
-        strategy: None,
-        keep_state: false,
-    }
 }
 
 fn decided(groups: &[GroupDocument], nodes: &[NodeDocument], gone: &[RaftId]) -> Option<Decision> {
@@ -138,16 +106,8 @@ fn spread(groups: &[GroupDocument], nodes: &[NodeDocument]) -> (usize, usize) {
     (all.clone().min().unwrap(), all.max().unwrap())
 }
 
-/// A node in a zone.
 fn zoned(raft_id: RaftId, zone: u64) -> NodeDocument {
-    let program = Program {
-        version: "1.0.0".into(),
-        oldest_level: 1,
-        newest_level: 3,
-        addresses: None,
-        zone: Some(format!("z{zone}")),
-    };
-    NodeDocument { program: Some(program), ..node(raft_id, NodeStatus::Active) }
+    samples::zoned(raft_id, NodeStatus::Active, &format!("z{zone}"))
 }
 
 #[test]

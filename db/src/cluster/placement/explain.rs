@@ -81,51 +81,18 @@ fn cannot_hold(node: &NodeDocument) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{self, zoned};
     use super::*;
-    use crate::engine::placement::{GroupState, ReplicaDocument};
-    use crate::engine::system::{NodeRole, Program};
-
-    fn node(raft_id: RaftId, status: NodeStatus, zone: &str) -> NodeDocument {
-        let program = Program {
-            version: "1.0.0".into(),
-            oldest_level: 1,
-            newest_level: 3,
-            addresses: None,
-            zone: Some(zone.into()),
-        };
-        NodeDocument {
-            id: format!("n{raft_id}"),
-            raft_id,
-            url: String::new(),
-            role: NodeRole::Follower,
-            status,
-            description: None,
-            program: Some(program),
-        }
-    }
 
     #[test]
     fn each_node_gets_a_reason() {
         let nodes = [
-            node(1, NodeStatus::Active, "a"),
-            node(2, NodeStatus::Active, "a"),
-            node(3, NodeStatus::Active, "b"),
-            node(4, NodeStatus::Leaving, "c"),
+            zoned(1, NodeStatus::Active, "a"),
+            zoned(2, NodeStatus::Active, "a"),
+            zoned(3, NodeStatus::Active, "b"),
+            zoned(4, NodeStatus::Leaving, "c"),
         ];
-        let group = GroupDocument {
-            id: "3".into(),
-            group: 3,
-            state: GroupState::Active,
-            epoch: 7,
-            replication_factor: 2,
-            voters: vec![1, 3],
-            observers: Vec::new(),
-            replicas: Vec::<ReplicaDocument>::new(),
-            databases: 0,
-            leader: None,
-            strategy: None,
-            keep_state: false,
-        };
+        let group = GroupDocument { replication_factor: 2, ..samples::group(3, &[1, 3]) };
         let other = GroupDocument { group: 4, voters: vec![2], ..group.clone() };
         let reasons = explain(&group, &[&group, &other], &nodes);
         let of = |node| reasons.iter().find(|reason| reason.node == node).unwrap();

@@ -36,36 +36,11 @@ pub fn preferred<'g>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples::{self, node};
     use super::*;
-    use crate::engine::system::NodeRole;
-
-    fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
-        NodeDocument {
-            id: format!("n{raft_id}"),
-            raft_id,
-            url: String::new(),
-            role: NodeRole::Follower,
-            status,
-            description: None,
-            program: None,
-        }
-    }
 
     fn group(number: GroupId, leader: Option<RaftId>) -> GroupDocument {
-        GroupDocument {
-            id: number.to_string(),
-            group: number,
-            state: GroupState::Active,
-            epoch: 1,
-            replication_factor: 3,
-            voters: vec![1, 2, 3],
-            observers: Vec::new(),
-            replicas: Vec::new(),
-            databases: 0,
-            leader,
-            strategy: None,
-            keep_state: false,
-        }
+        GroupDocument { leader, ..samples::group(number, &[1, 2, 3]) }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod leaders;
 pub mod replicas;
 pub mod report;
 pub mod rounds;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod steps;
 pub mod work;
 

@@ -150,6 +150,7 @@ fn prefer(view: &GroupView<'_>) -> Option<Step> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples;
     use super::*;
     use crate::engine::system::NodeRole;
     use ReplicaState::{Active, Joining};
@@ -162,23 +163,11 @@ mod tests {
         voters: &[u64],
         replicas: &[(u64, ReplicaState)],
     ) -> GroupDocument {
-        let placed = replicas.iter();
-        GroupDocument {
-            id: "3".into(),
-            group: 3,
-            state,
-            epoch: 1,
-            replication_factor: 3,
-            voters: voters.to_vec(),
-            observers: vec![9],
-            replicas: placed
-                .map(|(node, state)| ReplicaDocument { id: node * 10, node: *node, state: *state })
-                .collect(),
-            databases: 0,
-            leader: None,
-            strategy: None,
-            keep_state: false,
-        }
+        let replicas = replicas.iter();
+        let replicas = replicas
+            .map(|(node, state)| ReplicaDocument { id: node * 10, node: *node, state: *state })
+            .collect();
+        GroupDocument { state, observers: vec![9], replicas, ..samples::group(3, voters) }
     }
 
     fn status(voters: &[u64], learners: &[u64]) -> GroupStatus {
