@@ -181,7 +181,7 @@ impl Retention {
         loop {
             // A full file shows in the extent; small entries are counted now and then.
             let _ = tokio::time::timeout_at(pulse::next(LOOK_PAUSE), self.log.grown()).await;
-            let view = self.view(noted);
+            let mut view = self.view(noted);
             if std::mem::replace(&mut end, view.log.end) == view.log.end {
                 // Nothing is written, and members have had the time to catch up.
                 self.log.drop_cache();
@@ -191,9 +191,9 @@ impl Retention {
                 if self.note_snapshot(view.snapshot).await.is_err() {
                     return;
                 }
+                view = self.view(noted);
             }
-            let upto = self.view(noted).purge_upto(self.limits);
-            let purged = match upto {
+            let purged = match view.purge_upto(self.limits) {
                 Some(upto) => self.raft.trigger().purge_log(upto).await,
                 None => Ok(()),
             };
