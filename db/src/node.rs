@@ -18,6 +18,7 @@ use actix_web::App as HttpApp;
 use actix_web::dev::{AppConfig, Extensions, Server};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
+use rustix::process::{Resource, Rlimit};
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ const THREADS_EACH: usize = 2;
 /// # Errors
 /// When it cannot start, with the reason.
 pub fn run(config: Config, stop: watch::Receiver<bool>) -> Result<Exit> {
+    allow_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(32)
@@ -198,10 +200,20 @@ pub(crate) fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<Server> {
     Ok(bound.run())
 }
 
+/// Raises the limit of open files as far as this process may: each group keeps about ten, and the usual soft
+/// limit of 1,024 is there for programs that use `select`.
+fn allow_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// Connections for each HTTP thread, within the limit of open files: half of the files if there are
 /// fewer than the reserve.
 fn connections_max(workers: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = rustix::process::getrlimit(Resource::Nofile).current;
     let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let usable = files.saturating_sub(FILES_RESERVED).max(files / 2);
     (usable / workers.max(1)).clamp(1, CONNECTIONS_MAX)

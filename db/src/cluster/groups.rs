@@ -25,7 +25,7 @@ use std::time::Duration;
 /// a file handle.
 const LOG_KEPT_BYTES: u64 = 4 << 20;
 /// Size of a log file in them.
-const LOG_CHUNK_BYTES: usize = 256 << 10;
+const LOG_CHUNK_BYTES: usize = 512 << 10;
 /// Bytes of changed rows after which a transaction of the system group is committed.
 const COMMIT_BYTES: u64 = 64 << 20;
 /// The same in the others.

@@ -5,7 +5,7 @@ use crate::engine::system::{NodeDocument, NodeRole, NodeStatus, Program};
 use crate::raft::{GroupId, RaftId};
 
 /// A member in no zone.
-pub fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
+pub(crate) fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
     NodeDocument {
         id: format!("n{raft_id}"),
         raft_id,
@@ -18,7 +18,7 @@ pub fn node(raft_id: RaftId, status: NodeStatus) -> NodeDocument {
 }
 
 /// A member in a zone.
-pub fn zoned(raft_id: RaftId, status: NodeStatus, zone: &str) -> NodeDocument {
+pub(crate) fn zoned(raft_id: RaftId, status: NodeStatus, zone: &str) -> NodeDocument {
     let program = Program {
         version: "1.0.0".into(),
         oldest_level: 1,
@@ -30,7 +30,7 @@ pub fn zoned(raft_id: RaftId, status: NodeStatus, zone: &str) -> NodeDocument {
 }
 
 /// A group with an active replica on each of its nodes; a replica has the number of its node.
-pub fn group(number: GroupId, voters: &[RaftId]) -> GroupDocument {
+pub(crate) fn group(number: GroupId, voters: &[RaftId]) -> GroupDocument {
     let replica =
         |node: &RaftId| ReplicaDocument { id: *node, node: *node, state: ReplicaState::Active };
     GroupDocument {
