@@ -10,7 +10,7 @@ use jettra_driver::wire::Removal;
 pub(super) static COMMAND: Command = Command {
     names: &["group remove", "group delete"],
     arguments: &[Required(Kind::Other("number")), Flag("--snapshot")],
-    help: "Remove a group without databases; with --snapshot, nodes keep its directories",
+    help: "Remove a group without databases; --snapshot keeps its directories",
     examples: &["group remove 3", "group remove 3 --snapshot"],
     driver: &["remove_group"],
     parse: read,

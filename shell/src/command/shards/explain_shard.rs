@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(super) static COMMAND: Command = Command {
     names: &["shard explain"],
     arguments: &[Required(Kind::Other("shard"))],
-    help: "Explain why the replicas of a shard are on their nodes, and not on others",
+    help: "Explain why the replicas of a shard are on their nodes",
     examples: &["shard explain shard-03", "shard explain 3"],
     driver: &["explain_shard"],
     parse: read,

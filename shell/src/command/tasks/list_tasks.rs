@@ -22,7 +22,7 @@ pub(super) static COMMAND: Command = Command {
         Valued("--group", "number", Kind::Other("number")),
         Valued("--limit", "N", Kind::Other("N")),
     ],
-    help: "List the tasks of the cluster, such as index builds and moves of replicas",
+    help: "List the tasks of the cluster, such as index builds and moves",
     examples: &["task list --state running", "task list --kind index-build --database shop"],
     driver: &["list_tasks"],
     parse: read,
