@@ -104,23 +104,20 @@ impl Registry {
         }
     }
 
-    /// Takes over the decisions about replicas that are being carried out, each with its log index and
-    /// group. One that is so no longer is done if it is among the `settled` ones; else another
-    /// decision has replaced it.
-    pub fn set_placing(
-        &mut self,
-        placing: &BTreeMap<u64, GroupId>,
-        settled: &BTreeSet<u64>,
-        now_ms: u64,
-    ) {
-        let known = self.entries.keys().filter(|id| id.kind == TaskKind::PlaceReplicas);
-        let over: Vec<_> = known.filter(|id| !placing.contains_key(&id.number)).copied().collect();
-        for id in over {
-            let done = settled.contains(&id.number);
-            let state = if done { TaskState::Done } else { TaskState::Cancelled };
+    /// Takes over the last decision about the replicas of each group: its log index, and whether it is carried
+    /// out. One that was being carried out is done then, or when the group is gone; else another decision
+    /// has replaced it.
+    pub fn set_placing(&mut self, groups: &BTreeMap<GroupId, (u64, bool)>, now_ms: u64) {
+        let known = self.entries.iter().filter_map(|(id, entry)| Some((*id, entry.placing?)));
+        for (id, group) in known.collect::<Vec<_>>() {
+            let state = match groups.get(&group) {
+                Some((index, false)) if *index == id.number => continue,
+                Some((index, _)) if *index != id.number => TaskState::Cancelled,
+                _ => TaskState::Done,
+            };
             self.end(id, state, None, now_ms);
         }
-        for (index, group) in placing {
+        for (group, (index, _)) in groups.iter().filter(|(_, (_, settled))| !settled) {
             let id = TaskId::new(TaskKind::PlaceReplicas, *index);
             self.ended.retain(|ended| ended.id != id);
             let entry = self.entries.entry(id).or_default();

@@ -163,3 +163,19 @@ fn no_more_ended_tasks_are_remembered_than_a_thousand_and_none_for_more_than_an_
     assert_eq!(end(2_000, 60), ENDED_MAX);
     assert_eq!(end(2_001, 60 + ENDED_MS_MAX), 2);
 }
+
+#[test]
+fn a_decision_about_replicas_is_a_task_until_it_is_carried_out_or_replaced() {
+    let mut registry = Registry::default();
+    let mut state = |groups: &[(u32, (u64, bool))], index: u64| {
+        registry.set_placing(&groups.iter().copied().collect(), 1000);
+        let task = registry.get(TaskId::new(TaskKind::PlaceReplicas, index), 1000);
+        task.map(|task| (task.state, task.placing))
+    };
+    assert_eq!(state(&[(3, (20, true))], 20), None, "it was carried out before");
+    assert_eq!(state(&[(3, (21, false))], 21), Some((TaskState::Running, Some(3))));
+    assert_eq!(state(&[(3, (21, true))], 21), Some((TaskState::Done, Some(3))));
+    assert_eq!(state(&[(3, (22, false))], 22), Some((TaskState::Running, Some(3))));
+    assert_eq!(state(&[(3, (23, false))], 22), Some((TaskState::Cancelled, Some(3))));
+    assert_eq!(state(&[], 23), Some((TaskState::Done, Some(3))), "the group was removed");
+}

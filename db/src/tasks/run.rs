@@ -13,7 +13,7 @@ use crate::pulse;
 use crate::raft::{AppliedCommand, Group, GroupId};
 use crate::storage::Read;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -94,16 +94,11 @@ impl Tasks {
 
     /// Takes over the decisions about replicas, see [`Registry::set_placing`]. For the leader of the
     /// system group.
-    pub fn set_placing(
-        &self,
-        placing: &BTreeMap<u64, GroupId>,
-        settled: &BTreeSet<u64>,
-        now_ms: u64,
-    ) {
+    pub fn set_placing(&self, groups: &BTreeMap<GroupId, (u64, bool)>, now_ms: u64) {
         let mut held = self.held.lock();
         // What comes before the first look is cleared by it.
         if held.changes.is_some() {
-            held.registry.set_placing(placing, settled, now_ms);
+            held.registry.set_placing(groups, now_ms);
         }
     }
 

@@ -146,6 +146,7 @@ impl ReplicaReport {
         let (node, problem) = (&self.node, self.problem.as_ref());
         let problem = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
         match (self.copied(), self.silent_ms, self.lag) {
+            (Some((_, 0)), _, _) => format!("{node} to take a copy of the state{problem}"),
             (Some((done, total)), _, _) => {
                 let [done, total] = [done, total].map(|bytes| bytes as f64 / (1 << 20) as f64);
                 format!(

@@ -258,11 +258,10 @@ impl Cluster {
 
     /// Lets the tasks show which decisions are being carried out.
     fn note_placing(&self, system: &Group, view: &PlacementView) {
-        let (settled, placing): (Vec<_>, Vec<_>) =
-            view.groups.values().partition(|group| is_settled(group));
-        let placing = placing.into_iter().map(|group| (group.epoch, group.group)).collect();
-        let settled = settled.into_iter().map(|group| group.epoch).collect();
-        self.tasks(SYSTEM_GROUP).set_placing(&placing, &settled, system.time_ms());
+        let decisions = view.groups.iter();
+        let decisions =
+            decisions.map(|(number, group)| (*number, (group.epoch, is_settled(group))));
+        self.tasks(SYSTEM_GROUP).set_placing(&decisions.collect(), system.time_ms());
     }
 
     fn is_rebalancing(&self) -> bool {

@@ -213,11 +213,12 @@ pub async fn ask_groups<T: DeserializeOwned>(
 ) -> Result<(Vec<T>, Vec<GroupId>)> {
     let placed = call.cluster().placements.view();
     let groups = [SYSTEM_GROUP].into_iter().chain(placed.groups.keys().copied());
-    let mark = if call.http.uri().query().is_some() { '&' } else { '?' };
+    let target = call.target();
+    let mark = if target.contains('?') { '&' } else { '?' };
     let asking = groups.map(|group| {
         let mut session = call.session.clone();
         session.named_group = Some(group);
-        let target = format!("{}{mark}{GROUP_PARAMETER}={group}", call.target());
+        let target = format!("{target}{mark}{GROUP_PARAMETER}={group}");
         let here = &here;
         async move {
             let asking = ask_leader(&session, &target, async || here(&session).await);
