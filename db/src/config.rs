@@ -24,6 +24,8 @@ pub use address::{check_url, host_of};
 pub use keys::{KEYS, Key, Type};
 pub use validate::check_node_id;
 
+/// Longest time for which a call may ask to wait, in milliseconds.
+pub const WAIT_MS_MAX: u64 = 600_000;
 /// Voters of a group that is created without a number of them.
 pub const REPLICATION_FACTOR: u32 = 3;
 /// Documents in a response when the caller names no limit, as in JettraDBVM.

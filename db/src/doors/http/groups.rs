@@ -5,6 +5,7 @@ use super::describe::{CLUSTER, describe};
 use super::endpoint::Endpoint;
 use super::reply::Reply;
 use crate::cluster::placement::report::{GroupReport, ReplicaReport};
+use crate::config::WAIT_MS_MAX;
 use crate::engine::placement;
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
@@ -15,9 +16,6 @@ use jettra_driver::wire::{
 };
 use std::rc::Rc;
 use std::time::Duration;
-
-/// Longest time for which a call may ask to wait, in milliseconds.
-const WAIT_MS_MAX: u64 = 600_000;
 
 impl IntoWire for ReplicaReport {
     type Wire = ReplicaInfo;

@@ -1,5 +1,6 @@
 //! The parameters of calls: in the path, in the query and in the head.
 
+use crate::config::WAIT_MS_MAX;
 use crate::doors::http::describe::{Description, Effect};
 use crate::doors::http::routes::Route;
 use serde_json::{Map, Value, json};
@@ -104,7 +105,7 @@ fn group_parameter(name: &str) -> Option<(&'static str, Value)> {
         ),
         "timeout_ms" => (
             "Longest time to wait, in milliseconds; 0: that of any call.",
-            json!({"type": "integer", "minimum": 0, "maximum": 600_000}),
+            json!({"type": "integer", "minimum": 0, "maximum": WAIT_MS_MAX}),
         ),
         "snapshot" => (
             "Whether each node keeps the directory of its replica, in `removed-groups`.",
