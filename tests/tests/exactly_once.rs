@@ -2,7 +2,7 @@
 //! is sent, and the response is the same each time.
 
 use jettra_tests::{
-    Answer, Cluster, Crowd, DEADLINE, Documents, Fault, Http, Random, Settings, send, try_send,
+    Answer, Cluster, Crowd, DEADLINE, Documents, Fault, Http, Random, Settings, send, try_send, wait_until,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -246,12 +246,14 @@ async fn a_node_that_installed_a_snapshot_has_the_stored_responses() {
         let answer = write.insist(&https, through).await;
         first.push((write, answer));
     }
-    // The log is purged a few times a second.
-    let (began, mut number) = (Instant::now(), 0);
-    while number < 60 || began.elapsed() < Duration::from_secs(2) {
-        documents.through(https[through].clone()).ask("documents", json!({"filler": number})).await;
-        number += 1;
-    }
+    let client = cluster.client();
+    let lacks = client.group(0).await.expect("the group").last_log_index;
+    wait_until("the log of the keyed writes is purged", async || {
+        documents.through(https[through].clone()).ask("documents", json!({"filler": 1})).await;
+        let group = client.group(0).await.map_err(|error| error.to_string())?;
+        if group.first_log_index > lacks { Ok(()) } else { Err(format!("{group:?}")) }
+    })
+    .await;
     cluster.nodes[away].start();
     cluster.wait_active(3).await;
     cluster.wait_caught_up().await;

@@ -97,6 +97,10 @@ pub struct GroupReply {
     /// Log index of the last entry on the leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_log_index: Option<u64>,
+    /// Log index of the first entry that the leader keeps. A replica that lacks earlier ones is sent a
+    /// copy of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_log_index: Option<u64>,
     /// Log index up to which the leader's state is visible to readers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied_index: Option<u64>,

@@ -24,6 +24,9 @@ pub struct LeaderStatus {
     pub term: u64,
     /// Log index of its last entry.
     pub last_log: u64,
+    /// Log index of the first entry that it keeps.
+    #[serde(default)]
+    pub first_log: u64,
     /// Log index up to which readers see its state.
     pub applied: u64,
     /// How many documents its databases hold.
@@ -121,6 +124,7 @@ impl LeaderStatus {
             ready: status.is_leader(),
             term: status.term,
             last_log: status.last_log,
+            first_log: status.first_log,
             applied: group.visible_index(),
             documents,
             bytes: group.generations().current().used_bytes() as u64,
@@ -363,6 +367,7 @@ mod tests {
             ready: true,
             term: 1,
             last_log: 9,
+            first_log: 0,
             applied: 9,
             documents: 0,
             bytes: 0,

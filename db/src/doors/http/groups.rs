@@ -68,6 +68,7 @@ impl IntoWire for GroupReport {
             pinned_leader: self.pinned,
             term: status.map(|status| status.term),
             last_log_index: status.map(|status| status.last_log),
+            first_log_index: status.map(|status| status.first_log),
             applied_index: status.map(|status| status.applied),
             replication_factor: self.replication_factor,
             members: self.members,

@@ -21,6 +21,8 @@ pub struct GroupStatus {
     pub members: BTreeSet<RaftId>,
     /// Index of the last entry in this node's log.
     pub last_log: u64,
+    /// Index of the first entry in this node's log; those before it are purged.
+    pub first_log: u64,
     /// Index up to which each member has the log; on the leader only.
     pub matched: BTreeMap<RaftId, u64>,
     /// Time since each member answered; on the leader only.
@@ -59,6 +61,7 @@ impl GroupStatus {
             configs,
             members: membership.nodes().map(|(id, _)| *id).collect(),
             last_log: metrics.last_log_index.unwrap_or(0),
+            first_log: metrics.purged.map_or(0, |id| id.index + 1),
             matched: metrics
                 .replication
                 .iter()
