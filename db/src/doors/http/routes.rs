@@ -5,8 +5,8 @@ use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
     audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, openapi,
-    pipelines, schema, sessions, shards, statements, tasks, tokens, transactions, users, versions,
-    writes,
+    pipelines, processes, schema, sessions, shards, statements, tasks, tokens, transactions, users,
+    versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -139,6 +139,11 @@ impl Route {
             Run::ByBody(prepare) => prepare(call),
         }
     }
+}
+
+/// Whether errors of calls at a path are texts, as in the program that their shape comes from.
+pub fn has_plain_errors(path: &str) -> bool {
+    path.starts_with("/cluster/")
 }
 
 /// An endpoint in braces; in brackets a handler of calls between nodes, which has no description.
@@ -285,6 +290,11 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/v1/cluster/shards/{shard}/migrate" User(Admin), Leader(Ready), Other, {shards::MIGRATE},   "migrate_shard", "shard migrate";
     GET    "/api/v1/cluster/ring"                   User(Login), Here(Level),   Other, {shards::RING},      "ring",          "cluster ring";
     POST   "/api/v1/cluster/rebalance"              User(Admin), Leader(Ready), Other, {shards::REBALANCE}, "rebalance",     "rebalance";
+    // Nodes as processes of one machine
+    POST "/cluster/add-node"    User(Admin), Here(Rights), Other, {processes::START},  "start_node",  "node start";
+    POST "/cluster/remove-node" User(Admin), Here(Rights), Other, {processes::END},    "end_node",    "node end";
+    GET  "/cluster/list-nodes"  User(Login), Here(Rights), Other, {processes::LIST},   "node_list",   "node list";
+    GET  "/cluster/status"      User(Login), Here(Rights), Other, {processes::STATUS}, "peer_health", "cluster peers";
     PUT  "/api/v1/cluster/feature-level" User(Admin), Leader(Ready), Other, {cluster::SET_MAX_FEATURE_LEVEL}, "set_max_feature_level", "cluster max-level";
     GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
@@ -292,6 +302,7 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
     GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
+    POST "/raft/rpc/end"             Node, Here(Nothing), Other, [peer::end],             "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
     POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
     POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";
