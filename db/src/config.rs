@@ -131,6 +131,7 @@ pub struct Config {
     pub start_nodes_in: Option<PathBuf>,
     pub session_hours: u64,
     pub versions: bool,
+    pub metrics_default: String,
     pub log_level: String,
 }
 

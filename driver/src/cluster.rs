@@ -4,8 +4,8 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{
-    ClusterReply, EndNode, EndedNode, HealthReply, ListedNodes, NewProcess, NodeInfo, PeersReply,
-    StartedNode,
+    ClusterReply, EndNode, EndedNode, HealthReply, ListedNodes, MetricsReply, NewProcess, NodeInfo,
+    PeersReply, ReadyReply, StartedNode,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -24,6 +24,22 @@ impl Client {
     /// The health of a node: whether it serves calls, and if not, why; needs no credentials.
     pub async fn health(&self) -> Result<HealthReply> {
         self.send(Call::plain(Method::GET, &["health"]).tells_health()).await?.json()
+    }
+
+    /// Whether the process of a node runs; needs no credentials.
+    pub async fn live(&self) -> Result<()> {
+        self.send(Call::plain(Method::GET, &["livez"])).await.map(drop)
+    }
+
+    /// Whether a node serves calls and a majority answers it, check by check; needs no credentials.
+    pub async fn ready(&self) -> Result<ReadyReply> {
+        self.send(Call::plain(Method::GET, &["readyz"]).tells_health()).await?.json()
+    }
+
+    /// The consensus on the node that answers, as rockraft shows it. Prometheus reads the same address as
+    /// text.
+    pub async fn metrics(&self) -> Result<MetricsReply> {
+        self.send(Call::plain(Method::GET, &["metrics"])).await?.json()
     }
 
     /// The description of the interface, an OpenAPI 3.1 document; needs no credentials.

@@ -71,16 +71,20 @@ fn said(call: &Call, text: &str) -> Reply {
     if call.wants_json() { Reply::status(text) } else { Reply::text(text) }
 }
 
+/// The role of a replica, in the words of openraft.
+pub(super) fn state_of(role: Option<NodeRole>) -> &'static str {
+    match role {
+        Some(NodeRole::Leader) => "Leader",
+        Some(NodeRole::Follower) => "Follower",
+        Some(NodeRole::Candidate) => "Candidate",
+        Some(NodeRole::Learner) => "Learner",
+        None => "Shutdown",
+    }
+}
+
 impl IntoWire for Health {
     type Wire = HealthReply;
     fn into_wire(self) -> HealthReply {
-        let state = match self.role {
-            Some(NodeRole::Leader) => "Leader",
-            Some(NodeRole::Follower) => "Follower",
-            Some(NodeRole::Candidate) => "Candidate",
-            Some(NodeRole::Learner) => "Learner",
-            None => "Shutdown",
-        };
         HealthReply {
             status: self.status.into(),
             reason: self.reason,
@@ -88,7 +92,7 @@ impl IntoWire for Health {
             is_leader: self.is_leader,
             current_leader: self.leader,
             current_term: self.term,
-            state: state.into(),
+            state: state_of(self.role).into(),
             warnings: self.warnings,
         }
     }

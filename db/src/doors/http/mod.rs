@@ -17,6 +17,7 @@ pub mod hints;
 pub mod indexes;
 pub mod jettradbvm;
 mod loopback;
+pub mod metrics;
 pub mod openapi;
 pub mod pipelines;
 mod positions;

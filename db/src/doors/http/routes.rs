@@ -4,9 +4,9 @@
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
-    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, openapi,
-    pipelines, processes, schema, sessions, shards, statements, tasks, tokens, transactions, users,
-    versions, writes,
+    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, metrics,
+    openapi, pipelines, processes, schema, sessions, shards, statements, tasks, tokens,
+    transactions, users, versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -269,6 +269,9 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/tasks/{task}/cancel" User(Own),  Leader(Ready), Other, {tasks::CANCEL}, "cancel_task", "task cancel";
     // Cluster
     GET  "/health"                 Open,        Here(Nothing), Members, {cluster::HEALTH},     "health",             "health";
+    GET  "/livez"                  Open,        Here(Nothing), Members, {metrics::LIVE},       "live",               "show live";
+    GET  "/readyz"                 Open,        Here(Nothing), Members, {metrics::READY},      "ready",              "show ready";
+    GET  "/metrics"                User(Login), Here(Rights),  Members, {metrics::GET},        "metrics",            "show metrics";
     GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "status";
     POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, {cluster::REGISTER},   "cluster_register",   "cluster add";
     POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, {cluster::DEREGISTER}, "cluster_deregister", "cluster remove";
@@ -327,7 +330,11 @@ mod tests {
     fn only_health_and_what_brings_its_own_proof_is_open() {
         let open: BTreeSet<_> =
             ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
-        assert_eq!(open, ["/api/login", "/health", "/openapi.json", "/raft/rpc/join-token"].into());
+        assert_eq!(
+            open,
+            ["/api/login", "/health", "/livez", "/openapi.json", "/raft/rpc/join-token", "/readyz"]
+                .into()
+        );
     }
 
     #[test]
