@@ -117,7 +117,19 @@ impl Answer {
 
     /// The code of an error.
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        self.error()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The error, of whichever of the two shapes: an object, or a text with the other fields beside it.
+    fn error(&self) -> Value {
+        let mut body = self.json();
+        match body.get("error").cloned() {
+            Some(Value::String(message)) => {
+                body["message"] = message.into();
+                body
+            }
+            error => error.unwrap_or_default(),
+        }
     }
 
     /// A header, empty if it is missing.
@@ -155,7 +167,7 @@ impl Answer {
         if self.header("content-type") != "application/json" {
             return Some(format!("it is {:?}", self.header("content-type")));
         }
-        let error = &self.json()["error"];
+        let error = self.error();
         let lacks = |field: &&str| error[field].as_str().unwrap_or_default().is_empty();
         let field = ["message", "hint", "request_id"].into_iter().find(lacks)?;
         Some(format!("{field} is missing: {}", self.text))

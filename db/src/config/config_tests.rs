@@ -5,7 +5,7 @@ use super::*;
 use serde_json::json;
 
 fn load(file: &str) -> Result<Config> {
-    Config::load(Some(file), |_| None, &BTreeMap::new())
+    Config::load(Some(File::Json(file)), |_| None, &BTreeMap::new())
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         _ => None,
     };
     let flags = BTreeMap::from([("Port", "3000".to_owned())]);
-    let config = Config::load(Some(file), environment, &flags).unwrap();
+    let config = Config::load(Some(File::Json(file)), environment, &flags).unwrap();
     assert_eq!(
         (config.port, config.heartbeat_ms, config.max_voters, config.page_max),
         (3000, 70, 3, 1000)

@@ -8,7 +8,7 @@ use crate::service::Response;
 use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::{
-    ErrorBody, ErrorDetail, FORGOTTEN_HEADER, PENDING_HEADER, REPLAYED_HEADER,
+    ErrorBody, ErrorDetail, FORGOTTEN_HEADER, PENDING_HEADER, PlainErrorBody, REPLAYED_HEADER,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -43,6 +43,16 @@ pub enum Values {
     Whole,
     /// Those in the fields of these names.
     In(&'static [&'static str]),
+}
+
+/// How the body of an error looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ErrorShape {
+    /// `{"error": {"code": …, "message": …}}`.
+    #[default]
+    Object,
+    /// `{"error": "the message", "code": …}`, as systems have it whose calls are served as well.
+    Text,
 }
 
 impl Form {
@@ -190,12 +200,15 @@ impl Reply {
     }
 
     /// The answer for an error.
-    pub fn error(error: &Error, request_id: &str, form: Form) -> Self {
+    pub fn error(error: &Error, request_id: &str, shape: ErrorShape, form: Form) -> Self {
         let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
-        let body = ErrorBody { error: ErrorDetail { hint, ..error_detail(error, request_id) } };
+        let detail = ErrorDetail { hint, ..error_detail(error, request_id) };
+        let reply = match shape {
+            ErrorShape::Object => Reply::json(&ErrorBody { error: detail }),
+            ErrorShape::Text => Reply::json(&PlainErrorBody::from(detail)),
+        };
         let values = Values::In(&["id", "document", "value", "insertedIds", "upsertedIds"]);
-        let reply =
-            Reply::json(&body).values(values).with_status(error.kind.status()).in_form(form);
+        let reply = reply.values(values).with_status(error.kind.status()).in_form(form);
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
             429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),

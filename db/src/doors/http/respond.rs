@@ -2,7 +2,7 @@
 
 use super::call::{App, Http};
 use super::dispatch;
-use super::reply::{Events, Form, Reply};
+use super::reply::{ErrorShape, Events, Form, Reply};
 use crate::cluster::forward::ForwardedResponse;
 use crate::error::{Error, Kind};
 use crate::raft::node_key::PROCESS_HEADER;
@@ -91,7 +91,7 @@ pub(super) fn respond_error(
     app: &App,
     http: &Http,
     id: &str,
-    error: &Error,
+    (error, shape): (&Error, ErrorShape),
     seen: Position,
 ) -> HttpResponse {
     let path = http.uri().path();
@@ -103,7 +103,7 @@ pub(super) fn respond_error(
     let query = url::form_urlencoded::parse(http.uri().query().unwrap_or_default().as_bytes());
     let form =
         query.filter(|(name, _)| name == "extended_json").find_map(|(_, name)| Form::named(&name));
-    let mut reply = Reply::error(error, id, form.unwrap_or_default());
+    let mut reply = Reply::error(error, id, shape, form.unwrap_or_default());
     if error.repeated {
         reply = reply.header(REPLAYED_HEADER, "true");
     }

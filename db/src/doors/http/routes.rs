@@ -3,8 +3,9 @@
 
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
+use super::reply::ErrorShape;
 use super::{
-    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, openapi,
+    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, kv, openapi,
     pipelines, schema, sessions, shards, statements, tasks, tokens, transactions, users, versions,
     writes,
 };
@@ -109,6 +110,21 @@ impl Route {
         self.path.ends_with("/watch")
     }
 
+    /// Whether it is about a key of the collection that the configuration names.
+    pub fn is_kv(&self) -> bool {
+        self.path.starts_with("/api/kv/") || self.is_kv_at_root()
+    }
+
+    /// Whether it is such a route that is there only if the configuration says so.
+    pub fn is_kv_at_root(&self) -> bool {
+        KV_AT_ROOT.iter().any(|route| route.path == self.path)
+    }
+
+    /// How the bodies of its errors look.
+    pub fn error_shape(&self) -> ErrorShape {
+        if self.is_kv() { ErrorShape::Text } else { ErrorShape::Object }
+    }
+
     /// Whether it lists what every group has of its own.
     pub fn lists_groups(&self) -> bool {
         self.method == "GET" && matches!(self.path, "/api/v1/tasks" | "/api/v1/transactions")
@@ -199,6 +215,10 @@ pub const ROUTES: &[Route] = routes! {
     PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::PUT},    "save",   "update";
     PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, {documents::PATCH},  "patch",  "patch";
     DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::DELETE}, "delete", "delete";
+    // Keys and values, as rockraft's example has them
+    GET  "/api/kv/get"    User(Read),  Here(Level),   Document, {kv::GET},    "kv_get",    "kv get";
+    POST "/api/kv/set"    User(Write), Leader(Ready), Document, {kv::SET},    "kv_set",    "kv set";
+    POST "/api/kv/delete" User(Write), Leader(Ready), Document, {kv::DELETE}, "kv_delete", "kv delete";
     // Queries
     POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Find,      {find::FIND},              "find",            "find";
     POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, {pipelines::AGGREGATE},    "aggregate",       "aggregate";
@@ -291,6 +311,7 @@ pub const ROUTES: &[Route] = routes! {
     // Between nodes
     GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
     GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
+    POST "/raft/rpc/found"           Node, Here(Nothing), Other, [peer::found],           "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
     POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
@@ -305,6 +326,15 @@ pub const ROUTES: &[Route] = routes! {
     POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";
     POST "/raft/rpc/transfer-leader" Node, Here(Nothing), Other, [peer::transfer_leader], "", "";
     POST "/raft/rpc/read-index"      Node, Here(Nothing), Other, [peer::read_index],      "", "";
+};
+
+/// The routes of keys and values once more, where rockraft's example has them; served when `KvAtRoot`
+/// is true.
+#[rustfmt::skip]
+pub const KV_AT_ROOT: &[Route] = routes! {
+    GET  "/get"    User(Read),  Here(Level),   Document, {kv::GET},    "kv_get",    "kv get";
+    POST "/set"    User(Write), Leader(Ready), Document, {kv::SET},    "kv_set",    "kv set";
+    POST "/delete" User(Write), Leader(Ready), Document, {kv::DELETE}, "kv_delete", "kv delete";
 };
 
 #[cfg(test)]

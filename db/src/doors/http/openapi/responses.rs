@@ -3,12 +3,13 @@
 use super::schemas::{Schemas, tidy};
 use crate::auth::{Access, Permission};
 use crate::doors::http::describe::{Content, Description, Effect, Shape, Success};
+use crate::doors::http::reply::ErrorShape;
 use crate::doors::http::routes::Route;
 use crate::error::Kind::{self, *};
 use crate::status::HttpStatus;
 use jettra_driver::wire::{
     CURSOR_HEADER, FORGOTTEN_HEADER, INDEX_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER,
-    REPLAYED_HEADER,
+    PlainErrorBody, REPLAYED_HEADER,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,11 @@ pub(super) fn of_route(
     error: &Value,
 ) -> BTreeMap<String, Value> {
     let mut responses = BTreeMap::new();
+    let shape = route.error_shape();
+    let error = match shape {
+        ErrorShape::Object => error.clone(),
+        ErrorShape::Text => Value::from(schemas.answers.subschema_for::<PlainErrorBody>()),
+    };
     for Success { status, content } in &description.answers {
         let response = responses
             .entry(status.to_string())
@@ -50,7 +56,9 @@ pub(super) fn of_route(
             .insert("307".into(), json!({"description": text, "headers": {"Location": location}}));
     }
     for (status, kinds) in by_status(&errors(route, description)) {
-        responses.entry(status.to_string()).or_insert_with(|| error_response(&kinds, error));
+        responses
+            .entry(status.to_string())
+            .or_insert_with(|| error_response(&kinds, &error, shape));
     }
     responses
 }
@@ -63,10 +71,14 @@ fn by_status(errors: &BTreeSet<Kind>) -> BTreeMap<u16, Vec<Kind>> {
     by_status
 }
 
-fn error_response(kinds: &[Kind], error: &Value) -> Value {
+fn error_response(kinds: &[Kind], error: &Value, shape: ErrorShape) -> Value {
     let codes: Vec<_> = kinds.iter().map(|kind| kind.code()).collect();
     let meanings: Vec<_> = kinds.iter().map(|kind| kind.meaning()).collect();
-    let one_of = json!({"properties": {"error": {"properties": {"code": {"enum": codes}}}}});
+    let code = json!({"properties": {"code": {"enum": codes}}});
+    let one_of = match shape {
+        ErrorShape::Object => json!({"properties": {"error": code}}),
+        ErrorShape::Text => code,
+    };
     json!({
         "description": meanings.join(" "),
         "content": {"application/json": {"schema": {"allOf": [error, one_of]}}},
@@ -119,7 +131,7 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
         (documents, &[Removed, Paused]),
         (description.body.is_some(), BODY),
         (has_parameters || description.if_match, &[InvalidParameter]),
-        (!route.runs.is_here(), &[NoLeader, Stopping]),
+        (!route.runs.is_here(), &[NoLeader, NotLeader, Stopping]),
         (reads, READ),
         (writes || effect == Effect::Proposes, WRITE),
         (writes, KEY),
