@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A key with its value: the answer of `GET /api/kv/get`, and the body of `POST /api/kv/set`. The
-/// value is kept as it is written.
+/// numbers of the value keep their types, as in a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

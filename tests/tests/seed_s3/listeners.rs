@@ -1,8 +1,10 @@
 //! The address for nodes (`raft_addr`, `PeerAddress`) beside that for clients.
 
 use super::{conf, example, post, start, started};
-use jettra_tests::{Cluster, Http, Role, Settings, free_port, wait_until};
+use jettra_tests::certs::Certs;
+use jettra_tests::{Bed, Cluster, Http, PASSWORD, Role, Settings, free_port, program, wait_until};
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// An address of the loopback, without credentials.
 fn at(port: u16) -> Http {
@@ -16,8 +18,11 @@ async fn wait_peer_urls(cluster: &Cluster, count: usize) -> Vec<Value> {
         for node in &cluster.nodes {
             let answer = node.http().try_get("/raft/rpc/status").await?;
             let members = answer.json().as_array().cloned().ok_or(answer.text)?;
-            let urls: Vec<Value> =
-                members.iter().map(|it| it["peer_url"].clone()).filter(|it| !it.is_null()).collect();
+            let urls: Vec<Value> = members
+                .iter()
+                .map(|it| it["peer_url"].clone())
+                .filter(|it| !it.is_null())
+                .collect();
             if urls.len() != count {
                 return Err(format!("{members:?}"));
             }
@@ -69,7 +74,12 @@ async fn each_address_serves_its_own_calls_only() {
     let answer = post(&cluster.nodes[1], "/set?redirect=1", &json!({"key": "a", "value": 1})).await;
     let leader = cluster.leader().await;
     let place = format!("{}/set?redirect=1", cluster.nodes[leader].url());
-    assert_eq!((answer.status, answer.header("location")), (307, place.as_str()), "{}", answer.text);
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (307, place.as_str()),
+        "{}",
+        answer.text
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,8 +88,7 @@ async fn a_node_is_registered_by_either_of_its_addresses() {
     let mut ports = Vec::new();
     for name in ["node2", "node3"] {
         let port = free_port();
-        let settings =
-            Settings::new(Role::Waiting).key("PeerAddress", format!("127.0.0.1:{port}"));
+        let settings = Settings::new(Role::Waiting).key("PeerAddress", format!("127.0.0.1:{port}"));
         let mut node = cluster.bed.node(name, settings);
         node.start();
         cluster.nodes.push(node);
@@ -126,9 +135,37 @@ async fn members_are_given_an_address_for_nodes_one_by_one_or_all_at_once() {
         for node in &cluster.nodes {
             node.http().get("/raft/rpc/view").await.refused(421, "misdirected");
         }
-        let written = post(&cluster.nodes[2], "/api/kv/set", &json!({"key": "a", "value": 1})).await;
+        let written =
+            post(&cluster.nodes[2], "/api/kv/set", &json!({"key": "a", "value": 1})).await;
         written.ok();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_show_their_certificates_at_the_address_for_nodes() {
+    let bed = Bed::new("s3-tls").await;
+    let certs = Certs::make(bed.dir().join("certs"), &[]);
+    let mut nodes = Vec::new();
+    for (name, role) in [("node1", Role::First), ("node2", Role::Waiting), ("node3", Role::Waiting)]
+    {
+        let address = format!("127.0.0.1:{}", free_port());
+        let settings = certs.settings(Settings::new(role)).key("PeerAddress", address);
+        nodes.push(bed.node(name, settings));
+    }
+    let mut cluster = Cluster { nodes, bed };
+    cluster.nodes.iter_mut().for_each(|node| node.start());
+    cluster.wait_health(0, "ok").await;
+    for index in [1, 2] {
+        cluster.wait_health(index, "waiting").await;
+        cluster.register(index).await;
+    }
+    cluster.wait_active(3).await;
+    let urls = wait_peer_urls(&cluster, 3).await;
+    let secured = |url: &Value| url.as_str().is_some_and(|url| url.starts_with("https://"));
+    assert!(urls.iter().all(secured), "{urls:?}");
+    let through = cluster.follower().await;
+    let body = json!({"key": "a", "value": 1});
+    post(&cluster.nodes[through], "/api/kv/set", &body).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,8 +203,26 @@ async fn a_single_node_needs_no_others() {
     start(&mut cluster, 0);
     cluster.wait_health(0, "ok").await;
     let node = &cluster.nodes[0];
-    post(node, "/set", &json!({"key": "a", "value": 1.50})).await.ok();
-    assert_eq!(node.http().get("/get?key=a").await.ok().text, r#"{"key":"a","value":1.50}"#);
+    // Without a content type, and numbers that programs would write in another way.
+    for value in ["1.0", "9007199254740993", "[1,1.0,-0.0]"] {
+        let body = format!("{{\"key\": \"a\", \"value\": {value}}}");
+        node.http().curl("POST", "/set", &body).await.ok();
+        let expected = format!("{{\"key\":\"a\",\"value\":{value}}}");
+        assert_eq!(node.http().get("/get?key=a").await.ok().text, expected);
+    }
+    let shell = async |statement: &str| {
+        let mut command = Command::new(program("jettra"));
+        command.args(["--url", &node.url(), "-m", "json", "-q", "-e", statement]);
+        command.env("JETTRA_PASSWORD", PASSWORD).env("HOME", cluster.bed.dir());
+        let running = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
+        let output = running.await.expect("no panic");
+        assert!(output.status.success(), "{statement}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    shell("kv set b \"Alice\"").await;
+    assert_eq!(shell("kv get b").await, "\"Alice\"");
+    shell("kv delete b").await;
+    assert_eq!(shell("kv get b").await, "null");
     let printed = super::wait_printed(node).await;
     assert!(printed.contains("Initializing 1-node cluster..."), "{printed}");
 }

@@ -50,7 +50,7 @@ async fn get(call: Rc<Call>) -> Result<Reply> {
     }
 }
 
-/// A key with the value of its document, as it was written.
+/// A key with the value of its document, as it is stored.
 fn entry(key: &str, document: Option<&Document>) -> Result<Reply> {
     let damaged = |error| Error::new(Kind::Internal, format!("the value of {key:?}: {error}"));
     let stored: Option<Stored<'_>> = document
@@ -79,7 +79,7 @@ pub const SET: Endpoint = Endpoint::new(
 );
 
 async fn set(call: Rc<Call>) -> Result<Reply> {
-    // Strictly first, which keeps no number as it is written.
+    // Strictly first; a tree of values would not keep the types of numbers.
     call.json::<KvEntry>()?;
     let unreadable = |error: serde_json::Error| Error::new(Kind::InvalidBody, error.to_string());
     let KvEntry { key, value } = serde_json::from_slice(&call.body).map_err(unreadable)?;
