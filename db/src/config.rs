@@ -135,6 +135,8 @@ pub struct Config {
     pub changes_mb: u64,
     pub feeds_max: usize,
     pub audit_max: u64,
+    pub open_on_loopback: bool,
+    pub start_nodes_in: Option<PathBuf>,
     pub session_hours: u64,
     pub versions: bool,
     kv_collection: String,

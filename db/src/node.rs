@@ -289,6 +289,9 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
     } else {
         lines.push(format!("  shell     {shell} --url {url}"));
     }
+    if config.open_on_loopback {
+        lines.push("  OPEN      programs of this machine need no password (OpenOnLoopback)".into());
+    }
     lines.push(format!("  data      {}   stop with Ctrl-C", config.data_dir.display()));
     lines.join("\n")
 }

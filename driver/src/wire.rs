@@ -12,7 +12,9 @@ mod extended_json;
 mod groups;
 mod indexes;
 mod kv;
+mod plain_error;
 mod position;
+mod processes;
 mod queries;
 mod read_level;
 mod schema;
@@ -36,7 +38,9 @@ pub use extended_json::*;
 pub use groups::*;
 pub use indexes::*;
 pub use kv::*;
+pub use plain_error::*;
 pub use position::*;
+pub use processes::*;
 pub use queries::*;
 pub use read_level::*;
 pub use schema::*;
@@ -50,7 +54,7 @@ pub use users::*;
 pub use versions::*;
 pub use writes::*;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Header with the log index that an answer reflects (its write, or the state it read).
@@ -68,62 +72,12 @@ pub const NODE_HEADER: &str = "x-jettra-node";
 /// for a logged-in user.
 pub const CLIENT_HEADER: &str = "x-jettra-client";
 
-/// The body of an error answer: `{"error": {…}}`. It is read from a [`PlainErrorBody`] too.
+/// The body of an error answer: `{"error": {…}}`. [`PlainErrorBody`] is read as well.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The error itself.
     pub error: ErrorDetail,
-}
-
-impl<'de> Deserialize<'de> for ErrorBody {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Nested { error: ErrorDetail },
-            Plain(PlainErrorBody),
-        }
-        let error = match Either::deserialize(deserializer)? {
-            Either::Nested { error } => error,
-            Either::Plain(body) => body.into(),
-        };
-        Ok(ErrorBody { error })
-    }
-}
-
-/// The body of an error answer to the calls that have the shapes of a system whose errors are texts:
-/// `{"error": "…"}`, with the other fields of [`ErrorDetail`] beside the text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PlainErrorBody {
-    /// One sentence that names the value that was wrong.
-    pub error: String,
-    /// Stable, machine-readable code, for example `not_leader`.
-    pub code: String,
-    /// The next step for the reader.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-    /// Values that belong to the code, for programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Value>,
-    /// Names this call in the node's log.
-    #[serde(default)]
-    pub request_id: String,
-}
-
-impl From<ErrorDetail> for PlainErrorBody {
-    fn from(detail: ErrorDetail) -> Self {
-        let ErrorDetail { code, message: error, hint, details, request_id } = detail;
-        PlainErrorBody { error, code, hint, details, request_id }
-    }
-}
-
-impl From<PlainErrorBody> for ErrorDetail {
-    fn from(body: PlainErrorBody) -> Self {
-        let PlainErrorBody { error: message, code, hint, details, request_id } = body;
-        ErrorDetail { code, message, hint, details, request_id }
-    }
 }
 
 /// What went wrong and what to do about it.

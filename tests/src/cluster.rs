@@ -77,7 +77,7 @@ impl Cluster {
     }
 
     /// Starts all nodes and registers them.
-    async fn form(&mut self) {
+    pub async fn form(&mut self) {
         self.nodes.iter_mut().for_each(Node::start);
         self.wait_health(0, "ok").await;
         for index in 1..self.nodes.len() {

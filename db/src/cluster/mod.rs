@@ -17,6 +17,7 @@ pub mod memory;
 pub mod nodes;
 pub mod placement;
 pub mod probe;
+pub mod processes;
 pub mod reconcile;
 pub mod report;
 pub mod secrets;
@@ -94,6 +95,8 @@ pub struct Cluster {
     secret: String,
     node_id: Arc<str>,
     identity: Mutex<Identity>,
+    /// The processes of other nodes that it may start; none: it may not.
+    processes: Option<processes::Processes>,
     /// The groups of this node.
     pub groups: Groups,
     /// Where all groups are, as this node has applied it.
@@ -176,6 +179,7 @@ impl Cluster {
             raft_threads,
             opening: tokio::sync::Mutex::new(()),
             tasks: Mutex::default(),
+            processes: config.start_nodes_in.as_deref().map(processes::Processes::new),
             config,
             formats,
         }))

@@ -102,6 +102,8 @@ pub const KEYS: &[Key] = &[
     key("FeedsMax", Type::Number, "256", "change feeds that one node serves at once"),
     key("AuditMax", Type::Number, "100000", "entries of the audit log that are kept"),
     key("Versions", Type::Bool, "false", "true: new collections keep the former versions of their documents, as in JettraDBVM; the same on all nodes"),
+    key("OpenOnLoopback", Type::Bool, "false", "true: callers on this machine without credentials are the user admin; only where Host is loopback"),
+    key("StartNodesIn", Type::Text, "null", "folder in which this node may start further ones on this machine (POST /cluster/add-node), with their data in nodes, logs in logs, and configurations to choose from in config; only where Host is loopback; default: it starts none"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("KvCollection", Type::Text, "\"kv.entries\"", "database and collection of the calls under /api/kv, with a dot between them; the same on all nodes"),
     key("KvAtRoot", Type::Bool, "false", "true: serve these calls at /get, /set and /delete too; the same on all nodes"),

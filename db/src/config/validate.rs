@@ -22,6 +22,7 @@ impl Config {
                 .map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
         }
         self.validate_join_token()?;
+        self.validate_loopback()?;
         self.validate_tls()?;
         self.networks()?;
         self.refused_entries()?;
@@ -90,6 +91,21 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what only callers on this machine may have.
+    fn validate_loopback(&self) -> Result<()> {
+        let given = [
+            ("OpenOnLoopback", self.open_on_loopback),
+            ("StartNodesIn", self.start_nodes_in.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) if !self.host.is_loopback() => Err(wrong(
+                format!("{key}: Host {} can be reached from other machines", self.host),
+                format!("listen on 127.0.0.1, or leave {key} out"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn validate_membership(&self) -> Result<()> {

@@ -25,6 +25,7 @@ pub mod permits;
 pub mod pipelines;
 pub mod place;
 pub mod precondition;
+pub mod processes;
 pub mod read;
 pub mod schema;
 pub mod session;

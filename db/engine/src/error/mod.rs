@@ -272,6 +272,14 @@ error_kinds! {
     StorageFull "storage_full" Full;
     /// The `_id` is too long.
     IdTooLong "id_too_long" Invalid;
+    /// This node is not set up for such calls.
+    NotEnabled "not_enabled" Conflict;
+    /// Another program uses the port.
+    PortInUse "port_in_use" Invalid;
+    /// The process of a node did not start.
+    ProcessFailed "process_failed" Failed;
+    /// A node was started, but has not become a member.
+    JoinFailed "join_failed" Failed;
 }
 
 /// What went wrong and what to do about it.

@@ -5,7 +5,7 @@ use super::describe::{VERSIONS, describe};
 use super::endpoint::Endpoint;
 use super::find::json_parameter;
 use super::positions::part_of_group;
-use super::reply::{ErrorShape, Events, Form, Reply, Values};
+use super::reply::{Events, Form, Reply, Values};
 use crate::engine::changes::{FeedChange, ResumeToken, delta};
 use crate::engine::value::{Value, iso_date, parse_stored};
 use crate::error::{Error, Kind, Result};
@@ -120,7 +120,7 @@ impl EventStream {
             Ok(piece) => piece,
             Err(error) => {
                 self.ended = true;
-                let body = Reply::error(&error, "", ErrorShape::Object, self.form).body;
+                let body = Reply::error(&error, "", self.form).body;
                 Some(Bytes::from([&b"event: error\ndata: "[..], &body, b"\n\n"].concat()))
             }
         }

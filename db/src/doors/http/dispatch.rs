@@ -2,6 +2,7 @@
 
 use super::call::{Call, Listener};
 use super::endpoint::Prepared;
+use super::loopback;
 use super::reply::{Events, Reply};
 use super::routes::{About, Route};
 use crate::auth::{
@@ -202,12 +203,36 @@ pub async fn ask_leader<T: DeserializeOwned>(
     target: &str,
     here: impl AsyncFn() -> Result<T>,
 ) -> Result<T> {
+    at_leader(session, ("GET", target, Bytes::new()), Wait::Level, here).await
+}
+
+/// Has the leader carry out a change on the caller's behalf, by `here` if it is this node, else by a
+/// POST of `body` to `target`.
+///
+/// # Errors
+/// The leader's, and those of waiting for it.
+pub async fn order_leader<T: DeserializeOwned>(
+    session: &Session,
+    target: &str,
+    body: &serde_json::Value,
+    here: impl AsyncFn(&Session) -> Result<T>,
+) -> Result<T> {
+    let body = body.to_string().into();
+    at_leader(session, ("POST", target, body), Wait::Ready, async || here(session).await).await
+}
+
+async fn at_leader<T: DeserializeOwned>(
+    session: &Session,
+    (method, target, body): (&str, &str, Bytes),
+    wait: Wait,
+    here: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
     let there = async |url: &str| {
         let question = ForwardedRequest {
-            method: "GET".into(),
+            method: method.into(),
             target: target.into(),
             headers: Vec::new(),
-            body: Bytes::new(),
+            body: body.clone(),
             user: recognised(session.user()?),
             from: session.from.clone(),
         };
@@ -218,8 +243,7 @@ pub async fn ask_leader<T: DeserializeOwned>(
         serde_json::from_slice(&answer.body)
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))
     };
-    let place = Place::Leader(Wait::Level);
-    place::carry_out(session, place, Origin::Caller, here, there).await
+    place::carry_out(session, Place::Leader(wait), Origin::Caller, here, there).await
 }
 
 /// Asks the leaders of all groups what a call asks of one, by `here` or by the same call with
@@ -393,6 +417,7 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
                 Credentials::Password { name: &pair.0, password: &pair.1 }
             }
         },
+        None if loopback::admits(call)? => Credentials::Loopback,
         None => {
             token = cookie(call.headers()).ok_or_else(not_authenticated)?;
             if method != "GET" && !call.headers().contains_key(CLIENT_HEADER) {
@@ -429,7 +454,7 @@ fn check_permission(call: &Call, permission: Permission) -> Result<()> {
     }
 }
 
-fn text_header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(super) fn text_header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -448,7 +473,7 @@ fn basic(value: &str) -> Option<(String, String)> {
     Some((name.to_owned(), password.to_owned()))
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap) -> Option<String> {
     let all = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let pairs =
         all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -45,16 +45,6 @@ pub enum Values {
     In(&'static [&'static str]),
 }
 
-/// How the body of an error looks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ErrorShape {
-    /// `{"error": {"code": …, "message": …}}`.
-    #[default]
-    Object,
-    /// `{"error": "the message", "code": …}`, as systems have it whose calls are served as well.
-    Text,
-}
-
 impl Form {
     /// The form with this name, as the parameter `extended_json` gives it.
     pub fn named(name: &str) -> Option<Form> {
@@ -200,21 +190,29 @@ impl Reply {
     }
 
     /// The answer for an error.
-    pub fn error(error: &Error, request_id: &str, shape: ErrorShape, form: Form) -> Self {
-        let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
-        let detail = ErrorDetail { hint, ..error_detail(error, request_id) };
-        let reply = match shape {
-            ErrorShape::Object => Reply::json(&ErrorBody { error: detail }),
-            ErrorShape::Text => Reply::json(&PlainErrorBody::from(detail)),
-        };
+    pub fn error(error: &Error, request_id: &str, form: Form) -> Self {
+        Reply::json(&ErrorBody { error: with_hint(error, request_id) }).failed(error, form)
+    }
+
+    /// The answer for an error of a call whose shape comes from another program: its text.
+    pub fn plain_error(error: &Error, request_id: &str, form: Form) -> Self {
+        Reply::json(&PlainErrorBody::from(with_hint(error, request_id))).failed(error, form)
+    }
+
+    fn failed(self, error: &Error, form: Form) -> Self {
         let values = Values::In(&["id", "document", "value", "insertedIds", "upsertedIds"]);
-        let reply = reply.values(values).with_status(error.kind.status()).in_form(form);
+        let reply = self.values(values).with_status(error.kind.status()).in_form(form);
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
             429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),
             _ => reply,
         }
     }
+}
+
+fn with_hint(error: &Error, request_id: &str) -> ErrorDetail {
+    let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
+    ErrorDetail { hint, ..error_detail(error, request_id) }
 }
 
 /// An error as the interface represents it.

@@ -3,11 +3,10 @@
 
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
-use super::reply::ErrorShape;
 use super::{
     audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, kv, openapi,
-    pipelines, schema, sessions, shards, statements, tasks, tokens, transactions, users, versions,
-    writes,
+    pipelines, processes, schema, sessions, shards, statements, tasks, tokens, transactions, users,
+    versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -120,11 +119,6 @@ impl Route {
         KV_AT_ROOT.iter().any(|route| route.path == self.path)
     }
 
-    /// How the bodies of its errors look.
-    pub fn error_shape(&self) -> ErrorShape {
-        if self.is_kv() { ErrorShape::Text } else { ErrorShape::Object }
-    }
-
     /// Whether it lists what every group has of its own.
     pub fn lists_groups(&self) -> bool {
         self.method == "GET" && matches!(self.path, "/api/v1/tasks" | "/api/v1/transactions")
@@ -155,6 +149,13 @@ impl Route {
             Run::ByBody(prepare) => prepare(call),
         }
     }
+}
+
+/// Whether errors of calls at a path are texts, as in the program that their shape comes from.
+pub fn has_plain_errors(path: &str) -> bool {
+    path.starts_with("/cluster/")
+        || path.starts_with("/api/kv/")
+        || KV_AT_ROOT.iter().any(|route| route.path == path)
 }
 
 /// An endpoint in braces; in brackets a handler of calls between nodes, which has no description.
@@ -305,6 +306,11 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/v1/cluster/shards/{shard}/migrate" User(Admin), Leader(Ready), Other, {shards::MIGRATE},   "migrate_shard", "shard migrate";
     GET    "/api/v1/cluster/ring"                   User(Login), Here(Level),   Other, {shards::RING},      "ring",          "cluster ring";
     POST   "/api/v1/cluster/rebalance"              User(Admin), Leader(Ready), Other, {shards::REBALANCE}, "rebalance",     "rebalance";
+    // Nodes as processes of one machine
+    POST "/cluster/add-node"    User(Admin), Here(Rights), Other, {processes::START},  "start_node",  "node start";
+    POST "/cluster/remove-node" User(Admin), Here(Rights), Other, {processes::END},    "end_node",    "node end";
+    GET  "/cluster/list-nodes"  User(Login), Here(Rights), Other, {processes::LIST},   "node_list",   "node list";
+    GET  "/cluster/status"      User(Login), Here(Rights), Other, {processes::STATUS}, "peer_health", "cluster peers";
     PUT  "/api/v1/cluster/feature-level" User(Admin), Leader(Ready), Other, {cluster::SET_MAX_FEATURE_LEVEL}, "set_max_feature_level", "cluster max-level";
     GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
@@ -313,6 +319,7 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
     POST "/raft/rpc/found"           Node, Here(Nothing), Other, [peer::found],           "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
+    POST "/raft/rpc/end"             Node, Here(Nothing), Other, [peer::end],             "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
     POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
     POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";

@@ -3,7 +3,7 @@
 use super::call::{App, Call, Http, Listener, MovedCall};
 use super::dispatch::{self, Answer};
 use super::endpoint::Endpoint;
-use super::reply::{ErrorShape, Reply};
+use super::reply::Reply;
 use super::respond::{pass_on, respond, respond_error};
 use super::routes::{About, KV_AT_ROOT, ROUTES, Route, Runs};
 use super::{body, web as page};
@@ -139,7 +139,7 @@ async fn serve(
             let closed = error.kind == Kind::Internal && app.service.cluster.is_ending();
             let error = if closed { cut_off(route) } else { error };
             body::drain(&mut payload).await;
-            respond_error(&app, &head, &id, (&error, route.error_shape()), seen)
+            respond_error(&app, &head, &id, &error, seen)
         }
     }
 }
@@ -325,13 +325,7 @@ fn other(app: &App, http: &HttpRequest) -> HttpResponse {
 /// The response for what is no route.
 fn refuse(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     let head = Http::Received(http.clone());
-    respond_error(
-        app,
-        &head,
-        &request_id(app),
-        (error, ErrorShape::Object),
-        visible_position(app, None),
-    )
+    respond_error(app, &head, &request_id(app), error, visible_position(app, None))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::describe::{CLUSTER, describe};
 use super::dispatch::{ask_groups, ask_leader};
 use super::endpoint::Endpoint;
-use super::reply::{ErrorShape, Events, Form, Reply};
+use super::reply::{Events, Form, Reply};
 use crate::config::PAGE_DEFAULT;
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
@@ -226,7 +226,7 @@ async fn follow(call: &Call, id: TaskId, first: TaskInfo, pieces: mpsc::Sender<B
             }
             Ok(_) => {}
             Err(error) => {
-                let body = Reply::error(&error, "", ErrorShape::Object, Form::Relaxed).body;
+                let body = Reply::error(&error, "", Form::Relaxed).body;
                 let piece = [&b"event: error\ndata: "[..], &body, b"\n\n"].concat();
                 let _ = pieces.send(piece.into()).await;
                 return;

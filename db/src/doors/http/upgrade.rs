@@ -5,7 +5,6 @@
 
 use super::call::{App, Call, Head, Http};
 use super::dispatch;
-use super::reply::ErrorShape;
 use super::respond::respond_error;
 use super::routes::Route;
 use super::server::{PathParameters, SNAPSHOT, STREAM, make_call, request_id, visible_position};
@@ -104,7 +103,7 @@ async fn upgrade<T: Connection>(
             parts.io.serve(parts.read_buf.freeze(), socket, &runtime)
         }
         Err(error) => {
-            let response = respond_error(&app, &http, &id, (&error, ErrorShape::Object), seen);
+            let response = respond_error(&app, &http, &id, &error, seen);
             let (mut head, body) = Response::from(response).into_parts();
             head.head_mut().set_connection_type(ConnectionType::Close);
             let size = body.size();

@@ -7,7 +7,6 @@ use crate::doors::http::call::Call;
 use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
-use crate::cluster::Cluster;
 use crate::cluster::announce::{self, AnnounceRequest};
 use crate::cluster::audit::{self, AuditReport};
 use crate::cluster::forward::{Applied, KnownLeader};
@@ -16,6 +15,7 @@ use crate::cluster::identity::Identity;
 use crate::cluster::join;
 use crate::cluster::placement::report::LeaderStatus;
 use crate::cluster::probe::sign_answer;
+use crate::cluster::{Cluster, Exit};
 use crate::config::host_of;
 use crate::engine::Command;
 use crate::engine::cbor::{self, DecodeOwned};
@@ -144,6 +144,18 @@ pub async fn invite(call: Rc<Call>) -> Result<Reply> {
     }
     call.cluster().open(invited).await?;
     Ok(Reply::status("welcome"))
+}
+
+/// `POST /raft/rpc/end`: ends this process, if the cluster has removed this node.
+pub async fn end(call: Rc<Call>) -> Result<Reply> {
+    if !call.cluster().is_removed() {
+        return Err(Error::new(
+            Kind::NotPossibleNow,
+            "this node was not removed, as far as it knows",
+        ));
+    }
+    call.cluster().end(Exit::Stop);
+    Ok(Reply::status("stopping"))
 }
 
 /// `POST /raft/rpc/join-token`: a new node proves that it has a join token, and gets the

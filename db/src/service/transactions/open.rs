@@ -93,7 +93,7 @@ pub fn check_group(id: &str, group: GroupId) -> Result<()> {
     ))
 }
 
-fn lost(id: &str) -> Error {
+pub(super) fn lost(id: &str) -> Error {
     Error::new(Kind::TransactionLost, format!("there is no open transaction {id}"))
         .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
 }

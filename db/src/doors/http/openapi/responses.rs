@@ -3,8 +3,7 @@
 use super::schemas::{Schemas, tidy};
 use crate::auth::{Access, Permission};
 use crate::doors::http::describe::{Content, Description, Effect, Shape, Success};
-use crate::doors::http::reply::ErrorShape;
-use crate::doors::http::routes::Route;
+use crate::doors::http::routes::{Route, has_plain_errors};
 use crate::error::Kind::{self, *};
 use crate::status::HttpStatus;
 use jettra_driver::wire::{
@@ -21,11 +20,6 @@ pub(super) fn of_route(
     error: &Value,
 ) -> BTreeMap<String, Value> {
     let mut responses = BTreeMap::new();
-    let shape = route.error_shape();
-    let error = match shape {
-        ErrorShape::Object => error.clone(),
-        ErrorShape::Text => Value::from(schemas.answers.subschema_for::<PlainErrorBody>()),
-    };
     for Success { status, content } in &description.answers {
         let response = responses
             .entry(status.to_string())
@@ -56,9 +50,8 @@ pub(super) fn of_route(
             .insert("307".into(), json!({"description": text, "headers": {"Location": location}}));
     }
     for (status, kinds) in by_status(&errors(route, description)) {
-        responses
-            .entry(status.to_string())
-            .or_insert_with(|| error_response(&kinds, &error, shape));
+        let response = || error_response(route, &kinds, error, schemas);
+        responses.entry(status.to_string()).or_insert_with(response);
     }
     responses
 }
@@ -71,13 +64,15 @@ fn by_status(errors: &BTreeSet<Kind>) -> BTreeMap<u16, Vec<Kind>> {
     by_status
 }
 
-fn error_response(kinds: &[Kind], error: &Value, shape: ErrorShape) -> Value {
+fn error_response(route: &Route, kinds: &[Kind], error: &Value, schemas: &mut Schemas) -> Value {
     let codes: Vec<_> = kinds.iter().map(|kind| kind.code()).collect();
     let meanings: Vec<_> = kinds.iter().map(|kind| kind.meaning()).collect();
-    let code = json!({"properties": {"code": {"enum": codes}}});
-    let one_of = match shape {
-        ErrorShape::Object => json!({"properties": {"error": code}}),
-        ErrorShape::Text => code,
+    let code = json!({"code": {"enum": codes}});
+    let plain = has_plain_errors(route.path)
+        .then(|| Value::from(schemas.answers.subschema_for::<PlainErrorBody>()));
+    let (error, one_of) = match &plain {
+        Some(plain) => (plain, json!({"properties": code})),
+        None => (error, json!({"properties": {"error": {"properties": code}}})),
     };
     json!({
         "description": meanings.join(" "),
@@ -127,7 +122,7 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
     let rules = [
         (true, &[Internal][..]),
         (user, USER),
-        (user && route.method != "GET", &[CrossSite]),
+        (user, &[CrossSite]),
         (documents, &[Removed, Paused]),
         (description.body.is_some(), BODY),
         (has_parameters || description.if_match, &[InvalidParameter]),
