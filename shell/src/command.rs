@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 mod groups;
 mod indexes;
+mod kv;
 mod queries;
 mod shards;
 mod shell;
@@ -42,12 +43,13 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 13] = [
+pub(crate) static GROUPS: [&Group; 14] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,
     &queries::GROUP,
     &writes::GROUP,
+    &kv::GROUP,
     &transactions::GROUP,
     &versions::GROUP,
     &indexes::GROUP,

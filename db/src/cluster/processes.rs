@@ -276,7 +276,7 @@ impl Cluster {
             node: &node,
             address,
             config: wanted.config.as_deref(),
-            peer: self.config.url(),
+            peer: self.config.peer_url(),
             secret: &self.secret,
             arguments: self.shared_arguments(),
         };
@@ -390,7 +390,7 @@ impl Cluster {
         }
         let deadline = Instant::now() + TERM_MAX;
         loop {
-            match forward::end_removed(self, &node.url).await {
+            match forward::end_removed(self, node.peer_url()).await {
                 Ok(()) => return true,
                 Err(error) if error.kind == Kind::NotPossibleNow && Instant::now() < deadline => {
                     // It has not heard yet that it was removed.

@@ -39,6 +39,7 @@ pub const KEYS: &[Key] = &[
     key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on, or a name that leads to it; other than loopback needs a cluster secret and AdvertiseUrl"),
     key("Port", Type::Number, "8080", "port for clients and other nodes"),
     key("AdvertiseUrl", Type::Text, "null", "where other nodes and clients reach this node; default http://Host:Port, with TlsCert https; never 0.0.0.0"),
+    key("PeerAddress", Type::Text, "null", "where this node listens for other nodes, as host:port; then Host and Port serve clients only; set it when all nodes run a version that knows it; default: Host and Port serve both"),
     key("TlsCert", Type::Text, "null", "file with this node's certificate and those between it and its authority (PEM); with it and TlsKey the node serves https; read again when it changes, and on SIGHUP"),
     key("TlsKey", Type::Text, "null", "file with the private key of that certificate (PEM)"),
     key("TlsCa", Type::Text, "null", "file with the authority that signs the certificates of all nodes (PEM); with it nodes must show such a certificate to each other; default: the system's authorities, and no certificates between nodes"),
@@ -46,6 +47,7 @@ pub const KEYS: &[Key] = &[
     key("distributed", Type::Bool, "false", "true: member of a cluster; false: a node of its own, which can become distributed later"),
     key("NodeID", Type::Text, "null", "unique name of this node; default: made at the first start and kept"),
     key("Bootstrap", Type::Bool, "false", "true on the first node of a new cluster only: it makes the cluster"),
+    key("BootstrapLowest", Type::Bool, "false", "true: of the nodes without data the one with the lowest NodeID makes the cluster, once one of Peers answers that it belongs to none and none is a member; the others join"),
     key("Peers", Type::List, "[]", "nodes to ask for admission, as http://host:port; used until this node is a member"),
     key("NodeNetworks", Type::List, "[]", "networks in which other nodes may be, such as 10.1.0.0/16; default: all but link-local, multicast and metadata addresses, which never may be"),
     key("ClusterSecret", Type::Text, "null", "secret shared by the nodes of a cluster; better in the environment or in a file"),
@@ -72,6 +74,7 @@ pub const KEYS: &[Key] = &[
     key("DiskReserveMb", Type::Number, "64", "free disk space below which writes are refused with 507"),
     key("HttpWorkers", Type::Number, "2", "threads that read requests and write answers, and serve the other nodes; twice as many carry out the calls of clients"),
     key("RefuseEntry", Type::List, "[]", "log entries that are refused as a whole, as INDEX:HASH (INDEX@GROUP:HASH in another group than 0) from the message of a node that could not apply one; the same on all nodes, until it is in the state"),
+    key("OpenFilesMax", Type::Number, "null", "files and connections that this process may have open; default: as many as the system allows"),
     key("RequestTimeoutMs", Type::Number, "8000", "longest time a call waits for the cluster"),
     key("QueueMax", Type::Number, "4096", "writes that may wait on the leader before it answers 429"),
     key("CallsPerUserMax", Type::Number, "1024", "calls of one user that a node carries out at once; further ones get 429"),
@@ -103,6 +106,8 @@ pub const KEYS: &[Key] = &[
     key("StartNodesIn", Type::Text, "null", "folder in which this node may start further ones on this machine (POST /cluster/add-node), with their data in nodes, logs in logs, and configurations to choose from in config; only where Host is loopback; default: it starts none"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
     key("MetricsDefault", Type::Text, "\"text\"", "what GET /metrics gives a caller that accepts anything: text for Prometheus, or json about the consensus"),
+    key("KvCollection", Type::Text, "\"kv.entries\"", "database and collection of the calls under /api/kv, with a dot between them; the same on all nodes"),
+    key("KvAtRoot", Type::Bool, "false", "true: serve these calls at /get, /set and /delete too; the same on all nodes"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),
 ];
 

@@ -248,6 +248,8 @@ error_kinds! {
     /// The database is in another group than the one that was asked: it was created, renamed or dropped
     /// at this moment.
     PlacementChanged "placement_changed" Unavailable;
+    /// The node that was called does not lead, and the call is not to be forwarded.
+    NotLeader "not_leader" Unavailable;
     /// No leader at the moment.
     NoLeader "no_leader" Unavailable;
     /// This node is not part of a cluster yet.

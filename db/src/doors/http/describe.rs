@@ -278,6 +278,8 @@ pub(in crate::doors) const CATALOG: &str = "Databases and collections";
 /// A group of calls.
 pub(in crate::doors) const JETTRADBVM: &str = "Documents, as JettraDBVM has them";
 /// A group of calls.
+pub(in crate::doors) const KV: &str = "Keys and values";
+/// A group of calls.
 pub(in crate::doors) const DOCUMENTS: &str = "Documents";
 /// A group of calls.
 pub(in crate::doors) const QUERIES: &str = "Queries";
@@ -293,7 +295,7 @@ pub(in crate::doors) const ACCESS: &str = "Users, tokens, audit";
 pub(in crate::doors) const CLUSTER: &str = "Cluster";
 
 /// The groups, in the order in which they are shown.
-pub const TAGS: [&str; 10] = [
+pub const TAGS: [&str; 11] = [
     SESSION,
     CATALOG,
     DOCUMENTS,
@@ -303,5 +305,6 @@ pub const TAGS: [&str; 10] = [
     STRUCTURE,
     ACCESS,
     CLUSTER,
+    KV,
     JETTRADBVM,
 ];

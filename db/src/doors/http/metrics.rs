@@ -8,8 +8,7 @@ use super::reply::{Reply, TEXT};
 use crate::error::{Error, Kind, Result};
 use crate::service::metrics::{self, Check, RaftState};
 use actix_web::http::header;
-use jettra_driver::wire::{MetricsReply, ReadyCheck, ReadyReply};
-use serde_json::{Value, json};
+use jettra_driver::wire::{MetricsReply, NodeId, ReadyCheck, ReadyReply};
 use std::rc::Rc;
 
 /// The media type of Prometheus' text format.
@@ -45,19 +44,14 @@ async fn get(call: Rc<Call>) -> Result<Reply> {
 fn reply(state: RaftState) -> MetricsReply {
     let RaftState { health, leader, last_applied, last_log_index, membership } = state;
     MetricsReply {
-        node_id: name(&health.node_id),
-        current_leader: leader.as_deref().map_or(Value::Null, name),
+        node_id: NodeId(health.node_id),
+        current_leader: leader.map(NodeId),
         current_term: health.term,
         last_applied,
         last_log_index,
         state: super::cluster::state_of(health.role).into(),
         membership,
     }
-}
-
-/// The name of a node, as a number when it is a whole one.
-fn name(text: &str) -> Value {
-    text.parse::<u64>().map_or_else(|_| json!(text), |number| json!(number))
 }
 
 /// `GET /livez`
@@ -134,10 +128,5 @@ mod tests {
         ];
         let text = "[+]serving ok\n[-]quorum failed: late\n[!]disk: full\nreadyz check failed\n";
         assert_eq!(lines(&checks, false), text);
-    }
-
-    #[test]
-    fn a_whole_name_is_a_number() {
-        assert_eq!((name("1"), name("node1")), (json!(1), json!("node1")));
     }
 }

@@ -16,6 +16,7 @@ pub mod groups;
 pub mod hints;
 pub mod indexes;
 pub mod jettradbvm;
+pub mod kv;
 mod loopback;
 pub mod metrics;
 pub mod openapi;

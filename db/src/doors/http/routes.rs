@@ -4,7 +4,7 @@
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
-    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, metrics,
+    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, kv, metrics,
     openapi, pipelines, processes, schema, sessions, shards, statements, tasks, tokens,
     transactions, users, versions, writes,
 };
@@ -109,6 +109,16 @@ impl Route {
         self.path.ends_with("/watch")
     }
 
+    /// Whether it is about a key of the collection that the configuration names.
+    pub fn is_kv(&self) -> bool {
+        self.path.starts_with("/api/kv/") || self.is_kv_at_root()
+    }
+
+    /// Whether it is such a route that is there only if the configuration says so.
+    pub fn is_kv_at_root(&self) -> bool {
+        KV_AT_ROOT.iter().any(|route| route.path == self.path)
+    }
+
     /// Whether it lists what every group has of its own.
     pub fn lists_groups(&self) -> bool {
         self.method == "GET" && matches!(self.path, "/api/v1/tasks" | "/api/v1/transactions")
@@ -144,6 +154,8 @@ impl Route {
 /// Whether errors of calls at a path are texts, as in the program that their shape comes from.
 pub fn has_plain_errors(path: &str) -> bool {
     path.starts_with("/cluster/")
+        || path.starts_with("/api/kv/")
+        || KV_AT_ROOT.iter().any(|route| route.path == path)
 }
 
 /// An endpoint in braces; in brackets a handler of calls between nodes, which has no description.
@@ -204,6 +216,10 @@ pub const ROUTES: &[Route] = routes! {
     PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::PUT},    "save",   "update";
     PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, {documents::PATCH},  "patch",  "patch";
     DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::DELETE}, "delete", "delete";
+    // Keys and values, as rockraft's example has them
+    GET  "/api/kv/get"    User(Read),  Here(Level),   Document, {kv::GET},    "kv_get",    "kv get";
+    POST "/api/kv/set"    User(Write), Leader(Ready), Document, {kv::SET},    "kv_set",    "kv set";
+    POST "/api/kv/delete" User(Write), Leader(Ready), Document, {kv::DELETE}, "kv_delete", "kv delete";
     // Queries
     POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Find,      {find::FIND},              "find",            "find";
     POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, {pipelines::AGGREGATE},    "aggregate",       "aggregate";
@@ -304,6 +320,7 @@ pub const ROUTES: &[Route] = routes! {
     // Between nodes
     GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
     GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
+    POST "/raft/rpc/found"           Node, Here(Nothing), Other, [peer::found],           "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
     POST "/raft/rpc/end"             Node, Here(Nothing), Other, [peer::end],             "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
@@ -319,6 +336,15 @@ pub const ROUTES: &[Route] = routes! {
     POST "/raft/rpc/pre-vote"        Node, Here(Nothing), Other, [peer::pre_vote],        "", "";
     POST "/raft/rpc/transfer-leader" Node, Here(Nothing), Other, [peer::transfer_leader], "", "";
     POST "/raft/rpc/read-index"      Node, Here(Nothing), Other, [peer::read_index],      "", "";
+};
+
+/// The routes of keys and values once more, where rockraft's example has them; served when `KvAtRoot`
+/// is true.
+#[rustfmt::skip]
+pub const KV_AT_ROOT: &[Route] = routes! {
+    GET  "/get"    User(Read),  Here(Level),   Document, {kv::GET},    "kv_get",    "kv get";
+    POST "/set"    User(Write), Leader(Ready), Document, {kv::SET},    "kv_set",    "kv set";
+    POST "/delete" User(Write), Leader(Ready), Document, {kv::DELETE}, "kv_delete", "kv delete";
 };
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::auth::token;
 use crate::cluster::announce::{self, AnnounceRequest};
 use crate::cluster::audit::{self, AuditReport};
 use crate::cluster::forward::{Applied, KnownLeader};
+use crate::cluster::founding::Candidate;
 use crate::cluster::identity::Identity;
 use crate::cluster::join;
 use crate::cluster::placement::report::LeaderStatus;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use openraft::raft::AppendEntriesResponse;
+use serde::Serialize;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -111,7 +113,19 @@ fn rpc<T: Wire, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Resu
 
 /// `GET /raft/rpc/identity`: who stands here, with a signature over question and answer.
 pub async fn identity(call: Rc<Call>) -> Result<Reply> {
-    let body = serde_json::to_string(&call.cluster().introduce())
+    signed(&call, &call.cluster().introduce())
+}
+
+/// `POST /raft/rpc/found`: a node without data asks whether it may create the cluster.
+pub async fn found(call: Rc<Call>) -> Result<Reply> {
+    let asking: Candidate = call.json()?;
+    let agreement = call.cluster().agree(&asking)?;
+    signed(&call, &agreement)
+}
+
+/// An answer with a signature over it and its question.
+fn signed(call: &Call, answer: &impl Serialize) -> Result<Reply> {
+    let body = serde_json::to_string(answer)
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     let signature = sign_answer(&call.cluster().key, &call.target(), &body);
     Ok(Reply::bytes(body).header(PEER_HEADER, signature))

@@ -126,7 +126,7 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
         (documents, &[Removed, Paused]),
         (description.body.is_some(), BODY),
         (has_parameters || description.if_match, &[InvalidParameter]),
-        (!route.runs.is_here(), &[NoLeader, Stopping]),
+        (!route.runs.is_here(), &[NoLeader, NotLeader, Stopping]),
         (reads, READ),
         (writes || effect == Effect::Proposes, WRITE),
         (writes, KEY),
