@@ -1,10 +1,11 @@
 //! A node of Jettra, layer by layer. Each layer uses only those below it in this list;
-//! `error`, `config`, `format`, `pulse`, `allocator`, `tls` and `dial` use none.
+//! `error`, `config`, `format`, `host`, `pulse`, `allocator`, `tls` and `dial` use none.
 
 pub mod allocator;
 pub mod config;
 pub mod dial;
 pub mod format;
+pub mod host;
 pub mod pulse;
 pub mod status;
 pub mod tls;

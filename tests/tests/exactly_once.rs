@@ -2,7 +2,8 @@
 //! is sent, and the response is the same each time.
 
 use jettra_tests::{
-    Answer, Cluster, Crowd, DEADLINE, Documents, Fault, Http, Random, Settings, send, try_send, wait_until,
+    Answer, Cluster, Crowd, DEADLINE, Documents, Fault, Http, Random, Settings, send, try_send,
+    wait_until,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

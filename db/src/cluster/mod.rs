@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::dial::Dialer;
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
+use crate::host::Host;
 use crate::raft::Group;
 use crate::raft::joining::MoveRate;
 use crate::raft::link::Links;
@@ -76,6 +77,8 @@ pub struct Cluster {
     pub certificates: Option<Arc<Certificates>>,
     /// Identity of this process, new at every start.
     pub boot: String,
+    /// What this process and its machine use.
+    pub host: Host,
     /// Memory for request bodies and pending writes.
     pub memory: MemoryBudget,
     /// The members, as this node has applied them.
@@ -145,6 +148,7 @@ impl Cluster {
             inbox: Inbox::default(),
             certificates,
             boot,
+            host: Host::new(&config.data_dir),
             memory: MemoryBudget::new(config.body_memory_mb << 20),
             nodes: Arc::default(),
             contacts: Mutex::default(),
