@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Shortest time over which the use of processors is measured: the system counts in hundredths of a
@@ -128,10 +129,12 @@ impl Host {
     ///
     /// # Errors
     /// When the system does not say.
-    pub async fn usage(&self) -> Result<HostUsage> {
+    pub async fn usage(self: &Arc<Host>) -> Result<HostUsage> {
         let begin = self.begin()?;
         tokio::time::sleep(WINDOW_MIN.saturating_sub(begin.at.elapsed())).await;
-        let reading = self.read()?;
+        let host = self.clone();
+        let reading =
+            tokio::task::spawn_blocking(move || host.read()).await.map_err(unreadable)??;
         self.go_on(reading.cpu);
         let (cpu_percent, process_cpu_percent) = percent(begin, reading.cpu);
         Ok(HostUsage {
@@ -253,7 +256,7 @@ mod tests {
         let folder = directory.path().join("a/b");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), vec![7; 100_000]).unwrap();
-        let host = Host::new(directory.path());
+        let host = Arc::new(Host::new(directory.path()));
         // It would take a quarter of a second of work to be sure of more than 0 %.
         let usage = host.usage().await.unwrap();
         assert!((0.0..=100.0).contains(&usage.cpu_percent), "{usage:?}");

@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 mod groups;
 mod indexes;
+mod operate;
 mod queries;
 mod shards;
 mod shell;
@@ -31,6 +32,7 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 
+pub(crate) use operate::is_operation;
 pub(crate) use queries::sql::NAMES as STATEMENT_NAMES;
 
 /// Commands that belong together.
@@ -42,7 +44,7 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 13] = [
+pub(crate) static GROUPS: [&Group; 14] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,
@@ -52,6 +54,7 @@ pub(crate) static GROUPS: [&Group; 13] = [
     &versions::GROUP,
     &indexes::GROUP,
     &tasks::GROUP,
+    &operate::GROUP,
     &cluster::GROUP,
     &groups::GROUP,
     &shards::GROUP,

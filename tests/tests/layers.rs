@@ -18,7 +18,7 @@ const LAYERS: [(&str, u8); 8] = [
     ("raft", 6),
 ];
 /// What every layer may use, and what uses no layer.
-const COMMON: [&str; 12] = [
+const COMMON: [&str; 13] = [
     "allocator",
     "config",
     "dial",
@@ -27,6 +27,7 @@ const COMMON: [&str; 12] = [
     "format",
     "host",
     "pulse",
+    "recent",
     "status",
     "storage",
     "tls",

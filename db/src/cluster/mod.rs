@@ -13,6 +13,7 @@ pub mod join;
 pub mod levels;
 pub mod membership;
 pub mod memory;
+pub mod node_state;
 pub mod nodes;
 pub mod placement;
 pub mod probe;
@@ -78,7 +79,7 @@ pub struct Cluster {
     /// Identity of this process, new at every start.
     pub boot: String,
     /// What this process and its machine use.
-    pub host: Host,
+    pub host: Arc<Host>,
     /// Memory for request bodies and pending writes.
     pub memory: MemoryBudget,
     /// The members, as this node has applied them.
@@ -148,7 +149,7 @@ impl Cluster {
             inbox: Inbox::default(),
             certificates,
             boot,
-            host: Host::new(&config.data_dir),
+            host: Arc::new(Host::new(&config.data_dir)),
             memory: MemoryBudget::new(config.body_memory_mb << 20),
             nodes: Arc::default(),
             contacts: Mutex::default(),

@@ -17,6 +17,7 @@ pub mod hints;
 pub mod indexes;
 pub mod jettradbvm;
 pub mod openapi;
+pub mod overview;
 pub mod pipelines;
 mod positions;
 pub mod reply;
