@@ -60,6 +60,8 @@ step_tools() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -d /usr/share/iso-codes/json ] || missing+=(iso-codes)
   command -v faketime >/dev/null || missing+=(faketime)
+  command -v jq >/dev/null || missing+=(jq)
+  command -v bc >/dev/null || missing+=(bc)
   if [ ${#missing[@]} -gt 0 ]; then
     step "installing ${missing[*]}"
     local sudo

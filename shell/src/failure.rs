@@ -77,11 +77,8 @@ impl Failure {
 }
 
 impl Failure {
-    /// The failure as the cluster would answer it, for programs.
+    /// The failure for programs: a text, and a word that stays the same.
     pub(crate) fn to_json(&self) -> Value {
-        if let Failure::Driver(Error::Api { detail, .. }) = self {
-            return json!({"error": detail});
-        }
         let known = match self {
             Failure::Driver(error) => error.code(),
             _ => None,
@@ -93,7 +90,7 @@ impl Failure {
             exit::USAGE => "usage",
             _ => "failed",
         });
-        json!({"error": {"code": code, "message": self.to_string()}})
+        json!({"error": self.to_string(), "code": code})
     }
 }
 

@@ -63,7 +63,7 @@ impl Shell {
             }
             Err(failure) => {
                 if self.session.settings.json_errors {
-                    say(&format!("{:#}\n", failure.to_json()));
+                    say(&render(&Output::Record(failure.to_json()), self.session.format()));
                 }
                 complain(&failure, origin);
                 self.say_reachability(&failure);
