@@ -212,7 +212,7 @@ async fn nodes(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// Why a node is not admitted.
-const ADMISSION_ERRORS: &[Kind] = &[
+pub(super) const ADMISSION_ERRORS: &[Kind] = &[
     Kind::InvalidUrl,
     Kind::NodeConflict,
     Kind::ForeignCluster,
@@ -246,7 +246,7 @@ async fn register(call: Rc<Call>) -> Result<Reply> {
 /// `POST /raft/rpc/join`: a node with `Peers` registers itself.
 pub async fn join(call: Rc<Call>) -> Result<Reply> {
     let Registration { url, description } = call.json()?;
-    let node = call.cluster().register(&url, description, &call.session.caller()).await?;
+    let node = call.cluster().register(&url, description, None, &call.session.caller()).await?;
     tracing::info!(node, url, "registered");
     Ok(Reply::status("Node registered"))
 }

@@ -20,6 +20,7 @@ pub mod kv;
 mod loopback;
 pub mod metrics;
 pub mod openapi;
+pub mod overview;
 pub mod pipelines;
 mod positions;
 pub mod processes;
