@@ -59,6 +59,10 @@ step_tools() {
   [ -x /usr/bin/chromedriver ] || missing+=(chromium-driver)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
   [ -d /usr/share/iso-codes/json ] || missing+=(iso-codes)
+  local tool
+  for tool in curl jq bc lsof; do
+    command -v "$tool" >/dev/null || missing+=("$tool")
+  done
   command -v faketime >/dev/null || missing+=(faketime)
   command -v jq >/dev/null || missing+=(jq)
   command -v bc >/dev/null || missing+=(bc)

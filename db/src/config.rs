@@ -7,6 +7,7 @@
 mod address;
 mod keys;
 mod old_keys;
+mod rockraft;
 mod validate;
 
 use crate::error::{Error, Kind, Result};
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 
 pub use address::{check_url, host_of};
 pub use keys::{KEYS, Key, Type};
+pub use rockraft::Rockraft;
 pub use validate::check_node_id;
 
 /// Longest time for which a call may ask to wait, in milliseconds.
@@ -65,6 +67,10 @@ pub struct Config {
     #[serde(skip)]
     pub notes: Vec<String>,
     pub port: u16,
+    /// The file of rockraft's example that the settings were read from.
+    #[serde(skip)]
+    pub rockraft: Option<Rockraft>,
+    pub peer_address: Option<String>,
     pub advertise_url: Option<String>,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
@@ -75,6 +81,7 @@ pub struct Config {
     #[serde(rename = "NodeID")]
     pub node_id: Option<String>,
     pub bootstrap: bool,
+    pub bootstrap_lowest: bool,
     pub peers: Vec<String>,
     pub node_networks: Vec<String>,
     pub cluster_secret: Option<String>,
@@ -101,6 +108,7 @@ pub struct Config {
     pub disk_reserve_mb: u64,
     pub refuse_entry: Vec<String>,
     pub http_workers: usize,
+    pub open_files_max: Option<u64>,
     pub request_timeout_ms: u64,
     pub queue_max: usize,
     pub calls_per_user_max: usize,
@@ -127,8 +135,13 @@ pub struct Config {
     pub changes_mb: u64,
     pub feeds_max: usize,
     pub audit_max: u64,
+    pub open_on_loopback: bool,
+    pub start_nodes_in: Option<PathBuf>,
     pub session_hours: u64,
     pub versions: bool,
+    pub metrics_default: String,
+    kv_collection: String,
+    pub kv_at_root: bool,
     pub log_level: String,
 }
 
@@ -136,21 +149,40 @@ fn wrong(message: impl Into<String>, hint: impl Into<String>) -> Error {
     Error::new(Kind::InvalidParameter, message).hint(hint)
 }
 
+/// The text of a configuration file.
+#[derive(Debug, Clone, Copy)]
+pub enum File<'t> {
+    /// JSON with the keys of [`KEYS`].
+    Json(&'t str),
+    /// TOML with the keys of rockraft's cluster example.
+    Rockraft(&'t str),
+}
+
 impl Config {
     /// Merges defaults, file, environment and flags, and validates the result.
     ///
-    /// `file` is the text of the configuration file, `environment` looks a variable up, `flags`
-    /// holds the command line's values by key.
+    /// `environment` looks a variable up, `flags` holds the command line's values by key.
     ///
     /// # Errors
     /// `invalid_parameter` that names the key and what would be right.
     pub fn load(
-        file: Option<&str>,
+        file: Option<File<'_>>,
         environment: impl Fn(&str) -> Option<String>,
         flags: &BTreeMap<&'static str, String>,
     ) -> Result<Config> {
         let mut values = Map::new();
-        let (from_file, notes) = file.map(parse_file).transpose()?.unwrap_or_default();
+        let mut rockraft = None;
+        let (from_file, notes) = match file {
+            None => Default::default(),
+            Some(File::Json(text)) => parse_file(text)?,
+            Some(File::Rockraft(text)) => {
+                let file = rockraft.insert(Rockraft::parse(text)?);
+                let tls = find("TlsCert").is_some_and(|key| {
+                    flags.contains_key(key.name) || environment(&key.variable()).is_some()
+                });
+                (file.settings(tls)?, Vec::new())
+            }
+        };
         for key in KEYS {
             let flag = flags.get(key.name).map(|text| key.parse_text(text, "flag")).transpose()?;
             let variable = environment(&key.variable());
@@ -166,7 +198,7 @@ impl Config {
                 "Port is a number of at most 65535",
             )
         })?;
-        let config = Config { host_name, notes, ..config };
+        let config = Config { host_name, notes, rockraft, ..config };
         config.validate()?;
         Ok(config)
     }
@@ -241,6 +273,36 @@ impl Config {
     /// The host of [`Config::url`], without the brackets of an IPv6 address.
     pub fn advertise_host(&self) -> Option<String> {
         host_of(&check_url(&self.url()).ok()?)
+    }
+
+    /// Where other nodes reach this one, without a slash at the end.
+    pub fn peer_url(&self) -> String {
+        let Some(address) = &self.peer_address else { return self.url() };
+        let scheme = if self.serves_tls() { "https" } else { "http" };
+        let url = format!("{scheme}://{address}");
+        match address.parse::<SocketAddr>() {
+            Ok(listen) if listen.ip().is_unspecified() => {
+                // Every address of this machine, of which the other nodes know this one.
+                let host = self.advertise_host().unwrap_or_default();
+                let host = if host.contains(':') { format!("[{host}]") } else { host };
+                format!("{scheme}://{host}:{}", listen.port())
+            }
+            _ => check_url(&url).unwrap_or(url),
+        }
+    }
+
+    /// Where this node listens for other nodes only; none if that is where it listens for clients.
+    ///
+    /// # Errors
+    /// `invalid_parameter` if it is no address of this machine.
+    pub fn peer_listener(&self) -> Result<Option<SocketAddr>> {
+        let address = self.peer_address.as_ref();
+        address.map(|address| address::resolve("PeerAddress", address)).transpose()
+    }
+
+    /// Database and collection of keys and values.
+    pub fn kv_collection(&self) -> (&str, &str) {
+        self.kv_collection.split_once('.').unwrap_or((&self.kv_collection, ""))
     }
 
     /// Limits for what clients may store.

@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 use jettra_db::allocator;
 use jettra_db::cluster::Exit;
-use jettra_db::config::{Config, KEYS, Type};
+use jettra_db::config::{Config, File, KEYS, Type};
 use jettra_db::error::{Error, Kind, Result};
 use jettra_db::recent::KeepProblems;
 use std::collections::BTreeMap;
@@ -110,13 +110,18 @@ fn command() -> Command {
         .long("config")
         .value_name("FILE")
         .help("configuration file (JSON); may also be given without --config");
+    let rockraft =
+        Arg::new("conf").long("conf").value_name("FILE.toml").conflicts_with("config").help(
+            "configuration file of rockraft's cluster example (TOML), instead of one in JSON",
+        );
     let place = Arg::new("file").value_name("FILE").hide(true);
     let mut command = Command::new("jettradb")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One node of Jettra, a replicated JSON document database")
         .after_help("Every option is also a key of the file (--data-dir: DataDir) and an environment variable (JETTRA_DATA_DIR).")
         .arg(file)
-        .arg(place.conflicts_with("config"));
+        .arg(rockraft)
+        .arg(place.conflicts_with_all(["config", "conf"]));
     for key in KEYS {
         let mut arg = Arg::new(key.name).long(key.flag()).value_name(key.name).help(key.help);
         if key.kind == Type::Bool {
@@ -133,8 +138,7 @@ fn read_config() -> Result<Config> {
         .iter()
         .filter_map(|key| Some((key.name, matches.get_one::<String>(key.name)?.clone())))
         .collect();
-    let path = matches.get_one::<String>("config").or_else(|| matches.get_one("file"));
-    let file = path.map(|path| {
+    let read = |path: &String| {
         std::fs::read_to_string(path).map_err(|error| {
             Error::new(
                 Kind::InvalidParameter,
@@ -142,8 +146,16 @@ fn read_config() -> Result<Config> {
             )
             .hint("copy config.json.example, or start without a file")
         })
-    });
-    Config::load(file.transpose()?.as_deref(), |name| std::env::var(name).ok(), &flags)
+    };
+    let path = matches.get_one::<String>("config").or_else(|| matches.get_one("file"));
+    let json = path.map(read).transpose()?;
+    let toml = matches.get_one::<String>("conf").map(read).transpose()?;
+    let file = match (&json, &toml) {
+        (_, Some(text)) => Some(File::Rockraft(text)),
+        (Some(text), None) => Some(File::Json(text)),
+        (None, None) => None,
+    };
+    Config::load(file, |name| std::env::var(name).ok(), &flags)
 }
 
 fn init_logging(level: &str) -> Result<()> {

@@ -1,9 +1,11 @@
 //! Assembles a node, runs it, and shuts it down in order.
 
+mod rockraft;
+
 use crate::cluster::identity::{Identity, lock_data_dir};
 use crate::cluster::{Cluster, Exit, bootstrap, join, secrets};
 use crate::config::Config;
-use crate::doors::http::call::App;
+use crate::doors::http::call::{App, Listener};
 use crate::doors::http::server;
 use crate::doors::http::threads::Threads;
 use crate::doors::http::upgrade;
@@ -20,6 +22,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use rustix::process::{Resource, Rlimit};
 use std::any::Any;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -55,7 +58,7 @@ const THREADS_EACH: usize = 2;
 /// # Errors
 /// When it cannot start, with the reason.
 pub fn run(config: Config, stop: watch::Receiver<bool>) -> Result<Exit> {
-    allow_files();
+    limit_files(config.open_files_max);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(32)
@@ -68,6 +71,9 @@ pub fn run(config: Config, stop: watch::Receiver<bool>) -> Result<Exit> {
 }
 
 async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> {
+    if let Some(file) = &config.rockraft {
+        println!("{}", file.banner());
+    }
     let _lock = lock_data_dir(&config.data_dir)?;
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
@@ -87,8 +93,7 @@ async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> 
     let config = &cluster.config;
     let threads = Threads::start(config.http_workers * THREADS_EACH, config.queries_max)?;
     let service = Service::new(cluster.clone())?;
-    let app = Data::new(App { service: service.clone(), threads });
-    let server = listen(&cluster, app)?;
+    let server = listen(&cluster, &service, threads)?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
     if let Some(certificates) = certificates {
@@ -99,8 +104,10 @@ async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> 
         _ = cluster.ended() => Ok(()),
     };
     let ending = started.is_err() || cluster.is_ending();
-    if !ending {
-        println!("{}", banner(&cluster, fresh));
+    match config.rockraft {
+        _ if ending => {}
+        Some(_) => drop(tokio::spawn(rockraft::print_start(cluster.clone()))),
+        None => println!("{}", banner(&cluster, fresh)),
     }
     let exit = match started {
         Ok(()) => Ok(cluster.ended().await),
@@ -172,40 +179,56 @@ macro_rules! http_service {
 /// The server of a node, listening.
 ///
 /// # Errors
-/// When the port cannot be used, or a file of TLS.
-pub(crate) fn listen(cluster: &Arc<Cluster>, app: Data<App>) -> Result<Server> {
+/// When an address cannot be used, or a file of TLS.
+fn listen(cluster: &Arc<Cluster>, service: &Arc<Service>, threads: Threads) -> Result<Server> {
     let config = &cluster.config;
-    let (host, port) = (config.host, config.port);
-    let server = Server::build()
+    let threads = Arc::new(threads);
+    let clients = SocketAddr::new(config.host, config.port);
+    let listeners = match config.peer_listener()? {
+        None => vec![("Port", clients, Listener::All)],
+        Some(nodes) => {
+            vec![("Port", clients, Listener::Clients), ("PeerAddress", nodes, Listener::Nodes)]
+        }
+    };
+    let mut server = Server::build()
         .workers(config.http_workers)
         .max_concurrent_connections(connections_max(config.http_workers))
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals();
-    let stopping = server.graceful_shutdown_signal();
-    let bound = match &cluster.certificates {
-        Some(files) => {
-            let tls = files.server_config()?;
-            server.bind("https", (host, port), move || {
-                http_service!(TlsStream<TcpStream>, app, stopping).rustls_0_23(tls.clone())
-            })
-        }
-        None => {
-            server.bind("http", (host, port), move || http_service!(TcpStream, app, stopping).tcp())
-        }
-    };
-    let bound = bound.map_err(|error| {
-        Error::new(Kind::InvalidParameter, format!("Port: cannot listen on {host}:{port}: {error}"))
-            .hint("stop what uses the port, or choose another one with --port")
-    })?;
-    Ok(bound.run())
+    for (key, address, listener) in listeners {
+        let (service, threads) = (service.clone(), threads.clone());
+        let app = Data::new(App { service, threads, listener });
+        let stopping = server.graceful_shutdown_signal();
+        let bound = match &cluster.certificates {
+            Some(files) => {
+                let tls = files.server_config()?;
+                server.bind(key, address, move || {
+                    http_service!(TlsStream<TcpStream>, app, stopping).rustls_0_23(tls.clone())
+                })
+            }
+            None => {
+                server.bind(key, address, move || http_service!(TcpStream, app, stopping).tcp())
+            }
+        };
+        server = bound.map_err(|error| {
+            let message = format!("{key}: cannot listen on {address}: {error}");
+            Error::new(Kind::InvalidParameter, message)
+                .hint(format!("stop what uses the port, or choose another one for {key}"))
+        })?;
+    }
+    Ok(server.run())
 }
 
-/// Raises the limit of open files as far as this process may: each group keeps about ten, and the usual soft
-/// limit of 1,024 is there for programs that use `select`.
-fn allow_files() {
+/// Raises the limit of open files as far as this process may, or sets it to `max`: each group keeps about
+/// ten, and the usual soft limit of 1,024 is there for programs that use `select`.
+fn limit_files(max: Option<u64>) {
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+    let possible = limit.maximum.unwrap_or(u64::MAX);
+    if let Some(max) = max.filter(|max| *max > possible) {
+        tracing::warn!("OpenFilesMax: this process may open {possible} files, not {max}");
+    }
+    let current = max.map_or(limit.maximum, |max| Some(max.min(possible)));
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, Rlimit { current, ..limit }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
@@ -265,6 +288,9 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
         lines.push(format!("  asking {} for admission", config.peers.join(", ")));
     } else {
         lines.push(format!("  shell     {shell} --url {url}"));
+    }
+    if config.open_on_loopback {
+        lines.push("  OPEN      programs of this machine need no password (OpenOnLoopback)".into());
     }
     lines.push(format!("  data      {}   stop with Ctrl-C", config.data_dir.display()));
     lines.join("\n")

@@ -4,8 +4,9 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{
-    ClusterMetrics, ClusterOverview, ClusterReply, Diagnostics, HealthReply, NodeAddition,
-    NodeHealthReply, NodeInfo, NodeOverview,
+    ClusterMetrics, ClusterOverview, ClusterReply, Diagnostics, EndNode, EndedNode, HealthReply,
+    ListedNodes, MetricsReply, NewProcess, NodeAddition, NodeHealthReply, NodeInfo, NodeOverview,
+    PeersReply, ReadyReply, StartedNode,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -27,6 +28,22 @@ impl Client {
     /// The health of a node: whether it serves calls, and if not, why; needs no credentials.
     pub async fn health(&self) -> Result<HealthReply> {
         self.send(Call::plain(Method::GET, &["health"]).tells_health()).await?.json()
+    }
+
+    /// Whether the process of a node runs; needs no credentials.
+    pub async fn live(&self) -> Result<()> {
+        self.send(Call::plain(Method::GET, &["livez"])).await.map(drop)
+    }
+
+    /// Whether a node serves calls and a majority answers it, check by check; needs no credentials.
+    pub async fn ready(&self) -> Result<ReadyReply> {
+        self.send(Call::plain(Method::GET, &["readyz"]).tells_health()).await?.json()
+    }
+
+    /// The consensus on the node that answers, as rockraft shows it. Prometheus reads the same address as
+    /// text.
+    pub async fn metrics(&self) -> Result<MetricsReply> {
+        self.send(Call::plain(Method::GET, &["metrics"])).await?.json()
     }
 
     /// The description of the interface, an OpenAPI 3.1 document; needs no credentials.
@@ -187,6 +204,37 @@ impl Client {
         let path = ["api", "v1", "cluster", "feature-level"];
         let call = Call::plain(Method::PUT, &path).body(&json!({"max": max}));
         self.send(call.safe_to_repeat()).await.map(drop)
+    }
+
+    /// Starts a node as a process on the machine of the node that answers, which must allow that
+    /// (`StartNodesIn`), and waits until it is a member.
+    ///
+    /// # Errors
+    /// `not_enabled`, `port_in_use` with free ports in its details, `process_failed`, `join_failed`.
+    pub async fn start_node(&self, new: &NewProcess) -> Result<StartedNode> {
+        let call = Call::plain(Method::POST, &["cluster", "add-node"]).body(&json!(new));
+        self.send(call).await?.json()
+    }
+
+    /// Removes the node at an address, after its replicas have gone to other nodes; with `stop_process`
+    /// its process is stopped.
+    ///
+    /// # Errors
+    /// `invalid_parameter` if no member has the address; `would_lose_quorum`.
+    pub async fn end_node(&self, address: &str, stop_process: bool) -> Result<EndedNode> {
+        let body = json!(EndNode { node_address: address.to_owned(), stop_process });
+        let call = Call::plain(Method::POST, &["cluster", "remove-node"]).body(&body);
+        self.send(call).await?.json()
+    }
+
+    /// The members by their addresses, and whether they run.
+    pub async fn node_list(&self) -> Result<ListedNodes> {
+        self.send(Call::plain(Method::GET, &["cluster", "list-nodes"])).await?.json()
+    }
+
+    /// How the other nodes answer the one that is asked.
+    pub async fn peer_health(&self) -> Result<PeersReply> {
+        self.send(Call::plain(Method::GET, &["cluster", "status"])).await?.json()
     }
 
     async fn cluster_action(&self, action: &str, body: Value) -> Result<()> {

@@ -43,6 +43,7 @@ mod fake;
 mod groups;
 mod hints;
 mod indexes;
+mod kv;
 mod queries;
 mod schema;
 mod sessions;

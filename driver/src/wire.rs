@@ -11,8 +11,11 @@ mod document_id;
 mod extended_json;
 mod groups;
 mod indexes;
+mod kv;
 mod overview;
+mod plain_error;
 mod position;
+mod processes;
 mod queries;
 mod read_level;
 mod schema;
@@ -35,8 +38,11 @@ pub use document_id::*;
 pub use extended_json::*;
 pub use groups::*;
 pub use indexes::*;
+pub use kv::*;
 pub use overview::*;
+pub use plain_error::*;
 pub use position::*;
+pub use processes::*;
 pub use queries::*;
 pub use read_level::*;
 pub use schema::*;
@@ -68,8 +74,8 @@ pub const NODE_HEADER: &str = "x-jettra-node";
 /// for a logged-in user.
 pub const CLIENT_HEADER: &str = "x-jettra-client";
 
-/// The body of every error answer: `{"error": {…}}`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The body of an error answer: `{"error": {…}}`. [`PlainErrorBody`] is read as well.
+#[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The error itself.

@@ -10,6 +10,7 @@ mod cluster;
 mod connection;
 mod groups;
 mod indexes;
+mod kv;
 mod operate;
 mod queries;
 mod shards;
@@ -50,6 +51,7 @@ pub(crate) static GROUPS: [&Group; 14] = [
     &catalog::GROUP,
     &queries::GROUP,
     &writes::GROUP,
+    &kv::GROUP,
     &transactions::GROUP,
     &versions::GROUP,
     &indexes::GROUP,

@@ -2,6 +2,7 @@
 
 mod certs;
 mod check;
+mod conf;
 mod files;
 mod process;
 mod up;
@@ -20,6 +21,7 @@ use up::up;
 const NODES_DEFAULT: u16 = 3;
 const PORT_DEFAULT: u16 = 8080;
 const NODES_MAX: i64 = 9;
+const LINES_DEFAULT: usize = 100;
 /// Longest time that nodes may take to end.
 const DOWN_MAX: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(100);
@@ -39,6 +41,7 @@ pub(crate) struct DevOptions {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Start a cluster, or the nodes of an existing one
+    #[command(visible_alias = "start")]
     Up {
         /// Number of nodes of a new cluster [default: 3]
         #[arg(value_parser = clap::value_parser!(u16).range(1..=NODES_MAX))]
@@ -50,6 +53,9 @@ enum Action {
         /// Serve https, and let the nodes of a new cluster show each other certificates
         #[arg(long)]
         tls: bool,
+        /// Folder with a configuration file of rockraft's example (TOML) for each node of a new cluster
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["nodes", "port", "tls"])]
+        conf: Option<PathBuf>,
         /// The jettradb program [default: beside jettra, else in PATH]
         #[arg(long, value_name = "FILE")]
         server: Option<PathBuf>,
@@ -63,20 +69,25 @@ enum Action {
         #[arg(long, value_name = "DIR", default_value = "dev-certs")]
         out: PathBuf,
     },
-    /// Show the nodes
+    /// Show the nodes: which of them run, with role and health
+    #[command(visible_alias = "status")]
     Ps,
-    /// Show the end of a node's log
+    /// Show the end of a node's log, and follow it as it grows
     Logs {
         /// The node, for example node1
         node: String,
-        /// Follow the log as it grows
-        #[arg(short, long)]
+        /// Follow the log although --lines is given
+        #[arg(short, long, conflicts_with = "no_follow")]
         follow: bool,
-        /// Lines from the end of the log
-        #[arg(short = 'n', long, default_value_t = 100)]
-        lines: usize,
+        /// Show the end of the log only
+        #[arg(long)]
+        no_follow: bool,
+        /// Show this number of lines from the end of the log, and no more [default: 100, and follow]
+        #[arg(short = 'n', long)]
+        lines: Option<usize>,
     },
     /// Stop all nodes
+    #[command(visible_alias = "stop")]
     Down,
     /// Stop all nodes and start them again
     Restart {
@@ -86,17 +97,23 @@ enum Action {
     },
     /// Write through each node, read from all, and check their health
     Test,
-    /// Remove the folder of a stopped cluster
+    /// Remove the log files; that of a running node is emptied
     Clean,
+    /// Remove the folder of a stopped cluster, with its data
+    Destroy,
 }
 
 /// Runs one action; the exit code.
 pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure> {
     let dir = &options.dir;
     match &options.action {
-        Action::Up { nodes, port, tls, server } => {
+        Action::Up { nodes, port, tls, conf, server } => {
             let server = process::find_server(server.as_deref())?;
-            up(&open_or_create(dir, *nodes, *port, *tls)?, &server, runtime)
+            let cluster = match conf {
+                Some(conf) => open_or_create_of(dir, conf)?,
+                None => open_or_create(dir, *nodes, *port, *tls)?,
+            };
+            up(&cluster, &server, runtime)
         }
         Action::Certs { host, out } => {
             certs::create(out, host)?;
@@ -104,7 +121,10 @@ pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure
             Ok(exit::OK)
         }
         Action::Ps => runtime.block_on(show(&need(dir)?)),
-        Action::Logs { node, follow, lines } => logs(&need(dir)?, node, *lines, *follow),
+        Action::Logs { node, follow, no_follow, lines } => {
+            let follow = *follow || (!no_follow && lines.is_none());
+            logs(&need(dir)?, node, lines.unwrap_or(LINES_DEFAULT), follow)
+        }
         Action::Down => down(&need(dir)?),
         Action::Restart { server } => {
             let server = process::find_server(server.as_deref())?;
@@ -114,6 +134,7 @@ pub(crate) fn run(options: &DevOptions, runtime: &Runtime) -> Result<u8, Failure
         }
         Action::Test => runtime.block_on(check::run(&need(dir)?)),
         Action::Clean => clean(&need(dir)?),
+        Action::Destroy => destroy(&need(dir)?),
     }
 }
 
@@ -156,6 +177,24 @@ fn open_or_create(
     )))
 }
 
+/// Opens the cluster of a folder with configuration files, or creates it.
+fn open_or_create_of(dir: &Path, conf: &Path) -> Result<Cluster, Failure> {
+    let nodes = conf::nodes(conf)?;
+    match Cluster::open(dir)? {
+        None => {
+            nodes.iter().try_for_each(|node| process::check_port(&node.name, node.port))?;
+            conf::check_new(&nodes)?;
+            Cluster::create_of(dir, nodes)
+        }
+        Some(cluster) if cluster.nodes == nodes => Ok(cluster),
+        Some(_) => Err(Failure::Usage(format!(
+            "the cluster in {} has not the nodes of {}; name another folder with --dir",
+            dir.display(),
+            conf.display()
+        ))),
+    }
+}
+
 /// The health of one node, if it answers.
 async fn health(cluster: &Cluster, node: &Node) -> Option<HealthReply> {
     let client = cluster
@@ -180,7 +219,7 @@ async fn show(cluster: &Cluster) -> Result<u8, Failure> {
             Some(_) => health(cluster, node).await,
             None => None,
         };
-        let member = members.iter().flatten().find(|member| member.key == node.name);
+        let member = members.iter().flatten().find(|member| member.key == node.id());
         rows.push(row(node, pid, health, member.map(|member| member.status)));
     }
     let format = Format::plain(Mode::Table);
@@ -244,7 +283,21 @@ fn down(cluster: &Cluster) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
+/// Removes the logs. The process of a running node goes on with its file, so that one is emptied.
 fn clean(cluster: &Cluster) -> Result<u8, Failure> {
+    for node in &cluster.nodes {
+        let log = cluster.shown(&format!("logs/{}.log", node.name));
+        if process::running(cluster, node).is_some() {
+            cluster.empty_log(node)?;
+            say(&format!("Emptied {log}; {} is running.\n", node.name));
+        } else if cluster.remove_log(node)? {
+            say(&format!("Removed {log}.\n"));
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn destroy(cluster: &Cluster) -> Result<u8, Failure> {
     if let Some(node) = cluster.nodes.iter().find(|node| process::running(cluster, node).is_some())
     {
         return Err(Failure::Refused(format!(
@@ -263,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_stopped_node_has_no_role() {
-        let node = Node { name: "node2".into(), port: 8081, tls: false };
+        let node = Node { name: "node2".into(), port: 8081, tls: false, conf: None };
         let row = row(&node, None, None, Some(NodeStatus::Inactive));
         assert_eq!(row["state"], "stopped");
         assert_eq!(row["role"], "-");

@@ -135,7 +135,7 @@ fn place(health: Option<&HealthReply>) -> String {
     let Some(health) = health else {
         return "@no answer".to_owned();
     };
-    let node = printable(&health.node_id);
+    let node = printable(&health.node_id.0);
     let letter = match health.state.as_str() {
         "Leader" => "L",
         "Follower" => "F",
@@ -193,6 +193,7 @@ fn is_token(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jettra_driver::wire::NodeId;
 
     #[test]
     fn lines_with_passwords_are_not_remembered() {
@@ -222,9 +223,11 @@ mod tests {
         let mut health = HealthReply {
             reason: None,
             status: "ok".into(),
-            node_id: "node2".into(),
+            node_id: NodeId("node2".into()),
+            raft_id: Some(2),
             is_leader: true,
-            current_leader: Some(2),
+            current_leader: Some(NodeId("node2".into())),
+            leader_raft_id: Some(2),
             current_term: 3,
             state: "Leader".into(),
             warnings: Vec::new(),

@@ -77,7 +77,7 @@ impl Cluster {
     }
 
     /// Starts all nodes and registers them.
-    async fn form(&mut self) {
+    pub async fn form(&mut self) {
         self.nodes.iter_mut().for_each(Node::start);
         self.wait_health(0, "ok").await;
         for index in 1..self.nodes.len() {
@@ -260,7 +260,7 @@ impl Cluster {
                 if health["is_leader"] == true {
                     leading.push(index);
                 }
-                named.push(health["current_leader"].as_u64());
+                named.push(health["leader_raft_id"].as_u64());
             }
             let agreed = named.iter().all(|leader| leader.is_some() && *leader == named[0]);
             match leading.as_slice() {

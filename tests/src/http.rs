@@ -1,6 +1,7 @@
 //! Plain HTTP calls, for what the driver deliberately does not do.
 
 use crate::certs::http_client;
+use jettra_driver::wire::ErrorBody;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -117,7 +118,7 @@ impl Answer {
 
     /// The code of an error.
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        serde_json::from_str(&self.text).map_or(String::new(), |body: ErrorBody| body.error.code)
     }
 
     /// A header, empty if it is missing.
@@ -155,9 +156,15 @@ impl Answer {
         if self.header("content-type") != "application/json" {
             return Some(format!("it is {:?}", self.header("content-type")));
         }
-        let error = &self.json()["error"];
-        let lacks = |field: &&str| error[field].as_str().unwrap_or_default().is_empty();
-        let field = ["message", "hint", "request_id"].into_iter().find(lacks)?;
+        let Ok(ErrorBody { error }) = serde_json::from_str(&self.text) else {
+            return Some(format!("it is not an error: {}", self.text));
+        };
+        let fields = [
+            ("message", error.message),
+            ("hint", error.hint.unwrap_or_default()),
+            ("request_id", error.request_id),
+        ];
+        let (field, _) = fields.into_iter().find(|(_, text)| text.is_empty())?;
         Some(format!("{field} is missing: {}", self.text))
     }
 }

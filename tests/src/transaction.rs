@@ -81,12 +81,20 @@ impl OpenTransaction {
     pub async fn settle(&self, https: &[Http]) -> Outcome {
         let started = Instant::now();
         let mut through = self.clone();
+        let mut answers = Vec::new();
         for other in https.iter().cycle() {
             let answer = through.try_commit().await;
+            answers.push(answer.as_ref().map_or_else(String::clone, |answer| answer.text.clone()));
             let told = answer.map(|answer| (answer.status, answer.code()));
             match told.as_ref().map(|(status, code)| (*status, code.as_str())) {
                 Ok((200, _)) => return Outcome::Committed,
-                Ok((409, "transaction_conflict" | "transaction_lost")) => return Outcome::Aborted,
+                Ok((409, "transaction_conflict" | "transaction_lost")) => {
+                    // Tells more of a history that has an anomaly.
+                    if answers.len() > 1 {
+                        eprintln!("{} was aborted after {answers:#?}", self.id);
+                    }
+                    return Outcome::Aborted;
+                }
                 Ok((400..=428 | 430..=499, code)) => panic!("a commit was refused: {code}"),
                 _ if started.elapsed() > DEADLINE => break,
                 _ => tokio::time::sleep(PAUSE).await,

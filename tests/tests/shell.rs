@@ -532,19 +532,20 @@ async fn a_development_cluster_is_started_tested_and_stopped() {
     assert_eq!(ps.matches("running").count(), 3, "{ps}");
     let test = ok(&["dev", "test"]).await;
     assert!(test.contains("All checks passed.") && !test.contains("FAILED"), "{test}");
-    assert!(ok(&["dev", "logs", "node1"]).await.contains("node1"));
+    assert!(ok(&["dev", "logs", "node1", "--no-follow"]).await.contains("node1"));
+    assert_eq!(ok(&["dev", "logs", "node1", "-n", "1"]).await.lines().count(), 1);
     ok(&["dev", "restart"]).await;
     assert!(ok(&["dev", "test"]).await.contains("All checks passed."));
-    assert_eq!(run(&["dev", "clean"]).await.0, Some(1), "a running cluster is not removed");
+    assert_eq!(run(&["dev", "destroy"]).await.0, Some(1), "a running cluster is not removed");
     ok(&["dev", "down"]).await;
     let ps = ok(&["dev", "ps"]).await;
     assert_eq!(ps.matches("stopped").count(), 3, "{ps}");
     for node in ["node1", "node2", "node3"] {
-        let log = std::fs::read_to_string(bed.dir().join(format!("dev-cluster/{node}.log")));
+        let log = std::fs::read_to_string(bed.dir().join(format!("dev-cluster/logs/{node}.log")));
         let log = log.expect("a log");
         assert!(!log.contains("raft stopped"), "an orderly end is no error: {log}");
     }
-    ok(&["dev", "clean"]).await;
+    ok(&["dev", "destroy"]).await;
     assert!(!bed.dir().join("dev-cluster").exists());
     assert_eq!(run(&["dev", "ps"]).await.0, Some(2), "there is no cluster any more");
 }

@@ -427,6 +427,30 @@ async fn an_unknown_or_forgotten_transaction_is_lost() {
     assert_eq!(documents.count(json!({})).await, 0, "an idle transaction was carried out");
 }
 
+/// Symptom: a leader that had lost the leadership and got it back committed a transaction that its
+/// successor had called lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_was_called_lost_is_never_committed() {
+    let cluster = Cluster::start("transactions-never", 3).await;
+    let documents = prepare(&cluster).await;
+    let first = cluster.leader().await;
+    let other = (first + 1) % 3;
+    let (one, inside) = begin(&cluster.nodes[first].http(), &documents).await;
+    inside.ask("documents", json!({"_id": "one"})).await;
+    let (two, inside) = begin(&cluster.nodes[first].http(), &documents).await;
+    inside.ask("documents", json!({"_id": "two"})).await;
+    cluster.lead_with(other).await;
+    let elsewhere = cluster.nodes[other].http();
+    one.through(elsewhere.clone()).commit().await.refused(409, "transaction_lost");
+    assert_eq!(two.through(elsewhere).roll_back().await.status, 204);
+    cluster.lead_with(first).await;
+    for transaction in [one, two] {
+        transaction.commit().await.refused(409, "transaction_lost");
+        transaction.commit().await.refused(409, "transaction_lost");
+    }
+    assert_eq!(documents.count(json!({})).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_grows_too_large_is_refused() {
     let adjust = |settings: Settings| settings.key("TransactionMb", 1);

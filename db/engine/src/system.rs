@@ -155,6 +155,11 @@ impl Program {
         program.map_or(1..=1, |program| program.oldest_level..=program.newest_level)
     }
 
+    /// Where other nodes reach it, if not where clients do.
+    pub fn peer_url(&self) -> Option<&str> {
+        self.addresses.as_ref()?.peer_url.as_deref()
+    }
+
     /// What members remember of it at a feature level.
     pub fn at_level(self, level: u32) -> Program {
         Program { zone: self.zone.filter(|_| level >= MOVES_LEVEL), ..self }
@@ -181,6 +186,13 @@ pub struct NodeDocument {
     /// What it runs, as it has announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+}
+
+impl NodeDocument {
+    /// Where other nodes reach it.
+    pub fn peer_url(&self) -> &str {
+        self.program.as_ref().and_then(Program::peer_url).unwrap_or(&self.url)
+    }
 }
 
 /// A document of [`USERS`].

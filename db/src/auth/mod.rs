@@ -51,6 +51,19 @@ pub fn user_disabled(name: &str) -> Error {
         .hint("ask an administrator")
 }
 
+/// The user of this name, admitted by something else than its credentials.
+///
+/// # Errors
+/// `not_authenticated` if there is none; `user_disabled`.
+pub fn trusted(group: &Group, name: &str) -> Result<User> {
+    let accounts = group.accounts_index();
+    let (revision, user) = user(group, name)?.ok_or_else(not_authenticated)?;
+    match user.disabled {
+        true => Err(user_disabled(&user.name)),
+        false => Ok(User::new((revision, user), None, accounts)),
+    }
+}
+
 /// The user of this name with its revision, as this node knows it.
 pub fn user(group: &Group, name: &str) -> Result<Option<(u64, UserDocument)>> {
     Ok(stored(&group.read()?, system::USERS, name)?)

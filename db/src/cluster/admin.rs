@@ -6,8 +6,7 @@ use super::probe::NodeDescription;
 use super::{Cluster, clocks, membership};
 use crate::auth::Caller;
 use crate::config::check_url;
-use crate::engine::system::NodeDocument;
-use crate::engine::system::NodeStatus;
+use crate::engine::system::{NodeDocument, NodeStatus, Program};
 use crate::engine::{Command, Outcome, Proposal};
 use crate::error::{Error, Kind, Result};
 use crate::raft::{Group, RaftId};
@@ -81,9 +80,13 @@ impl Cluster {
             check_name(name, &there.identity.node_id, &url)?;
         }
         let advertised = check_url(&there.url)?;
-        self.check_scheme(&advertised)?;
-        if !same_address(&url, &advertised) {
-            self.check_advertised(&url, &advertised, &there).await?;
+        let peer_url = there.program.as_ref().and_then(Program::peer_url);
+        let peer_url = peer_url.map(check_url).transpose()?;
+        for other in [Some(&advertised), peer_url.as_ref()].into_iter().flatten() {
+            self.check_scheme(other)?;
+            if !same_address(&url, other) {
+                self.check_advertised(&url, other, &there).await?;
+            }
         }
         self.check_admissible(&there, &advertised)?;
         let node = there.identity.node_id.clone();
@@ -297,7 +300,7 @@ impl Cluster {
         if node.raft_id == group.raft_id() {
             return Some(self.boot.clone());
         }
-        let there = self.probe(&node.url).await.ok()?;
+        let there = self.probe(node.peer_url()).await.ok()?;
         (there.identity.raft_id == Some(node.raft_id)).then_some(there.boot)
     }
 

@@ -67,9 +67,13 @@ pub async fn ask_peers(cluster: Arc<Cluster>) {
     }
 }
 
-async fn ask(cluster: &Cluster, peer: &str) -> Result<()> {
+/// Asks the member at `peer` for admission.
+///
+/// # Errors
+/// Those of the call, and its refusal.
+pub(super) async fn ask(cluster: &Cluster, peer: &str) -> Result<()> {
     let failed = |error: String| Error::new(Kind::NodeUnreachable, error);
-    let request = serde_json::json!({"url": cluster.config.url()});
+    let request = serde_json::json!({"url": cluster.config.peer_url()});
     let answer = post(cluster, peer, JOIN_PATH, &request, Duration::from_secs(15)).await;
     let answer = answer.map_err(|error| error.into_error(peer))?;
     if answer.status().is_success() {
@@ -163,8 +167,8 @@ async fn announce(cluster: &Arc<Cluster>, me: RaftId, leader: Option<RaftId>) {
     let members = cluster.nodes.all();
     let others = members.iter().filter(|node| node.raft_id != me);
     let asked = others.filter(|node| leader.is_none_or(|leader| leader == node.raft_id));
-    let announcements =
-        asked.map(|node| async { (node.raft_id, send_announcement(cluster, &node.url).await) });
+    let announcements = asked
+        .map(|node| async { (node.raft_id, send_announcement(cluster, node.peer_url()).await) });
     for (raft_id, answer) in futures_util::future::join_all(announcements).await {
         match answer {
             Ok(AnnounceResponse::Removed) => cluster.set_removed(),

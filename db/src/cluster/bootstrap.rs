@@ -3,7 +3,7 @@
 use super::identity::{Identity, failed};
 use super::nodes::same_address;
 use super::secrets::admin_password;
-use super::{Cluster, announce, membership};
+use super::{Cluster, Exit, announce, founding, membership};
 use crate::auth::password;
 use crate::config::Config;
 use crate::engine::members::FIRST_RAFT_ID;
@@ -20,20 +20,41 @@ pub fn makes_cluster(config: &Config) -> bool {
 /// Opens the group this node belongs to, or creates a new cluster of one if configured. A crash in
 /// the middle is completed by the next start.
 pub async fn start(cluster: &Arc<Cluster>) -> Result<()> {
-    let mut identity = cluster.identity();
+    let identity = cluster.identity();
     if identity.cluster_id.is_none() {
-        if !makes_cluster(&cluster.config) {
-            tokio::spawn(announce::ask_peers(cluster.clone()));
-            return Ok(());
+        if makes_cluster(&cluster.config) {
+            return found(cluster).await;
         }
-        identity.cluster_id = Some(uuid::Uuid::now_v7().to_string());
-        identity.raft_id = Some(FIRST_RAFT_ID);
+        match cluster.config.bootstrap_lowest {
+            true => drop(tokio::spawn(found_or_join(cluster.clone()))),
+            false => drop(tokio::spawn(announce::ask_peers(cluster.clone()))),
+        }
+        return Ok(());
     }
     cluster.open(identity.clone()).await?;
     if identity.raft_id == Some(FIRST_RAFT_ID) {
         make_cluster(cluster, identity).await?;
     }
     check_url(cluster).await
+}
+
+/// Creates a new cluster of this node.
+///
+/// # Errors
+/// When it cannot be stored; for a password that is too short.
+pub async fn found(cluster: &Arc<Cluster>) -> Result<()> {
+    let mut identity = cluster.identity();
+    identity.cluster_id = Some(uuid::Uuid::now_v7().to_string());
+    identity.raft_id = Some(FIRST_RAFT_ID);
+    cluster.open(identity.clone()).await?;
+    make_cluster(cluster, identity).await
+}
+
+/// Without a cluster the process cannot go on.
+async fn found_or_join(cluster: Arc<Cluster>) {
+    if let Err(error) = founding::run(cluster.clone()).await {
+        cluster.end(Exit::Failed(error.to_string()));
+    }
 }
 
 async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> {
@@ -44,7 +65,7 @@ async fn make_cluster(cluster: &Arc<Cluster>, identity: Identity) -> Result<()> 
     }
     let password = admin_password(&cluster.config)?;
     password::check_password("admin", &password)?;
-    group.initialize(&cluster.config.url()).await?;
+    group.initialize(&cluster.config.peer_url()).await?;
     let admin_hash = tokio::task::spawn_blocking(move || password::hash(&password));
     let admin_hash = admin_hash.await.map_err(failed)??;
     group.wait_until(Duration::from_secs(10), |status| status.is_leader()).await;

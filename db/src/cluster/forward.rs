@@ -10,7 +10,7 @@ use crate::raft::peer_client::{PeerError, PeerRequest};
 use crate::raft::{GroupId, RaftId};
 use crate::status::HttpStatus;
 use bytes::Bytes;
-use jettra_driver::wire::ErrorBody;
+use jettra_driver::wire::{ErrorBody, StatusReply};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub const LEADER_PATH: &str = "/raft/rpc/leader";
 pub const STATUS_PATH: &str = "/raft/rpc/group-status";
 /// Path of the question for the audit entries of a group.
 const AUDIT_PATH: &str = "/raft/rpc/group-audit";
+/// Path of the call that ends the process of a node that was removed.
+const END_PATH: &str = "/raft/rpc/end";
 /// Longest time for the answer.
 const LEADER_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -182,6 +184,16 @@ pub async fn call_node(cluster: &Cluster, url: &str, target: &str, body: Vec<u8>
         PeerRequest { head, body: body.into(), timeout: NODE_CALL_TIMEOUT, ..Default::default() };
     let Applied { index } = ask_node(cluster, url, call, unanswered).await?;
     Ok(index)
+}
+
+/// Asks a node that was removed to end its process.
+///
+/// # Errors
+/// `not_possible_now` while it does not know that it was removed; others if it does not answer.
+pub async fn end_removed(cluster: &Cluster, url: &str) -> Result<()> {
+    let head = SignedHead { method: "POST", target: END_PATH, ..SignedHead::default() };
+    let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
+    ask_node::<StatusReply>(cluster, url, call).await.map(drop)
 }
 
 /// Asks another node which replica leads a group of which it holds one.

@@ -24,8 +24,12 @@ pub struct Health {
     pub node_id: String,
     /// Whether it leads.
     pub is_leader: bool,
+    /// Its number in Raft; none while it belongs to no cluster.
+    pub raft_id: Option<RaftId>,
     /// Raft number of the leader.
-    pub leader: Option<u64>,
+    pub leader: Option<RaftId>,
+    /// The name of the leader.
+    pub leader_name: Option<String>,
     /// The node's term.
     pub term: u64,
     /// Its role in Raft; none when Raft has stopped.
@@ -127,8 +131,10 @@ impl Cluster {
             status: word,
             reason,
             node_id: self.node_id().to_owned(),
+            raft_id: me,
             is_leader: status.is_leader(),
             leader: status.leader,
+            leader_name: status.leader.map(|leader| self.name_of(leader)),
             term: status.term,
             role: if me.is_none() { Some(NodeRole::Learner) } else { status.role },
             warnings: self.wrong_clocks(),

@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
-const PATH: &str = "/raft/rpc/join-token";
+/// Path of the first call of a node with a join token.
+pub const JOIN_TOKEN_PATH: &str = "/raft/rpc/join-token";
 const TIMEOUT: Duration = Duration::from_secs(15);
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -176,7 +177,8 @@ async fn ask(dialer: &Dialer, peer: &str, request: &JoinRequest, key: &[u8]) -> 
         AddressRefusal::cause(peer, &error)
             .unwrap_or_else(|| Error::new(Kind::NodeUnreachable, error.without_url().to_string()))
     };
-    let call = dialer.request(Method::POST, &format!("{}{PATH}", peer.trim_end_matches('/')))?;
+    let call = dialer
+        .request(Method::POST, &format!("{}{JOIN_TOKEN_PATH}", peer.trim_end_matches('/')))?;
     let answer = call.json(request).timeout(TIMEOUT).send().await.map_err(unreachable)?;
     let success = answer.status().is_success();
     let body = answer.bytes().await.map_err(unreachable)?;

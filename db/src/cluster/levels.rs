@@ -8,7 +8,7 @@
 use super::Cluster;
 use crate::auth::Caller;
 use crate::engine::members::{check_level, cluster, nodes};
-use crate::engine::system::{NodeDocument, Program};
+use crate::engine::system::{Addresses, NodeDocument, Program};
 use crate::engine::{Command, format};
 use crate::error::Result;
 use crate::pulse;
@@ -64,7 +64,11 @@ impl Cluster {
             version: env!("CARGO_PKG_VERSION").into(),
             oldest_level: features.oldest,
             newest_level: features.newest,
-            addresses: None,
+            addresses: self
+                .config
+                .peer_address
+                .is_some()
+                .then(|| Addresses { peer_url: Some(self.config.peer_url()) }),
             zone: self.config.zone.clone(),
         };
         // Before the cluster is formed there is no level: the node asks for admission.

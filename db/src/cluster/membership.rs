@@ -207,8 +207,8 @@ async fn add_learner(cluster: &Cluster, group: &Group, node: &NodeDocument) -> R
         raft_id: Some(node.raft_id),
         formed: false,
     };
-    cluster.invite(&node.url, &identity).await?;
-    add_member(group, node.raft_id, &node.url).await
+    cluster.invite(node.peer_url(), &identity).await?;
+    add_member(group, node.raft_id, node.peer_url()).await
 }
 
 /// Changes the membership and checks the outcome, which openraft's response alone does not prove
@@ -268,7 +268,8 @@ pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
         let status = group.status();
         let view = ClusterState::of(cluster, group, &left, &status);
         let to = successor(&view).ok_or_else(nobody)?;
-        let url = left.iter().find(|node| node.raft_id == to).map(|node| node.url.clone());
+        let successor = left.iter().find(|node| node.raft_id == to);
+        let url = successor.map(|node| node.peer_url().to_owned());
         tokio::select! {
             handed = hand_over(cluster, Some(to)) => return handed,
             () = cluster.wait_gone(url.as_deref().unwrap_or_default()) => {
@@ -282,7 +283,8 @@ pub async fn hand_over_to_any(cluster: &Cluster) -> Result<()> {
 pub async fn move_alone(cluster: &Arc<Cluster>, node: &NodeDocument, url: String) -> Result<()> {
     let group = cluster.groups.system()?;
     group.wait_until(Duration::from_secs(10), GroupStatus::is_leader).await;
-    let nodes = BTreeMap::from([(node.raft_id, BasicNode::new(&url))]);
+    let peer_url = cluster.config.peer_url();
+    let nodes = BTreeMap::from([(node.raft_id, BasicNode::new(&peer_url))]);
     change(group, ChangeMembers::SetNodes(nodes)).await?;
     let update = Command::ClusterUpdate {
         node: node.id.clone(),

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod bootstrap;
 pub mod clocks;
 pub mod forward;
+pub mod founding;
 pub mod groups;
 pub mod health;
 pub mod identity;
@@ -17,11 +18,12 @@ pub mod node_state;
 pub mod nodes;
 pub mod placement;
 pub mod probe;
+pub mod processes;
 pub mod reconcile;
 pub mod report;
 pub mod secrets;
 
-use crate::config::Config;
+use crate::config::{Config, host_of};
 use crate::dial::Dialer;
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
@@ -32,11 +34,13 @@ use crate::raft::link::Links;
 use crate::raft::memory_budget::MemoryBudget;
 use crate::raft::node_key::NodeKey;
 use crate::raft::peer_client::PeerClient;
+use crate::raft::peers::PeerUrls;
 use crate::raft::replay::Inbox;
 use crate::raft::threads::RaftThreads;
 use crate::raft::types::{GroupId, SYSTEM_GROUP};
 use crate::tasks::Tasks;
 use crate::tls::Certificates;
+use founding::{Founding, Part};
 use groups::{Groups, Replica};
 use identity::Identity;
 use nodes::Nodes;
@@ -86,12 +90,17 @@ pub struct Cluster {
     pub nodes: Arc<Nodes>,
     /// The members that answer this node while there is no leader.
     contacts: Mutex<announce::Contacts>,
+    /// What this node has agreed to while it belongs to no cluster.
+    founding: Mutex<Founding>,
+    part: watch::Sender<Part>,
     /// The last report of the leader about the cluster.
     leader_view: Mutex<Option<report::LeaderReport>>,
     /// The cluster secret, for a new node with a join token.
     secret: String,
     node_id: Arc<str>,
     identity: Mutex<Identity>,
+    /// The processes of other nodes that it may start; none: it may not.
+    processes: Option<processes::Processes>,
     /// The groups of this node.
     pub groups: Groups,
     /// Where all groups are, as this node has applied it.
@@ -128,7 +137,13 @@ impl Cluster {
         formats: GroupFormats,
     ) -> Result<Arc<Self>> {
         let boot = uuid::Uuid::now_v7().to_string();
-        let key = NodeKey::new(secret, &config.advertise_host().unwrap_or_default(), &boot);
+        let host = host_of(&config.peer_url()).unwrap_or_default();
+        let key = NodeKey::new(secret, &host, &boot);
+        let part = match identity.cluster_id.is_some() {
+            true => Part::Member,
+            false if bootstrap::makes_cluster(&config) => Part::Founder,
+            false => Part::Open,
+        };
         let placements = Arc::<Placements>::default();
         let caller = || {
             let dialer = Dialer::new(&config, certificates.as_ref())?;
@@ -153,6 +168,8 @@ impl Cluster {
             memory: MemoryBudget::new(config.body_memory_mb << 20),
             nodes: Arc::default(),
             contacts: Mutex::default(),
+            founding: Mutex::new(Founding::load(&config.data_dir)?),
+            part: watch::Sender::new(part),
             leader_view: Mutex::default(),
             node_id: identity.node_id.as_str().into(),
             groups: Groups::new(config.url(), identity.cluster_id.is_some(), placements.clone()),
@@ -167,6 +184,7 @@ impl Cluster {
             raft_threads,
             opening: tokio::sync::Mutex::new(()),
             tasks: Mutex::default(),
+            processes: config.start_nodes_in.as_deref().map(processes::Processes::new),
             config,
             formats,
         }))
@@ -192,6 +210,14 @@ impl Cluster {
             return Err(groups::starting());
         }
         Ok(())
+    }
+
+    /// Whether the members reach this node at the address that it has for nodes. Before they know it,
+    /// they call where clients do.
+    pub fn is_known_at_peer_url(&self) -> bool {
+        let Ok(group) = self.groups.system() else { return true };
+        let url = self.config.peer_url();
+        self.nodes.url(group.raft_id()).is_some_and(|known| nodes::same_address(&known, &url))
     }
 
     /// The tasks of a group.

@@ -40,11 +40,19 @@ impl Nodes {
         self.all().iter().find(|node| node.raft_id == raft_id).cloned()
     }
 
+    /// The member that other nodes reach at this address.
+    pub fn at_peer_url(&self, url: &str) -> Option<NodeDocument> {
+        self.all().iter().find(|node| same_address(node.peer_url(), url)).cloned()
+    }
+
     /// The member with this name or address.
     pub fn named(&self, name: &str) -> Option<NodeDocument> {
         let address = crate::config::check_url(name).ok();
+        let is_at = |url: &String, node: &NodeDocument| {
+            same_address(url, &node.url) || same_address(url, node.peer_url())
+        };
         let means = |node: &&NodeDocument| {
-            node.id == name || address.as_ref().is_some_and(|url| same_address(url, &node.url))
+            node.id == name || address.as_ref().is_some_and(|url| is_at(url, node))
         };
         self.all().iter().find(means).cloned()
     }
@@ -52,7 +60,7 @@ impl Nodes {
 
 impl PeerUrls for Nodes {
     fn url(&self, raft_id: RaftId) -> Option<String> {
-        self.by_raft_id(raft_id).map(|node| node.url)
+        self.by_raft_id(raft_id).map(|node| node.peer_url().to_owned())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::raft::node_key::{NodeKey, PEER_HEADER, SignedHead, hex};
 use crate::raft::peer_client::{IDENTITY_PATH, PeerError, PeerRequest};
 use crate::status::HttpStatus;
 use jettra_driver::wire::ErrorBody;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -55,11 +56,31 @@ impl Cluster {
     /// # Errors
     /// `node_unreachable`, `not_a_node`, `secret_mismatch`.
     pub async fn probe(&self, url: &str) -> Result<NodeDescription> {
+        self.ask_signed(url, "GET", IDENTITY_PATH, &()).await
+    }
+
+    /// Asks the node at `url`, of which the answer is signed too; a `GET` has no body.
+    ///
+    /// # Errors
+    /// Those of [`Cluster::probe`].
+    pub(super) async fn ask_signed<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        method: &str,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         let mut nonce = [0; 16];
         let _ = getrandom::fill(&mut nonce);
-        let target = format!("{IDENTITY_PATH}?nonce={}", hex(&nonce));
-        let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
-        let question = PeerRequest { head, timeout: PROBE_TIMEOUT, ..PeerRequest::default() };
+        let target = format!("{path}?nonce={}", hex(&nonce));
+        let head = SignedHead { method, target: &target, ..SignedHead::default() };
+        let internal = |error: serde_json::Error| Error::new(Kind::Internal, error.to_string());
+        let body = match method {
+            "GET" => Vec::new(),
+            _ => serde_json::to_vec(body).map_err(internal)?,
+        };
+        let question =
+            PeerRequest { head, body: body.into(), timeout: PROBE_TIMEOUT, ..Default::default() };
         let answer = self.calls.send(url, question).await;
         let answer = answer.map_err(|error| unreachable(url, error))?;
         let status = answer.status();
@@ -77,7 +98,7 @@ impl Cluster {
             return Err(Error::new(Kind::Misdirected, message).hint(error.hint.unwrap_or_default()));
         }
         let introduction = serde_json::from_str(&body).ok().filter(|_| status.is_success());
-        let introduction: NodeDescription = introduction.ok_or_else(|| not_a_node(url))?;
+        let introduction: T = introduction.ok_or_else(|| not_a_node(url))?;
         let signature = signature.ok_or_else(|| not_a_node(url))?;
         if !verify_answer(&self.key, &signature, &target, &body) {
             return Err(secret_mismatch(url));

@@ -140,7 +140,7 @@ impl Cluster {
             return alone(self.report(), true);
         }
         let report = match leader.and_then(|id| self.nodes.by_raft_id(id)) {
-            Some(node) => self.leader_report(&node.id, &node.url).await,
+            Some(node) => self.leader_report(&node.id, node.peer_url()).await,
             None => Err(NoReport::Late),
         };
         match report {

@@ -25,6 +25,22 @@ pub(super) fn resolve_host(values: &mut Map<String, Value>) -> Result<Option<Str
     Ok(Some(name))
 }
 
+/// The address in a text as `host:port`, for the key that has it.
+///
+/// # Errors
+/// `invalid_parameter` that names the key.
+pub(super) fn resolve(key: &str, text: &str) -> Result<SocketAddr> {
+    let found = text.to_socket_addrs().map(Iterator::collect);
+    let found: Vec<SocketAddr> = found.unwrap_or_default();
+    let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    address.copied().filter(|address| address.port() > 0).ok_or_else(|| {
+        wrong(
+            format!("{key}: {text:?} is no address to listen on"),
+            "write host:port, with an address or name of this machine, such as 127.0.0.1:7001",
+        )
+    })
+}
+
 /// Normalizes the address of a node: scheme, host and port, no slash at the end.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use super::*;
 use serde_json::json;
 
 fn load(file: &str) -> Result<Config> {
-    Config::load(Some(file), |_| None, &BTreeMap::new())
+    Config::load(Some(File::Json(file)), |_| None, &BTreeMap::new())
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         _ => None,
     };
     let flags = BTreeMap::from([("Port", "3000".to_owned())]);
-    let config = Config::load(Some(file), environment, &flags).unwrap();
+    let config = Config::load(Some(File::Json(file)), environment, &flags).unwrap();
     assert_eq!(
         (config.port, config.heartbeat_ms, config.max_voters, config.page_max),
         (3000, 70, 3, 1000)
@@ -137,4 +137,54 @@ fn addresses_are_brought_into_one_form() {
     {
         assert!(check_url(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn an_address_for_nodes_is_another_one_and_needs_a_secret_beyond_the_loopback() {
+    let config = load(r#"{"PeerAddress": "localhost:7001"}"#).unwrap();
+    assert_eq!(config.peer_url(), "http://localhost:7001");
+    assert_eq!(config.peer_listener().unwrap().unwrap().port(), 7001);
+    assert_eq!(load("{}").unwrap().peer_url(), "http://127.0.0.1:8080");
+    let open = r#"{"PeerAddress": "0.0.0.0:7001", "AdvertiseUrl": "http://db1:8080", "ClusterSecret": "0123456789abcdef"}"#;
+    assert_eq!(load(open).unwrap().peer_url(), "http://db1:7001");
+    for (file, message) in [
+        (r#"{"PeerAddress": "7001"}"#, "is no address"),
+        (r#"{"PeerAddress": "127.0.0.1:0"}"#, "is no address"),
+        (r#"{"PeerAddress": "127.0.0.1:8080"}"#, "that of Host and Port"),
+        (r#"{"PeerAddress": "0.0.0.0:7001"}"#, "no cluster secret"),
+        (r#"{"distributed": true, "BootstrapLowest": true}"#, "Peers is empty"),
+        (r#"{"OpenFilesMax": 100}"#, "OpenFilesMax"),
+        (r#"{"KvCollection": "kv"}"#, "collection"),
+        (r#"{"KvCollection": "_system._users"}"#, "KvCollection"),
+    ] {
+        let error = load(file).unwrap_err();
+        assert!(error.message.contains(message), "{file}: {error}");
+        assert!(error.hint.is_some(), "{file}: {error}");
+    }
+}
+
+#[test]
+fn the_files_of_rockrafts_example_are_settings() {
+    let files = [
+        include_str!("../../../packaging/rockraft/conf/node1.toml"),
+        include_str!("../../../packaging/rockraft/conf/node2.toml"),
+        include_str!("../../../packaging/rockraft/conf/node3.toml"),
+    ];
+    for (file, number) in files.into_iter().zip(1..) {
+        let config = Config::load(Some(File::Rockraft(file)), |_| None, &BTreeMap::new()).unwrap();
+        assert_eq!(config.node_id, Some(number.to_string()));
+        assert_eq!(config.url(), format!("http://127.0.0.1:{}", 8000 + number));
+        assert_eq!(config.peer_url(), format!("http://127.0.0.1:{}", 7000 + number));
+        let expected: &[&str] = match number {
+            1 => &["http://127.0.0.1:7002", "http://127.0.0.1:7003"],
+            _ => &["http://127.0.0.1:7001"],
+        };
+        assert_eq!(config.peers, expected);
+        assert_eq!(config.data_dir, PathBuf::from(format!("/tmp/rockraft_cluster/node{number}")));
+        assert!(config.distributed && config.bootstrap_lowest && config.kv_at_root);
+        assert_eq!(config.open_files_max, Some(10_000));
+    }
+    let flags = BTreeMap::from([("Port", "9001".to_owned())]);
+    let config = Config::load(Some(File::Rockraft(files[0])), |_| None, &flags).unwrap();
+    assert_eq!(config.port, 9001);
 }

@@ -2,8 +2,9 @@
 
 use super::keys::find;
 use super::{Config, DEPTH_MOST, DOCUMENT_BYTES_MOST, NAME_BYTES_MAX, check_url, wrong};
+use crate::engine::system::check_name;
 use crate::error::Result;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 impl Config {
@@ -13,6 +14,7 @@ impl Config {
     /// `invalid_parameter` that names the key and what would be right.
     pub(super) fn validate(&self) -> Result<()> {
         self.validate_address()?;
+        self.validate_peer_address()?;
         self.validate_membership()?;
         self.validate_secrets()?;
         for peer in &self.peers {
@@ -20,6 +22,11 @@ impl Config {
                 .map_err(|error| wrong(format!("Peers: {error}"), "write http://host:port"))?;
         }
         self.validate_join_token()?;
+        self.validate_loopback()?;
+        if !matches!(self.metrics_default.as_str(), "text" | "json") {
+            let message = format!("MetricsDefault: {:?} is unknown", self.metrics_default);
+            return Err(wrong(message, "use text or json"));
+        }
         self.validate_tls()?;
         self.networks()?;
         self.refused_entries()?;
@@ -29,8 +36,42 @@ impl Config {
         if let Some(zone) = &self.zone {
             check_label("Zone", zone)?;
         }
+        let (database, collection) = self.kv_collection();
+        for name in [database, collection] {
+            check_name("KvCollection", name, self.name_bytes_max).map_err(|error| {
+                wrong(error.message, "write database.collection, such as kv.entries")
+            })?;
+        }
         self.validate_origins()?;
         self.validate_numbers()
+    }
+
+    fn validate_peer_address(&self) -> Result<()> {
+        let Some(listen) = self.peer_listener()? else { return Ok(()) };
+        if listen == SocketAddr::new(self.host, self.port) {
+            return Err(wrong(
+                format!("PeerAddress: {listen} is that of Host and Port"),
+                "give it a port of its own, or leave it out: then Host and Port serve nodes too",
+            ));
+        }
+        if !listen.ip().is_loopback() && !self.has_cluster_secret() {
+            return Err(wrong(
+                format!(
+                    "PeerAddress: {listen} can be reached from other machines, but there is no cluster secret"
+                ),
+                "set ClusterSecretFile (or JETTRA_CLUSTER_SECRET), join with a JoinToken, or listen on \
+                 127.0.0.1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a cluster secret is configured, was kept, or is to come by a join token.
+    fn has_cluster_secret(&self) -> bool {
+        self.cluster_secret.is_some()
+            || self.cluster_secret_file.is_some()
+            || self.has_join_token()
+            || self.kept_secret().exists()
     }
 
     fn validate_address(&self) -> Result<()> {
@@ -43,12 +84,7 @@ impl Config {
                 "set AdvertiseUrl to http://<name or address of this machine>:<port>",
             ));
         }
-        if !self.host.is_loopback()
-            && self.cluster_secret.is_none()
-            && self.cluster_secret_file.is_none()
-            && !self.has_join_token()
-            && !self.kept_secret().exists()
-        {
+        if !self.host.is_loopback() && !self.has_cluster_secret() {
             return Err(wrong(
                 format!(
                     "Host: {} can be reached from other machines, but there is no cluster secret",
@@ -59,6 +95,21 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what only callers on this machine may have.
+    fn validate_loopback(&self) -> Result<()> {
+        let given = [
+            ("OpenOnLoopback", self.open_on_loopback),
+            ("StartNodesIn", self.start_nodes_in.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) if !self.host.is_loopback() => Err(wrong(
+                format!("{key}: Host {} can be reached from other machines", self.host),
+                format!("listen on 127.0.0.1, or leave {key} out"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn validate_membership(&self) -> Result<()> {
@@ -72,6 +123,12 @@ impl Config {
             return Err(wrong(
                 "Bootstrap and Peers contradict each other: a node makes a cluster or joins one",
                 "leave Peers empty on the first node, and Bootstrap false on the others",
+            ));
+        }
+        if self.bootstrap_lowest && self.peers.is_empty() {
+            return Err(wrong(
+                "BootstrapLowest is true, but Peers is empty: there is no node to agree with",
+                "name the other nodes in Peers, or set Bootstrap on the one that is to make the cluster",
             ));
         }
         Ok(())
@@ -208,7 +265,8 @@ impl Config {
             ("AuditMax", self.audit_max, 100, 100_000_000),
             ("SessionHours", self.session_hours, 1, 8_760),
         ];
-        for (name, value, min, max) in bounds {
+        let open_files = self.open_files_max.map(|max| ("OpenFilesMax", max, 512, 1 << 30));
+        for (name, value, min, max) in bounds.into_iter().chain(open_files) {
             if value < min || value > max {
                 return Err(wrong(
                     format!("{name}: {value} is out of range"),

@@ -1,6 +1,7 @@
 //! Answers about the cluster and its members.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use std::fmt;
 
 /// The role of a member in the cluster, as `_system._clusternodes` records it.
@@ -57,7 +58,7 @@ pub struct NodeInfo {
     pub id: String,
     /// Number of the node in Raft: the log index of the entry that admitted it.
     pub raft_id: u64,
-    /// Where other nodes and clients reach it.
+    /// Where clients reach it, and other nodes unless it has a `peer_url`.
     pub url: String,
     /// Its role now, as far as the answering node knows.
     pub role: NodeRole,
@@ -83,6 +84,9 @@ pub struct NodeInfo {
     /// behind; absent while it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_ms_ahead: Option<i64>,
+    /// Where other nodes reach it, if not where clients do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_url: Option<String>,
     /// The program that it runs, as it has announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<ProgramInfo>,
@@ -171,6 +175,66 @@ pub struct ClusterView {
     pub note: Option<String>,
 }
 
+/// The largest number that every reader of JSON takes exactly.
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// The name of a node (`NodeID`) where rockraft's example has a number: it is written as a number if it
+/// is one, else as a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeId(pub String);
+
+impl NodeId {
+    fn number(&self) -> Option<u64> {
+        let number: u64 = self.0.parse().ok().filter(|number| *number <= EXACT_MAX)?;
+        // A name such as 007 is another one than 7.
+        (number.to_string() == self.0).then_some(number)
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.number() {
+            Some(number) => serializer.serialize_u64(number),
+            None => serializer.serialize_str(&self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(u64),
+            Text(String),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Number(number) => NodeId(number.to_string()),
+            Either::Text(text) => NodeId(text),
+        })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for NodeId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NodeId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "The name of a node, as a number if it is one.",
+            "type": ["string", "integer"],
+        })
+    }
+}
+
 /// Answer of `GET /health`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -182,11 +246,17 @@ pub struct HealthReply {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The node's name.
-    pub node_id: String,
+    pub node_id: NodeId,
+    /// Number of the node in Raft; absent while it belongs to no cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raft_id: Option<u64>,
     /// Whether this node leads.
     pub is_leader: bool,
-    /// Raft number of the leader.
-    pub current_leader: Option<u64>,
+    /// The name of the leader.
+    pub current_leader: Option<NodeId>,
+    /// Number of the leader in Raft; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_raft_id: Option<u64>,
     /// The node's term.
     pub current_term: u64,
     /// `Leader`, `Follower`, `Candidate`, `Learner` or `Shutdown`.
@@ -195,4 +265,72 @@ pub struct HealthReply {
     /// wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// Answer of `GET /metrics` as JSON: the consensus on the answering node, as rockraft shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MetricsReply {
+    /// The node's name, a number when it is a whole one.
+    pub node_id: NodeId,
+    /// The name of the leader, likewise; null without one.
+    pub current_leader: Option<NodeId>,
+    /// The node's term.
+    pub current_term: u64,
+    /// The last log entry that is applied.
+    pub last_applied: Value,
+    /// Log index of the last entry.
+    pub last_log_index: u64,
+    /// `Leader`, `Follower`, `Candidate`, `Learner` or `Shutdown`.
+    pub state: String,
+    /// The members that Raft knows, by their Raft numbers.
+    pub membership: Value,
+}
+
+/// One line of `GET /readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReadyCheck {
+    /// `serving`, `quorum`, `disk`, or a group.
+    pub name: String,
+    /// Whether it is there.
+    pub ok: bool,
+    /// Whether the node is not ready without it.
+    pub needed: bool,
+    /// Why it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer of `GET /readyz` as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReadyReply {
+    /// Whether the node serves calls.
+    pub ready: bool,
+    /// What was looked at.
+    pub checks: Vec<ReadyCheck>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_that_is_a_number_is_written_as_one() {
+        let large = EXACT_MAX + 1;
+        for (name, written) in [
+            ("1", json!(1)),
+            ("0", json!(0)),
+            ("node1", json!("node1")),
+            ("007", json!("007")),
+            ("-1", json!("-1")),
+            (large.to_string().as_str(), json!(large.to_string())),
+        ] {
+            let name = NodeId(name.into());
+            assert_eq!(json!(name), written);
+            assert_eq!(serde_json::from_value::<NodeId>(written).unwrap(), name);
+        }
+    }
 }

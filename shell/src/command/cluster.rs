@@ -3,6 +3,8 @@
 mod add_node;
 mod create_join_token;
 mod drain_node;
+mod end_process;
+mod list_nodes;
 mod node_add;
 mod pause_node;
 mod promote_node;
@@ -13,7 +15,9 @@ mod set_max_level;
 mod show_cluster;
 mod show_leader;
 mod show_nodes;
+mod show_peers;
 mod show_status;
+mod start_process;
 mod stop_node;
 
 use super::Group;
@@ -26,6 +30,10 @@ pub(super) static GROUP: Group = Group {
         &show_cluster::COMMAND,
         &show_nodes::COMMAND,
         &show_leader::COMMAND,
+        &show_peers::COMMAND,
+        &list_nodes::COMMAND,
+        &start_process::COMMAND,
+        &end_process::COMMAND,
         &create_join_token::COMMAND,
         &add_node::COMMAND,
         &node_add::COMMAND,

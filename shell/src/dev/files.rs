@@ -16,6 +16,8 @@ const MARKER: &str = "jettra-dev.json";
 const SECRET: &str = "cluster-secret";
 /// File with the password of `admin`.
 pub(crate) const PASSWORD: &str = "admin-password";
+/// Folder with the logs and process numbers of the nodes.
+const LOGS: &str = "logs";
 /// Folder with the test authority and certificates.
 pub(crate) const CERTIFICATES: &str = "certs";
 
@@ -33,16 +35,33 @@ pub(crate) struct Cluster {
 /// One node of a development cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Node {
-    /// Its `NodeID`.
+    /// Its name here, and its `NodeID` unless it has a file that says otherwise.
     pub(crate) name: String,
     /// Its port on the loopback.
     pub(crate) port: u16,
     /// Whether it serves https.
     #[serde(default)]
     pub(crate) tls: bool,
+    /// Its configuration file, if that was not created with the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) conf: Option<ConfFile>,
+}
+
+/// A configuration file of rockraft's example.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ConfFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// The `NodeID` in it.
+    pub(crate) node_id: String,
 }
 
 impl Node {
+    /// Its `NodeID`.
+    pub(crate) fn id(&self) -> &str {
+        self.conf.as_ref().map_or(&self.name, |conf| &conf.node_id)
+    }
+
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
@@ -80,8 +99,14 @@ impl Cluster {
             name: format!("node{number}"),
             port,
             tls,
+            conf: None,
         });
-        let marker = Marker { nodes: nodes.collect() };
+        Cluster::create_of(dir, nodes.collect())
+    }
+
+    /// Creates the folder of a new cluster of these nodes, with its marker only.
+    pub(crate) fn create_of(dir: &Path, nodes: Vec<Node>) -> Result<Cluster, Failure> {
+        let marker = Marker { nodes };
         fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
         let is_empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
         if !is_empty {
@@ -94,11 +119,27 @@ impl Cluster {
     }
 
     fn at(dir: &Path, nodes: Vec<Node>) -> Result<Cluster, Failure> {
-        Ok(Cluster {
-            root: fs::canonicalize(dir).map_err(|error| failed(dir, error))?,
-            nodes,
-            shown: dir.to_owned(),
-        })
+        let root = fs::canonicalize(dir).map_err(|error| failed(dir, error))?;
+        let cluster = Cluster { root, nodes, shown: dir.to_owned() };
+        cluster.create_logs()?;
+        Ok(cluster)
+    }
+
+    /// Creates the folder of the logs, and moves those there that an earlier version has left beside it. A
+    /// process keeps its file.
+    fn create_logs(&self) -> Result<(), Failure> {
+        let logs = self.root.join(LOGS);
+        if logs.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(&logs).map_err(|error| failed(&logs, error))?;
+        for node in &self.nodes {
+            for new in [self.log(node), self.pid(node)] {
+                let old = self.root.join(new.file_name().unwrap_or_default());
+                removed(fs::rename(&old, &new), &old)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the secrets and configurations that do not exist yet.
@@ -110,6 +151,9 @@ impl Cluster {
             certs::create(&certificates, &[])?;
         }
         for (index, node) in self.nodes.iter().enumerate() {
+            if node.conf.is_some() {
+                continue;
+            }
             let data = self.data(node);
             fs::create_dir_all(&data).map_err(|error| failed(&data, error))?;
             let config = format!("{:#}\n", self.configuration(node, index == 0));
@@ -191,17 +235,44 @@ impl Cluster {
 
     /// The node's configuration file.
     pub(crate) fn config(&self, node: &Node) -> PathBuf {
-        self.root.join(&node.name).join("config.json")
+        let own = || self.root.join(&node.name).join("config.json");
+        node.conf.as_ref().map(|conf| conf.path.clone()).unwrap_or_else(own)
+    }
+
+    /// Variables for a node whose file cannot say where the secrets of the cluster are.
+    pub(crate) fn variables(&self, node: &Node) -> Vec<(&'static str, PathBuf)> {
+        match node.conf {
+            None => Vec::new(),
+            Some(_) => vec![
+                ("JETTRA_CLUSTER_SECRET_FILE", self.root.join(SECRET)),
+                ("JETTRA_ADMIN_PASSWORD_FILE", self.root.join(PASSWORD)),
+            ],
+        }
     }
 
     /// The node's log file.
     pub(crate) fn log(&self, node: &Node) -> PathBuf {
-        self.root.join(format!("{}.log", node.name))
+        self.root.join(LOGS).join(format!("{}.log", node.name))
+    }
+
+    /// Empties the log of a node.
+    pub(crate) fn empty_log(&self, node: &Node) -> Result<(), Failure> {
+        let path = self.log(node);
+        let emptied = OpenOptions::new().write(true).truncate(true).open(&path);
+        removed(emptied.map(drop), &path)
+    }
+
+    /// Removes the log of a node; returns whether there was one.
+    pub(crate) fn remove_log(&self, node: &Node) -> Result<bool, Failure> {
+        let path = self.log(node);
+        let exists = path.exists();
+        removed(fs::remove_file(&path), &path)?;
+        Ok(exists)
     }
 
     /// The file with the number of the node's process.
     pub(crate) fn pid(&self, node: &Node) -> PathBuf {
-        self.root.join(format!("{}.pid", node.name))
+        self.root.join(LOGS).join(format!("{}.pid", node.name))
     }
 
     /// Removes the process numbers of stopped nodes.
@@ -219,6 +290,8 @@ impl Cluster {
             removed(fs::remove_file(self.log(node)), &self.log(node))?;
             removed(fs::remove_file(self.pid(node)), &self.pid(node))?;
         }
+        let logs = self.root.join(LOGS);
+        removed(fs::remove_dir(&logs), &logs)?;
         removed(fs::remove_dir_all(self.certificates()), &self.certificates())?;
         for file in [SECRET, PASSWORD, MARKER] {
             let path = self.root.join(file);

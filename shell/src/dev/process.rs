@@ -4,7 +4,7 @@ use super::files::{Cluster, Node, failed};
 use crate::failure::Failure;
 use crate::print::say;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -53,12 +53,13 @@ pub(crate) fn start(server: &Path, cluster: &Cluster, node: &Node) -> Result<(),
     let log = open().map_err(|error| failed(&log_path, error))?;
     let errors = log.try_clone().map_err(|error| failed(&log_path, error))?;
     let mut command = Command::new(server);
-    command.arg("--config").arg(cluster.config(node));
+    command.arg(if node.conf.is_some() { "--conf" } else { "--config" }).arg(cluster.config(node));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with(VARIABLE_PREFIX) {
             command.env_remove(name);
         }
     }
+    command.envs(cluster.variables(node));
     command.current_dir(&cluster.root).process_group(0);
     command.stdin(Stdio::null()).stdout(log).stderr(errors);
     let child = command.spawn().map_err(|error| failed(server, error))?;
@@ -139,6 +140,11 @@ pub(crate) fn print_log(path: &Path, lines: usize, follow: bool) -> Result<(), F
     loop {
         std::thread::sleep(FOLLOW_POLL);
         bytes.clear();
+        let length = file.metadata().map_err(refused)?.len();
+        if length < file.stream_position().map_err(refused)? {
+            // It was emptied.
+            file.rewind().map_err(refused)?;
+        }
         file.read_to_end(&mut bytes).map_err(refused)?;
         say(&String::from_utf8_lossy(&bytes));
     }

@@ -108,7 +108,7 @@ async fn not_active(cluster: &Cluster, reply: &ClusterReply) -> Option<String> {
     for node in &cluster.nodes {
         let health = health(cluster, node).await;
         let word = health.as_ref().map(|health| health.status.as_str());
-        let member = reply.nodes.iter().find(|member| member.key == node.name);
+        let member = reply.nodes.iter().find(|member| member.key == node.id());
         let serves = match (word, member.map(|member| member.status)) {
             (Some("ok"), Some(status)) => status == NodeStatus::Active,
             (Some("paused" | "removed"), _) => true,

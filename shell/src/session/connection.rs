@@ -115,7 +115,7 @@ impl Session {
             self.members = vec![url];
         }
         self.learn_members().await?;
-        Ok((health.node_id, health.status))
+        Ok((health.node_id.0, health.status))
     }
 
     /// Whether the present cluster has a node with this address.

@@ -68,7 +68,7 @@ impl Probe {
         Reachability {
             nodes,
             answers: answers.len(),
-            leader: leads.map(|health| health.node_id.clone()),
+            leader: leads.map(|health| health.node_id.0.clone()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Actor, WORD, actors, make_place, make_users};
 use jettra_tests::source::{self, Route};
-use jettra_tests::{Cluster, Http, Node, send};
+use jettra_tests::{Cluster, Http, Node, Settings, send};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -42,6 +42,10 @@ pub(crate) fn call(route: &Route) -> (String, String) {
             let insert = json!({"database": "shop", "collection": "things", "document": {}});
             ("", json!({"then": [{"insert": insert}]}))
         }
+        // The configuration names their collection: `shop.things`.
+        ("GET", "/api/kv/get") => ("key=shop", json!({})),
+        ("POST", "/api/kv/set") => ("", json!({"key": "shop", "value": 1})),
+        ("POST", "/api/kv/delete") => ("", json!({"key": "shop"})),
         ("DELETE", "/api/users") => ("id=nobody", json!({})),
         // A change feed has no end.
         ("GET", path) if path.ends_with("/watch") => ("filter=x", json!({})),
@@ -68,7 +72,8 @@ pub(crate) fn call(route: &Route) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_admits_the_callers_that_the_table_lists() {
-    let cluster = Cluster::start("access-table", 2).await;
+    let place = |settings: Settings| settings.key("KvCollection", "shop.things");
+    let cluster = Cluster::start_with("access-table", 2, place).await;
     let admin = cluster.nodes[0].http();
     make_users(&admin).await;
     make_place(&admin).await;

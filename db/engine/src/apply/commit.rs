@@ -5,7 +5,7 @@ use crate::apply::result::{ApplyError, ApplyResult};
 use crate::apply::stored::{Stored, find};
 use crate::budget;
 use crate::catalog::{self, Collection};
-use crate::command::{Commit, Outcome, unreadable};
+use crate::command::{COLLECTION_GONE, Commit, Outcome, unreadable};
 use crate::error::{Error, Kind};
 use crate::id::DocumentId;
 use crate::index::{Entry, IndexEntry};
@@ -196,9 +196,7 @@ fn conflict(read: &impl Read, changed: Conflict) -> Result<Error> {
             format!("{database}.{collection} was changed by another call"),
             json!({"database": database, "collection": collection}),
         ),
-        (None, _) => {
-            ("a collection that the transaction has used is gone or another".into(), json!({}))
-        }
+        (None, _) => (COLLECTION_GONE.into(), json!({})),
     };
     Ok(Error::new(Kind::TransactionConflict, message).hint(BEGIN_AGAIN).details(details))
 }

@@ -23,7 +23,7 @@ pub use documents::{
 pub use outcome::{CommandResult, OperationResult, Outcome, WriteTotals};
 pub use placement::{GroupCommand, Placement};
 pub use proposal::{CredentialRevisions, Part, Proposal, ProposalResult, RetryKey};
-pub use transactions::{Commit, FinalWrite, IndexRead};
+pub use transactions::{COLLECTION_GONE, Commit, FinalWrite, IndexRead};
 pub use users::{AuditEvent, UserUpdate};
 
 use crate::budget::WRITTEN_MAX;

@@ -7,6 +7,9 @@ use crate::storage::Reads;
 use crate::storage::keys::CollectionId;
 use minicbor::{CborLen, Decode, Encode};
 
+/// The message when something that a transaction has used is gone as a whole; [`Commit::never`] gets it.
+pub const COLLECTION_GONE: &str = "a collection that the transaction has used is gone or another";
+
 /// The content of [`Command::Commit`](super::Command::Commit).
 #[derive(Debug, Clone, PartialEq, Encode, Decode, CborLen)]
 pub struct Commit {
@@ -29,6 +32,23 @@ pub struct Commit {
     /// What is written, each with the number of its collection in `namespaces`; deletions first.
     #[n(5)]
     pub writes: Vec<(u32, FinalWrite)>,
+}
+
+impl Commit {
+    /// A commit that is always refused. Under the key of a transaction it decides that the transaction is
+    /// never committed, unless it was before.
+    pub fn never() -> Commit {
+        let (collection, index) = (CollectionId::MAX, IndexId::MAX);
+        Commit {
+            reads: Reads::default(),
+            unchanged: Vec::new(),
+            // There is no such index, and there never will be.
+            indexes: vec![IndexRead { collection, index, single: false, last_number: None }],
+            namespaces: Vec::new(),
+            last_index: 0,
+            writes: Vec::new(),
+        }
+    }
 }
 
 /// What a transaction relies on of an index: that it is there, and so has every document.

@@ -248,6 +248,8 @@ error_kinds! {
     /// The database is in another group than the one that was asked: it was created, renamed or dropped
     /// at this moment.
     PlacementChanged "placement_changed" Unavailable;
+    /// The node that was called does not lead, and the call is not to be forwarded.
+    NotLeader "not_leader" Unavailable;
     /// No leader at the moment.
     NoLeader "no_leader" Unavailable;
     /// This node is not part of a cluster yet.
@@ -270,6 +272,14 @@ error_kinds! {
     StorageFull "storage_full" Full;
     /// The `_id` is too long.
     IdTooLong "id_too_long" Invalid;
+    /// This node is not set up for such calls.
+    NotEnabled "not_enabled" Conflict;
+    /// Another program uses the port.
+    PortInUse "port_in_use" Invalid;
+    /// The process of a node did not start.
+    ProcessFailed "process_failed" Failed;
+    /// A node was started, but has not become a member.
+    JoinFailed "join_failed" Failed;
 }
 
 /// What went wrong and what to do about it.

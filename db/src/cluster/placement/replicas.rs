@@ -166,7 +166,7 @@ impl Replicas {
         let opened =
             cluster.open_replica(Replica { group: number, id: replica.id, formed, urls }).await?;
         if group.founder().map(|founder| founder.id) == Some(replica.id) {
-            opened.initialize(&cluster.config.url()).await?;
+            opened.initialize(&cluster.config.peer_url()).await?;
         }
         Ok(())
     }

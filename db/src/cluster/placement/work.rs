@@ -13,6 +13,7 @@ use crate::engine::system::NodeStatus;
 use crate::engine::{Command, format};
 use crate::error::{ErrorClass, Kind, Result};
 use crate::pulse;
+use crate::raft::peers::PeerUrls;
 use crate::raft::proposer::not_leader;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::raft::{Group, GroupId, RaftId};
@@ -409,12 +410,12 @@ impl Cluster {
         let view = self.placements.view();
         let document = view.groups.get(&group).ok_or_else(|| groups::group_not_found(group))?;
         let asking = document.replicas.iter().filter_map(|replica| {
-            let url = self.nodes.by_raft_id(replica.node)?.url;
+            let url = self.nodes.url(replica.node)?;
             Some(async move { forward::ask_leader_of(self, &url, group).await.ok().flatten() })
         });
         let named = join_all(asking).await.into_iter().flatten();
         let nodes = named.filter_map(|id| document.replica(id).map(|replica| replica.node));
-        let url = nodes.into_iter().find_map(|node| Some(self.nodes.by_raft_id(node)?.url));
+        let url = nodes.into_iter().find_map(|node| self.nodes.url(node));
         let url = url.ok_or_else(not_leader)?;
         self.group_leaders.lock().insert(group, url.clone());
         Ok(url)
@@ -439,7 +440,8 @@ impl Cluster {
             .iter()
             .filter(|replica| replica.state == ReplicaState::Active);
         let mut nodes = active.filter_map(|replica| self.nodes.by_raft_id(replica.node));
-        nodes.find(|node| node.status == NodeStatus::Active).map(|node| node.url)
+        let active = nodes.find(|node| node.status == NodeStatus::Active)?;
+        Some(active.peer_url().to_owned())
     }
 
     /// Transfers the leadership of the groups that this node leads, before it ends.

@@ -39,7 +39,20 @@ pub struct App {
     /// What a node does for its callers.
     pub service: Arc<Service>,
     /// The threads that client calls are carried out on.
-    pub threads: Threads,
+    pub threads: Arc<Threads>,
+    /// What the listener serves that the calls come to.
+    pub listener: Listener,
+}
+
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// All calls.
+    All,
+    /// Those of clients, beside a listener for nodes (`PeerAddress`).
+    Clients,
+    /// Those of nodes, and what they forward.
+    Nodes,
 }
 
 /// One call.

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::service::cluster;
 use crate::wire::IntoWire;
 use jettra_driver::wire::{
-    ClusterReply, ClusterView, GroupInfo, HealthReply, NodeInfo, ProgramInfo, StatusReply,
+    ClusterReply, ClusterView, GroupInfo, HealthReply, NodeId, NodeInfo, ProgramInfo, StatusReply,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -71,24 +71,30 @@ fn said(call: &Call, text: &str) -> Reply {
     if call.wants_json() { Reply::status(text) } else { Reply::text(text) }
 }
 
+/// The role of a replica, in the words of openraft.
+pub(super) fn state_of(role: Option<NodeRole>) -> &'static str {
+    match role {
+        Some(NodeRole::Leader) => "Leader",
+        Some(NodeRole::Follower) => "Follower",
+        Some(NodeRole::Candidate) => "Candidate",
+        Some(NodeRole::Learner) => "Learner",
+        None => "Shutdown",
+    }
+}
+
 impl IntoWire for Health {
     type Wire = HealthReply;
     fn into_wire(self) -> HealthReply {
-        let state = match self.role {
-            Some(NodeRole::Leader) => "Leader",
-            Some(NodeRole::Follower) => "Follower",
-            Some(NodeRole::Candidate) => "Candidate",
-            Some(NodeRole::Learner) => "Learner",
-            None => "Shutdown",
-        };
         HealthReply {
             status: self.status.into(),
             reason: self.reason,
-            node_id: self.node_id,
+            node_id: NodeId(self.node_id),
+            raft_id: self.raft_id,
             is_leader: self.is_leader,
-            current_leader: self.leader,
+            current_leader: self.leader_name.map(NodeId),
+            leader_raft_id: self.leader,
             current_term: self.term,
-            state: state.into(),
+            state: state_of(self.role).into(),
             warnings: self.warnings,
         }
     }
@@ -131,6 +137,7 @@ impl IntoWire for MemberReport {
             last_seen_ms: self.last_seen_ms,
             silent_ms: self.silent_ms,
             clock_ms_ahead: self.clock_ms_ahead,
+            peer_url: self.program.as_ref().and_then(Program::peer_url).map(str::to_owned),
             program: self.program.map(IntoWire::into_wire),
         }
     }

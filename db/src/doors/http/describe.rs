@@ -129,6 +129,11 @@ impl Description {
         self.answer(200, Content::JsonOrText(SchemaGenerator::subschema_for::<StatusReply>))
     }
 
+    /// Answers with JSON if it is asked for, else in text.
+    pub fn gives_or_says<T: JsonSchema>(self, status: u16) -> Self {
+        self.answer(status, Content::JsonOrText(SchemaGenerator::subschema_for::<T>))
+    }
+
     /// Answers with events.
     pub fn sends<T: JsonSchema>(self) -> Self {
         self.answer(200, Content::Events(SchemaGenerator::subschema_for::<T>))
@@ -273,6 +278,8 @@ pub(in crate::doors) const CATALOG: &str = "Databases and collections";
 /// A group of calls.
 pub(in crate::doors) const JETTRADBVM: &str = "Documents, as JettraDBVM has them";
 /// A group of calls.
+pub(in crate::doors) const KV: &str = "Keys and values";
+/// A group of calls.
 pub(in crate::doors) const DOCUMENTS: &str = "Documents";
 /// A group of calls.
 pub(in crate::doors) const QUERIES: &str = "Queries";
@@ -288,7 +295,7 @@ pub(in crate::doors) const ACCESS: &str = "Users, tokens, audit";
 pub(in crate::doors) const CLUSTER: &str = "Cluster";
 
 /// The groups, in the order in which they are shown.
-pub const TAGS: [&str; 10] = [
+pub const TAGS: [&str; 11] = [
     SESSION,
     CATALOG,
     DOCUMENTS,
@@ -298,5 +305,6 @@ pub const TAGS: [&str; 10] = [
     STRUCTURE,
     ACCESS,
     CLUSTER,
+    KV,
     JETTRADBVM,
 ];

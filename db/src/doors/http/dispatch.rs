@@ -1,18 +1,22 @@
 //! From a request to a response: authentication, where the request runs, and the errors on the way.
 
-use super::call::Call;
+use super::call::{Call, Listener};
 use super::endpoint::Prepared;
+use super::loopback;
 use super::reply::{Events, Reply};
 use super::routes::{About, Route};
 use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
 };
 use crate::cluster::forward::{self, FROM_HEADER, ForwardedRequest, USER_HEADER};
+use crate::cluster::join::JOIN_TOKEN_PATH;
+use crate::config::Config;
 use crate::engine::placement::placement_changed;
 use crate::error::{Error, Kind, Result};
 use crate::format::MESSAGES;
 use crate::raft::GroupId;
 use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of};
+use crate::raft::peer_client::IDENTITY_PATH;
 use crate::raft::proposer::not_leader;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::service::Session;
@@ -28,6 +32,7 @@ use jettra_driver::wire::{
     LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER,
 };
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -74,6 +79,7 @@ pub enum Answer {
 /// Decides by the head of a call whether it is carried out; no body is read before. Returns
 /// where the call came from.
 pub async fn admit(route: &Route, call: &mut Call) -> Result<Origin> {
+    check_listener(route, call)?;
     let origin = authenticate(route, call).await?;
     check_state(route, call)?;
     Ok(origin)
@@ -93,8 +99,13 @@ pub async fn answer(route: &'static Route, mut call: Call, origin: Origin) -> Re
 /// Forwards the call to the leader, which is at `url`; or answers with the leader's address.
 async fn forward_to(route: &Route, call: &Call, url: &str) -> Result<Answer> {
     if call.parameter(&["redirect"]).is_some() {
-        let place = format!("{url}{}", call.target());
+        let leader = call.cluster().nodes.at_peer_url(url);
+        let place = leader.map_or_else(|| url.to_owned(), |node| node.url);
+        let place = format!("{place}{}", call.target());
         return Ok(Answer::Here(Reply::empty().with_status(307).header("location", place)));
+    }
+    if call.parameter(&["noforward"]).is_some() {
+        return Err(not_the_leader(call, url));
     }
     let request = forwarded(route, call);
     let answer = match route.is_feed() {
@@ -114,6 +125,16 @@ async fn forward_to(route: &Route, call: &Call, url: &str) -> Result<Answer> {
         return Err(user_changed(&call.session.user()?.name));
     }
     Ok(Answer::Forwarded(answer))
+}
+
+/// The error for a call that is not to be forwarded to the leader, which is at `url`.
+fn not_the_leader(call: &Call, url: &str) -> Error {
+    let leader = call.cluster().nodes.at_peer_url(url);
+    let (name, place) = leader.as_ref().map_or((url, url), |node| (&node.id, &node.url));
+    let message = format!("This node is not the leader. Current leader: {name}");
+    Error::new(Kind::NotLeader, message)
+        .hint(format!("call {place}, or leave noforward out: any node forwards the call"))
+        .details(json!({"leader": name, "url": place}))
 }
 
 /// The feed of another node, piece by piece.
@@ -182,12 +203,36 @@ pub async fn ask_leader<T: DeserializeOwned>(
     target: &str,
     here: impl AsyncFn() -> Result<T>,
 ) -> Result<T> {
+    at_leader(session, ("GET", target, Bytes::new()), Wait::Level, here).await
+}
+
+/// Has the leader carry out a change on the caller's behalf, by `here` if it is this node, else by a
+/// POST of `body` to `target`.
+///
+/// # Errors
+/// The leader's, and those of waiting for it.
+pub async fn order_leader<T: DeserializeOwned>(
+    session: &Session,
+    target: &str,
+    body: &serde_json::Value,
+    here: impl AsyncFn(&Session) -> Result<T>,
+) -> Result<T> {
+    let body = body.to_string().into();
+    at_leader(session, ("POST", target, body), Wait::Ready, async || here(session).await).await
+}
+
+async fn at_leader<T: DeserializeOwned>(
+    session: &Session,
+    (method, target, body): (&str, &str, Bytes),
+    wait: Wait,
+    here: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
     let there = async |url: &str| {
         let question = ForwardedRequest {
-            method: "GET".into(),
+            method: method.into(),
             target: target.into(),
             headers: Vec::new(),
-            body: Bytes::new(),
+            body: body.clone(),
             user: recognised(session.user()?),
             from: session.from.clone(),
         };
@@ -198,8 +243,7 @@ pub async fn ask_leader<T: DeserializeOwned>(
         serde_json::from_slice(&answer.body)
             .map_err(|error| Error::new(Kind::Internal, error.to_string()))
     };
-    let place = Place::Leader(Wait::Level);
-    place::carry_out(session, place, Origin::Caller, here, there).await
+    place::carry_out(session, Place::Leader(wait), Origin::Caller, here, there).await
 }
 
 /// Asks the leaders of all groups what a call asks of one, by `here` or by the same call with
@@ -234,6 +278,36 @@ pub async fn ask_groups<T: DeserializeOwned>(
         }
     }
     Ok((answers, missing))
+}
+
+/// Refuses a call that came to the wrong one of two listeners. What a node has not signed is a client's,
+/// but for its first call with a join token. Which node is at an address may be asked at each, so that
+/// a node can be registered by either.
+///
+/// # Errors
+/// `misdirected`.
+fn check_listener(route: &Route, call: &Call) -> Result<()> {
+    let signed = call.headers().contains_key(PEER_HEADER);
+    let by_node = signed || route.access == Access::Node || route.path == JOIN_TOKEN_PATH;
+    let cluster = call.cluster();
+    let (config, what) = (&cluster.config, format!("{} {}", route.method, route.path));
+    match call.app.listener {
+        Listener::Nodes if !by_node => Err(for_nodes(config, &what)),
+        Listener::Clients
+            if by_node && route.path != IDENTITY_PATH && cluster.is_known_at_peer_url() =>
+        {
+            let message = format!("{what}: this address serves clients only");
+            Err(Error::new(Kind::Misdirected, message)
+                .hint(format!("nodes reach this one at {}", config.peer_url())))
+        }
+        Listener::All | Listener::Clients | Listener::Nodes => Ok(()),
+    }
+}
+
+/// The error for a client where nodes are served.
+pub(super) fn for_nodes(config: &Config, what: &str) -> Error {
+    Error::new(Kind::Misdirected, format!("{what}: this address serves nodes only"))
+        .hint(format!("clients reach this node at {}", config.url()))
 }
 
 /// Authenticates the caller; returns where the call came from.
@@ -343,6 +417,7 @@ async fn authenticate_user(call: &mut Call, method: &str) -> Result<()> {
                 Credentials::Password { name: &pair.0, password: &pair.1 }
             }
         },
+        None if loopback::admits(call)? => Credentials::Loopback,
         None => {
             token = cookie(call.headers()).ok_or_else(not_authenticated)?;
             if method != "GET" && !call.headers().contains_key(CLIENT_HEADER) {
@@ -379,7 +454,7 @@ fn check_permission(call: &Call, permission: Permission) -> Result<()> {
     }
 }
 
-fn text_header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(super) fn text_header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
@@ -398,7 +473,7 @@ fn basic(value: &str) -> Option<(String, String)> {
     Some((name.to_owned(), password.to_owned()))
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+pub(super) fn cookie(headers: &HeaderMap) -> Option<String> {
     let all = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     let pairs =
         all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -8,7 +8,7 @@ use crate::service::Response;
 use crate::status::HttpStatus;
 use bytes::Bytes;
 use jettra_driver::wire::{
-    ErrorBody, ErrorDetail, FORGOTTEN_HEADER, PENDING_HEADER, REPLAYED_HEADER,
+    ErrorBody, ErrorDetail, FORGOTTEN_HEADER, PENDING_HEADER, PlainErrorBody, REPLAYED_HEADER,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -191,17 +191,28 @@ impl Reply {
 
     /// The answer for an error.
     pub fn error(error: &Error, request_id: &str, form: Form) -> Self {
-        let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
-        let body = ErrorBody { error: ErrorDetail { hint, ..error_detail(error, request_id) } };
+        Reply::json(&ErrorBody { error: with_hint(error, request_id) }).failed(error, form)
+    }
+
+    /// The answer for an error of a call whose shape comes from another program: its text.
+    pub fn plain_error(error: &Error, request_id: &str, form: Form) -> Self {
+        Reply::json(&PlainErrorBody::from(with_hint(error, request_id))).failed(error, form)
+    }
+
+    fn failed(self, error: &Error, form: Form) -> Self {
         let values = Values::In(&["id", "document", "value", "insertedIds", "upsertedIds"]);
-        let reply =
-            Reply::json(&body).values(values).with_status(error.kind.status()).in_form(form);
+        let reply = self.values(values).with_status(error.kind.status()).in_form(form);
         let wait = error.details.as_deref().and_then(|details| details[RETRY_AFTER].as_u64());
         match error.kind.status() {
             429 | 503 => reply.header("retry-after", wait.unwrap_or(1).to_string()),
             _ => reply,
         }
     }
+}
+
+fn with_hint(error: &Error, request_id: &str) -> ErrorDetail {
+    let hint = error.hint.clone().or_else(|| hints::hint(error.kind).map(str::to_owned));
+    ErrorDetail { hint, ..error_detail(error, request_id) }
 }
 
 /// An error as the interface represents it.

@@ -3,6 +3,7 @@
 use super::call::{App, Http};
 use super::dispatch;
 use super::reply::{Events, Form, Reply};
+use super::routes::has_plain_errors;
 use crate::cluster::forward::ForwardedResponse;
 use crate::error::{Error, Kind};
 use crate::raft::node_key::PROCESS_HEADER;
@@ -103,7 +104,8 @@ pub(super) fn respond_error(
     let query = url::form_urlencoded::parse(http.uri().query().unwrap_or_default().as_bytes());
     let form =
         query.filter(|(name, _)| name == "extended_json").find_map(|(_, name)| Form::named(&name));
-    let mut reply = Reply::error(error, id, form.unwrap_or_default());
+    let answer = if has_plain_errors(path) { Reply::plain_error } else { Reply::error };
+    let mut reply = answer(error, id, form.unwrap_or_default());
     if error.repeated {
         reply = reply.header(REPLAYED_HEADER, "true");
     }

@@ -4,9 +4,9 @@
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
-    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, openapi,
-    overview, pipelines, schema, sessions, shards, statements, tasks, tokens, transactions, users,
-    versions, writes,
+    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, kv, metrics,
+    openapi, overview, pipelines, processes, schema, sessions, shards, statements, tasks, tokens,
+    transactions, users, versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -109,6 +109,16 @@ impl Route {
         self.path.ends_with("/watch")
     }
 
+    /// Whether it is about a key of the collection that the configuration names.
+    pub fn is_kv(&self) -> bool {
+        self.path.starts_with("/api/kv/") || self.is_kv_at_root()
+    }
+
+    /// Whether it is such a route that is there only if the configuration says so.
+    pub fn is_kv_at_root(&self) -> bool {
+        KV_AT_ROOT.iter().any(|route| route.path == self.path)
+    }
+
     /// Whether it lists what every group has of its own.
     pub fn lists_groups(&self) -> bool {
         self.method == "GET" && matches!(self.path, "/api/v1/tasks" | "/api/v1/transactions")
@@ -139,6 +149,13 @@ impl Route {
             Run::ByBody(prepare) => prepare(call),
         }
     }
+}
+
+/// Whether errors of calls at a path are texts, as in the program that their shape comes from.
+pub fn has_plain_errors(path: &str) -> bool {
+    path.starts_with("/cluster/")
+        || path.starts_with("/api/kv/")
+        || KV_AT_ROOT.iter().any(|route| route.path == path)
 }
 
 /// An endpoint in braces; in brackets a handler of calls between nodes, which has no description.
@@ -199,6 +216,10 @@ pub const ROUTES: &[Route] = routes! {
     PUT    "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::PUT},    "save",   "update";
     PATCH  "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Documents, {documents::PATCH},  "patch",  "patch";
     DELETE "/api/v1/databases/{db}/collections/{col}/documents/{id}" User(Write), Leader(Ready), Document,  {documents::DELETE}, "delete", "delete";
+    // Keys and values, as rockraft's example has them
+    GET  "/api/kv/get"    User(Read),  Here(Level),   Document, {kv::GET},    "kv_get",    "kv get";
+    POST "/api/kv/set"    User(Write), Leader(Ready), Document, {kv::SET},    "kv_set",    "kv set";
+    POST "/api/kv/delete" User(Write), Leader(Ready), Document, {kv::DELETE}, "kv_delete", "kv delete";
     // Queries
     POST "/api/v1/databases/{db}/collections/{col}/find"            User(Read),  Here(Level),   Find,      {find::FIND},              "find",            "find";
     POST "/api/v1/databases/{db}/collections/{col}/aggregate"       User(Read),  ByBody,        Documents, {pipelines::AGGREGATE},    "aggregate",       "aggregate";
@@ -264,6 +285,9 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/tasks/{task}/cancel" User(Own),  Leader(Ready), Other, {tasks::CANCEL}, "cancel_task", "task cancel";
     // Cluster
     GET  "/health"                 Open,        Here(Nothing), Members, {cluster::HEALTH},     "health",             "health";
+    GET  "/livez"                  Open,        Here(Nothing), Members, {metrics::LIVE},       "live",               "show live";
+    GET  "/readyz"                 Open,        Here(Nothing), Members, {metrics::READY},      "ready",              "show ready";
+    GET  "/metrics"                User(Login), Here(Rights),  Members, {metrics::GET},        "metrics",            "show metrics";
     GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "cluster status";
     POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, {cluster::REGISTER},   "cluster_register",   "cluster add";
     POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, {cluster::DEREGISTER}, "cluster_deregister", "cluster remove";
@@ -292,13 +316,20 @@ pub const ROUTES: &[Route] = routes! {
     POST   "/api/v1/cluster/shards/{shard}/migrate" User(Admin), Leader(Ready), Other, {shards::MIGRATE},   "migrate_shard", "shard migrate";
     GET    "/api/v1/cluster/ring"                   User(Login), Here(Level),   Other, {shards::RING},      "ring",          "cluster ring";
     POST   "/api/v1/cluster/rebalance"              User(Admin), Leader(Ready), Other, {shards::REBALANCE}, "rebalance",     "rebalance";
+    // Nodes as processes of one machine
+    POST "/cluster/add-node"    User(Admin), Here(Rights), Other, {processes::START},  "start_node",  "node start";
+    POST "/cluster/remove-node" User(Admin), Here(Rights), Other, {processes::END},    "end_node",    "node end";
+    GET  "/cluster/list-nodes"  User(Login), Here(Rights), Other, {processes::LIST},   "node_list",   "node list";
+    GET  "/cluster/status"      User(Login), Here(Rights), Other, {processes::STATUS}, "peer_health", "cluster peers";
     PUT  "/api/v1/cluster/feature-level" User(Admin), Leader(Ready), Other, {cluster::SET_MAX_FEATURE_LEVEL}, "set_max_feature_level", "cluster max-level";
     GET  "/raft/rpc/status"        User(Login), Here(Rights),  Other,   {cluster::NODES},      "cluster_nodes",      "cluster nodes";
     GET  "/openapi.json"           Open,        Here(Nothing), Other,   {openapi::DOCUMENT},   "openapi",            "show openapi";
     // Between nodes
     GET  "/raft/rpc/identity"        Node, Here(Nothing), Other, [peer::identity],        "", "";
     GET  "/raft/rpc/view"            Node, Here(Nothing), Other, [peer::view],            "", "";
+    POST "/raft/rpc/found"           Node, Here(Nothing), Other, [peer::found],           "", "";
     POST "/raft/rpc/invite"          Node, Here(Nothing), Other, [peer::invite],          "", "";
+    POST "/raft/rpc/end"             Node, Here(Nothing), Other, [peer::end],             "", "";
     POST "/raft/rpc/join-token"      Open, Leader(Ready), Other, [peer::join_token],      "", "";
     POST "/raft/rpc/join"            Node, Leader(Ready), Other, [cluster::join],         "", "";
     POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";
@@ -315,6 +346,15 @@ pub const ROUTES: &[Route] = routes! {
     POST "/raft/rpc/read-index"      Node, Here(Nothing), Other, [peer::read_index],      "", "";
 };
 
+/// The routes of keys and values once more, where rockraft's example has them; served when `KvAtRoot`
+/// is true.
+#[rustfmt::skip]
+pub const KV_AT_ROOT: &[Route] = routes! {
+    GET  "/get"    User(Read),  Here(Level),   Document, {kv::GET},    "kv_get",    "kv get";
+    POST "/set"    User(Write), Leader(Ready), Document, {kv::SET},    "kv_set",    "kv set";
+    POST "/delete" User(Write), Leader(Ready), Document, {kv::DELETE}, "kv_delete", "kv delete";
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,7 +364,11 @@ mod tests {
     fn only_health_and_what_brings_its_own_proof_is_open() {
         let open: BTreeSet<_> =
             ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
-        assert_eq!(open, ["/api/login", "/health", "/openapi.json", "/raft/rpc/join-token"].into());
+        assert_eq!(
+            open,
+            ["/api/login", "/health", "/livez", "/openapi.json", "/raft/rpc/join-token", "/readyz"]
+                .into()
+        );
     }
 
     #[test]

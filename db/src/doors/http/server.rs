@@ -1,11 +1,11 @@
 //! The HTTP server: the route table mounted on actix, and limits on what comes in.
 
-use super::call::{App, Call, Http, MovedCall};
+use super::call::{App, Call, Http, Listener, MovedCall};
 use super::dispatch::{self, Answer};
 use super::endpoint::Endpoint;
 use super::reply::Reply;
 use super::respond::{pass_on, respond, respond_error};
-use super::routes::{About, ROUTES, Route, Runs};
+use super::routes::{About, KV_AT_ROOT, ROUTES, Route, Runs};
 use super::{body, web as page};
 use crate::auth::Access;
 use crate::cluster::forward::USER_HEADER;
@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time that a call has to end from the moment in which the node is asked to stop. Shorter than
 /// what the server waits for its connections, so that the caller learns what has happened.
@@ -74,7 +74,7 @@ pub fn mount(services: &mut ServiceConfig) {
 /// one after the other.
 static PATHS: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
     let mut paths: BTreeMap<&'static str, Vec<&'static Route>> = BTreeMap::new();
-    for route in ROUTES.iter().chain([&STREAM, &SNAPSHOT]) {
+    for route in ROUTES.iter().chain(KV_AT_ROOT).chain([&STREAM, &SNAPSHOT]) {
         paths.entry(route.path).or_default().push(route);
     }
     let mut router = Router::new();
@@ -93,12 +93,21 @@ async fn route(app: web::Data<App>, http: HttpRequest, payload: Payload) -> Http
     let Ok(found) = PATHS.at(http.match_info().as_str()) else {
         return other(&app, &http);
     };
+    let config = app.service.config();
+    if found.value.iter().any(|route| route.is_kv_at_root()) && !config.kv_at_root {
+        return other(&app, &http);
+    }
     // A `HEAD` is carried out as the `GET`; the server sends the head of its answer only.
     let method = if http.method() == "HEAD" { "GET" } else { http.method().as_str() };
     let Some(route) = found.value.iter().find(|route| route.method == method) else {
         return wrong_method(&app, &http, found.value);
     };
-    let parameters = found.params.iter().map(|(name, value)| (name, decode(value))).collect();
+    let given = found.params.iter().map(|(name, value)| (name, decode(value)));
+    let mut parameters: PathParameters = given.collect();
+    if route.is_kv() {
+        let (database, collection) = config.kv_collection();
+        parameters.extend([("db", database.to_owned()), ("col", collection.to_owned())]);
+    }
     serve(route, parameters, app, http, payload).await
 }
 
@@ -109,7 +118,7 @@ async fn serve(
     http: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    let id = request_id(&app);
+    let (id, began) = (request_id(&app), Instant::now());
     let head = Http::Received(http.clone());
     let call = make_call(app.clone(), head.clone(), http.peer_addr(), &id, parameters);
     let seen = visible_position(&app, call.parameter(&["db", "database"]));
@@ -118,7 +127,7 @@ async fn serve(
         answer = serve_call(route, call, &http, &mut payload) => answer,
         () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
     };
-    match answer {
+    let response = match answer {
         // A stream that nobody reads ends here.
         Ok(Answer::Here(reply)) if http.method() == "HEAD" => {
             respond(&app, Reply { events: None, ..reply }, seen)
@@ -132,7 +141,10 @@ async fn serve(
             body::drain(&mut payload).await;
             respond_error(&app, &head, &id, &error, seen)
         }
-    }
+    };
+    let time = (!route.is_feed()).then(|| began.elapsed());
+    app.service.calls.note(route.method, route.path, response.status().as_u16(), time);
+    response
 }
 
 /// Waits until the node stops and its calls have had time to end.
@@ -289,9 +301,7 @@ fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse
     let methods = methods.collect::<Vec<_>>().join(", ");
     let message = format!("{} is not possible at {}", http.method(), http.path());
     let error = Error::new(Kind::MethodNotAllowed, message).hint(format!("use {methods}"));
-    let head = Http::Received(http.clone());
-    let mut response =
-        respond_error(app, &head, &request_id(app), &error, visible_position(app, None));
+    let mut response = refuse(app, http, &error);
     if let Ok(methods) = header::HeaderValue::try_from(methods) {
         response.headers_mut().insert(header::ALLOW, methods);
     }
@@ -299,6 +309,11 @@ fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse
 }
 
 fn other(app: &App, http: &HttpRequest) -> HttpResponse {
+    if app.listener == Listener::Nodes {
+        let what = format!("{} {}", http.method(), http.path());
+        let error = dispatch::for_nodes(app.service.config(), &what);
+        return refuse(app, http, &error);
+    }
     if (http.method() == "GET" || http.method() == "HEAD")
         && let Some(file) = page::file(http, &app.service.cluster.nodes.all())
     {
@@ -307,8 +322,13 @@ fn other(app: &App, http: &HttpRequest) -> HttpResponse {
     let message = format!("there is nothing at {} {}", http.method(), http.path());
     let hint = "the page is at /, the interface under /api and /api/v1";
     let error = Error::new(Kind::RouteNotFound, message).hint(hint);
+    refuse(app, http, &error)
+}
+
+/// The response for what is no route.
+fn refuse(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     let head = Http::Received(http.clone());
-    respond_error(app, &head, &request_id(app), &error, visible_position(app, None))
+    respond_error(app, &head, &request_id(app), error, visible_position(app, None))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -381,6 +401,9 @@ mod tests {
             .extend(["GET", "PUT", "DELETE"].map(|method| format!("{method} {documents}/{{id}}")));
         expected
             .extend(["POST", "GET", "PUT", "DELETE"].map(|method| format!("{method} /api/doc")));
+        expected.extend(
+            ["GET /api/kv/get", "POST /api/kv/set", "POST /api/kv/delete"].map(str::to_owned),
+        );
         expected.sort_unstable();
         assert_eq!(near, expected);
     }

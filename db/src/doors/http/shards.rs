@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::service::overview::shard_name;
-use crate::service::shards::Explanation;
+use crate::service::shards::{Explanation, NodeShare};
 use crate::service::{groups, shards};
 use crate::wire::IntoWire;
 use jettra_driver::wire::{
@@ -156,16 +156,19 @@ pub const RING: Endpoint = Endpoint::new(
 
 async fn ring(call: Rc<Call>) -> Result<Reply> {
     let shares = shards::ring(&call.session).await?;
-    Ok(Reply::of(shares.map(|shares| {
-        let all: usize = shares.iter().map(|share| share.groups.len()).sum();
-        let nodes = shares.into_iter().map(|share| RingNode {
-            node: share.node,
-            virtual_nodes: share.groups.len() as u64,
-            share: share.groups.len() as f64 / all.max(1) as f64,
-            groups: share.groups.into_iter().map(Into::into).collect(),
-        });
-        Reply::json(&RingReply { nodes: nodes.collect(), virtual_nodes: all as u64 })
-    })))
+    Ok(Reply::of(shares.map(|shares| Reply::json(&ring_reply(shares)))))
+}
+
+/// The nodes as places on a ring.
+pub(super) fn ring_reply(shares: Vec<NodeShare>) -> RingReply {
+    let all: usize = shares.iter().map(|share| share.groups.len()).sum();
+    let nodes = shares.into_iter().map(|share| RingNode {
+        node: share.node,
+        virtual_nodes: share.groups.len() as u64,
+        share: share.groups.len() as f64 / all.max(1) as f64,
+        groups: share.groups.into_iter().map(Into::into).collect(),
+    });
+    RingReply { nodes: nodes.collect(), virtual_nodes: all as u64 }
 }
 
 /// `POST /api/v1/cluster/rebalance`

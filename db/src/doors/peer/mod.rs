@@ -7,14 +7,15 @@ use crate::doors::http::call::Call;
 use crate::doors::http::reply::Reply;
 
 use crate::auth::token;
-use crate::cluster::Cluster;
 use crate::cluster::announce::{self, AnnounceRequest};
 use crate::cluster::audit::{self, AuditReport};
 use crate::cluster::forward::{Applied, KnownLeader};
+use crate::cluster::founding::Candidate;
 use crate::cluster::identity::Identity;
 use crate::cluster::join;
 use crate::cluster::placement::report::LeaderStatus;
 use crate::cluster::probe::sign_answer;
+use crate::cluster::{Cluster, Exit};
 use crate::config::host_of;
 use crate::engine::Command;
 use crate::engine::cbor::{self, DecodeOwned};
@@ -33,6 +34,7 @@ use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use openraft::raft::AppendEntriesResponse;
+use serde::Serialize;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -111,7 +113,19 @@ fn rpc<T: Wire, E: std::fmt::Display>(result: std::result::Result<T, E>) -> Resu
 
 /// `GET /raft/rpc/identity`: who stands here, with a signature over question and answer.
 pub async fn identity(call: Rc<Call>) -> Result<Reply> {
-    let body = serde_json::to_string(&call.cluster().introduce())
+    signed(&call, &call.cluster().introduce())
+}
+
+/// `POST /raft/rpc/found`: a node without data asks whether it may create the cluster.
+pub async fn found(call: Rc<Call>) -> Result<Reply> {
+    let asking: Candidate = call.json()?;
+    let agreement = call.cluster().agree(&asking)?;
+    signed(&call, &agreement)
+}
+
+/// An answer with a signature over it and its question.
+fn signed(call: &Call, answer: &impl Serialize) -> Result<Reply> {
+    let body = serde_json::to_string(answer)
         .map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     let signature = sign_answer(&call.cluster().key, &call.target(), &body);
     Ok(Reply::bytes(body).header(PEER_HEADER, signature))
@@ -130,6 +144,18 @@ pub async fn invite(call: Rc<Call>) -> Result<Reply> {
     }
     call.cluster().open(invited).await?;
     Ok(Reply::status("welcome"))
+}
+
+/// `POST /raft/rpc/end`: ends this process, if the cluster has removed this node.
+pub async fn end(call: Rc<Call>) -> Result<Reply> {
+    if !call.cluster().is_removed() {
+        return Err(Error::new(
+            Kind::NotPossibleNow,
+            "this node was not removed, as far as it knows",
+        ));
+    }
+    call.cluster().end(Exit::Stop);
+    Ok(Reply::status("stopping"))
 }
 
 /// `POST /raft/rpc/join-token`: a new node proves that it has a join token, and gets the

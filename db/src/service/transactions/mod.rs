@@ -13,11 +13,11 @@ pub use open::{OpenTransaction, Transactions, check_group};
 use super::bounds::pooled;
 use super::{Response, Session, Step, Steps};
 use crate::auth::policy;
-use crate::engine::command::RetryKey;
+use crate::engine::command::{COLLECTION_GONE, Commit, RetryKey};
 use crate::engine::{Command, Outcome, ProposalResult, retry};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
-use open::committing;
+use open::{committing, lost};
 
 /// A transaction that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +85,11 @@ pub async fn commit(session: &Session, id: &str) -> Result<Response<u64>> {
 async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
     let session = steps.session();
     let (transactions, user) = (&session.service().transactions, &session.user()?.name);
-    let group = session.group()?;
-    let key = commit_key(id);
+    let (group, key) = (session.group()?, commit_key(id));
     let open = match transactions.get(id, user) {
         Ok(open) => open,
         Err(error) if error.kind == Kind::TransactionLost => {
-            return committed_before(&group, user, &key).await?.ok_or(error);
+            return decide(steps, &group, &key).await?.ok_or(error);
         }
         Err(error) => return Err(error),
     };
@@ -120,7 +119,12 @@ async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
     if !matches!(&done, Err(error) if undecided(error.kind)) {
         transactions.end(open.id());
     }
-    done
+    done.map_err(|error| if error.repeated && is_never(&error) { lost(id) } else { error })
+}
+
+/// Whether a commit was refused because it was called lost before.
+fn is_never(error: &Error) -> bool {
+    error.kind == Kind::TransactionConflict && error.message == COLLECTION_GONE
 }
 
 /// The idempotency key of a transaction's commit. No client's key has a space.
@@ -135,14 +139,27 @@ fn written(outcome: &Outcome) -> u64 {
     }
 }
 
-/// What an earlier commit under the same key came to.
-async fn committed_before(group: &Group, user: &str, key: &str) -> Result<Option<Response<u64>>> {
+/// What the commit of a transaction came to that this node does not hold. If it has come to nothing, it is
+/// decided that it never will: a commit may be on its way in the log, or the transaction may be held by
+/// another node that leads again later.
+async fn decide(steps: &mut Steps<'_>, group: &Group, key: &str) -> Result<Option<Response<u64>>> {
     group.wait_linearizable().await?;
-    let Some(ProposalResult { result, repeats }) = retry::answer(&group.read()?, Some(user), key)?
-    else {
-        return Ok(None);
+    let user = steps.session().user()?.name.as_str();
+    let known = match retry::answer(&group.read()?, Some(user), key)? {
+        Some(ProposalResult { result, repeats }) => {
+            result.map(|outcome| Response::at(written(&outcome), repeats.unwrap_or_default()))
+        }
+        None => {
+            let (step, never) = (Step::Own(RetryKey::new(key.to_owned(), 0)), Commit::never());
+            let decided = steps.propose_system(step, Command::Commit(Box::new(never))).await;
+            decided.map(|applied| Response::at(written(&applied.outcome), applied.index))
+        }
     };
-    Ok(Some(Response::at(written(&result?), repeats.unwrap_or_default())))
+    match known {
+        Ok(committed) => Ok(Some(committed)),
+        Err(error) if is_never(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Rolls a transaction back; succeeds if it does not exist.
@@ -160,10 +177,12 @@ pub async fn end(session: &Session, id: &str) -> Result<Response<()>> {
             }
         }
         Err(_) => {
-            let group = session.group()?;
-            let before = committed_before(&group, &user.name, &commit_key(id)).await;
-            if matches!(before, Ok(Some(_))) {
-                return Err(committing(id));
+            let (group, mut steps) = (session.group()?, Steps::new(session));
+            match decide(&mut steps, &group, &commit_key(id)).await {
+                Ok(Some(_)) => return Err(committing(id)),
+                Ok(None) => {}
+                Err(error) if error.kind == Kind::TransactionConflict => {}
+                Err(error) => return Err(error),
             }
         }
     }

@@ -93,7 +93,7 @@ pub fn check_group(id: &str, group: GroupId) -> Result<()> {
     ))
 }
 
-fn lost(id: &str) -> Error {
+pub(super) fn lost(id: &str) -> Error {
     Error::new(Kind::TransactionLost, format!("there is no open transaction {id}"))
         .hint("it has ended, was idle for too long, or the leader that held it is gone: begin anew")
 }
@@ -294,6 +294,11 @@ impl Transactions {
             // A request that is still working with it ends first.
             tokio::task::spawn_blocking(move || open.end());
         }
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.lock().len()
     }
 
     /// Those of a user, or of all, in a group; the oldest first.

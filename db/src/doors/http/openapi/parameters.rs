@@ -22,7 +22,7 @@ pub(super) fn of_route(route: &Route, description: &Description) -> Vec<Value> {
         (past, &["at", "asOf"]),
         (reads, &["level", "index", "freshness"]),
         (reads || writes, &["extended_json"]),
-        (!route.runs.is_here(), &["redirect"]),
+        (!route.runs.is_here(), &["redirect", "noforward"]),
         (description.if_match, &["If-Match"]),
         (description.if_match || knows, &["If-None-Match"]),
         (writes || description.keyed, &["Idempotency-Key"]),
@@ -34,7 +34,7 @@ pub(super) fn of_route(route: &Route, description: &Description) -> Vec<Value> {
 }
 
 /// Parameters that many calls take, with the part of the request where they stand.
-pub(super) const SHARED: [(&str, &str); 11] = [
+pub(super) const SHARED: [(&str, &str); 12] = [
     ("query", "tx"),
     ("query", "at"),
     ("query", "asOf"),
@@ -43,6 +43,7 @@ pub(super) const SHARED: [(&str, &str); 11] = [
     ("query", "freshness"),
     ("query", "extended_json"),
     ("query", "redirect"),
+    ("query", "noforward"),
     ("header", "If-Match"),
     ("header", "If-None-Match"),
     ("header", "Idempotency-Key"),
@@ -199,6 +200,10 @@ pub(super) fn parameter(name: &str) -> Option<(&'static str, Value)> {
             "The form of Extended JSON that values of documents come in: in canonical form every number says its type.",
             json!({"type": "string", "enum": ["relaxed", "canonical"]}),
         ),
+        "key" => ("The key.", text()),
+        "noforward" => {
+            ("Is refused (503 `not_leader`) instead of being forwarded to the leader.", text())
+        }
         "redirect" => ("Asks for the leader's address (307) instead of being forwarded.", text()),
         _ => return header(name),
     })

@@ -3,12 +3,12 @@
 use super::schemas::{Schemas, tidy};
 use crate::auth::{Access, Permission};
 use crate::doors::http::describe::{Content, Description, Effect, Shape, Success};
-use crate::doors::http::routes::Route;
+use crate::doors::http::routes::{Route, has_plain_errors};
 use crate::error::Kind::{self, *};
 use crate::status::HttpStatus;
 use jettra_driver::wire::{
     CURSOR_HEADER, FORGOTTEN_HEADER, INDEX_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER,
-    REPLAYED_HEADER,
+    PlainErrorBody, REPLAYED_HEADER,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +50,8 @@ pub(super) fn of_route(
             .insert("307".into(), json!({"description": text, "headers": {"Location": location}}));
     }
     for (status, kinds) in by_status(&errors(route, description)) {
-        responses.entry(status.to_string()).or_insert_with(|| error_response(&kinds, error));
+        let response = || error_response(route, &kinds, error, schemas);
+        responses.entry(status.to_string()).or_insert_with(response);
     }
     responses
 }
@@ -63,10 +64,16 @@ fn by_status(errors: &BTreeSet<Kind>) -> BTreeMap<u16, Vec<Kind>> {
     by_status
 }
 
-fn error_response(kinds: &[Kind], error: &Value) -> Value {
+fn error_response(route: &Route, kinds: &[Kind], error: &Value, schemas: &mut Schemas) -> Value {
     let codes: Vec<_> = kinds.iter().map(|kind| kind.code()).collect();
     let meanings: Vec<_> = kinds.iter().map(|kind| kind.meaning()).collect();
-    let one_of = json!({"properties": {"error": {"properties": {"code": {"enum": codes}}}}});
+    let code = json!({"code": {"enum": codes}});
+    let plain = has_plain_errors(route.path)
+        .then(|| Value::from(schemas.answers.subschema_for::<PlainErrorBody>()));
+    let (error, one_of) = match &plain {
+        Some(plain) => (plain, json!({"properties": code})),
+        None => (error, json!({"properties": {"error": {"properties": code}}})),
+    };
     json!({
         "description": meanings.join(" "),
         "content": {"application/json": {"schema": {"allOf": [error, one_of]}}},
@@ -115,11 +122,11 @@ fn errors(route: &Route, description: &Description) -> BTreeSet<Kind> {
     let rules = [
         (true, &[Internal][..]),
         (user, USER),
-        (user && route.method != "GET", &[CrossSite]),
+        (user, &[CrossSite]),
         (documents, &[Removed, Paused]),
         (description.body.is_some(), BODY),
         (has_parameters || description.if_match, &[InvalidParameter]),
-        (!route.runs.is_here(), &[NoLeader, Stopping]),
+        (!route.runs.is_here(), &[NoLeader, NotLeader, Stopping]),
         (reads, READ),
         (writes || effect == Effect::Proposes, WRITE),
         (writes, KEY),
