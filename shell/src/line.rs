@@ -48,7 +48,11 @@ fn with_options_first(before: &[OsString], words: Vec<String>) -> Vec<OsString> 
         let needs_value = takes_value == Some(true) && !word.contains('=');
         place.push(word.into());
         if needs_value {
-            place.extend(words.next().map(OsString::from));
+            let Some(value) = words.next() else {
+                // Nothing may follow that would be taken for the value.
+                return line;
+            };
+            place.push(value.into());
         }
     }
     line.extend(own);

@@ -9,7 +9,8 @@ const PLAIN: [&str; 5] = ["status", "diagnostics", "metrics", "nodes", "shards"]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_command_prints_what_the_document_shows() {
-    let mut cluster = cluster_with_groups("seed-s1-commands").await;
+    let mut cluster =
+        cluster_with_groups("seed-s1-commands", &["node1", "node2"], &["node2", "node3"]).await;
     let folder = Folder::new(&cluster.bed, "work", &cluster.nodes[1].url());
     fill(&cluster).await;
     let at = host_and_port(&cluster, 0);

@@ -127,13 +127,13 @@ fn host_and_port(cluster: &Cluster, index: usize) -> String {
     format!("--host {host} --port {port}")
 }
 
-/// A cluster of three nodes with two groups of two replicas each.
-async fn cluster_with_groups(name: &str) -> Cluster {
+/// A cluster of three nodes with two groups, the first on `first`, the second on `second`.
+async fn cluster_with_groups(name: &str, first: &[&str], second: &[&str]) -> Cluster {
     // Only the tests move replicas.
     let still = |settings: Settings| settings.key("AutoRebalance", false);
     let cluster = Cluster::start_with(name, 3, still).await;
-    for (id, members) in [(1, ["node1", "node2"]), (5, ["node2", "node3"])] {
-        let members = Some(members.map(str::to_owned).to_vec());
+    for (id, members) in [(1, first), (5, second)] {
+        let members = Some(members.iter().map(|node| (*node).to_owned()).collect());
         let group = NewGroup { id, members, ..NewGroup::default() };
         cluster.client().create_group(&group, true).await.expect("a group");
     }

@@ -4,9 +4,12 @@ use super::{Folder, cluster_with_groups, host_and_port};
 use jettra_tests::{Cluster, wait_until};
 use serde_json::{Value, json};
 
+/// All nodes hold all groups, so that one may fail.
+const ALL: [&str; 3] = ["node1", "node2", "node3"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_node_is_shown_as_such_everywhere() {
-    let mut cluster = cluster_with_groups("seed-s1-silent").await;
+    let mut cluster = cluster_with_groups("seed-s1-silent", &ALL, &ALL).await;
     let leader = cluster.leader().await;
     let silent = (0..3).find(|index| *index != leader).expect("a follower");
     let name = cluster.nodes[silent].name.clone();
@@ -37,6 +40,32 @@ async fn a_silent_node_is_shown_as_such_everywhere() {
     let table = folder.jettra("status").await.ok();
     assert!(table.contains("\nStatus: DEGRADED\n") && table.contains("\nReason: "), "{table}");
     check_without_quorum(&mut cluster, leader, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_node_is_neither_dead_nor_at_work() {
+    let cluster = cluster_with_groups("seed-s1-paused", &ALL, &ALL).await;
+    let leader = cluster.leader().await;
+    let paused = (0..3).find(|index| *index != leader).expect("a follower");
+    let name = cluster.nodes[paused].name.clone();
+    let folder = Folder::new(&cluster.bed, "work", &cluster.nodes[leader].url());
+    for (action, word, active) in [("pause", "PAUSED", 2), ("resume", "HEALTHY", 3)] {
+        cluster.act(leader, action, json!({"node": name})).await.ok();
+        wait_until(&format!("{name} is {word}"), async || {
+            let health = format!("node-health --node-id {name} --format json");
+            let health = folder.jettra(&health).await.json();
+            if health["status"] == word { Ok(()) } else { Err(health.to_string()) }
+        })
+        .await;
+        let nodes = folder.jettra("nodes --format compact").await.ok();
+        let line = nodes.lines().find(|line| line.starts_with(&name)).expect("its line");
+        assert!(line.contains(&format!("| {word} |")), "{nodes}");
+        let status = folder.jettra("status --format json").await.json();
+        assert_eq!(
+            (&status["status"], &status["active_nodes"]),
+            (&json!("HEALTHY"), &json!(active))
+        );
+    }
 }
 
 /// With one node of three the cluster is still described, and the exit codes say what is wrong.

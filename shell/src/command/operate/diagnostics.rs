@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
     names: &["diagnostics"],
-    help: "Show all that helps to find out what is wrong: nodes, shards, replication, errors",
+    help: "Show all that helps to find out what is wrong",
     driver: &["diagnostics"],
     parse: |_| action(ShowDiagnostics),
     ..Command::READ

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
     names: &["metrics"],
-    help: "Show what the nodes use: processors, memory, disk; and how much the cluster holds",
+    help: "Show the nodes' use of processors, memory and disk",
     driver: &["cluster_metrics"],
     parse: |_| action(Metrics),
     ..Command::READ

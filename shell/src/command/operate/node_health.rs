@@ -9,7 +9,7 @@ use jettra_driver::wire::{HeldReplica, NodeHealthReply, NodeUsage};
 pub(super) static COMMAND: Command = Command {
     names: &["node-health"],
     arguments: &[Valued("--node-id", "name", Kind::Node)],
-    help: "Ask a node how it is: state, lag, version, processors, memory, disk, groups",
+    help: "Ask a node how it is, what it uses and holds",
     examples: &["node-health --node-id node-worker-001"],
     driver: &["node_health"],
     parse: |words| {

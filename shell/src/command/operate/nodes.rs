@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
     names: &["nodes"],
-    help: "List the nodes with their roles, addresses, health and number of shards",
+    help: "List the nodes with role, address, health and shards",
     driver: &["list_nodes"],
     parse: |_| action(Nodes),
     ..Command::READ

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
     names: &["shards"],
-    help: "List the shards with their primary nodes, replicas, documents and health",
+    help: "List the shards with primary, replicas, documents and health",
     driver: &["list_shards"],
     parse: |_| action(Shards),
     ..Command::READ

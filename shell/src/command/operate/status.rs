@@ -7,7 +7,7 @@ use jettra_driver::wire::ClusterOverview;
 
 pub(super) static COMMAND: Command = Command {
     names: &["status"],
-    help: "Show how the cluster is: nodes, shards, health; cluster status has Raft's figures",
+    help: "Show how the cluster is; cluster status has Raft's figures",
     driver: &["cluster_overview"],
     parse: |_| action(Status),
     ..Command::READ
