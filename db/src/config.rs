@@ -139,6 +139,7 @@ pub struct Config {
     pub start_nodes_in: Option<PathBuf>,
     pub session_hours: u64,
     pub versions: bool,
+    pub metrics_default: String,
     kv_collection: String,
     pub kv_at_root: bool,
     pub log_level: String,

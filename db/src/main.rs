@@ -5,12 +5,15 @@ use jettra_db::allocator;
 use jettra_db::cluster::Exit;
 use jettra_db::config::{Config, File, KEYS, Type};
 use jettra_db::error::{Error, Kind, Result};
+use jettra_db::recent::KeepProblems;
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Longest time from the first signal to the end of the process. Acknowledged writes are in the log
 /// by then, whatever is still running.
@@ -172,6 +175,8 @@ fn init_logging(level: &str) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .finish()
+        .with(KeepProblems)
         .init();
     Ok(())
 }

@@ -4,11 +4,15 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Result;
 use crate::wire::{
-    ClusterReply, EndNode, EndedNode, HealthReply, ListedNodes, NewProcess, NodeInfo, PeersReply,
-    StartedNode,
+    ClusterMetrics, ClusterOverview, ClusterReply, Diagnostics, EndNode, EndedNode, HealthReply,
+    ListedNodes, MetricsReply, NewProcess, NodeAddition, NodeHealthReply, NodeInfo, NodeOverview,
+    PeersReply, ReadyReply, StartedNode,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+
+/// Path of the nodes as JadeVectorDB has them.
+const NODES: [&str; 4] = ["api", "v1", "cluster", "nodes"];
 
 impl Client {
     /// Members, roles and states as the answering node knows them.
@@ -24,6 +28,22 @@ impl Client {
     /// The health of a node: whether it serves calls, and if not, why; needs no credentials.
     pub async fn health(&self) -> Result<HealthReply> {
         self.send(Call::plain(Method::GET, &["health"]).tells_health()).await?.json()
+    }
+
+    /// Whether the process of a node runs; needs no credentials.
+    pub async fn live(&self) -> Result<()> {
+        self.send(Call::plain(Method::GET, &["livez"])).await.map(drop)
+    }
+
+    /// Whether a node serves calls and a majority answers it, check by check; needs no credentials.
+    pub async fn ready(&self) -> Result<ReadyReply> {
+        self.send(Call::plain(Method::GET, &["readyz"]).tells_health()).await?.json()
+    }
+
+    /// The consensus on the node that answers, as rockraft shows it. Prometheus reads the same address as
+    /// text.
+    pub async fn metrics(&self) -> Result<MetricsReply> {
+        self.send(Call::plain(Method::GET, &["metrics"])).await?.json()
     }
 
     /// The description of the interface, an OpenAPI 3.1 document; needs no credentials.
@@ -93,6 +113,60 @@ impl Client {
     /// Those of [`Client::remove_node`].
     pub async fn server_remove_node(&self, node: &str) -> Result<()> {
         self.remove_node(node, false).await
+    }
+
+    /// How the cluster is, in a few figures and one word.
+    pub async fn cluster_overview(&self) -> Result<ClusterOverview> {
+        self.send(Call::plain(Method::GET, &["api", "v1", "cluster", "status"])).await?.json()
+    }
+
+    /// The members, and how each is.
+    pub async fn list_nodes(&self) -> Result<Vec<NodeOverview>> {
+        self.send(Call::plain(Method::GET, &NODES)).await?.json()
+    }
+
+    /// Adds the node of this name at this address, `host:port` with `http://` before it or without; succeeds if
+    /// it is there.
+    ///
+    /// # Errors
+    /// `node_conflict` if a node of that name has another address, or the node there has another name.
+    pub async fn cluster_add_node(&self, node_id: &str, address: &str) -> Result<NodeOverview> {
+        let body = NodeAddition { node_id: node_id.into(), address: address.into() };
+        let call = Call::plain(Method::POST, &NODES).body(&body);
+        self.send(call.safe_to_repeat()).await?.json()
+    }
+
+    /// The name that JadeVectorDB's clients have for [`Client::remove_node`].
+    ///
+    /// # Errors
+    /// Those of [`Client::remove_node`].
+    pub async fn cluster_remove_node(&self, node_id: &str, drain: bool) -> Result<()> {
+        let [api, v1, cluster, nodes] = NODES;
+        let mut call = Call::plain(Method::DELETE, &[api, v1, cluster, nodes, node_id]);
+        if !drain {
+            call = call.query("drain", "false");
+        }
+        self.send(call.safe_to_repeat()).await.map(drop)
+    }
+
+    /// How a node is, as it says itself. One that does not answer has `reachable: false` and the reason.
+    ///
+    /// # Errors
+    /// `node_not_found`.
+    pub async fn node_health(&self, node_id: &str) -> Result<NodeHealthReply> {
+        let [api, v1, cluster, nodes] = NODES;
+        let path = [api, v1, cluster, nodes, node_id, "health"];
+        self.send(Call::plain(Method::GET, &path)).await?.json()
+    }
+
+    /// What the nodes use: processors, memory, disk.
+    pub async fn cluster_metrics(&self) -> Result<ClusterMetrics> {
+        self.send(Call::plain(Method::GET, &["api", "v1", "cluster", "metrics"])).await?.json()
+    }
+
+    /// All that helps to find out what is wrong.
+    pub async fn diagnostics(&self) -> Result<Diagnostics> {
+        self.send(Call::plain(Method::GET, &["api", "v1", "cluster", "diagnostics"])).await?.json()
     }
 
     /// Stops the process of a node and marks it `INACTIVE`.

@@ -11,6 +11,7 @@ mod connection;
 mod groups;
 mod indexes;
 mod kv;
+mod operate;
 mod queries;
 mod shards;
 mod shell;
@@ -32,6 +33,7 @@ use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 
+pub(crate) use operate::is_operation;
 pub(crate) use queries::sql::NAMES as STATEMENT_NAMES;
 
 /// Commands that belong together.
@@ -43,7 +45,7 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 14] = [
+pub(crate) static GROUPS: [&Group; 15] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,
@@ -54,6 +56,7 @@ pub(crate) static GROUPS: [&Group; 14] = [
     &versions::GROUP,
     &indexes::GROUP,
     &tasks::GROUP,
+    &operate::GROUP,
     &cluster::GROUP,
     &groups::GROUP,
     &shards::GROUP,

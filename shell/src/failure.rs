@@ -6,6 +6,7 @@ use crate::print::{bulk_summary, printable, text_width, violation};
 use crate::text::KEYWORDS;
 use jettra_driver::Error;
 use jettra_driver::wire::{BulkReply, ErrorDetail};
+use serde_json::{Value, json};
 use std::fmt;
 
 /// Exit codes of the program.
@@ -72,6 +73,24 @@ impl Failure {
             Failure::Usage(_) => exit::USAGE,
             Failure::Refused(_) | Failure::Cancelled { .. } => exit::STATEMENT,
         }
+    }
+}
+
+impl Failure {
+    /// The failure for programs: a text, and a word that stays the same.
+    pub(crate) fn to_json(&self) -> Value {
+        let known = match self {
+            Failure::Driver(error) => error.code(),
+            _ => None,
+        };
+        let code = known.unwrap_or(match self.exit_code() {
+            exit::CONNECT => "unreachable",
+            exit::AUTHENTICATION => "not_authenticated",
+            exit::NO_LEADER => "no_leader",
+            exit::USAGE => "usage",
+            _ => "failed",
+        });
+        json!({"error": self.to_string(), "code": code})
     }
 }
 

@@ -11,6 +11,7 @@ mod complete;
 mod dev;
 mod failure;
 mod hints;
+mod line;
 mod lookup;
 mod notation;
 mod options;
@@ -23,7 +24,6 @@ mod shell;
 mod text;
 mod words;
 
-use clap::Parser;
 use failure::{Failure, exit};
 use options::{Options, Task};
 use session::{Connection, Session};
@@ -37,7 +37,7 @@ use tokio::runtime::{Builder, Runtime};
 const WORKER_THREADS: usize = 2;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = line::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let ended = runtime().and_then(|runtime| start(options, runtime));
     ExitCode::from(ended.unwrap_or_else(|failure| {
         shell::complain(&failure, "");

@@ -2,6 +2,7 @@
 
 use crate::ask;
 use crate::bench::BenchOptions;
+use crate::command::is_operation;
 use crate::dev::DevOptions;
 use crate::failure::Failure;
 use crate::print::Mode;
@@ -13,6 +14,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The port of a node when --host names only its host.
+const DEFAULT_PORT: u16 = 8080;
 const PASSWORD_VARIABLE: &str = "JETTRA_PASSWORD";
 const API_KEY_VARIABLE: &str = "JETTRA_API_KEY";
 
@@ -29,7 +32,8 @@ const API_KEY_VARIABLE: &str = "JETTRA_API_KEY";
     after_help = "The password is read from --password-file or \
     from the variable JETTRA_PASSWORD, an API key from --api-key-file or from JETTRA_API_KEY; of \
     the variables the API key counts. jettra help lists the statements; options stand before \
-    them: jettra --db shop find people.",
+    them: jettra --db shop find people. Those of status, diagnostics, metrics, nodes, shards and the other \
+    operations may stand after them too: jettra status --format json.",
     disable_help_subcommand = true
 )]
 pub(crate) struct Options {
@@ -43,6 +47,12 @@ pub(crate) struct Options {
         global = true
     )]
     pub(crate) url: Vec<String>,
+    /// The host of a node, instead of --url
+    #[arg(long, value_name = "HOST")]
+    pub(crate) host: Option<String>,
+    /// The port of a node, with --host or for this machine [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
     /// The user to log in as
     #[arg(long, default_value = "admin", global = true)]
     pub(crate) user: String,
@@ -83,8 +93,9 @@ pub(crate) struct Options {
     /// Do not ask before dangerous changes
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Form of the output; a table on a terminal, else json
-    #[arg(short, long, value_name = "MODE")]
+    /// Form of the output; a table on a terminal and of status, nodes, shards and the other
+    /// operations, else json
+    #[arg(short, long, visible_alias = "format", value_name = "MODE")]
     pub(crate) mode: Option<Mode>,
     /// How fresh reads are: linearizable, leader, session, bounded=2s, local or auto
     #[arg(long, value_parser = level_option, default_value = "linearizable", global = true)]
@@ -124,7 +135,7 @@ impl Options {
         };
         let authority = self.ca_file.as_ref().map(read).transpose()?;
         Ok(Connection {
-            seeds: self.url.clone(),
+            seeds: self.addresses(),
             stay: false,
             credentials: self.credentials(|name| std::env::var(name).ok())?,
             deadline: self.timeout,
@@ -132,6 +143,26 @@ impl Options {
             authority,
             canonical: self.canonical,
         })
+    }
+
+    /// The addresses of the nodes: those of --url, or the one that --host and --port name.
+    fn addresses(&self) -> Vec<String> {
+        if self.host.is_none() && self.port.is_none() {
+            return self.url.clone();
+        }
+        let host = self.host.as_deref().unwrap_or("127.0.0.1");
+        let host = match host.contains(':') && !host.starts_with('[') {
+            true => format!("[{host}]"),
+            false => host.to_owned(),
+        };
+        let scheme = if self.ca_file.is_some() { "https" } else { "http" };
+        vec![format!("{scheme}://{host}:{}", self.port.unwrap_or(DEFAULT_PORT))]
+    }
+
+    /// Whether it is one of the operators' commands: their output is a table in a pipe too, and in JSON their
+    /// errors as well.
+    fn is_operation(&self) -> bool {
+        matches!(&self.task, Some(Task::Statement(words)) if is_operation(words))
     }
 
     /// The command line takes precedence over variables.
@@ -153,9 +184,11 @@ impl Options {
     /// The settings of the shell at its start.
     pub(crate) fn settings(&self, interactive: bool) -> Settings {
         let terminal = std::io::stdout().is_terminal();
-        let mode = if terminal { Mode::Table } else { Mode::Json };
+        let tables = terminal || self.is_operation();
+        let mode = self.mode.unwrap_or(if tables { Mode::Table } else { Mode::Json });
         Settings {
-            mode: self.mode.unwrap_or(mode),
+            mode,
+            json_errors: mode.is_json() && self.is_operation(),
             timer: interactive && !self.quiet,
             quiet: self.quiet,
             yes: self.yes,
@@ -240,6 +273,21 @@ mod tests {
                 Some(Task::Statement(words)) => assert_eq!(words, expected, "{line:?}"),
                 other => panic!("{line:?}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_node_may_be_named_by_host_and_port() {
+        let table: [(&[&str], &str); 5] = [
+            (&["--host", "localhost"], "http://localhost:8080"),
+            (&["--host", "localhost", "--port", "8081"], "http://localhost:8081"),
+            (&["--port", "8081"], "http://127.0.0.1:8081"),
+            (&["--host", "::1"], "http://[::1]:8080"),
+            (&["--host", "a", "--ca-file", "x"], "https://a:8080"),
+        ];
+        for (line, expected) in table {
+            let options = Options::parse_from(["jettra"].iter().chain(line));
+            assert_eq!(options.addresses(), [expected], "{line:?}");
         }
     }
 

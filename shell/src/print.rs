@@ -16,7 +16,7 @@ pub(crate) use writes::{
     bulk_output, bulk_summary, update_output, violation, with_warnings, written_output,
 };
 
-use comfy_table::{Table, presets};
+use comfy_table::{ContentLineStyle, LineStyle, Table, TableStyle, presets};
 use jettra_driver::WriteResult;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
@@ -172,7 +172,7 @@ pub(crate) fn rows(rows: &[Value], format: Format) -> String {
         _ if rows.is_empty() => String::new(),
         _ if rows.iter().any(|row| !row.is_object()) => self::rows(&named(rows), format),
         Mode::Line => lines(rows),
-        Mode::Table => fitting_table(rows, format.width),
+        Mode::Table => fitting_table(rows, presets::UTF8_FULL_CONDENSED, format.width),
         Mode::Compact => table(rows, presets::NOTHING).trim_fmt(),
     }
 }
@@ -199,9 +199,25 @@ pub(crate) fn fields(record: &Value) -> String {
         .collect()
 }
 
+/// A table with plain lines around its cells, as JadeVectorDB's cluster program draws it; in the modes that are
+/// not tables as [`rows`].
+pub(crate) fn boxed(rows: &[Value], format: Format) -> String {
+    const CELLS: ContentLineStyle = ContentLineStyle::new('│', '│', '│');
+    const PLAIN: TableStyle = TableStyle::new()
+        .top_border(LineStyle::new('┌', '─', '┬', '┐'))
+        .header_lines(CELLS)
+        .header_separator(LineStyle::new('├', '─', '┼', '┤'))
+        .content_lines(CELLS)
+        .bottom_border(LineStyle::new('└', '─', '┴', '┘'));
+    match format.mode {
+        Mode::Table => fitting_table(rows, PLAIN, format.width),
+        _ => self::rows(rows, format),
+    }
+}
+
 /// A table, or [`lines`] when it has more columns than the terminal.
-fn fitting_table(rows: &[Value], width: Option<usize>) -> String {
-    let table = table(rows, presets::UTF8_FULL_CONDENSED);
+fn fitting_table(rows: &[Value], style: TableStyle, width: Option<usize>) -> String {
+    let table = table(rows, style);
     let widths = table.column_max_content_widths();
     let needed = widths.iter().map(|width| usize::from(*width) + 3).sum::<usize>() + 1;
     match width {
@@ -210,7 +226,7 @@ fn fitting_table(rows: &[Value], width: Option<usize>) -> String {
     }
 }
 
-fn table(rows: &[Value], style: comfy_table::TableStyle) -> Table {
+fn table(rows: &[Value], style: TableStyle) -> Table {
     let columns = columns(rows);
     let mut table = Table::new();
     table.load_style(style).set_header(columns.iter().map(|name| printable(name)));

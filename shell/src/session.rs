@@ -31,6 +31,8 @@ pub(crate) type StatementResult = Result<Output, Failure>;
 pub(crate) struct Settings {
     /// The form of the output.
     pub(crate) mode: Mode,
+    /// Print errors on the standard output as well, as JSON.
+    pub(crate) json_errors: bool,
     /// Show how long a statement took.
     pub(crate) timer: bool,
     /// Leave out messages that only confirm a change.

@@ -4,7 +4,7 @@
 use crate::command::{Statement, parse};
 use crate::failure::{Failure, exit};
 use crate::pager;
-use crate::print::{Output, render};
+use crate::print::{Output, render, say};
 use crate::script;
 use crate::session::{Probe, Session, StatementResult};
 use crate::text::without_comments;
@@ -62,6 +62,9 @@ impl Shell {
                 Flow::Next(exit::OK)
             }
             Err(failure) => {
+                if self.session.settings.json_errors {
+                    say(&render(&Output::Record(failure.to_json()), self.session.format()));
+                }
                 complain(&failure, origin);
                 self.say_reachability(&failure);
                 self.say_meant(&failure);

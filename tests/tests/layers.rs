@@ -18,14 +18,16 @@ const LAYERS: [(&str, u8); 8] = [
     ("raft", 6),
 ];
 /// What every layer may use, and what uses no layer.
-const COMMON: [&str; 11] = [
+const COMMON: [&str; 13] = [
     "allocator",
     "config",
     "dial",
     "engine",
     "error",
     "format",
+    "host",
     "pulse",
+    "recent",
     "status",
     "storage",
     "tls",

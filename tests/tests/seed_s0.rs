@@ -182,8 +182,7 @@ async fn the_python_client_adds_and_removes_a_node() {
     let program = example.folder().join("manager.py");
     std::fs::write(&program, example.moved(text)).expect("the program");
     let bin = run(
-        &mut Command::new("bash")
-            .arg(jettra_tests::source::root().join("tests/python/environment.sh")),
+        Command::new("bash").arg(jettra_tests::source::root().join("tests/python/environment.sh")),
         example.folder(),
     );
     let python = Path::new(bin.trim()).join("python");

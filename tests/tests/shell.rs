@@ -98,7 +98,7 @@ async fn federated_nodes_lists_the_members_as_the_document_says() {
     }
     let status = statement(&cluster, "show cluster").await;
     assert_eq!(status["view"]["from"], status["leaderId"], "{status}");
-    let status = statement(&cluster, "status").await;
+    let status = statement(&cluster, "cluster status").await;
     assert_eq!((&status["known_by"], status["note"].is_null()), (&status["leader"], true));
     let extra = cluster.bed.node("node3", jettra_tests::Settings::new(jettra_tests::Role::Waiting));
     let mut cluster = cluster;

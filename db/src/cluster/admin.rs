@@ -36,8 +36,20 @@ pub enum Drain {
     No,
 }
 
+/// Refuses a node that has another name than the caller expects.
+fn check_name(expected: &str, name: &str, url: &str) -> Result<()> {
+    if expected == name {
+        return Ok(());
+    }
+    let message = format!("the node at {url} is {name:?}, not {expected:?}");
+    Err(Error::new(Kind::NodeConflict, message)
+        .hint(format!("add it as {name:?}, or start it with --node-id {expected}"))
+        .details(json!({"there": name, "requested": expected})))
+}
+
 impl Cluster {
-    /// Admits the node at `url`; returns its name. The reconciler makes it a voter.
+    /// Admits the node at `url`; returns its name. The reconciler makes it a voter. If a name is given,
+    /// only a node of that name is admitted.
     ///
     /// # Errors
     /// `invalid_url`, `not_distributed`, those of [`Cluster::probe`], `foreign_cluster`,
@@ -46,6 +58,7 @@ impl Cluster {
         &self,
         url: &str,
         description: Option<String>,
+        name: Option<&str>,
         by: &Caller,
     ) -> Result<String> {
         if !self.config.distributed {
@@ -63,6 +76,9 @@ impl Cluster {
         let url = check_url(url)?;
         self.check_scheme(&url)?;
         let there = self.probe(&url).await?;
+        if let Some(name) = name {
+            check_name(name, &there.identity.node_id, &url)?;
+        }
         let advertised = check_url(&there.url)?;
         let peer_url = there.program.as_ref().and_then(Program::peer_url);
         let peer_url = peer_url.map(check_url).transpose()?;

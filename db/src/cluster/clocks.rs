@@ -25,7 +25,7 @@ pub fn sentence(node: &str, ahead_ms: i64) -> String {
 }
 
 /// A duration, in the unit that fits.
-pub(super) fn length(ms: u64) -> String {
+pub fn length(ms: u64) -> String {
     let seconds = ms.saturating_add(500) / 1000;
     let (size, unit) = match seconds {
         0..2 => return format!("{ms} ms"),

@@ -182,7 +182,7 @@ pub async fn call_node(cluster: &Cluster, url: &str, target: &str, body: Vec<u8>
     let head = SignedHead { method: "POST", target, ..SignedHead::default() };
     let call =
         PeerRequest { head, body: body.into(), timeout: NODE_CALL_TIMEOUT, ..Default::default() };
-    let Applied { index } = ask_node(cluster, url, call).await?;
+    let Applied { index } = ask_node(cluster, url, call, unanswered).await?;
     Ok(index)
 }
 
@@ -204,7 +204,7 @@ pub async fn ask_leader_of(cluster: &Cluster, url: &str, group: GroupId) -> Resu
     let target = format!("{LEADER_PATH}?group={group}");
     let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
     let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
-    let KnownLeader { leader } = ask_node(cluster, url, call).await?;
+    let KnownLeader { leader } = ask_node(cluster, url, call, unanswered).await?;
     Ok(leader)
 }
 
@@ -220,7 +220,7 @@ pub async fn ask_status_of(
     let target = format!("{STATUS_PATH}?group={group}");
     let head = SignedHead { method: "GET", target: &target, ..SignedHead::default() };
     let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
-    ask_node(cluster, url, call).await
+    ask_node(cluster, url, call, unanswered).await
 }
 
 /// Asks another node for audit entries of a group, by `query` in JSON.
@@ -238,13 +238,16 @@ pub async fn ask_audit_of<T: DeserializeOwned>(
         serde_json::to_vec(query).map_err(|error| Error::new(Kind::Internal, error.to_string()))?;
     let head = SignedHead { method: "POST", target: &target, ..SignedHead::default() };
     let timeout = Duration::from_millis(cluster.config.request_timeout_ms);
-    ask_node(cluster, url, PeerRequest { head, headers: &[], body: body.into(), timeout }).await
+    let call = PeerRequest { head, headers: &[], body: body.into(), timeout };
+    ask_node(cluster, url, call, unanswered).await
 }
 
-async fn ask_node<T: DeserializeOwned>(
+/// Asks another node something; `unanswered` makes the error of a call that got no answer.
+pub(super) async fn ask_node<T: DeserializeOwned>(
     cluster: &Cluster,
     url: &str,
     call: PeerRequest<'_>,
+    unanswered: impl FnOnce(PeerError) -> Error,
 ) -> Result<T> {
     let answer = cluster.forwarding.send(url, call).await.map_err(unanswered)?;
     let status = answer.status().as_u16();

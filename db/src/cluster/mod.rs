@@ -14,6 +14,7 @@ pub mod join;
 pub mod levels;
 pub mod membership;
 pub mod memory;
+pub mod node_state;
 pub mod nodes;
 pub mod placement;
 pub mod probe;
@@ -26,6 +27,7 @@ use crate::config::{Config, host_of};
 use crate::dial::Dialer;
 use crate::error::{Error, Kind, Result};
 use crate::format::GroupFormats;
+use crate::host::Host;
 use crate::raft::Group;
 use crate::raft::joining::MoveRate;
 use crate::raft::link::Links;
@@ -80,6 +82,8 @@ pub struct Cluster {
     pub certificates: Option<Arc<Certificates>>,
     /// Identity of this process, new at every start.
     pub boot: String,
+    /// What this process and its machine use.
+    pub host: Arc<Host>,
     /// Memory for request bodies and pending writes.
     pub memory: MemoryBudget,
     /// The members, as this node has applied them.
@@ -160,6 +164,7 @@ impl Cluster {
             inbox: Inbox::default(),
             certificates,
             boot,
+            host: Arc::new(Host::new(&config.data_dir)),
             memory: MemoryBudget::new(config.body_memory_mb << 20),
             nodes: Arc::default(),
             contacts: Mutex::default(),

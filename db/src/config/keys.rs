@@ -105,6 +105,7 @@ pub const KEYS: &[Key] = &[
     key("OpenOnLoopback", Type::Bool, "false", "true: callers on this machine without credentials are the user admin; only where Host is loopback"),
     key("StartNodesIn", Type::Text, "null", "folder in which this node may start further ones on this machine (POST /cluster/add-node), with their data in nodes, logs in logs, and configurations to choose from in config; only where Host is loopback; default: it starts none"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
+    key("MetricsDefault", Type::Text, "\"text\"", "what GET /metrics gives a caller that accepts anything: text for Prometheus, or json about the consensus"),
     key("KvCollection", Type::Text, "\"kv.entries\"", "database and collection of the calls under /api/kv, with a dot between them; the same on all nodes"),
     key("KvAtRoot", Type::Bool, "false", "true: serve these calls at /get, /set and /delete too; the same on all nodes"),
     key("LogLevel", Type::Text, "\"info\"", "what is logged: error, warn, info, debug, or a tracing filter such as jettra_db=debug"),

@@ -23,6 +23,10 @@ impl Config {
         }
         self.validate_join_token()?;
         self.validate_loopback()?;
+        if !matches!(self.metrics_default.as_str(), "text" | "json") {
+            let message = format!("MetricsDefault: {:?} is unknown", self.metrics_default);
+            return Err(wrong(message, "use text or json"));
+        }
         self.validate_tls()?;
         self.networks()?;
         self.refused_entries()?;

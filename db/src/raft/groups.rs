@@ -196,6 +196,24 @@ impl Group {
         status
     }
 
+    /// Writes that wait on this node for their log entry.
+    pub fn waiting(&self) -> usize {
+        self.proposer.waiting()
+    }
+
+    /// The consensus as openraft describes it: the last applied entry, and the membership.
+    ///
+    /// # Errors
+    /// When they cannot be written as JSON.
+    pub fn describe(&self) -> Result<(serde_json::Value, serde_json::Value)> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let json = |value| value.map_err(internal);
+        let applied = json(serde_json::to_value(metrics.last_applied))?;
+        let membership = json(serde_json::to_value(&*metrics.membership_config))?;
+        Ok((applied, membership))
+    }
+
     /// The last vote of this node.
     pub fn vote(&self) -> Vote {
         self.raft.metrics().borrow_watched().vote

@@ -21,6 +21,11 @@ impl MemoryBudget {
         MemoryBudget(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 
+    /// Returns the bytes that are left.
+    pub fn left(&self) -> usize {
+        self.0.available_permits()
+    }
+
     /// Takes a permit for `bytes`.
     ///
     /// # Errors

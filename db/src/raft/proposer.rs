@@ -98,6 +98,11 @@ impl Proposer {
         Proposer { queue, memory, state, dir, reserve_bytes }
     }
 
+    /// How many commands wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.length()
+    }
+
     /// Proposes a command and waits for its outcome.
     ///
     /// A caller that goes away before its command is proposed withdraws it.

@@ -43,14 +43,23 @@ pub async fn register(
 ) -> Result<Response<String>> {
     session.require(Permission::Admin)?;
     let cluster = &session.service().cluster;
-    cluster.register(url, description, &session.caller()).await.map(Response::new)
+    cluster.register(url, description, None, &session.caller()).await.map(Response::new)
 }
 
-/// Admits the node at a URL, under the name that it is expected to have, if one is given; with `wait` it
-/// returns once the node is connected.
+/// An address with its scheme, which is that of this node unless the address has one.
+fn full_address(address: &str, tls: bool) -> String {
+    match address.contains("://") {
+        true => address.to_owned(),
+        false => format!("{}://{address}", if tls { "https" } else { "http" }),
+    }
+}
+
+/// Admits the node at an address, with a scheme or without, under the name that it is expected to have, if
+/// one is given; with `wait` it returns once the node is connected.
 ///
 /// # Errors
-/// Those of [`register`]; `node_conflict` if a member has that name and another address; `timeout`.
+/// Those of [`register`]; `node_conflict` if a member has that name and another address, or the node there
+/// has another name; `timeout`.
 pub async fn add_node(
     session: &Session,
     name: Option<&str>,
@@ -59,10 +68,11 @@ pub async fn add_node(
 ) -> Result<Response<NodeDocument>> {
     session.require(Permission::Admin)?;
     let cluster = &session.service().cluster;
+    let url = full_address(url, session.config().serves_tls());
     cluster.confirmed_placement().await?;
     if let Some(name) = name
         && let Some(known) = cluster.nodes.all().iter().find(|node| node.id == name)
-        && !same_address(&known.url, &check_url(url)?)
+        && !same_address(&known.url, &check_url(&url)?)
     {
         let message = format!(
             "node already exist but host/port is not same: {name:?} is at {}, not at {url}",
@@ -72,7 +82,7 @@ pub async fn add_node(
             .hint("remove that node first, or give the new one another name")
             .details(json!({"registered": known.url, "requested": url})));
     }
-    let added = cluster.register(url, None, &session.caller()).await?;
+    let added = cluster.register(&url, None, name, &session.caller()).await?;
     let deadline = Instant::now() + Duration::from_millis(session.config().request_timeout_ms);
     loop {
         cluster.confirmed_placement().await?;

@@ -20,7 +20,10 @@ pub mod explain;
 pub mod find;
 pub mod groups;
 pub mod indexes;
+pub mod metrics;
+pub mod node_health;
 pub mod output;
+pub mod overview;
 pub mod permits;
 pub mod pipelines;
 pub mod place;
@@ -49,6 +52,7 @@ use crate::cluster::Cluster;
 use crate::config::{Config, Limits};
 use crate::error::Result;
 use crate::raft::GroupId;
+use metrics::CallMetrics;
 use permits::RunningCalls;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -72,6 +76,8 @@ pub struct Service {
     pub transactions: Arc<Transactions>,
     /// The running calls of each user.
     pub running: RunningCalls,
+    /// The calls that were answered.
+    pub calls: CallMetrics,
 }
 
 impl Service {
@@ -90,6 +96,7 @@ impl Service {
             queries: Arc::new(Semaphore::new(config.queries_max)),
             helpers: Arc::new(Semaphore::new(cores - 1)),
             feeds: Arc::new(Semaphore::new(config.feeds_max)),
+            calls: CallMetrics::new()?,
             running: RunningCalls::new(config.calls_per_user_max),
             transactions,
             cluster,

@@ -24,6 +24,11 @@ impl RunningCalls {
         RunningCalls { max, counts: Mutex::default() }
     }
 
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.counts.lock().values().sum()
+    }
+
     /// Begins a call of a user.
     ///
     /// # Errors

@@ -208,6 +208,8 @@ impl Client {
             url.query_pairs_mut().extend_pairs(level.parameters(self.seen()));
         }
         let mut request = http.request(call.method.clone(), url).header(CLIENT_HEADER, "driver");
+        // Some calls answer in text to those that do not ask for JSON.
+        request = request.header(header::ACCEPT, "application/json");
         if call.long {
             request = request.timeout(self.inner.attempt_long());
         }

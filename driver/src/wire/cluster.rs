@@ -1,6 +1,7 @@
 //! Answers about the cluster and its members.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use std::fmt;
 
 /// The role of a member in the cluster, as `_system._clusternodes` records it.
@@ -264,6 +265,51 @@ pub struct HealthReply {
     /// wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// Answer of `GET /metrics` as JSON: the consensus on the answering node, as rockraft shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MetricsReply {
+    /// The node's name, a number when it is a whole one.
+    pub node_id: NodeId,
+    /// The name of the leader, likewise; null without one.
+    pub current_leader: Option<NodeId>,
+    /// The node's term.
+    pub current_term: u64,
+    /// The last log entry that is applied.
+    pub last_applied: Value,
+    /// Log index of the last entry.
+    pub last_log_index: u64,
+    /// `Leader`, `Follower`, `Candidate`, `Learner` or `Shutdown`.
+    pub state: String,
+    /// The members that Raft knows, by their Raft numbers.
+    pub membership: Value,
+}
+
+/// One line of `GET /readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReadyCheck {
+    /// `serving`, `quorum`, `disk`, or a group.
+    pub name: String,
+    /// Whether it is there.
+    pub ok: bool,
+    /// Whether the node is not ready without it.
+    pub needed: bool,
+    /// Why it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer of `GET /readyz` as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReadyReply {
+    /// Whether the node serves calls.
+    pub ready: bool,
+    /// What was looked at.
+    pub checks: Vec<ReadyCheck>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Shards, which are groups of replicas as JadeVectorDB's clients see them, and how replicas are spread.
 
+use super::ShardHealth;
 use serde::{Deserialize, Serialize};
 
 /// One shard.
@@ -22,6 +23,8 @@ pub struct ShardInfo {
     pub bytes: u64,
     /// `active`, `migrating`, `creating`, `removing`, or `unavailable` without a leader.
     pub status: String,
+    /// The same in one word, with a look at its replicas.
+    pub health: ShardHealth,
     /// Log entries that the replica that is to come lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries_left: Option<u64>,

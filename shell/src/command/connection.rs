@@ -3,10 +3,13 @@
 mod connect;
 mod connect_node;
 mod health;
+mod live;
 mod login;
 mod logout;
+mod metrics;
 mod openapi;
 mod password;
+mod ready;
 mod whoami;
 
 use super::Group;
@@ -21,6 +24,9 @@ pub(super) static GROUP: Group = Group {
         &password::COMMAND,
         &whoami::COMMAND,
         &health::COMMAND,
+        &live::COMMAND,
+        &ready::COMMAND,
+        &metrics::COMMAND,
         &openapi::COMMAND,
     ],
 };

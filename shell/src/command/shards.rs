@@ -9,7 +9,7 @@ mod show_shard;
 
 use super::Group;
 use crate::words::{ParseResult, Words};
-use jettra_driver::wire::ShardInfo;
+use jettra_driver::wire::{MigrationStrategy, ShardInfo};
 use serde_json::{Value, json};
 
 pub(super) static GROUP: Group = Group {
@@ -33,6 +33,14 @@ fn shard(words: &mut Words<'_>) -> ParseResult<String> {
     })
 }
 
+/// The strategy with a name, in whatever case it is written.
+pub(super) fn strategy(name: &str) -> ParseResult<MigrationStrategy> {
+    let found = MigrationStrategy::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found
+        .map(|(_, strategy)| *strategy)
+        .ok_or_else(|| format!("{name} is no strategy; use LIVE_COPY, SNAPSHOT or INCREMENTAL"))
+}
+
 /// What a replica that is to come lacks: `1200 kB, 3 s`.
 fn left(shard: &ShardInfo) -> String {
     let bytes = shard.bytes_left.map(|bytes| format!("{} kB", bytes.div_ceil(1000)));
@@ -50,7 +58,7 @@ fn row(shard: &ShardInfo) -> Value {
 }
 
 #[cfg(test)]
-fn example() -> ShardInfo {
+pub(super) fn example() -> ShardInfo {
     ShardInfo {
         shard_id: "shard-03".into(),
         primary_node: "n1".into(),
@@ -60,6 +68,7 @@ fn example() -> ShardInfo {
         documents: 7,
         bytes: 4096,
         status: "active".into(),
+        health: jettra_driver::wire::ShardHealth::Healthy,
         entries_left: None,
         bytes_left: Some(1500),
         left_ms: Some(2500),

@@ -41,6 +41,7 @@ fn session(answers: Vec<(u16, &'static str)>) -> (Session, Arc<Mutex<Vec<String>
     };
     let settings = Settings {
         mode: Mode::Json,
+        json_errors: false,
         timer: false,
         quiet: false,
         yes: false,

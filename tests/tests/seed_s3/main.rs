@@ -170,6 +170,50 @@ async fn every_call_of_the_example_answers_as_it_is_written() {
     assert!(soft <= 10_000, "{files}");
 }
 
+/// The example's calls carry no credentials.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_curl_of_the_example_works_as_it_is_written() {
+    let (cluster, _) = started("s3-curl").await;
+    let curl = |command: &str| {
+        let moved = (1..=3).fold(command.to_owned(), |text, number: usize| {
+            let port = cluster.nodes[number - 1].port;
+            text.replace(&format!("800{number}"), &port.to_string())
+        });
+        let output = Command::new("bash").args(["-c", &format!("{moved} -s")]).output();
+        let output = output.expect("bash and curl");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|error| {
+            panic!("{moved}: {error}: {}", String::from_utf8_lossy(&output.stdout))
+        })
+    };
+    let done = |text: &str| json!({"success": true, "message": text});
+    let set = r#"curl -X POST http://localhost:8001/set \
+  -H "Content-Type: application/json" \
+  -d '{"key": "user:1", "value": "Alice"}'"#;
+    assert_eq!(curl(set), done("Key 'user:1' set successfully"));
+    for port in [8001, 8002, 8003] {
+        let got = curl(&format!("curl \"http://localhost:{port}/get?key=user:1\""));
+        assert_eq!(got, json!({"key": "user:1", "value": "Alice"}));
+        assert_eq!(curl(&format!("curl http://localhost:{port}/health"))["status"], "ok");
+    }
+    let delete = r#"curl -X POST http://localhost:8001/delete \
+  -H "Content-Type: application/json" \
+  -d '{"key": "user:1"}'"#;
+    assert_eq!(curl(delete), done("Key 'user:1' deleted successfully"));
+    assert_eq!(curl("curl \"http://localhost:8001/get?key=user:1\"")["value"], Value::Null);
+
+    let metrics = curl("curl http://localhost:8001/metrics");
+    for (field, value) in [
+        ("node_id", json!(1)),
+        ("current_leader", json!(1)),
+        ("current_term", json!(1)),
+        ("state", json!("Leader")),
+    ] {
+        assert_eq!(metrics[field], value, "{field}: {metrics}");
+    }
+    assert!(metrics["last_applied"]["index"].is_u64(), "{metrics}");
+    assert!(metrics["last_log_index"].is_u64() && metrics["membership"].is_object(), "{metrics}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_start_is_printed_as_in_the_example() {
     let (mut cluster, ports) = started("s3-banner").await;

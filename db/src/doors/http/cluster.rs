@@ -71,16 +71,20 @@ fn said(call: &Call, text: &str) -> Reply {
     if call.wants_json() { Reply::status(text) } else { Reply::text(text) }
 }
 
+/// The role of a replica, in the words of openraft.
+pub(super) fn state_of(role: Option<NodeRole>) -> &'static str {
+    match role {
+        Some(NodeRole::Leader) => "Leader",
+        Some(NodeRole::Follower) => "Follower",
+        Some(NodeRole::Candidate) => "Candidate",
+        Some(NodeRole::Learner) => "Learner",
+        None => "Shutdown",
+    }
+}
+
 impl IntoWire for Health {
     type Wire = HealthReply;
     fn into_wire(self) -> HealthReply {
-        let state = match self.role {
-            Some(NodeRole::Leader) => "Leader",
-            Some(NodeRole::Follower) => "Follower",
-            Some(NodeRole::Candidate) => "Candidate",
-            Some(NodeRole::Learner) => "Learner",
-            None => "Shutdown",
-        };
         HealthReply {
             status: self.status.into(),
             reason: self.reason,
@@ -90,7 +94,7 @@ impl IntoWire for Health {
             current_leader: self.leader_name.map(NodeId),
             leader_raft_id: self.leader,
             current_term: self.term,
-            state: state.into(),
+            state: state_of(self.role).into(),
             warnings: self.warnings,
         }
     }
@@ -208,7 +212,7 @@ async fn nodes(call: Rc<Call>) -> Result<Reply> {
 }
 
 /// Why a node is not admitted.
-const ADMISSION_ERRORS: &[Kind] = &[
+pub(super) const ADMISSION_ERRORS: &[Kind] = &[
     Kind::InvalidUrl,
     Kind::NodeConflict,
     Kind::ForeignCluster,
@@ -242,7 +246,7 @@ async fn register(call: Rc<Call>) -> Result<Reply> {
 /// `POST /raft/rpc/join`: a node with `Peers` registers itself.
 pub async fn join(call: Rc<Call>) -> Result<Reply> {
     let Registration { url, description } = call.json()?;
-    let node = call.cluster().register(&url, description, &call.session.caller()).await?;
+    let node = call.cluster().register(&url, description, None, &call.session.caller()).await?;
     tracing::info!(node, url, "registered");
     Ok(Reply::status("Node registered"))
 }

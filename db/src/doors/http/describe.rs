@@ -129,6 +129,11 @@ impl Description {
         self.answer(200, Content::JsonOrText(SchemaGenerator::subschema_for::<StatusReply>))
     }
 
+    /// Answers with JSON if it is asked for, else in text.
+    pub fn gives_or_says<T: JsonSchema>(self, status: u16) -> Self {
+        self.answer(status, Content::JsonOrText(SchemaGenerator::subschema_for::<T>))
+    }
+
     /// Answers with events.
     pub fn sends<T: JsonSchema>(self) -> Self {
         self.answer(200, Content::Events(SchemaGenerator::subschema_for::<T>))

@@ -4,9 +4,9 @@
 use super::call::Call;
 use super::endpoint::{Endpoint, Prepared, Run};
 use super::{
-    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, kv, openapi,
-    pipelines, processes, schema, sessions, shards, statements, tasks, tokens, transactions, users,
-    versions, writes,
+    audit, catalog, changes, cluster, documents, find, groups, indexes, jettradbvm, kv, metrics,
+    openapi, overview, pipelines, processes, schema, sessions, shards, statements, tasks, tokens,
+    transactions, users, versions, writes,
 };
 use crate::auth::Access::{self, Node, Open, User};
 use crate::auth::Permission::{self, Admin, Login, Own, Read, Write};
@@ -285,7 +285,10 @@ pub const ROUTES: &[Route] = routes! {
     POST "/api/v1/tasks/{task}/cancel" User(Own),  Leader(Ready), Other, {tasks::CANCEL}, "cancel_task", "task cancel";
     // Cluster
     GET  "/health"                 Open,        Here(Nothing), Members, {cluster::HEALTH},     "health",             "health";
-    GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "status";
+    GET  "/livez"                  Open,        Here(Nothing), Members, {metrics::LIVE},       "live",               "show live";
+    GET  "/readyz"                 Open,        Here(Nothing), Members, {metrics::READY},      "ready",              "show ready";
+    GET  "/metrics"                User(Login), Here(Rights),  Members, {metrics::GET},        "metrics",            "show metrics";
+    GET  "/api/cluster"            User(Login), Here(Rights),  Members, {cluster::STATUS},     "cluster_status",     "cluster status";
     POST "/api/cluster/register"   User(Admin), Leader(Ready), Members, {cluster::REGISTER},   "cluster_register",   "cluster add";
     POST "/api/cluster/deregister" User(Admin), Leader(Ready), Members, {cluster::DEREGISTER}, "cluster_deregister", "cluster remove";
     POST "/api/cluster/stop"       User(Admin), Leader(Ready), Members, {cluster::STOP},       "cluster_stop",       "cluster stop";
@@ -300,6 +303,13 @@ pub const ROUTES: &[Route] = routes! {
     GET    "/api/v1/groups/{group}"        User(Admin), Here(Level),   Other, {groups::GET},        "group",            "group show";
     DELETE "/api/v1/groups/{group}"        User(Admin), Leader(Ready), Other, {groups::REMOVE},     "remove_group",     "group remove";
     PUT    "/api/v1/groups/{group}/leader" User(Admin), Leader(Ready), Other, {groups::PIN_LEADER}, "set_group_leader", "group lead";
+    GET    "/api/v1/cluster/status"              User(Login), Here(Rights),  Other, {overview::STATUS},      "cluster_overview",    "status";
+    GET    "/api/v1/cluster/nodes"               User(Login), Here(Rights),  Other, {overview::NODES},       "list_nodes",          "nodes";
+    POST   "/api/v1/cluster/nodes"               User(Admin), Leader(Ready), Other, {overview::ADD_NODE},    "cluster_add_node",    "add-node";
+    DELETE "/api/v1/cluster/nodes/{node}"        User(Admin), Leader(Ready), Other, {cluster::REMOVE_NODE},  "cluster_remove_node", "remove-node";
+    GET    "/api/v1/cluster/nodes/{node}/health" User(Admin), Here(Rights),  Other, {overview::NODE_HEALTH}, "node_health",         "node-health";
+    GET    "/api/v1/cluster/metrics"             User(Admin), Here(Rights),  Other, {overview::METRICS},     "cluster_metrics",     "metrics";
+    GET    "/api/v1/cluster/diagnostics"         User(Admin), Here(Rights),  Other, {overview::DIAGNOSTICS}, "diagnostics",         "diagnostics";
     GET    "/api/v1/cluster/shards"                 User(Admin), Here(Level),   Other, {shards::LIST},      "list_shards",   "shard list";
     GET    "/api/v1/cluster/shards/{shard}"         User(Admin), Here(Level),   Other, {shards::GET},       "shard",         "shard show";
     GET    "/api/v1/cluster/shards/{shard}/explain" User(Admin), Here(Level),   Other, {shards::EXPLAIN},   "explain_shard", "shard explain";
@@ -325,6 +335,7 @@ pub const ROUTES: &[Route] = routes! {
     POST "/raft/rpc/note"            Node, Leader(Ready), Other, [peer::note],            "", "";
     POST "/raft/rpc/placement"       Node, Leader(Ready), Other, [peer::placement],       "", "";
     POST "/raft/rpc/in-group"        Node, Here(Nothing), Other, [peer::in_group],        "", "";
+    GET  "/raft/rpc/node-state"      Node, Here(Nothing), Other, [peer::node_state],      "", "";
     GET  "/raft/rpc/group-status"    Node, Here(Nothing), Other, [peer::group_status],    "", "";
     POST "/raft/rpc/group-audit"     Node, Here(Nothing), Other, [peer::group_audit],     "", "";
     GET  "/raft/rpc/leader"          Node, Here(Nothing), Other, [peer::leader],          "", "";
@@ -353,7 +364,11 @@ mod tests {
     fn only_health_and_what_brings_its_own_proof_is_open() {
         let open: BTreeSet<_> =
             ROUTES.iter().filter(|route| route.access == Open).map(|route| route.path).collect();
-        assert_eq!(open, ["/api/login", "/health", "/openapi.json", "/raft/rpc/join-token"].into());
+        assert_eq!(
+            open,
+            ["/api/login", "/health", "/livez", "/openapi.json", "/raft/rpc/join-token", "/readyz"]
+                .into()
+        );
     }
 
     #[test]

@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time that a call has to end from the moment in which the node is asked to stop. Shorter than
 /// what the server waits for its connections, so that the caller learns what has happened.
@@ -118,7 +118,7 @@ async fn serve(
     http: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    let id = request_id(&app);
+    let (id, began) = (request_id(&app), Instant::now());
     let head = Http::Received(http.clone());
     let call = make_call(app.clone(), head.clone(), http.peer_addr(), &id, parameters);
     let seen = visible_position(&app, call.parameter(&["db", "database"]));
@@ -127,7 +127,7 @@ async fn serve(
         answer = serve_call(route, call, &http, &mut payload) => answer,
         () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
     };
-    match answer {
+    let response = match answer {
         // A stream that nobody reads ends here.
         Ok(Answer::Here(reply)) if http.method() == "HEAD" => {
             respond(&app, Reply { events: None, ..reply }, seen)
@@ -141,7 +141,10 @@ async fn serve(
             body::drain(&mut payload).await;
             respond_error(&app, &head, &id, &error, seen)
         }
-    }
+    };
+    let time = (!route.is_feed()).then(|| began.elapsed());
+    app.service.calls.note(route.method, route.path, response.status().as_u16(), time);
+    response
 }
 
 /// Waits until the node stops and its calls have had time to end.

@@ -11,20 +11,18 @@ use crate::engine::placement::{GroupState, MoveStrategy};
 use crate::error::{Error, Kind, Result};
 use crate::raft::GroupId;
 use crate::raft::types::SYSTEM_GROUP;
+use crate::service::overview::shard_name;
 use crate::service::shards::{Explanation, NodeShare};
 use crate::service::{groups, shards};
+use crate::wire::IntoWire;
 use jettra_driver::wire::{
     Migration, MigrationStrategy, PlannedMove, RebalanceReply, RingNode, RingReply,
     ShardExplanation, ShardInfo, ShardNode,
 };
 use std::rc::Rc;
 
-fn shard_id(group: GroupId) -> String {
-    format!("shard-{group:02}")
-}
-
 /// A group as JadeVectorDB's clients see it.
-fn info(group: GroupReport) -> ShardInfo {
+pub(super) fn info(group: GroupReport) -> ShardInfo {
     let waits_for = group.waits_for();
     let status = match group.state {
         GroupState::Creating => "creating",
@@ -41,7 +39,8 @@ fn info(group: GroupReport) -> ShardInfo {
     let (documents, bytes) =
         group.status.as_ref().map_or((0, 0), |status| (status.documents, status.bytes));
     ShardInfo {
-        shard_id: shard_id(group.group),
+        health: group.health().into_wire(),
+        shard_id: shard_name(group.group),
         primary_node: group.leader.unwrap_or_default(),
         replicas: nodes.len() as u64,
         nodes,
@@ -116,7 +115,7 @@ async fn explain(call: Rc<Call>) -> Result<Reply> {
             let order = order.map(|order| order as u64);
             ShardNode { node, holds, zone, other_replicas: others as u64, order, reason }
         });
-        let (shard_id, nodes) = (shard_id(group), nodes.collect());
+        let (shard_id, nodes) = (shard_name(group), nodes.collect());
         Reply::json(&ShardExplanation { shard_id, replication_factor, epoch, nodes })
     })))
 }

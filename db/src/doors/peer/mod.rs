@@ -196,6 +196,11 @@ pub async fn view(call: Rc<Call>) -> Result<Reply> {
     Ok(Reply::json(&call.cluster().report()))
 }
 
+/// `GET /raft/rpc/node-state`: what this node says of itself.
+pub async fn node_state(call: Rc<Call>) -> Result<Reply> {
+    Ok(Reply::json(&call.cluster().node_state().await))
+}
+
 /// `POST /raft/rpc/hello`: a member that was away is back.
 pub async fn hello(call: Rc<Call>) -> Result<Reply> {
     let hello: AnnounceRequest = call.json()?;

@@ -296,6 +296,11 @@ impl Transactions {
         }
     }
 
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.open.lock().len()
+    }
+
     /// Those of a user, or of all, in a group; the oldest first.
     pub(super) fn of(&self, user: Option<&str>, group: GroupId) -> Vec<Arc<OpenTransaction>> {
         let mut open: Vec<_> = self.open.lock().values().cloned().collect();

@@ -1,4 +1,4 @@
-//! `status`: shows the state of the cluster in figures.
+//! `cluster status`: shows the state of the cluster in figures.
 
 use crate::command::{Action, Command, action};
 use crate::print::Output;
@@ -7,8 +7,8 @@ use jettra_driver::wire::ClusterReply;
 use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
-    names: &["status", "cluster status", "federated status"],
-    help: "Show health, leader, term and quorum",
+    names: &["cluster status", "federated status"],
+    help: "Show health, leader, term and quorum, as Raft has them",
     driver: &["cluster_status"],
     parse: |_| action(ShowStatus),
     ..Command::READ

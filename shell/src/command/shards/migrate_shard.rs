@@ -1,11 +1,11 @@
 //! `shard migrate`: moves a replica of a shard to another node.
 
-use super::shard;
+use super::{shard, strategy};
 use crate::command::Argument::{Required, Valued};
 use crate::command::{Action, BoxedAction, Command, Kind, action};
 use crate::session::{Session, StatementResult, done};
 use crate::words::{ParseResult, Words};
-use jettra_driver::wire::{Migration, MigrationStrategy};
+use jettra_driver::wire::Migration;
 
 pub(super) static COMMAND: Command = Command {
     names: &["shard migrate", "shard move"],
@@ -33,12 +33,12 @@ struct MigrateShard {
 
 fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
     let shard = shard(words)?;
-    let (mut from, mut to, mut strategy) = (None, None, None);
+    let (mut from, mut to, mut by) = (None, None, None);
     words.flags(|flag, words| {
         match flag {
             "--from" => from = Some(words.required("the node")?),
             "--to" => to = Some(words.required("the node")?),
-            "--strategy" => strategy = Some(named(&words.required("the strategy")?)?),
+            "--strategy" => by = Some(strategy(&words.required("the strategy")?)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -46,15 +46,7 @@ fn read(words: &mut Words<'_>) -> ParseResult<BoxedAction> {
     let (Some(from_node), Some(to_node)) = (from, to) else {
         return Err("both nodes are needed: --from <node> --to <node>".into());
     };
-    action(MigrateShard { shard, migration: Migration { from_node, to_node, strategy } })
-}
-
-/// The strategy with a name, in whatever case it is written.
-fn named(name: &str) -> ParseResult<MigrationStrategy> {
-    let found = MigrationStrategy::ALL.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    found
-        .map(|(_, strategy)| *strategy)
-        .ok_or_else(|| format!("{name} is no strategy; use LIVE_COPY, SNAPSHOT or INCREMENTAL"))
+    action(MigrateShard { shard, migration: Migration { from_node, to_node, strategy: by } })
 }
 
 impl Action for MigrateShard {
@@ -70,6 +62,7 @@ impl Action for MigrateShard {
 mod tests {
     use super::*;
     use crate::command::{parse, parsed};
+    use jettra_driver::wire::MigrationStrategy;
 
     #[test]
     fn both_nodes_are_named() {
