@@ -57,8 +57,8 @@ pub struct Agreement {
 /// What a candidate does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Next {
-    /// It creates the cluster.
-    Found,
+    /// It creates the cluster; the nodes of these names have agreed to that.
+    Found(BTreeSet<String>),
     /// It asks the member at this address for admission.
     Join(String),
     /// It waits for the reason given, after it has agreed to these candidates.
@@ -161,20 +161,21 @@ fn next(
         let reason = format!("node {:?} creates the cluster", first.node_id);
         return Next::Wait(reason, lower);
     }
-    if let Some(name) = agreed.keys().next() {
+    // All of them have agreed, or create no cluster: the lower ones are dealt with.
+    let heard: BTreeSet<String> = others().map(|(_, answer)| answer.node.node_id.clone()).collect();
+    if let Some(name) = agreed.keys().find(|name| !heard.contains(*name)) {
         return wait(format!(
             "node {name:?} is to create the cluster and does not answer; start it, or stop this node \
              and empty its DataDir"
         ));
     }
-    let heard: BTreeSet<&str> = others().map(|(_, answer)| answer.node.node_id.as_str()).collect();
-    if let Some(silent) = named.iter().find(|node| !heard.contains(node.node_id.as_str())) {
+    if let Some(silent) = named.iter().find(|node| !heard.contains(&node.node_id)) {
         let Candidate { node_id, url, .. } = silent;
         return wait(format!("node {node_id:?} at {url} may have created it, and does not answer"));
     }
-    match others().next() {
-        Some(_) => Next::Found,
-        None => wait("none of Peers answers".into()),
+    match heard.is_empty() {
+        true => wait("none of Peers answers".into()),
+        false => Next::Found(heard),
     }
 }
 
@@ -218,10 +219,11 @@ impl Cluster {
         lower.iter().try_for_each(|node| founding.agree(node, &self.config.data_dir))
     }
 
-    /// Begins to create a cluster, unless this node has agreed to another candidate meanwhile.
-    fn begin(&self) -> bool {
+    /// Begins to create a cluster, unless this node has agreed to another candidate meanwhile than those
+    /// that have `agreed` to this one.
+    fn begin(&self, agreed: &BTreeSet<String>) -> bool {
         let mut founding = self.founding.lock();
-        founding.begun = founding.agreed.is_empty();
+        founding.begun = founding.agreed.keys().all(|name| agreed.contains(name));
         founding.begun
     }
 }
@@ -235,12 +237,12 @@ pub async fn run(cluster: Arc<Cluster>) -> Result<()> {
     let mut last = String::new();
     while cluster.groups.system().is_err() && !cluster.is_ending() {
         let reason = match round(&cluster).await {
-            Ok(Next::Found) if cluster.begin() => {
+            Ok(Next::Found(agreed)) if cluster.begin(&agreed) => {
                 tracing::info!("this node creates the cluster");
                 cluster.part.send_replace(Part::Founder);
                 return bootstrap::found(&cluster).await;
             }
-            Ok(Next::Found) => String::new(),
+            Ok(Next::Found(_)) => String::new(),
             Ok(Next::Join(url)) => {
                 cluster.part.send_replace(Part::Member);
                 match announce::ask(&cluster, &url).await {
@@ -321,6 +323,10 @@ mod tests {
         (node.url.clone(), Agreement { node, member: false, agreed })
     }
 
+    fn found(agreed: &[&str]) -> Next {
+        Next::Found(agreed.iter().map(|name| (*name).to_owned()).collect())
+    }
+
     #[test]
     fn numbers_are_ordered_by_their_value_and_come_first() {
         let mut names = ["b", "10", "a", "2", "1"];
@@ -333,7 +339,7 @@ mod tests {
         let me = candidate("2");
         let step = |answers: &[(String, Agreement)]| next(&me, &BTreeMap::new(), answers, &[]);
         assert!(matches!(step(&[]), Next::Wait(reason, _) if reason.contains("none of Peers")));
-        assert_eq!(step(&[answer("3", &[])]), Next::Found);
+        assert_eq!(step(&[answer("3", &[])]), found(&["3"]));
         let lower = step(&[answer("3", &[]), answer("1", &[])]);
         assert!(matches!(lower, Next::Wait(_, lower) if lower == [candidate("1")]));
         let mut member = answer("3", &[]);
@@ -342,7 +348,7 @@ mod tests {
         // One that waits to be registered creates none.
         let mut waiting = answer("1", &[]);
         waiting.1.node.may_found = false;
-        assert_eq!(step(&[waiting]), Next::Found);
+        assert_eq!(step(&[waiting]), found(&["1"]));
         // The node itself among its peers.
         let itself = step(&[answer("2", &[])]);
         assert!(matches!(itself, Next::Wait(reason, _) if reason.contains("none of Peers")));
@@ -357,7 +363,7 @@ mod tests {
         let step = |answers: &[(String, Agreement)]| next(&me, &BTreeMap::new(), answers, &named);
         let waits = step(&[answer("3", &["2"])]);
         assert!(matches!(waits, Next::Wait(reason, _) if reason.contains("may have created")));
-        assert_eq!(step(&[answer("3", &["2"]), answer("2", &[])]), Next::Found);
+        assert_eq!(step(&[answer("3", &["2"]), answer("2", &[])]), found(&["2", "3"]));
     }
 
     #[test]
@@ -370,5 +376,8 @@ mod tests {
         assert_eq!(again.agreed, founding.agreed);
         let step = next(&candidate("2"), &again.agreed, &[answer("3", &[])], &[]);
         assert!(matches!(step, Next::Wait(reason, _) if reason.contains("is to create")));
+        // What it was agreed to gives way itself.
+        let higher = [("3".to_owned(), candidate("3"))].into();
+        assert_eq!(next(&candidate("2"), &higher, &[answer("3", &[])], &[]), found(&["3"]));
     }
 }

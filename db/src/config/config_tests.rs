@@ -154,7 +154,7 @@ fn an_address_for_nodes_is_another_one_and_needs_a_secret_beyond_the_loopback() 
         (r#"{"PeerAddress": "0.0.0.0:7001"}"#, "no cluster secret"),
         (r#"{"distributed": true, "BootstrapLowest": true}"#, "Peers is empty"),
         (r#"{"OpenFilesMax": 100}"#, "OpenFilesMax"),
-        (r#"{"KvCollection": "kv"}"#, "collection"),
+        (r#"{"KvCollection": "kv"}"#, "KvCollection"),
         (r#"{"KvCollection": "_system._users"}"#, "KvCollection"),
     ] {
         let error = load(file).unwrap_err();

@@ -39,7 +39,7 @@ pub const KEYS: &[Key] = &[
     key("Host", Type::Text, "\"127.0.0.1\"", "address to listen on, or a name that leads to it; other than loopback needs a cluster secret and AdvertiseUrl"),
     key("Port", Type::Number, "8080", "port for clients and other nodes"),
     key("AdvertiseUrl", Type::Text, "null", "where other nodes and clients reach this node; default http://Host:Port, with TlsCert https; never 0.0.0.0"),
-    key("PeerAddress", Type::Text, "null", "where this node listens for other nodes, as host:port; then Host and Port serve clients only; set it when all nodes run a version that knows it; default: Host and Port serve both"),
+    key("PeerAddress", Type::Text, "null", "where this node listens for other nodes, as host:port; then Host and Port serve clients only; set it when all nodes run a version that knows it, and change it on one node after the other; default: Host and Port serve both"),
     key("TlsCert", Type::Text, "null", "file with this node's certificate and those between it and its authority (PEM); with it and TlsKey the node serves https; read again when it changes, and on SIGHUP"),
     key("TlsKey", Type::Text, "null", "file with the private key of that certificate (PEM)"),
     key("TlsCa", Type::Text, "null", "file with the authority that signs the certificates of all nodes (PEM); with it nodes must show such a certificate to each other; default: the system's authorities, and no certificates between nodes"),

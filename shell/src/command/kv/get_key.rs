@@ -5,7 +5,6 @@ use crate::command::Argument::Required;
 use crate::command::{Action, Command, Kind, action};
 use crate::print::Output;
 use crate::session::{Session, StatementResult};
-use serde_json::Value;
 
 pub(super) static COMMAND: Command = Command {
     names: &["kv get"],
@@ -24,7 +23,7 @@ struct GetKey {
 
 impl Action for GetKey {
     async fn run(self, session: &mut Session) -> StatementResult {
-        let value: Value = session.client.kv_get(&self.key).await?.unwrap_or_default();
+        let value = session.client.kv_get(&self.key).await?.unwrap_or_default();
         Ok(Output::Report { text: format!("{value}\n"), answer: value })
     }
 }
