@@ -45,7 +45,7 @@ pub(crate) struct Group {
 }
 
 /// Every group, in the order of help.
-pub(crate) static GROUPS: [&Group; 14] = [
+pub(crate) static GROUPS: [&Group; 15] = [
     &connection::GROUP,
     &users::GROUP,
     &catalog::GROUP,

@@ -193,7 +193,7 @@ pub async fn call_node(cluster: &Cluster, url: &str, target: &str, body: Vec<u8>
 pub async fn end_removed(cluster: &Cluster, url: &str) -> Result<()> {
     let head = SignedHead { method: "POST", target: END_PATH, ..SignedHead::default() };
     let call = PeerRequest { head, timeout: LEADER_TIMEOUT, ..Default::default() };
-    ask_node::<StatusReply>(cluster, url, call).await.map(drop)
+    ask_node::<StatusReply>(cluster, url, call, unanswered).await.map(drop)
 }
 
 /// Asks another node which replica leads a group of which it holds one.

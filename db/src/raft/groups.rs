@@ -208,7 +208,7 @@ impl Group {
     pub fn describe(&self) -> Result<(serde_json::Value, serde_json::Value)> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let json = |value| value.map_err(internal);
+        let json = |value: serde_json::Result<serde_json::Value>| value.map_err(internal);
         let applied = json(serde_json::to_value(metrics.last_applied))?;
         let membership = json(serde_json::to_value(&*metrics.membership_config))?;
         Ok((applied, membership))

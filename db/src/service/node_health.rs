@@ -91,7 +91,7 @@ pub async fn node_health(session: &Session, name: &str) -> Result<Response<NodeH
     let id = raft_ids(&cluster.nodes.all(), &[name])?[0];
     let parts = ClusterParts::read(session).await?;
     let node = parts.node_with(id)?;
-    let answer = cluster.state_of(&node.member.id, &node.member.url).await;
+    let answer = cluster.state_of(&node.member.id, node.member.peer_url()).await;
     Ok(Response::new(health(node, answer)))
 }
 
