@@ -282,7 +282,7 @@ fn problems(answers: &Answers) -> Vec<NodeProblem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::overview::tests::parts;
+    use super::super::overview_tests::parts;
     use super::*;
 
     fn state(health: &str, cpu_percent: f64) -> NodeState {
