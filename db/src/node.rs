@@ -78,7 +78,7 @@ async fn serve(config: Config, mut stop: watch::Receiver<bool>) -> Result<Exit> 
     let identity = Identity::load(&config)?;
     let fresh = identity.cluster_id.is_none();
     let certificates = Certificates::load(&config)?;
-    warn_of_clear_text(&config);
+    warn_of_open_doors(&config);
     let secret = match secrets::cluster_secret(&config, &identity)? {
         Some(secret) => secret,
         None => tokio::select! {
@@ -258,7 +258,12 @@ fn note_connection(connection: &dyn Any, data: &mut Extensions) {
     }
 }
 
-fn warn_of_clear_text(config: &Config) {
+fn warn_of_open_doors(config: &Config) {
+    if config.open_on_loopback {
+        tracing::warn!(
+            "OpenOnLoopback: PROGRAMS OF THIS MACHINE NEED NO PASSWORD, and are the user admin"
+        );
+    }
     if !config.host.is_loopback() && !config.serves_tls() {
         tracing::warn!(
             "PASSWORDS AND DOCUMENTS TRAVEL IN THE CLEAR: {} can be reached from other machines, \
@@ -288,9 +293,6 @@ fn banner(cluster: &Cluster, fresh: bool) -> String {
         lines.push(format!("  asking {} for admission", config.peers.join(", ")));
     } else {
         lines.push(format!("  shell     {shell} --url {url}"));
-    }
-    if config.open_on_loopback {
-        lines.push("  OPEN      programs of this machine need no password (OpenOnLoopback)".into());
     }
     lines.push(format!("  data      {}   stop with Ctrl-C", config.data_dir.display()));
     lines.join("\n")

@@ -93,6 +93,7 @@ impl Rockraft {
             "DataDir": self.data_path,
             "OpenFilesMax": self.max_open_files,
             "KvAtRoot": true,
+            "MetricsDefault": "json",
         });
         match settings {
             Value::Object(settings) => Ok(settings),

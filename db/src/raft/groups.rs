@@ -208,9 +208,8 @@ impl Group {
     pub fn describe(&self) -> Result<(serde_json::Value, serde_json::Value)> {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        let json = |value: serde_json::Result<serde_json::Value>| value.map_err(internal);
-        let applied = json(serde_json::to_value(metrics.last_applied))?;
-        let membership = json(serde_json::to_value(&*metrics.membership_config))?;
+        let applied = serde_json::to_value(metrics.last_applied).map_err(internal)?;
+        let membership = serde_json::to_value(&*metrics.membership_config).map_err(internal)?;
         Ok((applied, membership))
     }
 

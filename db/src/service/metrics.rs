@@ -13,7 +13,8 @@ use crate::error::{Error, Kind, Result};
 use crate::raft::{Group, RaftId};
 use crate::storage::free_disk_bytes;
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+    Counter, Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
+    TextEncoder,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -191,8 +192,47 @@ fn measure(service: &Service, registry: &Registry) -> Result<()> {
         "Memory that bodies of calls and waiting writes take, of BodyMemoryMb.",
         (config.body_memory_mb << 20).saturating_sub(cluster.memory.left()),
     )?;
+    host(service, &gauges)?;
     members(service, &gauges)?;
     groups(service, &gauges)
+}
+
+/// What the process and its machine use; counters since the start of either.
+fn host(service: &Service, gauges: &Gauges<'_>) -> Result<()> {
+    let used = service.cluster.host.read()?;
+    let counter = |name: &str, help: &str, time: Duration| {
+        let counter = Counter::new(name, help).map_err(failed)?;
+        counter.inc_by(time.as_secs_f64());
+        gauges.0.register(Box::new(counter)).map_err(failed)
+    };
+    counter("process_cpu_seconds_total", "Processor time of this process.", used.cpu.process)?;
+    counter(
+        "jettra_host_cpu_busy_seconds_total",
+        "Processor time of all programs of the machine.",
+        used.cpu.machine_busy,
+    )?;
+    counter(
+        "jettra_host_cpu_seconds_total",
+        "Time of all processors of the machine.",
+        used.cpu.machine_all,
+    )?;
+    for (name, help, value) in [
+        ("process_resident_memory_bytes", "Memory of this process in RAM.", used.resident_bytes),
+        ("process_open_fds", "Files and connections that this process has open.", used.open_files),
+        ("jettra_host_memory_bytes", "Memory of the machine.", used.memory_bytes),
+        (
+            "jettra_host_memory_available_bytes",
+            "Memory of the machine that is available.",
+            used.memory_available_bytes,
+        ),
+        ("jettra_disk_bytes", "Size of the disk of the data directory.", used.disk_bytes),
+        ("jettra_disk_free_bytes", "Free space on that disk.", used.disk_free_bytes),
+        ("jettra_data_directory_bytes", "Space that the data directory takes.", used.data_bytes),
+        ("jettra_uptime_seconds", "Time since this node started.", used.uptime_ms / 1000),
+    ] {
+        gauges.single(name, help, value as usize)?;
+    }
+    Ok(())
 }
 
 /// What this node sees of the members, as the leader sees more.

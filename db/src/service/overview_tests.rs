@@ -1,8 +1,11 @@
 //! How a cluster, its nodes and its shards are judged.
 
 use super::overview::*;
-use crate::cluster::placement::report::LeaderStatus;
-use crate::cluster::report::ReportSource;
+use crate::cluster::placement::report::{GroupReport, LeaderStatus, ReplicaReport};
+use crate::cluster::report::{ClusterReport, MemberReport, ReportSource};
+use crate::engine::placement::{GroupState, ReplicaState};
+use crate::engine::system::{NodeRole, NodeStatus};
+use crate::raft::GroupId;
 use std::collections::BTreeMap;
 
 pub(super) fn member(number: u64, status: NodeStatus) -> MemberReport {

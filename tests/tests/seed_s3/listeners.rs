@@ -165,7 +165,7 @@ async fn nodes_show_their_certificates_at_the_address_for_nodes() {
     assert!(urls.iter().all(secured), "{urls:?}");
     let through = cluster.follower().await;
     let body = json!({"key": "a", "value": 1});
-    post(&cluster.nodes[through], "/api/kv/set", &body).await.ok();
+    cluster.nodes[through].http().post("/api/kv/set", &body).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,7 @@ fn start(cluster: &mut Cluster, index: usize) {
         }
     }
     command.arg("--conf").arg(conf(cluster, index)).env("HOME", cluster.bed.dir());
-    command.env("JETTRA_ADMIN_PASSWORD", PASSWORD);
+    command.env("JETTRA_ADMIN_PASSWORD", PASSWORD).env("JETTRA_OPEN_ON_LOOPBACK", "true");
     cluster.nodes[index].spawn(command);
 }
 
@@ -73,13 +73,18 @@ fn printed(node: &Node) -> String {
     log.lines().filter(|line| !is_log(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// A call without a content type but JSON's, as the example's `curl` sends it.
+/// A call without credentials, as the example's `curl` sends it.
 async fn post(node: &Node, target: &str, body: &Value) -> Answer {
-    node.http().post(target, body).await
+    Http::new(&node.url()).post(target, body).await
+}
+
+/// The same without a body.
+async fn get(node: &Node, target: &str) -> Answer {
+    Http::new(&node.url()).get(target).await
 }
 
 async fn health(node: &Node) -> Value {
-    node.http().get("/health").await.json()
+    get(node, "/health").await.json()
 }
 
 /// Waits until a node has printed the last line of its start.
@@ -116,15 +121,15 @@ async fn every_call_of_the_example_answers_as_it_is_written() {
     assert!(second["raft_id"].as_u64().is_some_and(|id| id > 2), "{second}");
 
     // `GET /get`, `POST /set` and `POST /delete` on the leader.
-    let answer = one.http().get("/get?key=mykey").await.ok();
+    let answer = get(one, "/get?key=mykey").await.ok();
     assert_eq!(answer.text, r#"{"key":"mykey","value":null}"#);
     let answer = post(one, "/set", &json!({"key": "mykey", "value": "myvalue"})).await.ok();
     assert_eq!(answer.text, r#"{"success":true,"message":"Key 'mykey' set successfully"}"#);
-    let answer = one.http().get("/get?key=mykey").await.ok();
+    let answer = get(one, "/get?key=mykey").await.ok();
     assert_eq!(answer.text, r#"{"key":"mykey","value":"myvalue"}"#);
     let answer = post(one, "/delete", &json!({"key": "mykey"})).await.ok();
     assert_eq!(answer.text, r#"{"success":true,"message":"Key 'mykey' deleted successfully"}"#);
-    let answer = one.http().get("/get?key=mykey").await.ok();
+    let answer = get(one, "/get?key=mykey").await.ok();
     assert_eq!(answer.json()["value"], Value::Null);
 
     // Step 3 of the example: any node serves the reads.
@@ -132,14 +137,14 @@ async fn every_call_of_the_example_answers_as_it_is_written() {
         post(one, "/set", &json!({"key": key, "value": value})).await.ok();
     }
     for node in &cluster.nodes {
-        let answer = node.http().get("/get?key=user:1").await.ok();
+        let answer = get(node, "/get?key=user:1").await.ok();
         assert_eq!(answer.text, r#"{"key":"user:1","value":"Alice"}"#);
     }
     post(one, "/delete", &json!({"key": "config:theme"})).await.ok();
 
     // A follower forwards the writes, unless it is not to.
     post(two, "/set", &json!({"key": "through", "value": {"node": 2}})).await.ok();
-    let answer = three.http().get("/get?key=through").await.ok();
+    let answer = get(three, "/get?key=through").await.ok();
     assert_eq!(answer.json()["value"], json!({"node": 2}));
     for target in ["/set?noforward", "/api/kv/set?noforward=true", "/delete?noforward"] {
         let mut body = json!({"key": "refused"});
@@ -152,18 +157,61 @@ async fn every_call_of_the_example_answers_as_it_is_written() {
         assert_eq!(answer.json()["error"], text, "{}", answer.text);
     }
     post(one, "/set?noforward", &json!({"key": "led", "value": 1})).await.ok();
-    let answer = two.http().get("/get?key=refused&noforward").await.ok();
+    let answer = get(two, "/get?key=refused&noforward").await.ok();
     assert_eq!(answer.json()["value"], Value::Null);
 
-    // The same under `/api/kv`, and without credentials nothing.
-    assert_eq!(two.http().get("/api/kv/get?key=led").await.ok().json()["value"], 1);
-    Http::new(&one.url()).get("/get?key=led").await.refused(401, "not_authenticated");
+    // The same under `/api/kv`.
+    assert_eq!(get(two, "/api/kv/get?key=led").await.ok().json()["value"], 1);
 
     // `max_open_files`.
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", one.pid())).expect("limits");
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
     let soft: u64 = files.split_whitespace().nth(3).and_then(|it| it.parse().ok()).expect(files);
     assert!(soft <= 10_000, "{files}");
+}
+
+/// The example's calls carry no credentials.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_curl_of_the_example_works_as_it_is_written() {
+    let (cluster, _) = started("s3-curl").await;
+    let curl = |command: &str| {
+        let moved = (1..=3).fold(command.to_owned(), |text, number: usize| {
+            let port = cluster.nodes[number - 1].port;
+            text.replace(&format!("800{number}"), &port.to_string())
+        });
+        let output = Command::new("bash").args(["-c", &format!("{moved} -s")]).output();
+        let output = output.expect("bash and curl");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|error| {
+            panic!("{moved}: {error}: {}", String::from_utf8_lossy(&output.stdout))
+        })
+    };
+    let done = |text: &str| json!({"success": true, "message": text});
+    let set = r#"curl -X POST http://localhost:8001/set \
+  -H "Content-Type: application/json" \
+  -d '{"key": "user:1", "value": "Alice"}'"#;
+    assert_eq!(curl(set), done("Key 'user:1' set successfully"));
+    for port in [8001, 8002, 8003] {
+        let got = curl(&format!("curl \"http://localhost:{port}/get?key=user:1\""));
+        assert_eq!(got, json!({"key": "user:1", "value": "Alice"}));
+        assert_eq!(curl(&format!("curl http://localhost:{port}/health"))["status"], "ok");
+    }
+    let delete = r#"curl -X POST http://localhost:8001/delete \
+  -H "Content-Type: application/json" \
+  -d '{"key": "user:1"}'"#;
+    assert_eq!(curl(delete), done("Key 'user:1' deleted successfully"));
+    assert_eq!(curl("curl \"http://localhost:8001/get?key=user:1\"")["value"], Value::Null);
+
+    let metrics = curl("curl http://localhost:8001/metrics");
+    for (field, value) in [
+        ("node_id", json!(1)),
+        ("current_leader", json!(1)),
+        ("current_term", json!(1)),
+        ("state", json!("Leader")),
+    ] {
+        assert_eq!(metrics[field], value, "{field}: {metrics}");
+    }
+    assert!(metrics["last_applied"]["index"].is_u64(), "{metrics}");
+    assert!(metrics["last_log_index"].is_u64() && metrics["membership"].is_object(), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,7 +277,7 @@ async fn another_node_leads_when_the_first_fails_and_the_data_stays() {
     start(&mut cluster, 0);
     cluster.wait_active(3).await;
     for key in ["before", "after"] {
-        let answer = cluster.nodes[0].http().get(&format!("/get?key={key}")).await.ok();
+        let answer = get(&cluster.nodes[0], &format!("/get?key={key}")).await.ok();
         assert_eq!(answer.json()["value"], key);
     }
     // A member that starts again founds nothing.
