@@ -98,7 +98,7 @@ fn set_limits() {
 fn start(stop: watch::Receiver<bool>) -> Result<Exit> {
     set_limits();
     let config = read_config()?;
-    init_logging(&config.log_level)?;
+    init_logging(&config.log_level, &config.log_format)?;
     for note in &config.notes {
         tracing::warn!("{note}");
     }
@@ -158,7 +158,7 @@ fn read_config() -> Result<Config> {
     Config::load(file, |name| std::env::var(name).ok(), &flags)
 }
 
-fn init_logging(level: &str) -> Result<()> {
+fn init_logging(level: &str, format: &str) -> Result<()> {
     let filter = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
@@ -171,12 +171,13 @@ fn init_logging(level: &str) -> Result<()> {
         Error::new(Kind::InvalidParameter, format!("LogLevel: {error}"))
             .hint("use error, warn, info or debug")
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .finish()
-        .with(KeepProblems)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        "json" => log.json().flatten_event(true).finish().with(KeepProblems).init(),
+        _ => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            log.with_ansi(colours).finish().with(KeepProblems).init();
+        }
+    }
     Ok(())
 }

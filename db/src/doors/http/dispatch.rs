@@ -5,6 +5,7 @@ use super::endpoint::Prepared;
 use super::loopback;
 use super::reply::{Events, Reply};
 use super::routes::{About, Route};
+use super::server::TRACE_HEADER;
 use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
 };
@@ -29,7 +30,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
-    LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER,
+    LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER, REQUEST_ID_HEADER,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -38,7 +39,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 8] = [
+const FORWARDED_HEADERS: [&str; 9] = [
+    TRACE_HEADER,
     "if-match",
     "if-none-match",
     "content-type",
@@ -170,6 +172,7 @@ fn forwarded(route: &Route, call: &Call) -> ForwardedRequest {
             headers.push((name.to_owned(), value.to_owned()));
         }
     }
+    headers.push((REQUEST_ID_HEADER.into(), call.session.request_id.to_string()));
     if let Some(token) = &call.cookie {
         headers.push(("cookie".into(), format!("{}={token}", token::COOKIE)));
     }
