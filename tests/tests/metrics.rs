@@ -68,7 +68,13 @@ async fn prometheus_reads_calls_groups_and_members() {
         http.get(&format!("/api/v1/databases/d{number}/collections/c/documents/1")).await;
         http.get(&format!("/unknown/{number}")).await;
     }
-    assert_eq!(scrape(&http).await.len(), found.len());
+    let of_route = |found: &BTreeMap<String, f64>| {
+        found.keys().filter(|key| key.contains(route)).cloned().collect::<Vec<_>>()
+    };
+    let after = scrape(&http).await;
+    assert_eq!(after[&calls], 305.0);
+    assert_eq!(of_route(&after), of_route(&found));
+    assert!(!after.keys().any(|key| key.contains("unknown")), "{after:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

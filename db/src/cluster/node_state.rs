@@ -98,7 +98,7 @@ impl Cluster {
 
     /// What nodes say of themselves: each is asked, all at the same time, for a second at most.
     pub async fn states_of(&self, nodes: &[NodeDocument]) -> Vec<StateAnswer> {
-        join_all(nodes.iter().map(|node| self.state_of(&node.id, &node.url))).await
+        join_all(nodes.iter().map(|node| self.state_of(&node.id, node.peer_url()))).await
     }
 
     /// What a node says of itself.

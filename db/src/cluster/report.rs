@@ -91,6 +91,13 @@ pub struct MemberReport {
     pub program: Option<Program>,
 }
 
+impl MemberReport {
+    /// Where other nodes reach it.
+    pub fn peer_url(&self) -> &str {
+        self.program.as_ref().and_then(Program::peer_url).unwrap_or(&self.url)
+    }
+}
+
 /// Whose knowledge a report is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportSource {

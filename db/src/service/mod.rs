@@ -24,6 +24,8 @@ pub mod metrics;
 pub mod node_health;
 pub mod output;
 pub mod overview;
+#[cfg(test)]
+mod overview_tests;
 pub mod permits;
 pub mod pipelines;
 pub mod place;

@@ -91,7 +91,7 @@ pub async fn node_health(session: &Session, name: &str) -> Result<Response<NodeH
     let id = raft_ids(&cluster.nodes.all(), &[name])?[0];
     let parts = ClusterParts::read(session).await?;
     let node = parts.node_with(id)?;
-    let answer = cluster.state_of(&node.member.id, &node.member.url).await;
+    let answer = cluster.state_of(&node.member.id, node.member.peer_url()).await;
     Ok(Response::new(health(node, answer)))
 }
 
@@ -282,7 +282,7 @@ fn problems(answers: &Answers) -> Vec<NodeProblem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::overview::tests::parts;
+    use super::super::overview_tests::parts;
     use super::*;
 
     fn state(health: &str, cpu_percent: f64) -> NodeState {

@@ -42,13 +42,15 @@ impl Ended {
 struct Folder {
     path: PathBuf,
     url: String,
+    password: Option<&'static str>,
 }
 
 impl Folder {
     /// With `jettra`, which calls the node at `url` unless a script says otherwise, and substitutes that make
     /// no noise and take no time.
     fn new(bed: &Bed, name: &str, url: &str) -> Folder {
-        let folder = Folder { path: bed.dir().join(name), url: url.to_owned() };
+        let folder =
+            Folder { path: bed.dir().join(name), url: url.to_owned(), password: Some(PASSWORD) };
         std::fs::create_dir_all(folder.path.join("bin")).expect("a folder");
         let jettra = program("jettra");
         std::os::unix::fs::symlink(jettra, folder.path.join("bin/jettra")).expect("a link");
@@ -72,11 +74,14 @@ impl Folder {
             .env("PATH", format!("{}/bin:{path}", self.path.display()))
             .env("HOME", &self.path)
             .env("JETTRA_URL", &self.url)
-            .env("JETTRA_PASSWORD", PASSWORD)
             .env("PYTHONPATH", PYTHON)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env_remove("JETTRA_API_KEY")
+            .env_remove("JETTRA_PASSWORD")
             .stdin(Stdio::null());
+        if let Some(password) = self.password {
+            command.env("JETTRA_PASSWORD", password);
+        }
         command
     }
 
@@ -129,9 +134,10 @@ fn host_and_port(cluster: &Cluster, index: usize) -> String {
 
 /// A cluster of three nodes with two groups, the first on `first`, the second on `second`.
 async fn cluster_with_groups(name: &str, first: &[&str], second: &[&str]) -> Cluster {
-    // Only the tests move replicas.
-    let still = |settings: Settings| settings.key("AutoRebalance", false);
-    let cluster = Cluster::start_with(name, 3, still).await;
+    // Only the tests move replicas. Programs need no credentials, as those of the document have none.
+    let adjust =
+        |settings: Settings| settings.key("AutoRebalance", false).key("OpenOnLoopback", true);
+    let cluster = Cluster::start_with(name, 3, adjust).await;
     for (id, members) in [(1, first), (5, second)] {
         let members = Some(members.iter().map(|node| (*node).to_owned()).collect());
         let group = NewGroup { id, members, ..NewGroup::default() };

@@ -10,7 +10,8 @@ use std::process::Stdio;
 async fn the_scripts_run_as_written() {
     let mut cluster =
         cluster_with_groups("seed-s1-scripts", &["node1", "node2"], &["node2", "node3"]).await;
-    let folder = Folder::new(&cluster.bed, "work", &cluster.nodes[2].url());
+    let mut folder = Folder::new(&cluster.bed, "work", &cluster.nodes[2].url());
+    folder.password = None;
     check_health_loop(&folder).await;
     check_auto_scaling(&mut cluster, &folder).await;
     check_rebalancing(&folder).await;
