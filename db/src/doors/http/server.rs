@@ -396,7 +396,8 @@ mod tests {
             .collect();
         near.sort_unstable();
         let documents = "/api/v1/databases/{db}/collections/{col}/documents";
-        let mut expected = vec!["GET /health".to_owned(), format!("POST {documents}")];
+        let mut expected = vec![format!("POST {documents}")];
+        expected.extend(["GET /health", "GET /livez", "GET /readyz"].map(str::to_owned));
         expected
             .extend(["GET", "PUT", "DELETE"].map(|method| format!("{method} {documents}/{{id}}")));
         expected
