@@ -3,6 +3,7 @@
 use super::call::{App, Call, Http, Listener, MovedCall};
 use super::dispatch::{self, Answer};
 use super::endpoint::Endpoint;
+use super::listener;
 use super::reply::Reply;
 use super::respond::{pass_on, respond, respond_error};
 use super::routes::{About, KV_AT_ROOT, ROUTES, Route, Runs};
@@ -329,7 +330,7 @@ fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse
 fn other(app: &App, http: &HttpRequest) -> HttpResponse {
     if app.listener == Listener::Nodes {
         let what = format!("{} {}", http.method(), http.path());
-        let error = dispatch::for_nodes(app.service.config(), &what);
+        let error = listener::for_nodes(app.service.config(), &what);
         return refuse(app, http, &error);
     }
     if (http.method() == "GET" || http.method() == "HEAD")
