@@ -1,4 +1,4 @@
-//! Tests of who founds a cluster.
+//! Tests of the founding of a cluster.
 
 use super::*;
 
