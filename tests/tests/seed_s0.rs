@@ -1,7 +1,7 @@
 //! The document of the Python cluster manager: every call and every program in it, as written there but
 //! for the ports.
 
-use jettra_tests::{Bed, Cluster, Guard, Role, Settings, free_ports, wait_until};
+use jettra_tests::{Bed, Cluster, Guard, Role, Settings, free_ports, long, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -353,4 +353,27 @@ async fn only_programs_of_this_machine_need_no_credentials() {
     let refused = node.command().output().expect("it ends");
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("OpenOnLoopback"));
+}
+
+/// It takes the 30 seconds that a node has to join.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_a_node_that_cannot_join_goes_on_and_its_process_is_named() {
+    if !long() {
+        return;
+    }
+    let mut example = Example::start("s0-join").await;
+    let config = example.folder().join("run/config");
+    std::fs::create_dir_all(&config).expect("the folder");
+    let other = json!({"ClusterSecret": "the-secret-of-another-cluster"}).to_string();
+    std::fs::write(config.join("strange.json"), other).expect("a file");
+    let (status, refused) = example.curl(
+        "curl -X POST http://127.0.0.1:8080/cluster/add-node -H 'Content-Type: application/json' \
+         -d '{\"config_file\": \"strange\"}'",
+    );
+    example.started.push((pid(&refused), Guard::of(pid(&refused))));
+    let text = "Node started but failed to join cluster";
+    assert_eq!((status, &refused["error"]), (500, &json!(text)));
+    assert_eq!(refused["node_address"], example.address(8083));
+    assert_eq!(refused["process_info"]["node_id"], "db-node-4");
+    assert!(runs(pid(&refused)), "{refused}");
 }

@@ -427,6 +427,23 @@ async fn an_unknown_or_forgotten_transaction_is_lost() {
     assert_eq!(documents.count(json!({})).await, 0, "an idle transaction was carried out");
 }
 
+/// Symptom: a commit that waited for the first one was answered that the transaction is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_sent_twice_at_once_is_answered_alike() {
+    let cluster = Cluster::start("transactions-twice", 3).await;
+    let documents = prepare(&cluster).await;
+    for number in 0..30 {
+        let http = cluster.nodes[number % 3].http();
+        let (transaction, inside) = begin(&http, &documents).await;
+        inside.ask("documents", json!({"_id": number})).await;
+        let again = transaction.through(cluster.nodes[(number + 1) % 3].http());
+        let (one, two) = tokio::join!(transaction.commit(), again.commit());
+        is_committed(one);
+        is_committed(two);
+    }
+    assert_eq!(documents.count(json!({})).await, 30);
+}
+
 /// Symptom: a leader that had lost the leadership and got it back committed a transaction that its
 /// successor had called lost.
 #[tokio::test(flavor = "multi_thread")]

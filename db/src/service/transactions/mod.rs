@@ -18,6 +18,7 @@ use crate::engine::{Command, Outcome, ProposalResult, retry};
 use crate::error::{Error, Kind, Result};
 use crate::raft::Group;
 use open::{committing, lost};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A transaction that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,18 +87,13 @@ async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
     let session = steps.session();
     let (transactions, user) = (&session.service().transactions, &session.user()?.name);
     let (group, key) = (session.group()?, commit_key(id));
-    let open = match transactions.get(id, user) {
-        Ok(open) => open,
+    let (commit, _turn) = match prepare(transactions, id, user).await {
+        Ok((Ok(commit), turn)) => (Command::Commit(Box::new(commit)), turn),
+        Ok((Err(index), _)) => return Ok(Response::at(0, index)),
         Err(error) if error.kind == Kind::TransactionLost => {
             return decide(steps, &group, &key).await?.ok_or(error);
         }
         Err(error) => return Err(error),
-    };
-    let _turn = open.turn().await;
-    let working = open.clone();
-    let commit = match pooled(move || working.prepare_commit()).await? {
-        Err(index) => return Ok(Response::at(0, index)),
-        Ok(commit) => Command::Commit(Box::new(commit)),
     };
     // Rights may have been taken away since the transaction was used.
     for (permission, database) in policy::needs(&commit).unwrap_or_default() {
@@ -117,9 +113,21 @@ async fn commit_once(steps: &mut Steps<'_>, id: &str) -> Result<Response<u64>> {
         )
     };
     if !matches!(&done, Err(error) if undecided(error.kind)) {
-        transactions.end(open.id());
+        transactions.end(id);
     }
     done.map_err(|error| if error.repeated && is_never(&error) { lost(id) } else { error })
+}
+
+/// What is to be proposed for a commit, or the log index when that is nothing, once no other request works
+/// with the transaction; that may have been a commit too, with which the transaction has ended.
+async fn prepare(
+    transactions: &Transactions,
+    id: &str,
+    user: &str,
+) -> Result<(std::result::Result<Commit, u64>, Option<OwnedSemaphorePermit>)> {
+    let open = transactions.get(id, user)?;
+    let turn = open.turn().await;
+    Ok((pooled(move || open.prepare_commit()).await?, turn))
 }
 
 /// Whether a commit was refused because it was called lost before.
