@@ -1,4 +1,4 @@
-//! Tests of who founds a cluster.
+//! Tests of which node founds a cluster, and of a model in which messages are lost.
 
 use super::*;
 
