@@ -6,6 +6,7 @@
 
 mod address;
 mod keys;
+mod machine;
 mod old_keys;
 mod origin;
 mod rockraft;
@@ -141,6 +142,8 @@ pub struct Config {
     pub start_nodes_in: Option<PathBuf>,
     pub session_hours: u64,
     pub versions: bool,
+    pub log_format: String,
+    pub slow_ms: u64,
     pub metrics_default: String,
     kv_collection: String,
     pub kv_at_root: bool,

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -105,7 +106,7 @@ fn set_limits() {
 fn start(matches: &ArgMatches, stop: watch::Receiver<bool>) -> Result<Exit> {
     set_limits();
     let config = read_settings(matches)?.check()?;
-    init_logging(&config.log_level)?;
+    init_logging(&config.log_level, &config.log_format)?;
     for note in &config.notes {
         tracing::warn!("{note}");
     }
@@ -148,7 +149,8 @@ fn check_config(matches: &ArgMatches) -> Result<()> {
     let settings = read_settings(matches)?;
     print!("{settings}");
     let config = settings.check()?;
-    for note in &config.notes {
+    log_filter(&config.log_level)?;
+    for note in config.notes.iter().chain(&config.check_machine()?) {
         println!("Note: {note}");
     }
     println!("The settings can be used.");
@@ -180,7 +182,7 @@ fn read_settings(matches: &ArgMatches) -> Result<Settings> {
     Settings::collect(file, |name| std::env::var(name).ok(), &flags)
 }
 
-fn init_logging(level: &str) -> Result<()> {
+fn log_filter(level: &str) -> Result<EnvFilter> {
     let filter = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
@@ -189,16 +191,21 @@ fn init_logging(level: &str) -> Result<()> {
         let quiet = "actix_http::h1::dispatcher=off,openraft::raft::raft_inner=off";
         format!("warn,jettra_db={level},openraft=error,{quiet}")
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| {
+    EnvFilter::try_new(&filter).map_err(|error| {
         Error::new(Kind::InvalidParameter, format!("LogLevel: {error}"))
             .hint("use error, warn, info or debug")
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .finish()
-        .with(KeepProblems)
-        .init();
+    })
+}
+
+fn init_logging(level: &str, format: &str) -> Result<()> {
+    let filter = log_filter(level)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        "json" => log.json().flatten_event(true).finish().with(KeepProblems).init(),
+        _ => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            log.with_ansi(colours).finish().with(KeepProblems).init();
+        }
+    }
     Ok(())
 }

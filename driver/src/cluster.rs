@@ -213,7 +213,7 @@ impl Client {
     /// `not_enabled`, `port_in_use` with free ports in its details, `process_failed`, `join_failed`.
     pub async fn start_node(&self, new: &NewProcess) -> Result<StartedNode> {
         let call = Call::plain(Method::POST, &["cluster", "add-node"]).body(&json!(new));
-        self.send(call).await?.json()
+        self.send(call.long()).await?.json()
     }
 
     /// Removes the node at an address, after its replicas have gone to other nodes; with `stop_process`
@@ -224,7 +224,7 @@ impl Client {
     pub async fn end_node(&self, address: &str, stop_process: bool) -> Result<EndedNode> {
         let body = json!(EndNode { node_address: address.to_owned(), stop_process });
         let call = Call::plain(Method::POST, &["cluster", "remove-node"]).body(&body);
-        self.send(call).await?.json()
+        self.send(call.long()).await?.json()
     }
 
     /// The members by their addresses, and whether they run.

@@ -61,6 +61,8 @@ use serde_json::Value;
 
 /// Header with the log index that an answer reflects (its write, or the state it read).
 pub const INDEX_HEADER: &str = "x-jettra-index";
+/// Header with a name for the call, by which the logs can be searched; a caller may choose it.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
 /// Header with the advertised URL of the leader, as far as the answering node knows it.
 pub const LEADER_HEADER: &str = "x-jettra-leader";
 /// Header with the numbers of groups that have not heard yet that a right was taken away, because they

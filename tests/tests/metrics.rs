@@ -1,7 +1,8 @@
 //! What a node measures, as Prometheus and as rockraft's users read it, and its probes.
 
-use jettra_tests::{Cluster, Http, wait_until};
-use serde_json::json;
+use jettra_tests::source::root;
+use jettra_tests::{Cluster, Http, Settings, send, wait_until};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The samples of a text by name and labels, after a check that each has a help and a type.
@@ -79,7 +80,7 @@ async fn prometheus_reads_calls_groups_and_members() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_consensus_is_shown_as_rockraft_shows_it() {
-    let adjust = |settings: jettra_tests::Settings| settings.key("MetricsDefault", "json");
+    let adjust = |settings: Settings| settings.key("MetricsDefault", "json");
     let cluster = Cluster::start_with("metrics-json", 1, adjust).await;
     let http = cluster.nodes[0].http();
     let found = http.get("/metrics").await.ok().json();
@@ -124,4 +125,59 @@ async fn a_node_without_a_majority_lives_and_is_not_ready() {
         ready => Err(ready.text),
     })
     .await;
+}
+
+/// What the alerts and the dashboard name is measured.
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_and_dashboard_name_what_a_node_measures() {
+    let cluster = Cluster::start("metrics-names", 1).await;
+    let found = scrape(&cluster.nodes[0].http()).await;
+    let base = |name: &str| name.split('{').next().unwrap_or_default().to_owned();
+    let measured: BTreeSet<_> = found.keys().map(|name| base(name)).collect();
+    for path in ["packaging/prometheus/jettra.rules.yml", "packaging/grafana/jettra.json"] {
+        let text = std::fs::read_to_string(root().join(path)).expect("a file");
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let named: BTreeSet<_> = words
+            .filter(|word| word.starts_with("jettra_") || word.starts_with("process_"))
+            .collect();
+        assert!(named.len() > 10, "{path}: {named:?}");
+        // What only a leader of others knows is not there on a node of its own.
+        let missing: Vec<_> = named.into_iter().filter(|name| !measured.contains(*name)).collect();
+        assert!(missing.is_empty(), "{path} names {missing:?}");
+    }
+}
+
+/// A call has one name at every node that works on it, and in its log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_has_the_name_that_its_caller_gives_it() {
+    let adjust = |settings: Settings| settings.key("LogFormat", "json").key("SlowMs", 1);
+    let cluster = Cluster::start_with("metrics-name", 3, adjust).await;
+    let leader = cluster.leader().await;
+    let http = cluster.nodes[cluster.follower().await].http();
+    let named = async |name: &'static str, value: &'static str, target: &str, body: Value| {
+        send(http.request("POST", target).header(name, value).json(&body)).await
+    };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (name, value, id) in [
+        ("x-request-id", "order:17", Some("order:17")),
+        ("traceparent", trace, Some("4bf92f3577b34da6a3ce929d0e0e4736")),
+        ("x-request-id", "two words", None),
+        ("traceparent", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", None),
+    ] {
+        let answer = named(name, value, "/api/cols", json!({"database": "none"})).await;
+        let given = answer.header("x-request-id");
+        assert_eq!(answer.json()["error"]["request_id"], given, "{}", answer.text);
+        assert!(id.map_or(!given.is_empty() && given != value, |id| id == given), "{given}");
+    }
+    // A password takes longer to verify than a millisecond, and the leader verifies it.
+    let login = json!({"username": "admin", "password": jettra_tests::PASSWORD});
+    let answer = named("x-request-id", "morning", "/api/login", login).await.ok();
+    assert_eq!(answer.header("x-request-id"), "morning");
+    let log = cluster.nodes[leader].log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let slow: Vec<_> = lines.filter(|line| line["message"] == "a slow call").collect();
+    let login = slow.iter().find(|line| line["request_id"] == "morning");
+    let login = login.unwrap_or_else(|| panic!("{slow:#?}"));
+    assert_eq!((&login["path"], &login["status"]), (&json!("/api/login"), &json!(200)));
+    assert!(login["ms"].as_u64().is_some_and(|ms| ms >= 1), "{login}");
 }

@@ -5,6 +5,7 @@ use jettra_driver::wire::NewGroup;
 use jettra_tests::{Cluster, PASSWORD, Settings, free_port, program, wait_until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// What a program has printed, and its exit code.
@@ -330,6 +331,20 @@ async fn settings_are_examined_without_a_start() {
     let wrong = check(r#"{"Prot": 1}"#, &[]).await;
     wrong.with_code(1);
     assert!(wrong.err.contains("unknown key \"Prot\""), "{}", wrong.err);
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port().to_string();
+    let noted = check("{}", &["--port", &port]).await;
+    let text = noted.with_code(0);
+    assert!(
+        text.contains(&format!("Note: Port: 127.0.0.1:{port} cannot be listened on: ")),
+        "{text}"
+    );
+    let tls = check(r#"{"TlsCert": "none.pem", "TlsKey": "none.pem"}"#, &[]).await;
+    tls.with_code(1);
+    assert!(tls.err.contains("TlsCert: none.pem cannot be read"), "{}", tls.err);
+    let level = check(r#"{"LogLevel": "jettra_db=loud"}"#, &[]).await;
+    level.with_code(1);
+    assert!(level.err.contains("LogLevel"), "{}", level.err);
     assert!(!folder.join("data").exists(), "nothing was started");
     std::fs::remove_dir_all(&folder).expect("the folder");
 }

@@ -123,6 +123,30 @@ impl Founding {
         self.agreed = agreed;
         Ok(())
     }
+
+    /// Answers a candidate: this node, which may be a member, agrees if it is not to found itself.
+    fn answer(
+        &mut self,
+        node: Candidate,
+        member: bool,
+        asking: &Candidate,
+        dir: &Path,
+    ) -> Result<Agreement> {
+        let member = member || self.begun;
+        let lower = by_name(&asking.node_id, &node.node_id).is_lt();
+        if !member && asking.may_found && asking.boot != node.boot && (lower || !node.may_found) {
+            self.agree(asking, dir)?;
+        }
+        let others = self.agreed.values().filter(|other| other.node_id != asking.node_id);
+        Ok(Agreement { node, member, agreed: others.cloned().collect() })
+    }
+
+    /// Begins to create a cluster, unless this node has agreed to another candidate meanwhile than those
+    /// that have `agreed` to this one.
+    fn begin(&mut self, agreed: &BTreeSet<String>) -> bool {
+        self.begun = self.agreed.keys().all(|name| agreed.contains(name));
+        self.begun
+    }
 }
 
 /// The order of names: numbers by their value, before all others. Pure.
@@ -199,32 +223,16 @@ impl Cluster {
     /// # Errors
     /// When the agreement cannot be kept.
     pub fn agree(&self, asking: &Candidate) -> Result<Agreement> {
-        let node = self.candidate();
         let mut founding = self.founding.lock();
         // A node that creates a cluster without asking counts as a member from the beginning.
-        let member = founding.begun
-            || self.identity().cluster_id.is_some()
-            || bootstrap::makes_cluster(&self.config);
-        let lower = by_name(&asking.node_id, &node.node_id).is_lt();
-        if !member && asking.may_found && asking.boot != node.boot && (lower || !node.may_found) {
-            founding.agree(asking, &self.config.data_dir)?;
-        }
-        let others = founding.agreed.values().filter(|other| other.node_id != asking.node_id);
-        Ok(Agreement { node, member, agreed: others.cloned().collect() })
+        let member = self.identity().cluster_id.is_some() || bootstrap::makes_cluster(&self.config);
+        founding.answer(self.candidate(), member, asking, &self.config.data_dir)
     }
 
     /// Agrees to candidates that have a lower name.
     fn give_way(&self, lower: &[Candidate]) -> Result<()> {
         let mut founding = self.founding.lock();
         lower.iter().try_for_each(|node| founding.agree(node, &self.config.data_dir))
-    }
-
-    /// Begins to create a cluster, unless this node has agreed to another candidate meanwhile than those
-    /// that have `agreed` to this one.
-    fn begin(&self, agreed: &BTreeSet<String>) -> bool {
-        let mut founding = self.founding.lock();
-        founding.begun = founding.agreed.keys().all(|name| agreed.contains(name));
-        founding.begun
     }
 }
 
@@ -237,7 +245,7 @@ pub async fn run(cluster: Arc<Cluster>) -> Result<()> {
     let mut last = String::new();
     while cluster.groups.system().is_err() && !cluster.is_ending() {
         let reason = match round(&cluster).await {
-            Ok(Next::Found(agreed)) if cluster.begin(&agreed) => {
+            Ok(Next::Found(agreed)) if cluster.founding.lock().begin(&agreed) => {
                 tracing::info!("this node creates the cluster");
                 cluster.part.send_replace(Part::Founder);
                 return bootstrap::found(&cluster).await;
@@ -305,79 +313,5 @@ async fn ask_all(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn candidate(name: &str) -> Candidate {
-        Candidate {
-            node_id: name.into(),
-            boot: format!("boot-{name}"),
-            url: format!("http://{name}"),
-            may_found: true,
-        }
-    }
-
-    fn answer(name: &str, agreed: &[&str]) -> (String, Agreement) {
-        let node = candidate(name);
-        let agreed = agreed.iter().map(|name| candidate(name)).collect();
-        (node.url.clone(), Agreement { node, member: false, agreed })
-    }
-
-    fn found(agreed: &[&str]) -> Next {
-        Next::Found(agreed.iter().map(|name| (*name).to_owned()).collect())
-    }
-
-    #[test]
-    fn numbers_are_ordered_by_their_value_and_come_first() {
-        let mut names = ["b", "10", "a", "2", "1"];
-        names.sort_by(|a, b| by_name(a, b));
-        assert_eq!(names, ["1", "2", "10", "a", "b"]);
-    }
-
-    #[test]
-    fn the_lowest_that_is_answered_creates_the_cluster() {
-        let me = candidate("2");
-        let step = |answers: &[(String, Agreement)]| next(&me, &BTreeMap::new(), answers, &[]);
-        assert!(matches!(step(&[]), Next::Wait(reason, _) if reason.contains("none of Peers")));
-        assert_eq!(step(&[answer("3", &[])]), found(&["3"]));
-        let lower = step(&[answer("3", &[]), answer("1", &[])]);
-        assert!(matches!(lower, Next::Wait(_, lower) if lower == [candidate("1")]));
-        let mut member = answer("3", &[]);
-        member.1.member = true;
-        assert_eq!(step(&[answer("1", &[]), member.clone()]), Next::Join(member.0));
-        // One that waits to be registered creates none.
-        let mut waiting = answer("1", &[]);
-        waiting.1.node.may_found = false;
-        assert_eq!(step(&[waiting]), found(&["1"]));
-        // The node itself among its peers.
-        let itself = step(&[answer("2", &[])]);
-        assert!(matches!(itself, Next::Wait(reason, _) if reason.contains("none of Peers")));
-        let mut twin = answer("2", &[]);
-        twin.1.node.boot = "another".into();
-        assert!(matches!(step(&[twin]), Next::Wait(reason, _) if reason.contains("same NodeID")));
-    }
-
-    #[test]
-    fn a_candidate_waits_for_those_that_its_peers_have_agreed_to() {
-        let (me, named) = (candidate("1"), [candidate("2")]);
-        let step = |answers: &[(String, Agreement)]| next(&me, &BTreeMap::new(), answers, &named);
-        let waits = step(&[answer("3", &["2"])]);
-        assert!(matches!(waits, Next::Wait(reason, _) if reason.contains("may have created")));
-        assert_eq!(step(&[answer("3", &["2"]), answer("2", &[])]), found(&["2", "3"]));
-    }
-
-    #[test]
-    fn an_agreement_outlives_a_restart_and_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut founding = Founding::load(dir.path()).unwrap();
-        assert!(founding.agreed.is_empty());
-        founding.agree(&candidate("1"), dir.path()).unwrap();
-        let again = Founding::load(dir.path()).unwrap();
-        assert_eq!(again.agreed, founding.agreed);
-        let step = next(&candidate("2"), &again.agreed, &[answer("3", &[])], &[]);
-        assert!(matches!(step, Next::Wait(reason, _) if reason.contains("is to create")));
-        // What it was agreed to gives way itself.
-        let higher = [("3".to_owned(), candidate("3"))].into();
-        assert_eq!(next(&candidate("2"), &higher, &[answer("3", &[])], &[]), found(&["3"]));
-    }
-}
+#[path = "founding_tests.rs"]
+mod tests;

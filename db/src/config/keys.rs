@@ -105,6 +105,8 @@ pub const KEYS: &[Key] = &[
     key("OpenOnLoopback", Type::Bool, "false", "true: callers on this machine without credentials are the user admin; only where Host is loopback"),
     key("StartNodesIn", Type::Text, "null", "folder in which this node may start further ones on this machine (POST /cluster/add-node), with their data in nodes, logs in logs, and configurations to choose from in config; only where Host is loopback; default: it starts none"),
     key("SessionHours", Type::Number, "12", "time after which a login on the page ends"),
+    key("LogFormat", Type::Text, "\"text\"", "form of the log: text, or json with one object for each line"),
+    key("SlowMs", Type::Number, "1000", "time after which a call is logged as slow; 0: none is"),
     key("MetricsDefault", Type::Text, "\"text\"", "what GET /metrics gives a caller that accepts anything: text for Prometheus, or json about the consensus"),
     key("KvCollection", Type::Text, "\"kv.entries\"", "database and collection of the calls under /api/kv, with a dot between them; the same on all nodes"),
     key("KvAtRoot", Type::Bool, "false", "true: serve these calls at /get, /set and /delete too; the same on all nodes"),

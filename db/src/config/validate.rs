@@ -23,9 +23,12 @@ impl Config {
         }
         self.validate_join_token()?;
         self.validate_loopback()?;
-        if !matches!(self.metrics_default.as_str(), "text" | "json") {
-            let message = format!("MetricsDefault: {:?} is unknown", self.metrics_default);
-            return Err(wrong(message, "use text or json"));
+        for (key, value) in
+            [("MetricsDefault", &self.metrics_default), ("LogFormat", &self.log_format)]
+        {
+            if !matches!(value.as_str(), "text" | "json") {
+                return Err(wrong(format!("{key}: {value:?} is unknown"), "use text or json"));
+            }
         }
         self.validate_tls()?;
         self.networks()?;

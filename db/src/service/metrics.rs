@@ -8,7 +8,6 @@ use super::bounds::pooled;
 use super::{Response, Service, Session};
 use crate::auth::Permission;
 use crate::cluster::health::Health;
-use crate::cluster::nodes::same_address;
 use crate::error::{Error, Kind, Result};
 use crate::raft::{Group, RaftId};
 use crate::storage::free_disk_bytes;
@@ -317,8 +316,7 @@ fn groups(service: &Service, gauges: &Gauges<'_>) -> Result<()> {
 /// The name of the node that holds a member of a group.
 fn name_of(service: &Service, group: &Group, member: RaftId) -> String {
     let url = group.url(member).unwrap_or_default();
-    let nodes = service.cluster.nodes.all();
-    nodes.iter().find(|node| same_address(&node.url, &url)).map_or(url, |node| node.id.clone())
+    service.cluster.nodes.at_peer_url(&url).map_or(url, |node| node.id)
 }
 
 fn truth(holds: bool) -> f64 {

@@ -95,7 +95,7 @@ pub async fn peers(session: &Session) -> Result<Response<Peers>> {
     let others = report.nodes.iter().filter(|node| node.id != report.node_id);
     let asked = join_all(others.map(async |member| {
         let began = Instant::now();
-        let answer = match tokio::time::timeout(PEER_MAX, cluster.probe(&member.url)).await {
+        let answer = match tokio::time::timeout(PEER_MAX, cluster.probe(member.peer_url())).await {
             Ok(Ok(there)) if there.identity.node_id == member.id => Ok(began.elapsed()),
             Ok(Ok(there)) => Err(format!("node {:?} answers there", there.identity.node_id)),
             Ok(Err(error)) => Err(error.message),

@@ -252,6 +252,9 @@ mod tests {
     fn the_second_word_belongs_to_the_first() {
         let (_, all) = at_end("Show d");
         let expected = [
+            "live",
+            "ready",
+            "metrics",
             "openapi",
             "users",
             "user",

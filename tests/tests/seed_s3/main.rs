@@ -120,6 +120,16 @@ async fn every_call_of_the_example_answers_as_it_is_written() {
     assert_eq!(second["current_leader"], 1, "{second}");
     assert!(second["raft_id"].as_u64().is_some_and(|id| id > 2), "{second}");
 
+    // `GET /metrics`.
+    let metrics = get(one, "/metrics").await.ok().json();
+    for (field, value) in
+        [("node_id", json!(1)), ("current_leader", json!(1)), ("state", json!("Leader"))]
+    {
+        assert_eq!(metrics[field], value, "{field}: {metrics}");
+    }
+    assert!(metrics["current_term"].is_u64() && metrics["last_log_index"].is_u64(), "{metrics}");
+    assert!(metrics["last_applied"].is_object() && metrics["membership"].is_object(), "{metrics}");
+
     // `GET /get`, `POST /set` and `POST /delete` on the leader.
     let answer = get(one, "/get?key=mykey").await.ok();
     assert_eq!(answer.text, r#"{"key":"mykey","value":null}"#);

@@ -1,22 +1,21 @@
 //! From a request to a response: authentication, where the request runs, and the errors on the way.
 
-use super::call::{Call, Listener};
+use super::call::Call;
 use super::endpoint::Prepared;
+use super::listener;
 use super::loopback;
 use super::reply::{Events, Reply};
 use super::routes::{About, Route};
+use super::server::TRACE_HEADER;
 use crate::auth::{
     Access, Permission, User, bad_credentials, not_authenticated, token, user_changed,
 };
 use crate::cluster::forward::{self, FROM_HEADER, ForwardedRequest, USER_HEADER};
-use crate::cluster::join::JOIN_TOKEN_PATH;
-use crate::config::Config;
 use crate::engine::placement::placement_changed;
 use crate::error::{Error, Kind, Result};
 use crate::format::MESSAGES;
 use crate::raft::GroupId;
 use crate::raft::node_key::{Body, PEER_HEADER, Signature, SignedHead, format_of};
-use crate::raft::peer_client::IDENTITY_PATH;
 use crate::raft::proposer::not_leader;
 use crate::raft::types::SYSTEM_GROUP;
 use crate::service::Session;
@@ -29,7 +28,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
-    LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER,
+    LAST_EVENT_HEADER, MORE_HEADER, PENDING_HEADER, REPLAYED_HEADER, REQUEST_ID_HEADER,
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -38,7 +37,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Headers that go along to the leader, beside those that name the caller.
-const FORWARDED_HEADERS: [&str; 8] = [
+const FORWARDED_HEADERS: [&str; 9] = [
+    TRACE_HEADER,
     "if-match",
     "if-none-match",
     "content-type",
@@ -79,7 +79,7 @@ pub enum Answer {
 /// Decides by the head of a call whether it is carried out; no body is read before. Returns
 /// where the call came from.
 pub async fn admit(route: &Route, call: &mut Call) -> Result<Origin> {
-    check_listener(route, call)?;
+    listener::check(route, call)?;
     let origin = authenticate(route, call).await?;
     check_state(route, call)?;
     Ok(origin)
@@ -170,6 +170,7 @@ fn forwarded(route: &Route, call: &Call) -> ForwardedRequest {
             headers.push((name.to_owned(), value.to_owned()));
         }
     }
+    headers.push((REQUEST_ID_HEADER.into(), call.session.request_id.to_string()));
     if let Some(token) = &call.cookie {
         headers.push(("cookie".into(), format!("{}={token}", token::COOKIE)));
     }
@@ -278,36 +279,6 @@ pub async fn ask_groups<T: DeserializeOwned>(
         }
     }
     Ok((answers, missing))
-}
-
-/// Refuses a call that came to the wrong one of two listeners. What a node has not signed is a client's,
-/// but for its first call with a join token. Which node is at an address may be asked at each, so that
-/// a node can be registered by either.
-///
-/// # Errors
-/// `misdirected`.
-fn check_listener(route: &Route, call: &Call) -> Result<()> {
-    let signed = call.headers().contains_key(PEER_HEADER);
-    let by_node = signed || route.access == Access::Node || route.path == JOIN_TOKEN_PATH;
-    let cluster = call.cluster();
-    let (config, what) = (&cluster.config, format!("{} {}", route.method, route.path));
-    match call.app.listener {
-        Listener::Nodes if !by_node => Err(for_nodes(config, &what)),
-        Listener::Clients
-            if by_node && route.path != IDENTITY_PATH && cluster.is_known_at_peer_url() =>
-        {
-            let message = format!("{what}: this address serves clients only");
-            Err(Error::new(Kind::Misdirected, message)
-                .hint(format!("nodes reach this one at {}", config.peer_url())))
-        }
-        Listener::All | Listener::Clients | Listener::Nodes => Ok(()),
-    }
-}
-
-/// The error for a client where nodes are served.
-pub(super) fn for_nodes(config: &Config, what: &str) -> Error {
-    Error::new(Kind::Misdirected, format!("{what}: this address serves nodes only"))
-        .hint(format!("clients reach this node at {}", config.url()))
 }
 
 /// Authenticates the caller; returns where the call came from.

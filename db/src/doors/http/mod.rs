@@ -17,6 +17,7 @@ pub mod hints;
 pub mod indexes;
 pub mod jettradbvm;
 pub mod kv;
+mod listener;
 mod loopback;
 pub mod metrics;
 pub mod openapi;

@@ -12,7 +12,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::StreamExt;
 use jettra_driver::wire::{
-    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, Position, REPLAYED_HEADER, in_group,
+    CLIENT_HEADER, INDEX_HEADER, LEADER_HEADER, NODE_HEADER, Position, REPLAYED_HEADER,
+    REQUEST_ID_HEADER, in_group,
 };
 
 const NODE: HeaderName = HeaderName::from_static(NODE_HEADER);
@@ -116,6 +117,7 @@ pub(super) fn respond_error(
     if error.kind.status() == 401 && !http.headers().contains_key(CLIENT_HEADER) {
         reply = reply.header("www-authenticate", "Basic realm=\"jettra\", charset=\"UTF-8\"");
     }
+    let reply = reply.header(REQUEST_ID_HEADER, id);
     let index = error.index.unwrap_or(seen.index);
     respond(app, reply, Position { index, ..seen })
 }

@@ -3,6 +3,7 @@
 use super::call::{App, Call, Http, Listener, MovedCall};
 use super::dispatch::{self, Answer};
 use super::endpoint::Endpoint;
+use super::listener;
 use super::reply::Reply;
 use super::respond::{pass_on, respond, respond_error};
 use super::routes::{About, KV_AT_ROOT, ROUTES, Route, Runs};
@@ -16,7 +17,7 @@ use crate::raft::Group;
 use crate::service::Session;
 use crate::service::place::{Origin, Wait, begins_again};
 use actix_cors::Cors;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Condition;
 use actix_web::web::{self, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use jettra_driver::wire::{
     CLIENT_HEADER, CURSOR_HEADER, FORGOTTEN_HEADER, IDEMPOTENCY_HEADER, INDEX_HEADER,
     LAST_EVENT_HEADER, LEADER_HEADER, MORE_HEADER, NODE_HEADER, Position, REPLAYED_HEADER,
+    REQUEST_ID_HEADER,
 };
 use matchit::Router;
 use std::collections::BTreeMap;
@@ -39,6 +41,10 @@ const STOPPING_CALL_MAX: Duration = Duration::from_millis(1500);
 const LIGHT_BODY_BYTES_MAX: usize = 64 << 10;
 /// Largest body of a query that is begun there.
 const BRIEF_BODY_BYTES_MAX: usize = 1 << 10;
+/// Longest name of a call that a caller may give.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Header with the trace that a call belongs to, as W3C defines it.
+pub(super) const TRACE_HEADER: &str = "traceparent";
 /// Largest body of a call that needs no credentials.
 const OPEN_BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -118,7 +124,7 @@ async fn serve(
     http: HttpRequest,
     mut payload: Payload,
 ) -> HttpResponse {
-    let (id, began) = (request_id(&app), Instant::now());
+    let (id, began) = (request_id(&app, http.headers()), Instant::now());
     let head = Http::Received(http.clone());
     let call = make_call(app.clone(), head.clone(), http.peer_addr(), &id, parameters);
     let seen = visible_position(&app, call.parameter(&["db", "database"]));
@@ -127,7 +133,7 @@ async fn serve(
         answer = serve_call(route, call, &http, &mut payload) => answer,
         () = stopped(&app), if route.access != Access::Node => Err(cut_off(route)),
     };
-    let response = match answer {
+    let mut response = match answer {
         // A stream that nobody reads ends here.
         Ok(Answer::Here(reply)) if http.method() == "HEAD" => {
             respond(&app, Reply { events: None, ..reply }, seen)
@@ -143,8 +149,21 @@ async fn serve(
         }
     };
     let time = (!route.is_feed()).then(|| began.elapsed());
-    app.service.calls.note(route.method, route.path, response.status().as_u16(), time);
+    let status = response.status().as_u16();
+    app.service.calls.note(route.method, route.path, status, time);
+    if let Some(time) = time.filter(|time| is_slow(&app, *time)) {
+        let (method, path, ms) = (route.method, http.uri().path(), time.as_millis() as u64);
+        tracing::info!(request_id = &*id, method, path, status, ms, "a slow call");
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID_HEADER), value);
+    }
     response
+}
+
+fn is_slow(app: &App, time: Duration) -> bool {
+    let limit = app.service.config().slow_ms;
+    limit > 0 && time >= Duration::from_millis(limit)
 }
 
 /// Waits until the node stops and its calls have had time to end.
@@ -311,7 +330,7 @@ fn wrong_method(app: &App, http: &HttpRequest, known: &[&Route]) -> HttpResponse
 fn other(app: &App, http: &HttpRequest) -> HttpResponse {
     if app.listener == Listener::Nodes {
         let what = format!("{} {}", http.method(), http.path());
-        let error = dispatch::for_nodes(app.service.config(), &what);
+        let error = listener::for_nodes(app.service.config(), &what);
         return refuse(app, http, &error);
     }
     if (http.method() == "GET" || http.method() == "HEAD")
@@ -328,13 +347,31 @@ fn other(app: &App, http: &HttpRequest) -> HttpResponse {
 /// The response for what is no route.
 fn refuse(app: &App, http: &HttpRequest, error: &Error) -> HttpResponse {
     let head = Http::Received(http.clone());
-    respond_error(app, &head, &request_id(app), error, visible_position(app, None))
+    let id = request_id(app, http.headers());
+    respond_error(app, &head, &id, error, visible_position(app, None))
 }
 
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
-/// A name for a call, by which the log can be searched for its errors.
-pub(super) fn request_id(app: &App) -> Arc<str> {
+/// A name for a call, by which the logs can be searched: that of the caller (`X-Request-Id`), of its trace
+/// (`traceparent`, as W3C defines it), or one of this node.
+pub(super) fn request_id(app: &App, headers: &HeaderMap) -> Arc<str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let fits = |id: &&str| {
+        let plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&letter);
+        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(plain)
+    };
+    let trace = |parent: &str| {
+        let trace = parent.split('-').nth(1)?;
+        let is_one = trace.len() == 32 && trace.bytes().all(|letter| letter.is_ascii_hexdigit());
+        (is_one && trace.bytes().any(|letter| letter != b'0')).then(|| Arc::from(trace))
+    };
+    if let Some(given) = text(REQUEST_ID_HEADER).filter(fits) {
+        return given.into();
+    }
+    if let Some(trace) = text(TRACE_HEADER).and_then(trace) {
+        return trace;
+    }
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let boot = &app.service.cluster.boot;
     format!("{}-{number}", boot.get(boot.len().saturating_sub(6)..).unwrap_or(boot)).into()
@@ -356,6 +393,8 @@ pub fn cors(config: &Config) -> Condition<Cors> {
             IDEMPOTENCY_HEADER,
             INDEX_HEADER,
             LAST_EVENT_HEADER,
+            REQUEST_ID_HEADER,
+            TRACE_HEADER,
         ]))
         .expose_headers(names(&[
             "etag",
@@ -368,6 +407,7 @@ pub fn cors(config: &Config) -> Condition<Cors> {
             LEADER_HEADER,
             REPLAYED_HEADER,
             FORGOTTEN_HEADER,
+            REQUEST_ID_HEADER,
         ]))
         .max_age(600);
     let cors = config.cors_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin));
@@ -396,7 +436,8 @@ mod tests {
             .collect();
         near.sort_unstable();
         let documents = "/api/v1/databases/{db}/collections/{col}/documents";
-        let mut expected = vec!["GET /health".to_owned(), format!("POST {documents}")];
+        let mut expected = vec![format!("POST {documents}")];
+        expected.extend(["GET /health", "GET /livez", "GET /readyz"].map(str::to_owned));
         expected
             .extend(["GET", "PUT", "DELETE"].map(|method| format!("{method} {documents}/{{id}}")));
         expected

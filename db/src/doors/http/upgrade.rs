@@ -84,7 +84,7 @@ async fn upgrade<T: Connection>(
     mut framed: Framed<T, Codec>,
 ) -> io::Result<()> {
     let seen = visible_position(&app, None);
-    let id = request_id(&app);
+    let id = request_id(&app, request.headers());
     let http = Http::Moved(Arc::new(Head {
         method: request.method().clone(),
         uri: request.uri().clone(),

@@ -10,7 +10,7 @@ use serde_json::json;
 pub(super) static COMMAND: Command = Command {
     names: &["node end"],
     arguments: &[Required(Kind::Other("address")), Flag("--keep-process")],
-    help: "Remove the node at an address, after its replicas have gone to others, and stop it",
+    help: "Remove the node at an address, and stop its process",
     examples: &["node end 127.0.0.1:8083", "node end 127.0.0.1:8083 --keep-process"],
     driver: &["end_node"],
     parse: read,

@@ -7,7 +7,7 @@ use jettra_driver::wire::PeersReply;
 use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
-    names: &["cluster peers"],
+    names: &["cluster peers", "federated peers"],
     help: "Show how the other nodes answer this one, and how fast",
     driver: &["peer_health"],
     parse: |_| action(ShowPeers),

@@ -15,7 +15,7 @@ pub(super) static COMMAND: Command = Command {
         Valued("--port", "number", Kind::Other("number")),
         Valued("--config", "name", Kind::Other("name")),
     ],
-    help: "Start a node on the machine of the node that answers (StartNodesIn)",
+    help: "Start a node beside the one that answers",
     examples: &["node start", "node start db-node-4 --port 8083"],
     driver: &["start_node"],
     parse: read,

@@ -7,7 +7,7 @@ use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     names: &["show metrics"],
-    help: "Show the consensus on the node that answers; Prometheus reads more at /metrics",
+    help: "Show the consensus on the node (Prometheus: /metrics)",
     driver: &["metrics"],
     parse: |_| action(Metrics),
     ..Command::READ

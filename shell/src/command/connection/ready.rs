@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
     names: &["show ready"],
-    help: "Show whether the node serves calls and a majority answers it, check by check",
+    help: "Show whether the node serves, and a majority answers it",
     driver: &["ready"],
     parse: |_| action(Ready),
     ..Command::READ

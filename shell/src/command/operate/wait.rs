@@ -28,7 +28,7 @@ pub(super) static COMMAND: Command = Command {
         Flag("--healthy"),
         Valued("--for", "time", Kind::Other("time")),
     ],
-    help: "Wait until the cluster is healthy, the node is ready, or a task has ended",
+    help: "Wait until the cluster is healthy, the node ready, or a task ended",
     examples: &["wait", "wait --ready --for 2m", "wait index-build-17"],
     driver: &["cluster_overview", "ready", "wait_for_task"],
     parse: read,
