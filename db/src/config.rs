@@ -6,7 +6,9 @@
 
 mod address;
 mod keys;
+mod machine;
 mod old_keys;
+mod origin;
 mod rockraft;
 mod validate;
 
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 
 pub use address::{check_url, host_of};
 pub use keys::{KEYS, Key, Type};
+pub use origin::{Origin, Setting, Settings};
 pub use rockraft::Rockraft;
 pub use validate::check_node_id;
 
@@ -172,27 +175,13 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
         flags: &BTreeMap<&'static str, String>,
     ) -> Result<Config> {
-        let mut values = Map::new();
-        let mut rockraft = None;
-        let (from_file, notes) = match file {
-            None => Default::default(),
-            Some(File::Json(text)) => parse_file(text)?,
-            Some(File::Rockraft(text)) => {
-                let file = rockraft.insert(Rockraft::parse(text)?);
-                let tls = find("TlsCert").is_some_and(|key| {
-                    flags.contains_key(key.name) || environment(&key.variable()).is_some()
-                });
-                (file.settings(tls)?, Vec::new())
-            }
-        };
-        for key in KEYS {
-            let flag = flags.get(key.name).map(|text| key.parse_text(text, "flag")).transpose()?;
-            let variable = environment(&key.variable());
-            let variable = variable.map(|text| key.parse_text(&text, "environment")).transpose()?;
-            let default = serde_json::from_str(key.default).unwrap_or(Value::Null);
-            let value = flag.or(variable).or_else(|| from_file.get(key.name).cloned());
-            values.insert(key.name.to_owned(), value.unwrap_or(default));
-        }
+        Settings::collect(file, environment, flags)?.check()
+    }
+
+    /// Checks settings, and reads what they stand for.
+    fn from_settings(settings: &Settings) -> Result<Config> {
+        let values = settings.all.iter().map(|it| (it.key.name.to_owned(), it.value.clone()));
+        let mut values: Map<String, Value> = values.collect();
         let host_name = resolve_host(&mut values)?;
         let config: Config = serde_json::from_value(Value::Object(values)).map_err(|error| {
             wrong(
@@ -200,6 +189,7 @@ impl Config {
                 "Port is a number of at most 65535",
             )
         })?;
+        let (notes, rockraft) = (settings.notes.clone(), settings.rockraft.clone());
         let config = Config { host_name, notes, rockraft, ..config };
         config.validate()?;
         Ok(config)

@@ -44,6 +44,8 @@ pub struct HostReading {
     pub resident_bytes: u64,
     /// Files and connections that this process has open.
     pub open_files: u64,
+    /// How many it may have open; none for as many as it likes.
+    pub open_files_max: Option<u64>,
     /// Memory of the machine, in bytes.
     pub memory_bytes: u64,
     /// What of it is available to programs.
@@ -81,6 +83,12 @@ pub struct HostUsage {
     pub data_bytes: u64,
     /// Milliseconds since the node started.
     pub uptime_ms: u64,
+    /// Files and connections that this process has open; none on a node of an older version.
+    #[serde(default)]
+    pub open_files: Option<u64>,
+    /// How many it may have open; none for as many as it likes.
+    #[serde(default)]
+    pub open_files_max: Option<u64>,
 }
 
 /// Reads what this process and its machine use.
@@ -115,6 +123,7 @@ impl Host {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             resident_bytes: stat.rss * procfs::page_size(),
             open_files: process.fd_count().map_err(unreadable)? as u64,
+            open_files_max: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
             memory_bytes: memory.mem_total,
             memory_available_bytes: memory.mem_available.unwrap_or(memory.mem_free),
             disk_bytes: disk.f_blocks * disk.f_frsize,
@@ -148,6 +157,8 @@ impl Host {
             disk_free_bytes: reading.disk_free_bytes,
             data_bytes: reading.data_bytes,
             uptime_ms: reading.uptime_ms,
+            open_files: Some(reading.open_files),
+            open_files_max: reading.open_files_max,
         })
     }
 
@@ -266,6 +277,9 @@ mod tests {
         assert!(usage.disk_free_bytes <= usage.disk_bytes, "{usage:?}");
         assert!((100_000..1 << 20).contains(&usage.data_bytes), "{usage:?}");
         assert!(usage.uptime_ms >= 250, "{usage:?}");
-        assert!(host.read().unwrap().open_files > 2);
+        assert!(
+            usage.open_files > Some(2) && usage.open_files <= usage.open_files_max,
+            "{usage:?}"
+        );
     }
 }

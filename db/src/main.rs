@@ -1,9 +1,9 @@
 //! `jettradb`: flags, logging, exit.
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use jettra_db::allocator;
 use jettra_db::cluster::Exit;
-use jettra_db::config::{Config, File, KEYS, Type};
+use jettra_db::config::{File, KEYS, Settings, Type};
 use jettra_db::error::{Error, Kind, Result};
 use jettra_db::recent::KeepProblems;
 use std::collections::BTreeMap;
@@ -12,17 +12,25 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Longest time from the first signal to the end of the process. Acknowledged writes are in the log
 /// by then, whatever is still running.
 const END_MAX: Duration = Duration::from_secs(10);
+/// The flag with which the settings are only examined.
+const CHECK_CONFIG: &str = "check-config";
 
 fn main() -> ExitCode {
     // No other thread exists yet.
     allocator::tune();
-    let ended = follow_signals().and_then(start);
+    let matches = command().get_matches();
+    if matches.get_flag(CHECK_CONFIG) {
+        return check_config(&matches)
+            .map_or_else(|error| fail(&error.to_string()), |()| ExitCode::SUCCESS);
+    }
+    let ended = follow_signals().and_then(|stop| start(&matches, stop));
     match ended {
         Ok(Exit::Stop) => ExitCode::SUCCESS,
         Ok(Exit::Restart) => restart(),
@@ -95,9 +103,9 @@ fn set_limits() {
     }
 }
 
-fn start(stop: watch::Receiver<bool>) -> Result<Exit> {
+fn start(matches: &ArgMatches, stop: watch::Receiver<bool>) -> Result<Exit> {
     set_limits();
-    let config = read_config()?;
+    let config = read_settings(matches)?.check()?;
     init_logging(&config.log_level, &config.log_format)?;
     for note in &config.notes {
         tracing::warn!("{note}");
@@ -114,12 +122,16 @@ fn command() -> Command {
         Arg::new("conf").long("conf").value_name("FILE.toml").conflicts_with("config").help(
             "configuration file of rockraft's cluster example (TOML), instead of one in JSON",
         );
+    let check = Arg::new(CHECK_CONFIG).long(CHECK_CONFIG).action(ArgAction::SetTrue).help(
+        "print each setting with its value and origin, and end: with 0 when they can be used",
+    );
     let place = Arg::new("file").value_name("FILE").hide(true);
     let mut command = Command::new("jettradb")
         .version(env!("CARGO_PKG_VERSION"))
         .about("One node of Jettra, a replicated JSON document database")
         .after_help("Every option is also a key of the file (--data-dir: DataDir) and an environment variable (JETTRA_DATA_DIR).")
         .arg(file)
+        .arg(check)
         .arg(rockraft)
         .arg(place.conflicts_with_all(["config", "conf"]));
     for key in KEYS {
@@ -132,8 +144,20 @@ fn command() -> Command {
     command
 }
 
-fn read_config() -> Result<Config> {
-    let matches = command().get_matches();
+/// Prints the settings, then fails if they cannot be used.
+fn check_config(matches: &ArgMatches) -> Result<()> {
+    let settings = read_settings(matches)?;
+    print!("{settings}");
+    let config = settings.check()?;
+    log_filter(&config.log_level)?;
+    for note in config.notes.iter().chain(&config.check_machine()?) {
+        println!("Note: {note}");
+    }
+    println!("The settings can be used.");
+    Ok(())
+}
+
+fn read_settings(matches: &ArgMatches) -> Result<Settings> {
     let flags: BTreeMap<&'static str, String> = KEYS
         .iter()
         .filter_map(|key| Some((key.name, matches.get_one::<String>(key.name)?.clone())))
@@ -155,10 +179,10 @@ fn read_config() -> Result<Config> {
         (Some(text), None) => Some(File::Json(text)),
         (None, None) => None,
     };
-    Config::load(file, |name| std::env::var(name).ok(), &flags)
+    Settings::collect(file, |name| std::env::var(name).ok(), &flags)
 }
 
-fn init_logging(level: &str, format: &str) -> Result<()> {
+fn log_filter(level: &str) -> Result<EnvFilter> {
     let filter = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
@@ -167,10 +191,14 @@ fn init_logging(level: &str, format: &str) -> Result<()> {
         let quiet = "actix_http::h1::dispatcher=off,openraft::raft::raft_inner=off";
         format!("warn,jettra_db={level},openraft=error,{quiet}")
     };
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter).map_err(|error| {
+    EnvFilter::try_new(&filter).map_err(|error| {
         Error::new(Kind::InvalidParameter, format!("LogLevel: {error}"))
             .hint("use error, warn, info or debug")
-    })?;
+    })
+}
+
+fn init_logging(level: &str, format: &str) -> Result<()> {
+    let filter = log_filter(level)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         "json" => log.json().flatten_event(true).finish().with(KeepProblems).init(),

@@ -244,6 +244,11 @@ pub(crate) trait Action: fmt::Debug + 'static {
         usually
     }
 
+    /// Whether Ctrl-C is its ordinary end, which it handles itself; `usually` is what holds for its command.
+    fn handles_interrupt(&self, usually: bool) -> bool {
+        usually
+    }
+
     /// Carries it out.
     async fn run(self, session: &mut Session) -> StatementResult;
 }
@@ -252,6 +257,9 @@ pub(crate) trait Action: fmt::Debug + 'static {
 pub(crate) trait DynAction: fmt::Debug + Any {
     /// See [`Action::only_reads`].
     fn only_reads(&self, usually: bool) -> bool;
+
+    /// See [`Action::handles_interrupt`].
+    fn handles_interrupt(&self, usually: bool) -> bool;
 
     /// See [`Action::run`].
     fn run(self: Box<Self>, session: &mut Session) -> RunningAction<'_>;
@@ -265,6 +273,10 @@ pub(crate) type BoxedAction = Box<dyn DynAction>;
 impl<A: Action> DynAction for A {
     fn only_reads(&self, usually: bool) -> bool {
         Action::only_reads(self, usually)
+    }
+
+    fn handles_interrupt(&self, usually: bool) -> bool {
+        Action::handles_interrupt(self, usually)
     }
 
     fn run(self: Box<Self>, session: &mut Session) -> RunningAction<'_> {
@@ -298,7 +310,7 @@ impl Statement {
 
     /// Whether it runs until Ctrl-C, and handles it.
     pub(crate) fn handles_interrupt(&self) -> bool {
-        self.command.handles_interrupt
+        self.action.handles_interrupt(self.command.handles_interrupt)
     }
 
     /// Carries it out.

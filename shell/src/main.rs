@@ -2,13 +2,16 @@
 //!
 //! It talks to nodes through the driver only. `main` reads the command line, [`command`] holds the
 //! commands, [`session`] what they share, [`shell`] runs statements, [`repl`] is the interactive
-//! part, [`dev`] starts a cluster on this machine and [`mod@bench`] measures one.
+//! part, [`dev`] starts a cluster on this machine, [`mod@bench`] measures one, [`check`] and [`doctor`] examine
+//! one.
 
 mod ask;
 mod bench;
+mod check;
 mod command;
 mod complete;
 mod dev;
+mod doctor;
 mod failure;
 mod hints;
 mod line;

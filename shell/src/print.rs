@@ -100,6 +100,13 @@ pub(crate) enum Output {
     Count(u64),
     /// One object.
     Record(Value),
+    /// Something that is shown, and the exit code of the statement: it has found that something is wrong.
+    WithCode {
+        /// What is shown.
+        output: Box<Output>,
+        /// The exit code.
+        code: u8,
+    },
     /// Objects.
     Rows(Vec<Value>),
     /// The first of more objects.
@@ -116,6 +123,7 @@ pub(crate) enum Output {
 pub(crate) fn render(output: &Output, format: Format) -> String {
     let mut text = match output {
         Output::Nothing | Output::Script(_) | Output::Exit => String::new(),
+        Output::WithCode { output, .. } => render(output, format),
         Output::Text(text) => text.clone(),
         Output::Done(text) => done(text, format),
         Output::Written { verb, written } => write_result(verb, written, format),

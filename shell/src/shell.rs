@@ -59,7 +59,10 @@ impl Shell {
                 let settings = &self.session.settings;
                 pager::show(&text, settings.width, settings.height);
                 self.say_summary(&output, started.elapsed());
-                Flow::Next(exit::OK)
+                Flow::Next(match output {
+                    Output::WithCode { code, .. } => code,
+                    _ => exit::OK,
+                })
             }
             Err(failure) => {
                 if self.session.settings.json_errors {

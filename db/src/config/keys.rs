@@ -114,6 +114,11 @@ pub const KEYS: &[Key] = &[
 ];
 
 impl Key {
+    /// Whether its value is a secret, which is not shown.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.name, "ClusterSecret" | "JoinToken" | "AdminPassword")
+    }
+
     /// The name of the environment variable.
     pub fn variable(&self) -> String {
         format!("JETTRA_{}", self.words("_").to_uppercase())

@@ -297,6 +297,8 @@ mod tests {
             disk_free_bytes: 900,
             data_bytes: 7,
             uptime_ms: 5,
+            open_files: Some(7),
+            open_files_max: None,
         };
         NodeState {
             health: health.into(),

@@ -177,6 +177,12 @@ pub struct NodeUsage {
     pub data_bytes: u64,
     /// Milliseconds since the node started.
     pub uptime_ms: u64,
+    /// Files and connections that the node has open; absent on one of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// How many it may have open; absent for as many as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files_max: Option<u64>,
 }
 
 /// A replica that a node holds, as the node sees it.

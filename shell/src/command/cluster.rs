@@ -4,7 +4,9 @@ mod add_node;
 mod create_join_token;
 mod drain_node;
 mod end_process;
+mod endpoint_status;
 mod list_nodes;
+mod member_promote;
 mod node_add;
 mod pause_node;
 mod promote_node;
@@ -43,6 +45,8 @@ pub(super) static GROUP: Group = Group {
         &pause_node::COMMAND,
         &resume_node::COMMAND,
         &promote_node::COMMAND,
+        &member_promote::COMMAND,
+        &endpoint_status::COMMAND,
         &restart_node::COMMAND,
         &set_max_level::COMMAND,
     ],

@@ -3,7 +3,9 @@
 //! may stand after them.
 
 mod add_node;
+mod check;
 mod diagnostics;
+mod doctor;
 mod metrics;
 mod migrate_shard;
 mod node_health;
@@ -12,6 +14,7 @@ mod remove_node;
 mod shard_status;
 mod shards;
 mod status;
+mod wait;
 
 use super::Group;
 use crate::print::{Format, Mode, Output};
@@ -24,6 +27,9 @@ pub(super) static GROUP: Group = Group {
     title: "Operations",
     commands: &[
         &status::COMMAND,
+        &check::COMMAND,
+        &doctor::COMMAND,
+        &wait::COMMAND,
         &diagnostics::COMMAND,
         &metrics::COMMAND,
         &nodes::COMMAND,

@@ -3,7 +3,7 @@
 mod cancel_task;
 mod list_tasks;
 mod show_task;
-mod wait_for_task;
+pub(super) mod wait_for_task;
 mod watch_task;
 
 use super::Group;

@@ -2,16 +2,12 @@
 
 use super::files::{Cluster, Node};
 use super::health;
+use crate::check::{self, CALL_MAX, COLLECTION, NodeCheck, Target};
 use crate::failure::{Failure, exit};
 use crate::print::say;
-use jettra_driver::{Collection, DocumentId};
-use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The database of the test; it is dropped at the end.
 const DATABASE: &str = "jettra_dev_test";
-const COLLECTION: &str = "checks";
-const CALL_MAX: Duration = Duration::from_secs(10);
 
 /// Runs all checks and prints a line for each; the exit code.
 pub(crate) async fn run(cluster: &Cluster) -> Result<u8, Failure> {
@@ -20,7 +16,12 @@ pub(crate) async fn run(cluster: &Cluster) -> Result<u8, Failure> {
     let mut passed = true;
     for node in &cluster.nodes {
         passed &= check_health(cluster, node).await;
-        passed &= check_writes(cluster, node).await?;
+    }
+    let targets: Result<Vec<Target>, Failure> =
+        cluster.nodes.iter().map(|node| target(cluster, node)).collect();
+    for node in check::run(targets?, DATABASE).await {
+        report_node(&node);
+        passed &= node.ok;
     }
     client.drop_database(DATABASE).await?;
     say(if passed { "All checks passed.\n" } else { "Some checks failed.\n" });
@@ -33,30 +34,8 @@ async fn check_health(cluster: &Cluster, node: &Node) -> bool {
     report(found == "ok", &format!("health of {}: {found}", node.name))
 }
 
-/// Writes a document through one node and reads it from all.
-async fn check_writes(cluster: &Cluster, writer: &Node) -> Result<bool, Failure> {
-    let id = DocumentId::from(writer.name.as_str());
-    let document = json!({"written_through": writer.name});
-    let written = collection(cluster, writer)?.save(&id, &document).await;
-    if let Err(error) = written {
-        return Ok(report(false, &format!("write through {}: {error}", writer.name)));
-    }
-    let mut passed = true;
-    for reader in &cluster.nodes {
-        let what = format!("written through {}, read from {}", writer.name, reader.name);
-        passed &= match collection(cluster, reader)?.get(&id).await {
-            Ok(Some(found)) if found.value["written_through"] == writer.name.as_str() => {
-                report(true, &what)
-            }
-            Ok(found) => report(false, &format!("{what}: found {found:?}")),
-            Err(error) => report(false, &format!("{what}: {error}")),
-        };
-    }
-    Ok(passed)
-}
-
-/// The test's collection, through this node only.
-fn collection(cluster: &Cluster, node: &Node) -> Result<Collection<Value>, Failure> {
+/// A node with a client that calls no other.
+fn target(cluster: &Cluster, node: &Node) -> Result<Target, Failure> {
     let client = cluster
         .builder()?
         .seeds([node.url()])
@@ -64,7 +43,17 @@ fn collection(cluster: &Cluster, node: &Node) -> Result<Collection<Value>, Failu
         .credentials("admin", &cluster.password()?)
         .deadline(CALL_MAX)
         .build()?;
-    Ok(client.collection(DATABASE, COLLECTION))
+    Ok(Target { name: node.name.clone(), url: node.url(), client })
+}
+
+fn report_node(node: &NodeCheck) {
+    let reader = &node.node_id;
+    for writer in &node.shows {
+        report(true, &format!("written through {writer}, read from {reader}"));
+    }
+    for failure in &node.failures {
+        report(false, &format!("{reader}: {failure}"));
+    }
 }
 
 fn report(passed: bool, what: &str) -> bool {

@@ -65,6 +65,17 @@ impl Connection {
         let client = builder.build()?;
         Ok(if self.canonical { client.with_canonical_json() } else { client })
     }
+
+    /// These settings for one node alone, whose calls take this time at most.
+    pub(crate) fn only(&self, url: &str, call_max: Duration) -> Connection {
+        Connection {
+            seeds: vec![url.to_owned()],
+            stay: true,
+            patient: false,
+            deadline: self.deadline.min(call_max),
+            ..self.clone()
+        }
+    }
 }
 
 impl Session {

@@ -94,6 +94,8 @@ impl IntoWire for HostUsage {
             disk_free_bytes: self.disk_free_bytes,
             data_bytes: self.data_bytes,
             uptime_ms: self.uptime_ms,
+            open_files: self.open_files,
+            open_files_max: self.open_files_max,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::command::{Action, Command, Kind, action};
 use crate::session::{Session, StatementResult, done};
 
 pub(super) static COMMAND: Command = Command {
-    names: &["cluster promote", "federated promote"],
+    names: &["cluster promote", "move-leader", "federated promote"],
     arguments: &[Optional(Kind::Node)],
     help: "Hand leadership to a node",
     driver: &["cluster_promote"],

@@ -8,7 +8,13 @@ use crate::session::{Session, StatementResult, done};
 use jettra_driver::wire::{NodeInfo, NodeRole, NodeStatus};
 
 pub(super) static COMMAND: Command = Command {
-    names: &["cluster remove", "cluster deregister", "federated remove", "federated deregister"],
+    names: &[
+        "cluster remove",
+        "cluster deregister",
+        "member remove",
+        "federated remove",
+        "federated deregister",
+    ],
     arguments: &[Required(Kind::Node), FORCE],
     help: "Remove a node",
     driver: &["cluster_deregister"],

@@ -7,7 +7,7 @@ use jettra_driver::wire::{NodeInfo, ProgramInfo};
 use serde_json::{Value, json};
 
 pub(super) static COMMAND: Command = Command {
-    names: &["cluster nodes", "show nodes", "federated nodes", ".nodes"],
+    names: &["cluster nodes", "show nodes", "member list", "federated nodes", ".nodes"],
     help: "List the members",
     driver: &["cluster_nodes"],
     parse: |_| action(ShowNodes),

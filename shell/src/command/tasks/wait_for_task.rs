@@ -1,4 +1,4 @@
-//! `wait`: waits until a task has ended.
+//! `task wait`: waits until a task has ended.
 
 use super::{line, task};
 use crate::command::Argument::Required;
@@ -10,10 +10,10 @@ use jettra_driver::wire::{TaskInfo, TaskState};
 use serde_json::json;
 
 pub(super) static COMMAND: Command = Command {
-    names: &["wait", "task wait"],
+    names: &["task wait"],
     arguments: &[Required(Kind::Task)],
     help: "Wait until a task has ended; fails if it failed or was cancelled",
-    examples: &["wait index-build-17"],
+    examples: &["task wait index-build-17"],
     driver: &["wait_for_task"],
     parse: |words| action(WaitForTask { id: task(words)? }),
     ..Command::READ
@@ -26,8 +26,13 @@ struct WaitForTask {
 
 impl Action for WaitForTask {
     async fn run(self, session: &mut Session) -> StatementResult {
-        report(&session.client.wait_for_task(&self.id).await?)
+        wait(session, &self.id).await
     }
+}
+
+/// Waits until the task has ended.
+pub(in crate::command) async fn wait(session: &Session, id: &str) -> StatementResult {
+    report(&session.client.wait_for_task(id).await?)
 }
 
 /// The end of the task; one that is not `done` is a failure, so that a script sees it.
