@@ -120,8 +120,8 @@ async fn reconcile_once(
         );
     }
     tracing::debug!(?step, "membership");
-    take(cluster, group, &documents, &step).await?;
-    crash_point(&step);
+    let taken = take(cluster, group, &documents, &step).await;
+    crash_point_after(&step, taken)?;
     Ok(true)
 }
 
@@ -306,4 +306,13 @@ pub(super) fn crash_point(step: &impl std::fmt::Debug) {
     {
         std::process::abort();
     }
+}
+
+/// The same after a step that may have been done though its answer was lost: then it is not taken again.
+pub(super) fn crash_point_after<T>(step: &impl std::fmt::Debug, done: Result<T>) -> Result<T> {
+    let undone = |error: &Error| !matches!(error.kind, Kind::OutcomeUnknown | Kind::Timeout);
+    if !done.as_ref().is_err_and(undone) {
+        crash_point(step);
+    }
+    done
 }

@@ -75,8 +75,8 @@ async fn step_group(cluster: &Arc<Cluster>, group: &Arc<Group>) -> Result<bool> 
     let view = cluster.confirmed_placement().await?;
     let Some((document, step)) = decided(cluster, group, &view) else { return Ok(false) };
     tracing::debug!(group = group.number(), ?step, "membership");
-    take(cluster, group, document, &step).await?;
-    membership::crash_point(&step);
+    let taken = take(cluster, group, document, &step).await;
+    membership::crash_point_after(&step, taken)?;
     Ok(true)
 }
 
@@ -216,8 +216,8 @@ async fn decide_once(cluster: &Arc<Cluster>, system: &Arc<Group>) -> Result<bool
     let view = cluster.confirmed_placement().await?;
     if let Some(decision) = due(&view) {
         tracing::debug!(?decision, "placement");
-        cluster.propose_placement(decision.clone().into()).await?;
-        membership::crash_point(&decision);
+        let placed = cluster.propose_placement(decision.clone().into()).await;
+        membership::crash_point_after(&decision, placed)?;
         return Ok(true);
     }
     cluster.change_databases(&view).await
