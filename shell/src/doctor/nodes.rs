@@ -191,5 +191,8 @@ pub(super) fn features(cluster: &ClusterReply) -> Vec<Finding> {
             "install the newest on all of them: jettra cluster nodes shows which node has which",
         ));
     }
-    or_ok(found, "features", || format!("feature level {level}, the newest that the nodes support"))
+    or_ok(found, "features", || match level < newest {
+        true => format!("feature level {level}; it rises to {newest} in a moment"),
+        false => format!("feature level {level}, the newest that the nodes support"),
+    })
 }
