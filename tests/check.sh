@@ -64,8 +64,6 @@ step_tools() {
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
   command -v faketime >/dev/null || missing+=(faketime)
-  command -v jq >/dev/null || missing+=(jq)
-  command -v bc >/dev/null || missing+=(bc)
   if [ ${#missing[@]} -gt 0 ]; then
     step "installing ${missing[*]}"
     local sudo
