@@ -91,20 +91,9 @@ fn restart() -> ExitCode {
     fail(&format!("cannot start again: {error}"))
 }
 
-/// Lets only this user read the node's files, and raises the limit of open files and connections to
-/// the system's maximum.
-fn set_limits() {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let files = rustix::process::Resource::Nofile;
-    let limit = rustix::process::getrlimit(files);
-    let wanted = rustix::process::Rlimit { current: limit.maximum, ..limit };
-    if let Err(error) = rustix::process::setrlimit(files, wanted) {
-        eprintln!("jettradb: the limit of open files stays as it is: {error}");
-    }
-}
-
 fn start(matches: &ArgMatches, stop: watch::Receiver<bool>) -> Result<Exit> {
-    set_limits();
+    // Only this user may read the node's files.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let config = read_settings(matches)?.check()?;
     init_logging(&config.log_level, &config.log_format)?;
     for note in &config.notes {

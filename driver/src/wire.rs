@@ -2,6 +2,17 @@
 //!
 //! A node serialises these types and the driver reads them; no other crate defines a wire shape.
 
+/// Words that are shown as they are sent: in upper case.
+macro_rules! upper_case_display {
+    ($($name:ty),*) => {$(
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(&format!("{self:?}").to_uppercase())
+            }
+        }
+    )*};
+}
+
 mod audit;
 mod batch;
 mod catalog;

@@ -298,6 +298,7 @@ async fn failures_have_the_texts_of_the_document() {
     assert_eq!((status, &refused["error"]), (400, &json!(message)));
     for (body, field) in [
         (json!({"node_id": "a b"}), "NodeID"),
+        (json!({"node_id": ".."}), "node_id"),
         (json!({"host": "10.0.0.1"}), "host"),
         (json!({"host": "here"}), "host"),
         (json!({"config_file": "../../secret"}), "config_file"),
@@ -330,6 +331,8 @@ async fn only_programs_of_this_machine_need_no_credentials() {
         "-H 'Origin: null'",
         "-H 'Sec-Fetch-Site: cross-site'",
         "-H 'Sec-Fetch-Site: same-site'",
+        "-H 'X-Forwarded-For: 203.0.113.7'",
+        "-H 'Forwarded: for=203.0.113.7'",
     ] {
         assert_eq!(status(foreign), 403, "{foreign}");
         let known = format!("{foreign} -u admin:{}", jettra_tests::PASSWORD);

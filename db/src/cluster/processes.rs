@@ -267,6 +267,12 @@ impl Cluster {
             None => self.next_name(),
         };
         check_node_id(&node)?;
+        // Its directory has this name.
+        if node.starts_with('.') {
+            let message = format!("node_id: {node:?} begins with a dot");
+            return Err(Error::new(Kind::InvalidParameter, message)
+                .hint("begin it with a letter or a digit"));
+        }
         if let Some(known) = self.nodes.named(&node) {
             let message = format!("node_id: {node:?} is a member already, at {}", known.url);
             return Err(Error::new(Kind::NodeConflict, message).hint("give it another name"));

@@ -36,15 +36,6 @@ pub enum NodeStatus {
     Leaving,
 }
 
-macro_rules! upper_case_display {
-    ($($name:ty),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&format!("{self:?}").to_uppercase())
-            }
-        }
-    )*};
-}
 upper_case_display!(NodeRole, NodeStatus);
 
 /// One member in `GET /api/cluster` and `GET /raft/rpc/status`.

@@ -3,7 +3,6 @@
 
 use super::{GroupReply, NodeRole, ShardInfo};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// How the cluster is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,15 +70,6 @@ pub enum ShardHealth {
     Removing,
 }
 
-macro_rules! upper_case_display {
-    ($($name:ty),*) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&format!("{self:?}").to_uppercase())
-            }
-        }
-    )*};
-}
 upper_case_display!(ClusterHealth, NodeRank, NodeCondition, ShardHealth);
 
 /// Answer of `GET /api/v1/cluster/status`.

@@ -257,6 +257,7 @@ pub(in crate::doors) const NAME_ERRORS: &[Kind] = &[InvalidName, DatabaseNotFoun
 pub(in crate::doors) const COMMIT_ERRORS: &[Kind] = &[
     TransactionLost,
     TransactionConflict,
+    IdempotencyFull,
     TransactionTooLarge,
     ValidationFailed,
     Referenced,

@@ -7,11 +7,15 @@ use actix_web::http::header;
 use std::net::IpAddr;
 use url::{Host, Url};
 
+/// What proxies say of the callers for whom they call.
+const PROXY_HEADERS: [&str; 5] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+
 /// Whether a caller without credentials is admitted, because it calls from this machine.
 ///
 /// # Errors
-/// `cross_site_request` if a page of another site may have sent the call: a browser of this machine
-/// calls from it too.
+/// `cross_site_request` if a page of another site, or a caller of a proxy, may have sent the call: browsers
+/// and proxies of this machine call from it too.
 pub(super) fn admits(call: &Call) -> Result<bool> {
     let headers = call.headers();
     let from = call.session.from.as_deref().and_then(|from| from.parse::<IpAddr>().ok());
@@ -27,7 +31,10 @@ pub(super) fn admits(call: &Call) -> Result<bool> {
         origin.split_once("://").is_some_and(|(_, place)| place.eq_ignore_ascii_case(host))
     });
     let fetched = text_header(headers, "sec-fetch-site").unwrap_or("none");
-    if is_local_name(host) && own_page && matches!(fetched, "none" | "same-origin") {
+    // A proxy on this machine calls from it for anybody.
+    let passed_on = PROXY_HEADERS.iter().any(|name| headers.contains_key(*name));
+    let own = own_page && matches!(fetched, "none" | "same-origin");
+    if is_local_name(host) && own && !passed_on {
         return Ok(true);
     }
     let message =

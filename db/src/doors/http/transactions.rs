@@ -74,7 +74,8 @@ pub const END: Endpoint = Endpoint::new(
     || {
         describe(TRANSACTIONS, "Roll a transaction back; succeeds if it does not exist")
             .gives_nothing()
-            .fails(&[Kind::NotPossibleNow])
+            .proposes()
+            .fails(&[Kind::NotPossibleNow, Kind::IdempotencyFull])
     },
 );
 

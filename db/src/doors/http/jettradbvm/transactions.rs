@@ -57,7 +57,8 @@ pub const ROLLBACK: Endpoint = Endpoint::new(
         describe(JETTRADBVM, "Roll a transaction back; succeeds if it does not exist")
             .query("txID!")
             .gives::<StatusReply>(200)
-            .fails(&[Kind::NotPossibleNow])
+            .proposes()
+            .fails(&[Kind::NotPossibleNow, Kind::IdempotencyFull])
     },
 );
 
